@@ -1,0 +1,373 @@
+//! Domain names for everybody above: lower-case wire form, its text form, and the keyed hashes of its suffixes.
+//!
+//! Text follows RFC 1035 section 5.1 (`\.` and `\DDD` escapes); names with non-ASCII text are turned into A-labels (RFC 5890, UTS #46).
+
+use std::fmt;
+use std::hash::Hasher;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+/// The most octets a name has on the wire, the root label included (RFC 1035 section 3.1).
+pub const NAME_OCTETS_MAX: usize = 255;
+/// The most octets a label has (RFC 1035 section 3.1).
+pub const LABEL_OCTETS_MAX: usize = 63;
+/// The most labels a name has, the root not counted.
+pub const LABELS_MAX: usize = 127;
+
+/// A domain name in wire form, lower-case, ending with the root label.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name {
+    wire: Box<[u8]>,
+}
+
+/// Why a text or some octets are not a domain name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameFault {
+    /// Nothing between two dots, or a dot in front.
+    #[error("a label is empty")]
+    EmptyLabel,
+    /// A label of more than 63 octets.
+    #[error("a label is longer than 63 octets")]
+    LongLabel,
+    /// More than 255 octets in all.
+    #[error("the name is longer than 255 octets")]
+    LongName,
+    /// A backslash that starts no escape of RFC 1035.
+    #[error("an escape is not \\X or \\DDD")]
+    BadEscape,
+    /// Text that UTS #46 does not map to A-labels.
+    #[error("the name cannot be written in A-labels")]
+    BadIdn,
+    /// Octets that are not an uncompressed name.
+    #[error("the octets are not a name")]
+    BadWire,
+}
+
+impl Name {
+    /// The root.
+    pub fn root() -> Self {
+        Self { wire: Box::from([0]) }
+    }
+
+    /// Read a name in presentation form; a final dot is allowed and changes nothing.
+    pub fn parse(text: &str) -> Result<Self, NameFault> {
+        if text == "." {
+            return Ok(Self::root());
+        }
+        if text.is_ascii() {
+            return Self::parse_ascii(text.as_bytes());
+        }
+        let ascii = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::STD3).map_err(|_| NameFault::BadIdn)?;
+        Self::parse_ascii(ascii.as_bytes())
+    }
+
+    /// Take an uncompressed name off the front of `octets`; upper-case letters are lowered.
+    pub fn from_wire(octets: &[u8]) -> Result<Self, NameFault> {
+        let mut at = 0;
+        loop {
+            let len = usize::from(*octets.get(at).ok_or(NameFault::BadWire)?);
+            if len > LABEL_OCTETS_MAX {
+                return Err(NameFault::BadWire);
+            }
+            at += 1 + len;
+            if at > NAME_OCTETS_MAX {
+                return Err(NameFault::LongName);
+            }
+            if len == 0 {
+                break;
+            }
+        }
+        let wire = octets.get(..at).ok_or(NameFault::BadWire)?;
+        Ok(Self { wire: wire.to_ascii_lowercase().into() })
+    }
+
+    /// The octets: length-prefixed labels, lower-case, root label last.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.wire
+    }
+
+    /// The labels from the leftmost to the one below the root.
+    pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest: &[u8] = &self.wire;
+        std::iter::from_fn(move || {
+            let (len, tail) = rest.split_first()?;
+            let (label, tail) = tail.split_at_checked(usize::from(*len))?;
+            rest = tail;
+            (!label.is_empty()).then_some(label)
+        })
+    }
+
+    /// How many labels, the root not counted.
+    pub fn label_count(&self) -> usize {
+        self.labels().count()
+    }
+
+    /// Is this name `parent` or below it?
+    pub fn is_within(&self, parent: &Self) -> bool {
+        let mut rest: &[u8] = &self.wire;
+        loop {
+            if rest == &*parent.wire {
+                return true;
+            }
+            match rest.split_first() {
+                Some((&len, tail)) if len > 0 => rest = tail.get(usize::from(len)..).unwrap_or_default(),
+                _ => return false,
+            }
+        }
+    }
+
+    fn parse_ascii(text: &[u8]) -> Result<Self, NameFault> {
+        let mut wire = Vec::with_capacity(text.len() + 2);
+        write_ascii(text, &mut wire)?;
+        Ok(Self { wire: wire.into() })
+    }
+}
+
+/// Append the lower-case wire form of an ASCII presentation name to `wire`, which stays as it was where the name is refused.
+pub fn write_ascii(text: &[u8], wire: &mut Vec<u8>) -> Result<(), NameFault> {
+    let start = wire.len();
+    let written = write_labels(text, wire, start);
+    if written.is_err() {
+        wire.truncate(start);
+    }
+    written
+}
+
+fn write_labels(text: &[u8], wire: &mut Vec<u8>, start: usize) -> Result<(), NameFault> {
+    if text.is_empty() {
+        return Err(NameFault::EmptyLabel);
+    }
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length_at = wire.len();
+        wire.push(0);
+        rest = write_label(rest, wire)?;
+        let len = wire.len() - length_at - 1;
+        if len == 0 {
+            return Err(NameFault::EmptyLabel);
+        }
+        if len > LABEL_OCTETS_MAX {
+            return Err(NameFault::LongLabel);
+        }
+        if let Some(length) = wire.get_mut(length_at) {
+            *length = len as u8;
+        }
+        if wire.len() - start >= NAME_OCTETS_MAX {
+            return Err(NameFault::LongName);
+        }
+    }
+    wire.push(0);
+    Ok(())
+}
+
+/// Write one label's octets and return the text behind its dot.
+fn write_label<'a>(text: &'a [u8], wire: &mut Vec<u8>) -> Result<&'a [u8], NameFault> {
+    let mut rest = text;
+    while let Some((&octet, tail)) = rest.split_first() {
+        rest = tail;
+        match octet {
+            b'.' => return Ok(rest),
+            b'\\' => {
+                let (octet, tail) = read_escape(rest)?;
+                wire.push(octet.to_ascii_lowercase());
+                rest = tail;
+            }
+            _ => wire.push(octet.to_ascii_lowercase()),
+        }
+    }
+    Ok(rest)
+}
+
+fn read_escape(text: &[u8]) -> Result<(u8, &[u8]), NameFault> {
+    match text {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            let value = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+            u8::try_from(value).map(|octet| (octet, rest)).map_err(|_| NameFault::BadEscape)
+        }
+        [b'0'..=b'9', ..] | [] => Err(NameFault::BadEscape),
+        [octet, rest @ ..] => Ok((*octet, rest)),
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self.wire == [0] {
+            return f.write_str(".");
+        }
+        for (index, label) in self.labels().enumerate() {
+            if index > 0 {
+                f.write_str(".")?;
+            }
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => write!(f, "\\{}", octet as char)?,
+                    0x21..=0x7e => write!(f, "{}", octet as char)?,
+                    _ => write!(f, "\\{octet:03}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `Debug` shows the length alone, so that no derived `Debug` above can print a listed name.
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({} octets)", self.wire.len())
+    }
+}
+
+/// The secret under which this process hashes names; new at each start, never printed.
+#[derive(Clone, Copy)]
+pub struct HashKey([u8; 16]);
+
+impl HashKey {
+    /// A key from the system's random source.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut key = [0; 16];
+        getrandom::fill(&mut key)?;
+        Ok(Self(key))
+    }
+
+    /// A fixed key, for tests and benches that must repeat.
+    pub const fn fixed(key: [u8; 16]) -> Self {
+        Self(key)
+    }
+}
+
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey(secret)")
+    }
+}
+
+/// The 128-bit keyed hash of a name or of one of its parents.
+pub type SuffixHash = u128;
+
+/// The hashes of a name and of all its parents, made in one pass from the root down.
+///
+/// Index 0 is the root; index `depth()` the name itself.
+pub struct SuffixHashes {
+    depth: usize,
+    hashes: [SuffixHash; LABELS_MAX + 1],
+}
+
+impl SuffixHashes {
+    /// An empty set to be filled by [`SuffixHashes::fill`], kept by the caller so that nothing is allocated or cleared per question.
+    pub const fn new() -> Self {
+        Self { depth: 0, hashes: [0; LABELS_MAX + 1] }
+    }
+
+    /// Hash `wire` (an uncompressed name of any case with its root label) and each of its parents.
+    pub fn fill(&mut self, key: HashKey, wire: &[u8]) {
+        let mut starts = [0u8; LABELS_MAX];
+        let mut depth = 0;
+        let mut at = 0usize;
+        while let Some(&len) = wire.get(at) {
+            if len == 0 {
+                break;
+            }
+            let Some(start) = starts.get_mut(depth) else { break };
+            *start = at as u8;
+            depth += 1;
+            at += 1 + usize::from(len);
+        }
+        self.depth = depth;
+        let mut hasher = SipHasher13::new_with_key(&key.0);
+        let mut lower = [0u8; LABEL_OCTETS_MAX + 1];
+        let mut end = at;
+        self.put(0, hasher.finish128().as_u128());
+        for (index, &start) in starts.get(..depth).unwrap_or_default().iter().rev().enumerate() {
+            let start = usize::from(start);
+            if let (Some(label), Some(lower)) = (wire.get(start..end), lower.get_mut(..end - start)) {
+                lower.copy_from_slice(label);
+                lower.make_ascii_lowercase();
+                hasher.write(lower);
+            }
+            self.put(index + 1, hasher.finish128().as_u128());
+            end = start;
+        }
+    }
+
+    /// How many labels the name has.
+    pub const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The hash of the whole name.
+    pub fn whole(&self) -> SuffixHash {
+        self.at(self.depth)
+    }
+
+    /// The hash of the suffix with `labels` labels.
+    pub fn at(&self, labels: usize) -> SuffixHash {
+        self.hashes.get(labels).copied().unwrap_or_default()
+    }
+
+    fn put(&mut self, labels: usize, hash: SuffixHash) {
+        if let Some(slot) = self.hashes.get_mut(labels) {
+            *slot = hash;
+        }
+    }
+}
+
+impl Default for SuffixHashes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_wire_agree() {
+        let name = Name::parse("WWW.Blocked.Example.").unwrap();
+        assert_eq!(name.as_wire(), b"\x03www\x07blocked\x07example\x00");
+        assert_eq!(name.to_string(), "www.blocked.example");
+        assert_eq!(Name::from_wire(b"\x03wWw\x07blocked\x07EXAMPLE\x00rest").unwrap(), name);
+        assert_eq!(Name::parse("a\\.b\\032.test").unwrap().as_wire(), b"\x04a.b \x04test\x00");
+        assert_eq!(Name::parse("bücher.example").unwrap().to_string(), "xn--bcher-kva.example");
+        assert_eq!(Name::root().to_string(), ".");
+    }
+
+    #[test]
+    fn bad_names_are_refused() {
+        for (text, fault) in [
+            ("", NameFault::EmptyLabel),
+            ("a..test", NameFault::EmptyLabel),
+            (".test", NameFault::EmptyLabel),
+            ("a\\25.test", NameFault::BadEscape),
+            ("a\\999.test", NameFault::BadEscape),
+            ("a\\", NameFault::BadEscape),
+        ] {
+            assert_eq!(Name::parse(text), Err(fault), "{text}");
+        }
+        assert_eq!(Name::parse(&"a".repeat(64)), Err(NameFault::LongLabel));
+        assert_eq!(Name::parse(&["a"; 128].join(".")), Err(NameFault::LongName));
+        assert_eq!(Name::parse(&["a"; 127].join(".")).unwrap().label_count(), 127);
+        assert_eq!(Name::from_wire(b"\x40"), Err(NameFault::BadWire));
+        assert_eq!(Name::from_wire(b"\x03ab"), Err(NameFault::BadWire));
+    }
+
+    #[test]
+    fn a_parents_hash_is_its_own() {
+        let key = HashKey::fixed([7; 16]);
+        let (mut child, mut parent) = (SuffixHashes::new(), SuffixHashes::new());
+        child.fill(key, b"\x01x\x07BLOCKED\x07example\x00");
+        parent.fill(key, b"\x07blocked\x07example\x00");
+        assert_eq!(child.depth(), 3);
+        assert_eq!(child.at(2), parent.whole());
+        assert_ne!(child.whole(), parent.whole());
+        assert_eq!(child.at(0), parent.at(0));
+    }
+
+    #[test]
+    fn within_follows_labels_not_letters() {
+        let parent = Name::parse("blocked.example").unwrap();
+        assert!(Name::parse("a.blocked.example").unwrap().is_within(&parent));
+        assert!(parent.is_within(&parent));
+        assert!(!Name::parse("unblocked.example").unwrap().is_within(&parent));
+    }
+}
