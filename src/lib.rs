@@ -9,6 +9,7 @@ pub mod name;
 // 2 shapes
 
 // 3 knowledge
+pub mod count;
 
 // 4 answers
 pub mod resolve;

@@ -1,0 +1,276 @@
+//! The counters a thread writes to without waiting for anybody, and their sum over all threads.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The place of a list in the configuration, from 0; it names the list wherever counts are kept in memory.
+pub type ListIndex = u16;
+
+/// What a blocked question asked for; the regulator's report has one column for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A or AAAA.
+    Address,
+    /// HTTPS or SVCB.
+    Https,
+    /// Any other type.
+    Other,
+    /// The name asked for is not listed, but its alias chain (CNAME, DNAME) leads through a listed name.
+    ViaCname,
+}
+
+impl Kind {
+    /// All kinds, in the order of the report's columns.
+    pub const ALL: [Self; 4] = [Self::Address, Self::Https, Self::Other, Self::ViaCname];
+
+    /// The kind of a question for this record type's number.
+    pub const fn of_type(qtype: u16) -> Self {
+        match qtype {
+            1 | 28 => Self::Address,
+            64 | 65 => Self::Https,
+            _ => Self::Other,
+        }
+    }
+
+    /// The name used in reports and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Https => "https",
+            Self::Other => "other",
+            Self::ViaCname => "via_cname",
+        }
+    }
+}
+
+/// The way in that a question came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// DNS over UDP.
+    Udp,
+    /// DNS over TCP.
+    Tcp,
+    /// DNS over TLS.
+    Tls,
+}
+
+impl Door {
+    /// All doors, in index order.
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+
+    /// The name used in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// How a question ended; each question counts as exactly one of these, so that they add up to all questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Blocked; the lists' cells say by which list.
+    Blocked,
+    /// Answered from the cache.
+    Hit,
+    /// Answered from outside.
+    Miss,
+    /// Answered by ourselves: names we own and refused question forms.
+    Own,
+    /// The client is not allowed to ask.
+    Refused,
+    /// Over the client's rate limit: cut short or left out.
+    Limited,
+    /// Not a readable question.
+    Fault,
+    /// SERVFAIL.
+    Failed,
+}
+
+impl Event {
+    /// All events, in index order.
+    pub const ALL: [Self; 8] = [Self::Blocked, Self::Hit, Self::Miss, Self::Own, Self::Refused, Self::Limited, Self::Fault, Self::Failed];
+
+    /// The name used in metrics and status.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Own => "own",
+            Self::Refused => "refused",
+            Self::Limited => "limited",
+            Self::Fault => "fault",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Upper bounds of the latency buckets in microseconds; one more bucket takes everything slower.
+pub const LATENCY_BOUNDS_US: [u64; 14] = [10, 25, 50, 100, 250, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000];
+const LATENCY_BUCKETS: usize = LATENCY_BOUNDS_US.len() + 1;
+
+/// Blocked questions of one list, by [`Kind`] in the order of [`Kind::ALL`].
+pub type ListCounts = [u64; Kind::ALL.len()];
+
+/// One thread's counters; every number only grows.
+#[derive(Debug)]
+pub struct Cells {
+    lists: Box<[[AtomicU64; Kind::ALL.len()]]>,
+    doors: [AtomicU64; Door::ALL.len()],
+    events: [AtomicU64; Event::ALL.len()],
+    latency: [AtomicU64; LATENCY_BUCKETS],
+    latency_us: AtomicU64,
+}
+
+impl Cells {
+    fn new(list_count: usize) -> Self {
+        Self {
+            lists: (0..list_count).map(|_| Default::default()).collect(),
+            doors: Default::default(),
+            events: Default::default(),
+            latency: Default::default(),
+            latency_us: AtomicU64::new(0),
+        }
+    }
+
+    /// One question came in.
+    pub fn note_question(&self, door: Door) {
+        add(self.doors.get(door as usize), 1);
+    }
+
+    /// One question ended; for blocked ones use [`Cells::note_blocked`].
+    pub fn note_event(&self, event: Event) {
+        add(self.events.get(event as usize), 1);
+    }
+
+    /// One question was blocked by this list.
+    pub fn note_blocked(&self, list: ListIndex, kind: Kind) {
+        add(self.lists.get(usize::from(list)).and_then(|kinds| kinds.get(kind as usize)), 1);
+        self.note_event(Event::Blocked);
+    }
+
+    /// `count` questions took `us` microseconds each from arrival to reply.
+    pub fn note_latency(&self, us: u64, count: u64) {
+        let bucket = LATENCY_BOUNDS_US.partition_point(|&bound| bound < us);
+        add(self.latency.get(bucket), count);
+        add(Some(&self.latency_us), us.saturating_mul(count));
+    }
+}
+
+fn add(cell: Option<&AtomicU64>, count: u64) {
+    if let Some(cell) = cell {
+        cell.fetch_add(count, Relaxed);
+    }
+}
+
+/// The sum of all threads' counters at one moment, since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Blocked questions by list index.
+    pub lists: Vec<ListCounts>,
+    /// Questions by [`Door`].
+    pub doors: [u64; Door::ALL.len()],
+    /// Questions by [`Event`].
+    pub events: [u64; Event::ALL.len()],
+    /// Replies by latency bucket, see [`LATENCY_BOUNDS_US`].
+    pub latency: [u64; LATENCY_BUCKETS],
+    /// All latencies added up, in microseconds.
+    pub latency_us: u64,
+}
+
+impl Tally {
+    /// All questions.
+    pub fn questions(&self) -> u64 {
+        self.doors.iter().sum()
+    }
+
+    /// Questions that ended this way.
+    pub fn event(&self, event: Event) -> u64 {
+        self.events.get(event as usize).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, cells: &Cells) {
+        for (sums, kinds) in self.lists.iter_mut().zip(&cells.lists) {
+            add_each(sums, kinds);
+        }
+        add_each(&mut self.doors, &cells.doors);
+        add_each(&mut self.events, &cells.events);
+        add_each(&mut self.latency, &cells.latency);
+        self.latency_us += cells.latency_us.load(Relaxed);
+    }
+}
+
+fn add_each(sums: &mut [u64], cells: &[AtomicU64]) {
+    for (sum, cell) in sums.iter_mut().zip(cells) {
+        *sum += cell.load(Relaxed);
+    }
+}
+
+/// Hands a set of counters to each thread and adds them all up.
+#[derive(Debug)]
+pub struct Board {
+    list_count: usize,
+    threads: Mutex<Vec<Arc<Cells>>>,
+}
+
+impl Board {
+    /// A board for this many lists.
+    pub const fn new(list_count: usize) -> Self {
+        Self { list_count, threads: Mutex::new(Vec::new()) }
+    }
+
+    /// Counters for one more thread; they are counted in for ever.
+    pub fn cells(&self) -> Arc<Cells> {
+        let cells = Arc::new(Cells::new(self.list_count));
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
+        cells
+    }
+
+    /// The sum over all threads.
+    pub fn sum(&self) -> Tally {
+        let mut tally = Tally { lists: vec![Default::default(); self.list_count], ..Tally::default() };
+        for cells in self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            tally.add(cells);
+        }
+        tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_over_all_threads() {
+        let board = Board::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let cells = board.cells();
+                    for _ in 0..1000 {
+                        cells.note_question(Door::Udp);
+                        cells.note_blocked(1, Kind::Https);
+                        cells.note_latency(11, 1);
+                    }
+                });
+            }
+        });
+        let tally = board.sum();
+        assert_eq!(tally.questions(), 4000);
+        assert_eq!(tally.lists, [[0; 4], [0, 4000, 0, 0]]);
+        assert_eq!(tally.event(Event::Blocked), 4000);
+        assert_eq!(tally.latency[1], 4000);
+        assert_eq!(tally.latency_us, 44_000);
+    }
+
+    #[test]
+    fn a_list_out_of_range_is_left_out_but_the_question_counts() {
+        let board = Board::new(1);
+        board.cells().note_blocked(9, Kind::Address);
+        assert_eq!(board.sum().lists, [[0; 4]]);
+        assert_eq!(board.sum().event(Event::Blocked), 1);
+    }
+}

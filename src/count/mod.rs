@@ -1,0 +1,7 @@
+//! Counting for the regulator and the operator: numbers by list and kind of question, never who asked or for what name.
+
+mod cells;
+mod hour;
+
+pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, ListIndex, Tally};
+pub use hour::{HourCounts, Meter};
