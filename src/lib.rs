@@ -7,9 +7,12 @@ pub mod clock;
 pub mod name;
 
 // 2 shapes
+pub mod list;
+pub mod wire;
 
 // 3 knowledge
 pub mod count;
+pub mod policy;
 
 // 4 answers
 pub mod resolve;

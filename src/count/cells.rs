@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The place of a list in the configuration, from 0; it names the list wherever counts are kept in memory.
-pub type ListIndex = u16;
+use crate::list::ListIndex;
 
 /// What a blocked question asked for; the regulator's report has one column for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

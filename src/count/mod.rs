@@ -3,5 +3,5 @@
 mod cells;
 mod hour;
 
-pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, ListIndex, Tally};
+pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, Tally};
 pub use hour::{HourCounts, Meter};

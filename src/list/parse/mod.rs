@@ -1,0 +1,205 @@
+//! Reads a list's text: each line becomes entries or a reject; no bad line ever stops the reading.
+
+mod hosts;
+mod plain;
+mod word;
+
+use std::io::{self, BufRead, Read};
+
+pub use word::Reason;
+
+use super::Scope;
+
+/// The longest line that is read, in octets; a longer one is a reject.
+pub const LINE_OCTETS_MAX: usize = 4096;
+/// Rejects that are remembered by line; the rest are only counted.
+pub const REJECTS_SHOWN_MAX: usize = 20;
+
+/// How a list's text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One name a line; a leading `=` means that name alone.
+    Plain,
+    /// A hosts file: an address and names.
+    Hosts,
+}
+
+/// A line that is no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// The line's number, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+/// What was found in a list's text, besides the entries themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// Lines read.
+    pub lines: u64,
+    /// Entries handed out, duplicates included.
+    pub entries: u64,
+    /// Lines that are no entries.
+    pub rejects: u64,
+    /// The first rejects.
+    pub rejects_shown: Vec<Reject>,
+}
+
+impl Parsed {
+    /// Rejected lines in per cent of the lines that were meant as entries.
+    pub fn rejects_percent(&self) -> f64 {
+        let meant = self.entries + self.rejects;
+        if meant == 0 { 0.0 } else { self.rejects as f64 * 100.0 / meant as f64 }
+    }
+
+    fn note_reject(&mut self, reason: Reason) {
+        self.rejects += 1;
+        if self.rejects_shown.len() < REJECTS_SHOWN_MAX {
+            self.rejects_shown.push(Reject { line: self.lines, reason });
+        }
+    }
+}
+
+/// Read a list and hand each entry's wire name and scope to `sink`.
+///
+/// Lines end with LF or CRLF, and a byte order mark in front is passed over. An error is one of reading, never of content.
+pub fn read(mut text: impl BufRead, format: Format, mut sink: impl FnMut(&[u8], Scope)) -> io::Result<Parsed> {
+    let mut parsed = Parsed::default();
+    let mut line = Vec::with_capacity(256);
+    let mut wire = Vec::with_capacity(256);
+    while let Some(length) = take_line(&mut text, &mut line)? {
+        parsed.lines += 1;
+        let mut words = line.as_slice();
+        if parsed.lines == 1 {
+            words = words.strip_prefix(b"\xef\xbb\xbf").unwrap_or(words);
+        }
+        let read = match (length, format) {
+            (Length::Over, _) => Err(Reason::LongLine),
+            (Length::Within, Format::Plain) => plain::read_line(words, &mut wire, &mut sink),
+            (Length::Within, Format::Hosts) => hosts::read_line(words, &mut wire, &mut sink),
+        };
+        match read {
+            Ok(entries) => parsed.entries += entries,
+            Err(reason) => parsed.note_reject(reason),
+        }
+    }
+    Ok(parsed)
+}
+
+/// Is a line within [`LINE_OCTETS_MAX`]?
+enum Length {
+    Within,
+    Over,
+}
+
+/// Take the next line without its line feed into `line`; an overlong one is read to its end and thrown away.
+fn take_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Length>> {
+    line.clear();
+    let read = text.by_ref().take(LINE_OCTETS_MAX as u64 + 1).read_until(b'\n', line)?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if line.pop_if(|octet| *octet == b'\n').is_none() && read > LINE_OCTETS_MAX {
+        text.skip_until(b'\n')?;
+        return Ok(Some(Length::Over));
+    }
+    Ok(Some(Length::Within))
+}
+
+/// The text before a comment, without white space around it.
+fn without_comment(line: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b'#', line).unwrap_or(line.len());
+    line.get(..end).unwrap_or_default().trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+
+    fn entries(text: &[u8], format: Format) -> (Vec<String>, Parsed) {
+        let mut found = Vec::new();
+        let parsed = read(text, format, |wire, scope| {
+            let mark = if scope == Scope::Exact { "=" } else { "" };
+            found.push(format!("{mark}{}", Name::from_wire(wire).unwrap()));
+        });
+        (found, parsed.unwrap())
+    }
+
+    fn reasons(text: &[u8], format: Format) -> Vec<(u64, Reason)> {
+        entries(text, format).1.rejects_shown.iter().map(|reject| (reject.line, reject.reason)).collect()
+    }
+
+    #[test]
+    fn plain_lines_become_entries() {
+        let text = b"\xef\xbb\xbf# comment\r\nBlocked.Example \r\n\n =exact.example. # why\nb\xc3\xbccher.test\n_x.a-b.test";
+        let (found, parsed) = entries(text, Format::Plain);
+        assert_eq!(found, ["blocked.example", "=exact.example", "xn--bcher-kva.test", "_x.a-b.test"]);
+        assert_eq!((parsed.lines, parsed.entries, parsed.rejects), (6, 4, 0));
+    }
+
+    #[test]
+    fn hosts_lines_become_entries() {
+        let text = b"127.0.0.1 localhost\n::1 localhost ip6-localhost\n0.0.0.0 a.test b.test # c.test\n0.0.0.0 0.0.0.0\n";
+        let (found, parsed) = entries(text, Format::Hosts);
+        assert_eq!(found, ["a.test", "b.test"]);
+        assert_eq!((parsed.entries, parsed.rejects), (2, 0));
+        assert_eq!(
+            reasons(b"a.test\n0.0.0.0\n0.0.0.0 a.test b..test\n", Format::Hosts),
+            [(1, Reason::NoAddress), (2, Reason::NoName), (3, Reason::EmptyLabel),]
+        );
+    }
+
+    #[test]
+    fn every_bad_line_has_its_reason() {
+        let long_label = format!("{}.test", "a".repeat(64));
+        let long_name = format!("{}test", "abcdefg.".repeat(32));
+        let cases: [(&[u8], Reason); 24] = [
+            (b"https://a.test/", Reason::Scheme),
+            (b"a.test/path", Reason::Path),
+            (b"a.test:80", Reason::Port),
+            (b"192.0.2.7.", Reason::Address),
+            (b"2001:db8::7", Reason::Address),
+            (b"[2001:db8::7]", Reason::Address),
+            (b"*.a.test", Reason::Wildcard),
+            (b"a.*.test", Reason::Wildcard),
+            (b"a..test", Reason::EmptyLabel),
+            (b".a.test", Reason::EmptyLabel),
+            (b".", Reason::Root),
+            (b"test", Reason::TopLevel),
+            (b"=test.", Reason::TopLevel),
+            (b"=", Reason::NoName),
+            (b"a.test b.test", Reason::ManyWords),
+            (b"a\0.test", Reason::Character),
+            (b"a,b.test", Reason::Character),
+            (b"a\\.b.test", Reason::Character),
+            ("a\u{202e}b.test".as_bytes(), Reason::Idn),
+            (b"\xff\xfea.test", Reason::Encoding),
+            (b"xn--a.test", Reason::Idn),
+            (b"xn--999999999.test", Reason::Idn),
+            (long_label.as_bytes(), Reason::LongLabel),
+            (long_name.as_bytes(), Reason::LongName),
+        ];
+        for (line, reason) in cases {
+            assert_eq!(reasons(line, Format::Plain), [(1, reason)], "{}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_one_reject() {
+        let text = [b"a.test\n", "x".repeat(100_000).as_bytes(), b"\nb.test\n"].concat();
+        assert_eq!(reasons(&text, Format::Plain), [(2, Reason::LongLine)]);
+        assert_eq!(entries(&text, Format::Plain).0, ["a.test", "b.test"]);
+    }
+
+    #[test]
+    fn rejects_are_counted_past_those_shown() {
+        let (_, parsed) = entries(
+            "a.test\n".repeat(75).as_bytes().iter().chain(&b"*\n".repeat(25)).copied().collect::<Vec<_>>().as_slice(),
+            Format::Plain,
+        );
+        assert_eq!((parsed.rejects, parsed.rejects_shown.len()), (25, REJECTS_SHOWN_MAX));
+        assert!((parsed.rejects_percent() - 25.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,140 @@
+//! One listed name as text: strict, and never repaired, since a URL cut down to its host is the classic over-block.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::name::{Name, NameFault, write_ascii};
+
+/// Why a line is no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// A URL with its scheme.
+    Scheme,
+    /// A path behind the name.
+    Path,
+    /// A port behind the name.
+    Port,
+    /// An IP address.
+    Address,
+    /// A `*`.
+    Wildcard,
+    /// The root.
+    Root,
+    /// A single label: everything below a top-level domain.
+    TopLevel,
+    /// Nothing between two dots.
+    EmptyLabel,
+    /// A label over 63 octets.
+    LongLabel,
+    /// A name over 255 octets.
+    LongName,
+    /// A line over [`super::LINE_OCTETS_MAX`].
+    LongLine,
+    /// More than one word.
+    ManyWords,
+    /// A character that no listed name has.
+    Character,
+    /// Octets that are not UTF-8.
+    Encoding,
+    /// Non-ASCII text or an `xn--` label that IDNA does not allow.
+    Idn,
+    /// No name where one is needed.
+    NoName,
+    /// A hosts line that does not start with an address.
+    NoAddress,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "a URL, not a name: list the domain itself if all of it is meant",
+            Self::Path => "a path behind the name: list the domain itself if all of it is meant",
+            Self::Port => "a port behind the name: list the name alone",
+            Self::Address => "an IP address: only names can be listed",
+            Self::Wildcard => "a wildcard: a name covers everything below it already",
+            Self::Root => "the root cannot be listed",
+            Self::TopLevel => "a top-level domain cannot be listed",
+            Self::EmptyLabel => "an empty label: two dots in a row, or a dot in front",
+            Self::LongLabel => "a label of more than 63 octets",
+            Self::LongName => "a name of more than 255 octets",
+            Self::LongLine => "a line of more than 4096 octets",
+            Self::ManyWords => "more than one word: write one name a line",
+            Self::Character => "a character other than letters, digits, hyphen, underscore and dot",
+            Self::Encoding => "not UTF-8",
+            Self::Idn => "not a valid internationalised name (IDNA)",
+            Self::NoName => "no name",
+            Self::NoAddress => "a hosts line starts with an address",
+        })
+    }
+}
+
+/// Put the wire form of the listed name `text` into `wire`.
+pub(super) fn read(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
+    wire.clear();
+    if text.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')) {
+        read_ascii(text, wire)
+    } else {
+        read_odd(text, wire)
+    }
+}
+
+fn read_ascii(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
+    match text {
+        b"" => return Err(Reason::NoName),
+        b"." => return Err(Reason::Root),
+        _ => write_ascii(text, wire).map_err(reason_of)?,
+    }
+    if wire.get(usize::from(wire.first().copied().unwrap_or_default()) + 1) == Some(&0) {
+        return Err(Reason::TopLevel);
+    }
+    let undotted = text.strip_suffix(b".").unwrap_or(text);
+    let last_is_digit = undotted.last().is_some_and(u8::is_ascii_digit);
+    if last_is_digit && str::from_utf8(undotted).is_ok_and(|text| text.parse::<IpAddr>().is_ok()) {
+        return Err(Reason::Address);
+    }
+    if memchr::memmem::find(wire, b"xn--").is_some() {
+        check_a_labels(text)?;
+    }
+    Ok(())
+}
+
+/// Text with a character that no plain name has: say what it is, or read it as an internationalised name.
+fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
+    let text = str::from_utf8(text).map_err(|_| Reason::Encoding)?;
+    if text.contains("://") {
+        return Err(Reason::Scheme);
+    }
+    if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        return Err(Reason::Address);
+    }
+    for (character, reason) in [('/', Reason::Path), (':', Reason::Port), ('*', Reason::Wildcard)] {
+        if text.contains(character) {
+            return Err(reason);
+        }
+    }
+    if text.contains(|character: char| matches!(character, ' ' | '\t')) {
+        return Err(Reason::ManyWords);
+    }
+    if text.is_ascii() {
+        return Err(Reason::Character);
+    }
+    let name = Name::parse(text).map_err(reason_of)?;
+    read_ascii(name.to_string().as_bytes(), wire)
+}
+
+/// Does each `xn--` label stand for a text that IDNA allows?
+fn check_a_labels(text: &[u8]) -> Result<(), Reason> {
+    let text = str::from_utf8(text).map_err(|_| Reason::Encoding)?;
+    let (_, valid) = idna::domain_to_unicode(text);
+    valid.map_err(|_| Reason::Idn)
+}
+
+const fn reason_of(fault: NameFault) -> Reason {
+    match fault {
+        NameFault::EmptyLabel => Reason::EmptyLabel,
+        NameFault::LongLabel => Reason::LongLabel,
+        NameFault::LongName => Reason::LongName,
+        NameFault::BadEscape | NameFault::BadWire => Reason::Character,
+        NameFault::BadIdn => Reason::Idn,
+    }
+}

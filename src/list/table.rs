@@ -1,0 +1,265 @@
+//! The compiled list: keyed hashes of its entries, from which no name can be read back.
+//!
+//! A slot is 16 octets: 127 bits of the name's keyed 128-bit hash and one bit for the entry's scope. Four slots make a bucket of one
+//! cache line; a full bucket flows over into the next. With at most 3/4 of the slots in use an entry takes 21.4 octets. Two different
+//! names share 127 bits with probability 2⁻¹²⁷ a pair, and the key is new for each process, so nobody can prepare such a pair.
+
+use crate::list::Scope;
+use crate::name::{HashKey, LABELS_MAX, SuffixHash, SuffixHashes};
+
+const SLOTS: usize = 4;
+const EXACT_BIT: u128 = 1;
+
+/// One cache line of entries; 0 is a free slot.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Bucket([u128; SLOTS]);
+
+/// A list ready to be asked; never changed once built.
+pub struct Table {
+    key: HashKey,
+    buckets: Box<[Bucket]>,
+    entry_count: usize,
+    /// Bit n is set where some entry has n labels, so that other depths are not looked up.
+    depths: u128,
+}
+
+/// Which entry a name fell under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The entry's labels.
+    pub labels: usize,
+    /// Is the entry the name itself, or a parent of it?
+    pub is_parent: bool,
+}
+
+/// Takes the entries of a list one by one.
+pub struct TableBuilder {
+    table: Table,
+    entries_max: usize,
+    hashes: SuffixHashes,
+}
+
+impl TableBuilder {
+    /// Make room for at most `entries_max` entries.
+    pub fn new(key: HashKey, entries_max: usize) -> Self {
+        let bucket_count = (entries_max * 4 / 3).div_ceil(SLOTS) + 1;
+        let buckets = vec![Bucket([0; SLOTS]); bucket_count].into_boxed_slice();
+        Self { table: Table { key, buckets, entry_count: 0, depths: 0 }, entries_max, hashes: SuffixHashes::new() }
+    }
+
+    /// Add an entry; `wire` is its uncompressed name. An entry that is there already changes nothing, but the wider scope wins.
+    ///
+    /// Returns `false` where there is no room for one more.
+    pub fn insert(&mut self, wire: &[u8], scope: Scope) -> bool {
+        self.hashes.fill(self.table.key, wire);
+        let tag = tag_of(self.hashes.whole());
+        if self.table.entry_count >= self.entries_max {
+            return self.table.slot_of(tag).is_some();
+        }
+        self.table.depths |= 1 << self.hashes.depth();
+        let value = if scope == Scope::Exact { tag | EXACT_BIT } else { tag };
+        let mut at = self.table.home(tag);
+        while let Some(bucket) = self.table.buckets.get_mut(at) {
+            for slot in &mut bucket.0 {
+                if *slot == 0 {
+                    *slot = value;
+                    self.table.entry_count += 1;
+                    return true;
+                }
+                if *slot & !EXACT_BIT == tag {
+                    *slot &= value;
+                    return true;
+                }
+            }
+            at = self.table.after(at);
+        }
+        false
+    }
+
+    /// The finished table.
+    pub fn finish(self) -> Table {
+        self.table
+    }
+}
+
+impl Table {
+    /// How many different entries.
+    pub const fn entry_count(&self) -> usize {
+        self.entry_count
+    }
+
+    /// The memory of its slots, in octets.
+    pub fn octets(&self) -> usize {
+        size_of_val(&*self.buckets)
+    }
+
+    /// The entry that `name` falls under, the shortest one first; hashes must be made under this table's key.
+    pub fn find(&self, name: &SuffixHashes) -> Option<Match> {
+        let depth = name.depth();
+        let mut depths = self.depths & (u128::MAX >> (LABELS_MAX - depth.min(LABELS_MAX)));
+        while depths != 0 {
+            let labels = depths.trailing_zeros() as usize;
+            depths &= depths - 1;
+            let is_parent = labels < depth;
+            match self.slot_of(tag_of(name.at(labels))) {
+                Some(Scope::Exact) if is_parent => {}
+                Some(_) => return Some(Match { labels, is_parent }),
+                None => {}
+            }
+        }
+        None
+    }
+
+    fn slot_of(&self, tag: u128) -> Option<Scope> {
+        let mut at = self.home(tag);
+        loop {
+            let bucket = self.buckets.get(at)?;
+            for slot in bucket.0 {
+                if slot & !EXACT_BIT == tag {
+                    return Some(if slot & EXACT_BIT == 0 { Scope::Below } else { Scope::Exact });
+                }
+            }
+            if bucket.0.contains(&0) {
+                return None;
+            }
+            at = self.after(at);
+        }
+    }
+
+    /// The bucket an entry is looked for first: the hash's upper half scaled to the bucket count.
+    const fn home(&self, tag: u128) -> usize {
+        (((tag >> 64) * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    const fn after(&self, at: usize) -> usize {
+        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
+    }
+}
+
+/// The hash without its lowest bit, and never 0, which marks a free slot.
+const fn tag_of(hash: SuffixHash) -> u128 {
+    let tag = hash & !EXACT_BIT;
+    if tag == 0 { 2 } else { tag }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::name::Name;
+
+    const KEY: HashKey = HashKey::fixed([3; 16]);
+
+    fn table(entries: &[(&str, Scope)]) -> Table {
+        let mut builder = TableBuilder::new(KEY, entries.len());
+        for (name, scope) in entries {
+            assert!(builder.insert(Name::parse(name).unwrap().as_wire(), *scope));
+        }
+        builder.finish()
+    }
+
+    fn find(table: &Table, name: &str) -> Option<(usize, bool)> {
+        let mut hashes = SuffixHashes::new();
+        hashes.fill(KEY, Name::parse(name).unwrap().as_wire());
+        table.find(&hashes).map(|found| (found.labels, found.is_parent))
+    }
+
+    #[test]
+    fn scopes_hold() {
+        let table = table(&[("blocked.example", Scope::Below), ("exact.example", Scope::Exact)]);
+        assert_eq!(find(&table, "blocked.example"), Some((2, false)));
+        assert_eq!(find(&table, "a.b.blocked.example"), Some((2, true)));
+        assert_eq!(find(&table, "exact.example"), Some((2, false)));
+        assert_eq!(find(&table, "a.exact.example"), None);
+        assert_eq!(find(&table, "example"), None);
+        assert_eq!(find(&table, "unblocked.example"), None);
+    }
+
+    #[test]
+    fn the_wider_scope_wins_and_duplicates_count_once() {
+        for scopes in [[Scope::Below, Scope::Exact], [Scope::Exact, Scope::Below]] {
+            let table = table(&[("a.test", scopes[0]), ("a.test", scopes[1])]);
+            assert_eq!(table.entry_count(), 1);
+            assert_eq!(find(&table, "x.a.test"), Some((2, true)));
+        }
+    }
+
+    #[test]
+    fn no_room_is_said() {
+        let mut builder = TableBuilder::new(KEY, 1);
+        assert!(builder.insert(b"\x01a\0", Scope::Below));
+        assert!(builder.insert(b"\x01a\0", Scope::Below));
+        assert!(!builder.insert(b"\x01b\0", Scope::Below));
+        assert_eq!(find(&TableBuilder::new(KEY, 0).finish(), "a"), None);
+    }
+
+    #[test]
+    fn an_entry_takes_less_than_22_octets() {
+        let table = TableBuilder::new(KEY, 1_000_000).finish();
+        assert!(table.octets() < 22_000_000, "{}", table.octets());
+    }
+
+    /// The rule written down without a table: walk up the labels and look each suffix up.
+    fn naive(entries: &HashMap<Vec<u8>, Scope>, wire: &[u8]) -> bool {
+        let mut at = 0;
+        loop {
+            match entries.get(&wire[at..]) {
+                Some(Scope::Below) => return true,
+                Some(Scope::Exact) if at == 0 => return true,
+                _ => {}
+            }
+            if wire[at] == 0 {
+                return false;
+            }
+            at += 1 + usize::from(wire[at]);
+        }
+    }
+
+    fn wire_name() -> impl Strategy<Value = Vec<u8>> {
+        let label = prop_oneof![
+            4 => prop::sample::select(vec![b"a".to_vec(), b"B".to_vec(), b"b".to_vec(), b"\0".to_vec(), b".".to_vec(), b"\\".to_vec()]),
+            1 => prop::collection::vec(any::<u8>(), 1..=63),
+        ];
+        let labels = prop_oneof![20 => prop::collection::vec(label.clone(), 0..6), 1 => prop::collection::vec(label, 0..=127)];
+        labels.prop_map(|labels| {
+            let mut wire = Vec::new();
+            for label in labels {
+                if wire.len() + label.len() + 2 > 255 {
+                    break;
+                }
+                wire.push(label.len() as u8);
+                wire.extend(label);
+            }
+            wire.push(0);
+            wire
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_says_what_the_rule_says(
+            listed in prop::collection::vec((wire_name(), any::<bool>()), 0..40),
+            asked in prop::collection::vec(wire_name(), 1..60),
+        ) {
+            let mut builder = TableBuilder::new(KEY, listed.len());
+            let mut entries: HashMap<Vec<u8>, Scope> = HashMap::new();
+            for (wire, exact) in &listed {
+                let scope = if *exact { Scope::Exact } else { Scope::Below };
+                prop_assert!(builder.insert(wire, scope));
+                let kept = entries.entry(wire.to_ascii_lowercase()).or_insert(scope);
+                *kept = (*kept).min(scope);
+            }
+            let table = builder.finish();
+            prop_assert_eq!(table.entry_count(), entries.len());
+            let mut hashes = SuffixHashes::new();
+            for wire in asked.iter().chain(listed.iter().map(|(wire, _)| wire)) {
+                hashes.fill(KEY, wire);
+                prop_assert_eq!(table.find(&hashes).is_some(), naive(&entries, &wire.to_ascii_lowercase()));
+            }
+        }
+    }
+}

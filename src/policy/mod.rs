@@ -1,0 +1,9 @@
+//! Who is asking, which lists apply to them, and whether a name is listed: decided on one immutable snapshot.
+
+mod client;
+mod rules;
+mod snapshot;
+
+pub use client::{Clients, Group, GroupSettings, Standing};
+pub use rules::{Action, Basis, ListRules};
+pub use snapshot::{Live, Snapshot, Verdict};

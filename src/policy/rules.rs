@@ -1,0 +1,45 @@
+//! What an operator says about a list: whose it is, on what ground it applies, and what a blocked client is told.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The papers and the action of one list; fixed while the process runs.
+#[derive(Clone, Debug)]
+pub struct ListRules {
+    /// Names the list in reports and metrics.
+    pub id: String,
+    /// Who made it; told to the client.
+    pub authority: String,
+    /// The law, order or policy it rests on; printed in reports.
+    pub legal_basis: String,
+    /// What kind of ground that is.
+    pub basis: Basis,
+    /// What a blocked client is answered.
+    pub action: Action,
+    /// How long a client may keep the blocked answer, in seconds.
+    pub ttl_s: u32,
+}
+
+/// The kind of ground a list rests on; chooses the extended error (RFC 8914).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// A law or an order: Censored.
+    Law,
+    /// The provider's own policy: Blocked.
+    Provider,
+    /// The subscriber asked for it: Filtered.
+    Subscriber,
+}
+
+/// What a blocked client is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The stop page's addresses for A and AAAA, no data for every other type.
+    StopPage {
+        /// Answers to A; none means no data.
+        v4: Vec<Ipv4Addr>,
+        /// Answers to AAAA; none means no data.
+        v6: Vec<Ipv6Addr>,
+    },
+    /// The name does not exist, for every type.
+    NxDomain,
+}

@@ -1,0 +1,111 @@
+//! All tables live at one moment. A new snapshot replaces the old one whole; nobody ever sees half of a list.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::list::{ListIndex, Match, Table};
+use crate::name::{HashKey, SuffixHashes};
+
+/// The snapshot in force, read by every door and replaced by the updater.
+pub type Live = ArcSwap<Snapshot>;
+
+/// The tables of all lists, in the order of the configuration.
+#[derive(Clone)]
+pub struct Snapshot {
+    generation: u64,
+    key: HashKey,
+    tables: Vec<Arc<Table>>,
+}
+
+/// Whether a question may be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not listed for this client.
+    Pass,
+    /// Listed.
+    Block {
+        /// By which list.
+        list: ListIndex,
+        /// By which of its entries.
+        found: Match,
+    },
+}
+
+impl Snapshot {
+    /// The first snapshot, with all lists' tables built under `key`.
+    pub const fn new(key: HashKey, tables: Vec<Arc<Table>>) -> Self {
+        Self { generation: 1, key, tables }
+    }
+
+    /// The next snapshot, with one list's table replaced.
+    pub fn with_table(&self, list: ListIndex, table: Arc<Table>) -> Self {
+        let mut next = self.clone();
+        next.generation += 1;
+        if let Some(place) = next.tables.get_mut(usize::from(list)) {
+            *place = table;
+        }
+        next
+    }
+
+    /// Grows with each snapshot; a cached answer remembers under which one it was checked.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The key that names must be hashed under.
+    pub const fn key(&self) -> HashKey {
+        self.key
+    }
+
+    /// A list's table.
+    pub fn table(&self, list: ListIndex) -> Option<&Arc<Table>> {
+        self.tables.get(usize::from(list))
+    }
+
+    /// How many lists there are.
+    pub const fn list_count(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Hold a name against `lists`; the first list in their order that has it decides.
+    pub fn decide(&self, lists: &[ListIndex], name: &SuffixHashes) -> Verdict {
+        for &list in lists {
+            if let Some(found) = self.table(list).and_then(|table| table.find(name)) {
+                return Verdict::Block { list, found };
+            }
+        }
+        Verdict::Pass
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::{Scope, TableBuilder};
+
+    const KEY: HashKey = HashKey::fixed([5; 16]);
+
+    fn table(wire: &[u8]) -> Arc<Table> {
+        let mut builder = TableBuilder::new(KEY, 1);
+        builder.insert(wire, Scope::Below);
+        Arc::new(builder.finish())
+    }
+
+    #[test]
+    fn the_first_list_that_applies_decides() {
+        let first = Snapshot::new(KEY, vec![table(b"\x01a\x04test\0"), table(b"\x04test\0")]);
+        let mut name = SuffixHashes::new();
+        name.fill(KEY, b"\x01A\x04test\0");
+        let by = |snapshot: &Snapshot, lists: &[ListIndex]| match snapshot.decide(lists, &name) {
+            Verdict::Block { list, found } => Some((list, found.is_parent)),
+            Verdict::Pass => None,
+        };
+        assert_eq!(by(&first, &[0, 1]), Some((0, false)));
+        assert_eq!(by(&first, &[1]), Some((1, true)));
+        assert_eq!(by(&first, &[]), None);
+        let next = first.with_table(0, table(b"\x01b\x04test\0"));
+        assert_eq!(by(&next, &[0]), None);
+        assert_eq!((first.generation(), next.generation()), (1, 2));
+    }
+}
