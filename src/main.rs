@@ -1,1 +1,3 @@
+//! The `wardline` program: it parses the arguments, runs the command and turns an error into an exit code.
+
 fn main() {}

@@ -1,0 +1,3 @@
+//! The tests, one binary: this file is their table of contents.
+
+mod tidy;
