@@ -1,5 +1,6 @@
 //! The one place that reads time: elapsed time is monotonic, dates are wall-clock seconds in UTC.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970-01-01T00:00:00Z.
@@ -23,4 +24,11 @@ pub fn since_epoch() -> Duration {
 /// The start of the UTC hour that `at` falls in.
 pub const fn hour_start(at: UnixSeconds) -> UnixSeconds {
     at - at.rem_euclid(3600)
+}
+
+/// Seconds since the process first asked, from the monotonic clock; starts at 1.
+pub fn uptime_s() -> u32 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = *START.get_or_init(monotonic);
+    u32::try_from(start.elapsed().as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }

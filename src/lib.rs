@@ -15,6 +15,8 @@ pub mod count;
 pub mod policy;
 
 // 4 answers
+pub mod answer;
+pub mod cache;
 pub mod resolve;
 
 // 5 spine

@@ -2,12 +2,48 @@
 
 use std::sync::Arc;
 
-use crate::count::{Board, Cells, Door};
-use crate::policy::{Clients, Group, Live, Standing};
+use crate::answer::blocked::Page;
+use crate::answer::own::{self, SpecialUse};
+use crate::cache::{Cache, Entry, Key, Lifetimes};
+use crate::clock;
+use crate::count::{Board, Cells, Door, Event, Kind};
+use crate::list::ListIndex;
+use crate::name::{Name, SuffixHashes};
+use crate::policy::{Clients, Group, Live, Snapshot, Standing, Verdict};
+use crate::resolve::{self, Resolver};
+use crate::wire::{self, Fault, HEADER_OCTETS, Question, UDP_OCTETS_MAX, ede, rcode, rtype};
 
 /// Everything a question needs on its way; one for the process, shared by all doors.
 pub struct Answering {
-    _todo: (),
+    live: Arc<Live>,
+    clients: Clients,
+    pages: Vec<Page>,
+    all_lists: Box<[ListIndex]>,
+    board: Arc<Board>,
+    cache: Cache,
+    lifetimes: Lifetimes,
+    special_use: SpecialUse,
+    resolver: Resolver,
+}
+
+/// The parts that [`Answering`] is made of.
+pub struct Parts {
+    /// The lists in force.
+    pub live: Arc<Live>,
+    /// Who may ask.
+    pub clients: Clients,
+    /// What to answer for each list, in the order of the configuration.
+    pub pages: Vec<Page>,
+    /// Where to count.
+    pub board: Arc<Board>,
+    /// Kept answers.
+    pub cache: Cache,
+    /// How long to keep them.
+    pub lifetimes: Lifetimes,
+    /// Who answers the special-use names.
+    pub special_use: SpecialUse,
+    /// The way outside.
+    pub resolver: Resolver,
 }
 
 /// One question as a door hands it in.
@@ -18,6 +54,19 @@ pub struct Asked<'a> {
     pub standing: Standing,
     /// By which door.
     pub door: Door,
+    /// Whether the client's network is within its rate limit.
+    pub rate: Rate,
+}
+
+/// How a client's network stands to its rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// Below it: answer.
+    Within,
+    /// Above it: a truncated reply, so that a real client can come back over TCP.
+    Slip,
+    /// Above it: silence.
+    Over,
 }
 
 /// What became of a question.
@@ -40,4 +89,212 @@ pub struct Later {
 /// One thread's own things: its counters and its working memory.
 pub struct Desk {
     cells: Arc<Cells>,
+    hashes: SuffixHashes,
+}
+
+impl Desk {
+    /// The thread's counters.
+    pub const fn cells(&self) -> &Arc<Cells> {
+        &self.cells
+    }
+}
+
+/// A question on the way to its answer.
+struct Wanted<'a> {
+    question: &'a Question<'a>,
+    group: Group,
+    now_s: u32,
+}
+
+impl Answering {
+    /// Put the parts together.
+    pub fn new(parts: Parts) -> Self {
+        let list_count = parts.live.load().list_count() as ListIndex;
+        let Parts { live, clients, pages, board, cache, lifetimes, special_use, resolver } = parts;
+        let all_lists = (0..list_count).collect();
+        Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, resolver }
+    }
+
+    /// Who may ask.
+    pub const fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The kept answers.
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The way outside.
+    pub const fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// A desk for one more thread.
+    pub fn desk(&self) -> Desk {
+        Desk { cells: self.board.cells(), hashes: SuffixHashes::new() }
+    }
+
+    /// Answer a question at once if that can be done without asking outside; the reply goes into `out`.
+    ///
+    /// The order of decisions is the product's promise: readable, allowed, ours, listed, cached.
+    pub fn answer(&self, desk: &mut Desk, asked: &Asked<'_>, out: &mut [u8]) -> Outcome {
+        desk.cells.note_question(asked.door);
+        let question = match wire::read(asked.packet) {
+            Ok(question) => question,
+            Err(fault) => return answer_fault(&desk.cells, fault, asked.packet, out),
+        };
+        let room = match asked.door {
+            Door::Udp => question.udp_octets_max(UDP_OCTETS_MAX),
+            Door::Tcp | Door::Tls => out.len(),
+        };
+        let Some(out) = out.get_mut(..room) else { return Outcome::Silence };
+        let Standing::Allowed(group) = asked.standing else {
+            return end(&desk.cells, Event::Refused, own::empty(&question, rcode::REFUSED, &[(ede::PROHIBITED, "")], out));
+        };
+        match asked.rate {
+            Rate::Within => {}
+            Rate::Slip => return end(&desk.cells, Event::Limited, own::truncated(&question, out)),
+            Rate::Over => return end(&desk.cells, Event::Limited, None),
+        }
+        if let Some(len) = own::answer(&question, self.special_use, out) {
+            return end(&desk.cells, Event::Own, Some(len));
+        }
+        let wanted = Wanted { question: &question, group, now_s: clock::uptime_s() };
+        let snapshot = self.live.load();
+        desk.hashes.fill(snapshot.key(), question.name);
+        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(group), &desk.hashes) {
+            return self.block(&desk.cells, list, Kind::of_type(question.qtype), &wanted, out);
+        }
+        if question.qtype == rtype::ANY {
+            return end(&desk.cells, Event::Own, own::any(&question, out));
+        }
+        if let Some(entry) = self.cache.find(key_of(&question, &desk.hashes), wanted.now_s) {
+            return self.serve(desk, &snapshot, &entry, &wanted, Event::Hit, out);
+        }
+        if !question.recursion_desired {
+            return end(&desk.cells, Event::Own, own::empty(&question, rcode::REFUSED, &[(ede::NOT_AUTHORITATIVE, "")], out));
+        }
+        Outcome::Later(Later { packet: asked.packet.into(), group, door: asked.door })
+    }
+
+    /// Fetch the answer to a question and put the whole reply into `out`, which stays empty where nothing is to be sent.
+    pub async fn answer_later(&self, later: Later, cells: &Arc<Cells>, out: &mut Vec<u8>) {
+        out.clear();
+        let Ok(question) = wire::read(&later.packet) else { return };
+        let Ok(name) = Name::from_wire(question.name) else { return };
+        let fetched = self
+            .resolver
+            .fetch(&resolve::Question {
+                name,
+                qtype: question.qtype,
+                dnssec_ok: question.dnssec_ok(),
+                checking_disabled: question.checking_disabled,
+            })
+            .await;
+        let room = match later.door {
+            Door::Udp => question.udp_octets_max(UDP_OCTETS_MAX),
+            Door::Tcp | Door::Tls => usize::from(u16::MAX),
+        };
+        out.resize(room, 0);
+        let wanted = Wanted { question: &question, group: later.group, now_s: clock::uptime_s() };
+        let mut desk = Desk { cells: Arc::clone(cells), hashes: SuffixHashes::new() };
+        let outcome = self.answer_fetched(&mut desk, fetched, &wanted, out);
+        out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
+    }
+
+    /// Keep what came from outside and answer with it, unless the name or its alias chain is listed by now.
+    fn answer_fetched(
+        &self,
+        desk: &mut Desk,
+        fetched: Result<resolve::Fetched, resolve::Failure>,
+        wanted: &Wanted<'_>,
+        out: &mut [u8],
+    ) -> Outcome {
+        let entry = match fetched {
+            Ok(fetched) => Entry::from_wire(fetched.wire, fetched.ede, wanted.now_s, self.lifetimes)
+                .unwrap_or_else(|_| Entry::failure(wanted.question, ede::NETWORK, wanted.now_s)),
+            Err(failure) => Entry::failure(wanted.question, failure.ede(), wanted.now_s),
+        };
+        let entry = Arc::new(entry);
+        let snapshot = self.live.load();
+        desk.hashes.fill(snapshot.key(), wanted.question.name);
+        if entry.is_keepable() {
+            self.cache.keep(key_of(wanted.question, &desk.hashes), Arc::clone(&entry));
+        }
+        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), &desk.hashes) {
+            return self.block(&desk.cells, list, Kind::of_type(wanted.question.qtype), wanted, out);
+        }
+        self.serve(desk, &snapshot, &entry, wanted, Event::Miss, out)
+    }
+
+    /// Answer with an entry, unless its alias chain goes through a listed name.
+    fn serve(
+        &self,
+        desk: &mut Desk,
+        snapshot: &Snapshot,
+        entry: &Entry,
+        wanted: &Wanted<'_>,
+        event: Event,
+        out: &mut [u8],
+    ) -> Outcome {
+        if !entry.is_clear_under(snapshot.generation())
+            && let Verdict::Block { list, .. } = self.decide_chain(desk, snapshot, entry, wanted.group)
+        {
+            return self.block(&desk.cells, list, Kind::ViaCname, wanted, out);
+        }
+        let event = if entry.is_failure() { Event::Failed } else { event };
+        end(&desk.cells, event, entry.write(wanted.question, wanted.now_s, out))
+    }
+
+    /// Hold each name of the alias chain against the lists, and remember it where no list at all has any of them.
+    fn decide_chain(&self, desk: &mut Desk, snapshot: &Snapshot, entry: &Entry, group: Group) -> Verdict {
+        let lists = self.clients.lists(group);
+        let mut is_clear = true;
+        for name in entry.chain() {
+            desk.hashes.fill(snapshot.key(), name);
+            if snapshot.decide(&self.all_lists, &desk.hashes) == Verdict::Pass {
+                continue;
+            }
+            is_clear = false;
+            let verdict = snapshot.decide(lists, &desk.hashes);
+            if verdict != Verdict::Pass {
+                return verdict;
+            }
+        }
+        if is_clear {
+            entry.note_clear_under(snapshot.generation());
+        }
+        Verdict::Pass
+    }
+
+    fn block(&self, cells: &Cells, list: ListIndex, kind: Kind, wanted: &Wanted<'_>, out: &mut [u8]) -> Outcome {
+        cells.note_blocked(list, kind);
+        let page = self.pages.get(usize::from(list));
+        page.and_then(|page| page.write(wanted.question, out)).map_or(Outcome::Silence, Outcome::Reply)
+    }
+}
+
+fn key_of(question: &Question<'_>, hashes: &SuffixHashes) -> Key {
+    Key::new(hashes.whole(), question.qtype, question.dnssec_ok(), question.checking_disabled)
+}
+
+/// Count how a question ended and send what was written for it.
+fn end(cells: &Cells, event: Event, len: Option<usize>) -> Outcome {
+    cells.note_event(event);
+    len.map_or(Outcome::Silence, Outcome::Reply)
+}
+
+/// FORMERR or NOTIMP with the id echoed and nothing else, since the rest could not be read; or silence.
+fn answer_fault(cells: &Cells, fault: Fault, packet: &[u8], out: &mut [u8]) -> Outcome {
+    let code = match fault {
+        Fault::Silence => return end(cells, Event::Fault, None),
+        Fault::Format => rcode::FORMERR,
+        Fault::Opcode => rcode::NOTIMP,
+    };
+    let (Some(&[id_high, id_low, flags, ..]), Some(out)) = (packet.first_chunk::<HEADER_OCTETS>(), out.get_mut(..HEADER_OCTETS)) else {
+        return end(cells, Event::Fault, None);
+    };
+    out.copy_from_slice(&[id_high, id_low, 0x80 | flags & 0x79, 0x80 | code as u8, 0, 0, 0, 0, 0, 0, 0, 0]);
+    end(cells, Event::Fault, Some(HEADER_OCTETS))
 }

@@ -98,6 +98,12 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The number in the four octets before `end`, such as an SOA record's minimum.
+    pub fn u32_before(&self, end: usize) -> Result<u32, WalkFault> {
+        let octets = end.checked_sub(4).and_then(|at| self.octets.get(at..end)).and_then(<[u8]>::first_chunk::<4>).ok_or(WalkFault)?;
+        Ok(u32::from_be_bytes(*octets))
+    }
+
     fn record(&self, section: Section, start: usize) -> Result<Record, WalkFault> {
         let at = self.skip_name(start)?;
         let data_at = at + 10;

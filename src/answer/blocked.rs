@@ -1,0 +1,205 @@
+//! The blocked answer, prepared once for each list and written into a reply without allocation.
+
+use crate::policy::{Action, Basis, ListRules};
+use crate::wire::{Flags, HEADER_OCTETS, Question, Reply, class, ede, rcode, rtype};
+
+/// A blocked reply is at most this many times its question, so that nobody can amplify with it.
+const GROWTH_MAX: usize = 3;
+const OPT_OCTETS: usize = 11;
+const EDE_OCTETS: usize = 6;
+
+/// What clients are told who ask for a name on one list.
+#[derive(Debug)]
+pub struct Page {
+    v4: Records,
+    v6: Records,
+    soa: Box<[u8]>,
+    nodata_rcode: u16,
+    code: u16,
+    authority: Box<str>,
+}
+
+/// Whole records with the question's name as their owner.
+#[derive(Debug)]
+struct Records {
+    octets: Box<[u8]>,
+    count: u16,
+}
+
+impl Page {
+    /// Prepare the answers for a list.
+    pub fn new(rules: &ListRules) -> Self {
+        let (v4, v6, nodata_rcode) = match &rules.action {
+            Action::StopPage { v4, v6 } => (
+                Records::new(rtype::A, rules.ttl_s, v4.iter().map(|address| address.octets())),
+                Records::new(rtype::AAAA, rules.ttl_s, v6.iter().map(|address| address.octets())),
+                rcode::NOERROR,
+            ),
+            Action::NxDomain => (Records::none(), Records::none(), rcode::NXDOMAIN),
+        };
+        let code = match rules.basis {
+            Basis::Law => ede::CENSORED,
+            Basis::Provider => ede::BLOCKED,
+            Basis::Subscriber => ede::FILTERED,
+        };
+        Self { v4, v6, soa: soa(rules.ttl_s), nodata_rcode, code, authority: rules.authority.as_str().into() }
+    }
+
+    /// Write the blocked answer to `question`. `None` where `out` has no room even for the question.
+    pub fn write(&self, question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
+        let none = Records::none();
+        let (first, second) = match question.qtype {
+            rtype::A => (&self.v4, &none),
+            rtype::AAAA => (&self.v6, &none),
+            rtype::ANY => (&self.v4, &self.v6),
+            _ => (&none, &none),
+        };
+        let is_forged = first.count + second.count > 0;
+        let rcode = if is_forged { rcode::NOERROR } else { self.nodata_rcode };
+        let mut reply = Reply::start(out, question, rcode, Flags::default())?;
+        if is_forged {
+            reply.push_answers(&first.octets, first.count);
+            reply.push_answers(&second.octets, second.count);
+        } else {
+            reply.push_authorities(&self.soa, 1);
+        }
+        let opt_octets = if question.edns.is_some() { OPT_OCTETS } else { 0 };
+        let room = (HEADER_OCTETS + question.octets.len() + opt_octets) * GROWTH_MAX;
+        let untold = reply.len() + opt_octets + EDE_OCTETS * (1 + usize::from(is_forged));
+        let text = if untold + self.authority.len() <= room { &*self.authority } else { "" };
+        let errors = [(ede::FORGED, ""), (self.code, text)];
+        let errors = if is_forged { errors.as_slice() } else { errors.get(1..)? };
+        Some(reply.finish(question, rcode, errors))
+    }
+}
+
+impl Records {
+    fn none() -> Self {
+        Self { octets: Box::default(), count: 0 }
+    }
+
+    fn new<const N: usize>(rtype: u16, ttl_s: u32, addresses: impl Iterator<Item = [u8; N]>) -> Self {
+        let mut octets = Vec::new();
+        let mut count = 0;
+        for address in addresses {
+            push_head(&mut octets, rtype, ttl_s, N as u16);
+            octets.extend_from_slice(&address);
+            count += 1;
+        }
+        Self { octets: octets.into(), count }
+    }
+}
+
+/// The SOA record of a negative answer (RFC 2308), owned by the question's name: a parent would show where the entry stands.
+pub(super) fn soa(ttl_s: u32) -> Box<[u8]> {
+    let mut data = vec![0xc0, HEADER_OCTETS as u8, 0];
+    for number in [1, 3600, 1200, 604_800, ttl_s] {
+        data.extend_from_slice(&u32::to_be_bytes(number));
+    }
+    let mut octets = Vec::new();
+    push_head(&mut octets, rtype::SOA, ttl_s, data.len() as u16);
+    octets.extend_from_slice(&data);
+    octets.into()
+}
+
+/// A record's owner (a pointer to the question), type, class, TTL and data length.
+pub(super) fn push_head(octets: &mut Vec<u8>, rtype: u16, ttl_s: u32, data_octets: u16) {
+    octets.extend_from_slice(&[0xc0, HEADER_OCTETS as u8]);
+    octets.extend_from_slice(&rtype.to_be_bytes());
+    octets.extend_from_slice(&class::IN.to_be_bytes());
+    octets.extend_from_slice(&ttl_s.to_be_bytes());
+    octets.extend_from_slice(&data_octets.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{self, Message};
+
+    /// What a reply says: response code, flag octets, (type, ttl, data) of its records, and its extended errors.
+    #[derive(Debug, PartialEq)]
+    struct Said {
+        rcode: u16,
+        flags: [u8; 2],
+        records: Vec<(u16, u32, Vec<u8>)>,
+        errors: Vec<(u16, String)>,
+    }
+
+    fn ask(action: Action, qtype: u16, edns: bool) -> Said {
+        let mut packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07BLocked\x07example\0".to_vec();
+        packet.extend([qtype.to_be_bytes(), 1u16.to_be_bytes()].concat());
+        if edns {
+            packet[11] = 1;
+            packet.extend(b"\0\0\x29\x10\0\0\0\0\0\0\0");
+        }
+        let rules = ListRules {
+            id: "example".to_owned(),
+            authority: "Example Authority".to_owned(),
+            legal_basis: "Example Act".to_owned(),
+            basis: Basis::Law,
+            action,
+            ttl_s: 60,
+        };
+        let question = wire::read(&packet).ok().unwrap();
+        let mut out = [0; 1232];
+        let len = Page::new(&rules).write(&question, &mut out).unwrap();
+        assert!(len <= packet.len() * GROWTH_MAX, "{len} octets for a question of {}", packet.len());
+        assert_eq!(out[12..33], packet[12..33], "the spelling comes back");
+        read(&out[..len])
+    }
+
+    fn read(reply: &[u8]) -> Said {
+        let message = Message::new(reply).unwrap();
+        let mut said = Said { rcode: message.rcode(), flags: [reply[2], reply[3]], records: Vec::new(), errors: Vec::new() };
+        message
+            .walk(|record| {
+                let mut data = &reply[record.data_at..record.end];
+                if record.rtype != rtype::OPT {
+                    said.records.push((record.rtype, record.ttl_s, data.to_vec()));
+                    return;
+                }
+                while let [0, 15, _, len, high, low, rest @ ..] = data {
+                    let (text, rest) = rest.split_at(usize::from(*len) - 2);
+                    said.errors.push((u16::from_be_bytes([*high, *low]), String::from_utf8(text.to_vec()).unwrap()));
+                    data = rest;
+                }
+            })
+            .unwrap();
+        said
+    }
+
+    fn stop_page() -> Action {
+        Action::StopPage { v4: vec!["192.0.2.1".parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] }
+    }
+
+    #[test]
+    fn addresses_are_forged_and_said_to_be() {
+        let said = ask(stop_page(), rtype::A, true);
+        assert_eq!((said.rcode, said.flags), (rcode::NOERROR, [0x81, 0x80]));
+        assert_eq!(said.records, [(rtype::A, 60, vec![192, 0, 2, 1])]);
+        assert_eq!(said.errors, [(4, String::new()), (16, "Example Authority".to_owned())]);
+        assert_eq!(ask(stop_page(), rtype::AAAA, false).records[0].2[..4], [0x20, 0x01, 0x0d, 0xb8]);
+        assert_eq!(ask(stop_page(), rtype::ANY, false).records.len(), 2);
+    }
+
+    #[test]
+    fn other_types_have_no_data() {
+        for qtype in [rtype::HTTPS, rtype::SVCB, rtype::TXT, 2, 6, 12, 15, 33, 43, 46, 47, 48, 50, 1000] {
+            let said = ask(stop_page(), qtype, true);
+            assert_eq!(said.rcode, rcode::NOERROR, "type {qtype}");
+            assert!(matches!(said.records.as_slice(), [(rtype::SOA, 60, _)]), "type {qtype}");
+            assert_eq!(said.errors, [(16, "Example Authority".to_owned())], "type {qtype}");
+        }
+        let v4_alone = Action::StopPage { v4: vec!["192.0.2.1".parse().unwrap()], v6: vec![] };
+        assert!(matches!(ask(v4_alone, rtype::AAAA, false).records.as_slice(), [(rtype::SOA, ..)]));
+    }
+
+    #[test]
+    fn nxdomain_is_said_for_every_type() {
+        for qtype in [rtype::A, rtype::AAAA, rtype::ANY, rtype::HTTPS, rtype::TXT] {
+            let said = ask(Action::NxDomain, qtype, true);
+            assert_eq!((said.rcode, said.records.len()), (rcode::NXDOMAIN, 1), "type {qtype}");
+            assert_eq!(said.errors.len(), 1);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Names and question forms that we answer by ourselves, before any list, cache or server is asked.
+
+use super::blocked::{push_head, soa};
+use crate::wire::{Flags, Question, Reply, class, ede, rcode, rtype};
+
+/// Whether the special-use names (RFC 6761, RFC 6303) are ours, or are resolved like any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecialUse {
+    /// Answer them here.
+    Ours,
+    /// For laboratories: leave them to the resolver. `resolver.arpa` and `version.bind` stay ours.
+    Resolved,
+}
+
+const OWN_TTL_S: u32 = 3600;
+/// "RFC8482" and an empty string as HINFO (RFC 8482 section 4.2).
+const MINIMAL_ANY: &[u8] = b"\x07RFC8482\0";
+const TYPE_HINFO: u16 = 13;
+const TYPE_AXFR: u16 = 252;
+const TYPE_IXFR: u16 = 251;
+const VERSION: &str = concat!("wardline ", env!("CARGO_PKG_VERSION"));
+/// What this resolver does, for clients that ask (RFC 9606).
+const RESINFO: &[u8] = b"\x0cexterr=15-17";
+
+/// What a special-use zone answers.
+#[derive(Clone, Copy)]
+enum Zone {
+    /// The loopback addresses (RFC 6761 section 6.3).
+    Loopback,
+    /// The apex exists without data, everything below does not exist (RFC 6303).
+    Empty,
+}
+
+/// Zones in lower-case wire form that are answered here while [`SpecialUse::Ours`] holds.
+const ZONES: [(&[u8], Zone); 36] = [
+    (b"\x09localhost\0", Zone::Loopback),
+    (b"\x07invalid\0", Zone::Empty),
+    (b"\x04test\0", Zone::Empty),
+    (b"\x05onion\0", Zone::Empty),
+    (b"\x03alt\0", Zone::Empty),
+    (b"\x05local\0", Zone::Empty),
+    (b"\x04home\x04arpa\0", Zone::Empty),
+    (b"\x07service\x04arpa\0", Zone::Empty),
+    (b"\x0210\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0216\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0217\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0218\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0219\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0220\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0221\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0222\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0223\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0224\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0225\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0226\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0227\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0228\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0229\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0230\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x0231\x03172\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x03168\x03192\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x010\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x03127\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x03254\x03169\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x03255\x03255\x03255\x03255\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x012\x010\x03192\x07in-addr\x04arpa\0", Zone::Empty),
+    (b"\x01d\x01f\x03ip6\x04arpa\0", Zone::Empty),
+    (b"\x018\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
+    (b"\x019\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
+    (b"\x01a\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
+    (b"\x01b\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
+];
+
+/// Last labels that one of our names can have, so that all other names are passed on at once.
+const LAST_LABELS: [&[u8]; 9] = [b"arpa", b"localhost", b"invalid", b"test", b"onion", b"alt", b"local", b"bind", b"server"];
+
+/// Answer a question for a name of ours, and one of a form that nobody gets an answer to. `None`: not ours.
+pub fn answer(question: &Question<'_>, special_use: SpecialUse, out: &mut [u8]) -> Option<usize> {
+    if question.edns.is_some_and(|edns| edns.version > 0) {
+        return empty(question, rcode::BADVERS, &[], out);
+    }
+    match (question.qclass, question.qtype) {
+        (_, rtype::OPT | 0) => return empty(question, rcode::FORMERR, &[], out),
+        (_, TYPE_AXFR | TYPE_IXFR) => return empty(question, rcode::REFUSED, &[(ede::PROHIBITED, "")], out),
+        (_, qtype) if rtype::TRANSFERS.contains(&qtype) => return empty(question, rcode::NOTIMP, &[], out),
+        (class::CH, _) => return chaos(question, out),
+        (class::IN, _) => {}
+        _ => return empty(question, rcode::REFUSED, &[], out),
+    }
+    if !LAST_LABELS.iter().any(|label| ends_with(question.name, label)) {
+        return None;
+    }
+    let name = question.name.to_ascii_lowercase();
+    match name.as_slice() {
+        b"\x08resolver\x04arpa\0" if question.qtype == rtype::RESINFO => return records(question, RESINFO, out),
+        _ if is_within(&name, b"\x08resolver\x04arpa\0") => return nothing(question, rcode::NOERROR, out),
+        _ => {}
+    }
+    if special_use == SpecialUse::Resolved {
+        return None;
+    }
+    let (zone, kind) = ZONES.iter().find(|(zone, _)| is_within(&name, zone))?;
+    match (kind, question.qtype) {
+        (Zone::Loopback, rtype::A) => records(question, &[127, 0, 0, 1], out),
+        (Zone::Loopback, rtype::AAAA) => records(question, &1u128.to_be_bytes(), out),
+        (Zone::Loopback, _) => nothing(question, rcode::NOERROR, out),
+        (Zone::Empty, _) if name.as_slice() == *zone => nothing(question, rcode::NOERROR, out),
+        (Zone::Empty, _) => nothing(question, rcode::NXDOMAIN, out),
+    }
+}
+
+/// The minimal answer to ANY (RFC 8482), given when the name is not listed.
+pub fn any(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
+    let mut record = Vec::new();
+    push_head(&mut record, TYPE_HINFO, OWN_TTL_S, MINIMAL_ANY.len() as u16);
+    record.extend_from_slice(MINIMAL_ANY);
+    let mut reply = Reply::start(out, question, rcode::NOERROR, Flags::default())?;
+    reply.push_answers(&record, 1);
+    Some(reply.finish(question, rcode::NOERROR, &[]))
+}
+
+/// A reply without records.
+pub fn empty(question: &Question<'_>, rcode: u16, errors: &[(u16, &str)], out: &mut [u8]) -> Option<usize> {
+    Some(Reply::start(out, question, rcode, Flags::default())?.finish(question, rcode, errors))
+}
+
+/// A reply that says nothing but "ask again over TCP".
+pub fn truncated(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
+    let flags = Flags { truncated: true, ..Flags::default() };
+    Some(Reply::start(out, question, rcode::NOERROR, flags)?.finish(question, rcode::NOERROR, &[]))
+}
+
+/// `version.bind` and `version.server` (RFC 4892); every other name in class CH is refused.
+fn chaos(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
+    let name = question.name.to_ascii_lowercase();
+    let is_version = matches!(name.as_slice(), b"\x07version\x04bind\0" | b"\x07version\x06server\0");
+    if !is_version {
+        return empty(question, rcode::REFUSED, &[], out);
+    }
+    if !matches!(question.qtype, rtype::TXT | rtype::ANY) {
+        return empty(question, rcode::NOERROR, &[], out);
+    }
+    let mut record = Vec::new();
+    push_head(&mut record, rtype::TXT, 0, VERSION.len() as u16 + 1);
+    if let Some(class) = record.get_mut(4..6) {
+        class.copy_from_slice(&class::CH.to_be_bytes());
+    }
+    record.push(VERSION.len() as u8);
+    record.extend_from_slice(VERSION.as_bytes());
+    let mut reply = Reply::start(out, question, rcode::NOERROR, Flags::default())?;
+    reply.push_answers(&record, 1);
+    Some(reply.finish(question, rcode::NOERROR, &[]))
+}
+
+/// One record of the type that was asked for.
+fn records(question: &Question<'_>, data: &[u8], out: &mut [u8]) -> Option<usize> {
+    let mut record = Vec::new();
+    push_head(&mut record, question.qtype, OWN_TTL_S, data.len() as u16);
+    record.extend_from_slice(data);
+    let mut reply = Reply::start(out, question, rcode::NOERROR, Flags::default())?;
+    reply.push_answers(&record, 1);
+    Some(reply.finish(question, rcode::NOERROR, &[]))
+}
+
+/// No data or no such name, with the SOA that lets it be cached.
+fn nothing(question: &Question<'_>, rcode: u16, out: &mut [u8]) -> Option<usize> {
+    let mut reply = Reply::start(out, question, rcode, Flags::default())?;
+    reply.push_authorities(&soa(OWN_TTL_S), 1);
+    Some(reply.finish(question, rcode, &[]))
+}
+
+fn ends_with(wire: &[u8], label: &[u8]) -> bool {
+    let Some(at) = wire.len().checked_sub(label.len() + 2) else { return false };
+    wire.get(at).is_some_and(|len| usize::from(*len) == label.len())
+        && wire.get(at + 1..wire.len() - 1).is_some_and(|last| last.eq_ignore_ascii_case(label))
+}
+
+/// Is the lower-case name `wire` the zone or below it?
+fn is_within(wire: &[u8], zone: &[u8]) -> bool {
+    let mut rest = wire;
+    loop {
+        if rest == zone {
+            return true;
+        }
+        match rest.split_first() {
+            Some((&len, tail)) if len > 0 => rest = tail.get(usize::from(len)..).unwrap_or_default(),
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+    use crate::wire::{self, Message};
+
+    /// Response code and the data of all records but OPT; `None` where the name is not ours.
+    fn ask(name: &str, qtype: u16, qclass: u16, special_use: SpecialUse) -> Option<(u16, Vec<Vec<u8>>)> {
+        let mut packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0".to_vec();
+        packet.extend(Name::parse(name).unwrap().as_wire().to_ascii_uppercase());
+        packet.extend([qtype.to_be_bytes(), qclass.to_be_bytes()].concat());
+        let mut out = [0; 512];
+        let len = answer(&wire::read(&packet).ok().unwrap(), special_use, &mut out)?;
+        let message = Message::new(&out[..len]).unwrap();
+        let mut data = Vec::new();
+        message.walk(|record| data.push(out[record.data_at..record.end].to_vec())).unwrap();
+        Some((message.rcode(), data))
+    }
+
+    #[test]
+    fn our_names_are_answered() {
+        let ours = |name, qtype| ask(name, qtype, class::IN, SpecialUse::Ours).map(|(rcode, data)| (rcode, data.len()));
+        assert_eq!(ask("localhost", rtype::A, 1, SpecialUse::Ours).unwrap().1, [[127, 0, 0, 1]]);
+        assert_eq!(ours("a.localhost", rtype::AAAA), Some((rcode::NOERROR, 1)));
+        assert_eq!(ours("localhost", rtype::TXT), Some((rcode::NOERROR, 1)));
+        assert_eq!(ours("test", rtype::SOA), Some((rcode::NOERROR, 1)));
+        assert_eq!(ours("a.test", rtype::A), Some((rcode::NXDOMAIN, 1)));
+        assert_eq!(ours("1.1.168.192.in-addr.arpa", 12), Some((rcode::NXDOMAIN, 1)));
+        assert_eq!(ours("_dns.resolver.arpa", rtype::SVCB), Some((rcode::NOERROR, 1)));
+        assert_eq!(ask("resolver.arpa", rtype::RESINFO, 1, SpecialUse::Ours).unwrap().1, [RESINFO]);
+        assert_eq!(ours("example", rtype::A), None);
+        assert_eq!(ours("atest", rtype::A), None);
+        assert_eq!(ours("1.1.1.1.in-addr.arpa", 12), None);
+        assert_eq!(ask("a.test", rtype::A, 1, SpecialUse::Resolved), None);
+    }
+
+    #[test]
+    fn chaos_tells_the_version_alone() {
+        let (rcode, data) = ask("version.bind", rtype::TXT, class::CH, SpecialUse::Ours).unwrap();
+        assert_eq!((rcode, &data[0][1..]), (rcode::NOERROR, VERSION.as_bytes()));
+        assert_eq!(ask("a.bind", rtype::TXT, class::CH, SpecialUse::Ours).unwrap().0, rcode::REFUSED);
+    }
+
+    #[test]
+    fn question_forms_without_an_answer_are_refused() {
+        let form = |qtype, qclass| ask("a.example", qtype, qclass, SpecialUse::Ours).map(|(rcode, _)| rcode);
+        assert_eq!(form(252, 1), Some(rcode::REFUSED));
+        assert_eq!(form(251, 1), Some(rcode::REFUSED));
+        assert_eq!(form(249, 1), Some(rcode::NOTIMP));
+        assert_eq!(form(41, 1), Some(rcode::FORMERR));
+        assert_eq!(form(1, 4), Some(rcode::REFUSED));
+        assert_eq!(form(1, 255), Some(rcode::REFUSED));
+        assert_eq!(form(1000, 1), None);
+    }
+}

@@ -1,0 +1,347 @@
+//! One kept answer: the reply's octets, where its TTLs stand, and the alias chain that must be held against the lists.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::name::Name;
+use crate::wire::{Flags, HEADER_OCTETS, Message, Question, Record, Section, UDP_OCTETS_MAX, ede, rcode, rtype};
+
+/// The longest that answers may be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// Positive answers, in seconds.
+    pub ttl_s_max: u32,
+    /// Negative answers, in seconds (RFC 2308 section 5).
+    pub negative_ttl_s_max: u32,
+}
+
+/// How long a failure is kept, in seconds (RFC 9520 section 3.2 asks for 1 s at least and 5 min at most).
+const FAILURE_TTL_S: u32 = 5;
+/// What an entry takes besides its octets: the index, the counters, the allocations' heads.
+const OVERHEAD_OCTETS: usize = 160;
+const OPT_OCTETS: usize = 11;
+
+/// The reply is not laid out as [`Entry::from_wire`] needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the reply cannot be read")]
+pub struct UnusableReply;
+
+/// A kept answer.
+#[derive(Debug)]
+pub struct Entry {
+    wire: Box<[u8]>,
+    ttls_at: Box<[u16]>,
+    kept_at_s: u32,
+    ttl_s: u32,
+    ede: Option<u16>,
+    /// The alias chain's names, wire form, one behind the other; mostly none.
+    chain: Box<[u8]>,
+    /// The snapshot under which no list at all had a name of the chain; 0 for none.
+    clear_under: AtomicU64,
+}
+
+impl Entry {
+    /// Take a reply: header, question with the lower-case name at octet 12, sections without OPT.
+    ///
+    /// `now_s` is the process's monotonic time in seconds. TTLs over the limits are cut down.
+    pub fn from_wire(mut wire: Vec<u8>, ede: Option<u16>, now_s: u32, lifetimes: Lifetimes) -> Result<Self, UnusableReply> {
+        let mut found = Found::default();
+        let message = Message::new(&wire).map_err(|_| UnusableReply)?;
+        let code = message.rcode();
+        let mut records = Vec::new();
+        message.walk(|record| records.push(record)).map_err(|_| UnusableReply)?;
+        for record in &records {
+            found.note(&message, record)?;
+        }
+        let is_negative = code == rcode::NXDOMAIN || !found.has_answer;
+        let ttl_max = if is_negative { lifetimes.negative_ttl_s_max } else { lifetimes.ttl_s_max };
+        let ttl_s = match code {
+            rcode::NOERROR | rcode::NXDOMAIN => found.ttl_s(is_negative).min(ttl_max),
+            _ => FAILURE_TTL_S,
+        };
+        let mut ttls_at = Vec::with_capacity(records.len());
+        for record in records.iter().filter(|record| record.rtype != rtype::OPT) {
+            let place = wire.get_mut(record.ttl_at..record.ttl_at + 4).ok_or(UnusableReply)?;
+            place.copy_from_slice(&record.ttl_s.min(ttl_max).to_be_bytes());
+            ttls_at.push(u16::try_from(record.ttl_at).map_err(|_| UnusableReply)?);
+        }
+        Ok(Self {
+            wire: wire.into(),
+            ttls_at: ttls_at.into(),
+            kept_at_s: now_s,
+            ttl_s,
+            ede,
+            chain: found.chain.into(),
+            clear_under: AtomicU64::new(0),
+        })
+    }
+
+    /// A failure to be remembered for a moment (RFC 9520).
+    pub fn failure(question: &Question<'_>, ede: u16, now_s: u32) -> Self {
+        let mut wire = vec![0, 0, 0x81, 0x80 | rcode::SERVFAIL as u8, 0, 1, 0, 0, 0, 0, 0, 0];
+        wire.extend(question.octets.to_ascii_lowercase());
+        Self {
+            wire: wire.into(),
+            ttls_at: Box::default(),
+            kept_at_s: now_s,
+            ttl_s: FAILURE_TTL_S,
+            ede: Some(ede),
+            chain: Box::default(),
+            clear_under: AtomicU64::new(0),
+        }
+    }
+
+    /// Is it still within its time to live?
+    pub const fn is_good(&self, now_s: u32) -> bool {
+        now_s.wrapping_sub(self.kept_at_s) < self.ttl_s
+    }
+
+    /// May it be kept at all?
+    pub const fn is_keepable(&self) -> bool {
+        self.ttl_s > 0
+    }
+
+    /// Is it a SERVFAIL?
+    pub fn is_failure(&self) -> bool {
+        self.wire.get(3).is_some_and(|octet| u16::from(octet & 0xf) == rcode::SERVFAIL)
+    }
+
+    /// The memory it takes.
+    pub fn octets(&self) -> usize {
+        OVERHEAD_OCTETS + self.wire.len() + 2 * self.ttls_at.len() + self.chain.len()
+    }
+
+    /// The name that was asked for.
+    pub fn name(&self) -> Option<Name> {
+        Name::from_wire(self.wire.get(HEADER_OCTETS..)?).ok()
+    }
+
+    /// The owners and targets of its CNAME and DNAME records, wire form.
+    pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest: &[u8] = &self.chain;
+        std::iter::from_fn(move || {
+            let mut at = 0;
+            while let Some(&len) = rest.get(at) {
+                at += 1 + usize::from(len);
+                if len == 0 {
+                    let (name, tail) = rest.split_at_checked(at)?;
+                    rest = tail;
+                    return Some(name);
+                }
+            }
+            None
+        })
+    }
+
+    /// Is there nothing in its chain to be held against the lists of this snapshot?
+    pub fn is_clear_under(&self, generation: u64) -> bool {
+        self.chain.is_empty() || self.clear_under.load(Relaxed) == generation
+    }
+
+    /// No list of this snapshot has a name of the chain.
+    pub fn note_clear_under(&self, generation: u64) {
+        self.clear_under.store(generation, Relaxed);
+    }
+
+    /// Write it as the reply to `question`, with the TTLs counted down; cut short where it does not fit into `out`.
+    ///
+    /// `None` where not even the question fits.
+    pub fn write(&self, question: &Question<'_>, now_s: u32, out: &mut [u8]) -> Option<usize> {
+        let opt_octets = self.opt_octets(question);
+        let len = self.wire.len();
+        if len + opt_octets > out.len() {
+            return self.write_truncated(question, out);
+        }
+        let reply = out.get_mut(..len)?;
+        reply.copy_from_slice(&self.wire);
+        reply.get_mut(HEADER_OCTETS..HEADER_OCTETS + question.octets.len())?.copy_from_slice(question.octets);
+        let age_s = now_s.wrapping_sub(self.kept_at_s);
+        for &at in &self.ttls_at {
+            let ttl = reply.get_mut(usize::from(at)..)?.first_chunk_mut::<4>()?;
+            *ttl = u32::from_be_bytes(*ttl).saturating_sub(age_s).to_be_bytes();
+        }
+        self.write_head(question, Flags::default(), reply.first_chunk_mut()?);
+        Some(len + self.write_opt(question, age_s, out.get_mut(len..len + opt_octets)?))
+    }
+
+    fn write_truncated(&self, question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
+        let len = HEADER_OCTETS + question.octets.len();
+        let opt_octets = self.opt_octets(question);
+        let reply = out.get_mut(..len)?;
+        let (head, asked) = reply.split_first_chunk_mut::<HEADER_OCTETS>()?;
+        head.copy_from_slice(self.wire.first_chunk::<HEADER_OCTETS>()?);
+        head.get_mut(6..)?.fill(0);
+        asked.copy_from_slice(question.octets);
+        self.write_head(question, Flags { truncated: true, authentic: false }, head);
+        Some(len + self.write_opt(question, 0, out.get_mut(len..len + opt_octets)?))
+    }
+
+    /// Id, flags and the OPT record's count; AD only for clients that understand it (RFC 6840 section 5.8).
+    fn write_head(&self, question: &Question<'_>, flags: Flags, head: &mut [u8; HEADER_OCTETS]) {
+        let wants_ad = question.authentic_wanted || question.dnssec_ok();
+        [head[0], head[1]] = question.id.to_be_bytes();
+        head[2] = 0x80 | u8::from(flags.truncated) << 1 | u8::from(question.recursion_desired);
+        let kept = if wants_ad && !flags.truncated { head[3] & 0x2f } else { head[3] & 0x0f };
+        head[3] = 0x80 | kept | u8::from(question.checking_disabled) << 4;
+        if question.edns.is_some() {
+            head[11] = head[11].wrapping_add(1);
+        }
+    }
+
+    fn errors(&self) -> usize {
+        usize::from(self.ede.is_some()) + usize::from(self.is_failure())
+    }
+
+    fn opt_octets(&self, question: &Question<'_>) -> usize {
+        if question.edns.is_some() { OPT_OCTETS + 6 * self.errors() } else { 0 }
+    }
+
+    /// The OPT record, with the extended error and, for a kept failure, Cached Error.
+    fn write_opt(&self, question: &Question<'_>, age_s: u32, room: &mut [u8]) -> usize {
+        let Some(edns) = question.edns else { return 0 };
+        let cached = (self.is_failure() && age_s > 0).then_some(ede::CACHED_ERROR);
+        let codes = self.ede.into_iter().chain(cached);
+        let [size_high, size_low] = (UDP_OCTETS_MAX as u16).to_be_bytes();
+        let data_octets = 6 * codes.clone().count();
+        let opt = [0, 0, rtype::OPT as u8, size_high, size_low, 0, 0, u8::from(edns.dnssec_ok) << 7, 0, 0, data_octets as u8];
+        let Some(place) = room.get_mut(..OPT_OCTETS) else { return 0 };
+        place.copy_from_slice(&opt);
+        let mut at = OPT_OCTETS;
+        for code in codes {
+            let [high, low] = code.to_be_bytes();
+            if let Some(place) = room.get_mut(at..at + 6) {
+                place.copy_from_slice(&[0, 15, 0, 2, high, low]);
+                at += 6;
+            }
+        }
+        at
+    }
+}
+
+/// What a walk over the records finds.
+#[derive(Default)]
+struct Found {
+    has_answer: bool,
+    ttl_s_min: Option<u32>,
+    soa_ttl_s: Option<u32>,
+    chain: Vec<u8>,
+}
+
+impl Found {
+    fn note(&mut self, message: &Message<'_>, record: &Record) -> Result<(), UnusableReply> {
+        if record.rtype == rtype::OPT {
+            return Ok(());
+        }
+        self.ttl_s_min = Some(self.ttl_s_min.map_or(record.ttl_s, |least| least.min(record.ttl_s)));
+        let is_alias = matches!(record.rtype, rtype::CNAME | rtype::DNAME);
+        match record.section {
+            Section::Answer if is_alias => {
+                message.read_name(record.start, &mut self.chain).map_err(|_| UnusableReply)?;
+                message.read_name(record.data_at, &mut self.chain).map_err(|_| UnusableReply)?;
+            }
+            Section::Answer => self.has_answer = true,
+            Section::Authority if record.rtype == rtype::SOA => {
+                self.soa_ttl_s = Some(record.ttl_s.min(message.u32_before(record.end).map_err(|_| UnusableReply)?));
+            }
+            Section::Authority | Section::Additional => {}
+        }
+        Ok(())
+    }
+
+    /// A negative answer without an SOA is not kept (RFC 2308 section 5).
+    fn ttl_s(&self, is_negative: bool) -> u32 {
+        let least = self.ttl_s_min.unwrap_or(0);
+        if is_negative { self.soa_ttl_s.map_or(0, |soa| soa.min(least)) } else { least }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire;
+
+    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_max: 1000, negative_ttl_s_max: 100 };
+    const QUESTION: &[u8] = b"\x01a\x04test\0\0\x01\0\x01";
+
+    fn reply(flags: &[u8; 2], counts: [u8; 3], records: &[u8]) -> Vec<u8> {
+        let head = [0, 0, flags[0], flags[1], 0, 1, 0, counts[0], 0, counts[1], 0, counts[2]];
+        [&head, QUESTION, records].concat()
+    }
+
+    fn asked(flags: &[u8; 2], edns: bool) -> Vec<u8> {
+        let head = [0x12, 0x34, flags[0], flags[1], 0, 1, 0, 0, 0, 0, 0, u8::from(edns)];
+        let opt: &[u8] = if edns { b"\0\0\x29\x10\0\0\0\0\0\0\0" } else { b"" };
+        [&head, QUESTION.to_ascii_uppercase().as_slice(), opt].concat()
+    }
+
+    const A: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+    const CNAME: &[u8] = b"\xc0\x0c\0\x05\0\x01\0\0\x07\xd0\0\x04\x01B\xc0\x0e";
+    const SOA: &[u8] = b"\xc0\x0e\0\x06\0\x01\0\0\0\x50\0\x16\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x1e";
+
+    #[test]
+    fn ttls_count_down_and_flags_follow_the_question() {
+        let entry = Entry::from_wire(reply(&[0x81, 0xa0], [1, 0, 0], A), None, 10, LIFETIMES).unwrap();
+        let mut out = [0; 512];
+        let packet = asked(&[0x01, 0x30], true);
+        let len = entry.write(&wire::read(&packet).ok().unwrap(), 30, &mut out).unwrap();
+        assert_eq!(out[..4], [0x12, 0x34, 0x81, 0xb0], "AD wanted, CD echoed");
+        assert_eq!(out[12..24], QUESTION.to_ascii_uppercase());
+        assert_eq!(out[30..34], 40u32.to_be_bytes());
+        assert_eq!((out[11], &out[len - 11..len]), (1, b"\0\0\x29\x04\xd0\0\0\0\0\0\0".as_slice()));
+        let packet = asked(&[0x01, 0], false);
+        let len = entry.write(&wire::read(&packet).ok().unwrap(), 30, &mut out).unwrap();
+        assert_eq!((out[3], out[11], len), (0x80, 0, 40));
+        assert!(entry.is_good(69) && !entry.is_good(70));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_short() {
+        let records = A.repeat(100);
+        let entry = Entry::from_wire(reply(&[0x81, 0x80], [100, 0, 0], &records), None, 0, LIFETIMES).unwrap();
+        let packet = asked(&[0x01, 0], true);
+        let mut out = [0; 512];
+        let len = entry.write(&wire::read(&packet).ok().unwrap(), 0, &mut out).unwrap();
+        assert_eq!((len, out[2], &out[4..12]), (24 + 11, 0x83, [0, 1, 0, 0, 0, 0, 0, 1].as_slice()));
+    }
+
+    #[test]
+    fn lifetimes_follow_the_records() {
+        let ttl =
+            |flags: u8, counts, records: &[u8]| Entry::from_wire(reply(&[0x81, flags], counts, records), None, 0, LIFETIMES).unwrap().ttl_s;
+        assert_eq!(ttl(0x80, [1, 0, 0], A), 60);
+        assert_eq!(ttl(0x83, [0, 1, 0], SOA), 30, "the SOA's minimum");
+        assert_eq!(ttl(0x83, [0, 0, 0], b""), 0, "no SOA, not kept");
+        assert_eq!(ttl(0x82, [0, 0, 0], b""), FAILURE_TTL_S);
+        assert_eq!(ttl(0x80, [2, 0, 0], &[CNAME, A].concat()), 60);
+    }
+
+    #[test]
+    fn the_alias_chain_is_remembered() {
+        let entry = Entry::from_wire(reply(&[0x81, 0x80], [2, 0, 0], &[CNAME, A].concat()), None, 0, LIFETIMES).unwrap();
+        assert_eq!(entry.chain().collect::<Vec<_>>(), [b"\x01a\x04test\0", b"\x01b\x04test\0"]);
+        assert!(!entry.is_clear_under(1));
+        entry.note_clear_under(1);
+        assert!(entry.is_clear_under(1) && !entry.is_clear_under(2));
+        assert_eq!(entry.name(), Name::parse("a.test").ok());
+    }
+
+    #[test]
+    fn a_failure_says_that_it_is_kept() {
+        let packet = asked(&[0x01, 0], true);
+        let question = wire::read(&packet).ok().unwrap();
+        let entry = Entry::failure(&question, 22, 50);
+        let mut out = [0; 512];
+        let len = entry.write(&question, 50, &mut out).unwrap();
+        assert_eq!(out[24..len], *b"\0\0\x29\x04\xd0\0\0\0\0\0\x06\0\x0f\0\x02\0\x16");
+        let len = entry.write(&question, 52, &mut out).unwrap();
+        assert_eq!(out[35..len], *b"\0\x0f\0\x02\0\x16\0\x0f\0\x02\0\x0d");
+        assert!(entry.is_failure() && !entry.is_good(55));
+    }
+
+    #[test]
+    fn broken_replies_are_not_kept() {
+        let whole = reply(&[0x81, 0x80], [2, 0, 0], &[CNAME, A].concat());
+        for end in 0..whole.len() {
+            assert!(Entry::from_wire(whole[..end].to_vec(), None, 0, LIFETIMES).is_err(), "cut at {end}");
+        }
+    }
+}

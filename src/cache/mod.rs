@@ -1,0 +1,177 @@
+//! Answers from outside, kept as octets so that serving one is a copy; bounded in octets, thread-safe.
+
+mod entry;
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use quick_cache::sync::{Cache as Shelf, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+pub use entry::{Entry, Lifetimes, UnusableReply};
+
+use crate::name::{Name, SuffixHash};
+
+/// What an answer is found by: the name's keyed hash, the type, and whether DO and CD were set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key(u128);
+
+impl Key {
+    /// The key of a question in class IN.
+    pub const fn new(name: SuffixHash, qtype: u16, dnssec_ok: bool, checking_disabled: bool) -> Self {
+        // The hash is uniform and keyed, so flipping a few of its bits by the rest of the question keeps keys apart.
+        Self(name ^ ((qtype as u128) << 2 | (dnssec_ok as u128) << 1 | checking_disabled as u128))
+    }
+}
+
+/// The key is a uniform hash already: fold it and be done.
+#[derive(Default)]
+pub struct Fold(u64);
+
+impl Hasher for Fold {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*octet);
+        }
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.0 = (number >> 64) as u64 ^ (number as u64).rotate_left(32);
+    }
+}
+
+#[derive(Clone)]
+struct ByOctets;
+
+impl Weighter<Key, Arc<Entry>> for ByOctets {
+    fn weight(&self, _: &Key, entry: &Arc<Entry>) -> u64 {
+        entry.octets() as u64
+    }
+}
+
+type Folding = BuildHasherDefault<Fold>;
+type Lifecycle = DefaultLifecycle<Key, Arc<Entry>>;
+
+/// The cache of all answers.
+pub struct Cache {
+    shelf: Shelf<Key, Arc<Entry>, ByOctets, Folding, Lifecycle>,
+}
+
+/// How full a cache is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fill {
+    /// Answers held.
+    pub entries: usize,
+    /// Memory they take.
+    pub octets: u64,
+    /// Memory they may take.
+    pub octets_max: u64,
+}
+
+/// A guess at what an answer takes, to size the index.
+const ENTRY_OCTETS_TYPICAL: u64 = 350;
+
+/// The cache cannot be made with these sizes.
+#[derive(Debug, thiserror::Error)]
+#[error("a cache of {octets_max} octets cannot be made")]
+pub struct CacheSizeError {
+    octets_max: u64,
+}
+
+impl Cache {
+    /// A cache that takes about `octets_max` octets at the most.
+    pub fn new(octets_max: u64) -> Result<Self, CacheSizeError> {
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity((octets_max / ENTRY_OCTETS_TYPICAL) as usize)
+            .weight_capacity(octets_max)
+            .build()
+            .map_err(|_| CacheSizeError { octets_max })?;
+        let shelf = Shelf::with_options(options, ByOctets, Folding::default(), Lifecycle::default());
+        Ok(Self { shelf })
+    }
+
+    /// The answer kept under `key` if it is still good at `now_s`.
+    pub fn find(&self, key: Key, now_s: u32) -> Option<Arc<Entry>> {
+        self.shelf.get(&key).filter(|entry| entry.is_good(now_s))
+    }
+
+    /// Keep an answer, in the place of an older one.
+    pub fn keep(&self, key: Key, entry: Arc<Entry>) {
+        self.shelf.insert(key, entry);
+    }
+
+    /// Forget everything, or everything at and below a name. Returns how many answers were forgotten.
+    pub fn flush(&self, below: Option<&Name>) -> usize {
+        let before = self.shelf.len();
+        match below {
+            None => self.shelf.clear(),
+            Some(parent) => self.shelf.retain(|_, entry| !entry.name().is_some_and(|name| name.is_within(parent))),
+        }
+        before.saturating_sub(self.shelf.len())
+    }
+
+    /// How full it is.
+    pub fn fill(&self) -> Fill {
+        Fill { entries: self.shelf.len(), octets: self.shelf.weight(), octets_max: self.shelf.capacity() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::{HashKey, SuffixHashes};
+
+    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_max: 86400, negative_ttl_s_max: 3600 };
+
+    fn answer(label: u8) -> (Key, Arc<Entry>) {
+        let mut wire = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0".to_vec();
+        wire.extend([1, label, 4, b't', b'e', b's', b't', 0, 0, 1, 0, 1]);
+        wire.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01");
+        let mut hashes = SuffixHashes::new();
+        hashes.fill(HashKey::fixed([1; 16]), &wire[12..]);
+        (Key::new(hashes.whole(), 1, false, false), Arc::new(Entry::from_wire(wire, None, 100, LIFETIMES).unwrap()))
+    }
+
+    #[test]
+    fn answers_are_kept_until_they_are_too_old() {
+        let cache = Cache::new(1 << 20).unwrap();
+        let (key, entry) = answer(b'a');
+        cache.keep(key, entry);
+        assert!(cache.find(key, 159).is_some());
+        assert!(cache.find(key, 160).is_none());
+        assert_ne!(key, Key::new(0, 1, false, false));
+    }
+
+    #[test]
+    fn the_octets_are_bounded() {
+        let cache = Cache::new(100_000).unwrap();
+        for _ in 0..10 {
+            for label in 0..=255 {
+                let (key, entry) = answer(label);
+                for n in 0..100 {
+                    cache.keep(Key(key.0 ^ (n << 70)), Arc::clone(&entry));
+                }
+            }
+        }
+        let fill = cache.fill();
+        assert!(fill.entries > 300 && fill.octets <= 100_000, "{fill:?}");
+    }
+
+    #[test]
+    fn flushing_follows_the_names() {
+        let cache = Cache::new(1 << 20).unwrap();
+        for label in [b'a', b'b', b'c'] {
+            let (key, entry) = answer(label);
+            cache.keep(key, entry);
+        }
+        assert_eq!(cache.flush(Some(&Name::parse("b.test").unwrap())), 1);
+        assert_eq!(cache.flush(Some(&Name::parse("x.test").unwrap())), 0);
+        assert_eq!(cache.flush(Some(&Name::parse("test").unwrap())), 2);
+        cache.keep(answer(b'a').0, answer(b'a').1);
+        assert_eq!(cache.flush(None), 1);
+    }
+}
