@@ -1,9 +1,24 @@
 //! Finding the real answer for names that are not listed, by recursion or by asking the provider's own resolvers.
+//!
+//! Both ways stand behind [`Resolver`], which asks each question once however many wait for it, and never longer than patience allows.
 
+mod exchange;
+mod flight;
+pub mod forward;
+mod hickory;
+pub mod recurse;
+mod reply;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::UnixSeconds;
 use crate::name::Name;
 
 /// What is asked of the outside world: one name and type in class IN.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// The name, lower-case.
     pub name: Name,
@@ -19,7 +34,7 @@ pub struct Question {
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// A whole DNS message: header (id 0, QR, RA, AD and RCODE as they are to be served), the question with the lower-case
-    /// name uncompressed at octet 12, then the sections. Without OPT.
+    /// name uncompressed at octet 12, then the answer and authority sections. Without additional records and without OPT.
     pub wire: Vec<u8>,
     /// The extended error that goes with it, if any (RFC 8914 INFO-CODE).
     pub ede: Option<u16>,
@@ -37,7 +52,184 @@ pub enum Failure {
     /// Signatures do not hold (EDE 6, DNSSEC Bogus).
     #[error("the answer fails DNSSEC validation")]
     Bogus,
+    /// Signatures would hold but are past their date (EDE 7, Signature Expired).
+    #[error("the answer's signatures have expired")]
+    Expired,
+    /// A signed zone's answer came without signatures (EDE 10, RRSIGs Missing).
+    #[error("the answer's signatures are missing")]
+    Unsigned,
     /// A limit of ours was reached first (EDE 0, Other).
     #[error("the question needs more work than is allowed")]
     TooMuchWork,
+    /// More questions are waiting than are allowed in all (EDE 23, Network Error).
+    #[error("too many questions are waiting")]
+    Crowded,
+}
+
+impl Failure {
+    /// The INFO-CODE of RFC 8914 section 4 that tells the client.
+    pub const fn ede(self) -> u16 {
+        match self {
+            Self::TooMuchWork => 0,
+            Self::Bogus => 6,
+            Self::Expired => 7,
+            Self::Unsigned => 10,
+            Self::Unreachable => 22,
+            Self::Unusable | Self::Crowded => 23,
+        }
+    }
+}
+
+/// How the outside world is asked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The way, with its own settings.
+    pub mode: Mode,
+    /// The longest a question waits for its answer.
+    pub patience: Duration,
+    /// Questions that may wait in all; more fail with [`Failure::Crowded`].
+    pub waiting_max: usize,
+}
+
+/// The two ways to find an answer.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// Ask the authorities, from the root down.
+    Recurse(recurse::Settings),
+    /// Ask resolvers that recurse themselves.
+    Forward(forward::Settings),
+}
+
+/// Why the resolver cannot be started; always a matter of configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A line of the root hints that is neither NS, A nor AAAA.
+    #[error("root hints, line {line}: want an NS, A or AAAA record, one a line")]
+    RootHints {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// No address to begin with.
+    #[error("the root hints hold no usable address")]
+    NoRoot,
+    /// The trust anchors cannot be read or are none for the root.
+    #[error("trust anchors: want DNSKEY records in zone file form, one of them for the root: {0}")]
+    TrustAnchors(String),
+    /// Forwarding without anybody to forward to.
+    #[error("forwarding needs at least one upstream address")]
+    NoUpstream,
+    /// The recursor refuses its settings.
+    #[error("the recursor cannot be built: {0}")]
+    Recursor(String),
+}
+
+/// Asks the outside world; cheap to clone, all clones are one.
+#[derive(Clone)]
+pub struct Resolver {
+    source: Arc<Source>,
+    flights: flight::Flights,
+    patience: Duration,
+}
+
+enum Source {
+    Recurse(recurse::Recursion),
+    Forward(forward::Forwarder),
+}
+
+impl Resolver {
+    /// Check the settings and get ready; nothing is asked yet. Needs a tokio runtime around it.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let source = match settings.mode {
+            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode)?),
+            Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode)?),
+        };
+        Ok(Self { source: Arc::new(source), flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })
+    }
+
+    /// The answer from outside, or why there is none, within the settings' patience.
+    ///
+    /// Identical questions in flight are asked once, and the asking goes on when this future is dropped.
+    pub async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
+        let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.patience);
+        let work = async move {
+            let answer = async {
+                match &*source {
+                    Source::Recurse(recursion) => recursion.fetch(&asked).await,
+                    Source::Forward(forwarder) => forwarder.fetch(&asked).await,
+                }
+            };
+            tokio::time::timeout(patience, answer).await.unwrap_or(Err(Failure::Unreachable))
+        };
+        self.flights.join(question, work).await
+    }
+
+    /// The upstream resolvers in the order of the settings; empty when recursing.
+    pub fn upstreams(&self) -> Vec<Upstream> {
+        match &*self.source {
+            Source::Recurse(_) => Vec::new(),
+            Source::Forward(forwarder) => forwarder.upstreams(),
+        }
+    }
+
+    /// What all servers asked so far did, and how many questions wait now.
+    pub fn totals(&self) -> Totals {
+        let tally = match &*self.source {
+            Source::Recurse(recursion) => recursion.tally(),
+            Source::Forward(forwarder) => forwarder.tally(),
+        };
+        Totals {
+            answers: tally.answers.load(Ordering::Relaxed),
+            failures: tally.failures.load(Ordering::Relaxed),
+            waiting: self.flights.waiting(),
+        }
+    }
+
+    /// Forget what was learnt from outside (delegations, keys, answers kept by the recursor), for `wardline flush`.
+    pub fn forget(&self) -> Result<(), StartError> {
+        match &*self.source {
+            Source::Recurse(recursion) => recursion.forget(),
+            Source::Forward(_) => Ok(()),
+        }
+    }
+}
+
+/// One upstream resolver as status and metrics show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Where it is asked.
+    pub address: SocketAddr,
+    /// Usable replies so far.
+    pub answers: u64,
+    /// Tries that brought no usable reply so far.
+    pub failures: u64,
+    /// Since when it is passed over, if it is.
+    pub down_since: Option<UnixSeconds>,
+}
+
+/// Sums over all servers since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Usable replies.
+    pub answers: u64,
+    /// Tries that brought no usable reply.
+    pub failures: u64,
+    /// Questions that wait for an answer now.
+    pub waiting: usize,
+}
+
+/// The counters behind [`Totals`] and [`Upstream`].
+#[derive(Debug, Default)]
+struct Tally {
+    answers: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Tally {
+    fn note_answer(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
 }

@@ -1,0 +1,264 @@
+//! One question put to one server, over UDP and where needed over TCP, with every check that keeps forged replies out (RFC 5452).
+//!
+//! Each UDP try has its own connected socket, and with it a source port of the system's choice, an id and a spelling of the name
+//! (0x20) from the system's random source. Whatever does not match is ignored while the waiting goes on.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::name::Name;
+
+/// Octets in a message header (RFC 1035 section 4.1.1).
+pub(super) const HEADER_OCTETS: usize = 12;
+/// The largest UDP reply asked for, so that none is fragmented (RFC 9715).
+const UDP_PAYLOAD_OCTETS: u16 = 1232;
+/// Room for servers that send more than was asked for.
+const UDP_BUFFER_OCTETS: usize = 4096;
+/// So many replies that do not match look like somebody guessing: the question moves to TCP.
+const MISMATCHES_MAX: usize = 20;
+/// The class of all we ask.
+pub(super) const CLASS_IN: u16 = 1;
+
+/// A question as it goes out.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    /// The name, lower-case; its letters' case is drawn anew for every try.
+    pub(super) name: Name,
+    /// The record type's number.
+    pub(super) qtype: u16,
+    /// RD: set for resolvers, clear for authorities.
+    pub(super) recursion_desired: bool,
+    /// CD, for resolvers that validate.
+    pub(super) checking_disabled: bool,
+    /// What the OPT record says, if there is one.
+    pub(super) edns: Edns,
+}
+
+/// The OPT record of a question; never with a client subnet (RFC 7871).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edns {
+    /// No OPT record, for servers that cannot read one.
+    Leave,
+    /// An OPT record with DO set: signatures are wanted.
+    WantSignatures,
+}
+
+/// Why a server gave no reply that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing that matches was heard in time.
+    Silent,
+    /// The network or the server's host said no.
+    Broken,
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut { Self::Silent } else { Self::Broken }
+    }
+}
+
+/// Ask `server` over UDP, each try at most `wait`, and again over TCP where the reply is cut short or the spelling came back wrong.
+///
+/// The octets are a reply to this question as far as header and question go, with the name in lower case again; the records are not
+/// looked at.
+pub(super) async fn ask(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
+    match ask_udp(server, outgoing, wait).await? {
+        Heard::Whole(octets) => Ok(octets),
+        Heard::Doubtful => ask_tcp(server, outgoing, wait).await,
+    }
+}
+
+/// Ask `server` over TCP alone, within `wait` in all.
+pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
+    let sent = Sent::draw(outgoing)?;
+    let exchange = async {
+        let mut stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
+        let mut framed = Vec::with_capacity(2 + sent.octets.len());
+        framed.extend_from_slice(&(sent.octets.len() as u16).to_be_bytes());
+        framed.extend_from_slice(&sent.octets);
+        stream.write_all(&framed).await?;
+        let length = stream.read_u16().await?;
+        let mut octets = vec![0; usize::from(length)];
+        stream.read_exact(&mut octets).await?;
+        Ok::<_, io::Error>(octets)
+    };
+    let octets = timeout(wait, exchange).await.map_err(|_| Fault::Silent)??;
+    match sent.compare(&octets) {
+        Likeness::Same | Likeness::Respelled if !is_truncated(&octets) => Ok(sent.restore(octets)),
+        _ => Err(Fault::Broken),
+    }
+}
+
+enum Heard {
+    Whole(Vec<u8>),
+    /// Truncated, respelled, or among too many forgeries: TCP will tell.
+    Doubtful,
+}
+
+async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Heard, Fault> {
+    let sent = Sent::draw(outgoing)?;
+    let deadline = Instant::now() + wait;
+    let local = match server.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind(SocketAddr::new(local, 0)).await?;
+    socket.connect(server).await?;
+    socket.send(&sent.octets).await?;
+    let mut buffer = vec![0; UDP_BUFFER_OCTETS];
+    for _ in 0..MISMATCHES_MAX {
+        let length = timeout_at(deadline, socket.recv(&mut buffer)).await.map_err(|_| Fault::Silent)??;
+        let octets = buffer.get(..length).unwrap_or_default();
+        match sent.compare(octets) {
+            Likeness::Same if is_truncated(octets) => return Ok(Heard::Doubtful),
+            Likeness::Same => return Ok(Heard::Whole(sent.restore(octets.to_vec()))),
+            Likeness::Respelled => return Ok(Heard::Doubtful),
+            Likeness::Other => {}
+        }
+    }
+    Ok(Heard::Doubtful)
+}
+
+fn is_truncated(octets: &[u8]) -> bool {
+    octets.get(2).is_some_and(|flags| flags & 0x02 != 0)
+}
+
+/// How a message relates to the question that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    /// It is the reply.
+    Same,
+    /// It would be, but for the case of the name's letters.
+    Respelled,
+    /// It is not.
+    Other,
+}
+
+/// A question's octets as they went out.
+struct Sent {
+    octets: Vec<u8>,
+    question_end: usize,
+}
+
+impl Sent {
+    /// Lay out the question with a fresh id and a fresh spelling.
+    fn draw(outgoing: &Outgoing) -> Result<Self, Fault> {
+        let mut luck = [0u8; 34];
+        getrandom::fill(&mut luck).map_err(|_| Fault::Broken)?;
+        let (id, coins) = luck.split_at(2);
+        let mut octets = Vec::with_capacity(HEADER_OCTETS + outgoing.name.as_wire().len() + 4 + 11);
+        octets.extend_from_slice(id);
+        octets.push(u8::from(outgoing.recursion_desired));
+        octets.push(if outgoing.checking_disabled { 0x10 } else { 0 });
+        let opt_count = u8::from(outgoing.edns != Edns::Leave);
+        octets.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, opt_count]);
+        spell(outgoing.name.as_wire(), coins, &mut octets);
+        octets.extend_from_slice(&outgoing.qtype.to_be_bytes());
+        octets.extend_from_slice(&CLASS_IN.to_be_bytes());
+        let question_end = octets.len();
+        if outgoing.edns == Edns::WantSignatures {
+            octets.extend_from_slice(&[0, 0, 41]);
+            octets.extend_from_slice(&UDP_PAYLOAD_OCTETS.to_be_bytes());
+            octets.extend_from_slice(&[0, 0, 0x80, 0, 0, 0]);
+        }
+        Ok(Self { octets, question_end })
+    }
+
+    fn compare(&self, reply: &[u8]) -> Likeness {
+        let Some(header) = reply.first_chunk::<HEADER_OCTETS>() else { return Likeness::Other };
+        let [id_high, id_low, flags, rcode, qd_high, qd_low, ..] = *header;
+        // QR set and opcode QUERY.
+        if !self.octets.starts_with(&[id_high, id_low]) || flags & 0xf8 != 0x80 {
+            return Likeness::Other;
+        }
+        match (qd_high, qd_low) {
+            // Servers that could not read the question do not always repeat it.
+            (0, 0) if !matches!(rcode & 0x0f, 0 | 3) => Likeness::Same,
+            (0, 1) => {
+                let sent = self.octets.get(HEADER_OCTETS..self.question_end).unwrap_or_default();
+                match reply.get(HEADER_OCTETS..self.question_end) {
+                    Some(got) if got == sent => Likeness::Same,
+                    Some(got) if got.eq_ignore_ascii_case(sent) => Likeness::Respelled,
+                    _ => Likeness::Other,
+                }
+            }
+            _ => Likeness::Other,
+        }
+    }
+
+    /// Undo the spelling in the question of a reply, and so in every name that points to it.
+    fn restore(&self, mut reply: Vec<u8>) -> Vec<u8> {
+        let without_question = reply.get(4..6) == Some(&[0, 0]);
+        if let Some(name) = reply.get_mut(HEADER_OCTETS..self.question_end - 4).filter(|_| !without_question) {
+            name.make_ascii_lowercase();
+        }
+        reply
+    }
+}
+
+/// Append the name with each letter's case as the coins fall.
+fn spell(name: &[u8], coins: &[u8], octets: &mut Vec<u8>) {
+    for (index, octet) in name.iter().enumerate() {
+        let coin = coins.get(index / 8).copied().unwrap_or_default() >> (index % 8) & 1;
+        // Length octets are below 64 and so never letters.
+        octets.push(if coin == 1 { octet.to_ascii_uppercase() } else { *octet });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outgoing() -> Outgoing {
+        Outgoing {
+            name: Name::parse("www.some-long-name.example").unwrap(),
+            qtype: 1,
+            recursion_desired: true,
+            checking_disabled: true,
+            edns: Edns::WantSignatures,
+        }
+    }
+
+    #[test]
+    fn questions_are_laid_out_as_rfc_1035_says() {
+        let sent = Sent::draw(&outgoing()).unwrap();
+        assert_eq!(sent.octets[2..12], [0x01, 0x10, 0, 1, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(sent.octets[12..sent.question_end - 4].to_ascii_lowercase(), outgoing().name.as_wire());
+        assert_eq!(sent.octets[sent.question_end - 4..], [0, 1, 0, 1, 0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]);
+        let again = Sent::draw(&outgoing()).unwrap();
+        assert_ne!(sent.octets, again.octets, "id and spelling are drawn anew");
+        let plain = Sent::draw(&Outgoing { edns: Edns::Leave, ..outgoing() }).unwrap();
+        assert_eq!(plain.octets.len(), plain.question_end);
+    }
+
+    #[test]
+    fn only_the_reply_to_this_question_is_alike() {
+        let sent = Sent::draw(&outgoing()).unwrap();
+        let mut reply = sent.octets.clone();
+        reply[2] |= 0x80;
+        assert_eq!(sent.compare(&reply), Likeness::Same);
+        assert_eq!(sent.compare(&sent.octets), Likeness::Other, "QR is clear");
+        assert_eq!(sent.compare(&reply[..11]), Likeness::Other);
+        assert_eq!(sent.compare(&reply[..sent.question_end - 1]), Likeness::Other);
+        for (at, with) in [(0, 0xff), (2, 0x08), (13, 0x01), (sent.question_end - 3, 0x10)] {
+            let mut other = reply.clone();
+            other[at] ^= with;
+            assert_eq!(sent.compare(&other), Likeness::Other, "octet {at}");
+        }
+        let mut respelled = reply.clone();
+        respelled[13] ^= 0x20;
+        assert_eq!(sent.compare(&respelled), Likeness::Respelled);
+        let mut terse = reply[..12].to_vec();
+        terse[4..12].fill(0);
+        assert_eq!(sent.compare(&terse), Likeness::Other);
+        terse[3] |= 1;
+        assert_eq!(sent.compare(&terse), Likeness::Same, "FORMERR without the question");
+    }
+}
