@@ -20,7 +20,9 @@ pub mod cache;
 pub mod resolve;
 
 // 5 spine
+pub mod query;
 
 // 6 doors
+pub mod serve;
 
 // 7 edge

@@ -203,6 +203,12 @@ impl Answering {
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }
 
+    /// Refuse a question that nobody has time to fetch the answer for: SERVFAIL, so that the client asks another resolver.
+    pub fn shed(&self, later: &Later, cells: &Cells, out: &mut [u8]) -> Outcome {
+        let Ok(question) = wire::read(&later.packet) else { return Outcome::Silence };
+        end(cells, Event::Failed, own::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out))
+    }
+
     /// Keep what came from outside and answer with it, unless the name or its alias chain is listed by now.
     fn answer_fetched(
         &self,
@@ -229,15 +235,7 @@ impl Answering {
     }
 
     /// Answer with an entry, unless its alias chain goes through a listed name.
-    fn serve(
-        &self,
-        desk: &mut Desk,
-        snapshot: &Snapshot,
-        entry: &Entry,
-        wanted: &Wanted<'_>,
-        event: Event,
-        out: &mut [u8],
-    ) -> Outcome {
+    fn serve(&self, desk: &mut Desk, snapshot: &Snapshot, entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
         if !entry.is_clear_under(snapshot.generation())
             && let Verdict::Block { list, .. } = self.decide_chain(desk, snapshot, entry, wanted.group)
         {

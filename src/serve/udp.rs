@@ -1,0 +1,226 @@
+//! DNS over UDP: a thread a core with its own socket, datagrams in batches; only misses leave the thread.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::kernel::{self, Batch, ReturnPath};
+use super::limits::{Admit, ReplyRate};
+use crate::clock;
+use crate::count::{Cells, Door};
+use crate::query::{Answering, Asked, Desk, Later, Outcome, Rate};
+
+/// How the UDP door is built.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The addresses to listen on.
+    pub addresses: Vec<SocketAddr>,
+    /// Threads for each address.
+    pub threads: usize,
+    /// Misses that may wait to be taken up; more are refused with SERVFAIL.
+    pub waiting: usize,
+}
+
+/// The door cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on udp {address}: {error}")]
+pub struct BindError {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+/// How long a thread sleeps on an idle socket before it looks whether to stop.
+const LOOK_UP: Duration = Duration::from_millis(200);
+/// Kernel buffers, so that a short stall loses nothing.
+const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
+
+/// Sockets that are bound but not yet served.
+pub struct Bound {
+    sockets: Vec<Arc<UdpSocket>>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// The open door.
+pub struct Udp {
+    threads: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+    misses: TaskTracker,
+}
+
+/// A question that waits for its answer, and where the reply goes.
+struct Miss {
+    later: Later,
+    back: ReturnPath,
+    socket: Arc<UdpSocket>,
+    arrived: Instant,
+}
+
+impl Bound {
+    /// Bind all sockets; a port of 0 takes a free one.
+    pub fn bind(settings: &Settings) -> Result<Self, BindError> {
+        let mut bound = Self { sockets: Vec::new(), addresses: Vec::new() };
+        for &address in &settings.addresses {
+            let refused = |error| BindError { address, error };
+            let first = bind_one(address).map_err(refused)?;
+            let address = first.local_addr().map_err(refused)?;
+            bound.addresses.push(address);
+            bound.sockets.push(Arc::new(first));
+            for _ in 1..settings.threads.max(1) {
+                bound.sockets.push(Arc::new(bind_one(address).map_err(refused)?));
+            }
+        }
+        Ok(bound)
+    }
+
+    /// The addresses with their real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Start a thread a socket, and the task that takes up misses; call it inside the tokio runtime.
+    pub fn serve(self, answering: &Arc<Answering>, rate: &Arc<ReplyRate>, waiting: usize) -> io::Result<Udp> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (queue, misses) = mpsc::channel(waiting.max(1));
+        let tracker = TaskTracker::new();
+        tracker.spawn(take_up(misses, Arc::clone(answering), tracker.clone()));
+        let mut threads = Vec::new();
+        for (index, socket) in self.sockets.into_iter().enumerate() {
+            let desk = answering.desk();
+            let (answering, rate) = (Arc::clone(answering), Arc::clone(rate));
+            let worker = Worker { socket, answering, rate, queue: queue.clone(), desk };
+            let stop = Arc::clone(&stop);
+            let thread = std::thread::Builder::new().name(format!("udp-{index}"));
+            threads.push(thread.spawn(move || {
+                if let Err(error) = kernel::pin_thread(index) {
+                    tracing::debug!(%error, "a UDP thread stays unpinned");
+                }
+                worker.run(&stop);
+            })?);
+        }
+        Ok(Udp { threads, stop, misses: tracker })
+    }
+}
+
+impl Udp {
+    /// Stop reading, and wait until all questions taken so far are answered.
+    pub async fn close(self) {
+        self.stop.store(true, Relaxed);
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count());
+        if joined.await.is_ok_and(|broken| broken > 0) {
+            tracing::error!("a UDP thread ended by itself; please report this");
+        }
+        self.misses.close();
+        self.misses.wait().await;
+    }
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_port(true)?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER_OCTETS)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER_OCTETS)?;
+    socket.set_read_timeout(Some(LOOK_UP))?;
+    if address.ip().is_unspecified() {
+        kernel::ask_for_destination(&socket, address.ip())?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// One thread's door.
+struct Worker {
+    socket: Arc<UdpSocket>,
+    answering: Arc<Answering>,
+    rate: Arc<ReplyRate>,
+    queue: mpsc::Sender<Miss>,
+    desk: Desk,
+}
+
+impl Worker {
+    fn run(mut self, stop: &AtomicBool) {
+        let mut batch = Batch::new();
+        while !stop.load(Relaxed) {
+            let taken = match batch.receive(&self.socket) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    // Such as ENOMEM, or ICMP errors that the kernel reports late: none of them ends the door.
+                    tracing::warn!(%error, "a UDP socket could not be read");
+                    std::thread::sleep(LOOK_UP);
+                    continue;
+                }
+            };
+            if taken > 0 {
+                self.answer_batch(&mut batch, taken);
+            }
+        }
+    }
+
+    fn answer_batch(&mut self, batch: &mut Batch, taken: usize) {
+        let arrived = clock::monotonic();
+        for index in 0..taken {
+            let Some((packet, from, room)) = batch.exchange(index) else { continue };
+            if from.port() == 0 {
+                continue;
+            }
+            let standing = self.answering.clients().classify(from.ip());
+            let rate = match self.rate.admit(from.ip(), arrived) {
+                Admit::Pass => Rate::Within,
+                Admit::Slip => Rate::Slip,
+                Admit::Drop => Rate::Over,
+            };
+            let asked = Asked { packet, standing, door: Door::Udp, rate };
+            match self.answering.answer(&mut self.desk, &asked, room) {
+                Outcome::Reply(len) => batch.reply(index, len),
+                Outcome::Silence => {}
+                Outcome::Later(later) => self.put_off(batch, index, later, arrived),
+            }
+        }
+        let sent = batch.send(&self.socket);
+        let elapsed_us = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.desk.cells().note_latency(elapsed_us, sent as u64);
+    }
+
+    /// Hand a miss to tokio; where its queue is full the client is told at once, so that it can ask another resolver.
+    fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant) {
+        let Some(back) = batch.return_path(index) else { return };
+        let miss = Miss { later, back, socket: Arc::clone(&self.socket), arrived };
+        let (mpsc::error::TrySendError::Full(miss) | mpsc::error::TrySendError::Closed(miss)) = match self.queue.try_send(miss) {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        if let Some((_, _, room)) = batch.exchange(index)
+            && let Outcome::Reply(len) = self.answering.shed(&miss.later, self.desk.cells(), room)
+        {
+            batch.reply(index, len);
+        }
+    }
+}
+
+/// Start a task for each miss until all threads have stopped.
+async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tracker: TaskTracker) {
+    let cells = Arc::clone(answering.desk().cells());
+    while let Some(miss) = misses.recv().await {
+        tracker.spawn(finish(miss, Arc::clone(&answering), Arc::clone(&cells)));
+    }
+}
+
+async fn finish(miss: Miss, answering: Arc<Answering>, cells: Arc<Cells>) {
+    let mut reply = Vec::new();
+    answering.answer_later(miss.later, &cells, &mut reply).await;
+    // A client that is gone, or a full socket buffer: as if the datagram were lost on the way.
+    if !reply.is_empty() && miss.back.send(&miss.socket, &reply).is_ok() {
+        let elapsed_us = u64::try_from(miss.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+        cells.note_latency(elapsed_us, 1);
+    }
+}
