@@ -18,7 +18,9 @@ pub mod policy;
 pub mod resolve;
 
 // 5 spine
+pub mod query;
 
 // 6 doors
+pub mod serve;
 
 // 7 edge

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::count::{Board, Cells, Door};
-use crate::policy::{Clients, Group, Live, Standing};
+use crate::policy::{Clients, Group, Standing};
 
 /// Everything a question needs on its way; one for the process, shared by all doors.
 pub struct Answering {
-    _todo: (),
+    clients: Clients,
+    board: Board,
 }
 
 /// One question as a door hands it in.
@@ -40,4 +41,31 @@ pub struct Later {
 /// One thread's own things: its counters and its working memory.
 pub struct Desk {
     cells: Arc<Cells>,
+}
+
+impl Answering {
+    /// Answer at once, where that is possible.
+    pub fn answer(&self, _desk: &mut Desk, _asked: &Asked<'_>, _out: &mut [u8]) -> Outcome {
+        Outcome::Silence
+    }
+
+    /// Fetch and answer.
+    pub async fn answer_later(&self, _later: Later, _cells: &Cells, _out: &mut Vec<u8>) {}
+
+    /// Who may ask.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+}
+
+impl Desk {
+    /// A desk for one thread.
+    pub fn new(answering: &Answering) -> Self {
+        Self { cells: answering.board.cells() }
+    }
+
+    /// This thread's counters.
+    pub const fn cells(&self) -> &Arc<Cells> {
+        &self.cells
+    }
 }
