@@ -269,10 +269,11 @@ mod tests {
                     assert_eq!(question.len(), 20);
                     assert_eq!(clients[usize::from(question[0])].local_addr().unwrap(), from);
                     room[..2].copy_from_slice(&question[..2]);
-                    if question[0] % 2 == 0 {
+                    let number = question[0];
+                    if number % 2 == 0 {
                         batch.reply(index, 2);
                     } else {
-                        batch.return_path(index).unwrap().send(&server, &[question[0]; 3]).unwrap();
+                        batch.return_path(index).unwrap().send(&server, &[number; 3]).unwrap();
                     }
                 }
                 seen += taken;
