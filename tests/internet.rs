@@ -1,13 +1,19 @@
 //! Shows that the tests' internet serves what its table says, and is broken exactly where it should be.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG};
 use hickory_proto::dnssec::{DigestType, Verifier};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::kit::ask::{Client, Edns, Question, Response, ask};
 use crate::kit::internet::{Internet, expected_answers};
@@ -206,6 +212,31 @@ fn several_questions_go_down_one_connection() {
     let responses = Client::tcp(internet.authority("good.test.")).source([127, 0, 9, 1]).pipeline(&questions);
     let ids: Vec<u16> = responses.iter().map(|response| response.message.id).collect();
     assert_eq!(ids, questions.iter().map(|question| question.id).collect::<Vec<_>>());
+}
+
+/// A TLS server of a few lines shows that the client and the demonstration certificate belong together.
+#[test]
+fn the_client_speaks_tls() {
+    let internet = Internet::start();
+    let chain = vec![CertificateDer::from_pem_slice(include_bytes!("cases/tls/cert.pem")).expect("cert.pem")];
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("cases/tls/key.pem")).expect("key.pem");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("TLS versions");
+    let config = Arc::new(versions.with_no_client_auth().with_single_cert(chain, key).expect("a certificate and its key"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a TCP socket");
+    let at = listener.local_addr().expect("an address");
+    let question = Question::new("www.good.test.", "A");
+    let (length, upstream) = (question.octets().len(), Client::udp(internet.forwarder()));
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        let mut stream = StreamOwned::new(ServerConnection::new(config).expect("a session"), stream);
+        let mut message = vec![0; 2 + length];
+        stream.read_exact(&mut message).expect("a question");
+        let reply = upstream.send(&message[2..]).expect("a reply");
+        stream.write_all(&[&(reply.len() as u16).to_be_bytes()[..], &reply].concat()).expect("a client that waits");
+    });
+    assert_eq!(Client::tls(at).ask(&question).answers(), ["www.good.test. A 198.51.100.11"]);
+    server.join().expect("the server");
 }
 
 /// The answers a resolver would gather without a cache, and the last rcode.
