@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::kit::ask::{Client, Edns, Question, Response, ask};
-use crate::kit::internet::{Internet, expected_answers};
+use crate::kit::internet::{Internet, SLOW, expected_answers};
 
 #[test]
 fn it_starts_at_once_and_beside_others() {
@@ -168,7 +168,7 @@ fn a_long_answer_needs_tcp() {
 }
 
 #[test]
-fn dead_servers_are_dead() {
+fn poor_servers_are_poor() {
     let internet = Internet::start();
     let soon = Duration::from_millis(100);
     let question = Question::new("www.halfdead.test.", "A");
@@ -183,6 +183,10 @@ fn dead_servers_are_dead() {
     let absent = internet.authorities("closed.test.")[0];
     assert!(Client::udp(absent).try_ask(&question).is_none(), "an ICMP error, not a time-out");
     assert!(std::net::TcpStream::connect(absent).is_err());
+    let begun = Instant::now();
+    let slow = [internet.authority("slow.test."), internet.forwarder_slow()].map(|at| ask(at, "www.slow.test.", "A").answers());
+    assert!(slow.iter().all(|answers| *answers == ["www.slow.test. A 198.51.100.65"]) && begun.elapsed() >= 2 * SLOW);
+    assert_eq!(ask(internet.forwarder_failing(), "www.good.test.", "A").rcode(), "SERVFAIL");
     let refusing = ask(internet.authorities("refused.test.")[0], "www.refused.test.", "A");
     assert_eq!(refusing.message.response_code, ResponseCode::Refused);
 }

@@ -5,7 +5,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::authority::{Reply, Signatures};
 use super::serve::{Asked, Transport};
-use super::zone::{Dnssec, Manner, Zone, Zones, zone_of};
+use super::zone::{Dnssec, Zone, Zones, zone_of};
 
 const LINKS_MAX: usize = 16;
 
@@ -48,7 +48,7 @@ fn resolve(zones: &Zones, asked: &Asked) -> (Reply, bool) {
 }
 
 fn is_alive(zone: &Zone) -> bool {
-    zone.servers.iter().any(|server| server.manner == Manner::Answer)
+    zone.servers.iter().any(|server| server.manner.answers())
 }
 
 /// Where the aliases from `at` lead, when the reply holds nothing but them.

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
@@ -18,11 +19,16 @@ use tokio::sync::oneshot;
 
 use authority::Reply;
 pub(crate) use expected::expected_answers;
-use serve::{Answer, Asked, Sockets};
+use serve::{Answer, Asked, Sockets, Transport};
+pub(crate) use zone::SLOW;
 use zone::{Manner, Zones, address, name, zone_of};
 
 const FORWARDER: u8 = 250;
 const FORWARDER_SILENT: u8 = 251;
+const FORWARDER_FAILING: u8 = 252;
+const FORWARDER_SLOW: u8 = 253;
+const FORWARDERS: [(u8, Manner); 4] =
+    [(FORWARDER, Manner::Answer), (FORWARDER_SILENT, Manner::Silent), (FORWARDER_FAILING, Manner::Fail), (FORWARDER_SLOW, Manner::Slow)];
 const BIND_ATTEMPTS: usize = 50;
 
 /// The running internet; it ends when dropped.
@@ -60,39 +66,25 @@ impl Internet {
         let prefix = [1 + random[0] % 254, random[1]];
         let (zones, root_key) = zone::build_zones(prefix);
         let servers = zones.values().flat_map(|zone| &zone.servers).map(|server| server.host);
-        let hosts: Vec<u8> = servers.chain([FORWARDER, FORWARDER_SILENT]).collect();
+        let hosts: Vec<u8> = servers.chain(FORWARDERS.map(|(host, _)| host)).collect();
         let (port, mut sockets) = bind_free(prefix, &hosts);
         let (zones, ledger) = (Arc::new(zones), Arc::new(Ledger::default()));
-        let mut served: Vec<(Sockets, Answer)> = vec![];
+        let mut served: Vec<(Sockets, Answer, Duration)> = vec![];
         for zone in zones.values() {
-            for server in &zone.servers {
-                if server.manner == Manner::Absent {
-                    continue;
-                }
-                let (host, manner, zone, ledger) = (server.host, server.manner, Arc::clone(zone), Arc::clone(&ledger));
-                let answer: Answer = Arc::new(move |bytes, transport| {
-                    let asked = Asked::read(bytes)?;
-                    ledger.note(host, &asked);
-                    let reply = match manner {
-                        Manner::Silent | Manner::Absent => return None,
-                        Manner::Refuse => Reply::bare(ResponseCode::Refused),
-                        Manner::Answer => {
-                            asked.refusal().unwrap_or_else(|| zone.answer(asked.query.name(), asked.query.query_type(), asked.signatures()))
-                        }
-                    };
-                    Some(asked.encode(reply, transport, |_| {}))
+            for server in zone.servers.iter().filter(|server| server.manner != Manner::Absent) {
+                let zone = Arc::clone(zone);
+                let answer = behave(server.manner, server.host, &ledger, move |asked, transport| {
+                    let (question, kind) = (asked.query.name(), asked.query.query_type());
+                    let reply = asked.refusal().unwrap_or_else(|| zone.answer(question, kind, asked.signatures()));
+                    asked.encode(reply, transport, |_| {})
                 });
-                served.push((sockets.remove(&host).expect("one zone a host"), answer));
+                served.push((sockets.remove(&server.host).expect("one zone a host"), answer, server.manner.delay()));
             }
         }
-        for host in [FORWARDER, FORWARDER_SILENT] {
-            let (zones, ledger) = (Arc::clone(&zones), Arc::clone(&ledger));
-            let answer: Answer = Arc::new(move |bytes, transport| {
-                let asked = Asked::read(bytes)?;
-                ledger.note(host, &asked);
-                (host == FORWARDER).then(|| forwarder::answer_forwarded(&zones, &asked, transport))
-            });
-            served.push((sockets.remove(&host).expect("bound"), answer));
+        for (host, manner) in FORWARDERS {
+            let zones = Arc::clone(&zones);
+            let forward = move |asked: &Asked, transport| forwarder::answer_forwarded(&zones, asked, transport);
+            served.push((sockets.remove(&host).expect("bound"), behave(manner, host, &ledger, forward), manner.delay()));
         }
         drop(sockets);
         let (stop, stopped) = oneshot::channel();
@@ -119,7 +111,7 @@ impl Internet {
     /// The first server of a zone, that answers as it should if one does.
     pub(crate) fn authority(&self, zone: &str) -> SocketAddr {
         let servers = &self.zones[&name(zone)].servers;
-        let server = servers.iter().find(|server| server.manner == Manner::Answer).unwrap_or(&servers[0]);
+        let server = servers.iter().find(|server| server.manner.answers()).unwrap_or(&servers[0]);
         self.at(server.host)
     }
 
@@ -162,6 +154,16 @@ impl Internet {
         self.at(FORWARDER_SILENT)
     }
 
+    /// A resolver that says SERVFAIL to everything.
+    pub(crate) fn forwarder_failing(&self) -> SocketAddr {
+        self.at(FORWARDER_FAILING)
+    }
+
+    /// A resolver that takes [`SLOW`] for each answer.
+    pub(crate) fn forwarder_slow(&self) -> SocketAddr {
+        self.at(FORWARDER_SLOW)
+    }
+
     fn at(&self, host: u8) -> SocketAddr {
         SocketAddr::new(address(self.prefix, host).into(), self.port)
     }
@@ -190,11 +192,30 @@ fn bind_free(prefix: [u8; 2], hosts: &[u8]) -> (u16, HashMap<u8, Sockets>) {
     panic!("no free port on loopback after {BIND_ATTEMPTS} attempts");
 }
 
-fn serve_until(served: Vec<(Sockets, Answer)>, stopped: oneshot::Receiver<()>) {
+/// What a server does with the questions it gets, all of them counted.
+fn behave<A>(manner: Manner, host: u8, ledger: &Arc<Ledger>, answer: A) -> Answer
+where
+    A: Fn(&Asked, Transport) -> Vec<u8> + Send + Sync + 'static,
+{
+    let ledger = Arc::clone(ledger);
+    Arc::new(move |bytes, transport| {
+        let asked = Asked::read(bytes)?;
+        ledger.note(host, &asked);
+        let rcode = match manner {
+            Manner::Answer | Manner::Slow => return Some(answer(&asked, transport)),
+            Manner::Silent | Manner::Absent => return None,
+            Manner::Refuse => ResponseCode::Refused,
+            Manner::Fail => ResponseCode::ServFail,
+        };
+        Some(asked.encode(Reply::bare(rcode), transport, |_| {}))
+    })
+}
+
+fn serve_until(served: Vec<(Sockets, Answer, Duration)>, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        for (sockets, answer) in served {
-            sockets.serve(answer);
+        for (sockets, answer, delay) in served {
+            sockets.serve(answer, delay);
         }
         let _ = stopped.await;
     });

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::time::sleep;
 
 use super::authority::{Reply, Signatures};
 
@@ -37,35 +39,43 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Serves on the current runtime until it ends.
-    pub(crate) fn serve(self, answer: Answer) {
+    /// Serves on the current runtime until it ends, each answer after `delay`.
+    pub(crate) fn serve(self, answer: Answer, delay: Duration) {
         let udp = UdpSocket::from_std(self.udp).expect("a UDP socket");
         let tcp = TcpListener::from_std(self.tcp).expect("a TCP socket");
-        tokio::spawn(serve_udp(udp, Arc::clone(&answer)));
+        tokio::spawn(serve_udp(Arc::new(udp), Arc::clone(&answer), delay));
         tokio::spawn(async move {
             while let Ok((stream, _)) = tcp.accept().await {
-                tokio::spawn(serve_tcp(stream, Arc::clone(&answer)));
+                tokio::spawn(serve_tcp(stream, Arc::clone(&answer), delay));
             }
         });
     }
 }
 
-async fn serve_udp(socket: UdpSocket, answer: Answer) {
+async fn serve_udp(socket: Arc<UdpSocket>, answer: Answer, delay: Duration) {
     let mut buffer = vec![0; 65_535];
     loop {
         // An error here is an earlier reply that found no one (ICMP); the next question is not touched by it.
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
-        if let Some(reply) = answer(&buffer[..length], Transport::Udp) {
+        let Some(reply) = answer(&buffer[..length], Transport::Udp) else { continue };
+        if delay.is_zero() {
             let _ = socket.send_to(&reply, client).await;
+            continue;
         }
+        let socket = Arc::clone(&socket);
+        tokio::spawn(async move {
+            sleep(delay).await;
+            let _ = socket.send_to(&reply, client).await;
+        });
     }
 }
 
-async fn serve_tcp(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
+async fn serve_tcp(mut stream: TcpStream, answer: Answer, delay: Duration) -> std::io::Result<()> {
     loop {
         let mut message = vec![0; usize::from(stream.read_u16().await?)];
         stream.read_exact(&mut message).await?;
         if let Some(reply) = answer(&message, Transport::Tcp) {
+            sleep(delay).await;
             let framed = [&(reply.len() as u16).to_be_bytes()[..], &reply].concat();
             stream.write_all(&framed).await?;
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::{Name, RData, Record, RecordSet, RecordType};
@@ -12,6 +13,9 @@ use serde::Deserialize;
 use super::sign::Key;
 
 const TTL_S: u32 = 300;
+
+/// How long a slow server takes for each answer.
+pub(crate) const SLOW: Duration = Duration::from_millis(300);
 
 /// How a zone is signed, rightly or wrongly.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -31,9 +35,23 @@ pub(crate) enum Dnssec {
 pub(crate) enum Manner {
     #[default]
     Answer,
+    Slow,
     Silent,
     Refuse,
+    Fail,
     Absent,
+}
+
+impl Manner {
+    /// Whether answers come, soon or late.
+    pub(crate) fn answers(self) -> bool {
+        matches!(self, Self::Answer | Self::Slow)
+    }
+
+    /// How long an answer takes.
+    pub(crate) fn delay(self) -> Duration {
+        if self == Self::Slow { SLOW } else { Duration::ZERO }
+    }
 }
 
 /// A name server of a zone.
