@@ -1,3 +1,13 @@
-//! The tests, one binary: this file is their table of contents.
+//! The table of contents of the tests: one binary, so that the program and the kit are linked once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop where it stands"
+)]
 
+mod internet;
+mod kit;
 mod tidy;

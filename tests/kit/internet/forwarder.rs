@@ -1,0 +1,70 @@
+//! A resolver for forward mode: it answers from the zones of the tests' internet without asking anybody.
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RData, RecordType};
+
+use super::authority::{Reply, Signatures};
+use super::serve::{Asked, Transport};
+use super::zone::{Dnssec, Zone, Zones, zone_of};
+
+const LINKS_MAX: usize = 16;
+
+/// Answers as a validating resolver would: RA, AD for secure data, SERVFAIL for bogus data unless CD is set.
+pub(crate) fn answer_forwarded(zones: &Zones, asked: &Asked, transport: Transport) -> Vec<u8> {
+    let (mut reply, secure) = match asked.refusal() {
+        Some(refusal) => (refusal, false),
+        None => resolve(zones, asked),
+    };
+    reply.authoritative = false;
+    let wants_ad = asked.message.authentic_data || asked.signatures() == Signatures::Wanted;
+    asked.encode(reply, transport, |message| {
+        message.metadata.recursion_available = true;
+        message.metadata.checking_disabled = asked.message.checking_disabled;
+        message.metadata.authentic_data = secure && wants_ad;
+    })
+}
+
+fn resolve(zones: &Zones, asked: &Asked) -> (Reply, bool) {
+    let kind = asked.query.query_type();
+    let (mut at, mut secure) = (asked.query.name().clone(), true);
+    let mut whole = Reply::bare(ResponseCode::NoError);
+    for _ in 0..LINKS_MAX {
+        let zone = zone_of(zones, &at, kind);
+        let checked = !matches!(zone.dnssec, Dnssec::Signed | Dnssec::Unsigned) && !asked.message.checking_disabled;
+        if checked || !is_alive(zone) {
+            return (Reply::bare(ResponseCode::ServFail), false);
+        }
+        secure &= zone.dnssec == Dnssec::Signed;
+        let mut part = zone.answer(&at, kind, asked.signatures());
+        whole.answers.append(&mut part.answers);
+        whole.rcode = part.rcode;
+        whole.authorities = part.authorities;
+        match alias_end(&whole, &at, kind) {
+            Some(target) => at = target,
+            None => return (whole, secure),
+        }
+    }
+    (Reply::bare(ResponseCode::ServFail), false)
+}
+
+fn is_alive(zone: &Zone) -> bool {
+    zone.servers.iter().any(|server| server.manner.answers())
+}
+
+/// Where the aliases from `at` lead, when the reply holds nothing but them.
+fn alias_end(reply: &Reply, at: &Name, kind: RecordType) -> Option<Name> {
+    if matches!(kind, RecordType::CNAME | RecordType::ANY) || !reply.authorities.is_empty() {
+        return None;
+    }
+    let (mut end, mut links) = (at.clone(), 0);
+    for record in &reply.answers {
+        if let RData::CNAME(cname) = &record.data
+            && record.name == end
+        {
+            end = cname.0.clone();
+            links += 1;
+        }
+    }
+    let settled = reply.answers.iter().any(|record| record.name == end && record.record_type() == kind);
+    (links > 0 && !settled).then_some(end)
+}

@@ -1,0 +1,23 @@
+//! What every test stands on: a small internet, the real program, and a client that asks.
+#![allow(dead_code, reason = "the kit is wider than what the tests of one day use")]
+
+use std::time::{Duration, Instant};
+
+pub(crate) mod ask;
+pub(crate) mod internet;
+pub(crate) mod program;
+pub(crate) mod running;
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Asks again and again until there is something, or gives up loudly: the only place where a test pauses.
+pub(crate) fn until<T>(what: &str, patience: Duration, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
+        std::thread::sleep(PAUSE);
+    }
+}

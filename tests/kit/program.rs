@@ -1,0 +1,129 @@
+//! Starts the real program with a folder, a configuration and ports of its own, and never leaves it running.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use toml::{Table, Value};
+
+use super::internet::Internet;
+use super::running::Running;
+
+const START_ATTEMPTS: usize = 5;
+
+/// The stop addresses of every list that is not told otherwise.
+pub(crate) const STOP: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
+
+/// A program to be started: without lists, and with an upstream where nothing listens, until told otherwise.
+pub(crate) struct Program {
+    folder: TempDir,
+    config: Table,
+}
+
+impl Program {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        fs::create_dir(folder.path().join("lists")).expect("a folder");
+        let config = table("state = \"state\"\n[resolve]\nmode = \"forward\"\n[resolve.forward]\nupstreams = [\"127.0.0.1:9\"]\n");
+        Self { folder, config }
+    }
+
+    /// A plain list by law with a stop page.
+    pub(crate) fn list(self, id: &str, entries: &str) -> Self {
+        self.list_with(id, entries, "")
+    }
+
+    /// A list with some of its keys set otherwise, as TOML lines: `action = "nxdomain"`.
+    pub(crate) fn list_with(mut self, id: &str, entries: &str, keys: &str) -> Self {
+        fs::write(list_file(self.folder.path(), id), entries).expect("a list file");
+        let mut list = table(&format!(
+            "id = \"{id}\"\nfile = \"lists/{id}.txt\"\nformat = \"plain\"\nauthority = \"Authority of {id}\"\nbasis = \"law\"\n\
+             legal_basis = \"Example Act, section 1\"\naction = \"stop-page\"\nstop = {STOP:?}\nttl_s = 60\n"
+        ));
+        list.extend(table(keys));
+        merge(&mut self.config, Table::from_iter([("list".to_owned(), Value::Array(vec![Value::Table(list)]))]));
+        self
+    }
+
+    /// Resolves by itself, from the root of this internet down.
+    pub(crate) fn recurse(self, internet: &Internet) -> Self {
+        fs::write(self.folder.path().join("root.hints"), internet.root_hints()).expect("root hints");
+        fs::write(self.folder.path().join("root.key"), internet.trust_anchor()).expect("a trust anchor");
+        let port = internet.port();
+        self.toml(&format!(
+            "[resolve]\nmode = \"recurse\"\n[resolve.recurse]\nroot_hints = \"root.hints\"\ntrust_anchors = \"root.key\"\n\
+             ipv6 = false\nloopback = true\nport = {port}\n"
+        ))
+    }
+
+    /// Asks one upstream resolver.
+    pub(crate) fn forward(self, upstream: SocketAddr) -> Self {
+        self.forward_to(&[upstream])
+    }
+
+    /// Asks these upstream resolvers, in this order.
+    pub(crate) fn forward_to(mut self, upstreams: &[SocketAddr]) -> Self {
+        let resolve = self.config["resolve"].as_table_mut().expect("a table");
+        resolve["forward"].as_table_mut().expect("a table").remove("upstreams");
+        let upstreams: Vec<String> = upstreams.iter().map(SocketAddr::to_string).collect();
+        self.toml(&format!("[resolve]\nmode = \"forward\"\n[resolve.forward]\nupstreams = {upstreams:?}\n"))
+    }
+
+    /// Opens the TLS door with the demonstration certificate.
+    pub(crate) fn tls(self) -> Self {
+        fs::write(self.folder.path().join("cert.pem"), include_str!("../cases/tls/cert.pem")).expect("a certificate");
+        fs::write(self.folder.path().join("key.pem"), include_str!("../cases/tls/key.pem")).expect("a key");
+        self.toml("[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n")
+    }
+
+    /// Shows its metrics on a port of its own.
+    pub(crate) fn metrics(self) -> Self {
+        self.toml("[metrics]\n")
+    }
+
+    /// More configuration: tables are merged, arrays joined, everything else replaced. The addresses in `[listen]` are chosen here.
+    pub(crate) fn toml(mut self, lines: &str) -> Self {
+        merge(&mut self.config, table(lines));
+        self
+    }
+
+    /// Starts it and waits until it says that it is ready; tries other ports when these are taken.
+    pub(crate) fn start(self) -> Running {
+        let mut running = self.prepare();
+        for _ in 0..START_ATTEMPTS {
+            match running.launch() {
+                Ok(()) => return running,
+                Err(said) if said.contains("in use") => running.choose_ports(),
+                Err(said) => panic!("the program did not get ready:\n{said}"),
+            }
+        }
+        panic!("no free ports after {START_ATTEMPTS} attempts");
+    }
+
+    /// Everything but the start: for programs that are expected to refuse, and for commands that need no server.
+    pub(crate) fn prepare(self) -> Running {
+        Running::prepare(self.folder, self.config)
+    }
+}
+
+/// Where the entries of a list are.
+pub(super) fn list_file(folder: &Path, id: &str) -> PathBuf {
+    folder.join("lists").join(format!("{id}.txt"))
+}
+
+fn table(lines: &str) -> Table {
+    lines.parse().unwrap_or_else(|e| panic!("{e}\n{lines}"))
+}
+
+fn merge(into: &mut Table, more: Table) {
+    for (key, value) in more {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (Some(Value::Array(old)), Value::Array(new)) => old.extend(new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The real program as it runs: signals, other commands, what it said and what it left behind.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use toml::{Table, Value};
+
+use super::ask::Client;
+use super::program::list_file;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_wardline");
+const PATIENCE: Duration = Duration::from_secs(20);
+const PORT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A program that runs, or ran.
+pub(crate) struct Running {
+    folder: TempDir,
+    config: Table,
+    address: SocketAddr,
+    tls_address: SocketAddr,
+    metrics_address: SocketAddr,
+    child: Option<(Child, Receiver<String>)>,
+    stdout: Output,
+    stderr: Output,
+}
+
+type Output = Arc<Mutex<String>>;
+
+impl Running {
+    /// With everything on disk that a start needs.
+    pub(super) fn prepare(folder: TempDir, config: Table) -> Self {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut running = Self {
+            folder,
+            config,
+            address: nowhere,
+            tls_address: nowhere,
+            metrics_address: nowhere,
+            child: None,
+            stdout: Output::default(),
+            stderr: Output::default(),
+        };
+        running.choose_ports();
+        running
+    }
+
+    /// Where it listens for UDP and TCP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens for TLS, if it was told to.
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        self.tls_address
+    }
+
+    /// Where its metrics are, if it was told to show them.
+    pub(crate) fn metrics_address(&self) -> SocketAddr {
+        self.metrics_address
+    }
+
+    /// A client at each door it has.
+    pub(crate) fn doors(&self) -> Vec<Client> {
+        let mut doors = vec![Client::udp(self.address), Client::tcp(self.address)];
+        if self.config.contains_key("tls") {
+            doors.push(Client::tls(self.tls_address));
+        }
+        doors
+    }
+
+    /// Its folder: configuration, `lists/`, `state/`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.folder().join("wardline.toml")
+    }
+
+    pub(crate) fn list_file(&self, id: &str) -> PathBuf {
+        list_file(self.folder(), id)
+    }
+
+    /// Replaces a list file with one rename, as careful editors do.
+    pub(crate) fn replace_list(&self, id: &str, entries: &str) {
+        let file = self.list_file(id);
+        let beside = file.with_extension("new");
+        fs::write(&beside, entries).expect("a list file");
+        fs::rename(beside, file).expect("a list file");
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running program").0.id()
+    }
+
+    /// Sends a signal: `libc::SIGTERM`, `SIGHUP`, `SIGKILL` …
+    #[allow(unsafe_code, reason = "std sends no signal but SIGKILL")]
+    pub(crate) fn kill(&self, signal: i32) {
+        // SAFETY: kill(2) takes two integers, and the child is not reaped before we wait for it.
+        let sent = unsafe { libc::kill(self.pid().cast_signed(), signal) };
+        assert_eq!(sent, 0, "signal {signal}");
+    }
+
+    /// Waits for its end; gives the exit code, or 128 and the signal's number as shells do.
+    pub(crate) fn wait_exit(&mut self) -> i32 {
+        let (mut child, lines) = self.child.take().expect("a running program");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = child.kill();
+                    panic!("the program did not end:\n{}", self.said());
+                }
+            }
+        }
+        let status = child.wait().expect("an exit status");
+        status.code().unwrap_or_else(|| 128 + status.signal().expect("a signal"))
+    }
+
+    /// Starts it again on the same ports with the same folder, after ending it with SIGTERM if it still runs.
+    pub(crate) fn restart(&mut self) {
+        if self.child.is_some() {
+            self.kill(libc::SIGTERM);
+            self.wait_exit();
+        }
+        // Somebody's outgoing socket may have taken a port meanwhile; those are short-lived.
+        let deadline = Instant::now() + PORT_PATIENCE;
+        while let Err(said) = self.launch() {
+            assert!(said.contains("in use") && Instant::now() < deadline, "the program did not get ready again:\n{said}");
+        }
+    }
+
+    /// Runs another command of the program on the same configuration; gives exit code, stdout and stderr.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        let (stdout, stderr) = (Output::default(), Output::default());
+        let (sender, lines) = channel();
+        collect(child.stdout.take().expect("a pipe"), &stdout, sender.clone());
+        collect(child.stderr.take().expect("a pipe"), &stderr, sender);
+        let deadline = Instant::now() + PATIENCE;
+        while lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            panic!("{arguments:?} did not end");
+        }
+        let code = child.wait().expect("an exit status").code().unwrap_or(-1);
+        (code, read(&stdout), read(&stderr))
+    }
+
+    /// All it wrote to stdout, restarts included.
+    pub(crate) fn stdout(&self) -> String {
+        read(&self.stdout)
+    }
+
+    /// All it wrote to stderr, restarts included.
+    pub(crate) fn stderr(&self) -> String {
+        read(&self.stderr)
+    }
+
+    /// Everything it left behind by name, for a search: both outputs and each file of the state folder.
+    pub(crate) fn traces(&self) -> Vec<(String, Vec<u8>)> {
+        let mut traces = vec![("stdout".to_owned(), self.stdout().into_bytes()), ("stderr".to_owned(), self.stderr().into_bytes())];
+        let mut folders = vec![self.folder().join("state")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.file_type().expect("a file type") {
+                    kind if kind.is_dir() => folders.push(entry.path()),
+                    kind if kind.is_file() => traces.push((entry.path().display().to_string(), fs::read(entry.path()).expect("a file"))),
+                    _ => {}
+                }
+            }
+        }
+        traces
+    }
+
+    fn said(&self) -> String {
+        format!("stdout:\n{}\nstderr:\n{}", self.stdout(), self.stderr())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--config").arg(self.config_file()).current_dir(self.folder()).stdin(Stdio::null());
+        command
+    }
+
+    pub(super) fn choose_ports(&mut self) {
+        let ([address, tls, metrics], _held) = free_addresses();
+        (self.address, self.tls_address, self.metrics_address) = (address, tls, metrics);
+        let mut listen = table_of([("udp", address), ("tcp", address)]);
+        if self.config.contains_key("tls") {
+            listen.extend(table_of([("tls", tls)]));
+        }
+        let section = self.config.entry("listen").or_insert_with(|| Value::Table(Table::new()));
+        section.as_table_mut().expect("a table").extend(listen);
+        if let Some(section) = self.config.get_mut("metrics") {
+            section.as_table_mut().expect("a table").insert("listen".to_owned(), metrics.to_string().into());
+        }
+        fs::write(self.config_file(), toml::to_string(&self.config).expect("TOML")).expect("a configuration file");
+    }
+
+    /// Starts the process and waits for its ready line; gives all that it said when none comes.
+    pub(super) fn launch(&mut self) -> Result<(), String> {
+        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        let (sender, lines) = channel();
+        collect(child.stdout.take().expect("a pipe"), &self.stdout, sender.clone());
+        collect(child.stderr.take().expect("a pipe"), &self.stderr, sender);
+        let deadline = Instant::now() + PATIENCE;
+        let ready = loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.starts_with("ready") => break true,
+                Ok(_) => {}
+                Err(_) => break false,
+            }
+        };
+        if ready {
+            self.child = Some((child, lines));
+            return Ok(());
+        }
+        let _ = child.kill();
+        let status = child.wait();
+        Err(format!("{status:?}\n{}", self.said()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some((mut child, _)) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Copies a pipe into a text, line by line; who waits for lines sees each, and the end.
+fn collect(pipe: impl Read + Send + 'static, output: &Output, lines: Sender<String>) {
+    let output = Arc::clone(output);
+    thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = vec![];
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            output.lock().expect("an output").push_str(&text);
+            let _ = lines.send(text);
+            line.clear();
+        }
+    });
+}
+
+fn read(output: &Output) -> String {
+    output.lock().expect("an output").clone()
+}
+
+fn table_of<const N: usize>(doors: [(&str, SocketAddr); N]) -> Table {
+    doors.map(|(door, at)| (door.to_owned(), Value::Array(vec![at.to_string().into()]))).into_iter().collect()
+}
+
+/// Addresses that are free for UDP and TCP, and the sockets that prove it.
+fn free_addresses() -> ([SocketAddr; 3], Vec<(UdpSocket, TcpListener)>) {
+    let mut held = vec![];
+    while held.len() < 3 {
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().expect("an address")) {
+            held.push((udp, tcp));
+        }
+    }
+    let at = |i: usize| held[i].0.local_addr().expect("an address");
+    ([at(0), at(1), at(2)], held)
+}
