@@ -13,6 +13,7 @@ pub mod count;
 
 // 4 answers
 pub mod resolve;
+pub mod store;
 
 // 5 spine
 
