@@ -12,6 +12,7 @@ pub mod name;
 pub mod count;
 
 // 4 answers
+pub mod report;
 pub mod resolve;
 pub mod store;
 

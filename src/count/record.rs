@@ -81,7 +81,7 @@ pub struct HourRecord {
 pub struct Gap {
     /// Its first second.
     pub from: UnixSeconds,
-    /// The first second after it; equal to `from` when the clock was set back and its length is not known.
+    /// The first second after it; equal to `from` after a crash of under a second, or of unknown length as the clock was set back.
     pub until: UnixSeconds,
     /// Why there is nothing.
     pub kind: GapKind,
