@@ -17,7 +17,9 @@ pub mod policy;
 // 4 answers
 pub mod answer;
 pub mod cache;
+pub mod report;
 pub mod resolve;
+pub mod store;
 
 // 5 spine
 pub mod query;

@@ -145,10 +145,12 @@ impl Cells {
         add(self.events.get(event as usize), 1);
     }
 
-    /// One question was blocked by this list.
+    /// One question was blocked by this list; [`Tally`] adds it to the blocked events too.
     pub fn note_blocked(&self, list: ListIndex, kind: Kind) {
-        add(self.lists.get(usize::from(list)).and_then(|kinds| kinds.get(kind as usize)), 1);
-        self.note_event(Event::Blocked);
+        match self.lists.get(usize::from(list)).and_then(|kinds| kinds.get(kind as usize)) {
+            Some(cell) => add(Some(cell), 1),
+            None => self.note_event(Event::Blocked),
+        }
     }
 
     /// `count` questions took `us` microseconds each from arrival to reply.
@@ -191,9 +193,16 @@ impl Tally {
         self.events.get(event as usize).copied().unwrap_or_default()
     }
 
+    /// Each list cell is read once and counted in both places, so that blocked events and lists add up in every sum.
     fn add(&mut self, cells: &Cells) {
+        let mut blocked = 0;
         for (sums, kinds) in self.lists.iter_mut().zip(&cells.lists) {
+            let before: u64 = sums.iter().sum();
             add_each(sums, kinds);
+            blocked += sums.iter().sum::<u64>() - before;
+        }
+        if let Some(sum) = self.events.get_mut(Event::Blocked as usize) {
+            *sum += blocked;
         }
         add_each(&mut self.doors, &cells.doors);
         add_each(&mut self.events, &cells.events);
@@ -263,6 +272,20 @@ mod tests {
         assert_eq!(tally.event(Event::Blocked), 4000);
         assert_eq!(tally.latency[1], 4000);
         assert_eq!(tally.latency_us, 44_000);
+    }
+
+    #[test]
+    fn blocked_events_are_what_the_lists_add_up_to_at_every_moment() {
+        let board = Board::new(2);
+        std::thread::scope(|scope| {
+            let cells = board.cells();
+            let writer = scope.spawn(move || (0..60_000).for_each(|n| cells.note_blocked(n % 2, Kind::Address)));
+            while !writer.is_finished() {
+                let tally = board.sum();
+                assert_eq!(tally.event(Event::Blocked), tally.lists.iter().flatten().sum::<u64>());
+            }
+        });
+        assert_eq!(board.sum().event(Event::Blocked), 60_000);
     }
 
     #[test]

@@ -17,6 +17,26 @@ pub struct HourCounts {
     pub events: [u64; Event::ALL.len()],
 }
 
+impl HourCounts {
+    /// Adds what was counted later in the same hour.
+    pub fn add(&mut self, later: &Self) {
+        if self.lists.len() < later.lists.len() {
+            self.lists.resize(later.lists.len(), ListCounts::default());
+        }
+        for (sums, counts) in self.lists.iter_mut().zip(&later.lists) {
+            add_each(sums, counts);
+        }
+        self.questions += later.questions;
+        add_each(&mut self.events, &later.events);
+    }
+}
+
+fn add_each(sums: &mut [u64], counts: &[u64]) {
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        *sum += count;
+    }
+}
+
 /// Remembers the tally at the last taking, so that each count is taken once.
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -54,6 +74,15 @@ fn difference<const N: usize>(mut now: [u64; N], before: [u64; N]) -> [u64; N] {
 mod tests {
     use super::*;
     use crate::count::{Board, Door, Kind};
+
+    #[test]
+    fn two_takings_of_an_hour_add_up() {
+        let mut sum = HourCounts { hour: 7200, questions: 1, ..HourCounts::default() };
+        let later = HourCounts { hour: 7200, lists: vec![[1, 2, 3, 4]], questions: 2, events: [1; 8] };
+        sum.add(&later);
+        sum.add(&later);
+        assert_eq!(sum, HourCounts { hour: 7200, lists: vec![[2, 4, 6, 8]], questions: 5, events: [2; 8] });
+    }
 
     #[test]
     fn each_count_is_taken_once() {

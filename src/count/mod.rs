@@ -2,6 +2,8 @@
 
 mod cells;
 mod hour;
+mod record;
 
 pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, Tally};
 pub use hour::{HourCounts, Meter};
+pub use record::{Gap, GapKind, HourRecord, ListIdentity, ListRecord, Papers, Record, Stretch};

@@ -1,0 +1,186 @@
+//! The report as one JSON object for machines.
+//!
+//! Field names stay as long as `version` is 1; new ones may come. Times are RFC 3339 in UTC, lengths are seconds, `until` is exclusive.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::count::{Event, Kind, ListCounts, Record};
+
+use super::span::utc;
+use super::sums::Sums;
+use super::{COUNT_MEANING, LEFT_OUT, gap_meaning};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    report: &'static str,
+    version: u32,
+    software: &'static str,
+    made_at: String,
+    from: String,
+    until: String,
+    written_until: String,
+    meaning: &'static str,
+    left_out: &'static str,
+    lists: Vec<List<'a>>,
+    hours: Vec<Hour<'a>>,
+    gaps: Vec<Missing>,
+    sums: Total<'a>,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    id: &'a str,
+    papers: Vec<ListPapers<'a>>,
+}
+
+#[derive(Serialize)]
+struct ListPapers<'a> {
+    since: String,
+    authority: &'a str,
+    legal_basis: &'a str,
+}
+
+#[derive(Serialize)]
+struct Hour<'a> {
+    from: String,
+    until: String,
+    #[serde(flatten)]
+    counts: Total<'a>,
+}
+
+/// The counts of an hour or of the whole span.
+#[derive(Serialize)]
+struct Total<'a> {
+    recorded_s: u64,
+    questions: u64,
+    /// By the name of the event.
+    ended: Map<'a, u64>,
+    /// By the list's id: by the name of the kind, and `sum`.
+    blocked: Map<'a, Map<'static, u64>>,
+}
+
+#[derive(Serialize)]
+struct Missing {
+    from: String,
+    until: String,
+    length_s: i64,
+    kind: &'static str,
+    meaning: &'static str,
+}
+
+/// An object whose fields keep the order that they were given in.
+struct Map<'a, V>(Vec<(&'a str, V)>);
+
+impl<V: Serialize> Serialize for Map<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+pub(super) fn render(record: &Record) -> String {
+    let document = Document {
+        report: "wardline-counts",
+        version: 1,
+        software: concat!("wardline ", env!("CARGO_PKG_VERSION")),
+        made_at: utc(record.read_at),
+        from: utc(record.from),
+        until: utc(record.until),
+        written_until: utc(record.written_until),
+        meaning: COUNT_MEANING,
+        left_out: LEFT_OUT,
+        lists: lists(record),
+        hours: hours(record),
+        gaps: gaps(record),
+        sums: sums(record),
+    };
+    // Strings and numbers only: nothing that JSON cannot hold.
+    let mut json = serde_json::to_string_pretty(&document).unwrap_or_default();
+    json.push('\n');
+    json
+}
+
+fn lists(record: &Record) -> Vec<List<'_>> {
+    let lists = record.lists.iter().map(|list| {
+        let papers = list.papers.iter().map(|papers| ListPapers {
+            since: utc(papers.since),
+            authority: &papers.authority,
+            legal_basis: &papers.legal_basis,
+        });
+        List { id: &list.id, papers: papers.collect() }
+    });
+    lists.collect()
+}
+
+fn hours(record: &Record) -> Vec<Hour<'_>> {
+    let hours = record.hours.iter().map(|hour| {
+        let blocked = record.lists.iter().zip(&hour.lists).filter_map(|(list, counts)| Some((list.id.as_str(), by_kind(counts.as_ref()?))));
+        Hour {
+            from: utc(hour.hour),
+            until: utc(hour.hour + 3600),
+            counts: Total {
+                recorded_s: record.recorded_s(hour.hour),
+                questions: hour.questions,
+                ended: by_event(&hour.events),
+                blocked: Map(blocked.collect()),
+            },
+        }
+    });
+    hours.collect()
+}
+
+fn gaps(record: &Record) -> Vec<Missing> {
+    let gaps = record.gaps.iter().map(|gap| Missing {
+        from: utc(gap.from),
+        until: utc(gap.until),
+        length_s: gap.until - gap.from,
+        kind: gap.kind.name(),
+        meaning: gap_meaning(gap.kind),
+    });
+    gaps.collect()
+}
+
+fn sums(record: &Record) -> Total<'_> {
+    let sums = Sums::of(record);
+    let blocked = record.lists.iter().zip(&sums.lists).map(|(list, counts)| (list.id.as_str(), by_kind(counts)));
+    Total { recorded_s: sums.recorded_s, questions: sums.questions, ended: by_event(&sums.events), blocked: Map(blocked.collect()) }
+}
+
+fn by_event(events: &[u64]) -> Map<'static, u64> {
+    Map(Event::ALL.into_iter().map(Event::name).zip(events.iter().copied()).collect())
+}
+
+fn by_kind(counts: &ListCounts) -> Map<'static, u64> {
+    let kinds = Kind::ALL.into_iter().map(Kind::name).zip(counts.iter().copied());
+    Map(kinds.chain([("sum", counts.iter().sum())]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_object_reads_back_with_its_stable_names() {
+        let json: serde_json::Value = serde_json::from_str(&render(&sample::record())).unwrap();
+        assert_eq!((&json["report"], &json["version"]), (&"wardline-counts".into(), &1.into()));
+        assert_eq!((&json["from"], &json["until"]), (&"2026-01-01T00:00:00Z".into(), &"2026-01-01T05:00:00Z".into()));
+        assert_eq!(json["lists"][0]["papers"][1]["legal_basis"], "Example Act\u{202e}");
+        assert_eq!(
+            json["hours"][0]["blocked"]["example"],
+            serde_json::json!({"address": 100_000, "https": 20, "other": 3, "via_cname": 4, "sum": 100_027})
+        );
+        assert_eq!(json["hours"][0]["blocked"]["later"], serde_json::Value::Null);
+        assert_eq!((&json["hours"][1]["questions"], &json["hours"][1]["recorded_s"]), (&0.into(), &1200.into()));
+        assert_eq!((&json["gaps"][0]["kind"], &json["gaps"][0]["length_s"]), (&"crash".into(), &6600.into()));
+        assert_eq!(json["sums"]["ended"]["blocked"], 100_037);
+        assert_eq!(
+            json["sums"]["blocked"]["example"]["sum"].as_u64().unwrap() + json["sums"]["blocked"]["later"]["sum"].as_u64().unwrap(),
+            100_037
+        );
+    }
+}

@@ -1,0 +1,275 @@
+//! The thread that carries the counts from memory to disk, so that answering never waits for the disk.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::clock::{UnixSeconds, hour_start, since_epoch, wall_s};
+use crate::count::{Board, HourCounts, Meter};
+
+use super::{Store, StoreError};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A flush that is due at the full hour and comes no later than this still books on the hour before.
+const LATE_S: i64 = 2;
+
+/// How the writing goes, for status and metrics; a clone looks at the same keeper.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<Mutex<Flushing>>);
+
+/// How the writing goes at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flushing {
+    /// When counts were last written; none before the first time.
+    pub last_flush: Option<UnixSeconds>,
+    /// How many times they could not be written, since the start.
+    pub failures: u64,
+    /// Why they could not be written the last time; none when they were.
+    pub last_error: Option<String>,
+}
+
+impl Health {
+    /// How the writing goes now.
+    pub fn read(&self) -> Flushing {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes the outcome of a flush; only a change goes to the log, as a full disk lasts.
+    fn note(&self, outcome: Result<(), &StoreError>, at: UnixSeconds) {
+        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = outcome.err().map(ToString::to_string);
+        match (&flushing.last_error, &error) {
+            (None, Some(error)) => tracing::error!("{error}; until then the counts wait in memory"),
+            (Some(_), None) => tracing::info!("the counts are written to disk again, none is lost"),
+            _ => {}
+        }
+        match error {
+            Some(_) => flushing.failures += 1,
+            None => flushing.last_flush = Some(at),
+        }
+        flushing.last_error = error;
+    }
+}
+
+/// Writes a board's counts to a store every few seconds and at each full hour.
+#[derive(Debug)]
+pub struct Keeper {
+    stop: Sender<()>,
+    thread: JoinHandle<Result<(), StoreError>>,
+    health: Health,
+}
+
+impl Keeper {
+    /// Starts the thread; `flush_every` is the most that a crash can lose.
+    pub fn start(board: Arc<Board>, store: Store, flush_every: Duration) -> Result<Self, StoreError> {
+        let (stop, stopped) = channel();
+        let health = Health::default();
+        let ledger = Ledger::new(board, store, health.clone());
+        let thread = std::thread::Builder::new().name("counts".into()).spawn(move || ledger.keep(flush_every, &stopped));
+        Ok(Self { stop, thread: thread.map_err(|source| StoreError::Thread(source.to_string()))?, health })
+    }
+
+    /// How the writing goes.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Writes what is left, ends the run and waits for both. Stop the doors first: what is counted later is lost.
+    ///
+    /// Fails when the last counts could not be written; the next start then writes the gap down. Blocks for as long as the disk.
+    pub fn stop(self) -> Result<(), StoreError> {
+        // The thread is gone already if nobody listens; joining tells.
+        let _ = self.stop.send(());
+        self.thread.join().unwrap_or_else(|_| Err(StoreError::Thread("it panicked".into())))
+    }
+}
+
+/// What the thread works on.
+struct Ledger {
+    board: Arc<Board>,
+    store: Store,
+    meter: Meter,
+    /// Counts that are not on disk yet, one entry an hour; more than one only while the disk refuses.
+    pending: Vec<HourCounts>,
+    last_taking: UnixSeconds,
+    health: Health,
+}
+
+impl Ledger {
+    fn new(board: Arc<Board>, store: Store, health: Health) -> Self {
+        Self { board, store, meter: Meter::default(), pending: Vec::new(), last_taking: wall_s(), health }
+    }
+
+    /// Flushes until told to stop, or until the keeper is dropped.
+    fn keep(mut self, flush_every: Duration, stopped: &Receiver<()>) -> Result<(), StoreError> {
+        while stopped.recv_timeout(pause(since_epoch(), flush_every)) == Err(RecvTimeoutError::Timeout) {
+            // A failure is in `health`, and the counts stay pending.
+            let _ = self.flush(wall_s());
+        }
+        let at = wall_s();
+        self.flush(at)?;
+        self.store.end(at)
+    }
+
+    fn flush(&mut self, now: UnixSeconds) -> Result<(), StoreError> {
+        let counts = self.meter.take(self.board.sum(), booking_time(self.last_taking, now));
+        self.last_taking = now;
+        match self.pending.iter_mut().find(|pending| pending.hour == counts.hour) {
+            Some(pending) => pending.add(&counts),
+            None => self.pending.push(counts),
+        }
+        let written = self.store.flush(&self.pending, now);
+        self.health.note(written.as_ref().copied(), now);
+        if written.is_ok() {
+            self.pending.clear();
+        }
+        written
+    }
+}
+
+/// How long to sleep: until the next flush, or until just after the full hour.
+fn pause(since_epoch: Duration, flush_every: Duration) -> Duration {
+    let into_hour = Duration::new(since_epoch.as_secs() % HOUR.as_secs(), since_epoch.subsec_nanos());
+    flush_every.min(HOUR.saturating_sub(into_hour) + Duration::from_millis(1))
+}
+
+/// The moment that counts taken `now` are booked on: just after the full hour still the hour before, otherwise the clock's word.
+fn booking_time(last_taking: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
+    let hour = hour_start(now);
+    let just_closed = hour_start(last_taking) + 3600 == hour && now - hour <= LATE_S;
+    if just_closed { hour - 1 } else { now }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
+    use crate::store::Reader;
+
+    const HOUR_START: UnixSeconds = 1_767_225_600;
+
+    fn lists() -> Vec<ListIdentity> {
+        ["one", "two"].map(|id| ListIdentity { id: id.into(), authority: "A".into(), legal_basis: "B".into() }).into()
+    }
+
+    fn ledger(folder: &Path, at: UnixSeconds) -> (Ledger, Arc<Cells>) {
+        let board = Arc::new(Board::new(2));
+        let cells = board.cells();
+        let store = Store::open(folder, &lists(), at).unwrap();
+        let mut ledger = Ledger::new(board, store, Health::default());
+        ledger.last_taking = at;
+        (ledger, cells)
+    }
+
+    fn ask(cells: &Cells, count: u64) {
+        for _ in 0..count {
+            cells.note_question(Door::Udp);
+            cells.note_blocked(1, Kind::Https);
+        }
+    }
+
+    fn read(folder: &Path, now: UnixSeconds) -> Record {
+        Reader::open(folder).unwrap().read(Stretch::default(), now).unwrap()
+    }
+
+    #[test]
+    fn counts_just_after_the_full_hour_belong_to_the_hour_before() {
+        assert_eq!(booking_time(HOUR_START - 4, HOUR_START + 1), HOUR_START - 1);
+        assert_eq!(booking_time(HOUR_START - 4, HOUR_START + 9), HOUR_START + 9, "too late to tell");
+        assert_eq!(booking_time(HOUR_START, HOUR_START + 1), HOUR_START + 1);
+        assert_eq!(booking_time(HOUR_START - 9000, HOUR_START + 1), HOUR_START + 1, "asleep for hours");
+        assert_eq!(booking_time(HOUR_START + 9000, HOUR_START + 1), HOUR_START + 1, "the clock was set back");
+    }
+
+    #[test]
+    fn the_pause_ends_at_the_full_hour() {
+        let five = Duration::from_secs(5);
+        assert_eq!(pause(Duration::new(3600 * 9 + 100, 500), five), five);
+        assert_eq!(pause(Duration::new(3600 * 9 + 3598, 250_000_000), five), Duration::from_millis(1751));
+    }
+
+    #[test]
+    fn what_cannot_be_written_waits_and_keeps_its_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, cells) = ledger(folder.path(), HOUR_START);
+        ask(&cells, 3);
+        ledger.flush(HOUR_START + 5).unwrap();
+        ledger.store.refuse_changes(true);
+        for n in 1..40 {
+            ask(&cells, 1);
+            ledger.flush(HOUR_START + 5 + n * 600).unwrap_err();
+        }
+        let flushing = ledger.health.read();
+        assert_eq!((flushing.last_flush, flushing.failures), (Some(HOUR_START + 5), 39));
+        assert!(flushing.last_error.unwrap().contains("counts.sqlite"));
+        assert_eq!(ledger.pending.len(), 7);
+        ledger.store.refuse_changes(false);
+        ledger.flush(HOUR_START + 24_000).unwrap();
+        assert_eq!((ledger.health.read().last_error, ledger.pending.len()), (None, 0));
+        let record = read(folder.path(), HOUR_START + 24_000);
+        let hours: Vec<_> = record.hours.iter().map(|hour| hour.questions).collect();
+        assert_eq!(hours, [8, 6, 6, 6, 6, 6, 4]);
+        assert!(record.gaps.is_empty(), "{:?}", record.gaps);
+    }
+
+    #[test]
+    fn the_thread_flushes_and_writes_the_rest_when_it_stops() {
+        let folder = tempfile::tempdir().unwrap();
+        let board = Arc::new(Board::new(2));
+        let cells = board.cells();
+        let store = Store::open(folder.path(), &lists(), wall_s()).unwrap();
+        let keeper = Keeper::start(Arc::clone(&board), store, Duration::from_millis(5)).unwrap();
+        ask(&cells, 10);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let questions = |record: Record| record.hours.iter().map(|hour| hour.questions).sum::<u64>();
+        while questions(read(folder.path(), wall_s())) < 10 {
+            assert!(Instant::now() < deadline, "never flushed");
+            std::thread::yield_now();
+        }
+        ask(&cells, 7);
+        keeper.stop().unwrap();
+        assert_eq!(questions(read(folder.path(), wall_s())), 17);
+        Store::open(folder.path(), &lists(), wall_s()).unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn whatever_the_clock_and_the_disk_do_the_sums_are_what_was_counted(
+            steps in prop::collection::vec((-5000_i64..9000, 0_u64..50, any::<bool>(), 0_u8..10), 1..40)
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let (mut keeping, mut cells) = ledger(folder.path(), HOUR_START);
+            let (mut now, mut asked, mut span) = (HOUR_START, 0, (HOUR_START, HOUR_START));
+            for (step, count, refuse, restart) in steps {
+                now += step;
+                span = (span.0.min(now), span.1.max(now));
+                ask(&cells, count);
+                asked += count;
+                keeping.store.refuse_changes(refuse);
+                prop_assert_eq!(keeping.flush(now).is_err(), refuse);
+                if restart == 0 {
+                    keeping.store.refuse_changes(false);
+                    keeping.flush(now).unwrap();
+                    drop(keeping);
+                    (keeping, cells) = ledger(folder.path(), now);
+                }
+            }
+            keeping.store.refuse_changes(false);
+            keeping.flush(now).unwrap();
+            let wanted = Stretch { from: Some(hour_start(span.0) - 3600), until: Some(hour_start(span.1) + 3600) };
+            let record = Reader::open(folder.path()).unwrap().read(wanted, now).unwrap();
+            prop_assert_eq!(record.hours.iter().map(|hour| hour.questions).sum::<u64>(), asked);
+            prop_assert_eq!(record.hours.iter().map(|hour| hour.events[Event::Blocked as usize]).sum::<u64>(), asked);
+            let listed = record.hours.iter().filter_map(|hour| hour.lists[1]).map(|kinds| kinds[Kind::Https as usize]);
+            prop_assert_eq!(listed.sum::<u64>(), asked);
+        }
+    }
+}

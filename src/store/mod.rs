@@ -1,0 +1,64 @@
+//! Keeps the counts on disk, so that they outlive the process, and reads them back for the report.
+//!
+//! Two files in the state folder: `counts.sqlite` (WAL, full sync) and `counts.lock`, which the running resolver holds. What a list
+//! blocked is kept under the list's id and never under its place in the configuration. Every second is either in an hour's row, in
+//! which zero means zero, or in a gap.
+
+mod keep;
+mod read;
+mod schema;
+mod write;
+
+use std::path::PathBuf;
+
+pub use keep::{Flushing, Health, Keeper};
+pub use read::Reader;
+pub use write::Store;
+
+/// What can go wrong with the counts on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The state folder or a file in it cannot be made or opened.
+    #[error("cannot open {}: {source}; check who owns the folder and the key `state` in the configuration", path.display())]
+    Open {
+        /// The folder or file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Another process holds the folder.
+    #[error("another wardline runs with the state folder {}: stop it, or give this one a folder of its own (key `state`)", folder.display())]
+    Busy {
+        /// The state folder.
+        folder: PathBuf,
+    },
+    /// There is nothing to read.
+    #[error("no counts in {}: no resolver has run with this state folder yet; check the key `state` in the configuration", folder.display())]
+    Missing {
+        /// The state folder.
+        folder: PathBuf,
+    },
+    /// The file's form is not one that this version knows.
+    #[error("{} has form {found}, and this wardline knows forms up to {known}: use the newer wardline that wrote it, or move the file away", file.display())]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// The form in it.
+        found: i64,
+        /// The newest form that we know.
+        known: i64,
+    },
+    /// SQLite refused.
+    #[error("cannot {attempt} {}: {source}; check the disk's free space and health", file.display())]
+    Sqlite {
+        /// What was tried.
+        attempt: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+    /// The thread that writes the counts could not be started, or it died.
+    #[error("the thread that writes the counts failed: {0}; restart wardline")]
+    Thread(String),
+}

@@ -1,0 +1,276 @@
+//! Reads the record back, beside a running resolver or without one.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::clock::{UnixSeconds, hour_start};
+use crate::count::{Event, Gap, GapKind, HourRecord, Kind, ListRecord, Papers, Record, Stretch};
+
+use super::StoreError;
+use super::schema::{counts_file, lock_file, open_to_read};
+
+const HOUR_S: i64 = 3600;
+
+/// Counts that have waited in memory for longer than this are reported as not written.
+const UNWRITTEN_S: i64 = 60;
+
+/// The counts of one state folder, open for reading.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    folder: PathBuf,
+}
+
+/// The last run, and whether it is still going on.
+struct LastRun {
+    last_flush: UnixSeconds,
+    ended: Option<UnixSeconds>,
+    going_on: bool,
+}
+
+impl Reader {
+    /// Opens the counts in `folder`; fails when there are none, or when they are newer than we know.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: open_to_read(folder)?, folder: folder.into() })
+    }
+
+    /// What is on record for `stretch`, at the time `now`; without a start it begins with the first hour on record, without an end
+    /// it goes on to the present hour.
+    ///
+    /// Every second of it up to `now` is in an hour with a row or in a gap.
+    pub fn read(&self, stretch: Stretch, now: UnixSeconds) -> Result<Record, StoreError> {
+        let going_on = is_going_on(&self.folder)?;
+        let failed = |source| StoreError::Sqlite { attempt: "read the counts in", file: counts_file(&self.folder), source };
+        // One transaction: one state of the file, whatever is flushed meanwhile.
+        let transaction = self.connection.unchecked_transaction().map_err(failed)?;
+        read_record(&transaction, going_on, stretch, now).map_err(failed)
+    }
+}
+
+fn read_record(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Record> {
+    let started: Option<UnixSeconds> = transaction.query_row("SELECT min(started) FROM run", [], |row| row.get(0))?;
+    let last_run = read_last_run(transaction, going_on)?;
+    let first = started.unwrap_or(now);
+    let until = stretch.until.unwrap_or(hour_start(now) + HOUR_S);
+    let from = stretch.from.unwrap_or(hour_start(first)).min(until);
+    let lists = read_lists(transaction, from, until)?;
+    let hours = read_hours(transaction, &lists, from, until)?;
+    let mut gaps = read_gaps(transaction, from, until)?;
+    let end = until.min(now);
+    gaps.extend(last_run.as_ref().and_then(|run| open_gap(run, now)));
+    gaps.push(Gap { from, until: first, kind: GapKind::Unrecorded });
+    for gap in &mut gaps {
+        (gap.from, gap.until) = (gap.from.max(from), gap.until.min(end));
+    }
+    gaps.retain(|gap| gap.from < gap.until || (gap.kind == GapKind::Crash && gap.from == gap.until));
+    gaps.extend(uncovered(from, end, &hours, &gaps));
+    gaps.sort_by_key(|gap| (gap.from, gap.until));
+    let written_until = last_run.map_or(0, |run| run.last_flush);
+    let lists = lists.into_iter().map(|(_, list)| list).collect();
+    Ok(Record { from, until, read_at: now, written_until, lists, hours, gaps })
+}
+
+/// Whether a resolver holds the folder's lock.
+fn is_going_on(folder: &Path) -> Result<bool, StoreError> {
+    let path = lock_file(folder);
+    let opened = File::open(&path);
+    match opened.map_err(TryLockError::Error).and_then(|lock| lock.try_lock_shared()) {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(source)) if source.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(TryLockError::Error(source)) => Err(StoreError::Open { path, source }),
+    }
+}
+
+fn read_last_run(transaction: &Transaction<'_>, going_on: bool) -> rusqlite::Result<Option<LastRun>> {
+    let last = transaction.query_row("SELECT last_flush, ended FROM run ORDER BY run DESC LIMIT 1", [], |row| {
+        Ok(LastRun { last_flush: row.get(0)?, ended: row.get(1)?, going_on })
+    });
+    last.optional()
+}
+
+/// What is missing between the last writing and now.
+fn open_gap(run: &LastRun, now: UnixSeconds) -> Option<Gap> {
+    let kind = match (run.ended, run.going_on) {
+        (Some(_), _) => GapKind::Stopped,
+        (None, false) => GapKind::Crash,
+        (None, true) if now - run.last_flush > UNWRITTEN_S => GapKind::Unwritten,
+        (None, true) => return None,
+    };
+    Some(Gap { from: run.last_flush.min(now), until: now, kind })
+}
+
+/// The lists that had a row in one of the hours, by id, with the papers that were valid then.
+fn read_lists(transaction: &Transaction<'_>, from: UnixSeconds, until: UnixSeconds) -> rusqlite::Result<Vec<(i64, ListRecord)>> {
+    let mut lists = transaction
+        .prepare("SELECT list, id FROM list WHERE list IN (SELECT DISTINCT list FROM cell WHERE hour >= ?1 AND hour < ?2) ORDER BY id")?;
+    let mut papers = transaction.prepare("SELECT since, authority, legal_basis FROM paper WHERE list = ?1 ORDER BY paper")?;
+    let lists = lists.query_map([from, until], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    lists
+        .map(|list| {
+            let (key, id): (i64, String) = list?;
+            let papers =
+                papers.query_map([key], |row| Ok(Papers { since: row.get(0)?, authority: row.get(1)?, legal_basis: row.get(2)? }))?;
+            let papers = valid_within(papers.collect::<Result<_, _>>()?, from, until);
+            Ok((key, ListRecord { id, papers }))
+        })
+        .collect()
+}
+
+/// Papers are valid until the next ones; the last ones stay in any case.
+fn valid_within(papers: Vec<Papers>, from: UnixSeconds, until: UnixSeconds) -> Vec<Papers> {
+    let next = papers.iter().skip(1).map(|papers| papers.since).chain([UnixSeconds::MAX]).collect::<Vec<_>>();
+    let valid = papers.into_iter().zip(next);
+    valid.filter(|(papers, next)| papers.since < until && *next > from).map(|(papers, _)| papers).collect()
+}
+
+fn read_hours(
+    transaction: &Transaction<'_>,
+    lists: &[(i64, ListRecord)],
+    from: UnixSeconds,
+    until: UnixSeconds,
+) -> rusqlite::Result<Vec<HourRecord>> {
+    let mut hours = BTreeMap::new();
+    let mut statement = transaction.prepare("SELECT hour, questions FROM hour WHERE hour >= ?1 AND hour < ?2")?;
+    let mut rows = statement.query([from, until])?;
+    while let Some(row) = rows.next()? {
+        let hour = row.get(0)?;
+        let record = HourRecord { hour, questions: in_memory(row.get(1)?), lists: vec![None; lists.len()], ..HourRecord::default() };
+        hours.insert(hour, record);
+    }
+    let mut statement = transaction.prepare("SELECT hour, event, count FROM event WHERE hour >= ?1 AND hour < ?2")?;
+    let mut rows = statement.query([from, until])?;
+    while let Some(row) = rows.next()? {
+        let place = Event::ALL.iter().position(|event| row.get_ref(1).is_ok_and(|name| name.as_str() == Ok(event.name())));
+        let count = place.and_then(|place| hours.get_mut(&row.get(0).ok()?)?.events.get_mut(place));
+        if let Some(count) = count {
+            *count = in_memory(row.get(2)?);
+        }
+    }
+    let places: BTreeMap<i64, usize> = lists.iter().enumerate().map(|(place, (key, _))| (*key, place)).collect();
+    let mut statement = transaction.prepare("SELECT hour, list, kind, count FROM cell WHERE hour >= ?1 AND hour < ?2")?;
+    let mut rows = statement.query([from, until])?;
+    while let Some(row) = rows.next()? {
+        let place = Kind::ALL.iter().position(|kind| row.get_ref(2).is_ok_and(|name| name.as_str() == Ok(kind.name())));
+        let counts = places.get(&row.get(1)?).and_then(|list| hours.get_mut(&row.get(0).ok()?)?.lists.get_mut(*list));
+        let count = counts.and_then(|counts| counts.get_or_insert_default().get_mut(place?));
+        if let Some(count) = count {
+            *count = in_memory(row.get(3)?);
+        }
+    }
+    Ok(hours.into_values().collect())
+}
+
+/// The schema lets no count go below zero.
+fn in_memory(count: i64) -> u64 {
+    count.try_into().unwrap_or_default()
+}
+
+fn read_gaps(transaction: &Transaction<'_>, from: UnixSeconds, until: UnixSeconds) -> rusqlite::Result<Vec<Gap>> {
+    let mut statement =
+        transaction.prepare("SELECT from_s, until_s, kind FROM gap WHERE until_s >= ?1 AND from_s < ?2 ORDER BY from_s, until_s")?;
+    let gaps = statement.query_map(params![from, until], |row| {
+        let name: String = row.get(2)?;
+        let kind = GapKind::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(GapKind::Unrecorded);
+        Ok(Gap { from: row.get(0)?, until: row.get(1)?, kind })
+    })?;
+    gaps.collect()
+}
+
+/// What neither an hour's row nor a gap accounts for: hours that the clock jumped over.
+fn uncovered(from: UnixSeconds, end: UnixSeconds, hours: &[HourRecord], gaps: &[Gap]) -> Vec<Gap> {
+    let mut covered: Vec<_> = hours.iter().map(|hour| (hour.hour, hour.hour + HOUR_S)).collect();
+    covered.extend(gaps.iter().map(|gap| (gap.from, gap.until)));
+    covered.push((end, end));
+    covered.sort_unstable();
+    let (mut reached, mut holes) = (from, Vec::new());
+    for (start, stop) in covered {
+        if start > reached {
+            holes.push(Gap { from: reached, until: start.min(end), kind: GapKind::Unrecorded });
+        }
+        reached = reached.max(stop);
+    }
+    holes.retain(|hole| hole.from < hole.until);
+    holes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::{HourCounts, ListIdentity};
+    use crate::store::Store;
+
+    const HOUR: UnixSeconds = 1_767_225_600;
+
+    fn counts(hour: UnixSeconds) -> HourCounts {
+        HourCounts { hour, lists: vec![[1, 1, 1, 1]], questions: 9, events: [4, 5, 0, 0, 0, 0, 0, 0] }
+    }
+
+    fn open(folder: &Path, at: UnixSeconds) -> Store {
+        let list = ListIdentity { id: "one".into(), authority: "Example Authority".into(), legal_basis: "Example Act".into() };
+        Store::open(folder, &[list], at).unwrap()
+    }
+
+    fn gaps(record: &Record) -> Vec<(i64, i64, &'static str)> {
+        record.gaps.iter().map(|gap| (gap.from - HOUR, gap.until - HOUR, gap.kind.name())).collect()
+    }
+
+    #[test]
+    fn reads_beside_a_running_resolver_and_tells_when_it_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path(), HOUR);
+        store.flush(&[counts(HOUR)], HOUR + 5).unwrap();
+        let reader = Reader::open(folder.path()).unwrap();
+        let record = reader.read(Stretch::default(), HOUR + 8).unwrap();
+        assert_eq!((record.hours[0].questions, gaps(&record)), (9, vec![]));
+        assert_eq!(record.recorded_s(HOUR), 5);
+        store.flush(&[counts(HOUR)], HOUR + 10).unwrap();
+        let record = reader.read(Stretch::default(), HOUR + 3700).unwrap();
+        assert_eq!(record.hours[0].questions, 18);
+        assert_eq!(gaps(&record), [(10, 3700, "unwritten")]);
+        store.end(HOUR + 20).unwrap();
+        assert_eq!(gaps(&reader.read(Stretch::default(), HOUR + 20).unwrap()), []);
+    }
+
+    #[test]
+    fn what_a_killed_resolver_wrote_is_read_before_it_starts_again() {
+        let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut store = open(folder.path(), HOUR);
+        store.flush(&[counts(HOUR)], HOUR + 5).unwrap();
+        for file in ["counts.sqlite", "counts.sqlite-wal", "counts.lock"] {
+            std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
+        }
+        let record = Reader::open(copy.path()).unwrap().read(Stretch::default(), HOUR + 30).unwrap();
+        assert_eq!((record.hours[0].questions, gaps(&record)), (9, vec![(5, 30, "crash")]));
+        open(copy.path(), HOUR + 30).end(HOUR + 31).unwrap();
+    }
+
+    #[test]
+    fn a_stretch_is_cut_at_its_hours_and_nothing_in_it_goes_unaccounted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path(), HOUR + 600);
+        store.flush(&[counts(HOUR), counts(HOUR + 3600), counts(HOUR + 4 * 3600)], HOUR + 4 * 3600 + 10).unwrap();
+        let reader = Reader::open(folder.path()).unwrap();
+        let now = HOUR + 4 * 3600 + 10;
+        let all = reader.read(Stretch { from: Some(HOUR - 3600), until: Some(HOUR + 9 * 3600) }, now).unwrap();
+        assert_eq!(gaps(&all), [(-3600, 600, "unrecorded"), (7200, 14_400, "unrecorded")], "before the start; a clock that jumped");
+        assert_eq!(all.hours.len(), 3);
+        let some = reader.read(Stretch { from: Some(HOUR + 3600), until: Some(HOUR + 3 * 3600) }, now).unwrap();
+        assert_eq!(gaps(&some), [(7200, 10_800, "unrecorded")]);
+        assert_eq!(some.hours.iter().map(|hour| hour.hour).collect::<Vec<_>>(), [HOUR + 3600]);
+        let none = reader.read(Stretch { from: Some(HOUR + 9 * 3600), until: Some(HOUR + 10 * 3600) }, now).unwrap();
+        assert_eq!((none.hours.len(), none.lists.len(), gaps(&none)), (0, 0, vec![]), "the future is no gap");
+    }
+
+    #[test]
+    fn an_empty_folder_has_nothing_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Reader::open(folder.path()).unwrap_err();
+        assert!(matches!(refused, StoreError::Missing { .. }), "{refused}");
+        std::fs::write(counts_file(folder.path()), "no database at all, but longer than the hundred bytes of a header........").unwrap();
+        assert!(matches!(Reader::open(folder.path()), Err(StoreError::Sqlite { .. })));
+    }
+}

@@ -1,0 +1,135 @@
+//! The form of the file on disk, and how it is opened.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// The form that this version writes, kept in SQLite's `user_version`.
+pub(super) const FORM: i64 = 1;
+
+/// How long one process waits for another one's turn at the file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `paper` and `gap` rows are only ever added; a count only ever grows.
+const CREATE: &str = "
+    CREATE TABLE run (
+        run INTEGER PRIMARY KEY,
+        boot TEXT NOT NULL UNIQUE,
+        software TEXT NOT NULL,
+        started INTEGER NOT NULL,
+        last_flush INTEGER NOT NULL,
+        ended INTEGER
+    ) STRICT;
+    CREATE TABLE gap (
+        gap INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES run,
+        from_s INTEGER NOT NULL,
+        until_s INTEGER NOT NULL CHECK (until_s >= from_s),
+        kind TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE list (
+        list INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE
+    ) STRICT;
+    CREATE TABLE paper (
+        paper INTEGER PRIMARY KEY,
+        list INTEGER NOT NULL REFERENCES list,
+        since INTEGER NOT NULL,
+        authority TEXT NOT NULL,
+        legal_basis TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE hour (
+        hour INTEGER PRIMARY KEY CHECK (hour % 3600 = 0),
+        questions INTEGER NOT NULL CHECK (questions >= 0)
+    ) STRICT;
+    CREATE TABLE event (
+        hour INTEGER NOT NULL REFERENCES hour,
+        event TEXT NOT NULL,
+        count INTEGER NOT NULL CHECK (count >= 0),
+        PRIMARY KEY (hour, event)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE cell (
+        hour INTEGER NOT NULL REFERENCES hour,
+        list INTEGER NOT NULL REFERENCES list,
+        kind TEXT NOT NULL,
+        count INTEGER NOT NULL CHECK (count >= 0),
+        PRIMARY KEY (hour, list, kind)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// Where the counts of a state folder are.
+pub(super) fn counts_file(folder: &Path) -> PathBuf {
+    folder.join("counts.sqlite")
+}
+
+/// Where the lock of a state folder is.
+pub(super) fn lock_file(folder: &Path) -> PathBuf {
+    folder.join("counts.lock")
+}
+
+/// Makes the folder, for the owner only; one that exists is left as it is.
+pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|source| StoreError::Open { path: folder.into(), source })
+}
+
+/// Opens a file, made for the owner only if it is not there; SQLite gives its own side files the same mode.
+pub(super) fn open_private(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    opened.map_err(|source| StoreError::Open { path: path.into(), source })
+}
+
+/// Opens the counts for writing and brings them into the present form.
+pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
+    let file = counts_file(folder);
+    open_private(&file)?;
+    let failed = |source| StoreError::Sqlite { attempt: "open", file: file.clone(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    let form = check_form(&connection, &file)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+    if form == 0 {
+        let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute_batch(CREATE).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+    }
+    Ok(connection)
+}
+
+/// Opens the counts for reading only, beside a running resolver or without one.
+pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
+    let file = counts_file(folder);
+    match file.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(StoreError::Missing { folder: folder.into() }),
+        Err(source) => return Err(StoreError::Open { path: file, source }),
+    }
+    // SQLite says only "unable to open" for a file that we may not read.
+    File::open(&file).map_err(|source: io::Error| StoreError::Open { path: file.clone(), source })?;
+    let failed = |source| StoreError::Sqlite { attempt: "open", file: file.clone(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    match check_form(&connection, &file)? {
+        0 => Err(StoreError::Missing { folder: folder.into() }),
+        _ => Ok(connection),
+    }
+}
+
+/// The file's form, 0 for an empty file; refuses one that is newer than we know.
+fn check_form(connection: &Connection, file: &Path) -> Result<i64, StoreError> {
+    let form = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    match form.map_err(|source| StoreError::Sqlite { attempt: "read", file: file.into(), source })? {
+        found if found > FORM => Err(StoreError::Newer { file: file.into(), found, known: FORM }),
+        found => Ok(found),
+    }
+}
