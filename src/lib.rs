@@ -20,5 +20,6 @@ pub mod resolve;
 // 5 spine
 
 // 6 doors
+pub mod update;
 
 // 7 edge
