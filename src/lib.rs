@@ -26,5 +26,6 @@ pub mod query;
 
 // 6 doors
 pub mod serve;
+pub mod update;
 
 // 7 edge
