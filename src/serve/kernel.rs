@@ -82,7 +82,7 @@ impl Batch {
         self.to_send = 0;
         for message in &mut self.received {
             message.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            message.msg_hdr.msg_controllen = CONTROL_OCTETS as _;
+            message.msg_hdr.msg_controllen = CONTROL_OCTETS;
             message.msg_hdr.msg_flags = 0;
         }
         let (headers, count) = (self.received.as_mut_ptr(), BATCH as libc::c_uint);
@@ -113,7 +113,7 @@ impl Batch {
             name: *self.names.get(index)?,
             name_octets: header.msg_namelen,
             control: *self.controls.get(index)?,
-            control_octets: header.msg_controllen as usize,
+            control_octets: header.msg_controllen,
         })
     }
 
@@ -223,7 +223,7 @@ fn header(
     message.msg_hdr.msg_iov = vector;
     message.msg_hdr.msg_iovlen = 1;
     message.msg_hdr.msg_control = (&raw mut control.0).cast();
-    message.msg_hdr.msg_controllen = control_octets as _;
+    message.msg_hdr.msg_controllen = control_octets;
     message
 }
 

@@ -112,7 +112,7 @@ fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
             return Err(reason);
         }
     }
-    if text.contains(|character: char| matches!(character, ' ' | '\t')) {
+    if text.contains([' ', '\t']) {
         return Err(Reason::ManyWords);
     }
     if text.is_ascii() {
