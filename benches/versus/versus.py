@@ -1,0 +1,410 @@
+#!/usr/bin/env python3
+"""Wardline against the UDP echo floor and against other resolvers, in one run on pinned CPUs.
+
+    benches/versus/versus.py [--install] [--names 1000000] [--runs 3] [--seconds 5] [--only wardline,unbound] [--write]
+
+Needs Debian's nsd, dnsperf and the peers; --install fetches them with apt (as root). The server under test runs on CPU 0,
+the load and the authority on CPU 1. The figure is server CPU per answer: user and system time of the process, read from
+/proc, divided by the answers that dnsperf counted. Everything stays on loopback. --write puts the table into BENCHMARKS.md.
+"""
+import argparse, contextlib, os, pathlib, platform, random, re, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+AUTHORITY, AUTHORITY_PORT = "127.0.7.53", 5399
+SERVER, PORT = "127.0.7.1", 5398
+CACHED_NAMES = 100_000
+STOP = "192.0.2.1"
+PACKAGES = ["nsd", "dnsperf", "unbound", "pdns-recursor", "bind9", "knot-resolver", "dnsdist", "dnsmasq"]
+TICK = os.sysconf("SC_CLK_TCK")
+SECONDS_TO_LOAD_MAX = 120
+
+
+def listed(n):
+    return f"site{n * 2654435761 % 4294967296:08x}.listed{n % 977}.example"
+
+
+def cached(n):
+    return f"host{n}.zone.example"
+
+
+def make_inputs(folder, names):
+    """The list in each program's form, the authority's zone, and the questions of each load."""
+    rng = random.Random(7)
+    with open(folder / "list.txt", "w") as plain, open(folder / "unbound.conf.list", "w") as unbound, \
+            open(folder / "rpz.zone", "w") as rpz, open(folder / "dnsmasq.list", "w") as dnsmasq:
+        rpz.write("$TTL 60\n@ SOA localhost. nobody.invalid. 1 3600 1200 604800 60\n@ NS localhost.\n")
+        for n in range(names):
+            name = listed(n)
+            plain.write(f"{name}\n")
+            unbound.write(f'local-zone: "{name}" redirect\nlocal-data: "{name} 60 A {STOP}"\n')
+            rpz.write(f"{name} A {STOP}\n*.{name} A {STOP}\n")
+            dnsmasq.write(f"address=/{name}/{STOP}\n")
+    with open(folder / "zone", "w") as zone:
+        zone.write("$ORIGIN zone.example.\n$TTL 86400\n@ SOA ns nobody.invalid. 1 3600 1200 604800 3600\n@ NS ns\nns A 127.0.7.53\n")
+        for n in range(CACHED_NAMES):
+            zone.write(f"host{n} A 198.51.{n // 256 % 256}.{n % 256}\n")
+    everybody = list(range(CACHED_NAMES))
+    rng.shuffle(everybody)
+    # Popularity after Zipf with exponent 1.
+    weights = [1 / (rank + 1) for rank in range(CACHED_NAMES)]
+    popular = rng.choices(everybody, weights, k=400_000)
+    loads = {
+        "cached, by popularity": [cached(n) for n in popular],
+        "cached, evenly": [cached(n) for n in everybody],
+        "blocked": [listed(rng.randrange(names)) for _ in range(200_000)],
+        "99 % cached, 1 % listed": [listed(rng.randrange(names)) if rng.random() < 0.01 else cached(n) for n in popular],
+    }
+    for title, questions in loads.items():
+        with open(folder / f"{slug(title)}.load", "w") as file:
+            file.writelines(f"{question} A\n" for question in questions)
+    return list(loads)
+
+
+def slug(title):
+    return re.sub(r"[^a-z0-9]+", "-", title)
+
+
+def stat(pid):
+    """CPU seconds and resident octets of a process with all its threads."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    rss = int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) * 1024
+    return (int(fields[11]) + int(fields[12])) / TICK, rss
+
+
+def ask(name, timeout=0.05):
+    """The address in the first answer, or None."""
+    question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0\0\x01\0\x01"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(timeout)
+        client.connect((SERVER, PORT))
+        try:
+            client.send(struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + question)
+            reply = client.recv(4096)
+        except OSError:
+            return None
+    if len(reply) < 28 or struct.unpack(">H", reply[6:8])[0] == 0:
+        return None
+    return socket.inet_ntoa(reply[-4:]) if reply[-6:-4] == b"\0\x04" else "other"
+
+
+class Peer:
+    """How to run one program: its version, its configuration with and without the list, and its command."""
+
+    def __init__(self, title, command, version, files=lambda folder, with_list: {}, binary=None):
+        self.title, self.command, self.version, self.files = title, command, version, files
+        self.binary = binary or command(pathlib.Path("."), True)[0]
+
+    def is_there(self):
+        return shutil.which(self.binary) is not None or pathlib.Path(self.binary).exists()
+
+    def read_version(self):
+        if not self.version:
+            return ""
+        said = subprocess.run(self.version, capture_output=True, text=True)
+        found = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
+        return found[0] if found else "?"
+
+    @contextlib.contextmanager
+    def running(self, folder, with_list):
+        work = folder / f"run-{slug(self.title.lower())}"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(mode=0o777)
+        for name, text in self.files(folder, with_list).items():
+            (work / name).write_text(text.replace("@WORK@", str(work)).replace("@LISTS@", str(folder)))
+        begun = time.monotonic()
+        with open(work / "log", "w") as log:
+            process = subprocess.Popen(["taskset", "-c", "0", *self.command(work, with_list)], cwd=work, stdout=log, stderr=log,
+                                       stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            yield process, begun
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def unbound(folder, with_list):
+    lists = 'include: "@LISTS@/unbound.conf.list"' if with_list else ""
+    return {"conf": f"""server:
+ directory: "@WORK@"
+ chroot: ""
+ username: ""
+ pidfile: ""
+ use-syslog: no
+ verbosity: 0
+ num-threads: 1
+ interface: {SERVER}
+ port: {PORT}
+ access-control: 127.0.0.0/8 allow
+ do-not-query-localhost: no
+ module-config: "iterator"
+ msg-cache-size: 256m
+ rrset-cache-size: 512m
+ local-zone: "example." nodefault
+ so-rcvbuf: 4m
+ so-sndbuf: 4m
+ {lists}
+forward-zone:
+ name: "."
+ forward-addr: {AUTHORITY}@{AUTHORITY_PORT}
+remote-control:
+ control-enable: no
+"""}
+
+
+def pdns(folder, with_list):
+    lua = f"""rpzFile("@LISTS@/rpz.zone", {{policyName="list"}})""" if with_list else ""
+    return {"recursor.conf": f"""local-address={SERVER}
+local-port={PORT}
+threads=1
+pdns-distributes-queries=no
+forward-zones-recurse=.={AUTHORITY}:{AUTHORITY_PORT}
+allow-from=127.0.0.0/8
+dont-query=
+dnssec=off
+socket-dir=@WORK@
+quiet=yes
+max-cache-entries=1000000
+max-packetcache-entries=1000000
+lua-config-file=@WORK@/lists.lua
+""", "lists.lua": lua}
+
+
+def bind(folder, with_list):
+    policy = 'response-policy { zone "rpz"; } qname-wait-recurse no;' if with_list else ""
+    zone = 'zone "rpz" { type primary; file "@LISTS@/rpz.zone"; allow-query { none; }; };' if with_list else ""
+    return {"named.conf": f"""options {{ directory "@WORK@"; pid-file none; session-keyfile none; listen-on port {PORT} {{ {SERVER}; }};
+ listen-on-v6 {{ none; }}; recursion yes; allow-query {{ any; }}; allow-recursion {{ any; }}; forward only;
+ forwarders {{ {AUTHORITY} port {AUTHORITY_PORT}; }}; dnssec-validation no; max-cache-size 1g; querylog no; {policy} }};
+controls {{ }}; {zone}
+logging {{ category default {{ null; }}; }};
+"""}
+
+
+def kresd(folder, with_list):
+    rpz = f"policy.add(policy.rpz(policy.ANSWER({{}}), '@LISTS@/rpz.zone'))" if with_list else ""
+    return {"kresd.conf": f"""net.listen('{SERVER}', {PORT}, {{ kind = 'dns' }})
+cache.size = 512 * MB
+trust_anchors.remove('.')
+modules = {{ 'policy' }}
+{rpz}
+policy.add(policy.all(policy.FORWARD('{AUTHORITY}@{AUTHORITY_PORT}')))
+"""}
+
+
+def dnsdist(folder, with_list):
+    lists = """nodes = newSuffixMatchNode()
+for line in io.lines("@LISTS@/list.txt") do nodes:add(newDNSName(line)) end
+addAction(SuffixMatchNodeRule(nodes), SpoofAction("192.0.2.1"))
+""" if with_list else ""
+    return {"dnsdist.conf": f"""setLocal("{SERVER}:{PORT}", {{reusePort=false}})
+setACL("127.0.0.0/8")
+{lists}
+newServer({{address="{AUTHORITY}:{AUTHORITY_PORT}"}})
+cache = newPacketCache(1000000, {{maxTTL=86400}})
+getPool(""):setCache(cache)
+setSecurityPollSuffix("")
+"""}
+
+
+def dnsmasq(folder, with_list):
+    lists = "conf-file=@LISTS@/dnsmasq.list" if with_list else ""
+    return {"conf": f"""port={PORT}
+listen-address={SERVER}
+bind-interfaces
+no-resolv
+no-hosts
+server={AUTHORITY}#{AUTHORITY_PORT}
+cache-size=150000
+dns-forward-max=10000
+{lists}
+"""}
+
+
+def wardline(folder, with_list):
+    lists = f"""[[list]]
+id = "big"
+file = "@LISTS@/list.txt"
+format = "plain"
+authority = "Example Authority"
+basis = "law"
+legal_basis = "Example Act, section 1"
+action = "stop-page"
+stop = ["{STOP}"]
+""" if with_list else ""
+    return {"wardline.toml": f"""state = "@WORK@/state"
+[listen]
+udp = ["{SERVER}:{PORT}"]
+tcp = ["{SERVER}:{PORT}"]
+threads = 1
+[limits]
+udp_replies_per_s = 0
+[resolve]
+mode = "forward"
+[resolve.forward]
+upstreams = ["{AUTHORITY}:{AUTHORITY_PORT}"]
+[cache]
+size_mib = 256
+{lists}"""}
+
+
+ECHO = Peer("UDP echo (the floor)", lambda work, _: [str(newest_echo()), f"{SERVER}:{PORT}"], None, binary="/")
+WARDLINE = Peer("Wardline", lambda work, _: [str(ROOT / "target/release/wardline"), "serve", "--config", "wardline.toml"],
+                [str(ROOT / "target/release/wardline"), "--version"], wardline)
+PEERS = [
+    Peer("dnsdist", lambda work, _: ["dnsdist", "--supervised", "--disable-syslog", "-C", "dnsdist.conf"], ["dnsdist", "--version"], dnsdist),
+    Peer("PowerDNS Recursor", lambda work, _: ["pdns_recursor", f"--config-dir={work}", "--daemon=no"], ["pdns_recursor", "--version"], pdns),
+    Peer("Unbound", lambda work, _: ["unbound", "-d", "-p", "-c", "conf"], ["unbound", "-V"], unbound),
+    Peer("BIND", lambda work, _: ["named", "-f", "-n", "1", "-c", str(work / "named.conf")], ["named", "-v"], bind),
+    Peer("Knot Resolver", lambda work, _: ["kresd", "-n", "-c", str(work / "kresd.conf"), str(work)], ["kresd", "--version"], kresd),
+    Peer("dnsmasq", lambda work, _: ["dnsmasq", "-k", "-C", "conf", "--user=root", "--pid-file="], ["dnsmasq", "--version"], dnsmasq),
+]
+
+
+def newest_echo():
+    built = [path for path in (ROOT / "target/release/deps").glob("echo-*") if path.suffix == ""]
+    if not built:
+        sys.exit("the echo floor is not built: cargo bench --no-run --bench echo")
+    return max(built, key=lambda path: path.stat().st_mtime)
+
+
+@contextlib.contextmanager
+def authority(folder):
+    (folder / "nsd.conf").write_text(f"""server:
+ ip-address: {AUTHORITY}@{AUTHORITY_PORT}
+ server-count: 1
+ username: ""
+ zonesdir: "{folder}"
+ database: ""
+ pidfile: ""
+ xfrdfile: ""
+ zonelistfile: "{folder}/zone.list"
+ hide-version: yes
+ rrl-ratelimit: 0
+remote-control:
+ control-enable: no
+zone:
+ name: zone.example
+ zonefile: zone
+""")
+    process = subprocess.Popen(["taskset", "-c", "1", "nsd", "-d", "-c", str(folder / "nsd.conf")], start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def wait_for(name, wanted, begun):
+    """Seconds from the start to the first right answer."""
+    while time.monotonic() - begun < SECONDS_TO_LOAD_MAX:
+        if ask(name) in wanted:
+            return time.monotonic() - begun
+    sys.exit(f"no right answer for {name} within {SECONDS_TO_LOAD_MAX} s")
+
+
+def load(folder, title, pid, seconds):
+    """Server CPU in microseconds an answer, answers a second, lost in per cent."""
+    before, _ = stat(pid)
+    said = subprocess.run(["taskset", "-c", "1", "dnsperf", "-s", SERVER, "-p", str(PORT), "-d", str(folder / f"{slug(title)}.load"),
+                           "-c", "16", "-q", "400", "-T", "1", "-l", str(seconds)], capture_output=True, text=True).stdout
+    after, _ = stat(pid)
+    sent = int(re.search(r"Queries sent:\s+(\d+)", said)[1])
+    done = int(re.search(r"Queries completed:\s+(\d+)", said)[1])
+    return (after - before) * 1e6 / max(done, 1), done / seconds, 100 * (sent - done) / max(sent, 1), said
+
+
+def warm(folder):
+    """Ask every cached name once, slowly enough that nothing is lost, twice to be sure."""
+    for _ in range(2):
+        subprocess.run(["dnsperf", "-s", SERVER, "-p", str(PORT), "-d", str(folder / "cached-evenly.load"), "-n", "1", "-q", "50",
+                        "-t", "5"], capture_output=True)
+
+
+def measure(peer, folder, loads, options):
+    """All figures of one program; the first run of each load is thrown away."""
+    result = {"title": peer.title, "version": peer.read_version()}
+    if peer is not ECHO:
+        with peer.running(folder, with_list=False) as (process, begun):
+            wait_for(cached(0), {"198.51.0.0"}, begun)
+            warm(folder)
+            result["empty_rss"] = stat(process.pid)[1]
+    with peer.running(folder, with_list=True) as (process, begun):
+        if peer is not ECHO:
+            result["first"] = wait_for("www." + listed(options.names - 1), {STOP}, begun)
+            wait_for(cached(0), {"198.51.0.0"}, begun)
+            warm(folder)
+            result["rss"] = stat(process.pid)[1]
+        else:
+            time.sleep(0.5)
+        for title in loads:
+            load(folder, title, process.pid, 1)
+            runs = [load(folder, title, process.pid, options.seconds) for _ in range(options.runs)]
+            result[title] = statistics.median(run[0] for run in runs)
+            result[f"{title} qps"] = statistics.median(run[1] for run in runs)
+            result[f"{title} lost"] = max(run[2] for run in runs)
+    return result
+
+
+def table(results, loads, options):
+    floor = results[0]
+    head = ["", "version", *[f"{title}: CPU µs (× floor)" for title in loads], "start to first blocked, s", "MiB with list", "MiB the list adds"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for result in results:
+        cells = [result["title"], result["version"]]
+        cells += [f"{result[title]:.2f} ({result[title] / floor[title]:.2f})" for title in loads]
+        cells.append(f"{result['first']:.2f}" if "first" in result else "–")
+        cells.append(f"{result['rss'] / 2**20:.0f}" if "rss" in result else "–")
+        cells.append(f"{(result['rss'] - result['empty_rss']) / 2**20:.1f}" if "rss" in result else "–")
+        lines.append("| " + " | ".join(cells) + " |")
+    cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    lines += ["", f"{options.names:,} listed names, {CACHED_NAMES:,} cached ones; median of {options.runs} runs of {options.seconds} s after a"
+              f" throw-away run; one server thread on CPU 0, `dnsperf -c 16 -q 400 -T 1` on CPU 1.", "",
+              f"Machine: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}; {time.strftime('%Y-%m-%d', time.gmtime())}."]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--install", action="store_true", help="install the peers with apt first")
+    parser.add_argument("--names", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--only", help="titles, comma separated; the floor always runs")
+    parser.add_argument("--write", action="store_true", help="write the table to BENCHMARKS.md")
+    options = parser.parse_args()
+    if options.install:
+        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES], check=True)
+    subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "bench", "--no-run", "--bench", "echo"], cwd=ROOT, check=True)
+    only = options.only.lower().split(",") if options.only else None
+    programs = [ECHO] + [peer for peer in [WARDLINE, *PEERS] if (not only or peer.title.lower() in only) and peer.is_there()]
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-"))
+    os.chmod(folder, 0o755)
+    try:
+        loads = make_inputs(folder, options.names)
+        with authority(folder):
+            results = []
+            for peer in programs:
+                print(f"… {peer.title}", file=sys.stderr, flush=True)
+                results.append(measure(peer, folder, loads, options))
+                print(results[-1], file=sys.stderr, flush=True)
+        text = table(results, loads, options)
+        print(text)
+        if options.write:
+            write(text)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write(text):
+    """Replace the marked part of BENCHMARKS.md."""
+    path = ROOT / "BENCHMARKS.md"
+    start, end = "<!-- versus -->\n", "<!-- /versus -->\n"
+    old = path.read_text()
+    path.write_text(old[:old.index(start) + len(start)] + text + old[old.index(end):])
+
+
+if __name__ == "__main__":
+    main()
