@@ -19,5 +19,6 @@ pub mod store;
 // 5 spine
 
 // 6 doors
+pub mod measure;
 
 // 7 edge
