@@ -25,6 +25,7 @@ pub mod store;
 pub mod query;
 
 // 6 doors
+pub mod measure;
 pub mod serve;
 pub mod update;
 

@@ -1,0 +1,180 @@
+//! The door for Prometheus: figures about the running resolver, published once a second, at `/metrics`.
+//!
+//! Cardinality is fixed by the configuration: labels are doors, events, kinds, the ids of lists and the provider's own upstream
+//! resolvers, never a name that was asked for or a client. Counters start at 0 with the process; the regulator's counts, which
+//! outlive it, are in the store.
+
+mod page;
+mod scrape;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::clock::UnixSeconds;
+use crate::count::Tally;
+
+use page::{Page, Shown};
+
+/// The longest that one scrape may take.
+const SCRAPE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is measured at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Everything counted since the start.
+    pub tally: Tally,
+    /// The lists, in the order of the tally's.
+    pub lists: Vec<ListReading>,
+    /// Answers in the cache.
+    pub cache_entries: u64,
+    /// Memory that they take, in bytes.
+    pub cache_bytes: u64,
+    /// The provider's resolvers that we forward to; none when we recurse.
+    pub upstreams: Vec<UpstreamReading>,
+    /// When the process started.
+    pub started: UnixSeconds,
+    /// When the counts were last written to disk; none before the first time.
+    pub last_flush: Option<UnixSeconds>,
+    /// How many times they could not be written.
+    pub flush_failures: u64,
+}
+
+/// One list at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListReading {
+    /// Its id.
+    pub id: String,
+    /// Entries in the live table.
+    pub entries: u64,
+    /// Lines of the live list that could not be read.
+    pub rejects: u64,
+    /// Its serial, if it has one.
+    pub serial: Option<u64>,
+    /// Since when it is live, if it is.
+    pub live_since: Option<UnixSeconds>,
+    /// How old it is by its own papers, or by its file's time, in seconds.
+    pub age_s: Option<u64>,
+    /// When a newer one was last refused, if ever.
+    pub last_refusal: Option<UnixSeconds>,
+}
+
+/// One of the provider's resolvers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamReading {
+    /// Its address, as configured.
+    pub address: String,
+    /// How many times it did not answer, or not usefully.
+    pub failures: u64,
+}
+
+/// Why nothing can be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address} for metrics: {source}; check the key `listen` in [metrics]")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// Shows readings to whoever asks over HTTP, until it is dropped.
+#[derive(Debug)]
+pub struct Publisher {
+    page: Page,
+    shown: Shown,
+    address: SocketAddr,
+    door: JoinHandle<()>,
+}
+
+/// Listens for Prometheus on `listen`, inside the running tokio runtime; port 0 takes a free one.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn start(listen: SocketAddr) -> Result<Publisher, MeasureError> {
+    let failed = |source| MeasureError::Listen { address: listen, source };
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let shown = Shown::default();
+    let door = tokio::spawn(scrape::serve(listener, Arc::clone(&shown), SCRAPE_PATIENCE));
+    Ok(Publisher { page: Page::new(), shown, address, door })
+}
+
+impl Publisher {
+    /// Shows this reading from now on, in place of the one before; the page is made here, so that a scrape costs next to nothing.
+    pub fn publish(&self, reading: &Reading) {
+        self.shown.store(Arc::new(self.page.render(reading)));
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.door.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::count::{Board, Door, Event, Kind};
+
+    fn fetch(address: SocketAddr, request: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        (head.into(), body.into())
+    }
+
+    #[test]
+    fn a_scrape_shows_the_last_reading() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let publisher = runtime.block_on(start("127.0.0.1:0".parse().unwrap())).unwrap();
+        let address = publisher.address();
+        let board = Board::new(1);
+        let cells = board.cells();
+        let lists = vec![ListReading { id: "example".into(), entries: 3, ..ListReading::default() }];
+        for questions in 1..=2 {
+            cells.note_question(Door::Tcp);
+            cells.note_blocked(0, Kind::Https);
+            cells.note_event(Event::Hit);
+            publisher.publish(&Reading { tally: board.sum(), lists: lists.clone(), ..Reading::default() });
+            let (head, body) = fetch(address, "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n");
+            assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+            assert!(head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+            assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+            let expect = [
+                format!("wardline_questions_total{{door=\"tcp\"}} {questions}\n"),
+                format!("wardline_blocked_total{{list=\"example\",kind=\"https\"}} {questions}\n"),
+                format!("wardline_cache_hits_total {questions}\n"),
+                "wardline_list_entries{list=\"example\"} 3\n".into(),
+            ];
+            for line in expect {
+                assert!(body.contains(&line), "{line} in {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let refused = runtime.block_on(start(address)).unwrap_err().to_string();
+        assert!(refused.contains(&address.to_string()) && refused.contains("[metrics]"), "{refused}");
+    }
+}
