@@ -4,5 +4,6 @@ mod connection;
 mod desks;
 pub mod limits;
 pub mod tcp;
+pub mod tls;
 
 pub use desks::Desks;
