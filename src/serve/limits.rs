@@ -9,17 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::policy::Standing;
-
-/// What to do with a UDP reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admit {
-    /// Send it.
-    Pass,
-    /// Send it without records and truncated (TC), so that a real client comes back over TCP.
-    Slip,
-    /// Send nothing.
-    Drop,
-}
+use crate::query::Rate;
 
 const SETS: usize = 1 << 14;
 const WAYS: usize = 4;
@@ -62,16 +52,16 @@ impl ReplyRate {
     }
 
     /// Take a reply to `address` at `now` into account and say what to do with it.
-    pub fn admit(&self, address: IpAddr, now: Instant) -> Admit {
+    pub fn admit(&self, address: IpAddr, now: Instant) -> Rate {
         if self.step_us == 0 {
-            return Admit::Pass;
+            return Rate::Within;
         }
         let hash = self.key.hash_one(network(address, 24, 56));
-        let Some(ways) = self.sets.get(hash as usize % SETS) else { return Admit::Pass };
+        let Some(ways) = self.sets.get(hash as usize % SETS) else { return Rate::Within };
         let tag = hash & !DUE_MASK;
         let now_us = now.saturating_duration_since(self.start).as_micros() as u64 & DUE_MASK;
         loop {
-            let Some((slot, seen)) = find(ways, tag, now_us) else { return Admit::Pass };
+            let Some((slot, seen)) = find(ways, tag, now_us) else { return Rate::Within };
             let mine = seen & !DUE_MASK == tag;
             let due_us = if mine { debt(seen, now_us) } else { 0 } + self.step_us;
             if due_us > CREDIT_US {
@@ -80,17 +70,17 @@ impl ReplyRate {
             let next = tag | (now_us + due_us) & DUE_MASK;
             // Losing the race means that another reply was taken into account meanwhile.
             if slot.compare_exchange_weak(seen, next, Relaxed, Relaxed).is_ok() {
-                return Admit::Pass;
+                return Rate::Within;
             }
         }
     }
 
-    fn refuse(&self) -> Admit {
+    fn refuse(&self) -> Rate {
         // Spread the count over all bits, so that it does not beat in time with anybody's questions.
         let nth = self.over.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b1);
         match (nth >> 16).checked_rem(self.slip) {
-            Some(0) => Admit::Slip,
-            _ => Admit::Drop,
+            Some(0) => Rate::Slip,
+            _ => Rate::Over,
         }
     }
 }
@@ -209,7 +199,7 @@ mod tests {
     }
 
     fn passed(rate: &ReplyRate, address: &str, now: Instant, count: usize) -> usize {
-        (0..count).filter(|_| rate.admit(ip(address), now) == Admit::Pass).count()
+        (0..count).filter(|_| rate.admit(ip(address), now) == Rate::Within).count()
     }
 
     #[test]
@@ -236,7 +226,7 @@ mod tests {
         let now = clock::monotonic();
         let slips = |slip: u32| {
             let rate = ReplyRate::new(1, slip);
-            (0..10_001).filter(|_| rate.admit(ip("192.0.2.1"), now) == Admit::Slip).count()
+            (0..10_001).filter(|_| rate.admit(ip("192.0.2.1"), now) == Rate::Slip).count()
         };
         assert_eq!((slips(0), slips(1)), (0, 10_000));
         assert!((4_900..5_100).contains(&slips(2)), "{}", slips(2));
@@ -256,7 +246,7 @@ mod tests {
         assert_eq!(passed(&rate, "203.0.113.1", now, 1000), 1000);
         for forged in 0..200_000_u32 {
             now += Duration::from_micros(1);
-            assert_eq!(rate.admit(IpAddr::from((0x0a00_0000 + (forged << 8)).to_be_bytes()), now), Admit::Pass);
+            assert_eq!(rate.admit(IpAddr::from((0x0a00_0000 + (forged << 8)).to_be_bytes()), now), Rate::Within);
         }
         let again = passed(&rate, "203.0.113.1", now, 1000);
         assert!((200..=201).contains(&again), "a slot in use is kept: {again}");

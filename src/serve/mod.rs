@@ -1,5 +1,11 @@
 //! The ways in: each door takes questions off the network, has them answered by `query`, and sends the replies.
 
+mod connection;
+mod desks;
 pub mod kernel;
 pub mod limits;
+pub mod tcp;
+pub mod tls;
 pub mod udp;
+
+pub use desks::Desks;

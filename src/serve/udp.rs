@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::kernel::{self, Batch, ReturnPath};
-use super::limits::{Admit, ReplyRate};
+use super::limits::ReplyRate;
 use crate::clock;
 use crate::count::{Cells, Door};
-use crate::query::{Answering, Asked, Desk, Later, Outcome, Rate};
+use crate::query::{Answering, Asked, Desk, Later, Outcome};
 
 /// How the UDP door is built.
 #[derive(Clone, Debug)]
@@ -174,11 +174,7 @@ impl Worker {
                 continue;
             }
             let standing = self.answering.clients().classify(from.ip());
-            let rate = match self.rate.admit(from.ip(), arrived) {
-                Admit::Pass => Rate::Within,
-                Admit::Slip => Rate::Slip,
-                Admit::Drop => Rate::Over,
-            };
+            let rate = self.rate.admit(from.ip(), arrived);
             let asked = Asked { packet, standing, door: Door::Udp, rate };
             match self.answering.answer(&mut self.desk, &asked, room) {
                 Outcome::Reply(len) => batch.reply(index, len),
