@@ -2,7 +2,7 @@
 //!
 //! Usage: `echo ADDRESS:PORT`; runs until it is killed. Each datagram goes back with QR set, so that a load generator takes it
 //! for a reply.
-#![allow(clippy::print_stdout, clippy::expect_used, reason = "a measuring tool that stops at the first trouble")]
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing, reason = "a measuring tool that stops at the first trouble")]
 
 use std::net::UdpSocket;
 use std::time::Duration;
