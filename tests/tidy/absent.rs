@@ -23,7 +23,7 @@ const ADDRESSES: [&str; 12] = [
 /// The adapters to hickory, each a file or a folder.
 const HICKORY: [&str; 2] = ["src/resolve/hickory", "src/serve/hickory"];
 /// The batched socket calls.
-const UNSAFE: &str = "src/serve/mmsg.rs";
+const UNSAFE: &str = "src/serve/kernel.rs";
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut findings = addresses(source);
