@@ -44,9 +44,10 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// What has been counted since the last taking, booked on the hour of `now`.
+    /// What has been counted since the last taking, booked on the hour of `at`.
     ///
-    /// Call it at each change of the hour; what was counted between the change and the call falls into the new hour.
+    /// Call it at each change of the hour, with an `at` in the hour that ends; what was counted between the change and the call is
+    /// booked there too.
     pub fn take(&mut self, now: Tally, at: UnixSeconds) -> HourCounts {
         let lists = now.lists.iter().enumerate().map(|(index, counts)| {
             let before = self.taken.lists.get(index).copied().unwrap_or_default();

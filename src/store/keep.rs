@@ -189,6 +189,18 @@ mod tests {
     }
 
     #[test]
+    fn a_report_in_the_first_seconds_of_an_hour_has_no_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, cells) = ledger(folder.path(), HOUR_START + 3590);
+        ask(&cells, 3);
+        ledger.flush(HOUR_START + 3600).unwrap();
+        let record = read(folder.path(), HOUR_START + 3604);
+        let hours: Vec<_> = record.hours.iter().map(|hour| (hour.hour - HOUR_START, hour.questions)).collect();
+        assert_eq!(hours, [(0, 3), (3600, 0)]);
+        assert_eq!(record.gaps.len(), 1, "only that before the start: {:?}", record.gaps);
+    }
+
+    #[test]
     fn the_pause_ends_at_the_full_hour() {
         let five = Duration::from_secs(5);
         assert_eq!(pause(Duration::new(3600 * 9 + 100, 500), five), five);

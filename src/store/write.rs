@@ -48,7 +48,7 @@ impl Store {
 
     /// Adds these counts, taken at `at`, in one transaction: after an error none of them is on disk and all can be given again.
     ///
-    /// Also marks the run as alive at `at`, and the hours as hours in which the resolver ran, however little was counted.
+    /// Also marks the run as alive at `at`, and all these hours and that of `at` as hours in which the resolver ran.
     pub fn flush(&mut self, hours: &[HourCounts], at: UnixSeconds) -> Result<(), StoreError> {
         let written = add(&mut self.connection, self.run, &self.lists, hours, at);
         written.map_err(|source| failed(&self.file, source))
@@ -89,8 +89,7 @@ fn begin(connection: &mut Connection, boot: u64, lists: &[ListIdentity], at: Uni
     )?;
     let run = transaction.last_insert_rowid();
     let keys = lists.iter().map(|list| note_list(&transaction, list, at)).collect::<Result<Vec<_>, _>>()?;
-    let nothing = HourCounts { hour: hour_start(at), lists: vec![ListCounts::default(); keys.len()], ..HourCounts::default() };
-    add_hour(&transaction, &keys, &nothing)?;
+    add_hour(&transaction, &keys, &nothing_in(hour_start(at), keys.len()))?;
     transaction.commit()?;
     Ok((run, keys))
 }
@@ -132,8 +131,15 @@ fn add(connection: &mut Connection, run: i64, lists: &[i64], hours: &[HourCounts
     for counts in hours {
         add_hour(&transaction, lists, counts)?;
     }
+    if hours.iter().all(|counts| counts.hour != hour_start(at)) {
+        add_hour(&transaction, lists, &nothing_in(hour_start(at), lists.len()))?;
+    }
     transaction.prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?.execute(params![run, at])?;
     transaction.commit()
+}
+
+fn nothing_in(hour: UnixSeconds, list_count: usize) -> HourCounts {
+    HourCounts { hour, lists: vec![ListCounts::default(); list_count], ..HourCounts::default() }
 }
 
 /// Zeros are written too: a row says that the list was in force in that hour.
@@ -259,12 +265,12 @@ mod tests {
         let mut store = Store::open(folder.path(), &[list("one"), list("two")], HOUR).unwrap();
         let hours: Vec<_> = (0..2000).map(|n| counts(HOUR + 3600 * n, 3)).collect();
         store.fill_disk(Some(4));
-        let refused = store.flush(&hours, HOUR + 2000 * 3600).unwrap_err();
+        let refused = store.flush(&hours, HOUR + 2000 * 3600 - 1).unwrap_err();
         assert!(refused.to_string().contains("counts.sqlite") && refused.to_string().contains("full"), "{refused}");
         assert_eq!(read(folder.path(), HOUR + 5).hours.len(), 1, "half a flush is not on disk");
         store.fill_disk(None);
-        store.flush(&hours, HOUR + 2000 * 3600).unwrap();
-        let record = read(folder.path(), HOUR + 2000 * 3600);
+        store.flush(&hours, HOUR + 2000 * 3600 - 1).unwrap();
+        let record = read(folder.path(), HOUR + 2000 * 3600 - 1);
         assert_eq!(record.hours.iter().map(|hour| hour.questions).sum::<u64>(), 2000 * 30);
     }
 
