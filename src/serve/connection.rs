@@ -43,7 +43,7 @@ pub(super) struct Client<A> {
 /// Speak with a client until it goes, falls silent, does not read, or the door is stopped; then questions read so far are still answered.
 pub(super) async fn converse<A: Answers>(stream: impl AsyncRead + AsyncWrite, client: Client<A>, mut stop: Stop) {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut ticks = time::interval((client.idle / 8).clamp(Duration::from_millis(5), Duration::from_secs(1)));
+    let mut ticks = time::interval((client.idle / 8).clamp(Duration::from_millis(5), Duration::from_secs(5)));
     let mut talk = Conversation::new(client);
     loop {
         talk.answer();

@@ -187,3 +187,19 @@ pub(super) mod stand_in {
         framed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_goes_out_with_its_length_or_not_at_all() {
+        let mut replies = Replies::default();
+        replies.push(&[]);
+        replies.push(b"abc");
+        replies.push(&[0; REPLY_OCTETS_MAX + 1]);
+        assert_eq!(replies.octets, b"\0\x03abc");
+        replies.push(&[0; REPLY_OCTETS_MAX]);
+        assert_eq!(replies.octets.len(), 5 + 2 + REPLY_OCTETS_MAX);
+    }
+}

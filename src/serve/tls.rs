@@ -213,7 +213,7 @@ mod tests {
         let mut rest = Vec::new();
         time::timeout(DEADLINE, silent.read_to_end(&mut rest)).await.expect("the connection is kept").unwrap();
         let mut plain = TcpStream::connect(opened.address).await.unwrap();
-        plain.write_all(&question(1, NOW)).await.unwrap();
+        plain.write_all(&question(1, NOW)).await.ok();
         let read = time::timeout(DEADLINE, plain.read_to_end(&mut rest)).await.expect("the connection is kept");
         assert!(read.is_err() || rest.first() == Some(&21), "at most a TLS alert: {rest:?}");
     }
