@@ -23,3 +23,4 @@ pub mod resolve;
 pub mod update;
 
 // 7 edge
+pub mod config;
