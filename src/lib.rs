@@ -30,3 +30,4 @@ pub mod serve;
 pub mod update;
 
 // 7 edge
+pub mod config;

@@ -1,0 +1,70 @@
+//! `[limits]`: how much one client, and all together, may ask of us.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::review::{Review, is_written, unwritten};
+
+/// What the doors withstand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// UDP replies a second to one client network; 0 for no limit.
+    pub udp_replies_per_s: u32,
+    /// Of the replies over the limit each so-many-th goes out truncated; 0 for none.
+    pub slip: u32,
+    /// Connections over TCP and TLS in all.
+    pub connections: usize,
+    /// Connections over TCP and TLS from one address.
+    pub connections_per_address: usize,
+    /// How long a connection may ask nothing.
+    pub idle: Duration,
+    /// Questions that may wait for an answer from outside.
+    pub waiting: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LimitsSection {
+    udp_replies_per_s: Spanned<u32>,
+    slip: Spanned<u32>,
+    connections: Spanned<usize>,
+    connections_per_address: Spanned<usize>,
+    idle_s: Spanned<u64>,
+    waiting: Spanned<usize>,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self {
+            udp_replies_per_s: unwritten(1000),
+            slip: unwritten(2),
+            connections: unwritten(2000),
+            connections_per_address: unwritten(50),
+            idle_s: unwritten(10),
+            waiting: unwritten(10_000),
+        }
+    }
+}
+
+impl LimitsSection {
+    pub(super) fn check(&self, review: &mut Review<'_>) -> Limits {
+        let mut limits = Limits {
+            udp_replies_per_s: review.number("udp_replies_per_s", &self.udp_replies_per_s, 0..=10_000_000),
+            slip: review.number("slip", &self.slip, 0..=1000),
+            connections: review.number("connections", &self.connections, 1..=1_000_000),
+            connections_per_address: review.number("connections_per_address", &self.connections_per_address, 1..=1_000_000),
+            idle: Duration::from_secs(review.number("idle_s", &self.idle_s, 1..=3600)),
+            waiting: review.number("waiting", &self.waiting, 1..=10_000_000),
+        };
+        if limits.connections_per_address > limits.connections {
+            limits.connections_per_address = limits.connections;
+            if !is_written(&self.connections_per_address) {
+                return limits;
+            }
+            review.say(&self.connections_per_address, "connections_per_address is more than `connections` allows in all: lower it");
+        }
+        limits
+    }
+}

@@ -1,0 +1,103 @@
+//! `[listen]` and `[tls]`: where questions come in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::review::{Review, unwritten};
+
+/// UDP threads for one address are capped here: more than any machine has cores.
+const THREADS_MAX: usize = 1024;
+
+/// The doors' addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Plain DNS over UDP.
+    pub udp: Vec<SocketAddr>,
+    /// Plain DNS over TCP.
+    pub tcp: Vec<SocketAddr>,
+    /// DNS over TLS (RFC 7858).
+    pub tls: Vec<SocketAddr>,
+    /// UDP threads for each address; 0 takes one for each core.
+    pub threads: usize,
+    /// The certificate for TLS; always there when `tls` has addresses.
+    pub identity: Option<TlsFiles>,
+}
+
+/// Who we are over TLS: two files in PEM form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain, our own certificate first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ListenSection {
+    udp: Vec<Spanned<String>>,
+    tcp: Vec<Spanned<String>>,
+    tls: Vec<Spanned<String>>,
+    threads: Spanned<usize>,
+}
+
+impl Default for ListenSection {
+    fn default() -> Self {
+        let door = || vec![unwritten("127.0.0.1:5300".to_owned())];
+        Self { udp: door(), tcp: door(), tls: Vec::new(), threads: unwritten(0) }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TlsSection {
+    certificate: Option<Spanned<PathBuf>>,
+    key: Option<Spanned<PathBuf>>,
+}
+
+impl ListenSection {
+    pub(super) fn check(&self, tls: &TlsSection, review: &mut Review<'_>) -> Listen {
+        let doors = |key, values: &[Spanned<String>], taken: &mut Vec<SocketAddr>, review: &mut Review<'_>| {
+            values.iter().filter_map(|value| door(key, value, taken, review)).collect::<Vec<_>>()
+        };
+        let udp = doors("udp", &self.udp, &mut Vec::new(), review);
+        let mut taken = Vec::new();
+        let tcp = doors("tcp", &self.tcp, &mut taken, review);
+        let encrypted = doors("tls", &self.tls, &mut taken, review);
+        if self.udp.is_empty() && self.tcp.is_empty() && self.tls.is_empty() {
+            review.say_at(None, "[listen] has no address at all: write one for udp and for tcp");
+        }
+        let threads = review.number("threads", &self.threads, 0..=THREADS_MAX);
+        Listen { udp, tcp, identity: self.identity(tls, review), tls: encrypted, threads }
+    }
+
+    fn identity(&self, tls: &TlsSection, review: &mut Review<'_>) -> Option<TlsFiles> {
+        match (&tls.certificate, &tls.key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate: review.file(certificate), key: review.file(key) }),
+            (Some(one), None) | (None, Some(one)) => {
+                review.say(one, "[tls] needs both `certificate` and `key`");
+                None
+            }
+            (None, None) => {
+                if let Some(door) = self.tls.first() {
+                    review.say(door, "DNS over TLS needs `certificate` and `key` in [tls]");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// One door's address; port 0 lets the system choose, and the line that says "ready" names what it chose.
+fn door(key: &str, value: &Spanned<String>, taken: &mut Vec<SocketAddr>, review: &mut Review<'_>) -> Option<SocketAddr> {
+    let address = review.socket(key, value, 0)?;
+    if address.port() != 0 && taken.contains(&address) {
+        review.say(value, format!("{key}: {address} is taken by another door already"));
+        return None;
+    }
+    taken.push(address);
+    Some(address)
+}

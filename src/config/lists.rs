@@ -1,0 +1,177 @@
+//! `[lists]` and `[[list]]`: what is blocked, on what ground, and what a blocked client is told.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::review::{Review, is_written, unwritten};
+use crate::list::ListIndex;
+use crate::list::parse::Format;
+use crate::policy::{Action, Basis, ListRules};
+use crate::update::{ListSource, Text};
+
+/// More lists than any provider applies; keeps the metrics' cardinality small.
+const LISTS_MAX: usize = 256;
+/// The longest that a client may keep a blocked answer: it must be gone soon after a name is taken off a list.
+const TTL_S_MAX: u32 = 300;
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ListsSection {
+    rejects_percent_max: Spanned<f64>,
+    quiet_ms: Spanned<u64>,
+}
+
+impl Default for ListsSection {
+    fn default() -> Self {
+        Self { rejects_percent_max: unwritten(5.0), quiet_ms: unwritten(100) }
+    }
+}
+
+impl ListsSection {
+    pub(super) fn check_quiet(&self, review: &mut Review<'_>) -> Duration {
+        review.milliseconds("quiet_ms", &self.quiet_ms, 10..=10_000)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListSection {
+    id: Spanned<String>,
+    file: PathBuf,
+    #[serde(default = "plain")]
+    format: FormatWord,
+    authority: Spanned<String>,
+    basis: BasisWord,
+    legal_basis: Spanned<String>,
+    #[serde(default = "stop_page")]
+    action: Spanned<ActionWord>,
+    #[serde(default)]
+    stop: Vec<Spanned<String>>,
+    #[serde(default = "a_minute")]
+    ttl_s: Spanned<u32>,
+}
+
+const fn plain() -> FormatWord {
+    FormatWord::Plain
+}
+
+fn stop_page() -> Spanned<ActionWord> {
+    unwritten(ActionWord::StopPage)
+}
+
+fn a_minute() -> Spanned<u32> {
+    unwritten(60)
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FormatWord {
+    Plain,
+    Hosts,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum BasisWord {
+    Law,
+    Provider,
+    Subscriber,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ActionWord {
+    StopPage,
+    #[serde(rename = "nxdomain")]
+    NxDomain,
+}
+
+/// A list whose own keys have been checked.
+pub(super) struct CheckedList {
+    pub(super) rules: ListRules,
+    pub(super) source: ListSource,
+    pub(super) action: Spanned<ActionWord>,
+}
+
+/// Check all lists, each by itself.
+pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review: &mut Review<'_>) -> Vec<CheckedList> {
+    if let Some(list) = lists.get(LISTS_MAX) {
+        review.say(&list.id, format!("at most {LISTS_MAX} lists: join some of them"));
+    }
+    let rejects_percent_max = review.number("rejects_percent_max", &shared.rejects_percent_max, 0.0..=100.0);
+    let mut checked: Vec<CheckedList> = Vec::new();
+    for (index, list) in lists.into_iter().enumerate() {
+        let id = review.id("id", &list.id);
+        if checked.iter().any(|other| other.rules.id.eq_ignore_ascii_case(&id)) {
+            review.say(&list.id, format!("the list id {id:?} is taken: choose another"));
+        }
+        let rules = ListRules {
+            id: id.clone(),
+            authority: review.words("authority", &list.authority),
+            legal_basis: review.words("legal_basis", &list.legal_basis),
+            basis: match list.basis {
+                BasisWord::Law => Basis::Law,
+                BasisWord::Provider => Basis::Provider,
+                BasisWord::Subscriber => Basis::Subscriber,
+            },
+            action: list.check_action(review),
+            ttl_s: review.number("ttl_s", &list.ttl_s, 0..=TTL_S_MAX),
+        };
+        let source = ListSource {
+            id,
+            index: index as ListIndex,
+            text: Text::File(review.path(&list.file)),
+            format: match list.format {
+                FormatWord::Plain => Format::Plain,
+                FormatWord::Hosts => Format::Hosts,
+            },
+            rejects_percent_max,
+        };
+        checked.push(CheckedList { rules, source, action: list.action });
+    }
+    checked
+}
+
+impl ListSection {
+    fn check_action(&self, review: &mut Review<'_>) -> Action {
+        if matches!(self.action.get_ref(), ActionWord::NxDomain) {
+            if let Some(stop) = self.stop.first() {
+                review.say(stop, "stop addresses have no use with action \"nxdomain\": leave them out, or choose \"stop-page\"");
+            }
+            return Action::NxDomain;
+        }
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for value in &self.stop {
+            match stop_address(value, review) {
+                Some(IpAddr::V4(address)) if !v4.contains(&address) => v4.push(address),
+                Some(IpAddr::V6(address)) if !v6.contains(&address) => v6.push(address),
+                Some(address) => review.say(value, format!("stop: {address} is named twice")),
+                None => {}
+            }
+        }
+        if self.stop.is_empty() {
+            let at = if is_written(&self.action) { self.action.span() } else { self.id.span() };
+            review.say_at(Some(at.start), "action \"stop-page\" needs the page's addresses in `stop`");
+        }
+        Action::StopPage { v4, v6 }
+    }
+}
+
+/// An address that a browser can reach; 0.0.0.0 and :: would send it to its own machine.
+fn stop_address(value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpAddr> {
+    let text = value.get_ref();
+    let Ok(address) = text.parse::<IpAddr>() else {
+        review.say(value, format!("stop: {text:?} is no IP address"));
+        return None;
+    };
+    let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+    if address.is_unspecified() || address.is_multicast() || address == Ipv4Addr::BROADCAST || is_mapped {
+        review.say(value, format!("stop: {address} cannot be a stop page: name the address of a web server"));
+        return None;
+    }
+    Some(address)
+}

@@ -1,0 +1,205 @@
+//! The configuration file: read once, checked whole, and handed to `commands` as plain values that no other module knows.
+
+mod clients;
+mod limits;
+mod listen;
+mod lists;
+mod resolve;
+mod review;
+mod upkeep;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+pub use limits::Limits;
+pub use listen::{Listen, TlsFiles};
+pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
+pub use review::Problem;
+pub use upkeep::LogLevel;
+
+use crate::policy::{GroupSettings, ListRules};
+use crate::update::{ListSource, Text};
+use review::{NamedFile, Review};
+
+/// The commented reference with all defaults, which is also what runs where no file is given.
+pub const REFERENCE: &str = include_str!("../../config/wardline.toml");
+/// The list that is in force where no file is given.
+const EXAMPLE_LIST: &str = include_str!("../../blocklists/example.txt");
+/// The longest configuration file that is read, in octets.
+const FILE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+
+/// Everything an operator can choose, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from, for messages.
+    pub place: String,
+    /// The folder for counts and the control socket.
+    pub state: PathBuf,
+    /// `[listen]` and `[tls]`.
+    pub listen: Listen,
+    /// The networks of `[clients]`.
+    pub allow: Vec<IpNet>,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[resolve]`.
+    pub resolve: Resolve,
+    /// `[cache]`.
+    pub cache: Cache,
+    /// A changed list is read when nobody has written to it for this long.
+    pub quiet: Duration,
+    /// How often counts are written to disk.
+    pub flush: Duration,
+    /// Where metrics are fetched.
+    pub metrics: Option<SocketAddr>,
+    /// The control socket.
+    pub control: PathBuf,
+    /// How much is logged.
+    pub log: LogLevel,
+    lists: Vec<(ListRules, ListSource)>,
+    groups: Vec<GroupSettings>,
+    files: Vec<NamedFile>,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Document {
+    state: PathBuf,
+    listen: listen::ListenSection,
+    tls: listen::TlsSection,
+    clients: clients::ClientsSection,
+    limits: limits::LimitsSection,
+    resolve: resolve::ResolveSection,
+    cache: resolve::CacheSection,
+    lists: lists::ListsSection,
+    list: Vec<lists::ListSection>,
+    group: Vec<clients::GroupSection>,
+    count: upkeep::CountSection,
+    metrics: upkeep::MetricsSection,
+    control: upkeep::ControlSection,
+    log: upkeep::LogSection,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            state: PathBuf::from("wardline-state"),
+            listen: Default::default(),
+            tls: Default::default(),
+            clients: Default::default(),
+            limits: Default::default(),
+            resolve: Default::default(),
+            cache: Default::default(),
+            lists: Default::default(),
+            list: Vec::new(),
+            group: Vec::new(),
+            count: Default::default(),
+            metrics: Default::default(),
+            control: Default::default(),
+            log: Default::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Read and check a file, or take the built-in configuration; all that is wrong is told at once.
+    pub fn load(path: Option<&Path>) -> Result<Self, Vec<Problem>> {
+        match path {
+            Some(path) => Self::read(path),
+            None => Self::built_in(),
+        }
+    }
+
+    /// All lists with their rules and their sources, in the order of the configuration.
+    pub fn lists(&self) -> &[(ListRules, ListSource)] {
+        &self.lists
+    }
+
+    /// All groups but everybody's.
+    pub fn groups(&self) -> &[GroupSettings] {
+        &self.groups
+    }
+
+    /// Check that the files it names can be read now: certificate and key, root hints, trust anchors.
+    pub fn check_files(&self) -> Vec<Problem> {
+        self.files.iter().filter_map(|file| file.check().err()).collect()
+    }
+
+    /// The reference, with the example list that the program carries and the state in the working folder.
+    fn built_in() -> Result<Self, Vec<Problem>> {
+        let mut config = Self::parse(REFERENCE, "built-in configuration", Path::new(""))?;
+        for (_, source) in &mut config.lists {
+            source.text = Text::Embedded(EXAMPLE_LIST);
+        }
+        Ok(config)
+    }
+
+    fn read(path: &Path) -> Result<Self, Vec<Problem>> {
+        let place = path.display().to_string();
+        let text = read_text(path).map_err(|message| vec![Problem { place: place.clone(), line: None, message }])?;
+        Self::parse(&text, &place, path.parent().unwrap_or(Path::new("")))
+    }
+
+    fn parse(text: &str, place: &str, folder: &Path) -> Result<Self, Vec<Problem>> {
+        let mut review = Review::new(text, place, folder);
+        let document: Document = match toml::from_str(text) {
+            Ok(document) => document,
+            Err(error) => {
+                let message = error.message().trim().replace('\n', ", ");
+                review.say_at(error.span().map(|span| span.start), message);
+                return Err(review.problems);
+            }
+        };
+        let mut config = document.check(place, &mut review);
+        config.files = review.files;
+        if review.problems.is_empty() {
+            Ok(config)
+        } else {
+            review.problems.sort_by_key(|problem| problem.line);
+            Err(review.problems)
+        }
+    }
+}
+
+impl Document {
+    fn check(self, place: &str, review: &mut Review<'_>) -> Config {
+        let state = review.path(&self.state);
+        let listen = self.listen.check(&self.tls, review);
+        let allow = self.clients.check(review);
+        let lists = lists::check_lists(self.list, &self.lists, review);
+        Config {
+            place: place.to_owned(),
+            limits: self.limits.check(review),
+            resolve: self.resolve.check(&listen, review),
+            cache: self.cache.check(review),
+            quiet: self.lists.check_quiet(review),
+            flush: self.count.check(review),
+            metrics: self.metrics.check(&listen, review),
+            control: self.control.check(&state, review),
+            log: self.log.level,
+            groups: clients::check_groups(&self.group, &allow, &lists, review),
+            lists: lists.into_iter().map(|list| (list.rules, list.source)).collect(),
+            files: Vec::new(),
+            state,
+            listen,
+            allow,
+        }
+    }
+}
+
+/// The file's text, or what keeps it from being read.
+fn read_text(path: &Path) -> Result<String, String> {
+    let explain = |error: std::io::Error| format!("cannot be read ({error}): name a configuration with --config FILE");
+    let metadata = path.metadata().map_err(explain)?;
+    if !metadata.is_file() || metadata.len() > FILE_OCTETS_MAX {
+        return Err(format!("is not a configuration file: name a file of at most {FILE_OCTETS_MAX} octets with --config FILE"));
+    }
+    std::fs::read_to_string(path).map_err(explain)
+}
+
+#[cfg(test)]
+mod tests;

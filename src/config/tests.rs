@@ -1,0 +1,250 @@
+//! The reference is complete and true, every sample loads, and every mistake is told with its line.
+
+use std::collections::BTreeSet;
+
+use tempfile::TempDir;
+
+use super::*;
+
+const LIST: &str = "[[list]]\nid = \"a\"\nfile = \"a.txt\"\nauthority = \"A\"\nbasis = \"law\"\nlegal_basis = \"Act\"\n";
+
+fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    Config::parse(text, "test.toml", Path::new("/etc/wardline"))
+}
+
+/// The problems of a text as "line: message".
+fn problems(text: &str) -> Vec<String> {
+    let problems = parse(text).err().unwrap_or_default();
+    problems.iter().map(|problem| format!("{}: {}", problem.line.unwrap_or(0), problem.message)).collect()
+}
+
+/// Each case is told exactly one problem: in this line, with these words.
+fn assert_problem(text: &str, line: usize, words: &str) {
+    let problems = problems(text);
+    assert_eq!(problems.len(), 1, "{text}\n{problems:#?}");
+    assert!(problems[0].starts_with(&format!("{line}: ")) && problems[0].contains(words), "{text}\n{problems:#?}");
+}
+
+/// The reference with every key that has no default written out.
+fn uncommented() -> String {
+    let is_key = |line: &str| {
+        let word = line.split_once(" = ").map_or("", |(word, _)| word);
+        line == "[[group]]" || (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'))
+    };
+    let lines = REFERENCE.lines().map(|line| match line.strip_prefix("# ") {
+        Some(key) if is_key(key) => key,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_reference_says_the_defaults() {
+    let mut reference = parse(REFERENCE).unwrap();
+    let list = reference.lists.pop().unwrap();
+    assert!(reference.lists.is_empty());
+    assert_eq!(format!("{reference:?}"), format!("{:?}", parse("").unwrap()));
+    let keys = "file = \"../blocklists/example.txt\"\nid = \"example\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
+                legal_basis = \"Example Act, section 1\"\nstop = [\"192.0.2.1\", \"2001:db8::1\"]\n";
+    let with_defaults = parse(&format!("[[list]]\n{keys}")).unwrap().lists.pop().unwrap();
+    assert_eq!(format!("{list:?}"), format!("{with_defaults:?}"));
+}
+
+#[test]
+fn the_reference_has_every_key_of_every_section() {
+    let text = uncommented();
+    let table: toml::Table = toml::from_str(&text).unwrap();
+    let mut sections = BTreeSet::from([String::new()]);
+    let keys_of = |section: &str| -> Vec<String> {
+        let unknown = match section {
+            "" => format!("no-such-key = 1\n{text}"),
+            "list" | "group" => text.replacen(&format!("[[{section}]]\n"), &format!("[[{section}]]\nno-such-key = 1\n"), 1),
+            _ => text.replacen(&format!("\n[{section}]\n"), &format!("\n[{section}]\nno-such-key = 1\n"), 1),
+        };
+        let error = toml::from_str::<Document>(&unknown).err().unwrap().message().to_owned();
+        let (unknown, known) = error.split_once(", expected ").unwrap();
+        assert_eq!(unknown, "unknown field `no-such-key`", "{section}");
+        known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    while let Some(section) = sections.pop_first() {
+        let place =
+            section.split('.').filter(|part| !part.is_empty()).fold(Some(&toml::Value::Table(table.clone())).cloned(), |place, part| {
+                let value = place?.get(part)?.clone();
+                Some(value.as_array().map_or(value.clone(), |array| array[0].clone()))
+            });
+        let place = place.unwrap_or_else(|| panic!("[{section}] is missing"));
+        for key in keys_of(&section) {
+            let value = place.get(&key).unwrap_or_else(|| panic!("[{section}] {key} is missing"));
+            let is_section = value.is_table() || value.as_array().is_some_and(|array| array.first().is_some_and(toml::Value::is_table));
+            if is_section {
+                sections.insert(if section.is_empty() { key } else { format!("{section}.{key}") });
+            }
+        }
+    }
+}
+
+#[test]
+fn the_commented_keys_can_be_used() {
+    let config = parse(&uncommented()).unwrap();
+    assert_eq!(config.listen.identity.unwrap().key, Path::new("/etc/wardline/key.pem"));
+    assert_eq!(config.resolve.recurse.root_hints.unwrap(), Path::new("/etc/wardline/root.hints"));
+    assert_eq!(config.metrics.unwrap().port(), 9153);
+    assert_eq!(config.control, Path::new("/etc/wardline/control.sock"));
+    assert_eq!(config.groups.len(), 1);
+}
+
+#[test]
+fn every_sample_configuration_loads() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let samples = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let samples: Vec<_> = samples.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    assert!(!samples.is_empty());
+    for sample in samples {
+        let config = Config::load(Some(&sample)).unwrap();
+        assert!(config.state.starts_with(sample.parent().unwrap()) || config.state.is_absolute());
+    }
+}
+
+#[test]
+fn the_built_in_configuration_needs_no_file() {
+    let config = Config::load(None).unwrap();
+    assert_eq!(config.state, Path::new("wardline-state"));
+    assert_eq!(config.control, Path::new("wardline-state/control.sock"));
+    assert!(matches!(config.lists()[0].1.text, Text::Embedded(text) if text.contains("\nblocked.example\n")));
+    assert_eq!(config.check_files(), []);
+}
+
+#[test]
+fn unknown_keys_and_words_are_refused() {
+    assert_problem("[listen]\nudb = []\n", 2, "unknown field `udb`, expected one of `udp`");
+    assert_problem("[lisssten]\n", 1, "unknown field `lisssten`");
+    assert_problem("[resolve]\nmode = \"guess\"\n", 2, "unknown variant `guess`, expected `recurse` or `forward`");
+    assert_problem("[log]\nlevel = \"trace\"\n", 2, "unknown variant `trace`");
+    assert_problem("\n[cache]\nsize_mib = \"big\"\n", 3, "invalid type");
+    assert_problem("[[list]]\nid = \"a\"\n", 1, "missing field `file`");
+    assert_problem("state = \n", 1, "");
+}
+
+#[test]
+fn each_mistake_has_its_line_and_its_remedy() {
+    for (text, line, words) in [
+        ("[listen]\nudp = [\"127.0.0.1\"]", 2, "write 192.0.2.1:53"),
+        ("[listen]\nudp = [\"127.0.0.1:70000\"]", 2, "no address with a port"),
+        ("[listen]\nudp = [\"127.0.0.1:53\",\n\"127.0.0.1:53\"]", 3, "taken by another door"),
+        ("[listen]\nudp = []\ntcp = []", 0, "no address at all"),
+        ("[listen]\nthreads = 5000", 2, "from 0 to 1024"),
+        ("[listen]\ntls = [\"127.0.0.1:853\"]", 2, "needs `certificate` and `key`"),
+        ("[tls]\nkey = \"key.pem\"", 2, "needs both"),
+        ("[listen]\ntls = [\"127.0.0.1:5300\"]\n[tls]\ncertificate = \"a\"\nkey = \"b\"", 2, "taken by another door"),
+        ("[clients]\nallow = []", 2, "nobody may ask"),
+        ("[clients]\nallow = [\"10.0.0.0\"]", 2, "no network"),
+        ("[clients]\nallow = [\"10.0.0.1/8\"]", 2, "write 10.0.0.0/8"),
+        ("[limits]\nconnections = 0", 2, "from 1 to"),
+        ("[limits]\nconnections = 10\nconnections_per_address = 11", 3, "lower it"),
+        ("[limits]\nidle_s = -1", 2, "invalid value"),
+        ("[resolve]\nmode = \"forward\"", 2, "needs resolvers"),
+        ("[resolve]\npatience_ms = 1", 2, "from 100 to 60000"),
+        ("[resolve.recurse]\nport = 0", 2, "from 1 to 65535"),
+        ("[resolve.forward]\nupstreams = [\"192.0.2.1:0\"]", 2, "name a port from 1 on"),
+        ("[resolve.forward]\nupstreams = [\"0.0.0.0\"]", 2, "no resolver's address"),
+        ("[resolve.forward]\nupstreams = [\"192.0.2.1\", \"192.0.2.1:53\"]", 2, "named twice"),
+        ("[resolve.forward]\nupstreams = [\"127.0.0.1:5300\"]", 2, "our own door"),
+        ("[resolve.forward]\nupstreams = [\"dns.example\"]", 2, "no address with a port"),
+        ("[cache]\nttl_s_max = 604801", 2, "from 1 to 604800"),
+        ("[lists]\nrejects_percent_max = 101.0", 2, "from 0 to 100"),
+        ("[lists]\nrejects_percent_max = nan", 2, "from 0 to 100"),
+        ("[lists]\nquiet_ms = 1", 2, "from 10 to 10000"),
+        ("[count]\nflush_s = 0", 2, "from 1 to 3600"),
+        ("[metrics]\nlisten = \"127.0.0.1:5300\"", 2, "taken by a door"),
+    ] {
+        assert_problem(text, line, words);
+    }
+}
+
+#[test]
+fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
+    let stop = "stop = [\"192.0.2.1\"]\n";
+    for (text, line, words) in [
+        (format!("{LIST}"), 2, "needs the page's addresses"),
+        (format!("{LIST}action = \"stop-page\"\n"), 7, "needs the page's addresses"),
+        (format!("{LIST}action = \"nxdomain\"\n{stop}"), 8, "have no use"),
+        (format!("{LIST}stop = [\"0.0.0.0\", \"192.0.2.1\"]\n"), 7, "0.0.0.0 cannot be a stop page"),
+        (format!("{LIST}stop = [\"192.0.2.1\", \"::\"]\n"), 7, ":: cannot be a stop page"),
+        (format!("{LIST}stop = [\"::ffff:192.0.2.1\"]\n"), 7, "cannot be a stop page"),
+        (format!("{LIST}stop = [\"stop.example\"]\n"), 7, "no IP address"),
+        (format!("{LIST}stop = [\"192.0.2.1\", \"192.0.2.1\"]\n"), 7, "named twice"),
+        (format!("{LIST}{stop}ttl_s = 301\n"), 8, "from 0 to 300"),
+        (format!("{LIST}{stop}{LIST}{stop}"), 9, "the list id \"a\" is taken"),
+        (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"a b\""), 2, "letters, digits and hyphens"),
+        (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"\""), 2, "letters, digits and hyphens"),
+        (format!("{LIST}{stop}").replace("\"A\"", "\"\""), 4, "authority"),
+        (format!("{LIST}{stop}").replace("\"Act\"", "\"A\\nB\""), 6, "control characters"),
+        (format!("{LIST}{stop}").replace("\"law\"", "\"whim\""), 5, "unknown variant `whim`"),
+        (format!("{LIST}{stop}{}action = \"nxdomain\"\n", LIST.replace("\"a\"", "\"b\"")), 14, "list b mixes"),
+    ] {
+        assert_problem(&text, line, words);
+    }
+}
+
+#[test]
+fn each_mistake_in_a_group_has_its_line_and_its_remedy() {
+    let lists = format!("{LIST}stop = [\"192.0.2.1\"]\n{}stop = [\"192.0.2.1\"]\n", LIST.replace("\"a\"", "\"b\""));
+    let group = |name: &str, prefixes: &str, of: &str| format!("[[group]]\nname = \"{name}\"\nprefixes = [{prefixes}]\nlists = [{of}]\n");
+    for (groups, line, words) in [
+        (group("everybody", "\"127.0.0.1/32\"", ""), 16, "is taken"),
+        (group("g", "", ""), 17, "nobody is in this group"),
+        (group("g", "\"192.0.2.0/24\"", ""), 17, "not within [clients] allow"),
+        (group("g", "\"127.0.0.0/7\"", ""), 17, "write 126.0.0.0/7"),
+        (group("g", "\"127.0.0.1/32\", \"127.0.0.1/32\"", ""), 17, "in a group already"),
+        (group("g", "\"127.0.0.1/32\"", "\"c\""), 18, "there is no list \"c\""),
+        (group("g", "\"127.0.0.1/32\"", "\"a\", \"a\""), 18, "named twice"),
+    ] {
+        assert_problem(&format!("{lists}{groups}"), line, words);
+    }
+    let config = parse(&format!("{lists}{}", group("g", "\"127.0.0.1/32\"", "\"b\", \"a\""))).unwrap();
+    assert_eq!(config.groups()[0].lists, [0, 1], "in the order of the configuration");
+}
+
+#[test]
+fn fewer_connections_in_all_lower_the_default_for_one_address() {
+    assert_eq!(parse("[limits]\nconnections = 10").unwrap().limits.connections_per_address, 10);
+}
+
+#[test]
+fn a_group_must_not_mix_actions() {
+    let mixed = LIST.replace("\"a\"", "\"b\"") + "action = \"nxdomain\"\n";
+    let third = LIST.replace("\"a\"", "\"c\"") + "action = \"nxdomain\"\n";
+    let text = format!(
+        "{LIST}stop = [\"192.0.2.1\"]\n{mixed}{third}[[group]]\nname = \"g\"\nprefixes = [\"127.0.0.1/32\"]\nlists = [\"a\", \"b\"]\n\
+         [[group]]\nname = \"h\"\nprefixes = [\"127.0.0.2/32\"]\nlists = [\"b\", \"c\"]\n"
+    );
+    let problems = problems(&text);
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    assert!(problems[0].starts_with("14: list b mixes"));
+    assert!(problems[1].starts_with("25: lists mixes"));
+}
+
+#[test]
+fn allowed_networks_are_joined_before_groups_are_held_against_them() {
+    let text = "[clients]\nallow = [\"10.0.0.0/9\", \"10.128.0.0/9\"]\n[[group]]\nname = \"g\"\nprefixes = [\"10.0.0.0/8\"]\nlists = []\n";
+    assert_eq!(problems(text), Vec::<String>::new());
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
+    let text = "[count]\nflush_s = 0\n[listen]\nudp = [\"a\", \"b\"]\n[cache]\nsize_mib = 0\n";
+    let lines: Vec<_> = parse(text).unwrap_err().iter().map(|problem| problem.line.unwrap()).collect();
+    assert_eq!(lines, [2, 4, 4, 6]);
+}
+
+#[test]
+fn missing_files_are_told() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("wardline.toml");
+    assert!(Config::load(Some(&path)).unwrap_err()[0].to_string().contains("wardline.toml: cannot be read"));
+    assert!(Config::load(Some(folder.path())).unwrap_err()[0].message.contains("is not a configuration file"));
+    std::fs::write(&path, "\n[resolve.recurse]\nroot_hints = \"root.hints\"\n").unwrap();
+    let problems = Config::load(Some(&path)).unwrap().check_files();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].to_string().contains("wardline.toml:3: ") && problems[0].message.contains("root.hints cannot be read"));
+}

@@ -1,0 +1,96 @@
+//! `[count]`, `[metrics]`, `[control]` and `[log]`: what the operator sees of the running program.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::listen::Listen;
+use super::review::{Review, unwritten};
+
+/// How much is logged; no level writes a client's address or a listed name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// What somebody has to mend.
+    Error,
+    /// And what somebody should look at.
+    Warn,
+    /// And what happened.
+    Info,
+    /// And how.
+    Debug,
+}
+
+impl LogLevel {
+    /// The word in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct CountSection {
+    flush_s: Spanned<u64>,
+}
+
+impl Default for CountSection {
+    fn default() -> Self {
+        Self { flush_s: unwritten(5) }
+    }
+}
+
+impl CountSection {
+    pub(super) fn check(&self, review: &mut Review<'_>) -> Duration {
+        Duration::from_secs(review.number("flush_s", &self.flush_s, 1..=3600))
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct MetricsSection {
+    listen: Option<Spanned<String>>,
+}
+
+impl MetricsSection {
+    pub(super) fn check(&self, doors: &Listen, review: &mut Review<'_>) -> Option<SocketAddr> {
+        let value = self.listen.as_ref()?;
+        let address = review.socket("listen", value, 0)?;
+        if address.port() != 0 && doors.tcp.iter().chain(&doors.tls).any(|door| *door == address) {
+            review.say(value, format!("listen: {address} is taken by a door of [listen] already"));
+        }
+        Some(address)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ControlSection {
+    socket: Option<PathBuf>,
+}
+
+impl ControlSection {
+    pub(super) fn check(&self, state: &Path, review: &Review<'_>) -> PathBuf {
+        self.socket.as_ref().map_or_else(|| state.join("control.sock"), |socket| review.path(socket))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LogSection {
+    pub(super) level: LogLevel,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { level: LogLevel::Info }
+    }
+}
