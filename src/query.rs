@@ -16,7 +16,7 @@ use crate::wire::{self, Fault, HEADER_OCTETS, Question, UDP_OCTETS_MAX, ede, rco
 /// Everything a question needs on its way; one for the process, shared by all doors.
 pub struct Answering {
     live: Arc<Live>,
-    clients: Clients,
+    clients: Arc<Clients>,
     pages: Vec<Page>,
     all_lists: Box<[ListIndex]>,
     board: Arc<Board>,
@@ -31,7 +31,7 @@ pub struct Parts {
     /// The lists in force.
     pub live: Arc<Live>,
     /// Who may ask.
-    pub clients: Clients,
+    pub clients: Arc<Clients>,
     /// What to answer for each list, in the order of the configuration.
     pub pages: Vec<Page>,
     /// Where to count.
@@ -116,7 +116,7 @@ impl Answering {
     }
 
     /// Who may ask.
-    pub const fn clients(&self) -> &Clients {
+    pub const fn clients(&self) -> &Arc<Clients> {
         &self.clients
     }
 

@@ -24,8 +24,6 @@ pub struct Settings {
     pub addresses: Vec<SocketAddr>,
     /// Threads for each address.
     pub threads: usize,
-    /// Misses that may wait to be taken up; more are refused with SERVFAIL.
-    pub waiting: usize,
 }
 
 /// The door cannot be opened.
@@ -85,6 +83,8 @@ impl Bound {
     }
 
     /// Start a thread a socket, and the task that takes up misses; call it inside the tokio runtime.
+    ///
+    /// At most `waiting` misses wait to be taken up; more are refused with SERVFAIL.
     pub fn serve(self, answering: &Arc<Answering>, rate: &Arc<ReplyRate>, waiting: usize) -> io::Result<Udp> {
         let stop = Arc::new(AtomicBool::new(false));
         let (queue, misses) = mpsc::channel(waiting.max(1));

@@ -1,0 +1,236 @@
+//! Puts the running resolver together from its configuration, and takes it apart again without losing a question.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::answer::blocked::Page;
+use crate::answer::own::SpecialUse;
+use crate::cache::{Cache, Lifetimes};
+use crate::clock::{self, UnixSeconds};
+use crate::config::{Config, Mode};
+use crate::count::{Board, ListIdentity};
+use crate::list::ListIndex;
+use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
+use crate::policy::{Clients, Live};
+use crate::query::{Answering, Parts};
+use crate::resolve::{self, Resolver, forward, recurse};
+use crate::serve::limits::ReplyRate;
+use crate::serve::tcp::{self, Streams};
+use crate::serve::tls::{self, Identity};
+use crate::serve::udp::{self, Udp};
+use crate::store::{Health, Keeper, Store};
+use crate::update::Updater;
+
+/// What stops a start; the message says what to do.
+pub(super) type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How often the metrics page is made anew.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// How much longer than a client's patience a stopping door waits for answers under way.
+const DRAIN_EXTRA: Duration = Duration::from_secs(1);
+
+/// The running resolver.
+pub(super) struct Engine {
+    runtime: Runtime,
+    answering: Arc<Answering>,
+    board: Arc<Board>,
+    doors: Vec<String>,
+    udp: Udp,
+    streams: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    keeper: Keeper,
+}
+
+impl Engine {
+    /// Open the store, the way outside and all doors. Questions are answered when this returns.
+    pub(super) fn start(config: &Config, updater: &Arc<Updater>, live: &Arc<Live>) -> Result<Self, StartError> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name("tokio").enable_all().build()?;
+        let started = clock::wall_s();
+        let identities: Vec<ListIdentity> = config.lists().iter().map(|(rules, _)| identity(rules)).collect();
+        let board = Arc::new(Board::new(identities.len()));
+        let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, started)?, config.flush)?;
+        let guard = runtime.enter();
+        let answering = Arc::new(put_together(config, live, &board)?);
+        let (stop, stopped) = watch::channel(false);
+        let mut streams = JoinSet::new();
+        let mut doors = Vec::new();
+        let bound = udp::Bound::bind(&udp_settings(config, threads))?;
+        doors.extend(bound.addresses().iter().map(|address| format!("udp {address}")));
+        runtime.block_on(open_streams(config, &answering, threads, &stopped, &mut streams, &mut doors))?;
+        if let Some(listen) = config.metrics {
+            let publisher = runtime.block_on(measure::start(listen))?;
+            doors.push(format!("metrics {}", publisher.address()));
+            let source = Source {
+                board: Arc::clone(&board),
+                answering: Arc::clone(&answering),
+                updater: Arc::clone(updater),
+                health: keeper.health(),
+                started,
+            };
+            runtime.spawn(publish(publisher, source));
+        }
+        let rate = Arc::new(ReplyRate::new(config.limits.udp_replies_per_s, config.limits.slip));
+        let udp = bound.serve(&answering, &rate, config.limits.waiting)?;
+        drop(guard);
+        Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
+    }
+
+    /// The open doors, like "udp 127.0.0.1:5300".
+    pub(super) fn doors(&self) -> &[String] {
+        &self.doors
+    }
+
+    /// The counts of all threads.
+    pub(super) const fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// The answering function and what it holds: clients, cache, resolver.
+    pub(super) const fn answering(&self) -> &Arc<Answering> {
+        &self.answering
+    }
+
+    /// Close the doors, finish what is in flight, and write the last counts.
+    pub(super) fn stop(self) -> Result<(), StartError> {
+        let Self { runtime, udp, mut streams, stop, keeper, .. } = self;
+        runtime.block_on(async move {
+            let _ = stop.send(true);
+            udp.close().await;
+            while streams.join_next().await.is_some() {}
+        });
+        keeper.stop()?;
+        runtime.shutdown_background();
+        Ok(())
+    }
+}
+
+fn identity(rules: &crate::policy::ListRules) -> ListIdentity {
+    ListIdentity { id: rules.id.clone(), authority: rules.authority.clone(), legal_basis: rules.legal_basis.clone() }
+}
+
+fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result<Answering, StartError> {
+    let list_count = config.lists().len() as ListIndex;
+    Ok(Answering::new(Parts {
+        live: Arc::clone(live),
+        clients: Arc::new(Clients::new(&config.allow, config.groups(), list_count)),
+        pages: config.lists().iter().map(|(rules, _)| Page::new(rules)).collect(),
+        board: Arc::clone(board),
+        cache: Cache::new(config.cache.octets_max)?,
+        lifetimes: Lifetimes { ttl_s_max: config.cache.ttl_s_max, negative_ttl_s_max: config.cache.negative_ttl_s_max },
+        special_use: if config.resolve.special_use { SpecialUse::Ours } else { SpecialUse::Resolved },
+        resolver: Resolver::start(resolve_settings(config)?)?,
+    }))
+}
+
+fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
+    let resolve = &config.resolve;
+    let mode = match resolve.mode {
+        Mode::Recurse => resolve::Mode::Recurse(recurse::Settings {
+            root_hints: resolve.recurse.root_hints.as_deref().map(read_text).transpose()?,
+            trust_anchors: resolve.recurse.trust_anchors.as_deref().map(read_text).transpose()?,
+            validate: resolve.recurse.validate,
+            ipv6: resolve.recurse.ipv6,
+            loopback: resolve.recurse.loopback,
+            port: resolve.recurse.port,
+        }),
+        Mode::Forward => resolve::Mode::Forward(forward::Settings {
+            upstreams: resolve.forward.upstreams.clone(),
+            timeout: resolve.forward.timeout,
+            attempts: resolve.forward.attempts as usize,
+            trust_ad: resolve.forward.trust_ad,
+        }),
+    };
+    Ok(resolve::Settings { mode, patience: resolve.patience, waiting_max: config.limits.waiting })
+}
+
+fn read_text(path: &Path) -> Result<String, StartError> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()).into())
+}
+
+fn udp_settings(config: &Config, threads: usize) -> udp::Settings {
+    let threads = if config.listen.threads == 0 { threads } else { config.listen.threads };
+    udp::Settings { addresses: config.listen.udp.clone(), threads }
+}
+
+async fn open_streams(
+    config: &Config,
+    answering: &Arc<Answering>,
+    threads: usize,
+    stopped: &tcp::Stop,
+    tasks: &mut JoinSet<()>,
+    doors: &mut Vec<String>,
+) -> Result<(), StartError> {
+    let settings = tcp::Settings {
+        idle: config.limits.idle,
+        drain: config.resolve.patience + DRAIN_EXTRA,
+        connections: config.limits.connections,
+        connections_per_address: config.limits.connections_per_address,
+    };
+    let streams = Streams::new(Arc::clone(answering), threads, settings);
+    for &address in &config.listen.tcp {
+        let listener = tcp::bind(address).await?;
+        doors.push(format!("tcp {}", listener.local_addr()?));
+        tasks.spawn(tcp::serve(listener, streams.clone(), stopped.clone()));
+    }
+    let Some(files) = &config.listen.identity else { return Ok(()) };
+    let identity = Identity::load(&files.certificate, &files.key)?;
+    for &address in &config.listen.tls {
+        let listener = tcp::bind(address).await?;
+        doors.push(format!("tls {}", listener.local_addr()?));
+        tasks.spawn(tls::serve(listener, identity.clone(), streams.clone(), stopped.clone()));
+    }
+    Ok(())
+}
+
+/// Where the metrics come from.
+struct Source {
+    board: Arc<Board>,
+    answering: Arc<Answering>,
+    updater: Arc<Updater>,
+    health: Health,
+    started: UnixSeconds,
+}
+
+async fn publish(publisher: Publisher, source: Source) {
+    let mut ticks = tokio::time::interval(PUBLISH_EVERY);
+    loop {
+        ticks.tick().await;
+        publisher.publish(&source.read());
+    }
+}
+
+impl Source {
+    fn read(&self) -> Reading {
+        let fill = self.answering.cache().fill();
+        let flushing = self.health.read();
+        let now = clock::wall_s();
+        let lists = self.updater.states().into_iter().map(|state| ListReading {
+            id: state.id,
+            entries: state.entries as u64,
+            rejects: state.rejects,
+            serial: None,
+            live_since: Some(state.live_since),
+            age_s: u64::try_from(now - state.live_since).ok(),
+            last_refusal: state.last_refusal.map(|refusal| refusal.at),
+        });
+        let upstreams = self.answering.resolver().upstreams().into_iter();
+        Reading {
+            tally: self.board.sum(),
+            lists: lists.collect(),
+            cache_entries: fill.entries as u64,
+            cache_bytes: fill.octets,
+            upstreams: upstreams
+                .map(|upstream| UpstreamReading { address: upstream.address.to_string(), failures: upstream.failures })
+                .collect(),
+            started: self.started,
+            last_flush: flushing.last_flush,
+            flush_failures: flushing.failures,
+        }
+    }
+}
