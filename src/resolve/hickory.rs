@@ -42,6 +42,15 @@ const DNAME: RecordType = RecordType::DNAME;
 
 /// Finds and validates what one name says.
 pub(super) struct Engine {
+    /// For most names: NXDOMAIN above the name is not taken for the end, because servers say it for empty non-terminals and beside
+    /// wildcards (RFC 9156 section 3).
+    lenient: Way,
+    /// For the reverse trees: it is (RFC 8020). Their names have up to 34 labels, each a question of its own, and mostly do not exist.
+    strict: Way,
+}
+
+/// A recursor with its validator.
+struct Way {
     hops: Hops,
     validator: Option<DnssecDnsHandle<Hops>>,
 }
@@ -58,13 +67,53 @@ pub(super) struct Step {
 
 impl Engine {
     pub(super) fn build(settings: &recurse::Settings, roots: &[IpAddr], tally: &Arc<Tally>) -> Result<Self, StartError> {
+        Ok(Self {
+            lenient: Way::build(settings, roots, tally, QNameMinimization::Relaxed)?,
+            strict: Way::build(settings, roots, tally, QNameMinimization::Strict)?,
+        })
+    }
+
+    /// Ask for `name` with the question's type and flags, follow no alias.
+    pub(super) async fn step(&self, name: &Name, question: &Question) -> Result<Step, Failure> {
+        let query = Query::query(their_name(name)?, RecordType::from(question.qtype));
+        let mut options = DnsRequestOptions::default();
+        options.edns_set_dnssec_ok = true;
+        let way = if is_reverse(name) { &self.strict } else { &self.lenient };
+        let validator = way.validator.as_ref().filter(|_| !question.checking_disabled);
+        let (response, checked) = match validator {
+            Some(validator) => (validator.lookup(query, options).first_answer().await, Checked::Yes),
+            None => (way.hops.lookup(query, options).first_answer().await, Checked::No),
+        };
+        match response {
+            Ok(response) => Step::judge(name, response.into_message(), checked),
+            // Denied with a proof that cannot hold but need not, as with too many NSEC3 iterations.
+            Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
+                Step::judge(name, response.into_message(), Checked::Yes).map(|step| Step { secure: false, ..step })
+            }
+            Err(NetError::Dns(DnsError::Nsec { response, .. })) if wildcard::is_proven(&response) => {
+                Step::judge(name, response.into_message(), Checked::Yes)
+            }
+            Err(NetError::Dns(DnsError::Nsec { response, .. })) => Err(blame(response.all_sections())),
+            Err(NetError::Dns(DnsError::DnssecBogus)) => Err(Failure::Bogus),
+            Err(NetError::Timeout) => Err(Failure::Unreachable),
+            Err(_) => Err(Failure::Unusable),
+        }
+    }
+}
+
+impl Way {
+    fn build(
+        settings: &recurse::Settings,
+        roots: &[IpAddr],
+        tally: &Arc<Tally>,
+        qname_minimization: QNameMinimization,
+    ) -> Result<Self, StartError> {
         let mut options = RecursorOptions {
             ns_cache_size: ZONES_MAX,
             response_cache_size: ANSWERS_MAX,
             recursion_limit: DEPTH_MAX,
             ns_recursion_limit: DEPTH_MAX,
-            // NXDOMAIN above or at the name is not taken for the end: servers say it for empty non-terminals and beside wildcards.
-            qname_minimization: QNameMinimization::Relaxed,
+            qname_minimization,
             ..RecursorOptions::default()
         };
         if settings.loopback {
@@ -81,32 +130,12 @@ impl Engine {
         let validator = if settings.validate { Some(validator(settings, &hops)?) } else { None };
         Ok(Self { hops, validator })
     }
+}
 
-    /// Ask for `name` with the question's type and flags, follow no alias.
-    pub(super) async fn step(&self, name: &Name, question: &Question) -> Result<Step, Failure> {
-        let query = Query::query(their_name(name)?, RecordType::from(question.qtype));
-        let mut options = DnsRequestOptions::default();
-        options.edns_set_dnssec_ok = true;
-        let validator = self.validator.as_ref().filter(|_| !question.checking_disabled);
-        let (response, checked) = match validator {
-            Some(validator) => (validator.lookup(query, options).first_answer().await, Checked::Yes),
-            None => (self.hops.lookup(query, options).first_answer().await, Checked::No),
-        };
-        match response {
-            Ok(response) => Step::judge(name, response.into_message(), checked),
-            // Denied with a proof that cannot hold but need not, as with too many NSEC3 iterations.
-            Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
-                Step::judge(name, response.into_message(), Checked::No)
-            }
-            Err(NetError::Dns(DnsError::Nsec { response, .. })) if wildcard::is_proven(&response) => {
-                Step::judge(name, response.into_message(), Checked::Yes)
-            }
-            Err(NetError::Dns(DnsError::Nsec { response, .. })) => Err(blame(response.all_sections())),
-            Err(NetError::Dns(DnsError::DnssecBogus)) => Err(Failure::Bogus),
-            Err(NetError::Timeout) => Err(Failure::Unreachable),
-            Err(_) => Err(Failure::Unusable),
-        }
-    }
+/// Does the name stand in one of the trees of addresses (RFC 1035 section 3.5, RFC 3596 section 2.5)?
+fn is_reverse(name: &Name) -> bool {
+    let wire = name.as_wire();
+    wire.ends_with(b"\x07in-addr\x04arpa\x00") || wire.ends_with(b"\x03ip6\x04arpa\x00")
 }
 
 fn validator(settings: &recurse::Settings, hops: &Hops) -> Result<DnssecDnsHandle<Hops>, StartError> {
@@ -381,14 +410,14 @@ mod tests {
             internet.root_key = format!(". 300 IN DNSKEY {}", root.dnskey);
             // All servers are named in the root: hickory's server gives no glue from below a zone cut.
             let hosts: String = (2..=9).map(|last| format!("n{last} 300 A 127.8.{net}.{last}\n")).collect();
-            let text = format!("@ 300 NS n2.\ntest 300 NS n2.\nexample 300 NS n3.\n{hosts}");
+            let text = format!("@ 300 NS n2.\ntest 300 NS n2.\nexample 300 NS n3.\nip6.arpa 300 NS n6.\n{hosts}");
             internet.serve(1, vec![(".", zone(".", &text, vec![ds("test.", &test)], Some(&root), NxProofKind::Nsec))]).await;
             let text = "@ 300 NS n2.\ngood 300 NS n4.\nbogus 300 NS n5.\nbare 300 NS n5.\n*.wild 300 A 192.0.2.9\n";
             let delegations = vec![ds("good.test.", &good), ds("bogus.test.", &wrong), ds("bare.test.", &wrong)];
             let nsec3 = NxProofKind::Nsec3 { algorithm: Default::default(), salt: [].into(), iterations: 0, opt_out: false };
             internet.serve(2, vec![("test.", zone("test.", text, delegations, Some(&test), nsec3))]).await;
             let text = "@ 300 NS n3.\nplain 300 NS n6.\nlame 300 NS n7.\nlame 300 NS n6.\ndeaf 300 NS n8.\ndeaf 300 NS n6.\n\
-                dname 300 NS n9.\nmute 300 NS n8.\n";
+                dname 300 NS n9.\nmute 300 NS n8.\nside 300 NS n9.\nside 300 NS n6.\n";
             internet.serve(3, vec![("example.", zone("example.", text, vec![], None, NxProofKind::Nsec))]).await;
             let text = "@ 300 NS n4.\nwww 300 A 192.0.2.1\nalias 300 CNAME www\nfar 300 CNAME www.plain.example.\n\
                 gone 300 CNAME no.good.test.\n*.wild 300 A 192.0.2.2\ncwild 300 CNAME a.wild\nloop 300 CNAME pool\n\
@@ -405,6 +434,8 @@ mod tests {
             let zones = vec![
                 plain("plain.example.", "@ 300 NS n6.\nwww 300 A 192.0.2.4\n"),
                 plain("lame.example.", "@ 300 NS n7.\n@ 300 NS n6.\n*.n 300 A 192.0.2.5\n"),
+                plain("side.example.", "@ 300 NS n9.\n@ 300 NS n6.\n*.n 300 A 192.0.2.7\n"),
+                plain("ip6.arpa.", "@ 300 NS n6.\n1.0 300 PTR www.good.test.\n"),
                 plain("deaf.example.", "@ 300 NS n8.\n@ 300 NS n6.\n*.n 300 A 192.0.2.6\n"),
             ];
             internet.serve(6, zones).await;
@@ -433,7 +464,7 @@ mod tests {
             }
         }
 
-        /// `old.dname.example` is a DNAME to `plain.example`.
+        /// `old.dname.example` is a DNAME to `plain.example`; about `side.example` nothing is known but who serves `example`.
         async fn serve_dname(&self, last: u8) {
             let socket = UdpSocket::bind(self.at(last)).await.unwrap();
             tokio::spawn(async move {
@@ -444,6 +475,11 @@ mod tests {
                     let query = asked.queries[0].clone();
                     let mut reply = Message::response(asked.metadata.id, OpCode::Query);
                     reply.metadata.authoritative = true;
+                    if HickoryName::from_ascii("side.example.").unwrap().zone_of(query.name()) {
+                        reply.metadata.authoritative = false;
+                        let servers = RData::NS(hickory_proto::rr::rdata::NS(HickoryName::from_ascii("n3.").unwrap()));
+                        reply.authorities.push(Record::from_rdata(HickoryName::from_ascii("example.").unwrap(), 300, servers));
+                    }
                     let old = HickoryName::from_ascii("old.dname.example.").unwrap();
                     if old.zone_of(query.name()) && old != *query.name() {
                         let data = hickory_proto::rr::rdata::NULL::with(b"\x05plain\x07example\x00".to_vec());
@@ -558,7 +594,7 @@ mod tests {
     async fn one_bad_server_of_two_costs_no_answer() {
         let internet = Internet::build(2).await;
         let resolver = internet.resolver(true);
-        for (zone, data) in [("lame", "A 192.0.2.5"), ("deaf", "A 192.0.2.6")] {
+        for (zone, data) in [("lame", "A 192.0.2.5"), ("deaf", "A 192.0.2.6"), ("side", "A 192.0.2.7")] {
             for number in 0..20 {
                 let got = ask(&resolver, &format!("h{number}.n.{zone}.example"), RecordType::A, "").await;
                 assert_eq!(got, told("NoError", false, &[data], &[]), "{zone} {number}");
@@ -582,6 +618,21 @@ mod tests {
         let resolver = internet.resolver(true);
         let want = told("NoError", false, &["DNAME", "CNAME www.plain.example.", "A 192.0.2.4"], &[]);
         assert_eq!(ask(&resolver, "www.old.dname.example", RecordType::A, "").await, want);
+    }
+
+    #[tokio::test]
+    async fn a_reverse_name_that_does_not_exist_costs_few_questions() {
+        let internet = Internet::build(5).await;
+        let resolver = internet.resolver(true);
+        let name = "f.".repeat(30) + "1.1.ip6.arpa";
+        let asked = || resolver.totals().answers;
+        assert_eq!(ask(&resolver, &name, RecordType::PTR, "").await, told("NXDomain", false, &[], &["SOA"]));
+        let cold = asked();
+        let name = "f.".repeat(30) + "2.1.ip6.arpa";
+        assert_eq!(ask(&resolver, &name, RecordType::PTR, "").await, told("NXDomain", false, &[], &["SOA"]));
+        assert!(cold < 15 && asked() - cold < 3, "{cold} {}", asked());
+        let exists = told("NoError", false, &["PTR www.good.test."], &[]);
+        assert_eq!(ask(&resolver, "1.0.ip6.arpa", RecordType::PTR, "").await, exists);
     }
 
     #[test]

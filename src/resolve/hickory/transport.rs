@@ -131,13 +131,16 @@ fn read(octets: Vec<u8>, query: &Query) -> Result<DnsResponse, NetError> {
     if is_lame(&response, query) { Err(useless("the server does not know the zone")) } else { Ok(response) }
 }
 
-/// Neither answer nor denial nor a way on: an empty message without authority, or a referral up to the root.
+/// Neither answer nor denial nor a way on: an empty message without authority, or a referral to elsewhere than to the name itself. hickory
+/// asks for the servers of each label in turn, so that no other referral is a way on.
 fn is_lame(response: &Message, query: &Query) -> bool {
-    let upward = |record: &Record| record.record_type() == RecordType::NS && record.name.is_root() && !query.name().is_root();
+    let elsewhere = |record: &Record| record.record_type() == RecordType::NS && record.name != *query.name();
+    let denies = response.authorities.iter().any(|record| record.record_type() == RecordType::SOA);
     response.metadata.response_code == ResponseCode::NoError
         && !response.metadata.authoritative
         && response.answers.is_empty()
-        && (response.authorities.is_empty() || response.authorities.iter().any(upward))
+        && !denies
+        && (response.authorities.is_empty() || response.authorities.iter().any(elsewhere))
 }
 
 /// Answers as they are. Denials as the error hickory makes of them, but here already: later it would count them against the server's
