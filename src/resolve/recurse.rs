@@ -14,8 +14,10 @@ const ROOT_HINTS: &str = include_str!("root.hints");
 const ALIASES_MAX: usize = 11;
 /// Servers asked for one question in all.
 const ASKED_MAX: u32 = 50;
-/// Names of many labels (IPv6 reverse names have 34) cost a probe a label and may cost a DS a label.
+/// Names of many labels cost a probe a label and may cost a DS a label.
 const ASKED_PER_LABEL: u32 = 2;
+/// So many labels count; IPv6 reverse names have 34.
+const LABELS_COUNTED_MAX: usize = 34;
 /// Fresh starts for one step of a question when servers kept silent: a lost packet must not be the end.
 const FRESH_STARTS_MAX: usize = 2;
 
@@ -70,7 +72,7 @@ impl Recursion {
     /// Find the answer, alias after alias, within the question's budget.
     pub(super) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
         let engine = Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner));
-        let labels = question.name.label_count() as u32;
+        let labels = question.name.label_count().min(LABELS_COUNTED_MAX) as u32;
         let budget = Arc::new(Budget { left: AtomicU32::new(ASKED_MAX + ASKED_PER_LABEL * labels), silences: AtomicU32::new(0) });
         BUDGET.scope(Arc::clone(&budget), chase(&engine, question, &budget)).await
     }
