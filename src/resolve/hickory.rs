@@ -1,8 +1,8 @@
 //! hickory's recursor and validator behind one step of a question; the only place of this module that knows hickory.
 //!
 //! Layers, from below: [`transport`] asks servers, `Recursor` walks from the root down, [`Hops`] gives its outcomes a common form,
-//! `DnssecDnsHandle` validates them, [`Engine::step`] judges. hickory logs names at level warn and above under the targets
-//! `hickory_resolver`, `hickory_net` and `hickory_proto`: all three must be switched off in the program's log.
+//! `DnssecDnsHandle` validates them, [`Engine::step`] judges. hickory logs names under the targets `hickory_resolver` and `hickory_net`
+//! at every level from error down, under `hickory_proto` from debug down: all three must be off in the program's log.
 
 mod memory;
 mod transport;
@@ -261,6 +261,7 @@ impl DnsHandle for Hops {
 impl Hops {
     /// Ask the recursor, but for what chains of trust are made of ask the memory first.
     async fn remember(&self, query: Query) -> Result<Message, NetError> {
+        recurse::charge_step().await.map_err(|_| NetError::Message("the question's steps are used up"))?;
         if !matches!(query.query_type(), RecordType::DNSKEY | RecordType::DS | RecordType::NS) {
             return self.resolve(query).await;
         }

@@ -22,7 +22,7 @@ use super::memory::Memory;
 use super::{DNAME, covered_type, our_name};
 use crate::resolve::Tally;
 use crate::resolve::exchange::{Edns, Fault, Outgoing, ask, ask_tcp};
-use crate::resolve::recurse::{charge, note_silence};
+use crate::resolve::recurse::{charge, note_silence, refund};
 use crate::resolve::reply::Reply;
 
 /// How long one server may take: below a quarter of a client's usual patience, so that a dead first server costs no answer.
@@ -127,6 +127,10 @@ impl Link {
             let octets = heard.map_err(|fault| match fault {
                 Fault::Silent => NetError::Timeout,
                 Fault::Broken => useless("the server cannot be reached"),
+                Fault::Unsent => {
+                    refund();
+                    useless("there is no way to the server")
+                }
             })?;
             let reply = Reply::read(&octets).map_err(|_| useless("the reply breaks the format"))?;
             match reply.rcode {
