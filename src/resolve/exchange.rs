@@ -55,6 +55,8 @@ pub(super) enum Fault {
     Silent,
     /// The network or the server's host said no.
     Broken,
+    /// Nothing went out: there is no way to that address from here, as with IPv6 on a host that has none.
+    Unsent,
 }
 
 impl From<io::Error> for Fault {
@@ -109,9 +111,13 @@ async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Res
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    let socket = UdpSocket::bind(SocketAddr::new(local, 0)).await?;
-    socket.connect(server).await?;
-    socket.send(&sent.octets).await?;
+    let send = async {
+        let socket = UdpSocket::bind(SocketAddr::new(local, 0)).await?;
+        socket.connect(server).await?;
+        socket.send(&sent.octets).await?;
+        Ok::<_, io::Error>(socket)
+    };
+    let socket = send.await.map_err(|_| Fault::Unsent)?;
     let mut buffer = vec![0; UDP_BUFFER_OCTETS];
     for _ in 0..MISMATCHES_MAX {
         let length = timeout_at(deadline, socket.recv(&mut buffer)).await.map_err(|_| Fault::Silent)??;
@@ -236,6 +242,13 @@ mod tests {
         assert_ne!(sent.octets, again.octets, "id and spelling are drawn anew");
         let plain = Sent::draw(&Outgoing { edns: Edns::Leave, ..outgoing() }).unwrap();
         assert_eq!(plain.octets.len(), plain.question_end);
+    }
+
+    #[tokio::test]
+    async fn an_address_without_a_way_to_it_is_known_at_once() {
+        // Connecting a UDP socket to a broadcast address is refused by the system (EACCES), as is one without a route (ENETUNREACH).
+        let fault = ask("255.255.255.255:53".parse().unwrap(), &outgoing(), Duration::from_secs(5)).await;
+        assert_eq!(fault, Err(Fault::Unsent));
     }
 
     #[test]

@@ -153,7 +153,7 @@ async fn attempt(peer: &Peer, outgoing: &Outgoing, timeout: Duration, tally: &Ta
             2 | 4 => Heard::Unable(reply.ede),
             _ => Heard::Unusable,
         },
-        Ok(Err(_)) | Err(Fault::Broken) => Heard::Unusable,
+        Ok(Err(_)) | Err(Fault::Broken | Fault::Unsent) => Heard::Unusable,
         Err(Fault::Silent) => Heard::Silence,
     };
     match heard {

@@ -1,14 +1,16 @@
 //! hickory's recursor and validator behind one step of a question; the only place of this module that knows hickory.
 //!
 //! Layers, from below: [`transport`] asks servers, `Recursor` walks from the root down, [`Hops`] gives its outcomes a common form,
-//! `DnssecDnsHandle` validates them, [`Engine::step`] judges. hickory logs names at level warn and above under the targets
-//! `hickory_resolver`, `hickory_net` and `hickory_proto`: all three must be switched off in the program's log.
+//! `DnssecDnsHandle` validates them, [`Engine::step`] judges. hickory logs names under the targets `hickory_resolver` and `hickory_net`
+//! at every level from error down, under `hickory_proto` from debug down: all three must be off in the program's log.
 
+mod memory;
 mod transport;
 mod wildcard;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hickory_net::dnssec::DnssecDnsHandle;
 use hickory_net::runtime::TokioRuntimeProvider;
@@ -22,6 +24,7 @@ use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use hickory_resolver::recursor::{DnssecPolicy, QNameMinimization, Recursor, RecursorError, RecursorOptions};
 
+use self::memory::Memory;
 use self::transport::Transport;
 use super::{Failure, Fetched, Question, StartError, Tally, recurse};
 use crate::clock;
@@ -29,8 +32,10 @@ use crate::name::{NAME_OCTETS_MAX, Name};
 
 /// Zones and servers remembered; hickory's own default of 1,024 is too few for a provider.
 const ZONES_MAX: usize = 16_384;
-/// Answers remembered: keys, DS records and probes for zone cuts are asked again and again, everything else is cached above us.
-const ANSWERS_MAX: u64 = 16_384;
+/// Keys, DS records and zone cuts remembered for the validator; everything else is cached above us.
+const KEYS_MAX: usize = 16_384;
+/// The longest they are.
+const KEYS_TTL_MAX: Duration = Duration::from_secs(3600);
 /// Validated sets remembered.
 const VALIDATIONS_MAX: usize = 32_768;
 /// Depth of labels and name server names; 24 fails IPv6 reverse names, which have 34 labels.
@@ -42,6 +47,15 @@ const DNAME: RecordType = RecordType::DNAME;
 
 /// Finds and validates what one name says.
 pub(super) struct Engine {
+    /// For most names: NXDOMAIN above the name is not taken for the end, because servers say it for empty non-terminals and beside
+    /// wildcards (RFC 9156 section 3).
+    lenient: Way,
+    /// For the reverse trees: it is (RFC 8020). Their names have up to 34 labels, each a question of its own, and mostly do not exist.
+    strict: Way,
+}
+
+/// A recursor with its validator.
+struct Way {
     hops: Hops,
     validator: Option<DnssecDnsHandle<Hops>>,
 }
@@ -58,13 +72,53 @@ pub(super) struct Step {
 
 impl Engine {
     pub(super) fn build(settings: &recurse::Settings, roots: &[IpAddr], tally: &Arc<Tally>) -> Result<Self, StartError> {
+        Ok(Self {
+            lenient: Way::build(settings, roots, tally, QNameMinimization::Relaxed)?,
+            strict: Way::build(settings, roots, tally, QNameMinimization::Strict)?,
+        })
+    }
+
+    /// Ask for `name` with the question's type and flags, follow no alias.
+    pub(super) async fn step(&self, name: &Name, question: &Question) -> Result<Step, Failure> {
+        let query = Query::query(their_name(name)?, RecordType::from(question.qtype));
+        let mut options = DnsRequestOptions::default();
+        options.edns_set_dnssec_ok = true;
+        let way = if is_reverse(name) { &self.strict } else { &self.lenient };
+        let validator = way.validator.as_ref().filter(|_| !question.checking_disabled);
+        let (response, checked) = match validator {
+            Some(validator) => (validator.lookup(query, options).first_answer().await, Checked::Yes),
+            None => (way.hops.lookup(query, options).first_answer().await, Checked::No),
+        };
+        match response {
+            Ok(response) => Step::judge(name, response.into_message(), checked),
+            // Denied with a proof that cannot hold but need not, as with too many NSEC3 iterations.
+            Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
+                Step::judge(name, response.into_message(), Checked::Yes).map(|step| Step { secure: false, ..step })
+            }
+            Err(NetError::Dns(DnsError::Nsec { response, .. })) if wildcard::is_proven(&response) => {
+                Step::judge(name, response.into_message(), Checked::Yes)
+            }
+            Err(NetError::Dns(DnsError::Nsec { response, .. })) => Err(blame(response.all_sections())),
+            Err(NetError::Dns(DnsError::DnssecBogus)) => Err(Failure::Bogus),
+            Err(NetError::Timeout) => Err(Failure::Unreachable),
+            Err(_) => Err(Failure::Unusable),
+        }
+    }
+}
+
+impl Way {
+    fn build(
+        settings: &recurse::Settings,
+        roots: &[IpAddr],
+        tally: &Arc<Tally>,
+        qname_minimization: QNameMinimization,
+    ) -> Result<Self, StartError> {
         let mut options = RecursorOptions {
             ns_cache_size: ZONES_MAX,
-            response_cache_size: ANSWERS_MAX,
+            response_cache_size: 0,
             recursion_limit: DEPTH_MAX,
             ns_recursion_limit: DEPTH_MAX,
-            // NXDOMAIN above or at the name is not taken for the end: servers say it for empty non-terminals and beside wildcards.
-            qname_minimization: QNameMinimization::Relaxed,
+            qname_minimization,
             ..RecursorOptions::default()
         };
         if settings.loopback {
@@ -77,36 +131,16 @@ impl Engine {
         // Validation is done one level up, so that questions with CD share everything but the judgement.
         let recursor = Recursor::new(roots, DnssecPolicy::ValidationDisabled, None, options, transport)
             .map_err(|error| StartError::Recursor(error.to_string()))?;
-        let hops = Hops { recursor: Arc::new(recursor) };
+        let hops = Hops { recursor: Arc::new(recursor), memory: Arc::new(Memory::new(KEYS_MAX)) };
         let validator = if settings.validate { Some(validator(settings, &hops)?) } else { None };
         Ok(Self { hops, validator })
     }
+}
 
-    /// Ask for `name` with the question's type and flags, follow no alias.
-    pub(super) async fn step(&self, name: &Name, question: &Question) -> Result<Step, Failure> {
-        let query = Query::query(their_name(name)?, RecordType::from(question.qtype));
-        let mut options = DnsRequestOptions::default();
-        options.edns_set_dnssec_ok = true;
-        let validator = self.validator.as_ref().filter(|_| !question.checking_disabled);
-        let (response, checked) = match validator {
-            Some(validator) => (validator.lookup(query, options).first_answer().await, Checked::Yes),
-            None => (self.hops.lookup(query, options).first_answer().await, Checked::No),
-        };
-        match response {
-            Ok(response) => Step::judge(name, response.into_message(), checked),
-            // Denied with a proof that cannot hold but need not, as with too many NSEC3 iterations.
-            Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
-                Step::judge(name, response.into_message(), Checked::No)
-            }
-            Err(NetError::Dns(DnsError::Nsec { response, .. })) if wildcard::is_proven(&response) => {
-                Step::judge(name, response.into_message(), Checked::Yes)
-            }
-            Err(NetError::Dns(DnsError::Nsec { response, .. })) => Err(blame(response.all_sections())),
-            Err(NetError::Dns(DnsError::DnssecBogus)) => Err(Failure::Bogus),
-            Err(NetError::Timeout) => Err(Failure::Unreachable),
-            Err(_) => Err(Failure::Unusable),
-        }
-    }
+/// Does the name stand in one of the trees of addresses (RFC 1035 section 3.5, RFC 3596 section 2.5)?
+fn is_reverse(name: &Name) -> bool {
+    let wire = name.as_wire();
+    wire.ends_with(b"\x07in-addr\x04arpa\x00") || wire.ends_with(b"\x03ip6\x04arpa\x00")
 }
 
 fn validator(settings: &recurse::Settings, hops: &Hops) -> Result<DnssecDnsHandle<Hops>, StartError> {
@@ -208,6 +242,7 @@ pub(super) fn encode(question: &Question, steps: Vec<Step>) -> Result<Fetched, F
 #[derive(Clone)]
 struct Hops {
     recursor: Arc<Recursor<Transport>>,
+    memory: Arc<Memory<Query, Message>>,
 }
 
 impl DnsHandle for Hops {
@@ -215,25 +250,49 @@ impl DnsHandle for Hops {
     type Runtime = TokioRuntimeProvider;
 
     fn send(&self, request: DnsRequest) -> DnsResponseStream {
-        let recursor = Arc::clone(&self.recursor);
+        let hops = self.clone();
         DnsResponseStream::from(Box::pin(async move {
             let query = request.queries.first().cloned().ok_or(NetError::Message("a request without a question"))?;
-            let message = match recursor.resolve(query.clone(), clock::monotonic(), true).await {
-                Ok(message) => arrange(query, message.metadata.response_code, message.answers, message.authorities),
-                Err(RecursorError::Negative(denial)) if denial.is_no_records_found() => {
-                    let rcode = if denial.is_nx_domain() { ResponseCode::NXDomain } else { ResponseCode::NoError };
-                    let mut authorities = denial.authorities.map(|records| records.to_vec()).unwrap_or_default();
-                    if let Some(soa) = denial.soa.filter(|_| !authorities.iter().any(|record| record.record_type() == RecordType::SOA)) {
-                        authorities.push(soa.into_record_of_rdata());
-                    }
-                    arrange(query, rcode, Vec::new(), authorities)
-                }
-                Err(RecursorError::Net(error)) => return Err(error),
-                Err(RecursorError::Timeout) => return Err(NetError::Timeout),
-                Err(error) => return Err(error.into()),
-            };
-            Ok(DnsResponse::from_message(message)?)
+            Ok(DnsResponse::from_message(hops.remember(query).await?)?)
         }))
+    }
+}
+
+impl Hops {
+    /// Ask the recursor, but for what chains of trust are made of ask the memory first.
+    async fn remember(&self, query: Query) -> Result<Message, NetError> {
+        recurse::charge_step().await.map_err(|_| NetError::Message("the question's steps are used up"))?;
+        if !matches!(query.query_type(), RecordType::DNSKEY | RecordType::DS | RecordType::NS) {
+            return self.resolve(query).await;
+        }
+        if let Some((mut message, age_s)) = self.memory.recall(&query) {
+            for record in message.answers.iter_mut().chain(&mut message.authorities) {
+                record.decrement_ttl(age_s);
+            }
+            return Ok(message);
+        }
+        let message = self.resolve(query.clone()).await?;
+        if let Some(ttl_s) = message.all_sections().map(|record| record.ttl).min() {
+            self.memory.keep(query, message.clone(), KEYS_TTL_MAX.min(Duration::from_secs(ttl_s.into())));
+        }
+        Ok(message)
+    }
+
+    async fn resolve(&self, query: Query) -> Result<Message, NetError> {
+        match self.recursor.resolve(query.clone(), clock::monotonic(), true).await {
+            Ok(message) => Ok(arrange(query, message.metadata.response_code, message.answers, message.authorities)),
+            Err(RecursorError::Negative(denial)) if denial.is_no_records_found() => {
+                let rcode = if denial.is_nx_domain() { ResponseCode::NXDomain } else { ResponseCode::NoError };
+                let mut authorities = denial.authorities.map(|records| records.to_vec()).unwrap_or_default();
+                if let Some(soa) = denial.soa.filter(|_| !authorities.iter().any(|record| record.record_type() == RecordType::SOA)) {
+                    authorities.push(soa.into_record_of_rdata());
+                }
+                Ok(arrange(query, rcode, Vec::new(), authorities))
+            }
+            Err(RecursorError::Net(error)) => Err(error),
+            Err(RecursorError::Timeout) => Err(NetError::Timeout),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -313,7 +372,7 @@ fn our_name(name: &HickoryName) -> Option<Name> {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use hickory_proto::dnssec::crypto::Ed25519SigningKey;
     use hickory_proto::dnssec::rdata::{DNSKEY, DS};
@@ -381,14 +440,14 @@ mod tests {
             internet.root_key = format!(". 300 IN DNSKEY {}", root.dnskey);
             // All servers are named in the root: hickory's server gives no glue from below a zone cut.
             let hosts: String = (2..=9).map(|last| format!("n{last} 300 A 127.8.{net}.{last}\n")).collect();
-            let text = format!("@ 300 NS n2.\ntest 300 NS n2.\nexample 300 NS n3.\n{hosts}");
+            let text = format!("@ 300 NS n2.\ntest 300 NS n2.\nexample 300 NS n3.\nip6.arpa 300 NS n6.\n{hosts}");
             internet.serve(1, vec![(".", zone(".", &text, vec![ds("test.", &test)], Some(&root), NxProofKind::Nsec))]).await;
             let text = "@ 300 NS n2.\ngood 300 NS n4.\nbogus 300 NS n5.\nbare 300 NS n5.\n*.wild 300 A 192.0.2.9\n";
             let delegations = vec![ds("good.test.", &good), ds("bogus.test.", &wrong), ds("bare.test.", &wrong)];
             let nsec3 = NxProofKind::Nsec3 { algorithm: Default::default(), salt: [].into(), iterations: 0, opt_out: false };
             internet.serve(2, vec![("test.", zone("test.", text, delegations, Some(&test), nsec3))]).await;
             let text = "@ 300 NS n3.\nplain 300 NS n6.\nlame 300 NS n7.\nlame 300 NS n6.\ndeaf 300 NS n8.\ndeaf 300 NS n6.\n\
-                dname 300 NS n9.\nmute 300 NS n8.\n";
+                dname 300 NS n9.\nmute 300 NS n8.\nevil 300 NS n9.\nside 300 NS n9.\nside 300 NS n6.\n";
             internet.serve(3, vec![("example.", zone("example.", text, vec![], None, NxProofKind::Nsec))]).await;
             let text = "@ 300 NS n4.\nwww 300 A 192.0.2.1\nalias 300 CNAME www\nfar 300 CNAME www.plain.example.\n\
                 gone 300 CNAME no.good.test.\n*.wild 300 A 192.0.2.2\ncwild 300 CNAME a.wild\nloop 300 CNAME pool\n\
@@ -405,6 +464,8 @@ mod tests {
             let zones = vec![
                 plain("plain.example.", "@ 300 NS n6.\nwww 300 A 192.0.2.4\n"),
                 plain("lame.example.", "@ 300 NS n7.\n@ 300 NS n6.\n*.n 300 A 192.0.2.5\n"),
+                plain("side.example.", "@ 300 NS n9.\n@ 300 NS n6.\n*.n 300 A 192.0.2.7\n"),
+                plain("ip6.arpa.", "@ 300 NS n6.\n1.0 300 PTR www.good.test.\n"),
                 plain("deaf.example.", "@ 300 NS n8.\n@ 300 NS n6.\n*.n 300 A 192.0.2.6\n"),
             ];
             internet.serve(6, zones).await;
@@ -433,7 +494,8 @@ mod tests {
             }
         }
 
-        /// `old.dname.example` is a DNAME to `plain.example`.
+        /// `old.dname.example` is a DNAME to `plain.example`; about `side.example` nothing is known but who serves `example`;
+        /// below `evil.example` everything is delegated to a hundred servers that have to be looked for below `evil.example`.
         async fn serve_dname(&self, last: u8) {
             let socket = UdpSocket::bind(self.at(last)).await.unwrap();
             tokio::spawn(async move {
@@ -444,6 +506,21 @@ mod tests {
                     let query = asked.queries[0].clone();
                     let mut reply = Message::response(asked.metadata.id, OpCode::Query);
                     reply.metadata.authoritative = true;
+                    if HickoryName::from_ascii("side.example.").unwrap().zone_of(query.name()) {
+                        reply.metadata.authoritative = false;
+                        let servers = RData::NS(hickory_proto::rr::rdata::NS(HickoryName::from_ascii("n3.").unwrap()));
+                        reply.authorities.push(Record::from_rdata(HickoryName::from_ascii("example.").unwrap(), 300, servers));
+                    }
+                    if HickoryName::from_ascii("evil.example.").unwrap().zone_of(query.name()) {
+                        reply.metadata.authoritative = false;
+                        for server in 0..100 {
+                            let server =
+                                HickoryName::from_ascii(format!("n{server}.h{}.evil.example.", u16::from_be_bytes([buffer[0], buffer[1]])))
+                                    .unwrap();
+                            let server = RData::NS(hickory_proto::rr::rdata::NS(server));
+                            reply.authorities.push(Record::from_rdata(query.name().clone(), 300, server));
+                        }
+                    }
                     let old = HickoryName::from_ascii("old.dname.example.").unwrap();
                     if old.zone_of(query.name()) && old != *query.name() {
                         let data = hickory_proto::rr::rdata::NULL::with(b"\x05plain\x07example\x00".to_vec());
@@ -558,7 +635,7 @@ mod tests {
     async fn one_bad_server_of_two_costs_no_answer() {
         let internet = Internet::build(2).await;
         let resolver = internet.resolver(true);
-        for (zone, data) in [("lame", "A 192.0.2.5"), ("deaf", "A 192.0.2.6")] {
+        for (zone, data) in [("lame", "A 192.0.2.5"), ("deaf", "A 192.0.2.6"), ("side", "A 192.0.2.7")] {
             for number in 0..20 {
                 let got = ask(&resolver, &format!("h{number}.n.{zone}.example"), RecordType::A, "").await;
                 assert_eq!(got, told("NoError", false, &[data], &[]), "{zone} {number}");
@@ -582,6 +659,60 @@ mod tests {
         let resolver = internet.resolver(true);
         let want = told("NoError", false, &["DNAME", "CNAME www.plain.example.", "A 192.0.2.4"], &[]);
         assert_eq!(ask(&resolver, "www.old.dname.example", RecordType::A, "").await, want);
+    }
+
+    #[tokio::test]
+    async fn a_reverse_name_that_does_not_exist_costs_few_questions() {
+        let internet = Internet::build(5).await;
+        let resolver = internet.resolver(true);
+        let name = "f.".repeat(30) + "1.1.ip6.arpa";
+        let asked = || resolver.totals().answers;
+        assert_eq!(ask(&resolver, &name, RecordType::PTR, "").await, told("NXDomain", false, &[], &["SOA"]));
+        let cold = asked();
+        let name = "f.".repeat(30) + "2.1.ip6.arpa";
+        assert_eq!(ask(&resolver, &name, RecordType::PTR, "").await, told("NXDomain", false, &[], &["SOA"]));
+        assert!(cold < 15 && asked() - cold < 3, "{cold} {}", asked());
+        let exists = told("NoError", false, &["PTR www.good.test."], &[]);
+        assert_eq!(ask(&resolver, "1.0.ip6.arpa", RecordType::PTR, "").await, exists);
+    }
+
+    #[tokio::test]
+    async fn no_question_costs_more_than_its_budget() {
+        let internet = Internet::build(6).await;
+        let resolver = internet.resolver(true);
+        let mut before = 0;
+        for number in 0..5 {
+            let start = Instant::now();
+            let got = ask(&resolver, &format!("a.b.c.d{number}.evil.example"), RecordType::A, "").await;
+            let totals = resolver.totals();
+            assert_eq!(got, Err(Failure::TooMuchWork));
+            assert!(totals.answers + totals.failures - before <= 50 + 2 * 6, "{number} {totals:?}");
+            assert!(start.elapsed() < Duration::from_secs(1), "{number} {:?}", start.elapsed());
+            before = totals.answers + totals.failures;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_learnt_is_not_asked_again() {
+        let internet = Internet::build(7).await;
+        let resolver = internet.resolver(true);
+        let mut before = 0;
+        for (name, rtype, cost) in [
+            ("www.good.test", RecordType::A, 15),
+            ("www.good.test", RecordType::MX, 1),
+            ("mail.good.test", RecordType::MX, 2),
+            ("alias.good.test", RecordType::A, 3),
+            ("no.good.test", RecordType::A, 2),
+            ("www.plain.example", RecordType::A, 12),
+            ("www.plain.example", RecordType::AAAA, 1),
+            ("www.plain.example", RecordType::A, 1),
+        ] {
+            ask(&resolver, name, rtype, "").await.unwrap();
+            let asked = resolver.totals().answers;
+            println!("{name} {rtype} {}", asked - before);
+            assert!(asked - before <= cost, "{name} {rtype} {}", asked - before);
+            before = asked;
+        }
     }
 
     #[test]

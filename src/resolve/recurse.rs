@@ -14,8 +14,12 @@ const ROOT_HINTS: &str = include_str!("root.hints");
 const ALIASES_MAX: usize = 11;
 /// Servers asked for one question in all.
 const ASKED_MAX: u32 = 50;
-/// Names of many labels (IPv6 reverse names have 34) cost a probe a label and may cost a DS a label.
+/// Names of many labels cost a probe a label and may cost a DS a label.
 const ASKED_PER_LABEL: u32 = 2;
+/// So many labels count; IPv6 reverse names have 34.
+const LABELS_COUNTED_MAX: usize = 34;
+/// Questions of the validator for one question, answered from memory or not.
+const STEPS_MAX: u32 = 500;
 /// Fresh starts for one step of a question when servers kept silent: a lost packet must not be the end.
 const FRESH_STARTS_MAX: usize = 2;
 
@@ -70,8 +74,12 @@ impl Recursion {
     /// Find the answer, alias after alias, within the question's budget.
     pub(super) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
         let engine = Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner));
-        let labels = question.name.label_count() as u32;
-        let budget = Arc::new(Budget { left: AtomicU32::new(ASKED_MAX + ASKED_PER_LABEL * labels), silences: AtomicU32::new(0) });
+        let labels = question.name.label_count().min(LABELS_COUNTED_MAX) as u32;
+        let budget = Arc::new(Budget {
+            left: AtomicU32::new(ASKED_MAX + ASKED_PER_LABEL * labels),
+            steps_left: AtomicU32::new(STEPS_MAX),
+            silences: AtomicU32::new(0),
+        });
         BUDGET.scope(Arc::clone(&budget), chase(&engine, question, &budget)).await
     }
 }
@@ -103,7 +111,7 @@ async fn persist(engine: &Engine, name: &Name, question: &Question, budget: &Bud
             Err(failure) => failure,
         };
         let silent = budget.silences.load(Ordering::Relaxed) > silences;
-        if budget.left.load(Ordering::Relaxed) == 0 {
+        if budget.left.load(Ordering::Relaxed) == 0 || budget.steps_left.load(Ordering::Relaxed) == 0 {
             return Err(Failure::TooMuchWork);
         }
         if !silent || fresh_starts == FRESH_STARTS_MAX {
@@ -120,15 +128,33 @@ tokio::task_local! {
 /// What one question may still cost, and what went wrong on the way.
 struct Budget {
     left: AtomicU32,
+    steps_left: AtomicU32,
     silences: AtomicU32,
 }
 
 /// Pay for asking one server; `Err` when the question has used up what it may. Outside of a question everything is free.
 pub(super) fn charge() -> Result<(), Failure> {
+    pay(|budget| &budget.left)
+}
+
+/// Take the payment back: nothing went out. A host without IPv6 would spend its budget on the root's addresses otherwise.
+pub(super) fn refund() {
+    // Outside of a question nothing was paid.
+    let _ = BUDGET.try_with(|budget| budget.left.fetch_add(1, Ordering::Relaxed));
+}
+
+/// Pay for one question of the validator, and give others a turn: from memory it would walk on without a pause.
+pub(super) async fn charge_step() -> Result<(), Failure> {
+    tokio::task::consume_budget().await;
+    pay(|budget| &budget.steps_left)
+}
+
+fn pay(purse: impl FnOnce(&Budget) -> &AtomicU32) -> Result<(), Failure> {
     let paid = BUDGET.try_with(|budget| {
-        budget.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).map_err(|_| Failure::TooMuchWork)
+        let paid = purse(budget).try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        paid.map(|_| ()).map_err(|_| Failure::TooMuchWork)
     });
-    paid.map_or(Ok(()), |paid| paid.map(|_| ()))
+    paid.unwrap_or(Ok(()))
 }
 
 /// A server was asked and kept silent.

@@ -391,4 +391,27 @@ mod tests {
         let long = message([1, 0, 0], 2, b"\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x3c\x00\x05\xc0\x0c\x01\x02\x03");
         assert_eq!(Reply::read(&long), Err(Malformed), "octets behind the name");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_laid_out_reads_the_same(mut octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), counts in 0..4u8) {
+            // Few records of a known type, so that many of these messages are in order.
+            for (at, octet) in octets.iter_mut().enumerate() {
+                *octet &= if at % 3 == 0 { 0x0f } else { 0xc3 };
+            }
+            let octets = message([counts & 1, counts >> 1, 0], 1, &octets);
+            if let Ok(reply) = Reply::read(&octets) {
+                let question = Question { dnssec_ok: true, ..question(1) };
+                let wire = reply.lay_out(&question, Authentic::No).unwrap();
+                let again = Reply::read(&wire).unwrap();
+                assert_eq!(again.lay_out(&question, Authentic::No).unwrap(), wire);
+            }
+        }
+
+        #[test]
+        fn no_octets_make_it_panic(octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
+            let _ = Reply::read(&octets);
+            let _ = Reply::read(&message([3, 3, 3], 1, &octets));
+        }
+    }
 }

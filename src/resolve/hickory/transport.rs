@@ -18,14 +18,19 @@ use hickory_proto::rr::{Record, RecordType};
 use hickory_resolver::config::{ConnectionConfig, ProtocolConfig};
 use hickory_resolver::{ConnectionProvider, PoolContext};
 
+use super::memory::Memory;
 use super::{DNAME, covered_type, our_name};
 use crate::resolve::Tally;
 use crate::resolve::exchange::{Edns, Fault, Outgoing, ask, ask_tcp};
-use crate::resolve::recurse::{charge, note_silence};
+use crate::resolve::recurse::{charge, note_silence, refund};
 use crate::resolve::reply::Reply;
 
 /// How long one server may take: below a quarter of a client's usual patience, so that a dead first server costs no answer.
 const WAIT: Duration = Duration::from_millis(800);
+/// Names remembered that are no zone cuts.
+const PROBES_MAX: usize = 32_768;
+/// The longest they are.
+const PROBES_TTL_MAX: Duration = Duration::from_secs(300);
 
 /// Makes the ways to the servers.
 #[derive(Clone)]
@@ -33,12 +38,13 @@ pub(super) struct Transport {
     runtime: TokioRuntimeProvider,
     port: u16,
     tally: Arc<Tally>,
+    probes: Arc<Memory<Query, NoRecords>>,
 }
 
 impl Transport {
     /// All servers are asked at `port`.
     pub(super) fn new(port: u16, tally: Arc<Tally>) -> Self {
-        Self { runtime: TokioRuntimeProvider::new(), port, tally }
+        Self { runtime: TokioRuntimeProvider::new(), port, tally, probes: Arc::new(Memory::new(PROBES_MAX)) }
     }
 }
 
@@ -49,7 +55,8 @@ impl ConnectionProvider for Transport {
 
     fn new_connection(&self, ip: IpAddr, config: &ConnectionConfig, _: &PoolContext) -> Result<Self::FutureConn, NetError> {
         let only_tcp = matches!(config.protocol, ProtocolConfig::Tcp);
-        Ok(ready(Ok(Link { server: SocketAddr::new(ip, self.port), only_tcp, tally: Arc::clone(&self.tally) })))
+        let (server, tally, probes) = (SocketAddr::new(ip, self.port), Arc::clone(&self.tally), Arc::clone(&self.probes));
+        Ok(ready(Ok(Link { server, only_tcp, tally, probes })))
     }
 
     fn runtime_provider(&self) -> &TokioRuntimeProvider {
@@ -63,6 +70,7 @@ pub(super) struct Link {
     server: SocketAddr,
     only_tcp: bool,
     tally: Arc<Tally>,
+    probes: Arc<Memory<Query, NoRecords>>,
 }
 
 impl DnsHandle for Link {
@@ -78,12 +86,22 @@ impl DnsHandle for Link {
 impl Link {
     async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let query = request.queries.first().ok_or(NetError::Message("a request without a question"))?;
+        let is_probe = query.query_type() == RecordType::NS;
+        if let Some((denial, _)) = self.probes.recall(query).filter(|_| is_probe) {
+            return Err(denial.into());
+        }
         charge().map_err(|_| NetError::Message("the question's budget is used up"))?;
         match self.ask(query, request).await {
             Ok(octets) => {
                 let response = read(octets, query)?;
                 self.tally.note_answer();
-                hand_over(response, query)
+                let handed = hand_over(response, query);
+                if let Err(NetError::Dns(DnsError::NoRecordsFound(denial))) = &handed
+                    && let Some(ttl_s) = denial.negative_ttl.filter(|_| is_probe && denial.ns.is_none())
+                {
+                    self.probes.keep(query.clone(), denial.clone(), PROBES_TTL_MAX.min(Duration::from_secs(ttl_s.into())));
+                }
+                handed
             }
             Err(error) => {
                 self.tally.note_failure();
@@ -109,6 +127,10 @@ impl Link {
             let octets = heard.map_err(|fault| match fault {
                 Fault::Silent => NetError::Timeout,
                 Fault::Broken => useless("the server cannot be reached"),
+                Fault::Unsent => {
+                    refund();
+                    useless("there is no way to the server")
+                }
             })?;
             let reply = Reply::read(&octets).map_err(|_| useless("the reply breaks the format"))?;
             match reply.rcode {
@@ -131,13 +153,16 @@ fn read(octets: Vec<u8>, query: &Query) -> Result<DnsResponse, NetError> {
     if is_lame(&response, query) { Err(useless("the server does not know the zone")) } else { Ok(response) }
 }
 
-/// Neither answer nor denial nor a way on: an empty message without authority, or a referral up to the root.
+/// Neither answer nor denial nor a way on: an empty message without authority, or a referral to elsewhere than to the name itself. hickory
+/// asks for the servers of each label in turn, so that no other referral is a way on.
 fn is_lame(response: &Message, query: &Query) -> bool {
-    let upward = |record: &Record| record.record_type() == RecordType::NS && record.name.is_root() && !query.name().is_root();
+    let elsewhere = |record: &Record| record.record_type() == RecordType::NS && record.name != *query.name();
+    let denies = response.authorities.iter().any(|record| record.record_type() == RecordType::SOA);
     response.metadata.response_code == ResponseCode::NoError
         && !response.metadata.authoritative
         && response.answers.is_empty()
-        && (response.authorities.is_empty() || response.authorities.iter().any(upward))
+        && !denies
+        && (response.authorities.is_empty() || response.authorities.iter().any(elsewhere))
 }
 
 /// Answers as they are. Denials as the error hickory makes of them, but here already: later it would count them against the server's
