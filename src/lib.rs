@@ -24,3 +24,4 @@ pub mod update;
 
 // 7 edge
 pub mod config;
+pub mod control;
