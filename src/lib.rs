@@ -23,5 +23,6 @@ pub mod resolve;
 pub mod update;
 
 // 7 edge
+pub mod commands;
 pub mod config;
 pub mod control;
