@@ -30,4 +30,6 @@ pub mod serve;
 pub mod update;
 
 // 7 edge
+pub mod commands;
 pub mod config;
+pub mod control;

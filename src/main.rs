@@ -1,3 +1,10 @@
-//! The `wardline` program: it parses the arguments, runs the command and turns an error into an exit code.
+//! The program: reads its arguments, runs one command, ends with its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use wardline::commands::{Cli, run};
+
+fn main() -> ExitCode {
+    run(&Cli::parse())
+}

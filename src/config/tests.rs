@@ -165,7 +165,7 @@ fn each_mistake_has_its_line_and_its_remedy() {
 fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
     let stop = "stop = [\"192.0.2.1\"]\n";
     for (text, line, words) in [
-        (format!("{LIST}"), 2, "needs the page's addresses"),
+        (LIST.to_owned(), 2, "needs the page's addresses"),
         (format!("{LIST}action = \"stop-page\"\n"), 7, "needs the page's addresses"),
         (format!("{LIST}action = \"nxdomain\"\n{stop}"), 8, "have no use"),
         (format!("{LIST}stop = [\"0.0.0.0\", \"192.0.2.1\"]\n"), 7, "0.0.0.0 cannot be a stop page"),

@@ -293,7 +293,7 @@ impl Slot {
         info!(list = %state.id, entries = state.entries, rejects = state.rejects, sha256 = %state.sha256, "list is in force");
         if let Some(first) = loaded.parsed.rejects_shown.first() {
             let (place, line, count) = (self.source.place(), first.line, loaded.parsed.rejects);
-            warn!(list = %state.id, "{place}: {count} lines are no entries and were passed over; the first: {place}:{line}: {}", first.reason);
+            warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; the first: {place}:{line}: {}", first.reason);
         }
     }
 

@@ -109,7 +109,7 @@ impl Scene {
     }
 
     /// The list is refused for a reason with `words` in it; put in order, it comes in force.
-    fn is_refused(self, words: &str) {
+    fn comes_to_be_refused(self, words: &str) {
         let says = |scene: &Self| scene.state().last_refusal.is_some_and(|refusal| refusal.message.contains(words));
         self.within_a_second(words, says);
         assert_eq!(sample(&self.live), OLD);
@@ -159,7 +159,7 @@ fn deleted_and_created() {
 fn a_deleted_list_stays_in_force() {
     let scene = Scene::new();
     fs::remove_file(&scene.path).unwrap();
-    scene.is_refused("is not there");
+    scene.comes_to_be_refused("is not there");
 }
 
 #[test]
@@ -261,10 +261,10 @@ fn a_file_that_never_rests_is_said_and_read_in_the_end() {
 fn empty_lists_are_refused() {
     let scene = Scene::new();
     fs::write(&scene.path, "").unwrap();
-    scene.is_refused("has no entry");
+    scene.comes_to_be_refused("has no entry");
     let scene = Scene::new();
     fs::write(&scene.path, "# nothing\n\n").unwrap();
-    scene.is_refused("has no entry");
+    scene.comes_to_be_refused("has no entry");
 }
 
 #[test]
@@ -272,14 +272,14 @@ fn garbage_is_refused_with_its_lines() {
     let scene = Scene::new();
     fs::write(&scene.path, format!("{}https://secret.example/\n", text("new", 10))).unwrap();
     let place = format!("correct {}:11: a URL", scene.path.display());
-    scene.is_refused(&place);
+    scene.comes_to_be_refused(&place);
     let scene = Scene::new();
     fs::write(&scene.path, [0xff; 4096]).unwrap();
-    scene.is_refused("100.0 %");
+    scene.comes_to_be_refused("100.0 %");
 }
 
 #[test]
-fn a_folder_in_its_place_is_refused() {
+fn a_folder_in_its_place_comes_to_be_refused() {
     let scene = Scene::new();
     fs::remove_file(&scene.path).unwrap();
     fs::create_dir(&scene.path).unwrap();

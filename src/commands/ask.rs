@@ -1,0 +1,88 @@
+//! What all commands share that ask the running program, and the two that need nothing more: `reload` and `flush`.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use super::output::{Style, count, print, print_json};
+use super::{Failure, load};
+use crate::control::{AskFault, Reply, Request, ask};
+use crate::update::{Change, Outcome};
+
+/// Whom to ask, and how to print what they say.
+pub(super) struct Asking {
+    socket: PathBuf,
+    style: Style,
+}
+
+impl Asking {
+    /// Ask at `socket`, or at the configuration's.
+    pub(super) fn new(config: Option<&Path>, socket: Option<&Path>, style: Style) -> Result<Self, Failure> {
+        let socket = match socket {
+            Some(socket) => socket.to_path_buf(),
+            None => load(config)?.control,
+        };
+        Ok(Self { socket, style })
+    }
+
+    /// Ask, and print the reply: as JSON, or as `text` makes it.
+    pub(super) fn ask(&self, request: &Request, text: impl FnOnce(&Reply) -> Option<String>) -> Result<Reply, Failure> {
+        let reply = ask(&self.socket, request).map_err(|fault| match fault {
+            AskFault::NotRunning(_) => Failure::NotRunning(fault.to_string()),
+            AskFault::Io(..) | AskFault::BadReply(_) => Failure::Failed(fault.to_string()),
+        })?;
+        if let Reply::Failed { message } = &reply {
+            if self.style == Style::Json {
+                print_json(&reply)?;
+            }
+            return Err(Failure::Failed(message.clone()));
+        }
+        match self.style {
+            Style::Json => print_json(&reply)?,
+            Style::Text => match text(&reply) {
+                Some(text) => print(&text)?,
+                None => return Err(Failure::Failed(AskFault::BadReply(self.socket.clone()).to_string())),
+            },
+        }
+        Ok(reply)
+    }
+}
+
+/// `wardline reload [LIST]`: fails where a list was refused.
+pub(super) fn reload(asking: &Asking, list: Option<String>) -> Result<(), Failure> {
+    let reply = asking.ask(&Request::Reload { list }, |reply| match reply {
+        Reply::Reload(reloaded) => Some(describe(&reloaded.lists)),
+        _ => None,
+    })?;
+    let Reply::Reload(reloaded) = reply else { return Ok(()) };
+    let refusals = reloaded.lists.into_iter().filter_map(|outcome| match outcome.change {
+        Change::Refused { message } => Some(message + "; the old list stays in force"),
+        Change::Swapped { .. } | Change::Unchanged => None,
+    });
+    let refusals: Vec<String> = refusals.collect();
+    if refusals.is_empty() { Ok(()) } else { Err(Failure::Failed(refusals.join("\n"))) }
+}
+
+fn describe(outcomes: &[Outcome]) -> String {
+    outcomes.iter().fold(String::new(), |mut text, outcome| {
+        let change = match &outcome.change {
+            Change::Swapped { entries, rejects: 0 } => format!("in force with {} entries", super::output::number(*entries)),
+            Change::Swapped { entries, rejects } => {
+                format!("in force with {} entries; {} passed over", super::output::number(*entries), count(*rejects, "line"))
+            }
+            Change::Unchanged => "unchanged".to_owned(),
+            Change::Refused { .. } => "refused".to_owned(),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}: {change}", outcome.id);
+        text
+    })
+}
+
+/// `wardline flush [NAME]`.
+pub(super) fn flush(asking: &Asking, name: Option<String>) -> Result<(), Failure> {
+    let text = |reply: &Reply| match reply {
+        Reply::Flush(flushed) => Some(format!("{} forgotten\n", count(flushed.removed, "answer"))),
+        _ => None,
+    };
+    asking.ask(&Request::Flush { name }, text).map(drop)
+}

@@ -1,0 +1,134 @@
+//! `wardline check`: everything that is wrong with the configuration and the lists, found without starting.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::output::{Column, Style, number, print, print_json, table};
+use super::{Failure, lines};
+use crate::config::{Config, Problem};
+use crate::list::parse::Reject;
+use crate::update::{Inspection, ListSource, inspect};
+
+/// What was found, as `--json` prints it.
+#[derive(Serialize)]
+struct Findings {
+    config: String,
+    is_in_order: bool,
+    problems: Vec<Found>,
+    lists: Vec<ListFindings>,
+}
+
+/// One mistake in the configuration.
+#[derive(Serialize)]
+struct Found {
+    file: String,
+    line: Option<usize>,
+    message: String,
+}
+
+/// One list.
+#[derive(Serialize)]
+struct ListFindings {
+    id: String,
+    file: String,
+    lines: u64,
+    entries: u64,
+    duplicates: u64,
+    rejects: u64,
+    first_rejects: Vec<LineFinding>,
+    refusal: Option<String>,
+}
+
+/// One line that is no entry.
+#[derive(Serialize)]
+struct LineFinding {
+    line: u64,
+    reason: String,
+}
+
+pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
+    let (config, problems) = match Config::load(path) {
+        Ok(config) => {
+            let problems = config.check_files();
+            (Some(config), problems)
+        }
+        Err(problems) => (None, problems),
+    };
+    let sources = config.iter().flat_map(Config::lists).map(|(_, source)| source);
+    let lists: Vec<ListFindings> = sources.map(|source| ListFindings::new(source, inspect(source))).collect();
+    let refusals: Vec<String> = lists.iter().filter_map(|list| list.refusal.clone()).collect();
+    let place = config.map_or_else(|| path.unwrap_or(Path::new("")).display().to_string(), |config| config.place);
+    let findings = Findings {
+        config: place,
+        is_in_order: problems.is_empty() && refusals.is_empty(),
+        problems: problems.iter().map(Found::new).collect(),
+        lists,
+    };
+    match style {
+        Style::Json => print_json(&findings)?,
+        Style::Text => print(&findings.describe())?,
+    }
+    if !problems.is_empty() {
+        let rest = refusals.into_iter().map(|refusal| format!("\n{refusal}"));
+        return Err(Failure::Usage(lines(&problems) + &rest.collect::<String>()));
+    }
+    if refusals.is_empty() { Ok(()) } else { Err(Failure::Failed(refusals.join("\n"))) }
+}
+
+impl Found {
+    fn new(problem: &Problem) -> Self {
+        Self { file: problem.place.clone(), line: problem.line, message: problem.message.clone() }
+    }
+}
+
+impl ListFindings {
+    fn new(source: &ListSource, inspection: Inspection) -> Self {
+        let Inspection { entries, parsed, refusal } = inspection;
+        let first = |reject: &Reject| LineFinding { line: reject.line, reason: reject.reason.to_string() };
+        Self {
+            id: source.id.clone(),
+            file: source.place(),
+            lines: parsed.lines,
+            entries,
+            duplicates: if refusal.is_some() { 0 } else { parsed.entries.saturating_sub(entries) },
+            rejects: parsed.rejects,
+            first_rejects: parsed.rejects_shown.iter().map(first).collect(),
+            refusal,
+        }
+    }
+}
+
+impl Findings {
+    fn describe(&self) -> String {
+        let verdict = if self.is_in_order { "in order" } else { "not in order" };
+        let mut text = format!("{}: {verdict}\n", self.config);
+        if !self.lists.is_empty() {
+            let columns = [
+                Column::Left("LIST"),
+                Column::Right("ENTRIES"),
+                Column::Right("DUPLICATES"),
+                Column::Right("REJECTS"),
+                Column::Right("LINES"),
+                Column::Left("FILE"),
+            ];
+            let rows = self.lists.iter().map(|list| {
+                let [entries, duplicates, rejects, lines] = [list.entries, list.duplicates, list.rejects, list.lines].map(number);
+                vec![list.id.clone(), entries, duplicates, rejects, lines, list.file.clone()]
+            });
+            text.push('\n');
+            text.push_str(&table(&columns, &rows.collect::<Vec<_>>()));
+        }
+        for list in self.lists.iter().filter(|list| list.rejects > 0) {
+            text.push('\n');
+            for reject in &list.first_rejects {
+                text.push_str(&format!("{}:{}: {}\n", list.file, reject.line, reject.reason));
+            }
+            let hidden = list.rejects - list.first_rejects.len() as u64;
+            if hidden > 0 {
+                text.push_str(&format!("{}: {} more lines are no entries\n", list.file, number(hidden)));
+            }
+        }
+        text
+    }
+}

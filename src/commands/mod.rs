@@ -1,0 +1,132 @@
+//! The command line: one file a subcommand; each reads its configuration, does one thing, and ends in an exit code.
+
+mod ask;
+mod check;
+mod completions;
+mod log;
+mod output;
+mod report;
+mod serve;
+mod status;
+mod why;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Problem};
+
+/// An access-blocking DNS resolver for internet providers.
+#[derive(Debug, Parser)]
+#[command(name = "wardline", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration; without it the built-in one: 127.0.0.1:5300, an example list, loopback clients only.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one line of JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// The control socket of the running program; without it the configuration's.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer questions until told to stop (SIGTERM, SIGINT); SIGHUP reads the lists again.
+    Serve,
+    /// Check the configuration and all lists without starting; tells every mistake with its file and line.
+    Check,
+    /// Show how the running program stands: lists, questions, cache, upstream resolvers.
+    Status,
+    /// Have the running program read its lists again.
+    Reload {
+        /// Only the list with this id.
+        list: Option<String>,
+    },
+    /// Would a name be blocked, by which list and entry, and for whom?
+    Why {
+        /// The name.
+        name: String,
+    },
+    /// Have the running program forget cached answers.
+    Flush {
+        /// Only this name and those below it.
+        name: Option<String>,
+    },
+    /// Print what was blocked, in aggregate, for the regulator.
+    Report(report::Args),
+    /// Print a script that completes wardline's arguments in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages.
+    Man {
+        /// Into this folder; without it the main page goes to standard output.
+        folder: Option<PathBuf>,
+    },
+}
+
+/// A command that did not do what it was asked; the message goes to standard error.
+#[derive(Debug)]
+enum Failure {
+    /// It was tried and failed: exit code 1.
+    Failed(String),
+    /// The arguments or the configuration are wrong: exit code 2.
+    Usage(String),
+    /// The program that should be asked is not running: exit code 3.
+    NotRunning(String),
+}
+
+/// Run the command and turn its end into an exit code: 0 done, 1 failed, 2 wrong usage or configuration, 3 not running.
+pub fn run(cli: &Cli) -> ExitCode {
+    let (code, message) = match dispatch(cli) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(message)) => (1, message),
+        Err(Failure::Usage(message)) => (2, message),
+        Err(Failure::NotRunning(message)) => (3, message),
+    };
+    output::complain(&message);
+    ExitCode::from(code)
+}
+
+fn dispatch(cli: &Cli) -> Result<(), Failure> {
+    let asking = || ask::Asking::new(cli.config.as_deref(), cli.socket.as_deref(), output::Style::of(cli.json));
+    let config = cli.config.as_deref();
+    match &cli.command {
+        Command::Serve => serve::run(&load(config)?),
+        Command::Check => check::run(config, output::Style::of(cli.json)),
+        Command::Status => status::run(&asking()?),
+        Command::Reload { list } => ask::reload(&asking()?, list.clone()),
+        Command::Why { name } => why::run(&asking()?, name),
+        Command::Flush { name } => ask::flush(&asking()?, name.clone()),
+        Command::Report(args) => report::run(&load(config)?, args),
+        Command::Completions { shell } => completions::print(*shell),
+        Command::Man { folder } => completions::write_man(folder.as_deref()),
+    }
+}
+
+/// The configuration, or all that is wrong with it.
+fn load(path: Option<&Path>) -> Result<Config, Failure> {
+    Config::load(path).map_err(|problems| Failure::Usage(lines(&problems)))
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,147 @@
+//! `wardline serve`: puts the parts together, says when it is ready, and takes them down again in order.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use super::{Failure, lines, log, output};
+use crate::clock::monotonic;
+use crate::config::Config;
+use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamStatus};
+use crate::count::Board;
+use crate::list::ListIndex;
+use crate::name::Name;
+use crate::policy::{Clients, ListRules};
+use crate::update::{Settings, Updater, Watch, Which};
+
+/// Start everything, answer until told to stop, end in order.
+pub(super) fn run(config: &Config) -> Result<(), Failure> {
+    let started = monotonic();
+    log::start(config.log);
+    let problems = config.check_files();
+    if !problems.is_empty() {
+        return Err(Failure::Usage(lines(&problems)));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    // Followed from here on, so that a signal that comes while the lists are loaded waits instead of killing.
+    let signals = runtime.block_on(async { Signals::new() })?;
+    make_folder(&config.state)?;
+    let socket = Socket::bind(&config.control).map_err(failed)?;
+    let (updater, rules) = load_lists(config)?;
+    let clients = Arc::new(Clients::new(&config.allow, config.groups(), rules.len() as ListIndex));
+    let board = Arc::new(Board::new(rules.len()));
+
+    // Issue 2, at the merge: store, cache, resolver and doors start here, on this runtime and the live snapshot of `updater`.
+    let doors: Vec<String> = Vec::new();
+    let resolution = Box::new(NoResolution);
+
+    let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
+    let parts = Parts { updater: Arc::clone(&updater), clients, rules, board, doors: doors.clone(), resolution, started };
+    let server = Server::start(socket, parts).map_err(failed)?;
+
+    runtime.block_on(answer_until_told(signals, &updater, &doors, started))?;
+    notify(&[NotifyState::Stopping]);
+    drop((server, watch));
+    // Issue 2, at the merge: the doors finish what is in flight, then the store writes the last counts.
+    info!("stopped");
+    Ok(())
+}
+
+/// Say that everything is live, then follow the signals until one says stop.
+async fn answer_until_told(mut signals: Signals, updater: &Arc<Updater>, doors: &[String], started: Instant) -> Result<(), Failure> {
+    output::print(&ready_line(updater, doors))?;
+    notify(&[NotifyState::Ready]);
+    info!(ms = started.elapsed().as_millis() as u64, "ready");
+    loop {
+        tokio::select! {
+            _ = signals.hangup.recv() => reload(Arc::clone(updater)).await,
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+/// The signals that we follow.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let follow = |kind| signal(kind).map_err(failed);
+        Ok(Self {
+            hangup: follow(SignalKind::hangup())?,
+            terminate: follow(SignalKind::terminate())?,
+            interrupt: follow(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// Read all lists again, off the threads that answer; the outcome is in the log.
+async fn reload(updater: Arc<Updater>) {
+    let begun = NotifyState::monotonic_usec_now();
+    notify(&begun.map_or_else(|_| vec![NotifyState::Reloading], |now| vec![NotifyState::Reloading, now]));
+    let reloaded = tokio::task::spawn_blocking(move || updater.reload(Which::All)).await;
+    if let Err(error) = reloaded {
+        warn!("the reload ended early ({error})");
+    }
+    notify(&[NotifyState::Ready]);
+}
+
+fn load_lists(config: &Config) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
+    let (rules, lists): (Vec<_>, Vec<_>) = config.lists().iter().cloned().unzip();
+    if lists.is_empty() {
+        warn!("{}: there is no [[list]]: nothing is blocked", config.place);
+    }
+    let (updater, _) = Updater::start(Settings { lists, quiet: config.quiet }).map_err(failed)?;
+    Ok((updater, rules))
+}
+
+/// The one line on standard output: what is live now.
+fn ready_line(updater: &Updater, doors: &[String]) -> String {
+    let lists = updater.states();
+    let lists = lists.iter().map(|list| format!("list {} {} entries", list.id, list.entries));
+    let lists = if lists.len() == 0 { "no list".to_owned() } else { lists.collect::<Vec<_>>().join(", ") };
+    format!("ready: {}; {lists}; pid {}\n", doors.join(", "), std::process::id())
+}
+
+/// Make the state folder, for its owner alone; one that is there stays as it is.
+fn make_folder(state: &Path) -> Result<(), Failure> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state);
+    made.map_err(|error| Failure::Failed(format!("{}: cannot be made ({error}): choose another `state` folder", state.display())))
+}
+
+/// Tell systemd, where it listens.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!("the service manager cannot be told ({error})");
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+/// Stands in until cache and resolver are wired.
+struct NoResolution;
+
+impl Resolution for NoResolution {
+    fn cache(&self) -> CacheStatus {
+        CacheStatus::default()
+    }
+
+    fn flush(&self, _name: Option<&Name>) -> u64 {
+        0
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamStatus> {
+        Vec::new()
+    }
+}

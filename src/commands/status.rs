@@ -1,0 +1,144 @@
+//! `wardline status`: how the running program stands, on one screen.
+
+use super::Failure;
+use super::ask::Asking;
+use super::output::{Column, count, number, table, time};
+use crate::control::{Reply, Request, Status};
+
+/// Digits of a digest that are enough to tell two lists apart by eye.
+const DIGEST_SHOWN: usize = 12;
+const MIB: f64 = 1024.0 * 1024.0;
+
+pub(super) fn run(asking: &Asking) -> Result<(), Failure> {
+    let text = |reply: &Reply| match reply {
+        Reply::Status(status) => Some(describe(status)),
+        _ => None,
+    };
+    asking.ask(&Request::Status, text).map(drop)
+}
+
+fn describe(status: &Status) -> String {
+    let mut rows = vec![
+        ("program", format!("wardline {}, pid {}, up {}", status.version, status.pid, span(status.uptime_s))),
+        ("doors", status.doors.join(", ")),
+        ("questions", describe_questions(status)),
+        ("cache", describe_cache(status)),
+    ];
+    for upstream in &status.upstreams {
+        let state = if upstream.is_up { "up" } else { "passed over" };
+        rows.push((
+            "upstream",
+            format!("{} {state}, asked {}, failed {}", upstream.address, number(upstream.asked), number(upstream.failed)),
+        ));
+    }
+    let mut text: String = rows.into_iter().map(|(label, words)| format!("{label:<9}  {words}\n")).collect();
+    text.push('\n');
+    text.push_str(&describe_lists(status));
+    text
+}
+
+fn describe_questions(status: &Status) -> String {
+    let ended = status.questions.ended.iter().filter(|(_, count)| **count > 0);
+    let ended: Vec<String> = ended.map(|(end, questions)| format!("{end} {}", number(*questions))).collect();
+    let total = number(status.questions.total);
+    if ended.is_empty() { total } else { format!("{total}: {}", ended.join(", ")) }
+}
+
+fn describe_cache(status: &Status) -> String {
+    let cache = &status.cache;
+    format!("{}, {:.1} of {:.0} MiB", count(cache.answers, "answer"), cache.octets as f64 / MIB, cache.octets_max as f64 / MIB)
+}
+
+fn describe_lists(status: &Status) -> String {
+    if status.lists.is_empty() {
+        return "no list: nothing is blocked\n".to_owned();
+    }
+    let columns = [
+        Column::Left("LIST"),
+        Column::Left("AUTHORITY"),
+        Column::Right("ENTRIES"),
+        Column::Right("REJECTS"),
+        Column::Right("BLOCKED"),
+        Column::Left("IN FORCE SINCE"),
+        Column::Left("SHA-256"),
+    ];
+    let rows = status.lists.iter().map(|list| {
+        let state = &list.state;
+        vec![
+            state.id.clone(),
+            list.authority.clone(),
+            number(state.entries),
+            number(state.rejects),
+            number(list.blocked),
+            time(state.live_since),
+            state.sha256.chars().take(DIGEST_SHOWN).collect(),
+        ]
+    });
+    let mut text = table(&columns, &rows.collect::<Vec<_>>());
+    for list in &status.lists {
+        if let Some(refusal) = &list.state.last_refusal {
+            text.push_str(&format!("\nrefused {}: {}\n", time(refusal.at), refusal.message));
+        }
+    }
+    text
+}
+
+/// A span of time in its two largest units.
+fn span(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{CacheStatus, ListStatus, Questions, UpstreamStatus};
+    use crate::update::{LastRefusal, ListState};
+
+    #[test]
+    fn the_status_fits_one_screen() {
+        let state = ListState {
+            id: "example".to_owned(),
+            sha256: "0123456789abcdef".repeat(4),
+            entries: 120_000,
+            rejects: 3,
+            octets: 2_560_000,
+            live_since: 0,
+            generation: 1,
+            last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned() }),
+        };
+        let status = Status {
+            version: "0.1.0".to_owned(),
+            pid: 7,
+            uptime_s: 3661,
+            generation: 1,
+            doors: vec!["udp 127.0.0.1:5300".to_owned(), "tcp 127.0.0.1:5300".to_owned()],
+            lists: vec![ListStatus { state, authority: "Authority".to_owned(), blocked: 5 }],
+            questions: Questions {
+                total: 1005,
+                ended: [("blocked".to_owned(), 5), ("hit".to_owned(), 1000), ("own".to_owned(), 0)].into(),
+            },
+            cache: CacheStatus { answers: 10, octets: 1_572_864, octets_max: 268_435_456 },
+            upstreams: vec![UpstreamStatus { address: "192.0.2.53:53".to_owned(), is_up: false, asked: 9, failed: 9 }],
+        };
+        let expected = "\
+program    wardline 0.1.0, pid 7, up 1 h 1 min
+doors      udp 127.0.0.1:5300, tcp 127.0.0.1:5300
+questions  1,005: blocked 5, hit 1,000
+cache      10 answers, 1.5 of 256 MiB
+upstream   192.0.2.53:53 passed over, asked 9, failed 9
+
+LIST     AUTHORITY  ENTRIES  REJECTS  BLOCKED  IN FORCE SINCE        SHA-256
+example  Authority  120,000        3        5  1970-01-01T00:00:00Z  0123456789ab
+
+refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
+";
+        assert_eq!(describe(&status), expected);
+        assert_eq!([5, 65, 90_000].map(span), ["5 s", "1 min 5 s", "1 d 1 h"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! `wardline why NAME`: would it be blocked, by which list and entry, and for which group of clients?
+
+use super::Failure;
+use super::ask::Asking;
+use crate::control::{GroupVerdict, Place, Reply, Request, Why};
+
+pub(super) fn run(asking: &Asking, name: &str) -> Result<(), Failure> {
+    let text = |reply: &Reply| match reply {
+        Reply::Why(why) => Some(describe(why)),
+        _ => None,
+    };
+    asking.ask(&Request::Why { name: name.to_owned() }, text).map(drop)
+}
+
+fn describe(why: &Why) -> String {
+    let width = why.groups.iter().map(|group| group.group.chars().count()).max().unwrap_or(0);
+    let groups = why.groups.iter().map(|group| format!("  {:<width$}  {}\n", group.group, describe_verdict(&group.verdict)));
+    format!("{}\n{}", why.name, groups.collect::<String>())
+}
+
+fn describe_verdict(verdict: &GroupVerdict) -> String {
+    match verdict {
+        GroupVerdict::Exempt => "passes: no list applies to this group".to_owned(),
+        GroupVerdict::Pass => "passes: not on the lists of this group".to_owned(),
+        GroupVerdict::Block { list, authority, legal_basis, action, entry, place, .. } => {
+            let entry = match place {
+                Place::Itself => "the name itself is an entry".to_owned(),
+                Place::Parent => format!("below the entry {entry}"),
+            };
+            format!("blocked ({action}) by list {list} of {authority}, {legal_basis}: {entry}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::GroupAnswer;
+
+    #[test]
+    fn each_group_has_its_line() {
+        let block = GroupVerdict::Block {
+            list: "a".to_owned(),
+            authority: "Authority".to_owned(),
+            legal_basis: "Act, section 1".to_owned(),
+            action: "stop-page".to_owned(),
+            entry: "blocked.example".to_owned(),
+            labels: 2,
+            place: Place::Parent,
+        };
+        let group = |group: &str, verdict| GroupAnswer { group: group.to_owned(), verdict };
+        let why =
+            Why { name: "a.blocked.example".to_owned(), groups: vec![group("everybody", block), group("police", GroupVerdict::Exempt)] };
+        let expected = "\
+a.blocked.example
+  everybody  blocked (stop-page) by list a of Authority, Act, section 1: below the entry blocked.example
+  police     passes: no list applies to this group
+";
+        assert_eq!(describe(&why), expected);
+    }
+}

@@ -1,0 +1,66 @@
+//! Asks the running program over its control socket.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::words::{Reply, Request};
+
+/// The longest reply that is taken, in octets.
+const REPLY_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+/// How long a reload may take; everything else is quick.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub enum AskFault {
+    /// Nobody listens at this socket.
+    NotRunning(PathBuf),
+    /// The connection could not be used.
+    Io(PathBuf, io::Error),
+    /// What came back cannot be read.
+    BadReply(PathBuf),
+}
+
+impl fmt::Display for AskFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning(path) => {
+                write!(
+                    f,
+                    "{}: not running: start `wardline serve`, or name its configuration (--config FILE) or socket (--socket PATH)",
+                    path.display()
+                )
+            }
+            Self::Io(path, error) => write!(f, "{}: cannot be asked ({error}): the socket's owner may", path.display()),
+            Self::BadReply(path) => write!(f, "{}: the reply cannot be read: are program and command of one version?", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for AskFault {}
+
+/// Send one request and wait for its reply.
+pub fn ask(socket: &Path, request: &Request) -> Result<Reply, AskFault> {
+    let fault = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskFault::NotRunning(socket.to_path_buf()),
+        _ => AskFault::Io(socket.to_path_buf(), error),
+    };
+    let mut stream = UnixStream::connect(socket).map_err(fault)?;
+    let patience = if matches!(request, Request::Reload { .. }) { RELOAD_PATIENCE } else { PATIENCE };
+    stream.set_read_timeout(Some(patience)).map_err(fault)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(fault)?;
+    let mut line = serde_json::to_vec(request).map_err(|error| fault(error.into()))?;
+    line.push(b'\n');
+    // A program that is busy answers without reading and closes: its reply is read all the same.
+    let sent = stream.write_all(&line);
+    let mut reply = Vec::new();
+    let read = BufReader::new(stream.take(REPLY_OCTETS_MAX)).read_until(b'\n', &mut reply);
+    if reply.is_empty() {
+        sent.and(read).map_err(fault)?;
+    }
+    serde_json::from_slice(&reply).map_err(|_| AskFault::BadReply(socket.to_path_buf()))
+}

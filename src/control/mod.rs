@@ -1,0 +1,13 @@
+//! The control socket: an operator on this machine asks the running program one thing a connection, in one line of JSON each way.
+
+mod answer;
+mod client;
+mod server;
+mod words;
+
+pub use answer::{Parts, Resolution};
+pub use client::{AskFault, ask};
+pub use server::{BindRefusal, Server, Socket};
+pub use words::{
+    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, Place, Questions, Reloaded, Reply, Request, Status, UpstreamStatus, Why,
+};

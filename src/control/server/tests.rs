@@ -1,0 +1,157 @@
+//! The socket from outside: every request, what does not belong there, and what a crash leaves behind.
+
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use super::super::words::*;
+use super::super::{AskFault, Resolution, ask};
+use super::*;
+use crate::count::{Board, Kind};
+use crate::list::parse::Format;
+use crate::name::Name;
+use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
+use crate::update::{Change, ListSource, Settings, Text, Updater};
+
+struct Desk(Mutex<Vec<Option<String>>>);
+
+impl Resolution for Desk {
+    fn cache(&self) -> CacheStatus {
+        CacheStatus { answers: 3, octets: 300, octets_max: 1000 }
+    }
+
+    fn flush(&self, name: Option<&Name>) -> u64 {
+        self.0.lock().unwrap().push(name.map(ToString::to_string));
+        self.0.lock().unwrap().len() as u64
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamStatus> {
+        Vec::new()
+    }
+}
+
+fn parts() -> Parts {
+    let text = Text::Embedded("blocked.example\n=exact.example\n");
+    let source = ListSource { id: "a".to_owned(), index: 0, text, format: Format::Plain, rejects_percent_max: 0.0 };
+    let (updater, _) = Updater::start(Settings { lists: vec![source], quiet: Duration::from_millis(10) }).unwrap();
+    let rules = ListRules {
+        id: "a".to_owned(),
+        authority: "Authority".to_owned(),
+        legal_basis: "Act".to_owned(),
+        basis: Basis::Law,
+        action: Action::NxDomain,
+        ttl_s: 60,
+    };
+    let exempt = GroupSettings { name: "investigators".to_owned(), prefixes: vec!["127.0.9.0/24".parse().unwrap()], lists: vec![] };
+    let board = Arc::new(Board::new(1));
+    board.cells().note_blocked(0, Kind::Address);
+    Parts {
+        updater,
+        clients: Arc::new(Clients::new(&[], &[exempt], 1)),
+        rules: vec![rules],
+        board,
+        doors: vec!["udp 127.0.0.1:5300".to_owned()],
+        resolution: Box::new(Desk(Mutex::default())),
+        started: monotonic(),
+    }
+}
+
+fn serve() -> (TempDir, PathBuf, Server) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("control.sock");
+    let server = Server::start(Socket::bind(&path).unwrap(), parts()).unwrap();
+    (folder, path, server)
+}
+
+fn verdicts(path: &Path, name: &str) -> Vec<GroupVerdict> {
+    match ask(path, &Request::Why { name: name.to_owned() }).unwrap() {
+        Reply::Why(why) => why.groups.into_iter().map(|group| group.verdict).collect(),
+        reply => panic!("{reply:?}"),
+    }
+}
+
+#[test]
+fn every_request_has_its_reply() {
+    let (_folder, path, _server) = serve();
+    let Reply::Status(status) = ask(&path, &Request::Status).unwrap() else { panic!() };
+    assert_eq!((status.pid, status.generation, status.doors.len(), status.cache.answers), (std::process::id(), 1, 1, 3));
+    assert_eq!((status.lists[0].state.entries, status.lists[0].blocked, status.questions.ended["blocked"]), (2, 1, 1));
+    for list in [None, Some("a".to_owned())] {
+        let Reply::Reload(reloaded) = ask(&path, &Request::Reload { list }).unwrap() else { panic!() };
+        assert_eq!(reloaded.lists[0].change, Change::Unchanged);
+    }
+    let Reply::Failed { message } = ask(&path, &Request::Reload { list: Some("b".to_owned()) }).unwrap() else { panic!() };
+    assert_eq!(message, "there is no list \"b\": the lists are a");
+    assert_eq!(ask(&path, &Request::Flush { name: Some("X.test.".to_owned()) }).unwrap(), Reply::Flush(Flushed { removed: 1 }));
+    assert_eq!(ask(&path, &Request::Flush { name: None }).unwrap(), Reply::Flush(Flushed { removed: 2 }));
+}
+
+#[test]
+fn why_says_which_list_and_which_entry() {
+    let (_folder, path, _server) = serve();
+    let block = |entry: &str, place| GroupVerdict::Block {
+        list: "a".to_owned(),
+        authority: "Authority".to_owned(),
+        legal_basis: "Act".to_owned(),
+        action: "nxdomain".to_owned(),
+        entry: entry.to_owned(),
+        labels: 2,
+        place,
+    };
+    assert_eq!(verdicts(&path, "A.b.Blocked.example"), [block("blocked.example", Place::Parent), GroupVerdict::Exempt]);
+    assert_eq!(verdicts(&path, "exact.example."), [block("exact.example", Place::Itself), GroupVerdict::Exempt]);
+    assert_eq!(verdicts(&path, "www.exact.example"), [GroupVerdict::Pass, GroupVerdict::Exempt]);
+    let Reply::Failed { message } = ask(&path, &Request::Why { name: "a..b".to_owned() }).unwrap() else { panic!() };
+    assert!(message.starts_with("not a domain name"));
+}
+
+#[test]
+fn what_is_no_request_is_told_or_dropped() {
+    let (_folder, path, _server) = serve();
+    let say = |octets: &[u8]| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        let _ = stream.write_all(octets);
+        let mut reply = String::new();
+        let _ = stream.read_to_string(&mut reply);
+        reply
+    };
+    assert!(say(b"{\"ask\":\"dance\"}\n").contains("not a request"));
+    assert!(say(b"{\"ask\":\"why\",\"name\":\"a.test\",\"more\":1}\n").contains("not a request"));
+    assert!(say(b"\xff\n").contains("not a request"));
+    assert_eq!(say(&[b'x'; 100_000]), "");
+    assert!(say(b"{\"ask\":\"status\"}\nrest").contains("\"pid\""));
+}
+
+#[test]
+fn connections_at_once_are_few() {
+    let (_folder, path, _server) = serve();
+    let silent: Vec<_> = (0..CONNECTIONS_MAX).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    assert!(matches!(ask(&path, &Request::Status).unwrap(), Reply::Failed { message } if message.contains("try again")));
+    drop(silent);
+    let start = monotonic();
+    while matches!(ask(&path, &Request::Status).unwrap(), Reply::Failed { .. }) {
+        assert!(start.elapsed() < PATIENCE);
+    }
+}
+
+#[test]
+fn the_socket_is_the_owners_and_only_one_process_has_it() {
+    let (_folder, path, server) = serve();
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(matches!(Socket::bind(&path), Err(BindRefusal::AlreadyRunning(_))));
+    drop(server);
+    assert!(!path.exists());
+    assert!(matches!(ask(&path, &Request::Status), Err(AskFault::NotRunning(_))));
+}
+
+#[test]
+fn what_a_crash_left_is_replaced_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("control.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(matches!(ask(&path, &Request::Status), Err(AskFault::NotRunning(_))));
+    drop(Socket::bind(&path).unwrap());
+    fs::write(&path, "somebody's").unwrap();
+    assert!(matches!(Socket::bind(&path), Err(BindRefusal::Occupied(_))));
+    assert!(matches!(Socket::bind(&folder.path().join("missing/control.sock")), Err(BindRefusal::Io(..))));
+}

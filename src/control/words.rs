@@ -1,0 +1,187 @@
+//! What is said over the control socket; the same shapes are what `--json` prints.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::update::{ListState, Outcome};
+
+/// What an operator asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// How everything stands.
+    Status,
+    /// Read lists again.
+    Reload {
+        /// One list's id; all lists without it.
+        list: Option<String>,
+    },
+    /// Would this name be blocked?
+    Why {
+        /// The name, as text.
+        name: String,
+    },
+    /// Forget cached answers.
+    Flush {
+        /// This name's and those below it; all without it.
+        name: Option<String>,
+    },
+}
+
+/// What the running program says to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Reload`].
+    Reload(Reloaded),
+    /// To [`Request::Why`].
+    Why(Why),
+    /// To [`Request::Flush`].
+    Flush(Flushed),
+    /// The request could not be fulfilled.
+    Failed {
+        /// Why, and what to do.
+        message: String,
+    },
+}
+
+/// How everything stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// The program's process.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// The number of the snapshot in force.
+    pub generation: u64,
+    /// The doors that are open, like "udp 127.0.0.1:5300".
+    pub doors: Vec<String>,
+    /// The lists in the order of the configuration.
+    pub lists: Vec<ListStatus>,
+    /// Questions since the start.
+    pub questions: Questions,
+    /// The cache.
+    pub cache: CacheStatus,
+    /// The resolvers that are asked; none where the authorities are.
+    pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// How one list stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListStatus {
+    /// What is in force.
+    #[serde(flatten)]
+    pub state: ListState,
+    /// Who made the list.
+    pub authority: String,
+    /// Questions that it blocked since the start.
+    pub blocked: u64,
+}
+
+/// Questions since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Questions {
+    /// All.
+    pub total: u64,
+    /// By how they ended.
+    pub ended: BTreeMap<String, u64>,
+}
+
+/// How the cache stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheStatus {
+    /// Answers kept.
+    pub answers: u64,
+    /// Memory they take, in octets.
+    pub octets: u64,
+    /// Memory they may take, in octets.
+    pub octets_max: u64,
+}
+
+/// How one upstream resolver stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamStatus {
+    /// Its address.
+    pub address: String,
+    /// Is it asked at present? Otherwise it is passed over until it answers again.
+    pub is_up: bool,
+    /// Questions sent to it since the start.
+    pub asked: u64,
+    /// Those without a usable answer.
+    pub failed: u64,
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// List by list.
+    pub lists: Vec<Outcome>,
+}
+
+/// Would a name be blocked, and for whom?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The name asked for, in A-labels.
+    pub name: String,
+    /// Group by group, everybody's first.
+    pub groups: Vec<GroupAnswer>,
+}
+
+/// What a name is for one group of clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupAnswer {
+    /// The group's name.
+    pub group: String,
+    /// What is decided.
+    #[serde(flatten)]
+    pub verdict: GroupVerdict,
+}
+
+/// What is decided for one group of clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum GroupVerdict {
+    /// No list applies to the group.
+    Exempt,
+    /// On none of the group's lists.
+    Pass,
+    /// Listed.
+    Block {
+        /// By the list with this id.
+        list: String,
+        /// Which is theirs.
+        authority: String,
+        /// On this ground.
+        legal_basis: String,
+        /// "stop-page" or "nxdomain".
+        action: String,
+        /// The entry: the name asked for or a parent of it.
+        entry: String,
+        /// The entry's labels.
+        labels: usize,
+        /// Which of the two it is.
+        place: Place,
+    },
+}
+
+/// Where an entry stands to the name asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// The entry is the name.
+    Itself,
+    /// The entry is a parent of the name.
+    Parent,
+}
+
+/// What a flush did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flushed {
+    /// Answers forgotten.
+    pub removed: u64,
+}
