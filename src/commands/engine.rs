@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -16,7 +16,7 @@ use crate::config::{Config, Mode};
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
-use crate::policy::{Clients, Live};
+use crate::policy::{Clients, ListRules, Live};
 use crate::query::{Answering, Parts};
 use crate::resolve::{self, Resolver, forward, recurse};
 use crate::serve::limits::ReplyRate;
@@ -48,15 +48,14 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Open the store, the way outside and all doors. Questions are answered when this returns.
-    pub(super) fn start(config: &Config, updater: &Arc<Updater>, live: &Arc<Live>) -> Result<Self, StartError> {
+    pub(super) fn start(runtime: Runtime, config: &Config, updater: &Arc<Updater>) -> Result<Self, StartError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name("tokio").enable_all().build()?;
         let started = clock::wall_s();
         let identities: Vec<ListIdentity> = config.lists().iter().map(|(rules, _)| identity(rules)).collect();
         let board = Arc::new(Board::new(identities.len()));
         let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, started)?, config.flush)?;
         let guard = runtime.enter();
-        let answering = Arc::new(put_together(config, live, &board)?);
+        let answering = Arc::new(put_together(config, updater.live(), &board)?);
         let (stop, stopped) = watch::channel(false);
         let mut streams = JoinSet::new();
         let mut doors = Vec::new();
@@ -79,6 +78,11 @@ impl Engine {
         let udp = bound.serve(&answering, &rate, config.limits.waiting)?;
         drop(guard);
         Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
+    }
+
+    /// The runtime of everything but the UDP threads.
+    pub(super) const fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// The open doors, like "udp 127.0.0.1:5300".
@@ -110,7 +114,7 @@ impl Engine {
     }
 }
 
-fn identity(rules: &crate::policy::ListRules) -> ListIdentity {
+fn identity(rules: &ListRules) -> ListIdentity {
     ListIdentity { id: rules.id.clone(), authority: rules.authority.clone(), legal_basis: rules.legal_basis.clone() }
 }
 
@@ -212,7 +216,7 @@ impl Source {
         let now = clock::wall_s();
         let lists = self.updater.states().into_iter().map(|state| ListReading {
             id: state.id,
-            entries: state.entries as u64,
+            entries: state.entries,
             rejects: state.rejects,
             serial: None,
             live_since: Some(state.live_since),

@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod completions;
+mod engine;
 mod log;
 mod output;
 mod report;
@@ -104,7 +105,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Reload { list } => ask::reload(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
         Command::Flush { name } => ask::flush(&asking()?, name.clone()),
-        Command::Report(args) => report::run(&load(config)?, args),
+        Command::Report(args) => report::run(&load(config)?, args, output::Style::of(cli.json)),
         Command::Completions { shell } => completions::print(*shell),
         Command::Man { folder } => completions::write_man(folder.as_deref()),
     }

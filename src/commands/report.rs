@@ -1,68 +1,45 @@
 //! `wardline report`: the aggregate for the regulator, read from the counts on disk, whether the program runs or not.
 
 use clap::ValueEnum;
-use jiff::civil::Date;
 
-use super::Failure;
-use crate::clock::UnixSeconds;
+use super::{Failure, output};
+use crate::clock;
 use crate::config::Config;
+use crate::report::{self, parse_span};
+use crate::store::{Reader, StoreError};
 
 /// What is reported, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The first day, like 2026-01-31 (UTC); without it the first that was counted.
-    #[arg(long, value_name = "DAY")]
-    from: Option<Date>,
-    /// The last day, itself included (UTC); without it today.
-    #[arg(long, value_name = "DAY")]
-    to: Option<Date>,
+    /// From the start of this day or hour, like 2026-01-31 or 2026-01-31T14 (UTC); without it from the first hour that was counted.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Up to, and without, the start of this day or hour (UTC); without it up to now.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// A table for people.
     Text,
     /// A table for spreadsheets.
     Csv,
-    /// One line for programs.
+    /// One document for programs.
     Json,
 }
 
-pub(super) fn run(config: &Config, args: &Args) -> Result<(), Failure> {
-    let from = args.from.map(start_of).transpose()?;
-    let before = args.to.map(|day| day.tomorrow().map_err(|_| too_far(day)).and_then(start_of)).transpose()?;
-    if let (Some(from), Some(before)) = (from, before)
-        && from >= before
-    {
-        return Err(Failure::Usage("--from lies behind --to: exchange them".to_owned()));
-    }
-    print_report(config, from, before, args.format)
-}
-
-/// Issue 2, at the merge: open the store in `config.state` for reading, render the hours from `from` to before `before`, print.
-fn print_report(config: &Config, _from: Option<UnixSeconds>, _before: Option<UnixSeconds>, _format: Format) -> Result<(), Failure> {
-    Err(Failure::Failed(format!("{}: there are no counts yet", config.state.display())))
-}
-
-/// A day's first second.
-fn start_of(day: Date) -> Result<UnixSeconds, Failure> {
-    let start = day.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| too_far(day))?;
-    Ok(start.timestamp().as_second())
-}
-
-fn too_far(day: Date) -> Failure {
-    Failure::Usage(format!("{day}: too far from today: name a day of this century"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_start_at_midnight_utc() {
-        assert_eq!(start_of("1970-01-02".parse().unwrap()).unwrap(), 86_400);
-    }
+pub(super) fn run(config: &Config, args: &Args, style: output::Style) -> Result<(), Failure> {
+    let span = parse_span(args.from.as_deref(), args.to.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let failed = |error: StoreError| Failure::Failed(error.to_string());
+    let record = Reader::open(&config.state).and_then(|reader| reader.read(span, clock::wall_s())).map_err(failed)?;
+    let format = match (args.format, style) {
+        (Format::Json, _) | (Format::Text, output::Style::Json) => report::Format::Json,
+        (Format::Text, output::Style::Text) => report::Format::Text,
+        (Format::Csv, _) => report::Format::Csv,
+    };
+    output::print(&report::render(&record, format))
 }

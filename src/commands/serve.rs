@@ -9,14 +9,14 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::engine::Engine;
 use super::{Failure, lines, log, output};
 use crate::clock::monotonic;
 use crate::config::Config;
 use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamStatus};
-use crate::count::Board;
-use crate::list::ListIndex;
 use crate::name::Name;
-use crate::policy::{Clients, ListRules};
+use crate::policy::ListRules;
+use crate::query::Answering;
 use crate::update::{Settings, Updater, Watch, Which};
 
 /// Start everything, answer until told to stop, end in order.
@@ -33,23 +33,27 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
     let (updater, rules) = load_lists(config)?;
-    let clients = Arc::new(Clients::new(&config.allow, config.groups(), rules.len() as ListIndex));
-    let board = Arc::new(Board::new(rules.len()));
-
-    // Issue 2, at the merge: store, cache, resolver and doors start here, on this runtime and the live snapshot of `updater`.
-    let doors: Vec<String> = Vec::new();
-    let resolution = Box::new(NoResolution);
+    let engine = Engine::start(runtime, config, &updater).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
-    let parts = Parts { updater: Arc::clone(&updater), clients, rules, board, doors: doors.clone(), resolution, started };
+    let answering = engine.answering();
+    let parts = Parts {
+        updater: Arc::clone(&updater),
+        clients: Arc::clone(answering.clients()),
+        rules,
+        board: Arc::clone(engine.board()),
+        doors: engine.doors().to_vec(),
+        resolution: Box::new(Outside(Arc::clone(answering))),
+        started,
+    };
     let server = Server::start(socket, parts).map_err(failed)?;
 
-    runtime.block_on(answer_until_told(signals, &updater, &doors, started))?;
+    let told = engine.runtime().block_on(answer_until_told(signals, &updater, engine.doors(), started));
     notify(&[NotifyState::Stopping]);
     drop((server, watch));
-    // Issue 2, at the merge: the doors finish what is in flight, then the store writes the last counts.
+    engine.stop().map_err(failed)?;
     info!("stopped");
-    Ok(())
+    told
 }
 
 /// Say that everything is live, then follow the signals until one says stop.
@@ -129,19 +133,30 @@ fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::Failed(error.to_string())
 }
 
-/// Stands in until cache and resolver are wired.
-struct NoResolution;
+/// Cache and resolver, as the control socket sees them.
+struct Outside(Arc<Answering>);
 
-impl Resolution for NoResolution {
+impl Resolution for Outside {
     fn cache(&self) -> CacheStatus {
-        CacheStatus::default()
+        let fill = self.0.cache().fill();
+        CacheStatus { answers: fill.entries as u64, octets: fill.octets, octets_max: fill.octets_max }
     }
 
-    fn flush(&self, _name: Option<&Name>) -> u64 {
-        0
+    fn flush(&self, name: Option<&Name>) -> u64 {
+        if let Err(error) = self.0.resolver().forget() {
+            warn!("the resolver keeps what it learnt ({error})");
+        }
+        self.0.cache().flush(name) as u64
     }
 
     fn upstreams(&self) -> Vec<UpstreamStatus> {
-        Vec::new()
+        let upstreams = self.0.resolver().upstreams().into_iter();
+        let status = upstreams.map(|upstream| UpstreamStatus {
+            address: upstream.address.to_string(),
+            is_up: upstream.down_since.is_none(),
+            asked: upstream.answers + upstream.failures,
+            failed: upstream.failures,
+        });
+        status.collect()
     }
 }
