@@ -44,15 +44,22 @@ impl Entry {
     ///
     /// `now_s` is the process's monotonic time in seconds. TTLs over the limits are cut down.
     pub fn from_wire(mut wire: Vec<u8>, ede: Option<u16>, now_s: u32, lifetimes: Lifetimes) -> Result<Self, UnusableReply> {
-        let mut found = Found::default();
         let message = Message::new(&wire).map_err(|_| UnusableReply)?;
         let code = message.rcode();
         let mut records = Vec::new();
         message.walk(|record| records.push(record)).map_err(|_| UnusableReply)?;
+        let has_data = |record: &Record| record.section == Section::Answer && !is_alias(record.rtype);
+        let is_negative = code == rcode::NXDOMAIN || !records.iter().any(has_data);
+        if let (false, Some(start)) = (is_negative, needless_from(&records)) {
+            records.retain(|record| record.start < start);
+            wire.truncate(start);
+            wire.get_mut(8..HEADER_OCTETS).ok_or(UnusableReply)?.fill(0);
+        }
+        let message = Message::new(&wire).map_err(|_| UnusableReply)?;
+        let mut found = Found::default();
         for record in &records {
             found.note(&message, record)?;
         }
-        let is_negative = code == rcode::NXDOMAIN || !found.has_answer;
         let ttl_max = if is_negative { lifetimes.negative_ttl_s_max } else { lifetimes.ttl_s_max };
         let ttl_s = match code {
             rcode::NOERROR | rcode::NXDOMAIN => found.ttl_s(is_negative).min(ttl_max),
@@ -217,10 +224,20 @@ impl Entry {
     }
 }
 
+const fn is_alias(rtype: u16) -> bool {
+    matches!(rtype, rtype::CNAME | rtype::DNAME)
+}
+
+/// Where the records behind the answers start, if they are name servers only, which no client needs.
+fn needless_from(records: &[Record]) -> Option<usize> {
+    let mut rest = records.iter().skip_while(|record| record.section == Section::Answer);
+    let first = rest.next()?;
+    (first.rtype == rtype::NS && rest.all(|record| record.rtype == rtype::NS)).then_some(first.start)
+}
+
 /// What a walk over the records finds.
 #[derive(Default)]
 struct Found {
-    has_answer: bool,
     ttl_s_min: Option<u32>,
     soa_ttl_s: Option<u32>,
     chain: Vec<u8>,
@@ -232,17 +249,15 @@ impl Found {
             return Ok(());
         }
         self.ttl_s_min = Some(self.ttl_s_min.map_or(record.ttl_s, |least| least.min(record.ttl_s)));
-        let is_alias = matches!(record.rtype, rtype::CNAME | rtype::DNAME);
         match record.section {
-            Section::Answer if is_alias => {
+            Section::Answer if is_alias(record.rtype) => {
                 message.read_name(record.start, &mut self.chain).map_err(|_| UnusableReply)?;
                 message.read_name(record.data_at, &mut self.chain).map_err(|_| UnusableReply)?;
             }
-            Section::Answer => self.has_answer = true,
             Section::Authority if record.rtype == rtype::SOA => {
                 self.soa_ttl_s = Some(record.ttl_s.min(message.u32_before(record.end).map_err(|_| UnusableReply)?));
             }
-            Section::Authority | Section::Additional => {}
+            Section::Answer | Section::Authority | Section::Additional => {}
         }
         Ok(())
     }
@@ -312,6 +327,17 @@ mod tests {
         assert_eq!(ttl(0x83, [0, 0, 0], b""), 0, "no SOA, not kept");
         assert_eq!(ttl(0x82, [0, 0, 0], b""), FAILURE_TTL_S);
         assert_eq!(ttl(0x80, [2, 0, 0], &[CNAME, A].concat()), 60);
+    }
+
+    #[test]
+    fn name_servers_behind_an_answer_are_left_out() {
+        const NS: &[u8] = b"\xc0\x0e\0\x02\0\x01\0\0\0\x05\0\x02\xc0\x0c";
+        let entry =
+            |counts, records: &[&[u8]]| Entry::from_wire(reply(&[0x81, 0x80], counts, &records.concat()), None, 0, LIFETIMES).unwrap();
+        let lean = entry([1, 2, 0], &[A, NS, NS]);
+        assert_eq!((&*lean.wire, lean.ttl_s), (reply(&[0x81, 0x80], [1, 0, 0], A).as_slice(), 60));
+        assert_eq!(entry([1, 2, 0], &[A, NS, SOA]).wire.len(), 24 + A.len() + NS.len() + SOA.len());
+        assert_eq!(entry([0, 1, 0], &[NS]).wire.len(), 24 + NS.len(), "not an answer");
     }
 
     #[test]
