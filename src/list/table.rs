@@ -5,7 +5,7 @@
 //! names share 127 bits with probability 2⁻¹²⁷ a pair, and the key is new for each process, so nobody can prepare such a pair.
 
 use crate::list::Scope;
-use crate::name::{HashKey, LABELS_MAX, SuffixHash, SuffixHashes};
+use crate::name::{Depths, HashKey, LABELS_MAX, SuffixHash, SuffixHashes};
 
 const SLOTS: usize = 4;
 const EXACT_BIT: u128 = 1;
@@ -19,7 +19,7 @@ pub struct Table {
     buckets: Buckets,
     entry_count: usize,
     /// Bit n is set where some entry has n labels, so that other depths are not looked up.
-    depths: u128,
+    depths: Depths,
 }
 
 /// Buckets that start on a cache line, in memory that goes back to the system when they are dropped.
@@ -135,7 +135,7 @@ impl Table {
     /// The entry that `name` falls under, the shortest one first; hashes must be made under this table's key.
     pub fn find(&self, name: &SuffixHashes) -> Option<Match> {
         let depth = name.depth();
-        let mut depths = self.depths & (u128::MAX >> (LABELS_MAX - depth.min(LABELS_MAX)));
+        let mut depths = self.depths_within(depth);
         while depths != 0 {
             let labels = depths.trailing_zeros() as usize;
             depths &= depths - 1;
@@ -147,6 +147,27 @@ impl Table {
             }
         }
         None
+    }
+
+    /// The numbers of labels that entries have.
+    pub const fn depths(&self) -> Depths {
+        self.depths
+    }
+
+    /// Read from each bucket where [`Table::find`] would look first, so that it is in the CPU's cache by then.
+    pub fn touch(&self, name: &SuffixHashes) -> u64 {
+        let mut sum = 0;
+        let mut depths = self.depths_within(name.depth());
+        while depths != 0 {
+            let home = self.home(tag_of(name.at(depths.trailing_zeros() as usize)));
+            sum ^= self.buckets.all().get(home).map_or(0, |bucket| bucket[0] as u64);
+            depths &= depths - 1;
+        }
+        sum
+    }
+
+    const fn depths_within(&self, depth: usize) -> Depths {
+        self.depths & (Depths::MAX >> (LABELS_MAX - if depth < LABELS_MAX { depth } else { LABELS_MAX }))
     }
 
     fn slot_of(&self, tag: u128) -> Option<Scope> {
