@@ -8,6 +8,10 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+mod answers;
+mod blocked;
+mod field_tools;
 mod internet;
 mod kit;
+mod rfc8906;
 mod tidy;
