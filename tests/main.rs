@@ -10,4 +10,5 @@
 
 mod internet;
 mod kit;
+mod reload;
 mod tidy;
