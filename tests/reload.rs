@@ -152,7 +152,13 @@ fn judge(volley: &[Asked], first: usize, swaps: &[Swap], seen: &mut Seen) {
                 assert_eq!(blocked, matches!(says, Says::AlwaysBlocked), "{name}: from half a list");
                 continue;
             }
-            Says::Blocked(side) => if blocked { side } else { side.other() },
+            Says::Blocked(side) => {
+                if blocked {
+                    side
+                } else {
+                    side.other()
+                }
+            }
         };
         changes += usize::from(side != at);
         at = side;
