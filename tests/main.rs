@@ -10,8 +10,10 @@
 
 mod answers;
 mod blocked;
+mod crash;
 mod field_tools;
 mod internet;
 mod kit;
+mod reload;
 mod rfc8906;
 mod tidy;

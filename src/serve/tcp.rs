@@ -78,11 +78,10 @@ impl<A> Clone for Streams<A> {
 
 /// Why a door cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} over TCP: {error}; {remedy}")]
+#[error("cannot listen on {address} over TCP: {error}; {}", remedy(error.kind()))]
 pub struct BindFault {
     address: SocketAddr,
     error: io::Error,
-    remedy: &'static str,
 }
 
 /// Connections that wait to be accepted; the kernel may allow fewer (net.core.somaxconn).
@@ -100,12 +99,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindFault> {
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
-    listen().map_err(|error| BindFault { address, remedy: remedy(error.kind()), error })
+    listen().map_err(|error| BindFault { address, error })
 }
 
-const fn remedy(kind: io::ErrorKind) -> &'static str {
+/// What to do about an address that cannot be listened on.
+pub(super) const fn remedy(kind: io::ErrorKind) -> &'static str {
     match kind {
-        io::ErrorKind::AddrInUse => "stop the program that listens there (`ss -ltnp` names it) or change `listen`",
+        io::ErrorKind::AddrInUse => "stop the program that listens there (`ss -lntup` names it) or change `listen`",
         io::ErrorKind::AddrNotAvailable => "give the address to this machine or change `listen`",
         io::ErrorKind::PermissionDenied => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
         _ => "see `listen` in the configuration",
@@ -295,7 +295,7 @@ mod tests {
         let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = first.local_addr().unwrap();
         let fault = bind(address).await.unwrap_err().to_string();
-        assert!(fault.starts_with(&format!("cannot listen on {address} over TCP: ")) && fault.contains("ss -ltnp"), "{fault}");
+        assert!(fault.starts_with(&format!("cannot listen on {address} over TCP: ")) && fault.contains("ss -lntup"), "{fault}");
         bind("[::1]:0".parse().unwrap()).await.unwrap();
     }
 }

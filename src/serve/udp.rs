@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
+use super::tcp::remedy;
 use crate::clock;
 use crate::count::{Cells, Door};
 use crate::query::{Answering, Asked, Desk, Later, Outcome};
@@ -28,7 +29,7 @@ pub struct Settings {
 
 /// The door cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on udp {address}: {error}")]
+#[error("cannot listen on {address} over UDP: {error}; {}", remedy(error.kind()))]
 pub struct BindError {
     address: SocketAddr,
     error: io::Error,
@@ -66,11 +67,9 @@ impl Bound {
         let mut bound = Self { sockets: Vec::new(), addresses: Vec::new() };
         for &address in &settings.addresses {
             let refused = |error| BindError { address, error };
-            let first = bind_one(address).map_err(refused)?;
-            let address = first.local_addr().map_err(refused)?;
+            let address = find_free(address).map_err(refused)?;
             bound.addresses.push(address);
-            bound.sockets.push(Arc::new(first));
-            for _ in 1..settings.threads.max(1) {
+            for _ in 0..settings.threads.max(1) {
                 bound.sockets.push(Arc::new(bind_one(address).map_err(refused)?));
             }
         }
@@ -123,11 +122,23 @@ impl Udp {
     }
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
+/// The address with its real port; fails where anybody listens, for SO_REUSEPORT alone would share the questions with a stranger.
+fn find_free(address: SocketAddr) -> io::Result<SocketAddr> {
+    let socket = new_socket(address)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from(socket).local_addr()
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    Ok(socket)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = new_socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_recv_buffer_size(SOCKET_BUFFER_OCTETS)?;
     socket.set_send_buffer_size(SOCKET_BUFFER_OCTETS)?;

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 pub(crate) mod ask;
 pub(crate) mod internet;
+pub(crate) mod load;
 pub(crate) mod program;
 pub(crate) mod running;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Asks again and again until there is something, or gives up loudly: the only place where a test pauses.
+/// Asks again and again until there is something, or gives up loudly: the only place where a test waits.
 pub(crate) fn until<T>(what: &str, patience: Duration, mut attempt: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + patience;
     loop {

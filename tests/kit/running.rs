@@ -159,6 +159,23 @@ impl Running {
         (code, read(&stdout), read(&stderr))
     }
 
+    /// What another command prints as JSON; it must not fail.
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let (code, stdout, stderr) = self.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {stderr}");
+        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}\n{stdout}"))
+    }
+
+    /// The report as JSON.
+    pub(crate) fn report(&self) -> serde_json::Value {
+        self.json(&["report", "--format", "json"])
+    }
+
+    /// Its control socket.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.folder().join("state/control.sock")
+    }
+
     /// All it wrote to stdout, restarts included.
     pub(crate) fn stdout(&self) -> String {
         read(&self.stdout)

@@ -1,0 +1,202 @@
+//! How the program ends: told to stop, it loses nothing; killed, it loses no more than the last flush interval and says so.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::kit::ask::{Client, Question, Response, ask};
+use crate::kit::internet::Internet;
+use crate::kit::load::{Asked, Load};
+use crate::kit::program::Program;
+use crate::kit::running::Running;
+use crate::kit::until;
+
+const KILLS: usize = 10;
+const QUESTIONS_PER_S: u32 = 1000;
+const FLUSH: Duration = Duration::from_secs(1);
+/// What a flush itself may take on a busy disk: what is counted meanwhile waits for the next one.
+const FLUSH_TAKES: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn program() -> Program {
+    Program::new().list("stop", "stop.example\n").toml("[count]\nflush_s = 1\n[limits]\nudp_replies_per_s = 0\n")
+}
+
+fn slow(internet: &Internet) -> Program {
+    program().forward(internet.forwarder_slow()).toml("[resolve]\nspecial_use = false\n")
+}
+
+fn load(running: &Running) -> Load {
+    Load::start(running.address(), QUESTIONS_PER_S, |number| Question::new(&format!("n{number}.stop.example"), "A"))
+}
+
+/// All questions, and those that the list blocked.
+fn reported(report: &Value) -> (usize, usize) {
+    let sums = &report["sums"];
+    assert_eq!(sums["ended"]["blocked"], sums["blocked"]["stop"]["sum"]);
+    let figure = |value: &Value| value.as_u64().expect("a number") as usize;
+    (figure(&sums["questions"]), figure(&sums["ended"]["blocked"]))
+}
+
+fn gaps(report: &Value, kind: &str) -> usize {
+    report["gaps"].as_array().expect("gaps").iter().filter(|gap| gap["kind"] == kind).count()
+}
+
+fn answered(asked: &[Asked]) -> impl Iterator<Item = &(Instant, Response)> {
+    asked.iter().filter_map(|asked| asked.reply.as_ref())
+}
+
+/// SplitMix64: random moments that come again with the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) % below
+    }
+}
+
+#[test]
+fn kill_at_any_moment_loses_at_most_the_last_interval() {
+    let seed = std::env::var("WARDLINE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| getrandom::u64().expect("randomness"));
+    println!("WARDLINE_SEED={seed}");
+    let (mut dice, mut running, mut before) = (Dice(seed), program().start(), 0);
+    for number in 1..=KILLS {
+        let load = load(&running);
+        let enough = dice.roll(2600) as usize;
+        until("answers", PATIENCE, || (load.answered() >= enough).then_some(()));
+        running.kill(libc::SIGKILL);
+        let killed = Instant::now();
+        assert_eq!(running.wait_exit(), 128 + libc::SIGKILL);
+        let asked = load.stop(Duration::from_millis(20));
+
+        let report = running.report();
+        let (questions, blocked) = reported(&report);
+        assert_eq!(questions, blocked);
+        assert_eq!(gaps(&report, "crash"), number, "{report}");
+        let answers = answered(&asked).count();
+        let last = answered(&asked).filter(|(at, _)| *at + FLUSH + FLUSH_TAKES >= killed).count();
+        let counted = questions - before;
+        println!(
+            "kill {number}: {answers} answered, {counted} reported, at most {last} may be lost, {} are",
+            answers.saturating_sub(counted)
+        );
+        assert!(counted <= asked.len() && counted + last >= answers, "{report}");
+        before = questions;
+        running.restart();
+        let report = running.report();
+        assert_eq!((reported(&report), gaps(&report, "crash")), ((questions, blocked), number), "after the restart");
+    }
+    let text = running.run(&["report"]).1;
+    assert!(text.contains("crash: the resolver ended unexpectedly; what it counted after its last writing is lost"), "{text}");
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait_exit(), 0);
+    assert_eq!(gaps(&running.report(), "crash"), KILLS, "a clean stop is no crash");
+}
+
+#[test]
+fn a_clean_stop_loses_nothing() {
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        let mut running = program().tls().start();
+        let load = load(&running);
+        let question = Question::new("stop.example", "HTTPS");
+        let by_stream = running.doors().iter().map(|door| door.ask(&question)).count();
+        until("answers", PATIENCE, || (load.answered() >= 500).then_some(()));
+        running.kill(signal);
+        assert_eq!(running.wait_exit(), 0, "{}", running.stderr());
+        let asked = load.stop(Duration::from_millis(50));
+        let answers = answered(&asked).count();
+        let report = running.report();
+        println!("signal {signal}: {answers} answered over UDP and {by_stream} at the doors, {:?} reported", reported(&report));
+        assert_eq!(reported(&report), (answers + by_stream, answers + by_stream));
+        assert_eq!(gaps(&report, "crash"), 0);
+        running.restart();
+        assert_eq!(reported(&running.report()), (answers + by_stream, answers + by_stream), "{signal}");
+    }
+}
+
+#[test]
+fn what_is_in_flight_is_answered_before_the_end() {
+    let internet = Internet::start();
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        let mut running = slow(&internet).tls().start();
+        let askers = running.doors().into_iter().enumerate().map(|(number, door)| {
+            let question = Question::new(&format!("door-{number}.signal-{signal}.slow.test"), "A");
+            thread::spawn(move || door.ask(&question))
+        });
+        let askers: Vec<_> = askers.collect();
+        for number in 0..askers.len() {
+            let name = format!("door-{number}.signal-{signal}.slow.test.");
+            until(&name, PATIENCE, || (internet.forwarded(&name, "A") > 0).then_some(()));
+        }
+        running.kill(signal);
+        for asker in askers {
+            let response = asker.join().expect("an answer");
+            assert!(response.answers()[0].ends_with(" A 198.51.100.66"), "{response:?}");
+        }
+        assert_eq!(running.wait_exit(), 0, "{}", running.stderr());
+        assert_eq!(running.report()["sums"]["ended"]["miss"], 3);
+    }
+}
+
+#[test]
+fn the_doors_are_closed_at_once_and_idle_connections_do_not_hold_the_end_up() {
+    let mut running = program().tls().toml("[limits]\nidle_s = 60\n").start();
+    let mut idle: Vec<_> = running.doors()[1..].iter().map(Client::connect).collect();
+    for connection in &mut idle {
+        connection.ask(&Question::new("stop.example", "A"));
+    }
+    let begun = Instant::now();
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait_exit(), 0);
+    println!("stopped with {} idle connections in {:?}", idle.len(), begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(std::net::TcpStream::connect(running.address()).is_err());
+}
+
+#[test]
+fn a_second_program_on_the_same_state_or_door_is_refused() {
+    let running = program().start();
+    let state = running.folder().join("state").display().to_string();
+    let refused = |second: &Running, words: &str| {
+        let (code, stdout, stderr) = second.run(&["serve"]);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        assert!(stderr.lines().last().is_some_and(|line| line.starts_with("wardline: ") && line.contains(words)), "{stderr}");
+    };
+    refused(&program().toml(&format!("state = {state:?}\n")).prepare(), "already running");
+    let other_socket = format!("state = {state:?}\n[control]\nsocket = \"mine.sock\"\n");
+    refused(&program().toml(&other_socket).prepare(), "another wardline runs with the state folder");
+    for door in ["udp", "tcp"] {
+        let second = program().prepare();
+        let config = std::fs::read_to_string(second.config_file()).expect("a configuration");
+        let mut config: toml::Table = config.parse().expect("TOML");
+        let other = if door == "udp" { "tcp" } else { "udp" };
+        config["listen"][door] = vec![running.address().to_string()].into();
+        config["listen"].as_table_mut().expect("a table").insert(other.to_owned(), toml::Value::Array(vec![]));
+        std::fs::write(second.config_file(), config.to_string()).expect("a configuration");
+        refused(&second, &format!("{}", running.address()));
+    }
+    assert_eq!(ask(running.address(), "stop.example", "A").answers(), ["stop.example. A 192.0.2.1"]);
+    assert_eq!(running.run(&["status"]).0, 0, "the first one goes on, its control socket too");
+}
+
+/// A socket of somebody else who shares the port would get part of our questions.
+#[test]
+fn a_port_that_another_program_shares_is_refused() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).expect("a UDP socket");
+    socket.set_reuse_port(true).expect("a UDP socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    let socket = UdpSocket::from(socket);
+    let taken = socket.local_addr().expect("an address");
+    let running = program().prepare();
+    let config = std::fs::read_to_string(running.config_file()).expect("a configuration");
+    let config = config.replace(&running.address().to_string(), &taken.to_string());
+    std::fs::write(running.config_file(), config).expect("a configuration");
+    let (code, _, stderr) = running.run(&["serve"]);
+    assert!(code == 1 && stderr.contains(&format!("cannot listen on {taken} over UDP")), "{stderr}");
+}
