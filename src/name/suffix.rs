@@ -151,10 +151,10 @@ fn word_of(octets: &[u8]) -> u64 {
 /// Eight octets with their ASCII letters in lower case; a length octet is below every letter and stays as it is.
 const fn lower(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let low = word & 0x7f * ONES;
+    let low = word & (0x7f * ONES);
     let from_a = low + (0x80 - b'A' as u64) * ONES;
     let over_z = low + (0x7f - b'Z' as u64) * ONES;
-    let upper = (from_a ^ over_z) & !word & 0x80 * ONES;
+    let upper = (from_a ^ over_z) & !word & (0x80 * ONES);
     word | upper >> 2
 }
 
@@ -180,7 +180,7 @@ impl Sip {
 
     const fn finish(mut self) -> u128 {
         // The last word holds the message's length in octets, modulo 256.
-        self.take(self.words * 8 << 56);
+        self.take((self.words * 8) << 56);
         self.v[2] ^= 0xee;
         let low = self.squeeze();
         self.v[1] ^= 0xdd;
