@@ -11,5 +11,6 @@
 mod crash;
 mod internet;
 mod kit;
+mod privacy;
 mod reload;
 mod tidy;
