@@ -8,6 +8,7 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+mod commands;
 mod crash;
 mod internet;
 mod kit;
