@@ -13,5 +13,6 @@ mod crash;
 mod internet;
 mod kit;
 mod privacy;
+mod real_list;
 mod reload;
 mod tidy;
