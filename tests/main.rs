@@ -10,10 +10,13 @@
 
 mod answers;
 mod blocked;
+mod commands;
 mod crash;
 mod field_tools;
 mod internet;
 mod kit;
+mod privacy;
+mod real_list;
 mod reload;
 mod rfc8906;
 mod tidy;

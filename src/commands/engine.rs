@@ -72,6 +72,7 @@ impl Engine {
                 health: keeper.health(),
                 started,
             };
+            publisher.publish(&source.read());
             runtime.spawn(publish(publisher, source));
         }
         let rate = Arc::new(ReplyRate::new(config.limits.udp_replies_per_s, config.limits.slip));

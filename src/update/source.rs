@@ -1,13 +1,15 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, Read};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use zeroize::Zeroizing;
 
 use super::refusal::{Cause, Refusal, place_of};
 use crate::clock::{monotonic, since_epoch};
@@ -95,22 +97,46 @@ pub(super) fn read(source: &ListSource, stamp: Option<Stamp>, sink: impl FnMut(&
 }
 
 fn read_digesting(text: impl Read, format: Format, sink: impl FnMut(&[u8], Scope)) -> io::Result<Reading> {
-    let mut digesting = Digesting { text, context: Context::new(&SHA256) };
-    let parsed = parse::read(BufReader::with_capacity(BUFFER_OCTETS, &mut digesting), format, sink)?;
+    let mut digesting = Digesting::new(text);
+    let parsed = parse::read(&mut digesting, format, sink)?;
     let digest = digesting.context.finish().as_ref().try_into().unwrap_or_default();
     Ok(Reading { digest, parsed })
 }
 
-/// Digests what is read through it.
+/// Digests what is read through it. Its buffer is wiped in the end, which that of `std`'s `BufReader` cannot be.
 struct Digesting<R> {
     text: R,
     context: Context,
+    buffer: Zeroizing<Vec<u8>>,
+    /// What of the buffer is read from the text and not yet taken.
+    ready: Range<usize>,
+}
+
+impl<R: Read> Digesting<R> {
+    fn new(text: R) -> Self {
+        Self { text, context: Context::new(&SHA256), buffer: Zeroizing::new(vec![0; BUFFER_OCTETS]), ready: 0..0 }
+    }
+}
+
+impl<R: Read> BufRead for Digesting<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.ready.is_empty() {
+            let count = self.text.read(&mut self.buffer)?;
+            self.ready = 0..count;
+            self.context.update(self.buffer.get(..count).unwrap_or_default());
+        }
+        Ok(self.buffer.get(self.ready.clone()).unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.ready.start = self.ready.end.min(self.ready.start + count);
+    }
 }
 
 impl<R: Read> Read for Digesting<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.text.read(buffer)?;
-        self.context.update(buffer.get(..count).unwrap_or_default());
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(room)?;
+        self.consume(count);
         Ok(count)
     }
 }

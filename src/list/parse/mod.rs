@@ -7,6 +7,7 @@ mod word;
 use std::io::{self, BufRead, Read};
 
 pub use word::Reason;
+use zeroize::Zeroizing;
 
 use super::Scope;
 
@@ -64,10 +65,11 @@ impl Parsed {
 /// Read a list and hand each entry's wire name and scope to `sink`.
 ///
 /// Lines end with LF or CRLF, and a byte order mark in front is passed over. An error is one of reading, never of content.
+/// No entry stays in memory: the buffers are wiped, and so large that they never move and leave a copy behind.
 pub fn read(mut text: impl BufRead, format: Format, mut sink: impl FnMut(&[u8], Scope)) -> io::Result<Parsed> {
     let mut parsed = Parsed::default();
-    let mut line = Vec::with_capacity(256);
-    let mut wire = Vec::with_capacity(256);
+    let mut line = Zeroizing::new(Vec::with_capacity(LINE_OCTETS_MAX + 1));
+    let mut wire = Zeroizing::new(Vec::with_capacity(word::WIRE_OCTETS_MAX));
     while let Some(length) = take_line(&mut text, &mut line)? {
         parsed.lines += 1;
         let mut words = line.as_slice();

@@ -1,9 +1,17 @@
 //! One listed name as text: strict, and never repaired, since a URL cut down to its host is the classic over-block.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
-use crate::name::{Name, NameFault, write_ascii};
+use idna::AsciiDenyList;
+use idna::uts46::{ErrorPolicy, Hyphens, ProcessingError, ProcessingSuccess, Uts46};
+use zeroize::Zeroizing;
+
+use super::LINE_OCTETS_MAX;
+use crate::name::{NAME_OCTETS_MAX, NameFault, write_ascii};
+
+/// The most that a line's text becomes in wire form before it is found too long.
+pub(super) const WIRE_OCTETS_MAX: usize = LINE_OCTETS_MAX + 2;
 
 /// Why a line is no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,15 +126,64 @@ fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
     if text.is_ascii() {
         return Err(Reason::Character);
     }
-    let name = Name::parse(text).map_err(reason_of)?;
-    read_ascii(name.to_string().as_bytes(), wire)
+    let mut ascii = Ascii { octets: Zeroizing::new([0; NAME_OCTETS_MAX]), len: 0 };
+    process(text, AsciiDenyList::STD3, Script::Ascii, &mut ascii)?;
+    read_ascii(ascii.text(), wire)
 }
 
 /// Does each `xn--` label stand for a text that IDNA allows?
 fn check_a_labels(text: &[u8]) -> Result<(), Reason> {
     let text = str::from_utf8(text).map_err(|_| Reason::Encoding)?;
-    let (_, valid) = idna::domain_to_unicode(text);
-    valid.map_err(|_| Reason::Idn)
+    process(text, AsciiDenyList::EMPTY, Script::Unicode, &mut Nowhere)
+}
+
+/// In which script a name is written out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Ascii,
+    Unicode,
+}
+
+/// Map and check an internationalised name (UTS #46) and write it to `sink`; the library's easier functions leave copies in memory.
+fn process(text: &str, refused: AsciiDenyList, script: Script, sink: &mut impl Write) -> Result<(), Reason> {
+    let is_unicode = |_: &[char], _: &[char], _| script == Script::Unicode;
+    let processed = Uts46::new().process(text.as_bytes(), refused, Hyphens::Allow, ErrorPolicy::FailFast, is_unicode, sink, None);
+    match processed {
+        Ok(ProcessingSuccess::Passthrough) => sink.write_str(text).map_err(|_| Reason::Idn),
+        Ok(ProcessingSuccess::WroteToSink) => Ok(()),
+        Err(ProcessingError::ValidityError) => Err(Reason::Idn),
+        Err(ProcessingError::SinkError) => Err(Reason::LongName),
+    }
+}
+
+/// Room for one name in A-labels; the library's own text would grow, move, and leave copies behind.
+struct Ascii {
+    octets: Zeroizing<[u8; NAME_OCTETS_MAX]>,
+    len: usize,
+}
+
+impl Ascii {
+    fn text(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Write for Ascii {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.octets.get_mut(self.len..).and_then(|rest| rest.get_mut(..text.len())).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
+}
+
+/// Where what is only checked is written to.
+struct Nowhere;
+
+impl Write for Nowhere {
+    fn write_str(&mut self, _: &str) -> fmt::Result {
+        Ok(())
+    }
 }
 
 const fn reason_of(fault: NameFault) -> Reason {
