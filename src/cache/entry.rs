@@ -48,7 +48,9 @@ impl Entry {
         let code = message.rcode();
         let mut records = Vec::new();
         message.walk(|record| records.push(record)).map_err(|_| UnusableReply)?;
-        let has_data = |record: &Record| record.section == Section::Answer && !is_alias(record.rtype);
+        // For a question about the alias itself the alias is the data.
+        let qtype = message.question_type().map_err(|_| UnusableReply)?;
+        let has_data = |record: &Record| record.section == Section::Answer && record.rtype == qtype;
         let is_negative = code == rcode::NXDOMAIN || !records.iter().any(has_data);
         if let (false, Some(start)) = (is_negative, needless_from(&records)) {
             records.retain(|record| record.start < start);
@@ -327,6 +329,10 @@ mod tests {
         assert_eq!(ttl(0x83, [0, 0, 0], b""), 0, "no SOA, not kept");
         assert_eq!(ttl(0x82, [0, 0, 0], b""), FAILURE_TTL_S);
         assert_eq!(ttl(0x80, [2, 0, 0], &[CNAME, A].concat()), 60);
+        assert_eq!(ttl(0x80, [1, 0, 0], CNAME), 0, "an alias alone, and no SOA");
+        let mut of_alias = reply(&[0x81, 0x80], [1, 0, 0], CNAME);
+        of_alias[21] = rtype::CNAME as u8;
+        assert_eq!(Entry::from_wire(of_alias, None, 0, LIFETIMES).unwrap().ttl_s, 1000, "the alias is what was asked for");
     }
 
     #[test]
