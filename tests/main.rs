@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod blocked;
 mod internet;
 mod kit;
 mod tidy;
