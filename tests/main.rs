@@ -12,4 +12,5 @@ mod answers;
 mod blocked;
 mod internet;
 mod kit;
+mod rfc8906;
 mod tidy;
