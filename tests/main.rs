@@ -10,6 +10,7 @@
 
 mod answers;
 mod blocked;
+mod field_tools;
 mod internet;
 mod kit;
 mod rfc8906;
