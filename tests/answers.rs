@@ -1,7 +1,7 @@
 //! Ordinary answering of the real program: the table of the tests' internet by both ways, what is cached, and what is asked once.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -117,10 +117,31 @@ fn give_the_listed_table(running: &Running, way: Way) {
     }
 }
 
+/// With CD the client checks by itself and gets the data as it is; without it the next client is protected all the same.
+#[test]
+fn unchecked_data_comes_only_to_those_who_ask_for_it() {
+    let internet = Internet::start();
+    for program in [Program::new().recurse(&internet), Program::new().forward(internet.forwarder())] {
+        let running = program.tls().start();
+        for client in running.doors() {
+            for (zone, address) in [("bogus", 40), ("expired", 41), ("nosig", 42), ("wrongds", 43)] {
+                let name = format!("www.{zone}.test.");
+                for checked in [Question::new(&name, "A"), Question::new(&name, "A").dnssec_ok()] {
+                    let unchecked = client.ask(&checked.clone().unchecked().wanting_ad());
+                    assert_eq!(unchecked.answers(), [format!("{name} A 198.51.100.{address}")]);
+                    assert!(!unchecked.message.authentic_data && unchecked.message.checking_disabled);
+                    assert_eq!(client.ask(&checked).rcode(), "SERVFAIL", "{name}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_bad_first_upstream_costs_no_answer() {
     let internet = Internet::start();
-    for first in [internet.forwarder_silent(), internet.forwarder_failing()] {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+    for first in [internet.forwarder_silent(), internet.forwarder_failing(), nobody] {
         let running = Program::new().forward_to(&[first, internet.forwarder()]).start();
         for name in ["www.good.test.", "www.plain.test.", "missing.good.test.", "any.wild.test."] {
             let expected = expected_answers().into_iter().find(|row| row.name == name && row.kind == "A").expect("a row");

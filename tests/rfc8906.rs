@@ -204,6 +204,22 @@ fn what_cannot_be_read_is_a_format_error() {
     assert_eq!(internet.asked_below("."), 0);
 }
 
+/// 255 octets are the most (RFC 1035 section 3.1).
+#[test]
+fn the_longest_name_is_answered_and_no_longer_one() {
+    let running = Program::new().list("law", "blocked.example\n").tls().start();
+    let name = |first: usize| {
+        let labels = [first, 63, 63, 46].map(|length| "x".repeat(length)).join(".");
+        Question::new(&format!("{labels}.blocked.example."), "A").edns(Edns::default())
+    };
+    // Beside the first label's own octets: its length, two labels of 64 octets, one of 47, and the entry's 17.
+    let (longest, too_long) = (name(62), name(63));
+    for door in running.doors() {
+        assert_eq!(door.ask(&longest).message.answers.len(), 1);
+        assert_eq!(door.ask(&too_long).rcode(), "FORMERR");
+    }
+}
+
 #[test]
 fn replies_and_shreds_meet_silence() {
     let running = Program::new().list("law", "blocked.example\n").start();
