@@ -64,7 +64,7 @@ fn answering(listed: usize) -> Answering {
     for n in 0..listed {
         table.insert(Name::parse(&listed_name(n)).expect("a name").as_wire(), Scope::Below);
     }
-    let snapshot = Snapshot::new(KEY, vec![Arc::new(table.finish())]);
+    let snapshot = Snapshot::new(KEY, vec![Arc::new(table.finish().expect("room"))]);
     let rules = ListRules {
         id: "big".to_owned(),
         authority: "Example Authority".to_owned(),

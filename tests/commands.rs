@@ -69,7 +69,7 @@ fn check_tells_every_mistake_with_its_line() {
         let found: Value = serde_json::from_str(&stdout).expect("JSON");
         assert_eq!((code, &found["is_in_order"], &found["problems"][0]["line"]), (2, &false.into(), &line.into()), "{found}");
     }
-    fs::write(&file, good.clone() + "\n[cache]\nsize_mib = 0\n[count]\nflush_s = 0\n").expect("a configuration");
+    fs::write(&file, good + "\n[cache]\nsize_mib = 0\n[count]\nflush_s = 0\n").expect("a configuration");
     assert_eq!(running.run(&["check"]).2.lines().count(), 2, "all mistakes at once");
 }
 

@@ -105,7 +105,7 @@ fn a_clean_stop_loses_nothing() {
         let mut running = program().tls().start();
         let load = load(&running);
         let question = Question::new("stop.example", "HTTPS");
-        let by_stream = running.doors().iter().map(|door| door.ask(&question)).count();
+        let by_stream = running.doors().iter().map(|door| door.ask(&question)).collect::<Vec<_>>().len();
         until("answers", PATIENCE, || (load.answered() >= 500).then_some(()));
         running.kill(signal);
         assert_eq!(running.wait_exit(), 0, "{}", running.stderr());

@@ -3,7 +3,7 @@
 pub mod parse;
 mod table;
 
-pub use table::{Match, Table, TableBuilder};
+pub use table::{Match, Overfull, Table, TableBuilder};
 
 /// The place of a list in the configuration, from 0; it names the list wherever the process speaks of it to itself.
 pub type ListIndex = u16;

@@ -72,8 +72,20 @@ pub struct Match {
 pub struct TableBuilder {
     table: Table,
     entries_max: usize,
-    hashes: SuffixHashes,
+    /// On the heap, where it is wiped: what moves on the stack leaves copies.
+    hashes: Box<SuffixHashes>,
+    /// Entries that are hashed but not yet in the table.
+    waiting: Vec<u128>,
+    is_overfull: bool,
 }
+
+/// How many entries are placed at a time.
+const TOGETHER: usize = 64;
+
+/// The list has more entries than was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the list has more entries than there is room for")]
+pub struct Overfull;
 
 impl TableBuilder {
     /// Make room for at most `entries_max` entries.
@@ -82,21 +94,45 @@ impl TableBuilder {
         Self {
             table: Table { key, buckets: Buckets::new(bucket_count), entry_count: 0, depths: 0 },
             entries_max,
-            hashes: SuffixHashes::new(),
+            hashes: Box::new(SuffixHashes::new()),
+            waiting: Vec::with_capacity(TOGETHER),
+            is_overfull: false,
         }
     }
 
     /// Add an entry; `wire` is its uncompressed name. An entry that is there already changes nothing, but the wider scope wins.
-    ///
-    /// Returns `false` where there is no room for one more.
-    pub fn insert(&mut self, wire: &[u8], scope: Scope) -> bool {
-        self.hashes.fill(self.table.key, wire);
+    pub fn insert(&mut self, wire: &[u8], scope: Scope) {
+        self.hashes.fill_for(self.table.key, wire, 0);
+        self.table.depths |= 1 << self.hashes.depth();
         let tag = tag_of(self.hashes.whole());
+        self.waiting.push(if scope == Scope::Exact { tag | EXACT_BIT } else { tag });
+        if self.waiting.len() == TOGETHER {
+            self.place_waiting();
+        }
+    }
+
+    /// The finished table.
+    pub fn finish(mut self) -> Result<Table, Overfull> {
+        self.place_waiting();
+        if self.is_overfull { Err(Overfull) } else { Ok(self.table) }
+    }
+
+    /// Place a few entries at a time: their buckets are read from memory all at once, not one after the other.
+    fn place_waiting(&mut self) {
+        let waiting = std::mem::replace(&mut self.waiting, Vec::with_capacity(TOGETHER));
+        let buckets = self.table.buckets.all();
+        let homes = waiting.iter().map(|value| self.table.home(value & !EXACT_BIT));
+        std::hint::black_box(homes.fold(0, |sum, home| sum ^ buckets.get(home).map_or(0, |bucket| bucket[0] as u64)));
+        for value in waiting {
+            self.is_overfull |= !self.place(value);
+        }
+    }
+
+    fn place(&mut self, value: u128) -> bool {
+        let tag = value & !EXACT_BIT;
         if self.table.entry_count >= self.entries_max {
             return self.table.slot_of(tag).is_some();
         }
-        self.table.depths |= 1 << self.hashes.depth();
-        let value = if scope == Scope::Exact { tag | EXACT_BIT } else { tag };
         let mut at = self.table.home(tag);
         while let Some(bucket) = self.table.buckets.all_mut().get_mut(at) {
             for slot in bucket {
@@ -113,11 +149,6 @@ impl TableBuilder {
             at = self.table.after(at);
         }
         false
-    }
-
-    /// The finished table.
-    pub fn finish(self) -> Table {
-        self.table
     }
 }
 
@@ -217,9 +248,9 @@ mod tests {
     fn table(entries: &[(&str, Scope)]) -> Table {
         let mut builder = TableBuilder::new(KEY, entries.len());
         for (name, scope) in entries {
-            assert!(builder.insert(Name::parse(name).unwrap().as_wire(), *scope));
+            builder.insert(Name::parse(name).unwrap().as_wire(), *scope);
         }
-        builder.finish()
+        builder.finish().unwrap()
     }
 
     fn find(table: &Table, name: &str) -> Option<(usize, bool)> {
@@ -251,15 +282,16 @@ mod tests {
     #[test]
     fn no_room_is_said() {
         let mut builder = TableBuilder::new(KEY, 1);
-        assert!(builder.insert(b"\x01a\0", Scope::Below));
-        assert!(builder.insert(b"\x01a\0", Scope::Below));
-        assert!(!builder.insert(b"\x01b\0", Scope::Below));
-        assert_eq!(find(&TableBuilder::new(KEY, 0).finish(), "a"), None);
+        builder.insert(b"\x01a\0", Scope::Below);
+        builder.insert(b"\x01a\0", Scope::Below);
+        builder.insert(b"\x01b\0", Scope::Below);
+        assert_eq!(builder.finish().err(), Some(Overfull));
+        assert_eq!(find(&TableBuilder::new(KEY, 0).finish().unwrap(), "a"), None);
     }
 
     #[test]
     fn an_entry_takes_less_than_22_octets() {
-        let table = TableBuilder::new(KEY, 1_000_000).finish();
+        let table = TableBuilder::new(KEY, 1_000_000).finish().unwrap();
         assert!(table.octets() < 22_000_000, "{}", table.octets());
     }
 
@@ -309,11 +341,11 @@ mod tests {
             let mut entries: HashMap<Vec<u8>, Scope> = HashMap::new();
             for (wire, exact) in &listed {
                 let scope = if *exact { Scope::Exact } else { Scope::Below };
-                prop_assert!(builder.insert(wire, scope));
+                builder.insert(wire, scope);
                 let kept = entries.entry(wire.to_ascii_lowercase()).or_insert(scope);
                 *kept = (*kept).min(scope);
             }
-            let table = builder.finish();
+            let table = builder.finish().unwrap();
             prop_assert_eq!(table.entry_count(), entries.len());
             let mut hashes = SuffixHashes::new();
             for wire in asked.iter().chain(listed.iter().map(|(wire, _)| wire)) {

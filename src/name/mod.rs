@@ -125,7 +125,7 @@ impl Name {
 }
 
 /// Append the lower-case wire form of an ASCII presentation name to `wire`, which stays as it was where the name is refused.
-pub fn write_ascii(text: &[u8], wire: &mut Vec<u8>) -> Result<(), NameFault> {
+fn write_ascii(text: &[u8], wire: &mut Vec<u8>) -> Result<(), NameFault> {
     let start = wire.len();
     let written = write_labels(text, wire, start);
     if written.is_err() {

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use super::{LABEL_OCTETS_MAX, LABELS_MAX, NAME_OCTETS_MAX};
 
 /// The secret under which this process hashes names; new at each start, never printed.
@@ -49,15 +51,16 @@ const LOWER_OCTETS: usize = 2 * (NAME_OCTETS_MAX + 1);
 pub struct SuffixHashes {
     depth: usize,
     filled: Depths,
-    lower: [u8; LOWER_OCTETS],
+    /// Wiped in the end: it may have held a listed name.
+    lower: Zeroizing<[u8; LOWER_OCTETS]>,
     starts: [u8; LABELS_MAX],
     hashes: [SuffixHash; LABELS_MAX + 1],
 }
 
 impl SuffixHashes {
     /// An empty set.
-    pub const fn new() -> Self {
-        Self { depth: 0, filled: 0, lower: [0; LOWER_OCTETS], starts: [0; LABELS_MAX], hashes: [0; LABELS_MAX + 1] }
+    pub fn new() -> Self {
+        Self { depth: 0, filled: 0, lower: Zeroizing::new([0; LOWER_OCTETS]), starts: [0; LABELS_MAX], hashes: [0; LABELS_MAX + 1] }
     }
 
     /// Hash `wire` (an uncompressed name of any case, with its root label) and each of its parents.

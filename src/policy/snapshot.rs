@@ -106,7 +106,7 @@ mod tests {
     fn table(wire: &[u8]) -> Arc<Table> {
         let mut builder = TableBuilder::new(KEY, 1);
         builder.insert(wire, Scope::Below);
-        Arc::new(builder.finish())
+        Arc::new(builder.finish().unwrap())
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::list::parse::Parsed;
 use crate::list::{ListIndex, Table, TableBuilder};
 use crate::name::HashKey;
 use crate::policy::{Live, Snapshot};
-use source::{Digest, Quiet, Stamp, Writer, read};
+use source::{Digest, Quiet, Stamp, Writer, measure, read};
 
 /// What the updater needs to know.
 #[derive(Clone, Debug)]
@@ -129,22 +129,21 @@ struct Loaded {
     parsed: Parsed,
 }
 
-/// One list's way from its file to a table: wait until it is quiet, read and judge, guard, read again and compile.
+/// One list's way from its file to a table: wait until it is quiet, measure, read and compile, guard.
 ///
 /// Nothing is returned where the text is the one whose digest is `in_force`. No second copy of the text is ever in memory.
 fn load(source: &ListSource, key: HashKey, stamp: Option<Stamp>, in_force: Option<&str>) -> Result<Option<Loaded>, Cause> {
-    let judged = read(source, stamp, |_, _| {})?;
-    if in_force.is_some_and(|digest| digest == hex(&judged.digest)) {
+    let measured = measure(source, stamp)?;
+    if in_force.is_some_and(|digest| digest == hex(&measured.digest)) {
         return Ok(None);
     }
-    guard(source, &judged.parsed)?;
-    let mut builder = TableBuilder::new(key, usize::try_from(judged.parsed.entries).unwrap_or(usize::MAX));
-    let mut has_room = true;
-    let built = read(source, stamp, |wire, scope| has_room &= builder.insert(wire, scope))?;
-    if built != judged || !has_room {
-        return Err(Cause::Changed);
+    let mut builder = TableBuilder::new(key, measured.entries_max);
+    let built = read(source, stamp, |wire, scope| builder.insert(wire, scope))?;
+    guard(source, &built.parsed)?;
+    match builder.finish() {
+        Ok(table) if built.digest == measured.digest => Ok(Some(Loaded { table, digest: built.digest, parsed: built.parsed })),
+        _ => Err(Cause::Changed),
     }
-    Ok(Some(Loaded { table: builder.finish(), digest: built.digest, parsed: built.parsed }))
 }
 
 /// Refuse what must not come in force, however it came about.

@@ -80,10 +80,51 @@ pub(super) struct Reading {
     pub(super) parsed: Parsed,
 }
 
-/// Read the text once and hand its entries to `sink`; the file must be what `stamp` says from the first octet to the last.
+/// What a list's text will come to, found out without reading its lines.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Measured {
+    pub(super) digest: Digest,
+    /// No more entries than this.
+    pub(super) entries_max: usize,
+}
+
+/// Go over the text once, as fast as it can be read.
+pub(super) fn measure(source: &ListSource, stamp: Option<Stamp>) -> Result<Measured, Cause> {
+    let (digest, ends) = go_over(source, stamp, |text| count_ends(text, source.format))?;
+    Ok(Measured { digest, entries_max: ends + 1 })
+}
+
+/// Read the text once and hand its entries to `sink`.
 pub(super) fn read(source: &ListSource, stamp: Option<Stamp>, sink: impl FnMut(&[u8], Scope)) -> Result<Reading, Cause> {
+    let (digest, parsed) = go_over(source, stamp, |text| parse::read(text, source.format, sink))?;
+    Ok(Reading { digest, parsed })
+}
+
+/// How many places there are where an entry can end: lines, or words in a hosts file.
+fn count_ends(text: &mut Digesting<'_>, format: Format) -> io::Result<usize> {
+    let mut ends = 0;
+    loop {
+        let octets = text.fill_buf()?;
+        if octets.is_empty() {
+            return Ok(ends);
+        }
+        ends += match format {
+            Format::Plain => memchr::memchr_iter(b'\n', octets).count(),
+            Format::Hosts => octets.iter().filter(|octet| octet.is_ascii_whitespace()).count(),
+        };
+        let count = octets.len();
+        text.consume(count);
+    }
+}
+
+/// Give `reader` the text; a file must be what `stamp` says from the first octet to the last.
+fn go_over<T>(
+    source: &ListSource,
+    stamp: Option<Stamp>,
+    reader: impl FnOnce(&mut Digesting<'_>) -> io::Result<T>,
+) -> Result<(Digest, T), Cause> {
     let (path, stamp) = match (&source.text, stamp) {
-        (Text::Embedded(text), _) => return read_digesting(text.as_bytes(), source.format, sink).map_err(Cause::Unreadable),
+        (Text::Embedded(text), _) => return Digesting::new(&mut text.as_bytes()).finish(reader).map_err(Cause::Unreadable),
         (Text::File(_), None) => return Err(Cause::Missing),
         (Text::File(path), Some(stamp)) => (path, stamp),
     };
@@ -92,33 +133,31 @@ pub(super) fn read(source: &ListSource, stamp: Option<Stamp>, sink: impl FnMut(&
     if !is_same(&file)? {
         return Err(Cause::Changed);
     }
-    let reading = read_digesting((&mut file).take(stamp.octets), source.format, sink).map_err(Cause::from_io)?;
-    if is_same(&file)? && Stamp::of(path)? == stamp { Ok(reading) } else { Err(Cause::Changed) }
-}
-
-fn read_digesting(text: impl Read, format: Format, sink: impl FnMut(&[u8], Scope)) -> io::Result<Reading> {
-    let mut digesting = Digesting::new(text);
-    let parsed = parse::read(&mut digesting, format, sink)?;
-    let digest = digesting.context.finish().as_ref().try_into().unwrap_or_default();
-    Ok(Reading { digest, parsed })
+    let read = Digesting::new(&mut (&mut file).take(stamp.octets)).finish(reader).map_err(Cause::from_io)?;
+    if is_same(&file)? && Stamp::of(path)? == stamp { Ok(read) } else { Err(Cause::Changed) }
 }
 
 /// Digests what is read through it. Its buffer is wiped in the end, which that of `std`'s `BufReader` cannot be.
-struct Digesting<R> {
-    text: R,
+struct Digesting<'t> {
+    text: &'t mut dyn Read,
     context: Context,
     buffer: Zeroizing<Vec<u8>>,
     /// What of the buffer is read from the text and not yet taken.
     ready: Range<usize>,
 }
 
-impl<R: Read> Digesting<R> {
-    fn new(text: R) -> Self {
+impl<'t> Digesting<'t> {
+    fn new(text: &'t mut dyn Read) -> Self {
         Self { text, context: Context::new(&SHA256), buffer: Zeroizing::new(vec![0; BUFFER_OCTETS]), ready: 0..0 }
+    }
+
+    fn finish<T>(mut self, reader: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<(Digest, T)> {
+        let read = reader(&mut self)?;
+        Ok((self.context.finish().as_ref().try_into().unwrap_or_default(), read))
     }
 }
 
-impl<R: Read> BufRead for Digesting<R> {
+impl BufRead for Digesting<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.ready.is_empty() {
             let count = self.text.read(&mut self.buffer)?;
@@ -133,7 +172,7 @@ impl<R: Read> BufRead for Digesting<R> {
     }
 }
 
-impl<R: Read> Read for Digesting<R> {
+impl Read for Digesting<'_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(room)?;
         self.consume(count);
