@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
 use crate::answer::blocked::Page;
 use crate::answer::own::{self, SpecialUse};
-use crate::cache::{Cache, Entry, Key, Lifetimes};
+use crate::cache::{Cache, Entry, Front, Key, Lifetimes};
 use crate::clock;
 use crate::count::{Board, Cells, Door, Event, Kind};
 use crate::list::ListIndex;
@@ -56,6 +58,8 @@ pub struct Asked<'a> {
     pub door: Door,
     /// Whether the client's network is within its rate limit.
     pub rate: Rate,
+    /// Its place in a batch that was foreseen; 0 for a single question.
+    pub seat: usize,
 }
 
 /// How a client's network stands to its rate limit.
@@ -86,13 +90,28 @@ pub struct Later {
     door: Door,
 }
 
+/// The lists and the time that a batch of questions is answered by.
+pub struct Round {
+    snapshot: Guard<Arc<Snapshot>>,
+    now_s: u32,
+}
+
 /// One thread's own things: its counters and its working memory.
 pub struct Desk {
     cells: Arc<Cells>,
-    hashes: SuffixHashes,
+    front: Front,
+    /// The hashes of the names of a batch's questions; of a single question in the first.
+    seats: Box<[SuffixHashes]>,
+    /// The seats in front that are taken by [`Answering::foresee`].
+    foreseen: usize,
 }
 
 impl Desk {
+    fn new(cells: Arc<Cells>, seats: usize, front_entries: usize) -> Self {
+        let seats = (0..seats.max(1)).map(|_| SuffixHashes::new()).collect();
+        Self { cells, front: Front::new(front_entries), seats, foreseen: 0 }
+    }
+
     /// The thread's counters.
     pub const fn cells(&self) -> &Arc<Cells> {
         &self.cells
@@ -130,15 +149,44 @@ impl Answering {
         &self.resolver
     }
 
-    /// A desk for one more thread.
+    /// A desk for one more thread that takes questions one by one.
     pub fn desk(&self) -> Desk {
-        Desk { cells: self.board.cells(), hashes: SuffixHashes::new() }
+        Desk::new(self.board.cells(), 1, 0)
+    }
+
+    /// A desk for one of `threads` threads that take questions in batches of up to `seats`.
+    pub fn desk_for_batches(&self, seats: usize, threads: usize) -> Desk {
+        Desk::new(self.board.cells(), seats, self.cache.front_entries(threads))
+    }
+
+    /// Look up the lists in force and the time, once for a batch of questions.
+    pub fn round(&self, desk: &mut Desk) -> Round {
+        desk.front.follow(self.cache.flushes());
+        Round { snapshot: self.live.load(), now_s: clock::uptime_s() }
+    }
+
+    /// Have everything in the CPU's cache that answering these packets will read, all at once instead of one after the other.
+    ///
+    /// Nothing is decided here: the packets are not even known to be questions.
+    pub fn foresee<'p>(&self, round: &Round, desk: &mut Desk, packets: impl Iterator<Item = &'p [u8]>) {
+        let (key, depths) = (round.snapshot.key(), round.snapshot.depths());
+        desk.foreseen = 0;
+        for (seat, packet) in desk.seats.iter_mut().zip(packets) {
+            seat.fill_for(key, packet.get(HEADER_OCTETS..).unwrap_or_default(), depths);
+            desk.foreseen += 1;
+        }
+        let seats = desk.seats.get(..desk.foreseen).unwrap_or_default();
+        let lines = seats.iter().fold(0, |sum, seat| sum ^ round.snapshot.touch(seat) ^ desk.front.touch(seat.whole()));
+        let guess = |seat: &SuffixHashes| desk.front.guess(seat.whole());
+        let kept = seats.iter().filter_map(guess).fold(0, |sum, entry| sum ^ usize::from(entry.is_keepable()));
+        let octets = seats.iter().filter_map(guess).fold(0, |sum, entry| sum ^ entry.touch());
+        std::hint::black_box((lines, kept, octets));
     }
 
     /// Answer a question at once if that can be done without asking outside; the reply goes into `out`.
     ///
     /// The order of decisions is the product's promise: readable, allowed, ours, listed, cached.
-    pub fn answer(&self, desk: &mut Desk, asked: &Asked<'_>, out: &mut [u8]) -> Outcome {
+    pub fn answer(&self, round: &Round, desk: &mut Desk, asked: &Asked<'_>, out: &mut [u8]) -> Outcome {
         desk.cells.note_question(asked.door);
         let question = match wire::read(asked.packet) {
             Ok(question) => question,
@@ -160,17 +208,25 @@ impl Answering {
         if let Some(len) = own::answer(&question, self.special_use, out) {
             return end(&desk.cells, Event::Own, Some(len));
         }
-        let wanted = Wanted { question: &question, group, now_s: clock::uptime_s() };
-        let snapshot = self.live.load();
-        desk.hashes.fill(snapshot.key(), question.name);
-        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(group), &desk.hashes) {
+        let Some(hashes) = desk.seats.get_mut(asked.seat) else { return Outcome::Silence };
+        if asked.seat >= desk.foreseen {
+            hashes.fill_for(round.snapshot.key(), question.name, round.snapshot.depths());
+        }
+        let wanted = Wanted { question: &question, group, now_s: round.now_s };
+        if let Verdict::Block { list, .. } = round.snapshot.decide(self.clients.lists(group), hashes) {
             return self.block(&desk.cells, list, Kind::of_type(question.qtype), &wanted, out);
         }
         if question.qtype == rtype::ANY {
             return end(&desk.cells, Event::Own, own::any(&question, out));
         }
-        if let Some(entry) = self.cache.find(key_of(&question, &desk.hashes), wanted.now_s) {
-            return self.serve(desk, &snapshot, &entry, &wanted, Event::Hit, out);
+        let key = key_of(&question, hashes);
+        if let Some(entry) = desk.front.find(key, wanted.now_s).filter(|entry| entry.is_for(&question)) {
+            return self.serve(&desk.cells, &round.snapshot, entry, &wanted, Event::Hit, out);
+        }
+        if let Some(entry) = self.cache.find(key, wanted.now_s).filter(|entry| entry.is_for(&question)) {
+            let outcome = self.serve(&desk.cells, &round.snapshot, &entry, &wanted, Event::Hit, out);
+            desk.front.keep(key, entry);
+            return outcome;
         }
         if !question.recursion_desired {
             return end(&desk.cells, Event::Own, own::empty(&question, rcode::REFUSED, &[(ede::NOT_AUTHORITATIVE, "")], out));
@@ -179,7 +235,7 @@ impl Answering {
     }
 
     /// Fetch the answer to a question and put the whole reply into `out`, which stays empty where nothing is to be sent.
-    pub async fn answer_later(&self, later: Later, cells: &Arc<Cells>, out: &mut Vec<u8>) {
+    pub async fn answer_later(&self, later: Later, cells: &Cells, out: &mut Vec<u8>) {
         out.clear();
         let Ok(question) = wire::read(&later.packet) else { return };
         let Ok(name) = Name::from_wire(question.name) else { return };
@@ -198,8 +254,7 @@ impl Answering {
         };
         out.resize(room, 0);
         let wanted = Wanted { question: &question, group: later.group, now_s: clock::uptime_s() };
-        let mut desk = Desk { cells: Arc::clone(cells), hashes: SuffixHashes::new() };
-        let outcome = self.answer_fetched(&mut desk, fetched, &wanted, out);
+        let outcome = self.answer_fetched(cells, fetched, &wanted, out);
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }
 
@@ -212,7 +267,7 @@ impl Answering {
     /// Keep what came from outside and answer with it, unless the name or its alias chain is listed by now.
     fn answer_fetched(
         &self,
-        desk: &mut Desk,
+        cells: &Cells,
         fetched: Result<resolve::Fetched, resolve::Failure>,
         wanted: &Wanted<'_>,
         out: &mut [u8],
@@ -224,38 +279,40 @@ impl Answering {
         };
         let entry = Arc::new(entry);
         let snapshot = self.live.load();
-        desk.hashes.fill(snapshot.key(), wanted.question.name);
+        let mut hashes = SuffixHashes::new();
+        hashes.fill_for(snapshot.key(), wanted.question.name, snapshot.depths());
         if entry.is_keepable() {
-            self.cache.keep(key_of(wanted.question, &desk.hashes), Arc::clone(&entry));
+            self.cache.keep(key_of(wanted.question, &hashes), Arc::clone(&entry));
         }
-        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), &desk.hashes) {
-            return self.block(&desk.cells, list, Kind::of_type(wanted.question.qtype), wanted, out);
+        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), &hashes) {
+            return self.block(cells, list, Kind::of_type(wanted.question.qtype), wanted, out);
         }
-        self.serve(desk, &snapshot, &entry, wanted, Event::Miss, out)
+        self.serve(cells, &snapshot, &entry, wanted, Event::Miss, out)
     }
 
     /// Answer with an entry, unless its alias chain goes through a listed name.
-    fn serve(&self, desk: &mut Desk, snapshot: &Snapshot, entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
+    fn serve(&self, cells: &Cells, snapshot: &Snapshot, entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
         if !entry.is_clear_under(snapshot.generation())
-            && let Verdict::Block { list, .. } = self.decide_chain(desk, snapshot, entry, wanted.group)
+            && let Verdict::Block { list, .. } = self.decide_chain(snapshot, entry, wanted.group)
         {
-            return self.block(&desk.cells, list, Kind::ViaCname, wanted, out);
+            return self.block(cells, list, Kind::ViaCname, wanted, out);
         }
         let event = if entry.is_failure() { Event::Failed } else { event };
-        end(&desk.cells, event, entry.write(wanted.question, wanted.now_s, out))
+        end(cells, event, entry.write(wanted.question, wanted.now_s, out))
     }
 
     /// Hold each name of the alias chain against the lists, and remember it where no list at all has any of them.
-    fn decide_chain(&self, desk: &mut Desk, snapshot: &Snapshot, entry: &Entry, group: Group) -> Verdict {
+    fn decide_chain(&self, snapshot: &Snapshot, entry: &Entry, group: Group) -> Verdict {
         let lists = self.clients.lists(group);
+        let mut hashes = SuffixHashes::new();
         let mut is_clear = true;
         for name in entry.chain() {
-            desk.hashes.fill(snapshot.key(), name);
-            if snapshot.decide(&self.all_lists, &desk.hashes) == Verdict::Pass {
+            hashes.fill_for(snapshot.key(), name, snapshot.depths());
+            if snapshot.decide(&self.all_lists, &hashes) == Verdict::Pass {
                 continue;
             }
             is_clear = false;
-            let verdict = snapshot.decide(lists, &desk.hashes);
+            let verdict = snapshot.decide(lists, &hashes);
             if verdict != Verdict::Pass {
                 return verdict;
             }

@@ -8,11 +8,15 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+mod answers;
+mod blocked;
 mod commands;
 mod crash;
+mod field_tools;
 mod internet;
 mod kit;
 mod privacy;
 mod real_list;
 mod reload;
+mod rfc8906;
 mod tidy;

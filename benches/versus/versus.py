@@ -84,7 +84,11 @@ def ask(name, timeout=0.05):
             return None
     if len(reply) < 28 or struct.unpack(">H", reply[6:8])[0] == 0:
         return None
-    return socket.inet_ntoa(reply[-4:]) if reply[-6:-4] == b"\0\x04" else "other"
+    at = 12 + len(question)
+    while 0 < reply[at] < 0xC0:
+        at += 1 + reply[at]
+    at += 1 if reply[at] == 0 else 2
+    return socket.inet_ntoa(reply[at + 10:at + 14]) if reply[at:at + 2] == b"\0\x01" else "other"
 
 
 class Peer:

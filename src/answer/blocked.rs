@@ -56,16 +56,19 @@ impl Page {
         };
         let is_forged = first.count + second.count > 0;
         let rcode = if is_forged { rcode::NOERROR } else { self.nodata_rcode };
+        let opt_octets = if question.edns.is_some() { OPT_OCTETS } else { 0 };
+        let codes_octets = if question.edns.is_some() { EDE_OCTETS * (1 + usize::from(is_forged)) } else { 0 };
+        let room = (HEADER_OCTETS + question.octets.len() + opt_octets) * GROWTH_MAX;
         let mut reply = Reply::start(out, question, rcode, Flags::default())?;
         if is_forged {
-            reply.push_answers(&first.octets, first.count);
-            reply.push_answers(&second.octets, second.count);
+            for records in [first, second] {
+                let (octets, count) = records.fit(room.saturating_sub(reply.len() + opt_octets + codes_octets));
+                reply.push_answers(octets, count);
+            }
         } else {
             reply.push_authorities(&self.soa, 1);
         }
-        let opt_octets = if question.edns.is_some() { OPT_OCTETS } else { 0 };
-        let room = (HEADER_OCTETS + question.octets.len() + opt_octets) * GROWTH_MAX;
-        let untold = reply.len() + opt_octets + EDE_OCTETS * (1 + usize::from(is_forged));
+        let untold = reply.len() + opt_octets + codes_octets;
         let text = if untold + self.authority.len() <= room { &*self.authority } else { "" };
         let errors = [(ede::FORGED, ""), (self.code, text)];
         let errors = if is_forged { errors.as_slice() } else { errors.get(1..)? };
@@ -87,6 +90,13 @@ impl Records {
             count += 1;
         }
         Self { octets: octets.into(), count }
+    }
+
+    /// As many of the first records as fit into `room`, all being of one length; any question leaves room for one.
+    fn fit(&self, room: usize) -> (&[u8], u16) {
+        let each = self.octets.len().checked_div(usize::from(self.count)).unwrap_or(0);
+        let count = room.checked_div(each).map_or(0, |fitting| fitting.min(usize::from(self.count)));
+        (self.octets.get(..count * each).unwrap_or_default(), count as u16)
     }
 }
 
@@ -180,6 +190,19 @@ mod tests {
         assert_eq!(said.errors, [(4, String::new()), (16, "Example Authority".to_owned())]);
         assert_eq!(ask(stop_page(), rtype::AAAA, false).records[0].2[..4], [0x20, 0x01, 0x0d, 0xb8]);
         assert_eq!(ask(stop_page(), rtype::ANY, false).records.len(), 2);
+    }
+
+    #[test]
+    fn many_addresses_do_not_amplify() {
+        let v4 = (1..=200).map(|host| [192, 0, 2, host].into()).collect();
+        let v6 = (1..=200).map(|host: u128| (0x2001_0db8 << 96 | host).into()).collect();
+        let many = Action::StopPage { v4, v6 };
+        // Of three times 33 octets, or 44 with OPT, the question and the extended errors leave 66, or 76.
+        for (qtype, edns, count) in
+            [(rtype::A, false, 4), (rtype::AAAA, false, 2), (rtype::ANY, false, 4), (rtype::A, true, 4), (rtype::AAAA, true, 2)]
+        {
+            assert_eq!(ask(many.clone(), qtype, edns).records.len(), count, "type {qtype}");
+        }
     }
 
     #[test]

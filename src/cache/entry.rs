@@ -28,13 +28,14 @@ pub struct UnusableReply;
 /// A kept answer.
 #[derive(Debug)]
 pub struct Entry {
-    wire: Box<[u8]>,
-    ttls_at: Box<[u16]>,
+    /// The reply, then the places of its TTLs (two octets each), then the alias chain's names in wire form, one behind the other:
+    /// one piece of memory, so that serving it waits for memory once.
+    octets: Box<[u8]>,
+    wire_octets: u16,
+    ttl_count: u16,
     kept_at_s: u32,
     ttl_s: u32,
     ede: Option<u16>,
-    /// The alias chain's names, wire form, one behind the other; mostly none.
-    chain: Box<[u8]>,
     /// The snapshot under which no list at all had a name of the chain; 0 for none.
     clear_under: AtomicU64,
 }
@@ -44,35 +45,39 @@ impl Entry {
     ///
     /// `now_s` is the process's monotonic time in seconds. TTLs over the limits are cut down.
     pub fn from_wire(mut wire: Vec<u8>, ede: Option<u16>, now_s: u32, lifetimes: Lifetimes) -> Result<Self, UnusableReply> {
-        let mut found = Found::default();
         let message = Message::new(&wire).map_err(|_| UnusableReply)?;
         let code = message.rcode();
         let mut records = Vec::new();
         message.walk(|record| records.push(record)).map_err(|_| UnusableReply)?;
+        // For a question about the alias itself the alias is the data.
+        let qtype = message.question_type().map_err(|_| UnusableReply)?;
+        let has_data = |record: &Record| record.section == Section::Answer && record.rtype == qtype;
+        let is_negative = code == rcode::NXDOMAIN || !records.iter().any(has_data);
+        if let (false, Some(start)) = (is_negative, needless_from(&records)) {
+            records.retain(|record| record.start < start);
+            wire.truncate(start);
+            wire.get_mut(8..HEADER_OCTETS).ok_or(UnusableReply)?.fill(0);
+        }
+        let message = Message::new(&wire).map_err(|_| UnusableReply)?;
+        let mut found = Found::default();
         for record in &records {
             found.note(&message, record)?;
         }
-        let is_negative = code == rcode::NXDOMAIN || !found.has_answer;
         let ttl_max = if is_negative { lifetimes.negative_ttl_s_max } else { lifetimes.ttl_s_max };
         let ttl_s = match code {
             rcode::NOERROR | rcode::NXDOMAIN => found.ttl_s(is_negative).min(ttl_max),
             _ => FAILURE_TTL_S,
         };
-        let mut ttls_at = Vec::with_capacity(records.len());
+        let wire_octets = u16::try_from(wire.len()).map_err(|_| UnusableReply)?;
+        let mut ttls_at = Vec::with_capacity(2 * records.len());
         for record in records.iter().filter(|record| record.rtype != rtype::OPT) {
             let place = wire.get_mut(record.ttl_at..record.ttl_at + 4).ok_or(UnusableReply)?;
             place.copy_from_slice(&record.ttl_s.min(ttl_max).to_be_bytes());
-            ttls_at.push(u16::try_from(record.ttl_at).map_err(|_| UnusableReply)?);
+            ttls_at.extend((record.ttl_at as u16).to_be_bytes());
         }
-        Ok(Self {
-            wire: wire.into(),
-            ttls_at: ttls_at.into(),
-            kept_at_s: now_s,
-            ttl_s,
-            ede,
-            chain: found.chain.into(),
-            clear_under: AtomicU64::new(0),
-        })
+        let octets = [wire.as_slice(), &ttls_at, &found.chain].concat().into();
+        let ttl_count = (ttls_at.len() / 2) as u16;
+        Ok(Self { octets, wire_octets, ttl_count, kept_at_s: now_s, ttl_s, ede, clear_under: AtomicU64::new(0) })
     }
 
     /// A failure to be remembered for a moment (RFC 9520).
@@ -80,12 +85,12 @@ impl Entry {
         let mut wire = vec![0, 0, 0x81, 0x80 | rcode::SERVFAIL as u8, 0, 1, 0, 0, 0, 0, 0, 0];
         wire.extend(question.octets.to_ascii_lowercase());
         Self {
-            wire: wire.into(),
-            ttls_at: Box::default(),
+            wire_octets: wire.len() as u16,
+            octets: wire.into(),
+            ttl_count: 0,
             kept_at_s: now_s,
             ttl_s: FAILURE_TTL_S,
             ede: Some(ede),
-            chain: Box::default(),
             clear_under: AtomicU64::new(0),
         }
     }
@@ -102,22 +107,47 @@ impl Entry {
 
     /// Is it a SERVFAIL?
     pub fn is_failure(&self) -> bool {
-        self.wire.get(3).is_some_and(|octet| u16::from(octet & 0xf) == rcode::SERVFAIL)
+        self.octets.get(3).is_some_and(|octet| u16::from(octet & 0xf) == rcode::SERVFAIL)
     }
 
     /// The memory it takes.
     pub fn octets(&self) -> usize {
-        OVERHEAD_OCTETS + self.wire.len() + 2 * self.ttls_at.len() + self.chain.len()
+        OVERHEAD_OCTETS + self.octets.len()
     }
 
     /// The name that was asked for.
     pub fn name(&self) -> Option<Name> {
-        Name::from_wire(self.wire.get(HEADER_OCTETS..)?).ok()
+        Name::from_wire(self.octets.get(HEADER_OCTETS..)?).ok()
+    }
+
+    /// Is it the answer to this very question? Finding it by its hash makes that all but certain; this makes it certain.
+    pub fn is_for(&self, question: &Question<'_>) -> bool {
+        let asked = self.octets.get(HEADER_OCTETS..HEADER_OCTETS + question.octets.len());
+        asked.is_some_and(|asked| asked.eq_ignore_ascii_case(question.octets))
+    }
+
+    /// Read a little of the reply, so that it is in the CPU's cache when it is written out.
+    pub fn touch(&self) -> u8 {
+        self.octets.first().copied().unwrap_or_default() ^ self.octets.get(64).copied().unwrap_or_default()
+    }
+
+    fn wire(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.wire_octets)).unwrap_or_default()
+    }
+
+    fn ttls_at(&self) -> impl Iterator<Item = usize> {
+        let start = usize::from(self.wire_octets);
+        let places = self.octets.get(start..start + 2 * usize::from(self.ttl_count)).unwrap_or_default();
+        places.as_chunks::<2>().0.iter().map(|place| usize::from(u16::from_be_bytes(*place)))
+    }
+
+    fn chain_octets(&self) -> &[u8] {
+        self.octets.get(usize::from(self.wire_octets) + 2 * usize::from(self.ttl_count)..).unwrap_or_default()
     }
 
     /// The owners and targets of its CNAME and DNAME records, wire form.
     pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest: &[u8] = &self.chain;
+        let mut rest = self.chain_octets();
         std::iter::from_fn(move || {
             let mut at = 0;
             while let Some(&len) = rest.get(at) {
@@ -134,7 +164,7 @@ impl Entry {
 
     /// Is there nothing in its chain to be held against the lists of this snapshot?
     pub fn is_clear_under(&self, generation: u64) -> bool {
-        self.chain.is_empty() || self.clear_under.load(Relaxed) == generation
+        self.chain_octets().is_empty() || self.clear_under.load(Relaxed) == generation
     }
 
     /// No list of this snapshot has a name of the chain.
@@ -147,16 +177,17 @@ impl Entry {
     /// `None` where not even the question fits.
     pub fn write(&self, question: &Question<'_>, now_s: u32, out: &mut [u8]) -> Option<usize> {
         let opt_octets = self.opt_octets(question);
-        let len = self.wire.len();
+        let wire = self.wire();
+        let len = wire.len();
         if len + opt_octets > out.len() {
             return self.write_truncated(question, out);
         }
         let reply = out.get_mut(..len)?;
-        reply.copy_from_slice(&self.wire);
+        reply.copy_from_slice(wire);
         reply.get_mut(HEADER_OCTETS..HEADER_OCTETS + question.octets.len())?.copy_from_slice(question.octets);
         let age_s = now_s.wrapping_sub(self.kept_at_s);
-        for &at in &self.ttls_at {
-            let ttl = reply.get_mut(usize::from(at)..)?.first_chunk_mut::<4>()?;
+        for at in self.ttls_at() {
+            let ttl = reply.get_mut(at..)?.first_chunk_mut::<4>()?;
             *ttl = u32::from_be_bytes(*ttl).saturating_sub(age_s).to_be_bytes();
         }
         self.write_head(question, Flags::default(), reply.first_chunk_mut()?);
@@ -168,7 +199,7 @@ impl Entry {
         let opt_octets = self.opt_octets(question);
         let reply = out.get_mut(..len)?;
         let (head, asked) = reply.split_first_chunk_mut::<HEADER_OCTETS>()?;
-        head.copy_from_slice(self.wire.first_chunk::<HEADER_OCTETS>()?);
+        head.copy_from_slice(self.octets.first_chunk::<HEADER_OCTETS>()?);
         head.get_mut(6..)?.fill(0);
         asked.copy_from_slice(question.octets);
         self.write_head(question, Flags { truncated: true, authentic: false }, head);
@@ -217,10 +248,20 @@ impl Entry {
     }
 }
 
+const fn is_alias(rtype: u16) -> bool {
+    matches!(rtype, rtype::CNAME | rtype::DNAME)
+}
+
+/// Where the records behind the answers start, if they are name servers only, which no client needs.
+fn needless_from(records: &[Record]) -> Option<usize> {
+    let mut rest = records.iter().skip_while(|record| record.section == Section::Answer);
+    let first = rest.next()?;
+    (first.rtype == rtype::NS && rest.all(|record| record.rtype == rtype::NS)).then_some(first.start)
+}
+
 /// What a walk over the records finds.
 #[derive(Default)]
 struct Found {
-    has_answer: bool,
     ttl_s_min: Option<u32>,
     soa_ttl_s: Option<u32>,
     chain: Vec<u8>,
@@ -232,17 +273,15 @@ impl Found {
             return Ok(());
         }
         self.ttl_s_min = Some(self.ttl_s_min.map_or(record.ttl_s, |least| least.min(record.ttl_s)));
-        let is_alias = matches!(record.rtype, rtype::CNAME | rtype::DNAME);
         match record.section {
-            Section::Answer if is_alias => {
+            Section::Answer if is_alias(record.rtype) => {
                 message.read_name(record.start, &mut self.chain).map_err(|_| UnusableReply)?;
                 message.read_name(record.data_at, &mut self.chain).map_err(|_| UnusableReply)?;
             }
-            Section::Answer => self.has_answer = true,
             Section::Authority if record.rtype == rtype::SOA => {
                 self.soa_ttl_s = Some(record.ttl_s.min(message.u32_before(record.end).map_err(|_| UnusableReply)?));
             }
-            Section::Authority | Section::Additional => {}
+            Section::Answer | Section::Authority | Section::Additional => {}
         }
         Ok(())
     }
@@ -312,6 +351,21 @@ mod tests {
         assert_eq!(ttl(0x83, [0, 0, 0], b""), 0, "no SOA, not kept");
         assert_eq!(ttl(0x82, [0, 0, 0], b""), FAILURE_TTL_S);
         assert_eq!(ttl(0x80, [2, 0, 0], &[CNAME, A].concat()), 60);
+        assert_eq!(ttl(0x80, [1, 0, 0], CNAME), 0, "an alias alone, and no SOA");
+        let mut of_alias = reply(&[0x81, 0x80], [1, 0, 0], CNAME);
+        of_alias[21] = rtype::CNAME as u8;
+        assert_eq!(Entry::from_wire(of_alias, None, 0, LIFETIMES).unwrap().ttl_s, 1000, "the alias is what was asked for");
+    }
+
+    #[test]
+    fn name_servers_behind_an_answer_are_left_out() {
+        const NS: &[u8] = b"\xc0\x0e\0\x02\0\x01\0\0\0\x05\0\x02\xc0\x0c";
+        let entry =
+            |counts, records: &[&[u8]]| Entry::from_wire(reply(&[0x81, 0x80], counts, &records.concat()), None, 0, LIFETIMES).unwrap();
+        let lean = entry([1, 2, 0], &[A, NS, NS]);
+        assert_eq!((lean.wire(), lean.ttl_s), (reply(&[0x81, 0x80], [1, 0, 0], A).as_slice(), 60));
+        assert_eq!(entry([1, 2, 0], &[A, NS, SOA]).wire().len(), 24 + A.len() + NS.len() + SOA.len());
+        assert_eq!(entry([0, 1, 0], &[NS]).wire().len(), 24 + NS.len(), "not an answer");
     }
 
     #[test]

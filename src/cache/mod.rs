@@ -1,14 +1,17 @@
 //! Answers from outside, kept as octets so that serving one is a copy; bounded in octets, thread-safe.
 
 mod entry;
+mod front;
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use quick_cache::sync::{Cache as Shelf, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 pub use entry::{Entry, Lifetimes, UnusableReply};
+pub use front::Front;
 
 use crate::name::{Name, SuffixHash};
 
@@ -17,6 +20,9 @@ use crate::name::{Name, SuffixHash};
 pub struct Key(u128);
 
 impl Key {
+    /// The bits in which the keys of one name's questions may differ.
+    const OF_QUESTION: u128 = 0x3_ffff;
+
     /// The key of a question in class IN.
     pub const fn new(name: SuffixHash, qtype: u16, dnssec_ok: bool, checking_disabled: bool) -> Self {
         // The hash is uniform and keyed, so flipping a few of its bits by the rest of the question keeps keys apart.
@@ -59,6 +65,8 @@ type Lifecycle = DefaultLifecycle<Key, Arc<Entry>>;
 /// The cache of all answers.
 pub struct Cache {
     shelf: Shelf<Key, Arc<Entry>, ByOctets, Folding, Lifecycle>,
+    /// Grows with each flush, so that the threads' fronts know when to forget.
+    flushes: AtomicU64,
 }
 
 /// How full a cache is.
@@ -74,6 +82,9 @@ pub struct Fill {
 
 /// A guess at what an answer takes, to size the index.
 const ENTRY_OCTETS_TYPICAL: u64 = 350;
+
+/// The most that one thread's front holds: 2 MiB of lines.
+const FRONT_ENTRIES_MAX: usize = 1 << 17;
 
 /// The cache cannot be made with these sizes.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +102,7 @@ impl Cache {
             .build()
             .map_err(|_| CacheSizeError { octets_max })?;
         let shelf = Shelf::with_options(options, ByOctets, Folding::default(), Lifecycle::default());
-        Ok(Self { shelf })
+        Ok(Self { shelf, flushes: AtomicU64::new(0) })
     }
 
     /// The answer kept under `key` if it is still good at `now_s`.
@@ -111,7 +122,20 @@ impl Cache {
             None => self.shelf.clear(),
             Some(parent) => self.shelf.retain(|_, entry| !entry.name().is_some_and(|name| name.is_within(parent))),
         }
+        self.flushes.fetch_add(1, Relaxed);
         before.saturating_sub(self.shelf.len())
+    }
+
+    /// How many answers each of `threads` fronts may hold: together a quarter of the cache's octets at the most, even where the cache
+    /// itself gave them up meanwhile.
+    pub fn front_entries(&self, threads: usize) -> usize {
+        let fair = self.shelf.capacity() / 4 / ENTRY_OCTETS_TYPICAL / threads.max(1) as u64;
+        (fair as usize).min(FRONT_ENTRIES_MAX)
+    }
+
+    /// How many times something was flushed.
+    pub fn flushes(&self) -> u64 {
+        self.flushes.load(Relaxed)
     }
 
     /// How full it is.

@@ -21,7 +21,7 @@ use crate::config::{Config, Problem};
 /// An access-blocking DNS resolver for internet providers.
 #[derive(Debug, Parser)]
 #[command(name = "wardline", version, arg_required_else_help = true)]
-pub struct Cli {
+struct Cli {
     /// The configuration; without it the built-in one: 127.0.0.1:5300, an example list, loopback clients only.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -83,9 +83,10 @@ enum Failure {
     NotRunning(String),
 }
 
-/// Run the command and turn its end into an exit code: 0 done, 1 failed, 2 wrong usage or configuration, 3 not running.
-pub fn run(cli: &Cli) -> ExitCode {
-    let (code, message) = match dispatch(cli) {
+/// Run the command that the arguments name, and turn its end into an exit code: 0 done, 1 failed, 2 wrong usage or configuration,
+/// 3 not running.
+pub fn run() -> ExitCode {
+    let (code, message) = match dispatch(&Cli::parse()) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Failed(message)) => (1, message),
         Err(Failure::Usage(message)) => (2, message),

@@ -5,23 +5,58 @@
 //! names share 127 bits with probability 2⁻¹²⁷ a pair, and the key is new for each process, so nobody can prepare such a pair.
 
 use crate::list::Scope;
-use crate::name::{HashKey, LABELS_MAX, SuffixHash, SuffixHashes};
+use crate::name::{Depths, HashKey, LABELS_MAX, SuffixHash, SuffixHashes};
 
 const SLOTS: usize = 4;
 const EXACT_BIT: u128 = 1;
 
 /// One cache line of entries; 0 is a free slot.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Bucket([u128; SLOTS]);
+type Bucket = [u128; SLOTS];
 
 /// A list ready to be asked; never changed once built.
 pub struct Table {
     key: HashKey,
-    buckets: Box<[Bucket]>,
+    buckets: Buckets,
     entry_count: usize,
     /// Bit n is set where some entry has n labels, so that other depths are not looked up.
-    depths: u128,
+    depths: Depths,
+}
+
+/// Buckets that start on a cache line, in memory that goes back to the system when they are dropped.
+///
+/// glibc cuts aligned memory, and any request under 32 MiB, out of larger pieces whose holes the next table does not always fit, so
+/// that each reload of a list of under 1.5 million names could take a table's memory for good. A larger request gets a mapping of
+/// its own; what is not used of it is never touched and takes no memory.
+struct Buckets {
+    slots: Box<[u128]>,
+    /// Slots in front of the first cache line.
+    skipped: usize,
+    count: usize,
+}
+
+/// glibc maps every request over 32 MiB by itself (DEFAULT_MMAP_THRESHOLD_MAX).
+const MAPPED_SLOTS_MIN: usize = 33 * 1024 * 1024 / size_of::<u128>();
+/// Smaller tables leave holes that do not matter.
+const SMALL_SLOTS_MAX: usize = 64 * 1024 / size_of::<u128>();
+
+impl Buckets {
+    fn new(count: usize) -> Self {
+        let needed = count * SLOTS + SLOTS - 1;
+        let asked = if needed <= SMALL_SLOTS_MAX { needed } else { needed.max(MAPPED_SLOTS_MIN) };
+        let slots = vec![0; asked].into_boxed_slice();
+        let skipped = slots.as_ptr().align_offset(size_of::<Bucket>()).min(SLOTS - 1);
+        Self { slots, skipped, count }
+    }
+
+    fn all(&self) -> &[Bucket] {
+        let slots = self.slots.get(self.skipped..self.skipped + self.count * SLOTS);
+        slots.unwrap_or_default().as_chunks().0
+    }
+
+    fn all_mut(&mut self) -> &mut [Bucket] {
+        let slots = self.slots.get_mut(self.skipped..self.skipped + self.count * SLOTS);
+        slots.unwrap_or_default().as_chunks_mut().0
+    }
 }
 
 /// Which entry a name fell under.
@@ -44,8 +79,11 @@ impl TableBuilder {
     /// Make room for at most `entries_max` entries.
     pub fn new(key: HashKey, entries_max: usize) -> Self {
         let bucket_count = (entries_max * 4 / 3).div_ceil(SLOTS) + 1;
-        let buckets = vec![Bucket([0; SLOTS]); bucket_count].into_boxed_slice();
-        Self { table: Table { key, buckets, entry_count: 0, depths: 0 }, entries_max, hashes: SuffixHashes::new() }
+        Self {
+            table: Table { key, buckets: Buckets::new(bucket_count), entry_count: 0, depths: 0 },
+            entries_max,
+            hashes: SuffixHashes::new(),
+        }
     }
 
     /// Add an entry; `wire` is its uncompressed name. An entry that is there already changes nothing, but the wider scope wins.
@@ -60,8 +98,8 @@ impl TableBuilder {
         self.table.depths |= 1 << self.hashes.depth();
         let value = if scope == Scope::Exact { tag | EXACT_BIT } else { tag };
         let mut at = self.table.home(tag);
-        while let Some(bucket) = self.table.buckets.get_mut(at) {
-            for slot in &mut bucket.0 {
+        while let Some(bucket) = self.table.buckets.all_mut().get_mut(at) {
+            for slot in bucket {
                 if *slot == 0 {
                     *slot = value;
                     self.table.entry_count += 1;
@@ -91,13 +129,13 @@ impl Table {
 
     /// The memory of its slots, in octets.
     pub fn octets(&self) -> usize {
-        size_of_val(&*self.buckets)
+        size_of_val(self.buckets.all())
     }
 
     /// The entry that `name` falls under, the shortest one first; hashes must be made under this table's key.
     pub fn find(&self, name: &SuffixHashes) -> Option<Match> {
         let depth = name.depth();
-        let mut depths = self.depths & (u128::MAX >> (LABELS_MAX - depth.min(LABELS_MAX)));
+        let mut depths = self.depths_within(depth);
         while depths != 0 {
             let labels = depths.trailing_zeros() as usize;
             depths &= depths - 1;
@@ -111,16 +149,38 @@ impl Table {
         None
     }
 
+    /// The numbers of labels that entries have.
+    pub const fn depths(&self) -> Depths {
+        self.depths
+    }
+
+    /// Read from each bucket where [`Table::find`] would look first, so that it is in the CPU's cache by then.
+    pub fn touch(&self, name: &SuffixHashes) -> u64 {
+        let mut sum = 0;
+        let mut depths = self.depths_within(name.depth());
+        while depths != 0 {
+            let home = self.home(tag_of(name.at(depths.trailing_zeros() as usize)));
+            sum ^= self.buckets.all().get(home).map_or(0, |bucket| bucket[0] as u64);
+            depths &= depths - 1;
+        }
+        sum
+    }
+
+    const fn depths_within(&self, depth: usize) -> Depths {
+        self.depths & (Depths::MAX >> (LABELS_MAX - if depth < LABELS_MAX { depth } else { LABELS_MAX }))
+    }
+
     fn slot_of(&self, tag: u128) -> Option<Scope> {
         let mut at = self.home(tag);
+        let buckets = self.buckets.all();
         loop {
-            let bucket = self.buckets.get(at)?;
-            for slot in bucket.0 {
+            let bucket = buckets.get(at)?;
+            for slot in *bucket {
                 if slot & !EXACT_BIT == tag {
                     return Some(if slot & EXACT_BIT == 0 { Scope::Below } else { Scope::Exact });
                 }
             }
-            if bucket.0.contains(&0) {
+            if bucket.contains(&0) {
                 return None;
             }
             at = self.after(at);
@@ -129,11 +189,11 @@ impl Table {
 
     /// The bucket an entry is looked for first: the hash's upper half scaled to the bucket count.
     const fn home(&self, tag: u128) -> usize {
-        (((tag >> 64) * self.buckets.len() as u128) >> 64) as usize
+        (((tag >> 64) * self.buckets.count as u128) >> 64) as usize
     }
 
     const fn after(&self, at: usize) -> usize {
-        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
+        if at + 1 == self.buckets.count { 0 } else { at + 1 }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::list::{ListIndex, Match, Table};
-use crate::name::{HashKey, SuffixHashes};
+use crate::name::{Depths, HashKey, SuffixHashes};
 
 /// The snapshot in force, read by every door and replaced by the updater.
 pub type Live = ArcSwap<Snapshot>;
@@ -16,6 +16,7 @@ pub struct Snapshot {
     generation: u64,
     key: HashKey,
     tables: Vec<Arc<Table>>,
+    depths: Depths,
 }
 
 /// Whether a question may be answered.
@@ -34,8 +35,9 @@ pub enum Verdict {
 
 impl Snapshot {
     /// The first snapshot, with all lists' tables built under `key`.
-    pub const fn new(key: HashKey, tables: Vec<Arc<Table>>) -> Self {
-        Self { generation: 1, key, tables }
+    pub fn new(key: HashKey, tables: Vec<Arc<Table>>) -> Self {
+        let depths = depths_of(&tables);
+        Self { generation: 1, key, tables, depths }
     }
 
     /// The next snapshot, with one list's table replaced.
@@ -45,12 +47,23 @@ impl Snapshot {
         if let Some(place) = next.tables.get_mut(usize::from(list)) {
             *place = table;
         }
+        next.depths = depths_of(&next.tables);
         next
     }
 
     /// Grows with each snapshot; a cached answer remembers under which one it was checked.
     pub const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The numbers of labels that any list's entries have: the only suffixes worth hashing.
+    pub const fn depths(&self) -> Depths {
+        self.depths
+    }
+
+    /// Have everything in the CPU's cache that [`Snapshot::decide`] will read about `name`.
+    pub fn touch(&self, name: &SuffixHashes) -> u64 {
+        self.tables.iter().fold(0, |sum, table| sum ^ table.touch(name))
     }
 
     /// The key that names must be hashed under.
@@ -77,6 +90,10 @@ impl Snapshot {
         }
         Verdict::Pass
     }
+}
+
+fn depths_of(tables: &[Arc<Table>]) -> Depths {
+    tables.iter().fold(0, |depths, table| depths | table.depths())
 }
 
 #[cfg(test)]

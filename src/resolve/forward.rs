@@ -185,8 +185,9 @@ const fn is_edns_fault(rcode: u16) -> bool {
 const fn judge(ede: Option<u16>) -> Failure {
     match ede {
         Some(7) => Failure::Expired,
+        Some(9) => Failure::KeyMissing,
         Some(10) => Failure::Unsigned,
-        Some(5 | 6 | 8 | 9 | 11 | 12) => Failure::Bogus,
+        Some(5 | 6 | 8 | 11 | 12) => Failure::Bogus,
         Some(22) => Failure::Unreachable,
         _ => Failure::Unusable,
     }
@@ -196,7 +197,7 @@ const fn judge(ede: Option<u16>) -> Failure {
 const fn worse(one: Failure, other: Failure) -> Failure {
     match (one, other) {
         (Failure::Unreachable, _) => other,
-        (Failure::Unusable, Failure::Bogus | Failure::Expired | Failure::Unsigned) => other,
+        (Failure::Unusable, Failure::Bogus | Failure::Expired | Failure::KeyMissing | Failure::Unsigned) => other,
         _ => one,
     }
 }

@@ -4,6 +4,7 @@
 //! `DnssecDnsHandle` validates them, [`Engine::step`] judges. hickory logs names under the targets `hickory_resolver` and `hickory_net`
 //! at every level from error down, under `hickory_proto` from debug down: all three must be off in the program's log.
 
+mod blame;
 mod memory;
 mod transport;
 mod wildcard;
@@ -24,6 +25,7 @@ use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use hickory_resolver::recursor::{DnssecPolicy, QNameMinimization, Recursor, RecursorError, RecursorOptions};
 
+use self::blame::blame;
 use self::memory::Memory;
 use self::transport::Transport;
 use super::{Failure, Fetched, Question, StartError, Tally, recurse};
@@ -89,20 +91,29 @@ impl Engine {
             Some(validator) => (validator.lookup(query, options).first_answer().await, Checked::Yes),
             None => (way.hops.lookup(query, options).first_answer().await, Checked::No),
         };
-        match response {
-            Ok(response) => Step::judge(name, response.into_message(), checked),
-            // Denied with a proof that cannot hold but need not, as with too many NSEC3 iterations.
-            Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
-                Step::judge(name, response.into_message(), Checked::Yes).map(|step| Step { secure: false, ..step })
-            }
-            Err(NetError::Dns(DnsError::Nsec { response, .. })) if wildcard::is_proven(&response) => {
-                Step::judge(name, response.into_message(), Checked::Yes)
-            }
-            Err(NetError::Dns(DnsError::Nsec { response, .. })) => Err(blame(response.all_sections())),
-            Err(NetError::Dns(DnsError::DnssecBogus)) => Err(Failure::Bogus),
-            Err(NetError::Timeout) => Err(Failure::Unreachable),
-            Err(_) => Err(Failure::Unusable),
+        judge(name, response, checked).map_err(|failure| match failure {
+            Failure::Bogus | Failure::Expired if way.hops.lack_key(name) => Failure::KeyMissing,
+            other => other,
+        })
+    }
+}
+
+/// What the recursor and the validator say together.
+fn judge(name: &Name, response: Result<DnsResponse, NetError>, checked: Checked) -> Result<Step, Failure> {
+    match response {
+        Ok(response) => Step::judge(name, response.into_message(), checked),
+        // Denied with a proof that cannot hold but need not, as with too many NSEC3 iterations.
+        Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
+            Step::judge(name, response.into_message(), Checked::Yes).map(|step| Step { secure: false, ..step })
         }
+        Err(NetError::Dns(DnsError::Nsec { response, .. })) if wildcard::is_proven(&response) => {
+            Step::judge(name, response.into_message(), Checked::Yes)
+        }
+        Err(NetError::Dns(DnsError::Nsec { response, .. })) => Err(blame(response.all_sections())),
+        Err(NetError::Dns(DnsError::DnssecBogus)) => Err(Failure::Bogus),
+        // What is left of it when no server of a zone was of any use.
+        Err(NetError::Timeout | NetError::Io(_) | NetError::NoConnections) => Err(Failure::Unreachable),
+        Err(_) => Err(Failure::Unusable),
     }
 }
 
@@ -205,23 +216,6 @@ fn is_secure(answers: &[Record], authorities: &[Record]) -> Result<bool, Failure
     Ok(enough && counted.iter().filter(data).all(|record| record.proof.is_secure()))
 }
 
-/// Why signatures do not hold, as far as they tell: missing, out of date, or plainly wrong.
-fn blame<'a>(records: impl Iterator<Item = &'a Record>) -> Failure {
-    let now = hickory_proto::rr::SerialNumber::new(clock::wall_s() as u32);
-    let (mut signatures, mut expired) = (0, 0);
-    for record in records {
-        if let RData::DNSSEC(DNSSECRData::RRSIG(signature)) = &record.data {
-            signatures += 1;
-            expired += usize::from(signature.input().sig_expiration < now);
-        }
-    }
-    match (signatures, expired) {
-        (0, _) => Failure::Unsigned,
-        (all, old) if all == old => Failure::Expired,
-        _ => Failure::Bogus,
-    }
-}
-
 /// Put the steps together into one message.
 pub(super) fn encode(question: &Question, steps: Vec<Step>) -> Result<Fetched, Failure> {
     let mut message = Message::new(0, MessageType::Response, OpCode::Query);
@@ -276,6 +270,17 @@ impl Hops {
             self.memory.keep(query, message.clone(), KEYS_TTL_MAX.min(Duration::from_secs(ttl_s.into())));
         }
         Ok(message)
+    }
+
+    /// Whether a zone at or above `name` has no key that its parent names; what the validator just asked is still in memory.
+    fn lack_key(&self, name: &Name) -> bool {
+        let Ok(name) = their_name(name) else { return false };
+        let zones = (1..=name.iter().count()).map(|labels| name.trim_to(labels));
+        zones.into_iter().any(|zone| {
+            let recall = |rtype| self.memory.recall(&Query::query(zone.clone(), rtype)).map(|(message, _)| message.answers);
+            let (signers, keys) = (recall(RecordType::DS), recall(RecordType::DNSKEY));
+            signers.zip(keys).is_some_and(|(signers, keys)| blame::is_key_missing(&zone, &signers, &keys))
+        })
     }
 
     async fn resolve(&self, query: Query) -> Result<Message, NetError> {
@@ -605,7 +610,7 @@ mod tests {
             ("x.wild.test", a, "", told("NoError", true, &["A 192.0.2.9"], &[])),
             ("cwild.good.test", a, "", told("NoError", true, &["CNAME a.wild.good.test.", "A 192.0.2.2"], &[])),
             ("loop.good.test", a, "", Err(Failure::TooMuchWork)),
-            ("www.bogus.test", a, "", Err(Failure::Bogus)),
+            ("www.bogus.test", a, "", Err(Failure::KeyMissing)),
             ("www.bogus.test", a, "cd", told("NoError", false, &["A 192.0.2.3"], &[])),
             ("www.bogus.test", a, "do cd", told("NoError", false, &["A 192.0.2.3", "RRSIG"], &[])),
             ("www.bare.test", a, "", Err(Failure::Unsigned)),

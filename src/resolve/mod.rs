@@ -43,10 +43,10 @@ pub struct Fetched {
 /// Why there is no answer; each becomes SERVFAIL with its extended error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Nothing was heard in time (EDE 22, No Reachable Authority).
+    /// Nothing was heard in time, or no authority that was would answer (EDE 22, No Reachable Authority).
     #[error("no server answered in time")]
     Unreachable,
-    /// Servers answered, but with nothing usable (EDE 23, Network Error).
+    /// What was heard is of no use (EDE 23, Network Error).
     #[error("no server gave a usable answer")]
     Unusable,
     /// Signatures do not hold (EDE 6, DNSSEC Bogus).
@@ -55,6 +55,9 @@ pub enum Failure {
     /// Signatures would hold but are past their date (EDE 7, Signature Expired).
     #[error("the answer's signatures have expired")]
     Expired,
+    /// No key of a zone is the one that its parent vouches for (EDE 9, DNSKEY Missing).
+    #[error("the zone's keys are not those that its parent names")]
+    KeyMissing,
     /// A signed zone's answer came without signatures (EDE 10, RRSIGs Missing).
     #[error("the answer's signatures are missing")]
     Unsigned,
@@ -73,6 +76,7 @@ impl Failure {
             Self::TooMuchWork => 0,
             Self::Bogus => 6,
             Self::Expired => 7,
+            Self::KeyMissing => 9,
             Self::Unsigned => 10,
             Self::Unreachable => 22,
             Self::Unusable | Self::Crowded => 23,

@@ -11,6 +11,8 @@ use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
 
 /// The largest message (RFC 1035 section 4.2.2).
 const MESSAGE_OCTETS_MAX: usize = 65_535;
+const CNAME: u16 = 5;
+const DNAME: u16 = 39;
 const OPT: u16 = 41;
 /// The EDNS option that carries an extended error (RFC 8914 section 2).
 const OPTION_EDE: u16 = 15;
@@ -61,6 +63,7 @@ impl Reply {
         }
         let mut reply = Self { rcode: flags & 0x0f, authentic: flags & 0x20 != 0, ede: None, answers: Vec::new(), authorities: Vec::new() };
         reply.answers = reader.section(answers)?;
+        forget_spelling(&mut reply.answers);
         reply.authorities = reader.section(authorities)?;
         for record in reader.section(additionals)? {
             if record.rtype == OPT {
@@ -105,6 +108,19 @@ fn is_wanted(rtype: u16, question: &Question) -> bool {
         OPT => false,
         46 | 47 | 50 => question.dnssec_ok || rtype == question.qtype,
         _ => true,
+    }
+}
+
+/// Owners in the answer section, and aliases made from a DNAME, repeat the question's spelling, which was drawn at random.
+fn forget_spelling(answers: &mut [Record]) {
+    let is_redirected = answers.iter().any(|record| record.rtype == DNAME);
+    for record in answers {
+        record.owner.make_ascii_lowercase();
+        for part in &mut record.rdata {
+            if let (Part::Name(target), CNAME, true) = (part, record.rtype, is_redirected) {
+                target.make_ascii_lowercase();
+            }
+        }
     }
 }
 

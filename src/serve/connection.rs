@@ -113,7 +113,7 @@ impl<A: Answers> Conversation<A> {
         while self.waiting.len() < QUESTIONS_MAX && self.outbox.ready.octets.len() < REPLIES_OCTETS_MAX {
             match self.inbox.next() {
                 Next::Question(packet) => {
-                    let asked = Asked { packet, standing: self.client.standing, door: self.client.door, rate: Rate::Within };
+                    let asked = Asked { packet, standing: self.client.standing, door: self.client.door, rate: Rate::Within, seat: 0 };
                     if let Some(later) = self.client.answers.answer(&asked, &mut self.outbox.ready) {
                         self.waiting.spawn(later);
                     }

@@ -81,7 +81,8 @@ impl Answers for Desks {
         let arrived = clock::monotonic();
         let mut seat = self.sit()?;
         let Seat { desk, reply } = &mut *seat;
-        match self.answering.answer(desk, asked, reply) {
+        let round = self.answering.round(desk);
+        match self.answering.answer(&round, desk, asked, reply) {
             Outcome::Reply(len) => {
                 replies.push(reply.get(..len).unwrap_or_default());
                 note_latency(desk.cells(), arrived);

@@ -99,6 +99,12 @@ impl Batch {
         }
     }
 
+    /// The first `taken` questions.
+    pub fn packets(&self, taken: usize) -> impl Iterator<Item = &[u8]> {
+        let messages = self.received.iter().zip(&self.questions).take(taken);
+        messages.map(|(message, octets)| octets.get(..message.msg_len as usize).unwrap_or_default())
+    }
+
     /// The `index`th question, the address it came from, and the room for its reply.
     pub fn exchange(&mut self, index: usize) -> Option<(&[u8], SocketAddr, &mut [u8])> {
         let message = self.received.get(index)?;

@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::kernel::{self, Batch, ReturnPath};
+use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
 use super::tcp::remedy;
 use crate::clock;
@@ -89,9 +89,10 @@ impl Bound {
         let (queue, misses) = mpsc::channel(waiting.max(1));
         let tracker = TaskTracker::new();
         tracker.spawn(take_up(misses, Arc::clone(answering), tracker.clone()));
-        let mut threads = Vec::new();
+        let count = self.sockets.len();
+        let mut threads = Vec::with_capacity(count);
         for (index, socket) in self.sockets.into_iter().enumerate() {
-            let desk = answering.desk();
+            let desk = answering.desk_for_batches(BATCH, count);
             let (answering, rate) = (Arc::clone(answering), Arc::clone(rate));
             let worker = Worker { socket, answering, rate, queue: queue.clone(), desk };
             let stop = Arc::clone(&stop);
@@ -179,6 +180,8 @@ impl Worker {
 
     fn answer_batch(&mut self, batch: &mut Batch, taken: usize) {
         let arrived = clock::monotonic();
+        let round = self.answering.round(&mut self.desk);
+        self.answering.foresee(&round, &mut self.desk, batch.packets(taken));
         for index in 0..taken {
             let Some((packet, from, room)) = batch.exchange(index) else { continue };
             if from.port() == 0 {
@@ -186,8 +189,8 @@ impl Worker {
             }
             let standing = self.answering.clients().classify(from.ip());
             let rate = self.rate.admit(from.ip(), arrived);
-            let asked = Asked { packet, standing, door: Door::Udp, rate };
-            match self.answering.answer(&mut self.desk, &asked, room) {
+            let asked = Asked { packet, standing, door: Door::Udp, rate, seat: index };
+            match self.answering.answer(&round, &mut self.desk, &asked, room) {
                 Outcome::Reply(len) => batch.reply(index, len),
                 Outcome::Silence => {}
                 Outcome::Later(later) => self.put_off(batch, index, later, arrived),

@@ -19,6 +19,8 @@ pub const UDP_OCTETS_PLAIN: usize = 512;
 pub mod rtype {
     /// A, an IPv4 address.
     pub const A: u16 = 1;
+    /// NS, a name server.
+    pub const NS: u16 = 2;
     /// CNAME, an alias.
     pub const CNAME: u16 = 5;
     /// SOA, start of a zone of authority.

@@ -55,6 +55,11 @@ impl<'a> Message<'a> {
         self.octets.get(3).map_or(0, |octet| u16::from(octet & 0xf))
     }
 
+    /// The type that the first question asks for.
+    pub fn question_type(&self) -> Result<u16, WalkFault> {
+        self.u16_at(self.skip_name(HEADER_OCTETS)?)
+    }
+
     /// Call `visit` for each record in order.
     pub fn walk(&self, mut visit: impl FnMut(Record)) -> Result<(), WalkFault> {
         let mut at = HEADER_OCTETS;
@@ -148,6 +153,7 @@ mod tests {
         let mut records = Vec::new();
         message.walk(|record| records.push(record)).unwrap();
         assert_eq!(records.iter().map(|record| (record.rtype, record.ttl_s)).collect::<Vec<_>>(), [(5, 300), (1, 0)]);
+        assert_eq!(message.question_type(), Ok(1));
         let mut name = Vec::new();
         message.read_name(records[0].data_at, &mut name).unwrap();
         assert_eq!(name, b"\x01b\x04test\0");

@@ -139,7 +139,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// Reads a reply's octets.
+    /// Reads a reply's octets; one that hickory cannot read is a failure.
     pub(crate) fn read(octets: Vec<u8>) -> Self {
         let message = Message::from_vec(&octets).unwrap_or_else(|e| panic!("a reply that hickory cannot read: {e}\n{octets:02x?}"));
         Self { octets, message }

@@ -46,13 +46,13 @@ impl Program {
         self
     }
 
-    /// Resolves by itself, from the root of this internet down.
+    /// Resolves by itself, from the root of this internet down; `test.`, a special-use name, is resolved like any other.
     pub(crate) fn recurse(self, internet: &Internet) -> Self {
         fs::write(self.folder.path().join("root.hints"), internet.root_hints()).expect("root hints");
         fs::write(self.folder.path().join("root.key"), internet.trust_anchor()).expect("a trust anchor");
         let port = internet.port();
         self.toml(&format!(
-            "[resolve]\nmode = \"recurse\"\n[resolve.recurse]\nroot_hints = \"root.hints\"\ntrust_anchors = \"root.key\"\n\
+            "[resolve]\nmode = \"recurse\"\nspecial_use = false\n[resolve.recurse]\nroot_hints = \"root.hints\"\ntrust_anchors = \"root.key\"\n\
              ipv6 = false\nloopback = true\nport = {port}\n"
         ))
     }
@@ -62,12 +62,12 @@ impl Program {
         self.forward_to(&[upstream])
     }
 
-    /// Asks these upstream resolvers, in this order.
+    /// Asks these upstream resolvers, in this order, about `test.` too.
     pub(crate) fn forward_to(mut self, upstreams: &[SocketAddr]) -> Self {
         let resolve = self.config["resolve"].as_table_mut().expect("a table");
         resolve["forward"].as_table_mut().expect("a table").remove("upstreams");
         let upstreams: Vec<String> = upstreams.iter().map(SocketAddr::to_string).collect();
-        self.toml(&format!("[resolve]\nmode = \"forward\"\n[resolve.forward]\nupstreams = {upstreams:?}\n"))
+        self.toml(&format!("[resolve]\nmode = \"forward\"\nspecial_use = false\n[resolve.forward]\nupstreams = {upstreams:?}\n"))
     }
 
     /// Opens the TLS door with the demonstration certificate.

@@ -154,11 +154,12 @@ fn read(octets: Vec<u8>, query: &Query) -> Result<DnsResponse, NetError> {
 }
 
 /// Neither answer nor denial nor a way on: an empty message without authority, or a referral to elsewhere than to the name itself. hickory
-/// asks for the servers of each label in turn, so that no other referral is a way on.
+/// asks for the servers of each label in turn, so that no other referral is a way on. Networks that catch all DNS and have no way out
+/// say NXDOMAIN in this manner.
 fn is_lame(response: &Message, query: &Query) -> bool {
     let elsewhere = |record: &Record| record.record_type() == RecordType::NS && record.name != *query.name();
     let denies = response.authorities.iter().any(|record| record.record_type() == RecordType::SOA);
-    response.metadata.response_code == ResponseCode::NoError
+    matches!(response.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
         && !response.metadata.authoritative
         && response.answers.is_empty()
         && !denies

@@ -23,6 +23,8 @@ pub(crate) struct Expected {
     pub(crate) ede: Option<u16>,
     /// What of it is listed, when `blocked.example` and `=exact.example` are: `question` or `alias`.
     pub(crate) listed: Option<String>,
+    /// Why the program cannot do it yet when it recurses; the test fails when it can.
+    pub(crate) recurse_gap: Option<String>,
     /// What the line shows.
     #[serde(default)]
     pub(crate) note: String,

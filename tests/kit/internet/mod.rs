@@ -18,7 +18,7 @@ use hickory_proto::rr::{Name, RecordType};
 use tokio::sync::oneshot;
 
 use authority::Reply;
-pub(crate) use expected::expected_answers;
+pub(crate) use expected::{Expected, expected_answers};
 use serve::{Answer, Asked, Sockets, Transport};
 pub(crate) use zone::SLOW;
 use zone::{Manner, Zones, address, name, zone_of};

@@ -2,10 +2,11 @@
 //!
 //! Text follows RFC 1035 section 5.1 (`\.` and `\DDD` escapes); names with non-ASCII text are turned into A-labels (RFC 5890, UTS #46).
 
-use std::fmt;
-use std::hash::Hasher;
+mod suffix;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use std::fmt;
+
+pub use suffix::{ALL_DEPTHS, Depths, HashKey, SuffixHash, SuffixHashes};
 
 /// The most octets a name has on the wire, the root label included (RFC 1035 section 3.1).
 pub const NAME_OCTETS_MAX: usize = 255;
@@ -217,106 +218,6 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The secret under which this process hashes names; new at each start, never printed.
-#[derive(Clone, Copy)]
-pub struct HashKey([u8; 16]);
-
-impl HashKey {
-    /// A key from the system's random source.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        let mut key = [0; 16];
-        getrandom::fill(&mut key)?;
-        Ok(Self(key))
-    }
-
-    /// A fixed key, for tests and benches that must repeat.
-    pub const fn fixed(key: [u8; 16]) -> Self {
-        Self(key)
-    }
-}
-
-impl fmt::Debug for HashKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HashKey(secret)")
-    }
-}
-
-/// The 128-bit keyed hash of a name or of one of its parents.
-pub type SuffixHash = u128;
-
-/// The hashes of a name and of all its parents, made in one pass from the root down.
-///
-/// Index 0 is the root; index `depth()` the name itself.
-pub struct SuffixHashes {
-    depth: usize,
-    hashes: [SuffixHash; LABELS_MAX + 1],
-}
-
-impl SuffixHashes {
-    /// An empty set to be filled by [`SuffixHashes::fill`], kept by the caller so that nothing is allocated or cleared per question.
-    pub const fn new() -> Self {
-        Self { depth: 0, hashes: [0; LABELS_MAX + 1] }
-    }
-
-    /// Hash `wire` (an uncompressed name of any case with its root label) and each of its parents.
-    pub fn fill(&mut self, key: HashKey, wire: &[u8]) {
-        let mut starts = [0u8; LABELS_MAX];
-        let mut depth = 0;
-        let mut at = 0usize;
-        while let Some(&len) = wire.get(at) {
-            if len == 0 {
-                break;
-            }
-            let Some(start) = starts.get_mut(depth) else { break };
-            *start = at as u8;
-            depth += 1;
-            at += 1 + usize::from(len);
-        }
-        self.depth = depth;
-        let mut hasher = SipHasher13::new_with_key(&key.0);
-        let mut lower = [0u8; LABEL_OCTETS_MAX + 1];
-        let mut end = at;
-        self.put(0, hasher.finish128().as_u128());
-        for (index, &start) in starts.get(..depth).unwrap_or_default().iter().rev().enumerate() {
-            let start = usize::from(start);
-            if let (Some(label), Some(lower)) = (wire.get(start..end), lower.get_mut(..end - start)) {
-                lower.copy_from_slice(label);
-                lower.make_ascii_lowercase();
-                hasher.write(lower);
-            }
-            self.put(index + 1, hasher.finish128().as_u128());
-            end = start;
-        }
-    }
-
-    /// How many labels the name has.
-    pub const fn depth(&self) -> usize {
-        self.depth
-    }
-
-    /// The hash of the whole name.
-    pub fn whole(&self) -> SuffixHash {
-        self.at(self.depth)
-    }
-
-    /// The hash of the suffix with `labels` labels.
-    pub fn at(&self, labels: usize) -> SuffixHash {
-        self.hashes.get(labels).copied().unwrap_or_default()
-    }
-
-    fn put(&mut self, labels: usize, hash: SuffixHash) {
-        if let Some(slot) = self.hashes.get_mut(labels) {
-            *slot = hash;
-        }
-    }
-}
-
-impl Default for SuffixHashes {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,18 +250,6 @@ mod tests {
         assert_eq!(Name::parse(&["a"; 127].join(".")).unwrap().label_count(), 127);
         assert_eq!(Name::from_wire(b"\x40"), Err(NameFault::BadWire));
         assert_eq!(Name::from_wire(b"\x03ab"), Err(NameFault::BadWire));
-    }
-
-    #[test]
-    fn a_parents_hash_is_its_own() {
-        let key = HashKey::fixed([7; 16]);
-        let (mut child, mut parent) = (SuffixHashes::new(), SuffixHashes::new());
-        child.fill(key, b"\x01x\x07BLOCKED\x07example\x00");
-        parent.fill(key, b"\x07blocked\x07example\x00");
-        assert_eq!(child.depth(), 3);
-        assert_eq!(child.at(2), parent.whole());
-        assert_ne!(child.whole(), parent.whole());
-        assert_eq!(child.at(0), parent.at(0));
     }
 
     #[test]
