@@ -111,7 +111,9 @@ fn load_lists(config: &Config) -> Result<(Arc<Updater>, Vec<ListRules>), Failure
 /// The one line on standard output: what is live now.
 fn ready_line(updater: &Updater, doors: &[String]) -> String {
     let lists = updater.states();
-    let lists = lists.iter().map(|list| format!("list {} {} entries", list.id, list.entries));
+    let lists = lists.iter().map(|list| {
+        format!("list {} {}", list.id, if list.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", list.entries) })
+    });
     let lists = if lists.len() == 0 { "no list".to_owned() } else { lists.collect::<Vec<_>>().join(", ") };
     format!("ready: {}; {lists}; pid {}\n", doors.join(", "), std::process::id())
 }
