@@ -33,3 +33,8 @@ pub mod update;
 pub mod commands;
 pub mod config;
 pub mod control;
+
+/// Keeps small long-lived things (cached answers) apart from large short-lived ones (questions under way). With glibc's allocator
+/// 100,000 cached answers of 21 MiB held 190 MiB, since each kept the memory around it from going back.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -320,7 +320,7 @@ fn the_output_is_one_line_and_the_log_goes_to_the_other_side() {
     assert_eq!(running.wait_exit(), 0);
     let stdout = running.stdout();
     assert!(stdout.lines().count() == 1 && stdout.starts_with("ready: udp 127.0.0.1:"), "{stdout}");
-    for words in [", tcp 127.0.0.1:", ", tls 127.0.0.1:", ", metrics 127.0.0.1:", "; list law 2 entries, list own 1 entries; pid "] {
+    for words in [", tcp 127.0.0.1:", ", tls 127.0.0.1:", ", metrics 127.0.0.1:", "; list law 2 entries, list own 1 entry; pid "] {
         assert!(stdout.contains(words), "{words:?} in {stdout}");
     }
     assert!(running.stderr().contains("list is in force") && running.stderr().contains("stopped"), "{}", running.stderr());

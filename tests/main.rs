@@ -20,3 +20,4 @@ mod real_list;
 mod reload;
 mod rfc8906;
 mod tidy;
+mod torture;

@@ -12,8 +12,10 @@ import argparse, contextlib, os, pathlib, platform, random, re, shutil, signal, 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 AUTHORITY, AUTHORITY_PORT = "127.0.7.53", 5399
 SERVER, PORT = "127.0.7.1", 5398
+FLOOR = "127.0.7.2"
 CACHED_NAMES = 100_000
 STOP = "192.0.2.1"
+# The packages start their services: stop those before a run that is to be believed.
 PACKAGES = ["nsd", "dnsperf", "unbound", "pdns-recursor", "bind9", "knot-resolver", "dnsdist", "dnsmasq"]
 TICK = os.sysconf("SC_CLK_TCK")
 SECONDS_TO_LOAD_MAX = 120
@@ -252,7 +254,7 @@ size_mib = 256
 {lists}"""}
 
 
-ECHO = Peer("UDP echo (the floor)", lambda work, _: [str(newest_echo()), f"{SERVER}:{PORT}"], None, binary="/")
+ECHO = Peer("UDP echo (the floor)", lambda work, _: [str(newest_echo()), f"{FLOOR}:{PORT}"], None, binary="/")
 WARDLINE = Peer("Wardline", lambda work, _: [str(ROOT / "target/release/wardline"), "serve", "--config", "wardline.toml"],
                 [str(ROOT / "target/release/wardline"), "--version"], wardline)
 PEERS = [
@@ -308,15 +310,15 @@ def wait_for(name, wanted, begun):
     sys.exit(f"no right answer for {name} within {SECONDS_TO_LOAD_MAX} s")
 
 
-def load(folder, title, pid, seconds):
+def load(folder, title, pid, address, seconds):
     """Server CPU in microseconds an answer, answers a second, lost in per cent."""
     before, _ = stat(pid)
-    said = subprocess.run(["taskset", "-c", "1", "dnsperf", "-s", SERVER, "-p", str(PORT), "-d", str(folder / f"{slug(title)}.load"),
+    said = subprocess.run(["taskset", "-c", "1", "dnsperf", "-s", address, "-p", str(PORT), "-d", str(folder / f"{slug(title)}.load"),
                            "-c", "16", "-q", "400", "-T", "1", "-l", str(seconds)], capture_output=True, text=True).stdout
     after, _ = stat(pid)
     sent = int(re.search(r"Queries sent:\s+(\d+)", said)[1])
     done = int(re.search(r"Queries completed:\s+(\d+)", said)[1])
-    return (after - before) * 1e6 / max(done, 1), done / seconds, 100 * (sent - done) / max(sent, 1), said
+    return (after - before) * 1e6 / max(done, 1), done / seconds, 100 * (sent - done) / max(sent, 1)
 
 
 def warm(folder):
@@ -326,44 +328,42 @@ def warm(folder):
                         "-t", "5"], capture_output=True)
 
 
-def measure(peer, folder, loads, options):
-    """All figures of one program; the first run of each load is thrown away."""
+def measure(peer, floor, folder, loads, options):
+    """All figures of one program; each run stands beside one of the floor, and the first of each load is thrown away."""
     result = {"title": peer.title, "version": peer.read_version()}
-    if peer is not ECHO:
-        with peer.running(folder, with_list=False) as (process, begun):
-            wait_for(cached(0), {"198.51.0.0"}, begun)
-            warm(folder)
-            result["empty_rss"] = stat(process.pid)[1]
+    with peer.running(folder, with_list=False) as (process, begun):
+        wait_for(cached(0), {"198.51.0.0"}, begun)
+        warm(folder)
+        result["empty_rss"] = stat(process.pid)[1]
     with peer.running(folder, with_list=True) as (process, begun):
-        if peer is not ECHO:
-            result["first"] = wait_for("www." + listed(options.names - 1), {STOP}, begun)
-            wait_for(cached(0), {"198.51.0.0"}, begun)
-            warm(folder)
-            result["rss"] = stat(process.pid)[1]
-        else:
-            time.sleep(0.5)
+        result["first"] = wait_for("www." + listed(options.names - 1), {STOP}, begun)
+        wait_for(cached(0), {"198.51.0.0"}, begun)
+        warm(folder)
+        result["rss"] = stat(process.pid)[1]
         for title in loads:
-            load(folder, title, process.pid, 1)
-            runs = [load(folder, title, process.pid, options.seconds) for _ in range(options.runs)]
+            load(folder, title, process.pid, SERVER, 1)
+            runs, floors = [], []
+            for _ in range(options.runs):
+                floors.append(load(folder, title, floor.pid, FLOOR, options.seconds)[0])
+                runs.append(load(folder, title, process.pid, SERVER, options.seconds))
             result[title] = statistics.median(run[0] for run in runs)
-            result[f"{title} qps"] = statistics.median(run[1] for run in runs)
+            result[f"{title} floor"] = statistics.median(floors)
             result[f"{title} lost"] = max(run[2] for run in runs)
     return result
 
 
 def table(results, loads, options):
-    floor = results[0]
     head = ["", "version", *[f"{title}: CPU µs (× floor)" for title in loads], "start to first blocked, s", "MiB with list", "MiB the list adds"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for result in results:
         cells = [result["title"], result["version"]]
-        cells += [f"{result[title]:.2f} ({result[title] / floor[title]:.2f})" for title in loads]
-        cells.append(f"{result['first']:.2f}" if "first" in result else "–")
-        cells.append(f"{result['rss'] / 2**20:.0f}" if "rss" in result else "–")
-        cells.append(f"{(result['rss'] - result['empty_rss']) / 2**20:.1f}" if "rss" in result else "–")
+        cells += [f"{result[title]:.2f} ({result[title] / result[f'{title} floor']:.2f})" for title in loads]
+        cells += [f"{result['first']:.2f}", f"{result['rss'] / 2**20:.0f}", f"{(result['rss'] - result['empty_rss']) / 2**20:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    lines += ["", f"{options.names:,} listed names, {CACHED_NAMES:,} cached ones; median of {options.runs} runs of {options.seconds} s after a"
+    floors = [result[f"{title} floor"] for result in results for title in loads]
+    lines += ["", f"The floor itself: {min(floors):.2f} to {max(floors):.2f} µs, median {statistics.median(floors):.2f}; each ratio is to the"
+              " floor measured in turn with the program.", "", f"{options.names:,} listed names, {CACHED_NAMES:,} cached ones; median of {options.runs} runs of {options.seconds} s after a"
               f" throw-away run; one server thread on CPU 0, `dnsperf -c 16 -q 400 -T 1` on CPU 1.", "",
               f"Machine: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}; {time.strftime('%Y-%m-%d', time.gmtime())}."]
     return "\n".join(lines) + "\n"
@@ -383,16 +383,16 @@ def main():
     subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
     subprocess.run(["cargo", "bench", "--no-run", "--bench", "echo"], cwd=ROOT, check=True)
     only = options.only.lower().split(",") if options.only else None
-    programs = [ECHO] + [peer for peer in [WARDLINE, *PEERS] if (not only or peer.title.lower() in only) and peer.is_there()]
+    programs = [peer for peer in [WARDLINE, *PEERS] if (not only or peer.title.lower() in only) and peer.is_there()]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-"))
     os.chmod(folder, 0o755)
     try:
         loads = make_inputs(folder, options.names)
-        with authority(folder):
+        with authority(folder), ECHO.running(folder, with_list=False) as (floor, _):
             results = []
             for peer in programs:
                 print(f"… {peer.title}", file=sys.stderr, flush=True)
-                results.append(measure(peer, folder, loads, options))
+                results.append(measure(peer, floor, folder, loads, options))
                 print(results[-1], file=sys.stderr, flush=True)
         text = table(results, loads, options)
         print(text)

@@ -4,14 +4,21 @@
 //! cache line; a full bucket flows over into the next. With at most 3/4 of the slots in use an entry takes 21.4 octets. Two different
 //! names share 127 bits with probability 2⁻¹²⁷ a pair, and the key is new for each process, so nobody can prepare such a pair.
 
+use std::io;
+
+use memmap2::{Advice, MmapMut};
+
 use crate::list::Scope;
 use crate::name::{Depths, HashKey, LABELS_MAX, SuffixHash, SuffixHashes};
 
 const SLOTS: usize = 4;
+const SLOT_OCTETS: usize = size_of::<u128>();
+/// From this size on a table asks for huge pages: looking up a name then misses the CPU's page tables less often.
+const HUGE_OCTETS_MIN: usize = 8 << 20;
 const EXACT_BIT: u128 = 1;
 
-/// One cache line of entries; 0 is a free slot.
-type Bucket = [u128; SLOTS];
+/// One cache line of entries, each a number in the machine's order; 0 is a free slot.
+type Bucket = [[u8; SLOT_OCTETS]; SLOTS];
 
 /// A list ready to be asked; never changed once built.
 pub struct Table {
@@ -22,40 +29,33 @@ pub struct Table {
     depths: Depths,
 }
 
-/// Buckets that start on a cache line, in memory that goes back to the system when they are dropped.
-///
-/// glibc cuts aligned memory, and any request under 32 MiB, out of larger pieces whose holes the next table does not always fit, so
-/// that each reload of a list of under 1.5 million names could take a table's memory for good. A larger request gets a mapping of
-/// its own; what is not used of it is never touched and takes no memory.
+/// The buckets, in a mapping of their own: it starts on a cache line, and all of it goes back to the system when it is dropped, where
+/// an allocator would keep parts of it for later.
 struct Buckets {
-    slots: Box<[u128]>,
-    /// Slots in front of the first cache line.
-    skipped: usize,
+    memory: MmapMut,
     count: usize,
 }
 
-/// glibc maps every request over 32 MiB by itself (DEFAULT_MMAP_THRESHOLD_MAX).
-const MAPPED_SLOTS_MIN: usize = 33 * 1024 * 1024 / size_of::<u128>();
-/// Smaller tables leave holes that do not matter.
-const SMALL_SLOTS_MAX: usize = 64 * 1024 / size_of::<u128>();
-
 impl Buckets {
-    fn new(count: usize) -> Self {
-        let needed = count * SLOTS + SLOTS - 1;
-        let asked = if needed <= SMALL_SLOTS_MAX { needed } else { needed.max(MAPPED_SLOTS_MIN) };
-        let slots = vec![0; asked].into_boxed_slice();
-        let skipped = slots.as_ptr().align_offset(size_of::<Bucket>()).min(SLOTS - 1);
-        Self { slots, skipped, count }
+    fn new(count: usize) -> io::Result<Self> {
+        let memory = MmapMut::map_anon(count * size_of::<Bucket>())?;
+        if memory.len() >= HUGE_OCTETS_MIN {
+            // A kernel without huge pages is only slower.
+            let _ = memory.advise(Advice::HugePage);
+        }
+        Ok(Self { memory, count })
     }
 
     fn all(&self) -> &[Bucket] {
-        let slots = self.slots.get(self.skipped..self.skipped + self.count * SLOTS);
-        slots.unwrap_or_default().as_chunks().0
+        self.memory.as_chunks().0.as_chunks().0
     }
 
     fn all_mut(&mut self) -> &mut [Bucket] {
-        let slots = self.slots.get_mut(self.skipped..self.skipped + self.count * SLOTS);
-        slots.unwrap_or_default().as_chunks_mut().0
+        self.memory.as_chunks_mut().0.as_chunks_mut().0
+    }
+
+    const fn len(&self) -> usize {
+        self.count
     }
 }
 
@@ -88,16 +88,16 @@ const TOGETHER: usize = 64;
 pub struct Overfull;
 
 impl TableBuilder {
-    /// Make room for at most `entries_max` entries.
-    pub fn new(key: HashKey, entries_max: usize) -> Self {
+    /// Make room for at most `entries_max` entries; an error where the system has no memory for it.
+    pub fn new(key: HashKey, entries_max: usize) -> io::Result<Self> {
         let bucket_count = (entries_max * 4 / 3).div_ceil(SLOTS) + 1;
-        Self {
-            table: Table { key, buckets: Buckets::new(bucket_count), entry_count: 0, depths: 0 },
+        Ok(Self {
+            table: Table { key, buckets: Buckets::new(bucket_count)?, entry_count: 0, depths: 0 },
             entries_max,
             hashes: Box::new(SuffixHashes::new()),
             waiting: Vec::with_capacity(TOGETHER),
             is_overfull: false,
-        }
+        })
     }
 
     /// Add an entry; `wire` is its uncompressed name. An entry that is there already changes nothing, but the wider scope wins.
@@ -122,7 +122,7 @@ impl TableBuilder {
         let waiting = std::mem::replace(&mut self.waiting, Vec::with_capacity(TOGETHER));
         let buckets = self.table.buckets.all();
         let homes = waiting.iter().map(|value| self.table.home(value & !EXACT_BIT));
-        std::hint::black_box(homes.fold(0, |sum, home| sum ^ buckets.get(home).map_or(0, |bucket| bucket[0] as u64)));
+        std::hint::black_box(homes.fold(0, |sum, home| sum ^ buckets.get(home).map_or(0, |bucket| bucket[0][0])));
         for value in waiting {
             self.is_overfull |= !self.place(value);
         }
@@ -136,13 +136,14 @@ impl TableBuilder {
         let mut at = self.table.home(tag);
         while let Some(bucket) = self.table.buckets.all_mut().get_mut(at) {
             for slot in bucket {
-                if *slot == 0 {
-                    *slot = value;
+                let kept = u128::from_ne_bytes(*slot);
+                if kept == 0 {
+                    *slot = value.to_ne_bytes();
                     self.table.entry_count += 1;
                     return true;
                 }
-                if *slot & !EXACT_BIT == tag {
-                    *slot &= value;
+                if kept & !EXACT_BIT == tag {
+                    *slot = (kept & value).to_ne_bytes();
                     return true;
                 }
             }
@@ -160,7 +161,7 @@ impl Table {
 
     /// The memory of its slots, in octets.
     pub fn octets(&self) -> usize {
-        size_of_val(self.buckets.all())
+        self.buckets.memory.len()
     }
 
     /// The entry that `name` falls under, the shortest one first; hashes must be made under this table's key.
@@ -191,7 +192,7 @@ impl Table {
         let mut depths = self.depths_within(name.depth());
         while depths != 0 {
             let home = self.home(tag_of(name.at(depths.trailing_zeros() as usize)));
-            sum ^= self.buckets.all().get(home).map_or(0, |bucket| bucket[0] as u64);
+            sum ^= u64::from(self.buckets.all().get(home).map_or(0, |bucket| bucket[0][0]));
             depths &= depths - 1;
         }
         sum
@@ -205,8 +206,8 @@ impl Table {
         let mut at = self.home(tag);
         let buckets = self.buckets.all();
         loop {
-            let bucket = buckets.get(at)?;
-            for slot in *bucket {
+            let bucket = buckets.get(at)?.map(u128::from_ne_bytes);
+            for slot in bucket {
                 if slot & !EXACT_BIT == tag {
                     return Some(if slot & EXACT_BIT == 0 { Scope::Below } else { Scope::Exact });
                 }
@@ -220,11 +221,11 @@ impl Table {
 
     /// The bucket an entry is looked for first: the hash's upper half scaled to the bucket count.
     const fn home(&self, tag: u128) -> usize {
-        (((tag >> 64) * self.buckets.count as u128) >> 64) as usize
+        (((tag >> 64) * self.buckets.len() as u128) >> 64) as usize
     }
 
     const fn after(&self, at: usize) -> usize {
-        if at + 1 == self.buckets.count { 0 } else { at + 1 }
+        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
     }
 }
 
@@ -246,7 +247,7 @@ mod tests {
     const KEY: HashKey = HashKey::fixed([3; 16]);
 
     fn table(entries: &[(&str, Scope)]) -> Table {
-        let mut builder = TableBuilder::new(KEY, entries.len());
+        let mut builder = TableBuilder::new(KEY, entries.len()).unwrap();
         for (name, scope) in entries {
             builder.insert(Name::parse(name).unwrap().as_wire(), *scope);
         }
@@ -281,17 +282,17 @@ mod tests {
 
     #[test]
     fn no_room_is_said() {
-        let mut builder = TableBuilder::new(KEY, 1);
+        let mut builder = TableBuilder::new(KEY, 1).unwrap();
         builder.insert(b"\x01a\0", Scope::Below);
         builder.insert(b"\x01a\0", Scope::Below);
         builder.insert(b"\x01b\0", Scope::Below);
         assert_eq!(builder.finish().err(), Some(Overfull));
-        assert_eq!(find(&TableBuilder::new(KEY, 0).finish().unwrap(), "a"), None);
+        assert_eq!(find(&TableBuilder::new(KEY, 0).unwrap().finish().unwrap(), "a"), None);
     }
 
     #[test]
     fn an_entry_takes_less_than_22_octets() {
-        let table = TableBuilder::new(KEY, 1_000_000).finish().unwrap();
+        let table = TableBuilder::new(KEY, 1_000_000).unwrap().finish().unwrap();
         assert!(table.octets() < 22_000_000, "{}", table.octets());
     }
 
@@ -337,7 +338,7 @@ mod tests {
             listed in prop::collection::vec((wire_name(), any::<bool>()), 0..40),
             asked in prop::collection::vec(wire_name(), 1..60),
         ) {
-            let mut builder = TableBuilder::new(KEY, listed.len());
+            let mut builder = TableBuilder::new(KEY, listed.len()).unwrap();
             let mut entries: HashMap<Vec<u8>, Scope> = HashMap::new();
             for (wire, exact) in &listed {
                 let scope = if *exact { Scope::Exact } else { Scope::Below };

@@ -104,7 +104,7 @@ mod tests {
     const KEY: HashKey = HashKey::fixed([5; 16]);
 
     fn table(wire: &[u8]) -> Arc<Table> {
-        let mut builder = TableBuilder::new(KEY, 1);
+        let mut builder = TableBuilder::new(KEY, 1).unwrap();
         builder.insert(wire, Scope::Below);
         Arc::new(builder.finish().unwrap())
     }

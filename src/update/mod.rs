@@ -137,7 +137,7 @@ fn load(source: &ListSource, key: HashKey, stamp: Option<Stamp>, in_force: Optio
     if in_force.is_some_and(|digest| digest == hex(&measured.digest)) {
         return Ok(None);
     }
-    let mut builder = TableBuilder::new(key, measured.entries_max);
+    let mut builder = TableBuilder::new(key, measured.entries_max).map_err(Cause::NoMemory)?;
     let built = read(source, stamp, |wire, scope| builder.insert(wire, scope))?;
     guard(source, &built.parsed)?;
     match builder.finish() {

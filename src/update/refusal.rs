@@ -29,6 +29,8 @@ pub enum Cause {
     NotAFile,
     /// The system cannot read the file.
     Unreadable(io::Error),
+    /// The system has no memory for its table.
+    NoMemory(io::Error),
     /// Somebody goes on writing to the file.
     StillWritten,
     /// The file became another one between its first and its last octet.
@@ -62,6 +64,7 @@ impl fmt::Display for Refusal {
             Cause::Missing => f.write_str("the file is not there: put it back, or correct `file` in the configuration"),
             Cause::NotAFile => f.write_str("not a regular file: name a file in the configuration"),
             Cause::Unreadable(error) => write!(f, "cannot be read ({error}): check the file's owner, mode and disk"),
+            Cause::NoMemory(error) => write!(f, "its table finds no memory ({error}): give the program more, or shorten the list"),
             Cause::StillWritten => f.write_str("is still being written to: write a new file and rename it over this one"),
             Cause::Changed => f.write_str("changed while it was read: it is read again when it has been quiet"),
             Cause::Empty => {

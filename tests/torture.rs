@@ -1,0 +1,146 @@
+//! Puts hundreds of thousands of broken and random packets through the answering function inside this process.
+
+use wardline::count::Door;
+use wardline::policy::Standing;
+use wardline::query::{Answering, Asked, Desk, Outcome, Rate};
+use wardline::serve::kernel::BATCH;
+use wardline::wire::Message;
+
+use crate::kit::in_process::{Order, answering, cached_name, listed_name, question};
+
+const NAMES: usize = 2_000;
+/// `WARDLINE_TORTURE` sets another number for the long run.
+const MUTATED: usize = 1_000_000;
+const RANDOM: usize = 100_000;
+
+/// What came of a packet: the reply's octets; empty for silence; `None` when the answer has to be fetched.
+type Answered = Option<Vec<u8>>;
+
+fn answer(answering: &Answering, desk: &mut Desk, packets: &[Vec<u8>], look: Look) -> Vec<Answered> {
+    let standing: Standing = answering.clients().classify([127, 0, 0, 1].into());
+    let round = answering.round(desk);
+    if look == Look::Ahead {
+        answering.foresee(&round, desk, packets.iter().map(Vec::as_slice));
+    }
+    let mut room = [0; 1232];
+    let mut answer = |(seat, packet): (usize, &Vec<u8>)| {
+        let seat = if look == Look::Ahead { seat } else { 0 };
+        let asked = Asked { packet, standing, door: Door::Udp, rate: Rate::Within, seat };
+        match answering.answer(&round, desk, &asked, &mut room) {
+            Outcome::Reply(len) => Some(room[..len].to_vec()),
+            Outcome::Silence => Some(vec![]),
+            Outcome::Later(_) => None,
+        }
+    };
+    packets.iter().enumerate().map(&mut answer).collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Ahead,
+    Never,
+}
+
+/// A question of some kind: listed, below, cached, unknown; any type; with and without OPT; any spelling.
+fn some_question(order: &mut Order) -> Vec<u8> {
+    let name = match order.next() % 5 {
+        0 => listed_name(order.next() % NAMES),
+        1 => format!("www.{}", listed_name(order.next() % NAMES)),
+        2 | 3 => cached_name(order.next() % NAMES),
+        _ => format!("u{}.unknown.example", order.next() % 1000),
+    };
+    let mut packet = question(&name);
+    let name_end = packet.len() - 4;
+    for octet in &mut packet[12..name_end] {
+        if order.next().is_multiple_of(2) {
+            octet.make_ascii_uppercase();
+        }
+    }
+    let kinds = [1, 28, 65, 16, 255, 43, 5, 252];
+    packet[name_end + 1] = kinds[order.next() % kinds.len()];
+    packet[2] = (order.next() % 2) as u8;
+    packet[3] = [0, 0x10, 0x20, 0x30][order.next() % 4];
+    if order.next().is_multiple_of(2) {
+        packet[11] = 1;
+        packet.extend([0, 0, 41, 4, 0xd0, 0, 0, (order.next() % 2 * 0x80) as u8, 0, 0, 0]);
+    }
+    packet
+}
+
+fn mutate(packet: &mut Vec<u8>, order: &mut Order) {
+    for _ in 0..1 + order.next() % 4 {
+        let at = order.next() % packet.len().max(1);
+        match order.next() % 6 {
+            0 => packet.truncate(at),
+            1 => packet.insert(at.min(packet.len()), order.next() as u8),
+            2 => packet.extend_from_within(at.min(packet.len())..),
+            _ => {
+                if let Some(octet) = packet.get_mut(at) {
+                    *octet = order.next() as u8;
+                }
+            }
+        }
+    }
+    packet.truncate(2048);
+}
+
+#[test]
+fn broken_packets_get_a_whole_reply_or_none() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    let answering = answering(NAMES, NAMES);
+    let mut desk = answering.desk_for_batches(BATCH, 1);
+    let count = std::env::var("WARDLINE_TORTURE").map_or(MUTATED, |text| text.parse().expect("a number"));
+    let seed = u64::from(std::process::id());
+    let mut order = Order(seed);
+    println!("seed {seed}");
+    for _ in 0..count / BATCH {
+        let batch: Vec<Vec<u8>> = (0..BATCH)
+            .map(|_| {
+                let mut packet = some_question(&mut order);
+                mutate(&mut packet, &mut order);
+                packet
+            })
+            .collect();
+        for (packet, answered) in batch.iter().zip(answer(&answering, &mut desk, &batch, Look::Ahead)) {
+            let Some(reply) = answered.filter(|reply| !reply.is_empty()) else { continue };
+            assert_eq!(reply[..2], packet[..2], "the id of {packet:02x?}, seed {seed}");
+            assert!(reply[2] & 0x80 != 0 && reply.len() <= 1232, "{packet:02x?}, seed {seed}");
+            let walked = Message::new(&reply).and_then(|message| message.walk(|_| ()));
+            assert!(walked.is_ok(), "{reply:02x?} to {packet:02x?}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn looking_ahead_changes_no_answer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    let answering = answering(NAMES, NAMES);
+    let (mut fast, mut slow) = (answering.desk_for_batches(BATCH, 1), answering.desk());
+    let mut order = Order(7);
+    let (mut replies, mut fetched) = (0, 0);
+    for _ in 0..RANDOM / BATCH {
+        let batch: Vec<Vec<u8>> = (0..BATCH).map(|_| some_question(&mut order)).collect();
+        let (ahead, never) = (answer(&answering, &mut fast, &batch, Look::Ahead), answer(&answering, &mut slow, &batch, Look::Never));
+        for ((packet, ahead), never) in batch.iter().zip(ahead).zip(never) {
+            assert_eq!(without_ttls(&ahead), without_ttls(&never), "{packet:02x?}");
+            replies += usize::from(ahead.is_some());
+            fetched += usize::from(ahead.is_none());
+        }
+    }
+    assert!(replies > RANDOM / 2 && fetched > RANDOM / 20, "{replies} replies, {fetched} to be fetched");
+}
+
+/// A reply with its TTLs at 0: a second may pass between two answers.
+fn without_ttls(answered: &Answered) -> Answered {
+    let mut reply = answered.clone()?;
+    let mut places = vec![];
+    if let Ok(message) = Message::new(&reply) {
+        message.walk(|record| places.extend((record.rtype != 41).then_some(record.ttl_at))).expect("a whole reply");
+    }
+    for at in places {
+        reply[at..at + 4].fill(0);
+    }
+    Some(reply)
+}
