@@ -87,7 +87,7 @@ pub struct BindFault {
 /// Connections that wait to be accepted; the kernel may allow fewer (net.core.somaxconn).
 const BACKLOG: i32 = 1024;
 
-/// Open a listening socket; an IPv6 address takes IPv6 only, so that 0.0.0.0 and [::] can stand side by side.
+/// Open a listening socket; an IPv6 address takes IPv6 only, so that `0.0.0.0` and `[::]` can stand side by side.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindFault> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;

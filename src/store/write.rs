@@ -32,7 +32,7 @@ pub struct Store {
 impl Store {
     /// Opens the counts in `folder` (made with mode 0700 if it is not there) and begins a run at `at`.
     ///
-    /// `lists` names the lists in the order of their [`ListIndex`](crate::count::ListIndex). What lies between the end of the run
+    /// `lists` names the lists in the order of their [`ListIndex`](crate::list::ListIndex). What lies between the end of the run
     /// before and `at` is written down as a gap. Fails when another process has the folder, when the file is newer than we know,
     /// or when it cannot be written.
     pub fn open(folder: &Path, lists: &[ListIdentity], at: UnixSeconds) -> Result<Self, StoreError> {
