@@ -307,7 +307,7 @@ def wait_for(name, wanted, begun):
     while time.monotonic() - begun < SECONDS_TO_LOAD_MAX:
         if ask(name) in wanted:
             return time.monotonic() - begun
-    sys.exit(f"no right answer for {name} within {SECONDS_TO_LOAD_MAX} s")
+    raise TimeoutError(f"no right answer for {name} within {SECONDS_TO_LOAD_MAX} s")
 
 
 def load(folder, title, pid, address, seconds):
@@ -392,7 +392,11 @@ def main():
             results = []
             for peer in programs:
                 print(f"… {peer.title}", file=sys.stderr, flush=True)
-                results.append(measure(peer, floor, folder, loads, options))
+                try:
+                    results.append(measure(peer, floor, folder, loads, options))
+                except TimeoutError as error:
+                    print(f"{peer.title} is left out: {error}", file=sys.stderr, flush=True)
+                    continue
                 print(results[-1], file=sys.stderr, flush=True)
         text = table(results, loads, options)
         print(text)
