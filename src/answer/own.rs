@@ -1,6 +1,7 @@
 //! Names and question forms that we answer by ourselves, before any list, cache or server is asked.
 
 use super::blocked::{push_head, soa};
+use crate::name::is_within;
 use crate::wire::{Flags, Question, Reply, class, ede, rcode, rtype};
 
 /// Whether the special-use names (RFC 6761, RFC 6303) are ours, or are resolved like any other.
@@ -173,20 +174,6 @@ fn ends_with(wire: &[u8], label: &[u8]) -> bool {
     let Some(at) = wire.len().checked_sub(label.len() + 2) else { return false };
     wire.get(at).is_some_and(|len| usize::from(*len) == label.len())
         && wire.get(at + 1..wire.len() - 1).is_some_and(|last| last.eq_ignore_ascii_case(label))
-}
-
-/// Is the lower-case name `wire` the zone or below it?
-fn is_within(wire: &[u8], zone: &[u8]) -> bool {
-    let mut rest = wire;
-    loop {
-        if rest == zone {
-            return true;
-        }
-        match rest.split_first() {
-            Some((&len, tail)) if len > 0 => rest = tail.get(usize::from(len)..).unwrap_or_default(),
-            _ => return false,
-        }
-    }
 }
 
 #[cfg(test)]

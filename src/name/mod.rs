@@ -105,36 +105,32 @@ impl Name {
 
     /// Is this name `parent` or below it?
     pub fn is_within(&self, parent: &Self) -> bool {
-        let mut rest: &[u8] = &self.wire;
-        loop {
-            if rest == &*parent.wire {
-                return true;
-            }
-            match rest.split_first() {
-                Some((&len, tail)) if len > 0 => rest = tail.get(usize::from(len)..).unwrap_or_default(),
-                _ => return false,
-            }
-        }
+        is_within(&self.wire, &parent.wire)
     }
 
     fn parse_ascii(text: &[u8]) -> Result<Self, NameFault> {
         let mut wire = Vec::with_capacity(text.len() + 2);
-        write_ascii(text, &mut wire)?;
+        write_labels(text, &mut wire)?;
         Ok(Self { wire: wire.into() })
     }
 }
 
-/// Append the lower-case wire form of an ASCII presentation name to `wire`, which stays as it was where the name is refused.
-fn write_ascii(text: &[u8], wire: &mut Vec<u8>) -> Result<(), NameFault> {
-    let start = wire.len();
-    let written = write_labels(text, wire, start);
-    if written.is_err() {
-        wire.truncate(start);
+/// Is the name `wire` the name `parent` or below it? Both are uncompressed and lower-case.
+pub fn is_within(wire: &[u8], parent: &[u8]) -> bool {
+    let mut rest = wire;
+    loop {
+        if rest == parent {
+            return true;
+        }
+        match rest.split_first() {
+            Some((&len, tail)) if len > 0 => rest = tail.get(usize::from(len)..).unwrap_or_default(),
+            _ => return false,
+        }
     }
-    written
 }
 
-fn write_labels(text: &[u8], wire: &mut Vec<u8>, start: usize) -> Result<(), NameFault> {
+/// Write the lower-case wire form of an ASCII presentation name into the empty `wire`.
+fn write_labels(text: &[u8], wire: &mut Vec<u8>) -> Result<(), NameFault> {
     if text.is_empty() {
         return Err(NameFault::EmptyLabel);
     }
@@ -153,7 +149,7 @@ fn write_labels(text: &[u8], wire: &mut Vec<u8>, start: usize) -> Result<(), Nam
         if let Some(length) = wire.get_mut(length_at) {
             *length = len as u8;
         }
-        if wire.len() - start >= NAME_OCTETS_MAX {
+        if wire.len() >= NAME_OCTETS_MAX {
             return Err(NameFault::LongName);
         }
     }
