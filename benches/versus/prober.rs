@@ -3,7 +3,13 @@
 //!
 //! Usage: `prober ADDRESS:PORT FILE RATE SECONDS [NAME]`. FILE has a name a line. Once in 5 ms one question more asks for NAME, and the
 //! moment when its answer first begins with 192.0.2.1 is noted. A line of JSON comes out; times are in milliseconds.
-#![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing, reason = "a measuring tool that stops at the first trouble")]
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measuring tool that stops at the first trouble"
+)]
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
