@@ -2,8 +2,10 @@
 
 mod cells;
 mod hour;
+mod hourly;
 mod record;
 
 pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, Tally};
 pub use hour::{HourCounts, Meter};
+pub use hourly::{Applied, HourTotal, Hourly, ListHour};
 pub use record::{Gap, GapKind, HourRecord, ListIdentity, ListRecord, Papers, Record, Stretch};
