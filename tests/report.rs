@@ -1,6 +1,6 @@
 //! The published report: its four forms against golden files, and attacks on what it hides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{env, fs};
 
@@ -110,6 +110,8 @@ fn made_up_resolver(number: u64) -> Hourly {
             if made_up.since < hour + HOUR_S && made_up.until > hour {
                 let most = made_up.hourly * awake * weekend;
                 let blocked = most * (70 + chance.below(60)) / 3200 + chance.below(most % 32 + 1) / 16;
+                // The smallest list has a day with next to nothing now and then.
+                let blocked = if made_up.hourly == 1 && (hour / DAY_S) % 23 == 0 { of_day as u64 / 22 } else { blocked };
                 cells.push(ListHour { hour, list, blocked });
             }
         }
@@ -175,4 +177,149 @@ fn every_form_is_as_it_was() {
             );
         }
     }
+}
+
+/// Figures as a reader of the published documents has them: each day and month of each list, or nothing where it is hidden.
+#[derive(Default)]
+struct Readings {
+    /// By list, and by day or month.
+    figures: BTreeMap<(String, String), Option<u64>>,
+    /// Sums that are printed, with the hidden or shown figures that they are made of.
+    sums: BTreeSet<(u64, Vec<(String, String)>)>,
+}
+
+impl Readings {
+    /// Reads one document; whatever another one said of the same figure, this one must say too.
+    fn read(&mut self, report: &Published) {
+        let document: Value = serde_json::from_str(&render(report, Format::Json)).expect("JSON");
+        let months = document["months"].as_array().expect("months");
+        let mut over_months: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for month in months {
+            let name = month["month"].as_str().expect("a month");
+            self.read_row(name, month);
+            for (list, figure) in month["blocked"].as_object().expect("figures") {
+                over_months.entry(list.clone()).or_default().push((list.clone(), name.to_owned()));
+                let days: Vec<_> = month["days"].as_array().into_iter().flatten().map(|day| day["day"].as_str().expect("a day")).collect();
+                if let (Some(sum), false) = (figure.as_u64(), days.is_empty()) {
+                    self.sums.insert((sum, days.iter().map(|day| (list.clone(), (*day).to_owned())).collect()));
+                }
+            }
+            for day in month["days"].as_array().into_iter().flatten() {
+                self.read_row(day["day"].as_str().expect("a day"), day);
+            }
+        }
+        for (list, parts) in over_months {
+            self.sums.extend(document["sums"]["blocked"][list].as_u64().map(|sum| (sum, parts)));
+        }
+    }
+
+    fn read_row(&mut self, period: &str, row: &Value) {
+        let lists = row["blocked"].as_object().expect("figures");
+        for (list, figure) in lists.iter().filter(|(_, figure)| !figure.is_null()) {
+            let figure = figure.as_u64();
+            let before = self.figures.insert((list.clone(), period.to_owned()), figure);
+            assert!(before.is_none_or(|before| before == figure), "{list} {period} is told in two ways");
+            assert!(figure.is_none_or(|figure| figure >= K), "{list} {period} is told");
+        }
+        let parts = lists.keys().map(|list| (list.clone(), period.to_owned())).collect();
+        self.sums.extend(row["blocked_by_all"].as_u64().map(|sum| (sum, parts)));
+    }
+
+    /// The least and the most that each hidden figure can be, by all sums at once: bounds are drawn in until none moves.
+    fn bounds(&self) -> BTreeMap<&(String, String), (i128, i128)> {
+        let hidden = self.figures.iter().filter(|(_, figure)| figure.is_none());
+        let mut bounds: BTreeMap<_, _> = hidden.map(|(place, _)| (place, (0, i128::from(u64::MAX)))).collect();
+        let known = |part: &(String, String)| self.figures.get(part).copied().flatten().unwrap_or_default();
+        loop {
+            let before = bounds.clone();
+            for (sum, parts) in &self.sums {
+                let rest = i128::from(*sum) - parts.iter().map(|part| i128::from(known(part))).sum::<i128>();
+                let open: Vec<_> = parts.iter().filter_map(|part| Some((part, *bounds.get(part)?))).collect();
+                let (lows, highs) = open.iter().fold((0, 0), |(lows, highs), (_, (low, high))| (lows + low, highs + high));
+                for (part, (low, high)) in open {
+                    bounds.insert(part, (low.max(rest - (highs - high)), high.min(rest - (lows - low))));
+                }
+            }
+            if bounds == before {
+                return bounds;
+            }
+        }
+    }
+}
+
+/// A resolver with these figures for each list and day from 2026-01-01 on, all counted in one hour of the day.
+fn resolver_with(days: &[Vec<Option<u64>>]) -> Hourly {
+    let first = day("2026-01", 1);
+    let day_count = days.iter().map(Vec::len).max().unwrap_or_default() as i64;
+    let at = |place: usize| first + place as i64 * DAY_S;
+    let mut cells: Vec<ListHour> = Vec::new();
+    for (list, days) in days.iter().enumerate() {
+        let figures = days.iter().enumerate().filter_map(|(place, blocked)| Some((place, (*blocked)?)));
+        cells.extend(figures.map(|(place, blocked)| ListHour { hour: at(place), list, blocked }));
+    }
+    cells.sort_unstable();
+    let papers = Papers { since: first, authority: "Example Authority".into(), legal_basis: "Example Act".into() };
+    let list = |place: usize| ListRecord { id: format!("list-{place}"), papers: vec![papers.clone()] };
+    let end = first + day_count * DAY_S;
+    Hourly {
+        boots: vec!["0000000000000001".into()],
+        read_at: end,
+        complete_until: end,
+        written_until: end,
+        lists: (0..days.len()).map(list).collect(),
+        hours: (0..day_count).map(|place| HourTotal { hour: first + place * DAY_S, questions: 5_000_000 }).collect(),
+        cells,
+        ..Hourly::default()
+    }
+}
+
+/// A day's figure: often next to nothing, sometimes much, now and then not in force.
+fn a_day() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![
+        1 => Just(None),
+        4 => (0..3_u64).prop_map(Some),
+        4 => (0..2 * K).prop_map(Some),
+        3 => (K..400).prop_map(Some),
+        1 => (1000..100_000_u64).prop_map(Some),
+    ]
+}
+
+/// A list's quarter: quiet, busy, or anything.
+fn a_quarter() -> impl Strategy<Value = Vec<Option<u64>>> {
+    let busy = prop_oneof![40 => (K..400).prop_map(Some), 1 => a_day()];
+    let quiet = prop_oneof![30 => Just(Some(0)), 1 => (0..K).prop_map(Some), 10 => Just(None)];
+    prop_oneof![prop::collection::vec(a_day(), 90), prop::collection::vec(busy, 90), prop::collection::vec(quiet, 90)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    /// By day and by month, for all spans of the quarter's months, all published together: every hidden figure could still be 0, and
+    /// could still be K or more, so that nobody can even tell which of the hidden figures are the small ones.
+    #[test]
+    fn all_reports_together_leave_every_hidden_figure_open(days in prop::collection::vec(a_quarter(), 1..4)) {
+        let record = [resolver_with(&days)];
+        let months = ["2026-01", "2026-02", "2026-03", "2026-04"].map(month_of);
+        let mut readings = Readings::default();
+        for period in [Period::Day, Period::Month] {
+            for from in 0..3 {
+                for until in from + 1..4 {
+                    readings.read(&publish(&record, Months { from: Some(months[from]), until: Some(months[until]) }, period));
+                }
+            }
+        }
+        for (place, (least, most)) in readings.bounds() {
+            prop_assert!(least == 0 && most >= i128::from(K), "{place:?} is from {least} to {most}");
+        }
+    }
+}
+
+#[test]
+fn the_attack_finds_what_is_hidden_badly() {
+    let place = |period: &str| ("list".to_owned(), period.to_owned());
+    let mut readings = Readings::default();
+    readings.figures = BTreeMap::from([(place("a"), Some(40)), (place("b"), None), (place("c"), None), (place("d"), None)]);
+    readings.sums = BTreeSet::from([(43, vec![place("a"), place("b")]), (60, vec![place("b"), place("c"), place("d")])]);
+    let bounds = readings.bounds();
+    assert_eq!(bounds[&place("b")], (3, 3), "a lone hidden figure is computed");
+    assert_eq!(bounds[&place("c")].1, 57, "and what it gives away is used");
 }

@@ -16,7 +16,7 @@ pub use published::*;
 pub use span::{SpanError, parse_months, parse_span};
 
 /// What one count means, in every form of the report.
-const COUNT_MEANING: &str = "One count is one question that a device put to the resolver. A question is not a person and not a visit: devices ask \
+const COUNT_MEANING: &str = "A question is not a person and not a visit. One count is one question that a device put to the resolver: devices ask \
     on their own, ask again and ask several times for one page, and many people stand behind one device. Nothing in these figures \
     says who asked, and no case can be opened from them.";
 

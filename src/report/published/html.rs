@@ -22,7 +22,8 @@ struct Page {
     is_by_day: bool,
     resolvers: String,
     open: Option<String>,
-    meaning: &'static str,
+    /// What a question is not, and the rest.
+    meaning: (&'static str, &'static str),
     hiding: String,
     in_force_meaning: &'static str,
     applied_meaning: &'static str,
@@ -57,8 +58,8 @@ struct ListCharts {
     id: String,
     sum: String,
     says: String,
-    top: String,
-    middle: String,
+    /// From the top down; empty where every figure is hidden.
+    scale: Vec<String>,
     bars: Bars,
     in_force: String,
     strip: (Vec<Bar>, Vec<Bar>),
@@ -90,8 +91,7 @@ pub(super) fn render(report: &Published) -> String {
         is_by_day: report.period == Period::Day,
         resolvers: resolvers(report),
         open: report.open.first().map(|month| month.title()),
-        // The page begins with the sentence that it sets in bold.
-        meaning: COUNT_MEANING.split_once(NOT_A_PERSON).map_or(COUNT_MEANING, |(_, rest)| rest),
+        meaning: COUNT_MEANING.split_once(". ").unwrap_or((COUNT_MEANING, "")),
         hiding: hiding(),
         in_force_meaning: IN_FORCE,
         applied_meaning: APPLIED,
@@ -162,8 +162,7 @@ fn list_charts(report: &Published, list: &PublishedList) -> ListCharts {
     ListCharts {
         id: plain(&list.id),
         says: format!("{}: questions blocked by {}, from 0 to {}; {sum}", plain(&list.id), by(report.period), grouped(bars.top)),
-        top: grouped(bars.top),
-        middle: grouped(bars.top / 2),
+        scale: if bars.bars.is_empty() { Vec::new() } else { [bars.top, bars.top / 2, 0].map(grouped).into() },
         bars,
         sum,
         in_force: format!("{per_cent}: {} of {}", length(in_force.seconds), length(in_force.due_s)),
@@ -211,6 +210,3 @@ fn gaps(report: &Published) -> Vec<GapRow> {
     });
     rows.collect()
 }
-
-/// Where [`COUNT_MEANING`] says what a question is not.
-const NOT_A_PERSON: &str = "A question is not a person and not a visit: ";

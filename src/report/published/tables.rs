@@ -7,6 +7,9 @@ use super::figures::{InForce, Period, Published};
 use super::hide::{Figure, Shown};
 use super::words::per_cent;
 
+/// More rows than this stand closer on paper.
+const LONG: usize = 20;
+
 /// A table, ready to be set.
 pub(super) struct Table {
     /// Above the first table of its kind; empty above the others.
@@ -18,6 +21,8 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
     /// Whether it has many rows, which stand closer on paper.
     pub(super) is_long: bool,
+    /// Whether it has the days of one month, which stay on one sheet.
+    pub(super) is_month: bool,
 }
 
 pub(super) struct Row {
@@ -71,7 +76,15 @@ fn by_month(report: &Published) -> Table {
         rows.push(Row { name: "Sum".into(), cells: sums.chain([Cell::of(String::new())]).collect(), is_sum: true });
     }
     let columns = columns(report, "Month").chain(["All questions".into()]).collect();
-    Table { heading: "By month", anchor: "by-month", caption: "Questions blocked, by list and month".into(), columns, rows, is_long: false }
+    Table {
+        heading: "By month",
+        anchor: "by-month",
+        caption: "Questions blocked, by list and month".into(),
+        columns,
+        rows,
+        is_long: false,
+        is_month: false,
+    }
 }
 
 fn by_day(report: &Published, place: usize) -> Option<Table> {
@@ -87,28 +100,29 @@ fn by_day(report: &Published, place: usize) -> Option<Table> {
         columns: columns(report, "Day").collect(),
         rows,
         is_long: true,
+        is_month: true,
     })
 }
 
 fn in_force(report: &Published) -> Table {
-    let rows = report.months.iter().enumerate().map(|(place, month)| {
-        let cells = report.lists.iter().map(|list| {
-            let in_force = list.in_force.get(place).map(InForce::sum).unwrap_or_default();
-            in_force.per_10_000().map_or_else(
-                || Cell { text: "–".into(), is_soft: true },
-                |part| Cell::of(format!("{} ({} of {})", per_cent(part), length(in_force.seconds), length(in_force.due_s))),
-            )
-        });
-        Row { name: month.title(), cells: cells.collect(), is_sum: false }
-    });
-    let lists = report.lists.iter().map(|list| plain(&list.id));
+    let months = || report.months.iter().enumerate();
+    let row = |list: &super::PublishedList, place: usize, month: &super::Month| {
+        let in_force = list.in_force.get(place).map(InForce::sum).unwrap_or_default();
+        let part = per_cent(in_force.per_10_000()?);
+        let lack = in_force.due_s.saturating_sub(in_force.seconds);
+        let cells = [month.title(), length(in_force.due_s), length(in_force.seconds), length(lack), part];
+        Some(Row { name: plain(&list.id), cells: cells.map(Cell::of).into(), is_sum: false })
+    };
+    let rows = report.lists.iter().flat_map(|list| months().filter_map(move |(place, month)| row(list, place, month)));
+    let rows: Vec<_> = rows.collect();
     Table {
         heading: "Time in force",
         anchor: "in-force-table",
-        caption: "Time in force, by list and month, over all resolvers".into(),
-        columns: ["Month".into()].into_iter().chain(lists).collect(),
-        rows: rows.collect(),
-        is_long: false,
+        caption: "Time in force, by list and month, added up over the resolvers".into(),
+        columns: ["List", "Month", "Due", "In force", "Missing", "Part"].map(String::from).into(),
+        is_long: rows.len() > LONG,
+        is_month: false,
+        rows,
     }
 }
 
@@ -126,8 +140,9 @@ fn applied(report: &Published) -> Option<Table> {
         anchor: "applied-table",
         caption: "Versions that took effect in these months".into(),
         columns: ["List", "Serial", "Published", "Blocking on the last resolver", "Time"].map(String::from).into(),
+        is_long: rows.len() > LONG,
+        is_month: false,
         rows,
-        is_long: false,
     })
 }
 
