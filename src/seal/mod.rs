@@ -1,7 +1,9 @@
-//! Signed things for everybody above: Ed25519 keys and notes in the C2SP signed-note format; knows nothing of DNS.
+//! Signed things for everybody above: Ed25519 keys, signed notes (C2SP), Merkle trees and their checkpoints; knows nothing of DNS.
 
+pub mod checkpoint;
 mod key;
 mod note;
+pub mod tree;
 
 pub use key::{Algorithm, KEY_NAME_OCTETS_MAX, KeyError, SIGNATURE_OCTETS, SigningKey, VerifyKey, is_key_name};
 pub use note::{NOTE_OCTETS_MAX, Note, NoteError, SIGNATURES_MAX, Signature};
