@@ -23,7 +23,7 @@ use crate::serve::limits::ReplyRate;
 use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, Identity};
 use crate::serve::udp::{self, Udp};
-use crate::store::{Health, Keeper, Store};
+use crate::store::{self, Author, Health, Keeper, Store};
 use crate::update::Updater;
 
 /// What stops a start; the message says what to do.
@@ -53,7 +53,9 @@ impl Engine {
         let started = clock::wall_s();
         let identities: Vec<ListIdentity> = config.lists().iter().map(|(rules, _)| identity(rules)).collect();
         let board = Arc::new(Board::new(identities.len()));
-        let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, started)?, config.flush)?;
+        let name = store::origin(&config.audit.provider, &config.audit.resolver);
+        let author = Author::new(store::read_or_make_key(&config.audit.key, &name)?, &config.digest);
+        let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, author, started)?, config.flush)?;
         let guard = runtime.enter();
         let answering = Arc::new(put_together(config, updater.live(), &board)?);
         let (stop, stopped) = watch::channel(false);

@@ -3,17 +3,20 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::clock::{UnixSeconds, hour_start, since_epoch, wall_s};
+use crate::clock::{UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter};
 
-use super::{Store, StoreError};
+use super::{Step, Store, StoreError};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A flush that is due at the full hour and comes no later than this still books on the hour before.
 const LATE_S: i64 = 2;
+
+/// The wall clock may drift from the monotonic one by this much between two writings; more is a step, and goes on record.
+const DRIFT_S: i64 = 2;
 
 /// How the writing goes, for status and metrics; a clone looks at the same keeper.
 #[derive(Clone, Debug, Default)]
@@ -93,40 +96,81 @@ struct Ledger {
     meter: Meter,
     /// Counts that are not on disk yet, one entry an hour; more than one only while the disk refuses.
     pending: Vec<HourCounts>,
+    /// Steps of the clock that are not on disk yet.
+    steps: Vec<Step>,
+    /// The log's time of the last taking, which never runs back.
     last_taking: UnixSeconds,
+    last_reading: Clocks,
     health: Health,
+}
+
+/// Both clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    wall: UnixSeconds,
+    monotonic: Instant,
+}
+
+impl Clocks {
+    fn read() -> Self {
+        Self { wall: wall_s(), monotonic: monotonic() }
+    }
 }
 
 impl Ledger {
     fn new(board: Arc<Board>, store: Store, health: Health) -> Self {
-        Self { board, store, meter: Meter::default(), pending: Vec::new(), last_taking: wall_s(), health }
+        let last_taking = store.time();
+        Self {
+            board,
+            store,
+            meter: Meter::default(),
+            pending: Vec::new(),
+            steps: Vec::new(),
+            last_taking,
+            last_reading: Clocks::read(),
+            health,
+        }
     }
 
     /// Flushes until told to stop, or until the keeper is dropped.
     fn keep(mut self, flush_every: Duration, stopped: &Receiver<()>) -> Result<(), StoreError> {
         while stopped.recv_timeout(pause(since_epoch(), flush_every)) == Err(RecvTimeoutError::Timeout) {
             // A failure is in `health`, and the counts stay pending.
-            let _ = self.flush(wall_s());
+            let _ = self.flush(Clocks::read());
         }
-        let at = wall_s();
-        self.flush(at)?;
-        self.store.end(at)
+        self.flush(Clocks::read())?;
+        self.store.end(self.last_taking)
     }
 
-    fn flush(&mut self, now: UnixSeconds) -> Result<(), StoreError> {
+    fn flush(&mut self, clocks: Clocks) -> Result<(), StoreError> {
+        let now = clocks.wall.max(self.last_taking);
+        self.steps.extend(step(self.last_taking, self.last_reading, clocks));
+        self.last_reading = clocks;
         let counts = self.meter.take(self.board.sum(), booking_time(self.last_taking, now));
         self.last_taking = now;
         match self.pending.iter_mut().find(|pending| pending.hour == counts.hour) {
             Some(pending) => pending.add(&counts),
             None => self.pending.push(counts),
         }
-        let written = self.store.flush(&self.pending, now);
+        let written = self.store.flush(&self.pending, &self.steps, now);
         self.health.note(written.as_ref().copied(), now);
         if written.is_ok() {
             self.pending.clear();
+            self.steps.clear();
         }
         written
     }
+}
+
+/// A step of the wall clock between two readings, by the log's time: `last` is that of the first.
+///
+/// A machine that slept looks the same, since the monotonic clock stands still meanwhile: nothing was asked of the resolver then.
+fn step(last: UnixSeconds, before: Clocks, now: Clocks) -> Option<Step> {
+    let elapsed = now.monotonic.saturating_duration_since(before.monotonic);
+    let elapsed_s = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
+    let by_s = now.wall - before.wall - elapsed_s;
+    let until = now.wall.max(last);
+    (by_s.abs() > DRIFT_S).then(|| Step { from: if by_s > 0 { last.saturating_add(elapsed_s).min(until) } else { until }, until, by_s })
 }
 
 /// How long to sleep: until the next flush, or until just after the full hour.
@@ -144,14 +188,13 @@ fn booking_time(last_taking: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::time::Instant;
-
     use proptest::prelude::*;
+    use std::path::Path;
 
     use super::*;
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
     use crate::store::Reader;
+    use crate::store::author::author_of_tests as author;
 
     const HOUR_START: UnixSeconds = 1_767_225_600;
 
@@ -162,10 +205,23 @@ mod tests {
     fn ledger(folder: &Path, at: UnixSeconds) -> (Ledger, Arc<Cells>) {
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
-        let store = Store::open(folder, &lists(), at).unwrap();
+        let store = Store::open(folder, &lists(), author(), at).unwrap();
         let mut ledger = Ledger::new(board, store, Health::default());
-        ledger.last_taking = at;
+        ledger.last_reading.wall = at;
         (ledger, cells)
+    }
+
+    impl Ledger {
+        /// Flushes when both clocks went on to `wall`.
+        fn flush_at(&mut self, wall: UnixSeconds) -> Result<(), StoreError> {
+            let elapsed = Duration::from_secs((wall - self.last_reading.wall).unsigned_abs());
+            self.flush(Clocks { wall, monotonic: self.last_reading.monotonic + elapsed })
+        }
+
+        /// Flushes when the wall clock says `wall`, and five seconds went by.
+        fn flush_after_a_step(&mut self, wall: UnixSeconds) -> Result<(), StoreError> {
+            self.flush(Clocks { wall, monotonic: self.last_reading.monotonic + Duration::from_secs(5) })
+        }
     }
 
     fn ask(cells: &Cells, count: u64) {
@@ -193,7 +249,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut ledger, cells) = ledger(folder.path(), HOUR_START + 3590);
         ask(&cells, 3);
-        ledger.flush(HOUR_START + 3600).unwrap();
+        ledger.flush_at(HOUR_START + 3600).unwrap();
         let record = read(folder.path(), HOUR_START + 3604);
         let hours: Vec<_> = record.hours.iter().map(|hour| (hour.hour - HOUR_START, hour.questions)).collect();
         assert_eq!(hours, [(0, 3), (3600, 0)]);
@@ -212,18 +268,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut ledger, cells) = ledger(folder.path(), HOUR_START);
         ask(&cells, 3);
-        ledger.flush(HOUR_START + 5).unwrap();
+        ledger.flush_at(HOUR_START + 5).unwrap();
         ledger.store.refuse_changes(true);
         for n in 1..40 {
             ask(&cells, 1);
-            ledger.flush(HOUR_START + 5 + n * 600).unwrap_err();
+            ledger.flush_at(HOUR_START + 5 + n * 600).unwrap_err();
         }
         let flushing = ledger.health.read();
         assert_eq!((flushing.last_flush, flushing.failures), (Some(HOUR_START + 5), 39));
         assert!(flushing.last_error.unwrap().contains("counts.sqlite"));
         assert_eq!(ledger.pending.len(), 7);
         ledger.store.refuse_changes(false);
-        ledger.flush(HOUR_START + 24_000).unwrap();
+        ledger.flush_at(HOUR_START + 24_000).unwrap();
         assert_eq!((ledger.health.read().last_error, ledger.pending.len()), (None, 0));
         let record = read(folder.path(), HOUR_START + 24_000);
         let hours: Vec<_> = record.hours.iter().map(|hour| hour.questions).collect();
@@ -236,7 +292,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
-        let store = Store::open(folder.path(), &lists(), wall_s()).unwrap();
+        let store = Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
         let keeper = Keeper::start(Arc::clone(&board), store, Duration::from_millis(5)).unwrap();
         ask(&cells, 10);
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -248,7 +304,7 @@ mod tests {
         ask(&cells, 7);
         keeper.stop().unwrap();
         assert_eq!(questions(read(folder.path(), wall_s())), 17);
-        Store::open(folder.path(), &lists(), wall_s()).unwrap();
+        Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
     }
 
     proptest! {
@@ -266,16 +322,16 @@ mod tests {
                 ask(&cells, count);
                 asked += count;
                 keeping.store.refuse_changes(refuse);
-                prop_assert_eq!(keeping.flush(now).is_err(), refuse);
+                prop_assert_eq!(keeping.flush_after_a_step(now).is_err(), refuse);
                 if restart == 0 {
                     keeping.store.refuse_changes(false);
-                    keeping.flush(now).unwrap();
+                    keeping.flush_after_a_step(now).unwrap();
                     drop(keeping);
                     (keeping, cells) = ledger(folder.path(), now);
                 }
             }
             keeping.store.refuse_changes(false);
-            keeping.flush(now).unwrap();
+            keeping.flush_after_a_step(now).unwrap();
             let wanted = Stretch { from: Some(hour_start(span.0) - 3600), until: Some(hour_start(span.1) + 3600) };
             let record = Reader::open(folder.path()).unwrap().read(wanted, now).unwrap();
             prop_assert_eq!(record.hours.iter().map(|hour| hour.questions).sum::<u64>(), asked);

@@ -202,6 +202,7 @@ mod tests {
     use super::*;
     use crate::count::{HourCounts, ListIdentity};
     use crate::store::Store;
+    use crate::store::author::author_of_tests as author;
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -211,7 +212,7 @@ mod tests {
 
     fn open(folder: &Path, at: UnixSeconds) -> Store {
         let list = ListIdentity { id: "one".into(), authority: "Example Authority".into(), legal_basis: "Example Act".into() };
-        Store::open(folder, &[list], at).unwrap()
+        Store::open(folder, &[list], author(), at).unwrap()
     }
 
     fn gaps(record: &Record) -> Vec<(i64, i64, &'static str)> {
@@ -222,12 +223,12 @@ mod tests {
     fn reads_beside_a_running_resolver_and_tells_when_it_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR);
-        store.flush(&[counts(HOUR)], HOUR + 5).unwrap();
+        store.flush(&[counts(HOUR)], &[], HOUR + 5).unwrap();
         let reader = Reader::open(folder.path()).unwrap();
         let record = reader.read(Stretch::default(), HOUR + 8).unwrap();
         assert_eq!((record.hours[0].questions, gaps(&record)), (9, vec![]));
         assert_eq!(record.recorded_s(HOUR), 5);
-        store.flush(&[counts(HOUR)], HOUR + 10).unwrap();
+        store.flush(&[counts(HOUR)], &[], HOUR + 10).unwrap();
         let record = reader.read(Stretch::default(), HOUR + 3700).unwrap();
         assert_eq!(record.hours[0].questions, 18);
         assert_eq!(gaps(&record), [(10, 3700, "unwritten")]);
@@ -239,7 +240,7 @@ mod tests {
     fn what_a_killed_resolver_wrote_is_read_before_it_starts_again() {
         let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut store = open(folder.path(), HOUR);
-        store.flush(&[counts(HOUR)], HOUR + 5).unwrap();
+        store.flush(&[counts(HOUR)], &[], HOUR + 5).unwrap();
         for file in ["counts.sqlite", "counts.sqlite-wal", "counts.lock"] {
             std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
         }
@@ -252,7 +253,7 @@ mod tests {
     fn a_stretch_is_cut_at_its_hours_and_nothing_in_it_goes_unaccounted() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR + 600);
-        store.flush(&[counts(HOUR), counts(HOUR + 3600), counts(HOUR + 4 * 3600)], HOUR + 4 * 3600 + 10).unwrap();
+        store.flush(&[counts(HOUR), counts(HOUR + 3600), counts(HOUR + 4 * 3600)], &[], HOUR + 4 * 3600 + 10).unwrap();
         let reader = Reader::open(folder.path()).unwrap();
         let now = HOUR + 4 * 3600 + 10;
         let all = reader.read(Stretch { from: Some(HOUR - 3600), until: Some(HOUR + 9 * 3600) }, now).unwrap();

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
-pub(super) const FORM: i64 = 1;
+pub(super) const FORM: i64 = 2;
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,6 +64,48 @@ const CREATE: &str = "
     PRAGMA user_version = 1;
 ";
 
+/// The audit log: leaves are only ever added. `alive` says when a run was on record, by the log's own time, which never runs back.
+const ADD_LOG: &str = "
+    ALTER TABLE run ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
+    ALTER TABLE hour ADD COLUMN run INTEGER REFERENCES run;
+    ALTER TABLE hour ADD COLUMN carried_in INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE hour ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE run_list (
+        run INTEGER NOT NULL REFERENCES run,
+        list INTEGER NOT NULL REFERENCES list,
+        PRIMARY KEY (run, list)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE alive (
+        alive INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES run,
+        from_s INTEGER NOT NULL,
+        until_s INTEGER NOT NULL CHECK (until_s >= from_s)
+    ) STRICT;
+    CREATE TABLE log (
+        log INTEGER PRIMARY KEY CHECK (log = 0),
+        author TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        peaks BLOB NOT NULL,
+        time INTEGER NOT NULL,
+        next_hour INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE leaf (
+        seq INTEGER PRIMARY KEY,
+        octets BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE checkpoint (
+        size INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        note TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE standing (
+        list TEXT PRIMARY KEY,
+        serial INTEGER,
+        manifest TEXT
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 2;
+";
+
 /// Where the counts of a state folder are.
 pub(super) fn counts_file(folder: &Path) -> PathBuf {
     folder.join("counts.sqlite")
@@ -97,10 +139,12 @@ pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-    if form == 0 {
-        let transaction = connection.transaction().map_err(failed)?;
-        transaction.execute_batch(CREATE).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
+    for (step, batch) in (1..).zip([CREATE, ADD_LOG]) {
+        if form < step {
+            let transaction = connection.transaction().map_err(failed)?;
+            transaction.execute_batch(batch).map_err(failed)?;
+            transaction.commit().map_err(failed)?;
+        }
     }
     Ok(connection)
 }
