@@ -282,6 +282,14 @@ impl Blocked {
     pub const fn sum(&self) -> u64 {
         self.address + self.https + self.other + self.via_cname
     }
+
+    /// Adds what was counted elsewhere.
+    pub const fn add(&mut self, other: Self) {
+        self.address += other.address;
+        self.https += other.https;
+        self.other += other.other;
+        self.via_cname += other.via_cname;
+    }
 }
 
 impl From<ListCounts> for Blocked {
