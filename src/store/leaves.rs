@@ -79,7 +79,7 @@ mod tests {
     use crate::seal::tree::{leaf_hash, root_of};
     use crate::seal::{Note, VerifyKey};
     use crate::store::author::author_of_tests as author;
-    use crate::store::{Step, Store};
+    use crate::store::{Step, Store, Taking};
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -143,11 +143,11 @@ mod tests {
     fn hours_become_leaves_with_what_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), &["one"], HOUR + 600);
-        store.flush(&[counts(HOUR, 5, 3)], &[], HOUR + 3600).unwrap();
-        store.flush(&[counts(HOUR + 3600, 9, 9)], &[], HOUR + 3660).unwrap();
+        store.flush(&[counts(HOUR, 5, 3)], HOUR + 3600).unwrap();
+        store.flush(&[counts(HOUR + 3600, 9, 9)], HOUR + 3660).unwrap();
         drop(store);
         let mut store = open(folder.path(), &["one", "two"], HOUR + 3700);
-        store.flush(&[], &[], HOUR + 3760).unwrap();
+        store.flush(&[], HOUR + 3760).unwrap();
         store.end(HOUR + 3800).unwrap();
         open(folder.path(), &["two"], HOUR + 9 * 3600).end(HOUR + 9 * 3600 + 1).unwrap();
         let expected = [
@@ -170,12 +170,12 @@ mod tests {
         let mut store = open(folder.path(), &["one"], HOUR);
         let step = Step { from: HOUR + 1800, until: HOUR + 7800, by_s: 6000 };
         store.refuse_changes(true);
-        store.flush(&[], &[step], HOUR + 7800).unwrap_err();
+        store.write(&Taking { steps: &[step], ..Taking::default() }, HOUR + 7800).unwrap_err();
         store.refuse_changes(false);
         let back = Step { from: HOUR + 7900, until: HOUR + 7900, by_s: -9 };
-        store.flush(&[counts(HOUR + 7200, 1, 1)], &[step, back], HOUR + 7900).unwrap();
-        store.flush(&[], &[], HOUR + 5 * 3600).unwrap();
-        store.flush(&[], &[], HOUR + 100).unwrap();
+        store.write(&Taking { hours: &[counts(HOUR + 7200, 1, 1)], steps: &[step, back], events: &[] }, HOUR + 7900).unwrap();
+        store.flush(&[], HOUR + 5 * 3600).unwrap();
+        store.flush(&[], HOUR + 100).unwrap();
         let expected = [
             "start 0",
             "unwritten 0",

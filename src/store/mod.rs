@@ -6,6 +6,7 @@
 
 mod author;
 mod hours;
+mod journal;
 mod keep;
 mod leaves;
 mod log;
@@ -16,10 +17,11 @@ mod write;
 use std::path::PathBuf;
 
 pub use author::{Author, origin, read_or_make_key};
+pub use journal::{EventKind, Journal, JournalEvent};
 pub use keep::{Flushing, Health, Keeper};
 pub use leaves::{LogReader, Signed};
 pub use read::Reader;
-pub use write::{Step, Store};
+pub use write::{Step, Store, Taking};
 
 /// What can go wrong with the counts on disk.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Event, Gap, GapKind, HourRecord, Kind, ListRecord, Papers, Record, Stretch};
 
 use super::StoreError;
+use super::journal::{self, JournalEvent};
 use super::schema::{counts_file, lock_file, open_to_read};
 
 const HOUR_S: i64 = 3600;
@@ -47,6 +48,11 @@ impl Reader {
         // One transaction: one state of the file, whatever is flushed meanwhile.
         let transaction = self.connection.unchecked_transaction().map_err(failed)?;
         read_record(&transaction, going_on, stretch, now).map_err(failed)
+    }
+
+    /// The last `count` events of the journal with their numbers, oldest first: of one list, or all.
+    pub fn journal(&self, list: Option<&str>, count: u32) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+        journal::read(&self.connection, counts_file(&self.folder), list, count)
     }
 }
 
@@ -223,12 +229,12 @@ mod tests {
     fn reads_beside_a_running_resolver_and_tells_when_it_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR);
-        store.flush(&[counts(HOUR)], &[], HOUR + 5).unwrap();
+        store.flush(&[counts(HOUR)], HOUR + 5).unwrap();
         let reader = Reader::open(folder.path()).unwrap();
         let record = reader.read(Stretch::default(), HOUR + 8).unwrap();
         assert_eq!((record.hours[0].questions, gaps(&record)), (9, vec![]));
         assert_eq!(record.recorded_s(HOUR), 5);
-        store.flush(&[counts(HOUR)], &[], HOUR + 10).unwrap();
+        store.flush(&[counts(HOUR)], HOUR + 10).unwrap();
         let record = reader.read(Stretch::default(), HOUR + 3700).unwrap();
         assert_eq!(record.hours[0].questions, 18);
         assert_eq!(gaps(&record), [(10, 3700, "unwritten")]);
@@ -240,7 +246,7 @@ mod tests {
     fn what_a_killed_resolver_wrote_is_read_before_it_starts_again() {
         let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut store = open(folder.path(), HOUR);
-        store.flush(&[counts(HOUR)], &[], HOUR + 5).unwrap();
+        store.flush(&[counts(HOUR)], HOUR + 5).unwrap();
         for file in ["counts.sqlite", "counts.sqlite-wal", "counts.lock"] {
             std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
         }
@@ -253,7 +259,7 @@ mod tests {
     fn a_stretch_is_cut_at_its_hours_and_nothing_in_it_goes_unaccounted() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR + 600);
-        store.flush(&[counts(HOUR), counts(HOUR + 3600), counts(HOUR + 4 * 3600)], &[], HOUR + 4 * 3600 + 10).unwrap();
+        store.flush(&[counts(HOUR), counts(HOUR + 3600), counts(HOUR + 4 * 3600)], HOUR + 4 * 3600 + 10).unwrap();
         let reader = Reader::open(folder.path()).unwrap();
         let now = HOUR + 4 * 3600 + 10;
         let all = reader.read(Stretch { from: Some(HOUR - 3600), until: Some(HOUR + 9 * 3600) }, now).unwrap();

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
-pub(super) const FORM: i64 = 2;
+pub(super) const FORM: i64 = 3;
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,10 +61,23 @@ const CREATE: &str = "
         count INTEGER NOT NULL CHECK (count >= 0),
         PRIMARY KEY (hour, list, kind)
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 1;
 ";
 
-/// The audit log: leaves are only ever added. `alive` says when a run was on record, by the log's own time, which never runs back.
+/// What form 2 adds: events, which are only ever added.
+const ADD_JOURNAL: &str = "
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        list TEXT,
+        serial INTEGER,
+        manifest TEXT,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX journal_of_list ON journal (list, seq);
+";
+
+/// What form 3 adds: the audit log, whose leaves are only ever added. `alive` says when a run was on record, by the log's own time, which never runs back.
 const ADD_LOG: &str = "
     ALTER TABLE run ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
     ALTER TABLE hour ADD COLUMN run INTEGER REFERENCES run;
@@ -103,7 +116,6 @@ const ADD_LOG: &str = "
         serial INTEGER,
         manifest TEXT
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 2;
 ";
 
 /// Where the counts of a state folder are.
@@ -139,12 +151,13 @@ pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-    for (step, batch) in (1..).zip([CREATE, ADD_LOG]) {
-        if form < step {
-            let transaction = connection.transaction().map_err(failed)?;
-            transaction.execute_batch(batch).map_err(failed)?;
-            transaction.commit().map_err(failed)?;
+    if form < FORM {
+        let transaction = connection.transaction().map_err(failed)?;
+        for step in [CREATE, ADD_JOURNAL, ADD_LOG].into_iter().skip(usize::try_from(form).unwrap_or_default()) {
+            transaction.execute_batch(step).map_err(failed)?;
         }
+        transaction.pragma_update(None, "user_version", FORM).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
     }
     Ok(connection)
 }

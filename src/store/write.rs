@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListIdentity, Moment};
 
 use super::author::Author;
+use super::journal::{self, EventKind, JournalEvent};
 use super::log::{self, Happening, Log, Run, Sign};
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
 use super::{StoreError, hours};
@@ -79,29 +80,43 @@ impl Store {
     /// Adds these counts, taken at `at`, and closes the hours before `at`, in one transaction: after an error nothing of it is on
     /// disk and all can be given again.
     ///
-    /// Also marks the run as alive at `at`, but for the `steps`, and all these hours and that of `at` as hours in which the
-    /// resolver ran.
-    pub fn flush(&mut self, hours: &[HourCounts], steps: &[Step], at: UnixSeconds) -> Result<(), StoreError> {
-        self.write(hours, steps, at, Ending::GoOn)
+    /// Also marks the run as alive at `at`, and all these hours and that of `at` as hours in which the resolver ran.
+    pub fn flush(&mut self, hours: &[HourCounts], at: UnixSeconds) -> Result<(), StoreError> {
+        self.write(&Taking { hours, ..Taking::default() }, at)
+    }
+
+    /// As [`Store::flush`], with events for the journal and the log in the same transaction; the run was not alive in the steps.
+    pub fn write(&mut self, taking: &Taking<'_>, at: UnixSeconds) -> Result<(), StoreError> {
+        self.add(taking, at, Ending::GoOn)
     }
 
     /// Ends the run at `at`; until the next one nothing is asked of the resolver, so nothing is lost.
     pub fn end(mut self, at: UnixSeconds) -> Result<(), StoreError> {
-        self.write(&[], &[], at, Ending::Stop)?;
+        self.add(&Taking::default(), at, Ending::Stop)?;
         let Self { connection, file, .. } = self;
         connection.close().map_err(|(_, source)| failed(&file, source))
     }
 
-    fn write(&mut self, hours: &[HourCounts], steps: &[Step], at: UnixSeconds, ending: Ending) -> Result<(), StoreError> {
-        let at = at.max(self.time);
-        let taking = Taking { hours, steps, since: self.time, at, was_failing: self.is_failing, ending };
-        let written = add(&mut self.connection, &self.author, &self.run, &self.lists, &taking);
+    fn add(&mut self, taking: &Taking<'_>, at: UnixSeconds, ending: Ending) -> Result<(), StoreError> {
+        let span = Span { since: self.time, at: at.max(self.time), was_failing: self.is_failing, ending };
+        let written = add(&mut self.connection, &self.author, &self.run, &self.lists, taking, &span);
         self.is_failing = written.is_err();
         if written.is_ok() {
-            self.time = at;
+            self.time = span.at;
         }
         written.map_err(|source| failed(&self.file, source))
     }
+}
+
+/// What is written at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taking<'a> {
+    /// What was counted, one entry an hour.
+    pub hours: &'a [HourCounts],
+    /// How the clock was set meanwhile.
+    pub steps: &'a [Step],
+    /// What happened meanwhile.
+    pub events: &'a [JournalEvent],
 }
 
 /// Whether a run goes on after a writing.
@@ -111,10 +126,8 @@ enum Ending {
     Stop,
 }
 
-/// What is written at once.
-struct Taking<'a> {
-    hours: &'a [HourCounts],
-    steps: &'a [Step],
+/// The time that a writing is about, by the log's time.
+struct Span {
     since: UnixSeconds,
     at: UnixSeconds,
     was_failing: bool,
@@ -219,47 +232,66 @@ fn note_list(transaction: &Transaction<'_>, list: &ListIdentity, at: UnixSeconds
     Ok(key)
 }
 
-fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], taking: &Taking<'_>) -> rusqlite::Result<()> {
+fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], taking: &Taking<'_>, span: &Span) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    let mut log = Log::open(&transaction, author, hour_start(taking.at))?;
-    let &Taking { since, at, .. } = taking;
+    let &Span { since, at, .. } = span;
+    let mut log = Log::open(&transaction, author, hour_start(at))?;
+    journal::add(&transaction, taking.events)?;
     let mut hours = taking.hours.iter().collect::<Vec<_>>();
     hours.sort_by_key(|counts| counts.hour);
-    let mut happenings = note_steps(&transaction, run, taking, &hours)?;
+    let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
+    happenings.extend(taking.events.iter().filter_map(happening));
     for counts in hours {
         add_hour(&transaction, run.key, lists, &HourCounts { hour: counts.hour.max(hour_start(since)), ..counts.clone() })?;
     }
     add_hour(&transaction, run.key, lists, &nothing_in(hour_start(at), lists.len()))?;
     transaction.prepare_cached("UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)")?.execute([at])?;
     transaction.prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?.execute(params![run.key, at])?;
-    if taking.was_failing {
+    if span.was_failing {
         let body = Map::from_iter([("until".to_owned(), Moment(at).to_string().into())]);
         happenings.push(Happening { at: since, kind: "unwritten", body, ..Happening::default() });
     }
     let next_hour = log.next_hour;
     append(&transaction, &mut log, run, happenings, at)?;
-    if taking.ending == Ending::Stop {
+    if span.ending == Ending::Stop {
         hours::lose_open(&transaction)?;
         transaction.execute("UPDATE run SET ended = ?2 WHERE run = ?1", params![run.key, at])?;
         log.note(run, Happening { at, kind: "stop", ..Happening::default() })?;
     }
-    let is_due = next_hour < log.next_hour || taking.ending == Ending::Stop;
+    let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
     log.save(if is_due { Sign::Now } else { Sign::Later })?;
     transaction.commit()
 }
 
+/// A journal's event as the log tells it; the run's start and end are told by the log itself.
+fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
+    let body = match &event.body {
+        Value::Object(body) => body.clone(),
+        Value::Null => Map::new(),
+        other => Map::from_iter([("body".to_owned(), other.clone())]),
+    };
+    (!matches!(event.kind, EventKind::Start | EventKind::Stop)).then(|| Happening {
+        at: event.at,
+        kind: event.kind.word(),
+        list: event.list.as_deref(),
+        serial: event.serial,
+        manifest: event.manifest.as_deref(),
+        body,
+    })
+}
+
 /// Splits the time on record where the clock was set forward, or where hours were slept through; gives an event for each.
-fn note_steps(
+fn note_steps<'a>(
     transaction: &Transaction<'_>,
     run: &Run,
-    taking: &Taking<'_>,
+    steps: &[Step],
     hours: &[&HourCounts],
-) -> rusqlite::Result<Vec<Happening<'static>>> {
-    let within =
-        |step: &Step| Step { from: step.from.clamp(taking.since, taking.at), until: step.until.clamp(taking.since, taking.at), ..*step };
-    let (mut jumps, backs): (Vec<Step>, Vec<Step>) = taking.steps.iter().map(within).partition(|step| step.from < step.until);
-    let reached = hours.iter().map(|counts| counts.hour.max(hour_start(taking.since))).chain([hour_start(taking.at)]);
-    let mut last = hour_start(taking.since);
+    span: &Span,
+) -> rusqlite::Result<Vec<Happening<'a>>> {
+    let within = |step: &Step| Step { from: step.from.clamp(span.since, span.at), until: step.until.clamp(span.since, span.at), ..*step };
+    let (mut jumps, backs): (Vec<Step>, Vec<Step>) = steps.iter().map(within).partition(|step| step.from < step.until);
+    let reached = hours.iter().map(|counts| counts.hour.max(hour_start(span.since))).chain([hour_start(span.at)]);
+    let mut last = hour_start(span.since);
     for hour in reached {
         jumps.extend((last + HOUR_S < hour).then_some(Step { from: last + HOUR_S, until: hour, by_s: 0 }));
         last = last.max(hour);
@@ -386,11 +418,11 @@ mod tests {
     fn restarts_add_up_and_lists_go_by_their_id() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path(), &[list("one"), list("two")], author(), HOUR).unwrap();
-        store.flush(&[counts(HOUR, 5)], &[], HOUR + 5).unwrap();
-        store.flush(&[counts(HOUR, 1)], &[], HOUR + 10).unwrap();
+        store.flush(&[counts(HOUR, 5)], HOUR + 5).unwrap();
+        store.flush(&[counts(HOUR, 1)], HOUR + 10).unwrap();
         store.end(HOUR + 10).unwrap();
         let mut store = Store::open(folder.path(), &[list("two"), list("three")], author(), HOUR + 10).unwrap();
-        store.flush(&[counts(HOUR, 100), counts(HOUR + 3600, 7)], &[], HOUR + 3605).unwrap();
+        store.flush(&[counts(HOUR, 100), counts(HOUR + 3600, 7)], HOUR + 3605).unwrap();
         store.end(HOUR + 3605).unwrap();
         let record = read(folder.path(), HOUR + 3605);
         let ids: Vec<_> = record.lists.iter().map(|list| list.id.as_str()).collect();
@@ -406,7 +438,7 @@ mod tests {
     fn a_run_that_did_not_end_leaves_a_gap_from_its_last_flush() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path(), &[list("one")], author(), HOUR).unwrap();
-        store.flush(&[counts(HOUR, 5)], &[], HOUR + 60).unwrap();
+        store.flush(&[counts(HOUR, 5)], HOUR + 60).unwrap();
         drop(store);
         assert_eq!(kinds(&read(folder.path(), HOUR + 100)), [(60, 100, "crash")], "before the next start too");
         let store = Store::open(folder.path(), &[list("one")], author(), HOUR + 90).unwrap();
@@ -423,8 +455,8 @@ mod tests {
     fn a_clock_that_was_set_back_takes_nothing_away_and_hides_no_crash() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path(), &[list("one")], author(), HOUR + 7200).unwrap();
-        store.flush(&[counts(HOUR + 7200, 5)], &[], HOUR + 7260).unwrap();
-        store.flush(&[counts(HOUR, 1)], &[], HOUR + 60).unwrap();
+        store.flush(&[counts(HOUR + 7200, 5)], HOUR + 7260).unwrap();
+        store.flush(&[counts(HOUR, 1)], HOUR + 60).unwrap();
         drop(store);
         drop(Store::open(folder.path(), &[list("one")], author(), HOUR + 30).unwrap());
         let reader = Reader::open(folder.path()).unwrap();
@@ -440,11 +472,11 @@ mod tests {
         let mut store = Store::open(folder.path(), &[list("one"), list("two")], author(), HOUR).unwrap();
         let hours: Vec<_> = (0..2000).map(|n| counts(HOUR + 3600 * n, 3)).collect();
         store.fill_disk(Some(4));
-        let refused = store.flush(&hours, &[], HOUR + 2000 * 3600 - 1).unwrap_err();
+        let refused = store.flush(&hours, HOUR + 2000 * 3600 - 1).unwrap_err();
         assert!(refused.to_string().contains("counts.sqlite") && refused.to_string().contains("full"), "{refused}");
         assert_eq!(read(folder.path(), HOUR + 5).hours.len(), 1, "half a flush is not on disk");
         store.fill_disk(None);
-        store.flush(&hours, &[], HOUR + 2000 * 3600 - 1).unwrap();
+        store.flush(&hours, HOUR + 2000 * 3600 - 1).unwrap();
         let record = read(folder.path(), HOUR + 2000 * 3600 - 1);
         assert_eq!(record.hours.iter().map(|hour| hour.questions).sum::<u64>(), 2000 * 30);
     }
@@ -454,10 +486,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), &[], author(), HOUR).unwrap();
         assert!(matches!(Store::open(folder.path(), &[], author(), HOUR), Err(StoreError::Busy { .. })));
-        store.connection.pragma_update(None, "user_version", 3).unwrap();
+        store.connection.pragma_update(None, "user_version", 9).unwrap();
         store.end(HOUR).unwrap();
         let refused = Store::open(folder.path(), &[], author(), HOUR).unwrap_err().to_string();
-        assert!(refused.contains("form 3") && refused.contains("up to 2"), "{refused}");
+        assert!(refused.contains("form 9") && refused.contains("up to 3"), "{refused}");
         assert!(matches!(Reader::open(folder.path()), Err(StoreError::Newer { .. })));
     }
 
@@ -478,7 +510,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("state");
         let mut store = Store::open(&folder, &[], author(), HOUR).unwrap();
-        store.flush(&[], &[], HOUR).unwrap();
+        store.flush(&[], HOUR).unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
         let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
