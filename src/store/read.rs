@@ -10,6 +10,7 @@ use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Event, Gap, GapKind, HourRecord, HourTotal, Hourly, Kind, ListHour, ListRecord, Papers, Record, Stretch};
 
 use super::StoreError;
+use super::journal::{self, JournalEvent};
 use super::schema::{counts_file, lock_file, open_to_read};
 
 const HOUR_S: i64 = 3600;
@@ -56,6 +57,11 @@ impl Reader {
         let failed = |source| StoreError::Sqlite { attempt: "read the counts in", file: counts_file(&self.folder), source };
         let transaction = self.connection.unchecked_transaction().map_err(failed)?;
         read(&transaction, going_on).map_err(failed)
+    }
+
+    /// The last `count` events of the journal with their numbers, oldest first: of one list, or all.
+    pub fn journal(&self, list: Option<&str>, count: u32) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+        journal::read(&self.connection, counts_file(&self.folder), list, count)
     }
 }
 
@@ -292,6 +298,7 @@ mod tests {
     use super::*;
     use crate::count::{HourCounts, ListIdentity};
     use crate::store::Store;
+    use crate::store::author::author_of_tests as author;
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -301,7 +308,7 @@ mod tests {
 
     fn open(folder: &Path, at: UnixSeconds) -> Store {
         let list = ListIdentity { id: "one".into(), authority: "Example Authority".into(), legal_basis: "Example Act".into() };
-        Store::open(folder, &[list], at).unwrap()
+        Store::open(folder, &[list], author(), at).unwrap()
     }
 
     fn gaps(record: &Record) -> Vec<(i64, i64, &'static str)> {
