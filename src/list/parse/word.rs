@@ -50,6 +50,10 @@ pub enum Reason {
     NoName,
     /// A hosts line that does not start with an address.
     NoAddress,
+    /// A field behind the name that is unknown or there twice.
+    Field,
+    /// A field behind the name with a value that it cannot have.
+    FieldValue,
 }
 
 impl fmt::Display for Reason {
@@ -72,6 +76,8 @@ impl fmt::Display for Reason {
             Self::Idn => "not a valid internationalised name (IDNA)",
             Self::NoName => "no name",
             Self::NoAddress => "a hosts line starts with an address",
+            Self::Field => "a field other than number=, verified=, expires= and category=, or one of them twice",
+            Self::FieldValue => "a field's value: number=1 to 4294967295, verified= and expires= a day as 2026-03-01, category= a word",
         })
     }
 }
