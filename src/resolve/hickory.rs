@@ -9,7 +9,7 @@ mod memory;
 mod transport;
 mod wildcard;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,8 +132,15 @@ impl Way {
             qname_minimization,
             ..RecursorOptions::default()
         };
-        if settings.loopback {
+        if settings.loopback || settings.private {
             options.deny_server.clear();
+        }
+        if !settings.loopback {
+            options.deny_server.push(ipnet::IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)));
+            options.deny_server.push(ipnet::IpNet::V6(ipnet::Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)));
+        }
+        if !settings.ipv4 {
+            options.deny_server.push(ipnet::IpNet::V4(ipnet::Ipv4Net::default()));
         }
         if !settings.ipv6 {
             options.deny_server.push(ipnet::IpNet::V6(ipnet::Ipv6Net::default()));
@@ -143,7 +150,7 @@ impl Way {
         let recursor = Recursor::new(roots, DnssecPolicy::ValidationDisabled, None, options, transport)
             .map_err(|error| StartError::Recursor(error.to_string()))?;
         let hops = Hops { recursor: Arc::new(recursor), memory: Arc::new(Memory::new(KEYS_MAX)) };
-        let validator = if settings.validate { Some(validator(settings, &hops)?) } else { None };
+        let validator = if settings.validates() { Some(validator(settings, &hops)?) } else { None };
         Ok(Self { hops, validator })
     }
 }
@@ -157,7 +164,7 @@ fn is_reverse(name: &Name) -> bool {
 fn validator(settings: &recurse::Settings, hops: &Hops) -> Result<DnssecDnsHandle<Hops>, StartError> {
     let anchors = match &settings.trust_anchors {
         None => TrustAnchors::default(),
-        Some(text) => text.parse().map_err(|error| StartError::TrustAnchors(format!("{error}")))?,
+        Some(texts) => texts.join("\n").parse().map_err(|error| StartError::TrustAnchors(format!("{error}")))?,
     };
     if anchors.is_empty() {
         return Err(StartError::TrustAnchors("no key of the root".to_owned()));
@@ -542,11 +549,12 @@ mod tests {
         fn resolver(&self, validate: bool) -> Resolver {
             let settings = recurse::Settings {
                 root_hints: Some(format!(". 300 NS ns.root.test.\nns.root.test. 300 A 127.8.{}.1", self.net)),
-                trust_anchors: Some(self.root_key.clone()),
+                trust_anchors: Some(vec![self.root_key.clone()]),
                 validate,
                 ipv6: false,
                 loopback: true,
                 port: self.port,
+                ..recurse::Settings::default()
             };
             Resolver::start(Settings { mode: Mode::Recurse(settings), patience: Duration::from_secs(4), waiting_max: 100 }).unwrap()
         }
@@ -722,14 +730,8 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_work_are_refused() {
-        let settings = recurse::Settings {
-            root_hints: None,
-            trust_anchors: Some("example. 300 IN DS 1 2 3 00".to_owned()),
-            validate: true,
-            ipv6: true,
-            loopback: false,
-            port: 53,
-        };
+        let settings =
+            recurse::Settings { trust_anchors: Some(vec!["example. 300 IN DS 1 2 3 00".to_owned()]), ..recurse::Settings::default() };
         let start = |settings: &recurse::Settings| recurse::Recursion::start(settings.clone()).err();
         assert!(matches!(start(&settings), Some(StartError::TrustAnchors(_))));
         assert!(start(&recurse::Settings { trust_anchors: None, ..settings.clone() }).is_none());

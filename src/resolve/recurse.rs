@@ -28,16 +28,61 @@ const FRESH_STARTS_MAX: usize = 2;
 pub struct Settings {
     /// Root hints as zone file text, one record a line; without it the built-in ones.
     pub root_hints: Option<String>,
-    /// Trust anchors as zone file text of DNSKEY records; without it the built-in root anchors (key tags 20326 and 38696).
-    pub trust_anchors: Option<String>,
+    /// Trust anchors as zone file texts, one text a file, of DNSKEY records; without it the built-in root anchors (key tags 20326 and
+    /// 38696). No text at all is no anchor at all: nothing is validated.
+    pub trust_anchors: Option<Vec<String>>,
+    /// Zones whose signatures are not checked, with all below them (negative trust anchors, RFC 7646).
+    pub negative_anchors: Vec<Name>,
     /// Check signatures (RFC 4035).
     pub validate: bool,
-    /// Ask authorities over IPv6 too.
+    /// Believe signatures and DS digests made with SHA-1 (algorithms 5 and 7, digest type 1), which RFC 9905 deprecates.
+    pub sha1: bool,
+    /// Tell each server no more of the name than it needs (RFC 9156).
+    pub minimise: bool,
+    /// Ask authorities over IPv4.
+    pub ipv4: bool,
+    /// Ask authorities over IPv6.
     pub ipv6: bool,
-    /// Authorities may stand on loopback, private and documentation addresses.
+    /// Authorities may stand on loopback addresses.
     pub loopback: bool,
+    /// Authorities may stand on private and documentation addresses (RFC 1918, RFC 4193, RFC 5737, RFC 3849).
+    pub private: bool,
     /// The port of all authorities.
     pub port: u16,
+    /// The largest UDP reply asked for, in octets (RFC 6891 section 6.2.5).
+    pub edns_octets: u16,
+    /// The addresses that questions go out from, at most one of each family; without one the system chooses.
+    pub outgoing: Vec<IpAddr>,
+    /// Ask the roots for their own names and addresses first (RFC 8109).
+    pub prime: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            root_hints: None,
+            trust_anchors: None,
+            negative_anchors: Vec::new(),
+            validate: true,
+            sha1: false,
+            minimise: true,
+            ipv4: true,
+            ipv6: true,
+            loopback: false,
+            private: false,
+            port: 53,
+            edns_octets: 1232,
+            outgoing: Vec::new(),
+            prime: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Are signatures checked at all?
+    pub fn validates(&self) -> bool {
+        self.validate && self.trust_anchors.as_ref().is_none_or(|anchors| !anchors.is_empty())
+    }
 }
 
 /// The way from the root down.
@@ -51,7 +96,7 @@ pub(super) struct Recursion {
 impl Recursion {
     pub(super) fn start(settings: Settings) -> Result<Self, StartError> {
         let mut roots = parse_hints(settings.root_hints.as_deref().unwrap_or(ROOT_HINTS))?;
-        roots.retain(|address| address.is_ipv4() || settings.ipv6);
+        roots.retain(|address| if address.is_ipv4() { settings.ipv4 } else { settings.ipv6 });
         if roots.is_empty() {
             return Err(StartError::NoRoot);
         }
