@@ -168,6 +168,7 @@ fn recurse_settings(recurse: &Recurse) -> Result<recurse::Settings, StartError> 
         ipv6: recurse.ipv6,
         loopback: recurse.loopback,
         private: recurse.private,
+        harden_glue: recurse.harden_glue,
         port: recurse.port,
         edns_octets: recurse.edns_octets,
         outgoing: recurse.outgoing.clone(),

@@ -73,6 +73,8 @@ pub struct Recurse {
     pub loopback: bool,
     /// Authorities may stand on private and documentation addresses.
     pub private: bool,
+    /// Believe addresses in a referral within the zone that refers alone.
+    pub harden_glue: bool,
     /// The authorities' port.
     pub port: u16,
     /// The largest UDP reply asked for, in octets.
@@ -146,6 +148,7 @@ struct RecurseSection {
     ipv6: Spanned<bool>,
     loopback: bool,
     private: bool,
+    harden_glue: bool,
     port: Spanned<u16>,
     edns_octets: Spanned<u16>,
     outgoing: Vec<Spanned<String>>,
@@ -165,6 +168,7 @@ impl Default for RecurseSection {
             ipv6: unwritten(true),
             loopback: false,
             private: false,
+            harden_glue: true,
             port: unwritten(DNS_PORT),
             edns_octets: unwritten(EDNS_OCTETS),
             outgoing: Vec::new(),
@@ -221,6 +225,7 @@ impl RecurseSection {
             ipv6: *self.ipv6.get_ref(),
             loopback: self.loopback,
             private: self.private,
+            harden_glue: self.harden_glue,
             port: review.number("port", &self.port, 1..=u16::MAX),
             edns_octets: review.number("edns_octets", &self.edns_octets, EDNS_OCTETS_MIN..=EDNS_OCTETS_MAX),
             outgoing: self.outgoing(review),

@@ -2,12 +2,17 @@
 //!
 //! Both ways stand behind [`Resolver`], which asks each question once however many wait for it, and never longer than patience allows.
 
+#[allow(dead_code, reason = "the validator uses it as it lands")]
+mod budget;
 mod exchange;
 mod flight;
 pub mod forward;
-mod hickory;
+mod iterate;
 pub mod recurse;
 mod reply;
+#[allow(dead_code, reason = "the validator uses it as it lands")]
+mod said;
+mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -144,7 +149,7 @@ impl Resolver {
     /// Check the settings and get ready; nothing is asked yet. Needs a tokio runtime around it.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let source = match settings.mode {
-            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode)?),
+            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, settings.patience)?),
             Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode)?),
         };
         Ok(Self { source: Arc::new(source), flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })
