@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
 
-use self::reply::encode;
+use self::reply::{End, encode};
 use super::budget::Budget;
 use super::iterate::{self, Walker};
 use super::said::{Ask, Said};
@@ -57,6 +57,8 @@ pub struct Settings {
     pub edns_octets: u16,
     /// The addresses that questions go out from, at most one of each family; without one the system chooses.
     pub outgoing: Vec<IpAddr>,
+    /// The longest that anything said is believed, in seconds.
+    pub ttl_s_max: u32,
     /// Ask the roots for their own names and addresses first (RFC 8109).
     pub prime: bool,
 }
@@ -78,6 +80,7 @@ impl Default for Settings {
             port: 53,
             edns_octets: 1232,
             outgoing: Vec::new(),
+            ttl_s_max: 86_400,
             prime: true,
         }
     }
@@ -156,6 +159,7 @@ impl Engine {
             harden_glue: settings.harden_glue,
             udp_octets: settings.edns_octets,
             local: (v4, v6),
+            ttl_s_max: settings.ttl_s_max,
             memory_octets_max: MEMORY_OCTETS_MAX,
         };
         Ok(Self { walker: Walker::new(walking, Arc::clone(tally)) })
@@ -172,11 +176,13 @@ impl Engine {
             hops.push(hop);
             match next {
                 None => break,
-                Some(target) if visited.contains(&target) || visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
+                // Chains that lead round are an error, and shown as far as they go (RFC 1034 section 3.6.2).
+                Some(target) if visited.contains(&target) => return encode(question, &hops, End::Loop),
+                Some(_) if visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
                 Some(target) => visited.push(target),
             }
         }
-        encode(question, &hops)
+        encode(question, &hops, End::Answer)
     }
 
     async fn hop(&self, name: &HickoryName, rtype: RecordType, _unchecked: bool, budget: &Budget) -> Result<Hop, Failure> {
