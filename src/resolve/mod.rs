@@ -8,10 +8,12 @@ mod exchange;
 mod flight;
 pub mod forward;
 mod hickory;
+mod iterate;
 pub mod recurse;
 mod reply;
 #[allow(dead_code, reason = "the validator uses it as it lands")]
 mod said;
+mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

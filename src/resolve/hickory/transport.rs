@@ -21,7 +21,7 @@ use hickory_resolver::{ConnectionProvider, PoolContext};
 use super::memory::Memory;
 use super::{DNAME, covered_type, our_name};
 use crate::resolve::Tally;
-use crate::resolve::exchange::{Edns, Fault, Outgoing, ask, ask_tcp};
+use crate::resolve::exchange::{Edns, Fault, Local, Outgoing, Spelling, UDP_PAYLOAD_OCTETS, ask, ask_tcp};
 use crate::resolve::recurse::{charge, note_silence, refund};
 use crate::resolve::reply::Reply;
 
@@ -120,7 +120,9 @@ impl Link {
             qtype: query.query_type().into(),
             recursion_desired: false,
             checking_disabled: false,
-            edns: if request.edns.is_some() { Edns::WantSignatures } else { Edns::Leave },
+            edns: if request.edns.is_some() { Edns::WantSignatures(UDP_PAYLOAD_OCTETS) } else { Edns::Leave },
+            spelling: Spelling::Drawn,
+            local: Local::default(),
         };
         loop {
             let heard = if self.only_tcp { ask_tcp(self.server, &outgoing, WAIT).await } else { ask(self.server, &outgoing, WAIT).await };
