@@ -136,7 +136,8 @@ impl Heard<'_> {
 
     /// A DNAME above the name, and the alias that it makes, which is ours: nobody signs it (RFC 6672 section 5.3.1).
     fn dname(&self) -> Option<Vec<RrSet>> {
-        let is_above = |record: &&Record| self.belongs(record) && kind(record) == RecordType::DNAME && is_below(self.asked.name, &record.name);
+        let is_above =
+            |record: &&Record| self.belongs(record) && kind(record) == RecordType::DNAME && is_below(self.asked.name, &record.name);
         let mut sets = group(self.message.answers.iter().filter(is_above), Signatures::Beside);
         // The deepest counts; more than one record at it is no DNAME (RFC 6672 section 2.4).
         sets.sort_by_key(|set| set.name.iter().len());
@@ -239,9 +240,8 @@ impl Heard<'_> {
 
     /// SOA, NSEC and NSEC3 of the zone.
     fn authority(&self) -> Vec<RrSet> {
-        let proves = |record: &&Record| {
-            self.belongs(record) && matches!(kind(record), RecordType::SOA | RecordType::NSEC | RecordType::NSEC3)
-        };
+        let proves =
+            |record: &&Record| self.belongs(record) && matches!(kind(record), RecordType::SOA | RecordType::NSEC | RecordType::NSEC3);
         group(self.message.authorities.iter().filter(proves), Signatures::Beside)
     }
 
@@ -312,13 +312,9 @@ fn group<'a>(records: impl Iterator<Item = &'a Record> + Clone, signatures: Sign
                 }
             }
             None if is_full => {}
-            None => sets.push(RrSet {
-                name: record.name.to_lowercase(),
-                rtype,
-                ttl_s,
-                records: vec![record.clone()],
-                signatures: Vec::new(),
-            }),
+            None => {
+                sets.push(RrSet { name: record.name.to_lowercase(), rtype, ttl_s, records: vec![record.clone()], signatures: Vec::new() })
+            }
         }
     }
     if signatures == Signatures::Beside {

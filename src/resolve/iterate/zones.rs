@@ -112,7 +112,8 @@ impl Zones {
         let wire = wire_of(&cut.child);
         if let Some(zone) = self.shelf.get(wire.as_slice()).filter(|zone| now < zone.until) {
             let (name, servers) = (zone.name.clone(), zone.servers.clone());
-            self.shelf.insert(wire.into(), Arc::new(Zone { name, servers, since: zone.since, until: zone.until, cut: Some(Arc::clone(cut)) }));
+            self.shelf
+                .insert(wire.into(), Arc::new(Zone { name, servers, since: zone.since, until: zone.until, cut: Some(Arc::clone(cut)) }));
         }
     }
 
