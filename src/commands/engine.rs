@@ -138,11 +138,13 @@ fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let mode = match resolve.mode {
         Mode::Recurse => resolve::Mode::Recurse(recurse::Settings {
             root_hints: resolve.recurse.root_hints.as_deref().map(read_text).transpose()?,
-            trust_anchors: resolve.recurse.trust_anchors.as_deref().map(read_text).transpose()?,
+            trust_anchors: resolve.recurse.trust_anchors.as_deref().map(read_text).transpose()?.map(|text| vec![text]),
             validate: resolve.recurse.validate,
             ipv6: resolve.recurse.ipv6,
             loopback: resolve.recurse.loopback,
+            private: resolve.recurse.loopback,
             port: resolve.recurse.port,
+            ..recurse::Settings::default()
         }),
         Mode::Forward => resolve::Mode::Forward(forward::Settings {
             upstreams: resolve.forward.upstreams.clone(),

@@ -7,7 +7,6 @@ mod budget;
 mod exchange;
 mod flight;
 pub mod forward;
-mod hickory;
 mod iterate;
 pub mod recurse;
 mod reply;
@@ -160,7 +159,7 @@ impl Resolver {
     /// Check the settings and get ready; nothing is asked yet. Needs a tokio runtime around it.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let source = match settings.mode {
-            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode)?),
+            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, settings.patience)?),
             Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode)?),
         };
         Ok(Self { source: Arc::new(source), flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })

@@ -153,7 +153,12 @@ impl Walker {
     /// Let an address in among those that may be asked.
     fn admit(&self, address: IpAddr, trip: &Trip<'_>, known: &mut Vec<Candidate>) {
         let is_wanted = if address.is_ipv4() { self.settings.ipv4 } else { self.settings.ipv6 };
-        let is_allowed = self.settings.loopback || is_global(address) || self.settings.roots.contains(&address);
+        let is_allowed = match place(address) {
+            Place::Public => true,
+            Place::Loopback => self.settings.loopback || self.settings.roots.contains(&address),
+            Place::Private => self.settings.private || self.settings.roots.contains(&address),
+            Place::Nowhere => false,
+        };
         let is_new = !known.iter().any(|candidate| candidate.address == address);
         if is_wanted && is_allowed && is_new && !trip.avoid.contains(&address) {
             known.push(Candidate { address, server: self.servers.at(address), tries: 0, useless: false });
@@ -307,20 +312,40 @@ fn chance() -> u64 {
     RandomState::new().hash_one(0u8)
 }
 
-/// Addresses on the public internet (RFC 6890), the only ones where authorities stand.
-fn is_global(address: IpAddr) -> bool {
+/// Where an address stands (RFC 6890).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Public,
+    Loopback,
+    /// Private, link-local, shared, or for documentation.
+    Private,
+    /// No host has it.
+    Nowhere,
+}
+
+fn place(address: IpAddr) -> Place {
     match address {
+        IpAddr::V4(v4) if v4.is_loopback() => Place::Loopback,
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             let is_shared = a == 100 && b & 0xc0 == 64;
-            let is_reserved = a == 0 || a >= 224;
-            !(v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_documentation() || is_shared || is_reserved)
+            if a == 0 || a >= 224 {
+                Place::Nowhere
+            } else if v4.is_private() || v4.is_link_local() || v4.is_documentation() || is_shared {
+                Place::Private
+            } else {
+                Place::Public
+            }
         }
-        IpAddr::V6(v6) => {
-            let [first, second, ..] = v6.segments();
-            // Of 2000::/3 all but documentation, and nothing that stands for an IPv4 address.
-            first & 0xe000 == 0x2000 && !(first == 0x2001 && second == 0xdb8) && first != 0x2002
-        }
+        IpAddr::V6(v6) if v6.is_loopback() => Place::Loopback,
+        IpAddr::V6(v6) => match v6.segments() {
+            [0x2001, 0xdb8, ..] => Place::Private,
+            // What stands for an IPv4 address would lead around the rules for those.
+            [0x2002, ..] => Place::Nowhere,
+            [first, ..] if first & 0xe000 == 0x2000 => Place::Public,
+            [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 => Place::Private,
+            _ => Place::Nowhere,
+        },
     }
 }
 
@@ -330,21 +355,22 @@ mod tests {
 
     #[test]
     fn authorities_stand_on_the_public_internet() {
-        for (address, global) in [
-            ("198.41.0.4", true),
-            ("2001:503:ba3e::2:30", true),
-            ("127.0.0.1", false),
-            ("10.1.2.3", false),
-            ("192.0.2.1", false),
-            ("100.64.0.1", false),
-            ("0.0.0.0", false),
-            ("255.255.255.255", false),
-            ("::1", false),
-            ("::ffff:198.41.0.4", false),
-            ("2001:db8::1", false),
-            ("fe80::1", false),
+        for (address, want) in [
+            ("198.41.0.4", Place::Public),
+            ("2001:503:ba3e::2:30", Place::Public),
+            ("127.0.0.1", Place::Loopback),
+            ("::1", Place::Loopback),
+            ("10.1.2.3", Place::Private),
+            ("192.0.2.1", Place::Private),
+            ("100.64.0.1", Place::Private),
+            ("2001:db8::1", Place::Private),
+            ("fe80::1", Place::Private),
+            ("0.0.0.0", Place::Nowhere),
+            ("255.255.255.255", Place::Nowhere),
+            ("::ffff:198.41.0.4", Place::Nowhere),
+            ("::", Place::Nowhere),
         ] {
-            assert_eq!(is_global(address.parse().unwrap()), global, "{address}");
+            assert_eq!(place(address.parse().unwrap()), want, "{address}");
         }
     }
 }

@@ -52,6 +52,9 @@ pub(super) enum Judgement {
     Answer(Said),
     /// The way to the servers of a zone below.
     Referral(Referral),
+    /// NS records of part of a name, as an answer: it is an apex, and the servers may be the very ones that were asked, or none that
+    /// could be found.
+    Apex(Referral),
     /// Nothing that helps: the next server may know better.
     Useless(Useless),
 }
@@ -91,6 +94,9 @@ pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement
     }
     let heard = Heard { message, asked, from };
     let answer = heard.answer();
+    if asked.is_partial && answer.iter().any(|set| set.rtype == RecordType::NS) {
+        return Judgement::Apex(heard.apex(&answer));
+    }
     if answer.is_empty() || heard.is_referral_with_answer(&answer) {
         match heard.referral() {
             Ok(Some(referral)) => return Judgement::Referral(referral),
@@ -193,6 +199,13 @@ impl Heard<'_> {
         Ok(Some(Referral { child: child.clone(), servers, ttl_s, cut: self.cut(child) }))
     }
 
+    /// What the answer to a question about part of a name says of the zone there.
+    fn apex(&self, answer: &[RrSet]) -> Referral {
+        let ns: Vec<&Record> = answer.iter().filter(|set| set.rtype == RecordType::NS).flat_map(|set| &set.records).collect();
+        let ttl_s = answer.iter().map(|set| set.ttl_s).min().unwrap_or_default();
+        Referral { child: self.asked.name.clone(), servers: self.servers(self.asked.name, &ns), ttl_s, cut: None }
+    }
+
     fn servers(&self, child: &Name, ns: &[&Record]) -> Vec<NameServer> {
         let mut servers: Vec<NameServer> = Vec::with_capacity(ns.len().min(SERVERS_MAX));
         for record in ns {
@@ -268,6 +281,8 @@ impl Heard<'_> {
         let zone = soa.chain(signers).filter(|name| deeper(name) && !(self.asked.rtype == RecordType::DS && *name == self.asked.name));
         let zone = zone.max_by_key(|name| name.iter().len()).unwrap_or(self.asked.zone).to_lowercase();
         let rcode = match self.message.metadata.response_code {
+            // A DNAME without an alias leads to a name that is too long (RFC 6672 section 2.2).
+            _ if matches!(&answer[..], [set] if set.rtype == RecordType::DNAME && set.name != *self.asked.name) => ResponseCode::YXDomain,
             // An alias exists; the code is about its end, which is asked for by itself.
             ResponseCode::NXDomain if !answer.is_empty() => ResponseCode::NoError,
             rcode => rcode,

@@ -43,8 +43,10 @@ pub(super) struct Settings {
     pub(super) ipv4: bool,
     /// Ask over IPv6.
     pub(super) ipv6: bool,
-    /// Servers may stand on loopback, private and documentation addresses.
+    /// Servers may stand on loopback addresses.
     pub(super) loopback: bool,
+    /// Servers may stand on private and documentation addresses.
+    pub(super) private: bool,
     /// Show each zone no more of a name than it needs (RFC 9156).
     pub(super) minimise: bool,
     /// Believe addresses in referrals only within the zone that refers.
@@ -115,14 +117,8 @@ impl Walker {
             };
             match self.ask_zone(&place.zone, &asked, trip).await {
                 Ok(Judgement::Answer(said)) if whole => return Ok(self.settle(name, rtype, said, &place.zone)),
-                Ok(Judgement::Answer(said)) => {
-                    // Servers of parent and child alike answer where others refer.
-                    let is_apex = said.answer.iter().any(|set| set.rtype == RecordType::NS);
-                    if is_apex {
-                        place.zone = self.zones.note_apex(&partial, &place.zone, now);
-                    }
-                    place.minimise = is_apex;
-                }
+                Ok(Judgement::Answer(_)) => place.minimise = false,
+                Ok(Judgement::Apex(referral)) => place.zone = self.find_apex(referral, &place.zone),
                 Ok(Judgement::Referral(referral)) if rtype == RecordType::DS && referral.child == *name => {
                     let said = said_by_referral(referral, &place.zone);
                     return Ok(self.settle(name, rtype, said, &place.zone));
@@ -152,6 +148,19 @@ impl Walker {
         place.refreshed = true;
         place.zone = self.zones.closest(parent(&wire_of(&place.zone.name)), now);
         Ok(())
+    }
+
+    /// Servers of parent and child alike answer where others refer, and some servers answer for a child that others serve.
+    fn find_apex(&self, apex: Referral, zone: &Arc<Zone>) -> Arc<Zone> {
+        let is_shared = |server: &NameServer| {
+            let known = zone.servers.iter();
+            known.clone().any(|other| other.name == server.name || server.addresses.iter().any(|address| other.addresses.contains(address)))
+        };
+        if apex.servers.is_empty() || apex.servers.iter().any(is_shared) {
+            self.zones.note_apex(&apex.child, zone, clock::wall_s())
+        } else {
+            self.descend(apex, zone)
+        }
     }
 
     /// Take note of a referral.
