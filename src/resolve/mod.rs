@@ -12,7 +12,6 @@ pub mod recurse;
 mod reply;
 #[allow(dead_code, reason = "the validator uses it as it lands")]
 mod said;
-#[allow(dead_code, reason = "the iterator uses it as it lands")]
 mod validate;
 mod words;
 

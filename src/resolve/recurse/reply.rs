@@ -22,6 +22,10 @@ pub(super) fn encode(question: &Question, hops: &[Hop]) -> Result<Fetched, Failu
             add(&mut message.answers, set, question.dnssec_ok);
         }
         for set in &hop.said.authority {
+            // Proofs for several hops may share records.
+            if message.authorities.iter().any(|record| record.name == set.name && record.record_type() == set.rtype) {
+                continue;
+            }
             let is_denial = set.rtype == RecordType::SOA && hop.said.answer.is_empty();
             if is_denial || question.dnssec_ok && set.rtype != RecordType::SOA {
                 add(&mut message.authorities, set, question.dnssec_ok);
@@ -29,7 +33,7 @@ pub(super) fn encode(question: &Question, hops: &[Hop]) -> Result<Fetched, Failu
         }
     }
     let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
-    Ok(Fetched { wire, ede: None })
+    Ok(Fetched { wire, ede: hops.iter().find_map(|hop| hop.ede) })
 }
 
 fn add(section: &mut Vec<Record>, set: &RrSet, signed: bool) {
