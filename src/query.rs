@@ -162,7 +162,7 @@ impl Answering {
     /// Look up the lists in force and the time, once for a batch of questions.
     pub fn round(&self, desk: &mut Desk) -> Round {
         desk.front.follow(self.cache.flushes());
-        Round { snapshot: self.live.load(), now_s: clock::uptime_s() }
+        Round { snapshot: self.live.load(), now_s: clock::wall_u32_s() }
     }
 
     /// Have everything in the CPU's cache that answering these packets will read, all at once instead of one after the other.
@@ -205,7 +205,7 @@ impl Answering {
             Rate::Slip => return end(&desk.cells, Event::Limited, own::truncated(&question, out)),
             Rate::Over => return end(&desk.cells, Event::Limited, None),
         }
-        if let Some(len) = own::answer(&question, self.special_use, out) {
+        if let Some(len) = own::answer(&question, &self.special_use, out) {
             return end(&desk.cells, Event::Own, Some(len));
         }
         let Some(hashes) = desk.seats.get_mut(asked.seat) else { return Outcome::Silence };
@@ -253,7 +253,7 @@ impl Answering {
             Door::Tcp | Door::Tls => usize::from(u16::MAX),
         };
         out.resize(room, 0);
-        let wanted = Wanted { question: &question, group: later.group, now_s: clock::uptime_s() };
+        let wanted = Wanted { question: &question, group: later.group, now_s: clock::wall_u32_s() };
         let outcome = self.answer_fetched(cells, fetched, &wanted, out);
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }

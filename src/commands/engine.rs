@@ -12,7 +12,7 @@ use crate::answer::blocked::Page;
 use crate::answer::own::SpecialUse;
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, Recurse, Resolve};
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
@@ -127,8 +127,12 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
         pages: config.lists().iter().map(|(rules, _)| Page::new(rules)).collect(),
         board: Arc::clone(board),
         cache: Cache::new(config.cache.octets_max)?,
-        lifetimes: Lifetimes { ttl_s_max: config.cache.ttl_s_max, negative_ttl_s_max: config.cache.negative_ttl_s_max },
-        special_use: if config.resolve.special_use { SpecialUse::Ours } else { SpecialUse::Resolved },
+        lifetimes: Lifetimes {
+            ttl_s_min: config.cache.ttl_s_min,
+            ttl_s_max: config.cache.ttl_s_max,
+            negative_ttl_s_max: config.cache.negative_ttl_s_max,
+        },
+        special_use: special_use(&config.resolve),
         resolver: Resolver::start(resolve_settings(config)?)?,
     }))
 }
@@ -136,16 +140,7 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
 fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
     let mode = match resolve.mode {
-        Mode::Recurse => resolve::Mode::Recurse(recurse::Settings {
-            root_hints: resolve.recurse.root_hints.as_deref().map(read_text).transpose()?,
-            trust_anchors: resolve.recurse.trust_anchors.as_deref().map(read_text).transpose()?.map(|text| vec![text]),
-            validate: resolve.recurse.validate,
-            ipv6: resolve.recurse.ipv6,
-            loopback: resolve.recurse.loopback,
-            private: resolve.recurse.loopback,
-            port: resolve.recurse.port,
-            ..recurse::Settings::default()
-        }),
+        Mode::Recurse => resolve::Mode::Recurse(recurse_settings(&resolve.recurse)?),
         Mode::Forward => resolve::Mode::Forward(forward::Settings {
             upstreams: resolve.forward.upstreams.clone(),
             timeout: resolve.forward.timeout,
@@ -154,6 +149,31 @@ fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
         }),
     };
     Ok(resolve::Settings { mode, patience: resolve.patience, waiting_max: config.limits.waiting })
+}
+
+fn special_use(resolve: &Resolve) -> SpecialUse {
+    if resolve.special_use { SpecialUse::ours_except(resolve.special_use_except.clone()) } else { SpecialUse::resolved() }
+}
+
+fn recurse_settings(recurse: &Recurse) -> Result<recurse::Settings, StartError> {
+    let anchors = recurse.trust_anchors.as_ref().map(|files| files.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>());
+    Ok(recurse::Settings {
+        root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
+        trust_anchors: anchors.transpose()?,
+        negative_anchors: recurse.negative_anchors.clone(),
+        validate: recurse.validate,
+        sha1: recurse.sha1,
+        minimise: recurse.minimise,
+        ipv4: recurse.ipv4,
+        ipv6: recurse.ipv6,
+        loopback: recurse.loopback,
+        private: recurse.private,
+        harden_glue: recurse.harden_glue,
+        port: recurse.port,
+        edns_octets: recurse.edns_octets,
+        outgoing: recurse.outgoing.clone(),
+        prime: recurse.prime,
+    })
 }
 
 fn read_text(path: &Path) -> Result<String, StartError> {

@@ -158,6 +158,7 @@ impl Engine {
             ipv6: settings.ipv6,
             loopback: settings.loopback,
             private: settings.private,
+            prime: settings.prime,
             minimise: settings.minimise,
             harden_glue: settings.harden_glue,
             udp_octets: settings.edns_octets,

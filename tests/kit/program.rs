@@ -52,7 +52,7 @@ impl Program {
         fs::write(self.folder.path().join("root.key"), internet.trust_anchor()).expect("a trust anchor");
         let port = internet.port();
         self.toml(&format!(
-            "[resolve]\nmode = \"recurse\"\nspecial_use = false\n[resolve.recurse]\nroot_hints = \"root.hints\"\ntrust_anchors = \"root.key\"\n\
+            "[resolve]\nmode = \"recurse\"\nspecial_use = false\n[resolve.recurse]\nroot_hints = \"root.hints\"\ntrust_anchors = [\"root.key\"]\n\
              ipv6 = false\nloopback = true\nport = {port}\n"
         ))
     }

@@ -13,6 +13,7 @@ use super::super::exchange::{Edns, Fault, Heard, Local, Outgoing, Spelling, ask_
 use super::super::words::our_name;
 use super::judge::{Asked, Judgement, Useless, judge};
 use super::servers::{Health, Server, UnderWay};
+use super::shared::Reply;
 use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
@@ -168,7 +169,6 @@ impl Walker {
     /// Ask one server: over UDP, without EDNS where it cannot read that, over TCP where the reply was cut short or came back respelled.
     async fn ask_server(&self, candidate: &Candidate, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Outcome, Failure> {
         let (server, at) = (&*candidate.server, SocketAddr::new(candidate.address, self.settings.port));
-        let _under_way = UnderWay::begin(server);
         // A server that was never heard may be one that drops what has EDNS (RFC 6891 section 6.2.2).
         let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
         let want = Edns::WantSignatures(self.settings.udp_octets);
@@ -183,7 +183,9 @@ impl Walker {
             local: Local { v4: self.settings.local.0, v6: self.settings.local.1 },
         };
         loop {
-            let octets = match self.exchange(at, server, &outgoing, candidate.tries, trip).await? {
+            let key = (candidate.address, Box::from(outgoing.name.as_wire()), outgoing.qtype);
+            let work = self.exchange(at, server, &outgoing, candidate.tries, trip);
+            let octets = match self.shared.join(&key, work).await? {
                 Ok(Some(octets)) => octets,
                 // Neither the spelling came back nor TCP works: then without the spelling.
                 Ok(None) if outgoing.spelling == Spelling::Drawn => {
@@ -211,15 +213,9 @@ impl Walker {
     }
 
     /// One exchange over UDP and where needed over TCP; `None` where the reply was respelled and TCP is of no use.
-    async fn exchange(
-        &self,
-        at: SocketAddr,
-        server: &Server,
-        outgoing: &Outgoing,
-        tries: u32,
-        trip: &Trip<'_>,
-    ) -> Result<Result<Option<Vec<u8>>, Fault>, Failure> {
+    async fn exchange(&self, at: SocketAddr, server: &Server, outgoing: &Outgoing, tries: u32, trip: &Trip<'_>) -> Result<Reply, Failure> {
         trip.budget.pay_packet()?;
+        let _under_way = UnderWay::begin(server);
         let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
         let left = trip.budget.deadline().saturating_duration_since(began);
         let wait = server.wait(tries);
@@ -237,14 +233,14 @@ impl Walker {
         };
         server.note_reply(began.elapsed());
         let is_respelled = match heard {
-            Heard::Whole(octets) => return Ok(Ok(Some(octets))),
+            Heard::Whole(octets) => return Ok(Ok(Some(Arc::new(octets)))),
             Heard::Respelled => true,
             Heard::Truncated => false,
         };
         trip.budget.pay_packet()?;
         let left = trip.budget.deadline().saturating_duration_since(Instant::now());
         match ask_tcp(at, outgoing, (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left)).await {
-            Ok(octets) => Ok(Ok(Some(octets))),
+            Ok(octets) => Ok(Ok(Some(Arc::new(octets)))),
             Err(_) if is_respelled => Ok(Ok(None)),
             // The server is there, but for this question it is of no use.
             Err(_) => Ok(Err(Fault::Broken)),

@@ -7,10 +7,13 @@ mod ask;
 mod judge;
 mod memory;
 mod servers;
+mod shared;
 mod zones;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
@@ -18,6 +21,7 @@ use hickory_proto::rr::{Name, RecordType};
 use self::judge::{Asked, Glue, Judgement, Referral};
 use self::memory::Memory;
 use self::servers::Servers;
+use self::shared::Shared;
 use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
 use super::said::{Ask, Cut, Said};
@@ -31,6 +35,9 @@ const STEPS_MAX: usize = 80;
 const REFRESH_AFTER_S: UnixSeconds = 30;
 /// The longest that a delegation is believed (RFC 9609 has two days for the root's).
 const DELEGATION_TTL_S_MAX: u32 = 172_800;
+
+/// How long after asking the roots who they are they may be asked again, at the least.
+const PRIME_AGAIN_AFTER_S: UnixSeconds = 60;
 
 /// How the iterator asks; the switches beside those of the public settings are for labs.
 #[derive(Clone, Debug)]
@@ -47,6 +54,8 @@ pub(super) struct Settings {
     pub(super) loopback: bool,
     /// Servers may stand on private and documentation addresses.
     pub(super) private: bool,
+    /// Ask the roots who they are before anything else (RFC 9609).
+    pub(super) prime: bool,
     /// Show each zone no more of a name than it needs (RFC 9156).
     pub(super) minimise: bool,
     /// Believe addresses in referrals only within the zone that refers.
@@ -65,6 +74,9 @@ pub(super) struct Walker {
     zones: Zones,
     memory: Memory,
     servers: Servers,
+    shared: Shared,
+    /// Wall-clock second from which on the roots are to be asked who they are.
+    prime_at: AtomicI64,
     tally: Arc<Tally>,
 }
 
@@ -94,7 +106,15 @@ impl Walker {
         let servers = NameServer { name: Name::root(), addresses: settings.roots.clone() };
         let root = Zone { name: Name::root(), servers: vec![servers], since: 0, until: UnixSeconds::MAX, cut: None };
         let half = settings.memory_octets_max / 2;
-        Self { zones: Zones::new(root, half), memory: Memory::new(half), servers: Servers::new(), settings, tally }
+        Self {
+            zones: Zones::new(root, half),
+            memory: Memory::new(half),
+            servers: Servers::new(),
+            shared: Shared::new(),
+            prime_at: AtomicI64::new(if settings.prime { 0 } else { UnixSeconds::MAX }),
+            settings,
+            tally,
+        }
     }
 
     /// What the authorities say about name and type.
@@ -104,6 +124,7 @@ impl Walker {
         if let Some(said) = self.memory.recall(name, rtype, trip.avoid, now) {
             return Ok(said);
         }
+        self.prime(trip, now).await;
         let mut place = Place { zone: self.start(name, rtype, now), minimise: self.settings.minimise, refreshed: false };
         for _ in 0..STEPS_MAX {
             let partial = if place.minimise { one_below(name, &place.zone.name) } else { name.clone() };
@@ -130,6 +151,25 @@ impl Walker {
             }
         }
         Err(Failure::TooMuchWork)
+    }
+
+    /// Ask the roots for their own names and addresses, one question for all, where that is due (RFC 9609). What fails is tried again
+    /// later; the hints serve meanwhile, and stay beside what was learnt.
+    async fn prime(&self, trip: &Trip<'_>, now: UnixSeconds) {
+        let due = self.prime_at.load(Relaxed);
+        if now < due || self.prime_at.compare_exchange(due, now + PRIME_AGAIN_AFTER_S, Relaxed, Relaxed).is_err() {
+            return;
+        }
+        let (root, name) = (self.zones.root(), Name::root());
+        let asked = Asked { zone: &name, name: &name, rtype: RecordType::NS, is_partial: true, glue: Glue::InBailiwick };
+        let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else { return };
+        if found.servers.is_empty() {
+            return;
+        }
+        let mut servers = found.servers;
+        servers.push(NameServer { name, addresses: self.settings.roots.clone() });
+        self.zones.set_root(Zone { name: Name::root(), servers, since: now, until: UnixSeconds::MAX, cut: None });
+        self.prime_at.store(now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S), Relaxed);
     }
 
     /// The closest known zone whose servers know about the name: for DS it must be above the name itself.

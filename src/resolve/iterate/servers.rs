@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -43,7 +43,6 @@ pub(super) struct Server {
     retry_at_ms: AtomicU64,
     in_flight: AtomicU32,
     plain_until_ms: AtomicU64,
-    prefers_tcp: AtomicBool,
 }
 
 /// Whether a server may be asked now.
@@ -130,11 +129,6 @@ impl Server {
         if silences >= SILENCES_MAX {
             self.retry_at_ms.store(now_ms + pause_ms(silences), Relaxed);
         }
-    }
-
-    /// Over UDP it is of no use, over TCP it is.
-    pub(super) fn note_tcp(&self, prefers: bool) {
-        self.prefers_tcp.store(prefers, Relaxed);
     }
 }
 

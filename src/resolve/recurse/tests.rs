@@ -181,6 +181,8 @@ impl Internet {
             ipv6: false,
             loopback: true,
             private: true,
+            // The root zone here names no root server.
+            prime: false,
             port: self.port,
             ..recurse::Settings::default()
         };
@@ -326,8 +328,8 @@ async fn no_question_costs_more_than_its_budget() {
         let start = Instant::now();
         let got = ask(&resolver, &format!("a.b.c.d{number}.evil.example"), RecordType::A, "").await;
         let totals = resolver.totals();
-        assert_eq!(got, Err(Failure::TooMuchWork));
-        assert!(totals.answers + totals.failures - before <= 50 + 2 * 6, "{number} {totals:?}");
+        assert!(matches!(got, Err(Failure::TooMuchWork | Failure::Unreachable)), "{got:?}");
+        assert!(totals.answers + totals.failures - before <= 50, "{number} {totals:?}");
         assert!(start.elapsed() < Duration::from_secs(1), "{number} {:?}", start.elapsed());
         before = totals.answers + totals.failures;
     }
