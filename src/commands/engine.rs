@@ -12,7 +12,7 @@ use crate::answer::blocked::Page;
 use crate::answer::own::SpecialUse;
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
-use crate::config::{Config, Mode, Recurse, Resolve};
+use crate::config::{Config, Mode, Resolve};
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};

@@ -34,6 +34,10 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
             add(&mut message.authorities, set, false);
         }
         for set in &hop.said.authority {
+            // Proofs for several hops may share records.
+            if message.authorities.iter().any(|record| record.name == set.name && record.record_type() == set.rtype) {
+                continue;
+            }
             let is_denial = set.rtype == RecordType::SOA && hop.said.answer.is_empty();
             if is_denial || question.dnssec_ok && set.rtype != RecordType::SOA {
                 add(&mut message.authorities, set, question.dnssec_ok);
@@ -45,8 +49,8 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
         message.metadata.authentic_data = false;
     }
     let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
-    let ede = (end == End::Loop).then_some(Failure::TooMuchWork.ede());
-    Ok(Fetched { wire, ede })
+    let loops = (end == End::Loop).then_some(Failure::TooMuchWork.ede());
+    Ok(Fetched { wire, ede: loops.or_else(|| hops.iter().find_map(|hop| hop.ede)) })
 }
 
 fn add(section: &mut Vec<Record>, set: &RrSet, signed: bool) {
