@@ -12,7 +12,7 @@ use crate::answer::blocked::Page;
 use crate::answer::own::SpecialUse;
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
-use crate::config::{Config, Mode, Recurse, Resolve};
+use crate::config::{Config, Mode, Resolve};
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
@@ -140,7 +140,7 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
 fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
     let mode = match resolve.mode {
-        Mode::Recurse => resolve::Mode::Recurse(recurse_settings(&resolve.recurse)?),
+        Mode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
         Mode::Forward => resolve::Mode::Forward(forward::Settings {
             upstreams: resolve.forward.upstreams.clone(),
             timeout: resolve.forward.timeout,
@@ -155,7 +155,8 @@ fn special_use(resolve: &Resolve) -> SpecialUse {
     if resolve.special_use { SpecialUse::ours_except(resolve.special_use_except.clone()) } else { SpecialUse::resolved() }
 }
 
-fn recurse_settings(recurse: &Recurse) -> Result<recurse::Settings, StartError> {
+fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
+    let recurse = &config.resolve.recurse;
     let anchors = recurse.trust_anchors.as_ref().map(|files| files.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>());
     Ok(recurse::Settings {
         root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
@@ -172,6 +173,7 @@ fn recurse_settings(recurse: &Recurse) -> Result<recurse::Settings, StartError> 
         port: recurse.port,
         edns_octets: recurse.edns_octets,
         outgoing: recurse.outgoing.clone(),
+        ttl_s_max: config.cache.ttl_s_max,
         prime: recurse.prime,
     })
 }

