@@ -133,6 +133,7 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
             negative_ttl_s_max: config.cache.negative_ttl_s_max,
         },
         special_use: special_use(&config.resolve),
+        udp_octets_max: config.limits.udp_octets,
         resolver: Resolver::start(resolve_settings(config)?)?,
     }))
 }
@@ -170,6 +171,7 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
         loopback: recurse.loopback,
         private: recurse.private,
         harden_glue: recurse.harden_glue,
+        plain_spelling: recurse.plain_spelling.clone(),
         port: recurse.port,
         edns_octets: recurse.edns_octets,
         outgoing: recurse.outgoing.clone(),

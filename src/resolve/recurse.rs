@@ -54,6 +54,8 @@ pub struct Settings {
     pub private: bool,
     /// Believe addresses that a referral brings along only for names within the zone that refers.
     pub harden_glue: bool,
+    /// Zones whose servers are asked in lower case, with all below them: some answer nothing else (0x20).
+    pub plain_spelling: Vec<Name>,
     /// The port of all authorities.
     pub port: u16,
     /// The largest UDP reply asked for, in octets (RFC 6891 section 6.2.5).
@@ -80,6 +82,7 @@ impl Default for Settings {
             loopback: false,
             private: false,
             harden_glue: true,
+            plain_spelling: Vec::new(),
             port: 53,
             edns_octets: 1232,
             outgoing: Vec::new(),
@@ -164,6 +167,7 @@ impl Engine {
             prime: settings.prime,
             minimise: settings.minimise,
             harden_glue: settings.harden_glue,
+            plain_spelling: settings.plain_spelling.clone(),
             udp_octets: settings.edns_octets,
             local: (v4, v6),
             ttl_s_max: settings.ttl_s_max,

@@ -175,13 +175,15 @@ impl Walker {
         let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
         let want = Edns::WantSignatures(self.settings.udp_octets);
         let is_plain = is_mute || server.is_plain(self.servers.now_ms());
+        let name = our_name(asked.name).ok_or(Failure::Unusable)?;
+        let is_delicate = self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
         let mut outgoing = Outgoing {
-            name: our_name(asked.name).ok_or(Failure::Unusable)?,
+            name,
             qtype: asked.rtype.into(),
             recursion_desired: false,
             checking_disabled: false,
             edns: if is_plain { Edns::Leave } else { want },
-            spelling: Spelling::Drawn,
+            spelling: if is_delicate { Spelling::Plain } else { Spelling::Drawn },
             local: Local { v4: self.settings.local.0, v6: self.settings.local.1 },
         };
         loop {

@@ -60,6 +60,8 @@ pub(super) struct Settings {
     pub(super) minimise: bool,
     /// Believe addresses in referrals only within the zone that refers.
     pub(super) harden_glue: bool,
+    /// Zones whose servers are asked in lower case, with all below them.
+    pub(super) plain_spelling: Vec<crate::name::Name>,
     /// The largest UDP reply to ask for, in octets.
     pub(super) udp_octets: u16,
     /// The addresses to ask from.

@@ -28,6 +28,10 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
     for hop in hops {
         message.metadata.response_code = hop.said.rcode;
         for set in &hop.said.answer {
+            // A chain may go through one DNAME twice.
+            if set.rtype == RecordType::DNAME && is_there(&message.answers, set) {
+                continue;
+            }
             add(&mut message.answers, set, question.dnssec_ok);
         }
         for set in hop.said.servers.iter().filter(|_| !hop.secure) {
@@ -35,7 +39,7 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
         }
         for set in &hop.said.authority {
             // Proofs for several hops may share records.
-            if message.authorities.iter().any(|record| record.name == set.name && record.record_type() == set.rtype) {
+            if is_there(&message.authorities, set) {
                 continue;
             }
             let is_denial = set.rtype == RecordType::SOA && hop.said.answer.is_empty();
@@ -51,6 +55,10 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
     let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
     let loops = (end == End::Loop).then_some(Failure::TooMuchWork.ede());
     Ok(Fetched { wire, ede: loops.or_else(|| hops.iter().find_map(|hop| hop.ede)) })
+}
+
+fn is_there(section: &[Record], set: &RrSet) -> bool {
+    section.iter().any(|record| record.name == set.name && record.record_type() == set.rtype)
 }
 
 fn add(section: &mut Vec<Record>, set: &RrSet, signed: bool) {
