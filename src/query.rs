@@ -26,6 +26,7 @@ pub struct Answering {
     lifetimes: Lifetimes,
     special_use: SpecialUse,
     resolver: Resolver,
+    udp_octets_max: usize,
 }
 
 /// The parts that [`Answering`] is made of.
@@ -46,6 +47,8 @@ pub struct Parts {
     pub special_use: SpecialUse,
     /// The way outside.
     pub resolver: Resolver,
+    /// The largest UDP reply with an answer that has just come from outside, in octets.
+    pub udp_octets_max: usize,
 }
 
 /// One question as a door hands it in.
@@ -130,9 +133,9 @@ impl Answering {
     /// Put the parts together.
     pub fn new(parts: Parts) -> Self {
         let list_count = parts.live.load().list_count() as ListIndex;
-        let Parts { live, clients, pages, board, cache, lifetimes, special_use, resolver } = parts;
+        let Parts { live, clients, pages, board, cache, lifetimes, special_use, resolver, udp_octets_max } = parts;
         let all_lists = (0..list_count).collect();
-        Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, resolver }
+        Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, resolver, udp_octets_max }
     }
 
     /// Who may ask.
@@ -163,7 +166,7 @@ impl Answering {
     /// Look up the lists in force and the time, once for a batch of questions.
     pub fn round(&self, desk: &mut Desk) -> Round {
         desk.front.follow(self.cache.flushes());
-        Round { snapshot: self.live.load(), now_s: clock::uptime_s() }
+        Round { snapshot: self.live.load(), now_s: clock::wall_u32_s() }
     }
 
     /// Have everything in the CPU's cache that answering these packets will read, all at once instead of one after the other.
@@ -208,7 +211,7 @@ impl Answering {
             Rate::Slip => return end(&desk.cells, Event::Limited, own::truncated(&question, out)),
             Rate::Over => return end(&desk.cells, Event::Limited, None),
         }
-        if let Some(len) = own::answer(&question, self.special_use, out) {
+        if let Some(len) = own::answer(&question, &self.special_use, out) {
             return end(&desk.cells, Event::Own, Some(len));
         }
         let Some(hashes) = desk.seats.get_mut(asked.seat) else { return Outcome::Silence };
@@ -257,14 +260,14 @@ impl Answering {
             })
             .await;
         let room = match later.door {
-            Door::Udp => question.udp_octets_max(UDP_OCTETS_MAX),
+            Door::Udp => question.udp_octets_max(self.udp_octets_max),
             Door::Tcp | Door::Tls => usize::from(u16::MAX),
         };
         out.resize(room, 0);
         let snapshot = self.live.load();
         let mut hashes = SuffixHashes::new();
         hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
-        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, now_s: clock::uptime_s() };
+        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, now_s: clock::wall_u32_s() };
         let outcome = self.answer_fetched(cells, &snapshot, fetched, &wanted, out);
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }

@@ -22,3 +22,4 @@ mod report;
 mod rfc8906;
 mod tidy;
 mod torture;
+mod wall_clock;
