@@ -174,6 +174,8 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
         (format!("{LIST}stop = [\"stop.example\"]\n"), 7, "no IP address"),
         (format!("{LIST}stop = [\"192.0.2.1\", \"192.0.2.1\"]\n"), 7, "named twice"),
         (format!("{LIST}{stop}ttl_s = 301\n"), 8, "from 0 to 300"),
+        (format!("{LIST}{stop}format = \"csv\"\ncolumn = \"\"\n"), 9, "a heading of 1 to 32 octets"),
+        (format!("{LIST}{stop}format = \"csv\"\ncolumn = 0\n"), 9, "a number from 1"),
         (format!("{LIST}{stop}{LIST}{stop}"), 9, "the list id \"a\" is taken"),
         (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"a b\""), 2, "letters, digits and hyphens"),
         (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"\""), 2, "letters, digits and hyphens"),

@@ -8,6 +8,11 @@ pub(super) fn read_line(line: &[u8], wire: &mut Vec<u8>, sink: &mut impl FnMut(&
     if text.is_empty() {
         return Ok(0);
     }
+    read_name(text, wire, sink)
+}
+
+/// Read one entry and hand it out.
+pub(super) fn read_name(text: &[u8], wire: &mut Vec<u8>, sink: &mut impl FnMut(&[u8], Scope)) -> Result<u64, Reason> {
     let (name, scope) = match text.strip_prefix(b"=") {
         Some(name) => (name, Scope::Exact),
         None => (text, Scope::Below),
