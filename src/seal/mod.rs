@@ -1,0 +1,16 @@
+//! Signed things for everybody above: Ed25519 keys and notes in the C2SP signed-note format; knows nothing of DNS.
+
+mod key;
+mod note;
+
+pub use key::{Algorithm, KEY_NAME_OCTETS_MAX, KeyError, SIGNATURE_OCTETS, SigningKey, VerifyKey, is_key_name};
+pub use note::{NOTE_OCTETS_MAX, Note, NoteError, SIGNATURES_MAX, Signature};
+
+/// The SHA-256 of `octets` (FIPS 180-4).
+pub fn sha256(octets: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets);
+    // The digest of SHA-256 has 32 octets, so that all of it is copied.
+    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}
