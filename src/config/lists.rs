@@ -9,9 +9,10 @@ use toml::Spanned;
 
 use super::review::{Review, is_written, unwritten};
 use crate::list::ListIndex;
-use crate::list::parse::Format;
+use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
 use crate::policy::{Action, Basis, ListRules};
-use crate::update::{ListSource, Text};
+use crate::seal::VerifyKey;
+use crate::update::{ListSource, Papers, Text, Unsigned};
 
 /// More lists than any provider applies; keeps the metrics' cardinality small.
 const LISTS_MAX: usize = 256;
@@ -41,9 +42,16 @@ impl ListsSection {
 #[serde(deny_unknown_fields)]
 pub(super) struct ListSection {
     id: Spanned<String>,
-    file: PathBuf,
+    file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    unsigned: UnsignedWord,
+    #[serde(default)]
+    keys: Vec<Spanned<String>>,
+    #[serde(default = "two_signatures")]
+    signatures: Spanned<usize>,
     #[serde(default = "plain")]
     format: FormatWord,
+    column: Option<Spanned<ColumnWord>>,
     authority: Spanned<String>,
     basis: BasisWord,
     legal_basis: Spanned<String>,
@@ -53,6 +61,11 @@ pub(super) struct ListSection {
     stop: Vec<Spanned<String>>,
     #[serde(default = "a_minute")]
     ttl_s: Spanned<u32>,
+}
+
+/// The two-agency rule: two independent agencies confirm an entry.
+fn two_signatures() -> Spanned<usize> {
+    unwritten(2)
 }
 
 const fn plain() -> FormatWord {
@@ -72,6 +85,24 @@ fn a_minute() -> Spanned<u32> {
 enum FormatWord {
     Plain,
     Hosts,
+    Rpz,
+    Csv,
+}
+
+/// A CSV file's column of names: by its heading, or by its number, from 1, where there is no header.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ColumnWord {
+    Heading(String),
+    Number(u16),
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum UnsignedWord {
+    #[default]
+    Refuse,
+    Allow,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -124,12 +155,10 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
         let source = ListSource {
             id,
             index: index as ListIndex,
-            text: Text::File(review.path(&list.file)),
-            format: match list.format {
-                FormatWord::Plain => Format::Plain,
-                FormatWord::Hosts => Format::Hosts,
-            },
+            text: list.file.as_ref().map(|file| Text::File(review.path(file.get_ref()))),
+            format: list.check_format(review),
             rejects_percent_max,
+            papers: list.check_papers(review),
         };
         checked.push(CheckedList { rules, source, action: list.action });
     }
@@ -137,6 +166,55 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
 }
 
 impl ListSection {
+    /// The format; `column` speaks of CSV files alone.
+    fn check_format(&self, review: &mut Review<'_>) -> Format {
+        let column = match (self.format, &self.column) {
+            (FormatWord::Plain, _) => return Format::Plain,
+            (FormatWord::Hosts, _) => return Format::Hosts,
+            (FormatWord::Rpz, _) => return Format::Rpz,
+            (FormatWord::Csv, None) => return Format::Csv(Column::Usual),
+            (FormatWord::Csv, Some(column)) => column,
+        };
+        let checked = match column.get_ref() {
+            ColumnWord::Number(number) => number.checked_sub(1).map(Column::At),
+            ColumnWord::Heading(text) => Heading::new(text).map(Column::Headed),
+        };
+        if checked.is_none() {
+            review.say(column, format!("column: a heading of 1 to {HEADING_OCTETS_MAX} octets, or a number from 1"));
+        }
+        Format::Csv(checked.unwrap_or(Column::Usual))
+    }
+
+    /// Whose signatures the list needs; a plain file has none and needs the operator's word instead.
+    fn check_papers(&self, review: &mut Review<'_>) -> Papers {
+        let mut keys: Vec<VerifyKey> = Vec::new();
+        for value in &self.keys {
+            match VerifyKey::parse(value.get_ref()) {
+                Ok(key) if keys.contains(&key) => review.say(value, "keys: this key is named twice"),
+                Ok(key) => keys.push(key),
+                Err(fault) => review.say(value, format!("keys: {fault}; `wardline key show FILE` prints it")),
+            }
+        }
+        let threshold = *self.signatures.get_ref();
+        if threshold == 0 || (!self.keys.is_empty() && threshold > self.keys.len()) {
+            let at = if is_written(&self.signatures) { self.signatures.span() } else { self.id.span() };
+            let message = format!("signatures = {threshold}: choose a value from 1 to the number of `keys`, or name more of them");
+            review.say_at(Some(at.start), message);
+        }
+        match (&self.file, self.unsigned) {
+            (Some(file), UnsignedWord::Refuse) => {
+                let message = "file: a plain file carries no signature: write unsigned = \"allow\" to answer for it yourself";
+                review.say(file, message);
+            }
+            (None, UnsignedWord::Refuse) if self.keys.is_empty() => {
+                review.say(&self.id, "the list has no `keys` to be believed by: name them, or a `file` with unsigned = \"allow\"");
+            }
+            _ => {}
+        }
+        let unsigned = if self.unsigned == UnsignedWord::Allow { Unsigned::Allow } else { Unsigned::Refuse };
+        Papers { threshold, keys, unsigned }
+    }
+
     fn check_action(&self, review: &mut Review<'_>) -> Action {
         if matches!(self.action.get_ref(), ActionWord::NxDomain) {
             if let Some(stop) = self.stop.first() {

@@ -133,7 +133,7 @@ impl Config {
     fn built_in() -> Result<Self, Vec<Problem>> {
         let mut config = Self::parse(REFERENCE, "built-in configuration", Path::new(""))?;
         for (_, source) in &mut config.lists {
-            source.text = Text::Embedded(EXAMPLE_LIST);
+            source.text = Some(Text::Embedded(EXAMPLE_LIST));
         }
         Ok(config)
     }

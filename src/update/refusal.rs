@@ -37,6 +37,8 @@ pub enum Cause {
     Changed,
     /// No entry in it.
     Empty,
+    /// It has no manifest, and the configuration wants one.
+    Unsigned,
     /// More lines than allowed are no entries.
     Rejects {
         /// Rejected lines in per cent of the lines meant as entries.
@@ -70,6 +72,7 @@ impl fmt::Display for Refusal {
             Cause::Empty => {
                 f.write_str("has no entry: an empty list is never put in force; take the list out of the configuration instead")
             }
+            Cause::Unsigned => f.write_str("has no manifest: have it signed, or set unsigned = \"allow\" for this list"),
             Cause::Rejects { percent, percent_max, count, first } => {
                 let lines = if *count == 1 { "line is" } else { "lines are" };
                 write!(f, "{count} {lines} no entry ({percent:.1} %, allowed are {percent_max:.1} %): correct")?;

@@ -5,16 +5,19 @@ use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
+use super::load::Script;
 use super::refusal::{Cause, Refusal, place_of};
 use crate::clock::{monotonic, since_epoch};
 use crate::list::parse::{self, Format, Parsed};
 use crate::list::{ListIndex, Scope};
+use crate::seal::VerifyKey;
 
 /// A list that does not come to rest within this many quiet times is refused.
 const PATIENCE_QUIETS: u32 = 20;
@@ -31,12 +34,35 @@ pub struct ListSource {
     pub id: String,
     /// Its place in the configuration.
     pub index: ListIndex,
-    /// Where its text is.
-    pub text: Text,
+    /// Its file, watched for changes; none where it comes by bundles alone.
+    pub text: Option<Text>,
     /// How the text is written.
     pub format: Format,
     /// The list is refused when more than this share of its lines is no entry, in per cent.
     pub rejects_percent_max: f64,
+    /// What it must carry to be believed.
+    pub papers: Papers,
+}
+
+/// What a list must carry to be believed.
+#[derive(Clone, Debug, Default)]
+pub struct Papers {
+    /// The keys whose signatures count.
+    pub keys: Vec<VerifyKey>,
+    /// How many of them must have signed a manifest.
+    pub threshold: usize,
+    /// What to do with a list that has no manifest.
+    pub unsigned: Unsigned,
+}
+
+/// What to do with a list that has no manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It is not believed.
+    #[default]
+    Refuse,
+    /// The operator answers for it.
+    Allow,
 }
 
 /// Where a list's text is.
@@ -46,27 +72,49 @@ pub enum Text {
     File(PathBuf),
     /// In the program itself; it never changes.
     Embedded(&'static str),
+    /// In memory, as a source fetched it; wiped when the last one lets go of it.
+    Memory(Arc<Zeroizing<Vec<u8>>>),
 }
 
+/// The share of a list's lines that may be no entries where nobody says otherwise, in per cent.
+const REJECTS_PERCENT_MAX: f64 = 5.0;
+
 impl ListSource {
+    /// A list that the operator answers for, with the default share of rejects.
+    pub fn unsigned(id: &str, index: ListIndex, text: Text, format: Format) -> Self {
+        let papers = Papers { unsigned: Unsigned::Allow, ..Papers::default() };
+        Self { id: id.to_owned(), index, text: Some(text), format, rejects_percent_max: REJECTS_PERCENT_MAX, papers }
+    }
+
     /// The file, if there is one.
     pub fn path(&self) -> Option<&Path> {
         match &self.text {
-            Text::File(path) => Some(path),
-            Text::Embedded(_) => None,
+            Some(Text::File(path)) => Some(path),
+            _ => None,
         }
     }
 
     /// The file's path for messages.
     pub fn place(&self) -> String {
         match &self.text {
-            Text::File(path) => place_of(path),
-            Text::Embedded(_) => "built-in list".to_owned(),
+            Some(Text::File(path)) => place_of(path),
+            Some(Text::Embedded(_)) => "built-in list".to_owned(),
+            Some(Text::Memory(_)) | None => "its sources".to_owned(),
         }
     }
 
-    pub(super) fn refuse(&self, cause: Cause) -> Refusal {
-        Refusal { id: self.id.clone(), place: self.place(), cause }
+    pub(super) fn refuse(&self, cause: Cause, place: String) -> Refusal {
+        Refusal { id: self.id.clone(), place, cause }
+    }
+
+    /// The file and how it is read.
+    pub(super) fn script(&self) -> Option<Script<'_>> {
+        self.text.as_ref().map(|text| self.script_of(text))
+    }
+
+    /// How a text in the list's own format is read.
+    pub(super) const fn script_of<'a>(&self, text: &'a Text) -> Script<'a> {
+        Script { text, format: self.format, rejects_percent_max: self.rejects_percent_max }
     }
 }
 
@@ -89,14 +137,14 @@ pub(super) struct Measured {
 }
 
 /// Go over the text once, as fast as it can be read.
-pub(super) fn measure(source: &ListSource, stamp: Option<Stamp>) -> Result<Measured, Cause> {
-    let (digest, ends) = go_over(source, stamp, |text| count_ends(text, source.format))?;
+pub(super) fn measure(script: Script<'_>, stamp: Option<Stamp>) -> Result<Measured, Cause> {
+    let (digest, ends) = go_over(script, stamp, |text| count_ends(text, script.format))?;
     Ok(Measured { digest, entries_max: ends + 1 })
 }
 
 /// Read the text once and hand its entries to `sink`.
-pub(super) fn read(source: &ListSource, stamp: Option<Stamp>, sink: impl FnMut(&[u8], Scope)) -> Result<Reading, Cause> {
-    let (digest, parsed) = go_over(source, stamp, |text| parse::read(text, source.format, sink))?;
+pub(super) fn read(script: Script<'_>, stamp: Option<Stamp>, sink: impl FnMut(&[u8], Scope)) -> Result<Reading, Cause> {
+    let (digest, parsed) = go_over(script, stamp, |text| parse::read(text, script.format, sink))?;
     Ok(Reading { digest, parsed })
 }
 
@@ -109,7 +157,7 @@ fn count_ends(text: &mut Digesting<'_>, format: Format) -> io::Result<usize> {
             return Ok(ends);
         }
         ends += match format {
-            Format::Plain => memchr::memchr_iter(b'\n', octets).count(),
+            Format::Plain | Format::Rpz | Format::Csv(_) => memchr::memchr_iter(b'\n', octets).count(),
             Format::Hosts => octets.iter().filter(|octet| octet.is_ascii_whitespace()).count(),
         };
         let count = octets.len();
@@ -119,12 +167,13 @@ fn count_ends(text: &mut Digesting<'_>, format: Format) -> io::Result<usize> {
 
 /// Give `reader` the text; a file must be what `stamp` says from the first octet to the last.
 fn go_over<T>(
-    source: &ListSource,
+    script: Script<'_>,
     stamp: Option<Stamp>,
     reader: impl FnOnce(&mut Digesting<'_>) -> io::Result<T>,
 ) -> Result<(Digest, T), Cause> {
-    let (path, stamp) = match (&source.text, stamp) {
+    let (path, stamp) = match (script.text, stamp) {
         (Text::Embedded(text), _) => return Digesting::new(&mut text.as_bytes()).finish(reader).map_err(Cause::Unreadable),
+        (Text::Memory(octets), _) => return Digesting::new(&mut octets.as_slice()).finish(reader).map_err(Cause::Unreadable),
         (Text::File(_), None) => return Err(Cause::Missing),
         (Text::File(path), Some(stamp)) => (path, stamp),
     };
