@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::review::{Review, is_written, unwritten};
 use crate::list::ListIndex;
 use crate::list::guard::Limits;
-use crate::list::parse::Format;
+use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
 use crate::name::Name;
 use crate::policy::{Action, Basis, ListRules};
 use crate::seal::VerifyKey;
@@ -78,6 +78,7 @@ pub(super) struct ListSection {
     signatures: Spanned<usize>,
     #[serde(default = "plain")]
     format: FormatWord,
+    column: Option<Spanned<ColumnWord>>,
     authority: Spanned<String>,
     basis: BasisWord,
     legal_basis: Spanned<String>,
@@ -111,6 +112,16 @@ fn a_minute() -> Spanned<u32> {
 enum FormatWord {
     Plain,
     Hosts,
+    Rpz,
+    Csv,
+}
+
+/// A CSV file's column of names: by its heading, or by its number, from 1, where there is no header.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ColumnWord {
+    Heading(String),
+    Number(u16),
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -172,10 +183,7 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             id,
             index: index as ListIndex,
             text: list.file.as_ref().map(|file| Text::File(review.path(file.get_ref()))),
-            format: match list.format {
-                FormatWord::Plain => Format::Plain,
-                FormatWord::Hosts => Format::Hosts,
-            },
+            format: list.check_format(review),
             rejects_percent_max,
             papers: list.check_papers(review),
             limits: Limits::default(),
@@ -186,6 +194,25 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
 }
 
 impl ListSection {
+    /// The format; `column` speaks of CSV files alone.
+    fn check_format(&self, review: &mut Review<'_>) -> Format {
+        let column = match (self.format, &self.column) {
+            (FormatWord::Plain, _) => return Format::Plain,
+            (FormatWord::Hosts, _) => return Format::Hosts,
+            (FormatWord::Rpz, _) => return Format::Rpz,
+            (FormatWord::Csv, None) => return Format::Csv(Column::Usual),
+            (FormatWord::Csv, Some(column)) => column,
+        };
+        let checked = match column.get_ref() {
+            ColumnWord::Number(number) => number.checked_sub(1).map(Column::At),
+            ColumnWord::Heading(text) => Heading::new(text).map(Column::Headed),
+        };
+        if checked.is_none() {
+            review.say(column, format!("column: a heading of 1 to {HEADING_OCTETS_MAX} octets, or a number from 1"));
+        }
+        Format::Csv(checked.unwrap_or(Column::Usual))
+    }
+
     /// Whose signatures the list needs; a plain file has none and needs the operator's word instead.
     fn check_papers(&self, review: &mut Review<'_>) -> Papers {
         let mut keys: Vec<VerifyKey> = Vec::new();

@@ -212,7 +212,7 @@ fn count_ends(text: &mut Digesting<'_>, format: Format) -> io::Result<usize> {
             return Ok(ends);
         }
         ends += match format {
-            Format::Plain => memchr::memchr_iter(b'\n', octets).count(),
+            Format::Plain | Format::Rpz | Format::Csv(_) => memchr::memchr_iter(b'\n', octets).count(),
             Format::Hosts => octets.iter().filter(|octet| octet.is_ascii_whitespace()).count(),
         };
         let count = octets.len();
