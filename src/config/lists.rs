@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use super::review::{Review, is_written, unwritten};
+use super::sources::{FolderSection, GuardSection, PullSection};
 use crate::list::ListIndex;
-use crate::list::guard::Limits;
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
 use crate::name::Name;
 use crate::policy::{Action, Basis, ListRules};
 use crate::seal::VerifyKey;
-use crate::update::{ListSource, Papers, Text, Unsigned};
+use crate::seal::age::Identity;
+use crate::update::{Identities, ListSource, Papers, Source, Text, Unsigned};
 
 /// More lists than any provider applies; keeps the metrics' cardinality small.
 const LISTS_MAX: usize = 256;
@@ -74,6 +76,13 @@ pub(super) struct ListSection {
     unsigned: UnsignedWord,
     #[serde(default)]
     keys: Vec<Spanned<String>>,
+    identity: Option<Spanned<PathBuf>>,
+    folder: Option<FolderSection>,
+    pull: Option<PullSection>,
+    #[serde(default)]
+    push: bool,
+    #[serde(default)]
+    guard: GuardSection,
     #[serde(default = "two_signatures")]
     signatures: Spanned<usize>,
     #[serde(default = "plain")]
@@ -186,7 +195,9 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             format: list.check_format(review),
             rejects_percent_max,
             papers: list.check_papers(review),
-            limits: Limits::default(),
+            limits: list.guard.check(review),
+            sources: list.check_sources(review),
+            identities: list.check_identity(review),
         };
         checked.push(CheckedList { rules, source, action: list.action });
     }
@@ -213,6 +224,41 @@ impl ListSection {
         Format::Csv(checked.unwrap_or(Column::Usual))
     }
 
+    /// Where the list is looked for.
+    fn check_sources(&self, review: &mut Review<'_>) -> Vec<Source> {
+        let folder = self.folder.iter().map(|folder| Source::Folder(review.path(&folder.path)));
+        let mut sources: Vec<Source> = folder.collect();
+        sources.extend(self.pull.iter().flat_map(|pull| pull.check(review)).map(Source::Pull));
+        sources.extend(self.push.then_some(Source::Push));
+        match &self.file {
+            Some(file) if !sources.is_empty() => {
+                review.say(file, "file: a list with a file has no other source: leave the file out, or the others");
+            }
+            None if sources.is_empty() => {
+                review.say(&self.id, "the list comes from nowhere: give it [list.folder], [list.pull], push = true, or a `file`");
+            }
+            _ => {}
+        }
+        if self.file.is_none() && !sources.is_empty() && self.keys.is_empty() {
+            review.say(&self.id, "what comes from elsewhere needs `keys` to be believed by");
+        }
+        sources
+    }
+
+    /// The age keys that entries may be encrypted to.
+    fn check_identity(&self, review: &mut Review<'_>) -> Identities {
+        let Some(value) = &self.identity else { return Identities::default() };
+        let path = review.path(value.get_ref());
+        let text = std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| error.to_string());
+        match text.and_then(|text| Identity::parse_file(&text).map_err(|fault| fault.to_string())) {
+            Ok(identities) => Identities(identities.into()),
+            Err(reason) => {
+                review.say(value, format!("identity: {}: {reason}: write the file with age-keygen", path.display()));
+                Identities::default()
+            }
+        }
+    }
+
     /// Whose signatures the list needs; a plain file has none and needs the operator's word instead.
     fn check_papers(&self, review: &mut Review<'_>) -> Papers {
         let mut keys: Vec<VerifyKey> = Vec::new();
@@ -233,9 +279,6 @@ impl ListSection {
             (Some(file), UnsignedWord::Refuse) => {
                 let message = "file: a plain file carries no signature: write unsigned = \"allow\" to answer for it yourself";
                 review.say(file, message);
-            }
-            (None, UnsignedWord::Refuse) if self.keys.is_empty() => {
-                review.say(&self.id, "the list has no `keys` to be believed by: name them, or a `file` with unsigned = \"allow\"");
             }
             _ => {}
         }

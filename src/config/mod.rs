@@ -6,6 +6,7 @@ mod listen;
 mod lists;
 mod resolve;
 mod review;
+mod sources;
 mod upkeep;
 
 use std::io::BufReader;
@@ -25,8 +26,9 @@ pub use upkeep::LogLevel;
 
 use crate::list::Scope;
 use crate::list::guard::Protected;
+use crate::name::Name;
 use crate::policy::{GroupSettings, ListRules};
-use crate::update::{ListSource, Text};
+use crate::update::{ListSource, Source, Text, push};
 use review::{NamedFile, Review};
 
 /// The commented reference with all defaults, which is also what runs where no file is given.
@@ -55,6 +57,8 @@ pub struct Config {
     pub cache: Cache,
     /// A changed list is read when nobody has written to it for this long.
     pub quiet: Duration,
+    /// Where lists may be pushed to.
+    pub push: Option<push::Settings>,
     /// The operator's own names that are never blocked.
     pub never_block: NeverBlock,
     /// How often counts are written to disk.
@@ -83,6 +87,7 @@ struct Document {
     cache: resolve::CacheSection,
     lists: lists::ListsSection,
     list: Vec<lists::ListSection>,
+    push: sources::PushSection,
     group: Vec<clients::GroupSection>,
     count: upkeep::CountSection,
     metrics: upkeep::MetricsSection,
@@ -102,6 +107,7 @@ impl Default for Document {
             cache: Default::default(),
             lists: Default::default(),
             list: Vec::new(),
+            push: Default::default(),
             group: Vec::new(),
             count: Default::default(),
             metrics: Default::default(),
@@ -146,6 +152,13 @@ impl Config {
                 return Err(refuse(format!("line {}: {}", first.line, first.reason)));
             }
         }
+        let sources = self.lists.iter().flat_map(|(_, list)| &list.sources);
+        let hosts = sources.filter_map(|source| match source {
+            Source::Pull(pull) => pull.url.strip_prefix("https://")?.split(['/', ':']).next(),
+            Source::Folder(_) | Source::Push => None,
+        });
+        // Where a host is written as an address there is no name to protect.
+        hosts.filter_map(|host| Name::parse(host).ok()).for_each(|name| protected.protect(&name, Scope::Exact));
         for name in &self.never_block.names {
             protected.protect(name, Scope::Below);
         }
@@ -200,6 +213,7 @@ impl Document {
             resolve: self.resolve.check(&listen, review),
             cache: self.cache.check(review),
             quiet: self.lists.check_quiet(review),
+            push: self.push.check(review),
             never_block: self.lists.check_never_block(review),
             flush: self.count.check(review),
             metrics: self.metrics.check(&listen, review),

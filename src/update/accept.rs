@@ -14,6 +14,7 @@ use super::{Updater, lock};
 use crate::clock::{since_epoch, wall_s};
 use crate::list::guard::{Code, Finding};
 use crate::list::{Hash, ListIndex};
+use crate::seal::Note;
 use crate::store::EventKind;
 
 impl Updater {
@@ -84,6 +85,14 @@ impl Updater {
         self.swap(slot, entered);
         self.enforce_removals(slot);
         Ok(change)
+    }
+
+    /// Is a manifest to be believed, and above the one in force? Asked before its entries are fetched.
+    pub(super) fn wants(&self, list: ListIndex, note: &Note) -> Result<bool, Cause> {
+        let Some(slot) = self.slots.get(usize::from(list)) else { return Ok(false) };
+        let highest = slot.shelf.as_ref().and_then(|shelf| lock(shelf).record.highest());
+        let standing = judge_time(believe(note, &slot.source.id, &slot.source.papers)?, highest, wall_s())?;
+        Ok(matches!(standing, Standing::Newer(_)))
     }
 
     /// Let what the guard held back of a list pass, these findings and no others; written into the journal with the reason.

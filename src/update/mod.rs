@@ -5,15 +5,19 @@
 
 mod accept;
 mod bundle;
+mod folder;
 mod history;
 mod load;
 mod prove;
+pub mod pull;
+pub mod push;
 mod refusal;
 mod removal;
 mod secret;
 mod shelf;
 mod slot;
 mod source;
+mod sources;
 mod state;
 mod verify;
 mod watch;
@@ -27,7 +31,8 @@ pub use load::{Inspection, inspect};
 pub use prove::{Prover, ReceiptKeyFault, receipt_key};
 pub use refusal::{Cause, Refusal, StartRefusal};
 pub use shelf::Generation;
-pub use source::{ListSource, Papers, Text, Unsigned};
+pub use source::{Identities, ListSource, Papers, Text, Unsigned};
+pub use sources::{Source, Sources};
 pub use state::{Change, LastRefusal, ListState, Outcome};
 pub use watch::Watch;
 
@@ -121,6 +126,11 @@ impl Updater {
     /// The place of the list with this id.
     pub fn index_of(&self, id: &str) -> Option<ListIndex> {
         self.slots.iter().find(|slot| slot.source.id == id).map(|slot| slot.source.index)
+    }
+
+    /// Is every list in force?
+    pub fn is_complete(&self) -> bool {
+        self.slots.iter().all(|slot| lock(&slot.state).live_since > 0)
     }
 
     /// How all lists stand now.

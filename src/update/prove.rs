@@ -191,7 +191,7 @@ impl Prover {
             let free = self.free.iter().map(|name| (name.as_wire(), false));
             for (wire, is_blocked) in blocked.chain(free) {
                 answers.asked += 1;
-                let reply = ask(door, wire);
+                let reply = ask(door, wire, rtype::A, false);
                 let is_as_asked = reply.as_deref().is_some_and(|reply| self.is_blocked(reply) == is_blocked);
                 answers.right += u64::from(is_as_asked);
                 let is_refused =
@@ -227,8 +227,8 @@ impl Prover {
 /// The AA bit in a header's third octet (RFC 1035 section 4.1.1).
 const AUTHORITATIVE: u8 = 0x04;
 
-/// Ask for an address, without recursion: a blocked name is answered all the same, and for any other nobody outside is asked.
-fn ask(door: SocketAddr, wire: &[u8]) -> Option<Vec<u8>> {
+/// Ask one question over UDP; without recursion a blocked name is answered all the same, and for any other nobody outside is asked.
+pub(super) fn ask(door: SocketAddr, wire: &[u8], kind: u16, recursion: bool) -> Option<Vec<u8>> {
     let mut door = door;
     if door.ip().is_unspecified() {
         door.set_ip(if door.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
@@ -238,8 +238,9 @@ fn ask(door: SocketAddr, wire: &[u8]) -> Option<Vec<u8>> {
     socket.connect(door).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
     let id = (getrandom::u32().ok()? as u16).to_be_bytes();
-    let tail = [0, rtype::A as u8, 0, 1];
-    let question: Zeroizing<Vec<u8>> = [&id, [0, 0, 0, 1, 0, 0, 0, 0, 0, 0].as_slice(), wire, &tail].concat().into();
+    let [high, low] = kind.to_be_bytes();
+    let tail = [high, low, 0, 1];
+    let question: Zeroizing<Vec<u8>> = [&id, [u8::from(recursion), 0, 0, 1, 0, 0, 0, 0, 0, 0].as_slice(), wire, &tail].concat().into();
     let mut reply = vec![0; crate::wire::UDP_OCTETS_PLAIN];
     for _ in 0..ATTEMPTS {
         socket.send(&question).ok()?;

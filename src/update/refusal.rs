@@ -82,6 +82,8 @@ pub enum Cause {
         /// How long ago.
         since_s: i64,
     },
+    /// The entries that the manifest names are not beside it.
+    NoEntries,
     /// The entries are not those that the manifest names.
     Hash,
     /// The entries are not as many as the manifest says.
@@ -178,6 +180,7 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Cause::Future { ahead_s } => write!(f, "it is issued {ahead_s} s in the future: check the clocks here and at the curator's"),
         Cause::Expired { since_s } => write!(f, "it ran out {since_s} s ago: have it issued anew"),
         Cause::RemovalOver { since_s } => write!(f, "the removal ran out {since_s} s ago: issue a new one"),
+        Cause::NoEntries => f.write_str("the entries that the manifest names are not beside it: put both files there"),
         Cause::Hash => f.write_str("the entries are not those that the manifest names (SHA-256 differs): fetch both again"),
         Cause::Count { found, stated } => write!(f, "{found} entries where the manifest says {stated}: have it issued anew"),
         Cause::Secret(reason) => write!(f, "the entries are encrypted: {reason}"),

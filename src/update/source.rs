@@ -1,6 +1,7 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
 use std::cell::Cell;
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
@@ -15,12 +16,14 @@ use zeroize::Zeroizing;
 
 use super::load::Script;
 use super::refusal::{Cause, Refusal, place_of};
+use super::sources::Source;
 use crate::clock::{monotonic, since_epoch};
 use crate::list::guard::{Limits, Place};
 use crate::list::manifest::Manifest;
 use crate::list::parse::{self, Entry, Format, Parsed};
 use crate::list::{ListIndex, Scope};
 use crate::seal::VerifyKey;
+use crate::seal::age::Identity;
 
 /// A list that does not come to rest within this many quiet times is refused.
 const PATIENCE_QUIETS: u32 = 20;
@@ -45,8 +48,22 @@ pub struct ListSource {
     pub rejects_percent_max: f64,
     /// What it must carry to be believed.
     pub papers: Papers,
+    /// Where it is looked for, beside or instead of a file.
+    pub sources: Vec<Source>,
+    /// The keys that its entries may be encrypted to.
+    pub identities: Identities,
     /// How much may change from one issue to the next; nothing bounds what a plain file changes, but what it lists.
     pub limits: Limits,
+}
+
+/// Age keys; they never leave it in a message.
+#[derive(Clone, Default)]
+pub struct Identities(pub Arc<Vec<Identity>>);
+
+impl fmt::Debug for Identities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} identities", self.0.len())
+    }
 }
 
 /// What a list must carry to be believed.
@@ -96,6 +113,8 @@ impl ListSource {
             rejects_percent_max: REJECTS_PERCENT_MAX,
             papers,
             limits: Limits::default(),
+            sources: Vec::new(),
+            identities: Identities::default(),
         }
     }
 
@@ -311,6 +330,11 @@ impl Stamp {
     pub(super) fn of(path: &Path) -> Result<Self, Cause> {
         let metadata = path.metadata().map_err(Cause::from_io)?;
         if metadata.is_file() { Ok(Self::from(&metadata)) } else { Err(Cause::NotAFile) }
+    }
+
+    /// The file's length.
+    pub(super) const fn octets(&self) -> u64 {
+        self.octets
     }
 
     /// How long ago the file last changed; nothing where that lies in the future.
