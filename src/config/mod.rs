@@ -6,8 +6,10 @@ mod listen;
 mod lists;
 mod resolve;
 mod review;
+mod sources;
 mod upkeep;
 
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,13 +20,17 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
+pub use lists::NeverBlock;
 pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
 pub use review::Problem;
 pub use upkeep::{Audit, LogLevel};
 
+use crate::list::Scope;
+use crate::list::guard::Protected;
+use crate::name::Name;
 use crate::policy::{GroupSettings, ListRules};
 use crate::seal::sha256;
-use crate::update::{ListSource, Text};
+use crate::update::{ListSource, Source, Text, push};
 use review::{NamedFile, Review};
 
 /// The commented reference with all defaults, which is also what runs where no file is given.
@@ -53,6 +59,10 @@ pub struct Config {
     pub cache: Cache,
     /// A changed list is read when nobody has written to it for this long.
     pub quiet: Duration,
+    /// Where lists may be pushed to.
+    pub push: Option<push::Settings>,
+    /// The operator's own names that are never blocked.
+    pub never_block: NeverBlock,
     /// How often counts are written to disk.
     pub flush: Duration,
     /// `[audit]`.
@@ -83,6 +93,7 @@ struct Document {
     cache: resolve::CacheSection,
     lists: lists::ListsSection,
     list: Vec<lists::ListSection>,
+    push: sources::PushSection,
     group: Vec<clients::GroupSection>,
     count: upkeep::CountSection,
     audit: upkeep::AuditSection,
@@ -103,6 +114,7 @@ impl Default for Document {
             cache: Default::default(),
             lists: Default::default(),
             list: Vec::new(),
+            push: Default::default(),
             group: Vec::new(),
             count: Default::default(),
             audit: Default::default(),
@@ -135,6 +147,30 @@ impl Config {
     /// Check that the files it names can be read now: certificate and key, root hints, trust anchors.
     pub fn check_files(&self) -> Vec<Problem> {
         self.files.iter().filter_map(|file| file.check().err()).collect()
+    }
+
+    /// What no list may block: what we ship, the operator's own files and names, and the hosts that lists are fetched from.
+    pub fn protected(&self) -> Result<Protected, String> {
+        let mut protected = Protected::shipped();
+        for file in &self.never_block.files {
+            let refuse = |reason: String| format!("{}: the names that are never blocked cannot be read: {reason}", file.display());
+            let text = std::fs::File::open(file).map_err(|error| refuse(error.to_string()))?;
+            let parsed = protected.read_never_block(BufReader::new(text)).map_err(|error| refuse(error.to_string()))?;
+            if let Some(first) = parsed.rejects_shown.first() {
+                return Err(refuse(format!("line {}: {}", first.line, first.reason)));
+            }
+        }
+        let sources = self.lists.iter().flat_map(|(_, list)| &list.sources);
+        let hosts = sources.filter_map(|source| match source {
+            Source::Pull(pull) => pull.url.strip_prefix("https://")?.split(['/', ':']).next(),
+            Source::Folder(_) | Source::Push => None,
+        });
+        // Where a host is written as an address there is no name to protect.
+        hosts.filter_map(|host| Name::parse(host).ok()).for_each(|name| protected.protect(&name, Scope::Exact));
+        for name in &self.never_block.names {
+            protected.protect(name, Scope::Below);
+        }
+        Ok(protected)
     }
 
     /// The reference, with the example list that the program carries and the state in the working folder.
@@ -186,6 +222,8 @@ impl Document {
             resolve: self.resolve.check(&listen, review),
             cache: self.cache.check(review),
             quiet: self.lists.check_quiet(review),
+            push: self.push.check(review),
+            never_block: self.lists.check_never_block(review),
             flush: self.count.check(review),
             audit: self.audit.check(&state, review),
             digest: String::new(),

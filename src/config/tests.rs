@@ -30,7 +30,8 @@ fn assert_problem(text: &str, line: usize, words: &str) {
 fn uncommented() -> String {
     let is_key = |line: &str| {
         let word = line.split_once(" = ").map_or("", |(word, _)| word);
-        line == "[[group]]" || (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'))
+        let is_heading = line.starts_with('[') && line.ends_with(']');
+        is_heading || (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'))
     };
     let lines = REFERENCE.lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if is_key(key) => key,
@@ -71,14 +72,14 @@ fn the_reference_has_every_key_of_every_section() {
         known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     };
     while let Some(section) = sections.pop_first() {
-        let place =
-            section.split('.').filter(|part| !part.is_empty()).fold(Some(&toml::Value::Table(table.clone())).cloned(), |place, part| {
-                let value = place?.get(part)?.clone();
-                Some(value.as_array().map_or(value.clone(), |array| array[0].clone()))
-            });
-        let place = place.unwrap_or_else(|| panic!("[{section}] is missing"));
+        let places = section.split('.').filter(|part| !part.is_empty()).fold(vec![toml::Value::Table(table.clone())], |places, part| {
+            let inside = places.iter().filter_map(|place| place.get(part));
+            inside.flat_map(|value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()])).collect()
+        });
+        assert!(!places.is_empty(), "[{section}] is missing");
         for key in keys_of(&section) {
-            let value = place.get(&key).unwrap_or_else(|| panic!("[{section}] {key} is missing"));
+            // A key may stand in any of several lists: no list has all of them.
+            let value = places.iter().find_map(|place| place.get(&key)).unwrap_or_else(|| panic!("[{section}] {key} is missing"));
             let is_section = value.is_table() || value.as_array().is_some_and(|array| array.first().is_some_and(toml::Value::is_table));
             if is_section {
                 sections.insert(if section.is_empty() { key } else { format!("{section}.{key}") });
@@ -89,7 +90,17 @@ fn the_reference_has_every_key_of_every_section() {
 
 #[test]
 fn the_commented_keys_can_be_used() {
-    let config = parse(&uncommented()).unwrap();
+    // The second list stands without its keys, which nobody can write for the operator, and without its age key's file.
+    let problems = problems(&uncommented());
+    assert!(problems.len() == 2 && problems.iter().any(|problem| problem.contains("needs `keys`")), "{problems:#?}");
+    assert!(problems.iter().any(|problem| problem.contains("identity: ")), "{problems:#?}");
+    let key = crate::seal::SigningKey::generate("example.test").unwrap().public().to_string();
+    let text = uncommented()
+        .replace("keys = []\nsignatures = 2", &format!("keys = [\"{key}\"]\nsignatures = 1"))
+        .replace("identity = \"age.key\"\n", "");
+    let config = parse(&text).unwrap();
+    assert_eq!((config.lists.len(), config.lists[1].1.sources.len()), (2, 2));
+    assert_eq!(config.push.unwrap().octets_max, 256 << 20);
     assert_eq!(config.listen.identity.unwrap().key, Path::new("/etc/wardline/key.pem"));
     assert_eq!(config.resolve.recurse.root_hints.unwrap(), Path::new("/etc/wardline/root.hints"));
     assert_eq!(config.metrics.unwrap().port(), 9153);
@@ -188,8 +199,11 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
         (format!("{LIST}{stop}").replace("\"allow\"", "\"refuse\""), 3, "carries no signature"),
         (format!("{LIST}{stop}keys = [\"x\"]\nsignatures = 1\n"), 9, "a public key is written NAME+ID+KEY"),
         (format!("{LIST}{stop}keys = []\nsignatures = 0\n"), 10, "from 1 to the number of `keys`"),
-        (format!("{LIST}{stop}").replace("file = \"a.txt\"\n", "").replace("\"allow\"", "\"refuse\""), 2, "no `keys`"),
+        (format!("{LIST}{stop}").replace("file = \"a.txt\"\n", "").replace("\"allow\"", "\"refuse\""), 2, "comes from nowhere"),
+        (format!("{LIST}{stop}push = true\n"), 3, "has no other source"),
         (format!("{LIST}{stop}ttl_s = 301\n"), 9, "from 0 to 300"),
+        (format!("{LIST}{stop}format = \"csv\"\ncolumn = \"\"\n"), 10, "a heading of 1 to 32 octets"),
+        (format!("{LIST}{stop}format = \"csv\"\ncolumn = 0\n"), 10, "a number from 1"),
         (format!("{LIST}{stop}{LIST}{stop}"), 10, "the list id \"a\" is taken"),
         (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"a b\""), 2, "letters, digits and hyphens"),
         (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"\""), 2, "letters, digits and hyphens"),
