@@ -4,6 +4,8 @@ mod ask;
 mod check;
 mod completions;
 mod engine;
+mod key;
+mod list;
 mod log;
 mod output;
 mod report;
@@ -60,6 +62,12 @@ enum Command {
     },
     /// Print what was blocked, in aggregate, for the regulator.
     Report(report::Args),
+    /// Make and show the keys that lists are signed with and encrypted to.
+    #[command(subcommand)]
+    Key(key::Keys),
+    /// Make, check, sign and push lists: the curator's desk.
+    #[command(subcommand)]
+    List(list::Lists),
     /// Print a script that completes wardline's arguments in a shell.
     Completions {
         /// The shell.
@@ -107,6 +115,8 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Why { name } => why::run(&asking()?, name),
         Command::Flush { name } => ask::flush(&asking()?, name.clone()),
         Command::Report(args) => report::run(&load(config)?, args, output::Style::of(cli.json)),
+        Command::Key(keys) => key::run(keys, output::Style::of(cli.json)),
+        Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
         Command::Completions { shell } => completions::print(*shell),
         Command::Man { folder } => completions::write_man(folder.as_deref()),
     }
