@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::super::Failure;
 use super::super::output::{Style, print, print_json};
 use super::desk::{Desk, count_entries, number_entries, read_entries};
+use crate::list::Scope;
 use crate::list::parse::{self, Column, Format, Heading, Parsed, read_day};
 use crate::list::records::Record;
 use crate::name::Name;
@@ -109,9 +110,12 @@ fn read(args: &Args) -> Result<(Vec<Record>, Parsed), Failure> {
     };
     let unreadable = |error| Failure::Failed(format!("{}: cannot be read: {error}", args.file.display()));
     let file = File::open(&args.file).map_err(unreadable)?;
-    let mut entries = Vec::new();
-    let parsed = parse::read(BufReader::new(file), format, |wire, scope| {
-        entries.extend(Name::from_wire(wire).map(|name| Record::new(name, scope)));
+    let mut entries: Vec<Record> = Vec::new();
+    let parsed = parse::read(BufReader::new(file), format, |wire, scope| match (entries.last_mut(), Name::from_wire(wire)) {
+        // A zone says one thing with two records: the name, and behind it what lies below.
+        (Some(last), Ok(name)) if last.name == name && scope == Scope::Below => last.scope = scope,
+        (_, Ok(name)) => entries.push(Record::new(name, scope)),
+        (_, Err(_)) => {}
     });
     Ok((entries, parsed.map_err(unreadable)?))
 }

@@ -1,4 +1,4 @@
-//! `wardline list push DIR URL…`: sends an issue to resolvers and waits for the receipts that prove it is applied.
+//! `wardline list push DIR URL…`: sends an issue to resolvers and waits for the receipts that prove it is applied; or a removal.
 
 mod client;
 
@@ -18,10 +18,12 @@ use crate::list::manifest::Manifest;
 use crate::list::receipt::Receipt;
 use crate::list::removal::Removal;
 use crate::seal::{Note, VerifyKey};
-use client::{Client, Parcel};
+use client::{Client, Parcel, printable};
 
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_LAST: Duration = Duration::from_secs(1);
+/// How long a resolver that says the same as before the push may take to judge the issue.
+const REFUSED_AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
@@ -42,7 +44,7 @@ pub(in crate::commands) struct Args {
     /// Wait for receipts for so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
-    /// Send the emergency removal alone, which needs no issue.
+    /// Send the emergency removal rather than the issue; it is live with the resolver's answer, and there is no receipt for it.
     #[arg(long)]
     removal: bool,
 }
@@ -50,12 +52,23 @@ pub(in crate::commands) struct Args {
 /// What is sent, and what proves that it arrived.
 struct Shipment {
     list: String,
-    removal: Option<String>,
-    /// The parcel's JSON and the manifest that a receipt must speak of.
-    issue: Option<(Vec<u8>, Manifest)>,
+    load: Load,
     receipt_keys: Vec<VerifyKey>,
     started_ms: i64,
     wait: Duration,
+}
+
+enum Load {
+    /// The note of an emergency removal.
+    Removal(String),
+    /// The parcel's JSON, and the manifest that a receipt must speak of.
+    Issue(Vec<u8>, Manifest),
+}
+
+/// A resolver's listener, and where the list stands on it.
+struct Target<'a> {
+    url: &'a str,
+    place: String,
 }
 
 /// How one resolver ended: a line of the table, and of `--json`.
@@ -103,21 +116,18 @@ fn pack(args: &Args) -> Result<Shipment, Failure> {
     let list = desk.settings.id.clone();
     let given = desk.settings.receipt_keys.iter().chain(&args.receipt_keys);
     let receipt_keys = given.map(|key| read_public(key)).collect::<Result<Vec<_>, _>>()?;
-    let removal = read_removal(&desk)?;
-    let issue = if args.removal {
-        if removal.is_none() {
-            return Err(Failure::Failed("there is no removal that holds now: `wardline list remove --now` makes one".to_owned()));
-        }
-        None
+    let load = if args.removal {
+        let none = || Failure::Failed("there is no removal that holds now: `wardline list remove --now` makes one".to_owned());
+        Load::Removal(read_removal(&desk)?.ok_or_else(none)?)
+    } else if receipt_keys.is_empty() {
+        let why = "no receipt can be checked: give the resolvers' public keys with --receipt-key or in list.toml";
+        return Err(Failure::Usage(why.to_owned()));
     } else {
-        if receipt_keys.is_empty() {
-            let why = "no receipt can be checked: give the resolvers' public keys with --receipt-key or in list.toml";
-            return Err(Failure::Usage(why.to_owned()));
-        }
-        Some(pack_issue(&desk)?)
+        let (parcel, manifest) = pack_issue(&desk)?;
+        Load::Issue(parcel, manifest)
     };
     let started_ms = i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX);
-    Ok(Shipment { list, removal, issue, receipt_keys, started_ms, wait: Duration::from_secs(args.wait) })
+    Ok(Shipment { list, load, receipt_keys, started_ms, wait: Duration::from_secs(args.wait) })
 }
 
 fn pack_issue(desk: &Desk) -> Result<(Vec<u8>, Manifest), Failure> {
@@ -149,46 +159,48 @@ fn read_removal(desk: &Desk) -> Result<Option<String>, Failure> {
 
 fn deliver(client: &Client, shipment: &Shipment, url: &str) -> Arrival {
     let place = format!("{}/v1/lists/{}", url.trim_end_matches('/'), shipment.list);
-    if let Some(removal) = &shipment.removal
-        && let Err(error) = client.put(&format!("{place}/removal"), "text/plain; charset=utf-8", removal.as_bytes())
-    {
-        return Arrival::failed(url, format!("removal refused: {error}"));
-    }
-    let Some((parcel, manifest)) = &shipment.issue else {
-        return Arrival { is_applied: true, ..Arrival::failed(url, "removal taken".to_owned()) };
+    let (parcel, manifest) = match &shipment.load {
+        Load::Removal(note) => {
+            return match client.put(&format!("{place}/removal"), "text/plain; charset=utf-8", note.as_bytes()) {
+                Err(error) => Arrival::failed(url, format!("refused: {error}")),
+                Ok(()) => Arrival { is_applied: true, ..Arrival::failed(url, "removed".to_owned()) },
+            };
+        }
+        Load::Issue(parcel, manifest) => (parcel, manifest),
     };
+    // What the resolver said of an older issue must not be taken for its word on this one.
+    let before = client.standing(&place).ok().and_then(|standing| standing.message);
     match client.put(&place, "application/json", parcel) {
         Err(error) => Arrival::failed(url, format!("refused: {error}")),
-        Ok(()) => await_receipt(client, shipment, manifest, url, &place),
+        Ok(()) => await_receipt(client, shipment, manifest, before.as_deref(), &Target { url, place }),
     }
 }
 
-/// Ask until a receipt proves that the issue is applied, or the patience ends.
-fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, url: &str, place: &str) -> Arrival {
+/// Ask until a receipt proves that the issue is applied, the resolver refuses it, or the patience ends. `before` is what the resolver said
+/// before it had the issue: the same word again may be the old one, and gets some time to change.
+fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, before: Option<&str>, target: &Target<'_>) -> Arrival {
     let start = monotonic();
     let mut pause = POLL_FIRST;
     loop {
-        let mut arrival = match client.standing(place) {
-            Err(error) => Arrival::failed(url, format!("sent, then: {error}")),
+        let mut arrival = Arrival::failed(target.url, String::new());
+        let mut patience = shipment.wait;
+        match client.standing(&target.place) {
+            Err(error) => arrival.state = format!("sent, then: {error}"),
             Ok(standing) => {
-                let state = standing.state.unwrap_or_else(|| "no receipt".to_owned());
-                let state = state.chars().filter(|c| !c.is_control()).collect();
-                let mut arrival = Arrival { serial: standing.serial, ..Arrival::failed(url, state) };
-                match standing.receipt.map(|text| check_receipt(&text, manifest, &shipment.receipt_keys)) {
-                    Some(Ok(receipt)) => {
-                        let late_ms = Some(receipt.live_ms - shipment.started_ms);
-                        let (serial, state) = (Some(receipt.serial), "live, probed".to_owned());
-                        let receipt_by = Some(receipt.resolver);
-                        return Arrival { serial, state, is_applied: true, late_ms, receipt_by, ..arrival };
+                arrival.serial = standing.serial;
+                let receipt = standing.receipt.map(|text| check_receipt(&text, manifest, &shipment.receipt_keys));
+                match (receipt, standing.message) {
+                    (Some(Ok(receipt)), _) => return arrival.proven_by(receipt, shipment.started_ms),
+                    (_, Some(message)) => {
+                        patience = patience.min(if before == Some(message.as_str()) { REFUSED_AGAIN } else { Duration::ZERO });
+                        arrival.state = format!("refused: {}", printable(&message));
                     }
-                    Some(Err(why)) => arrival.state = why,
-                    None => {}
+                    (Some(Err(why)), None) => arrival.state = why,
+                    (None, None) => arrival.state = standing.state.map_or_else(|| "no receipt".to_owned(), |state| printable(&state)),
                 }
-                arrival
             }
-        };
-        if start.elapsed() + pause > shipment.wait {
-            arrival.state = format!("{} (after {} s)", arrival.state, shipment.wait.as_secs());
+        }
+        if start.elapsed() + pause > patience {
             return arrival;
         }
         std::thread::sleep(pause);
@@ -217,6 +229,11 @@ impl Arrival {
     fn failed(url: &str, state: String) -> Self {
         let resolver = url.trim_start_matches("https://").trim_end_matches('/').to_owned();
         Self { resolver, serial: None, state, is_applied: false, late_ms: None, receipt_by: None }
+    }
+
+    fn proven_by(self, receipt: Receipt, started_ms: i64) -> Self {
+        let (serial, late_ms) = (Some(receipt.serial), Some(receipt.live_ms - started_ms));
+        Self { serial, state: "live, probed".to_owned(), is_applied: true, late_ms, receipt_by: Some(receipt.resolver), ..self }
     }
 }
 

@@ -9,10 +9,11 @@ use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, count_entries, write_file};
 use crate::clock::wall_s;
-use crate::list::is_words;
 use crate::list::parse::read_name;
 use crate::list::records::Record;
 use crate::list::removal::{REMOVAL_S_MAX, Removal};
+use crate::list::{Scope, is_words};
+use crate::name::Name;
 use crate::seal::Note;
 
 const HOUR_S: i64 = 3600;
@@ -52,10 +53,10 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     let issued = desk.issued_entries()?.unwrap_or_default();
     let mut gone: Vec<Record> = Vec::new();
     for (at, text) in args.entries.iter().enumerate() {
-        let is_meant = meant(at, text)?;
+        let meant = Meant::read(at, text)?;
         // An emergency concerns what is issued, even where the entry at work is gone already.
         let pool = entries.iter().chain(issued.iter().filter(|_| args.now));
-        let found = pool.into_iter().find(|record| is_meant(record)).cloned();
+        let found = pool.into_iter().find(|record| meant.is(record)).cloned();
         gone.push(found.ok_or_else(|| Failure::Failed(format!("entry {} of the command is not on the list", at + 1)))?);
     }
     let is_gone = |record: &Record| gone.iter().any(|other| other.name == record.name && other.scope == record.scope);
@@ -65,20 +66,34 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     match style {
         Style::Json => print_json(&Removed { removed: gone.len(), entries: entries.len(), removal }),
         Style::Text => {
-            let removal = removal.map(|place| format!("{place}: a signed removal; `wardline list push` sends it first\n"));
+            let removal = removal.map(|place| format!("{place}: a signed removal; `wardline list push --removal` sends it\n"));
             let counts = format!("{} removed, {} left\n", count_entries(gone.len()), count_entries(entries.len()));
             print(&(removal.unwrap_or_default() + &counts))
         }
     }
 }
 
-/// Which record an argument means: a number, or a name as it is listed.
-fn meant(at: usize, text: &str) -> Result<Box<dyn Fn(&Record) -> bool>, Failure> {
-    if let Ok(number) = text.parse::<u32>() {
-        return Ok(Box::new(move |record| record.number == Some(number)));
+/// Which entry an argument means.
+enum Meant {
+    Number(u32),
+    Name(Name, Scope),
+}
+
+impl Meant {
+    fn read(at: usize, text: &str) -> Result<Self, Failure> {
+        if let Ok(number) = text.parse() {
+            return Ok(Self::Number(number));
+        }
+        let (name, scope) = read_name(text.as_bytes()).map_err(|reason| Failure::Usage(format!("entry {}: {reason}", at + 1)))?;
+        Ok(Self::Name(name, scope))
     }
-    let (name, scope) = read_name(text.as_bytes()).map_err(|reason| Failure::Usage(format!("entry {}: {reason}", at + 1)))?;
-    Ok(Box::new(move |record| record.name == name && record.scope == scope))
+
+    fn is(&self, record: &Record) -> bool {
+        match self {
+            Self::Number(number) => record.number == Some(*number),
+            Self::Name(name, scope) => record.name == *name && record.scope == *scope,
+        }
+    }
 }
 
 fn make_removal(args: &Args, desk: &Desk, gone: &[Record]) -> Result<String, Failure> {

@@ -29,6 +29,9 @@ pub(super) struct Standing {
     /// How far the newest issue got.
     #[serde(default)]
     pub(super) state: Option<String>,
+    /// Why it was refused, where it was.
+    #[serde(default)]
+    pub(super) message: Option<String>,
     /// The receipt's note, once there is one.
     #[serde(default)]
     pub(super) receipt: Option<String>,
@@ -108,7 +111,18 @@ fn read_reply(reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> R
     if status.is_success() {
         return text.map_err(|error| error.to_string());
     }
-    // What the resolver says is shown on a terminal: without anything that a terminal obeys.
-    let said: String = text.unwrap_or_default().chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
-    Err(if said.is_empty() { format!("HTTP {}", status.as_u16()) } else { format!("HTTP {}: {said}", status.as_u16()) })
+    let text = text.unwrap_or_default();
+    let said = serde_json::from_str::<Refused>(&text).map_or(text, |refused| refused.error);
+    Err(if said.is_empty() { format!("HTTP {}", status.as_u16()) } else { printable(&said) })
+}
+
+/// Why a listener took nothing.
+#[derive(Deserialize)]
+struct Refused {
+    error: String,
+}
+
+/// What somebody else says, as a terminal may show it: short, and without anything that a terminal obeys.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect()
 }
