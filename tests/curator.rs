@@ -206,6 +206,36 @@ fn every_refusal_says_what_and_what_to_do() {
     assert!(desk.fails(1, "list verify desk").ends_with(".entries: not the entries that were signed: their SHA-256 is another\n"));
 }
 
+/// The dates are in the text that the first signer wrote: the second must not lend a name to others than the desk's.
+#[test]
+fn dates_that_are_not_the_desks_are_not_countersigned() {
+    let desk = Desk::new();
+    desk.does("list add desk blocked.example");
+    desk.does("list sign desk --key one.key");
+    let key = SigningKey::parse(&desk.read("one.key")).expect("a key");
+    let resign = |manifest: &Manifest| {
+        let mut note = Note::new(&manifest.to_text()).expect("a text");
+        note.sign(&key).expect("a signature");
+        fs::write(desk.file("desk/issue/story.manifest"), note.to_string()).expect("a manifest");
+    };
+    let (_, good) = desk.issue();
+    let cases = [
+        (good.issued, good.expires + 86_400, "story serial 7: signed by agency-1.example; 1 entry, as signed"),
+        (good.issued + 3600, good.expires, "issued in the future, on "),
+        (good.issued - 200 * 86_400, good.issued - 1, "expired on "),
+    ];
+    for (issued, expires, verdict) in cases {
+        resign(&Manifest { issued, expires, serial: 7, ..good.clone() });
+        let [one, _] = &desk.keys;
+        let (_, stdout, stderr) = desk.run(&["list", "verify", "desk/issue/story.manifest", "--key", one]);
+        assert!((stdout.clone() + &stderr).contains(verdict), "{stdout}{stderr}");
+        let said = desk.does("list sign desk --key two.key");
+        assert_eq!(said, "story serial 8: 1 entry, signed by agency-2.example; 1 more signature is needed\n");
+    }
+    resign(&good);
+    assert!(desk.does("list sign desk --key two.key").ends_with("signed by agency-1.example, agency-2.example; ready to push\n"));
+}
+
 #[test]
 fn what_the_lint_finds_is_not_signed_by_accident() {
     let desk = Desk::new();

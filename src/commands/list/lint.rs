@@ -99,7 +99,7 @@ impl Lint {
 
     /// The lines that concern these codes.
     pub(super) fn explain(&self, codes: &[&str]) -> Vec<String> {
-        let is_asked = |line: &String| codes.iter().any(|code| line.starts_with(code));
+        let is_asked = |line: &String| line.split_once(": ").is_some_and(|(code, _)| codes.contains(&code));
         self.lines(false).into_iter().filter(is_asked).collect()
     }
 

@@ -19,6 +19,8 @@ use crate::list::records;
 use crate::seal::{Note, SigningKey};
 
 const DAY_S: i64 = 86_400;
+/// How far the clocks of two signers may be apart.
+const CLOCKS_APART_S: i64 = 300;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
@@ -73,7 +75,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         secrecy: desk.secrecy(),
     };
     // A second signature is on the same text; whatever else the second signer finds on the desk makes a new issue.
-    let standing = issue.as_ref().filter(|issue| !args.renew && is_same(&issue.manifest, &fresh) && wall_s() < issue.manifest.expires);
+    let standing = issue.as_ref().filter(|issue| !args.renew && is_same(&issue.manifest, &fresh) && is_timely(&issue.manifest, &fresh));
     if standing.is_some_and(|issue| issue.note.signers(&desk.keys).is_ok_and(|signers| signers.contains(&&key.public()))) {
         let message =
             format!("nothing has changed since serial {} and {} has signed it; --renew issues it again", fresh.serial - 1, key.name());
@@ -94,6 +96,11 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 fn is_same(issued: &Manifest, fresh: &Manifest) -> bool {
     let Manifest { serial, issued: at, expires, previous, .. } = *issued;
     *issued == Manifest { serial, issued: at, expires, previous, ..fresh.clone() }
+}
+
+/// Does it hold now, and not for longer than the desk's settings say? The first signer alone wrote these dates.
+const fn is_timely(issued: &Manifest, fresh: &Manifest) -> bool {
+    issued.issued <= fresh.issued + CLOCKS_APART_S && fresh.issued < issued.expires && issued.expires <= fresh.expires + CLOCKS_APART_S
 }
 
 fn hold_errors(lint: &Lint, overrides: &[String]) -> Result<(), Failure> {

@@ -15,6 +15,9 @@ use crate::list::parse::read_entries;
 use crate::seal::VerifyKey;
 use crate::seal::age::{Identity, decrypt};
 
+/// How far the clocks of a signer and a reader may be apart.
+const CLOCKS_APART_S: i64 = 300;
+
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
     /// A list's folder, or a manifest with its entries beside it.
@@ -61,6 +64,9 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     let manifest = &issue.manifest;
     if manifest.expires <= wall_s() {
         return refuse(format!("expired on {}: sign it again", time(manifest.expires)));
+    }
+    if manifest.issued > wall_s() + CLOCKS_APART_S {
+        return refuse(format!("issued in the future, on {}: one of the clocks is wrong", time(manifest.issued)));
     }
     let entries_checked = check_entries(&place, manifest, args.identity.as_deref())?;
     let signers: Vec<String> = signers.iter().map(|signer| signer.name().to_owned()).collect();
