@@ -1,6 +1,5 @@
 //! The one place that reads time: elapsed time is monotonic, dates are wall-clock seconds in UTC.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970-01-01T00:00:00Z.
@@ -26,9 +25,9 @@ pub const fn hour_start(at: UnixSeconds) -> UnixSeconds {
     at - at.rem_euclid(3600)
 }
 
-/// Seconds since the process first asked, from the monotonic clock; starts at 1.
-pub fn uptime_s() -> u32 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let start = *START.get_or_init(monotonic);
-    u32::try_from(start.elapsed().as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+/// The wall clock in whole seconds, counted as far as 32 bits go: for TTLs and for signatures' times (RFC 4034 section 3.1.5).
+///
+/// Lifetimes follow the wall clock as the signatures in the answers do, so that both run out together after the machine was suspended.
+pub fn wall_u32_s() -> u32 {
+    since_epoch().as_secs() as u32
 }

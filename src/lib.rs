@@ -17,6 +17,7 @@ pub mod policy;
 
 // 4 answers
 pub mod answer;
+pub mod audit;
 pub mod cache;
 pub mod report;
 pub mod resolve;

@@ -19,6 +19,8 @@ mod kit;
 mod privacy;
 mod real_list;
 mod reload;
+mod report;
 mod rfc8906;
 mod tidy;
 mod torture;
+mod wall_clock;

@@ -1,16 +1,36 @@
 //! Names and question forms that we answer by ourselves, before any list, cache or server is asked.
 
 use super::blocked::{push_head, soa};
-use crate::name::is_within;
+use crate::name::{Name, is_within};
 use crate::wire::{Flags, Question, Reply, class, ede, rcode, rtype};
 
-/// Whether the special-use names (RFC 6761, RFC 6303) are ours, or are resolved like any other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpecialUse {
-    /// Answer them here.
-    Ours,
-    /// For laboratories: leave them to the resolver. `resolver.arpa` and `version.bind` stay ours.
-    Resolved,
+/// Which of the special-use names (RFC 6761, RFC 6303) are ours, and which are resolved like any other.
+///
+/// `resolver.arpa` and `version.bind` are always ours.
+#[derive(Clone, Debug)]
+pub struct SpecialUse {
+    resolved: Vec<Name>,
+}
+
+impl SpecialUse {
+    /// All are answered here.
+    pub const fn ours() -> Self {
+        Self { resolved: Vec::new() }
+    }
+
+    /// For laboratories: none is answered here.
+    pub fn resolved() -> Self {
+        Self { resolved: vec![Name::root()] }
+    }
+
+    /// All are answered here but `resolved` and what is below them, such as a provider's own reverse zones.
+    pub const fn ours_except(resolved: Vec<Name>) -> Self {
+        Self { resolved }
+    }
+
+    fn resolves(&self, name: &[u8]) -> bool {
+        self.resolved.iter().any(|zone| is_within(name, zone.as_wire()))
+    }
 }
 
 const OWN_TTL_S: u32 = 3600;
@@ -32,7 +52,7 @@ enum Zone {
     Empty,
 }
 
-/// Zones in lower-case wire form that are answered here while [`SpecialUse::Ours`] holds.
+/// Zones in lower-case wire form that are answered here while no [`SpecialUse`] says otherwise.
 const ZONES: [(&[u8], Zone); 36] = [
     (b"\x09localhost\0", Zone::Loopback),
     (b"\x07invalid\0", Zone::Empty),
@@ -76,7 +96,7 @@ const ZONES: [(&[u8], Zone); 36] = [
 const LAST_LABELS: [&[u8]; 9] = [b"arpa", b"localhost", b"invalid", b"test", b"onion", b"alt", b"local", b"bind", b"server"];
 
 /// Answer a question for a name of ours, and one of a form that nobody gets an answer to. `None`: not ours.
-pub fn answer(question: &Question<'_>, special_use: SpecialUse, out: &mut [u8]) -> Option<usize> {
+pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8]) -> Option<usize> {
     if question.edns.is_some_and(|edns| edns.version > 0) {
         return empty(question, rcode::BADVERS, &[], out);
     }
@@ -97,7 +117,7 @@ pub fn answer(question: &Question<'_>, special_use: SpecialUse, out: &mut [u8]) 
         _ if is_within(&name, b"\x08resolver\x04arpa\0") => return nothing(question, rcode::NOERROR, out),
         _ => {}
     }
-    if special_use == SpecialUse::Resolved {
+    if special_use.resolves(&name) {
         return None;
     }
     let (zone, kind) = ZONES.iter().find(|(zone, _)| is_within(&name, zone))?;
@@ -183,7 +203,7 @@ mod tests {
     use crate::wire::{self, Message};
 
     /// Response code and the data of all records but OPT; `None` where the name is not ours.
-    fn ask(name: &str, qtype: u16, qclass: u16, special_use: SpecialUse) -> Option<(u16, Vec<Vec<u8>>)> {
+    fn ask(name: &str, qtype: u16, qclass: u16, special_use: &SpecialUse) -> Option<(u16, Vec<Vec<u8>>)> {
         let mut packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0".to_vec();
         packet.extend(Name::parse(name).unwrap().as_wire().to_ascii_uppercase());
         packet.extend([qtype.to_be_bytes(), qclass.to_be_bytes()].concat());
@@ -197,31 +217,35 @@ mod tests {
 
     #[test]
     fn our_names_are_answered() {
-        let ours = |name, qtype| ask(name, qtype, class::IN, SpecialUse::Ours).map(|(rcode, data)| (rcode, data.len()));
-        assert_eq!(ask("localhost", rtype::A, 1, SpecialUse::Ours).unwrap().1, [[127, 0, 0, 1]]);
+        let ours = |name, qtype| ask(name, qtype, class::IN, &SpecialUse::ours()).map(|(rcode, data)| (rcode, data.len()));
+        assert_eq!(ask("localhost", rtype::A, 1, &SpecialUse::ours()).unwrap().1, [[127, 0, 0, 1]]);
         assert_eq!(ours("a.localhost", rtype::AAAA), Some((rcode::NOERROR, 1)));
         assert_eq!(ours("localhost", rtype::TXT), Some((rcode::NOERROR, 1)));
         assert_eq!(ours("test", rtype::SOA), Some((rcode::NOERROR, 1)));
         assert_eq!(ours("a.test", rtype::A), Some((rcode::NXDOMAIN, 1)));
         assert_eq!(ours("1.1.168.192.in-addr.arpa", 12), Some((rcode::NXDOMAIN, 1)));
         assert_eq!(ours("_dns.resolver.arpa", rtype::SVCB), Some((rcode::NOERROR, 1)));
-        assert_eq!(ask("resolver.arpa", rtype::RESINFO, 1, SpecialUse::Ours).unwrap().1, [RESINFO]);
+        assert_eq!(ask("resolver.arpa", rtype::RESINFO, 1, &SpecialUse::ours()).unwrap().1, [RESINFO]);
         assert_eq!(ours("example", rtype::A), None);
         assert_eq!(ours("atest", rtype::A), None);
         assert_eq!(ours("1.1.1.1.in-addr.arpa", 12), None);
-        assert_eq!(ask("a.test", rtype::A, 1, SpecialUse::Resolved), None);
+        assert_eq!(ask("a.test", rtype::A, 1, &SpecialUse::resolved()), None);
+        let lab = SpecialUse::ours_except(vec![Name::parse("test").unwrap(), Name::parse("1.10.in-addr.arpa").unwrap()]);
+        for (name, is_ours) in [("a.test", false), ("1.1.10.in-addr.arpa", false), ("1.2.10.in-addr.arpa", true), ("a.invalid", true)] {
+            assert_eq!(ask(name, rtype::A, 1, &lab).is_some(), is_ours, "{name}");
+        }
     }
 
     #[test]
     fn chaos_tells_the_version_alone() {
-        let (rcode, data) = ask("version.bind", rtype::TXT, class::CH, SpecialUse::Ours).unwrap();
+        let (rcode, data) = ask("version.bind", rtype::TXT, class::CH, &SpecialUse::ours()).unwrap();
         assert_eq!((rcode, &data[0][1..]), (rcode::NOERROR, VERSION.as_bytes()));
-        assert_eq!(ask("a.bind", rtype::TXT, class::CH, SpecialUse::Ours).unwrap().0, rcode::REFUSED);
+        assert_eq!(ask("a.bind", rtype::TXT, class::CH, &SpecialUse::ours()).unwrap().0, rcode::REFUSED);
     }
 
     #[test]
     fn question_forms_without_an_answer_are_refused() {
-        let form = |qtype, qclass| ask("a.example", qtype, qclass, SpecialUse::Ours).map(|(rcode, _)| rcode);
+        let form = |qtype, qclass| ask("a.example", qtype, qclass, &SpecialUse::ours()).map(|(rcode, _)| rcode);
         assert_eq!(form(252, 1), Some(rcode::REFUSED));
         assert_eq!(form(251, 1), Some(rcode::REFUSED));
         assert_eq!(form(249, 1), Some(rcode::NOTIMP));

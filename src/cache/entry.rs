@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::name::Name;
 use crate::wire::{Flags, HEADER_OCTETS, Message, Question, Record, Section, UDP_OCTETS_MAX, ede, rcode, rtype};
 
-/// The longest that answers may be kept.
+/// The shortest and the longest that answers may be kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
+    /// All answers that may be kept at all, in seconds; 0 leaves them as they are.
+    pub ttl_s_min: u32,
     /// Positive answers, in seconds.
     pub ttl_s_max: u32,
     /// Negative answers, in seconds (RFC 2308 section 5).
@@ -36,14 +38,14 @@ pub struct Entry {
     kept_at_s: u32,
     ttl_s: u32,
     ede: Option<u16>,
-    /// The snapshot under which no list at all had a name of the chain; 0 for none.
+    /// The snapshot under which no list at all had the name asked for or a name of the chain; 0 for none.
     clear_under: AtomicU64,
 }
 
 impl Entry {
     /// Take a reply: header, question with the lower-case name at octet 12, sections without OPT.
     ///
-    /// `now_s` is the process's monotonic time in seconds. TTLs over the limits are cut down.
+    /// `now_s` is the clock by which it will be asked for. TTLs outside of the limits are brought within.
     pub fn from_wire(mut wire: Vec<u8>, ede: Option<u16>, now_s: u32, lifetimes: Lifetimes) -> Result<Self, UnusableReply> {
         let message = Message::new(&wire).map_err(|_| UnusableReply)?;
         let code = message.rcode();
@@ -64,15 +66,17 @@ impl Entry {
             found.note(&message, record)?;
         }
         let ttl_max = if is_negative { lifetimes.negative_ttl_s_max } else { lifetimes.ttl_s_max };
+        let within = |ttl_s: u32| ttl_s.max(lifetimes.ttl_s_min).min(ttl_max);
         let ttl_s = match code {
-            rcode::NOERROR | rcode::NXDOMAIN => found.ttl_s(is_negative).min(ttl_max),
+            // A denial without an SOA is not kept, however long the shortest is.
+            rcode::NOERROR | rcode::NXDOMAIN => found.ttl_s(is_negative).map_or(0, within),
             _ => FAILURE_TTL_S,
         };
         let wire_octets = u16::try_from(wire.len()).map_err(|_| UnusableReply)?;
         let mut ttls_at = Vec::with_capacity(2 * records.len());
         for record in records.iter().filter(|record| record.rtype != rtype::OPT) {
             let place = wire.get_mut(record.ttl_at..record.ttl_at + 4).ok_or(UnusableReply)?;
-            place.copy_from_slice(&record.ttl_s.min(ttl_max).to_be_bytes());
+            place.copy_from_slice(&within(record.ttl_s).to_be_bytes());
             ttls_at.extend((record.ttl_at as u16).to_be_bytes());
         }
         let octets = [wire.as_slice(), &ttls_at, &found.chain].concat().into();
@@ -162,12 +166,12 @@ impl Entry {
         })
     }
 
-    /// Is there nothing in its chain to be held against the lists of this snapshot?
+    /// Is it known that no list of this snapshot has the name asked for or a name of the chain?
     pub fn is_clear_under(&self, generation: u64) -> bool {
-        self.chain_octets().is_empty() || self.clear_under.load(Relaxed) == generation
+        self.clear_under.load(Relaxed) == generation
     }
 
-    /// No list of this snapshot has a name of the chain.
+    /// No list of this snapshot has the name asked for or a name of the chain.
     pub fn note_clear_under(&self, generation: u64) {
         self.clear_under.store(generation, Relaxed);
     }
@@ -287,9 +291,9 @@ impl Found {
     }
 
     /// A negative answer without an SOA is not kept (RFC 2308 section 5).
-    fn ttl_s(&self, is_negative: bool) -> u32 {
-        let least = self.ttl_s_min.unwrap_or(0);
-        if is_negative { self.soa_ttl_s.map_or(0, |soa| soa.min(least)) } else { least }
+    fn ttl_s(&self, is_negative: bool) -> Option<u32> {
+        let least = self.ttl_s_min?;
+        if is_negative { self.soa_ttl_s.map(|soa| soa.min(least)) } else { Some(least) }
     }
 }
 
@@ -298,7 +302,7 @@ mod tests {
     use super::*;
     use crate::wire;
 
-    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_max: 1000, negative_ttl_s_max: 100 };
+    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, ttl_s_max: 1000, negative_ttl_s_max: 100 };
     const QUESTION: &[u8] = b"\x01a\x04test\0\0\x01\0\x01";
 
     fn reply(flags: &[u8; 2], counts: [u8; 3], records: &[u8]) -> Vec<u8> {
@@ -355,6 +359,17 @@ mod tests {
         let mut of_alias = reply(&[0x81, 0x80], [1, 0, 0], CNAME);
         of_alias[21] = rtype::CNAME as u8;
         assert_eq!(Entry::from_wire(of_alias, None, 0, LIFETIMES).unwrap().ttl_s, 1000, "the alias is what was asked for");
+    }
+
+    #[test]
+    fn a_shortest_lifetime_raises_what_may_be_kept() {
+        let lifetimes = Lifetimes { ttl_s_min: 90, ..LIFETIMES };
+        let kept =
+            |flags: u8, counts, records: &[u8]| Entry::from_wire(reply(&[0x81, flags], counts, records), None, 0, lifetimes).unwrap();
+        let entry = kept(0x80, [1, 0, 0], A);
+        assert_eq!((entry.ttl_s, &entry.wire()[30..34]), (90, [0, 0, 0, 90].as_slice()));
+        assert_eq!(kept(0x83, [0, 1, 0], SOA).ttl_s, 90);
+        assert_eq!(kept(0x83, [0, 0, 0], b"").ttl_s, 0, "no SOA, not kept");
     }
 
     #[test]

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::name::{HashKey, SuffixHashes};
 
-    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_max: 86400, negative_ttl_s_max: 3600 };
+    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
 
     fn answer(label: u8) -> (Key, Arc<Entry>) {
         let mut wire = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0".to_vec();

@@ -12,7 +12,7 @@ use crate::answer::blocked::Page;
 use crate::answer::own::SpecialUse;
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, Resolve};
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
@@ -23,7 +23,7 @@ use crate::serve::limits::ReplyRate;
 use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, Identity};
 use crate::serve::udp::{self, Udp};
-use crate::store::{Health, Keeper, Store};
+use crate::store::{self, Author, Health, Journal, Keeper, Store};
 use crate::update::Updater;
 
 /// What stops a start; the message says what to do.
@@ -48,12 +48,14 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Open the store, the way outside and all doors. Questions are answered when this returns.
-    pub(super) fn start(runtime: Runtime, config: &Config, updater: &Arc<Updater>) -> Result<Self, StartError> {
+    pub(super) fn start(runtime: Runtime, config: &Config, updater: &Arc<Updater>, journal: &Journal) -> Result<Self, StartError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let started = clock::wall_s();
         let identities: Vec<ListIdentity> = config.lists().iter().map(|(rules, _)| identity(rules)).collect();
         let board = Arc::new(Board::new(identities.len()));
-        let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, started)?, config.flush)?;
+        let name = store::origin(&config.audit.provider, &config.audit.resolver);
+        let author = Author::new(store::read_or_make_key(&config.audit.key, &name)?, &config.digest);
+        let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, author, started)?, journal, config.flush)?;
         let guard = runtime.enter();
         let answering = Arc::new(put_together(config, updater.live(), &board)?);
         let (stop, stopped) = watch::channel(false);
@@ -127,8 +129,13 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
         pages: config.lists().iter().map(|(rules, _)| Page::new(rules)).collect(),
         board: Arc::clone(board),
         cache: Cache::new(config.cache.octets_max)?,
-        lifetimes: Lifetimes { ttl_s_max: config.cache.ttl_s_max, negative_ttl_s_max: config.cache.negative_ttl_s_max },
-        special_use: if config.resolve.special_use { SpecialUse::Ours } else { SpecialUse::Resolved },
+        lifetimes: Lifetimes {
+            ttl_s_min: config.cache.ttl_s_min,
+            ttl_s_max: config.cache.ttl_s_max,
+            negative_ttl_s_max: config.cache.negative_ttl_s_max,
+        },
+        special_use: special_use(&config.resolve),
+        udp_octets_max: config.limits.udp_octets,
         resolver: Resolver::start(resolve_settings(config)?)?,
     }))
 }
@@ -136,14 +143,7 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
 fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
     let mode = match resolve.mode {
-        Mode::Recurse => resolve::Mode::Recurse(recurse::Settings {
-            root_hints: resolve.recurse.root_hints.as_deref().map(read_text).transpose()?,
-            trust_anchors: resolve.recurse.trust_anchors.as_deref().map(read_text).transpose()?,
-            validate: resolve.recurse.validate,
-            ipv6: resolve.recurse.ipv6,
-            loopback: resolve.recurse.loopback,
-            port: resolve.recurse.port,
-        }),
+        Mode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
         Mode::Forward => resolve::Mode::Forward(forward::Settings {
             upstreams: resolve.forward.upstreams.clone(),
             timeout: resolve.forward.timeout,
@@ -152,6 +152,34 @@ fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
         }),
     };
     Ok(resolve::Settings { mode, patience: resolve.patience, waiting_max: config.limits.waiting })
+}
+
+fn special_use(resolve: &Resolve) -> SpecialUse {
+    if resolve.special_use { SpecialUse::ours_except(resolve.special_use_except.clone()) } else { SpecialUse::resolved() }
+}
+
+fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
+    let recurse = &config.resolve.recurse;
+    let anchors = recurse.trust_anchors.as_ref().map(|files| files.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>());
+    Ok(recurse::Settings {
+        root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
+        trust_anchors: anchors.transpose()?,
+        negative_anchors: recurse.negative_anchors.clone(),
+        validate: recurse.validate,
+        sha1: recurse.sha1,
+        minimise: recurse.minimise,
+        ipv4: recurse.ipv4,
+        ipv6: recurse.ipv6,
+        loopback: recurse.loopback,
+        private: recurse.private,
+        harden_glue: recurse.harden_glue,
+        plain_spelling: recurse.plain_spelling.clone(),
+        port: recurse.port,
+        edns_octets: recurse.edns_octets,
+        outgoing: recurse.outgoing.clone(),
+        ttl_s_max: config.cache.ttl_s_max,
+        prime: recurse.prime,
+    })
 }
 
 fn read_text(path: &Path) -> Result<String, StartError> {

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand; each reads its configuration, does one thing, and ends in an exit code.
 
 mod ask;
+mod audit;
 mod check;
 mod completions;
 mod engine;
@@ -60,7 +61,7 @@ enum Command {
         /// Only this name and those below it.
         name: Option<String>,
     },
-    /// Print what was blocked, in aggregate, for the regulator.
+    /// Print what was blocked, by list and month or day, for publication.
     Report(report::Args),
     /// Make and show the keys that lists are signed with and encrypted to.
     #[command(subcommand)]
@@ -68,6 +69,9 @@ enum Command {
     /// Make, check, sign and push lists: the curator's desk.
     #[command(subcommand)]
     List(list::Lists),
+    /// Publish, check and cosign the signed log of counts and events.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Print a script that completes wardline's arguments in a shell.
     Completions {
         /// The shell.
@@ -114,9 +118,10 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Reload { list } => ask::reload(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
         Command::Flush { name } => ask::flush(&asking()?, name.clone()),
-        Command::Report(args) => report::run(&load(config)?, args, output::Style::of(cli.json)),
         Command::Key(keys) => key::run(keys, output::Style::of(cli.json)),
         Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
+        Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),
+        Command::Audit(command) => audit::run(config, command, output::Style::of(cli.json)),
         Command::Completions { shell } => completions::print(*shell),
         Command::Man { folder } => completions::write_man(folder.as_deref()),
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sd_notify::NotifyState;
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -17,6 +18,7 @@ use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamSta
 use crate::name::Name;
 use crate::policy::ListRules;
 use crate::query::Answering;
+use crate::store::{EventKind, Journal, JournalEvent};
 use crate::update::{Settings, Updater, Watch, Which};
 
 /// Start everything, answer until told to stop, end in order.
@@ -33,7 +35,8 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
     let (updater, rules) = load_lists(config)?;
-    let engine = Engine::start(runtime, config, &updater).map_err(failed)?;
+    let journal = Journal::default();
+    let engine = Engine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let answering = engine.answering();
@@ -48,9 +51,11 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     };
     let server = Server::start(socket, parts).map_err(failed)?;
 
+    journal.note(JournalEvent::now(EventKind::Start, json!({ "version": env!("CARGO_PKG_VERSION") })));
     let told = engine.runtime().block_on(answer_until_told(signals, &updater, engine.doors(), started));
     notify(&[NotifyState::Stopping]);
     drop((server, watch));
+    journal.note(JournalEvent::now(EventKind::Stop, json!({})));
     engine.stop().map_err(failed)?;
     info!("stopped");
     told

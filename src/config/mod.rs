@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -19,9 +20,10 @@ pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
 pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
 pub use review::Problem;
-pub use upkeep::LogLevel;
+pub use upkeep::{Audit, LogLevel};
 
 use crate::policy::{GroupSettings, ListRules};
+use crate::seal::sha256;
 use crate::update::{ListSource, Text};
 use review::{NamedFile, Review};
 
@@ -53,6 +55,10 @@ pub struct Config {
     pub quiet: Duration,
     /// How often counts are written to disk.
     pub flush: Duration,
+    /// `[audit]`.
+    pub audit: Audit,
+    /// SHA-256 of the file, in hexadecimal: the audit log says with it when the configuration changed.
+    pub digest: String,
     /// Where metrics are fetched.
     pub metrics: Option<SocketAddr>,
     /// The control socket.
@@ -79,6 +85,7 @@ struct Document {
     list: Vec<lists::ListSection>,
     group: Vec<clients::GroupSection>,
     count: upkeep::CountSection,
+    audit: upkeep::AuditSection,
     metrics: upkeep::MetricsSection,
     control: upkeep::ControlSection,
     log: upkeep::LogSection,
@@ -98,6 +105,7 @@ impl Default for Document {
             list: Vec::new(),
             group: Vec::new(),
             count: Default::default(),
+            audit: Default::default(),
             metrics: Default::default(),
             control: Default::default(),
             log: Default::default(),
@@ -156,6 +164,7 @@ impl Config {
         };
         let mut config = document.check(place, &mut review);
         config.files = review.files;
+        config.digest = HEXLOWER.encode(&sha256(text.as_bytes()));
         if review.problems.is_empty() {
             Ok(config)
         } else {
@@ -178,6 +187,8 @@ impl Document {
             cache: self.cache.check(review),
             quiet: self.lists.check_quiet(review),
             flush: self.count.check(review),
+            audit: self.audit.check(&state, review),
+            digest: String::new(),
             metrics: self.metrics.check(&listen, review),
             control: self.control.check(&state, review),
             log: self.log.level,

@@ -9,9 +9,17 @@ use toml::Spanned;
 
 use super::listen::Listen;
 use super::review::{Review, unwritten};
+use crate::name::Name;
 
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
+/// The largest UDP reply asked for: it needs no fragments (RFC 9715).
+const EDNS_OCTETS: u16 = 1232;
+/// No server may be told less (RFC 6891 section 6.2.3), and more is never sent.
+const EDNS_OCTETS_MIN: u16 = 512;
+const EDNS_OCTETS_MAX: u16 = 4096;
+/// A shortest TTL of more than an hour would do harm when records change (as Unbound's manual says).
+const TTL_S_MIN_MAX: u32 = 3600;
 /// The longest TTL that is believed (RFC 8767 section 4: seven days).
 const TTL_S_MAX: u32 = 604_800;
 
@@ -24,6 +32,8 @@ pub struct Resolve {
     pub patience: Duration,
     /// Answer the special-use names by ourselves (RFC 6761, RFC 6303).
     pub special_use: bool,
+    /// Names that are resolved all the same, with all below them.
+    pub special_use_except: Vec<Name>,
     /// The first way.
     pub recurse: Recurse,
     /// The other way.
@@ -45,16 +55,36 @@ pub enum Mode {
 pub struct Recurse {
     /// Root hints as a zone file; the built-in ones without it.
     pub root_hints: Option<PathBuf>,
-    /// DNSKEY or DS records as a zone file; the built-in root anchor without it.
-    pub trust_anchors: Option<PathBuf>,
+    /// Files of trust anchors; the built-in root anchors without it, no anchor and so no validation where it is empty.
+    pub trust_anchors: Option<Vec<PathBuf>>,
+    /// Zones whose signatures are not checked.
+    pub negative_anchors: Vec<Name>,
     /// Check signatures.
     pub validate: bool,
-    /// Ask over IPv6 too.
+    /// Believe SHA-1.
+    pub sha1: bool,
+    /// Tell servers no more of a name than they need.
+    pub minimise: bool,
+    /// Ask over IPv4.
+    pub ipv4: bool,
+    /// Ask over IPv6.
     pub ipv6: bool,
     /// Authorities may stand on loopback addresses.
     pub loopback: bool,
+    /// Authorities may stand on private and documentation addresses.
+    pub private: bool,
+    /// Zones whose servers are asked without a drawn spelling.
+    pub plain_spelling: Vec<Name>,
+    /// Believe addresses in referrals only within the zone that refers.
+    pub harden_glue: bool,
     /// The authorities' port.
     pub port: u16,
+    /// The largest UDP reply asked for, in octets.
+    pub edns_octets: u16,
+    /// The addresses that questions go out from.
+    pub outgoing: Vec<IpAddr>,
+    /// Ask the roots for themselves first.
+    pub prime: bool,
 }
 
 /// How other resolvers are asked.
@@ -75,6 +105,8 @@ pub struct Forward {
 pub struct Cache {
     /// Memory for answers, in octets.
     pub octets_max: u64,
+    /// The shortest an answer is kept, in seconds.
+    pub ttl_s_min: u32,
     /// The longest an answer is kept, in seconds.
     pub ttl_s_max: u32,
     /// The longest a negative answer is kept, in seconds.
@@ -87,6 +119,7 @@ pub(super) struct ResolveSection {
     mode: Spanned<Mode>,
     patience_ms: Spanned<u64>,
     special_use: bool,
+    special_use_except: Vec<Spanned<String>>,
     recurse: RecurseSection,
     forward: ForwardSection,
 }
@@ -97,6 +130,7 @@ impl Default for ResolveSection {
             mode: unwritten(Mode::Recurse),
             patience_ms: unwritten(4000),
             special_use: true,
+            special_use_except: Vec::new(),
             recurse: RecurseSection::default(),
             forward: ForwardSection::default(),
         }
@@ -107,16 +141,43 @@ impl Default for ResolveSection {
 #[serde(default, deny_unknown_fields)]
 struct RecurseSection {
     root_hints: Option<Spanned<PathBuf>>,
-    trust_anchors: Option<Spanned<PathBuf>>,
+    trust_anchors: Option<Vec<Spanned<PathBuf>>>,
+    negative_anchors: Vec<Spanned<String>>,
     validate: bool,
-    ipv6: bool,
+    sha1: bool,
+    minimise: bool,
+    ipv4: bool,
+    ipv6: Spanned<bool>,
     loopback: bool,
+    private: bool,
+    harden_glue: bool,
+    plain_spelling: Vec<Spanned<String>>,
     port: Spanned<u16>,
+    edns_octets: Spanned<u16>,
+    outgoing: Vec<Spanned<String>>,
+    prime: bool,
 }
 
 impl Default for RecurseSection {
     fn default() -> Self {
-        Self { root_hints: None, trust_anchors: None, validate: true, ipv6: true, loopback: false, port: unwritten(DNS_PORT) }
+        Self {
+            root_hints: None,
+            trust_anchors: None,
+            negative_anchors: Vec::new(),
+            validate: true,
+            sha1: false,
+            minimise: true,
+            ipv4: true,
+            ipv6: unwritten(true),
+            loopback: false,
+            private: false,
+            harden_glue: true,
+            plain_spelling: Vec::new(),
+            port: unwritten(DNS_PORT),
+            edns_octets: unwritten(EDNS_OCTETS),
+            outgoing: Vec::new(),
+            prime: true,
+        }
     }
 }
 
@@ -137,14 +198,6 @@ impl Default for ForwardSection {
 
 impl ResolveSection {
     pub(super) fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Resolve {
-        let recurse = Recurse {
-            root_hints: self.recurse.root_hints.as_ref().map(|file| review.file(file)),
-            trust_anchors: self.recurse.trust_anchors.as_ref().map(|file| review.file(file)),
-            validate: self.recurse.validate,
-            ipv6: self.recurse.ipv6,
-            loopback: self.recurse.loopback,
-            port: review.number("port", &self.recurse.port, 1..=u16::MAX),
-        };
         let mode = *self.mode.get_ref();
         if mode == Mode::Forward && self.forward.upstreams.is_empty() {
             review.say(&self.mode, "mode \"forward\" needs resolvers: name them in [resolve.forward] upstreams");
@@ -153,10 +206,67 @@ impl ResolveSection {
             mode,
             patience: review.milliseconds("patience_ms", &self.patience_ms, 100..=60_000),
             special_use: self.special_use,
-            recurse,
+            special_use_except: names("special_use_except", &self.special_use_except, review),
+            recurse: self.recurse.check(review),
             forward: self.forward.check(listen, review),
         }
     }
+}
+
+impl RecurseSection {
+    fn check(&self, review: &mut Review<'_>) -> Recurse {
+        if !self.ipv4 && !self.ipv6.get_ref() {
+            review.say(&self.ipv6, "neither ipv4 nor ipv6: authorities can be asked over one of them at least");
+        }
+        Recurse {
+            root_hints: self.root_hints.as_ref().map(|file| review.file(file)),
+            trust_anchors: self.trust_anchors.as_ref().map(|files| files.iter().map(|file| review.file(file)).collect()),
+            negative_anchors: names("negative_anchors", &self.negative_anchors, review),
+            validate: self.validate,
+            sha1: self.sha1,
+            minimise: self.minimise,
+            ipv4: self.ipv4,
+            ipv6: *self.ipv6.get_ref(),
+            loopback: self.loopback,
+            private: self.private,
+            harden_glue: self.harden_glue,
+            plain_spelling: names("plain_spelling", &self.plain_spelling, review),
+            port: review.number("port", &self.port, 1..=u16::MAX),
+            edns_octets: review.number("edns_octets", &self.edns_octets, EDNS_OCTETS_MIN..=EDNS_OCTETS_MAX),
+            outgoing: self.outgoing(review),
+            prime: self.prime,
+        }
+    }
+
+    /// One address of each family at the most, and none that cannot be a source.
+    fn outgoing(&self, review: &mut Review<'_>) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for value in &self.outgoing {
+            match value.get_ref().parse::<IpAddr>() {
+                Ok(address) if address.is_unspecified() || address.is_multicast() => {
+                    review.say(value, format!("outgoing: nothing can be sent from {address}: name an address of this machine"));
+                }
+                Ok(address) if addresses.iter().any(|other| other.is_ipv4() == address.is_ipv4()) => {
+                    review.say(value, "outgoing: name one IPv4 and one IPv6 address at the most");
+                }
+                Ok(address) => addresses.push(address),
+                Err(_) => review.say(value, format!("outgoing: {:?} is no IP address", value.get_ref())),
+            }
+        }
+        addresses
+    }
+}
+
+/// Names of zones, with or without the dot at the end.
+fn names(key: &str, values: &[Spanned<String>], review: &mut Review<'_>) -> Vec<Name> {
+    let mut names = Vec::new();
+    for value in values {
+        match Name::parse(value.get_ref()) {
+            Ok(name) => names.push(name),
+            Err(error) => review.say(value, format!("{key}: {:?} is no name ({error}): write it like \"lab.example\"", value.get_ref())),
+        }
+    }
+    names
 }
 
 impl ForwardSection {
@@ -203,13 +313,14 @@ fn leads_to(address: SocketAddr, door: SocketAddr) -> bool {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct CacheSection {
     size_mib: Spanned<u64>,
+    ttl_s_min: Spanned<u32>,
     ttl_s_max: Spanned<u32>,
     negative_ttl_s_max: Spanned<u32>,
 }
 
 impl Default for CacheSection {
     fn default() -> Self {
-        Self { size_mib: unwritten(256), ttl_s_max: unwritten(86_400), negative_ttl_s_max: unwritten(3600) }
+        Self { size_mib: unwritten(256), ttl_s_min: unwritten(0), ttl_s_max: unwritten(86_400), negative_ttl_s_max: unwritten(3600) }
     }
 }
 
@@ -217,6 +328,7 @@ impl CacheSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Cache {
         Cache {
             octets_max: review.number("size_mib", &self.size_mib, 1..=1_048_576) * 1024 * 1024,
+            ttl_s_min: review.number("ttl_s_min", &self.ttl_s_min, 0..=TTL_S_MIN_MAX.min(*self.ttl_s_max.get_ref())),
             ttl_s_max: review.number("ttl_s_max", &self.ttl_s_max, 1..=TTL_S_MAX),
             negative_ttl_s_max: review.number("negative_ttl_s_max", &self.negative_ttl_s_max, 1..=TTL_S_MAX),
         }

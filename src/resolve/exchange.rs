@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::name::Name;
@@ -16,7 +16,7 @@ use crate::name::Name;
 /// Octets in a message header (RFC 1035 section 4.1.1).
 pub(super) const HEADER_OCTETS: usize = 12;
 /// The largest UDP reply asked for, so that none is fragmented (RFC 9715).
-const UDP_PAYLOAD_OCTETS: u16 = 1232;
+pub(super) const UDP_PAYLOAD_OCTETS: u16 = 1232;
 /// Room for servers that send more than was asked for.
 const UDP_BUFFER_OCTETS: usize = 4096;
 /// So many replies that do not match look like somebody guessing: the question moves to TCP.
@@ -37,6 +37,39 @@ pub(super) struct Outgoing {
     pub(super) checking_disabled: bool,
     /// What the OPT record says, if there is one.
     pub(super) edns: Edns,
+    /// The case of the name's letters.
+    pub(super) spelling: Spelling,
+    /// Where it goes out.
+    pub(super) local: Local,
+}
+
+/// The case in which a name goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// Drawn by lot for every try, and expected back (0x20).
+    Drawn,
+    /// Lower-case, in whatever case it comes back: for servers that cannot keep a spelling.
+    Plain,
+}
+
+/// The addresses that questions go out from; the system's choice where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Local {
+    /// For servers with an IPv4 address.
+    pub(super) v4: Option<Ipv4Addr>,
+    /// For servers with an IPv6 address.
+    pub(super) v6: Option<Ipv6Addr>,
+}
+
+impl Local {
+    /// The address to bind to before asking `server`; its port is the system's choice.
+    fn address_for(self, server: SocketAddr) -> SocketAddr {
+        let ip = match server {
+            SocketAddr::V4(_) => IpAddr::V4(self.v4.unwrap_or(Ipv4Addr::UNSPECIFIED)),
+            SocketAddr::V6(_) => IpAddr::V6(self.v6.unwrap_or(Ipv6Addr::UNSPECIFIED)),
+        };
+        SocketAddr::new(ip, 0)
+    }
 }
 
 /// The OPT record of a question; never with a client subnet (RFC 7871).
@@ -44,8 +77,8 @@ pub(super) struct Outgoing {
 pub(super) enum Edns {
     /// No OPT record, for servers that cannot read one.
     Leave,
-    /// An OPT record with DO set: signatures are wanted.
-    WantSignatures,
+    /// An OPT record with DO set: signatures are wanted. With the largest UDP reply that is asked for, in octets.
+    WantSignatures(u16),
 }
 
 /// Why a server gave no reply that can be read.
@@ -72,7 +105,7 @@ impl From<io::Error> for Fault {
 pub(super) async fn ask(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
     match ask_udp(server, outgoing, wait).await? {
         Heard::Whole(octets) => Ok(octets),
-        Heard::Doubtful => ask_tcp(server, outgoing, wait).await,
+        Heard::Truncated | Heard::Respelled => ask_tcp(server, outgoing, wait).await,
     }
 }
 
@@ -80,7 +113,11 @@ pub(super) async fn ask(server: SocketAddr, outgoing: &Outgoing, wait: Duration)
 pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
     let sent = Sent::draw(outgoing)?;
     let exchange = async {
-        let mut stream = TcpStream::connect(server).await?;
+        let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if outgoing.local != Local::default() {
+            socket.bind(outgoing.local.address_for(server))?;
+        }
+        let mut stream = socket.connect(server).await?;
         stream.set_nodelay(true)?;
         let mut framed = Vec::with_capacity(2 + sent.octets.len());
         framed.extend_from_slice(&(sent.octets.len() as u16).to_be_bytes());
@@ -98,21 +135,22 @@ pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Durat
     }
 }
 
-enum Heard {
+/// What came back over UDP.
+pub(super) enum Heard {
+    /// A whole reply.
     Whole(Vec<u8>),
-    /// Truncated, respelled, or among too many forgeries: TCP will tell.
-    Doubtful,
+    /// One that was cut short: TCP has the rest.
+    Truncated,
+    /// One in another spelling, or one among too many forgeries: TCP will tell.
+    Respelled,
 }
 
-async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Heard, Fault> {
+/// Ask `server` over UDP alone and wait for `wait`; what does not match is ignored meanwhile.
+pub(super) async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Heard, Fault> {
     let sent = Sent::draw(outgoing)?;
     let deadline = Instant::now() + wait;
-    let local = match server.ip() {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
     let send = async {
-        let socket = UdpSocket::bind(SocketAddr::new(local, 0)).await?;
+        let socket = UdpSocket::bind(outgoing.local.address_for(server)).await?;
         socket.connect(server).await?;
         socket.send(&sent.octets).await?;
         Ok::<_, io::Error>(socket)
@@ -123,13 +161,14 @@ async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Res
         let length = timeout_at(deadline, socket.recv(&mut buffer)).await.map_err(|_| Fault::Silent)??;
         let octets = buffer.get(..length).unwrap_or_default();
         match sent.compare(octets) {
-            Likeness::Same if is_truncated(octets) => return Ok(Heard::Doubtful),
+            Likeness::Same | Likeness::Respelled if is_truncated(octets) => return Ok(Heard::Truncated),
             Likeness::Same => return Ok(Heard::Whole(sent.restore(octets.to_vec()))),
-            Likeness::Respelled => return Ok(Heard::Doubtful),
+            Likeness::Respelled if outgoing.spelling == Spelling::Plain => return Ok(Heard::Whole(sent.restore(octets.to_vec()))),
+            Likeness::Respelled => return Ok(Heard::Respelled),
             Likeness::Other => {}
         }
     }
-    Ok(Heard::Doubtful)
+    Ok(Heard::Respelled)
 }
 
 fn is_truncated(octets: &[u8]) -> bool {
@@ -165,13 +204,16 @@ impl Sent {
         octets.push(if outgoing.checking_disabled { 0x10 } else { 0 });
         let opt_count = u8::from(outgoing.edns != Edns::Leave);
         octets.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, opt_count]);
-        spell(outgoing.name.as_wire(), coins, &mut octets);
+        match outgoing.spelling {
+            Spelling::Drawn => spell(outgoing.name.as_wire(), coins, &mut octets),
+            Spelling::Plain => octets.extend_from_slice(outgoing.name.as_wire()),
+        }
         octets.extend_from_slice(&outgoing.qtype.to_be_bytes());
         octets.extend_from_slice(&CLASS_IN.to_be_bytes());
         let question_end = octets.len();
-        if outgoing.edns == Edns::WantSignatures {
+        if let Edns::WantSignatures(octets_max) = outgoing.edns {
             octets.extend_from_slice(&[0, 0, 41]);
-            octets.extend_from_slice(&UDP_PAYLOAD_OCTETS.to_be_bytes());
+            octets.extend_from_slice(&octets_max.to_be_bytes());
             octets.extend_from_slice(&[0, 0, 0x80, 0, 0, 0]);
         }
         Ok(Self { octets, question_end })
@@ -228,7 +270,9 @@ mod tests {
             qtype: 1,
             recursion_desired: true,
             checking_disabled: true,
-            edns: Edns::WantSignatures,
+            edns: Edns::WantSignatures(UDP_PAYLOAD_OCTETS),
+            spelling: Spelling::Drawn,
+            local: Local::default(),
         }
     }
 

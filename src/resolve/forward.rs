@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::exchange::{Edns, Fault, Outgoing, ask};
+use super::exchange::{Edns, Fault, Local, Outgoing, Spelling, UDP_PAYLOAD_OCTETS, ask};
 use super::reply::{Authentic, Reply};
 use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
 use crate::clock;
@@ -87,7 +87,9 @@ impl Forwarder {
             qtype: question.qtype,
             recursion_desired: true,
             checking_disabled: question.checking_disabled,
-            edns: Edns::WantSignatures,
+            edns: Edns::WantSignatures(UDP_PAYLOAD_OCTETS),
+            spelling: Spelling::Drawn,
+            local: Local::default(),
         };
         let order = self.order(&outgoing);
         let mut failure = Failure::Unreachable;

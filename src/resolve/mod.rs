@@ -2,12 +2,18 @@
 //!
 //! Both ways stand behind [`Resolver`], which asks each question once however many wait for it, and never longer than patience allows.
 
+#[allow(dead_code, reason = "the validator uses it as it lands")]
+mod budget;
 mod exchange;
 mod flight;
 pub mod forward;
-mod hickory;
+mod iterate;
 pub mod recurse;
 mod reply;
+#[allow(dead_code, reason = "the validator uses it as it lands")]
+mod said;
+mod validate;
+mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,12 +61,18 @@ pub enum Failure {
     /// Signatures would hold but are past their date (EDE 7, Signature Expired).
     #[error("the answer's signatures have expired")]
     Expired,
+    /// Signatures would hold but not before a date to come (EDE 8, Signature Not Yet Valid).
+    #[error("the answer's signatures are not valid yet")]
+    NotYetValid,
     /// No key of a zone is the one that its parent vouches for (EDE 9, DNSKEY Missing).
     #[error("the zone's keys are not those that its parent names")]
     KeyMissing,
     /// A signed zone's answer came without signatures (EDE 10, RRSIGs Missing).
     #[error("the answer's signatures are missing")]
     Unsigned,
+    /// A signed zone denies without the proof (EDE 12, NSEC Missing).
+    #[error("the answer's proof that something does not exist is missing")]
+    Unproven,
     /// A limit of ours was reached first (EDE 0, Other).
     #[error("the question needs more work than is allowed")]
     TooMuchWork,
@@ -76,8 +88,10 @@ impl Failure {
             Self::TooMuchWork => 0,
             Self::Bogus => 6,
             Self::Expired => 7,
+            Self::NotYetValid => 8,
             Self::KeyMissing => 9,
             Self::Unsigned => 10,
+            Self::Unproven => 12,
             Self::Unreachable => 22,
             Self::Unusable | Self::Crowded => 23,
         }
@@ -144,7 +158,7 @@ impl Resolver {
     /// Check the settings and get ready; nothing is asked yet. Needs a tokio runtime around it.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let source = match settings.mode {
-            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode)?),
+            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, settings.patience)?),
             Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode)?),
         };
         Ok(Self { source: Arc::new(source), flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })

@@ -1,10 +1,21 @@
-//! Asking the authorities ourselves, from the root down: settings, root hints, the budget of a question, and the chase along aliases.
+//! Asking the authorities ourselves, from the root down: settings, root hints, and the chase along aliases.
+
+mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use super::hickory::{Engine, Step, encode};
+use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
+
+use self::reply::{End, encode};
+use super::budget::Budget;
+use super::iterate::{self, Walker};
+use super::said::{Ask, Said};
+use super::validate::{self, Anchors, Validator, Verdict};
+use super::words::their_name;
 use super::{Failure, Fetched, Question, StartError, Tally};
 use crate::name::Name;
 
@@ -12,32 +23,80 @@ use crate::name::Name;
 const ROOT_HINTS: &str = include_str!("root.hints");
 /// Aliases followed for one question; Unbound allows 11 restarts.
 const ALIASES_MAX: usize = 11;
-/// Servers asked for one question in all.
-const ASKED_MAX: u32 = 50;
-/// Names of many labels cost a probe a label and may cost a DS a label.
-const ASKED_PER_LABEL: u32 = 2;
-/// So many labels count; IPv6 reverse names have 34.
-const LABELS_COUNTED_MAX: usize = 34;
-/// Questions of the validator for one question, answered from memory or not.
-const STEPS_MAX: u32 = 500;
-/// Fresh starts for one step of a question when servers kept silent: a lost packet must not be the end.
-const FRESH_STARTS_MAX: usize = 2;
+/// Memory for delegations, keys and what was said on the way to answers.
+const MEMORY_OCTETS_MAX: u64 = 64 << 20;
+/// Memory for zones' keys and for proofs of absence.
+const PROOFS_OCTETS_MAX: u64 = 32 << 20;
 
 /// How authorities are asked.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Root hints as zone file text, one record a line; without it the built-in ones.
     pub root_hints: Option<String>,
-    /// Trust anchors as zone file text of DNSKEY records; without it the built-in root anchors (key tags 20326 and 38696).
-    pub trust_anchors: Option<String>,
+    /// Trust anchors as zone file texts, one text a file, of DNSKEY records; without it the built-in root anchors (key tags 20326 and
+    /// 38696). No text at all is no anchor at all: nothing is validated.
+    pub trust_anchors: Option<Vec<String>>,
+    /// Zones whose signatures are not checked, with all below them (negative trust anchors, RFC 7646).
+    pub negative_anchors: Vec<Name>,
     /// Check signatures (RFC 4035).
     pub validate: bool,
-    /// Ask authorities over IPv6 too.
+    /// Believe signatures and DS digests made with SHA-1 (algorithms 5 and 7, digest type 1), which RFC 9905 deprecates.
+    pub sha1: bool,
+    /// Tell each server no more of the name than it needs (RFC 9156).
+    pub minimise: bool,
+    /// Ask authorities over IPv4.
+    pub ipv4: bool,
+    /// Ask authorities over IPv6.
     pub ipv6: bool,
-    /// Authorities may stand on loopback, private and documentation addresses.
+    /// Authorities may stand on loopback addresses.
     pub loopback: bool,
+    /// Authorities may stand on private and documentation addresses (RFC 1918, RFC 4193, RFC 5737, RFC 3849).
+    pub private: bool,
+    /// Believe addresses that a referral brings along only for names within the zone that refers.
+    pub harden_glue: bool,
+    /// Zones whose servers are asked in lower case, with all below them: some answer nothing else (0x20).
+    pub plain_spelling: Vec<Name>,
     /// The port of all authorities.
     pub port: u16,
+    /// The largest UDP reply asked for, in octets (RFC 6891 section 6.2.5).
+    pub edns_octets: u16,
+    /// The addresses that questions go out from, at most one of each family; without one the system chooses.
+    pub outgoing: Vec<IpAddr>,
+    /// The longest that anything said is believed, in seconds.
+    pub ttl_s_max: u32,
+    /// Ask the roots for their own names and addresses first (RFC 8109).
+    pub prime: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            root_hints: None,
+            trust_anchors: None,
+            negative_anchors: Vec::new(),
+            validate: true,
+            sha1: false,
+            minimise: true,
+            ipv4: true,
+            ipv6: true,
+            loopback: false,
+            private: false,
+            harden_glue: true,
+            plain_spelling: Vec::new(),
+            port: 53,
+            edns_octets: 1232,
+            outgoing: Vec::new(),
+            ttl_s_max: 86_400,
+            prime: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Are signatures checked at all?
+    pub fn validates(&self) -> bool {
+        self.validate && self.trust_anchors.as_ref().is_none_or(|anchors| !anchors.is_empty())
+    }
 }
 
 /// The way from the root down.
@@ -45,19 +104,35 @@ pub(super) struct Recursion {
     engine: RwLock<Arc<Engine>>,
     settings: Settings,
     roots: Vec<IpAddr>,
+    patience: Duration,
     tally: Arc<Tally>,
 }
 
+/// What is learnt from outside, and how it is checked.
+struct Engine {
+    walker: Walker,
+    /// `None` when nothing is checked at all.
+    validator: Option<Validator>,
+}
+
+/// What one name says.
+struct Hop {
+    said: Arc<Said>,
+    secure: bool,
+    /// Why it is not, where there is a number for it (RFC 8914).
+    ede: Option<u16>,
+}
+
 impl Recursion {
-    pub(super) fn start(settings: Settings) -> Result<Self, StartError> {
+    pub(super) fn start(settings: Settings, patience: Duration) -> Result<Self, StartError> {
         let mut roots = parse_hints(settings.root_hints.as_deref().unwrap_or(ROOT_HINTS))?;
-        roots.retain(|address| address.is_ipv4() || settings.ipv6);
+        roots.retain(|address| if address.is_ipv4() { settings.ipv4 } else { settings.ipv6 });
         if roots.is_empty() {
             return Err(StartError::NoRoot);
         }
         let tally = Arc::new(Tally::default());
         let engine = RwLock::new(Arc::new(Engine::build(&settings, &roots, &tally)?));
-        Ok(Self { engine, settings, roots, tally })
+        Ok(Self { engine, settings, roots, patience, tally })
     }
 
     pub(super) fn tally(&self) -> &Tally {
@@ -74,93 +149,87 @@ impl Recursion {
     /// Find the answer, alias after alias, within the question's budget.
     pub(super) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
         let engine = Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner));
-        let labels = question.name.label_count().min(LABELS_COUNTED_MAX) as u32;
-        let budget = Arc::new(Budget {
-            left: AtomicU32::new(ASKED_MAX + ASKED_PER_LABEL * labels),
-            steps_left: AtomicU32::new(STEPS_MAX),
-            silences: AtomicU32::new(0),
-        });
-        BUDGET.scope(Arc::clone(&budget), chase(&engine, question, &budget)).await
+        engine.chase(question, &Budget::new(self.patience)).await
     }
 }
 
-/// Follow the aliases ourselves: hickory drops the chain when its end does not exist, and validates it as one when it must not.
-async fn chase(engine: &Engine, question: &Question, budget: &Budget) -> Result<Fetched, Failure> {
-    let mut steps: Vec<Step> = Vec::with_capacity(1);
-    let mut visited = vec![question.name.clone()];
-    loop {
-        let name = visited.last().unwrap_or(&question.name);
-        let step = persist(engine, name, question, budget).await?;
-        let next = step.next.clone();
-        steps.push(step);
-        match next {
-            None => return encode(question, steps),
-            Some(target) if visited.contains(&target) || visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
-            Some(target) => visited.push(target),
-        }
-    }
-}
-
-/// One step, begun anew when it failed because servers kept silent.
-async fn persist(engine: &Engine, name: &Name, question: &Question, budget: &Budget) -> Result<Step, Failure> {
-    let mut fresh_starts = 0;
-    loop {
-        let silences = budget.silences.load(Ordering::Relaxed);
-        let failure = match engine.step(name, question).await {
-            Ok(step) => return Ok(step),
-            Err(failure) => failure,
+impl Engine {
+    fn build(settings: &Settings, roots: &[IpAddr], tally: &Arc<Tally>) -> Result<Self, StartError> {
+        let v4 = settings.outgoing.iter().find_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
+        let v6 = settings.outgoing.iter().find_map(|address| if let IpAddr::V6(v6) = address { Some(*v6) } else { None });
+        let walking = iterate::Settings {
+            roots: roots.to_vec(),
+            port: settings.port,
+            ipv4: settings.ipv4,
+            ipv6: settings.ipv6,
+            loopback: settings.loopback,
+            private: settings.private,
+            prime: settings.prime,
+            minimise: settings.minimise,
+            harden_glue: settings.harden_glue,
+            plain_spelling: settings.plain_spelling.clone(),
+            udp_octets: settings.edns_octets,
+            local: (v4, v6),
+            ttl_s_max: settings.ttl_s_max,
+            memory_octets_max: MEMORY_OCTETS_MAX,
         };
-        let silent = budget.silences.load(Ordering::Relaxed) > silences;
-        if budget.left.load(Ordering::Relaxed) == 0 || budget.steps_left.load(Ordering::Relaxed) == 0 {
-            return Err(Failure::TooMuchWork);
+        Ok(Self { walker: Walker::new(walking, Arc::clone(tally)), validator: build_validator(settings)? })
+    }
+
+    /// Follow the aliases one by one: each hop has its own servers and its own chain of trust.
+    async fn chase(&self, question: &Question, budget: &Budget) -> Result<Fetched, Failure> {
+        let rtype = RecordType::from(question.qtype);
+        let mut hops: Vec<Hop> = Vec::with_capacity(1);
+        let mut visited = vec![their_name(&question.name)?];
+        while let Some(name) = visited.last() {
+            let hop = self.hop(name, rtype, question.checking_disabled, budget).await?;
+            let next = alias(&hop.said, rtype);
+            hops.push(hop);
+            match next {
+                None => break,
+                // Chains that lead round are an error, and shown as far as they go (RFC 1034 section 3.6.2).
+                Some(target) if visited.contains(&target) => return encode(question, &hops, End::Loop),
+                Some(_) if visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
+                Some(target) => visited.push(target),
+            }
         }
-        if !silent || fresh_starts == FRESH_STARTS_MAX {
-            return Err(if silent && failure == Failure::Unusable { Failure::Unreachable } else { failure });
-        }
-        fresh_starts += 1;
+        encode(question, &hops, End::Answer)
+    }
+
+    async fn hop(&self, name: &HickoryName, rtype: RecordType, unchecked: bool, budget: &Budget) -> Result<Hop, Failure> {
+        let Some(validator) = self.validator.as_ref().filter(|_| !unchecked) else {
+            let said = self.walker.ask(name, rtype, &[], budget).await?;
+            return Ok(Hop { said, secure: false, ede: None });
+        };
+        let judged = validator.ask(&self.walker, name, rtype, budget).await?;
+        let (secure, ede) = match judged.verdict {
+            Verdict::Secure => (true, None),
+            Verdict::Insecure(why) => (false, why.ede()),
+        };
+        Ok(Hop { said: judged.said, secure, ede })
     }
 }
 
-tokio::task_local! {
-    static BUDGET: Arc<Budget>;
+fn build_validator(settings: &Settings) -> Result<Option<Validator>, StartError> {
+    let texts = settings.trust_anchors.clone().unwrap_or_else(Anchors::root);
+    let negative = settings.negative_anchors.iter().map(their_name).collect::<Result<Vec<_>, _>>();
+    let negative = negative.map_err(|_| StartError::TrustAnchors("a negative anchor is not a name".to_owned()))?;
+    let anchors = Anchors::read(&texts, &negative)?;
+    let wanted = settings.validate && !anchors.is_empty();
+    let settings = validate::Settings { anchors, sha1: settings.sha1, aggressive: true, memory_octets_max: PROOFS_OCTETS_MAX };
+    Ok(wanted.then(|| Validator::new(settings)))
 }
 
-/// What one question may still cost, and what went wrong on the way.
-struct Budget {
-    left: AtomicU32,
-    steps_left: AtomicU32,
-    silences: AtomicU32,
-}
-
-/// Pay for asking one server; `Err` when the question has used up what it may. Outside of a question everything is free.
-pub(super) fn charge() -> Result<(), Failure> {
-    pay(|budget| &budget.left)
-}
-
-/// Take the payment back: nothing went out. A host without IPv6 would spend its budget on the root's addresses otherwise.
-pub(super) fn refund() {
-    // Outside of a question nothing was paid.
-    let _ = BUDGET.try_with(|budget| budget.left.fetch_add(1, Ordering::Relaxed));
-}
-
-/// Pay for one question of the validator, and give others a turn: from memory it would walk on without a pause.
-pub(super) async fn charge_step() -> Result<(), Failure> {
-    tokio::task::consume_budget().await;
-    pay(|budget| &budget.steps_left)
-}
-
-fn pay(purse: impl FnOnce(&Budget) -> &AtomicU32) -> Result<(), Failure> {
-    let paid = BUDGET.try_with(|budget| {
-        let paid = purse(budget).try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        paid.map(|_| ()).map_err(|_| Failure::TooMuchWork)
-    });
-    paid.unwrap_or(Ok(()))
-}
-
-/// A server was asked and kept silent.
-pub(super) fn note_silence() {
-    // Outside of a question nobody wants to know.
-    let _ = BUDGET.try_with(|budget| budget.silences.fetch_add(1, Ordering::Relaxed));
+/// Where an answer leads on; nowhere if it is what was asked for.
+fn alias(said: &Said, rtype: RecordType) -> Option<HickoryName> {
+    if matches!(rtype, RecordType::CNAME | RecordType::ANY | RecordType::RRSIG) {
+        return None;
+    }
+    let set = said.answer.last().filter(|set| set.rtype == RecordType::CNAME)?;
+    match &set.records.first()?.data {
+        RData::CNAME(target) => Some(target.0.to_lowercase()),
+        _ => None,
+    }
 }
 
 /// The addresses in a hints file (RFC 8109 section 2): A and AAAA records, one a line, names and TTLs ignored.
@@ -186,7 +255,7 @@ fn parse_hints(text: &str) -> Result<Vec<IpAddr>, StartError> {
 }
 
 #[cfg(test)]
-mod tests {
+mod hints_tests {
     use super::*;
 
     #[test]

@@ -1,8 +1,11 @@
-//! Signed and secret things for everybody above: keys, notes in the C2SP signed-note format, age files; knows nothing of DNS.
+//! Signed and secret things for everybody above: Ed25519 keys, signed notes (C2SP), Merkle trees and their checkpoints, age files; knows
+//! nothing of DNS.
 
 pub mod age;
+pub mod checkpoint;
 mod key;
 mod note;
+pub mod tree;
 
 pub use key::{Algorithm, KEY_NAME_OCTETS_MAX, KeyError, SIGNATURE_OCTETS, SigningKey, VerifyKey, is_key_name};
 pub use note::{NOTE_OCTETS_MAX, Note, NoteError, SIGNATURES_MAX, Signature};

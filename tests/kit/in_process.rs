@@ -16,7 +16,7 @@ use wardline::query::{Answering, Parts};
 use wardline::resolve::{Mode, Resolver, Settings, forward};
 
 const KEY: HashKey = HashKey::fixed([9; 16]);
-const LIFETIMES: Lifetimes = Lifetimes { ttl_s_max: 86400, negative_ttl_s_max: 3600 };
+const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
 
 /// With `listed` names on its only list and `cached` answers in its cache; needs a tokio runtime around it.
 pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
@@ -41,13 +41,14 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         keep(&cache, &cached_name(n));
     }
     Answering::new(Parts {
+        udp_octets_max: 1232,
         live: Arc::new(ArcSwap::from_pointee(snapshot)),
         clients: Arc::new(Clients::new(&["127.0.0.0/8".parse().expect("a prefix")], &[], 1)),
         pages: vec![Page::new(&rules)],
         board: Arc::new(Board::new(1)),
         cache,
         lifetimes: LIFETIMES,
-        special_use: SpecialUse::Ours,
+        special_use: SpecialUse::ours(),
         resolver: Resolver::start(settings).expect("a resolver"),
     })
 }
@@ -58,7 +59,7 @@ fn keep(cache: &Cache, name: &str) {
     wire.extend(b"\xc0\x0c\0\x01\0\x01\0\x01\x51\x80\0\x04\xc6\x33\x64\x01");
     let mut hashes = SuffixHashes::new();
     hashes.fill(KEY, &wire[12..]);
-    let entry = Entry::from_wire(wire, None, clock::uptime_s(), LIFETIMES).expect("a reply");
+    let entry = Entry::from_wire(wire, None, clock::wall_u32_s(), LIFETIMES).expect("a reply");
     cache.keep(Key::new(hashes.whole(), 1, false, false), Arc::new(entry));
 }
 

@@ -1,0 +1,374 @@
+//! One question to one zone: which of its servers is asked when, how long, and over what, until one is of help.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::rr::{Name, RecordType};
+use tokio::time::Instant;
+
+use super::super::exchange::{Edns, Fault, Heard, Local, Outgoing, Spelling, ask_tcp, ask_udp};
+use super::super::words::our_name;
+use super::judge::{Asked, Judgement, Useless, judge};
+use super::servers::{Health, Server, UnderWay};
+use super::shared::Reply;
+use super::zones::Zone;
+use super::{Trip, Walker};
+use crate::clock;
+use crate::resolve::Failure;
+
+/// How often one server is asked in vain for the same thing.
+const TRIES_MAX: u32 = 3;
+/// One in so many questions goes to a server that is not the fastest, to learn whether it has become so.
+const EXPLORE_ONE_IN: u64 = 20;
+/// What an unknown server's round trip is taken to be.
+const ROUND_TRIP_UNKNOWN_US: u32 = 120_000;
+/// Servers whose address is looked for on behalf of one zone (NXNSAttack).
+const LOOKUPS_MAX: usize = 5;
+/// How deep looking for servers' addresses may lead.
+const DEPTH_MAX: usize = 5;
+/// TCP takes a round trip more to begin with, and some servers their time.
+const TCP_WAIT_MIN: Duration = Duration::from_millis(800);
+const TCP_WAIT_MAX: Duration = Duration::from_millis(2000);
+
+/// A server that may be asked.
+struct Candidate {
+    address: IpAddr,
+    server: Arc<Server>,
+    tries: u32,
+    useless: bool,
+}
+
+/// All of a zone's servers as far as their addresses are known, and the names of the others.
+struct Candidates {
+    known: Vec<Candidate>,
+    names: Vec<Name>,
+    lookups: usize,
+}
+
+/// What asking one server brought.
+enum Outcome {
+    Judged(Judgement),
+    Silence,
+    /// Nothing went out, or the server's host said no.
+    Unreachable,
+}
+
+impl Walker {
+    /// Ask a zone's servers one after the other until one is of help.
+    pub(super) async fn ask_zone(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Judgement, Failure> {
+        let mut candidates = self.candidates(zone, asked, trip);
+        let mut failure = Failure::Unreachable;
+        loop {
+            if Instant::now() >= trip.budget.deadline() {
+                return Err(Failure::Unreachable);
+            }
+            let Some(index) = candidates.pick(self.servers.now_ms()) else {
+                let Some(name) = candidates.next_name() else { return Err(failure) };
+                for address in self.look_up(&name, trip).await {
+                    self.admit(address, trip, &mut candidates.known);
+                }
+                continue;
+            };
+            let Some(candidate) = candidates.known.get_mut(index) else { return Err(failure) };
+            let outcome = self.ask_server(candidate, asked, trip).await?;
+            candidate.tries += 1;
+            match outcome {
+                Outcome::Judged(Judgement::Useless(why)) => {
+                    candidate.useless = true;
+                    failure = Failure::Unusable;
+                    // A server that will not say who serves part of a name may still answer for the whole of it.
+                    if why == Useless::Refuses && asked.is_partial {
+                        return Err(failure);
+                    }
+                }
+                Outcome::Judged(judgement) => return Ok(judgement),
+                Outcome::Silence => {}
+                Outcome::Unreachable => candidate.useless = true,
+            }
+        }
+    }
+
+    fn candidates(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Candidates {
+        let mut candidates = Candidates { known: Vec::with_capacity(zone.servers.len()), names: Vec::new(), lookups: 0 };
+        for server in &zone.servers {
+            for address in &server.addresses {
+                self.admit(*address, trip, &mut candidates.known);
+            }
+            // A server within the zone cannot be found by asking the zone, nor can one below a name whose keys are wanted.
+            let is_inside = zone.name.zone_of(&server.name);
+            if is_inside || asked.rtype == RecordType::DNSKEY && asked.name.zone_of(&server.name) {
+                continue;
+            }
+            if server.addresses.is_empty() {
+                for address in self.remembered(&server.name, trip) {
+                    self.admit(address, trip, &mut candidates.known);
+                }
+            }
+            candidates.names.push(server.name.clone());
+        }
+        // Who is looked for first is left to chance, so that a zone's servers share the load.
+        let names = candidates.names.len();
+        if names > 1 {
+            candidates.names.rotate_left(chance() as usize % names);
+        }
+        candidates
+    }
+
+    /// A server's addresses from memory: its own word, or a delegation's.
+    fn remembered(&self, name: &Name, trip: &Trip<'_>) -> Vec<IpAddr> {
+        let now = clock::wall_s();
+        let mut addresses = Vec::new();
+        for rtype in self.address_types() {
+            if let Some(said) = self.memory.recall(name, rtype, trip.avoid, now) {
+                addresses.extend(said.answer.iter().flat_map(|set| &set.records).filter_map(|record| record.data.ip_addr()));
+            }
+        }
+        if addresses.is_empty() { self.zones.glue(name, now) } else { addresses }
+    }
+
+    fn address_types(&self) -> impl Iterator<Item = RecordType> {
+        let v4 = self.settings.ipv4.then_some(RecordType::A);
+        v4.into_iter().chain(self.settings.ipv6.then_some(RecordType::AAAA))
+    }
+
+    /// Ask for a server's addresses, for IPv6 ones only where there are no others.
+    async fn look_up(&self, name: &Name, trip: &Trip<'_>) -> Vec<IpAddr> {
+        if trip.depth() >= DEPTH_MAX || trip.looks_for(name) {
+            return Vec::new();
+        }
+        let errand = Trip { budget: trip.budget, avoid: trip.avoid, errand: Some((name, trip)) };
+        let mut addresses = Vec::new();
+        for rtype in self.address_types() {
+            if addresses.is_empty()
+                && let Ok(said) = Box::pin(self.walk(name, rtype, &errand)).await
+            {
+                addresses.extend(said.answer.iter().flat_map(|set| &set.records).filter_map(|record| record.data.ip_addr()));
+            }
+        }
+        // What a delegation said is better than nothing, and better than a server's word that leads nowhere.
+        addresses.extend(self.zones.glue(name, clock::wall_s()));
+        addresses
+    }
+
+    /// Let an address in among those that may be asked.
+    fn admit(&self, address: IpAddr, trip: &Trip<'_>, known: &mut Vec<Candidate>) {
+        let is_wanted = if address.is_ipv4() { self.settings.ipv4 } else { self.settings.ipv6 };
+        let is_allowed = match place(address) {
+            Place::Public => true,
+            Place::Loopback => self.settings.loopback || self.settings.roots.contains(&address),
+            Place::Private => self.settings.private || self.settings.roots.contains(&address),
+            Place::Nowhere => false,
+        };
+        let is_new = !known.iter().any(|candidate| candidate.address == address);
+        if is_wanted && is_allowed && is_new && !trip.avoid.contains(&address) {
+            known.push(Candidate { address, server: self.servers.at(address), tries: 0, useless: false });
+        }
+    }
+
+    /// Ask one server: over UDP, without EDNS where it cannot read that, over TCP where the reply was cut short or came back respelled.
+    async fn ask_server(&self, candidate: &Candidate, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Outcome, Failure> {
+        let (server, at) = (&*candidate.server, SocketAddr::new(candidate.address, self.settings.port));
+        // A server that was never heard may be one that drops what has EDNS (RFC 6891 section 6.2.2).
+        let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
+        let want = Edns::WantSignatures(self.settings.udp_octets);
+        let is_plain = is_mute || server.is_plain(self.servers.now_ms());
+        let name = our_name(asked.name).ok_or(Failure::Unusable)?;
+        let is_delicate = self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
+        let mut outgoing = Outgoing {
+            name,
+            qtype: asked.rtype.into(),
+            recursion_desired: false,
+            checking_disabled: false,
+            edns: if is_plain { Edns::Leave } else { want },
+            spelling: if is_delicate { Spelling::Plain } else { Spelling::Drawn },
+            local: Local { v4: self.settings.local.0, v6: self.settings.local.1 },
+        };
+        loop {
+            let key = (candidate.address, Box::from(outgoing.name.as_wire()), outgoing.qtype);
+            let work = self.exchange(at, server, &outgoing, candidate.tries, trip);
+            let octets = match self.shared.join(&key, work).await? {
+                Ok(Some(octets)) => octets,
+                // Neither the spelling came back nor TCP works: then without the spelling.
+                Ok(None) if outgoing.spelling == Spelling::Drawn => {
+                    outgoing.spelling = Spelling::Plain;
+                    continue;
+                }
+                Ok(None) | Err(Fault::Broken | Fault::Unsent) => return Ok(Outcome::Unreachable),
+                Err(Fault::Silent) => return Ok(Outcome::Silence),
+            };
+            let judgement = judge(&octets, asked, candidate.address);
+            if matches!(judgement, Judgement::Useless(_)) {
+                self.tally.note_failure();
+                if matches!(judgement, Judgement::Useless(Useless::DislikesEdns)) && outgoing.edns != Edns::Leave {
+                    outgoing.edns = Edns::Leave;
+                    continue;
+                }
+            } else {
+                self.tally.note_answer();
+                if outgoing.edns == Edns::Leave && !server.is_plain(self.servers.now_ms()) {
+                    server.note_plain(self.servers.now_ms());
+                }
+            }
+            return Ok(Outcome::Judged(judgement));
+        }
+    }
+
+    /// One exchange over UDP and where needed over TCP; `None` where the reply was respelled and TCP is of no use.
+    async fn exchange(&self, at: SocketAddr, server: &Server, outgoing: &Outgoing, tries: u32, trip: &Trip<'_>) -> Result<Reply, Failure> {
+        trip.budget.pay_packet()?;
+        let _under_way = UnderWay::begin(server);
+        let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
+        let left = trip.budget.deadline().saturating_duration_since(began);
+        let wait = server.wait(tries);
+        let heard = match ask_udp(at, outgoing, wait.min(left)).await {
+            Ok(heard) => heard,
+            Err(fault) => {
+                match fault {
+                    Fault::Unsent => trip.budget.refund_packet(),
+                    Fault::Silent => server.note_silence(asked_ms, self.servers.now_ms()),
+                    Fault::Broken => {}
+                }
+                self.tally.note_failure();
+                return Ok(Err(fault));
+            }
+        };
+        server.note_reply(began.elapsed());
+        let is_respelled = match heard {
+            Heard::Whole(octets) => return Ok(Ok(Some(Arc::new(octets)))),
+            Heard::Respelled => true,
+            Heard::Truncated => false,
+        };
+        trip.budget.pay_packet()?;
+        let left = trip.budget.deadline().saturating_duration_since(Instant::now());
+        match ask_tcp(at, outgoing, (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left)).await {
+            Ok(octets) => Ok(Ok(Some(Arc::new(octets)))),
+            Err(_) if is_respelled => Ok(Ok(None)),
+            // The server is there, but for this question it is of no use.
+            Err(_) => Ok(Err(Fault::Broken)),
+        }
+    }
+}
+
+impl Candidates {
+    /// Whom to ask next: someone not asked yet, then whoever was silent once but is known to answer, then nobody until all names are
+    /// looked up, then the silent ones again.
+    fn pick(&mut self, now_ms: u64) -> Option<usize> {
+        let patience = if self.has_names() { 2 } else { TRIES_MAX };
+        loop {
+            let index = self.best(patience)?;
+            let candidate = self.known.get_mut(index)?;
+            match candidate.server.health(now_ms) {
+                Health::Up => return Some(index),
+                // One question alone finds out whether it is back, by one try.
+                Health::Due => {
+                    candidate.tries = TRIES_MAX - 1;
+                    return Some(index);
+                }
+                Health::Down => candidate.useless = true,
+            }
+        }
+    }
+
+    fn best(&self, patience: u32) -> Option<usize> {
+        let is_open = |candidate: &Candidate| {
+            let known = candidate.tries == 0 || patience == TRIES_MAX || candidate.server.round_trip_us().is_some();
+            !candidate.useless && candidate.tries < patience && known
+        };
+        let luck = chance();
+        let fresh = self.known.iter().filter(|candidate| is_open(candidate) && candidate.tries == 0).count();
+        if fresh > 1 && luck.is_multiple_of(EXPLORE_ONE_IN) {
+            let skip = (luck / EXPLORE_ONE_IN) as usize % fresh;
+            let open = self.known.iter().enumerate().filter(|(_, candidate)| is_open(candidate) && candidate.tries == 0);
+            return open.skip(skip).map(|(index, _)| index).next();
+        }
+        let open = self.known.iter().enumerate().filter(|(_, candidate)| is_open(candidate));
+        open.min_by_key(|(index, candidate)| {
+            let round_trip_us = candidate.server.round_trip_us().unwrap_or(ROUND_TRIP_UNKNOWN_US);
+            // Among equals chance decides, and a silence weighs as much as a slow server.
+            let cost = u64::from(round_trip_us) + 200_000 * u64::from(candidate.server.silences());
+            (candidate.tries, cost, luck.rotate_left(*index as u32 * 7) & 0xffff)
+        })
+        .map(|(index, _)| index)
+    }
+
+    fn has_names(&self) -> bool {
+        !self.names.is_empty() && self.lookups < LOOKUPS_MAX
+    }
+
+    fn next_name(&mut self) -> Option<Name> {
+        if !self.has_names() {
+            return None;
+        }
+        self.lookups += 1;
+        self.names.pop()
+    }
+}
+
+/// A number that servers and addresses are drawn by; nothing depends on nobody guessing it.
+fn chance() -> u64 {
+    RandomState::new().hash_one(0u8)
+}
+
+/// Where an address stands (RFC 6890).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Public,
+    Loopback,
+    /// Private, link-local, shared, or for documentation.
+    Private,
+    /// No host has it.
+    Nowhere,
+}
+
+fn place(address: IpAddr) -> Place {
+    match address {
+        IpAddr::V4(v4) if v4.is_loopback() => Place::Loopback,
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && b & 0xc0 == 64;
+            if a == 0 || a >= 224 {
+                Place::Nowhere
+            } else if v4.is_private() || v4.is_link_local() || v4.is_documentation() || is_shared {
+                Place::Private
+            } else {
+                Place::Public
+            }
+        }
+        IpAddr::V6(v6) if v6.is_loopback() => Place::Loopback,
+        IpAddr::V6(v6) => match v6.segments() {
+            [0x2001, 0xdb8, ..] => Place::Private,
+            [first, ..] if first & 0xe000 == 0x2000 => Place::Public,
+            [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 => Place::Private,
+            _ => Place::Nowhere,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_stand_on_the_public_internet() {
+        for (address, want) in [
+            ("198.41.0.4", Place::Public),
+            ("2001:503:ba3e::2:30", Place::Public),
+            ("127.0.0.1", Place::Loopback),
+            ("::1", Place::Loopback),
+            ("10.1.2.3", Place::Private),
+            ("192.0.2.1", Place::Private),
+            ("100.64.0.1", Place::Private),
+            ("2001:db8::1", Place::Private),
+            ("fe80::1", Place::Private),
+            ("0.0.0.0", Place::Nowhere),
+            ("255.255.255.255", Place::Nowhere),
+            ("::ffff:198.41.0.4", Place::Nowhere),
+            ("::", Place::Nowhere),
+        ] {
+            assert_eq!(place(address.parse().unwrap()), want, "{address}");
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! What a reply is to the question that was put to a zone's server, and what of it may be kept: only what belongs to that zone.
+//!
+//! Everything else is dropped, whatever section it stands in (RFC 2181 section 5.4.1): records outside of the zone, answers to other
+//! questions, glue for names that the zone does not hold.
+
+use std::net::IpAddr;
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::CNAME;
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+
+use super::super::said::{Cut, RrSet, Said};
+use super::super::words::{Redirection, covered_type, is_below, redirect, signer_of};
+use super::zones::NameServer;
+
+/// Servers taken from one referral; PowerDNS takes as many.
+const SERVERS_MAX: usize = 13;
+/// Addresses taken for each.
+const ADDRESSES_MAX: usize = 4;
+/// Sets taken from one section, and records of a set that are looked through for repetitions: work must not grow with a reply's square.
+const SETS_MAX: usize = 32;
+const REPETITIONS_SOUGHT_MAX: usize = 64;
+/// The largest TTL; anything above is none (RFC 2181 section 8).
+const TTL_S_MAX: u32 = i32::MAX as u32;
+
+/// A question as one zone's server was asked it.
+pub(super) struct Asked<'a> {
+    /// The zone whose server was asked.
+    pub(super) zone: &'a Name,
+    /// The name, lower-case; not always the whole one (RFC 9156).
+    pub(super) name: &'a Name,
+    /// The type.
+    pub(super) rtype: RecordType,
+    /// There is more of the name that this zone is not shown.
+    pub(super) is_partial: bool,
+    /// Which glue is believed.
+    pub(super) glue: Glue,
+}
+
+/// Which addresses in a referral are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Glue {
+    /// Of names within the zone whose servers speak.
+    InBailiwick,
+    /// Of all names, for labs.
+    Any,
+}
+
+/// What a reply turned out to be.
+pub(super) enum Judgement {
+    /// Records, an alias, or a denial; and where the alias leads within the zone, if that was said too.
+    Answer(Said, Option<Continuation>),
+    /// The way to the servers of a zone below.
+    Referral(Referral),
+    /// NS records of part of a name, as an answer: it is an apex, and the servers may be the very ones that were asked, or none that
+    /// could be found.
+    Apex(Referral),
+    /// Nothing that helps: the next server may know better.
+    Useless(Useless),
+}
+
+/// What an alias leads to: the target's own records, from the same reply.
+pub(super) struct Continuation {
+    /// The target, which stands beside the alias in the zone.
+    pub(super) name: Name,
+    /// Its records.
+    pub(super) said: Said,
+}
+
+/// A zone below and its servers.
+pub(super) struct Referral {
+    /// Its apex.
+    pub(super) child: Name,
+    /// Its servers, at least one.
+    pub(super) servers: Vec<NameServer>,
+    /// How long the delegation holds, in seconds.
+    pub(super) ttl_s: u32,
+    /// What was said about DS, if anything was.
+    pub(super) cut: Option<Cut>,
+}
+
+/// Why a reply is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Useless {
+    /// It cannot be read.
+    Malformed,
+    /// The server does not read EDNS, or says so.
+    DislikesEdns,
+    /// SERVFAIL, REFUSED and the like.
+    Refuses,
+    /// The server does not know the zone, or sends us elsewhere than down.
+    Lame,
+}
+
+/// Judge the octets of a reply; id and question have been checked.
+pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement {
+    let Ok(message) = Message::from_vec(octets) else { return Judgement::Useless(judge_header(octets)) };
+    match message.metadata.response_code {
+        ResponseCode::NoError | ResponseCode::NXDomain | ResponseCode::YXDomain => {}
+        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS => return Judgement::Useless(Useless::DislikesEdns),
+        _ => return Judgement::Useless(Useless::Refuses),
+    }
+    let heard = Heard { message, asked, from };
+    let answer = heard.answer();
+    if asked.is_partial && answer.iter().any(|set| set.rtype == RecordType::NS) {
+        return Judgement::Apex(heard.apex(&answer));
+    }
+    if answer.is_empty() || heard.is_referral_with_answer(&answer) {
+        match heard.referral() {
+            Ok(Some(referral)) => return Judgement::Referral(referral),
+            Err(useless) if answer.is_empty() => return Judgement::Useless(useless),
+            _ => {}
+        }
+    }
+    if answer.is_empty() && !heard.denies() {
+        return Judgement::Useless(Useless::Lame);
+    }
+    let continuation = heard.continuation(&answer);
+    Judgement::Answer(heard.said(answer), continuation)
+}
+
+/// FORMERR comes in a bare header from servers that stop reading at the OPT record.
+fn judge_header(octets: &[u8]) -> Useless {
+    if octets.get(3).is_some_and(|flags| flags & 0x0f == 1) { Useless::DislikesEdns } else { Useless::Malformed }
+}
+
+struct Heard<'a> {
+    message: Message,
+    asked: &'a Asked<'a>,
+    from: IpAddr,
+}
+
+impl Heard<'_> {
+    /// The sets that answer: name and type themselves, or the alias.
+    fn answer(&self) -> Vec<RrSet> {
+        self.answer_for(self.asked.name)
+    }
+
+    fn answer_for(&self, name: &Name) -> Vec<RrSet> {
+        let rtype = self.asked.rtype;
+        let records = &self.message.answers;
+        let at_name = |record: &&Record| self.belongs(record) && record.name == *name;
+        if rtype == RecordType::ANY || rtype == RecordType::RRSIG {
+            return group(records.iter().filter(at_name), if rtype == RecordType::RRSIG { Signatures::AsData } else { Signatures::Beside });
+        }
+        let exact = group(records.iter().filter(at_name).filter(|record| kind(record) == rtype), Signatures::Beside);
+        if !exact.is_empty() {
+            return exact;
+        }
+        if let Some(answer) = self.dname(name) {
+            return answer;
+        }
+        group(records.iter().filter(at_name).filter(|record| kind(record) == RecordType::CNAME), Signatures::Beside)
+    }
+
+    /// A DNAME above the name, and the alias that it makes, which is ours: nobody signs it (RFC 6672 section 5.3.1).
+    fn dname(&self, name: &Name) -> Option<Vec<RrSet>> {
+        let is_above = |record: &&Record| self.belongs(record) && kind(record) == RecordType::DNAME && is_below(name, &record.name);
+        let mut sets = group(self.message.answers.iter().filter(is_above), Signatures::Beside);
+        // The deepest counts; more than one record at it is no DNAME (RFC 6672 section 2.4).
+        sets.sort_by_key(|set| set.name.iter().len());
+        follow(name, sets.pop()?)
+    }
+
+    /// The next link of a chain of aliases, where it is in the same reply and stands beside the first: what is further away may belong to
+    /// another zone, whose servers have the word.
+    fn continuation(&self, answer: &[RrSet]) -> Option<Continuation> {
+        let alias = answer.last().filter(|set| set.rtype == RecordType::CNAME && self.asked.rtype != RecordType::CNAME)?;
+        let RData::CNAME(CNAME(target)) = &alias.records.first()?.data else { return None };
+        let name = target.to_lowercase();
+        if name.base_name() != alias.name.base_name() || name == alias.name || name == *self.asked.zone || self.is_cut(&name) {
+            return None;
+        }
+        let answer = self.answer_for(&name);
+        let is_data = answer.iter().any(|set| set.rtype == self.asked.rtype);
+        is_data.then(|| Continuation { name, said: self.said(answer) })
+    }
+
+    /// Is the name delegated in this very reply?
+    fn is_cut(&self, name: &Name) -> bool {
+        self.message.authorities.iter().any(|record| record.record_type() == RecordType::NS && record.name == *name)
+    }
+
+    /// Class IN and within the zone.
+    fn belongs(&self, record: &Record) -> bool {
+        record.dns_class == DNSClass::IN && self.asked.zone.zone_of(&record.name)
+    }
+
+    /// Answers without AA beside a delegation further down come from somebody's memory; the delegation counts. But for aliases: those
+    /// are sent along with the target's delegation.
+    fn is_referral_with_answer(&self, answer: &[RrSet]) -> bool {
+        !self.message.metadata.authoritative && answer.iter().all(|set| !matches!(set.rtype, RecordType::CNAME | RecordType::DNAME))
+    }
+
+    /// The referral in the authority section; `Err` where it leads elsewhere than down to the name.
+    fn referral(&self) -> Result<Option<Referral>, Useless> {
+        let is_ns = |record: &&Record| record.record_type() == RecordType::NS && record.dns_class == DNSClass::IN;
+        let denied = self.message.metadata.response_code == ResponseCode::NXDomain || self.has_soa();
+        let mut owners: Vec<Name> = self.message.authorities.iter().filter(is_ns).map(|record| record.name.to_lowercase()).collect();
+        owners.dedup();
+        let leads_down = |owner: &&Name| is_below(owner, self.asked.zone) && owner.zone_of(self.asked.name);
+        let Some(child) = owners.iter().filter(leads_down).max_by_key(|owner| owner.iter().len()) else {
+            // NS records of the zone itself say nothing; others are the mark of a server that has no idea.
+            let elsewhere = owners.iter().any(|owner| owner != self.asked.zone);
+            return if elsewhere && !denied { Err(Useless::Lame) } else { Ok(None) };
+        };
+        // A DS question is the parent's to answer, and so is whatever comes with an SOA.
+        if denied || self.asked.rtype == RecordType::DS && child == self.asked.name && self.message.metadata.authoritative {
+            return Ok(None);
+        }
+        let ns: Vec<&Record> = self.message.authorities.iter().filter(is_ns).filter(|record| record.name == *child).collect();
+        let servers = self.servers(child, &ns);
+        if servers.is_empty() {
+            return Err(Useless::Lame);
+        }
+        let ttl_s = ns.iter().map(|record| sane(record.ttl)).min().unwrap_or_default();
+        Ok(Some(Referral { child: child.clone(), servers, ttl_s, cut: self.cut(child) }))
+    }
+
+    /// What the answer to a question about part of a name says of the zone there.
+    fn apex(&self, answer: &[RrSet]) -> Referral {
+        let ns: Vec<&Record> = answer.iter().filter(|set| set.rtype == RecordType::NS).flat_map(|set| &set.records).collect();
+        let ttl_s = answer.iter().map(|set| set.ttl_s).min().unwrap_or_default();
+        Referral { child: self.asked.name.clone(), servers: self.servers(self.asked.name, &ns), ttl_s, cut: None }
+    }
+
+    fn servers(&self, child: &Name, ns: &[&Record]) -> Vec<NameServer> {
+        let mut servers: Vec<NameServer> = Vec::with_capacity(ns.len().min(SERVERS_MAX));
+        for record in ns {
+            let RData::NS(name) = &record.data else { continue };
+            let name = name.0.to_lowercase();
+            if servers.len() == SERVERS_MAX || servers.iter().any(|server| server.name == name) {
+                continue;
+            }
+            let addresses = self.glue(&name);
+            // Without glue nobody could ever find a server within the zone that it serves.
+            if addresses.is_empty() && child.zone_of(&name) {
+                continue;
+            }
+            servers.push(NameServer { name, addresses });
+        }
+        servers
+    }
+
+    fn glue(&self, name: &Name) -> Vec<IpAddr> {
+        if self.asked.glue == Glue::InBailiwick && !self.asked.zone.zone_of(name) {
+            return Vec::new();
+        }
+        let mut addresses = Vec::new();
+        for record in self.message.additionals.iter().chain(&self.message.answers).filter(|record| record.name == *name) {
+            let Some(address) = record.data.ip_addr() else { continue };
+            if record.dns_class == DNSClass::IN && addresses.len() < ADDRESSES_MAX && !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
+    /// DS records of the child, or the proof that there are none.
+    fn cut(&self, child: &Name) -> Option<Cut> {
+        let authority = self.authority();
+        let (child, parent) = (child.clone(), self.asked.zone.clone());
+        let is_ds = |record: &&Record| self.belongs(record) && record.name == child && kind(record) == RecordType::DS;
+        let ds = group(self.message.authorities.iter().filter(is_ds), Signatures::Beside).pop();
+        if ds.is_none() && !authority.iter().any(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3)) {
+            return None;
+        }
+        let denial = if ds.is_some() { Vec::new() } else { authority };
+        Some(Cut { child, parent, ds, denial, from: Some(self.from) })
+    }
+
+    /// SOA, NSEC and NSEC3 of the zone.
+    fn authority(&self) -> Vec<RrSet> {
+        let proves =
+            |record: &&Record| self.belongs(record) && matches!(kind(record), RecordType::SOA | RecordType::NSEC | RecordType::NSEC3);
+        group(self.message.authorities.iter().filter(proves), Signatures::Beside)
+    }
+
+    fn has_soa(&self) -> bool {
+        let is_soa = |record: &Record| record.record_type() == RecordType::SOA && self.belongs(record);
+        self.message.authorities.iter().any(is_soa)
+    }
+
+    /// Is an empty reply a denial? With AA or an SOA of the zone it is; at the zone's own apex, where lameness would show otherwise; and
+    /// where records of another type answer.
+    fn denies(&self) -> bool {
+        let has_others = || self.message.answers.iter().any(|record| self.belongs(record) && record.name == *self.asked.name);
+        self.message.metadata.authoritative || self.has_soa() || self.asked.name == self.asked.zone || has_others()
+    }
+
+    fn said(&self, answer: Vec<RrSet>) -> Said {
+        let mut authority = self.authority();
+        if !answer.is_empty() {
+            authority.retain(|set| set.rtype != RecordType::SOA);
+        }
+        // A server of parent and child alike answers for the child: its SOA and its signatures tell.
+        let deeper = |name: &Name| is_below(name, self.asked.zone) && name.zone_of(self.asked.name);
+        let soa = authority.iter().filter(|set| set.rtype == RecordType::SOA).map(|set| &set.name);
+        let signers = answer.iter().chain(&authority).flat_map(|set| &set.signatures).filter_map(signer_of);
+        // The parent signs DS, and a zone denies it in the parent's name.
+        let zone = soa.chain(signers).filter(|name| deeper(name) && !(self.asked.rtype == RecordType::DS && *name == self.asked.name));
+        let is_ns = |record: &&Record| self.belongs(record) && record.record_type() == RecordType::NS;
+        let servers = if answer.is_empty() { group(self.message.authorities.iter().filter(is_ns), Signatures::Beside) } else { Vec::new() };
+        let zone = zone.max_by_key(|name| name.iter().len()).unwrap_or(self.asked.zone).to_lowercase();
+        let rcode = match self.message.metadata.response_code {
+            // A DNAME without an alias leads to a name that is too long (RFC 6672 section 2.2).
+            _ if matches!(&answer[..], [set] if set.rtype == RecordType::DNAME && set.name != *self.asked.name) => ResponseCode::YXDomain,
+            // An alias exists; the code is about its end, which is asked for by itself.
+            ResponseCode::NXDomain if !answer.is_empty() => ResponseCode::NoError,
+            rcode => rcode,
+        };
+        Said { rcode, answer, authority, servers, zone, from: Some(self.from), authoritative: self.message.metadata.authoritative }
+    }
+}
+
+/// What a DNAME makes of a name below it: itself, and an alias unless its target is too long for a name.
+pub(super) fn follow(name: &Name, dname: RrSet) -> Option<Vec<RrSet>> {
+    let ttl_s = dname.ttl_s;
+    let [record] = dname.records.as_slice() else { return None };
+    let redirection = redirect(name, record);
+    let mut answer = vec![dname];
+    match redirection {
+        Redirection::None => return None,
+        Redirection::TooLong => {}
+        Redirection::To(target) => {
+            let alias = Record::from_rdata(name.clone(), ttl_s, RData::CNAME(CNAME(target)));
+            answer.push(RrSet { name: name.clone(), rtype: RecordType::CNAME, ttl_s, records: vec![alias], signatures: Vec::new() });
+        }
+    }
+    Some(answer)
+}
+
+/// Where signatures go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Signatures {
+    /// To the set that they cover.
+    Beside,
+    /// They were asked for by name.
+    AsData,
+}
+
+/// The type that a record belongs to: its own, or the one that it covers.
+fn kind(record: &Record) -> RecordType {
+    covered_type(record).unwrap_or_else(|| record.record_type())
+}
+
+const fn sane(ttl_s: u32) -> u32 {
+    if ttl_s > TTL_S_MAX { 0 } else { ttl_s }
+}
+
+/// Put records together by owner and type; signatures of nothing are dropped, repetitions too.
+fn group<'a>(records: impl Iterator<Item = &'a Record> + Clone, signatures: Signatures) -> Vec<RrSet> {
+    let is_data = |record: &&Record| signatures == Signatures::AsData || record.record_type() != RecordType::RRSIG;
+    let mut sets: Vec<RrSet> = Vec::with_capacity(1);
+    for record in records.clone().filter(is_data) {
+        let (rtype, ttl_s) = (record.record_type(), sane(record.ttl));
+        if signatures == Signatures::AsData && rtype != RecordType::RRSIG {
+            continue;
+        }
+        let is_full = sets.len() == SETS_MAX;
+        match sets.iter_mut().find(|set| set.rtype == rtype && set.name == record.name) {
+            Some(set) => {
+                set.ttl_s = set.ttl_s.min(ttl_s);
+                if !set.records.iter().take(REPETITIONS_SOUGHT_MAX).any(|known| known.data == record.data) {
+                    set.records.push(record.clone());
+                }
+            }
+            None if is_full => {}
+            None => {
+                sets.push(RrSet { name: record.name.to_lowercase(), rtype, ttl_s, records: vec![record.clone()], signatures: Vec::new() })
+            }
+        }
+    }
+    if signatures == Signatures::Beside {
+        for record in records {
+            let covers = |set: &&mut RrSet| covered_type(record) == Some(set.rtype) && set.name == record.name;
+            if let Some(set) = sets.iter_mut().find(covers) {
+                set.signatures.push(record.clone());
+            }
+        }
+    }
+    sets
+}

@@ -1,0 +1,147 @@
+//! What servers said a while ago and may be taken as said again: for name servers' addresses, keys, aliases, and clients with other flags.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RData, RecordType};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::super::said::{RrSet, Said};
+use super::super::words::wire_of;
+use crate::clock::UnixSeconds;
+
+/// The longest that a denial is (RFC 2308 section 5).
+const NEGATIVE_TTL_S_MAX: u32 = 3600;
+/// What a reply takes in memory beside its records, about.
+const SAID_OCTETS: usize = 400;
+/// What a record takes: hickory keeps each with its name in full.
+const RECORD_OCTETS: usize = 320;
+/// A name that does not exist has no type (RFC 2308 section 5): it is kept under none.
+const NO_TYPE: u16 = 0;
+
+/// Name and type.
+type Key = (Box<[u8]>, u16);
+
+#[derive(Clone)]
+struct Kept {
+    said: Arc<Said>,
+    since: UnixSeconds,
+    until: UnixSeconds,
+}
+
+#[derive(Clone)]
+struct ByOctets;
+
+impl Weighter<Key, Kept> for ByOctets {
+    fn weight(&self, key: &Key, kept: &Kept) -> u64 {
+        let sets = kept.said.answer.iter().chain(&kept.said.authority);
+        let records: usize = sets.map(|set| set.records.len() + set.signatures.len()).sum();
+        (SAID_OCTETS + key.0.len() + RECORD_OCTETS * records) as u64
+    }
+}
+
+/// Replies by name and type, bounded in octets.
+pub(super) struct Memory {
+    shelf: Cache<Key, Kept, ByOctets>,
+    ttl_s_max: u32,
+}
+
+impl Memory {
+    /// Room for `octets_max` octets, each kept for `ttl_s_max` seconds at the most.
+    pub(super) fn new(octets_max: u64, ttl_s_max: u32) -> Self {
+        let items = octets_max as usize / (SAID_OCTETS + 4 * RECORD_OCTETS);
+        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets), ttl_s_max }
+    }
+
+    /// What was said about name and type, its TTLs as much shorter as time has passed; nothing from servers to avoid.
+    pub(super) fn recall(&self, name: &Name, rtype: RecordType, avoid: &[IpAddr], now: UnixSeconds) -> Option<Arc<Said>> {
+        let mut key: Key = (wire_of(name).into(), rtype.into());
+        let kept = self.shelf.get(&key).or_else(|| {
+            key.1 = NO_TYPE;
+            self.shelf.get(&key)
+        })?;
+        if now >= kept.until || now < kept.since || kept.said.from.is_some_and(|from| avoid.contains(&from)) {
+            return None;
+        }
+        let age_s = u32::try_from(now - kept.since).unwrap_or(u32::MAX);
+        Some(if age_s == 0 { kept.said } else { Arc::new(aged(&kept.said, age_s)) })
+    }
+
+    /// Keep what was said as long as its TTLs allow; a denial without SOA is not kept at all (RFC 2308 section 5).
+    pub(super) fn keep(&self, name: &Name, rtype: RecordType, said: &Arc<Said>, now: UnixSeconds) {
+        let ttl_s = said.answer.iter().map(|set| set.ttl_s).min().or_else(|| negative_ttl_s(&said.authority));
+        let Some(ttl_s) = ttl_s.filter(|ttl_s| *ttl_s > 0) else { return };
+        let is_nobody = said.rcode == ResponseCode::NXDomain && said.answer.is_empty();
+        let key = (wire_of(name).into(), if is_nobody { NO_TYPE } else { rtype.into() });
+        let until = now + i64::from(ttl_s.min(self.ttl_s_max));
+        self.shelf.insert(key, Kept { said: Arc::clone(said), since: now, until });
+    }
+}
+
+/// How long a denial holds: the SOA's own TTL or its MINIMUM, whichever is less.
+pub(super) fn negative_ttl_s(authority: &[RrSet]) -> Option<u32> {
+    let soa = authority.iter().find(|set| set.rtype == RecordType::SOA)?;
+    let minimum = soa.records.first().and_then(|record| match &record.data {
+        RData::SOA(soa) => Some(soa.minimum),
+        _ => None,
+    })?;
+    Some(soa.ttl_s.min(minimum).min(NEGATIVE_TTL_S_MAX))
+}
+
+fn aged(said: &Said, age_s: u32) -> Said {
+    let mut said = said.clone();
+    for set in said.answer.iter_mut().chain(&mut said.authority) {
+        set.ttl_s = set.ttl_s.saturating_sub(age_s);
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_proto::rr::Record;
+    use hickory_proto::rr::rdata::{A, SOA};
+
+    fn said(rcode: ResponseCode, answer: &[RData], authority: &[RData]) -> Arc<Said> {
+        let set = |data: &RData| RrSet {
+            name: Name::root(),
+            rtype: data.record_type(),
+            ttl_s: 60,
+            records: vec![Record::from_rdata(Name::root(), 60, data.clone())],
+            signatures: Vec::new(),
+        };
+        let (answer, authority) = (answer.iter().map(set).collect(), authority.iter().map(set).collect());
+        Arc::new(Said {
+            rcode,
+            answer,
+            authority,
+            servers: Vec::new(),
+            zone: Name::root(),
+            from: "192.0.2.1".parse().ok(),
+            authoritative: true,
+        })
+    }
+
+    #[test]
+    fn what_was_said_grows_old() {
+        let (memory, name) = (Memory::new(1 << 20, 86_400), Name::from_ascii("www.test.").unwrap());
+        memory.keep(&name, RecordType::A, &said(ResponseCode::NoError, &[RData::A(A::new(192, 0, 2, 9))], &[]), 1000);
+        let ttl_s = |now| memory.recall(&name, RecordType::A, &[], now).map(|said| said.answer[0].ttl_s);
+        assert_eq!([ttl_s(1000), ttl_s(1059), ttl_s(1060), ttl_s(999)], [Some(60), Some(1), None, None]);
+        assert!(memory.recall(&name, RecordType::A, &["192.0.2.1".parse().unwrap()], 1000).is_none());
+        assert!(memory.recall(&name, RecordType::AAAA, &[], 1000).is_none());
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_has_no_type_and_no_soa_means_no_memory() {
+        let (memory, name) = (Memory::new(1 << 20, 86_400), Name::from_ascii("no.test.").unwrap());
+        memory.keep(&name, RecordType::A, &said(ResponseCode::NXDomain, &[], &[]), 1000);
+        assert!(memory.recall(&name, RecordType::A, &[], 1000).is_none());
+        let soa = RData::SOA(SOA::new(Name::root(), Name::root(), 1, 2, 3, 4, 30));
+        memory.keep(&name, RecordType::A, &said(ResponseCode::NXDomain, &[], &[soa]), 1000);
+        assert!(memory.recall(&name, RecordType::TXT, &[], 1029).is_some());
+        assert!(memory.recall(&name, RecordType::TXT, &[], 1030).is_none());
+    }
+}

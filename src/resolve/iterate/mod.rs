@@ -1,0 +1,315 @@
+//! Our own iterator: from the closest zone that is known down to the servers that answer a name (RFC 1034 section 5.3.3).
+//!
+//! [`judge`] says what a reply is, [`zones`] keeps delegations, [`memory`] what was said, [`servers`] how fast and healthy servers are,
+//! [`ask`] puts one question to one zone's servers. Nothing here validates; see [`Ask`] for the contract.
+
+mod ask;
+mod judge;
+mod memory;
+mod servers;
+mod shared;
+mod zones;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RecordType};
+
+use self::judge::{Asked, Continuation, Glue, Judgement, Referral, follow};
+use self::memory::Memory;
+use self::servers::Servers;
+use self::shared::Shared;
+use self::zones::{NameServer, Zone, Zones, one_below};
+use super::budget::Budget;
+use super::said::{Ask, Cut, Said};
+use super::words::{label_count, wire_of};
+use super::{Failure, Tally};
+use crate::clock::{self, UnixSeconds};
+
+/// Zones and partial names gone through for one name; IPv6 reverse names have 34 labels.
+const STEPS_MAX: usize = 80;
+/// A delegation that is older than this is asked for again when none of its servers is of use: they may have moved.
+const REFRESH_AFTER_S: UnixSeconds = 30;
+/// The longest that a delegation is believed (RFC 9609 has two days for the root's).
+const DELEGATION_TTL_S_MAX: u32 = 172_800;
+
+/// How long after asking the roots who they are they may be asked again, at the least.
+const PRIME_AGAIN_AFTER_S: UnixSeconds = 60;
+
+/// How the iterator asks; the switches beside those of the public settings are for labs.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// The root servers.
+    pub(super) roots: Vec<IpAddr>,
+    /// The port of all authorities.
+    pub(super) port: u16,
+    /// Ask over IPv4.
+    pub(super) ipv4: bool,
+    /// Ask over IPv6.
+    pub(super) ipv6: bool,
+    /// Servers may stand on loopback addresses.
+    pub(super) loopback: bool,
+    /// Servers may stand on private and documentation addresses.
+    pub(super) private: bool,
+    /// Ask the roots who they are before anything else (RFC 9609).
+    pub(super) prime: bool,
+    /// Show each zone no more of a name than it needs (RFC 9156).
+    pub(super) minimise: bool,
+    /// Believe addresses in referrals only within the zone that refers.
+    pub(super) harden_glue: bool,
+    /// Zones whose servers are asked in lower case, with all below them.
+    pub(super) plain_spelling: Vec<crate::name::Name>,
+    /// The largest UDP reply to ask for, in octets.
+    pub(super) udp_octets: u16,
+    /// The addresses to ask from.
+    pub(super) local: (Option<Ipv4Addr>, Option<Ipv6Addr>),
+    /// The longest that anything said is believed, in seconds.
+    pub(super) ttl_s_max: u32,
+    /// Memory for delegations and what was said, in octets.
+    pub(super) memory_octets_max: u64,
+}
+
+/// Walks from zone to zone; shared by all questions.
+pub(super) struct Walker {
+    settings: Settings,
+    zones: Zones,
+    memory: Memory,
+    servers: Servers,
+    shared: Shared,
+    /// Wall-clock second from which on the roots are to be asked who they are.
+    prime_at: AtomicI64,
+    tally: Arc<Tally>,
+}
+
+/// Why something is asked: the question of a client, or the address of a server that is needed for it, or of one needed for that.
+#[derive(Clone, Copy)]
+struct Trip<'a> {
+    budget: &'a Budget,
+    avoid: &'a [IpAddr],
+    /// The server's name that is looked for, and what for.
+    errand: Option<(&'a Name, &'a Trip<'a>)>,
+}
+
+impl Trip<'_> {
+    /// How many servers' names deep.
+    fn depth(&self) -> usize {
+        self.errand.map_or(0, |(_, above)| above.depth() + 1)
+    }
+
+    /// Is this server's name being looked for already? Then looking again leads round in a circle.
+    fn looks_for(&self, name: &Name) -> bool {
+        self.errand.is_some_and(|(sought, above)| sought == name || above.looks_for(name))
+    }
+}
+
+impl Walker {
+    pub(super) fn new(settings: Settings, tally: Arc<Tally>) -> Self {
+        let servers = NameServer { name: Name::root(), addresses: settings.roots.clone() };
+        let root = Zone { name: Name::root(), servers: vec![servers], since: 0, until: UnixSeconds::MAX, cut: None };
+        let half = settings.memory_octets_max / 2;
+        Self {
+            zones: Zones::new(root, half),
+            memory: Memory::new(half, settings.ttl_s_max),
+            servers: Servers::new(),
+            shared: Shared::new(),
+            prime_at: AtomicI64::new(if settings.prime { 0 } else { UnixSeconds::MAX }),
+            settings,
+            tally,
+        }
+    }
+
+    /// What the authorities say about name and type.
+    async fn walk(&self, name: &Name, rtype: RecordType, trip: &Trip<'_>) -> Result<Arc<Said>, Failure> {
+        trip.budget.pay_step().await?;
+        let now = clock::wall_s();
+        if let Some(said) = self.memory.recall(name, rtype, trip.avoid, now) {
+            return Ok(said);
+        }
+        self.prime(trip, now).await;
+        if let Some(said) = self.recall_dname(name, trip, now) {
+            return Ok(said);
+        }
+        let mut place = Place { zone: self.start(name, rtype, now), minimise: self.settings.minimise, refreshed: false };
+        for _ in 0..STEPS_MAX {
+            let partial = if place.minimise { one_below(name, &place.zone.name) } else { name.clone() };
+            let whole = partial == *name;
+            let asked = Asked {
+                zone: &place.zone.name,
+                name: &partial,
+                rtype: if whole { rtype } else { RecordType::NS },
+                is_partial: !whole,
+                glue: if self.settings.harden_glue { Glue::InBailiwick } else { Glue::Any },
+            };
+            match self.ask_zone(&place.zone, &asked, trip).await {
+                Ok(Judgement::Answer(said, continuation)) if whole => {
+                    if let Some(Continuation { name, said }) = continuation {
+                        self.settle(&name, rtype, said, &place.zone);
+                    }
+                    return Ok(self.settle(name, rtype, said, &place.zone));
+                }
+                Ok(Judgement::Answer(..)) => place.minimise = false,
+                Ok(Judgement::Apex(referral)) => place.zone = self.find_apex(referral, &place.zone),
+                Ok(Judgement::Referral(referral)) if rtype == RecordType::DS && referral.child == *name => {
+                    let said = said_by_referral(referral, &place.zone);
+                    return Ok(self.settle(name, rtype, said, &place.zone));
+                }
+                Ok(Judgement::Referral(referral)) => place.zone = self.descend(referral, &place.zone),
+                Ok(Judgement::Useless(_)) | Err(Failure::Unusable) if !whole => place.minimise = false,
+                Ok(Judgement::Useless(_)) => return Err(Failure::Unusable),
+                Err(failure) => self.step_back(&mut place, failure)?,
+            }
+        }
+        Err(Failure::TooMuchWork)
+    }
+
+    /// Ask the roots for their own names and addresses, one question for all, where that is due (RFC 9609). What fails is tried again
+    /// later; the hints serve meanwhile, and stay beside what was learnt.
+    async fn prime(&self, trip: &Trip<'_>, now: UnixSeconds) {
+        let due = self.prime_at.load(Relaxed);
+        if now < due || self.prime_at.compare_exchange(due, now + PRIME_AGAIN_AFTER_S, Relaxed, Relaxed).is_err() {
+            return;
+        }
+        let (root, name) = (self.zones.root(), Name::root());
+        let asked = Asked { zone: &name, name: &name, rtype: RecordType::NS, is_partial: true, glue: Glue::InBailiwick };
+        let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else { return };
+        if found.servers.is_empty() {
+            return;
+        }
+        let mut servers = found.servers;
+        servers.push(NameServer { name, addresses: self.settings.roots.clone() });
+        self.zones.set_root(Zone { name: Name::root(), servers, since: now, until: UnixSeconds::MAX, cut: None });
+        self.prime_at.store(now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S), Relaxed);
+    }
+
+    /// The closest known zone whose servers know about the name: for DS it must be above the name itself.
+    fn start(&self, name: &Name, rtype: RecordType, now: UnixSeconds) -> Arc<Zone> {
+        let wire = wire_of(name);
+        self.zones.closest(if rtype == RecordType::DS { parent(&wire) } else { &wire }, now)
+    }
+
+    /// When no server of a zone that was known for a while is of use, its parent may know others by now.
+    fn step_back(&self, place: &mut Place, failure: Failure) -> Result<(), Failure> {
+        let now = clock::wall_s();
+        let is_old = now.saturating_sub(place.zone.since) > REFRESH_AFTER_S && !place.zone.name.is_root();
+        if place.refreshed || !is_old || !matches!(failure, Failure::Unusable | Failure::Unreachable) {
+            return Err(failure);
+        }
+        place.refreshed = true;
+        place.zone = self.zones.closest(parent(&wire_of(&place.zone.name)), now);
+        Ok(())
+    }
+
+    /// Servers of parent and child alike answer where others refer, and some servers answer for a child that others serve.
+    fn find_apex(&self, apex: Referral, zone: &Arc<Zone>) -> Arc<Zone> {
+        let is_shared = |server: &NameServer| {
+            let known = zone.servers.iter();
+            known.clone().any(|other| other.name == server.name || server.addresses.iter().any(|address| other.addresses.contains(address)))
+        };
+        if apex.servers.is_empty() || apex.servers.iter().any(is_shared) {
+            self.zones.note_apex(&apex.child, zone, clock::wall_s())
+        } else {
+            self.descend(apex, zone)
+        }
+    }
+
+    /// Take note of a referral.
+    fn descend(&self, referral: Referral, parent: &Zone) -> Arc<Zone> {
+        let now = clock::wall_s();
+        let until = parent.until.min(now + i64::from(referral.ttl_s.min(DELEGATION_TTL_S_MAX)));
+        let cut = referral.cut.map(Arc::new);
+        let zone = Arc::new(Zone { name: referral.child, servers: referral.servers, since: now, until, cut });
+        self.zones.keep(Arc::clone(&zone));
+        zone
+    }
+
+    /// The alias that a DNAME from memory makes of a name below it.
+    fn recall_dname(&self, name: &Name, trip: &Trip<'_>, now: UnixSeconds) -> Option<Arc<Said>> {
+        let zone = self.zones.closest(&wire_of(name), now);
+        let between = label_count(&zone.name)..label_count(name);
+        let (said, answer) = between.rev().map(|labels| name.trim_to(labels)).find_map(|owner| {
+            let said = self.memory.recall(&owner, RecordType::DNAME, trip.avoid, now)?;
+            let set = said.answer.iter().find(|set| set.rtype == RecordType::DNAME && set.name == owner)?;
+            let answer = follow(name, set.clone())?;
+            Some((said, answer))
+        })?;
+        let rcode = if answer.len() > 1 { ResponseCode::NoError } else { ResponseCode::YXDomain };
+        Some(Arc::new(Said { rcode, answer, authority: Vec::new(), servers: Vec::new(), ..(*said).clone() }))
+    }
+
+    /// Take note of an answer.
+    fn settle(&self, name: &Name, rtype: RecordType, said: Said, zone: &Arc<Zone>) -> Arc<Said> {
+        let (said, now) = (Arc::new(said), clock::wall_s());
+        self.zones.note_apex(&said.zone, zone, now);
+        self.memory.keep(name, rtype, &said, now);
+        if let [dname, ..] = said.answer.as_slice()
+            && dname.rtype == RecordType::DNAME
+            && dname.name != *name
+        {
+            let alone = Said { rcode: ResponseCode::NoError, answer: vec![dname.clone()], authority: Vec::new(), ..(*said).clone() };
+            self.memory.keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
+        }
+        said
+    }
+}
+
+/// Where a walk stands.
+struct Place {
+    zone: Arc<Zone>,
+    minimise: bool,
+    /// The parent was asked again because no server was of use.
+    refreshed: bool,
+}
+
+/// A parent's servers that answer a DS question with the referral to the child: what they say about DS there is the answer.
+fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
+    let (ds, denial, from) = referral.cut.map_or((None, Vec::new(), None), |cut| (cut.ds, cut.denial, cut.from));
+    let answer = Vec::from_iter(ds);
+    Said {
+        rcode: ResponseCode::NoError,
+        answer,
+        authority: denial,
+        servers: Vec::new(),
+        zone: zone.name.clone(),
+        from,
+        authoritative: false,
+    }
+}
+
+/// The octets of the name above; the root's are its own.
+fn parent(wire: &[u8]) -> &[u8] {
+    match wire.split_first() {
+        Some((&length, rest)) if length > 0 => rest.get(usize::from(length)..).unwrap_or(wire),
+        _ => wire,
+    }
+}
+
+impl Ask for Walker {
+    async fn ask(&self, name: &Name, rtype: RecordType, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Said>, Failure> {
+        self.walk(name, rtype, &Trip { budget, avoid, errand: None }).await
+    }
+
+    async fn cut(&self, zone: &Name, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Cut>, Failure> {
+        let now = clock::wall_s();
+        let kept = self.zones.find(&wire_of(zone), now).and_then(|zone| zone.cut.clone());
+        if let Some(cut) = kept.filter(|cut| !cut.from.is_some_and(|from| avoid.contains(&from))) {
+            return Ok(cut);
+        }
+        let said = self.ask(zone, RecordType::DS, avoid, budget).await?;
+        let cut = Arc::new(Cut {
+            child: zone.clone(),
+            parent: said.zone.clone(),
+            ds: said.answer.iter().find(|set| set.rtype == RecordType::DS).cloned(),
+            denial: said.authority.clone(),
+            from: said.from,
+        });
+        self.zones.note_cut(&cut, now);
+        Ok(cut)
+    }
+
+    fn apex(&self, name: &Name) -> Name {
+        self.zones.closest(&wire_of(name), clock::wall_s()).name.clone()
+    }
+}

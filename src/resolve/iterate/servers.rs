@@ -1,0 +1,219 @@
+//! What is known about each server's speed and health, and how long to wait for it.
+//!
+//! Round trips are smoothed as TCP does (RFC 6298). A server that keeps silent is left alone for ever longer, and one question at a time
+//! finds out whether it is back.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+
+use crate::clock;
+
+/// Servers remembered.
+const SERVERS_MAX: usize = 65_536;
+/// How long to wait for a server that nothing is known about.
+const WAIT_FIRST: Duration = Duration::from_millis(400);
+/// The least and the most to wait for one reply.
+const WAIT_MIN: Duration = Duration::from_millis(60);
+const WAIT_MAX: Duration = Duration::from_millis(1500);
+/// What is added to a round trip for the network's moods, at the least.
+const SLACK_MIN_US: u32 = 40_000;
+/// So many silences in a row, and the server is left alone for a while.
+const SILENCES_MAX: u32 = 5;
+/// How long at first, doubled at each further silence, and the longest.
+const PAUSE_FIRST_MS: u64 = 1_000;
+const PAUSE_MAX_MS: u64 = 60_000;
+/// Questions under way to one server; more would only wait in its queue.
+const IN_FLIGHT_MAX: u32 = 2_000;
+/// How long a server is taken to be unable to read EDNS.
+const PLAIN_FOR_MS: u64 = 900_000;
+
+/// One server, by its address.
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    /// Smoothed round trip in microseconds; 0 where none was measured.
+    round_trip_us: AtomicU32,
+    variation_us: AtomicU32,
+    silences: AtomicU32,
+    /// Milliseconds of our time line; see [`Servers::now_ms`].
+    last_silence_ms: AtomicU64,
+    retry_at_ms: AtomicU64,
+    in_flight: AtomicU32,
+    plain_until_ms: AtomicU64,
+}
+
+/// Whether a server may be asked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It answers, or nobody asked yet.
+    Up,
+    /// It was silent long enough to be tried again, by this question alone.
+    Due,
+    /// It is left alone, or has enough to do.
+    Down,
+}
+
+impl Server {
+    /// The expected round trip in microseconds; `None` where none was measured.
+    pub(super) fn round_trip_us(&self) -> Option<u32> {
+        Some(self.round_trip_us.load(Relaxed)).filter(|us| *us > 0)
+    }
+
+    /// How often in a row it kept silent.
+    pub(super) fn silences(&self) -> u32 {
+        self.silences.load(Relaxed)
+    }
+
+    /// How long to wait for the next reply; `tries` is how often this question was in vain here already.
+    pub(super) fn wait(&self, tries: u32) -> Duration {
+        let known = self.round_trip_us().map(|us| {
+            let slack = (4 * self.variation_us.load(Relaxed)).max(SLACK_MIN_US);
+            Duration::from_micros(u64::from(us + slack))
+        });
+        let doubled = known.unwrap_or(WAIT_FIRST) * 2u32.pow(tries.min(4));
+        doubled.clamp(WAIT_MIN, WAIT_MAX)
+    }
+
+    /// May it be asked? [`Health::Due`] is said to one who asks, then not again until the next pause is over.
+    pub(super) fn health(&self, now_ms: u64) -> Health {
+        if self.in_flight.load(Relaxed) >= IN_FLIGHT_MAX {
+            return Health::Down;
+        }
+        let silences = self.silences.load(Relaxed);
+        if silences < SILENCES_MAX {
+            return Health::Up;
+        }
+        let at_ms = self.retry_at_ms.load(Relaxed);
+        let next_ms = now_ms + pause_ms(silences);
+        if now_ms >= at_ms && self.retry_at_ms.compare_exchange(at_ms, next_ms, Relaxed, Relaxed).is_ok() {
+            Health::Due
+        } else {
+            Health::Down
+        }
+    }
+
+    /// Should it be asked without EDNS?
+    pub(super) fn is_plain(&self, now_ms: u64) -> bool {
+        now_ms < self.plain_until_ms.load(Relaxed)
+    }
+
+    /// It answered without EDNS what it would not with.
+    pub(super) fn note_plain(&self, now_ms: u64) {
+        self.plain_until_ms.store(now_ms + PLAIN_FOR_MS, Relaxed);
+    }
+
+    /// It answered after `took`.
+    pub(super) fn note_reply(&self, took: Duration) {
+        let took_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).clamp(1, 10_000_000);
+        let before = self.round_trip_us.load(Relaxed);
+        let (smooth, variation) = if before == 0 {
+            (took_us, took_us / 2)
+        } else {
+            let variation = self.variation_us.load(Relaxed);
+            (before - before / 8 + took_us / 8, variation - variation / 4 + before.abs_diff(took_us) / 4)
+        };
+        self.round_trip_us.store(smooth.max(1), Relaxed);
+        self.variation_us.store(variation, Relaxed);
+        self.silences.store(0, Relaxed);
+    }
+
+    /// It kept silent since `asked_ms`. A burst of questions lost together counts once.
+    pub(super) fn note_silence(&self, asked_ms: u64, now_ms: u64) {
+        if asked_ms < self.last_silence_ms.swap(now_ms, Relaxed) {
+            return;
+        }
+        let silences = self.silences.fetch_add(1, Relaxed).saturating_add(1);
+        if silences >= SILENCES_MAX {
+            self.retry_at_ms.store(now_ms + pause_ms(silences), Relaxed);
+        }
+    }
+}
+
+fn pause_ms(silences: u32) -> u64 {
+    (PAUSE_FIRST_MS << silences.saturating_sub(SILENCES_MAX).min(6)).min(PAUSE_MAX_MS)
+}
+
+/// A question under way to a server.
+pub(super) struct UnderWay<'a>(&'a Server);
+
+impl<'a> UnderWay<'a> {
+    pub(super) fn begin(server: &'a Server) -> Self {
+        server.in_flight.fetch_add(1, Relaxed);
+        Self(server)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// All servers.
+pub(super) struct Servers {
+    shelf: Cache<IpAddr, Arc<Server>>,
+    began: Instant,
+}
+
+impl Servers {
+    pub(super) fn new() -> Self {
+        Self { shelf: Cache::new(SERVERS_MAX), began: clock::monotonic() }
+    }
+
+    /// The server at this address.
+    pub(super) fn at(&self, address: IpAddr) -> Arc<Server> {
+        if let Some(server) = self.shelf.get(&address) {
+            return server;
+        }
+        let server = Arc::new(Server::default());
+        self.shelf.insert(address, Arc::clone(&server));
+        server
+    }
+
+    /// Milliseconds since the start, monotonic; starts well above 0, which stands for never.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64 + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_follows_the_round_trip() {
+        let server = Server::default();
+        assert_eq!([server.wait(0), server.wait(1), server.wait(9)], [WAIT_FIRST, WAIT_FIRST * 2, WAIT_MAX]);
+        for _ in 0..100 {
+            server.note_reply(Duration::from_millis(20));
+        }
+        assert!(server.wait(0) >= WAIT_MIN && server.wait(0) < Duration::from_millis(70), "{:?}", server.wait(0));
+        for _ in 0..100 {
+            server.note_reply(Duration::from_millis(300));
+        }
+        assert!(server.wait(0) > Duration::from_millis(320) && server.wait(0) < Duration::from_millis(400));
+    }
+
+    #[test]
+    fn a_silent_server_is_left_alone_and_probed_by_one() {
+        let server = Server::default();
+        for _ in 0..50 {
+            server.note_silence(10, 500);
+        }
+        assert_eq!(server.silences(), 1, "a burst counts once");
+        for turn in 1..SILENCES_MAX {
+            let at = 1000 * u64::from(turn);
+            assert_eq!(server.health(at), Health::Up);
+            server.note_silence(at, at + 400);
+        }
+        let after = 1000 * u64::from(SILENCES_MAX - 1) + 400;
+        assert_eq!(server.health(after), Health::Down);
+        let due = after + PAUSE_FIRST_MS;
+        assert_eq!([server.health(due), server.health(due)], [Health::Due, Health::Down]);
+        server.note_reply(Duration::from_millis(5));
+        assert_eq!(server.health(due), Health::Up);
+    }
+}

@@ -1,0 +1,108 @@
+//! One packet for many: while a server is being asked something, others who want to ask it the same wait for its reply.
+//!
+//! Only single exchanges are shared, never whole walks: an exchange waits for nobody but the server, so that questions which need each
+//! other's name servers cannot wait for each other.
+
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::super::exchange::Fault;
+use crate::resolve::Failure;
+
+/// Locks, so that threads seldom meet.
+const SHARDS: usize = 16;
+
+/// Server, name and type.
+pub(super) type Key = (IpAddr, Box<[u8]>, u16);
+/// A reply's octets; `None` where it came back respelled and TCP is of no use.
+pub(super) type Reply = Result<Option<Arc<Vec<u8>>>, Fault>;
+
+type Shard = Mutex<HashMap<Key, watch::Receiver<Option<Reply>>>>;
+
+/// The exchanges under way.
+pub(super) struct Shared {
+    shards: [Shard; SHARDS],
+    hasher: RandomState,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+
+    /// Wait for the exchange under `key`; if there is none, `work` becomes it. Whoever does the work pays for it, and when that ends
+    /// without a reply, one of those who waited goes on.
+    pub(super) async fn join(&self, key: &Key, work: impl Future<Output = Result<Reply, Failure>>) -> Result<Reply, Failure> {
+        loop {
+            let sender = match self.shard(key).lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()) {
+                Entry::Occupied(under_way) => Err(under_way.get().clone()),
+                Entry::Vacant(place) => {
+                    let (sender, arrival) = watch::channel(None);
+                    place.insert(arrival);
+                    Ok(sender)
+                }
+            };
+            match sender {
+                Ok(sender) => {
+                    let landing = Landing { shared: self, key };
+                    let reply = work.await?;
+                    drop(landing);
+                    sender.send_replace(Some(reply.clone()));
+                    return Ok(reply);
+                }
+                Err(mut arrival) => {
+                    let reply = arrival.wait_for(Option::is_some).await.map(|reply| reply.clone());
+                    if let Ok(Some(reply)) = reply {
+                        return Ok(reply);
+                    }
+                }
+            }
+        }
+    }
+
+    fn shard(&self, key: &Key) -> &Shard {
+        let [first, rest @ ..] = &self.shards;
+        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        index.checked_sub(1).and_then(|index| rest.get(index)).unwrap_or(first)
+    }
+}
+
+/// Makes room for the next exchange however this one ends.
+struct Landing<'a> {
+    shared: &'a Shared,
+    key: &'a Key,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.shared.shard(self.key).lock().unwrap_or_else(PoisonError::into_inner).remove(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_wait_for_one_and_another_goes_on_when_it_cannot_pay() {
+        let (shared, asked) = (Shared::new(), AtomicU32::new(0));
+        let key: Key = ("192.0.2.1".parse().unwrap(), Box::from([0]), 1);
+        let ask = || {
+            shared.join(&key, async {
+                tokio::task::yield_now().await;
+                if asked.fetch_add(1, Ordering::Relaxed) == 0 { Err(Failure::TooMuchWork) } else { Ok(Ok(None)) }
+            })
+        };
+        let replies = tokio::join!(ask(), ask(), ask(), ask());
+        assert_eq!(replies, (Err(Failure::TooMuchWork), Ok(Ok(None)), Ok(Ok(None)), Ok(Ok(None))));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert!(shared.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+    }
+}

@@ -1,0 +1,181 @@
+//! The delegations that are known: which servers answer for which zone, as the zones' parents say.
+//!
+//! Only referrals of the parent's servers get in, and none outlives its parent's own: a zone that was taken away is gone when its
+//! delegation ends, whatever its servers say meanwhile (ghost domains).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hickory_proto::rr::Name;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::super::said::Cut;
+use super::super::words::{is_below, label_count, wire_of};
+use crate::clock::UnixSeconds;
+
+/// What a zone takes in memory beside its servers, about.
+const ZONE_OCTETS: usize = 400;
+/// What a server of it takes.
+const SERVER_OCTETS: usize = 160;
+/// What DS records or their denial take.
+const CUT_OCTETS: usize = 1500;
+
+/// One zone and who answers for it.
+#[derive(Debug)]
+pub(super) struct Zone {
+    /// Its apex, lower-case.
+    pub(super) name: Name,
+    /// Its servers, in the parent's order.
+    pub(super) servers: Vec<NameServer>,
+    /// Wall-clock second in which the parent said so.
+    pub(super) since: UnixSeconds,
+    /// Wall-clock second from which on the parent must be asked again.
+    pub(super) until: UnixSeconds,
+    /// What the referral said about DS; `None` where it said neither that there are some nor that there are none, or where the
+    /// zone is known from its parent's servers answering for it too.
+    pub(super) cut: Option<Arc<Cut>>,
+}
+
+/// A server's name and its addresses as the parent said them.
+#[derive(Clone, Debug)]
+pub(super) struct NameServer {
+    /// Its name, lower-case; the root for servers known by address alone.
+    pub(super) name: Name,
+    /// Its glue, if there was any that may be believed.
+    pub(super) addresses: Vec<IpAddr>,
+}
+
+#[derive(Clone)]
+struct ByOctets;
+
+impl Weighter<Box<[u8]>, Arc<Zone>> for ByOctets {
+    fn weight(&self, key: &Box<[u8]>, zone: &Arc<Zone>) -> u64 {
+        let cut = if zone.cut.is_some() { CUT_OCTETS } else { 0 };
+        (ZONE_OCTETS + key.len() + SERVER_OCTETS * zone.servers.len() + cut) as u64
+    }
+}
+
+/// All of them.
+pub(super) struct Zones {
+    shelf: Cache<Box<[u8]>, Arc<Zone>, ByOctets>,
+    /// From the hints or from priming; never forgotten.
+    root: ArcSwap<Zone>,
+}
+
+impl Zones {
+    /// Room for `octets_max` octets of delegations below `root`.
+    pub(super) fn new(root: Zone, octets_max: u64) -> Self {
+        let items = octets_max as usize / (ZONE_OCTETS + 4 * SERVER_OCTETS);
+        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets), root: ArcSwap::from_pointee(root) }
+    }
+
+    /// The deepest zone at or above the name with these octets.
+    pub(super) fn closest(&self, wire: &[u8], now: UnixSeconds) -> Arc<Zone> {
+        let mut rest = wire;
+        while let Some((&length, tail)) = rest.split_first().filter(|(length, _)| **length > 0) {
+            if let Some(zone) = self.shelf.get(rest).filter(|zone| now < zone.until) {
+                return zone;
+            }
+            rest = tail.get(usize::from(length)..).unwrap_or_default();
+        }
+        self.root.load_full()
+    }
+
+    /// The zone with this very apex.
+    pub(super) fn find(&self, wire: &[u8], now: UnixSeconds) -> Option<Arc<Zone>> {
+        if wire == [0] { Some(self.root.load_full()) } else { self.shelf.get(wire).filter(|zone| now < zone.until) }
+    }
+
+    /// Keep a zone, in the place of an older delegation.
+    pub(super) fn keep(&self, zone: Arc<Zone>) {
+        self.shelf.insert(wire_of(&zone.name).into(), zone);
+    }
+
+    /// The servers of `parent` answer for `child` too: an apex is known, and nothing about its cut. Returns the child.
+    pub(super) fn note_apex(&self, child: &Name, parent: &Arc<Zone>, now: UnixSeconds) -> Arc<Zone> {
+        if !is_below(child, &parent.name) {
+            return Arc::clone(parent);
+        }
+        let wire = wire_of(child);
+        self.find(&wire, now).unwrap_or_else(|| {
+            let (name, servers) = (child.clone(), parent.servers.clone());
+            let zone = Arc::new(Zone { name, servers, since: now, until: parent.until, cut: None });
+            self.shelf.insert(wire.into(), Arc::clone(&zone));
+            zone
+        })
+    }
+
+    /// What was asked about a cut that the referral left open.
+    pub(super) fn note_cut(&self, cut: &Arc<Cut>, now: UnixSeconds) {
+        let wire = wire_of(&cut.child);
+        if let Some(zone) = self.shelf.get(wire.as_slice()).filter(|zone| now < zone.until) {
+            let (name, servers) = (zone.name.clone(), zone.servers.clone());
+            self.shelf
+                .insert(wire.into(), Arc::new(Zone { name, servers, since: zone.since, until: zone.until, cut: Some(Arc::clone(cut)) }));
+        }
+    }
+
+    /// Addresses for a server's name that a delegation at or above it brought along.
+    pub(super) fn glue(&self, name: &Name, now: UnixSeconds) -> Vec<IpAddr> {
+        let wire = wire_of(name);
+        let mut rest = wire.as_slice();
+        while let Some((&length, tail)) = rest.split_first().filter(|(length, _)| **length > 0) {
+            if let Some(zone) = self.find(rest, now)
+                && let Some(server) = zone.servers.iter().find(|server| server.name == *name)
+            {
+                return server.addresses.clone();
+            }
+            rest = tail.get(usize::from(length)..).unwrap_or_default();
+        }
+        Vec::new()
+    }
+
+    /// New servers for the root.
+    pub(super) fn set_root(&self, root: Zone) {
+        self.root.store(Arc::new(root));
+    }
+
+    /// The root's servers.
+    pub(super) fn root(&self) -> Arc<Zone> {
+        self.root.load_full()
+    }
+}
+
+/// The part of `name` that has one label more than `zone`, or the whole of it.
+pub(super) fn one_below(name: &Name, zone: &Name) -> Name {
+    name.trim_to(label_count(zone) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(name: &str, until: UnixSeconds) -> Arc<Zone> {
+        Arc::new(Zone { name: Name::from_ascii(name).unwrap(), servers: Vec::new(), since: 0, until, cut: None })
+    }
+
+    #[test]
+    fn the_closest_zone_that_still_holds_is_found() {
+        let root = Zone { name: Name::root(), servers: Vec::new(), since: 0, until: UnixSeconds::MAX, cut: None };
+        let zones = Zones::new(root, 1 << 20);
+        zones.keep(zone("test.", 100));
+        zones.keep(zone("a.test.", 50));
+        let closest = |now| zones.closest(b"\x03www\x01a\x04test\x00", now).name.to_ascii();
+        assert_eq!([closest(0), closest(50), closest(100)], ["a.test.", "test.", "."]);
+        assert_eq!(zones.closest(b"\x00", 0).name, Name::root());
+        zones.note_apex(&Name::from_ascii("www.a.test.").unwrap(), &zone("a.test.", 50), 0);
+        assert_eq!([closest(0), closest(50)], ["www.a.test.", "test."]);
+        zones.note_apex(&Name::from_ascii("other.").unwrap(), &zone("a.test.", 50), 0);
+        assert_eq!(zones.closest(b"\x05other\x00", 0).name, Name::root());
+    }
+
+    #[test]
+    fn names_are_cut_to_one_label_below() {
+        let name = |text| Name::from_ascii(text).unwrap();
+        assert_eq!(one_below(&name("www.a.test."), &Name::root()), name("test."));
+        assert_eq!(one_below(&name("www.a.test."), &name("test.")), name("a.test."));
+        assert_eq!(one_below(&name("test."), &name("test.")), name("test."));
+    }
+}

@@ -1,0 +1,222 @@
+//! One reply's verdict: every set of the answer signed, every absence proven, or the zone insecure (RFC 4035 sections 5.3 and 5.4).
+
+use std::sync::Arc;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RecordType};
+
+use super::anchor::Standing;
+use super::chain::{Zone, now_s};
+use super::denial::{Denial, Proof};
+use super::signature::{self, Held, Keys};
+use super::{Insecurity, Judged, Validator, Verdict, is_bogus};
+use crate::clock;
+use crate::resolve::Failure;
+use crate::resolve::budget::Budget;
+use crate::resolve::said::{Ask, RrSet, Said};
+
+/// What became of one set.
+enum Checked {
+    /// A signature holds by these keys.
+    Held(Held, Arc<Keys>),
+    /// The set's zone is insecure.
+    Insecure(Insecurity),
+}
+
+/// The sets of a denial whose signatures hold, all of one zone.
+struct Evidence {
+    keys: Arc<Keys>,
+    /// NSEC and NSEC3.
+    proofs: Vec<RrSet>,
+    soa: Option<RrSet>,
+}
+
+impl Validator {
+    /// May this answer to name and type be believed?
+    pub(super) async fn judge<A: Ask>(
+        &self,
+        ask: &A,
+        name: &Name,
+        rtype: RecordType,
+        said: &Arc<Said>,
+        budget: &Budget,
+    ) -> Result<Judged, Failure> {
+        let insecure = |why| Ok(Judged { said: Arc::clone(said), verdict: Verdict::Insecure(why) });
+        if let Standing::Outside = self.anchors.standing_of(name, rtype) {
+            return insecure(Insecurity::Unanchored);
+        }
+        // Signatures are not signed (RFC 4035 section 2.2).
+        if rtype == RecordType::RRSIG && !said.answer.is_empty() {
+            return insecure(Insecurity::Unsignable);
+        }
+        if said.answer.is_empty() {
+            return self.judge_denial(ask, name, rtype, said, budget).await;
+        }
+        self.judge_answer(ask, said, budget).await
+    }
+
+    async fn judge_answer<A: Ask>(&self, ask: &A, said: &Arc<Said>, budget: &Budget) -> Result<Judged, Failure> {
+        let mut believed = Said { authority: Vec::new(), ..Said::clone(said) };
+        let mut verdict = Verdict::Secure;
+        let mut above: Option<(RecordType, u32)> = None;
+        for set in &mut believed.answer {
+            // A CNAME made from a DNAME has no signature of its own, and is as good as the DNAME (RFC 6672 section 5.3.1).
+            if let Some((RecordType::DNAME, ttl_s)) = above.filter(|_| set.rtype == RecordType::CNAME && set.signatures.is_empty()) {
+                set.ttl_s = set.ttl_s.min(ttl_s);
+                continue;
+            }
+            match self.check_set(ask, set, &said.zone, budget).await? {
+                Checked::Insecure(why) => verdict = Verdict::Insecure(why),
+                Checked::Held(held, keys) => {
+                    set.ttl_s = held.ttl_s;
+                    if let Some(labels) = held.expanded_from {
+                        let proof = self.check_expansion(&set.name, labels, &keys, said, &mut believed.authority, budget)?;
+                        verdict = proof.map_or(verdict, Verdict::Insecure);
+                    }
+                }
+            }
+            above = Some((set.rtype, set.ttl_s));
+        }
+        if verdict == Verdict::Secure || !believed.authority.is_empty() {
+            return Ok(Judged { said: Arc::new(believed), verdict });
+        }
+        Ok(Judged { said: Arc::clone(said), verdict })
+    }
+
+    /// A wildcard made the set: is it proven that nothing stands closer to the name? Puts the proof into `authority`.
+    fn check_expansion(
+        &self,
+        name: &Name,
+        labels: usize,
+        keys: &Keys,
+        said: &Said,
+        authority: &mut Vec<RrSet>,
+        budget: &Budget,
+    ) -> Result<Option<Insecurity>, Failure> {
+        let (mut proofs, mut blame) = (Vec::new(), Failure::Unproven);
+        for set in said.authority.iter().filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3)) {
+            match signature::check(set, keys, self.rules, now_s(), budget) {
+                Ok(held) => proofs.push(RrSet { ttl_s: held.ttl_s, ..set.clone() }),
+                Err(failure) if is_bogus(failure) => blame = failure,
+                Err(failure) => return Err(failure),
+            }
+        }
+        let proof = Denial::new(&keys.zone, &proofs).wildcard_answer(name, labels, budget)?;
+        let outcome = insecurity(proof).ok_or(blame)?;
+        let new = proofs.into_iter().filter(|set| !authority.iter().any(|kept| kept.name == set.name && kept.rtype == set.rtype));
+        let new: Vec<RrSet> = new.collect();
+        authority.extend(new);
+        Ok(outcome)
+    }
+
+    async fn judge_denial<A: Ask>(
+        &self,
+        ask: &A,
+        name: &Name,
+        rtype: RecordType,
+        said: &Arc<Said>,
+        budget: &Budget,
+    ) -> Result<Judged, Failure> {
+        let insecure = |why| Ok(Judged { said: Arc::clone(said), verdict: Verdict::Insecure(why) });
+        let evidence = match self.gather(ask, name, rtype, said, budget).await? {
+            Ok(evidence) => evidence,
+            Err(why) => return insecure(why),
+        };
+        let denial = Denial::new(&evidence.keys.zone, &evidence.proofs);
+        let proof = match said.rcode {
+            ResponseCode::NXDomain => denial.name_error(name, budget)?,
+            _ => denial.no_data(name, rtype, budget)?,
+        };
+        let verdict = match insecurity(proof).ok_or(Failure::Unproven)? {
+            None => Verdict::Secure,
+            Some(Insecurity::Iterations) => return insecure(Insecurity::Iterations),
+            Some(why) => Verdict::Insecure(why),
+        };
+        if let (Verdict::Secure, Some(spans)) = (verdict, &self.spans) {
+            spans.note(&evidence.keys.zone, evidence.soa.as_ref(), &evidence.proofs, clock::wall_s());
+        }
+        let authority = evidence.soa.into_iter().chain(evidence.proofs).collect();
+        let believed = Said { authority, ..Said::clone(said) };
+        Ok(Judged { said: Arc::new(believed), verdict })
+    }
+
+    /// Check the authority section of a denial: what of it holds, or why it needs not.
+    async fn gather<A: Ask>(
+        &self,
+        ask: &A,
+        name: &Name,
+        rtype: RecordType,
+        said: &Said,
+        budget: &Budget,
+    ) -> Result<Result<Evidence, Insecurity>, Failure> {
+        let mut evidence: Option<Evidence> = None;
+        let (mut soa, mut any_signed) = (None, false);
+        for set in &said.authority {
+            any_signed |= !set.signatures.is_empty();
+            let is_proof = matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3);
+            if !is_proof && set.rtype != RecordType::SOA || set.signatures.is_empty() {
+                continue;
+            }
+            let (held, keys) = match self.check_set(ask, set, &said.zone, budget).await? {
+                Checked::Held(held, keys) => (held, keys),
+                Checked::Insecure(why) => return Ok(Err(why)),
+            };
+            // The child's own word about its DS counts for nothing (RFC 6840 section 4.4).
+            let is_beside = rtype == RecordType::DS && keys.zone == *name && !name.is_root();
+            if is_beside || !keys.zone.zone_of(name) {
+                continue;
+            }
+            let set = RrSet { ttl_s: held.ttl_s, ..set.clone() };
+            if !is_proof {
+                soa = Some(set);
+                continue;
+            }
+            match &mut evidence {
+                Some(evidence) if evidence.keys.zone == keys.zone => evidence.proofs.push(set),
+                Some(_) => {}
+                None => evidence = Some(Evidence { keys, proofs: vec![set], soa: None }),
+            }
+        }
+        if let Some(mut evidence) = evidence {
+            evidence.soa = soa.filter(|soa| soa.name == evidence.keys.zone);
+            return Ok(Ok(evidence));
+        }
+        let blame = if any_signed { Failure::Unproven } else { Failure::Unsigned };
+        self.insecure_above(ask, name, rtype, &said.zone, budget).await?.map(Err).ok_or(blame)
+    }
+
+    /// Check one set against the keys of whoever signed it.
+    async fn check_set<A: Ask>(&self, ask: &A, set: &RrSet, said_by: &Name, budget: &Budget) -> Result<Checked, Failure> {
+        let Standing::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
+            return Ok(Checked::Insecure(Insecurity::Unanchored));
+        };
+        let mut fault = None;
+        for signer in signature::signers(set).iter().filter(|signer| top.zone_of(signer)) {
+            match self.zone(ask, signer, budget).await? {
+                Zone::Insecure(why) => return Ok(Checked::Insecure(why)),
+                Zone::Secure(keys) => match signature::check(set, &keys, self.rules, now_s(), budget) {
+                    Ok(held) => return Ok(Checked::Held(held, keys)),
+                    Err(failure) if is_bogus(failure) => fault = Some(failure),
+                    Err(failure) => return Err(failure),
+                },
+            }
+        }
+        match fault {
+            Some(fault) => Err(fault),
+            None => {
+                let above = self.insecure_above(ask, &set.name, set.rtype, said_by, budget).await?;
+                above.map(Checked::Insecure).ok_or(Failure::Unsigned)
+            }
+        }
+    }
+}
+
+/// What a proof makes of the answer; `None` when it proves nothing.
+const fn insecurity(proof: Proof) -> Option<Option<Insecurity>> {
+    match proof {
+        Proof::Holds => Some(None),
+        Proof::OptOut => Some(Some(Insecurity::OptOut)),
+        Proof::TooCostly => Some(Some(Insecurity::Iterations)),
+        Proof::Fails => None,
+    }
+}

@@ -1,0 +1,177 @@
+//! What validated NSEC records prove (RFC 4035 section 5.4, RFC 6840 section 4), and the common form of all proofs of absence.
+
+use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC, NSEC3};
+use hickory_proto::rr::{Name, RData, RecordType, RecordTypeSet};
+
+use super::nsec3::Hashed;
+use crate::resolve::Failure;
+use crate::resolve::budget::Budget;
+use crate::resolve::said::RrSet;
+use crate::resolve::words::label_count;
+
+/// What a set of records says to a claim of absence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// It is so.
+    Holds,
+    /// It may be so: an unsigned delegation could stand there (opt-out, RFC 5155 section 6).
+    OptOut,
+    /// Hashing would take more iterations than we do (RFC 9276 section 3.2).
+    TooCostly,
+    /// Not proven.
+    Fails,
+}
+
+/// What a parent's records say of a name that has no DS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoDs {
+    /// A delegation without DS: the zone below is insecure.
+    Delegation,
+    /// The zone below, if there is one, is not vouched for (opt-out).
+    OptOut,
+    /// The proof cannot be followed within limits: insecure.
+    TooCostly,
+    /// No delegation stands at the name, which is in the parent's own zone.
+    NoCut,
+    /// Not proven.
+    Fails,
+}
+
+/// Validated records of one zone that speak of absence.
+pub(super) struct Denial<'a> {
+    zone: &'a Name,
+    plain: Vec<(&'a Name, &'a NSEC)>,
+    hashed: Hashed<'a>,
+}
+
+impl<'a> Denial<'a> {
+    /// Take what `sets` hold of NSEC and NSEC3; all of them must have been validated with the keys of `zone`.
+    pub(super) fn new(zone: &'a Name, sets: impl IntoIterator<Item = &'a RrSet>) -> Self {
+        let (mut plain, mut hashed): (Vec<(&Name, &NSEC)>, Vec<(&Name, &NSEC3)>) = (Vec::new(), Vec::new());
+        for set in sets.into_iter().filter(|set| zone.zone_of(&set.name)) {
+            for record in &set.records {
+                match &record.data {
+                    RData::DNSSEC(DNSSECRData::NSEC(nsec)) => plain.push((&set.name, nsec)),
+                    RData::DNSSEC(DNSSECRData::NSEC3(nsec3)) => hashed.push((&set.name, nsec3)),
+                    _ => {}
+                }
+            }
+        }
+        Self { zone, plain, hashed: Hashed::new(zone, hashed) }
+    }
+
+    /// The name does not exist, nor does a wildcard that would stand for it.
+    pub(super) fn name_error(&self, name: &Name, budget: &Budget) -> Result<Proof, Failure> {
+        if !self.zone.zone_of(name) {
+            return Ok(Proof::Fails);
+        }
+        if self.plain.is_empty() {
+            return self.hashed.name_error(name, budget);
+        }
+        let Some(encloser) = self.closest_encloser(name) else { return Ok(Proof::Fails) };
+        let covered = wildcard(&encloser).is_some_and(|wildcard| self.cover(&wildcard).is_some());
+        Ok(if covered { Proof::Holds } else { Proof::Fails })
+    }
+
+    /// The name, or the wildcard that stands for it, has no records of the type, and no alias.
+    pub(super) fn no_data(&self, name: &Name, rtype: RecordType, budget: &Budget) -> Result<Proof, Failure> {
+        if !self.zone.zone_of(name) {
+            return Ok(Proof::Fails);
+        }
+        if self.plain.is_empty() {
+            return self.hashed.no_data(name, rtype, budget);
+        }
+        let denies = |name: &Name| self.plain.iter().any(|(owner, nsec)| *owner == name && lacks(nsec.type_set(), rtype, name));
+        if denies(name) {
+            return Ok(Proof::Holds);
+        }
+        // The next name stands below this one: it exists, with nothing at it (an empty non-terminal).
+        if self.plain.iter().any(|(owner, nsec)| is_between(owner, nsec, name) && name.zone_of(nsec.next_domain_name())) {
+            return Ok(Proof::Holds);
+        }
+        let encloser = self.closest_encloser(name);
+        let at_wildcard = encloser.and_then(|encloser| wildcard(&encloser)).is_some_and(|wildcard| denies(&wildcard));
+        Ok(if at_wildcard { Proof::Holds } else { Proof::Fails })
+    }
+
+    /// Nothing stands closer to the name than the wildcard of `labels` labels, asterisk not counted, that made the answer.
+    pub(super) fn wildcard_answer(&self, name: &Name, labels: usize, budget: &Budget) -> Result<Proof, Failure> {
+        if self.plain.is_empty() {
+            return self.hashed.wildcard_answer(name, labels, budget);
+        }
+        let right = self.closest_encloser(name).is_some_and(|encloser| label_count(&encloser) == labels);
+        Ok(if right { Proof::Holds } else { Proof::Fails })
+    }
+
+    /// What is said of a delegation at `name` (RFC 4035 section 5.2, RFC 5155 section 8.9).
+    pub(super) fn no_ds(&self, name: &Name, budget: &Budget) -> Result<NoDs, Failure> {
+        let plain = self.plain.iter().find(|(owner, _)| *owner == name).map(|(_, nsec)| nsec.type_set());
+        let types = if self.plain.is_empty() { self.hashed.at(name, budget)? } else { plain };
+        if let Some(types) = types {
+            // With SOA it is the child's own record, which knows nothing of DS.
+            let is_childs = types.contains(RecordType::SOA);
+            return Ok(match types.contains(RecordType::DS) || is_childs {
+                true => NoDs::Fails,
+                false if types.contains(RecordType::NS) => NoDs::Delegation,
+                false => NoDs::NoCut,
+            });
+        }
+        let proof = match self.no_data(name, RecordType::DS, budget)? {
+            Proof::Fails => self.name_error(name, budget)?,
+            other => other,
+        };
+        Ok(match proof {
+            Proof::Holds => NoDs::NoCut,
+            Proof::OptOut => NoDs::OptOut,
+            Proof::TooCostly => NoDs::TooCostly,
+            Proof::Fails => NoDs::Fails,
+        })
+    }
+
+    /// The closest name above that exists, as the record that covers the name shows; `None` when none covers it.
+    fn closest_encloser(&self, name: &Name) -> Option<Name> {
+        let (owner, nsec) = self.cover(name)?;
+        let labels = shared(name, owner).max(shared(name, nsec.next_domain_name()));
+        Some(name.trim_to(labels))
+    }
+
+    /// The record that says that the name does not exist.
+    fn cover(&self, name: &Name) -> Option<(&'a Name, &'a NSEC)> {
+        self.plain.iter().copied().find(|(owner, nsec)| {
+            // RFC 6840 section 4.1: the parent's record at a zone cut, or one at a DNAME, says nothing about names below.
+            let types = nsec.type_set();
+            let leads_away = owner.zone_of(name) && (is_delegation(nsec.type_set()) || types.contains(RecordType::DNAME));
+            is_between(owner, nsec, name) && !leads_away && !name.zone_of(nsec.next_domain_name())
+        })
+    }
+}
+
+/// Does the name stand in the gap after the owner? The last record of a zone points back to the apex.
+fn is_between(owner: &Name, nsec: &NSEC, name: &Name) -> bool {
+    let next = nsec.next_domain_name();
+    owner < name && (name < next || next <= owner && next.zone_of(name))
+}
+
+/// The record at `name` denies the type: neither it nor an alias is there, and the record speaks for the right side of a zone cut.
+pub(super) fn lacks(types: &RecordTypeSet, rtype: RecordType, name: &Name) -> bool {
+    let right_side = match rtype {
+        RecordType::DS => !types.contains(RecordType::SOA) || name.is_root(),
+        _ => !is_delegation(types),
+    };
+    right_side && !types.contains(rtype) && !types.contains(RecordType::CNAME)
+}
+
+/// Is it the parent's record at a zone cut?
+pub(super) fn is_delegation(types: &RecordTypeSet) -> bool {
+    types.contains(RecordType::NS) && !types.contains(RecordType::SOA)
+}
+
+/// The wildcard right below a name, if it fits.
+pub(super) fn wildcard(encloser: &Name) -> Option<Name> {
+    encloser.prepend_label("*").ok()
+}
+
+/// Labels that two names share, from the root down.
+fn shared(one: &Name, other: &Name) -> usize {
+    one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+}

@@ -1,0 +1,270 @@
+//! Does a set's signature hold (RFC 4034 section 3, RFC 4035 section 5.3, RFC 6840)? The costly step, paid for before it is done.
+
+use hickory_proto::dnssec::rdata::sig::SigInput;
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG};
+use hickory_proto::dnssec::{Algorithm, DigestType, PublicKey};
+use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+
+use super::anchor::Anchor;
+use super::rsa::ShortKey;
+use crate::resolve::Failure;
+use crate::resolve::budget::Budget;
+use crate::resolve::said::RrSet;
+
+/// Signatures looked at in one set; the rest is not (KeyTrap, CVE-2023-50387).
+const SIGNATURES_MAX: usize = 8;
+/// Keys of one tag and algorithm tried for one signature.
+const TWINS_MAX: usize = 2;
+/// Keys kept of one zone.
+const KEYS_MAX: usize = 32;
+
+/// Which algorithms are believed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// RSA with SHA-1 (algorithms 5 and 7), and DS records with SHA-1 (RFC 9905 wants both to be taken as unknown).
+    pub(super) sha1: bool,
+}
+
+impl Rules {
+    /// Can we check signatures of this algorithm?
+    pub(super) fn knows(self, algorithm: Algorithm) -> bool {
+        match u8::from(algorithm) {
+            5 | 7 => self.sha1,
+            8 | 10 | 13 | 14 | 15 => true,
+            _ => false,
+        }
+    }
+
+    /// Can we check digests of this kind?
+    pub(super) fn digests(self, digest: DigestType) -> bool {
+        match digest {
+            DigestType::SHA1 => self.sha1,
+            DigestType::SHA256 | DigestType::SHA384 => true,
+            _ => false,
+        }
+    }
+}
+
+/// The keys that may sign a zone.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// The zone's apex, lower-case.
+    pub(super) zone: Name,
+    keys: Vec<Key>,
+}
+
+#[derive(Debug)]
+struct Key {
+    tag: u16,
+    key: DNSKEY,
+}
+
+impl Keys {
+    /// The zone keys of a DNSKEY set that are not revoked (RFC 5011 section 2.1) and of an algorithm that we know.
+    pub(super) fn of(set: &RrSet, rules: Rules) -> Self {
+        let keys = set.records.iter().filter_map(|record| match &record.data {
+            RData::DNSSEC(DNSSECRData::DNSKEY(key)) => Some(key),
+            _ => None,
+        });
+        let usable = keys.filter(|key| key.zone_key() && !key.revoke() && rules.knows(key.public_key().algorithm()));
+        let tagged = usable.filter_map(|key| Some(Key { tag: key.calculate_key_tag().ok()?, key: key.clone() }));
+        Self { zone: set.name.clone(), keys: tagged.take(KEYS_MAX).collect() }
+    }
+
+    /// Only those that the parent vouches for.
+    pub(super) fn vouched_by(&self, signers: &[DS]) -> Self {
+        let vouched = |key: &&Key| {
+            signers.iter().any(|ds| {
+                ds.key_tag() == key.tag
+                    && ds.algorithm() == key.key.public_key().algorithm()
+                    && ds.covers(&self.zone, &key.key).unwrap_or(false)
+            })
+        };
+        self.only(vouched)
+    }
+
+    /// Only those that the operator vouches for.
+    pub(super) fn vouched_by_anchor(&self, anchor: &Anchor) -> Self {
+        let by_digest = self.vouched_by(&anchor.digests);
+        self.only(|key| anchor.names(&key.key) || by_digest.keys.iter().any(|other| other.key == key.key))
+    }
+
+    fn only(&self, wanted: impl Fn(&&Key) -> bool) -> Self {
+        let keys = self.keys.iter().filter(wanted).map(|key| Key { tag: key.tag, key: key.key.clone() }).collect();
+        Self { zone: self.zone.clone(), keys }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Octets in memory, about.
+    pub(super) fn weight(&self) -> usize {
+        let octets: usize = self.keys.iter().map(|key| key.key.public_key().public_bytes().len() + size_of::<Key>()).sum();
+        octets + size_of::<Self>() + self.zone.len()
+    }
+}
+
+/// A signature that holds, and what it says about the set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// How many labels the signed name had; fewer than the owner when a wildcard made the set (RFC 4035 section 5.3.4).
+    pub(super) expanded_from: Option<usize>,
+    /// Seconds for which the set may be kept (RFC 4035 section 5.3.3).
+    pub(super) ttl_s: u32,
+}
+
+/// Who claims to have signed the set, each zone once: at or above the owner, for DS truly above (RFC 4035 sections 2.4 and 5.3.1).
+pub(super) fn signers(set: &RrSet) -> Vec<Name> {
+    let mut signers: Vec<Name> = Vec::with_capacity(1);
+    for signature in read(set) {
+        let signer = &signature.input().signer_name;
+        let above = signer.zone_of(&set.name) && (set.rtype != RecordType::DS || *signer != set.name || signer.is_root());
+        if above && !signers.contains(signer) {
+            signers.push(signer.to_lowercase());
+        }
+    }
+    signers
+}
+
+/// Check the set against a zone's keys: the first signature that holds, or why none does. `now_s` is the wall clock.
+pub(super) fn check(set: &RrSet, keys: &Keys, rules: Rules, now_s: u32, budget: &Budget) -> Result<Held, Failure> {
+    let mut blame = Failure::Unsigned;
+    let mut rows: Option<Vec<Vec<u8>>> = None;
+    for signature in read(set).filter(|signature| signature.input().signer_name == keys.zone) {
+        let input = signature.input();
+        if let Err(failure) = is_timely(input, now_s) {
+            blame = worse(blame, failure);
+            continue;
+        }
+        let Some(name) = signed_name(set, input).filter(|_| rules.knows(input.algorithm)) else {
+            blame = worse(blame, Failure::Bogus);
+            continue;
+        };
+        let twins = keys.keys.iter().filter(|key| key.tag == input.key_tag && key.key.public_key().algorithm() == input.algorithm);
+        for key in twins.take(TWINS_MAX) {
+            budget.pay_check()?;
+            let rows = rows.get_or_insert_with(|| canonical(set));
+            if signed_data(input, &name, rows).is_some_and(|message| holds(&key.key, &message, signature.sig())) {
+                return Ok(held(set, input, now_s));
+            }
+            budget.note_failed_check()?;
+        }
+        blame = worse(blame, Failure::Bogus);
+    }
+    Err(blame)
+}
+
+/// Of several reasons the one that tells most: dates over wrong signatures, both over none.
+fn worse(one: Failure, other: Failure) -> Failure {
+    let rank = |failure| match failure {
+        Failure::Expired => 3,
+        Failure::NotYetValid => 2,
+        Failure::Bogus => 1,
+        _ => 0,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+fn read(set: &RrSet) -> impl Iterator<Item = &RRSIG> {
+    let covering = set.signatures.iter().filter_map(|record| match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(signature)) => Some(signature),
+        _ => None,
+    });
+    covering.filter(|signature| signature.input().type_covered == set.rtype).take(SIGNATURES_MAX)
+}
+
+/// Dates are compared in serial number arithmetic (RFC 4034 section 3.1.5, RFC 1982), which goes on after 2106.
+fn is_timely(input: &SigInput, now_s: u32) -> Result<(), Failure> {
+    let (inception_s, expiration_s) = (input.sig_inception.get(), input.sig_expiration.get());
+    let is_after = |one: u32, other: u32| one != other && one.wrapping_sub(other) < 1 << 31;
+    if is_after(now_s, expiration_s) || is_after(inception_s, expiration_s) {
+        return Err(Failure::Expired);
+    }
+    if is_after(inception_s, now_s) { Err(Failure::NotYetValid) } else { Ok(()) }
+}
+
+/// The name that was signed (RFC 4035 section 5.3.2): the owner, or the wildcard that it came from; `None` where there can be none.
+fn signed_name(set: &RrSet, input: &SigInput) -> Option<Name> {
+    let (labels, owner_labels) = (usize::from(input.num_labels), usize::from(set.name.num_labels()));
+    if labels == owner_labels {
+        return Some(set.name.clone());
+    }
+    // What describes one name or zone never comes from a wildcard.
+    let is_single =
+        matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3 | RecordType::DNSKEY | RecordType::DS | RecordType::SOA | RecordType::NS);
+    let within = labels < owner_labels && labels >= usize::from(input.signer_name.num_labels());
+    (within && !is_single).then(|| set.name.trim_to(labels).prepend_label("*").ok())?
+}
+
+/// The data of each record in canonical form, in canonical order, each once (RFC 4034 section 6).
+fn canonical(set: &RrSet) -> Vec<Vec<u8>> {
+    let encode = |data: &RData| {
+        let mut octets = Vec::with_capacity(64);
+        let mut encoder = BinEncoder::new(&mut octets);
+        encoder.set_canonical_form(true);
+        encoder.set_name_encoding(NameEncoding::Uncompressed);
+        data.emit(&mut encoder).ok()?;
+        if let RData::Unknown { .. } = data {
+            lower(set.rtype, &mut octets);
+        }
+        Some(octets)
+    };
+    let mut rows: Vec<Vec<u8>> = set.records.iter().filter_map(|record| encode(&record.data)).collect();
+    rows.sort();
+    rows.dedup();
+    rows
+}
+
+/// Names within data that hickory keeps as octets are lower-case in canonical form for the types of RFC 4034 section 6.2. A label's length
+/// is below the letters.
+fn lower(rtype: RecordType, octets: &mut [u8]) {
+    let names_from = match u16::from(rtype) {
+        // MD, MF, MB, MG, MR, MINFO, RP, DNAME
+        3 | 4 | 7..=9 | 14 | 17 | 39 => 0,
+        // AFSDB, RT, PX, KX
+        18 | 21 | 26 | 36 => 2,
+        _ => return,
+    };
+    if let Some(names) = octets.get_mut(names_from..) {
+        names.make_ascii_lowercase();
+    }
+}
+
+/// What the signature was made over (RFC 4034 section 3.1.8.1).
+fn signed_data(input: &SigInput, name: &Name, rows: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let mut owner = Vec::with_capacity(64);
+    name.emit(&mut BinEncoder::new(&mut owner).with_name_encoding(NameEncoding::UncompressedLowercase)).ok()?;
+    let mut message = Vec::with_capacity(512);
+    let mut encoder = BinEncoder::new(&mut message);
+    encoder.set_canonical_form(true);
+    input.emit(&mut encoder).ok()?;
+    for row in rows {
+        message.extend_from_slice(&owner);
+        message.extend_from_slice(&u16::from(input.type_covered).to_be_bytes());
+        message.extend_from_slice(&1_u16.to_be_bytes());
+        message.extend_from_slice(&input.original_ttl.to_be_bytes());
+        message.extend_from_slice(&u16::try_from(row.len()).ok()?.to_be_bytes());
+        message.extend_from_slice(row);
+    }
+    Some(message)
+}
+
+fn holds(key: &DNSKEY, message: &[u8], signature: &[u8]) -> bool {
+    let public = key.public_key();
+    let algorithm = u8::from(public.algorithm());
+    match ShortKey::read(public.public_bytes()) {
+        Some(short) if matches!(algorithm, 5 | 7 | 8 | 10) => short.verify(algorithm, message, signature),
+        _ => public.verify(message, signature).is_ok(),
+    }
+}
+
+fn held(set: &RrSet, input: &SigInput, now_s: u32) -> Held {
+    let labels = usize::from(input.num_labels);
+    let left_s = input.sig_expiration.get().wrapping_sub(now_s);
+    Held {
+        expanded_from: (labels < usize::from(set.name.num_labels())).then_some(labels),
+        ttl_s: set.ttl_s.min(input.original_ttl).min(left_s),
+    }
+}

@@ -1,0 +1,237 @@
+//! Proofs of absence seen before, to deny other names and types without asking (RFC 8198): random names below a signed zone cost nothing.
+//!
+//! Only proofs without opt-out are kept, and those of zones that make them up for each name are of no use. The records are put together
+//! anew for each question and go through the same checks as a server's.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC3};
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RData, RecordType};
+
+use super::denial::{Denial, Proof, wildcard};
+use super::nsec3::{Hash, ITERATIONS_MAX, Parameters, owner_hash};
+use crate::clock::UnixSeconds;
+use crate::resolve::Failure;
+use crate::resolve::budget::Budget;
+use crate::resolve::said::{RrSet, Said};
+use crate::resolve::words::label_count;
+
+/// The longest that a proof is used (RFC 8198 section 5.4 leaves it to the negative TTL).
+const TTL_S_MAX: u32 = 3600;
+/// What a set with its signature takes in memory, about.
+const SET_OCTETS: usize = 900;
+/// One zone's share of the memory.
+const ZONE_SHARE: usize = 8;
+
+/// All zones' proofs, bounded in octets.
+pub(super) struct Spans {
+    zones: Mutex<HashMap<Name, ZoneSpans>>,
+    sets_max: usize,
+}
+
+/// One zone's proofs.
+struct ZoneSpans {
+    soa: Kept,
+    plain: BTreeMap<Name, Kept>,
+    hashed: Option<(Parameters, BTreeMap<Hash, Kept>)>,
+}
+
+struct Kept {
+    set: RrSet,
+    since: UnixSeconds,
+    until: UnixSeconds,
+}
+
+impl Kept {
+    /// The set with what is left of its TTL, while it holds.
+    fn fresh(&self, now: UnixSeconds) -> Option<RrSet> {
+        let age_s = u32::try_from(now - self.since).ok().filter(|_| now < self.until)?;
+        Some(RrSet { ttl_s: self.set.ttl_s.saturating_sub(age_s), ..self.set.clone() })
+    }
+}
+
+impl Spans {
+    /// Room for `octets_max` octets.
+    pub(super) fn new(octets_max: u64) -> Self {
+        Self { zones: Mutex::new(HashMap::new()), sets_max: octets_max as usize / SET_OCTETS }
+    }
+
+    /// Keep validated proofs of a zone; without SOA they could not be told again.
+    pub(super) fn note(&self, zone: &Name, soa: Option<&RrSet>, proofs: &[RrSet], now: UnixSeconds) {
+        let Some((soa, ttl_s)) = soa.and_then(|soa| Some((soa, negative_ttl_s(soa)?))) else { return };
+        let keep = |set: &RrSet| {
+            let ttl_s = set.ttl_s.min(ttl_s);
+            Kept { set: RrSet { ttl_s, ..set.clone() }, since: now, until: now + i64::from(ttl_s) }
+        };
+        let proofs: Vec<&RrSet> = proofs.iter().filter(|set| is_useful(set)).collect();
+        if proofs.is_empty() || ttl_s == 0 {
+            return;
+        }
+        let mut zones = self.lock();
+        let spans = zones.entry(zone.clone()).or_insert_with(|| ZoneSpans { soa: keep(soa), plain: BTreeMap::new(), hashed: None });
+        spans.soa = keep(soa);
+        if spans.len() + proofs.len() > self.sets_max / ZONE_SHARE {
+            spans.plain.clear();
+            spans.hashed = None;
+        }
+        for set in proofs {
+            spans.note(zone, set, keep(set));
+        }
+        self.make_room(&mut zones, zone);
+    }
+
+    /// The zone's denial of name and type, if what is kept proves it.
+    pub(super) fn deny(&self, name: &Name, rtype: RecordType, now: UnixSeconds, budget: &Budget) -> Result<Option<Said>, Failure> {
+        if matches!(rtype, RecordType::ANY | RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3) {
+            return Ok(None);
+        }
+        let Some((zone, soa, proofs)) = self.gather(name, rtype, now, budget)? else { return Ok(None) };
+        let denial = Denial::new(&zone, &proofs);
+        let rcode = if denial.no_data(name, rtype, budget)? == Proof::Holds {
+            ResponseCode::NoError
+        } else if denial.name_error(name, budget)? == Proof::Holds {
+            ResponseCode::NXDomain
+        } else {
+            return Ok(None);
+        };
+        let authority = std::iter::once(soa).chain(proofs).collect();
+        Ok(Some(Said { rcode, answer: Vec::new(), authority, servers: Vec::new(), zone, from: None, authoritative: false }))
+    }
+
+    /// The sets that may speak of the name, from the closest zone that has any.
+    fn gather(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        now: UnixSeconds,
+        budget: &Budget,
+    ) -> Result<Option<(Name, RrSet, Vec<RrSet>)>, Failure> {
+        let zones = self.lock();
+        let mut zone = if rtype == RecordType::DS && !name.is_root() { name.base_name() } else { name.clone() };
+        let spans = loop {
+            match zones.get(&zone) {
+                Some(spans) => break spans,
+                None if zone.is_root() => return Ok(None),
+                None => zone = zone.base_name(),
+            }
+        };
+        let Some(soa) = spans.soa.fresh(now) else { return Ok(None) };
+        let mut proofs = spans.gather_plain(name, now);
+        if proofs.is_empty() {
+            proofs = spans.gather_hashed(&zone, name, now, budget)?;
+        }
+        Ok((!proofs.is_empty()).then_some((zone, soa, proofs)))
+    }
+
+    /// Forget zones at random until there is room; never the one just noted.
+    fn make_room(&self, zones: &mut HashMap<Name, ZoneSpans>, spared: &Name) {
+        let mut sets: usize = zones.values().map(ZoneSpans::len).sum();
+        if sets <= self.sets_max {
+            return;
+        }
+        zones.retain(|zone, spans| {
+            let stays = zone == spared || sets <= self.sets_max / 4 * 3;
+            sets -= if stays { 0 } else { spans.len() };
+            stays
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, ZoneSpans>> {
+        self.zones.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ZoneSpans {
+    /// Sets kept, the SOA too.
+    fn len(&self) -> usize {
+        1 + self.plain.len() + self.hashed.as_ref().map_or(0, |(_, spans)| spans.len())
+    }
+
+    fn note(&mut self, zone: &Name, set: &RrSet, kept: Kept) {
+        let Some(record) = nsec3(set) else {
+            self.plain.insert(set.name.clone(), kept);
+            return;
+        };
+        let (Some(hash), parameters) = (owner_hash(zone, &set.name), Parameters::of(record)) else { return };
+        match &mut self.hashed {
+            Some((ours, spans)) if *ours == parameters => _ = spans.insert(hash, kept),
+            // A zone with a new salt: the old chain is gone.
+            other => *other = Some((parameters, BTreeMap::from([(hash, kept)]))),
+        }
+    }
+
+    /// The record at or before the name, and the one at or before the wildcard that would stand for it.
+    fn gather_plain(&self, name: &Name, now: UnixSeconds) -> Vec<RrSet> {
+        let before = |name: &Name| self.plain.range(..=name.clone()).next_back().and_then(|(_, kept)| kept.fresh(now));
+        let Some(first) = before(name) else { return Vec::new() };
+        let next = first.records.first().and_then(|record| match &record.data {
+            RData::DNSSEC(DNSSECRData::NSEC(nsec)) => Some(nsec.next_domain_name()),
+            _ => None,
+        });
+        let shared = |other: &Name| name.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+        let labels = shared(&first.name).max(next.map_or(0, shared));
+        let second = wildcard(&name.trim_to(labels)).and_then(|wildcard| before(&wildcard));
+        let second = second.filter(|second| second.name != first.name && first.name != *name);
+        std::iter::once(first).chain(second).collect()
+    }
+
+    /// The records at the name, or else those of its closest encloser, of the name one label longer and of the wildcard.
+    fn gather_hashed(&self, zone: &Name, name: &Name, now: UnixSeconds, budget: &Budget) -> Result<Vec<RrSet>, Failure> {
+        let Some((parameters, spans)) = &self.hashed else { return Ok(Vec::new()) };
+        let at = |hash: &Hash| spans.get(hash).and_then(|kept| kept.fresh(now));
+        // The last record of a zone goes round to the first name.
+        let before = |hash: &Hash| {
+            let span = spans.range(..*hash).next_back().or_else(|| spans.iter().next_back());
+            span.and_then(|(_, kept)| kept.fresh(now))
+        };
+        let mut longer = parameters.hash(name, budget)?;
+        if let Some(set) = at(&longer) {
+            return Ok(vec![set]);
+        }
+        for labels in (label_count(zone)..label_count(name)).rev() {
+            let candidate = name.trim_to(labels);
+            let hash = parameters.hash(&candidate, budget)?;
+            let Some(encloser) = at(&hash) else {
+                longer = hash;
+                continue;
+            };
+            let Some(wildcard) = wildcard(&candidate) else { return Ok(Vec::new()) };
+            let wildcard = parameters.hash(&wildcard, budget)?;
+            let mut sets = vec![encloser];
+            for set in [before(&longer), at(&wildcard).or_else(|| before(&wildcard))].into_iter().flatten() {
+                if sets.iter().all(|kept| kept.name != set.name) {
+                    sets.push(set);
+                }
+            }
+            return Ok(sets);
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Proofs that may deny another name than the one that was asked: no opt-out, few iterations, not made up for one name (RFC 4470).
+fn is_useful(set: &RrSet) -> bool {
+    let made_up = |next: &Name| next.iter().next() == Some(&[0]);
+    match set.records.first().map(|record| &record.data) {
+        Some(RData::DNSSEC(DNSSECRData::NSEC(nsec))) => !made_up(nsec.next_domain_name()),
+        Some(RData::DNSSEC(DNSSECRData::NSEC3(nsec3))) => !nsec3.opt_out() && nsec3.iterations() <= ITERATIONS_MAX,
+        _ => false,
+    }
+}
+
+fn nsec3(set: &RrSet) -> Option<&NSEC3> {
+    set.records.iter().find_map(|record| match &record.data {
+        RData::DNSSEC(DNSSECRData::NSEC3(nsec3)) => Some(nsec3),
+        _ => None,
+    })
+}
+
+/// How long denials of the zone hold (RFC 2308 section 5, RFC 9077).
+fn negative_ttl_s(soa: &RrSet) -> Option<u32> {
+    soa.records.iter().find_map(|record| match &record.data {
+        RData::SOA(data) => Some(soa.ttl_s.min(data.minimum).min(TTL_S_MAX)),
+        _ => None,
+    })
+}
