@@ -12,6 +12,7 @@ mod answers;
 mod blocked;
 mod commands;
 mod crash;
+mod curator;
 mod field_tools;
 mod internet;
 mod kit;

@@ -6,6 +6,8 @@ mod check;
 mod completions;
 mod engine;
 mod history;
+mod key;
+mod list;
 mod log;
 mod output;
 mod report;
@@ -95,6 +97,12 @@ enum Command {
     },
     /// Print what was blocked, by list and month or day, for publication.
     Report(report::Args),
+    /// Make and show the keys that lists are signed with and encrypted to.
+    #[command(subcommand)]
+    Key(key::Keys),
+    /// Make, check, sign and push lists: the curator's desk.
+    #[command(subcommand)]
+    List(list::Lists),
     /// Publish, check and cosign the signed log of counts and events.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -149,6 +157,8 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Receipts { list } => history::receipts(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
         Command::Flush { name } => ask::flush(&asking()?, name.clone()),
+        Command::Key(keys) => key::run(keys, output::Style::of(cli.json)),
+        Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
         Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),
         Command::Audit(command) => audit::run(config, command, output::Style::of(cli.json)),
         Command::Completions { shell } => completions::print(*shell),

@@ -3,6 +3,7 @@
 pub mod diff;
 mod form;
 pub mod guard;
+pub mod lint;
 pub mod manifest;
 pub mod parse;
 pub mod receipt;
