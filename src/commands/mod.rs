@@ -9,6 +9,7 @@ mod output;
 mod report;
 mod serve;
 mod status;
+mod transfers;
 mod why;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::engine::Engine;
-use super::{Failure, lines, log, output};
+use super::{Failure, lines, log, output, transfers};
 use crate::clock::monotonic;
 use crate::config::Config;
 use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamStatus};
@@ -33,24 +33,27 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
     let (updater, rules) = load_lists(config)?;
+    let transfers = transfers::start(config, &updater, runtime.handle())?;
     let engine = Engine::start(runtime, config, &updater).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let answering = engine.answering();
+    let notified = transfers.addresses().iter().map(|address| format!("notify {address}"));
+    let doors: Vec<String> = engine.doors().iter().cloned().chain(notified).collect();
     let parts = Parts {
         updater: Arc::clone(&updater),
         clients: Arc::clone(answering.clients()),
         rules,
         board: Arc::clone(engine.board()),
-        doors: engine.doors().to_vec(),
+        doors: doors.clone(),
         resolution: Box::new(Outside(Arc::clone(answering))),
         started,
     };
     let server = Server::start(socket, parts).map_err(failed)?;
 
-    let told = engine.runtime().block_on(answer_until_told(signals, &updater, engine.doors(), started));
+    let told = engine.runtime().block_on(answer_until_told(signals, &updater, &doors, started));
     notify(&[NotifyState::Stopping]);
-    drop((server, watch));
+    drop((server, watch, transfers));
     engine.stop().map_err(failed)?;
     info!("stopped");
     told

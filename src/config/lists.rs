@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::review::{Review, is_written, unwritten};
+use super::transfer::{ListTransferSection, TransferredZone};
 use crate::list::ListIndex;
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
 use crate::policy::{Action, Basis, ListRules};
@@ -52,6 +53,7 @@ pub(super) struct ListSection {
     #[serde(default = "plain")]
     format: FormatWord,
     column: Option<Spanned<ColumnWord>>,
+    transfer: Option<ListTransferSection>,
     authority: Spanned<String>,
     basis: BasisWord,
     legal_basis: Spanned<String>,
@@ -125,6 +127,7 @@ pub(super) enum ActionWord {
 pub(super) struct CheckedList {
     pub(super) rules: ListRules,
     pub(super) source: ListSource,
+    pub(super) zone: Option<TransferredZone>,
     pub(super) action: Spanned<ActionWord>,
 }
 
@@ -160,7 +163,9 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             rejects_percent_max,
             papers: list.check_papers(review),
         };
-        checked.push(CheckedList { rules, source, action: list.action });
+        let transfer = list.transfer.as_ref();
+        let zone = transfer.and_then(|transfer| transfer.check(source.format, list.file.as_ref(), review));
+        checked.push(CheckedList { rules, source, zone, action: list.action });
     }
     checked
 }

@@ -6,6 +6,7 @@ mod listen;
 mod lists;
 mod resolve;
 mod review;
+mod transfer;
 mod upkeep;
 
 use std::net::SocketAddr;
@@ -19,8 +20,10 @@ pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
 pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
 pub use review::Problem;
+pub use transfer::{KeyFile, TransferredZone};
 pub use upkeep::LogLevel;
 
+use crate::list::ListIndex;
 use crate::policy::{GroupSettings, ListRules};
 use crate::update::{ListSource, Text};
 use review::{NamedFile, Review};
@@ -51,6 +54,8 @@ pub struct Config {
     pub cache: Cache,
     /// A changed list is read when nobody has written to it for this long.
     pub quiet: Duration,
+    /// Where primaries say that a zone changed.
+    pub notify: Vec<SocketAddr>,
     /// How often counts are written to disk.
     pub flush: Duration,
     /// Where metrics are fetched.
@@ -60,6 +65,7 @@ pub struct Config {
     /// How much is logged.
     pub log: LogLevel,
     lists: Vec<(ListRules, ListSource)>,
+    zones: Vec<(ListIndex, TransferredZone)>,
     groups: Vec<GroupSettings>,
     files: Vec<NamedFile>,
 }
@@ -77,6 +83,7 @@ struct Document {
     cache: resolve::CacheSection,
     lists: lists::ListsSection,
     list: Vec<lists::ListSection>,
+    transfer: transfer::TransferSection,
     group: Vec<clients::GroupSection>,
     count: upkeep::CountSection,
     metrics: upkeep::MetricsSection,
@@ -96,6 +103,7 @@ impl Default for Document {
             cache: Default::default(),
             lists: Default::default(),
             list: Vec::new(),
+            transfer: Default::default(),
             group: Vec::new(),
             count: Default::default(),
             metrics: Default::default(),
@@ -117,6 +125,11 @@ impl Config {
     /// All lists with their rules and their sources, in the order of the configuration.
     pub fn lists(&self) -> &[(ListRules, ListSource)] {
         &self.lists
+    }
+
+    /// The lists that are transferred as zones, with their places among all lists.
+    pub fn zones(&self) -> &[(ListIndex, TransferredZone)] {
+        &self.zones
     }
 
     /// All groups but everybody's.
@@ -177,11 +190,13 @@ impl Document {
             resolve: self.resolve.check(&listen, review),
             cache: self.cache.check(review),
             quiet: self.lists.check_quiet(review),
+            notify: self.transfer.check(review),
             flush: self.count.check(review),
             metrics: self.metrics.check(&listen, review),
             control: self.control.check(&state, review),
             log: self.log.level,
             groups: clients::check_groups(&self.group, &allow, &lists, review),
+            zones: lists.iter().filter_map(|list| Some((list.source.index, list.zone.clone()?))).collect(),
             lists: lists.into_iter().map(|list| (list.rules, list.source)).collect(),
             files: Vec::new(),
             state,

@@ -9,6 +9,7 @@ mod refusal;
 mod slot;
 mod source;
 mod state;
+pub mod transfer;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,6 +107,20 @@ impl Updater {
         };
         self.tidy();
         Outcome { id: slot.source.id.clone(), change }
+    }
+
+    /// Note that a source of a list brings nothing, and why; the list stays as it is.
+    fn note_trouble(&self, list: ListIndex, cause: Cause, place: &str) {
+        if let Some(slot) = self.slots.get(usize::from(list)) {
+            slot.note_refusal(cause, place);
+        }
+    }
+
+    /// Note that a source of a list has nothing newer than what is in force.
+    fn note_current(&self, list: ListIndex) {
+        if let Some(slot) = self.slots.get(usize::from(list)) {
+            slot.note_unchanged();
+        }
     }
 
     /// The place of the list with this id.

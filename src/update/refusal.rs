@@ -39,6 +39,8 @@ pub enum Cause {
     Empty,
     /// It has no manifest, and the configuration wants one.
     Unsigned,
+    /// The zone that it comes from cannot be transferred.
+    Transfer(String),
     /// More lines than allowed are no entries.
     Rejects {
         /// Rejected lines in per cent of the lines meant as entries.
@@ -73,6 +75,7 @@ impl fmt::Display for Refusal {
                 f.write_str("has no entry: an empty list is never put in force; take the list out of the configuration instead")
             }
             Cause::Unsigned => f.write_str("has no manifest: have it signed, or set unsigned = \"allow\" for this list"),
+            Cause::Transfer(fault) => f.write_str(fault),
             Cause::Rejects { percent, percent_max, count, first } => {
                 let lines = if *count == 1 { "line is" } else { "lines are" };
                 write!(f, "{count} {lines} no entry ({percent:.1} %, allowed are {percent_max:.1} %): correct")?;

@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use super::bundle::Bundle;
 use super::load::{Loaded, hex, load};
 use super::refusal::{Cause, Refusal};
-use super::source::{ListSource, Quiet, Stamp, Unsigned, Writer};
+use super::source::{ListSource, Quiet, Stamp, Text, Unsigned, Writer};
 use super::state::{Change, LastRefusal, ListState};
 use super::{FIRST_GENERATION, lock};
 use crate::clock::wall_s;
@@ -66,7 +66,8 @@ impl Slot {
         if bundle.manifest.is_none() && self.source.papers.unsigned == Unsigned::Refuse {
             return Err(Cause::Unsigned);
         }
-        load(self.source.script_of(&bundle.text), key, None, Some(&self.in_force()))
+        let stamp = if let Text::File(path) = &bundle.text { Some(Stamp::of(path)?) } else { None };
+        load(self.source.script_of(&bundle.text), key, stamp, Some(&self.in_force()))
     }
 
     pub(super) fn writer(&self) -> Writer {
