@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sd_notify::NotifyState;
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -17,6 +18,7 @@ use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamSta
 use crate::name::Name;
 use crate::policy::ListRules;
 use crate::query::Answering;
+use crate::store::{EventKind, Journal, JournalEvent};
 use crate::update::{Settings, Updater, Watch, Which};
 
 /// Start everything, answer until told to stop, end in order.
@@ -32,9 +34,10 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let signals = runtime.block_on(async { Signals::new() })?;
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
-    let (updater, rules) = load_lists(config)?;
+    let journal = Journal::default();
+    let (updater, rules) = load_lists(config, &journal)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
-    let engine = Engine::start(runtime, config, &updater).map_err(failed)?;
+    let engine = Engine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let answering = engine.answering();
@@ -51,9 +54,11 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     };
     let server = Server::start(socket, parts).map_err(failed)?;
 
+    journal.note(JournalEvent::now(EventKind::Start, json!({ "version": env!("CARGO_PKG_VERSION") })));
     let told = engine.runtime().block_on(answer_until_told(signals, &updater, &doors, started));
     notify(&[NotifyState::Stopping]);
     drop((server, watch, transfers));
+    journal.note(JournalEvent::now(EventKind::Stop, json!({})));
     engine.stop().map_err(failed)?;
     info!("stopped");
     told
@@ -102,12 +107,19 @@ async fn reload(updater: Arc<Updater>) {
     notify(&[NotifyState::Ready]);
 }
 
-fn load_lists(config: &Config) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
+fn load_lists(config: &Config, journal: &Journal) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
     let (rules, lists): (Vec<_>, Vec<_>) = config.lists().iter().cloned().unzip();
     if lists.is_empty() {
         warn!("{}: there is no [[list]]: nothing is blocked", config.place);
     }
-    let (updater, _) = Updater::start(Settings { lists, quiet: config.quiet }).map_err(failed)?;
+    let settings = Settings {
+        lists,
+        quiet: config.quiet,
+        state: Some(config.state.clone()),
+        protected: config.protected().map_err(Failure::Usage)?,
+        journal: journal.clone(),
+    };
+    let (updater, _) = Updater::start(settings).map_err(failed)?;
     Ok((updater, rules))
 }
 

@@ -10,7 +10,9 @@ use toml::Spanned;
 use super::review::{Review, is_written, unwritten};
 use super::transfer::{ListTransferSection, TransferredZone};
 use crate::list::ListIndex;
+use crate::list::guard::Limits;
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
+use crate::name::Name;
 use crate::policy::{Action, Basis, ListRules};
 use crate::seal::VerifyKey;
 use crate::update::{ListSource, Papers, Text, Unsigned};
@@ -25,17 +27,42 @@ const TTL_S_MAX: u32 = 300;
 pub(super) struct ListsSection {
     rejects_percent_max: Spanned<f64>,
     quiet_ms: Spanned<u64>,
+    never_block: Vec<Spanned<PathBuf>>,
+    never_block_names: Vec<Spanned<String>>,
 }
 
 impl Default for ListsSection {
     fn default() -> Self {
-        Self { rejects_percent_max: unwritten(5.0), quiet_ms: unwritten(100) }
+        Self { rejects_percent_max: unwritten(5.0), quiet_ms: unwritten(100), never_block: Vec::new(), never_block_names: Vec::new() }
     }
 }
 
 impl ListsSection {
     pub(super) fn check_quiet(&self, review: &mut Review<'_>) -> Duration {
         review.milliseconds("quiet_ms", &self.quiet_ms, 10..=10_000)
+    }
+}
+
+/// The operator's own names that no list may block, beside those that the program carries.
+#[derive(Clone, Debug, Default)]
+pub struct NeverBlock {
+    /// Files of them, in our own list format.
+    pub files: Vec<PathBuf>,
+    /// Single names: the stop page's host, the resolver's own.
+    pub names: Vec<Name>,
+}
+
+impl ListsSection {
+    pub(super) fn check_never_block(&self, review: &mut Review<'_>) -> NeverBlock {
+        let files = self.never_block.iter().map(|file| review.file(file)).collect();
+        let mut names = Vec::new();
+        for value in &self.never_block_names {
+            match Name::parse(value.get_ref()) {
+                Ok(name) => names.push(name),
+                Err(fault) => review.say(value, format!("never_block_names: not a domain name: {fault}")),
+            }
+        }
+        NeverBlock { files, names }
     }
 }
 
@@ -162,6 +189,7 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             format: list.check_format(review),
             rejects_percent_max,
             papers: list.check_papers(review),
+            limits: Limits::default(),
         };
         let transfer = list.transfer.as_ref();
         let zone = transfer.and_then(|transfer| transfer.check(source.format, list.file.as_ref(), review));

@@ -9,6 +9,7 @@ mod review;
 mod transfer;
 mod upkeep;
 
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,12 +19,14 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
+pub use lists::NeverBlock;
 pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
 pub use review::Problem;
 pub use transfer::{KeyFile, TransferredZone};
 pub use upkeep::LogLevel;
 
-use crate::list::ListIndex;
+use crate::list::guard::Protected;
+use crate::list::{ListIndex, Scope};
 use crate::policy::{GroupSettings, ListRules};
 use crate::update::{ListSource, Text};
 use review::{NamedFile, Review};
@@ -56,6 +59,8 @@ pub struct Config {
     pub quiet: Duration,
     /// Where primaries say that a zone changed.
     pub notify: Vec<SocketAddr>,
+    /// The operator's own names that are never blocked.
+    pub never_block: NeverBlock,
     /// How often counts are written to disk.
     pub flush: Duration,
     /// Where metrics are fetched.
@@ -142,6 +147,23 @@ impl Config {
         self.files.iter().filter_map(|file| file.check().err()).collect()
     }
 
+    /// What no list may block: what we ship, the operator's own files and names, and the hosts that lists are fetched from.
+    pub fn protected(&self) -> Result<Protected, String> {
+        let mut protected = Protected::shipped();
+        for file in &self.never_block.files {
+            let refuse = |reason: String| format!("{}: the names that are never blocked cannot be read: {reason}", file.display());
+            let text = std::fs::File::open(file).map_err(|error| refuse(error.to_string()))?;
+            let parsed = protected.read_never_block(BufReader::new(text)).map_err(|error| refuse(error.to_string()))?;
+            if let Some(first) = parsed.rejects_shown.first() {
+                return Err(refuse(format!("line {}: {}", first.line, first.reason)));
+            }
+        }
+        for name in &self.never_block.names {
+            protected.protect(name, Scope::Below);
+        }
+        Ok(protected)
+    }
+
     /// The reference, with the example list that the program carries and the state in the working folder.
     fn built_in() -> Result<Self, Vec<Problem>> {
         let mut config = Self::parse(REFERENCE, "built-in configuration", Path::new(""))?;
@@ -191,6 +213,7 @@ impl Document {
             cache: self.cache.check(review),
             quiet: self.lists.check_quiet(review),
             notify: self.transfer.check(review),
+            never_block: self.lists.check_never_block(review),
             flush: self.count.check(review),
             metrics: self.metrics.check(&listen, review),
             control: self.control.check(&state, review),

@@ -1,5 +1,6 @@
-//! Signed things for everybody above: Ed25519 keys and notes in the C2SP signed-note format; knows nothing of DNS.
+//! Signed and secret things for everybody above: keys, notes in the C2SP signed-note format, age files; knows nothing of DNS.
 
+pub mod age;
 mod key;
 mod note;
 

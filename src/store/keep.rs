@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::clock::{UnixSeconds, hour_start, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter};
 
+use super::journal::{Journal, Told};
 use super::{Store, StoreError};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -56,19 +57,23 @@ impl Health {
 /// Writes a board's counts to a store every few seconds and at each full hour.
 #[derive(Debug)]
 pub struct Keeper {
-    stop: Sender<()>,
+    stop: Sender<Told>,
+    /// Ends the journal's hold on the thread when the keeper goes, so that nothing keeps the thread alive.
+    _hold: Hold,
     thread: JoinHandle<Result<(), StoreError>>,
     health: Health,
 }
 
 impl Keeper {
-    /// Starts the thread; `flush_every` is the most that a crash can lose.
-    pub fn start(board: Arc<Board>, store: Store, flush_every: Duration) -> Result<Self, StoreError> {
-        let (stop, stopped) = channel();
+    /// Starts the thread; `flush_every` is the most that a crash can lose. Events of the journal are written at once.
+    pub fn start(board: Arc<Board>, store: Store, journal: &Journal, flush_every: Duration) -> Result<Self, StoreError> {
+        let (stop, told) = channel();
         let health = Health::default();
-        let ledger = Ledger::new(board, store, health.clone());
-        let thread = std::thread::Builder::new().name("counts".into()).spawn(move || ledger.keep(flush_every, &stopped));
-        Ok(Self { stop, thread: thread.map_err(|source| StoreError::Thread(source.to_string()))?, health })
+        let ledger = Ledger::new(board, store, journal.clone(), health.clone());
+        journal.attach(Some(stop.clone()));
+        let hold = Hold(journal.clone());
+        let thread = std::thread::Builder::new().name("counts".into()).spawn(move || ledger.keep(flush_every, &told));
+        Ok(Self { stop, _hold: hold, thread: thread.map_err(|source| StoreError::Thread(source.to_string()))?, health })
     }
 
     /// How the writing goes.
@@ -81,8 +86,18 @@ impl Keeper {
     /// Fails when the last counts could not be written; the next start then writes the gap down. Blocks for as long as the disk.
     pub fn stop(self) -> Result<(), StoreError> {
         // The thread is gone already if nobody listens; joining tells.
-        let _ = self.stop.send(());
+        let _ = self.stop.send(Told::Stop);
         self.thread.join().unwrap_or_else(|_| Err(StoreError::Thread("it panicked".into())))
+    }
+}
+
+/// The journal's hold on the writing thread.
+#[derive(Debug)]
+struct Hold(Journal);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.attach(None);
     }
 }
 
@@ -90,6 +105,7 @@ impl Keeper {
 struct Ledger {
     board: Arc<Board>,
     store: Store,
+    journal: Journal,
     meter: Meter,
     /// Counts that are not on disk yet, one entry an hour; more than one only while the disk refuses.
     pending: Vec<HourCounts>,
@@ -98,13 +114,13 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn new(board: Arc<Board>, store: Store, health: Health) -> Self {
-        Self { board, store, meter: Meter::default(), pending: Vec::new(), last_taking: wall_s(), health }
+    fn new(board: Arc<Board>, store: Store, journal: Journal, health: Health) -> Self {
+        Self { board, store, journal, meter: Meter::default(), pending: Vec::new(), last_taking: wall_s(), health }
     }
 
     /// Flushes until told to stop, or until the keeper is dropped.
-    fn keep(mut self, flush_every: Duration, stopped: &Receiver<()>) -> Result<(), StoreError> {
-        while stopped.recv_timeout(pause(since_epoch(), flush_every)) == Err(RecvTimeoutError::Timeout) {
+    fn keep(mut self, flush_every: Duration, told: &Receiver<Told>) -> Result<(), StoreError> {
+        while let Ok(Told::Write) | Err(RecvTimeoutError::Timeout) = told.recv_timeout(pause(since_epoch(), flush_every)) {
             // A failure is in `health`, and the counts stay pending.
             let _ = self.flush(wall_s());
         }
@@ -120,10 +136,12 @@ impl Ledger {
             Some(pending) => pending.add(&counts),
             None => self.pending.push(counts),
         }
-        let written = self.store.flush(&self.pending, now);
+        let events = self.journal.waiting();
+        let written = self.store.write(&self.pending, &events, now);
         self.health.note(written.as_ref().copied(), now);
         if written.is_ok() {
             self.pending.clear();
+            self.journal.forget(events.len());
         }
         written
     }
@@ -151,7 +169,7 @@ mod tests {
 
     use super::*;
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
-    use crate::store::Reader;
+    use crate::store::{EventKind, JournalEvent, Reader};
 
     const HOUR_START: UnixSeconds = 1_767_225_600;
 
@@ -163,7 +181,7 @@ mod tests {
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
         let store = Store::open(folder, &lists(), at).unwrap();
-        let mut ledger = Ledger::new(board, store, Health::default());
+        let mut ledger = Ledger::new(board, store, Journal::default(), Health::default());
         ledger.last_taking = at;
         (ledger, cells)
     }
@@ -237,7 +255,9 @@ mod tests {
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
         let store = Store::open(folder.path(), &lists(), wall_s()).unwrap();
-        let keeper = Keeper::start(Arc::clone(&board), store, Duration::from_millis(5)).unwrap();
+        let journal = Journal::default();
+        journal.note(JournalEvent::now(EventKind::Start, serde_json::Value::Null));
+        let keeper = Keeper::start(Arc::clone(&board), store, &journal, Duration::from_millis(5)).unwrap();
         ask(&cells, 10);
         let deadline = Instant::now() + Duration::from_secs(10);
         let questions = |record: Record| record.hours.iter().map(|hour| hour.questions).sum::<u64>();
@@ -248,6 +268,8 @@ mod tests {
         ask(&cells, 7);
         keeper.stop().unwrap();
         assert_eq!(questions(read(folder.path(), wall_s())), 17);
+        let journal = Reader::open(folder.path()).unwrap().journal(None, 10).unwrap();
+        assert_eq!(journal.iter().map(|(seq, event)| (*seq, event.kind)).collect::<Vec<_>>(), [(1, EventKind::Start)]);
         Store::open(folder.path(), &lists(), wall_s()).unwrap();
     }
 

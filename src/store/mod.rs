@@ -4,6 +4,7 @@
 //! blocked is kept under the list's id and never under its place in the configuration. Every second is either in an hour's row, in
 //! which zero means zero, or in a gap.
 
+mod journal;
 mod keep;
 mod read;
 mod schema;
@@ -11,6 +12,7 @@ mod write;
 
 use std::path::PathBuf;
 
+pub use journal::{EventKind, Journal, JournalEvent};
 pub use keep::{Flushing, Health, Keeper};
 pub use read::Reader;
 pub use write::Store;

@@ -10,6 +10,7 @@ use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Event, Gap, GapKind, HourRecord, Kind, ListRecord, Papers, Record, Stretch};
 
 use super::StoreError;
+use super::journal::{self, JournalEvent};
 use super::schema::{counts_file, lock_file, open_to_read};
 
 const HOUR_S: i64 = 3600;
@@ -47,6 +48,11 @@ impl Reader {
         // One transaction: one state of the file, whatever is flushed meanwhile.
         let transaction = self.connection.unchecked_transaction().map_err(failed)?;
         read_record(&transaction, going_on, stretch, now).map_err(failed)
+    }
+
+    /// The last `count` events of the journal with their numbers, oldest first: of one list, or all.
+    pub fn journal(&self, list: Option<&str>, count: u32) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+        journal::read(&self.connection, counts_file(&self.folder), list, count)
     }
 }
 

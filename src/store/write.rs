@@ -10,6 +10,7 @@ use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListIdentity};
 
 use super::StoreError;
+use super::journal::{self, JournalEvent};
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
 
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often before we believe that one does.
@@ -50,7 +51,12 @@ impl Store {
     ///
     /// Also marks the run as alive at `at`, and all these hours and that of `at` as hours in which the resolver ran.
     pub fn flush(&mut self, hours: &[HourCounts], at: UnixSeconds) -> Result<(), StoreError> {
-        let written = add(&mut self.connection, self.run, &self.lists, hours, at);
+        self.write(hours, &[], at)
+    }
+
+    /// As [`Store::flush`], with events for the journal in the same transaction.
+    pub fn write(&mut self, hours: &[HourCounts], events: &[JournalEvent], at: UnixSeconds) -> Result<(), StoreError> {
+        let written = add(&mut self.connection, self.run, &self.lists, (hours, events), at);
         written.map_err(|source| failed(&self.file, source))
     }
 
@@ -126,8 +132,15 @@ fn note_list(transaction: &Transaction<'_>, list: &ListIdentity, at: UnixSeconds
     Ok(key)
 }
 
-fn add(connection: &mut Connection, run: i64, lists: &[i64], hours: &[HourCounts], at: UnixSeconds) -> rusqlite::Result<()> {
+fn add(
+    connection: &mut Connection,
+    run: i64,
+    lists: &[i64],
+    (hours, events): (&[HourCounts], &[JournalEvent]),
+    at: UnixSeconds,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
+    journal::add(&transaction, events)?;
     for counts in hours {
         add_hour(&transaction, lists, counts)?;
     }
@@ -279,10 +292,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), &[], HOUR).unwrap();
         assert!(matches!(Store::open(folder.path(), &[], HOUR), Err(StoreError::Busy { .. })));
-        store.connection.pragma_update(None, "user_version", 2).unwrap();
+        store.connection.pragma_update(None, "user_version", 9).unwrap();
         store.end(HOUR).unwrap();
         let refused = Store::open(folder.path(), &[], HOUR).unwrap_err().to_string();
-        assert!(refused.contains("form 2") && refused.contains("up to 1"), "{refused}");
+        assert!(refused.contains("form 9") && refused.contains("up to 2"), "{refused}");
         assert!(matches!(Reader::open(folder.path()), Err(StoreError::Newer { .. })));
     }
 

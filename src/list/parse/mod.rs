@@ -1,6 +1,7 @@
 //! Reads a list's text: each line becomes entries or a reject; no bad line ever stops the reading.
 
 mod csv;
+mod entry;
 mod hosts;
 mod plain;
 mod rpz;
@@ -9,6 +10,7 @@ mod word;
 use std::io::{self, BufRead, Read};
 
 pub use csv::{Column, HEADING_OCTETS_MAX, Heading};
+pub use entry::{CATEGORY_OCTETS_MAX, Details, Entry, read_category, read_day, read_entries, read_name};
 pub use word::Reason;
 use zeroize::Zeroizing;
 
@@ -22,7 +24,7 @@ pub const REJECTS_SHOWN_MAX: usize = 20;
 /// How a list's text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One name a line; a leading `=` means that name alone.
+    /// One name a line, details behind it; a leading `=` means that name alone.
     Plain,
     /// A hosts file: an address and names.
     Hosts,

@@ -50,6 +50,10 @@ pub enum Reason {
     NoName,
     /// A hosts line that does not start with an address.
     NoAddress,
+    /// A field behind the name that is unknown or there twice.
+    Field,
+    /// A field behind the name with a value that it cannot have.
+    FieldValue,
     /// A line that is no record in zone text.
     ZoneText,
     /// A directive other than `$TTL` and `$ORIGIN`.
@@ -92,6 +96,8 @@ impl fmt::Display for Reason {
             Self::Idn => "not a valid internationalised name (IDNA)",
             Self::NoName => "no name",
             Self::NoAddress => "a hosts line starts with an address",
+            Self::Field => "a field other than number=, verified=, expires= and category=, or one of them twice",
+            Self::FieldValue => "a field's value: number=1 to 4294967295, verified= and expires= a day as 2026-03-01, category= a word",
             Self::ZoneText => "not a record in zone file form",
             Self::Directive => "a directive other than $TTL and $ORIGIN: write the records themselves",
             Self::OutsideZone => "a record outside the zone: its name must end with that of the SOA record or of $ORIGIN",

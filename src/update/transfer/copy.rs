@@ -117,6 +117,7 @@ pub(super) struct Draft {
     file: File,
     buffer: Zeroizing<Vec<u8>>,
     count: u64,
+    is_left: bool,
 }
 
 impl Draft {
@@ -133,6 +134,11 @@ impl Draft {
         &self.path
     }
 
+    /// Leave it where it is, so that the operator can let it pass, until the next one takes its place.
+    pub(super) fn leave(mut self) {
+        self.is_left = true;
+    }
+
     /// Put it in the copy's place, so that a power cut leaves one of the two.
     pub(super) fn keep(self) -> Result<ZoneCopy, Fault> {
         self.file.sync_all()?;
@@ -147,7 +153,7 @@ impl Draft {
         let beside = path.with_extension("draft");
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_ONLY).open(&beside)?;
         let buffer = Zeroizing::new(Vec::with_capacity(BUFFER_OCTETS + LINE_OCTETS_MAX));
-        let mut draft = Self { kept_as: path.to_path_buf(), path: beside, soa, file, buffer, count: 0 };
+        let mut draft = Self { kept_as: path.to_path_buf(), path: beside, soa, file, buffer, count: 0, is_left: false };
         let Soa { serial, refresh_s, retry_s, expire_s } = soa;
         draft.buffer.extend(origin(zone).bytes());
         draft.buffer.extend(format!("@ SOA . . {serial} {refresh_s} {retry_s} {expire_s} 0\n").bytes());
@@ -178,8 +184,10 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Gone already where it was kept.
-        let _ = std::fs::remove_file(&self.path);
+        if !self.is_left {
+            // Gone already where it was kept.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::Zone;
-use super::copy::ZoneCopy;
+use super::copy::{Draft, ZoneCopy};
 use super::exchange::{Fault, Found, visit};
 use super::message::Soa;
 use crate::clock::monotonic;
@@ -114,14 +114,7 @@ impl Secondary {
                     return self.confirm();
                 }
                 Ok(Found::New(draft)) => {
-                    let place = self.place(primary);
-                    let serial = draft.soa.serial;
-                    if self.hand_over(draft.path().to_path_buf(), &place, serial) != Handed::Refused {
-                        match draft.keep() {
-                            Ok(copy) => self.copy = Some(copy),
-                            Err(fault) => warn!(list = %self.zone.id, "{place}: the list is in force, but {fault}"),
-                        }
-                    }
+                    self.bring(draft, &self.place(primary));
                     return self.confirm();
                 }
                 Err(Fault::Stopped) => return Round::Failed,
@@ -136,6 +129,18 @@ impl Secondary {
             self.complain(&place, &fault);
         }
         Round::Failed
+    }
+
+    /// Have a new zone judged, and keep it where it came in force.
+    fn bring(&mut self, draft: Draft, place: &str) {
+        if self.hand_over(draft.path().to_path_buf(), place, draft.soa.serial) == Handed::Refused {
+            draft.leave();
+            return;
+        }
+        match draft.keep() {
+            Ok(copy) => self.copy = Some(copy),
+            Err(fault) => warn!(list = %self.zone.id, "{place}: the list is in force, but {fault}"),
+        }
     }
 
     fn complain(&mut self, place: &str, fault: &Fault) {
@@ -171,7 +176,7 @@ impl Secondary {
         };
         match self.updater.take(bundle).change {
             Change::Refused { .. } => Handed::Refused,
-            Change::Swapped { .. } | Change::Unchanged => {
+            Change::Swapped { .. } | Change::Removed { .. } | Change::Unchanged => {
                 info!(list = %self.zone.id, serial, "{place} is in force");
                 Handed::Taken
             }
