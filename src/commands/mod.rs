@@ -13,6 +13,7 @@ mod output;
 mod report;
 mod serve;
 mod status;
+mod transfers;
 mod why;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::engine::Engine;
-use super::{Failure, lines, log, output};
+use super::{Failure, lines, log, output, transfers};
 use crate::clock::monotonic;
 use crate::config::Config;
 use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamStatus};
@@ -42,17 +42,20 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let push = config.push.as_ref().map(Listener::open).transpose().map_err(failed)?;
     let prover = prover(config, &rules)?;
     let sources = Sources::start(&updater, push).map_err(failed)?;
+    let transfers = transfers::start(config, &updater, runtime.handle())?;
     let Some(signals) = runtime.block_on(wait_for_lists(signals, &updater)) else { return Ok(()) };
     let engine = Engine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let answering = engine.answering();
+    let notified = transfers.addresses().iter().map(|address| format!("notify {address}"));
+    let doors: Vec<String> = engine.doors().iter().cloned().chain(notified).collect();
     let parts = Parts {
         updater: Arc::clone(&updater),
         clients: Arc::clone(answering.clients()),
         rules,
         board: Arc::clone(engine.board()),
-        doors: engine.doors().to_vec(),
+        doors: doors.clone(),
         resolution: Box::new(Outside(Arc::clone(answering))),
         started,
     };
@@ -60,9 +63,9 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
 
     updater.open_prover(Prover { doors: udp_doors(engine.doors()), ..prover });
     journal.note(JournalEvent::now(EventKind::Start, json!({ "version": env!("CARGO_PKG_VERSION") })));
-    let told = engine.runtime().block_on(answer_until_told(signals, &updater, engine.doors(), started));
+    let told = engine.runtime().block_on(answer_until_told(signals, &updater, &doors, started));
     notify(&[NotifyState::Stopping]);
-    drop((server, watch, sources));
+    drop((server, watch, sources, transfers));
     journal.note(JournalEvent::now(EventKind::Stop, json!({})));
     engine.stop().map_err(failed)?;
     info!("stopped");

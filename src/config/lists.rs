@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::review::{Review, is_written, unwritten};
 use super::sources::{FolderSection, GuardSection, PullSection};
+use super::transfer::{ListTransferSection, TransferredZone};
 use crate::list::ListIndex;
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
 use crate::name::Name;
@@ -88,6 +89,7 @@ pub(super) struct ListSection {
     #[serde(default = "plain")]
     format: FormatWord,
     column: Option<Spanned<ColumnWord>>,
+    transfer: Option<ListTransferSection>,
     authority: Spanned<String>,
     basis: BasisWord,
     legal_basis: Spanned<String>,
@@ -161,6 +163,7 @@ pub(super) enum ActionWord {
 pub(super) struct CheckedList {
     pub(super) rules: ListRules,
     pub(super) source: ListSource,
+    pub(super) zone: Option<TransferredZone>,
     pub(super) action: Spanned<ActionWord>,
 }
 
@@ -199,7 +202,9 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             sources: list.check_sources(review),
             identities: list.check_identity(review),
         };
-        checked.push(CheckedList { rules, source, action: list.action });
+        let transfer = list.transfer.as_ref();
+        let zone = transfer.and_then(|transfer| transfer.check(source.format, list.file.as_ref(), review));
+        checked.push(CheckedList { rules, source, zone, action: list.action });
     }
     checked
 }

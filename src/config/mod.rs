@@ -7,6 +7,7 @@ mod lists;
 mod resolve;
 mod review;
 mod sources;
+mod transfer;
 mod upkeep;
 
 use std::io::BufReader;
@@ -23,10 +24,11 @@ pub use listen::{Listen, TlsFiles};
 pub use lists::NeverBlock;
 pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
 pub use review::Problem;
+pub use transfer::{KeyFile, TransferredZone};
 pub use upkeep::{Audit, LogLevel};
 
-use crate::list::Scope;
 use crate::list::guard::Protected;
+use crate::list::{ListIndex, Scope};
 use crate::name::Name;
 use crate::policy::{GroupSettings, ListRules};
 use crate::seal::sha256;
@@ -61,6 +63,8 @@ pub struct Config {
     pub quiet: Duration,
     /// Where lists may be pushed to.
     pub push: Option<push::Settings>,
+    /// Where primaries say that a zone changed.
+    pub notify: Vec<SocketAddr>,
     /// The operator's own names that are never blocked.
     pub never_block: NeverBlock,
     /// How often counts are written to disk.
@@ -76,6 +80,7 @@ pub struct Config {
     /// How much is logged.
     pub log: LogLevel,
     lists: Vec<(ListRules, ListSource)>,
+    zones: Vec<(ListIndex, TransferredZone)>,
     groups: Vec<GroupSettings>,
     files: Vec<NamedFile>,
 }
@@ -94,6 +99,7 @@ struct Document {
     lists: lists::ListsSection,
     list: Vec<lists::ListSection>,
     push: sources::PushSection,
+    transfer: transfer::TransferSection,
     group: Vec<clients::GroupSection>,
     count: upkeep::CountSection,
     audit: upkeep::AuditSection,
@@ -115,6 +121,7 @@ impl Default for Document {
             lists: Default::default(),
             list: Vec::new(),
             push: Default::default(),
+            transfer: Default::default(),
             group: Vec::new(),
             count: Default::default(),
             audit: Default::default(),
@@ -137,6 +144,11 @@ impl Config {
     /// All lists with their rules and their sources, in the order of the configuration.
     pub fn lists(&self) -> &[(ListRules, ListSource)] {
         &self.lists
+    }
+
+    /// The lists that are transferred as zones, with their places among all lists.
+    pub fn zones(&self) -> &[(ListIndex, TransferredZone)] {
+        &self.zones
     }
 
     /// All groups but everybody's.
@@ -223,6 +235,7 @@ impl Document {
             cache: self.cache.check(review),
             quiet: self.lists.check_quiet(review),
             push: self.push.check(review),
+            notify: self.transfer.check(review),
             never_block: self.lists.check_never_block(review),
             flush: self.count.check(review),
             audit: self.audit.check(&state, review),
@@ -231,6 +244,7 @@ impl Document {
             control: self.control.check(&state, review),
             log: self.log.level,
             groups: clients::check_groups(&self.group, &allow, &lists, review),
+            zones: lists.iter().filter_map(|list| Some((list.source.index, list.zone.clone()?))).collect(),
             lists: lists.into_iter().map(|list| (list.rules, list.source)).collect(),
             files: Vec::new(),
             state,

@@ -177,6 +177,7 @@ fn each_mistake_has_its_line_and_its_remedy() {
         ("[lists]\nrejects_percent_max = 101.0", 2, "from 0 to 100"),
         ("[lists]\nrejects_percent_max = nan", 2, "from 0 to 100"),
         ("[lists]\nquiet_ms = 1", 2, "from 10 to 10000"),
+        ("[transfer]\nnotify = [\"192.0.2.1\"]", 2, "notify: \"192.0.2.1\" is no address with a port"),
         ("[count]\nflush_s = 0", 2, "from 1 to 3600"),
         ("[metrics]\nlisten = \"127.0.0.1:5300\"", 2, "taken by a door"),
     ] {
@@ -214,6 +215,43 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
     ] {
         assert_problem(&text, line, words);
     }
+}
+
+#[test]
+fn each_mistake_in_a_transfer_has_its_line_and_its_remedy() {
+    let list = LIST.replace("file = \"a.txt\"\n", "format = \"rpz\"\n") + "stop = [\"192.0.2.1\"]\n";
+    let text = format!("{list}[list.transfer]\nzone = \"rpz.example\"\nprimaries = [\"192.0.2.53\"]\n");
+    assert_eq!(problems(&text), Vec::<String>::new());
+    for (text, line, words) in [
+        (text.replace("\"rpz\"", "\"plain\""), 10, "set format = \"rpz\""),
+        (text.replace("format = ", "file = \"a.txt\"\nformat = "), 3, "leave one of the two out"),
+        (text.replace("\"rpz.example\"", "\"a..b\""), 10, "is no domain name"),
+        (text.replace("\"rpz.example\"", "\".\""), 10, "is no domain name"),
+        (text.replace("[\"192.0.2.53\"]", "[]"), 11, "name the servers"),
+        (text.replace("[\"192.0.2.53\"]", "[\"0.0.0.0\"]"), 11, "is no server's address"),
+        (text.replace("[\"192.0.2.53\"]", "[\"192.0.2.53\", \"192.0.2.53:53\"]"), 11, "is named twice"),
+        (format!("{text}key = \"k\"\n"), 12, "needs its secret"),
+        (format!("{text}secret_file = \"f\"\n"), 12, "needs the key's name"),
+        (format!("{text}algorithm = \"hmac-md5\"\n"), 12, "unknown variant `hmac-md5`"),
+        (format!("{text}size_mib_max = 0\n"), 12, "from 1 to 65536"),
+        (format!("{text}time_s_max = 0\n"), 12, "from 1 to 86400"),
+    ] {
+        assert_problem(&text, line, words);
+    }
+    let folder = TempDir::new().unwrap();
+    let text = format!("{text}key = \"k\"\nsecret_file = \"secret\"\n");
+    let config = Config::parse(&text, "test.toml", folder.path()).unwrap();
+    let key = || config.zones()[0].1.key.as_ref().unwrap().read();
+    assert_eq!(config.check_files().len(), 1);
+    for (secret, words) in
+        [("c2hvcnQ=", "less than 16 octets"), ("no base 64!", "is not Base64"), (&"A".repeat(5000), "no file with a secret")]
+    {
+        std::fs::write(folder.path().join("secret"), secret).unwrap();
+        let told = key().unwrap_err();
+        assert!(told.contains(words) && !told.contains(secret), "{told}");
+    }
+    std::fs::write(folder.path().join("secret"), "MDEyMzQ1Njc4OWFiY2RlZg==\n").unwrap();
+    assert_eq!(format!("{:?}", key().unwrap()), "Key(k, Sha256)");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::load::{Loaded, load};
 use super::prove::Unproven;
 use super::refusal::Cause;
 use super::slot::{Entered, Held, Pass, Slot};
-use super::source::Unsigned;
+use super::source::{Stamp, Text, Unsigned};
 use super::state::{Change, Outcome};
 use super::verify::{Believed, Standing, believe, judge_time};
 use super::{Updater, lock};
@@ -67,7 +67,8 @@ impl Updater {
         let before = snapshot.table(slot.source.index).filter(|_| lock(&slot.state).live_since > 0);
         let bounds = slot.bounds(&self.protected, before.map(|table| &**table));
         let in_force = if manifest.is_none() { Some(slot.in_force()) } else { None };
-        let Some(loaded) = load(slot.source.script_of(&text, manifest), snapshot.key(), None, in_force.as_deref(), bounds)? else {
+        let stamp = if let Text::File(path) = &text { Some(Stamp::of(path)?) } else { None };
+        let Some(loaded) = load(slot.source.script_of(&text, manifest), snapshot.key(), stamp, in_force.as_deref(), bounds)? else {
             return Ok(slot.note_unchanged());
         };
         drop(snapshot);

@@ -19,6 +19,7 @@ mod slot;
 mod source;
 mod sources;
 mod state;
+pub mod transfer;
 mod verify;
 mod watch;
 
@@ -121,6 +122,20 @@ impl Updater {
     pub fn reload(&self, which: Which) -> Vec<Outcome> {
         let chosen = self.slots.iter().filter(|slot| which == Which::All || which == Which::One(slot.source.index));
         chosen.map(|slot| self.reread(slot)).collect()
+    }
+
+    /// Note that a source of a list brings nothing, and why; the list stays as it is.
+    fn note_trouble(&self, list: ListIndex, cause: Cause, place: &str) {
+        if let Some(slot) = self.slots.get(usize::from(list)) {
+            slot.note_refusal(cause, place, None);
+        }
+    }
+
+    /// Note that a source of a list has nothing newer than what is in force.
+    fn note_current(&self, list: ListIndex) {
+        if let Some(slot) = self.slots.get(usize::from(list)) {
+            slot.note_unchanged();
+        }
     }
 
     /// The place of the list with this id.

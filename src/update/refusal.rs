@@ -42,6 +42,8 @@ pub enum Cause {
     Empty,
     /// It has no manifest, and the configuration wants one.
     Unsigned,
+    /// The zone that it comes from cannot be transferred.
+    Transfer(String),
     /// Its note is none, or a signature under it does not hold.
     Note(NoteError),
     /// Too few of the list's keys have signed.
@@ -140,6 +142,7 @@ impl fmt::Display for Refusal {
                 f.write_str("has no entry: an empty list is never put in force; take the list out of the configuration instead")
             }
             Cause::Unsigned => f.write_str("has no manifest: have it signed, or set unsigned = \"allow\" for this list"),
+            Cause::Transfer(fault) => f.write_str(fault),
             Cause::Rejects { .. } => self.write_rejects(f),
             cause => write_papers(cause, f),
         }

@@ -1,0 +1,26 @@
+//! Starts the zone transfers that the configuration asks for.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::Failure;
+use crate::config::{Config, KeyFile};
+use crate::update::Updater;
+use crate::update::transfer::{Settings, Transfers, Zone};
+
+/// Where the zones' copies are, below the state folder.
+const FOLDER: &str = "transfer";
+
+/// Bring every transferred list in force, and follow its zone.
+pub(super) fn start(config: &Config, updater: &Arc<Updater>, runtime: &Handle) -> Result<Transfers, Failure> {
+    let zones = config.zones().iter().map(|(list, zone)| {
+        let key = zone.key.as_ref().map(KeyFile::read).transpose()?;
+        let id = config.lists().get(usize::from(*list)).map(|(rules, _)| rules.id.clone()).unwrap_or_default();
+        let (primaries, caps, time_max) = (zone.primaries.clone(), zone.caps, zone.time_max);
+        Ok(Zone { list: *list, id, zone: zone.zone.clone(), primaries, key, caps, time_max })
+    });
+    let zones = zones.collect::<Result<_, String>>().map_err(Failure::Usage)?;
+    let settings = Settings { zones, notify: config.notify.clone(), folder: config.state.join(FOLDER) };
+    Transfers::start(settings, updater, runtime).map_err(|fault| Failure::Failed(fault.to_string()))
+}

@@ -1,0 +1,180 @@
+//! Zone transfer in: a secondary for response policy zones, which brings a list from its primaries and keeps it up to date.
+//!
+//! AXFR (RFC 5936), IXFR (RFC 1995), NOTIFY (RFC 1996), TSIG (RFC 8945). A zone that cannot be had leaves the list as it is, even past
+//! the time at which the zone expires: then the alarm is raised, and the old list keeps blocking.
+
+mod copy;
+mod exchange;
+mod intake;
+mod line;
+mod message;
+mod notify;
+mod secondary;
+mod serial;
+mod tsig;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+pub use intake::Caps;
+pub use tsig::{Algorithm, Key};
+
+use super::Updater;
+use crate::list::ListIndex;
+use crate::name::Name;
+use notify::{Watched, Zones};
+use secondary::{Secondary, Wake};
+
+/// What is transferred, and from where.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The zones, each the source of one list.
+    pub zones: Vec<Zone>,
+    /// Where primaries tell us that a zone changed, over UDP and TCP; without any, changes are found by asking.
+    pub notify: Vec<SocketAddr>,
+    /// The folder in which copies are kept.
+    pub folder: PathBuf,
+}
+
+/// One zone.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// The list that it is the source of.
+    pub list: ListIndex,
+    /// The list's id, for messages and its copy's name.
+    pub id: String,
+    /// The zone's name.
+    pub zone: Name,
+    /// Where to ask, in this order.
+    pub primaries: Vec<SocketAddr>,
+    /// The secret shared with all of them.
+    pub key: Option<Key>,
+    /// How much a transfer may bring.
+    pub caps: Caps,
+    /// How long a transfer may take.
+    pub time_max: Duration,
+}
+
+/// Why transfers could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// No place for the copies.
+    #[error("{}: cannot be made ({error}): check the state folder's owner and mode", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// An address for NOTIFY cannot be had.
+    #[error("notify {address}: {error}: choose another address, or stop what uses it")]
+    Notify {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A list has never been had, and cannot be had now.
+    #[error("{0}. The list has never been transferred: correct this, or take the list out of the configuration")]
+    FirstTransfer(String),
+    /// The system starts no thread.
+    #[error("a thread for zone transfers cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Keeps the lists up to date until it is dropped.
+pub struct Transfers {
+    addresses: Vec<SocketAddr>,
+    secondaries: Vec<(SyncSender<Wake>, JoinHandle<()>)>,
+    listeners: Vec<AbortHandle>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Transfers {
+    /// Put each zone's copy in force, transfer those that have none, then follow their changes.
+    ///
+    /// Waits for the primaries only where a list is not in force yet.
+    pub fn start(settings: Settings, updater: &Arc<Updater>, runtime: &Handle) -> Result<Self, StartFault> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut transfers = Self { addresses: Vec::new(), secondaries: Vec::new(), listeners: Vec::new(), stop };
+        if settings.zones.is_empty() {
+            return Ok(transfers);
+        }
+        make_folder(&settings.folder)?;
+        let mut watched = Vec::new();
+        for zone in settings.zones {
+            let path = settings.folder.join(format!("{}.zone", zone.id));
+            let mut secondary = Secondary::new(zone.clone(), path, Arc::clone(updater), Arc::clone(&transfers.stop));
+            secondary.begin().map_err(StartFault::FirstTransfer)?;
+            let (wake, woken) = sync_channel(1);
+            let thread = std::thread::Builder::new().name("transfer".to_owned()).spawn(move || secondary.run(&woken))?;
+            let teller = wake.clone();
+            transfers.secondaries.push((wake, thread));
+            // A full queue means that the zone is asked for anyway.
+            let heard = Box::new(move |from| drop(teller.try_send(Wake::Told(from))));
+            watched.push(Watched { zone: zone.zone, primaries: zone.primaries, key: zone.key, heard });
+        }
+        transfers.listen(&settings.notify, &watched.into(), runtime)?;
+        Ok(transfers)
+    }
+
+    /// Where NOTIFY is heard.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    fn listen(&mut self, addresses: &[SocketAddr], zones: &Zones, runtime: &Handle) -> Result<(), StartFault> {
+        let _guard = runtime.enter();
+        for &address in addresses {
+            let refused = |error| StartFault::Notify { address, error };
+            let tcp = bind_tcp(address).map_err(refused)?;
+            // The same port for both, even where the system chose it.
+            let bound = tcp.local_addr().map_err(refused)?;
+            let udp = bind_udp(bound).map_err(refused)?;
+            self.addresses.push(bound);
+            self.listeners.push(runtime.spawn(notify::serve_tcp(tcp, Arc::clone(zones))).abort_handle());
+            self.listeners.push(runtime.spawn(notify::serve_udp(udp, Arc::clone(zones))).abort_handle());
+        }
+        Ok(())
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
+}
+
+fn make_folder(folder: &Path) -> Result<(), StartFault> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| StartFault::Folder { folder: folder.to_path_buf(), error })
+}
+
+impl Drop for Transfers {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        self.listeners.iter().for_each(AbortHandle::abort);
+        for (wake, thread) in self.secondaries.drain(..) {
+            // A full queue wakes the thread as well.
+            let _ = wake.try_send(Wake::Stop);
+            let _ = thread.join();
+        }
+    }
+}

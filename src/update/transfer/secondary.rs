@@ -1,0 +1,226 @@
+//! One zone's secondary: asks when the zone's timers or a primary say so, and hands what is new to the updater.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::Zone;
+use super::copy::{Draft, ZoneCopy};
+use super::exchange::{Fault, Found, visit};
+use super::message::Soa;
+use crate::clock::monotonic;
+use crate::update::{Bundle, Cause, Change, Origin, Text, Updater, Way};
+
+/// The zone's own timers are taken within these bounds, in seconds.
+const TIMER_S_MIN: u32 = 1;
+const TIMER_S_MAX: u32 = 86_400;
+/// What a timer is shortened by at the most, so that many resolvers do not ask at once.
+const JITTER_PERCENT_MAX: u32 = 10;
+/// How often to try where no zone has told its timers yet.
+const RETRY_S: u32 = 10;
+/// Between two visits that primaries ask for: whoever forges their address makes us ask no more often than this.
+const SPACING: Duration = Duration::from_millis(200);
+
+/// What ends a secondary's wait.
+pub(super) enum Wake {
+    /// The primary with this address says that the zone changed.
+    Told(IpAddr),
+    /// The program stops.
+    Stop,
+}
+
+/// One zone's secondary.
+pub(super) struct Secondary {
+    zone: Zone,
+    path: PathBuf,
+    updater: Arc<Updater>,
+    stop: Arc<AtomicBool>,
+    copy: Option<ZoneCopy>,
+    /// When a primary last confirmed or brought the zone.
+    confirmed: Instant,
+    has_expired: bool,
+}
+
+/// Did any primary answer?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Round {
+    Confirmed,
+    Failed,
+}
+
+impl Secondary {
+    pub(super) fn new(zone: Zone, path: PathBuf, updater: Arc<Updater>, stop: Arc<AtomicBool>) -> Self {
+        Self { zone, path, updater, stop, copy: None, confirmed: monotonic(), has_expired: false }
+    }
+
+    /// Put the copy in force, or transfer the zone where there is none; an error where the list is not in force afterwards.
+    pub(super) fn begin(&mut self) -> Result<(), String> {
+        self.copy = ZoneCopy::open(&self.path, &self.zone.zone);
+        let kept = self.copy.as_ref().map(|copy| (copy.path().to_path_buf(), copy.soa.serial));
+        if let Some((path, serial)) = kept
+            && self.hand_over(path, &format!("zone {} as it was kept", self.zone.zone), serial) != Handed::Refused
+        {
+            return Ok(());
+        }
+        self.copy = None;
+        self.round(None);
+        let state = self.updater.states().into_iter().nth(usize::from(self.zone.list));
+        match state {
+            Some(state) if state.entries == 0 => Err(state
+                .last_refusal
+                .map_or_else(|| format!("list {}: zone {} cannot be had", self.zone.id, self.zone.zone), |refusal| refusal.message)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Follow the zone until told to stop.
+    pub(super) fn run(mut self, woken: &Receiver<Wake>) {
+        let mut due = monotonic();
+        let mut visited = due;
+        let mut told = None;
+        loop {
+            match woken.recv_timeout(due.saturating_duration_since(monotonic())) {
+                Ok(Wake::Told(from)) => {
+                    told = Some(from);
+                    due = due.min(visited + SPACING);
+                    continue;
+                }
+                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.stop.load(Relaxed) {
+                return;
+            }
+            visited = monotonic();
+            let round = self.round(told.take());
+            due = monotonic() + self.pause(round);
+        }
+    }
+
+    /// Ask the primaries one after the other until one answers, the one that spoke up first.
+    fn round(&mut self, told: Option<IpAddr>) -> Round {
+        let mut primaries = self.zone.primaries.clone();
+        primaries.sort_by_key(|primary| Some(primary.ip()) != told);
+        let mut last = None;
+        for primary in primaries {
+            match visit(&self.zone, primary, self.copy.as_ref(), &self.path, &self.stop) {
+                Ok(Found::Current) => {
+                    self.updater.note_current(self.zone.list);
+                    return self.confirm();
+                }
+                Ok(Found::New(draft)) => {
+                    self.bring(draft, &self.place(primary));
+                    return self.confirm();
+                }
+                Err(Fault::Stopped) => return Round::Failed,
+                Err(fault) => {
+                    if let Some((place, earlier)) = last.replace((self.place(primary), fault)) {
+                        warn!(list = %self.zone.id, "{place}: {earlier}");
+                    }
+                }
+            }
+        }
+        if let Some((place, fault)) = last {
+            self.complain(&place, &fault);
+        }
+        Round::Failed
+    }
+
+    /// Have a new zone judged, and keep it where it came in force.
+    fn bring(&mut self, draft: Draft, place: &str) {
+        if self.hand_over(draft.path().to_path_buf(), place, draft.soa.serial) == Handed::Refused {
+            draft.leave();
+            return;
+        }
+        match draft.keep() {
+            Ok(copy) => self.copy = Some(copy),
+            Err(fault) => warn!(list = %self.zone.id, "{place}: the list is in force, but {fault}"),
+        }
+    }
+
+    fn complain(&mut self, place: &str, fault: &Fault) {
+        let expired = self.expiry().map(|soa| format!("; no primary has confirmed the zone for {} s: it has expired", soa.expire_s));
+        self.has_expired = expired.is_some();
+        self.updater.note_trouble(self.zone.list, Cause::Transfer(format!("{fault}{}", expired.unwrap_or_default())), place);
+    }
+
+    fn place(&self, primary: SocketAddr) -> String {
+        format!("zone {} from {primary}", self.zone.zone)
+    }
+
+    fn confirm(&mut self) -> Round {
+        self.confirmed = monotonic();
+        if std::mem::take(&mut self.has_expired) {
+            info!(list = %self.zone.id, "zone {} is no longer expired", self.zone.zone);
+        }
+        Round::Confirmed
+    }
+
+    /// Has no primary confirmed the zone for as long as it is good? Then its SOA record.
+    fn expiry(&self) -> Option<Soa> {
+        let soa = self.copy.as_ref()?.soa;
+        (self.confirmed.elapsed() > Duration::from_secs(soa.expire_s.into())).then_some(soa)
+    }
+
+    fn hand_over(&self, path: PathBuf, place: &str, serial: u32) -> Handed {
+        let bundle = Bundle {
+            list: self.zone.list,
+            manifest: None,
+            text: Text::File(path),
+            origin: Origin { way: Way::Transfer, place: place.to_owned() },
+        };
+        match self.updater.take(bundle).change {
+            Change::Refused { .. } => Handed::Refused,
+            Change::Swapped { .. } | Change::Removed { .. } | Change::Unchanged => {
+                info!(list = %self.zone.id, serial, "{place} is in force");
+                Handed::Taken
+            }
+        }
+    }
+
+    fn pause(&self, round: Round) -> Duration {
+        let soa = self.copy.as_ref().map(|copy| copy.soa);
+        let timer_s = match round {
+            Round::Confirmed => soa.map_or(RETRY_S, |soa| soa.refresh_s),
+            Round::Failed => soa.map_or(RETRY_S, |soa| soa.retry_s),
+        };
+        shortened(timer_s.clamp(TIMER_S_MIN, TIMER_S_MAX), random())
+    }
+}
+
+/// What the updater made of a zone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    Taken,
+    Refused,
+}
+
+/// A timer, shortened by a share of the jitter.
+fn shortened(timer_s: u32, random: u8) -> Duration {
+    let whole = Duration::from_secs(timer_s.into());
+    whole - whole * JITTER_PERCENT_MAX / 100 * u32::from(random) / u32::from(u8::MAX)
+}
+
+fn random() -> u8 {
+    let mut octet = [0];
+    // Without randomness the timers are only less spread.
+    let _ = getrandom::fill(&mut octet);
+    octet[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_are_shortened_by_a_tenth_at_the_most() {
+        assert_eq!(shortened(1000, 0), Duration::from_secs(1000));
+        assert_eq!(shortened(1000, 255), Duration::from_secs(900));
+        assert_eq!(shortened(TIMER_S_MAX, 255), Duration::from_secs(77_760));
+    }
+}
