@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use wardline::count::{Applied, Gap, GapKind, HourTotal, Hourly, ListHour, ListRecord, Papers};
+use wardline::count::{Applied, Gap, GapKind, HourTotal, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind};
 use wardline::report::{Format, K, Month, Months, Period, Published, publish, render};
 
 const HOUR_S: i64 = 3600;
@@ -126,6 +126,14 @@ fn made_up_resolver(number: u64) -> Hourly {
         cells,
         gaps,
         applied: made_up_versions(number),
+        steps: made_up_steps(number),
+        seals: vec![Seal {
+            at: until - DAY_S + 3601,
+            note: format!(
+                "example-provider/resolver-{number}\n{}\nq1v0Zc2m0cmZWYxZzVQhQ4oW1y0Yt2i5bYl3m9nRk0{number}=\n\n— made up\n",
+                26_501 + number
+            ),
+        }],
     }
 }
 
@@ -150,6 +158,21 @@ fn made_up_versions(number: u64) -> Vec<Applied> {
         }
     }
     versions
+}
+
+/// A receipt for each version, a refusal that the operator let pass, and an entry taken off at once.
+fn made_up_steps(number: u64) -> Vec<Step> {
+    let receipt = |version: Applied| Step { at: version.live + 1, list: version.list, kind: StepKind::Receipt };
+    let mut steps: Vec<_> = made_up_versions(number).into_iter().map(receipt).collect();
+    let noon = day("2025-11", 20) + 12 * HOUR_S;
+    for (at, list, kind) in [
+        (noon, "gambling", StepKind::Refused),
+        (noon + 600, "gambling", StepKind::Override),
+        (noon + 9000, "child-protection", StepKind::Removal),
+    ] {
+        steps.push(Step { at, list: list.into(), kind });
+    }
+    steps
 }
 
 fn quarter(period: Period) -> Published {

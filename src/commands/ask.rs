@@ -56,7 +56,7 @@ pub(super) fn reload(asking: &Asking, list: Option<String>) -> Result<(), Failur
     let Reply::Reload(reloaded) = reply else { return Ok(()) };
     let refusals = reloaded.lists.into_iter().filter_map(|outcome| match outcome.change {
         Change::Refused { message } => Some(message + "; the old list stays in force"),
-        Change::Swapped { .. } | Change::Unchanged => None,
+        Change::Swapped { .. } | Change::Removed { .. } | Change::Unchanged => None,
     });
     let refusals: Vec<String> = refusals.collect();
     if refusals.is_empty() { Ok(()) } else { Err(Failure::Failed(refusals.join("\n"))) }
@@ -69,6 +69,7 @@ fn describe(outcomes: &[Outcome]) -> String {
             Change::Swapped { entries, rejects } => {
                 format!("in force with {} entries; {} passed over", super::output::number(*entries), count(*rejects, "line"))
             }
+            Change::Removed { entries } => format!("{} no longer blocked", count(*entries, "entry").replace("entrys", "entries")),
             Change::Unchanged => "unchanged".to_owned(),
             Change::Refused { .. } => "refused".to_owned(),
         };

@@ -34,8 +34,8 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let signals = runtime.block_on(async { Signals::new() })?;
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
-    let (updater, rules) = load_lists(config)?;
     let journal = Journal::default();
+    let (updater, rules) = load_lists(config, &journal)?;
     let engine = Engine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
@@ -104,12 +104,19 @@ async fn reload(updater: Arc<Updater>) {
     notify(&[NotifyState::Ready]);
 }
 
-fn load_lists(config: &Config) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
+fn load_lists(config: &Config, journal: &Journal) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
     let (rules, lists): (Vec<_>, Vec<_>) = config.lists().iter().cloned().unzip();
     if lists.is_empty() {
         warn!("{}: there is no [[list]]: nothing is blocked", config.place);
     }
-    let (updater, _) = Updater::start(Settings { lists, quiet: config.quiet }).map_err(failed)?;
+    let settings = Settings {
+        lists,
+        quiet: config.quiet,
+        state: Some(config.state.clone()),
+        protected: config.protected().map_err(Failure::Usage)?,
+        journal: journal.clone(),
+    };
+    let (updater, _) = Updater::start(settings).map_err(failed)?;
     Ok((updater, rules))
 }
 

@@ -9,7 +9,9 @@ use toml::Spanned;
 
 use super::review::{Review, is_written, unwritten};
 use crate::list::ListIndex;
-use crate::list::parse::Format;
+use crate::list::guard::Limits;
+use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
+use crate::name::Name;
 use crate::policy::{Action, Basis, ListRules};
 use crate::seal::VerifyKey;
 use crate::update::{ListSource, Papers, Text, Unsigned};
@@ -24,17 +26,42 @@ const TTL_S_MAX: u32 = 300;
 pub(super) struct ListsSection {
     rejects_percent_max: Spanned<f64>,
     quiet_ms: Spanned<u64>,
+    never_block: Vec<Spanned<PathBuf>>,
+    never_block_names: Vec<Spanned<String>>,
 }
 
 impl Default for ListsSection {
     fn default() -> Self {
-        Self { rejects_percent_max: unwritten(5.0), quiet_ms: unwritten(100) }
+        Self { rejects_percent_max: unwritten(5.0), quiet_ms: unwritten(100), never_block: Vec::new(), never_block_names: Vec::new() }
     }
 }
 
 impl ListsSection {
     pub(super) fn check_quiet(&self, review: &mut Review<'_>) -> Duration {
         review.milliseconds("quiet_ms", &self.quiet_ms, 10..=10_000)
+    }
+}
+
+/// The operator's own names that no list may block, beside those that the program carries.
+#[derive(Clone, Debug, Default)]
+pub struct NeverBlock {
+    /// Files of them, in our own list format.
+    pub files: Vec<PathBuf>,
+    /// Single names: the stop page's host, the resolver's own.
+    pub names: Vec<Name>,
+}
+
+impl ListsSection {
+    pub(super) fn check_never_block(&self, review: &mut Review<'_>) -> NeverBlock {
+        let files = self.never_block.iter().map(|file| review.file(file)).collect();
+        let mut names = Vec::new();
+        for value in &self.never_block_names {
+            match Name::parse(value.get_ref()) {
+                Ok(name) => names.push(name),
+                Err(fault) => review.say(value, format!("never_block_names: not a domain name: {fault}")),
+            }
+        }
+        NeverBlock { files, names }
     }
 }
 
@@ -51,6 +78,7 @@ pub(super) struct ListSection {
     signatures: Spanned<usize>,
     #[serde(default = "plain")]
     format: FormatWord,
+    column: Option<Spanned<ColumnWord>>,
     authority: Spanned<String>,
     basis: BasisWord,
     legal_basis: Spanned<String>,
@@ -84,6 +112,16 @@ fn a_minute() -> Spanned<u32> {
 enum FormatWord {
     Plain,
     Hosts,
+    Rpz,
+    Csv,
+}
+
+/// A CSV file's column of names: by its heading, or by its number, from 1, where there is no header.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ColumnWord {
+    Heading(String),
+    Number(u16),
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -145,12 +183,10 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             id,
             index: index as ListIndex,
             text: list.file.as_ref().map(|file| Text::File(review.path(file.get_ref()))),
-            format: match list.format {
-                FormatWord::Plain => Format::Plain,
-                FormatWord::Hosts => Format::Hosts,
-            },
+            format: list.check_format(review),
             rejects_percent_max,
             papers: list.check_papers(review),
+            limits: Limits::default(),
         };
         checked.push(CheckedList { rules, source, action: list.action });
     }
@@ -158,6 +194,25 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
 }
 
 impl ListSection {
+    /// The format; `column` speaks of CSV files alone.
+    fn check_format(&self, review: &mut Review<'_>) -> Format {
+        let column = match (self.format, &self.column) {
+            (FormatWord::Plain, _) => return Format::Plain,
+            (FormatWord::Hosts, _) => return Format::Hosts,
+            (FormatWord::Rpz, _) => return Format::Rpz,
+            (FormatWord::Csv, None) => return Format::Csv(Column::Usual),
+            (FormatWord::Csv, Some(column)) => column,
+        };
+        let checked = match column.get_ref() {
+            ColumnWord::Number(number) => number.checked_sub(1).map(Column::At),
+            ColumnWord::Heading(text) => Heading::new(text).map(Column::Headed),
+        };
+        if checked.is_none() {
+            review.say(column, format!("column: a heading of 1 to {HEADING_OCTETS_MAX} octets, or a number from 1"));
+        }
+        Format::Csv(checked.unwrap_or(Column::Usual))
+    }
+
     /// Whose signatures the list needs; a plain file has none and needs the operator's word instead.
     fn check_papers(&self, review: &mut Review<'_>) -> Papers {
         let mut keys: Vec<VerifyKey> = Vec::new();

@@ -8,6 +8,7 @@ mod resolve;
 mod review;
 mod upkeep;
 
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,10 +19,13 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
+pub use lists::NeverBlock;
 pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
 pub use review::Problem;
 pub use upkeep::{Audit, LogLevel};
 
+use crate::list::Scope;
+use crate::list::guard::Protected;
 use crate::policy::{GroupSettings, ListRules};
 use crate::seal::sha256;
 use crate::update::{ListSource, Text};
@@ -53,6 +57,8 @@ pub struct Config {
     pub cache: Cache,
     /// A changed list is read when nobody has written to it for this long.
     pub quiet: Duration,
+    /// The operator's own names that are never blocked.
+    pub never_block: NeverBlock,
     /// How often counts are written to disk.
     pub flush: Duration,
     /// `[audit]`.
@@ -137,6 +143,23 @@ impl Config {
         self.files.iter().filter_map(|file| file.check().err()).collect()
     }
 
+    /// What no list may block: what we ship, the operator's own files and names, and the hosts that lists are fetched from.
+    pub fn protected(&self) -> Result<Protected, String> {
+        let mut protected = Protected::shipped();
+        for file in &self.never_block.files {
+            let refuse = |reason: String| format!("{}: the names that are never blocked cannot be read: {reason}", file.display());
+            let text = std::fs::File::open(file).map_err(|error| refuse(error.to_string()))?;
+            let parsed = protected.read_never_block(BufReader::new(text)).map_err(|error| refuse(error.to_string()))?;
+            if let Some(first) = parsed.rejects_shown.first() {
+                return Err(refuse(format!("line {}: {}", first.line, first.reason)));
+            }
+        }
+        for name in &self.never_block.names {
+            protected.protect(name, Scope::Below);
+        }
+        Ok(protected)
+    }
+
     /// The reference, with the example list that the program carries and the state in the working folder.
     fn built_in() -> Result<Self, Vec<Problem>> {
         let mut config = Self::parse(REFERENCE, "built-in configuration", Path::new(""))?;
@@ -186,6 +209,7 @@ impl Document {
             resolve: self.resolve.check(&listen, review),
             cache: self.cache.check(review),
             quiet: self.lists.check_quiet(review),
+            never_block: self.lists.check_never_block(review),
             flush: self.count.check(review),
             audit: self.audit.check(&state, review),
             digest: String::new(),

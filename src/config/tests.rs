@@ -182,6 +182,8 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
         (format!("{LIST}{stop}keys = []\nsignatures = 0\n"), 10, "from 1 to the number of `keys`"),
         (format!("{LIST}{stop}").replace("file = \"a.txt\"\n", "").replace("\"allow\"", "\"refuse\""), 2, "no `keys`"),
         (format!("{LIST}{stop}ttl_s = 301\n"), 9, "from 0 to 300"),
+        (format!("{LIST}{stop}format = \"csv\"\ncolumn = \"\"\n"), 10, "a heading of 1 to 32 octets"),
+        (format!("{LIST}{stop}format = \"csv\"\ncolumn = 0\n"), 10, "a number from 1"),
         (format!("{LIST}{stop}{LIST}{stop}"), 10, "the list id \"a\" is taken"),
         (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"a b\""), 2, "letters, digits and hyphens"),
         (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"\""), 2, "letters, digits and hyphens"),

@@ -1,5 +1,6 @@
-//! Signed things for everybody above: Ed25519 keys, signed notes (C2SP), Merkle trees and their checkpoints; knows nothing of DNS.
+//! Signed and secret things for everybody above: keys, signed notes (C2SP), Merkle trees and their checkpoints, age files; knows nothing of DNS.
 
+pub mod age;
 pub mod checkpoint;
 mod key;
 mod note;

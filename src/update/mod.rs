@@ -3,45 +3,72 @@
 //! A plain file carries no word on where it ends, so it counts as finished when nobody has written to it for the quiet time. It is read
 //! twice, once to judge and once to build, and both readings must be of the same content. What comes with papers ends where they say.
 
+mod accept;
 mod bundle;
+mod history;
 mod load;
+mod prove;
 mod refusal;
+mod removal;
+mod secret;
+mod shelf;
 mod slot;
 mod source;
 mod state;
+mod verify;
 mod watch;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use bundle::{Bundle, Origin, Way};
 pub use load::{Inspection, inspect};
+pub use prove::{Prover, ReceiptKeyFault, receipt_key};
 pub use refusal::{Cause, Refusal, StartRefusal};
+pub use shelf::Generation;
 pub use source::{ListSource, Papers, Text, Unsigned};
 pub use state::{Change, LastRefusal, ListState, Outcome};
 pub use watch::Watch;
 
-use crate::list::ListIndex;
+use crate::list::guard::Protected;
+use crate::list::{Hash, ListIndex};
 use crate::name::HashKey;
 use crate::policy::{Live, Snapshot};
-use load::Loaded;
-use slot::Slot;
+use crate::store::Journal;
+use slot::{Entered, Slot};
 use source::Quiet;
 
 /// What the updater needs to know.
-#[derive(Clone, Debug)]
 pub struct Settings {
     /// All lists in the order of the configuration.
     pub lists: Vec<ListSource>,
     /// A changed file is read when nobody has written to it for this long.
     pub quiet: Duration,
+    /// The state folder, for lists that are kept there; without it none is.
+    pub state: Option<PathBuf>,
+    /// What no list may block.
+    pub protected: Protected,
+    /// Where events are noted.
+    pub journal: Journal,
+}
+
+impl Default for Settings {
+    /// No list; what the program carries is protected.
+    fn default() -> Self {
+        let (lists, journal) = (Vec::new(), Journal::default());
+        Self { lists, quiet: Duration::from_millis(100), state: None, protected: Protected::shipped(), journal }
+    }
 }
 
 /// Keeps the live snapshot equal to what the lists' sources last offered, as long as that is in order.
 pub struct Updater {
     slots: Vec<Slot>,
     quiet: Quiet,
+    protected: Protected,
     live: Arc<Live>,
+    /// Asks our own doors, once they are open.
+    prover: OnceLock<Prover>,
     /// Held for the instant of a swap; inside are replaced snapshots that somebody may still read.
     retired: Mutex<Vec<Arc<Snapshot>>>,
 }
@@ -64,9 +91,9 @@ impl Updater {
         let quiet = Quiet(settings.quiet);
         let (mut slots, mut tables, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for source in settings.lists {
-            let slot = Slot::new(source);
-            match slot.first_table(key, quiet) {
-                Ok(table) => {
+            let opened = Slot::open(source, settings.state.as_deref(), settings.journal.clone());
+            match opened.and_then(|slot| slot.first_table(key, quiet, &settings.protected).map(|table| (slot, table))) {
+                Ok((slot, table)) => {
                     tables.push(Arc::new(table));
                     slots.push(slot);
                 }
@@ -77,7 +104,9 @@ impl Updater {
             return Err(StartRefusal::Lists(refusals));
         }
         let live = Arc::new(Live::from_pointee(Snapshot::new(key, tables)));
-        let updater = Self { slots, quiet, live: Arc::clone(&live), retired: Mutex::default() };
+        let (prover, retired) = (OnceLock::new(), Mutex::default());
+        let updater = Self { slots, quiet, protected: settings.protected, live: Arc::clone(&live), prover, retired };
+        updater.slots.iter().for_each(|slot| updater.enforce_removals(slot));
         Ok((Arc::new(updater), live))
     }
 
@@ -87,25 +116,6 @@ impl Updater {
     pub fn reload(&self, which: Which) -> Vec<Outcome> {
         let chosen = self.slots.iter().filter(|slot| which == Which::All || which == Which::One(slot.source.index));
         chosen.map(|slot| self.reread(slot)).collect()
-    }
-
-    /// Judge what a source found, and put it in force where it is in order and newer; otherwise the old list stays.
-    ///
-    /// Works on the caller's thread, one bundle a list at a time, and returns when the list is live or refused: seconds for a
-    /// million names. Keep it off the doors' threads.
-    pub fn take(&self, bundle: Bundle) -> Outcome {
-        let Some(slot) = self.slots.get(usize::from(bundle.list)) else {
-            let message = format!("{}: there is no list with the number {}: this is a fault of the program", bundle.origin, bundle.list);
-            return Outcome { id: String::new(), change: Change::Refused { message } };
-        };
-        let _turn = lock(&slot.turn);
-        let change = match slot.judge(&bundle, self.live.load().key()) {
-            Ok(Some(loaded)) => self.swap(slot, loaded),
-            Ok(None) => slot.note_unchanged(),
-            Err(cause) => slot.note_refusal(cause, &bundle.origin.place),
-        };
-        self.tidy();
-        Outcome { id: slot.source.id.clone(), change }
     }
 
     /// The place of the list with this id.
@@ -125,25 +135,36 @@ impl Updater {
 
     fn reread(&self, slot: &Slot) -> Outcome {
         let _turn = lock(&slot.turn);
-        let change = match slot.reread(self.live.load().key(), self.quiet) {
-            Ok(Some(loaded)) => self.swap(slot, loaded),
-            Ok(None) => slot.note_unchanged(),
-            Err(cause) => slot.note_refusal(cause, &slot.source.place()),
+        let place = slot.source.place();
+        let change = match self.read_file(slot, &place) {
+            Ok(change) => change,
+            Err(cause) => slot.note_refusal(cause, &place, None),
         };
         self.tidy();
         Outcome { id: slot.source.id.clone(), change }
     }
 
+    fn read_file(&self, slot: &Slot, place: &str) -> Result<Change, Cause> {
+        let bounds = slot.bounds(&self.protected, None);
+        let Some(loaded) = slot.reread(self.live.load().key(), self.quiet, bounds)? else { return Ok(slot.note_unchanged()) };
+        slot.guard(&loaded, Hash(loaded.digest), None)?;
+        let entered = Entered { loaded, manifest: None, kept: None, is_rolled_back: false, place };
+        let change = entered.change();
+        self.swap(slot, entered);
+        Ok(change)
+    }
+
     /// Put a new table in force; the old snapshot is kept until its last reader has left, so that no door has to free it.
-    fn swap(&self, slot: &Slot, loaded: Loaded) -> Change {
-        let (entries, rejects) = (loaded.table.entry_count() as u64, loaded.parsed.rejects);
+    fn swap(&self, slot: &Slot, entered: Entered<'_>) {
         let mut retired = lock(&self.retired);
         let before = self.live.load_full();
-        slot.note_live(&loaded, before.generation() + 1);
-        let next = before.with_table(slot.source.index, Arc::new(loaded.table));
+        slot.note_live(&entered, before.generation() + 1);
+        let next = before.with_table(slot.source.index, Arc::new(entered.loaded.table));
         drop(before);
         retired.push(self.live.swap(Arc::new(next)));
-        Change::Swapped { entries, rejects }
+        if let Some(unproven) = lock(&slot.unproven).as_mut() {
+            unproven.note_live();
+        }
     }
 
     /// Free replaced snapshots that nobody reads any more.

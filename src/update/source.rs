@@ -1,5 +1,6 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
+use std::cell::Cell;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
@@ -15,7 +16,9 @@ use zeroize::Zeroizing;
 use super::load::Script;
 use super::refusal::{Cause, Refusal, place_of};
 use crate::clock::{monotonic, since_epoch};
-use crate::list::parse::{self, Format, Parsed};
+use crate::list::guard::{Limits, Place};
+use crate::list::manifest::Manifest;
+use crate::list::parse::{self, Entry, Format, Parsed};
 use crate::list::{ListIndex, Scope};
 use crate::seal::VerifyKey;
 
@@ -42,6 +45,8 @@ pub struct ListSource {
     pub rejects_percent_max: f64,
     /// What it must carry to be believed.
     pub papers: Papers,
+    /// How much may change from one issue to the next; nothing bounds what a plain file changes, but what it lists.
+    pub limits: Limits,
 }
 
 /// What a list must carry to be believed.
@@ -83,7 +88,15 @@ impl ListSource {
     /// A list that the operator answers for, with the default share of rejects.
     pub fn unsigned(id: &str, index: ListIndex, text: Text, format: Format) -> Self {
         let papers = Papers { unsigned: Unsigned::Allow, ..Papers::default() };
-        Self { id: id.to_owned(), index, text: Some(text), format, rejects_percent_max: REJECTS_PERCENT_MAX, papers }
+        Self {
+            id: id.to_owned(),
+            index,
+            text: Some(text),
+            format,
+            rejects_percent_max: REJECTS_PERCENT_MAX,
+            papers,
+            limits: Limits::default(),
+        }
     }
 
     /// The file, if there is one.
@@ -107,14 +120,11 @@ impl ListSource {
         Refusal { id: self.id.clone(), place, cause }
     }
 
-    /// The file and how it is read.
-    pub(super) fn script(&self) -> Option<Script<'_>> {
-        self.text.as_ref().map(|text| self.script_of(text))
-    }
-
-    /// How a text in the list's own format is read.
-    pub(super) const fn script_of<'a>(&self, text: &'a Text) -> Script<'a> {
-        Script { text, format: self.format, rejects_percent_max: self.rejects_percent_max }
+    /// How a text of this list is read: in the list's own format, or in ours where a manifest names it.
+    pub(super) fn script_of<'a>(&self, text: &'a Text, manifest: Option<&Manifest>) -> Script<'a> {
+        let format = if manifest.is_some() { Format::Plain } else { self.format };
+        let expected = manifest.map(|manifest| manifest.sha256.0);
+        Script { text, format, rejects_percent_max: self.rejects_percent_max, expected }
     }
 }
 
@@ -139,6 +149,9 @@ pub(super) struct Measured {
 /// Go over the text once, as fast as it can be read.
 pub(super) fn measure(script: Script<'_>, stamp: Option<Stamp>) -> Result<Measured, Cause> {
     let (digest, ends) = go_over(script, stamp, |text| count_ends(text, script.format))?;
+    if script.expected.is_some_and(|expected| expected != digest) {
+        return Err(Cause::Hash);
+    }
     Ok(Measured { digest, entries_max: ends + 1 })
 }
 
@@ -146,6 +159,48 @@ pub(super) fn measure(script: Script<'_>, stamp: Option<Stamp>) -> Result<Measur
 pub(super) fn read(script: Script<'_>, stamp: Option<Stamp>, sink: impl FnMut(&[u8], Scope)) -> Result<Reading, Cause> {
     let (digest, parsed) = go_over(script, stamp, |text| parse::read(text, script.format, sink))?;
     Ok(Reading { digest, parsed })
+}
+
+/// As [`read`], slower, with the place of each entry.
+pub(super) fn read_places(script: Script<'_>, stamp: Option<Stamp>, mut sink: impl FnMut(Place, &[u8], Scope)) -> Result<(), Cause> {
+    let read = |text: &mut Digesting<'_>| match script.format {
+        Format::Plain => parse::read_entries(text, |entry: &Entry<'_>| {
+            sink(Place { line: entry.line, number: entry.details.number }, entry.wire, entry.scope);
+        }),
+        _ => {
+            let lines = Cell::new(0);
+            parse::read(Counting { text, lines: &lines }, script.format, |wire, scope| {
+                sink(Place { line: lines.get(), number: None }, wire, scope);
+            })
+        }
+    };
+    go_over(script, stamp, read).map(drop)
+}
+
+/// Counts the lines that are taken from a text.
+struct Counting<'a, R> {
+    text: &'a mut R,
+    lines: &'a Cell<u64>,
+}
+
+impl<R: BufRead> BufRead for Counting<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.text.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        let taken = self.text.fill_buf().ok().and_then(|octets| octets.get(..count)).unwrap_or_default();
+        self.lines.set(self.lines.get() + memchr::memchr_iter(b'\n', taken).count() as u64);
+        self.text.consume(count);
+    }
+}
+
+impl<R: BufRead> Read for Counting<'_, R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(room)?;
+        self.consume(count);
+        Ok(count)
+    }
 }
 
 /// How many places there are where an entry can end: lines, or words in a hosts file.
@@ -157,7 +212,7 @@ fn count_ends(text: &mut Digesting<'_>, format: Format) -> io::Result<usize> {
             return Ok(ends);
         }
         ends += match format {
-            Format::Plain => memchr::memchr_iter(b'\n', octets).count(),
+            Format::Plain | Format::Rpz | Format::Csv(_) => memchr::memchr_iter(b'\n', octets).count(),
             Format::Hosts => octets.iter().filter(|octet| octet.is_ascii_whitespace()).count(),
         };
         let count = octets.len();

@@ -21,6 +21,30 @@ pub struct ListState {
     pub live_since: UnixSeconds,
     /// The snapshot that it came in force with.
     pub generation: u64,
+    /// The serial of its manifest; none where it has none.
+    #[serde(default)]
+    pub serial: Option<u64>,
+    /// SHA-256 of its manifest's text, in hexadecimal; none where it has none.
+    #[serde(default)]
+    pub manifest: Option<String>,
+    /// When it runs out; it goes on blocking, and that is an alarm.
+    #[serde(default)]
+    pub expires: Option<UnixSeconds>,
+    /// It has run out.
+    #[serde(default)]
+    pub is_expired: bool,
+    /// Its number among those kept on disk; none where it is not kept.
+    #[serde(default)]
+    pub kept: Option<u64>,
+    /// The operator went back to it from a later one.
+    #[serde(default)]
+    pub is_rolled_back: bool,
+    /// Entries in force that were taken off at once by removals.
+    #[serde(default)]
+    pub removed: u64,
+    /// When the last receipt was signed for it; none where none was.
+    #[serde(default)]
+    pub receipt: Option<UnixSeconds>,
     /// Why what was last offered is not in force; none when it is.
     pub last_refusal: Option<LastRefusal>,
 }
@@ -57,7 +81,12 @@ pub enum Change {
     },
     /// The text is the one in force already.
     Unchanged,
-    /// The text was refused; the old one stays in force.
+    /// Entries were taken off at once.
+    Removed {
+        /// How many of those named were in force.
+        entries: u64,
+    },
+    /// It was refused; what is in force stays.
     Refused {
         /// What is wrong and what to do.
         message: String,

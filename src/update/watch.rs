@@ -90,6 +90,7 @@ impl Eye {
         loop {
             let wait = self.look();
             self.updater.tidy();
+            self.updater.pass_time();
             self.folders.follow(&self.updater);
             match woken.recv_timeout(wait) {
                 Ok(Wake::Look) | Err(RecvTimeoutError::Timeout) => {}
@@ -144,7 +145,7 @@ impl Sight {
         }
         if now - restless > updater.quiet.patience() && !self.has_complained {
             self.has_complained = true;
-            slot.note_refusal(Cause::StillWritten, &slot.source.place());
+            slot.note_refusal(Cause::StillWritten, &slot.source.place(), None);
         }
         Look::Restless(needed - rested)
     }

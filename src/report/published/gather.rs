@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::UnixSeconds;
-use crate::count::{Applied, Gap, GapKind, Hourly, ListHour, ListRecord, Papers};
+use crate::count::{Applied, Gap, GapKind, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind};
 
 use super::month::{DAY_S, Month};
 
@@ -20,6 +20,8 @@ pub(super) struct Gathered {
     pub(super) questions: Vec<u64>,
     /// Gaps by month and kind: how many, and their seconds together.
     pub(super) gaps: Vec<[GapSum; GapKind::ALL.len()]>,
+    /// Of each resolver the first checkpoint after these months.
+    pub(super) seals: Vec<Seal>,
 }
 
 /// How often and how long nothing was on record.
@@ -40,6 +42,8 @@ pub(super) struct GatheredList {
     pub(super) days: Vec<Day>,
     /// Serials that took effect in these months, with when they were issued and when the last resolver blocked by them.
     pub(super) applied: BTreeMap<u64, (UnixSeconds, UnixSeconds)>,
+    /// What else was done about it, by month and kind, over all resolvers.
+    pub(super) steps: Vec<[u64; StepKind::ALL.len()]>,
 }
 
 /// One list on one day, over all resolvers.
@@ -119,6 +123,8 @@ fn merge(copies: &[&Hourly]) -> Hourly {
         hours: hours.into_values().collect(),
         cells: cells.into_values().collect(),
         applied: copies.iter().flat_map(|copy| copy.applied.clone()).collect(),
+        steps: latest.map(|latest| latest.steps.clone()).unwrap_or_default(),
+        seals: latest.map(|latest| latest.seals.clone()).unwrap_or_default(),
         lists: lists.into_iter().map(|(id, papers)| ListRecord { id: id.to_owned(), papers }).collect(),
     }
 }
@@ -168,6 +174,18 @@ impl Gathered {
         }
         self.add_gaps(&record.gaps, calendar);
         self.add_applied(&record.applied, calendar);
+        self.add_steps(&record.steps, calendar);
+        self.seals.extend(record.seals.iter().find(|seal| seal.at >= calendar.end).cloned());
+    }
+
+    fn add_steps(&mut self, steps: &[Step], calendar: &Calendar) {
+        for step in steps {
+            let (Some(month), Some(list)) = (calendar.month(step.at), self.lists.get_mut(&step.list)) else { continue };
+            let kind = StepKind::ALL.iter().position(|kind| *kind == step.kind);
+            if let Some(count) = kind.and_then(|kind| list.steps.get_mut(month)?.get_mut(kind)) {
+                *count += 1;
+            }
+        }
     }
 
     /// A version that is live a second time, after a restart or a rollback, took effect the first time.
@@ -191,6 +209,7 @@ impl Gathered {
     fn take_list(&mut self, known: &ListRecord, calendar: &Calendar) -> GatheredList {
         let mut list = self.lists.remove(&known.id).unwrap_or_default();
         list.days.resize(calendar.month_of_day.len(), Day::default());
+        list.steps.resize(calendar.ends.len(), Default::default());
         for papers in &known.papers {
             // The same papers reach the resolvers at different moments: the first of them counts.
             let same = |other: &&mut Papers| other.authority == papers.authority && other.legal_basis == papers.legal_basis;
