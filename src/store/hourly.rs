@@ -4,7 +4,7 @@ use rusqlite::Transaction;
 
 use super::read::{Validity, in_memory, read_frame, read_lists};
 use crate::clock::UnixSeconds;
-use crate::count::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind, Stretch};
+use crate::count::{Applied, GapKind, HourTotal, Hourly, ListHour, Seal, Step, StepKind, Stretch};
 
 /// The record of this stretch without kinds of question.
 pub(super) fn read_hourly(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Hourly> {
@@ -26,7 +26,9 @@ pub(super) fn read_hourly(transaction: &Transaction<'_>, going_on: bool, stretch
         }
     }
     cells.sort_unstable();
-    let gaps = frame.gaps(hours.iter().map(|hour| hour.hour));
+    let mut gaps = frame.gaps(hours.iter().map(|hour| hour.hour));
+    // What lies before the first start depends on where the reading began, and says nothing.
+    gaps.retain(|gap| gap.kind != GapKind::Unrecorded || gap.until > frame.first);
     let boots = transaction.prepare("SELECT boot FROM run")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let (written_until, complete_until) = (frame.written_until(), frame.complete_until());
     let (applied, steps, seals) = (read_applied(transaction)?, read_steps(transaction, from)?, read_seals(transaction, from)?);

@@ -82,7 +82,7 @@ pub(super) struct Frame {
     pub(super) until: UnixSeconds,
     now: UnixSeconds,
     /// The start of the first run.
-    first: UnixSeconds,
+    pub(super) first: UnixSeconds,
     last_run: Option<LastRun>,
     noted: Vec<Gap>,
 }

@@ -15,8 +15,9 @@ pub(super) fn hiding() -> String {
 }
 
 /// What time in force means.
-pub(super) const IN_FORCE: &str = "Time in force is the part of the time in which the resolvers ran with the list, of the time since they first had \
-    it. While a resolver is down it answers nobody, so nothing goes past the list.";
+pub(super) const IN_FORCE: &str = "Time in force is the part of the time from a list's first hour to its last in which a resolver ran with it. Orderly \
+    stops are not counted: a resolver that is stopped answers nobody, so nothing goes past the list. Nor does a crashed one, but that time \
+    counts as missing.";
 
 /// What the time from publication to blocking is.
 pub(super) const APPLIED: &str = "Each point is one version of a list: the time from its publication, which its authority signed, until the last \
@@ -27,8 +28,8 @@ pub(super) const LEFT_OUT: &str = "No address of anyone and no name on a list is
 
 /// How the figures can be checked.
 pub(super) const CHECKING: &str = "The exact counts are in each resolver's audit log, hour by hour: signed, and so made that nothing in it can be \
-    changed, left out or added later without being seen. Whoever may see the logs checks them with `wardline audit verify`, or with another \
-    program written from docs/audit-format.md, and makes this report again, octet for octet, with `wardline report`. The heads of the logs \
+    changed, left out or added later without being seen. Whoever may see the logs checks them with wardline audit verify, or with another \
+    program written from docs/audit-format.md, and makes this report again, octet for octet, with wardline report. The heads of the logs \
     after these months stand here so that they cannot be exchanged later.";
 
 /// What is said where there is no log.
