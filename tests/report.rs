@@ -121,7 +121,7 @@ fn made_up_resolver(number: u64) -> Hourly {
         read_at: until,
         complete_until: until,
         written_until: until,
-        lists: lists.iter().map(|list| list_record(list)).collect(),
+        lists: lists.iter().map(list_record).collect(),
         hours,
         cells,
         gaps,
@@ -154,7 +154,7 @@ fn made_up_versions(number: u64) -> Vec<Applied> {
             let issued = (day * DAY_S + 9 * HOUR_S).max(span.since) + chance.below(28_000) as i64;
             let slow = if chance.below(23) == 0 { 60 } else { 1 };
             let took = (usual_s + chance.below(usual_s * 2)) * slow + number;
-            versions.push(Applied { list: list.into(), serial: 2025_000 + serial as u64, issued, live: issued + took as i64 });
+            versions.push(Applied { list: list.into(), serial: 2_025_000 + serial as u64, issued, live: issued + took as i64 });
         }
     }
     versions
@@ -339,9 +339,10 @@ proptest! {
 #[test]
 fn the_attack_finds_what_is_hidden_badly() {
     let place = |period: &str| ("list".to_owned(), period.to_owned());
-    let mut readings = Readings::default();
-    readings.figures = BTreeMap::from([(place("a"), Some(40)), (place("b"), None), (place("c"), None), (place("d"), None)]);
-    readings.sums = BTreeSet::from([(43, vec![place("a"), place("b")]), (60, vec![place("b"), place("c"), place("d")])]);
+    let readings = Readings {
+        figures: BTreeMap::from([(place("a"), Some(40)), (place("b"), None), (place("c"), None), (place("d"), None)]),
+        sums: BTreeSet::from([(43, vec![place("a"), place("b")]), (60, vec![place("b"), place("c"), place("d")])]),
+    };
     let bounds = readings.bounds();
     assert_eq!(bounds[&place("b")], (3, 3), "a lone hidden figure is computed");
     assert_eq!(bounds[&place("c")].1, 57, "and what it gives away is used");
