@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use wardline::count::{Applied, Gap, GapKind, HourTotal, Hourly, ListHour, ListRecord, Papers};
+use wardline::count::{Applied, Gap, GapKind, HourTotal, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind};
 use wardline::report::{Format, K, Month, Months, Period, Published, publish, render};
 
 const HOUR_S: i64 = 3600;
@@ -121,11 +121,19 @@ fn made_up_resolver(number: u64) -> Hourly {
         read_at: until,
         complete_until: until,
         written_until: until,
-        lists: lists.iter().map(|list| list_record(list)).collect(),
+        lists: lists.iter().map(list_record).collect(),
         hours,
         cells,
         gaps,
         applied: made_up_versions(number),
+        steps: made_up_steps(number),
+        seals: vec![Seal {
+            at: until - DAY_S + 3601,
+            note: format!(
+                "example-provider/resolver-{number}\n{}\nq1v0Zc2m0cmZWYxZzVQhQ4oW1y0Yt2i5bYl3m9nRk0{number}=\n\n— made up\n",
+                26_501 + number
+            ),
+        }],
     }
 }
 
@@ -146,10 +154,25 @@ fn made_up_versions(number: u64) -> Vec<Applied> {
             let issued = (day * DAY_S + 9 * HOUR_S).max(span.since) + chance.below(28_000) as i64;
             let slow = if chance.below(23) == 0 { 60 } else { 1 };
             let took = (usual_s + chance.below(usual_s * 2)) * slow + number;
-            versions.push(Applied { list: list.into(), serial: 2025_000 + serial as u64, issued, live: issued + took as i64 });
+            versions.push(Applied { list: list.into(), serial: 2_025_000 + serial as u64, issued, live: issued + took as i64 });
         }
     }
     versions
+}
+
+/// A receipt for each version, a refusal that the operator let pass, and an entry taken off at once.
+fn made_up_steps(number: u64) -> Vec<Step> {
+    let receipt = |version: Applied| Step { at: version.live + 1, list: version.list, kind: StepKind::Receipt };
+    let mut steps: Vec<_> = made_up_versions(number).into_iter().map(receipt).collect();
+    let noon = day("2025-11", 20) + 12 * HOUR_S;
+    for (at, list, kind) in [
+        (noon, "gambling", StepKind::Refused),
+        (noon + 600, "gambling", StepKind::Override),
+        (noon + 9000, "child-protection", StepKind::Removal),
+    ] {
+        steps.push(Step { at, list: list.into(), kind });
+    }
+    steps
 }
 
 fn quarter(period: Period) -> Published {
@@ -316,9 +339,10 @@ proptest! {
 #[test]
 fn the_attack_finds_what_is_hidden_badly() {
     let place = |period: &str| ("list".to_owned(), period.to_owned());
-    let mut readings = Readings::default();
-    readings.figures = BTreeMap::from([(place("a"), Some(40)), (place("b"), None), (place("c"), None), (place("d"), None)]);
-    readings.sums = BTreeSet::from([(43, vec![place("a"), place("b")]), (60, vec![place("b"), place("c"), place("d")])]);
+    let readings = Readings {
+        figures: BTreeMap::from([(place("a"), Some(40)), (place("b"), None), (place("c"), None), (place("d"), None)]),
+        sums: BTreeSet::from([(43, vec![place("a"), place("b")]), (60, vec![place("b"), place("c"), place("d")])]),
+    };
     let bounds = readings.bounds();
     assert_eq!(bounds[&place("b")], (3, 3), "a lone hidden figure is computed");
     assert_eq!(bounds[&place("c")].1, 57, "and what it gives away is used");

@@ -71,10 +71,12 @@ fn print_exact(folders: &[PathBuf], args: &Args, format: report::Format) -> Resu
     let [folder] = folders else {
         return Err(Failure::Usage("--exact shows the hours of one resolver: give one state folder".into()));
     };
+    if format == report::Format::Html {
+        return Err(Failure::Usage("--exact is not for publication and has no html: take text, csv or json".into()));
+    }
     let span = parse_span(args.from.as_deref(), args.to.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
     let record = Reader::open(folder).and_then(|reader| reader.read(span, clock::wall_s())).map_err(failed)?;
-    let page = report::render_exact(&record, format);
-    output::print(&page.ok_or_else(|| Failure::Usage("--exact is not for publication and has no html: take text, csv or json".into()))?)
+    output::print(&report::render_exact(&record, format).unwrap_or_default())
 }
 
 fn print_published(folders: &[PathBuf], args: &Args, format: report::Format) -> Result<(), Failure> {

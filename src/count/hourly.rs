@@ -25,6 +25,61 @@ pub struct Hourly {
     pub gaps: Vec<Gap>,
     /// The versions of lists that took effect.
     pub applied: Vec<Applied>,
+    /// What else was done about the lists.
+    pub steps: Vec<Step>,
+    /// The first checkpoint of each month, earliest first: it seals the months before it.
+    pub seals: Vec<Seal>,
+}
+
+/// Something that was done about a list on one resolver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub at: UnixSeconds,
+    /// The list's id.
+    pub list: String,
+    /// What.
+    pub kind: StepKind,
+}
+
+/// What was done about a list, as the journal has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// A version was refused.
+    Refused,
+    /// An operator let findings pass.
+    Override,
+    /// An earlier version was put in force again.
+    Rollback,
+    /// Entries were taken off at once.
+    Removal,
+    /// A receipt was signed.
+    Receipt,
+}
+
+impl StepKind {
+    /// All kinds, in the order of the report's columns.
+    pub const ALL: [Self; 5] = [Self::Refused, Self::Override, Self::Rollback, Self::Removal, Self::Receipt];
+
+    /// The journal's word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Override => "override",
+            Self::Rollback => "rollback",
+            Self::Removal => "removal",
+            Self::Receipt => "receipt",
+        }
+    }
+}
+
+/// A checkpoint of the resolver's audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// When it was signed.
+    pub at: UnixSeconds,
+    /// The signed note (C2SP tlog-checkpoint): the log's name, its size and its root hash on three lines, then signatures.
+    pub note: String,
 }
 
 /// A version of a list that took effect on one resolver.

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::clock::{UnixSeconds, hour_start};
-use crate::count::{Event, Gap, GapKind, HourRecord, HourTotal, Hourly, Kind, ListHour, ListRecord, Papers, Record, Stretch};
+use crate::count::{Event, Gap, GapKind, HourRecord, Hourly, Kind, ListRecord, Papers, Record, Stretch};
 
 use super::StoreError;
+use super::hourly::read_hourly;
 use super::journal::{self, JournalEvent};
 use super::schema::{counts_file, lock_file, open_to_read};
 
@@ -65,32 +66,6 @@ impl Reader {
     }
 }
 
-fn read_hourly(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Hourly> {
-    let frame = read_frame(transaction, going_on, stretch, now)?;
-    let (from, until) = (frame.from, frame.until);
-    let keyed = read_lists(transaction, from, until, Validity::Ever)?;
-    let mut statement = transaction.prepare("SELECT hour, questions FROM hour WHERE hour >= ?1 AND hour < ?2 ORDER BY hour")?;
-    let hours = statement.query_map([from, until], |row| Ok(HourTotal { hour: row.get(0)?, questions: in_memory(row.get(1)?) }))?;
-    let hours = hours.collect::<Result<Vec<_>, _>>()?;
-    // The primary key's order is that of the groups, so that SQLite adds up as it reads.
-    let mut statement =
-        transaction.prepare("SELECT hour, list, sum(count) FROM cell WHERE hour >= ?1 AND hour < ?2 GROUP BY hour, list")?;
-    let mut rows = statement.query([from, until])?;
-    let mut cells = Vec::with_capacity(hours.len() * keyed.len());
-    while let Some(row) = rows.next()? {
-        let key: i64 = row.get(1)?;
-        if let Some(list) = keyed.iter().position(|(other, _)| *other == key) {
-            cells.push(ListHour { hour: row.get(0)?, list, blocked: in_memory(row.get(2)?) });
-        }
-    }
-    cells.sort_unstable();
-    let gaps = frame.gaps(hours.iter().map(|hour| hour.hour));
-    let boots = transaction.prepare("SELECT boot FROM run")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let (written_until, complete_until) = (frame.written_until(), frame.complete_until());
-    let lists = keyed.into_iter().map(|(_, list)| list).collect();
-    Ok(Hourly { boots, read_at: now, complete_until, written_until, lists, hours, cells, gaps, applied: Vec::new() })
-}
-
 fn read_record(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Record> {
     let frame = read_frame(transaction, going_on, stretch, now)?;
     let (from, until) = (frame.from, frame.until);
@@ -102,17 +77,17 @@ fn read_record(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, 
 }
 
 /// What time is read, and what is known to be missing in it.
-struct Frame {
-    from: UnixSeconds,
-    until: UnixSeconds,
+pub(super) struct Frame {
+    pub(super) from: UnixSeconds,
+    pub(super) until: UnixSeconds,
     now: UnixSeconds,
     /// The start of the first run.
-    first: UnixSeconds,
+    pub(super) first: UnixSeconds,
     last_run: Option<LastRun>,
     noted: Vec<Gap>,
 }
 
-fn read_frame(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Frame> {
+pub(super) fn read_frame(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Frame> {
     let started: Option<UnixSeconds> = transaction.query_row("SELECT min(started) FROM run", [], |row| row.get(0))?;
     let last_run = read_last_run(transaction, going_on)?;
     let first = started.unwrap_or(now);
@@ -124,7 +99,7 @@ fn read_frame(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, n
 
 impl Frame {
     /// All times without a record, given the hours that have one, earliest first.
-    fn gaps(&self, hours: impl Iterator<Item = UnixSeconds>) -> Vec<Gap> {
+    pub(super) fn gaps(&self, hours: impl Iterator<Item = UnixSeconds>) -> Vec<Gap> {
         let end = self.until.min(self.now);
         let mut gaps = self.noted.clone();
         gaps.extend(self.last_run.as_ref().and_then(|run| open_gap(run, self.now)));
@@ -138,12 +113,12 @@ impl Frame {
         gaps
     }
 
-    fn written_until(&self) -> UnixSeconds {
+    pub(super) fn written_until(&self) -> UnixSeconds {
         self.last_run.as_ref().map_or(0, |run| run.last_flush)
     }
 
     /// A run that goes on may still bring counts from after its last writing; one that is over brings none.
-    fn complete_until(&self) -> UnixSeconds {
+    pub(super) fn complete_until(&self) -> UnixSeconds {
         match &self.last_run {
             Some(run) if run.going_on && run.ended.is_none() => run.last_flush.min(self.now),
             _ => self.now,
@@ -183,7 +158,7 @@ fn open_gap(run: &LastRun, now: UnixSeconds) -> Option<Gap> {
 
 /// Which papers of a list are wanted.
 #[derive(Clone, Copy)]
-enum Validity {
+pub(super) enum Validity {
     /// Those that were valid in the time that is read.
     Within,
     /// All there ever were: the first one says since when the list is in force.
@@ -191,7 +166,7 @@ enum Validity {
 }
 
 /// The lists that had a row in one of the hours, by id, with their papers.
-fn read_lists(
+pub(super) fn read_lists(
     transaction: &Transaction<'_>,
     from: UnixSeconds,
     until: UnixSeconds,
@@ -261,7 +236,7 @@ fn read_hours(
 }
 
 /// The schema lets no count go below zero.
-fn in_memory(count: i64) -> u64 {
+pub(super) fn in_memory(count: i64) -> u64 {
     count.try_into().unwrap_or_default()
 }
 

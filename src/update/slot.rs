@@ -228,7 +228,10 @@ impl Slot {
             let (line, count) = (first.line, loaded.parsed.rejects);
             warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; the first: {place}:{line}: {}", first.reason);
         }
-        let body = json!({ "entries": state.entries, "rejects": state.rejects, "sha256": state.sha256, "generation": generation });
+        // The report tells how long it took from `issued` on; a list without a manifest has none.
+        let issued = manifest.map(|manifest| manifest.issued);
+        let (rejects, sha256) = (state.rejects, &state.sha256);
+        let body = json!({ "entries": state.entries, "rejects": rejects, "sha256": sha256, "generation": generation, "issued": issued });
         let event = JournalEvent {
             list: Some(state.id.clone()),
             serial: state.serial,

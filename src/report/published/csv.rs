@@ -1,19 +1,21 @@
 //! The published report as one CSV table (RFC 4180), one figure a row.
 
-use crate::count::GapKind;
+use crate::count::{GapKind, StepKind};
 use crate::report::sheet::push_row;
+use crate::report::span::utc;
 use crate::report::{COUNT_MEANING, gap_meaning};
 
 use super::figures::{InForce, Period, Published};
 use super::hide::{Figure, Shown};
 use super::month::Month;
-use super::words::{IN_FORCE, LEFT_OUT, hiding, state};
+use super::words::{IN_FORCE, LEFT_OUT, hiding, state, step};
 
 /// The columns; they stay as they are, new ones come at the end.
 ///
 /// `record` says what `figure` is: `blocked` (questions blocked by `list` in `period`, a day or a month; without a list by all of them),
 /// `questions` (all, in millions), `in_force` and `due` (seconds), `gaps` and `gap_seconds` (by kind, in `list`'s place none), `open` (a
-/// month that is not published yet), `paper` (authority and legal basis of `list`, since `period`), `note`. `state` is `shown`, `hidden`
+/// month that is not published yet), `version` (seconds from publication until the last resolver blocked by it, live at `period`),
+/// `refused`, `override`, `rollback`, `removal`, `receipt` (how often), `log` (leaves of an audit log), `paper` (authority and legal basis of `list`, since `period`), `note`. `state` is `shown`, `hidden`
 /// or `absent` (the list was not in force).
 const COLUMNS: [&str; 6] = ["record", "period", "list", "figure", "state", "note"];
 
@@ -22,7 +24,7 @@ pub(super) fn render(report: &Published) -> String {
     table.row(COLUMNS);
     for list in &report.lists {
         for papers in &list.papers {
-            let since = crate::report::span::utc(papers.since);
+            let since = utc(papers.since);
             table.row(["paper", &since, &list.id, "", "", &format!("{}; {}", papers.authority, papers.legal_basis)]);
         }
     }
@@ -39,6 +41,15 @@ pub(super) fn render(report: &Published) -> String {
             table.row(["in_force", &month.to_string(), &list.id, &in_force.seconds.to_string(), "shown", "seconds"]);
             table.row(["due", &month.to_string(), &list.id, &in_force.due_s.to_string(), "shown", "seconds"]);
         }
+        for list in report.lists.iter().filter(|list| list.is_there(place)) {
+            for version in list.applied_in(*month) {
+                let note = format!("serial {}; issued {}", version.serial, utc(version.issued));
+                table.row(["version", &utc(version.live), &list.id, &version.seconds().to_string(), "shown", &note]);
+            }
+            for (kind, count) in StepKind::ALL.into_iter().zip(list.steps.get(place).into_iter().flatten()) {
+                table.row([kind.word(), &month.to_string(), &list.id, &count.to_string(), "shown", step(kind)]);
+            }
+        }
         for (kind, sum) in GapKind::ALL.into_iter().zip(report.gaps.get(place).into_iter().flatten()).filter(|(_, sum)| sum.count > 0) {
             let note = format!("{}: {}", kind.name(), gap_meaning(kind));
             table.row(["gaps", &month.to_string(), "", &sum.count.to_string(), "shown", &note]);
@@ -47,6 +58,9 @@ pub(super) fn render(report: &Published) -> String {
     }
     for month in &report.open {
         table.row(["open", &month.to_string(), "", "", "", "not over yet, or not all written"]);
+    }
+    for head in &report.heads {
+        table.row(["log", &utc(head.at), "", &head.size, "shown", &format!("{} {}", head.origin, head.root)]);
     }
     for note in [COUNT_MEANING, &hiding(), IN_FORCE, LEFT_OUT] {
         table.row(["note", "", "", "", "", note]);

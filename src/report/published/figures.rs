@@ -1,7 +1,7 @@
 //! What the published report says, before it takes a form.
 
 use crate::clock::UnixSeconds;
-use crate::count::{GapKind, Hourly, Papers};
+use crate::count::{GapKind, Hourly, Papers, Seal, StepKind};
 
 use super::gather::{Day, GapSum, Gathered, GatheredList, gather};
 use super::hide::{Figure, Shown, hide};
@@ -51,6 +51,8 @@ pub struct Published {
     pub questions: Vec<Option<u64>>,
     /// What is missing, by month and kind.
     pub gaps: Vec<[GapSum; GapKind::ALL.len()]>,
+    /// The audit logs' heads after these months, by name; none of a resolver that keeps no log, or whose log does not reach so far.
+    pub heads: Vec<LogHead>,
 }
 
 /// One list in a published report.
@@ -66,6 +68,30 @@ pub struct PublishedList {
     pub in_force: Vec<Vec<InForce>>,
     /// The versions that took effect in these months, by serial.
     pub applied: Vec<AppliedVersion>,
+    /// What else was done about it by month, over all resolvers.
+    pub steps: Vec<[u64; StepKind::ALL.len()]>,
+}
+
+/// What the audit log of one resolver said after these months, as its signed checkpoint has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// The log's name: the provider's and the resolver's.
+    pub origin: String,
+    /// How many leaves it had.
+    pub size: String,
+    /// The hash over all of them, in base64.
+    pub root: String,
+    /// When it was signed.
+    pub at: UnixSeconds,
+}
+
+impl LogHead {
+    /// From a note whose text is not a checkpoint's there is none to tell.
+    fn of(seal: &Seal) -> Option<Self> {
+        let mut lines = seal.note.lines().map(str::to_owned);
+        let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
+        Some(Self { origin, size, root, at: seal.at })
+    }
 }
 
 /// A version of a list that took effect.
@@ -121,16 +147,37 @@ impl Published {
     }
 }
 
+impl PublishedList {
+    /// Whether it was in force in the month at this place.
+    pub fn is_there(&self, place: usize) -> bool {
+        self.months.get(place).is_some_and(|month| month.month != Figure::Absent)
+    }
+
+    /// The versions that took effect in a month.
+    pub fn applied_in(&self, month: Month) -> impl Iterator<Item = &AppliedVersion> {
+        self.applied.iter().filter(move |version| (month.start()..month.end()).contains(&version.live))
+    }
+}
+
+/// The median and the slowest of the times that versions took, in seconds.
+pub(super) fn median_and_slowest<'a>(versions: impl Iterator<Item = &'a AppliedVersion>) -> Option<(u64, u64)> {
+    let mut times: Vec<_> = versions.map(AppliedVersion::seconds).collect();
+    times.sort_unstable();
+    Some((*times.get(times.len() / 2)?, *times.last()?))
+}
+
 /// Makes the report of these records for the months asked for.
 pub fn publish(records: &[Hourly], asked: Months, period: Period) -> Published {
     let (months, open) = choose_months(records, asked);
-    let Gathered { resolvers, copies, lists, questions, gaps } = gather(records, &months);
+    let Gathered { resolvers, copies, lists, questions, gaps, seals } = gather(records, &months);
     let lists: Vec<_> = lists.into_iter().map(|(id, list)| publish_list(id, list, &months)).collect();
     let lists: Vec<_> = lists.into_iter().filter(|list| list.months.iter().any(|month| month.month != Figure::Absent)).collect();
     let all: Vec<_> = (0..months.len()).map(|month| sum_lists(&lists, month)).collect();
     let blocked = (0..months.len()).map(|month| lists.iter().filter_map(|list| list.months.get(month)?.month.shown()).sum());
     let questions = questions.into_iter().zip(blocked).map(|(count, blocked)| in_millions(count, blocked)).collect();
-    Published { period, months, open, resolvers, copies, lists, all, questions, gaps }
+    let mut heads: Vec<_> = seals.iter().filter_map(LogHead::of).collect();
+    heads.sort_by(|one, other| one.origin.cmp(&other.origin));
+    Published { period, months, open, resolvers, copies, lists, all, questions, gaps, heads }
 }
 
 /// The months that are over on every resolver, without a break, and those after them.
@@ -159,7 +206,7 @@ fn publish_list(id: String, list: GatheredList, months: &[Month]) -> PublishedLi
         in_force.push(of_month.iter().map(|&Day { in_force_s, due_s, .. }| InForce { seconds: in_force_s, due_s }).collect());
     }
     let applied = list.applied.into_iter().map(|(serial, (issued, live))| AppliedVersion { serial, issued, live });
-    PublishedList { id, papers: list.papers, months: shown, in_force, applied: applied.collect() }
+    PublishedList { id, papers: list.papers, months: shown, in_force, applied: applied.collect(), steps: list.steps }
 }
 
 fn sum_lists(lists: &[PublishedList], month: usize) -> Shown {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::UnixSeconds;
-use crate::count::{Applied, Gap, GapKind, Hourly, ListHour, ListRecord, Papers};
+use crate::count::{Applied, Gap, GapKind, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind};
 
 use super::month::{DAY_S, Month};
 
@@ -20,6 +20,8 @@ pub(super) struct Gathered {
     pub(super) questions: Vec<u64>,
     /// Gaps by month and kind: how many, and their seconds together.
     pub(super) gaps: Vec<[GapSum; GapKind::ALL.len()]>,
+    /// Of each resolver the first checkpoint after these months.
+    pub(super) seals: Vec<Seal>,
 }
 
 /// How often and how long nothing was on record.
@@ -40,6 +42,8 @@ pub(super) struct GatheredList {
     pub(super) days: Vec<Day>,
     /// Serials that took effect in these months, with when they were issued and when the last resolver blocked by them.
     pub(super) applied: BTreeMap<u64, (UnixSeconds, UnixSeconds)>,
+    /// What else was done about it, by month and kind, over all resolvers.
+    pub(super) steps: Vec<[u64; StepKind::ALL.len()]>,
 }
 
 /// One list on one day, over all resolvers.
@@ -119,6 +123,8 @@ fn merge(copies: &[&Hourly]) -> Hourly {
         hours: hours.into_values().collect(),
         cells: cells.into_values().collect(),
         applied: copies.iter().flat_map(|copy| copy.applied.clone()).collect(),
+        steps: latest.map(|latest| latest.steps.clone()).unwrap_or_default(),
+        seals: latest.map(|latest| latest.seals.clone()).unwrap_or_default(),
         lists: lists.into_iter().map(|(id, papers)| ListRecord { id: id.to_owned(), papers }).collect(),
     }
 }
@@ -168,6 +174,18 @@ impl Gathered {
         }
         self.add_gaps(&record.gaps, calendar);
         self.add_applied(&record.applied, calendar);
+        self.add_steps(&record.steps, calendar);
+        self.seals.extend(record.seals.iter().find(|seal| seal.at >= calendar.end).cloned());
+    }
+
+    fn add_steps(&mut self, steps: &[Step], calendar: &Calendar) {
+        for step in steps {
+            let (Some(month), Some(list)) = (calendar.month(step.at), self.lists.get_mut(&step.list)) else { continue };
+            let kind = StepKind::ALL.iter().position(|kind| *kind == step.kind);
+            if let Some(count) = kind.and_then(|kind| list.steps.get_mut(month)?.get_mut(kind)) {
+                *count += 1;
+            }
+        }
     }
 
     /// A version that is live a second time, after a restart or a rollback, took effect the first time.
@@ -191,7 +209,9 @@ impl Gathered {
     fn take_list(&mut self, known: &ListRecord, calendar: &Calendar) -> GatheredList {
         let mut list = self.lists.remove(&known.id).unwrap_or_default();
         list.days.resize(calendar.month_of_day.len(), Day::default());
-        for papers in &known.papers {
+        list.steps.resize(calendar.ends.len(), Default::default());
+        // Papers from after these months would make the same report say something else later.
+        for papers in known.papers.iter().filter(|papers| papers.since < calendar.end) {
             // The same papers reach the resolvers at different moments: the first of them counts.
             let same = |other: &&mut Papers| other.authority == papers.authority && other.legal_basis == papers.legal_basis;
             match list.papers.iter_mut().find(same) {
@@ -238,21 +258,39 @@ fn add_cells(lists: &mut [GatheredList], record: &Hourly, calendar: &Calendar) {
     }
 }
 
-/// Adds the time for which a list should have been in force on this resolver: from when it first was, until it was taken off, until the
-/// resolver was stopped for good, or to the end.
+/// Adds the time for which a list should have been in force on this resolver: in each month from its first hour to its last, where the
+/// resolver has others before and after these, and without orderly stops. No month looks at another one, so that each tells the same
+/// in every report.
 fn add_due(list: &mut GatheredList, record: &Hourly, place: usize, calendar: &Calendar) {
-    let Some(first) = record.lists.get(place).and_then(|list| list.papers.first()) else { return };
-    let last = record.cells.iter().rev().find(|cell| cell.list == place).map(|cell| cell.hour);
-    let taken_off = last.filter(|last| record.hours.last().is_some_and(|hour| hour.hour > *last)).map(|last| last + 3600);
-    let stopped = record.gaps.last().filter(|gap| gap.kind == GapKind::Stopped && gap.until >= calendar.end.min(record.read_at));
-    let end =
-        calendar.end.min(record.read_at).min(taken_off.unwrap_or(UnixSeconds::MAX)).min(stopped.map_or(UnixSeconds::MAX, |gap| gap.from));
+    let Some(papers) = record.lists.get(place).and_then(|list| list.papers.first()) else { return };
+    let recorded = ends_by_month(record.hours.iter().map(|hour| hour.hour), calendar);
+    let listed = ends_by_month(record.cells.iter().filter(|cell| cell.list == place).map(|cell| cell.hour), calendar);
     let mut start = calendar.start;
-    for day in &mut list.days {
-        let (from, until) = (start.max(first.since), (start + DAY_S).min(end));
-        day.due_s += (until - from).max(0).unsigned_abs();
+    for (day, month) in list.days.iter_mut().zip(&calendar.month_of_day) {
+        let (first, last) = listed.get(month).copied().unwrap_or((UnixSeconds::MAX, UnixSeconds::MIN));
+        let begins = recorded.get(month).is_some_and(|(hour, _)| *hour < first);
+        let ends = recorded.get(month).is_some_and(|(_, hour)| *hour > last);
+        if last >= first {
+            let from = start.max(papers.since).max(if begins { first } else { UnixSeconds::MIN });
+            let until = (start + DAY_S).min(record.read_at).min(if ends { last + 3600 } else { UnixSeconds::MAX });
+            let stops = record.gaps.iter().filter(|gap| gap.kind == GapKind::Stopped);
+            let stopped: i64 = stops.map(|gap| (gap.until.min(until) - gap.from.max(from)).max(0)).sum();
+            day.due_s += ((until - from).max(0) - stopped).max(0).unsigned_abs();
+        }
         // An hour in which the list came counts whole, so no more than what was due.
         day.in_force_s = day.in_force_s.min(day.due_s);
         start += DAY_S;
     }
+}
+
+/// The first and the last of these hours in each month.
+fn ends_by_month(hours: impl Iterator<Item = UnixSeconds>, calendar: &Calendar) -> BTreeMap<usize, (UnixSeconds, UnixSeconds)> {
+    let mut ends = BTreeMap::new();
+    for hour in hours {
+        if let Some(month) = calendar.month(hour) {
+            let known = ends.entry(month).or_insert((hour, hour));
+            *known = (known.0.min(hour), known.1.max(hour));
+        }
+    }
+    ends
 }

@@ -8,10 +8,10 @@ use crate::report::span::utc;
 use crate::report::{COUNT_MEANING, gap_meaning};
 
 use super::chart::{self, Bar, Bars, Dot, Level};
-use super::figures::{AppliedVersion, InForce, Period, Published, PublishedList};
+use super::figures::{InForce, LogHead, Period, Published, PublishedList, median_and_slowest};
 use super::hide::Figure;
 use super::tables::{Table, tables};
-use super::words::{APPLIED, CHECKING, IN_FORCE, LEFT_OUT, by, hiding, per_cent, resolvers, title};
+use super::words::{APPLIED, CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, title};
 
 /// What the template shows; it escapes every text.
 #[derive(Template)]
@@ -37,6 +37,9 @@ struct Page {
     levels: Vec<Level>,
     months: Vec<MonthLabel>,
     gaps: Vec<GapRow>,
+    heads: Vec<HeadRow>,
+    no_heads: &'static str,
+    steps_meaning: &'static str,
     tables: Vec<Table>,
 }
 
@@ -76,6 +79,13 @@ struct MonthLabel {
     days: usize,
 }
 
+struct HeadRow {
+    origin: String,
+    size: String,
+    root: String,
+    at: String,
+}
+
 struct GapRow {
     month: String,
     kind: &'static str,
@@ -105,6 +115,9 @@ pub(super) fn render(report: &Published) -> String {
         levels: chart::levels(),
         months: report.months.iter().map(|month| MonthLabel { name: month.short(), days: month.day_count() }).collect(),
         gaps: gaps(report),
+        heads: report.heads.iter().map(head).collect(),
+        no_heads: NO_HEADS,
+        steps_meaning: STEPS,
         tables: tables(report),
     };
     // Writing to a String cannot fail, and the template calls nothing that can.
@@ -125,10 +138,8 @@ fn keys(report: &Published) -> Vec<Key> {
         Key { name: "Lists in force", figure: report.lists.len().to_string(), unit: "" },
         Key { name: "Time in force", figure: in_force.per_10_000().map_or_else(|| "–".into(), per_cent), unit: "" },
     ];
-    let mut times: Vec<_> = report.lists.iter().flat_map(|list| &list.applied).map(AppliedVersion::seconds).collect();
-    times.sort_unstable();
-    if let Some(middle) = times.get(times.len() / 2) {
-        keys.push(Key { name: "From publication to blocking", figure: length(*middle), unit: "median" });
+    if let Some((median, _)) = median_and_slowest(report.lists.iter().flat_map(|list| &list.applied)) {
+        keys.push(Key { name: "From publication to blocking", figure: length(median), unit: "median" });
     }
     keys
 }
@@ -182,17 +193,23 @@ fn applied_chart(report: &Published, list: &PublishedList) -> Option<AppliedChar
         let says = format!("serial {}, {}: {}", version.serial, utc(version.issued), length(version.seconds()));
         chart::dot(part(version.live), version.seconds(), says)
     });
-    let mut times: Vec<_> = list.applied.iter().map(AppliedVersion::seconds).collect();
-    times.sort_unstable();
-    let (middle, slowest) = (times.get(times.len() / 2)?, times.last()?);
-    let versions = if times.len() == 1 { "1 version".into() } else { format!("{} versions", grouped(times.len() as u64)) };
-    let summary = format!("{versions}; median {}, slowest {}", length(*middle), length(*slowest));
+    let (median, slowest) = median_and_slowest(list.applied.iter())?;
+    let versions = match list.applied.len() {
+        1 => "1 version".to_owned(),
+        count => format!("{} versions", grouped(count as u64)),
+    };
+    let summary = format!("{versions}; median {}, slowest {}", length(median), length(slowest));
     Some(AppliedChart { id: plain(&list.id), summary, dots: dots.collect() })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a drawing needs no more than a double has")]
 const fn seconds(length: i64) -> f64 {
     length as f64
+}
+
+fn head(head: &LogHead) -> HeadRow {
+    let at = utc(head.at).trim_end_matches('Z').replace('T', " ");
+    HeadRow { origin: plain(&head.origin), size: plain(&head.size), root: plain(&head.root), at }
 }
 
 fn gaps(report: &Published) -> Vec<GapRow> {

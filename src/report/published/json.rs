@@ -6,11 +6,11 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::count::GapKind;
+use crate::count::{GapKind, StepKind};
 use crate::report::COUNT_MEANING;
 use crate::report::span::utc;
 
-use super::figures::{InForce, Period, Published};
+use super::figures::{InForce, LogHead, Period, Published};
 use super::hide::{Figure, K, Shown};
 use super::words::{CHECKING, IN_FORCE, LEFT_OUT, by, hiding};
 
@@ -34,12 +34,32 @@ struct Document<'a> {
     months: Vec<MonthFigures<'a>>,
     not_over: Vec<String>,
     sums: Blocked<'a>,
+    log_heads: Vec<Head<'a>>,
+}
+
+/// An audit log after these months.
+#[derive(Serialize)]
+struct Head<'a> {
+    origin: &'a str,
+    size: &'a str,
+    root: &'a str,
+    signed_at: String,
 }
 
 #[derive(Serialize)]
 struct List<'a> {
     id: &'a str,
     papers: Vec<ListPapers<'a>>,
+    versions: Vec<Version>,
+}
+
+/// A version that took effect in these months.
+#[derive(Serialize)]
+struct Version {
+    serial: u64,
+    issued: String,
+    live: String,
+    seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -56,6 +76,7 @@ struct MonthFigures<'a> {
     blocked: Blocked<'a>,
     questions_in_millions: Option<u64>,
     in_force: Map<'a, Seconds>,
+    done: Map<'a, Map<'static, u64>>,
     gaps: Map<'a, Gaps>,
     #[serde(skip_serializing_if = "Option::is_none")]
     days: Option<Vec<DayFigures<'a>>>,
@@ -133,11 +154,16 @@ pub(super) fn render(report: &Published) -> String {
             blocked: Map(report.lists.iter().map(|list| (list.id.as_str(), list.sum())).collect()),
             blocked_by_all: report.sum(),
         },
+        log_heads: report.heads.iter().map(head).collect(),
     };
     // Strings and numbers only: nothing that JSON cannot hold.
     let mut json = serde_json::to_string_pretty(&document).unwrap_or_default();
     json.push('\n');
     json
+}
+
+fn head(head: &LogHead) -> Head<'_> {
+    Head { origin: &head.origin, size: &head.size, root: &head.root, signed_at: utc(head.at) }
 }
 
 fn lists(report: &Published) -> Vec<List<'_>> {
@@ -147,7 +173,13 @@ fn lists(report: &Published) -> Vec<List<'_>> {
             authority: &papers.authority,
             legal_basis: &papers.legal_basis,
         });
-        List { id: &list.id, papers: papers.collect() }
+        let versions = list.applied.iter().map(|version| Version {
+            serial: version.serial,
+            issued: utc(version.issued),
+            live: utc(version.live),
+            seconds: version.seconds(),
+        });
+        List { id: &list.id, papers: papers.collect(), versions: versions.collect() }
     });
     lists.collect()
 }
@@ -163,6 +195,10 @@ fn month(report: &Published, place: usize) -> Option<MonthFigures<'_>> {
         let InForce { seconds, due_s } = InForce::sum(list.in_force.get(place)?);
         Some((list.id.as_str(), Seconds { seconds, due_seconds: due_s }))
     });
+    let done = report.lists.iter().filter(|list| list.is_there(place)).filter_map(|list| {
+        let steps = StepKind::ALL.into_iter().map(StepKind::word).zip(list.steps.get(place)?.iter().copied());
+        Some((list.id.as_str(), Map(steps.collect())))
+    });
     let gaps = GapKind::ALL.into_iter().zip(report.gaps.get(place)?).filter(|(_, sum)| sum.count > 0);
     let days = all.days.iter().enumerate().map(|(day, figure)| DayFigures {
         day: month.day_name(day),
@@ -173,6 +209,7 @@ fn month(report: &Published, place: usize) -> Option<MonthFigures<'_>> {
         blocked: Blocked { blocked: of_lists(&|shown| Some(shown.month)), blocked_by_all: all.month },
         questions_in_millions: report.questions.get(place).copied().flatten(),
         in_force: Map(in_force.collect()),
+        done: Map(done.collect()),
         gaps: Map(gaps.map(|(kind, sum)| (kind.name(), Gaps { count: sum.count, seconds: sum.seconds })).collect()),
         days: (report.period == Period::Day).then(|| days.collect()),
     })

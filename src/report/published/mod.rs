@@ -14,7 +14,7 @@ mod words;
 
 use super::Format;
 
-pub use figures::{AppliedVersion, InForce, Months, Period, Published, PublishedList, publish};
+pub use figures::{AppliedVersion, InForce, LogHead, Months, Period, Published, PublishedList, publish};
 pub use gather::GapSum;
 pub use hide::{Figure, K, Shown};
 pub use month::Month;

@@ -1,11 +1,12 @@
 //! The tables behind the page's charts.
 
+use crate::count::StepKind;
 use crate::report::prose::{grouped, length, plain};
 use crate::report::span::utc;
 
-use super::figures::{InForce, Period, Published};
+use super::figures::{InForce, Period, Published, median_and_slowest};
 use super::hide::{Figure, Shown};
-use super::words::per_cent;
+use super::words::{per_cent, step};
 
 /// More rows than this stand closer on paper.
 const LONG: usize = 20;
@@ -52,7 +53,7 @@ impl Cell {
 }
 
 pub(super) fn tables(report: &Published) -> Vec<Table> {
-    let mut tables = vec![by_month(report), in_force(report)];
+    let mut tables = vec![by_month(report), in_force(report), done(report)];
     tables.extend(applied(report));
     if report.period == Period::Day {
         tables.extend((0..report.months.len()).filter_map(|place| by_day(report, place)));
@@ -120,6 +121,33 @@ fn in_force(report: &Published) -> Table {
         anchor: "in-force-table",
         caption: "Time in force, by list and month, added up over the resolvers".into(),
         columns: ["List", "Month", "Due", "In force", "Missing", "Part"].map(String::from).into(),
+        is_long: rows.len() > LONG,
+        is_month: false,
+        rows,
+    }
+}
+
+/// What was done about the lists, month by month.
+fn done(report: &Published) -> Table {
+    let mut rows = Vec::new();
+    for (place, month) in report.months.iter().enumerate() {
+        for list in report.lists.iter().filter(|list| list.is_there(place)) {
+            let times =
+                median_and_slowest(list.applied_in(*month)).map(|(median, slowest)| [median, slowest].map(|time| Cell::of(length(time))));
+            let none = || ["–", "–"].map(|text| Cell { text: text.into(), is_soft: true });
+            let versions = Cell::of(grouped(list.applied_in(*month).count() as u64));
+            let steps = list.steps.get(place).into_iter().flatten().map(|count| Cell::of(grouped(*count)));
+            let cells = [Cell::of(month.title()), versions].into_iter().chain(times.unwrap_or_else(none)).chain(steps);
+            rows.push(Row { name: plain(&list.id), cells: cells.collect(), is_sum: false });
+        }
+    }
+    let columns = ["list", "month", "versions", "median", "slowest"].into_iter().chain(StepKind::ALL.map(step));
+    let capital = |word: &str| word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect();
+    Table {
+        heading: "What was done about the lists",
+        anchor: "done",
+        caption: "By list and month".into(),
+        columns: columns.map(capital).collect(),
         is_long: rows.len() > LONG,
         is_month: false,
         rows,

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::count::GapKind;
+use crate::count::{GapKind, StepKind};
 use crate::report::prose::{grouped, length, plain, push_line, push_prose};
 use crate::report::span::utc;
 use crate::report::{COUNT_MEANING, gap_meaning};
 
-use super::figures::{InForce, Period, Published};
+use super::figures::{InForce, Period, Published, median_and_slowest};
 use super::hide::{Figure, Shown};
-use super::words::{CHECKING, IN_FORCE, LEFT_OUT, by, hiding, per_cent, resolvers, title};
+use super::words::{CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, step, title};
 
 pub(super) fn render(report: &Published) -> String {
     let mut page = String::new();
@@ -21,7 +21,9 @@ pub(super) fn render(report: &Published) -> String {
             (0..report.months.len()).for_each(|place| push_days(&mut page, report, place));
         }
         push_in_force(&mut page, report);
+        push_steps(&mut page, report);
         push_gaps(&mut page, report);
+        push_heads(&mut page, report);
     }
     for paragraph in [IN_FORCE, LEFT_OUT, CHECKING] {
         push_prose(&mut page, paragraph);
@@ -121,6 +123,38 @@ fn push_gaps(page: &mut String, report: &Published) {
     push_line(page, "");
 }
 
+fn push_steps(page: &mut String, report: &Published) {
+    push_line(page, "What was done about the lists");
+    let columns = ["versions", "median", "slowest"].into_iter().chain(StepKind::ALL.map(step)).map(String::from);
+    let mut rows = Vec::new();
+    for (place, month) in report.months.iter().enumerate() {
+        for list in report.lists.iter().filter(|list| list.is_there(place)) {
+            let times = median_and_slowest(list.applied_in(*month)).map(|(median, slowest)| [median, slowest].map(length));
+            let steps = list.steps.get(place).into_iter().flatten().map(|count| grouped(*count));
+            let versions = grouped(list.applied_in(*month).count() as u64);
+            let cells = [versions].into_iter().chain(times.unwrap_or_else(|| ["-", "-"].map(String::from))).chain(steps);
+            rows.push((format!("{month} {}", plain(&list.id)), cells.collect()));
+        }
+    }
+    push_table(page, "month", &columns.collect::<Vec<_>>(), &rows);
+    push_prose(page, STEPS);
+    push_line(page, "");
+}
+
+fn push_heads(page: &mut String, report: &Published) {
+    push_line(page, "Heads of the audit logs after these months");
+    if report.heads.is_empty() {
+        push_line(page, &format!("  {NO_HEADS}"));
+    }
+    for head in &report.heads {
+        push_line(
+            page,
+            &format!("  {}  {} leaves  root {}  signed {}", plain(&head.origin), plain(&head.size), plain(&head.root), utc(head.at)),
+        );
+    }
+    push_line(page, "");
+}
+
 fn list_columns(report: &Published) -> Vec<String> {
     report.lists.iter().map(|list| plain(&list.id)).chain(["all lists".into()]).collect()
 }
@@ -144,8 +178,9 @@ fn push_table(page: &mut String, label: &str, columns: &[String], rows: &[(Strin
         rows.iter().filter_map(|(_, cells)| cells.get(column)).chain(columns.get(column)).map(|cell| cell.chars().count()).max()
     };
     let widths: Vec<_> = (0..columns.len()).map(|column| width(column).unwrap_or_default().max(7)).collect();
+    let label_width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or_default().max(10);
     let line = |label: &str, cells: &[String]| {
-        let mut line = format!("  {label:<10}");
+        let mut line = format!("  {label:<label_width$}");
         for (cell, width) in cells.iter().zip(&widths) {
             // Writing to a String cannot fail.
             let _ = write!(line, "  {cell:>width$}");

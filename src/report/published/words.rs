@@ -1,5 +1,7 @@
 //! What the published figures mean, in the same words in every form.
 
+use crate::count::StepKind;
+
 use super::figures::{Period, Published};
 use super::hide::{Figure, K};
 
@@ -13,8 +15,9 @@ pub(super) fn hiding() -> String {
 }
 
 /// What time in force means.
-pub(super) const IN_FORCE: &str = "Time in force is the part of the time in which the resolvers ran with the list, of the time since they first had \
-    it. While a resolver is down it answers nobody, so nothing goes past the list.";
+pub(super) const IN_FORCE: &str = "Time in force is the part of the time from a list's first hour to its last in which a resolver ran with it. Orderly \
+    stops are not counted: a resolver that is stopped answers nobody, so nothing goes past the list. Nor does a crashed one, but that time \
+    counts as missing.";
 
 /// What the time from publication to blocking is.
 pub(super) const APPLIED: &str = "Each point is one version of a list: the time from its publication, which its authority signed, until the last \
@@ -24,8 +27,29 @@ pub(super) const APPLIED: &str = "Each point is one version of a list: the time 
 pub(super) const LEFT_OUT: &str = "No address of anyone and no name on a list is in this report or in the records that it is made from.";
 
 /// How the figures can be checked.
-pub(super) const CHECKING: &str = "The exact counts stay with the provider, hour by hour. Whoever may see them makes this report again, byte for byte, \
-    with the same version of wardline: wardline report --from FIRST-MONTH --to MONTH-AFTER-THE-LAST STATE-FOLDERS.";
+pub(super) const CHECKING: &str = "The exact counts are in each resolver's audit log, hour by hour: signed, and so made that nothing in it can be \
+    changed, left out or added later without being seen. Whoever may see the logs checks them with wardline audit verify, or with another \
+    program written from docs/audit-format.md, and makes this report again, octet for octet, with wardline report. The heads of the logs \
+    after these months stand here so that they cannot be exchanged later.";
+
+/// What is said where there is no log.
+pub(super) const NO_HEADS: &str = "No log reaches to the end of these months.";
+
+/// The heads of the table of what was done about the lists, after those for the versions.
+pub(super) const fn step(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Refused => "refused",
+        StepKind::Override => "overridden",
+        StepKind::Rollback => "rolled back",
+        StepKind::Removal => "removals",
+        StepKind::Receipt => "receipts",
+    }
+}
+
+/// What was done about the lists, for who reads the table.
+pub(super) const STEPS: &str = "Versions that took effect, with the median and the slowest time from publication to blocking on the last resolver; \
+    then, over all resolvers: versions refused by a check, refusals overridden by the operator, returns to an earlier version, entries \
+    taken off at once, and receipts signed after a version was seen to block.";
 
 /// How finely the figures are shown.
 pub(super) const fn by(period: Period) -> &'static str {
