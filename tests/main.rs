@@ -18,6 +18,7 @@ mod kit;
 mod privacy;
 mod real_list;
 mod reload;
+mod report;
 mod rfc8906;
 mod tidy;
 mod torture;

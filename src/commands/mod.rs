@@ -59,7 +59,7 @@ enum Command {
         /// Only this name and those below it.
         name: Option<String>,
     },
-    /// Print what was blocked, in aggregate, for the regulator.
+    /// Print what was blocked, by list and month or day, for publication.
     Report(report::Args),
     /// Publish, check and cosign the signed log of counts and events.
     #[command(subcommand)]
@@ -110,7 +110,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Reload { list } => ask::reload(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
         Command::Flush { name } => ask::flush(&asking()?, name.clone()),
-        Command::Report(args) => report::run(&load(config)?, args, output::Style::of(cli.json)),
+        Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),
         Command::Audit(command) => audit::run(config, command, output::Style::of(cli.json)),
         Command::Completions { shell } => completions::print(*shell),
         Command::Man { folder } => completions::write_man(folder.as_deref()),
