@@ -129,7 +129,7 @@ class Log:
         self.close_hour()
         if self.last is not None:
             self.expect_gaps(self.last - self.last % HOUR)
-        self.findings = [(code, f"{self.origin} {place}".strip()) for code, place in first + self.findings]
+        self.findings = [(code, f"{self.origin} {place}".strip()) for code, place in first + self.findings[:100]]
 
     def find(self, code, place):
         self.findings.append((code, place))
@@ -172,7 +172,7 @@ class Log:
         (size, root), days = self.checkpoint("checkpoint"), os.path.join(self.folder, "checkpoints")
         names = [f"checkpoints/{day}" for day in (sorted(os.listdir(days)) if os.path.isdir(days) else [])]
         pins = [(*self.checkpoint(name), "checkpoint", name) for name in names]
-        pins += [pin[1:] for pin in self.pins if pin[0] == self.origin and (pin[3] != "fork" or pin[1] <= size)]
+        pins += [pin[1:] for pin in self.pins if pin[0] == self.origin and (pin[3] != "fork" or pin[1] <= size and pin[1:3] != (size, root))]
         for pin in pins:
             if pin[0] > size:
                 raise Refused(*pin[2:])
@@ -366,7 +366,7 @@ def main():
     for name in ("key", "since", "list-key", "manifest"):
         parser.add_argument(f"--{name}", action="append", default=[], required=name == "key")
     parser.add_argument("--until"), parser.add_argument("--report"), parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     try:
         keys, list_keys, pins, folders = read_keys(args.key), read_keys(args.list_key), [], []
         for path in args.folders:
