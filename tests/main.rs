@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod audit;
 mod blocked;
 mod commands;
 mod crash;

@@ -131,7 +131,9 @@ impl History {
     /// The log ends here.
     pub(super) fn finish(&mut self) {
         self.close_hour();
-        self.expect_gaps_before(hour_start(self.time));
+        if self.time > UnixSeconds::MIN {
+            self.expect_gaps_before(hour_start(self.time));
+        }
     }
 
     /// Up to when every hour is told of.

@@ -177,8 +177,9 @@ fn pins(folder: &Folder, last: &Checkpoint, demands: &Demands) -> Result<Vec<Pin
         check_author(&note, origin, &demands.keys, &place)?;
         pins.push(Pin { checkpoint, code: "checkpoint", place });
     }
-    // A longer copy is held against this one when its turn comes.
-    let met = |pin: &&Pin| pin.checkpoint.origin == *origin && (pin.code != FORK || pin.checkpoint.size <= last.size);
+    // A longer copy is held against this one when its turn comes, and the same checkpoint says nothing more.
+    let of_copy = |pin: &Pin| pin.checkpoint.size <= last.size && pin.checkpoint != *last;
+    let met = |pin: &&Pin| pin.checkpoint.origin == *origin && (pin.code != FORK || of_copy(pin));
     pins.extend(demands.pins.iter().filter(met).cloned());
     if let Some(beyond) = pins.iter().find(|pin| pin.checkpoint.size > last.size) {
         let message =

@@ -1,0 +1,436 @@
+//! The audit log from its making to its checking: a month of records through the real code, and every way of tampering with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wardline::audit::Writer;
+use wardline::count::{HourCounts, ListIdentity};
+use wardline::seal::checkpoint::Checkpoint;
+use wardline::seal::tree::{leaf_hash, root_of};
+use wardline::seal::{Note, SigningKey};
+use wardline::store::{Author, EventKind, JournalEvent, LogReader, Step, Store, StoreError, Taking, read_or_make_key};
+
+use crate::kit::program::Program;
+
+const HOUR: i64 = 3600;
+/// 2026-03-01T00:00:00Z.
+const MARCH: i64 = 1_772_323_200;
+const HOURS: i64 = 31 * 24;
+const RESOLVERS: [&str; 2] = ["one", "two"];
+
+/// The logs of two resolvers over a month, exported, and their authors.
+struct Month {
+    folder: TempDir,
+    keys: Vec<SigningKey>,
+}
+
+fn month() -> &'static Month {
+    static MONTH: OnceLock<Month> = OnceLock::new();
+    MONTH.get_or_init(|| {
+        let folder = TempDir::new().expect("a folder");
+        let keys = RESOLVERS.into_iter().enumerate().map(|(number, resolver)| {
+            let state = folder.path().join("states").join(resolver);
+            fs::create_dir_all(&state).expect("a folder");
+            let origin = format!("provider.example/{resolver}");
+            let key = || read_or_make_key(&state.join("audit.key"), &origin).expect("a key");
+            run_for_a_month(&state, number as u64, key);
+            export(&state, &folder.path().join("logs").join(resolver));
+            key()
+        });
+        let keys = keys.collect();
+        Month { folder, keys }
+    })
+}
+
+/// Two lists at work, with a new version, a clean restart, crashes and a clock that is set.
+fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
+    let lists = ["law", "policy"].map(|id| ListIdentity { id: id.into(), authority: "A".into(), legal_basis: "B".into() });
+    let open = |at| Store::open(state, &lists, Author::new(key(), "ab"), at).expect("a store");
+    let mut store = open(MARCH);
+    for n in 0..HOURS {
+        let (hour, blocked) = (MARCH + n * HOUR, (n as u64 * 7 + number) % 40);
+        let counts = HourCounts { hour, lists: vec![[blocked, 1, 0, 2], [3, 0, n as u64 % 2, 0]], ..HourCounts::default() };
+        let all: u64 = counts.lists.iter().flatten().sum();
+        let counts = HourCounts { questions: all + 900 + u64::from(n % 5 == 0), events: [all, 500, 300, 100, 0, 0, 0, 0], ..counts };
+        let live = JournalEvent {
+            at: hour + 60,
+            kind: EventKind::Live,
+            list: Some("law".into()),
+            serial: Some(1 + n as u64 / 200),
+            manifest: Some(format!("{:064x}", n / 200)),
+            body: json!({ "generation": n }),
+        };
+        let events = if n % 200 == 10 { vec![live] } else { vec![] };
+        store.write(&Taking { hours: &[counts], events: &events, steps: &[] }, hour + HOUR - 1).expect("a writing");
+        match n % 300 {
+            100 => {
+                drop(store);
+                store = open(hour + HOUR + 40);
+            }
+            150 => {
+                let step = Step { from: hour + HOUR, until: hour + HOUR + 90, by_s: 90 };
+                store.write(&Taking { steps: &[step], ..Taking::default() }, hour + HOUR + 90).expect("a writing");
+            }
+            250 => {
+                store.end(hour + HOUR + 5).expect("an end");
+                store = open(hour + HOUR + 20);
+            }
+            _ => {}
+        }
+    }
+    store.end(MARCH + HOURS * HOUR).expect("an end");
+}
+
+fn leaves_of(reader: &LogReader) -> Vec<String> {
+    let mut leaves = vec![];
+    let size = reader.checkpoints().expect("checkpoints").last().expect("a checkpoint").size;
+    let keep = |leaf: &[u8]| -> Result<(), StoreError> {
+        leaves.push(String::from_utf8(leaf.to_vec()).expect("text"));
+        Ok(())
+    };
+    reader.leaves(size, keep).expect("leaves");
+    leaves
+}
+
+/// Through the program's own command.
+fn export(state: &Path, to: &Path) {
+    let resolver = state.file_name().and_then(|name| name.to_str()).expect("a name");
+    let audit = format!("state = {state:?}\n[audit]\nprovider = \"provider.example\"\nresolver = \"{resolver}\"\n");
+    let (code, stdout, stderr) = Program::new().toml(&audit).prepare().run(&["audit", "export", &to.display().to_string()]);
+    assert!(code == 0 && stdout.contains(&format!("provider.example/{resolver}: ")), "{stderr}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("a file");
+        }
+    }
+}
+
+/// Both verifiers on the same logs: they must end alike and find the same. Gives the exit code and the findings as `code place`.
+fn verify(arguments: &[String]) -> (i32, Vec<String>, Value) {
+    let (code, stdout, stderr) = {
+        let text: Vec<&str> = ["audit", "verify", "--json"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        Program::new().prepare().run(&text)
+    };
+    let ours: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/verify_audit.py");
+    let other = Command::new("python3").arg(script).arg("--json").args(arguments).output().expect("python3");
+    let theirs: Value = serde_json::from_slice(&other.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&other.stderr)));
+    let findings = |value: &Value| -> Vec<String> {
+        let text = |finding: &Value, key: &str| finding[key].as_str().expect("a text").to_owned();
+        value["findings"].as_array().expect("findings").iter().map(|f| format!("{} {}", text(f, "code"), text(f, "place"))).collect()
+    };
+    assert_eq!(findings(&ours), findings(&theirs), "{ours:#}");
+    assert_eq!((Some(code), &ours["blocked"]), (other.status.code(), &theirs["blocked"]), "{ours:#}");
+    (code, findings(&ours), ours)
+}
+
+/// The folders of both logs, one of which is somebody's work, and the keys of their authors.
+fn arguments(one: &Path) -> Vec<String> {
+    let month = month();
+    let mut arguments = vec![one.display().to_string(), month.folder.path().join("logs/two").display().to_string()];
+    arguments.extend(month.keys.iter().flat_map(|key| ["--key".to_owned(), key.public().to_string()]));
+    arguments
+}
+
+/// Leaves as the dishonest keep them: numbered anew, and signed with `key`.
+fn forge(leaves: &[String], key: &SigningKey, to: &Path) {
+    let leaves = leaves.iter().enumerate().map(|(seq, leaf)| {
+        let (before, after) = leaf.split_once("\"seq\":").expect("a place");
+        format!("{before}\"seq\":{seq},{}", after.split_once(',').expect("more").1)
+    });
+    let leaves: Vec<String> = leaves.collect();
+    write(&leaves, &signed(&leaves, key), to);
+}
+
+fn signed(leaves: &[String], key: &SigningKey) -> String {
+    let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf.as_bytes())).collect();
+    let origin = "provider.example/one".to_owned();
+    let checkpoint = Checkpoint { origin, size: leaves.len() as u64, root: root_of(&hashes) };
+    checkpoint.sign(key).expect("a note").to_string()
+}
+
+fn write(leaves: &[String], checkpoint: &str, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    let mut writer = Writer::create(to, "provider.example/one").expect("a folder");
+    leaves.iter().for_each(|leaf| writer.leaf(leaf.as_bytes()).expect("a leaf"));
+    writer.finish("", &[(MARCH + HOURS * HOUR, checkpoint.to_owned())]).expect("a log");
+}
+
+fn original() -> Vec<String> {
+    leaves_of(&LogReader::open(&month().folder.path().join("states/one")).expect("a log"))
+}
+
+/// The place of the first leaf of `list` in the month's hour `n`.
+fn place(leaves: &[String], n: i64, list: &str) -> usize {
+    let hour = jiff::Timestamp::from_second(MARCH + n * HOUR).expect("a time").to_string();
+    let is_it = |leaf: &String| leaf.contains(&format!("\"hour\":\"{hour}\"")) && leaf.contains(&format!("\"list\":\"{list}\""));
+    leaves.iter().position(is_it).expect("a leaf")
+}
+
+/// One way of tampering: what it does to the copy of a log, and what must be found first.
+type Tamper = (&'static str, fn(&Path) -> String);
+
+#[test]
+fn an_honest_month_is_in_order() {
+    let logs = month().folder.path().join("logs/one");
+    let (code, findings, outcome) = verify(&arguments(&logs));
+    assert_eq!((code, findings), (0, vec![]));
+    let one = &outcome["logs"][0];
+    assert_eq!((one["origin"].as_str(), one["hours"].as_i64()), (Some("provider.example/one"), Some(HOURS)), "{one:#}");
+    assert_eq!((one["from"].as_str(), one["until"].as_str()), (Some("2026-03-01T00:00:00Z"), Some("2026-04-01T00:00:00Z")));
+    assert_eq!(one["gap_s"], json!({ "crash": 3 * 41, "stopped": 2 * 15, "unrecorded": 2 * 90 }), "{one:#}");
+    let all: i64 = (0..HOURS).map(|n| n * 7 % 40 + (n * 7 + 1) % 40).sum();
+    assert_eq!(outcome["blocked"]["law"]["address"], all);
+    let text: Vec<String> = ["audit".to_owned(), "verify".to_owned()].into_iter().chain(arguments(&logs)).collect();
+    let (code, stdout, _) = Program::new().prepare().run(&text.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(code == 0 && stdout.contains("The record is in order"), "{stdout}");
+}
+
+#[test]
+fn every_class_of_tampering_is_found_and_its_place_named() {
+    let tampers: [Tamper; 17] = [
+        ("a count is changed in its file", |log| {
+            let leaves = original();
+            let at = place(&leaves, 30, "law");
+            let bundle = log.join("tile/entries/000");
+            let text = fs::read(&bundle).expect("a bundle");
+            let leaf = leaves[at].as_bytes();
+            let start = text.windows(leaf.len()).position(|octets| octets == leaf).expect("the leaf");
+            let mut changed = text;
+            let digit = changed[start..].windows(10).position(|octets| octets == b"\"address\":").expect("a count") + start + 10;
+            changed[digit] = if changed[digit] == b'1' { b'2' } else { b'1' };
+            fs::write(bundle, changed).expect("a bundle");
+            format!("tile provider.example/one leaf {at}")
+        }),
+        ("a count is changed, and all hashes with it", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 30, "law");
+            leaves[at] = leaves[at].replace("\"https\":1", "\"https\":2");
+            let (checkpoint, day) = (read(log, "checkpoint"), read(log, "checkpoints/2026-03-02"));
+            write(&leaves, &checkpoint, log);
+            fs::write(log.join("checkpoints/2026-03-02"), day).expect("a checkpoint");
+            "checkpoint provider.example/one checkpoints/2026-03-02".to_owned()
+        }),
+        ("a count is changed, and only the last checkpoint is left", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 30, "law");
+            leaves[at] = leaves[at].replace("\"https\":1", "\"https\":2");
+            let checkpoint = read(log, "checkpoint");
+            write(&leaves, &checkpoint, log);
+            fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
+            "root provider.example/one checkpoint".to_owned()
+        }),
+        ("a count is changed by the author", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 30, "law");
+            leaves[at] = leaves[at].replace("\"https\":1", "\"https\":2");
+            forge(&leaves, author(), log);
+            format!("sum provider.example/one hour {}", hour_text(30))
+        }),
+        ("a leaf is dropped", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 300, "law");
+            leaves.remove(at);
+            write(&leaves, &read(log, "checkpoint"), log);
+            fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
+            format!("missing provider.example/one tile/entries/005.p/{}", original().len() - 1280)
+        }),
+        ("a leaf is dropped by the author", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 300, "law");
+            leaves.remove(at);
+            forge(&leaves, author(), log);
+            format!("list provider.example/one hour {}", hour_text(300))
+        }),
+        ("an hour is dropped by the author", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 300, "law");
+            leaves.drain(at..at + 2);
+            forge(&leaves, author(), log);
+            format!("hour provider.example/one hour {}", hour_text(300))
+        }),
+        ("a leaf is added by the author", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 300, "law");
+            leaves.insert(at, leaves[at].clone());
+            forge(&leaves, author(), log);
+            format!("list provider.example/one leaf {}", at + 1)
+        }),
+        ("two leaves change places", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 300, "law");
+            leaves.swap(at, at + 1);
+            let tile = fs::read(log.join("tile/0/002")).expect("a tile");
+            let checkpoint = read(log, "checkpoint");
+            write(&leaves, &checkpoint, log);
+            fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
+            fs::write(log.join("tile/0/002"), tile).expect("a tile");
+            format!("tile provider.example/one leaf {at}")
+        }),
+        ("two hours change places by the author's hand", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 300, "law");
+            leaves[at..at + 4].rotate_left(2);
+            forge(&leaves, author(), log);
+            format!("hour provider.example/one hour {}", hour_text(300))
+        }),
+        ("an hour of the other resolver", |log| {
+            let mut leaves = original();
+            let others = leaves_of(&LogReader::open(&month().folder.path().join("states/two")).expect("a log"));
+            let at = place(&leaves, 300, "law");
+            leaves[at] = others[place(&others, 300, "law")].clone();
+            forge(&leaves, author(), log);
+            format!("author provider.example/one leaf {at}")
+        }),
+        ("another log's checkpoint", |log| {
+            let other = read(&month().folder.path().join("logs/two"), "checkpoint");
+            fs::write(log.join("checkpoint"), other.replace("example/two\n", "example/one\n")).expect("a checkpoint");
+            "signature provider.example/one checkpoint".to_owned()
+        }),
+        ("a day's checkpoint of another history", |log| {
+            let leaves = original();
+            fs::write(log.join("checkpoints/2026-03-09"), signed(&leaves[1..400], author())).expect("a checkpoint");
+            "checkpoint provider.example/one checkpoints/2026-03-09".to_owned()
+        }),
+        ("signed with another key", |log| {
+            forge(&original(), &SigningKey::generate("provider.example/one").expect("a key"), log);
+            "signature provider.example/one checkpoint".to_owned()
+        }),
+        ("the tail is cut off", |log| {
+            fs::remove_file(log.join("tile/entries/004")).expect("a bundle");
+            "missing provider.example/one tile/entries/004".to_owned()
+        }),
+        ("the tail is cut off and an older checkpoint put in its place", |log| {
+            let day = read(log, "checkpoints/2026-03-20");
+            fs::write(log.join("checkpoint"), day).expect("a checkpoint");
+            "checkpoint provider.example/one checkpoints/2026-03-21".to_owned()
+        }),
+        ("a tile of a higher level is changed", |log| {
+            let name = fs::read_dir(log.join("tile/1/000.p")).expect("a folder").next().expect("a tile").expect("a tile").file_name();
+            let tile = log.join("tile/1/000.p").join(&name);
+            let mut octets = fs::read(&tile).expect("a tile");
+            octets[5] ^= 1;
+            fs::write(tile, octets).expect("a tile");
+            format!("tile provider.example/one tile/1/000.p/{}", name.display())
+        }),
+    ];
+    for (what, tamper) in tampers {
+        let folder = TempDir::new().expect("a folder");
+        let log = folder.path().join("one");
+        copy(&month().folder.path().join("logs/one"), &log);
+        let expected = tamper(&log);
+        let (code, findings, _) = verify(&arguments(&log));
+        assert_eq!((code, findings.first()), (1, Some(&expected)), "{what}: {findings:?}");
+        println!("{what}: {expected}");
+    }
+}
+
+fn read(log: &Path, name: &str) -> String {
+    fs::read_to_string(log.join(name)).expect("a file")
+}
+
+fn author() -> &'static SigningKey {
+    &month().keys[0]
+}
+
+fn hour_text(n: i64) -> String {
+    jiff::Timestamp::from_second(MARCH + n * HOUR).expect("a time").to_string()
+}
+
+#[test]
+fn what_was_seen_before_cannot_be_taken_back() {
+    let folder = TempDir::new().expect("a folder");
+    let log = folder.path().join("one");
+    let honest = month().folder.path().join("logs/one");
+    let seen = folder.path().join("seen");
+    fs::copy(honest.join("checkpoint"), &seen).expect("a checkpoint");
+    let with = |log: &Path, more: &[&str]| {
+        let mut arguments = arguments(log);
+        arguments.extend(more.iter().map(ToString::to_string));
+        verify(&arguments)
+    };
+    let since = seen.display().to_string();
+    assert_eq!(with(&honest, &["--since", &since]).0, 0);
+
+    // The end is cut off so well that the rest is in order by itself.
+    let leaves = original();
+    let short = &leaves[..place(&leaves, 500, "law")];
+    forge(short, author(), &log);
+    assert_eq!(with(&log, &[]).0, 0, "nobody who saw no more can know");
+    let place_of_since = format!("since provider.example/one since {}", leaves.len());
+    assert_eq!(with(&log, &["--since", &since]).1, [place_of_since.clone()]);
+    assert_eq!(with(&log, &["--until", "2026-04-01T00:00:00Z"]).1, ["until provider.example/one"]);
+
+    // Another history, right in itself, beside the one that was seen.
+    let mut other = leaves.clone();
+    let at = place(&other, 700, "law");
+    for (from, to) in [("\"own\":100", "\"own\":99"), ("\"hit\":500", "\"hit\":501")] {
+        other[at] = other[at].replace(from, to);
+        other[at + 1] = other[at + 1].replace(from, to);
+    }
+    forge(&other, author(), &log);
+    assert_eq!(with(&log, &[]).0, 0, "right in itself");
+    assert_eq!(with(&log, &["--since", &since]).1, [place_of_since]);
+    let both = with(&log, &[&honest.display().to_string()]).1;
+    assert_eq!(both, vec!["fork provider.example/one checkpoint in another folder"; 2]);
+    let none = verify(&[
+        honest.display().to_string(),
+        "--key".to_owned(),
+        author().public().to_string(),
+        "--key".to_owned(),
+        month().keys[1].public().to_string(),
+    ])
+    .1;
+    assert_eq!(none, ["absent provider.example/two"]);
+}
+
+#[test]
+fn a_cosigner_vouches_for_one_history_only() {
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let witness = SigningKey::generate("regulator.example").expect("a key");
+    fs::write(at("witness"), witness.to_text().as_str()).expect("a key");
+    let leaves = original();
+    let log = PathBuf::from(at("one"));
+    let cosign = |more: &[&str]| {
+        let (log, key, state) = (at("one"), at("witness"), at("state"));
+        let arguments = ["audit", "cosign", &log, "--key", &key, "--state", &state];
+        Program::new().prepare().run(&arguments.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    forge(&leaves[..place(&leaves, 400, "law")], author(), &log);
+    let (code, _, stderr) = cosign(&[]);
+    assert!(code == 1 && stderr.contains("no key was given for provider.example/one"), "{stderr}");
+    let (code, stdout, stderr) = cosign(&["--author", &author().public().to_string()]);
+    assert!(code == 0 && stdout.contains(&witness.public_cosigner().to_string()), "{stderr}");
+    forge(&leaves, author(), &log);
+    assert_eq!(cosign(&[]).0, 0, "it grew, and the author is known");
+    let note = Note::parse(&fs::read(log.join("checkpoint")).expect("a checkpoint")).expect("a note");
+    assert_eq!(note.signers(&[author().public(), witness.public_cosigner()]).expect("signers").len(), 2);
+    let mut arguments = arguments(&log);
+    arguments.extend(["--key".to_owned(), witness.public_cosigner().to_string()]);
+    assert_eq!(verify(&arguments).2["logs"][0]["cosigners"][0]["name"], "regulator.example");
+
+    forge(&leaves[..place(&leaves, 600, "law")], author(), &log);
+    let (code, _, stderr) = cosign(&[]);
+    assert!(code == 1 && stderr.contains("the end was cut off"), "{stderr}");
+    let mut other = leaves.clone();
+    other[5] = other[5].replace("\"own\":100", "\"own\":99");
+    other.push(leaves[7].clone());
+    forge(&other, author(), &log);
+    let (code, _, stderr) = cosign(&[]);
+    assert!(code == 1 && stderr.contains("the log was forked"), "{stderr}");
+    write(&other[..leaves.len()], &signed(&leaves, author()), &log);
+    let (code, _, stderr) = cosign(&[]);
+    assert!(code == 1 && stderr.contains("the leaves are not those that the checkpoint was signed for"), "{stderr}");
+}
