@@ -15,6 +15,7 @@ mod crash;
 mod field_tools;
 mod internet;
 mod kit;
+mod lists;
 mod privacy;
 mod real_list;
 mod reload;
