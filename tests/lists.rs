@@ -1,10 +1,14 @@
 //! Signed lists on the real program: what is in order is live and proven, what is not is refused while the old list goes on blocking.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 use tempfile::TempDir;
 use wardline::clock::wall_s;
@@ -22,6 +26,8 @@ use crate::kit::running::Running;
 use crate::kit::until;
 
 const SECOND: Duration = Duration::from_secs(1);
+const CERT: &str = include_str!("cases/tls/cert.pem");
+const KEY: &str = include_str!("cases/tls/key.pem");
 const ENTRIES: &str = "blocked.example number=1\nother.example\n";
 
 /// Two agencies whose signatures count, and a stranger.
@@ -232,6 +238,93 @@ fn a_removal_is_live_within_a_second_and_over_with_the_next_list() {
     assert!(code == 1 && stderr.contains("0 of its keys have signed, 1 must"), "{stderr}");
     desk.put(&Issue { entries: ENTRIES.to_owned(), ..Issue::default() });
     until("the next list", 5 * SECOND, || blocks(&running, "blocked.example").then_some(()));
+}
+
+/// Serves a folder over HTTPS on loopback, one connection after the other, until the test's process ends.
+fn serve_https(folder: &Path) -> u16 {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(CERT.as_bytes()).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let config =
+        Arc::new(builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let (listener, folder) = (TcpListener::bind("127.0.0.1:0").unwrap(), folder.to_path_buf());
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            stream.set_read_timeout(Some(SECOND)).unwrap();
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = BufReader::new(rustls::StreamOwned::new(connection, stream));
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|count| count > 2) {}
+            let file = line.split(' ').nth(1).unwrap_or_default().trim_start_matches("/lists/").to_owned();
+            let found = fs::read(folder.join(file)).ok();
+            let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let stream = stream.get_mut();
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).and_then(|()| stream.flush());
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    port
+}
+
+#[test]
+fn a_list_is_pulled_and_a_newer_one_pushed() {
+    let desk = Desk::new();
+    let port = serve_https(desk.folder.path());
+    let push = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let files = TempDir::new().unwrap();
+    let path = |name: &str| files.path().join(name).display().to_string();
+    for (name, text) in [("cert.pem", CERT), ("key.pem", KEY), ("tokens", "0123456789abcdef\n")] {
+        fs::write(files.path().join(name), text).unwrap();
+    }
+    let (cert, key, tokens) = (path("cert.pem"), path("key.pem"), path("tokens"));
+    let keys: Vec<String> = desk.keys[..2].iter().map(|key| key.public().to_string()).collect();
+    desk.put(&Issue { serial: 5, entries: ENTRIES.to_owned(), ..Issue::default() });
+    let program = Program::new().toml(&format!(
+        "[push]\nlisten = \"{push}\"\ncertificate = {cert:?}\nkey = {key:?}\ntokens = {tokens:?}\n[[list]]\nid = \"signed\"\n\
+         authority = \"Example Authority\"\nbasis = \"law\"\nlegal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\npush = true\n\
+         pull = {{ urls = [\"https://127.0.0.1:{port}/lists/signed.manifest\"], addresses = [\"127.0.0.1:{port}\"], ca = {cert:?}, every_s = 600 }}\n"
+    ));
+    let running = program.start();
+    assert!(blocks(&running, "blocked.example"), "pulled");
+    let issue = Issue::default();
+    let note = desk.sign(&Desk::manifest(&issue).to_text(), &issue.signers).to_string();
+    let body = serde_json::json!({ "manifest": note, "entries": data_encoding::BASE64.encode(issue.entries.as_bytes()) }).to_string();
+    let request = |token: &str, method: &str, body: &str| {
+        let roots = rustls::RootCertStore {
+            roots: CertificateDer::pem_slice_iter(CERT.as_bytes()).map(|cert| webpki_anchor(&cert.unwrap())).collect(),
+        };
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let config = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth();
+        let name = rustls::pki_types::ServerName::try_from("resolver.test").unwrap();
+        let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, TcpStream::connect(push).unwrap());
+        let head = format!(
+            "{method} /v1/lists/signed HTTP/1.1\r\nHost: resolver.test\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + body).as_bytes()).unwrap();
+        let mut reply = String::new();
+        let _ = stream.read_to_string(&mut reply);
+        reply
+    };
+    assert!(request("not-the-token-at-all", "PUT", &body).starts_with("HTTP/1.1 401 "));
+    let pushed = Instant::now();
+    assert!(request("0123456789abcdef", "PUT", &body).starts_with("HTTP/1.1 202 "));
+    let told = until("proof", 5 * SECOND, || {
+        let told = request("0123456789abcdef", "GET", "");
+        told.contains("\"serial\":6").then_some(told).filter(|told| told.contains("wardline-receipt/v1"))
+    });
+    println!("pushed and proven after {:?}", pushed.elapsed());
+    assert!(told.contains("\"state\":\"proven\"") && blocks(&running, "new.example"), "{told}");
+}
+
+fn webpki_anchor(cert: &CertificateDer<'_>) -> rustls::pki_types::TrustAnchor<'static> {
+    let mut store = rustls::RootCertStore::empty();
+    store.add(cert.clone().into_owned()).unwrap();
+    store.roots.remove(0)
 }
 
 #[test]
