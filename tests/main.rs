@@ -17,6 +17,7 @@ mod curator;
 mod field_tools;
 mod internet;
 mod kit;
+mod lists;
 mod privacy;
 mod real_list;
 mod reload;

@@ -280,12 +280,8 @@ impl ListSection {
             let message = format!("signatures = {threshold}: choose a value from 1 to the number of `keys`, or name more of them");
             review.say_at(Some(at.start), message);
         }
-        match (&self.file, self.unsigned) {
-            (Some(file), UnsignedWord::Refuse) => {
-                let message = "file: a plain file carries no signature: write unsigned = \"allow\" to answer for it yourself";
-                review.say(file, message);
-            }
-            _ => {}
+        if let (Some(file), UnsignedWord::Refuse) = (&self.file, self.unsigned) {
+            review.say(file, "file: a plain file carries no signature: write unsigned = \"allow\" to answer for it yourself");
         }
         let unsigned = if self.unsigned == UnsignedWord::Allow { Unsigned::Allow } else { Unsigned::Refuse };
         Papers { threshold, keys, unsigned }

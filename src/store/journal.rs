@@ -228,7 +228,7 @@ mod tests {
         JournalEvent {
             at: 1_767_225_600 + n as i64,
             kind: EventKind::ALL[n as usize % EventKind::ALL.len()],
-            list: (n % 2 == 0).then(|| "even".to_owned()),
+            list: n.is_multiple_of(2).then(|| "even".to_owned()),
             serial: Some(n),
             manifest: None,
             body: json!({ "n": n }),

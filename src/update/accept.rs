@@ -29,11 +29,10 @@ impl Updater {
         };
         let received_ms = now_ms();
         let turn = lock(&slot.turn);
-        let place = bundle.origin.place.clone();
         let mut believed = None;
-        let change = match self.accept(slot, bundle, received_ms, &mut believed) {
+        let change = match self.accept(slot, &bundle, received_ms, &mut believed) {
             Ok(change) => change,
-            Err(cause) => slot.note_refusal(cause, &place, believed.as_ref()),
+            Err(cause) => slot.note_refusal(cause, &bundle.origin.place, believed.as_ref()),
         };
         drop(turn);
         self.tidy();
@@ -41,7 +40,7 @@ impl Updater {
         Outcome { id: slot.source.id.clone(), change }
     }
 
-    fn accept(&self, slot: &Slot, bundle: Bundle, received_ms: i64, seen: &mut Option<Believed>) -> Result<Change, Cause> {
+    fn accept(&self, slot: &Slot, bundle: &Bundle, received_ms: i64, seen: &mut Option<Believed>) -> Result<Change, Cause> {
         let (removals, highest) = slot.shelf.as_ref().map_or((0, None), |shelf| {
             let shelf = lock(shelf);
             (shelf.record.removals.len(), shelf.record.highest())
@@ -78,8 +77,8 @@ impl Updater {
             return Err(Cause::Count { found: loaded.parsed.entries, stated: manifest.entries });
         }
         let known_by = believed.as_ref().map_or(Hash(loaded.digest), |believed| believed.hash);
-        slot.guard(&loaded, known_by, Some(&bundle))?;
-        let kept = slot.keep(&bundle, believed.as_ref(), &loaded, removals)?;
+        slot.guard(&loaded, known_by, Some(bundle))?;
+        let kept = slot.keep(bundle, believed.as_ref(), &loaded, removals)?;
         *lock(&slot.unproven) = manifest.map(|manifest| Unproven::new(manifest, &text, [received_ms, verified_ms]));
         let entered = Entered { manifest, kept, is_rolled_back: false, place: &bundle.origin.place, loaded };
         let change = entered.change();

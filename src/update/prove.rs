@@ -204,7 +204,6 @@ impl Prover {
 
     /// Is it the answer of a blocked name under any of the lists?
     fn is_blocked(&self, reply: &[u8]) -> bool {
-        let is_ours = reply.get(2).is_some_and(|flags| flags & AUTHORITATIVE != 0);
         let Ok(message) = Message::new(reply) else { return false };
         let mut answers: Vec<&[u8]> = Vec::new();
         let walked = message.walk(|record| {
@@ -213,7 +212,6 @@ impl Prover {
             }
         });
         walked.is_ok()
-            && is_ours
             && self.actions.iter().any(|action| match action {
                 Action::NxDomain => message.rcode() == rcode::NXDOMAIN,
                 Action::StopPage { v4, .. } => {
@@ -223,9 +221,6 @@ impl Prover {
             })
     }
 }
-
-/// The AA bit in a header's third octet (RFC 1035 section 4.1.1).
-const AUTHORITATIVE: u8 = 0x04;
 
 /// Ask one question over UDP; without recursion a blocked name is answered all the same, and for any other nobody outside is asked.
 pub(super) fn ask(door: SocketAddr, wire: &[u8], kind: u16, recursion: bool) -> Option<Vec<u8>> {

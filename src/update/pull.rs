@@ -118,13 +118,11 @@ impl Pull<'_> {
             self.removal.tag = tag;
         }
         let Some((octets, tag)) = fetch(agent, &self.manifest, NOTE_OCTETS_MAX as u64)? else { return Ok(()) };
-        match self.bundle(updater, agent, &octets)? {
-            None => {}
-            Some(bundle) => match updater.take(bundle).change {
-                // The server may be in the middle of an update: the same manifest is fetched again, entries and all.
-                Change::Refused { .. } => return Ok(()),
-                _ => {}
-            },
+        if let Some(bundle) = self.bundle(updater, agent, &octets)?
+            && let Change::Refused { .. } = updater.take(bundle).change
+        {
+            // The server may be in the middle of an update: the same manifest is fetched again, entries and all.
+            return Ok(());
         }
         self.manifest.tag = tag;
         Ok(())
@@ -158,8 +156,11 @@ impl Pull<'_> {
     }
 }
 
+/// What a file holds, and its tag.
+type Fetched = (Zeroizing<Vec<u8>>, Option<String>);
+
 /// What a file holds now, with its tag; nothing where it is what it was, or where there is none.
-fn fetch(agent: &ureq::Agent, part: &Part, octets_max: u64) -> Result<Option<(Zeroizing<Vec<u8>>, Option<String>)>, String> {
+fn fetch(agent: &ureq::Agent, part: &Part, octets_max: u64) -> Result<Option<Fetched>, String> {
     let mut request = agent.get(&part.url);
     if let Some(tag) = &part.tag {
         request = request.header("If-None-Match", tag);

@@ -102,7 +102,7 @@ impl Listener {
     pub(super) fn serve(self, updater: Arc<Updater>) -> io::Result<Seats> {
         let (address, is_over) = (self.listener.local_addr()?, Arc::new(AtomicBool::new(false)));
         let over = Arc::clone(&is_over);
-        let thread = std::thread::Builder::new().name("push".to_owned()).spawn(move || accept(Arc::new(self), &updater, &over))?;
+        let thread = std::thread::Builder::new().name("push".to_owned()).spawn(move || accept(&Arc::new(self), &updater, &over))?;
         Ok(Seats { address, is_over, thread: Some(thread) })
     }
 }
@@ -129,7 +129,7 @@ impl Drop for Seats {
     }
 }
 
-fn accept(listener: Arc<Listener>, updater: &Arc<Updater>, is_over: &AtomicBool) {
+fn accept(listener: &Arc<Listener>, updater: &Arc<Updater>, is_over: &AtomicBool) {
     let seats = Arc::new(());
     loop {
         let accepted = listener.listener.accept();
@@ -143,7 +143,7 @@ fn accept(listener: Arc<Listener>, updater: &Arc<Updater>, is_over: &AtomicBool)
         if Arc::strong_count(&seats) > CONNECTIONS_MAX {
             continue;
         }
-        let (listener, updater, seat) = (Arc::clone(&listener), Arc::clone(updater), Arc::clone(&seats));
+        let (listener, updater, seat) = (Arc::clone(listener), Arc::clone(updater), Arc::clone(&seats));
         // Without a thread the connection is closed, and the curator tries again.
         let _ = std::thread::Builder::new().name("push".to_owned()).spawn(move || {
             // The other side is gone or too slow: there is nobody to tell.
