@@ -21,3 +21,4 @@ mod reload;
 mod rfc8906;
 mod tidy;
 mod torture;
+mod transfer;
