@@ -26,3 +26,4 @@ mod rfc8906;
 mod tidy;
 mod torture;
 mod wall_clock;
+mod transfer;

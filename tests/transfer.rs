@@ -1,0 +1,255 @@
+//! Lists that come by zone transfer: from a real primary (knotd), with TSIG, IXFR and NOTIFY, and from one that misbehaves.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::kit::ask::ask;
+use crate::kit::program::{Program, STOP};
+use crate::kit::running::Running;
+use crate::kit::until;
+
+const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const OTHER_SECRET: &str = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+const PATIENCE: Duration = Duration::from_secs(60);
+const NAMES: usize = 100_000;
+
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// knotd with one response policy zone and a key.
+struct Primary {
+    folder: TempDir,
+    address: SocketAddr,
+    notify: u16,
+    child: Child,
+}
+
+impl Primary {
+    fn start(zone: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (port, notify) = (free_port(), free_port());
+        let at = folder.path().display();
+        fs::write(folder.path().join("rpz.zone"), zone).unwrap();
+        let config = format!(
+            "server:\n    rundir: \"{at}\"\n    listen: 127.0.0.1@{port}\ndatabase:\n    storage: \"{at}\"\nlog:\n  - target: \"{at}/log\"\n    any: info\n\
+             key:\n  - id: wardline.example\n    algorithm: hmac-sha256\n    secret: {SECRET}\n\
+             remote:\n  - id: wardline\n    address: 127.0.0.1@{notify}\n    key: wardline.example\n\
+             acl:\n  - id: transfer\n    key: wardline.example\n    action: transfer\n\
+             zone:\n  - domain: rpz.example\n    file: \"{at}/rpz.zone\"\n    acl: transfer\n    notify: wardline\n    \
+             zonefile-sync: -1\n    zonefile-load: difference\n    journal-content: changes\n"
+        );
+        fs::write(folder.path().join("knot.conf"), config).unwrap();
+        let mut command = Command::new("knotd");
+        command.arg("-c").arg(folder.path().join("knot.conf")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("knotd: install the package knot");
+        let primary = Self { folder, address: SocketAddr::from(([127, 0, 0, 1], port)), notify, child };
+        until("the primary has its zone", PATIENCE, || primary.log().contains("loaded, serial").then_some(()));
+        until("the primary answers", PATIENCE, || TcpStream::connect(primary.address).ok());
+        primary
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Replaces the zone and has it read.
+    fn change(&self, zone: &str) {
+        fs::write(self.folder.path().join("rpz.new"), zone).unwrap();
+        fs::rename(self.folder.path().join("rpz.new"), self.folder.path().join("rpz.zone")).unwrap();
+        let told = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+    }
+}
+
+impl Drop for Primary {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn zone(serial: u32, count: usize, more: &str) -> String {
+    let mut text = format!("$ORIGIN rpz.example.\n$TTL 60\n@ SOA ns.example. root.example. {serial} 3600 1 3600 60\n@ NS ns.example.\n");
+    for number in 0..count {
+        writeln!(text, "n{number}.listed.test CNAME .\n*.n{number}.listed.test CNAME .").unwrap();
+    }
+    text + more
+}
+
+fn program(primary: SocketAddr, notify: u16, key: Option<&str>, keys: &str) -> Program {
+    let mut text = format!(
+        "[resolve]\nspecial_use = false\n[transfer]\nnotify = [\"127.0.0.1:{notify}\"]\n[[list]]\nid = \"zone\"\nunsigned = \"allow\"\nformat = \"rpz\"\nauthority = \"A\"\nbasis = \"law\"\n\
+         legal_basis = \"Act\"\nstop = {STOP:?}\n[list.transfer]\nzone = \"rpz.example\"\nprimaries = [\"{primary}\"]\n{keys}"
+    );
+    if let Some(file) = key {
+        writeln!(text, "key = \"wardline.example\"\nsecret_file = \"{file}\"").unwrap();
+    }
+    Program::new().toml(&text)
+}
+
+fn secret(folder: &TempDir, text: &str) -> String {
+    let path = folder.path().join("secret");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+fn is_blocked(running: &Running, name: &str) -> bool {
+    ask(running.address(), name, "A").answers().iter().any(|answer| answer.ends_with(STOP[0]))
+}
+
+#[test]
+fn a_zone_is_taken_and_its_changes_are_enforced_within_a_second() {
+    let primary = Primary::start(&zone(1, NAMES, ""));
+    let keys = TempDir::new().unwrap();
+    let key = secret(&keys, SECRET);
+    let mut running = program(primary.address, primary.notify, Some(&key), "").start();
+    assert!(is_blocked(&running, "n0.listed.test") && is_blocked(&running, "www.n99999.listed.test"));
+    assert!(!is_blocked(&running, "new.listed.test"));
+    primary.change(&zone(2, NAMES, "new.listed.test CNAME .\n"));
+    until("the primary tells", PATIENCE, || primary.log().contains("notify, outgoing").then_some(()));
+    let told = Instant::now();
+    until("the new name is blocked", PATIENCE, || is_blocked(&running, "new.listed.test").then_some(()));
+    let took = told.elapsed();
+    println!("{NAMES} names: enforced {took:?} after NOTIFY was seen in the primary's log");
+    // The second is promised of the program as it is shipped; an unoptimised one took 1.6 s.
+    let within = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
+    assert!(took < within, "{took:?}");
+    assert!(!is_blocked(&running, "www.new.listed.test"), "exact");
+    until("the changes alone were sent", PATIENCE, || primary.log().contains("IXFR, outgoing").then_some(()));
+    drop(primary);
+    running.restart();
+    assert!(is_blocked(&running, "new.listed.test"), "the copy is the list while no primary answers");
+}
+
+#[test]
+fn a_wrong_key_keeps_a_program_from_starting() {
+    let primary = Primary::start(&zone(1, 3, ""));
+    let keys = TempDir::new().unwrap();
+    let key = secret(&keys, OTHER_SECRET);
+    let running = program(primary.address, primary.notify, Some(&key), "").prepare();
+    let (code, _, said) = running.run(&["serve"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("zone rpz.example from 127.0.0.1:") && said.contains("BADSIG"), "{said}");
+    assert!(!said.contains("listed"), "{said}");
+}
+
+/// What the misbehaving primary does after the first transfer.
+#[derive(Clone, Copy)]
+enum Misbehaviour {
+    Truncated,
+    Endless,
+    Garbage,
+    Backwards,
+}
+
+fn record(octets: &mut Vec<u8>, owner: &[u8], kind: u8, data: &[u8]) {
+    octets.extend(owner);
+    octets.extend([0, kind, 0, 1, 0, 0, 0, 0, 0, data.len() as u8]);
+    octets.extend(data);
+}
+
+const APEX: &[u8] = b"\x03rpz\x07example\0";
+
+fn soa(octets: &mut Vec<u8>, serial: u32) {
+    let mut data = vec![0, 0];
+    [serial, 1, 1, 1, 60].iter().for_each(|number| data.extend(number.to_be_bytes()));
+    record(octets, APEX, 6, &data);
+}
+
+/// Answers SOA questions with `serial` and transfers with one name, or as it misbehaves.
+fn answer(mut stream: TcpStream, serial: u32, misbehaviour: Option<Misbehaviour>) -> std::io::Result<()> {
+    loop {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length)?;
+        let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut question)?;
+        let kind = question[12 + APEX.len() + 1];
+        let mut header = vec![question[0], question[1], 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        let mut send = |body: &[u8], count: u8| {
+            header[7] = count;
+            let message = [header.as_slice(), body].concat();
+            stream.write_all(&[&(message.len() as u16).to_be_bytes()[..], &message].concat())
+        };
+        let mut body = Vec::new();
+        soa(&mut body, serial);
+        if kind == 6 {
+            send(&body, 1)?;
+            continue;
+        }
+        let name = [&b"\x03bad\x06listed\x04test"[..], APEX].concat();
+        record(&mut body, &name, 5, &[0]);
+        match misbehaviour {
+            None | Some(Misbehaviour::Backwards) => {
+                soa(&mut body, serial);
+                send(&body, 3)?;
+            }
+            Some(Misbehaviour::Truncated) => return send(&body, 2),
+            Some(Misbehaviour::Garbage) => send(&[0xff; 100], 9)?,
+            Some(Misbehaviour::Endless) => {
+                send(&body, 2)?;
+                let mut more = Vec::new();
+                (0..100).for_each(|_| record(&mut more, &name, 5, &[0]));
+                loop {
+                    send(&more, 100)?;
+                }
+            }
+        }
+    }
+}
+
+/// The program holds its list while the primary misbehaves, and says what is wrong.
+fn holds_out(misbehaviour: Misbehaviour, words: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let turned = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let turn = std::sync::Arc::clone(&turned);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let has_turned = turn.load(std::sync::atomic::Ordering::Relaxed);
+            let serial = match misbehaviour {
+                Misbehaviour::Backwards if has_turned => 4,
+                _ => 5 + u32::from(has_turned),
+            };
+            // It ends when the program has enough of it.
+            let _ = answer(stream, serial, has_turned.then_some(misbehaviour));
+        }
+    });
+    let running = program(address, free_port(), None, "size_mib_max = 4\nrecords_max = 5000\n").start();
+    assert!(is_blocked(&running, "bad.listed.test"));
+    turned.store(true, std::sync::atomic::Ordering::Relaxed);
+    let said = until(words, PATIENCE, || {
+        let status = running.run(&["status", "--json"]).1;
+        status.contains(words).then_some(status)
+    });
+    assert!(said.contains("zone rpz.example from"), "{said}");
+    assert!(is_blocked(&running, "bad.listed.test") && !is_blocked(&running, "free.test"));
+    assert!(!said.contains("listed.test"), "{said}");
+}
+
+#[test]
+fn a_truncated_transfer_leaves_the_list() {
+    holds_out(Misbehaviour::Truncated, "the transfer ended before its last record");
+}
+
+#[test]
+fn an_endless_transfer_leaves_the_list() {
+    holds_out(Misbehaviour::Endless, "more than 5000 records, and no end");
+}
+
+#[test]
+fn garbage_leaves_the_list() {
+    holds_out(Misbehaviour::Garbage, "a message cannot be read");
+}
+
+#[test]
+fn a_serial_that_goes_back_leaves_the_list() {
+    holds_out(Misbehaviour::Backwards, "the serial went back from 5 to 4");
+}
