@@ -34,7 +34,8 @@ impl Updater {
             Ok(change) => change,
             Err(cause) => slot.note_refusal(cause, &bundle.origin.place, believed.as_ref()),
         };
-        drop(turn);
+        // The text is wiped before anybody is asked.
+        drop((bundle, turn));
         self.tidy();
         self.prove(slot);
         Outcome { id: slot.source.id.clone(), change }
