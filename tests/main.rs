@@ -13,6 +13,7 @@ mod blocked;
 mod commands;
 mod crash;
 mod field_tools;
+mod forward;
 mod internet;
 mod kit;
 mod privacy;
