@@ -23,6 +23,7 @@ use crate::serve::limits::ReplyRate;
 use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, Identity};
 use crate::serve::udp::{self, Udp};
+use crate::serve::waiters::Waiters;
 use crate::store::{Health, Keeper, Store};
 use crate::update::Updater;
 
@@ -78,7 +79,7 @@ impl Engine {
             runtime.spawn(publish(publisher, source));
         }
         let rate = Arc::new(ReplyRate::new(config.limits.udp_replies_per_s, config.limits.slip));
-        let udp = bound.serve(&answering, &rate, config.limits.waiting)?;
+        let udp = bound.serve(&answering, &rate, config.limits.waiting, &Waiters::new(config.limits.waiting_per_client))?;
         drop(guard);
         Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
     }

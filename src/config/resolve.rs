@@ -42,6 +42,17 @@ pub struct Resolve {
     pub forward: Forward,
 }
 
+impl Resolve {
+    /// Are signatures checked, by us or by those whom we ask?
+    pub fn checks_signatures(&self) -> bool {
+        let anchored = self.recurse.trust_anchors.as_ref().is_none_or(|files| !files.is_empty());
+        match self.mode {
+            Mode::Recurse => self.recurse.validate && anchored,
+            Mode::Forward => self.forward.trust_ad || self.forward.validate && anchored,
+        }
+    }
+}
+
 /// The two ways to resolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
