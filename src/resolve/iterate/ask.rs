@@ -66,6 +66,10 @@ impl Walker {
                 return Err(Failure::Unreachable);
             }
             let Some(index) = candidates.pick(self.servers.now_ms()) else {
+                // For part of a name nobody else is looked for: those who would not say who serves it may answer for the whole.
+                if asked.is_partial && failure == Failure::Unusable {
+                    return Err(failure);
+                }
                 let Some(name) = candidates.next_name() else { return Err(failure) };
                 for address in self.look_up(&name, trip).await {
                     self.admit(address, trip, &mut candidates.known);

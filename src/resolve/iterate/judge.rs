@@ -176,6 +176,17 @@ impl Heard<'_> {
         is_data.then(|| Continuation { name, said: self.said(answer) })
     }
 
+    /// Did a CNAME come along that leads elsewhere than the one which a DNAME makes?
+    fn contradicts(&self, answer: &[RrSet]) -> bool {
+        let [dname, alias] = answer else { return false };
+        let leads_elsewhere = |record: &Record| {
+            record.name == alias.name
+                && record.record_type() == RecordType::CNAME
+                && !alias.records.iter().any(|ours| ours.data == record.data)
+        };
+        dname.rtype == RecordType::DNAME && self.message.answers.iter().any(leads_elsewhere)
+    }
+
     /// Is the name delegated in this very reply?
     fn is_cut(&self, name: &Name) -> bool {
         self.message.authorities.iter().any(|record| record.record_type() == RecordType::NS && record.name == *name)
@@ -309,7 +320,8 @@ impl Heard<'_> {
             ResponseCode::NXDomain if !answer.is_empty() => ResponseCode::NoError,
             rcode => rcode,
         };
-        Said { rcode, answer, authority, servers, zone, from: Some(self.from), authoritative: self.message.metadata.authoritative }
+        let (from, authoritative, contradicts) = (Some(self.from), self.message.metadata.authoritative, self.contradicts(&answer));
+        Said { rcode, answer, authority, servers, zone, from, authoritative, contradicts }
     }
 }
 

@@ -247,6 +247,7 @@ impl Walker {
         if let [dname, ..] = said.answer.as_slice()
             && dname.rtype == RecordType::DNAME
             && dname.name != *name
+            && !said.contradicts
         {
             let alone = Said { rcode: ResponseCode::NoError, answer: vec![dname.clone()], authority: Vec::new(), ..(*said).clone() };
             self.memory.keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
@@ -275,6 +276,7 @@ fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
         zone: zone.name.clone(),
         from,
         authoritative: false,
+        contradicts: false,
     }
 }
 

@@ -97,7 +97,16 @@ impl Spans {
             return Ok(None);
         };
         let authority = std::iter::once(soa).chain(proofs).collect();
-        Ok(Some(Said { rcode, answer: Vec::new(), authority, servers: Vec::new(), zone, from: None, authoritative: false }))
+        Ok(Some(Said {
+            rcode,
+            answer: Vec::new(),
+            authority,
+            servers: Vec::new(),
+            zone,
+            from: None,
+            authoritative: false,
+            contradicts: false,
+        }))
     }
 
     /// The sets that may speak of the name, from the closest zone that has any.
