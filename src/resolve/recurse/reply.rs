@@ -19,11 +19,15 @@ pub(super) fn encode(question: &Question, hops: &[Hop]) -> Result<Fetched, Failu
     for hop in hops {
         message.metadata.response_code = hop.said.rcode;
         for set in &hop.said.answer {
+            // One DNAME may lead on more than once.
+            if is_there(&message.answers, set) {
+                continue;
+            }
             add(&mut message.answers, set, question.dnssec_ok);
         }
         for set in &hop.said.authority {
             // Proofs for several hops may share records.
-            if message.authorities.iter().any(|record| record.name == set.name && record.record_type() == set.rtype) {
+            if is_there(&message.authorities, set) {
                 continue;
             }
             let is_denial = set.rtype == RecordType::SOA && hop.said.answer.is_empty();
@@ -34,6 +38,10 @@ pub(super) fn encode(question: &Question, hops: &[Hop]) -> Result<Fetched, Failu
     }
     let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
     Ok(Fetched { wire, ede: hops.iter().find_map(|hop| hop.ede) })
+}
+
+fn is_there(section: &[Record], set: &RrSet) -> bool {
+    section.iter().any(|record| record.name == set.name && record.record_type() == set.rtype)
 }
 
 fn add(section: &mut Vec<Record>, set: &RrSet, signed: bool) {
