@@ -26,6 +26,7 @@ pub struct Answering {
     lifetimes: Lifetimes,
     special_use: SpecialUse,
     resolver: Resolver,
+    udp_octets_max: usize,
 }
 
 /// The parts that [`Answering`] is made of.
@@ -46,6 +47,8 @@ pub struct Parts {
     pub special_use: SpecialUse,
     /// The way outside.
     pub resolver: Resolver,
+    /// The largest UDP reply with an answer that has just come from outside, in octets.
+    pub udp_octets_max: usize,
 }
 
 /// One question as a door hands it in.
@@ -129,9 +132,9 @@ impl Answering {
     /// Put the parts together.
     pub fn new(parts: Parts) -> Self {
         let list_count = parts.live.load().list_count() as ListIndex;
-        let Parts { live, clients, pages, board, cache, lifetimes, special_use, resolver } = parts;
+        let Parts { live, clients, pages, board, cache, lifetimes, special_use, resolver, udp_octets_max } = parts;
         let all_lists = (0..list_count).collect();
-        Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, resolver }
+        Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, resolver, udp_octets_max }
     }
 
     /// Who may ask.
@@ -249,7 +252,7 @@ impl Answering {
             })
             .await;
         let room = match later.door {
-            Door::Udp => question.udp_octets_max(UDP_OCTETS_MAX),
+            Door::Udp => question.udp_octets_max(self.udp_octets_max),
             Door::Tcp | Door::Tls => usize::from(u16::MAX),
         };
         out.resize(room, 0);

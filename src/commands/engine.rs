@@ -12,7 +12,7 @@ use crate::answer::blocked::Page;
 use crate::answer::own::SpecialUse;
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
-use crate::config::{Config, Mode, Recurse, Resolve};
+use crate::config::{Config, Mode, Resolve};
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
@@ -133,6 +133,7 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
             negative_ttl_s_max: config.cache.negative_ttl_s_max,
         },
         special_use: special_use(&config.resolve),
+        udp_octets_max: config.limits.udp_octets,
         resolver: Resolver::start(resolve_settings(config)?)?,
     }))
 }
@@ -140,7 +141,7 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
 fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
     let mode = match resolve.mode {
-        Mode::Recurse => resolve::Mode::Recurse(recurse_settings(&resolve.recurse)?),
+        Mode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
         Mode::Forward => resolve::Mode::Forward(forward::Settings {
             upstreams: resolve.forward.upstreams.clone(),
             timeout: resolve.forward.timeout,
@@ -155,7 +156,8 @@ fn special_use(resolve: &Resolve) -> SpecialUse {
     if resolve.special_use { SpecialUse::ours_except(resolve.special_use_except.clone()) } else { SpecialUse::resolved() }
 }
 
-fn recurse_settings(recurse: &Recurse) -> Result<recurse::Settings, StartError> {
+fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
+    let recurse = &config.resolve.recurse;
     let anchors = recurse.trust_anchors.as_ref().map(|files| files.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>());
     Ok(recurse::Settings {
         root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
@@ -169,9 +171,11 @@ fn recurse_settings(recurse: &Recurse) -> Result<recurse::Settings, StartError> 
         loopback: recurse.loopback,
         private: recurse.private,
         harden_glue: recurse.harden_glue,
+        plain_spelling: recurse.plain_spelling.clone(),
         port: recurse.port,
         edns_octets: recurse.edns_octets,
         outgoing: recurse.outgoing.clone(),
+        ttl_s_max: config.cache.ttl_s_max,
         prime: recurse.prime,
     })
 }

@@ -6,10 +6,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::review::{Review, is_written, unwritten};
+use crate::wire::UDP_OCTETS_MAX;
 
 /// What the doors withstand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// The largest UDP reply with an answer that has just come from outside, in octets; kept ones stay within 1,232.
+    pub udp_octets: usize,
     /// UDP replies a second to one client network; 0 for no limit.
     pub udp_replies_per_s: u32,
     /// Of the replies over the limit each so-many-th goes out truncated; 0 for none.
@@ -27,6 +30,7 @@ pub struct Limits {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct LimitsSection {
+    udp_octets: Spanned<usize>,
     udp_replies_per_s: Spanned<u32>,
     slip: Spanned<u32>,
     connections: Spanned<usize>,
@@ -38,6 +42,7 @@ pub(super) struct LimitsSection {
 impl Default for LimitsSection {
     fn default() -> Self {
         Self {
+            udp_octets: unwritten(UDP_OCTETS_MAX),
             udp_replies_per_s: unwritten(1000),
             slip: unwritten(2),
             connections: unwritten(2000),
@@ -51,6 +56,7 @@ impl Default for LimitsSection {
 impl LimitsSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Limits {
         let mut limits = Limits {
+            udp_octets: review.number("udp_octets", &self.udp_octets, UDP_OCTETS_MAX..=4096),
             udp_replies_per_s: review.number("udp_replies_per_s", &self.udp_replies_per_s, 0..=10_000_000),
             slip: review.number("slip", &self.slip, 0..=1000),
             connections: review.number("connections", &self.connections, 1..=1_000_000),

@@ -73,6 +73,8 @@ pub struct Recurse {
     pub loopback: bool,
     /// Authorities may stand on private and documentation addresses.
     pub private: bool,
+    /// Zones whose servers are asked without a drawn spelling.
+    pub plain_spelling: Vec<Name>,
     /// Believe addresses in referrals only within the zone that refers.
     pub harden_glue: bool,
     /// The authorities' port.
@@ -149,6 +151,7 @@ struct RecurseSection {
     loopback: bool,
     private: bool,
     harden_glue: bool,
+    plain_spelling: Vec<Spanned<String>>,
     port: Spanned<u16>,
     edns_octets: Spanned<u16>,
     outgoing: Vec<Spanned<String>>,
@@ -169,6 +172,7 @@ impl Default for RecurseSection {
             loopback: false,
             private: false,
             harden_glue: true,
+            plain_spelling: Vec::new(),
             port: unwritten(DNS_PORT),
             edns_octets: unwritten(EDNS_OCTETS),
             outgoing: Vec::new(),
@@ -226,6 +230,7 @@ impl RecurseSection {
             loopback: self.loopback,
             private: self.private,
             harden_glue: self.harden_glue,
+            plain_spelling: names("plain_spelling", &self.plain_spelling, review),
             port: review.number("port", &self.port, 1..=u16::MAX),
             edns_octets: review.number("edns_octets", &self.edns_octets, EDNS_OCTETS_MIN..=EDNS_OCTETS_MAX),
             outgoing: self.outgoing(review),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
 
-use self::reply::encode;
+use self::reply::{End, encode};
 use super::budget::Budget;
 use super::iterate::{self, Walker};
 use super::said::{Ask, Said};
@@ -54,12 +54,16 @@ pub struct Settings {
     pub private: bool,
     /// Believe addresses that a referral brings along only for names within the zone that refers.
     pub harden_glue: bool,
+    /// Zones whose servers are asked in lower case, with all below them: some answer nothing else (0x20).
+    pub plain_spelling: Vec<Name>,
     /// The port of all authorities.
     pub port: u16,
     /// The largest UDP reply asked for, in octets (RFC 6891 section 6.2.5).
     pub edns_octets: u16,
     /// The addresses that questions go out from, at most one of each family; without one the system chooses.
     pub outgoing: Vec<IpAddr>,
+    /// The longest that anything said is believed, in seconds.
+    pub ttl_s_max: u32,
     /// Ask the roots for their own names and addresses first (RFC 8109).
     pub prime: bool,
 }
@@ -78,9 +82,11 @@ impl Default for Settings {
             loopback: false,
             private: false,
             harden_glue: true,
+            plain_spelling: Vec::new(),
             port: 53,
             edns_octets: 1232,
             outgoing: Vec::new(),
+            ttl_s_max: 86_400,
             prime: true,
         }
     }
@@ -161,8 +167,10 @@ impl Engine {
             prime: settings.prime,
             minimise: settings.minimise,
             harden_glue: settings.harden_glue,
+            plain_spelling: settings.plain_spelling.clone(),
             udp_octets: settings.edns_octets,
             local: (v4, v6),
+            ttl_s_max: settings.ttl_s_max,
             memory_octets_max: MEMORY_OCTETS_MAX,
         };
         Ok(Self { walker: Walker::new(walking, Arc::clone(tally)), validator: build_validator(settings)? })
@@ -179,11 +187,13 @@ impl Engine {
             hops.push(hop);
             match next {
                 None => break,
-                Some(target) if visited.contains(&target) || visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
+                // Chains that lead round are an error, and shown as far as they go (RFC 1034 section 3.6.2).
+                Some(target) if visited.contains(&target) => return encode(question, &hops, End::Loop),
+                Some(_) if visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
                 Some(target) => visited.push(target),
             }
         }
-        encode(question, &hops)
+        encode(question, &hops, End::Answer)
     }
 
     async fn hop(&self, name: &HickoryName, rtype: RecordType, unchecked: bool, budget: &Budget) -> Result<Hop, Failure> {

@@ -34,6 +34,8 @@ pub(super) struct Said {
     pub(super) answer: Vec<RrSet>,
     /// SOA, NSEC and NSEC3 with their signatures; nothing else.
     pub(super) authority: Vec<RrSet>,
+    /// NS of the zone where a denial brought them along: of no use to anybody, never to be validated, and dropped from secure answers.
+    pub(super) servers: Vec<RrSet>,
     /// The zone whose servers said it, as far as delegations tell.
     pub(super) zone: Name,
     /// Who said it, for [`Ask::ask`]'s `avoid`; `None` for what was put together from several.

@@ -41,6 +41,7 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         keep(&cache, &cached_name(n));
     }
     Answering::new(Parts {
+        udp_octets_max: 1232,
         live: Arc::new(ArcSwap::from_pointee(snapshot)),
         clients: Arc::new(Clients::new(&["127.0.0.0/8".parse().expect("a prefix")], &[], 1)),
         pages: vec![Page::new(&rules)],

@@ -148,6 +148,8 @@ impl Walker {
                 addresses.extend(said.answer.iter().flat_map(|set| &set.records).filter_map(|record| record.data.ip_addr()));
             }
         }
+        // What a delegation said is better than nothing, and better than a server's word that leads nowhere.
+        addresses.extend(self.zones.glue(name, clock::wall_s()));
         addresses
     }
 
@@ -173,13 +175,15 @@ impl Walker {
         let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
         let want = Edns::WantSignatures(self.settings.udp_octets);
         let is_plain = is_mute || server.is_plain(self.servers.now_ms());
+        let name = our_name(asked.name).ok_or(Failure::Unusable)?;
+        let is_delicate = self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
         let mut outgoing = Outgoing {
-            name: our_name(asked.name).ok_or(Failure::Unusable)?,
+            name,
             qtype: asked.rtype.into(),
             recursion_desired: false,
             checking_disabled: false,
             edns: if is_plain { Edns::Leave } else { want },
-            spelling: Spelling::Drawn,
+            spelling: if is_delicate { Spelling::Plain } else { Spelling::Drawn },
             local: Local { v4: self.settings.local.0, v6: self.settings.local.1 },
         };
         loop {
@@ -336,8 +340,6 @@ fn place(address: IpAddr) -> Place {
         IpAddr::V6(v6) if v6.is_loopback() => Place::Loopback,
         IpAddr::V6(v6) => match v6.segments() {
             [0x2001, 0xdb8, ..] => Place::Private,
-            // What stands for an IPv4 address would lead around the rules for those.
-            [0x2002, ..] => Place::Nowhere,
             [first, ..] if first & 0xe000 == 0x2000 => Place::Public,
             [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 => Place::Private,
             _ => Place::Nowhere,

@@ -48,8 +48,8 @@ pub(super) enum Glue {
 
 /// What a reply turned out to be.
 pub(super) enum Judgement {
-    /// Records, an alias, or a denial.
-    Answer(Said),
+    /// Records, an alias, or a denial; and where the alias leads within the zone, if that was said too.
+    Answer(Said, Option<Continuation>),
     /// The way to the servers of a zone below.
     Referral(Referral),
     /// NS records of part of a name, as an answer: it is an apex, and the servers may be the very ones that were asked, or none that
@@ -57,6 +57,14 @@ pub(super) enum Judgement {
     Apex(Referral),
     /// Nothing that helps: the next server may know better.
     Useless(Useless),
+}
+
+/// What an alias leads to: the target's own records, from the same reply.
+pub(super) struct Continuation {
+    /// The target, which stands beside the alias in the zone.
+    pub(super) name: Name,
+    /// Its records.
+    pub(super) said: Said,
 }
 
 /// A zone below and its servers.
@@ -107,7 +115,8 @@ pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement
     if answer.is_empty() && !heard.denies() {
         return Judgement::Useless(Useless::Lame);
     }
-    Judgement::Answer(heard.said(answer))
+    let continuation = heard.continuation(&answer);
+    Judgement::Answer(heard.said(answer), continuation)
 }
 
 /// FORMERR comes in a bare header from servers that stop reading at the OPT record.
@@ -124,7 +133,11 @@ struct Heard<'a> {
 impl Heard<'_> {
     /// The sets that answer: name and type themselves, or the alias.
     fn answer(&self) -> Vec<RrSet> {
-        let (name, rtype) = (self.asked.name, self.asked.rtype);
+        self.answer_for(self.asked.name)
+    }
+
+    fn answer_for(&self, name: &Name) -> Vec<RrSet> {
+        let rtype = self.asked.rtype;
         let records = &self.message.answers;
         let at_name = |record: &&Record| self.belongs(record) && record.name == *name;
         if rtype == RecordType::ANY || rtype == RecordType::RRSIG {
@@ -134,33 +147,38 @@ impl Heard<'_> {
         if !exact.is_empty() {
             return exact;
         }
-        if let Some(answer) = self.dname() {
+        if let Some(answer) = self.dname(name) {
             return answer;
         }
         group(records.iter().filter(at_name).filter(|record| kind(record) == RecordType::CNAME), Signatures::Beside)
     }
 
     /// A DNAME above the name, and the alias that it makes, which is ours: nobody signs it (RFC 6672 section 5.3.1).
-    fn dname(&self) -> Option<Vec<RrSet>> {
-        let is_above =
-            |record: &&Record| self.belongs(record) && kind(record) == RecordType::DNAME && is_below(self.asked.name, &record.name);
+    fn dname(&self, name: &Name) -> Option<Vec<RrSet>> {
+        let is_above = |record: &&Record| self.belongs(record) && kind(record) == RecordType::DNAME && is_below(name, &record.name);
         let mut sets = group(self.message.answers.iter().filter(is_above), Signatures::Beside);
         // The deepest counts; more than one record at it is no DNAME (RFC 6672 section 2.4).
         sets.sort_by_key(|set| set.name.iter().len());
-        let set = sets.pop().filter(|set| set.records.len() == 1)?;
-        let redirection = redirect(self.asked.name, set.records.first()?);
-        let ttl_s = set.ttl_s;
-        let mut answer = vec![set];
-        match redirection {
-            Redirection::None => return None,
-            Redirection::TooLong => {}
-            Redirection::To(target) => {
-                let name = self.asked.name.clone();
-                let alias = Record::from_rdata(name.clone(), ttl_s, RData::CNAME(CNAME(target)));
-                answer.push(RrSet { name, rtype: RecordType::CNAME, ttl_s, records: vec![alias], signatures: Vec::new() });
-            }
+        follow(name, sets.pop()?)
+    }
+
+    /// The next link of a chain of aliases, where it is in the same reply and stands beside the first: what is further away may belong to
+    /// another zone, whose servers have the word.
+    fn continuation(&self, answer: &[RrSet]) -> Option<Continuation> {
+        let alias = answer.last().filter(|set| set.rtype == RecordType::CNAME && self.asked.rtype != RecordType::CNAME)?;
+        let RData::CNAME(CNAME(target)) = &alias.records.first()?.data else { return None };
+        let name = target.to_lowercase();
+        if name.base_name() != alias.name.base_name() || name == alias.name || name == *self.asked.zone || self.is_cut(&name) {
+            return None;
         }
-        Some(answer)
+        let answer = self.answer_for(&name);
+        let is_data = answer.iter().any(|set| set.rtype == self.asked.rtype);
+        is_data.then(|| Continuation { name, said: self.said(answer) })
+    }
+
+    /// Is the name delegated in this very reply?
+    fn is_cut(&self, name: &Name) -> bool {
+        self.message.authorities.iter().any(|record| record.record_type() == RecordType::NS && record.name == *name)
     }
 
     /// Class IN and within the zone.
@@ -184,7 +202,7 @@ impl Heard<'_> {
         let Some(child) = owners.iter().filter(leads_down).max_by_key(|owner| owner.iter().len()) else {
             // NS records of the zone itself say nothing; others are the mark of a server that has no idea.
             let elsewhere = owners.iter().any(|owner| owner != self.asked.zone);
-            return if elsewhere && !denied && !self.message.metadata.authoritative { Err(Useless::Lame) } else { Ok(None) };
+            return if elsewhere && !denied { Err(Useless::Lame) } else { Ok(None) };
         };
         // A DS question is the parent's to answer, and so is whatever comes with an SOA.
         if denied || self.asked.rtype == RecordType::DS && child == self.asked.name && self.message.metadata.authoritative {
@@ -263,9 +281,11 @@ impl Heard<'_> {
         self.message.authorities.iter().any(is_soa)
     }
 
-    /// Is an empty reply a denial? With AA or an SOA of the zone it is; and at the zone's own apex, where lameness would show otherwise.
+    /// Is an empty reply a denial? With AA or an SOA of the zone it is; at the zone's own apex, where lameness would show otherwise; and
+    /// where records of another type answer.
     fn denies(&self) -> bool {
-        self.message.metadata.authoritative || self.has_soa() || self.asked.name == self.asked.zone
+        let has_others = || self.message.answers.iter().any(|record| self.belongs(record) && record.name == *self.asked.name);
+        self.message.metadata.authoritative || self.has_soa() || self.asked.name == self.asked.zone || has_others()
     }
 
     fn said(&self, answer: Vec<RrSet>) -> Said {
@@ -279,6 +299,8 @@ impl Heard<'_> {
         let signers = answer.iter().chain(&authority).flat_map(|set| &set.signatures).filter_map(signer_of);
         // The parent signs DS, and a zone denies it in the parent's name.
         let zone = soa.chain(signers).filter(|name| deeper(name) && !(self.asked.rtype == RecordType::DS && *name == self.asked.name));
+        let is_ns = |record: &&Record| self.belongs(record) && record.record_type() == RecordType::NS;
+        let servers = if answer.is_empty() { group(self.message.authorities.iter().filter(is_ns), Signatures::Beside) } else { Vec::new() };
         let zone = zone.max_by_key(|name| name.iter().len()).unwrap_or(self.asked.zone).to_lowercase();
         let rcode = match self.message.metadata.response_code {
             // A DNAME without an alias leads to a name that is too long (RFC 6672 section 2.2).
@@ -287,8 +309,25 @@ impl Heard<'_> {
             ResponseCode::NXDomain if !answer.is_empty() => ResponseCode::NoError,
             rcode => rcode,
         };
-        Said { rcode, answer, authority, zone, from: Some(self.from), authoritative: self.message.metadata.authoritative }
+        Said { rcode, answer, authority, servers, zone, from: Some(self.from), authoritative: self.message.metadata.authoritative }
     }
+}
+
+/// What a DNAME makes of a name below it: itself, and an alias unless its target is too long for a name.
+pub(super) fn follow(name: &Name, dname: RrSet) -> Option<Vec<RrSet>> {
+    let ttl_s = dname.ttl_s;
+    let [record] = dname.records.as_slice() else { return None };
+    let redirection = redirect(name, record);
+    let mut answer = vec![dname];
+    match redirection {
+        Redirection::None => return None,
+        Redirection::TooLong => {}
+        Redirection::To(target) => {
+            let alias = Record::from_rdata(name.clone(), ttl_s, RData::CNAME(CNAME(target)));
+            answer.push(RrSet { name: name.clone(), rtype: RecordType::CNAME, ttl_s, records: vec![alias], signatures: Vec::new() });
+        }
+    }
+    Some(answer)
 }
 
 /// Where signatures go.

@@ -12,8 +12,6 @@ use super::super::said::{RrSet, Said};
 use super::super::words::wire_of;
 use crate::clock::UnixSeconds;
 
-/// The longest that anything is believed.
-const TTL_S_MAX: u32 = 86_400;
 /// The longest that a denial is (RFC 2308 section 5).
 const NEGATIVE_TTL_S_MAX: u32 = 3600;
 /// What a reply takes in memory beside its records, about.
@@ -47,13 +45,14 @@ impl Weighter<Key, Kept> for ByOctets {
 /// Replies by name and type, bounded in octets.
 pub(super) struct Memory {
     shelf: Cache<Key, Kept, ByOctets>,
+    ttl_s_max: u32,
 }
 
 impl Memory {
-    /// Room for `octets_max` octets.
-    pub(super) fn new(octets_max: u64) -> Self {
+    /// Room for `octets_max` octets, each kept for `ttl_s_max` seconds at the most.
+    pub(super) fn new(octets_max: u64, ttl_s_max: u32) -> Self {
         let items = octets_max as usize / (SAID_OCTETS + 4 * RECORD_OCTETS);
-        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets) }
+        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets), ttl_s_max }
     }
 
     /// What was said about name and type, its TTLs as much shorter as time has passed; nothing from servers to avoid.
@@ -76,7 +75,7 @@ impl Memory {
         let Some(ttl_s) = ttl_s.filter(|ttl_s| *ttl_s > 0) else { return };
         let is_nobody = said.rcode == ResponseCode::NXDomain && said.answer.is_empty();
         let key = (wire_of(name).into(), if is_nobody { NO_TYPE } else { rtype.into() });
-        let until = now + i64::from(ttl_s.min(TTL_S_MAX));
+        let until = now + i64::from(ttl_s.min(self.ttl_s_max));
         self.shelf.insert(key, Kept { said: Arc::clone(said), since: now, until });
     }
 }
@@ -114,12 +113,20 @@ mod tests {
             signatures: Vec::new(),
         };
         let (answer, authority) = (answer.iter().map(set).collect(), authority.iter().map(set).collect());
-        Arc::new(Said { rcode, answer, authority, zone: Name::root(), from: "192.0.2.1".parse().ok(), authoritative: true })
+        Arc::new(Said {
+            rcode,
+            answer,
+            authority,
+            servers: Vec::new(),
+            zone: Name::root(),
+            from: "192.0.2.1".parse().ok(),
+            authoritative: true,
+        })
     }
 
     #[test]
     fn what_was_said_grows_old() {
-        let (memory, name) = (Memory::new(1 << 20), Name::from_ascii("www.test.").unwrap());
+        let (memory, name) = (Memory::new(1 << 20, 86_400), Name::from_ascii("www.test.").unwrap());
         memory.keep(&name, RecordType::A, &said(ResponseCode::NoError, &[RData::A(A::new(192, 0, 2, 9))], &[]), 1000);
         let ttl_s = |now| memory.recall(&name, RecordType::A, &[], now).map(|said| said.answer[0].ttl_s);
         assert_eq!([ttl_s(1000), ttl_s(1059), ttl_s(1060), ttl_s(999)], [Some(60), Some(1), None, None]);
@@ -129,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_name_that_does_not_exist_has_no_type_and_no_soa_means_no_memory() {
-        let (memory, name) = (Memory::new(1 << 20), Name::from_ascii("no.test.").unwrap());
+        let (memory, name) = (Memory::new(1 << 20, 86_400), Name::from_ascii("no.test.").unwrap());
         memory.keep(&name, RecordType::A, &said(ResponseCode::NXDomain, &[], &[]), 1000);
         assert!(memory.recall(&name, RecordType::A, &[], 1000).is_none());
         let soa = RData::SOA(SOA::new(Name::root(), Name::root(), 1, 2, 3, 4, 30));

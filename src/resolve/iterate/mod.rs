@@ -18,14 +18,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
-use self::judge::{Asked, Glue, Judgement, Referral};
+use self::judge::{Asked, Continuation, Glue, Judgement, Referral, follow};
 use self::memory::Memory;
 use self::servers::Servers;
 use self::shared::Shared;
 use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
 use super::said::{Ask, Cut, Said};
-use super::words::wire_of;
+use super::words::{label_count, wire_of};
 use super::{Failure, Tally};
 use crate::clock::{self, UnixSeconds};
 
@@ -60,10 +60,14 @@ pub(super) struct Settings {
     pub(super) minimise: bool,
     /// Believe addresses in referrals only within the zone that refers.
     pub(super) harden_glue: bool,
+    /// Zones whose servers are asked in lower case, with all below them.
+    pub(super) plain_spelling: Vec<crate::name::Name>,
     /// The largest UDP reply to ask for, in octets.
     pub(super) udp_octets: u16,
     /// The addresses to ask from.
     pub(super) local: (Option<Ipv4Addr>, Option<Ipv6Addr>),
+    /// The longest that anything said is believed, in seconds.
+    pub(super) ttl_s_max: u32,
     /// Memory for delegations and what was said, in octets.
     pub(super) memory_octets_max: u64,
 }
@@ -108,7 +112,7 @@ impl Walker {
         let half = settings.memory_octets_max / 2;
         Self {
             zones: Zones::new(root, half),
-            memory: Memory::new(half),
+            memory: Memory::new(half, settings.ttl_s_max),
             servers: Servers::new(),
             shared: Shared::new(),
             prime_at: AtomicI64::new(if settings.prime { 0 } else { UnixSeconds::MAX }),
@@ -125,6 +129,9 @@ impl Walker {
             return Ok(said);
         }
         self.prime(trip, now).await;
+        if let Some(said) = self.recall_dname(name, trip, now) {
+            return Ok(said);
+        }
         let mut place = Place { zone: self.start(name, rtype, now), minimise: self.settings.minimise, refreshed: false };
         for _ in 0..STEPS_MAX {
             let partial = if place.minimise { one_below(name, &place.zone.name) } else { name.clone() };
@@ -137,8 +144,13 @@ impl Walker {
                 glue: if self.settings.harden_glue { Glue::InBailiwick } else { Glue::Any },
             };
             match self.ask_zone(&place.zone, &asked, trip).await {
-                Ok(Judgement::Answer(said)) if whole => return Ok(self.settle(name, rtype, said, &place.zone)),
-                Ok(Judgement::Answer(_)) => place.minimise = false,
+                Ok(Judgement::Answer(said, continuation)) if whole => {
+                    if let Some(Continuation { name, said }) = continuation {
+                        self.settle(&name, rtype, said, &place.zone);
+                    }
+                    return Ok(self.settle(name, rtype, said, &place.zone));
+                }
+                Ok(Judgement::Answer(..)) => place.minimise = false,
                 Ok(Judgement::Apex(referral)) => place.zone = self.find_apex(referral, &place.zone),
                 Ok(Judgement::Referral(referral)) if rtype == RecordType::DS && referral.child == *name => {
                     let said = said_by_referral(referral, &place.zone);
@@ -213,11 +225,32 @@ impl Walker {
         zone
     }
 
+    /// The alias that a DNAME from memory makes of a name below it.
+    fn recall_dname(&self, name: &Name, trip: &Trip<'_>, now: UnixSeconds) -> Option<Arc<Said>> {
+        let zone = self.zones.closest(&wire_of(name), now);
+        let between = label_count(&zone.name)..label_count(name);
+        let (said, answer) = between.rev().map(|labels| name.trim_to(labels)).find_map(|owner| {
+            let said = self.memory.recall(&owner, RecordType::DNAME, trip.avoid, now)?;
+            let set = said.answer.iter().find(|set| set.rtype == RecordType::DNAME && set.name == owner)?;
+            let answer = follow(name, set.clone())?;
+            Some((said, answer))
+        })?;
+        let rcode = if answer.len() > 1 { ResponseCode::NoError } else { ResponseCode::YXDomain };
+        Some(Arc::new(Said { rcode, answer, authority: Vec::new(), servers: Vec::new(), ..(*said).clone() }))
+    }
+
     /// Take note of an answer.
     fn settle(&self, name: &Name, rtype: RecordType, said: Said, zone: &Arc<Zone>) -> Arc<Said> {
         let (said, now) = (Arc::new(said), clock::wall_s());
         self.zones.note_apex(&said.zone, zone, now);
         self.memory.keep(name, rtype, &said, now);
+        if let [dname, ..] = said.answer.as_slice()
+            && dname.rtype == RecordType::DNAME
+            && dname.name != *name
+        {
+            let alone = Said { rcode: ResponseCode::NoError, answer: vec![dname.clone()], authority: Vec::new(), ..(*said).clone() };
+            self.memory.keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
+        }
         said
     }
 }
@@ -234,7 +267,15 @@ struct Place {
 fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
     let (ds, denial, from) = referral.cut.map_or((None, Vec::new(), None), |cut| (cut.ds, cut.denial, cut.from));
     let answer = Vec::from_iter(ds);
-    Said { rcode: ResponseCode::NoError, answer, authority: denial, zone: zone.name.clone(), from, authoritative: false }
+    Said {
+        rcode: ResponseCode::NoError,
+        answer,
+        authority: denial,
+        servers: Vec::new(),
+        zone: zone.name.clone(),
+        from,
+        authoritative: false,
+    }
 }
 
 /// The octets of the name above; the root's are its own.

@@ -120,9 +120,16 @@ impl Zones {
     /// Addresses for a server's name that a delegation at or above it brought along.
     pub(super) fn glue(&self, name: &Name, now: UnixSeconds) -> Vec<IpAddr> {
         let wire = wire_of(name);
-        let zone = self.closest(&wire, now);
-        let found = zone.servers.iter().find(|server| server.name == *name);
-        found.map(|server| server.addresses.clone()).unwrap_or_default()
+        let mut rest = wire.as_slice();
+        while let Some((&length, tail)) = rest.split_first().filter(|(length, _)| **length > 0) {
+            if let Some(zone) = self.find(rest, now)
+                && let Some(server) = zone.servers.iter().find(|server| server.name == *name)
+            {
+                return server.addresses.clone();
+            }
+            rest = tail.get(usize::from(length)..).unwrap_or_default();
+        }
+        Vec::new()
     }
 
     /// New servers for the root.

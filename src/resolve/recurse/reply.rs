@@ -1,6 +1,6 @@
 //! Putting the hops of an answer together into one message for the cache and the client.
 
-use hickory_proto::op::{Message, MessageType, OpCode, Query};
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Record, RecordType};
 
 use super::Hop;
@@ -8,9 +8,18 @@ use crate::resolve::said::RrSet;
 use crate::resolve::words::their_name;
 use crate::resolve::{Failure, Fetched, Question};
 
+/// How a chain of aliases ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// With what was asked for, or its denial.
+    Answer,
+    /// Nowhere: it leads back into itself.
+    Loop,
+}
+
 /// The whole chain: each hop's answer, and with the last one's denial what proves it. Signatures and proofs only for those who set DO or
 /// asked for them (RFC 4035 section 3.2.1).
-pub(super) fn encode(question: &Question, hops: &[Hop]) -> Result<Fetched, Failure> {
+pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetched, Failure> {
     let qtype = RecordType::from(question.qtype);
     let mut message = Message::new(0, MessageType::Response, OpCode::Query);
     message.metadata.recursion_available = true;
@@ -19,11 +28,14 @@ pub(super) fn encode(question: &Question, hops: &[Hop]) -> Result<Fetched, Failu
     for hop in hops {
         message.metadata.response_code = hop.said.rcode;
         for set in &hop.said.answer {
-            // One DNAME may lead on more than once.
-            if is_there(&message.answers, set) {
+            // A chain may go through one DNAME twice.
+            if set.rtype == RecordType::DNAME && is_there(&message.answers, set) {
                 continue;
             }
             add(&mut message.answers, set, question.dnssec_ok);
+        }
+        for set in hop.said.servers.iter().filter(|_| !hop.secure) {
+            add(&mut message.authorities, set, false);
         }
         for set in &hop.said.authority {
             // Proofs for several hops may share records.
@@ -36,8 +48,13 @@ pub(super) fn encode(question: &Question, hops: &[Hop]) -> Result<Fetched, Failu
             }
         }
     }
+    if end == End::Loop {
+        message.metadata.response_code = ResponseCode::ServFail;
+        message.metadata.authentic_data = false;
+    }
     let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
-    Ok(Fetched { wire, ede: hops.iter().find_map(|hop| hop.ede) })
+    let loops = (end == End::Loop).then_some(Failure::TooMuchWork.ede());
+    Ok(Fetched { wire, ede: loops.or_else(|| hops.iter().find_map(|hop| hop.ede)) })
 }
 
 fn is_there(section: &[Record], set: &RrSet) -> bool {

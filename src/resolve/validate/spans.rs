@@ -148,7 +148,7 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn said(&self, rcode: ResponseCode, answer: Vec<RrSet>, authority: Vec<RrSet>) -> Said {
-        Said { rcode, answer, authority, zone: self.zone.clone(), from: None, authoritative: false }
+        Said { rcode, answer, authority, servers: Vec::new(), zone: self.zone.clone(), from: None, authoritative: false }
     }
 }
 
