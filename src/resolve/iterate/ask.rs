@@ -57,35 +57,36 @@ enum Outcome {
 }
 
 impl Walker {
-    /// Ask a zone's servers one after the other until one is of help.
+    /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is what the last of them said where none is.
     pub(super) async fn ask_zone(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Judgement, Failure> {
         let mut candidates = self.candidates(zone, asked, trip);
-        let mut failure = Failure::Unreachable;
+        let mut useless = None;
+        let end = |useless: Option<Useless>| useless.map(Judgement::Useless).ok_or(Failure::Unreachable);
         loop {
             if Instant::now() >= trip.budget.deadline() {
                 return Err(Failure::Unreachable);
             }
             let Some(index) = candidates.pick(self.servers.now_ms()) else {
                 // For part of a name nobody else is looked for: those who would not say who serves it may answer for the whole.
-                if asked.is_partial && failure == Failure::Unusable {
-                    return Err(failure);
+                if asked.is_partial && useless.is_some() {
+                    return end(useless);
                 }
-                let Some(name) = candidates.next_name() else { return Err(failure) };
+                let Some(name) = candidates.next_name() else { return end(useless) };
                 for address in self.look_up(&name, trip).await {
                     self.admit(address, trip, &mut candidates.known);
                 }
                 continue;
             };
-            let Some(candidate) = candidates.known.get_mut(index) else { return Err(failure) };
+            let Some(candidate) = candidates.known.get_mut(index) else { return end(useless) };
             let outcome = self.ask_server(candidate, asked, trip).await?;
             candidate.tries += 1;
             match outcome {
                 Outcome::Judged(Judgement::Useless(why)) => {
                     candidate.useless = true;
-                    failure = Failure::Unusable;
+                    useless = Some(why);
                     // A server that will not say who serves part of a name may still answer for the whole of it.
                     if why == Useless::Refuses && asked.is_partial {
-                        return Err(failure);
+                        return end(useless);
                     }
                 }
                 Outcome::Judged(judgement) => return Ok(judgement),

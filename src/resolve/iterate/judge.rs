@@ -9,6 +9,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
+use super::super::Failure;
 use super::super::said::{Cut, RrSet, Said};
 use super::super::words::{Redirection, covered_type, is_below, redirect, signer_of};
 use super::zones::NameServer;
@@ -90,6 +91,16 @@ pub(super) enum Useless {
     Refuses,
     /// The server does not know the zone, or sends us elsewhere than down.
     Lame,
+}
+
+impl Useless {
+    /// What the client is told: an authority that will not answer is as good as none.
+    pub(super) const fn failure(self) -> Failure {
+        match self {
+            Self::Refuses | Self::Lame => Failure::Unreachable,
+            Self::Malformed | Self::DislikesEdns => Failure::Unusable,
+        }
+    }
 }
 
 /// Judge the octets of a reply; id and question have been checked.

@@ -157,8 +157,8 @@ impl Walker {
                     return Ok(self.settle(name, rtype, said, &place.zone));
                 }
                 Ok(Judgement::Referral(referral)) => place.zone = self.descend(referral, &place.zone),
-                Ok(Judgement::Useless(_)) | Err(Failure::Unusable) if !whole => place.minimise = false,
-                Ok(Judgement::Useless(_)) => return Err(Failure::Unusable),
+                Ok(Judgement::Useless(_)) if !whole => place.minimise = false,
+                Ok(Judgement::Useless(why)) => self.step_back(&mut place, why.failure())?,
                 Err(failure) => self.step_back(&mut place, failure)?,
             }
         }

@@ -70,7 +70,7 @@ impl Validator {
                 Checked::Held(held, keys) => {
                     set.ttl_s = held.ttl_s;
                     if let Some(labels) = held.expanded_from {
-                        let proof = self.check_expansion(&set.name, labels, &keys, said, &mut believed.authority, budget)?;
+                        let proof = self.check_expansion(set, labels, &keys, said, &mut believed.authority, budget)?;
                         verdict = proof.map_or(verdict, Verdict::Insecure);
                     }
                 }
@@ -86,7 +86,7 @@ impl Validator {
     /// A wildcard made the set: is it proven that nothing stands closer to the name? Puts the proof into `authority`.
     fn check_expansion(
         &self,
-        name: &Name,
+        set: &RrSet,
         labels: usize,
         keys: &Keys,
         said: &Said,
@@ -94,15 +94,18 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Option<Insecurity>, Failure> {
         let (mut proofs, mut blame) = (Vec::new(), Failure::Unproven);
-        for set in said.authority.iter().filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3)) {
-            match signature::check(set, keys, self.rules, now_s(), budget) {
-                Ok(held) => proofs.push(RrSet { ttl_s: held.ttl_s, ..set.clone() }),
+        for proof in said.authority.iter().filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3)) {
+            match signature::check(proof, keys, self.rules, now_s(), budget) {
+                Ok(held) => proofs.push(RrSet { ttl_s: held.ttl_s, ..proof.clone() }),
                 Err(failure) if is_bogus(failure) => blame = failure,
                 Err(failure) => return Err(failure),
             }
         }
-        let proof = Denial::new(&keys.zone, &proofs).wildcard_answer(name, labels, budget)?;
+        let proof = Denial::new(&keys.zone, &proofs).wildcard_answer(&set.name, labels, budget)?;
         let outcome = insecurity(proof).ok_or(blame)?;
+        if let (None, Some(spans)) = (outcome, &self.spans) {
+            spans.note_wildcard(&keys.zone, set, labels, &proofs, clock::wall_s());
+        }
         let new = proofs.into_iter().filter(|set| !authority.iter().any(|kept| kept.name == set.name && kept.rtype == set.rtype));
         let new: Vec<RrSet> = new.collect();
         authority.extend(new);
