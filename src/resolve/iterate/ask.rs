@@ -346,8 +346,9 @@ fn place(address: IpAddr) -> Place {
         IpAddr::V6(v6) => match v6.segments() {
             [0x2001, 0xdb8, ..] => Place::Private,
             [first, ..] if first & 0xe000 == 0x2000 => Place::Public,
-            [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 => Place::Private,
-            _ => Place::Nowhere,
+            // Unspecified, IPv4 in disguise, multicast.
+            [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0xff00..=0xffff, ..] => Place::Nowhere,
+            _ => Place::Private,
         },
     }
 }
