@@ -264,6 +264,16 @@ impl Walker {
     }
 }
 
+/// What another resolver's reply says about name and type; `None` where it is of no use. Such a one may speak for all zones.
+pub(super) fn read_forwarded(octets: &[u8], name: &Name, rtype: RecordType, from: IpAddr) -> Option<Said> {
+    let root = Name::root();
+    let asked = Asked { zone: &root, name, rtype, is_partial: false, glue: Glue::InBailiwick };
+    match judge::judge(octets, &asked, from) {
+        Judgement::Answer(said, _) => Some(Said { from: None, ..said }),
+        _ => None,
+    }
+}
+
 /// Where a walk stands.
 struct Place {
     zone: Arc<Zone>,
