@@ -184,6 +184,10 @@ impl Validator {
             evidence.soa = soa.filter(|soa| soa.name == evidence.keys.zone);
             return Ok(Ok(evidence));
         }
+        // The zone's own signature stands beside the gap.
+        if soa.is_some() {
+            return Err(Failure::Unproven);
+        }
         let blame = if any_signed { Failure::Unproven } else { Failure::Unsigned };
         self.insecure_above(ask, name, rtype, &said.zone, budget).await?.map(Err).ok_or(blame)
     }

@@ -13,6 +13,8 @@ mod rsa;
 mod sentinel;
 mod signature;
 mod spans;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -44,7 +44,7 @@ mod tests {
             ("Root-Key-Sentinel-Not-TA-00001", true),
             ("root-key-sentinel-not-ta-00002", false),
             ("root-key-sentinel-not-ta-1", false),
-            ("root-key-sentinel-is-ta-+0002", false),
+            ("root-key-sentinel-is-ta-x0002", false),
             ("root-key-sentinel-is-ta-99999", false),
             ("www", false),
         ] {
