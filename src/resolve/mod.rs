@@ -172,7 +172,8 @@ impl Resolver {
     /// Identical questions in flight are asked once, and the asking goes on when this future is dropped.
     pub async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
         let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.patience);
-        let work = async move {
+        // In a box: it would be copied at each step of the way to its task otherwise.
+        let work = Box::pin(async move {
             let answer = async {
                 match &*source {
                     Source::Recurse(recursion) => recursion.fetch(&asked).await,
@@ -180,7 +181,7 @@ impl Resolver {
                 }
             };
             tokio::time::timeout(patience, answer).await.unwrap_or(Err(Failure::Unreachable))
-        };
+        });
         self.flights.join(question, work).await
     }
 

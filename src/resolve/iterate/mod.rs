@@ -129,10 +129,12 @@ impl Walker {
             return Ok(said);
         }
         self.prime(trip, now).await;
-        if let Some(said) = self.recall_dname(name, trip, now) {
+        let start = self.start(name, rtype, now);
+        if let Some(said) = self.recall_dname(name, &start, trip, now) {
             return Ok(said);
         }
-        let mut place = Place { zone: self.start(name, rtype, now), minimise: self.settings.minimise, refreshed: false };
+        let zone = if self.prime(trip, now).await { self.start(name, rtype, now) } else { start };
+        let mut place = Place { zone, minimise: self.settings.minimise, refreshed: false };
         for _ in 0..STEPS_MAX {
             let partial = if place.minimise { one_below(name, &place.zone.name) } else { name.clone() };
             let whole = partial == *name;
@@ -166,22 +168,23 @@ impl Walker {
     }
 
     /// Ask the roots for their own names and addresses, one question for all, where that is due (RFC 9609). What fails is tried again
-    /// later; the hints serve meanwhile, and stay beside what was learnt.
-    async fn prime(&self, trip: &Trip<'_>, now: UnixSeconds) {
+    /// later; the hints serve meanwhile, and stay beside what was learnt. Returns whether there is news.
+    async fn prime(&self, trip: &Trip<'_>, now: UnixSeconds) -> bool {
         let due = self.prime_at.load(Relaxed);
         if now < due || self.prime_at.compare_exchange(due, now + PRIME_AGAIN_AFTER_S, Relaxed, Relaxed).is_err() {
-            return;
+            return false;
         }
         let (root, name) = (self.zones.root(), Name::root());
         let asked = Asked { zone: &name, name: &name, rtype: RecordType::NS, is_partial: true, glue: Glue::InBailiwick };
-        let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else { return };
+        let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else { return false };
         if found.servers.is_empty() {
-            return;
+            return false;
         }
         let mut servers = found.servers;
         servers.push(NameServer { name, addresses: self.settings.roots.clone() });
         self.zones.set_root(Zone { name: Name::root(), servers, since: now, until: UnixSeconds::MAX, cut: None });
         self.prime_at.store(now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S), Relaxed);
+        true
     }
 
     /// The closest known zone whose servers know about the name: for DS it must be above the name itself.
@@ -226,8 +229,7 @@ impl Walker {
     }
 
     /// The alias that a DNAME from memory makes of a name below it.
-    fn recall_dname(&self, name: &Name, trip: &Trip<'_>, now: UnixSeconds) -> Option<Arc<Said>> {
-        let zone = self.zones.closest(&wire_of(name), now);
+    fn recall_dname(&self, name: &Name, zone: &Zone, trip: &Trip<'_>, now: UnixSeconds) -> Option<Arc<Said>> {
         let between = label_count(&zone.name)..label_count(name);
         let (said, answer) = between.rev().map(|labels| name.trim_to(labels)).find_map(|owner| {
             let said = self.memory.recall(&owner, RecordType::DNAME, trip.avoid, now)?;
