@@ -50,7 +50,7 @@ struct Candidates {
 
 /// What asking one server brought.
 enum Outcome {
-    Judged(Judgement),
+    Judged(Box<Judgement>),
     Silence,
     /// Nothing went out, or the server's host said no.
     Unreachable,
@@ -81,7 +81,8 @@ impl Walker {
             let outcome = self.ask_server(candidate, asked, trip).await?;
             candidate.tries += 1;
             match outcome {
-                Outcome::Judged(Judgement::Useless(why)) => {
+                Outcome::Judged(judgement) => {
+                    let Judgement::Useless(why) = *judgement else { return Ok(*judgement) };
                     candidate.useless = true;
                     useless = Some(why);
                     // A server that will not say who serves part of a name may still answer for the whole of it.
@@ -89,7 +90,6 @@ impl Walker {
                         return end(useless);
                     }
                 }
-                Outcome::Judged(judgement) => return Ok(judgement),
                 Outcome::Silence => {}
                 Outcome::Unreachable => candidate.useless = true,
             }
@@ -217,7 +217,7 @@ impl Walker {
                     server.note_plain(self.servers.now_ms());
                 }
             }
-            return Ok(Outcome::Judged(judgement));
+            return Ok(Outcome::Judged(Box::new(judgement)));
         }
     }
 

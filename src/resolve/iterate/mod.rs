@@ -90,7 +90,7 @@ struct Trip<'a> {
     budget: &'a Budget,
     avoid: &'a [IpAddr],
     /// The server's name that is looked for, and what for.
-    errand: Option<(&'a Name, &'a Trip<'a>)>,
+    errand: Option<(&'a Name, &'a Self)>,
 }
 
 impl Trip<'_> {
