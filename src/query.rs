@@ -124,6 +124,7 @@ impl Desk {
 /// A question on the way to its answer.
 struct Wanted<'a> {
     question: &'a Question<'a>,
+    hashes: &'a SuffixHashes,
     group: Group,
     now_s: u32,
 }
@@ -179,11 +180,13 @@ impl Answering {
             desk.foreseen += 1;
         }
         let seats = desk.seats.get(..desk.foreseen).unwrap_or_default();
-        let lines = seats.iter().fold(0, |sum, seat| sum ^ round.snapshot.touch(seat) ^ desk.front.touch(seat.whole()));
-        let guess = |seat: &SuffixHashes| desk.front.guess(seat.whole());
-        let kept = seats.iter().filter_map(guess).fold(0, |sum, entry| sum ^ usize::from(entry.is_keepable()));
-        let octets = seats.iter().filter_map(guess).fold(0, |sum, entry| sum ^ entry.touch());
-        std::hint::black_box((lines, kept, octets));
+        let lines = seats.iter().fold(0, |sum, seat| sum ^ desk.front.touch(seat.whole()));
+        let generation = round.snapshot.generation();
+        let kept = seats.iter().fold(0, |sum, seat| {
+            let free = desk.front.guess(seat.whole()).filter(|entry| entry.is_clear_under(generation));
+            sum ^ free.map_or_else(|| round.snapshot.touch(seat), |entry| u64::from(entry.touch()))
+        });
+        std::hint::black_box((lines, kept));
     }
 
     /// Answer a question at once if that can be done without asking outside; the reply goes into `out`.
@@ -215,15 +218,20 @@ impl Answering {
         if asked.seat >= desk.foreseen {
             hashes.fill_for(round.snapshot.key(), question.name, round.snapshot.depths());
         }
-        let wanted = Wanted { question: &question, group, now_s: round.now_s };
-        if let Verdict::Block { list, .. } = round.snapshot.decide(self.clients.lists(group), hashes) {
+        let wanted = Wanted { question: &question, hashes, group, now_s: round.now_s };
+        let key = key_of(&wanted);
+        let near = desk.front.find(key, wanted.now_s).filter(|entry| entry.is_for(&question));
+        if let Some(entry) = near.filter(|entry| entry.is_clear_under(round.snapshot.generation())) {
+            // No list in force has the name: that was found when this answer was last given, and it is the same snapshot.
+            return write(&desk.cells, entry, &wanted, Event::Hit, out);
+        }
+        if let Verdict::Block { list, .. } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
             return self.block(&desk.cells, list, Kind::of_type(question.qtype), &wanted, out);
         }
         if question.qtype == rtype::ANY {
             return end(&desk.cells, Event::Own, own::any(&question, out));
         }
-        let key = key_of(&question, hashes);
-        if let Some(entry) = desk.front.find(key, wanted.now_s).filter(|entry| entry.is_for(&question)) {
+        if let Some(entry) = near {
             return self.serve(&desk.cells, &round.snapshot, entry, &wanted, Event::Hit, out);
         }
         if let Some(entry) = self.cache.find(key, wanted.now_s).filter(|entry| entry.is_for(&question)) {
@@ -256,8 +264,11 @@ impl Answering {
             Door::Tcp | Door::Tls => usize::from(u16::MAX),
         };
         out.resize(room, 0);
-        let wanted = Wanted { question: &question, group: later.group, now_s: clock::wall_u32_s() };
-        let outcome = self.answer_fetched(cells, fetched, &wanted, out);
+        let snapshot = self.live.load();
+        let mut hashes = SuffixHashes::new();
+        hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
+        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, now_s: clock::wall_u32_s() };
+        let outcome = self.answer_fetched(cells, &snapshot, fetched, &wanted, out);
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }
 
@@ -271,6 +282,7 @@ impl Answering {
     fn answer_fetched(
         &self,
         cells: &Cells,
+        snapshot: &Snapshot,
         fetched: Result<resolve::Fetched, resolve::Failure>,
         wanted: &Wanted<'_>,
         out: &mut [u8],
@@ -281,34 +293,30 @@ impl Answering {
             Err(failure) => Entry::failure(wanted.question, failure.ede(), wanted.now_s),
         };
         let entry = Arc::new(entry);
-        let snapshot = self.live.load();
-        let mut hashes = SuffixHashes::new();
-        hashes.fill_for(snapshot.key(), wanted.question.name, snapshot.depths());
         if entry.is_keepable() {
-            self.cache.keep(key_of(wanted.question, &hashes), Arc::clone(&entry));
+            self.cache.keep(key_of(wanted), Arc::clone(&entry));
         }
-        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), &hashes) {
+        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
             return self.block(cells, list, Kind::of_type(wanted.question.qtype), wanted, out);
         }
-        self.serve(cells, &snapshot, &entry, wanted, Event::Miss, out)
+        self.serve(cells, snapshot, &entry, wanted, Event::Miss, out)
     }
 
-    /// Answer with an entry, unless its alias chain goes through a listed name.
+    /// Answer with an entry for a name that is not listed for this client, unless its alias chain goes through a listed name.
     fn serve(&self, cells: &Cells, snapshot: &Snapshot, entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
         if !entry.is_clear_under(snapshot.generation())
-            && let Verdict::Block { list, .. } = self.decide_chain(snapshot, entry, wanted.group)
+            && let Verdict::Block { list, .. } = self.decide_chain(snapshot, entry, wanted)
         {
             return self.block(cells, list, Kind::ViaCname, wanted, out);
         }
-        let event = if entry.is_failure() { Event::Failed } else { event };
-        end(cells, event, entry.write(wanted.question, wanted.now_s, out))
+        write(cells, entry, wanted, event, out)
     }
 
-    /// Hold each name of the alias chain against the lists, and remember it where no list at all has any of them.
-    fn decide_chain(&self, snapshot: &Snapshot, entry: &Entry, group: Group) -> Verdict {
-        let lists = self.clients.lists(group);
+    /// Hold each name of the alias chain against the lists, and remember it where no list at all has any of them nor the name asked for.
+    fn decide_chain(&self, snapshot: &Snapshot, entry: &Entry, wanted: &Wanted<'_>) -> Verdict {
+        let lists = self.clients.lists(wanted.group);
+        let mut is_clear = snapshot.decide(&self.all_lists, wanted.hashes) == Verdict::Pass;
         let mut hashes = SuffixHashes::new();
-        let mut is_clear = true;
         for name in entry.chain() {
             hashes.fill_for(snapshot.key(), name, snapshot.depths());
             if snapshot.decide(&self.all_lists, &hashes) == Verdict::Pass {
@@ -333,8 +341,14 @@ impl Answering {
     }
 }
 
-fn key_of(question: &Question<'_>, hashes: &SuffixHashes) -> Key {
+fn key_of(Wanted { question, hashes, .. }: &Wanted<'_>) -> Key {
     Key::new(hashes.whole(), question.qtype, question.dnssec_ok(), question.checking_disabled)
+}
+
+/// Answer with an entry that is clear.
+fn write(cells: &Cells, entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
+    let event = if entry.is_failure() { Event::Failed } else { event };
+    end(cells, event, entry.write(wanted.question, wanted.now_s, out))
 }
 
 /// Count how a question ended and send what was written for it.

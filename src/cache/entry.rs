@@ -38,7 +38,7 @@ pub struct Entry {
     kept_at_s: u32,
     ttl_s: u32,
     ede: Option<u16>,
-    /// The snapshot under which no list at all had a name of the chain; 0 for none.
+    /// The snapshot under which no list at all had the name asked for or a name of the chain; 0 for none.
     clear_under: AtomicU64,
 }
 
@@ -166,12 +166,12 @@ impl Entry {
         })
     }
 
-    /// Is there nothing in its chain to be held against the lists of this snapshot?
+    /// Is it known that no list of this snapshot has the name asked for or a name of the chain?
     pub fn is_clear_under(&self, generation: u64) -> bool {
-        self.chain_octets().is_empty() || self.clear_under.load(Relaxed) == generation
+        self.clear_under.load(Relaxed) == generation
     }
 
-    /// No list of this snapshot has a name of the chain.
+    /// No list of this snapshot has the name asked for or a name of the chain.
     pub fn note_clear_under(&self, generation: u64) {
         self.clear_under.store(generation, Relaxed);
     }

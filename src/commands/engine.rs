@@ -146,7 +146,10 @@ fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
             upstreams: resolve.forward.upstreams.clone(),
             timeout: resolve.forward.timeout,
             attempts: resolve.forward.attempts as usize,
+            edns_octets: resolve.recurse.edns_octets,
+            outgoing: resolve.recurse.outgoing.clone(),
             trust_ad: resolve.forward.trust_ad,
+            validate: resolve.forward.validate.then(|| recurse_settings(config)).transpose()?,
         }),
     };
     Ok(resolve::Settings { mode, patience: resolve.patience, waiting_max: config.limits.waiting })

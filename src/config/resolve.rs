@@ -98,6 +98,8 @@ pub struct Forward {
     pub attempts: u32,
     /// Believe their word (the AD bit) that they checked signatures.
     pub trust_ad: bool,
+    /// Check signatures ourselves.
+    pub validate: bool,
 }
 
 /// What the cache keeps and how long.
@@ -188,11 +190,12 @@ struct ForwardSection {
     timeout_ms: Spanned<u64>,
     attempts: Spanned<u32>,
     trust_ad: bool,
+    validate: bool,
 }
 
 impl Default for ForwardSection {
     fn default() -> Self {
-        Self { upstreams: Vec::new(), timeout_ms: unwritten(1000), attempts: unwritten(3), trust_ad: false }
+        Self { upstreams: Vec::new(), timeout_ms: unwritten(1000), attempts: unwritten(3), trust_ad: false, validate: false }
     }
 }
 
@@ -286,6 +289,7 @@ impl ForwardSection {
             timeout: review.milliseconds("timeout_ms", &self.timeout_ms, 10..=30_000),
             attempts: review.number("attempts", &self.attempts, 1..=10),
             trust_ad: self.trust_ad,
+            validate: self.validate,
         }
     }
 }

@@ -162,7 +162,7 @@ impl Resolver {
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let source = match settings.mode {
             Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, settings.patience)?),
-            Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode)?),
+            Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode, settings.patience)?),
         };
         Ok(Self { source: Arc::new(source), flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })
     }
@@ -209,7 +209,7 @@ impl Resolver {
     pub fn forget(&self) -> Result<(), StartError> {
         match &*self.source {
             Source::Recurse(recursion) => recursion.forget(),
-            Source::Forward(_) => Ok(()),
+            Source::Forward(forwarder) => forwarder.forget(),
         }
     }
 }

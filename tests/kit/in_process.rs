@@ -33,8 +33,12 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         action: Action::StopPage { v4: vec![[192, 0, 2, 1].into()], v6: vec![] },
         ttl_s: 60,
     };
-    let upstream =
-        forward::Settings { upstreams: vec![([127, 0, 0, 1], 9).into()], timeout: Duration::from_secs(1), attempts: 1, trust_ad: false };
+    let upstream = forward::Settings {
+        upstreams: vec![([127, 0, 0, 1], 9).into()],
+        timeout: Duration::from_secs(1),
+        attempts: 1,
+        ..forward::Settings::default()
+    };
     let settings = Settings { mode: Mode::Forward(upstream), patience: Duration::from_secs(1), waiting_max: 10 };
     let cache = Cache::new(256 << 20).expect("a cache");
     for n in 0..cached {

@@ -9,6 +9,7 @@ pub(crate) mod internet;
 pub(crate) mod load;
 pub(crate) mod program;
 pub(crate) mod running;
+pub(crate) mod wall_clock;
 
 const PAUSE: Duration = Duration::from_millis(5);
 

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::internet::Internet;
 use super::running::Running;
+use super::wall_clock::WallClock;
 
 const START_ATTEMPTS: usize = 5;
 
@@ -19,6 +20,7 @@ pub(crate) const STOP: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
 pub(crate) struct Program {
     folder: TempDir,
     config: Table,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Program {
@@ -26,7 +28,7 @@ impl Program {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("lists")).expect("a folder");
         let config = table("state = \"state\"\n[resolve]\nmode = \"forward\"\n[resolve.forward]\nupstreams = [\"127.0.0.1:9\"]\n");
-        Self { folder, config }
+        Self { folder, config, environment: vec![] }
     }
 
     /// A plain list by law with a stop page.
@@ -70,6 +72,12 @@ impl Program {
         self.toml(&format!("[resolve]\nmode = \"forward\"\nspecial_use = false\n[resolve.forward]\nupstreams = {upstreams:?}\n"))
     }
 
+    /// Asks one upstream resolver and believes only what this internet's root vouches for.
+    pub(crate) fn forward_checked(self, upstream: SocketAddr, internet: &Internet) -> Self {
+        fs::write(self.folder.path().join("root.key"), internet.trust_anchor()).expect("a trust anchor");
+        self.forward(upstream).toml("[resolve.recurse]\ntrust_anchors = [\"root.key\"]\n[resolve.forward]\nvalidate = true\n")
+    }
+
     /// Opens the TLS door with the demonstration certificate.
     pub(crate) fn tls(self) -> Self {
         fs::write(self.folder.path().join("cert.pem"), include_str!("../cases/tls/cert.pem")).expect("a certificate");
@@ -88,6 +96,12 @@ impl Program {
         self
     }
 
+    /// Lives by this wall clock instead of the machine's.
+    pub(crate) fn clock(mut self, clock: &WallClock) -> Self {
+        self.environment.extend(clock.environment());
+        self
+    }
+
     /// Starts it and waits until it says that it is ready; tries other ports when these are taken.
     pub(crate) fn start(self) -> Running {
         let mut running = self.prepare();
@@ -103,7 +117,7 @@ impl Program {
 
     /// Everything but the start: for programs that are expected to refuse, and for commands that need no server.
     pub(crate) fn prepare(self) -> Running {
-        Running::prepare(self.folder, self.config)
+        Running::prepare(self.folder, self.config, self.environment)
     }
 }
 

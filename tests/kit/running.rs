@@ -25,6 +25,7 @@ const PORT_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Running {
     folder: TempDir,
     config: Table,
+    environment: Vec<(&'static str, String)>,
     address: SocketAddr,
     tls_address: SocketAddr,
     metrics_address: SocketAddr,
@@ -37,11 +38,12 @@ type Output = Arc<Mutex<String>>;
 
 impl Running {
     /// With everything on disk that a start needs.
-    pub(super) fn prepare(folder: TempDir, config: Table) -> Self {
+    pub(super) fn prepare(folder: TempDir, config: Table, environment: Vec<(&'static str, String)>) -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut running = Self {
             folder,
             config,
+            environment,
             address: nowhere,
             tls_address: nowhere,
             metrics_address: nowhere,
@@ -209,6 +211,7 @@ impl Running {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--config").arg(self.config_file()).current_dir(self.folder()).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -322,7 +322,7 @@ fn chance() -> u64 {
 enum Place {
     Public,
     Loopback,
-    /// Private, link-local, shared, for documentation, or not given out.
+    /// Private, link-local, shared, or for documentation.
     Private,
     /// No host has it.
     Nowhere,
@@ -346,10 +346,8 @@ fn place(address: IpAddr) -> Place {
         IpAddr::V6(v6) => match v6.segments() {
             [0x2001, 0xdb8, ..] => Place::Private,
             [first, ..] if first & 0xe000 == 0x2000 => Place::Public,
-            // Multicast; unspecified, and IPv4 in another dress.
-            [first, ..] if first & 0xff00 == 0xff00 => Place::Nowhere,
-            [0, 0, 0, 0, 0, ..] => Place::Nowhere,
-            // Unique local, link-local, and what nobody has been given yet.
+            // Unspecified, IPv4 in disguise, multicast.
+            [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0xff00..=0xffff, ..] => Place::Nowhere,
             _ => Place::Private,
         },
     }

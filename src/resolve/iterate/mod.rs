@@ -243,16 +243,34 @@ impl Walker {
     fn settle(&self, name: &Name, rtype: RecordType, said: Said, zone: &Arc<Zone>) -> Arc<Said> {
         let (said, now) = (Arc::new(said), clock::wall_s());
         self.zones.note_apex(&said.zone, zone, now);
-        self.memory.keep(name, rtype, &said, now);
+        if !said.contradicts {
+            self.memory.keep(name, rtype, &said, now);
+        }
+        // A DNAME holds whatever alias came with it.
         if let [dname, ..] = said.answer.as_slice()
             && dname.rtype == RecordType::DNAME
             && dname.name != *name
-            && !said.contradicts
         {
-            let alone = Said { rcode: ResponseCode::NoError, answer: vec![dname.clone()], authority: Vec::new(), ..(*said).clone() };
+            let alone = Said {
+                rcode: ResponseCode::NoError,
+                answer: vec![dname.clone()],
+                authority: Vec::new(),
+                contradicts: false,
+                ..(*said).clone()
+            };
             self.memory.keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
         }
         said
+    }
+}
+
+/// What another resolver's reply says about name and type; `None` where it is of no use. Such a one may speak for all zones.
+pub(super) fn read_forwarded(octets: &[u8], name: &Name, rtype: RecordType, from: IpAddr) -> Option<Said> {
+    let root = Name::root();
+    let asked = Asked { zone: &root, name, rtype, is_partial: false, glue: Glue::InBailiwick };
+    match judge::judge(octets, &asked, from) {
+        Judgement::Answer(said, _) => Some(Said { from: None, ..said }),
+        _ => None,
     }
 }
 

@@ -1,0 +1,59 @@
+//! A wall clock for one program, set by the test through libfaketime (Debian package `faketime`); the monotonic clock stays real.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// Where Debian keeps the library, between the folder of the machine's architecture and the name.
+const LIBRARY_FOLDER: &str = "/usr/lib";
+const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
+
+/// A clock that runs at the usual pace, ahead of the machine's.
+pub(crate) struct WallClock {
+    folder: TempDir,
+    ahead: Duration,
+}
+
+impl WallClock {
+    /// Right at first.
+    pub(crate) fn new() -> Self {
+        let clock = Self { folder: TempDir::new().expect("a folder"), ahead: Duration::ZERO };
+        clock.write();
+        clock
+    }
+
+    /// Sets it forward; the program sees that at once.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.ahead += by;
+        self.write();
+    }
+
+    /// What makes a program live by it.
+    pub(super) fn environment(&self) -> [(&'static str, String); 4] {
+        [
+            ("LD_PRELOAD", library().display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("ahead")
+    }
+
+    /// By a rename, so that nobody reads half of it.
+    fn write(&self) {
+        let beside = self.folder.path().join("next");
+        fs::write(&beside, format!("+{}\n", self.ahead.as_secs())).expect("a file");
+        fs::rename(beside, self.file()).expect("a file");
+    }
+}
+
+fn library() -> PathBuf {
+    let folders = fs::read_dir(LIBRARY_FOLDER).expect("a folder").flatten().map(|folder| folder.path().join(LIBRARY));
+    let mut found = folders.filter(|library| library.exists());
+    found.next().expect("libfaketime: install the package faketime")
+}
