@@ -77,6 +77,10 @@ impl Validator {
             }
             above = Some((set.rtype, set.ttl_s));
         }
+        // Signed or not, a CNAME beside a DNAME that would have made another one is nobody's mistake (RFC 6672 section 5.3.1).
+        if verdict == Verdict::Secure && said.contradicts {
+            return Err(Failure::Bogus);
+        }
         if verdict == Verdict::Secure || !believed.authority.is_empty() {
             return Ok(Judged { said: Arc::new(believed), verdict });
         }
