@@ -369,3 +369,46 @@ async fn times_to_live_are_cut_to_what_was_signed() {
         assert!(ttl_s <= expected && ttl_s + 2 >= expected, "{ttl_s} {expected}");
     }
 }
+
+#[tokio::test]
+async fn an_insecure_zone_beside_the_name_makes_nothing_insecure() {
+    let mut zones = Signed::new();
+    let stranger = Signer::new("plain.test.");
+    let gap = stranger.sign(nsec("a.plain.test.", "plain.test.", &[A_TYPE]));
+    let start = stranger.sign(soa("plain.test."));
+    zones.world.denies("www.test.", A_TYPE, vec![start.clone(), gap.clone()]);
+    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Unproven));
+    zones.world.denies("no.plain.test.", A_TYPE, vec![start, gap]);
+    assert_eq!(zones.verdict("no.plain.test.", A_TYPE).await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
+    let spared = zones.validator_with(&[name("plain.test.")]);
+    let verdict = spared.ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.map(|judged| judged.verdict);
+    assert_eq!(verdict, Err(Failure::Unproven));
+    // Signed as a zone that is none.
+    let none = Signer::new("www.test.");
+    zones.world.says("www.test.", A_TYPE, vec![none.sign(set("www.test.", vec![address(9)]))], vec![]);
+    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Bogus));
+}
+
+#[tokio::test]
+async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
+    let mut zones = Signed::new();
+    let anchor = format!("test. DNSKEY {}", zones.test.dnskey);
+    let anchors = Anchors::read(&[anchor], &[]).unwrap();
+    let validator = Validator::new(Settings { anchors, sha1: false, aggressive: true, memory_octets_max: 1 << 20 });
+    let forged = |rcode, answer| Said {
+        rcode,
+        answer,
+        authority: Vec::new(),
+        servers: Vec::new(),
+        contradicts: false,
+        zone: Name::root(),
+        from: None,
+        authoritative: true,
+    };
+    let answer = forged(ResponseCode::NoError, vec![set("www.test.", vec![address(9)])]);
+    zones.world.said.insert((name("www.test."), A_TYPE.into(), 0), Said { from: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), ..answer });
+    zones.world.said.remove(&(name("www.test."), A_TYPE.into(), 1));
+    let verdict = async |owner: &str| validator.ask(&zones.world, &name(owner), A_TYPE, &budget()).await.map(|judged| judged.verdict);
+    assert_eq!(verdict("www.test.").await, Err(Failure::Unsigned));
+    assert_eq!(verdict("www.plain.test.").await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
+}
