@@ -215,11 +215,14 @@ impl<A: Ask> Engine<A> {
 
 /// The validator that the settings ask for, if they ask for one.
 pub(super) fn build_validator(settings: &Settings) -> Result<Option<Validator>, StartError> {
+    if !settings.validates() {
+        return Ok(None);
+    }
     let texts = settings.trust_anchors.clone().unwrap_or_else(Anchors::root);
     let negative = settings.negative_anchors.iter().map(their_name).collect::<Result<Vec<_>, _>>();
     let negative = negative.map_err(|_| StartError::TrustAnchors("a negative anchor is not a name".to_owned()))?;
     let anchors = Anchors::read(&texts, &negative)?;
-    let wanted = settings.validate && !anchors.is_empty();
+    let wanted = !anchors.is_empty();
     let settings = validate::Settings { anchors, sha1: settings.sha1, aggressive: true, memory_octets_max: PROOFS_OCTETS_MAX };
     Ok(wanted.then(|| Validator::new(settings)))
 }
