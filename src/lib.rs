@@ -5,6 +5,7 @@
 // 1 words
 pub mod clock;
 pub mod name;
+pub mod seal;
 
 // 2 shapes
 pub mod list;
@@ -16,6 +17,7 @@ pub mod policy;
 
 // 4 answers
 pub mod answer;
+pub mod audit;
 pub mod cache;
 pub mod report;
 pub mod resolve;

@@ -120,7 +120,12 @@ fn wrong_usage_ends_with_2() {
         &["serve", "--no-such"],
         &["report", "--format", "pdf"],
         &["report", "--from", "yesterday"],
-        &["report", "--from", "2026-01-02", "--to", "2026-01-01"],
+        &["report", "--from", "2026-01-02"],
+        &["report", "--from", "2026-02", "--to", "2026-01"],
+        &["report", "--exact", "--by", "day"],
+        &["report", "--exact", "--format", "html"],
+        &["report", "--exact", "here", "there"],
+        &["report", "--exact", "--from", "2026-01-02", "--to", "2026-01-01"],
         &["completions", "cobol"],
         &["check", "--config", "missing.toml"],
         &["serve", "--config", "missing.toml"],
@@ -216,7 +221,7 @@ fn ask_known_figures(running: &Running) {
 }
 
 #[test]
-fn the_report_says_what_was_asked_in_every_format() {
+fn the_exact_report_says_what_was_asked_in_every_format() {
     let internet = Internet::start();
     let running = program(&internet).start();
     ask_known_figures(&running);
@@ -228,19 +233,19 @@ fn the_report_says_what_was_asked_in_every_format() {
     assert_eq!(report["sums"]["ended"], ended);
     assert_eq!(report["lists"][0]["papers"][0]["authority"], "Authority of law");
 
-    let (_, text, _) = running.run(&["report"]);
+    let (_, text, _) = running.run(&["report", "--exact"]);
     assert!(text.contains("Questions blocked by the list law") && text.lines().any(|line| line.ends_with("  13")), "{text}");
-    let (_, csv, _) = running.run(&["report", "--format", "csv"]);
+    let (_, csv, _) = running.run(&["report", "--exact", "--format", "csv"]);
     let sums = csv.lines().filter(|line| line.starts_with("sum_blocked,") && line.contains(",law,"));
     let sums: Vec<&str> = sums.map(|line| line.split(',').nth(7).expect("a count")).collect();
     assert_eq!(sums, ["5", "4", "2", "2"], "{csv}");
-    assert_eq!(running.json(&["report", "--json"])["sums"], report["sums"]);
+    assert_eq!(running.json(&["report", "--exact", "--json"])["sums"], report["sums"]);
 
     let hour = &report["hours"][0]["from"].as_str().expect("a time")[..13];
-    assert_eq!(running.json(&["report", "--format", "json", "--from", hour])["sums"]["questions"], 25);
-    let before = running.json(&["report", "--format", "json", "--from", "2026-01-01", "--to", "2026-01-02T05"]);
+    assert_eq!(running.json(&["report", "--exact", "--format", "json", "--from", hour])["sums"]["questions"], 25);
+    let before = running.json(&["report", "--exact", "--format", "json", "--from", "2026-01-01", "--to", "2026-01-02T05"]);
     assert_eq!((&before["sums"]["questions"], &before["gaps"][0]["kind"]), (&0.into(), &"unrecorded".into()));
-    assert_eq!(running.run(&["report", "--from", "2026-01-01T00:30:00Z"]).0, 2);
+    assert_eq!(running.run(&["report", "--exact", "--from", "2026-01-01T00:30:00Z"]).0, 2);
 }
 
 /// The samples of a page in the Prometheus text format, by name and labels; each must have its type and its help before it.

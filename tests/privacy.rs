@@ -148,9 +148,12 @@ fn operate(running: &Running) -> Vec<(String, Vec<u8>)> {
     assert!(running.run(&["why", "deep.quixotic-walrus.example"]).1.contains("below the entry quixotic-walrus.example"));
     run(&["flush", "curious-client.wild.test"]);
     run(&["flush"]);
-    for arguments in [&["status"][..], &["status", "--json"], &["report"], &["report", "--format", "csv"], &["report", "--format", "json"]]
-    {
+    for arguments in [&["status"][..], &["status", "--json"], &["report"]] {
         run(arguments);
+    }
+    for format in ["text", "csv", "json", "html"] {
+        run(&["report", "--by", "day", "--format", format]);
+        run(&["report", "--exact", "--format", format]);
     }
     printed
 }
@@ -164,7 +167,7 @@ fn nothing_written_names_a_client_or_a_listed_name() {
     ask_everything(&running);
     until("a flush", PATIENCE, || (running.report()["sums"]["ended"]["blocked"].as_u64() > Some(100)).then_some(()));
     hays.push(("the metrics".to_owned(), fetch_metrics(&running).into_bytes()));
-    hays.push(("the last report".to_owned(), running.run(&["report"]).1.into_bytes()));
+    hays.push(("the last report".to_owned(), running.run(&["report", "--exact"]).1.into_bytes()));
     hays.extend(running.traces());
     running.kill(libc::SIGKILL);
     running.wait_exit();

@@ -233,6 +233,7 @@ def wardline(folder, with_list):
     lists = f"""[[list]]
 id = "big"
 file = "@LISTS@/list.txt"
+unsigned = "allow"
 format = "plain"
 authority = "Example Authority"
 basis = "law"

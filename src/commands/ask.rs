@@ -24,6 +24,23 @@ impl Asking {
         Ok(Self { socket, style })
     }
 
+    /// For whom the reply is printed.
+    pub(super) const fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Ask, and give the reply back.
+    pub(super) fn fetch(&self, request: &Request) -> Result<Reply, Failure> {
+        let reply = ask(&self.socket, request).map_err(|fault| match fault {
+            AskFault::NotRunning(_) => Failure::NotRunning(fault.to_string()),
+            AskFault::Io(..) | AskFault::BadReply(_) => Failure::Failed(fault.to_string()),
+        })?;
+        match reply {
+            Reply::Failed { message } => Err(Failure::Failed(message)),
+            reply => Ok(reply),
+        }
+    }
+
     /// Ask, and print the reply: as JSON, or as `text` makes it.
     pub(super) fn ask(&self, request: &Request, text: impl FnOnce(&Reply) -> Option<String>) -> Result<Reply, Failure> {
         let reply = ask(&self.socket, request).map_err(|fault| match fault {
@@ -48,15 +65,26 @@ impl Asking {
 }
 
 /// `wardline reload [LIST]`: fails where a list was refused.
-pub(super) fn reload(asking: &Asking, list: Option<String>) -> Result<(), Failure> {
-    let reply = asking.ask(&Request::Reload { list }, |reply| match reply {
+pub(super) fn reload(asking: &Asking, list: Option<String>, codes: &[String], reason: Option<&str>) -> Result<(), Failure> {
+    match (list, reason) {
+        (list, None) if codes.is_empty() => changing(asking, &Request::Reload { list }),
+        (Some(list), Some(reason)) if !codes.is_empty() => {
+            changing(asking, &Request::Override { list, codes: codes.to_vec(), reason: reason.to_owned() })
+        }
+        _ => Err(Failure::Usage("name the list, --override with the codes, and --reason: all three".to_owned())),
+    }
+}
+
+/// A request that changes lists: fails where one was refused.
+pub(super) fn changing(asking: &Asking, request: &Request) -> Result<(), Failure> {
+    let reply = asking.ask(request, |reply| match reply {
         Reply::Reload(reloaded) => Some(describe(&reloaded.lists)),
         _ => None,
     })?;
     let Reply::Reload(reloaded) = reply else { return Ok(()) };
     let refusals = reloaded.lists.into_iter().filter_map(|outcome| match outcome.change {
         Change::Refused { message } => Some(message + "; the old list stays in force"),
-        Change::Swapped { .. } | Change::Unchanged => None,
+        Change::Swapped { .. } | Change::Removed { .. } | Change::Unchanged => None,
     });
     let refusals: Vec<String> = refusals.collect();
     if refusals.is_empty() { Ok(()) } else { Err(Failure::Failed(refusals.join("\n"))) }
@@ -69,6 +97,10 @@ fn describe(outcomes: &[Outcome]) -> String {
             Change::Swapped { entries, rejects } => {
                 format!("in force with {} entries; {} passed over", super::output::number(*entries), count(*rejects, "line"))
             }
+            Change::Removed { entries } => format!(
+                "{} no longer blocked",
+                if *entries == 1 { "1 entry".to_owned() } else { format!("{} entries", super::output::number(*entries)) }
+            ),
             Change::Unchanged => "unchanged".to_owned(),
             Change::Refused { .. } => "refused".to_owned(),
         };

@@ -24,7 +24,7 @@ use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, Identity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
-use crate::store::{Health, Keeper, Store};
+use crate::store::{self, Author, Health, Journal, Keeper, Store};
 use crate::update::Updater;
 
 /// What stops a start; the message says what to do.
@@ -49,12 +49,14 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Open the store, the way outside and all doors. Questions are answered when this returns.
-    pub(super) fn start(runtime: Runtime, config: &Config, updater: &Arc<Updater>) -> Result<Self, StartError> {
+    pub(super) fn start(runtime: Runtime, config: &Config, updater: &Arc<Updater>, journal: &Journal) -> Result<Self, StartError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let started = clock::wall_s();
         let identities: Vec<ListIdentity> = config.lists().iter().map(|(rules, _)| identity(rules)).collect();
         let board = Arc::new(Board::new(identities.len()));
-        let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, started)?, config.flush)?;
+        let name = store::origin(&config.audit.provider, &config.audit.resolver);
+        let author = Author::new(store::read_or_make_key(&config.audit.key, &name)?, &config.digest);
+        let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, author, started)?, journal, config.flush)?;
         let guard = runtime.enter();
         let (answering, due) = put_together(config, updater.live(), &board)?;
         let answering = Arc::new(answering);

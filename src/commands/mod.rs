@@ -1,9 +1,13 @@
 //! The command line: one file a subcommand; each reads its configuration, does one thing, and ends in an exit code.
 
 mod ask;
+mod audit;
 mod check;
 mod completions;
 mod engine;
+mod history;
+mod key;
+mod list;
 mod log;
 mod output;
 mod report;
@@ -47,6 +51,39 @@ enum Command {
     Reload {
         /// Only the list with this id.
         list: Option<String>,
+        /// Let this finding of the guard pass, for what it holds back of the list now; once for each finding.
+        #[arg(long = "override", value_name = "CODE", value_delimiter = ',', requires = "reason")]
+        codes: Vec<String>,
+        /// Why it is let pass; written into the journal.
+        #[arg(long, value_name = "TEXT", requires = "codes")]
+        reason: Option<String>,
+    },
+    /// Show how the lists stand: serial, entries, whether they are proven to be in force, when they run out.
+    Lists,
+    /// Show what happened to a list, and the generations one can go back to.
+    History {
+        /// The list's id.
+        list: String,
+    },
+    /// Put an earlier generation of a list in force, until one with a higher serial is accepted.
+    Rollback {
+        /// The list's id.
+        list: String,
+        /// The generation's number; without it the one before the present.
+        generation: Option<u64>,
+        /// Why; written into the journal.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Have the running program take entries off a list at once.
+    Remove {
+        /// The signed removal.
+        file: PathBuf,
+    },
+    /// Show the receipts that were signed for lists in force.
+    Receipts {
+        /// Only those of the list with this id.
+        list: Option<String>,
     },
     /// Would a name be blocked, by which list and entry, and for whom?
     Why {
@@ -58,8 +95,17 @@ enum Command {
         /// Only this name and those below it.
         name: Option<String>,
     },
-    /// Print what was blocked, in aggregate, for the regulator.
+    /// Print what was blocked, by list and month or day, for publication.
     Report(report::Args),
+    /// Make and show the keys that lists are signed with and encrypted to.
+    #[command(subcommand)]
+    Key(key::Keys),
+    /// Make, check, sign and push lists: the curator's desk.
+    #[command(subcommand)]
+    List(list::Lists),
+    /// Publish, check and cosign the signed log of counts and events.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Print a script that completes wardline's arguments in a shell.
     Completions {
         /// The shell.
@@ -103,10 +149,18 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Serve => serve::run(&load(config)?),
         Command::Check => check::run(config, output::Style::of(cli.json)),
         Command::Status => status::run(&asking()?),
-        Command::Reload { list } => ask::reload(&asking()?, list.clone()),
+        Command::Reload { list, codes, reason } => ask::reload(&asking()?, list.clone(), codes, reason.as_deref()),
+        Command::Lists => history::lists(&asking()?),
+        Command::History { list } => history::history(&asking()?, &load(config)?, list),
+        Command::Rollback { list, generation, reason } => history::rollback(&asking()?, list, *generation, reason),
+        Command::Remove { file } => history::remove(&asking()?, file),
+        Command::Receipts { list } => history::receipts(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
         Command::Flush { name } => ask::flush(&asking()?, name.clone()),
-        Command::Report(args) => report::run(&load(config)?, args, output::Style::of(cli.json)),
+        Command::Key(keys) => key::run(keys, output::Style::of(cli.json)),
+        Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
+        Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),
+        Command::Audit(command) => audit::run(config, command, output::Style::of(cli.json)),
         Command::Completions { shell } => completions::print(*shell),
         Command::Man { folder } => completions::write_man(folder.as_deref()),
     }

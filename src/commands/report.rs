@@ -1,45 +1,100 @@
-//! `wardline report`: the aggregate for the regulator, read from the counts on disk, whether the program runs or not.
+//! `wardline report`: the figures for the public, or the exact ones for the operator, read from disk whether the program runs or not.
+
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::{Failure, output};
+use super::{Failure, load, output};
 use crate::clock;
-use crate::config::Config;
-use crate::report::{self, parse_span};
+use crate::count::Stretch;
+use crate::report::{self, Months, parse_months, parse_span};
 use crate::store::{Reader, StoreError};
 
 /// What is reported, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// From the start of this day or hour, like 2026-01-31 or 2026-01-31T14 (UTC); without it from the first hour that was counted.
+    /// State folders of all the provider's resolvers, whose figures are added up; without one, the configuration's.
+    #[arg(value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// From this month on, like 2026-01 (with --exact a day or an hour, like 2026-01-31T14; UTC); without it from the first on record.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Up to, and without, the start of this day or hour (UTC); without it up to now.
+    /// Up to, and without, this month (with --exact this day or hour); without it up to the last one on record.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
+    /// How finely.
+    #[arg(long, value_enum, default_value_t = By::Month, conflicts_with = "exact")]
+    by: By,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Every figure of every hour, for the operator's own eyes: not for publication.
+    #[arg(long)]
+    exact: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// A figure a day, and the month's.
+    Day,
+    /// A figure a month.
+    Month,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A table for people.
+    /// Tables for people.
     Text,
     /// A table for spreadsheets.
     Csv,
     /// One document for programs.
     Json,
+    /// A page for browsers and paper.
+    Html,
 }
 
-pub(super) fn run(config: &Config, args: &Args, style: output::Style) -> Result<(), Failure> {
-    let span = parse_span(args.from.as_deref(), args.to.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let failed = |error: StoreError| Failure::Failed(error.to_string());
-    let record = Reader::open(&config.state).and_then(|reader| reader.read(span, clock::wall_s())).map_err(failed)?;
+pub(super) fn run(config: Option<&Path>, args: &Args, style: output::Style) -> Result<(), Failure> {
+    let folders = match args.folders.as_slice() {
+        [] => vec![load(config)?.state],
+        folders => folders.to_vec(),
+    };
     let format = match (args.format, style) {
         (Format::Json, _) | (Format::Text, output::Style::Json) => report::Format::Json,
         (Format::Text, output::Style::Text) => report::Format::Text,
         (Format::Csv, _) => report::Format::Csv,
+        (Format::Html, _) => report::Format::Html,
     };
-    output::print(&report::render(&record, format))
+    if args.exact { print_exact(&folders, args, format) } else { print_published(&folders, args, format) }
+}
+
+fn print_exact(folders: &[PathBuf], args: &Args, format: report::Format) -> Result<(), Failure> {
+    let [folder] = folders else {
+        return Err(Failure::Usage("--exact shows the hours of one resolver: give one state folder".into()));
+    };
+    let span = parse_span(args.from.as_deref(), args.to.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let record = Reader::open(folder).and_then(|reader| reader.read(span, clock::wall_s())).map_err(failed)?;
+    let page = report::render_exact(&record, format);
+    output::print(&page.ok_or_else(|| Failure::Usage("--exact is not for publication and has no html: take text, csv or json".into()))?)
+}
+
+fn print_published(folders: &[PathBuf], args: &Args, format: report::Format) -> Result<(), Failure> {
+    let months = parse_months(args.from.as_deref(), args.to.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let period = match args.by {
+        By::Day => report::Period::Day,
+        By::Month => report::Period::Month,
+    };
+    let now = clock::wall_s();
+    let records = folders.iter().map(|folder| Reader::open(folder)?.read_hourly(stretch(months), now));
+    let records = records.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    output::print(&report::render(&report::publish(&records, months, period), format))
+}
+
+fn stretch(months: Months) -> Stretch {
+    Stretch { from: months.from.map(|month| month.start()), until: months.until.map(|month| month.start()) }
+}
+
+// `map_err` hands over what it has.
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn failed(error: StoreError) -> Failure {
+    Failure::Failed(error.to_string())
 }

@@ -1,11 +1,13 @@
 //! `wardline serve`: puts the parts together, says when it is ready, and takes them down again in order.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -17,7 +19,10 @@ use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamSta
 use crate::name::Name;
 use crate::policy::ListRules;
 use crate::query::Answering;
-use crate::update::{Settings, Updater, Watch, Which};
+use crate::seal::is_key_name;
+use crate::store::{EventKind, Journal, JournalEvent};
+use crate::update::push::Listener;
+use crate::update::{Prover, Settings, Sources, Updater, Watch, Which, receipt_key};
 
 /// Start everything, answer until told to stop, end in order.
 pub(super) fn run(config: &Config) -> Result<(), Failure> {
@@ -35,8 +40,13 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let signals = runtime.block_on(async { Signals::new() })?;
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
-    let (updater, rules) = load_lists(config)?;
-    let engine = Engine::start(runtime, config, &updater).map_err(failed)?;
+    let journal = Journal::default();
+    let (updater, rules) = load_lists(config, &journal)?;
+    let push = config.push.as_ref().map(Listener::open).transpose().map_err(failed)?;
+    let prover = prover(config, &rules)?;
+    let sources = Sources::start(&updater, push).map_err(failed)?;
+    let Some(signals) = runtime.block_on(wait_for_lists(signals, &updater)) else { return Ok(()) };
+    let engine = Engine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let answering = engine.answering();
@@ -51,12 +61,57 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     };
     let server = Server::start(socket, parts).map_err(failed)?;
 
+    updater.open_prover(Prover { doors: udp_doors(engine.doors()), ..prover });
+    journal.note(JournalEvent::now(EventKind::Start, json!({ "version": env!("CARGO_PKG_VERSION") })));
     let told = engine.runtime().block_on(answer_until_told(signals, &updater, engine.doors(), started));
     notify(&[NotifyState::Stopping]);
-    drop((server, watch));
+    drop((server, watch, sources));
+    journal.note(JournalEvent::now(EventKind::Stop, json!({})));
     engine.stop().map_err(failed)?;
     info!("stopped");
     told
+}
+
+/// Nothing is answered before every list is in force: an answer without it would be a wrong one. Nothing where a signal says stop.
+async fn wait_for_lists(mut signals: Signals, updater: &Updater) -> Option<Signals> {
+    let mut has_said = false;
+    while !updater.is_complete() {
+        if !std::mem::replace(&mut has_said, true) {
+            let missing = updater.states().into_iter().filter(|list| list.live_since == 0).map(|list| list.id);
+            info!(lists = %missing.collect::<Vec<_>>().join(", "), "waiting for lists that never came yet: no question is answered before");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = signals.terminate.recv() => return None,
+            _ = signals.interrupt.recv() => return None,
+        }
+    }
+    Some(signals)
+}
+
+/// How often a start looks whether all lists have come.
+const LOOK: Duration = Duration::from_millis(20);
+/// Names of the never-block file that are asked for to see that they are free: these stand for all.
+const FREE: [&str; 2] = ["interpol.int", "iana.org"];
+
+/// Who asks our doors, still without doors.
+fn prover(config: &Config, rules: &[ListRules]) -> Result<Prover, Failure> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if is_key_name(host.trim()) { host.trim() } else { "resolver" };
+    let own = config.never_block.names.iter().cloned();
+    Ok(Prover {
+        doors: Vec::new(),
+        actions: rules.iter().map(|rules| rules.action.clone()).collect(),
+        free: FREE.iter().filter_map(|name| Name::parse(name).ok()).chain(own).take(FREE_MAX).collect(),
+        key: receipt_key(&config.state, host).map_err(failed)?,
+    })
+}
+
+const FREE_MAX: usize = 5;
+
+/// The addresses in "udp 127.0.0.1:5300".
+fn udp_doors(doors: &[String]) -> Vec<SocketAddr> {
+    doors.iter().filter_map(|door| door.strip_prefix("udp ")?.parse().ok()).collect()
 }
 
 /// Say that everything is live, then follow the signals until one says stop.
@@ -102,12 +157,19 @@ async fn reload(updater: Arc<Updater>) {
     notify(&[NotifyState::Ready]);
 }
 
-fn load_lists(config: &Config) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
+fn load_lists(config: &Config, journal: &Journal) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
     let (rules, lists): (Vec<_>, Vec<_>) = config.lists().iter().cloned().unzip();
     if lists.is_empty() {
         warn!("{}: there is no [[list]]: nothing is blocked", config.place);
     }
-    let (updater, _) = Updater::start(Settings { lists, quiet: config.quiet }).map_err(failed)?;
+    let settings = Settings {
+        lists,
+        quiet: config.quiet,
+        state: Some(config.state.clone()),
+        protected: config.protected().map_err(Failure::Usage)?,
+        journal: journal.clone(),
+    };
+    let (updater, _) = Updater::start(settings).map_err(failed)?;
     Ok((updater, rules))
 }
 

@@ -111,6 +111,7 @@ mod tests {
             live_since: 0,
             generation: 1,
             last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned() }),
+            ..ListState::default()
         };
         let status = Status {
             version: "0.1.0".to_owned(),

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use super::review::{Review, is_written, unwritten};
+use super::sources::{FolderSection, GuardSection, PullSection};
 use crate::list::ListIndex;
-use crate::list::parse::Format;
+use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
+use crate::name::Name;
 use crate::policy::{Action, Basis, ListRules};
-use crate::update::{ListSource, Text};
+use crate::seal::VerifyKey;
+use crate::seal::age::Identity;
+use crate::update::{Identities, ListSource, Papers, Source, Text, Unsigned};
 
 /// More lists than any provider applies; keeps the metrics' cardinality small.
 const LISTS_MAX: usize = 256;
@@ -23,11 +28,13 @@ const TTL_S_MAX: u32 = 300;
 pub(super) struct ListsSection {
     rejects_percent_max: Spanned<f64>,
     quiet_ms: Spanned<u64>,
+    never_block: Vec<Spanned<PathBuf>>,
+    never_block_names: Vec<Spanned<String>>,
 }
 
 impl Default for ListsSection {
     fn default() -> Self {
-        Self { rejects_percent_max: unwritten(5.0), quiet_ms: unwritten(100) }
+        Self { rejects_percent_max: unwritten(5.0), quiet_ms: unwritten(100), never_block: Vec::new(), never_block_names: Vec::new() }
     }
 }
 
@@ -37,13 +44,50 @@ impl ListsSection {
     }
 }
 
+/// The operator's own names that no list may block, beside those that the program carries.
+#[derive(Clone, Debug, Default)]
+pub struct NeverBlock {
+    /// Files of them, in our own list format.
+    pub files: Vec<PathBuf>,
+    /// Single names: the stop page's host, the resolver's own.
+    pub names: Vec<Name>,
+}
+
+impl ListsSection {
+    pub(super) fn check_never_block(&self, review: &mut Review<'_>) -> NeverBlock {
+        let files = self.never_block.iter().map(|file| review.file(file)).collect();
+        let mut names = Vec::new();
+        for value in &self.never_block_names {
+            match Name::parse(value.get_ref()) {
+                Ok(name) => names.push(name),
+                Err(fault) => review.say(value, format!("never_block_names: not a domain name: {fault}")),
+            }
+        }
+        NeverBlock { files, names }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListSection {
     id: Spanned<String>,
-    file: PathBuf,
+    file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    unsigned: UnsignedWord,
+    #[serde(default)]
+    keys: Vec<Spanned<String>>,
+    identity: Option<Spanned<PathBuf>>,
+    folder: Option<FolderSection>,
+    pull: Option<PullSection>,
+    #[serde(default)]
+    push: bool,
+    #[serde(default)]
+    guard: GuardSection,
+    #[serde(default = "two_signatures")]
+    signatures: Spanned<usize>,
     #[serde(default = "plain")]
     format: FormatWord,
+    column: Option<Spanned<ColumnWord>>,
     authority: Spanned<String>,
     basis: BasisWord,
     legal_basis: Spanned<String>,
@@ -53,6 +97,11 @@ pub(super) struct ListSection {
     stop: Vec<Spanned<String>>,
     #[serde(default = "a_minute")]
     ttl_s: Spanned<u32>,
+}
+
+/// The two-agency rule: two independent agencies confirm an entry.
+fn two_signatures() -> Spanned<usize> {
+    unwritten(2)
 }
 
 const fn plain() -> FormatWord {
@@ -72,6 +121,24 @@ fn a_minute() -> Spanned<u32> {
 enum FormatWord {
     Plain,
     Hosts,
+    Rpz,
+    Csv,
+}
+
+/// A CSV file's column of names: by its heading, or by its number, from 1, where there is no header.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ColumnWord {
+    Heading(String),
+    Number(u16),
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum UnsignedWord {
+    #[default]
+    Refuse,
+    Allow,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -124,12 +191,13 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
         let source = ListSource {
             id,
             index: index as ListIndex,
-            text: Text::File(review.path(&list.file)),
-            format: match list.format {
-                FormatWord::Plain => Format::Plain,
-                FormatWord::Hosts => Format::Hosts,
-            },
+            text: list.file.as_ref().map(|file| Text::File(review.path(file.get_ref()))),
+            format: list.check_format(review),
             rejects_percent_max,
+            papers: list.check_papers(review),
+            limits: list.guard.check(review),
+            sources: list.check_sources(review),
+            identities: list.check_identity(review),
         };
         checked.push(CheckedList { rules, source, action: list.action });
     }
@@ -137,6 +205,87 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
 }
 
 impl ListSection {
+    /// The format; `column` speaks of CSV files alone.
+    fn check_format(&self, review: &mut Review<'_>) -> Format {
+        let column = match (self.format, &self.column) {
+            (FormatWord::Plain, _) => return Format::Plain,
+            (FormatWord::Hosts, _) => return Format::Hosts,
+            (FormatWord::Rpz, _) => return Format::Rpz,
+            (FormatWord::Csv, None) => return Format::Csv(Column::Usual),
+            (FormatWord::Csv, Some(column)) => column,
+        };
+        let checked = match column.get_ref() {
+            ColumnWord::Number(number) => number.checked_sub(1).map(Column::At),
+            ColumnWord::Heading(text) => Heading::new(text).map(Column::Headed),
+        };
+        if checked.is_none() {
+            review.say(column, format!("column: a heading of 1 to {HEADING_OCTETS_MAX} octets, or a number from 1"));
+        }
+        Format::Csv(checked.unwrap_or(Column::Usual))
+    }
+
+    /// Where the list is looked for.
+    fn check_sources(&self, review: &mut Review<'_>) -> Vec<Source> {
+        let folder = self.folder.iter().map(|folder| Source::Folder(review.path(&folder.path)));
+        let mut sources: Vec<Source> = folder.collect();
+        sources.extend(self.pull.iter().flat_map(|pull| pull.check(review)).map(Source::Pull));
+        sources.extend(self.push.then_some(Source::Push));
+        match &self.file {
+            Some(file) if !sources.is_empty() => {
+                review.say(file, "file: a list with a file has no other source: leave the file out, or the others");
+            }
+            None if sources.is_empty() => {
+                review.say(&self.id, "the list comes from nowhere: give it [list.folder], [list.pull], push = true, or a `file`");
+            }
+            _ => {}
+        }
+        if self.file.is_none() && !sources.is_empty() && self.keys.is_empty() {
+            review.say(&self.id, "what comes from elsewhere needs `keys` to be believed by");
+        }
+        sources
+    }
+
+    /// The age keys that entries may be encrypted to.
+    fn check_identity(&self, review: &mut Review<'_>) -> Identities {
+        let Some(value) = &self.identity else { return Identities::default() };
+        let path = review.path(value.get_ref());
+        let text = std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| error.to_string());
+        match text.and_then(|text| Identity::parse_file(&text).map_err(|fault| fault.to_string())) {
+            Ok(identities) => Identities(identities.into()),
+            Err(reason) => {
+                review.say(value, format!("identity: {}: {reason}: write the file with age-keygen", path.display()));
+                Identities::default()
+            }
+        }
+    }
+
+    /// Whose signatures the list needs; a plain file has none and needs the operator's word instead.
+    fn check_papers(&self, review: &mut Review<'_>) -> Papers {
+        let mut keys: Vec<VerifyKey> = Vec::new();
+        for value in &self.keys {
+            match VerifyKey::parse(value.get_ref()) {
+                Ok(key) if keys.contains(&key) => review.say(value, "keys: this key is named twice"),
+                Ok(key) => keys.push(key),
+                Err(fault) => review.say(value, format!("keys: {fault}; `wardline key show FILE` prints it")),
+            }
+        }
+        let threshold = *self.signatures.get_ref();
+        if threshold == 0 || (!self.keys.is_empty() && threshold > self.keys.len()) {
+            let at = if is_written(&self.signatures) { self.signatures.span() } else { self.id.span() };
+            let message = format!("signatures = {threshold}: choose a value from 1 to the number of `keys`, or name more of them");
+            review.say_at(Some(at.start), message);
+        }
+        match (&self.file, self.unsigned) {
+            (Some(file), UnsignedWord::Refuse) => {
+                let message = "file: a plain file carries no signature: write unsigned = \"allow\" to answer for it yourself";
+                review.say(file, message);
+            }
+            _ => {}
+        }
+        let unsigned = if self.unsigned == UnsignedWord::Allow { Unsigned::Allow } else { Unsigned::Refuse };
+        Papers { threshold, keys, unsigned }
+    }
+
     fn check_action(&self, review: &mut Review<'_>) -> Action {
         if matches!(self.action.get_ref(), ActionWord::NxDomain) {
             if let Some(stop) = self.stop.first() {

@@ -6,23 +6,31 @@ mod listen;
 mod lists;
 mod resolve;
 mod review;
+mod sources;
 mod upkeep;
 
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
+pub use lists::NeverBlock;
 pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
 pub use review::Problem;
-pub use upkeep::LogLevel;
+pub use upkeep::{Audit, LogLevel};
 
+use crate::list::Scope;
+use crate::list::guard::Protected;
+use crate::name::Name;
 use crate::policy::{GroupSettings, ListRules};
-use crate::update::{ListSource, Text};
+use crate::seal::sha256;
+use crate::update::{ListSource, Source, Text, push};
 use review::{NamedFile, Review};
 
 /// The commented reference with all defaults, which is also what runs where no file is given.
@@ -51,8 +59,16 @@ pub struct Config {
     pub cache: Cache,
     /// A changed list is read when nobody has written to it for this long.
     pub quiet: Duration,
+    /// Where lists may be pushed to.
+    pub push: Option<push::Settings>,
+    /// The operator's own names that are never blocked.
+    pub never_block: NeverBlock,
     /// How often counts are written to disk.
     pub flush: Duration,
+    /// `[audit]`.
+    pub audit: Audit,
+    /// SHA-256 of the file, in hexadecimal: the audit log says with it when the configuration changed.
+    pub digest: String,
     /// Where metrics are fetched.
     pub metrics: Option<SocketAddr>,
     /// The control socket.
@@ -77,8 +93,10 @@ struct Document {
     cache: resolve::CacheSection,
     lists: lists::ListsSection,
     list: Vec<lists::ListSection>,
+    push: sources::PushSection,
     group: Vec<clients::GroupSection>,
     count: upkeep::CountSection,
+    audit: upkeep::AuditSection,
     metrics: upkeep::MetricsSection,
     control: upkeep::ControlSection,
     log: upkeep::LogSection,
@@ -96,8 +114,10 @@ impl Default for Document {
             cache: Default::default(),
             lists: Default::default(),
             list: Vec::new(),
+            push: Default::default(),
             group: Vec::new(),
             count: Default::default(),
+            audit: Default::default(),
             metrics: Default::default(),
             control: Default::default(),
             log: Default::default(),
@@ -129,11 +149,35 @@ impl Config {
         self.files.iter().filter_map(|file| file.check().err()).collect()
     }
 
+    /// What no list may block: what we ship, the operator's own files and names, and the hosts that lists are fetched from.
+    pub fn protected(&self) -> Result<Protected, String> {
+        let mut protected = Protected::shipped();
+        for file in &self.never_block.files {
+            let refuse = |reason: String| format!("{}: the names that are never blocked cannot be read: {reason}", file.display());
+            let text = std::fs::File::open(file).map_err(|error| refuse(error.to_string()))?;
+            let parsed = protected.read_never_block(BufReader::new(text)).map_err(|error| refuse(error.to_string()))?;
+            if let Some(first) = parsed.rejects_shown.first() {
+                return Err(refuse(format!("line {}: {}", first.line, first.reason)));
+            }
+        }
+        let sources = self.lists.iter().flat_map(|(_, list)| &list.sources);
+        let hosts = sources.filter_map(|source| match source {
+            Source::Pull(pull) => pull.url.strip_prefix("https://")?.split(['/', ':']).next(),
+            Source::Folder(_) | Source::Push => None,
+        });
+        // Where a host is written as an address there is no name to protect.
+        hosts.filter_map(|host| Name::parse(host).ok()).for_each(|name| protected.protect(&name, Scope::Exact));
+        for name in &self.never_block.names {
+            protected.protect(name, Scope::Below);
+        }
+        Ok(protected)
+    }
+
     /// The reference, with the example list that the program carries and the state in the working folder.
     fn built_in() -> Result<Self, Vec<Problem>> {
         let mut config = Self::parse(REFERENCE, "built-in configuration", Path::new(""))?;
         for (_, source) in &mut config.lists {
-            source.text = Text::Embedded(EXAMPLE_LIST);
+            source.text = Some(Text::Embedded(EXAMPLE_LIST));
         }
         Ok(config)
     }
@@ -156,6 +200,7 @@ impl Config {
         };
         let mut config = document.check(place, &mut review);
         config.files = review.files;
+        config.digest = HEXLOWER.encode(&sha256(text.as_bytes()));
         if review.problems.is_empty() {
             Ok(config)
         } else {
@@ -177,7 +222,11 @@ impl Document {
             resolve: self.resolve.check(&listen, review),
             cache: self.cache.check(review),
             quiet: self.lists.check_quiet(review),
+            push: self.push.check(review),
+            never_block: self.lists.check_never_block(review),
             flush: self.count.check(review),
+            audit: self.audit.check(&state, review),
+            digest: String::new(),
             metrics: self.metrics.check(&listen, review),
             control: self.control.check(&state, review),
             log: self.log.level,

@@ -135,6 +135,16 @@ impl<'a> Review<'a> {
         text.clone()
     }
 
+    /// A word that names a provider or one of its resolvers in a log's origin, such as a domain name of theirs.
+    pub(super) fn domain_like(&mut self, key: &str, value: &Spanned<String>) -> String {
+        let text = value.get_ref();
+        let is_name = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_'));
+        if !is_name || text.is_empty() || text.len() > ID_OCTETS_MAX {
+            self.say(value, format!("{key} = {text:?}: write 1 to {ID_OCTETS_MAX} letters, digits, dots, hyphens and underscores"));
+        }
+        text.clone()
+    }
+
     fn line_of(&self, start: usize) -> usize {
         let before = self.text.as_bytes().get(..start).unwrap_or(self.text.as_bytes());
         1 + before.iter().filter(|octet| **octet == b'\n').count()

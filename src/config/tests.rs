@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-const LIST: &str = "[[list]]\nid = \"a\"\nfile = \"a.txt\"\nauthority = \"A\"\nbasis = \"law\"\nlegal_basis = \"Act\"\n";
+const LIST: &str =
+    "[[list]]\nid = \"a\"\nfile = \"a.txt\"\nauthority = \"A\"\nbasis = \"law\"\nlegal_basis = \"Act\"\nunsigned = \"allow\"\n";
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     Config::parse(text, "test.toml", Path::new("/etc/wardline"))
@@ -29,7 +30,8 @@ fn assert_problem(text: &str, line: usize, words: &str) {
 fn uncommented() -> String {
     let is_key = |line: &str| {
         let word = line.split_once(" = ").map_or("", |(word, _)| word);
-        line == "[[group]]" || (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'))
+        let is_heading = line.starts_with('[') && line.ends_with(']');
+        is_heading || (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'))
     };
     let lines = REFERENCE.lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if is_key(key) => key,
@@ -43,8 +45,11 @@ fn the_reference_says_the_defaults() {
     let mut reference = parse(REFERENCE).unwrap();
     let list = reference.lists.pop().unwrap();
     assert!(reference.lists.is_empty());
-    assert_eq!(format!("{reference:?}"), format!("{:?}", parse("").unwrap()));
-    let keys = "file = \"../blocklists/example.txt\"\nid = \"example\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
+    let nothing = parse("").unwrap();
+    assert_ne!(reference.digest, nothing.digest);
+    reference.digest.clone_from(&nothing.digest);
+    assert_eq!(format!("{reference:?}"), format!("{nothing:?}"));
+    let keys = "file = \"../blocklists/example.txt\"\nunsigned = \"allow\"\nid = \"example\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
                 legal_basis = \"Example Act, section 1\"\nstop = [\"192.0.2.1\", \"2001:db8::1\"]\n";
     let with_defaults = parse(&format!("[[list]]\n{keys}")).unwrap().lists.pop().unwrap();
     assert_eq!(format!("{list:?}"), format!("{with_defaults:?}"));
@@ -67,14 +72,14 @@ fn the_reference_has_every_key_of_every_section() {
         known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     };
     while let Some(section) = sections.pop_first() {
-        let place =
-            section.split('.').filter(|part| !part.is_empty()).fold(Some(&toml::Value::Table(table.clone())).cloned(), |place, part| {
-                let value = place?.get(part)?.clone();
-                Some(value.as_array().map_or(value.clone(), |array| array[0].clone()))
-            });
-        let place = place.unwrap_or_else(|| panic!("[{section}] is missing"));
+        let places = section.split('.').filter(|part| !part.is_empty()).fold(vec![toml::Value::Table(table.clone())], |places, part| {
+            let inside = places.iter().filter_map(|place| place.get(part));
+            inside.flat_map(|value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()])).collect()
+        });
+        assert!(!places.is_empty(), "[{section}] is missing");
         for key in keys_of(&section) {
-            let value = place.get(&key).unwrap_or_else(|| panic!("[{section}] {key} is missing"));
+            // A key may stand in any of several lists: no list has all of them.
+            let value = places.iter().find_map(|place| place.get(&key)).unwrap_or_else(|| panic!("[{section}] {key} is missing"));
             let is_section = value.is_table() || value.as_array().is_some_and(|array| array.first().is_some_and(toml::Value::is_table));
             if is_section {
                 sections.insert(if section.is_empty() { key } else { format!("{section}.{key}") });
@@ -85,7 +90,17 @@ fn the_reference_has_every_key_of_every_section() {
 
 #[test]
 fn the_commented_keys_can_be_used() {
-    let config = parse(&uncommented()).unwrap();
+    // The second list stands without its keys, which nobody can write for the operator, and without its age key's file.
+    let problems = problems(&uncommented());
+    assert!(problems.len() == 2 && problems.iter().any(|problem| problem.contains("needs `keys`")), "{problems:#?}");
+    assert!(problems.iter().any(|problem| problem.contains("identity: ")), "{problems:#?}");
+    let key = crate::seal::SigningKey::generate("example.test").unwrap().public().to_string();
+    let text = uncommented()
+        .replace("keys = []\nsignatures = 2", &format!("keys = [\"{key}\"]\nsignatures = 1"))
+        .replace("identity = \"age.key\"\n", "");
+    let config = parse(&text).unwrap();
+    assert_eq!((config.lists.len(), config.lists[1].1.sources.len()), (2, 2));
+    assert_eq!(config.push.unwrap().octets_max, 256 << 20);
     assert_eq!(config.listen.identity.unwrap().key, Path::new("/etc/wardline/key.pem"));
     assert_eq!(config.resolve.recurse.root_hints.unwrap(), Path::new("/etc/wardline/root.hints"));
     assert_eq!(config.metrics.unwrap().port(), 9153);
@@ -110,7 +125,7 @@ fn the_built_in_configuration_needs_no_file() {
     let config = Config::load(None).unwrap();
     assert_eq!(config.state, Path::new("wardline-state"));
     assert_eq!(config.control, Path::new("wardline-state/control.sock"));
-    assert!(matches!(config.lists()[0].1.text, Text::Embedded(text) if text.contains("\nblocked.example\n")));
+    assert!(matches!(config.lists()[0].1.text, Some(Text::Embedded(text)) if text.contains("\nblocked.example\n")));
     assert_eq!(config.check_files(), []);
 }
 
@@ -121,7 +136,7 @@ fn unknown_keys_and_words_are_refused() {
     assert_problem("[resolve]\nmode = \"guess\"\n", 2, "unknown variant `guess`, expected `recurse` or `forward`");
     assert_problem("[log]\nlevel = \"trace\"\n", 2, "unknown variant `trace`");
     assert_problem("\n[cache]\nsize_mib = \"big\"\n", 3, "invalid type");
-    assert_problem("[[list]]\nid = \"a\"\n", 1, "missing field `file`");
+    assert_problem("[[list]]\nid = \"a\"\n", 1, "missing field `authority`");
     assert_problem("state = \n", 1, "");
 }
 
@@ -174,21 +189,28 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
     let stop = "stop = [\"192.0.2.1\"]\n";
     for (text, line, words) in [
         (LIST.to_owned(), 2, "needs the page's addresses"),
-        (format!("{LIST}action = \"stop-page\"\n"), 7, "needs the page's addresses"),
-        (format!("{LIST}action = \"nxdomain\"\n{stop}"), 8, "have no use"),
-        (format!("{LIST}stop = [\"0.0.0.0\", \"192.0.2.1\"]\n"), 7, "0.0.0.0 cannot be a stop page"),
-        (format!("{LIST}stop = [\"192.0.2.1\", \"::\"]\n"), 7, ":: cannot be a stop page"),
-        (format!("{LIST}stop = [\"::ffff:192.0.2.1\"]\n"), 7, "cannot be a stop page"),
-        (format!("{LIST}stop = [\"stop.example\"]\n"), 7, "no IP address"),
-        (format!("{LIST}stop = [\"192.0.2.1\", \"192.0.2.1\"]\n"), 7, "named twice"),
-        (format!("{LIST}{stop}ttl_s = 301\n"), 8, "from 0 to 300"),
-        (format!("{LIST}{stop}{LIST}{stop}"), 9, "the list id \"a\" is taken"),
+        (format!("{LIST}action = \"stop-page\"\n"), 8, "needs the page's addresses"),
+        (format!("{LIST}action = \"nxdomain\"\n{stop}"), 9, "have no use"),
+        (format!("{LIST}stop = [\"0.0.0.0\", \"192.0.2.1\"]\n"), 8, "0.0.0.0 cannot be a stop page"),
+        (format!("{LIST}stop = [\"192.0.2.1\", \"::\"]\n"), 8, ":: cannot be a stop page"),
+        (format!("{LIST}stop = [\"::ffff:192.0.2.1\"]\n"), 8, "cannot be a stop page"),
+        (format!("{LIST}stop = [\"stop.example\"]\n"), 8, "no IP address"),
+        (format!("{LIST}stop = [\"192.0.2.1\", \"192.0.2.1\"]\n"), 8, "named twice"),
+        (format!("{LIST}{stop}").replace("\"allow\"", "\"refuse\""), 3, "carries no signature"),
+        (format!("{LIST}{stop}keys = [\"x\"]\nsignatures = 1\n"), 9, "a public key is written NAME+ID+KEY"),
+        (format!("{LIST}{stop}keys = []\nsignatures = 0\n"), 10, "from 1 to the number of `keys`"),
+        (format!("{LIST}{stop}").replace("file = \"a.txt\"\n", "").replace("\"allow\"", "\"refuse\""), 2, "comes from nowhere"),
+        (format!("{LIST}{stop}push = true\n"), 3, "has no other source"),
+        (format!("{LIST}{stop}ttl_s = 301\n"), 9, "from 0 to 300"),
+        (format!("{LIST}{stop}format = \"csv\"\ncolumn = \"\"\n"), 10, "a heading of 1 to 32 octets"),
+        (format!("{LIST}{stop}format = \"csv\"\ncolumn = 0\n"), 10, "a number from 1"),
+        (format!("{LIST}{stop}{LIST}{stop}"), 10, "the list id \"a\" is taken"),
         (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"a b\""), 2, "letters, digits and hyphens"),
         (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"\""), 2, "letters, digits and hyphens"),
         (format!("{LIST}{stop}").replace("\"A\"", "\"\""), 4, "authority"),
         (format!("{LIST}{stop}").replace("\"Act\"", "\"A\\nB\""), 6, "control characters"),
         (format!("{LIST}{stop}").replace("\"law\"", "\"whim\""), 5, "unknown variant `whim`"),
-        (format!("{LIST}{stop}{}action = \"nxdomain\"\n", LIST.replace("\"a\"", "\"b\"")), 14, "list b mixes"),
+        (format!("{LIST}{stop}{}action = \"nxdomain\"\n", LIST.replace("\"a\"", "\"b\"")), 16, "list b mixes"),
     ] {
         assert_problem(&text, line, words);
     }
@@ -199,13 +221,13 @@ fn each_mistake_in_a_group_has_its_line_and_its_remedy() {
     let lists = format!("{LIST}stop = [\"192.0.2.1\"]\n{}stop = [\"192.0.2.1\"]\n", LIST.replace("\"a\"", "\"b\""));
     let group = |name: &str, prefixes: &str, of: &str| format!("[[group]]\nname = \"{name}\"\nprefixes = [{prefixes}]\nlists = [{of}]\n");
     for (groups, line, words) in [
-        (group("everybody", "\"127.0.0.1/32\"", ""), 16, "is taken"),
-        (group("g", "", ""), 17, "nobody is in this group"),
-        (group("g", "\"192.0.2.0/24\"", ""), 17, "not within [clients] allow"),
-        (group("g", "\"127.0.0.0/7\"", ""), 17, "write 126.0.0.0/7"),
-        (group("g", "\"127.0.0.1/32\", \"127.0.0.1/32\"", ""), 17, "in a group already"),
-        (group("g", "\"127.0.0.1/32\"", "\"c\""), 18, "there is no list \"c\""),
-        (group("g", "\"127.0.0.1/32\"", "\"a\", \"a\""), 18, "named twice"),
+        (group("everybody", "\"127.0.0.1/32\"", ""), 18, "is taken"),
+        (group("g", "", ""), 19, "nobody is in this group"),
+        (group("g", "\"192.0.2.0/24\"", ""), 19, "not within [clients] allow"),
+        (group("g", "\"127.0.0.0/7\"", ""), 19, "write 126.0.0.0/7"),
+        (group("g", "\"127.0.0.1/32\", \"127.0.0.1/32\"", ""), 19, "in a group already"),
+        (group("g", "\"127.0.0.1/32\"", "\"c\""), 20, "there is no list \"c\""),
+        (group("g", "\"127.0.0.1/32\"", "\"a\", \"a\""), 20, "named twice"),
     ] {
         assert_problem(&format!("{lists}{groups}"), line, words);
     }
@@ -228,8 +250,8 @@ fn a_group_must_not_mix_actions() {
     );
     let problems = problems(&text);
     assert_eq!(problems.len(), 2, "{problems:#?}");
-    assert!(problems[0].starts_with("14: list b mixes"));
-    assert!(problems[1].starts_with("25: lists mixes"));
+    assert!(problems[0].starts_with("16: list b mixes"));
+    assert!(problems[1].starts_with("28: lists mixes"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `[count]`, `[metrics]`, `[control]` and `[log]`: what the operator sees of the running program.
+//! `[count]`, `[audit]`, `[metrics]`, `[control]` and `[log]`: what the operator sees of the running program.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,41 @@ impl Default for CountSection {
 impl CountSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Duration {
         Duration::from_secs(review.number("flush_s", &self.flush_s, 1..=3600))
+    }
+}
+
+/// Who signs the audit log.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// Whose resolver it is.
+    pub provider: String,
+    /// Which of the provider's resolvers.
+    pub resolver: String,
+    /// The file of the log's key.
+    pub key: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AuditSection {
+    provider: Spanned<String>,
+    resolver: Spanned<String>,
+    key: Option<PathBuf>,
+}
+
+impl Default for AuditSection {
+    fn default() -> Self {
+        Self { provider: unwritten("provider.example".to_owned()), resolver: unwritten("resolver-1".to_owned()), key: None }
+    }
+}
+
+impl AuditSection {
+    pub(super) fn check(&self, state: &Path, review: &mut Review<'_>) -> Audit {
+        Audit {
+            provider: review.domain_like("provider", &self.provider),
+            resolver: review.domain_like("resolver", &self.resolver),
+            key: self.key.as_ref().map_or_else(|| state.join("audit.key"), |key| review.path(key)),
+        }
     }
 }
 

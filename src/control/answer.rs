@@ -8,9 +8,13 @@ use super::words::{
 };
 use crate::clock::monotonic;
 use crate::count::{Board, Event};
+use crate::list::ListIndex;
+use crate::list::guard::Code;
+use crate::list::removal::Removal;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Action, Clients, Group, ListRules, Snapshot, Verdict};
-use crate::update::{Updater, Which};
+use crate::seal::Note;
+use crate::update::{Origin, Outcome, Updater, Way, Which};
 
 /// The parts of the running program that an operator can ask about.
 pub struct Parts {
@@ -46,6 +50,21 @@ impl Parts {
         match request {
             Request::Status => Reply::Status(Box::new(self.status())),
             Request::Reload { list } => self.reload(list.as_deref()),
+            Request::Override { list, codes, reason } => self.on_list(list, |index| self.let_pass(index, codes, reason)),
+            Request::Rollback { list, generation, reason } => {
+                self.on_list(list, |index| reloaded(self.updater.roll_back(index, *generation, reason)))
+            }
+            Request::Remove { note } => self.remove(note),
+            Request::Generations { list } => {
+                self.on_list(list, |index| Reply::Generations { generations: self.updater.generations(index) })
+            }
+            Request::Receipts { list: Some(list) } => {
+                self.on_list(list, |index| Reply::Receipts { receipts: self.updater.receipts(index) })
+            }
+            Request::Receipts { list: None } => {
+                let all = (0..self.rules.len()).flat_map(|index| self.updater.receipts(index as ListIndex));
+                Reply::Receipts { receipts: all.collect() }
+            }
             Request::Why { name } => with_name(name, |name| Reply::Why(self.why(name))),
             Request::Flush { name: None } => self.flush(None),
             Request::Flush { name: Some(name) } => with_name(name, |name| self.flush(Some(name))),
@@ -73,17 +92,51 @@ impl Parts {
     }
 
     fn reload(&self, list: Option<&str>) -> Reply {
-        let which = match list {
-            None => Which::All,
-            Some(id) => match self.updater.index_of(id) {
-                Some(index) => Which::One(index),
+        match list {
+            None => Reply::Reload(Reloaded { lists: self.updater.reload(Which::All) }),
+            Some(id) => self.on_list(id, |index| Reply::Reload(Reloaded { lists: self.updater.reload(Which::One(index)) })),
+        }
+    }
+
+    fn on_list(&self, id: &str, answer: impl FnOnce(ListIndex) -> Reply) -> Reply {
+        match self.updater.index_of(id) {
+            Some(index) => answer(index),
+            None => {
+                let known: Vec<&str> = self.rules.iter().map(|rules| rules.id.as_str()).collect();
+                failed(format!("there is no list {id:?}: the lists are {}", known.join(", ")))
+            }
+        }
+    }
+
+    fn let_pass(&self, list: ListIndex, codes: &[String], reason: &str) -> Reply {
+        let mut known = Vec::new();
+        for word in codes {
+            match Code::parse(word) {
+                Some(code) => known.push(code),
                 None => {
-                    let known: Vec<&str> = self.rules.iter().map(|rules| rules.id.as_str()).collect();
-                    return failed(format!("there is no list {id:?}: the lists are {}", known.join(", ")));
+                    let words: Vec<&str> = Code::ALL.into_iter().map(Code::as_str).collect();
+                    return failed(format!("{word:?} is no finding of the guard: these are {}", words.join(", ")));
                 }
-            },
+            }
+        }
+        match self.updater.let_pass(list, &known, reason) {
+            Ok(outcome) => reloaded(outcome),
+            Err(message) => failed(message),
+        }
+    }
+
+    fn remove(&self, text: &str) -> Reply {
+        let note = match Note::parse(text.as_bytes()) {
+            Ok(note) => note,
+            Err(fault) => return failed(format!("not a signed removal: {fault}")),
         };
-        Reply::Reload(Reloaded { lists: self.updater.reload(which) })
+        match Removal::parse(note.text()) {
+            Ok(removal) => self.on_list(&removal.list, |index| {
+                let origin = Origin { way: Way::Operator, place: "wardline remove".to_owned() };
+                reloaded(self.updater.take_removal(index, &note, &origin))
+            }),
+            Err(fault) => failed(format!("not a removal: {fault}")),
+        }
     }
 
     fn flush(&self, name: Option<&Name>) -> Reply {
@@ -129,6 +182,10 @@ fn with_name(text: &str, answer: impl FnOnce(&Name) -> Reply) -> Reply {
         Ok(name) => answer(&name),
         Err(fault) => failed(format!("not a domain name: {fault}: write it like www.example.com")),
     }
+}
+
+fn reloaded(outcome: Outcome) -> Reply {
+    Reply::Reload(Reloaded { lists: vec![outcome] })
 }
 
 fn failed(message: String) -> Reply {

@@ -50,7 +50,11 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Reply, AskFault> {
         _ => AskFault::Io(socket.to_path_buf(), error),
     };
     let mut stream = UnixStream::connect(socket).map_err(fault)?;
-    let patience = if matches!(request, Request::Reload { .. }) { RELOAD_PATIENCE } else { PATIENCE };
+    let patience = if matches!(request, Request::Reload { .. } | Request::Override { .. } | Request::Rollback { .. }) {
+        RELOAD_PATIENCE
+    } else {
+        PATIENCE
+    };
     stream.set_read_timeout(Some(patience)).map_err(fault)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(fault)?;
     let mut line = serde_json::to_vec(request).map_err(|error| fault(error.into()))?;

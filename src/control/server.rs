@@ -19,8 +19,8 @@ use crate::clock::monotonic;
 
 /// Connections at once; one more is told so and closed.
 const CONNECTIONS_MAX: usize = 16;
-/// The longest request, in octets.
-const REQUEST_OCTETS_MAX: usize = 4096;
+/// The longest request, in octets: a removal with all the names it may have.
+const REQUEST_OCTETS_MAX: usize = 512 * 1024;
 /// How long a request may take to arrive, and a reply to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again where the system refuses (no file descriptors left).

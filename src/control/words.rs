@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::update::{ListState, Outcome};
+use crate::update::{Generation, ListState, Outcome};
 
 /// What an operator asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,39 @@ pub enum Request {
     Status,
     /// Read lists again.
     Reload {
+        /// One list's id; all lists without it.
+        list: Option<String>,
+    },
+    /// Let findings of the guard pass, for what it holds back of a list now.
+    Override {
+        /// The list's id.
+        list: String,
+        /// The findings' codes.
+        codes: Vec<String>,
+        /// Why; written into the journal.
+        reason: String,
+    },
+    /// Put an earlier generation of a list in force.
+    Rollback {
+        /// The list's id.
+        list: String,
+        /// Its number; the one before the present without it.
+        generation: Option<u64>,
+        /// Why; written into the journal.
+        reason: String,
+    },
+    /// Take entries off a list at once.
+    Remove {
+        /// The signed note.
+        note: String,
+    },
+    /// The generations of a list that are on disk.
+    Generations {
+        /// The list's id.
+        list: String,
+    },
+    /// The receipts that were signed.
+    Receipts {
         /// One list's id; all lists without it.
         list: Option<String>,
     },
@@ -35,8 +68,18 @@ pub enum Request {
 pub enum Reply {
     /// To [`Request::Status`].
     Status(Box<Status>),
-    /// To [`Request::Reload`].
+    /// To [`Request::Reload`], [`Request::Override`], [`Request::Rollback`] and [`Request::Remove`].
     Reload(Reloaded),
+    /// To [`Request::Generations`].
+    Generations {
+        /// Oldest first.
+        generations: Vec<Generation>,
+    },
+    /// To [`Request::Receipts`].
+    Receipts {
+        /// The notes, list by list, oldest first.
+        receipts: Vec<String>,
+    },
     /// To [`Request::Why`].
     Why(Why),
     /// To [`Request::Flush`].

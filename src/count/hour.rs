@@ -41,6 +41,7 @@ fn add_each(sums: &mut [u64], counts: &[u64]) {
 #[derive(Debug, Default)]
 pub struct Meter {
     taken: Tally,
+    questions: u64,
 }
 
 impl Meter {
@@ -53,13 +54,15 @@ impl Meter {
             let before = self.taken.lists.get(index).copied().unwrap_or_default();
             difference(*counts, before)
         });
+        // The two are read one after the other while others count: a question that ended has come, whether its coming was seen or not.
+        let questions = now.questions().max(now.events.iter().sum()).max(self.questions);
         let counts = HourCounts {
             hour: hour_start(at),
             lists: lists.collect(),
-            questions: now.questions() - self.taken.questions(),
+            questions: questions - self.questions,
             events: difference(now.events, self.taken.events),
         };
-        self.taken = now;
+        (self.taken, self.questions) = (now, questions);
         counts
     }
 }

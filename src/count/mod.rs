@@ -2,8 +2,12 @@
 
 mod cells;
 mod hour;
+mod hourly;
+mod leaf;
 mod record;
 
 pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, Tally};
 pub use hour::{HourCounts, Meter};
+pub use hourly::{Applied, HourTotal, Hourly, ListHour};
+pub use leaf::{Blocked, Carried, Ended, EventLeaf, HOUR_KIND, HourLeaf, LEAF_OCTETS_MAX, LEAF_VERSION, Leaf, LeafFault, LeafGap, Moment};
 pub use record::{Gap, GapKind, HourRecord, ListIdentity, ListRecord, Papers, Record, Stretch};

@@ -1,8 +1,17 @@
-//! Lists as data: reading their text into entries, and the compiled table that answers "is this name listed?".
+//! Lists as data: their text and entries, the papers around them, what guards them, and the table that answers "is this name listed?".
 
+pub mod diff;
+mod form;
+pub mod guard;
+pub mod lint;
+pub mod manifest;
 pub mod parse;
+pub mod receipt;
+pub mod records;
+pub mod removal;
 mod table;
 
+pub use form::{FormFault, Hash, LIST_ID_OCTETS_MAX, Problem, WORDS_OCTETS_MAX, is_list_id, is_words};
 pub use table::{Match, Overfull, Table, TableBuilder};
 
 /// The place of a list in the configuration, from 0; it names the list wherever the process speaks of it to itself.
@@ -15,4 +24,14 @@ pub enum Scope {
     Below,
     /// The name alone.
     Exact,
+}
+
+impl Scope {
+    /// What stands in front of the name in our own format.
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Below => "",
+            Self::Exact => "=",
+        }
+    }
 }

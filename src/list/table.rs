@@ -181,6 +181,30 @@ impl Table {
         None
     }
 
+    /// As [`Table::find`], without the entries that `removed` has too; both are built under one key.
+    pub fn find_beside(&self, name: &SuffixHashes, removed: &Self) -> Option<Match> {
+        let depth = name.depth();
+        let mut depths = self.depths_within(depth);
+        while depths != 0 {
+            let labels = depths.trailing_zeros() as usize;
+            depths &= depths - 1;
+            let (is_parent, tag) = (labels < depth, tag_of(name.at(labels)));
+            match self.slot_of(tag) {
+                Some(Scope::Exact) if is_parent => {}
+                Some(_) if removed.slot_of(tag).is_some() => {}
+                Some(_) => return Some(Match { labels, is_parent }),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// How many entries both tables have, whatever their scope; both are built under one key, so that memory is read in its order.
+    pub fn shared_with(&self, other: &Self) -> usize {
+        let tags = self.buckets.all().iter().flatten().map(|slot| u128::from_ne_bytes(*slot) & !EXACT_BIT).filter(|tag| *tag != 0);
+        tags.filter(|tag| other.slot_of(*tag).is_some()).count()
+    }
+
     /// The numbers of labels that entries have.
     pub const fn depths(&self) -> Depths {
         self.depths
@@ -288,6 +312,20 @@ mod tests {
         builder.insert(b"\x01b\0", Scope::Below);
         assert_eq!(builder.finish().err(), Some(Overfull));
         assert_eq!(find(&TableBuilder::new(KEY, 0).unwrap().finish().unwrap(), "a"), None);
+    }
+
+    #[test]
+    fn what_is_removed_beside_the_table_is_not_found_but_what_else_covers_it_is() {
+        let listed = table(&[("a.test", Scope::Below), ("b.a.test", Scope::Below), ("c.test", Scope::Exact), ("d.test", Scope::Below)]);
+        let removed = table(&[("a.test", Scope::Below), ("c.test", Scope::Below), ("e.test", Scope::Below)]);
+        let find = |name: &str| {
+            let mut hashes = SuffixHashes::new();
+            hashes.fill(KEY, Name::parse(name).unwrap().as_wire());
+            listed.find_beside(&hashes, &removed).map(|found| (found.labels, found.is_parent))
+        };
+        assert_eq!([find("a.test"), find("x.a.test"), find("c.test"), find("e.test")], [None; 4]);
+        assert_eq!([find("b.a.test"), find("x.b.a.test"), find("d.test")], [Some((3, false)), Some((3, true)), Some((2, false))]);
+        assert_eq!((listed.shared_with(&removed), removed.shared_with(&listed)), (2, 2));
     }
 
     #[test]

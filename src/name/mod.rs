@@ -16,7 +16,7 @@ pub const LABEL_OCTETS_MAX: usize = 63;
 pub const LABELS_MAX: usize = 127;
 
 /// A domain name in wire form, lower-case, ending with the root label.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     wire: Box<[u8]>,
 }

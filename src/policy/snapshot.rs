@@ -16,6 +16,8 @@ pub struct Snapshot {
     generation: u64,
     key: HashKey,
     tables: Vec<Arc<Table>>,
+    /// What was taken off each list at once, without a new one; usually nothing.
+    removed: Vec<Option<Arc<Table>>>,
     depths: Depths,
 }
 
@@ -36,18 +38,27 @@ pub enum Verdict {
 impl Snapshot {
     /// The first snapshot, with all lists' tables built under `key`.
     pub fn new(key: HashKey, tables: Vec<Arc<Table>>) -> Self {
-        let depths = depths_of(&tables);
-        Self { generation: 1, key, tables, depths }
+        let (depths, removed) = (depths_of(&tables), vec![None; tables.len()]);
+        Self { generation: 1, key, tables, removed, depths }
     }
 
-    /// The next snapshot, with one list's table replaced.
+    /// The next snapshot, with one list's table replaced, and nothing removed from it.
     pub fn with_table(&self, list: ListIndex, table: Arc<Table>) -> Self {
-        let mut next = self.clone();
-        next.generation += 1;
+        let mut next = self.with_removed(list, None);
         if let Some(place) = next.tables.get_mut(usize::from(list)) {
             *place = table;
         }
         next.depths = depths_of(&next.tables);
+        next
+    }
+
+    /// The next snapshot, in which the entries in `removed`, built under the same key, do not count for one list.
+    pub fn with_removed(&self, list: ListIndex, removed: Option<Arc<Table>>) -> Self {
+        let mut next = self.clone();
+        next.generation += 1;
+        if let Some(place) = next.removed.get_mut(usize::from(list)) {
+            *place = removed;
+        }
         next
     }
 
@@ -85,7 +96,12 @@ impl Snapshot {
     pub fn decide(&self, lists: &[ListIndex], name: &SuffixHashes) -> Verdict {
         for &list in lists {
             if let Some(found) = self.table(list).and_then(|table| table.find(name)) {
-                return Verdict::Block { list, found };
+                let Some(removed) = self.removed.get(usize::from(list)).and_then(Option::as_ref) else {
+                    return Verdict::Block { list, found };
+                };
+                if let Some(found) = self.table(list).and_then(|table| table.find_beside(name, removed)) {
+                    return Verdict::Block { list, found };
+                }
             }
         }
         Verdict::Pass
@@ -124,5 +140,9 @@ mod tests {
         let next = first.with_table(0, table(b"\x01b\x04test\0"));
         assert_eq!(by(&next, &[0]), None);
         assert_eq!((first.generation(), next.generation()), (1, 2));
+        let removed = first.with_removed(0, Some(table(b"\x01a\x04test\0")));
+        assert_eq!(by(&removed, &[0]), None);
+        assert_eq!(by(&removed, &[0, 1]), Some((1, true)), "another list still has it");
+        assert_eq!(by(&removed.with_table(0, table(b"\x01a\x04test\0")), &[0]), Some((0, false)), "a new table stands for itself");
     }
 }

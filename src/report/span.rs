@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 use crate::clock::UnixSeconds;
 use crate::count::Stretch;
 
+use super::published::{Month, Months};
+
 /// Why a span cannot be reported on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpanError {
@@ -28,6 +30,16 @@ pub enum SpanError {
         /// The hour that it falls in.
         hour: String,
     },
+    /// Not a month.
+    #[error(
+        "{option} {text:?} is not a month: figures are published by whole months, so write one (2026-03); --exact takes days and hours"
+    )]
+    NoMonth {
+        /// The option's name.
+        option: &'static str,
+        /// What was given.
+        text: String,
+    },
     /// The end is not after the start.
     #[error("--to must lie after --from: the report goes from the start of --from up to, and without, the start of --to")]
     Empty,
@@ -41,6 +53,17 @@ pub fn parse_span(from: Option<&str>, to: Option<&str>) -> Result<Stretch, SpanE
         return Err(SpanError::Empty);
     }
     Ok(Stretch { from, until })
+}
+
+/// The months from the start of `from` up to, and without, the start of `to`; an option left out leaves that end open.
+pub fn parse_months(from: Option<&str>, to: Option<&str>) -> Result<Months, SpanError> {
+    let parse = |option, text: &str| Month::parse(text).ok_or_else(|| SpanError::NoMonth { option, text: text.into() });
+    let from = from.map(|text| parse("--from", text)).transpose()?;
+    let until = to.map(|text| parse("--to", text)).transpose()?;
+    match from.zip(until).is_some_and(|(from, until)| until <= from) {
+        true => Err(SpanError::Empty),
+        false => Ok(Months { from, until }),
+    }
 }
 
 fn parse_hour(option: &'static str, text: &str) -> Result<UnixSeconds, SpanError> {
@@ -118,5 +141,9 @@ mod tests {
         let refused = parse_span(Some("2026-01-01T05:30:00Z"), None).unwrap_err().to_string();
         assert!(refused.contains("2026-01-01T05") && refused.contains("--from"), "{refused}");
         assert_eq!(parse_span(Some("2026-01-02"), Some("2026-01-02")), Err(SpanError::Empty));
+        let refused = parse_months(None, Some("2026-01-15")).unwrap_err().to_string();
+        assert!(refused.contains("--to") && refused.contains("2026-03") && refused.contains("--exact"), "{refused}");
+        assert_eq!(parse_months(Some("2026-02"), Some("2026-02-01")), Err(SpanError::Empty));
+        assert_eq!(parse_months(Some("2026-02"), None).unwrap().from, Month::parse("2026-02-01"));
     }
 }

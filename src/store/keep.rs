@@ -3,17 +3,21 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::clock::{UnixSeconds, hour_start, since_epoch, wall_s};
+use crate::clock::{UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter};
 
-use super::{Store, StoreError};
+use super::journal::{Journal, Told};
+use super::{Step, Store, StoreError, Taking};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A flush that is due at the full hour and comes no later than this still books on the hour before.
 const LATE_S: i64 = 2;
+
+/// The wall clock may drift from the monotonic one by this much between two writings; more is a step, and goes on record.
+const DRIFT_S: i64 = 2;
 
 /// How the writing goes, for status and metrics; a clone looks at the same keeper.
 #[derive(Clone, Debug, Default)]
@@ -56,19 +60,23 @@ impl Health {
 /// Writes a board's counts to a store every few seconds and at each full hour.
 #[derive(Debug)]
 pub struct Keeper {
-    stop: Sender<()>,
+    stop: Sender<Told>,
+    /// Ends the journal's hold on the thread when the keeper goes, so that nothing keeps the thread alive.
+    _hold: Hold,
     thread: JoinHandle<Result<(), StoreError>>,
     health: Health,
 }
 
 impl Keeper {
-    /// Starts the thread; `flush_every` is the most that a crash can lose.
-    pub fn start(board: Arc<Board>, store: Store, flush_every: Duration) -> Result<Self, StoreError> {
-        let (stop, stopped) = channel();
+    /// Starts the thread; `flush_every` is the most that a crash can lose. Events of the journal are written at once.
+    pub fn start(board: Arc<Board>, store: Store, journal: &Journal, flush_every: Duration) -> Result<Self, StoreError> {
+        let (stop, told) = channel();
         let health = Health::default();
-        let ledger = Ledger::new(board, store, health.clone());
-        let thread = std::thread::Builder::new().name("counts".into()).spawn(move || ledger.keep(flush_every, &stopped));
-        Ok(Self { stop, thread: thread.map_err(|source| StoreError::Thread(source.to_string()))?, health })
+        let ledger = Ledger::new(board, store, journal.clone(), health.clone());
+        journal.attach(Some(stop.clone()));
+        let hold = Hold(journal.clone());
+        let thread = std::thread::Builder::new().name("counts".into()).spawn(move || ledger.keep(flush_every, &told));
+        Ok(Self { stop, _hold: hold, thread: thread.map_err(|source| StoreError::Thread(source.to_string()))?, health })
     }
 
     /// How the writing goes.
@@ -81,8 +89,18 @@ impl Keeper {
     /// Fails when the last counts could not be written; the next start then writes the gap down. Blocks for as long as the disk.
     pub fn stop(self) -> Result<(), StoreError> {
         // The thread is gone already if nobody listens; joining tells.
-        let _ = self.stop.send(());
+        let _ = self.stop.send(Told::Stop);
         self.thread.join().unwrap_or_else(|_| Err(StoreError::Thread("it panicked".into())))
+    }
+}
+
+/// The journal's hold on the writing thread.
+#[derive(Debug)]
+struct Hold(Journal);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.attach(None);
     }
 }
 
@@ -90,43 +108,89 @@ impl Keeper {
 struct Ledger {
     board: Arc<Board>,
     store: Store,
+    journal: Journal,
     meter: Meter,
     /// Counts that are not on disk yet, one entry an hour; more than one only while the disk refuses.
     pending: Vec<HourCounts>,
+    /// Steps of the clock that are not on disk yet.
+    steps: Vec<Step>,
+    /// The log's time of the last taking, which never runs back.
     last_taking: UnixSeconds,
+    last_reading: Clocks,
     health: Health,
 }
 
+/// Both clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    wall: UnixSeconds,
+    monotonic: Instant,
+}
+
+impl Clocks {
+    fn read() -> Self {
+        Self { wall: wall_s(), monotonic: monotonic() }
+    }
+}
+
 impl Ledger {
-    fn new(board: Arc<Board>, store: Store, health: Health) -> Self {
-        Self { board, store, meter: Meter::default(), pending: Vec::new(), last_taking: wall_s(), health }
+    fn new(board: Arc<Board>, store: Store, journal: Journal, health: Health) -> Self {
+        let last_taking = store.time();
+        Self {
+            board,
+            store,
+            journal,
+            meter: Meter::default(),
+            pending: Vec::new(),
+            steps: Vec::new(),
+            last_taking,
+            last_reading: Clocks::read(),
+            health,
+        }
     }
 
     /// Flushes until told to stop, or until the keeper is dropped.
-    fn keep(mut self, flush_every: Duration, stopped: &Receiver<()>) -> Result<(), StoreError> {
-        while stopped.recv_timeout(pause(since_epoch(), flush_every)) == Err(RecvTimeoutError::Timeout) {
+    fn keep(mut self, flush_every: Duration, told: &Receiver<Told>) -> Result<(), StoreError> {
+        while let Ok(Told::Write) | Err(RecvTimeoutError::Timeout) = told.recv_timeout(pause(since_epoch(), flush_every)) {
             // A failure is in `health`, and the counts stay pending.
-            let _ = self.flush(wall_s());
+            let _ = self.flush(Clocks::read());
         }
-        let at = wall_s();
-        self.flush(at)?;
-        self.store.end(at)
+        self.flush(Clocks::read())?;
+        self.store.end(self.last_taking)
     }
 
-    fn flush(&mut self, now: UnixSeconds) -> Result<(), StoreError> {
+    fn flush(&mut self, clocks: Clocks) -> Result<(), StoreError> {
+        let now = clocks.wall.max(self.last_taking);
+        self.steps.extend(step(self.last_taking, self.last_reading, clocks));
+        self.last_reading = clocks;
         let counts = self.meter.take(self.board.sum(), booking_time(self.last_taking, now));
         self.last_taking = now;
         match self.pending.iter_mut().find(|pending| pending.hour == counts.hour) {
             Some(pending) => pending.add(&counts),
             None => self.pending.push(counts),
         }
-        let written = self.store.flush(&self.pending, now);
+        let events = self.journal.waiting();
+        let taking = Taking { hours: &self.pending, steps: &self.steps, events: &events };
+        let written = self.store.write(&taking, now);
         self.health.note(written.as_ref().copied(), now);
         if written.is_ok() {
             self.pending.clear();
+            self.steps.clear();
+            self.journal.forget(events.len());
         }
         written
     }
+}
+
+/// A step of the wall clock between two readings, by the log's time: `last` is that of the first.
+///
+/// A machine that slept looks the same, since the monotonic clock stands still meanwhile: nothing was asked of the resolver then.
+fn step(last: UnixSeconds, before: Clocks, now: Clocks) -> Option<Step> {
+    let elapsed = now.monotonic.saturating_duration_since(before.monotonic);
+    let elapsed_s = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
+    let by_s = now.wall - before.wall - elapsed_s;
+    let until = now.wall.max(last);
+    (by_s.abs() > DRIFT_S).then(|| Step { from: if by_s > 0 { last.saturating_add(elapsed_s).min(until) } else { until }, until, by_s })
 }
 
 /// How long to sleep: until the next flush, or until just after the full hour.
@@ -144,14 +208,13 @@ fn booking_time(last_taking: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::time::Instant;
-
     use proptest::prelude::*;
+    use std::path::Path;
 
     use super::*;
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
-    use crate::store::Reader;
+    use crate::store::author::author_of_tests as author;
+    use crate::store::{EventKind, JournalEvent, Reader};
 
     const HOUR_START: UnixSeconds = 1_767_225_600;
 
@@ -162,10 +225,23 @@ mod tests {
     fn ledger(folder: &Path, at: UnixSeconds) -> (Ledger, Arc<Cells>) {
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
-        let store = Store::open(folder, &lists(), at).unwrap();
-        let mut ledger = Ledger::new(board, store, Health::default());
-        ledger.last_taking = at;
+        let store = Store::open(folder, &lists(), author(), at).unwrap();
+        let mut ledger = Ledger::new(board, store, Journal::default(), Health::default());
+        ledger.last_reading.wall = at;
         (ledger, cells)
+    }
+
+    impl Ledger {
+        /// Flushes when both clocks went on to `wall`.
+        fn flush_at(&mut self, wall: UnixSeconds) -> Result<(), StoreError> {
+            let elapsed = Duration::from_secs((wall - self.last_reading.wall).unsigned_abs());
+            self.flush(Clocks { wall, monotonic: self.last_reading.monotonic + elapsed })
+        }
+
+        /// Flushes when the wall clock says `wall`, and five seconds went by.
+        fn flush_after_a_step(&mut self, wall: UnixSeconds) -> Result<(), StoreError> {
+            self.flush(Clocks { wall, monotonic: self.last_reading.monotonic + Duration::from_secs(5) })
+        }
     }
 
     fn ask(cells: &Cells, count: u64) {
@@ -193,7 +269,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut ledger, cells) = ledger(folder.path(), HOUR_START + 3590);
         ask(&cells, 3);
-        ledger.flush(HOUR_START + 3600).unwrap();
+        ledger.flush_at(HOUR_START + 3600).unwrap();
         let record = read(folder.path(), HOUR_START + 3604);
         let hours: Vec<_> = record.hours.iter().map(|hour| (hour.hour - HOUR_START, hour.questions)).collect();
         assert_eq!(hours, [(0, 3), (3600, 0)]);
@@ -212,18 +288,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut ledger, cells) = ledger(folder.path(), HOUR_START);
         ask(&cells, 3);
-        ledger.flush(HOUR_START + 5).unwrap();
+        ledger.flush_at(HOUR_START + 5).unwrap();
         ledger.store.refuse_changes(true);
         for n in 1..40 {
             ask(&cells, 1);
-            ledger.flush(HOUR_START + 5 + n * 600).unwrap_err();
+            ledger.flush_at(HOUR_START + 5 + n * 600).unwrap_err();
         }
         let flushing = ledger.health.read();
         assert_eq!((flushing.last_flush, flushing.failures), (Some(HOUR_START + 5), 39));
         assert!(flushing.last_error.unwrap().contains("counts.sqlite"));
         assert_eq!(ledger.pending.len(), 7);
         ledger.store.refuse_changes(false);
-        ledger.flush(HOUR_START + 24_000).unwrap();
+        ledger.flush_at(HOUR_START + 24_000).unwrap();
         assert_eq!((ledger.health.read().last_error, ledger.pending.len()), (None, 0));
         let record = read(folder.path(), HOUR_START + 24_000);
         let hours: Vec<_> = record.hours.iter().map(|hour| hour.questions).collect();
@@ -236,8 +312,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
-        let store = Store::open(folder.path(), &lists(), wall_s()).unwrap();
-        let keeper = Keeper::start(Arc::clone(&board), store, Duration::from_millis(5)).unwrap();
+        let store = Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
+        let journal = Journal::default();
+        journal.note(JournalEvent::now(EventKind::Start, serde_json::Value::Null));
+        let keeper = Keeper::start(Arc::clone(&board), store, &journal, Duration::from_millis(5)).unwrap();
         ask(&cells, 10);
         let deadline = Instant::now() + Duration::from_secs(10);
         let questions = |record: Record| record.hours.iter().map(|hour| hour.questions).sum::<u64>();
@@ -248,7 +326,9 @@ mod tests {
         ask(&cells, 7);
         keeper.stop().unwrap();
         assert_eq!(questions(read(folder.path(), wall_s())), 17);
-        Store::open(folder.path(), &lists(), wall_s()).unwrap();
+        let journal = Reader::open(folder.path()).unwrap().journal(None, 10).unwrap();
+        assert_eq!(journal.iter().map(|(seq, event)| (*seq, event.kind)).collect::<Vec<_>>(), [(1, EventKind::Start)]);
+        Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
     }
 
     proptest! {
@@ -266,16 +346,16 @@ mod tests {
                 ask(&cells, count);
                 asked += count;
                 keeping.store.refuse_changes(refuse);
-                prop_assert_eq!(keeping.flush(now).is_err(), refuse);
+                prop_assert_eq!(keeping.flush_after_a_step(now).is_err(), refuse);
                 if restart == 0 {
                     keeping.store.refuse_changes(false);
-                    keeping.flush(now).unwrap();
+                    keeping.flush_after_a_step(now).unwrap();
                     drop(keeping);
                     (keeping, cells) = ledger(folder.path(), now);
                 }
             }
             keeping.store.refuse_changes(false);
-            keeping.flush(now).unwrap();
+            keeping.flush_after_a_step(now).unwrap();
             let wanted = Stretch { from: Some(hour_start(span.0) - 3600), until: Some(hour_start(span.1) + 3600) };
             let record = Reader::open(folder.path()).unwrap().read(wanted, now).unwrap();
             prop_assert_eq!(record.hours.iter().map(|hour| hour.questions).sum::<u64>(), asked);

@@ -2,18 +2,26 @@
 //!
 //! Two files in the state folder: `counts.sqlite` (WAL, full sync) and `counts.lock`, which the running resolver holds. What a list
 //! blocked is kept under the list's id and never under its place in the configuration. Every second is either in an hour's row, in
-//! which zero means zero, or in a gap.
+//! which zero means zero, or in a gap. When an hour is over, its counts become leaves of the audit log, in the same transaction.
 
+mod author;
+mod hours;
+mod journal;
 mod keep;
+mod leaves;
+mod log;
 mod read;
 mod schema;
 mod write;
 
 use std::path::PathBuf;
 
+pub use author::{Author, origin, read_or_make_key};
+pub use journal::{EventKind, Journal, JournalEvent};
 pub use keep::{Flushing, Health, Keeper};
+pub use leaves::{LogReader, Signed};
 pub use read::Reader;
-pub use write::Store;
+pub use write::{Step, Store, Taking};
 
 /// What can go wrong with the counts on disk.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +55,24 @@ pub enum StoreError {
         found: i64,
         /// The newest form that we know.
         known: i64,
+    },
+    /// The file of the log's key holds something else.
+    #[error("{}: {reason}; put the right key back, or correct `provider`, `resolver` and `key` in [audit]", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The log on disk was signed with another key.
+    #[error("{} holds the audit log of {written}, and the key is {given}: put the old key back, or begin a new log with another `state` folder", file.display())]
+    Author {
+        /// The file.
+        file: PathBuf,
+        /// The public key of the log.
+        written: String,
+        /// The public key that was given.
+        given: String,
     },
     /// SQLite refused.
     #[error("cannot {attempt} {}: {source}; check the disk's free space and health", file.display())]

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
-pub(super) const FORM: i64 = 1;
+pub(super) const FORM: i64 = 3;
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,7 +61,61 @@ const CREATE: &str = "
         count INTEGER NOT NULL CHECK (count >= 0),
         PRIMARY KEY (hour, list, kind)
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 1;
+";
+
+/// What form 2 adds: events, which are only ever added.
+const ADD_JOURNAL: &str = "
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        list TEXT,
+        serial INTEGER,
+        manifest TEXT,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX journal_of_list ON journal (list, seq);
+";
+
+/// What form 3 adds: the audit log, whose leaves are only ever added. `alive` says when a run was on record, by the log's own time, which never runs back.
+const ADD_LOG: &str = "
+    ALTER TABLE run ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
+    ALTER TABLE hour ADD COLUMN run INTEGER REFERENCES run;
+    ALTER TABLE hour ADD COLUMN carried_in INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE hour ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE run_list (
+        run INTEGER NOT NULL REFERENCES run,
+        list INTEGER NOT NULL REFERENCES list,
+        PRIMARY KEY (run, list)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE alive (
+        alive INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES run,
+        from_s INTEGER NOT NULL,
+        until_s INTEGER NOT NULL CHECK (until_s >= from_s)
+    ) STRICT;
+    CREATE TABLE log (
+        log INTEGER PRIMARY KEY CHECK (log = 0),
+        author TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        peaks BLOB NOT NULL,
+        time INTEGER NOT NULL,
+        next_hour INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE leaf (
+        seq INTEGER PRIMARY KEY,
+        octets BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE checkpoint (
+        size INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        note TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE standing (
+        list TEXT PRIMARY KEY,
+        serial INTEGER,
+        manifest TEXT
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// Where the counts of a state folder are.
@@ -97,9 +151,12 @@ pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-    if form == 0 {
+    if form < FORM {
         let transaction = connection.transaction().map_err(failed)?;
-        transaction.execute_batch(CREATE).map_err(failed)?;
+        for step in [CREATE, ADD_JOURNAL, ADD_LOG].into_iter().skip(usize::try_from(form).unwrap_or_default()) {
+            transaction.execute_batch(step).map_err(failed)?;
+        }
+        transaction.pragma_update(None, "user_version", FORM).map_err(failed)?;
         transaction.commit().map_err(failed)?;
     }
     Ok(connection)

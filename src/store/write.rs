@@ -5,61 +5,133 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::{Map, Value};
 
 use crate::clock::{UnixSeconds, hour_start};
-use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListIdentity};
+use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListIdentity, Moment};
 
-use super::StoreError;
+use super::author::Author;
+use super::journal::{self, EventKind, JournalEvent};
+use super::log::{self, Happening, Log, Run, Sign};
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
+use super::{StoreError, hours};
 
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often before we believe that one does.
 const LOCK_ATTEMPTS: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
+const HOUR_S: i64 = 3600;
 
 /// The counts of one state folder, open for writing; no other process can have them open so.
 ///
-/// Dropped without [`Store::end`], it leaves a run that the next one takes for a crash.
+/// Dropped without [`Store::end`], it leaves a run that the next one takes for a crash. The log's time never runs back: what is
+/// given with an earlier time than what is on disk already is written with that.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     file: PathBuf,
-    run: i64,
+    author: Author,
+    run: Run,
     /// The lists' keys on disk, by their index in memory.
     lists: Vec<i64>,
+    /// Up to when counts are on disk.
+    time: UnixSeconds,
+    /// Whether the last writing failed.
+    is_failing: bool,
     _lock: File,
+}
+
+/// A step of the clock, or a time for which nobody can tell what belongs to which hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Up to when all is on record.
+    pub from: UnixSeconds,
+    /// From when on it is again; the same moment where the clock was set back.
+    pub until: UnixSeconds,
+    /// By how many seconds the clock was set forward, or back where it is negative.
+    pub by_s: i64,
 }
 
 impl Store {
     /// Opens the counts in `folder` (made with mode 0700 if it is not there) and begins a run at `at`.
     ///
-    /// `lists` names the lists in the order of their [`ListIndex`](crate::list::ListIndex). What lies between the end of the run
-    /// before and `at` is written down as a gap. Fails when another process has the folder, when the file is newer than we know,
-    /// or when it cannot be written.
-    pub fn open(folder: &Path, lists: &[ListIdentity], at: UnixSeconds) -> Result<Self, StoreError> {
+    /// `lists` names the lists in the order of their [`ListIndex`](crate::list::ListIndex); `author` signs the audit log. What lies
+    /// between the end of the run before and `at` is written down as a gap. Fails when another process has the folder, when the file
+    /// is newer than we know, when its log is another author's, or when it cannot be written.
+    pub fn open(folder: &Path, lists: &[ListIdentity], author: Author, at: UnixSeconds) -> Result<Self, StoreError> {
         make_folder(folder)?;
         let lock = lock(folder)?;
         let mut connection = open_to_write(folder)?;
         let file = counts_file(folder);
+        let failed = |source| failed(&file, source);
+        if let Some(written) = log::other_author(&connection, &author).map_err(failed)? {
+            return Err(StoreError::Author { file, written, given: author.key.public().to_string() });
+        }
         let boot =
             getrandom::u64().map_err(|source| StoreError::Open { path: "the system's random numbers".into(), source: source.into() })?;
-        let (run, lists) = begin(&mut connection, boot, lists, at).map_err(|source| failed(&file, source))?;
-        Ok(Self { connection, file, run, lists, _lock: lock })
+        let (run, lists, time) = begin(&mut connection, &author, boot, lists, at).map_err(failed)?;
+        Ok(Self { connection, file, author, run, lists, time, is_failing: false, _lock: lock })
     }
 
-    /// Adds these counts, taken at `at`, in one transaction: after an error none of them is on disk and all can be given again.
+    /// Up to when counts are on disk, by the log's time.
+    pub const fn time(&self) -> UnixSeconds {
+        self.time
+    }
+
+    /// Adds these counts, taken at `at`, and closes the hours before `at`, in one transaction: after an error nothing of it is on
+    /// disk and all can be given again.
     ///
     /// Also marks the run as alive at `at`, and all these hours and that of `at` as hours in which the resolver ran.
     pub fn flush(&mut self, hours: &[HourCounts], at: UnixSeconds) -> Result<(), StoreError> {
-        let written = add(&mut self.connection, self.run, &self.lists, hours, at);
-        written.map_err(|source| failed(&self.file, source))
+        self.write(&Taking { hours, ..Taking::default() }, at)
+    }
+
+    /// As [`Store::flush`], with events for the journal and the log in the same transaction; the run was not alive in the steps.
+    pub fn write(&mut self, taking: &Taking<'_>, at: UnixSeconds) -> Result<(), StoreError> {
+        self.add(taking, at, Ending::GoOn)
     }
 
     /// Ends the run at `at`; until the next one nothing is asked of the resolver, so nothing is lost.
-    pub fn end(self, at: UnixSeconds) -> Result<(), StoreError> {
-        let ended = self.connection.execute("UPDATE run SET ended = ?2, last_flush = ?2 WHERE run = ?1", params![self.run, at]);
-        let closed = ended.and_then(|_| self.connection.close().map_err(|(_, source)| source));
-        closed.map_err(|source| failed(&self.file, source))
+    pub fn end(mut self, at: UnixSeconds) -> Result<(), StoreError> {
+        self.add(&Taking::default(), at, Ending::Stop)?;
+        let Self { connection, file, .. } = self;
+        connection.close().map_err(|(_, source)| failed(&file, source))
     }
+
+    fn add(&mut self, taking: &Taking<'_>, at: UnixSeconds, ending: Ending) -> Result<(), StoreError> {
+        let span = Span { since: self.time, at: at.max(self.time), was_failing: self.is_failing, ending };
+        let written = add(&mut self.connection, &self.author, &self.run, &self.lists, taking, &span);
+        self.is_failing = written.is_err();
+        if written.is_ok() {
+            self.time = span.at;
+        }
+        written.map_err(|source| failed(&self.file, source))
+    }
+}
+
+/// What is written at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taking<'a> {
+    /// What was counted, one entry an hour.
+    pub hours: &'a [HourCounts],
+    /// How the clock was set meanwhile.
+    pub steps: &'a [Step],
+    /// What happened meanwhile.
+    pub events: &'a [JournalEvent],
+}
+
+/// Whether a run goes on after a writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    GoOn,
+    Stop,
+}
+
+/// The time that a writing is about, by the log's time.
+struct Span {
+    since: UnixSeconds,
+    at: UnixSeconds,
+    was_failing: bool,
+    ending: Ending,
 }
 
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
@@ -79,34 +151,68 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     Err(StoreError::Busy { folder: folder.into() })
 }
 
-/// Begins a run; gives its key and those of the lists.
-fn begin(connection: &mut Connection, boot: u64, lists: &[ListIdentity], at: UnixSeconds) -> rusqlite::Result<(i64, Vec<i64>)> {
+/// Begins a run; gives it, the keys of its lists and the moment that it began at.
+fn begin(
+    connection: &mut Connection,
+    author: &Author,
+    boot: u64,
+    lists: &[ListIdentity],
+    wall: UnixSeconds,
+) -> rusqlite::Result<(Run, Vec<i64>, UnixSeconds)> {
     let transaction = connection.transaction()?;
-    note_gap(&transaction, at)?;
+    let reached: Option<UnixSeconds> = transaction.query_row("SELECT max(last_flush) FROM run", [], |row| row.get(0))?;
+    let at = wall.max(reached.unwrap_or(wall));
+    let is_counted: bool =
+        transaction.query_row("SELECT EXISTS (SELECT * FROM hour WHERE hour >= ?1)", [hour_start(at)], |row| row.get(0))?;
+    // What was counted before there was a log is not in it.
+    let first_hour = if is_counted { hour_start(at) + HOUR_S } else { hour_start(at) };
+    let mut log = Log::open(&transaction, author, first_hour)?;
+    let previous = end_previous(&transaction, &mut log, at)?;
+    let run = Run { key: 0, boot: format!("{boot:016x}"), software: software(), configuration: author.configuration.clone() };
     transaction.execute(
-        "INSERT INTO run (boot, software, started, last_flush) VALUES (?1, ?2, ?3, ?3)",
-        params![format!("{boot:016x}"), env!("CARGO_PKG_VERSION"), at],
+        "INSERT INTO run (boot, software, configuration, started, last_flush) VALUES (?1, ?2, ?3, ?4, ?4)",
+        params![run.boot, run.software, run.configuration, at],
     )?;
-    let run = transaction.last_insert_rowid();
+    let run = Run { key: transaction.last_insert_rowid(), ..run };
+    transaction.execute("INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)", params![run.key, at])?;
     let keys = lists.iter().map(|list| note_list(&transaction, list, at)).collect::<Result<Vec<_>, _>>()?;
-    add_hour(&transaction, &keys, &nothing_in(hour_start(at), keys.len()))?;
+    for key in &keys {
+        transaction.execute("INSERT INTO run_list VALUES (?1, ?2)", params![run.key, key])?;
+    }
+    add_hour(&transaction, run.key, &keys, &nothing_in(hour_start(at), keys.len()))?;
+    let ids = lists.iter().map(|list| list.id.as_str()).collect();
+    let body = log::start_body(&run, &ids, previous.as_ref(), at - wall);
+    log.note(&run, Happening { at, kind: "start", body, ..Happening::default() })?;
+    log.save(Sign::Now)?;
     transaction.commit()?;
-    Ok((run, keys))
+    Ok((run, keys, at))
 }
 
-/// Writes down what is missing between the run before and this one.
-fn note_gap(transaction: &Transaction<'_>, at: UnixSeconds) -> rusqlite::Result<()> {
+fn software() -> String {
+    format!("wardline {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Writes down how the run before ended and what is missing since, and closes its hours.
+fn end_previous(transaction: &Transaction<'_>, log: &mut Log<'_>, at: UnixSeconds) -> rusqlite::Result<Option<Run>> {
     let before = transaction.query_row("SELECT run, last_flush, ended FROM run ORDER BY run DESC LIMIT 1", [], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, UnixSeconds>(1)?, row.get::<_, Option<UnixSeconds>>(2)?))
     });
-    let Some((run, last_flush, ended)) = before.optional()? else { return Ok(()) };
+    let Some((key, last_flush, ended)) = before.optional()? else { return Ok(None) };
+    let previous = hours::run(transaction, key)?;
     let kind = if ended.is_some() { GapKind::Stopped } else { GapKind::Crash };
-    // With a clock that was set back the length is not known; a crash is on record all the same.
-    let from = ended.unwrap_or(last_flush).min(at);
+    let from = ended.unwrap_or(last_flush);
     if from < at || kind == GapKind::Crash {
-        transaction.execute("INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)", params![run, from, at, kind.name()])?;
+        transaction.execute("INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)", params![key, from, at, kind.name()])?;
     }
-    Ok(())
+    hours::lose_open(transaction)?;
+    // A run from before there was a log has no leaves, so nobody would understand its end.
+    if log.size() == 0 {
+        return Ok(None);
+    }
+    let crash = Happening { at: from, kind: "crash", ..Happening::default() };
+    let happenings = if kind == GapKind::Crash { vec![crash] } else { Vec::new() };
+    append(transaction, log, &previous, happenings, at)?;
+    Ok(Some(previous))
 }
 
 /// The list's key; its papers are noted when they have changed.
@@ -126,16 +232,112 @@ fn note_list(transaction: &Transaction<'_>, list: &ListIdentity, at: UnixSeconds
     Ok(key)
 }
 
-fn add(connection: &mut Connection, run: i64, lists: &[i64], hours: &[HourCounts], at: UnixSeconds) -> rusqlite::Result<()> {
+fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], taking: &Taking<'_>, span: &Span) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
+    let &Span { since, at, .. } = span;
+    let mut log = Log::open(&transaction, author, hour_start(at))?;
+    journal::add(&transaction, taking.events)?;
+    let mut hours = taking.hours.iter().collect::<Vec<_>>();
+    hours.sort_by_key(|counts| counts.hour);
+    let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
+    happenings.extend(taking.events.iter().filter_map(happening));
     for counts in hours {
-        add_hour(&transaction, lists, counts)?;
+        add_hour(&transaction, run.key, lists, &HourCounts { hour: counts.hour.max(hour_start(since)), ..counts.clone() })?;
     }
-    if hours.iter().all(|counts| counts.hour != hour_start(at)) {
-        add_hour(&transaction, lists, &nothing_in(hour_start(at), lists.len()))?;
+    add_hour(&transaction, run.key, lists, &nothing_in(hour_start(at), lists.len()))?;
+    transaction.prepare_cached("UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)")?.execute([at])?;
+    transaction.prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?.execute(params![run.key, at])?;
+    if span.was_failing {
+        let body = Map::from_iter([("until".to_owned(), Moment(at).to_string().into())]);
+        happenings.push(Happening { at: since, kind: "unwritten", body, ..Happening::default() });
     }
-    transaction.prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?.execute(params![run, at])?;
+    let next_hour = log.next_hour;
+    append(&transaction, &mut log, run, happenings, at)?;
+    if span.ending == Ending::Stop {
+        hours::lose_open(&transaction)?;
+        transaction.execute("UPDATE run SET ended = ?2 WHERE run = ?1", params![run.key, at])?;
+        log.note(run, Happening { at, kind: "stop", ..Happening::default() })?;
+    }
+    let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
+    log.save(if is_due { Sign::Now } else { Sign::Later })?;
     transaction.commit()
+}
+
+/// A journal's event as the log tells it; the run's start and end are told by the log itself.
+fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
+    let body = match &event.body {
+        Value::Object(body) => body.clone(),
+        Value::Null => Map::new(),
+        other => Map::from_iter([("body".to_owned(), other.clone())]),
+    };
+    (!matches!(event.kind, EventKind::Start | EventKind::Stop)).then(|| Happening {
+        at: event.at,
+        kind: event.kind.word(),
+        list: event.list.as_deref(),
+        serial: event.serial,
+        manifest: event.manifest.as_deref(),
+        body,
+    })
+}
+
+/// Splits the time on record where the clock was set forward, or where hours were slept through; gives an event for each.
+fn note_steps<'a>(
+    transaction: &Transaction<'_>,
+    run: &Run,
+    steps: &[Step],
+    hours: &[&HourCounts],
+    span: &Span,
+) -> rusqlite::Result<Vec<Happening<'a>>> {
+    let within = |step: &Step| Step { from: step.from.clamp(span.since, span.at), until: step.until.clamp(span.since, span.at), ..*step };
+    let (mut jumps, backs): (Vec<Step>, Vec<Step>) = steps.iter().map(within).partition(|step| step.from < step.until);
+    let reached = hours.iter().map(|counts| counts.hour.max(hour_start(span.since))).chain([hour_start(span.at)]);
+    let mut last = hour_start(span.since);
+    for hour in reached {
+        jumps.extend((last + HOUR_S < hour).then_some(Step { from: last + HOUR_S, until: hour, by_s: 0 }));
+        last = last.max(hour);
+    }
+    jumps.sort_by_key(|jump| jump.from);
+    let mut joined: Vec<Step> = Vec::new();
+    for jump in jumps {
+        match joined.last_mut() {
+            Some(before) if jump.from <= before.until => before.until = before.until.max(jump.until),
+            _ => joined.push(jump),
+        }
+    }
+    for jump in &joined {
+        transaction.execute("UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)", [jump.from])?;
+        transaction.execute("INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)", params![run.key, jump.until])?;
+        let kind = GapKind::Unrecorded.name();
+        transaction.execute(
+            "INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)",
+            params![run.key, jump.from, jump.until, kind],
+        )?;
+    }
+    let joined = joined.into_iter().map(|jump| Step { by_s: jump.until - jump.from, ..jump });
+    let leaf = |step: Step| {
+        let body = [("by_s".to_owned(), step.by_s.into()), ("until".to_owned(), Moment(step.until).to_string().into())];
+        Happening { at: step.from, kind: "clock", body: Map::from_iter(body), ..Happening::default() }
+    };
+    Ok(joined.chain(backs).map(leaf).collect())
+}
+
+/// Adds what happened and the hours that are over at `at`, in the order of time.
+fn append(
+    transaction: &Transaction<'_>,
+    log: &mut Log<'_>,
+    run: &Run,
+    mut happenings: Vec<Happening<'_>>,
+    at: UnixSeconds,
+) -> rusqlite::Result<()> {
+    happenings.sort_by_key(|happening| happening.at);
+    let mut happenings = happenings.into_iter().peekable();
+    for (hour, counted_by) in hours::closable(transaction, log.next_hour, hour_start(at))? {
+        while let Some(happening) = happenings.next_if(|happening| happening.at < hour + HOUR_S) {
+            log.note(run, happening)?;
+        }
+        hours::close(transaction, log, hour, &hours::run(transaction, counted_by)?)?;
+    }
+    happenings.try_for_each(|happening| log.note(run, happening))
 }
 
 fn nothing_in(hour: UnixSeconds, list_count: usize) -> HourCounts {
@@ -143,10 +345,13 @@ fn nothing_in(hour: UnixSeconds, list_count: usize) -> HourCounts {
 }
 
 /// Zeros are written too: a row says that the list was in force in that hour.
-fn add_hour(transaction: &Transaction<'_>, lists: &[i64], counts: &HourCounts) -> rusqlite::Result<()> {
+fn add_hour(transaction: &Transaction<'_>, run: i64, lists: &[i64], counts: &HourCounts) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("INSERT INTO hour VALUES (?1, ?2) ON CONFLICT DO UPDATE SET questions = questions + excluded.questions")?
-        .execute(params![counts.hour, on_disk(counts.questions)])?;
+        .prepare_cached(
+            "INSERT INTO hour (hour, questions, run, carried_in) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET questions = questions + excluded.questions, run = excluded.run",
+        )?
+        .execute(params![counts.hour, on_disk(counts.questions), run, hours::carried_out(transaction, counts.hour)?])?;
     let mut event =
         transaction.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
     for (kind, count) in Event::ALL.into_iter().zip(counts.events) {
@@ -189,6 +394,7 @@ mod tests {
     use super::*;
     use crate::count::{Gap, Record, Stretch};
     use crate::store::Reader;
+    use crate::store::author::author_of_tests as author;
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -211,11 +417,11 @@ mod tests {
     #[test]
     fn restarts_add_up_and_lists_go_by_their_id() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), &[list("one"), list("two")], HOUR).unwrap();
+        let mut store = Store::open(folder.path(), &[list("one"), list("two")], author(), HOUR).unwrap();
         store.flush(&[counts(HOUR, 5)], HOUR + 5).unwrap();
         store.flush(&[counts(HOUR, 1)], HOUR + 10).unwrap();
         store.end(HOUR + 10).unwrap();
-        let mut store = Store::open(folder.path(), &[list("two"), list("three")], HOUR + 10).unwrap();
+        let mut store = Store::open(folder.path(), &[list("two"), list("three")], author(), HOUR + 10).unwrap();
         store.flush(&[counts(HOUR, 100), counts(HOUR + 3600, 7)], HOUR + 3605).unwrap();
         store.end(HOUR + 3605).unwrap();
         let record = read(folder.path(), HOUR + 3605);
@@ -231,14 +437,14 @@ mod tests {
     #[test]
     fn a_run_that_did_not_end_leaves_a_gap_from_its_last_flush() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), &[list("one")], HOUR).unwrap();
+        let mut store = Store::open(folder.path(), &[list("one")], author(), HOUR).unwrap();
         store.flush(&[counts(HOUR, 5)], HOUR + 60).unwrap();
         drop(store);
         assert_eq!(kinds(&read(folder.path(), HOUR + 100)), [(60, 100, "crash")], "before the next start too");
-        let store = Store::open(folder.path(), &[list("one")], HOUR + 90).unwrap();
+        let store = Store::open(folder.path(), &[list("one")], author(), HOUR + 90).unwrap();
         store.end(HOUR + 120).unwrap();
         assert_eq!(kinds(&read(folder.path(), HOUR + 150)), [(60, 90, "crash"), (120, 150, "stopped")]);
-        Store::open(folder.path(), &[list("one")], HOUR + 7300).unwrap().end(HOUR + 7301).unwrap();
+        Store::open(folder.path(), &[list("one")], author(), HOUR + 7300).unwrap().end(HOUR + 7301).unwrap();
         let record = read(folder.path(), HOUR + 7301);
         assert_eq!(kinds(&record), [(60, 90, "crash"), (120, 7300, "stopped")]);
         let hours: Vec<_> = record.hours.iter().map(|hour| (hour.hour - HOUR, record.recorded_s(hour.hour))).collect();
@@ -248,21 +454,22 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_takes_nothing_away_and_hides_no_crash() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), &[list("one")], HOUR + 7200).unwrap();
+        let mut store = Store::open(folder.path(), &[list("one")], author(), HOUR + 7200).unwrap();
         store.flush(&[counts(HOUR + 7200, 5)], HOUR + 7260).unwrap();
         store.flush(&[counts(HOUR, 1)], HOUR + 60).unwrap();
         drop(store);
-        drop(Store::open(folder.path(), &[list("one")], HOUR + 30).unwrap());
+        drop(Store::open(folder.path(), &[list("one")], author(), HOUR + 30).unwrap());
         let reader = Reader::open(folder.path()).unwrap();
-        let record = reader.read(Stretch { from: Some(HOUR), until: Some(HOUR + 10_800) }, HOUR + 30).unwrap();
-        assert_eq!(record.hours.iter().map(|hour| hour.questions).collect::<Vec<_>>(), [10, 50]);
-        assert!(kinds(&record).contains(&(30, 30, "crash")), "{:?}", kinds(&record));
+        let record = reader.read(Stretch { from: Some(HOUR), until: Some(HOUR + 10_800) }, HOUR + 7300).unwrap();
+        let hours: Vec<_> = record.hours.iter().map(|hour| (hour.hour - HOUR, hour.questions)).collect();
+        assert_eq!(hours, [(7200, 60)], "what is counted later belongs to the hour that was reached");
+        assert!(kinds(&record).contains(&(7260, 7260, "crash")), "{:?}", kinds(&record));
     }
 
     #[test]
     fn a_full_disk_writes_nothing_and_the_same_counts_can_be_given_again() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), &[list("one"), list("two")], HOUR).unwrap();
+        let mut store = Store::open(folder.path(), &[list("one"), list("two")], author(), HOUR).unwrap();
         let hours: Vec<_> = (0..2000).map(|n| counts(HOUR + 3600 * n, 3)).collect();
         store.fill_disk(Some(4));
         let refused = store.flush(&hours, HOUR + 2000 * 3600 - 1).unwrap_err();
@@ -277,12 +484,12 @@ mod tests {
     #[test]
     fn a_second_server_and_a_newer_file_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), &[], HOUR).unwrap();
-        assert!(matches!(Store::open(folder.path(), &[], HOUR), Err(StoreError::Busy { .. })));
-        store.connection.pragma_update(None, "user_version", 2).unwrap();
+        let store = Store::open(folder.path(), &[], author(), HOUR).unwrap();
+        assert!(matches!(Store::open(folder.path(), &[], author(), HOUR), Err(StoreError::Busy { .. })));
+        store.connection.pragma_update(None, "user_version", 9).unwrap();
         store.end(HOUR).unwrap();
-        let refused = Store::open(folder.path(), &[], HOUR).unwrap_err().to_string();
-        assert!(refused.contains("form 2") && refused.contains("up to 1"), "{refused}");
+        let refused = Store::open(folder.path(), &[], author(), HOUR).unwrap_err().to_string();
+        assert!(refused.contains("form 9") && refused.contains("up to 3"), "{refused}");
         assert!(matches!(Reader::open(folder.path()), Err(StoreError::Newer { .. })));
     }
 
@@ -291,7 +498,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let new = ListIdentity { legal_basis: "Newer Act".into(), ..list("one") };
         for (identity, at) in [(list("one"), 0), (list("one"), 10), (new.clone(), 20), (new, 30)] {
-            Store::open(folder.path(), &[identity], HOUR + at).unwrap().end(HOUR + at).unwrap();
+            Store::open(folder.path(), &[identity], author(), HOUR + at).unwrap().end(HOUR + at).unwrap();
         }
         let papers = read(folder.path(), HOUR + 40).lists.remove(0).papers;
         let papers: Vec<_> = papers.iter().map(|papers| (papers.since - HOUR, papers.legal_basis.as_str())).collect();
@@ -302,7 +509,7 @@ mod tests {
     fn folder_and_files_are_the_owners_alone() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("state");
-        let mut store = Store::open(&folder, &[], HOUR).unwrap();
+        let mut store = Store::open(&folder, &[], author(), HOUR).unwrap();
         store.flush(&[], HOUR).unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);

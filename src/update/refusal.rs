@@ -4,7 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::list::FormFault;
+use crate::list::guard::Finding;
 use crate::list::parse::Reject;
+use crate::seal::NoteError;
 
 /// Rejected lines that a refusal shows.
 const LINES_SHOWN_MAX: usize = 5;
@@ -37,6 +40,72 @@ pub enum Cause {
     Changed,
     /// No entry in it.
     Empty,
+    /// It has no manifest, and the configuration wants one.
+    Unsigned,
+    /// Its note is none, or a signature under it does not hold.
+    Note(NoteError),
+    /// Too few of the list's keys have signed.
+    Signatures {
+        /// How many have.
+        signed: usize,
+        /// How many must have.
+        needed: usize,
+    },
+    /// The note's text cannot be read.
+    Papers(FormFault),
+    /// The note speaks of another list.
+    OtherList,
+    /// Its serial is below one that was accepted.
+    OldSerial {
+        /// Its serial.
+        serial: u64,
+        /// The highest accepted one.
+        highest: u64,
+    },
+    /// Another manifest with the same serial was accepted.
+    SameSerial {
+        /// The serial of both.
+        serial: u64,
+    },
+    /// It was issued in the future.
+    Future {
+        /// How far.
+        ahead_s: i64,
+    },
+    /// It has run out.
+    Expired {
+        /// How long ago.
+        since_s: i64,
+    },
+    /// The removal has run out.
+    RemovalOver {
+        /// How long ago.
+        since_s: i64,
+    },
+    /// The entries that the manifest names are not beside it.
+    NoEntries,
+    /// The entries are not those that the manifest names.
+    Hash,
+    /// The entries are not as many as the manifest says.
+    Count {
+        /// How many there are.
+        found: u64,
+        /// How many there should be.
+        stated: u64,
+    },
+    /// The entries are encrypted, and cannot be decrypted here.
+    Secret(String),
+    /// The guard found what nobody has let pass.
+    Guard(Vec<Finding>),
+    /// There is no such generation to go back to.
+    NoGeneration,
+    /// It cannot be remembered on disk, so that it must not come in force.
+    State {
+        /// The folder.
+        place: String,
+        /// The system's reason.
+        error: io::Error,
+    },
     /// More lines than allowed are no entries.
     Rejects {
         /// Rejected lines in per cent of the lines meant as entries.
@@ -70,19 +139,61 @@ impl fmt::Display for Refusal {
             Cause::Empty => {
                 f.write_str("has no entry: an empty list is never put in force; take the list out of the configuration instead")
             }
-            Cause::Rejects { percent, percent_max, count, first } => {
-                let lines = if *count == 1 { "line is" } else { "lines are" };
-                write!(f, "{count} {lines} no entry ({percent:.1} %, allowed are {percent_max:.1} %): correct")?;
-                for (index, reject) in first.iter().take(LINES_SHOWN_MAX).enumerate() {
-                    let mark = if index == 0 { "" } else { ";" };
-                    write!(f, "{mark} {}:{}: {}", self.place, reject.line, reject.reason)?;
-                }
-                if *count > first.len().min(LINES_SHOWN_MAX) as u64 {
-                    f.write_str("; `wardline check` shows more")?;
-                }
-                Ok(())
-            }
+            Cause::Unsigned => f.write_str("has no manifest: have it signed, or set unsigned = \"allow\" for this list"),
+            Cause::Rejects { .. } => self.write_rejects(f),
+            cause => write_papers(cause, f),
         }
+    }
+}
+
+impl Refusal {
+    fn write_rejects(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cause::Rejects { percent, percent_max, count, first } = &self.cause else { return Ok(()) };
+        let lines = if *count == 1 { "line is" } else { "lines are" };
+        write!(f, "{count} {lines} no entry ({percent:.1} %, allowed are {percent_max:.1} %): correct")?;
+        for (index, reject) in first.iter().take(LINES_SHOWN_MAX).enumerate() {
+            let mark = if index == 0 { "" } else { ";" };
+            write!(f, "{mark} {}:{}: {}", self.place, reject.line, reject.reason)?;
+        }
+        if *count > first.len().min(LINES_SHOWN_MAX) as u64 {
+            f.write_str("; `wardline check` shows more")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a list's papers, or with the list by its papers.
+fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match cause {
+        Cause::Note(fault) => write!(f, "the note is not to be believed: {fault}; fetch it again, or have it signed again"),
+        Cause::Signatures { signed, needed } => {
+            write!(f, "{signed} of its keys have signed, {needed} must: have it signed by more, or correct `keys`")
+        }
+        Cause::Papers(fault) => write!(f, "the note's text is no paper of a list: {fault}"),
+        Cause::OtherList => f.write_str("the note speaks of another list: put it where that list is looked for"),
+        Cause::OldSerial { serial, highest } => {
+            write!(f, "serial {serial} is below {highest}, which was accepted before: issue the list with a higher serial")
+        }
+        Cause::SameSerial { serial } => {
+            write!(f, "another manifest with serial {serial} was accepted before: issue the list with a higher serial")
+        }
+        Cause::Future { ahead_s } => write!(f, "it is issued {ahead_s} s in the future: check the clocks here and at the curator's"),
+        Cause::Expired { since_s } => write!(f, "it ran out {since_s} s ago: have it issued anew"),
+        Cause::RemovalOver { since_s } => write!(f, "the removal ran out {since_s} s ago: issue a new one"),
+        Cause::NoEntries => f.write_str("the entries that the manifest names are not beside it: put both files there"),
+        Cause::Hash => f.write_str("the entries are not those that the manifest names (SHA-256 differs): fetch both again"),
+        Cause::Count { found, stated } => write!(f, "{found} entries where the manifest says {stated}: have it issued anew"),
+        Cause::Secret(reason) => write!(f, "the entries are encrypted: {reason}"),
+        Cause::Guard(findings) => {
+            for (index, finding) in findings.iter().enumerate() {
+                write!(f, "{}{finding}", if index == 0 { "" } else { "; " })?;
+            }
+            Ok(())
+        }
+        Cause::NoGeneration => f.write_str("there is no such generation on disk: `wardline history LIST` shows what there is"),
+        Cause::State { place, error } => write!(f, "cannot be remembered in {place} ({error}): check the folder's owner, mode and disk"),
+        // The others have been said.
+        _ => Ok(()),
     }
 }
 

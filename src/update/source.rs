@@ -1,20 +1,29 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
+use std::cell::Cell;
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
+use super::load::Script;
 use super::refusal::{Cause, Refusal, place_of};
+use super::sources::Source;
 use crate::clock::{monotonic, since_epoch};
-use crate::list::parse::{self, Format, Parsed};
+use crate::list::guard::{Limits, Place};
+use crate::list::manifest::Manifest;
+use crate::list::parse::{self, Entry, Format, Parsed};
 use crate::list::{ListIndex, Scope};
+use crate::seal::VerifyKey;
+use crate::seal::age::Identity;
 
 /// A list that does not come to rest within this many quiet times is refused.
 const PATIENCE_QUIETS: u32 = 20;
@@ -31,12 +40,51 @@ pub struct ListSource {
     pub id: String,
     /// Its place in the configuration.
     pub index: ListIndex,
-    /// Where its text is.
-    pub text: Text,
+    /// Its file, watched for changes; none where it comes by bundles alone.
+    pub text: Option<Text>,
     /// How the text is written.
     pub format: Format,
     /// The list is refused when more than this share of its lines is no entry, in per cent.
     pub rejects_percent_max: f64,
+    /// What it must carry to be believed.
+    pub papers: Papers,
+    /// Where it is looked for, beside or instead of a file.
+    pub sources: Vec<Source>,
+    /// The keys that its entries may be encrypted to.
+    pub identities: Identities,
+    /// How much may change from one issue to the next; nothing bounds what a plain file changes, but what it lists.
+    pub limits: Limits,
+}
+
+/// Age keys; they never leave it in a message.
+#[derive(Clone, Default)]
+pub struct Identities(pub Arc<Vec<Identity>>);
+
+impl fmt::Debug for Identities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} identities", self.0.len())
+    }
+}
+
+/// What a list must carry to be believed.
+#[derive(Clone, Debug, Default)]
+pub struct Papers {
+    /// The keys whose signatures count.
+    pub keys: Vec<VerifyKey>,
+    /// How many of them must have signed a manifest.
+    pub threshold: usize,
+    /// What to do with a list that has no manifest.
+    pub unsigned: Unsigned,
+}
+
+/// What to do with a list that has no manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It is not believed.
+    #[default]
+    Refuse,
+    /// The operator answers for it.
+    Allow,
 }
 
 /// Where a list's text is.
@@ -46,27 +94,56 @@ pub enum Text {
     File(PathBuf),
     /// In the program itself; it never changes.
     Embedded(&'static str),
+    /// In memory, as a source fetched it; wiped when the last one lets go of it.
+    Memory(Arc<Zeroizing<Vec<u8>>>),
 }
 
+/// The share of a list's lines that may be no entries where nobody says otherwise, in per cent.
+const REJECTS_PERCENT_MAX: f64 = 5.0;
+
 impl ListSource {
+    /// A list that the operator answers for, with the default share of rejects.
+    pub fn unsigned(id: &str, index: ListIndex, text: Text, format: Format) -> Self {
+        let papers = Papers { unsigned: Unsigned::Allow, ..Papers::default() };
+        Self {
+            id: id.to_owned(),
+            index,
+            text: Some(text),
+            format,
+            rejects_percent_max: REJECTS_PERCENT_MAX,
+            papers,
+            limits: Limits::default(),
+            sources: Vec::new(),
+            identities: Identities::default(),
+        }
+    }
+
     /// The file, if there is one.
     pub fn path(&self) -> Option<&Path> {
         match &self.text {
-            Text::File(path) => Some(path),
-            Text::Embedded(_) => None,
+            Some(Text::File(path)) => Some(path),
+            _ => None,
         }
     }
 
     /// The file's path for messages.
     pub fn place(&self) -> String {
         match &self.text {
-            Text::File(path) => place_of(path),
-            Text::Embedded(_) => "built-in list".to_owned(),
+            Some(Text::File(path)) => place_of(path),
+            Some(Text::Embedded(_)) => "built-in list".to_owned(),
+            Some(Text::Memory(_)) | None => "its sources".to_owned(),
         }
     }
 
-    pub(super) fn refuse(&self, cause: Cause) -> Refusal {
-        Refusal { id: self.id.clone(), place: self.place(), cause }
+    pub(super) fn refuse(&self, cause: Cause, place: String) -> Refusal {
+        Refusal { id: self.id.clone(), place, cause }
+    }
+
+    /// How a text of this list is read: in the list's own format, or in ours where a manifest names it.
+    pub(super) fn script_of<'a>(&self, text: &'a Text, manifest: Option<&Manifest>) -> Script<'a> {
+        let format = if manifest.is_some() { Format::Plain } else { self.format };
+        let expected = manifest.map(|manifest| manifest.sha256.0);
+        Script { text, format, rejects_percent_max: self.rejects_percent_max, expected }
     }
 }
 
@@ -89,15 +166,60 @@ pub(super) struct Measured {
 }
 
 /// Go over the text once, as fast as it can be read.
-pub(super) fn measure(source: &ListSource, stamp: Option<Stamp>) -> Result<Measured, Cause> {
-    let (digest, ends) = go_over(source, stamp, |text| count_ends(text, source.format))?;
+pub(super) fn measure(script: Script<'_>, stamp: Option<Stamp>) -> Result<Measured, Cause> {
+    let (digest, ends) = go_over(script, stamp, |text| count_ends(text, script.format))?;
+    if script.expected.is_some_and(|expected| expected != digest) {
+        return Err(Cause::Hash);
+    }
     Ok(Measured { digest, entries_max: ends + 1 })
 }
 
 /// Read the text once and hand its entries to `sink`.
-pub(super) fn read(source: &ListSource, stamp: Option<Stamp>, sink: impl FnMut(&[u8], Scope)) -> Result<Reading, Cause> {
-    let (digest, parsed) = go_over(source, stamp, |text| parse::read(text, source.format, sink))?;
+pub(super) fn read(script: Script<'_>, stamp: Option<Stamp>, sink: impl FnMut(&[u8], Scope)) -> Result<Reading, Cause> {
+    let (digest, parsed) = go_over(script, stamp, |text| parse::read(text, script.format, sink))?;
     Ok(Reading { digest, parsed })
+}
+
+/// As [`read`], slower, with the place of each entry.
+pub(super) fn read_places(script: Script<'_>, stamp: Option<Stamp>, mut sink: impl FnMut(Place, &[u8], Scope)) -> Result<(), Cause> {
+    let read = |text: &mut Digesting<'_>| match script.format {
+        Format::Plain => parse::read_entries(text, |entry: &Entry<'_>| {
+            sink(Place { line: entry.line, number: entry.details.number }, entry.wire, entry.scope);
+        }),
+        _ => {
+            let lines = Cell::new(0);
+            parse::read(Counting { text, lines: &lines }, script.format, |wire, scope| {
+                sink(Place { line: lines.get(), number: None }, wire, scope);
+            })
+        }
+    };
+    go_over(script, stamp, read).map(drop)
+}
+
+/// Counts the lines that are taken from a text.
+struct Counting<'a, R> {
+    text: &'a mut R,
+    lines: &'a Cell<u64>,
+}
+
+impl<R: BufRead> BufRead for Counting<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.text.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        let taken = self.text.fill_buf().ok().and_then(|octets| octets.get(..count)).unwrap_or_default();
+        self.lines.set(self.lines.get() + memchr::memchr_iter(b'\n', taken).count() as u64);
+        self.text.consume(count);
+    }
+}
+
+impl<R: BufRead> Read for Counting<'_, R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(room)?;
+        self.consume(count);
+        Ok(count)
+    }
 }
 
 /// How many places there are where an entry can end: lines, or words in a hosts file.
@@ -109,7 +231,7 @@ fn count_ends(text: &mut Digesting<'_>, format: Format) -> io::Result<usize> {
             return Ok(ends);
         }
         ends += match format {
-            Format::Plain => memchr::memchr_iter(b'\n', octets).count(),
+            Format::Plain | Format::Rpz | Format::Csv(_) => memchr::memchr_iter(b'\n', octets).count(),
             Format::Hosts => octets.iter().filter(|octet| octet.is_ascii_whitespace()).count(),
         };
         let count = octets.len();
@@ -119,12 +241,13 @@ fn count_ends(text: &mut Digesting<'_>, format: Format) -> io::Result<usize> {
 
 /// Give `reader` the text; a file must be what `stamp` says from the first octet to the last.
 fn go_over<T>(
-    source: &ListSource,
+    script: Script<'_>,
     stamp: Option<Stamp>,
     reader: impl FnOnce(&mut Digesting<'_>) -> io::Result<T>,
 ) -> Result<(Digest, T), Cause> {
-    let (path, stamp) = match (&source.text, stamp) {
+    let (path, stamp) = match (script.text, stamp) {
         (Text::Embedded(text), _) => return Digesting::new(&mut text.as_bytes()).finish(reader).map_err(Cause::Unreadable),
+        (Text::Memory(octets), _) => return Digesting::new(&mut octets.as_slice()).finish(reader).map_err(Cause::Unreadable),
         (Text::File(_), None) => return Err(Cause::Missing),
         (Text::File(path), Some(stamp)) => (path, stamp),
     };
@@ -207,6 +330,11 @@ impl Stamp {
     pub(super) fn of(path: &Path) -> Result<Self, Cause> {
         let metadata = path.metadata().map_err(Cause::from_io)?;
         if metadata.is_file() { Ok(Self::from(&metadata)) } else { Err(Cause::NotAFile) }
+    }
+
+    /// The file's length.
+    pub(super) const fn octets(&self) -> u64 {
+        self.octets
     }
 
     /// How long ago the file last changed; nothing where that lies in the future.

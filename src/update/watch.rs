@@ -17,8 +17,9 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, warn};
 
 use super::refusal::{Cause, place_of};
+use super::slot::Slot;
 use super::source::Stamp;
-use super::{Slot, Updater, Which, lock};
+use super::{Updater, Which, lock};
 use crate::clock::monotonic;
 
 /// How often the files are looked at where no event comes.
@@ -89,6 +90,7 @@ impl Eye {
         loop {
             let wait = self.look();
             self.updater.tidy();
+            self.updater.pass_time();
             self.folders.follow(&self.updater);
             match woken.recv_timeout(wait) {
                 Ok(Wake::Look) | Err(RecvTimeoutError::Timeout) => {}
@@ -143,7 +145,7 @@ impl Sight {
         }
         if now - restless > updater.quiet.patience() && !self.has_complained {
             self.has_complained = true;
-            slot.note_refusal(Cause::StillWritten);
+            slot.note_refusal(Cause::StillWritten, &slot.source.place(), None);
         }
         Look::Restless(needed - rested)
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 pub(crate) mod ask;
 pub(crate) mod in_process;
 pub(crate) mod internet;
+pub(crate) mod listener;
 pub(crate) mod load;
 pub(crate) mod program;
 pub(crate) mod running;

@@ -40,7 +40,7 @@ impl Program {
     pub(crate) fn list_with(mut self, id: &str, entries: &str, keys: &str) -> Self {
         fs::write(list_file(self.folder.path(), id), entries).expect("a list file");
         let mut list = table(&format!(
-            "id = \"{id}\"\nfile = \"lists/{id}.txt\"\nformat = \"plain\"\nauthority = \"Authority of {id}\"\nbasis = \"law\"\n\
+            "id = \"{id}\"\nfile = \"lists/{id}.txt\"\nunsigned = \"allow\"\nformat = \"plain\"\nauthority = \"Authority of {id}\"\nbasis = \"law\"\n\
              legal_basis = \"Example Act, section 1\"\naction = \"stop-page\"\nstop = {STOP:?}\nttl_s = 60\n"
         ));
         list.extend(table(keys));

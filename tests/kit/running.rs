@@ -168,9 +168,9 @@ impl Running {
         serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}\n{stdout}"))
     }
 
-    /// The report as JSON.
+    /// The exact counts as JSON.
     pub(crate) fn report(&self) -> serde_json::Value {
-        self.json(&["report", "--format", "json"])
+        self.json(&["report", "--exact", "--format", "json"])
     }
 
     /// Its control socket.

@@ -32,8 +32,8 @@ impl Resolution for Desk {
 
 fn parts() -> Parts {
     let text = Text::Embedded("blocked.example\n=exact.example\n");
-    let source = ListSource { id: "a".to_owned(), index: 0, text, format: Format::Plain, rejects_percent_max: 0.0 };
-    let (updater, _) = Updater::start(Settings { lists: vec![source], quiet: Duration::from_millis(10) }).unwrap();
+    let source = ListSource::unsigned("a", 0, text, Format::Plain);
+    let (updater, _) = Updater::start(Settings { lists: vec![source], quiet: Duration::from_millis(10), ..Settings::default() }).unwrap();
     let rules = ListRules {
         id: "a".to_owned(),
         authority: "Authority".to_owned(),

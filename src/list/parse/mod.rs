@@ -1,11 +1,16 @@
 //! Reads a list's text: each line becomes entries or a reject; no bad line ever stops the reading.
 
+mod csv;
+mod entry;
 mod hosts;
 mod plain;
+mod rpz;
 mod word;
 
 use std::io::{self, BufRead, Read};
 
+pub use csv::{Column, HEADING_OCTETS_MAX, Heading};
+pub use entry::{CATEGORY_OCTETS_MAX, Details, Entry, read_category, read_day, read_entries, read_name};
 pub use word::Reason;
 use zeroize::Zeroizing;
 
@@ -19,10 +24,14 @@ pub const REJECTS_SHOWN_MAX: usize = 20;
 /// How a list's text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One name a line; a leading `=` means that name alone.
+    /// One name a line, details behind it; a leading `=` means that name alone.
     Plain,
     /// A hosts file: an address and names.
     Hosts,
+    /// A response policy zone as zone text.
+    Rpz,
+    /// A CSV file with a column of names.
+    Csv(Column),
 }
 
 /// A line that is no entry.
@@ -68,6 +77,8 @@ impl Parsed {
 /// No entry stays in memory: the buffers are wiped, and so large that they never move and leave a copy behind.
 pub fn read(mut text: impl BufRead, format: Format, mut sink: impl FnMut(&[u8], Scope)) -> io::Result<Parsed> {
     let mut parsed = Parsed::default();
+    let mut zone = rpz::Reader::new();
+    let mut csv = csv::Reader::new(if let Format::Csv(column) = format { column } else { Column::Usual });
     let mut line = Zeroizing::new(Vec::with_capacity(LINE_OCTETS_MAX + 1));
     let mut wire = Zeroizing::new(Vec::with_capacity(word::WIRE_OCTETS_MAX));
     while let Some(length) = take_line(&mut text, &mut line)? {
@@ -80,6 +91,8 @@ pub fn read(mut text: impl BufRead, format: Format, mut sink: impl FnMut(&[u8], 
             (Length::Over, _) => Err(Reason::LongLine),
             (Length::Within, Format::Plain) => plain::read_line(words, &mut wire, &mut sink),
             (Length::Within, Format::Hosts) => hosts::read_line(words, &mut wire, &mut sink),
+            (Length::Within, Format::Rpz) => zone.read_line(words, &mut wire, &mut sink),
+            (Length::Within, Format::Csv(_)) => csv.read_line(words, &mut wire, &mut sink),
         };
         match read {
             Ok(entries) => parsed.entries += entries,
@@ -120,7 +133,7 @@ mod tests {
     use super::*;
     use crate::name::Name;
 
-    fn entries(text: &[u8], format: Format) -> (Vec<String>, Parsed) {
+    pub(super) fn entries(text: &[u8], format: Format) -> (Vec<String>, Parsed) {
         let mut found = Vec::new();
         let parsed = read(text, format, |wire, scope| {
             let mark = if scope == Scope::Exact { "=" } else { "" };
@@ -129,7 +142,7 @@ mod tests {
         (found, parsed.unwrap())
     }
 
-    fn reasons(text: &[u8], format: Format) -> Vec<(u64, Reason)> {
+    pub(super) fn reasons(text: &[u8], format: Format) -> Vec<(u64, Reason)> {
         entries(text, format).1.rejects_shown.iter().map(|reject| (reject.line, reject.reason)).collect()
     }
 

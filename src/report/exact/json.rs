@@ -1,4 +1,4 @@
-//! The report as one JSON object for machines.
+//! The exact figures as one JSON object for machines.
 //!
 //! Field names stay as long as `version` is 1; new ones may come. Times are RFC 3339 in UTC, lengths are seconds, `until` is exclusive.
 
@@ -6,10 +6,10 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::count::{Event, Kind, ListCounts, Record};
+use crate::report::span::utc;
 
-use super::span::utc;
 use super::sums::Sums;
-use super::{COUNT_MEANING, LEFT_OUT, gap_meaning};
+use super::{COUNT_MEANING, LEFT_OUT, NOT_FOR_PUBLICATION, gap_meaning};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -20,6 +20,7 @@ struct Document<'a> {
     from: String,
     until: String,
     written_until: String,
+    publication: &'static str,
     meaning: &'static str,
     left_out: &'static str,
     lists: Vec<List<'a>>,
@@ -91,6 +92,7 @@ pub(super) fn render(record: &Record) -> String {
         from: utc(record.from),
         until: utc(record.until),
         written_until: utc(record.written_until),
+        publication: NOT_FOR_PUBLICATION,
         meaning: COUNT_MEANING,
         left_out: LEFT_OUT,
         lists: lists(record),
@@ -162,7 +164,7 @@ fn by_kind(counts: &ListCounts) -> Map<'static, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::report::exact::sample;
 
     #[test]
     fn the_object_reads_back_with_its_stable_names() {

@@ -40,7 +40,7 @@ fn add_each(sums: &mut [u64], counts: &[u64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::report::exact::sample;
 
     #[test]
     fn sums_are_those_of_the_rows() {

@@ -1,10 +1,11 @@
-//! The report as one CSV table (RFC 4180), one figure a row, so that a spreadsheet can pivot it.
+//! The exact figures as one CSV table (RFC 4180), one figure a row, so that a spreadsheet can pivot it.
 
 use crate::count::{Event, Kind, ListCounts, Record};
+use crate::report::sheet::push_row;
+use crate::report::span::utc;
 
-use super::span::utc;
 use super::sums::Sums;
-use super::{COUNT_MEANING, LEFT_OUT, gap_meaning, papers_of};
+use super::{COUNT_MEANING, LEFT_OUT, NOT_FOR_PUBLICATION, gap_meaning, papers_of};
 
 /// The columns; they stay as they are, new ones come at the end.
 ///
@@ -36,8 +37,9 @@ pub(super) fn render(record: &Record) -> String {
         table.blocked("sum_blocked", &span, &list.id, ("", ""), counts);
     }
     table.totals("sum_", &span, sums.questions, &sums.events, sums.recorded_s);
-    table.row(["note", &span.0, &span.1, "", "", "", "", "", COUNT_MEANING]);
-    table.row(["note", &span.0, &span.1, "", "", "", "", "", LEFT_OUT]);
+    for note in [NOT_FOR_PUBLICATION, COUNT_MEANING, LEFT_OUT] {
+        table.row(["note", &span.0, &span.1, "", "", "", "", "", note]);
+    }
     table.0
 }
 
@@ -45,25 +47,7 @@ struct Table(String);
 
 impl Table {
     fn row(&mut self, fields: [&str; COLUMNS.len()]) {
-        for (place, field) in fields.iter().enumerate() {
-            if place > 0 {
-                self.0.push(',');
-            }
-            self.push_field(field);
-        }
-        self.0.push_str("\r\n");
-    }
-
-    /// A field in quotes where RFC 4180 wants them; a spreadsheet must not take an authority's name for a formula.
-    fn push_field(&mut self, field: &str) {
-        let formula = field.starts_with(['=', '+', '-', '@', '\t']);
-        if !formula && !field.contains([',', '"', '\r', '\n']) {
-            self.0.push_str(field);
-            return;
-        }
-        self.0.push_str(if formula { "\"'" } else { "\"" });
-        self.0.push_str(&field.replace('"', "\"\""));
-        self.0.push('"');
+        push_row(&mut self.0, &fields);
     }
 
     fn blocked(&mut self, record: &str, span: &(String, String), list: &str, papers: (&str, &str), counts: &ListCounts) {
@@ -87,28 +71,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
-
-    /// Splits by the grammar of RFC 4180, section 2.
-    fn parse(csv: &str) -> Vec<Vec<String>> {
-        let (mut rows, mut row, mut field, mut quoted) = (vec![], vec![], String::new(), false);
-        let mut rest = csv.chars().peekable();
-        while let Some(next) = rest.next() {
-            match next {
-                '"' if quoted && rest.peek() == Some(&'"') => field.push(rest.next().unwrap()),
-                '"' => quoted = !quoted,
-                ',' if !quoted => row.push(std::mem::take(&mut field)),
-                '\r' if !quoted => assert_eq!(rest.peek(), Some(&'\n')),
-                '\n' if !quoted => {
-                    row.push(std::mem::take(&mut field));
-                    rows.push(std::mem::take(&mut row));
-                }
-                next => field.push(next),
-            }
-        }
-        assert!(row.is_empty() && field.is_empty() && !quoted);
-        rows
-    }
+    use crate::report::exact::sample;
+    use crate::report::sheet::parse;
 
     #[test]
     fn each_row_has_all_columns_and_the_sums_are_those_of_the_rows() {

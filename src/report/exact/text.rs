@@ -1,16 +1,14 @@
-//! The report as aligned tables for a person to read.
+//! The exact figures as aligned tables for a person to read.
 
 use std::fmt::Write as _;
 
 use crate::clock::UnixSeconds;
 use crate::count::{Event, Gap, HourRecord, Kind, ListCounts, Record};
+use crate::report::prose::{grouped, length, plain, push_line, push_prose};
+use crate::report::span::utc;
 
-use super::span::utc;
 use super::sums::Sums;
-use super::{COUNT_MEANING, LEFT_OUT, gap_meaning};
-
-/// Lines of prose are broken here.
-const WIDTH: usize = 100;
+use super::{COUNT_MEANING, LEFT_OUT, NOT_FOR_PUBLICATION, gap_meaning};
 
 pub(super) fn render(record: &Record) -> String {
     let sums = Sums::of(record);
@@ -34,13 +32,10 @@ pub(super) fn render(record: &Record) -> String {
     page
 }
 
-fn push_line(page: &mut String, line: &str) {
-    page.push_str(line.trim_end());
-    page.push('\n');
-}
-
 fn push_header(page: &mut String, record: &Record, sums: &Sums) {
-    push_line(page, "Wardline: report of counts");
+    push_line(page, "Wardline: exact counts");
+    push_line(page, "");
+    push_prose(page, NOT_FOR_PUBLICATION);
     push_line(page, "");
     push_line(page, &format!("from      {}", minute(record.from)));
     push_line(page, &format!("up to     {}, which is not included", minute(record.until)));
@@ -168,22 +163,6 @@ fn gap_length(gap: &Gap) -> String {
     }
 }
 
-/// Breaks a paragraph into lines.
-fn push_prose(page: &mut String, prose: &str) {
-    let mut line = String::new();
-    for word in prose.split_whitespace() {
-        if !line.is_empty() && line.len() + 1 + word.len() > WIDTH {
-            push_line(page, &line);
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    push_line(page, &line);
-}
-
 /// `2026-03-01 14:00:05`
 fn moment(at: UnixSeconds) -> String {
     utc(at).trim_end_matches('Z').replace('T', " ")
@@ -194,41 +173,10 @@ fn minute(at: UnixSeconds) -> String {
     moment(at).chars().take(16).collect()
 }
 
-/// `23 h 17 min`, `17 min 05 s`, `5 s`
-fn length(seconds: u64) -> String {
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, 0) => format!("{minutes} min"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
-        (hours, 0, 0) => format!("{hours} h"),
-        (hours, minutes, 0) => format!("{hours} h {minutes:02} min"),
-        (hours, minutes, seconds) => format!("{hours} h {minutes:02} min {seconds:02} s"),
-    }
-}
-
-/// Thousands apart: `1 234 567`.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// Nothing in an authority's name may steer the reader's terminal or turn the line around.
-fn plain(text: &str) -> String {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::report::exact::sample;
 
     #[test]
     fn the_page_reads_as_expected() {
@@ -240,12 +188,5 @@ mod tests {
     fn an_empty_record_says_so() {
         let page = render(&Record::default());
         assert!(page.contains("No list was applied") && page.contains("None: all of this time"), "{page}");
-    }
-
-    #[test]
-    fn figures_and_lengths_are_readable() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
-        assert_eq!([5, 60, 65, 3600, 3660, 90_061].map(length), ["5 s", "1 min", "1 min 05 s", "1 h", "1 h 01 min", "25 h 01 min 01 s"]);
-        assert_eq!(plain("A\u{1b}[2J\u{202e}B"), "A\u{fffd}[2J\u{fffd}B");
     }
 }

@@ -1,0 +1,117 @@
+//! Reads the static files of one log: checkpoints, tiles and bundles of entries (C2SP tlog-tiles).
+
+use std::path::{Path, PathBuf};
+
+use crate::seal::checkpoint::Checkpoint;
+use crate::seal::tree::{TILE_WIDTH, bundle_path};
+use crate::seal::{Note, VerifyKey};
+
+use super::Finding;
+
+/// The file with the last checkpoint.
+pub(super) const CHECKPOINT: &str = "checkpoint";
+/// The folder with one checkpoint a day.
+pub(super) const CHECKPOINTS: &str = "checkpoints";
+
+/// The folder of one log.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// The folders of logs at `path`: itself, or else those in it, by name.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds no log.
+    pub fn find(path: &Path) -> Result<Vec<Self>, String> {
+        let is_log = |path: &Path| path.join(CHECKPOINT).is_file();
+        if is_log(path) {
+            return Ok(vec![Self { path: path.into() }]);
+        }
+        let explain = |error| format!("{}: cannot be read ({error}): name a folder that `wardline audit export` made", path.display());
+        let mut found: Vec<Self> = Vec::new();
+        for entry in path.read_dir().map_err(explain)? {
+            let path = entry.map_err(explain)?.path();
+            found.extend(is_log(&path).then_some(Self { path }));
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        if found.is_empty() {
+            Err(format!("{}: holds no log: name a folder that `wardline audit export` made", path.display()))
+        } else {
+            Ok(found)
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The octets of a file below the folder.
+    pub(super) fn read(&self, name: &str) -> std::io::Result<Vec<u8>> {
+        std::fs::read(self.path.join(name))
+    }
+
+    /// The days that have a checkpoint, in order.
+    pub(super) fn days(&self) -> Vec<String> {
+        let entries = self.path.join(CHECKPOINTS).read_dir().into_iter().flatten().flatten();
+        let mut days: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        days.sort();
+        days
+    }
+
+    /// A checkpoint's note and what it says, whoever signed it.
+    pub(super) fn checkpoint(&self, name: &str) -> Result<(Note, Checkpoint), String> {
+        let octets = self.read(name).map_err(|error| format!("cannot be read ({error})"))?;
+        parse_checkpoint(&octets)
+    }
+
+    /// The entries of a bundle, `width` of them, one after the other in the octets that are returned with their ranges.
+    pub(super) fn bundle(&self, index: u64, width: u64) -> Result<Bundle, String> {
+        let octets = self.read(&bundle_path(index, width)).map_err(|error| format!("cannot be read ({error})"))?;
+        let (mut entries, mut at) = (Vec::with_capacity(TILE_WIDTH as usize), 0);
+        while let Some(&[high, low]) = octets.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
+            let end = at + 2 + usize::from(u16::from_be_bytes([high, low]));
+            entries.push(at + 2..end);
+            at = end;
+        }
+        if at == octets.len() && entries.len() as u64 == width {
+            Ok(Bundle { octets, entries })
+        } else {
+            Err(format!("has not exactly {width} whole entries"))
+        }
+    }
+}
+
+/// The entries of a bundle.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    octets: Vec<u8>,
+    entries: Vec<std::ops::Range<usize>>,
+}
+
+impl Bundle {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.iter().map(|range| self.octets.get(range.clone()).unwrap_or_default())
+    }
+}
+
+/// A checkpoint from the octets of its note.
+pub(super) fn parse_checkpoint(octets: &[u8]) -> Result<(Note, Checkpoint), String> {
+    let note = Note::parse(octets).map_err(|error| format!("is no signed note: {error}"))?;
+    let checkpoint = Checkpoint::parse(note.text()).map_err(|error| format!("is no checkpoint: {error}"))?;
+    Ok((note, checkpoint))
+}
+
+/// Whether the author of the log, whose key has its name, signed the note.
+pub(super) fn check_author(note: &Note, origin: &str, keys: &[VerifyKey], place: &str) -> Result<(), Finding> {
+    let of_origin: Vec<VerifyKey> = keys.iter().filter(|key| key.name() == origin).cloned().collect();
+    let refused = |message: String| Err(Finding::new("signature", place, message));
+    match note.signers(&of_origin) {
+        Ok(signers) if !signers.is_empty() => Ok(()),
+        Ok(_) if of_origin.is_empty() => refused(format!("no key was given for {origin}")),
+        Ok(_) => refused("is not signed with the key that was given for it".to_owned()),
+        Err(error) => refused(error.to_string()),
+    }
+}

@@ -1,0 +1,36 @@
+//! The audit log outside the resolver: written as static files, and checked by whoever has them and the keys.
+//!
+//! `docs/audit-format.md` describes the files and every check; `tools/verify_audit.py` is written from it and not from this code.
+
+mod cosign;
+mod export;
+mod folder;
+mod history;
+mod totals;
+mod verify;
+
+pub use cosign::{CosignError, Seen, cosign};
+pub use export::{ExportError, Writer};
+pub use folder::Folder;
+pub use totals::{Day, Totals};
+pub use verify::{Cosigner, Demands, LogReport, Pin, Verified, read_pin, verify};
+
+/// Findings that are kept of one log: whoever sees so many needs no more.
+const FINDINGS_MAX: usize = 100;
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What kind of thing, in one word; the words are in `docs/audit-format.md`.
+    pub code: &'static str,
+    /// Where: the log's origin, and the leaf, hour or file.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Finding {
+    fn new(code: &'static str, place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code, place: place.into(), message: message.into() }
+    }
+}

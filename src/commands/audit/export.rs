@@ -1,0 +1,57 @@
+//! `wardline audit export` and `wardline audit key`: from the state folder to files that anybody can check.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::super::Failure;
+use super::super::output::{self, Style, count};
+use crate::audit::Writer;
+use crate::config::Config;
+use crate::seal::VerifyKey;
+use crate::store::LogReader;
+
+/// What was written.
+#[derive(Serialize)]
+struct Exported<'a> {
+    origin: &'a str,
+    size: u64,
+    checkpoints: usize,
+    key: &'a str,
+}
+
+/// Why it was not; the commands' own failure, so that one reading of the log can end for either reason.
+struct Ended(String);
+
+impl<E: std::error::Error> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(super) fn print_key(config: &Config) -> Result<(), Failure> {
+    let key = || Ok::<_, Ended>(LogReader::open(&config.state)?.author()?.unwrap_or_default());
+    output::print(&format!("{}\n", key().map_err(|Ended(message)| Failure::Failed(message))?))
+}
+
+pub(super) fn run(config: &Config, folder: &Path, style: Style) -> Result<(), Failure> {
+    export(config, folder, style).map_err(|Ended(message)| Failure::Failed(message))?
+}
+
+fn export(config: &Config, folder: &Path, style: Style) -> Result<Result<(), Failure>, Ended> {
+    let reader = LogReader::open(&config.state)?;
+    let key = reader.author()?.unwrap_or_default();
+    let origin = VerifyKey::parse(&key)?.name().to_owned();
+    let checkpoints = reader.checkpoints()?;
+    let size = checkpoints.last().map_or(0, |last| last.size);
+    let mut writer = Writer::create(folder, &origin)?;
+    reader.leaves::<Ended>(size, |leaf| Ok(writer.leaf(leaf)?))?;
+    let notes: Vec<_> = checkpoints.into_iter().map(|signed| (signed.at, signed.note)).collect();
+    writer.finish(&key, &notes)?;
+    Ok(match style {
+        Style::Json => output::print_json(&Exported { origin: &origin, size, checkpoints: notes.len(), key: &key }),
+        Style::Text => {
+            output::print(&format!("{origin}: {} in {}\nkey: {key}\n", count(size, "leaf").replace("leafs", "leaves"), folder.display()))
+        }
+    })
+}

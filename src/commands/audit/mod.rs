@@ -1,0 +1,55 @@
+//! `wardline audit …`: the signed log of counts and events, for those who publish it and those who check it.
+
+mod cosign;
+mod export;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use super::{Failure, load, output};
+use crate::seal::VerifyKey;
+
+/// What to do with an audit log.
+#[derive(Debug, Subcommand)]
+pub(super) enum Audit {
+    /// Print the public key of this resolver's log, for those who check it.
+    Key,
+    /// Write the log as static files, for any web server to publish; an earlier export in the folder is brought up to date.
+    Export {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Check exported logs: signatures, that nothing was changed or left out, that all adds up. Ends with 0 if all is in order, 1 if
+    /// not.
+    Verify(verify::Args),
+    /// Vouch for an exported log with a signature of one's own, if it continues what was seen of it before.
+    Cosign(cosign::Args),
+}
+
+pub(super) fn run(config: Option<&Path>, command: &Audit, style: output::Style) -> Result<(), Failure> {
+    match command {
+        Audit::Key => export::print_key(&load(config)?),
+        Audit::Export { folder } => export::run(&load(config)?, folder, style),
+        Audit::Verify(args) => verify::run(args, style),
+        Audit::Cosign(args) => cosign::run(args, style),
+    }
+}
+
+/// Public keys, each given as a key or as a file with one a line; lines that start with `#` are passed over.
+fn read_keys(given: &[String]) -> Result<Vec<VerifyKey>, Failure> {
+    let mut keys = Vec::new();
+    for text in given {
+        if let Ok(key) = VerifyKey::parse(text) {
+            keys.push(key);
+            continue;
+        }
+        let lines = std::fs::read_to_string(text)
+            .map_err(|error| Failure::Usage(format!("{text:?} is neither a public key nor a file of keys ({error})")))?;
+        for (at, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
+            keys.push(VerifyKey::parse(line).map_err(|error| Failure::Usage(format!("{text}:{}: {error}", at + 1)))?);
+        }
+    }
+    Ok(keys)
+}

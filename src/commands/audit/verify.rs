@@ -1,0 +1,152 @@
+//! `wardline audit verify`: is the record whole, unchanged and in itself right? A table to read, or JSON.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::super::Failure;
+use super::super::output::{self, Column, Style, count, number, table};
+use super::read_keys;
+use crate::audit::{Demands, Finding, Folder, LogReport, Pin, Totals, Verified, read_pin, verify};
+use crate::clock::UnixSeconds;
+use crate::count::Blocked;
+use crate::report::parse_span;
+
+/// What is checked, and against what.
+#[derive(Debug, clap::Args)]
+pub(in super::super) struct Args {
+    /// Folders of exported logs, or folders of such folders.
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// The public key of a log's author or of a cosigner, or a file with one a line; each author's log must be there.
+    #[arg(long, value_name = "KEY", required = true)]
+    key: Vec<String>,
+    /// A checkpoint from before, which its log must still fit.
+    #[arg(long, value_name = "FILE")]
+    since: Vec<PathBuf>,
+    /// Each log must tell all hours up to, and without, this day or hour (UTC).
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+/// All that was found.
+#[derive(Serialize)]
+struct Outcome {
+    verdict: &'static str,
+    logs: Vec<LogReport>,
+    blocked: BTreeMap<String, Blocked>,
+    questions: u64,
+    findings: Vec<Finding>,
+}
+
+pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+    let outcome = check(args)?;
+    match style {
+        Style::Json => output::print_json(&outcome)?,
+        Style::Text => output::print(&describe(&outcome))?,
+    }
+    match outcome.findings.len() {
+        0 => Ok(()),
+        findings => Err(Failure::Failed(format!("the record is not in order: {}", count(findings as u64, "finding")))),
+    }
+}
+
+fn check(args: &Args) -> Result<Outcome, Failure> {
+    let keys = read_keys(&args.key)?;
+    let mut folders = Vec::new();
+    for path in &args.folders {
+        folders.extend(Folder::find(path).map_err(Failure::Usage)?);
+    }
+    let mut pins = Vec::new();
+    for path in &args.since {
+        let octets = std::fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+        pins.push(read_pin(&octets, &keys, &path.display().to_string()).map_err(Failure::Usage)?);
+    }
+    let until =
+        parse_span(None, args.until.as_deref()).map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?.until;
+    pins.extend(folders.iter().filter_map(Pin::of_copy));
+    let demands = Demands { keys, pins, until };
+    Ok(judge(folders.iter().map(|folder| verify(folder, &demands)).collect(), &demands))
+}
+
+/// Puts the logs together; of several copies of a log the longest counts.
+fn judge(mut verified: Vec<Verified>, demands: &Demands) -> Outcome {
+    verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
+    let (mut totals, mut last) = (Totals::default(), None);
+    for Verified { log, totals: sums } in &verified {
+        if last != Some(&log.origin) {
+            totals.add(sums);
+        }
+        last = Some(&log.origin);
+    }
+    let mut findings: Vec<Finding> = verified.iter().flat_map(|verified| verified.log.findings.clone()).collect();
+    let origins: Vec<&str> = verified.iter().map(|verified| verified.log.origin.as_str()).collect();
+    findings.extend(demands.missing_logs(&origins));
+    let everything = (UnixSeconds::MIN, UnixSeconds::MAX);
+    let lists = totals.blocked.keys().map(|list| (list.clone(), totals.blocked(list, everything.0, everything.1)));
+    Outcome {
+        verdict: if findings.is_empty() { "in order" } else { "not in order" },
+        blocked: lists.collect(),
+        questions: totals.questions.values().sum(),
+        logs: verified.into_iter().map(|verified| verified.log).collect(),
+        findings,
+    }
+}
+
+fn describe(outcome: &Outcome) -> String {
+    let columns = [
+        Column::Left("LOG"),
+        Column::Left("FROM"),
+        Column::Left("UP TO"),
+        Column::Right("HOURS"),
+        Column::Right("LEAVES"),
+        Column::Right("NOT ON RECORD"),
+        Column::Right("CRASHES"),
+        Column::Left("COSIGNED BY"),
+        Column::Left("IN ORDER"),
+    ];
+    let rows = outcome.logs.iter().map(|log| {
+        let cosigners: Vec<String> =
+            log.cosigners.iter().map(|cosigner| format!("{} {}", cosigner.name, output::time(cosigner.at))).collect();
+        vec![
+            log.origin.clone(),
+            log.from.clone().unwrap_or_default(),
+            log.until.clone().unwrap_or_default(),
+            number(log.hours),
+            number(log.size),
+            length(log.gap_s.values().sum()),
+            number(log.events.get("crash").copied().unwrap_or_default()),
+            if cosigners.is_empty() { "nobody".to_owned() } else { cosigners.join(", ") },
+            if log.findings.is_empty() { "yes" } else { "NO" }.to_owned(),
+        ]
+    });
+    let mut text = table(&columns, &rows.collect::<Vec<_>>());
+    text.push_str("\nBlocked questions (a question is not a person and not a visit):\n");
+    text.push_str(&describe_blocked(&outcome.blocked));
+    text.push_str(&format!("Of {} in all.\n\n", count(outcome.questions, "question")));
+    for Finding { code, place, message } in &outcome.findings {
+        text.push_str(&format!("NOT IN ORDER ({code}): {place}: {message}\n"));
+    }
+    text.push_str(if outcome.findings.is_empty() {
+        "The record is in order: it is signed, nothing in it was changed or left out, and all of it adds up.\n"
+    } else {
+        "The record is NOT in order. What is named above, and what depends on it, is no evidence.\n"
+    });
+    text
+}
+
+fn describe_blocked(blocked: &BTreeMap<String, Blocked>) -> String {
+    let columns = ["ADDRESS", "HTTPS", "OTHER", "VIA CNAME", "SUM"].map(Column::Right);
+    let columns: Vec<Column> = [Column::Left("LIST")].into_iter().chain(columns).collect();
+    let rows = blocked.iter().map(|(list, blocked)| {
+        let numbers = [blocked.address, blocked.https, blocked.other, blocked.via_cname, blocked.sum()].map(number);
+        [list.clone()].into_iter().chain(numbers).collect()
+    });
+    table(&columns, &rows.collect::<Vec<_>>())
+}
+
+/// Seconds as hours, minutes and seconds.
+fn length(seconds: u64) -> String {
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}

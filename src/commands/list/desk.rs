@@ -1,0 +1,240 @@
+//! A list's folder on the curator's desk: its settings, its entries at work, its last issue, and what is handed out.
+//!
+//! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last issue · `recipients.txt` the age keys of
+//! the resolvers · `issue/` what resolvers take: the manifest and the entries under their hash. Only `issue/` leaves the desk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::super::Failure;
+use super::super::key::read_public;
+use super::super::output::number;
+use crate::clock::wall_s;
+use crate::list::manifest::{Basis, ListAction, Manifest, Secrecy};
+use crate::list::parse::Parsed;
+use crate::list::records::{self, Record};
+use crate::list::{is_list_id, is_words};
+use crate::seal::age::Recipient;
+use crate::seal::{Note, VerifyKey};
+
+/// The settings of a list, as `list.toml` holds them.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::commands) struct Settings {
+    pub(super) id: String,
+    pub(super) authority: String,
+    pub(super) basis: String,
+    pub(super) legal_basis: String,
+    pub(super) action: String,
+    /// Signatures of different keys that an issue needs.
+    pub(super) signatures: usize,
+    /// The public keys that may sign.
+    pub(super) keys: Vec<String>,
+    /// An issue expires after so many days.
+    pub(super) valid_days: u32,
+    /// An entry is due for verification after so many days.
+    pub(super) verify_days: u32,
+    /// Do the entries leave the desk encrypted only?
+    pub(super) encrypted: bool,
+    /// The public keys that resolvers sign their receipts with.
+    #[serde(default)]
+    pub(super) receipt_keys: Vec<String>,
+}
+
+/// A list's folder.
+pub(in crate::commands) struct Desk {
+    folder: PathBuf,
+    pub(super) settings: Settings,
+    pub(super) basis: Basis,
+    pub(super) action: ListAction,
+    pub(super) keys: Vec<VerifyKey>,
+}
+
+/// The issue that lies in the folder.
+pub(super) struct Issue {
+    pub(super) note: Note,
+    pub(super) manifest: Manifest,
+}
+
+impl Desk {
+    /// Open a folder and check its settings.
+    pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
+        let place = folder.join("list.toml");
+        let text = read_text(&place)?;
+        let settings: Settings = toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", place.display())))?;
+        Self::check(folder, settings).map_err(|failure| match failure {
+            Failure::Usage(message) => Failure::Usage(format!("{}: {message}", place.display())),
+            other => other,
+        })
+    }
+
+    /// A desk with these settings, which are checked; nothing is written.
+    pub(super) fn check(folder: &Path, settings: Settings) -> Result<Self, Failure> {
+        let wrong = |what: &str| Err(Failure::Usage(what.to_owned()));
+        if !is_list_id(&settings.id) {
+            return wrong("the id is 1 to 63 letters, digits and hyphens, no hyphen in front");
+        }
+        if !is_words(&settings.authority) || !is_words(&settings.legal_basis) {
+            return wrong("authority and legal basis are 1 to 200 octets of text without control characters");
+        }
+        let Some(basis) = Basis::parse(&settings.basis) else { return wrong("the basis is law, provider or subscriber") };
+        let Some(action) = ListAction::parse(&settings.action) else { return wrong("the action is stop-page or nxdomain") };
+        let keys = settings.keys.iter().map(|key| read_public(key)).collect::<Result<Vec<VerifyKey>, _>>()?;
+        if !(1..=keys.len().max(1)).contains(&settings.signatures) {
+            return wrong("an issue needs at least one signature, and not more than there are keys");
+        }
+        if !(1..=3660).contains(&settings.valid_days) || settings.verify_days == 0 {
+            return wrong("an issue is valid for 1 to 3660 days, and an entry is due after one day or more");
+        }
+        Ok(Self { folder: folder.to_path_buf(), settings, basis, action, keys })
+    }
+
+    pub(super) fn secrecy(&self) -> Secrecy {
+        if self.settings.encrypted { Secrecy::Age } else { Secrecy::Open }
+    }
+
+    pub(super) fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// A file that resolvers take.
+    pub(super) fn handed_out(&self, file: &str) -> PathBuf {
+        self.folder.join("issue").join(file)
+    }
+
+    /// The entries at work, each with its line.
+    pub(super) fn entries(&self) -> Result<(Vec<(u64, Record)>, Parsed), Failure> {
+        read_entries(&self.path("entries.txt"))
+    }
+
+    /// The entries at work, where every line is one.
+    pub(super) fn sound_entries(&self) -> Result<Vec<Record>, Failure> {
+        let (entries, parsed) = self.entries()?;
+        if let Some(reject) = parsed.rejects_shown.first() {
+            let place = self.path("entries.txt");
+            let more = if parsed.rejects > 1 { format!(" ({} more lines like it)", parsed.rejects - 1) } else { String::new() };
+            return Err(Failure::Failed(format!("{}:{}: {}{more}", place.display(), reject.line, reject.reason)));
+        }
+        Ok(entries.into_iter().map(|(_, record)| record).collect())
+    }
+
+    pub(super) fn save_entries(&self, entries: &[Record]) -> Result<(), Failure> {
+        write_file(&self.path("entries.txt"), records::write(entries).as_bytes())
+    }
+
+    /// The entries of the last issue; none before the first.
+    pub(super) fn issued_entries(&self) -> Result<Option<Vec<Record>>, Failure> {
+        let place = self.path("issued.txt");
+        if !place.exists() {
+            return Ok(None);
+        }
+        Ok(Some(read_entries(&place)?.0.into_iter().map(|(_, record)| record).collect()))
+    }
+
+    /// The last issue; none before the first.
+    pub(super) fn issue(&self) -> Result<Option<Issue>, Failure> {
+        let place = self.handed_out(&Manifest::file(&self.settings.id));
+        if place.exists() { Issue::read(&place).map(Some) } else { Ok(None) }
+    }
+
+    /// The age keys of the resolvers.
+    pub(super) fn recipients(&self) -> Result<Vec<Recipient>, Failure> {
+        let place = self.path("recipients.txt");
+        if !place.exists() {
+            return Ok(Vec::new());
+        }
+        let text = read_text(&place)?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+        let read = |(at, line): (usize, &str)| {
+            Recipient::parse(line).map_err(|error| Failure::Failed(format!("{}:{}: {error}", place.display(), at + 1)))
+        };
+        lines.map(read).collect()
+    }
+}
+
+impl Issue {
+    /// Read a manifest's file; its signatures are not looked at.
+    pub(super) fn read(place: &Path) -> Result<Self, Failure> {
+        let failed = |what: String| Failure::Failed(format!("{}: {what}", place.display()));
+        let note = Note::parse(&read(place)?).map_err(|error| failed(error.to_string()))?;
+        let manifest = Manifest::parse(note.text()).map_err(|error| failed(error.to_string()))?;
+        Ok(Self { note, manifest })
+    }
+}
+
+/// Entries in our own format from a file.
+pub(super) fn read_entries(place: &Path) -> Result<(Vec<(u64, Record)>, Parsed), Failure> {
+    let file = File::open(place).map_err(|error| unreadable(place, &error))?;
+    records::read(io::BufReader::new(file)).map_err(|error| unreadable(place, &error))
+}
+
+pub(super) fn read(place: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(place).map_err(|error| unreadable(place, &error))
+}
+
+pub(in crate::commands) fn read_text(place: &Path) -> Result<String, Failure> {
+    fs::read_to_string(place).map_err(|error| unreadable(place, &error))
+}
+
+fn unreadable(place: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("{}: cannot be read: {error}", place.display()))
+}
+
+/// Write a file that must not be there yet and that only its owner can read.
+pub(in crate::commands) fn write_new(place: &Path, octets: &[u8]) -> Result<(), Failure> {
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(place).and_then(|mut file| {
+        file.write_all(octets)?;
+        file.sync_all()
+    });
+    written.map_err(|error| unwritable(place, &error))
+}
+
+/// Replace a file whole, so that nobody ever sees half of it; only its owner can read it.
+pub(super) fn write_file(place: &Path, octets: &[u8]) -> Result<(), Failure> {
+    let mut beside = place.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).and_then(|mut file| {
+        file.write_all(octets)?;
+        file.sync_all()?;
+        fs::rename(&beside, place)?;
+        File::open(place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+    });
+    written.map_err(|error| unwritable(place, &error))
+}
+
+pub(super) fn unwritable(place: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("{}: cannot be written: {error}", place.display()))
+}
+
+/// Today in UTC.
+pub(super) fn today() -> Date {
+    let now = jiff::Timestamp::from_second(wall_s()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    now.to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+/// Give each entry without a number one that no other entry has, from the system's randomness.
+pub(super) fn number_entries(entries: &mut [Record]) -> Result<(), Failure> {
+    let mut taken: std::collections::HashSet<u32> = entries.iter().filter_map(|record| record.number).collect();
+    for record in entries.iter_mut().filter(|record| record.number.is_none()) {
+        let mut octets = [0; 4];
+        while record.number.is_none() {
+            getrandom::fill(&mut octets).map_err(|_| Failure::Failed("the system gave no random number".to_owned()))?;
+            let number = u32::from_be_bytes(octets);
+            if number > 0 && taken.insert(number) {
+                record.number = Some(number);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `1 entry`, `12 entries`.
+pub(super) fn count_entries(count: usize) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", number(count as u64)) }
+}

@@ -1,0 +1,120 @@
+//! `wardline list remove DIR ENTRY…`: takes entries off the next issue; with `--now` also signs a removal that holds at once.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::super::Failure;
+use super::super::key::read_signing;
+use super::super::output::{Style, print, print_json, time};
+use super::desk::{Desk, count_entries, write_file};
+use crate::clock::wall_s;
+use crate::list::parse::read_name;
+use crate::list::records::Record;
+use crate::list::removal::{REMOVAL_S_MAX, Removal};
+use crate::list::{Scope, is_words};
+use crate::name::Name;
+use crate::seal::Note;
+
+const HOUR_S: i64 = 3600;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::commands) struct Args {
+    /// The list's folder.
+    folder: PathBuf,
+    /// An entry: its name as it is listed, or its number.
+    #[arg(required = true)]
+    entries: Vec<String>,
+    /// Make an emergency removal as well: one key signs, and no new issue is needed.
+    #[arg(long, requires = "key", requires = "reason")]
+    now: bool,
+    /// The private key that signs the removal.
+    #[arg(long, value_name = "FILE", requires = "now")]
+    key: Option<PathBuf>,
+    /// How long the removal holds, in hours: until an issue without these entries is live everywhere.
+    #[arg(long, value_name = "HOURS", default_value_t = 7 * 24, requires = "now")]
+    hours: u32,
+    /// Why, in words and without any name.
+    #[arg(long, requires = "now")]
+    reason: Option<String>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Removed {
+    removed: usize,
+    entries: usize,
+    removal: Option<String>,
+}
+
+pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+    let desk = Desk::open(&args.folder)?;
+    let mut entries = desk.sound_entries()?;
+    let issued = desk.issued_entries()?.unwrap_or_default();
+    let mut gone: Vec<Record> = Vec::new();
+    for (at, text) in args.entries.iter().enumerate() {
+        let meant = Meant::read(at, text)?;
+        // An emergency concerns what is issued, even where the entry at work is gone already.
+        let pool = entries.iter().chain(issued.iter().filter(|_| args.now));
+        let found = pool.into_iter().find(|record| meant.is(record)).cloned();
+        gone.push(found.ok_or_else(|| Failure::Failed(format!("entry {} of the command is not on the list", at + 1)))?);
+    }
+    let is_gone = |record: &Record| gone.iter().any(|other| other.name == record.name && other.scope == record.scope);
+    entries.retain(|record| !is_gone(record));
+    let removal = if args.now { Some(make_removal(args, &desk, &gone)?) } else { None };
+    desk.save_entries(&entries)?;
+    match style {
+        Style::Json => print_json(&Removed { removed: gone.len(), entries: entries.len(), removal }),
+        Style::Text => {
+            let removal = removal.map(|place| format!("{place}: a signed removal; `wardline list push --removal` sends it\n"));
+            let counts = format!("{} removed, {} left\n", count_entries(gone.len()), count_entries(entries.len()));
+            print(&(removal.unwrap_or_default() + &counts))
+        }
+    }
+}
+
+/// Which entry an argument means.
+enum Meant {
+    Number(u32),
+    Name(Name, Scope),
+}
+
+impl Meant {
+    fn read(at: usize, text: &str) -> Result<Self, Failure> {
+        if let Ok(number) = text.parse() {
+            return Ok(Self::Number(number));
+        }
+        let (name, scope) = read_name(text.as_bytes()).map_err(|reason| Failure::Usage(format!("entry {}: {reason}", at + 1)))?;
+        Ok(Self::Name(name, scope))
+    }
+
+    fn is(&self, record: &Record) -> bool {
+        match self {
+            Self::Number(number) => record.number == Some(*number),
+            Self::Name(name, scope) => record.name == *name && record.scope == *scope,
+        }
+    }
+}
+
+fn make_removal(args: &Args, desk: &Desk, gone: &[Record]) -> Result<String, Failure> {
+    let reason = args.reason.clone().filter(|reason| is_words(reason));
+    let reason = reason.ok_or_else(|| Failure::Usage("--reason: 1 to 200 octets of text without control characters".to_owned()))?;
+    let seconds = i64::from(args.hours) * HOUR_S;
+    if !(1..=REMOVAL_S_MAX).contains(&seconds) {
+        return Err(Failure::Usage("--hours: 1 hour to 31 days (744); what must stay off belongs into a new issue".to_owned()));
+    }
+    let key = read_signing(args.key.as_deref().ok_or_else(|| Failure::Usage("--now needs --key".to_owned()))?)?;
+    if !desk.keys.contains(&key.public()) {
+        return Err(Failure::Failed(format!("the key {} is not among the keys of list.toml: nobody would believe it", key.name())));
+    }
+    let from = wall_s();
+    let entries = gone.iter().map(|record| (record.name.clone(), record.scope)).collect();
+    let removal = Removal { list: desk.settings.id.clone(), from, until: from + seconds, reason, entries };
+    let failed = |error: String| Failure::Failed(format!("no removal can be made: {error}"));
+    Removal::parse(&removal.to_text()).map_err(|fault| failed(fault.to_string()))?;
+    let mut note = Note::new(&removal.to_text()).map_err(|error| failed(error.to_string()))?;
+    note.sign(&key).map_err(|error| failed(error.to_string()))?;
+    let place = desk.handed_out(&Removal::file(&removal.list));
+    write_file(&place, note.to_string().as_bytes())?;
+    Ok(format!("{} (until {})", place.display(), time(removal.until)))
+}

@@ -1,0 +1,177 @@
+//! `wardline list sign DIR --key FILE`: issues the list under a new serial, or adds a signature to the issue that lies there.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::super::Failure;
+use super::super::key::read_signing;
+use super::super::output::{Style, print, print_json};
+use super::desk::{Desk, Issue, count_entries, unwritable, write_file};
+use super::encrypt::seal_entries;
+use super::lint::Lint;
+use crate::clock::wall_s;
+use crate::list::Hash;
+use crate::list::lint::test_entry;
+use crate::list::manifest::{Manifest, Secrecy};
+use crate::list::records;
+use crate::seal::{Note, SigningKey};
+
+const DAY_S: i64 = 86_400;
+/// How far the clocks of two signers may be apart.
+const CLOCKS_APART_S: i64 = 300;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::commands) struct Args {
+    /// The list's folder.
+    folder: PathBuf,
+    /// The private key to sign with.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Sign although the lint or the guard found this (lint.expired, guard.tld …); once for each.
+    #[arg(long = "override", value_name = "CODE")]
+    overrides: Vec<String>,
+    /// Issue the list again with new dates, although nothing else changed.
+    #[arg(long)]
+    renew: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Signed {
+    list: String,
+    serial: u64,
+    entries: u64,
+    signers: Vec<String>,
+    signatures_needed: usize,
+    overridden: Vec<String>,
+}
+
+pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+    let desk = Desk::open(&args.folder)?;
+    let key = read_signing(&args.key)?;
+    if !desk.keys.contains(&key.public()) {
+        return Err(Failure::Failed(format!("the key {} is not among the keys of list.toml: nobody would believe it", key.name())));
+    }
+    let issue = desk.issue()?;
+    let entries = desk.entries()?.0;
+    let listed: Vec<_> = entries.iter().map(|(_, record)| record.clone()).collect();
+    let text = records::write(&listed);
+    let last = issue.as_ref().map(|issue| &issue.manifest);
+    let fresh = Manifest {
+        list: desk.settings.id.clone(),
+        authority: desk.settings.authority.clone(),
+        basis: desk.basis,
+        legal_basis: desk.settings.legal_basis.clone(),
+        action: desk.action,
+        serial: last.map_or(1, |last| last.serial.saturating_add(1)),
+        issued: wall_s(),
+        expires: wall_s() + i64::from(desk.settings.valid_days) * DAY_S,
+        previous: None,
+        entries: listed.len() as u64,
+        sha256: Hash::of(text.as_bytes()),
+        test_entry: test_entry(&entries),
+        secrecy: desk.secrecy(),
+    };
+    // A second signature is on the same text; whatever else the second signer finds on the desk makes a new issue.
+    let standing = issue.as_ref().filter(|issue| !args.renew && is_same(&issue.manifest, &fresh) && is_timely(&issue.manifest, &fresh));
+    if standing.is_some_and(|issue| issue.note.signers(&desk.keys).is_ok_and(|signers| signers.contains(&&key.public()))) {
+        let message =
+            format!("nothing has changed since serial {} and {} has signed it; --renew issues it again", fresh.serial - 1, key.name());
+        return Err(Failure::Failed(message));
+    }
+    let lint = Lint::of(&desk)?;
+    hold_errors(&lint, &args.overrides)?;
+    let issue = match standing {
+        Some(issue) => Issue { note: countersign(&desk, issue, &key)?, manifest: issue.manifest.clone() },
+        None => start_issue(&desk, issue.as_ref(), fresh, &text, &key)?,
+    };
+    let place = desk.handed_out(&Manifest::file(&desk.settings.id));
+    write_file(&place, issue.note.to_string().as_bytes())?;
+    tell(&desk, &issue, &args.overrides, style)
+}
+
+/// Is it the same list but for its serial and dates?
+fn is_same(issued: &Manifest, fresh: &Manifest) -> bool {
+    let Manifest { serial, issued: at, expires, previous, .. } = *issued;
+    *issued == Manifest { serial, issued: at, expires, previous, ..fresh.clone() }
+}
+
+/// Does it hold now, and not for longer than the desk's settings say? The first signer alone wrote these dates.
+const fn is_timely(issued: &Manifest, fresh: &Manifest) -> bool {
+    issued.issued <= fresh.issued + CLOCKS_APART_S && fresh.issued < issued.expires && issued.expires <= fresh.expires + CLOCKS_APART_S
+}
+
+fn hold_errors(lint: &Lint, overrides: &[String]) -> Result<(), Failure> {
+    let errors = lint.errors();
+    if let Some(needless) = overrides.iter().find(|code| !errors.contains(&code.as_str())) {
+        return Err(Failure::Usage(format!("--override {needless}: the lint finds no such thing")));
+    }
+    // A line that is no entry is never issued, whatever is overridden.
+    let open: Vec<&str> =
+        errors.into_iter().filter(|code| *code == "lint.reject" || !overrides.iter().any(|known| known == code)).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let mut message = lint.explain(&open);
+    message.push(format!("not signed: mend the list, or sign it all the same with --override {}", open.join(" --override ")));
+    Err(Failure::Failed(message.join("\n")))
+}
+
+fn countersign(desk: &Desk, issue: &Issue, key: &SigningKey) -> Result<Note, Failure> {
+    // A signature that does not hold must not be joined by one that does.
+    issue.note.signers(&desk.keys).map_err(|error| Failure::Failed(format!("the issue is not to be believed: {error}")))?;
+    let mut note = issue.note.clone();
+    note.sign(key).map_err(|error| Failure::Failed(error.to_string()))?;
+    Ok(note)
+}
+
+/// Write the entries of a new issue and its manifest with one signature.
+fn start_issue(desk: &Desk, last: Option<&Issue>, fresh: Manifest, text: &str, key: &SigningKey) -> Result<Issue, Failure> {
+    // Only an issue that had all its signatures can be in force somewhere; one that was given up hands on what it came after.
+    let previous = last.and_then(|last| {
+        let is_whole = last.note.signers(&desk.keys).is_ok_and(|signers| signers.len() >= desk.settings.signatures);
+        if is_whole { Some(last.manifest.hash()) } else { last.manifest.previous }
+    });
+    let manifest = Manifest { previous, ..fresh };
+    Manifest::parse(&manifest.to_text()).map_err(|fault| Failure::Failed(format!("no manifest can be made: {fault}")))?;
+    let mut note = Note::new(&manifest.to_text()).map_err(|error| Failure::Failed(error.to_string()))?;
+    note.sign(key).map_err(|error| Failure::Failed(error.to_string()))?;
+    let octets = match manifest.secrecy {
+        Secrecy::Open => text.as_bytes().to_vec(),
+        Secrecy::Age => seal_entries(desk, text)?,
+    };
+    write_file(&desk.handed_out(&manifest.entries_file()), &octets)?;
+    write_file(&desk.path("issued.txt"), text.as_bytes())?;
+    if let Some(old) = last.map(|last| desk.handed_out(&last.manifest.entries_file()))
+        && old != desk.handed_out(&manifest.entries_file())
+        && old.exists()
+    {
+        fs::remove_file(&old).map_err(|error| unwritable(&old, &error))?;
+    }
+    Ok(Issue { note, manifest })
+}
+
+fn tell(desk: &Desk, issue: &Issue, overrides: &[String], style: Style) -> Result<(), Failure> {
+    let signers = issue.note.signers(&desk.keys).map_err(|error| Failure::Failed(error.to_string()))?;
+    let signers: Vec<String> = signers.iter().map(|signer| signer.name().to_owned()).collect();
+    let (manifest, needed) = (&issue.manifest, desk.settings.signatures);
+    if style == Style::Json {
+        return print_json(&Signed {
+            list: manifest.list.clone(),
+            serial: manifest.serial,
+            entries: manifest.entries,
+            signers,
+            signatures_needed: needed,
+            overridden: overrides.to_vec(),
+        });
+    }
+    let state = match needed.saturating_sub(signers.len()) {
+        0 => "ready to push".to_owned(),
+        1 => "1 more signature is needed".to_owned(),
+        more => format!("{more} more signatures are needed"),
+    };
+    let entries = count_entries(usize::try_from(manifest.entries).unwrap_or(usize::MAX));
+    print(&format!("{} serial {}: {entries}, signed by {}; {state}\n", manifest.list, manifest.serial, signers.join(", ")))
+}

@@ -1,0 +1,454 @@
+//! One leaf of the audit log: a closed hour of one list, or an event; canonical JSON that holds no address and no listed name.
+//!
+//! The text of a leaf is what its author signs, so there is one text for one meaning: keys sorted, no white space, whole numbers
+//! below 2^53 (the subset of RFC 8785 that we need). `docs/audit-format.md` describes each field.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::clock::UnixSeconds;
+
+use super::cells::{Event, ListCounts};
+
+/// The version of the leaves' form.
+pub const LEAF_VERSION: u64 = 1;
+/// The longest leaf in octets: an entry of a bundle has a length of 16 bits (C2SP tlog-tiles).
+pub const LEAF_OCTETS_MAX: usize = u16::MAX as usize;
+
+/// The largest number that every reader of JSON keeps exactly (RFC 8785 section 3.2.2.3).
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+const HOUR_S: u64 = 3600;
+
+/// What a leaf is found to say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Leaf<'a> {
+    /// A closed hour of one list.
+    Hour(HourLeaf<'a>),
+    /// Something that happened.
+    Event(EventLeaf<'a>),
+}
+
+/// A closed hour of one list. The figures without a list are those of the whole resolver, the same in all leaves of an hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HourLeaf<'a> {
+    /// Questions that the list blocked, by kind.
+    pub blocked: Blocked,
+    /// The run that counted last in the hour: 16 hexadecimal digits.
+    pub boot: &'a str,
+    /// Questions on their way at the ends of the hour.
+    pub carried: Carried,
+    /// SHA-256 of the configuration file, in hexadecimal.
+    pub configuration: &'a str,
+    /// Questions of the resolver by how they ended.
+    pub ended: Ended,
+    /// Seconds of the hour that are not on record.
+    pub gap_s: u64,
+    /// When they were, and why.
+    pub gaps: Vec<LeafGap<'a>>,
+    /// The hour's first second.
+    pub hour: Moment,
+    /// Seconds of the hour in which the resolver ran with the list.
+    pub in_force_s: u64,
+    /// Always [`HOUR_KIND`].
+    pub kind: &'a str,
+    /// The list's id.
+    pub list: &'a str,
+    /// SHA-256 of the manifest of the list in force at the end of the hour, in hexadecimal; none for a list without one.
+    pub manifest: Option<&'a str>,
+    /// Whose resolver it is.
+    pub provider: &'a str,
+    /// Questions that came to the resolver.
+    pub questions: u64,
+    /// Which of the provider's resolvers.
+    pub resolver: &'a str,
+    /// The leaf's place in the log, from 0.
+    pub seq: u64,
+    /// The serial of the list in force at the end of the hour; none for a list without a manifest.
+    pub serial: Option<u64>,
+    /// The program and its version.
+    pub software: &'a str,
+    /// [`LEAF_VERSION`].
+    pub v: u64,
+}
+
+/// Something that happened to the resolver or to a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventLeaf<'a> {
+    /// When.
+    pub at: Moment,
+    /// Particulars, by kind.
+    pub body: Map<String, Value>,
+    /// The run that it happened to: 16 hexadecimal digits.
+    pub boot: &'a str,
+    /// What.
+    pub kind: &'a str,
+    /// The list that it happened to, if to one.
+    pub list: Option<&'a str>,
+    /// SHA-256 of the list's manifest, in hexadecimal.
+    pub manifest: Option<&'a str>,
+    /// Whose resolver it is.
+    pub provider: &'a str,
+    /// Which of the provider's resolvers.
+    pub resolver: &'a str,
+    /// The leaf's place in the log, from 0.
+    pub seq: u64,
+    /// The list's serial.
+    pub serial: Option<u64>,
+    /// [`LEAF_VERSION`].
+    pub v: u64,
+}
+
+/// The kind of a leaf that is a closed hour; every other kind is an event.
+pub const HOUR_KIND: &str = "hour";
+
+/// Blocked questions by [`Kind`](super::Kind).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blocked {
+    /// A and AAAA.
+    pub address: u64,
+    /// HTTPS and SVCB.
+    pub https: u64,
+    /// Any other type.
+    pub other: u64,
+    /// By an alias.
+    pub via_cname: u64,
+}
+
+/// Questions by [`Event`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// Blocked, by any list.
+    pub blocked: u64,
+    /// SERVFAIL.
+    pub failed: u64,
+    /// Not readable.
+    pub fault: u64,
+    /// Answered from the cache.
+    pub hit: u64,
+    /// Over the rate limit.
+    pub limited: u64,
+    /// Answered from outside.
+    pub miss: u64,
+    /// Answered by the resolver itself.
+    pub own: u64,
+    /// From a client that may not ask.
+    pub refused: u64,
+}
+
+/// Questions on their way: what came in with what was carried in is what ended, what was lost and what is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carried {
+    /// Came in in an earlier hour.
+    #[serde(rename = "in")]
+    pub into: u64,
+    /// Came in, and the run ended before they did.
+    pub lost: u64,
+    /// Will end in a later hour.
+    pub out: u64,
+}
+
+/// A stretch of an hour that is not on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeafGap<'a> {
+    /// Its first second.
+    pub from: Moment,
+    /// Why: the name of a [`GapKind`](super::GapKind).
+    pub kind: &'a str,
+    /// The first second after it.
+    pub until: Moment,
+}
+
+/// A time in a leaf: RFC 3339, UTC, whole seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub UnixSeconds);
+
+/// Why octets are no leaf.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeafFault {
+    /// Not JSON, a field too many or too few, or one that is not of its kind.
+    #[error("is not a leaf of the form {LEAF_VERSION}")]
+    Form,
+    /// It says the same as another text would.
+    #[error("is not written in the one canonical way")]
+    Canonical,
+}
+
+impl<'a> Leaf<'a> {
+    /// Reads a leaf; refuses every text but the canonical one.
+    ///
+    /// # Errors
+    /// When the octets are not exactly what [`Leaf::to_json`] would make of them.
+    pub fn parse(octets: &'a [u8]) -> Result<Self, LeafFault> {
+        let text = str::from_utf8(octets).map_err(|_| LeafFault::Form)?;
+        // Nearly all leaves are hours, and those are read without a copy.
+        let leaf = match serde_json::from_str(text) {
+            Ok(hour) => Self::Hour(hour),
+            Err(_) => Self::Event(serde_json::from_str(text).map_err(|_| LeafFault::Form)?),
+        };
+        if !leaf.is_in_form() {
+            return Err(LeafFault::Form);
+        }
+        if leaf.to_json() == octets { Ok(leaf) } else { Err(LeafFault::Canonical) }
+    }
+
+    /// The canonical text.
+    pub fn to_json(&self) -> Vec<u8> {
+        let written = match self {
+            Self::Hour(leaf) => serde_json::to_vec(leaf),
+            Self::Event(leaf) => serde_json::to_vec(leaf),
+        };
+        // Writing to memory cannot fail, and all keys are texts.
+        written.unwrap_or_default()
+    }
+
+    /// The moment up to which the log tells with this leaf: an hour's end, an event's own time.
+    pub const fn time(&self) -> UnixSeconds {
+        match self {
+            Self::Hour(leaf) => leaf.hour.0 + HOUR_S as UnixSeconds,
+            Self::Event(leaf) => leaf.at.0,
+        }
+    }
+
+    /// Its place in the log.
+    pub const fn seq(&self) -> u64 {
+        match self {
+            Self::Hour(leaf) => leaf.seq,
+            Self::Event(leaf) => leaf.seq,
+        }
+    }
+
+    fn is_in_form(&self) -> bool {
+        match self {
+            Self::Hour(leaf) => {
+                leaf.kind == HOUR_KIND && leaf.v == LEAF_VERSION && leaf.hour.0 % HOUR_S as i64 == 0 && leaf.has_small_numbers()
+            }
+            Self::Event(leaf) => {
+                let small = leaf.seq <= NUMBER_MAX && leaf.serial.unwrap_or_default() <= NUMBER_MAX;
+                leaf.kind != HOUR_KIND && leaf.v == LEAF_VERSION && small && leaf.body.iter().all(is_plain)
+            }
+        }
+    }
+}
+
+/// No fractions, no huge numbers, and keys that sort alike everywhere.
+fn is_plain((key, value): (&String, &Value)) -> bool {
+    key.is_ascii() && is_plain_value(value)
+}
+
+fn is_plain_value(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+        Value::Number(number) => number.as_i64().is_some_and(|number| number.unsigned_abs() <= NUMBER_MAX),
+        Value::Array(values) => values.iter().all(is_plain_value),
+        Value::Object(map) => map.iter().all(is_plain),
+    }
+}
+
+impl HourLeaf<'_> {
+    fn has_small_numbers(&self) -> bool {
+        let blocked = [self.blocked.address, self.blocked.https, self.blocked.other, self.blocked.via_cname];
+        let carried = [self.carried.into, self.carried.lost, self.carried.out];
+        let others = [self.questions, self.seq, self.serial.unwrap_or_default(), self.gap_s, self.in_force_s];
+        blocked.into_iter().chain(carried).chain(others).chain(self.ended.all()).all(|number| number <= NUMBER_MAX)
+    }
+
+    /// What does not add up in this leaf by itself; nothing where all does.
+    pub fn imbalance(&self) -> Option<String> {
+        let Carried { into, lost, out } = self.carried;
+        let (came, went) = (into + self.questions, self.ended.sum() + lost + out);
+        if came != went {
+            return Some(format!("{came} questions came in or were carried in, but {went} ended, were lost or carried out"));
+        }
+        if self.blocked.sum() > self.ended.blocked {
+            return Some(format!("the list blocked {}, the resolver only {}", self.blocked.sum(), self.ended.blocked));
+        }
+        let gap_s = self.gaps.iter().map(|gap| gap.until.0 - gap.from.0).sum::<i64>();
+        if u64::try_from(gap_s) != Ok(self.gap_s) {
+            return Some(format!("its gaps have {gap_s} seconds, and it says {}", self.gap_s));
+        }
+        None
+    }
+}
+
+impl Blocked {
+    /// Blocked questions of all kinds.
+    pub const fn sum(&self) -> u64 {
+        self.address + self.https + self.other + self.via_cname
+    }
+
+    /// Adds what was counted elsewhere.
+    pub const fn add(&mut self, other: Self) {
+        self.address += other.address;
+        self.https += other.https;
+        self.other += other.other;
+        self.via_cname += other.via_cname;
+    }
+}
+
+impl From<ListCounts> for Blocked {
+    fn from([address, https, other, via_cname]: ListCounts) -> Self {
+        Self { address, https, other, via_cname }
+    }
+}
+
+impl Ended {
+    /// Questions however they ended.
+    pub fn sum(&self) -> u64 {
+        self.all().iter().sum()
+    }
+
+    const fn all(&self) -> [u64; Event::ALL.len()] {
+        [self.blocked, self.hit, self.miss, self.own, self.refused, self.limited, self.fault, self.failed]
+    }
+}
+
+impl From<[u64; Event::ALL.len()]> for Ended {
+    /// From counts in the order of [`Event::ALL`].
+    fn from([blocked, hit, miss, own, refused, limited, fault, failed]: [u64; Event::ALL.len()]) -> Self {
+        Self { blocked, failed, fault, hit, limited, miss, own, refused }
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match Timestamp::from_second(self.0) {
+            Ok(time) => time.fmt(f),
+            Err(_) => self.0.fmt(f),
+        }
+    }
+}
+
+impl std::str::FromStr for Moment {
+    type Err = LeafFault;
+
+    fn from_str(text: &str) -> Result<Self, LeafFault> {
+        let time: Timestamp = text.parse().map_err(|_| LeafFault::Form)?;
+        Ok(Self(time.as_second()))
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    /// Other spellings of the same time are refused with the whole leaf, which is not canonical then.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hour() -> HourLeaf<'static> {
+        HourLeaf {
+            blocked: Blocked { address: 3, https: 1, other: 0, via_cname: 0 },
+            boot: "00112233445566ff",
+            carried: Carried { into: 1, lost: 0, out: 2 },
+            configuration: "ab",
+            ended: [4, 5, 0, 0, 0, 0, 0, 0].into(),
+            gap_s: 90,
+            gaps: vec![LeafGap { from: Moment(1_767_225_600), kind: "crash", until: Moment(1_767_225_690) }],
+            hour: Moment(1_767_225_600),
+            in_force_s: 3510,
+            kind: HOUR_KIND,
+            list: "example",
+            manifest: None,
+            provider: "provider.example",
+            questions: 10,
+            resolver: "one",
+            seq: 7,
+            serial: Some(12),
+            software: "wardline 0.1.0",
+            v: LEAF_VERSION,
+        }
+    }
+
+    fn event() -> EventLeaf<'static> {
+        let body = serde_json::json!({"b": [1, null, true, "ü\"\u{1}"], "a": {"c": -1}});
+        EventLeaf {
+            at: Moment(1_767_225_601),
+            body: body.as_object().unwrap().clone(),
+            boot: "00112233445566ff",
+            kind: "live",
+            list: Some("example"),
+            manifest: Some("cd"),
+            provider: "provider.example",
+            resolver: "one",
+            seq: 8,
+            serial: Some(3),
+            v: LEAF_VERSION,
+        }
+    }
+
+    #[test]
+    fn leaves_are_canonical_and_come_back() {
+        for leaf in [Leaf::Hour(hour()), Leaf::Event(event())] {
+            let text = leaf.to_json();
+            let sorted: Value = serde_json::from_slice(&text).unwrap();
+            assert_eq!(text, serde_json::to_vec(&sorted).unwrap(), "keys are sorted");
+            assert_eq!(Leaf::parse(&text), Ok(leaf));
+        }
+        let text = String::from_utf8(Leaf::Event(event()).to_json()).unwrap();
+        assert!(text.contains(r#""at":"2026-01-01T00:00:01Z","body":{"a":{"c":-1},"b":[1,null,true,"ü\"\u0001"]}"#), "{text}");
+        assert_eq!((Leaf::Hour(hour()).time(), Leaf::Hour(hour()).seq()), (1_767_225_600 + 3600, 7));
+    }
+
+    #[test]
+    fn another_text_for_the_same_leaf_is_refused() {
+        let text = String::from_utf8(Leaf::Event(event()).to_json()).unwrap();
+        let canonical = |from: &str, to: &str| Leaf::parse(text.replacen(from, to, 1).as_bytes()).map(|_| ());
+        assert_eq!(canonical("\"at\":", "\"at\": "), Err(LeafFault::Canonical));
+        assert_eq!(canonical("ü", "\\u00fc"), Err(LeafFault::Canonical));
+        assert_eq!(canonical("\\u0001", "\\u0001\\u0008"), Err(LeafFault::Canonical));
+        assert_eq!(canonical("00:01Z", "00:01+00:00"), Err(LeafFault::Canonical));
+        assert_eq!(canonical("00:01Z", "00:01.5Z"), Err(LeafFault::Canonical));
+        assert_eq!(canonical("{\"c\":-1}", "{\"c\":-1,\"c\":-1}"), Err(LeafFault::Canonical));
+        for (from, to) in
+            [("-1", "-0"), ("-1", "1.0"), ("-1", "9007199254740992"), ("\"c\"", "\"ü\""), ("\"v\":1", "\"v\":2"), ("\"v\":1", "\"w\":1")]
+        {
+            assert_eq!(canonical(from, to), Err(LeafFault::Form), "{to}");
+        }
+        assert_eq!(canonical("\"live\"", "\"hour\""), Err(LeafFault::Form));
+        let text = String::from_utf8(Leaf::Hour(hour()).to_json()).unwrap();
+        for (from, to) in
+            [("00:00:00Z\",\"in", "00:00:01Z\",\"in"), ("\"questions\":10", "\"questions\":9007199254740992"), ("\"gap_s\":90,", "")]
+        {
+            assert_eq!(Leaf::parse(text.replacen(from, to, 1).as_bytes()), Err(LeafFault::Form), "{to}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_told() {
+        assert_eq!(hour().imbalance(), None);
+        assert!(HourLeaf { questions: 11, ..hour() }.imbalance().unwrap().contains("12 questions came in"));
+        assert!(HourLeaf { blocked: [5, 0, 0, 0].into(), ..hour() }.imbalance().unwrap().contains("the list blocked 5"));
+        assert!(HourLeaf { gap_s: 91, ..hour() }.imbalance().unwrap().contains("90 seconds"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_break_the_reader(octets in prop::collection::vec(any::<u8>(), 0..200), at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+            let _ = Leaf::parse(&octets);
+            let mut text = Leaf::Hour(hour()).to_json();
+            let at = at.index(text.len());
+            text[at] = octet;
+            if let Ok(leaf) = Leaf::parse(&text) {
+                prop_assert_eq!(leaf.to_json(), text);
+            }
+        }
+    }
+}

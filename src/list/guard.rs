@@ -1,0 +1,349 @@
+//! The judgement on a new issue of a list before it may come in force: what it would block too much, and what changed too much at once.
+//!
+//! Pure: the caller brings the entries, the counts and the limits. Entries are spoken of by line and number, never by name.
+
+mod protected;
+
+use std::fmt;
+
+use super::Scope;
+pub use protected::Protected;
+
+/// Entries that a finding names; the rest are only counted.
+pub const PLACES_SHOWN_MAX: usize = 20;
+
+/// How much may change from one issue to the next without somebody saying that it is meant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Entries that may be added.
+    pub added_max: u64,
+    /// Entries that may be removed.
+    pub removed_max: u64,
+    /// The same in per cent of the entries before.
+    pub added_percent_max: f64,
+    /// The same in per cent of the entries before.
+    pub removed_percent_max: f64,
+    /// Changes of up to this many entries are within per cent, so that a short list can grow.
+    pub small_change: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { added_max: 5000, removed_max: 5000, added_percent_max: 50.0, removed_percent_max: 20.0, small_change: 50 }
+    }
+}
+
+/// What a finding is about. Its word is stable: overrides and the journal speak of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Code {
+    /// An entry covers every name there is.
+    Root,
+    /// An entry is a top-level domain.
+    Tld,
+    /// An entry is a public suffix of either section of the public suffix list, or covers one.
+    PublicSuffix,
+    /// An entry covers a name that must never be blocked.
+    NeverBlock,
+    /// An entry lies below a name under which nothing may be blocked.
+    BelowNeverBlock,
+    /// No entry at all.
+    Empty,
+    /// More entries added than may be.
+    Added,
+    /// The same in per cent.
+    AddedPercent,
+    /// More entries removed than may be.
+    Removed,
+    /// The same in per cent.
+    RemovedPercent,
+}
+
+impl Code {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Root,
+        Self::Tld,
+        Self::PublicSuffix,
+        Self::NeverBlock,
+        Self::BelowNeverBlock,
+        Self::Empty,
+        Self::Added,
+        Self::AddedPercent,
+        Self::Removed,
+        Self::RemovedPercent,
+    ];
+
+    /// The word by which it is overridden.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "guard.root",
+            Self::Tld => "guard.tld",
+            Self::PublicSuffix => "guard.public-suffix",
+            Self::NeverBlock => "guard.never-block",
+            Self::BelowNeverBlock => "guard.below-never-block",
+            Self::Empty => "guard.empty",
+            Self::Added => "guard.added",
+            Self::AddedPercent => "guard.added-percent",
+            Self::Removed => "guard.removed",
+            Self::RemovedPercent => "guard.removed-percent",
+        }
+    }
+
+    /// The meaning of such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == word)
+    }
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its line, from 1.
+    pub line: u64,
+    /// Its number, where it has one.
+    pub number: Option<u32>,
+}
+
+/// Something that holds a list back until it is mended or overridden.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// What it is about.
+    pub code: Code,
+    /// How many entries it concerns; for the per-cent codes too.
+    pub count: u64,
+    /// What was found and what is allowed, in per cent, for the per-cent codes.
+    pub percent: Option<(f64, f64)>,
+    /// How many entries are allowed.
+    pub allowed: u64,
+    /// The first of the entries, for the codes that are about single entries.
+    pub first: Vec<Place>,
+}
+
+/// What the new issue is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Different entries in force now; none where the list is new, for which the budget does not hold.
+    pub before: Option<u64>,
+    /// Different entries of the new issue.
+    pub after: u64,
+    /// Entries of the new issue that are not in force now. Those that go are then `before + added - after`.
+    pub added: u64,
+}
+
+impl Change {
+    /// Entries in force now that the new issue has no longer.
+    pub const fn removed(&self) -> u64 {
+        match self.before {
+            Some(before) => (before + self.added).saturating_sub(self.after),
+            None => 0,
+        }
+    }
+}
+
+/// Takes the entries of a new issue one by one and then says what is wrong with it.
+pub struct Guard<'a> {
+    protected: &'a Protected,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Guard<'a> {
+    /// Judge against these names.
+    pub const fn new(protected: &'a Protected) -> Self {
+        Self { protected, findings: Vec::new() }
+    }
+
+    /// Look at one entry; `wire` is its lower-case uncompressed name. Costs two or three look-ups for an entry in order.
+    pub fn see(&mut self, place: Place, wire: &[u8], scope: Scope) {
+        for code in self.protected.judge(wire, scope) {
+            let at = self.findings.iter().position(|finding| finding.code == code).unwrap_or(self.findings.len());
+            if at == self.findings.len() {
+                self.findings.push(Finding { code, count: 0, percent: None, allowed: 0, first: Vec::new() });
+            }
+            if let Some(finding) = self.findings.get_mut(at) {
+                finding.count += 1;
+                if finding.first.len() < PLACES_SHOWN_MAX {
+                    finding.first.push(place);
+                }
+            }
+        }
+    }
+
+    /// Everything that was found, the budget of changes included; in the order of the codes.
+    pub fn finish(mut self, limits: &Limits, change: &Change) -> Vec<Finding> {
+        self.findings.extend(budget(limits, change));
+        self.findings.sort_by_key(|finding| finding.code);
+        self.findings
+    }
+}
+
+fn budget(limits: &Limits, change: &Change) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let found = |code, count, allowed, percent| Finding { code, count, percent, allowed, first: Vec::new() };
+    if change.after == 0 {
+        findings.push(found(Code::Empty, 0, 1, None));
+    }
+    let Some(before) = change.before else { return findings };
+    let sides = [
+        (Code::Added, Code::AddedPercent, change.added, limits.added_max, limits.added_percent_max),
+        (Code::Removed, Code::RemovedPercent, change.removed(), limits.removed_max, limits.removed_percent_max),
+    ];
+    for (code, percent_code, count, allowed, percent_max) in sides {
+        if count > allowed {
+            findings.push(found(code, count, allowed, None));
+        }
+        let percent = count as f64 * 100.0 / before.max(1) as f64;
+        if count > limits.small_change && percent > percent_max {
+            let allowed = (before as f64 * percent_max / 100.0) as u64;
+            findings.push(found(percent_code, count, allowed.max(limits.small_change), Some((percent, percent_max))));
+        }
+    }
+    findings
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.count;
+        let (entries, are) = if count == 1 { ("entry", "is") } else { ("entries", "are") };
+        let covers = if count == 1 { "covers" } else { "cover" };
+        write!(f, "{}: ", self.code.as_str())?;
+        match self.code {
+            Code::Root => write!(f, "{count} {entries} {are} the root")?,
+            Code::Tld => write!(f, "{count} {entries} {are} a top-level domain")?,
+            Code::PublicSuffix => write!(f, "{count} {entries} {covers} a public suffix")?,
+            Code::NeverBlock => write!(f, "{count} {entries} {covers} a name that must never be blocked")?,
+            Code::BelowNeverBlock => write!(f, "{count} {entries} {are} below a name under which nothing may be blocked")?,
+            Code::Empty => f.write_str("the list has no entry")?,
+            Code::Added | Code::AddedPercent => write!(f, "{count} {entries} would be added")?,
+            Code::Removed | Code::RemovedPercent => write!(f, "{count} {entries} would be removed")?,
+        }
+        match self.percent {
+            Some((percent, percent_max)) => write!(f, ", {percent:.1} % of the list; allowed are {percent_max:.1} %")?,
+            None if self.first.is_empty() && self.code != Code::Empty => write!(f, "; allowed are {}", self.allowed)?,
+            None => {}
+        }
+        for (at, place) in self.first.iter().enumerate() {
+            f.write_str(if at == 0 { " (" } else { ", " })?;
+            write!(f, "line {}", place.line)?;
+            place.number.map_or(Ok(()), |number| write!(f, " entry {number}"))?;
+        }
+        if !self.first.is_empty() {
+            let hidden = self.count - self.first.len() as u64;
+            if hidden > 0 {
+                write!(f, " and {hidden} more")?;
+            }
+            f.write_str(")")?;
+        }
+        write!(f, "; mend the list, or accept it as it is by overriding {}", self.code.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+
+    fn findings(entries: &[&str], change: Change) -> Vec<String> {
+        let mut protected = Protected::of_suffixes("com\nuk\nco.uk\n*.ck\n!www.ck\ngithub.io\ns3.cloud.test\n*.deep.wild.test\n");
+        protected.read_never_block(b"never.example\n=platform.example\n".as_slice()).unwrap();
+        let mut guard = Guard::new(&protected);
+        for (at, entry) in entries.iter().enumerate() {
+            let (scope, name) = entry.strip_prefix('=').map_or((Scope::Below, *entry), |name| (Scope::Exact, name));
+            let place = Place { line: at as u64 + 1, number: Some(100 + at as u32) };
+            guard.see(place, Name::parse(name).unwrap().as_wire(), scope);
+        }
+        guard.finish(&Limits::default(), &change).iter().map(ToString::to_string).collect()
+    }
+
+    const FIRST: Change = Change { before: None, after: 1, added: 1 };
+
+    fn codes(entry: &str) -> Vec<String> {
+        let findings = findings(&[entry], FIRST);
+        findings.iter().map(|finding| finding.split_once(": ").unwrap().0.to_owned()).collect()
+    }
+
+    #[test]
+    fn what_covers_too_much_is_found() {
+        let cases: [(&str, &[&str]); 27] = [
+            (".", &["guard.root"]),
+            ("=.", &["guard.root"]),
+            ("com", &["guard.tld"]),
+            ("=com", &["guard.tld"]),
+            ("unknown", &["guard.tld"]),
+            ("co.uk", &["guard.public-suffix"]),
+            ("=co.uk", &[]),
+            ("github.io", &["guard.public-suffix"]),
+            ("a.github.io", &[]),
+            ("blocked.co.uk", &[]),
+            ("any.ck", &["guard.public-suffix"]),
+            ("a.any.ck", &[]),
+            ("www.ck", &[]),
+            ("cloud.test", &["guard.public-suffix"]),
+            ("=cloud.test", &[]),
+            ("bucket.s3.cloud.test", &[]),
+            ("deep.wild.test", &["guard.public-suffix"]),
+            ("wild.test", &["guard.public-suffix"]),
+            ("a.deep.wild.test", &["guard.public-suffix"]),
+            ("never.example", &["guard.never-block"]),
+            ("=never.example", &["guard.never-block"]),
+            ("a.never.example", &["guard.below-never-block"]),
+            ("=a.b.never.example", &["guard.below-never-block"]),
+            ("platform.example", &["guard.never-block"]),
+            ("user.platform.example", &[]),
+            ("unnever.example", &[]),
+            ("example", &["guard.tld", "guard.never-block"]),
+        ];
+        for (entry, expected) in cases {
+            assert_eq!(codes(entry), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn a_finding_says_which_entries_and_how_to_go_on() {
+        assert_eq!(
+            findings(&["a.test", "com", "uk"], FIRST),
+            ["guard.tld: 2 entries are a top-level domain (line 2 entry 101, line 3 entry 102); mend the list, or accept it as it is by \
+              overriding guard.tld"]
+        );
+        let many = vec!["co.uk"; 25];
+        assert!(findings(&many, FIRST)[0].contains("line 20 entry 119 and 5 more)"));
+    }
+
+    #[test]
+    fn the_budget_holds_changes_not_first_issues() {
+        let judge = |before: Option<u64>, after, added| findings(&["a.test"], Change { before, after, added });
+        let none: [&str; 0] = [];
+        let mend = "mend the list, or accept it as it is by overriding";
+        assert_eq!(judge(None, 1_000_000, 1_000_000), none);
+        assert_eq!(judge(Some(10), 60, 50), none, "a short list may grow");
+        assert_eq!(judge(Some(10_000), 15_000, 5000), none);
+        assert_eq!(
+            judge(Some(10_000), 15_001, 5001),
+            [
+                format!("guard.added: 5001 entries would be added; allowed are 5000; {mend} guard.added"),
+                format!(
+                    "guard.added-percent: 5001 entries would be added, 50.0 % of the list; allowed are 50.0 %; {mend} guard.added-percent"
+                ),
+            ]
+        );
+        assert_eq!(
+            judge(Some(10_000), 500, 0),
+            [
+                format!("guard.removed: 9500 entries would be removed; allowed are 5000; {mend} guard.removed"),
+                format!(
+                    "guard.removed-percent: 9500 entries would be removed, 95.0 % of the list; allowed are 20.0 %; {mend} guard.removed-percent"
+                ),
+            ]
+        );
+        assert_eq!(judge(Some(100), 100, 60).len(), 2, "an exchange is both");
+        assert_eq!(judge(Some(10), 0, 0), [format!("guard.empty: the list has no entry; {mend} guard.empty")]);
+        assert_eq!(judge(None, 0, 0).len(), 1);
+    }
+
+    #[test]
+    fn codes_have_one_word() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(code));
+        }
+        assert_eq!(Code::parse("guard.nothing"), None);
+    }
+}

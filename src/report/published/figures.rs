@@ -1,0 +1,176 @@
+//! What the published report says, before it takes a form.
+
+use crate::clock::UnixSeconds;
+use crate::count::{GapKind, Hourly, Papers};
+
+use super::gather::{Day, GapSum, Gathered, GatheredList, gather};
+use super::hide::{Figure, Shown, hide};
+use super::month::Month;
+
+/// A million questions: no closer are they told.
+const MILLION: u64 = 1_000_000;
+
+/// How finely figures are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// One figure a day, and the month's.
+    Day,
+    /// One figure a month.
+    Month,
+}
+
+/// The months that a report is asked for; an open end means all there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Months {
+    /// The first one.
+    pub from: Option<Month>,
+    /// The first one after it.
+    pub until: Option<Month>,
+}
+
+/// A report that can be published.
+///
+/// It is made of the figures of whole months that are over, and says the same about a month whatever others it is asked for with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// How finely it is shown.
+    pub period: Period,
+    /// The months with figures, earliest first; they follow each other.
+    pub months: Vec<Month>,
+    /// Months that were asked for and are not over, or whose counts are not all written.
+    pub open: Vec<Month>,
+    /// Resolvers, each counted once.
+    pub resolvers: usize,
+    /// Records that were copies of another one's resolver, and not counted again.
+    pub copies: usize,
+    /// By id.
+    pub lists: Vec<PublishedList>,
+    /// All lists together, by month: shown where each list's figure is.
+    pub all: Vec<Shown>,
+    /// All questions by month in millions; none where that would be too few to tell.
+    pub questions: Vec<Option<u64>>,
+    /// What is missing, by month and kind.
+    pub gaps: Vec<[GapSum; GapKind::ALL.len()]>,
+}
+
+/// One list in a published report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedList {
+    /// Its id.
+    pub id: String,
+    /// Who answers for it, each as of its date, earliest first; the times are those of the first resolver.
+    pub papers: Vec<Papers>,
+    /// Its figures by month.
+    pub months: Vec<Shown>,
+    /// How long it was in force, by month and day.
+    pub in_force: Vec<Vec<InForce>>,
+    /// The versions that took effect in these months, by serial.
+    pub applied: Vec<AppliedVersion>,
+}
+
+/// A version of a list that took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppliedVersion {
+    /// Its serial.
+    pub serial: u64,
+    /// When its authority published it.
+    pub issued: UnixSeconds,
+    /// Since when the last of the resolvers blocks by it.
+    pub live: UnixSeconds,
+}
+
+impl AppliedVersion {
+    /// From publication to blocking everywhere, in seconds; none where clocks disagree.
+    pub fn seconds(&self) -> u64 {
+        (self.live - self.issued).try_into().unwrap_or_default()
+    }
+}
+
+/// How long a list was in force, added up over the resolvers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// Seconds in force.
+    pub seconds: u64,
+    /// Seconds that it should have been.
+    pub due_s: u64,
+}
+
+impl InForce {
+    /// All of these together.
+    pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        parts.into_iter().fold(Self::default(), |sum, part| Self { seconds: sum.seconds + part.seconds, due_s: sum.due_s + part.due_s })
+    }
+
+    /// Hundredths of a per cent, cut and never rounded up: 10,000 is the whole time and nothing less.
+    pub fn per_10_000(self) -> Option<u64> {
+        (self.seconds.min(self.due_s) * 10_000).checked_div(self.due_s)
+    }
+}
+
+impl PublishedList {
+    /// The sum over all months, shown where each month's is.
+    pub fn sum(&self) -> Figure {
+        Figure::sum(self.months.iter().map(|month| month.month))
+    }
+}
+
+impl Published {
+    /// The sum over all lists and months, shown where each part is.
+    pub fn sum(&self) -> Figure {
+        Figure::sum(self.lists.iter().map(PublishedList::sum))
+    }
+}
+
+/// Makes the report of these records for the months asked for.
+pub fn publish(records: &[Hourly], asked: Months, period: Period) -> Published {
+    let (months, open) = choose_months(records, asked);
+    let Gathered { resolvers, copies, lists, questions, gaps } = gather(records, &months);
+    let lists: Vec<_> = lists.into_iter().map(|(id, list)| publish_list(id, list, &months)).collect();
+    let lists: Vec<_> = lists.into_iter().filter(|list| list.months.iter().any(|month| month.month != Figure::Absent)).collect();
+    let all: Vec<_> = (0..months.len()).map(|month| sum_lists(&lists, month)).collect();
+    let blocked = (0..months.len()).map(|month| lists.iter().filter_map(|list| list.months.get(month)?.month.shown()).sum());
+    let questions = questions.into_iter().zip(blocked).map(|(count, blocked)| in_millions(count, blocked)).collect();
+    Published { period, months, open, resolvers, copies, lists, all, questions, gaps }
+}
+
+/// The months that are over on every resolver, without a break, and those after them.
+fn choose_months(records: &[Hourly], asked: Months) -> (Vec<Month>, Vec<Month>) {
+    let hours = || records.iter().flat_map(|record| &record.hours).map(|hour| hour.hour);
+    let (Some(first), Some(last)) = (asked.from.or_else(|| hours().min().map(Month::of)), hours().max()) else {
+        return (Vec::new(), Vec::new());
+    };
+    // Months without any hour at the end have nothing to tell.
+    let until = asked.until.unwrap_or(Month::of(last).next());
+    let complete: UnixSeconds = records.iter().map(|record| record.complete_until).min().unwrap_or_default();
+    let asked = std::iter::successors(Some(first), |month| Some(month.next())).take_while(|month| *month < until);
+    asked.take(MONTHS_MAX).partition(|month| month.end() <= complete)
+}
+
+/// A hundred years: an end in the far future is a slip.
+const MONTHS_MAX: usize = 1200;
+
+fn publish_list(id: String, list: GatheredList, months: &[Month]) -> PublishedList {
+    let mut days = list.days.as_slice();
+    let (mut shown, mut in_force) = (Vec::with_capacity(months.len()), Vec::with_capacity(months.len()));
+    for month in months {
+        let (of_month, rest) = days.split_at_checked(month.day_count()).unwrap_or((days, &[]));
+        days = rest;
+        shown.push(hide(&of_month.iter().map(|day| day.blocked).collect::<Vec<_>>()));
+        in_force.push(of_month.iter().map(|&Day { in_force_s, due_s, .. }| InForce { seconds: in_force_s, due_s }).collect());
+    }
+    let applied = list.applied.into_iter().map(|(serial, (issued, live))| AppliedVersion { serial, issued, live });
+    PublishedList { id, papers: list.papers, months: shown, in_force, applied: applied.collect() }
+}
+
+fn sum_lists(lists: &[PublishedList], month: usize) -> Shown {
+    let of_month = || lists.iter().filter_map(|list| list.months.get(month));
+    let days = of_month().map(|shown| shown.days.len()).max().unwrap_or_default();
+    let day = |day: usize| Figure::sum(of_month().filter_map(|shown| shown.days.get(day).copied()));
+    Shown { month: Figure::sum(of_month().map(|shown| shown.month)), days: (0..days).map(day).collect() }
+}
+
+/// All questions are an upper bound of the blocked ones: told so coarsely, and only where they are so many more, they bound nothing.
+fn in_millions(count: u64, blocked: u64) -> Option<u64> {
+    let millions = (count + MILLION / 2) / MILLION;
+    (millions > 0 && millions.saturating_mul(MILLION) > 2 * blocked + MILLION).then_some(millions)
+}

@@ -1,0 +1,212 @@
+//! The published report as one page that needs nothing else: for a browser, a screen reader, or paper.
+
+use askama::Template;
+
+use crate::count::GapKind;
+use crate::report::prose::{grouped, length, plain};
+use crate::report::span::utc;
+use crate::report::{COUNT_MEANING, gap_meaning};
+
+use super::chart::{self, Bar, Bars, Dot, Level};
+use super::figures::{AppliedVersion, InForce, Period, Published, PublishedList};
+use super::hide::Figure;
+use super::tables::{Table, tables};
+use super::words::{APPLIED, CHECKING, IN_FORCE, LEFT_OUT, by, hiding, per_cent, resolvers, title};
+
+/// What the template shows; it escapes every text.
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    title: String,
+    by: &'static str,
+    is_by_day: bool,
+    resolvers: String,
+    open: Option<String>,
+    /// What a question is not, and the rest.
+    meaning: (&'static str, &'static str),
+    hiding: String,
+    in_force_meaning: &'static str,
+    applied_meaning: &'static str,
+    checking: &'static str,
+    left_out: &'static str,
+    software: &'static str,
+    keys: Vec<Key>,
+    papers: Vec<Paper>,
+    lists: Vec<ListCharts>,
+    applied: Vec<AppliedChart>,
+    levels: Vec<Level>,
+    months: Vec<MonthLabel>,
+    gaps: Vec<GapRow>,
+    tables: Vec<Table>,
+}
+
+/// A figure at the head of the page.
+struct Key {
+    name: &'static str,
+    figure: String,
+    unit: &'static str,
+}
+
+struct Paper {
+    list: String,
+    authority: String,
+    legal_basis: String,
+    since: String,
+}
+
+struct ListCharts {
+    id: String,
+    sum: String,
+    says: String,
+    /// From the top down; empty where every figure is hidden.
+    scale: Vec<String>,
+    bars: Bars,
+    in_force: String,
+    strip: (Vec<Bar>, Vec<Bar>),
+}
+
+struct AppliedChart {
+    id: String,
+    summary: String,
+    dots: Vec<Dot>,
+}
+
+struct MonthLabel {
+    name: String,
+    days: usize,
+}
+
+struct GapRow {
+    month: String,
+    kind: &'static str,
+    count: String,
+    length: String,
+    meaning: &'static str,
+}
+
+pub(super) fn render(report: &Published) -> String {
+    let page = Page {
+        title: title(report),
+        by: by(report.period),
+        is_by_day: report.period == Period::Day,
+        resolvers: resolvers(report),
+        open: report.open.first().map(|month| month.title()),
+        meaning: COUNT_MEANING.split_once(". ").unwrap_or((COUNT_MEANING, "")),
+        hiding: hiding(),
+        in_force_meaning: IN_FORCE,
+        applied_meaning: APPLIED,
+        checking: CHECKING,
+        left_out: LEFT_OUT,
+        software: concat!("wardline ", env!("CARGO_PKG_VERSION")),
+        keys: keys(report),
+        papers: papers(report),
+        lists: report.lists.iter().map(|list| list_charts(report, list)).collect(),
+        applied: report.lists.iter().filter_map(|list| applied_chart(report, list)).collect(),
+        levels: chart::levels(),
+        months: report.months.iter().map(|month| MonthLabel { name: month.short(), days: month.day_count() }).collect(),
+        gaps: gaps(report),
+        tables: tables(report),
+    };
+    // Writing to a String cannot fail, and the template calls nothing that can.
+    page.render().unwrap_or_default()
+}
+
+fn keys(report: &Published) -> Vec<Key> {
+    if report.lists.is_empty() {
+        return Vec::new();
+    }
+    let (figure, unit) = match report.sum() {
+        Figure::Shown(count) => (grouped(count), ""),
+        Figure::Hidden | Figure::Absent => ("not told".into(), "a part of it is hidden"),
+    };
+    let in_force = InForce::sum(report.lists.iter().flat_map(|list| &list.in_force).flatten());
+    let mut keys = vec![
+        Key { name: "Questions blocked", figure, unit },
+        Key { name: "Lists in force", figure: report.lists.len().to_string(), unit: "" },
+        Key { name: "Time in force", figure: in_force.per_10_000().map_or_else(|| "–".into(), per_cent), unit: "" },
+    ];
+    let mut times: Vec<_> = report.lists.iter().flat_map(|list| &list.applied).map(AppliedVersion::seconds).collect();
+    times.sort_unstable();
+    if let Some(middle) = times.get(times.len() / 2) {
+        keys.push(Key { name: "From publication to blocking", figure: length(*middle), unit: "median" });
+    }
+    keys
+}
+
+fn papers(report: &Published) -> Vec<Paper> {
+    let papers = report.lists.iter().flat_map(|list| list.papers.iter().map(move |papers| (list, papers)));
+    let papers = papers.map(|(list, papers)| Paper {
+        list: plain(&list.id),
+        authority: plain(&papers.authority),
+        legal_basis: plain(&papers.legal_basis),
+        since: utc(papers.since).chars().take(10).collect(),
+    });
+    papers.collect()
+}
+
+fn list_charts(report: &Published, list: &PublishedList) -> ListCharts {
+    let (figures, names): (Vec<_>, Vec<_>) = match report.period {
+        Period::Day => (list.months.iter().flat_map(|month| month.days.clone()).collect(), day_names(report)),
+        Period::Month => (list.months.iter().map(|month| month.month).collect(), report.months.iter().map(|month| month.title()).collect()),
+    };
+    let days = day_names(report);
+    let name = |names: &[String], place: usize| names.get(place).cloned().unwrap_or_default();
+    let bars = chart::bars(&figures, |place| name(&names, place));
+    let sum = match list.sum() {
+        Figure::Shown(count) => format!("{} in all", grouped(count)),
+        Figure::Hidden | Figure::Absent => "the sum is not told, since a part of it is hidden".into(),
+    };
+    let whole: Vec<_> = list.in_force.iter().flatten().copied().collect();
+    let in_force = InForce::sum(&whole);
+    let per_cent = in_force.per_10_000().map_or_else(|| "–".into(), per_cent);
+    ListCharts {
+        id: plain(&list.id),
+        says: format!("{}: questions blocked by {}, from 0 to {}; {sum}", plain(&list.id), by(report.period), grouped(bars.top)),
+        scale: if bars.bars.is_empty() { Vec::new() } else { [bars.top, bars.top / 2, 0].map(grouped).into() },
+        bars,
+        sum,
+        in_force: format!("{per_cent}: {} of {}", length(in_force.seconds), length(in_force.due_s)),
+        strip: chart::strip(&whole, |place| name(&days, place)),
+    }
+}
+
+fn day_names(report: &Published) -> Vec<String> {
+    report.months.iter().flat_map(|month| (0..month.day_count()).map(|day| month.day_name(day))).collect()
+}
+
+/// How long each version took; none for a list whose versions are not on record.
+fn applied_chart(report: &Published, list: &PublishedList) -> Option<AppliedChart> {
+    let (start, end) = (report.months.first()?.start(), report.months.last()?.end());
+    let part = |at: i64| seconds(at - start) / seconds(end - start);
+    let dots = list.applied.iter().map(|version| {
+        let says = format!("serial {}, {}: {}", version.serial, utc(version.issued), length(version.seconds()));
+        chart::dot(part(version.live), version.seconds(), says)
+    });
+    let mut times: Vec<_> = list.applied.iter().map(AppliedVersion::seconds).collect();
+    times.sort_unstable();
+    let (middle, slowest) = (times.get(times.len() / 2)?, times.last()?);
+    let versions = if times.len() == 1 { "1 version".into() } else { format!("{} versions", grouped(times.len() as u64)) };
+    let summary = format!("{versions}; median {}, slowest {}", length(*middle), length(*slowest));
+    Some(AppliedChart { id: plain(&list.id), summary, dots: dots.collect() })
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a drawing needs no more than a double has")]
+const fn seconds(length: i64) -> f64 {
+    length as f64
+}
+
+fn gaps(report: &Published) -> Vec<GapRow> {
+    let kinds = report
+        .months
+        .iter()
+        .zip(&report.gaps)
+        .flat_map(|(month, kinds)| GapKind::ALL.into_iter().zip(kinds).map(move |kind| (month, kind)));
+    let rows = kinds.filter(|(_, (_, sum))| sum.count > 0).map(|(month, (kind, sum))| GapRow {
+        month: month.title(),
+        kind: kind.name(),
+        count: grouped(sum.count),
+        length: length(sum.seconds),
+        meaning: gap_meaning(kind),
+    });
+    rows.collect()
+}

@@ -1,0 +1,179 @@
+//! The published report as one JSON object for machines.
+//!
+//! Field names stay as long as `version` is 1; new ones may come. A figure is a number, `"hidden"`, or `null` where the list was not in
+//! force. `until` is the first month after the last one.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::count::GapKind;
+use crate::report::COUNT_MEANING;
+use crate::report::span::utc;
+
+use super::figures::{InForce, Period, Published};
+use super::hide::{Figure, K, Shown};
+use super::words::{CHECKING, IN_FORCE, LEFT_OUT, by, hiding};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    report: &'static str,
+    version: u32,
+    software: &'static str,
+    by: &'static str,
+    from: Option<String>,
+    until: Option<String>,
+    meaning: &'static str,
+    hiding: String,
+    hidden_below: u64,
+    in_force: &'static str,
+    left_out: &'static str,
+    checking: &'static str,
+    resolvers: usize,
+    copies_left_out: usize,
+    lists: Vec<List<'a>>,
+    months: Vec<MonthFigures<'a>>,
+    not_over: Vec<String>,
+    sums: Blocked<'a>,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    id: &'a str,
+    papers: Vec<ListPapers<'a>>,
+}
+
+#[derive(Serialize)]
+struct ListPapers<'a> {
+    since: String,
+    authority: &'a str,
+    legal_basis: &'a str,
+}
+
+#[derive(Serialize)]
+struct MonthFigures<'a> {
+    month: String,
+    #[serde(flatten)]
+    blocked: Blocked<'a>,
+    questions_in_millions: Option<u64>,
+    in_force: Map<'a, Seconds>,
+    gaps: Map<'a, Gaps>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days: Option<Vec<DayFigures<'a>>>,
+}
+
+#[derive(Serialize)]
+struct DayFigures<'a> {
+    day: String,
+    #[serde(flatten)]
+    blocked: Blocked<'a>,
+}
+
+/// Blocked questions by the list's id, and of all lists together.
+#[derive(Serialize)]
+struct Blocked<'a> {
+    blocked: Map<'a, Figure>,
+    blocked_by_all: Figure,
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    seconds: u64,
+    due_seconds: u64,
+}
+
+#[derive(Serialize)]
+struct Gaps {
+    count: u64,
+    seconds: u64,
+}
+
+/// An object whose fields keep the order that they were given in.
+struct Map<'a, V>(Vec<(&'a str, V)>);
+
+impl<V: Serialize> Serialize for Map<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Shown(count) => serializer.serialize_u64(*count),
+            Self::Hidden => serializer.serialize_str("hidden"),
+            Self::Absent => serializer.serialize_none(),
+        }
+    }
+}
+
+pub(super) fn render(report: &Published) -> String {
+    let document = Document {
+        report: "wardline-report",
+        version: 1,
+        software: concat!("wardline ", env!("CARGO_PKG_VERSION")),
+        by: by(report.period),
+        from: report.months.first().map(ToString::to_string),
+        until: report.months.last().map(|last| last.next().to_string()),
+        meaning: COUNT_MEANING,
+        hiding: hiding(),
+        hidden_below: K,
+        in_force: IN_FORCE,
+        left_out: LEFT_OUT,
+        checking: CHECKING,
+        resolvers: report.resolvers,
+        copies_left_out: report.copies,
+        lists: lists(report),
+        months: (0..report.months.len()).filter_map(|place| month(report, place)).collect(),
+        not_over: report.open.iter().map(ToString::to_string).collect(),
+        sums: Blocked {
+            blocked: Map(report.lists.iter().map(|list| (list.id.as_str(), list.sum())).collect()),
+            blocked_by_all: report.sum(),
+        },
+    };
+    // Strings and numbers only: nothing that JSON cannot hold.
+    let mut json = serde_json::to_string_pretty(&document).unwrap_or_default();
+    json.push('\n');
+    json
+}
+
+fn lists(report: &Published) -> Vec<List<'_>> {
+    let lists = report.lists.iter().map(|list| {
+        let papers = list.papers.iter().map(|papers| ListPapers {
+            since: utc(papers.since),
+            authority: &papers.authority,
+            legal_basis: &papers.legal_basis,
+        });
+        List { id: &list.id, papers: papers.collect() }
+    });
+    lists.collect()
+}
+
+fn month(report: &Published, place: usize) -> Option<MonthFigures<'_>> {
+    let month = *report.months.get(place)?;
+    let all = report.all.get(place)?;
+    let of_lists = |figure: &dyn Fn(&Shown) -> Option<Figure>| {
+        let blocked = report.lists.iter().filter_map(|list| Some((list.id.as_str(), figure(list.months.get(place)?)?)));
+        Map(blocked.collect())
+    };
+    let in_force = report.lists.iter().filter_map(|list| {
+        let InForce { seconds, due_s } = InForce::sum(list.in_force.get(place)?);
+        Some((list.id.as_str(), Seconds { seconds, due_seconds: due_s }))
+    });
+    let gaps = GapKind::ALL.into_iter().zip(report.gaps.get(place)?).filter(|(_, sum)| sum.count > 0);
+    let days = all.days.iter().enumerate().map(|(day, figure)| DayFigures {
+        day: month.day_name(day),
+        blocked: Blocked { blocked: of_lists(&|shown| shown.days.get(day).copied()), blocked_by_all: *figure },
+    });
+    Some(MonthFigures {
+        month: month.to_string(),
+        blocked: Blocked { blocked: of_lists(&|shown| Some(shown.month)), blocked_by_all: all.month },
+        questions_in_millions: report.questions.get(place).copied().flatten(),
+        in_force: Map(in_force.collect()),
+        gaps: Map(gaps.map(|(kind, sum)| (kind.name(), Gaps { count: sum.count, seconds: sum.seconds })).collect()),
+        days: (report.period == Period::Day).then(|| days.collect()),
+    })
+}

@@ -1,0 +1,158 @@
+//! The tables behind the page's charts.
+
+use crate::report::prose::{grouped, length, plain};
+use crate::report::span::utc;
+
+use super::figures::{InForce, Period, Published};
+use super::hide::{Figure, Shown};
+use super::words::per_cent;
+
+/// More rows than this stand closer on paper.
+const LONG: usize = 20;
+
+/// A table, ready to be set.
+pub(super) struct Table {
+    /// Above the first table of its kind; empty above the others.
+    pub(super) heading: &'static str,
+    /// What links lead to.
+    pub(super) anchor: &'static str,
+    pub(super) caption: String,
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<Row>,
+    /// Whether it has many rows, which stand closer on paper.
+    pub(super) is_long: bool,
+    /// Whether it has the days of one month, which stay on one sheet.
+    pub(super) is_month: bool,
+}
+
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) cells: Vec<Cell>,
+    pub(super) is_sum: bool,
+}
+
+pub(super) struct Cell {
+    pub(super) text: String,
+    /// Whether it stands in a figure's place and is none.
+    pub(super) is_soft: bool,
+}
+
+impl Cell {
+    const fn of(text: String) -> Self {
+        Self { text, is_soft: false }
+    }
+
+    fn figure(figure: Figure) -> Self {
+        match figure {
+            Figure::Shown(count) => Self::of(grouped(count)),
+            Figure::Hidden => Self { text: "hidden".into(), is_soft: true },
+            Figure::Absent => Self { text: "–".into(), is_soft: true },
+        }
+    }
+}
+
+pub(super) fn tables(report: &Published) -> Vec<Table> {
+    let mut tables = vec![by_month(report), in_force(report)];
+    tables.extend(applied(report));
+    if report.period == Period::Day {
+        tables.extend((0..report.months.len()).filter_map(|place| by_day(report, place)));
+    }
+    tables
+}
+
+fn by_month(report: &Published) -> Table {
+    let row = |(place, month): (usize, &super::Month)| {
+        let mut cells = of_lists(report, place, |shown| Some(shown.month));
+        let questions = report.questions.get(place).copied().flatten();
+        cells.push(questions.map_or_else(
+            || Cell { text: "not told".into(), is_soft: true },
+            |millions| Cell::of(format!("{} million", grouped(millions))),
+        ));
+        Row { name: month.title(), cells, is_sum: false }
+    };
+    let mut rows: Vec<_> = report.months.iter().enumerate().map(row).collect();
+    if report.months.len() > 1 {
+        let sums = report.lists.iter().map(super::PublishedList::sum).chain([report.sum()]).map(Cell::figure);
+        rows.push(Row { name: "Sum".into(), cells: sums.chain([Cell::of(String::new())]).collect(), is_sum: true });
+    }
+    let columns = columns(report, "Month").chain(["All questions".into()]).collect();
+    Table {
+        heading: "By month",
+        anchor: "by-month",
+        caption: "Questions blocked, by list and month".into(),
+        columns,
+        rows,
+        is_long: false,
+        is_month: false,
+    }
+}
+
+fn by_day(report: &Published, place: usize) -> Option<Table> {
+    let month = report.months.get(place)?;
+    let day =
+        |day: usize| Row { name: month.day_name(day), cells: of_lists(report, place, |shown| shown.days.get(day).copied()), is_sum: false };
+    let mut rows: Vec<_> = (0..month.day_count()).map(day).collect();
+    rows.push(Row { name: "Month".into(), cells: of_lists(report, place, |shown| Some(shown.month)), is_sum: true });
+    Some(Table {
+        heading: if place == 0 { "By day" } else { "" },
+        anchor: "by-day",
+        caption: format!("Questions blocked, by list and day: {}", month.title()),
+        columns: columns(report, "Day").collect(),
+        rows,
+        is_long: true,
+        is_month: true,
+    })
+}
+
+fn in_force(report: &Published) -> Table {
+    let months = || report.months.iter().enumerate();
+    let row = |list: &super::PublishedList, place: usize, month: &super::Month| {
+        let in_force = list.in_force.get(place).map(InForce::sum).unwrap_or_default();
+        let part = per_cent(in_force.per_10_000()?);
+        let lack = in_force.due_s.saturating_sub(in_force.seconds);
+        let cells = [month.title(), length(in_force.due_s), length(in_force.seconds), length(lack), part];
+        Some(Row { name: plain(&list.id), cells: cells.map(Cell::of).into(), is_sum: false })
+    };
+    let rows = report.lists.iter().flat_map(|list| months().filter_map(move |(place, month)| row(list, place, month)));
+    let rows: Vec<_> = rows.collect();
+    Table {
+        heading: "Time in force",
+        anchor: "in-force-table",
+        caption: "Time in force, by list and month, added up over the resolvers".into(),
+        columns: ["List", "Month", "Due", "In force", "Missing", "Part"].map(String::from).into(),
+        is_long: rows.len() > LONG,
+        is_month: false,
+        rows,
+    }
+}
+
+/// The versions of the lists, where these are on record.
+fn applied(report: &Published) -> Option<Table> {
+    let versions = report.lists.iter().flat_map(|list| list.applied.iter().map(move |version| (list, version)));
+    let rows = versions.map(|(list, version)| {
+        let moment = |at| utc(at).trim_end_matches('Z').replace('T', " ");
+        let cells = [version.serial.to_string(), moment(version.issued), moment(version.live), length(version.seconds())];
+        Row { name: plain(&list.id), cells: cells.map(Cell::of).into(), is_sum: false }
+    });
+    let rows: Vec<_> = rows.collect();
+    (!rows.is_empty()).then(|| Table {
+        heading: "Versions of the lists",
+        anchor: "applied-table",
+        caption: "Versions that took effect in these months".into(),
+        columns: ["List", "Serial", "Published", "Blocking on the last resolver", "Time"].map(String::from).into(),
+        is_long: rows.len() > LONG,
+        is_month: false,
+        rows,
+    })
+}
+
+fn columns(report: &Published, first: &str) -> impl Iterator<Item = String> {
+    let lists = report.lists.iter().map(|list| plain(&list.id));
+    [first.to_owned()].into_iter().chain(lists).chain(["All lists".into()])
+}
+
+/// A cell for each list, and the one of all lists.
+fn of_lists(report: &Published, place: usize, figure: impl Fn(&Shown) -> Option<Figure>) -> Vec<Cell> {
+    let lists = report.lists.iter().filter_map(|list| list.months.get(place)).chain(report.all.get(place));
+    lists.map(|shown| Cell::figure(figure(shown).unwrap_or(Figure::Absent))).collect()
+}

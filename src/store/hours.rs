@@ -1,0 +1,180 @@
+//! Closes hours: what was counted in them, when the resolver ran, and what is missing, as one leaf a list.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::clock::UnixSeconds;
+use crate::count::{Carried, Ended, Event, GapKind, HOUR_KIND, HourLeaf, Kind, LEAF_VERSION, LeafGap, ListCounts, Moment};
+
+use super::log::{Log, Run};
+
+const HOUR_S: i64 = 3600;
+
+/// A stretch in which a run was on record.
+struct Alive {
+    run: i64,
+    from: UnixSeconds,
+    until: UnixSeconds,
+    /// The run ended in an orderly way.
+    is_ended: bool,
+}
+
+/// An hour as it is in the tables.
+struct Figures {
+    questions: u64,
+    carried_in: u64,
+    lost: u64,
+    ended: [u64; Event::ALL.len()],
+}
+
+/// The hours that have counts and no leaf yet, before `end`, in order.
+pub(super) fn closable(transaction: &Transaction<'_>, from: UnixSeconds, end: UnixSeconds) -> rusqlite::Result<Vec<(UnixSeconds, i64)>> {
+    let mut statement =
+        transaction.prepare_cached("SELECT hour, run FROM hour WHERE hour >= ?1 AND hour < ?2 AND run IS NOT NULL ORDER BY hour")?;
+    let hours = statement.query_map([from, end], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    hours.collect()
+}
+
+/// The run behind a key.
+pub(super) fn run(transaction: &Transaction<'_>, key: i64) -> rusqlite::Result<Run> {
+    transaction
+        .prepare_cached("SELECT boot, software, configuration FROM run WHERE run = ?1")?
+        .query_row([key], |row| Ok(Run { key, boot: row.get(0)?, software: row.get(1)?, configuration: row.get(2)? }))
+}
+
+/// Adds the leaves of one hour, which nobody adds to any more.
+pub(super) fn close(transaction: &Transaction<'_>, log: &mut Log<'_>, hour: UnixSeconds, run: &Run) -> rusqlite::Result<()> {
+    let figures = figures(transaction, hour)?;
+    let alive = alive(transaction, hour)?;
+    let gaps = gaps(&alive, hour);
+    let ended = Ended::from(figures.ended);
+    let out = (figures.carried_in + figures.questions).saturating_sub(ended.sum() + figures.lost);
+    for (key, id, blocked) in lists(transaction, hour)? {
+        let runs = runs_with(transaction, key)?;
+        log.close(HourLeaf {
+            blocked: blocked.into(),
+            boot: &run.boot,
+            carried: Carried { into: figures.carried_in, lost: figures.lost, out },
+            configuration: &run.configuration,
+            ended,
+            gap_s: gaps.iter().map(|gap| gap.until.0.abs_diff(gap.from.0)).sum(),
+            gaps: gaps.clone(),
+            hour: Moment(hour),
+            in_force_s: alive.iter().filter(|alive| runs.contains(&alive.run)).map(|alive| overlap_s(alive, hour)).sum(),
+            kind: HOUR_KIND,
+            list: &id,
+            manifest: None,
+            provider: "",
+            questions: figures.questions,
+            resolver: "",
+            seq: 0,
+            serial: None,
+            software: &run.software,
+            v: LEAF_VERSION,
+        })?;
+    }
+    log.next_hour = hour + HOUR_S;
+    Ok(())
+}
+
+/// What the last hour before `hour` carries into it.
+pub(super) fn carried_out(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<i64> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT h.carried_in + h.questions - h.lost - (SELECT coalesce(sum(count), 0) FROM event WHERE event.hour = h.hour)
+         FROM hour h WHERE h.hour < ?1 ORDER BY h.hour DESC LIMIT 1",
+    )?;
+    let out: Option<i64> = statement.query_row([hour], |row| row.get(0)).optional()?;
+    // Hours from before there was a log counted questions and ends apart.
+    Ok(out.unwrap_or_default().max(0))
+}
+
+/// Writes off what was on its way when a run ended: nobody will answer it.
+pub(super) fn lose_open(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE hour SET lost = lost + max(0, carried_in + questions - lost - (SELECT coalesce(sum(count), 0) FROM event WHERE event.hour = hour.hour))
+         WHERE hour = (SELECT max(hour) FROM hour)",
+        [],
+    )?;
+    Ok(())
+}
+
+fn figures(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<Figures> {
+    let mut ended = [0; Event::ALL.len()];
+    let mut counts = transaction.prepare_cached("SELECT event, count FROM event WHERE hour = ?1")?;
+    let mut rows = counts.query([hour])?;
+    while let Some(row) = rows.next()? {
+        let place = Event::ALL.iter().position(|event| row.get_ref(0).is_ok_and(|name| name.as_str() == Ok(event.name())));
+        if let Some(count) = place.and_then(|place| ended.get_mut(place)) {
+            *count = row.get::<_, i64>(1)?.unsigned_abs();
+        }
+    }
+    let mut statement = transaction.prepare_cached("SELECT questions, carried_in, lost FROM hour WHERE hour = ?1")?;
+    statement.query_row([hour], |row| {
+        let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok(Figures { questions: number(0)?, carried_in: number(1)?, lost: number(2)?, ended })
+    })
+}
+
+/// The lists that an hour has counts of, by id.
+fn lists(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<Vec<(i64, String, ListCounts)>> {
+    let mut statement =
+        transaction.prepare_cached("SELECT list, id, kind, count FROM cell JOIN list USING (list) WHERE hour = ?1 ORDER BY id")?;
+    let mut rows = statement.query([hour])?;
+    let mut lists: Vec<(i64, String, ListCounts)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = row.get(0)?;
+        if lists.last().is_none_or(|(last, ..)| *last != key) {
+            lists.push((key, row.get(1)?, ListCounts::default()));
+        }
+        let place = Kind::ALL.iter().position(|kind| row.get_ref(2).is_ok_and(|name| name.as_str() == Ok(kind.name())));
+        if let Some(count) = lists.last_mut().zip(place).and_then(|((.., counts), place)| counts.get_mut(place)) {
+            *count = row.get::<_, i64>(3)?.unsigned_abs();
+        }
+    }
+    Ok(lists)
+}
+
+fn runs_with(transaction: &Transaction<'_>, list: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = transaction.prepare_cached("SELECT run FROM run_list WHERE list = ?1")?;
+    statement.query_map([list], |row| row.get(0))?.collect()
+}
+
+/// The stretches that touch an hour, in order, with the last one before it in front and the first one after it behind: they say why
+/// the hour begins or ends with a gap.
+fn alive(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<Vec<Alive>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT run, from_s, until_s, ended IS NOT NULL FROM alive JOIN run USING (run)
+         WHERE alive >= coalesce((SELECT max(alive) FROM alive WHERE until_s <= ?1), 0)
+           AND alive <= coalesce((SELECT min(alive) FROM alive WHERE from_s >= ?2), (SELECT max(alive) FROM alive)) ORDER BY alive",
+    )?;
+    let read = statement.query_map(params![hour, hour + HOUR_S], |row| {
+        Ok(Alive { run: row.get(0)?, from: row.get(1)?, until: row.get(2)?, is_ended: row.get(3)? })
+    })?;
+    read.collect()
+}
+
+fn overlap_s(alive: &Alive, hour: UnixSeconds) -> u64 {
+    u64::try_from(alive.until.min(hour + HOUR_S) - alive.from.max(hour)).unwrap_or_default()
+}
+
+/// What lies between the stretches of an hour.
+fn gaps(alive: &[Alive], hour: UnixSeconds) -> Vec<LeafGap<'static>> {
+    let (mut gaps, mut reached, mut kind) = (Vec::new(), hour, GapKind::Unrecorded);
+    let mut add = |from: UnixSeconds, until: UnixSeconds, kind: GapKind| {
+        let until = until.min(hour + HOUR_S);
+        if from < until {
+            gaps.push(LeafGap { from: Moment(from), kind: kind.name(), until: Moment(until) });
+        }
+    };
+    for (at, stretch) in alive.iter().enumerate() {
+        add(reached, stretch.from, kind);
+        reached = reached.max(stretch.until);
+        let goes_on = alive.get(at + 1).is_some_and(|next| next.run == stretch.run);
+        kind = match (goes_on, stretch.is_ended) {
+            (true, _) => GapKind::Unrecorded,
+            (false, true) => GapKind::Stopped,
+            (false, false) => GapKind::Crash,
+        };
+    }
+    add(reached, hour + HOUR_S, kind);
+    gaps
+}

@@ -1,0 +1,265 @@
+//! The journal: what happened to the lists and to the program, one row an event, for the history and for the sealed record.
+//!
+//! An event is noted in memory and written by the thread that writes the counts, at once and in one transaction with them; while the
+//! disk refuses, events wait. No event holds a listed name or a client: lists go by their id, entries by their number.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, params};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::StoreError;
+use crate::clock::{UnixSeconds, wall_s};
+
+/// Events that wait while the disk refuses; more than this are lost, and that is logged.
+const WAITING_MAX: usize = 10_000;
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A source found a list that is not in force.
+    Received,
+    /// Its papers are in order.
+    Verified,
+    /// It was held back.
+    Refused,
+    /// An operator let named findings pass for one manifest.
+    Override,
+    /// It is tried out beside the list in force.
+    Staged,
+    /// It is in force.
+    Live,
+    /// Our own doors were asked about it.
+    Probed,
+    /// A receipt was signed.
+    Receipt,
+    /// An earlier generation was put in force again.
+    Rollback,
+    /// Entries were taken off at once.
+    Removal,
+    /// A list in force has run out, and goes on blocking.
+    Expired,
+    /// The program answers.
+    Start,
+    /// The program ends.
+    Stop,
+}
+
+impl EventKind {
+    /// All kinds.
+    pub const ALL: [Self; 13] = [
+        Self::Received,
+        Self::Verified,
+        Self::Refused,
+        Self::Override,
+        Self::Staged,
+        Self::Live,
+        Self::Probed,
+        Self::Receipt,
+        Self::Rollback,
+        Self::Removal,
+        Self::Expired,
+        Self::Start,
+        Self::Stop,
+    ];
+
+    /// The word on disk.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Verified => "verified",
+            Self::Refused => "refused",
+            Self::Override => "override",
+            Self::Staged => "staged",
+            Self::Live => "live",
+            Self::Probed => "probed",
+            Self::Receipt => "receipt",
+            Self::Rollback => "rollback",
+            Self::Removal => "removal",
+            Self::Expired => "expired",
+            Self::Start => "start",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEvent {
+    /// When.
+    pub at: UnixSeconds,
+    /// What.
+    pub kind: EventKind,
+    /// To which list; none where it happened to the program.
+    pub list: Option<String>,
+    /// The list's serial, where it has one.
+    pub serial: Option<u64>,
+    /// SHA-256 of its manifest's text in hexadecimal, or of its own text where it has no manifest.
+    pub manifest: Option<String>,
+    /// The rest, as an object without any listed name.
+    pub body: Value,
+}
+
+impl JournalEvent {
+    /// An event of this moment.
+    pub fn now(kind: EventKind, body: Value) -> Self {
+        Self { at: wall_s(), kind, list: None, serial: None, manifest: None, body }
+    }
+}
+
+/// Takes events from anywhere in the program; a clone writes to the same journal.
+#[derive(Clone, Debug, Default)]
+pub struct Journal(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: Vec<JournalEvent>,
+    /// Wakes the thread that writes; none before it runs.
+    wake: Option<Sender<Told>>,
+}
+
+/// What the writing thread is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Write now.
+    Write,
+    /// Write the rest and end.
+    Stop,
+}
+
+impl Journal {
+    /// Note an event; never waits for the disk.
+    pub fn note(&self, event: JournalEvent) {
+        let mut waiting = self.lock();
+        if waiting.events.len() >= WAITING_MAX {
+            tracing::error!(kind = event.kind.word(), "{WAITING_MAX} events wait for the disk: this one is lost; check the state folder");
+            return;
+        }
+        waiting.events.push(event);
+        if let Some(wake) = &waiting.wake {
+            // The thread has ended: the last flush took what there was.
+            let _ = wake.send(Told::Write);
+        }
+    }
+
+    /// The events that are not on disk, oldest first.
+    pub(super) fn waiting(&self) -> Vec<JournalEvent> {
+        self.lock().events.clone()
+    }
+
+    /// The first `count` waiting events are on disk.
+    pub(super) fn forget(&self, count: usize) {
+        let mut waiting = self.lock();
+        let count = count.min(waiting.events.len());
+        waiting.events.drain(..count);
+    }
+
+    /// Have `wake` told of each event, or nobody.
+    pub(super) fn attach(&self, wake: Option<Sender<Told>>) {
+        self.lock().wake = wake;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Add events to the journal on disk.
+pub(super) fn add(transaction: &Transaction<'_>, events: &[JournalEvent]) -> rusqlite::Result<()> {
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO journal (at, kind, list, serial, manifest, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for event in events {
+        let serial = event.serial.map(|serial| i64::try_from(serial).unwrap_or(i64::MAX));
+        insert.execute(params![event.at, event.kind.word(), event.list, serial, event.manifest, event.body.to_string()])?;
+    }
+    Ok(())
+}
+
+/// The last `count` events with their numbers, oldest first; of one list, or of all and the program.
+pub(super) fn read(connection: &Connection, file: PathBuf, list: Option<&str>, count: u32) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+    read_rows(connection, list, count).map_err(|source| StoreError::Sqlite { attempt: "read the journal in", file, source })
+}
+
+fn read_rows(connection: &Connection, list: Option<&str>, count: u32) -> rusqlite::Result<Vec<(u64, JournalEvent)>> {
+    let has_journal = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'journal')";
+    if !connection.query_row(has_journal, [], |row| row.get::<_, bool>(0))? {
+        // Written by a version that kept none, and not yet opened by this one.
+        return Ok(Vec::new());
+    }
+    let mut select = connection.prepare(
+        "SELECT seq, at, kind, list, serial, manifest, body FROM journal WHERE ?1 IS NULL OR list = ?1 ORDER BY seq DESC LIMIT ?2",
+    )?;
+    let rows = select.query_map(params![list, count], |row| {
+        let word: String = row.get(2)?;
+        let kind = EventKind::ALL.into_iter().find(|kind| kind.word() == word);
+        let body: String = row.get(6)?;
+        let event = kind.map(|kind| {
+            Ok::<_, rusqlite::Error>(JournalEvent {
+                at: row.get(1)?,
+                kind,
+                list: row.get(3)?,
+                serial: row.get::<_, Option<i64>>(4)?.and_then(|serial| u64::try_from(serial).ok()),
+                manifest: row.get(5)?,
+                body: serde_json::from_str(&body).unwrap_or(Value::Null),
+            })
+        });
+        let seq = u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
+        event.transpose().map(|event| event.map(|event| (seq, event)))
+    })?;
+    // A kind that a newer version wrote is passed over.
+    let mut events: Vec<_> = rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    events.reverse();
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::author::author_of_tests as author;
+    use crate::store::{Reader, Store, Taking};
+
+    fn event(n: u64) -> JournalEvent {
+        JournalEvent {
+            at: 1_767_225_600 + n as i64,
+            kind: EventKind::ALL[n as usize % EventKind::ALL.len()],
+            list: (n % 2 == 0).then(|| "even".to_owned()),
+            serial: Some(n),
+            manifest: None,
+            body: json!({ "n": n }),
+        }
+    }
+
+    #[test]
+    fn events_are_read_back_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), &[], author(), 1_767_225_600).unwrap();
+        let events: Vec<_> = (0..20).map(event).collect();
+        store.write(&Taking { events: &events[..15], ..Taking::default() }, 1_767_225_605).unwrap();
+        store.write(&Taking { events: &events[15..], ..Taking::default() }, 1_767_225_606).unwrap();
+        let reader = Reader::open(folder.path()).unwrap();
+        let read: Vec<_> = reader.journal(None, 100).unwrap();
+        assert_eq!(read.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+        assert_eq!(read.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), events);
+        let last: Vec<_> = reader.journal(Some("even"), 3).unwrap().into_iter().map(|(_, event)| event.serial).collect();
+        assert_eq!(last, [Some(14), Some(16), Some(18)]);
+    }
+
+    #[test]
+    fn events_wait_in_memory_and_no_longer_than_needed() {
+        let journal = Journal::default();
+        for n in 0..5 {
+            journal.note(event(n));
+        }
+        assert_eq!(journal.waiting().len(), 5);
+        journal.forget(4);
+        assert_eq!(journal.waiting(), [event(4)]);
+        journal.forget(9);
+        assert_eq!(journal.waiting(), []);
+    }
+}

@@ -1,0 +1,142 @@
+//! A bundle's way from a source to being in force: believed, read, guarded, remembered, swapped, proven.
+
+use serde_json::json;
+
+use super::bundle::Bundle;
+use super::load::{Loaded, load};
+use super::prove::Unproven;
+use super::refusal::Cause;
+use super::slot::{Entered, Held, Pass, Slot};
+use super::source::Unsigned;
+use super::state::{Change, Outcome};
+use super::verify::{Believed, Standing, believe, judge_time};
+use super::{Updater, lock};
+use crate::clock::{since_epoch, wall_s};
+use crate::list::guard::{Code, Finding};
+use crate::list::{Hash, ListIndex};
+use crate::seal::Note;
+use crate::store::EventKind;
+
+impl Updater {
+    /// Judge what a source found, and put it in force where it is in order and newer; otherwise the old list stays.
+    ///
+    /// Works on the caller's thread, one bundle a list at a time, and returns when the list is live or refused: seconds for a
+    /// million names. Keep it off the doors' threads.
+    pub fn take(&self, bundle: Bundle) -> Outcome {
+        let Some(slot) = self.slots.get(usize::from(bundle.list)) else {
+            let message = format!("{}: there is no list with the number {}: this is a fault of the program", bundle.origin, bundle.list);
+            return Outcome { id: String::new(), change: Change::Refused { message } };
+        };
+        let received_ms = now_ms();
+        let turn = lock(&slot.turn);
+        let place = bundle.origin.place.clone();
+        let mut believed = None;
+        let change = match self.accept(slot, bundle, received_ms, &mut believed) {
+            Ok(change) => change,
+            Err(cause) => slot.note_refusal(cause, &place, believed.as_ref()),
+        };
+        drop(turn);
+        self.tidy();
+        self.prove(slot);
+        Outcome { id: slot.source.id.clone(), change }
+    }
+
+    fn accept(&self, slot: &Slot, bundle: Bundle, received_ms: i64, seen: &mut Option<Believed>) -> Result<Change, Cause> {
+        let (removals, highest) = slot.shelf.as_ref().map_or((0, None), |shelf| {
+            let shelf = lock(shelf);
+            (shelf.record.removals.len(), shelf.record.highest())
+        });
+        let believed = match &bundle.manifest {
+            None if slot.source.papers.unsigned == Unsigned::Refuse => return Err(Cause::Unsigned),
+            None => None,
+            Some(note) => match judge_time(believe(note, &slot.source.id, &slot.source.papers)?, highest, wall_s())? {
+                Standing::Known(_) => return Ok(slot.note_unchanged()),
+                Standing::Newer(believed) => Some(believed),
+            },
+        };
+        *seen = believed.clone();
+        let manifest = believed.as_ref().map(|believed| &believed.manifest);
+        let verified_ms = now_ms();
+        if believed.is_some() {
+            let origin = json!({ "way": bundle.origin.way.word(), "at-ms": received_ms });
+            slot.note(EventKind::Received, believed.as_ref(), origin);
+            slot.note(EventKind::Verified, believed.as_ref(), json!({ "at-ms": verified_ms }));
+        }
+        let text = slot.clear(bundle.text.clone(), manifest)?;
+        let snapshot = self.live.load_full();
+        let before = snapshot.table(slot.source.index).filter(|_| lock(&slot.state).live_since > 0);
+        let bounds = slot.bounds(&self.protected, before.map(|table| &**table));
+        let in_force = if manifest.is_none() { Some(slot.in_force()) } else { None };
+        let Some(loaded) = load(slot.source.script_of(&text, manifest), snapshot.key(), None, in_force.as_deref(), bounds)? else {
+            return Ok(slot.note_unchanged());
+        };
+        drop(snapshot);
+        if let Some(manifest) = manifest
+            && loaded.parsed.entries != manifest.entries
+        {
+            return Err(Cause::Count { found: loaded.parsed.entries, stated: manifest.entries });
+        }
+        let known_by = believed.as_ref().map_or(Hash(loaded.digest), |believed| believed.hash);
+        slot.guard(&loaded, known_by, Some(&bundle))?;
+        let kept = slot.keep(&bundle, believed.as_ref(), &loaded, removals)?;
+        *lock(&slot.unproven) = manifest.map(|manifest| Unproven::new(manifest, &text, [received_ms, verified_ms]));
+        let entered = Entered { manifest, kept, is_rolled_back: false, place: &bundle.origin.place, loaded };
+        let change = entered.change();
+        self.swap(slot, entered);
+        self.enforce_removals(slot);
+        Ok(change)
+    }
+
+    /// Is a manifest to be believed, and above the one in force? Asked before its entries are fetched.
+    pub(super) fn wants(&self, list: ListIndex, note: &Note) -> Result<bool, Cause> {
+        let Some(slot) = self.slots.get(usize::from(list)) else { return Ok(false) };
+        let highest = slot.shelf.as_ref().and_then(|shelf| lock(shelf).record.highest());
+        let standing = judge_time(believe(note, &slot.source.id, &slot.source.papers)?, highest, wall_s())?;
+        Ok(matches!(standing, Standing::Newer(_)))
+    }
+
+    /// Let what the guard held back of a list pass, these findings and no others; written into the journal with the reason.
+    pub fn let_pass(&self, list: ListIndex, codes: &[Code], reason: &str) -> Result<Outcome, String> {
+        let Some(slot) = self.slots.get(usize::from(list)) else { return Err("there is no such list".to_owned()) };
+        let Some(held) = lock(&slot.held).take() else {
+            return Err(format!("nothing of list {} is held back by the guard: reload it without --override", slot.source.id));
+        };
+        let missing: Vec<&str> = held.codes.iter().filter(|code| !codes.contains(code)).map(|code| code.as_str()).collect();
+        if !missing.is_empty() {
+            let message =
+                format!("the list of {} is also held back by {}: name that too, or mend the list", slot.source.id, missing.join(", "));
+            *lock(&slot.held) = Some(held);
+            return Err(message);
+        }
+        let words: Vec<&str> = held.codes.iter().map(|code| code.as_str()).collect();
+        slot.note(EventKind::Override, None, json!({ "codes": words, "reason": reason, "known-by": held.known_by.to_string() }));
+        *lock(&slot.pass) = Some(Pass { known_by: held.known_by, codes: held.codes });
+        let outcome = match held.bundle {
+            Some(bundle) => self.take(bundle),
+            None => self.reread(slot),
+        };
+        *lock(&slot.pass) = None;
+        Ok(outcome)
+    }
+}
+
+impl Slot {
+    /// Refuse what the guard found, but for what the operator lets pass for this very list.
+    pub(super) fn guard(&self, loaded: &Loaded, known_by: Hash, bundle: Option<&Bundle>) -> Result<(), Cause> {
+        let pass = lock(&self.pass);
+        let passes = |finding: &Finding| pass.as_ref().is_some_and(|pass| pass.known_by == known_by && pass.codes.contains(&finding.code));
+        let findings: Vec<Finding> = loaded.findings.iter().filter(|finding| !passes(finding)).cloned().collect();
+        if findings.is_empty() {
+            *lock(&self.held) = None;
+            return Ok(());
+        }
+        let codes = findings.iter().map(|finding| finding.code).collect();
+        *lock(&self.held) = Some(Held { known_by, codes, bundle: bundle.cloned() });
+        Err(Cause::Guard(findings))
+    }
+}
+
+/// The wall clock in milliseconds.
+pub(super) fn now_ms() -> i64 {
+    i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,138 @@
+//! A list's text on its way to a table: measured, read and compiled, with no second copy of it in memory.
+
+use super::refusal::Cause;
+use super::source::{Digest, ListSource, Reading, Stamp, Text, measure, read, read_places};
+use crate::list::guard::{Change, Finding, Guard, Limits, Place, Protected};
+use crate::list::parse::{Format, Parsed};
+use crate::list::{Table, TableBuilder};
+use crate::name::HashKey;
+
+/// A text with all that is needed to read it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Script<'a> {
+    pub(super) text: &'a Text,
+    pub(super) format: Format,
+    pub(super) rejects_percent_max: f64,
+    /// The digest that its papers say, if it has any: no entry is read of another text.
+    pub(super) expected: Option<Digest>,
+}
+
+/// A list read, with all that the guard has to say about it.
+pub(super) struct Loaded {
+    pub(super) table: Table,
+    pub(super) digest: Digest,
+    pub(super) parsed: Parsed,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What a new text is held against.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds<'a> {
+    pub(super) protected: &'a Protected,
+    pub(super) limits: &'a Limits,
+    /// The table in force; none where the list is new or its changes are the operator's own.
+    pub(super) before: Option<&'a Table>,
+}
+
+/// One text's way to a table: measure, read and compile, hold against its bounds.
+///
+/// Nothing is returned where the text is the one whose digest is `in_force`.
+pub(super) fn load(
+    script: Script<'_>,
+    key: HashKey,
+    stamp: Option<Stamp>,
+    in_force: Option<&str>,
+    bounds: Bounds<'_>,
+) -> Result<Option<Loaded>, Cause> {
+    let measured = measure(script, stamp)?;
+    if in_force.is_some_and(|digest| digest == hex(&measured.digest)) {
+        return Ok(None);
+    }
+    let mut builder = TableBuilder::new(key, measured.entries_max).map_err(Cause::NoMemory)?;
+    let mut guard = Guard::new(bounds.protected);
+    let built = read(script, stamp, |wire, scope| {
+        builder.insert(wire, scope);
+        guard.see(NOWHERE, wire, scope);
+    })?;
+    check(script, &built.parsed)?;
+    let Reading { digest, parsed } = built;
+    let table = match builder.finish() {
+        Ok(table) if digest == measured.digest => table,
+        _ => return Err(Cause::Changed),
+    };
+    let mut findings = guard.finish(bounds.limits, &change(&table, bounds.before));
+    locate(&mut findings, script, stamp, bounds.protected)?;
+    Ok(Some(Loaded { table, digest, parsed, findings }))
+}
+
+/// Where an entry stands is not asked of each of a million, but looked up once something is found.
+const NOWHERE: Place = Place { line: 0, number: None };
+
+fn change(table: &Table, before: Option<&Table>) -> Change {
+    let after = table.entry_count() as u64;
+    let added = before.map_or(after, |before| after - table.shared_with(before) as u64);
+    Change { before: before.map(|before| before.entry_count() as u64), after, added }
+}
+
+/// Find out where the entries stand that findings speak of, in a reading of its own.
+fn locate(findings: &mut [Finding], script: Script<'_>, stamp: Option<Stamp>, protected: &Protected) -> Result<(), Cause> {
+    if findings.iter().all(|finding| finding.first.is_empty()) {
+        return Ok(());
+    }
+    let mut guard = Guard::new(protected);
+    read_places(script, stamp, |place, wire, scope| guard.see(place, wire, scope))?;
+    let nothing = Change { before: None, after: 1, added: 0 };
+    for located in guard.finish(&Limits::default(), &nothing) {
+        if let Some(finding) = findings.iter_mut().find(|finding| finding.code == located.code) {
+            finding.first = located.first;
+        }
+    }
+    Ok(())
+}
+
+/// Refuse what must not come in force, however it came about.
+fn check(script: Script<'_>, parsed: &Parsed) -> Result<(), Cause> {
+    let percent = parsed.rejects_percent();
+    if percent > script.rejects_percent_max {
+        let first = parsed.rejects_shown.clone();
+        return Err(Cause::Rejects { percent, percent_max: script.rejects_percent_max, count: parsed.rejects, first });
+    }
+    if parsed.entries == 0 { Err(Cause::Empty) } else { Ok(()) }
+}
+
+/// What a list's file holds, found out without putting it in force.
+#[derive(Clone, Debug, Default)]
+pub struct Inspection {
+    /// Different entries.
+    pub entries: u64,
+    /// Lines and rejects.
+    pub parsed: Parsed,
+    /// Why it would be refused, if it would.
+    pub refusal: Option<String>,
+}
+
+/// Read a list's file as the start would, and say what is in it; a list without a file holds nothing yet.
+pub fn inspect(source: &ListSource) -> Inspection {
+    let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
+    let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
+    let stamp = source.path().and_then(|path| Stamp::of(path).ok());
+    let parsed = match read(script, stamp, |_, _| {}) {
+        Ok(reading) => reading.parsed,
+        Err(cause) => {
+            let cause = source.path().map(Stamp::of).and_then(Result::err).unwrap_or(cause);
+            return Inspection { refusal: refuse(cause), ..Inspection::default() };
+        }
+    };
+    let bounds = Bounds { protected: &Protected::shipped(), limits: &Limits::default(), before: None };
+    let loaded = load(script, HashKey::fixed([0; 16]), stamp, None, bounds).and_then(|loaded| match loaded {
+        Some(loaded) if !loaded.findings.is_empty() => Err(Cause::Guard(loaded.findings)),
+        loaded => Ok(loaded),
+    });
+    let entries = loaded.as_ref().map_or(0, |loaded| loaded.as_ref().map_or(0, |loaded| loaded.table.entry_count() as u64));
+    Inspection { entries, parsed, refusal: loaded.err().and_then(refuse) }
+}
+
+/// A digest in hexadecimal.
+pub(super) fn hex(digest: &Digest) -> String {
+    data_encoding::HEXLOWER.encode(digest)
+}

@@ -1,0 +1,253 @@
+//! Fetches lists over HTTPS, with an ETag, a cap on everything, and a way to the server that never leads through ourselves.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tracing::{info, warn};
+use ureq::config::Config;
+use ureq::http::{StatusCode, Uri};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use zeroize::Zeroizing;
+
+use super::Updater;
+use super::bundle::{Bundle, Origin, Way};
+use super::folder::ENTRIES_OCTETS_MAX;
+use super::prove::ask;
+use super::refusal::{Cause, place_of};
+use super::source::Text;
+use super::state::Change;
+use crate::list::ListIndex;
+use crate::list::manifest::Manifest;
+use crate::list::removal::Removal;
+use crate::name::Name;
+use crate::seal::{NOTE_OCTETS_MAX, Note};
+use crate::wire::{Message, Section, rtype};
+
+/// How long one exchange may take in all: a gibibyte over a slow line.
+const EXCHANGE: Duration = Duration::from_secs(300);
+const CONNECT: Duration = Duration::from_secs(10);
+/// The first pause after a failure; it doubles up to the ordinary one.
+const BACK_OFF: Duration = Duration::from_secs(2);
+/// Pauses are stretched at random by up to this share, so that many resolvers do not ask at one moment.
+const JITTER: f64 = 0.1;
+
+/// Where and how a list is fetched.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The manifest's address, `https://…`; the entries and a removal lie beside it.
+    pub url: String,
+    /// Where the server is; asked in this order.
+    pub addresses: Vec<SocketAddr>,
+    /// Where no address is given: the resolvers that know it. Never ourselves.
+    pub bootstrap: Vec<SocketAddr>,
+    /// The certificates that the server's must lead to, PEM.
+    pub ca: PathBuf,
+    /// The pause between two looks.
+    pub every: Duration,
+}
+
+/// Fetch again and again until told to stop.
+pub(super) fn run(updater: &Updater, list: ListIndex, id: &str, settings: &Settings, stopped: &Receiver<()>) {
+    let mut pull =
+        Pull { list, settings, manifest: Part::new(settings.url.clone()), removal: Part::new(beside(&settings.url, &Removal::file(id))) };
+    let (mut failures, mut agent, mut said) = (0_u32, None, String::new());
+    loop {
+        let looked = match &agent {
+            Some(agent) => pull.look(updater, agent),
+            None => build(settings).and_then(|built| pull.look(updater, agent.insert(built))),
+        };
+        match looked {
+            Ok(()) => {
+                if failures > 0 {
+                    info!(list = id, "{}: can be fetched again", settings.url);
+                }
+                (failures, said) = (0, String::new());
+            }
+            Err(reason) => {
+                failures = failures.saturating_add(1);
+                if reason != said {
+                    warn!(list = id, "{}: cannot be fetched: {reason}; what is in force stays", settings.url);
+                    said = reason;
+                }
+            }
+        }
+        let pause = if failures == 0 { settings.every } else { settings.every.min(BACK_OFF * 2_u32.saturating_pow(failures.min(16) - 1)) };
+        if stopped.recv_timeout(stretched(pause)) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+fn stretched(pause: Duration) -> Duration {
+    let share = f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX);
+    pause.mul_f64(JITTER.mul_add(share, 1.0))
+}
+
+/// A file on the server, and what it was when it was last taken.
+struct Part {
+    url: String,
+    tag: Option<String>,
+}
+
+impl Part {
+    const fn new(url: String) -> Self {
+        Self { url, tag: None }
+    }
+}
+
+struct Pull<'a> {
+    list: ListIndex,
+    settings: &'a Settings,
+    manifest: Part,
+    removal: Part,
+}
+
+impl Pull<'_> {
+    /// One look at the server. Removals first: taking back is never slower than putting in.
+    fn look(&mut self, updater: &Updater, agent: &ureq::Agent) -> Result<(), String> {
+        if let Some((octets, tag)) = fetch(agent, &self.removal, NOTE_OCTETS_MAX as u64)? {
+            let note = Note::parse(&octets).map_err(|fault| fault.to_string())?;
+            updater.take_removal(self.list, &note, &self.origin(&self.removal));
+            self.removal.tag = tag;
+        }
+        let Some((octets, tag)) = fetch(agent, &self.manifest, NOTE_OCTETS_MAX as u64)? else { return Ok(()) };
+        match self.bundle(updater, agent, &octets)? {
+            None => {}
+            Some(bundle) => match updater.take(bundle).change {
+                // The server may be in the middle of an update: the same manifest is fetched again, entries and all.
+                Change::Refused { .. } => return Ok(()),
+                _ => {}
+            },
+        }
+        self.manifest.tag = tag;
+        Ok(())
+    }
+
+    /// The list behind a manifest; nothing where it is in force, or where it is not even worth fetching.
+    fn bundle(&self, updater: &Updater, agent: &ureq::Agent, octets: &[u8]) -> Result<Option<Bundle>, String> {
+        let origin = self.origin(&self.manifest);
+        let refuse = |cause| {
+            updater.refuse(self.list, cause, &origin.place);
+            Ok(None)
+        };
+        let note = match Note::parse(octets) {
+            Ok(note) => note,
+            Err(fault) => return refuse(Cause::Note(fault)),
+        };
+        // Whether it is to be believed is asked before anything large is fetched.
+        match updater.wants(self.list, &note) {
+            Err(cause) => return refuse(cause),
+            Ok(false) => return Ok(None),
+            Ok(true) => {}
+        }
+        let manifest = Manifest::parse(note.text()).map_err(|fault| fault.to_string())?;
+        let entries = Part::new(beside(&self.settings.url, &manifest.entries_file()));
+        let Some((octets, _)) = fetch(agent, &entries, ENTRIES_OCTETS_MAX)? else { return refuse(Cause::NoEntries) };
+        Ok(Some(Bundle { list: self.list, manifest: Some(note), text: Text::Memory(octets.into()), origin }))
+    }
+
+    fn origin(&self, part: &Part) -> Origin {
+        Origin { way: Way::Pull, place: part.url.escape_debug().to_string() }
+    }
+}
+
+/// What a file holds now, with its tag; nothing where it is what it was, or where there is none.
+fn fetch(agent: &ureq::Agent, part: &Part, octets_max: u64) -> Result<Option<(Zeroizing<Vec<u8>>, Option<String>)>, String> {
+    let mut request = agent.get(&part.url);
+    if let Some(tag) = &part.tag {
+        request = request.header("If-None-Match", tag);
+    }
+    let mut reply = request.call().map_err(|error| error.to_string())?;
+    match reply.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_MODIFIED | StatusCode::NOT_FOUND => return Ok(None),
+        status => return Err(format!("the server answers {status}")),
+    }
+    let tag = reply.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+    let octets = reply.body_mut().with_config().limit(octets_max).read_to_vec().map_err(|error| error.to_string())?;
+    Ok(Some((octets.into(), tag)))
+}
+
+/// The address of a file in the same folder.
+fn beside(url: &str, file: &str) -> String {
+    let folder = url.rfind('/').and_then(|end| url.get(..=end)).unwrap_or(url);
+    format!("{folder}{file}")
+}
+
+fn build(settings: &Settings) -> Result<ureq::Agent, String> {
+    let fault = |error: rustls::pki_types::pem::Error| format!("{}: {error}", place_of(&settings.ca));
+    let pem = CertificateDer::pem_file_iter(&settings.ca).map_err(fault)?;
+    let roots =
+        pem.map(|found| found.map(|found| Certificate::from_der(&found).to_owned())).collect::<Result<Vec<_>, _>>().map_err(fault)?;
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .build();
+    let config = Config::builder()
+        .https_only(true)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .user_agent(concat!("wardline/", env!("CARGO_PKG_VERSION")))
+        .timeout_global(Some(EXCHANGE))
+        .timeout_connect(Some(CONNECT))
+        .tls_config(tls)
+        .build();
+    let way = Directions { addresses: settings.addresses.clone(), bootstrap: settings.bootstrap.clone() };
+    Ok(ureq::Agent::with_parts(config, DefaultConnector::default(), way))
+}
+
+/// Finds the server without the system's resolver, which may be us.
+#[derive(Debug)]
+struct Directions {
+    addresses: Vec<SocketAddr>,
+    bootstrap: Vec<SocketAddr>,
+}
+
+impl Resolver for Directions {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut found = self.empty();
+        let port = uri.port_u16().unwrap_or(443);
+        let asked = if self.addresses.is_empty() { look_up(uri.host().unwrap_or_default(), &self.bootstrap) } else { Vec::new() };
+        let asked = asked.into_iter().map(|address| SocketAddr::new(address, port));
+        for address in self.addresses.iter().copied().chain(asked).take(ADDRESSES_MAX) {
+            found.push(address);
+        }
+        if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
+    }
+}
+
+const ADDRESSES_MAX: usize = 8;
+
+/// Ask the named resolvers for a host's addresses.
+fn look_up(host: &str, resolvers: &[SocketAddr]) -> Vec<IpAddr> {
+    let Ok(name) = Name::parse(host) else { return Vec::new() };
+    let mut found = Vec::new();
+    for &resolver in resolvers {
+        for kind in [rtype::A, rtype::AAAA] {
+            let Some(reply) = ask(resolver, name.as_wire(), kind, true) else { continue };
+            let Ok(message) = Message::new(&reply) else { continue };
+            // What cannot be walked to its end has given what could be read.
+            let _ = message.walk(|record| {
+                let data = reply.get(record.data_at..record.end).unwrap_or_default();
+                match (record.section, record.rtype) {
+                    (Section::Answer, rtype::A) => found.extend(<[u8; 4]>::try_from(data).map(IpAddr::from)),
+                    (Section::Answer, rtype::AAAA) => found.extend(<[u8; 16]>::try_from(data).map(IpAddr::from)),
+                    _ => {}
+                }
+            });
+        }
+        if !found.is_empty() {
+            break;
+        }
+    }
+    found
+}

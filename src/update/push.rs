@@ -1,0 +1,267 @@
+//! The listener that curators push to: HTTPS, one request a connection. The token is the permission to speak; only signatures are believed.
+//!
+//! `PUT /v1/lists/<id>` takes `{"manifest": note, "entries": base64}`, `PUT /v1/lists/<id>/removal` a note, and `GET /v1/lists/<id>` tells
+//! how the list stands, with its receipt. Own code for the little HTTP/1.1 that this needs (RFC 9112), with caps on everything.
+
+mod request;
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use data_encoding::BASE64;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::{Zeroize, Zeroizing};
+
+use self::request::{Method, Request, read};
+use super::Updater;
+use super::bundle::{Bundle, Origin, Way};
+use super::refusal::place_of;
+use super::source::Text;
+use super::sources::Source;
+use super::state::Change;
+use crate::list::ListIndex;
+use crate::list::receipt::Receipt;
+use crate::seal::Note;
+
+/// Connections at once; one more is closed.
+const CONNECTIONS_MAX: usize = 8;
+/// How long one connection may take to bring its request, in all.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long to wait before accepting again where the system refuses.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where to listen, and who may speak.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address.
+    pub listen: SocketAddr,
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// A file with one token a line.
+    pub tokens: PathBuf,
+    /// The largest request, in octets.
+    pub octets_max: usize,
+}
+
+/// What keeps the listener from opening; the message says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("[push] {place}: {reason}")]
+pub struct PushFault {
+    place: String,
+    reason: String,
+}
+
+/// The open listener, not serving yet.
+pub struct Listener {
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    tokens: Vec<Zeroizing<String>>,
+    octets_max: usize,
+}
+
+impl Listener {
+    /// Read certificate, key and tokens, and take the address.
+    pub fn open(settings: &Settings) -> Result<Self, PushFault> {
+        let fault = |place: String, reason: String| PushFault { place, reason };
+        let of_file = |path: &Path, reason: String| fault(place_of(path), reason);
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&settings.certificate)
+            .and_then(Iterator::collect)
+            .map_err(|error| of_file(&settings.certificate, format!("no certificate can be read: {error}")))?;
+        let key =
+            PrivateKeyDer::from_pem_file(&settings.key).map_err(|error| of_file(&settings.key, format!("no key can be read: {error}")))?;
+        let tls = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(|error| of_file(&settings.certificate, format!("certificate and key do not fit together: {error}")))?;
+        let text = std::fs::read_to_string(&settings.tokens)
+            .map(Zeroizing::new)
+            .map_err(|error| of_file(&settings.tokens, format!("the tokens cannot be read: {error}")))?;
+        let tokens: Vec<_> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| Zeroizing::new(line.to_owned())).collect();
+        if tokens.iter().any(|token| token.len() < TOKEN_OCTETS_MIN) || tokens.is_empty() {
+            return Err(of_file(&settings.tokens, format!("write tokens of at least {TOKEN_OCTETS_MIN} characters, one a line")));
+        }
+        let listener =
+            TcpListener::bind(settings.listen).map_err(|error| fault(settings.listen.to_string(), format!("cannot listen: {error}")))?;
+        Ok(Self { listener, tls: Arc::new(tls), tokens, octets_max: settings.octets_max })
+    }
+
+    /// Answer until the returned value is dropped.
+    pub(super) fn serve(self, updater: Arc<Updater>) -> io::Result<Seats> {
+        let (address, is_over) = (self.listener.local_addr()?, Arc::new(AtomicBool::new(false)));
+        let over = Arc::clone(&is_over);
+        let thread = std::thread::Builder::new().name("push".to_owned()).spawn(move || accept(Arc::new(self), &updater, &over))?;
+        Ok(Seats { address, is_over, thread: Some(thread) })
+    }
+}
+
+/// Shorter tokens could be guessed.
+const TOKEN_OCTETS_MIN: usize = 16;
+
+/// The serving listener.
+pub(super) struct Seats {
+    address: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Seats {
+    fn drop(&mut self) {
+        self.is_over.store(true, Relaxed);
+        // A connection wakes the thread; where there can be none, it is left to end with the process.
+        if TcpStream::connect_timeout(&self.address, PAUSE).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn accept(listener: Arc<Listener>, updater: &Arc<Updater>, is_over: &AtomicBool) {
+    let seats = Arc::new(());
+    loop {
+        let accepted = listener.listener.accept();
+        if is_over.load(Relaxed) {
+            return;
+        }
+        let Ok((stream, _)) = accepted else {
+            std::thread::sleep(PAUSE);
+            continue;
+        };
+        if Arc::strong_count(&seats) > CONNECTIONS_MAX {
+            continue;
+        }
+        let (listener, updater, seat) = (Arc::clone(&listener), Arc::clone(updater), Arc::clone(&seats));
+        // Without a thread the connection is closed, and the curator tries again.
+        let _ = std::thread::Builder::new().name("push".to_owned()).spawn(move || {
+            // The other side is gone or too slow: there is nobody to tell.
+            let _ = converse(&listener, &updater, stream);
+            drop(seat);
+        });
+    }
+}
+
+/// What goes back: a status and an object.
+type Said = (&'static str, Value);
+
+fn converse(listener: &Listener, updater: &Updater, stream: TcpStream) -> io::Result<()> {
+    let connection = ServerConnection::new(Arc::clone(&listener.tls)).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, stream);
+    let (said, bundle) = match read(&mut stream, PATIENCE, |head| listener.admits(head), listener.octets_max) {
+        Ok(request) => updater.answer_push(request),
+        Err(refused) => (refused, None),
+    };
+    let body = said.1.to_string();
+    let head =
+        format!("HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", said.0, body.len());
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body.as_bytes())?;
+    stream.conn.send_close_notify();
+    stream.flush()?;
+    drop(stream);
+    if let Some(bundle) = bundle {
+        updater.take(bundle);
+    }
+    Ok(())
+}
+
+impl Listener {
+    /// Does a request carry one of the tokens? All are compared, each in constant time.
+    fn admits(&self, bearer: &str) -> bool {
+        self.tokens.iter().fold(false, |admitted, token| admitted | verify_slices_are_equal(token.as_bytes(), bearer.as_bytes()).is_ok())
+    }
+}
+
+/// What a curator pushes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pushed {
+    manifest: String,
+    entries: String,
+}
+
+impl Updater {
+    /// Answer a request; a bundle is judged after the answer, and the curator asks what became of it.
+    fn answer_push(&self, request: Request) -> (Said, Option<Bundle>) {
+        let missing = (("404 Not Found", json!({ "error": "there is no such list that may be pushed" })), None);
+        let Some(rest) = request.target.strip_prefix("/v1/lists/") else { return missing };
+        let (id, is_removal) = rest.strip_suffix("/removal").map_or((rest, false), |id| (id, true));
+        let Some(list) = self.pushable(id) else { return missing };
+        let origin = Origin { way: Way::Push, place: "the push listener".to_owned() };
+        match (request.method, is_removal) {
+            (Method::Get, false) => (("200 OK", self.describe(list)), None),
+            (Method::Put, true) => (self.take_pushed_removal(list, &request.body, &origin), None),
+            (Method::Put, false) => match unpack(request.body) {
+                Ok((note, entries)) => {
+                    let bundle = Bundle { list, manifest: Some(note), text: Text::Memory(entries.into()), origin };
+                    (("202 Accepted", json!({ "state": "judging" })), Some(bundle))
+                }
+                Err(reason) => (("400 Bad Request", json!({ "error": reason })), None),
+            },
+            (Method::Get, true) => missing,
+        }
+    }
+
+    fn pushable(&self, id: &str) -> Option<ListIndex> {
+        let is_pushable = |source: &Source| matches!(source, Source::Push);
+        let slot = self.slots.iter().find(|slot| slot.source.id == id && slot.source.sources.iter().any(is_pushable))?;
+        Some(slot.source.index)
+    }
+
+    /// How a list stands, with the receipt for what is in force.
+    fn describe(&self, list: ListIndex) -> Value {
+        let Some(state) = self.states().into_iter().nth(usize::from(list)) else { return Value::Null };
+        let of_this = |note: &String| {
+            let receipt = Note::parse(note.as_bytes()).ok().and_then(|note| Receipt::parse(note.text()).ok());
+            receipt.is_some_and(|receipt| Some(receipt.serial) == state.serial)
+        };
+        let receipt = self.receipts(list).into_iter().rfind(of_this);
+        let refusal = state.last_refusal.as_ref().map(|refusal| &refusal.message);
+        let word = match (&refusal, state.live_since, &receipt) {
+            (Some(_), ..) => "refused",
+            (None, 0, _) => "none",
+            (None, _, None) => "live",
+            (None, _, Some(_)) => "proven",
+        };
+        json!({
+            "serial": state.serial, "manifest": state.manifest, "entries": state.entries, "live-since": state.live_since,
+            "state": word, "message": refusal, "receipt": receipt,
+        })
+    }
+
+    fn take_pushed_removal(&self, list: ListIndex, body: &[u8], origin: &Origin) -> Said {
+        let note = match Note::parse(body) {
+            Ok(note) => note,
+            Err(fault) => return ("400 Bad Request", json!({ "error": fault.to_string() })),
+        };
+        match self.take_removal(list, &note, origin).change {
+            Change::Refused { message } => ("422 Unprocessable Content", json!({ "error": message })),
+            Change::Removed { entries } => ("200 OK", json!({ "state": "removed", "entries": entries })),
+            Change::Swapped { .. } | Change::Unchanged => ("200 OK", json!({ "state": "removed" })),
+        }
+    }
+}
+
+/// The note and the entries; nothing is believed yet, and what is not needed any more is wiped.
+fn unpack(mut body: Zeroizing<Vec<u8>>) -> Result<(Note, Zeroizing<Vec<u8>>), String> {
+    let pushed: Result<Pushed, _> = serde_json::from_slice(&body);
+    body.zeroize();
+    let mut pushed = pushed.map_err(|_| "the body is not {\"manifest\": …, \"entries\": …}".to_owned())?;
+    let entries = BASE64.decode(pushed.entries.as_bytes()).map(Zeroizing::new);
+    pushed.entries.zeroize();
+    let entries = entries.map_err(|_| "`entries` is not base64".to_owned())?;
+    let note = Note::parse(pushed.manifest.as_bytes()).map_err(|fault| format!("`manifest`: {fault}"))?;
+    Ok((note, entries))
+}

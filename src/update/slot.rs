@@ -1,0 +1,298 @@
+//! One list and how it stands: what was last read of it, what is in force, and why something else is not.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use serde_json::{Value, json};
+use tracing::{error, info, warn};
+use zeroize::Zeroizing;
+
+use super::bundle::Bundle;
+use super::load::{Bounds, Loaded, hex, load};
+use super::prove::Unproven;
+use super::refusal::{Cause, Refusal};
+use super::shelf::{Generation, Shelf};
+use super::source::{ListSource, Quiet, Stamp, Text, Writer};
+use super::state::{Change, LastRefusal, ListState};
+use super::verify::Believed;
+use super::{FIRST_GENERATION, lock};
+use crate::clock::wall_s;
+use crate::list::guard::{Code, Limits, Protected};
+use crate::list::manifest::Manifest;
+use crate::list::{Hash, Table, TableBuilder};
+use crate::name::HashKey;
+use crate::store::{EventKind, Journal, JournalEvent};
+
+/// One list and how it stands.
+pub(super) struct Slot {
+    pub(super) source: ListSource,
+    pub(super) journal: Journal,
+    /// Held by whoever reads or judges a text for this list: one at a time.
+    pub(super) turn: Mutex<()>,
+    pub(super) state: Mutex<ListState>,
+    /// What is kept on disk; nothing where the list is a plain file, which is on disk already.
+    pub(super) shelf: Option<Mutex<Shelf>>,
+    /// What the guard held back last, until something else comes in force.
+    pub(super) held: Mutex<Option<Held>>,
+    /// What the operator lets pass.
+    pub(super) pass: Mutex<Option<Pass>>,
+    /// The removals that are laid over the list, and the generation that they are laid over.
+    pub(super) enforced: Mutex<(u64, Vec<Hash>)>,
+    /// In force, and our own doors have not been asked about it.
+    pub(super) unproven: Mutex<Option<Unproven>>,
+    /// The file as it was when it was last read, for better or worse; nothing where it was missing.
+    pub(super) attempted: Mutex<Option<Stamp>>,
+    /// The watcher saw somebody write to the file and not close it yet.
+    pub(super) is_written: AtomicBool,
+}
+
+/// What the guard held back.
+pub(super) struct Held {
+    /// The manifest's hash, or the text's own where it has no manifest.
+    pub(super) known_by: Hash,
+    pub(super) codes: Vec<Code>,
+    /// What it was; none where the list's file is read again.
+    pub(super) bundle: Option<Bundle>,
+}
+
+/// What the operator lets pass: these findings, for this one.
+pub(super) struct Pass {
+    pub(super) known_by: Hash,
+    pub(super) codes: Vec<Code>,
+}
+
+/// What came in force, for the state and the journal.
+pub(super) struct Entered<'a> {
+    pub(super) loaded: Loaded,
+    pub(super) manifest: Option<&'a Manifest>,
+    pub(super) kept: Option<u64>,
+    pub(super) is_rolled_back: bool,
+    pub(super) place: &'a str,
+}
+
+impl Entered<'_> {
+    /// What coming in force changes.
+    pub(super) const fn change(&self) -> Change {
+        Change::Swapped { entries: self.loaded.table.entry_count() as u64, rejects: self.loaded.parsed.rejects }
+    }
+}
+
+impl Slot {
+    /// With its folder below `state` open, where the list is one that is kept.
+    pub(super) fn open(source: ListSource, state: Option<&Path>, journal: Journal) -> Result<Self, Refusal> {
+        let shelf = match state {
+            Some(state) if source.text.is_none() => {
+                let place = state.join("lists").join(&source.id);
+                let refuse = |error| source.refuse(Cause::State { place: super::refusal::place_of(&place), error }, source.place());
+                Some(Mutex::new(Shelf::open(state, &source.id).map_err(refuse)?))
+            }
+            _ => None,
+        };
+        let listed = ListState { id: source.id.clone(), ..ListState::default() };
+        Ok(Self {
+            source,
+            journal,
+            turn: Mutex::default(),
+            state: Mutex::new(listed),
+            shelf,
+            held: Mutex::default(),
+            pass: Mutex::default(),
+            enforced: Mutex::default(),
+            unproven: Mutex::default(),
+            attempted: Mutex::default(),
+            is_written: AtomicBool::new(false),
+        })
+    }
+
+    /// The table of the start: that of the list's file, or of the generation on disk; an empty one where there is neither.
+    pub(super) fn first_table(&self, key: HashKey, quiet: Quiet, protected: &Protected) -> Result<Table, Refusal> {
+        let refuse = |cause| self.source.refuse(cause, self.source.place());
+        if self.source.text.is_none() {
+            return match self.kept_table(key, protected).map_err(refuse)? {
+                Some(table) => Ok(table),
+                None => {
+                    TableBuilder::new(key, 0).map_err(|error| refuse(Cause::NoMemory(error)))?.finish().map_err(|_| refuse(Cause::Changed))
+                }
+            };
+        }
+        let loaded = self.reread(key, quiet, self.bounds(protected, None)).map_err(refuse)?.ok_or_else(|| refuse(Cause::Empty))?;
+        if !loaded.findings.is_empty() {
+            return Err(refuse(Cause::Guard(loaded.findings)));
+        }
+        let place = self.source.place();
+        let entered = Entered { loaded, manifest: None, kept: None, is_rolled_back: false, place: &place };
+        self.note_live(&entered, FIRST_GENERATION);
+        Ok(entered.loaded.table)
+    }
+
+    /// The generation that was in force when the program last ended.
+    fn kept_table(&self, key: HashKey, protected: &Protected) -> Result<Option<Table>, Cause> {
+        let Some((generation, is_rolled_back)) = self.shelf.as_ref().and_then(|shelf| {
+            let shelf = lock(shelf);
+            Some((shelf.record.live()?.clone(), shelf.record.is_rolled_back))
+        }) else {
+            return Ok(None);
+        };
+        let (loaded, manifest) = self.take_back(&generation, key, protected)?;
+        let place = format!("kept generation {}", generation.number);
+        let entered = Entered { loaded, manifest: manifest.as_ref(), kept: Some(generation.number), is_rolled_back, place: &place };
+        self.note_live(&entered, FIRST_GENERATION);
+        Ok(Some(entered.loaded.table))
+    }
+
+    /// Read a generation back from disk; it was judged when it was accepted, so only its hashes are held against the record.
+    pub(super) fn take_back(&self, kept: &Generation, key: HashKey, protected: &Protected) -> Result<(Loaded, Option<Manifest>), Cause> {
+        let Some(shelf) = &self.shelf else { return Err(Cause::Missing) };
+        let (place, taken) = {
+            let shelf = lock(shelf);
+            (shelf.place(), shelf.take(kept.number))
+        };
+        let taken = taken.map_err(|error| Cause::State { place, error })?;
+        let manifest = match taken.note {
+            None => None,
+            Some(note) if Some(Manifest::hash_of(&note).to_string()) == kept.manifest => {
+                Some(Manifest::parse(note.text()).map_err(Cause::Papers)?)
+            }
+            Some(_) => return Err(Cause::Hash),
+        };
+        let text = self.clear(Text::Memory(taken.entries.into()), manifest.as_ref())?;
+        let script = self.source.script_of(&text, manifest.as_ref());
+        let loaded = load(script, key, None, None, self.bounds(protected, None))?.ok_or(Cause::Empty)?;
+        if hex(&loaded.digest) != kept.sha256 {
+            return Err(Cause::Hash);
+        }
+        *lock(&self.unproven) = manifest.as_ref().map(|manifest| Unproven::new(manifest, &text, [super::accept::now_ms(); 2]));
+        Ok((loaded, manifest))
+    }
+
+    /// The entries in the clear, in memory alone.
+    pub(super) fn clear(&self, text: Text, manifest: Option<&Manifest>) -> Result<Text, Cause> {
+        super::secret::clear(text, manifest, &self.source)
+    }
+
+    /// Read the list's file when it has come to rest; nothing where its text is in force already.
+    pub(super) fn reread(&self, key: HashKey, quiet: Quiet, bounds: Bounds<'_>) -> Result<Option<Loaded>, Cause> {
+        let Some(text) = &self.source.text else { return Ok(None) };
+        let stamp = match self.source.path().map(|path| quiet.settle(path, || self.writer())) {
+            None => None,
+            Some(Ok(stamp)) => Some(stamp),
+            // The file is read again when it has come to rest, even if that is just now: it does not count as attempted.
+            Some(Err(Cause::StillWritten)) => return Err(Cause::StillWritten),
+            Some(Err(cause)) => {
+                *lock(&self.attempted) = None;
+                return Err(cause);
+            }
+        };
+        *lock(&self.attempted) = stamp;
+        load(self.source.script_of(text, None), key, stamp, Some(&self.in_force()), bounds)
+    }
+
+    /// What a new text of this list is held against; `before` only where its changes are not the operator's own.
+    pub(super) const fn bounds<'a>(&'a self, protected: &'a Protected, before: Option<&'a Table>) -> Bounds<'a> {
+        Bounds { protected, limits: self.limits(), before }
+    }
+
+    const fn limits(&self) -> &Limits {
+        &self.source.limits
+    }
+
+    pub(super) fn writer(&self) -> Writer {
+        if self.is_written.load(Relaxed) { Writer::Open } else { Writer::Closed }
+    }
+
+    pub(super) fn in_force(&self) -> String {
+        lock(&self.state).sha256.clone()
+    }
+
+    pub(super) fn note_live(&self, entered: &Entered<'_>, generation: u64) {
+        let Entered { loaded, manifest, kept, is_rolled_back, place } = entered;
+        let mut state = lock(&self.state);
+        *state = ListState {
+            id: self.source.id.clone(),
+            sha256: hex(&loaded.digest),
+            entries: loaded.table.entry_count() as u64,
+            rejects: loaded.parsed.rejects,
+            octets: loaded.table.octets() as u64,
+            live_since: wall_s(),
+            generation,
+            serial: manifest.map(|manifest| manifest.serial),
+            manifest: manifest.map(|manifest| manifest.hash().to_string()),
+            expires: manifest.map(|manifest| manifest.expires),
+            kept: *kept,
+            is_rolled_back: *is_rolled_back,
+            ..ListState::default()
+        };
+        info!(list = %state.id, serial = state.serial, entries = state.entries, rejects = state.rejects, sha256 = %state.sha256, "list is in force");
+        if let Some(first) = loaded.parsed.rejects_shown.first() {
+            let (line, count) = (first.line, loaded.parsed.rejects);
+            warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; the first: {place}:{line}: {}", first.reason);
+        }
+        let body = json!({ "entries": state.entries, "rejects": state.rejects, "sha256": state.sha256, "generation": generation });
+        let event = JournalEvent {
+            list: Some(state.id.clone()),
+            serial: state.serial,
+            manifest: state.manifest.clone(),
+            ..JournalEvent::now(EventKind::Live, body)
+        };
+        self.journal.note(event);
+    }
+
+    pub(super) fn note_unchanged(&self) -> Change {
+        lock(&self.state).last_refusal = None;
+        Change::Unchanged
+    }
+
+    pub(super) fn note_refusal(&self, cause: Cause, place: &str, believed: Option<&Believed>) -> Change {
+        let codes: Vec<&str> = match &cause {
+            Cause::Guard(findings) => findings.iter().map(|finding| finding.code.as_str()).collect(),
+            _ => Vec::new(),
+        };
+        let message = self.source.refuse(cause, place.to_owned()).to_string();
+        let mut state = lock(&self.state);
+        if state.last_refusal.as_ref().is_none_or(|refusal| refusal.message != message) {
+            error!(list = %state.id, "{message}. The list of {} entries stays in force", state.entries);
+            self.note(EventKind::Refused, believed, json!({ "message": message, "codes": codes }));
+        }
+        state.last_refusal = Some(LastRefusal { at: wall_s(), message: message.clone() });
+        Change::Refused { message }
+    }
+
+    /// Write an event of this list into the journal.
+    pub(super) fn note(&self, kind: EventKind, believed: Option<&Believed>, body: Value) {
+        self.journal.note(JournalEvent {
+            list: Some(self.source.id.clone()),
+            serial: believed.map(|believed| believed.manifest.serial),
+            manifest: believed.map(|believed| believed.hash.to_string()),
+            ..JournalEvent::now(kind, body)
+        });
+    }
+
+    /// Keep what is about to come in force on disk; returns its number, or none where the list is not kept.
+    pub(super) fn keep(
+        &self,
+        bundle: &Bundle,
+        believed: Option<&Believed>,
+        loaded: &Loaded,
+        removals: usize,
+    ) -> Result<Option<u64>, Cause> {
+        let Some(shelf) = &self.shelf else { return Ok(None) };
+        let octets: &[u8] = match &bundle.text {
+            Text::Memory(octets) => octets,
+            Text::Embedded(text) => text.as_bytes(),
+            Text::File(path) => &Zeroizing::new(std::fs::read(path).map_err(Cause::from_io)?),
+        };
+        let generation = Generation {
+            number: 0,
+            serial: believed.map(|believed| believed.manifest.serial),
+            manifest: believed.map(|believed| believed.hash.to_string()),
+            sha256: hex(&loaded.digest),
+            entries: loaded.table.entry_count() as u64,
+            accepted: wall_s(),
+            way: bundle.origin.way.word().to_owned(),
+        };
+        let mut shelf = lock(shelf);
+        let kept = shelf.keep(generation, bundle.manifest.as_ref(), octets, removals);
+        kept.map(Some).map_err(|error| Cause::State { place: shelf.place(), error })
+    }
+}

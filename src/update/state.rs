@@ -1,0 +1,94 @@
+//! How lists stand and what became of them, for status, metrics and the commands.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::UnixSeconds;
+
+/// How a list stands, for status and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListState {
+    /// The list's id.
+    pub id: String,
+    /// SHA-256 of the text in force, in hexadecimal; empty where none is.
+    pub sha256: String,
+    /// Different entries in force.
+    pub entries: u64,
+    /// Lines of the text in force that were no entries.
+    pub rejects: u64,
+    /// Memory of its table, in octets.
+    pub octets: u64,
+    /// Since when it is in force.
+    pub live_since: UnixSeconds,
+    /// The snapshot that it came in force with.
+    pub generation: u64,
+    /// The serial of its manifest; none where it has none.
+    #[serde(default)]
+    pub serial: Option<u64>,
+    /// SHA-256 of its manifest's text, in hexadecimal; none where it has none.
+    #[serde(default)]
+    pub manifest: Option<String>,
+    /// When it runs out; it goes on blocking, and that is an alarm.
+    #[serde(default)]
+    pub expires: Option<UnixSeconds>,
+    /// It has run out.
+    #[serde(default)]
+    pub is_expired: bool,
+    /// Its number among those kept on disk; none where it is not kept.
+    #[serde(default)]
+    pub kept: Option<u64>,
+    /// The operator went back to it from a later one.
+    #[serde(default)]
+    pub is_rolled_back: bool,
+    /// Entries in force that were taken off at once by removals.
+    #[serde(default)]
+    pub removed: u64,
+    /// When the last receipt was signed for it; none where none was.
+    #[serde(default)]
+    pub receipt: Option<UnixSeconds>,
+    /// Why what was last offered is not in force; none when it is.
+    pub last_refusal: Option<LastRefusal>,
+}
+
+/// A refusal that stands until the list is in order again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRefusal {
+    /// When it was spoken.
+    pub at: UnixSeconds,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// What became of one list in a reload, or of one bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The list's id.
+    pub id: String,
+    /// What changed.
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+/// What a reload or a bundle changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// The new text is in force.
+    Swapped {
+        /// Different entries now.
+        entries: u64,
+        /// Lines that are no entries.
+        rejects: u64,
+    },
+    /// The text is the one in force already.
+    Unchanged,
+    /// Entries were taken off at once.
+    Removed {
+        /// How many of those named were in force.
+        entries: u64,
+    },
+    /// It was refused; what is in force stays.
+    Refused {
+        /// What is wrong and what to do.
+        message: String,
+    },
+}
