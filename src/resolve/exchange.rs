@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -150,20 +151,19 @@ pub(super) async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Durat
     let sent = Sent::draw(outgoing)?;
     let deadline = Instant::now() + wait;
     let send = async {
-        let socket = UdpSocket::bind(outgoing.local.address_for(server)).await?;
-        socket.connect(server).await?;
+        let socket = open(server, outgoing.local)?;
         socket.send(&sent.octets).await?;
         Ok::<_, io::Error>(socket)
     };
     let socket = send.await.map_err(|_| Fault::Unsent)?;
-    let mut buffer = vec![0; UDP_BUFFER_OCTETS];
+    let mut octets = Vec::with_capacity(UDP_BUFFER_OCTETS);
     for _ in 0..MISMATCHES_MAX {
-        let length = timeout_at(deadline, socket.recv(&mut buffer)).await.map_err(|_| Fault::Silent)??;
-        let octets = buffer.get(..length).unwrap_or_default();
-        match sent.compare(octets) {
-            Likeness::Same | Likeness::Respelled if is_truncated(octets) => return Ok(Heard::Truncated),
-            Likeness::Same => return Ok(Heard::Whole(sent.restore(octets.to_vec()))),
-            Likeness::Respelled if outgoing.spelling == Spelling::Plain => return Ok(Heard::Whole(sent.restore(octets.to_vec()))),
+        octets.clear();
+        timeout_at(deadline, socket.recv_buf(&mut octets)).await.map_err(|_| Fault::Silent)??;
+        match sent.compare(&octets) {
+            Likeness::Same | Likeness::Respelled if is_truncated(&octets) => return Ok(Heard::Truncated),
+            Likeness::Same => return Ok(Heard::Whole(sent.restore(octets))),
+            Likeness::Respelled if outgoing.spelling == Spelling::Plain => return Ok(Heard::Whole(sent.restore(octets))),
             Likeness::Respelled => return Ok(Heard::Respelled),
             Likeness::Other => {}
         }
@@ -173,6 +173,16 @@ pub(super) async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Durat
 
 fn is_truncated(octets: &[u8]) -> bool {
     octets.get(2).is_some_and(|flags| flags & 0x02 != 0)
+}
+
+/// A socket that hears nobody but `server`. Where no address is prescribed the system draws the port as it connects, which saves a call.
+fn open(server: SocketAddr, local: Local) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    if local != Local::default() {
+        socket.bind(&local.address_for(server).into())?;
+    }
+    socket.connect(&server.into())?;
+    UdpSocket::from_std(socket.into())
 }
 
 /// How a message relates to the question that was sent.

@@ -1,11 +1,17 @@
 //! Asking the provider's own resolvers: in the order they are configured, those that fail passed over for a while.
 
-use std::net::SocketAddr;
+mod checked;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
+
+use super::budget::Budget;
 use super::exchange::{Edns, Fault, Local, Outgoing, Spelling, UDP_PAYLOAD_OCTETS, ask};
+use super::recurse;
 use super::reply::{Authentic, Reply};
 use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
 use crate::clock;
@@ -19,6 +25,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Tries against upstreams that are down, beside the questions that wait for others.
 const PROBES_MAX: usize = 16;
 
+/// An upstream of which nothing is known takes this share of the time-out.
+const USUAL_SHARE_FIRST: u32 = 4;
+/// No upstream is so quick that a second one is asked sooner.
+const USUAL_MIN: Duration = Duration::from_millis(10);
+
 /// Whom to ask and how patiently.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -28,12 +39,40 @@ pub struct Settings {
     pub timeout: Duration,
     /// Tries for one question in all.
     pub attempts: usize,
+    /// The largest UDP reply asked for, in octets.
+    pub edns_octets: u16,
+    /// The addresses that questions go out from, at most one of each family; without one the system chooses.
+    pub outgoing: Vec<IpAddr>,
     /// Pass on the upstreams' AD bit (RFC 4035 section 4.9.3).
     pub trust_ad: bool,
+    /// Check signatures by ourselves, with the anchors and the algorithms of these settings.
+    pub validate: Option<recurse::Settings>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            upstreams: Vec::new(),
+            timeout: Duration::from_secs(1),
+            attempts: 3,
+            edns_octets: UDP_PAYLOAD_OCTETS,
+            outgoing: Vec::new(),
+            trust_ad: false,
+            validate: None,
+        }
+    }
 }
 
 /// The upstream resolvers with what is known about them.
 pub(super) struct Forwarder {
+    upstreams: Arc<Upstreams>,
+    /// Checks what they say, where that is asked for.
+    checked: RwLock<Option<Arc<checked::Checked>>>,
+    patience: Duration,
+}
+
+/// Whom to ask, and how it stands with them.
+struct Upstreams {
     peers: Vec<Arc<Peer>>,
     settings: Settings,
     probes: Arc<AtomicUsize>,
@@ -49,6 +88,8 @@ struct Peer {
     down_since: AtomicI64,
     /// When it may be tried again.
     retry_at: Mutex<Option<Instant>>,
+    /// What it takes at the most nineteen times out of twenty, in microseconds.
+    usual_us: AtomicU32,
 }
 
 /// What one try brought.
@@ -64,39 +105,77 @@ enum Heard {
 }
 
 impl Forwarder {
-    pub(super) fn start(settings: Settings) -> Result<Self, StartError> {
+    pub(super) fn start(settings: Settings, patience: Duration) -> Result<Self, StartError> {
         if settings.upstreams.is_empty() {
             return Err(StartError::NoUpstream);
         }
-        let peers = settings.upstreams.iter().map(|address| Arc::new(Peer::new(*address))).collect();
-        Ok(Self { peers, settings, probes: Arc::default(), tally: Arc::default() })
+        let upstreams = Arc::new(Upstreams::new(settings));
+        let checked = RwLock::new(checked::build(&upstreams)?);
+        Ok(Self { upstreams, checked, patience })
     }
 
     pub(super) fn tally(&self) -> &Tally {
-        &self.tally
+        &self.upstreams.tally
     }
 
     pub(super) fn upstreams(&self) -> Vec<Upstream> {
-        self.peers.iter().map(|peer| peer.show()).collect()
+        self.upstreams.peers.iter().map(|peer| peer.show()).collect()
     }
 
-    /// Ask one upstream after the other, as often as the settings allow, until one answers.
+    /// Forget the keys and proofs that were learnt; questions in flight finish with the old ones.
+    pub(super) fn forget(&self) -> Result<(), StartError> {
+        let anew = checked::build(&self.upstreams)?;
+        *self.checked.write().unwrap_or_else(PoisonError::into_inner) = anew;
+        Ok(())
+    }
+
+    /// The upstreams' answer, checked by ourselves where that is asked for and the client does not do it.
     pub(super) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
-        let outgoing = Outgoing {
-            name: question.name.clone(),
-            qtype: question.qtype,
-            recursion_desired: true,
-            checking_disabled: question.checking_disabled,
-            edns: Edns::WantSignatures(UDP_PAYLOAD_OCTETS),
-            spelling: Spelling::Drawn,
-            local: Local::default(),
-        };
+        let checked = self.checked.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match checked.filter(|_| !question.checking_disabled) {
+            Some(checked) => checked.chase(question, &Budget::new(self.patience)).await,
+            None => self.upstreams.fetch(question).await,
+        }
+    }
+}
+
+impl Upstreams {
+    fn new(settings: Settings) -> Self {
+        let peers = settings.upstreams.iter().map(|address| Arc::new(Peer::new(*address, settings.timeout))).collect();
+        Self { peers, settings, probes: Arc::default(), tally: Arc::default() }
+    }
+
+    /// Ask one upstream after the other, as often as the settings allow, until one answers. The next one is asked too when the first takes
+    /// longer than it does nineteen times out of twenty, so that one slow upstream holds nobody up.
+    async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
+        let outgoing = self.outgoing(question);
         let order = self.order(&outgoing);
+        let mut next = order.iter().cycle().take(self.settings.attempts).peekable();
         let mut failure = Failure::Unreachable;
-        for peer in order.iter().cycle().take(self.settings.attempts) {
-            match self.attempt(peer, &outgoing).await {
+        let mut asked = JoinSet::new();
+        let mut hedge_at = tokio::time::Instant::now();
+        loop {
+            if asked.is_empty() {
+                let Some(peer) = next.next() else { return Err(failure) };
+                hedge_at = tokio::time::Instant::now() + peer.usual();
+                self.start(&mut asked, peer, &outgoing);
+            }
+            let heard = tokio::select! {
+                heard = asked.join_next() => heard.and_then(Result::ok).unwrap_or(Heard::Unusable),
+                () = tokio::time::sleep_until(hedge_at), if asked.len() == 1 && order.len() > 1 && next.peek().is_some() => {
+                    if let Some(peer) = next.next() {
+                        self.start(&mut asked, peer, &outgoing);
+                    }
+                    continue;
+                }
+            };
+            match heard {
                 Heard::Answer(reply) => match self.lay_out(&reply, question) {
-                    Some(fetched) => return Ok(fetched),
+                    Some(fetched) => {
+                        // The slower one goes on, so that what it does is known.
+                        asked.detach_all();
+                        return Ok(fetched);
+                    }
                     None => failure = worse(failure, Failure::Unusable),
                 },
                 Heard::Unable(ede) => failure = worse(failure, judge(ede)),
@@ -104,7 +183,26 @@ impl Forwarder {
                 Heard::Silence => {}
             }
         }
-        Err(failure)
+    }
+
+    fn outgoing(&self, question: &Question) -> Outgoing {
+        let addresses = &self.settings.outgoing;
+        let v4 = addresses.iter().find_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
+        let v6 = addresses.iter().find_map(|address| if let IpAddr::V6(v6) = address { Some(*v6) } else { None });
+        Outgoing {
+            name: question.name.clone(),
+            qtype: question.qtype,
+            recursion_desired: true,
+            checking_disabled: question.checking_disabled,
+            edns: Edns::WantSignatures(self.settings.edns_octets),
+            spelling: Spelling::Drawn,
+            local: Local { v4, v6 },
+        }
+    }
+
+    fn start(&self, asked: &mut JoinSet<Heard>, peer: &Arc<Peer>, outgoing: &Outgoing) {
+        let (peer, outgoing, tally, timeout) = (Arc::clone(peer), outgoing.clone(), Arc::clone(&self.tally), self.settings.timeout);
+        asked.spawn(async move { attempt(&peer, &outgoing, timeout, &tally).await });
     }
 
     fn lay_out(&self, reply: &Reply, question: &Question) -> Option<Fetched> {
@@ -134,15 +232,13 @@ impl Forwarder {
             probes.fetch_sub(1, Ordering::Relaxed);
         });
     }
-
-    async fn attempt(&self, peer: &Peer, outgoing: &Outgoing) -> Heard {
-        attempt(peer, outgoing, self.settings.timeout, &self.tally).await
-    }
 }
 
 /// One try, once more without EDNS where the server cannot read it (RFC 6891 section 7), and the books kept.
 async fn attempt(peer: &Peer, outgoing: &Outgoing, timeout: Duration, tally: &Tally) -> Heard {
+    let begun = clock::monotonic();
     let mut heard = ask(peer.address, outgoing, timeout).await.map(|octets| Reply::read(&octets));
+    peer.note_latency(begun.elapsed());
     if matches!(&heard, Ok(Ok(reply)) if is_edns_fault(reply.rcode)) {
         let plain = Outgoing { edns: Edns::Leave, ..outgoing.clone() };
         heard = ask(peer.address, &plain, timeout).await.map(|octets| Reply::read(&octets));
@@ -204,9 +300,14 @@ const fn worse(one: Failure, other: Failure) -> Failure {
     }
 }
 
+fn micros(span: Duration) -> u32 {
+    u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
+}
+
 impl Peer {
-    fn new(address: SocketAddr) -> Self {
+    fn new(address: SocketAddr, timeout: Duration) -> Self {
         Self {
+            usual_us: AtomicU32::new(micros(timeout / USUAL_SHARE_FIRST)),
             address,
             tally: Tally::default(),
             failures_in_a_row: AtomicU32::new(0),
@@ -222,6 +323,19 @@ impl Peer {
             failures: self.tally.failures.load(Ordering::Relaxed),
             down_since: Some(self.down_since.load(Ordering::Relaxed)).filter(|_| !self.is_up()),
         }
+    }
+
+    /// What it takes at the most nineteen times out of twenty.
+    fn usual(&self) -> Duration {
+        Duration::from_micros(self.usual_us.load(Ordering::Relaxed).into()).max(USUAL_MIN)
+    }
+
+    /// Move the estimate a nineteenth as far down for each quick reply as up for each slow one: it comes to rest where one in twenty is slow.
+    fn note_latency(&self, took: Duration) {
+        let usual_us = self.usual_us.load(Ordering::Relaxed);
+        let step = (usual_us / 64).max(19);
+        let moved = if micros(took) > usual_us { usual_us.saturating_add(step) } else { usual_us.saturating_sub(step / 19) };
+        self.usual_us.store(moved, Ordering::Relaxed);
     }
 
     fn is_up(&self) -> bool {
@@ -367,7 +481,8 @@ mod tests {
     }
 
     fn resolver(upstreams: &[SocketAddr], attempts: usize, trust_ad: bool) -> Resolver {
-        let settings = Settings { upstreams: upstreams.to_vec(), timeout: Duration::from_millis(150), attempts, trust_ad };
+        let settings =
+            Settings { upstreams: upstreams.to_vec(), timeout: Duration::from_millis(150), attempts, trust_ad, ..Settings::default() };
         let settings = crate::resolve::Settings { mode: Mode::Forward(settings), patience: Duration::from_millis(1000), waiting_max: 100 };
         Resolver::start(settings).unwrap()
     }
@@ -378,6 +493,24 @@ mod tests {
 
     async fn ask_one(resolver: &Resolver) -> Result<Vec<u8>, Failure> {
         resolver.fetch(&question("www.example")).await.map(|fetched| fetched.wire)
+    }
+
+    /// Waits until the books say so.
+    async fn settle(is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "the books are kept");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn what_is_usual_leaves_out_the_few_that_are_slow() {
+        let peer = Peer::new(([127, 0, 0, 1], 53).into(), Duration::from_secs(1));
+        for nth in 0..20_000 {
+            peer.note_latency(Duration::from_millis(if nth % 25 == 0 { 400 } else { 1 + nth * 7919 % 50 }));
+        }
+        assert!((30..120).contains(&peer.usual().as_millis()), "{:?}", peer.usual());
     }
 
     const WIRE: &[u8] = b"\x00\x00\x80\x80\x00\x01\x00\x01\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01\
@@ -399,6 +532,8 @@ mod tests {
             let (good, _) = upstream("127.9.2.2", &[Act::Answer]).await;
             let resolver = resolver(&[bad, good], 2, false);
             assert_eq!(ask_one(&resolver).await.unwrap(), WIRE);
+            // The silent one is still being waited for when the other has answered.
+            settle(|| resolver.totals().failures == 1).await;
             let [first, second] = resolver.upstreams()[..] else { panic!("two upstreams") };
             assert_eq!((first.failures, first.answers, second.failures, second.answers), (1, 0, 0, 1));
             assert_eq!(resolver.totals().failures, 1);
@@ -425,8 +560,9 @@ mod tests {
         let (bad, bad_asked) = upstream("127.9.4.1", &[Act::Keep, Act::Keep, Act::Keep, Act::Answer]).await;
         let (good, _) = upstream("127.9.4.2", &[Act::Answer]).await;
         let resolver = resolver(&[bad, good], 2, false);
-        for _ in 0..6 {
+        for asked in 1..=6 {
             ask_one(&resolver).await.unwrap();
+            settle(|| resolver.upstreams()[0].failures == asked.min(3)).await;
         }
         assert_eq!(bad_asked.load(Ordering::Relaxed), 3);
         assert!(resolver.upstreams()[0].down_since.is_some());

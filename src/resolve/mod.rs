@@ -73,6 +73,9 @@ pub enum Failure {
     /// A signed zone denies without the proof (EDE 12, NSEC Missing).
     #[error("the answer's proof that something does not exist is missing")]
     Unproven,
+    /// The name asks, in the manner of RFC 8509, whether a key is among the root's anchors, and this is how to say no (EDE 0, Other).
+    #[error("the root key sentinel says no")]
+    Sentinel,
     /// A limit of ours was reached first (EDE 0, Other).
     #[error("the question needs more work than is allowed")]
     TooMuchWork,
@@ -82,10 +85,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Is it one of the network or of load, which an answer of before helps over (RFC 8767)? What fails validation is none.
+    pub const fn is_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Unusable | Self::TooMuchWork | Self::Crowded)
+    }
+
     /// The INFO-CODE of RFC 8914 section 4 that tells the client.
     pub const fn ede(self) -> u16 {
         match self {
-            Self::TooMuchWork => 0,
+            Self::TooMuchWork | Self::Sentinel => 0,
             Self::Bogus => 6,
             Self::Expired => 7,
             Self::NotYetValid => 8,
@@ -159,7 +167,7 @@ impl Resolver {
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let source = match settings.mode {
             Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, settings.patience)?),
-            Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode)?),
+            Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode, settings.patience)?),
         };
         Ok(Self { source: Arc::new(source), flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })
     }
@@ -169,7 +177,8 @@ impl Resolver {
     /// Identical questions in flight are asked once, and the asking goes on when this future is dropped.
     pub async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
         let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.patience);
-        let work = async move {
+        // In a box: it would be copied at each step of the way to its task otherwise.
+        let work = Box::pin(async move {
             let answer = async {
                 match &*source {
                     Source::Recurse(recursion) => recursion.fetch(&asked).await,
@@ -177,7 +186,7 @@ impl Resolver {
                 }
             };
             tokio::time::timeout(patience, answer).await.unwrap_or(Err(Failure::Unreachable))
-        };
+        });
         self.flights.join(question, work).await
     }
 
@@ -206,7 +215,7 @@ impl Resolver {
     pub fn forget(&self) -> Result<(), StartError> {
         match &*self.source {
             Source::Recurse(recursion) => recursion.forget(),
-            Source::Forward(_) => Ok(()),
+            Source::Forward(forwarder) => forwarder.forget(),
         }
     }
 }

@@ -108,11 +108,12 @@ pub(super) struct Recursion {
     tally: Arc<Tally>,
 }
 
-/// What is learnt from outside, and how it is checked.
-struct Engine {
-    walker: Walker,
+/// What is learnt from outside, and how it is checked: from authorities, or for [`super::forward`] from other resolvers.
+pub(super) struct Engine<A = Walker> {
+    /// Whom to ask.
+    pub(super) walker: A,
     /// `None` when nothing is checked at all.
-    validator: Option<Validator>,
+    pub(super) validator: Option<Validator>,
 }
 
 /// What one name says.
@@ -175,9 +176,11 @@ impl Engine {
         };
         Ok(Self { walker: Walker::new(walking, Arc::clone(tally)), validator: build_validator(settings)? })
     }
+}
 
+impl<A: Ask> Engine<A> {
     /// Follow the aliases one by one: each hop has its own servers and its own chain of trust.
-    async fn chase(&self, question: &Question, budget: &Budget) -> Result<Fetched, Failure> {
+    pub(super) async fn chase(&self, question: &Question, budget: &Budget) -> Result<Fetched, Failure> {
         let rtype = RecordType::from(question.qtype);
         let mut hops: Vec<Hop> = Vec::with_capacity(1);
         let mut visited = vec![their_name(&question.name)?];
@@ -210,12 +213,16 @@ impl Engine {
     }
 }
 
-fn build_validator(settings: &Settings) -> Result<Option<Validator>, StartError> {
+/// The validator that the settings ask for, if they ask for one.
+pub(super) fn build_validator(settings: &Settings) -> Result<Option<Validator>, StartError> {
+    if !settings.validates() {
+        return Ok(None);
+    }
     let texts = settings.trust_anchors.clone().unwrap_or_else(Anchors::root);
     let negative = settings.negative_anchors.iter().map(their_name).collect::<Result<Vec<_>, _>>();
     let negative = negative.map_err(|_| StartError::TrustAnchors("a negative anchor is not a name".to_owned()))?;
     let anchors = Anchors::read(&texts, &negative)?;
-    let wanted = settings.validate && !anchors.is_empty();
+    let wanted = !anchors.is_empty();
     let settings = validate::Settings { anchors, sha1: settings.sha1, aggressive: true, memory_octets_max: PROOFS_OCTETS_MAX };
     Ok(wanted.then(|| Validator::new(settings)))
 }

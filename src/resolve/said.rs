@@ -42,6 +42,9 @@ pub(super) struct Said {
     pub(super) from: Option<IpAddr>,
     /// AA was set.
     pub(super) authoritative: bool,
+    /// A CNAME came along that is not the one which the DNAME makes. It is not in the answer; where the DNAME is secure, it is an attack
+    /// (RFC 6672 section 5.3.1).
+    pub(super) contradicts: bool,
 }
 
 /// What a parent said of a zone cut, from its referral or by asking.

@@ -12,11 +12,11 @@ use wardline::count::Board;
 use wardline::list::{Scope, TableBuilder};
 use wardline::name::{HashKey, Name, SuffixHashes};
 use wardline::policy::{Action, Basis, Clients, ListRules, Snapshot};
-use wardline::query::{Answering, Parts};
+use wardline::query::{Answering, Parts, RenewalSettings};
 use wardline::resolve::{Mode, Resolver, Settings, forward};
 
 const KEY: HashKey = HashKey::fixed([9; 16]);
-const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
+const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, stale_s_max: 86400, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
 
 /// With `listed` names on its only list and `cached` answers in its cache; needs a tokio runtime around it.
 pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
@@ -33,14 +33,19 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         action: Action::StopPage { v4: vec![[192, 0, 2, 1].into()], v6: vec![] },
         ttl_s: 60,
     };
-    let upstream =
-        forward::Settings { upstreams: vec![([127, 0, 0, 1], 9).into()], timeout: Duration::from_secs(1), attempts: 1, trust_ad: false };
+    let upstream = forward::Settings {
+        upstreams: vec![([127, 0, 0, 1], 9).into()],
+        timeout: Duration::from_secs(1),
+        attempts: 1,
+        ..forward::Settings::default()
+    };
     let settings = Settings { mode: Mode::Forward(upstream), patience: Duration::from_secs(1), waiting_max: 10 };
     let cache = Cache::new(256 << 20).expect("a cache");
     for n in 0..cached {
         keep(&cache, &cached_name(n));
     }
-    Answering::new(Parts {
+    let parts = Parts {
+        renewal: RenewalSettings { stale_after: Duration::from_secs(1), prefetch: false },
         udp_octets_max: 1232,
         live: Arc::new(ArcSwap::from_pointee(snapshot)),
         clients: Arc::new(Clients::new(&["127.0.0.0/8".parse().expect("a prefix")], &[], 1)),
@@ -50,7 +55,8 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         lifetimes: LIFETIMES,
         special_use: SpecialUse::ours(),
         resolver: Resolver::start(settings).expect("a resolver"),
-    })
+    };
+    Answering::new(parts).0
 }
 
 fn keep(cache: &Cache, name: &str) {

@@ -72,6 +72,12 @@ impl Program {
         self.toml(&format!("[resolve]\nmode = \"forward\"\nspecial_use = false\n[resolve.forward]\nupstreams = {upstreams:?}\n"))
     }
 
+    /// Asks one upstream resolver and believes only what this internet's root vouches for.
+    pub(crate) fn forward_checked(self, upstream: SocketAddr, internet: &Internet) -> Self {
+        fs::write(self.folder.path().join("root.key"), internet.trust_anchor()).expect("a trust anchor");
+        self.forward(upstream).toml("[resolve.recurse]\ntrust_anchors = [\"root.key\"]\n[resolve.forward]\nvalidate = true\n")
+    }
+
     /// Opens the TLS door with the demonstration certificate.
     pub(crate) fn tls(self) -> Self {
         fs::write(self.folder.path().join("cert.pem"), include_str!("../cases/tls/cert.pem")).expect("a certificate");

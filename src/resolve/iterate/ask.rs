@@ -50,41 +50,46 @@ struct Candidates {
 
 /// What asking one server brought.
 enum Outcome {
-    Judged(Judgement),
+    Judged(Box<Judgement>),
     Silence,
     /// Nothing went out, or the server's host said no.
     Unreachable,
 }
 
 impl Walker {
-    /// Ask a zone's servers one after the other until one is of help.
+    /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is what the last of them said where none is.
     pub(super) async fn ask_zone(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Judgement, Failure> {
         let mut candidates = self.candidates(zone, asked, trip);
-        let mut failure = Failure::Unreachable;
+        let mut useless = None;
+        let end = |useless: Option<Useless>| useless.map(Judgement::Useless).ok_or(Failure::Unreachable);
         loop {
             if Instant::now() >= trip.budget.deadline() {
                 return Err(Failure::Unreachable);
             }
             let Some(index) = candidates.pick(self.servers.now_ms()) else {
-                let Some(name) = candidates.next_name() else { return Err(failure) };
+                // For part of a name nobody else is looked for: those who would not say who serves it may answer for the whole.
+                if asked.is_partial && useless.is_some() {
+                    return end(useless);
+                }
+                let Some(name) = candidates.next_name() else { return end(useless) };
                 for address in self.look_up(&name, trip).await {
                     self.admit(address, trip, &mut candidates.known);
                 }
                 continue;
             };
-            let Some(candidate) = candidates.known.get_mut(index) else { return Err(failure) };
+            let Some(candidate) = candidates.known.get_mut(index) else { return end(useless) };
             let outcome = self.ask_server(candidate, asked, trip).await?;
             candidate.tries += 1;
             match outcome {
-                Outcome::Judged(Judgement::Useless(why)) => {
+                Outcome::Judged(judgement) => {
+                    let Judgement::Useless(why) = *judgement else { return Ok(*judgement) };
                     candidate.useless = true;
-                    failure = Failure::Unusable;
+                    useless = Some(why);
                     // A server that will not say who serves part of a name may still answer for the whole of it.
                     if why == Useless::Refuses && asked.is_partial {
-                        return Err(failure);
+                        return end(useless);
                     }
                 }
-                Outcome::Judged(judgement) => return Ok(judgement),
                 Outcome::Silence => {}
                 Outcome::Unreachable => candidate.useless = true,
             }
@@ -212,7 +217,7 @@ impl Walker {
                     server.note_plain(self.servers.now_ms());
                 }
             }
-            return Ok(Outcome::Judged(judgement));
+            return Ok(Outcome::Judged(Box::new(judgement)));
         }
     }
 
@@ -341,8 +346,9 @@ fn place(address: IpAddr) -> Place {
         IpAddr::V6(v6) => match v6.segments() {
             [0x2001, 0xdb8, ..] => Place::Private,
             [first, ..] if first & 0xe000 == 0x2000 => Place::Public,
-            [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 => Place::Private,
-            _ => Place::Nowhere,
+            // Unspecified, IPv4 in disguise, multicast.
+            [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0xff00..=0xffff, ..] => Place::Nowhere,
+            _ => Place::Private,
         },
     }
 }

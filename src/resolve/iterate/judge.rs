@@ -3,12 +3,16 @@
 //! Everything else is dropped, whatever section it stands in (RFC 2181 section 5.4.1): records outside of the zone, answers to other
 //! questions, glue for names that the zone does not hold.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
+use super::super::Failure;
 use super::super::said::{Cut, RrSet, Said};
 use super::super::words::{Redirection, covered_type, is_below, redirect, signer_of};
 use super::zones::NameServer;
@@ -90,6 +94,16 @@ pub(super) enum Useless {
     Refuses,
     /// The server does not know the zone, or sends us elsewhere than down.
     Lame,
+}
+
+impl Useless {
+    /// What the client is told: an authority that will not answer is as good as none.
+    pub(super) const fn failure(self) -> Failure {
+        match self {
+            Self::Refuses | Self::Lame => Failure::Unreachable,
+            Self::Malformed | Self::DislikesEdns => Failure::Unusable,
+        }
+    }
 }
 
 /// Judge the octets of a reply; id and question have been checked.
@@ -174,6 +188,17 @@ impl Heard<'_> {
         let answer = self.answer_for(&name);
         let is_data = answer.iter().any(|set| set.rtype == self.asked.rtype);
         is_data.then(|| Continuation { name, said: self.said(answer) })
+    }
+
+    /// Did a CNAME come along that leads elsewhere than the one which a DNAME makes?
+    fn contradicts(&self, answer: &[RrSet]) -> bool {
+        let [dname, alias] = answer else { return false };
+        let leads_elsewhere = |record: &Record| {
+            record.name == alias.name
+                && record.record_type() == RecordType::CNAME
+                && !alias.records.iter().any(|ours| ours.data == record.data)
+        };
+        dname.rtype == RecordType::DNAME && self.message.answers.iter().any(leads_elsewhere)
     }
 
     /// Is the name delegated in this very reply?
@@ -309,7 +334,8 @@ impl Heard<'_> {
             ResponseCode::NXDomain if !answer.is_empty() => ResponseCode::NoError,
             rcode => rcode,
         };
-        Said { rcode, answer, authority, servers, zone, from: Some(self.from), authoritative: self.message.metadata.authoritative }
+        let (from, authoritative, contradicts) = (Some(self.from), self.message.metadata.authoritative, self.contradicts(&answer));
+        Said { rcode, answer, authority, servers, zone, from, authoritative, contradicts }
     }
 }
 

@@ -121,6 +121,7 @@ mod tests {
             zone: Name::root(),
             from: "192.0.2.1".parse().ok(),
             authoritative: true,
+            contradicts: false,
         })
     }
 

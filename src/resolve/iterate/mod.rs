@@ -90,7 +90,7 @@ struct Trip<'a> {
     budget: &'a Budget,
     avoid: &'a [IpAddr],
     /// The server's name that is looked for, and what for.
-    errand: Option<(&'a Name, &'a Trip<'a>)>,
+    errand: Option<(&'a Name, &'a Self)>,
 }
 
 impl Trip<'_> {
@@ -129,10 +129,12 @@ impl Walker {
             return Ok(said);
         }
         self.prime(trip, now).await;
-        if let Some(said) = self.recall_dname(name, trip, now) {
+        let start = self.start(name, rtype, now);
+        if let Some(said) = self.recall_dname(name, &start, trip, now) {
             return Ok(said);
         }
-        let mut place = Place { zone: self.start(name, rtype, now), minimise: self.settings.minimise, refreshed: false };
+        let zone = if self.prime(trip, now).await { self.start(name, rtype, now) } else { start };
+        let mut place = Place { zone, minimise: self.settings.minimise, refreshed: false };
         for _ in 0..STEPS_MAX {
             let partial = if place.minimise { one_below(name, &place.zone.name) } else { name.clone() };
             let whole = partial == *name;
@@ -157,8 +159,8 @@ impl Walker {
                     return Ok(self.settle(name, rtype, said, &place.zone));
                 }
                 Ok(Judgement::Referral(referral)) => place.zone = self.descend(referral, &place.zone),
-                Ok(Judgement::Useless(_)) | Err(Failure::Unusable) if !whole => place.minimise = false,
-                Ok(Judgement::Useless(_)) => return Err(Failure::Unusable),
+                Ok(Judgement::Useless(_)) if !whole => place.minimise = false,
+                Ok(Judgement::Useless(why)) => self.step_back(&mut place, why.failure())?,
                 Err(failure) => self.step_back(&mut place, failure)?,
             }
         }
@@ -166,22 +168,23 @@ impl Walker {
     }
 
     /// Ask the roots for their own names and addresses, one question for all, where that is due (RFC 9609). What fails is tried again
-    /// later; the hints serve meanwhile, and stay beside what was learnt.
-    async fn prime(&self, trip: &Trip<'_>, now: UnixSeconds) {
+    /// later; the hints serve meanwhile, and stay beside what was learnt. Returns whether there is news.
+    async fn prime(&self, trip: &Trip<'_>, now: UnixSeconds) -> bool {
         let due = self.prime_at.load(Relaxed);
         if now < due || self.prime_at.compare_exchange(due, now + PRIME_AGAIN_AFTER_S, Relaxed, Relaxed).is_err() {
-            return;
+            return false;
         }
         let (root, name) = (self.zones.root(), Name::root());
         let asked = Asked { zone: &name, name: &name, rtype: RecordType::NS, is_partial: true, glue: Glue::InBailiwick };
-        let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else { return };
+        let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else { return false };
         if found.servers.is_empty() {
-            return;
+            return false;
         }
         let mut servers = found.servers;
         servers.push(NameServer { name, addresses: self.settings.roots.clone() });
         self.zones.set_root(Zone { name: Name::root(), servers, since: now, until: UnixSeconds::MAX, cut: None });
         self.prime_at.store(now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S), Relaxed);
+        true
     }
 
     /// The closest known zone whose servers know about the name: for DS it must be above the name itself.
@@ -226,8 +229,7 @@ impl Walker {
     }
 
     /// The alias that a DNAME from memory makes of a name below it.
-    fn recall_dname(&self, name: &Name, trip: &Trip<'_>, now: UnixSeconds) -> Option<Arc<Said>> {
-        let zone = self.zones.closest(&wire_of(name), now);
+    fn recall_dname(&self, name: &Name, zone: &Zone, trip: &Trip<'_>, now: UnixSeconds) -> Option<Arc<Said>> {
         let between = label_count(&zone.name)..label_count(name);
         let (said, answer) = between.rev().map(|labels| name.trim_to(labels)).find_map(|owner| {
             let said = self.memory.recall(&owner, RecordType::DNAME, trip.avoid, now)?;
@@ -243,15 +245,34 @@ impl Walker {
     fn settle(&self, name: &Name, rtype: RecordType, said: Said, zone: &Arc<Zone>) -> Arc<Said> {
         let (said, now) = (Arc::new(said), clock::wall_s());
         self.zones.note_apex(&said.zone, zone, now);
-        self.memory.keep(name, rtype, &said, now);
+        if !said.contradicts {
+            self.memory.keep(name, rtype, &said, now);
+        }
+        // A DNAME holds whatever alias came with it.
         if let [dname, ..] = said.answer.as_slice()
             && dname.rtype == RecordType::DNAME
             && dname.name != *name
         {
-            let alone = Said { rcode: ResponseCode::NoError, answer: vec![dname.clone()], authority: Vec::new(), ..(*said).clone() };
+            let alone = Said {
+                rcode: ResponseCode::NoError,
+                answer: vec![dname.clone()],
+                authority: Vec::new(),
+                contradicts: false,
+                ..(*said).clone()
+            };
             self.memory.keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
         }
         said
+    }
+}
+
+/// What another resolver's reply says about name and type; `None` where it is of no use. Such a one may speak for all zones.
+pub(super) fn read_forwarded(octets: &[u8], name: &Name, rtype: RecordType, from: IpAddr) -> Option<Said> {
+    let root = Name::root();
+    let asked = Asked { zone: &root, name, rtype, is_partial: false, glue: Glue::InBailiwick };
+    match judge::judge(octets, &asked, from) {
+        Judgement::Answer(said, _) => Some(Said { from: None, ..said }),
+        _ => None,
     }
 }
 
@@ -275,6 +296,7 @@ fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
         zone: zone.name.clone(),
         from,
         authoritative: false,
+        contradicts: false,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -22,7 +22,10 @@ pub(super) type Key = (IpAddr, Box<[u8]>, u16);
 /// A reply's octets; `None` where it came back respelled and TCP is of no use.
 pub(super) type Reply = Result<Option<Arc<Vec<u8>>>, Fault>;
 
-type Shard = Mutex<HashMap<Key, watch::Receiver<Option<Reply>>>>;
+/// Where those wait who came second; nobody mostly.
+type Waiting = Option<watch::Sender<Option<Reply>>>;
+
+type Shard = Mutex<HashMap<Key, Waiting>>;
 
 /// The exchanges under way.
 pub(super) struct Shared {
@@ -39,30 +42,28 @@ impl Shared {
     /// without a reply, one of those who waited goes on.
     pub(super) async fn join(&self, key: &Key, work: impl Future<Output = Result<Reply, Failure>>) -> Result<Reply, Failure> {
         loop {
-            let sender = match self.shard(key).lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()) {
-                Entry::Occupied(under_way) => Err(under_way.get().clone()),
+            let arrival = match self.lock(key).entry(key.clone()) {
+                Entry::Occupied(mut under_way) => Some(under_way.get_mut().get_or_insert_with(|| watch::Sender::new(None)).subscribe()),
                 Entry::Vacant(place) => {
-                    let (sender, arrival) = watch::channel(None);
-                    place.insert(arrival);
-                    Ok(sender)
+                    place.insert(None);
+                    None
                 }
             };
-            match sender {
-                Ok(sender) => {
-                    let landing = Landing { shared: self, key };
-                    let reply = work.await?;
-                    drop(landing);
-                    sender.send_replace(Some(reply.clone()));
-                    return Ok(reply);
-                }
-                Err(mut arrival) => {
-                    let reply = arrival.wait_for(Option::is_some).await.map(|reply| reply.clone());
-                    if let Ok(Some(reply)) = reply {
-                        return Ok(reply);
-                    }
-                }
+            let Some(mut arrival) = arrival else {
+                let landing = Landing { shared: self, key };
+                let reply = work.await?;
+                landing.end(&reply);
+                return Ok(reply);
+            };
+            let reply = arrival.wait_for(Option::is_some).await.map(|reply| reply.clone());
+            if let Ok(Some(reply)) = reply {
+                return Ok(reply);
             }
         }
+    }
+
+    fn lock(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, Waiting>> {
+        self.shard(key).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shard(&self, key: &Key) -> &Shard {
@@ -78,9 +79,19 @@ struct Landing<'a> {
     key: &'a Key,
 }
 
+impl Landing<'_> {
+    fn end(self, reply: &Reply) {
+        if let Some(waiting) = self.shared.lock(self.key).remove(self.key).flatten() {
+            waiting.send_replace(Some(reply.clone()));
+        }
+        // What the drop would remove now may be somebody else's.
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
-        self.shared.shard(self.key).lock().unwrap_or_else(PoisonError::into_inner).remove(self.key);
+        self.shared.lock(self.key).remove(self.key);
     }
 }
 

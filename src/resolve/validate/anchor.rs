@@ -6,6 +6,7 @@ use hickory_proto::dnssec::rdata::{DNSKEY, DS};
 use hickory_proto::dnssec::{Algorithm, DigestType, PublicKey, PublicKeyBuf};
 use hickory_proto::rr::{Name, RecordType};
 
+use super::signature::Rules;
 use crate::resolve::StartError;
 
 /// The root's keys of 2017 and 2024, as <https://data.iana.org/root-anchors/root-anchors.xml> gives them.
@@ -69,6 +70,11 @@ impl Anchors {
     /// Without a positive anchor nothing is ever checked.
     pub(crate) fn is_empty(&self) -> bool {
         self.zones.values().all(Option::is_none)
+    }
+
+    /// The tags of the root's keys, for RFC 8509; `None` without an anchor at the root.
+    pub(super) fn root_tags(&self) -> Option<Vec<u16>> {
+        self.zones.get(&Name::root())?.as_ref().map(Anchor::tags)
     }
 
     /// The nearest anchor at or above `name`.
@@ -205,6 +211,18 @@ fn digest_type(text: &str) -> Option<DigestType> {
 }
 
 impl Anchor {
+    /// Could any key be vouched for by what we know of? Else nothing below can be checked, which the operator did ask for.
+    pub(super) fn is_usable(&self, rules: Rules) -> bool {
+        self.digests.iter().any(|ds| rules.knows(ds.algorithm()) && rules.digests(ds.digest_type()))
+            || self.keys.iter().any(|key| rules.knows(key.public_key().algorithm()))
+    }
+
+    /// The tags of all keys that are vouched for.
+    fn tags(&self) -> Vec<u16> {
+        let whole = self.keys.iter().filter_map(|key| key.calculate_key_tag().ok());
+        self.digests.iter().map(DS::key_tag).chain(whole).collect()
+    }
+
     /// Is this one of the keys that the operator names as a whole?
     pub(super) fn names(&self, key: &DNSKEY) -> bool {
         let same = |ours: &DNSKEY| {

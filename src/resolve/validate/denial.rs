@@ -47,7 +47,8 @@ pub(super) struct Denial<'a> {
 impl<'a> Denial<'a> {
     /// Take what `sets` hold of NSEC and NSEC3; all of them must have been validated with the keys of `zone`.
     pub(super) fn new(zone: &'a Name, sets: impl IntoIterator<Item = &'a RrSet>) -> Self {
-        let (mut plain, mut hashed): (Vec<(&Name, &NSEC)>, Vec<(&Name, &NSEC3)>) = (Vec::new(), Vec::new());
+        let mut plain: Vec<(&Name, &NSEC)> = Vec::new();
+        let mut hashed: Vec<(&Name, &NSEC3)> = Vec::new();
         for set in sets.into_iter().filter(|set| zone.zone_of(&set.name)) {
             for record in &set.records {
                 match &record.data {
@@ -174,4 +175,94 @@ pub(super) fn wildcard(encloser: &Name) -> Option<Name> {
 /// Labels that two names share, from the root down.
 fn shared(one: &Name, other: &Name) -> usize {
     one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{budget, name, nsec};
+    use super::*;
+
+    use RecordType::{A, AAAA, DNSKEY, DS, MX, NS, SOA};
+
+    /// The zone of RFC 4035 appendix A.
+    fn chain() -> Vec<RrSet> {
+        let owners: [(&str, &[RecordType]); 10] = [
+            ("example.", &[NS, SOA, MX, DNSKEY]),
+            ("a.example.", &[NS, DS]),
+            ("ai.example.", &[A, AAAA]),
+            ("b.example.", &[NS]),
+            ("ns1.example.", &[A]),
+            ("ns2.example.", &[A]),
+            ("*.w.example.", &[MX]),
+            ("x.w.example.", &[MX]),
+            ("x.y.w.example.", &[MX]),
+            ("xx.example.", &[A, AAAA]),
+        ];
+        let next = owners.iter().cycle().skip(1);
+        owners.iter().zip(next).map(|((owner, types), (next, _))| nsec(owner, next, types)).collect()
+    }
+
+    /// What some of the chain's records prove, by their owners.
+    fn proof<T>(owners: &[&str], ask: impl FnOnce(&Denial<'_>) -> Result<T, Failure>) -> T {
+        let (zone, chain) = (name("example."), chain());
+        let sets: Vec<&RrSet> = owners.iter().map(|owner| chain.iter().find(|set| set.name == name(owner)).unwrap()).collect();
+        ask(&Denial::new(&zone, sets)).unwrap()
+    }
+
+    #[test]
+    fn names_that_do_not_exist() {
+        for (asked, owners, expected) in [
+            ("ml.example.", ["b.example.", "example."], Proof::Holds),
+            ("ml.example.", ["b.example.", "b.example."], Proof::Fails),
+            ("ml.example.", ["example.", "example."], Proof::Fails),
+            // It exists; it is an empty non-terminal; it is below a delegation; a wildcard stands for it; it is of another zone.
+            ("ns1.example.", ["ns1.example.", "example."], Proof::Fails),
+            ("y.w.example.", ["x.w.example.", "ns2.example."], Proof::Fails),
+            ("x.b.example.", ["b.example.", "example."], Proof::Fails),
+            ("z.w.example.", ["x.y.w.example.", "*.w.example."], Proof::Fails),
+            ("ml.test.", ["xx.example.", "example."], Proof::Fails),
+            // After the last name the gap goes round to the apex.
+            ("zz.example.", ["xx.example.", "example."], Proof::Holds),
+        ] {
+            assert_eq!(proof(&owners, |denial| denial.name_error(&name(asked), &budget())), expected, "{asked} {owners:?}");
+        }
+    }
+
+    #[test]
+    fn types_that_a_name_has_not() {
+        for (asked, rtype, owners, expected) in [
+            ("ns1.example.", MX, ["ns1.example.", "ns1.example."], Proof::Holds),
+            ("ns1.example.", A, ["ns1.example.", "ns1.example."], Proof::Fails),
+            ("y.w.example.", A, ["x.w.example.", "x.w.example."], Proof::Holds),
+            ("a.z.w.example.", AAAA, ["x.y.w.example.", "*.w.example."], Proof::Holds),
+            ("a.z.w.example.", MX, ["x.y.w.example.", "*.w.example."], Proof::Fails),
+            ("a.z.w.example.", AAAA, ["*.w.example.", "*.w.example."], Proof::Fails),
+            // The parent's record at a cut says nothing of the child, the child's nothing of DS.
+            ("b.example.", A, ["b.example.", "b.example."], Proof::Fails),
+            ("example.", DS, ["example.", "example."], Proof::Fails),
+        ] {
+            assert_eq!(proof(&owners, |denial| denial.no_data(&name(asked), rtype, &budget())), expected, "{asked} {rtype} {owners:?}");
+        }
+    }
+
+    #[test]
+    fn delegations_without_ds_and_wildcards() {
+        for (asked, owner, expected) in [
+            ("b.example.", "b.example.", NoDs::Delegation),
+            ("a.example.", "a.example.", NoDs::Fails),
+            ("ns1.example.", "ns1.example.", NoDs::NoCut),
+            ("y.w.example.", "x.w.example.", NoDs::NoCut),
+            ("example.", "example.", NoDs::Fails),
+            ("x.b.example.", "b.example.", NoDs::Fails),
+            ("c.example.", "example.", NoDs::Fails),
+        ] {
+            assert_eq!(proof(&[owner], |denial| denial.no_ds(&name(asked), &budget())), expected, "{asked}");
+        }
+        for (owner, labels, expected) in
+            [("x.y.w.example.", 2, Proof::Holds), ("x.y.w.example.", 1, Proof::Fails), ("*.w.example.", 2, Proof::Fails)]
+        {
+            let found = proof(&[owner], |denial| denial.wildcard_answer(&name("a.z.w.example."), labels, &budget()));
+            assert_eq!(found, expected, "{owner} {labels}");
+        }
+    }
 }

@@ -10,8 +10,11 @@ mod denial;
 mod keep;
 mod nsec3;
 mod rsa;
+mod sentinel;
 mod signature;
 mod spans;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use std::sync::Arc;
 use hickory_proto::rr::{Name, RecordType};
 
 pub(super) use self::anchor::Anchors;
+use self::anchor::Standing;
 use self::keep::Zones;
 use self::signature::Rules;
 use self::spans::Spans;
@@ -95,6 +99,8 @@ pub(super) struct Judged {
 /// Checks what servers say; shared by all questions.
 pub(super) struct Validator {
     anchors: Anchors,
+    /// Of the root's anchors, if it has any.
+    root_tags: Option<Vec<u16>>,
     rules: Rules,
     zones: Zones,
     spans: Option<Spans>,
@@ -104,6 +110,7 @@ impl Validator {
     pub(super) fn new(settings: Settings) -> Self {
         let half = settings.memory_octets_max / 2;
         Self {
+            root_tags: settings.anchors.root_tags(),
             anchors: settings.anchors,
             rules: Rules { sha1: settings.sha1 },
             zones: Zones::new(half),
@@ -113,6 +120,11 @@ impl Validator {
 
     /// Ask for name and type and check what is said; where it is bogus, another server is asked. Aliases are not followed.
     pub(super) async fn ask<A: Ask>(&self, ask: &A, name: &Name, rtype: RecordType, budget: &Budget) -> Result<Judged, Failure> {
+        if let Standing::Below(_, anchor) = self.anchors.standing_of(name, rtype)
+            && !anchor.is_usable(self.rules)
+        {
+            return Err(Failure::KeyMissing);
+        }
         if let Some(said) = self.foresee(name, rtype, budget)? {
             return Ok(Judged { said: Arc::new(said), verdict: Verdict::Secure });
         }
@@ -129,14 +141,17 @@ impl Validator {
                     bogus.get_or_insert(failure);
                     avoid.push(from);
                 }
+                Ok(judged) if judged.verdict == Verdict::Secure && sentinel::withholds(name, rtype, self.root_tags.as_deref()) => {
+                    return Err(Failure::Sentinel);
+                }
                 other => return other,
             }
         }
     }
 
-    /// The denial that proofs seen before give, without asking anybody.
+    /// What proofs seen before say, without asking anybody.
     fn foresee(&self, name: &Name, rtype: RecordType, budget: &Budget) -> Result<Option<Said>, Failure> {
-        self.spans.as_ref().map_or(Ok(None), |spans| spans.deny(name, rtype, clock::wall_s(), budget))
+        self.spans.as_ref().map_or(Ok(None), |spans| spans.foresee(name, rtype, clock::wall_s(), budget))
     }
 }
 

@@ -169,3 +169,117 @@ impl<'a> Hashed<'a> {
         self.spans.iter().find(|span| span.covers(hash))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::dnssec::rdata::DNSSECRData;
+    use hickory_proto::rr::RData;
+
+    use super::super::denial::{Denial, NoDs};
+    use super::super::tests::{budget, name, set};
+    use super::*;
+    use crate::resolve::said::RrSet;
+
+    use RecordType::{A, AAAA, DNSKEY, DS, MX, NS, SOA};
+
+    /// Owner, its hash, its types.
+    type Row = (&'static str, &'static str, &'static [RecordType]);
+
+    const OWNERS: [Row; 12] = [
+        ("example.", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom", &[MX, DNSKEY, NS, SOA]),
+        ("ns1.example.", "2t7b4g4vsa5smi47k61mv5bv1a22bojr", &[A]),
+        ("x.y.w.example.", "2vptu5timamqttgl4luu9kg21e0aor3s", &[MX]),
+        ("a.example.", "35mthgpgcu1qg68fab165klnsnk3dpvl", &[NS, DS]),
+        ("x.w.example.", "b4um86eghhds6nea196smvmlo4ors995", &[MX]),
+        ("ai.example.", "gjeqe526plbf1g8mklp59enfd789njgi", &[A, AAAA]),
+        ("y.w.example.", "ji6neoaepv8b5o6k4ev33abha8ht9fgc", &[]),
+        ("w.example.", "k8udemvp1j2f7eg6jebps17vp3n8i58h", &[]),
+        ("2t7b4g4vsa5smi47k61mv5bv1a22bojr.example.", "kohar7mbb8dc2ce8a9qvl8hon4k53uhi", &[A]),
+        ("ns2.example.", "q04jkcevqvmu85r014c7dkba38o0ji5r", &[A]),
+        ("*.w.example.", "r53bq7cc2uvmubfu5ocmm6pers9tk9en", &[MX]),
+        ("xx.example.", "t644ebqk9bibcna874givr6joj62mlhv", &[A, AAAA]),
+    ];
+
+    /// The zone of RFC 5155 appendix A: twelve iterations, the salt aabbccdd.
+    fn chain(opt_out: bool, iterations: u16) -> Vec<RrSet> {
+        let next = OWNERS.iter().cycle().skip(1);
+        let record = |((_, hash, types), (_, next, _)): (&Row, &Row)| {
+            let next = data_encoding::BASE32HEX_NOPAD.decode(next.to_uppercase().as_bytes()).unwrap();
+            let salt = vec![0xaa, 0xbb, 0xcc, 0xdd];
+            let record = NSEC3::new(Nsec3HashAlgorithm::SHA1, opt_out, iterations, salt, next, types.iter().copied());
+            set(&format!("{hash}.example."), vec![RData::DNSSEC(DNSSECRData::NSEC3(record))])
+        };
+        OWNERS.iter().zip(next).map(record).collect()
+    }
+
+    fn proof<T>(opt_out: bool, owners: &[&str], ask: impl FnOnce(&Denial<'_>) -> Result<T, Failure>) -> T {
+        let (zone, chain) = (name("example."), chain(opt_out, 12));
+        let at = |owner: &&str| OWNERS.iter().position(|(name, ..)| name == owner).unwrap();
+        let sets: Vec<&RrSet> = owners.iter().map(|owner| &chain[at(owner)]).collect();
+        ask(&Denial::new(&zone, sets)).unwrap()
+    }
+
+    #[test]
+    fn names_hash_as_the_standard_has_it() {
+        let parameters = Parameters { iterations: 12, salt: vec![0xaa, 0xbb, 0xcc, 0xdd] };
+        for (owner, hash, _) in OWNERS {
+            let expected = owner_hash(&name("example."), &name(&format!("{hash}.example."))).unwrap();
+            assert_eq!(parameters.hash(&name(owner), &budget()).unwrap(), expected, "{owner}");
+        }
+        assert_eq!(owner_hash(&name("example."), &name("0p9m.example.")), None);
+        let budget = budget();
+        let costly = Parameters { iterations: 50, ..parameters };
+        assert_eq!((0..100).find_map(|_| costly.hash(&name("a."), &budget).err()), Some(Failure::TooMuchWork));
+    }
+
+    #[test]
+    fn names_that_do_not_exist() {
+        let all = ["example.", "x.w.example.", "a.example."];
+        let asked = name("a.c.x.w.example.");
+        for (owners, expected) in
+            [(&all[..], Proof::Holds), (&all[..2], Proof::Fails), (&all[1..], Proof::Fails), (&["example.", "a.example."], Proof::Fails)]
+        {
+            assert_eq!(proof(false, owners, |denial| denial.name_error(&asked, &budget())), expected, "{owners:?}");
+        }
+        assert_eq!(proof(true, &all, |denial| denial.name_error(&asked, &budget())), Proof::OptOut);
+        // Nothing stands below a delegation in the parent.
+        let all: Vec<&str> = OWNERS.iter().map(|(owner, ..)| *owner).collect();
+        assert_eq!(proof(false, &all, |denial| denial.name_error(&name("b.a.example."), &budget())), Proof::Fails);
+    }
+
+    #[test]
+    fn types_that_a_name_has_not() {
+        let wildcard = ["w.example.", "ns2.example.", "*.w.example."];
+        for (asked, rtype, owners, plain, opt_out) in [
+            ("ns1.example.", MX, &["ns1.example."][..], Proof::Holds, Proof::Holds),
+            ("ns1.example.", A, &["ns1.example."], Proof::Fails, Proof::Fails),
+            ("y.w.example.", A, &["y.w.example."], Proof::Holds, Proof::Holds),
+            ("a.example.", MX, &["a.example."], Proof::Fails, Proof::Fails),
+            ("a.z.w.example.", AAAA, &wildcard, Proof::Holds, Proof::OptOut),
+            ("a.z.w.example.", MX, &wildcard, Proof::Fails, Proof::OptOut),
+            ("a.z.w.example.", AAAA, &wildcard[1..], Proof::Fails, Proof::Fails),
+            ("a.z.w.example.", AAAA, &wildcard[..2], Proof::Fails, Proof::OptOut),
+        ] {
+            for (flag, expected) in [(false, plain), (true, opt_out)] {
+                let found = proof(flag, owners, |denial| denial.no_data(&name(asked), rtype, &budget()));
+                assert_eq!(found, expected, "{asked} {rtype} {owners:?} {flag}");
+            }
+        }
+        let found = proof(false, &["ns2.example."], |denial| denial.wildcard_answer(&name("a.z.w.example."), 2, &budget()));
+        assert_eq!(found, Proof::Holds);
+    }
+
+    #[test]
+    fn delegations_without_ds_and_too_many_iterations() {
+        for (opt_out, expected) in [(true, NoDs::OptOut), (false, NoDs::Fails)] {
+            let owners = ["example.", "a.example."];
+            assert_eq!(proof(opt_out, &owners, |denial| denial.no_ds(&name("c.example."), &budget())), expected);
+        }
+        assert_eq!(proof(true, &["a.example."], |denial| denial.no_ds(&name("a.example."), &budget())), NoDs::Fails);
+        assert_eq!(proof(true, &["ns1.example."], |denial| denial.no_ds(&name("ns1.example."), &budget())), NoDs::NoCut);
+        for (iterations, expected) in [(50, Proof::Fails), (51, Proof::TooCostly)] {
+            let (zone, chain) = (name("example."), chain(false, iterations));
+            assert_eq!(Denial::new(&zone, &chain).name_error(&name("c.example."), &budget()), Ok(expected));
+        }
+    }
+}

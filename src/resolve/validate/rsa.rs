@@ -181,3 +181,66 @@ fn strip(octets: &[u8]) -> &[u8] {
     let zeros = octets.iter().take_while(|octet| **octet == 0).count();
     octets.get(zeros..).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with OpenSSL 3.0: a key of 512 and one of 1,016 bits, the exponent 65537, signatures over "a message".
+    const MODULUS: &str = "AD44C4C65B096AAE47FB28033627112D29CF931569255E34F656FAAE5D37C31B\
+                           ABDBEBD0FDD9E6A1696CB1F2224BF9FDDFD92F4E03F0DA00B1368BD61987DCC7";
+    const BY_SHA1: &str = "69AE7640294B29AB0CB73C32D4C528A7C3BC2F058F4724568301008FFAB1D9E7\
+                           A4045D38BCFDD16DD0D804D037F92D91025E23A4D5BA35F775CA89F30F86B4CE";
+    const BY_SHA256: &str = "A379C352F6C4E99AD2A5300964895F4B0524C98A7D26FE7D93D3540D707D88BB\
+                             8B0B6400CA7A32D6E6A8D860BA31B183A0EE8CFC50681AAB88F5208DE6A186F9";
+    const LONG_MODULUS: &str = "A4D9B81E0D375ECEC5C84F320499AF2EA499C0F65FE781A3F98AF05BD95EBFC4\
+                                807AD395E89FA44FD0430A6480A8DD60CB805F5E4F1DA724E61C7829DF80C168\
+                                CAF4383FF95B4B11D52D105A49ABFA94700B9B8608B32AC0DBD0D6653127D433\
+                                3A8C95127B3C415443AE8EBD773D15CB1BEE38CDDDD40F4EC4ACCB50D26EE7";
+    const BY_SHA512: &str = "9B87F52D1B9ABC1050DB807FEAB415E144F4D91BA452183B923E5A2E1B016F4B\
+                             AB185B1B33085FADFB1CE90C8712C38816BDBA38781064CBF73CEA4F34E32EC7\
+                             C71A5D1A3F43AB95B574969609FAD2E181969509A62C0EABD0D24EEE07C91166\
+                             3219D6E7A91BD84B225C6838D4F48A979C94D95AD4E3C380C54CA9D471E87C";
+
+    fn octets(hex: &str) -> Vec<u8> {
+        data_encoding::HEXUPPER.decode(hex.as_bytes()).unwrap()
+    }
+
+    fn key(modulus: &str) -> Vec<u8> {
+        [&[3, 1, 0, 1][..], &octets(modulus)].concat()
+    }
+
+    #[test]
+    fn short_keys_verify_what_they_signed_and_nothing_else() {
+        for (modulus, algorithm, signature) in
+            [(MODULUS, 5, BY_SHA1), (MODULUS, 7, BY_SHA1), (MODULUS, 8, BY_SHA256), (LONG_MODULUS, 10, BY_SHA512)]
+        {
+            let (octets_of_key, signature) = (key(modulus), octets(signature));
+            let key = ShortKey::read(&octets_of_key).unwrap();
+            assert!(key.verify(algorithm, b"a message", &signature), "{algorithm}");
+            assert!(!key.verify(algorithm, b"A message", &signature));
+            assert!(!key.verify(13, b"a message", &signature));
+            for at in [0, 20, signature.len() - 1] {
+                let mut spoilt = signature.clone();
+                spoilt[at] ^= 1;
+                assert!(!key.verify(algorithm, b"a message", &spoilt));
+            }
+            assert!(!key.verify(algorithm, b"a message", &signature[1..]));
+            assert!(!key.verify(algorithm, b"a message", &vec![0xff; signature.len()]));
+        }
+        // A block for SHA-512 does not fit into 64 octets.
+        assert!(!ShortKey::read(&key(MODULUS)).unwrap().verify(10, b"a message", &octets(BY_SHA256)));
+    }
+
+    #[test]
+    fn keys_of_other_sizes_are_left_to_the_library() {
+        let long = format!("{LONG_MODULUS}AB");
+        let even = format!("{}C6", &MODULUS[..126]);
+        for hex in ["", "AB", &MODULUS[..120], &long, &even] {
+            assert!(ShortKey::read(&key(hex)).is_none(), "{}", hex.len());
+        }
+        assert!(ShortKey::read(&[]).is_none() && ShortKey::read(&[0, 1]).is_none() && ShortKey::read(&[9, 1]).is_none());
+        let huge = [&[9][..], &[0xff; 9], &octets(MODULUS)].concat();
+        assert!(!ShortKey::read(&huge).unwrap().verify(8, b"a message", &octets(BY_SHA256)));
+    }
+}

@@ -1,4 +1,5 @@
-//! Proofs of absence seen before, to deny other names and types without asking (RFC 8198): random names below a signed zone cost nothing.
+//! Proofs of absence seen before, to answer for other names and types without asking (RFC 8198): random names below a signed zone cost
+//! nothing.
 //!
 //! Only proofs without opt-out are kept, and those of zones that make them up for each name are of no use. The records are put together
 //! anew for each question and go through the same checks as a server's.
@@ -32,10 +33,13 @@ pub(super) struct Spans {
 }
 
 /// One zone's proofs.
+#[derive(Default)]
 struct ZoneSpans {
-    soa: Kept,
+    soa: Option<Kept>,
     plain: BTreeMap<Name, Kept>,
     hashed: Option<(Parameters, BTreeMap<Hash, Kept>)>,
+    /// What wildcards hold, by their names.
+    wildcards: BTreeMap<(Name, RecordType), Kept>,
 }
 
 struct Kept {
@@ -45,6 +49,11 @@ struct Kept {
 }
 
 impl Kept {
+    fn new(set: RrSet, ttl_s_max: u32, now: UnixSeconds) -> Self {
+        let ttl_s = set.ttl_s.min(ttl_s_max);
+        Self { set: RrSet { ttl_s, ..set }, since: now, until: now + i64::from(ttl_s) }
+    }
+
     /// The set with what is left of its TTL, while it holds.
     fn fresh(&self, now: UnixSeconds) -> Option<RrSet> {
         let age_s = u32::try_from(now - self.since).ok().filter(|_| now < self.until)?;
@@ -58,56 +67,42 @@ impl Spans {
         Self { zones: Mutex::new(HashMap::new()), sets_max: octets_max as usize / SET_OCTETS }
     }
 
-    /// Keep validated proofs of a zone; without SOA they could not be told again.
+    /// Keep validated proofs of a zone; without SOA the denials could not be told again.
     pub(super) fn note(&self, zone: &Name, soa: Option<&RrSet>, proofs: &[RrSet], now: UnixSeconds) {
         let Some((soa, ttl_s)) = soa.and_then(|soa| Some((soa, negative_ttl_s(soa)?))) else { return };
-        let keep = |set: &RrSet| {
-            let ttl_s = set.ttl_s.min(ttl_s);
-            Kept { set: RrSet { ttl_s, ..set.clone() }, since: now, until: now + i64::from(ttl_s) }
-        };
+        self.change(zone, proofs, ttl_s, now, |spans| spans.soa = Some(Kept::new(soa.clone(), ttl_s, now)));
+    }
+
+    /// Keep a set that a wildcard of `labels` labels made, with the proof that it was right to (RFC 8198 section 5.3).
+    pub(super) fn note_wildcard(&self, zone: &Name, set: &RrSet, labels: usize, proofs: &[RrSet], now: UnixSeconds) {
+        let Some(owner) = wildcard(&set.name.trim_to(labels)) else { return };
+        self.change(zone, proofs, TTL_S_MAX, now, |spans| {
+            spans.wildcards.insert((owner, set.rtype), Kept::new(set.clone(), TTL_S_MAX, now));
+        });
+    }
+
+    fn change(&self, zone: &Name, proofs: &[RrSet], ttl_s: u32, now: UnixSeconds, first: impl FnOnce(&mut ZoneSpans)) {
         let proofs: Vec<&RrSet> = proofs.iter().filter(|set| is_useful(set)).collect();
         if proofs.is_empty() || ttl_s == 0 {
             return;
         }
         let mut zones = self.lock();
-        let spans = zones.entry(zone.clone()).or_insert_with(|| ZoneSpans { soa: keep(soa), plain: BTreeMap::new(), hashed: None });
-        spans.soa = keep(soa);
+        let spans = zones.entry(zone.clone()).or_default();
         if spans.len() + proofs.len() > self.sets_max / ZONE_SHARE {
-            spans.plain.clear();
-            spans.hashed = None;
+            *spans = ZoneSpans::default();
         }
+        first(spans);
         for set in proofs {
-            spans.note(zone, set, keep(set));
+            spans.note(zone, set, Kept::new(set.clone(), ttl_s, now));
         }
         self.make_room(&mut zones, zone);
     }
 
-    /// The zone's denial of name and type, if what is kept proves it.
-    pub(super) fn deny(&self, name: &Name, rtype: RecordType, now: UnixSeconds, budget: &Budget) -> Result<Option<Said>, Failure> {
+    /// What the zone would say to name and type, if what is kept proves it.
+    pub(super) fn foresee(&self, name: &Name, rtype: RecordType, now: UnixSeconds, budget: &Budget) -> Result<Option<Said>, Failure> {
         if matches!(rtype, RecordType::ANY | RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3) {
             return Ok(None);
         }
-        let Some((zone, soa, proofs)) = self.gather(name, rtype, now, budget)? else { return Ok(None) };
-        let denial = Denial::new(&zone, &proofs);
-        let rcode = if denial.no_data(name, rtype, budget)? == Proof::Holds {
-            ResponseCode::NoError
-        } else if denial.name_error(name, budget)? == Proof::Holds {
-            ResponseCode::NXDomain
-        } else {
-            return Ok(None);
-        };
-        let authority = std::iter::once(soa).chain(proofs).collect();
-        Ok(Some(Said { rcode, answer: Vec::new(), authority, servers: Vec::new(), zone, from: None, authoritative: false }))
-    }
-
-    /// The sets that may speak of the name, from the closest zone that has any.
-    fn gather(
-        &self,
-        name: &Name,
-        rtype: RecordType,
-        now: UnixSeconds,
-        budget: &Budget,
-    ) -> Result<Option<(Name, RrSet, Vec<RrSet>)>, Failure> {
         let zones = self.lock();
         let mut zone = if rtype == RecordType::DS && !name.is_root() { name.base_name() } else { name.clone() };
         let spans = loop {
@@ -117,12 +112,11 @@ impl Spans {
                 None => zone = zone.base_name(),
             }
         };
-        let Some(soa) = spans.soa.fresh(now) else { return Ok(None) };
-        let mut proofs = spans.gather_plain(name, now);
-        if proofs.is_empty() {
-            proofs = spans.gather_hashed(&zone, name, now, budget)?;
+        let wanted = Wanted { zone: &zone, name, rtype, now, budget };
+        match spans.deny(&wanted)? {
+            None => spans.expand(&wanted),
+            denial => Ok(denial),
         }
-        Ok((!proofs.is_empty()).then_some((zone, soa, proofs)))
     }
 
     /// Forget zones at random until there is room; never the one just noted.
@@ -143,10 +137,83 @@ impl Spans {
     }
 }
 
+/// A question, and where an answer is looked for.
+struct Wanted<'a> {
+    zone: &'a Name,
+    name: &'a Name,
+    rtype: RecordType,
+    now: UnixSeconds,
+    budget: &'a Budget,
+}
+
+impl Wanted<'_> {
+    fn said(&self, rcode: ResponseCode, answer: Vec<RrSet>, authority: Vec<RrSet>) -> Said {
+        Said {
+            rcode,
+            answer,
+            authority,
+            servers: Vec::new(),
+            zone: self.zone.clone(),
+            from: None,
+            authoritative: false,
+            contradicts: false,
+        }
+    }
+}
+
 impl ZoneSpans {
     /// Sets kept, the SOA too.
     fn len(&self) -> usize {
-        1 + self.plain.len() + self.hashed.as_ref().map_or(0, |(_, spans)| spans.len())
+        1 + self.plain.len() + self.hashed.as_ref().map_or(0, |(_, spans)| spans.len()) + self.wildcards.len()
+    }
+
+    /// No such name, or no such type at it.
+    fn deny(&self, wanted: &Wanted<'_>) -> Result<Option<Said>, Failure> {
+        let Some(soa) = self.soa.as_ref().and_then(|soa| soa.fresh(wanted.now)) else { return Ok(None) };
+        let mut proofs = self.gather_plain(wanted.name, wanted.now);
+        if proofs.is_empty() {
+            proofs = self.gather_hashed(wanted)?;
+        }
+        let denial = Denial::new(wanted.zone, &proofs);
+        let rcode = if proofs.is_empty() {
+            return Ok(None);
+        } else if denial.no_data(wanted.name, wanted.rtype, wanted.budget)? == Proof::Holds {
+            ResponseCode::NoError
+        } else if denial.name_error(wanted.name, wanted.budget)? == Proof::Holds {
+            ResponseCode::NXDomain
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(wanted.said(rcode, Vec::new(), std::iter::once(soa).chain(proofs).collect())))
+    }
+
+    /// What a wildcard above the name holds, if it is proven that nothing stands closer.
+    fn expand(&self, wanted: &Wanted<'_>) -> Result<Option<Said>, Failure> {
+        if self.wildcards.is_empty() {
+            return Ok(None);
+        }
+        for labels in (label_count(wanted.zone)..label_count(wanted.name)).rev() {
+            let Some(owner) = wildcard(&wanted.name.trim_to(labels)) else { return Ok(None) };
+            let at = |rtype| self.wildcards.get(&(owner.clone(), rtype)).and_then(|kept| kept.fresh(wanted.now));
+            let Some(mut set) = at(wanted.rtype).or_else(|| at(RecordType::CNAME)) else { continue };
+            let proof = match &self.hashed {
+                Some((parameters, spans)) if self.plain.is_empty() => {
+                    let hash = parameters.hash(&wanted.name.trim_to(labels + 1), wanted.budget)?;
+                    before_hash(spans, &hash, wanted.now)
+                }
+                _ => self.before(wanted.name, wanted.now),
+            };
+            let proofs = Vec::from_iter(proof);
+            if Denial::new(wanted.zone, &proofs).wildcard_answer(wanted.name, labels, wanted.budget)? != Proof::Holds {
+                return Ok(None);
+            }
+            set.name = wanted.name.clone();
+            for record in set.records.iter_mut().chain(&mut set.signatures) {
+                record.name = wanted.name.clone();
+            }
+            return Ok(Some(wanted.said(ResponseCode::NoError, vec![set], proofs)));
+        }
+        Ok(None)
     }
 
     fn note(&mut self, zone: &Name, set: &RrSet, kept: Kept) {
@@ -162,30 +229,31 @@ impl ZoneSpans {
         }
     }
 
+    /// The record at or before the name.
+    fn before(&self, name: &Name, now: UnixSeconds) -> Option<RrSet> {
+        self.plain.range(..=name.clone()).next_back().and_then(|(_, kept)| kept.fresh(now))
+    }
+
     /// The record at or before the name, and the one at or before the wildcard that would stand for it.
     fn gather_plain(&self, name: &Name, now: UnixSeconds) -> Vec<RrSet> {
-        let before = |name: &Name| self.plain.range(..=name.clone()).next_back().and_then(|(_, kept)| kept.fresh(now));
-        let Some(first) = before(name) else { return Vec::new() };
+        let Some(first) = self.before(name, now) else { return Vec::new() };
         let next = first.records.first().and_then(|record| match &record.data {
             RData::DNSSEC(DNSSECRData::NSEC(nsec)) => Some(nsec.next_domain_name()),
             _ => None,
         });
         let shared = |other: &Name| name.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
         let labels = shared(&first.name).max(next.map_or(0, shared));
-        let second = wildcard(&name.trim_to(labels)).and_then(|wildcard| before(&wildcard));
+        let second = wildcard(&name.trim_to(labels)).and_then(|wildcard| self.before(&wildcard, now));
         let second = second.filter(|second| second.name != first.name && first.name != *name);
         std::iter::once(first).chain(second).collect()
     }
 
     /// The records at the name, or else those of its closest encloser, of the name one label longer and of the wildcard.
-    fn gather_hashed(&self, zone: &Name, name: &Name, now: UnixSeconds, budget: &Budget) -> Result<Vec<RrSet>, Failure> {
+    fn gather_hashed(&self, wanted: &Wanted<'_>) -> Result<Vec<RrSet>, Failure> {
+        let Wanted { zone, name, now, budget, .. } = *wanted;
         let Some((parameters, spans)) = &self.hashed else { return Ok(Vec::new()) };
         let at = |hash: &Hash| spans.get(hash).and_then(|kept| kept.fresh(now));
-        // The last record of a zone goes round to the first name.
-        let before = |hash: &Hash| {
-            let span = spans.range(..*hash).next_back().or_else(|| spans.iter().next_back());
-            span.and_then(|(_, kept)| kept.fresh(now))
-        };
+        let before = |hash: &Hash| before_hash(spans, hash, now);
         let mut longer = parameters.hash(name, budget)?;
         if let Some(set) = at(&longer) {
             return Ok(vec![set]);
@@ -209,6 +277,12 @@ impl ZoneSpans {
         }
         Ok(Vec::new())
     }
+}
+
+/// The record before a hash; the last one of a zone goes round to the first.
+fn before_hash(spans: &BTreeMap<Hash, Kept>, hash: &Hash, now: UnixSeconds) -> Option<RrSet> {
+    let span = spans.range(..*hash).next_back().or_else(|| spans.iter().next_back());
+    span.and_then(|(_, kept)| kept.fresh(now))
 }
 
 /// Proofs that may deny another name than the one that was asked: no opt-out, few iterations, not made up for one name (RFC 4470).

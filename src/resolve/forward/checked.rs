@@ -1,0 +1,48 @@
+//! The upstreams as somebody whom the validator can ask: nothing that they say is believed without a signature.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use hickory_proto::rr::{Name, RecordType};
+
+use super::Upstreams;
+use crate::resolve::budget::Budget;
+use crate::resolve::iterate::read_forwarded;
+use crate::resolve::recurse::{Engine, build_validator};
+use crate::resolve::said::{Ask, Cut, Said};
+use crate::resolve::words::our_name;
+use crate::resolve::{Failure, Question, StartError};
+
+/// What asks the upstreams and checks what they say.
+pub(super) type Checked = Engine<Arc<Upstreams>>;
+
+/// The checks that the settings ask for, if they ask for any.
+pub(super) fn build(upstreams: &Arc<Upstreams>) -> Result<Option<Arc<Checked>>, StartError> {
+    let Some(settings) = &upstreams.settings.validate else { return Ok(None) };
+    let validator = build_validator(settings)?;
+    Ok(validator.map(|validator| Arc::new(Engine { walker: Arc::clone(upstreams), validator: Some(validator) })))
+}
+
+impl Ask for Arc<Upstreams> {
+    /// Asked with CD, so that an upstream that validates keeps nothing back (RFC 6840 section 5.9). It is not known which upstream
+    /// answers: whose word is bogus cannot be avoided.
+    async fn ask(&self, name: &Name, rtype: RecordType, _avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Said>, Failure> {
+        budget.pay_packet()?;
+        let asked = our_name(name).ok_or(Failure::Unusable)?;
+        let question = Question { name: asked, qtype: rtype.into(), dnssec_ok: true, checking_disabled: true };
+        let fetched = self.fetch(&question).await?;
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        read_forwarded(&fetched.wire, name, rtype, nobody).map(Arc::new).ok_or(Failure::Unusable)
+    }
+
+    async fn cut(&self, zone: &Name, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Cut>, Failure> {
+        let said = self.ask(zone, RecordType::DS, avoid, budget).await?;
+        let ds = said.answer.iter().find(|set| set.rtype == RecordType::DS).cloned();
+        Ok(Arc::new(Cut { child: zone.clone(), parent: said.zone.clone(), ds, denial: said.authority.clone(), from: None }))
+    }
+
+    /// Upstreams tell of no delegations.
+    fn apex(&self, _name: &Name) -> Name {
+        Name::root()
+    }
+}

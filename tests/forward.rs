@@ -1,0 +1,52 @@
+//! Shows that upstream resolvers are neither believed further than is asked for nor waited for longer than is needed.
+
+use std::time::{Duration, Instant};
+
+use crate::kit::ask::{Client, Question, ask};
+use crate::kit::internet::Internet;
+use crate::kit::program::Program;
+
+/// What an upstream says is checked by ourselves; that it says AD is neither needed nor enough.
+#[test]
+fn signatures_behind_an_upstream_are_checked() {
+    let internet = Internet::start();
+    let running = Program::new().forward_checked(internet.forwarder(), &internet).start();
+    let client = Client::udp(running.address());
+    for (name, kind, rcode, authentic, ede) in [
+        ("www.good.test.", "A", "NOERROR", true, vec![]),
+        ("missing.good.test.", "A", "NXDOMAIN", true, vec![]),
+        ("www.good.test.", "MX", "NOERROR", true, vec![]),
+        ("www.sub.good.test.", "A", "NOERROR", true, vec![]),
+        ("three.chain.test.", "A", "NOERROR", true, vec![]),
+        ("mixed.chain.test.", "A", "NOERROR", false, vec![]),
+        ("www.plain.test.", "A", "NOERROR", false, vec![]),
+        ("www.bogus.test.", "A", "SERVFAIL", false, vec![6]),
+        ("www.expired.test.", "A", "SERVFAIL", false, vec![7]),
+    ] {
+        let response = client.ask(&Question::new(name, kind).dnssec_ok());
+        assert_eq!((response.rcode().as_str(), response.message.authentic_data, response.ede()), (rcode, authentic, ede), "{name} {kind}");
+    }
+    let unsigned = client.ask(&Question::new("www.nosig.test.", "A").dnssec_ok());
+    assert_eq!(unsigned.rcode(), "SERVFAIL");
+    // What is missing first depends on what the upstream keeps: signatures, or the proof that there need not be any.
+    assert!([[10], [12]].iter().any(|ede| unsigned.ede() == *ede), "{:?}", unsigned.ede());
+    let unchecked = client.ask(&Question::new("www.bogus.test.", "A").unchecked());
+    assert_eq!(unchecked.answers(), ["www.bogus.test. A 198.51.100.40"], "CD leaves the check to the client");
+}
+
+/// The second upstream is asked long before the first one's time-out, and the first one is found out all the same.
+#[test]
+fn a_slow_upstream_holds_nobody_up() {
+    let internet = Internet::start();
+    let upstreams = [internet.forwarder_silent(), internet.forwarder()];
+    let running = Program::new().forward_to(&upstreams).toml("[resolve.forward]\ntimeout_ms = 2000\n").start();
+    for name in ["www.good.test.", "www.plain.test.", "mail.good.test.", "good.test."] {
+        let begun = Instant::now();
+        assert_eq!(ask(running.address(), name, "A").rcode(), "NOERROR");
+        assert!(begun.elapsed() < Duration::from_millis(1500), "{name}: {:?}", begun.elapsed());
+    }
+    crate::kit::until("the silent one is passed over", Duration::from_secs(10), || {
+        let upstreams = running.json(&["status", "--json"])["upstreams"].clone();
+        (upstreams[0]["is_up"] == false && upstreams[1]["is_up"] == true).then_some(())
+    });
+}
