@@ -322,7 +322,7 @@ fn chance() -> u64 {
 enum Place {
     Public,
     Loopback,
-    /// Private, link-local, shared, for documentation, or not given out.
+    /// Private, link-local, shared, or for documentation.
     Private,
     /// No host has it.
     Nowhere,

@@ -52,6 +52,11 @@ impl Validator {
         if said.answer.is_empty() {
             return self.judge_denial(ask, name, rtype, said, budget).await;
         }
+        // What is signed must be what was asked for, or the alias on the way there.
+        let fits = |set: &RrSet| set.name == *name || set.rtype == RecordType::DNAME && set.name.zone_of(name);
+        if !said.answer.iter().all(fits) {
+            return Err(Failure::Bogus);
+        }
         self.judge_answer(ask, said, budget).await
     }
 
@@ -76,6 +81,10 @@ impl Validator {
                 }
             }
             above = Some((set.rtype, set.ttl_s));
+        }
+        // Signed or not, a CNAME beside a DNAME that would have made another one is nobody's mistake (RFC 6672 section 5.3.1).
+        if verdict == Verdict::Secure && said.contradicts {
+            return Err(Failure::Bogus);
         }
         if verdict == Verdict::Secure || !believed.authority.is_empty() {
             return Ok(Judged { said: Arc::new(believed), verdict });
@@ -152,23 +161,30 @@ impl Validator {
         said: &Said,
         budget: &Budget,
     ) -> Result<Result<Evidence, Insecurity>, Failure> {
+        let Standing::Below(top, _) = self.anchors.standing_of(name, rtype) else { return Ok(Err(Insecurity::Unanchored)) };
+        // Servers above the anchor's zone deny it, and nobody signs for them.
+        if top != &said.zone && said.zone.zone_of(top) {
+            return Ok(Err(Insecurity::Unanchored));
+        }
+        // Only a zone that the name may be in can say that it is not, or be insecure and thereby make its absence so. The child's own word
+        // about its DS counts for nothing (RFC 6840 section 4.4).
+        let is_about = |signer: &Name| {
+            let own_ds = rtype == RecordType::DS && signer == name && !name.is_root();
+            top.zone_of(signer) && signer.zone_of(name) && !own_ds
+        };
         let mut evidence: Option<Evidence> = None;
         let (mut soa, mut any_signed) = (None, false);
         for set in &said.authority {
             any_signed |= !set.signatures.is_empty();
             let is_proof = matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3);
-            if !is_proof && set.rtype != RecordType::SOA || set.signatures.is_empty() {
+            if !is_proof && set.rtype != RecordType::SOA {
                 continue;
             }
-            let (held, keys) = match self.check_set(ask, set, &said.zone, budget).await? {
-                Checked::Held(held, keys) => (held, keys),
-                Checked::Insecure(why) => return Ok(Err(why)),
+            let (held, keys) = match self.check_signed(ask, set, is_about, budget).await? {
+                Some(Checked::Held(held, keys)) => (held, keys),
+                Some(Checked::Insecure(why)) => return Ok(Err(why)),
+                None => continue,
             };
-            // The child's own word about its DS counts for nothing (RFC 6840 section 4.4).
-            let is_beside = rtype == RecordType::DS && keys.zone == *name && !name.is_root();
-            if is_beside || !keys.zone.zone_of(name) {
-                continue;
-            }
             let set = RrSet { ttl_s: held.ttl_s, ..set.clone() };
             if !is_proof {
                 soa = Some(set);
@@ -192,29 +208,38 @@ impl Validator {
         self.insecure_above(ask, name, rtype, &said.zone, budget).await?.map(Err).ok_or(blame)
     }
 
-    /// Check one set against the keys of whoever signed it.
+    /// Check one set of an answer against the keys of whoever signed it.
     async fn check_set<A: Ask>(&self, ask: &A, set: &RrSet, said_by: &Name, budget: &Budget) -> Result<Checked, Failure> {
         let Standing::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
             return Ok(Checked::Insecure(Insecurity::Unanchored));
         };
+        if let Some(checked) = self.check_signed(ask, set, |signer| top.zone_of(signer), budget).await? {
+            return Ok(checked);
+        }
+        let above = self.insecure_above(ask, &set.name, set.rtype, said_by, budget).await?;
+        above.map(Checked::Insecure).ok_or(Failure::Unsigned)
+    }
+
+    /// Check a set against the signers that may have a say; `None` when it is signed by none of them.
+    async fn check_signed<A: Ask>(
+        &self,
+        ask: &A,
+        set: &RrSet,
+        may_sign: impl Fn(&Name) -> bool + Send,
+        budget: &Budget,
+    ) -> Result<Option<Checked>, Failure> {
         let mut fault = None;
-        for signer in signature::signers(set).iter().filter(|signer| top.zone_of(signer)) {
+        for signer in signature::signers(set).iter().filter(|signer| may_sign(signer)) {
             match self.zone(ask, signer, budget).await? {
-                Zone::Insecure(why) => return Ok(Checked::Insecure(why)),
+                Zone::Insecure(why) => return Ok(Some(Checked::Insecure(why))),
                 Zone::Secure(keys) => match signature::check(set, &keys, self.rules, now_s(), budget) {
-                    Ok(held) => return Ok(Checked::Held(held, keys)),
+                    Ok(held) => return Ok(Some(Checked::Held(held, keys))),
                     Err(failure) if is_bogus(failure) => fault = Some(failure),
                     Err(failure) => return Err(failure),
                 },
             }
         }
-        match fault {
-            Some(fault) => Err(fault),
-            None => {
-                let above = self.insecure_above(ask, &set.name, set.rtype, said_by, budget).await?;
-                above.map(Checked::Insecure).ok_or(Failure::Unsigned)
-            }
-        }
+        fault.map_or(Ok(None), Err)
     }
 }
 

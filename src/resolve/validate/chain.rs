@@ -90,7 +90,10 @@ impl Validator {
     ) -> Boxed<'a, Option<Insecurity>> {
         Box::pin(async move {
             let lowest = if rtype == RecordType::DS && !name.is_root() { name.base_name() } else { name.clone() };
-            let top = if said_by.zone_of(&lowest) { said_by.clone() } else { ask.apex(&lowest) };
+            let Standing::Below(anchored, _) = self.anchors.standing(&lowest) else { return Ok(Some(Insecurity::Unanchored)) };
+            // What stands above the anchor says nothing about what is below it.
+            let told = if said_by.zone_of(&lowest) { said_by.clone() } else { ask.apex(&lowest) };
+            let top = if anchored.zone_of(&told) { told } else { anchored.clone() };
             if let Zone::Insecure(why) = self.zone(ask, &top, budget).await? {
                 return Ok(Some(why));
             }
@@ -157,7 +160,7 @@ impl Validator {
 
     async fn judge_cut<A: Ask>(&self, ask: &A, cut: &Cut, budget: &Budget) -> Result<Delegation, Failure> {
         let child = &cut.child;
-        if let Some(ds) = &cut.ds {
+        if let Some(ds) = cut.ds.as_ref().filter(|ds| ds.name == *child) {
             return Ok(match self.signed_above(ask, ds, child, budget).await? {
                 Signed::Held(ttl_s, _) => Delegation::Signed(digests(ds), ttl_s),
                 Signed::Insecure(why) => Delegation::Insecure(why, ds.ttl_s),

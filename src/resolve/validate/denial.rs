@@ -47,7 +47,8 @@ pub(super) struct Denial<'a> {
 impl<'a> Denial<'a> {
     /// Take what `sets` hold of NSEC and NSEC3; all of them must have been validated with the keys of `zone`.
     pub(super) fn new(zone: &'a Name, sets: impl IntoIterator<Item = &'a RrSet>) -> Self {
-        let (mut plain, mut hashed): (Vec<(&Name, &NSEC)>, Vec<(&Name, &NSEC3)>) = (Vec::new(), Vec::new());
+        let mut plain: Vec<(&Name, &NSEC)> = Vec::new();
+        let mut hashed: Vec<(&Name, &NSEC3)> = Vec::new();
         for set in sets.into_iter().filter(|set| zone.zone_of(&set.name)) {
             for record in &set.records {
                 match &record.data {

@@ -182,7 +182,10 @@ mod tests {
 
     use RecordType::{A, AAAA, DNSKEY, DS, MX, NS, SOA};
 
-    const OWNERS: [(&str, &str, &[RecordType]); 12] = [
+    /// Owner, its hash, its types.
+    type Row = (&'static str, &'static str, &'static [RecordType]);
+
+    const OWNERS: [Row; 12] = [
         ("example.", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom", &[MX, DNSKEY, NS, SOA]),
         ("ns1.example.", "2t7b4g4vsa5smi47k61mv5bv1a22bojr", &[A]),
         ("x.y.w.example.", "2vptu5timamqttgl4luu9kg21e0aor3s", &[MX]),
@@ -200,7 +203,7 @@ mod tests {
     /// The zone of RFC 5155 appendix A: twelve iterations, the salt aabbccdd.
     fn chain(opt_out: bool, iterations: u16) -> Vec<RrSet> {
         let next = OWNERS.iter().cycle().skip(1);
-        let record = |((_, hash, types), (_, next, _)): (&(&str, &str, &[RecordType]), &(&str, &str, &[RecordType]))| {
+        let record = |((_, hash, types), (_, next, _)): (&Row, &Row)| {
             let next = data_encoding::BASE32HEX_NOPAD.decode(next.to_uppercase().as_bytes()).unwrap();
             let salt = vec![0xaa, 0xbb, 0xcc, 0xdd];
             let record = NSEC3::new(Nsec3HashAlgorithm::SHA1, opt_out, iterations, salt, next, types.iter().copied());

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_proto::dnssec::crypto::Ed25519SigningKey;
@@ -110,21 +110,20 @@ pub(super) fn budget() -> Budget {
 pub(super) struct World {
     said: BTreeMap<(Name, u16, usize), Said>,
     asked: AtomicUsize,
-    log: Mutex<Vec<String>>,
 }
 
 impl World {
     pub(super) fn says(&mut self, owner: &str, rtype: RecordType, answer: Vec<RrSet>, authority: Vec<RrSet>) {
-        self.both(owner, rtype, ResponseCode::NoError, answer, authority);
+        self.both(owner, rtype, ResponseCode::NoError, &answer, &authority);
     }
 
     pub(super) fn denies(&mut self, owner: &str, rtype: RecordType, authority: Vec<RrSet>) {
-        self.both(owner, rtype, ResponseCode::NXDomain, Vec::new(), authority);
+        self.both(owner, rtype, ResponseCode::NXDomain, &[], &authority);
     }
 
-    fn both(&mut self, owner: &str, rtype: RecordType, rcode: ResponseCode, answer: Vec<RrSet>, authority: Vec<RrSet>) {
+    fn both(&mut self, owner: &str, rtype: RecordType, rcode: ResponseCode, answer: &[RrSet], authority: &[RrSet]) {
         for server in 0..2 {
-            self.one(server, owner, rtype, rcode, answer.clone(), authority.clone());
+            self.one(server, owner, rtype, rcode, answer.to_vec(), authority.to_vec());
         }
     }
 
@@ -160,7 +159,6 @@ impl World {
 impl Ask for World {
     async fn ask(&self, name: &Name, rtype: RecordType, avoid: &[IpAddr], _: &Budget) -> Result<Arc<Said>, Failure> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.log.lock().unwrap().push(format!("{name} {rtype}"));
         let said = (0..2).filter_map(|server| self.said.get(&(name.clone(), rtype.into(), server)));
         let said = said.into_iter().find(|said| !avoid.contains(&said.from.unwrap()));
         said.map(|said| Arc::new(said.clone())).ok_or(Failure::Unreachable)
@@ -332,4 +330,85 @@ async fn a_wildcard_answers_again_without_being_asked() {
     let judged = ask("a.b.test.").await.unwrap();
     assert_eq!((judged.verdict, &judged.said.answer[0].name, zones.world.asked()), (Verdict::Secure, &name("a.b.test."), before));
     assert_eq!(ask("two.test.").await.err(), Some(Failure::Unreachable));
+}
+
+#[tokio::test]
+async fn many_signatures_that_do_not_hold_cost_no_more_than_is_allowed() {
+    let mut zones = Signed::new();
+    let mut answer = set("www.test.", vec![address(1)]);
+    for _ in 0..40 {
+        answer = zones.test.sign(answer);
+    }
+    let mut spoilt = answer.clone();
+    for signature in &mut spoilt.signatures {
+        let mut single = RrSet { signatures: vec![signature.clone()], ..answer.clone() };
+        single = spoil(single);
+        *signature = single.signatures.remove(0);
+    }
+    zones.world.says("www.test.", A_TYPE, vec![spoilt], vec![]);
+    let budget = budget();
+    let failure = zones.validator().ask(&zones.world, &name("www.test."), A_TYPE, &budget).await.err();
+    // Eight of them are looked at with each of two servers, and then the question has failed too often.
+    assert_eq!(failure, Some(Failure::Bogus));
+    assert_eq!(budget.note_failed_check(), Err(Failure::TooMuchWork));
+}
+
+#[tokio::test]
+async fn times_to_live_are_cut_to_what_was_signed() {
+    let mut zones = Signed::new();
+    let plain = || set("www.test.", vec![address(1)]);
+    for (original_ttl, left_s, expected) in [(300, 3600, 300), (100, 3600, 100), (300, 50, 50)] {
+        let signed = zones.test.sign_as(plain(), |input| {
+            input.original_ttl = original_ttl;
+            input.sig_expiration = SerialNumber::new(now_s().wrapping_add(left_s));
+        });
+        zones.world.says("www.test.", A_TYPE, vec![signed], vec![]);
+        let judged = zones.validator().ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.unwrap();
+        let ttl_s = judged.said.answer[0].ttl_s;
+        // The clock may have moved on by a second or two.
+        assert!(ttl_s <= expected && ttl_s + 2 >= expected, "{ttl_s} {expected}");
+    }
+}
+
+#[tokio::test]
+async fn an_insecure_zone_beside_the_name_makes_nothing_insecure() {
+    let mut zones = Signed::new();
+    let stranger = Signer::new("plain.test.");
+    let gap = stranger.sign(nsec("a.plain.test.", "plain.test.", &[A_TYPE]));
+    let start = stranger.sign(soa("plain.test."));
+    zones.world.denies("www.test.", A_TYPE, vec![start.clone(), gap.clone()]);
+    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Unproven));
+    zones.world.denies("no.plain.test.", A_TYPE, vec![start, gap]);
+    assert_eq!(zones.verdict("no.plain.test.", A_TYPE).await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
+    let spared = zones.validator_with(&[name("plain.test.")]);
+    let verdict = spared.ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.map(|judged| judged.verdict);
+    assert_eq!(verdict, Err(Failure::Unproven));
+    // Signed as a zone that is none.
+    let none = Signer::new("www.test.");
+    zones.world.says("www.test.", A_TYPE, vec![none.sign(set("www.test.", vec![address(9)]))], vec![]);
+    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Bogus));
+}
+
+#[tokio::test]
+async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
+    let mut zones = Signed::new();
+    let anchor = format!("test. DNSKEY {}", zones.test.dnskey);
+    let anchors = Anchors::read(&[anchor], &[]).unwrap();
+    let validator = Validator::new(Settings { anchors, sha1: false, aggressive: true, memory_octets_max: 1 << 20 });
+    let forged = |rcode, answer| Said {
+        rcode,
+        answer,
+        authority: Vec::new(),
+        servers: Vec::new(),
+        contradicts: false,
+        zone: Name::root(),
+        from: None,
+        authoritative: true,
+    };
+    let answer = forged(ResponseCode::NoError, vec![set("www.test.", vec![address(9)])]);
+    zones.world.said.insert((name("www.test."), A_TYPE.into(), 0), Said { from: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), ..answer });
+    zones.world.said.remove(&(name("www.test."), A_TYPE.into(), 1));
+    let verdict = async |owner: &str| validator.ask(&zones.world, &name(owner), A_TYPE, &budget()).await.map(|judged| judged.verdict);
+    assert_eq!(verdict("www.test.").await, Err(Failure::Unsigned));
+    assert_eq!(verdict("www.plain.test.").await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
 }
