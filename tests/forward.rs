@@ -22,14 +22,11 @@ fn signatures_behind_an_upstream_are_checked() {
         ("www.plain.test.", "A", "NOERROR", false, vec![]),
         ("www.bogus.test.", "A", "SERVFAIL", false, vec![6]),
         ("www.expired.test.", "A", "SERVFAIL", false, vec![7]),
+        ("www.nosig.test.", "A", "SERVFAIL", false, vec![10]),
     ] {
         let response = client.ask(&Question::new(name, kind).dnssec_ok());
         assert_eq!((response.rcode().as_str(), response.message.authentic_data, response.ede()), (rcode, authentic, ede), "{name} {kind}");
     }
-    let unsigned = client.ask(&Question::new("www.nosig.test.", "A").dnssec_ok());
-    assert_eq!(unsigned.rcode(), "SERVFAIL");
-    // What is missing first depends on what the upstream keeps: signatures, or the proof that there need not be any.
-    assert!([[10], [12]].iter().any(|ede| unsigned.ede() == *ede), "{:?}", unsigned.ede());
     let unchecked = client.ask(&Question::new("www.bogus.test.", "A").unchecked());
     assert_eq!(unchecked.answers(), ["www.bogus.test. A 198.51.100.40"], "CD leaves the check to the client");
 }

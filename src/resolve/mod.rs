@@ -138,8 +138,8 @@ pub enum StartError {
     /// No address to begin with.
     #[error("the root hints hold no usable address")]
     NoRoot,
-    /// The trust anchors cannot be read or are none for the root.
-    #[error("trust anchors: want DNSKEY records in zone file form, one of them for the root: {0}")]
+    /// A trust anchor cannot be read; says which text and line.
+    #[error("trust anchors: {0}")]
     TrustAnchors(String),
     /// Forwarding without anybody to forward to.
     #[error("forwarding needs at least one upstream address")]

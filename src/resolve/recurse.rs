@@ -33,7 +33,7 @@ const PROOFS_OCTETS_MAX: u64 = 32 << 20;
 pub struct Settings {
     /// Root hints as zone file text, one record a line; without it the built-in ones.
     pub root_hints: Option<String>,
-    /// Trust anchors as zone file texts, one text a file, of DNSKEY records; without it the built-in root anchors (key tags 20326 and
+    /// Trust anchors as zone file texts, one text a file, of DS or DNSKEY records; without it the built-in root anchors (key tags 20326 and
     /// 38696). No text at all is no anchor at all: nothing is validated.
     pub trust_anchors: Option<Vec<String>>,
     /// Zones whose signatures are not checked, with all below them (negative trust anchors, RFC 7646).

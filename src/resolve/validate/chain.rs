@@ -231,6 +231,10 @@ impl Validator {
                 Err(failure) => return Err(bogus.unwrap_or(failure)),
             };
             let set = said.answer.iter().find(|set| set.rtype == RecordType::DNSKEY && set.name == *apex);
+            if set.is_none() && !said.authoritative && said.authority.is_empty() {
+                // Nobody has said anything: a network that catches all DNS does so.
+                return Err(bogus.unwrap_or(Failure::Unreachable));
+            }
             match set.map_or(Err(Failure::KeyMissing), |set| self.judge_keys(set, vouching, budget)) {
                 Err(failure) if is_bogus(failure) => {
                     let from = said.from.filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));

@@ -113,12 +113,12 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn says(&mut self, owner: &str, rtype: RecordType, answer: Vec<RrSet>, authority: Vec<RrSet>) {
-        self.both(owner, rtype, ResponseCode::NoError, &answer, &authority);
+    pub(super) fn says(&mut self, owner: &str, rtype: RecordType, answer: &[RrSet], authority: &[RrSet]) {
+        self.both(owner, rtype, ResponseCode::NoError, answer, authority);
     }
 
-    pub(super) fn denies(&mut self, owner: &str, rtype: RecordType, authority: Vec<RrSet>) {
-        self.both(owner, rtype, ResponseCode::NXDomain, &[], &authority);
+    pub(super) fn denies(&mut self, owner: &str, rtype: RecordType, authority: &[RrSet]) {
+        self.both(owner, rtype, ResponseCode::NXDomain, &[], authority);
     }
 
     fn both(&mut self, owner: &str, rtype: RecordType, rcode: ResponseCode, answer: &[RrSet], authority: &[RrSet]) {
@@ -186,16 +186,16 @@ impl Signed {
     fn new() -> Self {
         let (root, test) = (Signer::new("."), Signer::new("test."));
         let mut world = World::default();
-        world.says(".", RecordType::DNSKEY, vec![root.keys()], vec![]);
-        world.says("test.", RecordType::DS, vec![root.sign(test.ds_set())], vec![]);
-        world.says("test.", RecordType::DNSKEY, vec![test.keys()], vec![]);
+        world.says(".", RecordType::DNSKEY, &[root.keys()], &[]);
+        world.says("test.", RecordType::DS, &[root.sign(test.ds_set())], &[]);
+        world.says("test.", RecordType::DNSKEY, &[test.keys()], &[]);
         let plain = test.sign(nsec("plain.test.", "www.test.", &[RecordType::NS, RecordType::RRSIG, RecordType::NSEC]));
-        world.says("plain.test.", RecordType::DS, vec![], vec![test.sign(soa("test.")), plain]);
-        world.says("plain.test.", RecordType::DNSKEY, vec![], vec![soa("plain.test.")]);
+        world.says("plain.test.", RecordType::DS, &[], &[test.sign(soa("test.")), plain]);
+        world.says("plain.test.", RecordType::DNSKEY, &[], &[soa("plain.test.")]);
         let own = test.sign(nsec("www.test.", "test.", &[RecordType::A, RecordType::RRSIG, RecordType::NSEC]));
-        world.says("www.test.", RecordType::DS, vec![], vec![test.sign(soa("test.")), own]);
-        world.says("www.test.", RecordType::A, vec![test.sign(set("www.test.", vec![address(1)]))], vec![]);
-        world.says("www.plain.test.", RecordType::A, vec![set("www.plain.test.", vec![address(2)])], vec![]);
+        world.says("www.test.", RecordType::DS, &[], &[test.sign(soa("test.")), own]);
+        world.says("www.test.", RecordType::A, &[test.sign(set("www.test.", vec![address(1)]))], &[]);
+        world.says("www.plain.test.", RecordType::A, &[set("www.plain.test.", vec![address(2)])], &[]);
         Self { world, root, test }
     }
 
@@ -223,7 +223,7 @@ async fn a_chain_of_trust_leads_to_secure_and_to_insecure() {
     assert_eq!(zones.verdict("www.plain.test.", A_TYPE).await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
     assert_eq!(zones.verdict("plain.test.", RecordType::DS).await, Ok(Verdict::Secure));
     // The servers of test. answer for a zone below it that nobody has told of.
-    zones.world.says("below.plain.test.", A_TYPE, vec![set("below.plain.test.", vec![address(3)])], vec![]);
+    zones.world.says("below.plain.test.", A_TYPE, &[set("below.plain.test.", vec![address(3)])], &[]);
     assert_eq!(zones.verdict("below.plain.test.", A_TYPE).await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
     let negative = zones.validator_with(&[name("test.")]).ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.unwrap();
     assert_eq!(negative.verdict, Verdict::Insecure(Insecurity::Unanchored));
@@ -248,7 +248,7 @@ async fn signatures_that_do_not_hold_are_told_apart() {
         (zones.test.sign_as(plain(), |input| input.num_labels = 1), Failure::Unproven),
     ];
     for (at, (set, expected)) in cases.into_iter().enumerate() {
-        zones.world.says("www.test.", A_TYPE, vec![set], vec![]);
+        zones.world.says("www.test.", A_TYPE, &[set], &[]);
         assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(expected), "case {at}");
     }
 }
@@ -265,7 +265,7 @@ async fn another_server_is_asked_after_a_bogus_one() {
     zones.world.one(1, "test.", RecordType::DNSKEY, ResponseCode::NoError, vec![bad_keys], vec![]);
     assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Bogus));
     let other = Signer::new("test.");
-    zones.world.says("test.", RecordType::DNSKEY, vec![other.keys()], vec![]);
+    zones.world.says("test.", RecordType::DNSKEY, &[other.keys()], &[]);
     assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::KeyMissing));
 }
 
@@ -285,7 +285,7 @@ async fn what_we_do_not_know_is_insecure() {
         (13, 2, Err(Failure::KeyMissing)),
     ] {
         let delegation = set("test.", vec![RData::DNSSEC(DNSSECRData::DS(ds(algorithm, kind)))]);
-        zones.world.says("test.", RecordType::DS, vec![zones.root.sign(delegation)], vec![]);
+        zones.world.says("test.", RecordType::DS, &[zones.root.sign(delegation)], &[]);
         assert_eq!(zones.verdict("www.test.", A_TYPE).await, expected, "{algorithm} {kind}");
     }
 }
@@ -295,14 +295,14 @@ async fn absence_needs_proof_and_proofs_are_used_again() {
     let mut zones = Signed::new();
     let apex = zones.test.sign(nsec("test.", "plain.test.", &[RecordType::NS, RecordType::SOA, RecordType::DNSKEY]));
     let start = zones.test.sign(soa("test."));
-    zones.world.denies("new.test.", A_TYPE, vec![start.clone(), apex.clone()]);
+    zones.world.denies("new.test.", A_TYPE, &[start.clone(), apex.clone()]);
     assert_eq!(zones.verdict("new.test.", A_TYPE).await, Ok(Verdict::Secure));
-    zones.world.denies("new.test.", A_TYPE, vec![start.clone()]);
+    zones.world.denies("new.test.", A_TYPE, std::slice::from_ref(&start));
     assert_eq!(zones.verdict("new.test.", A_TYPE).await, Err(Failure::Unproven));
-    zones.world.denies("new.test.", A_TYPE, vec![soa("test.")]);
-    zones.world.says("new.test.", RecordType::DS, vec![], vec![]);
+    zones.world.denies("new.test.", A_TYPE, &[soa("test.")]);
+    zones.world.says("new.test.", RecordType::DS, &[], &[]);
     assert_eq!(zones.verdict("new.test.", A_TYPE).await, Err(Failure::Unsigned));
-    zones.world.denies("new.test.", A_TYPE, vec![start, apex]);
+    zones.world.denies("new.test.", A_TYPE, &[start, apex]);
     let validator = zones.validator();
     let ask = async |owner: &str| validator.ask(&zones.world, &name(owner), A_TYPE, &budget()).await.map(|judged| judged.said);
     assert_eq!(ask("new.test.").await.unwrap().authority.len(), 2);
@@ -321,7 +321,7 @@ async fn a_wildcard_answers_again_without_being_asked() {
     let made = |owner: &str| zones.test.sign_as(set(owner, vec![RData::CNAME(CNAME(name("www.test.")))]), |input| input.num_labels = 1);
     let gap = zones.test.sign(nsec("*.test.", "plain.test.", &[RecordType::CNAME, RecordType::RRSIG, RecordType::NSEC]));
     let answer = made("one.test.");
-    zones.world.says("one.test.", A_TYPE, vec![answer], vec![gap]);
+    zones.world.says("one.test.", A_TYPE, &[answer], &[gap]);
     let validator = zones.validator();
     let ask = async |owner: &str| validator.ask(&zones.world, &name(owner), A_TYPE, &budget()).await;
     let judged = ask("one.test.").await.unwrap();
@@ -345,7 +345,7 @@ async fn many_signatures_that_do_not_hold_cost_no_more_than_is_allowed() {
         single = spoil(single);
         *signature = single.signatures.remove(0);
     }
-    zones.world.says("www.test.", A_TYPE, vec![spoilt], vec![]);
+    zones.world.says("www.test.", A_TYPE, &[spoilt], &[]);
     let budget = budget();
     let failure = zones.validator().ask(&zones.world, &name("www.test."), A_TYPE, &budget).await.err();
     // Eight of them are looked at with each of two servers, and then the question has failed too often.
@@ -362,7 +362,7 @@ async fn times_to_live_are_cut_to_what_was_signed() {
             input.original_ttl = original_ttl;
             input.sig_expiration = SerialNumber::new(now_s().wrapping_add(left_s));
         });
-        zones.world.says("www.test.", A_TYPE, vec![signed], vec![]);
+        zones.world.says("www.test.", A_TYPE, &[signed], &[]);
         let judged = zones.validator().ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.unwrap();
         let ttl_s = judged.said.answer[0].ttl_s;
         // The clock may have moved on by a second or two.
@@ -376,16 +376,16 @@ async fn an_insecure_zone_beside_the_name_makes_nothing_insecure() {
     let stranger = Signer::new("plain.test.");
     let gap = stranger.sign(nsec("a.plain.test.", "plain.test.", &[A_TYPE]));
     let start = stranger.sign(soa("plain.test."));
-    zones.world.denies("www.test.", A_TYPE, vec![start.clone(), gap.clone()]);
+    zones.world.denies("www.test.", A_TYPE, &[start.clone(), gap.clone()]);
     assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Unproven));
-    zones.world.denies("no.plain.test.", A_TYPE, vec![start, gap]);
+    zones.world.denies("no.plain.test.", A_TYPE, &[start, gap]);
     assert_eq!(zones.verdict("no.plain.test.", A_TYPE).await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
     let spared = zones.validator_with(&[name("plain.test.")]);
     let verdict = spared.ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.map(|judged| judged.verdict);
     assert_eq!(verdict, Err(Failure::Unproven));
     // Signed as a zone that is none.
     let none = Signer::new("www.test.");
-    zones.world.says("www.test.", A_TYPE, vec![none.sign(set("www.test.", vec![address(9)]))], vec![]);
+    zones.world.says("www.test.", A_TYPE, &[none.sign(set("www.test.", vec![address(9)]))], &[]);
     assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Bogus));
 }
 
