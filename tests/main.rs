@@ -27,5 +27,5 @@ mod report;
 mod rfc8906;
 mod tidy;
 mod torture;
-mod wall_clock;
 mod transfer;
+mod wall_clock;
