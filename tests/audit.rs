@@ -198,8 +198,8 @@ fn an_honest_month_is_in_order() {
 }
 
 #[test]
-fn every_class_of_tampering_is_found_and_its_place_named() {
-    let tampers: [Tamper; 17] = [
+fn changed_leaves_are_found_and_named() {
+    find_each(&[
         ("a count is changed in its file", |log| {
             let leaves = original();
             let at = place(&leaves, 30, "law");
@@ -231,13 +231,6 @@ fn every_class_of_tampering_is_found_and_its_place_named() {
             fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
             "root provider.example/one checkpoint".to_owned()
         }),
-        ("a count is changed by the author", |log| {
-            let mut leaves = original();
-            let at = place(&leaves, 30, "law");
-            leaves[at] = leaves[at].replace("\"https\":1", "\"https\":2");
-            forge(&leaves, author(), log);
-            format!("sum provider.example/one hour {}", hour_text(30))
-        }),
         ("a leaf is dropped", |log| {
             let mut leaves = original();
             let at = place(&leaves, 300, "law");
@@ -245,6 +238,30 @@ fn every_class_of_tampering_is_found_and_its_place_named() {
             write(&leaves, &read(log, "checkpoint"), log);
             fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
             format!("missing provider.example/one tile/entries/005.p/{}", original().len() - 1280)
+        }),
+        ("two leaves change places", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 300, "law");
+            leaves.swap(at, at + 1);
+            let tile = fs::read(log.join("tile/0/002")).expect("a tile");
+            let checkpoint = read(log, "checkpoint");
+            write(&leaves, &checkpoint, log);
+            fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
+            fs::write(log.join("tile/0/002"), tile).expect("a tile");
+            format!("tile provider.example/one leaf {at}")
+        }),
+    ]);
+}
+
+#[test]
+fn what_the_author_forges_contradicts_itself() {
+    find_each(&[
+        ("a count is changed by the author", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 30, "law");
+            leaves[at] = leaves[at].replace("\"https\":1", "\"https\":2");
+            forge(&leaves, author(), log);
+            format!("sum provider.example/one hour {}", hour_text(30))
         }),
         ("a leaf is dropped by the author", |log| {
             let mut leaves = original();
@@ -267,17 +284,6 @@ fn every_class_of_tampering_is_found_and_its_place_named() {
             forge(&leaves, author(), log);
             format!("list provider.example/one leaf {}", at + 1)
         }),
-        ("two leaves change places", |log| {
-            let mut leaves = original();
-            let at = place(&leaves, 300, "law");
-            leaves.swap(at, at + 1);
-            let tile = fs::read(log.join("tile/0/002")).expect("a tile");
-            let checkpoint = read(log, "checkpoint");
-            write(&leaves, &checkpoint, log);
-            fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
-            fs::write(log.join("tile/0/002"), tile).expect("a tile");
-            format!("tile provider.example/one leaf {at}")
-        }),
         ("two hours change places by the author's hand", |log| {
             let mut leaves = original();
             let at = place(&leaves, 300, "law");
@@ -293,6 +299,12 @@ fn every_class_of_tampering_is_found_and_its_place_named() {
             forge(&leaves, author(), log);
             format!("author provider.example/one leaf {at}")
         }),
+    ]);
+}
+
+#[test]
+fn changed_checkpoints_tiles_and_ends_are_found() {
+    find_each(&[
         ("another log's checkpoint", |log| {
             let other = read(&month().folder.path().join("logs/two"), "checkpoint");
             fs::write(log.join("checkpoint"), other.replace("example/two\n", "example/one\n")).expect("a checkpoint");
@@ -324,7 +336,11 @@ fn every_class_of_tampering_is_found_and_its_place_named() {
             fs::write(tile, octets).expect("a tile");
             format!("tile provider.example/one tile/1/000.p/{}", name.display())
         }),
-    ];
+    ]);
+}
+
+/// Tampers in each way with a copy of the log; what is found first must be what was done.
+fn find_each(tampers: &[Tamper]) {
     for (what, tamper) in tampers {
         let folder = TempDir::new().expect("a folder");
         let log = folder.path().join("one");
@@ -369,7 +385,7 @@ fn what_was_seen_before_cannot_be_taken_back() {
     forge(short, author(), &log);
     assert_eq!(with(&log, &[]).0, 0, "nobody who saw no more can know");
     let place_of_since = format!("since provider.example/one since {}", leaves.len());
-    assert_eq!(with(&log, &["--since", &since]).1, [place_of_since.clone()]);
+    assert_eq!(with(&log, &["--since", &since]).1, std::slice::from_ref(&place_of_since));
     assert_eq!(with(&log, &["--until", "2026-04-01T00:00:00Z"]).1, ["until provider.example/one"]);
 
     // Another history, right in itself, beside the one that was seen.
@@ -433,4 +449,27 @@ fn a_cosigner_vouches_for_one_history_only() {
     write(&other[..leaves.len()], &signed(&leaves, author()), &log);
     let (code, _, stderr) = cosign(&[]);
     assert!(code == 1 && stderr.contains("the leaves are not those that the checkpoint was signed for"), "{stderr}");
+}
+
+#[test]
+fn a_report_that_was_edited_is_found() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("report.json");
+    let mut arguments = arguments(&month().folder.path().join("logs/one"));
+    let blocked = verify(&arguments).2["blocked"].clone();
+    let sum = |list: &str| blocked[list].as_object().expect("kinds").values().filter_map(Value::as_u64).sum::<u64>();
+    arguments.extend(["--report".to_owned(), file.display().to_string()]);
+    let with = |figures: Value, sums: Value| {
+        let report = json!({ "months": [{ "month": "2026-03", "blocked": figures }], "sums": { "blocked": sums } });
+        fs::write(&file, report.to_string()).expect("a report");
+        verify(&arguments).1
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(with(json!({ "law": sum("law"), "policy": "hidden" }), json!({ "law": sum("law"), "policy": sum("policy") })), none);
+    assert_eq!(with(json!({ "law": sum("law") + 1, "policy": "hidden" }), json!({})), ["report report 2026-03 list law"]);
+    assert_eq!(
+        with(json!({ "law": sum("law") }), json!({ "law": 1 })),
+        ["report report 2026-03 list policy", "report report sums list law"]
+    );
+    assert_eq!(with(json!({ "law": null, "policy": "hidden", "x": null }), json!({})), ["report report 2026-03 list law"]);
 }

@@ -97,6 +97,11 @@ fn kill_at_any_moment_loses_at_most_the_last_interval() {
     running.kill(libc::SIGTERM);
     assert_eq!(running.wait_exit(), 0);
     assert_eq!(gaps(&running.report(), "crash"), KILLS, "a clean stop is no crash");
+    let (log, key) = (running.folder().join("log").display().to_string(), running.run(&["audit", "key"]).1);
+    assert_eq!(running.run(&["audit", "export", &log]).0, 0);
+    let outcome = running.json(&["audit", "verify", &log, "--key", key.trim(), "--json"]);
+    let events = &outcome["logs"][0]["events"];
+    assert_eq!((&events["start"], &events["crash"], &events["stop"]), (&(KILLS + 1).into(), &KILLS.into(), &1.into()), "{outcome}");
 }
 
 #[test]

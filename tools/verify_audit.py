@@ -120,7 +120,7 @@ class Log:
     def __init__(self, folder, keys, pins):
         self.folder, self.keys, self.pins, self.origin, self.findings, self.size = folder, keys, pins, "", [], 0
         self.runs, self.open, self.next, self.out, self.standing, self.last, self.tiles = [], None, None, 0, {}, None, []
-        self.versions, self.blocked, self.questions = set(), defaultdict(lambda: [0] * 4), defaultdict(int)
+        self.blocked, self.questions = defaultdict(lambda: [0] * 4), defaultdict(int)
         first = []
         try:
             self.read_files()
@@ -321,8 +321,6 @@ class Log:
                 self.runs.append(Run(at + by, last.lists, last.papers))
         elif kind in ("live", "rollback") and leaf["list"] is not None:
             self.standing[leaf["list"]] = (leaf["serial"], leaf["manifest"])
-            if leaf["serial"] is not None and leaf["manifest"] is not None:
-                self.versions.add((leaf["list"], leaf["serial"], leaf["manifest"]))
 
 def check_report(report, logs):
     """Each figure of a published report that is not hidden, held against the leaves."""
@@ -339,36 +337,20 @@ def check_report(report, logs):
             for name in sorted(set(entry["blocked"]) | {name for name, at in whole if at == time}):
                 figure = entry["blocked"].get(name)
                 sums[name] += blocked[name, time] if len(time) == 7 else 0
-                if figure != "hidden" and (figure is None) == ((name, time) in whole) or type(figure) is int and figure != blocked[name, time]:
+                if figure != "hidden" and figure != (blocked[name, time] if (name, time) in whole else None):
                     findings.append(("report", f"report {time} list {name}"))
     return findings + [("report", f"report sums list {name}") for name, figure in sorted(report["sums"]["blocked"].items())
                        if type(figure) is int and figure != sums[name]]
 
-def check_manifests(files, keys, logs):
-    serials, findings = {}, []
-    for name in files:
-        try:
-            with open(name, "rb") as file:
-                note = read_note(file.read())
-            signed = is_signed(note, keys)
-        except (ValueError, AttributeError, InvalidSignature):
-            signed = False
-        if signed:
-            serials[sha(note[0].encode()).hex()] = int(re.search(r"^serial:? ([0-9]+)$", note[0], re.M)[1])
-        else:
-            findings.append(("manifest", name))
-    versions = sorted(set().union(*(log.versions for log in logs)))
-    return findings + [("manifest", f"list {name} serial {serial}") for name, serial, manifest in versions if serials.get(manifest) != serial]
-
 def main():
     parser = argparse.ArgumentParser(description="Check wardline's audit logs.")
     parser.add_argument("folders", nargs="+")
-    for name in ("key", "since", "list-key", "manifest"):
+    for name in ("key", "since"):
         parser.add_argument(f"--{name}", action="append", default=[], required=name == "key")
     parser.add_argument("--until"), parser.add_argument("--report"), parser.add_argument("--json", action="store_true")
     args = parser.parse_intermixed_args()
     try:
-        keys, list_keys, pins, folders = read_keys(args.key), read_keys(args.list_key), [], []
+        keys, pins, folders = read_keys(args.key), [], []
         for path in args.folders:
             found = [path] if os.path.isfile(f"{path}/checkpoint") else sorted(f"{path}/{name}" for name in os.listdir(path))
             folders += [folder for folder in found if os.path.isfile(f"{folder}/checkpoint")]
@@ -393,7 +375,6 @@ def main():
         findings += [("until", log.origin) for log in logs if log.next is None or log.next < wanted]
     findings += [("absent", key.name) for key in keys if key.algorithm == 1 and key.name not in {log.origin for log in logs}]
     logs = [log for at, log in enumerate(logs) if at == 0 or logs[at - 1].origin != log.origin]
-    findings += check_manifests(args.manifest, list_keys, logs) if args.manifest or args.list_key else []
     findings += check_report(report, logs) if report else []
     sums = defaultdict(lambda: [0] * 4)
     for (name, _), counts in (item for log in logs for item in log.blocked.items()):

@@ -166,7 +166,7 @@ impl History {
         if in_force_s != leaf.in_force_s {
             found.push(("gap", format!("the list was in force for {in_force_s} seconds by the runs, not for {}", leaf.in_force_s)));
         }
-        match touching().last().map(|stretch| &stretch.run) {
+        match touching().next_back().map(|stretch| &stretch.run) {
             Some(run)
                 if (run.boot.as_str(), run.software.as_str(), run.configuration.as_str())
                     == (leaf.boot, leaf.software, leaf.configuration) => {}

@@ -6,12 +6,14 @@ mod cosign;
 mod export;
 mod folder;
 mod history;
+mod published;
 mod totals;
 mod verify;
 
 pub use cosign::{CosignError, Seen, cosign};
 pub use export::{ExportError, Writer};
 pub use folder::Folder;
+pub use published::PublishedReport;
 pub use totals::{Day, Totals};
 pub use verify::{Cosigner, Demands, LogReport, Pin, Verified, read_pin, verify};
 

@@ -1,14 +1,14 @@
 //! `wardline audit verify`: is the record whole, unchanged and in itself right? A table to read, or JSON.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::super::Failure;
 use super::super::output::{self, Column, Style, count, number, table};
 use super::read_keys;
-use crate::audit::{Demands, Finding, Folder, LogReport, Pin, Totals, Verified, read_pin, verify};
+use crate::audit::{Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified, read_pin, verify};
 use crate::clock::UnixSeconds;
 use crate::count::Blocked;
 use crate::report::parse_span;
@@ -28,6 +28,9 @@ pub(in super::super) struct Args {
     /// Each log must tell all hours up to, and without, this day or hour (UTC).
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// A published report (JSON), whose figures must be those of the logs together.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// All that was found.
@@ -67,11 +70,18 @@ fn check(args: &Args) -> Result<Outcome, Failure> {
         parse_span(None, args.until.as_deref()).map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?.until;
     pins.extend(folders.iter().filter_map(Pin::of_copy));
     let demands = Demands { keys, pins, until };
-    Ok(judge(folders.iter().map(|folder| verify(folder, &demands)).collect(), &demands))
+    let report = args.report.as_deref().map(read_report).transpose()?;
+    Ok(judge(folders.iter().map(|folder| verify(folder, &demands)).collect(), &demands, report.as_ref()))
+}
+
+fn read_report(path: &Path) -> Result<PublishedReport, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+    let octets = std::fs::read(path).map_err(|error| usage(&error))?;
+    serde_json::from_slice(&octets).map_err(|error| usage(&format!("is no published report in JSON ({error})")))
 }
 
 /// Puts the logs together; of several copies of a log the longest counts.
-fn judge(mut verified: Vec<Verified>, demands: &Demands) -> Outcome {
+fn judge(mut verified: Vec<Verified>, demands: &Demands, report: Option<&PublishedReport>) -> Outcome {
     verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
     let (mut totals, mut last) = (Totals::default(), None);
     for Verified { log, totals: sums } in &verified {
@@ -83,6 +93,7 @@ fn judge(mut verified: Vec<Verified>, demands: &Demands) -> Outcome {
     let mut findings: Vec<Finding> = verified.iter().flat_map(|verified| verified.log.findings.clone()).collect();
     let origins: Vec<&str> = verified.iter().map(|verified| verified.log.origin.as_str()).collect();
     findings.extend(demands.missing_logs(&origins));
+    findings.extend(report.into_iter().flat_map(|report| report.check(&totals)));
     let everything = (UnixSeconds::MIN, UnixSeconds::MAX);
     let lists = totals.blocked.keys().map(|list| (list.clone(), totals.blocked(list, everything.0, everything.1)));
     Outcome {
