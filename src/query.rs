@@ -1,8 +1,12 @@
 //! The whole way of a question: read, who asks, is it ours, is it listed, is it cached, and only then the world outside.
 
+mod renew;
+
 use std::sync::Arc;
 
 use arc_swap::Guard;
+pub use renew::{Due, Renewals, Settings as RenewalSettings};
+use renew::{Renewed, Renewer, outside};
 
 use crate::answer::blocked::Page;
 use crate::answer::own::{self, SpecialUse};
@@ -10,7 +14,7 @@ use crate::cache::{Cache, Entry, Front, Key, Lifetimes};
 use crate::clock;
 use crate::count::{Board, Cells, Door, Event, Kind};
 use crate::list::ListIndex;
-use crate::name::{Name, SuffixHashes};
+use crate::name::SuffixHashes;
 use crate::policy::{Clients, Group, Live, Snapshot, Standing, Verdict};
 use crate::resolve::{self, Resolver};
 use crate::wire::{self, Fault, HEADER_OCTETS, Question, UDP_OCTETS_MAX, ede, rcode, rtype};
@@ -26,6 +30,7 @@ pub struct Answering {
     lifetimes: Lifetimes,
     special_use: SpecialUse,
     resolver: Resolver,
+    renewer: Renewer,
     udp_octets_max: usize,
 }
 
@@ -47,6 +52,8 @@ pub struct Parts {
     pub special_use: SpecialUse,
     /// The way outside.
     pub resolver: Resolver,
+    /// How answers are kept alive.
+    pub renewal: RenewalSettings,
     /// The largest UDP reply with an answer that has just come from outside, in octets.
     pub udp_octets_max: usize,
 }
@@ -130,12 +137,13 @@ struct Wanted<'a> {
 }
 
 impl Answering {
-    /// Put the parts together.
-    pub fn new(parts: Parts) -> Self {
+    /// Put the parts together. What is to be renewed goes to [`Answering::renew`].
+    pub fn new(parts: Parts) -> (Self, Due) {
         let list_count = parts.live.load().list_count() as ListIndex;
-        let Parts { live, clients, pages, board, cache, lifetimes, special_use, resolver, udp_octets_max } = parts;
+        let Parts { live, clients, pages, board, cache, lifetimes, special_use, resolver, renewal, udp_octets_max } = parts;
         let all_lists = (0..list_count).collect();
-        Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, resolver, udp_octets_max }
+        let (renewer, due) = Renewer::new(renewal);
+        (Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, resolver, renewer, udp_octets_max }, due)
     }
 
     /// Who may ask.
@@ -223,6 +231,7 @@ impl Answering {
         let near = desk.front.find(key, wanted.now_s).filter(|entry| entry.is_for(&question));
         if let Some(entry) = near.filter(|entry| entry.is_clear_under(round.snapshot.generation())) {
             // No list in force has the name: that was found when this answer was last given, and it is the same snapshot.
+            self.prefetch(entry, &wanted);
             return write(&desk.cells, entry, &wanted, Event::Hit, out);
         }
         if let Verdict::Block { list, .. } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
@@ -232,9 +241,11 @@ impl Answering {
             return end(&desk.cells, Event::Own, own::any(&question, out));
         }
         if let Some(entry) = near {
+            self.prefetch(entry, &wanted);
             return self.serve(&desk.cells, &round.snapshot, entry, &wanted, Event::Hit, out);
         }
         if let Some(entry) = self.cache.find(key, wanted.now_s).filter(|entry| entry.is_for(&question)) {
+            self.prefetch(&entry, &wanted);
             let outcome = self.serve(&desk.cells, &round.snapshot, &entry, &wanted, Event::Hit, out);
             desk.front.keep(key, entry);
             return outcome;
@@ -249,26 +260,20 @@ impl Answering {
     pub async fn answer_later(&self, later: Later, cells: &Cells, out: &mut Vec<u8>) {
         out.clear();
         let Ok(question) = wire::read(&later.packet) else { return };
-        let Ok(name) = Name::from_wire(question.name) else { return };
-        let fetched = self
-            .resolver
-            .fetch(&resolve::Question {
-                name,
-                qtype: question.qtype,
-                dnssec_ok: question.dnssec_ok(),
-                checking_disabled: question.checking_disabled,
-            })
-            .await;
+        let Some(asked) = outside(&question) else { return };
+        let mut hashes = SuffixHashes::new();
+        hashes.fill_for(self.live.load().key(), question.name, 0);
+        let key = Key::new(hashes.whole(), question.qtype, question.dnssec_ok(), question.checking_disabled);
+        let renewed = self.fetch_or_stale(asked, key).await;
         let room = match later.door {
             Door::Udp => question.udp_octets_max(self.udp_octets_max),
             Door::Tcp | Door::Tls => usize::from(u16::MAX),
         };
         out.resize(room, 0);
         let snapshot = self.live.load();
-        let mut hashes = SuffixHashes::new();
         hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
         let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, now_s: clock::wall_u32_s() };
-        let outcome = self.answer_fetched(cells, &snapshot, fetched, &wanted, out);
+        let outcome = self.answer_renewed(cells, &snapshot, renewed, &wanted, out);
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }
 
@@ -278,15 +283,20 @@ impl Answering {
         end(cells, Event::Failed, own::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out))
     }
 
-    /// Keep what came from outside and answer with it, unless the name or its alias chain is listed by now.
-    fn answer_fetched(
-        &self,
-        cells: &Cells,
-        snapshot: &Snapshot,
-        fetched: Result<resolve::Fetched, resolve::Failure>,
-        wanted: &Wanted<'_>,
-        out: &mut [u8],
-    ) -> Outcome {
+    /// Keep what came from outside and answer with it, or with what had run out, unless the name or its alias chain is listed by now.
+    fn answer_renewed(&self, cells: &Cells, snapshot: &Snapshot, renewed: Renewed, wanted: &Wanted<'_>, out: &mut [u8]) -> Outcome {
+        let entry = match renewed {
+            Renewed::Stale(entry) => entry,
+            Renewed::Fetched(fetched) => self.keep(fetched, wanted),
+        };
+        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
+            return self.block(cells, list, Kind::of_type(wanted.question.qtype), wanted, out);
+        }
+        self.serve(cells, snapshot, &entry, wanted, Event::Miss, out)
+    }
+
+    /// Keep what came from outside, a failure for a moment too (RFC 9520).
+    fn keep(&self, fetched: Result<resolve::Fetched, resolve::Failure>, wanted: &Wanted<'_>) -> Arc<Entry> {
         let entry = match fetched {
             Ok(fetched) => Entry::from_wire(fetched.wire, fetched.ede, wanted.now_s, self.lifetimes)
                 .unwrap_or_else(|_| Entry::failure(wanted.question, ede::NETWORK, wanted.now_s)),
@@ -296,10 +306,7 @@ impl Answering {
         if entry.is_keepable() {
             self.cache.keep(key_of(wanted), Arc::clone(&entry));
         }
-        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
-            return self.block(cells, list, Kind::of_type(wanted.question.qtype), wanted, out);
-        }
-        self.serve(cells, snapshot, &entry, wanted, Event::Miss, out)
+        entry
     }
 
     /// Answer with an entry for a name that is not listed for this client, unless its alias chain goes through a listed name.

@@ -15,6 +15,7 @@ mod crash;
 mod field_tools;
 mod forward;
 mod internet;
+mod keep_alive;
 mod kit;
 mod privacy;
 mod real_list;

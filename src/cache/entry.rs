@@ -1,6 +1,6 @@
 //! One kept answer: the reply's octets, where its TTLs stand, and the alias chain that must be held against the lists.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::name::Name;
 use crate::wire::{Flags, HEADER_OCTETS, Message, Question, Record, Section, UDP_OCTETS_MAX, ede, rcode, rtype};
@@ -10,6 +10,8 @@ use crate::wire::{Flags, HEADER_OCTETS, Message, Question, Record, Section, UDP_
 pub struct Lifetimes {
     /// All answers that may be kept at all, in seconds; 0 leaves them as they are.
     pub ttl_s_min: u32,
+    /// How long an answer that has run out may still be given when nobody can be reached, in seconds (RFC 8767); 0 for not at all.
+    pub stale_s_max: u32,
     /// Positive answers, in seconds.
     pub ttl_s_max: u32,
     /// Negative answers, in seconds (RFC 2308 section 5).
@@ -18,6 +20,14 @@ pub struct Lifetimes {
 
 /// How long a failure is kept, in seconds (RFC 9520 section 3.2 asks for 1 s at least and 5 min at most).
 const FAILURE_TTL_S: u32 = 5;
+/// The TTL of an answer that has run out (RFC 8767 section 4).
+const STALE_TTL_S: u32 = 30;
+/// So long a failure to renew an answer is remembered, in seconds (RFC 8767 section 5).
+const RETRY_AFTER_S: u32 = 30;
+/// Answers that live shorter are not renewed ahead of time: somebody would ask for them all the time.
+const RENEWED_TTL_S_MIN: u32 = 10;
+/// The share of its life, from its end, in which an answer is renewed ahead of time.
+const RENEWED_SHARE: u32 = 10;
 /// What an entry takes besides its octets: the index, the counters, the allocations' heads.
 const OVERHEAD_OCTETS: usize = 160;
 const OPT_OCTETS: usize = 11;
@@ -40,6 +50,10 @@ pub struct Entry {
     ede: Option<u16>,
     /// The snapshot under which no list at all had the name asked for or a name of the chain; 0 for none.
     clear_under: AtomicU64,
+    /// The age up to which it may be given although it has run out, without asking anybody: nobody could be reached a moment ago.
+    stale_until_age_s: AtomicU32,
+    /// Somebody renews it already.
+    is_renewed: AtomicBool,
 }
 
 impl Entry {
@@ -81,7 +95,17 @@ impl Entry {
         }
         let octets = [wire.as_slice(), &ttls_at, &found.chain].concat().into();
         let ttl_count = (ttls_at.len() / 2) as u16;
-        Ok(Self { octets, wire_octets, ttl_count, kept_at_s: now_s, ttl_s, ede, clear_under: AtomicU64::new(0) })
+        Ok(Self {
+            octets,
+            wire_octets,
+            ttl_count,
+            kept_at_s: now_s,
+            ttl_s,
+            ede,
+            clear_under: AtomicU64::new(0),
+            stale_until_age_s: AtomicU32::new(0),
+            is_renewed: AtomicBool::new(false),
+        })
     }
 
     /// A failure to be remembered for a moment (RFC 9520).
@@ -96,12 +120,40 @@ impl Entry {
             ttl_s: FAILURE_TTL_S,
             ede: Some(ede),
             clear_under: AtomicU64::new(0),
+            stale_until_age_s: AtomicU32::new(0),
+            is_renewed: AtomicBool::new(false),
         }
     }
 
     /// Is it still within its time to live?
     pub const fn is_good(&self, now_s: u32) -> bool {
         now_s.wrapping_sub(self.kept_at_s) < self.ttl_s
+    }
+
+    /// Has it run out, and may it be given all the same while nobody can be reached? Failures never (RFC 8767 section 4).
+    pub fn is_stale(&self, now_s: u32, stale_s_max: u32) -> bool {
+        let age_s = now_s.wrapping_sub(self.kept_at_s);
+        age_s >= self.ttl_s && age_s - self.ttl_s < stale_s_max && self.ttl_s > 0 && !self.is_failure()
+    }
+
+    /// It could not be renewed: for a while it is given without asking again.
+    pub fn note_unrenewed(&self, now_s: u32) {
+        self.stale_until_age_s.store(now_s.wrapping_sub(self.kept_at_s).saturating_add(RETRY_AFTER_S), Relaxed);
+    }
+
+    /// Was it tried in vain to renew it a moment ago?
+    pub fn is_unrenewed(&self, now_s: u32) -> bool {
+        now_s.wrapping_sub(self.kept_at_s) < self.stale_until_age_s.load(Relaxed)
+    }
+
+    /// Should it be renewed, since it is asked for shortly before its end? Yes for the first who asks that.
+    pub fn claim_renewal(&self, now_s: u32) -> bool {
+        let left_s = self.ttl_s.saturating_sub(now_s.wrapping_sub(self.kept_at_s));
+        left_s <= self.ttl_s / RENEWED_SHARE
+            && self.ttl_s >= RENEWED_TTL_S_MIN
+            && !self.is_renewed.load(Relaxed)
+            && !self.is_failure()
+            && !self.is_renewed.swap(true, Relaxed)
     }
 
     /// May it be kept at all?
@@ -180,7 +232,8 @@ impl Entry {
     ///
     /// `None` where not even the question fits.
     pub fn write(&self, question: &Question<'_>, now_s: u32, out: &mut [u8]) -> Option<usize> {
-        let opt_octets = self.opt_octets(question);
+        let age_s = now_s.wrapping_sub(self.kept_at_s);
+        let opt_octets = self.opt_octets(question, age_s);
         let wire = self.wire();
         let len = wire.len();
         if len + opt_octets > out.len() {
@@ -189,10 +242,11 @@ impl Entry {
         let reply = out.get_mut(..len)?;
         reply.copy_from_slice(wire);
         reply.get_mut(HEADER_OCTETS..HEADER_OCTETS + question.octets.len())?.copy_from_slice(question.octets);
-        let age_s = now_s.wrapping_sub(self.kept_at_s);
+        let is_stale = self.ttl_s > 0 && age_s >= self.ttl_s;
         for at in self.ttls_at() {
             let ttl = reply.get_mut(at..)?.first_chunk_mut::<4>()?;
-            *ttl = u32::from_be_bytes(*ttl).saturating_sub(age_s).to_be_bytes();
+            let left_s = if is_stale { STALE_TTL_S } else { u32::from_be_bytes(*ttl).saturating_sub(age_s) };
+            *ttl = left_s.to_be_bytes();
         }
         self.write_head(question, Flags::default(), reply.first_chunk_mut()?);
         Some(len + self.write_opt(question, age_s, out.get_mut(len..len + opt_octets)?))
@@ -200,7 +254,7 @@ impl Entry {
 
     fn write_truncated(&self, question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
         let len = HEADER_OCTETS + question.octets.len();
-        let opt_octets = self.opt_octets(question);
+        let opt_octets = self.opt_octets(question, 0);
         let reply = out.get_mut(..len)?;
         let (head, asked) = reply.split_first_chunk_mut::<HEADER_OCTETS>()?;
         head.copy_from_slice(self.octets.first_chunk::<HEADER_OCTETS>()?);
@@ -222,19 +276,25 @@ impl Entry {
         }
     }
 
-    fn errors(&self) -> usize {
-        usize::from(self.ede.is_some()) + usize::from(self.is_failure())
+    /// What is to be said besides the answer's own extended error: that it is a failure of before, or that it has run out.
+    fn extra_error(&self, age_s: u32) -> Option<u16> {
+        if self.is_failure() {
+            return (age_s > 0).then_some(ede::CACHED_ERROR);
+        }
+        let is_nobody = self.octets.get(3).is_some_and(|octet| u16::from(octet & 0xf) == rcode::NXDOMAIN);
+        (self.ttl_s > 0 && age_s >= self.ttl_s).then_some(if is_nobody { ede::STALE_NXDOMAIN } else { ede::STALE })
     }
 
-    fn opt_octets(&self, question: &Question<'_>) -> usize {
-        if question.edns.is_some() { OPT_OCTETS + 6 * self.errors() } else { 0 }
+    fn opt_octets(&self, question: &Question<'_>, age_s: u32) -> usize {
+        let errors = usize::from(self.ede.is_some()) + usize::from(self.extra_error(age_s).is_some());
+        if question.edns.is_some() { OPT_OCTETS + 6 * errors } else { 0 }
     }
 
     /// The OPT record, with the extended error and, for a kept failure, Cached Error.
     fn write_opt(&self, question: &Question<'_>, age_s: u32, room: &mut [u8]) -> usize {
         let Some(edns) = question.edns else { return 0 };
-        let cached = (self.is_failure() && age_s > 0).then_some(ede::CACHED_ERROR);
-        let codes = self.ede.into_iter().chain(cached);
+        let extra = self.extra_error(age_s);
+        let codes = self.ede.into_iter().chain(extra);
         let [size_high, size_low] = (UDP_OCTETS_MAX as u16).to_be_bytes();
         let data_octets = 6 * codes.clone().count();
         let opt = [0, 0, rtype::OPT as u8, size_high, size_low, 0, 0, u8::from(edns.dnssec_ok) << 7, 0, 0, data_octets as u8];
@@ -302,7 +362,7 @@ mod tests {
     use super::*;
     use crate::wire;
 
-    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, ttl_s_max: 1000, negative_ttl_s_max: 100 };
+    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, stale_s_max: 86400, ttl_s_max: 1000, negative_ttl_s_max: 100 };
     const QUESTION: &[u8] = b"\x01a\x04test\0\0\x01\0\x01";
 
     fn reply(flags: &[u8; 2], counts: [u8; 3], records: &[u8]) -> Vec<u8> {
@@ -370,6 +430,25 @@ mod tests {
         assert_eq!((entry.ttl_s, &entry.wire()[30..34]), (90, [0, 0, 0, 90].as_slice()));
         assert_eq!(kept(0x83, [0, 1, 0], SOA).ttl_s, 90);
         assert_eq!(kept(0x83, [0, 0, 0], b"").ttl_s, 0, "no SOA, not kept");
+    }
+
+    #[test]
+    fn an_answer_that_ran_out_says_so() {
+        let entry = Entry::from_wire(reply(&[0x81, 0x80], [1, 0, 0], A), None, 100, LIFETIMES).unwrap();
+        assert!(!entry.is_stale(159, 50) && entry.is_stale(160, 50) && entry.is_stale(209, 50) && !entry.is_stale(210, 50));
+        assert!(!entry.is_stale(99, 50), "a clock that was set back");
+        let packet = asked(&[0x01, 0], true);
+        let mut out = [0; 512];
+        let len = entry.write(&wire::read(&packet).ok().unwrap(), 170, &mut out).unwrap();
+        assert_eq!((&out[30..34], &out[len - 6..len]), ([0, 0, 0, 30].as_slice(), b"\0\x0f\0\x02\0\x03".as_slice()));
+        entry.note_unrenewed(170);
+        assert!(entry.is_unrenewed(199) && !entry.is_unrenewed(200));
+    }
+
+    #[test]
+    fn one_asks_to_renew_and_only_near_the_end() {
+        let entry = Entry::from_wire(reply(&[0x81, 0x80], [1, 0, 0], A), None, 100, LIFETIMES).unwrap();
+        assert_eq!([153, 154, 155].map(|now_s| entry.claim_renewal(now_s)), [false, true, false]);
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl Cache {
         self.shelf.get(&key).filter(|entry| entry.is_good(now_s))
     }
 
+    /// The answer kept under `key` that has run out, if it may still be given (RFC 8767).
+    pub fn find_stale(&self, key: Key, now_s: u32, stale_s_max: u32) -> Option<Arc<Entry>> {
+        self.shelf.get(&key).filter(|entry| entry.is_stale(now_s, stale_s_max))
+    }
+
     /// Keep an answer, in the place of an older one.
     pub fn keep(&self, key: Key, entry: Arc<Entry>) {
         self.shelf.insert(key, entry);
@@ -149,7 +154,7 @@ mod tests {
     use super::*;
     use crate::name::{HashKey, SuffixHashes};
 
-    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
+    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, stale_s_max: 86400, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
 
     fn answer(label: u8) -> (Key, Arc<Entry>) {
         let mut wire = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0".to_vec();
@@ -183,6 +188,27 @@ mod tests {
         }
         let fill = cache.fill();
         assert!(fill.entries > 300 && fill.octets <= 100_000, "{fill:?}");
+    }
+
+    /// What is asked for again and again must outlast a scan of random names that is many times as large as the cache.
+    #[test]
+    fn a_scan_does_not_push_out_what_is_popular() {
+        let cache = Cache::new(1 << 20).unwrap();
+        let (key, entry) = answer(b'a');
+        let spread = |n: u128| Key(key.0 ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        let popular = 1..=500;
+        for n in popular.clone() {
+            cache.keep(spread(n), Arc::clone(&entry));
+        }
+        for scanned in 1000..50_000 {
+            cache.keep(spread(scanned), Arc::clone(&entry));
+            // Ten popular questions for each random one.
+            for n in 0..10 {
+                cache.find(spread(1 + (scanned * 10 + n) % 500), 100);
+            }
+        }
+        let kept = popular.filter(|n| cache.find(spread(*n), 100).is_some()).count();
+        assert!(kept >= 495, "{kept} of 500");
     }
 
     #[test]

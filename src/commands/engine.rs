@@ -17,12 +17,13 @@ use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
 use crate::policy::{Clients, ListRules, Live};
-use crate::query::{Answering, Parts};
+use crate::query::{Answering, Due, Parts, RenewalSettings};
 use crate::resolve::{self, Resolver, forward, recurse};
 use crate::serve::limits::ReplyRate;
 use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, Identity};
 use crate::serve::udp::{self, Udp};
+use crate::serve::waiters::Waiters;
 use crate::store::{Health, Keeper, Store};
 use crate::update::Updater;
 
@@ -55,7 +56,9 @@ impl Engine {
         let board = Arc::new(Board::new(identities.len()));
         let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, started)?, config.flush)?;
         let guard = runtime.enter();
-        let answering = Arc::new(put_together(config, updater.live(), &board)?);
+        let (answering, due) = put_together(config, updater.live(), &board)?;
+        let answering = Arc::new(answering);
+        runtime.spawn(Arc::clone(&answering).renew(due));
         let (stop, stopped) = watch::channel(false);
         let mut streams = JoinSet::new();
         let mut doors = Vec::new();
@@ -76,7 +79,7 @@ impl Engine {
             runtime.spawn(publish(publisher, source));
         }
         let rate = Arc::new(ReplyRate::new(config.limits.udp_replies_per_s, config.limits.slip));
-        let udp = bound.serve(&answering, &rate, config.limits.waiting)?;
+        let udp = bound.serve(&answering, &rate, config.limits.waiting, &Waiters::new(config.limits.waiting_per_client))?;
         drop(guard);
         Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
     }
@@ -119,7 +122,7 @@ fn identity(rules: &ListRules) -> ListIdentity {
     ListIdentity { id: rules.id.clone(), authority: rules.authority.clone(), legal_basis: rules.legal_basis.clone() }
 }
 
-fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result<Answering, StartError> {
+fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result<(Answering, Due), StartError> {
     let list_count = config.lists().len() as ListIndex;
     Ok(Answering::new(Parts {
         live: Arc::clone(live),
@@ -129,12 +132,14 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
         cache: Cache::new(config.cache.octets_max)?,
         lifetimes: Lifetimes {
             ttl_s_min: config.cache.ttl_s_min,
+            stale_s_max: config.cache.stale_s_max,
             ttl_s_max: config.cache.ttl_s_max,
             negative_ttl_s_max: config.cache.negative_ttl_s_max,
         },
         special_use: special_use(&config.resolve),
         udp_octets_max: config.limits.udp_octets,
         resolver: Resolver::start(resolve_settings(config)?)?,
+        renewal: RenewalSettings { stale_after: config.cache.stale_after, prefetch: config.cache.prefetch },
     }))
 }
 

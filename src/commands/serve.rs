@@ -27,6 +27,9 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     if !problems.is_empty() {
         return Err(Failure::Usage(lines(&problems)));
     }
+    if !config.resolve.checks_signatures() {
+        warn!("{}: signatures are not checked: answers can be forged", config.place);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     // Followed from here on, so that a signal that comes while the lists are loaded waits instead of killing.
     let signals = runtime.block_on(async { Signals::new() })?;

@@ -25,6 +25,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Questions that may wait for an answer from outside.
     pub waiting: usize,
+    /// Questions of one client that may wait, over UDP.
+    pub waiting_per_client: usize,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +39,7 @@ pub(super) struct LimitsSection {
     connections_per_address: Spanned<usize>,
     idle_s: Spanned<u64>,
     waiting: Spanned<usize>,
+    waiting_per_client: Spanned<usize>,
 }
 
 impl Default for LimitsSection {
@@ -49,6 +52,7 @@ impl Default for LimitsSection {
             connections_per_address: unwritten(50),
             idle_s: unwritten(10),
             waiting: unwritten(10_000),
+            waiting_per_client: unwritten(2000),
         }
     }
 }
@@ -63,6 +67,7 @@ impl LimitsSection {
             connections_per_address: review.number("connections_per_address", &self.connections_per_address, 1..=1_000_000),
             idle: Duration::from_secs(review.number("idle_s", &self.idle_s, 1..=3600)),
             waiting: review.number("waiting", &self.waiting, 1..=10_000_000),
+            waiting_per_client: review.number("waiting_per_client", &self.waiting_per_client, 1..=10_000_000),
         };
         if limits.connections_per_address > limits.connections {
             limits.connections_per_address = limits.connections;

@@ -85,6 +85,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Is it one of the network or of load, which an answer of before helps over (RFC 8767)? What fails validation is none.
+    pub const fn is_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Unusable | Self::TooMuchWork | Self::Crowded)
+    }
+
     /// The INFO-CODE of RFC 8914 section 4 that tells the client.
     pub const fn ede(self) -> u16 {
         match self {

@@ -100,7 +100,7 @@ const fn debt(slot: u64, now_us: u64) -> u64 {
 /// The address's network as one number: IPv4, also mapped, cut to `v4_bits`, IPv6 cut to `v6_bits`, at most 64.
 ///
 /// IPv4 takes numbers that belong to ::/32 in IPv6, where no client lives.
-fn network(address: IpAddr, v4_bits: u32, v6_bits: u32) -> u64 {
+pub(super) fn network(address: IpAddr, v4_bits: u32, v6_bits: u32) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(address) => u64::from(address.to_bits()) >> (32 - v4_bits) << (32 - v4_bits),
         IpAddr::V6(address) => (address.to_bits() >> 64) as u64 >> (64 - v6_bits) << (64 - v6_bits),

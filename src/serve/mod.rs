@@ -9,3 +9,4 @@ pub mod tls;
 pub mod udp;
 
 pub use desks::Desks;
+pub mod waiters;

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
 use super::tcp::remedy;
+use super::waiters::{Waiter, Waiters};
 use crate::clock;
 use crate::count::{Cells, Door};
 use crate::query::{Answering, Asked, Desk, Later, Outcome};
@@ -59,6 +60,7 @@ struct Miss {
     back: ReturnPath,
     socket: Arc<UdpSocket>,
     arrived: Instant,
+    waiter: Waiter,
 }
 
 impl Bound {
@@ -84,7 +86,7 @@ impl Bound {
     /// Start a thread a socket, and the task that takes up misses; call it inside the tokio runtime.
     ///
     /// At most `waiting` misses wait to be taken up; more are refused with SERVFAIL.
-    pub fn serve(self, answering: &Arc<Answering>, rate: &Arc<ReplyRate>, waiting: usize) -> io::Result<Udp> {
+    pub fn serve(self, answering: &Arc<Answering>, rate: &Arc<ReplyRate>, waiting: usize, waiters: &Arc<Waiters>) -> io::Result<Udp> {
         let stop = Arc::new(AtomicBool::new(false));
         let (queue, misses) = mpsc::channel(waiting.max(1));
         let tracker = TaskTracker::new();
@@ -93,8 +95,8 @@ impl Bound {
         let mut threads = Vec::with_capacity(count);
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let desk = answering.desk_for_batches(BATCH, count);
-            let (answering, rate) = (Arc::clone(answering), Arc::clone(rate));
-            let worker = Worker { socket, answering, rate, queue: queue.clone(), desk };
+            let (answering, rate, waiters) = (Arc::clone(answering), Arc::clone(rate), Arc::clone(waiters));
+            let worker = Worker { socket, answering, rate, waiters, queue: queue.clone(), desk };
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new().name(format!("udp-{index}"));
             threads.push(thread.spawn(move || {
@@ -155,6 +157,7 @@ struct Worker {
     socket: Arc<UdpSocket>,
     answering: Arc<Answering>,
     rate: Arc<ReplyRate>,
+    waiters: Arc<Waiters>,
     queue: mpsc::Sender<Miss>,
     desk: Desk,
 }
@@ -201,16 +204,20 @@ impl Worker {
         self.desk.cells().note_latency(elapsed_us, sent as u64);
     }
 
-    /// Hand a miss to tokio; where its queue is full the client is told at once, so that it can ask another resolver.
+    /// Hand a miss to tokio; where its queue is full, or the client has too many waiting already, the client is told at once, so that it
+    /// can ask another resolver.
     fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant) {
         let Some(back) = batch.return_path(index) else { return };
-        let miss = Miss { later, back, socket: Arc::clone(&self.socket), arrived };
-        let (mpsc::error::TrySendError::Full(miss) | mpsc::error::TrySendError::Closed(miss)) = match self.queue.try_send(miss) {
-            Ok(()) => return,
-            Err(error) => error,
+        let waiter = batch.exchange(index).and_then(|(_, from, _)| self.waiters.admit(from.ip()));
+        let later = match waiter {
+            None => later,
+            Some(waiter) => match self.queue.try_send(Miss { later, back, socket: Arc::clone(&self.socket), arrived, waiter }) {
+                Ok(()) => return,
+                Err(mpsc::error::TrySendError::Full(miss) | mpsc::error::TrySendError::Closed(miss)) => miss.later,
+            },
         };
         if let Some((_, _, room)) = batch.exchange(index)
-            && let Outcome::Reply(len) = self.answering.shed(&miss.later, self.desk.cells(), room)
+            && let Outcome::Reply(len) = self.answering.shed(&later, self.desk.cells(), room)
         {
             batch.reply(index, len);
         }
@@ -229,7 +236,7 @@ async fn finish(miss: Miss, answering: Arc<Answering>, cells: Arc<Cells>) {
     let mut reply = Vec::new();
     answering.answer_later(miss.later, &cells, &mut reply).await;
     // A client that is gone, or a full socket buffer: as if the datagram were lost on the way.
-    if !reply.is_empty() && miss.back.send(&miss.socket, &reply).is_ok() {
+    if !reply.is_empty() && miss.waiter.may_send(miss.arrived.elapsed()) && miss.back.send(&miss.socket, &reply).is_ok() {
         let elapsed_us = u64::try_from(miss.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
         cells.note_latency(elapsed_us, 1);
     }

@@ -89,6 +89,8 @@ pub mod ede {
     pub const FILTERED: u16 = 17;
     /// Prohibited: the client may not ask.
     pub const PROHIBITED: u16 = 18;
+    /// Stale NXDOMAIN Answer.
+    pub const STALE_NXDOMAIN: u16 = 19;
     /// Not Authoritative: RD was not set, and nothing is kept for the name.
     pub const NOT_AUTHORITATIVE: u16 = 20;
     /// Network Error.

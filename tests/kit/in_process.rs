@@ -12,11 +12,11 @@ use wardline::count::Board;
 use wardline::list::{Scope, TableBuilder};
 use wardline::name::{HashKey, Name, SuffixHashes};
 use wardline::policy::{Action, Basis, Clients, ListRules, Snapshot};
-use wardline::query::{Answering, Parts};
+use wardline::query::{Answering, Parts, RenewalSettings};
 use wardline::resolve::{Mode, Resolver, Settings, forward};
 
 const KEY: HashKey = HashKey::fixed([9; 16]);
-const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
+const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, stale_s_max: 86400, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
 
 /// With `listed` names on its only list and `cached` answers in its cache; needs a tokio runtime around it.
 pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
@@ -44,7 +44,8 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
     for n in 0..cached {
         keep(&cache, &cached_name(n));
     }
-    Answering::new(Parts {
+    let parts = Parts {
+        renewal: RenewalSettings { stale_after: Duration::from_secs(1), prefetch: false },
         udp_octets_max: 1232,
         live: Arc::new(ArcSwap::from_pointee(snapshot)),
         clients: Arc::new(Clients::new(&["127.0.0.0/8".parse().expect("a prefix")], &[], 1)),
@@ -54,7 +55,8 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         lifetimes: LIFETIMES,
         special_use: SpecialUse::ours(),
         resolver: Resolver::start(settings).expect("a resolver"),
-    })
+    };
+    Answering::new(parts).0
 }
 
 fn keep(cache: &Cache, name: &str) {

@@ -3,6 +3,9 @@
 //! Everything else is dropped, whatever section it stands in (RFC 2181 section 5.4.1): records outside of the zone, answers to other
 //! questions, glue for names that the zone does not hold.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, ResponseCode};

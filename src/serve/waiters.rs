@@ -1,0 +1,140 @@
+//! How many questions of one client wait for an answer from outside, so that nobody can gather replies and have them all sent at once.
+//!
+//! DNSBomb (CVE-2024-33655) collects slow questions with a forged source for seconds and releases their replies within milliseconds.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::limits::network;
+
+/// A reply that took longer is of no use to most clients, which have asked again; Unbound leaves it out too.
+const AGE_MAX: Duration = Duration::from_millis(1900);
+/// With so many waiting a client is no lonely stub that would rather have a late SERVFAIL than none.
+const LATE_REPLIES_MAX: usize = 8;
+/// A client that had more waiting at once is a crowd, or somebody who gathers replies in its name.
+const CROWD: usize = 500;
+/// Replies to a crowd that took longer than this may have been gathered.
+const GATHERED_AGE: Duration = Duration::from_millis(50);
+/// So many of those go out beyond one for each new question: a crowd that lives gets all its replies, one that fell silent no more than these.
+const GATHERED_REPLIES_MAX: u32 = 25;
+
+/// The waiting questions by client: an IPv4 address or an IPv6 /64.
+pub struct Waiters {
+    per_client_max: usize,
+    clients: Mutex<HashMap<u64, Waiting>>,
+}
+
+/// One client's questions.
+struct Waiting {
+    count: usize,
+    /// It had many waiting since it last had none.
+    is_crowd: bool,
+    /// Gathered replies that may go out.
+    due: u32,
+}
+
+/// The right to wait, given back when dropped. It knows the client and is therefore not `Debug`.
+pub struct Waiter {
+    waiters: Arc<Waiters>,
+    client: u64,
+}
+
+impl Waiters {
+    /// Let `per_client_max` questions of each client wait.
+    pub fn new(per_client_max: usize) -> Arc<Self> {
+        Arc::new(Self { per_client_max, clients: Mutex::default() })
+    }
+
+    /// The right to wait, or nothing where the client has as many waiting as it may.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Waiter> {
+        let client = network(address, 32, 64);
+        let mut clients = self.lock();
+        let waiting = clients.entry(client).or_insert(Waiting { count: 0, is_crowd: false, due: 0 });
+        if waiting.count >= self.per_client_max {
+            return None;
+        }
+        waiting.count += 1;
+        waiting.is_crowd |= waiting.count > CROWD;
+        waiting.due = GATHERED_REPLIES_MAX.min(waiting.due + 1);
+        drop(clients);
+        Some(Waiter { waiters: Arc::clone(self), client })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Waiting>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiter {
+    /// May a reply that was waited for as long as `age` still be sent?
+    pub fn may_send(&self, age: Duration) -> bool {
+        if age <= GATHERED_AGE {
+            return true;
+        }
+        let mut clients = self.waiters.lock();
+        let Some(waiting) = clients.get_mut(&self.client) else { return true };
+        if age > AGE_MAX && waiting.count > LATE_REPLIES_MAX {
+            return false;
+        }
+        if !waiting.is_crowd {
+            return true;
+        }
+        let left = waiting.due.checked_sub(1);
+        waiting.due = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut clients = self.waiters.lock();
+        if let Some(waiting) = clients.get_mut(&self.client) {
+            waiting.count -= 1;
+            if waiting.count == 0 {
+                clients.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(waiters: &Arc<Waiters>, address: &str, count: usize) -> Vec<Waiter> {
+        (0..count).map_while(|_| waiters.admit(address.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn each_client_has_its_own_places() {
+        let waiters = Waiters::new(20);
+        let held = admit(&waiters, "192.0.2.1", 30);
+        assert_eq!((held.len(), admit(&waiters, "::ffff:192.0.2.1", 1).len(), admit(&waiters, "192.0.2.2", 1).len()), (20, 0, 1));
+        drop(held);
+        assert!(waiters.lock().is_empty());
+    }
+
+    /// 2,000 questions gathered in 4 s and answered at once.
+    #[test]
+    fn gathered_replies_do_not_come_at_once() {
+        let waiters = Waiters::new(2000);
+        let held = admit(&waiters, "192.0.2.1", 2000);
+        let sent = held.iter().enumerate().filter(|(nth, waiter)| waiter.may_send(Duration::from_millis(4000 - 2 * *nth as u64))).count();
+        // Those that came in the last moment are as quick as any other answer.
+        assert_eq!(sent, 25 + 25);
+        let lonely = admit(&waiters, "192.0.2.2", 1);
+        assert!(lonely[0].may_send(Duration::from_secs(4)), "a late answer for a stub");
+    }
+
+    #[test]
+    fn a_crowd_that_goes_on_asking_gets_its_replies() {
+        let waiters = Waiters::new(2000);
+        let mut held = std::collections::VecDeque::from(admit(&waiters, "192.0.2.1", 1000));
+        for _ in 0..10_000 {
+            held.extend(admit(&waiters, "192.0.2.1", 1));
+            assert!(held.pop_front().unwrap().may_send(Duration::from_millis(300)));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Shows how kept answers are kept alive: renewed while they are popular, given after their end while nobody can be reached (RFC 8767).
+
+use std::time::{Duration, Instant};
+
+use hickory_proto::rr::RecordType;
+
+use crate::kit::ask::{Client, Edns, Question, Response};
+use crate::kit::internet::Internet;
+use crate::kit::program::Program;
+use crate::kit::running::Running;
+use crate::kit::until;
+use crate::kit::wall_clock::WallClock;
+
+/// The TTL of www.good.test, in seconds.
+const TTL_S: u64 = 300;
+const STALE_ANSWER: u16 = 3;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn www(running: &Running) -> Response {
+    Client::udp(running.address()).ask(&Question::new("www.good.test.", "A").edns(Edns::default()))
+}
+
+fn ttl_s(response: &Response) -> u64 {
+    let answer = response.message.answers.iter().find(|record| record.record_type() == RecordType::A).expect("an answer");
+    answer.ttl.into()
+}
+
+/// An internet that falls silent after a first answer, and a program whose clock runs past that answer's end.
+fn outage(keys: &str) -> (Running, WallClock) {
+    let (internet, mut clock) = (Internet::start(), WallClock::new());
+    let running = Program::new().recurse(&internet).toml(keys).clock(&clock).start();
+    assert_eq!(www(&running).rcode(), "NOERROR");
+    drop(internet);
+    clock.advance(Duration::from_secs(TTL_S + 1));
+    (running, clock)
+}
+
+#[test]
+fn what_ran_out_is_given_while_nobody_can_be_reached() {
+    let (running, mut clock) = outage("");
+    let first = www(&running);
+    assert_eq!((first.rcode().as_str(), first.ede(), ttl_s(&first)), ("NOERROR", vec![STALE_ANSWER], 30));
+    let begun = Instant::now();
+    assert_eq!(www(&running).ede(), [STALE_ANSWER]);
+    assert!(begun.elapsed() < Duration::from_millis(500), "for a while nobody is asked again: {:?}", begun.elapsed());
+    clock.advance(Duration::from_secs(86_400));
+    assert_eq!(www(&running).rcode(), "SERVFAIL", "a day later it is too old");
+}
+
+#[test]
+fn nothing_is_given_after_its_end_where_that_is_switched_off() {
+    let (running, _clock) = outage("[cache]\nstale_s_max = 0\n");
+    assert_eq!(www(&running).rcode(), "SERVFAIL");
+}
+
+/// A name that came onto a list meanwhile is blocked, however well its old answer would do.
+#[test]
+fn what_ran_out_is_not_given_for_listed_names() {
+    let (internet, mut clock) = (Internet::start(), WallClock::new());
+    let running = Program::new().recurse(&internet).list("law", "other.example\n").clock(&clock).start();
+    assert_eq!(www(&running).answers(), ["www.good.test. A 198.51.100.11"]);
+    drop(internet);
+    clock.advance(Duration::from_secs(TTL_S + 1));
+    running.replace_list("law", "good.test\n");
+    until("the name is blocked", PATIENCE, || (www(&running).answers() == ["www.good.test. A 192.0.2.1"]).then_some(()));
+}
+
+#[test]
+fn a_slow_authority_costs_no_more_than_the_time_set() {
+    let (internet, mut clock) = (Internet::start(), WallClock::new());
+    let upstream = internet.forwarder_slow();
+    let running = Program::new().forward(upstream).toml("[cache]\nstale_after_ms = 100\n").clock(&clock).start();
+    www(&running);
+    clock.advance(Duration::from_secs(TTL_S + 1));
+    let begun = Instant::now();
+    assert_eq!(www(&running).ede(), [STALE_ANSWER]);
+    assert!(begun.elapsed() < Duration::from_millis(290), "{:?}", begun.elapsed());
+    until("the answer is renewed behind the client's back", PATIENCE, || www(&running).ede().is_empty().then_some(()));
+    assert_eq!(internet.forwarded("www.good.test.", "A"), 2);
+}
+
+#[test]
+fn popular_answers_are_renewed_before_they_run_out() {
+    let (internet, mut clock) = (Internet::start(), WallClock::new());
+    let running = Program::new().forward(internet.forwarder()).clock(&clock).start();
+    www(&running);
+    clock.advance(Duration::from_secs(TTL_S * 8 / 10));
+    www(&running);
+    assert_eq!(internet.forwarded("www.good.test.", "A"), 1, "too early");
+    clock.advance(Duration::from_secs(TTL_S / 10 + 5));
+    assert!(ttl_s(&www(&running)) <= 30, "nobody waits for the renewal");
+    until("it is renewed", PATIENCE, || (internet.forwarded("www.good.test.", "A") == 2).then_some(()));
+    clock.advance(Duration::from_secs(40));
+    let ttl_s = ttl_s(&www(&running));
+    assert!((250..=TTL_S).contains(&ttl_s), "{ttl_s}");
+    assert_eq!(internet.forwarded("www.good.test.", "A"), 2, "and the new one is given");
+}
