@@ -239,8 +239,11 @@ impl ListSection {
             Some(file) if !sources.is_empty() => {
                 review.say(file, "file: a list with a file has no other source: leave the file out, or the others");
             }
-            None if sources.is_empty() => {
-                review.say(&self.id, "the list comes from nowhere: give it [list.folder], [list.pull], push = true, or a `file`");
+            None if sources.is_empty() && self.transfer.is_none() => {
+                review.say(
+                    &self.id,
+                    "the list comes from nowhere: give it [list.folder], [list.pull], [list.transfer], push = true, or a `file`",
+                );
             }
             _ => {}
         }
