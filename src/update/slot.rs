@@ -253,8 +253,9 @@ impl Slot {
         };
         let message = self.source.refuse(cause, place.to_owned()).to_string();
         let mut state = lock(&self.state);
+        error!(list = %state.id, "{message}. The list of {} entries stays in force", state.entries);
+        // The record tells once that something is wrong, however often it is looked at.
         if state.last_refusal.as_ref().is_none_or(|refusal| refusal.message != message) {
-            error!(list = %state.id, "{message}. The list of {} entries stays in force", state.entries);
             self.note(EventKind::Refused, believed, json!({ "message": message, "codes": codes }));
         }
         state.last_refusal = Some(LastRefusal { at: wall_s(), message: message.clone() });
