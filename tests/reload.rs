@@ -179,18 +179,12 @@ fn warm(running: &Running) {
     assert!(!blocks(running, "never.wild.test"));
 }
 
-fn resident_kib(running: &Running) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).expect("a status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 #[test]
 fn two_hundred_reloads_under_load_lose_nothing() {
     let internet = Internet::start();
     let running = program(&internet).list("swapped", &list_of(Side::A)).toml("[lists]\nquiet_ms = 10\n").start();
     warm(&running);
-    let resident = resident_kib(&running);
+    let resident = running.resident_kib();
     let load = Load::start(running.address(), QUESTIONS_PER_S, |number| Question::new(&question_of(number).0, "A"));
     let begun = Instant::now();
     let swaps = reload_often(&running);
@@ -218,7 +212,7 @@ fn two_hundred_reloads_under_load_lose_nothing() {
         waits[waits.len() * 99 / 100],
         waits[waits.len() - 1],
         lists["generation"],
-        resident_kib(&running),
+        running.resident_kib(),
     );
     assert!(lists["generation"].as_u64() >= Some(u64::from(RELOADS)) && lists["last_refusal"].is_null(), "{lists}");
     assert!(seen.between_swaps > 100 && seen.during_a_swap > 100 && seen.with_a_change > 0, "the load did not meet the swaps: {seen:?}");

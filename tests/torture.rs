@@ -1,4 +1,6 @@
-//! Puts hundreds of thousands of broken and random packets through the answering function inside this process.
+//! Puts a million broken and random packets through the answering function inside this process, and at the running program.
+
+use std::net::UdpSocket;
 
 use wardline::count::Door;
 use wardline::policy::Standing;
@@ -6,7 +8,9 @@ use wardline::query::{Answering, Asked, Desk, Outcome, Rate};
 use wardline::serve::kernel::BATCH;
 use wardline::wire::Message;
 
+use crate::kit::ask::ask;
 use crate::kit::in_process::{Order, answering, cached_name, listed_name, question};
+use crate::kit::program::{Program, STOP};
 
 const NAMES: usize = 2_000;
 /// `WARDLINE_TORTURE` sets another number for the long run.
@@ -143,4 +147,45 @@ fn without_ttls(answered: &Answered) -> Answered {
         reply[at..at + 4].fill(0);
     }
     Some(reply)
+}
+
+/// So many packets are sent before replies are looked for.
+const WINDOW: usize = 64;
+/// What the resident memory may grow by after the first fifth, in KiB: the cache, held small here, is full by then.
+const GROWTH_KIB_MAX: u64 = 4096;
+
+#[test]
+fn the_running_program_withstands_broken_packets() {
+    let count = std::env::var("WARDLINE_TORTURE").map_or(MUTATED, |text| text.parse().expect("a number"));
+    let settings = "[resolve]\nspecial_use = false\npatience_ms = 500\n[limits]\nudp_replies_per_s = 0\n[cache]\nsize_mib = 1\n";
+    // Nobody is at this upstream: every miss fails at once.
+    let running = Program::new().forward(([127, 0, 0, 1], 9).into()).toml(settings).list("l", "listed.test\n").start();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(running.address()).expect("an address");
+    socket.set_nonblocking(true).expect("a socket that does not wait");
+    let seed = u64::from(std::process::id());
+    let mut order = Order(seed);
+    let (mut resident, mut replies, mut room) = (0, 0, [0; 4096]);
+    for window in 0..count / WINDOW {
+        for _ in 0..WINDOW {
+            let mut packet = some_question(&mut order);
+            mutate(&mut packet, &mut order);
+            // A full buffer loses packets, as a network may.
+            let _ = socket.send(&packet);
+        }
+        while socket.recv(&mut room).is_ok() {
+            replies += 1;
+        }
+        if window % 1000 == 0 {
+            let stop_page = ask(running.address(), "below.listed.test", "A");
+            assert!(stop_page.answers().iter().any(|answer| answer.ends_with(STOP[0])), "after {} packets, seed {seed}", window * WINDOW);
+        }
+        if window == count / WINDOW / 5 {
+            resident = running.resident_kib();
+        }
+    }
+    assert!(replies > count / 10, "{replies} replies to {count} packets");
+    let grown = running.resident_kib().saturating_sub(resident);
+    println!("{count} packets, {replies} replies; resident {resident} KiB after a fifth, {grown} KiB more in the end; seed {seed}");
+    assert!(grown <= GROWTH_KIB_MAX, "{resident} KiB after a fifth of the packets, {grown} KiB more in the end, seed {seed}");
 }

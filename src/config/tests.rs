@@ -99,7 +99,7 @@ fn the_commented_keys_can_be_used() {
         .replace("keys = []\nsignatures = 2", &format!("keys = [\"{key}\"]\nsignatures = 1"))
         .replace("identity = \"age.key\"\n", "");
     let config = parse(&text).unwrap();
-    assert_eq!((config.lists.len(), config.lists[1].1.sources.len()), (2, 2));
+    assert_eq!((config.lists.len(), config.lists[1].1.sources.len()), (3, 2));
     assert_eq!(config.push.unwrap().octets_max, 256 << 20);
     assert_eq!(config.listen.identity.unwrap().key, Path::new("/etc/wardline/key.pem"));
     assert_eq!(config.resolve.recurse.root_hints.unwrap(), Path::new("/etc/wardline/root.hints"));

@@ -105,6 +105,13 @@ impl Running {
         self.child.as_ref().expect("a running program").0.id()
     }
 
+    /// Its memory in use, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Sends a signal: `libc::SIGTERM`, `SIGHUP`, `SIGKILL` …
     #[allow(unsafe_code, reason = "std sends no signal but SIGKILL")]
     pub(crate) fn kill(&self, signal: i32) {
