@@ -36,6 +36,11 @@ struct Primary {
 
 impl Primary {
     fn start(zone: &str) -> Self {
+        // A port that was free a moment ago may be taken by now: then knotd ends at once.
+        (0..5).find_map(|_| Self::try_start(zone)).expect("a free port for knotd")
+    }
+
+    fn try_start(zone: &str) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let (port, notify) = (free_port(), free_port());
         let at = folder.path().display();
@@ -52,10 +57,16 @@ impl Primary {
         let mut command = Command::new("knotd");
         command.arg("-c").arg(folder.path().join("knot.conf")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("knotd: install the package knot");
-        let primary = Self { folder, address: SocketAddr::from(([127, 0, 0, 1], port)), notify, child };
-        until("the primary has its zone", PATIENCE, || primary.log().contains("loaded, serial").then_some(()));
+        let mut primary = Self { folder, address: SocketAddr::from(([127, 0, 0, 1], port)), notify, child };
+        let has_started = until("the primary has its zone", PATIENCE, || {
+            let has_ended = primary.child.try_wait().unwrap().is_some();
+            if has_ended { Some(false) } else { primary.log().contains("loaded, serial").then_some(true) }
+        });
+        if !has_started {
+            return None;
+        }
         until("the primary answers", PATIENCE, || TcpStream::connect(primary.address).ok());
-        primary
+        Some(primary)
     }
 
     fn log(&self) -> String {
