@@ -11,6 +11,7 @@ pub(crate) mod load;
 pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod running;
+pub(crate) mod tool;
 pub(crate) mod wall_clock;
 pub(crate) mod weather;
 
