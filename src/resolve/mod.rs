@@ -2,7 +2,6 @@
 //!
 //! Both ways stand behind [`Resolver`], which asks each question once however many wait for it, and never longer than patience allows.
 
-#[allow(dead_code, reason = "the validator uses it as it lands")]
 mod budget;
 mod exchange;
 mod flight;
@@ -10,7 +9,6 @@ pub mod forward;
 mod iterate;
 pub mod recurse;
 mod reply;
-#[allow(dead_code, reason = "the validator uses it as it lands")]
 mod said;
 mod validate;
 mod words;
