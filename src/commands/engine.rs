@@ -120,6 +120,17 @@ impl Engine {
     }
 }
 
+/// What would stop a start although the files that the configuration names can be opened: what stands in them.
+pub(super) fn check(config: &Config) -> Vec<String> {
+    let identity = config.listen.identity.as_ref().map_or(Ok(()), |files| Identity::load(&files.certificate, &files.key).map(drop));
+    let resolver = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::from).and_then(|runtime| {
+        let _guard = runtime.enter();
+        Ok(Resolver::start(resolve_settings(config)?).map(drop)?)
+    });
+    let refusals = [identity.err().map(|fault| fault.to_string()), resolver.err().map(|error| error.to_string()), config.protected().err()];
+    refusals.into_iter().flatten().collect()
+}
+
 fn identity(rules: &ListRules) -> ListIdentity {
     ListIdentity { id: rules.id.clone(), authority: rules.authority.clone(), legal_basis: rules.legal_basis.clone() }
 }

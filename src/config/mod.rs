@@ -205,8 +205,7 @@ impl Config {
         let document: Document = match toml::from_str(text) {
             Ok(document) => document,
             Err(error) => {
-                let message = error.message().trim().replace('\n', ", ");
-                review.say_at(error.span().map(|span| span.start), message);
+                review.say_unreadable(&error);
                 return Err(review.problems);
             }
         };
@@ -259,7 +258,7 @@ fn read_text(path: &Path) -> Result<String, String> {
     let explain = |error: std::io::Error| format!("cannot be read ({error}): name a configuration with --config FILE");
     let metadata = path.metadata().map_err(explain)?;
     if !metadata.is_file() || metadata.len() > FILE_OCTETS_MAX {
-        return Err(format!("is not a configuration file: name a file of at most {FILE_OCTETS_MAX} octets with --config FILE"));
+        return Err(format!("is no file of at most {} MiB: name a configuration with --config FILE", FILE_OCTETS_MAX >> 20));
     }
     std::fs::read_to_string(path).map_err(explain)
 }

@@ -272,7 +272,7 @@ impl RecurseSection {
                     review.say(value, "outgoing: name one IPv4 and one IPv6 address at the most");
                 }
                 Ok(address) => addresses.push(address),
-                Err(_) => review.say(value, format!("outgoing: {:?} is no IP address", value.get_ref())),
+                Err(_) => review.say(value, format!("outgoing: {:?} is no IP address: write 192.0.2.1 or 2001:db8::1", value.get_ref())),
             }
         }
         addresses
