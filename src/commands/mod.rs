@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Problem};
+use crate::serve::kernel;
 
 /// An access-blocking DNS resolver for internet providers.
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ struct Cli {
     /// The configuration; without it the built-in one: 127.0.0.1:5300, an example list, loopback clients only.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one line of JSON instead of text.
+    /// Print JSON instead of text.
     #[arg(long, global = true)]
     json: bool,
     /// The control socket of the running program; without it the configuration's.
@@ -133,6 +134,8 @@ enum Failure {
 /// Run the command that the arguments name, and turn its end into an exit code: 0 done, 1 failed, 2 wrong usage or configuration,
 /// 3 not running.
 pub fn run() -> ExitCode {
+    // Where the system refuses, the service's own limit stands.
+    let _ = kernel::forbid_core_dumps();
     let (code, message) = match dispatch(&Cli::parse()) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Failed(message)) => (1, message),
