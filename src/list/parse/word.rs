@@ -188,9 +188,9 @@ fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
     if text.is_ascii() {
         return Err(Reason::Character);
     }
-    let mut ascii = Ascii { octets: Zeroizing::new([0; NAME_OCTETS_MAX]), len: 0 };
+    let mut ascii = Ascii { octets: Zeroizing::new([0; NAME_OCTETS_MAX]), len: 0, is_full: false };
     process(text, AsciiDenyList::STD3, Script::Ascii, &mut ascii)?;
-    read_ascii(ascii.text(), wire)
+    if ascii.is_full { Err(Reason::LongName) } else { read_ascii(ascii.text(), wire) }
 }
 
 /// Does each `xn--` label stand for a text that IDNA allows?
@@ -222,6 +222,8 @@ fn process(text: &str, refused: AsciiDenyList, script: Script, sink: &mut impl W
 struct Ascii {
     octets: Zeroizing<[u8; NAME_OCTETS_MAX]>,
     len: usize,
+    /// There was more than there is room for.
+    is_full: bool,
 }
 
 impl Ascii {
@@ -231,9 +233,12 @@ impl Ascii {
 }
 
 impl Write for Ascii {
+    /// Takes everything, for the library panics where it is refused something in the middle of a label (idna 1.1).
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.octets.get_mut(self.len..).and_then(|rest| rest.get_mut(..text.len())).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
+        match self.octets.get_mut(self.len..).and_then(|rest| rest.get_mut(..text.len())) {
+            Some(room) => room.copy_from_slice(text.as_bytes()),
+            None => self.is_full = true,
+        }
         self.len += text.len();
         Ok(())
     }
