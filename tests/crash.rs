@@ -77,7 +77,9 @@ fn kill_at_any_moment_loses_at_most_the_last_interval() {
 
         let report = running.report();
         let (questions, blocked) = reported(&report);
-        assert_eq!(questions, blocked);
+        // Each UDP thread may have been between counting a question and counting how it ended.
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        assert!((blocked..=blocked + threads * number).contains(&questions), "{questions} questions, {blocked} blocked");
         assert_eq!(gaps(&report, "crash"), number, "{report}");
         let answers = answered(&asked).count();
         let last = answered(&asked).filter(|(at, _)| *at + FLUSH + FLUSH_TAKES >= killed).count();

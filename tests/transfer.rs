@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::kit::ask::ask;
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
+use crate::kit::tool::{KNOTD, is_missing};
 use crate::kit::until;
 
 const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -36,6 +37,11 @@ struct Primary {
 
 impl Primary {
     fn start(zone: &str) -> Self {
+        // A port that was free a moment ago may be taken by now: then knotd ends at once.
+        (0..5).find_map(|_| Self::try_start(zone)).expect("a free port for knotd")
+    }
+
+    fn try_start(zone: &str) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let (port, notify) = (free_port(), free_port());
         let at = folder.path().display();
@@ -51,11 +57,17 @@ impl Primary {
         fs::write(folder.path().join("knot.conf"), config).unwrap();
         let mut command = Command::new("knotd");
         command.arg("-c").arg(folder.path().join("knot.conf")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("knotd: install the package knot");
-        let primary = Self { folder, address: SocketAddr::from(([127, 0, 0, 1], port)), notify, child };
-        until("the primary has its zone", PATIENCE, || primary.log().contains("loaded, serial").then_some(()));
+        let child = command.spawn().expect("knotd");
+        let mut primary = Self { folder, address: SocketAddr::from(([127, 0, 0, 1], port)), notify, child };
+        let has_started = until("the primary has its zone", PATIENCE, || {
+            let has_ended = primary.child.try_wait().unwrap().is_some();
+            if has_ended { Some(false) } else { primary.log().contains("loaded, serial").then_some(true) }
+        });
+        if !has_started {
+            return None;
+        }
         until("the primary answers", PATIENCE, || TcpStream::connect(primary.address).ok());
-        primary
+        Some(primary)
     }
 
     fn log(&self) -> String {
@@ -109,6 +121,9 @@ fn is_blocked(running: &Running, name: &str) -> bool {
 
 #[test]
 fn a_zone_is_taken_and_its_changes_are_enforced() {
+    if is_missing(&KNOTD) {
+        return;
+    }
     let primary = Primary::start(&zone(1, NAMES, ""));
     let keys = TempDir::new().unwrap();
     let key = secret(&keys, SECRET);
@@ -132,6 +147,9 @@ fn a_zone_is_taken_and_its_changes_are_enforced() {
 
 #[test]
 fn a_wrong_key_keeps_a_program_from_starting() {
+    if is_missing(&KNOTD) {
+        return;
+    }
     let primary = Primary::start(&zone(1, 3, ""));
     let keys = TempDir::new().unwrap();
     let key = secret(&keys, OTHER_SECRET);
