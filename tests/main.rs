@@ -22,6 +22,7 @@ mod kit;
 mod lists;
 mod privacy;
 mod real_list;
+mod regression;
 mod reload;
 mod report;
 mod rfc8906;

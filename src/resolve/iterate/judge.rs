@@ -13,6 +13,7 @@ use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::super::Failure;
+use super::super::reply::Reply;
 use super::super::said::{Cut, RrSet, Said};
 use super::super::words::{Redirection, covered_type, is_below, redirect, signer_of};
 use super::zones::NameServer;
@@ -24,6 +25,9 @@ const ADDRESSES_MAX: usize = 4;
 /// Sets taken from one section, and records of a set that are looked through for repetitions: work must not grow with a reply's square.
 const SETS_MAX: usize = 32;
 const REPETITIONS_SOUGHT_MAX: usize = 64;
+/// Larger replies are first read by ourselves, who follow only so many pointers and write out only so many octets of names: hickory follows
+/// all of them (measured: see tests/regression.rs), and in a smaller reply there is no room for many.
+const TRUSTED_OCTETS_MAX: usize = 1232;
 /// The largest TTL; anything above is none (RFC 2181 section 8).
 const TTL_S_MAX: u32 = i32::MAX as u32;
 
@@ -108,6 +112,9 @@ impl Useless {
 
 /// Judge the octets of a reply; id and question have been checked.
 pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement {
+    if octets.len() > TRUSTED_OCTETS_MAX && Reply::read(octets).is_err() {
+        return Judgement::Useless(Useless::Malformed);
+    }
     let Ok(message) = Message::from_vec(octets) else { return Judgement::Useless(judge_header(octets)) };
     match message.metadata.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain | ResponseCode::YXDomain => {}
