@@ -258,7 +258,7 @@ fn read_text(path: &Path) -> Result<String, String> {
     let explain = |error: std::io::Error| format!("cannot be read ({error}): name a configuration with --config FILE");
     let metadata = path.metadata().map_err(explain)?;
     if !metadata.is_file() || metadata.len() > FILE_OCTETS_MAX {
-        return Err(format!("is no file of at most {} MiB: name a configuration with --config FILE", FILE_OCTETS_MAX >> 20));
+        return Err(format!("is not a configuration file of at most {} MiB: name one with --config FILE", FILE_OCTETS_MAX >> 20));
     }
     std::fs::read_to_string(path).map_err(explain)
 }

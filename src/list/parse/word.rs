@@ -13,6 +13,9 @@ use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
 /// The most that a line's text becomes in wire form before it is found too long.
 pub(super) const WIRE_OCTETS_MAX: usize = LINE_OCTETS_MAX + 2;
 
+/// More characters than any label has before it is mapped: an A-label holds 59, and two become one at the most in most scripts.
+const LABEL_CHARACTERS_MAX: usize = 2 * LABEL_OCTETS_MAX;
+
 /// Why a line is no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -187,6 +190,10 @@ fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
     }
     if text.is_ascii() {
         return Err(Reason::Character);
+    }
+    // Writing a label in Punycode takes the square of its characters: a line of 4 KB took a millisecond.
+    if text.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']).any(|label| label.chars().count() > LABEL_CHARACTERS_MAX) {
+        return Err(Reason::LongLabel);
     }
     let mut ascii = Ascii { octets: Zeroizing::new([0; NAME_OCTETS_MAX]), len: 0, is_full: false };
     process(text, AsciiDenyList::STD3, Script::Ascii, &mut ascii)?;
