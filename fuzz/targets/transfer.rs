@@ -16,6 +16,7 @@ use wardline::update::{self, ListSource, Text, Updater};
 
 struct Scene {
     runtime: Runtime,
+    updater: Arc<Updater>,
     primary: SocketAddr,
     words: Arc<Mutex<Vec<u8>>>,
     folder: PathBuf,
@@ -34,7 +35,9 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     });
     let base = if PathBuf::from("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
     let folder = base.join(format!("wardline-fuzz-{}", std::process::id()));
-    Scene { runtime: Runtime::new().expect("a runtime"), primary, words, folder }
+    let list = ListSource::unsigned("zone", 0, Text::Embedded("listed.example\n"), Format::Rpz);
+    let (updater, _) = Updater::start(update::Settings { lists: vec![list], ..update::Settings::default() }).expect("a list");
+    Scene { runtime: Runtime::new().expect("a runtime"), updater, primary, words, folder }
 });
 
 /// The serial that is asked for first is always a newer one; all that follows is the fuzzer's, with the id of the question.
@@ -78,9 +81,6 @@ fuzz_target!(|input: (bool, &[u8])| {
     let (keyed, words) = input;
     let scene = &*SCENE;
     *scene.words.lock().expect("the words") = words.to_vec();
-    let list = ListSource::unsigned("zone", 0, Text::Embedded("listed.example\n"), Format::Rpz);
-    let settings = update::Settings { lists: vec![list], ..update::Settings::default() };
-    let Ok((updater, _)) = Updater::start(settings) else { return };
     let key = || Key::new(Name::parse("key.test").expect("a name"), Algorithm::Sha256, b"secret".to_vec().into());
     let zone = Zone {
         list: 0,
@@ -92,6 +92,6 @@ fuzz_target!(|input: (bool, &[u8])| {
         time_max: Duration::from_secs(1),
     };
     let settings = Settings { zones: vec![zone], notify: vec![], folder: scene.folder.clone() };
-    drop(Transfers::start(settings, &updater, scene.runtime.handle()));
+    drop(Transfers::start(settings, &scene.updater, scene.runtime.handle()));
     let _ = std::fs::remove_dir_all(&scene.folder);
 });
