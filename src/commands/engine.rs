@@ -255,7 +255,7 @@ impl Source {
             id: state.id,
             entries: state.entries,
             rejects: state.rejects,
-            serial: None,
+            serial: state.serial,
             live_since: Some(state.live_since),
             age_s: u64::try_from(now - state.live_since).ok(),
             last_refusal: state.last_refusal.map(|refusal| refusal.at),

@@ -1,5 +1,7 @@
 //! A list's text on its way to a table: measured, read and compiled, with no second copy of it in memory.
 
+use std::sync::Arc;
+
 use super::refusal::Cause;
 use super::source::{Digest, ListSource, Reading, Stamp, Text, measure, read, read_places};
 use crate::list::guard::{Change, Finding, Guard, Limits, Place, Protected};
@@ -19,7 +21,7 @@ pub(super) struct Script<'a> {
 
 /// A list read, with all that the guard has to say about it.
 pub(super) struct Loaded {
-    pub(super) table: Table,
+    pub(super) table: Arc<Table>,
     pub(super) digest: Digest,
     pub(super) parsed: Parsed,
     pub(super) findings: Vec<Finding>,
@@ -62,7 +64,7 @@ pub(super) fn load(
     };
     let mut findings = guard.finish(bounds.limits, &change(&table, bounds.before));
     locate(&mut findings, script, stamp, bounds.protected)?;
-    Ok(Some(Loaded { table, digest, parsed, findings }))
+    Ok(Some(Loaded { table: Arc::new(table), digest, parsed, findings }))
 }
 
 /// Where an entry stands is not asked of each of a million, but looked up once something is found.
@@ -112,7 +114,7 @@ pub struct Inspection {
 }
 
 /// Read a list's file as the start would, and say what is in it; a list without a file holds nothing yet.
-pub fn inspect(source: &ListSource) -> Inspection {
+pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
     let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
     let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
     let stamp = source.path().and_then(|path| Stamp::of(path).ok());
@@ -123,7 +125,7 @@ pub fn inspect(source: &ListSource) -> Inspection {
             return Inspection { refusal: refuse(cause), ..Inspection::default() };
         }
     };
-    let bounds = Bounds { protected: &Protected::shipped(), limits: &Limits::default(), before: None };
+    let bounds = Bounds { protected, limits: &source.limits, before: None };
     let loaded = load(script, HashKey::fixed([0; 16]), stamp, None, bounds).and_then(|loaded| match loaded {
         Some(loaded) if !loaded.findings.is_empty() => Err(Cause::Guard(loaded.findings)),
         loaded => Ok(loaded),

@@ -18,6 +18,7 @@ mod shelf;
 mod slot;
 mod source;
 mod sources;
+mod stage;
 mod state;
 pub mod transfer;
 mod verify;
@@ -34,15 +35,16 @@ pub use refusal::{Cause, Refusal, StartRefusal};
 pub use shelf::Generation;
 pub use source::{Identities, ListSource, Papers, Text, Unsigned};
 pub use sources::{Source, Sources};
-pub use state::{Change, LastRefusal, ListState, Outcome};
+pub use stage::Stage;
+pub use state::{Change, LastRefusal, ListState, Outcome, TrialState};
 pub use watch::Watch;
 
+use crate::list::ListIndex;
 use crate::list::guard::Protected;
-use crate::list::{Hash, ListIndex};
 use crate::name::HashKey;
 use crate::policy::{Live, Snapshot};
 use crate::store::Journal;
-use slot::{Entered, Slot};
+use slot::{Candidate, Entered, Slot};
 use source::Quiet;
 
 /// What the updater needs to know.
@@ -100,7 +102,7 @@ impl Updater {
             let opened = Slot::open(source, settings.state.as_deref(), settings.journal.clone());
             match opened.and_then(|slot| slot.first_table(key, quiet, &settings.protected).map(|table| (slot, table))) {
                 Ok((slot, table)) => {
-                    tables.push(Arc::new(table));
+                    tables.push(table);
                     slots.push(slot);
                 }
                 Err(refusal) => refusals.push(refusal),
@@ -150,7 +152,7 @@ impl Updater {
 
     /// How all lists stand now.
     pub fn states(&self) -> Vec<ListState> {
-        self.slots.iter().map(|slot| lock(&slot.state).clone()).collect()
+        self.slots.iter().map(Slot::state).collect()
     }
 
     /// The snapshots it keeps up to date.
@@ -170,13 +172,15 @@ impl Updater {
     }
 
     fn read_file(&self, slot: &Slot, place: &str) -> Result<Change, Cause> {
+        if slot.source.text.is_none() {
+            // It comes from its sources, and what they last said of it stands.
+            return Ok(Change::Unchanged);
+        }
         let bounds = slot.bounds(&self.protected, None);
-        let Some(loaded) = slot.reread(self.live.load().key(), self.quiet, bounds)? else { return Ok(slot.note_unchanged()) };
-        slot.guard(&loaded, Hash(loaded.digest), None)?;
-        let entered = Entered { loaded, manifest: None, kept: None, is_rolled_back: false, place };
-        let change = entered.change();
-        self.swap(slot, entered);
-        Ok(change)
+        match slot.reread(self.live.load().key(), self.quiet, bounds)? {
+            None => Ok(slot.note_unchanged()),
+            Some(loaded) => self.admit(slot, Candidate::of_file(loaded, place)),
+        }
     }
 
     /// Put a new table in force; the old snapshot is kept until its last reader has left, so that no door has to free it.
@@ -184,7 +188,8 @@ impl Updater {
         let mut retired = lock(&self.retired);
         let before = self.live.load_full();
         slot.note_live(&entered, before.generation() + 1);
-        let next = before.with_table(slot.source.index, Arc::new(entered.loaded.table));
+        let next = before.with_table(slot.source.index, entered.loaded.table);
+        *lock(&slot.trial) = None;
         drop(before);
         retired.push(self.live.swap(Arc::new(next)));
         if let Some(unproven) = lock(&slot.unproven).as_mut() {

@@ -229,15 +229,17 @@ impl Updater {
         };
         let receipt = self.receipts(list).into_iter().rfind(of_this);
         let refusal = state.last_refusal.as_ref().map(|refusal| &refusal.message);
-        let word = match (&refusal, state.live_since, &receipt) {
+        let word = match (&refusal, &state.trial, state.live_since, &receipt) {
             (Some(_), ..) => "refused",
-            (None, 0, _) => "none",
-            (None, _, None) => "live",
-            (None, _, Some(_)) => "proven",
+            (_, Some(_), ..) => "shadow",
+            (.., 0, _) => "none",
+            (.., None) => "live",
+            (.., Some(_)) => "proven",
         };
+        let shadow_until = state.trial.as_ref().map(|trial| trial.until);
         json!({
             "serial": state.serial, "manifest": state.manifest, "entries": state.entries, "live-since": state.live_since,
-            "state": word, "message": refusal, "receipt": receipt,
+            "state": word, "shadow-until": shadow_until, "message": refusal, "receipt": receipt,
         })
     }
 
@@ -249,7 +251,7 @@ impl Updater {
         match self.take_removal(list, &note, origin).change {
             Change::Refused { message } => ("422 Unprocessable Content", json!({ "error": message })),
             Change::Removed { entries } => ("200 OK", json!({ "state": "removed", "entries": entries })),
-            Change::Swapped { .. } | Change::Unchanged => ("200 OK", json!({ "state": "removed" })),
+            Change::Swapped { .. } | Change::Staged { .. } | Change::Unchanged => ("200 OK", json!({ "state": "removed" })),
         }
     }
 }

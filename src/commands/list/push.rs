@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::super::Failure;
 use super::super::key::read_public;
-use super::super::output::{Column, Style, print, print_json, table};
+use super::super::output::{Column, Style, print, print_json, table, time};
 use super::desk::{Desk, Issue, read};
 use crate::clock::{monotonic, since_epoch, wall_s};
 use crate::list::manifest::Manifest;
@@ -78,7 +78,7 @@ struct Arrival {
     serial: Option<u64>,
     state: String,
     is_applied: bool,
-    /// From the start of the push until the list was live there, by the resolver's clock.
+    /// From the start of the push until the list was live there, by the resolver's clock; below 0 where it was live before.
     late_ms: Option<i64>,
     receipt_by: Option<String>,
 }
@@ -195,6 +195,9 @@ fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, befo
                         patience = patience.min(if before == Some(message.as_str()) { REFUSED_AGAIN } else { Duration::ZERO });
                         arrival.state = format!("refused: {}", printable(&message));
                     }
+                    _ if standing.shadow_until.is_some() => {
+                        arrival.state = format!("in shadow until {}", standing.shadow_until.map(time).unwrap_or_default());
+                    }
                     (Some(Err(why)), None) => arrival.state = why,
                     (None, None) => arrival.state = standing.state.map_or_else(|| "no receipt".to_owned(), |state| printable(&state)),
                 }
@@ -245,12 +248,15 @@ fn describe(arrivals: &[Arrival]) -> String {
         vec![
             arrival.resolver.clone(),
             arrival.serial.map_or_else(none, |serial| serial.to_string()),
-            arrival.late_ms.map_or_else(none, |late| format!("{late} ms")),
-            arrival.state.clone(),
+            arrival.late_ms.map_or_else(none, |late| if late < 0 { "before".to_owned() } else { format!("{late} ms") }),
+            arrival.state.split(": ").next().unwrap_or_default().to_owned(),
             arrival.receipt_by.clone().unwrap_or_else(none),
         ]
     });
-    table(&columns, &rows.collect::<Vec<_>>())
+    // What somebody has to read whole stands below, not in a column.
+    let long = arrivals.iter().filter(|arrival| arrival.state.contains(": "));
+    let reasons: String = long.map(|arrival| format!("\n{}: {}\n", arrival.resolver, arrival.state)).collect();
+    table(&columns, &rows.collect::<Vec<_>>()) + &reasons
 }
 
 #[cfg(test)]
