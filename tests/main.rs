@@ -10,6 +10,7 @@
 
 mod answers;
 mod audit;
+mod bad_lists;
 mod blocked;
 mod commands;
 mod crash;
@@ -25,6 +26,7 @@ mod real_list;
 mod reload;
 mod report;
 mod rfc8906;
+mod story;
 mod tidy;
 mod torture;
 mod transfer;

@@ -120,7 +120,7 @@ mod tests {
             octets: 2_560_000,
             live_since: 0,
             generation: 1,
-            last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned() }),
+            last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned(), manifest: None }),
             ..ListState::default()
         };
         let status = Status {

@@ -36,6 +36,9 @@ pub(super) struct Bounds<'a> {
     pub(super) before: Option<&'a Table>,
 }
 
+/// The most lines of a list; a table for so many takes a gibibyte.
+const LINES_MAX: usize = 50_000_000;
+
 /// One text's way to a table: measure, read and compile, hold against its bounds.
 ///
 /// Nothing is returned where the text is the one whose digest is `in_force`.
@@ -49,6 +52,9 @@ pub(super) fn load(
     let measured = measure(script, stamp)?;
     if in_force.is_some_and(|digest| digest == hex(&measured.digest)) {
         return Ok(None);
+    }
+    if measured.entries_max > LINES_MAX {
+        return Err(Cause::Lines);
     }
     let mut builder = TableBuilder::new(key, measured.entries_max).map_err(Cause::NoMemory)?;
     let mut guard = Guard::new(bounds.protected);

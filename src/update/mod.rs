@@ -25,6 +25,7 @@ mod verify;
 mod watch;
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub use bundle::{Bundle, Origin, Way};
 pub use load::{Inspection, inspect};
 pub use prove::{Prover, ReceiptKeyFault, receipt_key};
 pub use refusal::{Cause, Refusal, StartRefusal};
+pub use removal::SignedRemoval;
 pub use shelf::Generation;
 pub use source::{Identities, ListSource, Papers, Text, Unsigned};
 pub use sources::{Source, Sources};
@@ -140,6 +142,11 @@ impl Updater {
         }
     }
 
+    /// How often somebody asked for a list's sources to be looked at again.
+    fn times_asked(&self, list: ListIndex) -> u64 {
+        self.slots.get(usize::from(list)).map_or(0, |slot| slot.asked.load(Relaxed))
+    }
+
     /// The place of the list with this id.
     pub fn index_of(&self, id: &str) -> Option<ListIndex> {
         self.slots.iter().find(|slot| slot.source.id == id).map(|slot| slot.source.index)
@@ -173,8 +180,10 @@ impl Updater {
 
     fn read_file(&self, slot: &Slot, place: &str) -> Result<Change, Cause> {
         if slot.source.text.is_none() {
-            // It comes from its sources, and what they last said of it stands.
-            return Ok(Change::Unchanged);
+            // It comes from its sources, and what they last said of it stands until they say something else.
+            let is_looked_for = slot.source.sources.iter().any(|source| !matches!(source, Source::Push));
+            slot.asked.fetch_add(1, Relaxed);
+            return Ok(if is_looked_for { Change::Asked } else { Change::Unchanged });
         }
         let bounds = slot.bounds(&self.protected, None);
         match slot.reread(self.live.load().key(), self.quiet, bounds)? {

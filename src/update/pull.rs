@@ -23,6 +23,7 @@ use super::prove::ask;
 use super::refusal::{Cause, place_of};
 use super::source::Text;
 use super::state::Change;
+use crate::clock::monotonic;
 use crate::list::ListIndex;
 use crate::list::manifest::Manifest;
 use crate::list::removal::Removal;
@@ -38,6 +39,8 @@ const BACK_OFF: Duration = Duration::from_secs(2);
 /// Removals are looked for so many times as often as lists, but not more often than this.
 const REMOVALS_OFTENER: u32 = 10;
 const REMOVALS_EVERY_MIN: Duration = Duration::from_millis(500);
+/// How often a pause looks whether somebody asks for it to end.
+const LOOK: Duration = Duration::from_millis(200);
 /// Pauses are stretched at random by up to this share, so that many resolvers do not ask at one moment.
 const JITTER: f64 = 0.1;
 
@@ -59,7 +62,8 @@ pub struct Settings {
 /// Fetch a list again and again until told to stop.
 pub(super) fn run(updater: &Updater, list: ListIndex, id: &str, settings: &Settings, stopped: &Receiver<()>) {
     let mut pull = Pull { list, settings, part: Part::new(settings.url.clone()) };
-    follow(id, &settings.url, settings.every, settings, stopped, |agent| pull.look(updater, agent));
+    let asked = || updater.times_asked(list);
+    follow(id, &settings.url, settings.every, settings, &Told { stopped, asked: &asked }, |agent| pull.look(updater, agent));
 }
 
 /// Fetch a list's removals, on a thread of their own and more often than the list: taking back is never slower than putting in.
@@ -67,7 +71,8 @@ pub(super) fn run_removals(updater: &Updater, list: ListIndex, id: &str, setting
     let url = beside(&settings.url, &Removal::file(id));
     let every = (settings.every / REMOVALS_OFTENER).max(REMOVALS_EVERY_MIN).min(settings.every);
     let mut pull = Pull { list, settings, part: Part::new(url.clone()) };
-    follow(id, &url, every, settings, stopped, |agent| pull.look_for_removal(updater, agent));
+    let asked = || updater.times_asked(list);
+    follow(id, &url, every, settings, &Told { stopped, asked: &asked }, |agent| pull.look_for_removal(updater, agent));
 }
 
 /// Look again and again; a server that fails is left alone for longer each time, up to the ordinary pause.
@@ -76,7 +81,7 @@ fn follow(
     url: &str,
     every: Duration,
     settings: &Settings,
-    stopped: &Receiver<()>,
+    told: &Told<'_>,
     mut look: impl FnMut(&ureq::Agent) -> Result<(), String>,
 ) {
     let (mut failures, mut agent, mut said) = (0_u32, None, String::new());
@@ -101,8 +106,36 @@ fn follow(
             }
         }
         let pause = if failures == 0 { every } else { every.min(BACK_OFF * 2_u32.saturating_pow(failures.min(16) - 1)) };
-        if stopped.recv_timeout(stretched(pause)) != Err(RecvTimeoutError::Timeout) {
+        if told.wait(stretched(pause)) == Waited::Stopped {
             return;
+        }
+    }
+}
+
+/// What ends a pause early.
+struct Told<'a> {
+    stopped: &'a Receiver<()>,
+    /// How often somebody asked to look again.
+    asked: &'a dyn Fn() -> u64,
+}
+
+#[derive(PartialEq, Eq)]
+enum Waited {
+    Stopped,
+    Enough,
+}
+
+impl Told<'_> {
+    fn wait(&self, pause: Duration) -> Waited {
+        let (begun, asked) = (monotonic(), (self.asked)());
+        loop {
+            let left = pause.saturating_sub(begun.elapsed());
+            if left.is_zero() || (self.asked)() != asked {
+                return Waited::Enough;
+            }
+            if self.stopped.recv_timeout(left.min(LOOK)) != Err(RecvTimeoutError::Timeout) {
+                return Waited::Stopped;
+            }
         }
     }
 }
@@ -147,8 +180,10 @@ impl Pull<'_> {
     /// One look at the server for a removal.
     fn look_for_removal(&mut self, updater: &Updater, agent: &ureq::Agent) -> Result<(), String> {
         let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else { return Ok(()) };
-        let note = Note::parse(&octets).map_err(|fault| fault.to_string())?;
-        updater.take_removal(self.list, &note, &self.origin());
+        match updater.open_removal(self.list, &octets) {
+            Ok(signed) => drop(updater.take_removal(self.list, &signed, &self.origin())),
+            Err(cause) => updater.refuse(self.list, cause, &self.origin().place),
+        }
         self.part.tag = tag;
         Ok(())
     }
@@ -172,13 +207,22 @@ impl Pull<'_> {
         }
         let manifest = Manifest::parse(note.text()).map_err(|fault| fault.to_string())?;
         let entries = Part::new(beside(&self.settings.url, &manifest.entries_file()));
-        let Some((octets, _)) = fetch(agent, &entries, ENTRIES_OCTETS_MAX)? else { return refuse(Cause::NoEntries) };
+        let Some((octets, _)) = fetch(agent, &entries, octets_max(manifest.entries))? else { return refuse(Cause::NoEntries) };
         Ok(Some(Bundle { list: self.list, manifest: Some(note), text: Text::Memory(octets.into()), origin }))
     }
 
     fn origin(&self) -> Origin {
         Origin { way: Way::Pull, place: self.part.url.escape_debug().to_string() }
     }
+}
+
+/// More octets than an entry with all its details can have, and than encryption adds to a list.
+const ENTRY_OCTETS_MAX: u64 = 400;
+const EXTRA_OCTETS: u64 = 64 * 1024;
+
+/// The most that a list of so many entries can need: a server that sends more is cut off.
+fn octets_max(entries: u64) -> u64 {
+    entries.saturating_mul(ENTRY_OCTETS_MAX).saturating_add(EXTRA_OCTETS).min(ENTRIES_OCTETS_MAX)
 }
 
 /// What a file holds, and its tag.

@@ -1,7 +1,7 @@
 //! One list and how it stands: what was last read of it, what is in force, and why something else is not.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -46,6 +46,8 @@ pub(super) struct Slot {
     pub(super) unproven: Mutex<Option<Unproven>>,
     /// The file as it was when it was last read, for better or worse; nothing where it was missing.
     pub(super) attempted: Mutex<Option<Stamp>>,
+    /// How often somebody asked for its sources to be looked at again.
+    pub(super) asked: AtomicU64,
     /// The watcher saw somebody write to the file and not close it yet.
     pub(super) is_written: AtomicBool,
 }
@@ -132,6 +134,7 @@ impl Slot {
             enforced: Mutex::default(),
             unproven: Mutex::default(),
             attempted: Mutex::default(),
+            asked: AtomicU64::new(0),
             is_written: AtomicBool::new(false),
         })
     }
@@ -323,7 +326,8 @@ impl Slot {
         if state.last_refusal.as_ref().is_none_or(|refusal| refusal.message != message) {
             self.note(EventKind::Refused, believed, json!({ "message": message, "codes": codes }));
         }
-        state.last_refusal = Some(LastRefusal { at: wall_s(), message: message.clone() });
+        state.last_refusal =
+            Some(LastRefusal { at: wall_s(), message: message.clone(), manifest: believed.map(|believed| believed.hash.to_string()) });
         Change::Refused { message }
     }
 

@@ -76,6 +76,9 @@ pub struct LastRefusal {
     pub at: UnixSeconds,
     /// What is wrong and what to do.
     pub message: String,
+    /// SHA-256 of the text of the manifest that was refused, in hexadecimal; none where there was none to be believed.
+    #[serde(default)]
+    pub manifest: Option<String>,
 }
 
 /// What became of one list in a reload, or of one bundle.
@@ -106,6 +109,8 @@ pub enum Change {
         /// For how long at the most, in seconds from now.
         left_s: u64,
     },
+    /// Its sources are looked at again, which takes a moment.
+    Asked,
     /// The text is the one in force already.
     Unchanged,
     /// Entries were taken off at once.

@@ -11,6 +11,7 @@ pub(crate) mod load;
 pub(crate) mod program;
 pub(crate) mod running;
 pub(crate) mod wall_clock;
+pub(crate) mod web;
 
 const PAUSE: Duration = Duration::from_millis(5);
 

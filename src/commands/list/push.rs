@@ -12,11 +12,13 @@ use serde::Serialize;
 use super::super::Failure;
 use super::super::key::read_public;
 use super::super::output::{Column, Style, print, print_json, table, time};
-use super::desk::{Desk, Issue, read};
+use super::desk::{Desk, Issue, read, read_text};
+use super::remove::REMOVAL_KEPT;
 use crate::clock::{monotonic, since_epoch, wall_s};
 use crate::list::manifest::Manifest;
 use crate::list::receipt::Receipt;
 use crate::list::removal::Removal;
+use crate::seal::age::is_armored;
 use crate::seal::{Note, VerifyKey};
 use client::{Client, Parcel, printable};
 
@@ -151,10 +153,12 @@ fn read_removal(desk: &Desk) -> Result<Option<String>, Failure> {
     if !place.exists() {
         return Ok(None);
     }
+    let sent = read_text(&place)?;
+    let place = if is_armored(sent.as_bytes()) { desk.path(REMOVAL_KEPT) } else { place };
     let failed = |what: String| Failure::Failed(format!("{}: {what}", place.display()));
     let note = Note::parse(&read(&place)?).map_err(|error| failed(error.to_string()))?;
     let removal = Removal::parse(note.text()).map_err(|fault| failed(fault.to_string()))?;
-    Ok(removal.holds_at(wall_s()).then(|| note.to_string()))
+    Ok(removal.holds_at(wall_s()).then_some(sent))
 }
 
 fn deliver(client: &Client, shipment: &Shipment, url: &str) -> Arrival {
@@ -192,7 +196,9 @@ fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, befo
                 match (receipt, standing.message) {
                     (Some(Ok(receipt)), _) => return arrival.proven_by(receipt, shipment.started_ms),
                     (_, Some(message)) => {
-                        patience = patience.min(if before == Some(message.as_str()) { REFUSED_AGAIN } else { Duration::ZERO });
+                        let is_this = standing.refused.as_deref() == Some(manifest.hash().to_string().as_str());
+                        let is_old = !is_this && before == Some(message.as_str());
+                        patience = patience.min(if is_old { REFUSED_AGAIN } else { Duration::ZERO });
                         arrival.state = format!("refused: {}", printable(&message));
                     }
                     _ if standing.shadow_until.is_some() => {

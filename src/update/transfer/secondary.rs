@@ -177,7 +177,7 @@ impl Secondary {
         match self.updater.take(bundle).change {
             // What is tried out is offered again with the next round, and is known by then to be in force or not.
             Change::Refused { .. } | Change::Staged { .. } => Handed::Refused,
-            Change::Swapped { .. } | Change::Removed { .. } | Change::Unchanged => {
+            Change::Swapped { .. } | Change::Removed { .. } | Change::Asked | Change::Unchanged => {
                 info!(list = %self.zone.id, serial, "{place} is in force");
                 Handed::Taken
             }

@@ -36,6 +36,9 @@ pub(super) struct Standing {
     /// Why it was refused, where it was.
     #[serde(default)]
     pub(super) message: Option<String>,
+    /// The hash of the manifest that was refused, where it could be believed.
+    #[serde(default)]
+    pub(super) refused: Option<String>,
     /// The receipt's note, once there is one.
     #[serde(default)]
     pub(super) receipt: Option<String>,
