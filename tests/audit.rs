@@ -15,6 +15,7 @@ use wardline::seal::{Note, SigningKey};
 use wardline::store::{Author, EventKind, JournalEvent, LogReader, Step, Store, StoreError, Taking, read_or_make_key};
 
 use crate::kit::program::Program;
+use crate::kit::tool::{PYTHON, is_missing};
 
 const HOUR: i64 = 3600;
 /// 2026-03-01T00:00:00Z.
@@ -123,13 +124,16 @@ fn verify(arguments: &[String]) -> (i32, Vec<String>, Value) {
         Program::new().prepare().run(&text)
     };
     let ours: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/verify_audit.py");
-    let other = Command::new("python3").arg(script).arg("--json").args(arguments).output().expect("python3");
-    let theirs: Value = serde_json::from_slice(&other.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&other.stderr)));
     let findings = |value: &Value| -> Vec<String> {
         let text = |finding: &Value, key: &str| finding[key].as_str().expect("a text").to_owned();
         value["findings"].as_array().expect("findings").iter().map(|f| format!("{} {}", text(f, "code"), text(f, "place"))).collect()
     };
+    if is_missing(&PYTHON) {
+        return (code, findings(&ours), ours);
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/verify_audit.py");
+    let other = Command::new("python3").arg(script).arg("--json").args(arguments).output().expect("python3");
+    let theirs: Value = serde_json::from_slice(&other.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&other.stderr)));
     assert_eq!(findings(&ours), findings(&theirs), "{ours:#}");
     assert_eq!((Some(code), &ours["blocked"]), (other.status.code(), &theirs["blocked"]), "{ours:#}");
     (code, findings(&ours), ours)

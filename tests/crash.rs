@@ -78,7 +78,7 @@ fn kill_at_any_moment_loses_at_most_the_last_interval() {
         let report = running.report();
         let (questions, blocked) = reported(&report);
         // Each UDP thread may have been between counting a question and counting how it ended.
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = thread::available_parallelism().map_or(1, usize::from);
         assert!((blocked..=blocked + threads * number).contains(&questions), "{questions} questions, {blocked} blocked");
         assert_eq!(gaps(&report, "crash"), number, "{report}");
         let answers = answered(&asked).count();

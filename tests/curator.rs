@@ -13,6 +13,7 @@ use wardline::list::removal::Removal;
 use wardline::seal::{Note, SigningKey, VerifyKey};
 
 use crate::kit::listener::Listener;
+use crate::kit::tool::{AGE, is_missing};
 
 /// A folder with the keys of two agencies and a list of theirs.
 struct Desk {
@@ -313,6 +314,9 @@ fn a_removal_needs_one_key_and_no_issue() {
 
 #[test]
 fn a_secret_list_leaves_the_desk_encrypted_only() {
+    if is_missing(&AGE) {
+        return;
+    }
     let desk = Desk::with(&["--encrypted"]);
     desk.does("list add desk secret.example");
     let said = desk.fails(1, "list sign desk --key one.key");

@@ -1,16 +1,13 @@
 //! The tools of the field, dig and kdig, see what our own client sees: status, flags, answers and extended errors by name.
 
-use std::env;
 use std::process::Command;
 
 use crate::kit::ask::{Client, Question};
 use crate::kit::internet::Internet;
 use crate::kit::program::Program;
 use crate::kit::running::Running;
+use crate::kit::tool::{DIG, KDIG, Tool, is_missing};
 
-/// A tool and the Debian package that has it.
-const DIG: (&str, &str) = ("dig", "dnsutils");
-const KDIG: (&str, &str) = ("kdig", "knot-dnsutils");
 const BLOCKED_TEXT: &str = "Authority of law";
 
 /// One question in the tool's own words, and what must and must not be in what it prints.
@@ -51,13 +48,13 @@ const SPELLING: Case = case("bLoCkEd.ExAmPlE A", &["bLoCkEd.ExAmPlE. 60 IN A 192
 #[test]
 fn dig_sees_what_it_should() {
     let cases: Vec<&Case> = CASES.iter().chain([&SPELLING]).collect();
-    see_all(DIG, &[vec![], vec!["+tcp"]], &cases, dig_flags);
+    see_all(&DIG, &[vec![], vec!["+tcp"]], &cases, dig_flags);
 }
 
 #[test]
 fn kdig_sees_what_it_should() {
     let cases: Vec<&Case> = CASES.iter().collect();
-    see_all(KDIG, &[vec![], vec!["+tcp"], vec!["+tls"]], &cases, kdig_flags);
+    see_all(&KDIG, &[vec![], vec!["+tcp"], vec!["+tls"]], &cases, kdig_flags);
 }
 
 /// The header's flags as the tool prints them, without those that follow from every question.
@@ -71,12 +68,11 @@ fn kdig_flags(output: &str) -> String {
     flags.0.to_owned()
 }
 
-fn see_all((tool, package): (&str, &str), doors: &[Vec<&str>], cases: &[&Case], flags: fn(&str) -> String) {
-    let Some(version) = find(tool) else {
-        assert!(env::var("CI").is_err(), "{tool} is missing: install {package}");
-        println!("skipped: {tool} is not installed (Debian package {package})");
+fn see_all(tool: &Tool, doors: &[Vec<&str>], cases: &[&Case], flags: fn(&str) -> String) {
+    if is_missing(tool) {
         return;
-    };
+    }
+    let (tool, version) = (tool.name, version(tool.name));
     let internet = Internet::start();
     let running = Program::new().recurse(&internet).list("law", "blocked.example\n").tls().start();
     for door in doors {
@@ -106,11 +102,10 @@ fn see_all((tool, package): (&str, &str), doors: &[Vec<&str>], cases: &[&Case], 
     assert_eq!(udp.answers(), ["blocked.example. A 192.0.2.1"], "and so does our own client");
 }
 
-/// The tool's version; `None` when it is not installed.
-fn find(tool: &str) -> Option<String> {
-    let output = Command::new(tool).arg(if tool == "dig" { "-v" } else { "-V" }).output().ok()?;
+fn version(tool: &str) -> String {
+    let output = Command::new(tool).arg(if tool == "dig" { "-v" } else { "-V" }).output().expect("the tool");
     let text = [output.stdout, output.stderr].concat();
-    Some(String::from_utf8_lossy(&text).trim().to_owned())
+    String::from_utf8_lossy(&text).trim().to_owned()
 }
 
 /// What the tool prints, every run of blanks made one. Neither cookie nor AD unless they are asked for, so that both tools ask alike.

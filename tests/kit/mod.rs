@@ -10,6 +10,7 @@ pub(crate) mod listener;
 pub(crate) mod load;
 pub(crate) mod program;
 pub(crate) mod running;
+pub(crate) mod tool;
 pub(crate) mod wall_clock;
 pub(crate) mod web;
 

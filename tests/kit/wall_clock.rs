@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Where Debian keeps the library, between the folder of the machine's architecture and the name.
-const LIBRARY_FOLDER: &str = "/usr/lib";
-const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
+use super::tool;
 
 /// A clock that runs at the usual pace, ahead of the machine's.
 pub(crate) struct WallClock {
@@ -33,7 +31,7 @@ impl WallClock {
     /// What makes a program live by it.
     pub(super) fn environment(&self) -> [(&'static str, String); 4] {
         [
-            ("LD_PRELOAD", library().display().to_string()),
+            ("LD_PRELOAD", tool::faketime_library().expect("a test with a clock asks for FAKETIME first").display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
@@ -50,10 +48,4 @@ impl WallClock {
         fs::write(&beside, format!("+{}\n", self.ahead.as_secs())).expect("a file");
         fs::rename(beside, self.file()).expect("a file");
     }
-}
-
-fn library() -> PathBuf {
-    let folders = fs::read_dir(LIBRARY_FOLDER).expect("a folder").flatten().map(|folder| folder.path().join(LIBRARY));
-    let mut found = folders.filter(|library| library.exists());
-    found.next().expect("libfaketime: install the package faketime")
 }
