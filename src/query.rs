@@ -226,6 +226,9 @@ impl Answering {
         if asked.seat >= desk.foreseen {
             hashes.fill_for(round.snapshot.key(), question.name, round.snapshot.depths());
         }
+        if round.snapshot.has_shadow() {
+            round.snapshot.note_shadows(self.clients.lists(group), hashes);
+        }
         let wanted = Wanted { question: &question, hashes, group, now_s: round.now_s };
         let key = key_of(&wanted);
         let near = desk.front.find(key, wanted.now_s).filter(|entry| entry.is_for(&question));

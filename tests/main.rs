@@ -10,6 +10,7 @@
 
 mod answers;
 mod audit;
+mod bad_lists;
 mod blocked;
 mod commands;
 mod crash;
@@ -26,6 +27,7 @@ mod regression;
 mod reload;
 mod report;
 mod rfc8906;
+mod story;
 mod tidy;
 mod torture;
 mod transfer;

@@ -85,7 +85,7 @@ pub(super) fn changing(asking: &Asking, request: &Request) -> Result<(), Failure
     let Reply::Reload(reloaded) = reply else { return Ok(()) };
     let refusals = reloaded.lists.into_iter().filter_map(|outcome| match outcome.change {
         Change::Refused { message } => Some(message + "; the old list stays in force"),
-        Change::Swapped { .. } | Change::Removed { .. } | Change::Unchanged => None,
+        Change::Swapped { .. } | Change::Staged { .. } | Change::Removed { .. } | Change::Asked | Change::Unchanged => None,
     });
     let refusals: Vec<String> = refusals.collect();
     if refusals.is_empty() { Ok(()) } else { Err(Failure::Failed(refusals.join("\n"))) }
@@ -102,6 +102,10 @@ fn describe(outcomes: &[Outcome]) -> String {
                 "{} no longer blocked",
                 if *entries == 1 { "1 entry".to_owned() } else { format!("{} entries", super::output::number(*entries)) }
             ),
+            Change::Staged { entries, left_s } => {
+                format!("{} entries are tried out for {left_s} s more before they come in force", super::output::number(*entries))
+            }
+            Change::Asked => "its sources are looked at again; `wardline lists` shows what comes of it".to_owned(),
             Change::Unchanged => "unchanged".to_owned(),
             Change::Refused { .. } => "refused".to_owned(),
         };

@@ -48,15 +48,25 @@ struct LineFinding {
 }
 
 pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
-    let (config, problems) = match Config::load(path) {
+    let (config, mut problems) = match Config::load(path) {
         Ok(config) => {
             let problems = check(&config);
             (Some(config), problems)
         }
         Err(problems) => (None, problems),
     };
-    let sources = config.iter().flat_map(Config::lists).map(|(_, source)| source);
-    let lists: Vec<ListFindings> = sources.map(|source| ListFindings::new(source, inspect(source))).collect();
+    let mut lists = Vec::new();
+    if let Some(config) = &config {
+        match config.protected() {
+            Ok(protected) => {
+                let found = config.lists().iter().map(|(_, source)| ListFindings::new(source, inspect(source, &protected)));
+                lists.extend(found);
+            }
+            // A file that cannot be opened is told of already.
+            Err(message) if problems.is_empty() => problems.push(Problem { place: config.place.clone(), line: None, message }),
+            Err(_) => {}
+        }
+    }
     let refusals: Vec<String> = lists.iter().filter_map(|list| list.refusal.clone()).collect();
     let place = config.map_or_else(|| path.unwrap_or(Path::new("")).display().to_string(), |config| config.place);
     let findings = Findings {

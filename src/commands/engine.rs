@@ -127,7 +127,7 @@ pub(super) fn check(config: &Config) -> Vec<String> {
         let _guard = runtime.enter();
         Ok(Resolver::start(resolve_settings(config)?).map(drop)?)
     });
-    let refusals = [identity.err().map(|fault| fault.to_string()), resolver.err().map(|error| error.to_string()), config.protected().err()];
+    let refusals = [identity.err().map(|fault| fault.to_string()), resolver.err().map(|error| error.to_string())];
     refusals.into_iter().flatten().collect()
 }
 
@@ -266,7 +266,7 @@ impl Source {
             id: state.id,
             entries: state.entries,
             rejects: state.rejects,
-            serial: None,
+            serial: state.serial,
             live_since: Some(state.live_since),
             age_s: u64::try_from(now - state.live_since).ok(),
             last_refusal: state.last_refusal.map(|refusal| refusal.at),

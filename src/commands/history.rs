@@ -44,6 +44,7 @@ fn describe_lists(status: &Status) -> String {
         let state = &list.state;
         let word = match (state.last_refusal.is_some(), state.is_expired, state.is_rolled_back, state.receipt.is_some()) {
             (true, ..) => "live, newer refused",
+            _ if state.trial.is_some() => "live, newer in shadow",
             (_, true, ..) => "live, run out",
             (_, _, true, _) => "live, rolled back",
             (.., true) => "live, proven",

@@ -4,6 +4,7 @@ use super::Failure;
 use super::ask::Asking;
 use super::output::{Column, count, number, table, time};
 use crate::control::{Reply, Request, Status};
+use crate::update::TrialState;
 
 /// Digits of a digest that are enough to tell two lists apart by eye.
 const DIGEST_SHOWN: usize = 12;
@@ -76,6 +77,15 @@ fn describe_lists(status: &Status) -> String {
     });
     let mut text = table(&columns, &rows.collect::<Vec<_>>());
     for list in &status.lists {
+        if let Some(trial) = &list.state.trial {
+            let TrialState { entries, until, questions, hits, .. } = trial;
+            let [entries, questions, hits] = [entries, questions, hits].map(|value| number(*value));
+            let until = time(*until);
+            text.push_str(&format!(
+                "\n{} in shadow until {until}: {entries} entries would block {hits} of {questions} questions more\n",
+                list.state.id
+            ));
+        }
         if let Some(refusal) = &list.state.last_refusal {
             text.push_str(&format!("\nrefused {}: {}\n", time(refusal.at), refusal.message));
         }
@@ -110,7 +120,7 @@ mod tests {
             octets: 2_560_000,
             live_since: 0,
             generation: 1,
-            last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned() }),
+            last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned(), manifest: None }),
             ..ListState::default()
         };
         let status = Status {

@@ -9,7 +9,7 @@ use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::review::{Review, is_written, unwritten};
-use super::sources::{FolderSection, GuardSection, PullSection};
+use super::sources::{FolderSection, GuardSection, PullSection, StageSection};
 use super::transfer::{ListTransferSection, TransferredZone};
 use crate::list::ListIndex;
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
@@ -84,6 +84,8 @@ pub(super) struct ListSection {
     push: bool,
     #[serde(default)]
     guard: GuardSection,
+    #[serde(default)]
+    stage: StageSection,
     #[serde(default = "two_signatures")]
     signatures: Spanned<usize>,
     #[serde(default = "plain")]
@@ -199,6 +201,7 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             rejects_percent_max,
             papers: list.check_papers(review),
             limits: list.guard.check(review),
+            stage: list.stage.check(review),
             sources: list.check_sources(review),
             identities: list.check_identity(review),
         };

@@ -10,10 +10,8 @@ use crate::clock::monotonic;
 use crate::count::{Board, Event};
 use crate::list::ListIndex;
 use crate::list::guard::Code;
-use crate::list::removal::Removal;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Action, Clients, Group, ListRules, Snapshot, Verdict};
-use crate::seal::Note;
 use crate::update::{Origin, Outcome, Updater, Way, Which};
 
 /// The parts of the running program that an operator can ask about.
@@ -126,16 +124,12 @@ impl Parts {
     }
 
     fn remove(&self, text: &str) -> Reply {
-        let note = match Note::parse(text.as_bytes()) {
-            Ok(note) => note,
-            Err(fault) => return failed(format!("not a signed removal: {fault}")),
-        };
-        match Removal::parse(note.text()) {
-            Ok(removal) => self.on_list(&removal.list, |index| {
+        match self.updater.find_removal(text.as_bytes()) {
+            Ok((list, signed)) => self.on_list(&list, |index| {
                 let origin = Origin { way: Way::Operator, place: "wardline remove".to_owned() };
-                reloaded(self.updater.take_removal(index, &note, &origin))
+                reloaded(self.updater.take_removal(index, &signed, &origin))
             }),
-            Err(fault) => failed(format!("not a removal: {fault}")),
+            Err(reason) => failed(format!("not a signed removal: {reason}")),
         }
     }
 

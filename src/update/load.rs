@@ -1,6 +1,7 @@
 //! A list's text on its way to a table: measured, read and compiled, with no second copy of it in memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::refusal::Cause;
 use super::source::{Digest, ListSource, Reading, Stamp, Text, measure, read, read_places};
@@ -21,7 +22,7 @@ pub(super) struct Script<'a> {
 
 /// A list read, with all that the guard has to say about it.
 pub(super) struct Loaded {
-    pub(super) table: Table,
+    pub(super) table: Arc<Table>,
     pub(super) digest: Digest,
     pub(super) parsed: Parsed,
     pub(super) findings: Vec<Finding>,
@@ -35,6 +36,9 @@ pub(super) struct Bounds<'a> {
     /// The table in force; none where the list is new or its changes are the operator's own.
     pub(super) before: Option<&'a Table>,
 }
+
+/// The most lines of a list; a table for so many takes a gibibyte.
+const LINES_MAX: usize = 50_000_000;
 
 /// One text's way to a table: measure, read and compile, hold against its bounds.
 ///
@@ -65,6 +69,9 @@ fn compile(
     if in_force.is_some_and(|digest| digest == hex(&measured.digest)) {
         return Ok(None);
     }
+    if measured.entries_max > LINES_MAX {
+        return Err(Cause::Lines);
+    }
     let mut builder = TableBuilder::new(key, measured.entries_max).map_err(Cause::NoMemory)?;
     let mut guard = Guard::new(bounds.protected);
     let built = read(script, stamp, |wire, scope| {
@@ -79,7 +86,7 @@ fn compile(
     };
     let mut findings = guard.finish(bounds.limits, &change(&table, bounds.before));
     locate(&mut findings, script, stamp, bounds.protected)?;
-    Ok(Some(Loaded { table, digest, parsed, findings }))
+    Ok(Some(Loaded { table: Arc::new(table), digest, parsed, findings }))
 }
 
 /// Where an entry stands is not asked of each of a million, but looked up once something is found.
@@ -129,7 +136,7 @@ pub struct Inspection {
 }
 
 /// Read a list's file as the start would, and say what is in it; a list without a file holds nothing yet.
-pub fn inspect(source: &ListSource) -> Inspection {
+pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
     let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
     let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
     let stamp = source.path().and_then(|path| Stamp::of(path).ok());
@@ -140,7 +147,7 @@ pub fn inspect(source: &ListSource) -> Inspection {
             return Inspection { refusal: refuse(cause), ..Inspection::default() };
         }
     };
-    let bounds = Bounds { protected: &Protected::shipped(), limits: &Limits::default(), before: None };
+    let bounds = Bounds { protected, limits: &source.limits, before: None };
     let loaded = load(script, HashKey::fixed([0; 16]), stamp, None, bounds).and_then(|loaded| match loaded {
         Some(loaded) if !loaded.findings.is_empty() => Err(Cause::Guard(loaded.findings)),
         loaded => Ok(loaded),

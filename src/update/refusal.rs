@@ -42,6 +42,8 @@ pub enum Cause {
     Changed,
     /// No entry in it.
     Empty,
+    /// More lines than any list has.
+    Lines,
     /// It has no manifest, and the configuration wants one.
     Unsigned,
     /// The zone that it comes from cannot be transferred.
@@ -97,7 +99,7 @@ pub enum Cause {
         /// How many there should be.
         stated: u64,
     },
-    /// The entries are encrypted, and cannot be decrypted here.
+    /// It is encrypted, and cannot be decrypted here.
     Secret(String),
     /// The guard found what nobody has let pass.
     Guard(Vec<Finding>),
@@ -146,6 +148,7 @@ impl fmt::Display for Refusal {
             Cause::Empty => {
                 f.write_str("has no entry: an empty list is never put in force; take the list out of the configuration instead")
             }
+            Cause::Lines => f.write_str("has more than 50,000,000 lines: split it into several lists"),
             Cause::Unsigned => f.write_str("has no manifest: have it signed, or set unsigned = \"allow\" for this list"),
             Cause::Transfer(fault) => f.write_str(fault),
             Cause::Rejects { .. } => self.write_rejects(f),
@@ -191,7 +194,7 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Cause::NoEntries => f.write_str("the entries that the manifest names are not beside it: put both files there"),
         Cause::Hash => f.write_str("the entries are not those that the manifest names (SHA-256 differs): fetch both again"),
         Cause::Count { found, stated } => write!(f, "{found} entries where the manifest says {stated}: have it issued anew"),
-        Cause::Secret(reason) => write!(f, "the entries are encrypted: {reason}"),
+        Cause::Secret(reason) => write!(f, "it is encrypted: {reason}"),
         Cause::Guard(findings) => {
             for (index, finding) in findings.iter().enumerate() {
                 write!(f, "{}{finding}", if index == 0 { "" } else { "; " })?;
@@ -199,7 +202,9 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Ok(())
         }
         Cause::NoGeneration => f.write_str("there is no such generation on disk: `wardline history LIST` shows what there is"),
-        Cause::State { place, error } => write!(f, "cannot be remembered in {place} ({error}): check the folder's owner, mode and disk"),
+        Cause::State { place, error } => {
+            write!(f, "cannot be remembered in {place} ({error}): check the folder's owner, mode and disk, then `wardline reload`")
+        }
         // The others have been said.
         _ => Ok(()),
     }

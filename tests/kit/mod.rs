@@ -12,6 +12,7 @@ pub(crate) mod program;
 pub(crate) mod running;
 pub(crate) mod tool;
 pub(crate) mod wall_clock;
+pub(crate) mod web;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
