@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::clock::UnixSeconds;
 use crate::count::Tally;
 
-use page::Shown;
+use page::{Page, Shown};
 
 /// The longest that one scrape may take.
 const SCRAPE_PATIENCE: Duration = Duration::from_secs(5);
@@ -86,6 +86,7 @@ pub enum MeasureError {
 /// Shows readings to whoever asks over HTTP, until it is dropped.
 #[derive(Debug)]
 pub struct Publisher {
+    page: Page,
     shown: Shown,
     address: SocketAddr,
     door: JoinHandle<()>,
@@ -101,13 +102,13 @@ pub async fn start(listen: SocketAddr) -> Result<Publisher, MeasureError> {
     let address = listener.local_addr().map_err(failed)?;
     let shown = Shown::default();
     let door = tokio::spawn(scrape::serve(listener, Arc::clone(&shown), SCRAPE_PATIENCE));
-    Ok(Publisher { shown, address, door })
+    Ok(Publisher { page: Page::new(), shown, address, door })
 }
 
 impl Publisher {
     /// Shows this reading from now on, in place of the one before; the page is made here, so that a scrape costs next to nothing.
     pub fn publish(&self, reading: &Reading) {
-        self.shown.store(Arc::new(page::render(reading)));
+        self.shown.store(Arc::new(self.page.render(reading)));
     }
 
     /// Where it listens.
