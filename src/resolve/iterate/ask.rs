@@ -181,7 +181,8 @@ impl Walker {
         let want = Edns::WantSignatures(self.settings.udp_octets);
         let is_plain = is_mute || server.is_plain(self.servers.now_ms());
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
-        let is_delicate = self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
+        // The last try is in lower case: some servers drop what has capital letters.
+        let is_delicate = candidate.tries + 1 == TRIES_MAX || self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
         let mut outgoing = Outgoing {
             name,
             qtype: asked.rtype.into(),

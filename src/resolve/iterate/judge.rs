@@ -118,7 +118,10 @@ pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement
     let Ok(message) = Message::from_vec(octets) else { return Judgement::Useless(judge_header(octets)) };
     match message.metadata.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain | ResponseCode::YXDomain => {}
-        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS => return Judgement::Useless(Useless::DislikesEdns),
+        // hickory reads 16 as TSIG's BADSIG; here it is EDNS's BADVERS (RFC 6891 section 9).
+        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS | ResponseCode::BADSIG => {
+            return Judgement::Useless(Useless::DislikesEdns);
+        }
         _ => return Judgement::Useless(Useless::Refuses),
     }
     let heard = Heard { message, asked, from };
