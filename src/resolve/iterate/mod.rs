@@ -146,8 +146,8 @@ impl Walker {
                 glue: if self.settings.harden_glue { Glue::InBailiwick } else { Glue::Any },
             };
             match self.ask_zone(&place.zone, &asked, trip).await {
-                Ok(Judgement::Answer(said, continuation)) if whole => {
-                    if let Some(Continuation { name, said }) = continuation {
+                Ok(Judgement::Answer(said, continuations)) if whole => {
+                    for Continuation { name, said } in continuations {
                         self.settle(&name, rtype, said, &place.zone);
                     }
                     return Ok(self.settle(name, rtype, said, &place.zone));
