@@ -28,4 +28,6 @@ mod rfc8906;
 mod tidy;
 mod torture;
 mod transfer;
+mod upstreams;
 mod wall_clock;
+mod zones;

@@ -110,11 +110,11 @@ fn describe(outcomes: &[Outcome]) -> String {
     })
 }
 
-/// `wardline flush [NAME]`.
-pub(super) fn flush(asking: &Asking, name: Option<String>) -> Result<(), Failure> {
+/// `wardline flush [NAME] [--below]`.
+pub(super) fn flush(asking: &Asking, name: Option<String>, below: bool) -> Result<(), Failure> {
     let text = |reply: &Reply| match reply {
         Reply::Flush(flushed) => Some(format!("{} forgotten\n", count(flushed.removed, "answer"))),
         _ => None,
     };
-    asking.ask(&Request::Flush { name }, text).map(drop)
+    asking.ask(&Request::Flush { name, below }, text).map(drop)
 }
