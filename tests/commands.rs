@@ -209,15 +209,21 @@ fn why_tells_list_entry_and_group() {
 }
 
 #[test]
-fn flush_forgets_a_name_and_what_is_below() {
+fn flush_forgets_a_name_and_with_below_what_is_below() {
     let internet = Internet::start();
     let running = program(&internet).start();
     let names = ["www.good.test", "mail.good.test", "www.plain.test"];
     names.iter().for_each(|name| drop(ask(running.address(), name, "A")));
     assert_eq!(running.json(&["status", "--json"])["cache"]["answers"], 3);
-    assert_eq!(running.json(&["flush", "GOOD.test.", "--json"]), json!({"reply": "flush", "removed": 2}));
+    assert_eq!(running.run(&["flush", "good.test"]).1, "0 answers forgotten\n");
+    assert_eq!(running.json(&["flush", "--below", "GOOD.test.", "--json"]), json!({"reply": "flush", "removed": 2}));
     names.iter().for_each(|name| drop(ask(running.address(), name, "A")));
     assert_eq!(names.map(|name| internet.forwarded(&format!("{name}."), "A")), [2, 2, 1]);
+    assert_eq!(running.run(&["flush", "www.good.test"]).1, "1 answer forgotten\n");
+    drop(ask(running.address(), "www.good.test", "A"));
+    let cache = running.json(&["status", "--json"])["cache"].clone();
+    assert_eq!([&cache["hits"], &cache["misses"], &cache["stale"]], [1, 6, 0]);
+    assert_eq!(running.run(&["flush", "--below"]).0, 2);
     assert_eq!(running.run(&["flush"]), (0, "3 answers forgotten\n".to_owned(), String::new()));
     assert_eq!(running.run(&["flush", "nothing.example"]).1, "0 answers forgotten\n");
     assert_eq!(running.run(&["flush", "a..b"]).0, 2);

@@ -34,5 +34,7 @@ mod story;
 mod tidy;
 mod torture;
 mod transfer;
+mod upstreams;
 mod wall_clock;
 mod weather;
+mod zones;

@@ -120,12 +120,12 @@ pub(super) fn check_name(text: &str) -> Result<(), Failure> {
     Name::parse(text).map(drop).map_err(|fault| Failure::Usage(format!("not a domain name: {fault}: write it like www.example.com")))
 }
 
-/// `wardline flush [NAME]`.
-pub(super) fn flush(asking: &Asking, name: Option<String>) -> Result<(), Failure> {
+/// `wardline flush [NAME] [--below]`.
+pub(super) fn flush(asking: &Asking, name: Option<String>, below: bool) -> Result<(), Failure> {
     let text = |reply: &Reply| match reply {
         Reply::Flush(flushed) => Some(format!("{} forgotten\n", count(flushed.removed, "answer"))),
         _ => None,
     };
     name.as_deref().map_or(Ok(()), check_name)?;
-    asking.ask(&Request::Flush { name }, text).map(drop)
+    asking.ask(&Request::Flush { name, below }, text).map(drop)
 }

@@ -94,8 +94,11 @@ enum Command {
     },
     /// Have the running program forget cached answers.
     Flush {
-        /// Only this name and those below it.
+        /// Only this name's.
         name: Option<String>,
+        /// And those of all names below it.
+        #[arg(long, requires = "name")]
+        below: bool,
     },
     /// Print what was blocked, by list and month or day, for publication.
     Report(report::Args),
@@ -160,7 +163,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Remove { file } => history::remove(&asking()?, file),
         Command::Receipts { list } => history::receipts(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
-        Command::Flush { name } => ask::flush(&asking()?, name.clone()),
+        Command::Flush { name, below } => ask::flush(&asking()?, name.clone(), *below),
         Command::Key(keys) => key::run(keys, output::Style::of(cli.json)),
         Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
         Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),

@@ -1,6 +1,7 @@
 //! The configuration file: read once, checked whole, and handed to `commands` as plain values that no other module knows.
 
 mod clients;
+mod forward;
 mod limits;
 mod listen;
 mod lists;
@@ -19,10 +20,11 @@ use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+pub use forward::{Forward, Target, Zone};
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
 pub use lists::NeverBlock;
-pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
+pub use resolve::{Cache, Mode, Recurse, Resolve};
 pub use review::Problem;
 pub use transfer::{KeyFile, TransferredZone};
 pub use upkeep::{Audit, LogLevel};

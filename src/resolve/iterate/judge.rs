@@ -285,7 +285,7 @@ impl Heard<'_> {
             if addresses.is_empty() && child.zone_of(&name) {
                 continue;
             }
-            servers.push(NameServer { name, addresses });
+            servers.push(NameServer { name, addresses, port: None });
         }
         servers
     }

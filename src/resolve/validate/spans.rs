@@ -98,6 +98,11 @@ impl Spans {
         self.make_room(&mut zones, zone);
     }
 
+    /// Forget the proofs of zones at, below and above a name.
+    pub(super) fn forget(&self, below: &Name) {
+        self.lock().retain(|zone, _| !below.zone_of(zone) && !zone.zone_of(below));
+    }
+
     /// What the zone would say to name and type, if what is kept proves it.
     pub(super) fn foresee(&self, name: &Name, rtype: RecordType, now: UnixSeconds, budget: &Budget) -> Result<Option<Said>, Failure> {
         if matches!(rtype, RecordType::ANY | RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3) {
