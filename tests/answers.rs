@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::kit::ask::{Client, Edns, Question, Response, ask};
 use crate::kit::internet::{Expected, Internet, expected_answers};
-use crate::kit::program::Program;
+use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::until;
 
@@ -47,6 +47,26 @@ fn forwarding_gives_the_table_through_every_door() {
     let running = Program::new().forward(internet.forwarder()).toml(trusting).list("law", LIST).tls().start();
     give_the_listed_table(&running, Way::Forward);
     assert_eq!(internet.asked_below("blocked.example."), 0, "listed names are not asked for");
+}
+
+/// A client takes only what comes from the address that it asked: a listed name, one that is fetched and one that is kept.
+#[test]
+fn a_wildcard_socket_answers_from_the_address_that_was_asked() {
+    let internet = Internet::start();
+    let mut running = Program::new().recurse(&internet).list("law", LIST).start();
+    let port = running.address().port();
+    let config = fs::read_to_string(running.config_file()).expect("the configuration");
+    let everywhere = config.replace(&format!("127.0.0.1:{port}"), &format!("0.0.0.0:{port}"));
+    assert_ne!(config, everywhere);
+    fs::write(running.config_file(), everywhere).expect("the configuration");
+    running.restart();
+    for host in [77, 78] {
+        let client = Client::udp(SocketAddr::from(([127, 0, 0, host], port)));
+        for (name, answer) in [("blocked.example.", STOP[0]), ("www.good.test.", ""), ("www.good.test.", "")] {
+            let response = client.ask(&Question::new(name, "A"));
+            assert!(response.rcode() == "NOERROR" && response.answers().iter().any(|said| said.ends_with(answer)), "{host}: {name}");
+        }
+    }
 }
 
 /// Each line at each door, first plainly, then with AD, then with DO: rcode, answers, AD, extended error.

@@ -10,6 +10,7 @@
 
 mod answers;
 mod audit;
+mod bad_lists;
 mod blocked;
 mod commands;
 mod crash;
@@ -24,12 +25,16 @@ mod lists;
 mod peers;
 mod privacy;
 mod real_list;
+mod regression;
 mod reload;
 mod report;
 mod rfc8906;
 mod seeded;
+mod story;
 mod tidy;
 mod torture;
 mod transfer;
+mod upstreams;
 mod wall_clock;
 mod weather;
+mod zones;

@@ -14,6 +14,7 @@ pub(crate) mod running;
 pub(crate) mod tool;
 pub(crate) mod wall_clock;
 pub(crate) mod weather;
+pub(crate) mod web;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
