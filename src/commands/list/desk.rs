@@ -1,7 +1,8 @@
 //! A list's folder on the curator's desk: its settings, its entries at work, its last issue, and what is handed out.
 //!
-//! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last issue · `before.txt` those of the whole issue before it · `recipients.txt` the age keys of
-//! the resolvers · `issue/` what resolvers take: the manifest and the entries under their hash. Only `issue/` leaves the desk.
+//! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last issue, `before.txt` those of the last one before
+//! it that had all its signatures · `removal.txt` the last removal · `recipients.txt` the age keys of the resolvers · `issue/` what resolvers
+//! take: the manifest and the entries under their hash. Only `issue/` leaves the desk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
