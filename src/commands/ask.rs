@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::output::{Style, count, print, print_json};
 use super::{Failure, load};
 use crate::control::{AskFault, Reply, Request, ask};
+use crate::name::Name;
 use crate::update::{Change, Outcome};
 
 /// Whom to ask, and how to print what they say.
@@ -114,11 +115,17 @@ fn describe(outcomes: &[Outcome]) -> String {
     })
 }
 
-/// `wardline flush [NAME]`.
-pub(super) fn flush(asking: &Asking, name: Option<String>) -> Result<(), Failure> {
+/// A name that is none is wrong usage, whether the program runs or not.
+pub(super) fn check_name(text: &str) -> Result<(), Failure> {
+    Name::parse(text).map(drop).map_err(|fault| Failure::Usage(format!("not a domain name: {fault}: write it like www.example.com")))
+}
+
+/// `wardline flush [NAME] [--below]`.
+pub(super) fn flush(asking: &Asking, name: Option<String>, below: bool) -> Result<(), Failure> {
     let text = |reply: &Reply| match reply {
         Reply::Flush(flushed) => Some(format!("{} forgotten\n", count(flushed.removed, "answer"))),
         _ => None,
     };
-    asking.ask(&Request::Flush { name }, text).map(drop)
+    name.as_deref().map_or(Ok(()), check_name)?;
+    asking.ask(&Request::Flush { name, below }, text).map(drop)
 }

@@ -25,11 +25,15 @@ fn describe(status: &Status) -> String {
         ("questions", describe_questions(status)),
         ("cache", describe_cache(status)),
     ];
+    if let Some(rebindings) = status.rebindings {
+        rows.push(("rebinding", format!("{} refused", count(rebindings, "answer"))));
+    }
     for upstream in &status.upstreams {
         let state = if upstream.is_up { "up" } else { "passed over" };
+        let zone = upstream.zone.as_ref().map_or_else(String::new, |zone| format!(" for {zone}"));
         rows.push((
             "upstream",
-            format!("{} {state}, asked {}, failed {}", upstream.address, number(upstream.asked), number(upstream.failed)),
+            format!("{} {state}{zone}, asked {}, failed {}", upstream.address, number(upstream.asked), number(upstream.failed)),
         ));
     }
     let mut text: String = rows.into_iter().map(|(label, words)| format!("{label:<9}  {words}\n")).collect();
@@ -47,7 +51,16 @@ fn describe_questions(status: &Status) -> String {
 
 fn describe_cache(status: &Status) -> String {
     let cache = &status.cache;
-    format!("{}, {:.1} of {:.0} MiB", count(cache.answers, "answer"), cache.octets as f64 / MIB, cache.octets_max as f64 / MIB)
+    let asked = (cache.hits + cache.misses).max(1);
+    format!(
+        "{}, {:.1} of {:.0} MiB; {:.1} % hits, {} stale, {} renewed",
+        count(cache.answers, "answer"),
+        cache.octets as f64 / MIB,
+        cache.octets_max as f64 / MIB,
+        100.0 * cache.hits as f64 / asked as f64,
+        number(cache.stale),
+        number(cache.renewed)
+    )
 }
 
 fn describe_lists(status: &Status) -> String {
@@ -134,14 +147,16 @@ mod tests {
                 total: 1005,
                 ended: [("blocked".to_owned(), 5), ("hit".to_owned(), 1000), ("own".to_owned(), 0)].into(),
             },
-            cache: CacheStatus { answers: 10, octets: 1_572_864, octets_max: 268_435_456 },
-            upstreams: vec![UpstreamStatus { address: "192.0.2.53:53".to_owned(), is_up: false, asked: 9, failed: 9 }],
+            cache: CacheStatus { answers: 10, octets: 1_572_864, octets_max: 268_435_456, hits: 995, misses: 5, stale: 2, renewed: 1 },
+            rebindings: Some(3),
+            upstreams: vec![UpstreamStatus { address: "192.0.2.53:53".to_owned(), zone: None, is_up: false, asked: 9, failed: 9 }],
         };
         let expected = "\
 program    wardline 0.1.0, pid 7, up 1 h 1 min
 doors      udp 127.0.0.1:5300, tcp 127.0.0.1:5300
 questions  1,005: blocked 5, hit 1,000
-cache      10 answers, 1.5 of 256 MiB
+cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
+rebinding  3 answers refused
 upstream   192.0.2.53:53 passed over, asked 9, failed 9
 
 LIST     AUTHORITY  ENTRIES  REJECTS  BLOCKED  IN FORCE SINCE        SHA-256

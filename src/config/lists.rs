@@ -321,7 +321,7 @@ impl ListSection {
 fn stop_address(value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpAddr> {
     let text = value.get_ref();
     let Ok(address) = text.parse::<IpAddr>() else {
-        review.say(value, format!("stop: {text:?} is no IP address"));
+        review.say(value, format!("stop: {text:?} is no IP address: write 192.0.2.1 or 2001:db8::1"));
         return None;
     };
     let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());

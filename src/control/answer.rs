@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::words::{
     CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, Place, Questions, Reloaded, Reply, Request, Status, UpstreamStatus, Why,
 };
+use crate::cache::Flush;
 use crate::clock::monotonic;
 use crate::count::{Board, Event};
 use crate::list::ListIndex;
@@ -36,8 +37,10 @@ pub struct Parts {
 pub trait Resolution: Send + Sync {
     /// How the cache stands.
     fn cache(&self) -> CacheStatus;
-    /// Forget the answers for `name` and everything below it, or all; returns how many.
-    fn flush(&self, name: Option<&Name>) -> u64;
+    /// Forget answers; returns how many.
+    fn flush(&self, what: Flush<'_>) -> u64;
+    /// How many answers were refused because they lead into private networks, where that is asked for.
+    fn rebindings(&self) -> Option<u64>;
     /// How the upstream resolvers stand.
     fn upstreams(&self) -> Vec<UpstreamStatus>;
 }
@@ -64,8 +67,9 @@ impl Parts {
                 Reply::Receipts { receipts: all.collect() }
             }
             Request::Why { name } => with_name(name, |name| Reply::Why(self.why(name))),
-            Request::Flush { name: None } => self.flush(None),
-            Request::Flush { name: Some(name) } => with_name(name, |name| self.flush(Some(name))),
+            Request::Flush { name: None, .. } => self.flush(Flush::All),
+            Request::Flush { name: Some(name), below: false } => with_name(name, |name| self.flush(Flush::Name(name))),
+            Request::Flush { name: Some(name), below: true } => with_name(name, |name| self.flush(Flush::Below(name))),
         }
     }
 
@@ -84,7 +88,8 @@ impl Parts {
                 total: tally.questions(),
                 ended: Event::ALL.into_iter().map(|event| (event.name().to_owned(), tally.event(event))).collect(),
             },
-            cache: self.resolution.cache(),
+            cache: CacheStatus { hits: tally.event(Event::Hit), misses: tally.event(Event::Miss), ..self.resolution.cache() },
+            rebindings: self.resolution.rebindings(),
             upstreams: self.resolution.upstreams(),
         }
     }
@@ -133,8 +138,8 @@ impl Parts {
         }
     }
 
-    fn flush(&self, name: Option<&Name>) -> Reply {
-        Reply::Flush(Flushed { removed: self.resolution.flush(name) })
+    fn flush(&self, what: Flush<'_>) -> Reply {
+        Reply::Flush(Flushed { removed: self.resolution.flush(what) })
     }
 
     fn why(&self, name: &Name) -> Why {

@@ -1,5 +1,6 @@
 //! A list's text on its way to a table: measured, read and compiled, with no second copy of it in memory.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::refusal::Cause;
@@ -43,6 +44,21 @@ const LINES_MAX: usize = 50_000_000;
 ///
 /// Nothing is returned where the text is the one whose digest is `in_force`.
 pub(super) fn load(
+    script: Script<'_>,
+    key: HashKey,
+    stamp: Option<Stamp>,
+    in_force: Option<&str>,
+    bounds: Bounds<'_>,
+) -> Result<Option<Loaded>, Cause> {
+    outlive(|| compile(script, key, stamp, in_force, bounds))
+}
+
+/// Foreign text, read by libraries too: where one of them panics, this list is refused, and the thread that all later ones come by goes on.
+fn outlive<T>(work: impl FnOnce() -> Result<T, Cause>) -> Result<T, Cause> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Cause::Panic))
+}
+
+fn compile(
     script: Script<'_>,
     key: HashKey,
     stamp: Option<Stamp>,
@@ -124,7 +140,7 @@ pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
     let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
     let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
     let stamp = source.path().and_then(|path| Stamp::of(path).ok());
-    let parsed = match read(script, stamp, |_, _| {}) {
+    let parsed = match outlive(|| read(script, stamp, |_, _| {})) {
         Ok(reading) => reading.parsed,
         Err(cause) => {
             let cause = source.path().map(Stamp::of).and_then(Result::err).unwrap_or(cause);
@@ -143,4 +159,15 @@ pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
 /// A digest in hexadecimal.
 pub(super) fn hex(digest: &Digest) -> String {
     data_encoding::HEXLOWER.encode(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_refusal() {
+        assert!(matches!(outlive::<()>(|| panic!("as meant")), Err(Cause::Panic)));
+        assert!(matches!(outlive(|| Ok(7)), Ok(7)));
+    }
 }

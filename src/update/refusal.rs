@@ -34,6 +34,8 @@ pub enum Cause {
     Unreadable(io::Error),
     /// The system has no memory for its table.
     NoMemory(io::Error),
+    /// Reading it met a fault of the program.
+    Panic,
     /// Somebody goes on writing to the file.
     StillWritten,
     /// The file became another one between its first and its last octet.
@@ -138,6 +140,9 @@ impl fmt::Display for Refusal {
             Cause::NotAFile => f.write_str("not a regular file: name a file in the configuration"),
             Cause::Unreadable(error) => write!(f, "cannot be read ({error}): check the file's owner, mode and disk"),
             Cause::NoMemory(error) => write!(f, "its table finds no memory ({error}): give the program more, or shorten the list"),
+            Cause::Panic => {
+                f.write_str("cannot be read for a fault of this program: please report it, with what the log says of the panic")
+            }
             Cause::StillWritten => f.write_str("is still being written to: write a new file and rename it over this one"),
             Cause::Changed => f.write_str("changed while it was read: it is read again when it has been quiet"),
             Cause::Empty => {
