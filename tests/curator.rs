@@ -279,6 +279,10 @@ fn a_curators_mistake_is_held_by_the_budget() {
         let said = desk.fails(1, "list sign desk --key one.key");
         assert!(codes.iter().all(|code| said.contains(&format!("{code}: "))), "{said}");
     }
+    // Who signs second is held by the same budget as who signed first.
+    fs::write(desk.file("desk/entries.txt"), list(500)).expect("entries");
+    desk.does("list sign desk --key one.key --override guard.removed --override guard.removed-percent");
+    assert!(desk.fails(1, "list sign desk --key two.key").contains("guard.removed: 9500 entries would be removed"));
     fs::write(desk.file("desk/entries.txt"), "").expect("entries");
     assert!(desk.fails(1, "list sign desk --key one.key").contains("guard.empty: the list has no entry"));
 }
