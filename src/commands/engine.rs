@@ -96,6 +96,11 @@ impl Engine {
         &self.doors
     }
 
+    /// How the writing of the counts goes.
+    pub(super) fn health(&self) -> Health {
+        self.keeper.health()
+    }
+
     /// The counts of all threads.
     pub(super) const fn board(&self) -> &Arc<Board> {
         &self.board
@@ -255,7 +260,7 @@ impl Source {
             id: state.id,
             entries: state.entries,
             rejects: state.rejects,
-            serial: None,
+            serial: state.serial,
             live_since: Some(state.live_since),
             age_s: u64::try_from(now - state.live_since).ok(),
             last_refusal: state.last_refusal.map(|refusal| refusal.at),

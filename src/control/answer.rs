@@ -14,6 +14,7 @@ use crate::list::removal::Removal;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Action, Clients, Group, ListRules, Snapshot, Verdict};
 use crate::seal::Note;
+use crate::store::Health;
 use crate::update::{Origin, Outcome, Updater, Way, Which};
 
 /// The parts of the running program that an operator can ask about.
@@ -26,6 +27,8 @@ pub struct Parts {
     pub rules: Vec<ListRules>,
     /// Knows the counts.
     pub board: Arc<Board>,
+    /// Knows whether they are written to disk.
+    pub health: Health,
     /// The doors that are open, like "udp 127.0.0.1:5300".
     pub doors: Vec<String>,
     /// Cache and resolver.
@@ -87,6 +90,7 @@ impl Parts {
                 ended: Event::ALL.into_iter().map(|event| (event.name().to_owned(), tally.event(event))).collect(),
             },
             cache: self.resolution.cache(),
+            counts: self.health.read(),
             upstreams: self.resolution.upstreams(),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::Flushing;
 use crate::update::{Generation, ListState, Outcome};
 
 /// What an operator asks.
@@ -110,6 +111,8 @@ pub struct Status {
     pub questions: Questions,
     /// The cache.
     pub cache: CacheStatus,
+    /// How the writing of the counts goes.
+    pub counts: Flushing,
     /// The resolvers that are asked; none where the authorities are.
     pub upstreams: Vec<UpstreamStatus>,
 }

@@ -20,6 +20,7 @@ pub(crate) const FAKETIME: Tool = Tool { name: "libfaketime", package: "faketime
 pub(crate) const KDIG: Tool = Tool { name: "kdig", package: "knot-dnsutils", is_there: is_on_path };
 pub(crate) const KNOTD: Tool = Tool { name: "knotd", package: "knot", is_there: is_on_path };
 pub(crate) const PYTHON: Tool = Tool { name: "python3", package: "python3-cryptography", is_there: has_cryptography };
+pub(crate) const STRACE: Tool = Tool { name: "strace", package: "strace", is_there: is_on_path };
 
 /// The tools whose absence was told.
 static SAID: Mutex<Vec<&str>> = Mutex::new(Vec::new());
