@@ -226,6 +226,9 @@ impl Answering {
         if asked.seat >= desk.foreseen {
             hashes.fill_for(round.snapshot.key(), question.name, round.snapshot.depths());
         }
+        if round.snapshot.has_shadow() {
+            round.snapshot.note_shadows(self.clients.lists(group), hashes);
+        }
         let wanted = Wanted { question: &question, hashes, group, now_s: round.now_s };
         let key = key_of(&wanted);
         let near = desk.front.find(key, wanted.now_s).filter(|entry| entry.is_for(&question));
@@ -297,10 +300,13 @@ impl Answering {
 
     /// Keep what came from outside, a failure for a moment too (RFC 9520).
     fn keep(&self, fetched: Result<resolve::Fetched, resolve::Failure>, wanted: &Wanted<'_>) -> Arc<Entry> {
+        let ttl_s = || self.cache.failure_ttl_s(key_of(wanted), wanted.now_s);
         let entry = match fetched {
             Ok(fetched) => Entry::from_wire(fetched.wire, fetched.ede, wanted.now_s, self.lifetimes)
-                .unwrap_or_else(|_| Entry::failure(wanted.question, ede::NETWORK, wanted.now_s)),
-            Err(failure) => Entry::failure(wanted.question, failure.ede(), wanted.now_s),
+                .unwrap_or_else(|_| Entry::failure(wanted.question, ede::NETWORK, wanted.now_s, ttl_s())),
+            // Ours, not theirs, and over in a moment.
+            Err(failure @ resolve::Failure::Crowded) => Entry::failure(wanted.question, failure.ede(), wanted.now_s, 1),
+            Err(failure) => Entry::failure(wanted.question, failure.ede(), wanted.now_s, ttl_s()),
         };
         let entry = Arc::new(entry);
         if entry.is_keepable() {

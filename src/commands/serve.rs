@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::engine::Engine;
 use super::{Failure, lines, log, output, transfers};
+use crate::cache::Flush;
 use crate::clock::monotonic;
 use crate::config::Config;
 use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamStatus};
@@ -213,20 +214,37 @@ struct Outside(Arc<Answering>);
 impl Resolution for Outside {
     fn cache(&self) -> CacheStatus {
         let fill = self.0.cache().fill();
-        CacheStatus { answers: fill.entries as u64, octets: fill.octets, octets_max: fill.octets_max }
+        let renewals = self.0.renewals();
+        CacheStatus {
+            answers: fill.entries as u64,
+            octets: fill.octets,
+            octets_max: fill.octets_max,
+            stale: renewals.stale,
+            renewed: renewals.renewed,
+            ..CacheStatus::default()
+        }
     }
 
-    fn flush(&self, name: Option<&Name>) -> u64 {
-        if let Err(error) = self.0.resolver().forget() {
+    fn flush(&self, what: Flush<'_>) -> u64 {
+        let below = match what {
+            Flush::All => None,
+            Flush::Name(name) | Flush::Below(name) => Some(name),
+        };
+        if let Err(error) = self.0.resolver().forget(below) {
             warn!("the resolver keeps what it learnt ({error})");
         }
-        self.0.cache().flush(name) as u64
+        self.0.cache().flush(what) as u64
+    }
+
+    fn rebindings(&self) -> Option<u64> {
+        self.0.resolver().totals().rebindings
     }
 
     fn upstreams(&self) -> Vec<UpstreamStatus> {
         let upstreams = self.0.resolver().upstreams().into_iter();
         let status = upstreams.map(|upstream| UpstreamStatus {
-            address: upstream.address.to_string(),
+            address: upstream.server.to_string(),
+            zone: upstream.zone.map(|zone| zone.to_string()),
             is_up: upstream.down_since.is_none(),
             asked: upstream.answers + upstream.failures,
             failed: upstream.failures,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::name::Name;
@@ -114,12 +114,7 @@ pub(super) async fn ask(server: SocketAddr, outgoing: &Outgoing, wait: Duration)
 pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
     let sent = Sent::draw(outgoing)?;
     let exchange = async {
-        let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        if outgoing.local != Local::default() {
-            socket.bind(outgoing.local.address_for(server))?;
-        }
-        let mut stream = socket.connect(server).await?;
-        stream.set_nodelay(true)?;
+        let mut stream = connect(server, outgoing.local).await?;
         let mut framed = Vec::with_capacity(2 + sent.octets.len());
         framed.extend_from_slice(&(sent.octets.len() as u16).to_be_bytes());
         framed.extend_from_slice(&sent.octets);
@@ -134,6 +129,17 @@ pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Durat
         Likeness::Same | Likeness::Respelled if !is_truncated(&octets) => Ok(sent.restore(octets)),
         _ => Err(Fault::Broken),
     }
+}
+
+/// A TCP connection to `server`.
+pub(super) async fn connect(server: SocketAddr, local: Local) -> io::Result<TcpStream> {
+    let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if local != Local::default() {
+        socket.bind(local.address_for(server))?;
+    }
+    let stream = socket.connect(server).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// What came back over UDP.
@@ -171,7 +177,7 @@ pub(super) async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Durat
     Ok(Heard::Respelled)
 }
 
-fn is_truncated(octets: &[u8]) -> bool {
+pub(super) fn is_truncated(octets: &[u8]) -> bool {
     octets.get(2).is_some_and(|flags| flags & 0x02 != 0)
 }
 
@@ -187,7 +193,7 @@ fn open(server: SocketAddr, local: Local) -> io::Result<UdpSocket> {
 
 /// How a message relates to the question that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Likeness {
+pub(super) enum Likeness {
     /// It is the reply.
     Same,
     /// It would be, but for the case of the name's letters.
@@ -197,14 +203,14 @@ enum Likeness {
 }
 
 /// A question's octets as they went out.
-struct Sent {
-    octets: Vec<u8>,
+pub(super) struct Sent {
+    pub(super) octets: Vec<u8>,
     question_end: usize,
 }
 
 impl Sent {
     /// Lay out the question with a fresh id and a fresh spelling.
-    fn draw(outgoing: &Outgoing) -> Result<Self, Fault> {
+    pub(super) fn draw(outgoing: &Outgoing) -> Result<Self, Fault> {
         let mut luck = [0u8; 34];
         getrandom::fill(&mut luck).map_err(|_| Fault::Broken)?;
         let (id, coins) = luck.split_at(2);
@@ -229,7 +235,7 @@ impl Sent {
         Ok(Self { octets, question_end })
     }
 
-    fn compare(&self, reply: &[u8]) -> Likeness {
+    pub(super) fn compare(&self, reply: &[u8]) -> Likeness {
         let Some(header) = reply.first_chunk::<HEADER_OCTETS>() else { return Likeness::Other };
         let [id_high, id_low, flags, rcode, qd_high, qd_low, ..] = *header;
         // QR set and opcode QUERY.
@@ -252,7 +258,7 @@ impl Sent {
     }
 
     /// Undo the spelling in the question of a reply, and so in every name that points to it.
-    fn restore(&self, mut reply: Vec<u8>) -> Vec<u8> {
+    pub(super) fn restore(&self, mut reply: Vec<u8>) -> Vec<u8> {
         let without_question = reply.get(4..6) == Some(&[0, 0]);
         if let Some(name) = reply.get_mut(HEADER_OCTETS..self.question_end - 4).filter(|_| !without_question) {
             name.make_ascii_lowercase();

@@ -112,6 +112,17 @@ impl Running {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// The processor time that all its threads took so far.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("its threads");
+        let of_thread = |folder: PathBuf| {
+            // A thread may end while we look.
+            let text = fs::read_to_string(folder.join("schedstat")).unwrap_or_default();
+            text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
+        };
+        Duration::from_nanos(threads.flatten().map(|entry| of_thread(entry.path())).sum())
+    }
+
     /// Sends a signal: `libc::SIGTERM`, `SIGHUP`, `SIGKILL` …
     #[allow(unsafe_code, reason = "std sends no signal but SIGKILL")]
     pub(crate) fn kill(&self, signal: i32) {

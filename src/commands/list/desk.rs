@@ -191,7 +191,10 @@ pub(in crate::commands) fn write_new(place: &Path, octets: &[u8]) -> Result<(), 
         file.write_all(octets)?;
         file.sync_all()
     });
-    written.map_err(|error| unwritable(place, &error))
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::Failed(format!("{}: is there already: name a new file", place.display())),
+        _ => unwritable(place, &error),
+    })
 }
 
 /// Replace a file whole, so that nobody ever sees half of it; only its owner can read it.

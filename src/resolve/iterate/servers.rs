@@ -3,7 +3,7 @@
 //! Round trips are smoothed as TCP does (RFC 6298). A server that keeps silent is left alone for ever longer, and one question at a time
 //! finds out whether it is back.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -154,7 +154,7 @@ impl Drop for UnderWay<'_> {
 
 /// All servers.
 pub(super) struct Servers {
-    shelf: Cache<IpAddr, Arc<Server>>,
+    shelf: Cache<SocketAddr, Arc<Server>>,
     began: Instant,
 }
 
@@ -164,7 +164,7 @@ impl Servers {
     }
 
     /// The server at this address.
-    pub(super) fn at(&self, address: IpAddr) -> Arc<Server> {
+    pub(super) fn at(&self, address: SocketAddr) -> Arc<Server> {
         if let Some(server) = self.shelf.get(&address) {
             return server;
         }
