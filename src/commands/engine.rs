@@ -96,6 +96,11 @@ impl Engine {
         &self.doors
     }
 
+    /// How the writing of the counts goes.
+    pub(super) fn health(&self) -> Health {
+        self.keeper.health()
+    }
+
     /// The counts of all threads.
     pub(super) const fn board(&self) -> &Arc<Board> {
         &self.board

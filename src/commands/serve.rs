@@ -59,6 +59,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         clients: Arc::clone(answering.clients()),
         rules,
         board: Arc::clone(engine.board()),
+        health: engine.health(),
         doors: doors.clone(),
         resolution: Box::new(Outside(Arc::clone(answering))),
         started,
@@ -137,6 +138,8 @@ struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// Followed so that it does not end the program: a file that may not grow is an error of writing, and answering needs no disk.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -146,6 +149,7 @@ impl Signals {
             hangup: follow(SignalKind::hangup())?,
             terminate: follow(SignalKind::terminate())?,
             interrupt: follow(SignalKind::interrupt())?,
+            _file_size: follow(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
 }
