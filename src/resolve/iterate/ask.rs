@@ -19,8 +19,8 @@ use super::{Trip, Walker};
 use crate::clock;
 use crate::resolve::Failure;
 
-/// How often one server is asked in vain for the same thing.
-const TRIES_MAX: u32 = 3;
+/// How often one server is asked in vain for the same thing: where every third exchange is lost, three tries lose one question in thirty.
+const TRIES_MAX: u32 = 5;
 /// One in so many questions goes to a server that is not the fastest, to learn whether it has become so.
 const EXPLORE_ONE_IN: u64 = 20;
 /// What an unknown server's round trip is taken to be.
@@ -204,8 +204,8 @@ impl Walker {
         let want = Edns::WantSignatures(self.settings.udp_octets);
         let is_plain = is_mute || server.is_plain(self.servers.now_ms());
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
-        // The last try is in lower case: some servers drop what has capital letters.
-        let is_delicate = candidate.tries + 1 == TRIES_MAX || self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
+        // The last two tries are in lower case: some servers drop what has capital letters.
+        let is_delicate = candidate.tries + 2 >= TRIES_MAX || self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
         let mut outgoing = Outgoing {
             name,
             qtype: asked.rtype.into(),

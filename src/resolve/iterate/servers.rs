@@ -21,8 +21,10 @@ const WAIT_MIN: Duration = Duration::from_millis(60);
 const WAIT_MAX: Duration = Duration::from_millis(1500);
 /// What is added to a round trip for the network's moods, at the least.
 const SLACK_MIN_US: u32 = 40_000;
-/// So many silences in a row, and the server is left alone for a while.
+/// So many silences in a row, and the server is left alone for a while: one that was never heard, and one that was. A network that loses
+/// a third of all packets makes five in a row out of nothing.
 const SILENCES_MAX: u32 = 5;
+const SILENCES_HEARD_MAX: u32 = 8;
 /// How long at first, doubled at each further silence, and the longest.
 const PAUSE_FIRST_MS: u64 = 1_000;
 const PAUSE_MAX_MS: u64 = 60_000;
@@ -73,7 +75,8 @@ impl Server {
             let slack = (4 * self.variation_us.load(Relaxed)).max(SLACK_MIN_US);
             Duration::from_micros(u64::from(us + slack))
         });
-        let doubled = known.unwrap_or(WAIT_FIRST) * 2u32.pow(tries.min(4));
+        // One silence is a lost packet rather than a slower server: the waiting doubles with every second one.
+        let doubled = known.unwrap_or(WAIT_FIRST) * 2u32.pow((tries / 2).min(4));
         doubled.clamp(WAIT_MIN, WAIT_MAX)
     }
 
@@ -83,16 +86,20 @@ impl Server {
             return Health::Down;
         }
         let silences = self.silences.load(Relaxed);
-        if silences < SILENCES_MAX {
+        if silences < self.silences_max() {
             return Health::Up;
         }
         let at_ms = self.retry_at_ms.load(Relaxed);
-        let next_ms = now_ms + pause_ms(silences);
+        let next_ms = now_ms + pause_ms(silences, self.silences_max());
         if now_ms >= at_ms && self.retry_at_ms.compare_exchange(at_ms, next_ms, Relaxed, Relaxed).is_ok() {
             Health::Due
         } else {
             Health::Down
         }
+    }
+
+    fn silences_max(&self) -> u32 {
+        if self.round_trip_us().is_some() { SILENCES_HEARD_MAX } else { SILENCES_MAX }
     }
 
     /// Should it be asked without EDNS?
@@ -126,14 +133,14 @@ impl Server {
             return;
         }
         let silences = self.silences.fetch_add(1, Relaxed).saturating_add(1);
-        if silences >= SILENCES_MAX {
-            self.retry_at_ms.store(now_ms + pause_ms(silences), Relaxed);
+        if silences >= self.silences_max() {
+            self.retry_at_ms.store(now_ms + pause_ms(silences, self.silences_max()), Relaxed);
         }
     }
 }
 
-fn pause_ms(silences: u32) -> u64 {
-    (PAUSE_FIRST_MS << silences.saturating_sub(SILENCES_MAX).min(6)).min(PAUSE_MAX_MS)
+fn pause_ms(silences: u32, silences_max: u32) -> u64 {
+    (PAUSE_FIRST_MS << silences.saturating_sub(silences_max).min(6)).min(PAUSE_MAX_MS)
 }
 
 /// A question under way to a server.
@@ -186,7 +193,7 @@ mod tests {
     #[test]
     fn waiting_follows_the_round_trip() {
         let server = Server::default();
-        assert_eq!([server.wait(0), server.wait(1), server.wait(9)], [WAIT_FIRST, WAIT_FIRST * 2, WAIT_MAX]);
+        assert_eq!([0, 1, 2, 9].map(|tries| server.wait(tries)), [WAIT_FIRST, WAIT_FIRST, WAIT_FIRST * 2, WAIT_MAX]);
         for _ in 0..100 {
             server.note_reply(Duration::from_millis(20));
         }
@@ -195,6 +202,7 @@ mod tests {
             server.note_reply(Duration::from_millis(300));
         }
         assert!(server.wait(0) > Duration::from_millis(320) && server.wait(0) < Duration::from_millis(400));
+        assert_eq!([server.wait(1), server.wait(2)], [server.wait(0), server.wait(0) * 2], "one lost packet is no slower server");
     }
 
     #[test]
@@ -215,5 +223,10 @@ mod tests {
         assert_eq!([server.health(due), server.health(due)], [Health::Due, Health::Down]);
         server.note_reply(Duration::from_millis(5));
         assert_eq!(server.health(due), Health::Up);
+        for turn in 1..=u64::from(SILENCES_HEARD_MAX) {
+            assert_eq!(server.health(due), Health::Up, "a server that was heard is given up later");
+            server.note_silence(due + 1000 * turn, due + 1000 * turn + 400);
+        }
+        assert_eq!(server.health(due + 1000), Health::Down);
     }
 }
