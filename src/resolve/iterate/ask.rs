@@ -252,7 +252,7 @@ impl Walker {
         let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
         let left = trip.budget.deadline().saturating_duration_since(began);
         let wait = server.wait(tries);
-        let heard = match ask_udp(at, outgoing, wait.min(left)).await {
+        let heard = match ask_udp(&self.sockets, at, outgoing, wait.min(left)).await {
             Ok(heard) => heard,
             Err(fault) => {
                 match fault {

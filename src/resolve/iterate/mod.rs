@@ -24,6 +24,7 @@ use self::servers::Servers;
 use self::shared::Shared;
 use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
+use super::exchange::Sockets;
 use super::said::{Ask, Cut, Said};
 use super::words::{label_count, wire_of};
 use super::{Failure, Tally};
@@ -80,6 +81,7 @@ pub(super) struct Walker {
     zones: Zones,
     memory: Memory,
     servers: Servers,
+    sockets: Sockets,
     shared: Shared,
     /// Wall-clock second from which on the roots are to be asked who they are.
     prime_at: AtomicI64,
@@ -116,6 +118,7 @@ impl Walker {
             zones: Zones::new(root, settings.stubs.iter().map(|(name, servers)| stub(name, servers)).collect(), half),
             memory: Memory::new(half, settings.ttl_s_max),
             servers: Servers::new(),
+            sockets: Sockets::default(),
             shared: Shared::new(),
             prime_at: AtomicI64::new(if settings.prime { 0 } else { UnixSeconds::MAX }),
             settings,
