@@ -30,6 +30,10 @@ const PAUSE_FIRST_MS: u64 = 1_000;
 const PAUSE_MAX_MS: u64 = 60_000;
 /// Questions under way to one server; more would only wait in its queue.
 const IN_FLIGHT_MAX: u32 = 2_000;
+/// The same for a server that was never heard or kept silent last: each would wait its full time, and hold a place that others need.
+const IN_FLIGHT_IN_DOUBT_MAX: u32 = 200;
+/// TCP connections to one server at once.
+const CONNECTIONS_MAX: u32 = 50;
 /// How long a server is taken to be unable to read EDNS.
 const PLAIN_FOR_MS: u64 = 900_000;
 
@@ -44,6 +48,7 @@ pub(super) struct Server {
     last_silence_ms: AtomicU64,
     retry_at_ms: AtomicU64,
     in_flight: AtomicU32,
+    connections: AtomicU32,
     plain_until_ms: AtomicU64,
 }
 
@@ -82,10 +87,11 @@ impl Server {
 
     /// May it be asked? [`Health::Due`] is said to one who asks, then not again until the next pause is over.
     pub(super) fn health(&self, now_ms: u64) -> Health {
-        if self.in_flight.load(Relaxed) >= IN_FLIGHT_MAX {
+        let silences = self.silences.load(Relaxed);
+        let is_proven = silences == 0 && self.round_trip_us().is_some();
+        if self.in_flight.load(Relaxed) >= if is_proven { IN_FLIGHT_MAX } else { IN_FLIGHT_IN_DOUBT_MAX } {
             return Health::Down;
         }
-        let silences = self.silences.load(Relaxed);
         if silences < self.silences_max() {
             return Health::Up;
         }
@@ -143,19 +149,25 @@ fn pause_ms(silences: u32, silences_max: u32) -> u64 {
     (PAUSE_FIRST_MS << silences.saturating_sub(silences_max).min(6)).min(PAUSE_MAX_MS)
 }
 
-/// A question under way to a server.
-pub(super) struct UnderWay<'a>(&'a Server);
+/// A question or a connection under way to a server, until it is dropped.
+pub(super) struct UnderWay<'a>(&'a AtomicU32);
 
 impl<'a> UnderWay<'a> {
     pub(super) fn begin(server: &'a Server) -> Self {
         server.in_flight.fetch_add(1, Relaxed);
-        Self(server)
+        Self(&server.in_flight)
+    }
+
+    /// Nothing where there are as many connections as one server should bear.
+    pub(super) fn connect(server: &'a Server) -> Option<Self> {
+        let before = server.connections.fetch_add(1, Relaxed);
+        Some(Self(&server.connections)).filter(|_| before < CONNECTIONS_MAX)
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -203,6 +215,26 @@ mod tests {
         }
         assert!(server.wait(0) > Duration::from_millis(320) && server.wait(0) < Duration::from_millis(400));
         assert_eq!([server.wait(1), server.wait(2)], [server.wait(0), server.wait(0) * 2], "one lost packet is no slower server");
+    }
+
+    #[test]
+    fn whoever_does_not_answer_holds_few_places() {
+        let server = Server::default();
+        let mut under_way: Vec<_> = (0..IN_FLIGHT_IN_DOUBT_MAX).map(|_| UnderWay::begin(&server)).collect();
+        assert_eq!(server.health(1), Health::Down);
+        server.note_reply(Duration::from_millis(20));
+        assert_eq!(server.health(1), Health::Up);
+        under_way.extend((IN_FLIGHT_IN_DOUBT_MAX..IN_FLIGHT_MAX).map(|_| UnderWay::begin(&server)));
+        assert_eq!(server.health(1), Health::Down);
+        under_way.truncate(IN_FLIGHT_IN_DOUBT_MAX as usize);
+        server.note_silence(10, 500);
+        assert_eq!(server.health(1), Health::Down);
+        under_way.pop();
+        assert_eq!(server.health(1), Health::Up);
+        let connections: Vec<_> = (0..2 * CONNECTIONS_MAX).filter_map(|_| UnderWay::connect(&server)).collect();
+        assert_eq!(connections.len(), CONNECTIONS_MAX as usize);
+        drop(connections);
+        assert_eq!(server.connections.load(Relaxed), 0);
     }
 
     #[test]
