@@ -117,12 +117,16 @@ impl Updater {
     pub(super) fn enforce_removals(&self, slot: &Slot) {
         let Some(shelf) = &slot.shelf else { return };
         let now = wall_s();
-        let notes = lock(shelf).record.counting_removals();
+        // The disk may hold up the shelf, and nobody's swap waits for that. From the second lock on the list in force stays the same.
+        let shelf = lock(shelf);
+        let mut retired = lock(&self.retired);
+        let kept = lock(&slot.state).kept.unwrap_or(0);
+        let notes = shelf.record.counting_removals(kept);
+        drop(shelf);
         let identities = &slot.source.identities;
         let said = notes.iter().filter_map(|kept| Removal::parse(open_note(kept.as_bytes(), identities).ok()?.text()).ok());
         let holding: Vec<Removal> = said.filter(|removal| removal.holds_at(now)).collect();
         let hashes: Vec<_> = holding.iter().map(Removal::hash).collect();
-        let mut retired = lock(&self.retired);
         let mut enforced = lock(&slot.enforced);
         let before = self.live.load_full();
         let generation_of_list = lock(&slot.state).generation;

@@ -79,10 +79,9 @@ impl Record {
         self.removals.push(KeptRemoval { note, generation });
     }
 
-    /// The removals that count for the generation in force.
-    pub(super) fn counting_removals(&self) -> Vec<String> {
-        let live = self.live.unwrap_or(0);
-        self.removals.iter().filter(|kept| kept.generation >= live).map(|kept| kept.note.clone()).collect()
+    /// The removals that count for a generation.
+    pub(super) fn counting_removals(&self, number: u64) -> Vec<String> {
+        self.removals.iter().filter(|kept| kept.generation >= number).map(|kept| kept.note.clone()).collect()
     }
 
     /// What a new manifest must be above.
