@@ -166,7 +166,7 @@ fn every_refusal_says_what_and_what_to_do() {
         ),
         (2, "list sign desk --key one.key --override guard.tld", "--override guard.tld: the lint finds no such thing\n".to_owned()),
         (2, "list encrypt desk", "the list is not secret: set `encrypted = true` in list.toml and sign it again\n".to_owned()),
-        (1, "key new x.example --out one.key", "one.key: cannot be written: File exists (os error 17)\n".to_owned()),
+        (1, "key new x.example --out one.key", "one.key: is there already: name a new file\n".to_owned()),
         (
             2,
             "key new a+b --out x.key",

@@ -341,6 +341,9 @@ fn a_removal_is_quick(stage: &Stage) {
     stage.assert_right("a removal of another name");
 }
 
+/// What is wrong with it, its papers, who signs them, its entries, and the refusal.
+type Forgery<'a> = (&'a str, Manifest, &'a [&'a SigningKey], &'a [u8], &'a str);
+
 fn forgeries_are_refused(stage: &Stage) {
     let desk = &stage.desk;
     let (issue, genuine) = (desk.file("desk/issue"), desk.manifest());
@@ -354,7 +357,7 @@ fn forgeries_are_refused(stage: &Stage) {
     let tld = Manifest { sha256: Hash::of(b"com\n"), entries: 1, ..open.clone() };
     let swapped = Manifest { serial: 100, sha256: Hash::of(b"another issue"), ..genuine };
     let both = [&one, &two];
-    let cases: [(&str, Manifest, &[&SigningKey], &[u8], &str); 7] = [
+    let cases: [Forgery<'_>; 7] = [
         ("an old serial", of_serial(1), &both, &text, "serial 1 is below 7, which was accepted before"),
         ("one signature too few", of_serial(100), &[&one], &text, "1 of its keys have signed, 2 must"),
         ("a serial twice", of_serial(7), &both, &text, "another manifest with serial 7 was accepted before"),

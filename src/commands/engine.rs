@@ -81,7 +81,8 @@ impl Engine {
             runtime.spawn(publish(publisher, source));
         }
         let rate = Arc::new(ReplyRate::new(config.limits.udp_replies_per_s, config.limits.slip));
-        let udp = bound.serve(&answering, &rate, config.limits.waiting, &Waiters::new(config.limits.waiting_per_client))?;
+        let waiters = Waiters::new(config.limits.waiting, config.limits.waiting_per_client);
+        let udp = bound.serve(&answering, &rate, config.limits.waiting, &waiters)?;
         drop(guard);
         Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
     }
@@ -94,6 +95,11 @@ impl Engine {
     /// The open doors, like "udp 127.0.0.1:5300".
     pub(super) fn doors(&self) -> &[String] {
         &self.doors
+    }
+
+    /// How the writing of the counts goes.
+    pub(super) fn health(&self) -> Health {
+        self.keeper.health()
     }
 
     /// The counts of all threads.

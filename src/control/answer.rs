@@ -13,6 +13,7 @@ use crate::list::ListIndex;
 use crate::list::guard::Code;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Action, Clients, Group, ListRules, Snapshot, Verdict};
+use crate::store::Health;
 use crate::update::{Origin, Outcome, Updater, Way, Which};
 
 /// The parts of the running program that an operator can ask about.
@@ -25,6 +26,8 @@ pub struct Parts {
     pub rules: Vec<ListRules>,
     /// Knows the counts.
     pub board: Arc<Board>,
+    /// Knows whether they are written to disk.
+    pub health: Health,
     /// The doors that are open, like "udp 127.0.0.1:5300".
     pub doors: Vec<String>,
     /// Cache and resolver.
@@ -89,6 +92,7 @@ impl Parts {
                 ended: Event::ALL.into_iter().map(|event| (event.name().to_owned(), tally.event(event))).collect(),
             },
             cache: CacheStatus { hits: tally.event(Event::Hit), misses: tally.event(Event::Miss), ..self.resolution.cache() },
+            counts: self.health.read(),
             rebindings: self.resolution.rebindings(),
             upstreams: self.resolution.upstreams(),
         }

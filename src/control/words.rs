@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::Flushing;
 use crate::update::{Generation, ListState, Outcome};
 
 /// What an operator asks.
@@ -113,6 +114,8 @@ pub struct Status {
     pub questions: Questions,
     /// The cache.
     pub cache: CacheStatus,
+    /// How the writing of the counts goes.
+    pub counts: Flushing,
     /// Answers refused because they lead into private networks, where that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebindings: Option<u64>,

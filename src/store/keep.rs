@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::{UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter, Moment};
 
@@ -24,7 +26,7 @@ const DRIFT_S: i64 = 2;
 pub struct Health(Arc<Mutex<Flushing>>);
 
 /// How the writing goes at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flushing {
     /// When counts were last written; none before the first time.
     pub last_flush: Option<UnixSeconds>,

@@ -11,6 +11,7 @@ use crate::cache::Flush;
 use crate::count::{Board, Kind};
 use crate::list::parse::Format;
 use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
+use crate::store::Health;
 use crate::update::{Change, ListSource, Settings, Text, Updater};
 
 struct Desk(Mutex<Vec<Option<String>>>);
@@ -58,6 +59,7 @@ fn parts() -> Parts {
         clients: Arc::new(Clients::new(&[], &[exempt], 1)),
         rules: vec![rules],
         board,
+        health: Health::default(),
         doors: vec!["udp 127.0.0.1:5300".to_owned()],
         resolution: Box::new(Desk(Mutex::default())),
         started: monotonic(),
