@@ -280,9 +280,17 @@ impl Answering {
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }
 
-    /// Refuse a question that nobody has time to fetch the answer for: SERVFAIL, so that the client asks another resolver.
+    /// Answer a question that nobody has time to fetch the answer for: with one that has run out (RFC 8767), or with SERVFAIL, so that the
+    /// client asks another resolver.
     pub fn shed(&self, later: &Later, cells: &Cells, out: &mut [u8]) -> Outcome {
         let Ok(question) = wire::read(&later.packet) else { return Outcome::Silence };
+        let mut hashes = SuffixHashes::new();
+        let snapshot = self.live.load();
+        hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
+        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, now_s: clock::wall_u32_s() };
+        if let Some(stale) = self.find_stale(&wanted) {
+            return self.answer_renewed(cells, &snapshot, Renewed::Stale(stale), &wanted, out);
+        }
         end(cells, Event::Failed, own::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out))
     }
 

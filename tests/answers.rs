@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::kit::ask::{Client, Edns, Question, Response, ask};
 use crate::kit::internet::{Expected, Internet, expected_answers};
-use crate::kit::program::Program;
+use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::until;
 

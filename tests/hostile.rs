@@ -8,13 +8,15 @@ use crate::kit::ask::{Client, Question, ask};
 use crate::kit::internet::{Expected, Internet, hostile_answers};
 use crate::kit::program::Program;
 use crate::kit::running::Running;
+use crate::kit::tool::{FAKETIME, is_missing};
 use crate::kit::wall_clock::WallClock;
 
 const LIST: &str = "blocked.example\n=exact.example\n";
 /// What one question may cost in packets, whatever is asked.
 const PACKETS_MAX: usize = 50;
+const ATTEMPTS: usize = 3;
 /// Programs that share the work; most of it is waiting for silent servers.
-const WORKERS: u8 = 6;
+const WORKERS: u8 = 8;
 
 /// What came of one line of the table.
 struct Outcome {
@@ -52,10 +54,21 @@ fn work(internet: &Internet, worker: u8) -> Vec<Outcome> {
     let from = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 10 + worker));
     let running = start(internet, from);
     let lines = hostile_answers().into_iter().skip(worker.into()).step_by(WORKERS.into());
-    lines.map(|expected| resolve_cold(internet, &running, from, expected)).collect()
+    let resolve = |expected: Expected| {
+        let mut outcome = resolve_cold(internet, &running, from, &expected);
+        // A busy machine makes servers late, and lateness costs repetitions: what is wrong must be wrong thrice.
+        for _ in 1..ATTEMPTS {
+            if outcome.faults.is_empty() {
+                break;
+            }
+            outcome = resolve_cold(internet, &running, from, &expected);
+        }
+        outcome
+    };
+    lines.map(resolve).collect()
 }
 
-fn resolve_cold(internet: &Internet, running: &Running, from: IpAddr, expected: Expected) -> Outcome {
+fn resolve_cold(internet: &Internet, running: &Running, from: IpAddr, expected: &Expected) -> Outcome {
     let (code, _, stderr) = running.run(&["flush"]);
     assert_eq!(code, 0, "{stderr}");
     internet.forget_client(from);
@@ -67,11 +80,12 @@ fn resolve_cold(internet: &Internet, running: &Running, from: IpAddr, expected: 
         Some(_) => expected.faults_when_listed(&response),
         None => expected.faults_of(&response, true, expected.ede),
     };
+    assert!(packets <= PACKETS_MAX, "{expected:?}: {packets} packets:\n    {}", internet.packet_lines(from).join("\n    "));
     let most = expected.packets.unwrap_or(PACKETS_MAX);
     if packets > most {
         faults.push(format!("{packets} packets, more than {most}:\n    {}", internet.packet_lines(from).join("\n    ")));
     }
-    Outcome { expected, packets, cpu, faults }
+    Outcome { expected: expected.clone(), packets, cpu, faults }
 }
 
 impl Outcome {
@@ -136,6 +150,9 @@ fn the_cache_stays_clean() {
 /// A zone that its parent gave up goes when the delegation ends, however often its servers renew it meanwhile (ghost domains).
 #[test]
 fn a_ghost_domain_goes_with_its_delegation() {
+    if is_missing(&FAKETIME) {
+        return;
+    }
     let (internet, mut clock) = (Internet::hostile(), WallClock::new());
     let running = Program::new().recurse(&internet).clock(&clock).start();
     let alive = ["www.ghost.registry.test. A 203.0.113.237"];

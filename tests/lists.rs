@@ -276,7 +276,8 @@ fn a_new_issue_is_tried_out_and_blocks_nothing_meanwhile() {
     desk.put(&Issue { serial: 7, entries: "other.example\nthird.example\n".to_owned(), ..Issue::default() });
     until("a trial", 5 * SECOND, in_shadow);
     ask_often(&running, "free.example", 40);
-    until("the end of the trial", 5 * SECOND, || blocks(&running, "third.example").then_some(()));
+    until("the end of the trial", 5 * SECOND, || (state(&running)["serial"] == 7).then_some(()));
+    assert!(blocks(&running, "third.example"));
     until("a receipt", 5 * SECOND, || (!state(&running)["receipt"].is_null()).then_some(()));
     assert!(!blocks(&running, "new.example"));
 

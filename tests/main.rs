@@ -31,6 +31,7 @@ mod reload;
 mod report;
 mod rfc8906;
 mod seeded;
+mod siege;
 mod story;
 mod tidy;
 mod torture;

@@ -13,7 +13,7 @@ use crate::kit::program::Program;
 const PAGE: &str = "docs/peers.md";
 const BEGIN: &str = "<!-- made by tests/peers.rs: do not edit below -->\n";
 /// Some peers take longer than ours may.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// What somebody gave for one line.
 struct Given {

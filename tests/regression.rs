@@ -82,9 +82,10 @@ impl Server {
             ..recurse::Settings::default()
         };
         let forwarding =
-            forward::Settings { upstreams: vec![self.address], timeout: PATIENCE, attempts: 1, ..forward::Settings::default() };
-        [Mode::Recurse(recursion), Mode::Forward(forwarding)]
-            .map(|mode| Resolver::start(Settings { mode, patience: PATIENCE, waiting_max: 10 }).expect("a resolver"))
+            forward::Settings { upstreams: vec![self.address.into()], timeout: PATIENCE, attempts: 1, ..forward::Settings::default() };
+        [Mode::Recurse(recursion), Mode::Forward(forwarding)].map(|mode| {
+            Resolver::start(Settings { mode, zones: vec![], private_names: None, patience: PATIENCE, waiting_max: 10 }).expect("a resolver")
+        })
     }
 }
 

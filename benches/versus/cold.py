@@ -15,6 +15,8 @@ from versus import PORT, ROOT, SERVER, Peer
 
 # Root, top-level zone, and the two servers of the zones below.
 SERVERS = ["127.0.77.1", "127.0.77.2", "127.0.77.3", "127.0.77.4"]
+# Nobody answers here; the zone is delegated to both.
+SILENT = ["127.0.77.5", "127.0.77.6"]
 SOA = "SOA ns.example. nobody.example. 1 3600 1200 604800 3600"
 
 
@@ -43,6 +45,8 @@ class Key:
         base = folder / f"K{owner}.+013+{self.tag:05}"
         base.with_name(base.name + ".key").write_text(f"{owner}. 3600 IN DNSKEY {self.text}\n")
         base.with_name(base.name + ".private").write_text(self.private)
+        with open(file, "a") as zone:
+            zone.write(f"{owner}. 3600 IN DNSKEY {self.text}\n")
         subprocess.run(["dnssec-signzone", "-z", "-Q", "-o", f"{owner}.", "-f", str(file), "-O", "full", "-d", str(folder), str(file), str(base)],
                        capture_output=True, check=True)
 
@@ -62,6 +66,7 @@ def make_tree(folder, options):
     ds = key.ds if key else lambda owner: ""
     write(0, "", f". NS a.ns.example.\na.ns.example. A {SERVERS[0]}\nexample. NS b.ns.example.\nb.ns.example. A {SERVERS[1]}\n{ds('example')}")
     below = [f"example. NS b.ns.example.\na.ns.example. A {SERVERS[0]}\nb.ns.example. A {SERVERS[1]}\n"]
+    below += [f"silent.example. NS {letter}.silent.example.\n{letter}.silent.example. A {address}\n" for letter, address in zip("ef", SILENT)]
     for zone in range(options.zones):
         owner = f"zone{zone}.example"
         servers = f"{owner}. NS c.{owner}.\n{owner}. NS d.{owner}.\nc.{owner}. A {SERVERS[2]}\nd.{owner}. A {SERVERS[3]}\n"
@@ -122,7 +127,7 @@ def wait_for_authority(address):
 
 
 # In the configurations the second argument says whether signatures are checked.
-def wardline(folder, signed):
+def wardline(folder, signed, more=""):
     return {"wardline.toml": f"""state = "@WORK@/state"
 [listen]
 udp = ["{SERVER}:{PORT}"]
@@ -138,7 +143,7 @@ loopback = true
 ipv6 = false
 [cache]
 size_mib = 256
-"""}
+{more}"""}
 
 
 def unbound(folder, signed):

@@ -28,7 +28,7 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let address = primary.local_addr().expect("an address");
     std::thread::spawn(move || primary.incoming().for_each(drop));
     let ids = ["open", "keyed"];
-    let list = |(index, id): (usize, &&str)| ListSource::unsigned(id, index as u16, Text::Embedded("listed.example\n"), Format::Rpz);
+    let list = |(index, id): (usize, &&str)| ListSource::unsigned(id, index as u16, Text::Embedded("listed CNAME .\n"), Format::Rpz);
     let lists = ids.iter().enumerate().map(list).collect();
     let (updater, _) = Updater::start(update::Settings { lists, ..update::Settings::default() }).expect("lists");
     let key = || Key::new(Name::parse("key.test").expect("a name"), Algorithm::Sha256, b"secret".to_vec().into());

@@ -70,13 +70,14 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
         Mode::Recurse(recursion)
     } else {
         let validate = (way & 4 == 0).then_some(recursion);
-        let upstreams = vec![scene.address];
+        let upstreams = vec![scene.address.into()];
         Mode::Forward(forward::Settings { upstreams, timeout: PATIENCE, attempts: 1, validate, ..forward::Settings::default() })
     };
     let question =
         Question { name: Name::parse("www.zone.test").expect("a name"), qtype, dnssec_ok: way & 8 == 0, checking_disabled: way & 16 == 0 };
     scene.runtime.block_on(async {
-        let resolver = Resolver::start(Settings { mode, patience: PATIENCE, waiting_max: 10 }).expect("a resolver");
+        let settings = Settings { mode, zones: vec![], private_names: None, patience: PATIENCE, waiting_max: 10 };
+        let resolver = Resolver::start(settings).expect("a resolver");
         if let Ok(fetched) = resolver.fetch(&question).await {
             Entry::from_wire(fetched.wire, fetched.ede, 0, LIFETIMES).expect("what comes from outside can be kept");
         }

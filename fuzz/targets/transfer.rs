@@ -35,7 +35,7 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     });
     let base = if PathBuf::from("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
     let folder = base.join(format!("wardline-fuzz-{}", std::process::id()));
-    let list = ListSource::unsigned("zone", 0, Text::Embedded("listed.example\n"), Format::Rpz);
+    let list = ListSource::unsigned("zone", 0, Text::Embedded("listed CNAME .\n"), Format::Rpz);
     let (updater, _) = Updater::start(update::Settings { lists: vec![list], ..update::Settings::default() }).expect("a list");
     Scene { runtime: Runtime::new().expect("a runtime"), updater, primary, words, folder }
 });

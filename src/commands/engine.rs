@@ -81,7 +81,8 @@ impl Engine {
             runtime.spawn(publish(publisher, source));
         }
         let rate = Arc::new(ReplyRate::new(config.limits.udp_replies_per_s, config.limits.slip));
-        let udp = bound.serve(&answering, &rate, config.limits.waiting, &Waiters::new(config.limits.waiting_per_client))?;
+        let waiters = Waiters::new(config.limits.waiting, config.limits.waiting_per_client);
+        let udp = bound.serve(&answering, &rate, config.limits.waiting, &waiters)?;
         drop(guard);
         Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
     }

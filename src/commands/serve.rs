@@ -21,6 +21,7 @@ use crate::name::Name;
 use crate::policy::ListRules;
 use crate::query::Answering;
 use crate::seal::is_key_name;
+use crate::serve::kernel::raise_open_files;
 use crate::store::{EventKind, Journal, JournalEvent};
 use crate::update::push::Listener;
 use crate::update::{Prover, Settings, Sources, Updater, Watch, Which, receipt_key};
@@ -35,6 +36,9 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     }
     if !config.resolve.checks_signatures() {
         warn!("{}: signatures are not checked: answers can be forged", config.place);
+    }
+    if let Err(error) = raise_open_files() {
+        warn!(%error, "the limit of open files stays as it is: few questions can be asked outside at once");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     // Followed from here on, so that a signal that comes while the lists are loaded waits instead of killing.

@@ -181,7 +181,7 @@ impl Resolver {
         let rebinding = settings.private_names.map(|names| Arc::new(Rebinding::new([names, own].concat())));
         let zones = routes::Zones::start(settings.zones)?;
         let source = match settings.mode {
-            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, zones, settings.patience)?),
+            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, zones)?),
             Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode, zones, settings.patience)?),
         };
         Ok(Self { source: Arc::new(source), rebinding, flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })
@@ -191,13 +191,13 @@ impl Resolver {
     ///
     /// Identical questions in flight are asked once, and the asking goes on when this future is dropped.
     pub async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
-        let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.patience);
+        let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.flights.patience(self.patience));
         let rebinding = self.rebinding.clone();
         // In a box: it would be copied at each step of the way to its task otherwise.
         let work = Box::pin(async move {
             let answer = async {
                 match &*source {
-                    Source::Recurse(recursion) => recursion.fetch(&asked).await,
+                    Source::Recurse(recursion) => recursion.fetch(&asked, patience).await,
                     Source::Forward(forwarder) => forwarder.fetch(&asked).await,
                 }
             };

@@ -24,6 +24,8 @@ use crate::name::Name;
 const ROOT_HINTS: &str = include_str!("root.hints");
 /// Aliases followed for one question; Unbound follows 11, Knot Resolver 12.
 const ALIASES_MAX: usize = 12;
+/// Questions under way in one zone: a quarter of all that may wait, as shipped.
+const PER_ZONE_MAX: u32 = 2_500;
 /// Memory for delegations, keys and what was said on the way to answers.
 const MEMORY_OCTETS_MAX: u64 = 64 << 20;
 /// Memory for zones' keys and for proofs of absence.
@@ -106,7 +108,6 @@ pub(super) struct Recursion {
     settings: Settings,
     roots: Vec<IpAddr>,
     zones: Zones,
-    patience: Duration,
     tally: Arc<Tally>,
 }
 
@@ -127,7 +128,7 @@ struct Hop {
 }
 
 impl Recursion {
-    pub(super) fn start(settings: Settings, zones: Zones, patience: Duration) -> Result<Self, StartError> {
+    pub(super) fn start(settings: Settings, zones: Zones) -> Result<Self, StartError> {
         let mut roots = parse_hints(settings.root_hints.as_deref().unwrap_or(ROOT_HINTS))?;
         roots.retain(|address| if address.is_ipv4() { settings.ipv4 } else { settings.ipv6 });
         if roots.is_empty() {
@@ -135,7 +136,7 @@ impl Recursion {
         }
         let tally = Arc::new(Tally::default());
         let engine = RwLock::new(Arc::new(Engine::build(&settings, &roots, &zones, &tally)?));
-        Ok(Self { engine, settings, roots, zones, patience, tally })
+        Ok(Self { engine, settings, roots, zones, tally })
     }
 
     pub(super) fn tally(&self) -> &Tally {
@@ -164,9 +165,9 @@ impl Recursion {
         Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Find the answer, alias after alias, within the question's budget.
-    pub(super) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
-        self.engine().chase(question, &Budget::new(self.patience)).await
+    /// Find the answer, alias after alias, within the question's budget, of which the time is `patience`.
+    pub(super) async fn fetch(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
+        self.engine().chase(question, &Budget::new(patience)).await
     }
 }
 
@@ -206,6 +207,7 @@ pub(super) fn build_walker(settings: &Settings, roots: &[IpAddr], zones: &Zones,
         local: (v4, v6),
         ttl_s_max: settings.ttl_s_max,
         memory_octets_max: MEMORY_OCTETS_MAX,
+        per_zone_max: PER_ZONE_MAX,
     };
     Walker::new(walking, Arc::clone(tally))
 }

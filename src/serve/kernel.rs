@@ -214,6 +214,18 @@ pub fn pin_thread(index: usize) -> io::Result<()> {
     if unsafe { libc::sched_setaffinity(0, size, &raw const chosen) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Let this process open as many files as it may, and not only the 1,024 that a shell gives: each question under way has a socket.
+pub fn raise_open_files() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit that lives through the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above; the kernel only reads it.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 fn zeroed_name() -> libc::sockaddr_storage {
     // SAFETY: sockaddr_storage is plain numbers; all zero is "no address".
     unsafe { MaybeUninit::zeroed().assume_init() }

@@ -157,7 +157,7 @@ fn knot(at: SocketAddr, outgoing: IpAddr) -> String {
         "net.listen('{ip}', {port}, {{ kind = 'dns' }})\nnet.ipv6 = false\nnet.outgoing_v4('{outgoing}')\nmodules = {{ 'hints > iterate' }}\n\
          hints.root_file('root.hints')\ntrust_anchors.remove('.')\ntrust_anchors.add_file('root.key', true)\n\
          policy.add(policy.suffix(policy.PASS, policy.todnames({{ 'test.', 'example.' }})))\n\
-         modules.unload('ta_sentinel')\nmodules.unload('ta_signal_query')\nmodules.unload('priming')\ncache.size = 100 * MB\n"
+         option('ALLOW_LOCAL', true)\nmodules.unload('ta_sentinel')\nmodules.unload('ta_signal_query')\nmodules.unload('priming')\ncache.size = 100 * MB\n"
     )
 }
 

@@ -10,7 +10,7 @@ use super::line::Line;
 use super::{Server, Upstream};
 use crate::clock;
 use crate::name::Name;
-use crate::resolve::exchange::{Edns, Fault, Outgoing, ask};
+use crate::resolve::exchange::{Edns, Fault, Outgoing, Sockets, ask};
 use crate::resolve::reply::Reply;
 use crate::resolve::{StartError, Tally};
 
@@ -32,6 +32,7 @@ pub(super) struct Peer {
     zone: Option<Name>,
     /// The way to it over TLS, where that is wanted.
     line: Option<Line>,
+    sockets: Sockets,
     tally: Tally,
     failures_in_a_row: AtomicU32,
     /// Wall-clock seconds; 0 while it is up.
@@ -120,6 +121,7 @@ impl Peer {
             server,
             zone,
             line,
+            sockets: Sockets::default(),
             tally: Tally::default(),
             failures_in_a_row: AtomicU32::new(0),
             down_since: AtomicI64::new(0),
@@ -130,7 +132,7 @@ impl Peer {
     async fn ask(&self, outgoing: &Outgoing, timeout: Duration) -> Result<Vec<u8>, Fault> {
         match &self.line {
             Some(line) => line.ask(outgoing, timeout).await,
-            None => ask(self.server.address, outgoing, timeout).await,
+            None => ask(&self.sockets, self.server.address, outgoing, timeout).await,
         }
     }
 

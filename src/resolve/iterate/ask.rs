@@ -19,8 +19,8 @@ use super::{Trip, Walker};
 use crate::clock;
 use crate::resolve::Failure;
 
-/// How often one server is asked in vain for the same thing.
-const TRIES_MAX: u32 = 3;
+/// How often one server is asked in vain for the same thing: where every third exchange is lost, three tries lose one question in thirty.
+const TRIES_MAX: u32 = 5;
 /// One in so many questions goes to a server that is not the fastest, to learn whether it has become so.
 const EXPLORE_ONE_IN: u64 = 20;
 /// What an unknown server's round trip is taken to be.
@@ -70,6 +70,7 @@ enum Outcome {
 impl Walker {
     /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is what the last of them said where none is.
     pub(super) async fn ask_zone(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Judgement, Failure> {
+        let _present = self.crowds.enter(&zone.name, self.settings.per_zone_max).ok_or(Failure::Crowded)?;
         let mut candidates = self.candidates(zone, asked, trip);
         let mut useless = None;
         let end = |useless: Option<Useless>| useless.map(Judgement::Useless).ok_or(Failure::Unreachable);
@@ -204,8 +205,8 @@ impl Walker {
         let want = Edns::WantSignatures(self.settings.udp_octets);
         let is_plain = is_mute || server.is_plain(self.servers.now_ms());
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
-        // The last try is in lower case: some servers drop what has capital letters.
-        let is_delicate = candidate.tries + 1 == TRIES_MAX || self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
+        // The last two tries are in lower case: some servers drop what has capital letters.
+        let is_delicate = candidate.tries + 2 >= TRIES_MAX || self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
         let mut outgoing = Outgoing {
             name,
             qtype: asked.rtype.into(),
@@ -228,6 +229,7 @@ impl Walker {
                 Ok(None) | Err(Fault::Broken | Fault::Unsent) => return Ok(Outcome::Unreachable),
                 Err(Fault::Silent) => return Ok(Outcome::Silence),
             };
+            trip.budget.pay_octets(octets.len())?;
             let judgement = judge(&octets, asked, at.ip());
             if matches!(judgement, Judgement::Useless(_)) {
                 self.tally.note_failure();
@@ -252,7 +254,7 @@ impl Walker {
         let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
         let left = trip.budget.deadline().saturating_duration_since(began);
         let wait = server.wait(tries);
-        let heard = match ask_udp(at, outgoing, wait.min(left)).await {
+        let heard = match ask_udp(&self.sockets, at, outgoing, wait.min(left)).await {
             Ok(heard) => heard,
             Err(fault) => {
                 match fault {
@@ -270,6 +272,7 @@ impl Walker {
             Heard::Respelled => true,
             Heard::Truncated => false,
         };
+        let Some(_connection) = UnderWay::connect(server) else { return Ok(Err(Fault::Broken)) };
         trip.budget.pay_packet()?;
         let left = trip.budget.deadline().saturating_duration_since(Instant::now());
         match ask_tcp(at, outgoing, (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left)).await {

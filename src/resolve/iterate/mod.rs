@@ -4,6 +4,7 @@
 //! [`ask`] puts one question to one zone's servers. Nothing here validates; see [`Ask`] for the contract.
 
 mod ask;
+mod crowds;
 mod judge;
 mod memory;
 mod servers;
@@ -18,12 +19,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
+use self::crowds::Crowds;
 use self::judge::{Asked, Continuation, Glue, Judgement, Referral, follow};
 use self::memory::Memory;
 use self::servers::Servers;
 use self::shared::Shared;
 use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
+use super::exchange::Sockets;
 use super::said::{Ask, Cut, Said};
 use super::words::{label_count, wire_of};
 use super::{Failure, Tally};
@@ -72,6 +75,8 @@ pub(super) struct Settings {
     pub(super) ttl_s_max: u32,
     /// Memory for delegations and what was said, in octets.
     pub(super) memory_octets_max: u64,
+    /// Questions under way in one zone.
+    pub(super) per_zone_max: u32,
 }
 
 /// Walks from zone to zone; shared by all questions.
@@ -80,6 +85,8 @@ pub(super) struct Walker {
     zones: Zones,
     memory: Memory,
     servers: Servers,
+    crowds: Crowds,
+    sockets: Sockets,
     shared: Shared,
     /// Wall-clock second from which on the roots are to be asked who they are.
     prime_at: AtomicI64,
@@ -116,6 +123,8 @@ impl Walker {
             zones: Zones::new(root, settings.stubs.iter().map(|(name, servers)| stub(name, servers)).collect(), half),
             memory: Memory::new(half, settings.ttl_s_max),
             servers: Servers::new(),
+            crowds: Crowds::new(),
+            sockets: Sockets::default(),
             shared: Shared::new(),
             prime_at: AtomicI64::new(if settings.prime { 0 } else { UnixSeconds::MAX }),
             settings,

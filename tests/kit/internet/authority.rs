@@ -123,11 +123,15 @@ impl Answering<'_> {
             });
         }
         self.deny();
-        if zone.hashed.is_some() {
+        if let Some(hashed) = &zone.hashed {
             if source != at {
                 self.prove_at(&source.base_name());
             }
-            self.prove_at(source);
+            match hashed.matching(source) {
+                Some(_) => self.prove_at(source),
+                // A delegation that opt-out left out, asked for its DS.
+                None => self.prove_unsigned(source),
+            }
         } else if sets.is_some_and(|sets| sets.contains_key(&RecordType::NSEC)) {
             self.prove(source);
         } else {
