@@ -231,6 +231,9 @@ impl Answering {
         if asked.seat >= desk.foreseen {
             hashes.fill_for(round.snapshot.key(), question.name, round.snapshot.depths());
         }
+        if round.snapshot.has_shadow() {
+            round.snapshot.note_shadows(self.clients.lists(group), hashes);
+        }
         let wanted = Wanted { question: &question, hashes, group, now_s: round.now_s };
         let key = key_of(&wanted);
         let near = desk.front.find(key, wanted.now_s).filter(|entry| entry.is_for(&question));
@@ -282,9 +285,17 @@ impl Answering {
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }
 
-    /// Refuse a question that nobody has time to fetch the answer for: SERVFAIL, so that the client asks another resolver.
+    /// Answer a question that nobody has time to fetch the answer for: with one that has run out (RFC 8767), or with SERVFAIL, so that the
+    /// client asks another resolver.
     pub fn shed(&self, later: &Later, cells: &Cells, out: &mut [u8]) -> Outcome {
         let Ok(question) = wire::read(&later.packet) else { return Outcome::Silence };
+        let mut hashes = SuffixHashes::new();
+        let snapshot = self.live.load();
+        hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
+        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, now_s: clock::wall_u32_s() };
+        if let Some(stale) = self.find_stale(&wanted) {
+            return self.answer_renewed(cells, &snapshot, Renewed::Stale(stale), &wanted, out);
+        }
         end(cells, Event::Failed, own::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out))
     }
 
@@ -302,10 +313,13 @@ impl Answering {
 
     /// Keep what came from outside, a failure for a moment too (RFC 9520).
     fn keep(&self, fetched: Result<resolve::Fetched, resolve::Failure>, wanted: &Wanted<'_>) -> Arc<Entry> {
+        let ttl_s = || self.cache.failure_ttl_s(key_of(wanted), wanted.now_s);
         let entry = match fetched {
             Ok(fetched) => Entry::from_wire(fetched.wire, fetched.ede, wanted.now_s, self.lifetimes)
-                .unwrap_or_else(|_| Entry::failure(wanted.question, ede::NETWORK, wanted.now_s)),
-            Err(failure) => Entry::failure(wanted.question, failure.ede(), wanted.now_s),
+                .unwrap_or_else(|_| Entry::failure(wanted.question, ede::NETWORK, wanted.now_s, ttl_s())),
+            // Ours, not theirs, and over in a moment.
+            Err(failure @ resolve::Failure::Crowded) => Entry::failure(wanted.question, failure.ede(), wanted.now_s, 1),
+            Err(failure) => Entry::failure(wanted.question, failure.ede(), wanted.now_s, ttl_s()),
         };
         let entry = Arc::new(entry);
         if entry.is_keepable() {

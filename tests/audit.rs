@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use wardline::audit::Writer;
 use wardline::count::{HourCounts, ListIdentity};
+use wardline::list::Hash;
+use wardline::list::manifest::{Basis, ListAction, Manifest, Secrecy};
 use wardline::seal::checkpoint::Checkpoint;
 use wardline::seal::tree::{leaf_hash, root_of};
 use wardline::seal::{Note, SigningKey};
@@ -117,26 +119,38 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Both verifiers on the same logs: they must end alike and find the same. Gives the exit code and the findings as `code place`.
+/// Both verifiers on the same logs: they must end alike, find the same and count the same. Gives ours.
 fn verify(arguments: &[String]) -> (i32, Vec<String>, Value) {
-    let (code, stdout, stderr) = {
-        let text: Vec<&str> = ["audit", "verify", "--json"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
-        Program::new().prepare().run(&text)
-    };
-    let ours: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
-    let findings = |value: &Value| -> Vec<String> {
-        let text = |finding: &Value, key: &str| finding[key].as_str().expect("a text").to_owned();
-        value["findings"].as_array().expect("findings").iter().map(|f| format!("{} {}", text(f, "code"), text(f, "place"))).collect()
-    };
+    let ours = verify_with_ours(arguments);
     if is_missing(&PYTHON) {
-        return (code, findings(&ours), ours);
+        return ours;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/verify_audit.py");
-    let other = Command::new("python3").arg(script).arg("--json").args(arguments).output().expect("python3");
-    let theirs: Value = serde_json::from_slice(&other.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&other.stderr)));
-    assert_eq!(findings(&ours), findings(&theirs), "{ours:#}");
-    assert_eq!((Some(code), &ours["blocked"]), (other.status.code(), &theirs["blocked"]), "{ours:#}");
-    (code, findings(&ours), ours)
+    let other = Command::new("python3").arg(script).args(arguments).output().expect("python3");
+    let said = String::from_utf8(other.stdout).expect("text");
+    let found = said.lines().filter_map(|line| line.strip_prefix("NOT IN ORDER ("));
+    let mut theirs: Vec<String> = found.map(|line| line.replacen("): ", " ", 1)).collect();
+    let mut found = ours.1.clone();
+    theirs.sort();
+    found.sort();
+    assert_eq!(found, theirs, "{:#}{}", ours.2, String::from_utf8_lossy(&other.stderr));
+    let sum = |kinds: &Value| kinds.as_object().expect("kinds").values().filter_map(Value::as_u64).sum::<u64>();
+    let blocked = ours.2["blocked"].as_object().expect("lists").iter();
+    let blocked: Vec<String> = blocked.map(|(list, kinds)| format!("blocked {list}: {}", sum(kinds))).collect();
+    let counted: Vec<&str> = said.lines().filter(|line| line.starts_with("blocked ")).collect();
+    assert_eq!((Some(ours.0), blocked), (other.status.code(), counted.iter().map(ToString::to_string).collect()), "{said}");
+    ours
+}
+
+/// Gives the exit code, the findings as `code place`, and all that is said.
+fn verify_with_ours(arguments: &[String]) -> (i32, Vec<String>, Value) {
+    let text: Vec<&str> = ["audit", "verify", "--json"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    let (code, stdout, stderr) = Program::new().prepare().run(&text);
+    let outcome: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+    let text = |finding: &Value, key: &str| finding[key].as_str().expect("a text").to_owned();
+    let findings = outcome["findings"].as_array().expect("findings").iter();
+    let findings = findings.map(|finding| format!("{} {}", text(finding, "code"), text(finding, "place"))).collect();
+    (code, findings, outcome)
 }
 
 /// The folders of both logs, one of which is somebody's work, and the keys of their authors.
@@ -150,8 +164,8 @@ fn arguments(one: &Path) -> Vec<String> {
 /// Leaves as the dishonest keep them: numbered anew, and signed with `key`.
 fn forge(leaves: &[String], key: &SigningKey, to: &Path) {
     let leaves = leaves.iter().enumerate().map(|(seq, leaf)| {
-        let (before, after) = leaf.split_once("\"seq\":").expect("a place");
-        format!("{before}\"seq\":{seq},{}", after.split_once(',').expect("more").1)
+        let parts = leaf.split_once("\"seq\":").and_then(|(before, after)| Some((before, after.split_once(',')?.1)));
+        parts.map_or(leaf.clone(), |(before, after)| format!("{before}\"seq\":{seq},{after}"))
     });
     let leaves: Vec<String> = leaves.collect();
     write(&leaves, &signed(&leaves, key), to);
@@ -279,7 +293,7 @@ fn what_the_author_forges_contradicts_itself() {
             let at = place(&leaves, 300, "law");
             leaves.drain(at..at + 2);
             forge(&leaves, author(), log);
-            format!("hour provider.example/one hour {}", hour_text(300))
+            format!("hour provider.example/one leaf {at}")
         }),
         ("a leaf is added by the author", |log| {
             let mut leaves = original();
@@ -293,7 +307,7 @@ fn what_the_author_forges_contradicts_itself() {
             let at = place(&leaves, 300, "law");
             leaves[at..at + 4].rotate_left(2);
             forge(&leaves, author(), log);
-            format!("hour provider.example/one hour {}", hour_text(300))
+            format!("hour provider.example/one leaf {at}")
         }),
         ("an hour of the other resolver", |log| {
             let mut leaves = original();
@@ -302,6 +316,27 @@ fn what_the_author_forges_contradicts_itself() {
             leaves[at] = others[place(&others, 300, "law")].clone();
             forge(&leaves, author(), log);
             format!("author provider.example/one leaf {at}")
+        }),
+        ("a crash is dropped by the author", |log| {
+            let mut leaves = original();
+            let at = leaves.iter().position(|leaf| leaf.contains("\"kind\":\"crash\",\"list\"")).expect("a crash");
+            leaves.remove(at);
+            forge(&leaves, author(), log);
+            format!("run provider.example/one leaf {at}")
+        }),
+        ("a gap is made shorter by the author", |log| {
+            let mut leaves = original();
+            let at = leaves.iter().position(|leaf| leaf.contains("\"gap_s\":41,")).expect("a gap");
+            leaves[at] = leaves[at].replace("\"gap_s\":41,", "\"gap_s\":1,");
+            forge(&leaves, author(), log);
+            format!("gap provider.example/one leaf {at}")
+        }),
+        ("another version is told by the author", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 300, "law");
+            leaves[at] = leaves[at].replace("\"serial\":2,", "\"serial\":1,");
+            forge(&leaves, author(), log);
+            format!("version provider.example/one leaf {at}")
         }),
     ]);
 }
@@ -312,7 +347,7 @@ fn changed_checkpoints_tiles_and_ends_are_found() {
         ("another log's checkpoint", |log| {
             let other = read(&month().folder.path().join("logs/two"), "checkpoint");
             fs::write(log.join("checkpoint"), other.replace("example/two\n", "example/one\n")).expect("a checkpoint");
-            "signature provider.example/one checkpoint".to_owned()
+            format!("signature {} checkpoint", log.display())
         }),
         ("a day's checkpoint of another history", |log| {
             let leaves = original();
@@ -321,7 +356,11 @@ fn changed_checkpoints_tiles_and_ends_are_found() {
         }),
         ("signed with another key", |log| {
             forge(&original(), &SigningKey::generate("provider.example/one").expect("a key"), log);
-            "signature provider.example/one checkpoint".to_owned()
+            format!("signature {} checkpoint", log.display())
+        }),
+        ("no checkpoint at all", |log| {
+            fs::write(log.join("checkpoint"), "provider.example/one\n").expect("a checkpoint");
+            format!("note {} checkpoint", log.display())
         }),
         ("the tail is cut off", |log| {
             fs::remove_file(log.join("tile/entries/004")).expect("a bundle");
@@ -332,13 +371,12 @@ fn changed_checkpoints_tiles_and_ends_are_found() {
             fs::write(log.join("checkpoint"), day).expect("a checkpoint");
             "checkpoint provider.example/one checkpoints/2026-03-21".to_owned()
         }),
-        ("a tile of a higher level is changed", |log| {
-            let name = fs::read_dir(log.join("tile/1/000.p")).expect("a folder").next().expect("a tile").expect("a tile").file_name();
-            let tile = log.join("tile/1/000.p").join(&name);
+        ("a tile of hashes is changed", |log| {
+            let tile = log.join("tile/0/001");
             let mut octets = fs::read(&tile).expect("a tile");
-            octets[5] ^= 1;
+            octets[32 * 7 + 5] ^= 1;
             fs::write(tile, octets).expect("a tile");
-            format!("tile provider.example/one tile/1/000.p/{}", name.display())
+            format!("tile provider.example/one leaf {}", 256 + 7)
         }),
     ]);
 }
@@ -402,8 +440,10 @@ fn what_was_seen_before_cannot_be_taken_back() {
     forge(&other, author(), &log);
     assert_eq!(with(&log, &[]).0, 0, "right in itself");
     assert_eq!(with(&log, &["--since", &since]).1, [place_of_since]);
-    let both = with(&log, &[&honest.display().to_string()]).1;
-    assert_eq!(both, vec!["fork provider.example/one checkpoint in another folder"; 2]);
+    // Ours holds copies against each other by itself.
+    let mut copies = arguments(&log);
+    copies.push(honest.display().to_string());
+    assert_eq!(verify_with_ours(&copies).1, vec!["fork provider.example/one checkpoint in another folder"; 2]);
     let none = verify(&[
         honest.display().to_string(),
         "--key".to_owned(),
@@ -439,7 +479,7 @@ fn a_cosigner_vouches_for_one_history_only() {
     assert_eq!(note.signers(&[author().public(), witness.public_cosigner()]).expect("signers").len(), 2);
     let mut arguments = arguments(&log);
     arguments.extend(["--key".to_owned(), witness.public_cosigner().to_string()]);
-    assert_eq!(verify(&arguments).2["logs"][0]["cosigners"][0]["name"], "regulator.example");
+    assert_eq!(verify_with_ours(&arguments).2["logs"][0]["cosigners"][0]["name"], "regulator.example");
 
     forge(&leaves[..place(&leaves, 600, "law")], author(), &log);
     let (code, _, stderr) = cosign(&[]);
@@ -469,11 +509,153 @@ fn a_report_that_was_edited_is_found() {
         verify(&arguments).1
     };
     let none = Vec::<String>::new();
-    assert_eq!(with(json!({ "law": sum("law"), "policy": "hidden" }), json!({ "law": sum("law"), "policy": sum("policy") })), none);
+    assert_eq!(with(json!({ "law": sum("law"), "policy": "hidden" }), json!({ "law": sum("law"), "policy": "hidden" })), none);
+    assert_eq!(
+        with(json!({ "law": sum("law"), "policy": "hidden" }), json!({ "law": sum("law"), "policy": sum("policy") })),
+        ["report report sums list policy"],
+        "a sum over what is hidden gives it away"
+    );
     assert_eq!(with(json!({ "law": sum("law") + 1, "policy": "hidden" }), json!({})), ["report report 2026-03 list law"]);
     assert_eq!(
         with(json!({ "law": sum("law") }), json!({ "law": 1 })),
         ["report report 2026-03 list policy", "report report sums list law"]
     );
     assert_eq!(with(json!({ "law": null, "policy": "hidden", "x": null }), json!({})), ["report report 2026-03 list law"]);
+}
+
+/// SplitMix64, by Sebastiano Vigna: public domain.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ mixed >> 31) % below as u64) as usize
+    }
+}
+
+/// What an author may do to one leaf or two, blindly.
+fn mutate(leaves: &mut Vec<String>, dice: &mut Dice) {
+    let at = dice.roll(leaves.len() - 1);
+    let tokens: Vec<String> =
+        ["{", "}", "[", "]", "\"", "null", "-1", "0", "1.0", "1e2", "\"start\"", "\"crash\"", "9007199254740993", " ", "é", "\\u00e9"]
+            .map(str::to_owned)
+            .into();
+    match dice.roll(8) {
+        0 => drop(leaves.remove(at)),
+        1 => leaves.swap(at, at + 1),
+        2 => leaves.insert(at, leaves[at].clone()),
+        3 => {
+            let from = dice.roll(leaves.len());
+            leaves[at] = leaves[from].clone();
+        }
+        4 | 5 => {
+            let digits: Vec<usize> = leaves[at].match_indices(|letter: char| letter.is_ascii_digit()).map(|(place, _)| place).collect();
+            let place = digits[dice.roll(digits.len())];
+            leaves[at].replace_range(place..=place, &dice.roll(10).to_string());
+        }
+        6 => {
+            // A value, a key or more is gone, or is another one.
+            let marks: Vec<usize> = leaves[at].match_indices([',', ':', '{', '}']).map(|(place, _)| place).collect();
+            let first = dice.roll(marks.len() - 1);
+            leaves[at].replace_range(marks[first] + 1..marks[first + 1], &tokens[dice.roll(tokens.len())]);
+        }
+        _ => {
+            let place = dice.roll(leaves[at].len());
+            leaves[at].insert_str(place, &tokens[dice.roll(tokens.len())]);
+        }
+    }
+}
+
+/// The seed is printed; WARDLINE_SEED gives it again.
+fn both_agree_on_forgeries(count: usize) {
+    let seed = std::env::var("WARDLINE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| getrandom::u64().expect("randomness"));
+    println!("WARDLINE_SEED={seed}");
+    let (mut dice, folder, leaves) = (Dice(seed), TempDir::new().expect("a folder"), original());
+    let interesting = leaves.iter().position(|leaf| leaf.contains("\"kind\":\"crash\",\"list\"")).expect("a crash");
+    let log = folder.path().join("one");
+    let arguments = [log.display().to_string(), "--key".to_owned(), author().public().to_string()];
+    let mut refused = 0;
+    for _ in 0..count {
+        let mut forged = leaves[..interesting + 12].to_vec();
+        mutate(&mut forged, &mut dice);
+        if dice.roll(2) == 0 {
+            write(&forged, &signed(&forged, author()), &log);
+        } else {
+            forge(&forged, author(), &log);
+        }
+        refused += usize::from(verify(&arguments).0 == 1);
+    }
+    println!("{refused} of {count} forgeries are refused, by both");
+}
+
+#[test]
+fn both_verifiers_agree_on_what_an_author_forges() {
+    both_agree_on_forgeries(40);
+}
+
+#[test]
+#[ignore = "long run: some minutes"]
+fn both_verifiers_agree_on_thousands_of_forgeries() {
+    both_agree_on_forgeries(3000);
+}
+
+/// A manifest of the list `law`, signed by the curator, and its hash.
+fn manifest(serial: u64, curator: &SigningKey) -> (String, String) {
+    let manifest = Manifest {
+        list: "law".into(),
+        authority: "A".into(),
+        basis: Basis::Law,
+        legal_basis: "B".into(),
+        action: ListAction::NxDomain,
+        serial,
+        issued: MARCH,
+        expires: MARCH + 1000 * HOUR,
+        previous: None,
+        entries: 1,
+        sha256: Hash::of(&serial.to_be_bytes()),
+        test_entry: None,
+        secrecy: Secrecy::Open,
+    };
+    let mut note = Note::new(&manifest.to_text()).expect("a note");
+    note.sign(curator).expect("a signature");
+    (note.to_string(), manifest.hash().to_string())
+}
+
+#[test]
+fn a_version_that_the_curator_did_not_sign_is_found() {
+    let (folder, curator) = (TempDir::new().expect("a folder"), SigningKey::generate("curator.example").expect("a key"));
+    let (log, signed) = (folder.path().join("one"), folder.path().join("signed"));
+    fs::create_dir(&signed).expect("a folder");
+    let mut leaves = original();
+    for serial in 1..=4 {
+        let (note, hash) = manifest(serial, &curator);
+        fs::write(signed.join(format!("{serial}.manifest")), note).expect("a manifest");
+        leaves.iter_mut().for_each(|leaf| *leaf = leaf.replace(&format!("\"{:064x}\"", serial - 1), &format!("{hash:?}")));
+    }
+    forge(&leaves, author(), &log);
+    let mut arguments = arguments(&log);
+    arguments.remove(1);
+    arguments.truncate(3);
+    assert_eq!(verify(&arguments).0, 0);
+    arguments.extend(["--manifest".to_owned(), signed.display().to_string()]);
+    let with = |key: &str| verify_with_ours(&arguments.iter().cloned().chain(["--curator".to_owned(), key.to_owned()]).collect::<Vec<_>>());
+    assert_eq!(with(&curator.public().to_string()).1, Vec::<String>::new());
+    fs::remove_file(signed.join("3.manifest")).expect("a manifest");
+    let third = leaves.iter().position(|leaf| leaf.contains("\"kind\":\"live\"") && leaf.contains("\"serial\":3,")).expect("a leaf");
+    assert_eq!(with(&curator.public().to_string()).1, [format!("manifest provider.example/one leaf {third}")]);
+    let text: Vec<&str> = ["audit", "verify"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    let stranger = SigningKey::generate("curator.example").expect("a key").public().to_string();
+    let (code, _, stderr) = Program::new().prepare().run(&text.into_iter().chain(["--curator", &stranger]).collect::<Vec<_>>());
+    assert!(code == 2 && stderr.contains("not signed with a curator's key"), "{stderr}");
+}
+
+/// Somebody who trusts nobody reads it before he runs it.
+#[test]
+fn the_second_verifier_is_short_enough_to_be_read() {
+    let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/verify_audit.py")).expect("the script");
+    let longest = script.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    assert!(script.lines().count() <= 250 && longest <= 120, "{} lines, the longest of {longest}", script.lines().count());
 }

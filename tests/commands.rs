@@ -1,6 +1,6 @@
 //! The commands as an operator meets them: what they print, where, and how they end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -52,7 +52,8 @@ fn check_tells_every_mistake_with_its_line() {
         ("\n[nothing]\nno_such = 1\n", last + 2, "unknown field `nothing`"),
         ("\n[cache]\nno_such = 1\n", last + 3, "unknown field `no_such`"),
         ("\n[cache]\nsize_mib = 0\n", last + 3, "size_mib = 0: choose a value"),
-        ("\n[count]\nflush_s = \"x\"\n", last + 3, "invalid type"),
+        ("\n[cache]\nsize_mib = -1\n", last + 3, "size_mib: invalid value: integer `-1`, expected a whole number"),
+        ("\n[count]\nflush_s = \"x\"\n", last + 3, "flush_s: invalid type: string \"x\", expected a whole number"),
         ("\n[cache\n", last + 2, ""),
         ("\n[tls]\ncertificate = \"none.pem\"\nkey = \"none.key\"\n", last + 3, "none.pem cannot be read"),
     ];
@@ -69,6 +70,23 @@ fn check_tells_every_mistake_with_its_line() {
     }
     fs::write(&file, good + "\n[cache]\nsize_mib = 0\n[count]\nflush_s = 0\n").expect("a configuration");
     assert_eq!(running.run(&["check"]).2.lines().count(), 2, "all mistakes at once");
+}
+
+#[test]
+fn check_reads_what_the_files_hold() {
+    const FILE: &str = "lists/l.txt";
+    for (keys, words) in [
+        (format!("[tls]\ncertificate = {FILE:?}\nkey = {FILE:?}\n"), "cannot read the certificate"),
+        (format!("[resolve]\nmode = \"recurse\"\n[resolve.recurse]\nroot_hints = {FILE:?}\n"), "root hints, line 1"),
+        (format!("[resolve]\nmode = \"recurse\"\n[resolve.recurse]\ntrust_anchors = [{FILE:?}]\n"), "trust anchors"),
+        (format!("[lists]\nnever_block = [{FILE:?}]\n"), "line 1: a path"),
+    ] {
+        let lines = "a.example/\n".to_owned() + &"blocked.example\n".repeat(50);
+        let (code, _, stderr) = Program::new().list("l", &lines).toml(&keys).prepare().run(&["check"]);
+        assert!(code == 2 && stderr.contains(words), "{keys}: {code} {stderr}");
+    }
+    let (code, stdout, _) = Program::new().prepare().run(&["check"]);
+    assert!(code == 0 && stdout.contains("nothing is blocked"), "{stdout}");
 }
 
 #[test]
@@ -117,6 +135,8 @@ fn wrong_usage_ends_with_2() {
         &[][..],
         &["sevre"],
         &["why"],
+        &["why", "a..b"],
+        &["flush", "a..b"],
         &["serve", "--no-such"],
         &["report", "--format", "pdf"],
         &["report", "--from", "yesterday"],
@@ -178,7 +198,7 @@ fn why_tells_list_entry_and_group() {
     assert_eq!(verdicts("www.own.example")["school"]["list"], "own");
     let (code, text, _) = running.run(&["why", "own.example"]);
     assert!(code == 0 && text.contains("school     blocked (stop-page) by list own of Authority of own"), "{text}");
-    assert_eq!(running.run(&["why", "a..b"]).0, 1);
+    assert_eq!(running.run(&["why", "a..b"]).0, 2);
     // What it says is what is answered.
     for (client, name, blocked) in
         [([127, 0, 9, 1], "blocked.example", false), ([127, 0, 8, 1], "blocked.example", false), ([127, 0, 7, 1], "blocked.example", true)]
@@ -189,18 +209,24 @@ fn why_tells_list_entry_and_group() {
 }
 
 #[test]
-fn flush_forgets_a_name_and_what_is_below() {
+fn flush_forgets_a_name_and_with_below_what_is_below() {
     let internet = Internet::start();
     let running = program(&internet).start();
     let names = ["www.good.test", "mail.good.test", "www.plain.test"];
     names.iter().for_each(|name| drop(ask(running.address(), name, "A")));
     assert_eq!(running.json(&["status", "--json"])["cache"]["answers"], 3);
-    assert_eq!(running.json(&["flush", "GOOD.test.", "--json"]), json!({"reply": "flush", "removed": 2}));
+    assert_eq!(running.run(&["flush", "good.test"]).1, "0 answers forgotten\n");
+    assert_eq!(running.json(&["flush", "--below", "GOOD.test.", "--json"]), json!({"reply": "flush", "removed": 2}));
     names.iter().for_each(|name| drop(ask(running.address(), name, "A")));
     assert_eq!(names.map(|name| internet.forwarded(&format!("{name}."), "A")), [2, 2, 1]);
+    assert_eq!(running.run(&["flush", "www.good.test"]).1, "1 answer forgotten\n");
+    drop(ask(running.address(), "www.good.test", "A"));
+    let cache = running.json(&["status", "--json"])["cache"].clone();
+    assert_eq!([&cache["hits"], &cache["misses"], &cache["stale"]], [1, 6, 0]);
+    assert_eq!(running.run(&["flush", "--below"]).0, 2);
     assert_eq!(running.run(&["flush"]), (0, "3 answers forgotten\n".to_owned(), String::new()));
     assert_eq!(running.run(&["flush", "nothing.example"]).1, "0 answers forgotten\n");
-    assert_eq!(running.run(&["flush", "a..b"]).0, 1);
+    assert_eq!(running.run(&["flush", "a..b"]).0, 2);
 }
 
 /// What is asked, by how it ends: blocked address, https, other, via alias; hit, miss, own.
@@ -270,6 +296,25 @@ fn read_exposition(page: &str) -> BTreeMap<String, f64> {
     samples
 }
 
+/// Every metric that the sample dashboard asks for is one that the page tells of, or could.
+fn check_dashboard(samples: &BTreeMap<String, f64>) {
+    let dashboard = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/grafana/wardline.json")).expect("the dashboard");
+    let dashboard: Value = serde_json::from_str(&dashboard).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let expressions: Vec<&str> = panels
+        .flat_map(|panel| panel["targets"].as_array().expect("targets"))
+        .map(|target| target["expr"].as_str().expect("a query"))
+        .collect();
+    let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    let words = expressions.iter().flat_map(|expression| expression.split(|letter| !is_name(letter)));
+    let names: BTreeSet<&str> = words.filter(|word| word.starts_with("wardline_")).collect();
+    let told: BTreeSet<&str> = samples.keys().filter_map(|sample| sample.split('{').next()).collect();
+    // Only a signed list has a serial, and nothing may have been written yet.
+    let later = BTreeSet::from(["wardline_list_serial", "wardline_counts_last_flush_timestamp_seconds"]);
+    let missing: Vec<&&str> = names.difference(&told).filter(|name| !later.contains(**name)).collect();
+    assert!(names.len() > 10 && missing.is_empty(), "the dashboard asks for {missing:?}");
+}
+
 #[test]
 fn the_metrics_agree_with_what_was_asked() {
     let internet = Internet::start();
@@ -307,6 +352,7 @@ fn the_metrics_agree_with_what_was_asked() {
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample} in {samples:#?}");
     }
+    check_dashboard(&samples);
     let new: Vec<_> = samples.keys().filter(|sample| !names.contains(sample)).collect();
     assert!(new.iter().all(|sample| sample.contains("refusal") || sample.contains("last_flush")), "cardinality grows: {new:?}");
 }

@@ -166,7 +166,7 @@ fn every_refusal_says_what_and_what_to_do() {
         ),
         (2, "list sign desk --key one.key --override guard.tld", "--override guard.tld: the lint finds no such thing\n".to_owned()),
         (2, "list encrypt desk", "the list is not secret: set `encrypted = true` in list.toml and sign it again\n".to_owned()),
-        (1, "key new x.example --out one.key", "one.key: cannot be written: File exists (os error 17)\n".to_owned()),
+        (1, "key new x.example --out one.key", "one.key: is there already: name a new file\n".to_owned()),
         (
             2,
             "key new a+b --out x.key",
@@ -279,6 +279,10 @@ fn a_curators_mistake_is_held_by_the_budget() {
         let said = desk.fails(1, "list sign desk --key one.key");
         assert!(codes.iter().all(|code| said.contains(&format!("{code}: "))), "{said}");
     }
+    // Who signs second is held by the same budget as who signed first.
+    fs::write(desk.file("desk/entries.txt"), list(500)).expect("entries");
+    desk.does("list sign desk --key one.key --override guard.removed --override guard.removed-percent");
+    assert!(desk.fails(1, "list sign desk --key two.key").contains("guard.removed: 9500 entries would be removed"));
     fs::write(desk.file("desk/entries.txt"), "").expect("entries");
     assert!(desk.fails(1, "list sign desk --key one.key").contains("guard.empty: the list has no entry"));
 }

@@ -1,14 +1,11 @@
 //! Signed lists on the real program: what is in order is live and proven, what is not is refused while the old list goes on blocking.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 use tempfile::TempDir;
 use wardline::clock::wall_s;
@@ -20,14 +17,13 @@ use wardline::list::removal::Removal;
 use wardline::seal::{Note, SigningKey, VerifyKey};
 use wardline::update::{Bundle, Change, ListSource, Origin, Papers, Settings, Text, Unsigned, Updater, Way};
 
-use crate::kit::ask::ask;
+use crate::kit::ask::{Client, Question, ask};
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::until;
+use crate::kit::web::{CERT, KEY, Web, request};
 
 const SECOND: Duration = Duration::from_secs(1);
-const CERT: &str = include_str!("cases/tls/cert.pem");
-const KEY: &str = include_str!("cases/tls/key.pem");
 const ENTRIES: &str = "blocked.example number=1\nother.example\n";
 
 /// Two agencies whose signatures count, and a stranger.
@@ -120,10 +116,15 @@ impl Desk {
     }
 
     fn program(&self) -> Program {
+        self.program_with("")
+    }
+
+    /// With more of the list's configuration.
+    fn program_with(&self, more: &str) -> Program {
         let keys: Vec<String> = self.keys[..2].iter().map(|key| key.public().to_string()).collect();
         Program::new().toml(&format!(
             "[lists]\nnever_block_names = [\"stop.example\"]\n[[list]]\nid = \"signed\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
-             legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\nfolder = {{ path = {:?} }}\n",
+             legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\nfolder = {{ path = {:?} }}\n{more}",
             self.folder.path()
         ))
     }
@@ -221,6 +222,76 @@ fn findings_are_let_pass_by_name_and_a_rollback_survives_a_restart() {
 }
 
 #[test]
+fn what_cannot_be_remembered_does_not_come_in_force() {
+    let desk = Desk::new();
+    let running = desk.start();
+    // As on a full or read-only disk: the file cannot be written.
+    let place = running.folder().join("state/lists/signed");
+    let obstacle = place.join(".2.entries.new");
+    fs::create_dir(&obstacle).unwrap();
+    desk.put(&Issue::default());
+    let said = until("a refusal", 5 * SECOND, || state(&running)["last_refusal"]["message"].as_str().map(str::to_owned));
+    let words = format!("signed.manifest: list signed: cannot be remembered in {} (", place.display());
+    assert!(said.contains(&words) && said.ends_with("): check the folder's owner, mode and disk, then `wardline reload`"), "{said}");
+    assert!(blocks(&running, "blocked.example") && !blocks(&running, "new.example"));
+    fs::remove_dir(&obstacle).unwrap();
+    let (code, stdout, _) = running.run(&["reload", "signed"]);
+    assert_eq!((code, stdout.as_str()), (0, "signed: its sources are looked at again; `wardline lists` shows what comes of it\n"));
+    until("the list", 5 * SECOND, || blocks(&running, "new.example").then_some(()));
+    assert_eq!(state(&running)["serial"], 6);
+}
+
+/// Ask without having anybody outside asked.
+fn ask_often(running: &Running, name: &str, count: usize) {
+    for _ in 0..count {
+        let answers = Client::udp(running.address()).ask(&Question::new(name, "A").without_recursion()).answers();
+        assert!(answers.is_empty(), "{name} is blocked: {answers:?}");
+    }
+}
+
+#[test]
+fn a_new_issue_is_tried_out_and_blocks_nothing_meanwhile() {
+    let desk = Desk::new();
+    desk.put(&Issue { serial: 5, entries: ENTRIES.to_owned(), ..Issue::default() });
+    let running = desk.program_with("[list.stage]\nshadow_s = 3600\nquestions_max = 40\npercent_max = 10.0\n").start();
+    let in_shadow = || (!state(&running)["trial"].is_null()).then(|| state(&running));
+    desk.put(&Issue::default());
+    let tried = until("a trial", 5 * SECOND, in_shadow);
+    assert_eq!((&tried["serial"], &tried["trial"]["serial"], &tried["trial"]["entries"]), (&5.into(), &6.into(), &2.into()), "{tried}");
+    assert!(running.run(&["lists"]).1.contains("live, newer in shadow") && running.run(&["status"]).1.contains("signed in shadow until "));
+    ask_often(&running, "new.example", 30);
+    assert_eq!((state(&running)["trial"]["questions"].as_u64(), state(&running)["trial"]["hits"].as_u64()), (Some(30), Some(30)));
+    ask_often(&running, "free.example", 10);
+    let message = "guard.shadow: 30 questions would be blocked that are not blocked now, 75.0 % of all questions; allowed are 10.0 %";
+    let said = || state(&running)["last_refusal"]["message"].as_str().unwrap_or_default().to_owned();
+    until("the refusal", 5 * SECOND, || said().contains(message).then_some(()));
+    assert!(state(&running)["trial"].is_null() && state(&running)["serial"] == 5);
+    ask_often(&running, "new.example", 1);
+    let pass = ["reload", "signed", "--override", "guard.shadow", "--reason", "it is meant"];
+    let (code, stdout, stderr) = running.run(&pass);
+    assert_eq!((code, stdout.as_str()), (0, "signed: in force with 2 entries\n"), "{stderr}");
+    assert!(blocks(&running, "new.example"));
+
+    // One that blocks little of what is asked comes in force by itself, and is proven.
+    desk.put(&Issue { serial: 7, entries: "other.example\nthird.example\n".to_owned(), ..Issue::default() });
+    until("a trial", 5 * SECOND, in_shadow);
+    ask_often(&running, "free.example", 40);
+    until("the end of the trial", 5 * SECOND, || (state(&running)["serial"] == 7).then_some(()));
+    assert!(blocks(&running, "third.example"));
+    until("a receipt", 5 * SECOND, || (!state(&running)["receipt"].is_null()).then_some(()));
+    assert!(!blocks(&running, "new.example"));
+
+    // The operator cuts a trial short.
+    desk.put(&Issue { serial: 8, ..Issue::default() });
+    until("a trial", 5 * SECOND, in_shadow);
+    let (code, stdout, stderr) = running.run(&pass);
+    assert_eq!((code, stdout.as_str()), (0, "signed: in force with 2 entries\n"), "{stderr}");
+    let history = running.json(&["history", "signed", "--json"]);
+    let staged = history["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "staged").count();
+    assert_eq!(staged, 5, "three trials begun, two of them ended: {history}");
+}
+
+#[test]
 fn a_removal_is_live_within_a_second_and_over_with_the_next_list() {
     let desk = Desk::new();
     let mut running = desk.start();
@@ -240,39 +311,11 @@ fn a_removal_is_live_within_a_second_and_over_with_the_next_list() {
     until("the next list", 5 * SECOND, || blocks(&running, "blocked.example").then_some(()));
 }
 
-/// Serves a folder over HTTPS on loopback, one connection after the other, until the test's process ends.
-fn serve_https(folder: &Path) -> u16 {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(CERT.as_bytes()).collect::<Result<_, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-    let config =
-        Arc::new(builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap());
-    let (listener, folder) = (TcpListener::bind("127.0.0.1:0").unwrap(), folder.to_path_buf());
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            stream.set_read_timeout(Some(SECOND)).unwrap();
-            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = BufReader::new(rustls::StreamOwned::new(connection, stream));
-            let mut line = String::new();
-            while stream.read_line(&mut line).is_ok_and(|count| count > 2) {}
-            let file = line.split(' ').nth(1).unwrap_or_default().trim_start_matches("/lists/").to_owned();
-            let found = fs::read(folder.join(file)).ok();
-            let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-            let stream = stream.get_mut();
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).and_then(|()| stream.flush());
-            stream.conn.send_close_notify();
-            let _ = stream.flush();
-        }
-    });
-    port
-}
-
 #[test]
 fn a_list_is_pulled_and_a_newer_one_pushed() {
     let desk = Desk::new();
-    let port = serve_https(desk.folder.path());
+    let web = Web::serve(desk.folder.path());
+    let port = web.port();
     let push = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let files = TempDir::new().unwrap();
     let path = |name: &str| files.path().join(name).display().to_string();
@@ -289,27 +332,11 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
     ));
     let running = program.start();
     assert!(blocks(&running, "blocked.example"), "pulled");
+    assert_eq!(web.tally(), (2, 0), "the manifest and the entries, once each");
     let issue = Issue::default();
     let note = desk.sign(&Desk::manifest(&issue).to_text(), &issue.signers).to_string();
     let body = serde_json::json!({ "manifest": note, "entries": data_encoding::BASE64.encode(issue.entries.as_bytes()) }).to_string();
-    let request = |token: &str, method: &str, body: &str| {
-        let roots = rustls::RootCertStore {
-            roots: CertificateDer::pem_slice_iter(CERT.as_bytes()).map(|cert| webpki_anchor(&cert.unwrap())).collect(),
-        };
-        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-        let config = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth();
-        let name = rustls::pki_types::ServerName::try_from("resolver.test").unwrap();
-        let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut stream = rustls::StreamOwned::new(connection, TcpStream::connect(push).unwrap());
-        let head = format!(
-            "{method} /v1/lists/signed HTTP/1.1\r\nHost: resolver.test\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all((head + body).as_bytes()).unwrap();
-        let mut reply = String::new();
-        let _ = stream.read_to_string(&mut reply);
-        reply
-    };
+    let request = |token: &str, method: &str, body: &str| request(push, token, method, "/v1/lists/signed", body);
     assert!(request("not-the-token-at-all", "PUT", &body).starts_with("HTTP/1.1 401 "));
     let pushed = Instant::now();
     assert!(request("0123456789abcdef", "PUT", &body).starts_with("HTTP/1.1 202 "));
@@ -319,12 +346,6 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
     });
     println!("pushed and proven after {:?}", pushed.elapsed());
     assert!(told.contains("\"state\":\"proven\"") && blocks(&running, "new.example"), "{told}");
-}
-
-fn webpki_anchor(cert: &CertificateDer<'_>) -> rustls::pki_types::TrustAnchor<'static> {
-    let mut store = rustls::RootCertStore::empty();
-    store.add(cert.clone().into_owned()).unwrap();
-    store.roots.remove(0)
 }
 
 #[test]

@@ -263,3 +263,36 @@ fn no_listed_name_stays_in_memory() {
     assert_eq!(running.run(&["reload", "plain"]).0, 1);
     assert_eq!(find_in_memory(&running, &secrets), Vec::<String>::new(), "after a refused reload");
 }
+
+/// A core dump would hold clients' addresses, questions, and the key of the tables.
+#[test]
+fn no_core_is_dumped() {
+    let running = Program::new().list("law", "blocked.example\n").start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", running.pid())).expect("the limits");
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).expect("a limit");
+    assert_eq!(core.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"], "soft and hard");
+}
+
+/// Whatever a name is made of, a question is no event: the log has as many lines behind it as before.
+#[test]
+fn no_name_makes_a_line_in_the_log() {
+    let internet = Internet::start();
+    let running = program(&internet).start();
+    let names: [&[u8]; 5] = [
+        b"\x0bline\nbroken\x04wild\x04test\0",
+        b"\x0a\x1b[31mred\0x\x04wild\x04test\0",
+        b"\x06\xe2\x80\xaeabc\x04wild\x04test\0",
+        b"\x05a\n\r\tb\x07blocked\x07example\0",
+        b"\x08\xff\xfe\xfd.\\\"'%\x07blocked\x07example\0",
+    ];
+    let lines = || running.stderr().lines().count();
+    let before = lines();
+    for door in running.doors() {
+        for name in names {
+            door.clone().source(CLIENTS[0]).ask(&Question::new("a.", "A").wire_name(name));
+        }
+    }
+    running.run(&["why", "a\nb\u{1b}.\u{202e}blocked.example"]);
+    assert_eq!(running.stdout().lines().count(), 1);
+    assert_eq!(lines(), before, "{}", running.stderr());
+}

@@ -136,6 +136,69 @@ fn looking_ahead_changes_no_answer() {
     assert!(replies > RANDOM / 2 && fetched > RANDOM / 20, "{replies} replies, {fetched} to be fetched");
 }
 
+/// Classes that questions are asked in: IN, CH, NONE, ANY.
+const CLASSES: [u16; 4] = [1, 3, 254, 255];
+
+/// All types, in four classes, with all opcodes, for a listed name and for one that nobody knows: each has its answer. A listed name's
+/// real data are never asked for.
+#[test]
+fn every_type_class_and_opcode_has_its_answer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    let answering = answering(NAMES, NAMES);
+    let mut desk = answering.desk();
+    let mut outside = 0;
+    for (name, is_listed) in [(listed_name(7), true), ("unknown.example".to_owned(), false)] {
+        for qtype in 0..=u16::MAX {
+            for class in CLASSES {
+                let batch: Vec<Vec<u8>> = (0..16).map(|opcode| odd_question(&name, qtype, class, opcode)).collect();
+                for (opcode, answered) in answer(&answering, &mut desk, &batch, Look::Never).into_iter().enumerate() {
+                    let at = format!("type {qtype}, class {class}, opcode {opcode}, listed {is_listed}");
+                    let Some(reply) = answered else {
+                        assert!(opcode == 0 && class == 1 && !is_listed, "{at}: is asked outside");
+                        outside += 1;
+                        continue;
+                    };
+                    assert!(reply.len() >= 12 && reply[..2] == [0x12, 0x34] && reply[2] & 0x80 != 0, "{at}: {reply:02x?}");
+                    assert_eq!(usize::from(reply[2] >> 3 & 15), opcode, "{at}");
+                    let rcode = reply[3] & 15;
+                    assert!(if opcode == 0 { rcode != 2 && rcode != 3 } else { rcode == 4 }, "{at}: {reply:02x?}");
+                    let has_answer = reply[6..8] != [0, 0];
+                    assert!(!has_answer || (is_listed && matches!(qtype, 1 | 255)) || class == 3 || qtype == 255, "{at}: {reply:02x?}");
+                }
+            }
+        }
+    }
+    // All types but 0, OPT, the six of transfers and ANY.
+    assert_eq!(outside, 65_536 - 2 - 6 - 1);
+}
+
+fn odd_question(name: &str, qtype: u16, class: u16, opcode: u8) -> Vec<u8> {
+    let mut packet = question(name);
+    packet[2] |= opcode << 3;
+    let end = packet.len();
+    packet[end - 4..].copy_from_slice(&[qtype.to_be_bytes(), class.to_be_bytes()].concat());
+    packet
+}
+
+/// Long run: all types once more at the running program, where nobody is to be asked for those that nobody has.
+#[test]
+#[ignore = "takes minutes"]
+fn every_type_has_its_answer_from_the_program() {
+    let settings = "[resolve]\nspecial_use = false\npatience_ms = 500\n[limits]\nudp_replies_per_s = 0\n";
+    let running = Program::new().forward(([127, 0, 0, 1], 9).into()).toml(settings).list("l", "listed.test\n").start();
+    let client = Client::udp(running.address());
+    for qtype in 0..=u16::MAX {
+        for class in CLASSES {
+            for name in ["listed.test", "unknown.test"] {
+                let reply = client.send(&odd_question(name, qtype, class, 0));
+                let reply = reply.unwrap_or_else(|| panic!("{name}, type {qtype}, class {class}: no answer"));
+                assert!(name != "listed.test" || reply[3] & 15 != 2, "type {qtype}, class {class}: SERVFAIL");
+            }
+        }
+    }
+}
+
 /// A reply with its TTLs at 0: a second may pass between two answers.
 fn without_ttls(answered: &Answered) -> Answered {
     let mut reply = answered.clone()?;

@@ -68,6 +68,52 @@ fn waiting_is_measured_by_the_monotonic_clock() {
     assert!((1400..3500).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }
 
+/// By an hour and a day in both directions, to 1970 and to 2040: everybody is answered as before, each question stands in some hour once,
+/// and the log verifies.
+#[test]
+fn a_clock_that_jumps_stops_nothing() {
+    const HOUR_S: i64 = 3600;
+    if is_missing(&FAKETIME) {
+        return;
+    }
+    let now_s = wardline::clock::wall_s();
+    let (internet, mut clock) = (Internet::start(), WallClock::new());
+    let mut running = Program::new()
+        .forward(internet.forwarder())
+        .list("law", "blocked.example\n")
+        .toml("[count]\nflush_s = 1\n[audit]\nprovider = \"isp.example\"\nresolver = \"r1\"\n")
+        .clock(&clock)
+        .start();
+    let mut told = 0;
+    let jumps = [HOUR_S, -HOUR_S, DAY_S as i64, -(DAY_S as i64), 1_000 - now_s, 2_208_988_800 - now_s, 0];
+    for ahead_s in jumps {
+        clock.set(ahead_s);
+        let blocked = ask(running.address(), "blocked.example.", "A");
+        assert_eq!(blocked.answers(), ["blocked.example. A 192.0.2.1"], "{ahead_s} s ahead");
+        let real = ask(running.address(), "www.good.test.", "A");
+        assert_eq!(real.answers(), ["www.good.test. A 198.51.100.11"], "{ahead_s} s ahead");
+        assert!((1..=TTL_S).contains(&ttl_s(&real)), "{ahead_s} s ahead: {}", ttl_s(&real));
+        assert_eq!(running.run(&["status"]).0, 0);
+        // Each jump is noted before the next one, so that none is lost in another.
+        told = crate::kit::until("the jump is in the log", Duration::from_secs(5), || {
+            let lines = running.stderr().matches("the clock was set").count();
+            (lines > told).then_some(lines)
+        });
+    }
+    assert_eq!(told, jumps.len(), "{}", running.stderr());
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait_exit(), 0);
+    assert!(!running.stderr().contains("panicked"), "{}", running.stderr());
+
+    let report = running.json(&["report", "--exact", "--json", "--from", "2020-01-01", "--to", "2041-01-01"]);
+    assert_eq!(report["sums"]["blocked"]["law"]["sum"], jumps.len(), "{report:#}");
+    let log = running.list_file("law").with_file_name("log").display().to_string();
+    assert_eq!(running.run(&["audit", "export", &log]).0, 0);
+    let key = running.run(&["audit", "key"]).1;
+    let (code, stdout, stderr) = running.run(&["audit", "verify", &log, "--key", key.trim()]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+}
+
 fn ttl_s(response: &Response) -> u64 {
     let answer = response.message.answers.iter().find(|record| record.record_type() == RecordType::A).expect("an answer");
     answer.ttl.into()

@@ -1,76 +1,78 @@
 #!/usr/bin/env python3
-"""Checks wardline's audit logs; written from docs/audit-format.md and not from wardline's code. Needs Python 3.9 or newer and the package
-`cryptography` (Debian: python3-cryptography). Ends with 0, 1 or 2 as the document says."""
-import argparse, base64, datetime, hashlib, json, os, re, struct, sys
+"""Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules go by their numbers
+there. Needs Python 3.9 and the package `cryptography` (Debian: python3-cryptography)."""
+import argparse, base64, datetime, functools, hashlib, itertools, json, re, sys
 from collections import defaultdict
+from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-HOUR, BIG, KINDS, UTC = 3600, 2**53 - 1, ("address", "https", "other", "via_cname"), datetime.timezone.utc
-COUNTS = {"blocked": set(KINDS), "carried": {"in", "lost", "out"}, "ended": set("blocked failed fault hit limited miss own refused".split())}
-BOTH = set("boot kind list manifest provider resolver seq serial v".split())
-HOUR_KEYS = BOTH | set("blocked carried configuration ended gap_s gaps hour in_force_s questions software".split())
-EVENT_KEYS = BOTH | {"at", "body"}
+HOUR, BIG = 3600, 2**53 - 1
+LEAF = {"v": int, "kind": str, "provider": str, "resolver": str, "seq": int, "boot": str,
+        "serial": (int, None), "manifest": (str, None)}
+HOUR_LEAF = {**LEAF, "hour": str, "list": str, "in_force_s": int, "questions": int, "gap_s": int,
+             "blocked": {"address": int, "https": int, "other": int, "via_cname": int},
+             "ended": dict.fromkeys("blocked failed fault hit limited miss own refused".split(), int),
+             "carried": {"in": int, "out": int, "lost": int}, "gaps": [{"from": str, "until": str, "kind": str}],
+             "software": str, "configuration": str}
+EVENT_LEAF = {**LEAF, "at": str, "list": (str, None), "body": dict}
+START = {"software": str, "configuration": str, "lists": [str], "previous": (str, None), "behind_s": int}
+BASE64 = "((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?)"
+SIGNATURE = rf"\u2014 ([^\s+]+) {BASE64}\n"
+CHECKPOINT = rf"(([^\0-\x1f\x7f-\x9f]+)\n(0|[1-9][0-9]{{0,17}})\n{BASE64}\n)\n{SIGNATURE}(?:{SIGNATURE})*"
 
 class Refused(Exception):
-    """A finding that ends the reading of a log."""
+    """A finding that ends the reading of a log: code and place."""
 
 def sha(octets):
     return hashlib.sha256(octets).digest()
 
+def read_key(text):
+    """Name, id and key of a log's author."""
+    name, key_id, encoded = text.strip().split("+", 2)
+    octets = base64.b64decode(encoded, validate=True)
+    if octets[0] != 1 or sha(name.encode() + b"\n" + octets)[:4].hex() != key_id:
+        raise ValueError("not the key of a log's author")
+    return name, key_id, Ed25519PublicKey.from_public_bytes(octets[1:])
+
+def read_checkpoint(octets, keys):
+    """Origin, size and root of a checkpoint whose first signature is its author's."""
+    text, origin, size, root, name, signature, _, _ = re.fullmatch(CHECKPOINT, octets.decode()).groups()
+    signature = base64.b64decode(signature)
+    keys = [key for owner, key_id, key in keys if owner == name == origin and key_id == signature[:4].hex()]
+    if not [key.verify(signature[4:], text.encode()) for key in keys]:
+        raise InvalidSignature
+    return origin, int(size), base64.b64decode(root)
+
 def seconds(text):
-    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
-        raise ValueError("no time")
-    return int(datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+    if not re.fullmatch("(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", text):
+        raise ValueError("not a time")
+    return int(datetime.datetime.fromisoformat(text[:-1] + "+00:00").timestamp())
 
-def text_of(time, form="%Y-%m-%dT%H:%M:%SZ"):
-    return datetime.datetime.fromtimestamp(time, UTC).strftime(form)
+def fits(value, form):
+    """A form is a type (whole numbers are counts), nothing, a choice, a list of one form, or a form for each key."""
+    if isinstance(form, dict):
+        return fits(value, dict) and value.keys() == form.keys() and all(fits(value[key], form[key]) for key in form)
+    if isinstance(form, list):
+        return fits(value, list) and all(fits(item, form[0]) for item in value)
+    if isinstance(form, tuple):
+        return any(fits(value, choice) for choice in form)
+    return value is None if form is None else type(value) is form and (form is not int or 0 <= value <= BIG)
 
-class Key:
-    def __init__(self, text):
-        self.name, self.id, encoded = text.strip().split("+", 2)
-        octets = base64.b64decode(encoded, validate=True)
-        self.algorithm, self.key = octets[0], Ed25519PublicKey.from_public_bytes(octets[1:])
-        if self.algorithm not in (1, 4) or sha(self.name.encode() + b"\n" + octets)[:4].hex() != self.id:
-            raise ValueError("no key")
-
-    def check(self, text, signature):
-        if self.algorithm == 4:
-            text, signature = b"cosignature/v1\ntime %d\n" % struct.unpack(">Q", signature[:8])[0] + text, signature[8:]
-        self.key.verify(signature, text)
-
-def read_keys(given):
-    keys = []
-    for item in given:
-        try:
-            keys.append(Key(item))
-        except ValueError:
-            with open(item, encoding="utf-8") as file:
-                keys.extend(Key(line) for line in file if line.strip() and not line.startswith("#"))
-    return keys
-
-def read_note(octets):
-    """The text of a signed note and its signatures: name, id, octets."""
-    whole = octets.decode()
-    text, gap, lines = whole.rpartition("\n\n")
-    lines = lines.split("\n")
-    if not text or not gap or len(octets) > 1 << 20 or lines.pop() or len(lines) > 100 or re.search(r"[\0-\x09\x0b-\x1f\x7f-\x9f]", whole):
-        raise ValueError("no signed note")
-    signatures = [re.fullmatch(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+=*)", line).groups() for line in lines]
-    signatures = [(name, base64.b64decode(encoded, validate=True)) for name, encoded in signatures]
-    return text + "\n", [(name, octets[:4].hex(), octets[4:]) for name, octets in signatures]
-
-def is_signed(note, keys):
-    """Whether one of the keys signed; raises where the signature of one does not hold."""
-    signed = [(key, octets) for key in keys for name, key_id, octets in note[1] if (name, key_id) == (key.name, key.id)]
-    for key, octets in signed:
-        key.check(note[0].encode(), octets)
-    return bool(signed)
-
-def read_checkpoint(octets):
-    note = read_note(octets)
-    origin, size, root = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]*)\n([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)\n", note[0]).groups()
-    return note, origin, int(size), base64.b64decode(root)
+def read_leaf(seq, octets):
+    try:
+        leaf = json.loads(octets.decode())
+        is_hour = leaf["kind"] == "hour"
+        same = json.dumps(leaf, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == octets
+        good = same and fits(leaf, HOUR_LEAF if is_hour else EVENT_LEAF) and leaf["v"] == 1
+        good = good and all(fits(item, (str, int, bool, None, [str])) for item in leaf.get("body", {}).values())
+        leaf["start"] = seconds(leaf["hour" if is_hour else "at"])
+        leaf["gaps"] = [(seconds(gap["from"]), seconds(gap["until"]), gap["kind"]) for gap in leaf.get("gaps", [])]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        good = False
+    if not good or is_hour and leaf["start"] % HOUR:
+        raise Refused("leaf", f"leaf {seq}")
+    return {**leaf, "here": f"leaf {seq}", "end": leaf["start"] + HOUR * is_hour}
 
 def tile_name(folder, index, width):
     name, rest = f"{index % 1000:03}", index // 1000
@@ -78,314 +80,171 @@ def tile_name(folder, index, width):
         name, rest = f"x{rest % 1000:03}/{name}", rest // 1000
     return f"tile/{folder}/{name}" + (f".p/{width}" if width < 256 else "")
 
-def is_plain(value):
-    if isinstance(value, dict):
-        return all(key.isascii() and is_plain(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, (bool, str)) or (isinstance(value, int) and abs(value) <= BIG)
+def tree_of(row):
+    """The rows of a Merkle tree: the leaves' hashes; over each full pair of a row, a hash of the next one."""
+    rows = [row]
+    while len(rows[-1]) > 1:
+        rows.append([sha(b"\1" + left + right) for left, right in zip(rows[-1][::2], rows[-1][1::2])])
+    return rows
 
-def is_count(value):
-    return type(value) is int and 0 <= value <= BIG
-
-def read_leaf(octets):
-    leaf = json.loads(octets.decode())
-    is_hour = leaf["kind"] == "hour"
-    good = json.dumps(leaf, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == octets and is_plain(leaf)
-    good = good and set(leaf) == (HOUR_KEYS if is_hour else EVENT_KEYS) and type(leaf["v"]) is int and leaf["v"] == 1 and is_count(leaf["seq"])
-    good = good and all(type(leaf[key]) is str for key in ("boot", "kind", "provider", "resolver"))
-    good = good and (leaf["serial"] is None or is_count(leaf["serial"])) and isinstance(leaf["manifest"], (str, type(None)))
-    if is_hour:
-        good = good and all(set(leaf[key]) == words and all(map(is_count, leaf[key].values())) for key, words in COUNTS.items())
-        good = good and all(is_count(leaf[key]) for key in ("questions", "gap_s", "in_force_s"))
-        good = good and all(type(leaf[key]) is str for key in ("configuration", "list", "software"))
-        good = good and all(set(gap) == {"from", "kind", "until"} and type(gap["kind"]) is str for gap in leaf["gaps"])
-        leaf["gaps"] = [(seconds(gap["from"]), seconds(gap["until"]), gap["kind"]) for gap in leaf["gaps"]]
-    leaf["time"] = seconds(leaf["hour" if is_hour else "at"])
-    if not (good and (leaf["time"] % HOUR == 0 if is_hour else type(leaf["body"]) is dict and isinstance(leaf["list"], (str, type(None))))):
-        raise ValueError("not of the form")
-    return leaf
-
-class Run:
-    def __init__(self, start, lists, papers):
-        self.start, self.end, self.kind, self.lists, self.papers = start, 1 << 60, "crash", lists, papers
-
-    def seconds(self, hour):
-        return max(0, min(hour + HOUR, self.end) - max(hour, self.start))
-
-    def touches(self, hour):
-        return self.start < hour + HOUR and self.end >= hour
+def root_of(rows, size):
+    """The root of the first leaves: a full subtree for each bit of their number, joined from the right."""
+    peaks = [row[(size >> height) - 1] for height, row in enumerate(rows) if size >> height & 1]
+    return functools.reduce(lambda right, left: sha(b"\1" + left + right), peaks) if peaks else sha(b"")
 
 class Log:
     def __init__(self, folder, keys, pins):
-        self.folder, self.keys, self.pins, self.origin, self.findings, self.size = folder, keys, pins, "", [], 0
-        self.runs, self.open, self.next, self.out, self.standing, self.last, self.tiles = [], None, None, 0, {}, None, []
-        self.blocked, self.questions = defaultdict(lambda: [0] * 4), defaultdict(int)
-        first = []
+        self.folder, self.keys, self.origin, self.size, self.findings = Path(folder), keys, folder, 0, []
+        self.runs, self.boot, self.is_running, self.standing, self.is_whole = {}, None, False, {}, False
+        self.time, self.next, self.out, self.blocked = 0, None, 0, defaultdict(int)
         try:
-            self.read_files()
+            leaves = list(map(read_leaf, range(1 << 60), self.read_files(pins)))
+            self.is_whole = True
+            for _, group in itertools.groupby(leaves, lambda leaf: leaf["hour"] if "hour" in leaf else leaf["here"]):
+                group = list(group)
+                self.take_hour(group) if "hour" in group[0] else self.take_event(*group)
+        except OSError as error:
+            self.findings.append(("missing", str(Path(error.filename).relative_to(folder))))
         except Refused as refused:
-            first = [refused.args]
-        self.close_hour()
-        if self.last is not None:
-            self.expect_gaps(self.last - self.last % HOUR)
-        self.findings = [(code, f"{self.origin} {place}".strip()) for code, place in first + self.findings[:100]]
-
-    def find(self, code, place):
-        self.findings.append((code, place))
-
-    def octets(self, name, size=None):
-        try:
-            with open(os.path.join(self.folder, name), "rb") as file:
-                octets = file.read()
-        except OSError:
-            raise Refused("missing", name)
-        if size is not None and len(octets) != size:
-            raise Refused("missing", name)
-        return octets
+            self.findings.append(refused.args)
+        self.findings = [(code, f"{self.origin} {place}") for code, place in self.findings[:100]]
 
     def checkpoint(self, name):
         try:
-            note, origin, size, root = read_checkpoint(self.octets(name))
-        except (ValueError, AttributeError, Refused):
+            origin, size, root = read_checkpoint((self.folder / name).read_bytes(), self.keys)
+        except InvalidSignature:
+            raise Refused("signature", name)
+        except (ValueError, AttributeError, OSError):
             raise Refused("note", name)
-        self.origin = self.origin or origin
-        try:
-            if origin == self.origin and is_signed(note, [key for key in self.keys if key.name == origin]):
-                return size, root
-        except (InvalidSignature, struct.error):
-            pass
-        raise Refused("signature", name)
+        if name != "checkpoint" and origin != self.origin:
+            raise Refused("signature", name)
+        self.origin = origin
+        return size, root
 
-    def root(self, peaks):
-        node = peaks[-1][1] if peaks else sha(b"")
-        for _, peak in reversed(peaks[:-1]):
-            node = sha(b"\1" + peak + node)
-        return node
-
-    def check_tile(self, level, index, octets):
-        name = tile_name(level, index, len(octets) // 32)
-        if level > 0 and self.octets(name, len(octets)) != octets:
-            raise Refused("tile", name)
-
-    def read_files(self):
-        (size, root), days = self.checkpoint("checkpoint"), os.path.join(self.folder, "checkpoints")
-        names = [f"checkpoints/{day}" for day in (sorted(os.listdir(days)) if os.path.isdir(days) else [])]
-        pins = [(*self.checkpoint(name), "checkpoint", name) for name in names]
-        pins += [pin[1:] for pin in self.pins if pin[0] == self.origin and (pin[3] != "fork" or pin[1] <= size and pin[1:3] != (size, root))]
-        for pin in pins:
-            if pin[0] > size:
-                raise Refused(*pin[2:])
-        self.size, pins, peaks, seq = size, sorted(pins, key=lambda pin: pin[0]), [], 0
-        while True:
-            while pins and pins[0][0] == seq:
-                if pins[0][1] != self.root(peaks):
-                    raise Refused(*pins[0][2:])
-                pins.pop(0)
-            if seq == size:
-                break
-            if seq % 256 == 0:
-                entries = self.bundle(seq // 256, min(256, size - seq))
-            try:
-                leaf = read_leaf(entries[seq % 256])
-            except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
-                raise Refused("leaf", f"leaf {seq}")
-            self.take(seq, leaf)
-            node, height, seq = sha(b"\0" + entries[seq % 256]), 0, seq + 1
-            self.add_to_tile(0, node)
-            while peaks and peaks[-1][0] == height:
-                node, height = sha(b"\1" + peaks.pop()[1] + node), height + 1
-            peaks.append((height, node))
-        for level, (index, octets) in enumerate(self.tiles):
-            if octets:
-                self.check_tile(level, index, octets)
-        if self.root(peaks) != root:
-            raise Refused("root", "checkpoint")
-
-    def add_to_tile(self, level, node):
-        """A full tile is checked, and its root is a hash of the level above."""
-        if level == len(self.tiles):
-            self.tiles.append([0, b""])
-        index, octets = self.tiles[level][0], self.tiles[level][1] + node
-        self.tiles[level][1] = octets
-        if len(octets) == 256 * 32:
-            self.check_tile(level, index, octets)
-            self.tiles[level] = [index + 1, b""]
-            while len(octets) > 32:
-                octets = b"".join(sha(b"\1" + octets[at:at + 64]) for at in range(0, len(octets), 64))
-            self.add_to_tile(level + 1, octets)
-
-    def bundle(self, index, width):
-        name, entries, at = tile_name("entries", index, width), [], 0
-        octets = self.octets(name)
-        while at + 2 <= len(octets):
-            end = at + 2 + struct.unpack(">H", octets[at:at + 2])[0]
-            entries.append(octets[at + 2:end])
-            at = end
-        if at != len(octets) or len(entries) != width:
-            raise Refused("missing", name)
-        tile = self.octets(tile_name(0, index, width), 32 * width)
-        for at, entry in enumerate(entries):
-            if sha(b"\0" + entry) != tile[32 * at:32 * at + 32]:
-                raise Refused("tile", f"leaf {index * 256 + at}")
+    def read_files(self, pins):
+        """All entries, if rules 1 to 3 hold."""
+        self.size, root = self.checkpoint("checkpoint")
+        names = [f"checkpoints/{path.name}" for path in sorted(self.folder.glob("checkpoints/*"))]
+        held = [(*self.checkpoint(name), "checkpoint", name) for name in names]
+        held += [(size, root, "since", f"since {size}") for origin, size, root in pins if origin == self.origin]
+        for size, _, code, place in held:
+            if size > self.size:
+                raise Refused(code, place)
+        entries = list(itertools.chain.from_iterable(map(self.bundle, range(0, self.size, 256))))
+        rows = tree_of([sha(b"\0" + entry) for entry in entries])
+        held = sorted(held, key=lambda pin: pin[0]) + [(self.size, root, "root", "checkpoint")]
+        for size, expected, code, place in held:
+            if root_of(rows, size) != expected:
+                raise Refused(code, place)
         return entries
 
-    def take(self, seq, leaf):
-        here, time = f"leaf {seq}", leaf["time"] + HOUR * (leaf["kind"] == "hour")
-        checks = [("sequence", leaf["seq"] == seq), ("author", self.origin == f"{leaf['provider']}/{leaf['resolver']}"),
-                  ("time", self.last is None or time >= self.last)]
-        for code in [code for code, holds in checks if not holds]:
-            self.find(code, here)
-        self.last = max(time, time if self.last is None else self.last)
-        self.take_hour(here, leaf) if leaf["kind"] == "hour" else self.take_event(here, leaf)
+    def bundle(self, first):
+        width, entries, at = min(256, self.size - first), [], 0
+        name = tile_name("entries", first // 256, width)
+        tile = tile_name(0, first // 256, width)
+        octets, hashes = (self.folder / name).read_bytes(), (self.folder / tile).read_bytes()
+        while at + 2 <= len(octets):
+            start, at = at + 2, at + 2 + int.from_bytes(octets[at:at + 2], "big")
+            entries.append(octets[start:at])
+        if at != len(octets) or len(entries) != width or len(hashes) != 32 * width:
+            raise Refused("missing", name)
+        for at, entry in enumerate(entries):
+            if sha(b"\0" + entry) != hashes[32 * at:32 * at + 32]:
+                raise Refused("tile", f"leaf {first + at}")
+        return entries
 
-    def take_hour(self, here, leaf):
-        hour, carried, shared = leaf["time"], leaf["carried"], [leaf[key] for key in ("questions", "ended", "carried")]
-        if not self.open or self.open["hour"] != hour:
-            self.close_hour()
-            if self.next is not None and hour < self.next:
-                self.find("hour", here)
-            if self.next is not None:
-                self.expect_gaps(hour)
-            if carried["in"] != self.out:
-                self.find("carried", here)
-            self.open = {"hour": hour, "shared": shared, "lists": [], "blocked": 0, "leaf": leaf}
-        blocked, lists = sum(leaf["blocked"].values()), self.open["lists"]
-        touching = [run for run in self.runs if run.touches(hour)]
-        flows = carried["in"] + leaf["questions"] == sum(leaf["ended"].values()) + carried["lost"] + carried["out"]
-        in_force = sum(run.seconds(hour) for run in touching if leaf["list"] in run.lists)
-        papers = (leaf["boot"], leaf["software"], leaf["configuration"])
-        checks = [("sum", flows and blocked <= leaf["ended"]["blocked"] and leaf["gap_s"] == sum(gap[1] - gap[0] for gap in leaf["gaps"])),
-                  ("list", not lists or lists[-1] < leaf["list"]), ("sum", shared == self.open["shared"]),
-                  ("gap", leaf["gaps"] == self.gaps(hour)), ("gap", leaf["in_force_s"] == in_force),
-                  ("run", bool(touching) and touching[-1].papers == papers),
-                  ("version", (leaf["serial"], leaf["manifest"]) == self.standing.get(leaf["list"], (None, None)))]
-        for code in [code for code, holds in checks if not holds]:
-            self.find(code, here)
-        lists.append(leaf["list"])
-        self.open["blocked"] += blocked
-        day = self.blocked[leaf["list"], text_of(hour, "%Y-%m-%d")]
-        day[:] = [old + leaf["blocked"][kind] for old, kind in zip(day, KINDS)]
+    def hold(self, place, *rules):
+        self.findings += [(code, place) for code, holds in rules if not holds]
 
-    def close_hour(self):
-        if self.open:
-            hour, leaf, place = self.open["hour"], self.open["leaf"], f"hour {text_of(self.open['hour'])}"
-            if set(self.open["lists"]) != set().union(*(run.lists for run in self.runs if run.touches(hour))):
-                self.find("list", place)
-            if self.open["blocked"] != leaf["ended"]["blocked"]:
-                self.find("sum", place)
-            self.out, self.next, self.open = leaf["carried"]["out"], hour + HOUR, None
-            self.questions[text_of(hour, "%Y-%m-%d")] += leaf["questions"]
-            self.runs = [run for run in self.runs[:-2] if run.end >= hour] + self.runs[-2:]
+    def take(self, leaf):
+        self.hold(leaf["here"], ("sequence", leaf["here"] == f"leaf {leaf['seq']}"), ("time", leaf["end"] >= self.time),
+                  ("author", f"{leaf['provider']}/{leaf['resolver']}" == self.origin))
+        self.time = max(self.time, leaf["end"])
 
-    def expect_gaps(self, end):
-        first = self.next if self.next is not None else self.runs[0].start // HOUR * HOUR if self.runs else end
-        for hour in range(first, end, HOUR):
-            if any(run.lists and run.seconds(hour) for run in self.runs):
-                self.find("hour", f"hour {text_of(hour)}")
+    def take_hour(self, leaves):
+        first, hour, before = leaves[0], leaves[0]["start"], ""
+        for leaf in leaves:
+            self.take(leaf)
+            carried, ended, gaps, run = leaf["carried"], leaf["ended"], leaf["gaps"], self.runs.get(leaf["boot"], {})
+            blocked = sum(leaf["blocked"].values())
+            self.blocked[leaf["list"], leaf["hour"][:10]] += blocked
+            if leaf is leaves[0]:
+                missing = sum(max(0, min(until, hour) - start) for start, until, _ in gaps)
+                self.hold(leaf["here"], ("hour", self.next is None or hour - self.next == missing),
+                          ("carried", self.next != hour or carried["in"] == self.out))
+            came, went = carried["in"] + leaf["questions"], sum(ended.values()) + carried["lost"] + carried["out"]
+            edges = [edge for gap in gaps for edge in gap[:2]] + [hour + HOUR]
+            gap_s, within_s = (sum(max(0, until - max(start, at)) for start, until, _ in gaps) for at in (0, hour))
+            self.hold(
+                leaf["here"], ("sum", came == went and blocked <= ended["blocked"]), ("list", before < leaf["list"]),
+                ("sum", all(leaf[key] == first[key] for key in ("questions", "ended", "carried", "gaps", "boot"))),
+                ("gap", edges == sorted(edges) and leaf["gap_s"] == gap_s and leaf["in_force_s"] + within_s <= HOUR),
+                ("run", all(leaf[key] == run.get(key) for key in ("software", "configuration"))),
+                ("version", (leaf["serial"], leaf["manifest"]) == self.standing.get(leaf["list"], (None, None))))
+            before = max(before, leaf["list"])
+        is_told = {leaf["list"] for leaf in leaves}.issuperset(self.runs.get(first["boot"], {}).get("lists", []))
+        blocked = sum(sum(leaf["blocked"].values()) for leaf in leaves)
+        self.hold(f"hour {first['hour']}", ("list", is_told), ("sum", blocked == first["ended"]["blocked"]))
+        self.next, self.out = hour + HOUR, first["carried"]["out"]
 
-    def gaps(self, hour):
-        gaps, reached, kind = [], hour, "unrecorded"
-        for run in self.runs + [Run(hour + HOUR, set(), ())]:
-            start = max(min(run.start, hour + HOUR), hour)
-            gaps += [(reached, start, kind)] if reached < start else []
-            reached, kind = max(reached, run.end), run.kind
-        return gaps
-
-    def take_event(self, here, leaf):
-        self.close_hour()
-        kind, body, at, last = leaf["kind"], leaf["body"], leaf["time"], self.runs[-1] if self.runs else None
-        is_running, boot = bool(last) and last.end == 1 << 60, last.papers[0] if last else None
+    def take_event(self, leaf):
+        self.take(leaf)
+        here, kind, boot, body = leaf["here"], leaf["kind"], leaf["boot"], leaf["body"]
         if kind == "start":
-            if is_running or body.get("previous") != boot or leaf["boot"] == boot:
-                self.find("run", here)
-            papers, lists = (leaf["boot"], body.get("software"), body.get("configuration")), body.get("lists")
-            if all(type(paper) is str for paper in papers) and type(lists) is list:
-                self.runs.append(Run(at, set(lists), papers))
-            else:
-                self.find("run", here)
-            return
-        if leaf["boot"] != boot:
-            self.find("run", here)
+            good = not self.is_running and fits(body, START) and body["previous"] == self.boot and boot not in self.runs
+            self.runs.update({boot: body} if good else {})
+            self.boot, self.is_running = boot if good else None, True
+        self.hold(here, ("run", self.is_running and boot == self.boot))
         if kind in ("stop", "crash"):
-            if not is_running:
-                self.find("run", here)
-            else:
-                last.end, last.kind = at, "stopped" if kind == "stop" else "crash"
-        elif kind == "clock":
-            by = body.get("by_s") if type(body.get("by_s")) is int else None
-            if by is None or not is_running or body.get("until") != text_of(at + max(by, 0)):
-                self.find("run", here)
-            elif by > 0:
-                last.end, last.kind = at, "unrecorded"
-                self.runs.append(Run(at + by, last.lists, last.papers))
-        elif kind in ("live", "rollback") and leaf["list"] is not None:
+            self.is_running = False
+        if kind in ("live", "rollback") and leaf["list"] is not None:
             self.standing[leaf["list"]] = (leaf["serial"], leaf["manifest"])
 
 def check_report(report, logs):
-    """Each figure of a published report that is not hidden, held against the leaves."""
-    blocked, findings = defaultdict(int), []
-    for log in logs:
-        for (name, day), counts in log.blocked.items():
-            for time in (day, day[:7]):
-                blocked[name, time] += sum(counts)
-    whole = {(name, time) for name, time in blocked}
-    sums = defaultdict(int)
-    for month in report["months"]:
-        for entry in [month] + (month.get("days") or []):
-            time = entry.get("day") or entry["month"]
-            for name in sorted(set(entry["blocked"]) | {name for name, at in whole if at == time}):
-                figure = entry["blocked"].get(name)
-                sums[name] += blocked[name, time] if len(time) == 7 else 0
-                if figure != "hidden" and figure != (blocked[name, time] if (name, time) in whole else None):
-                    findings.append(("report", f"report {time} list {name}"))
-    return findings + [("report", f"report sums list {name}") for name, figure in sorted(report["sums"]["blocked"].items())
-                       if type(figure) is int and figure != sums[name]]
+    """Each figure that is not hidden, held against the leaves: rule 6."""
+    told, findings = defaultdict(int), []
+    for (name, day), count in (item for log in logs for item in log.blocked.items()):
+        for time in (day, day[:7]):
+            told[time, name] += count
+    for row in (row for month in report["months"] for row in [month, *(month.get("days") or [])]):
+        time, shown = row.get("day") or row["month"], row["blocked"]
+        for name in sorted(set(shown) | {name for at, name in told if at == time}):
+            if json.dumps(shown.get(name)) not in ('"hidden"', json.dumps(told.get((time, name)))):
+                findings.append(("report", f"report {time} list {name}"))
+    for name, figure in sorted(report["sums"]["blocked"].items()):
+        parts = [month["blocked"].get(name) for month in report["months"]]
+        if type(figure) is int and figure != sum(part for part in parts if type(part) is int):
+            findings.append(("report", f"report sums list {name}"))
+    return findings
 
 def main():
-    parser = argparse.ArgumentParser(description="Check wardline's audit logs.")
-    parser.add_argument("folders", nargs="+")
-    for name in ("key", "since"):
-        parser.add_argument(f"--{name}", action="append", default=[], required=name == "key")
-    parser.add_argument("--until"), parser.add_argument("--report"), parser.add_argument("--json", action="store_true")
+    parser = argparse.ArgumentParser(description="Check wardline's audit logs. Ends with 0 if all is in order.")
+    parser.add_argument("folders", nargs="+", help="folders of exported logs")
+    parser.add_argument("--key", action="append", required=True, help="public key of a log's author")
+    parser.add_argument("--since", action="append", default=[], help="file of an older checkpoint that a log must fit")
+    parser.add_argument("--until", default="1970-01-01T00:00:00Z", help="time up to which all must be told")
+    parser.add_argument("--report", help="file of a published report (JSON)")
     args = parser.parse_intermixed_args()
-    try:
-        keys, pins, folders = read_keys(args.key), [], []
-        for path in args.folders:
-            found = [path] if os.path.isfile(f"{path}/checkpoint") else sorted(f"{path}/{name}" for name in os.listdir(path))
-            folders += [folder for folder in found if os.path.isfile(f"{folder}/checkpoint")]
-        for name in args.since:
-            with open(name, "rb") as file:
-                note, origin, size, root = read_checkpoint(file.read())
-            if not is_signed(note, [key for key in keys if key.name == origin]):
-                raise ValueError(f"{name} is not signed")
-            pins.append((origin, size, root, "since", f"since {size}"))
-        for folder in folders:
-            with open(f"{folder}/checkpoint", "rb") as file:
-                _, origin, size, root = read_checkpoint(file.read())
-            pins.append((origin, size, root, "fork", "checkpoint in another folder"))
-        report = json.load(open(args.report, encoding="utf-8")) if args.report else None
-    except (OSError, ValueError, AttributeError, InvalidSignature) as error:
-        print(f"cannot begin: {error}", file=sys.stderr)
-        return 2
-    logs = sorted((Log(folder, keys, pins) for folder in folders), key=lambda log: (log.origin, -log.size))
+    keys, until = [read_key(text) for text in args.key], seconds(args.until)
+    pins = [read_checkpoint(Path(name).read_bytes(), keys) for name in args.since]
+    logs = sorted((Log(folder, keys, pins) for folder in args.folders), key=lambda log: (log.origin, -log.size))
     findings = [finding for log in logs for finding in log.findings]
-    if args.until:
-        wanted = seconds(args.until)
-        findings += [("until", log.origin) for log in logs if log.next is None or log.next < wanted]
-    findings += [("absent", key.name) for key in keys if key.algorithm == 1 and key.name not in {log.origin for log in logs}]
-    logs = [log for at, log in enumerate(logs) if at == 0 or logs[at - 1].origin != log.origin]
-    findings += check_report(report, logs) if report else []
-    sums = defaultdict(lambda: [0] * 4)
-    for (name, _), counts in (item for log in logs for item in log.blocked.items()):
-        sums[name] = [old + new for old, new in zip(sums[name], counts)]
-    blocked = {name: dict(zip(KINDS, counts)) for name, counts in sorted(sums.items())}
-    if args.json:
-        print(json.dumps({"blocked": blocked, "findings": [{"code": code, "place": place} for code, place in findings]}))
-    else:
-        print("\n".join([f"{name}: {sum(counts.values())} blocked" for name, counts in blocked.items()] +
-                        [f"NOT IN ORDER ({code}): {place}" for code, place in findings] + ["in order" if not findings else "NOT in order"]))
+    findings += [("until", log.origin) for log in logs if log.is_whole and (log.next or 0) < until]
+    findings += [("absent", key[0]) for key in keys if key[0] not in {log.origin for log in logs}]
+    longest = [log for at, log in enumerate(logs) if at == 0 or logs[at - 1].origin != log.origin]
+    if args.report and all(log.is_whole for log in logs):
+        findings += check_report(json.loads(Path(args.report).read_bytes()), longest)
+    for name in sorted({name for log in longest for name, _ in log.blocked}):
+        counts = (count for log in longest for (key, _), count in log.blocked.items() if key == name)
+        print(f"blocked {name}: {sum(counts)}")
+    for code, place in findings:
+        print(f"NOT IN ORDER ({code}): {place}")
+    print("NOT in order" if findings else "in order")
     return 1 if findings else 0
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, InvalidSignature) as error:
+        print(f"cannot begin: {error!r}", file=sys.stderr)
+        sys.exit(2)

@@ -386,14 +386,19 @@ def table(results, loads, options):
         cells += [f"{result[title]:.1f}" if title in result else "–" for title in STREAMS]
         cells += [f"{result['first']:.2f}", f"{result['rss'] / 2**20:.0f}", f"{(result['rss'] - result['empty_rss']) / 2**20:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
-    cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     floors = [result[f"{title} floor"] for result in results for title in loads]
     lines += ["", f"The floor itself: {min(floors):.2f} to {max(floors):.2f} µs, median {statistics.median(floors):.2f}; each ratio is to the"
               " floor measured in turn with the program.", "", f"{options.names:,} listed names, {CACHED_NAMES:,} cached ones; median of {options.runs} runs of {options.seconds} s after a"
               f" throw-away run; one server thread on CPU 0, `dnsperf -c 16 -q 400 -T 1` on CPU 1,"
-              " over TCP and TLS on 16 connections that stay open.", "",
-              f"Machine: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}; {time.strftime('%Y-%m-%d', time.gmtime())}."]
+              " over TCP and TLS on 16 connections that stay open.", "", machine()]
     return "\n".join(lines) + "\n"
+
+
+def machine():
+    """What it was measured on, and when."""
+    cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    return (f"Machine: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()};"
+            f" {time.strftime('%Y-%m-%d', time.gmtime())}.")
 
 
 def main():

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{TILE_WIDTH, bundle_path};
-use crate::seal::{Note, VerifyKey};
+use crate::seal::{Algorithm, Note, VerifyKey};
 
 use super::Finding;
 
@@ -70,17 +70,7 @@ impl Folder {
     /// The entries of a bundle, `width` of them, one after the other in the octets that are returned with their ranges.
     pub(super) fn bundle(&self, index: u64, width: u64) -> Result<Bundle, String> {
         let octets = self.read(&bundle_path(index, width)).map_err(|error| format!("cannot be read ({error})"))?;
-        let (mut entries, mut at) = (Vec::with_capacity(TILE_WIDTH as usize), 0);
-        while let Some(&[high, low]) = octets.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
-            let end = at + 2 + usize::from(u16::from_be_bytes([high, low]));
-            entries.push(at + 2..end);
-            at = end;
-        }
-        if at == octets.len() && entries.len() as u64 == width {
-            Ok(Bundle { octets, entries })
-        } else {
-            Err(format!("has not exactly {width} whole entries"))
-        }
+        Bundle::parse(octets, width)
     }
 }
 
@@ -92,6 +82,21 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
+    /// The entries in these octets, which must be `width`.
+    pub(super) fn parse(octets: Vec<u8>, width: u64) -> Result<Self, String> {
+        let (mut entries, mut at) = (Vec::with_capacity(TILE_WIDTH as usize), 0);
+        while let Some(&[high, low]) = octets.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
+            let end = at + 2 + usize::from(u16::from_be_bytes([high, low]));
+            entries.push(at + 2..end);
+            at = end;
+        }
+        if at == octets.len() && entries.len() as u64 == width {
+            Ok(Self { octets, entries })
+        } else {
+            Err(format!("has not exactly {width} whole entries"))
+        }
+    }
+
     pub(super) fn entries(&self) -> impl Iterator<Item = &[u8]> {
         self.entries.iter().map(|range| self.octets.get(range.clone()).unwrap_or_default())
     }
@@ -104,14 +109,15 @@ pub(super) fn parse_checkpoint(octets: &[u8]) -> Result<(Note, Checkpoint), Stri
     Ok((note, checkpoint))
 }
 
-/// Whether the author of the log, whose key has its name, signed the note.
+/// Whether the note's first signature is that of the log's author, whose key has the log's name.
 pub(super) fn check_author(note: &Note, origin: &str, keys: &[VerifyKey], place: &str) -> Result<(), Finding> {
-    let of_origin: Vec<VerifyKey> = keys.iter().filter(|key| key.name() == origin).cloned().collect();
+    let of_origin: Vec<&VerifyKey> = keys.iter().filter(|key| key.name() == origin && key.algorithm() == Algorithm::Ed25519).collect();
     let refused = |message: String| Err(Finding::new("signature", place, message));
-    match note.signers(&of_origin) {
-        Ok(signers) if !signers.is_empty() => Ok(()),
-        Ok(_) if of_origin.is_empty() => refused(format!("no key was given for {origin}")),
-        Ok(_) => refused("is not signed with the key that was given for it".to_owned()),
-        Err(error) => refused(error.to_string()),
+    let first = note.signatures().first().filter(|first| first.name == origin);
+    match of_origin.iter().find(|key| first.is_some_and(|first| first.id == key.id())).zip(first) {
+        Some((key, first)) if key.verify(note.text().as_bytes(), &first.octets) => Ok(()),
+        Some(_) => refused(format!("is not what {origin} signed: the signature does not hold")),
+        None if of_origin.is_empty() => refused(format!("no key was given for {origin}")),
+        None => refused(format!("is not signed with the key that was given for {origin}")),
     }
 }

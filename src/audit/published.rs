@@ -50,7 +50,7 @@ impl PublishedReport {
                 }
             }
         }
-        let (mut findings, mut published) = (Vec::new(), BTreeMap::<&str, u64>::new());
+        let mut findings = Vec::new();
         for month in &self.months {
             let days = month.days.iter().flatten().map(|day| (&day.day, &day.blocked));
             for (time, figures) in std::iter::once((&month.month, &month.blocked)).chain(days) {
@@ -58,9 +58,6 @@ impl PublishedReport {
                 let lists: BTreeSet<&str> = figures.keys().map(String::as_str).chain(counted).collect();
                 for list in lists {
                     let sum = sums.get(&(list, time.clone())).copied();
-                    if time.len() == month.month.len() {
-                        *published.entry(list).or_default() += sum.unwrap_or_default();
-                    }
                     if !fits(figures.get(list), sum) {
                         findings.push(wrong(time, list, sum));
                     }
@@ -68,9 +65,10 @@ impl PublishedReport {
             }
         }
         for (list, figure) in &self.sums.blocked {
-            let sum = published.get(list.as_str()).copied().unwrap_or_default();
+            let sum: u64 = self.months.iter().filter_map(|month| month.blocked.get(list)?.as_u64()).sum();
             if figure.as_u64().is_some_and(|figure| figure != sum) {
-                findings.push(wrong("sums", list, Some(sum)));
+                let message = format!("is not the sum of its months, which is {sum}");
+                findings.push(Finding::new("report", format!("report sums list {list}"), message));
             }
         }
         findings
@@ -87,6 +85,6 @@ fn fits(figure: Option<&Value>, sum: Option<u64>) -> bool {
 }
 
 fn wrong(time: &str, list: &str, sum: Option<u64>) -> Finding {
-    let sum = sum.map_or("tell of no hour".to_owned(), |sum| format!("add up to {sum}"));
+    let sum = sum.map_or_else(|| "tell of no hour".to_owned(), |sum| format!("add up to {sum}"));
     Finding::new("report", format!("report {time} list {list}"), format!("is not what the leaves say: they {sum}"))
 }

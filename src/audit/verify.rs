@@ -1,13 +1,16 @@
 //! Checks one log against the keys, against what was seen of it before, and against itself.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::clock::UnixSeconds;
 use crate::count::{Leaf, Moment};
+use crate::list::manifest::Manifest;
 use crate::seal::checkpoint::{Checkpoint, cosigned_at};
-use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tiler, Tree, bundle_path, leaf_hash};
+use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tree, bundle_path, leaf_hash, tile_path};
 use crate::seal::{Algorithm, Note, VerifyKey};
 
 use super::Finding;
-use super::folder::{CHECKPOINT, CHECKPOINTS, Folder, check_author, parse_checkpoint};
+use super::folder::{Bundle, CHECKPOINT, CHECKPOINTS, Folder, check_author, parse_checkpoint};
 use super::history::{History, Told};
 use super::totals::Totals;
 
@@ -23,6 +26,8 @@ pub struct Demands {
     pub pins: Vec<Pin>,
     /// Up to when, and without, each log must tell.
     pub until: Option<UnixSeconds>,
+    /// What curators signed: serials and hashes of manifests by their list.
+    pub manifests: BTreeMap<String, BTreeSet<(u64, String)>>,
 }
 
 /// A checkpoint that a log must still fit.
@@ -57,6 +62,28 @@ pub fn read_pin(octets: &[u8], keys: &[VerifyKey], file: &str) -> Result<Pin, St
 }
 
 impl Demands {
+    /// Notes a manifest that one of the curators' `keys` signed.
+    ///
+    /// # Errors
+    /// When it is none, or nobody's of them.
+    pub fn add_manifest(&mut self, octets: &[u8], keys: &[VerifyKey]) -> Result<(), String> {
+        let note = Note::parse(octets).map_err(|error| error.to_string())?;
+        let manifest = Manifest::parse(note.text()).map_err(|error| error.to_string())?;
+        if note.signers(keys).map_err(|error| error.to_string())?.is_empty() {
+            return Err("is not signed with a curator's key that was given".to_owned());
+        }
+        let version = (manifest.serial, Manifest::hash_of(&note).to_string());
+        self.manifests.entry(manifest.list).or_default().insert(version);
+        Ok(())
+    }
+
+    /// A version that was in force, where manifests of its list were given and it is none of them.
+    fn unsigned_version(&self, origin: &str, (list, serial, manifest): &(String, u64, String), seq: u64) -> Option<Finding> {
+        let is_foreign = self.manifests.get(list).is_some_and(|signed| !signed.contains(&(*serial, manifest.clone())));
+        let message = || format!("serial {serial} of list {list} was in force, and no manifest that was given is that one");
+        is_foreign.then(|| Finding::new("manifest", format!("{origin} leaf {seq}"), message()))
+    }
+
     /// The authors' keys whose log is not among these.
     pub fn missing_logs(&self, origins: &[&str]) -> Vec<Finding> {
         let authors = self.keys.iter().filter(|key| key.algorithm() == Algorithm::Ed25519 && !origins.contains(&key.name()));
@@ -89,9 +116,9 @@ pub struct LogReport {
     /// Hours with leaves.
     pub hours: u64,
     /// Seconds without record, by kind.
-    pub gap_s: std::collections::BTreeMap<&'static str, u64>,
+    pub gap_s: BTreeMap<String, u64>,
     /// Events by kind.
-    pub events: std::collections::BTreeMap<String, u64>,
+    pub events: BTreeMap<String, u64>,
     /// List, serial and manifest of the versions that were in force.
     pub versions: Vec<(String, u64, String)>,
     /// Who cosigned the checkpoint, of the keys that were given.
@@ -105,32 +132,36 @@ pub struct LogReport {
 pub struct Verified {
     /// What was found.
     pub log: LogReport,
-    /// The sums of its leaves.
-    pub totals: Totals,
+    /// The sums of its leaves; none where its files are not in order.
+    pub totals: Option<Totals>,
 }
 
-/// Checks the log in `folder`. Of findings about its files there is at most one, since nothing after it can be believed.
+/// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of it can be believed then.
 pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
+    // Nobody knows whose log it is before its checkpoint is believed.
     let place = folder.path().display().to_string();
+    let here = format!("{place} {CHECKPOINT}");
     let (note, checkpoint) = match folder.checkpoint(CHECKPOINT) {
         Ok(read) => read,
-        Err(message) => return refused(place, Finding::new("note", "checkpoint", message)),
+        Err(message) => return refused(place, Finding::new("note", here, message)),
     };
     let origin = checkpoint.origin.clone();
-    if let Err(finding) = check_author(&note, &origin, &demands.keys, &format!("{origin} {CHECKPOINT}")) {
-        return refused(origin, finding);
+    if let Err(finding) = check_author(&note, &origin, &demands.keys, &here) {
+        return refused(place, finding);
     }
     let mut history = History::new(&origin);
-    let read = pins(folder, &checkpoint, demands).and_then(|pins| Reading::new(folder, &checkpoint, pins).read(&mut history));
+    if let Err(finding) = pins(folder, &checkpoint, demands).and_then(|pins| Reading::new(folder, &checkpoint, pins).read(&mut history)) {
+        return refused(origin, finding);
+    }
     history.finish();
-    let mut findings: Vec<Finding> = read.err().into_iter().collect();
-    findings.append(&mut history.findings);
+    let mut findings = std::mem::take(&mut history.findings);
     let until = history.until();
     if let Some(wanted) = demands.until.filter(|wanted| until.is_none_or(|until| until < *wanted)) {
         let reached = until.map_or("nothing".to_owned(), |until| format!("up to {}", Moment(until)));
         findings.push(Finding::new("until", origin.clone(), format!("tells {reached}, not up to {}", Moment(wanted))));
     }
     let Told { first_hour, hours, gap_s, events, versions } = history.told;
+    findings.extend(versions.iter().filter_map(|(version, seq)| demands.unsigned_version(&origin, version, *seq)));
     let log = LogReport {
         size: checkpoint.size,
         root: data_encoding::HEXLOWER.encode(&checkpoint.root),
@@ -139,12 +170,12 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         hours,
         gap_s,
         events,
-        versions: versions.into_iter().collect(),
+        versions: versions.into_keys().collect(),
         cosigners: cosigners(&note, &demands.keys, &origin),
         findings,
         origin,
     };
-    Verified { log, totals: history.totals }
+    Verified { log, totals: Some(history.totals) }
 }
 
 fn refused(origin: String, finding: Finding) -> Verified {
@@ -196,90 +227,81 @@ struct Reading<'a> {
     last: &'a Checkpoint,
     pins: std::iter::Peekable<std::vec::IntoIter<Pin>>,
     tree: Tree,
-    tiler: Tiler,
+    /// The first checkpoint that the leaves do not fit.
+    misfit: Option<Finding>,
+    /// The first leaf that is not of the form.
+    unreadable: Option<Finding>,
 }
 
 impl<'a> Reading<'a> {
     fn new(folder: &'a Folder, last: &'a Checkpoint, pins: Vec<Pin>) -> Self {
-        Self { folder, last, pins: pins.into_iter().peekable(), tree: Tree::default(), tiler: Tiler::default() }
+        Self { folder, last, pins: pins.into_iter().peekable(), tree: Tree::default(), misfit: None, unreadable: None }
     }
 
-    /// Reads all leaves; ends at the first one that is not what was signed.
+    /// Reads all leaves; what is wrong with the files counts before what is wrong with a checkpoint, and that before a leaf's form.
     fn read(mut self, history: &mut History) -> Result<(), Finding> {
-        self.meet_pins()?;
+        self.meet_pins();
         for index in 0..self.last.size.div_ceil(TILE_WIDTH) {
             let width = TILE_WIDTH.min(self.last.size - index * TILE_WIDTH);
-            let bundle = self.folder.bundle(index, width).map_err(|message| self.find("missing", &bundle_path(index, width), message))?;
+            let path = bundle_path(index, width);
+            let (octets, tile_octets) = (self.read_file(&path)?, self.read_file(&tile_path(0, index, width))?);
+            let bundle = Bundle::parse(octets, width).map_err(|message| self.find("missing", &path, message))?;
             let mut hashes = Vec::with_capacity(TILE_WIDTH as usize * 32);
             bundle.entries().for_each(|entry| hashes.extend_from_slice(&leaf_hash(entry)));
             let tile = Tile { level: 0, index, octets: hashes };
-            self.check_leaf_hashes(&tile)?;
+            self.check_leaf_hashes(&tile, &tile_octets)?;
             for (entry, hash) in bundle.entries().zip(tile.octets.as_chunks::<32>().0) {
-                self.take(entry, hash, history)?;
+                self.take(entry, hash, history);
             }
         }
-        for tile in std::mem::take(&mut self.tiler).finish() {
-            self.check_tile(&tile)?;
-        }
-        if self.tree.root() == self.last.root {
-            Ok(())
-        } else {
-            Err(self.find("root", CHECKPOINT, "the leaves are not those that it was signed for".to_owned()))
-        }
+        let is_root = self.tree.root() == self.last.root;
+        let root = (!is_root).then(|| self.find("root", CHECKPOINT, "the leaves are not those that it was signed for".to_owned()));
+        self.misfit.or(root).or(self.unreadable).map_or(Ok(()), Err)
     }
 
-    fn take(&mut self, entry: &[u8], hash: &Hash, history: &mut History) -> Result<(), Finding> {
+    fn take(&mut self, entry: &[u8], hash: &Hash, history: &mut History) {
         let seq = self.tree.size();
-        let leaf = Leaf::parse(entry).map_err(|fault| self.find("leaf", &format!("leaf {seq}"), fault.to_string()))?;
-        history.take(seq, &leaf);
         self.tree.append(*hash);
-        for tile in self.tiler.append(hash) {
-            self.check_tile(&tile)?;
+        self.meet_pins();
+        if self.unreadable.is_some() {
+            return;
         }
-        self.meet_pins()
+        match Leaf::parse(entry) {
+            Ok(leaf) => history.take(seq, &leaf),
+            Err(fault) => self.unreadable = Some(self.find("leaf", &format!("leaf {seq}"), fault.to_string())),
+        }
     }
 
     /// Holds the tree as it is against the checkpoints of its size.
-    fn meet_pins(&mut self) -> Result<(), Finding> {
+    fn meet_pins(&mut self) {
         while let Some(pin) = self.pins.next_if(|pin| pin.checkpoint.size == self.tree.size()) {
             if pin.checkpoint.root != self.tree.root() {
                 let message = format!("the first {} leaves are not those that it was signed for", pin.checkpoint.size);
-                return Err(Finding::new(pin.code, pin.place, message));
+                self.misfit.get_or_insert(Finding::new(pin.code, pin.place, message));
             }
         }
-        Ok(())
     }
 
     /// The tile of leaf hashes names the leaf that was changed.
-    fn check_leaf_hashes(&self, tile: &Tile) -> Result<(), Finding> {
-        let octets = self.read_tile(tile)?;
+    fn check_leaf_hashes(&self, tile: &Tile, octets: &[u8]) -> Result<(), Finding> {
+        let path = tile.path();
+        if octets.len() != tile.octets.len() {
+            let message = format!("its tile of hashes, {path}, has another length than its name says");
+            return Err(self.find("missing", &bundle_path(tile.index, (tile.octets.len() / 32) as u64), message));
+        }
         let leaves = tile.octets.as_chunks::<32>().0.iter().zip(octets.as_chunks::<32>().0);
         let changed = leaves.enumerate().find(|(_, (made, written))| made != written);
         match changed {
             None => Ok(()),
             Some((at, _)) => {
                 let seq = tile.index * TILE_WIDTH + at as u64;
-                Err(self.find("tile", &format!("leaf {seq}"), format!("is not what {} was made of", tile.path())))
+                Err(self.find("tile", &format!("leaf {seq}"), format!("is not what {path} was made of")))
             }
         }
     }
 
-    fn check_tile(&self, tile: &Tile) -> Result<(), Finding> {
-        // Level 0 was compared leaf by leaf.
-        if tile.level > 0 && self.read_tile(tile)? != tile.octets {
-            return Err(self.find("tile", &tile.path(), "is not made of the tiles below it".to_owned()));
-        }
-        Ok(())
-    }
-
-    fn read_tile(&self, tile: &Tile) -> Result<Vec<u8>, Finding> {
-        let path = tile.path();
-        let octets = self.folder.read(&path).map_err(|error| self.find("missing", &path, format!("cannot be read ({error})")))?;
-        if octets.len() == tile.octets.len() {
-            Ok(octets)
-        } else {
-            Err(self.find("missing", &path, "has another length than its name says".to_owned()))
-        }
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, Finding> {
+        self.folder.read(path).map_err(|error| self.find("missing", path, format!("cannot be read ({error})")))
     }
 
     fn find(&self, code: &'static str, place: &str, message: String) -> Finding {

@@ -18,8 +18,10 @@ pub struct Lifetimes {
     pub negative_ttl_s_max: u32,
 }
 
-/// How long a failure is kept, in seconds (RFC 9520 section 3.2 asks for 1 s at least and 5 min at most).
-const FAILURE_TTL_S: u32 = 5;
+/// How long a failure is kept at first, in seconds (RFC 9520 section 3.2 asks for 1 s at least), doubled each time that it comes again, and
+/// the longest: well within the 5 min of the RFC, so that a zone that came back is not missed for long.
+pub(super) const FAILURE_TTL_S: u32 = 5;
+const FAILURE_TTL_S_MAX: u32 = 60;
 /// The TTL of an answer that has run out (RFC 8767 section 4).
 const STALE_TTL_S: u32 = 30;
 /// So long a failure to renew an answer is remembered, in seconds (RFC 8767 section 5).
@@ -109,7 +111,7 @@ impl Entry {
     }
 
     /// A failure to be remembered for a moment (RFC 9520).
-    pub fn failure(question: &Question<'_>, ede: u16, now_s: u32) -> Self {
+    pub fn failure(question: &Question<'_>, ede: u16, now_s: u32, ttl_s: u32) -> Self {
         let mut wire = vec![0, 0, 0x81, 0x80 | rcode::SERVFAIL as u8, 0, 1, 0, 0, 0, 0, 0, 0];
         wire.extend(question.octets.to_ascii_lowercase());
         Self {
@@ -117,12 +119,18 @@ impl Entry {
             octets: wire.into(),
             ttl_count: 0,
             kept_at_s: now_s,
-            ttl_s: FAILURE_TTL_S,
+            ttl_s,
             ede: Some(ede),
             clear_under: AtomicU64::new(0),
             stale_until_age_s: AtomicU32::new(0),
             is_renewed: AtomicBool::new(false),
         }
+    }
+
+    /// How long the failure that comes after this is to be kept: twice as long if it comes soon after this one.
+    pub(super) fn next_failure_ttl_s(&self, now_s: u32) -> u32 {
+        let is_again = self.is_failure() && now_s.wrapping_sub(self.kept_at_s) < self.ttl_s.saturating_mul(3);
+        if is_again { self.ttl_s.saturating_mul(2).clamp(FAILURE_TTL_S, FAILURE_TTL_S_MAX) } else { FAILURE_TTL_S }
     }
 
     /// Is it still within its time to live?
@@ -476,7 +484,7 @@ mod tests {
     fn a_failure_says_that_it_is_kept() {
         let packet = asked(&[0x01, 0], true);
         let question = wire::read(&packet).ok().unwrap();
-        let entry = Entry::failure(&question, 22, 50);
+        let entry = Entry::failure(&question, 22, 50, FAILURE_TTL_S);
         let mut out = [0; 512];
         let len = entry.write(&question, 50, &mut out).unwrap();
         assert_eq!(out[24..len], *b"\0\0\x29\x04\xd0\0\0\0\0\0\x06\0\x0f\0\x02\0\x16");

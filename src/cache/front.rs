@@ -83,7 +83,7 @@ mod tests {
 
     fn entry(now_s: u32) -> Arc<Entry> {
         let packet = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
-        Arc::new(Entry::failure(&wire::read(packet).ok().unwrap(), 22, now_s))
+        Arc::new(Entry::failure(&wire::read(packet).ok().unwrap(), 22, now_s, 5))
     }
 
     fn name(n: u128) -> SuffixHash {

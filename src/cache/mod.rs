@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use quick_cache::sync::{Cache as Shelf, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
+use entry::FAILURE_TTL_S;
 pub use entry::{Entry, Lifetimes, UnusableReply};
 pub use front::Front;
 
@@ -69,6 +70,17 @@ pub struct Cache {
     flushes: AtomicU64,
 }
 
+/// What is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush<'a> {
+    /// Everything.
+    All,
+    /// The answers for one name.
+    Name(&'a Name),
+    /// The answers for a name and all below it.
+    Below(&'a Name),
+}
+
 /// How full a cache is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fill {
@@ -115,17 +127,23 @@ impl Cache {
         self.shelf.get(&key).filter(|entry| entry.is_stale(now_s, stale_s_max))
     }
 
+    /// How long a failure found at `now_s` is to be kept: longer each time that it comes again (RFC 9520 section 3.2).
+    pub fn failure_ttl_s(&self, key: Key, now_s: u32) -> u32 {
+        self.shelf.get(&key).map_or(FAILURE_TTL_S, |entry| entry.next_failure_ttl_s(now_s))
+    }
+
     /// Keep an answer, in the place of an older one.
     pub fn keep(&self, key: Key, entry: Arc<Entry>) {
         self.shelf.insert(key, entry);
     }
 
-    /// Forget everything, or everything at and below a name. Returns how many answers were forgotten.
-    pub fn flush(&self, below: Option<&Name>) -> usize {
+    /// Forget answers. Returns how many there were.
+    pub fn flush(&self, what: Flush<'_>) -> usize {
         let before = self.shelf.len();
-        match below {
-            None => self.shelf.clear(),
-            Some(parent) => self.shelf.retain(|_, entry| !entry.name().is_some_and(|name| name.is_within(parent))),
+        match what {
+            Flush::All => self.shelf.clear(),
+            Flush::Name(name) => self.shelf.retain(|_, entry| entry.name().as_ref() != Some(name)),
+            Flush::Below(parent) => self.shelf.retain(|_, entry| !entry.name().is_some_and(|name| name.is_within(parent))),
         }
         self.flushes.fetch_add(1, Relaxed);
         before.saturating_sub(self.shelf.len())
@@ -218,10 +236,33 @@ mod tests {
             let (key, entry) = answer(label);
             cache.keep(key, entry);
         }
-        assert_eq!(cache.flush(Some(&Name::parse("b.test").unwrap())), 1);
-        assert_eq!(cache.flush(Some(&Name::parse("x.test").unwrap())), 0);
-        assert_eq!(cache.flush(Some(&Name::parse("test").unwrap())), 2);
+        let name = |text| Name::parse(text).unwrap();
+        assert_eq!(cache.flush(Flush::Below(&name("b.test"))), 1);
+        assert_eq!(cache.flush(Flush::Below(&name("x.test"))), 0);
+        assert_eq!(cache.flush(Flush::Name(&name("test"))), 0);
+        assert_eq!(cache.flush(Flush::Name(&name("a.test"))), 1);
+        assert_eq!(cache.flush(Flush::Below(&name("test"))), 1);
         cache.keep(answer(b'a').0, answer(b'a').1);
-        assert_eq!(cache.flush(None), 1);
+        assert_eq!(cache.flush(Flush::All), 1);
+    }
+
+    #[test]
+    fn a_failure_that_comes_again_is_kept_longer() {
+        let cache = Cache::new(1 << 20).unwrap();
+        let packet = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
+        let question = crate::wire::read(packet).ok().unwrap();
+        let key = Key::new(7, 1, false, false);
+        let mut now_s = 100;
+        let mut kept = Vec::new();
+        for _ in 0..6 {
+            let ttl_s = cache.failure_ttl_s(key, now_s);
+            kept.push(ttl_s);
+            cache.keep(key, Arc::new(Entry::failure(&question, 22, now_s, ttl_s)));
+            now_s += ttl_s;
+        }
+        assert_eq!(kept, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(cache.failure_ttl_s(key, now_s + 300), 5, "long ago");
+        cache.keep(key, answer(b'a').1);
+        assert_eq!(cache.failure_ttl_s(key, 100), 5, "after an answer");
     }
 }

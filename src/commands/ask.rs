@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::output::{Style, count, print, print_json};
 use super::{Failure, load};
 use crate::control::{AskFault, Reply, Request, ask};
+use crate::name::Name;
 use crate::update::{Change, Outcome};
 
 /// Whom to ask, and how to print what they say.
@@ -84,7 +85,7 @@ pub(super) fn changing(asking: &Asking, request: &Request) -> Result<(), Failure
     let Reply::Reload(reloaded) = reply else { return Ok(()) };
     let refusals = reloaded.lists.into_iter().filter_map(|outcome| match outcome.change {
         Change::Refused { message } => Some(message + "; the old list stays in force"),
-        Change::Swapped { .. } | Change::Removed { .. } | Change::Unchanged => None,
+        Change::Swapped { .. } | Change::Staged { .. } | Change::Removed { .. } | Change::Asked | Change::Unchanged => None,
     });
     let refusals: Vec<String> = refusals.collect();
     if refusals.is_empty() { Ok(()) } else { Err(Failure::Failed(refusals.join("\n"))) }
@@ -101,6 +102,10 @@ fn describe(outcomes: &[Outcome]) -> String {
                 "{} no longer blocked",
                 if *entries == 1 { "1 entry".to_owned() } else { format!("{} entries", super::output::number(*entries)) }
             ),
+            Change::Staged { entries, left_s } => {
+                format!("{} entries are tried out for {left_s} s more before they come in force", super::output::number(*entries))
+            }
+            Change::Asked => "its sources are looked at again; `wardline lists` shows what comes of it".to_owned(),
             Change::Unchanged => "unchanged".to_owned(),
             Change::Refused { .. } => "refused".to_owned(),
         };
@@ -110,11 +115,17 @@ fn describe(outcomes: &[Outcome]) -> String {
     })
 }
 
-/// `wardline flush [NAME]`.
-pub(super) fn flush(asking: &Asking, name: Option<String>) -> Result<(), Failure> {
+/// A name that is none is wrong usage, whether the program runs or not.
+pub(super) fn check_name(text: &str) -> Result<(), Failure> {
+    Name::parse(text).map(drop).map_err(|fault| Failure::Usage(format!("not a domain name: {fault}: write it like www.example.com")))
+}
+
+/// `wardline flush [NAME] [--below]`.
+pub(super) fn flush(asking: &Asking, name: Option<String>, below: bool) -> Result<(), Failure> {
     let text = |reply: &Reply| match reply {
         Reply::Flush(flushed) => Some(format!("{} forgotten\n", count(flushed.removed, "answer"))),
         _ => None,
     };
-    asking.ask(&Request::Flush { name }, text).map(drop)
+    name.as_deref().map_or(Ok(()), check_name)?;
+    asking.ask(&Request::Flush { name, below }, text).map(drop)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::output::{Column, Style, number, print, print_json, table};
-use super::{Failure, lines};
+use super::{Failure, engine, lines};
 use crate::config::{Config, Problem};
 use crate::list::parse::Reject;
 use crate::update::{Inspection, ListSource, inspect};
@@ -48,15 +48,25 @@ struct LineFinding {
 }
 
 pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
-    let (config, problems) = match Config::load(path) {
+    let (config, mut problems) = match Config::load(path) {
         Ok(config) => {
-            let problems = config.check_files();
+            let problems = check(&config);
             (Some(config), problems)
         }
         Err(problems) => (None, problems),
     };
-    let sources = config.iter().flat_map(Config::lists).map(|(_, source)| source);
-    let lists: Vec<ListFindings> = sources.map(|source| ListFindings::new(source, inspect(source))).collect();
+    let mut lists = Vec::new();
+    if let Some(config) = &config {
+        match config.protected() {
+            Ok(protected) => {
+                let found = config.lists().iter().map(|(_, source)| ListFindings::new(source, inspect(source, &protected)));
+                lists.extend(found);
+            }
+            // A file that cannot be opened is told of already.
+            Err(message) if problems.is_empty() => problems.push(Problem { place: config.place.clone(), line: None, message }),
+            Err(_) => {}
+        }
+    }
     let refusals: Vec<String> = lists.iter().filter_map(|list| list.refusal.clone()).collect();
     let place = config.map_or_else(|| path.unwrap_or(Path::new("")).display().to_string(), |config| config.place);
     let findings = Findings {
@@ -74,6 +84,16 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
         return Err(Failure::Usage(lines(&problems) + &rest.collect::<String>()));
     }
     if refusals.is_empty() { Ok(()) } else { Err(Failure::Failed(refusals.join("\n"))) }
+}
+
+/// What is wrong with the files that a configuration names: that they cannot be opened, or else with what stands in them.
+fn check(config: &Config) -> Vec<Problem> {
+    let problems = config.check_files();
+    if !problems.is_empty() {
+        return problems;
+    }
+    let refusals = engine::check(config).into_iter();
+    refusals.map(|message| Problem { place: config.place.clone(), line: None, message }).collect()
 }
 
 impl Found {
@@ -118,6 +138,9 @@ impl Findings {
             });
             text.push('\n');
             text.push_str(&table(&columns, &rows.collect::<Vec<_>>()));
+        }
+        if self.is_in_order && self.lists.is_empty() {
+            text.push_str("there is no [[list]]: nothing is blocked\n");
         }
         for list in self.lists.iter().filter(|list| list.rejects > 0) {
             text.push('\n');

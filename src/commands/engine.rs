@@ -12,7 +12,7 @@ use crate::answer::blocked::Page;
 use crate::answer::own::SpecialUse;
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
-use crate::config::{Config, Mode, Resolve};
+use crate::config::{self, Config, Mode, Resolve};
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
@@ -81,7 +81,8 @@ impl Engine {
             runtime.spawn(publish(publisher, source));
         }
         let rate = Arc::new(ReplyRate::new(config.limits.udp_replies_per_s, config.limits.slip));
-        let udp = bound.serve(&answering, &rate, config.limits.waiting, &Waiters::new(config.limits.waiting_per_client))?;
+        let waiters = Waiters::new(config.limits.waiting, config.limits.waiting_per_client);
+        let udp = bound.serve(&answering, &rate, config.limits.waiting, &waiters)?;
         drop(guard);
         Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
     }
@@ -94,6 +95,11 @@ impl Engine {
     /// The open doors, like "udp 127.0.0.1:5300".
     pub(super) fn doors(&self) -> &[String] {
         &self.doors
+    }
+
+    /// How the writing of the counts goes.
+    pub(super) fn health(&self) -> Health {
+        self.keeper.health()
     }
 
     /// The counts of all threads.
@@ -118,6 +124,17 @@ impl Engine {
         runtime.shutdown_background();
         Ok(())
     }
+}
+
+/// What would stop a start although the files that the configuration names can be opened: what stands in them.
+pub(super) fn check(config: &Config) -> Vec<String> {
+    let identity = config.listen.identity.as_ref().map_or(Ok(()), |files| Identity::load(&files.certificate, &files.key).map(drop));
+    let resolver = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::from).and_then(|runtime| {
+        let _guard = runtime.enter();
+        Ok(Resolver::start(resolve_settings(config)?).map(drop)?)
+    });
+    let refusals = [identity.err().map(|fault| fault.to_string()), resolver.err().map(|error| error.to_string())];
+    refusals.into_iter().flatten().collect()
 }
 
 fn identity(rules: &ListRules) -> ListIdentity {
@@ -149,30 +166,58 @@ fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
     let mode = match resolve.mode {
         Mode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
-        Mode::Forward => resolve::Mode::Forward(forward::Settings {
-            upstreams: resolve.forward.upstreams.clone(),
-            timeout: resolve.forward.timeout,
-            attempts: resolve.forward.attempts as usize,
-            edns_octets: resolve.recurse.edns_octets,
-            outgoing: resolve.recurse.outgoing.clone(),
-            trust_ad: resolve.forward.trust_ad,
-            validate: resolve.forward.validate.then(|| recurse_settings(config)).transpose()?,
-        }),
+        Mode::Forward => resolve::Mode::Forward(forward_settings(config, &resolve.forward.upstreams, recurse_settings(config)?)),
     };
-    Ok(resolve::Settings { mode, patience: resolve.patience, waiting_max: config.limits.waiting })
+    let zones = resolve.zones.iter().map(|zone| resolve::Zone {
+        name: zone.name.clone(),
+        target: match &zone.target {
+            config::Target::Stub(servers) => resolve::Target::Stub(servers.clone()),
+            config::Target::Forward(servers) => {
+                resolve::Target::Forward(Box::new(forward_settings(config, servers, recurse::Settings::default())))
+            }
+        },
+    });
+    Ok(resolve::Settings {
+        mode,
+        zones: zones.collect(),
+        private_names: resolve.rebinding_protection.then(|| resolve.private_names.clone()),
+        patience: resolve.patience,
+        waiting_max: config.limits.waiting,
+    })
 }
 
+fn forward_settings(config: &Config, upstreams: &[forward::Server], recurse: recurse::Settings) -> forward::Settings {
+    let forward = &config.resolve.forward;
+    forward::Settings {
+        upstreams: upstreams.to_vec(),
+        authorities: forward.ca.clone(),
+        timeout: forward.timeout,
+        attempts: forward.attempts as usize,
+        edns_octets: config.resolve.recurse.edns_octets,
+        outgoing: config.resolve.recurse.outgoing.clone(),
+        trust_ad: forward.trust_ad,
+        validate: forward.validate,
+        recurse,
+    }
+}
+
+/// Zones for which somebody is named are resolved, whatever their names.
 fn special_use(resolve: &Resolve) -> SpecialUse {
-    if resolve.special_use { SpecialUse::ours_except(resolve.special_use_except.clone()) } else { SpecialUse::resolved() }
+    if !resolve.special_use {
+        return SpecialUse::resolved();
+    }
+    let zones = resolve.zones.iter().map(|zone| zone.name.clone());
+    SpecialUse::ours_except(resolve.special_use_except.iter().cloned().chain(zones).collect())
 }
 
 fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
     let recurse = &config.resolve.recurse;
+    let unchecked = config.resolve.zones.iter().filter(|zone| !zone.validate).map(|zone| &zone.name);
     let anchors = recurse.trust_anchors.as_ref().map(|files| files.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>());
     Ok(recurse::Settings {
         root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
         trust_anchors: anchors.transpose()?,
-        negative_anchors: recurse.negative_anchors.clone(),
+        negative_anchors: recurse.negative_anchors.iter().chain(unchecked).cloned().collect(),
         validate: recurse.validate,
         sha1: recurse.sha1,
         minimise: recurse.minimise,
@@ -249,13 +294,14 @@ async fn publish(publisher: Publisher, source: Source) {
 impl Source {
     fn read(&self) -> Reading {
         let fill = self.answering.cache().fill();
+        let renewals = self.answering.renewals();
         let flushing = self.health.read();
         let now = clock::wall_s();
         let lists = self.updater.states().into_iter().map(|state| ListReading {
             id: state.id,
             entries: state.entries,
             rejects: state.rejects,
-            serial: None,
+            serial: state.serial,
             live_since: Some(state.live_since),
             age_s: u64::try_from(now - state.live_since).ok(),
             last_refusal: state.last_refusal.map(|refusal| refusal.at),
@@ -266,8 +312,17 @@ impl Source {
             lists: lists.collect(),
             cache_entries: fill.entries as u64,
             cache_bytes: fill.octets,
+            stale: renewals.stale,
+            renewed: renewals.renewed,
+            rebindings: self.answering.resolver().totals().rebindings,
             upstreams: upstreams
-                .map(|upstream| UpstreamReading { address: upstream.address.to_string(), failures: upstream.failures })
+                .map(|upstream| UpstreamReading {
+                    address: upstream.server.to_string(),
+                    zone: upstream.zone.map(|zone| zone.to_string()),
+                    is_up: upstream.down_since.is_none(),
+                    asked: upstream.answers + upstream.failures,
+                    failures: upstream.failures,
+                })
                 .collect(),
             started: self.started,
             last_flush: flushing.last_flush,

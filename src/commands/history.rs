@@ -44,6 +44,7 @@ fn describe_lists(status: &Status) -> String {
         let state = &list.state;
         let word = match (state.last_refusal.is_some(), state.is_expired, state.is_rolled_back, state.receipt.is_some()) {
             (true, ..) => "live, newer refused",
+            _ if state.trial.is_some() => "live, newer in shadow",
             (_, true, ..) => "live, run out",
             (_, _, true, _) => "live, rolled back",
             (.., true) => "live, proven",
@@ -131,11 +132,12 @@ pub(super) fn rollback(asking: &Asking, list: &str, generation: Option<u64>, rea
 /// `wardline remove FILE`: have the running program take a signed removal.
 pub(super) fn remove(asking: &Asking, file: &Path) -> Result<(), Failure> {
     let refuse = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
-    let length = file.metadata().map_err(|error| refuse(error.to_string()))?.len();
+    let unreadable = |error| refuse(format!("cannot be read ({error}): name the file with the signed removal"));
+    let length = file.metadata().map_err(unreadable)?.len();
     if length > NOTE_OCTETS_MAX as u64 {
         return Err(refuse("is too long for a removal: name the file with the signed note".to_owned()));
     }
-    let note = std::fs::read_to_string(file).map_err(|error| refuse(error.to_string()))?;
+    let note = std::fs::read_to_string(file).map_err(unreadable)?;
     changing(asking, &Request::Remove { note })
 }
 

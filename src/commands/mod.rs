@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Problem};
+use crate::serve::kernel;
 
 /// An access-blocking DNS resolver for internet providers.
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ struct Cli {
     /// The configuration; without it the built-in one: 127.0.0.1:5300, an example list, loopback clients only.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one line of JSON instead of text.
+    /// Print JSON instead of text.
     #[arg(long, global = true)]
     json: bool,
     /// The control socket of the running program; without it the configuration's.
@@ -93,8 +94,11 @@ enum Command {
     },
     /// Have the running program forget cached answers.
     Flush {
-        /// Only this name and those below it.
+        /// Only this name's.
         name: Option<String>,
+        /// And those of all names below it.
+        #[arg(long, requires = "name")]
+        below: bool,
     },
     /// Print what was blocked, by list and month or day, for publication.
     Report(report::Args),
@@ -133,6 +137,8 @@ enum Failure {
 /// Run the command that the arguments name, and turn its end into an exit code: 0 done, 1 failed, 2 wrong usage or configuration,
 /// 3 not running.
 pub fn run() -> ExitCode {
+    // Where the system refuses, the service's own limit stands.
+    let _ = kernel::forbid_core_dumps();
     let (code, message) = match dispatch(&Cli::parse()) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Failed(message)) => (1, message),
@@ -157,7 +163,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Remove { file } => history::remove(&asking()?, file),
         Command::Receipts { list } => history::receipts(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
-        Command::Flush { name } => ask::flush(&asking()?, name.clone()),
+        Command::Flush { name, below } => ask::flush(&asking()?, name.clone(), *below),
         Command::Key(keys) => key::run(keys, output::Style::of(cli.json)),
         Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
         Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::engine::Engine;
 use super::{Failure, lines, log, output, transfers};
+use crate::cache::Flush;
 use crate::clock::monotonic;
 use crate::config::Config;
 use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamStatus};
@@ -20,6 +21,7 @@ use crate::name::Name;
 use crate::policy::ListRules;
 use crate::query::Answering;
 use crate::seal::is_key_name;
+use crate::serve::kernel::raise_open_files;
 use crate::store::{EventKind, Journal, JournalEvent};
 use crate::update::push::Listener;
 use crate::update::{Prover, Settings, Sources, Updater, Watch, Which, receipt_key};
@@ -34,6 +36,9 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     }
     if !config.resolve.checks_signatures() {
         warn!("{}: signatures are not checked: answers can be forged", config.place);
+    }
+    if let Err(error) = raise_open_files() {
+        warn!(%error, "the limit of open files stays as it is: few questions can be asked outside at once");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     // Followed from here on, so that a signal that comes while the lists are loaded waits instead of killing.
@@ -58,6 +63,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         clients: Arc::clone(answering.clients()),
         rules,
         board: Arc::clone(engine.board()),
+        health: engine.health(),
         doors: doors.clone(),
         resolution: Box::new(Outside(Arc::clone(answering))),
         started,
@@ -136,6 +142,8 @@ struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// Followed so that it does not end the program: a file that may not grow is an error of writing, and answering needs no disk.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -145,6 +153,7 @@ impl Signals {
             hangup: follow(SignalKind::hangup())?,
             terminate: follow(SignalKind::terminate())?,
             interrupt: follow(SignalKind::interrupt())?,
+            _file_size: follow(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
 }
@@ -209,20 +218,37 @@ struct Outside(Arc<Answering>);
 impl Resolution for Outside {
     fn cache(&self) -> CacheStatus {
         let fill = self.0.cache().fill();
-        CacheStatus { answers: fill.entries as u64, octets: fill.octets, octets_max: fill.octets_max }
+        let renewals = self.0.renewals();
+        CacheStatus {
+            answers: fill.entries as u64,
+            octets: fill.octets,
+            octets_max: fill.octets_max,
+            stale: renewals.stale,
+            renewed: renewals.renewed,
+            ..CacheStatus::default()
+        }
     }
 
-    fn flush(&self, name: Option<&Name>) -> u64 {
-        if let Err(error) = self.0.resolver().forget() {
+    fn flush(&self, what: Flush<'_>) -> u64 {
+        let below = match what {
+            Flush::All => None,
+            Flush::Name(name) | Flush::Below(name) => Some(name),
+        };
+        if let Err(error) = self.0.resolver().forget(below) {
             warn!("the resolver keeps what it learnt ({error})");
         }
-        self.0.cache().flush(name) as u64
+        self.0.cache().flush(what) as u64
+    }
+
+    fn rebindings(&self) -> Option<u64> {
+        self.0.resolver().totals().rebindings
     }
 
     fn upstreams(&self) -> Vec<UpstreamStatus> {
         let upstreams = self.0.resolver().upstreams().into_iter();
         let status = upstreams.map(|upstream| UpstreamStatus {
-            address: upstream.address.to_string(),
+            address: upstream.server.to_string(),
+            zone: upstream.zone.map(|zone| zone.to_string()),
             is_up: upstream.down_since.is_none(),
             asked: upstream.answers + upstream.failures,
             failed: upstream.failures,

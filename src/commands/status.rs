@@ -4,6 +4,8 @@ use super::Failure;
 use super::ask::Asking;
 use super::output::{Column, count, number, table, time};
 use crate::control::{Reply, Request, Status};
+use crate::store::Flushing;
+use crate::update::TrialState;
 
 /// Digits of a digest that are enough to tell two lists apart by eye.
 const DIGEST_SHOWN: usize = 12;
@@ -23,12 +25,17 @@ fn describe(status: &Status) -> String {
         ("doors", status.doors.join(", ")),
         ("questions", describe_questions(status)),
         ("cache", describe_cache(status)),
+        ("counts", describe_counts(&status.counts)),
     ];
+    if let Some(rebindings) = status.rebindings {
+        rows.push(("rebinding", format!("{} refused", count(rebindings, "answer"))));
+    }
     for upstream in &status.upstreams {
         let state = if upstream.is_up { "up" } else { "passed over" };
+        let zone = upstream.zone.as_ref().map_or_else(String::new, |zone| format!(" for {zone}"));
         rows.push((
             "upstream",
-            format!("{} {state}, asked {}, failed {}", upstream.address, number(upstream.asked), number(upstream.failed)),
+            format!("{} {state}{zone}, asked {}, failed {}", upstream.address, number(upstream.asked), number(upstream.failed)),
         ));
     }
     let mut text: String = rows.into_iter().map(|(label, words)| format!("{label:<9}  {words}\n")).collect();
@@ -46,7 +53,27 @@ fn describe_questions(status: &Status) -> String {
 
 fn describe_cache(status: &Status) -> String {
     let cache = &status.cache;
-    format!("{}, {:.1} of {:.0} MiB", count(cache.answers, "answer"), cache.octets as f64 / MIB, cache.octets_max as f64 / MIB)
+    let asked = (cache.hits + cache.misses).max(1);
+    format!(
+        "{}, {:.1} of {:.0} MiB; {:.1} % hits, {} stale, {} renewed",
+        count(cache.answers, "answer"),
+        cache.octets as f64 / MIB,
+        cache.octets_max as f64 / MIB,
+        100.0 * cache.hits as f64 / asked as f64,
+        number(cache.stale),
+        number(cache.renewed)
+    )
+}
+
+fn describe_counts(counts: &Flushing) -> String {
+    let last = counts.last_flush.map_or_else(|| "not yet".to_owned(), time);
+    match &counts.last_error {
+        None => format!("written to disk {last}"),
+        Some(error) => format!(
+            "NOT WRITTEN since {last} ({}): {error}. Answering goes on, and the counts wait in memory: a crash now would lose them",
+            count(counts.failures, "failure")
+        ),
+    }
 }
 
 fn describe_lists(status: &Status) -> String {
@@ -76,6 +103,15 @@ fn describe_lists(status: &Status) -> String {
     });
     let mut text = table(&columns, &rows.collect::<Vec<_>>());
     for list in &status.lists {
+        if let Some(trial) = &list.state.trial {
+            let TrialState { entries, until, questions, hits, .. } = trial;
+            let [entries, questions, hits] = [entries, questions, hits].map(|value| number(*value));
+            let until = time(*until);
+            text.push_str(&format!(
+                "\n{} in shadow until {until}: {entries} entries would block {hits} of {questions} questions more\n",
+                list.state.id
+            ));
+        }
         if let Some(refusal) = &list.state.last_refusal {
             text.push_str(&format!("\nrefused {}: {}\n", time(refusal.at), refusal.message));
         }
@@ -110,7 +146,7 @@ mod tests {
             octets: 2_560_000,
             live_since: 0,
             generation: 1,
-            last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned() }),
+            last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned(), manifest: None }),
             ..ListState::default()
         };
         let status = Status {
@@ -124,14 +160,18 @@ mod tests {
                 total: 1005,
                 ended: [("blocked".to_owned(), 5), ("hit".to_owned(), 1000), ("own".to_owned(), 0)].into(),
             },
-            cache: CacheStatus { answers: 10, octets: 1_572_864, octets_max: 268_435_456 },
-            upstreams: vec![UpstreamStatus { address: "192.0.2.53:53".to_owned(), is_up: false, asked: 9, failed: 9 }],
+            cache: CacheStatus { answers: 10, octets: 1_572_864, octets_max: 268_435_456, hits: 995, misses: 5, stale: 2, renewed: 1 },
+            counts: Flushing { last_flush: Some(10), ..Flushing::default() },
+            rebindings: Some(3),
+            upstreams: vec![UpstreamStatus { address: "192.0.2.53:53".to_owned(), zone: None, is_up: false, asked: 9, failed: 9 }],
         };
         let expected = "\
 program    wardline 0.1.0, pid 7, up 1 h 1 min
 doors      udp 127.0.0.1:5300, tcp 127.0.0.1:5300
 questions  1,005: blocked 5, hit 1,000
-cache      10 answers, 1.5 of 256 MiB
+cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
+counts     written to disk 1970-01-01T00:00:10Z
+rebinding  3 answers refused
 upstream   192.0.2.53:53 passed over, asked 9, failed 9
 
 LIST     AUTHORITY  ENTRIES  REJECTS  BLOCKED  IN FORCE SINCE        SHA-256
@@ -140,6 +180,9 @@ example  Authority  120,000        3        5  1970-01-01T00:00:00Z  0123456789a
 refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
 ";
         assert_eq!(describe(&status), expected);
+        let full = Flushing { last_flush: Some(10), failures: 3, last_error: Some("the disk is full".to_owned()) };
+        let expected = "NOT WRITTEN since 1970-01-01T00:00:10Z (3 failures): the disk is full. Answering goes on";
+        assert!(describe_counts(&full).starts_with(expected), "{}", describe_counts(&full));
         assert_eq!([5, 65, 90_000].map(span), ["5 s", "1 min 5 s", "1 d 1 h"]);
     }
 }

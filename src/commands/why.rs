@@ -1,7 +1,7 @@
 //! `wardline why NAME`: would it be blocked, by which list and entry, and for which group of clients?
 
 use super::Failure;
-use super::ask::Asking;
+use super::ask::{Asking, check_name};
 use crate::control::{GroupVerdict, Place, Reply, Request, Why};
 
 pub(super) fn run(asking: &Asking, name: &str) -> Result<(), Failure> {
@@ -9,6 +9,7 @@ pub(super) fn run(asking: &Asking, name: &str) -> Result<(), Failure> {
         Reply::Why(why) => Some(describe(why)),
         _ => None,
     };
+    check_name(name)?;
     asking.ask(&Request::Why { name: name.to_owned() }, text).map(drop)
 }
 

@@ -9,7 +9,7 @@ use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::review::{Review, is_written, unwritten};
-use super::sources::{FolderSection, GuardSection, PullSection};
+use super::sources::{FolderSection, GuardSection, PullSection, StageSection};
 use super::transfer::{ListTransferSection, TransferredZone};
 use crate::list::ListIndex;
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
@@ -84,6 +84,8 @@ pub(super) struct ListSection {
     push: bool,
     #[serde(default)]
     guard: GuardSection,
+    #[serde(default)]
+    stage: StageSection,
     #[serde(default = "two_signatures")]
     signatures: Spanned<usize>,
     #[serde(default = "plain")]
@@ -199,6 +201,7 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             rejects_percent_max,
             papers: list.check_papers(review),
             limits: list.guard.check(review),
+            stage: list.stage.check(review),
             sources: list.check_sources(review),
             identities: list.check_identity(review),
         };
@@ -318,7 +321,7 @@ impl ListSection {
 fn stop_address(value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpAddr> {
     let text = value.get_ref();
     let Ok(address) = text.parse::<IpAddr>() else {
-        review.say(value, format!("stop: {text:?} is no IP address"));
+        review.say(value, format!("stop: {text:?} is no IP address: write 192.0.2.1 or 2001:db8::1"));
         return None;
     };
     let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());

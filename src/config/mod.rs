@@ -1,6 +1,7 @@
 //! The configuration file: read once, checked whole, and handed to `commands` as plain values that no other module knows.
 
 mod clients;
+mod forward;
 mod limits;
 mod listen;
 mod lists;
@@ -19,10 +20,11 @@ use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+pub use forward::{Forward, Target, Zone};
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
 pub use lists::NeverBlock;
-pub use resolve::{Cache, Forward, Mode, Recurse, Resolve};
+pub use resolve::{Cache, Mode, Recurse, Resolve};
 pub use review::Problem;
 pub use transfer::{KeyFile, TransferredZone};
 pub use upkeep::{Audit, LogLevel};
@@ -205,8 +207,7 @@ impl Config {
         let document: Document = match toml::from_str(text) {
             Ok(document) => document,
             Err(error) => {
-                let message = error.message().trim().replace('\n', ", ");
-                review.say_at(error.span().map(|span| span.start), message);
+                review.say_unreadable(&error);
                 return Err(review.problems);
             }
         };
@@ -259,7 +260,7 @@ fn read_text(path: &Path) -> Result<String, String> {
     let explain = |error: std::io::Error| format!("cannot be read ({error}): name a configuration with --config FILE");
     let metadata = path.metadata().map_err(explain)?;
     if !metadata.is_file() || metadata.len() > FILE_OCTETS_MAX {
-        return Err(format!("is not a configuration file: name a file of at most {FILE_OCTETS_MAX} octets with --config FILE"));
+        return Err(format!("is not a configuration file of at most {} MiB: name one with --config FILE", FILE_OCTETS_MAX >> 20));
     }
     std::fs::read_to_string(path).map_err(explain)
 }

@@ -1,18 +1,19 @@
-//! `[resolve]`, `[resolve.recurse]`, `[resolve.forward]` and `[cache]`: where real answers come from and how long they are kept.
+//! `[resolve]`, `[resolve.recurse]` and `[cache]`: where real answers come from and how long they are kept.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::forward::{Forward, ForwardSection, Zone, ZoneSection, check_zones};
 use super::listen::Listen;
 use super::review::{Review, unwritten};
 use crate::name::Name;
 
 /// The port of DNS.
-const DNS_PORT: u16 = 53;
+pub(super) const DNS_PORT: u16 = 53;
 /// The largest UDP reply asked for: it needs no fragments (RFC 9715).
 const EDNS_OCTETS: u16 = 1232;
 /// No server may be told less (RFC 6891 section 6.2.3), and more is never sent.
@@ -36,6 +37,12 @@ pub struct Resolve {
     pub special_use: bool,
     /// Names that are resolved all the same, with all below them.
     pub special_use_except: Vec<Name>,
+    /// Refuse answers that give names of the internet addresses of private networks.
+    pub rebinding_protection: bool,
+    /// Names that may have such addresses, with all below them.
+    pub private_names: Vec<Name>,
+    /// Zones that are resolved in another way.
+    pub zones: Vec<Zone>,
     /// The first way.
     pub recurse: Recurse,
     /// The other way.
@@ -100,21 +107,6 @@ pub struct Recurse {
     pub prime: bool,
 }
 
-/// How other resolvers are asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// Their addresses in the order in which they are tried; never empty where the mode is [`Mode::Forward`].
-    pub upstreams: Vec<SocketAddr>,
-    /// How long to wait for one of them.
-    pub timeout: Duration,
-    /// How often to try in all.
-    pub attempts: u32,
-    /// Believe their word (the AD bit) that they checked signatures.
-    pub trust_ad: bool,
-    /// Check signatures ourselves.
-    pub validate: bool,
-}
-
 /// What the cache keeps and how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
@@ -141,6 +133,9 @@ pub(super) struct ResolveSection {
     patience_ms: Spanned<u64>,
     special_use: bool,
     special_use_except: Vec<Spanned<String>>,
+    rebinding_protection: bool,
+    private_names: Vec<Spanned<String>>,
+    zone: Vec<ZoneSection>,
     recurse: RecurseSection,
     forward: ForwardSection,
 }
@@ -152,6 +147,9 @@ impl Default for ResolveSection {
             patience_ms: unwritten(4000),
             special_use: true,
             special_use_except: Vec::new(),
+            rebinding_protection: false,
+            private_names: Vec::new(),
+            zone: Vec::new(),
             recurse: RecurseSection::default(),
             forward: ForwardSection::default(),
         }
@@ -202,26 +200,10 @@ impl Default for RecurseSection {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ForwardSection {
-    upstreams: Vec<Spanned<String>>,
-    timeout_ms: Spanned<u64>,
-    attempts: Spanned<u32>,
-    trust_ad: bool,
-    validate: bool,
-}
-
-impl Default for ForwardSection {
-    fn default() -> Self {
-        Self { upstreams: Vec::new(), timeout_ms: unwritten(1000), attempts: unwritten(3), trust_ad: false, validate: false }
-    }
-}
-
 impl ResolveSection {
     pub(super) fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Resolve {
         let mode = *self.mode.get_ref();
-        if mode == Mode::Forward && self.forward.upstreams.is_empty() {
+        if mode == Mode::Forward && self.forward.has_nobody() {
             review.say(&self.mode, "mode \"forward\" needs resolvers: name them in [resolve.forward] upstreams");
         }
         Resolve {
@@ -229,8 +211,11 @@ impl ResolveSection {
             patience: review.milliseconds("patience_ms", &self.patience_ms, 100..=60_000),
             special_use: self.special_use,
             special_use_except: names("special_use_except", &self.special_use_except, review),
+            rebinding_protection: self.rebinding_protection,
+            private_names: names("private_names", &self.private_names, review),
+            zones: check_zones(&self.zone, listen, review),
             recurse: self.recurse.check(review),
-            forward: self.forward.check(listen, review),
+            forward: self.forward.check(self.zone.iter().any(ZoneSection::is_secure), listen, review),
         }
     }
 }
@@ -272,7 +257,7 @@ impl RecurseSection {
                     review.say(value, "outgoing: name one IPv4 and one IPv6 address at the most");
                 }
                 Ok(address) => addresses.push(address),
-                Err(_) => review.say(value, format!("outgoing: {:?} is no IP address", value.get_ref())),
+                Err(_) => review.say(value, format!("outgoing: {:?} is no IP address: write 192.0.2.1 or 2001:db8::1", value.get_ref())),
             }
         }
         addresses
@@ -289,47 +274,6 @@ fn names(key: &str, values: &[Spanned<String>], review: &mut Review<'_>) -> Vec<
         }
     }
     names
-}
-
-impl ForwardSection {
-    fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Forward {
-        let mut upstreams = Vec::new();
-        for value in &self.upstreams {
-            let Some(address) = upstream(value, review) else { continue };
-            if upstreams.contains(&address) {
-                review.say(value, format!("upstreams: {address} is named twice"));
-            } else if listen.udp.iter().chain(&listen.tcp).any(|door| leads_to(address, *door)) {
-                review.say(value, format!("upstreams: {address} is our own door: name another resolver"));
-            }
-            upstreams.push(address);
-        }
-        Forward {
-            upstreams,
-            timeout: review.milliseconds("timeout_ms", &self.timeout_ms, 10..=30_000),
-            attempts: review.number("attempts", &self.attempts, 1..=10),
-            trust_ad: self.trust_ad,
-            validate: self.validate,
-        }
-    }
-}
-
-/// An upstream's address; its port may be left out.
-fn upstream(value: &Spanned<String>, review: &mut Review<'_>) -> Option<SocketAddr> {
-    let address = match value.get_ref().parse::<IpAddr>() {
-        Ok(address) => SocketAddr::new(address, DNS_PORT),
-        Err(_) => review.socket("upstreams", value, 1)?,
-    };
-    if address.ip().is_unspecified() || address.ip().is_multicast() {
-        review.say(value, format!("upstreams: {} is no resolver's address", address.ip()));
-        return None;
-    }
-    Some(address)
-}
-
-/// Would a question sent to `address` come in by this door?
-fn leads_to(address: SocketAddr, door: SocketAddr) -> bool {
-    let is_any = door.ip().is_unspecified() && address.ip().is_loopback();
-    door.port() == address.port() && (door.ip() == address.ip() || is_any)
 }
 
 #[derive(Deserialize)]

@@ -74,6 +74,26 @@ impl<'a> Review<'a> {
         self.say_at(Some(value.span().start), message);
     }
 
+    /// Note that the text is no TOML, or has a key or a kind of value that we do not know.
+    pub(super) fn say_unreadable(&mut self, error: &toml::de::Error) {
+        let start = error.span().map(|span| span.start);
+        let mut message = error.message().trim().replace('\n', ", ").replace(" as i128", "");
+        // The words of the language that we are written in are not the operator's.
+        for number in ["u64", "u32", "u16", "usize"] {
+            message = message.replace(&format!("expected {number}"), "expected a whole number from 0 on");
+        }
+        let key = start.and_then(|start| self.key_at(start)).filter(|_| !message.contains(" field `"));
+        self.say_at(start, key.map_or(message.clone(), |key| format!("{key}: {message}")));
+    }
+
+    /// The key whose line the octet `start` stands in.
+    fn key_at(&self, start: usize) -> Option<&str> {
+        let line = self.text.lines().nth(self.line_of(start) - 1)?;
+        let key = line.split_once('=')?.0.trim();
+        let is_key = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.');
+        (!key.is_empty() && key.bytes().all(is_key)).then_some(key)
+    }
+
     /// A number that must lie in a range.
     pub(super) fn number<N: Copy + PartialOrd + fmt::Display>(&mut self, key: &str, value: &Spanned<N>, allowed: RangeInclusive<N>) -> N {
         let number = *value.get_ref();

@@ -1,4 +1,4 @@
-//! `[list.folder]`, `[list.pull]`, `[list.guard]` and `[push]`: where lists come from, and how much may change in one.
+//! `[list.folder]`, `[list.pull]`, `[list.guard]`, `[list.stage]` and `[push]`: where lists come from, and how a change is judged.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,11 +9,13 @@ use toml::Spanned;
 
 use super::review::{Review, unwritten};
 use crate::list::guard::Limits;
-use crate::update::{pull, push};
+use crate::update::{Stage, pull, push};
 
 const EVERY_S_MAX: u64 = 86_400;
 const URL_OCTETS_MAX: usize = 2000;
 const MIB: usize = 1 << 20;
+/// A list that is in order must not be held back for longer than this.
+const SHADOW_S_MAX: u64 = 86_400;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +110,32 @@ impl GuardSection {
             added_percent_max: review.number("added_percent_max", &self.added_percent_max, 0.0..=PERCENT_MAX),
             removed_percent_max: review.number("removed_percent_max", &self.removed_percent_max, 0.0..=100.0),
             small_change: review.number("small_change", &self.small_change, 0..=ENTRIES_MAX),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StageSection {
+    shadow_s: Spanned<u64>,
+    questions_max: Spanned<u64>,
+    percent_max: Spanned<f64>,
+}
+
+impl Default for StageSection {
+    fn default() -> Self {
+        let Stage { time, questions_max, percent_max } = Stage::default();
+        let (shadow_s, questions_max) = (unwritten(time.as_secs()), unwritten(questions_max));
+        Self { shadow_s, questions_max, percent_max: unwritten(percent_max) }
+    }
+}
+
+impl StageSection {
+    pub(super) fn check(&self, review: &mut Review<'_>) -> Stage {
+        Stage {
+            time: Duration::from_secs(review.number("shadow_s", &self.shadow_s, 0..=SHADOW_S_MAX)),
+            questions_max: review.number("questions_max", &self.questions_max, 1..=u64::MAX / 2),
+            percent_max: review.number("percent_max", &self.percent_max, 0.0..=100.0),
         }
     }
 }

@@ -63,7 +63,9 @@ fn the_reference_has_every_key_of_every_section() {
     let keys_of = |section: &str| -> Vec<String> {
         let unknown = match section {
             "" => format!("no-such-key = 1\n{text}"),
-            "list" | "group" => text.replacen(&format!("[[{section}]]\n"), &format!("[[{section}]]\nno-such-key = 1\n"), 1),
+            "list" | "group" | "resolve.zone" => {
+                text.replacen(&format!("[[{section}]]\n"), &format!("[[{section}]]\nno-such-key = 1\n"), 1)
+            }
             _ => text.replacen(&format!("\n[{section}]\n"), &format!("\n[{section}]\nno-such-key = 1\n"), 1),
         };
         let error = toml::from_str::<Document>(&unknown).err().unwrap().message().to_owned();
@@ -121,6 +123,16 @@ fn every_sample_configuration_loads() {
 }
 
 #[test]
+fn servers_are_written_with_port_and_name_or_without() {
+    let text = "[resolve.forward]\nca = \"ca.pem\"\nupstreams = [\"192.0.2.1\", \"[2001:db8::1]:5353\", \"2001:db8::2#dns.example.\", \"192.0.2.3:8853#dns.example\"]";
+    let config = parse(text).unwrap();
+    let shown: Vec<_> = config.resolve.forward.upstreams.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["192.0.2.1:53", "[2001:db8::1]:5353", "[2001:db8::2]:853#dns.example", "192.0.2.3:8853#dns.example"]);
+    let missing = config.check_files();
+    assert!(missing.len() == 1 && missing[0].line == Some(2) && missing[0].message.contains("ca.pem"), "{missing:?}");
+}
+
+#[test]
 fn the_built_in_configuration_needs_no_file() {
     let config = Config::load(None).unwrap();
     assert_eq!(config.state, Path::new("wardline-state"));
@@ -171,6 +183,21 @@ fn each_mistake_has_its_line_and_its_remedy() {
         ("[resolve.forward]\nupstreams = [\"192.0.2.1\", \"192.0.2.1:53\"]", 2, "named twice"),
         ("[resolve.forward]\nupstreams = [\"127.0.0.1:5300\"]", 2, "our own door"),
         ("[resolve.forward]\nupstreams = [\"dns.example\"]", 2, "no address with a port"),
+        ("[resolve.forward]\nupstreams = [\"192.0.2.1#a b\"]", 2, "is no host's name"),
+        ("[resolve.forward]\nupstreams = [\"192.0.2.1:853\",\n\"192.0.2.1#dns.example\"]", 3, "192.0.2.1:853 is named twice"),
+        ("[resolve]\nprivate_names = [\"a..b\"]", 2, "private_names: \"a..b\" is no name"),
+        ("[[resolve.zone]]\nname = \"a.example\"", 2, "nobody is asked about this zone"),
+        ("[[resolve.zone]]\nname = \"a..b\"\nstub = [\"192.0.2.1\"]", 2, "is no name"),
+        ("[[resolve.zone]]\nname = \".\"\nstub = [\"192.0.2.1\"]", 2, "the root is no zone of its own"),
+        ("[[resolve.zone]]\nname = \"a.example\"\nstub = []", 3, "nobody is asked about a.example"),
+        ("[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.1\"]\nforward = [\"192.0.2.1\"]", 4, "not both"),
+        ("[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.2\", \"192.0.2.1#dns.example\"]", 3, "leave the name behind # out"),
+        ("[[resolve.zone]]\nname = \"a.example\"\nforward = [\"127.0.0.1:5300\"]", 3, "forward: 127.0.0.1:5300 is our own door"),
+        (
+            "[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.1\"]\n[[resolve.zone]]\nname = \"A.example.\"\nstub = [\"192.0.2.1\"]",
+            5,
+            "is there already",
+        ),
         ("[cache]\nttl_s_max = 604801", 2, "from 1 to 604800"),
         ("[cache]\nttl_s_min = 3601", 2, "from 0 to 3600"),
         ("[cache]\nttl_s_max = 10\nttl_s_min = 11", 3, "from 0 to 10"),

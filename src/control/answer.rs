@@ -6,14 +6,14 @@ use std::time::Instant;
 use super::words::{
     CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, Place, Questions, Reloaded, Reply, Request, Status, UpstreamStatus, Why,
 };
+use crate::cache::Flush;
 use crate::clock::monotonic;
 use crate::count::{Board, Event};
 use crate::list::ListIndex;
 use crate::list::guard::Code;
-use crate::list::removal::Removal;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Action, Clients, Group, ListRules, Snapshot, Verdict};
-use crate::seal::Note;
+use crate::store::Health;
 use crate::update::{Origin, Outcome, Updater, Way, Which};
 
 /// The parts of the running program that an operator can ask about.
@@ -26,6 +26,8 @@ pub struct Parts {
     pub rules: Vec<ListRules>,
     /// Knows the counts.
     pub board: Arc<Board>,
+    /// Knows whether they are written to disk.
+    pub health: Health,
     /// The doors that are open, like "udp 127.0.0.1:5300".
     pub doors: Vec<String>,
     /// Cache and resolver.
@@ -38,8 +40,10 @@ pub struct Parts {
 pub trait Resolution: Send + Sync {
     /// How the cache stands.
     fn cache(&self) -> CacheStatus;
-    /// Forget the answers for `name` and everything below it, or all; returns how many.
-    fn flush(&self, name: Option<&Name>) -> u64;
+    /// Forget answers; returns how many.
+    fn flush(&self, what: Flush<'_>) -> u64;
+    /// How many answers were refused because they lead into private networks, where that is asked for.
+    fn rebindings(&self) -> Option<u64>;
     /// How the upstream resolvers stand.
     fn upstreams(&self) -> Vec<UpstreamStatus>;
 }
@@ -66,8 +70,9 @@ impl Parts {
                 Reply::Receipts { receipts: all.collect() }
             }
             Request::Why { name } => with_name(name, |name| Reply::Why(self.why(name))),
-            Request::Flush { name: None } => self.flush(None),
-            Request::Flush { name: Some(name) } => with_name(name, |name| self.flush(Some(name))),
+            Request::Flush { name: None, .. } => self.flush(Flush::All),
+            Request::Flush { name: Some(name), below: false } => with_name(name, |name| self.flush(Flush::Name(name))),
+            Request::Flush { name: Some(name), below: true } => with_name(name, |name| self.flush(Flush::Below(name))),
         }
     }
 
@@ -86,7 +91,9 @@ impl Parts {
                 total: tally.questions(),
                 ended: Event::ALL.into_iter().map(|event| (event.name().to_owned(), tally.event(event))).collect(),
             },
-            cache: self.resolution.cache(),
+            cache: CacheStatus { hits: tally.event(Event::Hit), misses: tally.event(Event::Miss), ..self.resolution.cache() },
+            counts: self.health.read(),
+            rebindings: self.resolution.rebindings(),
             upstreams: self.resolution.upstreams(),
         }
     }
@@ -126,21 +133,17 @@ impl Parts {
     }
 
     fn remove(&self, text: &str) -> Reply {
-        let note = match Note::parse(text.as_bytes()) {
-            Ok(note) => note,
-            Err(fault) => return failed(format!("not a signed removal: {fault}")),
-        };
-        match Removal::parse(note.text()) {
-            Ok(removal) => self.on_list(&removal.list, |index| {
+        match self.updater.find_removal(text.as_bytes()) {
+            Ok((list, signed)) => self.on_list(&list, |index| {
                 let origin = Origin { way: Way::Operator, place: "wardline remove".to_owned() };
-                reloaded(self.updater.take_removal(index, &note, &origin))
+                reloaded(self.updater.take_removal(index, &signed, &origin))
             }),
-            Err(fault) => failed(format!("not a removal: {fault}")),
+            Err(reason) => failed(format!("not a signed removal: {reason}")),
         }
     }
 
-    fn flush(&self, name: Option<&Name>) -> Reply {
-        Reply::Flush(Flushed { removed: self.resolution.flush(name) })
+    fn flush(&self, what: Flush<'_>) -> Reply {
+        Reply::Flush(Flushed { removed: self.resolution.flush(what) })
     }
 
     fn why(&self, name: &Name) -> Why {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::Flushing;
 use crate::update::{Generation, ListState, Outcome};
 
 /// What an operator asks.
@@ -57,8 +58,11 @@ pub enum Request {
     },
     /// Forget cached answers.
     Flush {
-        /// This name's and those below it; all without it.
+        /// This name's; all without it.
         name: Option<String>,
+        /// And those of all names below it.
+        #[serde(default)]
+        below: bool,
     },
 }
 
@@ -110,7 +114,12 @@ pub struct Status {
     pub questions: Questions,
     /// The cache.
     pub cache: CacheStatus,
-    /// The resolvers that are asked; none where the authorities are.
+    /// How the writing of the counts goes.
+    pub counts: Flushing,
+    /// Answers refused because they lead into private networks, where that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebindings: Option<u64>,
+    /// The resolvers that are asked, about everything or about single zones; none where the authorities are.
     pub upstreams: Vec<UpstreamStatus>,
 }
 
@@ -144,13 +153,28 @@ pub struct CacheStatus {
     pub octets: u64,
     /// Memory they may take, in octets.
     pub octets_max: u64,
+    /// Questions answered from it since the start.
+    #[serde(default)]
+    pub hits: u64,
+    /// Questions answered from outside since the start.
+    #[serde(default)]
+    pub misses: u64,
+    /// Of these, those answered with what had run out, since nobody could be reached (RFC 8767).
+    #[serde(default)]
+    pub stale: u64,
+    /// Answers renewed ahead of time, or behind the back of a client that got a stale one.
+    #[serde(default)]
+    pub renewed: u64,
 }
 
 /// How one upstream resolver stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamStatus {
-    /// Its address.
+    /// Its address, with the name that its certificate must have behind it where it is asked over TLS.
     pub address: String,
+    /// The zone that it is asked about; none where that is everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     /// Is it asked at present? Otherwise it is passed over until it answers again.
     pub is_up: bool,
     /// Questions sent to it since the start.

@@ -19,6 +19,8 @@ pub const LEAF_OCTETS_MAX: usize = u16::MAX as usize;
 /// The largest number that every reader of JSON keeps exactly (RFC 8785 section 3.2.2.3).
 const NUMBER_MAX: u64 = (1 << 53) - 1;
 const HOUR_S: u64 = 3600;
+/// The first second of the year 3000: a leaf's times have four digits of year everywhere.
+const TIME_END: UnixSeconds = 32_503_680_000;
 
 /// What a leaf is found to say.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,9 +45,9 @@ pub struct HourLeaf<'a> {
     pub configuration: &'a str,
     /// Questions of the resolver by how they ended.
     pub ended: Ended,
-    /// Seconds of the hour that are not on record.
+    /// Seconds since the end of the last hour that has leaves which are not on record.
     pub gap_s: u64,
-    /// When they were, and why.
+    /// When they were, and why; the first may reach back over hours that have no leaves.
     pub gaps: Vec<LeafGap<'a>>,
     /// The hour's first second.
     pub hour: Moment,
@@ -227,27 +229,26 @@ impl<'a> Leaf<'a> {
     fn is_in_form(&self) -> bool {
         match self {
             Self::Hour(leaf) => {
-                leaf.kind == HOUR_KIND && leaf.v == LEAF_VERSION && leaf.hour.0 % HOUR_S as i64 == 0 && leaf.has_small_numbers()
+                let in_time = leaf.hour.is_in_time() && leaf.gaps.iter().all(|gap| gap.from.is_in_time() && gap.until.is_in_time());
+                let whole = leaf.hour.0 % HOUR_S as i64 == 0;
+                leaf.kind == HOUR_KIND && leaf.v == LEAF_VERSION && in_time && whole && leaf.has_small_numbers()
             }
             Self::Event(leaf) => {
                 let small = leaf.seq <= NUMBER_MAX && leaf.serial.unwrap_or_default() <= NUMBER_MAX;
-                leaf.kind != HOUR_KIND && leaf.v == LEAF_VERSION && small && leaf.body.iter().all(is_plain)
+                let plain = leaf.body.values().all(is_plain);
+                leaf.kind != HOUR_KIND && leaf.v == LEAF_VERSION && leaf.at.is_in_time() && small && plain
             }
         }
     }
 }
 
-/// No fractions, no huge numbers, and keys that sort alike everywhere.
-fn is_plain((key, value): (&String, &Value)) -> bool {
-    key.is_ascii() && is_plain_value(value)
-}
-
-fn is_plain_value(value: &Value) -> bool {
+/// Whether the body of an event may hold this: no fractions, no huge numbers, nothing nested but a list of texts.
+pub fn is_plain(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::String(_) => true,
-        Value::Number(number) => number.as_i64().is_some_and(|number| number.unsigned_abs() <= NUMBER_MAX),
-        Value::Array(values) => values.iter().all(is_plain_value),
-        Value::Object(map) => map.iter().all(is_plain),
+        Value::Number(number) => number.as_u64().is_some_and(|number| number <= NUMBER_MAX),
+        Value::Array(values) => values.iter().all(Value::is_string),
+        Value::Object(_) => false,
     }
 }
 
@@ -269,9 +270,27 @@ impl HourLeaf<'_> {
         if self.blocked.sum() > self.ended.blocked {
             return Some(format!("the list blocked {}, the resolver only {}", self.blocked.sum(), self.ended.blocked));
         }
-        let gap_s = self.gaps.iter().map(|gap| gap.until.0 - gap.from.0).sum::<i64>();
-        if u64::try_from(gap_s) != Ok(self.gap_s) {
+        None
+    }
+
+    /// What is wrong with its seconds; nothing where gaps and time in force fit together.
+    pub fn misplaced_time(&self) -> Option<String> {
+        let (hour, end) = (self.hour.0, self.hour.0 + HOUR_S as UnixSeconds);
+        let (mut reached, mut gap_s, mut within_s) = (UnixSeconds::MIN, 0, 0);
+        for gap in &self.gaps {
+            let (from, until) = (gap.from.0, gap.until.0);
+            if from < reached || until <= from || until > end {
+                return Some(format!("its gap from {} to {} is not one after the other within its time", gap.from, gap.until));
+            }
+            reached = until;
+            gap_s += until.abs_diff(from);
+            within_s += until.abs_diff(from.max(hour).min(until));
+        }
+        if gap_s != self.gap_s {
             return Some(format!("its gaps have {gap_s} seconds, and it says {}", self.gap_s));
+        }
+        if self.in_force_s.saturating_add(within_s) > HOUR_S {
+            return Some(format!("the list was in force for {} seconds of an hour of which {within_s} are not on record", self.in_force_s));
         }
         None
     }
@@ -313,6 +332,13 @@ impl From<[u64; Event::ALL.len()]> for Ended {
     /// From counts in the order of [`Event::ALL`].
     fn from([blocked, hit, miss, own, refused, limited, fault, failed]: [u64; Event::ALL.len()]) -> Self {
         Self { blocked, failed, fault, hit, limited, miss, own, refused }
+    }
+}
+
+impl Moment {
+    /// From 1970 on, and before 3000.
+    fn is_in_time(self) -> bool {
+        (0..TIME_END).contains(&self.0)
     }
 }
 
@@ -378,7 +404,7 @@ mod tests {
     }
 
     fn event() -> EventLeaf<'static> {
-        let body = serde_json::json!({"b": [1, null, true, "ü\"\u{1}"], "a": {"c": -1}});
+        let body = serde_json::json!({"b": ["x", "ü\"\u{1}"], "a": null, "c": 1, "d": true});
         EventLeaf {
             at: Moment(1_767_225_601),
             body: body.as_object().unwrap().clone(),
@@ -403,7 +429,7 @@ mod tests {
             assert_eq!(Leaf::parse(&text), Ok(leaf));
         }
         let text = String::from_utf8(Leaf::Event(event()).to_json()).unwrap();
-        assert!(text.contains(r#""at":"2026-01-01T00:00:01Z","body":{"a":{"c":-1},"b":[1,null,true,"ü\"\u0001"]}"#), "{text}");
+        assert!(text.contains(r#""at":"2026-01-01T00:00:01Z","body":{"a":null,"b":["x","ü\"\u0001"],"c":1,"d":true}"#), "{text}");
         assert_eq!((Leaf::Hour(hour()).time(), Leaf::Hour(hour()).seq()), (1_767_225_600 + 3600, 7));
     }
 
@@ -416,10 +442,11 @@ mod tests {
         assert_eq!(canonical("\\u0001", "\\u0001\\u0008"), Err(LeafFault::Canonical));
         assert_eq!(canonical("00:01Z", "00:01+00:00"), Err(LeafFault::Canonical));
         assert_eq!(canonical("00:01Z", "00:01.5Z"), Err(LeafFault::Canonical));
-        assert_eq!(canonical("{\"c\":-1}", "{\"c\":-1,\"c\":-1}"), Err(LeafFault::Canonical));
-        for (from, to) in
-            [("-1", "-0"), ("-1", "1.0"), ("-1", "9007199254740992"), ("\"c\"", "\"ü\""), ("\"v\":1", "\"v\":2"), ("\"v\":1", "\"w\":1")]
-        {
+        assert_eq!(canonical("\"c\":1", "\"c\":1,\"c\":1"), Err(LeafFault::Canonical));
+        for to in ["-0", "-1", "1.0", "9007199254740992", "{}", "[1]"] {
+            assert_eq!(canonical("\"c\":1", &format!("\"c\":{to}")), Err(LeafFault::Form), "{to}");
+        }
+        for (from, to) in [("\"v\":1", "\"v\":2"), ("\"v\":1", "\"w\":1"), ("2026-", "1969-"), ("2026-", "3000-")] {
             assert_eq!(canonical(from, to), Err(LeafFault::Form), "{to}");
         }
         assert_eq!(canonical("\"live\"", "\"hour\""), Err(LeafFault::Form));
@@ -436,7 +463,23 @@ mod tests {
         assert_eq!(hour().imbalance(), None);
         assert!(HourLeaf { questions: 11, ..hour() }.imbalance().unwrap().contains("12 questions came in"));
         assert!(HourLeaf { blocked: [5, 0, 0, 0].into(), ..hour() }.imbalance().unwrap().contains("the list blocked 5"));
-        assert!(HourLeaf { gap_s: 91, ..hour() }.imbalance().unwrap().contains("90 seconds"));
+    }
+
+    #[test]
+    fn gaps_and_time_in_force_must_fit_together() {
+        let start = 1_767_225_600;
+        let with = |gaps: &[(i64, i64)], gap_s, in_force_s| {
+            let gap = |&(from, until)| LeafGap { from: Moment(start + from), kind: "crash", until: Moment(start + until) };
+            HourLeaf { gaps: gaps.iter().map(gap).collect(), gap_s, in_force_s, ..hour() }.misplaced_time()
+        };
+        assert_eq!(hour().misplaced_time(), None);
+        assert_eq!(with(&[], 0, 3600), None);
+        assert_eq!(with(&[(-9000, 20), (20, 40), (3500, 3600)], 9140, 3460), None, "the first may reach back");
+        assert!(with(&[(0, 90)], 91, 3510).unwrap().contains("90 seconds"));
+        assert!(with(&[(0, 90)], 90, 3511).unwrap().contains("in force for 3511 seconds"));
+        for gaps in [[(0, 90), (80, 100)], [(50, 60), (0, 10)], [(0, 10), (3590, 3601)], [(0, 10), (30, 20)]] {
+            assert!(with(&gaps, 20, 0).unwrap().contains("one after the other"), "{gaps:?}");
+        }
     }
 
     proptest! {

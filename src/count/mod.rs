@@ -9,5 +9,7 @@ mod record;
 pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, OwnCells, Tally};
 pub use hour::{HourCounts, Meter};
 pub use hourly::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind};
-pub use leaf::{Blocked, Carried, Ended, EventLeaf, HOUR_KIND, HourLeaf, LEAF_OCTETS_MAX, LEAF_VERSION, Leaf, LeafFault, LeafGap, Moment};
+pub use leaf::{
+    Blocked, Carried, Ended, EventLeaf, HOUR_KIND, HourLeaf, LEAF_OCTETS_MAX, LEAF_VERSION, Leaf, LeafFault, LeafGap, Moment, is_plain,
+};
 pub use record::{Gap, GapKind, HourRecord, ListIdentity, ListRecord, Papers, Record, Stretch};

@@ -56,11 +56,13 @@ pub enum Code {
     Removed,
     /// The same in per cent.
     RemovedPercent,
+    /// More questions would be blocked than may be, found by trying the list out.
+    Shadow,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Root,
         Self::Tld,
         Self::PublicSuffix,
@@ -71,6 +73,7 @@ impl Code {
         Self::AddedPercent,
         Self::Removed,
         Self::RemovedPercent,
+        Self::Shadow,
     ];
 
     /// The word by which it is overridden.
@@ -86,6 +89,7 @@ impl Code {
             Self::AddedPercent => "guard.added-percent",
             Self::Removed => "guard.removed",
             Self::RemovedPercent => "guard.removed-percent",
+            Self::Shadow => "guard.shadow",
         }
     }
 
@@ -109,11 +113,11 @@ pub struct Place {
 pub struct Finding {
     /// What it is about.
     pub code: Code,
-    /// How many entries it concerns; for the per-cent codes too.
+    /// How many entries it concerns, or questions; for the per-cent codes too.
     pub count: u64,
     /// What was found and what is allowed, in per cent, for the per-cent codes.
     pub percent: Option<(f64, f64)>,
-    /// How many entries are allowed.
+    /// How many are allowed.
     pub allowed: u64,
     /// The first of the entries, for the codes that are about single entries.
     pub first: Vec<Place>,
@@ -215,9 +219,11 @@ impl fmt::Display for Finding {
             Code::Empty => f.write_str("the list has no entry")?,
             Code::Added | Code::AddedPercent => write!(f, "{count} {entries} would be added")?,
             Code::Removed | Code::RemovedPercent => write!(f, "{count} {entries} would be removed")?,
+            Code::Shadow => write!(f, "{count} questions would be blocked that are not blocked now")?,
         }
+        let whole = if self.code == Code::Shadow { "all questions" } else { "the list" };
         match self.percent {
-            Some((percent, percent_max)) => write!(f, ", {percent:.1} % of the list; allowed are {percent_max:.1} %")?,
+            Some((percent, percent_max)) => write!(f, ", {percent:.1} % of {whole}; allowed are {percent_max:.1} %")?,
             None if self.first.is_empty() && self.code != Code::Empty => write!(f, "; allowed are {}", self.allowed)?,
             None => {}
         }

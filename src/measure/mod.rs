@@ -32,7 +32,13 @@ pub struct Reading {
     pub cache_entries: u64,
     /// Memory that they take, in bytes.
     pub cache_bytes: u64,
-    /// The provider's resolvers that we forward to; none when we recurse.
+    /// Answers given after they had run out, since nobody could be reached.
+    pub stale: u64,
+    /// Answers renewed ahead of time.
+    pub renewed: u64,
+    /// Answers refused because they lead into private networks, where that is asked for.
+    pub rebindings: Option<u64>,
+    /// The provider's resolvers that we forward to, of everything or of single zones.
     pub upstreams: Vec<UpstreamReading>,
     /// When the process started.
     pub started: UnixSeconds,
@@ -66,6 +72,12 @@ pub struct ListReading {
 pub struct UpstreamReading {
     /// Its address, as configured.
     pub address: String,
+    /// The zone that it is asked about; none where that is everything.
+    pub zone: Option<String>,
+    /// Is it asked at present?
+    pub is_up: bool,
+    /// How many times it was asked.
+    pub asked: u64,
     /// How many times it did not answer, or not usefully.
     pub failures: u64,
 }

@@ -4,13 +4,13 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::clock::UnixSeconds;
 use crate::count::{Door, Event, Kind, LATENCY_BOUNDS_US, Tally};
 
-use super::{ListReading, Reading};
+use super::{ListReading, Reading, UpstreamReading};
 
 /// The page on show.
 pub(super) type Shown = Arc<ArcSwap<String>>;
@@ -48,7 +48,7 @@ impl Page {
                 set_list(list);
             }
             for upstream in &reading.upstreams {
-                counter!("wardline_upstream_failures_total", "upstream" => upstream.address.clone()).absolute(upstream.failures);
+                set_upstream(upstream);
             }
             set_process(reading);
         });
@@ -89,9 +89,23 @@ fn set_list(list: &ListReading) {
     }
 }
 
+/// A resolver of one zone has a label more: it may be asked about others too.
+fn set_upstream(upstream: &UpstreamReading) {
+    let mut labels = vec![Label::new("upstream", upstream.address.clone())];
+    labels.extend(upstream.zone.clone().map(|zone| Label::new("zone", zone)));
+    counter!("wardline_upstream_questions_total", labels.clone()).absolute(upstream.asked);
+    counter!("wardline_upstream_failures_total", labels.clone()).absolute(upstream.failures);
+    gauge!("wardline_upstream_up", labels).set(if upstream.is_up { 1.0 } else { 0.0 });
+}
+
 fn set_process(reading: &Reading) {
     gauge!("wardline_cache_entries").set(float(reading.cache_entries));
     gauge!("wardline_cache_bytes").set(float(reading.cache_bytes));
+    counter!("wardline_cache_stale_total").absolute(reading.stale);
+    counter!("wardline_cache_renewals_total").absolute(reading.renewed);
+    if let Some(rebindings) = reading.rebindings {
+        counter!("wardline_rebindings_refused_total").absolute(rebindings);
+    }
     gauge!("wardline_start_time_seconds").set(time(reading.started));
     gauge!("wardline_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     counter!("wardline_counts_flush_failures_total").absolute(reading.flush_failures);
@@ -106,6 +120,11 @@ fn describe() {
     describe_counter!("wardline_events_total", "Questions by how they ended; each ends in one way.");
     describe_counter!("wardline_cache_hits_total", "Questions answered from the cache.");
     describe_counter!("wardline_cache_misses_total", "Questions answered by asking other servers.");
+    describe_counter!("wardline_cache_stale_total", "Questions answered with what had run out, since nobody could be reached.");
+    describe_counter!("wardline_cache_renewals_total", "Answers renewed ahead of time.");
+    describe_counter!("wardline_rebindings_refused_total", "Answers refused because they lead into private networks.");
+    describe_counter!("wardline_upstream_questions_total", "Questions put to an upstream resolver.");
+    describe_gauge!("wardline_upstream_up", "1 while an upstream resolver is asked, 0 while it is passed over.");
     describe_counter!("wardline_upstream_failures_total", "Questions that an upstream resolver did not answer, or not usefully.");
     describe_gauge!("wardline_list_entries", "Entries of the live list.");
     describe_gauge!("wardline_list_rejects", "Lines of the live list that could not be read.");
@@ -157,7 +176,6 @@ mod tests {
 
     use super::*;
     use crate::count::Board;
-    use crate::measure::UpstreamReading;
 
     /// The samples by name and labels; refuses what the text format does not allow.
     fn parse(page: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
@@ -189,7 +207,10 @@ mod tests {
                 ListReading { id: "one".into(), entries: 7, serial: Some(12), live_since: Some(1_767_225_600), ..ListReading::default() },
                 ListReading { id: "two".into(), rejects: 2, age_s: Some(60), last_refusal: Some(1_767_225_601), ..ListReading::default() },
             ],
-            upstreams: vec![UpstreamReading { address: "192.0.2.53:53".into(), failures: 4 }],
+            upstreams: vec![
+                UpstreamReading { address: "192.0.2.53:53".into(), is_up: true, asked: 9, failures: 4, ..UpstreamReading::default() },
+                UpstreamReading { address: "192.0.2.53:53".into(), zone: Some("corp.example".into()), ..UpstreamReading::default() },
+            ],
             last_flush: Some(1_767_225_605),
             ..Reading::default()
         }
@@ -213,6 +234,8 @@ mod tests {
             ("wardline_events_total{event=\"blocked\"}", 1.0),
             ("wardline_cache_misses_total", 1.0),
             ("wardline_upstream_failures_total{upstream=\"192.0.2.53:53\"}", 4.0),
+            ("wardline_upstream_questions_total{upstream=\"192.0.2.53:53\",zone=\"corp.example\"}", 0.0),
+            ("wardline_upstream_up{upstream=\"192.0.2.53:53\"}", 1.0),
             ("wardline_list_serial{list=\"one\"}", 12.0),
             ("wardline_list_last_refusal_timestamp_seconds{list=\"two\"}", 1_767_225_601.0),
             ("wardline_counts_last_flush_timestamp_seconds", 1_767_225_605.0),

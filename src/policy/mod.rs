@@ -2,8 +2,10 @@
 
 mod client;
 mod rules;
+mod shadow;
 mod snapshot;
 
 pub use client::{Clients, Group, GroupSettings, Standing};
 pub use rules::{Action, Basis, ListRules};
+pub use shadow::{Shadow, Trial};
 pub use snapshot::{Live, Snapshot, Verdict};

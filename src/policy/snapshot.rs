@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::list::{ListIndex, Match, Table};
 use crate::name::{Depths, HashKey, SuffixHashes};
+use crate::policy::Shadow;
 
 /// The snapshot in force, read by every door and replaced by the updater.
 pub type Live = ArcSwap<Snapshot>;
@@ -18,6 +19,8 @@ pub struct Snapshot {
     tables: Vec<Arc<Table>>,
     /// What was taken off each list at once, without a new one; usually nothing.
     removed: Vec<Option<Arc<Table>>>,
+    /// What is tried out and blocks nothing; usually nothing.
+    shadows: Vec<Arc<Shadow>>,
     depths: Depths,
 }
 
@@ -38,17 +41,28 @@ pub enum Verdict {
 impl Snapshot {
     /// The first snapshot, with all lists' tables built under `key`.
     pub fn new(key: HashKey, tables: Vec<Arc<Table>>) -> Self {
-        let (depths, removed) = (depths_of(&tables), vec![None; tables.len()]);
-        Self { generation: 1, key, tables, removed, depths }
+        let (depths, removed) = (depths_of(&tables, &[]), vec![None; tables.len()]);
+        Self { generation: 1, key, tables, removed, shadows: Vec::new(), depths }
     }
 
-    /// The next snapshot, with one list's table replaced, and nothing removed from it.
+    /// The next snapshot, with one list's table replaced, nothing removed from it and none tried out in its stead.
     pub fn with_table(&self, list: ListIndex, table: Arc<Table>) -> Self {
         let mut next = self.with_removed(list, None);
         if let Some(place) = next.tables.get_mut(usize::from(list)) {
             *place = table;
         }
-        next.depths = depths_of(&next.tables);
+        next.shadows.retain(|shadow| shadow.list() != list);
+        next.depths = depths_of(&next.tables, &next.shadows);
+        next
+    }
+
+    /// The next snapshot, in which one list's next table is tried out, or none.
+    pub fn with_shadow(&self, list: ListIndex, shadow: Option<Arc<Shadow>>) -> Self {
+        let mut next = self.clone();
+        next.generation += 1;
+        next.shadows.retain(|other| other.list() != list);
+        next.shadows.extend(shadow);
+        next.depths = depths_of(&next.tables, &next.shadows);
         next
     }
 
@@ -106,10 +120,22 @@ impl Snapshot {
         }
         Verdict::Pass
     }
+
+    /// Is any table tried out? Asked of each question, before anything else is done about shadows.
+    pub const fn has_shadow(&self) -> bool {
+        !self.shadows.is_empty()
+    }
+
+    /// Count a question with the tables that are tried out, as far as they are of `lists`.
+    pub fn note_shadows(&self, lists: &[ListIndex], name: &SuffixHashes) {
+        let is_free = self.decide(lists, name) == Verdict::Pass;
+        self.shadows.iter().filter(|shadow| lists.contains(&shadow.list())).for_each(|shadow| shadow.note(name, is_free));
+    }
 }
 
-fn depths_of(tables: &[Arc<Table>]) -> Depths {
-    tables.iter().fold(0, |depths, table| depths | table.depths())
+fn depths_of(tables: &[Arc<Table>], shadows: &[Arc<Shadow>]) -> Depths {
+    let tried = shadows.iter().map(|shadow| shadow.table());
+    tables.iter().chain(tried).fold(0, |depths, table| depths | table.depths())
 }
 
 #[cfg(test)]
@@ -144,5 +170,27 @@ mod tests {
         assert_eq!(by(&removed, &[0]), None);
         assert_eq!(by(&removed, &[0, 1]), Some((1, true)), "another list still has it");
         assert_eq!(by(&removed.with_table(0, table(b"\x01a\x04test\0")), &[0]), Some((0, false)), "a new table stands for itself");
+    }
+
+    #[test]
+    fn what_is_tried_out_is_counted_and_blocks_nothing() {
+        let live = Snapshot::new(KEY, vec![table(b"\x01a\x04test\0"), table(b"\x01b\x04test\0")]);
+        let shadow = Arc::new(Shadow::new(0, table(b"\x04test\0")));
+        let tried = live.with_shadow(0, Some(Arc::clone(&shadow)));
+        let ask = |wire: &[u8], lists: &[ListIndex]| {
+            let mut name = SuffixHashes::new();
+            name.fill_for(KEY, wire, tried.depths());
+            assert!(tried.has_shadow() && !live.has_shadow());
+            tried.note_shadows(lists, &name);
+            tried.decide(lists, &name) != Verdict::Pass
+        };
+        assert!(ask(b"\x01a\x04test\0", &[0, 1]), "blocked already: no hit");
+        assert!(ask(b"\x01b\x04test\0", &[0, 1]), "by another list: no hit");
+        assert!(!ask(b"\x01c\x04test\0", &[0, 1]), "a hit");
+        assert!(!ask(b"\x01c\x07example\0", &[0, 1]), "a question");
+        assert!(!ask(b"\x01c\x04test\0", &[1]), "a client that the list does not apply to");
+        assert_eq!(shadow.trial(), crate::policy::Trial { questions: 4, hits: 1 });
+        assert!(!tried.with_shadow(0, None).has_shadow() && !tried.with_table(0, table(b"\x04test\0")).has_shadow());
+        assert!(tried.with_table(1, table(b"\x04test\0")).has_shadow(), "another list's");
     }
 }

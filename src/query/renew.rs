@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-use super::{Answering, Wanted};
+use super::{Answering, Wanted, key_of};
 use crate::cache::{Entry, Key};
 use crate::clock;
 use crate::name::{Name, SuffixHashes};
@@ -111,6 +111,14 @@ impl Answering {
         }
         self.renewer.stale.fetch_add(1, Relaxed);
         Renewed::Stale(stale)
+    }
+
+    /// An answer that has run out, for want of the time to ask for another.
+    pub(super) fn find_stale(&self, wanted: &Wanted<'_>) -> Option<Arc<Entry>> {
+        let stale = self.cache.find_stale(key_of(wanted), wanted.now_s, self.lifetimes.stale_s_max)?;
+        stale.note_unrenewed(wanted.now_s);
+        self.renewer.stale.fetch_add(1, Relaxed);
+        Some(stale)
     }
 
     async fn renew_one(&self, question: resolve::Question) {

@@ -1,4 +1,6 @@
-//! What one client question may cost in all: packets, signature checks, hashes. It is never reset on the way (ARCHITECTURE.md).
+//! What one client question may cost in all: packets, octets, signature checks, hashes, time. It is never reset on the way (ARCHITECTURE.md).
+//!
+//! CPU is bounded by counting what it is spent on, which is the same on every machine and however busy that is.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,6 +11,8 @@ use super::Failure;
 
 /// Packets to servers: questions, their repetitions, name servers' addresses, keys and DS.
 const PACKETS_MAX: u32 = 50;
+/// Octets of replies, each as often as it is read: three of the largest over TCP. PowerDNS reads 100,000.
+const OCTETS_MAX: u32 = 3 << 16;
 /// Signatures checked that held or did not.
 const CHECKS_MAX: u32 = 64;
 /// Signatures checked that did not hold; KeyTrap (CVE-2023-50387) lives from these.
@@ -22,6 +26,7 @@ const STEPS_MAX: u32 = 500;
 #[derive(Debug)]
 pub(super) struct Budget {
     packets: AtomicU32,
+    octets: AtomicU32,
     checks: AtomicU32,
     failed_checks: AtomicU32,
     hashes: AtomicU32,
@@ -34,6 +39,7 @@ impl Budget {
     pub(super) fn new(patience: Duration) -> Self {
         Self {
             packets: AtomicU32::new(PACKETS_MAX),
+            octets: AtomicU32::new(OCTETS_MAX),
             checks: AtomicU32::new(CHECKS_MAX),
             failed_checks: AtomicU32::new(FAILED_CHECKS_MAX),
             hashes: AtomicU32::new(HASHES_MAX),
@@ -57,9 +63,9 @@ impl Budget {
         self.packets.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Packets that may still be sent.
-    pub(super) fn packets_left(&self) -> u32 {
-        self.packets.load(Ordering::Relaxed)
+    /// Pay for reading a reply of so many octets, before it is done.
+    pub(super) fn pay_octets(&self, count: usize) -> Result<(), Failure> {
+        pay(&self.octets, u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// Pay for checking one signature against one key, before it is done.
@@ -91,7 +97,31 @@ fn pay(purse: &AtomicU32, price: u32) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair, UnparsedPublicKey};
+
     use super::*;
+
+    #[test]
+    #[ignore = "a measurement, for the caps above"]
+    fn what_a_check_costs() {
+        let message = [7; 1000];
+        let curves = [
+            ("P-256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING, &signature::ECDSA_P256_SHA256_FIXED),
+            ("P-384", &signature::ECDSA_P384_SHA384_FIXED_SIGNING, &signature::ECDSA_P384_SHA384_FIXED),
+        ];
+        for (title, signing, verifying) in curves {
+            let pkcs8 = EcdsaKeyPair::generate_pkcs8(signing, &SystemRandom::new()).unwrap();
+            let pair = EcdsaKeyPair::from_pkcs8(signing, pkcs8.as_ref()).unwrap();
+            let signed = pair.sign(&SystemRandom::new(), &message).unwrap();
+            let key = UnparsedPublicKey::new(verifying, pair.public_key().as_ref());
+            let began = crate::clock::monotonic();
+            for _ in 0..500 {
+                key.verify(&message, signed.as_ref()).unwrap();
+            }
+            println!("{title}: {} µs", began.elapsed().as_micros() / 500);
+        }
+    }
 
     #[test]
     fn what_is_spent_is_spent() {
@@ -101,7 +131,8 @@ mod tests {
         }
         assert_eq!(budget.pay_packet(), Err(Failure::TooMuchWork));
         budget.refund_packet();
-        assert_eq!((budget.packets_left(), budget.pay_packet()), (1, Ok(())));
+        assert_eq!((budget.pay_octets(3 * 65_535), budget.pay_octets(65_535)), (Ok(()), Err(Failure::TooMuchWork)));
+        assert_eq!((budget.pay_packet(), budget.pay_packet()), (Ok(()), Err(Failure::TooMuchWork)));
         assert_eq!((budget.pay_hashes(HASHES_MAX), budget.pay_hashes(1)), (Ok(()), Err(Failure::TooMuchWork)));
     }
 }

@@ -1,17 +1,19 @@
 //! One question put to one server, over UDP and where needed over TCP, with every check that keeps forged replies out (RFC 5452).
 //!
-//! Each UDP try has its own connected socket, and with it a source port of the system's choice, an id and a spelling of the name
-//! (0x20) from the system's random source. Whatever does not match is ignored while the waiting goes on.
+//! Each UDP try has a connected socket for itself (see [`sockets`]), and with it a source port of the system's choice, an id and a
+//! spelling of the name (0x20) from the system's random source. Whatever does not match is ignored while the waiting goes on.
+
+mod sockets;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
+pub(super) use self::sockets::Sockets;
 use crate::name::Name;
 
 /// Octets in a message header (RFC 1035 section 4.1.1).
@@ -103,8 +105,8 @@ impl From<io::Error> for Fault {
 ///
 /// The octets are a reply to this question as far as header and question go, with the name in lower case again; the records are not
 /// looked at.
-pub(super) async fn ask(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
-    match ask_udp(server, outgoing, wait).await? {
+pub(super) async fn ask(sockets: &Sockets, server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
+    match ask_udp(sockets, server, outgoing, wait).await? {
         Heard::Whole(octets) => Ok(octets),
         Heard::Truncated | Heard::Respelled => ask_tcp(server, outgoing, wait).await,
     }
@@ -114,12 +116,7 @@ pub(super) async fn ask(server: SocketAddr, outgoing: &Outgoing, wait: Duration)
 pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
     let sent = Sent::draw(outgoing)?;
     let exchange = async {
-        let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        if outgoing.local != Local::default() {
-            socket.bind(outgoing.local.address_for(server))?;
-        }
-        let mut stream = socket.connect(server).await?;
-        stream.set_nodelay(true)?;
+        let mut stream = connect(server, outgoing.local).await?;
         let mut framed = Vec::with_capacity(2 + sent.octets.len());
         framed.extend_from_slice(&(sent.octets.len() as u16).to_be_bytes());
         framed.extend_from_slice(&sent.octets);
@@ -136,6 +133,17 @@ pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Durat
     }
 }
 
+/// A TCP connection to `server`.
+pub(super) async fn connect(server: SocketAddr, local: Local) -> io::Result<TcpStream> {
+    let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if local != Local::default() {
+        socket.bind(local.address_for(server))?;
+    }
+    let stream = socket.connect(server).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// What came back over UDP.
 pub(super) enum Heard {
     /// A whole reply.
@@ -147,47 +155,37 @@ pub(super) enum Heard {
 }
 
 /// Ask `server` over UDP alone and wait for `wait`; what does not match is ignored meanwhile.
-pub(super) async fn ask_udp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Heard, Fault> {
+pub(super) async fn ask_udp(sockets: &Sockets, server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Heard, Fault> {
     let sent = Sent::draw(outgoing)?;
-    let deadline = Instant::now() + wait;
-    let send = async {
-        let socket = open(server, outgoing.local)?;
-        socket.send(&sent.octets).await?;
-        Ok::<_, io::Error>(socket)
-    };
-    let socket = send.await.map_err(|_| Fault::Unsent)?;
+    let began = Instant::now();
+    let lent = sockets.send(server, outgoing.local, &sent.octets, began).await.map_err(|_| Fault::Unsent)?;
     let mut octets = Vec::with_capacity(UDP_BUFFER_OCTETS);
-    for _ in 0..MISMATCHES_MAX {
+    for mismatches in 0..MISMATCHES_MAX {
         octets.clear();
-        timeout_at(deadline, socket.recv_buf(&mut octets)).await.map_err(|_| Fault::Silent)??;
-        match sent.compare(&octets) {
-            Likeness::Same | Likeness::Respelled if is_truncated(&octets) => return Ok(Heard::Truncated),
-            Likeness::Same => return Ok(Heard::Whole(sent.restore(octets))),
-            Likeness::Respelled if outgoing.spelling == Spelling::Plain => return Ok(Heard::Whole(sent.restore(octets))),
+        timeout_at(began + wait, lent.socket.recv_buf(&mut octets)).await.map_err(|_| Fault::Silent)??;
+        let heard = match sent.compare(&octets) {
+            Likeness::Same | Likeness::Respelled if is_truncated(&octets) => Heard::Truncated,
+            Likeness::Same => Heard::Whole(sent.restore(octets)),
+            Likeness::Respelled if outgoing.spelling == Spelling::Plain => Heard::Whole(sent.restore(octets)),
             Likeness::Respelled => return Ok(Heard::Respelled),
-            Likeness::Other => {}
+            Likeness::Other => continue,
+        };
+        // A port that strangers found is not used again.
+        if mismatches == 0 {
+            sockets.give_back(server, lent, began);
         }
+        return Ok(heard);
     }
     Ok(Heard::Respelled)
 }
 
-fn is_truncated(octets: &[u8]) -> bool {
+pub(super) fn is_truncated(octets: &[u8]) -> bool {
     octets.get(2).is_some_and(|flags| flags & 0x02 != 0)
-}
-
-/// A socket that hears nobody but `server`. Where no address is prescribed the system draws the port as it connects, which saves a call.
-fn open(server: SocketAddr, local: Local) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    if local != Local::default() {
-        socket.bind(&local.address_for(server).into())?;
-    }
-    socket.connect(&server.into())?;
-    UdpSocket::from_std(socket.into())
 }
 
 /// How a message relates to the question that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Likeness {
+pub(super) enum Likeness {
     /// It is the reply.
     Same,
     /// It would be, but for the case of the name's letters.
@@ -197,14 +195,14 @@ enum Likeness {
 }
 
 /// A question's octets as they went out.
-struct Sent {
-    octets: Vec<u8>,
+pub(super) struct Sent {
+    pub(super) octets: Vec<u8>,
     question_end: usize,
 }
 
 impl Sent {
     /// Lay out the question with a fresh id and a fresh spelling.
-    fn draw(outgoing: &Outgoing) -> Result<Self, Fault> {
+    pub(super) fn draw(outgoing: &Outgoing) -> Result<Self, Fault> {
         let mut luck = [0u8; 34];
         getrandom::fill(&mut luck).map_err(|_| Fault::Broken)?;
         let (id, coins) = luck.split_at(2);
@@ -229,7 +227,7 @@ impl Sent {
         Ok(Self { octets, question_end })
     }
 
-    fn compare(&self, reply: &[u8]) -> Likeness {
+    pub(super) fn compare(&self, reply: &[u8]) -> Likeness {
         let Some(header) = reply.first_chunk::<HEADER_OCTETS>() else { return Likeness::Other };
         let [id_high, id_low, flags, rcode, qd_high, qd_low, ..] = *header;
         // QR set and opcode QUERY.
@@ -252,7 +250,7 @@ impl Sent {
     }
 
     /// Undo the spelling in the question of a reply, and so in every name that points to it.
-    fn restore(&self, mut reply: Vec<u8>) -> Vec<u8> {
+    pub(super) fn restore(&self, mut reply: Vec<u8>) -> Vec<u8> {
         let without_question = reply.get(4..6) == Some(&[0, 0]);
         if let Some(name) = reply.get_mut(HEADER_OCTETS..self.question_end - 4).filter(|_| !without_question) {
             name.make_ascii_lowercase();
@@ -301,7 +299,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_without_a_way_to_it_is_known_at_once() {
         // Connecting a UDP socket to a broadcast address is refused by the system (EACCES), as is one without a route (ENETUNREACH).
-        let fault = ask("255.255.255.255:53".parse().unwrap(), &outgoing(), Duration::from_secs(5)).await;
+        let fault = ask(&Sockets::default(), "255.255.255.255:53".parse().unwrap(), &outgoing(), Duration::from_secs(5)).await;
         assert_eq!(fault, Err(Fault::Unsent));
     }
 

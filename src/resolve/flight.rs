@@ -4,10 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::{Failure, Fetched, Question};
+
+/// However many wait, a flight may take this share of the usual time.
+const PATIENCE_SHARE_MIN: usize = 10;
 
 /// What a flight brings home.
 type Outcome = Result<Fetched, Failure>;
@@ -35,6 +39,15 @@ impl Flights {
     /// How many wait now.
     pub(super) fn waiting(&self) -> usize {
         self.shared.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How long a new flight may take: all of `patience` until half of the places are taken, then less with each, so that those which wait
+    /// in vain make room for those which do not.
+    pub(super) fn patience(&self, patience: Duration) -> Duration {
+        let half = (self.shared.waiting_max / 2).max(1);
+        let free = self.shared.waiting_max.saturating_sub(self.waiting());
+        let share = free.clamp(half.div_ceil(PATIENCE_SHARE_MIN), half);
+        patience.mul_f64(share as f64 / half as f64)
     }
 
     /// Wait for the flight that asks `question`; if there is none, `work` becomes it, in a task of its own, so that it goes on when
@@ -105,8 +118,6 @@ impl Drop for Landing {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::name::Name;
 
@@ -146,6 +157,18 @@ mod tests {
         assert_eq!(calls.load(Ordering::Relaxed), 1);
         assert_eq!(flights.waiting(), 0);
         assert!(flights.shared.lock().is_empty());
+    }
+
+    #[test]
+    fn the_fuller_the_less_patient() {
+        let (flights, whole) = (Flights::new(100), Duration::from_secs(4));
+        let seats: Vec<_> = (0..100).filter_map(|_| Seat::take(&flights.shared).ok()).collect();
+        assert_eq!((seats.len(), flights.patience(whole)), (100, whole / 10));
+        for (taken, want) in [(75, whole / 2), (50, whole), (0, whole)] {
+            flights.shared.waiting.store(taken, Ordering::Relaxed);
+            assert_eq!(flights.patience(whole), want, "{taken} wait");
+        }
+        std::mem::forget(seats);
     }
 
     #[tokio::test]

@@ -1,40 +1,62 @@
 //! Asking the provider's own resolvers: in the order they are configured, those that fail passed over for a while.
 
 mod checked;
+mod line;
+mod peer;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use self::peer::{Heard, Peer, attempt};
 use super::budget::Budget;
-use super::exchange::{Edns, Fault, Local, Outgoing, Spelling, UDP_PAYLOAD_OCTETS, ask};
-use super::recurse;
+use super::exchange::{Edns, Local, Outgoing, Spelling, UDP_PAYLOAD_OCTETS};
+use super::recurse::{self, Engine};
 use super::reply::{Authentic, Reply};
+use super::routes::Zones;
+use super::words::their_name;
 use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
-use crate::clock;
+use crate::name::Name;
 
-/// So many tries in a row without a usable reply, and an upstream is passed over.
-const FAILURES_IN_A_ROW_MAX: u32 = 3;
-/// How long it is passed over at first; doubled each time it fails again.
-const PAUSE_FIRST: Duration = Duration::from_secs(2);
-/// The longest it is passed over before it is tried again.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Tries against upstreams that are down, beside the questions that wait for others.
 const PROBES_MAX: usize = 16;
 
-/// An upstream of which nothing is known takes this share of the time-out.
-const USUAL_SHARE_FIRST: u32 = 4;
-/// No upstream is so quick that a second one is asked sooner.
-const USUAL_MIN: Duration = Duration::from_millis(10);
+/// Another resolver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// The name that its certificate must have; asked over TLS where there is one (RFC 7858), over UDP and TCP otherwise.
+    pub name: Option<String>,
+}
+
+impl From<SocketAddr> for Server {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, name: None }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{}#{name}", self.address),
+            None => self.address.fmt(f),
+        }
+    }
+}
 
 /// Whom to ask and how patiently.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Upstream resolvers, the preferred one first.
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<Server>,
+    /// The certificates of the authorities (PEM) that vouch for the upstreams' names; read only where an upstream has one.
+    pub authorities: PathBuf,
     /// How long one try may take.
     pub timeout: Duration,
     /// Tries for one question in all.
@@ -45,20 +67,24 @@ pub struct Settings {
     pub outgoing: Vec<IpAddr>,
     /// Pass on the upstreams' AD bit (RFC 4035 section 4.9.3).
     pub trust_ad: bool,
-    /// Check signatures by ourselves, with the anchors and the algorithms of these settings.
-    pub validate: Option<recurse::Settings>,
+    /// Check signatures by ourselves.
+    pub validate: bool,
+    /// With these anchors and algorithms; and the servers of the operator's own zones are asked in this manner.
+    pub recurse: recurse::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             upstreams: Vec::new(),
+            authorities: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             timeout: Duration::from_secs(1),
             attempts: 3,
             edns_octets: UDP_PAYLOAD_OCTETS,
             outgoing: Vec::new(),
             trust_ad: false,
-            validate: None,
+            validate: false,
+            recurse: recurse::Settings::default(),
         }
     }
 }
@@ -66,52 +92,25 @@ impl Default for Settings {
 /// The upstream resolvers with what is known about them.
 pub(super) struct Forwarder {
     upstreams: Arc<Upstreams>,
-    /// Checks what they say, where that is asked for.
-    checked: RwLock<Option<Arc<checked::Checked>>>,
+    zones: Zones,
+    /// Checks what they say, and asks others about the operator's own zones, where either is wanted.
+    engine: RwLock<Option<Arc<Engine>>>,
     patience: Duration,
 }
 
 /// Whom to ask, and how it stands with them.
-struct Upstreams {
+pub(super) struct Upstreams {
     peers: Vec<Arc<Peer>>,
     settings: Settings,
     probes: Arc<AtomicUsize>,
     tally: Arc<Tally>,
 }
 
-/// One upstream resolver.
-struct Peer {
-    address: SocketAddr,
-    tally: Tally,
-    failures_in_a_row: AtomicU32,
-    /// Wall-clock seconds; 0 while it is up.
-    down_since: AtomicI64,
-    /// When it may be tried again.
-    retry_at: Mutex<Option<Instant>>,
-    /// What it takes at the most nineteen times out of twenty, in microseconds.
-    usual_us: AtomicU32,
-}
-
-/// What one try brought.
-enum Heard {
-    /// An answer, positive or negative.
-    Answer(Box<Reply>),
-    /// A living server that cannot answer this question; with its extended error.
-    Unable(Option<u16>),
-    /// Something that is no use, from a server that may be down for us.
-    Unusable,
-    /// Nothing.
-    Silence,
-}
-
 impl Forwarder {
-    pub(super) fn start(settings: Settings, patience: Duration) -> Result<Self, StartError> {
-        if settings.upstreams.is_empty() {
-            return Err(StartError::NoUpstream);
-        }
-        let upstreams = Arc::new(Upstreams::new(settings));
-        let checked = RwLock::new(checked::build(&upstreams)?);
-        Ok(Self { upstreams, checked, patience })
+    pub(super) fn start(settings: Settings, zones: Zones, patience: Duration) -> Result<Self, StartError> {
+        let upstreams = Arc::new(Upstreams::new(settings, None)?);
+        let engine = RwLock::new(checked::build(&upstreams, &zones)?);
+        Ok(Self { upstreams, zones, engine, patience })
     }
 
     pub(super) fn tally(&self) -> &Tally {
@@ -119,30 +118,58 @@ impl Forwarder {
     }
 
     pub(super) fn upstreams(&self) -> Vec<Upstream> {
-        self.upstreams.peers.iter().map(|peer| peer.show()).collect()
+        [&self.upstreams].into_iter().chain(self.zones.upstreams()).flat_map(|upstreams| upstreams.show()).collect()
     }
 
-    /// Forget the keys and proofs that were learnt; questions in flight finish with the old ones.
-    pub(super) fn forget(&self) -> Result<(), StartError> {
-        let anew = checked::build(&self.upstreams)?;
-        *self.checked.write().unwrap_or_else(PoisonError::into_inner) = anew;
+    /// Forget the keys and proofs that were learnt, of one name and those below it or all; questions in flight finish with the old ones.
+    pub(super) fn forget(&self, below: Option<&Name>) -> Result<(), StartError> {
+        if let Some(below) = below {
+            let below = their_name(below).map_err(|_| StartError::NoZone(below.to_string()))?;
+            if let Some(engine) = self.engine() {
+                engine.forget(&below);
+            }
+            return Ok(());
+        }
+        let anew = checked::build(&self.upstreams, &self.zones)?;
+        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = anew;
         Ok(())
     }
 
-    /// The upstreams' answer, checked by ourselves where that is asked for and the client does not do it.
+    fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The upstreams' answer, checked by ourselves where that is asked for and the client does not do it; and where the name or its alias
+    /// is in a zone of the operator's, that zone's answer.
     pub(super) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
-        let checked = self.checked.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match checked.filter(|_| !question.checking_disabled) {
-            Some(checked) => checked.chase(question, &Budget::new(self.patience)).await,
-            None => self.upstreams.fetch(question).await,
+        let Some(engine) = self.engine() else { return self.upstreams.fetch(question).await };
+        let is_checked = engine.validator.is_some() && !question.checking_disabled;
+        if !is_checked && !engine.walker.is_apart(&their_name(&question.name)?) {
+            let fetched = self.upstreams.fetch(question).await?;
+            if !engine.walker.is_led_into(&fetched.wire) {
+                return Ok(fetched);
+            }
         }
+        engine.chase(question, &Budget::new(self.patience)).await
     }
 }
 
 impl Upstreams {
-    fn new(settings: Settings) -> Self {
-        let peers = settings.upstreams.iter().map(|address| Arc::new(Peer::new(*address, settings.timeout))).collect();
-        Self { peers, settings, probes: Arc::default(), tally: Arc::default() }
+    /// Get ready to ask these resolvers about everything, or about one zone.
+    pub(super) fn new(settings: Settings, zone: Option<&Name>) -> Result<Self, StartError> {
+        if settings.upstreams.is_empty() {
+            return Err(StartError::NoUpstream);
+        }
+        let is_secure = settings.upstreams.iter().any(|server| server.name.is_some());
+        let secure = if is_secure { Some(line::client_config(&settings.authorities)?) } else { None };
+        let servers = settings.upstreams.iter().cloned();
+        let peers = servers.map(|server| Ok(Arc::new(Peer::new(server, zone.cloned(), secure.as_ref(), settings.timeout)?)));
+        Ok(Self { peers: peers.collect::<Result<_, StartError>>()?, settings, probes: Arc::default(), tally: Arc::default() })
+    }
+
+    /// How it stands with each.
+    pub(super) fn show(&self) -> Vec<Upstream> {
+        self.peers.iter().map(|peer| peer.show()).collect()
     }
 
     /// Ask one upstream after the other, as often as the settings allow, until one answers. The next one is asked too when the first takes
@@ -234,51 +261,6 @@ impl Upstreams {
     }
 }
 
-/// One try, once more without EDNS where the server cannot read it (RFC 6891 section 7), and the books kept.
-async fn attempt(peer: &Peer, outgoing: &Outgoing, timeout: Duration, tally: &Tally) -> Heard {
-    let begun = clock::monotonic();
-    let mut heard = ask(peer.address, outgoing, timeout).await.map(|octets| Reply::read(&octets));
-    peer.note_latency(begun.elapsed());
-    if matches!(&heard, Ok(Ok(reply)) if is_edns_fault(reply.rcode)) {
-        let plain = Outgoing { edns: Edns::Leave, ..outgoing.clone() };
-        heard = ask(peer.address, &plain, timeout).await.map(|octets| Reply::read(&octets));
-    }
-    let heard = match heard {
-        Ok(Ok(reply)) => match reply.rcode {
-            // NOERROR, NXDOMAIN, and YXDOMAIN for a DNAME that leads to a name too long (RFC 6672 section 2.2).
-            0 | 3 | 6 => Heard::Answer(Box::new(reply)),
-            // SERVFAIL, NOTIMP: it is there, but not for this question.
-            2 | 4 => Heard::Unable(reply.ede),
-            _ => Heard::Unusable,
-        },
-        Ok(Err(_)) | Err(Fault::Broken | Fault::Unsent) => Heard::Unusable,
-        Err(Fault::Silent) => Heard::Silence,
-    };
-    match heard {
-        Heard::Answer(_) => {
-            tally.note_answer();
-            peer.tally.note_answer();
-            peer.note_alive();
-        }
-        Heard::Unable(_) => {
-            tally.note_failure();
-            peer.tally.note_failure();
-            peer.note_alive();
-        }
-        Heard::Unusable | Heard::Silence => {
-            tally.note_failure();
-            peer.tally.note_failure();
-            peer.note_useless();
-        }
-    }
-    heard
-}
-
-/// FORMERR, or BADVERS (RFC 6891 section 9).
-const fn is_edns_fault(rcode: u16) -> bool {
-    matches!(rcode, 1 | 16)
-}
-
 /// What an upstream's extended error says about its SERVFAIL.
 const fn judge(ede: Option<u16>) -> Failure {
     match ede {
@@ -300,87 +282,14 @@ const fn worse(one: Failure, other: Failure) -> Failure {
     }
 }
 
-fn micros(span: Duration) -> u32 {
-    u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
-}
-
-impl Peer {
-    fn new(address: SocketAddr, timeout: Duration) -> Self {
-        Self {
-            usual_us: AtomicU32::new(micros(timeout / USUAL_SHARE_FIRST)),
-            address,
-            tally: Tally::default(),
-            failures_in_a_row: AtomicU32::new(0),
-            down_since: AtomicI64::new(0),
-            retry_at: Mutex::default(),
-        }
-    }
-
-    fn show(&self) -> Upstream {
-        Upstream {
-            address: self.address,
-            answers: self.tally.answers.load(Ordering::Relaxed),
-            failures: self.tally.failures.load(Ordering::Relaxed),
-            down_since: Some(self.down_since.load(Ordering::Relaxed)).filter(|_| !self.is_up()),
-        }
-    }
-
-    /// What it takes at the most nineteen times out of twenty.
-    fn usual(&self) -> Duration {
-        Duration::from_micros(self.usual_us.load(Ordering::Relaxed).into()).max(USUAL_MIN)
-    }
-
-    /// Move the estimate a nineteenth as far down for each quick reply as up for each slow one: it comes to rest where one in twenty is slow.
-    fn note_latency(&self, took: Duration) {
-        let usual_us = self.usual_us.load(Ordering::Relaxed);
-        let step = (usual_us / 64).max(19);
-        let moved = if micros(took) > usual_us { usual_us.saturating_add(step) } else { usual_us.saturating_sub(step / 19) };
-        self.usual_us.store(moved, Ordering::Relaxed);
-    }
-
-    fn is_up(&self) -> bool {
-        self.failures_in_a_row.load(Ordering::Relaxed) < FAILURES_IN_A_ROW_MAX
-    }
-
-    /// May it be tried again? Yes for the first who asks after its pause; the next pause begins.
-    fn is_due(&self) -> bool {
-        let now = clock::monotonic();
-        let mut retry_at = self.retry_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = retry_at.is_none_or(|at| at <= now);
-        if due {
-            *retry_at = Some(now + self.pause());
-        }
-        due
-    }
-
-    fn pause(&self) -> Duration {
-        let extra = self.failures_in_a_row.load(Ordering::Relaxed).saturating_sub(FAILURES_IN_A_ROW_MAX);
-        PAUSE_MAX.min(PAUSE_FIRST * 2u32.pow(extra.min(5)))
-    }
-
-    fn note_alive(&self) {
-        self.failures_in_a_row.store(0, Ordering::Relaxed);
-    }
-
-    fn note_useless(&self) {
-        let failures = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if failures >= FAILURES_IN_A_ROW_MAX {
-            *self.retry_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::monotonic() + self.pause());
-        }
-        if failures == FAILURES_IN_A_ROW_MAX {
-            self.down_since.store(clock::wall_s(), Ordering::Relaxed);
-            tracing::warn!(upstream = %self.address, "an upstream resolver does not answer; it is passed over for a while");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, UdpSocket};
 
     use super::*;
-    use crate::name::Name;
     use crate::resolve::{Mode, Resolver};
 
     /// What a scripted upstream does with the next question over UDP.
@@ -481,9 +390,15 @@ mod tests {
     }
 
     fn resolver(upstreams: &[SocketAddr], attempts: usize, trust_ad: bool) -> Resolver {
-        let settings =
-            Settings { upstreams: upstreams.to_vec(), timeout: Duration::from_millis(150), attempts, trust_ad, ..Settings::default() };
-        let settings = crate::resolve::Settings { mode: Mode::Forward(settings), patience: Duration::from_millis(1000), waiting_max: 100 };
+        let upstreams = upstreams.iter().map(|address| (*address).into()).collect();
+        let settings = Settings { upstreams, timeout: Duration::from_millis(150), attempts, trust_ad, ..Settings::default() };
+        let settings = crate::resolve::Settings {
+            mode: Mode::Forward(settings),
+            zones: Vec::new(),
+            private_names: None,
+            patience: Duration::from_millis(1000),
+            waiting_max: 100,
+        };
         Resolver::start(settings).unwrap()
     }
 
@@ -506,7 +421,8 @@ mod tests {
 
     #[test]
     fn what_is_usual_leaves_out_the_few_that_are_slow() {
-        let peer = Peer::new(([127, 0, 0, 1], 53).into(), Duration::from_secs(1));
+        let server = SocketAddr::from(([127, 0, 0, 1], 53)).into();
+        let peer = Peer::new(server, None, None, Duration::from_secs(1)).ok().unwrap();
         for nth in 0..20_000 {
             peer.note_latency(Duration::from_millis(if nth % 25 == 0 { 400 } else { 1 + nth * 7919 % 50 }));
         }
@@ -534,7 +450,7 @@ mod tests {
             assert_eq!(ask_one(&resolver).await.unwrap(), WIRE);
             // The silent one is still being waited for when the other has answered.
             settle(|| resolver.totals().failures == 1).await;
-            let [first, second] = resolver.upstreams()[..] else { panic!("two upstreams") };
+            let [first, second] = &resolver.upstreams()[..] else { panic!("two upstreams") };
             assert_eq!((first.failures, first.answers, second.failures, second.answers), (1, 0, 0, 1));
             assert_eq!(resolver.totals().failures, 1);
         }

@@ -2,24 +2,25 @@
 //!
 //! Both ways stand behind [`Resolver`], which asks each question once however many wait for it, and never longer than patience allows.
 
-#[allow(dead_code, reason = "the validator uses it as it lands")]
 mod budget;
 mod exchange;
 mod flight;
 pub mod forward;
 mod iterate;
+mod rebinding;
 pub mod recurse;
 mod reply;
-#[allow(dead_code, reason = "the validator uses it as it lands")]
+mod routes;
 mod said;
 mod validate;
 mod words;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use self::rebinding::Rebinding;
+pub use self::routes::{Target, Zone};
 use crate::clock::UnixSeconds;
 use crate::name::Name;
 
@@ -111,6 +112,10 @@ impl Failure {
 pub struct Settings {
     /// The way, with its own settings.
     pub mode: Mode,
+    /// Zones for which there is another way, each with all below it.
+    pub zones: Vec<Zone>,
+    /// Names that alone may have addresses of private networks, with all below them; without it all may.
+    pub private_names: Option<Vec<Name>>,
     /// The longest a question waits for its answer.
     pub patience: Duration,
     /// Questions that may wait in all; more fail with [`Failure::Crowded`].
@@ -144,6 +149,12 @@ pub enum StartError {
     /// Forwarding without anybody to forward to.
     #[error("forwarding needs at least one upstream address")]
     NoUpstream,
+    /// A name that cannot be that of a zone.
+    #[error("{0}: this name cannot be that of a zone")]
+    NoZone(String),
+    /// The file that upstreams' certificates are checked by is of no use.
+    #[error("{0}")]
+    Authorities(String),
     /// The recursor refuses its settings.
     #[error("the recursor cannot be built: {0}")]
     Recursor(String),
@@ -153,6 +164,7 @@ pub enum StartError {
 #[derive(Clone)]
 pub struct Resolver {
     source: Arc<Source>,
+    rebinding: Option<Arc<Rebinding>>,
     flights: flight::Flights,
     patience: Duration,
 }
@@ -165,35 +177,43 @@ enum Source {
 impl Resolver {
     /// Check the settings and get ready; nothing is asked yet. Needs a tokio runtime around it.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let own: Vec<Name> = settings.zones.iter().map(|zone| zone.name.clone()).collect();
+        let rebinding = settings.private_names.map(|names| Arc::new(Rebinding::new([names, own].concat())));
+        let zones = routes::Zones::start(settings.zones)?;
         let source = match settings.mode {
-            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, settings.patience)?),
-            Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode, settings.patience)?),
+            Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, zones)?),
+            Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode, zones, settings.patience)?),
         };
-        Ok(Self { source: Arc::new(source), flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })
+        Ok(Self { source: Arc::new(source), rebinding, flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })
     }
 
     /// The answer from outside, or why there is none, within the settings' patience.
     ///
     /// Identical questions in flight are asked once, and the asking goes on when this future is dropped.
     pub async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
-        let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.patience);
+        let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.flights.patience(self.patience));
+        let rebinding = self.rebinding.clone();
         // In a box: it would be copied at each step of the way to its task otherwise.
         let work = Box::pin(async move {
             let answer = async {
                 match &*source {
-                    Source::Recurse(recursion) => recursion.fetch(&asked).await,
+                    Source::Recurse(recursion) => recursion.fetch(&asked, patience).await,
                     Source::Forward(forwarder) => forwarder.fetch(&asked).await,
                 }
             };
-            tokio::time::timeout(patience, answer).await.unwrap_or(Err(Failure::Unreachable))
+            let fetched = tokio::time::timeout(patience, answer).await.unwrap_or(Err(Failure::Unreachable))?;
+            Ok(match rebinding {
+                Some(rebinding) => rebinding.hold_back(&asked, fetched),
+                None => fetched,
+            })
         });
         self.flights.join(question, work).await
     }
 
-    /// The upstream resolvers in the order of the settings; empty when recursing.
+    /// The upstream resolvers in the order of the settings, then those of single zones.
     pub fn upstreams(&self) -> Vec<Upstream> {
         match &*self.source {
-            Source::Recurse(_) => Vec::new(),
+            Source::Recurse(recursion) => recursion.upstreams(),
             Source::Forward(forwarder) => forwarder.upstreams(),
         }
     }
@@ -208,23 +228,27 @@ impl Resolver {
             answers: tally.answers.load(Ordering::Relaxed),
             failures: tally.failures.load(Ordering::Relaxed),
             waiting: self.flights.waiting(),
+            rebindings: self.rebinding.as_ref().map(|rebinding| rebinding.refused()),
         }
     }
 
-    /// Forget what was learnt from outside (delegations, keys, answers kept by the recursor), for `wardline flush`.
-    pub fn forget(&self) -> Result<(), StartError> {
+    /// Forget what was learnt from outside (delegations, keys, answers kept by the recursor), all or of one name and those below it, for
+    /// `wardline flush`.
+    pub fn forget(&self, below: Option<&Name>) -> Result<(), StartError> {
         match &*self.source {
-            Source::Recurse(recursion) => recursion.forget(),
-            Source::Forward(forwarder) => forwarder.forget(),
+            Source::Recurse(recursion) => recursion.forget(below),
+            Source::Forward(forwarder) => forwarder.forget(below),
         }
     }
 }
 
 /// One upstream resolver as status and metrics show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// Where it is asked.
-    pub address: SocketAddr,
+    /// Who it is.
+    pub server: forward::Server,
+    /// The zone that it is asked about; none where that is everything.
+    pub zone: Option<Name>,
     /// Usable replies so far.
     pub answers: u64,
     /// Tries that brought no usable reply so far.
@@ -242,6 +266,8 @@ pub struct Totals {
     pub failures: u64,
     /// Questions that wait for an answer now.
     pub waiting: usize,
+    /// Answers held back for their private addresses, where that is asked for.
+    pub rebindings: Option<u64>,
 }
 
 /// The counters behind [`Totals`] and [`Upstream`].

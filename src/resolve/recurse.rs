@@ -13,16 +13,19 @@ use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
 use self::reply::{End, encode};
 use super::budget::Budget;
 use super::iterate::{self, Walker};
+use super::routes::{Routes, Way, Zones};
 use super::said::{Ask, Said};
 use super::validate::{self, Anchors, Validator, Verdict};
 use super::words::their_name;
-use super::{Failure, Fetched, Question, StartError, Tally};
+use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
 use crate::name::Name;
 
 /// The root servers' addresses, for the first question.
 const ROOT_HINTS: &str = include_str!("root.hints");
-/// Aliases followed for one question; Unbound allows 11 restarts.
-const ALIASES_MAX: usize = 11;
+/// Aliases followed for one question; Unbound follows 11, Knot Resolver 12.
+const ALIASES_MAX: usize = 12;
+/// Questions under way in one zone: a quarter of all that may wait, as shipped.
+const PER_ZONE_MAX: u32 = 2_500;
 /// Memory for delegations, keys and what was said on the way to answers.
 const MEMORY_OCTETS_MAX: u64 = 64 << 20;
 /// Memory for zones' keys and for proofs of absence.
@@ -104,12 +107,12 @@ pub(super) struct Recursion {
     engine: RwLock<Arc<Engine>>,
     settings: Settings,
     roots: Vec<IpAddr>,
-    patience: Duration,
+    zones: Zones,
     tally: Arc<Tally>,
 }
 
-/// What is learnt from outside, and how it is checked: from authorities, or for [`super::forward`] from other resolvers.
-pub(super) struct Engine<A = Walker> {
+/// What is learnt from outside, and how it is checked.
+pub(super) struct Engine<A = Routes> {
     /// Whom to ask.
     pub(super) walker: A,
     /// `None` when nothing is checked at all.
@@ -125,57 +128,88 @@ struct Hop {
 }
 
 impl Recursion {
-    pub(super) fn start(settings: Settings, patience: Duration) -> Result<Self, StartError> {
+    pub(super) fn start(settings: Settings, zones: Zones) -> Result<Self, StartError> {
         let mut roots = parse_hints(settings.root_hints.as_deref().unwrap_or(ROOT_HINTS))?;
         roots.retain(|address| if address.is_ipv4() { settings.ipv4 } else { settings.ipv6 });
         if roots.is_empty() {
             return Err(StartError::NoRoot);
         }
         let tally = Arc::new(Tally::default());
-        let engine = RwLock::new(Arc::new(Engine::build(&settings, &roots, &tally)?));
-        Ok(Self { engine, settings, roots, patience, tally })
+        let engine = RwLock::new(Arc::new(Engine::build(&settings, &roots, &zones, &tally)?));
+        Ok(Self { engine, settings, roots, zones, tally })
     }
 
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// Begin anew with empty caches; questions in flight finish with the old ones.
-    pub(super) fn forget(&self) -> Result<(), StartError> {
-        let engine = Arc::new(Engine::build(&self.settings, &self.roots, &self.tally)?);
+    /// The resolvers of single zones.
+    pub(super) fn upstreams(&self) -> Vec<Upstream> {
+        self.zones.upstreams().flat_map(|upstreams| upstreams.show()).collect()
+    }
+
+    /// Forget what was learnt about a name and those below it; or begin anew with empty caches, while questions in flight finish with the
+    /// old ones.
+    pub(super) fn forget(&self, below: Option<&Name>) -> Result<(), StartError> {
+        if let Some(below) = below {
+            let below = their_name(below).map_err(|_| StartError::NoZone(below.to_string()))?;
+            self.engine().forget(&below);
+            return Ok(());
+        }
+        let engine = Arc::new(Engine::build(&self.settings, &self.roots, &self.zones, &self.tally)?);
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
         Ok(())
     }
 
-    /// Find the answer, alias after alias, within the question's budget.
-    pub(super) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
-        let engine = Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner));
-        engine.chase(question, &Budget::new(self.patience)).await
+    fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Find the answer, alias after alias, within the question's budget, of which the time is `patience`.
+    pub(super) async fn fetch(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
+        self.engine().chase(question, &Budget::new(patience)).await
     }
 }
 
 impl Engine {
-    fn build(settings: &Settings, roots: &[IpAddr], tally: &Arc<Tally>) -> Result<Self, StartError> {
-        let v4 = settings.outgoing.iter().find_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
-        let v6 = settings.outgoing.iter().find_map(|address| if let IpAddr::V6(v6) = address { Some(*v6) } else { None });
-        let walking = iterate::Settings {
-            roots: roots.to_vec(),
-            port: settings.port,
-            ipv4: settings.ipv4,
-            ipv6: settings.ipv6,
-            loopback: settings.loopback,
-            private: settings.private,
-            prime: settings.prime,
-            minimise: settings.minimise,
-            harden_glue: settings.harden_glue,
-            plain_spelling: settings.plain_spelling.clone(),
-            udp_octets: settings.edns_octets,
-            local: (v4, v6),
-            ttl_s_max: settings.ttl_s_max,
-            memory_octets_max: MEMORY_OCTETS_MAX,
-        };
-        Ok(Self { walker: Walker::new(walking, Arc::clone(tally)), validator: build_validator(settings)? })
+    fn build(settings: &Settings, roots: &[IpAddr], zones: &Zones, tally: &Arc<Tally>) -> Result<Self, StartError> {
+        let walker = Arc::new(build_walker(settings, roots, zones, tally));
+        let routes = Routes::new(Way::Walk(Arc::clone(&walker)), zones, Some(&walker));
+        Ok(Self { walker: routes, validator: build_validator(settings)? })
     }
+
+    /// Forget what was learnt about a name and all below it.
+    pub(super) fn forget(&self, below: &HickoryName) {
+        self.walker.forget(below);
+        if let Some(validator) = &self.validator {
+            validator.forget(below);
+        }
+    }
+}
+
+/// The iterator that the settings ask for.
+pub(super) fn build_walker(settings: &Settings, roots: &[IpAddr], zones: &Zones, tally: &Arc<Tally>) -> Walker {
+    let v4 = settings.outgoing.iter().find_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
+    let v6 = settings.outgoing.iter().find_map(|address| if let IpAddr::V6(v6) = address { Some(*v6) } else { None });
+    let walking = iterate::Settings {
+        roots: roots.to_vec(),
+        stubs: zones.stubs().to_vec(),
+        port: settings.port,
+        ipv4: settings.ipv4,
+        ipv6: settings.ipv6,
+        loopback: settings.loopback,
+        private: settings.private,
+        prime: settings.prime && !roots.is_empty(),
+        minimise: settings.minimise,
+        harden_glue: settings.harden_glue,
+        plain_spelling: settings.plain_spelling.clone(),
+        udp_octets: settings.edns_octets,
+        local: (v4, v6),
+        ttl_s_max: settings.ttl_s_max,
+        memory_octets_max: MEMORY_OCTETS_MAX,
+        per_zone_max: PER_ZONE_MAX,
+    };
+    Walker::new(walking, Arc::clone(tally))
 }
 
 impl<A: Ask> Engine<A> {
@@ -190,9 +224,8 @@ impl<A: Ask> Engine<A> {
             hops.push(hop);
             match next {
                 None => break,
-                // Chains that lead round are an error, and shown as far as they go (RFC 1034 section 3.6.2).
-                Some(target) if visited.contains(&target) => return encode(question, &hops, End::Loop),
-                Some(_) if visited.len() > ALIASES_MAX => return Err(Failure::TooMuchWork),
+                // Chains that lead round or too far are an error, and shown as far as they go (RFC 1034 section 3.6.2).
+                Some(target) if visited.len() > ALIASES_MAX || visited.contains(&target) => return encode(question, &hops, End::Nowhere),
                 Some(target) => visited.push(target),
             }
         }

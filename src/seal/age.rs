@@ -3,6 +3,7 @@
 //! The age crate does more than we need and brings 78 crates that nothing else here uses. This is the one recipient type that `age-keygen`
 //! makes; Debian's `age` reads what we write and the other way round, which the tests show.
 
+mod armor;
 mod bech32;
 
 use std::fmt;
@@ -13,6 +14,8 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::hmac;
 use data_encoding::BASE64_NOPAD;
 use zeroize::Zeroizing;
+
+pub use armor::{armor, is_armored, unarmor};
 
 /// The most readers of one file.
 pub const RECIPIENTS_MAX: usize = 1000;

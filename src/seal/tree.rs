@@ -200,8 +200,13 @@ pub struct Tile {
 impl Tile {
     /// Its path below the log's folder, such as `tile/0/x001/067` or, where it is not full, `tile/1/000.p/5`.
     pub fn path(&self) -> String {
-        format!("tile/{}/{}", self.level, tile_name(self.index, self.octets.len() as u64 / 32))
+        tile_path(self.level, self.index, self.octets.len() as u64 / 32)
     }
+}
+
+/// The path of the tile of `level` with the hashes from `256 * index` on, `width` of them.
+pub fn tile_path(level: u8, index: u64, width: u64) -> String {
+    format!("tile/{level}/{}", tile_name(index, width))
 }
 
 /// The path of the bundle with the entries from `256 * index` on, `width` of them.

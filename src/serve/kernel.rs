@@ -45,6 +45,14 @@ pub struct ReturnPath {
     control_octets: usize,
 }
 
+/// Have the system write no core dump of this process: it would hold clients' addresses, their questions, and the key of the tables.
+pub fn forbid_core_dumps() -> io::Result<()> {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the system reads the limits during the call and keeps no pointer to them.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Buffers for a batch of questions and their replies.
 pub struct Batch {
     questions: Box<[QuestionRoom]>,
@@ -220,6 +228,18 @@ pub fn pin_thread(index: usize) -> io::Result<()> {
     unsafe { libc::CPU_SET(cpu, &mut chosen) };
     // SAFETY: `chosen` is a cpu_set_t of `size` octets.
     if unsafe { libc::sched_setaffinity(0, size, &raw const chosen) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Let this process open as many files as it may, and not only the 1,024 that a shell gives: each question under way has a socket.
+pub fn raise_open_files() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit that lives through the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above; the kernel only reads it.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn zeroed_name() -> ClientName {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use super::limits::network;
 
+/// However full it is, a client may have so many waiting until all places are taken.
+const FAIR_SHARE_MIN: usize = 20;
 /// A reply that took longer is of no use to most clients, which have asked again; Unbound leaves it out too.
 const AGE_MAX: Duration = Duration::from_millis(1900);
 /// With so many waiting a client is no lonely stub that would rather have a late SERVFAIL than none.
@@ -22,8 +24,15 @@ const GATHERED_REPLIES_MAX: u32 = 25;
 
 /// The waiting questions by client: an IPv4 address or an IPv6 /64.
 pub struct Waiters {
+    max: usize,
     per_client_max: usize,
-    clients: Mutex<HashMap<u64, Waiting>>,
+    present: Mutex<Present>,
+}
+
+#[derive(Default)]
+struct Present {
+    all: usize,
+    clients: HashMap<u64, Waiting>,
 }
 
 /// One client's questions.
@@ -42,28 +51,34 @@ pub struct Waiter {
 }
 
 impl Waiters {
-    /// Let `per_client_max` questions of each client wait.
-    pub fn new(per_client_max: usize) -> Arc<Self> {
-        Arc::new(Self { per_client_max, clients: Mutex::default() })
+    /// Let `max` questions wait in all, and `per_client_max` of each client while half of the places are free.
+    pub fn new(max: usize, per_client_max: usize) -> Arc<Self> {
+        Arc::new(Self { max, per_client_max, present: Mutex::default() })
     }
 
-    /// The right to wait, or nothing where the client has as many waiting as it may.
+    /// The right to wait, or nothing where the client has as many waiting as it may. The fuller it is, the fewer that are: those who ask
+    /// most give way first.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Waiter> {
         let client = network(address, 32, 64);
-        let mut clients = self.lock();
-        let waiting = clients.entry(client).or_insert(Waiting { count: 0, is_crowd: false, due: 0 });
-        if waiting.count >= self.per_client_max {
+        let mut present = self.lock();
+        let free = self.max.saturating_sub(present.all);
+        let half = (self.max / 2).max(1);
+        let share = (self.per_client_max * free.min(half) / half).max(FAIR_SHARE_MIN.min(self.per_client_max));
+        let count = present.clients.get(&client).map_or(0, |waiting| waiting.count);
+        if free == 0 || count >= share {
             return None;
         }
+        present.all += 1;
+        let waiting = present.clients.entry(client).or_insert(Waiting { count: 0, is_crowd: false, due: 0 });
         waiting.count += 1;
         waiting.is_crowd |= waiting.count > CROWD;
         waiting.due = GATHERED_REPLIES_MAX.min(waiting.due + 1);
-        drop(clients);
+        drop(present);
         Some(Waiter { waiters: Arc::clone(self), client })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Waiting>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,8 +88,8 @@ impl Waiter {
         if age <= GATHERED_AGE {
             return true;
         }
-        let mut clients = self.waiters.lock();
-        let Some(waiting) = clients.get_mut(&self.client) else { return true };
+        let mut present = self.waiters.lock();
+        let Some(waiting) = present.clients.get_mut(&self.client) else { return true };
         if age > AGE_MAX && waiting.count > LATE_REPLIES_MAX {
             return false;
         }
@@ -89,11 +104,12 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let mut clients = self.waiters.lock();
-        if let Some(waiting) = clients.get_mut(&self.client) {
+        let mut present = self.waiters.lock();
+        present.all -= 1;
+        if let Some(waiting) = present.clients.get_mut(&self.client) {
             waiting.count -= 1;
             if waiting.count == 0 {
-                clients.remove(&self.client);
+                present.clients.remove(&self.client);
             }
         }
     }
@@ -109,17 +125,31 @@ mod tests {
 
     #[test]
     fn each_client_has_its_own_places() {
-        let waiters = Waiters::new(20);
+        let waiters = Waiters::new(1000, 20);
         let held = admit(&waiters, "192.0.2.1", 30);
         assert_eq!((held.len(), admit(&waiters, "::ffff:192.0.2.1", 1).len(), admit(&waiters, "192.0.2.2", 1).len()), (20, 0, 1));
         drop(held);
-        assert!(waiters.lock().is_empty());
+        assert!(waiters.lock().clients.is_empty());
+    }
+
+    #[test]
+    fn those_who_ask_most_give_way_first() {
+        let waiters = Waiters::new(1000, 500);
+        let mut held = admit(&waiters, "192.0.2.1", 1000);
+        assert_eq!(held.len(), 500, "half of the places are free");
+        held.extend(admit(&waiters, "192.0.2.2", 1000));
+        assert_eq!(held.len(), 750, "as many as are free then");
+        assert_eq!(admit(&waiters, "192.0.2.1", 1).len(), 0);
+        let small: Vec<_> = (1..=250).flat_map(|n| admit(&waiters, &format!("198.51.100.{n}"), 1)).collect();
+        assert_eq!((small.len(), admit(&waiters, "192.0.2.3", 1).len()), (250, 0), "all places are taken");
+        drop((held, small));
+        assert_eq!((waiters.lock().all, waiters.lock().clients.len()), (0, 0));
     }
 
     /// 2,000 questions gathered in 4 s and answered at once.
     #[test]
     fn gathered_replies_do_not_come_at_once() {
-        let waiters = Waiters::new(2000);
+        let waiters = Waiters::new(10_000, 2000);
         let held = admit(&waiters, "192.0.2.1", 2000);
         let sent = held.iter().enumerate().filter(|(nth, waiter)| waiter.may_send(Duration::from_millis(4000 - 2 * *nth as u64))).count();
         // Those that came in the last moment are as quick as any other answer.
@@ -130,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_crowd_that_goes_on_asking_gets_its_replies() {
-        let waiters = Waiters::new(2000);
+        let waiters = Waiters::new(10_000, 2000);
         let mut held = std::collections::VecDeque::from(admit(&waiters, "192.0.2.1", 1000));
         for _ in 0..10_000 {
             held.extend(admit(&waiters, "192.0.2.1", 1));

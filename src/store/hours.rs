@@ -16,6 +16,8 @@ struct Alive {
     until: UnixSeconds,
     /// The run ended in an orderly way.
     is_ended: bool,
+    /// The run had lists: what it counts otherwise is in no leaf.
+    has_lists: bool,
 }
 
 /// An hour as it is in the tables.
@@ -44,8 +46,9 @@ pub(super) fn run(transaction: &Transaction<'_>, key: i64) -> rusqlite::Result<R
 /// Adds the leaves of one hour, which nobody adds to any more.
 pub(super) fn close(transaction: &Transaction<'_>, log: &mut Log<'_>, hour: UnixSeconds, run: &Run) -> rusqlite::Result<()> {
     let figures = figures(transaction, hour)?;
-    let alive = alive(transaction, hour)?;
-    let gaps = gaps(&alive, hour);
+    let told_until = told_until(transaction, hour)?;
+    let alive = alive(transaction, told_until, hour + HOUR_S)?;
+    let gaps = gaps(&alive, told_until, hour + HOUR_S);
     let ended = Ended::from(figures.ended);
     let out = (figures.carried_in + figures.questions).saturating_sub(ended.sum() + figures.lost);
     for (key, id, blocked) in lists(transaction, hour)? {
@@ -138,16 +141,25 @@ fn runs_with(transaction: &Transaction<'_>, list: i64) -> rusqlite::Result<Vec<i
     statement.query_map([list], |row| row.get(0))?.collect()
 }
 
-/// The stretches that touch an hour, in order, with the last one before it in front and the first one after it behind: they say why
-/// the hour begins or ends with a gap.
-fn alive(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<Vec<Alive>> {
+/// The end of the last hour before `hour` that has leaves; the beginning of `hour` where there is none. The leaves of `hour` account for
+/// all time since.
+fn told_until(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<UnixSeconds> {
+    let last: Option<UnixSeconds> =
+        transaction.prepare_cached("SELECT max(hour) FROM cell WHERE hour < ?1")?.query_row([hour], |row| row.get(0))?;
+    Ok(last.map_or(hour, |last| last + HOUR_S))
+}
+
+/// The stretches that touch a time, in order, with the last one before it in front and the first one after it behind: they say why
+/// it begins or ends with a gap.
+fn alive(transaction: &Transaction<'_>, from: UnixSeconds, until: UnixSeconds) -> rusqlite::Result<Vec<Alive>> {
     let mut statement = transaction.prepare_cached(
-        "SELECT run, from_s, until_s, ended IS NOT NULL FROM alive JOIN run USING (run)
+        "SELECT run, from_s, until_s, ended IS NOT NULL, EXISTS (SELECT 1 FROM run_list WHERE run_list.run = alive.run)
+         FROM alive JOIN run USING (run)
          WHERE alive >= coalesce((SELECT max(alive) FROM alive WHERE until_s <= ?1), 0)
            AND alive <= coalesce((SELECT min(alive) FROM alive WHERE from_s >= ?2), (SELECT max(alive) FROM alive)) ORDER BY alive",
     )?;
-    let read = statement.query_map(params![hour, hour + HOUR_S], |row| {
-        Ok(Alive { run: row.get(0)?, from: row.get(1)?, until: row.get(2)?, is_ended: row.get(3)? })
+    let read = statement.query_map(params![from, until], |row| {
+        Ok(Alive { run: row.get(0)?, from: row.get(1)?, until: row.get(2)?, is_ended: row.get(3)?, has_lists: row.get(4)? })
     })?;
     read.collect()
 }
@@ -156,25 +168,25 @@ fn overlap_s(alive: &Alive, hour: UnixSeconds) -> u64 {
     u64::try_from(alive.until.min(hour + HOUR_S) - alive.from.max(hour)).unwrap_or_default()
 }
 
-/// What lies between the stretches of an hour.
-fn gaps(alive: &[Alive], hour: UnixSeconds) -> Vec<LeafGap<'static>> {
-    let (mut gaps, mut reached, mut kind) = (Vec::new(), hour, GapKind::Unrecorded);
-    let mut add = |from: UnixSeconds, until: UnixSeconds, kind: GapKind| {
-        let until = until.min(hour + HOUR_S);
-        if from < until {
-            gaps.push(LeafGap { from: Moment(from), kind: kind.name(), until: Moment(until) });
+/// What lies between the stretches of a time.
+fn gaps(alive: &[Alive], from: UnixSeconds, until: UnixSeconds) -> Vec<LeafGap<'static>> {
+    let (mut gaps, mut reached, mut kind) = (Vec::new(), from, GapKind::Unrecorded);
+    let mut add = |from: UnixSeconds, to: UnixSeconds, kind: GapKind| {
+        let to = to.min(until);
+        if from < to {
+            gaps.push(LeafGap { from: Moment(from), kind: kind.name(), until: Moment(to) });
         }
     };
     for (at, stretch) in alive.iter().enumerate() {
         add(reached, stretch.from, kind);
-        reached = reached.max(stretch.until);
+        reached = reached.max(if stretch.has_lists { stretch.until } else { stretch.from });
         let goes_on = alive.get(at + 1).is_some_and(|next| next.run == stretch.run);
-        kind = match (goes_on, stretch.is_ended) {
+        kind = match (goes_on || !stretch.has_lists, stretch.is_ended) {
             (true, _) => GapKind::Unrecorded,
             (false, true) => GapKind::Stopped,
             (false, false) => GapKind::Crash,
         };
     }
-    add(reached, hour + HOUR_S, kind);
+    add(reached, until, kind);
     gaps
 }

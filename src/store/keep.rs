@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::{UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
-use crate::count::{Board, HourCounts, Meter};
+use crate::count::{Board, HourCounts, Meter, Moment};
 
 use super::journal::{Journal, Told};
 use super::{Step, Store, StoreError, Taking};
@@ -24,7 +26,7 @@ const DRIFT_S: i64 = 2;
 pub struct Health(Arc<Mutex<Flushing>>);
 
 /// How the writing goes at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flushing {
     /// When counts were last written; none before the first time.
     pub last_flush: Option<UnixSeconds>,
@@ -161,7 +163,11 @@ impl Ledger {
 
     fn flush(&mut self, clocks: Clocks) -> Result<(), StoreError> {
         let now = clocks.wall.max(self.last_taking);
-        self.steps.extend(step(self.last_taking, self.last_reading, clocks));
+        let step = step(self.last_taking, self.last_reading, clocks);
+        if let Some(step) = step {
+            warn_of(step);
+        }
+        self.steps.extend(step);
         self.last_reading = clocks;
         let counts = self.meter.take(self.board.sum(), booking_time(self.last_taking, now));
         self.last_taking = now;
@@ -191,6 +197,16 @@ fn step(last: UnixSeconds, before: Clocks, now: Clocks) -> Option<Step> {
     let by_s = now.wall - before.wall - elapsed_s;
     let until = now.wall.max(last);
     (by_s.abs() > DRIFT_S).then(|| Step { from: if by_s > 0 { last.saturating_add(elapsed_s).min(until) } else { until }, until, by_s })
+}
+
+/// The log's time never runs back, so a clock that was wrong once is felt until it has come as far again: somebody should know.
+fn warn_of(step: Step) {
+    let (by_s, until) = (step.by_s, Moment(step.until));
+    if by_s < 0 {
+        tracing::warn!(by_s, "the clock was set back: what is counted before it reaches {until} again stands in that hour");
+    } else {
+        tracing::warn!(by_s, "the clock was set forward, or the machine slept: up to {until} that time is on record as missing");
+    }
 }
 
 /// How long to sleep: until the next flush, or until just after the full hour.

@@ -182,7 +182,7 @@ mod tests {
             "clock 1800",
             "hour 0 one 1800 [\"1800-3600 unrecorded\"] 0 [0, 0, 0]",
             "clock 7900",
-            "hour 7200 one 3000 [\"7200-7800 unrecorded\"] 1 [0, 0, 0]",
+            "hour 7200 one 3000 [\"3600-7800 unrecorded\"] 1 [0, 0, 0]",
             "clock 10800",
         ];
         assert_eq!(told(&signed(folder.path())), expected);

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value};
 
 use crate::clock::{UnixSeconds, hour_start};
-use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListIdentity, Moment};
+use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListIdentity, Moment, is_plain};
 
 use super::author::Author;
 use super::journal::{self, EventKind, JournalEvent};
@@ -265,11 +265,10 @@ fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], t
 
 /// A journal's event as the log tells it; the run's start and end are told by the log itself.
 fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
-    let body = match &event.body {
-        Value::Object(body) => body.clone(),
-        Value::Null => Map::new(),
-        other => Map::from_iter([("body".to_owned(), other.clone())]),
-    };
+    // Reasons are what somebody typed, and the log is for everybody: they stay in the journal.
+    let is_told = |(key, _): &(&String, &Value)| *key != "reason";
+    let plain = |value: &Value| if is_plain(value) { value.clone() } else { value.to_string().into() };
+    let body = event.body.as_object().into_iter().flatten().filter(is_told).map(|(key, value)| (key.clone(), plain(value))).collect();
     (!matches!(event.kind, EventKind::Start | EventKind::Stop)).then(|| Happening {
         at: event.at,
         kind: event.kind.word(),
@@ -315,7 +314,8 @@ fn note_steps<'a>(
     }
     let joined = joined.into_iter().map(|jump| Step { by_s: jump.until - jump.from, ..jump });
     let leaf = |step: Step| {
-        let body = [("by_s".to_owned(), step.by_s.into()), ("until".to_owned(), Moment(step.until).to_string().into())];
+        let by = if step.by_s < 0 { "back_s" } else { "forward_s" };
+        let body = [(by.to_owned(), step.by_s.unsigned_abs().into()), ("until".to_owned(), Moment(step.until).to_string().into())];
         Happening { at: step.from, kind: "clock", body: Map::from_iter(body), ..Happening::default() }
     };
     Ok(joined.chain(backs).map(leaf).collect())

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::bundle::Bundle;
-use super::load::{Loaded, load};
+use super::load::load;
 use super::prove::Unproven;
 use super::refusal::Cause;
-use super::slot::{Entered, Held, Pass, Slot};
+use super::slot::{Candidate, Entered, Held, Pass, Slot};
 use super::source::{Stamp, Text, Unsigned};
 use super::state::{Change, Outcome};
 use super::verify::{Believed, Standing, believe, judge_time};
@@ -42,15 +42,12 @@ impl Updater {
     }
 
     fn accept(&self, slot: &Slot, bundle: &Bundle, received_ms: i64, seen: &mut Option<Believed>) -> Result<Change, Cause> {
-        let (removals, highest) = slot.shelf.as_ref().map_or((0, None), |shelf| {
-            let shelf = lock(shelf);
-            (shelf.record.removals.len(), shelf.record.highest())
-        });
+        let removals = slot.shelf.as_ref().map_or(0, |shelf| lock(shelf).record.removals.len());
         let believed = match &bundle.manifest {
             None if slot.source.papers.unsigned == Unsigned::Refuse => return Err(Cause::Unsigned),
             None => None,
-            Some(note) => match judge_time(believe(note, &slot.source.id, &slot.source.papers)?, highest, wall_s())? {
-                Standing::Known(_) => return Ok(slot.note_unchanged()),
+            Some(note) => match judge_time(believe(note, &slot.source.id, &slot.source.papers)?, slot.highest(), wall_s())? {
+                Standing::Known(known) => return Ok(slot.note_known(known.hash)),
                 Standing::Newer(believed) => Some(believed),
             },
         };
@@ -78,10 +75,19 @@ impl Updater {
             return Err(Cause::Count { found: loaded.parsed.entries, stated: manifest.entries });
         }
         let known_by = believed.as_ref().map_or(Hash(loaded.digest), |believed| believed.hash);
-        slot.guard(&loaded, known_by, Some(bundle))?;
-        let kept = slot.keep(bundle, believed.as_ref(), &loaded, removals)?;
-        *lock(&slot.unproven) = manifest.map(|manifest| Unproven::new(manifest, &text, [received_ms, verified_ms]));
-        let entered = Entered { manifest, kept, is_rolled_back: false, place: &bundle.origin.place, loaded };
+        let unproven = manifest.map(|manifest| Unproven::new(manifest, &text, [received_ms, verified_ms]));
+        let (place, bundle) = (bundle.origin.place.clone(), Some(bundle.clone()));
+        self.admit(slot, Candidate { known_by, loaded, believed, bundle, removals, unproven, place })
+    }
+
+    /// Put a list in force: remembered first, then swapped in.
+    pub(super) fn enter(&self, slot: &Slot, candidate: Candidate) -> Result<Change, Cause> {
+        let Candidate { loaded, believed, bundle, removals, unproven, place, .. } = candidate;
+        let keep = |bundle: &Bundle| slot.keep(bundle, believed.as_ref(), &loaded, removals);
+        let kept = bundle.as_ref().map(keep).transpose()?.flatten();
+        (*lock(&slot.unproven), *lock(&slot.held)) = (unproven, None);
+        let manifest = believed.as_ref().map(|believed| &believed.manifest);
+        let entered = Entered { manifest, kept, is_rolled_back: false, place: &place, loaded };
         let change = entered.change();
         self.swap(slot, entered);
         self.enforce_removals(slot);
@@ -91,8 +97,7 @@ impl Updater {
     /// Is a manifest to be believed, and above the one in force? Asked before its entries are fetched.
     pub(super) fn wants(&self, list: ListIndex, note: &Note) -> Result<bool, Cause> {
         let Some(slot) = self.slots.get(usize::from(list)) else { return Ok(false) };
-        let highest = slot.shelf.as_ref().and_then(|shelf| lock(shelf).record.highest());
-        let standing = judge_time(believe(note, &slot.source.id, &slot.source.papers)?, highest, wall_s())?;
+        let standing = judge_time(believe(note, &slot.source.id, &slot.source.papers)?, slot.highest(), wall_s())?;
         Ok(matches!(standing, Standing::Newer(_)))
     }
 
@@ -123,16 +128,16 @@ impl Updater {
 
 impl Slot {
     /// Refuse what the guard found, but for what the operator lets pass for this very list.
-    pub(super) fn guard(&self, loaded: &Loaded, known_by: Hash, bundle: Option<&Bundle>) -> Result<(), Cause> {
-        let pass = lock(&self.pass);
-        let passes = |finding: &Finding| pass.as_ref().is_some_and(|pass| pass.known_by == known_by && pass.codes.contains(&finding.code));
-        let findings: Vec<Finding> = loaded.findings.iter().filter(|finding| !passes(finding)).cloned().collect();
+    pub(super) fn guard(&self, candidate: &Candidate) -> Result<(), Cause> {
+        let Candidate { known_by, loaded, bundle, .. } = candidate;
+        let passes = self.passes(*known_by);
+        let findings: Vec<Finding> = loaded.findings.iter().filter(|finding| !passes.contains(&finding.code)).cloned().collect();
         if findings.is_empty() {
             *lock(&self.held) = None;
             return Ok(());
         }
         let codes = findings.iter().map(|finding| finding.code).collect();
-        *lock(&self.held) = Some(Held { known_by, codes, bundle: bundle.cloned() });
+        *lock(&self.held) = Some(Held { known_by: *known_by, codes, bundle: bundle.clone() });
         Err(Cause::Guard(findings))
     }
 }

@@ -39,13 +39,14 @@ pub(super) struct Lists {
     done: Sight,
     seen: Sight,
     since: Instant,
+    asked: u64,
 }
 
 impl Lists {
     pub(super) fn new(list: ListIndex, id: &str, folder: &Path) -> Self {
         let nothing = (None, None);
         let manifest = folder.join(Manifest::file(id));
-        Self { list, folder: folder.to_path_buf(), manifest, entries: None, done: nothing, seen: nothing, since: monotonic() }
+        Self { list, folder: folder.to_path_buf(), manifest, entries: None, done: nothing, seen: nothing, since: monotonic(), asked: 0 }
     }
 
     pub(super) fn run(mut self, updater: &Updater, stopped: &Receiver<()>) {
@@ -59,6 +60,11 @@ impl Lists {
 
     fn look(&mut self, updater: &Updater) {
         let sight = (Stamp::of(&self.manifest).ok(), self.entries.as_deref().and_then(|path| Stamp::of(path).ok()));
+        let asked = updater.times_asked(self.list);
+        if std::mem::replace(&mut self.asked, asked) != asked {
+            // What was refused for a reason that is mended by now is read again.
+            self.done = (None, None);
+        }
         if sight == self.done || sight.0.is_none() {
             return;
         }
@@ -124,8 +130,9 @@ impl Removals {
             (self.seen, self.since) = (stamp, monotonic());
         }
         let place = place_of(&self.file);
-        match read_note(&self.file) {
-            Ok(note) => drop(updater.take_removal(self.list, &note, &Origin { way: Way::Folder, place })),
+        let read = read_capped(&self.file, NOTE_OCTETS_MAX as u64);
+        match read.and_then(|octets| updater.open_removal(self.list, &octets)) {
+            Ok(signed) => drop(updater.take_removal(self.list, &signed, &Origin { way: Way::Folder, place })),
             // Half a note is no note: it is read again until it rests.
             Err(_) if self.since.elapsed() < REST => return,
             Err(cause) => updater.refuse(self.list, cause, &place),

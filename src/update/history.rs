@@ -74,6 +74,7 @@ impl Updater {
 
     /// Do what is due by now: let removals begin and end, and say which lists have run out. Called a few times a second.
     pub(super) fn pass_time(&self) {
+        self.end_trials();
         let now = wall_s();
         for slot in &self.slots {
             self.enforce_removals(slot);

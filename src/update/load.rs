@@ -1,5 +1,8 @@
 //! A list's text on its way to a table: measured, read and compiled, with no second copy of it in memory.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
 use super::refusal::Cause;
 use super::source::{Digest, ListSource, Reading, Stamp, Text, measure, read, read_places};
 use crate::list::guard::{Change, Finding, Guard, Limits, Place, Protected};
@@ -19,7 +22,7 @@ pub(super) struct Script<'a> {
 
 /// A list read, with all that the guard has to say about it.
 pub(super) struct Loaded {
-    pub(super) table: Table,
+    pub(super) table: Arc<Table>,
     pub(super) digest: Digest,
     pub(super) parsed: Parsed,
     pub(super) findings: Vec<Finding>,
@@ -34,6 +37,9 @@ pub(super) struct Bounds<'a> {
     pub(super) before: Option<&'a Table>,
 }
 
+/// The most lines of a list; a table for so many takes a gibibyte.
+const LINES_MAX: usize = 50_000_000;
+
 /// One text's way to a table: measure, read and compile, hold against its bounds.
 ///
 /// Nothing is returned where the text is the one whose digest is `in_force`.
@@ -44,9 +50,27 @@ pub(super) fn load(
     in_force: Option<&str>,
     bounds: Bounds<'_>,
 ) -> Result<Option<Loaded>, Cause> {
+    outlive(|| compile(script, key, stamp, in_force, bounds))
+}
+
+/// Foreign text, read by libraries too: where one of them panics, this list is refused, and the thread that all later ones come by goes on.
+fn outlive<T>(work: impl FnOnce() -> Result<T, Cause>) -> Result<T, Cause> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Cause::Panic))
+}
+
+fn compile(
+    script: Script<'_>,
+    key: HashKey,
+    stamp: Option<Stamp>,
+    in_force: Option<&str>,
+    bounds: Bounds<'_>,
+) -> Result<Option<Loaded>, Cause> {
     let measured = measure(script, stamp)?;
     if in_force.is_some_and(|digest| digest == hex(&measured.digest)) {
         return Ok(None);
+    }
+    if measured.entries_max > LINES_MAX {
+        return Err(Cause::Lines);
     }
     let mut builder = TableBuilder::new(key, measured.entries_max).map_err(Cause::NoMemory)?;
     let mut guard = Guard::new(bounds.protected);
@@ -62,7 +86,7 @@ pub(super) fn load(
     };
     let mut findings = guard.finish(bounds.limits, &change(&table, bounds.before));
     locate(&mut findings, script, stamp, bounds.protected)?;
-    Ok(Some(Loaded { table, digest, parsed, findings }))
+    Ok(Some(Loaded { table: Arc::new(table), digest, parsed, findings }))
 }
 
 /// Where an entry stands is not asked of each of a million, but looked up once something is found.
@@ -112,18 +136,18 @@ pub struct Inspection {
 }
 
 /// Read a list's file as the start would, and say what is in it; a list without a file holds nothing yet.
-pub fn inspect(source: &ListSource) -> Inspection {
+pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
     let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
     let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
     let stamp = source.path().and_then(|path| Stamp::of(path).ok());
-    let parsed = match read(script, stamp, |_, _| {}) {
+    let parsed = match outlive(|| read(script, stamp, |_, _| {})) {
         Ok(reading) => reading.parsed,
         Err(cause) => {
             let cause = source.path().map(Stamp::of).and_then(Result::err).unwrap_or(cause);
             return Inspection { refusal: refuse(cause), ..Inspection::default() };
         }
     };
-    let bounds = Bounds { protected: &Protected::shipped(), limits: &Limits::default(), before: None };
+    let bounds = Bounds { protected, limits: &source.limits, before: None };
     let loaded = load(script, HashKey::fixed([0; 16]), stamp, None, bounds).and_then(|loaded| match loaded {
         Some(loaded) if !loaded.findings.is_empty() => Err(Cause::Guard(loaded.findings)),
         loaded => Ok(loaded),
@@ -135,4 +159,15 @@ pub fn inspect(source: &ListSource) -> Inspection {
 /// A digest in hexadecimal.
 pub(super) fn hex(digest: &Digest) -> String {
     data_encoding::HEXLOWER.encode(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_refusal() {
+        assert!(matches!(outlive::<()>(|| panic!("as meant")), Err(Cause::Panic)));
+        assert!(matches!(outlive(|| Ok(7)), Ok(7)));
+    }
 }

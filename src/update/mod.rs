@@ -18,12 +18,14 @@ mod shelf;
 mod slot;
 mod source;
 mod sources;
+mod stage;
 mod state;
 pub mod transfer;
 mod verify;
 mod watch;
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -31,18 +33,20 @@ pub use bundle::{Bundle, Origin, Way};
 pub use load::{Inspection, inspect};
 pub use prove::{Prover, ReceiptKeyFault, receipt_key};
 pub use refusal::{Cause, Refusal, StartRefusal};
+pub use removal::SignedRemoval;
 pub use shelf::Generation;
 pub use source::{Identities, ListSource, Papers, Text, Unsigned};
 pub use sources::{Source, Sources};
-pub use state::{Change, LastRefusal, ListState, Outcome};
+pub use stage::Stage;
+pub use state::{Change, LastRefusal, ListState, Outcome, TrialState};
 pub use watch::Watch;
 
+use crate::list::ListIndex;
 use crate::list::guard::Protected;
-use crate::list::{Hash, ListIndex};
 use crate::name::HashKey;
 use crate::policy::{Live, Snapshot};
 use crate::store::Journal;
-use slot::{Entered, Slot};
+use slot::{Candidate, Entered, Slot};
 use source::Quiet;
 
 /// What the updater needs to know.
@@ -100,7 +104,7 @@ impl Updater {
             let opened = Slot::open(source, settings.state.as_deref(), settings.journal.clone());
             match opened.and_then(|slot| slot.first_table(key, quiet, &settings.protected).map(|table| (slot, table))) {
                 Ok((slot, table)) => {
-                    tables.push(Arc::new(table));
+                    tables.push(table);
                     slots.push(slot);
                 }
                 Err(refusal) => refusals.push(refusal),
@@ -138,6 +142,11 @@ impl Updater {
         }
     }
 
+    /// How often somebody asked for a list's sources to be looked at again.
+    fn times_asked(&self, list: ListIndex) -> u64 {
+        self.slots.get(usize::from(list)).map_or(0, |slot| slot.asked.load(Relaxed))
+    }
+
     /// The place of the list with this id.
     pub fn index_of(&self, id: &str) -> Option<ListIndex> {
         self.slots.iter().find(|slot| slot.source.id == id).map(|slot| slot.source.index)
@@ -150,7 +159,7 @@ impl Updater {
 
     /// How all lists stand now.
     pub fn states(&self) -> Vec<ListState> {
-        self.slots.iter().map(|slot| lock(&slot.state).clone()).collect()
+        self.slots.iter().map(Slot::state).collect()
     }
 
     /// The snapshots it keeps up to date.
@@ -170,13 +179,17 @@ impl Updater {
     }
 
     fn read_file(&self, slot: &Slot, place: &str) -> Result<Change, Cause> {
+        if slot.source.text.is_none() {
+            // It comes from its sources, and what they last said of it stands until they say something else.
+            let is_looked_for = slot.source.sources.iter().any(|source| !matches!(source, Source::Push));
+            slot.asked.fetch_add(1, Relaxed);
+            return Ok(if is_looked_for { Change::Asked } else { Change::Unchanged });
+        }
         let bounds = slot.bounds(&self.protected, None);
-        let Some(loaded) = slot.reread(self.live.load().key(), self.quiet, bounds)? else { return Ok(slot.note_unchanged()) };
-        slot.guard(&loaded, Hash(loaded.digest), None)?;
-        let entered = Entered { loaded, manifest: None, kept: None, is_rolled_back: false, place };
-        let change = entered.change();
-        self.swap(slot, entered);
-        Ok(change)
+        match slot.reread(self.live.load().key(), self.quiet, bounds)? {
+            None => Ok(slot.note_unchanged()),
+            Some(loaded) => self.admit(slot, Candidate::of_file(loaded, place)),
+        }
     }
 
     /// Put a new table in force; the old snapshot is kept until its last reader has left, so that no door has to free it.
@@ -184,7 +197,8 @@ impl Updater {
         let mut retired = lock(&self.retired);
         let before = self.live.load_full();
         slot.note_live(&entered, before.generation() + 1);
-        let next = before.with_table(slot.source.index, Arc::new(entered.loaded.table));
+        let next = before.with_table(slot.source.index, entered.loaded.table);
+        *lock(&slot.trial) = None;
         drop(before);
         retired.push(self.live.swap(Arc::new(next)));
         if let Some(unproven) = lock(&slot.unproven).as_mut() {

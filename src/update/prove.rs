@@ -133,11 +133,7 @@ impl Updater {
         let Some(unproven) = lock(&slot.unproven).take() else { return };
         let answers = prover.ask_all(&unproven.samples);
         let (serial, generation) = (unproven.serial, lock(&slot.state).generation);
-        slot.note(
-            EventKind::Probed,
-            None,
-            json!({ "asked": answers.asked, "right": answers.right, "serial": serial, "manifest": unproven.manifest.to_string() }),
-        );
+        slot.note_issue(EventKind::Probed, serial, unproven.manifest, json!({ "asked": answers.asked, "right": answers.right }));
         let receipt = Receipt {
             resolver: prover.key.name().to_owned(),
             list: slot.source.id.clone(),
@@ -177,9 +173,9 @@ impl Updater {
         info!(list = %slot.source.id, serial = receipt.serial, ms = receipt.probed_ms - receipt.received_ms, "receipt signed");
         let times = json!({
             "received-ms": receipt.received_ms, "verified-ms": receipt.verified_ms, "live-ms": receipt.live_ms,
-            "probed-ms": receipt.probed_ms, "serial": receipt.serial, "manifest": receipt.manifest.to_string(),
+            "probed-ms": receipt.probed_ms,
         });
-        slot.note(EventKind::Receipt, None, times);
+        slot.note_issue(EventKind::Receipt, receipt.serial, receipt.manifest, times);
     }
 }
 

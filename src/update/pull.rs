@@ -23,6 +23,7 @@ use super::prove::ask;
 use super::refusal::{Cause, place_of};
 use super::source::Text;
 use super::state::Change;
+use crate::clock::monotonic;
 use crate::list::ListIndex;
 use crate::list::manifest::Manifest;
 use crate::list::removal::Removal;
@@ -35,6 +36,11 @@ const EXCHANGE: Duration = Duration::from_secs(300);
 const CONNECT: Duration = Duration::from_secs(10);
 /// The first pause after a failure; it doubles up to the ordinary one.
 const BACK_OFF: Duration = Duration::from_secs(2);
+/// Removals are looked for so many times as often as lists, but not more often than this.
+const REMOVALS_OFTENER: u32 = 10;
+const REMOVALS_EVERY_MIN: Duration = Duration::from_millis(500);
+/// How often a pause looks whether somebody asks for it to end.
+const LOOK: Duration = Duration::from_millis(200);
 /// Pauses are stretched at random by up to this share, so that many resolvers do not ask at one moment.
 const JITTER: f64 = 0.1;
 
@@ -53,34 +59,83 @@ pub struct Settings {
     pub every: Duration,
 }
 
-/// Fetch again and again until told to stop.
+/// Fetch a list again and again until told to stop.
 pub(super) fn run(updater: &Updater, list: ListIndex, id: &str, settings: &Settings, stopped: &Receiver<()>) {
-    let mut pull =
-        Pull { list, settings, manifest: Part::new(settings.url.clone()), removal: Part::new(beside(&settings.url, &Removal::file(id))) };
+    let mut pull = Pull { list, settings, part: Part::new(settings.url.clone()) };
+    let asked = || updater.times_asked(list);
+    follow(id, &settings.url, settings.every, settings, &Told { stopped, asked: &asked }, |agent| pull.look(updater, agent));
+}
+
+/// Fetch a list's removals, on a thread of their own and more often than the list: taking back is never slower than putting in.
+pub(super) fn run_removals(updater: &Updater, list: ListIndex, id: &str, settings: &Settings, stopped: &Receiver<()>) {
+    let url = beside(&settings.url, &Removal::file(id));
+    let every = (settings.every / REMOVALS_OFTENER).max(REMOVALS_EVERY_MIN).min(settings.every);
+    let mut pull = Pull { list, settings, part: Part::new(url.clone()) };
+    let asked = || updater.times_asked(list);
+    follow(id, &url, every, settings, &Told { stopped, asked: &asked }, |agent| pull.look_for_removal(updater, agent));
+}
+
+/// Look again and again; a server that fails is left alone for longer each time, up to the ordinary pause.
+fn follow(
+    id: &str,
+    url: &str,
+    every: Duration,
+    settings: &Settings,
+    told: &Told<'_>,
+    mut look: impl FnMut(&ureq::Agent) -> Result<(), String>,
+) {
     let (mut failures, mut agent, mut said) = (0_u32, None, String::new());
     loop {
         let looked = match &agent {
-            Some(agent) => pull.look(updater, agent),
-            None => build(settings).and_then(|built| pull.look(updater, agent.insert(built))),
+            Some(agent) => look(agent),
+            None => build(settings).and_then(|built| look(agent.insert(built))),
         };
         match looked {
             Ok(()) => {
                 if failures > 0 {
-                    info!(list = id, "{}: can be fetched again", settings.url);
+                    info!(list = id, "{url}: can be fetched again");
                 }
                 (failures, said) = (0, String::new());
             }
             Err(reason) => {
                 failures = failures.saturating_add(1);
                 if reason != said {
-                    warn!(list = id, "{}: cannot be fetched: {reason}; what is in force stays", settings.url);
+                    warn!(list = id, "{url}: cannot be fetched: {reason}; what is in force stays");
                     said = reason;
                 }
             }
         }
-        let pause = if failures == 0 { settings.every } else { settings.every.min(BACK_OFF * 2_u32.saturating_pow(failures.min(16) - 1)) };
-        if stopped.recv_timeout(stretched(pause)) != Err(RecvTimeoutError::Timeout) {
+        let pause = if failures == 0 { every } else { every.min(BACK_OFF * 2_u32.saturating_pow(failures.min(16) - 1)) };
+        if told.wait(stretched(pause)) == Waited::Stopped {
             return;
+        }
+    }
+}
+
+/// What ends a pause early.
+struct Told<'a> {
+    stopped: &'a Receiver<()>,
+    /// How often somebody asked to look again.
+    asked: &'a dyn Fn() -> u64,
+}
+
+#[derive(PartialEq, Eq)]
+enum Waited {
+    Stopped,
+    Enough,
+}
+
+impl Told<'_> {
+    fn wait(&self, pause: Duration) -> Waited {
+        let (begun, asked) = (monotonic(), (self.asked)());
+        loop {
+            let left = pause.saturating_sub(begun.elapsed());
+            if left.is_zero() || (self.asked)() != asked {
+                return Waited::Enough;
+            }
+            if self.stopped.recv_timeout(left.min(LOOK)) != Err(RecvTimeoutError::Timeout) {
+                return Waited::Stopped;
+            }
         }
     }
 }
@@ -105,32 +160,37 @@ impl Part {
 struct Pull<'a> {
     list: ListIndex,
     settings: &'a Settings,
-    manifest: Part,
-    removal: Part,
+    part: Part,
 }
 
 impl Pull<'_> {
-    /// One look at the server. Removals first: taking back is never slower than putting in.
+    /// One look at the server for a list.
     fn look(&mut self, updater: &Updater, agent: &ureq::Agent) -> Result<(), String> {
-        if let Some((octets, tag)) = fetch(agent, &self.removal, NOTE_OCTETS_MAX as u64)? {
-            let note = Note::parse(&octets).map_err(|fault| fault.to_string())?;
-            updater.take_removal(self.list, &note, &self.origin(&self.removal));
-            self.removal.tag = tag;
-        }
-        let Some((octets, tag)) = fetch(agent, &self.manifest, NOTE_OCTETS_MAX as u64)? else { return Ok(()) };
+        let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else { return Ok(()) };
         if let Some(bundle) = self.bundle(updater, agent, &octets)?
             && let Change::Refused { .. } = updater.take(bundle).change
         {
             // The server may be in the middle of an update: the same manifest is fetched again, entries and all.
             return Ok(());
         }
-        self.manifest.tag = tag;
+        self.part.tag = tag;
+        Ok(())
+    }
+
+    /// One look at the server for a removal.
+    fn look_for_removal(&mut self, updater: &Updater, agent: &ureq::Agent) -> Result<(), String> {
+        let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else { return Ok(()) };
+        match updater.open_removal(self.list, &octets) {
+            Ok(signed) => drop(updater.take_removal(self.list, &signed, &self.origin())),
+            Err(cause) => updater.refuse(self.list, cause, &self.origin().place),
+        }
+        self.part.tag = tag;
         Ok(())
     }
 
     /// The list behind a manifest; nothing where it is in force, or where it is not even worth fetching.
     fn bundle(&self, updater: &Updater, agent: &ureq::Agent, octets: &[u8]) -> Result<Option<Bundle>, String> {
-        let origin = self.origin(&self.manifest);
+        let origin = self.origin();
         let refuse = |cause| {
             updater.refuse(self.list, cause, &origin.place);
             Ok(None)
@@ -147,13 +207,22 @@ impl Pull<'_> {
         }
         let manifest = Manifest::parse(note.text()).map_err(|fault| fault.to_string())?;
         let entries = Part::new(beside(&self.settings.url, &manifest.entries_file()));
-        let Some((octets, _)) = fetch(agent, &entries, ENTRIES_OCTETS_MAX)? else { return refuse(Cause::NoEntries) };
+        let Some((octets, _)) = fetch(agent, &entries, octets_max(manifest.entries))? else { return refuse(Cause::NoEntries) };
         Ok(Some(Bundle { list: self.list, manifest: Some(note), text: Text::Memory(octets.into()), origin }))
     }
 
-    fn origin(&self, part: &Part) -> Origin {
-        Origin { way: Way::Pull, place: part.url.escape_debug().to_string() }
+    fn origin(&self) -> Origin {
+        Origin { way: Way::Pull, place: self.part.url.escape_debug().to_string() }
     }
+}
+
+/// More octets than an entry with all its details can have, and than encryption adds to a list.
+const ENTRY_OCTETS_MAX: u64 = 400;
+const EXTRA_OCTETS: u64 = 64 * 1024;
+
+/// The most that a list of so many entries can need: a server that sends more is cut off.
+fn octets_max(entries: u64) -> u64 {
+    entries.saturating_mul(ENTRY_OCTETS_MAX).saturating_add(EXTRA_OCTETS).min(ENTRIES_OCTETS_MAX)
 }
 
 /// What a file holds, and its tag.

@@ -25,7 +25,7 @@ use zeroize::{Zeroize, Zeroizing};
 use self::request::{Method, Request, read};
 use super::Updater;
 use super::bundle::{Bundle, Origin, Way};
-use super::refusal::place_of;
+use super::refusal::{Cause, place_of};
 use super::source::Text;
 use super::sources::Source;
 use super::state::Change;
@@ -229,27 +229,32 @@ impl Updater {
         };
         let receipt = self.receipts(list).into_iter().rfind(of_this);
         let refusal = state.last_refusal.as_ref().map(|refusal| &refusal.message);
-        let word = match (&refusal, state.live_since, &receipt) {
+        let refused = state.last_refusal.as_ref().and_then(|refusal| refusal.manifest.as_ref());
+        let word = match (&refusal, &state.trial, state.live_since, &receipt) {
             (Some(_), ..) => "refused",
-            (None, 0, _) => "none",
-            (None, _, None) => "live",
-            (None, _, Some(_)) => "proven",
+            (_, Some(_), ..) => "shadow",
+            (.., 0, _) => "none",
+            (.., None) => "live",
+            (.., Some(_)) => "proven",
         };
+        let shadow_until = state.trial.as_ref().map(|trial| trial.until);
         json!({
             "serial": state.serial, "manifest": state.manifest, "entries": state.entries, "live-since": state.live_since,
-            "state": word, "message": refusal, "receipt": receipt,
+            "state": word, "shadow-until": shadow_until, "message": refusal, "refused": refused, "receipt": receipt,
         })
     }
 
     fn take_pushed_removal(&self, list: ListIndex, body: &[u8], origin: &Origin) -> Said {
-        let note = match Note::parse(body) {
-            Ok(note) => note,
-            Err(fault) => return ("400 Bad Request", json!({ "error": fault.to_string() })),
+        let signed = match self.open_removal(list, body) {
+            Ok(signed) => signed,
+            Err(Cause::Note(fault)) => return ("400 Bad Request", json!({ "error": fault.to_string() })),
+            Err(Cause::Secret(reason)) => return ("422 Unprocessable Content", json!({ "error": reason })),
+            Err(_) => return ("400 Bad Request", json!({ "error": "the removal cannot be read" })),
         };
-        match self.take_removal(list, &note, origin).change {
+        match self.take_removal(list, &signed, origin).change {
             Change::Refused { message } => ("422 Unprocessable Content", json!({ "error": message })),
             Change::Removed { entries } => ("200 OK", json!({ "state": "removed", "entries": entries })),
-            Change::Swapped { .. } | Change::Unchanged => ("200 OK", json!({ "state": "removed" })),
+            Change::Swapped { .. } | Change::Staged { .. } | Change::Asked | Change::Unchanged => ("200 OK", json!({ "state": "removed" })),
         }
     }
 }

@@ -34,12 +34,16 @@ pub enum Cause {
     Unreadable(io::Error),
     /// The system has no memory for its table.
     NoMemory(io::Error),
+    /// Reading it met a fault of the program.
+    Panic,
     /// Somebody goes on writing to the file.
     StillWritten,
     /// The file became another one between its first and its last octet.
     Changed,
     /// No entry in it.
     Empty,
+    /// More lines than any list has.
+    Lines,
     /// It has no manifest, and the configuration wants one.
     Unsigned,
     /// The zone that it comes from cannot be transferred.
@@ -95,7 +99,7 @@ pub enum Cause {
         /// How many there should be.
         stated: u64,
     },
-    /// The entries are encrypted, and cannot be decrypted here.
+    /// It is encrypted, and cannot be decrypted here.
     Secret(String),
     /// The guard found what nobody has let pass.
     Guard(Vec<Finding>),
@@ -136,11 +140,15 @@ impl fmt::Display for Refusal {
             Cause::NotAFile => f.write_str("not a regular file: name a file in the configuration"),
             Cause::Unreadable(error) => write!(f, "cannot be read ({error}): check the file's owner, mode and disk"),
             Cause::NoMemory(error) => write!(f, "its table finds no memory ({error}): give the program more, or shorten the list"),
+            Cause::Panic => {
+                f.write_str("cannot be read for a fault of this program: please report it, with what the log says of the panic")
+            }
             Cause::StillWritten => f.write_str("is still being written to: write a new file and rename it over this one"),
             Cause::Changed => f.write_str("changed while it was read: it is read again when it has been quiet"),
             Cause::Empty => {
                 f.write_str("has no entry: an empty list is never put in force; take the list out of the configuration instead")
             }
+            Cause::Lines => f.write_str("has more than 50,000,000 lines: split it into several lists"),
             Cause::Unsigned => f.write_str("has no manifest: have it signed, or set unsigned = \"allow\" for this list"),
             Cause::Transfer(fault) => f.write_str(fault),
             Cause::Rejects { .. } => self.write_rejects(f),
@@ -186,7 +194,7 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Cause::NoEntries => f.write_str("the entries that the manifest names are not beside it: put both files there"),
         Cause::Hash => f.write_str("the entries are not those that the manifest names (SHA-256 differs): fetch both again"),
         Cause::Count { found, stated } => write!(f, "{found} entries where the manifest says {stated}: have it issued anew"),
-        Cause::Secret(reason) => write!(f, "the entries are encrypted: {reason}"),
+        Cause::Secret(reason) => write!(f, "it is encrypted: {reason}"),
         Cause::Guard(findings) => {
             for (index, finding) in findings.iter().enumerate() {
                 write!(f, "{}{finding}", if index == 0 { "" } else { "; " })?;
@@ -194,7 +202,9 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Ok(())
         }
         Cause::NoGeneration => f.write_str("there is no such generation on disk: `wardline history LIST` shows what there is"),
-        Cause::State { place, error } => write!(f, "cannot be remembered in {place} ({error}): check the folder's owner, mode and disk"),
+        Cause::State { place, error } => {
+            write!(f, "cannot be remembered in {place} ({error}): check the folder's owner, mode and disk, then `wardline reload`")
+        }
         // The others have been said.
         _ => Ok(()),
     }

@@ -7,44 +7,91 @@ use tracing::{info, warn};
 
 use super::bundle::Origin;
 use super::refusal::Cause;
+use super::secret::open_note;
 use super::slot::Slot;
+use super::source::Identities;
 use super::state::{Change, Outcome};
 use super::verify::believe_removal;
 use super::{Updater, lock};
 use crate::clock::wall_s;
 use crate::list::removal::Removal;
-use crate::list::{ListIndex, Table, TableBuilder};
+use crate::list::{Hash, ListIndex, Table, TableBuilder};
 use crate::name::HashKey;
 use crate::seal::Note;
+use crate::seal::age::is_armored;
 use crate::store::EventKind;
 
 /// Removals whose hashes are remembered after they are over, so that a file left lying does not bring them back.
 const KNOWN_MAX: usize = 200;
 
+/// A removal as it came, opened.
+pub struct SignedRemoval {
+    note: Note,
+    /// What is kept of it: encrypted where it came so.
+    kept: String,
+}
+
+impl SignedRemoval {
+    fn open(octets: &[u8], identities: &Identities) -> Result<Self, Cause> {
+        let note = open_note(octets, identities)?;
+        let kept = if is_armored(octets) { String::from_utf8_lossy(octets).into_owned() } else { note.to_string() };
+        Ok(Self { note, kept })
+    }
+
+    /// What it is known by. One that came encrypted is not known by a hash of its names, which could be guessed.
+    fn known_by(&self, removal: &Removal) -> Hash {
+        if is_armored(self.kept.as_bytes()) { Hash::of(self.kept.as_bytes()) } else { removal.hash() }
+    }
+}
+
 impl Updater {
-    /// Take a removal note; live when this returns. It never waits for a list that is being built.
-    pub fn take_removal(&self, list: ListIndex, note: &Note, origin: &Origin) -> Outcome {
+    /// Open what a source found for a list; an error where it is no whole note, or not one for this resolver.
+    pub(super) fn open_removal(&self, list: ListIndex, octets: &[u8]) -> Result<SignedRemoval, Cause> {
+        let nobody = Identities::default();
+        let identities = self.slots.get(usize::from(list)).map_or(&nobody, |slot| &slot.source.identities);
+        SignedRemoval::open(octets, identities)
+    }
+
+    /// Open a removal and say which list it speaks of; an error says what is wrong with it.
+    pub fn find_removal(&self, octets: &[u8]) -> Result<(String, SignedRemoval), String> {
+        let nobody = Identities::default();
+        let identities = self.slots.iter().map(|slot| &slot.source.identities).filter(|identities| !identities.0.is_empty());
+        let mut opened = SignedRemoval::open(octets, &nobody);
+        for identities in identities {
+            opened = opened.or_else(|_| SignedRemoval::open(octets, identities));
+        }
+        let opened = opened.map_err(|cause| match cause {
+            Cause::Note(fault) => fault.to_string(),
+            Cause::Secret(reason) => reason,
+            _ => "it cannot be read".to_owned(),
+        })?;
+        let removal = Removal::parse(opened.note.text()).map_err(|fault| fault.to_string())?;
+        Ok((removal.list, opened))
+    }
+
+    /// Take a removal; live when this returns. It never waits for a list that is being built.
+    pub fn take_removal(&self, list: ListIndex, signed: &SignedRemoval, origin: &Origin) -> Outcome {
         let Some(slot) = self.slots.get(usize::from(list)) else {
             let message = format!("{origin}: there is no list with the number {list}: this is a fault of the program");
             return Outcome { id: String::new(), change: Change::Refused { message } };
         };
-        let change = match self.remove(slot, note) {
+        let change = match self.remove(slot, signed) {
             Ok(change) => change,
             Err(cause) => slot.note_refusal(cause, &origin.place, None),
         };
         Outcome { id: slot.source.id.clone(), change }
     }
 
-    fn remove(&self, slot: &Slot, note: &Note) -> Result<Change, Cause> {
-        let removal = believe_removal(note, &slot.source.id, &slot.source.papers, wall_s())?;
-        let (Some(shelf), hash) = (&slot.shelf, removal.hash().to_string()) else { return Err(Cause::Unsigned) };
+    fn remove(&self, slot: &Slot, signed: &SignedRemoval) -> Result<Change, Cause> {
+        let removal = believe_removal(&signed.note, &slot.source.id, &slot.source.papers, wall_s())?;
+        let (Some(shelf), hash) = (&slot.shelf, signed.known_by(&removal).to_string()) else { return Err(Cause::Unsigned) };
         {
             let mut shelf = lock(shelf);
             if shelf.record.known_removals.contains(&hash) {
                 return Ok(Change::Unchanged);
             }
             let remembered = shelf.change(|record| {
-                record.removals.push(note.to_string());
+                record.removals.push(signed.kept.clone());
                 record.known_removals.push(hash.clone());
                 let surplus = record.known_removals.len().saturating_sub(KNOWN_MAX);
                 record.known_removals.drain(..surplus);
@@ -52,7 +99,7 @@ impl Updater {
             if let Err(error) = remembered {
                 // Taking back is never slower than putting in: it holds until the next start all the same.
                 warn!(list = %slot.source.id, "a removal cannot be remembered in {} ({error}): it is over with the next start", shelf.place());
-                shelf.record.removals.push(note.to_string());
+                shelf.record.removals.push(signed.kept.clone());
             }
         }
         self.enforce_removals(slot);
@@ -71,7 +118,8 @@ impl Updater {
         let Some(shelf) = &slot.shelf else { return };
         let now = wall_s();
         let notes: Vec<String> = lock(shelf).record.removals.clone();
-        let said = notes.iter().filter_map(|note| Removal::parse(Note::parse(note.as_bytes()).ok()?.text()).ok());
+        let identities = &slot.source.identities;
+        let said = notes.iter().filter_map(|kept| Removal::parse(open_note(kept.as_bytes(), identities).ok()?.text()).ok());
         let holding: Vec<Removal> = said.filter(|removal| removal.holds_at(now)).collect();
         let hashes: Vec<_> = holding.iter().map(Removal::hash).collect();
         let mut retired = lock(&self.retired);

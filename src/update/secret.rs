@@ -1,9 +1,11 @@
-//! Entries that came encrypted are decrypted in memory, and nowhere else.
+//! Entries and removals that came encrypted are decrypted in memory, and nowhere else.
+
+use zeroize::Zeroizing;
 
 use super::refusal::Cause;
-use super::source::{ListSource, Text};
+use super::source::{Identities, ListSource, Text};
 use crate::list::manifest::{Manifest, Secrecy};
-use crate::seal::age;
+use crate::seal::{Note, age};
 
 /// The entries in the clear.
 pub(super) fn clear(text: Text, manifest: Option<&Manifest>, source: &ListSource) -> Result<Text, Cause> {
@@ -11,9 +13,21 @@ pub(super) fn clear(text: Text, manifest: Option<&Manifest>, source: &ListSource
         return Ok(text);
     }
     let Text::Memory(octets) = &text else { return Ok(text) };
-    if source.identities.0.is_empty() {
+    Ok(Text::Memory(decrypt(octets, &source.identities)?.into()))
+}
+
+/// A signed note in the clear, whether it came so or encrypted.
+pub(super) fn open_note(octets: &[u8], identities: &Identities) -> Result<Note, Cause> {
+    if !age::is_armored(octets) {
+        return Note::parse(octets).map_err(Cause::Note);
+    }
+    let sealed = age::unarmor(octets).ok_or_else(|| Cause::Secret("its armour is not whole: fetch it again".to_owned()))?;
+    Note::parse(&decrypt(&sealed, identities)?).map_err(Cause::Note)
+}
+
+fn decrypt(octets: &[u8], identities: &Identities) -> Result<Zeroizing<Vec<u8>>, Cause> {
+    if identities.0.is_empty() {
         return Err(Cause::Secret("name the file of this resolver's age key as `identity` in the configuration".to_owned()));
     }
-    let clear = age::decrypt(octets, &source.identities.0).map_err(|fault| Cause::Secret(fault.to_string()))?;
-    Ok(Text::Memory(clear.into()))
+    age::decrypt(octets, &identities.0).map_err(|fault| Cause::Secret(fault.to_string()))
 }

@@ -1,8 +1,8 @@
 //! One list and how it stands: what was last read of it, what is in force, and why something else is not.
 
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
@@ -14,8 +14,9 @@ use super::prove::Unproven;
 use super::refusal::{Cause, Refusal};
 use super::shelf::{Generation, Shelf};
 use super::source::{ListSource, Quiet, Stamp, Text, Writer};
+use super::stage::OnTrial;
 use super::state::{Change, LastRefusal, ListState};
-use super::verify::Believed;
+use super::verify::{Believed, Highest};
 use super::{FIRST_GENERATION, lock};
 use crate::clock::wall_s;
 use crate::list::guard::{Code, Limits, Protected};
@@ -35,6 +36,8 @@ pub(super) struct Slot {
     pub(super) shelf: Option<Mutex<Shelf>>,
     /// What the guard held back last, until something else comes in force.
     pub(super) held: Mutex<Option<Held>>,
+    /// What is tried out to follow what is in force.
+    pub(super) trial: Mutex<Option<OnTrial>>,
     /// What the operator lets pass.
     pub(super) pass: Mutex<Option<Pass>>,
     /// The removals that are laid over the list, and the generation that they are laid over.
@@ -43,6 +46,8 @@ pub(super) struct Slot {
     pub(super) unproven: Mutex<Option<Unproven>>,
     /// The file as it was when it was last read, for better or worse; nothing where it was missing.
     pub(super) attempted: Mutex<Option<Stamp>>,
+    /// How often somebody asked for its sources to be looked at again.
+    pub(super) asked: AtomicU64,
     /// The watcher saw somebody write to the file and not close it yet.
     pub(super) is_written: AtomicBool,
 }
@@ -62,6 +67,33 @@ pub(super) struct Pass {
     pub(super) codes: Vec<Code>,
 }
 
+/// A list that is in order, on its way to being in force.
+pub(super) struct Candidate {
+    /// The manifest's hash, or the text's own where it has no manifest.
+    pub(super) known_by: Hash,
+    pub(super) loaded: Loaded,
+    pub(super) believed: Option<Believed>,
+    /// As it came; none where the list's own file was read.
+    pub(super) bundle: Option<Bundle>,
+    /// How many removals it replaces, the oldest ones.
+    pub(super) removals: usize,
+    pub(super) unproven: Option<Unproven>,
+    /// Where it was found, for messages.
+    pub(super) place: String,
+}
+
+impl Candidate {
+    /// The list's own file.
+    pub(super) fn of_file(loaded: Loaded, place: &str) -> Self {
+        let known_by = Hash(loaded.digest);
+        Self { known_by, loaded, believed: None, bundle: None, removals: 0, unproven: None, place: place.to_owned() }
+    }
+
+    pub(super) fn serial(&self) -> Option<u64> {
+        self.believed.as_ref().map(|believed| believed.manifest.serial)
+    }
+}
+
 /// What came in force, for the state and the journal.
 pub(super) struct Entered<'a> {
     pub(super) loaded: Loaded,
@@ -73,7 +105,7 @@ pub(super) struct Entered<'a> {
 
 impl Entered<'_> {
     /// What coming in force changes.
-    pub(super) const fn change(&self) -> Change {
+    pub(super) fn change(&self) -> Change {
         Change::Swapped { entries: self.loaded.table.entry_count() as u64, rejects: self.loaded.parsed.rejects }
     }
 }
@@ -97,22 +129,25 @@ impl Slot {
             state: Mutex::new(listed),
             shelf,
             held: Mutex::default(),
+            trial: Mutex::default(),
             pass: Mutex::default(),
             enforced: Mutex::default(),
             unproven: Mutex::default(),
             attempted: Mutex::default(),
+            asked: AtomicU64::new(0),
             is_written: AtomicBool::new(false),
         })
     }
 
     /// The table of the start: that of the list's file, or of the generation on disk; an empty one where there is neither.
-    pub(super) fn first_table(&self, key: HashKey, quiet: Quiet, protected: &Protected) -> Result<Table, Refusal> {
+    pub(super) fn first_table(&self, key: HashKey, quiet: Quiet, protected: &Protected) -> Result<Arc<Table>, Refusal> {
         let refuse = |cause| self.source.refuse(cause, self.source.place());
         if self.source.text.is_none() {
             return match self.kept_table(key, protected).map_err(refuse)? {
                 Some(table) => Ok(table),
                 None => {
-                    TableBuilder::new(key, 0).map_err(|error| refuse(Cause::NoMemory(error)))?.finish().map_err(|_| refuse(Cause::Changed))
+                    let empty = TableBuilder::new(key, 0).map_err(|error| refuse(Cause::NoMemory(error)))?.finish();
+                    empty.map(Arc::new).map_err(|_| refuse(Cause::Changed))
                 }
             };
         }
@@ -127,7 +162,7 @@ impl Slot {
     }
 
     /// The generation that was in force when the program last ended.
-    fn kept_table(&self, key: HashKey, protected: &Protected) -> Result<Option<Table>, Cause> {
+    fn kept_table(&self, key: HashKey, protected: &Protected) -> Result<Option<Arc<Table>>, Cause> {
         let Some((generation, is_rolled_back)) = self.shelf.as_ref().and_then(|shelf| {
             let shelf = lock(shelf);
             Some((shelf.record.live()?.clone(), shelf.record.is_rolled_back))
@@ -169,6 +204,32 @@ impl Slot {
     /// The entries in the clear, in memory alone.
     pub(super) fn clear(&self, text: Text, manifest: Option<&Manifest>) -> Result<Text, Cause> {
         super::secret::clear(text, manifest, &self.source)
+    }
+
+    /// How it stands now.
+    pub(super) fn state(&self) -> ListState {
+        let trial = lock(&self.trial).as_ref().map(|trial| trial.state(&self.source.stage));
+        ListState { trial, ..lock(&self.state).clone() }
+    }
+
+    /// What a new manifest must be above: the last one that was accepted, or that is tried out unless the operator cuts that short.
+    pub(super) fn highest(&self) -> Option<Highest> {
+        let accepted = self.shelf.as_ref().and_then(|shelf| lock(shelf).record.highest());
+        let trial = lock(&self.trial);
+        let tried =
+            trial.as_ref().and_then(|trial| trial.candidate.believed.as_ref()).filter(|tried| !self.lets_pass(tried.hash, Code::Shadow));
+        tried.map(|tried| Highest { serial: tried.manifest.serial, manifest: tried.hash }).or(accepted)
+    }
+
+    /// What the operator lets pass for this very list.
+    pub(super) fn passes(&self, known_by: Hash) -> Vec<Code> {
+        let pass = lock(&self.pass);
+        pass.as_ref().filter(|pass| pass.known_by == known_by).map(|pass| pass.codes.clone()).unwrap_or_default()
+    }
+
+    /// Does the operator let this pass for this very list?
+    pub(super) fn lets_pass(&self, known_by: Hash, code: Code) -> bool {
+        self.passes(known_by).contains(&code)
     }
 
     /// Read the list's file when it has come to rest; nothing where its text is in force already.
@@ -241,6 +302,13 @@ impl Slot {
         self.journal.note(event);
     }
 
+    /// What a list comes to that is known: it is in force, or tried out.
+    pub(super) fn note_known(&self, known_by: Hash) -> Change {
+        let trial =
+            lock(&self.trial).as_ref().filter(|trial| trial.candidate.known_by == known_by).map(|trial| trial.change(&self.source.stage));
+        trial.unwrap_or_else(|| self.note_unchanged())
+    }
+
     pub(super) fn note_unchanged(&self) -> Change {
         lock(&self.state).last_refusal = None;
         Change::Unchanged
@@ -258,18 +326,21 @@ impl Slot {
         if state.last_refusal.as_ref().is_none_or(|refusal| refusal.message != message) {
             self.note(EventKind::Refused, believed, json!({ "message": message, "codes": codes }));
         }
-        state.last_refusal = Some(LastRefusal { at: wall_s(), message: message.clone() });
+        state.last_refusal =
+            Some(LastRefusal { at: wall_s(), message: message.clone(), manifest: believed.map(|believed| believed.hash.to_string()) });
         Change::Refused { message }
     }
 
     /// Write an event of this list into the journal.
     pub(super) fn note(&self, kind: EventKind, believed: Option<&Believed>, body: Value) {
-        self.journal.note(JournalEvent {
-            list: Some(self.source.id.clone()),
-            serial: believed.map(|believed| believed.manifest.serial),
-            manifest: believed.map(|believed| believed.hash.to_string()),
-            ..JournalEvent::now(kind, body)
-        });
+        let (serial, manifest) = believed.map(|believed| (believed.manifest.serial, believed.hash.to_string())).unzip();
+        self.journal.note(JournalEvent { list: Some(self.source.id.clone()), serial, manifest, ..JournalEvent::now(kind, body) });
+    }
+
+    /// Write an event of one issue of this list into the journal.
+    pub(super) fn note_issue(&self, kind: EventKind, serial: u64, manifest: Hash, body: Value) {
+        let (list, serial, manifest) = (Some(self.source.id.clone()), Some(serial), Some(manifest.to_string()));
+        self.journal.note(JournalEvent { list, serial, manifest, ..JournalEvent::now(kind, body) });
     }
 
     /// Keep what is about to come in force on disk; returns its number, or none where the list is not kept.

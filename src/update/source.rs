@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::load::Script;
 use super::refusal::{Cause, Refusal, place_of};
 use super::sources::Source;
+use super::stage::Stage;
 use crate::clock::{monotonic, since_epoch};
 use crate::list::guard::{Limits, Place};
 use crate::list::manifest::Manifest;
@@ -54,6 +55,8 @@ pub struct ListSource {
     pub identities: Identities,
     /// How much may change from one issue to the next; nothing bounds what a plain file changes, but what it lists.
     pub limits: Limits,
+    /// How a new issue is tried out before it comes in force.
+    pub stage: Stage,
 }
 
 /// Age keys; they never leave it in a message.
@@ -113,6 +116,7 @@ impl ListSource {
             rejects_percent_max: REJECTS_PERCENT_MAX,
             papers,
             limits: Limits::default(),
+            stage: Stage::default(),
             sources: Vec::new(),
             identities: Identities::default(),
         }

@@ -41,7 +41,10 @@ impl Sources {
                         sources.spawn(updater, move |updater, stopped| removals.run(updater, stopped))?;
                     }
                     Source::Pull(settings) => {
+                        let (removals_id, removals) = (id.clone(), settings.clone());
                         sources.spawn(updater, move |updater, stopped| pull::run(updater, list, &id, &settings, stopped))?;
+                        sources
+                            .spawn(updater, move |updater, stopped| pull::run_removals(updater, list, &removals_id, &removals, stopped))?;
                     }
                     Source::Push => {}
                 }

@@ -42,11 +42,31 @@ pub struct ListState {
     /// Entries in force that were taken off at once by removals.
     #[serde(default)]
     pub removed: u64,
+    /// What is tried out to follow it; none where nothing is.
+    #[serde(default)]
+    pub trial: Option<TrialState>,
     /// When the last receipt was signed for it; none where none was.
     #[serde(default)]
     pub receipt: Option<UnixSeconds>,
     /// Why what was last offered is not in force; none when it is.
     pub last_refusal: Option<LastRefusal>,
+}
+
+/// An issue that is tried out: questions are held against it and counted, and it blocks nothing yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialState {
+    /// Its serial; none where it has no manifest.
+    pub serial: Option<u64>,
+    /// Its different entries.
+    pub entries: u64,
+    /// Since when.
+    pub since: UnixSeconds,
+    /// When it comes in force at the latest, or is refused.
+    pub until: UnixSeconds,
+    /// Questions so far.
+    pub questions: u64,
+    /// Those of them that it would block and that nothing in force blocks.
+    pub hits: u64,
 }
 
 /// A refusal that stands until the list is in order again.
@@ -56,6 +76,9 @@ pub struct LastRefusal {
     pub at: UnixSeconds,
     /// What is wrong and what to do.
     pub message: String,
+    /// SHA-256 of the text of the manifest that was refused, in hexadecimal; none where there was none to be believed.
+    #[serde(default)]
+    pub manifest: Option<String>,
 }
 
 /// What became of one list in a reload, or of one bundle.
@@ -79,6 +102,15 @@ pub enum Change {
         /// Lines that are no entries.
         rejects: u64,
     },
+    /// It is in order and tried out first; what is in force stays until then.
+    Staged {
+        /// Its different entries.
+        entries: u64,
+        /// For how long at the most, in seconds from now.
+        left_s: u64,
+    },
+    /// Its sources are looked at again, which takes a moment.
+    Asked,
     /// The text is the one in force already.
     Unchanged,
     /// Entries were taken off at once.

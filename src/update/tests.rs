@@ -351,6 +351,6 @@ fn the_built_in_text_is_a_list() {
     let state = updater.states().remove(0);
     assert_eq!((state.entries, state.sha256.len()), (2, 64));
     assert_eq!(updater.reload(Which::All)[0].change, Change::Unchanged);
-    let inspection = inspect(&source);
+    let inspection = inspect(&source, &Protected::shipped());
     assert_eq!((inspection.entries, inspection.parsed.entries, inspection.refusal), (2, 3, None));
 }

@@ -1,7 +1,7 @@
 //! Walks over the records of a whole message, following compression pointers backwards only.
 
 use super::HEADER_OCTETS;
-use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
+use crate::name::{LABEL_OCTETS_MAX, LABELS_MAX, NAME_OCTETS_MAX};
 
 /// A message whose records can be walked.
 #[derive(Clone, Copy)]
@@ -79,16 +79,17 @@ impl<'a> Message<'a> {
     /// Append the uncompressed, lower-case wire form of the name at `at` to `wire`.
     pub fn read_name(&self, at: usize, wire: &mut Vec<u8>) -> Result<(), WalkFault> {
         let start = wire.len();
-        let (mut at, mut floor) = (at, at);
+        let (mut at, mut floor, mut jumps_left) = (at, at, LABELS_MAX);
         loop {
             let len = usize::from(*self.octets.get(at).ok_or(WalkFault)?);
             if len >= 0xc0 {
                 let target = usize::from(self.u16_at(at)? & 0x3fff);
-                // Each jump goes before everything read so far, so the walk must end.
-                if target >= floor {
+                // Each jump goes before everything read so far, so the walk must end; and no honest name needs more of them than it has
+                // labels, while thousands of names that share a long way would cost the square of the message.
+                if target >= floor || jumps_left == 0 {
                     return Err(WalkFault);
                 }
-                (at, floor) = (target, target);
+                (at, floor, jumps_left) = (target, target, jumps_left - 1);
                 continue;
             }
             if len > LABEL_OCTETS_MAX || wire.len() - start + 1 + len > NAME_OCTETS_MAX {

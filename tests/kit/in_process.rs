@@ -1,5 +1,6 @@
 //! The answering function inside the test's own process, with a made-up list and a filled cache, for torture and for measuring.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,12 +35,13 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         ttl_s: 60,
     };
     let upstream = forward::Settings {
-        upstreams: vec![([127, 0, 0, 1], 9).into()],
+        upstreams: vec![SocketAddr::from(([127, 0, 0, 1], 9)).into()],
         timeout: Duration::from_secs(1),
         attempts: 1,
         ..forward::Settings::default()
     };
-    let settings = Settings { mode: Mode::Forward(upstream), patience: Duration::from_secs(1), waiting_max: 10 };
+    let settings =
+        Settings { mode: Mode::Forward(upstream), zones: vec![], private_names: None, patience: Duration::from_secs(1), waiting_max: 10 };
     let cache = Cache::new(256 << 20).expect("a cache");
     for n in 0..cached {
         keep(&cache, &cached_name(n));

@@ -8,10 +8,13 @@ pub(crate) mod in_process;
 pub(crate) mod internet;
 pub(crate) mod listener;
 pub(crate) mod load;
+pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod running;
 pub(crate) mod tool;
 pub(crate) mod wall_clock;
+pub(crate) mod weather;
+pub(crate) mod web;
 
 const PAUSE: Duration = Duration::from_millis(5);
 

@@ -65,10 +65,19 @@ impl Program {
     }
 
     /// Asks these upstream resolvers, in this order, about `test.` too.
-    pub(crate) fn forward_to(mut self, upstreams: &[SocketAddr]) -> Self {
+    pub(crate) fn forward_to(self, upstreams: &[SocketAddr]) -> Self {
+        self.forward_to_servers(&upstreams.iter().map(SocketAddr::to_string).collect::<Vec<_>>())
+    }
+
+    /// Asks one upstream resolver over TLS, whose certificate must have this name; believes the demonstration certificate.
+    pub(crate) fn forward_secure(self, upstream: SocketAddr, name: &str) -> Self {
+        fs::write(self.folder.path().join("ca.pem"), include_str!("../cases/tls/cert.pem")).expect("a certificate");
+        self.forward_to_servers(&[format!("{upstream}#{name}")]).toml("[resolve.forward]\nca = \"ca.pem\"\n")
+    }
+
+    fn forward_to_servers(mut self, upstreams: &[String]) -> Self {
         let resolve = self.config["resolve"].as_table_mut().expect("a table");
         resolve["forward"].as_table_mut().expect("a table").remove("upstreams");
-        let upstreams: Vec<String> = upstreams.iter().map(SocketAddr::to_string).collect();
         self.toml(&format!("[resolve]\nmode = \"forward\"\nspecial_use = false\n[resolve.forward]\nupstreams = {upstreams:?}\n"))
     }
 

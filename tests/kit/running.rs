@@ -1,8 +1,8 @@
 //! The real program as it runs: signals, other commands, what it said and what it left behind.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -112,12 +112,41 @@ impl Running {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// The processor time that all its threads took so far.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("its threads");
+        let of_thread = |folder: PathBuf| {
+            // A thread may end while we look.
+            let text = fs::read_to_string(folder.join("schedstat")).unwrap_or_default();
+            text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
+        };
+        Duration::from_nanos(threads.flatten().map(|entry| of_thread(entry.path())).sum())
+    }
+
     /// Sends a signal: `libc::SIGTERM`, `SIGHUP`, `SIGKILL` …
     #[allow(unsafe_code, reason = "std sends no signal but SIGKILL")]
     pub(crate) fn kill(&self, signal: i32) {
         // SAFETY: kill(2) takes two integers, and the child is not reaped before we wait for it.
         let sent = unsafe { libc::kill(self.pid().cast_signed(), signal) };
         assert_eq!(sent, 0, "signal {signal}");
+    }
+
+    /// Lets its files grow no further than this; `None` lifts the limit.
+    #[allow(unsafe_code, reason = "std sets no limits")]
+    pub(crate) fn limit_files(&self, octets: Option<u64>) {
+        let limit = libc::rlimit { rlim_cur: octets.unwrap_or(libc::RLIM_INFINITY), rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: prlimit(2) reads one `rlimit`, which lives until it returns, and writes to none.
+        let set = unsafe { libc::prlimit(self.pid().cast_signed(), libc::RLIMIT_FSIZE, &raw const limit, std::ptr::null_mut()) };
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    }
+
+    /// A figure of its metrics page, once it is there.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let mut stream = TcpStream::connect(self.metrics_address()).expect("the metrics");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).expect("a page");
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// Waits for its end; gives the exit code, or 128 and the signal's number as shells do.

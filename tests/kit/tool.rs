@@ -20,6 +20,7 @@ pub(crate) const FAKETIME: Tool = Tool { name: "libfaketime", package: "faketime
 pub(crate) const KDIG: Tool = Tool { name: "kdig", package: "knot-dnsutils", is_there: is_on_path };
 pub(crate) const KNOTD: Tool = Tool { name: "knotd", package: "knot", is_there: is_on_path };
 pub(crate) const PYTHON: Tool = Tool { name: "python3", package: "python3-cryptography", is_there: has_cryptography };
+pub(crate) const STRACE: Tool = Tool { name: "strace", package: "strace", is_there: can_trace };
 
 /// The tools whose absence was told.
 static SAID: Mutex<Vec<&str>> = Mutex::new(Vec::new());
@@ -47,6 +48,11 @@ pub(crate) fn faketime_library() -> Option<PathBuf> {
 
 fn is_on_path(tool: &Tool) -> bool {
     env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(tool.name).is_file()))
+}
+
+/// Some machines let nobody trace.
+fn can_trace(tool: &Tool) -> bool {
+    Command::new(tool.name).args(["-o", "/dev/null", "true"]).output().is_ok_and(|output| output.status.success())
 }
 
 fn has_cryptography(tool: &Tool) -> bool {

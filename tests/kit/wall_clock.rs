@@ -8,23 +8,28 @@ use tempfile::TempDir;
 
 use super::tool;
 
-/// A clock that runs at the usual pace, ahead of the machine's.
+/// A clock that runs at the usual pace, ahead of the machine's or behind it.
 pub(crate) struct WallClock {
     folder: TempDir,
-    ahead: Duration,
+    ahead_s: i64,
 }
 
 impl WallClock {
     /// Right at first.
     pub(crate) fn new() -> Self {
-        let clock = Self { folder: TempDir::new().expect("a folder"), ahead: Duration::ZERO };
+        let clock = Self { folder: TempDir::new().expect("a folder"), ahead_s: 0 };
         clock.write();
         clock
     }
 
     /// Sets it forward; the program sees that at once.
     pub(crate) fn advance(&mut self, by: Duration) {
-        self.ahead += by;
+        self.set(self.ahead_s + by.as_secs() as i64);
+    }
+
+    /// Sets it so many seconds ahead of the machine's, or behind.
+    pub(crate) fn set(&mut self, ahead_s: i64) {
+        self.ahead_s = ahead_s;
         self.write();
     }
 
@@ -45,7 +50,7 @@ impl WallClock {
     /// By a rename, so that nobody reads half of it.
     fn write(&self) {
         let beside = self.folder.path().join("next");
-        fs::write(&beside, format!("+{}\n", self.ahead.as_secs())).expect("a file");
+        fs::write(&beside, format!("{:+}\n", self.ahead_s)).expect("a file");
         fs::rename(beside, self.file()).expect("a file");
     }
 }

@@ -31,6 +31,12 @@ pub(in super::super) struct Args {
     /// A published report (JSON), whose figures must be those of the logs together.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Manifests that a curator signed, or folders of them: of their lists, no other version may have been in force.
+    #[arg(long, value_name = "FILE", requires = "curator")]
+    manifest: Vec<PathBuf>,
+    /// A curator's public key, or a file with one a line.
+    #[arg(long, value_name = "KEY")]
+    curator: Vec<String>,
 }
 
 /// All that was found.
@@ -47,7 +53,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     let outcome = check(args)?;
     match style {
         Style::Json => output::print_json(&outcome)?,
-        Style::Text => output::print(&describe(&outcome))?,
+        Style::Text => output::print(&describe(&outcome, args))?,
     }
     match outcome.findings.len() {
         0 => Ok(()),
@@ -69,9 +75,27 @@ fn check(args: &Args) -> Result<Outcome, Failure> {
     let until =
         parse_span(None, args.until.as_deref()).map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?.until;
     pins.extend(folders.iter().filter_map(Pin::of_copy));
-    let demands = Demands { keys, pins, until };
+    let mut demands = Demands { keys, pins, until, ..Demands::default() };
+    read_manifests(args, &mut demands)?;
     let report = args.report.as_deref().map(read_report).transpose()?;
     Ok(judge(folders.iter().map(|folder| verify(folder, &demands)).collect(), &demands, report.as_ref()))
+}
+
+fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), Failure> {
+    let keys = read_keys(&args.curator)?;
+    let usage = |path: &Path, error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+    for path in &args.manifest {
+        let mut files = vec![path.clone()];
+        if path.is_dir() {
+            let entries = path.read_dir().map_err(|error| usage(path, &error))?.flatten().map(|entry| entry.path());
+            files = entries.filter(|path| path.extension().is_some_and(|extension| extension == "manifest")).collect();
+        }
+        for file in files {
+            let octets = std::fs::read(&file).map_err(|error| usage(&file, &error))?;
+            demands.add_manifest(&octets, &keys).map_err(|error| usage(&file, &error))?;
+        }
+    }
+    Ok(())
 }
 
 fn read_report(path: &Path) -> Result<PublishedReport, Failure> {
@@ -86,14 +110,15 @@ fn judge(mut verified: Vec<Verified>, demands: &Demands, report: Option<&Publish
     let (mut totals, mut last) = (Totals::default(), None);
     for Verified { log, totals: sums } in &verified {
         if last != Some(&log.origin) {
-            totals.add(sums);
+            sums.iter().for_each(|sums| totals.add(sums));
         }
         last = Some(&log.origin);
     }
+    let is_whole = verified.iter().all(|verified| verified.totals.is_some());
     let mut findings: Vec<Finding> = verified.iter().flat_map(|verified| verified.log.findings.clone()).collect();
     let origins: Vec<&str> = verified.iter().map(|verified| verified.log.origin.as_str()).collect();
     findings.extend(demands.missing_logs(&origins));
-    findings.extend(report.into_iter().flat_map(|report| report.check(&totals)));
+    findings.extend(report.filter(|_| is_whole).into_iter().flat_map(|report| report.check(&totals)));
     let everything = (UnixSeconds::MIN, UnixSeconds::MAX);
     let lists = totals.blocked.keys().map(|list| (list.clone(), totals.blocked(list, everything.0, everything.1)));
     Outcome {
@@ -105,7 +130,7 @@ fn judge(mut verified: Vec<Verified>, demands: &Demands, report: Option<&Publish
     }
 }
 
-fn describe(outcome: &Outcome) -> String {
+fn describe(outcome: &Outcome, args: &Args) -> String {
     let columns = [
         Column::Left("LOG"),
         Column::Left("FROM"),
@@ -122,8 +147,8 @@ fn describe(outcome: &Outcome) -> String {
             log.cosigners.iter().map(|cosigner| format!("{} {}", cosigner.name, output::time(cosigner.at))).collect();
         vec![
             log.origin.clone(),
-            log.from.clone().unwrap_or_default(),
-            log.until.clone().unwrap_or_default(),
+            log.from.clone().unwrap_or_else(|| "no hour yet".to_owned()),
+            log.until.clone().unwrap_or_else(|| "-".to_owned()),
             number(log.hours),
             number(log.size),
             length(log.gap_s.values().sum()),
@@ -144,6 +169,11 @@ fn describe(outcome: &Outcome) -> String {
     } else {
         "The record is NOT in order. What is named above, and what depends on it, is no evidence.\n"
     });
+    if args.since.is_empty() && args.until.is_none() {
+        text.push_str(
+            "Whether its end was cut off is seen only with a checkpoint from before (--since) or a time that it must reach (--until).\n",
+        );
+    }
     text
 }
 

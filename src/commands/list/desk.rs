@@ -1,7 +1,8 @@
 //! A list's folder on the curator's desk: its settings, its entries at work, its last issue, and what is handed out.
 //!
-//! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last issue · `recipients.txt` the age keys of
-//! the resolvers · `issue/` what resolvers take: the manifest and the entries under their hash. Only `issue/` leaves the desk.
+//! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last issue, `before.txt` those of the last one before
+//! it that had all its signatures · `removal.txt` the last removal · `recipients.txt` the age keys of the resolvers · `issue/` what resolvers
+//! take: the manifest and the entries under their hash. Only `issue/` leaves the desk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -129,7 +130,22 @@ impl Desk {
 
     /// The entries of the last issue; none before the first.
     pub(super) fn issued_entries(&self) -> Result<Option<Vec<Record>>, Failure> {
-        let place = self.path("issued.txt");
+        self.entries_in("issued.txt")
+    }
+
+    /// The entries of the last issue that has all its signatures, which is what resolvers have; none before the first.
+    pub(super) fn whole_entries(&self) -> Result<Option<Vec<Record>>, Failure> {
+        let is_whole = self.issue()?.is_some_and(|issue| self.is_whole(&issue));
+        self.entries_in(if is_whole { "issued.txt" } else { "before.txt" })
+    }
+
+    /// Has an issue all its signatures?
+    pub(super) fn is_whole(&self, issue: &Issue) -> bool {
+        issue.note.signers(&self.keys).is_ok_and(|signers| signers.len() >= self.settings.signatures)
+    }
+
+    fn entries_in(&self, file: &str) -> Result<Option<Vec<Record>>, Failure> {
+        let place = self.path(file);
         if !place.exists() {
             return Ok(None);
         }
@@ -191,7 +207,10 @@ pub(in crate::commands) fn write_new(place: &Path, octets: &[u8]) -> Result<(), 
         file.write_all(octets)?;
         file.sync_all()
     });
-    written.map_err(|error| unwritable(place, &error))
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::Failed(format!("{}: is there already: name a new file", place.display())),
+        _ => unwritable(place, &error),
+    })
 }
 
 /// Replace a file whole, so that nobody ever sees half of it; only its owner can read it.

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::super::Failure;
-use super::super::output::{Style, print, print_json};
+use super::super::output::{Style, count, print, print_json};
 use super::desk::{Desk, count_entries, number_entries, read_entries};
 use crate::list::Scope;
 use crate::list::parse::{self, Column, Format, Heading, Parsed, read_day};
@@ -69,8 +69,8 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     if parsed.rejects > 0 && !args.skip_rejects {
         let shown = parsed.rejects_shown.iter().map(|reject| format!("{}:{}: {}", args.file.display(), reject.line, reject.reason));
         let mut lines: Vec<String> = shown.collect();
-        let total = parsed.rejects;
-        lines.push(format!("nothing imported: {total} lines are no entries; mend them, or leave them out with --skip-rejects"));
+        let rejected = count(parsed.rejects, "rejected line");
+        lines.push(format!("nothing imported: {rejected}; mend what is wrong, or leave it out with --skip-rejects"));
         return Err(Failure::Failed(lines.join("\n")));
     }
     let mut known: BTreeSet<_> = entries.iter().map(|record| (record.name.clone(), record.scope)).collect();
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     match style {
         Style::Json => print_json(&Imported { added, known: total - added, rejects, entries: entries.len() }),
         Style::Text => {
-            let left_out = if rejects > 0 { format!(", {rejects} lines left out") } else { String::new() };
+            let left_out = if rejects > 0 { format!(", {} left out", count(rejects, "line")) } else { String::new() };
             let [added, known, all] = [added, total - added, entries.len()].map(count_entries);
             print(&format!("{added} imported, {known} known already{left_out}, {all} in all\n"))
         }

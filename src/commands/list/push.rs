@@ -11,12 +11,14 @@ use serde::Serialize;
 
 use super::super::Failure;
 use super::super::key::read_public;
-use super::super::output::{Column, Style, print, print_json, table};
-use super::desk::{Desk, Issue, read};
+use super::super::output::{Column, Style, print, print_json, table, time};
+use super::desk::{Desk, Issue, read, read_text};
+use super::remove::REMOVAL_KEPT;
 use crate::clock::{monotonic, since_epoch, wall_s};
 use crate::list::manifest::Manifest;
 use crate::list::receipt::Receipt;
 use crate::list::removal::Removal;
+use crate::seal::age::is_armored;
 use crate::seal::{Note, VerifyKey};
 use client::{Client, Parcel, printable};
 
@@ -78,7 +80,7 @@ struct Arrival {
     serial: Option<u64>,
     state: String,
     is_applied: bool,
-    /// From the start of the push until the list was live there, by the resolver's clock.
+    /// From the start of the push until the list was live there, by the resolver's clock; below 0 where it was live before.
     late_ms: Option<i64>,
     receipt_by: Option<String>,
 }
@@ -151,10 +153,12 @@ fn read_removal(desk: &Desk) -> Result<Option<String>, Failure> {
     if !place.exists() {
         return Ok(None);
     }
+    let sent = read_text(&place)?;
+    let place = if is_armored(sent.as_bytes()) { desk.path(REMOVAL_KEPT) } else { place };
     let failed = |what: String| Failure::Failed(format!("{}: {what}", place.display()));
     let note = Note::parse(&read(&place)?).map_err(|error| failed(error.to_string()))?;
     let removal = Removal::parse(note.text()).map_err(|fault| failed(fault.to_string()))?;
-    Ok(removal.holds_at(wall_s()).then(|| note.to_string()))
+    Ok(removal.holds_at(wall_s()).then_some(sent))
 }
 
 fn deliver(client: &Client, shipment: &Shipment, url: &str) -> Arrival {
@@ -192,8 +196,13 @@ fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, befo
                 match (receipt, standing.message) {
                     (Some(Ok(receipt)), _) => return arrival.proven_by(receipt, shipment.started_ms),
                     (_, Some(message)) => {
-                        patience = patience.min(if before == Some(message.as_str()) { REFUSED_AGAIN } else { Duration::ZERO });
+                        let is_this = standing.refused.as_deref() == Some(manifest.hash().to_string().as_str());
+                        let is_old = !is_this && before == Some(message.as_str());
+                        patience = patience.min(if is_old { REFUSED_AGAIN } else { Duration::ZERO });
                         arrival.state = format!("refused: {}", printable(&message));
+                    }
+                    _ if standing.shadow_until.is_some() => {
+                        arrival.state = format!("in shadow until {}", standing.shadow_until.map(time).unwrap_or_default());
                     }
                     (Some(Err(why)), None) => arrival.state = why,
                     (None, None) => arrival.state = standing.state.map_or_else(|| "no receipt".to_owned(), |state| printable(&state)),
@@ -245,12 +254,15 @@ fn describe(arrivals: &[Arrival]) -> String {
         vec![
             arrival.resolver.clone(),
             arrival.serial.map_or_else(none, |serial| serial.to_string()),
-            arrival.late_ms.map_or_else(none, |late| format!("{late} ms")),
-            arrival.state.clone(),
+            arrival.late_ms.map_or_else(none, |late| if late < 0 { "before".to_owned() } else { format!("{late} ms") }),
+            arrival.state.split(": ").next().unwrap_or_default().to_owned(),
             arrival.receipt_by.clone().unwrap_or_else(none),
         ]
     });
-    table(&columns, &rows.collect::<Vec<_>>())
+    // What somebody has to read whole stands below, not in a column.
+    let long = arrivals.iter().filter(|arrival| arrival.state.contains(": "));
+    let reasons: String = long.map(|arrival| format!("\n{}: {}\n", arrival.resolver, arrival.state)).collect();
+    table(&columns, &rows.collect::<Vec<_>>()) + &reasons
 }
 
 #[cfg(test)]

@@ -8,15 +8,20 @@ use super::super::Failure;
 use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, count_entries, write_file};
+use super::encrypt::seal_entries;
 use crate::clock::wall_s;
+use crate::list::manifest::Secrecy;
 use crate::list::parse::read_name;
 use crate::list::records::Record;
 use crate::list::removal::{REMOVAL_S_MAX, Removal};
 use crate::list::{Scope, is_words};
 use crate::name::Name;
 use crate::seal::Note;
+use crate::seal::age::armor;
 
 const HOUR_S: i64 = 3600;
+/// The last removal in the clear, in the list's folder.
+pub(super) const REMOVAL_KEPT: &str = "removal.txt";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
@@ -114,7 +119,13 @@ fn make_removal(args: &Args, desk: &Desk, gone: &[Record]) -> Result<String, Fai
     Removal::parse(&removal.to_text()).map_err(|fault| failed(fault.to_string()))?;
     let mut note = Note::new(&removal.to_text()).map_err(|error| failed(error.to_string()))?;
     note.sign(&key).map_err(|error| failed(error.to_string()))?;
-    let place = desk.handed_out(&Removal::file(&removal.list));
-    write_file(&place, note.to_string().as_bytes())?;
+    let (place, text) = (desk.handed_out(&Removal::file(&removal.list)), note.to_string());
+    // The names of a secret list leave the desk encrypted only; what is kept beside says what was signed.
+    write_file(&desk.path(REMOVAL_KEPT), text.as_bytes())?;
+    let text = match desk.secrecy() {
+        Secrecy::Open => text,
+        Secrecy::Age => armor(&seal_entries(desk, &text)?),
+    };
+    write_file(&place, text.as_bytes())?;
     Ok(format!("{} (until {})", place.display(), time(removal.until)))
 }

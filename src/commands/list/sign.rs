@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::Failure;
 use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json};
-use super::desk::{Desk, Issue, count_entries, unwritable, write_file};
+use super::desk::{Desk, Issue, count_entries, read, unwritable, write_file};
 use super::encrypt::seal_entries;
 use super::lint::Lint;
 use crate::clock::wall_s;
@@ -130,10 +130,8 @@ fn countersign(desk: &Desk, issue: &Issue, key: &SigningKey) -> Result<Note, Fai
 /// Write the entries of a new issue and its manifest with one signature.
 fn start_issue(desk: &Desk, last: Option<&Issue>, fresh: Manifest, text: &str, key: &SigningKey) -> Result<Issue, Failure> {
     // Only an issue that had all its signatures can be in force somewhere; one that was given up hands on what it came after.
-    let previous = last.and_then(|last| {
-        let is_whole = last.note.signers(&desk.keys).is_ok_and(|signers| signers.len() >= desk.settings.signatures);
-        if is_whole { Some(last.manifest.hash()) } else { last.manifest.previous }
-    });
+    let whole = last.filter(|last| desk.is_whole(last));
+    let previous = whole.map(|whole| whole.manifest.hash()).or_else(|| last.and_then(|last| last.manifest.previous));
     let manifest = Manifest { previous, ..fresh };
     Manifest::parse(&manifest.to_text()).map_err(|fault| Failure::Failed(format!("no manifest can be made: {fault}")))?;
     let mut note = Note::new(&manifest.to_text()).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -143,6 +141,9 @@ fn start_issue(desk: &Desk, last: Option<&Issue>, fresh: Manifest, text: &str, k
         Secrecy::Age => seal_entries(desk, text)?,
     };
     write_file(&desk.handed_out(&manifest.entries_file()), &octets)?;
+    if whole.is_some() {
+        write_file(&desk.path("before.txt"), &read(&desk.path("issued.txt"))?)?;
+    }
     write_file(&desk.path("issued.txt"), text.as_bytes())?;
     if let Some(old) = last.map(|last| desk.handed_out(&last.manifest.entries_file()))
         && old != desk.handed_out(&manifest.entries_file())

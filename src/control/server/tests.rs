@@ -7,22 +7,31 @@ use tempfile::TempDir;
 use super::super::words::*;
 use super::super::{AskFault, Resolution, ask};
 use super::*;
+use crate::cache::Flush;
 use crate::count::{Board, Kind};
 use crate::list::parse::Format;
-use crate::name::Name;
 use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
+use crate::store::Health;
 use crate::update::{Change, ListSource, Settings, Text, Updater};
 
 struct Desk(Mutex<Vec<Option<String>>>);
 
 impl Resolution for Desk {
     fn cache(&self) -> CacheStatus {
-        CacheStatus { answers: 3, octets: 300, octets_max: 1000 }
+        CacheStatus { answers: 3, octets: 300, octets_max: 1000, ..CacheStatus::default() }
     }
 
-    fn flush(&self, name: Option<&Name>) -> u64 {
-        self.0.lock().unwrap().push(name.map(ToString::to_string));
+    fn flush(&self, what: Flush<'_>) -> u64 {
+        self.0.lock().unwrap().push(match what {
+            Flush::All => None,
+            Flush::Name(name) => Some(name.to_string()),
+            Flush::Below(name) => Some(format!("below {name}")),
+        });
         self.0.lock().unwrap().len() as u64
+    }
+
+    fn rebindings(&self) -> Option<u64> {
+        None
     }
 
     fn upstreams(&self) -> Vec<UpstreamStatus> {
@@ -50,6 +59,7 @@ fn parts() -> Parts {
         clients: Arc::new(Clients::new(&[], &[exempt], 1)),
         rules: vec![rules],
         board,
+        health: Health::default(),
         doors: vec!["udp 127.0.0.1:5300".to_owned()],
         resolution: Box::new(Desk(Mutex::default())),
         started: monotonic(),
@@ -82,8 +92,11 @@ fn every_request_has_its_reply() {
     }
     let Reply::Failed { message } = ask(&path, &Request::Reload { list: Some("b".to_owned()) }).unwrap() else { panic!() };
     assert_eq!(message, "there is no list \"b\": the lists are a");
-    assert_eq!(ask(&path, &Request::Flush { name: Some("X.test.".to_owned()) }).unwrap(), Reply::Flush(Flushed { removed: 1 }));
-    assert_eq!(ask(&path, &Request::Flush { name: None }).unwrap(), Reply::Flush(Flushed { removed: 2 }));
+    assert_eq!(
+        ask(&path, &Request::Flush { name: Some("X.test.".to_owned()), below: false }).unwrap(),
+        Reply::Flush(Flushed { removed: 1 })
+    );
+    assert_eq!(ask(&path, &Request::Flush { name: None, below: false }).unwrap(), Reply::Flush(Flushed { removed: 2 }));
 }
 
 #[test]

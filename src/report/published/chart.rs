@@ -78,9 +78,9 @@ pub(super) fn strip(days: &[InForce], name: impl Fn(usize) -> String) -> (Vec<Ba
         let lack = day.due_s.saturating_sub(day.seconds);
         let says = format!("{}: {}", name(place), day.per_10_000().map_or_else(String::new, super::words::per_cent));
         let height = if lack == 0 { 0.0 } else { (HEIGHT * float(lack) / float(day.due_s)).max(SEEN) };
-        full.push(rectangle(x, height, step * 0.92, HEIGHT - height, says.clone()));
+        full.push(rectangle(x, height, step, HEIGHT - height, says.clone()));
         if lack > 0 {
-            missing.push(rectangle(x, 0.0, step * 0.92, height, says));
+            missing.push(rectangle(x, 0.0, step, height, says));
         }
     }
     (full, missing)

@@ -8,19 +8,27 @@ use hickory_proto::rr::{Name, RecordType};
 use super::Upstreams;
 use crate::resolve::budget::Budget;
 use crate::resolve::iterate::read_forwarded;
-use crate::resolve::recurse::{Engine, build_validator};
+use crate::resolve::recurse::{Engine, build_validator, build_walker};
+use crate::resolve::routes::{Routes, Way, Zones};
 use crate::resolve::said::{Ask, Cut, Said};
 use crate::resolve::words::our_name;
 use crate::resolve::{Failure, Question, StartError};
 
-/// What asks the upstreams and checks what they say.
-pub(super) type Checked = Engine<Arc<Upstreams>>;
-
-/// The checks that the settings ask for, if they ask for any.
-pub(super) fn build(upstreams: &Arc<Upstreams>) -> Result<Option<Arc<Checked>>, StartError> {
-    let Some(settings) = &upstreams.settings.validate else { return Ok(None) };
-    let validator = build_validator(settings)?;
-    Ok(validator.map(|validator| Arc::new(Engine { walker: Arc::clone(upstreams), validator: Some(validator) })))
+/// What checks the upstreams' word and knows the zones that others are asked about, where there is either.
+pub(super) fn build(upstreams: &Arc<Upstreams>, zones: &Zones) -> Result<Option<Arc<Engine>>, StartError> {
+    let settings = &upstreams.settings;
+    let validator = if settings.validate { build_validator(&settings.recurse)? } else { None };
+    if validator.is_none() && zones.is_empty() {
+        return Ok(None);
+    }
+    let walker = if zones.stubs().is_empty() {
+        None
+    } else {
+        // Names of servers beside the zones are looked up by their addresses in delegations alone: the roots may be out of reach.
+        Some(Arc::new(build_walker(&settings.recurse, &[], zones, &upstreams.tally)))
+    };
+    let walker = Routes::new(Way::Forward(Arc::clone(upstreams)), zones, walker.as_ref());
+    Ok(Some(Arc::new(Engine { walker, validator })))
 }
 
 impl Ask for Arc<Upstreams> {

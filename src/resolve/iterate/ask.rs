@@ -19,8 +19,8 @@ use super::{Trip, Walker};
 use crate::clock;
 use crate::resolve::Failure;
 
-/// How often one server is asked in vain for the same thing.
-const TRIES_MAX: u32 = 3;
+/// How often one server is asked in vain for the same thing: where every third exchange is lost, three tries lose one question in thirty.
+const TRIES_MAX: u32 = 5;
 /// One in so many questions goes to a server that is not the fastest, to learn whether it has become so.
 const EXPLORE_ONE_IN: u64 = 20;
 /// What an unknown server's round trip is taken to be.
@@ -35,7 +35,7 @@ const TCP_WAIT_MAX: Duration = Duration::from_millis(2000);
 
 /// A server that may be asked.
 struct Candidate {
-    address: IpAddr,
+    at: SocketAddr,
     server: Arc<Server>,
     tries: u32,
     useless: bool,
@@ -46,6 +46,17 @@ struct Candidates {
     known: Vec<Candidate>,
     names: Vec<Name>,
     lookups: usize,
+}
+
+/// Who says that a server is to be asked at its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// The operator, who may name any.
+    Operator,
+    /// A zone of the operator's, which may stand on private addresses.
+    OwnZone,
+    /// Anybody.
+    Anybody,
 }
 
 /// What asking one server brought.
@@ -59,6 +70,7 @@ enum Outcome {
 impl Walker {
     /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is what the last of them said where none is.
     pub(super) async fn ask_zone(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Judgement, Failure> {
+        let _present = self.crowds.enter(&zone.name, self.settings.per_zone_max).ok_or(Failure::Crowded)?;
         let mut candidates = self.candidates(zone, asked, trip);
         let mut useless = None;
         let end = |useless: Option<Useless>| useless.map(Judgement::Useless).ok_or(Failure::Unreachable);
@@ -72,8 +84,9 @@ impl Walker {
                     return end(useless);
                 }
                 let Some(name) = candidates.next_name() else { return end(useless) };
+                let word = self.word_of(zone);
                 for address in self.look_up(&name, trip).await {
-                    self.admit(address, trip, &mut candidates.known);
+                    self.admit(address, None, word, trip, &mut candidates.known);
                 }
                 continue;
             };
@@ -98,9 +111,15 @@ impl Walker {
 
     fn candidates(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Candidates {
         let mut candidates = Candidates { known: Vec::with_capacity(zone.servers.len()), names: Vec::new(), lookups: 0 };
+        let word = self.word_of(zone);
         for server in &zone.servers {
+            let word = if server.port.is_some() { Word::Operator } else { word };
             for address in &server.addresses {
-                self.admit(*address, trip, &mut candidates.known);
+                self.admit(*address, server.port, word, trip, &mut candidates.known);
+            }
+            // The operator's servers have no names.
+            if server.port.is_some() {
+                continue;
             }
             // A server within the zone cannot be found by asking the zone, nor can one below a name whose keys are wanted.
             let is_inside = zone.name.zone_of(&server.name);
@@ -109,7 +128,7 @@ impl Walker {
             }
             if server.addresses.is_empty() {
                 for address in self.remembered(&server.name, trip) {
-                    self.admit(address, trip, &mut candidates.known);
+                    self.admit(address, None, word, trip, &mut candidates.known);
                 }
             }
             candidates.names.push(server.name.clone());
@@ -158,30 +177,36 @@ impl Walker {
         addresses
     }
 
+    fn word_of(&self, zone: &Zone) -> Word {
+        if self.zones.is_in_stub(&zone.name) { Word::OwnZone } else { Word::Anybody }
+    }
+
     /// Let an address in among those that may be asked.
-    fn admit(&self, address: IpAddr, trip: &Trip<'_>, known: &mut Vec<Candidate>) {
+    fn admit(&self, address: IpAddr, port: Option<u16>, word: Word, trip: &Trip<'_>, known: &mut Vec<Candidate>) {
+        let at = SocketAddr::new(address, port.unwrap_or(self.settings.port));
         let is_wanted = if address.is_ipv4() { self.settings.ipv4 } else { self.settings.ipv6 };
         let is_allowed = match place(address) {
             Place::Public => true,
-            Place::Loopback => self.settings.loopback || self.settings.roots.contains(&address),
-            Place::Private => self.settings.private || self.settings.roots.contains(&address),
+            Place::Loopback => self.settings.loopback || word == Word::Operator || self.settings.roots.contains(&address),
+            Place::Private => self.settings.private || word != Word::Anybody || self.settings.roots.contains(&address),
             Place::Nowhere => false,
         };
-        let is_new = !known.iter().any(|candidate| candidate.address == address);
+        let is_new = !known.iter().any(|candidate| candidate.at == at);
         if is_wanted && is_allowed && is_new && !trip.avoid.contains(&address) {
-            known.push(Candidate { address, server: self.servers.at(address), tries: 0, useless: false });
+            known.push(Candidate { at, server: self.servers.at(at), tries: 0, useless: false });
         }
     }
 
     /// Ask one server: over UDP, without EDNS where it cannot read that, over TCP where the reply was cut short or came back respelled.
     async fn ask_server(&self, candidate: &Candidate, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Outcome, Failure> {
-        let (server, at) = (&*candidate.server, SocketAddr::new(candidate.address, self.settings.port));
+        let (server, at) = (&*candidate.server, candidate.at);
         // A server that was never heard may be one that drops what has EDNS (RFC 6891 section 6.2.2).
         let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
         let want = Edns::WantSignatures(self.settings.udp_octets);
         let is_plain = is_mute || server.is_plain(self.servers.now_ms());
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
-        let is_delicate = self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
+        // The last two tries are in lower case: some servers drop what has capital letters.
+        let is_delicate = candidate.tries + 2 >= TRIES_MAX || self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
         let mut outgoing = Outgoing {
             name,
             qtype: asked.rtype.into(),
@@ -192,7 +217,7 @@ impl Walker {
             local: Local { v4: self.settings.local.0, v6: self.settings.local.1 },
         };
         loop {
-            let key = (candidate.address, Box::from(outgoing.name.as_wire()), outgoing.qtype);
+            let key = (at, Box::from(outgoing.name.as_wire()), outgoing.qtype);
             let work = self.exchange(at, server, &outgoing, candidate.tries, trip);
             let octets = match self.shared.join(&key, work).await? {
                 Ok(Some(octets)) => octets,
@@ -204,7 +229,8 @@ impl Walker {
                 Ok(None) | Err(Fault::Broken | Fault::Unsent) => return Ok(Outcome::Unreachable),
                 Err(Fault::Silent) => return Ok(Outcome::Silence),
             };
-            let judgement = judge(&octets, asked, candidate.address);
+            trip.budget.pay_octets(octets.len())?;
+            let judgement = judge(&octets, asked, at.ip());
             if matches!(judgement, Judgement::Useless(_)) {
                 self.tally.note_failure();
                 if matches!(judgement, Judgement::Useless(Useless::DislikesEdns)) && outgoing.edns != Edns::Leave {
@@ -228,7 +254,7 @@ impl Walker {
         let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
         let left = trip.budget.deadline().saturating_duration_since(began);
         let wait = server.wait(tries);
-        let heard = match ask_udp(at, outgoing, wait.min(left)).await {
+        let heard = match ask_udp(&self.sockets, at, outgoing, wait.min(left)).await {
             Ok(heard) => heard,
             Err(fault) => {
                 match fault {
@@ -246,6 +272,7 @@ impl Walker {
             Heard::Respelled => true,
             Heard::Truncated => false,
         };
+        let Some(_connection) = UnderWay::connect(server) else { return Ok(Err(Fault::Broken)) };
         trip.budget.pay_packet()?;
         let left = trip.budget.deadline().saturating_duration_since(Instant::now());
         match ask_tcp(at, outgoing, (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left)).await {

@@ -13,6 +13,7 @@ use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::super::Failure;
+use super::super::reply::Reply;
 use super::super::said::{Cut, RrSet, Said};
 use super::super::words::{Redirection, covered_type, is_below, redirect, signer_of};
 use super::zones::NameServer;
@@ -24,6 +25,11 @@ const ADDRESSES_MAX: usize = 4;
 /// Sets taken from one section, and records of a set that are looked through for repetitions: work must not grow with a reply's square.
 const SETS_MAX: usize = 32;
 const REPETITIONS_SOUGHT_MAX: usize = 64;
+/// Larger replies are first read by ourselves, who follow only so many pointers and write out only so many octets of names: hickory follows
+/// all of them (measured: see tests/regression.rs), and in a smaller reply there is no room for many.
+const TRUSTED_OCTETS_MAX: usize = 1232;
+/// Links of a chain of aliases taken from one reply.
+const LINKS_MAX: usize = 12;
 /// The largest TTL; anything above is none (RFC 2181 section 8).
 const TTL_S_MAX: u32 = i32::MAX as u32;
 
@@ -52,8 +58,8 @@ pub(super) enum Glue {
 
 /// What a reply turned out to be.
 pub(super) enum Judgement {
-    /// Records, an alias, or a denial; and where the alias leads within the zone, if that was said too.
-    Answer(Said, Option<Continuation>),
+    /// Records, an alias, or a denial; and where the alias leads within the zone, as far as that was said too.
+    Answer(Said, Vec<Continuation>),
     /// The way to the servers of a zone below.
     Referral(Referral),
     /// NS records of part of a name, as an answer: it is an apex, and the servers may be the very ones that were asked, or none that
@@ -63,11 +69,11 @@ pub(super) enum Judgement {
     Useless(Useless),
 }
 
-/// What an alias leads to: the target's own records, from the same reply.
+/// What an alias leads to: the target's own records or its alias, from the same reply.
 pub(super) struct Continuation {
     /// The target, which stands beside the alias in the zone.
     pub(super) name: Name,
-    /// Its records.
+    /// What it holds.
     pub(super) said: Said,
 }
 
@@ -108,10 +114,16 @@ impl Useless {
 
 /// Judge the octets of a reply; id and question have been checked.
 pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement {
+    if octets.len() > TRUSTED_OCTETS_MAX && Reply::read(octets).is_err() {
+        return Judgement::Useless(Useless::Malformed);
+    }
     let Ok(message) = Message::from_vec(octets) else { return Judgement::Useless(judge_header(octets)) };
     match message.metadata.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain | ResponseCode::YXDomain => {}
-        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS => return Judgement::Useless(Useless::DislikesEdns),
+        // hickory reads 16 as TSIG's BADSIG; here it is EDNS's BADVERS (RFC 6891 section 9).
+        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS | ResponseCode::BADSIG => {
+            return Judgement::Useless(Useless::DislikesEdns);
+        }
         _ => return Judgement::Useless(Useless::Refuses),
     }
     let heard = Heard { message, asked, from };
@@ -129,8 +141,8 @@ pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement
     if answer.is_empty() && !heard.denies() {
         return Judgement::Useless(Useless::Lame);
     }
-    let continuation = heard.continuation(&answer);
-    Judgement::Answer(heard.said(answer), continuation)
+    let continuations = heard.continuations(&answer);
+    Judgement::Answer(heard.said(answer), continuations)
 }
 
 /// FORMERR comes in a bare header from servers that stop reading at the OPT record.
@@ -176,18 +188,29 @@ impl Heard<'_> {
         follow(name, sets.pop()?)
     }
 
-    /// The next link of a chain of aliases, where it is in the same reply and stands beside the first: what is further away may belong to
-    /// another zone, whose servers have the word.
-    fn continuation(&self, answer: &[RrSet]) -> Option<Continuation> {
-        let alias = answer.last().filter(|set| set.rtype == RecordType::CNAME && self.asked.rtype != RecordType::CNAME)?;
-        let RData::CNAME(CNAME(target)) = &alias.records.first()?.data else { return None };
-        let name = target.to_lowercase();
-        if name.base_name() != alias.name.base_name() || name == alias.name || name == *self.asked.zone || self.is_cut(&name) {
-            return None;
+    /// The further links of a chain of aliases, where they are in the same reply and each stands beside the one before: what is further
+    /// away may belong to another zone, whose servers have the word.
+    fn continuations(&self, answer: &[RrSet]) -> Vec<Continuation> {
+        let mut links: Vec<Continuation> = Vec::new();
+        while links.len() < LINKS_MAX {
+            let last = links.last().map_or(answer, |link| &link.said.answer);
+            let Some(name) = last.last().and_then(|alias| self.target_beside(alias)) else { break };
+            let next = self.answer_for(&name);
+            if next.is_empty() || links.iter().any(|link| link.name == name) {
+                break;
+            }
+            links.push(Continuation { name, said: self.said(next) });
         }
-        let answer = self.answer_for(&name);
-        let is_data = answer.iter().any(|set| set.rtype == self.asked.rtype);
-        is_data.then(|| Continuation { name, said: self.said(answer) })
+        links
+    }
+
+    /// Where an alias leads, if that stands beside it and the zone has the word about it.
+    fn target_beside(&self, alias: &RrSet) -> Option<Name> {
+        let is_alias = alias.rtype == RecordType::CNAME && self.asked.rtype != RecordType::CNAME;
+        let RData::CNAME(CNAME(target)) = &alias.records.first().filter(|_| is_alias)?.data else { return None };
+        let name = target.to_lowercase();
+        let is_beside = name.base_name() == alias.name.base_name() && name != alias.name;
+        (is_beside && name != *self.asked.zone && !self.is_cut(&name)).then_some(name)
     }
 
     /// Did a CNAME come along that leads elsewhere than the one which a DNAME makes?
@@ -262,7 +285,7 @@ impl Heard<'_> {
             if addresses.is_empty() && child.zone_of(&name) {
                 continue;
             }
-            servers.push(NameServer { name, addresses });
+            servers.push(NameServer { name, addresses, port: None });
         }
         servers
     }

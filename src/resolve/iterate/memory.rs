@@ -11,6 +11,7 @@ use quick_cache::sync::Cache;
 use super::super::said::{RrSet, Said};
 use super::super::words::wire_of;
 use crate::clock::UnixSeconds;
+use crate::name::is_within;
 
 /// The longest that a denial is (RFC 2308 section 5).
 const NEGATIVE_TTL_S_MAX: u32 = 3600;
@@ -67,6 +68,12 @@ impl Memory {
         }
         let age_s = u32::try_from(now - kept.since).unwrap_or(u32::MAX);
         Some(if age_s == 0 { kept.said } else { Arc::new(aged(&kept.said, age_s)) })
+    }
+
+    /// Forget what was said about a name and all below it.
+    pub(super) fn forget(&self, below: &Name) {
+        let below = wire_of(below);
+        self.shelf.retain(|(wire, _), _| !is_within(wire, &below));
     }
 
     /// Keep what was said as long as its TTLs allow; a denial without SOA is not kept at all (RFC 2308 section 5).

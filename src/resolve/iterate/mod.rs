@@ -4,13 +4,14 @@
 //! [`ask`] puts one question to one zone's servers. Nothing here validates; see [`Ask`] for the contract.
 
 mod ask;
+mod crowds;
 mod judge;
 mod memory;
 mod servers;
 mod shared;
 mod zones;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,12 +19,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
+use self::crowds::Crowds;
 use self::judge::{Asked, Continuation, Glue, Judgement, Referral, follow};
 use self::memory::Memory;
 use self::servers::Servers;
 use self::shared::Shared;
 use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
+use super::exchange::Sockets;
 use super::said::{Ask, Cut, Said};
 use super::words::{label_count, wire_of};
 use super::{Failure, Tally};
@@ -44,7 +47,9 @@ const PRIME_AGAIN_AFTER_S: UnixSeconds = 60;
 pub(super) struct Settings {
     /// The root servers.
     pub(super) roots: Vec<IpAddr>,
-    /// The port of all authorities.
+    /// Zones whose servers are known from the operator, not from their parents.
+    pub(super) stubs: Vec<(Name, Vec<SocketAddr>)>,
+    /// The port of all authorities but the stubs'.
     pub(super) port: u16,
     /// Ask over IPv4.
     pub(super) ipv4: bool,
@@ -70,6 +75,8 @@ pub(super) struct Settings {
     pub(super) ttl_s_max: u32,
     /// Memory for delegations and what was said, in octets.
     pub(super) memory_octets_max: u64,
+    /// Questions under way in one zone.
+    pub(super) per_zone_max: u32,
 }
 
 /// Walks from zone to zone; shared by all questions.
@@ -78,6 +85,8 @@ pub(super) struct Walker {
     zones: Zones,
     memory: Memory,
     servers: Servers,
+    crowds: Crowds,
+    sockets: Sockets,
     shared: Shared,
     /// Wall-clock second from which on the roots are to be asked who they are.
     prime_at: AtomicI64,
@@ -107,18 +116,26 @@ impl Trip<'_> {
 
 impl Walker {
     pub(super) fn new(settings: Settings, tally: Arc<Tally>) -> Self {
-        let servers = NameServer { name: Name::root(), addresses: settings.roots.clone() };
+        let servers = NameServer { name: Name::root(), addresses: settings.roots.clone(), port: None };
         let root = Zone { name: Name::root(), servers: vec![servers], since: 0, until: UnixSeconds::MAX, cut: None };
         let half = settings.memory_octets_max / 2;
         Self {
-            zones: Zones::new(root, half),
+            zones: Zones::new(root, settings.stubs.iter().map(|(name, servers)| stub(name, servers)).collect(), half),
             memory: Memory::new(half, settings.ttl_s_max),
             servers: Servers::new(),
+            crowds: Crowds::new(),
+            sockets: Sockets::default(),
             shared: Shared::new(),
             prime_at: AtomicI64::new(if settings.prime { 0 } else { UnixSeconds::MAX }),
             settings,
             tally,
         }
+    }
+
+    /// Forget what was said about a name and all below it, and who serves it.
+    pub(super) fn forget(&self, below: &Name) {
+        self.memory.forget(below);
+        self.zones.forget(below);
     }
 
     /// What the authorities say about name and type.
@@ -146,8 +163,8 @@ impl Walker {
                 glue: if self.settings.harden_glue { Glue::InBailiwick } else { Glue::Any },
             };
             match self.ask_zone(&place.zone, &asked, trip).await {
-                Ok(Judgement::Answer(said, continuation)) if whole => {
-                    if let Some(Continuation { name, said }) = continuation {
+                Ok(Judgement::Answer(said, continuations)) if whole => {
+                    for Continuation { name, said } in continuations {
                         self.settle(&name, rtype, said, &place.zone);
                     }
                     return Ok(self.settle(name, rtype, said, &place.zone));
@@ -181,7 +198,7 @@ impl Walker {
             return false;
         }
         let mut servers = found.servers;
-        servers.push(NameServer { name, addresses: self.settings.roots.clone() });
+        servers.push(NameServer { name, addresses: self.settings.roots.clone(), port: None });
         self.zones.set_root(Zone { name: Name::root(), servers, since: now, until: UnixSeconds::MAX, cut: None });
         self.prime_at.store(now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S), Relaxed);
         true
@@ -274,6 +291,13 @@ pub(super) fn read_forwarded(octets: &[u8], name: &Name, rtype: RecordType, from
         Judgement::Answer(said, _) => Some(Said { from: None, ..said }),
         _ => None,
     }
+}
+
+/// A zone whose servers the operator names: it never runs out, and its parent is not asked about it.
+fn stub(name: &Name, servers: &[SocketAddr]) -> Zone {
+    let server = |at: &SocketAddr| NameServer { name: Name::root(), addresses: vec![at.ip()], port: Some(at.port()) };
+    let servers = servers.iter().map(server).collect();
+    Zone { name: name.clone(), servers, since: UnixSeconds::MAX, until: UnixSeconds::MAX, cut: None }
 }
 
 /// Where a walk stands.

@@ -3,7 +3,7 @@
 //! Round trips are smoothed as TCP does (RFC 6298). A server that keeps silent is left alone for ever longer, and one question at a time
 //! finds out whether it is back.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -21,13 +21,19 @@ const WAIT_MIN: Duration = Duration::from_millis(60);
 const WAIT_MAX: Duration = Duration::from_millis(1500);
 /// What is added to a round trip for the network's moods, at the least.
 const SLACK_MIN_US: u32 = 40_000;
-/// So many silences in a row, and the server is left alone for a while.
+/// So many silences in a row, and the server is left alone for a while: one that was never heard, and one that was. A network that loses
+/// a third of all packets makes five in a row out of nothing.
 const SILENCES_MAX: u32 = 5;
+const SILENCES_HEARD_MAX: u32 = 8;
 /// How long at first, doubled at each further silence, and the longest.
 const PAUSE_FIRST_MS: u64 = 1_000;
 const PAUSE_MAX_MS: u64 = 60_000;
 /// Questions under way to one server; more would only wait in its queue.
 const IN_FLIGHT_MAX: u32 = 2_000;
+/// The same for a server that was never heard or kept silent last: each would wait its full time, and hold a place that others need.
+const IN_FLIGHT_IN_DOUBT_MAX: u32 = 200;
+/// TCP connections to one server at once.
+const CONNECTIONS_MAX: u32 = 50;
 /// How long a server is taken to be unable to read EDNS.
 const PLAIN_FOR_MS: u64 = 900_000;
 
@@ -42,6 +48,7 @@ pub(super) struct Server {
     last_silence_ms: AtomicU64,
     retry_at_ms: AtomicU64,
     in_flight: AtomicU32,
+    connections: AtomicU32,
     plain_until_ms: AtomicU64,
 }
 
@@ -73,26 +80,32 @@ impl Server {
             let slack = (4 * self.variation_us.load(Relaxed)).max(SLACK_MIN_US);
             Duration::from_micros(u64::from(us + slack))
         });
-        let doubled = known.unwrap_or(WAIT_FIRST) * 2u32.pow(tries.min(4));
+        // One silence is a lost packet rather than a slower server: the waiting doubles with every second one.
+        let doubled = known.unwrap_or(WAIT_FIRST) * 2u32.pow((tries / 2).min(4));
         doubled.clamp(WAIT_MIN, WAIT_MAX)
     }
 
     /// May it be asked? [`Health::Due`] is said to one who asks, then not again until the next pause is over.
     pub(super) fn health(&self, now_ms: u64) -> Health {
-        if self.in_flight.load(Relaxed) >= IN_FLIGHT_MAX {
+        let silences = self.silences.load(Relaxed);
+        let is_proven = silences == 0 && self.round_trip_us().is_some();
+        if self.in_flight.load(Relaxed) >= if is_proven { IN_FLIGHT_MAX } else { IN_FLIGHT_IN_DOUBT_MAX } {
             return Health::Down;
         }
-        let silences = self.silences.load(Relaxed);
-        if silences < SILENCES_MAX {
+        if silences < self.silences_max() {
             return Health::Up;
         }
         let at_ms = self.retry_at_ms.load(Relaxed);
-        let next_ms = now_ms + pause_ms(silences);
+        let next_ms = now_ms + pause_ms(silences, self.silences_max());
         if now_ms >= at_ms && self.retry_at_ms.compare_exchange(at_ms, next_ms, Relaxed, Relaxed).is_ok() {
             Health::Due
         } else {
             Health::Down
         }
+    }
+
+    fn silences_max(&self) -> u32 {
+        if self.round_trip_us().is_some() { SILENCES_HEARD_MAX } else { SILENCES_MAX }
     }
 
     /// Should it be asked without EDNS?
@@ -126,35 +139,41 @@ impl Server {
             return;
         }
         let silences = self.silences.fetch_add(1, Relaxed).saturating_add(1);
-        if silences >= SILENCES_MAX {
-            self.retry_at_ms.store(now_ms + pause_ms(silences), Relaxed);
+        if silences >= self.silences_max() {
+            self.retry_at_ms.store(now_ms + pause_ms(silences, self.silences_max()), Relaxed);
         }
     }
 }
 
-fn pause_ms(silences: u32) -> u64 {
-    (PAUSE_FIRST_MS << silences.saturating_sub(SILENCES_MAX).min(6)).min(PAUSE_MAX_MS)
+fn pause_ms(silences: u32, silences_max: u32) -> u64 {
+    (PAUSE_FIRST_MS << silences.saturating_sub(silences_max).min(6)).min(PAUSE_MAX_MS)
 }
 
-/// A question under way to a server.
-pub(super) struct UnderWay<'a>(&'a Server);
+/// A question or a connection under way to a server, until it is dropped.
+pub(super) struct UnderWay<'a>(&'a AtomicU32);
 
 impl<'a> UnderWay<'a> {
     pub(super) fn begin(server: &'a Server) -> Self {
         server.in_flight.fetch_add(1, Relaxed);
-        Self(server)
+        Self(&server.in_flight)
+    }
+
+    /// Nothing where there are as many connections as one server should bear.
+    pub(super) fn connect(server: &'a Server) -> Option<Self> {
+        let before = server.connections.fetch_add(1, Relaxed);
+        Some(Self(&server.connections)).filter(|_| before < CONNECTIONS_MAX)
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
 /// All servers.
 pub(super) struct Servers {
-    shelf: Cache<IpAddr, Arc<Server>>,
+    shelf: Cache<SocketAddr, Arc<Server>>,
     began: Instant,
 }
 
@@ -164,7 +183,7 @@ impl Servers {
     }
 
     /// The server at this address.
-    pub(super) fn at(&self, address: IpAddr) -> Arc<Server> {
+    pub(super) fn at(&self, address: SocketAddr) -> Arc<Server> {
         if let Some(server) = self.shelf.get(&address) {
             return server;
         }
@@ -186,7 +205,7 @@ mod tests {
     #[test]
     fn waiting_follows_the_round_trip() {
         let server = Server::default();
-        assert_eq!([server.wait(0), server.wait(1), server.wait(9)], [WAIT_FIRST, WAIT_FIRST * 2, WAIT_MAX]);
+        assert_eq!([0, 1, 2, 9].map(|tries| server.wait(tries)), [WAIT_FIRST, WAIT_FIRST, WAIT_FIRST * 2, WAIT_MAX]);
         for _ in 0..100 {
             server.note_reply(Duration::from_millis(20));
         }
@@ -195,6 +214,27 @@ mod tests {
             server.note_reply(Duration::from_millis(300));
         }
         assert!(server.wait(0) > Duration::from_millis(320) && server.wait(0) < Duration::from_millis(400));
+        assert_eq!([server.wait(1), server.wait(2)], [server.wait(0), server.wait(0) * 2], "one lost packet is no slower server");
+    }
+
+    #[test]
+    fn whoever_does_not_answer_holds_few_places() {
+        let server = Server::default();
+        let mut under_way: Vec<_> = (0..IN_FLIGHT_IN_DOUBT_MAX).map(|_| UnderWay::begin(&server)).collect();
+        assert_eq!(server.health(1), Health::Down);
+        server.note_reply(Duration::from_millis(20));
+        assert_eq!(server.health(1), Health::Up);
+        under_way.extend((IN_FLIGHT_IN_DOUBT_MAX..IN_FLIGHT_MAX).map(|_| UnderWay::begin(&server)));
+        assert_eq!(server.health(1), Health::Down);
+        under_way.truncate(IN_FLIGHT_IN_DOUBT_MAX as usize);
+        server.note_silence(10, 500);
+        assert_eq!(server.health(1), Health::Down);
+        under_way.pop();
+        assert_eq!(server.health(1), Health::Up);
+        let connections: Vec<_> = (0..2 * CONNECTIONS_MAX).filter_map(|_| UnderWay::connect(&server)).collect();
+        assert_eq!(connections.len(), CONNECTIONS_MAX as usize);
+        drop(connections);
+        assert_eq!(server.connections.load(Relaxed), 0);
     }
 
     #[test]
@@ -215,5 +255,10 @@ mod tests {
         assert_eq!([server.health(due), server.health(due)], [Health::Due, Health::Down]);
         server.note_reply(Duration::from_millis(5));
         assert_eq!(server.health(due), Health::Up);
+        for turn in 1..=u64::from(SILENCES_HEARD_MAX) {
+            assert_eq!(server.health(due), Health::Up, "a server that was heard is given up later");
+            server.note_silence(due + 1000 * turn, due + 1000 * turn + 400);
+        }
+        assert_eq!(server.health(due + 1000), Health::Down);
     }
 }

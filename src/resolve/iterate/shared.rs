@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use crate::resolve::Failure;
 const SHARDS: usize = 16;
 
 /// Server, name and type.
-pub(super) type Key = (IpAddr, Box<[u8]>, u16);
+pub(super) type Key = (SocketAddr, Box<[u8]>, u16);
 /// A reply's octets; `None` where it came back respelled and TCP is of no use.
 pub(super) type Reply = Result<Option<Arc<Vec<u8>>>, Fault>;
 
@@ -104,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn many_wait_for_one_and_another_goes_on_when_it_cannot_pay() {
         let (shared, asked) = (Shared::new(), AtomicU32::new(0));
-        let key: Key = ("192.0.2.1".parse().unwrap(), Box::from([0]), 1);
+        let key: Key = ("192.0.2.1:53".parse().unwrap(), Box::from([0]), 1);
         let ask = || {
             shared.join(&key, async {
                 tokio::task::yield_now().await;

@@ -3,6 +3,7 @@
 //! Only referrals of the parent's servers get in, and none outlives its parent's own: a zone that was taken away is gone when its
 //! delegation ends, whatever its servers say meanwhile (ghost domains).
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ const ZONE_OCTETS: usize = 400;
 const SERVER_OCTETS: usize = 160;
 /// What DS records or their denial take.
 const CUT_OCTETS: usize = 1500;
+
+/// The longest that a zone is taken to share its parent's servers, in seconds.
+const APEX_TTL_S: u32 = 86_400;
 
 /// One zone and who answers for it.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub(super) struct NameServer {
     pub(super) name: Name,
     /// Its glue, if there was any that may be believed.
     pub(super) addresses: Vec<IpAddr>,
+    /// The port that the operator named with these addresses; everybody's port where nobody did.
+    pub(super) port: Option<u16>,
 }
 
 #[derive(Clone)]
@@ -62,19 +68,25 @@ pub(super) struct Zones {
     shelf: Cache<Box<[u8]>, Arc<Zone>, ByOctets>,
     /// From the hints or from priming; never forgotten.
     root: ArcSwap<Zone>,
+    /// Those whose servers the operator names, whatever their parents say.
+    stubs: HashMap<Box<[u8]>, Arc<Zone>>,
 }
 
 impl Zones {
-    /// Room for `octets_max` octets of delegations below `root`.
-    pub(super) fn new(root: Zone, octets_max: u64) -> Self {
+    /// Room for `octets_max` octets of delegations below `root` and the operator's own zones.
+    pub(super) fn new(root: Zone, stubs: Vec<Zone>, octets_max: u64) -> Self {
         let items = octets_max as usize / (ZONE_OCTETS + 4 * SERVER_OCTETS);
-        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets), root: ArcSwap::from_pointee(root) }
+        let stubs = stubs.into_iter().map(|zone| (wire_of(&zone.name).into(), Arc::new(zone))).collect();
+        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets), root: ArcSwap::from_pointee(root), stubs }
     }
 
     /// The deepest zone at or above the name with these octets.
     pub(super) fn closest(&self, wire: &[u8], now: UnixSeconds) -> Arc<Zone> {
         let mut rest = wire;
         while let Some((&length, tail)) = rest.split_first().filter(|(length, _)| **length > 0) {
+            if let Some(zone) = self.stubs.get(rest) {
+                return Arc::clone(zone);
+            }
             if let Some(zone) = self.shelf.get(rest).filter(|zone| now < zone.until) {
                 return zone;
             }
@@ -85,7 +97,20 @@ impl Zones {
 
     /// The zone with this very apex.
     pub(super) fn find(&self, wire: &[u8], now: UnixSeconds) -> Option<Arc<Zone>> {
-        if wire == [0] { Some(self.root.load_full()) } else { self.shelf.get(wire).filter(|zone| now < zone.until) }
+        if wire == [0] {
+            return Some(self.root.load_full());
+        }
+        self.stubs.get(wire).cloned().or_else(|| self.shelf.get(wire).filter(|zone| now < zone.until))
+    }
+
+    /// Is the name at or below a zone whose servers the operator names?
+    pub(super) fn is_in_stub(&self, name: &Name) -> bool {
+        self.stubs.values().any(|stub| stub.name.zone_of(name))
+    }
+
+    /// Forget the delegations at and below a name.
+    pub(super) fn forget(&self, below: &Name) {
+        self.shelf.retain(|_, zone| !below.zone_of(&zone.name));
     }
 
     /// Keep a zone, in the place of an older delegation.
@@ -101,7 +126,9 @@ impl Zones {
         let wire = wire_of(child);
         self.find(&wire, now).unwrap_or_else(|| {
             let (name, servers) = (child.clone(), parent.servers.clone());
-            let zone = Arc::new(Zone { name, servers, since: now, until: parent.until, cut: None });
+            // The root and the operator's own zones hold for ever; that they serve a zone below as well need not.
+            let until = parent.until.min(now + UnixSeconds::from(APEX_TTL_S));
+            let zone = Arc::new(Zone { name, servers, since: now, until, cut: None });
             self.shelf.insert(wire.into(), Arc::clone(&zone));
             zone
         })
@@ -159,7 +186,8 @@ mod tests {
     #[test]
     fn the_closest_zone_that_still_holds_is_found() {
         let root = Zone { name: Name::root(), servers: Vec::new(), since: 0, until: UnixSeconds::MAX, cut: None };
-        let zones = Zones::new(root, 1 << 20);
+        let own = Arc::into_inner(zone("own.test.", UnixSeconds::MAX)).unwrap();
+        let zones = Zones::new(root, vec![own], 1 << 20);
         zones.keep(zone("test.", 100));
         zones.keep(zone("a.test.", 50));
         let closest = |now| zones.closest(b"\x03www\x01a\x04test\x00", now).name.to_ascii();
@@ -169,6 +197,13 @@ mod tests {
         assert_eq!([closest(0), closest(50)], ["www.a.test.", "test."]);
         zones.note_apex(&Name::from_ascii("other.").unwrap(), &zone("a.test.", 50), 0);
         assert_eq!(zones.closest(b"\x05other\x00", 0).name, Name::root());
+        zones.keep(zone("own.test.", 10));
+        zones.keep(zone("a.own.test.", 10));
+        let own = |wire: &[u8]| (zones.closest(wire, 0).name.to_ascii(), zones.closest(wire, 10).name.to_ascii());
+        assert_eq!(own(b"\x01a\x03own\x04test\x00"), ("a.own.test.".to_owned(), "own.test.".to_owned()));
+        assert!(zones.is_in_stub(&Name::from_ascii("x.own.test.").unwrap()) && !zones.is_in_stub(&Name::from_ascii("test.").unwrap()));
+        zones.forget(&Name::from_ascii("own.test.").unwrap());
+        assert_eq!(own(b"\x01a\x03own\x04test\x00").0, "own.test.", "the operator's word is not forgotten");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::resolve::{Failure, Fetched, Question};
 pub(super) enum End {
     /// With what was asked for, or its denial.
     Answer,
-    /// Nowhere: it leads back into itself.
-    Loop,
+    /// Nowhere: it leads back into itself, or further than it is followed.
+    Nowhere,
 }
 
 /// The whole chain: each hop's answer, and with the last one's denial what proves it. Signatures and proofs only for those who set DO or
@@ -48,13 +48,13 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
             }
         }
     }
-    if end == End::Loop {
+    if end == End::Nowhere {
         message.metadata.response_code = ResponseCode::ServFail;
         message.metadata.authentic_data = false;
     }
     let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
-    let loops = (end == End::Loop).then_some(Failure::TooMuchWork.ede());
-    Ok(Fetched { wire, ede: loops.or_else(|| hops.iter().find_map(|hop| hop.ede)) })
+    let nowhere = (end == End::Nowhere).then_some(Failure::TooMuchWork.ede());
+    Ok(Fetched { wire, ede: nowhere.or_else(|| hops.iter().find_map(|hop| hop.ede)) })
 }
 
 fn is_there(section: &[Record], set: &RrSet) -> bool {

@@ -22,6 +22,7 @@ use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 
 use crate::name::Name;
+use crate::resolve::routes::Zones;
 use crate::resolve::{Failure, Mode, Question, Resolver, Settings, StartError, recurse};
 
 const DNAME: RecordType = RecordType::DNAME;
@@ -186,7 +187,14 @@ impl Internet {
             port: self.port,
             ..recurse::Settings::default()
         };
-        Resolver::start(Settings { mode: Mode::Recurse(settings), patience: Duration::from_secs(4), waiting_max: 100 }).unwrap()
+        Resolver::start(Settings {
+            mode: Mode::Recurse(settings),
+            zones: Vec::new(),
+            private_names: None,
+            patience: Duration::from_secs(4),
+            waiting_max: 100,
+        })
+        .unwrap()
     }
 }
 
@@ -269,7 +277,7 @@ async fn signed_and_unsigned_names_are_told_apart() {
             assert_eq!(got, want, "{name} {rtype} {flags} {round}");
         }
     }
-    resolver.forget().unwrap();
+    resolver.forget(None).unwrap();
     assert_eq!(ask(&resolver, "www.good.test", a, "").await, told("NoError", true, &["A 192.0.2.1"], &[]));
     let unchecked = internet.resolver(false);
     assert_eq!(ask(&unchecked, "www.bogus.test", a, "").await, told("NoError", false, &["A 192.0.2.3"], &[]));
@@ -371,7 +379,7 @@ async fn what_was_learnt_is_not_asked_again() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let settings = recurse::Settings { trust_anchors: Some(vec!["example. 300 IN DS 1 8 2".to_owned()]), ..recurse::Settings::default() };
-    let start = |settings: &recurse::Settings| recurse::Recursion::start(settings.clone(), Duration::from_secs(4)).err();
+    let start = |settings: &recurse::Settings| recurse::Recursion::start(settings.clone(), Zones::start(Vec::new()).ok().unwrap()).err();
     assert!(matches!(start(&settings), Some(StartError::TrustAnchors(_))));
     assert!(start(&recurse::Settings { trust_anchors: None, ..settings.clone() }).is_none());
     assert!(start(&recurse::Settings { validate: false, ..settings }).is_none());

@@ -48,6 +48,11 @@ impl Zones {
         self.shelf.get(apex).filter(|kept| (kept.since..kept.until).contains(&now)).map(|kept| kept.zone)
     }
 
+    /// Forget the zones at and below a name.
+    pub(super) fn forget(&self, below: &Name) {
+        self.shelf.retain(|apex, _| !below.zone_of(apex));
+    }
+
     /// Keep it for so many seconds.
     pub(super) fn keep(&self, apex: &Name, zone: &Zone, ttl_s: u32, now: UnixSeconds) {
         self.shelf.insert(apex.clone(), Kept { zone: zone.clone(), since: now, until: now + i64::from(ttl_s) });

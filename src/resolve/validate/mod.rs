@@ -149,6 +149,14 @@ impl Validator {
         }
     }
 
+    /// Forget the keys of zones at and below a name, and what proves that something there does not exist.
+    pub(super) fn forget(&self, below: &Name) {
+        self.zones.forget(below);
+        if let Some(spans) = &self.spans {
+            spans.forget(below);
+        }
+    }
+
     /// What proofs seen before say, without asking anybody.
     fn foresee(&self, name: &Name, rtype: RecordType, budget: &Budget) -> Result<Option<Said>, Failure> {
         self.spans.as_ref().map_or(Ok(None), |spans| spans.foresee(name, rtype, clock::wall_s(), budget))

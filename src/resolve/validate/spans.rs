@@ -98,6 +98,11 @@ impl Spans {
         self.make_room(&mut zones, zone);
     }
 
+    /// Forget the proofs of zones at, below and above a name.
+    pub(super) fn forget(&self, below: &Name) {
+        self.lock().retain(|zone, _| !below.zone_of(zone) && !zone.zone_of(below));
+    }
+
     /// What the zone would say to name and type, if what is kept proves it.
     pub(super) fn foresee(&self, name: &Name, rtype: RecordType, now: UnixSeconds, budget: &Budget) -> Result<Option<Said>, Failure> {
         if matches!(rtype, RecordType::ANY | RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3) {
@@ -285,14 +290,28 @@ fn before_hash(spans: &BTreeMap<Hash, Kept>, hash: &Hash, now: UnixSeconds) -> O
     span.and_then(|(_, kept)| kept.fresh(now))
 }
 
-/// Proofs that may deny another name than the one that was asked: no opt-out, few iterations, not made up for one name (RFC 4470).
+/// Proofs that may deny another name than the one that was asked: no opt-out, few iterations, not made up for one name (RFC 4470). Of
+/// servers that make them up, some deny types that the name has, as long as nobody asks for those.
 fn is_useful(set: &RrSet) -> bool {
     let made_up = |next: &Name| next.iter().next() == Some(&[0]);
     match set.records.first().map(|record| &record.data) {
         Some(RData::DNSSEC(DNSSECRData::NSEC(nsec))) => !made_up(nsec.next_domain_name()),
-        Some(RData::DNSSEC(DNSSECRData::NSEC3(nsec3))) => !nsec3.opt_out() && nsec3.iterations() <= ITERATIONS_MAX,
+        Some(RData::DNSSEC(DNSSECRData::NSEC3(nsec3))) => {
+            !nsec3.opt_out() && nsec3.iterations() <= ITERATIONS_MAX && !is_narrow(&set.name, nsec3.next_hashed_owner_name())
+        }
         _ => false,
     }
+}
+
+/// Does the span hold one hash at the most (RFC 7129 appendix B)? Its ends were made up, before and behind a name's own hash or at it.
+fn is_narrow(owner: &Name, next: &[u8]) -> bool {
+    let (Some(owner), Ok(next)) = (owner_hash(&owner.base_name(), owner), next.try_into()) else { return true };
+    let number = |[a, b, c, d, rest @ ..]: Hash| (u32::from_be_bytes([a, b, c, d]), u128::from_be_bytes(rest));
+    let (high, low) = number(owner);
+    [1, 2].into_iter().any(|gap| {
+        let (low, is_over) = low.overflowing_add(gap);
+        number(next) == (high.wrapping_add(u32::from(is_over)), low)
+    })
 }
 
 fn nsec3(set: &RrSet) -> Option<&NSEC3> {
@@ -308,4 +327,50 @@ fn negative_ttl_s(soa: &RrSet) -> Option<u32> {
         RData::SOA(data) => Some(soa.ttl_s.min(data.minimum).min(TTL_S_MAX)),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::dnssec::Nsec3HashAlgorithm;
+
+    use super::super::tests::{name, set};
+    use super::*;
+
+    fn nsec3(owner: Hash, next: Hash) -> RrSet {
+        let label = data_encoding::BASE32HEX_NOPAD.encode(&owner).to_lowercase();
+        let record = NSEC3::new(Nsec3HashAlgorithm::SHA1, false, 1, vec![1], next.to_vec(), [RecordType::TXT]);
+        set(&format!("{label}.a.test."), vec![RData::DNSSEC(DNSSECRData::NSEC3(record))])
+    }
+
+    #[test]
+    fn proofs_that_were_made_up_for_one_name_are_not_used_for_others() {
+        let hash = |first: u8, last: u8| {
+            let mut hash = [0xff; 20];
+            (hash[0], hash[19]) = (first, last);
+            hash
+        };
+        for (owner, next, useful) in [
+            (hash(1, 5), hash(1, 6), false),
+            (hash(1, 5), hash(1, 7), false),
+            (hash(1, 5), hash(1, 8), true),
+            (hash(1, 5), hash(2, 6), true),
+            (hash(1, 0xff), *b"\x02\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", true),
+            ([0xff; 20], [0; 20], false),
+            (hash(1, 5), hash(1, 5), true),
+        ] {
+            assert_eq!(is_useful(&nsec3(owner, next)), useful, "{owner:?} {next:?}");
+        }
+        // What such a zone proved for one type is not held against another.
+        let (zone, soa) = (name("a.test."), super::super::tests::soa("a.test."));
+        let parameters = Parameters { iterations: 1, salt: vec![1] };
+        let own = parameters.hash(&name("www.a.test."), &super::super::tests::budget()).unwrap();
+        for (reach, found) in [(1, false), (9, true)] {
+            let mut next = own;
+            next[19] = next[19].wrapping_add(reach);
+            let spans = Spans::new(1 << 20);
+            spans.note(&zone, Some(&soa), &[nsec3(own, next)], 0);
+            let said = spans.foresee(&name("www.a.test."), RecordType::A, 1, &super::super::tests::budget()).unwrap();
+            assert_eq!(said.is_some(), found, "{reach}");
+        }
+    }
 }

@@ -175,8 +175,9 @@ impl Secondary {
             origin: Origin { way: Way::Transfer, place: place.to_owned() },
         };
         match self.updater.take(bundle).change {
-            Change::Refused { .. } => Handed::Refused,
-            Change::Swapped { .. } | Change::Removed { .. } | Change::Unchanged => {
+            // What is tried out is offered again with the next round, and is known by then to be in force or not.
+            Change::Refused { .. } | Change::Staged { .. } => Handed::Refused,
+            Change::Swapped { .. } | Change::Removed { .. } | Change::Asked | Change::Unchanged => {
                 info!(list = %self.zone.id, serial, "{place} is in force");
                 Handed::Taken
             }

@@ -49,6 +49,9 @@ impl Zone {
                 break;
             }
         }
+        // Records that nobody asked for, in every section where they may be believed.
+        answering.reply.authorities.extend(self.extra.iter().filter(|record| record.record_type() == RecordType::NS).cloned());
+        answering.reply.additionals.extend(self.extra.iter().filter(|record| record.record_type() != RecordType::NS).cloned());
         answering.reply
     }
 }
@@ -75,17 +78,23 @@ impl Answering<'_> {
         if self.exists(at) {
             return self.tell(at, at);
         }
-        let encloser = (0..at.iter().count()).rev().map(|n| at.trim_to(n)).find(|above| self.exists(above)).expect("the top exists");
+        let encloser = self.encloser(at);
         let wildcard = encloser.prepend_label("*").expect("a short name");
         if self.exists(&wildcard) {
-            self.prove_around(at);
+            self.prove_absent(at, &encloser);
             return self.tell(at, &wildcard);
         }
         self.reply.rcode = ResponseCode::NXDomain;
         self.deny();
-        self.prove_around(at);
+        self.prove_at(&encloser);
+        self.prove_absent(at, &encloser);
         self.prove_around(&wildcard);
         None
+    }
+
+    /// The deepest name at or above `at` that exists.
+    fn encloser(&self, at: &Name) -> Name {
+        (0..at.iter().count()).rev().map(|n| at.trim_to(n)).find(|above| self.exists(above)).expect("the top exists")
     }
 
     fn exists(&self, at: &Name) -> bool {
@@ -114,7 +123,16 @@ impl Answering<'_> {
             });
         }
         self.deny();
-        if sets.is_some_and(|sets| sets.contains_key(&RecordType::NSEC)) {
+        if let Some(hashed) = &zone.hashed {
+            if source != at {
+                self.prove_at(&source.base_name());
+            }
+            match hashed.matching(source) {
+                Some(_) => self.prove_at(source),
+                // A delegation that opt-out left out, asked for its DS.
+                None => self.prove_unsigned(source),
+            }
+        } else if sets.is_some_and(|sets| sets.contains_key(&RecordType::NSEC)) {
             self.prove(source);
         } else {
             self.prove_around(source);
@@ -134,7 +152,7 @@ impl Answering<'_> {
                 self.reply.authorities.extend(records);
             }
             Some(_) => {}
-            None => self.prove(cut),
+            None => self.prove_unsigned(cut),
         }
         for record in ns.records_without_rrsigs() {
             let RData::NS(host) = &record.data else { continue };
@@ -173,15 +191,53 @@ impl Answering<'_> {
 
     /// The NSEC at `owner`.
     fn prove(&mut self, owner: &Name) {
-        let nsec = self.zone.set(owner, RecordType::NSEC).filter(|_| self.signatures == Signatures::Wanted);
-        let records = nsec.map(|set| self.records(set, owner)).unwrap_or_default();
-        if records.first().is_some_and(|nsec| !self.reply.authorities.contains(nsec)) {
+        let nsec = self.zone.set(owner, RecordType::NSEC);
+        self.prove_with(nsec);
+    }
+
+    /// The NSEC3 of `owner`, where there are such.
+    fn prove_at(&mut self, owner: &Name) {
+        let nsec3 = self.zone.hashed.as_ref().and_then(|hashed| hashed.matching(owner));
+        self.prove_with(nsec3);
+    }
+
+    /// That nothing at or above `at` and below `encloser` exists.
+    fn prove_absent(&mut self, at: &Name, encloser: &Name) {
+        match self.zone.hashed {
+            Some(_) => self.prove_around(&at.trim_to(encloser.iter().count() + 1)),
+            None => self.prove_around(at),
+        }
+    }
+
+    /// That the delegation at `cut` has no DS.
+    fn prove_unsigned(&mut self, cut: &Name) {
+        match &self.zone.hashed {
+            None => self.prove(cut),
+            Some(hashed) if hashed.matching(cut).is_some() => self.prove_at(cut),
+            // Opt-out left the delegation out, and perhaps names above it too.
+            Some(hashed) => {
+                let above = (0..cut.iter().count()).rev().map(|labels| cut.trim_to(labels));
+                let encloser = above.into_iter().find(|above| hashed.matching(above).is_some()).expect("the top has a hash");
+                self.prove_at(&encloser);
+                self.prove_absent(cut, &encloser);
+            }
+        }
+    }
+
+    fn prove_with(&mut self, proof: Option<&RecordSet>) {
+        let Some(proof) = proof.filter(|_| self.signatures == Signatures::Wanted) else { return };
+        let records = self.records(proof, proof.name());
+        if records.first().is_some_and(|proof| !self.reply.authorities.contains(proof)) {
             self.reply.authorities.extend(records);
         }
     }
 
-    /// The NSEC that says that `at` itself does not exist.
+    /// The NSEC or NSEC3 that says that `at` itself does not exist.
     fn prove_around(&mut self, at: &Name) {
+        if let Some(hashed) = &self.zone.hashed {
+            self.prove_with(hashed.covering(at));
+            return;
+        }
         let before = self.zone.nodes.range(..=at.clone()).rev().find(|(_, sets)| sets.contains_key(&RecordType::NSEC));
         if let Some((owner, _)) = before {
             self.prove(&owner.clone());
@@ -189,7 +245,10 @@ impl Answering<'_> {
     }
 
     fn records(&self, set: &RecordSet, owner: &Name) -> Vec<Record> {
-        let mut records: Vec<Record> = set.records(self.signatures == Signatures::Wanted).cloned().collect();
+        let mut records: Vec<Record> = set.records_without_rrsigs().cloned().collect();
+        if self.signatures == Signatures::Wanted {
+            records.extend(self.zone.key.signatures(set, self.zone.dnssec));
+        }
         records.iter_mut().for_each(|record| record.name = owner.clone());
         records
     }

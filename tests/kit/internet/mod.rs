@@ -1,28 +1,40 @@
-//! A small internet on loopback: a signed root, two top-level domains and the zones of `tests/cases/zones.toml` under them.
+//! A small internet on loopback: a signed root and, under it, the zones of `tests/cases/zones.toml`, those of `hostile.toml` that each do
+//! one thing wrong, or thousands that a seed makes.
 
 mod authority;
 mod expected;
 mod forwarder;
+mod ledger;
+mod manner;
+mod plan;
+mod proof;
+mod seeded;
 mod serve;
 mod sign;
 mod zone;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{Name, RecordType};
 use tokio::sync::oneshot;
 
 use authority::Reply;
 pub(crate) use expected::{Expected, expected_answers};
-use serve::{Answer, Asked, Sockets, Transport};
-pub(crate) use zone::SLOW;
-use zone::{Manner, Zones, address, name, zone_of};
+use ledger::{Entry, Ledger};
+use manner::Manner;
+pub(crate) use manner::SLOW;
+pub(crate) use plan::hostile_answers;
+pub(crate) use seeded::{Asking, Seeded};
+use serve::{Answer, Asked, Reaction, Sockets, Transport};
+use zone::{Dnssec, Zone, Zones, address, name, zone_of};
 
+use super::weather::{Proxy, Weather};
+
+/// The last octets of the zones' servers; those above are the forwarders'.
+const HOST_MAX: u8 = 249;
 const FORWARDER: u8 = 250;
 const FORWARDER_SILENT: u8 = 251;
 const FORWARDER_FAILING: u8 = 252;
@@ -30,67 +42,80 @@ const FORWARDER_SLOW: u8 = 253;
 const FORWARDERS: [(u8, Manner); 4] =
     [(FORWARDER, Manner::Answer), (FORWARDER_SILENT, Manner::Silent), (FORWARDER_FAILING, Manner::Fail), (FORWARDER_SLOW, Manner::Slow)];
 const BIND_ATTEMPTS: usize = 50;
+/// Where resolvers that cannot be told otherwise look for authorities.
+pub(crate) const DNS_PORT: u16 = 53;
 
 /// The running internet; it ends when dropped.
 pub(crate) struct Internet {
     prefix: [u8; 2],
     port: u16,
-    zones: Arc<Zones>,
-    anchor: String,
+    zones: Arc<RwLock<Zones>>,
     ledger: Arc<Ledger>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// Questions by the host that got them, name and type.
-#[derive(Default)]
-struct Ledger(Mutex<HashMap<(u8, Name, RecordType), usize>>);
-
-impl Ledger {
-    fn note(&self, host: u8, asked: &Asked) {
-        let key = (host, asked.query.name().to_lowercase(), asked.query.query_type());
-        *self.0.lock().expect("the ledger").entry(key).or_default() += 1;
-    }
-
-    fn count(&self, wanted: impl Fn(u8, &Name, RecordType) -> bool) -> usize {
-        let ledger = self.0.lock().expect("the ledger");
-        ledger.iter().filter(|((host, name, kind), _)| wanted(*host, name, *kind)).map(|(_, n)| n).sum()
-    }
+    _proxy: Option<Proxy>,
 }
 
 impl Internet {
-    /// Starts every server, on addresses `127.x.y.*` of its own and one port.
+    /// Starts every server of `zones.toml`, on addresses `127.x.y.*` of its own and one port.
     pub(crate) fn start() -> Self {
-        // 127.0.* is left to the tests' clients, 127.255.* to broadcasts.
-        let random = getrandom::u32().expect("randomness").to_be_bytes();
-        let prefix = [1 + random[0] % 254, random[1]];
-        let (zones, root_key) = zone::build_zones(prefix);
-        let servers = zones.values().flat_map(|zone| &zone.servers).map(|server| server.host);
-        let hosts: Vec<u8> = servers.chain(FORWARDERS.map(|(host, _)| host)).collect();
-        let (port, mut sockets) = bind_free(prefix, &hosts);
-        let (zones, ledger) = (Arc::new(zones), Arc::new(Ledger::default()));
-        let mut served: Vec<(Sockets, Answer, Duration)> = vec![];
-        for zone in zones.values() {
-            for server in zone.servers.iter().filter(|server| server.manner != Manner::Absent) {
-                let zone = Arc::clone(zone);
-                let answer = behave(server.manner, server.host, &ledger, move |asked, transport| {
-                    let (question, kind) = (asked.query.name(), asked.query.query_type());
-                    let reply = asked.refusal().unwrap_or_else(|| zone.answer(question, kind, asked.signatures()));
-                    asked.encode(reply, transport, |_| {})
-                });
-                served.push((sockets.remove(&server.host).expect("one zone a host"), answer, server.manner.delay()));
-            }
-        }
-        for (host, manner) in FORWARDERS {
-            let zones = Arc::clone(&zones);
-            let forward = move |asked: &Asked, transport| forwarder::answer_forwarded(&zones, asked, transport);
-            served.push((sockets.remove(&host).expect("bound"), behave(manner, host, &ledger, forward), manner.delay()));
+        let plans = plan::read_plans(&[plan::GOOD]);
+        Self::serve(None, &FORWARDERS, None, |prefix| plan::build_zones(&plans, prefix))
+    }
+
+    /// The same, with this weather between each server and whoever asks it.
+    pub(crate) fn start_in(weather: Weather) -> Self {
+        let plans = plan::read_plans(&[plan::GOOD]);
+        Self::serve(None, &[], Some(weather), |prefix| plan::build_zones(&plans, prefix))
+    }
+
+    /// The same and the zones of `hostile.toml`, without forwarders.
+    pub(crate) fn hostile() -> Self {
+        Self::hostile_at(None)
+    }
+
+    /// The hostile internet at this port: resolvers other than ours know only [`DNS_PORT`].
+    pub(crate) fn hostile_at(port: Option<u16>) -> Self {
+        let plans = plan::read_plans(&[plan::GOOD, plan::HOSTILE]);
+        Self::serve(port, &[], None, |prefix| plan::build_zones(&plans, prefix))
+    }
+
+    /// The zones that a seed makes, and a forwarder that knows them all.
+    pub(crate) fn seeded(seeded: &Seeded, port: Option<u16>) -> Self {
+        Self::serve(port, &FORWARDERS[..1], None, |prefix| seeded.build_zones(prefix))
+    }
+
+    fn serve(port: Option<u16>, forwarders: &[(u8, Manner)], weather: Option<Weather>, build: impl FnOnce([u8; 2]) -> Zones) -> Self {
+        let prefix = free_prefix();
+        let zones = build(prefix);
+        let mut manners: BTreeMap<u8, Manner> = forwarders.iter().copied().collect();
+        manners.extend(zones.values().flat_map(|zone| &zone.servers).map(|server| (server.host, server.manner)));
+        let hosts: Vec<u8> = manners.keys().copied().collect();
+        // In bad weather the zones' addresses are the proxy's, and the servers stand behind it.
+        let behind = if weather.is_some() { free_prefix() } else { prefix };
+        let (port, mut sockets) = bind_free(behind, port, &hosts);
+        let at = |prefix, host| SocketAddr::new(address(prefix, host).into(), port);
+        let proxy = weather.map(|weather| Proxy::start(hosts.iter().map(|host| (at(prefix, *host), at(behind, *host))), weather));
+        let (zones, ledger) = (Arc::new(RwLock::new(zones)), Arc::new(Ledger::default()));
+        let mut served: Vec<(Sockets, Answer, bool)> = vec![];
+        for (host, manner) in manners.into_iter().filter(|(_, manner)| *manner != Manner::Absent) {
+            let (zones, ledger) = (Arc::clone(&zones), Arc::clone(&ledger));
+            let answer: Answer = Arc::new(move |bytes, client, transport| {
+                let Some(asked) = Asked::read(bytes) else { return Reaction::none() };
+                ledger.note(client, host, &asked);
+                let zones = zones.read().expect("the zones");
+                if host < FORWARDER {
+                    answer_as((host, manner), &zones, &asked, transport)
+                } else {
+                    forward_as(manner, &zones, &asked, transport)
+                }
+            });
+            served.push((sockets.remove(&host).expect("bound"), answer, manner.takes_tcp()));
         }
         drop(sockets);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || serve_until(served, stopped));
-        let anchor = root_key.dnskey().to_string() + "\n";
-        Self { prefix, port, zones, anchor, ledger, stop: Some(stop), thread: Some(thread) }
+        Self { prefix, port, zones, ledger, stop: Some(stop), thread: Some(thread), _proxy: proxy }
     }
 
     /// The port of every server.
@@ -105,43 +130,77 @@ impl Internet {
 
     /// The root's key, as a zone file with one DNSKEY.
     pub(crate) fn trust_anchor(&self) -> String {
-        self.anchor.clone()
+        self.zone(".").key.dnskey().to_string() + "\n"
     }
 
     /// The first server of a zone, that answers as it should if one does.
     pub(crate) fn authority(&self, zone: &str) -> SocketAddr {
-        let servers = &self.zones[&name(zone)].servers;
-        let server = servers.iter().find(|server| server.manner.answers()).unwrap_or(&servers[0]);
+        let zone = self.zone(zone);
+        let server = zone.servers.iter().find(|server| server.manner.answers()).unwrap_or(&zone.servers[0]);
         self.at(server.host)
     }
 
-    /// All servers of a zone, in the order of `zones.toml`.
+    /// All servers of a zone, in the order of the file.
     pub(crate) fn authorities(&self, zone: &str) -> Vec<SocketAddr> {
-        self.zones[&name(zone)].servers.iter().map(|server| self.at(server.host)).collect()
+        self.zone(zone).servers.iter().map(|server| self.at(server.host)).collect()
     }
 
     /// How often the servers of the zone that holds this name were asked for it; a repetition over TCP counts too.
     pub(crate) fn asked(&self, question: &str, kind: &str) -> usize {
         let (question, kind) = (name(question), kind.parse().expect("a record type"));
-        let hosts: Vec<u8> = zone_of(&self.zones, &question, kind).servers.iter().map(|server| server.host).collect();
-        self.ledger.count(|host, at, of| hosts.contains(&host) && *at == question && of == kind)
+        let zone = zone_of(&self.zones(), &question, kind, |_| true).expect("a root").clone();
+        let is_host = |host: u8| zone.servers.iter().any(|server| server.host == host);
+        self.ledger.count(|entry| is_host(entry.host) && entry.name == question && entry.kind == kind)
     }
 
     /// How often anybody, the forwarders included, was asked for this name or one below it, whatever the type.
     pub(crate) fn asked_below(&self, top: &str) -> usize {
         let top = name(top);
-        self.ledger.count(|_, at, _| top.zone_of(at))
+        self.ledger.count(|entry| top.zone_of(&entry.name))
     }
 
     /// How often the forwarders were asked for a name and type.
     pub(crate) fn forwarded(&self, question: &str, kind: &str) -> usize {
         let (question, kind) = (name(question), kind.parse().expect("a record type"));
-        self.ledger.count(|host, at, of| host >= FORWARDER && *at == question && of == kind)
+        self.ledger.count(|entry| entry.host >= FORWARDER && entry.name == question && entry.kind == kind)
+    }
+
+    /// How many packets this client sent to anybody.
+    pub(crate) fn packets_of(&self, client: IpAddr) -> usize {
+        self.ledger.count(|entry| entry.client == client)
+    }
+
+    /// The packets of this client as text.
+    pub(crate) fn packet_lines(&self, client: IpAddr) -> Vec<String> {
+        self.ledger.lines(|entry| entry.client == client)
+    }
+
+    /// How many packets the servers of a zone got, about anything.
+    pub(crate) fn packets_at(&self, zone: &str) -> usize {
+        let zone = self.zone(zone);
+        self.ledger.count(|entry| zone.servers.iter().any(|server| server.host == entry.host))
     }
 
     /// Sets every count to nought.
     pub(crate) fn forget(&self) {
-        self.ledger.0.lock().expect("the ledger").clear();
+        self.ledger.forget(|_| true);
+    }
+
+    /// Sets the counts of one client to nought.
+    pub(crate) fn forget_client(&self, client: IpAddr) {
+        self.ledger.forget(|entry: &Entry| entry.client == client);
+    }
+
+    /// Takes a delegation out of an unsigned zone; the zone below goes on answering.
+    pub(crate) fn withdraw(&self, child: &str) {
+        let child = name(child);
+        let mut zones = self.zones.write().expect("the zones");
+        let parent = zone_of(&zones, &child.base_name(), hickory_proto::rr::RecordType::NS, |_| true).expect("a parent").clone();
+        assert_eq!(parent.dnssec, Dnssec::Unsigned, "the signatures of {} would not fit any more", parent.origin);
+        let mut left = Zone::new(parent.origin.clone(), parent.dnssec, parent.servers.clone());
+        left.nodes = parent.nodes.clone();
+        left.nodes.retain(|owner, _| !child.zone_of(owner));
+        zones.insert(parent.origin.clone(), Arc::new(left));
     }
 
     /// A resolver that answers every question from the zones.
@@ -164,6 +223,14 @@ impl Internet {
         self.at(FORWARDER_SLOW)
     }
 
+    fn zones(&self) -> RwLockReadGuard<'_, Zones> {
+        self.zones.read().expect("the zones")
+    }
+
+    fn zone(&self, origin: &str) -> Arc<Zone> {
+        Arc::clone(&self.zones()[&name(origin)])
+    }
+
     fn at(&self, host: u8) -> SocketAddr {
         SocketAddr::new(address(self.prefix, host).into(), self.port)
     }
@@ -178,11 +245,17 @@ impl Drop for Internet {
     }
 }
 
-/// A port that is free on the addresses of all these hosts, and the sockets that keep it so.
-fn bind_free(prefix: [u8; 2], hosts: &[u8]) -> (u16, HashMap<u8, Sockets>) {
+/// Two octets for the middle of the addresses: 127.0.* is left to the tests' clients, 127.255.* to broadcasts.
+pub(crate) fn free_prefix() -> [u8; 2] {
+    let random = getrandom::u32().expect("randomness").to_be_bytes();
+    [1 + random[0] % 254, random[1]]
+}
+
+/// A port that is free on the addresses of all these hosts, or the one that was asked for, and the sockets that keep it so.
+fn bind_free(prefix: [u8; 2], port: Option<u16>, hosts: &[u8]) -> (u16, HashMap<u8, Sockets>) {
     for _ in 0..BIND_ATTEMPTS {
-        let probe = std::net::UdpSocket::bind((address(prefix, hosts[0]), 0)).and_then(|socket| socket.local_addr());
-        let Ok(port) = probe.map(|at| at.port()) else { continue };
+        let probe = || std::net::UdpSocket::bind((address(prefix, hosts[0]), 0)).and_then(|socket| socket.local_addr());
+        let Some(port) = port.or_else(|| probe().ok().map(|at| at.port())) else { continue };
         let bind = |host: &u8| Ok((*host, Sockets::bind(SocketAddr::new(address(prefix, *host).into(), port))?));
         let bound: std::io::Result<_> = hosts.iter().map(bind).collect();
         if let Ok(sockets) = bound {
@@ -192,30 +265,33 @@ fn bind_free(prefix: [u8; 2], hosts: &[u8]) -> (u16, HashMap<u8, Sockets>) {
     panic!("no free port on loopback after {BIND_ATTEMPTS} attempts");
 }
 
-/// What a server does with the questions it gets, all of them counted.
-fn behave<A>(manner: Manner, host: u8, ledger: &Arc<Ledger>, answer: A) -> Answer
-where
-    A: Fn(&Asked, Transport) -> Vec<u8> + Send + Sync + 'static,
-{
-    let ledger = Arc::clone(ledger);
-    Arc::new(move |bytes, transport| {
-        let asked = Asked::read(bytes)?;
-        ledger.note(host, &asked);
-        let rcode = match manner {
-            Manner::Answer | Manner::Slow => return Some(answer(&asked, transport)),
-            Manner::Silent | Manner::Absent => return None,
-            Manner::Refuse => ResponseCode::Refused,
-            Manner::Fail => ResponseCode::ServFail,
-        };
-        Some(asked.encode(Reply::bare(rcode), transport, |_| {}))
-    })
+/// What the authority at this host says, of the deepest of its zones.
+fn answer_as((host, manner): (u8, Manner), zones: &Zones, asked: &Asked, transport: Transport) -> Reaction {
+    let serves = |zone: &Zone| zone.servers.iter().any(|server| server.host == host);
+    match zone_of(zones, asked.query.name(), asked.query.query_type(), serves) {
+        Some(zone) => manner.react(asked, zone, transport),
+        None if manner == Manner::Silent => Reaction::none(),
+        // A liar speaks for zones that are not its own.
+        None if manner == Manner::Lie => Reaction::one(manner::forged(asked)),
+        None => Reaction::one(asked.encode(Reply::bare(ResponseCode::Refused), transport, |_| {})),
+    }
 }
 
-fn serve_until(served: Vec<(Sockets, Answer, Duration)>, stopped: oneshot::Receiver<()>) {
+/// What a resolver that knows all zones says.
+fn forward_as(manner: Manner, zones: &Zones, asked: &Asked, transport: Transport) -> Reaction {
+    match manner {
+        Manner::Silent => Reaction::none(),
+        Manner::Fail => Reaction::one(asked.encode(Reply::bare(ResponseCode::ServFail), transport, |_| {})),
+        Manner::Slow => Reaction { delay: SLOW, ..Reaction::one(forwarder::answer_forwarded(zones, asked, transport)) },
+        _ => Reaction::one(forwarder::answer_forwarded(zones, asked, transport)),
+    }
+}
+
+fn serve_until(served: Vec<(Sockets, Answer, bool)>, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        for (sockets, answer, delay) in served {
-            sockets.serve(answer, delay);
+        for (sockets, answer, takes_tcp) in served {
+            sockets.serve(answer, takes_tcp);
         }
         let _ = stopped.await;
     });

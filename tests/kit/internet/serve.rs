@@ -1,6 +1,6 @@
 //! Serves bytes over UDP and TCP on one address, for the authorities and the forwarder of the tests' internet.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,45 @@ pub(crate) enum Transport {
     Tcp,
 }
 
-/// Turns a message into an answer; `None` is silence.
-pub(crate) type Answer = Arc<dyn Fn(&[u8], Transport) -> Option<Vec<u8>> + Send + Sync>;
+/// What comes of a message.
+pub(crate) struct Reaction {
+    /// In order; none is silence. A stream takes the first alone.
+    pub(crate) replies: Vec<Vec<u8>>,
+    pub(crate) delay: Duration,
+    pub(crate) from: Port,
+}
+
+/// Which port of the server replies come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Own,
+    Another,
+    /// Another for the first reply.
+    AnotherFirst,
+}
+
+impl Reaction {
+    /// Silence.
+    pub(crate) fn none() -> Self {
+        Self::many([])
+    }
+
+    /// One reply, at once.
+    pub(crate) fn one(octets: Vec<u8>) -> Self {
+        Self::many([octets])
+    }
+
+    /// Several, at once.
+    pub(crate) fn many(replies: impl Into<Vec<Vec<u8>>>) -> Self {
+        Self { replies: replies.into(), delay: Duration::ZERO, from: Port::Own }
+    }
+}
+
+/// Turns a message from somebody into what comes of it.
+pub(crate) type Answer = Arc<dyn Fn(&[u8], IpAddr, Transport) -> Reaction + Send + Sync>;
+
+/// Room for many questions that come at once.
+const SOCKET_OCTETS: usize = 4 << 20;
 
 /// A UDP and a TCP socket on the same address, bound but not served yet.
 pub(crate) struct Sockets {
@@ -36,47 +73,66 @@ impl Sockets {
         let sockets = Self { udp: std::net::UdpSocket::bind(address)?, tcp: std::net::TcpListener::bind(address)? };
         sockets.udp.set_nonblocking(true)?;
         sockets.tcp.set_nonblocking(true)?;
+        socket2::SockRef::from(&sockets.udp).set_recv_buffer_size(SOCKET_OCTETS)?;
         Ok(sockets)
     }
 
-    /// Serves on the current runtime until it ends, each answer after `delay`.
-    pub(crate) fn serve(self, answer: Answer, delay: Duration) {
+    /// Serves UDP, and TCP if it should, on the current runtime until it ends.
+    pub(crate) fn serve(self, answer: Answer, takes_tcp: bool) {
         let udp = UdpSocket::from_std(self.udp).expect("a UDP socket");
+        tokio::spawn(serve_udp(Arc::new(udp), Arc::clone(&answer)));
+        if !takes_tcp {
+            return;
+        }
         let tcp = TcpListener::from_std(self.tcp).expect("a TCP socket");
-        tokio::spawn(serve_udp(Arc::new(udp), Arc::clone(&answer), delay));
         tokio::spawn(async move {
-            while let Ok((stream, _)) = tcp.accept().await {
-                tokio::spawn(serve_tcp(stream, Arc::clone(&answer), delay));
+            while let Ok((stream, client)) = tcp.accept().await {
+                tokio::spawn(serve_tcp(stream, client.ip(), Arc::clone(&answer)));
             }
         });
     }
 }
 
-async fn serve_udp(socket: Arc<UdpSocket>, answer: Answer, delay: Duration) {
+async fn serve_udp(socket: Arc<UdpSocket>, answer: Answer) {
     let mut buffer = vec![0; 65_535];
     loop {
         // An error here is an earlier reply that found no one (ICMP); the next question is not touched by it.
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
-        let Some(reply) = answer(&buffer[..length], Transport::Udp) else { continue };
-        if delay.is_zero() {
-            let _ = socket.send_to(&reply, client).await;
+        let reaction = answer(&buffer[..length], client.ip(), Transport::Udp);
+        if reaction.delay.is_zero() {
+            send(&socket, client, reaction).await;
             continue;
         }
         let socket = Arc::clone(&socket);
         tokio::spawn(async move {
-            sleep(delay).await;
-            let _ = socket.send_to(&reply, client).await;
+            sleep(reaction.delay).await;
+            send(&socket, client, reaction).await;
         });
     }
 }
 
-async fn serve_tcp(mut stream: TcpStream, answer: Answer, delay: Duration) -> std::io::Result<()> {
+async fn send(socket: &UdpSocket, client: SocketAddr, reaction: Reaction) {
+    for (i, reply) in reaction.replies.into_iter().enumerate() {
+        let is_ours = reaction.from == Port::Own || reaction.from == Port::AnotherFirst && i > 0;
+        // Replies that cannot be sent are lost, as in any network.
+        if is_ours {
+            let _ = socket.send_to(&reply, client).await;
+        } else if let Ok(here) = socket.local_addr()
+            && let Ok(other) = UdpSocket::bind((here.ip(), 0)).await
+        {
+            let _ = other.send_to(&reply, client).await;
+        }
+    }
+}
+
+async fn serve_tcp(mut stream: TcpStream, client: IpAddr, answer: Answer) -> std::io::Result<()> {
     loop {
         let mut message = vec![0; usize::from(stream.read_u16().await?)];
         stream.read_exact(&mut message).await?;
-        if let Some(reply) = answer(&message, Transport::Tcp) {
-            sleep(delay).await;
-            let framed = [&(reply.len() as u16).to_be_bytes()[..], &reply].concat();
+        let reaction = answer(&message, client, Transport::Tcp);
+        if let Some(reply) = reaction.replies.first() {
+            sleep(reaction.delay).await;
+            let framed = [&(reply.len() as u16).to_be_bytes()[..], reply].concat();
             stream.write_all(&framed).await?;
         }
     }

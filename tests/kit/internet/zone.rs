@@ -1,21 +1,17 @@
-//! Zones for the tests' internet: read from `tests/cases/zones.toml`, completed with name servers and glue.
+//! A zone of the tests' internet: its records by name, its key, and what is wrong with it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::{Name, RData, Record, RecordSet, RecordType};
 use hickory_proto::serialize::txt::Parser;
 use serde::Deserialize;
 
+use super::manner::Manner;
+use super::proof::{Hashed, Proofs};
 use super::sign::Key;
-
-const TTL_S: u32 = 300;
-
-/// How long a slow server takes for each answer.
-pub(crate) const SLOW: Duration = Duration::from_millis(300);
 
 /// How a zone is signed, rightly or wrongly.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -23,58 +19,69 @@ pub(crate) const SLOW: Duration = Duration::from_millis(300);
 pub(crate) enum Dnssec {
     Signed,
     Unsigned,
+    Nsec3,
+    Nsec3OptOut,
+    Nsec3At50,
+    Nsec3At51,
+    Nsec3At2500,
     BadSignatures,
     Expired,
+    Future,
+    WrongSigner,
     NoSignatures,
+    NoProofs,
+    NoKeys,
     WrongDs,
+    UnknownAlgorithm,
+    UnknownDigest,
+    CollidingKeys,
 }
 
-/// What a server does with a question.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Manner {
-    #[default]
-    Answer,
-    Slow,
-    Silent,
-    Refuse,
-    Fail,
-    Absent,
-}
-
-impl Manner {
-    /// Whether answers come, soon or late.
-    pub(crate) fn answers(self) -> bool {
-        matches!(self, Self::Answer | Self::Slow)
+impl Dnssec {
+    /// Whether a validating resolver finds the zone secure.
+    pub(crate) fn is_secure(self) -> bool {
+        matches!(self, Self::Signed | Self::Nsec3 | Self::Nsec3OptOut | Self::Nsec3At50)
     }
 
-    /// How long an answer takes.
-    pub(crate) fn delay(self) -> Duration {
-        if self == Self::Slow { SLOW } else { Duration::ZERO }
+    /// Whether a validating resolver can find neither that it is signed nor that it is bogus.
+    pub(crate) fn is_insecure(self) -> bool {
+        matches!(self, Self::Unsigned | Self::UnknownAlgorithm | Self::UnknownDigest)
+    }
+
+    fn proofs(self) -> Proofs {
+        let nsec3 = |iterations, opt_out| Proofs::Nsec3 { iterations, opt_out };
+        match self {
+            Self::Unsigned | Self::NoKeys | Self::NoProofs | Self::NoSignatures => Proofs::None,
+            Self::Nsec3 => nsec3(0, false),
+            Self::Nsec3OptOut => nsec3(0, true),
+            Self::Nsec3At50 => nsec3(50, false),
+            Self::Nsec3At51 => nsec3(51, false),
+            Self::Nsec3At2500 => nsec3(2500, false),
+            _ => Proofs::Nsec,
+        }
     }
 }
 
 /// A name server of a zone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ServerPlan {
+pub(crate) struct Server {
+    /// The last octet of its address.
+    #[serde(default)]
     pub(crate) host: u8,
     #[serde(default)]
     pub(crate) manner: Manner,
-    name: Option<String>,
+    /// Its host name; by default one in the zone itself, with glue.
+    pub(super) name: Option<String>,
+    /// What the glue says instead of its address; empty for no glue at all.
+    pub(super) glue: Option<String>,
 }
 
-/// A zone as `zones.toml` writes it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ZonePlan {
-    name: String,
-    dnssec: Dnssec,
-    servers: Vec<ServerPlan>,
-    #[serde(default)]
-    records: String,
-    #[serde(default)]
-    dnames: BTreeMap<String, String>,
+impl Server {
+    /// A good one without a name of its own.
+    pub(super) fn new(host: u8, manner: Manner) -> Self {
+        Self { host, manner, name: None, glue: None }
+    }
 }
 
 /// Record sets by name, in canonical order (RFC 4034 section 6.1), and by type.
@@ -84,74 +91,63 @@ pub(crate) type Nodes = BTreeMap<Name, BTreeMap<RecordType, RecordSet>>;
 pub(crate) struct Zone {
     pub(crate) origin: Name,
     pub(crate) dnssec: Dnssec,
-    pub(crate) servers: Vec<ServerPlan>,
+    pub(crate) servers: Vec<Server>,
     pub(crate) nodes: Nodes,
+    /// Records that come along with every answer, whoever they belong to.
+    pub(super) extra: Vec<Record>,
+    pub(super) key: Key,
+    pub(super) hashed: Option<Hashed>,
 }
 
-/// All zones, by their origin.
+/// Zones by their origin.
 pub(crate) type Zones = HashMap<Name, Arc<Zone>>;
 
-/// Builds and signs every zone of `zones.toml` for servers under `prefix` (two octets after 127); also gives the root's key.
-pub(crate) fn build_zones(prefix: [u8; 2]) -> (Zones, Key) {
-    #[derive(Deserialize)]
-    struct Plans {
-        zone: Vec<ZonePlan>,
-    }
-    let plans: Plans = toml::from_str(include_str!("../../cases/zones.toml")).expect("zones.toml");
-    let keyed: Vec<(ZonePlan, Key)> = plans
-        .zone
-        .into_iter()
-        .map(|plan| {
-            let key = Key::make(&name(&plan.name));
-            (plan, key)
-        })
-        .collect();
-    let mut zones = Zones::new();
-    for (plan, key) in &keyed {
-        let origin = name(&plan.name);
-        let children = keyed.iter().filter(|(child, _)| parent(&keyed, child) == Some(&plan.name));
-        let mut zone = Zone {
-            nodes: parse(&zone_text(plan, children.clone().map(|(child, _)| child), prefix), &origin),
-            origin: origin.clone(),
-            dnssec: plan.dnssec,
-            servers: plan.servers.clone(),
-        };
-        for (owner, target) in &plan.dnames {
-            let rdata = RData::Unknown { code: RecordType::DNAME, rdata: NULL::with(wire(&name(target))) };
-            zone.insert(Record::from_rdata(name(owner), TTL_S, rdata));
-        }
-        for (child, child_key) in children.filter(|(child, _)| child.dnssec != Dnssec::Unsigned) {
-            let child_name = name(&child.name);
-            let stranger = (child.dnssec == Dnssec::WrongDs).then(|| Key::make(&child_name));
-            zone.insert(Record::from_rdata(child_name, TTL_S, stranger.as_ref().unwrap_or(child_key).ds()));
-        }
-        key.sign(&mut zone);
-        zones.insert(origin, Arc::new(zone));
-    }
-    let root = keyed.into_iter().find(|(plan, _)| plan.name == ".").expect("a root zone").1;
-    (zones, root)
-}
-
-/// The zone that holds `question`: the deepest one around it, or for a DS (RFC 4035 section 3.1.4.1) the one above the cut.
-pub(crate) fn zone_of<'a>(zones: &'a Zones, question: &Name, kind: RecordType) -> &'a Arc<Zone> {
-    let mut at = question.to_lowercase();
-    if kind == RecordType::DS && !at.is_root() {
-        at = at.base_name();
-    }
-    loop {
-        match zones.get(&at) {
-            Some(zone) => return zone,
-            None => at = at.base_name(),
-        }
-    }
+/// The deepest of the wanted zones that holds `question`; for a DS (RFC 4035 section 3.1.4.1) the one above the cut, where it is wanted.
+pub(crate) fn zone_of<'a>(zones: &'a Zones, question: &Name, kind: RecordType, wanted: impl Fn(&Zone) -> bool) -> Option<&'a Arc<Zone>> {
+    let question = question.to_lowercase();
+    let above = (0..=question.iter().count()).rev().map(|labels| question.trim_to(labels));
+    let mut around = above.filter_map(|origin| zones.get(&origin)).filter(|zone| wanted(zone));
+    let deepest = around.next()?;
+    if kind == RecordType::DS && deepest.origin == question { around.next().or(Some(deepest)) } else { Some(deepest) }
 }
 
 impl Zone {
+    /// A zone with a key and nothing in it.
+    pub(super) fn new(origin: Name, dnssec: Dnssec, servers: Vec<Server>) -> Self {
+        let key = Key::make(&origin, dnssec);
+        Self { origin, dnssec, servers, nodes: Nodes::new(), extra: vec![], key, hashed: None }
+    }
+
+    /// Adds its keys and proofs, when everything else is there.
+    pub(super) fn finish(&mut self) {
+        if !matches!(self.dnssec, Dnssec::Unsigned | Dnssec::NoKeys) {
+            self.key.dnskeys(self.dnssec).into_iter().for_each(|key| self.insert(key));
+        }
+        self.hashed = self.add_proofs(self.dnssec.proofs());
+    }
+
+    /// The DS that its parent has of it, fitting or not.
+    pub(super) fn ds(&self) -> Option<Record> {
+        let key = match self.dnssec {
+            Dnssec::Unsigned => return None,
+            Dnssec::WrongDs => &Key::make(&self.origin, self.dnssec),
+            _ => &self.key,
+        };
+        Some(Record::from_rdata(self.origin.clone(), 300, key.ds(self.dnssec)))
+    }
+
     /// Adds one record to its set.
     pub(crate) fn insert(&mut self, record: Record) {
         let (owner, kind, ttl) = (record.name.clone(), record.record_type(), record.ttl);
         let sets = self.nodes.entry(owner.clone()).or_default();
         sets.entry(kind).or_insert_with(|| RecordSet::with_ttl(owner, kind, ttl)).insert(record, 1);
+    }
+
+    /// Adds a DNAME, which hickory cannot read.
+    pub(super) fn insert_dname(&mut self, owner: &Name, target: &Name, ttl_s: u32) {
+        let wire = target.iter().flat_map(|label| [&[label.len() as u8], label].concat()).chain([0]).collect();
+        let rdata = RData::Unknown { code: RecordType::DNAME, rdata: NULL::with(wire) };
+        self.insert(Record::from_rdata(owner.clone(), ttl_s, rdata));
     }
 
     /// The delegation at or above `at`, nearest to the zone's own top.
@@ -173,44 +169,13 @@ pub(crate) fn name(text: &str) -> Name {
     name
 }
 
-fn wire(name: &Name) -> Vec<u8> {
-    name.iter().flat_map(|label| [&[label.len() as u8], label].concat()).chain([0]).collect()
-}
-
-fn parent<'a>(plans: &'a [(ZonePlan, Key)], child: &ZonePlan) -> Option<&'a String> {
-    let child_name = name(&child.name);
-    let above = plans.iter().map(|(plan, _)| &plan.name).filter(|above| **above != child.name && name(above).zone_of(&child_name));
-    above.max_by_key(|above| name(above).iter().count())
-}
-
-fn zone_text<'a>(plan: &'a ZonePlan, children: impl Iterator<Item = &'a ZonePlan>, prefix: [u8; 2]) -> String {
-    let mut text = format!("$TTL {TTL_S}\n@ SOA {} hostmaster.test. 1 3600 600 86400 60\n", server_name(plan, 0));
-    for zone in std::iter::once(plan).chain(children) {
-        for (i, server) in zone.servers.iter().enumerate() {
-            let host_name = server_name(zone, i);
-            text += &format!("{} NS {host_name}\n", zone.name);
-            if server.name.is_none() {
-                text += &format!("{host_name} A {}\n", address(prefix, server.host));
-            }
-        }
-    }
-    text += &plan.records;
-    for host in 1..=u8::MAX {
-        text = text.replace(&format!("{{{host}}}"), &address(prefix, host).to_string());
-    }
-    text.replace("{long}", &vec![format!("\"{}\"", "long text ".repeat(25)); 6].join(" ")) + "\n"
-}
-
-fn server_name(plan: &ZonePlan, i: usize) -> String {
-    plan.servers[i].name.clone().unwrap_or_else(|| format!("ns{}.{}", i + 1, plan.name))
-}
-
 /// The address of a host of the internet.
 pub(crate) fn address(prefix: [u8; 2], host: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, prefix[0], prefix[1], host)
 }
 
-fn parse(text: &str, origin: &Name) -> Nodes {
+/// The sets of zone file lines.
+pub(super) fn parse(text: &str, origin: &Name) -> Nodes {
     let (_, sets) = Parser::new(text, None, Some(origin.clone())).parse().unwrap_or_else(|e| panic!("zone {origin}: {e}\n{text}"));
     let mut nodes = Nodes::new();
     for (key, set) in sets {

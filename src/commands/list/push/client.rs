@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::super::super::Failure;
 use super::super::desk::{read, read_text};
+use crate::clock::UnixSeconds;
 
 /// Where Debian and its relatives keep the authorities that the system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -29,9 +30,15 @@ pub(super) struct Standing {
     /// How far the newest issue got.
     #[serde(default)]
     pub(super) state: Option<String>,
+    /// When the newest issue comes in force at the latest, where it is tried out first.
+    #[serde(default, rename = "shadow-until")]
+    pub(super) shadow_until: Option<UnixSeconds>,
     /// Why it was refused, where it was.
     #[serde(default)]
     pub(super) message: Option<String>,
+    /// The hash of the manifest that was refused, where it could be believed.
+    #[serde(default)]
+    pub(super) refused: Option<String>,
     /// The receipt's note, once there is one.
     #[serde(default)]
     pub(super) receipt: Option<String>,

@@ -111,9 +111,22 @@ fn an_alias_brings_its_target_only_where_that_stands_beside_it() {
     for (target, has_more) in [("w2.a.test.", true), ("w2.b.test.", false), ("w2.sub.a.test.", false), ("w2.example.", false)] {
         let answer = format!("www.a.test. 60 CNAME {target}\n{target} 60 A 192.0.2.1");
         let script = Script { answer: &answer, authoritative: true, ..Script::default() };
-        let Judgement::Answer(said, continuation) = judge_script("www.a.test.", &script) else { panic!("{target}") };
-        assert_eq!((said.answer.len(), continuation.is_some()), (1, has_more), "{target}");
+        let Judgement::Answer(said, links) = judge_script("www.a.test.", &script) else { panic!("{target}") };
+        assert_eq!((said.answer.len(), links.len()), (1, usize::from(has_more)), "{target}");
     }
+}
+
+#[test]
+fn a_chain_of_aliases_is_taken_link_by_link_and_not_for_ever() {
+    let links = |answer: &str| match judge_script("n1.a.test.", &Script { answer, authoritative: true, ..Script::default() }) {
+        Judgement::Answer(_, links) => links.iter().map(|link| link.name.to_ascii()).collect::<Vec<_>>(),
+        other => panic!("{}", told(&other)),
+    };
+    let chain = |last: usize| (1..last).map(|n| format!("n{n}.a.test. 60 CNAME n{}.a.test.\n", n + 1)).collect::<String>();
+    assert_eq!(links(&format!("{}n3.a.test. 60 CNAME n.b.test.\nn.b.test. 60 A 192.0.2.1", chain(3))), ["n2.a.test.", "n3.a.test."]);
+    assert_eq!(links(&format!("{}n3.a.test. 60 A 192.0.2.1", chain(3))), ["n2.a.test.", "n3.a.test."]);
+    assert_eq!(links(&format!("{}n3.a.test. 60 CNAME n2.a.test.", chain(3))), ["n2.a.test.", "n3.a.test."]);
+    assert_eq!(links(&chain(40)).len(), LINKS_MAX);
 }
 
 #[test]

@@ -1,0 +1,16 @@
+//! What comes over the control socket, in both directions: what can be read is written the same way again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wardline::control::{Reply, Request};
+
+fuzz_target!(|line: &[u8]| {
+    if let Ok(request) = serde_json::from_slice::<Request>(line) {
+        let again = serde_json::to_vec(&request).expect("a request");
+        assert_eq!(serde_json::from_slice::<Request>(&again).expect("a request"), request);
+    }
+    if let Ok(reply) = serde_json::from_slice::<Reply>(line) {
+        let again = serde_json::to_vec(&reply).expect("a reply");
+        assert_eq!(serde_json::from_slice::<Reply>(&again).expect("a reply"), reply);
+    }
+});

@@ -1,0 +1,196 @@
+//! One upstream resolver: how it is asked, how long it takes, and whether it is passed over.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+
+use super::line::Line;
+use super::{Server, Upstream};
+use crate::clock;
+use crate::name::Name;
+use crate::resolve::exchange::{Edns, Fault, Outgoing, Sockets, ask};
+use crate::resolve::reply::Reply;
+use crate::resolve::{StartError, Tally};
+
+/// So many tries in a row without a usable reply, and an upstream is passed over.
+const FAILURES_IN_A_ROW_MAX: u32 = 3;
+/// How long it is passed over at first; doubled each time it fails again.
+const PAUSE_FIRST: Duration = Duration::from_secs(2);
+/// The longest it is passed over before it is tried again.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// An upstream of which nothing is known takes this share of the time-out.
+const USUAL_SHARE_FIRST: u32 = 4;
+/// No upstream is so quick that a second one is asked sooner.
+const USUAL_MIN: Duration = Duration::from_millis(10);
+
+/// One upstream resolver.
+pub(super) struct Peer {
+    server: Server,
+    /// For whom it is asked; nobody's zone where it is asked about everything.
+    zone: Option<Name>,
+    /// The way to it over TLS, where that is wanted.
+    line: Option<Line>,
+    sockets: Sockets,
+    tally: Tally,
+    failures_in_a_row: AtomicU32,
+    /// Wall-clock seconds; 0 while it is up.
+    down_since: AtomicI64,
+    /// When it may be tried again.
+    retry_at: Mutex<Option<Instant>>,
+    /// What it takes at the most nineteen times out of twenty, in microseconds.
+    usual_us: AtomicU32,
+}
+
+/// What one try brought.
+pub(super) enum Heard {
+    /// An answer, positive or negative.
+    Answer(Box<Reply>),
+    /// A living server that cannot answer this question; with its extended error.
+    Unable(Option<u16>),
+    /// Something that is no use, from a server that may be down for us.
+    Unusable,
+    /// Nothing.
+    Silence,
+}
+
+/// One try, once more without EDNS where the server cannot read it (RFC 6891 section 7), and the books kept.
+pub(super) async fn attempt(peer: &Peer, outgoing: &Outgoing, timeout: Duration, tally: &Tally) -> Heard {
+    let begun = clock::monotonic();
+    let mut heard = peer.ask(outgoing, timeout).await.map(|octets| Reply::read(&octets));
+    peer.note_latency(begun.elapsed());
+    if matches!(&heard, Ok(Ok(reply)) if is_edns_fault(reply.rcode)) {
+        let plain = Outgoing { edns: Edns::Leave, ..outgoing.clone() };
+        heard = peer.ask(&plain, timeout).await.map(|octets| Reply::read(&octets));
+    }
+    let heard = match heard {
+        Ok(Ok(reply)) => match reply.rcode {
+            // NOERROR, NXDOMAIN, and YXDOMAIN for a DNAME that leads to a name too long (RFC 6672 section 2.2).
+            0 | 3 | 6 => Heard::Answer(Box::new(reply)),
+            // SERVFAIL, NOTIMP: it is there, but not for this question.
+            2 | 4 => Heard::Unable(reply.ede),
+            _ => Heard::Unusable,
+        },
+        Ok(Err(_)) | Err(Fault::Broken | Fault::Unsent) => Heard::Unusable,
+        Err(Fault::Silent) => Heard::Silence,
+    };
+    match heard {
+        Heard::Answer(_) => {
+            tally.note_answer();
+            peer.tally.note_answer();
+            peer.note_alive();
+        }
+        Heard::Unable(_) => {
+            tally.note_failure();
+            peer.tally.note_failure();
+            peer.note_alive();
+        }
+        Heard::Unusable | Heard::Silence => {
+            tally.note_failure();
+            peer.tally.note_failure();
+            peer.note_useless();
+        }
+    }
+    heard
+}
+
+/// FORMERR, or BADVERS (RFC 6891 section 9).
+const fn is_edns_fault(rcode: u16) -> bool {
+    matches!(rcode, 1 | 16)
+}
+
+fn micros(span: Duration) -> u32 {
+    u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
+}
+
+impl Peer {
+    /// An upstream of which nothing is known yet; `secure` is how those are asked that have a name.
+    pub(super) fn new(
+        server: Server,
+        zone: Option<Name>,
+        secure: Option<&Arc<ClientConfig>>,
+        timeout: Duration,
+    ) -> Result<Self, StartError> {
+        let line = match (&server.name, secure) {
+            (Some(name), Some(secure)) => Some(Line::new(server.address, name, secure)?),
+            _ => None,
+        };
+        Ok(Self {
+            usual_us: AtomicU32::new(micros(timeout / USUAL_SHARE_FIRST)),
+            server,
+            zone,
+            line,
+            sockets: Sockets::default(),
+            tally: Tally::default(),
+            failures_in_a_row: AtomicU32::new(0),
+            down_since: AtomicI64::new(0),
+            retry_at: Mutex::default(),
+        })
+    }
+
+    async fn ask(&self, outgoing: &Outgoing, timeout: Duration) -> Result<Vec<u8>, Fault> {
+        match &self.line {
+            Some(line) => line.ask(outgoing, timeout).await,
+            None => ask(&self.sockets, self.server.address, outgoing, timeout).await,
+        }
+    }
+
+    pub(super) fn show(&self) -> Upstream {
+        Upstream {
+            server: self.server.clone(),
+            zone: self.zone.clone(),
+            answers: self.tally.answers.load(Ordering::Relaxed),
+            failures: self.tally.failures.load(Ordering::Relaxed),
+            down_since: Some(self.down_since.load(Ordering::Relaxed)).filter(|_| !self.is_up()),
+        }
+    }
+
+    /// What it takes at the most nineteen times out of twenty.
+    pub(super) fn usual(&self) -> Duration {
+        Duration::from_micros(self.usual_us.load(Ordering::Relaxed).into()).max(USUAL_MIN)
+    }
+
+    /// Move the estimate a nineteenth as far down for each quick reply as up for each slow one: it comes to rest where one in twenty is slow.
+    pub(super) fn note_latency(&self, took: Duration) {
+        let usual_us = self.usual_us.load(Ordering::Relaxed);
+        let step = (usual_us / 64).max(19);
+        let moved = if micros(took) > usual_us { usual_us.saturating_add(step) } else { usual_us.saturating_sub(step / 19) };
+        self.usual_us.store(moved, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.failures_in_a_row.load(Ordering::Relaxed) < FAILURES_IN_A_ROW_MAX
+    }
+
+    /// May it be tried again? Yes for the first who asks after its pause; the next pause begins.
+    pub(super) fn is_due(&self) -> bool {
+        let now = clock::monotonic();
+        let mut retry_at = self.retry_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = retry_at.is_none_or(|at| at <= now);
+        if due {
+            *retry_at = Some(now + self.pause());
+        }
+        due
+    }
+
+    fn pause(&self) -> Duration {
+        let extra = self.failures_in_a_row.load(Ordering::Relaxed).saturating_sub(FAILURES_IN_A_ROW_MAX);
+        PAUSE_MAX.min(PAUSE_FIRST * 2u32.pow(extra.min(5)))
+    }
+
+    fn note_alive(&self) {
+        self.failures_in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    fn note_useless(&self) {
+        let failures = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if failures >= FAILURES_IN_A_ROW_MAX {
+            *self.retry_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::monotonic() + self.pause());
+        }
+        if failures == FAILURES_IN_A_ROW_MAX {
+            self.down_since.store(clock::wall_s(), Ordering::Relaxed);
+            tracing::warn!(upstream = %self.server, "an upstream resolver does not answer; it is passed over for a while");
+        }
+    }
+}

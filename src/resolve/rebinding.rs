@@ -1,0 +1,174 @@
+//! Holds back answers in which a name of the internet has an address of a private network: DNS rebinding.
+//!
+//! A web page whose name first leads to its own server and then into its reader's network is trusted with what it finds there.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{Fetched, Question};
+use crate::name::Name;
+use crate::wire::{Message, Section, class, ede, rcode, rtype};
+
+/// SvcParamKeys that carry addresses (RFC 9460 section 7.3).
+const IPV4_HINT: u16 = 4;
+const IPV6_HINT: u16 = 6;
+
+/// What is held back, and how often it was.
+pub(super) struct Rebinding {
+    /// Names that may have private addresses, with all below them.
+    private_names: Vec<Name>,
+    refused: AtomicU64,
+}
+
+impl Rebinding {
+    pub(super) const fn new(private_names: Vec<Name>) -> Self {
+        Self { private_names, refused: AtomicU64::new(0) }
+    }
+
+    /// How many answers were held back.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+
+    /// The answer, or in its place that it is refused: without its records, so that what is signed is not changed but left out.
+    pub(super) fn hold_back(&self, question: &Question, fetched: Fetched) -> Fetched {
+        if self.private_names.iter().any(|zone| question.name.is_within(zone)) || !has_private_address(&fetched.wire) {
+            return fetched;
+        }
+        self.refused.fetch_add(1, Relaxed);
+        let mut wire = vec![0, 0, 0x80, 0x80 | rcode::REFUSED as u8, 0, 1, 0, 0, 0, 0, 0, 0];
+        wire.extend_from_slice(question.name.as_wire());
+        wire.extend(question.qtype.to_be_bytes());
+        wire.extend(class::IN.to_be_bytes());
+        Fetched { wire, ede: Some(ede::BLOCKED) }
+    }
+}
+
+fn has_private_address(wire: &[u8]) -> bool {
+    let Ok(message) = Message::new(wire) else { return false };
+    let mut is_private = false;
+    let walked = message.walk(|record| {
+        let data = wire.get(record.data_at..record.end).unwrap_or_default();
+        is_private |= record.section == Section::Answer
+            && match record.rtype {
+                rtype::A | rtype::AAAA => addresses(data, data.len()).any(is_within_reach),
+                rtype::SVCB | rtype::HTTPS => hints(data).any(is_within_reach),
+                _ => false,
+            };
+    });
+    walked.is_ok() && is_private
+}
+
+/// Addresses of `octets` octets each, one behind the other.
+fn addresses(data: &[u8], octets: usize) -> impl Iterator<Item = IpAddr> {
+    data.chunks_exact(octets.max(1)).filter_map(|address| {
+        let v4 = <[u8; 4]>::try_from(address).map(|octets| Ipv4Addr::from(octets).into());
+        v4.or_else(|_| <[u8; 16]>::try_from(address).map(|octets| Ipv6Addr::from(octets).into())).ok()
+    })
+}
+
+/// The addresses that an SVCB or HTTPS record brings along: priority, target, and parameters with their lengths (RFC 9460 section 2.2).
+fn hints(data: &[u8]) -> impl Iterator<Item = IpAddr> {
+    let mut at = 2;
+    while let Some(&length) = data.get(at).filter(|length| **length > 0) {
+        at += 1 + usize::from(length);
+    }
+    let mut rest = data.get(at + 1..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (&[key_high, key_low, length_high, length_low], tail) = rest.split_first_chunk::<4>()?;
+        let (value, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes([length_high, length_low])))?;
+        rest = tail;
+        Some((u16::from_be_bytes([key_high, key_low]), value))
+    })
+    .flat_map(|(key, value)| {
+        let octets = match key {
+            IPV4_HINT => 4,
+            IPV6_HINT => 16,
+            _ => return Vec::new(),
+        };
+        addresses(value, octets).collect()
+    })
+}
+
+/// Does the address lead to this host, its network, or a private one (RFC 6890)?
+fn is_within_reach(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            a == 0 || v4.is_loopback() || v4.is_private() || v4.is_link_local() || a == 100 && b & 0xc0 == 64
+        }
+        IpAddr::V6(v6) => {
+            let [first, ..] = v6.segments();
+            v6.is_loopback() || v6.is_unspecified() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fetched(rtype: u16, data: &[u8]) -> Fetched {
+        let mut wire = b"\0\0\x80\x80\0\x01\0\x01\0\0\0\0\x01a\x07example\0".to_vec();
+        wire.extend([&rtype.to_be_bytes()[..], &[0, 1, 0xc0, 12], &rtype.to_be_bytes(), &[0, 1, 0, 0, 0, 60]].concat());
+        wire.extend((data.len() as u16).to_be_bytes());
+        wire.extend(data);
+        Fetched { wire, ede: None }
+    }
+
+    fn is_refused(rebinding: &Rebinding, rtype: u16, data: &[u8]) -> bool {
+        let question = Question { name: Name::parse("a.example").unwrap(), qtype: rtype, dnssec_ok: false, checking_disabled: false };
+        let answer = rebinding.hold_back(&question, fetched(rtype, data));
+        let message = Message::new(&answer.wire).unwrap();
+        assert_eq!(message.question_type(), Ok(rtype));
+        assert_eq!(message.rcode() == rcode::REFUSED, answer.ede == Some(ede::BLOCKED));
+        message.rcode() == rcode::REFUSED
+    }
+
+    #[test]
+    fn addresses_within_reach_are_refused() {
+        let rebinding = Rebinding::new(vec![Name::parse("other.example").unwrap()]);
+        for (address, refused) in [
+            ("10.0.0.1", true),
+            ("127.0.0.1", true),
+            ("169.254.1.1", true),
+            ("100.64.0.1", true),
+            ("0.0.0.0", true),
+            ("192.168.1.1", true),
+            ("192.0.2.1", false),
+            ("100.128.0.1", false),
+            ("::1", true),
+            ("::", true),
+            ("fd00::1", true),
+            ("fe80::1", true),
+            ("::ffff:10.0.0.1", true),
+            ("2001:db8::1", false),
+        ] {
+            let data = match address.parse().unwrap() {
+                IpAddr::V4(v4) => (rtype::A, v4.octets().to_vec()),
+                IpAddr::V6(v6) => (rtype::AAAA, v6.octets().to_vec()),
+            };
+            assert_eq!(is_refused(&rebinding, data.0, &data.1), refused, "{address}");
+        }
+        assert_eq!(rebinding.refused(), 11);
+        assert!(!is_refused(&rebinding, rtype::TXT, &[10, 0, 0, 1]));
+    }
+
+    #[test]
+    fn hints_count_as_addresses() {
+        let rebinding = Rebinding::new(Vec::new());
+        let public = b"\0\x01\x03www\0\0\x01\0\x03\x02h2\0\x04\0\x04\xc0\0\x02\x01";
+        assert!(!is_refused(&rebinding, rtype::HTTPS, public));
+        assert!(is_refused(&rebinding, rtype::HTTPS, b"\0\x01\0\0\x04\0\x08\xc0\0\x02\x01\x0a\0\0\x01"));
+        assert!(is_refused(&rebinding, rtype::SVCB, &[&b"\0\x01\0\0\x06\0\x10"[..], &[0xfd; 16]].concat()));
+        for end in 0..public.len() {
+            assert!(!is_refused(&rebinding, rtype::HTTPS, &public[..end]), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn names_of_private_networks_may_have_their_addresses() {
+        let rebinding = Rebinding::new(vec![Name::parse("example").unwrap()]);
+        assert!(!is_refused(&rebinding, rtype::A, &[10, 0, 0, 1]));
+    }
+}

@@ -1,0 +1,152 @@
+//! Which way each name goes: the usual one, or the one that the operator chose for a zone; the most specific zone counts.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use hickory_proto::rr::{Name, RecordType};
+
+use super::budget::Budget;
+use super::forward::{self, Upstreams};
+use super::iterate::Walker;
+use super::said::{Ask, Cut, Said};
+use super::words::{label_count, their_name, wire_of};
+use super::{Failure, StartError};
+use crate::name::is_within;
+use crate::wire::{Message, rtype};
+
+/// A zone that is resolved in another way than everything else, with all below it.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Its name.
+    pub name: crate::name::Name,
+    /// Whom to ask.
+    pub target: Target,
+}
+
+/// Who is asked about a zone.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Its authoritative servers; zones that they delegate are found from there.
+    Stub(Vec<SocketAddr>),
+    /// Resolvers that recurse themselves.
+    Forward(Box<forward::Settings>),
+}
+
+/// A way to ask.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// From zone to zone.
+    Walk(Arc<Walker>),
+    /// Other resolvers.
+    Forward(Arc<Upstreams>),
+}
+
+/// The zones with their ways, ready for use: the resolvers' health outlives what is learnt from them.
+pub(super) struct Zones {
+    stubs: Vec<(Name, Vec<SocketAddr>)>,
+    forwards: Vec<(Name, Arc<Upstreams>)>,
+}
+
+impl Zones {
+    pub(super) fn start(zones: Vec<Zone>) -> Result<Self, StartError> {
+        let mut ready = Self { stubs: Vec::new(), forwards: Vec::new() };
+        for Zone { name, target } in zones {
+            let apex = their_name(&name).map_err(|_| StartError::NoZone(name.to_string()))?;
+            match target {
+                Target::Stub(servers) => ready.stubs.push((apex, servers)),
+                Target::Forward(settings) => ready.forwards.push((apex, Arc::new(Upstreams::new(*settings, Some(&name))?))),
+            }
+        }
+        Ok(ready)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.stubs.is_empty() && self.forwards.is_empty()
+    }
+
+    /// Those whose servers are known by address.
+    pub(super) fn stubs(&self) -> &[(Name, Vec<SocketAddr>)] {
+        &self.stubs
+    }
+
+    /// The resolvers of all zones.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstreams>> {
+        self.forwards.iter().map(|(_, upstreams)| upstreams)
+    }
+}
+
+/// All ways together, for the validator and the chase along aliases.
+pub(super) struct Routes {
+    usual: Way,
+    /// The deepest zones first.
+    zones: Vec<(Name, Way)>,
+}
+
+impl Routes {
+    /// Everything goes the `usual` way but the zones; `walker` knows the stubs among them.
+    pub(super) fn new(usual: Way, zones: &Zones, walker: Option<&Arc<Walker>>) -> Self {
+        let stubs = zones.stubs.iter().filter_map(|(name, _)| Some((name.clone(), Way::Walk(Arc::clone(walker?)))));
+        let forwards = zones.forwards.iter().map(|(name, upstreams)| (name.clone(), Way::Forward(Arc::clone(upstreams))));
+        let mut zones: Vec<_> = stubs.chain(forwards).collect();
+        zones.sort_by_key(|(name, _)| std::cmp::Reverse(label_count(name)));
+        Self { usual, zones }
+    }
+
+    /// Does the name go another way than the usual one?
+    pub(super) fn is_apart(&self, name: &Name) -> bool {
+        self.zones.iter().any(|(zone, _)| zone.zone_of(name))
+    }
+
+    /// Does a reply's chain of aliases lead into one of the zones?
+    pub(super) fn is_led_into(&self, reply: &[u8]) -> bool {
+        let Ok(message) = Message::new(reply) else { return false };
+        let zones: Vec<_> = self.zones.iter().map(|(name, _)| wire_of(name)).collect();
+        let mut is_led = false;
+        let walked = message.walk(|record| {
+            let mut target = Vec::new();
+            if record.rtype == rtype::CNAME && message.read_name(record.data_at, &mut target).is_ok() {
+                is_led |= zones.iter().any(|zone| is_within(&target, zone));
+            }
+        });
+        walked.is_ok() && is_led
+    }
+
+    /// Forget what was learnt about a name and all below it.
+    pub(super) fn forget(&self, below: &Name) {
+        let ways = self.zones.iter().map(|(_, way)| way).chain([&self.usual]);
+        ways.for_each(|way| {
+            if let Way::Walk(walker) = way {
+                walker.forget(below);
+            }
+        });
+    }
+
+    /// The way of a question: DS is the parent's to answer.
+    fn way(&self, name: &Name, rtype: RecordType) -> &Way {
+        let is_for = |zone: &Name| zone.zone_of(name) && (rtype != RecordType::DS || zone != name);
+        self.zones.iter().find(|(zone, _)| is_for(zone)).map_or(&self.usual, |(_, way)| way)
+    }
+}
+
+impl Ask for Routes {
+    async fn ask(&self, name: &Name, rtype: RecordType, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Said>, Failure> {
+        match self.way(name, rtype) {
+            Way::Walk(walker) => walker.ask(name, rtype, avoid, budget).await,
+            Way::Forward(upstreams) => upstreams.ask(name, rtype, avoid, budget).await,
+        }
+    }
+
+    async fn cut(&self, zone: &Name, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Cut>, Failure> {
+        match self.way(zone, RecordType::DS) {
+            Way::Walk(walker) => walker.cut(zone, avoid, budget).await,
+            Way::Forward(upstreams) => upstreams.cut(zone, avoid, budget).await,
+        }
+    }
+
+    fn apex(&self, name: &Name) -> Name {
+        match self.way(name, RecordType::A) {
+            Way::Walk(walker) => walker.apex(name),
+            Way::Forward(upstreams) => upstreams.apex(name),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Who asked what at which host: every packet of the tests' internet, counted.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use hickory_proto::rr::{Name, RecordType};
+
+use super::serve::Asked;
+
+/// Whose packet, to which host, about what.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Entry {
+    pub(super) client: IpAddr,
+    pub(super) host: u8,
+    pub(super) name: Name,
+    pub(super) kind: RecordType,
+}
+
+/// The counts.
+#[derive(Default)]
+pub(super) struct Ledger(Mutex<HashMap<Entry, usize>>);
+
+impl Ledger {
+    pub(super) fn note(&self, client: IpAddr, host: u8, asked: &Asked) {
+        let entry = Entry { client, host, name: asked.query.name().to_lowercase(), kind: asked.query.query_type() };
+        *self.0.lock().expect("the ledger").entry(entry).or_default() += 1;
+    }
+
+    pub(super) fn count(&self, wanted: impl Fn(&Entry) -> bool) -> usize {
+        let ledger = self.0.lock().expect("the ledger");
+        ledger.iter().filter(|(entry, _)| wanted(entry)).map(|(_, n)| n).sum()
+    }
+
+    /// Each kind of packet as text and how often it came, for reports.
+    pub(super) fn lines(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<String> {
+        let ledger = self.0.lock().expect("the ledger");
+        let mut lines: Vec<String> = ledger
+            .iter()
+            .filter(|(entry, _)| wanted(entry))
+            .map(|(entry, n)| format!("{n} × {} {} at host {}", entry.name, entry.kind, entry.host))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    pub(super) fn forget(&self, whose: impl Fn(&Entry) -> bool) {
+        self.0.lock().expect("the ledger").retain(|entry, _| !whose(entry));
+    }
+}

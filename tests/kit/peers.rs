@@ -1,0 +1,171 @@
+//! Debian's resolvers, for long runs beside ours: each on a port of its own, over the tests' internet, with its own root and anchor.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::ask::{Client, Question};
+use super::internet::Internet;
+use super::until;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_millis(500);
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Unbound,
+    Bind,
+    Knot,
+    PowerDns,
+}
+
+/// One that runs; it ends when dropped.
+pub(crate) struct RunningPeer {
+    address: SocketAddr,
+    outgoing: IpAddr,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Peer {
+    /// Those that are on this machine; `WARDLINE_PEERS` may name fewer, with commas.
+    pub(crate) fn installed() -> Vec<Self> {
+        let wanted = std::env::var("WARDLINE_PEERS").ok();
+        let all = [Self::Unbound, Self::Bind, Self::Knot, Self::PowerDns];
+        let is_wanted = |peer: &Self| wanted.as_ref().is_none_or(|wanted| wanted.split(',').any(|name| name == peer.name()));
+        all.into_iter().filter(|peer| is_wanted(peer) && Command::new(peer.binary()).arg("-V").output().is_ok()).collect()
+    }
+
+    /// As it calls itself.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unbound => "Unbound",
+            Self::Bind => "BIND",
+            Self::Knot => "Knot Resolver",
+            Self::PowerDns => "PowerDNS Recursor",
+        }
+    }
+
+    fn binary(self) -> &'static str {
+        match self {
+            Self::Unbound => "unbound",
+            Self::Bind => "named",
+            Self::Knot => "kresd",
+            Self::PowerDns => "pdns_recursor",
+        }
+    }
+
+    /// Starts it over this internet, whose servers must be on port 53, and waits until it answers.
+    pub(crate) fn start(self, internet: &Internet) -> RunningPeer {
+        assert_eq!(internet.port(), super::internet::DNS_PORT, "peers know no other port for authorities");
+        let folder = TempDir::new().expect("a folder");
+        let outgoing = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 100 + self as u8));
+        let address = free_address();
+        fs::write(folder.path().join("root.hints"), internet.root_hints()).expect("root hints");
+        fs::write(folder.path().join("root.key"), internet.trust_anchor()).expect("a trust anchor");
+        let at = folder.path().display();
+        let (file, text) = match self {
+            Self::Unbound => ("unbound.conf", unbound(address, outgoing)),
+            Self::Bind => ("named.conf", bind(address, outgoing, &internet.trust_anchor())),
+            Self::Knot => ("kresd.conf", knot(address, outgoing)),
+            Self::PowerDns => {
+                fs::write(folder.path().join("anchors.lua"), format!("clearTA()\nreadTrustAnchorsFromFile(\"{at}/root.key\")\n"))
+                    .expect("a file");
+                ("recursor.conf", powerdns(address, outgoing))
+            }
+        };
+        fs::write(folder.path().join(file), text.replace("{folder}", &at.to_string())).expect("a configuration");
+        let log = fs::File::create(folder.path().join("log")).expect("a log");
+        let mut command = Command::new(self.binary());
+        match self {
+            Self::Unbound => command.args(["-d", "-c", file]),
+            Self::Bind => command.args(["-f", "-n", "1", "-c", &format!("{at}/{file}")]),
+            Self::Knot => command.args(["-n", "-q", "-c", file, "."]),
+            Self::PowerDns => command.arg(format!("--config-dir={at}")),
+        };
+        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
+        let child = command.spawn().expect("the program");
+        let running = RunningPeer { address, outgoing, child, _folder: folder };
+        let client = Client::udp(address).patience(SOON);
+        until(self.name(), PATIENCE, || {
+            let response = client.try_ask(&Question::new("www.fine.test.", "SOA"))?;
+            (response.rcode() != "REFUSED").then_some(())
+        });
+        running
+    }
+}
+
+impl RunningPeer {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its questions come from.
+    pub(crate) fn outgoing(&self) -> IpAddr {
+        self.outgoing
+    }
+}
+
+impl Drop for RunningPeer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// On 127.0.0.1, since BIND listens only on addresses that an interface has.
+fn free_address() -> SocketAddr {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
+        let address = udp.local_addr().expect("an address");
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+fn unbound(at: SocketAddr, outgoing: IpAddr) -> String {
+    let (ip, port) = (at.ip(), at.port());
+    format!(
+        "server:\n directory: \"{{folder}}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n use-syslog: no\n interface: {ip}\n port: {port}\n\
+         access-control: 127.0.0.0/8 allow\n do-not-query-localhost: no\n do-ip6: no\n outgoing-interface: {outgoing}\n num-threads: 1\n\
+         root-hints: root.hints\n trust-anchor-file: root.key\n local-zone: \"test.\" nodefault\n module-config: \"validator iterator\"\n\
+         qname-minimisation: yes\n aggressive-nsec: yes\n ede: yes\n trust-anchor-signaling: no\nremote-control:\n control-enable: no\n"
+    )
+}
+
+fn bind(at: SocketAddr, outgoing: IpAddr, anchor: &str) -> String {
+    let (ip, port) = (at.ip(), at.port());
+    let fields: Vec<&str> = anchor.split_whitespace().collect();
+    let [.., flags, protocol, algorithm, key] = fields.as_slice() else { panic!("no key in {anchor}") };
+    format!(
+        "options {{\n directory \"{{folder}}\";\n pid-file none;\n session-keyfile none;\n listen-on port {port} {{ {ip}; }};\n\
+         listen-on-v6 {{ none; }};\n query-source address {outgoing};\n recursion yes;\n allow-query {{ any; }};\n dnssec-validation yes;\n\
+         empty-zones-enable no;\n qname-minimization relaxed;\n trust-anchor-telemetry no;\n}};\ncontrols {{ }};\n\
+         zone \".\" {{ type hint; file \"root.hints\"; }};\n\
+         trust-anchors {{ \".\" static-key {flags} {protocol} {algorithm} \"{key}\"; }};\nserver ::/0 {{ bogus yes; }};\n"
+    )
+}
+
+fn knot(at: SocketAddr, outgoing: IpAddr) -> String {
+    let (ip, port) = (at.ip(), at.port());
+    format!(
+        "net.listen('{ip}', {port}, {{ kind = 'dns' }})\nnet.ipv6 = false\nnet.outgoing_v4('{outgoing}')\nmodules = {{ 'hints > iterate' }}\n\
+         hints.root_file('root.hints')\ntrust_anchors.remove('.')\ntrust_anchors.add_file('root.key', true)\n\
+         policy.add(policy.suffix(policy.PASS, policy.todnames({{ 'test.', 'example.' }})))\n\
+         option('ALLOW_LOCAL', true)\nmodules.unload('ta_sentinel')\nmodules.unload('ta_signal_query')\nmodules.unload('priming')\ncache.size = 100 * MB\n"
+    )
+}
+
+fn powerdns(at: SocketAddr, outgoing: IpAddr) -> String {
+    let (ip, port) = (at.ip(), at.port());
+    format!(
+        "local-address={ip}\nlocal-port={port}\nallow-from=127.0.0.0/8\nhint-file={{folder}}/root.hints\ndnssec=validate\ndont-query=\n\
+         query-local-address={outgoing}\nsocket-dir={{folder}}\nlua-config-file={{folder}}/anchors.lua\nextended-resolution-errors=yes\n\
+         security-poll-suffix=\nthreads=1\npdns-distributes-queries=no\nserve-rfc1918=no\n"
+    )
+}
