@@ -6,7 +6,7 @@
 One CPU. The memory of the list is what the process has more than one without a list; its peak is the most it had while one name was
 added, which is when the old table and the new one stand side by side. --write puts the table into BENCHMARKS.md.
 """
-import argparse, os, pathlib, shutil, subprocess, tempfile, time
+import argparse, subprocess, time
 
 import versus
 from reload import ADDED, add_to_plain, forget_peak, peak_rss
@@ -48,15 +48,11 @@ def main():
     parser.add_argument("--write", action="store_true", help="write the table to BENCHMARKS.md")
     options = parser.parse_args()
     subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-"))
-    os.chmod(folder, 0o755)
-    try:
+    with versus.workspace() as folder:
         text = table([measure(folder, int(names)) for names in options.names.split(",")])
         print(text)
         if options.write:
             versus.write(text, "large")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ the program's own way: its file is saved and read again; dnsdist is told over it
 as Debian has them read such a file only when they start, are started again. Lost are questions without an answer. Everything stays on loopback; versus.py tells what must be installed,
 and what --keep does.
 """
-import argparse, base64, json, os, pathlib, shlex, shutil, signal, subprocess, sys, tempfile, time
+import argparse, base64, json, os, pathlib, shlex, signal, subprocess, sys, time
 
 import versus
 from versus import PORT, ROOT, SERVER, STOP, cached, listed
@@ -186,10 +186,8 @@ def main():
     only = options.only.lower().split(",") if options.only else None
     programs = [peer for peer in [versus.WARDLINE, *versus.PEERS]
                 if peer.title in WAYS and (not only or peer.title.lower() in only) and peer.is_there()]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-"))
-    os.chmod(folder, 0o755)
-    results = []
-    try:
+    with versus.workspace() as folder:
+        results = []
         versus.make_inputs(folder, options.names)
         with versus.authority(folder):
             for peer in programs:
@@ -205,8 +203,6 @@ def main():
         print(text)
         if options.write:
             versus.write(text, "reload")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -417,9 +417,7 @@ def main():
     subprocess.run(["cargo", "bench", "--no-run", "--bench", "echo"], cwd=ROOT, check=True)
     only = options.only.lower().split(",") if options.only else None
     programs = [peer for peer in [WARDLINE, *PEERS] if (not only or peer.title.lower() in only) and peer.is_there()]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-"))
-    os.chmod(folder, 0o755)
-    try:
+    with workspace() as folder:
         loads = make_inputs(folder, options.names)
         with authority(folder), ECHO.running(folder, with_list=False) as (floor, _):
             results = []
@@ -437,6 +435,15 @@ def main():
         print(text)
         if options.write:
             write(text)
+
+
+@contextlib.contextmanager
+def workspace():
+    """A folder that programs with users of their own can read, for as long as it is needed."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-"))
+    os.chmod(folder, 0o755)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
