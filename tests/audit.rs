@@ -317,6 +317,14 @@ fn what_the_author_forges_contradicts_itself() {
             forge(&leaves, author(), log);
             format!("author provider.example/one leaf {at}")
         }),
+        ("the first hour is dropped by the author", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 0, "law");
+            leaves.drain(at..at + 2);
+            let at = place(&leaves, 1, "law");
+            forge(&leaves, author(), log);
+            format!("hour provider.example/one leaf {at}")
+        }),
         ("a crash is dropped by the author", |log| {
             let mut leaves = original();
             let at = leaves.iter().position(|leaf| leaf.contains("\"kind\":\"crash\",\"list\"")).expect("a crash");

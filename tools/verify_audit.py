@@ -96,10 +96,10 @@ class Log:
     def __init__(self, folder, keys, pins):
         self.folder, self.keys, self.origin, self.size, self.findings = Path(folder), keys, folder, 0, []
         self.runs, self.boot, self.is_running, self.standing, self.is_whole = {}, None, False, {}, False
-        self.time, self.next, self.out, self.blocked = 0, None, 0, defaultdict(int)
+        self.time, self.next, self.out, self.blocked = 0, 0, 0, defaultdict(int)
         try:
-            leaves = list(map(read_leaf, range(1 << 60), self.read_files(pins)))
-            self.is_whole = True
+            leaves, self.is_whole = list(map(read_leaf, range(1 << 60), self.read_files(pins))), True
+            self.next = leaves[0]["start"] // HOUR * HOUR if leaves else 0
             for _, group in itertools.groupby(leaves, lambda leaf: leaf["hour"] if "hour" in leaf else leaf["here"]):
                 group = list(group)
                 self.take_hour(group) if "hour" in group[0] else self.take_event(*group)
@@ -170,7 +170,7 @@ class Log:
             self.blocked[leaf["list"], leaf["hour"][:10]] += blocked
             if leaf is leaves[0]:
                 missing = sum(max(0, min(until, hour) - start) for start, until, _ in gaps)
-                self.hold(leaf["here"], ("hour", self.next is None or hour - self.next == missing),
+                self.hold(leaf["here"], ("hour", hour - self.next == missing),
                           ("carried", self.next != hour or carried["in"] == self.out))
             came, went = carried["in"] + leaf["questions"], sum(ended.values()) + carried["lost"] + carried["out"]
             edges = [edge for gap in gaps for edge in gap[:2]] + [hour + HOUR]
@@ -229,7 +229,7 @@ def main():
     pins = [read_checkpoint(Path(name).read_bytes(), keys) for name in args.since]
     logs = sorted((Log(folder, keys, pins) for folder in args.folders), key=lambda log: (log.origin, -log.size))
     findings = [finding for log in logs for finding in log.findings]
-    findings += [("until", log.origin) for log in logs if log.is_whole and (log.next or 0) < until]
+    findings += [("until", log.origin) for log in logs if log.is_whole and log.next < until]
     findings += [("absent", key[0]) for key in keys if key[0] not in {log.origin for log in logs}]
     longest = [log for at, log in enumerate(logs) if at == 0 or logs[at - 1].origin != log.origin]
     if args.report and all(log.is_whole for log in logs):

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::clock::UnixSeconds;
+use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment};
 
 use super::totals::Totals;
@@ -26,7 +26,7 @@ pub(super) struct History {
     boot: Option<String>,
     is_running: bool,
     hour: Option<Hour>,
-    /// The hour that comes next, once there was one.
+    /// The hour that comes next; at first that of the log's first leaf.
     next_hour: Option<UnixSeconds>,
     carried_out: u64,
     /// Serial and manifest of each list in force.
@@ -99,6 +99,11 @@ impl History {
             Leaf::Hour(leaf) => (leaf.provider, leaf.resolver),
             Leaf::Event(leaf) => (leaf.provider, leaf.resolver),
         };
+        let start = match leaf {
+            Leaf::Hour(leaf) => leaf.hour.0,
+            Leaf::Event(leaf) => leaf.at.0,
+        };
+        self.next_hour.get_or_insert(hour_start(start));
         if leaf.seq() != seq {
             self.find_at(seq, "sequence", format!("says that it is leaf {}", leaf.seq()));
         }
@@ -245,7 +250,7 @@ impl History {
     }
 
     /// Notes what is wrong with the leaf at `seq`.
-    pub(super) fn find_at(&mut self, seq: u64, code: &'static str, message: String) {
+    fn find_at(&mut self, seq: u64, code: &'static str, message: String) {
         self.find(code, format!("{} leaf {seq}", self.origin), message);
     }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::clock::UnixSeconds;
+use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Carried, Ended, Event, GapKind, HOUR_KIND, HourLeaf, Kind, LEAF_VERSION, LeafGap, ListCounts, Moment};
 
 use super::log::{Log, Run};
@@ -141,12 +141,14 @@ fn runs_with(transaction: &Transaction<'_>, list: i64) -> rusqlite::Result<Vec<i
     statement.query_map([list], |row| row.get(0))?.collect()
 }
 
-/// The end of the last hour before `hour` that has leaves; the beginning of `hour` where there is none. The leaves of `hour` account for
-/// all time since.
+/// The end of the last hour before `hour` that has leaves; the beginning of the log's first hour where there is none. The leaves of
+/// `hour` account for all time since.
 fn told_until(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<UnixSeconds> {
     let last: Option<UnixSeconds> =
         transaction.prepare_cached("SELECT max(hour) FROM cell WHERE hour < ?1")?.query_row([hour], |row| row.get(0))?;
-    Ok(last.map_or(hour, |last| last + HOUR_S))
+    let first: Option<UnixSeconds> = transaction.prepare_cached("SELECT min(from_s) FROM alive")?.query_row([], |row| row.get(0))?;
+    let first = first.map_or(hour, hour_start);
+    Ok(last.map_or(first, |last| first.max(last + HOUR_S)))
 }
 
 /// The stretches that touch a time, in order, with the last one before it in front and the first one after it behind: they say why
