@@ -263,6 +263,8 @@ def main():
     parser.add_argument("--signed", action="store_true", help="sign all zones and have the signatures checked")
     parser.add_argument("--write", action="store_true", help="write the table to BENCHMARKS.md")
     options = parser.parse_args()
+    # Whoever ends this ends the servers that it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     only = options.only.lower().split(",") if options.only else None
     flights = [int(count) for count in options.flights.split(",")]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cold-"))

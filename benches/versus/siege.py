@@ -11,7 +11,7 @@ memory    one new zone with a server of its own for every question, as fast as i
 The tree, the authorities and what must be installed are cold.py's; the prober is `cargo bench --no-run --bench prober`. The resolver runs
 on CPU 0, everything else on CPU 1. Answers count that are right and come within 5 s; SERVFAIL is none. Everything stays on loopback.
 """
-import argparse, contextlib, os, pathlib, random, shutil, socket, struct, subprocess, sys, tempfile, time
+import argparse, contextlib, os, pathlib, random, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 import cold, versus
 from reload import prober, read
@@ -212,6 +212,8 @@ def main():
     parser.add_argument("--zones", type=int, default=1_000)
     parser.add_argument("--cache-mib", type=int, default=64)
     options = parser.parse_args()
+    # Whoever ends this ends the servers that it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="siege-"))
     os.chmod(folder, 0o755)
     silent = []
