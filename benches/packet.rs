@@ -1,17 +1,19 @@
 //! From packet to packet without sockets: what the answering function itself costs for blocked and cached names.
 //!
 //! `cargo bench --bench packet [LISTED_NAMES] [--only popular|even|blocked]` prints nanoseconds an answer, the least of several passes;
-//! `also counted again` is the same with each answer counted a second time, so that the difference is what counting costs.
+//! `also counted again` is the same with each answer counted a second time, so that the difference is what counting costs. In the end it
+//! says what a second thread adds.
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing, reason = "a measuring tool that stops at the first trouble")]
 
 #[path = "../tests/kit/in_process.rs"]
 mod in_process;
 
+use std::sync::Barrier;
 use std::time::Instant;
 
 use wardline::count::{Cells, Door, Event, Kind};
 use wardline::query::{Answering, Asked, Desk, Outcome, Rate};
-use wardline::serve::kernel::BATCH;
+use wardline::serve::kernel::{BATCH, pin_thread};
 
 use in_process::{Order, answering, cached_name, listed_name, question};
 
@@ -36,6 +38,37 @@ fn main() {
             println!("{title:<24} {once:>7.1} ns, also counted again {twice:>7.1} ns, {} answers", PASSES * packets.len());
         }
     }
+    if only.is_none() {
+        let ratios = loads.map(|(short, _, packets)| format!("{short} {:.2}", scale(&answering, packets)));
+        println!("answers of two threads at once, as a multiple of one thread's: {}", ratios.join(", "));
+    }
+}
+
+/// How many times as much two threads answer in the time that one needs, each with a desk of its own.
+fn scale(answering: &Answering, packets: &[Vec<u8>]) -> f64 {
+    let timed = |threads: usize| {
+        let start = Barrier::new(threads);
+        let seconds = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads)
+                .map(|index| {
+                    let start = &start;
+                    scope.spawn(move || {
+                        pin_thread(index).expect("a CPU");
+                        let mut desk = answering.desk_for_batches(BATCH, threads);
+                        answer_all(answering, &mut desk, packets, |_| {});
+                        start.wait();
+                        let begun = Instant::now();
+                        (0..PASSES).for_each(|_| answer_all(answering, &mut desk, packets, |_| {}));
+                        begun.elapsed().as_secs_f64()
+                    })
+                })
+                .collect();
+            workers.into_iter().map(|worker| worker.join().expect("a worker")).fold(0.0, f64::max)
+        });
+        threads as f64 / seconds
+    };
+    let (one, two) = (timed(1), timed(2));
+    two / one
 }
 
 /// The least nanoseconds an answer over all passes, counted once and counted twice by turns.

@@ -12,7 +12,7 @@ use crate::answer::blocked::Page;
 use crate::answer::own::{self, SpecialUse};
 use crate::cache::{Cache, Entry, Front, Key, Lifetimes};
 use crate::clock;
-use crate::count::{Board, Cells, Door, Event, Kind};
+use crate::count::{Board, Cells, Door, Event, Kind, OwnCells};
 use crate::list::ListIndex;
 use crate::name::SuffixHashes;
 use crate::policy::{Clients, Group, Live, Snapshot, Standing, Verdict};
@@ -108,7 +108,7 @@ pub struct Round {
 
 /// One thread's own things: its counters and its working memory.
 pub struct Desk {
-    cells: Arc<Cells>,
+    cells: OwnCells,
     front: Front,
     /// The hashes of the names of a batch's questions; of a single question in the first.
     seats: Box<[SuffixHashes]>,
@@ -117,13 +117,13 @@ pub struct Desk {
 }
 
 impl Desk {
-    fn new(cells: Arc<Cells>, seats: usize, front_entries: usize) -> Self {
+    fn new(cells: OwnCells, seats: usize, front_entries: usize) -> Self {
         let seats = (0..seats.max(1)).map(|_| SuffixHashes::new()).collect();
         Self { cells, front: Front::new(front_entries), seats, foreseen: 0 }
     }
 
-    /// The thread's counters.
-    pub const fn cells(&self) -> &Arc<Cells> {
+    /// The desk's counters.
+    pub fn cells(&self) -> &Cells {
         &self.cells
     }
 }
@@ -163,12 +163,17 @@ impl Answering {
 
     /// A desk for one more thread that takes questions one by one.
     pub fn desk(&self) -> Desk {
-        Desk::new(self.board.cells(), 1, 0)
+        Desk::new(self.board.own_cells(), 1, 0)
+    }
+
+    /// Counters for tasks that run on any thread.
+    pub fn shared_cells(&self) -> Arc<Cells> {
+        self.board.cells()
     }
 
     /// A desk for one of `threads` threads that take questions in batches of up to `seats`.
     pub fn desk_for_batches(&self, seats: usize, threads: usize) -> Desk {
-        Desk::new(self.board.cells(), seats, self.cache.front_entries(threads))
+        Desk::new(self.board.own_cells(), seats, self.cache.front_entries(threads))
     }
 
     /// Look up the lists in force and the time, once for a batch of questions.

@@ -1,12 +1,12 @@
 //! The hostile internet at the running program: each zone does one thing wrong, and `tests/cases/hostile.toml` says what must come of it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
 use crate::kit::ask::{Client, Question, ask};
 use crate::kit::internet::{Expected, Internet, hostile_answers};
-use crate::kit::program::Program;
+use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::tool::{FAKETIME, is_missing};
 use crate::kit::wall_clock::WallClock;
@@ -15,6 +15,8 @@ const LIST: &str = "blocked.example\n=exact.example\n";
 /// What one question may cost in packets, whatever is asked.
 const PACKETS_MAX: usize = 50;
 const ATTEMPTS: usize = 3;
+/// How many names a flood makes up.
+const RANDOM_NAMES: usize = 500;
 /// Programs that share the work; most of it is waiting for silent servers.
 const WORKERS: u8 = 8;
 
@@ -170,4 +172,27 @@ fn a_ghost_domain_goes_with_its_delegation() {
     clock.advance(Duration::from_secs(120));
     let gone = ask(running.address(), "www.ghost.registry.test.", "A");
     assert_eq!((gone.rcode(), gone.answers()), ("NXDOMAIN".to_owned(), vec![]));
+}
+
+/// Random names below a zone whose servers are all silent (water torture): others are answered meanwhile, and the silent servers are let be.
+#[test]
+fn random_names_below_a_silent_zone_cost_others_nothing() {
+    let internet = Internet::hostile();
+    let running = start(&internet, IpAddr::V4(Ipv4Addr::new(127, 0, 9, 30)));
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
+    for n in 0..RANDOM_NAMES {
+        let question = Question::new(&format!("r{n}.all-silent.test."), "A");
+        socket.send_to(&question.octets(), running.address()).expect("loopback");
+    }
+    for (name, wanted) in [
+        ("www.good.test.", "www.good.test. A 198.51.100.11".to_owned()),
+        ("www.plain.test.", "www.plain.test. A 198.51.100.30".to_owned()),
+        ("www.blocked.example.", format!("www.blocked.example. A {}", STOP[0])),
+    ] {
+        assert_eq!(ask(running.address(), name, "A").answers(), [wanted]);
+    }
+    assert_eq!(ask(running.address(), "last.all-silent.test.", "A").rcode(), "SERVFAIL");
+    let packets = internet.packets_at("all-silent.test.");
+    println!("{RANDOM_NAMES} random names: {packets} packets to the silent servers");
+    assert!(packets <= 10 * RANDOM_NAMES, "{packets} packets");
 }

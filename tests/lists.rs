@@ -309,6 +309,9 @@ fn a_removal_is_live_within_a_second_and_over_with_the_next_list() {
     assert!(code == 1 && stderr.contains("0 of its keys have signed, 1 must"), "{stderr}");
     desk.put(&Issue { entries: ENTRIES.to_owned(), ..Issue::default() });
     until("the next list", 5 * SECOND, || blocks(&running, "blocked.example").then_some(()));
+    let (code, _, stderr) = running.run(&["rollback", "signed", "--reason", "a mistake"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!blocks(&running, "blocked.example") && blocks(&running, "other.example"), "what was removed before comes not back");
 }
 
 #[test]

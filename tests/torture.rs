@@ -214,7 +214,8 @@ fn without_ttls(answered: &Answered) -> Answered {
 
 /// So many packets are sent before replies are looked for.
 const WINDOW: usize = 64;
-/// What the resident memory may grow by after the first fifth, in KiB: the cache, held small here, is full by then.
+/// What the resident memory may grow by in the second half, in KiB: the cache, held small here, is full by then, and as many questions have waited
+/// at once as will. 30 octets lost with each reply would be more.
 const GROWTH_KIB_MAX: u64 = 4096;
 
 #[test]
@@ -244,12 +245,12 @@ fn the_running_program_withstands_broken_packets() {
             let stop_page = Client::tcp(running.address()).ask(&Question::new("below.listed.test", "A"));
             assert!(stop_page.answers().iter().any(|answer| answer.ends_with(STOP[0])), "after {} packets, seed {seed}", window * WINDOW);
         }
-        if window == count / WINDOW / 5 {
+        if window == count / WINDOW / 2 {
             resident = running.resident_kib();
         }
     }
     assert!(replies > count / 50, "{replies} replies to {count} packets");
     let grown = running.resident_kib().saturating_sub(resident);
-    println!("{count} packets, {replies} replies; resident {resident} KiB after a fifth, {grown} KiB more in the end; seed {seed}");
-    assert!(grown <= GROWTH_KIB_MAX, "{resident} KiB after a fifth of the packets, {grown} KiB more in the end, seed {seed}");
+    println!("{count} packets, {replies} replies; resident {resident} KiB after half, {grown} KiB more in the end; seed {seed}");
+    assert!(grown <= GROWTH_KIB_MAX, "{resident} KiB after half of the packets, {grown} KiB more in the end, seed {seed}");
 }

@@ -7,11 +7,18 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use socket2::SockRef;
 use wardline::serve::kernel::Batch;
+
+/// As large as those of Wardline's door: a floor that loses questions is asked by fewer at once.
+const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
 
 fn main() {
     let address = std::env::args().skip(1).find(|argument| argument.contains(':')).expect("ADDRESS:PORT");
     let socket = UdpSocket::bind(&address).expect("the address is free");
+    let buffers = SockRef::from(&socket);
+    buffers.set_recv_buffer_size(SOCKET_BUFFER_OCTETS).expect("a larger buffer");
+    buffers.set_send_buffer_size(SOCKET_BUFFER_OCTETS).expect("a larger buffer");
     socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a time-out");
     println!("echo on {address}");
     let mut batch = Batch::new();

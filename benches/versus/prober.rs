@@ -2,7 +2,8 @@
 //! by every question that falls into it.
 //!
 //! Usage: `prober ADDRESS:PORT FILE RATE SECONDS [NAME]`. FILE has a name a line. Once in 5 ms one question more asks for NAME, and the
-//! moment when its answer first begins with 192.0.2.1 is noted. A line of JSON comes out; times are in milliseconds.
+//! moment when its answer first begins with 192.0.2.1 is noted. It says "begun" when it begins, and in the end a line of JSON comes
+//! out; times are in milliseconds.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -15,11 +16,14 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use wardline::name::Name;
 
 /// A question that has no answer after this long is lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 const WATCH_EVERY: Duration = Duration::from_millis(5);
+/// What waits here while other threads have the CPU is not lost.
+const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
 const IDS: usize = 1 << 16;
 const STOP_PAGE: [u8; 4] = [192, 0, 2, 1];
 
@@ -30,6 +34,7 @@ fn main() {
     let names = std::fs::read_to_string(file).expect("the file of names");
     let questions: Vec<Vec<u8>> = names.lines().filter_map(|line| line.split_whitespace().next()).map(question).collect();
     let enforced = rest.first().map(|name| (address.clone(), question(name)));
+    println!("begun");
     let begun = Instant::now();
     let end = begun + Duration::from_secs(seconds);
     let watcher = enforced.map(|(address, question)| std::thread::spawn(move || watch(&address, &question, begun, end)));
@@ -67,6 +72,7 @@ fn probe(address: &str, questions: &[Vec<u8>], rate: u64, begun: Instant, end: I
     // Enough ids for all that can be under way: a slot of 0 is free.
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.connect(address).expect("an address");
+    SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER_OCTETS).expect("a larger buffer");
     socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a time-out");
     let sent_at: Vec<AtomicU64> = (0..IDS).map(|_| AtomicU64::new(0)).collect();
     let is_over = AtomicBool::new(false);

@@ -11,10 +11,10 @@ memory    one new zone with a server of its own for every question, as fast as i
 The tree, the authorities and what must be installed are cold.py's; the prober is `cargo bench --no-run --bench prober`. The resolver runs
 on CPU 0, everything else on CPU 1. Answers count that are right and come within 5 s; SERVFAIL is none. Everything stays on loopback.
 """
-import argparse, contextlib, json, os, pathlib, random, shutil, socket, struct, subprocess, sys, tempfile, time
+import argparse, contextlib, os, pathlib, random, shutil, socket, struct, subprocess, sys, tempfile, time
 
 import cold, versus
-from reload import prober
+from reload import prober, read
 from versus import PORT, SERVER, STOP
 
 LISTED = 1000
@@ -67,7 +67,7 @@ class Probe:
                                         stdout=subprocess.PIPE, text=True)
 
     def result(self):
-        found = json.loads(self.process.communicate()[0])
+        found = read(self.process)
         found["answered_percent"] = round(100 * (1 - found["lost"] / max(found["sent"], 1)), 3)
         return found
 

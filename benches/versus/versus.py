@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Wardline against the UDP echo floor and against other resolvers, in one run on pinned CPUs.
 
-    benches/versus/versus.py [--install] [--names 1000000] [--runs 9] [--seconds 1] [--only wardline,unbound] [--write]
+    benches/versus/versus.py [--install] [--names 1000000] [--runs 9] [--seconds 1] [--only wardline,unbound] [--keep FILE] [--write]
 
 Needs Debian's nsd, dnsperf and the peers; --install fetches them with apt (as root). The server under test runs on CPU 0,
 the load and the authority on CPU 1. The figure is server CPU per answer: user and system time of the process, read from
-/proc, divided by the answers that dnsperf counted. Everything stays on loopback. --write puts the table into BENCHMARKS.md.
+/proc, divided by the answers that dnsperf counted. Everything stays on loopback. --write puts the table into BENCHMARKS.md;
+with --keep the results are kept in FILE and the table is made of all that are there, so that one program can be measured again.
 """
-import argparse, contextlib, os, pathlib, platform, random, re, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
+import argparse, contextlib, json, os, pathlib, platform, random, re, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 AUTHORITY, AUTHORITY_PORT = "127.0.7.53", 5399
@@ -17,6 +18,10 @@ FLOOR = "127.0.7.2"
 CACHED_NAMES = 100_000
 STOP = "192.0.2.1"
 MIX = "99 % cached, 1 % listed"
+# The same questions over connections that stay open; dnsperf's mode, and how far its port is behind the first one. dnsmasq starts a process for
+# each connection, which is not measured here.
+STREAMS = {"cached over TCP": ("tcp", 0), "cached over TLS": ("dot", 2)}
+CERTIFICATE, KEY = (ROOT / "tests/cases/tls" / name for name in ("cert.pem", "key.pem"))
 # The packages start their services: stop those before a run that is to be believed.
 PACKAGES = ["nsd", "dnsperf", "unbound", "pdns-recursor", "bind9", "knot-resolver", "dnsdist", "dnsmasq-base"]
 SECONDS_TO_LOAD_MAX = 120
@@ -98,7 +103,8 @@ def ask(name, timeout=0.05):
 class Peer:
     """How to run one program: its version, its configuration with and without the list, and its command."""
 
-    def __init__(self, title, command, version, files=lambda folder, with_list: {}, binary=None):
+    def __init__(self, title, command, version, files=lambda folder, with_list: {}, binary=None, streams=("cached over TCP",)):
+        self.streams = streams
         self.title, self.command, self.version, self.files = title, command, version, files
         self.binary = binary or command(pathlib.Path("."), True)[0]
 
@@ -151,6 +157,11 @@ def unbound(folder, with_list):
  local-zone: "example." nodefault
  so-rcvbuf: 4m
  so-sndbuf: 4m
+ incoming-num-tcp: 100
+ interface: {SERVER}@{PORT + 2}
+ tls-port: {PORT + 2}
+ tls-service-pem: "{CERTIFICATE}"
+ tls-service-key: "{KEY}"
  {lists}
 forward-zone:
  name: "."
@@ -179,7 +190,7 @@ lua-config-file=@WORK@/lists.lua
 
 
 def bind(folder, with_list):
-    policy = 'response-policy { zone "rpz"; } qname-wait-recurse no;' if with_list else ""
+    policy = 'response-policy { zone "rpz"; } min-update-interval 1 qname-wait-recurse no;' if with_list else ""
     zone = 'zone "rpz" { type primary; file "@LISTS@/rpz.zone"; allow-query { none; }; };' if with_list else ""
     return {"named.conf": f"""options {{ directory "@WORK@"; pid-file none; session-keyfile none; listen-on port {PORT} {{ {SERVER}; }};
  listen-on-v6 {{ none; }}; recursion yes; allow-query {{ any; }}; allow-recursion {{ any; }}; forward only;
@@ -206,6 +217,7 @@ for line in io.lines("@LISTS@/list.txt") do nodes:add(newDNSName(line)) end
 addAction(SuffixMatchNodeRule(nodes), SpoofAction("192.0.2.1"))
 """ if with_list else ""
     return {"dnsdist.conf": f"""setLocal("{SERVER}:{PORT}", {{reusePort=false}})
+addTLSLocal("{SERVER}:{PORT + 2}", "{CERTIFICATE}", "{KEY}")
 setACL("127.0.0.0/8")
 {lists}
 newServer({{address="{AUTHORITY}:{AUTHORITY_PORT}"}})
@@ -245,7 +257,11 @@ stop = ["{STOP}"]
 [listen]
 udp = ["{SERVER}:{PORT}"]
 tcp = ["{SERVER}:{PORT}"]
+tls = ["{SERVER}:{PORT + 2}"]
 threads = 1
+[tls]
+certificate = "{CERTIFICATE}"
+key = "{KEY}"
 [limits]
 udp_replies_per_s = 0
 [resolve]
@@ -259,14 +275,16 @@ size_mib = 256
 
 ECHO = Peer("UDP echo (the floor)", lambda work, _: [str(newest_echo()), f"{FLOOR}:{PORT}"], None, binary="/")
 WARDLINE = Peer("Wardline", lambda work, _: [str(ROOT / "target/release/wardline"), "serve", "--config", "wardline.toml"],
-                [str(ROOT / "target/release/wardline"), "--version"], wardline)
+                [str(ROOT / "target/release/wardline"), "--version"], wardline, streams=STREAMS)
 PEERS = [
-    Peer("dnsdist", lambda work, _: ["dnsdist", "--supervised", "--disable-syslog", "-C", "dnsdist.conf"], ["dnsdist", "--version"], dnsdist),
+    Peer("dnsdist", lambda work, _: ["dnsdist", "--supervised", "--disable-syslog", "-C", "dnsdist.conf"], ["dnsdist", "--version"], dnsdist,
+         streams=STREAMS),
     Peer("PowerDNS Recursor", lambda work, _: ["pdns_recursor", f"--config-dir={work}", "--daemon=no"], ["pdns_recursor", "--version"], pdns),
-    Peer("Unbound", lambda work, _: ["unbound", "-d", "-p", "-c", "conf"], ["unbound", "-V"], unbound),
+    Peer("Unbound", lambda work, _: ["unbound", "-d", "-p", "-c", "conf"], ["unbound", "-V"], unbound, streams=STREAMS),
     Peer("BIND", lambda work, _: ["named", "-f", "-n", "1", "-c", str(work / "named.conf")], ["named", "-v"], bind),
     Peer("Knot Resolver", lambda work, _: ["kresd", "-n", "-c", str(work / "kresd.conf"), str(work)], ["kresd", "--version"], kresd),
-    Peer("dnsmasq", lambda work, _: ["dnsmasq", "-k", "-C", "conf", "--user=root", "--pid-file="], ["dnsmasq", "--version"], dnsmasq),
+    Peer("dnsmasq", lambda work, _: ["dnsmasq", "-k", "-C", "conf", "--user=root", "--pid-file="], ["dnsmasq", "--version"], dnsmasq,
+         streams=()),
 ]
 
 
@@ -313,10 +331,10 @@ def wait_for(name, wanted, begun):
     raise TimeoutError(f"no right answer for {name} within {SECONDS_TO_LOAD_MAX} s")
 
 
-def load(folder, title, pid, address, seconds):
+def load(folder, title, pid, address, seconds, mode="udp", port=PORT):
     """Server CPU in microseconds an answer, answers a second, lost in per cent."""
     before, _ = stat(pid)
-    said = subprocess.run(["taskset", "-c", "1", "dnsperf", "-s", address, "-p", str(PORT), "-d", str(folder / f"{slug(title)}.load"),
+    said = subprocess.run(["taskset", "-c", "1", "dnsperf", "-m", mode, "-s", address, "-p", str(port), "-d", str(folder / f"{slug(title)}.load"),
                            "-c", "16", "-q", "400", "-T", "1", "-l", str(seconds)], capture_output=True, text=True).stdout
     after, _ = stat(pid)
     sent = int(re.search(r"Queries sent:\s+(\d+)", said)[1])
@@ -352,21 +370,27 @@ def measure(peer, floor, folder, loads, options):
             result[title] = statistics.median(run[0] for run in runs)
             result[f"{title} floor"] = statistics.median(floors)
             result[f"{title} lost"] = max(run[2] for run in runs)
+        for title in peer.streams:
+            mode, beside = STREAMS[title]
+            runs = [load(folder, loads[0], process.pid, SERVER, options.seconds, mode, PORT + beside) for _ in range(1 + options.runs)]
+            result[title] = statistics.median(run[0] for run in runs[1:])
     return result
 
 
 def table(results, loads, options):
-    head = ["", "version", *[f"{title}: CPU µs (× floor)" for title in loads], "start to first blocked, s", "MiB with list", "MiB the list adds"]
+    head = ["", "version", *[f"{title}: CPU µs (× floor)" for title in loads], *[f"{title}, CPU µs" for title in STREAMS], "start to first blocked, s", "MiB with list", "MiB the list adds"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for result in results:
         cells = [result["title"], result["version"]]
         cells += [f"{result[title]:.2f} ({result[title] / result[f'{title} floor']:.2f})" for title in loads]
+        cells += [f"{result[title]:.1f}" if title in result else "–" for title in STREAMS]
         cells += [f"{result['first']:.2f}", f"{result['rss'] / 2**20:.0f}", f"{(result['rss'] - result['empty_rss']) / 2**20:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     floors = [result[f"{title} floor"] for result in results for title in loads]
     lines += ["", f"The floor itself: {min(floors):.2f} to {max(floors):.2f} µs, median {statistics.median(floors):.2f}; each ratio is to the"
               " floor measured in turn with the program.", "", f"{options.names:,} listed names, {CACHED_NAMES:,} cached ones; median of {options.runs} runs of {options.seconds} s after a"
-              f" throw-away run; one server thread on CPU 0, `dnsperf -c 16 -q 400 -T 1` on CPU 1.", "", machine()]
+              f" throw-away run; one server thread on CPU 0, `dnsperf -c 16 -q 400 -T 1` on CPU 1,"
+              " over TCP and TLS on 16 connections that stay open.", "", machine()]
     return "\n".join(lines) + "\n"
 
 
@@ -384,6 +408,7 @@ def main():
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--only", help="titles, comma separated; the floor always runs")
+    parser.add_argument("--keep", type=pathlib.Path, help="a file of results to add to")
     parser.add_argument("--write", action="store_true", help="write the table to BENCHMARKS.md")
     options = parser.parse_args()
     if options.install:
@@ -392,9 +417,7 @@ def main():
     subprocess.run(["cargo", "bench", "--no-run", "--bench", "echo"], cwd=ROOT, check=True)
     only = options.only.lower().split(",") if options.only else None
     programs = [peer for peer in [WARDLINE, *PEERS] if (not only or peer.title.lower() in only) and peer.is_there()]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-"))
-    os.chmod(folder, 0o755)
-    try:
+    with workspace() as folder:
         loads = make_inputs(folder, options.names)
         with authority(folder), ECHO.running(folder, with_list=False) as (floor, _):
             results = []
@@ -402,16 +425,39 @@ def main():
                 print(f"… {peer.title}", file=sys.stderr, flush=True)
                 try:
                     results.append(measure(peer, floor, folder, loads, options))
-                except TimeoutError as error:
+                except (OSError, TypeError, ValueError) as error:
+                    # Such as a program that does not start, or one that gives no answers to count.
                     print(f"{peer.title} is left out: {error}", file=sys.stderr, flush=True)
                     continue
                 print(results[-1], file=sys.stderr, flush=True)
-        text = table(results, loads, options)
+                with_kept(results, options.keep)
+        text = table(with_kept(results, options.keep), loads, options)
         print(text)
         if options.write:
             write(text)
+
+
+@contextlib.contextmanager
+def workspace():
+    """A folder that programs with users of their own can read, for as long as it is needed."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-"))
+    os.chmod(folder, 0o755)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def with_kept(results, path):
+    """These results and those that the file has of other programs, in the order of the programs; all are kept there."""
+    if not path:
+        return results
+    kept = {result["title"]: result for result in json.loads(path.read_text())} if path.exists() else {}
+    kept |= {result["title"]: result for result in results}
+    order = [peer.title for peer in [WARDLINE, *PEERS]]
+    results = sorted(kept.values(), key=lambda result: order.index(result["title"]))
+    path.write_text(json.dumps(results, indent=1))
+    return results
 
 
 def write(text, part="versus"):

@@ -1,5 +1,6 @@
 //! The counters a thread writes to without waiting for anybody, and their sum over all threads.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -114,9 +115,10 @@ const LATENCY_BUCKETS: usize = LATENCY_BOUNDS_US.len() + 1;
 /// Blocked questions of one list, by [`Kind`] in the order of [`Kind::ALL`].
 pub type ListCounts = [u64; Kind::ALL.len()];
 
-/// One thread's counters; every number only grows.
+/// Counters that threads write to; every number only grows.
 #[derive(Debug)]
 pub struct Cells {
+    writers: Writers,
     lists: Box<[[AtomicU64; Kind::ALL.len()]]>,
     doors: [AtomicU64; Door::ALL.len()],
     events: [AtomicU64; Event::ALL.len()],
@@ -124,9 +126,31 @@ pub struct Cells {
     latency_us: AtomicU64,
 }
 
+/// Who adds to a set of counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writers {
+    /// One thread at a time: a count is a plain read and a plain write.
+    One,
+    /// Any: a count is an atomic addition.
+    Many,
+}
+
+/// Counters of which only the holder writes; not to be cloned, so that a plain write loses nothing.
+#[derive(Debug)]
+pub struct OwnCells(Arc<Cells>);
+
+impl Deref for OwnCells {
+    type Target = Cells;
+
+    fn deref(&self) -> &Cells {
+        &self.0
+    }
+}
+
 impl Cells {
-    fn new(list_count: usize) -> Self {
+    fn new(list_count: usize, writers: Writers) -> Self {
         Self {
+            writers,
             lists: (0..list_count).map(|_| Default::default()).collect(),
             doors: Default::default(),
             events: Default::default(),
@@ -137,18 +161,18 @@ impl Cells {
 
     /// One question came in.
     pub fn note_question(&self, door: Door) {
-        add(self.doors.get(door as usize), 1);
+        self.add(self.doors.get(door as usize), 1);
     }
 
     /// One question ended; for blocked ones use [`Cells::note_blocked`].
     pub fn note_event(&self, event: Event) {
-        add(self.events.get(event as usize), 1);
+        self.add(self.events.get(event as usize), 1);
     }
 
     /// One question was blocked by this list; [`Tally`] adds it to the blocked events too.
     pub fn note_blocked(&self, list: ListIndex, kind: Kind) {
         match self.lists.get(usize::from(list)).and_then(|kinds| kinds.get(kind as usize)) {
-            Some(cell) => add(Some(cell), 1),
+            Some(cell) => self.add(Some(cell), 1),
             None => self.note_event(Event::Blocked),
         }
     }
@@ -156,14 +180,16 @@ impl Cells {
     /// `count` questions took `us` microseconds each from arrival to reply.
     pub fn note_latency(&self, us: u64, count: u64) {
         let bucket = LATENCY_BOUNDS_US.partition_point(|&bound| bound < us);
-        add(self.latency.get(bucket), count);
-        add(Some(&self.latency_us), us.saturating_mul(count));
+        self.add(self.latency.get(bucket), count);
+        self.add(Some(&self.latency_us), us.saturating_mul(count));
     }
-}
 
-fn add(cell: Option<&AtomicU64>, count: u64) {
-    if let Some(cell) = cell {
-        cell.fetch_add(count, Relaxed);
+    fn add(&self, cell: Option<&AtomicU64>, count: u64) {
+        let Some(cell) = cell else { return };
+        match self.writers {
+            Writers::One => cell.store(cell.load(Relaxed).wrapping_add(count), Relaxed),
+            Writers::Many => _ = cell.fetch_add(count, Relaxed),
+        }
     }
 }
 
@@ -230,9 +256,18 @@ impl Board {
         Self { list_count, threads: Mutex::new(Vec::new()) }
     }
 
-    /// Counters for one more thread; they are counted in for ever.
+    /// Counters for one more holder, who alone writes to them; they are counted in for ever.
+    pub fn own_cells(&self) -> OwnCells {
+        OwnCells(self.cells_for(Writers::One))
+    }
+
+    /// Counters that any thread may write to; they are counted in for ever.
     pub fn cells(&self) -> Arc<Cells> {
-        let cells = Arc::new(Cells::new(self.list_count));
+        self.cells_for(Writers::Many)
+    }
+
+    fn cells_for(&self, writers: Writers) -> Arc<Cells> {
+        let cells = Arc::new(Cells::new(self.list_count, writers));
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
         cells
     }
@@ -255,10 +290,13 @@ mod tests {
     fn the_sum_is_over_all_threads() {
         let board = Board::new(2);
         std::thread::scope(|scope| {
+            let shared = board.cells();
             for _ in 0..4 {
-                scope.spawn(|| {
-                    let cells = board.cells();
-                    for _ in 0..1000 {
+                let (board, shared) = (&board, Arc::clone(&shared));
+                scope.spawn(move || {
+                    let own = board.own_cells();
+                    for nth in 0..1000 {
+                        let cells = if nth % 2 == 0 { &*own } else { &*shared };
                         cells.note_question(Door::Udp);
                         cells.note_blocked(1, Kind::Https);
                         cells.note_latency(11, 1);
@@ -278,7 +316,7 @@ mod tests {
     fn blocked_events_are_what_the_lists_add_up_to_at_every_moment() {
         let board = Board::new(2);
         std::thread::scope(|scope| {
-            let cells = board.cells();
+            let cells = board.own_cells();
             let writer = scope.spawn(move || (0..60_000).for_each(|n| cells.note_blocked(n % 2, Kind::Address)));
             while !writer.is_finished() {
                 let tally = board.sum();

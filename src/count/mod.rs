@@ -6,7 +6,7 @@ mod hourly;
 mod leaf;
 mod record;
 
-pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, Tally};
+pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, OwnCells, Tally};
 pub use hour::{HourCounts, Meter};
 pub use hourly::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind};
 pub use leaf::{

@@ -42,6 +42,8 @@ const REPLY_OCTETS_MAX: usize = u16::MAX as usize;
 pub struct Desks {
     answering: Arc<Answering>,
     seats: Box<[Mutex<Seat>]>,
+    /// Where answers are counted that had to be waited for.
+    cells: Arc<Cells>,
     turn: AtomicUsize,
 }
 
@@ -55,7 +57,8 @@ impl Desks {
     pub fn new(answering: Arc<Answering>, threads: usize) -> Self {
         let seat = |_| Mutex::new(Seat { desk: answering.desk(), reply: vec![0; REPLY_OCTETS_MAX].into() });
         let seats = (0..threads.max(1)).map(seat).collect();
-        Self { answering, seats, turn: AtomicUsize::new(0) }
+        let cells = answering.shared_cells();
+        Self { answering, seats, cells, turn: AtomicUsize::new(0) }
     }
 
     /// A free seat; where each is taken for the moment, the next in turn.
@@ -90,7 +93,7 @@ impl Answers for Desks {
             }
             Outcome::Silence => None,
             Outcome::Later(later) => {
-                let (answering, cells) = (Arc::clone(&self.answering), Arc::clone(desk.cells()));
+                let (answering, cells) = (Arc::clone(&self.answering), Arc::clone(&self.cells));
                 Some(async move {
                     let mut reply = Vec::new();
                     answering.answer_later(later, &cells, &mut reply).await;

@@ -19,6 +19,18 @@ pub const REPLY_OCTETS: usize = crate::wire::UDP_OCTETS_MAX;
 /// Room for the ancillary data: one `in6_pktinfo` with its header and padding.
 const CONTROL_OCTETS: usize = 64;
 
+/// Room for one question. The line behind it keeps questions from starting at multiples of 2048, which would put all of them into
+/// the same few places of the CPU's nearest cache.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct QuestionRoom {
+    octets: [u8; QUESTION_OCTETS],
+    _apart: [u8; 64],
+}
+
+/// A client's address, of the larger family; the family stands at the same place in both.
+type ClientName = libc::sockaddr_in6;
+
 /// Ancillary data, aligned for the kernel's headers.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
@@ -27,7 +39,7 @@ struct Control([u8; CONTROL_OCTETS]);
 /// The way back to a client: where a question came from and to which of our addresses.
 #[derive(Clone)]
 pub struct ReturnPath {
-    name: libc::sockaddr_storage,
+    name: ClientName,
     name_octets: libc::socklen_t,
     control: Control,
     control_octets: usize,
@@ -43,15 +55,17 @@ pub fn forbid_core_dumps() -> io::Result<()> {
 
 /// Buffers for a batch of questions and their replies.
 pub struct Batch {
-    questions: Box<[[u8; QUESTION_OCTETS]]>,
+    questions: Box<[QuestionRoom]>,
     replies: Box<[[u8; REPLY_OCTETS]]>,
-    names: Box<[libc::sockaddr_storage]>,
+    names: Box<[ClientName]>,
     controls: Box<[Control]>,
     /// Kept alive for `received` and `sent`, which point into them.
     _question_vectors: Box<[libc::iovec]>,
     reply_vectors: Box<[libc::iovec]>,
     received: Box<[libc::mmsghdr]>,
     sent: Box<[libc::mmsghdr]>,
+    /// So many of the headers in front were written to by the kernel.
+    used: usize,
     to_send: usize,
 }
 
@@ -61,11 +75,11 @@ unsafe impl Send for Batch {}
 impl Batch {
     /// Buffers for [`BATCH`] datagrams.
     pub fn new() -> Self {
-        let mut questions = vec![[0; QUESTION_OCTETS]; BATCH].into_boxed_slice();
+        let mut questions = vec![QuestionRoom { octets: [0; QUESTION_OCTETS], _apart: [0; 64] }; BATCH].into_boxed_slice();
         let mut replies = vec![[0; REPLY_OCTETS]; BATCH].into_boxed_slice();
         let mut names = vec![zeroed_name(); BATCH].into_boxed_slice();
         let mut controls = vec![Control([0; CONTROL_OCTETS]); BATCH].into_boxed_slice();
-        let mut question_vectors: Box<[_]> = questions.iter_mut().map(|room| vector(room)).collect();
+        let mut question_vectors: Box<[_]> = questions.iter_mut().map(|room| vector(&mut room.octets)).collect();
         let reply_vectors: Box<[_]> = replies.iter_mut().map(|room| vector(room)).collect();
         let mut received = Vec::with_capacity(BATCH);
         for ((name, control), vector) in names.iter_mut().zip(controls.iter_mut()).zip(question_vectors.iter_mut()) {
@@ -81,6 +95,7 @@ impl Batch {
             reply_vectors,
             received: received.into(),
             sent: sent.into(),
+            used: BATCH,
             to_send: 0,
         }
     }
@@ -88,8 +103,8 @@ impl Batch {
     /// Wait for at least one datagram and take all that are there. 0 after the socket's read time-out.
     pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         self.to_send = 0;
-        for message in &mut self.received {
-            message.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        for message in self.received.iter_mut().take(self.used) {
+            message.msg_hdr.msg_namelen = size_of::<ClientName>() as libc::socklen_t;
             message.msg_hdr.msg_controllen = CONTROL_OCTETS;
             message.msg_hdr.msg_flags = 0;
         }
@@ -97,8 +112,9 @@ impl Batch {
         // SAFETY: `headers` are BATCH valid headers whose pointers lead to buffers of the stated sizes, owned by `self` and not
         // otherwise borrowed during the call.
         let taken = unsafe { libc::recvmmsg(socket.as_raw_fd(), headers, count, libc::MSG_WAITFORONE as _, std::ptr::null_mut()) };
-        if let Ok(taken) = usize::try_from(taken) {
-            return Ok(taken.min(BATCH));
+        self.used = usize::try_from(taken).map_or(BATCH, |taken| taken.min(BATCH));
+        if taken >= 0 {
+            return Ok(self.used);
         }
         let error = io::Error::last_os_error();
         match error.kind() {
@@ -110,13 +126,13 @@ impl Batch {
     /// The first `taken` questions.
     pub fn packets(&self, taken: usize) -> impl Iterator<Item = &[u8]> {
         let messages = self.received.iter().zip(&self.questions).take(taken);
-        messages.map(|(message, octets)| octets.get(..message.msg_len as usize).unwrap_or_default())
+        messages.map(|(message, room)| room.octets.get(..message.msg_len as usize).unwrap_or_default())
     }
 
     /// The `index`th question, the address it came from, and the room for its reply.
     pub fn exchange(&mut self, index: usize) -> Option<(&[u8], SocketAddr, &mut [u8])> {
         let message = self.received.get(index)?;
-        let octets = self.questions.get(index)?.get(..message.msg_len as usize)?;
+        let octets = self.questions.get(index)?.octets.get(..message.msg_len as usize)?;
         Some((octets, address(self.names.get(index)?)?, self.replies.get_mut(index)?))
     }
 
@@ -226,8 +242,8 @@ pub fn raise_open_files() -> io::Result<()> {
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-fn zeroed_name() -> libc::sockaddr_storage {
-    // SAFETY: sockaddr_storage is plain numbers; all zero is "no address".
+fn zeroed_name() -> ClientName {
+    // SAFETY: sockaddr_in6 is plain numbers; all zero is "no address".
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
@@ -236,7 +252,7 @@ const fn vector(room: &mut [u8]) -> libc::iovec {
 }
 
 fn header(
-    name: &mut libc::sockaddr_storage,
+    name: &mut ClientName,
     name_octets: libc::socklen_t,
     vector: &mut libc::iovec,
     control: &mut Control,
@@ -253,18 +269,14 @@ fn header(
     message
 }
 
-fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match i32::from(name.ss_family) {
+fn address(name: &ClientName) -> Option<SocketAddr> {
+    match i32::from(name.sin6_family) {
         libc::AF_INET => {
-            // SAFETY: the family says that the storage holds a sockaddr_in, which is smaller and needs no stricter alignment.
+            // SAFETY: the family says that this holds a sockaddr_in, which is smaller and needs no stricter alignment.
             let name = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in>() };
             Some(SocketAddr::from((name.sin_addr.s_addr.to_ne_bytes(), u16::from_be(name.sin_port))))
         }
-        libc::AF_INET6 => {
-            // SAFETY: the family says that the storage holds a sockaddr_in6, which is smaller and needs no stricter alignment.
-            let name = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in6>() };
-            Some(SocketAddr::from((Ipv6Addr::from(name.sin6_addr.s6_addr), u16::from_be(name.sin6_port))))
-        }
+        libc::AF_INET6 => Some(SocketAddr::from((Ipv6Addr::from(name.sin6_addr.s6_addr), u16::from_be(name.sin6_port)))),
         _ => None,
     }
 }

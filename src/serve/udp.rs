@@ -226,7 +226,7 @@ impl Worker {
 
 /// Start a task for each miss until all threads have stopped.
 async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tracker: TaskTracker) {
-    let cells = Arc::clone(answering.desk().cells());
+    let cells = answering.shared_cells();
     while let Some(miss) = misses.recv().await {
         tracker.spawn(finish(miss, Arc::clone(&answering), Arc::clone(&cells)));
     }

@@ -91,7 +91,7 @@ impl Updater {
                 return Ok(Change::Unchanged);
             }
             let remembered = shelf.change(|record| {
-                record.removals.push(signed.kept.clone());
+                record.add_removal(signed.kept.clone());
                 record.known_removals.push(hash.clone());
                 let surplus = record.known_removals.len().saturating_sub(KNOWN_MAX);
                 record.known_removals.drain(..surplus);
@@ -99,7 +99,7 @@ impl Updater {
             if let Err(error) = remembered {
                 // Taking back is never slower than putting in: it holds until the next start all the same.
                 warn!(list = %slot.source.id, "a removal cannot be remembered in {} ({error}): it is over with the next start", shelf.place());
-                shelf.record.removals.push(signed.kept.clone());
+                shelf.record.add_removal(signed.kept.clone());
             }
         }
         self.enforce_removals(slot);
@@ -117,12 +117,16 @@ impl Updater {
     pub(super) fn enforce_removals(&self, slot: &Slot) {
         let Some(shelf) = &slot.shelf else { return };
         let now = wall_s();
-        let notes: Vec<String> = lock(shelf).record.removals.clone();
+        // The disk may hold up the shelf, and nobody's swap waits for that. From the second lock on the list in force stays the same.
+        let shelf = lock(shelf);
+        let mut retired = lock(&self.retired);
+        let kept = lock(&slot.state).kept.unwrap_or(0);
+        let notes = shelf.record.counting_removals(kept);
+        drop(shelf);
         let identities = &slot.source.identities;
         let said = notes.iter().filter_map(|kept| Removal::parse(open_note(kept.as_bytes(), identities).ok()?.text()).ok());
         let holding: Vec<Removal> = said.filter(|removal| removal.holds_at(now)).collect();
         let hashes: Vec<_> = holding.iter().map(Removal::hash).collect();
-        let mut retired = lock(&self.retired);
         let mut enforced = lock(&slot.enforced);
         let before = self.live.load_full();
         let generation_of_list = lock(&slot.state).generation;

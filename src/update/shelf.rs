@@ -18,6 +18,8 @@ use crate::seal::Note;
 
 /// Generations that are kept, the one in force included.
 const GENERATIONS_MAX: usize = 5;
+/// Removals that are kept, those that do not count any more included.
+const REMOVALS_MAX: usize = 200;
 /// Receipts that are kept.
 const RECEIPTS_MAX: usize = 20;
 const RECORD: &str = "record.json";
@@ -54,15 +56,34 @@ pub(super) struct Record {
     pub(super) is_rolled_back: bool,
     /// Oldest first.
     pub(super) generations: Vec<Generation>,
-    /// Removal notes that may still hold.
-    pub(super) removals: Vec<String>,
+    /// Removals that may still hold, oldest first.
+    pub(super) removals: Vec<KeptRemoval>,
     /// Hashes of all removals that were taken, those that are over included.
     pub(super) known_removals: Vec<String>,
     /// Receipts' notes, oldest first.
     pub(super) receipts: Vec<String>,
 }
 
+/// A removal as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptRemoval {
+    note: String,
+    /// It counts for generations up to this one: later ones were judged after it. Going back to an earlier one it counts again.
+    generation: u64,
+}
+
 impl Record {
+    /// Remember a removal for all generations there are.
+    pub(super) fn add_removal(&mut self, note: String) {
+        let generation = self.generations.iter().map(|kept| kept.number).max().unwrap_or(0);
+        self.removals.push(KeptRemoval { note, generation });
+    }
+
+    /// The removals that count for a generation.
+    pub(super) fn counting_removals(&self, number: u64) -> Vec<String> {
+        self.removals.iter().filter(|kept| kept.generation >= number).map(|kept| kept.note.clone()).collect()
+    }
+
     /// What a new manifest must be above.
     pub(super) fn highest(&self) -> Option<Highest> {
         Some(Highest { serial: self.serial?, manifest: Hash::parse(self.manifest.as_deref()?)? })
@@ -105,7 +126,7 @@ impl Shelf {
         super::refusal::place_of(&self.folder)
     }
 
-    /// Keep a generation and remember it as the one in force, without the oldest `removals`; on disk when this returns.
+    /// Keep a generation and remember it as the one in force, for which the oldest `removals` do not count; on disk when this returns.
     pub(super) fn keep(&mut self, mut generation: Generation, note: Option<&Note>, entries: &[u8], removals: usize) -> io::Result<u64> {
         let mut record = self.record.clone();
         let number = record.generations.iter().map(|kept| kept.number).max().unwrap_or(0) + 1;
@@ -119,7 +140,9 @@ impl Shelf {
         }
         record.generations.push(generation);
         (record.live, record.is_rolled_back) = (Some(number), false);
-        record.removals.drain(..removals.min(record.removals.len()));
+        // Those that came while it was judged count for it too.
+        record.removals.iter_mut().skip(removals).for_each(|kept| kept.generation = number);
+        record.removals.drain(..record.removals.len().saturating_sub(REMOVALS_MAX));
         let surplus = record.generations.len().saturating_sub(GENERATIONS_MAX);
         let dropped: Vec<u64> = record.generations.drain(..surplus).map(|kept| kept.number).collect();
         self.replace(record)?;
