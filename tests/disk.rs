@@ -181,5 +181,5 @@ fn a_start_without_a_writable_state_says_what_to_do() {
     let running = program().toml(&format!("state = {:?}\n", file.join("state"))).prepare();
     let (code, _, stderr) = running.run(&["serve"]);
     let last = stderr.lines().last().unwrap_or_default();
-    assert!(code == 1 && last.contains(&format!("{}", file.display())) && last.contains("check"), "{stderr}");
+    assert!(code == 1 && last.contains(&format!("{}", file.display())) && last.contains("choose another `state` folder"), "{stderr}");
 }
