@@ -9,6 +9,7 @@ pub use renew::{Due, Renewals, Settings as RenewalSettings};
 use renew::{Renewed, Renewer, outside};
 
 use crate::answer::blocked::Page;
+use crate::answer::local::Local;
 use crate::answer::own::{self, SpecialUse};
 use crate::cache::{Cache, Entry, Front, Key, Lifetimes};
 use crate::clock;
@@ -29,6 +30,7 @@ pub struct Answering {
     cache: Cache,
     lifetimes: Lifetimes,
     special_use: SpecialUse,
+    local: Local,
     resolver: Resolver,
     renewer: Renewer,
     udp_octets_max: usize,
@@ -50,6 +52,8 @@ pub struct Parts {
     pub lifetimes: Lifetimes,
     /// Who answers the special-use names.
     pub special_use: SpecialUse,
+    /// Names that the operator has answered here.
+    pub local: Local,
     /// The way outside.
     pub resolver: Resolver,
     /// How answers are kept alive.
@@ -140,10 +144,10 @@ impl Answering {
     /// Put the parts together. What is to be renewed goes to [`Answering::renew`].
     pub fn new(parts: Parts) -> (Self, Due) {
         let list_count = parts.live.load().list_count() as ListIndex;
-        let Parts { live, clients, pages, board, cache, lifetimes, special_use, resolver, renewal, udp_octets_max } = parts;
+        let Parts { live, clients, pages, board, cache, lifetimes, special_use, local, resolver, renewal, udp_octets_max } = parts;
         let all_lists = (0..list_count).collect();
         let (renewer, due) = Renewer::new(renewal);
-        (Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, resolver, renewer, udp_octets_max }, due)
+        (Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, local, resolver, renewer, udp_octets_max }, due)
     }
 
     /// Who may ask.
@@ -204,7 +208,7 @@ impl Answering {
 
     /// Answer a question at once if that can be done without asking outside; the reply goes into `out`.
     ///
-    /// The order of decisions is the product's promise: readable, allowed, ours, listed, cached.
+    /// The order of decisions is the product's promise: readable, allowed, ours, listed, the operator's, cached.
     pub fn answer(&self, round: &Round, desk: &mut Desk, asked: &Asked<'_>, out: &mut [u8]) -> Outcome {
         desk.cells.note_question(asked.door);
         let question = match wire::read(asked.packet) {
@@ -244,6 +248,9 @@ impl Answering {
         }
         if let Verdict::Block { list, .. } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
             return self.block(&desk.cells, list, Kind::of_type(question.qtype), &wanted, out);
+        }
+        if let Some(len) = self.local.answer(&question, out) {
+            return end(&desk.cells, Event::Own, Some(len));
         }
         if question.qtype == rtype::ANY {
             return end(&desk.cells, Event::Own, own::any(&question, out));

@@ -22,6 +22,7 @@ mod hostile;
 mod internet;
 mod keep_alive;
 mod kit;
+mod laboratory;
 mod lists;
 mod peers;
 mod privacy;

@@ -268,7 +268,7 @@ impl Entry {
         head.copy_from_slice(self.octets.first_chunk::<HEADER_OCTETS>()?);
         head.get_mut(6..)?.fill(0);
         asked.copy_from_slice(question.octets);
-        self.write_head(question, Flags { truncated: true, authentic: false }, head);
+        self.write_head(question, Flags { truncated: true, ..Flags::default() }, head);
         Some(len + self.write_opt(question, 0, out.get_mut(len..len + opt_octets)?))
     }
 

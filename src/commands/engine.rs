@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::answer::blocked::Page;
+use crate::answer::local::Local;
 use crate::answer::own::SpecialUse;
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
@@ -157,7 +158,8 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
         },
         special_use: special_use(&config.resolve),
         udp_octets_max: config.limits.udp_octets,
-        resolver: Resolver::start(resolve_settings(config)?)?,
+        local: Local::new(config.local.clone()),
+        resolver: Resolver::start(resolve_settings(config)?)?.with_dns64(config.resolve.dns64),
         renewal: RenewalSettings { stale_after: config.cache.stale_after, prefetch: config.cache.prefetch },
     }))
 }

@@ -5,6 +5,7 @@ mod forward;
 mod limits;
 mod listen;
 mod lists;
+mod local;
 mod resolve;
 mod review;
 mod sources;
@@ -29,6 +30,7 @@ pub use review::Problem;
 pub use transfer::{KeyFile, TransferredZone};
 pub use upkeep::{Audit, LogLevel};
 
+use crate::answer::local::Settings as LocalNames;
 use crate::list::guard::Protected;
 use crate::list::{ListIndex, Scope};
 use crate::name::Name;
@@ -61,6 +63,8 @@ pub struct Config {
     pub resolve: Resolve,
     /// `[cache]`.
     pub cache: Cache,
+    /// `[local]`.
+    pub local: LocalNames,
     /// A changed list is read when nobody has written to it for this long.
     pub quiet: Duration,
     /// Where lists may be pushed to.
@@ -98,6 +102,7 @@ struct Document {
     limits: limits::LimitsSection,
     resolve: resolve::ResolveSection,
     cache: resolve::CacheSection,
+    local: local::LocalSection,
     lists: lists::ListsSection,
     list: Vec<lists::ListSection>,
     push: sources::PushSection,
@@ -120,6 +125,7 @@ impl Default for Document {
             limits: Default::default(),
             resolve: Default::default(),
             cache: Default::default(),
+            local: Default::default(),
             lists: Default::default(),
             list: Vec::new(),
             push: Default::default(),
@@ -234,6 +240,7 @@ impl Document {
             limits: self.limits.check(review),
             resolve: self.resolve.check(&listen, review),
             cache: self.cache.check(review),
+            local: self.local.check(review),
             quiet: self.lists.check_quiet(review),
             push: self.push.check(review),
             notify: self.transfer.check(review),

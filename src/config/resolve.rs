@@ -11,6 +11,7 @@ use super::forward::{Forward, ForwardSection, Zone, ZoneSection, check_zones};
 use super::listen::Listen;
 use super::review::{Review, unwritten};
 use crate::name::Name;
+use crate::resolve::dns64::Prefix;
 
 /// The port of DNS.
 pub(super) const DNS_PORT: u16 = 53;
@@ -37,6 +38,8 @@ pub struct Resolve {
     pub special_use: bool,
     /// Names that are resolved all the same, with all below them.
     pub special_use_except: Vec<Name>,
+    /// Make IPv6 addresses of IPv4 ones with this prefix.
+    pub dns64: Option<Prefix>,
     /// Refuse answers that give names of the internet addresses of private networks.
     pub rebinding_protection: bool,
     /// Names that may have such addresses, with all below them.
@@ -133,6 +136,7 @@ pub(super) struct ResolveSection {
     patience_ms: Spanned<u64>,
     special_use: bool,
     special_use_except: Vec<Spanned<String>>,
+    dns64: Option<Spanned<String>>,
     rebinding_protection: bool,
     private_names: Vec<Spanned<String>>,
     zone: Vec<ZoneSection>,
@@ -147,6 +151,7 @@ impl Default for ResolveSection {
             patience_ms: unwritten(4000),
             special_use: true,
             special_use_except: Vec::new(),
+            dns64: None,
             rebinding_protection: false,
             private_names: Vec::new(),
             zone: Vec::new(),
@@ -210,14 +215,24 @@ impl ResolveSection {
             mode,
             patience: review.milliseconds("patience_ms", &self.patience_ms, 100..=60_000),
             special_use: self.special_use,
-            special_use_except: names("special_use_except", &self.special_use_except, review),
+            special_use_except: review.names("special_use_except", &self.special_use_except),
+            dns64: self.dns64.as_ref().and_then(|value| prefix(value, review)),
             rebinding_protection: self.rebinding_protection,
-            private_names: names("private_names", &self.private_names, review),
+            private_names: review.names("private_names", &self.private_names),
             zones: check_zones(&self.zone, listen, review),
             recurse: self.recurse.check(review),
             forward: self.forward.check(self.zone.iter().any(ZoneSection::is_secure), listen, review),
         }
     }
+}
+
+/// A translator's prefix.
+fn prefix(value: &Spanned<String>, review: &mut Review<'_>) -> Option<Prefix> {
+    let prefix = value.get_ref().parse().ok().and_then(Prefix::new);
+    if prefix.is_none() {
+        review.say(value, format!("dns64: {:?} is no prefix of 32, 40, 48, 56, 64 or 96 bits: write \"64:ff9b::/96\"", value.get_ref()));
+    }
+    prefix
 }
 
 impl RecurseSection {
@@ -228,7 +243,7 @@ impl RecurseSection {
         Recurse {
             root_hints: self.root_hints.as_ref().map(|file| review.file(file)),
             trust_anchors: self.trust_anchors.as_ref().map(|files| files.iter().map(|file| review.file(file)).collect()),
-            negative_anchors: names("negative_anchors", &self.negative_anchors, review),
+            negative_anchors: review.names("negative_anchors", &self.negative_anchors),
             validate: self.validate,
             sha1: self.sha1,
             minimise: self.minimise,
@@ -237,7 +252,7 @@ impl RecurseSection {
             loopback: self.loopback,
             private: self.private,
             harden_glue: self.harden_glue,
-            plain_spelling: names("plain_spelling", &self.plain_spelling, review),
+            plain_spelling: review.names("plain_spelling", &self.plain_spelling),
             port: review.number("port", &self.port, 1..=u16::MAX),
             edns_octets: review.number("edns_octets", &self.edns_octets, EDNS_OCTETS_MIN..=EDNS_OCTETS_MAX),
             outgoing: self.outgoing(review),
@@ -262,18 +277,6 @@ impl RecurseSection {
         }
         addresses
     }
-}
-
-/// Names of zones, with or without the dot at the end.
-fn names(key: &str, values: &[Spanned<String>], review: &mut Review<'_>) -> Vec<Name> {
-    let mut names = Vec::new();
-    for value in values {
-        match Name::parse(value.get_ref()) {
-            Ok(name) => names.push(name),
-            Err(error) => review.say(value, format!("{key}: {:?} is no name ({error}): write it like \"lab.example\"", value.get_ref())),
-        }
-    }
-    names
 }
 
 #[derive(Deserialize)]

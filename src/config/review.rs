@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::name::Name;
+
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -122,6 +124,18 @@ impl<'a> Review<'a> {
                 None
             }
         }
+    }
+
+    /// Names, with or without the dot at the end.
+    pub(super) fn names(&mut self, key: &str, values: &[Spanned<String>]) -> Vec<Name> {
+        let mut names = Vec::new();
+        for value in values {
+            match Name::parse(value.get_ref()) {
+                Ok(name) => names.push(name),
+                Err(error) => self.say(value, format!("{key}: {:?} is no name ({error}): write it like \"lab.example\"", value.get_ref())),
+            }
+        }
+        names
     }
 
     /// A path, taken from the configuration's folder.

@@ -111,6 +111,18 @@ fn the_commented_keys_can_be_used() {
 }
 
 #[test]
+fn local_names_and_translators_are_read() {
+    let config = parse("[resolve]\ndns64 = \"64:ff9b::/96\"\n[local]\naddresses = [\"192.0.2.10 a.example b.example\"]\n").unwrap();
+    assert!(config.resolve.dns64.is_some() && config.local.addresses.len() == 2);
+    for wrong in ["portal.example", "192.0.2.10", "192.0.2.10 a..example", "192.0.2.300 a.example"] {
+        assert_problem(&format!("[local]\naddresses = [\"{wrong}\"]\n"), 2, "addresses: write an address");
+    }
+    for wrong in ["64:ff9b::/95", "192.0.2.0/24", "64:ff9b::"] {
+        assert_problem(&format!("[resolve]\ndns64 = \"{wrong}\"\n"), 2, "dns64: ");
+    }
+}
+
+#[test]
 fn every_sample_configuration_loads() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let samples = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

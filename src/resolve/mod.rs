@@ -3,6 +3,7 @@
 //! Both ways stand behind [`Resolver`], which asks each question once however many wait for it, and never longer than patience allows.
 
 mod budget;
+pub mod dns64;
 mod exchange;
 mod flight;
 pub mod forward;
@@ -18,6 +19,8 @@ mod words;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use self::rebinding::Rebinding;
 pub use self::routes::{Target, Zone};
@@ -167,6 +170,7 @@ pub struct Resolver {
     rebinding: Option<Arc<Rebinding>>,
     flights: flight::Flights,
     patience: Duration,
+    dns64: Option<dns64::Prefix>,
 }
 
 enum Source {
@@ -184,13 +188,33 @@ impl Resolver {
             Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, zones)?),
             Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode, zones, settings.patience)?),
         };
-        Ok(Self { source: Arc::new(source), rebinding, flights: flight::Flights::new(settings.waiting_max), patience: settings.patience })
+        Ok(Self {
+            source: Arc::new(source),
+            rebinding,
+            flights: flight::Flights::new(settings.waiting_max),
+            patience: settings.patience,
+            dns64: None,
+        })
+    }
+
+    /// Make IPv6 addresses of IPv4 ones, behind this prefix, for names that have no others.
+    pub fn with_dns64(self, dns64: Option<dns64::Prefix>) -> Self {
+        Self { dns64, ..self }
     }
 
     /// The answer from outside, or why there is none, within the settings' patience.
     ///
-    /// Identical questions in flight are asked once, and the asking goes on when this future is dropped.
+    /// Identical questions in flight are asked once, and the asking goes on when this future is dropped. With DNS64 an answer may take two.
     pub async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
+        let deadline = Instant::now() + self.patience;
+        let fetched = self.fetch_one(question).await?;
+        match &self.dns64 {
+            Some(prefix) => prefix.complete(self, question, fetched, deadline).await,
+            None => Ok(fetched),
+        }
+    }
+
+    async fn fetch_one(&self, question: &Question) -> Result<Fetched, Failure> {
         let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.flights.patience(self.patience));
         let rebinding = self.rebinding.clone();
         // In a box: it would be copied at each step of the way to its task otherwise.

@@ -13,6 +13,8 @@ pub struct Flags {
     pub truncated: bool,
     /// AD: all data is validated.
     pub authentic: bool,
+    /// AA: the name is the replier's own.
+    pub authoritative: bool,
 }
 
 /// A reply in the making; nothing is written past the room it was given.
@@ -101,7 +103,7 @@ impl<'b> Reply<'b> {
 /// A reply's header with all counts but the question's at 0; RA is always set, RD and CD are the client's.
 fn header(question: &Question<'_>, rcode: u16, flags: Flags) -> [u8; HEADER_OCTETS] {
     let [id_high, id_low] = question.id.to_be_bytes();
-    let high = 0x80 | u8::from(flags.truncated) << 1 | u8::from(question.recursion_desired);
+    let high = 0x80 | u8::from(flags.authoritative) << 2 | u8::from(flags.truncated) << 1 | u8::from(question.recursion_desired);
     let low = 0x80 | u8::from(flags.authentic) << 5 | u8::from(question.checking_disabled) << 4 | (rcode & 0xf) as u8;
     [id_high, id_low, high, low, 0, 1, 0, 0, 0, 0, 0, 0]
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use wardline::answer::blocked::Page;
+use wardline::answer::local::Local;
 use wardline::answer::own::SpecialUse;
 use wardline::cache::{Cache, Entry, Key, Lifetimes};
 use wardline::clock;
@@ -56,6 +57,7 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         cache,
         lifetimes: LIFETIMES,
         special_use: SpecialUse::ours(),
+        local: Local::default(),
         resolver: Resolver::start(settings).expect("a resolver"),
     };
     Answering::new(parts).0
