@@ -309,6 +309,12 @@ fn what_the_author_forges_contradicts_itself() {
             forge(&leaves, author(), log);
             format!("hour provider.example/one leaf {at}")
         }),
+    ]);
+}
+
+#[test]
+fn what_the_author_swaps_contradicts_the_rest() {
+    find_each(&[
         ("an hour of the other resolver", |log| {
             let mut leaves = original();
             let others = leaves_of(&LogReader::open(&month().folder.path().join("states/two")).expect("a log"));
