@@ -104,8 +104,11 @@ mod tests {
     use super::*;
     use crate::wire::{self, Message};
 
-    /// Response code, AA, and types and data of all records; `None` where the name is not here.
-    fn ask(name: &str, qtype: u16) -> Option<(u16, bool, Vec<(u16, Vec<u8>)>)> {
+    /// Response code, AA, and types and data of all records.
+    type Told = (u16, bool, Vec<(u16, Vec<u8>)>);
+
+    /// `None` where the name is not here.
+    fn ask(name: &str, qtype: u16) -> Option<Told> {
         let name_of = |text| Name::parse(text).unwrap();
         let at = |name, address: &str| (name_of(name), address.parse().unwrap());
         let portal = [at("portal.example", "192.0.2.10"), at("portal.example", "192.0.2.11"), at("portal.example", "2001:db8::10")];
