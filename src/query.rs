@@ -1,10 +1,12 @@
 //! The whole way of a question: read, who asks, is it ours, is it listed, is it cached, and only then the world outside.
 
+mod parts;
 mod renew;
 
 use std::sync::Arc;
 
 use arc_swap::Guard;
+pub use parts::Parts;
 pub use renew::{Due, Renewals, Settings as RenewalSettings};
 use renew::{Renewed, Renewer, outside};
 
@@ -34,32 +36,6 @@ pub struct Answering {
     resolver: Resolver,
     renewer: Renewer,
     udp_octets_max: usize,
-}
-
-/// The parts that [`Answering`] is made of.
-pub struct Parts {
-    /// The lists in force.
-    pub live: Arc<Live>,
-    /// Who may ask.
-    pub clients: Arc<Clients>,
-    /// What to answer for each list, in the order of the configuration.
-    pub pages: Vec<Page>,
-    /// Where to count.
-    pub board: Arc<Board>,
-    /// Kept answers.
-    pub cache: Cache,
-    /// How long to keep them.
-    pub lifetimes: Lifetimes,
-    /// Who answers the special-use names.
-    pub special_use: SpecialUse,
-    /// Names that the operator has answered here.
-    pub local: Local,
-    /// The way outside.
-    pub resolver: Resolver,
-    /// How answers are kept alive.
-    pub renewal: RenewalSettings,
-    /// The largest UDP reply with an answer that has just come from outside, in octets.
-    pub udp_octets_max: usize,
 }
 
 /// One question as a door hands it in.

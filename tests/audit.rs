@@ -341,8 +341,8 @@ fn what_the_author_swaps_contradicts_the_rest() {
         }),
         ("a gap is made shorter by the author", |log| {
             let mut leaves = original();
-            let at = leaves.iter().position(|leaf| leaf.contains("\"gap_s\":41,")).expect("a gap");
-            leaves[at] = leaves[at].replace("\"gap_s\":41,", "\"gap_s\":1,");
+            let at = leaves.iter().position(|leaf| leaf.contains("\"gap_s\":40,")).expect("a gap");
+            leaves[at] = leaves[at].replace("\"gap_s\":40,", "\"gap_s\":1,");
             forge(&leaves, author(), log);
             format!("gap provider.example/one leaf {at}")
         }),

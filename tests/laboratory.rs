@@ -159,7 +159,7 @@ fn names_of_the_operator_s_own_are_answered_here_after_the_lists() {
     let running = Program::new().recurse(&internet).list("law", "blocked.example\n").toml(local).tls().start();
     for client in running.doors() {
         let www = client.ask(&Question::new("WWW.good.test.", "A"));
-        assert_eq!((www.answers(), www.message.authoritative), (vec!["WWW.good.test. A 192.0.2.77".to_owned()], false));
+        assert_eq!((www.answers(), www.message.authoritative), (vec!["www.good.test. A 192.0.2.77".to_owned()], false));
         assert_eq!(client.ask(&Question::new(SIGNED, "AAAA")).answers(), [""; 0]);
         let reverse = client.ask(&Question::new("77.2.0.192.in-addr.arpa.", "PTR"));
         assert_eq!(reverse.answers(), ["77.2.0.192.in-addr.arpa. PTR www.good.test."]);

@@ -31,7 +31,7 @@ fn uncommented() -> String {
     let is_key = |line: &str| {
         let word = line.split_once(" = ").map_or("", |(word, _)| word);
         let is_heading = line.starts_with('[') && line.ends_with(']');
-        is_heading || (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'))
+        is_heading || (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_'))
     };
     let lines = REFERENCE.lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if is_key(key) => key,

@@ -143,7 +143,8 @@ mod tests {
         let small: Vec<_> = (1..=250).flat_map(|n| admit(&waiters, &format!("198.51.100.{n}"), 1)).collect();
         assert_eq!((small.len(), admit(&waiters, "192.0.2.3", 1).len()), (250, 0), "all places are taken");
         drop((held, small));
-        assert_eq!((waiters.lock().all, waiters.lock().clients.len()), (0, 0));
+        let present = waiters.lock();
+        assert_eq!((present.all, present.clients.len()), (0, 0));
     }
 
     /// 2,000 questions gathered in 4 s and answered at once.

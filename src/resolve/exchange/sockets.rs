@@ -179,6 +179,7 @@ mod tests {
         }
         assert_eq!(sockets.lock().count, IDLE_MAX);
         sockets.give_back(address, young, now + AGE_MAX);
-        assert_eq!((sockets.lock().count, sockets.lock().by_server.len()), (0, 0), "all were old, and the last one found no room");
+        let idle = sockets.lock();
+        assert_eq!((idle.count, idle.by_server.len()), (0, 0), "all were old, and the last one found no room");
     }
 }
