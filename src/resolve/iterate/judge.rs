@@ -169,14 +169,14 @@ impl Heard<'_> {
         if rtype == RecordType::ANY || rtype == RecordType::RRSIG {
             return group(records.iter().filter(at_name), if rtype == RecordType::RRSIG { Signatures::AsData } else { Signatures::Beside });
         }
-        let exact = group(records.iter().filter(at_name).filter(|record| kind(record) == rtype), Signatures::Beside);
-        if !exact.is_empty() {
-            return exact;
+        let of_type = |wanted| group(records.iter().filter(at_name).filter(|record| kind(record) == wanted), Signatures::Beside);
+        if rtype != RecordType::CNAME {
+            let exact = of_type(rtype);
+            if !exact.is_empty() {
+                return exact;
+            }
         }
-        if let Some(answer) = self.dname(name) {
-            return answer;
-        }
-        group(records.iter().filter(at_name).filter(|record| kind(record) == RecordType::CNAME), Signatures::Beside)
+        self.dname(name).unwrap_or_else(|| of_type(RecordType::CNAME))
     }
 
     /// A DNAME above the name, and the alias that it makes, which is ours: nobody signs it (RFC 6672 section 5.3.1).
