@@ -10,7 +10,7 @@ pub use parts::Parts;
 pub use renew::{Due, Renewals, Settings as RenewalSettings};
 use renew::{Renewed, Renewer, outside};
 
-use crate::answer::blocked::Page;
+use crate::answer::blocked::{Page, Way};
 use crate::answer::local::Local;
 use crate::answer::own::{self, SpecialUse};
 use crate::cache::{Cache, Entry, Front, Key, Lifetimes};
@@ -113,6 +113,7 @@ struct Wanted<'a> {
     question: &'a Question<'a>,
     hashes: &'a SuffixHashes,
     group: Group,
+    door: Door,
     now_s: u32,
 }
 
@@ -214,7 +215,7 @@ impl Answering {
         if round.snapshot.has_shadow() {
             round.snapshot.note_shadows(self.clients.lists(group), hashes);
         }
-        let wanted = Wanted { question: &question, hashes, group, now_s: round.now_s };
+        let wanted = Wanted { question: &question, hashes, group, door: asked.door, now_s: round.now_s };
         let key = key_of(&wanted);
         let near = desk.front.find(key, wanted.now_s).filter(|entry| entry.is_for(&question));
         if let Some(entry) = near.filter(|entry| entry.is_clear_under(round.snapshot.generation())) {
@@ -263,7 +264,7 @@ impl Answering {
         out.resize(room, 0);
         let snapshot = self.live.load();
         hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
-        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, now_s: clock::wall_u32_s() };
+        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, door: later.door, now_s: clock::wall_u32_s() };
         let outcome = self.answer_renewed(cells, &snapshot, renewed, &wanted, out);
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }
@@ -275,7 +276,7 @@ impl Answering {
         let mut hashes = SuffixHashes::new();
         let snapshot = self.live.load();
         hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
-        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, now_s: clock::wall_u32_s() };
+        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, door: later.door, now_s: clock::wall_u32_s() };
         if let Some(stale) = self.find_stale(&wanted) {
             return self.answer_renewed(cells, &snapshot, Renewed::Stale(stale), &wanted, out);
         }
@@ -346,7 +347,8 @@ impl Answering {
     fn block(&self, cells: &Cells, list: ListIndex, kind: Kind, wanted: &Wanted<'_>, out: &mut [u8]) -> Outcome {
         cells.note_blocked(list, kind);
         let page = self.pages.get(usize::from(list));
-        page.and_then(|page| page.write(wanted.question, out)).map_or(Outcome::Silence, Outcome::Reply)
+        let way = if wanted.door == Door::Tls { Way::Encrypted } else { Way::Open };
+        page.and_then(|page| page.write(wanted.question, way, out)).map_or(Outcome::Silence, Outcome::Reply)
     }
 }
 

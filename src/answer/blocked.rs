@@ -17,6 +17,17 @@ pub struct Page {
     nodata_rcode: u16,
     code: u16,
     authority: Box<str>,
+    /// Why, as clients' programs read it: all of it, and the least of it. None without anybody to complain to.
+    why: Option<[Box<str>; 2]>,
+}
+
+/// Who can read a reply on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Anybody.
+    Open,
+    /// The client alone.
+    Encrypted,
 }
 
 /// Whole records with the question's name as their owner.
@@ -42,11 +53,17 @@ impl Page {
             Basis::Provider => ede::BLOCKED,
             Basis::Subscriber => ede::FILTERED,
         };
-        Self { v4, v6, soa: soa(rules.ttl_s), nodata_rcode, code, authority: rules.authority.as_str().into() }
+        Self { v4, v6, soa: soa(rules.ttl_s), nodata_rcode, code, authority: rules.authority.as_str().into(), why: explain(rules) }
     }
 
     /// Write the blocked answer to `question`. `None` where `out` has no room even for the question.
-    pub fn write(&self, question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
+    ///
+    /// A client that asked for it over an encrypted way is told why in a form that its program can read, and is not led to a page
+    /// (draft-ietf-dnsop-structured-dns-error section 5).
+    pub fn write(&self, question: &Question<'_>, way: Way, out: &mut [u8]) -> Option<usize> {
+        if let (Way::Encrypted, Some(why), true) = (way, &self.why, question.edns.is_some_and(|edns| edns.structured_error)) {
+            return self.write_why(question, why, out);
+        }
         let none = Records::none();
         let (first, second) = match question.qtype {
             rtype::A => (&self.v4, &none),
@@ -74,6 +91,34 @@ impl Page {
         let errors = if is_forged { errors.as_slice() } else { errors.get(1..)? };
         Some(reply.finish(question, rcode, errors))
     }
+}
+
+impl Page {
+    fn write_why(&self, question: &Question<'_>, why: &[Box<str>; 2], out: &mut [u8]) -> Option<usize> {
+        let room = out.len();
+        let mut reply = Reply::start(out, question, self.nodata_rcode, Flags::default())?;
+        reply.push_authorities(&self.soa, 1);
+        let left = room.saturating_sub(reply.len() + OPT_OCTETS + EDE_OCTETS);
+        let text = why.iter().find(|text| text.len() <= left).map_or("", |text| &**text);
+        Some(reply.finish(question, self.nodata_rcode, &[(self.code, text)]))
+    }
+}
+
+/// The I-JSON of a list, with and without what may be left out: `c` whom to ask, `j` why, `o` who says so, `l` in which language.
+fn explain(rules: &ListRules) -> Option<[Box<str>; 2]> {
+    if rules.contact.is_empty() {
+        return None;
+    }
+    let contact: Vec<String> = rules.contact.iter().map(|contact| quote(contact)).collect();
+    let contact = contact.join(",");
+    let (why, who, language) = (quote(&rules.legal_basis), quote(&rules.authority), quote(&rules.language));
+    let whole = format!("{{\"c\":[{contact}],\"j\":{why},\"o\":{who},\"l\":{language}}}");
+    Some([whole.into(), format!("{{\"c\":[{contact}]}}").into()])
+}
+
+/// A JSON string; there are no control characters in it.
+fn quote(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 impl Records {
@@ -147,12 +192,14 @@ mod tests {
             authority: "Example Authority".to_owned(),
             legal_basis: "Example Act".to_owned(),
             basis: Basis::Law,
+            contact: Vec::new(),
+            language: "en".to_owned(),
             action,
             ttl_s: 60,
         };
         let question = wire::read(&packet).ok().unwrap();
         let mut out = [0; 1232];
-        let len = Page::new(&rules).write(&question, &mut out).unwrap();
+        let len = Page::new(&rules).write(&question, Way::Open, &mut out).unwrap();
         assert!(len <= packet.len() * GROWTH_MAX, "{len} octets for a question of {}", packet.len());
         assert_eq!(out[12..33], packet[12..33], "the spelling comes back");
         read(&out[..len])
@@ -224,5 +271,40 @@ mod tests {
             assert_eq!((said.rcode, said.records.len()), (rcode::NXDOMAIN, 1), "type {qtype}");
             assert_eq!(said.errors.len(), 1);
         }
+    }
+
+    #[test]
+    fn programs_are_told_why_over_an_encrypted_way_alone() {
+        let mut packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\0\0\x29\x10\0\0\0\0\0\0\x04\0\x1a\0\0".to_vec();
+        let mut rules = ListRules {
+            id: "example".to_owned(),
+            authority: "The \"Authority\"".to_owned(),
+            legal_basis: "Act".to_owned(),
+            basis: Basis::Law,
+            contact: vec!["mailto:a@authority.example".to_owned(), "tel:+1-555-0100".to_owned()],
+            language: "en".to_owned(),
+            action: Action::StopPage { v4: vec![[192, 0, 2, 1].into()], v6: vec![] },
+            ttl_s: 60,
+        };
+        let told = |rules: &ListRules, packet: &[u8], way, room: usize| {
+            let mut out = [0; 1232];
+            let len = Page::new(rules).write(&wire::read(packet).ok().unwrap(), way, &mut out[..room]).unwrap();
+            read(&out[..len])
+        };
+        let why = told(&rules, &packet, Way::Encrypted, 1232);
+        assert_eq!((why.rcode, why.records[0].0), (rcode::NOERROR, rtype::SOA));
+        let json = r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"],"j":"Act","o":"The \"Authority\"","l":"en"}"#;
+        assert_eq!(why.errors, [(ede::CENSORED, json.to_owned())]);
+        let least = told(&rules, &packet, Way::Encrypted, 160);
+        assert_eq!(least.errors, [(ede::CENSORED, r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"]}"#.to_owned())]);
+        let is_page = |said: &Said| said.records[0].0 == rtype::A && said.errors[0].0 == ede::FORGED;
+        assert!(is_page(&told(&rules, &packet, Way::Open, 1232)), "in the open");
+        rules.contact.clear();
+        assert!(is_page(&told(&rules, &packet, Way::Encrypted, 1232)), "nobody to complain to");
+        rules.contact.push("tel:1".to_owned());
+        packet.truncate(packet.len() - 4);
+        let at = packet.len() - 1;
+        packet[at] = 0;
+        assert!(is_page(&told(&rules, &packet, Way::Encrypted, 1232)), "unasked");
     }
 }

@@ -1,5 +1,7 @@
 //! Names and question forms that we answer by ourselves, before any list, cache or server is asked.
 
+use std::net::IpAddr;
+
 use super::blocked::{push_head, soa};
 use crate::name::{Name, is_within};
 use crate::wire::{Flags, Question, Reply, class, ede, rcode, rtype};
@@ -10,22 +12,81 @@ use crate::wire::{Flags, Question, Reply, class, ede, rcode, rtype};
 #[derive(Clone, Debug)]
 pub struct SpecialUse {
     resolved: Vec<Name>,
+    about: About,
+}
+
+/// What this resolver tells of itself at `resolver.arpa`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// It tells servers no more of a name than they need (RFC 9156).
+    pub minimises: bool,
+    /// Where it is reached over TLS, by which name (RFC 9462).
+    pub designated: Option<Designated>,
+}
+
+/// An encrypted door of this resolver's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Designated {
+    /// The name in its certificate.
+    pub name: Name,
+    /// The port of DNS over TLS.
+    pub port: u16,
+    /// Its addresses, where they are known.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl About {
+    /// RESINFO's data (RFC 9606 section 5).
+    fn resinfo(&self) -> Vec<u8> {
+        if self.minimises { [RESINFO_MINIMISES, RESINFO].concat() } else { RESINFO.to_vec() }
+    }
+}
+
+impl Designated {
+    /// An SVCB record's data: priority, name, and the parameters in the order of their keys (RFC 9460 section 2.2, RFC 9461 section 4).
+    fn svcb(&self) -> Vec<u8> {
+        let mut data = vec![0, 1];
+        data.extend_from_slice(self.name.as_wire());
+        let mut push = |key: u16, value: &[u8]| {
+            data.extend(key.to_be_bytes());
+            data.extend((value.len() as u16).to_be_bytes());
+            data.extend_from_slice(value);
+        };
+        push(KEY_ALPN, b"\x03dot");
+        push(KEY_PORT, &self.port.to_be_bytes());
+        let v4: Vec<u8> =
+            self.addresses.iter().filter_map(|at| if let IpAddr::V4(v4) = at { Some(v4.octets()) } else { None }).flatten().collect();
+        let v6: Vec<u8> =
+            self.addresses.iter().filter_map(|at| if let IpAddr::V6(v6) = at { Some(v6.octets()) } else { None }).flatten().collect();
+        if !v4.is_empty() {
+            push(KEY_IPV4_HINT, &v4);
+        }
+        if !v6.is_empty() {
+            push(KEY_IPV6_HINT, &v6);
+        }
+        data
+    }
 }
 
 impl SpecialUse {
     /// All are answered here.
-    pub const fn ours() -> Self {
-        Self { resolved: Vec::new() }
+    pub fn ours() -> Self {
+        Self::ours_except(Vec::new())
     }
 
     /// For laboratories: none is answered here.
     pub fn resolved() -> Self {
-        Self { resolved: vec![Name::root()] }
+        Self::ours_except(vec![Name::root()])
     }
 
     /// All are answered here but `resolved` and what is below them, such as a provider's own reverse zones.
-    pub const fn ours_except(resolved: Vec<Name>) -> Self {
-        Self { resolved }
+    pub fn ours_except(resolved: Vec<Name>) -> Self {
+        Self { resolved, about: About::default() }
+    }
+
+    /// And this is told of ourselves.
+    pub fn telling(self, about: About) -> Self {
+        Self { about, ..self }
     }
 
     fn resolves(&self, name: &[u8]) -> bool {
@@ -42,6 +103,12 @@ const TYPE_IXFR: u16 = 251;
 const VERSION: &str = concat!("wardline ", env!("CARGO_PKG_VERSION"));
 /// What this resolver does, for clients that ask (RFC 9606).
 const RESINFO: &[u8] = b"\x0cexterr=15-17";
+const RESINFO_MINIMISES: &[u8] = b"\x08qnamemin";
+/// SvcParamKeys (RFC 9460 section 14.3.2).
+const KEY_ALPN: u16 = 1;
+const KEY_PORT: u16 = 3;
+const KEY_IPV4_HINT: u16 = 4;
+const KEY_IPV6_HINT: u16 = 6;
 
 /// What a special-use zone answers.
 #[derive(Clone, Copy)]
@@ -113,8 +180,14 @@ pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8])
     }
     let name = question.name.to_ascii_lowercase();
     match name.as_slice() {
-        b"\x08resolver\x04arpa\0" if question.qtype == rtype::RESINFO => return records(question, RESINFO, out),
-        _ if is_within(&name, b"\x08resolver\x04arpa\0") => return nothing(question, rcode::NOERROR, out),
+        b"\x08resolver\x04arpa\0" if question.qtype == rtype::RESINFO => return records(question, &special_use.about.resinfo(), out),
+        _ if is_within(&name, b"\x08resolver\x04arpa\0") => {
+            let is_asked = question.qtype == rtype::SVCB && name == b"\x04_dns\x08resolver\x04arpa\0";
+            return match special_use.about.designated.as_ref().filter(|_| is_asked) {
+                Some(designated) => records(question, &designated.svcb(), out),
+                None => nothing(question, rcode::NOERROR, out),
+            };
+        }
         _ => {}
     }
     if special_use.resolves(&name) {
@@ -234,6 +307,22 @@ mod tests {
         for (name, is_ours) in [("a.test", false), ("1.1.10.in-addr.arpa", false), ("1.2.10.in-addr.arpa", true), ("a.invalid", true)] {
             assert_eq!(ask(name, rtype::A, 1, &lab).is_some(), is_ours, "{name}");
         }
+    }
+
+    #[test]
+    fn the_resolver_tells_of_itself() {
+        let designated = Designated {
+            name: Name::parse("dns.example").unwrap(),
+            port: 853,
+            addresses: vec!["192.0.2.53".parse().unwrap(), "2001:db8::53".parse().unwrap()],
+        };
+        let ours = SpecialUse::ours().telling(About { minimises: true, designated: Some(designated) });
+        assert_eq!(ask("resolver.arpa", rtype::RESINFO, 1, &ours).unwrap().1, [b"\x08qnamemin\x0cexterr=15-17"]);
+        let svcb = ask("_dns.resolver.arpa", rtype::SVCB, 1, &ours).unwrap().1.remove(0);
+        let start =
+            b"\0\x01\x03dns\x07example\0\0\x01\0\x04\x03dot\0\x03\0\x02\x03\x55\0\x04\0\x04\xc0\0\x02\x35\0\x06\0\x10\x20\x01\x0d\xb8";
+        assert!(svcb.starts_with(start) && svcb.len() == start.len() + 12, "{svcb:02x?}");
+        assert_eq!(ask("_dns.resolver.arpa", rtype::A, 1, &ours).unwrap().0, rcode::NOERROR);
     }
 
     #[test]

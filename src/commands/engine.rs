@@ -1,5 +1,6 @@
 //! Puts the running resolver together from its configuration, and takes it apart again without losing a question.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +11,20 @@ use tokio::task::JoinSet;
 
 use crate::answer::blocked::Page;
 use crate::answer::local::Local;
-use crate::answer::own::SpecialUse;
+use crate::answer::own::{About, Designated, SpecialUse};
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
-use crate::config::{self, Config, Mode, Resolve};
+use crate::config::{self, Config, Listen, Mode, Resolve};
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
 use crate::policy::{Clients, ListRules, Live};
 use crate::query::{Answering, Due, Parts, RenewalSettings};
 use crate::resolve::{self, Resolver, forward, recurse};
+use crate::serve::cookies::Cookies;
+use crate::serve::kernel;
 use crate::serve::limits::ReplyRate;
+use crate::serve::proxy::Balancers;
 use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, Identity};
 use crate::serve::udp::{self, Udp};
@@ -33,6 +37,8 @@ pub(super) type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often the metrics page is made anew.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// Files that are open beside connections: sockets to others, lists, the store.
+const FILES_BESIDE_CONNECTIONS: u64 = 2000;
 /// How much longer than a client's patience a stopping door waits for answers under way.
 const DRAIN_EXTRA: Duration = Duration::from_secs(1);
 
@@ -67,7 +73,10 @@ impl Engine {
         let mut doors = Vec::new();
         let bound = udp::Bound::bind(&udp_settings(config, threads))?;
         doors.extend(bound.addresses().iter().map(|address| format!("udp {address}")));
-        runtime.block_on(open_streams(config, &answering, threads, &stopped, &mut streams, &mut doors))?;
+        warn_of_few_files(config);
+        let guards = guards(config)?;
+        let opening = open_streams(config, &answering, &guards, threads, &stopped, &mut streams);
+        doors.extend(runtime.block_on(opening)?);
         if let Some(listen) = config.metrics {
             let publisher = runtime.block_on(measure::start(listen))?;
             doors.push(format!("metrics {}", publisher.address()));
@@ -81,9 +90,7 @@ impl Engine {
             publisher.publish(&source.read());
             runtime.spawn(publish(publisher, source));
         }
-        let rate = Arc::new(ReplyRate::new(config.limits.udp_replies_per_s, config.limits.slip));
-        let waiters = Waiters::new(config.limits.waiting, config.limits.waiting_per_client);
-        let udp = bound.serve(&answering, &rate, config.limits.waiting, &waiters)?;
+        let udp = bound.serve(&answering, &guards, config.limits.waiting)?;
         drop(guard);
         Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
     }
@@ -156,7 +163,7 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
             ttl_s_max: config.cache.ttl_s_max,
             negative_ttl_s_max: config.cache.negative_ttl_s_max,
         },
-        special_use: special_use(&config.resolve),
+        special_use: special_use(&config.resolve, &config.listen),
         udp_octets_max: config.limits.udp_octets,
         local: Local::new(config.local.clone()),
         resolver: Resolver::start(resolve_settings(config)?)?.with_dns64(config.resolve.dns64),
@@ -204,12 +211,16 @@ fn forward_settings(config: &Config, upstreams: &[forward::Server], recurse: rec
 }
 
 /// Zones for which somebody is named are resolved, whatever their names.
-fn special_use(resolve: &Resolve) -> SpecialUse {
-    if !resolve.special_use {
-        return SpecialUse::resolved();
-    }
+fn special_use(resolve: &Resolve, listen: &Listen) -> SpecialUse {
     let zones = resolve.zones.iter().map(|zone| zone.name.clone());
-    SpecialUse::ours_except(resolve.special_use_except.iter().cloned().chain(zones).collect())
+    let except = resolve.special_use_except.iter().cloned().chain(zones).collect();
+    let special_use = if resolve.special_use { SpecialUse::ours_except(except) } else { SpecialUse::resolved() };
+    let designated = listen.tls_name.clone().zip(listen.tls.first()).map(|(name, door)| Designated {
+        name,
+        port: door.port(),
+        addresses: listen.tls.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified()).collect(),
+    });
+    special_use.telling(About { minimises: resolve.mode == Mode::Recurse && resolve.recurse.minimise, designated })
 }
 
 fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
@@ -218,6 +229,7 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
     let anchors = recurse.trust_anchors.as_ref().map(|files| files.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>());
     Ok(recurse::Settings {
         root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
+        root_copy: recurse.root_copy.clone(),
         trust_anchors: anchors.transpose()?,
         negative_anchors: recurse.negative_anchors.iter().chain(unchecked).cloned().collect(),
         validate: recurse.validate,
@@ -249,31 +261,62 @@ fn udp_settings(config: &Config, threads: usize) -> udp::Settings {
 async fn open_streams(
     config: &Config,
     answering: &Arc<Answering>,
+    guards: &udp::Guards,
     threads: usize,
     stopped: &tcp::Stop,
     tasks: &mut JoinSet<()>,
-    doors: &mut Vec<String>,
-) -> Result<(), StartError> {
+) -> Result<Vec<String>, StartError> {
+    let mut doors = Vec::new();
     let settings = tcp::Settings {
         idle: config.limits.idle,
         drain: config.resolve.patience + DRAIN_EXTRA,
         connections: config.limits.connections,
         connections_per_address: config.limits.connections_per_address,
     };
-    let streams = Streams::new(Arc::clone(answering), threads, settings);
+    let (cookies, balancers) = (guards.cookies.clone(), Arc::clone(&guards.balancers));
+    let streams = Streams::new(Arc::clone(answering), threads, settings, cookies, balancers);
     for &address in &config.listen.tcp {
         let listener = tcp::bind(address).await?;
         doors.push(format!("tcp {}", listener.local_addr()?));
         tasks.spawn(tcp::serve(listener, streams.clone(), stopped.clone()));
     }
-    let Some(files) = &config.listen.identity else { return Ok(()) };
+    let Some(files) = &config.listen.identity else { return Ok(doors) };
     let identity = Identity::load(&files.certificate, &files.key)?;
     for &address in &config.listen.tls {
         let listener = tcp::bind(address).await?;
         doors.push(format!("tls {}", listener.local_addr()?));
         tasks.spawn(tls::serve(listener, identity.clone(), streams.clone(), stopped.clone()));
     }
-    Ok(())
+    Ok(doors)
+}
+
+/// Each connection, and each question to somebody else, is an open file.
+fn warn_of_few_files(config: &Config) {
+    let wanted = config.limits.connections as u64 + FILES_BESIDE_CONNECTIONS;
+    match kernel::raise_open_files() {
+        Ok(files) if files >= wanted => {}
+        Ok(files) => tracing::warn!(
+            files,
+            connections = config.limits.connections,
+            "fewer files may be open than [limits] connections and questions to others need: raise LimitNOFILE"
+        ),
+        Err(error) => tracing::warn!(%error, "the limit of open files is not known"),
+    }
+}
+
+fn guards(config: &Config) -> Result<udp::Guards, StartError> {
+    let limits = &config.limits;
+    let cookies = match &limits.cookie_secrets {
+        _ if !limits.cookies => None,
+        Some(file) => Some(Arc::new(Cookies::read(file)?)),
+        None => Some(Arc::new(Cookies::random()?)),
+    };
+    Ok(udp::Guards {
+        rate: Arc::new(ReplyRate::new(limits.udp_replies_per_s, limits.slip)),
+        waiters: Waiters::new(limits.waiting, limits.waiting_per_client),
+        cookies,
+        balancers: Arc::new(Balancers::new(config.listen.balancers.clone())),
+    })
 }
 
 /// Where the metrics come from.
@@ -317,6 +360,7 @@ impl Source {
             stale: renewals.stale,
             renewed: renewals.renewed,
             rebindings: self.answering.resolver().totals().rebindings,
+            root_copy_until: self.answering.resolver().root_copy().map(|copy| copy.until),
             upstreams: upstreams
                 .map(|upstream| UpstreamReading {
                     address: upstream.server.to_string(),

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit;
+mod budget;
 mod check;
 mod completions;
 mod engine;

@@ -11,17 +11,18 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::budget::Budget;
 use super::engine::Engine;
 use super::{Failure, lines, log, output, transfers};
 use crate::cache::Flush;
-use crate::clock::monotonic;
+use crate::clock::{monotonic, wall_s};
 use crate::config::Config;
-use crate::control::{CacheStatus, Parts, Resolution, Server, Socket, UpstreamStatus};
+use crate::control::{CacheStatus, Parts, Resolution, RootCopyStatus, Server, Socket, UpstreamStatus};
 use crate::name::Name;
 use crate::policy::ListRules;
 use crate::query::Answering;
+use crate::resolve::RootStanding;
 use crate::seal::is_key_name;
-use crate::serve::kernel::raise_open_files;
 use crate::store::{EventKind, Journal, JournalEvent};
 use crate::update::push::Listener;
 use crate::update::{Prover, Settings, Sources, Updater, Watch, Which, receipt_key};
@@ -36,9 +37,6 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     }
     if !config.resolve.checks_signatures() {
         warn!("{}: signatures are not checked: answers can be forged", config.place);
-    }
-    if let Err(error) = raise_open_files() {
-        warn!(%error, "the limit of open files stays as it is: few questions can be asked outside at once");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     // Followed from here on, so that a signal that comes while the lists are loaded waits instead of killing.
@@ -58,7 +56,10 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let answering = engine.answering();
     let notified = transfers.addresses().iter().map(|address| format!("notify {address}"));
     let doors: Vec<String> = engine.doors().iter().cloned().chain(notified).collect();
+    let budget = Budget::new(config);
+    info!("{}", budget.describe(updater.states().iter().map(|list| 2 * list.octets).sum()));
     let parts = Parts {
+        octets_without_lists: budget.without_lists(),
         updater: Arc::clone(&updater),
         clients: Arc::clone(answering.clients()),
         rules,
@@ -238,6 +239,11 @@ impl Resolution for Outside {
             warn!("the resolver keeps what it learnt ({error})");
         }
         self.0.cache().flush(what) as u64
+    }
+
+    fn root_copy(&self) -> Option<RootCopyStatus> {
+        let RootStanding { serial, until } = self.0.resolver().root_copy()?;
+        Some(RootCopyStatus { serial, until, holds: wall_s() < until })
     }
 
     fn rebindings(&self) -> Option<u64> {

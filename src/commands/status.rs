@@ -24,9 +24,14 @@ fn describe(status: &Status) -> String {
         ("program", format!("wardline {}, pid {}, up {}", status.version, status.pid, span(status.uptime_s))),
         ("doors", status.doors.join(", ")),
         ("questions", describe_questions(status)),
+        ("memory", format!("{} of at most {} MiB", number(mib(status.memory.resident)), number(mib(status.memory.budget)))),
         ("cache", describe_cache(status)),
         ("counts", describe_counts(&status.counts)),
     ];
+    if let Some(copy) = &status.root_copy {
+        let state = if copy.holds { "holds until" } else { "ran out" };
+        rows.push(("root copy", format!("serial {}, {state} {}", copy.serial, time(copy.until))));
+    }
     if let Some(rebindings) = status.rebindings {
         rows.push(("rebinding", format!("{} refused", count(rebindings, "answer"))));
     }
@@ -42,6 +47,10 @@ fn describe(status: &Status) -> String {
     text.push('\n');
     text.push_str(&describe_lists(status));
     text
+}
+
+const fn mib(octets: u64) -> u64 {
+    octets.div_ceil(1 << 20)
 }
 
 fn describe_questions(status: &Status) -> String {
@@ -133,7 +142,7 @@ fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{CacheStatus, ListStatus, Questions, UpstreamStatus};
+    use crate::control::{CacheStatus, ListStatus, MemoryStatus, Questions, RootCopyStatus, UpstreamStatus};
     use crate::update::{LastRefusal, ListState};
 
     #[test]
@@ -160,8 +169,10 @@ mod tests {
                 total: 1005,
                 ended: [("blocked".to_owned(), 5), ("hit".to_owned(), 1000), ("own".to_owned(), 0)].into(),
             },
+            memory: MemoryStatus { resident: 40 << 20, budget: 513 << 20 },
             cache: CacheStatus { answers: 10, octets: 1_572_864, octets_max: 268_435_456, hits: 995, misses: 5, stale: 2, renewed: 1 },
             counts: Flushing { last_flush: Some(10), ..Flushing::default() },
+            root_copy: Some(RootCopyStatus { serial: 2_026_010_100, until: 60, holds: true }),
             rebindings: Some(3),
             upstreams: vec![UpstreamStatus { address: "192.0.2.53:53".to_owned(), zone: None, is_up: false, asked: 9, failed: 9 }],
         };
@@ -169,8 +180,10 @@ mod tests {
 program    wardline 0.1.0, pid 7, up 1 h 1 min
 doors      udp 127.0.0.1:5300, tcp 127.0.0.1:5300
 questions  1,005: blocked 5, hit 1,000
+memory     40 of at most 513 MiB
 cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
 counts     written to disk 1970-01-01T00:00:10Z
+root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
 rebinding  3 answers refused
 upstream   192.0.2.53:53 passed over, asked 9, failed 9
 

@@ -113,7 +113,7 @@ fn first_of_another_action<'a>(lists: &[&'a CheckedList]) -> Option<&'a CheckedL
     rest.iter().find(|list| kind(list) != kind(first)).copied()
 }
 
-fn network(key: &str, value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpNet> {
+pub(super) fn network(key: &str, value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpNet> {
     let text = value.get_ref();
     let Ok(net) = text.parse::<IpNet>() else {
         review.say(value, format!("{key}: {text:?} is no network: write 192.0.2.0/24 or 2001:db8::/32"));

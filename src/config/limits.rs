@@ -1,5 +1,6 @@
 //! `[limits]`: how much one client, and all together, may ask of us.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -17,6 +18,10 @@ pub struct Limits {
     pub udp_replies_per_s: u32,
     /// Of the replies over the limit each so-many-th goes out truncated; 0 for none.
     pub slip: u32,
+    /// Give cookies to clients that ask for them.
+    pub cookies: bool,
+    /// The file of the secrets they are made with; drawn at each start without it.
+    pub cookie_secrets: Option<PathBuf>,
     /// Connections over TCP and TLS in all.
     pub connections: usize,
     /// Connections over TCP and TLS from one address.
@@ -35,6 +40,8 @@ pub(super) struct LimitsSection {
     udp_octets: Spanned<usize>,
     udp_replies_per_s: Spanned<u32>,
     slip: Spanned<u32>,
+    cookies: bool,
+    cookie_secrets: Option<Spanned<PathBuf>>,
     connections: Spanned<usize>,
     connections_per_address: Spanned<usize>,
     idle_s: Spanned<u64>,
@@ -48,6 +55,8 @@ impl Default for LimitsSection {
             udp_octets: unwritten(UDP_OCTETS_MAX),
             udp_replies_per_s: unwritten(1000),
             slip: unwritten(2),
+            cookies: true,
+            cookie_secrets: None,
             connections: unwritten(2000),
             connections_per_address: unwritten(50),
             idle_s: unwritten(10),
@@ -63,6 +72,8 @@ impl LimitsSection {
             udp_octets: review.number("udp_octets", &self.udp_octets, UDP_OCTETS_MAX..=4096),
             udp_replies_per_s: review.number("udp_replies_per_s", &self.udp_replies_per_s, 0..=10_000_000),
             slip: review.number("slip", &self.slip, 0..=1000),
+            cookies: self.cookies,
+            cookie_secrets: self.cookie_secrets.as_ref().map(|file| review.file(file)),
             connections: review.number("connections", &self.connections, 1..=1_000_000),
             connections_per_address: review.number("connections_per_address", &self.connections_per_address, 1..=1_000_000),
             idle: Duration::from_secs(review.number("idle_s", &self.idle_s, 1..=3600)),

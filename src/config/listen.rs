@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::clients::network;
 use super::review::{Review, unwritten};
+use crate::name::Name;
 
 /// UDP threads for one address are capped here: more than any machine has cores.
 const THREADS_MAX: usize = 1024;
@@ -20,8 +23,12 @@ pub struct Listen {
     pub tcp: Vec<SocketAddr>,
     /// DNS over TLS (RFC 7858).
     pub tls: Vec<SocketAddr>,
+    /// Networks of balancers that say for whom they come (PROXY header, version 2).
+    pub balancers: Vec<IpNet>,
     /// UDP threads for each address; 0 takes one for each core.
     pub threads: usize,
+    /// The name in that certificate by which clients are told of the TLS doors, if they are.
+    pub tls_name: Option<Name>,
     /// The certificate for TLS; always there when `tls` has addresses.
     pub identity: Option<TlsFiles>,
 }
@@ -41,13 +48,14 @@ pub(super) struct ListenSection {
     udp: Vec<Spanned<String>>,
     tcp: Vec<Spanned<String>>,
     tls: Vec<Spanned<String>>,
+    balancers: Vec<Spanned<String>>,
     threads: Spanned<usize>,
 }
 
 impl Default for ListenSection {
     fn default() -> Self {
         let door = || vec![unwritten("127.0.0.1:5300".to_owned())];
-        Self { udp: door(), tcp: door(), tls: Vec::new(), threads: unwritten(0) }
+        Self { udp: door(), tcp: door(), tls: Vec::new(), balancers: Vec::new(), threads: unwritten(0) }
     }
 }
 
@@ -56,6 +64,15 @@ impl Default for ListenSection {
 pub(super) struct TlsSection {
     certificate: Option<Spanned<PathBuf>>,
     key: Option<Spanned<PathBuf>>,
+    name: Option<Spanned<String>>,
+}
+
+impl TlsSection {
+    fn name(&self, review: &mut Review<'_>) -> Option<Name> {
+        let value = self.name.as_ref()?;
+        let name = Name::parse(value.get_ref());
+        name.map_err(|error| review.say(value, format!("name: {:?} is no name ({error})", value.get_ref()))).ok()
+    }
 }
 
 impl ListenSection {
@@ -71,7 +88,8 @@ impl ListenSection {
             review.say_at(None, "[listen] has no address at all: write one for udp and for tcp");
         }
         let threads = review.number("threads", &self.threads, 0..=THREADS_MAX);
-        Listen { udp, tcp, identity: self.identity(tls, review), tls: encrypted, threads }
+        let balancers = self.balancers.iter().filter_map(|value| network("balancers", value, review)).collect();
+        Listen { udp, tcp, tls_name: tls.name(review), identity: self.identity(tls, review), tls: encrypted, balancers, threads }
     }
 
     fn identity(&self, tls: &TlsSection, review: &mut Review<'_>) -> Option<TlsFiles> {

@@ -95,6 +95,10 @@ pub(super) struct ListSection {
     authority: Spanned<String>,
     basis: BasisWord,
     legal_basis: Spanned<String>,
+    #[serde(default)]
+    contact: Vec<Spanned<String>>,
+    #[serde(default = "english")]
+    language: Spanned<String>,
     #[serde(default = "stop_page")]
     action: Spanned<ActionWord>,
     #[serde(default)]
@@ -114,6 +118,10 @@ const fn plain() -> FormatWord {
 
 fn stop_page() -> Spanned<ActionWord> {
     unwritten(ActionWord::StopPage)
+}
+
+fn english() -> Spanned<String> {
+    unwritten("en".to_owned())
 }
 
 fn a_minute() -> Spanned<u32> {
@@ -169,6 +177,19 @@ pub(super) struct CheckedList {
     pub(super) action: Spanned<ActionWord>,
 }
 
+/// Somebody to complain to, as a client's program can show it (draft-ietf-dnsop-structured-dns-error section 4).
+fn contact(value: &Spanned<String>, review: &mut Review<'_>) -> String {
+    let text = value.get_ref();
+    let is_uri = text.strip_prefix("tel:").or_else(|| text.strip_prefix("mailto:")).is_some_and(|rest| !rest.is_empty());
+    if !is_uri || text.len() > CONTACT_OCTETS_MAX || !text.bytes().all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\')) {
+        review.say(value, format!("contact: {text:?}: write \"tel:+1-555-0100\" or \"mailto:office@authority.example\""));
+    }
+    text.clone()
+}
+
+/// Longer ones do not fit into replies.
+const CONTACT_OCTETS_MAX: usize = 100;
+
 /// Check all lists, each by itself.
 pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review: &mut Review<'_>) -> Vec<CheckedList> {
     if let Some(list) = lists.get(LISTS_MAX) {
@@ -190,6 +211,8 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
                 BasisWord::Provider => Basis::Provider,
                 BasisWord::Subscriber => Basis::Subscriber,
             },
+            contact: list.contact.iter().map(|value| contact(value, review)).collect(),
+            language: review.id("language", &list.language),
             action: list.check_action(review),
             ttl_s: review.number("ttl_s", &list.ttl_s, 0..=TTL_S_MAX),
         };

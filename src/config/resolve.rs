@@ -78,6 +78,8 @@ pub enum Mode {
 pub struct Recurse {
     /// Root hints as a zone file; the built-in ones without it.
     pub root_hints: Option<PathBuf>,
+    /// A copy of the root zone as a zone file.
+    pub root_copy: Option<PathBuf>,
     /// Files of trust anchors; the built-in root anchors without it, no anchor and so no validation where it is empty.
     pub trust_anchors: Option<Vec<PathBuf>>,
     /// Zones whose signatures are not checked.
@@ -165,6 +167,7 @@ impl Default for ResolveSection {
 #[serde(default, deny_unknown_fields)]
 struct RecurseSection {
     root_hints: Option<Spanned<PathBuf>>,
+    root_copy: Option<Spanned<PathBuf>>,
     trust_anchors: Option<Vec<Spanned<PathBuf>>>,
     negative_anchors: Vec<Spanned<String>>,
     validate: bool,
@@ -186,6 +189,7 @@ impl Default for RecurseSection {
     fn default() -> Self {
         Self {
             root_hints: None,
+            root_copy: None,
             trust_anchors: None,
             negative_anchors: Vec::new(),
             validate: true,
@@ -242,6 +246,7 @@ impl RecurseSection {
         }
         Recurse {
             root_hints: self.root_hints.as_ref().map(|file| review.file(file)),
+            root_copy: self.root_copy.as_ref().map(|file| review.file(file)),
             trust_anchors: self.trust_anchors.as_ref().map(|files| files.iter().map(|file| review.file(file)).collect()),
             negative_anchors: review.names("negative_anchors", &self.negative_anchors),
             validate: self.validate,

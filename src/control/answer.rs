@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::words::{
-    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, Place, Questions, Reloaded, Reply, Request, Status, UpstreamStatus, Why,
+    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions, Reloaded, Reply, Request, RootCopyStatus,
+    Status, UpstreamStatus, Why,
 };
 use crate::cache::Flush;
 use crate::clock::monotonic;
@@ -32,9 +33,14 @@ pub struct Parts {
     pub doors: Vec<String>,
     /// Cache and resolver.
     pub resolution: Box<dyn Resolution>,
+    /// The most memory that everything but the lists may take, in octets.
+    pub octets_without_lists: u64,
     /// When the program started.
     pub started: Instant,
 }
+
+/// A page of memory, on the machines that we run on.
+const PAGE_OCTETS: u64 = 4096;
 
 /// What the control socket asks of the cache and the resolver.
 pub trait Resolution: Send + Sync {
@@ -44,6 +50,8 @@ pub trait Resolution: Send + Sync {
     fn flush(&self, what: Flush<'_>) -> u64;
     /// How many answers were refused because they lead into private networks, where that is asked for.
     fn rebindings(&self) -> Option<u64>;
+    /// How the copy of the root zone stands, if there is one.
+    fn root_copy(&self) -> Option<RootCopyStatus>;
     /// How the upstream resolvers stand.
     fn upstreams(&self) -> Vec<UpstreamStatus>;
 }
@@ -79,7 +87,9 @@ impl Parts {
     fn status(&self) -> Status {
         let tally = self.board.sum();
         let blocked = tally.lists.iter().map(|counts| counts.iter().sum());
-        let lists = self.updater.states().into_iter().zip(&self.rules).zip(blocked);
+        let states = self.updater.states();
+        let budget = self.octets_without_lists + states.iter().map(|state| 2 * state.octets).sum::<u64>();
+        let lists = states.into_iter().zip(&self.rules).zip(blocked);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -91,8 +101,10 @@ impl Parts {
                 total: tally.questions(),
                 ended: Event::ALL.into_iter().map(|event| (event.name().to_owned(), tally.event(event))).collect(),
             },
+            memory: MemoryStatus { resident: resident_octets(), budget },
             cache: CacheStatus { hits: tally.event(Event::Hit), misses: tally.event(Event::Miss), ..self.resolution.cache() },
             counts: self.health.read(),
+            root_copy: self.resolution.root_copy(),
             rebindings: self.resolution.rebindings(),
             upstreams: self.resolution.upstreams(),
         }
@@ -178,6 +190,12 @@ impl Parts {
             place: if found.is_parent { Place::Parent } else { Place::Itself },
         }
     }
+}
+
+/// What the program has of the machine's memory; 0 where the system does not tell.
+fn resident_octets() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    pages.and_then(|pages| pages.split(' ').nth(1)?.parse::<u64>().ok()).map_or(0, |pages| pages * PAGE_OCTETS)
 }
 
 fn with_name(text: &str, answer: impl FnOnce(&Name) -> Reply) -> Reply {

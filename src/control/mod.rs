@@ -9,5 +9,6 @@ pub use answer::{Parts, Resolution};
 pub use client::{AskFault, ask};
 pub use server::{BindRefusal, Server, Socket};
 pub use words::{
-    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, Place, Questions, Reloaded, Reply, Request, Status, UpstreamStatus, Why,
+    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions, Reloaded, Reply, Request, RootCopyStatus,
+    Status, UpstreamStatus, Why,
 };

@@ -112,10 +112,16 @@ pub struct Status {
     pub lists: Vec<ListStatus>,
     /// Questions since the start.
     pub questions: Questions,
+    /// Its memory.
+    #[serde(default)]
+    pub memory: MemoryStatus,
     /// The cache.
     pub cache: CacheStatus,
     /// How the writing of the counts goes.
     pub counts: Flushing,
+    /// The copy of the root zone, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_copy: Option<RootCopyStatus>,
     /// Answers refused because they lead into private networks, where that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebindings: Option<u64>,
@@ -144,6 +150,15 @@ pub struct Questions {
     pub ended: BTreeMap<String, u64>,
 }
 
+/// How much memory the program takes, in octets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryStatus {
+    /// What it has now.
+    pub resident: u64,
+    /// The most that it may take: cache, twice the lists' tables, resolver, connections, waiting questions.
+    pub budget: u64,
+}
+
 /// How the cache stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheStatus {
@@ -165,6 +180,17 @@ pub struct CacheStatus {
     /// Answers renewed ahead of time, or behind the back of a client that got a stale one.
     #[serde(default)]
     pub renewed: u64,
+}
+
+/// How the copy of the root zone stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootCopyStatus {
+    /// The zone's serial number.
+    pub serial: u32,
+    /// Until when it holds, in seconds since 1970.
+    pub until: i64,
+    /// Does it hold now? Otherwise the root's servers are asked.
+    pub holds: bool,
 }
 
 /// How one upstream resolver stands.

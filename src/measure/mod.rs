@@ -38,6 +38,8 @@ pub struct Reading {
     pub renewed: u64,
     /// Answers refused because they lead into private networks, where that is asked for.
     pub rebindings: Option<u64>,
+    /// Until when the copy of the root zone holds, if there is one.
+    pub root_copy_until: Option<UnixSeconds>,
     /// The provider's resolvers that we forward to, of everything or of single zones.
     pub upstreams: Vec<UpstreamReading>,
     /// When the process started.

@@ -106,6 +106,9 @@ fn set_process(reading: &Reading) {
     if let Some(rebindings) = reading.rebindings {
         counter!("wardline_rebindings_refused_total").absolute(rebindings);
     }
+    if let Some(until) = reading.root_copy_until {
+        gauge!("wardline_root_copy_expiry_timestamp_seconds").set(time(until));
+    }
     gauge!("wardline_start_time_seconds").set(time(reading.started));
     gauge!("wardline_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     counter!("wardline_counts_flush_failures_total").absolute(reading.flush_failures);
@@ -123,6 +126,7 @@ fn describe() {
     describe_counter!("wardline_cache_stale_total", "Questions answered with what had run out, since nobody could be reached.");
     describe_counter!("wardline_cache_renewals_total", "Answers renewed ahead of time.");
     describe_counter!("wardline_rebindings_refused_total", "Answers refused because they lead into private networks.");
+    describe_gauge!("wardline_root_copy_expiry_timestamp_seconds", "When the copy of the root zone runs out.");
     describe_counter!("wardline_upstream_questions_total", "Questions put to an upstream resolver.");
     describe_gauge!("wardline_upstream_up", "1 while an upstream resolver is asked, 0 while it is passed over.");
     describe_counter!("wardline_upstream_failures_total", "Questions that an upstream resolver did not answer, or not usefully.");

@@ -13,6 +13,10 @@ pub struct ListRules {
     pub legal_basis: String,
     /// What kind of ground that is.
     pub basis: Basis,
+    /// Where to complain, as "tel:" and "mailto:" addresses; told to clients that can read it, if there is one.
+    pub contact: Vec<String>,
+    /// The language of authority and legal basis (BCP 47).
+    pub language: String,
     /// What a blocked client is answered.
     pub action: Action,
     /// How long a client may keep the blocked answer, in seconds.

@@ -22,10 +22,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::iterate::RootStanding;
 use self::rebinding::Rebinding;
 pub use self::routes::{Target, Zone};
 use crate::clock::UnixSeconds;
 use crate::name::Name;
+
+/// The most memory that is learnt on the way to answers: delegations, servers' words, keys, proofs.
+pub const MEMORY_OCTETS_MAX: u64 = recurse::MEMORY_OCTETS_MAX + recurse::PROOFS_OCTETS_MAX;
 
 /// What is asked of the outside world: one name and type in class IN.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -143,6 +147,9 @@ pub enum StartError {
         /// Counted from 1.
         line: usize,
     },
+    /// The copy of the root zone is none.
+    #[error("{0}")]
+    RootCopy(String),
     /// No address to begin with.
     #[error("the root hints hold no usable address")]
     NoRoot,
@@ -239,6 +246,14 @@ impl Resolver {
         match &*self.source {
             Source::Recurse(recursion) => recursion.upstreams(),
             Source::Forward(forwarder) => forwarder.upstreams(),
+        }
+    }
+
+    /// How the copy of the root zone stands, if there is one.
+    pub fn root_copy(&self) -> Option<RootStanding> {
+        match &*self.source {
+            Source::Recurse(recursion) => recursion.root_copy(),
+            Source::Forward(_) => None,
         }
     }
 

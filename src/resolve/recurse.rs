@@ -5,6 +5,7 @@ mod reply;
 mod tests;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
 
 use self::reply::{End, encode};
 use super::budget::Budget;
-use super::iterate::{self, Walker};
+use super::iterate::{self, RootCopy, RootStanding, Walker};
 use super::routes::{Routes, Way, Zones};
 use super::said::{Ask, Said};
 use super::validate::{self, Anchors, Validator, Verdict};
@@ -27,15 +28,17 @@ const ALIASES_MAX: usize = 12;
 /// Questions under way in one zone: a quarter of all that may wait, as shipped.
 const PER_ZONE_MAX: u32 = 2_500;
 /// Memory for delegations, keys and what was said on the way to answers.
-const MEMORY_OCTETS_MAX: u64 = 64 << 20;
+pub(super) const MEMORY_OCTETS_MAX: u64 = 64 << 20;
 /// Memory for zones' keys and for proofs of absence.
-const PROOFS_OCTETS_MAX: u64 = 32 << 20;
+pub(super) const PROOFS_OCTETS_MAX: u64 = 32 << 20;
 
 /// How authorities are asked.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Root hints as zone file text, one record a line; without it the built-in ones.
     pub root_hints: Option<String>,
+    /// A copy of the root zone as a zone file, which is read again when it changes (RFC 8806).
+    pub root_copy: Option<PathBuf>,
     /// Trust anchors as zone file texts, one text a file, of DS or DNSKEY records; without it the built-in root anchors (key tags 20326 and
     /// 38696). No text at all is no anchor at all: nothing is validated.
     pub trust_anchors: Option<Vec<String>>,
@@ -75,6 +78,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             root_hints: None,
+            root_copy: None,
             trust_anchors: None,
             negative_anchors: Vec::new(),
             validate: true,
@@ -108,6 +112,7 @@ pub(super) struct Recursion {
     settings: Settings,
     roots: Vec<IpAddr>,
     zones: Zones,
+    root_copy: Option<Arc<RootCopy>>,
     tally: Arc<Tally>,
 }
 
@@ -135,12 +140,22 @@ impl Recursion {
             return Err(StartError::NoRoot);
         }
         let tally = Arc::new(Tally::default());
-        let engine = RwLock::new(Arc::new(Engine::build(&settings, &roots, &zones, &tally)?));
-        Ok(Self { engine, settings, roots, zones, tally })
+        let root_copy = settings.root_copy.as_ref().map(|file| {
+            let copy = RootCopy::open(file).map_err(|fault| StartError::RootCopy(format!("{}: {fault}", file.display())))?;
+            Ok::<_, StartError>(Arc::new(copy))
+        });
+        let root_copy = root_copy.transpose()?;
+        let engine = RwLock::new(Arc::new(Engine::build(&settings, &roots, &zones, root_copy.as_ref(), &tally)?));
+        Ok(Self { engine, settings, roots, zones, root_copy, tally })
     }
 
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// How the copy of the root zone stands, if there is one.
+    pub(super) fn root_copy(&self) -> Option<RootStanding> {
+        self.root_copy.as_ref().and_then(|copy| copy.standing())
     }
 
     /// The resolvers of single zones.
@@ -156,7 +171,7 @@ impl Recursion {
             self.engine().forget(&below);
             return Ok(());
         }
-        let engine = Arc::new(Engine::build(&self.settings, &self.roots, &self.zones, &self.tally)?);
+        let engine = Arc::new(Engine::build(&self.settings, &self.roots, &self.zones, self.root_copy.as_ref(), &self.tally)?);
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
         Ok(())
     }
@@ -172,8 +187,14 @@ impl Recursion {
 }
 
 impl Engine {
-    fn build(settings: &Settings, roots: &[IpAddr], zones: &Zones, tally: &Arc<Tally>) -> Result<Self, StartError> {
-        let walker = Arc::new(build_walker(settings, roots, zones, tally));
+    fn build(
+        settings: &Settings,
+        roots: &[IpAddr],
+        zones: &Zones,
+        root_copy: Option<&Arc<RootCopy>>,
+        tally: &Arc<Tally>,
+    ) -> Result<Self, StartError> {
+        let walker = Arc::new(build_walker(settings, roots, zones, root_copy, tally));
         let routes = Routes::new(Way::Walk(Arc::clone(&walker)), zones, Some(&walker));
         Ok(Self { walker: routes, validator: build_validator(settings)? })
     }
@@ -188,11 +209,18 @@ impl Engine {
 }
 
 /// The iterator that the settings ask for.
-pub(super) fn build_walker(settings: &Settings, roots: &[IpAddr], zones: &Zones, tally: &Arc<Tally>) -> Walker {
+pub(super) fn build_walker(
+    settings: &Settings,
+    roots: &[IpAddr],
+    zones: &Zones,
+    root_copy: Option<&Arc<RootCopy>>,
+    tally: &Arc<Tally>,
+) -> Walker {
     let v4 = settings.outgoing.iter().find_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
     let v6 = settings.outgoing.iter().find_map(|address| if let IpAddr::V6(v6) = address { Some(*v6) } else { None });
     let walking = iterate::Settings {
         roots: roots.to_vec(),
+        root_copy: root_copy.cloned(),
         stubs: zones.stubs().to_vec(),
         port: settings.port,
         ipv4: settings.ipv4,

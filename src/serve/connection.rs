@@ -3,6 +3,7 @@
 //! RFC 7766 (pipelining, out of order) and RFC 9210 (limits). Generic over the stream: TCP and TLS speak through the same loop.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time;
 
+use super::addenda::Addenda;
+use super::cookies::Cookies;
 use super::desks::{Answers, Replies};
 use super::limits::Connections;
 use super::tcp::{Stop, stopped};
@@ -34,6 +37,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Client<A> {
     pub(super) answers: Arc<A>,
     pub(super) connections: Arc<Connections>,
+    /// It is known here for its cookie alone.
+    pub(super) address: IpAddr,
+    pub(super) cookies: Option<Arc<Cookies>>,
     pub(super) standing: Standing,
     pub(super) door: Door,
     /// How long it may be silent, or leave replies unread, while there is room for everybody.
@@ -96,6 +102,12 @@ enum Patience {
     EndsUnread,
 }
 
+impl<A> Client<A> {
+    fn addenda(&self, packet: &[u8]) -> Addenda {
+        Addenda::read(packet, self.door, self.address, self.cookies.as_deref(), || self.connections.patience(self.idle))
+    }
+}
+
 impl<A: Answers> Conversation<A> {
     fn new(client: Client<A>) -> Self {
         Self {
@@ -113,9 +125,17 @@ impl<A: Answers> Conversation<A> {
         while self.waiting.len() < QUESTIONS_MAX && self.outbox.ready.octets.len() < REPLIES_OCTETS_MAX {
             match self.inbox.next() {
                 Next::Question(packet) => {
-                    let asked = Asked { packet, standing: self.client.standing, door: self.client.door, rate: Rate::Within, seat: 0 };
-                    if let Some(later) = self.client.answers.answer(&asked, &mut self.outbox.ready) {
-                        self.waiting.spawn(later);
+                    let client = &self.client;
+                    let asked = Asked { packet, standing: client.standing, door: client.door, rate: Rate::Within, seat: 0 };
+                    let addenda = client.addenda(packet);
+                    let before = self.outbox.ready.octets.len();
+                    match client.answers.answer(&asked, &mut self.outbox.ready) {
+                        None => self.outbox.ready.complete(before, addenda),
+                        Some(later) => drop(self.waiting.spawn(async move {
+                            let mut reply = later.await;
+                            addenda.add_to(&mut reply);
+                            reply
+                        })),
                     }
                     self.alive = clock::monotonic();
                 }
@@ -261,6 +281,8 @@ mod tests {
         let client = Client {
             answers: Arc::clone(&answers),
             connections: Connections::new(10, 10),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            cookies: None,
             standing: Standing::Refused,
             door: Door::Tcp,
             idle,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
+use super::addenda::Addenda;
 use crate::clock;
 use crate::count::Cells;
 use crate::policy::Standing;
@@ -32,6 +33,19 @@ impl Replies {
             self.octets.extend_from_slice(&len.to_be_bytes());
             self.octets.extend_from_slice(reply);
         }
+    }
+}
+
+impl Replies {
+    /// Add to the last reply, which begins with its length at `start`, what else is to go out with it.
+    pub(super) fn complete(&mut self, start: usize, addenda: Addenda) {
+        if addenda.is_empty() || self.octets.len() <= start + 2 {
+            return;
+        }
+        let mut reply = self.octets.split_off(start + 2);
+        self.octets.truncate(start);
+        addenda.add_to(&mut reply);
+        self.push(&reply);
     }
 }
 

@@ -210,6 +210,18 @@ pub fn ask_for_destination(socket: &impl AsRawFd, bound: IpAddr) -> io::Result<(
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Let this process open as many files as the system allows it; returns how many that are.
+pub fn raise_open_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is an rlimit that lives through the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above; the kernel only reads it.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } < 0 { Err(io::Error::last_os_error()) } else { Ok(limit.rlim_cur) }
+}
+
 /// Keep the calling thread on one of the CPUs it may use, the `index`th of them, counted round.
 pub fn pin_thread(index: usize) -> io::Result<()> {
     // SAFETY: an all-zero cpu_set_t is a valid, empty set.
@@ -228,18 +240,6 @@ pub fn pin_thread(index: usize) -> io::Result<()> {
     unsafe { libc::CPU_SET(cpu, &mut chosen) };
     // SAFETY: `chosen` is a cpu_set_t of `size` octets.
     if unsafe { libc::sched_setaffinity(0, size, &raw const chosen) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Let this process open as many files as it may, and not only the 1,024 that a shell gives: each question under way has a socket.
-pub fn raise_open_files() -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid rlimit that lives through the call.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: as above; the kernel only reads it.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn zeroed_name() -> ClientName {

@@ -8,13 +8,15 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 
 use super::connection::{Client, converse};
+use super::cookies::Cookies;
 use super::desks::{Answers, Desks};
 use super::limits::{Connections, Permit};
+use super::proxy::{Balancers, introduce};
 use crate::count::Door;
 use crate::query::Answering;
 
@@ -37,21 +39,32 @@ pub type Stop = watch::Receiver<bool>;
 /// What all TCP and TLS doors share: the desks and the limits. Clone it for each.
 pub struct Streams<A = Desks> {
     answers: Arc<A>,
+    cookies: Option<Arc<Cookies>>,
+    balancers: Arc<Balancers>,
+    /// Balancers' connections that did not say yet for whom they come.
+    strangers: Arc<Semaphore>,
     pub(super) connections: Arc<Connections>,
     pub(super) settings: Settings,
 }
 
 impl Streams {
-    /// For a runtime of this many threads.
-    pub fn new(answering: Arc<Answering>, threads: usize, settings: Settings) -> Self {
-        Self::with(Desks::new(answering, threads), settings)
+    /// For a runtime of this many threads; with cookies for those who ask for them, and balancers who say for whom they come.
+    pub fn new(
+        answering: Arc<Answering>,
+        threads: usize,
+        settings: Settings,
+        cookies: Option<Arc<Cookies>>,
+        balancers: Arc<Balancers>,
+    ) -> Self {
+        Self { cookies, balancers, ..Self::with(Desks::new(answering, threads), settings) }
     }
 }
 
 impl<A> Streams<A> {
     pub(super) fn with(answers: A, settings: Settings) -> Self {
         let connections = Connections::new(settings.connections, settings.connections_per_address);
-        Self { answers: Arc::new(answers), connections, settings }
+        let strangers = Arc::new(Semaphore::new(settings.connections));
+        Self { answers: Arc::new(answers), cookies: None, balancers: Arc::default(), strangers, connections, settings }
     }
 
     /// How many connections are open.
@@ -65,14 +78,21 @@ impl<A> Streams<A> {
     {
         let standing = self.answers.classify(address);
         let permit = self.connections.admit(address, standing)?;
-        let (answers, connections) = (Arc::clone(&self.answers), Arc::clone(&self.connections));
-        Some((Client { answers, connections, standing, door, idle: self.settings.idle }, permit))
+        let (answers, connections, cookies) = (Arc::clone(&self.answers), Arc::clone(&self.connections), self.cookies.clone());
+        Some((Client { answers, connections, address, cookies, standing, door, idle: self.settings.idle }, permit))
     }
 }
 
 impl<A> Clone for Streams<A> {
     fn clone(&self) -> Self {
-        Self { answers: Arc::clone(&self.answers), connections: Arc::clone(&self.connections), settings: self.settings }
+        Self {
+            answers: Arc::clone(&self.answers),
+            cookies: self.cookies.clone(),
+            balancers: Arc::clone(&self.balancers),
+            strangers: Arc::clone(&self.strangers),
+            connections: Arc::clone(&self.connections),
+            settings: self.settings,
+        }
     }
 }
 
@@ -130,11 +150,12 @@ const PAUSE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)]
 pub(super) async fn accept_each<A, G, F, S>(listener: TcpListener, streams: Streams<A>, door: Door, greet: G, mut stop: Stop)
 where
     A: Answers,
-    G: Fn(TcpStream) -> F,
+    G: Fn(TcpStream) -> F + Send + Sync + 'static,
     F: Future<Output = Option<S>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let mut open = JoinSet::new();
+    let greet = Arc::new(greet);
     let [mut pause, pause_max] = PAUSE;
     loop {
         let accepted = tokio::select! {
@@ -146,9 +167,11 @@ where
         match accepted {
             Ok((stream, peer)) => {
                 [pause, _] = PAUSE;
-                if let Some((client, permit)) = streams.admit(peer.ip(), door) {
-                    // Replies go out whole; waiting to fill a segment would only delay them.
-                    let _ = stream.set_nodelay(true);
+                // Replies go out whole; waiting to fill a segment would only delay them.
+                let _ = stream.set_nodelay(true);
+                if streams.balancers.has(peer.ip()) {
+                    open.spawn(receive_introduced(stream, peer.ip(), streams.clone(), door, Arc::clone(&greet), stop.clone()));
+                } else if let Some((client, permit)) = streams.admit(peer.ip(), door) {
                     open.spawn(receive(greet(stream), client, permit, stop.clone()));
                 }
             }
@@ -172,6 +195,27 @@ const fn is_of_one_client(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
 }
 
+/// Hear from a balancer for whom it comes, and let that client in if there is room for it.
+async fn receive_introduced<A, G, F, S>(mut stream: TcpStream, from: IpAddr, streams: Streams<A>, door: Door, greet: Arc<G>, mut stop: Stop)
+where
+    A: Answers,
+    G: Fn(TcpStream) -> F + Send + Sync + 'static,
+    F: Future<Output = Option<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let Ok(turn) = Arc::clone(&streams.strangers).try_acquire_owned() else { return };
+    let patience = streams.connections.patience(streams.settings.idle);
+    let client = tokio::select! {
+        biased;
+        client = introduce(&mut stream, from, patience) => client,
+        () = stopped(&mut stop) => None,
+    };
+    drop(turn);
+    if let Some((client, permit)) = client.and_then(|address| streams.admit(address, door)) {
+        receive(greet(stream), client, permit, stop).await;
+    }
+}
+
 async fn receive<A: Answers, S: AsyncRead + AsyncWrite>(
     greeting: impl Future<Output = Option<S>>,
     client: Client<A>,
@@ -192,7 +236,6 @@ async fn receive<A: Answers, S: AsyncRead + AsyncWrite>(
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::sync::Semaphore;
     use tokio::task::JoinHandle;
 
     use super::super::desks::stand_in::{LATER, NOW, StandIn, question};

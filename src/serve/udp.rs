@@ -1,7 +1,7 @@
 //! DNS over UDP: a thread a core with its own socket, datagrams in batches; only misses leave the thread.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -11,13 +11,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use super::cookies::{Cookies, Proof, WholeCookie};
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
+use super::proxy::Balancers;
 use super::tcp::remedy;
 use super::waiters::{Waiter, Waiters};
 use crate::clock;
 use crate::count::{Cells, Door};
-use crate::query::{Answering, Asked, Desk, Later, Outcome};
+use crate::query::{Answering, Asked, Desk, Later, Outcome, Rate};
+use crate::wire::{COOKIE, UDP_OCTETS_MAX, add_option, door_options, push_option};
 
 /// How the UDP door is built.
 #[derive(Clone, Debug)]
@@ -26,6 +29,19 @@ pub struct Settings {
     pub addresses: Vec<SocketAddr>,
     /// Threads for each address.
     pub threads: usize,
+}
+
+/// What stands between datagrams and their answers, for all threads.
+#[derive(Clone)]
+pub struct Guards {
+    /// How many replies a client's network gets.
+    pub rate: Arc<ReplyRate>,
+    /// How many of a client's questions wait.
+    pub waiters: Arc<Waiters>,
+    /// Cookies for those who ask for them; whoever brings one back is not held to the rate.
+    pub cookies: Option<Arc<Cookies>>,
+    /// Who says for whom they come.
+    pub balancers: Arc<Balancers>,
 }
 
 /// The door cannot be opened.
@@ -61,6 +77,16 @@ struct Miss {
     socket: Arc<UdpSocket>,
     arrived: Instant,
     waiter: Waiter,
+    given: Option<Given>,
+}
+
+/// The cookie that goes out with a reply.
+#[derive(Clone, Copy)]
+struct Given {
+    proof: Proof,
+    cookie: WholeCookie,
+    /// The largest reply that the client takes.
+    octets_max: usize,
 }
 
 impl Bound {
@@ -86,7 +112,7 @@ impl Bound {
     /// Start a thread a socket, and the task that takes up misses; call it inside the tokio runtime.
     ///
     /// At most `waiting` misses wait to be taken up; more are refused with SERVFAIL.
-    pub fn serve(self, answering: &Arc<Answering>, rate: &Arc<ReplyRate>, waiting: usize, waiters: &Arc<Waiters>) -> io::Result<Udp> {
+    pub fn serve(self, answering: &Arc<Answering>, guards: &Guards, waiting: usize) -> io::Result<Udp> {
         let stop = Arc::new(AtomicBool::new(false));
         let (queue, misses) = mpsc::channel(waiting.max(1));
         let tracker = TaskTracker::new();
@@ -95,8 +121,7 @@ impl Bound {
         let mut threads = Vec::with_capacity(count);
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let desk = answering.desk_for_batches(BATCH, count);
-            let (answering, rate, waiters) = (Arc::clone(answering), Arc::clone(rate), Arc::clone(waiters));
-            let worker = Worker { socket, answering, rate, waiters, queue: queue.clone(), desk };
+            let worker = Worker { socket, answering: Arc::clone(answering), guards: guards.clone(), queue: queue.clone(), desk };
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new().name(format!("udp-{index}"));
             threads.push(thread.spawn(move || {
@@ -156,8 +181,7 @@ fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
 struct Worker {
     socket: Arc<UdpSocket>,
     answering: Arc<Answering>,
-    rate: Arc<ReplyRate>,
-    waiters: Arc<Waiters>,
+    guards: Guards,
     queue: mpsc::Sender<Miss>,
     desk: Desk,
 }
@@ -184,19 +208,29 @@ impl Worker {
     fn answer_batch(&mut self, batch: &mut Batch, taken: usize) {
         let arrived = clock::monotonic();
         let round = self.answering.round(&mut self.desk);
-        self.answering.foresee(&round, &mut self.desk, batch.packets(taken));
+        // Behind a balancer's header a question stands elsewhere: there is nothing to foresee.
+        let foreseen = if self.guards.balancers.is_empty() { taken } else { 0 };
+        self.answering.foresee(&round, &mut self.desk, batch.packets(foreseen));
         for index in 0..taken {
             let Some((packet, from, room)) = batch.exchange(index) else { continue };
             if from.port() == 0 {
                 continue;
             }
-            let standing = self.answering.clients().classify(from.ip());
-            let rate = self.rate.admit(from.ip(), arrived);
+            let Some((packet, client)) = self.guards.balancers.unwrap(packet, from.ip()) else { continue };
+            let standing = self.answering.clients().classify(client);
+            let given = self.guards.cookies.as_deref().and_then(|cookies| give(cookies, packet, client));
+            let rate = match given {
+                Some(Given { proof: Proof::Valid, .. }) => Rate::Within,
+                _ => self.guards.rate.admit(client, arrived),
+            };
             let asked = Asked { packet, standing, door: Door::Udp, rate, seat: index };
             match self.answering.answer(&round, &mut self.desk, &asked, room) {
-                Outcome::Reply(len) => batch.reply(index, len),
+                Outcome::Reply(len) => {
+                    let len = given.map_or(len, |given| add_option(room, len, given.octets_max, COOKIE, &given.cookie));
+                    batch.reply(index, len);
+                }
                 Outcome::Silence => {}
-                Outcome::Later(later) => self.put_off(batch, index, later, arrived),
+                Outcome::Later(later) => self.put_off(batch, index, later, arrived, client, given),
             }
         }
         let sent = batch.send(&self.socket);
@@ -206,12 +240,11 @@ impl Worker {
 
     /// Hand a miss to tokio; where its queue is full, or the client has too many waiting already, the client is told at once, so that it
     /// can ask another resolver.
-    fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant) {
+    fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant, client: IpAddr, given: Option<Given>) {
         let Some(back) = batch.return_path(index) else { return };
-        let waiter = batch.exchange(index).and_then(|(_, from, _)| self.waiters.admit(from.ip()));
-        let later = match waiter {
+        let later = match self.guards.waiters.admit(client) {
             None => later,
-            Some(waiter) => match self.queue.try_send(Miss { later, back, socket: Arc::clone(&self.socket), arrived, waiter }) {
+            Some(waiter) => match self.queue.try_send(Miss { later, back, socket: Arc::clone(&self.socket), arrived, waiter, given }) {
                 Ok(()) => return,
                 Err(mpsc::error::TrySendError::Full(miss) | mpsc::error::TrySendError::Closed(miss)) => miss.later,
             },
@@ -222,6 +255,13 @@ impl Worker {
             batch.reply(index, len);
         }
     }
+}
+
+/// The cookie for a client that sends its own; nothing for all others, which is known at a glance.
+fn give(cookies: &Cookies, packet: &[u8], client: IpAddr) -> Option<Given> {
+    let options = door_options(packet)?;
+    let (proof, cookie) = cookies.answer(options.cookie?, client, clock::wall_u32_s())?;
+    Some(Given { proof, cookie, octets_max: options.udp_octets_max.min(UDP_OCTETS_MAX) })
 }
 
 /// Start a task for each miss until all threads have stopped.
@@ -235,6 +275,9 @@ async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tr
 async fn finish(miss: Miss, answering: Arc<Answering>, cells: Arc<Cells>) {
     let mut reply = Vec::new();
     answering.answer_later(miss.later, &cells, &mut reply).await;
+    if let Some(given) = miss.given {
+        push_option(&mut reply, given.octets_max, COOKIE, &given.cookie);
+    }
     // A client that is gone, or a full socket buffer: as if the datagram were lost on the way.
     if !reply.is_empty() && miss.waiter.may_send(miss.arrived.elapsed()) && miss.back.send(&miss.socket, &reply).is_ok() {
         let elapsed_us = u64::try_from(miss.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -13,6 +13,7 @@ const FLAG_CD: u8 = 0x10;
 const OPTION_COOKIE: u16 = 10;
 const OPTION_KEEPALIVE: u16 = 11;
 const OPTION_PADDING: u16 = 12;
+const OPTION_STRUCTURED_ERROR: u16 = 26;
 const TYPE_IXFR: u16 = 251;
 
 /// One readable question; borrows the packet.
@@ -53,6 +54,8 @@ pub struct Edns {
     pub keepalive: bool,
     /// The client pads, so the reply is padded on encrypted doors (RFC 7830).
     pub padding: bool,
+    /// The client would rather read why it is blocked than see a page (draft-ietf-dnsop-structured-dns-error).
+    pub structured_error: bool,
 }
 
 /// Why a packet is no question we answer.
@@ -187,6 +190,7 @@ fn read_options(mut rest: &[u8], edns: &mut Edns) -> Result<(), Fault> {
             OPTION_COOKIE => edns.cookie = true,
             OPTION_KEEPALIVE => edns.keepalive = true,
             OPTION_PADDING => edns.padding = true,
+            OPTION_STRUCTURED_ERROR if len == 0 => edns.structured_error = true,
             _ => {}
         }
     }

@@ -202,6 +202,7 @@ pub(crate) struct Client {
     at: SocketAddr,
     source: IpAddr,
     patience: Duration,
+    preface: Vec<u8>,
 }
 
 /// Asks once over UDP, with an OPT.
@@ -211,7 +212,7 @@ pub(crate) fn ask(at: SocketAddr, name: &str, kind: &str) -> Response {
 
 impl Client {
     pub(crate) fn udp(at: SocketAddr) -> Self {
-        Self { door: Door::Udp, at, source: Ipv4Addr::LOCALHOST.into(), patience: PATIENCE }
+        Self { door: Door::Udp, at, source: Ipv4Addr::LOCALHOST.into(), patience: PATIENCE, preface: vec![] }
     }
 
     pub(crate) fn tcp(at: SocketAddr) -> Self {
@@ -226,6 +227,11 @@ impl Client {
     /// Asks from another address, for instance of 127.0.9.0/24.
     pub(crate) fn source(self, source: impl Into<IpAddr>) -> Self {
         Self { source: source.into(), ..self }
+    }
+
+    /// Says this in front of each datagram, and first of all on each connection.
+    pub(crate) fn preface(self, octets: &[u8]) -> Self {
+        Self { preface: octets.to_vec(), ..self }
     }
 
     /// How long to wait for an answer.
@@ -256,7 +262,7 @@ impl Client {
         socket.set_read_timeout(Some(self.patience)).expect("a deadline");
         socket.connect(self.at).expect("loopback");
         let mut buffer = vec![0; 65_535];
-        socket.send(octets).ok()?;
+        socket.send(&[&self.preface, octets].concat()).ok()?;
         let length = socket.recv(&mut buffer).ok()?;
         buffer.truncate(length);
         Some(buffer)
@@ -275,7 +281,8 @@ impl Client {
         let socket = socket2::Socket::new(socket2::Domain::for_address(self.at), socket2::Type::STREAM, None).expect("a TCP socket");
         socket.bind(&SocketAddr::new(self.source, 0).into()).expect("the source address");
         socket.connect_timeout(&self.at.into(), self.patience).expect("a connection");
-        let stream = TcpStream::from(socket);
+        let mut stream = TcpStream::from(socket);
+        let _ = stream.write_all(&self.preface);
         stream.set_read_timeout(Some(self.patience)).expect("a deadline");
         stream.set_nodelay(true).expect("a TCP socket");
         match self.door {

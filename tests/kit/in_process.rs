@@ -28,6 +28,8 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
     }
     let snapshot = Snapshot::new(KEY, vec![Arc::new(table.finish().expect("room"))]);
     let rules = ListRules {
+        contact: vec![],
+        language: "en".to_owned(),
         id: "big".to_owned(),
         authority: "Example Authority".to_owned(),
         legal_basis: "Example Act".to_owned(),

@@ -30,6 +30,10 @@ impl Resolution for Desk {
         self.0.lock().unwrap().len() as u64
     }
 
+    fn root_copy(&self) -> Option<RootCopyStatus> {
+        None
+    }
+
     fn rebindings(&self) -> Option<u64> {
         None
     }
@@ -44,6 +48,8 @@ fn parts() -> Parts {
     let source = ListSource::unsigned("a", 0, text, Format::Plain);
     let (updater, _) = Updater::start(Settings { lists: vec![source], quiet: Duration::from_millis(10), ..Settings::default() }).unwrap();
     let rules = ListRules {
+        contact: Vec::new(),
+        language: "en".to_owned(),
         id: "a".to_owned(),
         authority: "Authority".to_owned(),
         legal_basis: "Act".to_owned(),
@@ -62,6 +68,7 @@ fn parts() -> Parts {
         health: Health::default(),
         doors: vec!["udp 127.0.0.1:5300".to_owned()],
         resolution: Box::new(Desk(Mutex::default())),
+        octets_without_lists: 1000,
         started: monotonic(),
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn build(upstreams: &Arc<Upstreams>, zones: &Zones) -> Result<Option<
         None
     } else {
         // Names of servers beside the zones are looked up by their addresses in delegations alone: the roots may be out of reach.
-        Some(Arc::new(build_walker(&settings.recurse, &[], zones, &upstreams.tally)))
+        Some(Arc::new(build_walker(&settings.recurse, &[], zones, None, &upstreams.tally)))
     };
     let walker = Routes::new(Way::Forward(Arc::clone(upstreams)), zones, walker.as_ref());
     Ok(Some(Arc::new(Engine { walker, validator })))

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
 use super::super::exchange::{Edns, Fault, Heard, Local, Outgoing, Spelling, ask_tcp, ask_udp};
-use super::super::words::our_name;
+use super::super::words::{our_name, wire_of};
 use super::judge::{Asked, Judgement, Useless, judge};
 use super::servers::{Health, Server, UnderWay};
 use super::shared::Reply;
@@ -70,6 +70,11 @@ enum Outcome {
 impl Walker {
     /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is what the last of them said where none is.
     pub(super) async fn ask_zone(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Judgement, Failure> {
+        if zone.name.is_root()
+            && let Some(judgement) = self.ask_copy(asked, trip)
+        {
+            return Ok(judgement);
+        }
         let _present = self.crowds.enter(&zone.name, self.settings.per_zone_max).ok_or(Failure::Crowded)?;
         let mut candidates = self.candidates(zone, asked, trip);
         let mut useless = None;
@@ -107,6 +112,17 @@ impl Walker {
                 Outcome::Unreachable => candidate.useless = true,
             }
         }
+    }
+
+    /// What the copy of the root zone on this machine says, if there is one and it was not found to be bogus.
+    fn ask_copy(&self, asked: &Asked<'_>, trip: &Trip<'_>) -> Option<Judgement> {
+        let copy = self.settings.root_copy.as_ref()?;
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        if trip.avoid.contains(&nobody) {
+            return None;
+        }
+        let octets = copy.reply(&wire_of(asked.name), asked.rtype.into())?;
+        Some(judge(&octets, asked, nobody)).filter(|judgement| !matches!(judgement, Judgement::Useless(_)))
     }
 
     fn candidates(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Candidates {

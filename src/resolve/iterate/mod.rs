@@ -7,6 +7,7 @@ mod ask;
 mod crowds;
 mod judge;
 mod memory;
+mod root_copy;
 mod servers;
 mod shared;
 mod zones;
@@ -22,6 +23,8 @@ use hickory_proto::rr::{Name, RecordType};
 use self::crowds::Crowds;
 use self::judge::{Asked, Continuation, Glue, Judgement, Referral, follow};
 use self::memory::Memory;
+pub(super) use self::root_copy::RootCopy;
+pub use self::root_copy::Standing as RootStanding;
 use self::servers::Servers;
 use self::shared::Shared;
 use self::zones::{NameServer, Zone, Zones, one_below};
@@ -47,6 +50,8 @@ const PRIME_AGAIN_AFTER_S: UnixSeconds = 60;
 pub(super) struct Settings {
     /// The root servers.
     pub(super) roots: Vec<IpAddr>,
+    /// The copy of the root zone on this machine, if there is one.
+    pub(super) root_copy: Option<Arc<RootCopy>>,
     /// Zones whose servers are known from the operator, not from their parents.
     pub(super) stubs: Vec<(Name, Vec<SocketAddr>)>,
     /// The port of all authorities but the stubs'.

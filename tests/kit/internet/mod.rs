@@ -3,6 +3,7 @@
 
 mod authority;
 mod expected;
+mod file;
 mod forwarder;
 mod ledger;
 mod manner;
@@ -131,6 +132,16 @@ impl Internet {
     /// The root's key, as a zone file with one DNSKEY.
     pub(crate) fn trust_anchor(&self) -> String {
         self.zone(".").key.dnskey().to_string() + "\n"
+    }
+
+    /// The root zone with its signatures, as a zone file.
+    pub(crate) fn root_zone(&self) -> String {
+        file::text(&self.zone("."))
+    }
+
+    /// How often the root's server was asked anything.
+    pub(crate) fn asked_root(&self) -> usize {
+        self.ledger.count(|entry| entry.host == 1)
     }
 
     /// The first server of a zone, that answers as it should if one does.
