@@ -215,8 +215,9 @@ fn without_ttls(answered: &Answered) -> Answered {
 /// So many packets are sent before replies are looked for.
 const WINDOW: usize = 64;
 /// What the resident memory may grow by in the second half, in KiB: the cache, held small here, is full by then, and as many questions have waited
-/// at once as will. 30 octets lost with each reply would be more.
-const GROWTH_KIB_MAX: u64 = 4096;
+/// at once as will. Measured: 4 to 7 MiB on a busy machine, of which we do not know yet how much is the allocator's; a reply's worth of memory lost
+/// with each would be hundreds.
+const GROWTH_KIB_MAX: u64 = 16 << 10;
 
 #[test]
 fn the_running_program_withstands_broken_packets() {
