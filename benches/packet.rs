@@ -12,8 +12,9 @@ use std::sync::Barrier;
 use std::time::Instant;
 
 use wardline::count::{Cells, Door, Event, Kind};
+use wardline::process::pin_thread;
 use wardline::query::{Answering, Asked, Desk, Outcome, Rate};
-use wardline::serve::kernel::{BATCH, pin_thread};
+use wardline::serve::kernel::BATCH;
 
 use in_process::{Order, answering, cached_name, listed_name, question};
 

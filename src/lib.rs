@@ -5,6 +5,7 @@
 // 1 words
 pub mod clock;
 pub mod name;
+pub mod process;
 pub mod seal;
 
 // 2 shapes

@@ -86,6 +86,13 @@ pub struct Round {
     now_s: u32,
 }
 
+impl Round {
+    /// The wall clock of the batch.
+    pub const fn now_s(&self) -> u32 {
+        self.now_s
+    }
+}
+
 /// One thread's own things: its counters and its working memory.
 pub struct Desk {
     cells: OwnCells,

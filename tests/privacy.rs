@@ -286,6 +286,8 @@ fn no_name_makes_a_line_in_the_log() {
         b"\x08\xff\xfe\xfd.\\\"'%\x07blocked\x07example\0",
     ];
     let lines = || running.stderr().lines().count();
+    // Its last word of the start comes after its doors are open.
+    until("the log of the start", Duration::from_secs(5), || running.stderr().contains("INFO ready").then_some(()));
     let before = lines();
     for door in running.doors() {
         for name in names {

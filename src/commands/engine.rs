@@ -19,10 +19,10 @@ use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
 use crate::policy::{Clients, ListRules, Live};
+use crate::process;
 use crate::query::{Answering, Due, Parts, RenewalSettings};
 use crate::resolve::{self, Resolver, forward, recurse};
 use crate::serve::cookies::Cookies;
-use crate::serve::kernel;
 use crate::serve::limits::ReplyRate;
 use crate::serve::proxy::Balancers;
 use crate::serve::tcp::{self, Streams};
@@ -293,7 +293,7 @@ async fn open_streams(
 /// Each connection, and each question to somebody else, is an open file.
 fn warn_of_few_files(config: &Config) {
     let wanted = config.limits.connections as u64 + FILES_BESIDE_CONNECTIONS;
-    match kernel::raise_open_files() {
+    match process::raise_open_files() {
         Ok(files) if files >= wanted => {}
         Ok(files) => tracing::warn!(
             files,

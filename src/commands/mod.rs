@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Problem};
-use crate::serve::kernel;
+use crate::process;
 
 /// An access-blocking DNS resolver for internet providers.
 #[derive(Debug, Parser)]
@@ -139,7 +139,7 @@ enum Failure {
 /// 3 not running.
 pub fn run() -> ExitCode {
     // Where the system refuses, the service's own limit stands.
-    let _ = kernel::forbid_core_dumps();
+    let _ = process::forbid_core_dumps();
     let (code, message) = match dispatch(&Cli::parse()) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Failed(message)) => (1, message),

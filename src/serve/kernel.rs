@@ -45,14 +45,6 @@ pub struct ReturnPath {
     control_octets: usize,
 }
 
-/// Have the system write no core dump of this process: it would hold clients' addresses, their questions, and the key of the tables.
-pub fn forbid_core_dumps() -> io::Result<()> {
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the system reads the limits during the call and keeps no pointer to them.
-    let result = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 /// Buffers for a batch of questions and their replies.
 pub struct Batch {
     questions: Box<[QuestionRoom]>,
@@ -210,38 +202,6 @@ pub fn ask_for_destination(socket: &impl AsRawFd, bound: IpAddr) -> io::Result<(
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Let this process open as many files as the system allows it; returns how many that are.
-pub fn raise_open_files() -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is an rlimit that lives through the call.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: as above; the kernel only reads it.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } < 0 { Err(io::Error::last_os_error()) } else { Ok(limit.rlim_cur) }
-}
-
-/// Keep the calling thread on one of the CPUs it may use, the `index`th of them, counted round.
-pub fn pin_thread(index: usize) -> io::Result<()> {
-    // SAFETY: an all-zero cpu_set_t is a valid, empty set.
-    let mut allowed: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
-    let size = size_of::<libc::cpu_set_t>();
-    // SAFETY: `allowed` is a cpu_set_t of `size` octets.
-    if unsafe { libc::sched_getaffinity(0, size, &raw mut allowed) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: each index is below CPU_SETSIZE, the size of the set.
-    let cpus: Vec<usize> = (0..libc::CPU_SETSIZE as usize).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &allowed) }).collect();
-    let Some(&cpu) = cpus.get(index % cpus.len().max(1)) else { return Ok(()) };
-    // SAFETY: as above, an all-zero set is valid, and `cpu` is below CPU_SETSIZE.
-    let mut chosen: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
-    // SAFETY: `cpu` is below CPU_SETSIZE.
-    unsafe { libc::CPU_SET(cpu, &mut chosen) };
-    // SAFETY: `chosen` is a cpu_set_t of `size` octets.
-    if unsafe { libc::sched_setaffinity(0, size, &raw const chosen) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
 fn zeroed_name() -> ClientName {
     // SAFETY: sockaddr_in6 is plain numbers; all zero is "no address".
     unsafe { MaybeUninit::zeroed().assume_init() }
@@ -353,10 +313,5 @@ mod tests {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         assert_eq!(Batch::new().receive(&server).unwrap(), 0);
-    }
-
-    #[test]
-    fn a_thread_is_pinned_within_its_set() {
-        std::thread::spawn(|| pin_thread(1000).unwrap()).join().unwrap();
     }
 }

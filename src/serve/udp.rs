@@ -19,6 +19,7 @@ use super::tcp::remedy;
 use super::waiters::{Waiter, Waiters};
 use crate::clock;
 use crate::count::{Cells, Door};
+use crate::process;
 use crate::query::{Answering, Asked, Desk, Later, Outcome, Rate};
 use crate::wire::{COOKIE, UDP_OCTETS_MAX, add_option, door_options, push_option};
 
@@ -125,7 +126,7 @@ impl Bound {
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new().name(format!("udp-{index}"));
             threads.push(thread.spawn(move || {
-                if let Err(error) = kernel::pin_thread(index) {
+                if let Err(error) = process::pin_thread(index) {
                     tracing::debug!(%error, "a UDP thread stays unpinned");
                 }
                 worker.run(&stop);
@@ -218,7 +219,7 @@ impl Worker {
             }
             let Some((packet, client)) = self.guards.balancers.unwrap(packet, from.ip()) else { continue };
             let standing = self.answering.clients().classify(client);
-            let given = self.guards.cookies.as_deref().and_then(|cookies| give(cookies, packet, client));
+            let given = self.guards.cookies.as_deref().and_then(|cookies| give(cookies, packet, client, round.now_s()));
             let rate = match given {
                 Some(Given { proof: Proof::Valid, .. }) => Rate::Within,
                 _ => self.guards.rate.admit(client, arrived),
@@ -258,9 +259,9 @@ impl Worker {
 }
 
 /// The cookie for a client that sends its own; nothing for all others, which is known at a glance.
-fn give(cookies: &Cookies, packet: &[u8], client: IpAddr) -> Option<Given> {
+fn give(cookies: &Cookies, packet: &[u8], client: IpAddr, now_s: u32) -> Option<Given> {
     let options = door_options(packet)?;
-    let (proof, cookie) = cookies.answer(options.cookie?, client, clock::wall_u32_s())?;
+    let (proof, cookie) = cookies.answer(options.cookie?, client, now_s)?;
     Some(Given { proof, cookie, octets_max: options.udp_octets_max.min(UDP_OCTETS_MAX) })
 }
 

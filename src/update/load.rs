@@ -1,7 +1,7 @@
 //! A list's text on its way to a table: measured, read and compiled, with no second copy of it in memory.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use super::refusal::Cause;
 use super::source::{Digest, ListSource, Reading, Stamp, Text, measure, read, read_places};
@@ -9,6 +9,7 @@ use crate::list::guard::{Change, Finding, Guard, Limits, Place, Protected};
 use crate::list::parse::{Format, Parsed};
 use crate::list::{Table, TableBuilder};
 use crate::name::HashKey;
+use crate::process;
 
 /// A text with all that is needed to read it.
 #[derive(Clone, Copy, Debug)]
@@ -50,12 +51,18 @@ pub(super) fn load(
     in_force: Option<&str>,
     bounds: Bounds<'_>,
 ) -> Result<Option<Loaded>, Cause> {
-    outlive(|| compile(script, key, stamp, in_force, bounds))
+    aside(|| compile(script, key, stamp, in_force, bounds))
 }
 
-/// Foreign text, read by libraries too: where one of them panics, this list is refused, and the thread that all later ones come by goes on.
-fn outlive<T>(work: impl FnOnce() -> Result<T, Cause>) -> Result<T, Cause> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Cause::Panic))
+/// Do long work on a thread of its own, that gives way to the doors where they want the same CPU, and whose panic refuses one list: foreign
+/// text is read by libraries too, and all later lists come by the thread that waits here.
+fn aside<T: Send>(work: impl FnOnce() -> Result<T, Cause> + Send) -> Result<T, Cause> {
+    let polite = || {
+        // Where the system refuses, the work is only less polite.
+        let _ = process::give_way();
+        work()
+    };
+    thread::scope(|scope| scope.spawn(polite).join().unwrap_or(Err(Cause::Panic)))
 }
 
 fn compile(
@@ -140,7 +147,7 @@ pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
     let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
     let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
     let stamp = source.path().and_then(|path| Stamp::of(path).ok());
-    let parsed = match outlive(|| read(script, stamp, |_, _| {})) {
+    let parsed = match aside(|| read(script, stamp, |_, _| {})) {
         Ok(reading) => reading.parsed,
         Err(cause) => {
             let cause = source.path().map(Stamp::of).and_then(Result::err).unwrap_or(cause);
@@ -167,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_refusal() {
-        assert!(matches!(outlive::<()>(|| panic!("as meant")), Err(Cause::Panic)));
-        assert!(matches!(outlive(|| Ok(7)), Ok(7)));
+        assert!(matches!(aside::<()>(|| panic!("as meant")), Err(Cause::Panic)));
+        assert!(matches!(aside(|| Ok(7)), Ok(7)));
     }
 }

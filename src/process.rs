@@ -1,0 +1,65 @@
+//! What this process asks of the system for itself: which CPU, how urgently, how many open files, and that no core is dumped.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The nice value of long work: a tenth of a CPU's time while doors want all of it, so that it still ends.
+const GIVING_WAY: i32 = 10;
+
+/// Have the system write no core dump of this process: it would hold clients' addresses, their questions, and the key of the tables.
+pub fn forbid_core_dumps() -> io::Result<()> {
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
+/// Let this process open as many files as the system allows it; returns how many that are.
+pub fn raise_open_files() -> io::Result<u64> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    Ok(maximum.unwrap_or(u64::MAX))
+}
+
+/// Keep the calling thread on one of the CPUs it may use, the `index`th of them, counted round.
+pub fn pin_thread(index: usize) -> io::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let count = allowed.count().max(1) as usize;
+    let Some(cpu) = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).nth(index % count) else { return Ok(()) };
+    let mut chosen = CpuSet::new();
+    chosen.set(cpu);
+    Ok(sched_setaffinity(None, &chosen)?)
+}
+
+/// Let other threads go before the calling one where they want the same CPU; for the rest of its life, since only root may take that back.
+pub fn give_way() -> io::Result<()> {
+    Ok(setpriority_process(None, GIVING_WAY)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_is_pinned_within_its_set() {
+        let pinned = || {
+            pin_thread(1000).unwrap();
+            sched_getaffinity(None).unwrap().count()
+        };
+        assert_eq!(thread::spawn(pinned).join().unwrap(), 1);
+    }
+
+    #[test]
+    fn only_the_calling_thread_gives_way() {
+        let before = getpriority_process(None).unwrap();
+        let giving_way = || {
+            give_way().unwrap();
+            getpriority_process(None).unwrap()
+        };
+        assert_eq!(thread::spawn(giving_way).join().unwrap(), GIVING_WAY.max(before));
+        assert_eq!(getpriority_process(None).unwrap(), before);
+    }
+}
