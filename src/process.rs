@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimi
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The nice value of long work: a tenth of a CPU's time while doors want all of it, so that it still ends.
-const GIVING_WAY: i32 = 10;
+const GIVING_WAY: i32 = 19;
 
 /// Have the system write no core dump of this process: it would hold clients' addresses, their questions, and the key of the tables.
 pub fn forbid_core_dumps() -> io::Result<()> {
