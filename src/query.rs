@@ -1,25 +1,28 @@
 //! The whole way of a question: read, who asks, is it ours, is it listed, is it cached, and only then the world outside.
 
+mod flight;
+mod outside;
 mod parts;
 mod renew;
 
 use std::sync::Arc;
 
 use arc_swap::Guard;
+use outside::{Outside, as_asked};
 pub use parts::Parts;
+use renew::Renewer;
 pub use renew::{Due, Renewals, Settings as RenewalSettings};
-use renew::{Renewed, Renewer, outside};
 
 use crate::answer::blocked::{Page, Way};
 use crate::answer::local::Local;
 use crate::answer::own::{self, SpecialUse};
-use crate::cache::{Cache, Entry, Front, Key, Lifetimes};
+use crate::cache::{Cache, Entry, Front, Key};
 use crate::clock;
 use crate::count::{Board, Cells, Door, Event, Kind, OwnCells};
 use crate::list::ListIndex;
 use crate::name::SuffixHashes;
 use crate::policy::{Clients, Group, Live, Snapshot, Standing, Verdict};
-use crate::resolve::{self, Resolver};
+use crate::resolve::Resolver;
 use crate::wire::{self, Fault, HEADER_OCTETS, Question, UDP_OCTETS_MAX, ede, rcode, rtype};
 
 /// Everything a question needs on its way; one for the process, shared by all doors.
@@ -29,11 +32,9 @@ pub struct Answering {
     pages: Vec<Page>,
     all_lists: Box<[ListIndex]>,
     board: Arc<Board>,
-    cache: Cache,
-    lifetimes: Lifetimes,
+    outside: Outside,
     special_use: SpecialUse,
     local: Local,
-    resolver: Resolver,
     renewer: Renewer,
     udp_octets_max: usize,
 }
@@ -76,6 +77,7 @@ pub enum Outcome {
 /// A question that waits for an answer from outside. Holds no address: the door remembers where the reply goes.
 pub struct Later {
     packet: Box<[u8]>,
+    key: Key,
     group: Group,
     door: Door,
 }
@@ -128,10 +130,12 @@ impl Answering {
     /// Put the parts together. What is to be renewed goes to [`Answering::renew`].
     pub fn new(parts: Parts) -> (Self, Due) {
         let list_count = parts.live.load().list_count() as ListIndex;
-        let Parts { live, clients, pages, board, cache, lifetimes, special_use, local, resolver, renewal, udp_octets_max } = parts;
+        let Parts { live, clients, pages, board, cache, lifetimes, special_use, local, resolver, waiting_max, renewal, udp_octets_max } =
+            parts;
         let all_lists = (0..list_count).collect();
         let (renewer, due) = Renewer::new(renewal);
-        (Self { live, clients, pages, all_lists, board, cache, lifetimes, special_use, local, resolver, renewer, udp_octets_max }, due)
+        let outside = Outside::new(resolver, cache, lifetimes, waiting_max);
+        (Self { live, clients, pages, all_lists, board, outside, special_use, local, renewer, udp_octets_max }, due)
     }
 
     /// Who may ask.
@@ -140,13 +144,13 @@ impl Answering {
     }
 
     /// The kept answers.
-    pub const fn cache(&self) -> &Cache {
-        &self.cache
+    pub fn cache(&self) -> &Cache {
+        &self.outside.cache
     }
 
     /// The way outside.
     pub const fn resolver(&self) -> &Resolver {
-        &self.resolver
+        &self.outside.resolver
     }
 
     /// A desk for one more thread that takes questions one by one.
@@ -161,12 +165,12 @@ impl Answering {
 
     /// A desk for one of `threads` threads that take questions in batches of up to `seats`.
     pub fn desk_for_batches(&self, seats: usize, threads: usize) -> Desk {
-        Desk::new(self.board.own_cells(), seats, self.cache.front_entries(threads))
+        Desk::new(self.board.own_cells(), seats, self.outside.cache.front_entries(threads))
     }
 
     /// Look up the lists in force and the time, once for a batch of questions.
     pub fn round(&self, desk: &mut Desk) -> Round {
-        desk.front.follow(self.cache.flushes());
+        desk.front.follow(self.outside.cache.flushes());
         Round { snapshot: self.live.load(), now_s: clock::wall_u32_s() }
     }
 
@@ -233,7 +237,7 @@ impl Answering {
         if let Verdict::Block { list, .. } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
             return self.block(&desk.cells, list, Kind::of_type(question.qtype), &wanted, out);
         }
-        if let Some(len) = self.local.answer(&question, out) {
+        if let Some(len) = self.local.answer(&question, asked.door == Door::Udp, out) {
             return end(&desk.cells, Event::Own, Some(len));
         }
         if question.qtype == rtype::ANY {
@@ -243,7 +247,7 @@ impl Answering {
             self.prefetch(entry, &wanted);
             return self.serve(&desk.cells, &round.snapshot, entry, &wanted, Event::Hit, out);
         }
-        if let Some(entry) = self.cache.find(key, wanted.now_s).filter(|entry| entry.is_for(&question)) {
+        if let Some(entry) = self.outside.cache.find(key, wanted.now_s).filter(|entry| entry.is_for(&question)) {
             self.prefetch(&entry, &wanted);
             let outcome = self.serve(&desk.cells, &round.snapshot, &entry, &wanted, Event::Hit, out);
             desk.front.keep(key, entry);
@@ -252,27 +256,21 @@ impl Answering {
         if !question.recursion_desired {
             return end(&desk.cells, Event::Own, own::empty(&question, rcode::REFUSED, &[(ede::NOT_AUTHORITATIVE, "")], out));
         }
-        Outcome::Later(Later { packet: asked.packet.into(), group, door: asked.door })
+        Outcome::Later(Later { packet: asked.packet.into(), key, group, door: asked.door })
     }
 
     /// Fetch the answer to a question and put the whole reply into `out`, which stays empty where nothing is to be sent.
     pub async fn answer_later(&self, later: Later, cells: &Cells, out: &mut Vec<u8>) {
         out.clear();
         let Ok(question) = wire::read(&later.packet) else { return };
-        let Some(asked) = outside(&question) else { return };
-        let mut hashes = SuffixHashes::new();
-        hashes.fill_for(self.live.load().key(), question.name, 0);
-        let key = Key::new(hashes.whole(), question.qtype, question.dnssec_ok(), question.checking_disabled);
-        let renewed = self.fetch_or_stale(asked, key).await;
+        let Some(asked) = as_asked(&question) else { return };
+        let entry = self.fetch_or_stale(asked, later.key).await;
         let room = match later.door {
             Door::Udp => question.udp_octets_max(self.udp_octets_max),
             Door::Tcp | Door::Tls => usize::from(u16::MAX),
         };
         out.resize(room, 0);
-        let snapshot = self.live.load();
-        hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
-        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, door: later.door, now_s: clock::wall_u32_s() };
-        let outcome = self.answer_renewed(cells, &snapshot, renewed, &wanted, out);
+        let outcome = self.end_wait(&later, &question, &entry, cells, out);
         out.truncate(if let Outcome::Reply(len) = outcome { len } else { 0 });
     }
 
@@ -280,43 +278,22 @@ impl Answering {
     /// client asks another resolver.
     pub fn shed(&self, later: &Later, cells: &Cells, out: &mut [u8]) -> Outcome {
         let Ok(question) = wire::read(&later.packet) else { return Outcome::Silence };
-        let mut hashes = SuffixHashes::new();
+        match self.find_stale(later.key) {
+            Some(stale) => self.end_wait(later, &question, &stale, cells, out),
+            None => end(cells, Event::Failed, own::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out)),
+        }
+    }
+
+    /// Answer a question that has waited, unless its name or its alias chain is listed by now.
+    fn end_wait(&self, later: &Later, question: &Question<'_>, entry: &Entry, cells: &Cells, out: &mut [u8]) -> Outcome {
         let snapshot = self.live.load();
+        let mut hashes = SuffixHashes::new();
         hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
-        let wanted = Wanted { question: &question, hashes: &hashes, group: later.group, door: later.door, now_s: clock::wall_u32_s() };
-        if let Some(stale) = self.find_stale(&wanted) {
-            return self.answer_renewed(cells, &snapshot, Renewed::Stale(stale), &wanted, out);
-        }
-        end(cells, Event::Failed, own::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out))
-    }
-
-    /// Keep what came from outside and answer with it, or with what had run out, unless the name or its alias chain is listed by now.
-    fn answer_renewed(&self, cells: &Cells, snapshot: &Snapshot, renewed: Renewed, wanted: &Wanted<'_>, out: &mut [u8]) -> Outcome {
-        let entry = match renewed {
-            Renewed::Stale(entry) => entry,
-            Renewed::Fetched(fetched) => self.keep(fetched, wanted),
-        };
+        let wanted = Wanted { question, hashes: &hashes, group: later.group, door: later.door, now_s: clock::wall_u32_s() };
         if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
-            return self.block(cells, list, Kind::of_type(wanted.question.qtype), wanted, out);
+            return self.block(cells, list, Kind::of_type(question.qtype), &wanted, out);
         }
-        self.serve(cells, snapshot, &entry, wanted, Event::Miss, out)
-    }
-
-    /// Keep what came from outside, a failure for a moment too (RFC 9520).
-    fn keep(&self, fetched: Result<resolve::Fetched, resolve::Failure>, wanted: &Wanted<'_>) -> Arc<Entry> {
-        let ttl_s = || self.cache.failure_ttl_s(key_of(wanted), wanted.now_s);
-        let entry = match fetched {
-            Ok(fetched) => Entry::from_wire(fetched.wire, fetched.ede, wanted.now_s, self.lifetimes)
-                .unwrap_or_else(|_| Entry::failure(wanted.question, ede::NETWORK, wanted.now_s, ttl_s())),
-            // Ours, not theirs, and over in a moment.
-            Err(failure @ resolve::Failure::Crowded) => Entry::failure(wanted.question, failure.ede(), wanted.now_s, 1),
-            Err(failure) => Entry::failure(wanted.question, failure.ede(), wanted.now_s, ttl_s()),
-        };
-        let entry = Arc::new(entry);
-        if entry.is_keepable() {
-            self.cache.keep(key_of(wanted), Arc::clone(&entry));
-        }
-        entry
+        self.serve(cells, &snapshot, entry, &wanted, Event::Miss, out)
     }
 
     /// Answer with an entry for a name that is not listed for this client, unless its alias chain goes through a listed name.

@@ -155,7 +155,7 @@ fn addresses_are_made_for_names_that_have_none() {
 #[test]
 fn names_of_the_operator_s_own_are_answered_here_after_the_lists() {
     let internet = Internet::start();
-    let local = "[local]\nnowhere = [\"canary.test\"]\naddresses = [\"192.0.2.77 www.good.test\", \"192.0.2.78 www.blocked.example\"]\n";
+    let local = "[local]\nnowhere = [\"canary.test\"]\naddresses = [\"192.0.2.77 www.good.test\", \"192.0.2.78 www.blocked.example\"]\ntcp_only = [\"plain.test\"]\n";
     let running = Program::new().recurse(&internet).list("law", "blocked.example\n").toml(local).tls().start();
     for client in running.doors() {
         let www = client.ask(&Question::new("WWW.good.test.", "A"));
@@ -170,5 +170,8 @@ fn names_of_the_operator_s_own_are_answered_here_after_the_lists() {
             assert_eq!((nowhere.rcode().as_str(), nowhere.message.authoritative), ("NXDOMAIN", true), "{name}");
         }
     }
+    let [udp, tcp] = [&running.doors()[0], &running.doors()[1]].map(|client| client.ask(&Question::new(UNSIGNED, "A")));
+    assert!(udp.message.metadata.truncation && udp.answers().is_empty(), "over UDP");
+    assert!(!tcp.message.metadata.truncation && !tcp.answers().is_empty(), "over TCP");
     assert_eq!(internet.asked_below("good.test.") + internet.asked_below("canary.test."), 0);
 }

@@ -84,7 +84,8 @@ impl Server {
         let forwarding =
             forward::Settings { upstreams: vec![self.address.into()], timeout: PATIENCE, attempts: 1, ..forward::Settings::default() };
         [Mode::Recurse(recursion), Mode::Forward(forwarding)].map(|mode| {
-            Resolver::start(Settings { mode, zones: vec![], private_names: None, patience: PATIENCE, waiting_max: 10 }).expect("a resolver")
+            Resolver::start(Settings { mode, zones: vec![], private_names: None, patience: PATIENCE, dns64: None, renumbering: vec![] })
+                .expect("a resolver")
         })
     }
 }
@@ -116,7 +117,7 @@ fn reply(asked: &[u8], flags: u8, Said { counts, records }: &Said) -> Vec<u8> {
 
 fn fetch(resolver: &Resolver) -> Result<Fetched, Failure> {
     let question = Question { name: Name::parse(NAME).expect("a name"), qtype: A, dnssec_ok: false, checking_disabled: false };
-    tokio::runtime::Handle::current().block_on(resolver.fetch(&question))
+    tokio::runtime::Handle::current().block_on(resolver.fetch(&question, PATIENCE))
 }
 
 /// One record: owner, type, an hour, data.

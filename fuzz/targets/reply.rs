@@ -76,9 +76,9 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
     let question =
         Question { name: Name::parse("www.zone.test").expect("a name"), qtype, dnssec_ok: way & 8 == 0, checking_disabled: way & 16 == 0 };
     scene.runtime.block_on(async {
-        let settings = Settings { mode, zones: vec![], private_names: None, patience: PATIENCE, waiting_max: 10 };
+        let settings = Settings { mode, zones: vec![], private_names: None, patience: PATIENCE, dns64: None, renumbering: vec![] };
         let resolver = Resolver::start(settings).expect("a resolver");
-        if let Ok(fetched) = resolver.fetch(&question).await {
+        if let Ok(fetched) = resolver.fetch(&question, PATIENCE).await {
             Entry::from_wire(fetched.wire, fetched.ede, 0, LIFETIMES).expect("what comes from outside can be kept");
         }
     });

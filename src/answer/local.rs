@@ -1,9 +1,10 @@
-//! Names that the operator gives addresses to, or takes out of the DNS, answered here without asking anybody.
+//! Names that the operator gives addresses to, takes out of the DNS, or has asked over TCP only, answered here without asking anybody.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::blocked::{push_head, soa};
+use super::own::truncated;
 use crate::name::{Name, is_within};
 use crate::wire::{Flags, Question, Reply, class, rcode, rtype};
 
@@ -19,6 +20,8 @@ pub struct Settings {
     pub nowhere: Vec<Name>,
     /// Names below those that exist all the same, with all below them.
     pub nowhere_except: Vec<Name>,
+    /// Names that are answered over TCP only, with all below them: over UDP clients are told to come back.
+    pub tcp_only: Vec<Name>,
 }
 
 /// The names in wire form, lower-case, with what they hold.
@@ -28,22 +31,24 @@ pub struct Local {
     reverse: HashMap<Box<[u8]>, Vec<Name>>,
     nowhere: Vec<Name>,
     nowhere_except: Vec<Name>,
+    tcp_only: Vec<Name>,
 }
 
 impl Local {
     /// Get ready to answer for these names.
     pub fn new(settings: Settings) -> Self {
         let (mut addresses, mut reverse) = (HashMap::<Box<[u8]>, Vec<IpAddr>>::new(), HashMap::<Box<[u8]>, Vec<Name>>::new());
-        for (name, address) in settings.addresses {
-            addresses.entry(name.as_wire().into()).or_default().push(address);
-            reverse.entry(reverse_name(address).into()).or_default().push(name);
+        for (name, address) in &settings.addresses {
+            addresses.entry(name.as_wire().into()).or_default().push(*address);
+            reverse.entry(reverse_name(*address).into()).or_default().push(name.clone());
         }
-        Self { addresses, reverse, nowhere: settings.nowhere, nowhere_except: settings.nowhere_except }
+        let Settings { nowhere, nowhere_except, tcp_only, .. } = settings;
+        Self { addresses, reverse, nowhere, nowhere_except, tcp_only }
     }
 
     /// Answer a question in class IN; `None`: the name is not here. Names that do not exist are ours alone, so that AA is set for them.
-    pub fn answer(&self, question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
-        if question.qclass != class::IN || self.addresses.is_empty() && self.nowhere.is_empty() {
+    pub fn answer(&self, question: &Question<'_>, is_udp: bool, out: &mut [u8]) -> Option<usize> {
+        if question.qclass != class::IN || self.addresses.is_empty() && self.nowhere.is_empty() && self.tcp_only.is_empty() {
             return None;
         }
         let name = question.name.to_ascii_lowercase();
@@ -60,6 +65,9 @@ impl Local {
             return records(question, names.iter().filter(|_| is_wanted).map(|name| (TYPE_PTR, name.as_wire().to_vec())), out);
         }
         let is_among = |names: &[Name]| names.iter().any(|zone| is_within(&name, zone.as_wire()));
+        if is_udp && is_among(&self.tcp_only) {
+            return truncated(question, out);
+        }
         if !is_among(&self.nowhere) || is_among(&self.nowhere_except) {
             return None;
         }
@@ -109,6 +117,10 @@ mod tests {
 
     /// `None` where the name is not here.
     fn ask(name: &str, qtype: u16) -> Option<Told> {
+        ask_over(true, name, qtype)
+    }
+
+    fn ask_over(is_udp: bool, name: &str, qtype: u16) -> Option<Told> {
         let name_of = |text| Name::parse(text).unwrap();
         let at = |name, address: &str| (name_of(name), address.parse().unwrap());
         let portal = [at("portal.example", "192.0.2.10"), at("portal.example", "192.0.2.11"), at("portal.example", "2001:db8::10")];
@@ -116,12 +128,13 @@ mod tests {
             addresses: [&portal[..], &[at("v4.example", "192.0.2.10")]].concat(),
             nowhere: vec![name_of("gone.example")],
             nowhere_except: vec![name_of("back.gone.example")],
+            tcp_only: vec![name_of("tcp.example")],
         });
         let mut packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0".to_vec();
         packet.extend(name_of(name).as_wire().to_ascii_uppercase());
         packet.extend([qtype.to_be_bytes(), class::IN.to_be_bytes()].concat());
         let mut out = [0; 512];
-        let len = local.answer(&wire::read(&packet).ok().unwrap(), &mut out)?;
+        let len = local.answer(&wire::read(&packet).ok().unwrap(), is_udp, &mut out)?;
         let message = Message::new(&out[..len]).unwrap();
         let mut records = Vec::new();
         message.walk(|record| records.push((record.rtype, out[record.data_at..record.end].to_vec()))).unwrap();
@@ -160,5 +173,11 @@ mod tests {
             assert_eq!((rcode, is_ours, records[0].0), (rcode::NXDOMAIN, true, rtype::SOA), "{name}");
         }
         assert_eq!(ask("www.back.gone.example", rtype::A), None);
+    }
+
+    #[test]
+    fn what_is_for_tcp_is_cut_short_over_udp() {
+        assert_eq!(ask("www.tcp.example", rtype::A), Some((rcode::NOERROR, false, vec![])));
+        assert_eq!(ask_over(false, "www.tcp.example", rtype::A), None);
     }
 }

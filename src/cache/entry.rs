@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::name::Name;
-use crate::wire::{Flags, HEADER_OCTETS, Message, Question, Record, Section, UDP_OCTETS_MAX, ede, rcode, rtype};
+use crate::wire::{Flags, HEADER_OCTETS, Message, Question, Record, Section, UDP_OCTETS_MAX, class, ede, rcode, rtype};
 
 /// The shortest and the longest that answers may be kept.
 #[derive(Clone, Copy, Debug)]
@@ -111,9 +111,11 @@ impl Entry {
     }
 
     /// A failure to be remembered for a moment (RFC 9520).
-    pub fn failure(question: &Question<'_>, ede: u16, now_s: u32, ttl_s: u32) -> Self {
+    pub fn failure(name: &Name, qtype: u16, ede: u16, now_s: u32, ttl_s: u32) -> Self {
         let mut wire = vec![0, 0, 0x81, 0x80 | rcode::SERVFAIL as u8, 0, 1, 0, 0, 0, 0, 0, 0];
-        wire.extend(question.octets.to_ascii_lowercase());
+        wire.extend(name.as_wire().to_ascii_lowercase());
+        wire.extend(qtype.to_be_bytes());
+        wire.extend(class::IN.to_be_bytes());
         Self {
             wire_octets: wire.len() as u16,
             octets: wire.into(),
@@ -484,7 +486,7 @@ mod tests {
     fn a_failure_says_that_it_is_kept() {
         let packet = asked(&[0x01, 0], true);
         let question = wire::read(&packet).ok().unwrap();
-        let entry = Entry::failure(&question, 22, 50, FAILURE_TTL_S);
+        let entry = Entry::failure(&Name::from_wire(question.name).unwrap(), question.qtype, 22, 50, FAILURE_TTL_S);
         let mut out = [0; 512];
         let len = entry.write(&question, 50, &mut out).unwrap();
         assert_eq!(out[24..len], *b"\0\0\x29\x04\xd0\0\0\0\0\0\x06\0\x0f\0\x02\0\x16");

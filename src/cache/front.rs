@@ -79,11 +79,10 @@ impl Front {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire;
+    use crate::name::Name;
 
     fn entry(now_s: u32) -> Arc<Entry> {
-        let packet = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
-        Arc::new(Entry::failure(&wire::read(packet).ok().unwrap(), 22, now_s, 5))
+        Arc::new(Entry::failure(&Name::parse("a").unwrap(), 1, 22, now_s, 5))
     }
 
     fn name(n: u128) -> SuffixHash {

@@ -249,15 +249,14 @@ mod tests {
     #[test]
     fn a_failure_that_comes_again_is_kept_longer() {
         let cache = Cache::new(1 << 20).unwrap();
-        let packet = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
-        let question = crate::wire::read(packet).ok().unwrap();
+        let name = Name::parse("a").unwrap();
         let key = Key::new(7, 1, false, false);
         let mut now_s = 100;
         let mut kept = Vec::new();
         for _ in 0..6 {
             let ttl_s = cache.failure_ttl_s(key, now_s);
             kept.push(ttl_s);
-            cache.keep(key, Arc::new(Entry::failure(&question, 22, now_s, ttl_s)));
+            cache.keep(key, Arc::new(Entry::failure(&name, 1, 22, now_s, ttl_s)));
             now_s += ttl_s;
         }
         assert_eq!(kept, [5, 10, 20, 40, 60, 60]);

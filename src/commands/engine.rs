@@ -166,7 +166,8 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
         special_use: special_use(&config.resolve, &config.listen),
         udp_octets_max: config.limits.udp_octets,
         local: Local::new(config.local.clone()),
-        resolver: Resolver::start(resolve_settings(config)?)?.with_dns64(config.resolve.dns64),
+        resolver: Resolver::start(resolve_settings(config)?)?,
+        waiting_max: config.limits.waiting,
         renewal: RenewalSettings { stale_after: config.cache.stale_after, prefetch: config.cache.prefetch },
     }))
 }
@@ -191,7 +192,8 @@ fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
         zones: zones.collect(),
         private_names: resolve.rebinding_protection.then(|| resolve.private_names.clone()),
         patience: resolve.patience,
-        waiting_max: config.limits.waiting,
+        dns64: resolve.dns64,
+        renumbering: resolve.renumbering.clone(),
     })
 }
 

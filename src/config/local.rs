@@ -15,6 +15,7 @@ pub(super) struct LocalSection {
     addresses: Vec<Spanned<String>>,
     nowhere: Vec<Spanned<String>>,
     nowhere_except: Vec<Spanned<String>>,
+    tcp_only: Vec<Spanned<String>>,
 }
 
 impl LocalSection {
@@ -30,6 +31,7 @@ impl LocalSection {
             addresses,
             nowhere: review.names("nowhere", &self.nowhere),
             nowhere_except: review.names("nowhere_except", &self.nowhere_except),
+            tcp_only: review.names("tcp_only", &self.tcp_only),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::forward::{Forward, ForwardSection, Zone, ZoneSection, check_zones};
 use super::listen::Listen;
 use super::review::{Review, unwritten};
 use crate::name::Name;
+use crate::resolve::Renumbering;
 use crate::resolve::dns64::Prefix;
 
 /// The port of DNS.
@@ -40,6 +41,8 @@ pub struct Resolve {
     pub special_use_except: Vec<Name>,
     /// Make IPv6 addresses of IPv4 ones with this prefix.
     pub dns64: Option<Prefix>,
+    /// Networks whose addresses are given as those of others.
+    pub renumbering: Vec<Renumbering>,
     /// Refuse answers that give names of the internet addresses of private networks.
     pub rebinding_protection: bool,
     /// Names that may have such addresses, with all below them.
@@ -139,6 +142,7 @@ pub(super) struct ResolveSection {
     special_use: bool,
     special_use_except: Vec<Spanned<String>>,
     dns64: Option<Spanned<String>>,
+    renumber: Vec<Spanned<String>>,
     rebinding_protection: bool,
     private_names: Vec<Spanned<String>>,
     zone: Vec<ZoneSection>,
@@ -154,6 +158,7 @@ impl Default for ResolveSection {
             special_use: true,
             special_use_except: Vec::new(),
             dns64: None,
+            renumber: Vec::new(),
             rebinding_protection: false,
             private_names: Vec::new(),
             zone: Vec::new(),
@@ -221,6 +226,7 @@ impl ResolveSection {
             special_use: self.special_use,
             special_use_except: review.names("special_use_except", &self.special_use_except),
             dns64: self.dns64.as_ref().and_then(|value| prefix(value, review)),
+            renumbering: self.renumber.iter().filter_map(|value| renumbering(value, review)).collect(),
             rebinding_protection: self.rebinding_protection,
             private_names: review.names("private_names", &self.private_names),
             zones: check_zones(&self.zone, listen, review),
@@ -228,6 +234,15 @@ impl ResolveSection {
             forward: self.forward.check(self.zone.iter().any(ZoneSection::is_secure), listen, review),
         }
     }
+}
+
+/// A network and an address of the one in whose place it stands.
+fn renumbering(value: &Spanned<String>, review: &mut Review<'_>) -> Option<Renumbering> {
+    let both = value.get_ref().split_once(' ').and_then(|(from, to)| Renumbering::new(from.parse().ok()?, to.trim().parse().ok()?));
+    if both.is_none() {
+        review.say(value, "renumber: write a network and an address of the other, both IPv4 or both IPv6: \"198.51.100.0/24 10.0.0.0\"");
+    }
+    both
 }
 
 /// A translator's prefix.

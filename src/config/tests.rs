@@ -119,6 +119,7 @@ fn local_names_and_translators_are_read() {
     }
     for wrong in ["64:ff9b::/95", "192.0.2.0/24", "64:ff9b::"] {
         assert_problem(&format!("[resolve]\ndns64 = \"{wrong}\"\n"), 2, "dns64: ");
+        assert_problem(&format!("[resolve]\nrenumber = [\"{wrong}\"]\n"), 2, "renumber: ");
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Parts {
     pub local: Local,
     /// The way outside.
     pub resolver: Resolver,
+    /// Questions that may wait for an answer from outside; more fail with [`Failure::Crowded`](crate::resolve::Failure).
+    pub waiting_max: usize,
     /// How answers are kept alive.
     pub renewal: RenewalSettings,
     /// The largest UDP reply with an answer that has just come from outside, in octets.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-use super::{Answering, Wanted, key_of};
+use super::outside::as_asked;
+use super::{Answering, Wanted};
 use crate::cache::{Entry, Key};
 use crate::clock;
-use crate::name::{Name, SuffixHashes};
+use crate::name::SuffixHashes;
 use crate::policy::Verdict;
-use crate::resolve::{self, Failure, Fetched};
-use crate::wire::Question;
+use crate::resolve;
 
 /// Renewals that wait to be begun; more are left out, for the next client to ask for.
 const WAITING_MAX: usize = 1000;
@@ -34,7 +34,7 @@ pub struct Settings {
 pub struct Renewals {
     /// Answers given after they had run out.
     pub stale: u64,
-    /// Answers renewed ahead of time, or behind the back of a client that got a stale one.
+    /// Answers renewed ahead of time.
     pub renewed: u64,
 }
 
@@ -47,14 +47,6 @@ pub(super) struct Renewer {
     due: mpsc::Sender<resolve::Question>,
     stale: AtomicU64,
     renewed: AtomicU64,
-}
-
-/// What a question with a stale answer at hand came to.
-pub(super) enum Renewed {
-    /// Outside said something, good or bad.
-    Fetched(Result<Fetched, Failure>),
-    /// Nobody could be reached in time: give this one.
-    Stale(Arc<Entry>),
 }
 
 impl Renewer {
@@ -87,7 +79,7 @@ impl Answering {
     pub(super) fn prefetch(&self, entry: &Entry, wanted: &Wanted<'_>) {
         if self.renewer.settings.prefetch
             && entry.claim_renewal(wanted.now_s)
-            && let Some(question) = outside(wanted.question)
+            && let Some(question) = as_asked(wanted.question)
         {
             // A full queue means that there is more important work.
             let _ = self.renewer.due.try_send(question);
@@ -95,34 +87,33 @@ impl Answering {
     }
 
     /// Ask outside, and where that takes too long or nobody can be reached, fall back on an answer that has run out.
-    pub(super) async fn fetch_or_stale(&self, question: resolve::Question, key: Key) -> Renewed {
+    pub(super) async fn fetch_or_stale(&self, question: resolve::Question, key: Key) -> Arc<Entry> {
         let now_s = clock::wall_u32_s();
-        let Some(stale) = self.cache.find_stale(key, now_s, self.lifetimes.stale_s_max) else {
-            return Renewed::Fetched(self.resolver.fetch(&question).await);
+        let Some(stale) = self.outside.find_stale(key, now_s) else {
+            return self.outside.fetch(question, key).await.entry;
         };
         if !stale.is_unrenewed(now_s) {
-            match timeout(self.renewer.settings.stale_after, self.resolver.fetch(&question)).await {
-                Ok(Err(failure)) if failure.is_outage() => {}
-                Ok(fetched) => return Renewed::Fetched(fetched),
-                // The asking goes on; whoever takes this up waits for the same answer and keeps it.
-                Err(_) => drop(self.renewer.due.try_send(question)),
+            // When the time is over the asking goes on, and keeps what it brings.
+            match timeout(self.renewer.settings.stale_after, self.outside.fetch(question, key)).await {
+                Ok(landed) if !landed.is_outage => return landed.entry,
+                Ok(_) | Err(_) => stale.note_unrenewed(now_s),
             }
-            stale.note_unrenewed(now_s);
         }
         self.renewer.stale.fetch_add(1, Relaxed);
-        Renewed::Stale(stale)
+        stale
     }
 
     /// An answer that has run out, for want of the time to ask for another.
-    pub(super) fn find_stale(&self, wanted: &Wanted<'_>) -> Option<Arc<Entry>> {
-        let stale = self.cache.find_stale(key_of(wanted), wanted.now_s, self.lifetimes.stale_s_max)?;
-        stale.note_unrenewed(wanted.now_s);
+    pub(super) fn find_stale(&self, key: Key) -> Option<Arc<Entry>> {
+        let now_s = clock::wall_u32_s();
+        let stale = self.outside.find_stale(key, now_s)?;
+        stale.note_unrenewed(now_s);
         self.renewer.stale.fetch_add(1, Relaxed);
         Some(stale)
     }
 
     async fn renew_one(&self, question: resolve::Question) {
-        let hashes = {
+        let key = {
             let snapshot = self.live.load();
             let mut hashes = SuffixHashes::new();
             hashes.fill_for(snapshot.key(), question.name.as_wire(), snapshot.depths());
@@ -130,24 +121,10 @@ impl Answering {
             if snapshot.decide(&self.all_lists, &hashes) != Verdict::Pass {
                 return;
             }
-            hashes
+            Key::new(hashes.whole(), question.qtype, question.dnssec_ok, question.checking_disabled)
         };
-        // A failure leaves the old answer as it is: it may be good for a while.
-        let Ok(fetched) = self.resolver.fetch(&question).await else { return };
-        let entry = Entry::from_wire(fetched.wire, fetched.ede, clock::wall_u32_s(), self.lifetimes);
-        if let Ok(entry) = entry
-            && entry.is_keepable()
-            && !entry.is_failure()
-        {
-            let key = Key::new(hashes.whole(), question.qtype, question.dnssec_ok, question.checking_disabled);
-            self.cache.keep(key, Arc::new(entry));
+        if !self.outside.fetch(question, key).await.entry.is_failure() {
             self.renewer.renewed.fetch_add(1, Relaxed);
         }
     }
-}
-
-/// The question as it is asked outside.
-pub(super) fn outside(question: &Question<'_>) -> Option<resolve::Question> {
-    let name = Name::from_wire(question.name).ok()?;
-    Some(resolve::Question { name, qtype: question.qtype, dnssec_ok: question.dnssec_ok(), checking_disabled: question.checking_disabled })
 }

@@ -25,10 +25,11 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// `None` for lengths other than 32, 40, 48, 56, 64 and 96 bits, and where the octet that must be zero is not (RFC 6052 section 2.2).
+    /// `None` for lengths other than 32, 40, 48, 56, 64 and 96 bits, and where the octet that must be zero is not (RFC 6052 section 2.2); in a
+    /// prefix of 96 bits it is the operator's own.
     pub fn new(net: Ipv6Net) -> Option<Self> {
         let (octets, length) = (net.trunc().addr().octets(), usize::from(net.prefix_len()));
-        let is_sound = matches!(length, 32 | 40 | 48 | 56 | 64 | 96) && octets.get(RESERVED_OCTET) == Some(&0);
+        let is_sound = matches!(length, 32 | 40 | 48 | 56 | 64 | 96) && (net.prefix_len() == 96 || octets.get(RESERVED_OCTET) == Some(&0));
         is_sound.then_some(Self { octets, length: length / 8 })
     }
 
@@ -55,7 +56,7 @@ impl Prefix {
         let Some(ttl_s_max) = lacks_addresses(question, &fetched) else { return Ok(fetched) };
         let v4 = Question { qtype: RecordType::A.into(), ..question.clone() };
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let found = tokio::time::timeout(left, resolver.fetch_one(&v4)).await.unwrap_or(Err(Failure::Unreachable))?;
+        let found = resolver.fetch_one(&v4, left).await?;
         self.translate(question, &fetched, &found, ttl_s_max).map_or(Ok(fetched), |wire| Ok(Fetched { wire, ede: found.ede }))
     }
 
@@ -112,11 +113,12 @@ mod tests {
             ("2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"),
             ("2001:db8:122:344::/96", "2001:db8:122:344::c000:221"),
             ("64:ff9b::/96", "64:ff9b::c000:221"),
+            ("2001:db8:0:0:100::/96", "2001:db8:0:0:100:0:c000:221"),
         ] {
             let prefix = Prefix::new(net.parse().unwrap()).unwrap();
             assert_eq!(prefix.embed(Ipv4Addr::new(192, 0, 2, 33)), address.parse::<Ipv6Addr>().unwrap(), "{net}");
         }
-        for net in ["2001:db8::/33", "2001:db8::/128", "2001:db8:0:0:100::/96"] {
+        for net in ["2001:db8::/33", "2001:db8::/128"] {
             assert_eq!(Prefix::new(net.parse().unwrap()), None, "{net}");
         }
     }

@@ -106,7 +106,7 @@ impl From<io::Error> for Fault {
 /// The octets are a reply to this question as far as header and question go, with the name in lower case again; the records are not
 /// looked at.
 pub(super) async fn ask(sockets: &Sockets, server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
-    match ask_udp(sockets, server, outgoing, wait).await? {
+    match ask_udp(sockets, server, outgoing, Wait::once(wait), || false).await? {
         Heard::Whole(octets) => Ok(octets),
         Heard::Truncated | Heard::Respelled => ask_tcp(server, outgoing, wait).await,
     }
@@ -154,15 +154,50 @@ pub(super) enum Heard {
     Respelled,
 }
 
+/// How long to wait for a reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    /// In all.
+    pub(super) whole: Duration,
+    /// Before the packet is sent once more.
+    pub(super) before_repeat: Duration,
+}
+
+impl Wait {
+    /// Without a second packet.
+    const fn once(whole: Duration) -> Self {
+        Self { whole, before_repeat: whole }
+    }
+}
+
 /// Ask `server` over UDP alone and wait for `wait`; what does not match is ignored meanwhile.
-pub(super) async fn ask_udp(sockets: &Sockets, server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Heard, Fault> {
+///
+/// When it is time, the same packet goes out once more where `may_repeat` says so: the first may be lost.
+pub(super) async fn ask_udp(
+    sockets: &Sockets,
+    server: SocketAddr,
+    outgoing: &Outgoing,
+    wait: Wait,
+    may_repeat: impl FnOnce() -> bool,
+) -> Result<Heard, Fault> {
     let sent = Sent::draw(outgoing)?;
     let began = Instant::now();
     let lent = sockets.send(server, outgoing.local, &sent.octets, began).await.map_err(|_| Fault::Unsent)?;
     let mut octets = Vec::with_capacity(UDP_BUFFER_OCTETS);
+    let (mut until, mut may_repeat) = (began + wait.before_repeat.min(wait.whole), Some(may_repeat));
     for mismatches in 0..MISMATCHES_MAX {
         octets.clear();
-        timeout_at(began + wait, lent.socket.recv_buf(&mut octets)).await.map_err(|_| Fault::Silent)??;
+        loop {
+            if let Ok(read) = timeout_at(until, lent.socket.recv_buf(&mut octets)).await {
+                read?;
+                break;
+            }
+            let may_repeat = may_repeat.take().ok_or(Fault::Silent)?;
+            until = began + wait.whole;
+            if may_repeat() {
+                lent.socket.send(&sent.octets).await?;
+            }
+        }
         let heard = match sent.compare(&octets) {
             Likeness::Same | Likeness::Respelled if is_truncated(&octets) => Heard::Truncated,
             Likeness::Same => Heard::Whole(sent.restore(octets)),
@@ -301,6 +336,31 @@ mod tests {
         // Connecting a UDP socket to a broadcast address is refused by the system (EACCES), as is one without a route (ENETUNREACH).
         let fault = ask(&Sockets::default(), "255.255.255.255:53".parse().unwrap(), &outgoing(), Duration::from_secs(5)).await;
         assert_eq!(fault, Err(Fault::Unsent));
+    }
+
+    /// A server that loses the first packet and answers the second.
+    #[tokio::test]
+    async fn a_packet_that_was_lost_goes_out_once_more() {
+        for may_repeat in [true, false] {
+            let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let at = server.local_addr().unwrap();
+            let answering = async {
+                let mut octets = [0; 512];
+                let (length, _) = server.recv_from(&mut octets).await.unwrap();
+                let first = octets[..length].to_vec();
+                let (length, client) = server.recv_from(&mut octets).await.unwrap();
+                assert_eq!(octets[..length], first, "the same id and spelling");
+                octets[2] |= 0x80;
+                server.send_to(&octets[..length], client).await.unwrap();
+            };
+            let (sockets, outgoing) = (Sockets::default(), outgoing());
+            let wait = Wait { whole: Duration::from_millis(300), before_repeat: Duration::from_millis(50) };
+            let asking = ask_udp(&sockets, at, &outgoing, wait, || may_repeat);
+            tokio::select! {
+                heard = asking => assert_eq!(heard.is_ok(), may_repeat),
+                () = async { answering.await; std::future::pending().await } => {}
+            }
+        }
     }
 
     #[test]

@@ -397,7 +397,8 @@ mod tests {
             zones: Vec::new(),
             private_names: None,
             patience: Duration::from_millis(1000),
-            waiting_max: 100,
+            dns64: None,
+            renumbering: Vec::new(),
         };
         Resolver::start(settings).unwrap()
     }
@@ -407,7 +408,7 @@ mod tests {
     }
 
     async fn ask_one(resolver: &Resolver) -> Result<Vec<u8>, Failure> {
-        resolver.fetch(&question("www.example")).await.map(|fetched| fetched.wire)
+        resolver.fetch(&question("www.example"), resolver.patience()).await.map(|fetched| fetched.wire)
     }
 
     /// Waits until the books say so.

@@ -1,15 +1,15 @@
 //! Finding the real answer for names that are not listed, by recursion or by asking the provider's own resolvers.
 //!
-//! Both ways stand behind [`Resolver`], which asks each question once however many wait for it, and never longer than patience allows.
+//! Both ways stand behind [`Resolver`], which asks never longer than patience allows. Whoever asks sees to it that a question is asked once.
 
 mod budget;
 pub mod dns64;
 mod exchange;
-mod flight;
 pub mod forward;
 mod iterate;
 mod rebinding;
 pub mod recurse;
+mod renumber;
 mod reply;
 mod routes;
 mod said;
@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 pub use self::iterate::RootStanding;
 use self::rebinding::Rebinding;
+pub use self::renumber::Renumbering;
 pub use self::routes::{Target, Zone};
 use crate::clock::UnixSeconds;
 use crate::name::Name;
@@ -125,8 +126,10 @@ pub struct Settings {
     pub private_names: Option<Vec<Name>>,
     /// The longest a question waits for its answer.
     pub patience: Duration,
-    /// Questions that may wait in all; more fail with [`Failure::Crowded`].
-    pub waiting_max: usize,
+    /// Make IPv6 addresses of IPv4 ones, behind this prefix, for names that have no others.
+    pub dns64: Option<dns64::Prefix>,
+    /// Networks whose addresses are given as those of others.
+    pub renumbering: Vec<Renumbering>,
 }
 
 /// The two ways to find an answer.
@@ -175,9 +178,9 @@ pub enum StartError {
 pub struct Resolver {
     source: Arc<Source>,
     rebinding: Option<Arc<Rebinding>>,
-    flights: flight::Flights,
     patience: Duration,
     dns64: Option<dns64::Prefix>,
+    renumbering: Arc<[Renumbering]>,
 }
 
 enum Source {
@@ -198,47 +201,40 @@ impl Resolver {
         Ok(Self {
             source: Arc::new(source),
             rebinding,
-            flights: flight::Flights::new(settings.waiting_max),
             patience: settings.patience,
-            dns64: None,
+            dns64: settings.dns64,
+            renumbering: settings.renumbering.into(),
         })
     }
 
-    /// Make IPv6 addresses of IPv4 ones, behind this prefix, for names that have no others.
-    pub fn with_dns64(self, dns64: Option<dns64::Prefix>) -> Self {
-        Self { dns64, ..self }
+    /// The longest that a question is to wait for its answer, as the settings have it.
+    pub const fn patience(&self) -> Duration {
+        self.patience
     }
 
-    /// The answer from outside, or why there is none, within the settings' patience.
-    ///
-    /// Identical questions in flight are asked once, and the asking goes on when this future is dropped. With DNS64 an answer may take two.
-    pub async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
-        let deadline = Instant::now() + self.patience;
-        let fetched = self.fetch_one(question).await?;
+    /// The answer from outside, or why there is none, within `patience`. With DNS64 an answer may take two questions.
+    pub async fn fetch(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
+        let deadline = Instant::now() + patience;
+        let fetched = self.fetch_one(question, patience).await?;
         match &self.dns64 {
             Some(prefix) => prefix.complete(self, question, fetched, deadline).await,
             None => Ok(fetched),
         }
     }
 
-    async fn fetch_one(&self, question: &Question) -> Result<Fetched, Failure> {
-        let (source, asked, patience) = (Arc::clone(&self.source), question.clone(), self.flights.patience(self.patience));
-        let rebinding = self.rebinding.clone();
-        // In a box: it would be copied at each step of the way to its task otherwise.
-        let work = Box::pin(async move {
-            let answer = async {
-                match &*source {
-                    Source::Recurse(recursion) => recursion.fetch(&asked, patience).await,
-                    Source::Forward(forwarder) => forwarder.fetch(&asked).await,
-                }
-            };
-            let fetched = tokio::time::timeout(patience, answer).await.unwrap_or(Err(Failure::Unreachable))?;
-            Ok(match rebinding {
-                Some(rebinding) => rebinding.hold_back(&asked, fetched),
-                None => fetched,
-            })
-        });
-        self.flights.join(question, work).await
+    async fn fetch_one(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
+        let answer = async {
+            match &*self.source {
+                Source::Recurse(recursion) => recursion.fetch(question, patience).await,
+                Source::Forward(forwarder) => forwarder.fetch(question).await,
+            }
+        };
+        let fetched = tokio::time::timeout(patience, answer).await.unwrap_or(Err(Failure::Unreachable))?;
+        let fetched = match &self.rebinding {
+            Some(rebinding) => rebinding.hold_back(question, fetched),
+            None => fetched,
+        };
+        Ok(renumber::renumber(&self.renumbering, question, fetched))
     }
 
     /// The upstream resolvers in the order of the settings, then those of single zones.
@@ -257,7 +253,7 @@ impl Resolver {
         }
     }
 
-    /// What all servers asked so far did, and how many questions wait now.
+    /// What all servers asked so far did.
     pub fn totals(&self) -> Totals {
         let tally = match &*self.source {
             Source::Recurse(recursion) => recursion.tally(),
@@ -266,7 +262,6 @@ impl Resolver {
         Totals {
             answers: tally.answers.load(Ordering::Relaxed),
             failures: tally.failures.load(Ordering::Relaxed),
-            waiting: self.flights.waiting(),
             rebindings: self.rebinding.as_ref().map(|rebinding| rebinding.refused()),
         }
     }
@@ -303,8 +298,6 @@ pub struct Totals {
     pub answers: u64,
     /// Tries that brought no usable reply.
     pub failures: u64,
-    /// Questions that wait for an answer now.
-    pub waiting: usize,
     /// Answers held back for their private addresses, where that is asked for.
     pub rebindings: Option<u64>,
 }

@@ -36,6 +36,8 @@ pub(super) struct Bounds<'a> {
     pub(super) limits: &'a Limits,
     /// The table in force; none where the list is new or its changes are the operator's own.
     pub(super) before: Option<&'a Table>,
+    /// Whether the doors go first: not for a list that blocks nothing yet.
+    pub(super) gives_way: bool,
 }
 
 /// The most lines of a list; a table for so many takes a gibibyte.
@@ -51,18 +53,20 @@ pub(super) fn load(
     in_force: Option<&str>,
     bounds: Bounds<'_>,
 ) -> Result<Option<Loaded>, Cause> {
-    aside(|| compile(script, key, stamp, in_force, bounds))
+    aside(bounds.gives_way, || compile(script, key, stamp, in_force, bounds))
 }
 
-/// Do long work on a thread of its own, that gives way to the doors where they want the same CPU, and whose panic refuses one list: foreign
+/// Do long work on a thread of its own, which can give way to the doors where they want the same CPU, and whose panic refuses one list: foreign
 /// text is read by libraries too, and all later lists come by the thread that waits here.
-fn aside<T: Send>(work: impl FnOnce() -> Result<T, Cause> + Send) -> Result<T, Cause> {
-    let polite = || {
-        // Where the system refuses, the work is only less polite.
-        let _ = process::give_way();
+fn aside<T: Send>(gives_way: bool, work: impl FnOnce() -> Result<T, Cause> + Send) -> Result<T, Cause> {
+    let begun = || {
+        if gives_way {
+            // Where the system refuses, the work is only less polite.
+            let _ = process::give_way();
+        }
         work()
     };
-    thread::scope(|scope| scope.spawn(polite).join().unwrap_or(Err(Cause::Panic)))
+    thread::scope(|scope| scope.spawn(begun).join().unwrap_or(Err(Cause::Panic)))
 }
 
 fn compile(
@@ -147,14 +151,14 @@ pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
     let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
     let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
     let stamp = source.path().and_then(|path| Stamp::of(path).ok());
-    let parsed = match aside(|| read(script, stamp, |_, _| {})) {
+    let parsed = match aside(false, || read(script, stamp, |_, _| {})) {
         Ok(reading) => reading.parsed,
         Err(cause) => {
             let cause = source.path().map(Stamp::of).and_then(Result::err).unwrap_or(cause);
             return Inspection { refusal: refuse(cause), ..Inspection::default() };
         }
     };
-    let bounds = Bounds { protected, limits: &source.limits, before: None };
+    let bounds = Bounds { protected, limits: &source.limits, before: None, gives_way: false };
     let loaded = load(script, HashKey::fixed([0; 16]), stamp, None, bounds).and_then(|loaded| match loaded {
         Some(loaded) if !loaded.findings.is_empty() => Err(Cause::Guard(loaded.findings)),
         loaded => Ok(loaded),
@@ -174,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_refusal() {
-        assert!(matches!(aside::<()>(|| panic!("as meant")), Err(Cause::Panic)));
-        assert!(matches!(aside(|| Ok(7)), Ok(7)));
+        assert!(matches!(aside::<()>(true, || panic!("as meant")), Err(Cause::Panic)));
+        assert!(matches!(aside(false, || Ok(7)), Ok(7)));
     }
 }

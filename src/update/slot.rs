@@ -250,8 +250,8 @@ impl Slot {
     }
 
     /// What a new text of this list is held against; `before` only where its changes are not the operator's own.
-    pub(super) const fn bounds<'a>(&'a self, protected: &'a Protected, before: Option<&'a Table>) -> Bounds<'a> {
-        Bounds { protected, limits: self.limits(), before }
+    pub(super) fn bounds<'a>(&'a self, protected: &'a Protected, before: Option<&'a Table>) -> Bounds<'a> {
+        Bounds { protected, limits: self.limits(), before, gives_way: lock(&self.state).live_since > 0 }
     }
 
     const fn limits(&self) -> &Limits {

@@ -43,8 +43,14 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         attempts: 1,
         ..forward::Settings::default()
     };
-    let settings =
-        Settings { mode: Mode::Forward(upstream), zones: vec![], private_names: None, patience: Duration::from_secs(1), waiting_max: 10 };
+    let settings = Settings {
+        mode: Mode::Forward(upstream),
+        zones: vec![],
+        private_names: None,
+        patience: Duration::from_secs(1),
+        dns64: None,
+        renumbering: vec![],
+    };
     let cache = Cache::new(256 << 20).expect("a cache");
     for n in 0..cached {
         keep(&cache, &cached_name(n));
@@ -61,6 +67,7 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         special_use: SpecialUse::ours(),
         local: Local::default(),
         resolver: Resolver::start(settings).expect("a resolver"),
+        waiting_max: 10,
     };
     Answering::new(parts).0
 }

@@ -196,9 +196,14 @@ fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, befo
                 match (receipt, standing.message) {
                     (Some(Ok(receipt)), _) => return arrival.proven_by(receipt, shipment.started_ms),
                     (_, Some(message)) => {
-                        let is_this = standing.refused.as_deref() == Some(manifest.hash().to_string().as_str());
-                        let is_old = !is_this && before == Some(message.as_str());
-                        patience = patience.min(if is_old { REFUSED_AGAIN } else { Duration::ZERO });
+                        let ours = manifest.hash().to_string();
+                        patience = patience.min(match standing.refused {
+                            Some(refused) if refused == ours => Duration::ZERO,
+                            // What it says is about another issue.
+                            Some(_) => patience,
+                            None if before == Some(message.as_str()) => REFUSED_AGAIN,
+                            None => Duration::ZERO,
+                        });
                         arrival.state = format!("refused: {}", printable(&message));
                     }
                     _ if standing.shadow_until.is_some() => {

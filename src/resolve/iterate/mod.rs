@@ -7,6 +7,7 @@ mod ask;
 mod crowds;
 mod judge;
 mod memory;
+mod place;
 mod root_copy;
 mod servers;
 mod shared;

@@ -21,6 +21,10 @@ const WAIT_MIN: Duration = Duration::from_millis(60);
 const WAIT_MAX: Duration = Duration::from_millis(1500);
 /// What is added to a round trip for the network's moods, at the least.
 const SLACK_MIN_US: u32 = 40_000;
+/// The least that is added to a round trip before a packet is sent once more.
+const REPEAT_SLACK_MIN_US: u32 = 20_000;
+/// After so many silences in a row packets are no longer sent twice.
+const REPEATED_SILENCES_MAX: u32 = 3;
 /// So many silences in a row, and the server is left alone for a while: one that was never heard, and one that was. A network that loses
 /// a third of all packets makes five in a row out of nothing.
 const SILENCES_MAX: u32 = 5;
@@ -83,6 +87,14 @@ impl Server {
         // One silence is a lost packet rather than a slower server: the waiting doubles with every second one.
         let doubled = known.unwrap_or(WAIT_FIRST) * 2u32.pow((tries / 2).min(4));
         doubled.clamp(WAIT_MIN, WAIT_MAX)
+    }
+
+    /// When a packet is probably lost, long before a server is taken to be silent; `None` where nothing is known of its round trips, or it is
+    /// silent rather than behind a bad network.
+    pub(super) fn wait_before_repeat(&self) -> Option<Duration> {
+        let us = self.round_trip_us().filter(|_| self.silences() < REPEATED_SILENCES_MAX)?;
+        let slack_us = self.variation_us.load(Relaxed).max(REPEAT_SLACK_MIN_US);
+        Some(Duration::from_micros(u64::from(us) + u64::from(slack_us)))
     }
 
     /// May it be asked? [`Health::Due`] is said to one who asks, then not again until the next pause is over.

@@ -192,7 +192,8 @@ impl Internet {
             zones: Vec::new(),
             private_names: None,
             patience: Duration::from_secs(4),
-            waiting_max: 100,
+            dns64: None,
+            renumbering: Vec::new(),
         })
         .unwrap()
     }
@@ -209,7 +210,7 @@ async fn ask(resolver: &Resolver, name: &str, rtype: RecordType, flags: &str) ->
         dnssec_ok: flags.contains("do"),
         checking_disabled: flags.contains("cd"),
     };
-    let fetched = resolver.fetch(&question).await?;
+    let fetched = resolver.fetch(&question, resolver.patience()).await?;
     assert_eq!(fetched.wire[..3], [0, 0, 0x80]);
     assert!(fetched.wire[12..].starts_with(question.name.as_wire()), "the question stands at octet 12, in full");
     let message = Message::from_vec(&fetched.wire).unwrap();
@@ -320,6 +321,8 @@ async fn a_dname_leads_where_it_says_whatever_alias_comes_with_it() {
     let resolver = internet.resolver(true);
     let want = told("NoError", false, &["DNAME", "CNAME www.plain.example.", "A 192.0.2.4"], &[]);
     assert_eq!(ask(&resolver, "www.old.dname.example", RecordType::A, "").await, want);
+    let alias = told("NoError", false, &["DNAME", "CNAME www.plain.example."], &[]);
+    assert_eq!(ask(&resolver, "www.old.dname.example", RecordType::CNAME, "").await, alias, "the alias itself was asked for");
 }
 
 #[tokio::test]

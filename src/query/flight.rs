@@ -8,29 +8,28 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Failure, Fetched, Question};
+use crate::cache::Key;
+use crate::resolve::Failure;
 
 /// However many wait, a flight may take this share of the usual time.
 const PATIENCE_SHARE_MIN: usize = 10;
 
-/// What a flight brings home.
-type Outcome = Result<Fetched, Failure>;
-/// Where a flight's outcome will be.
-type Arrival = watch::Receiver<Option<Outcome>>;
+/// Where what a flight brings home will be.
+type Arrival<T> = watch::Receiver<Option<T>>;
 
 /// The questions that are being asked now; clones are one.
 #[derive(Clone)]
-pub(super) struct Flights {
-    shared: Arc<Shared>,
+pub(super) struct Flights<T> {
+    shared: Arc<Shared<T>>,
 }
 
-struct Shared {
-    open: Mutex<HashMap<Question, Arrival>>,
+struct Shared<T> {
+    open: Mutex<HashMap<Key, Arrival<T>>>,
     waiting: AtomicUsize,
     waiting_max: usize,
 }
 
-impl Flights {
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Room for `waiting_max` who wait, and for as many flights.
     pub(super) fn new(waiting_max: usize) -> Self {
         Self { shared: Arc::new(Shared { open: Mutex::default(), waiting: AtomicUsize::new(0), waiting_max }) }
@@ -50,31 +49,31 @@ impl Flights {
         patience.mul_f64(share as f64 / half as f64)
     }
 
-    /// Wait for the flight that asks `question`; if there is none, `work` becomes it, in a task of its own, so that it goes on when
-    /// this future is dropped.
-    pub(super) async fn join(&self, question: &Question, work: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
+    /// Wait for the flight that asks the question with this key; if there is none, `work` becomes it, in a task of its own, so that it
+    /// goes on when this future is dropped. It fails only where too many wait or the work panics.
+    pub(super) async fn join(&self, key: Key, work: impl Future<Output = T> + Send + 'static) -> Result<T, Failure> {
         let _seat = Seat::take(&self.shared)?;
-        let mut arrival = self.board(question, work)?;
-        let outcome = arrival.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        let mut arrival = self.board(key, work)?;
+        let landed = arrival.wait_for(Option::is_some).await.map(|landed| landed.clone());
         // The sender is dropped without a word only when the work panicked.
-        outcome.ok().flatten().unwrap_or(Err(Failure::Unusable))
+        landed.ok().flatten().ok_or(Failure::Unusable)
     }
 
-    fn board(&self, question: &Question, work: impl Future<Output = Outcome> + Send + 'static) -> Result<Arrival, Failure> {
+    fn board(&self, key: Key, work: impl Future<Output = T> + Send + 'static) -> Result<Arrival<T>, Failure> {
         let mut open = self.shared.lock();
         let flights = open.len();
-        match open.entry(question.clone()) {
+        match open.entry(key) {
             Entry::Occupied(flight) => Ok(flight.get().clone()),
             // Those who left do not count as waiting, but what they asked is still in flight.
             Entry::Vacant(_) if flights >= self.shared.waiting_max => Err(Failure::Crowded),
             Entry::Vacant(place) => {
                 let (sender, arrival) = watch::channel(None);
                 place.insert(arrival.clone());
-                let landing = Landing { shared: Arc::clone(&self.shared), question: question.clone() };
+                let landing = Landing { shared: Arc::clone(&self.shared), key };
                 tokio::spawn(async move {
-                    let outcome = work.await;
+                    let landed = work.await;
                     drop(landing);
-                    sender.send_replace(Some(outcome));
+                    sender.send_replace(Some(landed));
                 });
                 Ok(arrival)
             }
@@ -82,52 +81,45 @@ impl Flights {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Question, Arrival>> {
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arrival<T>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One who waits.
-struct Seat<'a>(&'a Shared);
+struct Seat<'a, T>(&'a Shared<T>);
 
-impl<'a> Seat<'a> {
-    fn take(shared: &'a Shared) -> Result<Self, Failure> {
+impl<'a, T> Seat<'a, T> {
+    fn take(shared: &'a Shared<T>) -> Result<Self, Failure> {
         let seat = Self(shared);
         if shared.waiting.fetch_add(1, Ordering::Relaxed) < shared.waiting_max { Ok(seat) } else { Err(Failure::Crowded) }
     }
 }
 
-impl Drop for Seat<'_> {
+impl<T> Drop for Seat<'_, T> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Closes the flight however its work ends.
-struct Landing {
-    shared: Arc<Shared>,
-    question: Question,
+struct Landing<T> {
+    shared: Arc<Shared<T>>,
+    key: Key,
 }
 
-impl Drop for Landing {
+impl<T> Drop for Landing<T> {
     fn drop(&mut self) {
-        self.shared.lock().remove(&self.question);
+        self.shared.lock().remove(&self.key);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Name;
 
-    fn question(name: &str) -> Question {
-        Question { name: Name::parse(name).unwrap(), qtype: 1, dnssec_ok: false, checking_disabled: false }
-    }
-
-    fn answer() -> Outcome {
-        Ok(Fetched { wire: vec![1, 2, 3], ede: None })
-    }
+    const WWW: Key = Key::new(7 << 64, 1, false, false);
 
     #[tokio::test]
     async fn a_thousand_ask_once() {
@@ -141,18 +133,18 @@ mod tests {
                 let work = async move {
                     calls.fetch_add(1, Ordering::Relaxed);
                     wait.wait_for(|go| *go).await.unwrap();
-                    answer()
+                    5
                 };
-                flights.join(&question("www.example"), work).await
+                flights.join(WWW, work).await
             });
         }
         while flights.waiting() < 1000 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(flights.join(&question("www.example"), async { answer() }).await.unwrap_err(), Failure::Crowded);
+        assert_eq!(flights.join(WWW, async { 6 }).await, Err(Failure::Crowded));
         go.send_replace(true);
-        while let Some(outcome) = tasks.join_next().await {
-            assert_eq!(outcome.unwrap().unwrap().wire, [1, 2, 3]);
+        while let Some(landed) = tasks.join_next().await {
+            assert_eq!(landed.unwrap(), Ok(5));
         }
         assert_eq!(calls.load(Ordering::Relaxed), 1);
         assert_eq!(flights.waiting(), 0);
@@ -161,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_fuller_the_less_patient() {
-        let (flights, whole) = (Flights::new(100), Duration::from_secs(4));
+        let (flights, whole) = (Flights::<()>::new(100), Duration::from_secs(4));
         let seats: Vec<_> = (0..100).filter_map(|_| Seat::take(&flights.shared).ok()).collect();
         assert_eq!((seats.len(), flights.patience(whole)), (100, whole / 10));
         for (taken, want) in [(75, whole / 2), (50, whole), (0, whole)] {
@@ -177,31 +169,29 @@ mod tests {
         let (go, mut wait) = watch::channel(false);
         let work = async move {
             wait.wait_for(|go| *go).await.unwrap();
-            answer()
+            5
         };
-        let left = tokio::time::timeout(Duration::from_millis(5), flights.join(&question("www.example"), work)).await;
+        let left = tokio::time::timeout(Duration::from_millis(5), flights.join(WWW, work)).await;
         assert!(left.is_err());
         assert_eq!(flights.waiting(), 0);
-        let asked = question("www.example");
-        let second = flights.join(&asked, async { Err(Failure::Unusable) });
+        let second = flights.join(WWW, async { 6 });
         go.send_replace(true);
-        assert!(second.await.is_ok());
+        assert_eq!(second.await, Ok(5));
     }
 
     #[tokio::test]
     async fn a_panic_is_a_failure_and_leaves_no_flight() {
         let flights = Flights::new(10);
-        assert_eq!(flights.join(&question("www.example"), async { panic!("on purpose") }).await.unwrap_err(), Failure::Unusable);
+        assert_eq!(flights.join(WWW, async { panic!("on purpose") }).await, Err::<i32, _>(Failure::Unusable));
         assert!(flights.shared.lock().is_empty());
-        assert!(flights.join(&question("www.example"), async { answer() }).await.is_ok());
+        assert_eq!(flights.join(WWW, async { 5 }).await, Ok(5));
     }
 
     #[tokio::test]
     async fn other_flags_are_another_question() {
         let flights = Flights::new(10);
-        let (plain, signed) = (question("www.example"), Question { dnssec_ok: true, ..question("www.example") });
-        let (plain, signed) =
-            tokio::join!(flights.join(&plain, async { Err(Failure::Unreachable) }), flights.join(&signed, async { answer() }));
-        assert!(plain.is_err() && signed.is_ok());
+        let signed = Key::new(7 << 64, 1, true, false);
+        let landed = tokio::join!(flights.join(WWW, async { 5 }), flights.join(signed, async { 6 }));
+        assert_eq!(landed, (Ok(5), Ok(6)));
     }
 }

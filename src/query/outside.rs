@@ -1,0 +1,82 @@
+//! Asking outside: a question once however many wait for it, and its answer is kept before any of them is told.
+
+use std::sync::Arc;
+
+use super::flight::Flights;
+use crate::cache::{Cache, Entry, Key, Lifetimes};
+use crate::clock;
+use crate::name::Name;
+use crate::resolve::{Failure, Fetched, Question, Resolver};
+use crate::wire;
+
+/// How long it is kept that too many wait, which is ours and over in a moment.
+const CROWDED_TTL_S: u32 = 1;
+
+/// What is asked outside, and what is kept of it.
+#[derive(Clone)]
+pub(super) struct Outside {
+    flights: Flights<Landed>,
+    pub(super) resolver: Resolver,
+    pub(super) cache: Arc<Cache>,
+    pub(super) lifetimes: Lifetimes,
+}
+
+/// What asking came to.
+#[derive(Clone)]
+pub(super) struct Landed {
+    /// The answer, a failure too.
+    pub(super) entry: Arc<Entry>,
+    /// Nobody could be reached, which an answer of before helps over (RFC 8767).
+    pub(super) is_outage: bool,
+}
+
+impl Outside {
+    pub(super) fn new(resolver: Resolver, cache: Cache, lifetimes: Lifetimes, waiting_max: usize) -> Self {
+        Self { flights: Flights::new(waiting_max), resolver, cache: Arc::new(cache), lifetimes }
+    }
+
+    /// Ask, or wait for the one who is asking already. The asking goes on when this future is dropped.
+    pub(super) async fn fetch(&self, question: Question, key: Key) -> Landed {
+        let patience = self.flights.patience(self.resolver.patience());
+        let (outside, asked) = (self.clone(), question.clone());
+        // In a box: it would be copied at each step of the way to its task otherwise.
+        let work = Box::pin(async move {
+            let fetched = outside.resolver.fetch(&asked, patience).await;
+            outside.keep(&asked, key, fetched)
+        });
+        self.flights.join(key, work).await.unwrap_or_else(|failure| self.keep(&question, key, Err(failure)))
+    }
+
+    /// An answer that has run out and may still be given.
+    pub(super) fn find_stale(&self, key: Key, now_s: u32) -> Option<Arc<Entry>> {
+        self.cache.find_stale(key, now_s, self.lifetimes.stale_s_max)
+    }
+
+    /// Keep what came, a failure for a moment too (RFC 9520), but for one in whose place a better answer stands.
+    fn keep(&self, Question { name, qtype, .. }: &Question, key: Key, fetched: Result<Fetched, Failure>) -> Landed {
+        let now_s = clock::wall_u32_s();
+        let read = |fetched: Fetched| Entry::from_wire(fetched.wire, fetched.ede, now_s, self.lifetimes).map_err(|_| Failure::Unusable);
+        let (entry, is_outage) = match fetched.and_then(read) {
+            Ok(entry) => (entry, false),
+            Err(failure) => {
+                let ttl_s = if failure == Failure::Crowded { CROWDED_TTL_S } else { self.cache.failure_ttl_s(key, now_s) };
+                (Entry::failure(name, *qtype, failure.ede(), now_s, ttl_s), failure.is_outage())
+            }
+        };
+        let entry = Arc::new(entry);
+        let has_better = || {
+            let is_good = |kept: Arc<Entry>| !kept.is_failure();
+            self.cache.find(key, now_s).is_some_and(is_good) || is_outage && self.find_stale(key, now_s).is_some()
+        };
+        if entry.is_keepable() && !(entry.is_failure() && has_better()) {
+            self.cache.keep(key, Arc::clone(&entry));
+        }
+        Landed { entry, is_outage }
+    }
+}
+
+/// The question as it is asked outside.
+pub(super) fn as_asked(question: &wire::Question<'_>) -> Option<Question> {
+    let name = Name::from_wire(question.name).ok()?;
+    Some(Question { name, qtype: question.qtype, dnssec_ok: question.dnssec_ok(), checking_disabled: question.checking_disabled })
+}
