@@ -3,7 +3,7 @@
 //!
 //! Usage: `prober ADDRESS:PORT FILE RATE SECONDS [NAME]`. FILE has a name a line. Once in 5 ms one question more asks for NAME, and the
 //! moment when its answer first begins with 192.0.2.1 is noted. It says "begun" when it begins, and in the end a line of JSON comes
-//! out; times are in milliseconds.
+//! out; times are in milliseconds. With PROBER_CLIENTS in the environment it asks from so many addresses in turn.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -69,15 +69,14 @@ struct Latencies {
 
 /// Send on time, whatever comes back; the other thread notes what does.
 fn probe(address: &str, questions: &[Vec<u8>], rate: u64, begun: Instant, end: Instant) -> Latencies {
+    let clients: usize = std::env::var("PROBER_CLIENTS").map_or(1, |text| text.parse().expect("a number of clients"));
+    let sockets: Vec<UdpSocket> = (0..clients).map(|client| connect(client, address)).collect();
     // Enough ids for all that can be under way: a slot of 0 is free.
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.connect(address).expect("an address");
-    SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER_OCTETS).expect("a larger buffer");
-    socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a time-out");
     let sent_at: Vec<AtomicU64> = (0..IDS).map(|_| AtomicU64::new(0)).collect();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let receiver = scope.spawn(|| receive(&socket, &sent_at, begun, &is_over));
+        let (sent_at, is_over) = (&sent_at, &is_over);
+        let receivers: Vec<_> = sockets.iter().map(|socket| scope.spawn(move || receive(socket, sent_at, begun, is_over))).collect();
         let mut sent = 0_u64;
         while Instant::now() < end {
             let due = begun.elapsed().as_micros() as u64 * rate / 1_000_000;
@@ -87,15 +86,24 @@ fn probe(address: &str, questions: &[Vec<u8>], rate: u64, begun: Instant, end: I
                 packet[..2].copy_from_slice(&(id as u16).to_be_bytes());
                 sent_at[id].store(begun.elapsed().as_nanos() as u64 | 1, Relaxed);
                 // A full buffer at the server's side is a loss like any other.
-                let _ = socket.send(&packet);
+                let _ = sockets[sent as usize % clients].send(&packet);
                 sent += 1;
             }
             std::thread::sleep(Duration::from_micros(200));
         }
         std::thread::sleep(PATIENCE.min(Duration::from_secs(2)));
         is_over.store(true, Relaxed);
-        Latencies { sent, ms: receiver.join().expect("the receiver") }
+        Latencies { sent, ms: receivers.into_iter().flat_map(|receiver| receiver.join().expect("a receiver")).collect() }
     })
+}
+
+fn connect(client: usize, address: &str) -> UdpSocket {
+    let source = if client == 0 { "127.0.0.1".to_owned() } else { format!("127.0.10.{client}") };
+    let socket = UdpSocket::bind((source.as_str(), 0)).expect("a socket");
+    socket.connect(address).expect("an address");
+    SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER_OCTETS).expect("a larger buffer");
+    socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a time-out");
+    socket
 }
 
 fn receive(socket: &UdpSocket, sent_at: &[AtomicU64], begun: Instant, is_over: &AtomicBool) -> Vec<f64> {

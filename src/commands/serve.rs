@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::control::{CacheStatus, Parts, Resolution, RootCopyStatus, Server, Socket, UpstreamStatus};
 use crate::name::Name;
 use crate::policy::ListRules;
+use crate::process::{self, Manners};
 use crate::query::Answering;
 use crate::resolve::RootStanding;
 use crate::seal::is_key_name;
@@ -38,7 +39,9 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     if !config.resolve.checks_signatures() {
         warn!("{}: signatures are not checked: answers can be forged", config.place);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    // Where the system refuses, resolving is only less polite.
+    let polite = || drop(process::give_way(Manners::Behind));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_start(polite).build().map_err(failed)?;
     // Followed from here on, so that a signal that comes while the lists are loaded waits instead of killing.
     let signals = runtime.block_on(async { Signals::new() })?;
     make_folder(&config.state)?;

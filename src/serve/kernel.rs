@@ -150,6 +150,11 @@ impl Batch {
         self.to_send += 1;
     }
 
+    /// Did as many datagrams come as one call takes, so that more are likely to wait?
+    pub const fn is_full(&self) -> bool {
+        self.used == BATCH
+    }
+
     /// Send all replies; one that the kernel refuses is left out. Returns how many were sent.
     pub fn send(&mut self, socket: &UdpSocket) -> usize {
         let (mut at, mut sent) = (0, 0);

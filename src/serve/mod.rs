@@ -7,6 +7,7 @@ mod desks;
 pub mod kernel;
 pub mod limits;
 pub mod proxy;
+mod pulse;
 pub mod tcp;
 pub mod tls;
 pub mod udp;

@@ -15,6 +15,7 @@ use super::cookies::{Cookies, Proof, WholeCookie};
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
 use super::proxy::Balancers;
+use super::pulse::Pulse;
 use super::tcp::remedy;
 use super::waiters::{Waiter, Waiters};
 use crate::clock;
@@ -117,12 +118,14 @@ impl Bound {
         let stop = Arc::new(AtomicBool::new(false));
         let (queue, misses) = mpsc::channel(waiting.max(1));
         let tracker = TaskTracker::new();
-        tracker.spawn(take_up(misses, Arc::clone(answering), tracker.clone()));
+        let pulse = Arc::new(Pulse::new());
+        tracker.spawn(take_up(misses, Arc::clone(answering), tracker.clone(), Arc::clone(&pulse)));
         let count = self.sockets.len();
         let mut threads = Vec::with_capacity(count);
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let desk = answering.desk_for_batches(BATCH, count);
-            let worker = Worker { socket, answering: Arc::clone(answering), guards: guards.clone(), queue: queue.clone(), desk };
+            let (answering, pulse) = (Arc::clone(answering), Arc::clone(&pulse));
+            let worker = Worker { socket, answering, guards: guards.clone(), queue: queue.clone(), pulse, desk };
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new().name(format!("udp-{index}"));
             threads.push(thread.spawn(move || {
@@ -184,6 +187,7 @@ struct Worker {
     answering: Arc<Answering>,
     guards: Guards,
     queue: mpsc::Sender<Miss>,
+    pulse: Arc<Pulse>,
     desk: Desk,
 }
 
@@ -239,19 +243,23 @@ impl Worker {
         self.desk.cells().note_latency(elapsed_us, sent as u64);
     }
 
-    /// Hand a miss to tokio; where its queue is full, or the client has too many waiting already, the client is told at once, so that it
-    /// can ask another resolver.
+    /// Hand a miss to tokio; where that is late, its queue is full, or the client has too many waiting already, the client is told at once, so
+    /// that it can ask another resolver.
     fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant, client: IpAddr, given: Option<Given>) {
         let Some(back) = batch.return_path(index) else { return };
-        let later = match self.guards.waiters.admit(client) {
+        let is_late = self.pulse.is_late(arrived);
+        let later = match self.guards.waiters.admit_while(is_late, client) {
             None => later,
             Some(waiter) => match self.queue.try_send(Miss { later, back, socket: Arc::clone(&self.socket), arrived, waiter, given }) {
                 Ok(()) => return,
                 Err(mpsc::error::TrySendError::Full(miss) | mpsc::error::TrySendError::Closed(miss)) => miss.later,
             },
         };
+        // With questions queueing at the door itself, saying no to each would cost the time to answer others.
+        let is_flooded = batch.is_full();
         if let Some((_, _, room)) = batch.exchange(index)
             && let Outcome::Reply(len) = self.answering.shed(&later, self.desk.cells(), room)
+            && !is_flooded
         {
             batch.reply(index, len);
         }
@@ -266,11 +274,13 @@ fn give(cookies: &Cookies, packet: &[u8], client: IpAddr, now_s: u32) -> Option<
 }
 
 /// Start a task for each miss until all threads have stopped.
-async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tracker: TaskTracker) {
+async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tracker: TaskTracker, pulse: Arc<Pulse>) {
     let cells = answering.shared_cells();
+    let beating = tokio::spawn(async move { pulse.beat().await });
     while let Some(miss) = misses.recv().await {
         tracker.spawn(finish(miss, Arc::clone(&answering), Arc::clone(&cells)));
     }
+    beating.abort();
 }
 
 async fn finish(miss: Miss, answering: Arc<Answering>, cells: Arc<Cells>) {

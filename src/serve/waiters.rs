@@ -15,6 +15,8 @@ const FAIR_SHARE_MIN: usize = 20;
 const AGE_MAX: Duration = Duration::from_millis(1900);
 /// With so many waiting a client is no lonely stub that would rather have a late SERVFAIL than none.
 const LATE_REPLIES_MAX: usize = 8;
+/// So many waiting in all are few.
+const FEW: usize = 200;
 /// A client that had more waiting at once is a crowd, or somebody who gathers replies in its name.
 const CROWD: usize = 500;
 /// Replies to a crowd that took longer than this may have been gathered.
@@ -77,6 +79,12 @@ impl Waiters {
         Some(Waiter { waiters: Arc::clone(self), client })
     }
 
+    /// The same, but while all are late only as long as few wait: then it is other programs that have the CPU, and more waiting makes nobody
+    /// later.
+    pub(super) fn admit_while(self: &Arc<Self>, is_late: bool, address: IpAddr) -> Option<Waiter> {
+        if is_late && self.lock().all >= FEW { None } else { self.admit(address) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Present> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,6 +138,14 @@ mod tests {
         assert_eq!((held.len(), admit(&waiters, "::ffff:192.0.2.1", 1).len(), admit(&waiters, "192.0.2.2", 1).len()), (20, 0, 1));
         drop(held);
         assert!(waiters.lock().clients.is_empty());
+    }
+
+    #[test]
+    fn while_all_are_late_few_may_wait() {
+        let waiters = Waiters::new(1000, 500);
+        let admit = || waiters.admit_while(true, "192.0.2.1".parse().unwrap());
+        let held: Vec<_> = (0..1000).map_while(|_| admit()).collect();
+        assert_eq!((held.len(), waiters.admit_while(false, "192.0.2.2".parse().unwrap()).is_some()), (FEW, true));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::list::guard::{Change, Finding, Guard, Limits, Place, Protected};
 use crate::list::parse::{Format, Parsed};
 use crate::list::{Table, TableBuilder};
 use crate::name::HashKey;
-use crate::process;
+use crate::process::{self, Manners};
 
 /// A text with all that is needed to read it.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ fn aside<T: Send>(gives_way: bool, work: impl FnOnce() -> Result<T, Cause> + Sen
     let begun = || {
         if gives_way {
             // Where the system refuses, the work is only less polite.
-            let _ = process::give_way();
+            let _ = process::give_way(Manners::Last);
         }
         work()
     };
