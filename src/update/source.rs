@@ -1,5 +1,7 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
+mod counting;
+
 use std::cell::Cell;
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -25,6 +27,7 @@ use crate::list::parse::{self, Entry, Format, Parsed};
 use crate::list::{ListIndex, Scope};
 use crate::seal::VerifyKey;
 use crate::seal::age::Identity;
+use counting::Counting;
 
 /// A list that does not come to rest within this many quiet times is refused.
 const PATIENCE_QUIETS: u32 = 20;
@@ -198,32 +201,6 @@ pub(super) fn read_places(script: Script<'_>, stamp: Option<Stamp>, mut sink: im
         }
     };
     go_over(script, stamp, read).map(drop)
-}
-
-/// Counts the lines that are taken from a text.
-struct Counting<'a, R> {
-    text: &'a mut R,
-    lines: &'a Cell<u64>,
-}
-
-impl<R: BufRead> BufRead for Counting<'_, R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.text.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        let taken = self.text.fill_buf().ok().and_then(|octets| octets.get(..count)).unwrap_or_default();
-        self.lines.set(self.lines.get() + memchr::memchr_iter(b'\n', taken).count() as u64);
-        self.text.consume(count);
-    }
-}
-
-impl<R: BufRead> Read for Counting<'_, R> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(room)?;
-        self.consume(count);
-        Ok(count)
-    }
 }
 
 /// How many places there are where an entry can end: lines, or words in a hosts file.
