@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value};
 
 use crate::clock::{UnixSeconds, hour_start};
-use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListIdentity, Moment, is_plain};
+use crate::count::{GapKind, HourCounts, ListIdentity, Moment, is_plain};
 
 use super::author::Author;
 use super::journal::{self, EventKind, JournalEvent};
@@ -179,7 +179,7 @@ fn begin(
     for key in &keys {
         transaction.execute("INSERT INTO run_list VALUES (?1, ?2)", params![run.key, key])?;
     }
-    add_hour(&transaction, run.key, &keys, &nothing_in(hour_start(at), keys.len()))?;
+    hours::add(&transaction, run.key, &keys, &hours::nothing_in(hour_start(at), keys.len()))?;
     let ids = lists.iter().map(|list| list.id.as_str()).collect();
     let body = log::start_body(&run, &ids, previous.as_ref(), at - wall);
     log.note(&run, Happening { at, kind: "start", body, ..Happening::default() })?;
@@ -242,9 +242,9 @@ fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], t
     let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
     happenings.extend(taking.events.iter().filter_map(happening));
     for counts in hours {
-        add_hour(&transaction, run.key, lists, &HourCounts { hour: counts.hour.max(hour_start(since)), ..counts.clone() })?;
+        hours::add(&transaction, run.key, lists, &HourCounts { hour: counts.hour.max(hour_start(since)), ..counts.clone() })?;
     }
-    add_hour(&transaction, run.key, lists, &nothing_in(hour_start(at), lists.len()))?;
+    hours::add(&transaction, run.key, lists, &hours::nothing_in(hour_start(at), lists.len()))?;
     transaction.prepare_cached("UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)")?.execute([at])?;
     transaction.prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?.execute(params![run.key, at])?;
     if span.was_failing {
@@ -338,38 +338,6 @@ fn append(
         hours::close(transaction, log, hour, &hours::run(transaction, counted_by)?)?;
     }
     happenings.try_for_each(|happening| log.note(run, happening))
-}
-
-fn nothing_in(hour: UnixSeconds, list_count: usize) -> HourCounts {
-    HourCounts { hour, lists: vec![ListCounts::default(); list_count], ..HourCounts::default() }
-}
-
-/// Zeros are written too: a row says that the list was in force in that hour.
-fn add_hour(transaction: &Transaction<'_>, run: i64, lists: &[i64], counts: &HourCounts) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO hour (hour, questions, run, carried_in) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET questions = questions + excluded.questions, run = excluded.run",
-        )?
-        .execute(params![counts.hour, on_disk(counts.questions), run, hours::carried_out(transaction, counts.hour)?])?;
-    let mut event =
-        transaction.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
-    for (kind, count) in Event::ALL.into_iter().zip(counts.events) {
-        event.execute(params![counts.hour, kind.name(), on_disk(count)])?;
-    }
-    let mut cell =
-        transaction.prepare_cached("INSERT INTO cell VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
-    for (list, counted) in lists.iter().zip(&counts.lists) {
-        for (kind, count) in Kind::ALL.into_iter().zip(counted) {
-            cell.execute(params![counts.hour, list, kind.name(), on_disk(*count)])?;
-        }
-    }
-    Ok(())
-}
-
-/// SQLite's integers are signed; no count comes near the limit.
-fn on_disk(count: u64) -> i64 {
-    count.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
