@@ -230,7 +230,8 @@ impl Answering {
             self.prefetch(entry, &wanted);
             return write(&desk.cells, entry, &wanted, Event::Hit, out);
         }
-        if let Verdict::Block { list, .. } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
+        if let Verdict::Block { list, found } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
+            round.snapshot.note_blocked(list, found);
             return self.block(&desk.cells, list, Kind::of_type(question.qtype), &wanted, out);
         }
         if let Some(len) = self.local.answer(&question, out) {
@@ -296,7 +297,8 @@ impl Answering {
             Renewed::Stale(entry) => entry,
             Renewed::Fetched(fetched) => self.keep(fetched, wanted),
         };
-        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
+        if let Verdict::Block { list, found } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
+            snapshot.note_blocked(list, found);
             return self.block(cells, list, Kind::of_type(wanted.question.qtype), wanted, out);
         }
         self.serve(cells, snapshot, &entry, wanted, Event::Miss, out)
@@ -322,8 +324,9 @@ impl Answering {
     /// Answer with an entry for a name that is not listed for this client, unless its alias chain goes through a listed name.
     fn serve(&self, cells: &Cells, snapshot: &Snapshot, entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
         if !entry.is_clear_under(snapshot.generation())
-            && let Verdict::Block { list, .. } = self.decide_chain(snapshot, entry, wanted)
+            && let Verdict::Block { list, found } = self.decide_chain(snapshot, entry, wanted)
         {
+            snapshot.note_blocked(list, found);
             return self.block(cells, list, Kind::ViaCname, wanted, out);
         }
         write(cells, entry, wanted, event, out)

@@ -227,6 +227,7 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             stage: list.stage.check(review),
             sources: list.check_sources(review),
             identities: list.check_identity(review),
+            entry_counts: None,
         };
         let transfer = list.transfer.as_ref();
         let zone = transfer.and_then(|transfer| transfer.check(source.format, list.file.as_ref(), review));

@@ -24,7 +24,7 @@ use crate::clock::{monotonic, since_epoch};
 use crate::list::guard::{Limits, Place};
 use crate::list::manifest::Manifest;
 use crate::list::parse::{self, Entry, Format, Parsed};
-use crate::list::{ListIndex, Scope};
+use crate::list::{EntryTally, ListIndex, Scope};
 use crate::seal::VerifyKey;
 use crate::seal::age::Identity;
 use counting::Counting;
@@ -60,6 +60,8 @@ pub struct ListSource {
     pub limits: Limits,
     /// How a new issue is tried out before it comes in force.
     pub stage: Stage,
+    /// Where the questions are counted that each of its entries blocks; usually nowhere.
+    pub entry_counts: Option<Arc<EntryTally>>,
 }
 
 /// Age keys; they never leave it in a message.
@@ -122,6 +124,7 @@ impl ListSource {
             stage: Stage::default(),
             sources: Vec::new(),
             identities: Identities::default(),
+            entry_counts: None,
         }
     }
 
@@ -147,10 +150,10 @@ impl ListSource {
     }
 
     /// How a text of this list is read: in the list's own format, or in ours where a manifest names it.
-    pub(super) fn script_of<'a>(&self, text: &'a Text, manifest: Option<&Manifest>) -> Script<'a> {
+    pub(super) fn script_of<'a>(&'a self, text: &'a Text, manifest: Option<&Manifest>) -> Script<'a> {
         let format = if manifest.is_some() { Format::Plain } else { self.format };
         let expected = manifest.map(|manifest| manifest.sha256.0);
-        Script { text, format, rejects_percent_max: self.rejects_percent_max, expected }
+        Script { text, format, rejects_percent_max: self.rejects_percent_max, expected, entry_counts: self.entry_counts.as_ref() }
     }
 }
 
@@ -181,9 +184,12 @@ pub(super) fn measure(script: Script<'_>, stamp: Option<Stamp>) -> Result<Measur
     Ok(Measured { digest, entries_max: ends + 1 })
 }
 
-/// Read the text once and hand its entries to `sink`.
-pub(super) fn read(script: Script<'_>, stamp: Option<Stamp>, sink: impl FnMut(&[u8], Scope)) -> Result<Reading, Cause> {
-    let (digest, parsed) = go_over(script, stamp, |text| parse::read(text, script.format, sink))?;
+/// Read the text once and hand its entries to `sink`, with their numbers where these are counted by.
+pub(super) fn read(script: Script<'_>, stamp: Option<Stamp>, mut sink: impl FnMut(&[u8], Scope, Option<u32>)) -> Result<Reading, Cause> {
+    let (digest, parsed) = go_over(script, stamp, |text| match (script.format, script.entry_counts) {
+        (Format::Plain, Some(_)) => parse::read_entries(text, |entry| sink(entry.wire, entry.scope, entry.details.number)),
+        _ => parse::read(text, script.format, |wire, scope| sink(wire, scope, None)),
+    })?;
     Ok(Reading { digest, parsed })
 }
 
