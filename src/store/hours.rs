@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Carried, Ended, Event, GapKind, HOUR_KIND, HourCounts, HourLeaf, Kind, LEAF_VERSION, LeafGap, ListCounts, Moment};
 
+use super::entries;
 use super::log::{Log, Run};
 
 const HOUR_S: i64 = 3600;
@@ -51,6 +52,11 @@ pub(super) fn add(transaction: &Transaction<'_>, run: i64, lists: &[i64], counts
     for (list, counted) in lists.iter().zip(&counts.lists) {
         for (kind, count) in Kind::ALL.into_iter().zip(counted) {
             cell.execute(params![counts.hour, list, kind.name(), on_disk(*count)])?;
+        }
+    }
+    for (list, counted) in &counts.entries {
+        if let Some(key) = lists.get(usize::from(*list)) {
+            entries::add(transaction, counts.hour, *key, counted)?;
         }
     }
     Ok(())
