@@ -234,7 +234,8 @@ impl Answering {
             self.prefetch(entry, &wanted);
             return write(&desk.cells, entry, &wanted, Event::Hit, out);
         }
-        if let Verdict::Block { list, .. } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
+        if let Verdict::Block { list, found } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
+            round.snapshot.note_blocked(list, found);
             return self.block(&desk.cells, list, Kind::of_type(question.qtype), &wanted, out);
         }
         if let Some(len) = self.local.answer(&question, asked.door == Door::Udp, out) {
@@ -290,7 +291,8 @@ impl Answering {
         let mut hashes = SuffixHashes::new();
         hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
         let wanted = Wanted { question, hashes: &hashes, group: later.group, door: later.door, now_s: clock::wall_u32_s() };
-        if let Verdict::Block { list, .. } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
+        if let Verdict::Block { list, found } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
+            snapshot.note_blocked(list, found);
             return self.block(cells, list, Kind::of_type(question.qtype), &wanted, out);
         }
         self.serve(cells, &snapshot, entry, &wanted, Event::Miss, out)
@@ -299,8 +301,9 @@ impl Answering {
     /// Answer with an entry for a name that is not listed for this client, unless its alias chain goes through a listed name.
     fn serve(&self, cells: &Cells, snapshot: &Snapshot, entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
         if !entry.is_clear_under(snapshot.generation())
-            && let Verdict::Block { list, .. } = self.decide_chain(snapshot, entry, wanted)
+            && let Verdict::Block { list, found } = self.decide_chain(snapshot, entry, wanted)
         {
+            snapshot.note_blocked(list, found);
             return self.block(cells, list, Kind::ViaCname, wanted, out);
         }
         write(cells, entry, wanted, event, out)

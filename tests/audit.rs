@@ -120,7 +120,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Both verifiers on the same logs: they must end alike, find the same and count the same. Gives ours.
-fn verify(arguments: &[String]) -> (i32, Vec<String>, Value) {
+pub(crate) fn verify(arguments: &[String]) -> (i32, Vec<String>, Value) {
     let ours = verify_with_ours(arguments);
     if is_missing(&PYTHON) {
         return ours;

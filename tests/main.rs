@@ -17,6 +17,7 @@ mod crash;
 mod curator;
 mod disk;
 mod doors;
+mod entry_counts;
 mod field_tools;
 mod forward;
 mod hostile;

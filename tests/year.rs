@@ -26,7 +26,7 @@ fn counts(hour: i64, resolver: usize) -> HourCounts {
     let lists: Vec<_> = (0..LISTS.len() as u64).map(|list| [(number * (list + 3)) % 97, number % 5, 0, (number + list) % 3]).collect();
     let blocked = lists.iter().flatten().sum();
     let events = [blocked, 800_000 + number % 1000, 150_000, 40, 0, 3, 1, 9];
-    HourCounts { hour, lists, questions: events.iter().sum(), events }
+    HourCounts { hour, lists, questions: events.iter().sum(), events, ..HourCounts::default() }
 }
 
 /// A day at a time, and a new version of each list in each week.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use wardline::audit::{Demands, Folder, PublishedReport, read_pin, verify};
-use wardline::count::Leaf;
+use wardline::audit::{Commitments, Demands, Folder, PublishedReport, read_pin, verify};
+use wardline::count::{Leaf, Openings};
 use wardline::seal::checkpoint::Checkpoint;
 use wardline::seal::tree::{self, Tree};
 
@@ -27,6 +27,10 @@ fuzz_target!(|input: (u64, u64, &str, &[u8])| {
     }
     if let Ok(read) = Checkpoint::parse(checkpoint) {
         assert_eq!(read.to_string(), checkpoint);
+    }
+    if let Ok(openings) = Openings::parse(octets) {
+        assert!(Openings::parse(&openings.to_json().expect("JSON")).is_ok_and(|read| read == openings));
+        Commitments::default().open(&openings);
     }
     let hashes: Vec<tree::Hash> = octets.as_chunks::<32>().0.to_vec();
     if let Some((root, proof)) = hashes.split_first() {
@@ -48,8 +52,8 @@ fn verify_folder(checkpoint: &str, entries: &[u8]) {
     let _ = read_pin(checkpoint.as_bytes(), &[], "checkpoint");
     for folder in Folder::find(&FOLDER).expect("a log") {
         let verified = verify(&folder, &Demands::default());
-        if let Ok(report) = serde_json::from_slice::<PublishedReport>(entries) {
-            report.check(&verified.totals);
+        if let (Ok(report), Some(totals)) = (serde_json::from_slice::<PublishedReport>(entries), &verified.totals) {
+            report.check(totals);
         }
     }
     let _ = fs::remove_file(bundle);

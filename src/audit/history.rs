@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment};
 
+use super::entry_counts::Commitments;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 
@@ -32,6 +33,7 @@ pub(super) struct History {
     /// Serial and manifest of each list in force.
     standing: BTreeMap<String, (Option<u64>, Option<String>)>,
     pub(super) totals: Totals,
+    pub(super) commitments: Commitments,
     pub(super) told: Told,
     pub(super) findings: Vec<Finding>,
 }
@@ -88,6 +90,7 @@ impl History {
             carried_out: 0,
             standing: BTreeMap::new(),
             totals: Totals::default(),
+            commitments: Commitments::default(),
             told: Told::default(),
             findings: Vec::new(),
         }
@@ -226,7 +229,7 @@ impl History {
         match leaf.kind {
             "stop" | "crash" => self.is_running = false,
             "live" | "rollback" => self.stand(seq, leaf),
-            _ => {}
+            _ => self.commitments.note(leaf),
         }
     }
 

@@ -3,6 +3,7 @@
 //! `docs/audit-format.md` describes the files and every check; `tools/verify_audit.py` is written from it and not from this code.
 
 mod cosign;
+mod entry_counts;
 mod export;
 mod folder;
 mod history;
@@ -11,6 +12,7 @@ mod totals;
 mod verify;
 
 pub use cosign::{CosignError, Seen, cosign};
+pub use entry_counts::{Commitments, Opened};
 pub use export::{ExportError, Writer};
 pub use folder::Folder;
 pub use published::PublishedReport;

@@ -10,6 +10,7 @@ use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tree, bundle_path, leaf_hash, ti
 use crate::seal::{Algorithm, Note, VerifyKey};
 
 use super::Finding;
+use super::entry_counts::Commitments;
 use super::folder::{Bundle, CHECKPOINT, CHECKPOINTS, Folder, check_author, parse_checkpoint};
 use super::history::{History, Told};
 use super::totals::Totals;
@@ -134,6 +135,8 @@ pub struct Verified {
     pub log: LogReport,
     /// The sums of its leaves; none where its files are not in order.
     pub totals: Option<Totals>,
+    /// The commitments to entry counts among them; none where its files are not in order.
+    pub commitments: Commitments,
 }
 
 /// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of it can be believed then.
@@ -175,7 +178,7 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         findings,
         origin,
     };
-    Verified { log, totals: Some(history.totals) }
+    Verified { log, totals: Some(history.totals), commitments: history.commitments }
 }
 
 fn refused(origin: String, finding: Finding) -> Verified {

@@ -16,7 +16,7 @@ use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
 use crate::config::{self, Config, Listen, Mode, Resolve};
 use crate::count::{Board, ListIdentity};
-use crate::list::ListIndex;
+use crate::list::{EntryTally, ListIndex};
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
 use crate::policy::{Clients, ListRules, Live};
 use crate::process;
@@ -30,7 +30,7 @@ use crate::serve::tls::{self, Identity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
 use crate::store::{self, Author, Health, Journal, Keeper, Store};
-use crate::update::Updater;
+use crate::update::{ListSource, Updater};
 
 /// What stops a start; the message says what to do.
 pub(super) type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -60,7 +60,7 @@ impl Engine {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let started = clock::wall_s();
         let identities: Vec<ListIdentity> = config.lists().iter().map(|(rules, _)| identity(rules)).collect();
-        let board = Arc::new(Board::new(identities.len()));
+        let board = Arc::new(Board::new(identities.len()).with_entries(entry_tallies(config)));
         let name = store::origin(&config.audit.provider, &config.audit.resolver);
         let author = Author::new(store::read_or_make_key(&config.audit.key, &name)?, &config.digest);
         let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, author, started)?, journal, config.flush)?;
@@ -143,6 +143,12 @@ pub(super) fn check(config: &Config) -> Vec<String> {
     });
     let refusals = [identity.err().map(|fault| fault.to_string()), resolver.err().map(|error| error.to_string())];
     refusals.into_iter().flatten().collect()
+}
+
+/// Where the questions are counted that single entries block, of the lists that want it.
+fn entry_tallies(config: &Config) -> Vec<(ListIndex, Arc<EntryTally>)> {
+    let tally = |(_, source): &(ListRules, ListSource)| Some((source.index, Arc::clone(source.entry_counts.as_ref()?)));
+    config.lists().iter().filter_map(tally).collect()
 }
 
 fn identity(rules: &ListRules) -> ListIdentity {

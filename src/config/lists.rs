@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,8 +12,8 @@ use zeroize::Zeroizing;
 use super::review::{Review, is_written, unwritten};
 use super::sources::{FolderSection, GuardSection, PullSection, StageSection};
 use super::transfer::{ListTransferSection, TransferredZone};
-use crate::list::ListIndex;
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
+use crate::list::{EntryTally, ListIndex};
 use crate::name::Name;
 use crate::policy::{Action, Basis, ListRules};
 use crate::seal::VerifyKey;
@@ -105,6 +106,8 @@ pub(super) struct ListSection {
     stop: Vec<Spanned<String>>,
     #[serde(default = "a_minute")]
     ttl_s: Spanned<u32>,
+    #[serde(default = "no")]
+    entry_counts: Spanned<bool>,
 }
 
 /// The two-agency rule: two independent agencies confirm an entry.
@@ -126,6 +129,10 @@ fn english() -> Spanned<String> {
 
 fn a_minute() -> Spanned<u32> {
     unwritten(60)
+}
+
+fn no() -> Spanned<bool> {
+    unwritten(false)
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -227,6 +234,7 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             stage: list.stage.check(review),
             sources: list.check_sources(review),
             identities: list.check_identity(review),
+            entry_counts: list.check_entry_counts(review),
         };
         let transfer = list.transfer.as_ref();
         let zone = transfer.and_then(|transfer| transfer.check(source.format, list.file.as_ref(), review));
@@ -314,6 +322,15 @@ impl ListSection {
         }
         let unsigned = if self.unsigned == UnsignedWord::Allow { Unsigned::Allow } else { Unsigned::Refuse };
         Papers { threshold, keys, unsigned }
+    }
+
+    /// Only entries of our own format can have numbers to be counted by.
+    fn check_entry_counts(&self, review: &mut Review<'_>) -> Option<Arc<EntryTally>> {
+        let is_counted = *self.entry_counts.get_ref();
+        if is_counted && !matches!(self.format, FormatWord::Plain) {
+            review.say(&self.entry_counts, "entry_counts: only entries of format \"plain\" have numbers to be counted by: leave it out");
+        }
+        is_counted.then(Arc::default)
     }
 
     fn check_action(&self, review: &mut Review<'_>) -> Action {

@@ -245,6 +245,8 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
         (format!("{LIST}{stop}").replace("file = \"a.txt\"\n", "").replace("\"allow\"", "\"refuse\""), 2, "comes from nowhere"),
         (format!("{LIST}{stop}push = true\n"), 3, "has no other source"),
         (format!("{LIST}{stop}ttl_s = 301\n"), 9, "from 0 to 300"),
+        (format!("{LIST}{stop}format = \"csv\"\nentry_counts = true\n"), 10, "only entries of format"),
+        (format!("{LIST}{stop}entry_counts = \"yes\"\n"), 9, "entry_counts: invalid type"),
         (format!("{LIST}{stop}contact = [\"https://authority.example\"]\n"), 9, "write \"tel:"),
         (format!("{LIST}{stop}format = \"csv\"\ncolumn = \"\"\n"), 10, "a heading of 1 to 32 octets"),
         (format!("{LIST}{stop}format = \"csv\"\ncolumn = 0\n"), 10, "a number from 1"),

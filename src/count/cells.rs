@@ -1,10 +1,13 @@
 //! The counters a thread writes to without waiting for anybody, and their sum over all threads.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::list::ListIndex;
+use crate::list::{EntryTally, ListIndex};
+
+use super::opening::EntryCounts;
 
 /// What a blocked question asked for; the regulator's report has one column for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,12 +251,24 @@ fn add_each(sums: &mut [u64], cells: &[AtomicU64]) {
 pub struct Board {
     list_count: usize,
     threads: Mutex<Vec<Arc<Cells>>>,
+    /// Of the lists whose entries are counted.
+    entries: Vec<(ListIndex, Arc<EntryTally>)>,
 }
 
 impl Board {
     /// A board for this many lists.
     pub const fn new(list_count: usize) -> Self {
-        Self { list_count, threads: Mutex::new(Vec::new()) }
+        Self { list_count, threads: Mutex::new(Vec::new()), entries: Vec::new() }
+    }
+
+    /// The board with the tallies of the lists whose entries are counted.
+    pub fn with_entries(self, entries: Vec<(ListIndex, Arc<EntryTally>)>) -> Self {
+        Self { entries, ..self }
+    }
+
+    /// What was counted by entry since it was last taken; each list that is counted so is there, with nothing where nothing was.
+    pub fn take_entries(&self) -> BTreeMap<ListIndex, EntryCounts> {
+        self.entries.iter().map(|(list, tally)| (*list, tally.take())).collect()
     }
 
     /// Counters for one more holder, who alone writes to them; they are counted in for ever.

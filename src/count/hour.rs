@@ -1,8 +1,12 @@
 //! Cuts the ever-growing tally into what belongs to each UTC hour.
 
+use std::collections::BTreeMap;
+
 use crate::clock::{UnixSeconds, hour_start};
+use crate::list::ListIndex;
 
 use super::cells::{Event, ListCounts, Tally};
+use super::opening::EntryCounts;
 
 /// What was counted in one UTC hour since it was last taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub struct HourCounts {
     pub questions: u64,
     /// Questions by [`Event`].
     pub events: [u64; Event::ALL.len()],
+    /// Blocked questions by entry, of the lists alone that are counted so.
+    pub entries: BTreeMap<ListIndex, EntryCounts>,
 }
 
 impl HourCounts {
@@ -28,6 +34,10 @@ impl HourCounts {
         }
         self.questions += later.questions;
         add_each(&mut self.events, &later.events);
+        for (list, counts) in &later.entries {
+            let sums = self.entries.entry(*list).or_default();
+            counts.iter().for_each(|(number, count)| *sums.entry(*number).or_default() += count);
+        }
     }
 }
 
@@ -45,7 +55,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// What has been counted since the last taking, booked on the hour of `at`.
+    /// What has been counted since the last taking, booked on the hour of `at`; entries are not among it.
     ///
     /// Call it at each change of the hour, with an `at` in the hour that ends; what was counted between the change and the call is
     /// booked there too.
@@ -61,6 +71,7 @@ impl Meter {
             lists: lists.collect(),
             questions: questions - self.questions,
             events: difference(now.events, self.taken.events),
+            entries: BTreeMap::new(),
         };
         (self.taken, self.questions) = (now, questions);
         counts
@@ -82,10 +93,12 @@ mod tests {
     #[test]
     fn two_takings_of_an_hour_add_up() {
         let mut sum = HourCounts { hour: 7200, questions: 1, ..HourCounts::default() };
-        let later = HourCounts { hour: 7200, lists: vec![[1, 2, 3, 4]], questions: 2, events: [1; 8] };
+        let entries = BTreeMap::from([(0, EntryCounts::from([(4711, 2)])), (1, EntryCounts::new())]);
+        let later = HourCounts { hour: 7200, lists: vec![[1, 2, 3, 4]], questions: 2, events: [1; 8], entries };
         sum.add(&later);
         sum.add(&later);
-        assert_eq!(sum, HourCounts { hour: 7200, lists: vec![[2, 4, 6, 8]], questions: 5, events: [2; 8] });
+        let entries = BTreeMap::from([(0, EntryCounts::from([(4711, 4)])), (1, EntryCounts::new())]);
+        assert_eq!(sum, HourCounts { hour: 7200, lists: vec![[2, 4, 6, 8]], questions: 5, events: [2; 8], entries });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Lists as data: their text and entries, the papers around them, what guards them, and the table that answers "is this name listed?".
 
 pub mod diff;
+mod entry_cells;
 mod form;
 pub mod guard;
 pub mod lint;
@@ -11,6 +12,7 @@ pub mod records;
 pub mod removal;
 mod table;
 
+pub use entry_cells::EntryTally;
 pub use form::{FormFault, Hash, LIST_ID_OCTETS_MAX, Problem, WORDS_OCTETS_MAX, is_list_id, is_words};
 pub use table::{Match, Overfull, Table, TableBuilder};
 

@@ -5,9 +5,11 @@
 //! names share 127 bits with probability 2⁻¹²⁷ a pair, and the key is new for each process, so nobody can prepare such a pair.
 
 use std::io;
+use std::sync::Arc;
 
 use memmap2::{Advice, MmapMut};
 
+use super::entry_cells::{EntryCells, EntryTally};
 use crate::list::Scope;
 use crate::name::{Depths, HashKey, LABELS_MAX, SuffixHash, SuffixHashes};
 
@@ -20,13 +22,15 @@ const EXACT_BIT: u128 = 1;
 /// One cache line of entries, each a number in the machine's order; 0 is a free slot.
 type Bucket = [[u8; SLOT_OCTETS]; SLOTS];
 
-/// A list ready to be asked; never changed once built.
+/// A list ready to be asked; but for its entries' counts, never changed once built.
 pub struct Table {
     key: HashKey,
     buckets: Buckets,
     entry_count: usize,
     /// Bit n is set where some entry has n labels, so that other depths are not looked up.
     depths: Depths,
+    /// Where the questions are counted that each entry blocked, if they are.
+    cells: Option<Arc<EntryCells>>,
 }
 
 /// The buckets, in a mapping of their own: it starts on a cache line, and all of it goes back to the system when it is dropped, where
@@ -66,6 +70,7 @@ pub struct Match {
     pub labels: usize,
     /// Is the entry the name itself, or a parent of it?
     pub is_parent: bool,
+    slot: u32,
 }
 
 /// Takes the entries of a list one by one.
@@ -74,9 +79,10 @@ pub struct TableBuilder {
     entries_max: usize,
     /// On the heap, where it is wiped: what moves on the stack leaves copies.
     hashes: Box<SuffixHashes>,
-    /// Entries that are hashed but not yet in the table.
-    waiting: Vec<u128>,
+    /// Entries that are hashed but not yet in the table, and their numbers.
+    waiting: Vec<(u128, u32)>,
     is_overfull: bool,
+    counting: Option<(EntryCells, Arc<EntryTally>)>,
 }
 
 /// How many entries are placed at a time.
@@ -92,20 +98,35 @@ impl TableBuilder {
     pub fn new(key: HashKey, entries_max: usize) -> io::Result<Self> {
         let bucket_count = (entries_max * 4 / 3).div_ceil(SLOTS) + 1;
         Ok(Self {
-            table: Table { key, buckets: Buckets::new(bucket_count)?, entry_count: 0, depths: 0 },
+            table: Table { key, buckets: Buckets::new(bucket_count)?, entry_count: 0, depths: 0, cells: None },
             entries_max,
             hashes: Box::new(SuffixHashes::new()),
             waiting: Vec::with_capacity(TOGETHER),
             is_overfull: false,
+            counting: None,
         })
+    }
+
+    /// Have the questions counted that each entry with a number will block, into the list's own tally; an error where the system has no
+    /// memory for it.
+    pub fn count_into(mut self, tally: &Arc<EntryTally>) -> io::Result<Self> {
+        let cells = EntryCells::new(self.table.buckets.len() * SLOTS)?;
+        self.counting = Some((cells, Arc::clone(tally)));
+        Ok(self)
     }
 
     /// Add an entry; `wire` is its uncompressed name. An entry that is there already changes nothing, but the wider scope wins.
     pub fn insert(&mut self, wire: &[u8], scope: Scope) {
+        self.insert_numbered(wire, scope, None);
+    }
+
+    /// As [`TableBuilder::insert`], with the entry's number, which is kept where its questions are counted.
+    pub fn insert_numbered(&mut self, wire: &[u8], scope: Scope, number: Option<u32>) {
         self.hashes.fill_for(self.table.key, wire, 0);
         self.table.depths |= 1 << self.hashes.depth();
         let tag = tag_of(self.hashes.whole());
-        self.waiting.push(if scope == Scope::Exact { tag | EXACT_BIT } else { tag });
+        let value = if scope == Scope::Exact { tag | EXACT_BIT } else { tag };
+        self.waiting.push((value, number.unwrap_or_default()));
         if self.waiting.len() == TOGETHER {
             self.place_waiting();
         }
@@ -114,42 +135,60 @@ impl TableBuilder {
     /// The finished table.
     pub fn finish(mut self) -> Result<Table, Overfull> {
         self.place_waiting();
-        if self.is_overfull { Err(Overfull) } else { Ok(self.table) }
+        if self.is_overfull {
+            return Err(Overfull);
+        }
+        self.table.cells = self.counting.map(|(cells, tally)| {
+            let cells = Arc::new(cells);
+            tally.add(Arc::clone(&cells));
+            cells
+        });
+        Ok(self.table)
     }
 
     /// Place a few entries at a time: their buckets are read from memory all at once, not one after the other.
     fn place_waiting(&mut self) {
         let waiting = std::mem::replace(&mut self.waiting, Vec::with_capacity(TOGETHER));
         let buckets = self.table.buckets.all();
-        let homes = waiting.iter().map(|value| self.table.home(value & !EXACT_BIT));
+        let homes = waiting.iter().map(|(value, _)| self.table.home(value & !EXACT_BIT));
         std::hint::black_box(homes.fold(0, |sum, home| sum ^ buckets.get(home).map_or(0, |bucket| bucket[0][0])));
-        for value in waiting {
-            self.is_overfull |= !self.place(value);
+        for (value, number) in waiting {
+            match self.place(value) {
+                Some(slot) => self.name(slot, number),
+                None => self.is_overfull = true,
+            }
         }
     }
 
-    fn place(&mut self, value: u128) -> bool {
+    fn name(&mut self, slot: usize, number: u32) {
+        if let Some((cells, _)) = &mut self.counting {
+            cells.name(slot, number);
+        }
+    }
+
+    /// The slot that it has now; none where there is no room.
+    fn place(&mut self, value: u128) -> Option<usize> {
         let tag = value & !EXACT_BIT;
         if self.table.entry_count >= self.entries_max {
-            return self.table.slot_of(tag).is_some();
+            return self.table.slot_of(tag).map(|(_, slot)| slot as usize);
         }
         let mut at = self.table.home(tag);
         while let Some(bucket) = self.table.buckets.all_mut().get_mut(at) {
-            for slot in bucket {
+            for (index, slot) in bucket.iter_mut().enumerate() {
                 let kept = u128::from_ne_bytes(*slot);
                 if kept == 0 {
                     *slot = value.to_ne_bytes();
                     self.table.entry_count += 1;
-                    return true;
+                    return Some(at * SLOTS + index);
                 }
                 if kept & !EXACT_BIT == tag {
                     *slot = (kept & value).to_ne_bytes();
-                    return true;
+                    return Some(at * SLOTS + index);
                 }
             }
             at = self.table.after(at);
         }
-        false
+        None
     }
 }
 
@@ -159,9 +198,16 @@ impl Table {
         self.entry_count
     }
 
-    /// The memory of its slots, in octets.
+    /// The memory of its slots, and of their counts where there are any, in octets.
     pub fn octets(&self) -> usize {
-        self.buckets.memory.len()
+        self.buckets.memory.len() + self.cells.as_ref().map_or(0, |cells| cells.octets())
+    }
+
+    /// One question was blocked by the entry that was found in this table; costs nothing where entries are not counted.
+    pub fn note(&self, found: Match) {
+        if let Some(cells) = &self.cells {
+            cells.note(found.slot);
+        }
     }
 
     /// The entry that `name` falls under, the shortest one first; hashes must be made under this table's key.
@@ -173,8 +219,8 @@ impl Table {
             depths &= depths - 1;
             let is_parent = labels < depth;
             match self.slot_of(tag_of(name.at(labels))) {
-                Some(Scope::Exact) if is_parent => {}
-                Some(_) => return Some(Match { labels, is_parent }),
+                Some((Scope::Exact, _)) if is_parent => {}
+                Some((_, slot)) => return Some(Match { labels, is_parent, slot }),
                 None => {}
             }
         }
@@ -190,9 +236,9 @@ impl Table {
             depths &= depths - 1;
             let (is_parent, tag) = (labels < depth, tag_of(name.at(labels)));
             match self.slot_of(tag) {
-                Some(Scope::Exact) if is_parent => {}
+                Some((Scope::Exact, _)) if is_parent => {}
                 Some(_) if removed.slot_of(tag).is_some() => {}
-                Some(_) => return Some(Match { labels, is_parent }),
+                Some((_, slot)) => return Some(Match { labels, is_parent, slot }),
                 None => {}
             }
         }
@@ -226,14 +272,16 @@ impl Table {
         self.depths & (Depths::MAX >> (LABELS_MAX - if depth < LABELS_MAX { depth } else { LABELS_MAX }))
     }
 
-    fn slot_of(&self, tag: u128) -> Option<Scope> {
+    /// An entry's scope and the number of its slot; a table has under 2³² of these.
+    fn slot_of(&self, tag: u128) -> Option<(Scope, u32)> {
         let mut at = self.home(tag);
         let buckets = self.buckets.all();
         loop {
             let bucket = buckets.get(at)?.map(u128::from_ne_bytes);
-            for slot in bucket {
+            for (index, slot) in bucket.into_iter().enumerate() {
                 if slot & !EXACT_BIT == tag {
-                    return Some(if slot & EXACT_BIT == 0 { Scope::Below } else { Scope::Exact });
+                    let scope = if slot & EXACT_BIT == 0 { Scope::Below } else { Scope::Exact };
+                    return Some((scope, (at * SLOTS + index) as u32));
                 }
             }
             if bucket.contains(&0) {
@@ -261,7 +309,7 @@ const fn tag_of(hash: SuffixHash) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{BTreeMap, HashMap};
 
     use proptest::prelude::*;
 
@@ -302,6 +350,44 @@ mod tests {
             assert_eq!(table.entry_count(), 1);
             assert_eq!(find(&table, "x.a.test"), Some((2, true)));
         }
+    }
+
+    #[test]
+    fn entries_are_counted_by_their_numbers_whatever_table_they_stood_in() {
+        let tally = Arc::new(EntryTally::default());
+        let build = |entries: &[(&str, Scope, Option<u32>)]| {
+            let mut builder = TableBuilder::new(KEY, entries.len()).unwrap().count_into(&tally).unwrap();
+            entries.iter().for_each(|(name, scope, number)| builder.insert_numbered(Name::parse(name).unwrap().as_wire(), *scope, *number));
+            builder.finish().unwrap()
+        };
+        let ask = |table: &Table, name: &str| {
+            let mut hashes = SuffixHashes::new();
+            hashes.fill(KEY, Name::parse(name).unwrap().as_wire());
+            table.note(table.find(&hashes).unwrap());
+        };
+        let first = build(&[
+            ("a.test", Scope::Exact, Some(4711)),
+            ("b.test", Scope::Below, None),
+            ("c.test", Scope::Below, Some(9)),
+            ("a.test", Scope::Below, Some(5)),
+        ]);
+        let more: Vec<String> = (0..5000).map(|n| format!("{n}.test")).collect();
+        let second = build(&more.iter().zip(10..).map(|(name, number)| (name.as_str(), Scope::Below, Some(number))).collect::<Vec<_>>());
+        for name in ["a.test", "x.a.test", "b.test", "c.test"] {
+            ask(&first, name);
+        }
+        more.iter().for_each(|name| ask(&second, name));
+        let mut expected: BTreeMap<u32, u64> = (10..5010).map(|number| (number, 1)).collect();
+        expected.extend([(4711, 3), (9, 1)]);
+        assert_eq!(tally.take(), expected, "a number that stands twice is one, and an entry twice keeps its first");
+        assert!(tally.take().is_empty(), "each count is taken once");
+        ask(&first, "c.test");
+        drop(first);
+        assert_eq!(tally.take(), BTreeMap::from([(9, 1)]), "what a table counted outlives it");
+        ask(&second, "0.test");
+        assert_eq!(tally.take(), BTreeMap::from([(10, 1)]));
+        let plain = table(&[("a.test", Scope::Below)]);
+        assert!(second.octets() > 5000 * 28 && plain.cells.is_none());
     }
 
     #[test]

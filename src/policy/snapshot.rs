@@ -121,6 +121,13 @@ impl Snapshot {
         Verdict::Pass
     }
 
+    /// One question was blocked by this entry of a list; [`Snapshot::decide`] found it in this very snapshot.
+    pub fn note_blocked(&self, list: ListIndex, found: Match) {
+        if let Some(table) = self.table(list) {
+            table.note(found);
+        }
+    }
+
     /// Is any table tried out? Asked of each question, before anything else is done about shadows.
     pub const fn has_shadow(&self) -> bool {
         !self.shadows.is_empty()

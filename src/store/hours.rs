@@ -1,10 +1,11 @@
-//! Closes hours: what was counted in them, when the resolver ran, and what is missing, as one leaf a list.
+//! Adds to hours, and closes them: what was counted in them, when the resolver ran, and what is missing, as one leaf a list.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::clock::{UnixSeconds, hour_start};
-use crate::count::{Carried, Ended, Event, GapKind, HOUR_KIND, HourLeaf, Kind, LEAF_VERSION, LeafGap, ListCounts, Moment};
+use crate::count::{Carried, Ended, Event, GapKind, HOUR_KIND, HourCounts, HourLeaf, Kind, LEAF_VERSION, LeafGap, ListCounts, Moment};
 
+use super::entries;
 use super::log::{Log, Run};
 
 const HOUR_S: i64 = 3600;
@@ -26,6 +27,44 @@ struct Figures {
     carried_in: u64,
     lost: u64,
     ended: [u64; Event::ALL.len()],
+}
+
+/// An hour in which nothing was counted.
+pub(super) fn nothing_in(hour: UnixSeconds, list_count: usize) -> HourCounts {
+    HourCounts { hour, lists: vec![ListCounts::default(); list_count], ..HourCounts::default() }
+}
+
+/// Adds what was counted in an hour. Zeros are written too: a row says that the list was in force in that hour.
+pub(super) fn add(transaction: &Transaction<'_>, run: i64, lists: &[i64], counts: &HourCounts) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO hour (hour, questions, run, carried_in) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET questions = questions + excluded.questions, run = excluded.run",
+        )?
+        .execute(params![counts.hour, on_disk(counts.questions), run, carried_out(transaction, counts.hour)?])?;
+    let mut event =
+        transaction.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
+    for (kind, count) in Event::ALL.into_iter().zip(counts.events) {
+        event.execute(params![counts.hour, kind.name(), on_disk(count)])?;
+    }
+    let mut cell =
+        transaction.prepare_cached("INSERT INTO cell VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
+    for (list, counted) in lists.iter().zip(&counts.lists) {
+        for (kind, count) in Kind::ALL.into_iter().zip(counted) {
+            cell.execute(params![counts.hour, list, kind.name(), on_disk(*count)])?;
+        }
+    }
+    for (list, counted) in &counts.entries {
+        if let Some(key) = lists.get(usize::from(*list)) {
+            entries::add(transaction, counts.hour, *key, counted)?;
+        }
+    }
+    Ok(())
+}
+
+/// SQLite's integers are signed; no count comes near the limit.
+fn on_disk(count: u64) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }
 
 /// The hours that have counts and no leaf yet, before `end`, in order.

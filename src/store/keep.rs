@@ -169,7 +169,8 @@ impl Ledger {
         }
         self.steps.extend(step);
         self.last_reading = clocks;
-        let counts = self.meter.take(self.board.sum(), booking_time(self.last_taking, now));
+        let mut counts = self.meter.take(self.board.sum(), booking_time(self.last_taking, now));
+        counts.entries = self.board.take_entries();
         self.last_taking = now;
         match self.pending.iter_mut().find(|pending| pending.hour == counts.hour) {
             Some(pending) => pending.add(&counts),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::clock::UnixSeconds;
+use crate::count::{Opening, Stretch};
 
-use super::StoreError;
 use super::schema::{counts_file, open_to_read};
+use super::{StoreError, entries};
 
 /// The audit log of one state folder, open for reading.
 #[derive(Debug)]
@@ -66,6 +67,11 @@ impl LogReader {
         Ok(())
     }
 
+    /// What opens the commitments to the counts of a list's entries, earliest first, as far as it is kept; for the curator's eyes alone.
+    pub fn openings(&self, list: &str, stretch: Stretch) -> Result<Vec<Opening>, StoreError> {
+        entries::read(&self.connection, list, stretch).map_err(|source| self.failed(source))
+    }
+
     fn failed(&self, source: rusqlite::Error) -> StoreError {
         StoreError::Sqlite { attempt: "read the audit log in", file: counts_file(&self.folder), source }
     }
@@ -89,7 +95,8 @@ mod tests {
     }
 
     fn counts(hour: UnixSeconds, questions: u64, blocked: u64) -> HourCounts {
-        HourCounts { hour, lists: vec![[blocked, 0, 0, 0]], questions, events: [blocked, 0, 0, 0, 0, 0, 0, 0] }
+        let events = [blocked, 0, 0, 0, 0, 0, 0, 0];
+        HourCounts { hour, lists: vec![[blocked, 0, 0, 0]], questions, events, ..HourCounts::default() }
     }
 
     /// All leaves that are signed for, and whether each checkpoint's root is that of the leaves.

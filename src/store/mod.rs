@@ -5,6 +5,7 @@
 //! which zero means zero, or in a gap. When an hour is over, its counts become leaves of the audit log, in the same transaction.
 
 mod author;
+mod entries;
 mod hourly;
 mod hours;
 mod journal;

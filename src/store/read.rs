@@ -278,7 +278,7 @@ mod tests {
     const HOUR: UnixSeconds = 1_767_225_600;
 
     fn counts(hour: UnixSeconds) -> HourCounts {
-        HourCounts { hour, lists: vec![[1, 1, 1, 1]], questions: 9, events: [4, 5, 0, 0, 0, 0, 0, 0] }
+        HourCounts { hour, lists: vec![[1, 1, 1, 1]], questions: 9, events: [4, 5, 0, 0, 0, 0, 0, 0], ..HourCounts::default() }
     }
 
     fn open(folder: &Path, at: UnixSeconds) -> Store {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
-pub(super) const FORM: i64 = 3;
+pub(super) const FORM: i64 = 4;
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -118,6 +118,25 @@ const ADD_LOG: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// What form 4 adds: counts by entry, which stay here. An opening without a salt is of an hour that is not committed to yet.
+const ADD_ENTRIES: &str = "
+    CREATE TABLE opening (
+        hour INTEGER NOT NULL REFERENCES hour,
+        list INTEGER NOT NULL REFERENCES list,
+        salt BLOB,
+        counts TEXT,
+        PRIMARY KEY (hour, list)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE entry (
+        hour INTEGER NOT NULL,
+        list INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        count INTEGER NOT NULL CHECK (count > 0),
+        PRIMARY KEY (hour, list, number),
+        FOREIGN KEY (hour, list) REFERENCES opening
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// Where the counts of a state folder are.
 pub(super) fn counts_file(folder: &Path) -> PathBuf {
     folder.join("counts.sqlite")
@@ -151,9 +170,11 @@ pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+    // What is deleted are counts by entry: they are to be gone from the disk.
+    connection.pragma_update(None, "secure_delete", true).map_err(failed)?;
     if form < FORM {
         let transaction = connection.transaction().map_err(failed)?;
-        for step in [CREATE, ADD_JOURNAL, ADD_LOG].into_iter().skip(usize::try_from(form).unwrap_or_default()) {
+        for step in [CREATE, ADD_JOURNAL, ADD_LOG, ADD_ENTRIES].into_iter().skip(usize::try_from(form).unwrap_or_default()) {
             transaction.execute_batch(step).map_err(failed)?;
         }
         transaction.pragma_update(None, "user_version", FORM).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! The running resolver's hold on its counts: one run opened, hour after hour added to, ended.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,13 +9,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value};
 
 use crate::clock::{UnixSeconds, hour_start};
-use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListIdentity, Moment, is_plain};
+use crate::count::{EntryCounts, GapKind, HourCounts, ListIdentity, Moment, is_plain};
 
 use super::author::Author;
 use super::journal::{self, EventKind, JournalEvent};
 use super::log::{self, Happening, Log, Run, Sign};
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
-use super::{StoreError, hours};
+use super::{StoreError, entries, hours};
 
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often before we believe that one does.
 const LOCK_ATTEMPTS: u32 = 20;
@@ -179,10 +180,12 @@ fn begin(
     for key in &keys {
         transaction.execute("INSERT INTO run_list VALUES (?1, ?2)", params![run.key, key])?;
     }
-    add_hour(&transaction, run.key, &keys, &nothing_in(hour_start(at), keys.len()))?;
+    hours::add(&transaction, run.key, &keys, &hours::nothing_in(hour_start(at), keys.len()))?;
     let ids = lists.iter().map(|list| list.id.as_str()).collect();
     let body = log::start_body(&run, &ids, previous.as_ref(), at - wall);
     log.note(&run, Happening { at, kind: "start", body, ..Happening::default() })?;
+    let closed = closed_until(&log, at);
+    entries::commit(&transaction, &mut log, &run, closed)?;
     log.save(Sign::Now)?;
     transaction.commit()?;
     Ok((run, keys, at))
@@ -241,10 +244,15 @@ fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], t
     hours.sort_by_key(|counts| counts.hour);
     let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
     happenings.extend(taking.events.iter().filter_map(happening));
-    for counts in hours {
-        add_hour(&transaction, run.key, lists, &HourCounts { hour: counts.hour.max(hour_start(since)), ..counts.clone() })?;
+    for counts in &hours {
+        hours::add(&transaction, run.key, lists, &HourCounts { hour: counts.hour.max(hour_start(since)), ..(*counts).clone() })?;
     }
-    add_hour(&transaction, run.key, lists, &nothing_in(hour_start(at), lists.len()))?;
+    let by_entry = hours.iter().flat_map(|counts| counts.entries.keys());
+    let entries: BTreeMap<_, _> = by_entry.map(|list| (*list, EntryCounts::new())).collect();
+    // A run's first hour may be over when it first writes.
+    for hour in BTreeSet::from([hour_start(since), hour_start(at)]) {
+        hours::add(&transaction, run.key, lists, &HourCounts { entries: entries.clone(), ..hours::nothing_in(hour, lists.len()) })?;
+    }
     transaction.prepare_cached("UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)")?.execute([at])?;
     transaction.prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?.execute(params![run.key, at])?;
     if span.was_failing {
@@ -253,6 +261,10 @@ fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], t
     }
     let next_hour = log.next_hour;
     append(&transaction, &mut log, run, happenings, at)?;
+    if next_hour < log.next_hour {
+        let closed = closed_until(&log, at);
+        entries::commit(&transaction, &mut log, run, closed)?;
+    }
     if span.ending == Ending::Stop {
         hours::lose_open(&transaction)?;
         transaction.execute("UPDATE run SET ended = ?2 WHERE run = ?1", params![run.key, at])?;
@@ -340,40 +352,18 @@ fn append(
     happenings.try_for_each(|happening| log.note(run, happening))
 }
 
-fn nothing_in(hour: UnixSeconds, list_count: usize) -> HourCounts {
-    HourCounts { hour, lists: vec![ListCounts::default(); list_count], ..HourCounts::default() }
-}
-
-/// Zeros are written too: a row says that the list was in force in that hour.
-fn add_hour(transaction: &Transaction<'_>, run: i64, lists: &[i64], counts: &HourCounts) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO hour (hour, questions, run, carried_in) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET questions = questions + excluded.questions, run = excluded.run",
-        )?
-        .execute(params![counts.hour, on_disk(counts.questions), run, hours::carried_out(transaction, counts.hour)?])?;
-    let mut event =
-        transaction.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
-    for (kind, count) in Event::ALL.into_iter().zip(counts.events) {
-        event.execute(params![counts.hour, kind.name(), on_disk(count)])?;
-    }
-    let mut cell =
-        transaction.prepare_cached("INSERT INTO cell VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
-    for (list, counted) in lists.iter().zip(&counts.lists) {
-        for (kind, count) in Kind::ALL.into_iter().zip(counted) {
-            cell.execute(params![counts.hour, list, kind.name(), on_disk(*count)])?;
-        }
-    }
-    Ok(())
-}
-
-/// SQLite's integers are signed; no count comes near the limit.
-fn on_disk(count: u64) -> i64 {
-    count.try_into().unwrap_or(i64::MAX)
+/// Nobody adds to the hours before this one any more, and the log tells of them.
+fn closed_until(log: &Log<'_>, at: UnixSeconds) -> UnixSeconds {
+    log.next_hour.min(hour_start(at))
 }
 
 #[cfg(test)]
 impl Store {
+    /// What tests look into.
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Lets the file grow by so many pages and no further, as a full disk would; `None` makes room again.
     pub(super) fn fill_disk(&self, spare_pages: Option<i64>) {
         let pages: i64 = self.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
@@ -403,7 +393,8 @@ mod tests {
     }
 
     fn counts(hour: UnixSeconds, n: u64) -> HourCounts {
-        HourCounts { hour, lists: vec![[n, 0, 1, 0], [0, n, 0, 2]], questions: 10 * n, events: [2 * n + 3, n, 0, 0, 0, 0, 0, 1] }
+        let events = [2 * n + 3, n, 0, 0, 0, 0, 0, 1];
+        HourCounts { hour, lists: vec![[n, 0, 1, 0], [0, n, 0, 2]], questions: 10 * n, events, ..HourCounts::default() }
     }
 
     fn read(folder: &Path, now: UnixSeconds) -> Record {
@@ -489,7 +480,7 @@ mod tests {
         store.connection.pragma_update(None, "user_version", 9).unwrap();
         store.end(HOUR).unwrap();
         let refused = Store::open(folder.path(), &[], author(), HOUR).unwrap_err().to_string();
-        assert!(refused.contains("form 9") && refused.contains("up to 3"), "{refused}");
+        assert!(refused.contains("form 9") && refused.contains("up to 4"), "{refused}");
         assert!(matches!(Reader::open(folder.path()), Err(StoreError::Newer { .. })));
     }
 

@@ -7,7 +7,7 @@ use super::refusal::Cause;
 use super::source::{Digest, ListSource, Reading, Stamp, Text, measure, read, read_places};
 use crate::list::guard::{Change, Finding, Guard, Limits, Place, Protected};
 use crate::list::parse::{Format, Parsed};
-use crate::list::{Table, TableBuilder};
+use crate::list::{EntryTally, Table, TableBuilder};
 use crate::name::HashKey;
 use crate::process::{self, Manners};
 
@@ -19,6 +19,8 @@ pub(super) struct Script<'a> {
     pub(super) rejects_percent_max: f64,
     /// The digest that its papers say, if it has any: no entry is read of another text.
     pub(super) expected: Option<Digest>,
+    /// Where the questions are to be counted that its entries block.
+    pub(super) entry_counts: Option<&'a Arc<EntryTally>>,
 }
 
 /// A list read, with all that the guard has to say about it.
@@ -84,9 +86,12 @@ fn compile(
         return Err(Cause::Lines);
     }
     let mut builder = TableBuilder::new(key, measured.entries_max).map_err(Cause::NoMemory)?;
+    if let Some(tally) = script.entry_counts {
+        builder = builder.count_into(tally).map_err(Cause::NoMemory)?;
+    }
     let mut guard = Guard::new(bounds.protected);
-    let built = read(script, stamp, |wire, scope| {
-        builder.insert(wire, scope);
+    let built = read(script, stamp, |wire, scope, number| {
+        builder.insert_numbered(wire, scope, number);
         guard.see(NOWHERE, wire, scope);
     })?;
     check(script, &built.parsed)?;
@@ -151,7 +156,7 @@ pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
     let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
     let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
     let stamp = source.path().and_then(|path| Stamp::of(path).ok());
-    let parsed = match aside(false, || read(script, stamp, |_, _| {})) {
+    let parsed = match aside(false, || read(script, stamp, |_, _, _| {})) {
         Ok(reading) => reading.parsed,
         Err(cause) => {
             let cause = source.path().map(Stamp::of).and_then(Result::err).unwrap_or(cause);

@@ -1,5 +1,7 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
+mod counting;
+
 use std::cell::Cell;
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -22,9 +24,10 @@ use crate::clock::{monotonic, since_epoch};
 use crate::list::guard::{Limits, Place};
 use crate::list::manifest::Manifest;
 use crate::list::parse::{self, Entry, Format, Parsed};
-use crate::list::{ListIndex, Scope};
+use crate::list::{EntryTally, ListIndex, Scope};
 use crate::seal::VerifyKey;
 use crate::seal::age::Identity;
+use counting::Counting;
 
 /// A list that does not come to rest within this many quiet times is refused.
 const PATIENCE_QUIETS: u32 = 20;
@@ -57,6 +60,8 @@ pub struct ListSource {
     pub limits: Limits,
     /// How a new issue is tried out before it comes in force.
     pub stage: Stage,
+    /// Where the questions are counted that each of its entries blocks; usually nowhere.
+    pub entry_counts: Option<Arc<EntryTally>>,
 }
 
 /// Age keys; they never leave it in a message.
@@ -119,6 +124,7 @@ impl ListSource {
             stage: Stage::default(),
             sources: Vec::new(),
             identities: Identities::default(),
+            entry_counts: None,
         }
     }
 
@@ -144,10 +150,10 @@ impl ListSource {
     }
 
     /// How a text of this list is read: in the list's own format, or in ours where a manifest names it.
-    pub(super) fn script_of<'a>(&self, text: &'a Text, manifest: Option<&Manifest>) -> Script<'a> {
+    pub(super) fn script_of<'a>(&'a self, text: &'a Text, manifest: Option<&Manifest>) -> Script<'a> {
         let format = if manifest.is_some() { Format::Plain } else { self.format };
         let expected = manifest.map(|manifest| manifest.sha256.0);
-        Script { text, format, rejects_percent_max: self.rejects_percent_max, expected }
+        Script { text, format, rejects_percent_max: self.rejects_percent_max, expected, entry_counts: self.entry_counts.as_ref() }
     }
 }
 
@@ -178,9 +184,12 @@ pub(super) fn measure(script: Script<'_>, stamp: Option<Stamp>) -> Result<Measur
     Ok(Measured { digest, entries_max: ends + 1 })
 }
 
-/// Read the text once and hand its entries to `sink`.
-pub(super) fn read(script: Script<'_>, stamp: Option<Stamp>, sink: impl FnMut(&[u8], Scope)) -> Result<Reading, Cause> {
-    let (digest, parsed) = go_over(script, stamp, |text| parse::read(text, script.format, sink))?;
+/// Read the text once and hand its entries to `sink`, with their numbers where these are counted by.
+pub(super) fn read(script: Script<'_>, stamp: Option<Stamp>, mut sink: impl FnMut(&[u8], Scope, Option<u32>)) -> Result<Reading, Cause> {
+    let (digest, parsed) = go_over(script, stamp, |text| match (script.format, script.entry_counts) {
+        (Format::Plain, Some(_)) => parse::read_entries(text, |entry| sink(entry.wire, entry.scope, entry.details.number)),
+        _ => parse::read(text, script.format, |wire, scope| sink(wire, scope, None)),
+    })?;
     Ok(Reading { digest, parsed })
 }
 
@@ -198,32 +207,6 @@ pub(super) fn read_places(script: Script<'_>, stamp: Option<Stamp>, mut sink: im
         }
     };
     go_over(script, stamp, read).map(drop)
-}
-
-/// Counts the lines that are taken from a text.
-struct Counting<'a, R> {
-    text: &'a mut R,
-    lines: &'a Cell<u64>,
-}
-
-impl<R: BufRead> BufRead for Counting<'_, R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.text.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        let taken = self.text.fill_buf().ok().and_then(|octets| octets.get(..count)).unwrap_or_default();
-        self.lines.set(self.lines.get() + memchr::memchr_iter(b'\n', taken).count() as u64);
-        self.text.consume(count);
-    }
-}
-
-impl<R: BufRead> Read for Counting<'_, R> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(room)?;
-        self.consume(count);
-        Ok(count)
-    }
 }
 
 /// How many places there are where an entry can end: lines, or words in a hosts file.

@@ -140,13 +140,18 @@ impl Running {
         assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
     }
 
-    /// A figure of its metrics page, once it is there.
-    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+    /// Its metrics page.
+    pub(crate) fn metrics_page(&self) -> String {
         let mut stream = TcpStream::connect(self.metrics_address()).expect("the metrics");
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request");
         let mut page = String::new();
         stream.read_to_string(&mut page).expect("a page");
-        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        page
+    }
+
+    /// A figure of its metrics page, once it is there.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics_page().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// Waits for its end; gives the exit code, or 128 and the signal's number as shells do.

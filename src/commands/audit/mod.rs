@@ -2,6 +2,7 @@
 
 mod cosign;
 mod export;
+mod open;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,10 @@ pub(super) enum Audit {
     Verify(verify::Args),
     /// Vouch for an exported log with a signature of one's own, if it continues what was seen of it before.
     Cosign(cosign::Args),
+    /// Write how often each entry of a list blocked in each hour, encrypted to its curator; for lists with `entry_counts`.
+    Open(open::OpenArgs),
+    /// Read such a file: check the counts against an exported log and print their sums. Ends with 0 if all is in order, 1 if not.
+    Opened(open::OpenedArgs),
 }
 
 pub(super) fn run(config: Option<&Path>, command: &Audit, style: output::Style) -> Result<(), Failure> {
@@ -34,6 +39,8 @@ pub(super) fn run(config: Option<&Path>, command: &Audit, style: output::Style) 
         Audit::Export { folder } => export::run(&load(config)?, folder, style),
         Audit::Verify(args) => verify::run(args, style),
         Audit::Cosign(args) => cosign::run(args, style),
+        Audit::Open(args) => open::open(&load(config)?, args),
+        Audit::Opened(args) => open::show(args, style),
     }
 }
 

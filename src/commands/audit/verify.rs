@@ -108,7 +108,7 @@ fn read_report(path: &Path) -> Result<PublishedReport, Failure> {
 fn judge(mut verified: Vec<Verified>, demands: &Demands, report: Option<&PublishedReport>) -> Outcome {
     verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
     let (mut totals, mut last) = (Totals::default(), None);
-    for Verified { log, totals: sums } in &verified {
+    for Verified { log, totals: sums, .. } in &verified {
         if last != Some(&log.origin) {
             sums.iter().for_each(|sums| totals.add(sums));
         }

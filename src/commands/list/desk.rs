@@ -189,7 +189,7 @@ pub(super) fn read_entries(place: &Path) -> Result<(Vec<(u64, Record)>, Parsed),
     records::read(io::BufReader::new(file)).map_err(|error| unreadable(place, &error))
 }
 
-pub(super) fn read(place: &Path) -> Result<Vec<u8>, Failure> {
+pub(in crate::commands) fn read(place: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(place).map_err(|error| unreadable(place, &error))
 }
 
