@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -145,7 +145,7 @@ fn prepare(desk: &Desk, at: usize, sources: &str) -> (Running, Resolver) {
          key = {key:?}\ntokens = {token:?}\n[[list]]\nid = \"story\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
          legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\nidentity = {identity:?}\npush = true\n{sources}"
     ));
-    let running = running.prepare();
+    let running = running.prepare().at(Ipv4Addr::new(127, 77, 0, at as u8));
     let resolver = Resolver { folder: running.folder().to_path_buf(), push };
     (running, resolver)
 }

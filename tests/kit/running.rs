@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,6 +26,7 @@ pub(crate) struct Running {
     folder: TempDir,
     config: Table,
     environment: Vec<(&'static str, String)>,
+    home: Ipv4Addr,
     address: SocketAddr,
     tls_address: SocketAddr,
     metrics_address: SocketAddr,
@@ -44,6 +45,7 @@ impl Running {
             folder,
             config,
             environment,
+            home: Ipv4Addr::LOCALHOST,
             address: nowhere,
             tls_address: nowhere,
             metrics_address: nowhere,
@@ -53,6 +55,13 @@ impl Running {
         };
         running.choose_ports();
         running
+    }
+
+    /// Listens on another loopback address: there nobody else takes its port while it starts anew.
+    pub(crate) fn at(mut self, home: Ipv4Addr) -> Self {
+        self.home = home;
+        self.choose_ports();
+        self
     }
 
     /// Where it listens for UDP and TCP.
@@ -257,7 +266,7 @@ impl Running {
     }
 
     pub(super) fn choose_ports(&mut self) {
-        let ([address, tls, metrics], _held) = free_addresses();
+        let ([address, tls, metrics], _held) = free_addresses(self.home);
         (self.address, self.tls_address, self.metrics_address) = (address, tls, metrics);
         let mut listen = table_of([("udp", address), ("tcp", address)]);
         if self.config.contains_key("tls") {
@@ -328,10 +337,10 @@ fn table_of<const N: usize>(doors: [(&str, SocketAddr); N]) -> Table {
 }
 
 /// Addresses that are free for UDP and TCP, and the sockets that prove it.
-fn free_addresses() -> ([SocketAddr; 3], Vec<(UdpSocket, TcpListener)>) {
+fn free_addresses(home: Ipv4Addr) -> ([SocketAddr; 3], Vec<(UdpSocket, TcpListener)>) {
     let mut held = vec![];
     while held.len() < 3 {
-        let udp = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
+        let udp = UdpSocket::bind((home, 0)).expect("a UDP socket");
         if let Ok(tcp) = TcpListener::bind(udp.local_addr().expect("an address")) {
             held.push((udp, tcp));
         }
