@@ -138,5 +138,6 @@ fn gathered_replies_do_not_come_at_once() {
     let burst = |at: &Instant| arrivals.iter().filter(|other| (*at..*at + Duration::from_millis(100)).contains(*other)).count();
     let most = arrivals.iter().map(burst).max().unwrap_or_default();
     println!("{} gathered questions, {} replies, at most {most} in 100 ms", asked.len(), arrivals.len());
-    assert!(asked.len() >= QUESTIONS * 9 / 10 && most <= 50, "{} questions, {most} replies in 100 ms", asked.len());
+    // In 100 ms 50 questions come in, each of which lets one reply out, and 25 more may go.
+    assert!(asked.len() >= QUESTIONS * 9 / 10 && most <= 75, "{} questions, {most} replies in 100 ms", asked.len());
 }
