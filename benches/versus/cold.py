@@ -148,27 +148,10 @@ size_mib = 256
 
 def unbound(folder, signed):
     anchor = 'trust-anchor-file: "@LISTS@/anchor"' if signed else ""
-    return {"conf": f"""server:
- directory: "@WORK@"
- chroot: ""
- username: ""
- pidfile: ""
- use-syslog: no
- verbosity: 0
- num-threads: 1
- interface: {SERVER}
- port: {PORT}
- access-control: 127.0.0.0/8 allow
- do-not-query-localhost: no
- do-ip6: no
+    return {"conf": versus.UNBOUND + f""" do-ip6: no
  root-hints: "@LISTS@/hints"
  module-config: "{'validator ' if signed else ''}iterator"
  {anchor}
- msg-cache-size: 256m
- rrset-cache-size: 512m
- local-zone: "example." nodefault
- so-rcvbuf: 4m
- so-sndbuf: 4m
 remote-control:
  control-enable: no
 """}

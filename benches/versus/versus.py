@@ -137,9 +137,7 @@ class Peer:
             process.wait()
 
 
-def unbound(folder, with_list):
-    lists = 'include: "@LISTS@/unbound.conf.list"' if with_list else ""
-    return {"conf": f"""server:
+UNBOUND = f"""server:
  directory: "@WORK@"
  chroot: ""
  username: ""
@@ -151,12 +149,17 @@ def unbound(folder, with_list):
  port: {PORT}
  access-control: 127.0.0.0/8 allow
  do-not-query-localhost: no
- module-config: "iterator"
  msg-cache-size: 256m
  rrset-cache-size: 512m
  local-zone: "example." nodefault
  so-rcvbuf: 4m
  so-sndbuf: 4m
+"""
+
+
+def unbound(folder, with_list):
+    lists = 'include: "@LISTS@/unbound.conf.list"' if with_list else ""
+    return {"conf": UNBOUND + f""" module-config: "iterator"
  incoming-num-tcp: 100
  interface: {SERVER}@{PORT + 2}
  tls-port: {PORT + 2}
