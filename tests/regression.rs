@@ -213,9 +213,11 @@ fn what_bombs_cost() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let _guard = runtime.enter();
     let server = Server::start();
+    let some: Vec<u8> = (0..1_000).flat_map(|n: u16| record(&pointer(12), A, &[192, 0, (n >> 8) as u8, n as u8])).collect();
     let many: Vec<u8> = (0..4_000).flat_map(|n: u16| record(&pointer(12), A, &[192, 0, (n >> 8) as u8, n as u8])).collect();
     let cases = [
         ("a small honest reply", ([1, 0, 0], answer())),
+        ("1,000 addresses", ([1_000, 0, 0], some)),
         ("4,000 addresses", ([4_000, 0, 0], many)),
         ("pointers to pointers", pointers_to_pointers()),
         ("one long name, CNAME", one_long_name(5)),

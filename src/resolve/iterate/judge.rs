@@ -23,6 +23,8 @@ const SERVERS_MAX: usize = 13;
 /// Addresses taken for each.
 const ADDRESSES_MAX: usize = 4;
 /// Sets taken from one section, and records of a set that are looked through for repetitions: work must not grow with a reply's square.
+/// No name in use has so many records; reading a reply with 4,000 took 16 ms. BIND stops at 100 of one type.
+const RECORDS_MAX: u32 = 1_000;
 const SETS_MAX: usize = 32;
 const REPETITIONS_SOUGHT_MAX: usize = 64;
 /// Larger replies are first read by ourselves, who follow only so many pointers and write out only so many octets of names: hickory follows
@@ -114,7 +116,7 @@ impl Useless {
 
 /// Judge the octets of a reply; id and question have been checked.
 pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement {
-    if octets.len() > TRUSTED_OCTETS_MAX && Reply::read(octets).is_err() {
+    if record_count(octets) > RECORDS_MAX || octets.len() > TRUSTED_OCTETS_MAX && Reply::read(octets).is_err() {
         return Judgement::Useless(Useless::Malformed);
     }
     let Ok(message) = Message::from_vec(octets) else { return Judgement::Useless(judge_header(octets)) };
@@ -143,6 +145,12 @@ pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement
     }
     let continuations = heard.continuations(&answer);
     Judgement::Answer(heard.said(answer), continuations)
+}
+
+/// How many records a reply's header promises, in all sections behind the question.
+fn record_count(octets: &[u8]) -> u32 {
+    let counts = octets.get(6..12).unwrap_or_default();
+    counts.as_chunks().0.iter().map(|count| u32::from(u16::from_be_bytes(*count))).sum()
 }
 
 /// FORMERR comes in a bare header from servers that stop reading at the OPT record.

@@ -94,6 +94,14 @@ fn who_sends_us_up_or_aside_or_says_nothing_is_lame() {
 }
 
 #[test]
+fn thousands_of_records_are_no_answer() {
+    let of = |count: u32| (0..count).map(|n| format!("www.a.test. 60 A 192.0.{}.{}\n", n / 256, n % 256)).collect::<String>();
+    let judged = |count| told(&judge_script("www.a.test.", &Script { answer: &of(count), authoritative: true, ..Script::default() }));
+    assert_eq!(judged(1_000), "No Error [www.a.test. A 1000] [] of test.");
+    assert_eq!(judged(1_001), "Malformed");
+}
+
+#[test]
 fn denials_bear_the_name_of_who_denies() {
     let soa = "a.test. 60 SOA ns.a.test. root.a.test. 1 2 3 4 5";
     let denied = Script { rcode: 3, authority: soa, ..Script::default() };
