@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::clock;
 
 /// How often the pulse beats.
-const BEAT: Duration = Duration::from_millis(5);
+const BEAT: Duration = Duration::from_millis(20);
 /// A beat that is overdue for so long shows that all tasks are.
 const LATE: Duration = Duration::from_millis(20);
 
