@@ -177,7 +177,7 @@ pub struct CacheStatus {
     /// Of these, those answered with what had run out, since nobody could be reached (RFC 8767).
     #[serde(default)]
     pub stale: u64,
-    /// Answers renewed ahead of time, or behind the back of a client that got a stale one.
+    /// Answers renewed ahead of time.
     #[serde(default)]
     pub renewed: u64,
 }
