@@ -38,7 +38,7 @@ fn ask_in(weather: Weather, times: usize, asker: Asker) -> Sum {
     let poor = ["silent", "halfdead", "closed", "refused", "slow", "loop"];
     let lines: Vec<Expected> = expected_answers().into_iter().filter(|line| !poor.iter().any(|poor| line.name.contains(poor))).collect();
     let sum = Mutex::new(Sum::default());
-    let running = Program::new().recurse(&internet).start();
+    let running = Program::new().recurse(&internet).toml("[limits]\nudp_replies_per_s = 0\n").start();
     for _ in 0..times {
         assert_eq!(running.run(&["flush"]).0, 0);
         thread::scope(|scope| {
@@ -97,7 +97,8 @@ fn bad_weather_costs_time_but_no_truth() {
     let mut sum = ask_in(RAIN, 2, Asker::Again);
     show("5 % loss, 20 ms jitter, 5 % doubled, 0.5 % corrupt, 5 % overtaking", &mut sum);
     assert!(sum.wrong.is_empty(), "seed {}: {}", RAIN.seed, sum.wrong.join("\n"));
-    assert!(sum.right * 100 >= sum.asked * 90, "{} of {} right", sum.right, sum.asked);
+    // A failure is kept for 5 s, so that one that is due to the weather is not mended within the patience.
+    assert!(sum.right * 100 >= sum.asked * 80, "{} of {} right", sum.right, sum.asked);
 }
 
 /// 20 % of all exchanges lost, and 20 % of all packets each way, which is 36 % of the exchanges: more than half of the questions need several

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::clock;
 
 /// How often the pulse beats.
@@ -16,19 +18,30 @@ pub(super) struct Pulse {
     began: Instant,
     /// When the next beat is due, in microseconds since then.
     due_us: AtomicU64,
+    wanted: Notify,
 }
+
+/// There is nothing to do, and nothing late.
+const NEVER_US: u64 = u64::MAX / 2;
 
 impl Pulse {
     pub(super) fn new() -> Self {
-        Self { began: clock::monotonic(), due_us: AtomicU64::new(u64::MAX / 2) }
+        Self { began: clock::monotonic(), due_us: AtomicU64::new(NEVER_US), wanted: Notify::new() }
     }
 
-    /// Beat for ever; in a task of its own, which has to wait for its turn as all others do.
+    /// There is work: beat at least once more.
+    pub(super) fn want(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Beat for ever while there is work; in a task of its own, which has to wait for its turn as all others do.
     pub(super) async fn beat(&self) {
         loop {
+            self.wanted.notified().await;
             let due = self.began.elapsed() + BEAT;
             self.due_us.store(due.as_micros() as u64, Relaxed);
             tokio::time::sleep_until((self.began + due).into()).await;
+            self.due_us.store(NEVER_US, Relaxed);
         }
     }
 
@@ -49,8 +62,8 @@ mod tests {
         assert!(!pulse.is_late(clock::monotonic()), "it has not begun");
         let beating = std::sync::Arc::clone(&pulse);
         tokio::spawn(async move { beating.beat().await });
-        tokio::time::sleep(BEAT).await;
-        assert!(!pulse.is_late(clock::monotonic()));
+        pulse.want();
+        tokio::time::sleep(BEAT / 2).await;
         std::thread::sleep(BEAT + LATE + LATE);
         assert!(pulse.is_late(clock::monotonic()));
         tokio::time::sleep(BEAT).await;

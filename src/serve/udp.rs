@@ -276,8 +276,10 @@ fn give(cookies: &Cookies, packet: &[u8], client: IpAddr, now_s: u32) -> Option<
 /// Start a task for each miss until all threads have stopped.
 async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tracker: TaskTracker, pulse: Arc<Pulse>) {
     let cells = answering.shared_cells();
-    let beating = tokio::spawn(async move { pulse.beat().await });
+    let beat = Arc::clone(&pulse);
+    let beating = tokio::spawn(async move { beat.beat().await });
     while let Some(miss) = misses.recv().await {
+        pulse.want();
         tracker.spawn(finish(miss, Arc::clone(&answering), Arc::clone(&cells)));
     }
     beating.abort();
