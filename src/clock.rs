@@ -5,6 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type UnixSeconds = i64;
 
+/// An hour in seconds.
+pub const HOUR_S: UnixSeconds = 3600;
+
 /// A monotonic moment, for time-outs and measurements.
 pub fn monotonic() -> Instant {
     Instant::now()
@@ -22,7 +25,7 @@ pub fn since_epoch() -> Duration {
 
 /// The start of the UTC hour that `at` falls in.
 pub const fn hour_start(at: UnixSeconds) -> UnixSeconds {
-    at - at.rem_euclid(3600)
+    at - at.rem_euclid(HOUR_S)
 }
 
 /// The wall clock in whole seconds, counted as far as 32 bits go: for TTLs and for signatures' times (RFC 4034 section 3.1.5).

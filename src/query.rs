@@ -19,7 +19,7 @@ use crate::answer::own::{self, SpecialUse};
 use crate::cache::{Cache, Entry, Front, Key};
 use crate::clock;
 use crate::count::{Board, Cells, Door, Event, Kind, OwnCells};
-use crate::list::ListIndex;
+use crate::list::{ListIndex, Match};
 use crate::name::SuffixHashes;
 use crate::policy::{Clients, Group, Live, Snapshot, Standing, Verdict};
 use crate::resolve::Resolver;
@@ -235,8 +235,7 @@ impl Answering {
             return write(&desk.cells, entry, &wanted, Event::Hit, out);
         }
         if let Verdict::Block { list, found } = round.snapshot.decide(self.clients.lists(group), wanted.hashes) {
-            round.snapshot.note_blocked(list, found);
-            return self.block(&desk.cells, list, Kind::of_type(question.qtype), &wanted, out);
+            return self.block(&desk.cells, &round.snapshot, (list, found), Kind::of_type(question.qtype), &wanted, out);
         }
         if let Some(len) = self.local.answer(&question, asked.door == Door::Udp, out) {
             return end(&desk.cells, Event::Own, Some(len));
@@ -292,8 +291,7 @@ impl Answering {
         hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
         let wanted = Wanted { question, hashes: &hashes, group: later.group, door: later.door, now_s: clock::wall_u32_s() };
         if let Verdict::Block { list, found } = snapshot.decide(self.clients.lists(wanted.group), wanted.hashes) {
-            snapshot.note_blocked(list, found);
-            return self.block(cells, list, Kind::of_type(question.qtype), &wanted, out);
+            return self.block(cells, &snapshot, (list, found), Kind::of_type(question.qtype), &wanted, out);
         }
         self.serve(cells, &snapshot, entry, &wanted, Event::Miss, out)
     }
@@ -303,8 +301,7 @@ impl Answering {
         if !entry.is_clear_under(snapshot.generation())
             && let Verdict::Block { list, found } = self.decide_chain(snapshot, entry, wanted)
         {
-            snapshot.note_blocked(list, found);
-            return self.block(cells, list, Kind::ViaCname, wanted, out);
+            return self.block(cells, snapshot, (list, found), Kind::ViaCname, wanted, out);
         }
         write(cells, entry, wanted, event, out)
     }
@@ -331,8 +328,18 @@ impl Answering {
         Verdict::Pass
     }
 
-    fn block(&self, cells: &Cells, list: ListIndex, kind: Kind, wanted: &Wanted<'_>, out: &mut [u8]) -> Outcome {
+    /// Answer as this list asks, by the entry that was found in this very snapshot.
+    fn block(
+        &self,
+        cells: &Cells,
+        snapshot: &Snapshot,
+        (list, found): (ListIndex, Match),
+        kind: Kind,
+        wanted: &Wanted<'_>,
+        out: &mut [u8],
+    ) -> Outcome {
         cells.note_blocked(list, kind);
+        snapshot.note_blocked(list, found);
         let page = self.pages.get(usize::from(list));
         let way = if wanted.door == Door::Tls { Way::Encrypted } else { Way::Open };
         page.and_then(|page| page.write(wanted.question, way, out)).map_or(Outcome::Silence, Outcome::Reply)

@@ -38,11 +38,11 @@ impl Local {
     /// Get ready to answer for these names.
     pub fn new(settings: Settings) -> Self {
         let (mut addresses, mut reverse) = (HashMap::<Box<[u8]>, Vec<IpAddr>>::new(), HashMap::<Box<[u8]>, Vec<Name>>::new());
-        for (name, address) in &settings.addresses {
-            addresses.entry(name.as_wire().into()).or_default().push(*address);
-            reverse.entry(reverse_name(*address).into()).or_default().push(name.clone());
+        let Settings { addresses: given, nowhere, nowhere_except, tcp_only } = settings;
+        for (name, address) in given {
+            addresses.entry(name.as_wire().into()).or_default().push(address);
+            reverse.entry(reverse_name(address).into()).or_default().push(name);
         }
-        let Settings { nowhere, nowhere_except, tcp_only, .. } = settings;
         Self { addresses, reverse, nowhere, nowhere_except, tcp_only }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clock::UnixSeconds;
+use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{ENTRY_COUNTS_KIND, EntryCounts, EventLeaf, Moment, Openings};
 
 use super::Finding;
@@ -59,7 +59,7 @@ impl Commitments {
             }
             opened.hours += 1;
             opened.from = Some(opened.from.map_or(hour, |from| from.min(hour)));
-            opened.until = opened.until.max(Some(hour + 3600));
+            opened.until = opened.until.max(Some(hour + HOUR_S));
             opening.counts.iter().for_each(|(number, count)| {
                 let sum = opened.counts.entry(*number).or_default();
                 *sum = sum.saturating_add(*count);

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::clock::{UnixSeconds, hour_start};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment};
 
 use super::entry_counts::Commitments;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 
-const HOUR_S: i64 = 3600;
 /// How many keys the body of a start has.
 const START_KEYS: usize = 5;
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::name::Name;
-use crate::wire::{Flags, HEADER_OCTETS, Message, Question, Record, Section, UDP_OCTETS_MAX, class, ede, rcode, rtype};
+use crate::wire::{Flags, HEADER_OCTETS, Message, Question, Record, Section, UDP_OCTETS_MAX, bare_reply, ede, rcode, rtype};
 
 /// The shortest and the longest that answers may be kept.
 #[derive(Clone, Copy, Debug)]
@@ -112,10 +112,7 @@ impl Entry {
 
     /// A failure to be remembered for a moment (RFC 9520).
     pub fn failure(name: &Name, qtype: u16, ede: u16, now_s: u32, ttl_s: u32) -> Self {
-        let mut wire = vec![0, 0, 0x81, 0x80 | rcode::SERVFAIL as u8, 0, 1, 0, 0, 0, 0, 0, 0];
-        wire.extend(name.as_wire().to_ascii_lowercase());
-        wire.extend(qtype.to_be_bytes());
-        wire.extend(class::IN.to_be_bytes());
+        let wire = bare_reply([0x81, 0x80 | rcode::SERVFAIL as u8], name, qtype);
         Self {
             wire_octets: wire.len() as u16,
             octets: wire.into(),

@@ -2,12 +2,13 @@
 //!
 //! A web page whose name first leads to its own server and then into its reader's network is trusted with what it finds there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::words::address_of;
 use super::{Fetched, Question};
 use crate::name::Name;
-use crate::wire::{Message, Section, class, ede, rcode, rtype};
+use crate::wire::{Message, Section, bare_reply, ede, rcode, rtype};
 
 /// SvcParamKeys that carry addresses (RFC 9460 section 7.3).
 const IPV4_HINT: u16 = 4;
@@ -36,10 +37,7 @@ impl Rebinding {
             return fetched;
         }
         self.refused.fetch_add(1, Relaxed);
-        let mut wire = vec![0, 0, 0x80, 0x80 | rcode::REFUSED as u8, 0, 1, 0, 0, 0, 0, 0, 0];
-        wire.extend_from_slice(question.name.as_wire());
-        wire.extend(question.qtype.to_be_bytes());
-        wire.extend(class::IN.to_be_bytes());
+        let wire = bare_reply([0x80, 0x80 | rcode::REFUSED as u8], &question.name, question.qtype);
         Fetched { wire, ede: Some(ede::BLOCKED) }
     }
 }
@@ -61,10 +59,7 @@ fn has_private_address(wire: &[u8]) -> bool {
 
 /// Addresses of `octets` octets each, one behind the other.
 fn addresses(data: &[u8], octets: usize) -> impl Iterator<Item = IpAddr> {
-    data.chunks_exact(octets.max(1)).filter_map(|address| {
-        let v4 = <[u8; 4]>::try_from(address).map(|octets| Ipv4Addr::from(octets).into());
-        v4.or_else(|_| <[u8; 16]>::try_from(address).map(|octets| Ipv6Addr::from(octets).into())).ok()
-    })
+    data.chunks_exact(octets.max(1)).filter_map(address_of)
 }
 
 /// The addresses that an SVCB or HTTPS record brings along: priority, target, and parameters with their lengths (RFC 9460 section 2.2).

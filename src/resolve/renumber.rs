@@ -1,9 +1,10 @@
 //! Gives addresses of one network as those of another, for clients that reach the same hosts under other addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::words::address_of;
 use super::{Fetched, Question};
 use crate::wire::{Message, Section, rtype};
 
@@ -55,7 +56,7 @@ pub(super) fn renumber(all: &[Renumbering], question: &Question, mut fetched: Fe
     }
     for place in places {
         let Some(data) = fetched.wire.get_mut(place) else { continue };
-        let found = address(data).and_then(|address| all.iter().find_map(|one| one.translate(address)));
+        let found = address_of(data).and_then(|address| all.iter().find_map(|one| one.translate(address)));
         if let Some(octets) = found {
             data.copy_from_slice(&octets);
             if let Some(flags) = fetched.wire.get_mut(3) {
@@ -64,11 +65,6 @@ pub(super) fn renumber(all: &[Renumbering], question: &Question, mut fetched: Fe
         }
     }
     fetched
-}
-
-fn address(data: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(data).map(|octets| Ipv4Addr::from(octets).into());
-    v4.or_else(|_| <[u8; 16]>::try_from(data).map(|octets| Ipv6Addr::from(octets).into())).ok()
 }
 
 #[cfg(test)]
@@ -90,7 +86,7 @@ mod tests {
             .map(|(from, to)| Renumbering::new(from.parse().unwrap(), to.parse().unwrap()).unwrap());
         let wire = renumber(&all, &question, Fetched { wire, ede: None }).wire;
         let data = wire.len() - octets.len();
-        (wire[3], super::address(&wire[data..]).unwrap())
+        (wire[3], address_of(&wire[data..]).unwrap())
     }
 
     #[test]

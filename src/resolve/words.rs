@@ -1,5 +1,7 @@
 //! Names and records between our own form and hickory's, and what both the iterator and the validator read from records.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
@@ -26,6 +28,12 @@ pub(super) fn wire_of(name: &HickoryName) -> Vec<u8> {
     }
     wire.push(0);
     wire
+}
+
+/// The address in the data of an A or AAAA record.
+pub(super) fn address_of(data: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(data).map(|octets| Ipv4Addr::from(octets).into());
+    v4.or_else(|_| <[u8; 16]>::try_from(data).map(|octets| Ipv6Addr::from(octets).into())).ok()
 }
 
 /// How many labels a name has, an asterisk counted, the root not.

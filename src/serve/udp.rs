@@ -247,8 +247,7 @@ impl Worker {
     /// that it can ask another resolver.
     fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant, client: IpAddr, given: Option<Given>) {
         let Some(back) = batch.return_path(index) else { return };
-        let is_late = self.pulse.is_late(arrived);
-        let later = match self.guards.waiters.admit_while(is_late, client) {
+        let later = match self.guards.waiters.admit(client, self.pulse.is_late(arrived)) {
             None => later,
             Some(waiter) => match self.queue.try_send(Miss { later, back, socket: Arc::clone(&self.socket), arrived, waiter, given }) {
                 Ok(()) => return,

@@ -59,15 +59,16 @@ impl Waiters {
     }
 
     /// The right to wait, or nothing where the client has as many waiting as it may. The fuller it is, the fewer that are: those who ask
-    /// most give way first.
-    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Waiter> {
+    /// most give way first. While all are late only as long as few wait: then it is other programs that have the CPU, and more waiting makes
+    /// nobody later.
+    pub fn admit(self: &Arc<Self>, address: IpAddr, is_late: bool) -> Option<Waiter> {
         let client = network(address, 32, 64);
         let mut present = self.lock();
         let free = self.max.saturating_sub(present.all);
         let half = (self.max / 2).max(1);
         let share = (self.per_client_max * free.min(half) / half).max(FAIR_SHARE_MIN.min(self.per_client_max));
         let count = present.clients.get(&client).map_or(0, |waiting| waiting.count);
-        if free == 0 || count >= share {
+        if free == 0 || count >= share || is_late && present.all >= FEW {
             return None;
         }
         present.all += 1;
@@ -77,12 +78,6 @@ impl Waiters {
         waiting.due = GATHERED_REPLIES_MAX.min(waiting.due + 1);
         drop(present);
         Some(Waiter { waiters: Arc::clone(self), client })
-    }
-
-    /// The same, but while all are late only as long as few wait: then it is other programs that have the CPU, and more waiting makes nobody
-    /// later.
-    pub(super) fn admit_while(self: &Arc<Self>, is_late: bool, address: IpAddr) -> Option<Waiter> {
-        if is_late && self.lock().all >= FEW { None } else { self.admit(address) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Present> {
@@ -128,7 +123,7 @@ mod tests {
     use super::*;
 
     fn admit(waiters: &Arc<Waiters>, address: &str, count: usize) -> Vec<Waiter> {
-        (0..count).map_while(|_| waiters.admit(address.parse().unwrap())).collect()
+        (0..count).map_while(|_| waiters.admit(address.parse().unwrap(), false)).collect()
     }
 
     #[test]
@@ -143,9 +138,9 @@ mod tests {
     #[test]
     fn while_all_are_late_few_may_wait() {
         let waiters = Waiters::new(1000, 500);
-        let admit = || waiters.admit_while(true, "192.0.2.1".parse().unwrap());
+        let admit = || waiters.admit("192.0.2.1".parse().unwrap(), true);
         let held: Vec<_> = (0..1000).map_while(|_| admit()).collect();
-        assert_eq!((held.len(), waiters.admit_while(false, "192.0.2.2".parse().unwrap()).is_some()), (FEW, true));
+        assert_eq!((held.len(), waiters.admit("192.0.2.2".parse().unwrap(), false).is_some()), (FEW, true));
     }
 
     #[test]

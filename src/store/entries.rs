@@ -6,12 +6,11 @@
 use rusqlite::{Connection, Transaction, params};
 use serde_json::{Map, Value};
 
-use crate::clock::UnixSeconds;
+use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{ENTRY_COUNTS_KIND, EntryCounts, Moment, Opening, Stretch, read_counts};
 
 use super::log::{Happening, Log, Run};
 
-const HOUR_S: i64 = 3600;
 /// How long openings are kept.
 const KEPT_S: i64 = 100 * 24 * HOUR_S;
 /// The form of the file from which on there are openings.

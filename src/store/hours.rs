@@ -2,13 +2,11 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::clock::{UnixSeconds, hour_start};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{Carried, Ended, Event, GapKind, HOUR_KIND, HourCounts, HourLeaf, Kind, LEAF_VERSION, LeafGap, ListCounts, Moment};
 
 use super::entries;
 use super::log::{Log, Run};
-
-const HOUR_S: i64 = 3600;
 
 /// A stretch in which a run was on record.
 struct Alive {

@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::clock::{UnixSeconds, hour_start};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{Event, Gap, GapKind, HourRecord, Hourly, Kind, ListRecord, Papers, Record, Stretch};
 
 use super::StoreError;
 use super::hourly::read_hourly;
 use super::journal::{self, JournalEvent};
 use super::schema::{counts_file, lock_file, open_to_read};
-
-const HOUR_S: i64 = 3600;
 
 /// Counts that have waited in memory for longer than this are reported as not written.
 const UNWRITTEN_S: i64 = 60;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value};
 
-use crate::clock::{UnixSeconds, hour_start};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{EntryCounts, GapKind, HourCounts, ListIdentity, Moment, is_plain};
 
 use super::author::Author;
@@ -20,7 +20,6 @@ use super::{StoreError, entries, hours};
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often before we believe that one does.
 const LOCK_ATTEMPTS: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
-const HOUR_S: i64 = 3600;
 
 /// The counts of one state folder, open for writing; no other process can have them open so.
 ///

@@ -7,7 +7,7 @@ mod walk;
 
 pub use options::{COOKIE, COOKIE_OCTETS_CLIENT, DoorOptions, KEEPALIVE, PADDING, add_option, door_options, pad, push_option};
 pub use question::{Edns, Fault, Question, QuestionBytes, read};
-pub use reply::{Flags, Reply};
+pub use reply::{Flags, Reply, bare_reply};
 pub use walk::{Message, Record, Section, WalkFault};
 
 /// The octets of a message header (RFC 1035 section 4.1.1).

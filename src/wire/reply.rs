@@ -1,6 +1,7 @@
 //! Writes a reply into the caller's buffer: header, the question as the client spelled it, records, and the OPT record.
 
-use super::{HEADER_OCTETS, Question, UDP_OCTETS_MAX, rtype};
+use super::{HEADER_OCTETS, Question, UDP_OCTETS_MAX, class, rtype};
+use crate::name::Name;
 
 const OPTION_EDE: u16 = 15;
 const OPT_OCTETS: usize = 11;
@@ -15,6 +16,12 @@ pub struct Flags {
     pub authentic: bool,
     /// AA: the name is the replier's own.
     pub authoritative: bool,
+}
+
+/// A reply without a record, as if from outside: a header with these flags, and the question.
+pub fn bare_reply([flags_high, flags_low]: [u8; 2], name: &Name, qtype: u16) -> Vec<u8> {
+    let header = [0, 0, flags_high, flags_low, 0, 1, 0, 0, 0, 0, 0, 0];
+    [&header[..], name.as_wire(), &qtype.to_be_bytes(), &class::IN.to_be_bytes()].concat()
 }
 
 /// A reply in the making; nothing is written past the room it was given.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::{Failure, load, output};
+use crate::audit::Finding;
 use crate::seal::VerifyKey;
 
 /// What to do with an audit log.
@@ -42,6 +43,11 @@ pub(super) fn run(config: Option<&Path>, command: &Audit, style: output::Style) 
         Audit::Open(args) => open::open(&load(config)?, args),
         Audit::Opened(args) => open::show(args, style),
     }
+}
+
+/// What is not in order, a line each.
+fn describe_findings(findings: &[Finding]) -> String {
+    findings.iter().map(|Finding { code, place, message }| format!("NOT IN ORDER ({code}): {place}: {message}\n")).collect()
 }
 
 /// Public keys, each given as a key or as a file with one a line; lines that start with `#` are passed over.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::super::Failure;
 use super::super::list::desk::{read, read_text};
 use super::super::output::{self, Column, Style, count, number, table};
-use super::read_keys;
+use super::{describe_findings, read_keys};
 use crate::audit::{Demands, Finding, Folder, Opened, Verified, verify};
 use crate::config::Config;
 use crate::count::{Moment, Openings};
@@ -145,9 +145,7 @@ impl Outcome {
         let rows = self.entries.iter().map(|entry| vec![entry.number.to_string(), number(entry.blocked)]);
         text.push_str(&table(&[Column::Right("ENTRY"), Column::Right("BLOCKED")], &rows.collect::<Vec<_>>()));
         text.push('\n');
-        for Finding { code, place, message } in &self.findings {
-            text.push_str(&format!("NOT IN ORDER ({code}): {place}: {message}\n"));
-        }
+        text.push_str(&describe_findings(&self.findings));
         text.push_str(if self.findings.is_empty() {
             "The counts are those that the log committed to. A question is not a person and not a visit.\n"
         } else {

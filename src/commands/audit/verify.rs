@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::Failure;
 use super::super::output::{self, Column, Style, count, number, table};
-use super::read_keys;
+use super::{describe_findings, read_keys};
 use crate::audit::{Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified, read_pin, verify};
 use crate::clock::UnixSeconds;
 use crate::count::Blocked;
@@ -161,9 +161,7 @@ fn describe(outcome: &Outcome, args: &Args) -> String {
     text.push_str("\nBlocked questions (a question is not a person and not a visit):\n");
     text.push_str(&describe_blocked(&outcome.blocked));
     text.push_str(&format!("Of {} in all.\n\n", count(outcome.questions, "question")));
-    for Finding { code, place, message } in &outcome.findings {
-        text.push_str(&format!("NOT IN ORDER ({code}): {place}: {message}\n"));
-    }
+    text.push_str(&describe_findings(&outcome.findings));
     text.push_str(if outcome.findings.is_empty() {
         "The record is in order: it is signed, nothing in it was changed or left out, and all of it adds up.\n"
     } else {

@@ -9,7 +9,7 @@ use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, count_entries, write_file};
 use super::encrypt::seal_entries;
-use crate::clock::wall_s;
+use crate::clock::{HOUR_S, wall_s};
 use crate::list::manifest::Secrecy;
 use crate::list::parse::read_name;
 use crate::list::records::Record;
@@ -19,7 +19,6 @@ use crate::name::Name;
 use crate::seal::Note;
 use crate::seal::age::armor;
 
-const HOUR_S: i64 = 3600;
 /// The last removal in the clear, in the list's folder.
 pub(super) const REMOVAL_KEPT: &str = "removal.txt";
 
