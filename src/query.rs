@@ -275,10 +275,14 @@ impl Answering {
     }
 
     /// Answer a question that nobody has time to fetch the answer for: with one that has run out (RFC 8767), or with SERVFAIL, so that the
-    /// client asks another resolver.
-    pub fn shed(&self, later: &Later, cells: &Cells, out: &mut [u8]) -> Outcome {
+    /// client asks another resolver, or with nothing at all where it is not refused `aloud`.
+    pub fn shed(&self, later: &Later, aloud: bool, cells: &Cells, out: &mut [u8]) -> Outcome {
+        let stale = self.find_stale(later.key);
+        if stale.is_none() && !aloud {
+            return end(cells, Event::Failed, None);
+        }
         let Ok(question) = wire::read(&later.packet) else { return Outcome::Silence };
-        match self.find_stale(later.key) {
+        match stale {
             Some(stale) => self.end_wait(later, &question, &stale, cells, out),
             None => end(cells, Event::Failed, own::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out)),
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::kit::ask::Question;
+use crate::kit::ask::{Client, Question, ask};
 use crate::kit::internet::Internet;
 use crate::kit::load::{Asked, Load};
 use crate::kit::program::{Program, STOP};
@@ -97,6 +97,26 @@ fn random_names_below_a_silent_zone_take_nobody_elses_place() {
 fn a_flood_of_random_names_at_full_rate() {
     let (benign, listed) = torture(10_000, 500, 100, 15_000, "[limits]\nudp_replies_per_s = 0\n");
     assert!(benign >= 0.999 && listed == 1.0, "{benign} of the benign, {listed} of the listed");
+}
+
+#[test]
+fn who_may_not_wait_is_refused_at_once() {
+    const PLACES: usize = 10;
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a UDP socket");
+    let patient = "[resolve]\npatience_ms = 6000\n[resolve.forward]\ntimeout_ms = 6000\nattempts = 1\n";
+    let toml = format!("[limits]\nwaiting = {PLACES}\nudp_replies_per_s = 0\n{patient}");
+    let running = Program::new().forward(silent.local_addr().expect("an address")).list("law", "listed.example\n").toml(&toml).start();
+    let flood = UdpSocket::bind((Ipv4Addr::new(127, 0, 200, 1), 0)).expect("a UDP socket");
+    flood.connect(running.address()).expect("loopback");
+    for n in 0..PLACES {
+        flood.send(&Question::new(&format!("r{n}.silent.test."), "A").octets()).expect("room");
+    }
+    // All places are taken now, for as long as the upstream is waited for.
+    let begun = Instant::now();
+    let refused = Client::udp(running.address()).ask(&Question::new("one.plain.test.", "A").dnssec_ok());
+    assert_eq!((refused.rcode().as_str(), refused.ede()), ("SERVFAIL", vec![23]), "{refused:?}");
+    assert_eq!(ask(running.address(), "a.listed.example.", "A").answers().len(), 1, "a blocked answer needs no place");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 /// DNSBomb (CVE-2024-33655): questions gathered for four seconds, of which a resolver of the attacker's lets all answers go at once.

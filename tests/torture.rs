@@ -136,6 +136,22 @@ fn looking_ahead_changes_no_answer() {
     assert!(replies > RANDOM / 2 && fetched > RANDOM / 20, "{replies} replies, {fetched} to be fetched");
 }
 
+#[test]
+fn a_question_that_nobody_has_time_for_is_refused_aloud_or_in_silence() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    let answering = answering(NAMES, NAMES);
+    let mut desk = answering.desk();
+    let (standing, packet) = (answering.clients().classify([127, 0, 0, 1].into()), question("unknown.example"));
+    let asked = Asked { packet: &packet, standing, door: Door::Udp, rate: Rate::Within, seat: 0 };
+    let mut room = [0; 1232];
+    let round = answering.round(&mut desk);
+    let Outcome::Later(later) = answering.answer(&round, &mut desk, &asked, &mut room) else { panic!("it is neither listed nor kept") };
+    assert!(matches!(answering.shed(&later, false, desk.cells(), &mut room), Outcome::Silence));
+    let Outcome::Reply(len) = answering.shed(&later, true, desk.cells(), &mut room) else { panic!("no refusal") };
+    assert_eq!((&room[..2], room[3] & 15, len), (&packet[..2], 2, packet.len()), "SERVFAIL with the question");
+}
+
 /// Classes that questions are asked in: IN, CH, NONE, ANY.
 const CLASSES: [u16; 4] = [1, 3, 254, 255];
 

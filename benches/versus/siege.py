@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """What the others notice while Wardline is attacked or has more to do than it can.
 
-    benches/versus/siege.py torture|warm|overload|memory [--seconds N] [--signed] [--times 1,2,5,10]
+    benches/versus/siege.py torture|warm|overload|memory [--seconds N] [--signed] [--times 1,2,5,10] [--share 0.2] [--kept 80]
 
 torture   random names below a silent zone, 10,000 a second from 200 addresses, beside 500 cold questions a second and 100 listed ones
 warm      1,000 cached questions a second, alone and beside 2,000 cold ones: latencies
-overload  cold questions of 16 clients at so many times what it can do, on a fifth of a CPU so that load and authorities are never short;
-          take --names 600000, so that no name is asked for twice
+overload  questions of 16 clients at so many times what it can do, on a share of a CPU so that load and authorities are never short; cold ones
+          but for a per cent of kept ones. Take --names 800000, so that no cold name is asked for twice
 memory    one new zone with a server of its own for every question, as fast as it goes: resident memory over time
 
 The tree, the authorities and what must be installed are cold.py's; the prober is `cargo bench --no-run --bench prober`. The resolver runs
@@ -133,19 +133,29 @@ def overload(process, folder, options):
     os.environ["PROBER_CLIENTS"] = "16"
     hosts = some_hosts(options)
 
+    kept, mix = hosts[:1000], random.Random(12)
+
     def take(count):
         nonlocal used
-        used += count
-        return [hosts[n % len(hosts)] for n in range(used - count, used)]
+        names = []
+        for _ in range(count):
+            if mix.random() * 100 < options.kept:
+                names.append(mix.choice(kept))
+            else:
+                used += 1
+                names.append(hosts[(1000 + used) % len(hosts)])
+        return names
 
-    with small_machine(process.pid, 0.2):
-        # What it can do: the most that is answered of what grows, until clearly less than most is.
+    Probe(folder, "warming", kept, 1000, 2).result()
+    with small_machine(process.pid, options.share):
+        # What it can do: the most of which nearly all is answered, of what grows until clearly less is.
         capacity, rate, answered_percent = 0, 1000, 100
-        while answered_percent > 85:
+        while answered_percent > 65:
             found = Probe(folder, "capacity", take(2 * rate), rate, 2).result()
-            capacity = max(capacity, (found["sent"] - found["lost"]) // 2)
+            if found["answered_percent"] >= 95:
+                capacity = (found["sent"] - found["lost"]) // 2
             rate, answered_percent = rate * 5 // 4, found["answered_percent"]
-        print(f"capacity {capacity} cold questions a second", flush=True)
+        print(f"capacity {capacity} questions a second, {options.kept} % of them kept", flush=True)
         for times in [float(text) for text in options.times.split(",")]:
             rate = int(capacity * times)
             found = Probe(folder, "overload", take(rate * seconds), rate, seconds).result()
@@ -211,6 +221,8 @@ def main():
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--signed", action="store_true", help="sign all zones and have the signatures checked")
     parser.add_argument("--times", default="1,2,5,10", help="times the capacity, comma separated")
+    parser.add_argument("--share", type=float, default=0.2, help="of a CPU, for overload")
+    parser.add_argument("--kept", type=int, default=0, help="per cent of overload's questions whose answers are kept")
     parser.add_argument("--names", type=int, default=100_000)
     parser.add_argument("--zones", type=int, default=1_000)
     parser.add_argument("--cache-mib", type=int, default=64)

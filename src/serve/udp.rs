@@ -11,11 +11,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use super::backlog::Backlog;
 use super::cookies::{Cookies, Proof, WholeCookie};
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
 use super::proxy::Balancers;
-use super::pulse::Pulse;
 use super::tcp::remedy;
 use super::waiters::{Waiter, Waiters};
 use crate::clock;
@@ -56,6 +56,11 @@ pub struct BindError {
 
 /// How long a thread sleeps on an idle socket before it looks whether to stop.
 const LOOK_UP: Duration = Duration::from_millis(200);
+/// While misses are late, questions gather for so long: taking them one by one would cost the time to answer them.
+const GATHERING: Duration = Duration::from_millis(1);
+/// A miss that nobody has time for is refused aloud if it is among so many at the front of a batch that is not full, and in silence otherwise: sending
+/// is most of what a refusal costs.
+const REFUSED_ALOUD: usize = 4;
 /// Kernel buffers, so that a short stall loses nothing.
 const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
 
@@ -118,14 +123,14 @@ impl Bound {
         let stop = Arc::new(AtomicBool::new(false));
         let (queue, misses) = mpsc::channel(waiting.max(1));
         let tracker = TaskTracker::new();
-        let pulse = Arc::new(Pulse::new());
-        tracker.spawn(take_up(misses, Arc::clone(answering), tracker.clone(), Arc::clone(&pulse)));
+        let backlog = Arc::new(Backlog::new());
+        tracker.spawn(take_up(misses, Arc::clone(answering), tracker.clone(), Arc::clone(&backlog)));
         let count = self.sockets.len();
         let mut threads = Vec::with_capacity(count);
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let desk = answering.desk_for_batches(BATCH, count);
-            let (answering, pulse) = (Arc::clone(answering), Arc::clone(&pulse));
-            let worker = Worker { socket, answering, guards: guards.clone(), queue: queue.clone(), pulse, desk };
+            let (answering, backlog) = (Arc::clone(answering), Arc::clone(&backlog));
+            let worker = Worker { socket, answering, guards: guards.clone(), queue: queue.clone(), backlog, desk };
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new().name(format!("udp-{index}"));
             threads.push(thread.spawn(move || {
@@ -187,7 +192,7 @@ struct Worker {
     answering: Arc<Answering>,
     guards: Guards,
     queue: mpsc::Sender<Miss>,
-    pulse: Arc<Pulse>,
+    backlog: Arc<Backlog>,
     desk: Desk,
 }
 
@@ -216,6 +221,7 @@ impl Worker {
         // Behind a balancer's header a question stands elsewhere: there is nothing to foresee.
         let foreseen = if self.guards.balancers.is_empty() { taken } else { 0 };
         self.answering.foresee(&round, &mut self.desk, batch.packets(foreseen));
+        let mut is_late = false;
         for index in 0..taken {
             let Some((packet, from, room)) = batch.exchange(index) else { continue };
             if from.port() == 0 {
@@ -235,33 +241,39 @@ impl Worker {
                     batch.reply(index, len);
                 }
                 Outcome::Silence => {}
-                Outcome::Later(later) => self.put_off(batch, index, later, arrived, client, given),
+                Outcome::Later(later) => is_late |= self.put_off(batch, index, later, arrived, client, given),
             }
         }
         let sent = batch.send(&self.socket);
         let elapsed_us = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.desk.cells().note_latency(elapsed_us, sent as u64);
+        if is_late && !batch.is_full() {
+            std::thread::sleep(GATHERING);
+        }
     }
 
-    /// Hand a miss to tokio; where that is late, its queue is full, or the client has too many waiting already, the client is told at once, so
-    /// that it can ask another resolver.
-    fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant, client: IpAddr, given: Option<Given>) {
-        let Some(back) = batch.return_path(index) else { return };
-        let later = match self.guards.waiters.admit(client, self.pulse.is_late(arrived)) {
+    /// Hand a miss to tokio. Where that is late, its queue is full, or the client has too many waiting already, an answer that has run out goes
+    /// out at once, or a refusal, so that the client can ask another resolver. Is it late?
+    fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant, client: IpAddr, given: Option<Given>) -> bool {
+        let Some(back) = batch.return_path(index) else { return false };
+        let is_late = self.backlog.is_late(arrived);
+        let later = match self.guards.waiters.admit(client, is_late) {
             None => later,
-            Some(waiter) => match self.queue.try_send(Miss { later, back, socket: Arc::clone(&self.socket), arrived, waiter, given }) {
-                Ok(()) => return,
-                Err(mpsc::error::TrySendError::Full(miss) | mpsc::error::TrySendError::Closed(miss)) => miss.later,
-            },
+            Some(waiter) => {
+                self.backlog.note_waiting(arrived);
+                match self.queue.try_send(Miss { later, back, socket: Arc::clone(&self.socket), arrived, waiter, given }) {
+                    Ok(()) => return is_late,
+                    Err(mpsc::error::TrySendError::Full(miss) | mpsc::error::TrySendError::Closed(miss)) => miss.later,
+                }
+            }
         };
-        // With questions queueing at the door itself, saying no to each would cost the time to answer others.
-        let is_flooded = batch.is_full();
+        let is_aloud = index < REFUSED_ALOUD && !batch.is_full();
         if let Some((_, _, room)) = batch.exchange(index)
-            && let Outcome::Reply(len) = self.answering.shed(&later, self.desk.cells(), room)
-            && !is_flooded
+            && let Outcome::Reply(len) = self.answering.shed(&later, is_aloud, self.desk.cells(), room)
         {
             batch.reply(index, len);
         }
+        is_late
     }
 }
 
@@ -273,15 +285,12 @@ fn give(cookies: &Cookies, packet: &[u8], client: IpAddr, now_s: u32) -> Option<
 }
 
 /// Start a task for each miss until all threads have stopped.
-async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tracker: TaskTracker, pulse: Arc<Pulse>) {
+async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tracker: TaskTracker, backlog: Arc<Backlog>) {
     let cells = answering.shared_cells();
-    let beat = Arc::clone(&pulse);
-    let beating = tokio::spawn(async move { beat.beat().await });
     while let Some(miss) = misses.recv().await {
-        pulse.want();
+        backlog.note_taken(miss.arrived, misses.is_empty());
         tracker.spawn(finish(miss, Arc::clone(&answering), Arc::clone(&cells)));
     }
-    beating.abort();
 }
 
 async fn finish(miss: Miss, answering: Arc<Answering>, cells: Arc<Cells>) {
