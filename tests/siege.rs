@@ -111,7 +111,11 @@ fn who_may_not_wait_is_refused_at_once() {
     for n in 0..PLACES {
         flood.send(&Question::new(&format!("r{n}.silent.test."), "A").octets()).expect("room");
     }
-    // All places are taken now, for as long as the upstream is waited for.
+    silent.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    for _ in 0..PLACES {
+        silent.recv(&mut [0; 512]).expect("a question that took its place");
+    }
+    // All are taken now, for as long as the upstream is waited for.
     let begun = Instant::now();
     let refused = Client::udp(running.address()).ask(&Question::new("one.plain.test.", "A").dnssec_ok());
     assert_eq!((refused.rcode().as_str(), refused.ede()), ("SERVFAIL", vec![23]), "{refused:?}");
