@@ -113,5 +113,5 @@ fn a_storm_leaves_99_of_100_answers() {
     let mut calmer = ask_in(Weather { loss: 106, ..storm }, times, Asker::Once);
     show("20 % loss there and back, up to 200 ms jitter each way", &mut calmer);
     assert!(sum.wrong.is_empty() && calmer.wrong.is_empty(), "{:?} {:?}", sum.wrong, calmer.wrong);
-    assert!(calmer.right * 100 >= calmer.asked * 99 && sum.right * 100 >= sum.asked * 95);
+    assert!(calmer.right * 100 >= calmer.asked * 99 && sum.right * 100 >= sum.asked * 98);
 }

@@ -7,12 +7,13 @@ torture   random names below a silent zone, 10,000 a second from 200 addresses, 
 warm      1,000 cached questions a second, alone and beside 2,000 cold ones: latencies
 overload  questions of 16 clients at so many times what it can do, on a share of a CPU so that load and authorities are never short; cold ones
           but for a per cent of kept ones. Take --names 800000, so that no cold name is asked for twice
-memory    one new zone with a server of its own for every question, as fast as it goes: resident memory over time
+memory    one new zone with a server of its own for every question, as fast as it goes, and a name more on a list of a million every half minute:
+          resident memory over time, in a control group that may have a tenth more than the program says at its start
 
 The tree, the authorities and what must be installed are cold.py's; the prober is `cargo bench --no-run --bench prober`. The resolver runs
 on CPU 0, everything else on CPU 1. Answers count that are right and come within 5 s; SERVFAIL is none. Everything stays on loopback.
 """
-import argparse, contextlib, os, pathlib, random, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import argparse, contextlib, os, pathlib, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 import cold, versus
 from reload import prober, read
@@ -110,13 +111,19 @@ def warm(process, folder, options):
     show("cold", cold_ones.result())
 
 
-@contextlib.contextmanager
-def small_machine(pid, share):
-    """Keep a process to a share of one CPU, by the control group file system of either version."""
-    old, new = pathlib.Path("/sys/fs/cgroup/cpu/wardline-siege"), pathlib.Path("/sys/fs/cgroup/wardline-siege")
+def control_group(kind):
+    """A control group of our own, by the file system of either version: its folder, and whether that is the old version."""
+    old, new = pathlib.Path(f"/sys/fs/cgroup/{kind}/wardline-siege"), pathlib.Path("/sys/fs/cgroup/wardline-siege")
     folder = old if old.parent.exists() else new
     folder.mkdir(exist_ok=True)
-    if folder == old:
+    return folder, folder == old
+
+
+@contextlib.contextmanager
+def small_machine(pid, share):
+    """Keep a process to a share of one CPU."""
+    folder, is_old = control_group("cpu")
+    if is_old:
         (folder / "cpu.cfs_period_us").write_text("10000")
         (folder / "cpu.cfs_quota_us").write_text(str(int(10000 * share)))
     else:
@@ -152,11 +159,11 @@ def overload(process, folder, options):
     with small_machine(process.pid, options.share):
         # What it can do: the most of which nearly all is answered, of what grows until clearly less is.
         capacity, rate, answered_percent = 0, 1000, 100
-        while answered_percent > 65:
+        while answered_percent > 70:
             found = Probe(folder, "capacity", take(2 * rate), rate, 2).result()
-            if found["answered_percent"] >= 95:
-                capacity = (found["sent"] - found["lost"]) // 2
-            rate, answered_percent = rate * 5 // 4, found["answered_percent"]
+            if found["answered_percent"] >= 90:
+                capacity = max(capacity, (found["sent"] - found["lost"]) // 2)
+            rate, answered_percent = rate * 8 // 7, found["answered_percent"]
         print(f"capacity {capacity} questions a second, {options.kept} % of them kept", flush=True)
         for times in [float(text) for text in options.times.split(",")]:
             rate = int(capacity * times)
@@ -198,7 +205,10 @@ def serve_scan():
 
 
 def memory(process, folder, options):
-    seconds = options.seconds or 180
+    seconds, (group, is_old) = options.seconds or 600, control_group("memory")
+    budget = int(re.search(r"memory: at most ([\d,]+) MiB", (folder / "run-wardline/log").read_text())[1].replace(",", ""))
+    (group / ("memory.limit_in_bytes" if is_old else "memory.max")).write_text(str((budget << 20) * 11 // 10))
+    print(f"{budget} MiB are promised, and a tenth more is allowed", flush=True)
     load = subprocess.Popen(["taskset", "-c", "1", sys.executable, "-c", f"""
 import random, sys
 while True:
@@ -206,14 +216,20 @@ while True:
 """], stdout=subprocess.PIPE)
     perf = subprocess.Popen(["taskset", "-c", "1", "dnsperf", "-s", SERVER, "-p", str(PORT), "-c", "16", "-q", "200", "-l", str(seconds), "-t", "2"],
                             stdin=load.stdout, stdout=subprocess.PIPE, text=True)
-    begun = time.monotonic()
+    begun, changes = time.monotonic(), 0
     while perf.poll() is None:
         rss = versus.stat(process.pid)[1]
         files = len(os.listdir(f"/proc/{process.pid}/fd"))
-        print(f"{time.monotonic() - begun:5.0f} s: resident {rss / 2**20:.1f} MiB, {files} open files", flush=True)
+        print(f"{time.monotonic() - begun:5.0f} s: resident {rss / 2**20:.1f} MiB, {files} open files, {changes} changes of the list", flush=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            perf.wait(max(seconds / 18, 1))
+            perf.wait(max(seconds / 20, 1))
+        with open(folder / "list.txt", "a") as names:
+            names.write(f"more{changes}.example\n")
+        changes += 1
     load.kill()
+    most = int((group / ("memory.max_usage_in_bytes" if is_old else "memory.peak")).read_text())
+    killed = (group / ("memory.oom_control" if is_old else "memory.events")).read_text()
+    print(f"the most that the group had, with the files that were read: {most >> 20} MiB; {' '.join(killed.split())}")
     print(*[line for line in perf.stdout.read().splitlines() if "Queries" in line or "codes" in line], sep="\n")
 
 
@@ -237,7 +253,8 @@ def main():
     for address in cold.SILENT:
         silent.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         silent[-1].bind((address, 53))
-    (folder / "list.txt").write_text("".join(f"listed{n}.example\n" for n in range(LISTED)))
+    listed = 1_000_000 if options.what == "memory" else LISTED
+    (folder / "list.txt").write_text("".join(f"listed{n}.example\n" for n in range(listed)))
     lists = f"""[clients]
 allow = ["127.0.0.0/8"]
 [[list]]
@@ -257,7 +274,13 @@ stop = ["{STOP}"]
             made["wardline.toml"] = made["wardline.toml"].replace("loopback = true", f"loopback = true\nport = {SCAN_PORT}")
         return made
 
-    program = versus.Peer("Wardline", cold.PROGRAMS[0].command, None, files)
+    def command(work, signed):
+        plain = cold.PROGRAMS[0].command(work, signed)
+        if options.what != "memory":
+            return plain
+        return ["sh", "-c", f'echo $$ > {control_group("memory")[0]}/cgroup.procs; exec "$@"', "sh", *plain]
+
+    program = versus.Peer("Wardline", command, None, files, binary=cold.PROGRAMS[0].binary)
     try:
         if options.what == "memory":
             (folder / "hints").write_text(f". NS a.\na. A {SCAN_ROOT}\n")
@@ -274,6 +297,8 @@ stop = ["{STOP}"]
             globals()[options.what](process, folder, options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if options.what == "memory":
+            control_group("memory")[0].rmdir()
 
 
 @contextlib.contextmanager

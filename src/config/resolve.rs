@@ -154,7 +154,7 @@ impl Default for ResolveSection {
     fn default() -> Self {
         Self {
             mode: unwritten(Mode::Recurse),
-            patience_ms: unwritten(4000),
+            patience_ms: unwritten(4500),
             special_use: true,
             special_use_except: Vec::new(),
             dns64: None,

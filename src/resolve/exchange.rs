@@ -24,6 +24,8 @@ pub(super) const UDP_PAYLOAD_OCTETS: u16 = 1232;
 const UDP_BUFFER_OCTETS: usize = 4096;
 /// So many replies that do not match look like somebody guessing: the question moves to TCP.
 const MISMATCHES_MAX: usize = 20;
+/// How often a packet goes out once more: where a third of the exchanges is lost, three packets lose one in thirty.
+pub(super) const REPEATS_MAX: u32 = 2;
 /// The class of all we ask.
 pub(super) const CLASS_IN: u16 = 1;
 
@@ -172,31 +174,37 @@ impl Wait {
 
 /// Ask `server` over UDP alone and wait for `wait`; what does not match is ignored meanwhile.
 ///
-/// When it is time, the same packet goes out once more where `may_repeat` says so: the first may be lost.
+/// When it is time, the same packet goes out once more, and then again, where `may_repeat` says so: those before may be lost.
 pub(super) async fn ask_udp(
     sockets: &Sockets,
     server: SocketAddr,
     outgoing: &Outgoing,
     wait: Wait,
-    may_repeat: impl FnOnce() -> bool,
+    mut may_repeat: impl FnMut() -> bool,
 ) -> Result<Heard, Fault> {
     let sent = Sent::draw(outgoing)?;
     let began = Instant::now();
     let lent = sockets.send(server, outgoing.local, &sent.octets, began).await.map_err(|_| Fault::Unsent)?;
     let mut octets = Vec::with_capacity(UDP_BUFFER_OCTETS);
-    let (mut until, mut may_repeat) = (began + wait.before_repeat.min(wait.whole), Some(may_repeat));
+    let end = began + wait.whole;
+    let (mut until, mut repeats) = (began + wait.before_repeat, 0);
     for mismatches in 0..MISMATCHES_MAX {
         octets.clear();
         loop {
-            if let Ok(read) = timeout_at(until, lent.socket.recv_buf(&mut octets)).await {
+            if let Ok(read) = timeout_at(until.min(end), lent.socket.recv_buf(&mut octets)).await {
                 read?;
                 break;
             }
-            let may_repeat = may_repeat.take().ok_or(Fault::Silent)?;
-            until = began + wait.whole;
-            if may_repeat() {
-                lent.socket.send(&sent.octets).await?;
+            if until >= end {
+                return Err(Fault::Silent);
             }
+            if repeats == REPEATS_MAX || !may_repeat() {
+                until = end;
+                continue;
+            }
+            lent.socket.send(&sent.octets).await?;
+            repeats += 1;
+            until += wait.before_repeat;
         }
         let heard = match sent.compare(&octets) {
             Likeness::Same | Likeness::Respelled if is_truncated(&octets) => Heard::Truncated,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
-use super::super::exchange::{Edns, Fault, Heard, Local, Outgoing, Spelling, Wait, ask_tcp, ask_udp};
+use super::super::exchange::{Edns, Fault, Heard, Local, Outgoing, REPEATS_MAX, Spelling, Wait, ask_tcp, ask_udp};
 use super::super::words::{our_name, wire_of};
 use super::judge::{Asked, Judgement, Useless, judge};
 use super::place::{Place, place};
@@ -20,7 +20,7 @@ use super::{Trip, Walker};
 use crate::clock;
 use crate::resolve::Failure;
 
-/// How often one server is asked in vain for the same thing: where every third exchange is lost, three tries lose one question in thirty.
+/// How often one server is asked in vain for the same thing, each time with as many repetitions as there may be.
 const TRIES_MAX: u32 = 5;
 /// One in so many questions goes to a server that is not the fastest, to learn whether it has become so.
 const EXPLORE_ONE_IN: u64 = 20;
@@ -78,6 +78,7 @@ impl Walker {
         }
         let _present = self.crowds.enter(&zone.name, self.settings.per_zone_max).ok_or(Failure::Crowded)?;
         let mut candidates = self.candidates(zone, asked, trip);
+        let is_signed = zone.name.is_root() || zone.cut.as_ref().is_some_and(|cut| cut.ds.is_some());
         let mut useless = None;
         let end = |useless: Option<Useless>| useless.map(Judgement::Useless).ok_or(Failure::Unreachable);
         loop {
@@ -97,7 +98,7 @@ impl Walker {
                 continue;
             };
             let Some(candidate) = candidates.known.get_mut(index) else { return end(useless) };
-            let outcome = self.ask_server(candidate, asked, trip).await?;
+            let outcome = self.ask_server(candidate, asked, is_signed, trip).await?;
             candidate.tries += 1;
             match outcome {
                 Outcome::Judged(judgement) => {
@@ -215,12 +216,13 @@ impl Walker {
     }
 
     /// Ask one server: over UDP, without EDNS where it cannot read that, over TCP where the reply was cut short or came back respelled.
-    async fn ask_server(&self, candidate: &Candidate, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Outcome, Failure> {
+    async fn ask_server(&self, candidate: &Candidate, asked: &Asked<'_>, is_signed: bool, trip: &Trip<'_>) -> Result<Outcome, Failure> {
         let (server, at) = (&*candidate.server, candidate.at);
-        // A server that was never heard may be one that drops what has EDNS (RFC 6891 section 6.2.2).
+        // A server that was never heard may be one that drops what has EDNS (RFC 6891 section 6.2.2); but without EDNS a signed zone's answers come
+        // without their signatures, and are worth nothing.
         let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
         let want = Edns::WantSignatures(self.settings.udp_octets);
-        let is_plain = is_mute || server.is_plain(self.servers.now_ms());
+        let is_plain = !is_signed && (is_mute || server.is_plain(self.servers.now_ms()));
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
         // The last two tries are in lower case: some servers drop what has capital letters.
         let is_delicate = candidate.tries + 2 >= TRIES_MAX || self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
@@ -273,7 +275,9 @@ impl Walker {
         let wait = server.wait(tries);
         let before_repeat = server.wait_before_repeat();
         let may_repeat = || before_repeat.is_some() && trip.budget.pay_packet().is_ok();
-        let patience = Wait { whole: wait.min(left), before_repeat: before_repeat.unwrap_or(wait) };
+        // The last packet has its whole time too.
+        let whole = wait + before_repeat.unwrap_or_default() * REPEATS_MAX;
+        let patience = Wait { whole: whole.min(left), before_repeat: before_repeat.unwrap_or(whole) };
         let heard = match ask_udp(&self.sockets, at, outgoing, patience, may_repeat).await {
             Ok(heard) => heard,
             Err(fault) => {
