@@ -15,8 +15,8 @@ const FAIR_SHARE_MIN: usize = 20;
 const AGE_MAX: Duration = Duration::from_millis(1900);
 /// With so many waiting a client is no lonely stub that would rather have a late SERVFAIL than none.
 const LATE_REPLIES_MAX: usize = 8;
-/// So many waiting in all are few.
-const FEW: usize = 200;
+/// So many waiting in all are few: a busy moment brings as many.
+const FEW: usize = 1000;
 /// A client that had more waiting at once is a crowd, or somebody who gathers replies in its name.
 const CROWD: usize = 500;
 /// Replies to a crowd that took longer than this may have been gathered.
@@ -137,9 +137,8 @@ mod tests {
 
     #[test]
     fn while_all_are_late_few_may_wait() {
-        let waiters = Waiters::new(1000, 500);
-        let admit = || waiters.admit("192.0.2.1".parse().unwrap(), true);
-        let held: Vec<_> = (0..1000).map_while(|_| admit()).collect();
+        let waiters = Waiters::new(4 * FEW, 2 * FEW);
+        let held: Vec<_> = (0..2 * FEW).map_while(|_| waiters.admit("192.0.2.1".parse().unwrap(), true)).collect();
         assert_eq!((held.len(), waiters.admit("192.0.2.2".parse().unwrap(), false).is_some()), (FEW, true));
     }
 
