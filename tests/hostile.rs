@@ -184,14 +184,16 @@ fn random_names_below_a_silent_zone_cost_others_nothing() {
         let question = Question::new(&format!("r{n}.all-silent.test."), "A");
         socket.send_to(&question.octets(), running.address()).expect("loopback");
     }
+    // Another client than the one with so many waiting, to whom late replies are not sent.
+    let ask = |name| Client::udp(running.address()).source(Ipv4Addr::new(127, 0, 0, 2)).ask(&Question::new(name, "A"));
     for (name, wanted) in [
         ("www.good.test.", "www.good.test. A 198.51.100.11".to_owned()),
         ("www.plain.test.", "www.plain.test. A 198.51.100.30".to_owned()),
         ("www.blocked.example.", format!("www.blocked.example. A {}", STOP[0])),
     ] {
-        assert_eq!(ask(running.address(), name, "A").answers(), [wanted]);
+        assert_eq!(ask(name).answers(), [wanted]);
     }
-    assert_eq!(ask(running.address(), "last.all-silent.test.", "A").rcode(), "SERVFAIL");
+    assert_eq!(ask("last.all-silent.test.").rcode(), "SERVFAIL");
     let packets = internet.packets_at("all-silent.test.");
     println!("{RANDOM_NAMES} random names: {packets} packets to the silent servers");
     // Six servers, and time for ten tries within a question's patience.

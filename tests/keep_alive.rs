@@ -106,9 +106,8 @@ fn popular_answers_are_renewed_before_they_run_out() {
     clock.advance(Duration::from_secs(TTL_S / 10 + 5));
     assert!(ttl_s(&www(&running)) <= 30, "nobody waits for the renewal");
     until("it is renewed", PATIENCE, || (running.json(&["status", "--json"])["cache"]["renewed"] == 1).then_some(()));
-    let asked = internet.forwarded("www.good.test.", "A");
     clock.advance(Duration::from_secs(40));
     let ttl_s = ttl_s(&www(&running));
     assert!((250..=TTL_S).contains(&ttl_s), "{ttl_s}");
-    assert_eq!(internet.forwarded("www.good.test.", "A"), asked, "and the new one is given");
+    assert_eq!(internet.forwarded("www.good.test.", "A"), 2, "and the new one is given");
 }

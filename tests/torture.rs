@@ -2,6 +2,7 @@
 
 use std::net::UdpSocket;
 
+use tokio::runtime::{Builder, Runtime};
 use wardline::count::Door;
 use wardline::policy::Standing;
 use wardline::query::{Answering, Asked, Desk, Outcome, Rate};
@@ -16,6 +17,15 @@ const NAMES: usize = 2_000;
 /// `WARDLINE_TORTURE` sets another number for the long run.
 const MUTATED: usize = 1_000_000;
 const RANDOM: usize = 100_000;
+
+/// The answering function, and the runtime that must be around it.
+fn start() -> (Runtime, Answering) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let guard = runtime.enter();
+    let answering = answering(NAMES, NAMES);
+    drop(guard);
+    (runtime, answering)
+}
 
 /// What came of a packet: the reply's octets; empty for silence; `None` when the answer has to be fetched.
 type Answered = Option<Vec<u8>>;
@@ -90,9 +100,8 @@ fn mutate(packet: &mut Vec<u8>, order: &mut Order) {
 
 #[test]
 fn broken_packets_get_a_whole_reply_or_none() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (runtime, answering) = start();
     let _guard = runtime.enter();
-    let answering = answering(NAMES, NAMES);
     let mut desk = answering.desk_for_batches(BATCH, 1);
     let count = std::env::var("WARDLINE_TORTURE").map_or(MUTATED, |text| text.parse().expect("a number"));
     let seed = u64::from(std::process::id());
@@ -118,9 +127,8 @@ fn broken_packets_get_a_whole_reply_or_none() {
 
 #[test]
 fn looking_ahead_changes_no_answer() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (runtime, answering) = start();
     let _guard = runtime.enter();
-    let answering = answering(NAMES, NAMES);
     let (mut fast, mut slow) = (answering.desk_for_batches(BATCH, 1), answering.desk());
     let mut order = Order(7);
     let (mut replies, mut fetched) = (0, 0);
@@ -138,9 +146,8 @@ fn looking_ahead_changes_no_answer() {
 
 #[test]
 fn a_question_that_nobody_has_time_for_is_refused_aloud_or_in_silence() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (runtime, answering) = start();
     let _guard = runtime.enter();
-    let answering = answering(NAMES, NAMES);
     let mut desk = answering.desk();
     let (standing, packet) = (answering.clients().classify([127, 0, 0, 1].into()), question("unknown.example"));
     let asked = Asked { packet: &packet, standing, door: Door::Udp, rate: Rate::Within, seat: 0 };
@@ -159,9 +166,8 @@ const CLASSES: [u16; 4] = [1, 3, 254, 255];
 /// real data are never asked for.
 #[test]
 fn every_type_class_and_opcode_has_its_answer() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (runtime, answering) = start();
     let _guard = runtime.enter();
-    let answering = answering(NAMES, NAMES);
     let mut desk = answering.desk();
     let mut outside = 0;
     for (name, is_listed) in [(listed_name(7), true), ("unknown.example".to_owned(), false)] {

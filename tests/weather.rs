@@ -97,8 +97,7 @@ fn bad_weather_costs_time_but_no_truth() {
     let mut sum = ask_in(RAIN, 2, Asker::Again);
     show("5 % loss, 20 ms jitter, 5 % doubled, 0.5 % corrupt, 5 % overtaking", &mut sum);
     assert!(sum.wrong.is_empty(), "seed {}: {}", RAIN.seed, sum.wrong.join("\n"));
-    // A failure is kept for 5 s, so that one that is due to the weather is not mended within the patience.
-    assert!(sum.right * 100 >= sum.asked * 80, "{} of {} right", sum.right, sum.asked);
+    assert!(sum.right * 100 >= sum.asked * 90, "{} of {} right", sum.right, sum.asked);
 }
 
 /// 20 % of all exchanges lost, and 20 % of all packets each way, which is 36 % of the exchanges: more than half of the questions need several

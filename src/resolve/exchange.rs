@@ -161,7 +161,7 @@ pub(super) enum Heard {
 pub(super) struct Wait {
     /// In all.
     pub(super) whole: Duration,
-    /// Before the packet is sent once more.
+    /// Before the packet is sent once more, each time.
     pub(super) before_repeat: Duration,
 }
 
@@ -346,26 +346,30 @@ mod tests {
         assert_eq!(fault, Err(Fault::Unsent));
     }
 
-    /// A server that loses the first packet and answers the second.
+    /// A server that loses some packets and answers the next.
     #[tokio::test]
     async fn a_packet_that_was_lost_goes_out_once_more() {
-        for may_repeat in [true, false] {
+        for (lost, may_repeat, is_answered) in [(1, true, true), (2, true, true), (3, true, false), (1, false, false)] {
             let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
             let at = server.local_addr().unwrap();
             let answering = async {
                 let mut octets = [0; 512];
                 let (length, _) = server.recv_from(&mut octets).await.unwrap();
                 let first = octets[..length].to_vec();
-                let (length, client) = server.recv_from(&mut octets).await.unwrap();
-                assert_eq!(octets[..length], first, "the same id and spelling");
+                let mut last = None;
+                for _ in 0..lost {
+                    let (length, client) = server.recv_from(&mut octets).await.unwrap();
+                    assert_eq!(octets[..length], first, "the same id and spelling");
+                    last = Some(client);
+                }
                 octets[2] |= 0x80;
-                server.send_to(&octets[..length], client).await.unwrap();
+                server.send_to(&octets[..first.len()], last.unwrap()).await.unwrap();
             };
             let (sockets, outgoing) = (Sockets::default(), outgoing());
             let wait = Wait { whole: Duration::from_millis(300), before_repeat: Duration::from_millis(50) };
             let asking = ask_udp(&sockets, at, &outgoing, wait, || may_repeat);
             tokio::select! {
-                heard = asking => assert_eq!(heard.is_ok(), may_repeat),
+                heard = asking => assert_eq!(heard.is_ok(), is_answered, "{lost} lost"),
                 () = async { answering.await; std::future::pending().await } => {}
             }
         }

@@ -22,9 +22,9 @@ use super::zones::NameServer;
 const SERVERS_MAX: usize = 13;
 /// Addresses taken for each.
 const ADDRESSES_MAX: usize = 4;
-/// Sets taken from one section, and records of a set that are looked through for repetitions: work must not grow with a reply's square.
-/// No name in use has so many records; reading a reply with 4,000 took 16 ms. BIND stops at 100 of one type.
+/// Records in a reply that is read at all: no name in use has so many, and reading 4,000 took 16 ms. BIND stops at 100 of one type.
 const RECORDS_MAX: u32 = 1_000;
+/// Sets taken from one section, and records of a set that are looked through for repetitions: work must not grow with a reply's square.
 const SETS_MAX: usize = 32;
 const REPETITIONS_SOUGHT_MAX: usize = 64;
 /// Larger replies are first read by ourselves, who follow only so many pointers and write out only so many octets of names: hickory follows
