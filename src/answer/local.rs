@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::blocked::{push_head, soa};
-use super::own::truncated;
+use super::minimal::truncated;
 use crate::name::{Name, is_within};
 use crate::wire::{Flags, Question, Reply, class, rcode, rtype};
 

@@ -2,4 +2,5 @@
 
 pub mod blocked;
 pub mod local;
-pub mod own;
+pub mod minimal;
+pub mod special_use;

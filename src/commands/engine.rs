@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::answer::blocked::Page;
 use crate::answer::local::Local;
-use crate::answer::own::{About, Designated, SpecialUse};
+use crate::answer::special_use::{About, Designated, SpecialUse};
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
 use crate::config::{self, Config, Listen, Mode, Resolve};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::words::{
+use super::protocol::{
     CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions, Reloaded, Reply, Request, RootCopyStatus,
     Status, UpstreamStatus, Why,
 };

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::words::{Reply, Request};
+use super::protocol::{Reply, Request};
 
 /// The longest reply that is taken, in octets.
 const REPLY_OCTETS_MAX: u64 = 16 * 1024 * 1024;

@@ -2,13 +2,13 @@
 
 mod answer;
 mod client;
+mod protocol;
 mod server;
-mod words;
 
 pub use answer::{Parts, Resolution};
 pub use client::{AskFault, ask};
-pub use server::{BindRefusal, Server, Socket};
-pub use words::{
+pub use protocol::{
     CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions, Reloaded, Reply, Request, RootCopyStatus,
     Status, UpstreamStatus, Why,
 };
+pub use server::{BindRefusal, Server, Socket};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-use super::outside::as_asked;
+use super::fetch::as_asked;
 use super::{Answering, Wanted};
 use crate::cache::{Entry, Key};
 use crate::clock;

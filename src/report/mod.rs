@@ -3,10 +3,10 @@
 //! Both hold counts by list and time, the lists' papers, and what is missing. Neither can hold an address or a listed name: the records
 //! that they are made from have none.
 
+mod csv;
 mod exact;
 mod prose;
 mod published;
-mod sheet;
 mod span;
 
 use crate::count::GapKind;

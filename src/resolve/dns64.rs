@@ -9,7 +9,7 @@ use hickory_proto::rr::{RData, Record, RecordType};
 use ipnet::Ipv6Net;
 use tokio::time::Instant;
 
-use super::words::{covered_type, their_name};
+use super::convert::{covered_type, their_name};
 use super::{Failure, Fetched, Question, Resolver};
 
 /// The octet that is always zero (RFC 6052 section 2.2).

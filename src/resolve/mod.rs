@@ -3,6 +3,7 @@
 //! Both ways stand behind [`Resolver`], which asks never longer than patience allows. Whoever asks sees to it that a question is asked once.
 
 mod budget;
+mod convert;
 pub mod dns64;
 mod exchange;
 pub mod forward;
@@ -12,9 +13,8 @@ pub mod recurse;
 mod renumber;
 mod reply;
 mod routes;
-mod said;
+mod rrset;
 mod validate;
-mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::words::address_of;
+use super::convert::address_of;
 use super::{Fetched, Question};
 use crate::name::Name;
 use crate::wire::{Message, Section, bare_reply, ede, rcode, rtype};

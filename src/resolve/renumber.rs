@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::words::address_of;
+use super::convert::address_of;
 use super::{Fetched, Question};
 use crate::wire::{Message, Section, rtype};
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use hickory_proto::rr::{Name, RecordType};
 
 use super::budget::Budget;
+use super::convert::{label_count, their_name, wire_of};
 use super::forward::{self, Upstreams};
 use super::iterate::Walker;
-use super::said::{Ask, Cut, Said};
-use super::words::{label_count, their_name, wire_of};
+use super::rrset::{Ask, Cut, Said};
 use super::{Failure, StartError};
 use crate::name::is_within;
 use crate::wire::{Message, rtype};

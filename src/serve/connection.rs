@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time;
 
-use super::addenda::Addenda;
 use super::cookies::Cookies;
-use super::desks::{Answers, Replies};
+use super::edns_options::Addenda;
 use super::limits::Connections;
+use super::stream_answers::{Answers, Replies};
 use super::tcp::{Stop, stopped};
 use crate::clock;
 use crate::count::Door;
@@ -259,7 +259,7 @@ mod tests {
     use tokio::sync::{Semaphore, watch};
     use tokio::task::JoinHandle;
 
-    use super::super::desks::stand_in::{BIG, LATER, NEVER, NOW, StandIn, question};
+    use super::super::stream_answers::stand_in::{BIG, LATER, NEVER, NOW, StandIn, question};
     use super::*;
 
     const LONG: Duration = Duration::from_secs(30);

@@ -1,16 +1,16 @@
 //! The ways in: each door takes questions off the network, has them answered by `query`, and sends the replies.
 
-mod addenda;
 mod backlog;
 mod connection;
 pub mod cookies;
-mod desks;
+mod edns_options;
 pub mod kernel;
 pub mod limits;
 pub mod proxy;
+mod stream_answers;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
 
-pub use desks::Desks;
+pub use stream_answers::Desks;
 pub mod waiters;

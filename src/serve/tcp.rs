@@ -14,9 +14,9 @@ use tokio::time;
 
 use super::connection::{Client, converse};
 use super::cookies::Cookies;
-use super::desks::{Answers, Desks};
 use super::limits::{Connections, Permit};
 use super::proxy::{Balancers, introduce};
+use super::stream_answers::{Answers, Desks};
 use crate::count::Door;
 use crate::query::Answering;
 
@@ -238,7 +238,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::task::JoinHandle;
 
-    use super::super::desks::stand_in::{LATER, NOW, StandIn, question};
+    use super::super::stream_answers::stand_in::{LATER, NOW, StandIn, question};
     use super::*;
 
     const SETTINGS: Settings =

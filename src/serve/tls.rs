@@ -15,7 +15,7 @@ use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::desks::Answers;
+use super::stream_answers::Answers;
 use super::tcp::{Stop, Streams, accept_each};
 use crate::count::Door;
 
@@ -128,7 +128,7 @@ mod tests {
     use tokio::task::JoinHandle;
     use tokio_rustls::{TlsConnector, client};
 
-    use super::super::desks::stand_in::{LATER, NOW, StandIn, question};
+    use super::super::stream_answers::stand_in::{LATER, NOW, StandIn, question};
     use super::super::tcp::{Settings, bind};
     use super::*;
 

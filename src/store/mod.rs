@@ -6,10 +6,10 @@
 
 mod author;
 mod entries;
+mod flusher;
 mod hourly;
 mod hours;
 mod journal;
-mod keep;
 mod leaves;
 mod log;
 mod read;
@@ -19,8 +19,8 @@ mod write;
 use std::path::PathBuf;
 
 pub use author::{Author, origin, read_or_make_key};
+pub use flusher::{Flushing, Health, Keeper};
 pub use journal::{EventKind, Journal, JournalEvent};
-pub use keep::{Flushing, Health, Keeper};
 pub use leaves::{LogReader, Signed};
 pub use read::Reader;
 pub use write::{Step, Store, Taking};

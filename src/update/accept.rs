@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::bundle::Bundle;
+use super::keeper::{Candidate, Entered, Held, Pass, Slot};
 use super::load::load;
 use super::prove::Unproven;
 use super::refusal::Cause;
-use super::slot::{Candidate, Entered, Held, Pass, Slot};
 use super::source::{Stamp, Text, Unsigned};
 use super::state::{Change, Outcome};
 use super::verify::{Believed, Standing, believe, judge_time};

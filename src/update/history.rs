@@ -3,9 +3,9 @@
 use serde_json::json;
 use tracing::warn;
 
+use super::generations::Generation;
+use super::keeper::{Entered, Slot};
 use super::refusal::Cause;
-use super::shelf::Generation;
-use super::slot::{Entered, Slot};
 use super::state::{Change, Outcome};
 use super::{Updater, lock};
 use crate::clock::wall_s;

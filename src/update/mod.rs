@@ -5,17 +5,17 @@
 
 mod accept;
 mod bundle;
+mod decrypt;
 mod folder;
+mod generations;
 mod history;
+mod keeper;
 mod load;
 mod prove;
 pub mod pull;
 pub mod push;
 mod refusal;
 mod removal;
-mod secret;
-mod shelf;
-mod slot;
 mod source;
 mod sources;
 mod stage;
@@ -30,11 +30,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use bundle::{Bundle, Origin, Way};
+pub use generations::Generation;
 pub use load::{Inspection, inspect};
 pub use prove::{Prover, ReceiptKeyFault, receipt_key};
 pub use refusal::{Cause, Refusal, StartRefusal};
 pub use removal::SignedRemoval;
-pub use shelf::Generation;
 pub use source::{Identities, ListSource, Papers, Text, Unsigned};
 pub use sources::{Source, Sources};
 pub use stage::Stage;
@@ -46,7 +46,7 @@ use crate::list::guard::Protected;
 use crate::name::HashKey;
 use crate::policy::{Live, Snapshot};
 use crate::store::Journal;
-use slot::{Candidate, Entered, Slot};
+use keeper::{Candidate, Entered, Slot};
 use source::Quiet;
 
 /// What the updater needs to know.

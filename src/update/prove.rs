@@ -9,8 +9,8 @@ use tracing::{error, info};
 use zeroize::Zeroizing;
 
 use super::accept::now_ms;
-use super::shelf::write_whole;
-use super::slot::Slot;
+use super::generations::write_whole;
+use super::keeper::Slot;
 use super::source::Text;
 use super::{Updater, lock};
 use crate::clock::wall_s;

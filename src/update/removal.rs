@@ -6,9 +6,9 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::bundle::Origin;
+use super::decrypt::open_note;
+use super::keeper::Slot;
 use super::refusal::Cause;
-use super::secret::open_note;
-use super::slot::Slot;
 use super::source::Identities;
 use super::state::{Change, Outcome};
 use super::verify::believe_removal;

@@ -11,8 +11,8 @@ use serde_json::json;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use super::keeper::{Candidate, Held, Slot};
 use super::refusal::Cause;
-use super::slot::{Candidate, Held, Slot};
 use super::source::Text;
 use super::state::{Change, TrialState};
 use super::{Updater, lock};

@@ -16,8 +16,8 @@ use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, warn};
 
+use super::keeper::Slot;
 use super::refusal::{Cause, place_of};
-use super::slot::Slot;
 use super::source::Stamp;
 use super::{Updater, Which, lock};
 use crate::clock::monotonic;

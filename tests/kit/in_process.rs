@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use wardline::answer::blocked::Page;
 use wardline::answer::local::Local;
-use wardline::answer::own::SpecialUse;
+use wardline::answer::special_use::SpecialUse;
 use wardline::cache::{Cache, Entry, Key, Lifetimes};
 use wardline::clock;
 use wardline::count::Board;

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
-use super::super::words::*;
+use super::super::protocol::*;
 use super::super::{AskFault, Resolution, ask};
 use super::*;
 use crate::cache::Flush;

@@ -1,7 +1,7 @@
 //! The exact figures as one CSV table (RFC 4180), one figure a row, so that a spreadsheet can pivot it.
 
 use crate::count::{Event, Kind, ListCounts, Record};
-use crate::report::sheet::push_row;
+use crate::report::csv::push_row;
 use crate::report::span::utc;
 
 use super::sums::Sums;
@@ -71,8 +71,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::csv::parse;
     use crate::report::exact::sample;
-    use crate::report::sheet::parse;
 
     #[test]
     fn each_row_has_all_columns_and_the_sums_are_those_of_the_rows() {

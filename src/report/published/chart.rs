@@ -76,7 +76,7 @@ pub(super) fn strip(days: &[InForce], name: impl Fn(usize) -> String) -> (Vec<Ba
     for (place, day) in days.iter().enumerate().filter(|(_, day)| day.due_s > 0) {
         let x = step * float(place as u64);
         let lack = day.due_s.saturating_sub(day.seconds);
-        let says = format!("{}: {}", name(place), day.per_10_000().map_or_else(String::new, super::words::per_cent));
+        let says = format!("{}: {}", name(place), day.per_10_000().map_or_else(String::new, super::captions::per_cent));
         let height = if lack == 0 { 0.0 } else { (HEIGHT * float(lack) / float(day.due_s)).max(SEEN) };
         full.push(rectangle(x, height, step, HEIGHT - height, says.clone()));
         if lack > 0 {

@@ -1,14 +1,14 @@
 //! The published report as one CSV table (RFC 4180), one figure a row.
 
 use crate::count::{GapKind, StepKind};
-use crate::report::sheet::push_row;
+use crate::report::csv::push_row;
 use crate::report::span::utc;
 use crate::report::{COUNT_MEANING, gap_meaning};
 
+use super::captions::{IN_FORCE, LEFT_OUT, hiding, state, step};
 use super::figures::{InForce, Period, Published};
 use super::hide::{Figure, Shown};
 use super::month::Month;
-use super::words::{IN_FORCE, LEFT_OUT, hiding, state, step};
 
 /// The columns; they stay as they are, new ones come at the end.
 ///

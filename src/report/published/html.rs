@@ -7,11 +7,11 @@ use crate::report::prose::{grouped, length, plain};
 use crate::report::span::utc;
 use crate::report::{COUNT_MEANING, gap_meaning};
 
+use super::captions::{APPLIED, CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, title};
 use super::chart::{self, Bar, Bars, Dot, Level};
 use super::figures::{InForce, LogHead, Period, Published, PublishedList, median_and_slowest};
 use super::hide::Figure;
 use super::tables::{Table, tables};
-use super::words::{APPLIED, CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, title};
 
 /// What the template shows; it escapes every text.
 #[derive(Template)]

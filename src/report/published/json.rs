@@ -10,9 +10,9 @@ use crate::count::{GapKind, StepKind};
 use crate::report::COUNT_MEANING;
 use crate::report::span::utc;
 
+use super::captions::{CHECKING, IN_FORCE, LEFT_OUT, by, hiding};
 use super::figures::{InForce, LogHead, Period, Published};
 use super::hide::{Figure, K, Shown};
-use super::words::{CHECKING, IN_FORCE, LEFT_OUT, by, hiding};
 
 #[derive(Serialize)]
 struct Document<'a> {

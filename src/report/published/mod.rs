@@ -1,5 +1,6 @@
 //! The report for the public: by list and day or month, with small figures hidden.
 
+mod captions;
 mod chart;
 mod csv;
 mod figures;
@@ -10,7 +11,6 @@ mod json;
 mod month;
 mod tables;
 mod text;
-mod words;
 
 use super::Format;
 

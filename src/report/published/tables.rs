@@ -4,9 +4,9 @@ use crate::count::StepKind;
 use crate::report::prose::{grouped, length, plain};
 use crate::report::span::utc;
 
+use super::captions::{per_cent, step};
 use super::figures::{InForce, Period, Published, median_and_slowest};
 use super::hide::{Figure, Shown};
-use super::words::{per_cent, step};
 
 /// More rows than this stand closer on paper.
 const LONG: usize = 20;

@@ -7,9 +7,9 @@ use crate::report::prose::{grouped, length, plain, push_line, push_prose};
 use crate::report::span::utc;
 use crate::report::{COUNT_MEANING, gap_meaning};
 
+use super::captions::{CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, step, title};
 use super::figures::{InForce, Period, Published, median_and_slowest};
 use super::hide::{Figure, Shown};
-use super::words::{CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, step, title};
 
 pub(super) fn render(report: &Published) -> String {
     let mut page = String::new();

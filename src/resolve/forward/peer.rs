@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
-use super::line::Line;
+use super::dot::Line;
 use super::{Server, Upstream};
 use crate::clock;
 use crate::name::Name;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
+use super::super::convert::{our_name, wire_of};
 use super::super::exchange::{Edns, Fault, Heard, Local, Outgoing, REPEATS_MAX, Spelling, Wait, ask_tcp, ask_udp};
-use super::super::words::{our_name, wire_of};
+use super::address_scope::{Place, place};
+use super::coalesce::Reply;
 use super::judge::{Asked, Judgement, Useless, judge};
-use super::place::{Place, place};
 use super::servers::{Health, Server, UnderWay};
-use super::shared::Reply;
 use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;

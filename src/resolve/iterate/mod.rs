@@ -3,14 +3,14 @@
 //! [`judge`] says what a reply is, [`zones`] keeps delegations, [`memory`] what was said, [`servers`] how fast and healthy servers are,
 //! [`ask`] puts one question to one zone's servers. Nothing here validates; see [`Ask`] for the contract.
 
+mod address_scope;
 mod ask;
-mod crowds;
+mod coalesce;
 mod judge;
-mod memory;
-mod place;
 mod root_copy;
+mod rrset_cache;
 mod servers;
-mod shared;
+mod zone_limits;
 mod zones;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,18 +21,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
-use self::crowds::Crowds;
+use self::coalesce::Shared;
 use self::judge::{Asked, Continuation, Glue, Judgement, Referral, follow};
-use self::memory::Memory;
 pub(super) use self::root_copy::RootCopy;
 pub use self::root_copy::Standing as RootStanding;
+use self::rrset_cache::Memory;
 use self::servers::Servers;
-use self::shared::Shared;
+use self::zone_limits::Crowds;
 use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
+use super::convert::{label_count, wire_of};
 use super::exchange::Sockets;
-use super::said::{Ask, Cut, Said};
-use super::words::{label_count, wire_of};
+use super::rrset::{Ask, Cut, Said};
 use super::{Failure, Tally};
 use crate::clock::{self, UnixSeconds};
 

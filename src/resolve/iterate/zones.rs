@@ -12,8 +12,8 @@ use hickory_proto::rr::Name;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::super::said::Cut;
-use super::super::words::{is_below, label_count, wire_of};
+use super::super::convert::{is_below, label_count, wire_of};
+use super::super::rrset::Cut;
 use crate::clock::UnixSeconds;
 
 /// What a zone takes in memory beside its servers, about.

@@ -4,8 +4,8 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Record, RecordType};
 
 use super::Hop;
-use crate::resolve::said::RrSet;
-use crate::resolve::words::their_name;
+use crate::resolve::convert::their_name;
+use crate::resolve::rrset::RrSet;
 use crate::resolve::{Failure, Fetched, Question};
 
 /// How a chain of aliases ends.

@@ -13,7 +13,7 @@ use super::{Insecurity, Judged, Validator, Verdict, is_bogus};
 use crate::clock;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
-use crate::resolve::said::{Ask, RrSet, Said};
+use crate::resolve::rrset::{Ask, RrSet, Said};
 
 /// What became of one set.
 enum Checked {

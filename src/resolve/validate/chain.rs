@@ -17,8 +17,8 @@ use super::{Insecurity, Validator, is_bogus};
 use crate::clock::{self, UnixSeconds};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
-use crate::resolve::said::{Ask, Cut, RrSet};
-use crate::resolve::words::{is_below, label_count};
+use crate::resolve::convert::{is_below, label_count};
+use crate::resolve::rrset::{Ask, Cut, RrSet};
 
 /// Servers asked anew for keys or DS after bogus ones.
 const RETRIES_MAX: usize = 2;

@@ -6,8 +6,8 @@ use hickory_proto::rr::{Name, RData, RecordType, RecordTypeSet};
 use super::nsec3::Hashed;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
-use crate::resolve::said::RrSet;
-use crate::resolve::words::label_count;
+use crate::resolve::convert::label_count;
+use crate::resolve::rrset::RrSet;
 
 /// What a set of records says to a claim of absence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,32 +3,32 @@
 //! [`anchor`] says whom the operator believes, [`chain`] leads from there to a zone's keys, [`signature`] checks one set against them,
 //! [`denial`] and [`nsec3`] check proofs of absence, [`answer`] puts it together for one reply, [`spans`] answers from proofs seen before.
 
+mod aggressive_nsec;
 mod anchor;
 mod answer;
 mod chain;
 mod denial;
-mod keep;
 mod nsec3;
 mod rsa;
 mod sentinel;
 mod signature;
-mod spans;
 #[cfg(test)]
 mod tests;
+mod zone_cache;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::rr::{Name, RecordType};
 
+use self::aggressive_nsec::Spans;
 pub(super) use self::anchor::Anchors;
 use self::anchor::Standing;
-use self::keep::Zones;
 use self::signature::Rules;
-use self::spans::Spans;
+use self::zone_cache::Zones;
 use super::Failure;
 use super::budget::Budget;
-use super::said::{Ask, Said};
+use super::rrset::{Ask, Said};
 use crate::clock;
 
 /// Servers asked anew after a bogus answer.

@@ -7,7 +7,7 @@ use hickory_proto::rr::{Name, RecordType, RecordTypeSet};
 use super::denial::{Proof, is_delegation, lacks, wildcard};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
-use crate::resolve::words::label_count;
+use crate::resolve::convert::label_count;
 
 /// More iterations than these are not done: the answer is insecure (RFC 9276 section 3.2; BIND and Knot Resolver draw the line here).
 pub(super) const ITERATIONS_MAX: u16 = 50;
@@ -178,7 +178,7 @@ mod tests {
     use super::super::denial::{Denial, NoDs};
     use super::super::tests::{budget, name, set};
     use super::*;
-    use crate::resolve::said::RrSet;
+    use crate::resolve::rrset::RrSet;
 
     use RecordType::{A, AAAA, DNSKEY, DS, MX, NS, SOA};
 

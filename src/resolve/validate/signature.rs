@@ -10,7 +10,7 @@ use super::anchor::Anchor;
 use super::rsa::ShortKey;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
-use crate::resolve::said::RrSet;
+use crate::resolve::rrset::RrSet;
 
 /// Signatures looked at in one set; the rest is not (KeyTrap, CVE-2023-50387).
 const SIGNATURES_MAX: usize = 8;

@@ -18,7 +18,7 @@ use super::chain::now_s;
 use super::{Anchors, Insecurity, Settings, Validator, Verdict};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
-use crate::resolve::said::{Ask, Cut, RrSet, Said};
+use crate::resolve::rrset::{Ask, Cut, RrSet, Said};
 
 pub(super) fn name(text: &str) -> Name {
     Name::from_ascii(text).unwrap()

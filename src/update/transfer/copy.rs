@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::intake::Change;
-use super::line::{Line, Lines, compare};
 use super::message::Soa;
+use super::ordering::{Line, Lines, compare};
 use crate::name::Name;
 
 const BUFFER_OCTETS: usize = 1 << 18;

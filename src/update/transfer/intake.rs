@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::line::{Line, Lines};
 use super::message::{Answer, Soa};
+use super::ordering::{Line, Lines};
 use super::serial::is_newer;
 use crate::name::{NAME_OCTETS_MAX, Name};
 use crate::wire::{Record, Section, rtype};

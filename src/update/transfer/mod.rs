@@ -6,9 +6,9 @@
 mod copy;
 mod exchange;
 mod intake;
-mod line;
 mod message;
 mod notify;
+mod ordering;
 mod secondary;
 mod serial;
 mod tsig;

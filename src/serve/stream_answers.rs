@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
-use super::addenda::Addenda;
+use super::edns_options::Addenda;
 use crate::clock;
 use crate::count::Cells;
 use crate::policy::Standing;

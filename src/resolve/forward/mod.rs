@@ -1,8 +1,8 @@
 //! Asking the provider's own resolvers: in the order they are configured, those that fail passed over for a while.
 
-mod checked;
-mod line;
+mod dot;
 mod peer;
+mod validated;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -15,11 +15,11 @@ use tokio::task::JoinSet;
 
 use self::peer::{Heard, Peer, attempt};
 use super::budget::Budget;
+use super::convert::their_name;
 use super::exchange::{Edns, Local, Outgoing, Spelling, UDP_PAYLOAD_OCTETS};
 use super::recurse::{self, Engine};
 use super::reply::{Authentic, Reply};
 use super::routes::Zones;
-use super::words::their_name;
 use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
 use crate::name::Name;
 
@@ -109,7 +109,7 @@ pub(super) struct Upstreams {
 impl Forwarder {
     pub(super) fn start(settings: Settings, zones: Zones, patience: Duration) -> Result<Self, StartError> {
         let upstreams = Arc::new(Upstreams::new(settings, None)?);
-        let engine = RwLock::new(checked::build(&upstreams, &zones)?);
+        let engine = RwLock::new(validated::build(&upstreams, &zones)?);
         Ok(Self { upstreams, zones, engine, patience })
     }
 
@@ -130,7 +130,7 @@ impl Forwarder {
             }
             return Ok(());
         }
-        let anew = checked::build(&self.upstreams, &self.zones)?;
+        let anew = validated::build(&self.upstreams, &self.zones)?;
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = anew;
         Ok(())
     }
@@ -161,7 +161,7 @@ impl Upstreams {
             return Err(StartError::NoUpstream);
         }
         let is_secure = settings.upstreams.iter().any(|server| server.name.is_some());
-        let secure = if is_secure { Some(line::client_config(&settings.authorities)?) } else { None };
+        let secure = if is_secure { Some(dot::client_config(&settings.authorities)?) } else { None };
         let servers = settings.upstreams.iter().cloned();
         let peers = servers.map(|server| Ok(Arc::new(Peer::new(server, zone.cloned(), secure.as_ref(), settings.timeout)?)));
         Ok(Self { peers: peers.collect::<Result<_, StartError>>()?, settings, probes: Arc::default(), tally: Arc::default() })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::flight::Flights;
+use super::single_flight::Flights;
 use crate::cache::{Cache, Entry, Key, Lifetimes};
 use crate::clock;
 use crate::name::Name;

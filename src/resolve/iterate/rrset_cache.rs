@@ -8,8 +8,8 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::super::said::{RrSet, Said};
-use super::super::words::wire_of;
+use super::super::convert::wire_of;
+use super::super::rrset::{RrSet, Said};
 use crate::clock::UnixSeconds;
 use crate::name::is_within;
 

@@ -1,22 +1,21 @@
 //! The whole way of a question: read, who asks, is it ours, is it listed, is it cached, and only then the world outside.
 
-mod flight;
-mod outside;
-mod parts;
+mod fetch;
 mod renew;
+mod single_flight;
 
 use std::sync::Arc;
 
 use arc_swap::Guard;
-use outside::{Outside, as_asked};
-pub use parts::Parts;
+use fetch::{Outside, as_asked};
 use renew::Renewer;
 pub use renew::{Due, Renewals, Settings as RenewalSettings};
 
 use crate::answer::blocked::{Page, Way};
 use crate::answer::local::Local;
-use crate::answer::own::{self, SpecialUse};
-use crate::cache::{Cache, Entry, Front, Key};
+use crate::answer::minimal;
+use crate::answer::special_use::{self, SpecialUse};
+use crate::cache::{Cache, Entry, Front, Key, Lifetimes};
 use crate::clock;
 use crate::count::{Board, Cells, Door, Event, Kind, OwnCells};
 use crate::list::{ListIndex, Match};
@@ -37,6 +36,34 @@ pub struct Answering {
     local: Local,
     renewer: Renewer,
     udp_octets_max: usize,
+}
+
+/// The parts that [`Answering`] is built from.
+pub struct Parts {
+    /// The lists in force.
+    pub live: Arc<Live>,
+    /// Who may ask.
+    pub clients: Arc<Clients>,
+    /// What to answer for each list, in the order of the configuration.
+    pub pages: Vec<Page>,
+    /// Where to count.
+    pub board: Arc<Board>,
+    /// Kept answers.
+    pub cache: Cache,
+    /// How long to keep them.
+    pub lifetimes: Lifetimes,
+    /// Who answers the special-use names.
+    pub special_use: SpecialUse,
+    /// Names that the operator has answered here.
+    pub local: Local,
+    /// The way outside.
+    pub resolver: Resolver,
+    /// Questions that may wait for an answer from outside; more fail with [`Failure::Crowded`](crate::resolve::Failure).
+    pub waiting_max: usize,
+    /// How answers are kept alive.
+    pub renewal: RenewalSettings,
+    /// The largest UDP reply with an answer that has just come from outside, in octets.
+    pub udp_octets_max: usize,
 }
 
 /// One question as a door hands it in.
@@ -209,14 +236,14 @@ impl Answering {
         };
         let Some(out) = out.get_mut(..room) else { return Outcome::Silence };
         let Standing::Allowed(group) = asked.standing else {
-            return end(&desk.cells, Event::Refused, own::empty(&question, rcode::REFUSED, &[(ede::PROHIBITED, "")], out));
+            return end(&desk.cells, Event::Refused, minimal::empty(&question, rcode::REFUSED, &[(ede::PROHIBITED, "")], out));
         };
         match asked.rate {
             Rate::Within => {}
-            Rate::Slip => return end(&desk.cells, Event::Limited, own::truncated(&question, out)),
+            Rate::Slip => return end(&desk.cells, Event::Limited, minimal::truncated(&question, out)),
             Rate::Over => return end(&desk.cells, Event::Limited, None),
         }
-        if let Some(len) = own::answer(&question, &self.special_use, out) {
+        if let Some(len) = special_use::answer(&question, &self.special_use, out) {
             return end(&desk.cells, Event::Own, Some(len));
         }
         let Some(hashes) = desk.seats.get_mut(asked.seat) else { return Outcome::Silence };
@@ -241,7 +268,7 @@ impl Answering {
             return end(&desk.cells, Event::Own, Some(len));
         }
         if question.qtype == rtype::ANY {
-            return end(&desk.cells, Event::Own, own::any(&question, out));
+            return end(&desk.cells, Event::Own, minimal::any(&question, out));
         }
         if let Some(entry) = near {
             self.prefetch(entry, &wanted);
@@ -254,7 +281,7 @@ impl Answering {
             return outcome;
         }
         if !question.recursion_desired {
-            return end(&desk.cells, Event::Own, own::empty(&question, rcode::REFUSED, &[(ede::NOT_AUTHORITATIVE, "")], out));
+            return end(&desk.cells, Event::Own, minimal::empty(&question, rcode::REFUSED, &[(ede::NOT_AUTHORITATIVE, "")], out));
         }
         Outcome::Later(Later { packet: asked.packet.into(), key, group, door: asked.door })
     }
@@ -284,7 +311,7 @@ impl Answering {
         let Ok(question) = wire::read(&later.packet) else { return Outcome::Silence };
         match stale {
             Some(stale) => self.end_wait(later, &question, &stale, cells, out),
-            None => end(cells, Event::Failed, own::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out)),
+            None => end(cells, Event::Failed, minimal::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out)),
         }
     }
 

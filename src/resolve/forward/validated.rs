@@ -7,11 +7,11 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::Upstreams;
 use crate::resolve::budget::Budget;
+use crate::resolve::convert::our_name;
 use crate::resolve::iterate::read_forwarded;
 use crate::resolve::recurse::{Engine, build_validator, build_walker};
 use crate::resolve::routes::{Routes, Way, Zones};
-use crate::resolve::said::{Ask, Cut, Said};
-use crate::resolve::words::our_name;
+use crate::resolve::rrset::{Ask, Cut, Said};
 use crate::resolve::{Failure, Question, StartError};
 
 /// What checks the upstreams' word and knows the zones that others are asked about, where there is either.

@@ -16,8 +16,8 @@ use super::nsec3::{Hash, ITERATIONS_MAX, Parameters, owner_hash};
 use crate::clock::UnixSeconds;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
-use crate::resolve::said::{RrSet, Said};
-use crate::resolve::words::label_count;
+use crate::resolve::convert::label_count;
+use crate::resolve::rrset::{RrSet, Said};
 
 /// The longest that a proof is used (RFC 8198 section 5.4 leaves it to the negative TTL).
 const TTL_S_MAX: u32 = 3600;

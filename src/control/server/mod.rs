@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::answer::Parts;
-use super::words::{Reply, Request};
+use super::protocol::{Reply, Request};
 use crate::clock::monotonic;
 
 /// Connections at once; one more is told so and closed.

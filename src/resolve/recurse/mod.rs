@@ -13,11 +13,11 @@ use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
 
 use self::reply::{End, encode};
 use super::budget::Budget;
+use super::convert::their_name;
 use super::iterate::{self, RootCopy, RootStanding, Walker};
 use super::routes::{Routes, Way, Zones};
-use super::said::{Ask, Said};
+use super::rrset::{Ask, Said};
 use super::validate::{self, Anchors, Validator, Verdict};
-use super::words::their_name;
 use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
 use crate::name::Name;
 

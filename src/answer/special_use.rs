@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::blocked::{push_head, soa};
+use super::minimal::empty;
 use crate::name::{Name, is_within};
 use crate::wire::{Flags, Question, Reply, class, ede, rcode, rtype};
 
@@ -95,9 +96,6 @@ impl SpecialUse {
 }
 
 const OWN_TTL_S: u32 = 3600;
-/// "RFC8482" and an empty string as HINFO (RFC 8482 section 4.2).
-const MINIMAL_ANY: &[u8] = b"\x07RFC8482\0";
-const TYPE_HINFO: u16 = 13;
 const TYPE_AXFR: u16 = 252;
 const TYPE_IXFR: u16 = 251;
 const VERSION: &str = concat!("wardline ", env!("CARGO_PKG_VERSION"));
@@ -201,27 +199,6 @@ pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8])
         (Zone::Empty, _) if name.as_slice() == *zone => nothing(question, rcode::NOERROR, out),
         (Zone::Empty, _) => nothing(question, rcode::NXDOMAIN, out),
     }
-}
-
-/// The minimal answer to ANY (RFC 8482), given when the name is not listed.
-pub fn any(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
-    let mut record = Vec::new();
-    push_head(&mut record, TYPE_HINFO, OWN_TTL_S, MINIMAL_ANY.len() as u16);
-    record.extend_from_slice(MINIMAL_ANY);
-    let mut reply = Reply::start(out, question, rcode::NOERROR, Flags::default())?;
-    reply.push_answers(&record, 1);
-    Some(reply.finish(question, rcode::NOERROR, &[]))
-}
-
-/// A reply without records.
-pub fn empty(question: &Question<'_>, rcode: u16, errors: &[(u16, &str)], out: &mut [u8]) -> Option<usize> {
-    Some(Reply::start(out, question, rcode, Flags::default())?.finish(question, rcode, errors))
-}
-
-/// A reply that says nothing but "ask again over TCP".
-pub fn truncated(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
-    let flags = Flags { truncated: true, ..Flags::default() };
-    Some(Reply::start(out, question, rcode::NOERROR, flags)?.finish(question, rcode::NOERROR, &[]))
 }
 
 /// `version.bind` and `version.server` (RFC 4892); every other name in class CH is refused.

@@ -9,10 +9,10 @@ use tracing::{error, info, warn};
 use zeroize::Zeroizing;
 
 use super::bundle::Bundle;
+use super::generations::{Generation, Shelf};
 use super::load::{Bounds, Loaded, hex, load};
 use super::prove::Unproven;
 use super::refusal::{Cause, Refusal};
-use super::shelf::{Generation, Shelf};
 use super::source::{ListSource, Quiet, Stamp, Text, Writer};
 use super::stage::OnTrial;
 use super::state::{Change, LastRefusal, ListState};
@@ -203,7 +203,7 @@ impl Slot {
 
     /// The entries in the clear, in memory alone.
     pub(super) fn clear(&self, text: Text, manifest: Option<&Manifest>) -> Result<Text, Cause> {
-        super::secret::clear(text, manifest, &self.source)
+        super::decrypt::clear(text, manifest, &self.source)
     }
 
     /// How it stands now.

@@ -13,9 +13,9 @@ use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::super::Failure;
+use super::super::convert::{Redirection, covered_type, is_below, redirect, signer_of};
 use super::super::reply::Reply;
-use super::super::said::{Cut, RrSet, Said};
-use super::super::words::{Redirection, covered_type, is_below, redirect, signer_of};
+use super::super::rrset::{Cut, RrSet, Said};
 use super::zones::NameServer;
 
 /// Servers taken from one referral; PowerDNS takes as many.
