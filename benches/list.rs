@@ -1,8 +1,14 @@
-//! What a list costs: reading its text, compiling it, looking names up in it, and looking up while it is replaced.
+//! What a list costs: reading its text, compiling it, looking names up in it, and looking up while
+//! it is replaced.
 //!
-//! `cargo bench --bench list [NAMES]` prints, for the least of several passes, octets read a second, names compiled a second, and
-//! nanoseconds a look-up.
-#![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing, reason = "a measuring tool that stops at the first trouble")]
+//! `cargo bench --bench list [NAMES]` prints, for the least of several passes, octets read a
+//! second, names compiled a second, and nanoseconds a look-up.
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a measuring tool that stops at the first trouble"
+)]
 
 #[allow(dead_code, reason = "the packet bench uses the rest")]
 #[path = "../tests/kit/in_process.rs"]
@@ -26,27 +32,61 @@ const LOOK_UPS: usize = 1_000_000;
 const TOGETHER: usize = 64;
 
 fn main() {
-    let names = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000);
+    let names = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .next()
+        .unwrap_or(1_000_000);
     let text: String = (0..names).map(|n| listed_name(n) + "\n").collect();
     let megabytes = text.len() as f64 / 1e6;
 
-    let s = least(|| _ = black_box(read(text.as_bytes(), Format::Plain, |wire, _| _ = black_box(wire)).expect("text in memory")));
-    println!("read                     {:>7.0} MB/s, {:>5.1} million names a second", megabytes / s, names as f64 / s / 1e6);
+    let s = least(|| {
+        _ = black_box(
+            read(text.as_bytes(), Format::Plain, |wire, _| {
+                _ = black_box(wire)
+            })
+            .expect("text in memory"),
+        )
+    });
+    println!(
+        "read                     {:>7.0} MB/s, {:>5.1} million names a second",
+        megabytes / s,
+        names as f64 / s / 1e6
+    );
     let s = least(|| _ = black_box(compile(&text, names)));
-    println!("read and compile         {:>7.0} MB/s, {:>5.1} million names a second", megabytes / s, names as f64 / s / 1e6);
+    println!(
+        "read and compile         {:>7.0} MB/s, {:>5.1} million names a second",
+        megabytes / s,
+        names as f64 / s / 1e6
+    );
 
     let table = Arc::new(compile(&text, names));
-    println!("octets a name            {:>7.1}", table.octets() as f64 / names as f64);
+    println!(
+        "octets a name            {:>7.1}",
+        table.octets() as f64 / names as f64
+    );
     let mut order = Order(7);
-    let mut wires =
-        |name: &dyn Fn(usize) -> String| -> Vec<Name> { (0..100_000).map(|_| Name::parse(&name(order.next())).expect("a name")).collect() };
+    let mut wires = |name: &dyn Fn(usize) -> String| -> Vec<Name> {
+        (0..100_000)
+            .map(|_| Name::parse(&name(order.next())).expect("a name"))
+            .collect()
+    };
     let hits = wires(&|n| listed_name(n % names));
     let misses = wires(&cached_name);
     let deep = wires(&|n| "a.".repeat(110) + &listed_name(n % names));
-    for (title, wanted) in [("hit", &hits), ("miss", &misses), ("hit below 110 labels", &deep)] {
+    for (title, wanted) in [
+        ("hit", &hits),
+        ("miss", &misses),
+        ("hit below 110 labels", &deep),
+    ] {
         let ns = |s: f64| s * 1e9 / wanted.len() as f64;
-        let (one, foreseen) = (ns(least(|| look_up(&table, wanted))), ns(least(|| foresee(&table, wanted))));
-        println!("look up: {title:<21} {one:>5.1} ns one at a time, {foreseen:>5.1} ns where {TOGETHER} are foreseen");
+        let (one, foreseen) = (
+            ns(least(|| look_up(&table, wanted))),
+            ns(least(|| foresee(&table, wanted))),
+        );
+        println!(
+            "look up: {title:<21} {one:>5.1} ns one at a time, {foreseen:>5.1} ns where {TOGETHER} \
+             are foreseen"
+        );
     }
     swap(&table, &hits);
 }
@@ -63,7 +103,10 @@ fn least(mut pass: impl FnMut()) -> f64 {
 
 fn compile(text: &str, names: usize) -> Table {
     let mut builder = TableBuilder::new(KEY, names).expect("memory");
-    read(text.as_bytes(), Format::Plain, |wire, scope| builder.insert(wire, scope)).expect("text in memory");
+    read(text.as_bytes(), Format::Plain, |wire, scope| {
+        builder.insert(wire, scope)
+    })
+    .expect("text in memory");
     builder.finish().expect("room")
 }
 
@@ -111,12 +154,21 @@ fn swap(table: &Arc<Table>, names: &[Name]) {
             let one = Instant::now();
             let snapshot = live.load();
             hashes.fill_for(snapshot.key(), name.as_wire(), snapshot.depths());
-            assert!(snapshot.table(0).is_some_and(|table| table.find(&hashes).is_some()), "a listed name is found at every moment");
+            assert!(
+                snapshot
+                    .table(0)
+                    .is_some_and(|table| table.find(&hashes).is_some()),
+                "a listed name is found at every moment"
+            );
             slowest_ns = slowest_ns.max(one.elapsed().as_nanos());
         }
         let ns = begun.elapsed().as_nanos() as f64 / LOOK_UPS as f64;
         stop.store(true, Relaxed);
         swaps = swapper.join().expect("the swapper");
-        println!("look up while {swaps} snapshots come and go: {ns:.1} ns, the slowest of {LOOK_UPS} {:.1} µs", slowest_ns as f64 / 1e3);
+        println!(
+            "look up while {swaps} snapshots come and go: {ns:.1} ns, the slowest of {LOOK_UPS} \
+             {:.1} µs",
+            slowest_ns as f64 / 1e3
+        );
     });
 }

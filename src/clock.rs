@@ -15,12 +15,17 @@ pub fn monotonic() -> Instant {
 
 /// The wall clock in whole seconds; a clock set before 1970 reads as 0.
 pub fn wall_s() -> UnixSeconds {
-    since_epoch().as_secs().try_into().unwrap_or(UnixSeconds::MAX)
+    since_epoch()
+        .as_secs()
+        .try_into()
+        .unwrap_or(UnixSeconds::MAX)
 }
 
 /// The wall clock with its fraction, for aligning timers to the hour.
 pub fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// The start of the UTC hour that `at` falls in.
@@ -28,9 +33,11 @@ pub const fn hour_start(at: UnixSeconds) -> UnixSeconds {
     at - at.rem_euclid(HOUR_S)
 }
 
-/// The wall clock in whole seconds, counted as far as 32 bits go: for TTLs and for signatures' times (RFC 4034 section 3.1.5).
+/// The wall clock in whole seconds, counted as far as 32 bits go: for TTLs and for signatures'
+/// times (RFC 4034 section 3.1.5).
 ///
-/// Lifetimes follow the wall clock as the signatures in the answers do, so that both run out together after the machine was suspended.
+/// Lifetimes follow the wall clock as the signatures in the answers do, so that both run out
+/// together after the machine was suspended.
 pub fn wall_u32_s() -> u32 {
     since_epoch().as_secs() as u32
 }

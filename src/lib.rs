@@ -1,6 +1,7 @@
 //! Wardline: an access-blocking DNS resolver for internet providers.
 //!
-//! The modules stand in layers, lowest first; a module uses only layers above its own line (ARCHITECTURE.md says why).
+//! The modules stand in layers, lowest first; a module uses only layers above its own line
+//! (ARCHITECTURE.md says why).
 
 // 1 words
 pub mod clock;
@@ -37,7 +38,8 @@ pub mod commands;
 pub mod config;
 pub mod control;
 
-/// Keeps small long-lived things (cached answers) apart from large short-lived ones (questions under way). With glibc's allocator
-/// 100,000 cached answers of 21 MiB held 190 MiB, since each kept the memory around it from going back.
+/// Keeps small long-lived things (cached answers) apart from large short-lived ones (questions
+/// under way). With glibc's allocator 100,000 cached answers of 21 MiB held 190 MiB, since each
+/// kept the memory around it from going back.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,4 +1,5 @@
-//! What this process asks of the system for itself: which CPU, how urgently, how many open files, and that no core is dumped.
+//! What this process asks of the system for itself: which CPU, how urgently, how many open files,
+//! and that no core is dumped.
 
 use std::io;
 
@@ -8,10 +9,12 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// How a thread stands to the doors', which go first where they want the same CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manners {
-    /// Resolving: while the doors want all of a CPU it gets a quarter, as questions that must be asked outside are the first to be given up.
+    /// Resolving: while the doors want all of a CPU it gets a quarter, as questions that must be
+    /// asked outside are the first to be given up.
     Behind,
-    /// Building lists: while others want all of a CPU it gets 1.5 % of it, so that it still ends. With a tenth, the slowest hundredth of the answers
-    /// took twice as long while a list was built.
+    /// Building lists: while others want all of a CPU it gets 1.5 % of it, so that it still ends.
+    /// With a tenth, the slowest hundredth of the answers took twice as long while a list was
+    /// built.
     Last,
 }
 
@@ -25,15 +28,28 @@ impl Manners {
     }
 }
 
-/// Have the system write no core dump of this process: it would hold clients' addresses, their questions, and the key of the tables.
+/// Have the system write no core dump of this process: it would hold clients' addresses, their
+/// questions, and the key of the tables.
 pub fn forbid_core_dumps() -> io::Result<()> {
-    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+    Ok(setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )?)
 }
 
 /// Let this process open as many files as the system allows it; returns how many that are.
 pub fn raise_open_files() -> io::Result<u64> {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    )?;
     Ok(maximum.unwrap_or(u64::MAX))
 }
 
@@ -41,13 +57,19 @@ pub fn raise_open_files() -> io::Result<u64> {
 pub fn pin_thread(index: usize) -> io::Result<()> {
     let allowed = sched_getaffinity(None)?;
     let count = allowed.count().max(1) as usize;
-    let Some(cpu) = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).nth(index % count) else { return Ok(()) };
+    let Some(cpu) = (0..CpuSet::MAX_CPU)
+        .filter(|&cpu| allowed.is_set(cpu))
+        .nth(index % count)
+    else {
+        return Ok(());
+    };
     let mut chosen = CpuSet::new();
     chosen.set(cpu);
     Ok(sched_setaffinity(None, &chosen)?)
 }
 
-/// Let other threads go before the calling one where they want the same CPU; for the rest of its life, since only root may take that back.
+/// Let other threads go before the calling one where they want the same CPU; for the rest of its
+/// life, since only root may take that back.
 pub fn give_way(manners: Manners) -> io::Result<()> {
     Ok(setpriority_process(None, manners.nice())?)
 }
@@ -76,7 +98,10 @@ mod tests {
             give_way(Manners::Behind).unwrap();
             getpriority_process(None).unwrap()
         };
-        assert_eq!(thread::spawn(giving_way).join().unwrap(), Manners::Behind.nice().max(before));
+        assert_eq!(
+            thread::spawn(giving_way).join().unwrap(),
+            Manners::Behind.nice().max(before)
+        );
         assert_eq!(getpriority_process(None).unwrap(), before);
     }
 }

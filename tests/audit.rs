@@ -1,4 +1,5 @@
-//! The audit log from its making to its checking: a month of records through the real code, and every way of tampering with it.
+//! The audit log from its making to its checking: a month of records through the real code, and
+//! every way of tampering with it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ use wardline::list::manifest::{Basis, ListAction, Manifest, Secrecy};
 use wardline::seal::checkpoint::Checkpoint;
 use wardline::seal::tree::{leaf_hash, root_of};
 use wardline::seal::{Note, SigningKey};
-use wardline::store::{Author, EventKind, JournalEvent, LogReader, Step, Store, StoreError, Taking, read_or_make_key};
+use wardline::store::{
+    Author, EventKind, JournalEvent, LogReader, Step, Store, StoreError, Taking, read_or_make_key,
+};
 
 use crate::kit::program::Program;
 use crate::kit::tool::{PYTHON, is_missing};
@@ -51,14 +54,26 @@ fn month() -> &'static Month {
 
 /// Two lists at work, with a new version, a clean restart, crashes and a clock that is set.
 fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
-    let lists = ["law", "policy"].map(|id| ListIdentity { id: id.into(), authority: "A".into(), legal_basis: "B".into() });
+    let lists = ["law", "policy"].map(|id| ListIdentity {
+        id: id.into(),
+        authority: "A".into(),
+        legal_basis: "B".into(),
+    });
     let open = |at| Store::open(state, &lists, Author::new(key(), "ab"), at).expect("a store");
     let mut store = open(MARCH);
     for n in 0..HOURS {
         let (hour, blocked) = (MARCH + n * HOUR, (n as u64 * 7 + number) % 40);
-        let counts = HourCounts { hour, lists: vec![[blocked, 1, 0, 2], [3, 0, n as u64 % 2, 0]], ..HourCounts::default() };
+        let counts = HourCounts {
+            hour,
+            lists: vec![[blocked, 1, 0, 2], [3, 0, n as u64 % 2, 0]],
+            ..HourCounts::default()
+        };
         let all: u64 = counts.lists.iter().flatten().sum();
-        let counts = HourCounts { questions: all + 900 + u64::from(n % 5 == 0), events: [all, 500, 300, 100, 0, 0, 0, 0], ..counts };
+        let counts = HourCounts {
+            questions: all + 900 + u64::from(n % 5 == 0),
+            events: [all, 500, 300, 100, 0, 0, 0, 0],
+            ..counts
+        };
         let live = JournalEvent {
             at: hour + 60,
             kind: EventKind::Live,
@@ -68,15 +83,36 @@ fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
             body: json!({ "generation": n }),
         };
         let events = if n % 200 == 10 { vec![live] } else { vec![] };
-        store.write(&Taking { hours: &[counts], events: &events, steps: &[] }, hour + HOUR - 1).expect("a writing");
+        store
+            .write(
+                &Taking {
+                    hours: &[counts],
+                    events: &events,
+                    steps: &[],
+                },
+                hour + HOUR - 1,
+            )
+            .expect("a writing");
         match n % 300 {
             100 => {
                 drop(store);
                 store = open(hour + HOUR + 40);
             }
             150 => {
-                let step = Step { from: hour + HOUR, until: hour + HOUR + 90, by_s: 90 };
-                store.write(&Taking { steps: &[step], ..Taking::default() }, hour + HOUR + 90).expect("a writing");
+                let step = Step {
+                    from: hour + HOUR,
+                    until: hour + HOUR + 90,
+                    by_s: 90,
+                };
+                store
+                    .write(
+                        &Taking {
+                            steps: &[step],
+                            ..Taking::default()
+                        },
+                        hour + HOUR + 90,
+                    )
+                    .expect("a writing");
             }
             250 => {
                 store.end(hour + HOUR + 5).expect("an end");
@@ -90,7 +126,12 @@ fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
 
 fn leaves_of(reader: &LogReader) -> Vec<String> {
     let mut leaves = vec![];
-    let size = reader.checkpoints().expect("checkpoints").last().expect("a checkpoint").size;
+    let size = reader
+        .checkpoints()
+        .expect("checkpoints")
+        .last()
+        .expect("a checkpoint")
+        .size;
     let keep = |leaf: &[u8]| -> Result<(), StoreError> {
         leaves.push(String::from_utf8(leaf.to_vec()).expect("text"));
         Ok(())
@@ -101,15 +142,30 @@ fn leaves_of(reader: &LogReader) -> Vec<String> {
 
 /// Through the program's own command.
 fn export(state: &Path, to: &Path) {
-    let resolver = state.file_name().and_then(|name| name.to_str()).expect("a name");
-    let audit = format!("state = {state:?}\n[audit]\nprovider = \"provider.example\"\nresolver = \"{resolver}\"\n");
-    let (code, stdout, stderr) = Program::new().toml(&audit).prepare().run(&["audit", "export", &to.display().to_string()]);
-    assert!(code == 0 && stdout.contains(&format!("provider.example/{resolver}: ")), "{stderr}");
+    let resolver = state
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a name");
+    let audit = format!(
+        "state = {state:?}\n[audit]\nprovider = \"provider.example\"\nresolver = \"{resolver}\"\n"
+    );
+    let (code, stdout, stderr) =
+        Program::new()
+            .toml(&audit)
+            .prepare()
+            .run(&["audit", "export", &to.display().to_string()]);
+    assert!(
+        code == 0 && stdout.contains(&format!("provider.example/{resolver}: ")),
+        "{stderr}"
+    );
 }
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
+    for entry in fs::read_dir(from)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry"))
+    {
         let to = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy(&entry.path(), &to);
@@ -119,70 +175,131 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Both verifiers on the same logs: they must end alike, find the same and count the same. Gives ours.
+/// Both verifiers on the same logs: they must end alike, find the same and count the same. Gives
+/// ours.
 pub(crate) fn verify(arguments: &[String]) -> (i32, Vec<String>, Value) {
     let ours = verify_with_ours(arguments);
     if is_missing(&PYTHON) {
         return ours;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/verify_audit.py");
-    let other = Command::new("python3").arg(script).args(arguments).output().expect("python3");
+    let other = Command::new("python3")
+        .arg(script)
+        .args(arguments)
+        .output()
+        .expect("python3");
     let said = String::from_utf8(other.stdout).expect("text");
-    let found = said.lines().filter_map(|line| line.strip_prefix("NOT IN ORDER ("));
+    let found = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("NOT IN ORDER ("));
     let mut theirs: Vec<String> = found.map(|line| line.replacen("): ", " ", 1)).collect();
     let mut found = ours.1.clone();
     theirs.sort();
     found.sort();
-    assert_eq!(found, theirs, "{:#}{}", ours.2, String::from_utf8_lossy(&other.stderr));
-    let sum = |kinds: &Value| kinds.as_object().expect("kinds").values().filter_map(Value::as_u64).sum::<u64>();
+    assert_eq!(
+        found,
+        theirs,
+        "{:#}{}",
+        ours.2,
+        String::from_utf8_lossy(&other.stderr)
+    );
+    let sum = |kinds: &Value| {
+        kinds
+            .as_object()
+            .expect("kinds")
+            .values()
+            .filter_map(Value::as_u64)
+            .sum::<u64>()
+    };
     let blocked = ours.2["blocked"].as_object().expect("lists").iter();
-    let blocked: Vec<String> = blocked.map(|(list, kinds)| format!("blocked {list}: {}", sum(kinds))).collect();
-    let counted: Vec<&str> = said.lines().filter(|line| line.starts_with("blocked ")).collect();
-    assert_eq!((Some(ours.0), blocked), (other.status.code(), counted.iter().map(ToString::to_string).collect()), "{said}");
+    let blocked: Vec<String> = blocked
+        .map(|(list, kinds)| format!("blocked {list}: {}", sum(kinds)))
+        .collect();
+    let counted: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("blocked "))
+        .collect();
+    assert_eq!(
+        (Some(ours.0), blocked),
+        (
+            other.status.code(),
+            counted.iter().map(ToString::to_string).collect()
+        ),
+        "{said}"
+    );
     ours
 }
 
 /// Gives the exit code, the findings as `code place`, and all that is said.
 fn verify_with_ours(arguments: &[String]) -> (i32, Vec<String>, Value) {
-    let text: Vec<&str> = ["audit", "verify", "--json"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    let text: Vec<&str> = ["audit", "verify", "--json"]
+        .into_iter()
+        .chain(arguments.iter().map(String::as_str))
+        .collect();
     let (code, stdout, stderr) = Program::new().prepare().run(&text);
-    let outcome: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+    let outcome: Value =
+        serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
     let text = |finding: &Value, key: &str| finding[key].as_str().expect("a text").to_owned();
     let findings = outcome["findings"].as_array().expect("findings").iter();
-    let findings = findings.map(|finding| format!("{} {}", text(finding, "code"), text(finding, "place"))).collect();
+    let findings = findings
+        .map(|finding| format!("{} {}", text(finding, "code"), text(finding, "place")))
+        .collect();
     (code, findings, outcome)
 }
 
 /// The folders of both logs, one of which is somebody's work, and the keys of their authors.
 fn arguments(one: &Path) -> Vec<String> {
     let month = month();
-    let mut arguments = vec![one.display().to_string(), month.folder.path().join("logs/two").display().to_string()];
-    arguments.extend(month.keys.iter().flat_map(|key| ["--key".to_owned(), key.public().to_string()]));
+    let mut arguments = vec![
+        one.display().to_string(),
+        month.folder.path().join("logs/two").display().to_string(),
+    ];
+    arguments.extend(
+        month
+            .keys
+            .iter()
+            .flat_map(|key| ["--key".to_owned(), key.public().to_string()]),
+    );
     arguments
 }
 
 /// Leaves as the dishonest keep them: numbered anew, and signed with `key`.
 fn forge(leaves: &[String], key: &SigningKey, to: &Path) {
     let leaves = leaves.iter().enumerate().map(|(seq, leaf)| {
-        let parts = leaf.split_once("\"seq\":").and_then(|(before, after)| Some((before, after.split_once(',')?.1)));
-        parts.map_or(leaf.clone(), |(before, after)| format!("{before}\"seq\":{seq},{after}"))
+        let parts = leaf
+            .split_once("\"seq\":")
+            .and_then(|(before, after)| Some((before, after.split_once(',')?.1)));
+        parts.map_or(leaf.clone(), |(before, after)| {
+            format!("{before}\"seq\":{seq},{after}")
+        })
     });
     let leaves: Vec<String> = leaves.collect();
     write(&leaves, &signed(&leaves, key), to);
 }
 
 fn signed(leaves: &[String], key: &SigningKey) -> String {
-    let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf.as_bytes())).collect();
+    let hashes: Vec<_> = leaves
+        .iter()
+        .map(|leaf| leaf_hash(leaf.as_bytes()))
+        .collect();
     let origin = "provider.example/one".to_owned();
-    let checkpoint = Checkpoint { origin, size: leaves.len() as u64, root: root_of(&hashes) };
+    let checkpoint = Checkpoint {
+        origin,
+        size: leaves.len() as u64,
+        root: root_of(&hashes),
+    };
     checkpoint.sign(key).expect("a note").to_string()
 }
 
 fn write(leaves: &[String], checkpoint: &str, to: &Path) {
     let _ = fs::remove_dir_all(to);
     let mut writer = Writer::create(to, "provider.example/one").expect("a folder");
-    leaves.iter().for_each(|leaf| writer.leaf(leaf.as_bytes()).expect("a leaf"));
-    writer.finish("", &[(MARCH + HOURS * HOUR, checkpoint.to_owned())]).expect("a log");
+    leaves
+        .iter()
+        .for_each(|leaf| writer.leaf(leaf.as_bytes()).expect("a leaf"));
+    writer
+        .finish("", &[(MARCH + HOURS * HOUR, checkpoint.to_owned())])
+        .expect("a log");
 }
 
 fn original() -> Vec<String> {
@@ -191,8 +308,13 @@ fn original() -> Vec<String> {
 
 /// The place of the first leaf of `list` in the month's hour `n`.
 fn place(leaves: &[String], n: i64, list: &str) -> usize {
-    let hour = jiff::Timestamp::from_second(MARCH + n * HOUR).expect("a time").to_string();
-    let is_it = |leaf: &String| leaf.contains(&format!("\"hour\":\"{hour}\"")) && leaf.contains(&format!("\"list\":\"{list}\""));
+    let hour = jiff::Timestamp::from_second(MARCH + n * HOUR)
+        .expect("a time")
+        .to_string();
+    let is_it = |leaf: &String| {
+        leaf.contains(&format!("\"hour\":\"{hour}\""))
+            && leaf.contains(&format!("\"list\":\"{list}\""))
+    };
     leaves.iter().position(is_it).expect("a leaf")
 }
 
@@ -205,14 +327,33 @@ fn an_honest_month_is_in_order() {
     let (code, findings, outcome) = verify(&arguments(&logs));
     assert_eq!((code, findings), (0, vec![]));
     let one = &outcome["logs"][0];
-    assert_eq!((one["origin"].as_str(), one["hours"].as_i64()), (Some("provider.example/one"), Some(HOURS)), "{one:#}");
-    assert_eq!((one["from"].as_str(), one["until"].as_str()), (Some("2026-03-01T00:00:00Z"), Some("2026-04-01T00:00:00Z")));
-    assert_eq!(one["gap_s"], json!({ "crash": 3 * 41, "stopped": 2 * 15, "unrecorded": 2 * 90 }), "{one:#}");
+    assert_eq!(
+        (one["origin"].as_str(), one["hours"].as_i64()),
+        (Some("provider.example/one"), Some(HOURS)),
+        "{one:#}"
+    );
+    assert_eq!(
+        (one["from"].as_str(), one["until"].as_str()),
+        (Some("2026-03-01T00:00:00Z"), Some("2026-04-01T00:00:00Z"))
+    );
+    assert_eq!(
+        one["gap_s"],
+        json!({ "crash": 3 * 41, "stopped": 2 * 15, "unrecorded": 2 * 90 }),
+        "{one:#}"
+    );
     let all: i64 = (0..HOURS).map(|n| n * 7 % 40 + (n * 7 + 1) % 40).sum();
     assert_eq!(outcome["blocked"]["law"]["address"], all);
-    let text: Vec<String> = ["audit".to_owned(), "verify".to_owned()].into_iter().chain(arguments(&logs)).collect();
-    let (code, stdout, _) = Program::new().prepare().run(&text.iter().map(String::as_str).collect::<Vec<_>>());
-    assert!(code == 0 && stdout.contains("The record is in order"), "{stdout}");
+    let text: Vec<String> = ["audit".to_owned(), "verify".to_owned()]
+        .into_iter()
+        .chain(arguments(&logs))
+        .collect();
+    let (code, stdout, _) = Program::new()
+        .prepare()
+        .run(&text.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(
+        code == 0 && stdout.contains("The record is in order"),
+        "{stdout}"
+    );
 }
 
 #[test]
@@ -224,9 +365,17 @@ fn changed_leaves_are_found_and_named() {
             let bundle = log.join("tile/entries/000");
             let text = fs::read(&bundle).expect("a bundle");
             let leaf = leaves[at].as_bytes();
-            let start = text.windows(leaf.len()).position(|octets| octets == leaf).expect("the leaf");
+            let start = text
+                .windows(leaf.len())
+                .position(|octets| octets == leaf)
+                .expect("the leaf");
             let mut changed = text;
-            let digit = changed[start..].windows(10).position(|octets| octets == b"\"address\":").expect("a count") + start + 10;
+            let digit = changed[start..]
+                .windows(10)
+                .position(|octets| octets == b"\"address\":")
+                .expect("a count")
+                + start
+                + 10;
             changed[digit] = if changed[digit] == b'1' { b'2' } else { b'1' };
             fs::write(bundle, changed).expect("a bundle");
             format!("tile provider.example/one leaf {at}")
@@ -240,22 +389,28 @@ fn changed_leaves_are_found_and_named() {
             fs::write(log.join("checkpoints/2026-03-02"), day).expect("a checkpoint");
             "checkpoint provider.example/one checkpoints/2026-03-02".to_owned()
         }),
-        ("a count is changed, and only the last checkpoint is left", |log| {
-            let mut leaves = original();
-            let at = place(&leaves, 30, "law");
-            leaves[at] = leaves[at].replace("\"https\":1", "\"https\":2");
-            let checkpoint = read(log, "checkpoint");
-            write(&leaves, &checkpoint, log);
-            fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
-            "root provider.example/one checkpoint".to_owned()
-        }),
+        (
+            "a count is changed, and only the last checkpoint is left",
+            |log| {
+                let mut leaves = original();
+                let at = place(&leaves, 30, "law");
+                leaves[at] = leaves[at].replace("\"https\":1", "\"https\":2");
+                let checkpoint = read(log, "checkpoint");
+                write(&leaves, &checkpoint, log);
+                fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
+                "root provider.example/one checkpoint".to_owned()
+            },
+        ),
         ("a leaf is dropped", |log| {
             let mut leaves = original();
             let at = place(&leaves, 300, "law");
             leaves.remove(at);
             write(&leaves, &read(log, "checkpoint"), log);
             fs::remove_dir_all(log.join("checkpoints")).expect("a folder");
-            format!("missing provider.example/one tile/entries/005.p/{}", original().len() - 1280)
+            format!(
+                "missing provider.example/one tile/entries/005.p/{}",
+                original().len() - 1280
+            )
         }),
         ("two leaves change places", |log| {
             let mut leaves = original();
@@ -317,7 +472,9 @@ fn what_the_author_swaps_contradicts_the_rest() {
     find_each(&[
         ("an hour of the other resolver", |log| {
             let mut leaves = original();
-            let others = leaves_of(&LogReader::open(&month().folder.path().join("states/two")).expect("a log"));
+            let others = leaves_of(
+                &LogReader::open(&month().folder.path().join("states/two")).expect("a log"),
+            );
             let at = place(&leaves, 300, "law");
             leaves[at] = others[place(&others, 300, "law")].clone();
             forge(&leaves, author(), log);
@@ -333,15 +490,25 @@ fn what_the_author_swaps_contradicts_the_rest() {
         }),
         ("a crash is dropped by the author", |log| {
             let mut leaves = original();
-            let at = leaves.iter().position(|leaf| leaf.contains("\"kind\":\"crash\",\"list\"")).expect("a crash");
+            let at = leaves
+                .iter()
+                .position(|leaf| leaf.contains("\"kind\":\"crash\",\"list\""))
+                .expect("a crash");
             leaves.remove(at);
             forge(&leaves, author(), log);
-            let next = leaves.iter().skip(at).position(|leaf| leaf.contains("\"kind\":\"start\",\"list\"")).expect("a start");
+            let next = leaves
+                .iter()
+                .skip(at)
+                .position(|leaf| leaf.contains("\"kind\":\"start\",\"list\""))
+                .expect("a start");
             format!("run provider.example/one leaf {}", at + next)
         }),
         ("a gap is made shorter by the author", |log| {
             let mut leaves = original();
-            let at = leaves.iter().position(|leaf| leaf.contains("\"gap_s\":40,")).expect("a gap");
+            let at = leaves
+                .iter()
+                .position(|leaf| leaf.contains("\"gap_s\":40,"))
+                .expect("a gap");
             leaves[at] = leaves[at].replace("\"gap_s\":40,", "\"gap_s\":1,");
             forge(&leaves, author(), log);
             format!("gap provider.example/one leaf {at}")
@@ -361,16 +528,28 @@ fn changed_checkpoints_tiles_and_ends_are_found() {
     find_each(&[
         ("another log's checkpoint", |log| {
             let other = read(&month().folder.path().join("logs/two"), "checkpoint");
-            fs::write(log.join("checkpoint"), other.replace("example/two\n", "example/one\n")).expect("a checkpoint");
+            fs::write(
+                log.join("checkpoint"),
+                other.replace("example/two\n", "example/one\n"),
+            )
+            .expect("a checkpoint");
             format!("signature {} checkpoint", log.display())
         }),
         ("a day's checkpoint of another history", |log| {
             let leaves = original();
-            fs::write(log.join("checkpoints/2026-03-09"), signed(&leaves[1..400], author())).expect("a checkpoint");
+            fs::write(
+                log.join("checkpoints/2026-03-09"),
+                signed(&leaves[1..400], author()),
+            )
+            .expect("a checkpoint");
             "checkpoint provider.example/one checkpoints/2026-03-09".to_owned()
         }),
         ("signed with another key", |log| {
-            forge(&original(), &SigningKey::generate("provider.example/one").expect("a key"), log);
+            forge(
+                &original(),
+                &SigningKey::generate("provider.example/one").expect("a key"),
+                log,
+            );
             format!("signature {} checkpoint", log.display())
         }),
         ("no checkpoint at all", |log| {
@@ -381,11 +560,14 @@ fn changed_checkpoints_tiles_and_ends_are_found() {
             fs::remove_file(log.join("tile/entries/004")).expect("a bundle");
             "missing provider.example/one tile/entries/004".to_owned()
         }),
-        ("the tail is cut off and an older checkpoint put in its place", |log| {
-            let day = read(log, "checkpoints/2026-03-20");
-            fs::write(log.join("checkpoint"), day).expect("a checkpoint");
-            "checkpoint provider.example/one checkpoints/2026-03-21".to_owned()
-        }),
+        (
+            "the tail is cut off and an older checkpoint put in its place",
+            |log| {
+                let day = read(log, "checkpoints/2026-03-20");
+                fs::write(log.join("checkpoint"), day).expect("a checkpoint");
+                "checkpoint provider.example/one checkpoints/2026-03-21".to_owned()
+            },
+        ),
         ("a tile of hashes is changed", |log| {
             let tile = log.join("tile/0/001");
             let mut octets = fs::read(&tile).expect("a tile");
@@ -404,7 +586,11 @@ fn find_each(tampers: &[Tamper]) {
         copy(&month().folder.path().join("logs/one"), &log);
         let expected = tamper(&log);
         let (code, findings, _) = verify(&arguments(&log));
-        assert_eq!((code, findings.first()), (1, Some(&expected)), "{what}: {findings:?}");
+        assert_eq!(
+            (code, findings.first()),
+            (1, Some(&expected)),
+            "{what}: {findings:?}"
+        );
         println!("{what}: {expected}");
     }
 }
@@ -418,7 +604,9 @@ fn author() -> &'static SigningKey {
 }
 
 fn hour_text(n: i64) -> String {
-    jiff::Timestamp::from_second(MARCH + n * HOUR).expect("a time").to_string()
+    jiff::Timestamp::from_second(MARCH + n * HOUR)
+        .expect("a time")
+        .to_string()
 }
 
 #[test]
@@ -442,13 +630,22 @@ fn what_was_seen_before_cannot_be_taken_back() {
     forge(short, author(), &log);
     assert_eq!(with(&log, &[]).0, 0, "nobody who saw no more can know");
     let place_of_since = format!("since provider.example/one since {}", leaves.len());
-    assert_eq!(with(&log, &["--since", &since]).1, std::slice::from_ref(&place_of_since));
-    assert_eq!(with(&log, &["--until", "2026-04-01T00:00:00Z"]).1, ["until provider.example/one"]);
+    assert_eq!(
+        with(&log, &["--since", &since]).1,
+        std::slice::from_ref(&place_of_since)
+    );
+    assert_eq!(
+        with(&log, &["--until", "2026-04-01T00:00:00Z"]).1,
+        ["until provider.example/one"]
+    );
 
     // Another history, right in itself, beside the one that was seen.
     let mut other = leaves.clone();
     let at = place(&other, 700, "law");
-    for (from, to) in [("\"own\":100", "\"own\":99"), ("\"hit\":500", "\"hit\":501")] {
+    for (from, to) in [
+        ("\"own\":100", "\"own\":99"),
+        ("\"hit\":500", "\"hit\":501"),
+    ] {
         other[at] = other[at].replace(from, to);
         other[at + 1] = other[at + 1].replace(from, to);
     }
@@ -458,7 +655,10 @@ fn what_was_seen_before_cannot_be_taken_back() {
     // Ours holds copies against each other by itself.
     let mut copies = arguments(&log);
     copies.push(honest.display().to_string());
-    assert_eq!(verify_with_ours(&copies).1, vec!["fork provider.example/one checkpoint in another folder"; 2]);
+    assert_eq!(
+        verify_with_ours(&copies).1,
+        vec!["fork provider.example/one checkpoint in another folder"; 2]
+    );
     let none = verify(&[
         honest.display().to_string(),
         "--key".to_owned(),
@@ -481,33 +681,62 @@ fn a_cosigner_vouches_for_one_history_only() {
     let cosign = |more: &[&str]| {
         let (log, key, state) = (at("one"), at("witness"), at("state"));
         let arguments = ["audit", "cosign", &log, "--key", &key, "--state", &state];
-        Program::new().prepare().run(&arguments.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+        Program::new().prepare().run(
+            &arguments
+                .into_iter()
+                .chain(more.iter().copied())
+                .collect::<Vec<_>>(),
+        )
     };
     forge(&leaves[..place(&leaves, 400, "law")], author(), &log);
     let (code, _, stderr) = cosign(&[]);
-    assert!(code == 1 && stderr.contains("no key was given for provider.example/one"), "{stderr}");
+    assert!(
+        code == 1 && stderr.contains("no key was given for provider.example/one"),
+        "{stderr}"
+    );
     let (code, stdout, stderr) = cosign(&["--author", &author().public().to_string()]);
-    assert!(code == 0 && stdout.contains(&witness.public_cosigner().to_string()), "{stderr}");
+    assert!(
+        code == 0 && stdout.contains(&witness.public_cosigner().to_string()),
+        "{stderr}"
+    );
     forge(&leaves, author(), &log);
     assert_eq!(cosign(&[]).0, 0, "it grew, and the author is known");
-    let note = Note::parse(&fs::read(log.join("checkpoint")).expect("a checkpoint")).expect("a note");
-    assert_eq!(note.signers(&[author().public(), witness.public_cosigner()]).expect("signers").len(), 2);
+    let note =
+        Note::parse(&fs::read(log.join("checkpoint")).expect("a checkpoint")).expect("a note");
+    assert_eq!(
+        note.signers(&[author().public(), witness.public_cosigner()])
+            .expect("signers")
+            .len(),
+        2
+    );
     let mut arguments = arguments(&log);
     arguments.extend(["--key".to_owned(), witness.public_cosigner().to_string()]);
-    assert_eq!(verify_with_ours(&arguments).2["logs"][0]["cosigners"][0]["name"], "regulator.example");
+    assert_eq!(
+        verify_with_ours(&arguments).2["logs"][0]["cosigners"][0]["name"],
+        "regulator.example"
+    );
 
     forge(&leaves[..place(&leaves, 600, "law")], author(), &log);
     let (code, _, stderr) = cosign(&[]);
-    assert!(code == 1 && stderr.contains("the end was cut off"), "{stderr}");
+    assert!(
+        code == 1 && stderr.contains("the end was cut off"),
+        "{stderr}"
+    );
     let mut other = leaves.clone();
     other[5] = other[5].replace("\"own\":100", "\"own\":99");
     other.push(leaves[7].clone());
     forge(&other, author(), &log);
     let (code, _, stderr) = cosign(&[]);
-    assert!(code == 1 && stderr.contains("the log was forked"), "{stderr}");
+    assert!(
+        code == 1 && stderr.contains("the log was forked"),
+        "{stderr}"
+    );
     write(&other[..leaves.len()], &signed(&leaves, author()), &log);
     let (code, _, stderr) = cosign(&[]);
-    assert!(code == 1 && stderr.contains("the leaves are not those that the checkpoint was signed for"), "{stderr}");
+    assert!(
+        code == 1 && stderr.contains("the leaves are not those that the checkpoint was signed for"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -516,7 +745,14 @@ fn a_report_that_was_edited_is_found() {
     let file = folder.path().join("report.json");
     let mut arguments = arguments(&month().folder.path().join("logs/one"));
     let blocked = verify(&arguments).2["blocked"].clone();
-    let sum = |list: &str| blocked[list].as_object().expect("kinds").values().filter_map(Value::as_u64).sum::<u64>();
+    let sum = |list: &str| {
+        blocked[list]
+            .as_object()
+            .expect("kinds")
+            .values()
+            .filter_map(Value::as_u64)
+            .sum::<u64>()
+    };
     arguments.extend(["--report".to_owned(), file.display().to_string()]);
     let with = |figures: Value, sums: Value| {
         let report = json!({ "months": [{ "month": "2026-03", "blocked": figures }], "sums": { "blocked": sums } });
@@ -524,18 +760,42 @@ fn a_report_that_was_edited_is_found() {
         verify(&arguments).1
     };
     let none = Vec::<String>::new();
-    assert_eq!(with(json!({ "law": sum("law"), "policy": "hidden" }), json!({ "law": sum("law"), "policy": "hidden" })), none);
     assert_eq!(
-        with(json!({ "law": sum("law"), "policy": "hidden" }), json!({ "law": sum("law"), "policy": sum("policy") })),
+        with(
+            json!({ "law": sum("law"), "policy": "hidden" }),
+            json!({ "law": sum("law"), "policy": "hidden" })
+        ),
+        none
+    );
+    assert_eq!(
+        with(
+            json!({ "law": sum("law"), "policy": "hidden" }),
+            json!({ "law": sum("law"), "policy": sum("policy") })
+        ),
         ["report report sums list policy"],
         "a sum over what is hidden gives it away"
     );
-    assert_eq!(with(json!({ "law": sum("law") + 1, "policy": "hidden" }), json!({})), ["report report 2026-03 list law"]);
+    assert_eq!(
+        with(
+            json!({ "law": sum("law") + 1, "policy": "hidden" }),
+            json!({})
+        ),
+        ["report report 2026-03 list law"]
+    );
     assert_eq!(
         with(json!({ "law": sum("law") }), json!({ "law": 1 })),
-        ["report report 2026-03 list policy", "report report sums list law"]
+        [
+            "report report 2026-03 list policy",
+            "report report sums list law"
+        ]
     );
-    assert_eq!(with(json!({ "law": null, "policy": "hidden", "x": null }), json!({})), ["report report 2026-03 list law"]);
+    assert_eq!(
+        with(
+            json!({ "law": null, "policy": "hidden", "x": null }),
+            json!({})
+        ),
+        ["report report 2026-03 list law"]
+    );
 }
 
 /// SplitMix64, by Sebastiano Vigna: public domain.
@@ -553,10 +813,26 @@ impl Dice {
 /// What an author may do to one leaf or two, blindly.
 fn mutate(leaves: &mut Vec<String>, dice: &mut Dice) {
     let at = dice.roll(leaves.len() - 1);
-    let tokens: Vec<String> =
-        ["{", "}", "[", "]", "\"", "null", "-1", "0", "1.0", "1e2", "\"start\"", "\"crash\"", "9007199254740993", " ", "é", "\\u00e9"]
-            .map(str::to_owned)
-            .into();
+    let tokens: Vec<String> = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "null",
+        "-1",
+        "0",
+        "1.0",
+        "1e2",
+        "\"start\"",
+        "\"crash\"",
+        "9007199254740993",
+        " ",
+        "é",
+        "\\u00e9",
+    ]
+    .map(str::to_owned)
+    .into();
     match dice.roll(8) {
         0 => drop(leaves.remove(at)),
         1 => leaves.swap(at, at + 1),
@@ -566,15 +842,24 @@ fn mutate(leaves: &mut Vec<String>, dice: &mut Dice) {
             leaves[at] = leaves[from].clone();
         }
         4 | 5 => {
-            let digits: Vec<usize> = leaves[at].match_indices(|letter: char| letter.is_ascii_digit()).map(|(place, _)| place).collect();
+            let digits: Vec<usize> = leaves[at]
+                .match_indices(|letter: char| letter.is_ascii_digit())
+                .map(|(place, _)| place)
+                .collect();
             let place = digits[dice.roll(digits.len())];
             leaves[at].replace_range(place..=place, &dice.roll(10).to_string());
         }
         6 => {
             // A value, a key or more is gone, or is another one.
-            let marks: Vec<usize> = leaves[at].match_indices([',', ':', '{', '}']).map(|(place, _)| place).collect();
+            let marks: Vec<usize> = leaves[at]
+                .match_indices([',', ':', '{', '}'])
+                .map(|(place, _)| place)
+                .collect();
             let first = dice.roll(marks.len() - 1);
-            leaves[at].replace_range(marks[first] + 1..marks[first + 1], &tokens[dice.roll(tokens.len())]);
+            leaves[at].replace_range(
+                marks[first] + 1..marks[first + 1],
+                &tokens[dice.roll(tokens.len())],
+            );
         }
         _ => {
             let place = dice.roll(leaves[at].len());
@@ -585,13 +870,22 @@ fn mutate(leaves: &mut Vec<String>, dice: &mut Dice) {
 
 /// The seed is printed; WARDLINE_SEED gives it again.
 fn both_agree_on_forgeries(count: usize) {
-    let seed = std::env::var("WARDLINE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("WARDLINE_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| getrandom::u64().expect("randomness"));
     println!("WARDLINE_SEED={seed}");
     let (mut dice, folder, leaves) = (Dice(seed), TempDir::new().expect("a folder"), original());
-    let interesting = leaves.iter().position(|leaf| leaf.contains("\"kind\":\"crash\",\"list\"")).expect("a crash");
+    let interesting = leaves
+        .iter()
+        .position(|leaf| leaf.contains("\"kind\":\"crash\",\"list\""))
+        .expect("a crash");
     let log = folder.path().join("one");
-    let arguments = [log.display().to_string(), "--key".to_owned(), author().public().to_string()];
+    let arguments = [
+        log.display().to_string(),
+        "--key".to_owned(),
+        author().public().to_string(),
+    ];
     let mut refused = 0;
     for _ in 0..count {
         let mut forged = leaves[..interesting + 12].to_vec();
@@ -641,14 +935,19 @@ fn manifest(serial: u64, curator: &SigningKey) -> (String, String) {
 
 #[test]
 fn a_version_that_the_curator_did_not_sign_is_found() {
-    let (folder, curator) = (TempDir::new().expect("a folder"), SigningKey::generate("curator.example").expect("a key"));
+    let (folder, curator) = (
+        TempDir::new().expect("a folder"),
+        SigningKey::generate("curator.example").expect("a key"),
+    );
     let (log, signed) = (folder.path().join("one"), folder.path().join("signed"));
     fs::create_dir(&signed).expect("a folder");
     let mut leaves = original();
     for serial in 1..=4 {
         let (note, hash) = manifest(serial, &curator);
         fs::write(signed.join(format!("{serial}.manifest")), note).expect("a manifest");
-        leaves.iter_mut().for_each(|leaf| *leaf = leaf.replace(&format!("\"{:064x}\"", serial - 1), &format!("{hash:?}")));
+        leaves.iter_mut().for_each(|leaf| {
+            *leaf = leaf.replace(&format!("\"{:064x}\"", serial - 1), &format!("{hash:?}"))
+        });
     }
     forge(&leaves, author(), &log);
     let mut arguments = arguments(&log);
@@ -656,21 +955,59 @@ fn a_version_that_the_curator_did_not_sign_is_found() {
     arguments.truncate(3);
     assert_eq!(verify(&arguments).0, 0);
     arguments.extend(["--manifest".to_owned(), signed.display().to_string()]);
-    let with = |key: &str| verify_with_ours(&arguments.iter().cloned().chain(["--curator".to_owned(), key.to_owned()]).collect::<Vec<_>>());
+    let with = |key: &str| {
+        verify_with_ours(
+            &arguments
+                .iter()
+                .cloned()
+                .chain(["--curator".to_owned(), key.to_owned()])
+                .collect::<Vec<_>>(),
+        )
+    };
     assert_eq!(with(&curator.public().to_string()).1, Vec::<String>::new());
     fs::remove_file(signed.join("3.manifest")).expect("a manifest");
-    let third = leaves.iter().position(|leaf| leaf.contains("\"kind\":\"live\"") && leaf.contains("\"serial\":3,")).expect("a leaf");
-    assert_eq!(with(&curator.public().to_string()).1, [format!("manifest provider.example/one leaf {third}")]);
-    let text: Vec<&str> = ["audit", "verify"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
-    let stranger = SigningKey::generate("curator.example").expect("a key").public().to_string();
-    let (code, _, stderr) = Program::new().prepare().run(&text.into_iter().chain(["--curator", &stranger]).collect::<Vec<_>>());
-    assert!(code == 2 && stderr.contains("not signed with a curator's key"), "{stderr}");
+    let third = leaves
+        .iter()
+        .position(|leaf| leaf.contains("\"kind\":\"live\"") && leaf.contains("\"serial\":3,"))
+        .expect("a leaf");
+    assert_eq!(
+        with(&curator.public().to_string()).1,
+        [format!("manifest provider.example/one leaf {third}")]
+    );
+    let text: Vec<&str> = ["audit", "verify"]
+        .into_iter()
+        .chain(arguments.iter().map(String::as_str))
+        .collect();
+    let stranger = SigningKey::generate("curator.example")
+        .expect("a key")
+        .public()
+        .to_string();
+    let (code, _, stderr) = Program::new().prepare().run(
+        &text
+            .into_iter()
+            .chain(["--curator", &stranger])
+            .collect::<Vec<_>>(),
+    );
+    assert!(
+        code == 2 && stderr.contains("not signed with a curator's key"),
+        "{stderr}"
+    );
 }
 
 /// Somebody who trusts nobody reads it before he runs it.
 #[test]
 fn the_second_verifier_is_short_enough_to_be_read() {
-    let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/verify_audit.py")).expect("the script");
-    let longest = script.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-    assert!(script.lines().count() <= 250 && longest <= 120, "{} lines, the longest of {longest}", script.lines().count());
+    let script =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/verify_audit.py"))
+            .expect("the script");
+    let longest = script
+        .lines()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or_default();
+    assert!(
+        script.lines().count() <= 250 && longest <= 120,
+        "{} lines, the longest of {longest}",
+        script.lines().count()
+    );
 }

@@ -1,4 +1,5 @@
-//! Bad input on the real program: each bad line with its message, and lists that are meant to exhaust us.
+//! Bad input on the real program: each bad line with its message, and lists that are meant to
+//! exhaust us.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -26,7 +27,9 @@ impl Line {
     fn octets(&self) -> Vec<u8> {
         match self.octets.as_str() {
             "" => self.text.repeat(self.repeat.unwrap_or(1)).into_bytes(),
-            octets => data_encoding::HEXUPPER.decode(octets.as_bytes()).expect("hexadecimal"),
+            octets => data_encoding::HEXUPPER
+                .decode(octets.as_bytes())
+                .expect("hexadecimal"),
         }
     }
 }
@@ -37,24 +40,50 @@ fn every_bad_line_is_rejected_with_its_message() {
     let mut cases: Vec<(String, Line)> = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let id = path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
-            cases.push((id, toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"))));
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let id = path
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .replace('_', "-");
+            cases.push((
+                id,
+                toml::from_str(&fs::read_to_string(&path).unwrap())
+                    .unwrap_or_else(|e| panic!("{path:?}: {e}")),
+            ));
         }
     }
     assert!(cases.len() >= 20);
-    let program = cases.iter().fold(Program::new(), |program, (id, _)| program.list(id, "blocked.example\n")).prepare();
-    cases.iter().for_each(|(id, line)| fs::write(program.list_file(id), line.octets()).unwrap());
+    let program = cases
+        .iter()
+        .fold(Program::new(), |program, (id, _)| {
+            program.list(id, "blocked.example\n")
+        })
+        .prepare();
+    cases
+        .iter()
+        .for_each(|(id, line)| fs::write(program.list_file(id), line.octets()).unwrap());
     let (code, stdout, _) = program.run(&["check", "--json"]);
     assert_eq!(code, 1, "{stdout}");
     let said: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     for (id, line) in &cases {
-        let list = said["lists"].as_array().unwrap().iter().find(|list| list["id"] == *id).unwrap();
+        let list = said["lists"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|list| list["id"] == *id)
+            .unwrap();
         let place = program.list_file(id).display().to_string();
-        let refusal = line
-            .reason
-            .as_ref()
-            .map(|reason| format!("{place}: list {id}: 1 line is no entry (100.0 %, allowed are 5.0 %): correct {place}:1: {reason}"));
+        let refusal = line.reason.as_ref().map(|reason| {
+            format!(
+                "{place}: list {id}: 1 line is no entry (100.0 %, allowed are \
+                                   5.0 %): correct {place}:1: {reason}"
+            )
+        });
         assert_eq!(list["refusal"].as_str(), refusal.as_deref(), "{id}: {list}");
         assert_eq!(list["entries"] != 0, line.reason.is_none(), "{id}: {list}");
     }
@@ -62,7 +91,10 @@ fn every_bad_line_is_rejected_with_its_message() {
 
 fn peak_kib(running: &Running) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
@@ -77,23 +109,54 @@ fn replace(running: &Running, piece: &[u8], count: usize) {
 
 #[test]
 fn list_bombs_are_refused_in_little_memory() {
-    let steady: String = (0..100_000).map(|number| format!("n{number}.blocked.example\n")).collect();
+    let steady: String = (0..100_000)
+        .map(|number| format!("n{number}.blocked.example\n"))
+        .collect();
     let running = Program::new().list("bomb", &steady).start();
     let resident = running.resident_kib();
     let million = vec![b'x'; 1 << 20];
     let bombs: [(&str, &[u8], usize, &str); 3] = [
-        ("an endless line", &million, 64, "1 line is no entry (100.0 %"),
-        ("a hundred million lines", &[b'\n'; 100_000], 1000, "has more than 50,000,000 lines"),
-        ("one name a million times", &b"other.example\n".repeat(1000), 1000, ""),
+        (
+            "an endless line",
+            &million,
+            64,
+            "1 line is no entry (100.0 %",
+        ),
+        (
+            "a hundred million lines",
+            &[b'\n'; 100_000],
+            1000,
+            "has more than 50,000,000 lines",
+        ),
+        (
+            "one name a million times",
+            &b"other.example\n".repeat(1000),
+            1000,
+            "",
+        ),
     ];
     for (what, piece, count, words) in bombs {
         replace(&running, piece, count);
         let (code, _, stderr) = running.run(&["reload"]);
-        assert_eq!((code, stderr.contains(words)), (i32::from(!words.is_empty()), true), "{what}: {stderr}");
+        assert_eq!(
+            (code, stderr.contains(words)),
+            (i32::from(!words.is_empty()), true),
+            "{what}: {stderr}"
+        );
         let peak = peak_kib(&running);
         println!("{what}: {resident} KiB in steady state, {peak} KiB at the most");
         assert!(peak <= 2 * resident, "{what}: {peak} KiB");
-        let blocked = if words.is_empty() { "other.example" } else { "n99999.blocked.example" };
-        assert!(ask(running.address(), blocked, "A").answers().iter().any(|answer| answer.ends_with(STOP[0])), "{what}");
+        let blocked = if words.is_empty() {
+            "other.example"
+        } else {
+            "n99999.blocked.example"
+        };
+        assert!(
+            ask(running.address(), blocked, "A")
+                .answers()
+                .iter()
+                .any(|answer| answer.ends_with(STOP[0])),
+            "{what}"
+        );
     }
 }

@@ -22,7 +22,11 @@ fn program(internet: &Internet) -> Program {
     Program::new()
         .forward(internet.forwarder())
         .list("law", "blocked.example\n=exact.example\n")
-        .list_with("own", "own.example\n", "basis = \"provider\"\naction = \"stop-page\"\n")
+        .list_with(
+            "own",
+            "own.example\n",
+            "basis = \"provider\"\naction = \"stop-page\"\n",
+        )
         .toml(
             "[resolve]\nspecial_use = false\n[count]\nflush_s = 1\n\
              [[group]]\nname = \"police\"\nprefixes = [\"127.0.9.0/24\"]\nlists = []\n\
@@ -32,9 +36,17 @@ fn program(internet: &Internet) -> Program {
 
 /// The program without the kit's `--config`, in a folder.
 fn run_bare(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_wardline")).args(arguments).current_dir(folder).output().expect("the program");
+    let output = Command::new(env!("CARGO_BIN_EXE_wardline"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the program");
     let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("text");
-    (output.status.code().expect("a code"), text(&output.stdout), text(&output.stderr))
+    (
+        output.status.code().expect("a code"),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 #[test]
@@ -44,88 +56,198 @@ fn check_tells_every_mistake_with_its_line() {
     let place = file.display().to_string();
     let (code, stdout, stderr) = running.run(&["check"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
-    assert!(stdout.starts_with(&format!("{place}: in order\n")) && stdout.contains("\nl           1 "), "{stdout}");
+    assert!(
+        stdout.starts_with(&format!("{place}: in order\n")) && stdout.contains("\nl           1 "),
+        "{stdout}"
+    );
 
     let good = fs::read_to_string(&file).expect("a configuration");
     let last = good.lines().count();
     let cases = [
-        ("\n[nothing]\nno_such = 1\n", last + 2, "unknown field `nothing`"),
-        ("\n[cache]\nno_such = 1\n", last + 3, "unknown field `no_such`"),
-        ("\n[cache]\nsize_mib = 0\n", last + 3, "size_mib = 0: choose a value"),
-        ("\n[cache]\nsize_mib = -1\n", last + 3, "size_mib: invalid value: integer `-1`, expected a whole number"),
-        ("\n[count]\nflush_s = \"x\"\n", last + 3, "flush_s: invalid type: string \"x\", expected a whole number"),
+        (
+            "\n[nothing]\nno_such = 1\n",
+            last + 2,
+            "unknown field `nothing`",
+        ),
+        (
+            "\n[cache]\nno_such = 1\n",
+            last + 3,
+            "unknown field `no_such`",
+        ),
+        (
+            "\n[cache]\nsize_mib = 0\n",
+            last + 3,
+            "size_mib = 0: choose a value",
+        ),
+        (
+            "\n[cache]\nsize_mib = -1\n",
+            last + 3,
+            "size_mib: invalid value: integer `-1`, expected a whole number",
+        ),
+        (
+            "\n[count]\nflush_s = \"x\"\n",
+            last + 3,
+            "flush_s: invalid type: string \"x\", expected a whole number",
+        ),
         ("\n[cache\n", last + 2, ""),
-        ("\n[tls]\ncertificate = \"none.pem\"\nkey = \"none.key\"\n", last + 3, "none.pem cannot be read"),
+        (
+            "\n[tls]\ncertificate = \"none.pem\"\nkey = \"none.key\"\n",
+            last + 3,
+            "none.pem cannot be read",
+        ),
     ];
     for (more, line, words) in cases {
         fs::write(&file, good.clone() + more).expect("a configuration");
         let (code, stdout, stderr) = running.run(&["check"]);
         assert_eq!(code, 2, "{more}: {stderr}");
-        assert!(stderr.starts_with(&format!("wardline: {place}:{line}: ")) && stderr.contains(words), "{more}: {stderr}");
-        assert_eq!(stdout.lines().next(), Some(format!("{place}: not in order").as_str()));
-        assert_eq!(running.run(&["serve"]), (2, String::new(), stderr), "the start says the same");
+        assert!(
+            stderr.starts_with(&format!("wardline: {place}:{line}: ")) && stderr.contains(words),
+            "{more}: {stderr}"
+        );
+        assert_eq!(
+            stdout.lines().next(),
+            Some(format!("{place}: not in order").as_str())
+        );
+        assert_eq!(
+            running.run(&["serve"]),
+            (2, String::new(), stderr),
+            "the start says the same"
+        );
         let (code, stdout, _) = running.run(&["check", "--json"]);
         let found: Value = serde_json::from_str(&stdout).expect("JSON");
-        assert_eq!((code, &found["is_in_order"], &found["problems"][0]["line"]), (2, &false.into(), &line.into()), "{found}");
+        assert_eq!(
+            (code, &found["is_in_order"], &found["problems"][0]["line"]),
+            (2, &false.into(), &line.into()),
+            "{found}"
+        );
     }
-    fs::write(&file, good + "\n[cache]\nsize_mib = 0\n[count]\nflush_s = 0\n").expect("a configuration");
-    assert_eq!(running.run(&["check"]).2.lines().count(), 2, "all mistakes at once");
+    fs::write(
+        &file,
+        good + "\n[cache]\nsize_mib = 0\n[count]\nflush_s = 0\n",
+    )
+    .expect("a configuration");
+    assert_eq!(
+        running.run(&["check"]).2.lines().count(),
+        2,
+        "all mistakes at once"
+    );
 }
 
 #[test]
 fn check_reads_what_the_files_hold() {
     const FILE: &str = "lists/l.txt";
     for (keys, words) in [
-        (format!("[tls]\ncertificate = {FILE:?}\nkey = {FILE:?}\n"), "cannot read the certificate"),
-        (format!("[resolve]\nmode = \"recurse\"\n[resolve.recurse]\nroot_hints = {FILE:?}\n"), "root hints, line 1"),
-        (format!("[resolve]\nmode = \"recurse\"\n[resolve.recurse]\ntrust_anchors = [{FILE:?}]\n"), "trust anchors"),
-        (format!("[lists]\nnever_block = [{FILE:?}]\n"), "line 1: a path"),
+        (
+            format!("[tls]\ncertificate = {FILE:?}\nkey = {FILE:?}\n"),
+            "cannot read the certificate",
+        ),
+        (
+            format!("[resolve]\nmode = \"recurse\"\n[resolve.recurse]\nroot_hints = {FILE:?}\n"),
+            "root hints, line 1",
+        ),
+        (
+            format!(
+                "[resolve]\nmode = \"recurse\"\n[resolve.recurse]\ntrust_anchors = [{FILE:?}]\n"
+            ),
+            "trust anchors",
+        ),
+        (
+            format!("[lists]\nnever_block = [{FILE:?}]\n"),
+            "line 1: a path",
+        ),
     ] {
         let lines = "a.example/\n".to_owned() + &"blocked.example\n".repeat(50);
-        let (code, _, stderr) = Program::new().list("l", &lines).toml(&keys).prepare().run(&["check"]);
-        assert!(code == 2 && stderr.contains(words), "{keys}: {code} {stderr}");
+        let (code, _, stderr) = Program::new()
+            .list("l", &lines)
+            .toml(&keys)
+            .prepare()
+            .run(&["check"]);
+        assert!(
+            code == 2 && stderr.contains(words),
+            "{keys}: {code} {stderr}"
+        );
     }
     let (code, stdout, _) = Program::new().prepare().run(&["check"]);
-    assert!(code == 0 && stdout.contains("nothing is blocked"), "{stdout}");
+    assert!(
+        code == 0 && stdout.contains("nothing is blocked"),
+        "{stdout}"
+    );
 }
 
 #[test]
 fn check_reads_the_lists() {
-    let lines = "good.example\nhttps://a.example/\nb.example\n192.0.2.1\n".to_owned() + &"c.example\n".repeat(50);
+    let lines = "good.example\nhttps://a.example/\nb.example\n192.0.2.1\n".to_owned()
+        + &"c.example\n".repeat(50);
     let running = Program::new().list("l", &lines).prepare();
     let place = running.list_file("l").display().to_string();
     let (code, stdout, stderr) = running.run(&["check"]);
-    assert_eq!((code, stderr.as_str()), (0, ""), "two lines of 54 are within 5 %");
-    let wanted = [format!("{place}:2: a URL"), format!("{place}:4: an IP address"), "          3          49        2     54  ".to_owned()];
-    wanted.iter().for_each(|wanted| assert!(stdout.contains(wanted), "{wanted:?} in {stdout}"));
+    assert_eq!(
+        (code, stderr.as_str()),
+        (0, ""),
+        "two lines of 54 are within 5 %"
+    );
+    let wanted = [
+        format!("{place}:2: a URL"),
+        format!("{place}:4: an IP address"),
+        "          3          49        2     54  ".to_owned(),
+    ];
+    wanted
+        .iter()
+        .for_each(|wanted| assert!(stdout.contains(wanted), "{wanted:?} in {stdout}"));
     let found = running.json(&["check", "--json"]);
-    assert_eq!(found["lists"][0]["first_rejects"][1], json!({"line": 4, "reason": "an IP address: only names can be listed"}));
-    let figures = ["lines", "entries", "duplicates", "rejects"].map(|key| found["lists"][0][key].as_u64().expect("a number"));
+    assert_eq!(
+        found["lists"][0]["first_rejects"][1],
+        json!({"line": 4, "reason": "an IP address: only names can be listed"})
+    );
+    let figures = ["lines", "entries", "duplicates", "rejects"]
+        .map(|key| found["lists"][0][key].as_u64().expect("a number"));
     assert_eq!(figures, [54, 3, 49, 2]);
-    for (text, words) in [(Some("a.example\nb/\n"), ":2: a path"), (Some(""), "has no entry"), (None, "the file is not there")] {
+    for (text, words) in [
+        (Some("a.example\nb/\n"), ":2: a path"),
+        (Some(""), "has no entry"),
+        (None, "the file is not there"),
+    ] {
         match text {
             Some(text) => fs::write(running.list_file("l"), text).expect("a list"),
             None => fs::remove_file(running.list_file("l")).expect("a list"),
         }
         let (code, stdout, stderr) = running.run(&["check"]);
         assert_eq!(code, 1, "{stderr}");
-        assert!(stderr.starts_with(&format!("wardline: {place}")) && stderr.contains(words), "{stderr}");
+        assert!(
+            stderr.starts_with(&format!("wardline: {place}")) && stderr.contains(words),
+            "{stderr}"
+        );
         assert!(stdout.contains("not in order"), "{stdout}");
         let (code, stdout, at_start) = running.run(&["serve"]);
-        assert!(code == 1 && stdout.is_empty() && at_start.ends_with(&stderr), "{at_start}");
+        assert!(
+            code == 1 && stdout.is_empty() && at_start.ends_with(&stderr),
+            "{at_start}"
+        );
     }
 }
 
 #[test]
 fn who_is_not_running_cannot_be_asked() {
     let running = Program::new().prepare();
-    for arguments in [&["status"][..], &["reload"], &["why", "a.example"], &["flush"], &["status", "--json"]] {
+    for arguments in [
+        &["status"][..],
+        &["reload"],
+        &["why", "a.example"],
+        &["flush"],
+        &["status", "--json"],
+    ] {
         let (code, stdout, stderr) = running.run(arguments);
         assert_eq!((code, stdout.as_str()), (3, ""), "{arguments:?}");
-        assert!(stderr.contains("control.sock: not running: start `wardline serve`"), "{stderr}");
+        assert!(
+            stderr.contains("control.sock: not running: start `wardline serve`"),
+            "{stderr}"
+        );
     }
     let (code, _, stderr) = running.run(&["report"]);
-    assert!(code == 1 && stderr.contains("no resolver has run with this state folder yet"), "{stderr}");
+    assert!(
+        code == 1 && stderr.contains("no resolver has run with this state folder yet"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -145,7 +267,14 @@ fn wrong_usage_ends_with_2() {
         &["report", "--exact", "--by", "day"],
         &["report", "--exact", "--format", "html"],
         &["report", "--exact", "here", "there"],
-        &["report", "--exact", "--from", "2026-01-02", "--to", "2026-01-01"],
+        &[
+            "report",
+            "--exact",
+            "--from",
+            "2026-01-02",
+            "--to",
+            "2026-01-01",
+        ],
         &["completions", "cobol"],
         &["check", "--config", "missing.toml"],
         &["serve", "--config", "missing.toml"],
@@ -153,12 +282,29 @@ fn wrong_usage_ends_with_2() {
     ] {
         let (code, stdout, stderr) = run_bare(folder.path(), arguments);
         let is_silent = stdout.is_empty() || stdout == "missing.toml: not in order\n";
-        assert!(code == 2 && is_silent && !stderr.is_empty(), "{arguments:?}: {code} {stdout} {stderr}");
+        assert!(
+            code == 2 && is_silent && !stderr.is_empty(),
+            "{arguments:?}: {code} {stdout} {stderr}"
+        );
     }
     let (code, stdout, _) = run_bare(folder.path(), &["--version"]);
-    assert_eq!((code, stdout), (0, concat!("wardline ", env!("CARGO_PKG_VERSION"), "\n").to_owned()));
-    assert_eq!(run_bare(folder.path(), &["check"]).0, 0, "the built-in configuration is in order");
-    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "and nothing is left behind");
+    assert_eq!(
+        (code, stdout),
+        (
+            0,
+            concat!("wardline ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+        )
+    );
+    assert_eq!(
+        run_bare(folder.path(), &["check"]).0,
+        0,
+        "the built-in configuration is in order"
+    );
+    assert_eq!(
+        fs::read_dir(folder.path()).expect("a folder").count(),
+        0,
+        "and nothing is left behind"
+    );
 }
 
 #[test]
@@ -166,12 +312,17 @@ fn manual_pages_and_completions_come_out() {
     let folder = tempfile::tempdir().expect("a folder");
     for shell in ["bash", "zsh", "fish"] {
         let (code, script, _) = run_bare(folder.path(), &["completions", shell]);
-        assert!(code == 0 && script.contains("wardline") && script.contains("report"), "{shell}");
+        assert!(
+            code == 0 && script.contains("wardline") && script.contains("report"),
+            "{shell}"
+        );
     }
     let (code, page, _) = run_bare(folder.path(), &["man"]);
     assert!(code == 0 && page.contains(".TH wardline 1"), "{page}");
     assert_eq!(run_bare(folder.path(), &["man", "pages"]).0, 0);
-    let pages = fs::read_dir(folder.path().join("pages")).expect("pages").count();
+    let pages = fs::read_dir(folder.path().join("pages"))
+        .expect("pages")
+        .count();
     assert!(pages >= 10, "a page for each command, not {pages}");
 }
 
@@ -182,7 +333,12 @@ fn why_tells_list_entry_and_group() {
     let verdicts = |name: &str| {
         let why = running.json(&["why", name, "--json"]);
         let groups = why["groups"].as_array().expect("groups").clone();
-        let of = |group: &Value| (group["group"].as_str().expect("a group").to_owned(), group.clone());
+        let of = |group: &Value| {
+            (
+                group["group"].as_str().expect("a group").to_owned(),
+                group.clone(),
+            )
+        };
         groups.iter().map(of).collect::<BTreeMap<_, _>>()
     };
     let below = verdicts("deep.blocked.example.");
@@ -191,20 +347,38 @@ fn why_tells_list_entry_and_group() {
         "action": "stop-page", "entry": "blocked.example", "labels": 2, "place": "parent",
     });
     assert_eq!(below["everybody"], wanted);
-    assert_eq!((&below["police"]["verdict"], &below["school"]["verdict"]), (&"exempt".into(), &"pass".into()));
+    assert_eq!(
+        (&below["police"]["verdict"], &below["school"]["verdict"]),
+        (&"exempt".into(), &"pass".into())
+    );
     assert_eq!(verdicts("BLOCKED.example")["everybody"]["place"], "itself");
     assert_eq!(verdicts("exact.example")["everybody"]["place"], "itself");
-    assert_eq!(verdicts("www.exact.example")["everybody"]["verdict"], "pass");
+    assert_eq!(
+        verdicts("www.exact.example")["everybody"]["verdict"],
+        "pass"
+    );
     assert_eq!(verdicts("www.own.example")["school"]["list"], "own");
     let (code, text, _) = running.run(&["why", "own.example"]);
-    assert!(code == 0 && text.contains("school     blocked (stop-page) by list own of Authority of own"), "{text}");
+    assert!(
+        code == 0
+            && text.contains("school     blocked (stop-page) by list own of Authority of own"),
+        "{text}"
+    );
     assert_eq!(running.run(&["why", "a..b"]).0, 2);
     // What it says is what is answered.
-    for (client, name, blocked) in
-        [([127, 0, 9, 1], "blocked.example", false), ([127, 0, 8, 1], "blocked.example", false), ([127, 0, 7, 1], "blocked.example", true)]
-    {
-        let response = Client::udp(running.address()).source(client).ask(&Question::new(name, "A"));
-        assert_eq!(response.answers() == ["blocked.example. A 192.0.2.1"], blocked, "{client:?}");
+    for (client, name, blocked) in [
+        ([127, 0, 9, 1], "blocked.example", false),
+        ([127, 0, 8, 1], "blocked.example", false),
+        ([127, 0, 7, 1], "blocked.example", true),
+    ] {
+        let response = Client::udp(running.address())
+            .source(client)
+            .ask(&Question::new(name, "A"));
+        assert_eq!(
+            response.answers() == ["blocked.example. A 192.0.2.1"],
+            blocked,
+            "{client:?}"
+        );
     }
 }
 
@@ -213,19 +387,44 @@ fn flush_forgets_a_name_and_with_below_what_is_below() {
     let internet = Internet::start();
     let running = program(&internet).start();
     let names = ["www.good.test", "mail.good.test", "www.plain.test"];
-    names.iter().for_each(|name| drop(ask(running.address(), name, "A")));
+    names
+        .iter()
+        .for_each(|name| drop(ask(running.address(), name, "A")));
     assert_eq!(running.json(&["status", "--json"])["cache"]["answers"], 3);
-    assert_eq!(running.run(&["flush", "good.test"]).1, "0 answers forgotten\n");
-    assert_eq!(running.json(&["flush", "--below", "GOOD.test.", "--json"]), json!({"reply": "flush", "removed": 2}));
-    names.iter().for_each(|name| drop(ask(running.address(), name, "A")));
-    assert_eq!(names.map(|name| internet.forwarded(&format!("{name}."), "A")), [2, 2, 1]);
-    assert_eq!(running.run(&["flush", "www.good.test"]).1, "1 answer forgotten\n");
+    assert_eq!(
+        running.run(&["flush", "good.test"]).1,
+        "0 answers forgotten\n"
+    );
+    assert_eq!(
+        running.json(&["flush", "--below", "GOOD.test.", "--json"]),
+        json!({"reply": "flush", "removed": 2})
+    );
+    names
+        .iter()
+        .for_each(|name| drop(ask(running.address(), name, "A")));
+    assert_eq!(
+        names.map(|name| internet.forwarded(&format!("{name}."), "A")),
+        [2, 2, 1]
+    );
+    assert_eq!(
+        running.run(&["flush", "www.good.test"]).1,
+        "1 answer forgotten\n"
+    );
     drop(ask(running.address(), "www.good.test", "A"));
     let cache = running.json(&["status", "--json"])["cache"].clone();
-    assert_eq!([&cache["hits"], &cache["misses"], &cache["stale"]], [1, 6, 0]);
+    assert_eq!(
+        [&cache["hits"], &cache["misses"], &cache["stale"]],
+        [1, 6, 0]
+    );
     assert_eq!(running.run(&["flush", "--below"]).0, 2);
-    assert_eq!(running.run(&["flush"]), (0, "3 answers forgotten\n".to_owned(), String::new()));
-    assert_eq!(running.run(&["flush", "nothing.example"]).1, "0 answers forgotten\n");
+    assert_eq!(
+        running.run(&["flush"]),
+        (0, "3 answers forgotten\n".to_owned(), String::new())
+    );
+    assert_eq!(
+        running.run(&["flush", "nothing.example"]).1,
+        "0 answers forgotten\n"
+    );
     assert_eq!(running.run(&["flush", "a..b"]).0, 2);
 }
 
@@ -240,7 +439,8 @@ fn ask_known_figures(running: &Running) {
         ("own.example", "A", 5),
         ("www.good.test", "A", 6),
     ] {
-        (0..times).for_each(|_| drop(Client::udp(running.address()).ask(&Question::new(name, kind))));
+        (0..times)
+            .for_each(|_| drop(Client::udp(running.address()).ask(&Question::new(name, kind))));
     }
     Client::udp(running.address()).ask(&Question::new("version.bind", "TXT").class(3));
     Client::tcp(running.address()).ask(&Question::new("blocked.example", "TXT"));
@@ -251,54 +451,119 @@ fn the_exact_report_says_what_was_asked_in_every_format() {
     let internet = Internet::start();
     let running = program(&internet).start();
     ask_known_figures(&running);
-    let report = until("a flush", PATIENCE, || Some(running.report()).filter(|report| report["sums"]["questions"] == 25));
+    let report = until("a flush", PATIENCE, || {
+        Some(running.report()).filter(|report| report["sums"]["questions"] == 25)
+    });
     let law = json!({"address": 5, "https": 4, "other": 2, "via_cname": 2, "sum": 13});
     assert_eq!(report["sums"]["blocked"]["law"], law);
     assert_eq!(report["sums"]["blocked"]["own"]["sum"], 5);
     let ended = json!({"blocked": 18, "hit": 5, "miss": 1, "own": 1, "refused": 0, "limited": 0, "fault": 0, "failed": 0});
     assert_eq!(report["sums"]["ended"], ended);
-    assert_eq!(report["lists"][0]["papers"][0]["authority"], "Authority of law");
+    assert_eq!(
+        report["lists"][0]["papers"][0]["authority"],
+        "Authority of law"
+    );
 
     let (_, text, _) = running.run(&["report", "--exact"]);
-    assert!(text.contains("Questions blocked by the list law") && text.lines().any(|line| line.ends_with("  13")), "{text}");
+    assert!(
+        text.contains("Questions blocked by the list law")
+            && text.lines().any(|line| line.ends_with("  13")),
+        "{text}"
+    );
     let (_, csv, _) = running.run(&["report", "--exact", "--format", "csv"]);
-    let sums = csv.lines().filter(|line| line.starts_with("sum_blocked,") && line.contains(",law,"));
-    let sums: Vec<&str> = sums.map(|line| line.split(',').nth(7).expect("a count")).collect();
+    let sums = csv
+        .lines()
+        .filter(|line| line.starts_with("sum_blocked,") && line.contains(",law,"));
+    let sums: Vec<&str> = sums
+        .map(|line| line.split(',').nth(7).expect("a count"))
+        .collect();
     assert_eq!(sums, ["5", "4", "2", "2"], "{csv}");
-    assert_eq!(running.json(&["report", "--exact", "--json"])["sums"], report["sums"]);
+    assert_eq!(
+        running.json(&["report", "--exact", "--json"])["sums"],
+        report["sums"]
+    );
 
     let hour = &report["hours"][0]["from"].as_str().expect("a time")[..13];
-    assert_eq!(running.json(&["report", "--exact", "--format", "json", "--from", hour])["sums"]["questions"], 25);
-    let before = running.json(&["report", "--exact", "--format", "json", "--from", "2026-01-01", "--to", "2026-01-02T05"]);
-    assert_eq!((&before["sums"]["questions"], &before["gaps"][0]["kind"]), (&0.into(), &"unrecorded".into()));
-    assert_eq!(running.run(&["report", "--exact", "--from", "2026-01-01T00:30:00Z"]).0, 2);
+    assert_eq!(
+        running.json(&["report", "--exact", "--format", "json", "--from", hour])["sums"]["questions"],
+        25
+    );
+    let before = running.json(&[
+        "report",
+        "--exact",
+        "--format",
+        "json",
+        "--from",
+        "2026-01-01",
+        "--to",
+        "2026-01-02T05",
+    ]);
+    assert_eq!(
+        (&before["sums"]["questions"], &before["gaps"][0]["kind"]),
+        (&0.into(), &"unrecorded".into())
+    );
+    assert_eq!(
+        running
+            .run(&["report", "--exact", "--from", "2026-01-01T00:30:00Z"])
+            .0,
+        2
+    );
 }
 
-/// The samples of a page in the Prometheus text format, by name and labels; each must have its type and its help before it.
+/// The samples of a page in the Prometheus text format, by name and labels; each must have its type
+/// and its help before it.
 fn read_exposition(page: &str) -> BTreeMap<String, f64> {
     let (mut samples, mut families) = (BTreeMap::new(), BTreeMap::new());
     for line in page.lines().filter(|line| !line.is_empty()) {
         if let Some(comment) = line.strip_prefix("# ") {
-            let [word, family, text] = comment.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-            assert!(!text.is_empty() && families.insert((word.to_owned(), family.to_owned()), text.to_owned()).is_none(), "{line}");
+            let [word, family, text] = comment.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            assert!(
+                !text.is_empty()
+                    && families
+                        .insert((word.to_owned(), family.to_owned()), text.to_owned())
+                        .is_none(),
+                "{line}"
+            );
             continue;
         }
         let (sample, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
         let name = sample.split('{').next().expect("a name");
-        let suffix = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
-        let family = suffix.filter(|family| families.contains_key(&("TYPE".to_owned(), (*family).to_owned()))).unwrap_or(name);
+        let suffix = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end));
+        let family = suffix
+            .filter(|family| families.contains_key(&("TYPE".to_owned(), (*family).to_owned())))
+            .unwrap_or(name);
         for word in ["TYPE", "HELP"] {
-            assert!(families.contains_key(&(word.to_owned(), family.to_owned())), "{word} of {line}");
+            assert!(
+                families.contains_key(&(word.to_owned(), family.to_owned())),
+                "{word} of {line}"
+            );
         }
-        assert!(name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_') && name.starts_with("wardline_"), "{line}");
-        assert!(samples.insert(sample.to_owned(), value.parse().expect(line)).is_none(), "twice: {line}");
+        assert!(
+            name.bytes()
+                .all(|octet| octet.is_ascii_lowercase() || octet == b'_')
+                && name.starts_with("wardline_"),
+            "{line}"
+        );
+        assert!(
+            samples
+                .insert(sample.to_owned(), value.parse().expect(line))
+                .is_none(),
+            "twice: {line}"
+        );
     }
     samples
 }
 
 /// Every metric that the sample dashboard asks for is one that the page tells of, or could.
 fn check_dashboard(samples: &BTreeMap<String, f64>) {
-    let dashboard = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/grafana/wardline.json")).expect("the dashboard");
+    let dashboard = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("config/grafana/wardline.json"),
+    )
+    .expect("the dashboard");
     let dashboard: Value = serde_json::from_str(&dashboard).expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels").iter();
     let expressions: Vec<&str> = panels
@@ -306,13 +571,27 @@ fn check_dashboard(samples: &BTreeMap<String, f64>) {
         .map(|target| target["expr"].as_str().expect("a query"))
         .collect();
     let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
-    let words = expressions.iter().flat_map(|expression| expression.split(|letter| !is_name(letter)));
+    let words = expressions
+        .iter()
+        .flat_map(|expression| expression.split(|letter| !is_name(letter)));
     let names: BTreeSet<&str> = words.filter(|word| word.starts_with("wardline_")).collect();
-    let told: BTreeSet<&str> = samples.keys().filter_map(|sample| sample.split('{').next()).collect();
+    let told: BTreeSet<&str> = samples
+        .keys()
+        .filter_map(|sample| sample.split('{').next())
+        .collect();
     // Only a signed list has a serial, and nothing may have been written yet.
-    let later = BTreeSet::from(["wardline_list_serial", "wardline_counts_last_flush_timestamp_seconds"]);
-    let missing: Vec<&&str> = names.difference(&told).filter(|name| !later.contains(**name)).collect();
-    assert!(names.len() > 10 && missing.is_empty(), "the dashboard asks for {missing:?}");
+    let later = BTreeSet::from([
+        "wardline_list_serial",
+        "wardline_counts_last_flush_timestamp_seconds",
+    ]);
+    let missing: Vec<&&str> = names
+        .difference(&told)
+        .filter(|name| !later.contains(**name))
+        .collect();
+    assert!(
+        names.len() > 10 && missing.is_empty(),
+        "the dashboard asks for {missing:?}"
+    );
 }
 
 #[test]
@@ -321,7 +600,9 @@ fn the_metrics_agree_with_what_was_asked() {
     let running = program(&internet).metrics().start();
     let fetch = || {
         let mut stream = TcpStream::connect(running.metrics_address()).expect("the metrics");
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("a request");
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            .expect("a request");
         let mut reply = String::new();
         stream.read_to_string(&mut reply).expect("a reply");
         let (head, page) = reply.split_once("\r\n\r\n").expect("a head");
@@ -334,14 +615,21 @@ fn the_metrics_agree_with_what_was_asked() {
     running.replace_list("own", "");
     assert_eq!(running.run(&["reload", "own"]).0, 1);
     let refused_at = "wardline_list_last_refusal_timestamp_seconds{list=\"own\"}";
-    let is_complete = |samples: &BTreeMap<String, f64>| samples["wardline_reply_seconds_count"] >= 25.0 && samples.contains_key(refused_at);
-    let samples = until("the next page", PATIENCE, || Some(fetch()).filter(is_complete));
+    let is_complete = |samples: &BTreeMap<String, f64>| {
+        samples["wardline_reply_seconds_count"] >= 25.0 && samples.contains_key(refused_at)
+    };
+    let samples = until("the next page", PATIENCE, || {
+        Some(fetch()).filter(is_complete)
+    });
     for (sample, value) in [
         ("wardline_questions_total{door=\"udp\"}", 24.0),
         ("wardline_questions_total{door=\"tcp\"}", 1.0),
         ("wardline_blocked_total{list=\"law\",kind=\"address\"}", 5.0),
         ("wardline_blocked_total{list=\"law\",kind=\"https\"}", 4.0),
-        ("wardline_blocked_total{list=\"law\",kind=\"via_cname\"}", 2.0),
+        (
+            "wardline_blocked_total{list=\"law\",kind=\"via_cname\"}",
+            2.0,
+        ),
         ("wardline_blocked_total{list=\"own\",kind=\"address\"}", 5.0),
         ("wardline_events_total{event=\"blocked\"}", 18.0),
         ("wardline_cache_hits_total", 5.0),
@@ -350,30 +638,65 @@ fn the_metrics_agree_with_what_was_asked() {
         ("wardline_reply_seconds_count", 25.0),
         ("wardline_reply_seconds_bucket{le=\"+Inf\"}", 25.0),
     ] {
-        assert_eq!(samples.get(sample), Some(&value), "{sample} in {samples:#?}");
+        assert_eq!(
+            samples.get(sample),
+            Some(&value),
+            "{sample} in {samples:#?}"
+        );
     }
     check_dashboard(&samples);
-    let new: Vec<_> = samples.keys().filter(|sample| !names.contains(sample)).collect();
-    assert!(new.iter().all(|sample| sample.contains("refusal") || sample.contains("last_flush")), "cardinality grows: {new:?}");
+    let new: Vec<_> = samples
+        .keys()
+        .filter(|sample| !names.contains(sample))
+        .collect();
+    assert!(
+        new.iter()
+            .all(|sample| sample.contains("refusal") || sample.contains("last_flush")),
+        "cardinality grows: {new:?}"
+    );
 }
 
 #[test]
 fn the_output_is_one_line_and_the_log_goes_to_the_other_side() {
     let internet = Internet::start();
-    let mut running = program(&internet).tls().metrics().toml("[log]\nlevel = \"debug\"\n").start();
+    let mut running = program(&internet)
+        .tls()
+        .metrics()
+        .toml("[log]\nlevel = \"debug\"\n")
+        .start();
     ask_known_figures(&running);
     running.kill(libc::SIGHUP);
     let status = running.run(&["status"]).1;
-    for words in ["program    wardline ", "questions  25: blocked 18, ", "LIST ", "law   Authority of law "] {
+    for words in [
+        "program    wardline ",
+        "questions  25: blocked 18, ",
+        "LIST ",
+        "law   Authority of law ",
+    ] {
         assert!(status.contains(words), "{words:?} in {status}");
     }
     running.kill(libc::SIGTERM);
     assert_eq!(running.wait_exit(), 0);
     let stdout = running.stdout();
-    assert!(stdout.lines().count() == 1 && stdout.starts_with("ready: udp 127.0.0.1:"), "{stdout}");
-    for words in [", tcp 127.0.0.1:", ", tls 127.0.0.1:", ", metrics 127.0.0.1:", "; list law 2 entries, list own 1 entry; pid "] {
+    assert!(
+        stdout.lines().count() == 1 && stdout.starts_with("ready: udp 127.0.0.1:"),
+        "{stdout}"
+    );
+    for words in [
+        ", tcp 127.0.0.1:",
+        ", tls 127.0.0.1:",
+        ", metrics 127.0.0.1:",
+        "; list law 2 entries, list own 1 entry; pid ",
+    ] {
         assert!(stdout.contains(words), "{words:?} in {stdout}");
     }
-    assert!(running.stderr().contains("list is in force") && running.stderr().contains("stopped"), "{}", running.stderr());
-    assert!(!running.folder().join("state/control.sock").exists(), "the control socket is taken away");
+    assert!(
+        running.stderr().contains("list is in force") && running.stderr().contains("stopped"),
+        "{}",
+        running.stderr()
+    );
+    assert!(
+        !running.folder().join("state/control.sock").exists(),
+        "the control socket is taken away"
+    );
 }

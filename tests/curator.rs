@@ -1,4 +1,5 @@
-//! The curator's desk as its people use it: the real program, from two agencies' keys to the receipts of resolvers.
+//! The curator's desk as its people use it: the real program, from two agencies' keys to the
+//! receipts of resolvers.
 
 use std::fs;
 use std::path::Path;
@@ -28,22 +29,48 @@ impl Desk {
 
     fn with(more: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let mut desk = Self { folder, keys: [String::new(), String::new()] };
+        let mut desk = Self {
+            folder,
+            keys: [String::new(), String::new()],
+        };
         for (at, file) in ["one.key", "two.key"].into_iter().enumerate() {
-            desk.keys[at] = desk.does(&format!("key new agency-{}.example --out {file}", at + 1)).trim().to_owned();
+            desk.keys[at] = desk
+                .does(&format!("key new agency-{}.example --out {file}", at + 1))
+                .trim()
+                .to_owned();
         }
         let [one, two] = desk.keys.clone();
-        let start = ["list", "new", "desk", "--id", "story", "--authority", "Example Authority", "--legal-basis", "Example Act, section 1"];
-        let (code, _, stderr) = desk.run(&[&start[..], &["--key", &one, "--key", &two], more].concat());
+        let start = [
+            "list",
+            "new",
+            "desk",
+            "--id",
+            "story",
+            "--authority",
+            "Example Authority",
+            "--legal-basis",
+            "Example Act, section 1",
+        ];
+        let (code, _, stderr) =
+            desk.run(&[&start[..], &["--key", &one, "--key", &two], more].concat());
         assert_eq!((code, stderr.as_str()), (0, ""));
         desk
     }
 
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wardline"));
-        let output = command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).output().expect("the program");
+        let output = command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program");
         let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("text");
-        (output.status.code().expect("a code"), text(&output.stdout), text(&output.stderr))
+        (
+            output.status.code().expect("a code"),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
     }
 
     /// Run a command of words and expect it to succeed; returns what it prints.
@@ -57,7 +84,10 @@ impl Desk {
     fn fails(&self, expected: i32, words: &str) -> String {
         let (code, _, stderr) = self.run(&words.split(' ').collect::<Vec<_>>());
         assert_eq!(code, expected, "{words}: {stderr}");
-        stderr.lines().map(|line| format!("{}\n", line.strip_prefix("wardline: ").unwrap_or(line))).collect()
+        stderr
+            .lines()
+            .map(|line| format!("{}\n", line.strip_prefix("wardline: ").unwrap_or(line)))
+            .collect()
     }
 
     fn file(&self, path: &str) -> std::path::PathBuf {
@@ -85,40 +115,94 @@ impl Desk {
 fn the_whole_path_from_a_name_to_an_issue() {
     let desk = Desk::new();
     let said = desk.does("list add desk blocked.example =exact.example --category hotline-1");
-    assert_eq!((said.lines().count(), said.ends_with("\n2 entries added, 2 entries in all\n")), (3, true), "{said}");
+    assert_eq!(
+        (
+            said.lines().count(),
+            said.ends_with("\n2 entries added, 2 entries in all\n")
+        ),
+        (3, true),
+        "{said}"
+    );
     desk.does("list add desk --test wardline-test.example");
-    assert_eq!(desk.does("list lint desk"), "3 entries: nothing to look at\n");
+    assert_eq!(
+        desk.does("list lint desk"),
+        "3 entries: nothing to look at\n"
+    );
 
     let said = desk.does("list sign desk --key one.key");
-    assert_eq!(said, "story serial 1: 3 entries, signed by agency-1.example; 1 more signature is needed\n");
+    assert_eq!(
+        said,
+        "story serial 1: 3 entries, signed by agency-1.example; 1 more signature is needed\n"
+    );
     let said = desk.fails(1, "list verify desk");
-    assert!(said.ends_with("story.manifest: signed by 1 of 2 keys (agency-1.example): it needs more signatures\n"), "{said}");
+    assert!(
+        said.ends_with(
+            "story.manifest: signed by 1 of 2 keys (agency-1.example): it needs more signatures\n"
+        ),
+        "{said}"
+    );
     let said = desk.does("list sign desk --key two.key");
-    assert_eq!(said, "story serial 1: 3 entries, signed by agency-1.example, agency-2.example; ready to push\n");
+    assert_eq!(
+        said,
+        "story serial 1: 3 entries, signed by agency-1.example, agency-2.example; ready to push\n"
+    );
     let said = desk.does("list verify desk");
-    assert!(said.starts_with("story serial 1: signed by agency-1.example, agency-2.example; 3 entries, as signed; issued "), "{said}");
+    assert!(
+        said.starts_with(
+            "story serial 1: signed by agency-1.example, agency-2.example; 3 \
+                              entries, as signed; issued "
+        ),
+        "{said}"
+    );
 
     let (note, manifest) = desk.issue();
-    let keys: Vec<VerifyKey> = desk.keys.iter().map(|key| VerifyKey::parse(key).expect("a key")).collect();
+    let keys: Vec<VerifyKey> = desk
+        .keys
+        .iter()
+        .map(|key| VerifyKey::parse(key).expect("a key"))
+        .collect();
     assert_eq!(note.signers(&keys).expect("it holds").len(), 2);
     let entries = desk.read(&format!("desk/issue/{}", manifest.entries_file()));
     assert_eq!(Hash::of(entries.as_bytes()), manifest.sha256);
-    let test = entries.lines().find(|line| line.starts_with("wardline-test.example ")).expect("the test entry");
-    assert!(test.contains(&format!(" number={} ", manifest.test_entry.expect("its number"))));
+    let test = entries
+        .lines()
+        .find(|line| line.starts_with("wardline-test.example "))
+        .expect("the test entry");
+    assert!(test.contains(&format!(
+        " number={} ",
+        manifest.test_entry.expect("its number")
+    )));
 
     desk.does("list add desk more.example");
     desk.does("list remove desk =exact.example");
     let said = desk.does("list diff desk desk");
-    assert!(said.ends_with("\n1 added, 1 removed, 0 changed, 2 entries unchanged\n") && !said.contains("example"), "{said}");
+    assert!(
+        said.ends_with("\n1 added, 1 removed, 0 changed, 2 entries unchanged\n")
+            && !said.contains("example"),
+        "{said}"
+    );
     let said = desk.does("list diff desk desk --names");
-    assert!(said.contains(" =exact.example\n") && said.contains(" more.example\n"), "{said}");
+    assert!(
+        said.contains(" =exact.example\n") && said.contains(" more.example\n"),
+        "{said}"
+    );
     desk.issue_whole();
     let (_, second) = desk.issue();
     assert_eq!((second.serial, second.previous), (2, Some(manifest.hash())));
-    assert!(!desk.file(&format!("desk/issue/{}", manifest.entries_file())).exists(), "the old entries are gone");
+    assert!(
+        !desk
+            .file(&format!("desk/issue/{}", manifest.entries_file()))
+            .exists(),
+        "the old entries are gone"
+    );
     let place = "desk/issue/story.manifest";
     let [one, two] = &desk.keys;
-    assert!(desk.does(&format!("list verify {place} --key {one} --key {two} --json")).contains("\"serial\":2"));
+    assert!(
+        desk.does(&format!(
+            "list verify {place} --key {one} --key {two} --json"
+        ))
+        .contains("\"serial\":2")
+    );
 }
 
 #[test]
@@ -126,17 +210,43 @@ fn every_format_comes_back_as_it_went() {
     let desk = Desk::new();
     desk.does("list add desk blocked.example =exact.example a.b.example");
     let plain = desk.does("list export desk");
-    for (format, option) in [("plain", ""), ("rpz", ""), ("csv", ""), ("csv", " --separator ;"), ("hosts", "")] {
-        let (code, text, stderr) = desk.run(&format!("list export desk --format {format}{option}").split(' ').collect::<Vec<_>>());
-        assert_eq!((code, stderr.is_empty()), (0, format != "hosts"), "a hosts file leaves the exact entry out and says so");
+    for (format, option) in [
+        ("plain", ""),
+        ("rpz", ""),
+        ("csv", ""),
+        ("csv", " --separator ;"),
+        ("hosts", ""),
+    ] {
+        let (code, text, stderr) = desk.run(
+            &format!("list export desk --format {format}{option}")
+                .split(' ')
+                .collect::<Vec<_>>(),
+        );
+        assert_eq!(
+            (code, stderr.is_empty()),
+            (0, format != "hosts"),
+            "a hosts file leaves the exact entry out and says so"
+        );
         let other = Desk::new();
         fs::write(other.file("in"), &text).expect("a file");
-        let said = other.does(&format!("list import desk in --format {format} --verified 2026-03-01"));
+        let said = other.does(&format!(
+            "list import desk in --format {format} --verified 2026-03-01"
+        ));
         let count = if format == "hosts" { 2 } else { 3 };
-        assert_eq!(said, format!("{count} entries imported, 0 entries known already, {count} entries in all\n"), "{format}");
-        let names = |text: &str| text.lines().map(|line| line.split(' ').next().map(str::to_owned)).collect::<Vec<_>>();
-        let expected: Vec<_> =
-            names(&plain).into_iter().filter(|name| format != "hosts" || name.as_deref() != Some("=exact.example")).collect();
+        assert_eq!(
+            said,
+            format!("{count} entries imported, 0 entries known already, {count} entries in all\n"),
+            "{format}"
+        );
+        let names = |text: &str| {
+            text.lines()
+                .map(|line| line.split(' ').next().map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        let expected: Vec<_> = names(&plain)
+            .into_iter()
+            .filter(|name| format != "hosts" || name.as_deref() != Some("=exact.example"))
+            .collect();
         assert_eq!(names(&other.does("list export desk")), expected, "{format}");
         let said = other.does(&format!("list import desk in --format {format}"));
         assert!(said.starts_with("0 entries imported, "), "{said}");
@@ -148,7 +258,15 @@ fn every_refusal_says_what_and_what_to_do() {
     let desk = Desk::new();
     desk.does("key new stranger.example --out stranger.key");
     desk.does("list add desk blocked.example");
-    let number = desk.read("desk/entries.txt").split("number=").nth(1).expect("a number").split(' ').next().expect("it").to_owned();
+    let number = desk
+        .read("desk/entries.txt")
+        .split("number=")
+        .nth(1)
+        .expect("a number")
+        .split(' ')
+        .next()
+        .expect("it")
+        .to_owned();
     let cases = [
         (1, "list add desk blocked.example", format!("name 1 is listed already: entry {number}\n")),
         (
@@ -156,33 +274,40 @@ fn every_refusal_says_what_and_what_to_do() {
             "list add desk a.example https://b.example/",
             "name 2: a URL, not a name: list the domain itself if all of it is meant\n".to_owned(),
         ),
-        (2, "list add desk a.example --verified yesterday", "--verified: write a day as 2026-03-01\n".to_owned()),
+        (2, "list add desk a.example --verified yesterday", "--verified: write a day as \
+            2026-03-01\n".to_owned()),
         (1, "list remove desk gone.example", "entry 1 of the command is not on the list\n".to_owned()),
-        (1, "list verify desk", "desk/issue/story.manifest: cannot be read: No such file or directory (os error 2)\n".to_owned()),
+        (1, "list verify desk", "desk/issue/story.manifest: cannot be read: No such file or \
+                                 directory (os error 2)\n".to_owned()),
         (
             1,
             "list sign desk --key stranger.key",
             "the key stranger.example is not among the keys of list.toml: nobody would believe it\n".to_owned(),
         ),
-        (2, "list sign desk --key one.key --override guard.tld", "--override guard.tld: the lint finds no such thing\n".to_owned()),
-        (2, "list encrypt desk", "the list is not secret: set `encrypted = true` in list.toml and sign it again\n".to_owned()),
+        (2, "list sign desk --key one.key --override guard.tld", "--override guard.tld: the lint \
+            finds no such thing\n".to_owned()),
+        (2, "list encrypt desk", "the list is not secret: set `encrypted = true` in list.toml and \
+                                  sign it again\n".to_owned()),
         (1, "key new x.example --out one.key", "one.key: is there already: name a new file\n".to_owned()),
         (
             2,
             "key new a+b --out x.key",
-            "the name of a key has 1 to 255 octets, and neither white space, control characters nor `+`\n".to_owned(),
+            "the name of a key has 1 to 255 octets, and neither white space, control characters \
+             nor `+`\n".to_owned(),
         ),
         (
             2,
             "list push desk https://127.0.0.1:1",
-            "no receipt can be checked: give the resolvers' public keys with --receipt-key or in list.toml\n".to_owned(),
+            "no receipt can be checked: give the resolvers' public keys with --receipt-key or in \
+             list.toml\n".to_owned(),
         ),
         (
             1,
             "list push desk https://127.0.0.1:1 --removal",
             "there is no removal that holds now: `wardline list remove --now` makes one\n".to_owned(),
         ),
-        (1, "list diff desk desk", "desk/issued.txt: cannot be read: No such file or directory (os error 2)\n".to_owned()),
+        (1, "list diff desk desk", "desk/issued.txt: cannot be read: No such file or directory (os \
+                                    error 2)\n".to_owned()),
     ];
     for (code, words, message) in cases {
         assert_eq!(desk.fails(code, words), message, "{words}");
@@ -190,24 +315,45 @@ fn every_refusal_says_what_and_what_to_do() {
     desk.does("list sign desk --key one.key");
     assert_eq!(
         desk.fails(1, "list sign desk --key one.key"),
-        "nothing has changed since serial 1 and agency-1.example has signed it; --renew issues it again\n"
+        "nothing has changed since serial 1 and agency-1.example has signed it; --renew issues it \
+         again\n"
     );
-    assert!(desk.does("list sign desk --key one.key --renew").starts_with("story serial 2: "));
+    assert!(
+        desk.does("list sign desk --key one.key --renew")
+            .starts_with("story serial 2: ")
+    );
 
     // A forged issue is neither verified nor countersigned.
     let place = desk.file("desk/issue/story.manifest");
     let good = desk.read("desk/issue/story.manifest");
-    fs::write(&place, good.replacen("Example Authority", "Another Authority", 1)).expect("a manifest");
+    fs::write(
+        &place,
+        good.replacen("Example Authority", "Another Authority", 1),
+    )
+    .expect("a manifest");
     let said = desk.fails(1, "list verify desk");
-    assert!(said.ends_with("signature 1 does not hold: the text or the signature was changed after signing\n"), "{said}");
+    assert!(
+        said.ends_with(
+            "signature 1 does not hold: the text or the signature was changed after signing\n"
+        ),
+        "{said}"
+    );
     fs::write(&place, good).expect("a manifest");
     desk.does("list sign desk --key two.key");
     let (_, manifest) = desk.issue();
-    fs::write(desk.file("desk/issue").join(manifest.entries_file()), "other.example\n").expect("entries");
-    assert!(desk.fails(1, "list verify desk").ends_with(".entries: not the entries that were signed: their SHA-256 is another\n"));
+    fs::write(
+        desk.file("desk/issue").join(manifest.entries_file()),
+        "other.example\n",
+    )
+    .expect("entries");
+    assert!(
+        desk.fails(1, "list verify desk")
+            .ends_with(".entries: not the entries that were signed: their SHA-256 is another\n")
+    );
 }
 
-/// The dates are in the text that the first signer wrote: the second must not lend a name to others than the desk's.
+/// The dates are in the text that the first signer wrote: the second must not lend a name to others
+/// than the desk's.
 #[test]
 fn dates_that_are_not_the_desks_are_not_countersigned() {
     let desk = Desk::new();
@@ -221,70 +367,145 @@ fn dates_that_are_not_the_desks_are_not_countersigned() {
     };
     let (_, good) = desk.issue();
     let cases = [
-        (good.issued, good.expires + 86_400, "story serial 7: signed by agency-1.example; 1 entry, as signed"),
-        (good.issued + 3600, good.expires, "issued in the future, on "),
+        (
+            good.issued,
+            good.expires + 86_400,
+            "story serial 7: signed by agency-1.example; 1 entry, as signed",
+        ),
+        (
+            good.issued + 3600,
+            good.expires,
+            "issued in the future, on ",
+        ),
         (good.issued - 200 * 86_400, good.issued - 1, "expired on "),
     ];
     for (issued, expires, verdict) in cases {
-        resign(&Manifest { issued, expires, serial: 7, ..good.clone() });
+        resign(&Manifest {
+            issued,
+            expires,
+            serial: 7,
+            ..good.clone()
+        });
         let [one, _] = &desk.keys;
-        let (_, stdout, stderr) = desk.run(&["list", "verify", "desk/issue/story.manifest", "--key", one]);
-        assert!((stdout.clone() + &stderr).contains(verdict), "{stdout}{stderr}");
+        let (_, stdout, stderr) =
+            desk.run(&["list", "verify", "desk/issue/story.manifest", "--key", one]);
+        assert!(
+            (stdout.clone() + &stderr).contains(verdict),
+            "{stdout}{stderr}"
+        );
         let said = desk.does("list sign desk --key two.key");
-        assert_eq!(said, "story serial 8: 1 entry, signed by agency-2.example; 1 more signature is needed\n");
+        assert_eq!(
+            said,
+            "story serial 8: 1 entry, signed by agency-2.example; 1 more signature is needed\n"
+        );
     }
     resign(&good);
-    assert!(desk.does("list sign desk --key two.key").ends_with("signed by agency-1.example, agency-2.example; ready to push\n"));
+    assert!(
+        desk.does("list sign desk --key two.key")
+            .ends_with("signed by agency-1.example, agency-2.example; ready to push\n")
+    );
 }
 
 #[test]
 fn what_the_lint_finds_is_not_signed_by_accident() {
     let desk = Desk::new();
     let entries = "a.example number=1 verified=2099-01-01\na.example number=2 verified=2099-01-01\nb.example number=1 verified=2099-01-01\n\
-                   co.uk number=4 verified=2099-01-01\nc.example number=5 verified=2020-01-01 expires=2020-02-01\n";
+                   co.uk number=4 verified=2099-01-01\nc.example number=5 verified=2020-01-01 \
+                   expires=2020-02-01\n";
     fs::write(desk.file("desk/entries.txt"), entries).expect("entries");
     let expected = "guard.public-suffix: 1 entry covers a public suffix (line 4 entry 4); mend the list, or accept it as it is by overriding \
                     guard.public-suffix\n\
-                    guard.never-block: 1 entry covers a name that must never be blocked (line 4 entry 4); mend the list, or accept it as it \
+                    guard.never-block: 1 entry covers a name that must never be blocked (line 4 \
+                    entry 4); mend the list, or accept it as it \
                     is by overriding guard.never-block\n\
-                    lint.duplicate: line 2 entry 2: the same entry stands above: remove one of them\n\
-                    lint.number: line 3 entry 1: no number of its own: `wardline list import` and `add` give one\n\
-                    lint.expired: line 5 entry 5: its last day is over: remove it, or verify it and set a new one\n";
-    let codes = ["lint.duplicate", "lint.number", "lint.expired", "guard.public-suffix", "guard.never-block"];
+                    lint.duplicate: line 2 entry 2: the same entry stands above: remove one of \
+                    them\n\
+                    lint.number: line 3 entry 1: no number of its own: `wardline list import` and \
+                    `add` give one\n\
+                    lint.expired: line 5 entry 5: its last day is over: remove it, or verify it \
+                    and set a new one\n";
+    let codes = [
+        "lint.duplicate",
+        "lint.number",
+        "lint.expired",
+        "guard.public-suffix",
+        "guard.never-block",
+    ];
     let said = desk.fails(1, "list sign desk --key one.key");
-    let end = format!("not signed: mend the list, or sign it all the same with --override {}\n", codes.join(" --override "));
+    let end = format!(
+        "not signed: mend the list, or sign it all the same with --override {}\n",
+        codes.join(" --override ")
+    );
     assert_eq!(said, format!("{expected}{end}"));
     assert!(!desk.file("desk/issue/story.manifest").exists());
     let (code, stdout, _) = desk.run(&["list", "lint", "desk", "--names"]);
-    assert_eq!((code, stdout.contains("lint.due: line 5 entry 5 (c.example): due for verification")), (1, true), "{stdout}");
+    assert_eq!(
+        (
+            code,
+            stdout.contains("lint.due: line 5 entry 5 (c.example): due for verification")
+        ),
+        (1, true),
+        "{stdout}"
+    );
     let (code, stdout, _) = desk.run(&["list", "lint", "desk", "--json"]);
     let found: Value = serde_json::from_str(&stdout).expect("JSON");
-    assert_eq!((code, found["errors"].as_array().map(Vec::len), stdout.contains("c.example")), (1, Some(5), false));
-    desk.does(&format!("list sign desk --key one.key --override {}", codes.join(" --override ")));
+    assert_eq!(
+        (
+            code,
+            found["errors"].as_array().map(Vec::len),
+            stdout.contains("c.example")
+        ),
+        (1, Some(5), false)
+    );
+    desk.does(&format!(
+        "list sign desk --key one.key --override {}",
+        codes.join(" --override ")
+    ));
 
     // A line that is no entry is never issued.
     fs::write(desk.file("desk/entries.txt"), "https://a.example/\n").expect("entries");
-    let said = desk.fails(1, "list sign desk --key one.key --override lint.reject --override guard.empty");
+    let said = desk.fails(
+        1,
+        "list sign desk --key one.key --override lint.reject --override guard.empty",
+    );
     assert!(said.contains("entries.txt:1: a URL, not a name"), "{said}");
 }
 
 #[test]
 fn a_curators_mistake_is_held_by_the_budget() {
     let desk = Desk::new();
-    let list = |count: usize| (1..=count).map(|at| format!("n{at}.example number={at} verified=2099-01-01\n")).collect::<String>();
+    let list = |count: usize| {
+        (1..=count)
+            .map(|at| format!("n{at}.example number={at} verified=2099-01-01\n"))
+            .collect::<String>()
+    };
     fs::write(desk.file("desk/entries.txt"), list(10_000)).expect("entries");
     desk.issue_whole();
-    for (count, codes) in [(60_000, ["guard.added", "guard.added-percent"]), (500, ["guard.removed", "guard.removed-percent"])] {
+    for (count, codes) in [
+        (60_000, ["guard.added", "guard.added-percent"]),
+        (500, ["guard.removed", "guard.removed-percent"]),
+    ] {
         fs::write(desk.file("desk/entries.txt"), list(count)).expect("entries");
         let said = desk.fails(1, "list sign desk --key one.key");
-        assert!(codes.iter().all(|code| said.contains(&format!("{code}: "))), "{said}");
+        assert!(
+            codes.iter().all(|code| said.contains(&format!("{code}: "))),
+            "{said}"
+        );
     }
     // Who signs second is held by the same budget as who signed first.
     fs::write(desk.file("desk/entries.txt"), list(500)).expect("entries");
-    desk.does("list sign desk --key one.key --override guard.removed --override guard.removed-percent");
-    assert!(desk.fails(1, "list sign desk --key two.key").contains("guard.removed: 9500 entries would be removed"));
+    desk.does(
+        "list sign desk --key one.key --override guard.removed --override guard.removed-percent",
+    );
+    assert!(
+        desk.fails(1, "list sign desk --key two.key")
+            .contains("guard.removed: 9500 entries would be removed")
+    );
     fs::write(desk.file("desk/entries.txt"), "").expect("entries");
-    assert!(desk.fails(1, "list sign desk --key one.key").contains("guard.empty: the list has no entry"));
+    assert!(
+        desk.fails(1, "list sign desk --key one.key")
+            .contains("guard.empty: the list has no entry")
+    );
 }
 
 #[test]
@@ -306,14 +527,31 @@ fn a_removal_needs_one_key_and_no_issue() {
         "24",
     ]);
     assert_eq!((code, stderr.as_str()), (0, ""));
-    assert!(stdout.starts_with("desk/issue/story.removal (until ") && stdout.ends_with("1 entry removed, 1 entry left\n"), "{stdout}");
+    assert!(
+        stdout.starts_with("desk/issue/story.removal (until ")
+            && stdout.ends_with("1 entry removed, 1 entry left\n"),
+        "{stdout}"
+    );
     let note = Note::parse(desk.read("desk/issue/story.removal").as_bytes()).expect("a note");
     let removal = Removal::parse(note.text()).expect("a removal");
-    assert_eq!((removal.entries.len(), removal.until - removal.from), (1, 24 * 3600));
-    let keys: Vec<VerifyKey> = desk.keys.iter().map(|key| VerifyKey::parse(key).expect("a key")).collect();
+    assert_eq!(
+        (removal.entries.len(), removal.until - removal.from),
+        (1, 24 * 3600)
+    );
+    let keys: Vec<VerifyKey> = desk
+        .keys
+        .iter()
+        .map(|key| VerifyKey::parse(key).expect("a key"))
+        .collect();
     assert_eq!(note.signers(&keys).expect("it holds"), [&keys[1]]);
-    let said = desk.fails(2, "list remove desk kept.example --now --key one.key --reason mistake --hours 745");
-    assert_eq!(said, "--hours: 1 hour to 31 days (744); what must stay off belongs into a new issue\n");
+    let said = desk.fails(
+        2,
+        "list remove desk kept.example --now --key one.key --reason mistake --hours 745",
+    );
+    assert_eq!(
+        said,
+        "--hours: 1 hour to 31 days (744); what must stay off belongs into a new issue\n"
+    );
 }
 
 #[test]
@@ -324,42 +562,88 @@ fn a_secret_list_leaves_the_desk_encrypted_only() {
     let desk = Desk::with(&["--encrypted"]);
     desk.does("list add desk secret.example");
     let said = desk.fails(1, "list sign desk --key one.key");
-    assert_eq!(said, "the list is secret and has no recipient: `wardline list encrypt --recipient` adds one\n");
+    assert_eq!(
+        said,
+        "the list is secret and has no recipient: `wardline list encrypt --recipient` adds one\n"
+    );
     // One key of ours, one of Debian's age-keygen.
-    let ours = desk.does("key new resolver-1.example --out ours.age --age").trim().to_owned();
-    let keygen = Command::new("age-keygen").args(["-o", "theirs.age"]).current_dir(desk.folder.path()).output().expect("age-keygen runs");
+    let ours = desk
+        .does("key new resolver-1.example --out ours.age --age")
+        .trim()
+        .to_owned();
+    let keygen = Command::new("age-keygen")
+        .args(["-o", "theirs.age"])
+        .current_dir(desk.folder.path())
+        .output()
+        .expect("age-keygen runs");
     assert!(keygen.status.success());
     let theirs = desk.does("key show theirs.age").trim().to_owned();
-    assert!(String::from_utf8_lossy(&keygen.stderr).contains(&theirs), "both read the same public key from it");
+    assert!(
+        String::from_utf8_lossy(&keygen.stderr).contains(&theirs),
+        "both read the same public key from it"
+    );
     desk.does(&format!("list encrypt desk --recipient {ours}"));
     desk.issue_whole();
     let said = desk.does(&format!("list encrypt desk --recipient {theirs}"));
-    assert!(said.starts_with("2 recipients; desk/issue/") && said.ends_with(".entries.age is encrypted to them\n"), "{said}");
+    assert!(
+        said.starts_with("2 recipients; desk/issue/")
+            && said.ends_with(".entries.age is encrypted to them\n"),
+        "{said}"
+    );
 
     let (_, manifest) = desk.issue();
     let place = format!("desk/issue/{}", manifest.entries_file());
     for file in fs::read_dir(desk.file("desk/issue")).expect("a folder") {
         let octets = fs::read(file.expect("a file").path()).expect("octets");
-        assert!(!octets.windows(6).any(|window| window == b"secret"), "in the clear");
+        assert!(
+            !octets.windows(6).any(|window| window == b"secret"),
+            "in the clear"
+        );
     }
     // Debian's age opens it with either key, and so do we.
     for identity in ["ours.age", "theirs.age"] {
-        let opened = Command::new("age").args(["-d", "-i", identity, &place]).current_dir(desk.folder.path()).output().expect("age runs");
-        assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
-        assert_eq!(String::from_utf8_lossy(&opened.stdout), desk.read("desk/issued.txt"));
-        assert!(desk.does(&format!("list verify desk --identity {identity}")).contains("1 entry, as signed"));
+        let opened = Command::new("age")
+            .args(["-d", "-i", identity, &place])
+            .current_dir(desk.folder.path())
+            .output()
+            .expect("age runs");
+        assert!(
+            opened.status.success(),
+            "{}",
+            String::from_utf8_lossy(&opened.stderr)
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&opened.stdout),
+            desk.read("desk/issued.txt")
+        );
+        assert!(
+            desk.does(&format!("list verify desk --identity {identity}"))
+                .contains("1 entry, as signed")
+        );
     }
     // What Debian's age encrypts we open, and what is for others we do not.
     for (recipient, is_ours) in [(&ours, true), (&theirs, false)] {
-        let made = Command::new("age").args(["-r", recipient, "-o", &place, "desk/issued.txt"]).current_dir(desk.folder.path()).status();
+        let made = Command::new("age")
+            .args(["-r", recipient, "-o", &place, "desk/issued.txt"])
+            .current_dir(desk.folder.path())
+            .status();
         assert!(made.expect("age runs").success());
         if is_ours {
-            assert!(desk.does("list verify desk --identity ours.age").contains("1 entry, as signed"));
+            assert!(
+                desk.does("list verify desk --identity ours.age")
+                    .contains("1 entry, as signed")
+            );
         } else {
-            assert!(desk.fails(1, "list verify desk --identity ours.age").ends_with("encrypted to other recipients than ours\n"));
+            assert!(
+                desk.fails(1, "list verify desk --identity ours.age")
+                    .ends_with("encrypted to other recipients than ours\n")
+            );
         }
     }
-    assert!(desk.does("list verify desk").contains("1 entry, encrypted; --identity opens them to be checked"));
+    assert!(
+        desk.does("list verify desk")
+            .contains("1 entry, encrypted; --identity opens them to be checked")
+    );
 }
 
 #[test]
@@ -367,8 +651,17 @@ fn keys_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let desk = Desk::with(&["--encrypted"]);
     desk.does("key new resolver.example --out r.age --age");
-    for file in ["one.key", "two.key", "r.age", "desk/entries.txt", "desk/list.toml"] {
-        let mode = fs::metadata(desk.file(file)).expect("a file").permissions().mode();
+    for file in [
+        "one.key",
+        "two.key",
+        "r.age",
+        "desk/entries.txt",
+        "desk/list.toml",
+    ] {
+        let mode = fs::metadata(desk.file(file))
+            .expect("a file")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     assert_eq!(desk.does("key show one.key").trim(), desk.keys[0]);
@@ -403,7 +696,10 @@ fn a_push_ends_when_every_resolver_has_proven_it() {
     desk.does("list add desk blocked.example");
     fs::write(desk.file("ca.pem"), include_str!("cases/tls/cert.pem")).expect("a certificate");
     fs::write(desk.file("token"), "a-token-for-the-tests\n").expect("a token");
-    let keys = [SigningKey::generate("ns1.example").expect("a key"), SigningKey::generate("ns2.example").expect("a key")];
+    let keys = [
+        SigningKey::generate("ns1.example").expect("a key"),
+        SigningKey::generate("ns2.example").expect("a key"),
+    ];
     let public = keys.each_ref().map(|key| key.public().to_string());
     let listeners = keys.map(|key| {
         Listener::start("a-token-for-the-tests", move |pushed| {
@@ -412,28 +708,74 @@ fn a_push_ends_when_every_resolver_has_proven_it() {
         })
     });
     let [one, two] = listeners.each_ref().map(Listener::url);
-    let push = format!("list push desk {one} {two} --ca ca.pem --token-file token --receipt-key {} --wait 20", public[0]);
-    assert_eq!(desk.fails(1, &push), "nothing is issued yet: `wardline list sign` does it\n");
+    let push = format!(
+        "list push desk {one} {two} --ca ca.pem --token-file token --receipt-key {} --wait 20",
+        public[0]
+    );
+    assert_eq!(
+        desk.fails(1, &push),
+        "nothing is issued yet: `wardline list sign` does it\n"
+    );
     desk.does("list sign desk --key one.key");
-    assert!(desk.fails(1, &push).ends_with("story.manifest: signed by 1 of 2 keys: it needs more signatures\n"));
+    assert!(
+        desk.fails(1, &push)
+            .ends_with("story.manifest: signed by 1 of 2 keys: it needs more signatures\n")
+    );
     desk.does("list sign desk --key two.key");
 
     let said = desk.does(&format!("{push} --receipt-key {}", public[1]));
-    let rows: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!((rows.len(), rows[0].join(" ")), (3, "RESOLVER SERIAL LATE STATE RECEIPT BY".to_owned()));
-    assert_eq!((rows[1][1], rows[2].last()), ("1", Some(&"ns2.example")), "{said}");
+    let rows: Vec<Vec<&str>> = said
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        (rows.len(), rows[0].join(" ")),
+        (3, "RESOLVER SERIAL LATE STATE RECEIPT BY".to_owned())
+    );
+    assert_eq!(
+        (rows[1][1], rows[2].last()),
+        ("1", Some(&"ns2.example")),
+        "{said}"
+    );
     assert!(said.matches("live, probed").count() == 2, "{said}");
 
     // One receipt is by a key that we do not know.
-    let (code, stdout, stderr) = desk.run(&format!("{push} --wait 0").replacen(" --wait 20", "", 1).split(' ').collect::<Vec<_>>());
-    assert_eq!((code, stderr.as_str()), (1, "wardline: not applied by 1 of 2 resolvers\n"));
-    assert!(stdout.contains("receipt: not signed by a resolver that we know"), "{stdout}");
+    let (code, stdout, stderr) = desk.run(
+        &format!("{push} --wait 0")
+            .replacen(" --wait 20", "", 1)
+            .split(' ')
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(
+        (code, stderr.as_str()),
+        (1, "wardline: not applied by 1 of 2 resolvers\n")
+    );
+    assert!(
+        stdout.contains("receipt: not signed by a resolver that we know"),
+        "{stdout}"
+    );
     // A wrong token, and a certificate that nobody vouches for.
     fs::write(desk.file("token"), "another-token\n").expect("a token");
     let (code, stdout, _) = desk.run(&push.split(' ').collect::<Vec<_>>());
-    assert_eq!((code, stdout.matches("refused: the token is not ours").count()), (1, 2), "{stdout}");
-    let (code, stdout, _) = desk.run(&push.replace("--ca ca.pem ", "").split(' ').collect::<Vec<_>>());
-    assert_eq!((code, stdout.matches("refused: ").count()), (1, 2), "{stdout}");
+    assert_eq!(
+        (
+            code,
+            stdout.matches("refused: the token is not ours").count()
+        ),
+        (1, 2),
+        "{stdout}"
+    );
+    let (code, stdout, _) = desk.run(
+        &push
+            .replace("--ca ca.pem ", "")
+            .split(' ')
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(
+        (code, stdout.matches("refused: ").count()),
+        (1, 2),
+        "{stdout}"
+    );
 }
 
 #[test]
@@ -446,20 +788,34 @@ fn a_refused_issue_ends_the_push_at_once() {
         "",
         |_| serde_json::json!({ "serial": null, "state": "refused", "message": "guard.tld: 1 entry", "receipt": null }),
     );
-    let words = format!("list push desk {} --ca ca.pem --receipt-key {} --wait 600 --json", listener.url(), desk.keys[0]);
+    let words = format!(
+        "list push desk {} --ca ca.pem --receipt-key {} --wait 600 --json",
+        listener.url(),
+        desk.keys[0]
+    );
     let (code, stdout, _) = desk.run(&words.split(' ').collect::<Vec<_>>());
     let arrivals: Value = serde_json::from_str(&stdout).expect("JSON");
-    assert_eq!((code, &arrivals[0]["state"], &arrivals[0]["is_applied"]), (1, &"refused: guard.tld: 1 entry".into(), &false.into()));
+    assert_eq!(
+        (code, &arrivals[0]["state"], &arrivals[0]["is_applied"]),
+        (1, &"refused: guard.tld: 1 entry".into(), &false.into())
+    );
 }
 
 /// The example that is shipped is in order, and stays so.
 #[test]
 fn the_shipped_example_verifies() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("blocklists/signed-example");
-    let note = Note::parse(&fs::read(folder.join("example.manifest")).expect("a manifest")).expect("a note");
+    let note = Note::parse(&fs::read(folder.join("example.manifest")).expect("a manifest"))
+        .expect("a note");
     let manifest = Manifest::parse(note.text()).expect("a manifest");
-    let key = |file: &str| VerifyKey::parse(&fs::read_to_string(folder.join(file)).expect("a key")).expect("a public key");
-    let keys = [key("demo-agency-1.example.pub"), key("demo-agency-2.example.pub")];
+    let key = |file: &str| {
+        VerifyKey::parse(&fs::read_to_string(folder.join(file)).expect("a key"))
+            .expect("a public key")
+    };
+    let keys = [
+        key("demo-agency-1.example.pub"),
+        key("demo-agency-2.example.pub"),
+    ];
     assert_eq!(note.signers(&keys).expect("it holds").len(), 2);
     let entries = fs::read(folder.join(manifest.entries_file())).expect("entries");
     assert_eq!(Hash::of(&entries), manifest.sha256);

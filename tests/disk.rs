@@ -1,4 +1,5 @@
-//! A disk that refuses: the program goes on answering and counting, says so, and writes all of it down when it can again.
+//! A disk that refuses: the program goes on answering and counting, says so, and writes all of it
+//! down when it can again.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ASKED: u64 = 100;
 
 fn program() -> Program {
-    Program::new().list("stop", "stop.example\n").metrics().toml("[count]\nflush_s = 1\n[limits]\nudp_replies_per_s = 0\n")
+    Program::new()
+        .list("stop", "stop.example\n")
+        .metrics()
+        .toml("[count]\nflush_s = 1\n[limits]\nudp_replies_per_s = 0\n")
 }
 
 /// Every question must be answered, disk or no disk.
@@ -32,7 +36,9 @@ fn ask_some(at: SocketAddr) {
 }
 
 fn written(running: &Running) -> u64 {
-    running.report()["sums"]["questions"].as_u64().expect("a sum")
+    running.report()["sums"]["questions"]
+        .as_u64()
+        .expect("a sum")
 }
 
 fn counts(running: &Running) -> Value {
@@ -40,34 +46,72 @@ fn counts(running: &Running) -> Value {
 }
 
 /// Asks before, while and after the disk refuses; nothing may be lost, and all of it must be told.
-fn go_on_without_a_disk<T>(running: &mut Running, words: &str, refuse: impl FnOnce(&Running) -> T, allow: impl FnOnce(&Running, T)) {
+fn go_on_without_a_disk<T>(
+    running: &mut Running,
+    words: &str,
+    refuse: impl FnOnce(&Running) -> T,
+    allow: impl FnOnce(&Running, T),
+) {
     let at = running.address();
     ask_some(at);
-    until("the first writing", PATIENCE, || (written(running) == ASKED).then_some(()));
+    until("the first writing", PATIENCE, || {
+        (written(running) == ASKED).then_some(())
+    });
     let refusing = refuse(running);
     ask_some(at);
-    let failed = until("the failure", PATIENCE, || Some(counts(running)).filter(|counts| counts["failures"].as_u64() > Some(1)));
-    assert!(failed["last_error"].as_str().is_some_and(|error| error.contains("counts.sqlite") && error.contains(words)), "{failed}");
+    let failed = until("the failure", PATIENCE, || {
+        Some(counts(running)).filter(|counts| counts["failures"].as_u64() > Some(1))
+    });
+    assert!(
+        failed["last_error"]
+            .as_str()
+            .is_some_and(|error| error.contains("counts.sqlite") && error.contains(words)),
+        "{failed}"
+    );
     let text = running.run(&["status"]).1;
-    assert!(text.contains("counts     NOT WRITTEN since ") && text.contains("Answering goes on"), "{text}");
-    until("the metric", PATIENCE, || (running.metric("wardline_counts_flush_failures_total")? > 1.0).then_some(()));
+    assert!(
+        text.contains("counts     NOT WRITTEN since ") && text.contains("Answering goes on"),
+        "{text}"
+    );
+    until("the metric", PATIENCE, || {
+        (running.metric("wardline_counts_flush_failures_total")? > 1.0).then_some(())
+    });
     ask_some(at);
     allow(running, refusing);
-    until("the next writing", PATIENCE, || (written(running) == 3 * ASKED).then_some(()));
+    until("the next writing", PATIENCE, || {
+        (written(running) == 3 * ASKED).then_some(())
+    });
     assert_eq!(counts(running)["last_error"], Value::Null);
     let said = running.stderr();
     let told = |words: &str| said.lines().filter(|line| line.contains(words)).count();
-    assert_eq!((told("until then the counts wait in memory"), told("none is lost")), (1, 1), "{said}");
+    assert_eq!(
+        (
+            told("until then the counts wait in memory"),
+            told("none is lost")
+        ),
+        (1, 1),
+        "{said}"
+    );
 
     running.kill(libc::SIGTERM);
     assert_eq!(running.wait_exit(), 0);
     assert_eq!(running.report()["sums"]["ended"]["blocked"], 3 * ASKED);
     let outcome = verify_log(running);
-    assert_eq!((&outcome["verdict"], &outcome["logs"][0]["events"]["unwritten"]), (&"in order".into(), &1.into()), "{outcome:#}");
+    assert_eq!(
+        (
+            &outcome["verdict"],
+            &outcome["logs"][0]["events"]["unwritten"]
+        ),
+        (&"in order".into(), &1.into()),
+        "{outcome:#}"
+    );
 }
 
 fn verify_log(running: &Running) -> Value {
-    let (folder, key) = (TempDir::new().expect("a folder"), running.run(&["audit", "key"]).1);
+    let (folder, key) = (
+        TempDir::new().expect("a folder"),
+        running.run(&["audit", "key"]).1,
+    );
     let log = folder.path().display().to_string();
     let (code, _, stderr) = running.run(&["audit", "export", &log]);
     assert_eq!(code, 0, "{stderr}");
@@ -80,8 +124,16 @@ struct SmallDisk(PathBuf);
 impl SmallDisk {
     fn mount(at: &Path) -> io::Result<Self> {
         fs::create_dir_all(at)?;
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).stderr(Stdio::null()).status()?;
-        if mounted.success() { Ok(Self(at.into())) } else { Err(io::Error::from(io::ErrorKind::PermissionDenied)) }
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(at)
+            .stderr(Stdio::null())
+            .status()?;
+        if mounted.success() {
+            Ok(Self(at.into()))
+        } else {
+            Err(io::Error::from(io::ErrorKind::PermissionDenied))
+        }
     }
 
     fn ballast(&self) -> PathBuf {
@@ -108,14 +160,26 @@ fn a_full_disk_stops_no_answer_and_loses_no_count() {
     let Ok(disk) = SmallDisk::mount(&state) else {
         return println!("left out: only root may mount a small disk");
     };
-    let mut running = program().toml(&format!("state = {:?}\n", state.join("state"))).start();
-    go_on_without_a_disk(&mut running, "full", |_| disk.fill(), |_, ()| fs::remove_file(disk.ballast()).expect("room again"));
+    let mut running = program()
+        .toml(&format!("state = {:?}\n", state.join("state")))
+        .start();
+    go_on_without_a_disk(
+        &mut running,
+        "full",
+        |_| disk.fill(),
+        |_, ()| fs::remove_file(disk.ballast()).expect("room again"),
+    );
 }
 
 #[test]
 fn files_that_may_not_grow_stop_no_answer_and_lose_no_count() {
     let mut running = program().start();
-    go_on_without_a_disk(&mut running, "disk I/O error", |running| running.limit_files(Some(0)), |running, ()| running.limit_files(None));
+    go_on_without_a_disk(
+        &mut running,
+        "disk I/O error",
+        |running| running.limit_files(Some(0)),
+        |running, ()| running.limit_files(None),
+    );
 }
 
 /// Fails each writing call of a program with an error, as the kernel would, until it is dropped.
@@ -125,8 +189,22 @@ impl Refusal {
     fn start(running: &Running, error: &str) -> Self {
         let inject = format!("inject=pwrite64,fdatasync,fsync,ftruncate:error={error}");
         let mut command = Command::new(STRACE.name);
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64,fdatasync,fsync,ftruncate", "-e", &inject, "-p"]);
-        let child = command.arg(running.pid().to_string()).stderr(Stdio::null()).spawn().expect("strace");
+        command.args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=pwrite64,fdatasync,fsync,ftruncate",
+            "-e",
+            &inject,
+            "-p",
+        ]);
+        let child = command
+            .arg(running.pid().to_string())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("strace");
         Self(child)
     }
 }
@@ -145,7 +223,12 @@ fn a_state_that_became_read_only_or_broke_stops_no_answer_and_loses_no_count() {
     }
     for (error, words) in [("EROFS", "disk I/O error"), ("EIO", "disk I/O error")] {
         let mut running = program().start();
-        go_on_without_a_disk(&mut running, words, |running| Refusal::start(running, error), |_, refusal| drop(refusal));
+        go_on_without_a_disk(
+            &mut running,
+            words,
+            |running| Refusal::start(running, error),
+            |_, refusal| drop(refusal),
+        );
     }
 }
 
@@ -154,19 +237,33 @@ fn a_state_that_became_read_only_or_broke_stops_no_answer_and_loses_no_count() {
 fn a_crash_while_the_disk_refuses_is_a_gap_from_the_last_writing() {
     let mut running = program().start();
     ask_some(running.address());
-    until("the first writing", PATIENCE, || (written(&running) == ASKED).then_some(()));
+    until("the first writing", PATIENCE, || {
+        (written(&running) == ASKED).then_some(())
+    });
     running.limit_files(Some(0));
     let refused = Instant::now();
     ask_some(running.address());
-    until("three failures", PATIENCE, || (counts(&running)["failures"].as_u64() > Some(3)).then_some(()));
+    until("three failures", PATIENCE, || {
+        (counts(&running)["failures"].as_u64() > Some(3)).then_some(())
+    });
     let refused_s = refused.elapsed().as_secs_f64();
     running.kill(libc::SIGKILL);
     running.wait_exit();
     running.restart();
     let report = running.report();
     assert_eq!(report["sums"]["questions"], ASKED);
-    let gap = report["gaps"].as_array().expect("gaps").iter().find(|gap| gap["kind"] == "crash").expect("a gap");
-    let moment = |key: &str| gap[key].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()).expect("a time");
+    let gap = report["gaps"]
+        .as_array()
+        .expect("gaps")
+        .iter()
+        .find(|gap| gap["kind"] == "crash")
+        .expect("a gap");
+    let moment = |key: &str| {
+        gap[key]
+            .as_str()
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+            .expect("a time")
+    };
     let gap_s = (moment("until").as_second() - moment("from").as_second()) as f64;
     println!("the disk refused for {refused_s:.1} s before the crash; the gap is {gap_s} s long");
     assert!(gap_s + 1.0 >= refused_s, "{report}");
@@ -178,8 +275,15 @@ fn a_start_without_a_writable_state_says_what_to_do() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("file");
     fs::write(&file, "").expect("a file");
-    let running = program().toml(&format!("state = {:?}\n", file.join("state"))).prepare();
+    let running = program()
+        .toml(&format!("state = {:?}\n", file.join("state")))
+        .prepare();
     let (code, _, stderr) = running.run(&["serve"]);
     let last = stderr.lines().last().unwrap_or_default();
-    assert!(code == 1 && last.contains(&format!("{}", file.display())) && last.contains("choose another `state` folder"), "{stderr}");
+    assert!(
+        code == 1
+            && last.contains(&format!("{}", file.display()))
+            && last.contains("choose another `state` folder"),
+        "{stderr}"
+    );
 }

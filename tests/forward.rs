@@ -1,4 +1,5 @@
-//! Shows that upstream resolvers are neither believed further than is asked for nor waited for longer than is needed.
+//! Shows that upstream resolvers are neither believed further than is asked for nor waited for
+//! longer than is needed.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,9 @@ use crate::kit::program::Program;
 #[test]
 fn signatures_behind_an_upstream_are_checked() {
     let internet = Internet::start();
-    let running = Program::new().forward_checked(internet.forwarder(), &internet).start();
+    let running = Program::new()
+        .forward_checked(internet.forwarder(), &internet)
+        .start();
     let client = Client::udp(running.address());
     for (name, kind, rcode, authentic, ede) in [
         ("www.good.test.", "A", "NOERROR", true, vec![]),
@@ -25,25 +28,54 @@ fn signatures_behind_an_upstream_are_checked() {
         ("www.nosig.test.", "A", "SERVFAIL", false, vec![10]),
     ] {
         let response = client.ask(&Question::new(name, kind).dnssec_ok());
-        assert_eq!((response.rcode().as_str(), response.message.authentic_data, response.ede()), (rcode, authentic, ede), "{name} {kind}");
+        assert_eq!(
+            (
+                response.rcode().as_str(),
+                response.message.authentic_data,
+                response.ede()
+            ),
+            (rcode, authentic, ede),
+            "{name} {kind}"
+        );
     }
     let unchecked = client.ask(&Question::new("www.bogus.test.", "A").unchecked());
-    assert_eq!(unchecked.answers(), ["www.bogus.test. A 198.51.100.40"], "CD leaves the check to the client");
+    assert_eq!(
+        unchecked.answers(),
+        ["www.bogus.test. A 198.51.100.40"],
+        "CD leaves the check to the client"
+    );
 }
 
-/// The second upstream is asked long before the first one's time-out, and the first one is found out all the same.
+/// The second upstream is asked long before the first one's time-out, and the first one is found
+/// out all the same.
 #[test]
 fn a_slow_upstream_holds_nobody_up() {
     let internet = Internet::start();
     let upstreams = [internet.forwarder_silent(), internet.forwarder()];
-    let running = Program::new().forward_to(&upstreams).toml("[resolve.forward]\ntimeout_ms = 2000\n").start();
-    for name in ["www.good.test.", "www.plain.test.", "mail.good.test.", "good.test."] {
+    let running = Program::new()
+        .forward_to(&upstreams)
+        .toml("[resolve.forward]\ntimeout_ms = 2000\n")
+        .start();
+    for name in [
+        "www.good.test.",
+        "www.plain.test.",
+        "mail.good.test.",
+        "good.test.",
+    ] {
         let begun = Instant::now();
         assert_eq!(ask(running.address(), name, "A").rcode(), "NOERROR");
-        assert!(begun.elapsed() < Duration::from_millis(1500), "{name}: {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_millis(1500),
+            "{name}: {:?}",
+            begun.elapsed()
+        );
     }
-    crate::kit::until("the silent one is passed over", Duration::from_secs(10), || {
-        let upstreams = running.json(&["status", "--json"])["upstreams"].clone();
-        (upstreams[0]["is_up"] == false && upstreams[1]["is_up"] == true).then_some(())
-    });
+    crate::kit::until(
+        "the silent one is passed over",
+        Duration::from_secs(10),
+        || {
+            let upstreams = running.json(&["status", "--json"])["upstreams"].clone();
+            (upstreams[0]["is_up"] == false && upstreams[1]["is_up"] == true).then_some(())
+        },
+    );
 }

@@ -1,4 +1,5 @@
-//! The hostile internet at the running program: each zone does one thing wrong, and `tests/cases/hostile.toml` says what must come of it.
+//! The hostile internet at the running program: each zone does one thing wrong, and
+//! `tests/cases/hostile.toml` says what must come of it.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::thread;
@@ -28,10 +29,15 @@ struct Outcome {
     faults: Vec<String>,
 }
 
-/// A program that asks authorities from an address of its own, so that its packets can be told from others'.
+/// A program that asks authorities from an address of its own, so that its packets can be told from
+/// others'.
 fn start(internet: &Internet, from: IpAddr) -> Running {
     let outgoing = format!("[resolve.recurse]\noutgoing = [\"{from}\"]\n");
-    Program::new().recurse(internet).list("law", LIST).toml(&outgoing).start()
+    Program::new()
+        .recurse(internet)
+        .list("law", LIST)
+        .toml(&outgoing)
+        .start()
 }
 
 #[test]
@@ -39,26 +45,52 @@ fn each_hostile_zone_gives_what_the_table_says_and_costs_little() {
     let internet = Internet::hostile();
     let outcomes: Vec<Outcome> = thread::scope(|scope| {
         let internet = &internet;
-        let workers: Vec<_> = (0..WORKERS).map(|worker| scope.spawn(move || work(internet, worker))).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| scope.spawn(move || work(internet, worker)))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("a worker"))
+            .collect()
     });
     let mut report: Vec<String> = outcomes.iter().map(Outcome::line).collect();
     report.sort_unstable_by(|one, other| other.cmp(one));
     println!("packets, CPU, question\n{}", report.join("\n"));
-    let slowest = outcomes.iter().max_by_key(|outcome| outcome.cpu).expect("a line");
-    println!("{} questions; most packets: {}; most CPU: {}", outcomes.len(), report[0], slowest.line());
-    let wrong: Vec<String> = outcomes.iter().filter(|outcome| !outcome.faults.is_empty()).map(Outcome::complaint).collect();
-    assert!(wrong.is_empty(), "{} lines\n{}", wrong.len(), wrong.join("\n"));
+    let slowest = outcomes
+        .iter()
+        .max_by_key(|outcome| outcome.cpu)
+        .expect("a line");
+    println!(
+        "{} questions; most packets: {}; most CPU: {}",
+        outcomes.len(),
+        report[0],
+        slowest.line()
+    );
+    let wrong: Vec<String> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.faults.is_empty())
+        .map(Outcome::complaint)
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} lines\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// Every so-manieth line of the table, with cold caches.
 fn work(internet: &Internet, worker: u8) -> Vec<Outcome> {
     let from = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 10 + worker));
     let running = start(internet, from);
-    let lines = hostile_answers().into_iter().skip(worker.into()).step_by(WORKERS.into());
+    let lines = hostile_answers()
+        .into_iter()
+        .skip(worker.into())
+        .step_by(WORKERS.into());
     let resolve = |expected: Expected| {
         let mut outcome = resolve_cold(internet, &running, from, &expected);
-        // A busy machine makes servers late, and lateness costs repetitions: what is wrong must be wrong thrice.
+        // A busy machine makes servers late, and lateness costs repetitions: what is wrong must be
+        // wrong thrice.
         for _ in 1..ATTEMPTS {
             if outcome.faults.is_empty() {
                 break;
@@ -70,34 +102,67 @@ fn work(internet: &Internet, worker: u8) -> Vec<Outcome> {
     lines.map(resolve).collect()
 }
 
-fn resolve_cold(internet: &Internet, running: &Running, from: IpAddr, expected: &Expected) -> Outcome {
+fn resolve_cold(
+    internet: &Internet,
+    running: &Running,
+    from: IpAddr,
+    expected: &Expected,
+) -> Outcome {
     let (code, _, stderr) = running.run(&["flush"]);
     assert_eq!(code, 0, "{stderr}");
     internet.forget_client(from);
     let before = running.cpu_time();
     // Over TCP, where a long answer fits.
-    let response = Client::tcp(running.address()).ask(&Question::new(&expected.name, &expected.kind).dnssec_ok());
-    let (packets, cpu) = (internet.packets_of(from), running.cpu_time().saturating_sub(before));
+    let response = Client::tcp(running.address())
+        .ask(&Question::new(&expected.name, &expected.kind).dnssec_ok());
+    let (packets, cpu) = (
+        internet.packets_of(from),
+        running.cpu_time().saturating_sub(before),
+    );
     let mut faults = match expected.listed {
         Some(_) => expected.faults_when_listed(&response),
         None => expected.faults_of(&response, true, expected.ede),
     };
-    assert!(packets <= PACKETS_MAX, "{expected:?}: {packets} packets:\n    {}", internet.packet_lines(from).join("\n    "));
+    assert!(
+        packets <= PACKETS_MAX,
+        "{expected:?}: {packets} packets:\n    {}",
+        internet.packet_lines(from).join("\n    ")
+    );
     let most = expected.packets.unwrap_or(PACKETS_MAX);
     if packets > most {
-        faults.push(format!("{packets} packets, more than {most}:\n    {}", internet.packet_lines(from).join("\n    ")));
+        faults.push(format!(
+            "{packets} packets, more than {most}:\n    {}",
+            internet.packet_lines(from).join("\n    ")
+        ));
     }
-    Outcome { expected: expected.clone(), packets, cpu, faults }
+    Outcome {
+        expected: expected.clone(),
+        packets,
+        cpu,
+        faults,
+    }
 }
 
 impl Outcome {
     fn line(&self) -> String {
         let name: String = self.expected.name.chars().take(60).collect();
-        format!("{:>3} {:>8.2} ms  {name} {} {}", self.packets, self.cpu.as_secs_f64() * 1e3, self.expected.kind, self.expected.rcode)
+        format!(
+            "{:>3} {:>8.2} ms  {name} {} {}",
+            self.packets,
+            self.cpu.as_secs_f64() * 1e3,
+            self.expected.kind,
+            self.expected.rcode
+        )
     }
 
     fn complaint(&self) -> String {
-        format!("{} {} ({}): {}", self.expected.name, self.expected.kind, self.expected.note, self.faults.join("; "))
+        format!(
+            "{} {} ({}): {}",
+            self.expected.name,
+            self.expected.kind,
+            self.expected.note,
+            self.faults.join("; ")
+        )
     }
 }
 
@@ -107,7 +172,11 @@ const VICTIMS: [(&str, &str, &str); 6] = [
     ("good.test.", "NS", "good.test. NS ns1.good.test."),
     ("mail.good.test.", "A", "mail.good.test. A 198.51.100.12"),
     ("www.plain.test.", "A", "www.plain.test. A 198.51.100.30"),
-    ("www.plain.test.", "AAAA", "www.plain.test. AAAA 2001:db8:1::30"),
+    (
+        "www.plain.test.",
+        "AAAA",
+        "www.plain.test. AAAA 2001:db8:1::30",
+    ),
     ("root.test.", "A", "root.test. A "),
 ];
 const ATTACKS: [&str; 12] = [
@@ -125,7 +194,8 @@ const ATTACKS: [&str; 12] = [
     "www.wrong-owner.test.",
 ];
 
-/// Forged and promiscuous replies (CVE-2025-40778, CVE-2025-11411, Kaminsky's attack): before, between and after, others' names stay theirs.
+/// Forged and promiscuous replies (CVE-2025-40778, CVE-2025-11411, Kaminsky's attack): before,
+/// between and after, others' names stay theirs.
 #[test]
 fn the_cache_stays_clean() {
     let internet = Internet::hostile();
@@ -137,19 +207,44 @@ fn the_cache_stays_clean() {
         for attack in ATTACKS {
             for kind in ["A", "AAAA", "NS"] {
                 let response = ask(running.address(), attack, kind);
-                assert!(!response.answers().iter().any(|line| line.contains("203.0.113.66")), "{attack}: {:?}", response.answers());
+                assert!(
+                    !response
+                        .answers()
+                        .iter()
+                        .any(|line| line.contains("203.0.113.66")),
+                    "{attack}: {:?}",
+                    response.answers()
+                );
             }
         }
         for (name, kind, wanted) in VICTIMS {
             let response = ask(running.address(), name, kind);
-            assert!(response.answers().iter().any(|line| line.starts_with(wanted)), "{name} {kind}: {:?}", response.answers());
-            assert!(!response.answers().iter().any(|line| line.contains("evil") || line.contains("203.0.113.66")), "{name} {kind}");
+            assert!(
+                response
+                    .answers()
+                    .iter()
+                    .any(|line| line.starts_with(wanted)),
+                "{name} {kind}: {:?}",
+                response.answers()
+            );
+            assert!(
+                !response
+                    .answers()
+                    .iter()
+                    .any(|line| line.contains("evil") || line.contains("203.0.113.66")),
+                "{name} {kind}"
+            );
         }
     }
-    assert_eq!(internet.packets_at("evil.test."), 0, "nobody was led astray");
+    assert_eq!(
+        internet.packets_at("evil.test."),
+        0,
+        "nobody was led astray"
+    );
 }
 
-/// A zone that its parent gave up goes when the delegation ends, however often its servers renew it meanwhile (ghost domains).
+/// A zone that its parent gave up goes when the delegation ends, however often its servers renew it
+/// meanwhile (ghost domains).
 #[test]
 fn a_ghost_domain_goes_with_its_delegation() {
     if is_missing(&FAKETIME) {
@@ -158,23 +253,32 @@ fn a_ghost_domain_goes_with_its_delegation() {
     let (internet, mut clock) = (Internet::hostile(), WallClock::new());
     let running = Program::new().recurse(&internet).clock(&clock).start();
     let alive = ["www.ghost.registry.test. A 203.0.113.237"];
-    assert_eq!(ask(running.address(), "www.ghost.registry.test.", "A").answers(), alive);
+    assert_eq!(
+        ask(running.address(), "www.ghost.registry.test.", "A").answers(),
+        alive
+    );
     internet.withdraw("ghost.registry.test.");
     for turn in 0..2 {
         clock.advance(Duration::from_secs(120));
-        for (name, kind) in
-            [("ghost.registry.test.", "NS"), ("ns1.ghost.registry.test.", "A"), (&format!("x{turn}.ghost.registry.test."), "A")]
-        {
+        for (name, kind) in [
+            ("ghost.registry.test.", "NS"),
+            ("ns1.ghost.registry.test.", "A"),
+            (&format!("x{turn}.ghost.registry.test."), "A"),
+        ] {
             ask(running.address(), name, kind);
         }
     }
     // 240 s on, the delegation of 300 s still holds; 360 s on, it does not.
     clock.advance(Duration::from_secs(120));
     let gone = ask(running.address(), "www.ghost.registry.test.", "A");
-    assert_eq!((gone.rcode(), gone.answers()), ("NXDOMAIN".to_owned(), vec![]));
+    assert_eq!(
+        (gone.rcode(), gone.answers()),
+        ("NXDOMAIN".to_owned(), vec![])
+    );
 }
 
-/// Random names below a zone whose servers are all silent (water torture): others are answered meanwhile, and no name costs much.
+/// Random names below a zone whose servers are all silent (water torture): others are answered
+/// meanwhile, and no name costs much.
 #[test]
 fn random_names_below_a_silent_zone_cost_others_nothing() {
     let internet = Internet::hostile();
@@ -182,14 +286,29 @@ fn random_names_below_a_silent_zone_cost_others_nothing() {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
     for n in 0..RANDOM_NAMES {
         let question = Question::new(&format!("r{n}.all-silent.test."), "A");
-        socket.send_to(&question.octets(), running.address()).expect("loopback");
+        socket
+            .send_to(&question.octets(), running.address())
+            .expect("loopback");
     }
     // Another client than the one with so many waiting, to whom late replies are not sent.
-    let ask = |name| Client::udp(running.address()).source(Ipv4Addr::new(127, 0, 0, 2)).ask(&Question::new(name, "A"));
+    let ask = |name| {
+        Client::udp(running.address())
+            .source(Ipv4Addr::new(127, 0, 0, 2))
+            .ask(&Question::new(name, "A"))
+    };
     for (name, wanted) in [
-        ("www.good.test.", "www.good.test. A 198.51.100.11".to_owned()),
-        ("www.plain.test.", "www.plain.test. A 198.51.100.30".to_owned()),
-        ("www.blocked.example.", format!("www.blocked.example. A {}", STOP[0])),
+        (
+            "www.good.test.",
+            "www.good.test. A 198.51.100.11".to_owned(),
+        ),
+        (
+            "www.plain.test.",
+            "www.plain.test. A 198.51.100.30".to_owned(),
+        ),
+        (
+            "www.blocked.example.",
+            format!("www.blocked.example. A {}", STOP[0]),
+        ),
     ] {
         assert_eq!(ask(name).answers(), [wanted]);
     }

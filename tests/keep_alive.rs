@@ -1,4 +1,5 @@
-//! Shows how kept answers are kept alive: renewed while they are popular, given after their end while nobody can be reached (RFC 8767).
+//! Shows how kept answers are kept alive: renewed while they are popular, given after their end
+//! while nobody can be reached (RFC 8767).
 
 use std::time::{Duration, Instant};
 
@@ -22,14 +23,24 @@ fn www(running: &Running) -> Response {
 }
 
 fn ttl_s(response: &Response) -> u64 {
-    let answer = response.message.answers.iter().find(|record| record.record_type() == RecordType::A).expect("an answer");
+    let answer = response
+        .message
+        .answers
+        .iter()
+        .find(|record| record.record_type() == RecordType::A)
+        .expect("an answer");
     answer.ttl.into()
 }
 
-/// An internet that falls silent after a first answer, and a program whose clock runs past that answer's end.
+/// An internet that falls silent after a first answer, and a program whose clock runs past that
+/// answer's end.
 fn outage(keys: &str) -> (Running, WallClock) {
     let (internet, mut clock) = (Internet::start(), WallClock::new());
-    let running = Program::new().recurse(&internet).toml(keys).clock(&clock).start();
+    let running = Program::new()
+        .recurse(&internet)
+        .toml(keys)
+        .clock(&clock)
+        .start();
     assert_eq!(www(&running).rcode(), "NOERROR");
     drop(internet);
     clock.advance(Duration::from_secs(TTL_S + 1));
@@ -43,12 +54,23 @@ fn what_ran_out_is_given_while_nobody_can_be_reached() {
     }
     let (running, mut clock) = outage("");
     let first = www(&running);
-    assert_eq!((first.rcode().as_str(), first.ede(), ttl_s(&first)), ("NOERROR", vec![STALE_ANSWER], 30));
+    assert_eq!(
+        (first.rcode().as_str(), first.ede(), ttl_s(&first)),
+        ("NOERROR", vec![STALE_ANSWER], 30)
+    );
     let begun = Instant::now();
     assert_eq!(www(&running).ede(), [STALE_ANSWER]);
-    assert!(begun.elapsed() < Duration::from_millis(500), "for a while nobody is asked again: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_millis(500),
+        "for a while nobody is asked again: {:?}",
+        begun.elapsed()
+    );
     clock.advance(Duration::from_secs(86_400));
-    assert_eq!(www(&running).rcode(), "SERVFAIL", "a day later it is too old");
+    assert_eq!(
+        www(&running).rcode(),
+        "SERVFAIL",
+        "a day later it is too old"
+    );
 }
 
 #[test]
@@ -67,12 +89,18 @@ fn what_ran_out_is_not_given_for_listed_names() {
         return;
     }
     let (internet, mut clock) = (Internet::start(), WallClock::new());
-    let running = Program::new().recurse(&internet).list("law", "other.example\n").clock(&clock).start();
+    let running = Program::new()
+        .recurse(&internet)
+        .list("law", "other.example\n")
+        .clock(&clock)
+        .start();
     assert_eq!(www(&running).answers(), ["www.good.test. A 198.51.100.11"]);
     drop(internet);
     clock.advance(Duration::from_secs(TTL_S + 1));
     running.replace_list("law", "good.test\n");
-    until("the name is blocked", PATIENCE, || (www(&running).answers() == ["www.good.test. A 192.0.2.1"]).then_some(()));
+    until("the name is blocked", PATIENCE, || {
+        (www(&running).answers() == ["www.good.test. A 192.0.2.1"]).then_some(())
+    });
 }
 
 #[test]
@@ -82,13 +110,25 @@ fn a_slow_authority_costs_no_more_than_the_time_set() {
     }
     let (internet, mut clock) = (Internet::start(), WallClock::new());
     let upstream = internet.forwarder_slow();
-    let running = Program::new().forward(upstream).toml("[cache]\nstale_after_ms = 100\n").clock(&clock).start();
+    let running = Program::new()
+        .forward(upstream)
+        .toml("[cache]\nstale_after_ms = 100\n")
+        .clock(&clock)
+        .start();
     www(&running);
     clock.advance(Duration::from_secs(TTL_S + 1));
     let begun = Instant::now();
     assert_eq!(www(&running).ede(), [STALE_ANSWER]);
-    assert!(begun.elapsed() < Duration::from_millis(290), "{:?}", begun.elapsed());
-    until("the answer is renewed behind the client's back", PATIENCE, || www(&running).ede().is_empty().then_some(()));
+    assert!(
+        begun.elapsed() < Duration::from_millis(290),
+        "{:?}",
+        begun.elapsed()
+    );
+    until(
+        "the answer is renewed behind the client's back",
+        PATIENCE,
+        || www(&running).ede().is_empty().then_some(()),
+    );
     assert_eq!(internet.forwarded("www.good.test.", "A"), 2);
 }
 
@@ -98,16 +138,25 @@ fn popular_answers_are_renewed_before_they_run_out() {
         return;
     }
     let (internet, mut clock) = (Internet::start(), WallClock::new());
-    let running = Program::new().forward(internet.forwarder()).clock(&clock).start();
+    let running = Program::new()
+        .forward(internet.forwarder())
+        .clock(&clock)
+        .start();
     www(&running);
     clock.advance(Duration::from_secs(TTL_S * 8 / 10));
     www(&running);
     assert_eq!(internet.forwarded("www.good.test.", "A"), 1, "too early");
     clock.advance(Duration::from_secs(TTL_S / 10 + 5));
     assert!(ttl_s(&www(&running)) <= 30, "nobody waits for the renewal");
-    until("it is renewed", PATIENCE, || (running.json(&["status", "--json"])["cache"]["renewed"] == 1).then_some(()));
+    until("it is renewed", PATIENCE, || {
+        (running.json(&["status", "--json"])["cache"]["renewed"] == 1).then_some(())
+    });
     clock.advance(Duration::from_secs(40));
     let ttl_s = ttl_s(&www(&running));
     assert!((250..=TTL_S).contains(&ttl_s), "{ttl_s}");
-    assert_eq!(internet.forwarded("www.good.test.", "A"), 2, "and the new one is given");
+    assert_eq!(
+        internet.forwarded("www.good.test.", "A"),
+        2,
+        "and the new one is given"
+    );
 }

@@ -1,5 +1,5 @@
-//! Shows the switches of test benches in the running program: whose signatures count, what is asked and what is not, names and addresses
-//! that are made here.
+//! Shows the switches of test benches in the running program: whose signatures count, what is asked
+//! and what is not, names and addresses that are made here.
 
 use std::fs;
 
@@ -21,7 +21,12 @@ fn anchored(internet: &Internet, zones: &[&str], keys: &str) -> (Running, TempDi
     fs::write(&hints, internet.root_hints()).expect("root hints");
     let files = zones.iter().enumerate().map(|(nth, zone)| {
         let keys = Client::tcp(internet.authority(zone)).ask(&Question::new(zone, "DNSKEY"));
-        let lines: Vec<String> = keys.message.answers.iter().map(|key| format!("{key}\n")).collect();
+        let lines: Vec<String> = keys
+            .message
+            .answers
+            .iter()
+            .map(|key| format!("{key}\n"))
+            .collect();
         let file = folder.path().join(format!("{nth} an odd name; for a file"));
         fs::write(&file, lines.concat()).expect("a trust anchor");
         file.display().to_string()
@@ -42,19 +47,35 @@ fn checked(running: &Running, name: &str) -> (String, bool) {
     (response.rcode(), response.message.authentic_data)
 }
 
-/// RFC 4035 section 3.2 and RFC 6840 sections 5.7 to 5.9, in all combinations and whatever was asked before.
+/// RFC 4035 section 3.2 and RFC 6840 sections 5.7 to 5.9, in all combinations and whatever was
+/// asked before.
 #[test]
 fn ad_cd_and_do_have_their_meaning_together() {
     let internet = Internet::start();
     let running = Program::new().recurse(&internet).start();
     let mut wrong = vec![];
     for round in ["asked", "kept"] {
-        for (name, is_secure, is_bogus) in [(SIGNED, true, false), (UNSIGNED, false, false), (BOGUS, false, true)] {
+        for (name, is_secure, is_bogus) in [
+            (SIGNED, true, false),
+            (UNSIGNED, false, false),
+            (BOGUS, false, true),
+        ] {
             for combination in 0..8 {
                 let [wants_ad, dnssec_ok, unchecked] = [1, 2, 4].map(|bit| combination & bit > 0);
-                let mut question = Question::new(name, "A").edns(Edns { dnssec_ok, ..Edns::default() });
-                question = if wants_ad { question.wanting_ad() } else { question };
-                question = if unchecked { question.unchecked() } else { question };
+                let mut question = Question::new(name, "A").edns(Edns {
+                    dnssec_ok,
+                    ..Edns::default()
+                });
+                question = if wants_ad {
+                    question.wanting_ad()
+                } else {
+                    question
+                };
+                question = if unchecked {
+                    question.unchecked()
+                } else {
+                    question
+                };
                 let response = Client::udp(running.address()).ask(&question);
                 let message = &response.message;
                 let is_answered = !is_bogus || unchecked;
@@ -75,12 +96,19 @@ fn ad_cd_and_do_have_their_meaning_together() {
                     response.ede() == [6],
                 ];
                 if got != wanted {
-                    wrong.push(format!("{round} {name} AD {wants_ad} DO {dnssec_ok} CD {unchecked}: {got:?}, not {wanted:?}"));
+                    wrong.push(format!(
+                        "{round} {name} AD {wants_ad} DO {dnssec_ok} CD \
+                                        {unchecked}: {got:?}, not {wanted:?}"
+                    ));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "answered, with data, with signatures, AD, CD, EDE 6\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "answered, with data, with signatures, AD, CD, EDE 6\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -90,27 +118,61 @@ fn signatures_count_below_the_anchors_and_not_below_negative_ones() {
         let (running, _folder) = anchored(&internet, zones, keys);
         [SIGNED, "www.free.example.", BOGUS].map(|name| checked(&running, name))
     };
-    let (good, plain, fails) = (("NOERROR".to_owned(), true), ("NOERROR".to_owned(), false), ("SERVFAIL".to_owned(), false));
-    assert_eq!(told(&["."], ""), [good.clone(), good.clone(), fails.clone()]);
+    let (good, plain, fails) = (
+        ("NOERROR".to_owned(), true),
+        ("NOERROR".to_owned(), false),
+        ("SERVFAIL".to_owned(), false),
+    );
+    assert_eq!(
+        told(&["."], ""),
+        [good.clone(), good.clone(), fails.clone()]
+    );
     assert_eq!(told(&["test."], ""), [good.clone(), plain.clone(), fails]);
-    assert_eq!(told(&["good.test.", "example."], ""), [good.clone(), good.clone(), plain.clone()]);
-    assert_eq!(told(&[], ""), [plain.clone(), plain.clone(), plain.clone()], "no anchor, no validation");
+    assert_eq!(
+        told(&["good.test.", "example."], ""),
+        [good.clone(), good.clone(), plain.clone()]
+    );
+    assert_eq!(
+        told(&[], ""),
+        [plain.clone(), plain.clone(), plain.clone()],
+        "no anchor, no validation"
+    );
     let negative = "[resolve.recurse]\nnegative_anchors = [\"bogus.test\", \"example.\"]\n";
     assert_eq!(told(&["."], negative), [good, plain.clone(), plain]);
 }
 
-/// DS comes with the referral, nobody is asked who serves a name, and nothing is asked for its own sake.
+/// DS comes with the referral, nobody is asked who serves a name, and nothing is asked for its own
+/// sake.
 #[test]
 fn nothing_is_asked_that_is_not_needed() {
     let internet = Internet::start();
-    let (name, zones) = ("www.sub.good.test.", [".", "test.", "good.test.", "sub.good.test."]);
+    let (name, zones) = (
+        "www.sub.good.test.",
+        [".", "test.", "good.test.", "sub.good.test."],
+    );
     for minimise in [false, true] {
-        let (running, _folder) = anchored(&internet, &["."], &format!("[resolve.recurse]\nminimise = {minimise}\n"));
+        let (running, _folder) = anchored(
+            &internet,
+            &["."],
+            &format!("[resolve.recurse]\nminimise = {minimise}\n"),
+        );
         assert_eq!(checked(&running, name), ("NOERROR".to_owned(), true));
-        let asked = |kind| zones.iter().map(|zone| internet.asked(zone, kind)).sum::<usize>();
-        assert!(asked("DNSKEY") >= zones.len() && asked("DS") == 0, "minimise = {minimise}");
+        let asked = |kind| {
+            zones
+                .iter()
+                .map(|zone| internet.asked(zone, kind))
+                .sum::<usize>()
+        };
+        assert!(
+            asked("DNSKEY") >= zones.len() && asked("DS") == 0,
+            "minimise = {minimise}"
+        );
         let others = internet.asked_below(".") - asked("DNSKEY") - internet.asked_below(name);
-        assert_eq!(others > 0, minimise, "{others} questions for parts of the name");
+        assert_eq!(
+            others > 0,
+            minimise,
+            "{others} questions for parts of the name"
+        );
     }
 }
 
@@ -122,7 +184,11 @@ fn a_proof_seen_before_answers_for_other_names() {
     let rcode = |name: &str| ask(running.address(), name, "A").rcode();
     assert_eq!(rcode("missing.good.test."), "NXDOMAIN");
     let before = internet.asked_below("good.test.");
-    for name in ["missing.good.test.", "missing2.good.test.", "deeper.missing.good.test."] {
+    for name in [
+        "missing.good.test.",
+        "missing2.good.test.",
+        "deeper.missing.good.test.",
+    ] {
         assert_eq!(rcode(name), "NXDOMAIN", "{name}");
     }
     assert_eq!(internet.asked_below("good.test."), before);
@@ -131,7 +197,11 @@ fn a_proof_seen_before_answers_for_other_names() {
 #[test]
 fn addresses_are_made_for_names_that_have_none() {
     let internet = Internet::start();
-    let running = Program::new().recurse(&internet).list("law", "blocked.example\n").toml("[resolve]\ndns64 = \"64:ff9b::/96\"\n").start();
+    let running = Program::new()
+        .recurse(&internet)
+        .list("law", "blocked.example\n")
+        .toml("[resolve]\ndns64 = \"64:ff9b::/96\"\n")
+        .start();
     let client = Client::udp(running.address());
     let found = |question: &Question| -> (Vec<String>, bool) {
         let response: Response = client.ask(question);
@@ -139,39 +209,103 @@ fn addresses_are_made_for_names_that_have_none() {
     };
     let made = |name: &str| vec![format!("{name} AAAA 64:ff9b::c633:640c")];
     for _ in 0..2 {
-        assert_eq!(found(&Question::new("mail.good.test.", "AAAA").dnssec_ok()), (made("mail.good.test."), true));
+        assert_eq!(
+            found(&Question::new("mail.good.test.", "AAAA").dnssec_ok()),
+            (made("mail.good.test."), true)
+        );
     }
-    assert_eq!(found(&Question::new(SIGNED, "AAAA")).0, ["www.good.test. AAAA 2001:db8:1::11"], "it has one");
-    assert_eq!(found(&Question::new("mail.good.test.", "AAAA").dnssec_ok().unchecked()).0, [""; 0], "who validates makes them by itself");
-    let alias = ["mail.good.test. AAAA 64:ff9b::c633:640c", "nodata.chain.test. CNAME mail.good.test."];
+    assert_eq!(
+        found(&Question::new(SIGNED, "AAAA")).0,
+        ["www.good.test. AAAA 2001:db8:1::11"],
+        "it has one"
+    );
+    assert_eq!(
+        found(
+            &Question::new("mail.good.test.", "AAAA")
+                .dnssec_ok()
+                .unchecked()
+        )
+        .0,
+        [""; 0],
+        "who validates makes them by itself"
+    );
+    let alias = [
+        "mail.good.test. AAAA 64:ff9b::c633:640c",
+        "nodata.chain.test. CNAME mail.good.test.",
+    ];
     assert_eq!(found(&Question::new("nodata.chain.test.", "AAAA")).0, alias);
-    assert_eq!(found(&Question::new("real.wild.test.", "AAAA")).0, [""; 0], "nor has it one in IPv4");
+    assert_eq!(
+        found(&Question::new("real.wild.test.", "AAAA")).0,
+        [""; 0],
+        "nor has it one in IPv4"
+    );
     for (name, rcode) in [("missing.good.test.", "NXDOMAIN"), (BOGUS, "SERVFAIL")] {
-        assert_eq!(client.ask(&Question::new(name, "AAAA")).rcode(), rcode, "{name}");
+        assert_eq!(
+            client.ask(&Question::new(name, "AAAA")).rcode(),
+            rcode,
+            "{name}"
+        );
     }
-    assert_eq!(found(&Question::new("blocked.example.", "AAAA")).0, ["blocked.example. AAAA 2001:db8::1"], "the stop page");
+    assert_eq!(
+        found(&Question::new("blocked.example.", "AAAA")).0,
+        ["blocked.example. AAAA 2001:db8::1"],
+        "the stop page"
+    );
 }
 
 #[test]
 fn names_of_the_operator_s_own_are_answered_here_after_the_lists() {
     let internet = Internet::start();
-    let local = "[local]\nnowhere = [\"canary.test\"]\naddresses = [\"192.0.2.77 www.good.test\", \"192.0.2.78 www.blocked.example\"]\ntcp_only = [\"plain.test\"]\n";
-    let running = Program::new().recurse(&internet).list("law", "blocked.example\n").toml(local).tls().start();
+    let local = "[local]\nnowhere = [\"canary.test\"]\naddresses = [\"192.0.2.77 www.good.test\", \
+                 \"192.0.2.78 www.blocked.example\"]\ntcp_only = [\"plain.test\"]\n";
+    let running = Program::new()
+        .recurse(&internet)
+        .list("law", "blocked.example\n")
+        .toml(local)
+        .tls()
+        .start();
     for client in running.doors() {
         let www = client.ask(&Question::new("WWW.good.test.", "A"));
-        assert_eq!((www.answers(), www.message.authoritative), (vec!["www.good.test. A 192.0.2.77".to_owned()], false));
-        assert_eq!(client.ask(&Question::new(SIGNED, "AAAA")).answers(), [""; 0]);
+        assert_eq!(
+            (www.answers(), www.message.authoritative),
+            (vec!["www.good.test. A 192.0.2.77".to_owned()], false)
+        );
+        assert_eq!(
+            client.ask(&Question::new(SIGNED, "AAAA")).answers(),
+            [""; 0]
+        );
         let reverse = client.ask(&Question::new("77.2.0.192.in-addr.arpa.", "PTR"));
-        assert_eq!(reverse.answers(), ["77.2.0.192.in-addr.arpa. PTR www.good.test."]);
+        assert_eq!(
+            reverse.answers(),
+            ["77.2.0.192.in-addr.arpa. PTR www.good.test."]
+        );
         let blocked = client.ask(&Question::new("www.blocked.example.", "A"));
-        assert_eq!(blocked.answers(), ["www.blocked.example. A 192.0.2.1"], "the stop page");
+        assert_eq!(
+            blocked.answers(),
+            ["www.blocked.example. A 192.0.2.1"],
+            "the stop page"
+        );
         for name in ["canary.test.", "a.canary.test."] {
             let nowhere = client.ask(&Question::new(name, "A"));
-            assert_eq!((nowhere.rcode().as_str(), nowhere.message.authoritative), ("NXDOMAIN", true), "{name}");
+            assert_eq!(
+                (nowhere.rcode().as_str(), nowhere.message.authoritative),
+                ("NXDOMAIN", true),
+                "{name}"
+            );
         }
     }
-    let [udp, tcp] = [&running.doors()[0], &running.doors()[1]].map(|client| client.ask(&Question::new(UNSIGNED, "A")));
-    assert!(udp.message.metadata.truncation && udp.answers().is_empty(), "over UDP");
-    assert!(!tcp.message.metadata.truncation && !tcp.answers().is_empty(), "over TCP");
-    assert_eq!(internet.asked_below("good.test.") + internet.asked_below("canary.test."), 0);
+    let [udp, tcp] = [&running.doors()[0], &running.doors()[1]]
+        .map(|client| client.ask(&Question::new(UNSIGNED, "A")));
+    assert!(
+        udp.message.metadata.truncation && udp.answers().is_empty(),
+        "over UDP"
+    );
+    assert!(
+        !tcp.message.metadata.truncation && !tcp.answers().is_empty(),
+        "over TCP"
+    );
+    assert_eq!(
+        internet.asked_below("good.test.") + internet.asked_below("canary.test."),
+        0
+    );
 }

@@ -1,4 +1,5 @@
-//! Signed lists on the real program: what is in order is live and proven, what is not is refused while the old list goes on blocking.
+//! Signed lists on the real program: what is in order is live and proven, what is not is refused
+//! while the old list goes on blocking.
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,7 +16,9 @@ use wardline::list::parse::Format;
 use wardline::list::receipt::Receipt;
 use wardline::list::removal::Removal;
 use wardline::seal::{Note, SigningKey, VerifyKey};
-use wardline::update::{Bundle, Change, ListSource, Origin, Papers, Settings, Text, Unsigned, Updater, Way};
+use wardline::update::{
+    Bundle, Change, ListSource, Origin, Papers, Settings, Text, Unsigned, Updater, Way,
+};
 
 use crate::kit::ask::{Client, Question, ask};
 use crate::kit::program::{Program, STOP};
@@ -65,13 +68,19 @@ impl Default for Issue {
 
 impl Desk {
     fn new() -> Self {
-        let keys = ["one.example", "two.example", "stranger.example"].map(|name| SigningKey::generate(name).unwrap());
-        Self { keys, folder: TempDir::new().unwrap() }
+        let keys = ["one.example", "two.example", "stranger.example"]
+            .map(|name| SigningKey::generate(name).unwrap());
+        Self {
+            keys,
+            folder: TempDir::new().unwrap(),
+        }
     }
 
     fn sign(&self, text: &str, signers: &[usize]) -> Note {
         let mut note = Note::new(text).unwrap();
-        signers.iter().for_each(|at| note.sign(&self.keys[at - 1]).unwrap());
+        signers
+            .iter()
+            .for_each(|at| note.sign(&self.keys[at - 1]).unwrap());
         note
     }
 
@@ -86,14 +95,17 @@ impl Desk {
             issued: wall_s() + issue.issued_s,
             expires: wall_s() + issue.expires_s,
             previous: None,
-            entries: issue.stated.unwrap_or_else(|| issue.entries.lines().count() as u64),
+            entries: issue
+                .stated
+                .unwrap_or_else(|| issue.entries.lines().count() as u64),
             sha256: Hash::of(issue.entries.as_bytes()),
             test_entry: (issue.entries == ENTRIES).then_some(1),
             secrecy: Secrecy::Open,
         }
     }
 
-    /// Put an issue where the program looks: the entries first, then the manifest, as a curator's tool does.
+    /// Put an issue where the program looks: the entries first, then the manifest, as a curator's
+    /// tool does.
     fn put(&self, issue: &Issue) {
         let manifest = Self::manifest(issue);
         let note = self.sign(&manifest.to_text(), &issue.signers);
@@ -107,7 +119,8 @@ impl Desk {
     fn remove(&self, names: &str, from: i64, signers: &[usize]) -> Note {
         let (from, until) = (wall_s() + from, wall_s() + from + 3600);
         let text = format!(
-            "wardline-removal/v1\nlist: signed\nfrom: {}\nuntil: {}\nreason: listed by mistake\n{names}",
+            "wardline-removal/v1\nlist: signed\nfrom: {}\nuntil: {}\nreason: listed by \
+             mistake\n{names}",
             jiff::Timestamp::from_second(from).unwrap(),
             jiff::Timestamp::from_second(until).unwrap()
         );
@@ -121,17 +134,25 @@ impl Desk {
 
     /// With more of the list's configuration.
     fn program_with(&self, more: &str) -> Program {
-        let keys: Vec<String> = self.keys[..2].iter().map(|key| key.public().to_string()).collect();
+        let keys: Vec<String> = self.keys[..2]
+            .iter()
+            .map(|key| key.public().to_string())
+            .collect();
         Program::new().toml(&format!(
             "[lists]\nnever_block_names = [\"stop.example\"]\n[[list]]\nid = \"signed\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
-             legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\nfolder = {{ path = {:?} }}\n{more}",
+             legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = \
+             2\nfolder = {{ path = {:?} }}\n{more}",
             self.folder.path()
         ))
     }
 
     /// A program with serial 5 in force.
     fn start(&self) -> Running {
-        self.put(&Issue { serial: 5, entries: ENTRIES.to_owned(), ..Issue::default() });
+        self.put(&Issue {
+            serial: 5,
+            entries: ENTRIES.to_owned(),
+            ..Issue::default()
+        });
         self.program().start()
     }
 }
@@ -144,7 +165,10 @@ fn place(folder: &Path, name: &str, text: &str) {
 }
 
 fn blocks(running: &Running, name: &str) -> bool {
-    ask(running.address(), name, "A").answers().iter().any(|answer| answer.contains(STOP[0]))
+    ask(running.address(), name, "A")
+        .answers()
+        .iter()
+        .any(|answer| answer.contains(STOP[0]))
 }
 
 fn state(running: &Running) -> serde_json::Value {
@@ -157,13 +181,25 @@ fn what_is_in_order_is_live_proven_and_there_again_after_a_restart() {
     let mut running = desk.start();
     assert!(blocks(&running, "www.blocked.example"));
     let receipt = || (!state(&running)["receipt"].is_null()).then_some(());
-    until(&format!("a receipt: {}", running.stderr()), 10 * SECOND, receipt);
+    until(
+        &format!("a receipt: {}", running.stderr()),
+        10 * SECOND,
+        receipt,
+    );
     let receipts = running.json(&["receipts", "signed", "--json"]);
     let note = Note::parse(receipts["receipts"][0].as_str().unwrap().as_bytes()).unwrap();
     let key = fs::read_to_string(running.folder().join("state/receipt.pub")).unwrap();
-    assert_eq!(note.signers(&[VerifyKey::parse(key.trim()).unwrap()]).unwrap().len(), 1);
+    assert_eq!(
+        note.signers(&[VerifyKey::parse(key.trim()).unwrap()])
+            .unwrap()
+            .len(),
+        1
+    );
     let receipt = Receipt::parse(note.text()).unwrap();
-    assert!(receipt.is_proof() && receipt.serial == 5 && receipt.probes >= 4, "{receipt:?}");
+    assert!(
+        receipt.is_proof() && receipt.serial == 5 && receipt.probes >= 4,
+        "{receipt:?}"
+    );
     fs::remove_dir_all(desk.folder.path()).unwrap();
     running.restart();
     assert!(blocks(&running, "blocked.example"), "all sources are gone");
@@ -175,8 +211,14 @@ fn every_bad_bundle_is_refused_with_its_message_and_blocks_nothing_wrong() {
     let desk = Desk::new();
     let running = desk.start();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/lists");
-    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let mut cases: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    cases.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     cases.sort();
     assert!(cases.len() >= 15);
     for path in cases {
@@ -184,15 +226,31 @@ fn every_bad_bundle_is_refused_with_its_message_and_blocks_nothing_wrong() {
         desk.put(&case);
         // The clock may have gone on by a second or two since the bundle was made.
         let words: Vec<&str> = case.message.split("1000").collect();
-        until(&format!("{}: {}", path.display(), case.message), 5 * SECOND, || {
-            let said = state(&running)["last_refusal"]["message"].as_str().unwrap_or_default().to_owned();
-            words.iter().all(|words| said.contains(words) || words.trim().is_empty()).then_some(())
-        });
-        assert!(blocks(&running, "blocked.example") && !blocks(&running, "new.example"), "{}", path.display());
+        until(
+            &format!("{}: {}", path.display(), case.message),
+            5 * SECOND,
+            || {
+                let said = state(&running)["last_refusal"]["message"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                words
+                    .iter()
+                    .all(|words| said.contains(words) || words.trim().is_empty())
+                    .then_some(())
+            },
+        );
+        assert!(
+            blocks(&running, "blocked.example") && !blocks(&running, "new.example"),
+            "{}",
+            path.display()
+        );
         assert_eq!(state(&running)["serial"], 5, "{}", path.display());
     }
     desk.put(&Issue::default());
-    until("what is in order", 5 * SECOND, || blocks(&running, "new.example").then_some(()));
+    until("what is in order", 5 * SECOND, || {
+        blocks(&running, "new.example").then_some(())
+    });
     assert!(state(&running)["last_refusal"].is_null());
 }
 
@@ -200,13 +258,38 @@ fn every_bad_bundle_is_refused_with_its_message_and_blocks_nothing_wrong() {
 fn findings_are_let_pass_by_name_and_a_rollback_survives_a_restart() {
     let desk = Desk::new();
     let mut running = desk.start();
-    desk.put(&Issue { entries: "new.example\nco.uk\n".to_owned(), ..Issue::default() });
-    until("a refusal", 5 * SECOND, || (!state(&running)["last_refusal"].is_null()).then_some(()));
-    let (code, _, stderr) = running.run(&["reload", "signed", "--override", "guard.tld", "--reason", "meant"]);
-    assert!(code == 1 && stderr.contains("is also held back by guard.public-suffix, guard.never-block"), "{stderr}");
-    let (code, stdout, stderr) =
-        running.run(&["reload", "signed", "--override", "guard.public-suffix,guard.never-block", "--reason", "meant"]);
-    assert_eq!((code, stdout.as_str()), (0, "signed: in force with 2 entries\n"), "{stderr}");
+    desk.put(&Issue {
+        entries: "new.example\nco.uk\n".to_owned(),
+        ..Issue::default()
+    });
+    until("a refusal", 5 * SECOND, || {
+        (!state(&running)["last_refusal"].is_null()).then_some(())
+    });
+    let (code, _, stderr) = running.run(&[
+        "reload",
+        "signed",
+        "--override",
+        "guard.tld",
+        "--reason",
+        "meant",
+    ]);
+    assert!(
+        code == 1 && stderr.contains("is also held back by guard.public-suffix, guard.never-block"),
+        "{stderr}"
+    );
+    let (code, stdout, stderr) = running.run(&[
+        "reload",
+        "signed",
+        "--override",
+        "guard.public-suffix,guard.never-block",
+        "--reason",
+        "meant",
+    ]);
+    assert_eq!(
+        (code, stdout.as_str()),
+        (0, "signed: in force with 2 entries\n"),
+        "{stderr}"
+    );
     assert!(blocks(&running, "new.example"));
     let (code, _, stderr) = running.run(&["rollback", "signed", "--reason", "a mistake"]);
     assert_eq!(code, 0, "{stderr}");
@@ -214,11 +297,29 @@ fn findings_are_let_pass_by_name_and_a_rollback_survives_a_restart() {
     running.restart();
     assert!(blocks(&running, "blocked.example") && !blocks(&running, "new.example"));
     let history = running.json(&["history", "signed", "--json"]);
-    let kinds: Vec<&str> = history["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
-    assert!(["refused", "override", "live", "rollback", "receipt"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
-    assert!(!history.to_string().contains(".example"), "no name in the journal: {history}");
-    desk.put(&Issue { serial: 7, ..Issue::default() });
-    until("a higher serial", 5 * SECOND, || blocks(&running, "new.example").then_some(()));
+    let kinds: Vec<&str> = history["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["kind"].as_str().unwrap())
+        .collect();
+    assert!(
+        ["refused", "override", "live", "rollback", "receipt"]
+            .iter()
+            .all(|kind| kinds.contains(kind)),
+        "{kinds:?}"
+    );
+    assert!(
+        !history.to_string().contains(".example"),
+        "no name in the journal: {history}"
+    );
+    desk.put(&Issue {
+        serial: 7,
+        ..Issue::default()
+    });
+    until("a higher serial", 5 * SECOND, || {
+        blocks(&running, "new.example").then_some(())
+    });
 }
 
 #[test]
@@ -230,21 +331,42 @@ fn what_cannot_be_remembered_does_not_come_in_force() {
     let obstacle = place.join(".2.entries.new");
     fs::create_dir(&obstacle).unwrap();
     desk.put(&Issue::default());
-    let said = until("a refusal", 5 * SECOND, || state(&running)["last_refusal"]["message"].as_str().map(str::to_owned));
-    let words = format!("signed.manifest: list signed: cannot be remembered in {} (", place.display());
-    assert!(said.contains(&words) && said.ends_with("): check the folder's owner, mode and disk, then `wardline reload`"), "{said}");
+    let said = until("a refusal", 5 * SECOND, || {
+        state(&running)["last_refusal"]["message"]
+            .as_str()
+            .map(str::to_owned)
+    });
+    let words = format!(
+        "signed.manifest: list signed: cannot be remembered in {} (",
+        place.display()
+    );
+    assert!(
+        said.contains(&words)
+            && said.ends_with("): check the folder's owner, mode and disk, then `wardline reload`"),
+        "{said}"
+    );
     assert!(blocks(&running, "blocked.example") && !blocks(&running, "new.example"));
     fs::remove_dir(&obstacle).unwrap();
     let (code, stdout, _) = running.run(&["reload", "signed"]);
-    assert_eq!((code, stdout.as_str()), (0, "signed: its sources are looked at again; `wardline lists` shows what comes of it\n"));
-    until("the list", 5 * SECOND, || blocks(&running, "new.example").then_some(()));
+    assert_eq!(
+        (code, stdout.as_str()),
+        (
+            0,
+            "signed: its sources are looked at again; `wardline lists` shows what comes of it\n"
+        )
+    );
+    until("the list", 5 * SECOND, || {
+        blocks(&running, "new.example").then_some(())
+    });
     assert_eq!(state(&running)["serial"], 6);
 }
 
 /// Ask without having anybody outside asked.
 fn ask_often(running: &Running, name: &str, count: usize) {
     for _ in 0..count {
-        let answers = Client::udp(running.address()).ask(&Question::new(name, "A").without_recursion()).answers();
+        let answers = Client::udp(running.address())
+            .ask(&Question::new(name, "A").without_recursion())
+            .answers();
         assert!(answers.is_empty(), "{name} is blocked: {answers:?}");
     }
 }
@@ -252,43 +374,111 @@ fn ask_often(running: &Running, name: &str, count: usize) {
 #[test]
 fn a_new_issue_is_tried_out_and_blocks_nothing_meanwhile() {
     let desk = Desk::new();
-    desk.put(&Issue { serial: 5, entries: ENTRIES.to_owned(), ..Issue::default() });
-    let running = desk.program_with("[list.stage]\nshadow_s = 3600\nquestions_max = 40\npercent_max = 10.0\n").start();
+    desk.put(&Issue {
+        serial: 5,
+        entries: ENTRIES.to_owned(),
+        ..Issue::default()
+    });
+    let running = desk
+        .program_with("[list.stage]\nshadow_s = 3600\nquestions_max = 40\npercent_max = 10.0\n")
+        .start();
     let in_shadow = || (!state(&running)["trial"].is_null()).then(|| state(&running));
     desk.put(&Issue::default());
     let tried = until("a trial", 5 * SECOND, in_shadow);
-    assert_eq!((&tried["serial"], &tried["trial"]["serial"], &tried["trial"]["entries"]), (&5.into(), &6.into(), &2.into()), "{tried}");
-    assert!(running.run(&["lists"]).1.contains("live, newer in shadow") && running.run(&["status"]).1.contains("signed in shadow until "));
+    assert_eq!(
+        (
+            &tried["serial"],
+            &tried["trial"]["serial"],
+            &tried["trial"]["entries"]
+        ),
+        (&5.into(), &6.into(), &2.into()),
+        "{tried}"
+    );
+    assert!(
+        running.run(&["lists"]).1.contains("live, newer in shadow")
+            && running
+                .run(&["status"])
+                .1
+                .contains("signed in shadow until ")
+    );
     ask_often(&running, "new.example", 30);
-    assert_eq!((state(&running)["trial"]["questions"].as_u64(), state(&running)["trial"]["hits"].as_u64()), (Some(30), Some(30)));
+    assert_eq!(
+        (
+            state(&running)["trial"]["questions"].as_u64(),
+            state(&running)["trial"]["hits"].as_u64()
+        ),
+        (Some(30), Some(30))
+    );
     ask_often(&running, "free.example", 10);
-    let message = "guard.shadow: 30 questions would be blocked that are not blocked now, 75.0 % of all questions; allowed are 10.0 %";
-    let said = || state(&running)["last_refusal"]["message"].as_str().unwrap_or_default().to_owned();
-    until("the refusal", 5 * SECOND, || said().contains(message).then_some(()));
+    let message = "guard.shadow: 30 questions would be blocked that are not blocked now, 75.0 % of \
+                   all questions; allowed are 10.0 %";
+    let said = || {
+        state(&running)["last_refusal"]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    until("the refusal", 5 * SECOND, || {
+        said().contains(message).then_some(())
+    });
     assert!(state(&running)["trial"].is_null() && state(&running)["serial"] == 5);
     ask_often(&running, "new.example", 1);
-    let pass = ["reload", "signed", "--override", "guard.shadow", "--reason", "it is meant"];
+    let pass = [
+        "reload",
+        "signed",
+        "--override",
+        "guard.shadow",
+        "--reason",
+        "it is meant",
+    ];
     let (code, stdout, stderr) = running.run(&pass);
-    assert_eq!((code, stdout.as_str()), (0, "signed: in force with 2 entries\n"), "{stderr}");
+    assert_eq!(
+        (code, stdout.as_str()),
+        (0, "signed: in force with 2 entries\n"),
+        "{stderr}"
+    );
     assert!(blocks(&running, "new.example"));
 
     // One that blocks little of what is asked comes in force by itself, and is proven.
-    desk.put(&Issue { serial: 7, entries: "other.example\nthird.example\n".to_owned(), ..Issue::default() });
+    desk.put(&Issue {
+        serial: 7,
+        entries: "other.example\nthird.example\n".to_owned(),
+        ..Issue::default()
+    });
     until("a trial", 5 * SECOND, in_shadow);
     ask_often(&running, "free.example", 40);
-    until("the end of the trial", 5 * SECOND, || (state(&running)["serial"] == 7).then_some(()));
+    until("the end of the trial", 5 * SECOND, || {
+        (state(&running)["serial"] == 7).then_some(())
+    });
     assert!(blocks(&running, "third.example"));
-    until("a receipt", 5 * SECOND, || (!state(&running)["receipt"].is_null()).then_some(()));
+    until("a receipt", 5 * SECOND, || {
+        (!state(&running)["receipt"].is_null()).then_some(())
+    });
     assert!(!blocks(&running, "new.example"));
 
     // The operator cuts a trial short.
-    desk.put(&Issue { serial: 8, ..Issue::default() });
+    desk.put(&Issue {
+        serial: 8,
+        ..Issue::default()
+    });
     until("a trial", 5 * SECOND, in_shadow);
     let (code, stdout, stderr) = running.run(&pass);
-    assert_eq!((code, stdout.as_str()), (0, "signed: in force with 2 entries\n"), "{stderr}");
+    assert_eq!(
+        (code, stdout.as_str()),
+        (0, "signed: in force with 2 entries\n"),
+        "{stderr}"
+    );
     let history = running.json(&["history", "signed", "--json"]);
-    let staged = history["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "staged").count();
-    assert_eq!(staged, 5, "three trials begun, two of them ended: {history}");
+    let staged = history["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["kind"] == "staged")
+        .count();
+    assert_eq!(
+        staged, 5,
+        "three trials begun, two of them ended: {history}"
+    );
 }
 
 #[test]
@@ -296,22 +486,49 @@ fn a_removal_is_live_within_a_second_and_over_with_the_next_list() {
     let desk = Desk::new();
     let mut running = desk.start();
     let removed = Instant::now();
-    place(desk.folder.path(), "signed.removal", &desk.remove("remove: blocked.example\n", -10, &[2]).to_string());
-    let took = until("the removal", SECOND, || (!blocks(&running, "blocked.example")).then(|| removed.elapsed()));
+    place(
+        desk.folder.path(),
+        "signed.removal",
+        &desk
+            .remove("remove: blocked.example\n", -10, &[2])
+            .to_string(),
+    );
+    let took = until("the removal", SECOND, || {
+        (!blocks(&running, "blocked.example")).then(|| removed.elapsed())
+    });
     println!("removal live {took:?} after it was put into the folder");
     assert!(blocks(&running, "other.example"));
     assert_eq!(state(&running)["removed"], 1);
     running.restart();
-    assert!(!blocks(&running, "blocked.example"), "a removal outlives a restart");
+    assert!(
+        !blocks(&running, "blocked.example"),
+        "a removal outlives a restart"
+    );
     let file = running.folder().join("removal");
-    fs::write(&file, desk.remove("remove: other.example\n", -20, &[3]).to_string()).unwrap();
+    fs::write(
+        &file,
+        desk.remove("remove: other.example\n", -20, &[3])
+            .to_string(),
+    )
+    .unwrap();
     let (code, _, stderr) = running.run(&["remove", file.to_str().unwrap()]);
-    assert!(code == 1 && stderr.contains("0 of its keys have signed, 1 must"), "{stderr}");
-    desk.put(&Issue { entries: ENTRIES.to_owned(), ..Issue::default() });
-    until("the next list", 5 * SECOND, || blocks(&running, "blocked.example").then_some(()));
+    assert!(
+        code == 1 && stderr.contains("0 of its keys have signed, 1 must"),
+        "{stderr}"
+    );
+    desk.put(&Issue {
+        entries: ENTRIES.to_owned(),
+        ..Issue::default()
+    });
+    until("the next list", 5 * SECOND, || {
+        blocks(&running, "blocked.example").then_some(())
+    });
     let (code, _, stderr) = running.run(&["rollback", "signed", "--reason", "a mistake"]);
     assert_eq!(code, 0, "{stderr}");
-    assert!(!blocks(&running, "blocked.example") && blocks(&running, "other.example"), "what was removed before comes not back");
+    assert!(
+        !blocks(&running, "blocked.example") && blocks(&running, "other.example"),
+        "what was removed before comes not back"
+    );
 }
 
 #[test]
@@ -319,61 +536,134 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
     let desk = Desk::new();
     let web = Web::serve(desk.folder.path());
     let port = web.port();
-    let push = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let push = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let files = TempDir::new().unwrap();
     let path = |name: &str| files.path().join(name).display().to_string();
-    for (name, text) in [("cert.pem", CERT), ("key.pem", KEY), ("tokens", "0123456789abcdef\n")] {
+    for (name, text) in [
+        ("cert.pem", CERT),
+        ("key.pem", KEY),
+        ("tokens", "0123456789abcdef\n"),
+    ] {
         fs::write(files.path().join(name), text).unwrap();
     }
     let (cert, key, tokens) = (path("cert.pem"), path("key.pem"), path("tokens"));
-    let keys: Vec<String> = desk.keys[..2].iter().map(|key| key.public().to_string()).collect();
-    desk.put(&Issue { serial: 5, entries: ENTRIES.to_owned(), ..Issue::default() });
+    let keys: Vec<String> = desk.keys[..2]
+        .iter()
+        .map(|key| key.public().to_string())
+        .collect();
+    desk.put(&Issue {
+        serial: 5,
+        entries: ENTRIES.to_owned(),
+        ..Issue::default()
+    });
     let program = Program::new().toml(&format!(
         "[push]\nlisten = \"{push}\"\ncertificate = {cert:?}\nkey = {key:?}\ntokens = {tokens:?}\n[[list]]\nid = \"signed\"\n\
-         authority = \"Example Authority\"\nbasis = \"law\"\nlegal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\npush = true\n\
-         pull = {{ urls = [\"https://127.0.0.1:{port}/lists/signed.manifest\"], addresses = [\"127.0.0.1:{port}\"], ca = {cert:?}, every_s = 600 }}\n"
+         authority = \"Example Authority\"\nbasis = \"law\"\nlegal_basis = \"Example Act\"\nstop = \
+         {STOP:?}\nkeys = {keys:?}\npush = true\n\
+         pull = {{ urls = [\"https://127.0.0.1:{port}/lists/signed.manifest\"], addresses = \
+         [\"127.0.0.1:{port}\"], ca = {cert:?}, every_s = 600 }}\n"
     ));
     let running = program.start();
     assert!(blocks(&running, "blocked.example"), "pulled");
-    assert_eq!(web.tally(), (2, 0), "the manifest and the entries, once each");
+    assert_eq!(
+        web.tally(),
+        (2, 0),
+        "the manifest and the entries, once each"
+    );
     let issue = Issue::default();
-    let note = desk.sign(&Desk::manifest(&issue).to_text(), &issue.signers).to_string();
+    let note = desk
+        .sign(&Desk::manifest(&issue).to_text(), &issue.signers)
+        .to_string();
     let body = serde_json::json!({ "manifest": note, "entries": data_encoding::BASE64.encode(issue.entries.as_bytes()) }).to_string();
-    let request = |token: &str, method: &str, body: &str| request(push, token, method, "/v1/lists/signed", body);
+    let request = |token: &str, method: &str, body: &str| {
+        request(push, token, method, "/v1/lists/signed", body)
+    };
     assert!(request("not-the-token-at-all", "PUT", &body).starts_with("HTTP/1.1 401 "));
     let pushed = Instant::now();
     assert!(request("0123456789abcdef", "PUT", &body).starts_with("HTTP/1.1 202 "));
     let told = until("proof", 5 * SECOND, || {
         let told = request("0123456789abcdef", "GET", "");
-        told.contains("\"serial\":6").then_some(told).filter(|told| told.contains("wardline-receipt/v1"))
+        told.contains("\"serial\":6")
+            .then_some(told)
+            .filter(|told| told.contains("wardline-receipt/v1"))
     });
     println!("pushed and proven after {:?}", pushed.elapsed());
-    assert!(told.contains("\"state\":\"proven\"") && blocks(&running, "new.example"), "{told}");
+    assert!(
+        told.contains("\"state\":\"proven\"") && blocks(&running, "new.example"),
+        "{told}"
+    );
 }
 
 #[test]
 fn five_hundred_mutated_bundles_are_refused() {
     let desk = Desk::new();
     let state = TempDir::new().unwrap();
-    let papers = Papers { keys: desk.keys[..2].iter().map(SigningKey::public).collect(), threshold: 2, unsigned: Unsigned::Refuse };
-    let source = ListSource { text: None, papers, ..ListSource::unsigned("signed", 0, Text::Embedded(""), Format::Plain) };
-    let settings = Settings { lists: vec![source], state: Some(state.path().to_path_buf()), ..Settings::default() };
+    let papers = Papers {
+        keys: desk.keys[..2].iter().map(SigningKey::public).collect(),
+        threshold: 2,
+        unsigned: Unsigned::Refuse,
+    };
+    let source = ListSource {
+        text: None,
+        papers,
+        ..ListSource::unsigned("signed", 0, Text::Embedded(""), Format::Plain)
+    };
+    let settings = Settings {
+        lists: vec![source],
+        state: Some(state.path().to_path_buf()),
+        ..Settings::default()
+    };
     let (updater, _) = Updater::start(settings).unwrap();
-    let issue = Issue { entries: ENTRIES.to_owned(), ..Issue::default() };
+    let issue = Issue {
+        entries: ENTRIES.to_owned(),
+        ..Issue::default()
+    };
     let manifest = Desk::manifest(&issue);
-    let note = desk.sign(&manifest.to_text(), &[1, 2]).to_string().into_bytes();
+    let note = desk
+        .sign(&manifest.to_text(), &[1, 2])
+        .to_string()
+        .into_bytes();
     let take = |note: Note, entries: Vec<u8>| {
-        let origin = Origin { way: Way::Operator, place: "the test".to_owned() };
-        updater.take(Bundle { list: 0, manifest: Some(note), text: Text::Memory(Arc::new(entries.into())), origin }).change
+        let origin = Origin {
+            way: Way::Operator,
+            place: "the test".to_owned(),
+        };
+        updater
+            .take(Bundle {
+                list: 0,
+                manifest: Some(note),
+                text: Text::Memory(Arc::new(entries.into())),
+                origin,
+            })
+            .change
     };
     for number in 0..500_usize {
         let (mut note, mut entries) = (note.clone(), ENTRIES.as_bytes().to_vec());
         let at = number.wrapping_mul(2_654_435_761) % (note.len() + entries.len());
-        let octet = if at < note.len() { &mut note[at] } else { &mut entries[at - note.len()] };
+        let octet = if at < note.len() {
+            &mut note[at]
+        } else {
+            &mut entries[at - note.len()]
+        };
         *octet ^= 1 << (number % 8);
-        let Ok(note) = Note::parse(&note) else { continue };
+        let Ok(note) = Note::parse(&note) else {
+            continue;
+        };
         let change = take(note, entries);
-        assert!(matches!(change, Change::Refused { .. }), "octet {at}: {change:?}");
+        assert!(
+            matches!(change, Change::Refused { .. }),
+            "octet {at}: {change:?}"
+        );
     }
-    assert_eq!(take(Note::parse(&note).unwrap(), ENTRIES.into()), Change::Swapped { entries: 2, rejects: 0 }, "the true one");
+    assert_eq!(
+        take(Note::parse(&note).unwrap(), ENTRIES.into()),
+        Change::Swapped {
+            entries: 2,
+            rejects: 0
+        },
+        "the true one"
+    );
 }

@@ -15,7 +15,8 @@ const NAME: &str = "www.zone.example";
 const A: u16 = 1;
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A server that sends everybody to TCP, and there says whatever it was told to behind the question.
+/// A server that sends everybody to TCP, and there says whatever it was told to behind the
+/// question.
 struct Server {
     address: SocketAddr,
     said: Arc<Mutex<Said>>,
@@ -35,7 +36,9 @@ impl Server {
         let (said, is_over) = (Arc::<Mutex<Said>>::default(), Arc::<AtomicBool>::default());
         let (udp, tcp) = std::iter::repeat_with(|| {
             let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-            UdpSocket::bind(tcp.local_addr().expect("an address")).ok().map(|udp| (udp, tcp))
+            UdpSocket::bind(tcp.local_addr().expect("an address"))
+                .ok()
+                .map(|udp| (udp, tcp))
         })
         .take(20)
         .flatten()
@@ -62,7 +65,12 @@ impl Server {
                 let _ = converse(stream, &said);
             }
         });
-        Self { address, said, is_over, threads: vec![cut_short, whole] }
+        Self {
+            address,
+            said,
+            is_over,
+            threads: vec![cut_short, whole],
+        }
     }
 
     fn say(&self, counts: [u16; 3], records: Vec<u8>) {
@@ -73,7 +81,10 @@ impl Server {
     /// Resolvers that recurse from this server as the root, and that forward to it.
     fn resolvers(&self) -> [Resolver; 2] {
         let recursion = recurse::Settings {
-            root_hints: Some(format!(". NS ns.example.\nns.example. A {}\n", self.address.ip())),
+            root_hints: Some(format!(
+                ". NS ns.example.\nns.example. A {}\n",
+                self.address.ip()
+            )),
             trust_anchors: Some(vec![]),
             minimise: false,
             loopback: true,
@@ -81,11 +92,22 @@ impl Server {
             port: self.address.port(),
             ..recurse::Settings::default()
         };
-        let forwarding =
-            forward::Settings { upstreams: vec![self.address.into()], timeout: PATIENCE, attempts: 1, ..forward::Settings::default() };
+        let forwarding = forward::Settings {
+            upstreams: vec![self.address.into()],
+            timeout: PATIENCE,
+            attempts: 1,
+            ..forward::Settings::default()
+        };
         [Mode::Recurse(recursion), Mode::Forward(forwarding)].map(|mode| {
-            Resolver::start(Settings { mode, zones: vec![], private_names: None, patience: PATIENCE, dns64: None, renumbering: vec![] })
-                .expect("a resolver")
+            Resolver::start(Settings {
+                mode,
+                zones: vec![],
+                private_names: None,
+                patience: PATIENCE,
+                dns64: None,
+                renumbering: vec![],
+            })
+            .expect("a resolver")
         })
     }
 }
@@ -94,8 +116,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.is_over.store(true, Relaxed);
         let _ = TcpStream::connect(self.address);
-        let _ = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.send_to(b"over", self.address));
-        self.threads.drain(..).for_each(|thread| thread.join().expect("an end"));
+        let _ = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|socket| socket.send_to(b"over", self.address));
+        self.threads
+            .drain(..)
+            .for_each(|thread| thread.join().expect("an end"));
     }
 }
 
@@ -110,19 +135,43 @@ fn converse(mut stream: TcpStream, said: &Said) -> std::io::Result<()> {
 
 /// The question comes back with these flags and words; the name asked for stands at octet 12.
 fn reply(asked: &[u8], flags: u8, Said { counts, records }: &Said) -> Vec<u8> {
-    let question = 12 + Name::from_wire(&asked[12..]).expect("our own question").as_wire().len() + 4;
+    let question = 12
+        + Name::from_wire(&asked[12..])
+            .expect("our own question")
+            .as_wire()
+            .len()
+        + 4;
     let counts = counts.map(u16::to_be_bytes).concat();
-    [&asked[..2], &[flags, 0, 0, 1], &counts, &asked[12..question], records].concat()
+    [
+        &asked[..2],
+        &[flags, 0, 0, 1],
+        &counts,
+        &asked[12..question],
+        records,
+    ]
+    .concat()
 }
 
 fn fetch(resolver: &Resolver) -> Result<Fetched, Failure> {
-    let question = Question { name: Name::parse(NAME).expect("a name"), qtype: A, dnssec_ok: false, checking_disabled: false };
+    let question = Question {
+        name: Name::parse(NAME).expect("a name"),
+        qtype: A,
+        dnssec_ok: false,
+        checking_disabled: false,
+    };
     tokio::runtime::Handle::current().block_on(resolver.fetch(&question, PATIENCE))
 }
 
 /// One record: owner, type, an hour, data.
 fn record(owner: &[u8], rtype: u16, data: &[u8]) -> Vec<u8> {
-    [owner, &rtype.to_be_bytes(), &[0, 1, 0, 0, 0x0e, 0x10], &(data.len() as u16).to_be_bytes(), data].concat()
+    [
+        owner,
+        &rtype.to_be_bytes(),
+        &[0, 1, 0, 0, 0x0e, 0x10],
+        &(data.len() as u16).to_be_bytes(),
+        data,
+    ]
+    .concat()
 }
 
 /// A pointer to the octet `at`.
@@ -140,13 +189,20 @@ fn answer() -> Vec<u8> {
     record(&pointer(12), A, &[192, 0, 2, 7])
 }
 
-/// A record whose data are thousands of pointers, each to the one before, and as many records as there is room for whose owner is the last
-/// of them: each name takes thousands of jumps, of which no octet comes.
+/// A record whose data are thousands of pointers, each to the one before, and as many records as
+/// there is room for whose owner is the last of them: each name takes thousands of jumps, of which
+/// no octet comes.
 fn pointers_to_pointers() -> ([u16; 3], Vec<u8>) {
     let mut records = answer();
     let data_at = records_at() + records.len() + 12;
     let jumps = (0x3fff - data_at) / 2;
-    let chain = (0..jumps).flat_map(|jump| pointer(if jump == 0 { 12 } else { data_at + 2 * (jump - 1) }));
+    let chain = (0..jumps).flat_map(|jump| {
+        pointer(if jump == 0 {
+            12
+        } else {
+            data_at + 2 * (jump - 1)
+        })
+    });
     records.extend(record(&pointer(12), 65_280, &chain.collect::<Vec<_>>()));
     let last = pointer(data_at + 2 * (jumps - 1));
     let mut count = 1;
@@ -157,11 +213,16 @@ fn pointers_to_pointers() -> ([u16; 3], Vec<u8>) {
     ([1, 0, count], records)
 }
 
-/// One name of 255 octets and thousands of aliases that point to it: 36 times as much when it is written out.
+/// One name of 255 octets and thousands of aliases that point to it: 36 times as much when it is
+/// written out.
 fn one_long_name(rtype: u16) -> ([u16; 3], Vec<u8>) {
     let mut records = answer();
     let data_at = records_at() + records.len() + 12;
-    records.extend(record(&pointer(12), 65_280, &[&[1, b'x'].repeat(127)[..], &[0]].concat()));
+    records.extend(record(
+        &pointer(12),
+        65_280,
+        &[&[1, b'x'].repeat(127)[..], &[0]].concat(),
+    ));
     let mut count = 1;
     while records.len() < 64_900 {
         records.extend(record(&pointer(data_at), rtype, &pointer(data_at)));
@@ -170,27 +231,35 @@ fn one_long_name(rtype: u16) -> ([u16; 3], Vec<u8>) {
     ([1, 0, count], records)
 }
 
-/// An internationalised name that is too long only once it is written in A-labels stopped the thread that read the list.
+/// An internationalised name that is too long only once it is written in A-labels stopped the
+/// thread that read the list.
 #[test]
 fn a_name_too_long_in_a_labels_is_rejected() {
     for labels in 1..100 {
         for letters in [1, 20, 55] {
-            let line = format!("{}example\nblocked.example\n", format!("{}.", "\u{fc}".repeat(letters)).repeat(labels));
-            let mut entries = 0;
-            let parsed = parse::read(line.as_bytes(), Format::Plain, |_, _| entries += 1).expect("memory can be read");
-            assert_eq!(parsed.entries + parsed.rejects, 2, "{labels} labels of {letters} letters");
-            assert!(
-                parsed
-                    .rejects_shown
-                    .iter()
-                    .all(|reject| matches!(reject.reason, Reason::LongName | Reason::LongLabel | Reason::LongLine | Reason::Idn))
+            let line = format!(
+                "{}example\nblocked.example\n",
+                format!("{}.", "\u{fc}".repeat(letters)).repeat(labels)
             );
+            let mut entries = 0;
+            let parsed = parse::read(line.as_bytes(), Format::Plain, |_, _| entries += 1)
+                .expect("memory can be read");
+            assert_eq!(
+                parsed.entries + parsed.rejects,
+                2,
+                "{labels} labels of {letters} letters"
+            );
+            assert!(parsed.rejects_shown.iter().all(|reject| matches!(
+                reject.reason,
+                Reason::LongName | Reason::LongLabel | Reason::LongLine | Reason::Idn
+            )));
             assert!(entries >= 1);
         }
     }
 }
 
-/// A reply whose names cost far more to follow than it has octets: 64 KB took 80 ms to read, for each of a question's packets.
+/// A reply whose names cost far more to follow than it has octets: 64 KB took 80 ms to read, for
+/// each of a question's packets.
 #[test]
 fn replies_that_are_all_jumps_are_not_read() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -199,7 +268,10 @@ fn replies_that_are_all_jumps_are_not_read() {
     for resolver in server.resolvers() {
         for (counts, records) in [pointers_to_pointers(), one_long_name(5), one_long_name(2)] {
             server.say(counts, records);
-            assert_eq!(fetch(&resolver).map(|fetched| fetched.wire), Err(Failure::Unusable));
+            assert_eq!(
+                fetch(&resolver).map(|fetched| fetched.wire),
+                Err(Failure::Unusable)
+            );
         }
         server.say([1, 0, 0], answer());
         assert!(fetch(&resolver).is_ok(), "and an honest one is");
@@ -213,8 +285,12 @@ fn what_bombs_cost() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let _guard = runtime.enter();
     let server = Server::start();
-    let some: Vec<u8> = (0..1_000).flat_map(|n: u16| record(&pointer(12), A, &[192, 0, (n >> 8) as u8, n as u8])).collect();
-    let many: Vec<u8> = (0..4_000).flat_map(|n: u16| record(&pointer(12), A, &[192, 0, (n >> 8) as u8, n as u8])).collect();
+    let some: Vec<u8> = (0..1_000)
+        .flat_map(|n: u16| record(&pointer(12), A, &[192, 0, (n >> 8) as u8, n as u8]))
+        .collect();
+    let many: Vec<u8> = (0..4_000)
+        .flat_map(|n: u16| record(&pointer(12), A, &[192, 0, (n >> 8) as u8, n as u8]))
+        .collect();
     let cases = [
         ("a small honest reply", ([1, 0, 0], answer())),
         ("1,000 addresses", ([1_000, 0, 0], some)),
@@ -229,14 +305,27 @@ fn what_bombs_cost() {
         for (way, resolver) in ["recurse", "forward"].into_iter().zip(server.resolvers()) {
             let before = cpu_us();
             let outcome = fetch(&resolver).map(|fetched| fetched.wire.len());
-            println!("{what}, {way}: {} octets, {} µs CPU, {outcome:?}", records.len(), cpu_us() - before);
+            println!(
+                "{what}, {way}: {} octets, {} µs CPU, {outcome:?}",
+                records.len(),
+                cpu_us() - before
+            );
         }
     }
 }
 
 /// CPU time of all threads so far.
 fn cpu_us() -> u64 {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("the threads").flatten();
-    let ns = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok());
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .expect("the threads")
+        .flatten();
+    let ns = tasks.filter_map(|task| {
+        std::fs::read_to_string(task.path().join("schedstat"))
+            .ok()?
+            .split(' ')
+            .next()?
+            .parse::<u64>()
+            .ok()
+    });
     ns.sum::<u64>() / 1000
 }

@@ -1,4 +1,5 @@
-//! Lists change while questions pour in: no answer is lost, none comes from half a list, and a bad list never replaces a good one.
+//! Lists change while questions pour in: no answer is lost, none comes from half a list, and a bad
+//! list never replaces a good one.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -23,7 +24,9 @@ const FREE: &str = "198.51.100.50";
 
 /// Forwards to the tests' internet, whose names are special-use names to others.
 fn program(internet: &Internet) -> Program {
-    Program::new().forward(internet.forwarder()).toml("[resolve]\nspecial_use = false\n[limits]\nudp_replies_per_s = 0\n")
+    Program::new()
+        .forward(internet.forwarder())
+        .toml("[resolve]\nspecial_use = false\n[limits]\nudp_replies_per_s = 0\n")
 }
 
 fn is_blocked(response: &Response) -> bool {
@@ -61,7 +64,8 @@ const RELOADS: u32 = 200;
 const RELOAD_EVERY: Duration = Duration::from_millis(50);
 const QUESTIONS_PER_S: u32 = 2000;
 
-/// The list of one side: its own names, and from its first line to its last those that both sides have.
+/// The list of one side: its own names, and from its first line to its last those that both sides
+/// have.
 fn list_of(side: Side) -> String {
     (0..=ENTRIES).fold(String::new(), |mut text, i| {
         if i % SHARED_EVERY == 0 {
@@ -113,7 +117,8 @@ struct Swap {
     to: Side,
 }
 
-/// Put the other side's list in place and have it read, on time or as soon as the one before is done.
+/// Put the other side's list in place and have it read, on time or as soon as the one before is
+/// done.
 fn reload_often(running: &Running) -> Vec<Swap> {
     let (start, texts) = (Instant::now(), [Side::A, Side::B].map(list_of));
     let (mut side, mut swaps) = (Side::A, vec![]);
@@ -122,9 +127,14 @@ fn reload_often(running: &Running) -> Vec<Swap> {
         side = side.other();
         let from = Instant::now();
         running.replace_list("swapped", &texts[side as usize]);
-        let reply = ask_control(&running.control_socket(), &Request::Reload { list: None }).expect("a reply");
+        let reply = ask_control(&running.control_socket(), &Request::Reload { list: None })
+            .expect("a reply");
         assert!(matches!(reply, Reply::Reload(_)), "{reply:?}");
-        swaps.push(Swap { from, until: Instant::now(), to: side });
+        swaps.push(Swap {
+            from,
+            until: Instant::now(),
+            to: side,
+        });
     }
     swaps
 }
@@ -137,19 +147,37 @@ struct Seen {
     with_a_change: usize,
 }
 
-/// One thread answers a volley in order: it may see as many changes as there were swaps meanwhile, and otherwise one list throughout.
+/// One thread answers a volley in order: it may see as many changes as there were swaps meanwhile,
+/// and otherwise one list throughout.
 fn judge(volley: &[Asked], first: usize, swaps: &[Swap], seen: &mut Seen) {
-    let replies: Vec<_> = volley.iter().map(|asked| asked.reply.as_ref().expect("an answer")).collect();
-    let (from, until) = (volley[0].sent, replies.iter().map(|(at, _)| *at).max().expect("answers"));
-    let before = swaps.iter().rev().find(|swap| swap.until <= from).map_or(Side::A, |swap| swap.to);
-    let meanwhile = swaps.iter().filter(|swap| swap.until > from && swap.from < until).count();
+    let replies: Vec<_> = volley
+        .iter()
+        .map(|asked| asked.reply.as_ref().expect("an answer"))
+        .collect();
+    let (from, until) = (
+        volley[0].sent,
+        replies.iter().map(|(at, _)| *at).max().expect("answers"),
+    );
+    let before = swaps
+        .iter()
+        .rev()
+        .find(|swap| swap.until <= from)
+        .map_or(Side::A, |swap| swap.to);
+    let meanwhile = swaps
+        .iter()
+        .filter(|swap| swap.until > from && swap.from < until)
+        .count();
     let (mut at, mut changes) = (before, 0);
     for (place, (_, response)) in replies.into_iter().enumerate() {
         let (name, says) = question_of(first + place);
         let blocked = is_blocked(response);
         let side = match says {
             Says::AlwaysBlocked | Says::NeverBlocked => {
-                assert_eq!(blocked, matches!(says, Says::AlwaysBlocked), "{name}: from half a list");
+                assert_eq!(
+                    blocked,
+                    matches!(says, Says::AlwaysBlocked),
+                    "{name}: from half a list"
+                );
                 continue;
             }
             Says::Blocked(side) => {
@@ -162,18 +190,24 @@ fn judge(volley: &[Asked], first: usize, swaps: &[Swap], seen: &mut Seen) {
         };
         changes += usize::from(side != at);
         at = side;
-        assert!(changes <= meanwhile, "{name}: {changes} changes, {meanwhile} swaps meanwhile, {before:?} in force before");
+        assert!(
+            changes <= meanwhile,
+            "{name}: {changes} changes, {meanwhile} swaps meanwhile, {before:?} in force before"
+        );
     }
     seen.between_swaps += usize::from(meanwhile == 0);
     seen.during_a_swap += usize::from(meanwhile > 0);
     seen.with_a_change += usize::from(changes > 0);
 }
 
-/// Have every name in the cache, so that all answers come from the thread that took the question, in order.
+/// Have every name in the cache, so that all answers come from the thread that took the question,
+/// in order.
 fn warm(running: &Running) {
     for side in [Side::A, Side::B] {
         running.replace_list("swapped", &list_of(side.other()));
-        until("the other list", SECOND, || (!blocks(running, &own_name(side, 0))).then_some(()));
+        until("the other list", SECOND, || {
+            (!blocks(running, &own_name(side, 0))).then_some(())
+        });
         (0..PLACES).for_each(|n| assert!(!blocks(running, &own_name(side, place(n)))));
     }
     assert!(!blocks(running, "never.wild.test"));
@@ -182,10 +216,15 @@ fn warm(running: &Running) {
 #[test]
 fn two_hundred_reloads_under_load_lose_nothing() {
     let internet = Internet::start();
-    let running = program(&internet).list("swapped", &list_of(Side::A)).toml("[lists]\nquiet_ms = 10\n").start();
+    let running = program(&internet)
+        .list("swapped", &list_of(Side::A))
+        .toml("[lists]\nquiet_ms = 10\n")
+        .start();
     warm(&running);
     let resident = running.resident_kib();
-    let load = Load::start(running.address(), QUESTIONS_PER_S, |number| Question::new(&question_of(number).0, "A"));
+    let load = Load::start(running.address(), QUESTIONS_PER_S, |number| {
+        Question::new(&question_of(number).0, "A")
+    });
     let begun = Instant::now();
     let swaps = reload_often(&running);
     let took = begun.elapsed();
@@ -197,7 +236,10 @@ fn two_hundred_reloads_under_load_lose_nothing() {
     for (number, volley) in asked.chunks_exact(VOLLEY).enumerate() {
         judge(volley, number * VOLLEY, &swaps, &mut seen);
     }
-    let mut waits: Vec<Duration> = asked.iter().map(|asked| asked.reply.as_ref().expect("an answer").0 - asked.sent).collect();
+    let mut waits: Vec<Duration> = asked
+        .iter()
+        .map(|asked| asked.reply.as_ref().expect("an answer").0 - asked.sent)
+        .collect();
     waits.sort();
     let mut reloads: Vec<Duration> = swaps.iter().map(|swap| swap.until - swap.from).collect();
     reloads.sort();
@@ -214,20 +256,35 @@ fn two_hundred_reloads_under_load_lose_nothing() {
         lists["generation"],
         running.resident_kib(),
     );
-    assert!(lists["generation"].as_u64() >= Some(u64::from(RELOADS)) && lists["last_refusal"].is_null(), "{lists}");
-    assert!(seen.between_swaps > 100 && seen.during_a_swap > 100 && seen.with_a_change > 0, "the load did not meet the swaps: {seen:?}");
+    assert!(
+        lists["generation"].as_u64() >= Some(u64::from(RELOADS)) && lists["last_refusal"].is_null(),
+        "{lists}"
+    );
+    assert!(
+        seen.between_swaps > 100 && seen.during_a_swap > 100 && seen.with_a_change > 0,
+        "the load did not meet the swaps: {seen:?}"
+    );
 }
 
 /// A hundred thousand names, of which one is new.
 fn large_list(new: &str) -> String {
-    (1..100_000).map(|i| format!("large-{i}.wild.test\n")).collect::<String>() + new + ".wild.test\n"
+    (1..100_000)
+        .map(|i| format!("large-{i}.wild.test\n"))
+        .collect::<String>()
+        + new
+        + ".wild.test\n"
 }
 
 #[test]
 fn a_large_list_is_enforced_within_a_second() {
     let internet = Internet::start();
-    let running = program(&internet).list("large", &large_list("zero")).start();
-    for (new, old, save) in [("one", "zero", "renamed"), ("two", "one", "written in place")] {
+    let running = program(&internet)
+        .list("large", &large_list("zero"))
+        .start();
+    for (new, old, save) in [
+        ("one", "zero", "renamed"),
+        ("two", "one", "written in place"),
+    ] {
         let (text, file) = (large_list(new), running.list_file("large"));
         assert!(!blocks(&running, &format!("{new}.wild.test")));
         if save == "renamed" {
@@ -236,30 +293,55 @@ fn a_large_list_is_enforced_within_a_second() {
             fs::write(file, text).expect("a list file");
         }
         let saved = Instant::now();
-        let asks = until(new, 10 * SECOND, || blocks(&running, &format!("{new}.wild.test")).then(|| saved.elapsed()));
+        let asks = until(new, 10 * SECOND, || {
+            blocks(&running, &format!("{new}.wild.test")).then(|| saved.elapsed())
+        });
         println!("100,000 names, {save}: enforced {asks:?} after the save");
         assert!(asks < SECOND, "{asks:?}");
-        assert!(!blocks(&running, &format!("{old}.wild.test")), "what was taken off is free in the same moment");
+        assert!(
+            !blocks(&running, &format!("{old}.wild.test")),
+            "what was taken off is free in the same moment"
+        );
         assert!(blocks(&running, "large-1.wild.test") && blocks(&running, "large-99999.wild.test"));
     }
 }
 
 fn shell(folder: &Path, script: &str) {
-    let status = Command::new("sh").arg("-ec").arg(script).current_dir(folder).status().expect("sh");
+    let status = Command::new("sh")
+        .arg("-ec")
+        .arg(script)
+        .current_dir(folder)
+        .status()
+        .expect("sh");
     assert!(status.success(), "{script}");
 }
 
 /// What editors and programs do to save `next`, the new text, as `l.txt`.
 const WAYS: [(&str, &str); 9] = [
     ("written in place", "cat next > l.txt"),
-    ("written to a new file and renamed", "cp next .l.txt.swp; mv .l.txt.swp l.txt"),
-    ("moved away and written anew", "mv l.txt l.txt~; cat next > l.txt"),
+    (
+        "written to a new file and renamed",
+        "cp next .l.txt.swp; mv .l.txt.swp l.txt",
+    ),
+    (
+        "moved away and written anew",
+        "mv l.txt l.txt~; cat next > l.txt",
+    ),
     ("deleted and created", "rm l.txt; cat next > l.txt"),
     ("copied over", "cp next l.txt"),
-    ("copied with its old time and mode", "touch -d 2001-01-01 next; cp -p next l.txt"),
-    ("moved in from another folder", "mkdir -p other; cp next other/l; mv other/l l.txt"),
+    (
+        "copied with its old time and mode",
+        "touch -d 2001-01-01 next; cp -p next l.txt",
+    ),
+    (
+        "moved in from another folder",
+        "mkdir -p other; cp next other/l; mv other/l l.txt",
+    ),
     ("edited by sed", "sed -i \"s/.*/$(cat next)/\" l.txt"),
-    ("in two pieces", "head -c 3 next > l.txt; tail -c +4 next >> l.txt"),
+    (
+        "in two pieces",
+        "head -c 3 next > l.txt; tail -c +4 next >> l.txt",
+    ),
 ];
 
 #[test]
@@ -279,15 +361,21 @@ fn every_way_of_saving_is_seen_within_a_second() {
     fs::write(folder.join("linked"), "way-link.wild.test\n").expect("a file");
     symlink("linked", folder.join("link")).expect("a link");
     fs::rename(folder.join("link"), running.list_file("l")).expect("a rename");
-    until("a link in its place", SECOND, || blocks(&running, "way-link.wild.test").then_some(()));
+    until("a link in its place", SECOND, || {
+        blocks(&running, "way-link.wild.test").then_some(())
+    });
     fs::write(folder.join("linked"), "way-target.wild.test\n").expect("a file");
-    until("the target of a link", SECOND, || blocks(&running, "way-target.wild.test").then_some(()));
+    until("the target of a link", SECOND, || {
+        blocks(&running, "way-target.wild.test").then_some(())
+    });
     assert!(!running.stderr().contains("ERROR"), "{}", running.stderr());
 }
 
 fn refusal(running: &Running) -> Option<String> {
     let status = running.json(&["status", "--json"]);
-    status["lists"][0]["last_refusal"]["message"].as_str().map(str::to_owned)
+    status["lists"][0]["last_refusal"]["message"]
+        .as_str()
+        .map(str::to_owned)
 }
 
 fn count(text: &str, words: &str) -> usize {
@@ -300,43 +388,98 @@ fn a_bad_list_is_refused_and_the_old_one_stays() {
     let running = program(&internet).list("l", "good.wild.test\n").start();
     let (file, pid) = (running.list_file("l"), running.pid());
     let place = file.display().to_string();
-    let garbage: String = (0..50).map(|i| format!("https://secret-{i}.wild.test/\n")).collect();
+    let garbage: String = (0..50)
+        .map(|i| format!("https://secret-{i}.wild.test/\n"))
+        .collect();
     let bad: [(&str, &str, String); 6] = [
-        ("empty", ": > l.txt", format!("{place}: list l: has no entry")),
-        ("only comments", "printf '# nothing\\n\\n' > l.txt", format!("{place}: list l: has no entry")),
-        ("garbage", "cat garbage > l.txt", format!("{place}:1: a URL")),
-        ("random octets", "head -c 5000 /dev/urandom > l.txt", "no entry".to_owned()),
-        ("vanished", "rm l.txt", format!("{place}: list l: the file is not there")),
-        ("a folder", "rm -f l.txt; mkdir l.txt", format!("{place}: list l: not a regular file")),
+        (
+            "empty",
+            ": > l.txt",
+            format!("{place}: list l: has no entry"),
+        ),
+        (
+            "only comments",
+            "printf '# nothing\\n\\n' > l.txt",
+            format!("{place}: list l: has no entry"),
+        ),
+        (
+            "garbage",
+            "cat garbage > l.txt",
+            format!("{place}:1: a URL"),
+        ),
+        (
+            "random octets",
+            "head -c 5000 /dev/urandom > l.txt",
+            "no entry".to_owned(),
+        ),
+        (
+            "vanished",
+            "rm l.txt",
+            format!("{place}: list l: the file is not there"),
+        ),
+        (
+            "a folder",
+            "rm -f l.txt; mkdir l.txt",
+            format!("{place}: list l: not a regular file"),
+        ),
     ];
     fs::write(running.folder().join("lists/garbage"), garbage).expect("a file");
     for (number, (what, script, words)) in bad.iter().enumerate() {
         shell(&running.folder().join("lists"), script);
         let (code, stdout, stderr) = running.run(&["reload"]);
-        assert_eq!((code, stdout.as_str()), (1, "l: refused\n"), "{what}: {stderr}");
-        assert!(stderr.contains(words) && stderr.contains("the old list stays in force"), "{what}: {stderr}");
+        assert_eq!(
+            (code, stdout.as_str()),
+            (1, "l: refused\n"),
+            "{what}: {stderr}"
+        );
+        assert!(
+            stderr.contains(words) && stderr.contains("the old list stays in force"),
+            "{what}: {stderr}"
+        );
         let said = refusal(&running).expect("a refusal");
-        assert!(said.contains(words) && !said.contains("secret-"), "{what}: {said}");
-        until(what, SECOND, || (count(&running.stderr(), "stays in force") > number).then_some(()));
-        assert!(running.stderr().contains(words) && !running.stderr().contains("secret-"), "{what}: {}", running.stderr());
-        assert!(blocks(&running, "good.wild.test") && !blocks(&running, "secret-0.wild.test"), "{what}");
+        assert!(
+            said.contains(words) && !said.contains("secret-"),
+            "{what}: {said}"
+        );
+        until(what, SECOND, || {
+            (count(&running.stderr(), "stays in force") > number).then_some(())
+        });
+        assert!(
+            running.stderr().contains(words) && !running.stderr().contains("secret-"),
+            "{what}: {}",
+            running.stderr()
+        );
+        assert!(
+            blocks(&running, "good.wild.test") && !blocks(&running, "secret-0.wild.test"),
+            "{what}"
+        );
         let status = running.run(&["status"]).1;
-        assert!(status.contains("\nrefused ") && status.contains(words), "{status}");
+        assert!(
+            status.contains("\nrefused ") && status.contains(words),
+            "{status}"
+        );
     }
     fs::remove_dir(&file).expect("a folder");
     running.replace_list("l", "better.wild.test\n");
-    until("a list in order", SECOND, || blocks(&running, "better.wild.test").then_some(()));
+    until("a list in order", SECOND, || {
+        blocks(&running, "better.wild.test").then_some(())
+    });
     assert_eq!((refusal(&running), running.pid()), (None, pid));
 }
 
 #[test]
 fn sighup_and_reload_read_at_once_what_is_at_rest() {
     let internet = Internet::start();
-    let running = program(&internet).list("l", "first.wild.test\n").list("m", "other.wild.test\n").start();
+    let running = program(&internet)
+        .list("l", "first.wild.test\n")
+        .list("m", "other.wild.test\n")
+        .start();
     let hang_up = |words: &str| {
         let before = count(&running.stderr(), words);
         running.kill(libc::SIGHUP);
-        until("an entry in the log", 5 * SECOND, || (count(&running.stderr(), words) > before).then_some(()));
+        until("an entry in the log", 5 * SECOND, || {
+            (count(&running.stderr(), words) > before).then_some(())
+        });
     };
     fs::remove_file(running.list_file("l")).expect("a file");
     until("a refusal", 5 * SECOND, || refusal(&running));
@@ -345,17 +488,31 @@ fn sighup_and_reload_read_at_once_what_is_at_rest() {
     assert!(blocks(&running, "first.wild.test") && blocks(&running, "other.wild.test"));
     running.replace_list("l", "second.wild.test\n");
     running.kill(libc::SIGHUP);
-    until("the new list", SECOND, || blocks(&running, "second.wild.test").then_some(()));
+    until("the new list", SECOND, || {
+        blocks(&running, "second.wild.test").then_some(())
+    });
     let reloaded = running.json(&["reload", "--json"]);
-    assert_eq!(reloaded["lists"], serde_json::json!([{"id": "l", "change": "unchanged"}, {"id": "m", "change": "unchanged"}]));
+    assert_eq!(
+        reloaded["lists"],
+        serde_json::json!([{"id": "l", "change": "unchanged"}, {"id": "m", "change": "unchanged"}])
+    );
     running.replace_list("m", "third.wild.test\nhttps://x/\n");
     let (code, stdout, stderr) = running.run(&["reload", "m"]);
     assert_eq!((code, stdout.as_str()), (1, "m: refused\n"), "{stderr}");
     running.replace_list("m", "third.wild.test\nfourth.wild.test\n");
     let (code, stdout, _) = running.run(&["reload", "m"]);
-    assert!(code == 0 && (stdout == "m: in force with 2 entries\n" || stdout == "m: unchanged\n"), "{stdout}");
+    assert!(
+        code == 0 && (stdout == "m: in force with 2 entries\n" || stdout == "m: unchanged\n"),
+        "{stdout}"
+    );
     assert!(blocks(&running, "third.wild.test") && !blocks(&running, "other.wild.test"));
     let (code, _, stderr) = running.run(&["reload", "nolist"]);
-    assert_eq!((code, stderr.as_str()), (1, "wardline: there is no list \"nolist\": the lists are l, m\n"));
+    assert_eq!(
+        (code, stderr.as_str()),
+        (
+            1,
+            "wardline: there is no list \"nolist\": the lists are l, m\n"
+        )
+    );
     Client::tcp(running.address()).ask(&Question::new("third.wild.test", "A"));
 }

@@ -6,7 +6,9 @@ use std::{env, fs};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use wardline::count::{Applied, Gap, GapKind, HourTotal, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind};
+use wardline::count::{
+    Applied, Gap, GapKind, HourTotal, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind,
+};
 use wardline::report::{Format, K, Month, Months, Period, Published, publish, render};
 
 const HOUR_S: i64 = 3600;
@@ -36,11 +38,15 @@ fn day(month: &str, day: i64) -> i64 {
 }
 
 fn month_of(text: &str) -> Month {
-    let at = format!("{text}-01T00:00:00Z").parse::<jiff::Timestamp>().expect("a month").as_second();
+    let at = format!("{text}-01T00:00:00Z")
+        .parse::<jiff::Timestamp>()
+        .expect("a month")
+        .as_second();
     Month::of(at)
 }
 
-/// A list of the made-up provider: who made it, since when, and how many questions it blocks in an hour of the day's middle.
+/// A list of the made-up provider: who made it, since when, and how many questions it blocks in an
+/// hour of the day's middle.
 struct MadeUp {
     id: &'static str,
     authority: &'static str,
@@ -93,26 +99,59 @@ fn made_up_resolver(number: u64) -> Hourly {
     let mut chance = Chance(number);
     let lists = made_up_lists();
     let (from, until) = (day("2025-10", 1), day("2026-01", 2));
-    let stopped = Gap { from: day("2025-11", 18) + 2 * HOUR_S, until: day("2025-11", 18) + 2 * HOUR_S + 95, kind: GapKind::Stopped };
-    let crashed = Gap { from: day("2025-12", 6) + 13 * HOUR_S + 611, until: day("2025-12", 6) + 15 * HOUR_S + 40, kind: GapKind::Crash };
-    let gaps = if number == 1 { vec![stopped, crashed] } else { vec![stopped] };
+    let stopped = Gap {
+        from: day("2025-11", 18) + 2 * HOUR_S,
+        until: day("2025-11", 18) + 2 * HOUR_S + 95,
+        kind: GapKind::Stopped,
+    };
+    let crashed = Gap {
+        from: day("2025-12", 6) + 13 * HOUR_S + 611,
+        until: day("2025-12", 6) + 15 * HOUR_S + 40,
+        kind: GapKind::Crash,
+    };
+    let gaps = if number == 1 {
+        vec![stopped, crashed]
+    } else {
+        vec![stopped]
+    };
     let (mut hours, mut cells) = (Vec::new(), Vec::new());
     for hour in (from..until).step_by(HOUR_S as usize) {
-        if gaps.iter().any(|gap| gap.from <= hour && gap.until >= hour + HOUR_S) {
+        if gaps
+            .iter()
+            .any(|gap| gap.from <= hour && gap.until >= hour + HOUR_S)
+        {
             continue;
         }
         // People are awake in the evening, and at home on the weekend.
         let of_day = (hour / HOUR_S) % 24;
-        let awake = [2, 1, 1, 1, 1, 2, 4, 6, 7, 7, 7, 8, 8, 8, 8, 8, 9, 10, 12, 13, 13, 11, 8, 4][of_day as usize];
-        let weekend = if matches!((hour / DAY_S + 4) % 7, 0 | 6) { 5 } else { 4 };
-        hours.push(HourTotal { hour, questions: awake * weekend * (24_000 + chance.below(4000)) });
+        let awake = [
+            2, 1, 1, 1, 1, 2, 4, 6, 7, 7, 7, 8, 8, 8, 8, 8, 9, 10, 12, 13, 13, 11, 8, 4,
+        ][of_day as usize];
+        let weekend = if matches!((hour / DAY_S + 4) % 7, 0 | 6) {
+            5
+        } else {
+            4
+        };
+        hours.push(HourTotal {
+            hour,
+            questions: awake * weekend * (24_000 + chance.below(4000)),
+        });
         for (list, made_up) in lists.iter().enumerate() {
             if made_up.since < hour + HOUR_S && made_up.until > hour {
                 let most = made_up.hourly * awake * weekend;
-                let blocked = most * (70 + chance.below(60)) / 3200 + chance.below(most % 32 + 1) / 16;
+                let blocked =
+                    most * (70 + chance.below(60)) / 3200 + chance.below(most % 32 + 1) / 16;
                 // The smallest list has a day with next to nothing now and then.
-                let blocked = if made_up.hourly == 1 && (hour / DAY_S) % 23 == 0 { of_day as u64 / 22 } else { blocked };
-                cells.push(ListHour { hour, list, blocked });
+                let blocked = if made_up.hourly == 1 && (hour / DAY_S) % 23 == 0 {
+                    of_day as u64 / 22
+                } else {
+                    blocked
+                };
+                cells.push(ListHour {
+                    hour,
+                    list,
+                    blocked,
+                });
             }
         }
     }
@@ -138,31 +177,58 @@ fn made_up_resolver(number: u64) -> Hourly {
 }
 
 fn list_record(list: &MadeUp) -> ListRecord {
-    let papers = Papers { since: list.since, authority: list.authority.into(), legal_basis: list.legal_basis.into() };
-    ListRecord { id: list.id.into(), papers: vec![papers] }
+    let papers = Papers {
+        since: list.since,
+        authority: list.authority.into(),
+        legal_basis: list.legal_basis.into(),
+    };
+    ListRecord {
+        id: list.id.into(),
+        papers: vec![papers],
+    }
 }
 
-/// The police publish every weekday, the others now and then; the second resolver hears of it a little later.
+/// The police publish every weekday, the others now and then; the second resolver hears of it a
+/// little later.
 fn made_up_versions(number: u64) -> Vec<Applied> {
     let mut chance = Chance(77);
     let mut versions = Vec::new();
-    for (list, every, usual_s) in [("child-protection", 1, 3), ("court-orders", 9, 5), ("gambling", 4, 40), ("market-conduct", 21, 900)] {
-        let span = made_up_lists().into_iter().find(|made_up| made_up.id == list).expect("a list");
+    for (list, every, usual_s) in [
+        ("child-protection", 1, 3),
+        ("court-orders", 9, 5),
+        ("gambling", 4, 40),
+        ("market-conduct", 21, 900),
+    ] {
+        let span = made_up_lists()
+            .into_iter()
+            .find(|made_up| made_up.id == list)
+            .expect("a list");
         let first = (span.since / DAY_S).max(day("2025-10", 1) / DAY_S);
-        let days = (first..(span.until / DAY_S).min(day("2026-01", 1) / DAY_S)).filter(|day| !matches!((day + 4) % 7, 0 | 6));
+        let days = (first..(span.until / DAY_S).min(day("2026-01", 1) / DAY_S))
+            .filter(|day| !matches!((day + 4) % 7, 0 | 6));
         for (serial, day) in days.step_by(every).enumerate() {
             let issued = (day * DAY_S + 9 * HOUR_S).max(span.since) + chance.below(28_000) as i64;
             let slow = if chance.below(23) == 0 { 60 } else { 1 };
             let took = (usual_s + chance.below(usual_s * 2)) * slow + number;
-            versions.push(Applied { list: list.into(), serial: 2_025_000 + serial as u64, issued, live: issued + took as i64 });
+            versions.push(Applied {
+                list: list.into(),
+                serial: 2_025_000 + serial as u64,
+                issued,
+                live: issued + took as i64,
+            });
         }
     }
     versions
 }
 
-/// A receipt for each version, a refusal that the operator let pass, and an entry taken off at once.
+/// A receipt for each version, a refusal that the operator let pass, and an entry taken off at
+/// once.
 fn made_up_steps(number: u64) -> Vec<Step> {
-    let receipt = |version: Applied| Step { at: version.live + 1, list: version.list, kind: StepKind::Receipt };
+    let receipt = |version: Applied| Step {
+        at: version.live + 1,
+        list: version.list,
+        kind: StepKind::Receipt,
+    };
     let mut steps: Vec<_> = made_up_versions(number).into_iter().map(receipt).collect();
     let noon = day("2025-11", 20) + 12 * HOUR_S;
     for (at, list, kind) in [
@@ -170,39 +236,64 @@ fn made_up_steps(number: u64) -> Vec<Step> {
         (noon + 600, "gambling", StepKind::Override),
         (noon + 9000, "child-protection", StepKind::Removal),
     ] {
-        steps.push(Step { at, list: list.into(), kind });
+        steps.push(Step {
+            at,
+            list: list.into(),
+            kind,
+        });
     }
     steps
 }
 
 fn quarter(period: Period) -> Published {
-    publish(&[made_up_resolver(1), made_up_resolver(2)], Months { from: Some(month_of("2025-10")), until: None }, period)
+    publish(
+        &[made_up_resolver(1), made_up_resolver(2)],
+        Months {
+            from: Some(month_of("2025-10")),
+            until: None,
+        },
+        period,
+    )
 }
 
-const FORMS: [(Format, &str); 4] = [(Format::Text, "txt"), (Format::Csv, "csv"), (Format::Json, "json"), (Format::Html, "html")];
+const FORMS: [(Format, &str); 4] = [
+    (Format::Text, "txt"),
+    (Format::Csv, "csv"),
+    (Format::Json, "json"),
+    (Format::Html, "html"),
+];
 
-/// With WARDLINE_REWRITE=1 in the environment the files are written anew: read what git shows as changed before you keep it.
+/// With WARDLINE_REWRITE=1 in the environment the files are written anew: read what git shows as
+/// changed before you keep it.
 #[test]
 fn every_form_is_as_it_was() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/report");
     for (period, name) in [(Period::Day, "by-day"), (Period::Month, "by-month")] {
         for (format, ending) in FORMS {
             let file = folder.join(format!("{name}.{ending}"));
-            let made = render(&quarter(period), format).replace(concat!("wardline ", env!("CARGO_PKG_VERSION")), "wardline VERSION");
+            let made = render(&quarter(period), format).replace(
+                concat!("wardline ", env!("CARGO_PKG_VERSION")),
+                "wardline VERSION",
+            );
             if env::var_os("WARDLINE_REWRITE").is_some() {
                 fs::write(&file, &made).expect("a golden file");
             }
             let golden = fs::read_to_string(&file).unwrap_or_default();
-            let differs = golden.lines().zip(made.lines()).position(|(golden, made)| golden != made);
+            let differs = golden
+                .lines()
+                .zip(made.lines())
+                .position(|(golden, made)| golden != made);
             assert!(
                 golden == made,
-                "{name}.{ending} differs from line {differs:?}; WARDLINE_REWRITE=1 cargo test --test main report writes it anew"
+                "{name}.{ending} differs from line {differs:?}; WARDLINE_REWRITE=1 cargo test \
+                 --test main report writes it anew"
             );
         }
     }
 }
 
-/// Figures as a reader of the published documents has them: each day and month of each list, or nothing where it is hidden.
+/// Figures as a reader of the published documents has them: each day and month of each list, or
+/// nothing where it is hidden.
 #[derive(Default)]
 struct Readings {
     /// By list, and by day or month.
@@ -221,10 +312,23 @@ impl Readings {
             let name = month["month"].as_str().expect("a month");
             self.read_row(name, month);
             for (list, figure) in month["blocked"].as_object().expect("figures") {
-                over_months.entry(list.clone()).or_default().push((list.clone(), name.to_owned()));
-                let days: Vec<_> = month["days"].as_array().into_iter().flatten().map(|day| day["day"].as_str().expect("a day")).collect();
+                over_months
+                    .entry(list.clone())
+                    .or_default()
+                    .push((list.clone(), name.to_owned()));
+                let days: Vec<_> = month["days"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|day| day["day"].as_str().expect("a day"))
+                    .collect();
                 if let (Some(sum), false) = (figure.as_u64(), days.is_empty()) {
-                    self.sums.insert((sum, days.iter().map(|day| (list.clone(), (*day).to_owned())).collect()));
+                    self.sums.insert((
+                        sum,
+                        days.iter()
+                            .map(|day| (list.clone(), (*day).to_owned()))
+                            .collect(),
+                    ));
                 }
             }
             for day in month["days"].as_array().into_iter().flatten() {
@@ -232,7 +336,11 @@ impl Readings {
             }
         }
         for (list, parts) in over_months {
-            self.sums.extend(document["sums"]["blocked"][list].as_u64().map(|sum| (sum, parts)));
+            self.sums.extend(
+                document["sums"]["blocked"][list]
+                    .as_u64()
+                    .map(|sum| (sum, parts)),
+            );
         }
     }
 
@@ -240,27 +348,63 @@ impl Readings {
         let lists = row["blocked"].as_object().expect("figures");
         for (list, figure) in lists.iter().filter(|(_, figure)| !figure.is_null()) {
             let figure = figure.as_u64();
-            let before = self.figures.insert((list.clone(), period.to_owned()), figure);
-            assert!(before.is_none_or(|before| before == figure), "{list} {period} is told in two ways");
-            assert!(figure.is_none_or(|figure| figure >= K), "{list} {period} is told");
+            let before = self
+                .figures
+                .insert((list.clone(), period.to_owned()), figure);
+            assert!(
+                before.is_none_or(|before| before == figure),
+                "{list} {period} is told in two ways"
+            );
+            assert!(
+                figure.is_none_or(|figure| figure >= K),
+                "{list} {period} is told"
+            );
         }
-        let parts = lists.keys().map(|list| (list.clone(), period.to_owned())).collect();
-        self.sums.extend(row["blocked_by_all"].as_u64().map(|sum| (sum, parts)));
+        let parts = lists
+            .keys()
+            .map(|list| (list.clone(), period.to_owned()))
+            .collect();
+        self.sums
+            .extend(row["blocked_by_all"].as_u64().map(|sum| (sum, parts)));
     }
 
-    /// The least and the most that each hidden figure can be, by all sums at once: bounds are drawn in until none moves.
+    /// The least and the most that each hidden figure can be, by all sums at once: bounds are drawn
+    /// in until none moves.
     fn bounds(&self) -> BTreeMap<&(String, String), (i128, i128)> {
         let hidden = self.figures.iter().filter(|(_, figure)| figure.is_none());
-        let mut bounds: BTreeMap<_, _> = hidden.map(|(place, _)| (place, (0, i128::from(u64::MAX)))).collect();
-        let known = |part: &(String, String)| self.figures.get(part).copied().flatten().unwrap_or_default();
+        let mut bounds: BTreeMap<_, _> = hidden
+            .map(|(place, _)| (place, (0, i128::from(u64::MAX))))
+            .collect();
+        let known = |part: &(String, String)| {
+            self.figures
+                .get(part)
+                .copied()
+                .flatten()
+                .unwrap_or_default()
+        };
         loop {
             let before = bounds.clone();
             for (sum, parts) in &self.sums {
-                let rest = i128::from(*sum) - parts.iter().map(|part| i128::from(known(part))).sum::<i128>();
-                let open: Vec<_> = parts.iter().filter_map(|part| Some((part, *bounds.get(part)?))).collect();
-                let (lows, highs) = open.iter().fold((0, 0), |(lows, highs), (_, (low, high))| (lows + low, highs + high));
+                let rest = i128::from(*sum)
+                    - parts
+                        .iter()
+                        .map(|part| i128::from(known(part)))
+                        .sum::<i128>();
+                let open: Vec<_> = parts
+                    .iter()
+                    .filter_map(|part| Some((part, *bounds.get(part)?)))
+                    .collect();
+                let (lows, highs) = open.iter().fold((0, 0), |(lows, highs), (_, (low, high))| {
+                    (lows + low, highs + high)
+                });
                 for (part, (low, high)) in open {
-                    bounds.insert(part, (low.max(rest - (highs - high)), high.min(rest - (lows - low))));
+                    bounds.insert(
+                        part,
+                        (
+                            low.max(rest - (highs - high)),
+                            high.min(rest - (lows - low)),
+                        ),
+                    );
                 }
             }
             if bounds == before {
@@ -270,19 +414,34 @@ impl Readings {
     }
 }
 
-/// A resolver with these figures for each list and day from 2026-01-01 on, all counted in one hour of the day.
+/// A resolver with these figures for each list and day from 2026-01-01 on, all counted in one hour
+/// of the day.
 fn resolver_with(days: &[Vec<Option<u64>>]) -> Hourly {
     let first = day("2026-01", 1);
     let day_count = days.iter().map(Vec::len).max().unwrap_or_default() as i64;
     let at = |place: usize| first + place as i64 * DAY_S;
     let mut cells: Vec<ListHour> = Vec::new();
     for (list, days) in days.iter().enumerate() {
-        let figures = days.iter().enumerate().filter_map(|(place, blocked)| Some((place, (*blocked)?)));
-        cells.extend(figures.map(|(place, blocked)| ListHour { hour: at(place), list, blocked }));
+        let figures = days
+            .iter()
+            .enumerate()
+            .filter_map(|(place, blocked)| Some((place, (*blocked)?)));
+        cells.extend(figures.map(|(place, blocked)| ListHour {
+            hour: at(place),
+            list,
+            blocked,
+        }));
     }
     cells.sort_unstable();
-    let papers = Papers { since: first, authority: "Example Authority".into(), legal_basis: "Example Act".into() };
-    let list = |place: usize| ListRecord { id: format!("list-{place}"), papers: vec![papers.clone()] };
+    let papers = Papers {
+        since: first,
+        authority: "Example Authority".into(),
+        legal_basis: "Example Act".into(),
+    };
+    let list = |place: usize| ListRecord {
+        id: format!("list-{place}"),
+        papers: vec![papers.clone()],
+    };
     let end = first + day_count * DAY_S;
     Hourly {
         boots: vec!["0000000000000001".into()],
@@ -290,7 +449,12 @@ fn resolver_with(days: &[Vec<Option<u64>>]) -> Hourly {
         complete_until: end,
         written_until: end,
         lists: (0..days.len()).map(list).collect(),
-        hours: (0..day_count).map(|place| HourTotal { hour: first + place * DAY_S, questions: 5_000_000 }).collect(),
+        hours: (0..day_count)
+            .map(|place| HourTotal {
+                hour: first + place * DAY_S,
+                questions: 5_000_000,
+            })
+            .collect(),
         cells,
         ..Hourly::default()
     }
@@ -311,13 +475,18 @@ fn a_day() -> impl Strategy<Value = Option<u64>> {
 fn a_quarter() -> impl Strategy<Value = Vec<Option<u64>>> {
     let busy = prop_oneof![40 => (K..400).prop_map(Some), 1 => a_day()];
     let quiet = prop_oneof![30 => Just(Some(0)), 1 => (0..K).prop_map(Some), 10 => Just(None)];
-    prop_oneof![prop::collection::vec(a_day(), 90), prop::collection::vec(busy, 90), prop::collection::vec(quiet, 90)]
+    prop_oneof![
+        prop::collection::vec(a_day(), 90),
+        prop::collection::vec(busy, 90),
+        prop::collection::vec(quiet, 90)
+    ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
-    /// By day and by month, for all spans of the quarter's months, all published together: every hidden figure could still be 0, and
-    /// could still be K or more, so that nobody can even tell which of the hidden figures are the small ones.
+    /// By day and by month, for all spans of the quarter's months, all published together: every
+    /// hidden figure could still be 0, and could still be K or more, so that nobody can even tell
+    /// which of the hidden figures are the small ones.
     #[test]
     fn all_reports_together_leave_every_hidden_figure_open(days in prop::collection::vec(a_quarter(), 1..4)) {
         let record = [resolver_with(&days)];
@@ -340,10 +509,22 @@ proptest! {
 fn the_attack_finds_what_is_hidden_badly() {
     let place = |period: &str| ("list".to_owned(), period.to_owned());
     let readings = Readings {
-        figures: BTreeMap::from([(place("a"), Some(40)), (place("b"), None), (place("c"), None), (place("d"), None)]),
-        sums: BTreeSet::from([(43, vec![place("a"), place("b")]), (60, vec![place("b"), place("c"), place("d")])]),
+        figures: BTreeMap::from([
+            (place("a"), Some(40)),
+            (place("b"), None),
+            (place("c"), None),
+            (place("d"), None),
+        ]),
+        sums: BTreeSet::from([
+            (43, vec![place("a"), place("b")]),
+            (60, vec![place("b"), place("c"), place("d")]),
+        ]),
     };
     let bounds = readings.bounds();
-    assert_eq!(bounds[&place("b")], (3, 3), "a lone hidden figure is computed");
+    assert_eq!(
+        bounds[&place("b")],
+        (3, 3),
+        "a lone hidden figure is computed"
+    );
     assert_eq!(bounds[&place("c")].1, 57, "and what it gives away is used");
 }

@@ -1,4 +1,5 @@
-//! Shows a copy of the root zone at work (RFC 8806): the root's servers are not asked while it holds, and are when it has run out.
+//! Shows a copy of the root zone at work (RFC 8806): the root's servers are not asked while it
+//! holds, and are when it has run out.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -16,7 +17,8 @@ fn start(internet: &Internet, text: &str, written_s: Option<u64>) -> Running {
     std::fs::write(&file, text).unwrap();
     if let Some(written_s) = written_s {
         let file = std::fs::File::options().write(true).open(&file).unwrap();
-        file.set_modified(UNIX_EPOCH + Duration::from_secs(written_s)).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(written_s))
+            .unwrap();
     }
     running.restart();
     running
@@ -42,18 +44,28 @@ fn a_copy_of_the_root_answers_in_its_place() {
         (".", "MX", "NOERROR", true),
         ("test.", "DS", "NOERROR", true),
     ] {
-        assert_eq!(told(&running, name, kind), (rcode.to_owned(), authentic), "{name} {kind}");
+        assert_eq!(
+            told(&running, name, kind),
+            (rcode.to_owned(), authentic),
+            "{name} {kind}"
+        );
     }
     assert_eq!(internet.asked_root(), 0, "the root's server is left alone");
     let copy = running.json(&["status", "--json"])["root_copy"].clone();
-    assert_eq!((copy["serial"].as_u64(), copy["holds"].as_bool()), (Some(1), Some(true)));
+    assert_eq!(
+        (copy["serial"].as_u64(), copy["holds"].as_bool()),
+        (Some(1), Some(true))
+    );
 }
 
 #[test]
 fn a_copy_that_ran_out_is_passed_over() {
     let internet = Internet::start();
     let running = start(&internet, &internet.root_zone(), Some(1_000_000_000));
-    assert_eq!(told(&running, "www.good.test.", "A"), ("NOERROR".to_owned(), true));
+    assert_eq!(
+        told(&running, "www.good.test.", "A"),
+        ("NOERROR".to_owned(), true)
+    );
     assert!(internet.asked_root() > 0);
     let (_, text, _) = running.run(&["status"]);
     assert!(text.contains("root copy  serial 1, ran out "), "{text}");
@@ -65,16 +77,30 @@ fn what_is_no_root_zone_stops_the_start() {
     let running = Program::new().recurse(&internet).toml(COPY).prepare();
     std::fs::write(running.folder().join("root.zone"), "\nrubbish\n").unwrap();
     let (code, _, stderr) = running.run(&["serve"]);
-    assert!(code == 1 && stderr.contains("root.zone: line 2: is no record of a root zone"), "{code} {stderr}");
+    assert!(
+        code == 1 && stderr.contains("root.zone: line 2: is no record of a root zone"),
+        "{code} {stderr}"
+    );
 }
 
-/// A signature that does not hold: the copy is not believed, and the root's servers are asked instead.
+/// A signature that does not hold: the copy is not believed, and the root's servers are asked
+/// instead.
 #[test]
 fn a_copy_is_believed_no_further_than_its_signatures() {
     let internet = Internet::start();
     let zone = internet.root_zone();
-    let forged = zone.lines().map(|line| if line.starts_with("test. ") && line.contains(" DS ") { forge(line) } else { line.to_owned() });
-    let running = start(&internet, &(forged.collect::<Vec<_>>().join("\n") + "\n"), None);
+    let forged = zone.lines().map(|line| {
+        if line.starts_with("test. ") && line.contains(" DS ") {
+            forge(line)
+        } else {
+            line.to_owned()
+        }
+    });
+    let running = start(
+        &internet,
+        &(forged.collect::<Vec<_>>().join("\n") + "\n"),
+        None,
+    );
     until("the root's own word", Duration::from_secs(10), || {
         (told(&running, "www.good.test.", "A") == ("NOERROR".to_owned(), true)).then_some(())
     });

@@ -1,5 +1,6 @@
-//! The whole story on the real program: two agencies make a secret list, three resolvers apply it, mistakes and forgeries change nothing,
-//! a removal is quick, and nothing that anybody leaves behind names an entry.
+//! The whole story on the real program: two agencies make a secret list, three resolvers apply it,
+//! mistakes and forgeries change nothing, a removal is quick, and nothing that anybody leaves
+//! behind names an entry.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -36,9 +37,17 @@ fn listed(number: usize) -> String {
 
 /// One entry a line, as the desk has them.
 fn entries(count: usize) -> String {
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let today = jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date();
     (0..count).fold(String::new(), |mut text, number| {
-        writeln!(text, "{} number={} verified={today}", listed(number), number + 1).unwrap();
+        writeln!(
+            text,
+            "{} number={} verified={today}",
+            listed(number),
+            number + 1
+        )
+        .unwrap();
         text
     })
 }
@@ -46,7 +55,10 @@ fn entries(count: usize) -> String {
 /// A platform that the program's own list spares.
 fn popular() -> &'static str {
     let lines = include_str!("../blocklists/never-block.txt").lines();
-    lines.rev().find_map(|line| line.strip_prefix('=')).expect("a platform")
+    lines
+        .rev()
+        .find_map(|line| line.strip_prefix('='))
+        .expect("a platform")
 }
 
 /// The agencies' desk, with everybody's keys in its folder.
@@ -57,22 +69,46 @@ struct Desk {
 impl Desk {
     /// With a list of so many entries beside the test entry.
     fn with(count: usize) -> Self {
-        let desk = Self { folder: TempDir::new().unwrap() };
-        let agencies = [1, 2].map(|at| desk.does(&format!("key new agency-{at}.example --out {at}.key")));
-        let words =
-            ["list", "new", "desk", "--id", "story", "--authority", "Example Authority", "--legal-basis", "Example Act", "--encrypted"];
+        let desk = Self {
+            folder: TempDir::new().unwrap(),
+        };
+        let agencies =
+            [1, 2].map(|at| desk.does(&format!("key new agency-{at}.example --out {at}.key")));
+        let words = [
+            "list",
+            "new",
+            "desk",
+            "--id",
+            "story",
+            "--authority",
+            "Example Authority",
+            "--legal-basis",
+            "Example Act",
+            "--encrypted",
+        ];
         let keys = agencies.each_ref().map(|key| key.trim());
-        let (code, _, stderr) = desk.run(&[&words[..], &["--key", keys[0], "--key", keys[1]]].concat());
+        let (code, _, stderr) =
+            desk.run(&[&words[..], &["--key", keys[0], "--key", keys[1]]].concat());
         assert_eq!(code, 0, "{stderr}");
-        for (file, text) in [("cert.pem", CERT), ("key.pem", KEY), ("token", TOKEN), ("names", &entries(count))] {
+        for (file, text) in [
+            ("cert.pem", CERT),
+            ("key.pem", KEY),
+            ("token", TOKEN),
+            ("names", &entries(count)),
+        ] {
             fs::write(desk.file(file), text).unwrap();
         }
         for at in 1..=3 {
             let recipient = desk.does(&format!("key new ns{at}.example --out ns{at}.age --age"));
-            desk.does(&format!("list encrypt desk --recipient {}", recipient.trim()));
+            desk.does(&format!(
+                "list encrypt desk --recipient {}",
+                recipient.trim()
+            ));
         }
         desk.does("list import desk names");
-        desk.does(&format!("list add desk --test wardline-test.{MARK}.example"));
+        desk.does(&format!(
+            "list add desk --test wardline-test.{MARK}.example"
+        ));
         desk
     }
 
@@ -82,9 +118,18 @@ impl Desk {
 
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wardline"));
-        let output = command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap();
+        let output = command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
         let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
     }
 
     fn does(&self, words: &str) -> String {
@@ -95,27 +140,41 @@ impl Desk {
 
     /// Sign by both, whatever the lint finds of these kinds.
     fn sign(&self, overrides: &[&str]) {
-        let overrides: String = overrides.iter().map(|code| format!(" --override {code}")).collect();
+        let overrides: String = overrides
+            .iter()
+            .map(|code| format!(" --override {code}"))
+            .collect();
         self.does(&format!("list sign desk --key 1.key{overrides}"));
-        assert!(self.does(&format!("list sign desk --key 2.key{overrides}")).ends_with("ready to push\n"));
+        assert!(
+            self.does(&format!("list sign desk --key 2.key{overrides}"))
+                .ends_with("ready to push\n")
+        );
     }
 
     fn push(&self, to: &[&Resolver], more: &str) -> (i32, String) {
-        let urls: String = to.iter().map(|resolver| format!(" https://{}", resolver.push)).collect();
-        let keys: String = to.iter().filter_map(|resolver| fs::read_to_string(resolver.state().join("receipt.pub")).ok()).fold(
-            String::new(),
-            |mut text, key| {
+        let urls: String = to
+            .iter()
+            .map(|resolver| format!(" https://{}", resolver.push))
+            .collect();
+        let keys: String = to
+            .iter()
+            .filter_map(|resolver| fs::read_to_string(resolver.state().join("receipt.pub")).ok())
+            .fold(String::new(), |mut text, key| {
                 write!(text, " --receipt-key {}", key.trim()).unwrap();
                 text
-            },
-        );
+            });
         let words = format!("list push desk{urls} --ca cert.pem --token-file token{keys}{more}");
         let (code, stdout, _) = self.run(&words.split(' ').collect::<Vec<_>>());
         (code, stdout)
     }
 
     fn manifest(&self) -> Manifest {
-        Manifest::parse(Note::parse(&fs::read(self.file("desk/issue/story.manifest")).unwrap()).unwrap().text()).unwrap()
+        Manifest::parse(
+            Note::parse(&fs::read(self.file("desk/issue/story.manifest")).unwrap())
+                .unwrap()
+                .text(),
+        )
+        .unwrap()
     }
 
     fn key(&self, at: usize) -> SigningKey {
@@ -136,21 +195,35 @@ impl Resolver {
 }
 
 fn prepare(desk: &Desk, at: usize, sources: &str) -> (Running, Resolver) {
-    let push = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let push = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let file = |name: &str| desk.file(name).display().to_string();
     let keys = [1, 2].map(|at| desk.key(at).public().to_string());
-    let (cert, key, token, identity) = (file("cert.pem"), file("key.pem"), file("token"), file(&format!("ns{at}.age")));
+    let (cert, key, token, identity) = (
+        file("cert.pem"),
+        file("key.pem"),
+        file("token"),
+        file(&format!("ns{at}.age")),
+    );
     let running = Program::new().metrics().toml(&format!(
         "[limits]\nudp_replies_per_s = 0\n[lists]\nnever_block_names = [\"stop.example\"]\n[push]\nlisten = \"{push}\"\ncertificate = {cert:?}\n\
-         key = {key:?}\ntokens = {token:?}\n[[list]]\nid = \"story\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
-         legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\nidentity = {identity:?}\npush = true\n{sources}"
+         key = {key:?}\ntokens = {token:?}\n[[list]]\nid = \"story\"\nauthority = \"Example \
+         Authority\"\nbasis = \"law\"\n\
+         legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\nidentity \
+         = {identity:?}\npush = true\n{sources}"
     ));
     let running = running.prepare().at(Ipv4Addr::new(127, 77, 0, at as u8));
-    let resolver = Resolver { folder: running.folder().to_path_buf(), push };
+    let resolver = Resolver {
+        folder: running.folder().to_path_buf(),
+        push,
+    };
     (running, resolver)
 }
 
-/// Asks one resolver all the time: listed names must be blocked and all others must not, at every moment.
+/// Asks one resolver all the time: listed names must be blocked and all others must not, at every
+/// moment.
 struct Prober {
     shared: Arc<Probing>,
     thread: JoinHandle<()>,
@@ -168,20 +241,43 @@ impl Prober {
         let shared = Arc::new(Probing::default());
         let probing = Arc::clone(&shared);
         let (blocked, free) = (
-            vec![listed(0), format!("www.{}", listed(100)), format!("wardline-test.{MARK}.example")],
-            vec![popular().to_owned(), "stop.example".to_owned(), "any.co.uk".to_owned(), listed(NAMES), listed(NAMES + 49_000)],
+            vec![
+                listed(0),
+                format!("www.{}", listed(100)),
+                format!("wardline-test.{MARK}.example"),
+            ],
+            vec![
+                popular().to_owned(),
+                "stop.example".to_owned(),
+                "any.co.uk".to_owned(),
+                listed(NAMES),
+                listed(NAMES + 49_000),
+            ],
         );
         let thread = spawn(move || {
             let client = Client::udp(at).patience(SECOND);
-            let names: Vec<(String, bool)> =
-                blocked.into_iter().map(|name| (name, true)).chain(free.into_iter().map(|name| (name, false))).collect();
+            let names: Vec<(String, bool)> = blocked
+                .into_iter()
+                .map(|name| (name, true))
+                .chain(free.into_iter().map(|name| (name, false)))
+                .collect();
             while !probing.is_over.load(SeqCst) {
                 for (name, is_listed) in &names {
-                    // Without recursion nobody outside is asked; silence is a resolver that starts anew.
-                    let Some(response) = client.try_ask(&Question::new(name, "A").without_recursion()) else { continue };
-                    let is_blocked = response.answers().iter().any(|answer| answer.ends_with(STOP[0]));
+                    // Without recursion nobody outside is asked; silence is a resolver that starts
+                    // anew.
+                    let Some(response) =
+                        client.try_ask(&Question::new(name, "A").without_recursion())
+                    else {
+                        continue;
+                    };
+                    let is_blocked = response
+                        .answers()
+                        .iter()
+                        .any(|answer| answer.ends_with(STOP[0]));
                     probing.answers.fetch_add(1, SeqCst);
-                    probing.wrong.fetch_add(usize::from(is_blocked != *is_listed), SeqCst);
+                    probing
+                        .wrong
+                        .fetch_add(usize::from(is_blocked != *is_listed), SeqCst);
                 }
                 // Often enough to see any moment, and the machine is left to the others.
                 std::thread::sleep(Duration::from_millis(1));
@@ -204,8 +300,12 @@ impl Prober {
 }
 
 fn is_blocked(running: &Running, name: &str) -> bool {
-    let response = Client::udp(running.address()).ask(&Question::new(name, "A").without_recursion());
-    response.answers().iter().any(|answer| answer.ends_with(STOP[0]))
+    let response =
+        Client::udp(running.address()).ask(&Question::new(name, "A").without_recursion());
+    response
+        .answers()
+        .iter()
+        .any(|answer| answer.ends_with(STOP[0]))
 }
 
 fn standing(running: &Running) -> serde_json::Value {
@@ -213,7 +313,10 @@ fn standing(running: &Running) -> serde_json::Value {
 }
 
 fn refusal(running: &Running) -> String {
-    standing(running)["last_refusal"]["message"].as_str().unwrap_or_default().to_owned()
+    standing(running)["last_refusal"]["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The three of them, each with the list in force by its own way.
@@ -232,7 +335,8 @@ impl Stage {
         let issue = desk.file("desk/issue");
         let web = Web::serve(&issue);
         let pulled = format!(
-            "[list.pull]\nurls = [\"https://127.0.0.1:{port}/lists/story.manifest\"]\naddresses = [\"127.0.0.1:{port}\"]\nca = {:?}\nevery_s = 1\n",
+            "[list.pull]\nurls = [\"https://127.0.0.1:{port}/lists/story.manifest\"]\naddresses = \
+             [\"127.0.0.1:{port}\"]\nca = {:?}\nevery_s = 1\n",
             desk.file("cert.pem"),
             port = web.port()
         );
@@ -244,12 +348,26 @@ impl Stage {
         // The third answers nobody before its list has come: somebody has to push while it starts.
         std::thread::scope(|scope| {
             let started = scope.spawn(|| three.restart());
-            until("the push listener", PATIENCE, || desk.push(&[&third], " --wait 5").1.contains("live, probed").then_some(()));
+            until("the push listener", PATIENCE, || {
+                desk.push(&[&third], " --wait 5")
+                    .1
+                    .contains("live, probed")
+                    .then_some(())
+            });
             started.join().unwrap();
         });
         let (running, resolvers) = ([one, two, three], [first, second, third]);
-        let probers = running.iter().map(|running| Prober::start(running.address())).collect();
-        Self { desk, web, running, resolvers, probers }
+        let probers = running
+            .iter()
+            .map(|running| Prober::start(running.address()))
+            .collect();
+        Self {
+            desk,
+            web,
+            running,
+            resolvers,
+            probers,
+        }
     }
 
     fn push(&self, more: &str) -> (i32, String) {
@@ -257,9 +375,14 @@ impl Stage {
     }
 
     fn assert_right(&self, what: &str) {
-        self.probers.iter().for_each(|prober| prober.assert_right(what));
+        self.probers
+            .iter()
+            .for_each(|prober| prober.assert_right(what));
         for running in &self.running {
-            assert!(is_blocked(running, &listed(NAMES - 1)) && is_blocked(running, &listed(5000)), "{what}");
+            assert!(
+                is_blocked(running, &listed(NAMES - 1)) && is_blocked(running, &listed(5000)),
+                "{what}"
+            );
         }
     }
 }
@@ -277,16 +400,28 @@ fn from_two_agencies_desk_to_three_resolvers_and_through_every_mistake() {
 
 fn applied_and_proven(stage: &Stage) {
     let (code, stdout) = stage.push("");
-    assert_eq!((code, stdout.matches("live, probed").count()), (0, 3), "{stdout}");
+    assert_eq!(
+        (code, stdout.matches("live, probed").count()),
+        (0, 3),
+        "{stdout}"
+    );
     println!("{stdout}");
     for (running, way) in stage.running.iter().zip(["folder", "pull", "push"]) {
         let history = running.json(&["history", "story", "--json"]);
-        assert_eq!((&history["generations"][0]["way"], &history["generations"][0]["serial"]), (&way.into(), &1.into()));
+        assert_eq!(
+            (
+                &history["generations"][0]["way"],
+                &history["generations"][0]["serial"]
+            ),
+            (&way.into(), &1.into())
+        );
         assert_eq!(standing(running)["entries"], NAMES + 1);
     }
     stage.assert_right("at first");
     let (sent, _) = stage.web.tally();
-    until("the manifest is known by its tag", PATIENCE, || (stage.web.tally().1 > 2).then_some(()));
+    until("the manifest is known by its tag", PATIENCE, || {
+        (stage.web.tally().1 > 2).then_some(())
+    });
     assert_eq!(stage.web.tally().0, sent, "nothing is sent twice");
 }
 
@@ -294,47 +429,104 @@ fn mistakes_are_refused(stage: &Stage) {
     let desk = &stage.desk;
     let good = fs::read_to_string(desk.file("desk/entries.txt")).unwrap();
     let (code, _, stderr) = desk.run(&["list", "add", "desk", "com"]);
-    assert_eq!((code, stderr.as_str()), (2, "wardline: name 1: a top-level domain cannot be listed\n"));
-    let more = good.clone() + &entries(NAMES + 50_000).lines().skip(NAMES).map(|line| format!("{line}\n")).collect::<String>();
-    let fewer: String = good.lines().take(NAMES / 20).map(|line| format!("{line}\n")).collect();
+    assert_eq!(
+        (code, stderr.as_str()),
+        (2, "wardline: name 1: a top-level domain cannot be listed\n")
+    );
+    let more = good.clone()
+        + &entries(NAMES + 50_000)
+            .lines()
+            .skip(NAMES)
+            .map(|line| format!("{line}\n"))
+            .collect::<String>();
+    let fewer: String = good
+        .lines()
+        .take(NAMES / 20)
+        .map(|line| format!("{line}\n"))
+        .collect();
     let with = |name: &str| format!("{good}{name} number=4000000000\n");
     let mistakes: [(&str, String, &[&str], &str); 5] = [
-        ("a popular name", with(popular()), &["guard.never-block"], "guard.never-block: 1 entry covers a name that must never be blocked"),
+        (
+            "a popular name",
+            with(popular()),
+            &["guard.never-block"],
+            "guard.never-block: 1 entry covers a name that must never be blocked",
+        ),
         (
             "a public suffix",
             with("co.uk"),
             &["guard.public-suffix", "guard.never-block"],
             "guard.public-suffix: 1 entry covers a public suffix",
         ),
-        ("the stop page's host", with("stop.example"), &[], "guard.never-block: 1 entry covers a name that must never be blocked"),
-        ("+50,000", more, &["guard.added", "guard.added-percent"], "guard.added: 50000 entries would be added; allowed are 5000"),
-        ("-95 %", fewer, &["guard.removed", "guard.removed-percent"], "guard.removed: 9501 entries would be removed; allowed are 5000"),
+        (
+            "the stop page's host",
+            with("stop.example"),
+            &[],
+            "guard.never-block: 1 entry covers a name that must never be blocked",
+        ),
+        (
+            "+50,000",
+            more,
+            &["guard.added", "guard.added-percent"],
+            "guard.added: 50000 entries would be added; allowed are 5000",
+        ),
+        (
+            "-95 %",
+            fewer,
+            &["guard.removed", "guard.removed-percent"],
+            "guard.removed: 9501 entries would be removed; allowed are 5000",
+        ),
     ];
     for (what, text, overrides, message) in mistakes {
         fs::write(desk.file("desk/entries.txt"), text).unwrap();
         desk.sign(overrides);
         let (code, stdout) = stage.push("");
-        assert_eq!((code, stdout.matches(message).count()), (1, 3), "{what}: {stdout}");
+        assert_eq!(
+            (code, stdout.matches(message).count()),
+            (1, 3),
+            "{what}: {stdout}"
+        );
         stage.assert_right(what);
     }
     fs::write(desk.file("desk/entries.txt"), good).unwrap();
     desk.sign(&["guard.added", "guard.added-percent"]);
     let (code, stdout) = stage.push("");
-    assert_eq!((code, stdout.matches("live, probed").count()), (0, 3), "{stdout}");
+    assert_eq!(
+        (code, stdout.matches("live, probed").count()),
+        (0, 3),
+        "{stdout}"
+    );
     stage.assert_right("after all mistakes");
 }
 
 fn a_removal_is_quick(stage: &Stage) {
     let desk = &stage.desk;
     let name = listed(7);
-    assert!(stage.running.iter().all(|running| is_blocked(running, &name)));
-    let (code, _, stderr) = desk.run(&["list", "remove", "desk", &name, "--now", "--key", "2.key", "--reason", "listed by mistake"]);
+    assert!(
+        stage
+            .running
+            .iter()
+            .all(|running| is_blocked(running, &name))
+    );
+    let (code, _, stderr) = desk.run(&[
+        "list",
+        "remove",
+        "desk",
+        &name,
+        "--now",
+        "--key",
+        "2.key",
+        "--reason",
+        "listed by mistake",
+    ]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let made = Instant::now();
     let (code, stdout) = desk.push(&[&stage.resolvers[2]], " --removal");
     assert_eq!(code, 0, "{stdout}");
     for (running, way) in stage.running.iter().zip(["folder", "pull", "push"]) {
-        let took = until("the removal", PATIENCE, || (!is_blocked(running, &name)).then(|| made.elapsed()));
+        let took = until("the removal", PATIENCE, || {
+            (!is_blocked(running, &name)).then(|| made.elapsed())
+        });
         println!("removal live {took:?} after it was made, by {way}");
         assert_eq!(standing(running)["removed"], 1);
     }
@@ -351,20 +543,78 @@ fn forgeries_are_refused(stage: &Stage) {
     let stranger = SigningKey::generate("agency-2.example").unwrap();
     let (one, two) = (desk.key(1), desk.key(2));
     let text = format!("{}\nforged.example\n", listed(0)).into_bytes();
-    let open = Manifest { serial: 100, entries: 2, sha256: Hash::of(&text), secrecy: Secrecy::Open, test_entry: None, ..genuine.clone() };
-    let of_serial = |serial| Manifest { serial, ..open.clone() };
-    let over = Manifest { issued: wall_s() - 200, expires: wall_s() - 100, ..open.clone() };
-    let tld = Manifest { sha256: Hash::of(b"com\n"), entries: 1, ..open.clone() };
-    let swapped = Manifest { serial: 100, sha256: Hash::of(b"another issue"), ..genuine };
+    let open = Manifest {
+        serial: 100,
+        entries: 2,
+        sha256: Hash::of(&text),
+        secrecy: Secrecy::Open,
+        test_entry: None,
+        ..genuine.clone()
+    };
+    let of_serial = |serial| Manifest {
+        serial,
+        ..open.clone()
+    };
+    let over = Manifest {
+        issued: wall_s() - 200,
+        expires: wall_s() - 100,
+        ..open.clone()
+    };
+    let tld = Manifest {
+        sha256: Hash::of(b"com\n"),
+        entries: 1,
+        ..open.clone()
+    };
+    let swapped = Manifest {
+        serial: 100,
+        sha256: Hash::of(b"another issue"),
+        ..genuine
+    };
     let both = [&one, &two];
     let cases: [Forgery<'_>; 7] = [
-        ("an old serial", of_serial(1), &both, &text, "serial 1 is below 7, which was accepted before"),
-        ("one signature too few", of_serial(100), &[&one], &text, "1 of its keys have signed, 2 must"),
-        ("a serial twice", of_serial(7), &both, &text, "another manifest with serial 7 was accepted before"),
-        ("wrong keys", of_serial(100), &[&one, &stranger], &text, "1 of its keys have signed, 2 must"),
+        (
+            "an old serial",
+            of_serial(1),
+            &both,
+            &text,
+            "serial 1 is below 7, which was accepted before",
+        ),
+        (
+            "one signature too few",
+            of_serial(100),
+            &[&one],
+            &text,
+            "1 of its keys have signed, 2 must",
+        ),
+        (
+            "a serial twice",
+            of_serial(7),
+            &both,
+            &text,
+            "another manifest with serial 7 was accepted before",
+        ),
+        (
+            "wrong keys",
+            of_serial(100),
+            &[&one, &stranger],
+            &text,
+            "1 of its keys have signed, 2 must",
+        ),
         ("run out", over, &both, &text, "it ran out 10"),
-        ("swapped files", swapped, &both, &sealed, "the entries are not those that the manifest names (SHA-256 differs)"),
-        ("a top-level domain", tld, &both, b"com\n", "a top-level domain cannot be listed"),
+        (
+            "swapped files",
+            swapped,
+            &both,
+            &sealed,
+            "the entries are not those that the manifest names (SHA-256 differs)",
+        ),
+        (
+            "a top-level domain",
+            tld,
+            &both,
+            b"com\n",
+            "a top-level domain cannot be listed",
+        ),
     ];
     for (what, manifest, signers, entries, message) in cases {
         let mut note = Note::new(&manifest.to_text()).unwrap();
@@ -372,10 +622,18 @@ fn forgeries_are_refused(stage: &Stage) {
         hand_out(&issue, &manifest.entries_file(), entries);
         hand_out(&issue, "story.manifest", note.to_string().as_bytes());
         let body = serde_json::json!({ "manifest": note.to_string(), "entries": data_encoding::BASE64.encode(entries) });
-        let reply = request(stage.resolvers[2].push, TOKEN, "PUT", "/v1/lists/story", &body.to_string());
+        let reply = request(
+            stage.resolvers[2].push,
+            TOKEN,
+            "PUT",
+            "/v1/lists/story",
+            &body.to_string(),
+        );
         assert!(reply.starts_with("HTTP/1.1 202 "), "{reply}");
         for running in &stage.running {
-            until(&format!("{what}: {}", refusal(running)), PATIENCE, || refusal(running).contains(message).then_some(()));
+            until(&format!("{what}: {}", refusal(running)), PATIENCE, || {
+                refusal(running).contains(message).then_some(())
+            });
             assert!(!is_blocked(running, "forged.example"), "{what}");
         }
         stage.assert_right(what);
@@ -394,7 +652,10 @@ fn everything_goes_down(stage: &mut Stage) {
     for running in &mut stage.running {
         running.restart();
         assert!(is_blocked(running, &listed(0)), "the first answer");
-        assert!(!is_blocked(running, &listed(7)), "what was removed stays removed");
+        assert!(
+            !is_blocked(running, &listed(7)),
+            "what was removed stays removed"
+        );
         assert_eq!(standing(running)["entries"], NAMES + 1);
     }
     stage.assert_right("with all sources down");
@@ -402,46 +663,79 @@ fn everything_goes_down(stage: &mut Stage) {
 
 fn nothing_names_an_entry(stage: Stage) {
     for running in &stage.running {
-        let outputs =
-            [&["receipts", "--json"][..], &["history", "story", "--json"], &["status", "--json"], &["lists"], &["history", "story"]];
+        let outputs = [
+            &["receipts", "--json"][..],
+            &["history", "story", "--json"],
+            &["status", "--json"],
+            &["lists"],
+            &["history", "story"],
+        ];
         let mut traces = running.traces();
         traces.extend(outputs.map(|words| (words.join(" "), running.run(words).1.into_bytes())));
         let metrics = until("the metrics", PATIENCE, || fetch(running.metrics_address()));
-        assert!(metrics.contains("wardline_list_serial{list=\"story\"}"), "{metrics}");
+        assert!(
+            metrics.contains("wardline_list_serial{list=\"story\"}"),
+            "{metrics}"
+        );
         traces.push(("metrics".to_owned(), metrics.into_bytes()));
         for (place, octets) in traces {
-            assert!(!octets.windows(MARK.len()).any(|window| window.eq_ignore_ascii_case(MARK.as_bytes())), "a listed name in {place}");
+            assert!(
+                !octets
+                    .windows(MARK.len())
+                    .any(|window| window.eq_ignore_ascii_case(MARK.as_bytes())),
+                "a listed name in {place}"
+            );
         }
     }
     let answers: Vec<usize> = stage.probers.into_iter().map(Prober::stop).collect();
     println!("{answers:?} answers to the probers, none of them wrong");
 }
 
-/// From `push` to the receipt; a long run: `cargo test --release push_to_receipt -- --ignored --nocapture`.
+/// From `push` to the receipt; a long run: `cargo test --release push_to_receipt -- --ignored
+/// --nocapture`.
 #[test]
 #[ignore = "long run: signs and pushes a million names"]
 fn push_to_receipt() {
     for count in [1, 10_000, 1_000_000] {
         let desk = Desk::with((count / 5000).max(1));
-        let (mut running, resolver) = prepare(&desk, 1, "[list.guard]\nadded_max = 2000000\nadded_percent_max = 1000000.0\n");
+        let (mut running, resolver) = prepare(
+            &desk,
+            1,
+            "[list.guard]\nadded_max = 2000000\nadded_percent_max = 1000000.0\n",
+        );
         desk.sign(&[]);
         std::thread::scope(|scope| {
             let started = scope.spawn(|| running.restart());
-            until("the push listener", PATIENCE, || desk.push(&[&resolver], " --wait 5").1.contains("live, probed").then_some(()));
+            until("the push listener", PATIENCE, || {
+                desk.push(&[&resolver], " --wait 5")
+                    .1
+                    .contains("live, probed")
+                    .then_some(())
+            });
             started.join().unwrap();
         });
         fs::write(desk.file("desk/entries.txt"), entries(count + 1)).unwrap();
-        desk.sign(if count > 1 { &["guard.added", "guard.added-percent"] } else { &[] });
+        desk.sign(if count > 1 {
+            &["guard.added", "guard.added-percent"]
+        } else {
+            &[]
+        });
         let begun = Instant::now();
         let (code, stdout) = desk.push(&[&resolver], " --json");
         let took = begun.elapsed();
         assert_eq!(code, 0, "{stdout}");
         let arrival: serde_json::Value = serde_json::from_str(&stdout).unwrap();
         let history = running.json(&["history", "story", "--json"]);
-        let receipt = &history["events"].as_array().unwrap().iter().rfind(|event| event["kind"] == "receipt").unwrap()["body"];
+        let receipt = &history["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .rfind(|event| event["kind"] == "receipt")
+            .unwrap()["body"];
         let ms = |key: &str| receipt[key].as_i64().unwrap();
         println!(
-            "{count} names: the push ended after {took:?}, live {} ms after its start; at the resolver: judged and compiled in {} ms, probed in {} ms",
+            "{count} names: the push ended after {took:?}, live {} ms after its start; at the \
+             resolver: judged and compiled in {} ms, probed in {} ms",
             arrival[0]["late_ms"],
             ms("live-ms") - ms("received-ms"),
             ms("probed-ms") - ms("live-ms")

@@ -1,4 +1,5 @@
-//! Lists that come by zone transfer: from a real primary (knotd), with TSIG, IXFR and NOTIFY, and from one that misbehaves.
+//! Lists that come by zone transfer: from a real primary (knotd), with TSIG, IXFR and NOTIFY, and
+//! from one that misbehaves.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,11 +21,16 @@ const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const OTHER_SECRET: &str = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
 const PATIENCE: Duration = Duration::from_secs(60);
 const NAMES: usize = 100_000;
-/// Where NOTIFY goes: an address of its own, on which no client of another test happens to take the port.
+/// Where NOTIFY goes: an address of its own, on which no client of another test happens to take the
+/// port.
 const NOTIFIED: &str = "127.9.53.1";
 
 fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// knotd with one response policy zone and a key.
@@ -38,7 +44,9 @@ struct Primary {
 impl Primary {
     fn start(zone: &str) -> Self {
         // A port that was free a moment ago may be taken by now: then knotd ends at once.
-        (0..5).find_map(|_| Self::try_start(zone)).expect("a free port for knotd")
+        (0..5)
+            .find_map(|_| Self::try_start(zone))
+            .expect("a free port for knotd")
     }
 
     fn try_start(zone: &str) -> Option<Self> {
@@ -49,24 +57,42 @@ impl Primary {
         let config = format!(
             "server:\n    rundir: \"{at}\"\n    listen: 127.0.0.1@{port}\ndatabase:\n    storage: \"{at}\"\nlog:\n  - target: \"{at}/log\"\n    any: info\n\
              key:\n  - id: wardline.example\n    algorithm: hmac-sha256\n    secret: {SECRET}\n\
-             remote:\n  - id: wardline\n    address: {NOTIFIED}@{notify}\n    key: wardline.example\n\
+             remote:\n  - id: wardline\n    address: {NOTIFIED}@{notify}\n    key: \
+             wardline.example\n\
              acl:\n  - id: transfer\n    key: wardline.example\n    action: transfer\n\
-             zone:\n  - domain: rpz.example\n    file: \"{at}/rpz.zone\"\n    acl: transfer\n    notify: wardline\n    \
+             zone:\n  - domain: rpz.example\n    file: \"{at}/rpz.zone\"\n    acl: transfer\n    \
+             notify: wardline\n    \
              zonefile-sync: -1\n    zonefile-load: difference\n    journal-content: changes\n"
         );
         fs::write(folder.path().join("knot.conf"), config).unwrap();
         let mut command = Command::new("knotd");
-        command.arg("-c").arg(folder.path().join("knot.conf")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg("-c")
+            .arg(folder.path().join("knot.conf"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = command.spawn().expect("knotd");
-        let mut primary = Self { folder, address: SocketAddr::from(([127, 0, 0, 1], port)), notify, child };
+        let mut primary = Self {
+            folder,
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            notify,
+            child,
+        };
         let has_started = until("the primary has its zone", PATIENCE, || {
             let has_ended = primary.child.try_wait().unwrap().is_some();
-            if has_ended { Some(false) } else { primary.log().contains("loaded, serial").then_some(true) }
+            if has_ended {
+                Some(false)
+            } else {
+                primary.log().contains("loaded, serial").then_some(true)
+            }
         });
         if !has_started {
             return None;
         }
-        until("the primary answers", PATIENCE, || TcpStream::connect(primary.address).ok());
+        until("the primary answers", PATIENCE, || {
+            TcpStream::connect(primary.address).ok()
+        });
         Some(primary)
     }
 
@@ -77,8 +103,15 @@ impl Primary {
     /// Replaces the zone and has it read.
     fn change(&self, zone: &str) {
         fs::write(self.folder.path().join("rpz.new"), zone).unwrap();
-        fs::rename(self.folder.path().join("rpz.new"), self.folder.path().join("rpz.zone")).unwrap();
-        let told = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+        fs::rename(
+            self.folder.path().join("rpz.new"),
+            self.folder.path().join("rpz.zone"),
+        )
+        .unwrap();
+        let told = Command::new("kill")
+            .args(["-HUP", &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(told.success());
     }
 }
@@ -91,9 +124,16 @@ impl Drop for Primary {
 }
 
 fn zone(serial: u32, count: usize, more: &str) -> String {
-    let mut text = format!("$ORIGIN rpz.example.\n$TTL 60\n@ SOA ns.example. root.example. {serial} 3600 1 3600 60\n@ NS ns.example.\n");
+    let mut text = format!(
+        "$ORIGIN rpz.example.\n$TTL 60\n@ SOA ns.example. root.example. {serial} 3600 1 3600 60\n@ \
+         NS ns.example.\n"
+    );
     for number in 0..count {
-        writeln!(text, "n{number}.listed.test CNAME .\n*.n{number}.listed.test CNAME .").unwrap();
+        writeln!(
+            text,
+            "n{number}.listed.test CNAME .\n*.n{number}.listed.test CNAME ."
+        )
+        .unwrap();
     }
     text + more
 }
@@ -101,7 +141,8 @@ fn zone(serial: u32, count: usize, more: &str) -> String {
 fn program(primary: SocketAddr, notify: u16, key: Option<&str>, keys: &str) -> Program {
     let mut text = format!(
         "[resolve]\nspecial_use = false\n[transfer]\nnotify = [\"{NOTIFIED}:{notify}\"]\n[[list]]\nid = \"zone\"\nunsigned = \"allow\"\nformat = \"rpz\"\nauthority = \"A\"\nbasis = \"law\"\n\
-         legal_basis = \"Act\"\nstop = {STOP:?}\n[list.transfer]\nzone = \"rpz.example\"\nprimaries = [\"{primary}\"]\n{keys}"
+         legal_basis = \"Act\"\nstop = {STOP:?}\n[list.transfer]\nzone = \
+         \"rpz.example\"\nprimaries = [\"{primary}\"]\n{keys}"
     );
     if let Some(file) = key {
         writeln!(text, "key = \"wardline.example\"\nsecret_file = \"{file}\"").unwrap();
@@ -116,7 +157,10 @@ fn secret(folder: &TempDir, text: &str) -> String {
 }
 
 fn is_blocked(running: &Running, name: &str) -> bool {
-    ask(running.address(), name, "A").answers().iter().any(|answer| answer.ends_with(STOP[0]))
+    ask(running.address(), name, "A")
+        .answers()
+        .iter()
+        .any(|answer| answer.ends_with(STOP[0]))
 }
 
 #[test]
@@ -128,21 +172,33 @@ fn a_zone_is_taken_and_its_changes_are_enforced() {
     let keys = TempDir::new().unwrap();
     let key = secret(&keys, SECRET);
     let mut running = program(primary.address, primary.notify, Some(&key), "").start();
-    assert!(is_blocked(&running, "n0.listed.test") && is_blocked(&running, "www.n99999.listed.test"));
+    assert!(
+        is_blocked(&running, "n0.listed.test") && is_blocked(&running, "www.n99999.listed.test")
+    );
     assert!(!is_blocked(&running, "new.listed.test"));
     primary.change(&zone(2, NAMES, "new.listed.test CNAME .\n"));
-    until("the primary tells", PATIENCE, || primary.log().contains("notify, outgoing").then_some(()));
+    until("the primary tells", PATIENCE, || {
+        primary.log().contains("notify, outgoing").then_some(())
+    });
     let told = Instant::now();
-    until("the new name is blocked", PATIENCE, || is_blocked(&running, "new.listed.test").then_some(()));
+    until("the new name is blocked", PATIENCE, || {
+        is_blocked(&running, "new.listed.test").then_some(())
+    });
     let took = told.elapsed();
     println!("{NAMES} names: enforced {took:?} after NOTIFY was seen in the primary's log");
-    // A second is promised and printed above; a busy machine may take longer, but nobody waits for a timer.
+    // A second is promised and printed above; a busy machine may take longer, but nobody waits for
+    // a timer.
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(!is_blocked(&running, "www.new.listed.test"), "exact");
-    until("the changes alone were sent", PATIENCE, || primary.log().contains("IXFR, outgoing").then_some(()));
+    until("the changes alone were sent", PATIENCE, || {
+        primary.log().contains("IXFR, outgoing").then_some(())
+    });
     drop(primary);
     running.restart();
-    assert!(is_blocked(&running, "new.listed.test"), "the copy is the list while no primary answers");
+    assert!(
+        is_blocked(&running, "new.listed.test"),
+        "the copy is the list while no primary answers"
+    );
 }
 
 #[test]
@@ -156,7 +212,10 @@ fn a_wrong_key_keeps_a_program_from_starting() {
     let running = program(primary.address, primary.notify, Some(&key), "").prepare();
     let (code, _, said) = running.run(&["serve"]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("zone rpz.example from 127.0.0.1:") && said.contains("BADSIG"), "{said}");
+    assert!(
+        said.contains("zone rpz.example from 127.0.0.1:") && said.contains("BADSIG"),
+        "{said}"
+    );
     assert!(!said.contains("listed"), "{said}");
 }
 
@@ -179,12 +238,18 @@ const APEX: &[u8] = b"\x03rpz\x07example\0";
 
 fn soa(octets: &mut Vec<u8>, serial: u32) {
     let mut data = vec![0, 0];
-    [serial, 1, 1, 1, 60].iter().for_each(|number| data.extend(number.to_be_bytes()));
+    [serial, 1, 1, 1, 60]
+        .iter()
+        .for_each(|number| data.extend(number.to_be_bytes()));
     record(octets, APEX, 6, &data);
 }
 
 /// Answers SOA questions with `serial` and transfers with one name, or as it misbehaves.
-fn answer(mut stream: TcpStream, serial: u32, misbehaviour: Option<Misbehaviour>) -> std::io::Result<()> {
+fn answer(
+    mut stream: TcpStream,
+    serial: u32,
+    misbehaviour: Option<Misbehaviour>,
+) -> std::io::Result<()> {
     loop {
         let mut length = [0; 2];
         stream.read_exact(&mut length)?;
@@ -241,7 +306,13 @@ fn holds_out(misbehaviour: Misbehaviour, words: &str) {
             let _ = answer(stream, serial, has_turned.then_some(misbehaviour));
         }
     });
-    let running = program(address, free_port(), None, "size_mib_max = 4\nrecords_max = 5000\n").start();
+    let running = program(
+        address,
+        free_port(),
+        None,
+        "size_mib_max = 4\nrecords_max = 5000\n",
+    )
+    .start();
     assert!(is_blocked(&running, "bad.listed.test"));
     turned.store(true, std::sync::atomic::Ordering::Relaxed);
     let said = until(words, PATIENCE, || {
@@ -255,7 +326,10 @@ fn holds_out(misbehaviour: Misbehaviour, words: &str) {
 
 #[test]
 fn a_truncated_transfer_leaves_the_list() {
-    holds_out(Misbehaviour::Truncated, "the transfer ended before its last record");
+    holds_out(
+        Misbehaviour::Truncated,
+        "the transfer ended before its last record",
+    );
 }
 
 #[test]

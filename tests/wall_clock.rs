@@ -1,4 +1,5 @@
-//! Shows what follows the wall clock: the lives of kept answers and of signatures, and with neither of them the time-outs.
+//! Shows what follows the wall clock: the lives of kept answers and of signatures, and with neither
+//! of them the time-outs.
 
 use std::time::{Duration, Instant};
 
@@ -21,15 +22,29 @@ fn kept_answers_run_out_by_the_wall_clock() {
         return;
     }
     let (internet, mut clock) = (Internet::start(), WallClock::new());
-    let running = Program::new().forward(internet.forwarder()).clock(&clock).start();
+    let running = Program::new()
+        .forward(internet.forwarder())
+        .clock(&clock)
+        .start();
     let www = || ask(running.address(), "www.good.test.", "A");
     assert!((TTL_S - 5..=TTL_S).contains(&ttl_s(&www())));
     clock.advance(Duration::from_secs(TTL_S - 60));
-    assert!((50..=60).contains(&ttl_s(&www())), "counted down by the jump");
-    assert_eq!(internet.forwarded("www.good.test.", "A"), 1, "and still kept");
+    assert!(
+        (50..=60).contains(&ttl_s(&www())),
+        "counted down by the jump"
+    );
+    assert_eq!(
+        internet.forwarded("www.good.test.", "A"),
+        1,
+        "and still kept"
+    );
     clock.advance(Duration::from_secs(60));
     assert!((TTL_S - 5..=TTL_S).contains(&ttl_s(&www())));
-    assert_eq!(internet.forwarded("www.good.test.", "A"), 2, "asked for anew");
+    assert_eq!(
+        internet.forwarded("www.good.test.", "A"),
+        2,
+        "asked for anew"
+    );
 }
 
 #[test]
@@ -39,12 +54,17 @@ fn signatures_run_out_by_the_wall_clock() {
     }
     let (internet, mut clock) = (Internet::start(), WallClock::new());
     let running = Program::new().recurse(&internet).clock(&clock).start();
-    let ask = |name: &str| Client::udp(running.address()).ask(&Question::new(name, "A").dnssec_ok());
+    let ask =
+        |name: &str| Client::udp(running.address()).ask(&Question::new(name, "A").dnssec_ok());
     clock.advance(Duration::from_secs(9 * DAY_S));
     assert!(ask("www.good.test.").message.authentic_data);
     clock.advance(Duration::from_secs(2 * DAY_S));
     let late = ask("www.sub.good.test.");
-    assert_eq!((late.rcode().as_str(), late.ede()), ("SERVFAIL", vec![7]), "Signature Expired");
+    assert_eq!(
+        (late.rcode().as_str(), late.ede()),
+        ("SERVFAIL", vec![7]),
+        "Signature Expired"
+    );
 }
 
 /// A jump of a day while a question waits must neither end its wait nor prolong it.
@@ -54,7 +74,11 @@ fn waiting_is_measured_by_the_monotonic_clock() {
         return;
     }
     let (internet, mut clock) = (Internet::start(), WallClock::new());
-    let running = Program::new().forward(internet.forwarder_silent()).toml("[resolve]\npatience_ms = 1500\n").clock(&clock).start();
+    let running = Program::new()
+        .forward(internet.forwarder_silent())
+        .toml("[resolve]\npatience_ms = 1500\n")
+        .clock(&clock)
+        .start();
     let begun = Instant::now();
     let asking = std::thread::spawn({
         let client = Client::udp(running.address());
@@ -65,11 +89,15 @@ fn waiting_is_measured_by_the_monotonic_clock() {
     });
     clock.advance(Duration::from_secs(DAY_S));
     assert_eq!(asking.join().expect("an answer").rcode(), "SERVFAIL");
-    assert!((1400..3500).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!(
+        (1400..3500).contains(&begun.elapsed().as_millis()),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
-/// By an hour and a day in both directions, to 1970 and to 2040: everybody is answered as before, each question stands in some hour once,
-/// and the log verifies.
+/// By an hour and a day in both directions, to 1970 and to 2040: everybody is answered as before,
+/// each question stands in some hour once, and the log verifies.
 #[test]
 fn a_clock_that_jumps_stops_nothing() {
     const HOUR_S: i64 = 3600;
@@ -85,14 +113,34 @@ fn a_clock_that_jumps_stops_nothing() {
         .clock(&clock)
         .start();
     let mut told = 0;
-    let jumps = [HOUR_S, -HOUR_S, DAY_S as i64, -(DAY_S as i64), 1_000 - now_s, 2_208_988_800 - now_s, 0];
+    let jumps = [
+        HOUR_S,
+        -HOUR_S,
+        DAY_S as i64,
+        -(DAY_S as i64),
+        1_000 - now_s,
+        2_208_988_800 - now_s,
+        0,
+    ];
     for ahead_s in jumps {
         clock.set(ahead_s);
         let blocked = ask(running.address(), "blocked.example.", "A");
-        assert_eq!(blocked.answers(), ["blocked.example. A 192.0.2.1"], "{ahead_s} s ahead");
+        assert_eq!(
+            blocked.answers(),
+            ["blocked.example. A 192.0.2.1"],
+            "{ahead_s} s ahead"
+        );
         let real = ask(running.address(), "www.good.test.", "A");
-        assert_eq!(real.answers(), ["www.good.test. A 198.51.100.11"], "{ahead_s} s ahead");
-        assert!((1..=TTL_S).contains(&ttl_s(&real)), "{ahead_s} s ahead: {}", ttl_s(&real));
+        assert_eq!(
+            real.answers(),
+            ["www.good.test. A 198.51.100.11"],
+            "{ahead_s} s ahead"
+        );
+        assert!(
+            (1..=TTL_S).contains(&ttl_s(&real)),
+            "{ahead_s} s ahead: {}",
+            ttl_s(&real)
+        );
         assert_eq!(running.run(&["status"]).0, 0);
         // Each jump is noted before the next one, so that none is lost in another.
         told = crate::kit::until("the jump is in the log", Duration::from_secs(5), || {
@@ -103,11 +151,31 @@ fn a_clock_that_jumps_stops_nothing() {
     assert_eq!(told, jumps.len(), "{}", running.stderr());
     running.kill(libc::SIGTERM);
     assert_eq!(running.wait_exit(), 0);
-    assert!(!running.stderr().contains("panicked"), "{}", running.stderr());
+    assert!(
+        !running.stderr().contains("panicked"),
+        "{}",
+        running.stderr()
+    );
 
-    let report = running.json(&["report", "--exact", "--json", "--from", "2020-01-01", "--to", "2041-01-01"]);
-    assert_eq!(report["sums"]["blocked"]["law"]["sum"], jumps.len(), "{report:#}");
-    let log = running.list_file("law").with_file_name("log").display().to_string();
+    let report = running.json(&[
+        "report",
+        "--exact",
+        "--json",
+        "--from",
+        "2020-01-01",
+        "--to",
+        "2041-01-01",
+    ]);
+    assert_eq!(
+        report["sums"]["blocked"]["law"]["sum"],
+        jumps.len(),
+        "{report:#}"
+    );
+    let log = running
+        .list_file("law")
+        .with_file_name("log")
+        .display()
+        .to_string();
     assert_eq!(running.run(&["audit", "export", &log]).0, 0);
     let key = running.run(&["audit", "key"]).1;
     let (code, stdout, stderr) = running.run(&["audit", "verify", &log, "--key", key.trim()]);
@@ -115,6 +183,11 @@ fn a_clock_that_jumps_stops_nothing() {
 }
 
 fn ttl_s(response: &Response) -> u64 {
-    let answer = response.message.answers.iter().find(|record| record.record_type() == RecordType::A).expect("an answer");
+    let answer = response
+        .message
+        .answers
+        .iter()
+        .find(|record| record.record_type() == RecordType::A)
+        .expect("an answer");
     answer.ttl.into()
 }

@@ -1,4 +1,5 @@
-//! Encrypted entries: any octets, and an encrypted text of which the fuzzer changes some; only the untouched one opens.
+//! Encrypted entries: any octets, and an encrypted text of which the fuzzer changes some; only the
+//! untouched one opens.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -19,7 +20,11 @@ fuzz_target!(|input: (u32, u8, &[u8])| {
     let mut sealed = SEALED.clone();
     let at = at as usize % sealed.len();
     sealed[at] ^= change;
-    assert_eq!(decrypt(&sealed, identities).is_ok(), change == 0, "octet {at} changed by {change}");
+    assert_eq!(
+        decrypt(&sealed, identities).is_ok(),
+        change == 0,
+        "octet {at} changed by {change}"
+    );
     let mut spliced = SEALED[..at].to_vec();
     spliced.extend_from_slice(octets);
     assert!(decrypt(&spliced, identities).is_err() || spliced == *SEALED);

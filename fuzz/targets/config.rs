@@ -9,7 +9,11 @@ use wardline::config::Config;
 
 /// In memory, where the system has such a place.
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let base = if PathBuf::from("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
+    let base = if PathBuf::from("/dev/shm").is_dir() {
+        "/dev/shm".into()
+    } else {
+        std::env::temp_dir()
+    };
     base.join(format!("wardline-fuzz-{}.toml", std::process::id()))
 });
 
@@ -22,7 +26,10 @@ fuzz_target!(|text: &[u8]| {
         Err(problems) => {
             assert!(!problems.is_empty());
             for problem in problems {
-                assert!(problem.to_string().contains("wardline-fuzz-"), "a problem without its file");
+                assert!(
+                    problem.to_string().contains("wardline-fuzz-"),
+                    "a problem without its file"
+                );
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What comes over the control socket, in both directions: what can be read is written the same way again.
+//! What comes over the control socket, in both directions: what can be read is written the same way
+//! again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,10 +8,16 @@ use wardline::control::{Reply, Request};
 fuzz_target!(|line: &[u8]| {
     if let Ok(request) = serde_json::from_slice::<Request>(line) {
         let again = serde_json::to_vec(&request).expect("a request");
-        assert_eq!(serde_json::from_slice::<Request>(&again).expect("a request"), request);
+        assert_eq!(
+            serde_json::from_slice::<Request>(&again).expect("a request"),
+            request
+        );
     }
     if let Ok(reply) = serde_json::from_slice::<Reply>(line) {
         let again = serde_json::to_vec(&reply).expect("a reply");
-        assert_eq!(serde_json::from_slice::<Reply>(&again).expect("a reply"), reply);
+        assert_eq!(
+            serde_json::from_slice::<Reply>(&again).expect("a reply"),
+            reply
+        );
     }
 });

@@ -1,4 +1,5 @@
-//! A reply on its way into the cache and out again: what is kept can be given to whoever asks for it, with its alias chain intact.
+//! A reply on its way into the cache and out again: what is kept can be given to whoever asks for
+//! it, with its alias chain intact.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,17 +7,30 @@ use wardline::cache::{Entry, Lifetimes};
 use wardline::name::Name;
 use wardline::wire::{self, Message};
 
-const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, stale_s_max: 86_400, ttl_s_max: 3_600, negative_ttl_s_max: 900 };
+const LIFETIMES: Lifetimes = Lifetimes {
+    ttl_s_min: 0,
+    stale_s_max: 86_400,
+    ttl_s_max: 3_600,
+    negative_ttl_s_max: 900,
+};
 
 fuzz_target!(|input: (u32, u16, bool, &[u8])| {
     let (age_s, room, edns, octets) = input;
-    let Some(octets) = as_laid_out(octets) else { return };
-    let Ok(entry) = Entry::from_wire(octets.clone(), Some(22), 1_000, LIFETIMES) else { return };
+    let Some(octets) = as_laid_out(octets) else {
+        return;
+    };
+    let Ok(entry) = Entry::from_wire(octets.clone(), Some(22), 1_000, LIFETIMES) else {
+        return;
+    };
     for name in entry.chain() {
         assert_eq!(Name::from_wire(name).expect("a name").as_wire(), name);
     }
-    let Some(asked) = question(&octets, edns) else { return };
-    let Ok(question) = wire::read(&asked) else { return };
+    let Some(asked) = question(&octets, edns) else {
+        return;
+    };
+    let Ok(question) = wire::read(&asked) else {
+        return;
+    };
     if !entry.is_for(&question) {
         return;
     }
@@ -24,7 +38,14 @@ fuzz_target!(|input: (u32, u16, bool, &[u8])| {
     if let Some(len) = entry.write(&question, 1_000_u32.wrapping_add(age_s), &mut out) {
         let message = Message::new(&out[..len]).expect("a header");
         // An OPT record that came along is the caller's fault: `Resolver` never lets one through.
-        message.walk(|record| assert!(record.ttl_s <= 3_600 || record.rtype == 41, "a TTL beyond the limit")).expect("a whole message");
+        message
+            .walk(|record| {
+                assert!(
+                    record.ttl_s <= 3_600 || record.rtype == 41,
+                    "a TTL beyond the limit"
+                )
+            })
+            .expect("a whole message");
     }
 });
 
@@ -33,7 +54,9 @@ fn as_laid_out(octets: &[u8]) -> Option<Vec<u8>> {
     let mut octets = octets.to_vec();
     octets.get_mut(4..6)?.copy_from_slice(&[0, 1]);
     let mut end = 12 + Name::from_wire(octets.get(12..)?).ok()?.as_wire().len() + 4;
-    Message::new(&octets).and_then(|message| message.walk(|record| end = record.end)).ok()?;
+    Message::new(&octets)
+        .and_then(|message| message.walk(|record| end = record.end))
+        .ok()?;
     octets.truncate(end);
     Some(octets)
 }
@@ -44,6 +67,10 @@ fn question(reply: &[u8], edns: bool) -> Option<Vec<u8>> {
     let end = 12 + name.as_wire().len() + 4;
     let mut asked = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns)];
     asked.extend_from_slice(reply.get(12..end)?);
-    asked.extend_from_slice(if edns { b"\0\0\x29\x04\xd0\0\0\x80\0\0\0" } else { b"" });
+    asked.extend_from_slice(if edns {
+        b"\0\0\x29\x04\xd0\0\0\x80\0\0\0"
+    } else {
+        b""
+    });
     Some(asked)
 }

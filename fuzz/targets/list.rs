@@ -1,4 +1,5 @@
-//! A list's text in every format: no entry that is no name, and entries written down are read back as they were.
+//! A list's text in every format: no entry that is no name, and entries written down are read back
+//! as they were.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -28,7 +29,11 @@ fuzz_target!(|input: (u8, &[u8])| {
     let read: Vec<_> = read.into_iter().map(|(_, record)| record).collect();
     let written = records::write(&read);
     let (again, rest) = records::read(written.as_bytes()).expect("memory can be read");
-    assert_eq!((again.len(), rest.rejects), (read.len(), 0), "what was written is read back");
+    assert_eq!(
+        (again.len(), rest.rejects),
+        (read.len(), 0),
+        "what was written is read back"
+    );
     let again: Vec<_> = again.into_iter().map(|(_, record)| record).collect();
     assert_eq!(records::write(&again), written);
 });

@@ -1,4 +1,5 @@
-//! An export of the audit log as the regulator gets it from somebody who may want to deceive: leaves, checkpoints, proofs, whole folders.
+//! An export of the audit log as the regulator gets it from somebody who may want to deceive:
+//! leaves, checkpoints, proofs, whole folders.
 #![no_main]
 
 use std::fs;
@@ -13,7 +14,11 @@ use wardline::seal::tree::{self, Tree};
 
 /// In memory, where the system has such a place.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let base = if PathBuf::from("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
+    let base = if PathBuf::from("/dev/shm").is_dir() {
+        "/dev/shm".into()
+    } else {
+        std::env::temp_dir()
+    };
     let folder = base.join(format!("wardline-fuzz-{}", std::process::id()));
     fs::create_dir_all(folder.join("tile/entries")).expect("a folder");
     folder
@@ -29,7 +34,9 @@ fuzz_target!(|input: (u64, u64, &str, &[u8])| {
         assert_eq!(read.to_string(), checkpoint);
     }
     if let Ok(openings) = Openings::parse(octets) {
-        assert!(Openings::parse(&openings.to_json().expect("JSON")).is_ok_and(|read| read == openings));
+        assert!(
+            Openings::parse(&openings.to_json().expect("JSON")).is_ok_and(|read| read == openings)
+        );
         Commitments::default().open(&openings);
     }
     let hashes: Vec<tree::Hash> = octets.as_chunks::<32>().0.to_vec();
@@ -52,7 +59,10 @@ fn verify_folder(checkpoint: &str, entries: &[u8]) {
     let _ = read_pin(checkpoint.as_bytes(), &[], "checkpoint");
     for folder in Folder::find(&FOLDER).expect("a log") {
         let verified = verify(&folder, &Demands::default());
-        if let (Ok(report), Some(totals)) = (serde_json::from_slice::<PublishedReport>(entries), &verified.totals) {
+        if let (Ok(report), Some(totals)) = (
+            serde_json::from_slice::<PublishedReport>(entries),
+            &verified.totals,
+        ) {
             report.check(totals);
         }
     }

@@ -1,4 +1,5 @@
-//! What a zone's primary tells us of changes (NOTIFY, TSIG): whatever comes, the next message has its answer.
+//! What a zone's primary tells us of changes (NOTIFY, TSIG): whatever comes, the next message has
+//! its answer.
 #![no_main]
 
 use std::net::{TcpListener, UdpSocket};
@@ -28,28 +29,61 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let address = primary.local_addr().expect("an address");
     std::thread::spawn(move || primary.incoming().for_each(drop));
     let ids = ["open", "keyed"];
-    let list = |(index, id): (usize, &&str)| ListSource::unsigned(id, index as u16, Text::Embedded("listed CNAME .\n"), Format::Rpz);
+    let list = |(index, id): (usize, &&str)| {
+        ListSource::unsigned(
+            id,
+            index as u16,
+            Text::Embedded("listed CNAME .\n"),
+            Format::Rpz,
+        )
+    };
     let lists = ids.iter().enumerate().map(list).collect();
-    let (updater, _) = Updater::start(update::Settings { lists, ..update::Settings::default() }).expect("lists");
-    let key = || Key::new(Name::parse("key.test").expect("a name"), Algorithm::Sha256, b"secret".to_vec().into());
+    let (updater, _) = Updater::start(update::Settings {
+        lists,
+        ..update::Settings::default()
+    })
+    .expect("lists");
+    let key = || {
+        Key::new(
+            Name::parse("key.test").expect("a name"),
+            Algorithm::Sha256,
+            b"secret".to_vec().into(),
+        )
+    };
     let zone = |(index, id): (usize, &&str)| Zone {
         list: index as u16,
         id: (*id).to_owned(),
         zone: Name::parse(&format!("{id}.test")).expect("a name"),
         primaries: vec![address],
         key: (*id == "keyed").then(key),
-        caps: Caps { octets: 1 << 20, records: 1_000 },
+        caps: Caps {
+            octets: 1 << 20,
+            records: 1_000,
+        },
         time_max: Duration::from_secs(1),
     };
     let folder = std::env::temp_dir().join(format!("wardline-fuzz-{}", std::process::id()));
     let zones = ids.iter().enumerate().map(zone).collect();
-    let settings = Settings { zones, notify: vec![([127, 0, 0, 1], 0).into()], folder };
+    let settings = Settings {
+        zones,
+        notify: vec![([127, 0, 0, 1], 0).into()],
+        folder,
+    };
     let runtime = Runtime::new().expect("a runtime");
     let transfers = Transfers::start(settings, &updater, runtime.handle()).expect("a door");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.connect(transfers.addresses()[0]).expect("an address");
-    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a deadline");
-    Scene { _runtime: runtime, _updater: updater, _transfers: transfers, socket }
+    socket
+        .connect(transfers.addresses()[0])
+        .expect("an address");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a deadline");
+    Scene {
+        _runtime: runtime,
+        _updater: updater,
+        _transfers: transfers,
+        socket,
+    }
 });
 
 fuzz_target!(|packet: &[u8]| {

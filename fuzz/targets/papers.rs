@@ -1,4 +1,5 @@
-//! Everything signed and every key: a note that is read says one thing only, and what is written of it reads the same.
+//! Everything signed and every key: a note that is read says one thing only, and what is written of
+//! it reads the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,7 +13,12 @@ const KEY: &str = "example.test+55c884e5+AYGSS0bdCJoXRu5nlBYWBGU9xvz2Xx1Xh4o0rJ7
 fuzz_target!(|octets: &[u8]| {
     let key = VerifyKey::parse(KEY).ok();
     if let Ok(note) = Note::parse(octets) {
-        assert_eq!(Note::parse(note.to_string().as_bytes()).expect("a note").text(), note.text());
+        assert_eq!(
+            Note::parse(note.to_string().as_bytes())
+                .expect("a note")
+                .text(),
+            note.text()
+        );
         let _ = note.signers(key.as_slice());
         read(note.text());
     }

@@ -1,4 +1,5 @@
-//! A client's packet at every door: the reply is one that a client can read, echoes the id, and keeps to the size that was asked for.
+//! A client's packet at every door: the reply is one that a client can read, echoes the id, and
+//! keeps to the size that was asked for.
 #![no_main]
 
 #[allow(dead_code, reason = "the tests' scene has more than is needed here")]
@@ -34,16 +35,33 @@ fuzz_target!(|packet: &[u8]| SCENE.with_borrow_mut(|scene| {
     let _guard = scene.runtime.enter();
     let standing = scene.answering.clients().classify([127, 0, 0, 1].into());
     let round = scene.answering.round(&mut scene.desk);
-    scene.answering.foresee(&round, &mut scene.desk, [packet].into_iter());
+    scene
+        .answering
+        .foresee(&round, &mut scene.desk, [packet].into_iter());
     let mut room = vec![0; 65_535];
     for door in [Door::Udp, Door::Tcp, Door::Tls] {
         for rate in [Rate::Within, Rate::Slip] {
-            let asked = Asked { packet, standing, door, rate, seat: 0 };
-            if let Outcome::Reply(octets) = scene.answering.answer(&round, &mut scene.desk, &asked, &mut room) {
+            let asked = Asked {
+                packet,
+                standing,
+                door,
+                rate,
+                seat: 0,
+            };
+            if let Outcome::Reply(octets) =
+                scene
+                    .answering
+                    .answer(&round, &mut scene.desk, &asked, &mut room)
+            {
                 let reply = &room[..octets];
                 assert!(octets <= 1232 || door != Door::Udp, "a long reply over UDP");
-                assert!(reply.starts_with(&packet[..2]) && reply[2] & 0x80 != 0, "another id, or no reply");
-                Message::new(reply).and_then(|message| message.walk(|_| ())).expect("a whole message");
+                assert!(
+                    reply.starts_with(&packet[..2]) && reply[2] & 0x80 != 0,
+                    "another id, or no reply"
+                );
+                Message::new(reply)
+                    .and_then(|message| message.walk(|_| ()))
+                    .expect("a whole message");
             }
         }
     }

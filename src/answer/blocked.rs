@@ -17,7 +17,8 @@ pub struct Page {
     nodata_rcode: u16,
     code: u16,
     authority: Box<str>,
-    /// Why, as clients' programs read it: all of it, and the least of it. None without anybody to complain to.
+    /// Why, as clients' programs read it: all of it, and the least of it. None without anybody to
+    /// complain to.
     why: Option<[Box<str>; 2]>,
 }
 
@@ -42,8 +43,16 @@ impl Page {
     pub fn new(rules: &ListRules) -> Self {
         let (v4, v6, nodata_rcode) = match &rules.action {
             Action::StopPage { v4, v6 } => (
-                Records::new(rtype::A, rules.ttl_s, v4.iter().map(|address| address.octets())),
-                Records::new(rtype::AAAA, rules.ttl_s, v6.iter().map(|address| address.octets())),
+                Records::new(
+                    rtype::A,
+                    rules.ttl_s,
+                    v4.iter().map(|address| address.octets()),
+                ),
+                Records::new(
+                    rtype::AAAA,
+                    rules.ttl_s,
+                    v6.iter().map(|address| address.octets()),
+                ),
                 rcode::NOERROR,
             ),
             Action::NxDomain => (Records::none(), Records::none(), rcode::NXDOMAIN),
@@ -53,15 +62,28 @@ impl Page {
             Basis::Provider => ede::BLOCKED,
             Basis::Subscriber => ede::FILTERED,
         };
-        Self { v4, v6, soa: soa(rules.ttl_s), nodata_rcode, code, authority: rules.authority.as_str().into(), why: explain(rules) }
+        Self {
+            v4,
+            v6,
+            soa: soa(rules.ttl_s),
+            nodata_rcode,
+            code,
+            authority: rules.authority.as_str().into(),
+            why: explain(rules),
+        }
     }
 
-    /// Write the blocked answer to `question`. `None` where `out` has no room even for the question.
+    /// Write the blocked answer to `question`. `None` where `out` has no room even for the
+    /// question.
     ///
-    /// A client that asked for it over an encrypted way is told why in a form that its program can read, and is not led to a page
-    /// (draft-ietf-dnsop-structured-dns-error section 5).
+    /// A client that asked for it over an encrypted way is told why in a form that its program can
+    /// read, and is not led to a page (draft-ietf-dnsop-structured-dns-error section 5).
     pub fn write(&self, question: &Question<'_>, way: Way, out: &mut [u8]) -> Option<usize> {
-        if let (Way::Encrypted, Some(why), true) = (way, &self.why, question.edns.is_some_and(|edns| edns.structured_error)) {
+        if let (Way::Encrypted, Some(why), true) = (
+            way,
+            &self.why,
+            question.edns.is_some_and(|edns| edns.structured_error),
+        ) {
             return self.write_why(question, why, out);
         }
         let none = Records::none();
@@ -72,46 +94,80 @@ impl Page {
             _ => (&none, &none),
         };
         let is_forged = first.count + second.count > 0;
-        let rcode = if is_forged { rcode::NOERROR } else { self.nodata_rcode };
-        let opt_octets = if question.edns.is_some() { OPT_OCTETS } else { 0 };
-        let codes_octets = if question.edns.is_some() { EDE_OCTETS * (1 + usize::from(is_forged)) } else { 0 };
+        let rcode = if is_forged {
+            rcode::NOERROR
+        } else {
+            self.nodata_rcode
+        };
+        let opt_octets = if question.edns.is_some() {
+            OPT_OCTETS
+        } else {
+            0
+        };
+        let codes_octets = if question.edns.is_some() {
+            EDE_OCTETS * (1 + usize::from(is_forged))
+        } else {
+            0
+        };
         let room = (HEADER_OCTETS + question.octets.len() + opt_octets) * GROWTH_MAX;
         let mut reply = Reply::start(out, question, rcode, Flags::default())?;
         if is_forged {
             for records in [first, second] {
-                let (octets, count) = records.fit(room.saturating_sub(reply.len() + opt_octets + codes_octets));
+                let (octets, count) =
+                    records.fit(room.saturating_sub(reply.len() + opt_octets + codes_octets));
                 reply.push_answers(octets, count);
             }
         } else {
             reply.push_authorities(&self.soa, 1);
         }
         let untold = reply.len() + opt_octets + codes_octets;
-        let text = if untold + self.authority.len() <= room { &*self.authority } else { "" };
+        let text = if untold + self.authority.len() <= room {
+            &*self.authority
+        } else {
+            ""
+        };
         let errors = [(ede::FORGED, ""), (self.code, text)];
-        let errors = if is_forged { errors.as_slice() } else { errors.get(1..)? };
+        let errors = if is_forged {
+            errors.as_slice()
+        } else {
+            errors.get(1..)?
+        };
         Some(reply.finish(question, rcode, errors))
     }
 }
 
 impl Page {
-    fn write_why(&self, question: &Question<'_>, why: &[Box<str>; 2], out: &mut [u8]) -> Option<usize> {
+    fn write_why(
+        &self,
+        question: &Question<'_>,
+        why: &[Box<str>; 2],
+        out: &mut [u8],
+    ) -> Option<usize> {
         let room = out.len();
         let mut reply = Reply::start(out, question, self.nodata_rcode, Flags::default())?;
         reply.push_authorities(&self.soa, 1);
         let left = room.saturating_sub(reply.len() + OPT_OCTETS + EDE_OCTETS);
-        let text = why.iter().find(|text| text.len() <= left).map_or("", |text| &**text);
+        let text = why
+            .iter()
+            .find(|text| text.len() <= left)
+            .map_or("", |text| &**text);
         Some(reply.finish(question, self.nodata_rcode, &[(self.code, text)]))
     }
 }
 
-/// The I-JSON of a list, with and without what may be left out: `c` whom to ask, `j` why, `o` who says so, `l` in which language.
+/// The I-JSON of a list, with and without what may be left out: `c` whom to ask, `j` why, `o` who
+/// says so, `l` in which language.
 fn explain(rules: &ListRules) -> Option<[Box<str>; 2]> {
     if rules.contact.is_empty() {
         return None;
     }
     let contact: Vec<String> = rules.contact.iter().map(|contact| quote(contact)).collect();
     let contact = contact.join(",");
-    let (why, who, language) = (quote(&rules.legal_basis), quote(&rules.authority), quote(&rules.language));
+    let (why, who, language) = (
+        quote(&rules.legal_basis),
+        quote(&rules.authority),
+        quote(&rules.language),
+    );
     let whole = format!("{{\"c\":[{contact}],\"j\":{why},\"o\":{who},\"l\":{language}}}");
     Some([whole.into(), format!("{{\"c\":[{contact}]}}").into()])
 }
@@ -123,10 +179,17 @@ fn quote(text: &str) -> String {
 
 impl Records {
     fn none() -> Self {
-        Self { octets: Box::default(), count: 0 }
+        Self {
+            octets: Box::default(),
+            count: 0,
+        }
     }
 
-    fn new<const N: usize>(rtype: u16, ttl_s: u32, addresses: impl Iterator<Item = [u8; N]>) -> Self {
+    fn new<const N: usize>(
+        rtype: u16,
+        ttl_s: u32,
+        addresses: impl Iterator<Item = [u8; N]>,
+    ) -> Self {
         let mut octets = Vec::new();
         let mut count = 0;
         for address in addresses {
@@ -134,18 +197,32 @@ impl Records {
             octets.extend_from_slice(&address);
             count += 1;
         }
-        Self { octets: octets.into(), count }
+        Self {
+            octets: octets.into(),
+            count,
+        }
     }
 
-    /// As many of the first records as fit into `room`, all being of one length; any question leaves room for one.
+    /// As many of the first records as fit into `room`, all being of one length; any question
+    /// leaves room for one.
     fn fit(&self, room: usize) -> (&[u8], u16) {
-        let each = self.octets.len().checked_div(usize::from(self.count)).unwrap_or(0);
-        let count = room.checked_div(each).map_or(0, |fitting| fitting.min(usize::from(self.count)));
-        (self.octets.get(..count * each).unwrap_or_default(), count as u16)
+        let each = self
+            .octets
+            .len()
+            .checked_div(usize::from(self.count))
+            .unwrap_or(0);
+        let count = room
+            .checked_div(each)
+            .map_or(0, |fitting| fitting.min(usize::from(self.count)));
+        (
+            self.octets.get(..count * each).unwrap_or_default(),
+            count as u16,
+        )
     }
 }
 
-/// The SOA record of a negative answer (RFC 2308), owned by the question's name: a parent would show where the entry stands.
+/// The SOA record of a negative answer (RFC 2308), owned by the question's name: a parent would
+/// show where the entry stands.
 pub(super) fn soa(ttl_s: u32) -> Box<[u8]> {
     let mut data = vec![0xc0, HEADER_OCTETS as u8, 0];
     for number in [1, 3600, 1200, 604_800, ttl_s] {
@@ -171,7 +248,8 @@ mod tests {
     use super::*;
     use crate::wire::{self, Message};
 
-    /// What a reply says: response code, flag octets, (type, ttl, data) of its records, and its extended errors.
+    /// What a reply says: response code, flag octets, (type, ttl, data) of its records, and its
+    /// extended errors.
     #[derive(Debug, PartialEq)]
     struct Said {
         rcode: u16,
@@ -199,25 +277,40 @@ mod tests {
         };
         let question = wire::read(&packet).ok().unwrap();
         let mut out = [0; 1232];
-        let len = Page::new(&rules).write(&question, Way::Open, &mut out).unwrap();
-        assert!(len <= packet.len() * GROWTH_MAX, "{len} octets for a question of {}", packet.len());
+        let len = Page::new(&rules)
+            .write(&question, Way::Open, &mut out)
+            .unwrap();
+        assert!(
+            len <= packet.len() * GROWTH_MAX,
+            "{len} octets for a question of {}",
+            packet.len()
+        );
         assert_eq!(out[12..33], packet[12..33], "the spelling comes back");
         read(&out[..len])
     }
 
     fn read(reply: &[u8]) -> Said {
         let message = Message::new(reply).unwrap();
-        let mut said = Said { rcode: message.rcode(), flags: [reply[2], reply[3]], records: Vec::new(), errors: Vec::new() };
+        let mut said = Said {
+            rcode: message.rcode(),
+            flags: [reply[2], reply[3]],
+            records: Vec::new(),
+            errors: Vec::new(),
+        };
         message
             .walk(|record| {
                 let mut data = &reply[record.data_at..record.end];
                 if record.rtype != rtype::OPT {
-                    said.records.push((record.rtype, record.ttl_s, data.to_vec()));
+                    said.records
+                        .push((record.rtype, record.ttl_s, data.to_vec()));
                     return;
                 }
                 while let [0, 15, _, len, high, low, rest @ ..] = data {
                     let (text, rest) = rest.split_at(usize::from(*len) - 2);
-                    said.errors.push((u16::from_be_bytes([*high, *low]), String::from_utf8(text.to_vec()).unwrap()));
+                    said.errors.push((
+                        u16::from_be_bytes([*high, *low]),
+                        String::from_utf8(text.to_vec()).unwrap(),
+                    ));
                     data = rest;
                 }
             })
@@ -226,7 +319,10 @@ mod tests {
     }
 
     fn stop_page() -> Action {
-        Action::StopPage { v4: vec!["192.0.2.1".parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] }
+        Action::StopPage {
+            v4: vec!["192.0.2.1".parse().unwrap()],
+            v6: vec!["2001:db8::1".parse().unwrap()],
+        }
     }
 
     #[test]
@@ -234,41 +330,90 @@ mod tests {
         let said = ask(stop_page(), rtype::A, true);
         assert_eq!((said.rcode, said.flags), (rcode::NOERROR, [0x81, 0x80]));
         assert_eq!(said.records, [(rtype::A, 60, vec![192, 0, 2, 1])]);
-        assert_eq!(said.errors, [(4, String::new()), (16, "Example Authority".to_owned())]);
-        assert_eq!(ask(stop_page(), rtype::AAAA, false).records[0].2[..4], [0x20, 0x01, 0x0d, 0xb8]);
+        assert_eq!(
+            said.errors,
+            [(4, String::new()), (16, "Example Authority".to_owned())]
+        );
+        assert_eq!(
+            ask(stop_page(), rtype::AAAA, false).records[0].2[..4],
+            [0x20, 0x01, 0x0d, 0xb8]
+        );
         assert_eq!(ask(stop_page(), rtype::ANY, false).records.len(), 2);
     }
 
     #[test]
     fn many_addresses_do_not_amplify() {
         let v4 = (1..=200).map(|host| [192, 0, 2, host].into()).collect();
-        let v6 = (1..=200).map(|host: u128| (0x2001_0db8 << 96 | host).into()).collect();
+        let v6 = (1..=200)
+            .map(|host: u128| (0x2001_0db8 << 96 | host).into())
+            .collect();
         let many = Action::StopPage { v4, v6 };
-        // Of three times 33 octets, or 44 with OPT, the question and the extended errors leave 66, or 76.
-        for (qtype, edns, count) in
-            [(rtype::A, false, 4), (rtype::AAAA, false, 2), (rtype::ANY, false, 4), (rtype::A, true, 4), (rtype::AAAA, true, 2)]
-        {
-            assert_eq!(ask(many.clone(), qtype, edns).records.len(), count, "type {qtype}");
+        // Of three times 33 octets, or 44 with OPT, the question and the extended errors leave 66,
+        // or 76.
+        for (qtype, edns, count) in [
+            (rtype::A, false, 4),
+            (rtype::AAAA, false, 2),
+            (rtype::ANY, false, 4),
+            (rtype::A, true, 4),
+            (rtype::AAAA, true, 2),
+        ] {
+            assert_eq!(
+                ask(many.clone(), qtype, edns).records.len(),
+                count,
+                "type {qtype}"
+            );
         }
     }
 
     #[test]
     fn other_types_have_no_data() {
-        for qtype in [rtype::HTTPS, rtype::SVCB, rtype::TXT, 2, 6, 12, 15, 33, 43, 46, 47, 48, 50, 1000] {
+        for qtype in [
+            rtype::HTTPS,
+            rtype::SVCB,
+            rtype::TXT,
+            2,
+            6,
+            12,
+            15,
+            33,
+            43,
+            46,
+            47,
+            48,
+            50,
+            1000,
+        ] {
             let said = ask(stop_page(), qtype, true);
             assert_eq!(said.rcode, rcode::NOERROR, "type {qtype}");
-            assert!(matches!(said.records.as_slice(), [(rtype::SOA, 60, _)]), "type {qtype}");
-            assert_eq!(said.errors, [(16, "Example Authority".to_owned())], "type {qtype}");
+            assert!(
+                matches!(said.records.as_slice(), [(rtype::SOA, 60, _)]),
+                "type {qtype}"
+            );
+            assert_eq!(
+                said.errors,
+                [(16, "Example Authority".to_owned())],
+                "type {qtype}"
+            );
         }
-        let v4_alone = Action::StopPage { v4: vec!["192.0.2.1".parse().unwrap()], v6: vec![] };
-        assert!(matches!(ask(v4_alone, rtype::AAAA, false).records.as_slice(), [(rtype::SOA, ..)]));
+        let v4_alone = Action::StopPage {
+            v4: vec!["192.0.2.1".parse().unwrap()],
+            v6: vec![],
+        };
+        assert!(matches!(
+            ask(v4_alone, rtype::AAAA, false).records.as_slice(),
+            [(rtype::SOA, ..)]
+        ));
     }
 
     #[test]
     fn nxdomain_is_said_for_every_type() {
         for qtype in [rtype::A, rtype::AAAA, rtype::ANY, rtype::HTTPS, rtype::TXT] {
             let said = ask(Action::NxDomain, qtype, true);
-            assert_eq!((said.rcode, said.records.len()), (rcode::NXDOMAIN, 1), "type {qtype}");
+            assert_eq!(
+                (said.rcode, said.records.len()),
+                (rcode::NXDOMAIN, 1),
+                "type {qtype}"
+            );
             assert_eq!(said.errors.len(), 1);
         }
     }
@@ -281,14 +426,22 @@ mod tests {
             authority: "The \"Authority\"".to_owned(),
             legal_basis: "Act".to_owned(),
             basis: Basis::Law,
-            contact: vec!["mailto:a@authority.example".to_owned(), "tel:+1-555-0100".to_owned()],
+            contact: vec![
+                "mailto:a@authority.example".to_owned(),
+                "tel:+1-555-0100".to_owned(),
+            ],
             language: "en".to_owned(),
-            action: Action::StopPage { v4: vec![[192, 0, 2, 1].into()], v6: vec![] },
+            action: Action::StopPage {
+                v4: vec![[192, 0, 2, 1].into()],
+                v6: vec![],
+            },
             ttl_s: 60,
         };
         let told = |rules: &ListRules, packet: &[u8], way, room: usize| {
             let mut out = [0; 1232];
-            let len = Page::new(rules).write(&wire::read(packet).ok().unwrap(), way, &mut out[..room]).unwrap();
+            let len = Page::new(rules)
+                .write(&wire::read(packet).ok().unwrap(), way, &mut out[..room])
+                .unwrap();
             read(&out[..len])
         };
         let why = told(&rules, &packet, Way::Encrypted, 1232);
@@ -296,15 +449,31 @@ mod tests {
         let json = r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"],"j":"Act","o":"The \"Authority\"","l":"en"}"#;
         assert_eq!(why.errors, [(ede::CENSORED, json.to_owned())]);
         let least = told(&rules, &packet, Way::Encrypted, 160);
-        assert_eq!(least.errors, [(ede::CENSORED, r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"]}"#.to_owned())]);
-        let is_page = |said: &Said| said.records[0].0 == rtype::A && said.errors[0].0 == ede::FORGED;
-        assert!(is_page(&told(&rules, &packet, Way::Open, 1232)), "in the open");
+        assert_eq!(
+            least.errors,
+            [(
+                ede::CENSORED,
+                r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"]}"#.to_owned()
+            )]
+        );
+        let is_page =
+            |said: &Said| said.records[0].0 == rtype::A && said.errors[0].0 == ede::FORGED;
+        assert!(
+            is_page(&told(&rules, &packet, Way::Open, 1232)),
+            "in the open"
+        );
         rules.contact.clear();
-        assert!(is_page(&told(&rules, &packet, Way::Encrypted, 1232)), "nobody to complain to");
+        assert!(
+            is_page(&told(&rules, &packet, Way::Encrypted, 1232)),
+            "nobody to complain to"
+        );
         rules.contact.push("tel:1".to_owned());
         packet.truncate(packet.len() - 4);
         let at = packet.len() - 1;
         packet[at] = 0;
-        assert!(is_page(&told(&rules, &packet, Way::Encrypted, 1232)), "unasked");
+        assert!(
+            is_page(&told(&rules, &packet, Way::Encrypted, 1232)),
+            "unasked"
+        );
     }
 }

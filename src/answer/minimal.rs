@@ -1,4 +1,5 @@
-//! Replies without anybody's data: no records at all, "ask again over TCP", and the minimal answer to ANY.
+//! Replies without anybody's data: no records at all, "ask again over TCP", and the minimal answer
+//! to ANY.
 
 use super::blocked::push_head;
 use crate::wire::{Flags, Question, Reply, rcode};
@@ -19,12 +20,20 @@ pub fn any(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
 }
 
 /// A reply without records.
-pub fn empty(question: &Question<'_>, rcode: u16, errors: &[(u16, &str)], out: &mut [u8]) -> Option<usize> {
+pub fn empty(
+    question: &Question<'_>,
+    rcode: u16,
+    errors: &[(u16, &str)],
+    out: &mut [u8],
+) -> Option<usize> {
     Some(Reply::start(out, question, rcode, Flags::default())?.finish(question, rcode, errors))
 }
 
 /// A reply that says nothing but "ask again over TCP".
 pub fn truncated(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
-    let flags = Flags { truncated: true, ..Flags::default() };
+    let flags = Flags {
+        truncated: true,
+        ..Flags::default()
+    };
     Some(Reply::start(out, question, rcode::NOERROR, flags)?.finish(question, rcode::NOERROR, &[]))
 }

@@ -1,4 +1,5 @@
-//! Answers that need nobody else: the blocked answer, the names that are ours, and those that are the operator's.
+//! Answers that need nobody else: the blocked answer, the names that are ours, and those that are
+//! the operator's.
 
 pub mod blocked;
 pub mod local;

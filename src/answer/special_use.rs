@@ -7,7 +7,8 @@ use super::minimal::empty;
 use crate::name::{Name, is_within};
 use crate::wire::{Flags, Question, Reply, class, ede, rcode, rtype};
 
-/// Which of the special-use names (RFC 6761, RFC 6303) are ours, and which are resolved like any other.
+/// Which of the special-use names (RFC 6761, RFC 6303) are ours, and which are resolved like any
+/// other.
 ///
 /// `resolver.arpa` and `version.bind` are always ours.
 #[derive(Clone, Debug)]
@@ -39,12 +40,17 @@ pub struct Designated {
 impl About {
     /// RESINFO's data (RFC 9606 section 5).
     fn resinfo(&self) -> Vec<u8> {
-        if self.minimises { [RESINFO_MINIMISES, RESINFO].concat() } else { RESINFO.to_vec() }
+        if self.minimises {
+            [RESINFO_MINIMISES, RESINFO].concat()
+        } else {
+            RESINFO.to_vec()
+        }
     }
 }
 
 impl Designated {
-    /// An SVCB record's data: priority, name, and the parameters in the order of their keys (RFC 9460 section 2.2, RFC 9461 section 4).
+    /// An SVCB record's data: priority, name, and the parameters in the order of their keys (RFC
+    /// 9460 section 2.2, RFC 9461 section 4).
     fn svcb(&self) -> Vec<u8> {
         let mut data = vec![0, 1];
         data.extend_from_slice(self.name.as_wire());
@@ -55,10 +61,30 @@ impl Designated {
         };
         push(KEY_ALPN, b"\x03dot");
         push(KEY_PORT, &self.port.to_be_bytes());
-        let v4: Vec<u8> =
-            self.addresses.iter().filter_map(|at| if let IpAddr::V4(v4) = at { Some(v4.octets()) } else { None }).flatten().collect();
-        let v6: Vec<u8> =
-            self.addresses.iter().filter_map(|at| if let IpAddr::V6(v6) = at { Some(v6.octets()) } else { None }).flatten().collect();
+        let v4: Vec<u8> = self
+            .addresses
+            .iter()
+            .filter_map(|at| {
+                if let IpAddr::V4(v4) = at {
+                    Some(v4.octets())
+                } else {
+                    None
+                }
+            })
+            .flatten()
+            .collect();
+        let v6: Vec<u8> = self
+            .addresses
+            .iter()
+            .filter_map(|at| {
+                if let IpAddr::V6(v6) = at {
+                    Some(v6.octets())
+                } else {
+                    None
+                }
+            })
+            .flatten()
+            .collect();
         if !v4.is_empty() {
             push(KEY_IPV4_HINT, &v4);
         }
@@ -80,9 +106,13 @@ impl SpecialUse {
         Self::ours_except(vec![Name::root()])
     }
 
-    /// All are answered here but `resolved` and what is below them, such as a provider's own reverse zones.
+    /// All are answered here but `resolved` and what is below them, such as a provider's own
+    /// reverse zones.
     pub fn ours_except(resolved: Vec<Name>) -> Self {
-        Self { resolved, about: About::default() }
+        Self {
+            resolved,
+            about: About::default(),
+        }
     }
 
     /// And this is told of ourselves.
@@ -91,7 +121,9 @@ impl SpecialUse {
     }
 
     fn resolves(&self, name: &[u8]) -> bool {
-        self.resolved.iter().any(|zone| is_within(name, zone.as_wire()))
+        self.resolved
+            .iter()
+            .any(|zone| is_within(name, zone.as_wire()))
     }
 }
 
@@ -148,7 +180,10 @@ const ZONES: [(&[u8], Zone); 36] = [
     (b"\x010\x07in-addr\x04arpa\0", Zone::Empty),
     (b"\x03127\x07in-addr\x04arpa\0", Zone::Empty),
     (b"\x03254\x03169\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x03255\x03255\x03255\x03255\x07in-addr\x04arpa\0", Zone::Empty),
+    (
+        b"\x03255\x03255\x03255\x03255\x07in-addr\x04arpa\0",
+        Zone::Empty,
+    ),
     (b"\x012\x010\x03192\x07in-addr\x04arpa\0", Zone::Empty),
     (b"\x01d\x01f\x03ip6\x04arpa\0", Zone::Empty),
     (b"\x018\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
@@ -158,29 +193,50 @@ const ZONES: [(&[u8], Zone); 36] = [
 ];
 
 /// Last labels that one of our names can have, so that all other names are passed on at once.
-const LAST_LABELS: [&[u8]; 9] = [b"arpa", b"localhost", b"invalid", b"test", b"onion", b"alt", b"local", b"bind", b"server"];
+const LAST_LABELS: [&[u8]; 9] = [
+    b"arpa",
+    b"localhost",
+    b"invalid",
+    b"test",
+    b"onion",
+    b"alt",
+    b"local",
+    b"bind",
+    b"server",
+];
 
-/// Answer a question for a name of ours, and one of a form that nobody gets an answer to. `None`: not ours.
+/// Answer a question for a name of ours, and one of a form that nobody gets an answer to. `None`:
+/// not ours.
 pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8]) -> Option<usize> {
     if question.edns.is_some_and(|edns| edns.version > 0) {
         return empty(question, rcode::BADVERS, &[], out);
     }
     match (question.qclass, question.qtype) {
         (_, rtype::OPT | 0) => return empty(question, rcode::FORMERR, &[], out),
-        (_, TYPE_AXFR | TYPE_IXFR) => return empty(question, rcode::REFUSED, &[(ede::PROHIBITED, "")], out),
-        (_, qtype) if rtype::TRANSFERS.contains(&qtype) => return empty(question, rcode::NOTIMP, &[], out),
+        (_, TYPE_AXFR | TYPE_IXFR) => {
+            return empty(question, rcode::REFUSED, &[(ede::PROHIBITED, "")], out);
+        }
+        (_, qtype) if rtype::TRANSFERS.contains(&qtype) => {
+            return empty(question, rcode::NOTIMP, &[], out);
+        }
         (class::CH, _) => return chaos(question, out),
         (class::IN, _) => {}
         _ => return empty(question, rcode::REFUSED, &[], out),
     }
-    if !LAST_LABELS.iter().any(|label| ends_with(question.name, label)) {
+    if !LAST_LABELS
+        .iter()
+        .any(|label| ends_with(question.name, label))
+    {
         return None;
     }
     let name = question.name.to_ascii_lowercase();
     match name.as_slice() {
-        b"\x08resolver\x04arpa\0" if question.qtype == rtype::RESINFO => return records(question, &special_use.about.resinfo(), out),
+        b"\x08resolver\x04arpa\0" if question.qtype == rtype::RESINFO => {
+            return records(question, &special_use.about.resinfo(), out);
+        }
         _ if is_within(&name, b"\x08resolver\x04arpa\0") => {
-            let is_asked = question.qtype == rtype::SVCB && name == b"\x04_dns\x08resolver\x04arpa\0";
+            let is_asked =
+                question.qtype == rtype::SVCB && name == b"\x04_dns\x08resolver\x04arpa\0";
             return match special_use.about.designated.as_ref().filter(|_| is_asked) {
                 Some(designated) => records(question, &designated.svcb(), out),
                 None => nothing(question, rcode::NOERROR, out),
@@ -204,7 +260,10 @@ pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8])
 /// `version.bind` and `version.server` (RFC 4892); every other name in class CH is refused.
 fn chaos(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
     let name = question.name.to_ascii_lowercase();
-    let is_version = matches!(name.as_slice(), b"\x07version\x04bind\0" | b"\x07version\x06server\0");
+    let is_version = matches!(
+        name.as_slice(),
+        b"\x07version\x04bind\0" | b"\x07version\x06server\0"
+    );
     if !is_version {
         return empty(question, rcode::REFUSED, &[], out);
     }
@@ -241,9 +300,14 @@ fn nothing(question: &Question<'_>, rcode: u16, out: &mut [u8]) -> Option<usize>
 }
 
 fn ends_with(wire: &[u8], label: &[u8]) -> bool {
-    let Some(at) = wire.len().checked_sub(label.len() + 2) else { return false };
-    wire.get(at).is_some_and(|len| usize::from(*len) == label.len())
-        && wire.get(at + 1..wire.len() - 1).is_some_and(|last| last.eq_ignore_ascii_case(label))
+    let Some(at) = wire.len().checked_sub(label.len() + 2) else {
+        return false;
+    };
+    wire.get(at)
+        .is_some_and(|len| usize::from(*len) == label.len())
+        && wire
+            .get(at + 1..wire.len() - 1)
+            .is_some_and(|last| last.eq_ignore_ascii_case(label))
 }
 
 #[cfg(test)]
@@ -253,7 +317,12 @@ mod tests {
     use crate::wire::{self, Message};
 
     /// Response code and the data of all records but OPT; `None` where the name is not ours.
-    fn ask(name: &str, qtype: u16, qclass: u16, special_use: &SpecialUse) -> Option<(u16, Vec<Vec<u8>>)> {
+    fn ask(
+        name: &str,
+        qtype: u16,
+        qclass: u16,
+        special_use: &SpecialUse,
+    ) -> Option<(u16, Vec<Vec<u8>>)> {
         let mut packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0".to_vec();
         packet.extend(Name::parse(name).unwrap().as_wire().to_ascii_uppercase());
         packet.extend([qtype.to_be_bytes(), qclass.to_be_bytes()].concat());
@@ -261,27 +330,56 @@ mod tests {
         let len = answer(&wire::read(&packet).ok().unwrap(), special_use, &mut out)?;
         let message = Message::new(&out[..len]).unwrap();
         let mut data = Vec::new();
-        message.walk(|record| data.push(out[record.data_at..record.end].to_vec())).unwrap();
+        message
+            .walk(|record| data.push(out[record.data_at..record.end].to_vec()))
+            .unwrap();
         Some((message.rcode(), data))
     }
 
     #[test]
     fn our_names_are_answered() {
-        let ours = |name, qtype| ask(name, qtype, class::IN, &SpecialUse::ours()).map(|(rcode, data)| (rcode, data.len()));
-        assert_eq!(ask("localhost", rtype::A, 1, &SpecialUse::ours()).unwrap().1, [[127, 0, 0, 1]]);
+        let ours = |name, qtype| {
+            ask(name, qtype, class::IN, &SpecialUse::ours())
+                .map(|(rcode, data)| (rcode, data.len()))
+        };
+        assert_eq!(
+            ask("localhost", rtype::A, 1, &SpecialUse::ours())
+                .unwrap()
+                .1,
+            [[127, 0, 0, 1]]
+        );
         assert_eq!(ours("a.localhost", rtype::AAAA), Some((rcode::NOERROR, 1)));
         assert_eq!(ours("localhost", rtype::TXT), Some((rcode::NOERROR, 1)));
         assert_eq!(ours("test", rtype::SOA), Some((rcode::NOERROR, 1)));
         assert_eq!(ours("a.test", rtype::A), Some((rcode::NXDOMAIN, 1)));
-        assert_eq!(ours("1.1.168.192.in-addr.arpa", 12), Some((rcode::NXDOMAIN, 1)));
-        assert_eq!(ours("_dns.resolver.arpa", rtype::SVCB), Some((rcode::NOERROR, 1)));
-        assert_eq!(ask("resolver.arpa", rtype::RESINFO, 1, &SpecialUse::ours()).unwrap().1, [RESINFO]);
+        assert_eq!(
+            ours("1.1.168.192.in-addr.arpa", 12),
+            Some((rcode::NXDOMAIN, 1))
+        );
+        assert_eq!(
+            ours("_dns.resolver.arpa", rtype::SVCB),
+            Some((rcode::NOERROR, 1))
+        );
+        assert_eq!(
+            ask("resolver.arpa", rtype::RESINFO, 1, &SpecialUse::ours())
+                .unwrap()
+                .1,
+            [RESINFO]
+        );
         assert_eq!(ours("example", rtype::A), None);
         assert_eq!(ours("atest", rtype::A), None);
         assert_eq!(ours("1.1.1.1.in-addr.arpa", 12), None);
         assert_eq!(ask("a.test", rtype::A, 1, &SpecialUse::resolved()), None);
-        let lab = SpecialUse::ours_except(vec![Name::parse("test").unwrap(), Name::parse("1.10.in-addr.arpa").unwrap()]);
-        for (name, is_ours) in [("a.test", false), ("1.1.10.in-addr.arpa", false), ("1.2.10.in-addr.arpa", true), ("a.invalid", true)] {
+        let lab = SpecialUse::ours_except(vec![
+            Name::parse("test").unwrap(),
+            Name::parse("1.10.in-addr.arpa").unwrap(),
+        ]);
+        for (name, is_ours) in [
+            ("a.test", false),
+            ("1.1.10.in-addr.arpa", false),
+            ("1.2.10.in-addr.arpa", true),
+            ("a.invalid", true),
+        ] {
             assert_eq!(ask(name, rtype::A, 1, &lab).is_some(), is_ours, "{name}");
         }
     }
@@ -291,27 +389,53 @@ mod tests {
         let designated = Designated {
             name: Name::parse("dns.example").unwrap(),
             port: 853,
-            addresses: vec!["192.0.2.53".parse().unwrap(), "2001:db8::53".parse().unwrap()],
+            addresses: vec![
+                "192.0.2.53".parse().unwrap(),
+                "2001:db8::53".parse().unwrap(),
+            ],
         };
-        let ours = SpecialUse::ours().telling(About { minimises: true, designated: Some(designated) });
-        assert_eq!(ask("resolver.arpa", rtype::RESINFO, 1, &ours).unwrap().1, [b"\x08qnamemin\x0cexterr=15-17"]);
-        let svcb = ask("_dns.resolver.arpa", rtype::SVCB, 1, &ours).unwrap().1.remove(0);
+        let ours = SpecialUse::ours().telling(About {
+            minimises: true,
+            designated: Some(designated),
+        });
+        assert_eq!(
+            ask("resolver.arpa", rtype::RESINFO, 1, &ours).unwrap().1,
+            [b"\x08qnamemin\x0cexterr=15-17"]
+        );
+        let svcb = ask("_dns.resolver.arpa", rtype::SVCB, 1, &ours)
+            .unwrap()
+            .1
+            .remove(0);
         let start =
             b"\0\x01\x03dns\x07example\0\0\x01\0\x04\x03dot\0\x03\0\x02\x03\x55\0\x04\0\x04\xc0\0\x02\x35\0\x06\0\x10\x20\x01\x0d\xb8";
-        assert!(svcb.starts_with(start) && svcb.len() == start.len() + 12, "{svcb:02x?}");
-        assert_eq!(ask("_dns.resolver.arpa", rtype::A, 1, &ours).unwrap().0, rcode::NOERROR);
+        assert!(
+            svcb.starts_with(start) && svcb.len() == start.len() + 12,
+            "{svcb:02x?}"
+        );
+        assert_eq!(
+            ask("_dns.resolver.arpa", rtype::A, 1, &ours).unwrap().0,
+            rcode::NOERROR
+        );
     }
 
     #[test]
     fn chaos_tells_the_version_alone() {
-        let (rcode, data) = ask("version.bind", rtype::TXT, class::CH, &SpecialUse::ours()).unwrap();
+        let (rcode, data) =
+            ask("version.bind", rtype::TXT, class::CH, &SpecialUse::ours()).unwrap();
         assert_eq!((rcode, &data[0][1..]), (rcode::NOERROR, VERSION.as_bytes()));
-        assert_eq!(ask("a.bind", rtype::TXT, class::CH, &SpecialUse::ours()).unwrap().0, rcode::REFUSED);
+        assert_eq!(
+            ask("a.bind", rtype::TXT, class::CH, &SpecialUse::ours())
+                .unwrap()
+                .0,
+            rcode::REFUSED
+        );
     }
 
     #[test]
     fn question_forms_without_an_answer_are_refused() {
-        let form = |qtype, qclass| ask("a.example", qtype, qclass, &SpecialUse::ours()).map(|(rcode, _)| rcode);
+        let form = |qtype, qclass| {
+            ask("a.example", qtype, qclass, &SpecialUse::ours()).map(|(rcode, _)| rcode)
+        };
         assert_eq!(form(252, 1), Some(rcode::REFUSED));
         assert_eq!(form(251, 1), Some(rcode::REFUSED));
         assert_eq!(form(249, 1), Some(rcode::NOTIMP));

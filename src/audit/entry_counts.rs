@@ -1,4 +1,5 @@
-//! The commitments to entry counts in a log, and what the curator is given to open them, held against each other.
+//! The commitments to entry counts in a log, and what the curator is given to open them, held
+//! against each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,21 +35,35 @@ impl Commitments {
     pub(super) fn note(&mut self, leaf: &EventLeaf<'_>) {
         let text = |key: &str| leaf.body.get(key).and_then(|value| value.as_str());
         let hour = text("hour").and_then(|hour| hour.parse::<Moment>().ok());
-        if let (ENTRY_COUNTS_KIND, Some(list), Some(hour), Some(commitment)) = (leaf.kind, leaf.list, hour, text("commitment")) {
-            self.0.entry((list.to_owned(), hour.0)).or_default().push(commitment.to_owned());
+        if let (ENTRY_COUNTS_KIND, Some(list), Some(hour), Some(commitment)) =
+            (leaf.kind, leaf.list, hour, text("commitment"))
+        {
+            self.0
+                .entry((list.to_owned(), hour.0))
+                .or_default()
+                .push(commitment.to_owned());
         }
     }
 
     /// Holds openings against the commitments; an hour whose opening is refused is in no sum.
     pub fn open(&self, openings: &Openings) -> Opened {
         let (mut opened, mut seen) = (Opened::default(), BTreeSet::new());
-        let Openings { origin, list, openings } = openings;
-        let find = |hour: UnixSeconds, message: &str| Finding::new(OPENING, format!("{origin} hour {}", Moment(hour)), message);
+        let Openings {
+            origin,
+            list,
+            openings,
+        } = openings;
+        let find = |hour: UnixSeconds, message: &str| {
+            Finding::new(OPENING, format!("{origin} hour {}", Moment(hour)), message)
+        };
         for opening in openings {
             let hour = opening.hour;
             let refusal = match self.of(list, hour) {
                 _ if !seen.insert(hour) => Some("the file opens this hour twice"),
-                [] => Some("the log has no commitment to this hour's entry counts: export the log anew, or ask for the right file"),
+                [] => Some(
+                    "the log has no commitment to this hour's entry counts: export the log anew, \
+                     or ask for the right file",
+                ),
                 [commitment] if *commitment == opening.commitment() => None,
                 [_] => Some("the counts are not those that the log commits to"),
                 _ => Some("the log has several commitments to this hour's entry counts"),
@@ -67,16 +82,25 @@ impl Commitments {
         }
         // What lies between the first and the last hour was asked for too.
         let span = seen.first().copied().zip(seen.last().copied());
-        let withheld = self.0.keys().filter(|(of, hour)| of == list && !seen.contains(hour));
-        let withheld = withheld.filter(|(_, hour)| span.is_some_and(|(first, last)| (first..=last).contains(hour)));
-        opened
-            .findings
-            .extend(withheld.map(|(_, hour)| find(*hour, "the log commits to this hour's entry counts, and the file does not open them")));
+        let withheld = self
+            .0
+            .keys()
+            .filter(|(of, hour)| of == list && !seen.contains(hour));
+        let withheld = withheld
+            .filter(|(_, hour)| span.is_some_and(|(first, last)| (first..=last).contains(hour)));
+        opened.findings.extend(withheld.map(|(_, hour)| {
+            find(
+                *hour,
+                "the log commits to this hour's entry counts, and the file does not open them",
+            )
+        }));
         opened
     }
 
     fn of(&self, list: &str, hour: UnixSeconds) -> &[String] {
-        self.0.get(&(list.to_owned(), hour)).map_or(&[], Vec::as_slice)
+        self.0
+            .get(&(list.to_owned(), hour))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
@@ -88,7 +112,11 @@ mod tests {
     const HOUR: UnixSeconds = 1_767_225_600;
 
     fn opening(n: i64, counts: &[(u32, u64)]) -> Opening {
-        Opening { hour: HOUR + 3600 * n, salt: [n as u8; 32], counts: counts.iter().copied().collect() }
+        Opening {
+            hour: HOUR + 3600 * n,
+            salt: [n as u8; 32],
+            counts: counts.iter().copied().collect(),
+        }
     }
 
     fn commitments(openings: &[Opening]) -> Commitments {
@@ -113,26 +141,67 @@ mod tests {
         commitments
     }
 
-    fn open(commitments: &Commitments, list: &str, openings: &[Opening]) -> (Vec<(u32, u64)>, Vec<String>) {
-        let openings = Openings { origin: "p/r".into(), list: list.into(), openings: openings.to_vec() };
+    fn open(
+        commitments: &Commitments,
+        list: &str,
+        openings: &[Opening],
+    ) -> (Vec<(u32, u64)>, Vec<String>) {
+        let openings = Openings {
+            origin: "p/r".into(),
+            list: list.into(),
+            openings: openings.to_vec(),
+        };
         let opened = commitments.open(&openings);
-        let findings = opened.findings.iter().map(|finding| format!("{} {}", finding.place, finding.message));
+        let findings = opened
+            .findings
+            .iter()
+            .map(|finding| format!("{} {}", finding.place, finding.message));
         (opened.counts.into_iter().collect(), findings.collect())
     }
 
     #[test]
     fn what_was_committed_to_is_summed_and_all_else_is_refused_by_its_hour() {
-        let hours = [opening(0, &[(9, 1), (4711, 2)]), opening(1, &[(9, 5)]), opening(2, &[]), opening(3, &[(7, 7)])];
+        let hours = [
+            opening(0, &[(9, 1), (4711, 2)]),
+            opening(1, &[(9, 5)]),
+            opening(2, &[]),
+            opening(3, &[(7, 7)]),
+        ];
         let log = commitments(&hours);
-        assert_eq!(open(&log, "law", &hours[..3]), (vec![(9, 6), (4711, 2)], vec![]));
+        assert_eq!(
+            open(&log, "law", &hours[..3]),
+            (vec![(9, 6), (4711, 2)], vec![])
+        );
         let refused = |list: &str, openings: &[Opening], hour: &str, words: &str| {
             let (_, findings) = open(&log, list, openings);
             assert_eq!(findings.len(), 1, "{findings:?}");
-            assert!(findings[0].starts_with(&format!("p/r hour 2026-01-01T{hour}:00:00Z ")) && findings[0].contains(words), "{findings:?}");
+            assert!(
+                findings[0].starts_with(&format!("p/r hour 2026-01-01T{hour}:00:00Z "))
+                    && findings[0].contains(words),
+                "{findings:?}"
+            );
         };
-        refused("law", &[opening(0, &[(9, 2), (4711, 2)])], "00", "not those that the log commits to");
-        refused("law", &[Opening { hour: HOUR + 3600, ..hours[0].clone() }], "01", "not those that the log commits to");
-        refused("law", &[hours[0].clone(), hours[2].clone()], "01", "does not open them");
+        refused(
+            "law",
+            &[opening(0, &[(9, 2), (4711, 2)])],
+            "00",
+            "not those that the log commits to",
+        );
+        refused(
+            "law",
+            &[Opening {
+                hour: HOUR + 3600,
+                ..hours[0].clone()
+            }],
+            "01",
+            "not those that the log commits to",
+        );
+        refused(
+            "law",
+            &[hours[0].clone(), hours[2].clone()],
+            "01",
+            "does not open them",
+        );
         refused("law", &[hours[0].clone(), hours[0].clone()], "00", "twice");
         refused("law", &[opening(4, &[])], "04", "no commitment");
         refused("other", &hours[..1], "00", "no commitment");

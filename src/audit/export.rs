@@ -11,13 +11,16 @@ use crate::seal::tree::{TILE_WIDTH, Tile, Tiler, bundle_path, leaf_hash};
 use super::folder::{CHECKPOINT, CHECKPOINTS, parse_checkpoint};
 
 const README: &str = "This folder is the audit log of a wardline resolver: what was counted in each hour, for each list, and what happened to the lists.\n\
-    No address of anyone and no name on a list is in it. One count is one question that a device put to the resolver; a question is not a\n\
+    No address of anyone and no name on a list is in it. One count is one question that a device \
+    put to the resolver; a question is not a\n\
     person and not a visit.\n\n\
-    checkpoint         the author's signed word on how many entries there are and what their Merkle root is\n\
+    checkpoint         the author's signed word on how many entries there are and what their \
+    Merkle root is\n\
     checkpoints/DAY    the last one of each day (UTC)\n\
     tile/entries/      the entries, each a line of JSON, in bundles (C2SP tlog-tiles)\n\
     tile/0/ and above  the hashes of the Merkle tree (RFC 6962)\n\
-    key                the author's public key; for a check, have it from the author by another way\n\n\
+    key                the author's public key; for a check, have it from the author by another \
+    way\n\n\
     To check it: wardline audit verify FOLDER --key KEY\n\
     or, independently: python3 verify_audit.py FOLDER --key KEY\n";
 
@@ -42,7 +45,8 @@ pub enum ExportError {
     },
 }
 
-/// Writes one log: first all leaves, then the checkpoints, the last one at the very end, so that what it speaks of is there.
+/// Writes one log: first all leaves, then the checkpoints, the last one at the very end, so that
+/// what it speaks of is there.
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
@@ -52,26 +56,42 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Writes into `folder`, which is made if it is not there; an earlier export of the log `origin` in it is brought up to date.
+    /// Writes into `folder`, which is made if it is not there; an earlier export of the log
+    /// `origin` in it is brought up to date.
     ///
     /// # Errors
     /// When the folder holds anything else.
     pub fn create(folder: &Path, origin: &str) -> Result<Self, ExportError> {
-        let taken = |reason: &str| ExportError::Taken { path: folder.into(), reason: reason.into() };
-        fs::create_dir_all(folder).map_err(|source| ExportError::Write { path: folder.into(), source })?;
+        let taken = |reason: &str| ExportError::Taken {
+            path: folder.into(),
+            reason: reason.into(),
+        };
+        fs::create_dir_all(folder).map_err(|source| ExportError::Write {
+            path: folder.into(),
+            source,
+        })?;
         match fs::read(folder.join(CHECKPOINT)) {
             Ok(octets) => match parse_checkpoint(&octets) {
                 Ok((_, checkpoint)) if checkpoint.origin == origin => {}
                 Ok(_) => return Err(taken("holds another log")),
                 Err(_) => return Err(taken("holds a checkpoint that cannot be read")),
             },
-            Err(_) if folder.read_dir().is_ok_and(|mut entries| entries.next().is_none()) => {}
+            Err(_)
+                if folder
+                    .read_dir()
+                    .is_ok_and(|mut entries| entries.next().is_none()) => {}
             Err(_) => return Err(taken("is not empty and holds no log")),
         }
-        Ok(Self { folder: folder.into(), tiler: Tiler::default(), bundle: Vec::new(), size: 0 })
+        Ok(Self {
+            folder: folder.into(),
+            tiler: Tiler::default(),
+            bundle: Vec::new(),
+            size: 0,
+        })
     }
 
-    /// Adds the next leaf; one beyond [`LEAF_OCTETS_MAX`](crate::count::LEAF_OCTETS_MAX) is cut, which every check would find.
+    /// Adds the next leaf; one beyond [`LEAF_OCTETS_MAX`](crate::count::LEAF_OCTETS_MAX) is cut,
+    /// which every check would find.
     pub fn leaf(&mut self, octets: &[u8]) -> Result<(), ExportError> {
         let len = u16::try_from(octets.len()).unwrap_or(u16::MAX);
         self.bundle.extend_from_slice(&len.to_be_bytes());
@@ -82,30 +102,53 @@ impl Writer {
         }
         if self.size.is_multiple_of(TILE_WIDTH) {
             let bundle = std::mem::take(&mut self.bundle);
-            write(&self.folder, &bundle_path(self.size / TILE_WIDTH - 1, TILE_WIDTH), &bundle)?;
+            write(
+                &self.folder,
+                &bundle_path(self.size / TILE_WIDTH - 1, TILE_WIDTH),
+                &bundle,
+            )?;
         }
         Ok(())
     }
 
-    /// Writes the author's public key and the checkpoints, given as notes with the time of their last leaf, the smallest first; the
-    /// last one must speak of exactly the leaves given.
-    pub fn finish(self, key: &str, checkpoints: &[(UnixSeconds, String)]) -> Result<(), ExportError> {
-        let Self { folder, tiler, bundle, size } = self;
+    /// Writes the author's public key and the checkpoints, given as notes with the time of their
+    /// last leaf, the smallest first; the last one must speak of exactly the leaves given.
+    pub fn finish(
+        self,
+        key: &str,
+        checkpoints: &[(UnixSeconds, String)],
+    ) -> Result<(), ExportError> {
+        let Self {
+            folder,
+            tiler,
+            bundle,
+            size,
+        } = self;
         for tile in tiler.finish() {
             write_tile(&folder, &tile)?;
         }
         if !bundle.is_empty() {
-            write(&folder, &bundle_path(size / TILE_WIDTH, size % TILE_WIDTH), &bundle)?;
+            write(
+                &folder,
+                &bundle_path(size / TILE_WIDTH, size % TILE_WIDTH),
+                &bundle,
+            )?;
         }
         for (at, (time, note)) in checkpoints.iter().enumerate() {
             let day = day_of(*time);
-            if checkpoints.get(at + 1).is_none_or(|(next, _)| day_of(*next) != day) {
+            if checkpoints
+                .get(at + 1)
+                .is_none_or(|(next, _)| day_of(*next) != day)
+            {
                 write(&folder, &format!("{CHECKPOINTS}/{day}"), note.as_bytes())?;
             }
         }
         write(&folder, "README.txt", README.as_bytes())?;
         write(&folder, "key", format!("{key}\n").as_bytes())?;
-        let last = checkpoints.last().map(|(_, note)| note.as_str()).unwrap_or_default();
+        let last = checkpoints
+            .last()
+            .map(|(_, note)| note.as_str())
+            .unwrap_or_default();
         // Nobody's cosignature gets lost because nothing has happened since.
         match fs::read(folder.join(CHECKPOINT)).map(|octets| parse_checkpoint(&octets)) {
             Ok(Ok((note, _))) if last.starts_with(&format!("{}\n", note.text())) => Ok(()),
@@ -114,7 +157,8 @@ impl Writer {
     }
 }
 
-/// The UTC day that a time falls in; midnight itself ends the day before, for an hour's leaf has the time of its end.
+/// The UTC day that a time falls in; midnight itself ends the day before, for an hour's leaf has
+/// the time of its end.
 fn day_of(time: UnixSeconds) -> String {
     Moment(time - 1).to_string().chars().take(10).collect()
 }
@@ -126,10 +170,15 @@ fn write_tile(folder: &Path, tile: &Tile) -> Result<(), ExportError> {
 /// Written beside and renamed: a web server that publishes the folder never shows half a file.
 fn write(folder: &Path, name: &str, octets: &[u8]) -> Result<(), ExportError> {
     let path = folder.join(name);
-    let failed = |source| ExportError::Write { path: path.clone(), source };
+    let failed = |source| ExportError::Write {
+        path: path.clone(),
+        source,
+    };
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
     let beside = path.with_extension("new");
-    fs::write(&beside, octets).and_then(|()| fs::rename(&beside, &path)).map_err(failed)
+    fs::write(&beside, octets)
+        .and_then(|()| fs::rename(&beside, &path))
+        .map_err(failed)
 }

@@ -29,7 +29,12 @@ impl Folder {
         if is_log(path) {
             return Ok(vec![Self { path: path.into() }]);
         }
-        let explain = |error| format!("{}: cannot be read ({error}): name a folder that `wardline audit export` made", path.display());
+        let explain = |error| {
+            format!(
+                "{}: cannot be read ({error}): name a folder that `wardline audit export` made",
+                path.display()
+            )
+        };
         let mut found: Vec<Self> = Vec::new();
         for entry in path.read_dir().map_err(explain)? {
             let path = entry.map_err(explain)?.path();
@@ -37,7 +42,10 @@ impl Folder {
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         if found.is_empty() {
-            Err(format!("{}: holds no log: name a folder that `wardline audit export` made", path.display()))
+            Err(format!(
+                "{}: holds no log: name a folder that `wardline audit export` made",
+                path.display()
+            ))
         } else {
             Ok(found)
         }
@@ -55,21 +63,34 @@ impl Folder {
 
     /// The days that have a checkpoint, in order.
     pub(super) fn days(&self) -> Vec<String> {
-        let entries = self.path.join(CHECKPOINTS).read_dir().into_iter().flatten().flatten();
-        let mut days: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let entries = self
+            .path
+            .join(CHECKPOINTS)
+            .read_dir()
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut days: Vec<String> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
         days.sort();
         days
     }
 
     /// A checkpoint's note and what it says, whoever signed it.
     pub(super) fn checkpoint(&self, name: &str) -> Result<(Note, Checkpoint), String> {
-        let octets = self.read(name).map_err(|error| format!("cannot be read ({error})"))?;
+        let octets = self
+            .read(name)
+            .map_err(|error| format!("cannot be read ({error})"))?;
         parse_checkpoint(&octets)
     }
 
-    /// The entries of a bundle, `width` of them, one after the other in the octets that are returned with their ranges.
+    /// The entries of a bundle, `width` of them, one after the other in the octets that are
+    /// returned with their ranges.
     pub(super) fn bundle(&self, index: u64, width: u64) -> Result<Bundle, String> {
-        let octets = self.read(&bundle_path(index, width)).map_err(|error| format!("cannot be read ({error})"))?;
+        let octets = self
+            .read(&bundle_path(index, width))
+            .map_err(|error| format!("cannot be read ({error})"))?;
         Bundle::parse(octets, width)
     }
 }
@@ -98,26 +119,48 @@ impl Bundle {
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &[u8]> {
-        self.entries.iter().map(|range| self.octets.get(range.clone()).unwrap_or_default())
+        self.entries
+            .iter()
+            .map(|range| self.octets.get(range.clone()).unwrap_or_default())
     }
 }
 
 /// A checkpoint from the octets of its note.
 pub(super) fn parse_checkpoint(octets: &[u8]) -> Result<(Note, Checkpoint), String> {
     let note = Note::parse(octets).map_err(|error| format!("is no signed note: {error}"))?;
-    let checkpoint = Checkpoint::parse(note.text()).map_err(|error| format!("is no checkpoint: {error}"))?;
+    let checkpoint =
+        Checkpoint::parse(note.text()).map_err(|error| format!("is no checkpoint: {error}"))?;
     Ok((note, checkpoint))
 }
 
 /// Whether the note's first signature is that of the log's author, whose key has the log's name.
-pub(super) fn check_author(note: &Note, origin: &str, keys: &[VerifyKey], place: &str) -> Result<(), Finding> {
-    let of_origin: Vec<&VerifyKey> = keys.iter().filter(|key| key.name() == origin && key.algorithm() == Algorithm::Ed25519).collect();
+pub(super) fn check_author(
+    note: &Note,
+    origin: &str,
+    keys: &[VerifyKey],
+    place: &str,
+) -> Result<(), Finding> {
+    let of_origin: Vec<&VerifyKey> = keys
+        .iter()
+        .filter(|key| key.name() == origin && key.algorithm() == Algorithm::Ed25519)
+        .collect();
     let refused = |message: String| Err(Finding::new("signature", place, message));
-    let first = note.signatures().first().filter(|first| first.name == origin);
-    match of_origin.iter().find(|key| first.is_some_and(|first| first.id == key.id())).zip(first) {
+    let first = note
+        .signatures()
+        .first()
+        .filter(|first| first.name == origin);
+    match of_origin
+        .iter()
+        .find(|key| first.is_some_and(|first| first.id == key.id()))
+        .zip(first)
+    {
         Some((key, first)) if key.verify(note.text().as_bytes(), &first.octets) => Ok(()),
-        Some(_) => refused(format!("is not what {origin} signed: the signature does not hold")),
+        Some(_) => refused(format!(
+            "is not what {origin} signed: the signature does not hold"
+        )),
         None if of_origin.is_empty() => refused(format!("no key was given for {origin}")),
-        None => refused(format!("is not signed with the key that was given for {origin}")),
+        None => refused(format!(
+            "is not signed with the key that was given for {origin}"
+        )),
     }
 }

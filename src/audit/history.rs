@@ -1,4 +1,5 @@
-//! Follows one log leaf by leaf and says where it contradicts itself: hours that are missing, gaps that are none, sums that differ.
+//! Follows one log leaf by leaf and says where it contradicts itself: hours that are missing, gaps
+//! that are none, sums that differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +46,8 @@ pub(super) struct Told {
     /// Seconds without record within the time that it covers, by kind.
     pub(super) gap_s: BTreeMap<String, u64>,
     pub(super) events: BTreeMap<String, u64>,
-    /// Serial and manifest of each version of a list that was in force, and the leaf that first said so.
+    /// Serial and manifest of each version of a list that was in force, and the leaf that first
+    /// said so.
     pub(super) versions: BTreeMap<(String, u64, String), u64>,
 }
 
@@ -107,12 +109,26 @@ impl History {
         };
         self.next_hour.get_or_insert(hour_start(start));
         if leaf.seq() != seq {
-            self.find_at(seq, "sequence", format!("says that it is leaf {}", leaf.seq()));
+            self.find_at(
+                seq,
+                "sequence",
+                format!("says that it is leaf {}", leaf.seq()),
+            );
         }
         if leaf.time() < self.time {
-            self.find_at(seq, "time", format!("is of {}, earlier than the leaf before", Moment(leaf.time())));
+            self.find_at(
+                seq,
+                "time",
+                format!(
+                    "is of {}, earlier than the leaf before",
+                    Moment(leaf.time())
+                ),
+            );
         }
-        let of_provider = self.origin.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/'));
+        let of_provider = self
+            .origin
+            .strip_prefix(provider)
+            .and_then(|rest| rest.strip_prefix('/'));
         if of_provider != Some(resolver) {
             self.find_at(seq, "author", format!("is of {provider}/{resolver}"));
         }
@@ -137,7 +153,11 @@ impl History {
     }
 
     fn take_hour(&mut self, seq: u64, leaf: &HourLeaf<'_>) {
-        if self.hour.as_ref().is_none_or(|open| open.hour != leaf.hour.0) {
+        if self
+            .hour
+            .as_ref()
+            .is_none_or(|open| open.hour != leaf.hour.0)
+        {
             self.open_hour(seq, leaf);
         }
         if let Some(message) = leaf.imbalance() {
@@ -146,23 +166,45 @@ impl History {
         let Some(open) = &self.hour else { return };
         let mut found = Vec::new();
         if open.lists.last().map_or("", String::as_str) >= leaf.list {
-            found.push(("list", format!("list {} is told of twice, or out of order", leaf.list)));
+            found.push((
+                "list",
+                format!("list {} is told of twice, or out of order", leaf.list),
+            ));
         }
-        let is_shared =
-            open.figures == figures(leaf) && open.boot == leaf.boot && open.gaps.iter().map(as_told).eq(leaf.gaps.iter().map(told));
+        let is_shared = open.figures == figures(leaf)
+            && open.boot == leaf.boot
+            && open.gaps.iter().map(as_told).eq(leaf.gaps.iter().map(told));
         if !is_shared {
-            found.push(("sum", "the resolver's figures differ from those in the hour's other leaves".to_owned()));
+            found.push((
+                "sum",
+                "the resolver's figures differ from those in the hour's other leaves".to_owned(),
+            ));
         }
         found.extend(leaf.misplaced_time().map(|message| ("gap", message)));
         match self.runs.get(leaf.boot) {
-            Some(run) if (run.software.as_str(), run.configuration.as_str()) == (leaf.software, leaf.configuration) => {}
-            _ => found.push(("run", "no run was started that has its boot, software and configuration".to_owned())),
+            Some(run)
+                if (run.software.as_str(), run.configuration.as_str())
+                    == (leaf.software, leaf.configuration) => {}
+            _ => found.push((
+                "run",
+                "no run was started that has its boot, software and configuration".to_owned(),
+            )),
         }
-        let (serial, manifest) = self.standing.get(leaf.list).map_or((None, None), |(serial, manifest)| (*serial, manifest.as_deref()));
+        let (serial, manifest) = self
+            .standing
+            .get(leaf.list)
+            .map_or((None, None), |(serial, manifest)| {
+                (*serial, manifest.as_deref())
+            });
         if (serial, manifest) != (leaf.serial, leaf.manifest) {
-            found.push(("version", "serial and manifest are not those of the list's last version".to_owned()));
+            found.push((
+                "version",
+                "serial and manifest are not those of the list's last version".to_owned(),
+            ));
         }
-        found.into_iter().for_each(|(code, message)| self.find_at(seq, code, message));
+        found
+            .into_iter()
+            .for_each(|(code, message)| self.find_at(seq, code, message));
         self.totals.add_list(leaf.hour.0, leaf.list, leaf.blocked);
         if let Some(open) = &mut self.hour {
             open.lists.insert(leaf.list.to_owned());
@@ -178,38 +220,73 @@ impl History {
         if let Some(next) = self.next_hour.filter(|next| hour - next != missing_s) {
             let message = match hour - next {
                 ..0 => format!("the hour {} was told of before", leaf.hour),
-                _ => format!("of the time from {} to {} nothing is told, and the gaps do not say why", Moment(next), leaf.hour),
+                _ => format!(
+                    "of the time from {} to {} nothing is told, and the gaps do not say why",
+                    Moment(next),
+                    leaf.hour
+                ),
             };
             self.find_at(seq, "hour", message);
         }
         if self.next_hour == Some(hour) && leaf.carried.into != self.carried_out {
-            let message = format!("{} questions are carried in, but {} were carried out before", leaf.carried.into, self.carried_out);
+            let message = format!(
+                "{} questions are carried in, but {} were carried out before",
+                leaf.carried.into, self.carried_out
+            );
             self.find_at(seq, "carried", message);
         }
         self.told.first_hour.get_or_insert(hour);
         for gap in &leaf.gaps {
-            *self.told.gap_s.entry(gap.kind.to_owned()).or_default() += gap.until.0.abs_diff(gap.from.0);
+            *self.told.gap_s.entry(gap.kind.to_owned()).or_default() +=
+                gap.until.0.abs_diff(gap.from.0);
         }
         self.hour = Some(Hour {
             hour,
             boot: leaf.boot.to_owned(),
             figures: figures(leaf),
-            gaps: leaf.gaps.iter().map(|gap| (gap.from.0, gap.until.0, gap.kind.to_owned())).collect(),
+            gaps: leaf
+                .gaps
+                .iter()
+                .map(|gap| (gap.from.0, gap.until.0, gap.kind.to_owned()))
+                .collect(),
             lists: BTreeSet::new(),
             blocked: 0,
         });
     }
 
     fn close_hour(&mut self) {
-        let Some(Hour { hour, boot, figures: (questions, ended, carried), lists, blocked, .. }) = self.hour.take() else { return };
+        let Some(Hour {
+            hour,
+            boot,
+            figures: (questions, ended, carried),
+            lists,
+            blocked,
+            ..
+        }) = self.hour.take()
+        else {
+            return;
+        };
         let expected = self.runs.get(&boot).into_iter().flat_map(|run| &run.lists);
-        let missing: Vec<&str> = expected.filter(|list| !lists.contains(*list)).map(String::as_str).collect();
+        let missing: Vec<&str> = expected
+            .filter(|list| !lists.contains(*list))
+            .map(String::as_str)
+            .collect();
         if !missing.is_empty() {
-            let message = format!("has no leaf of a list that the resolver ran with: {}", missing.join(", "));
+            let message = format!(
+                "has no leaf of a list that the resolver ran with: {}",
+                missing.join(", ")
+            );
             self.find_in(hour, "list", message);
         }
         if blocked != ended.blocked {
-            self.find_in(hour, "sum", format!("the lists blocked {blocked} in all, the resolver {}", ended.blocked));
+            self.find_in(
+                hour,
+                "sum",
+                format!(
+                    "the lists blocked {blocked} in all, the resolver {}",
+                    ended.blocked
+                ),
+            );
         }
         self.carried_out = carried.out;
         self.next_hour = Some(hour + HOUR_S);
@@ -223,7 +300,11 @@ impl History {
             return self.start(seq, leaf);
         }
         if !self.is_running || self.boot.as_deref() != Some(leaf.boot) {
-            self.find_at(seq, "run", "happened to another run than the one that is going on".to_owned());
+            self.find_at(
+                seq,
+                "run",
+                "happened to another run than the one that is going on".to_owned(),
+            );
         }
         match leaf.kind {
             "stop" | "crash" => self.is_running = false,
@@ -233,21 +314,34 @@ impl History {
     }
 
     fn start(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let follows = |run: &Run| !self.is_running && run.previous == self.boot && !self.runs.contains_key(leaf.boot);
+        let follows = |run: &Run| {
+            !self.is_running && run.previous == self.boot && !self.runs.contains_key(leaf.boot)
+        };
         let run = read_start(&leaf.body).filter(follows);
         self.boot = run.as_ref().map(|_| leaf.boot.to_owned());
         self.is_running = true;
         match run {
             Some(run) => drop(self.runs.insert(leaf.boot.to_owned(), run)),
-            None => self.find_at(seq, "run", "a start that does not follow the end of the run before, or does not say of what".to_owned()),
+            None => self.find_at(
+                seq,
+                "run",
+                "a start that does not follow the end of the run before, or does not say of what"
+                    .to_owned(),
+            ),
         }
     }
 
     fn stand(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
         let Some(list) = leaf.list else { return };
-        self.standing.insert(list.to_owned(), (leaf.serial, leaf.manifest.map(str::to_owned)));
+        self.standing.insert(
+            list.to_owned(),
+            (leaf.serial, leaf.manifest.map(str::to_owned)),
+        );
         if let Some((serial, manifest)) = leaf.serial.zip(leaf.manifest) {
-            self.told.versions.entry((list.to_owned(), serial, manifest.to_owned())).or_insert(seq);
+            self.told
+                .versions
+                .entry((list.to_owned(), serial, manifest.to_owned()))
+                .or_insert(seq);
         }
     }
 
@@ -257,7 +351,11 @@ impl History {
     }
 
     fn find_in(&mut self, hour: UnixSeconds, code: &'static str, message: String) {
-        self.find(code, format!("{} hour {}", self.origin, Moment(hour)), message);
+        self.find(
+            code,
+            format!("{} hour {}", self.origin, Moment(hour)),
+            message,
+        );
     }
 
     fn find(&mut self, code: &'static str, place: String, message: String) {
@@ -275,7 +373,9 @@ const fn told<'a>(gap: &LeafGap<'a>) -> (UnixSeconds, UnixSeconds, &'a str) {
     (gap.from.0, gap.until.0, gap.kind)
 }
 
-fn as_told((from, until, kind): &(UnixSeconds, UnixSeconds, String)) -> (UnixSeconds, UnixSeconds, &str) {
+fn as_told(
+    (from, until, kind): &(UnixSeconds, UnixSeconds, String),
+) -> (UnixSeconds, UnixSeconds, &str) {
     (*from, *until, kind)
 }
 

@@ -1,6 +1,8 @@
-//! The audit log outside the resolver: written as static files, and checked by whoever has them and the keys.
+//! The audit log outside the resolver: written as static files, and checked by whoever has them and
+//! the keys.
 //!
-//! `docs/audit-format.md` describes the files and every check; `tools/verify_audit.py` is written from it and not from this code.
+//! `docs/audit-format.md` describes the files and every check; `tools/verify_audit.py` is written
+//! from it and not from this code.
 
 mod cosign;
 mod entry_counts;
@@ -35,6 +37,10 @@ pub struct Finding {
 
 impl Finding {
     fn new(code: &'static str, place: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, place: place.into(), message: message.into() }
+        Self {
+            code,
+            place: place.into(),
+            message: message.into(),
+        }
     }
 }

@@ -52,10 +52,18 @@ impl PublishedReport {
         }
         let mut findings = Vec::new();
         for month in &self.months {
-            let days = month.days.iter().flatten().map(|day| (&day.day, &day.blocked));
+            let days = month
+                .days
+                .iter()
+                .flatten()
+                .map(|day| (&day.day, &day.blocked));
             for (time, figures) in std::iter::once((&month.month, &month.blocked)).chain(days) {
-                let counted = sums.keys().filter(|(_, at)| at == time).map(|(list, _)| *list);
-                let lists: BTreeSet<&str> = figures.keys().map(String::as_str).chain(counted).collect();
+                let counted = sums
+                    .keys()
+                    .filter(|(_, at)| at == time)
+                    .map(|(list, _)| *list);
+                let lists: BTreeSet<&str> =
+                    figures.keys().map(String::as_str).chain(counted).collect();
                 for list in lists {
                     let sum = sums.get(&(list, time.clone())).copied();
                     if !fits(figures.get(list), sum) {
@@ -65,10 +73,18 @@ impl PublishedReport {
             }
         }
         for (list, figure) in &self.sums.blocked {
-            let sum: u64 = self.months.iter().filter_map(|month| month.blocked.get(list)?.as_u64()).sum();
+            let sum: u64 = self
+                .months
+                .iter()
+                .filter_map(|month| month.blocked.get(list)?.as_u64())
+                .sum();
             if figure.as_u64().is_some_and(|figure| figure != sum) {
                 let message = format!("is not the sum of its months, which is {sum}");
-                findings.push(Finding::new("report", format!("report sums list {list}"), message));
+                findings.push(Finding::new(
+                    "report",
+                    format!("report sums list {list}"),
+                    message,
+                ));
             }
         }
         findings
@@ -85,6 +101,13 @@ fn fits(figure: Option<&Value>, sum: Option<u64>) -> bool {
 }
 
 fn wrong(time: &str, list: &str, sum: Option<u64>) -> Finding {
-    let sum = sum.map_or_else(|| "tell of no hour".to_owned(), |sum| format!("add up to {sum}"));
-    Finding::new("report", format!("report {time} list {list}"), format!("is not what the leaves say: they {sum}"))
+    let sum = sum.map_or_else(
+        || "tell of no hour".to_owned(),
+        |sum| format!("add up to {sum}"),
+    );
+    Finding::new(
+        "report",
+        format!("report {time} list {list}"),
+        format!("is not what the leaves say: they {sum}"),
+    )
 }

@@ -33,7 +33,10 @@ impl Totals {
 
     /// Adds an hour's questions.
     pub(super) fn add_questions(&mut self, hour: UnixSeconds, questions: u64) {
-        *self.questions.entry(hour - hour.rem_euclid(DAY_S)).or_default() += questions;
+        *self
+            .questions
+            .entry(hour - hour.rem_euclid(DAY_S))
+            .or_default() += questions;
     }
 
     /// Adds what another log says.
@@ -51,7 +54,11 @@ impl Totals {
     /// What a list blocked from the day `from` up to, and without, the day `until`.
     pub fn blocked(&self, list: &str, from: Day, until: Day) -> Blocked {
         let mut sum = Blocked::default();
-        let days = self.blocked.get(list).into_iter().flat_map(|days| days.range(from..until));
+        let days = self
+            .blocked
+            .get(list)
+            .into_iter()
+            .flat_map(|days| days.range(from..until));
         days.for_each(|(_, blocked)| sum.add(*blocked));
         sum
     }

@@ -36,7 +36,8 @@ pub struct Demands {
 pub struct Pin {
     /// What it says.
     pub checkpoint: Checkpoint,
-    /// The code of the finding where the log does not fit it: `since` for an older checkpoint, `fork` for another copy of the log.
+    /// The code of the finding where the log does not fit it: `since` for an older checkpoint,
+    /// `fork` for another copy of the log.
     pub code: &'static str,
     /// Where it comes from.
     pub place: String,
@@ -47,7 +48,11 @@ impl Pin {
     pub fn of_copy(folder: &Folder) -> Option<Self> {
         let (_, checkpoint) = folder.checkpoint(CHECKPOINT).ok()?;
         let place = format!("{} {CHECKPOINT} in another folder", checkpoint.origin);
-        Some(Self { checkpoint, code: FORK, place })
+        Some(Self {
+            checkpoint,
+            code: FORK,
+            place,
+        })
     }
 }
 
@@ -56,10 +61,16 @@ impl Pin {
 /// # Errors
 /// When it is none, or not signed with one of `keys`.
 pub fn read_pin(octets: &[u8], keys: &[VerifyKey], file: &str) -> Result<Pin, String> {
-    let (note, checkpoint) = parse_checkpoint(octets).map_err(|message| format!("{file}: {message}"))?;
-    check_author(&note, &checkpoint.origin, keys, file).map_err(|finding| format!("{file}: {}", finding.message))?;
+    let (note, checkpoint) =
+        parse_checkpoint(octets).map_err(|message| format!("{file}: {message}"))?;
+    check_author(&note, &checkpoint.origin, keys, file)
+        .map_err(|finding| format!("{file}: {}", finding.message))?;
     let place = format!("{} since {}", checkpoint.origin, checkpoint.size);
-    Ok(Pin { checkpoint, code: "since", place })
+    Ok(Pin {
+        checkpoint,
+        code: "since",
+        place,
+    })
 }
 
 impl Demands {
@@ -70,25 +81,56 @@ impl Demands {
     pub fn add_manifest(&mut self, octets: &[u8], keys: &[VerifyKey]) -> Result<(), String> {
         let note = Note::parse(octets).map_err(|error| error.to_string())?;
         let manifest = Manifest::parse(note.text()).map_err(|error| error.to_string())?;
-        if note.signers(keys).map_err(|error| error.to_string())?.is_empty() {
+        if note
+            .signers(keys)
+            .map_err(|error| error.to_string())?
+            .is_empty()
+        {
             return Err("is not signed with a curator's key that was given".to_owned());
         }
         let version = (manifest.serial, Manifest::hash_of(&note).to_string());
-        self.manifests.entry(manifest.list).or_default().insert(version);
+        self.manifests
+            .entry(manifest.list)
+            .or_default()
+            .insert(version);
         Ok(())
     }
 
     /// A version that was in force, where manifests of its list were given and it is none of them.
-    fn unsigned_version(&self, origin: &str, (list, serial, manifest): &(String, u64, String), seq: u64) -> Option<Finding> {
-        let is_foreign = self.manifests.get(list).is_some_and(|signed| !signed.contains(&(*serial, manifest.clone())));
-        let message = || format!("serial {serial} of list {list} was in force, and no manifest that was given is that one");
+    fn unsigned_version(
+        &self,
+        origin: &str,
+        (list, serial, manifest): &(String, u64, String),
+        seq: u64,
+    ) -> Option<Finding> {
+        let is_foreign = self
+            .manifests
+            .get(list)
+            .is_some_and(|signed| !signed.contains(&(*serial, manifest.clone())));
+        let message = || {
+            format!(
+                "serial {serial} of list {list} was in force, and no manifest that was given is \
+                 that one"
+            )
+        };
         is_foreign.then(|| Finding::new("manifest", format!("{origin} leaf {seq}"), message()))
     }
 
     /// The authors' keys whose log is not among these.
     pub fn missing_logs(&self, origins: &[&str]) -> Vec<Finding> {
-        let authors = self.keys.iter().filter(|key| key.algorithm() == Algorithm::Ed25519 && !origins.contains(&key.name()));
-        authors.map(|key| Finding::new("absent", key.name(), "a key was given for this log, and the log is not there")).collect()
+        let authors = self
+            .keys
+            .iter()
+            .filter(|key| key.algorithm() == Algorithm::Ed25519 && !origins.contains(&key.name()));
+        authors
+            .map(|key| {
+                Finding::new(
+                    "absent",
+                    key.name(),
+                    "a key was given for this log, and the log is not there",
+                )
+            })
+            .collect()
     }
 }
 
@@ -139,7 +181,8 @@ pub struct Verified {
     pub commitments: Commitments,
 }
 
-/// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of it can be believed then.
+/// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of
+/// it can be believed then.
 pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     // Nobody knows whose log it is before its checkpoint is believed.
     let place = folder.path().display().to_string();
@@ -153,18 +196,39 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         return refused(place, finding);
     }
     let mut history = History::new(&origin);
-    if let Err(finding) = pins(folder, &checkpoint, demands).and_then(|pins| Reading::new(folder, &checkpoint, pins).read(&mut history)) {
+    if let Err(finding) = pins(folder, &checkpoint, demands)
+        .and_then(|pins| Reading::new(folder, &checkpoint, pins).read(&mut history))
+    {
         return refused(origin, finding);
     }
     history.finish();
     let mut findings = std::mem::take(&mut history.findings);
     let until = history.until();
-    if let Some(wanted) = demands.until.filter(|wanted| until.is_none_or(|until| until < *wanted)) {
-        let reached = until.map_or("nothing".to_owned(), |until| format!("up to {}", Moment(until)));
-        findings.push(Finding::new("until", origin.clone(), format!("tells {reached}, not up to {}", Moment(wanted))));
+    if let Some(wanted) = demands
+        .until
+        .filter(|wanted| until.is_none_or(|until| until < *wanted))
+    {
+        let reached = until.map_or("nothing".to_owned(), |until| {
+            format!("up to {}", Moment(until))
+        });
+        findings.push(Finding::new(
+            "until",
+            origin.clone(),
+            format!("tells {reached}, not up to {}", Moment(wanted)),
+        ));
     }
-    let Told { first_hour, hours, gap_s, events, versions } = history.told;
-    findings.extend(versions.iter().filter_map(|(version, seq)| demands.unsigned_version(&origin, version, *seq)));
+    let Told {
+        first_hour,
+        hours,
+        gap_s,
+        events,
+        versions,
+    } = history.told;
+    findings.extend(
+        versions
+            .iter()
+            .filter_map(|(version, seq)| demands.unsigned_version(&origin, version, *seq)),
+    );
     let log = LogReport {
         size: checkpoint.size,
         root: data_encoding::HEXLOWER.encode(&checkpoint.root),
@@ -178,46 +242,79 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         findings,
         origin,
     };
-    Verified { log, totals: Some(history.totals), commitments: history.commitments }
+    Verified {
+        log,
+        totals: Some(history.totals),
+        commitments: history.commitments,
+    }
 }
 
 fn refused(origin: String, finding: Finding) -> Verified {
-    Verified { log: LogReport { origin, findings: vec![finding], ..LogReport::default() }, ..Verified::default() }
+    Verified {
+        log: LogReport {
+            origin,
+            findings: vec![finding],
+            ..LogReport::default()
+        },
+        ..Verified::default()
+    }
 }
 
 /// Who of the keys' owners cosigned; one whose cosignature does not hold is not among them.
 fn cosigners(note: &Note, keys: &[VerifyKey], origin: &str) -> Vec<Cosigner> {
-    let others = keys.iter().filter(|key| key.algorithm() == Algorithm::Cosignature && key.name() != origin);
+    let others = keys
+        .iter()
+        .filter(|key| key.algorithm() == Algorithm::Cosignature && key.name() != origin);
     let signed = others.filter_map(|key| {
-        let signature = note.signatures().iter().find(|signature| signature.id == key.id() && signature.name == key.name())?;
+        let signature = note
+            .signatures()
+            .iter()
+            .find(|signature| signature.id == key.id() && signature.name == key.name())?;
         let holds = key.verify(note.text().as_bytes(), &signature.octets);
         let at = cosigned_at(signature).and_then(|at| at.try_into().ok())?;
-        holds.then(|| Cosigner { name: key.name().to_owned(), at })
+        holds.then(|| Cosigner {
+            name: key.name().to_owned(),
+            at,
+        })
     });
     signed.collect()
 }
 
-/// The checkpoints that the log must fit on its way: its own of each day, and those seen elsewhere, smallest first.
+/// The checkpoints that the log must fit on its way: its own of each day, and those seen elsewhere,
+/// smallest first.
 fn pins(folder: &Folder, last: &Checkpoint, demands: &Demands) -> Result<Vec<Pin>, Finding> {
     let origin = &last.origin;
     let mut pins = Vec::new();
     for day in folder.days() {
         let name = format!("{CHECKPOINTS}/{day}");
         let place = format!("{origin} {name}");
-        let (note, checkpoint) = folder.checkpoint(&name).map_err(|message| Finding::new("note", place.clone(), message))?;
+        let (note, checkpoint) = folder
+            .checkpoint(&name)
+            .map_err(|message| Finding::new("note", place.clone(), message))?;
         if checkpoint.origin != *origin {
-            return Err(Finding::new("signature", place, format!("is of {}", checkpoint.origin)));
+            return Err(Finding::new(
+                "signature",
+                place,
+                format!("is of {}", checkpoint.origin),
+            ));
         }
         check_author(&note, origin, &demands.keys, &place)?;
-        pins.push(Pin { checkpoint, code: "checkpoint", place });
+        pins.push(Pin {
+            checkpoint,
+            code: "checkpoint",
+            place,
+        });
     }
-    // A longer copy is held against this one when its turn comes, and the same checkpoint says nothing more.
+    // A longer copy is held against this one when its turn comes, and the same checkpoint says
+    // nothing more.
     let of_copy = |pin: &Pin| pin.checkpoint.size <= last.size && pin.checkpoint != *last;
     let met = |pin: &&Pin| pin.checkpoint.origin == *origin && (pin.code != FORK || of_copy(pin));
     pins.extend(demands.pins.iter().filter(met).cloned());
     if let Some(beyond) = pins.iter().find(|pin| pin.checkpoint.size > last.size) {
-        let message =
-            format!("it speaks of {} leaves, the log's checkpoint of {} only: the end is missing", beyond.checkpoint.size, last.size);
+        let message = format!(
+            "it speaks of {} leaves, the log's checkpoint of {} only: the end is missing",
+            beyond.checkpoint.size, last.size
+        );
         return Err(Finding::new(beyond.code, beyond.place.clone(), message));
     }
     pins.sort_by_key(|pin| pin.checkpoint.size);
@@ -238,27 +335,51 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn new(folder: &'a Folder, last: &'a Checkpoint, pins: Vec<Pin>) -> Self {
-        Self { folder, last, pins: pins.into_iter().peekable(), tree: Tree::default(), misfit: None, unreadable: None }
+        Self {
+            folder,
+            last,
+            pins: pins.into_iter().peekable(),
+            tree: Tree::default(),
+            misfit: None,
+            unreadable: None,
+        }
     }
 
-    /// Reads all leaves; what is wrong with the files counts before what is wrong with a checkpoint, and that before a leaf's form.
+    /// Reads all leaves; what is wrong with the files counts before what is wrong with a
+    /// checkpoint, and that before a leaf's form.
     fn read(mut self, history: &mut History) -> Result<(), Finding> {
         self.meet_pins();
         for index in 0..self.last.size.div_ceil(TILE_WIDTH) {
             let width = TILE_WIDTH.min(self.last.size - index * TILE_WIDTH);
             let path = bundle_path(index, width);
-            let (octets, tile_octets) = (self.read_file(&path)?, self.read_file(&tile_path(0, index, width))?);
-            let bundle = Bundle::parse(octets, width).map_err(|message| self.find("missing", &path, message))?;
+            let (octets, tile_octets) = (
+                self.read_file(&path)?,
+                self.read_file(&tile_path(0, index, width))?,
+            );
+            let bundle = Bundle::parse(octets, width)
+                .map_err(|message| self.find("missing", &path, message))?;
             let mut hashes = Vec::with_capacity(TILE_WIDTH as usize * 32);
-            bundle.entries().for_each(|entry| hashes.extend_from_slice(&leaf_hash(entry)));
-            let tile = Tile { level: 0, index, octets: hashes };
+            bundle
+                .entries()
+                .for_each(|entry| hashes.extend_from_slice(&leaf_hash(entry)));
+            let tile = Tile {
+                level: 0,
+                index,
+                octets: hashes,
+            };
             self.check_leaf_hashes(&tile, &tile_octets)?;
             for (entry, hash) in bundle.entries().zip(tile.octets.as_chunks::<32>().0) {
                 self.take(entry, hash, history);
             }
         }
         let is_root = self.tree.root() == self.last.root;
-        let root = (!is_root).then(|| self.find("root", CHECKPOINT, "the leaves are not those that it was signed for".to_owned()));
+        let root = (!is_root).then(|| {
+            self.find(
+                "root",
+                CHECKPOINT,
+                "the leaves are not those that it was signed for".to_owned(),
+            )
+        });
         self.misfit.or(root).or(self.unreadable).map_or(Ok(()), Err)
     }
 
@@ -271,16 +392,25 @@ impl<'a> Reading<'a> {
         }
         match Leaf::parse(entry) {
             Ok(leaf) => history.take(seq, &leaf),
-            Err(fault) => self.unreadable = Some(self.find("leaf", &format!("leaf {seq}"), fault.to_string())),
+            Err(fault) => {
+                self.unreadable = Some(self.find("leaf", &format!("leaf {seq}"), fault.to_string()))
+            }
         }
     }
 
     /// Holds the tree as it is against the checkpoints of its size.
     fn meet_pins(&mut self) {
-        while let Some(pin) = self.pins.next_if(|pin| pin.checkpoint.size == self.tree.size()) {
+        while let Some(pin) = self
+            .pins
+            .next_if(|pin| pin.checkpoint.size == self.tree.size())
+        {
             if pin.checkpoint.root != self.tree.root() {
-                let message = format!("the first {} leaves are not those that it was signed for", pin.checkpoint.size);
-                self.misfit.get_or_insert(Finding::new(pin.code, pin.place, message));
+                let message = format!(
+                    "the first {} leaves are not those that it was signed for",
+                    pin.checkpoint.size
+                );
+                self.misfit
+                    .get_or_insert(Finding::new(pin.code, pin.place, message));
             }
         }
     }
@@ -289,22 +419,40 @@ impl<'a> Reading<'a> {
     fn check_leaf_hashes(&self, tile: &Tile, octets: &[u8]) -> Result<(), Finding> {
         let path = tile.path();
         if octets.len() != tile.octets.len() {
-            let message = format!("its tile of hashes, {path}, has another length than its name says");
-            return Err(self.find("missing", &bundle_path(tile.index, (tile.octets.len() / 32) as u64), message));
+            let message =
+                format!("its tile of hashes, {path}, has another length than its name says");
+            return Err(self.find(
+                "missing",
+                &bundle_path(tile.index, (tile.octets.len() / 32) as u64),
+                message,
+            ));
         }
-        let leaves = tile.octets.as_chunks::<32>().0.iter().zip(octets.as_chunks::<32>().0);
-        let changed = leaves.enumerate().find(|(_, (made, written))| made != written);
+        let leaves = tile
+            .octets
+            .as_chunks::<32>()
+            .0
+            .iter()
+            .zip(octets.as_chunks::<32>().0);
+        let changed = leaves
+            .enumerate()
+            .find(|(_, (made, written))| made != written);
         match changed {
             None => Ok(()),
             Some((at, _)) => {
                 let seq = tile.index * TILE_WIDTH + at as u64;
-                Err(self.find("tile", &format!("leaf {seq}"), format!("is not what {path} was made of")))
+                Err(self.find(
+                    "tile",
+                    &format!("leaf {seq}"),
+                    format!("is not what {path} was made of"),
+                ))
             }
         }
     }
 
     fn read_file(&self, path: &str) -> Result<Vec<u8>, Finding> {
-        self.folder.read(path).map_err(|error| self.find("missing", path, format!("cannot be read ({error})")))
+        self.folder
+            .read(path)
+            .map_err(|error| self.find("missing", path, format!("cannot be read ({error})")))
     }
 
     fn find(&self, code: &'static str, place: &str, message: String) -> Finding {

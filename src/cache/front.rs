@@ -1,7 +1,9 @@
-//! The answers that one thread serves most, found without a lock or a count of references; behind it stands the shared cache.
+//! The answers that one thread serves most, found without a lock or a count of references; behind
+//! it stands the shared cache.
 //!
-//! An answer comes here when the shared cache had it, so names that are asked once never do. Where it lies depends on the name alone,
-//! so that it can be fetched from memory before the question is read.
+//! An answer comes here when the shared cache had it, so names that are asked once never do. Where
+//! it lies depends on the name alone, so that it can be fetched from memory before the question is
+//! read.
 
 use std::sync::Arc;
 
@@ -26,7 +28,11 @@ pub struct Front {
 impl Front {
     /// Room for about `entries` answers; none for 0.
     pub fn new(entries: usize) -> Self {
-        Self { sets: (0..entries / WAYS).map(|_| Set::default()).collect(), turn: 0, flushes: 0 }
+        Self {
+            sets: (0..entries / WAYS).map(|_| Set::default()).collect(),
+            turn: 0,
+            flushes: 0,
+        }
     }
 
     /// Forget everything if something was flushed since the last call.
@@ -41,15 +47,20 @@ impl Front {
     pub fn find(&self, key: Key, now_s: u32) -> Option<&Arc<Entry>> {
         let tag = key.0 as u64;
         let ways = &self.sets.get(self.home(key.0))?.0;
-        let (_, entry) = ways.iter().find(|(seen, entry)| *seen == tag && entry.is_some())?;
+        let (_, entry) = ways
+            .iter()
+            .find(|(seen, entry)| *seen == tag && entry.is_some())?;
         entry.as_ref().filter(|entry| entry.is_good(now_s))
     }
 
-    /// Some answer for the name with this hash, whatever its type, to be fetched from memory ahead of time.
+    /// Some answer for the name with this hash, whatever its type, to be fetched from memory ahead
+    /// of time.
     pub fn guess(&self, name: SuffixHash) -> Option<&Entry> {
         let ways = &self.sets.get(self.home(name))?.0;
         let differs = |tag: u64| (tag ^ name as u64) & !(Key::OF_QUESTION as u64) != 0;
-        ways.iter().find(|(tag, _)| !differs(*tag)).and_then(|(_, entry)| entry.as_deref())
+        ways.iter()
+            .find(|(tag, _)| !differs(*tag))
+            .and_then(|(_, entry)| entry.as_deref())
     }
 
     /// Read the line on which answers for the name with this hash would be found.
@@ -62,15 +73,20 @@ impl Front {
         let tag = key.0 as u64;
         let home = self.home(key.0);
         self.turn = self.turn.wrapping_add(1);
-        let Some(Set(ways)) = self.sets.get_mut(home) else { return };
-        let same = ways.iter().position(|(seen, entry)| *seen == tag || entry.is_none());
+        let Some(Set(ways)) = self.sets.get_mut(home) else {
+            return;
+        };
+        let same = ways
+            .iter()
+            .position(|(seen, entry)| *seen == tag || entry.is_none());
         let way = same.unwrap_or(self.turn % WAYS);
         if let Some(place) = ways.get_mut(way) {
             *place = (tag, Some(entry));
         }
     }
 
-    /// The set for a key or a name's hash: by the upper half, in which a name's questions do not differ.
+    /// The set for a key or a name's hash: by the upper half, in which a name's questions do not
+    /// differ.
     const fn home(&self, hash: u128) -> usize {
         (((hash >> 64) * self.sets.len() as u128) >> 64) as usize
     }
@@ -96,11 +112,21 @@ mod tests {
             front.keep(Key::new(name(n), 1, false, false), entry(10));
         }
         for n in 1..=200 {
-            assert!(front.find(Key::new(name(n), 1, false, false), 12).is_some(), "{n}");
+            assert!(
+                front.find(Key::new(name(n), 1, false, false), 12).is_some(),
+                "{n}"
+            );
             assert!(front.guess(name(n)).is_some());
         }
-        assert!(front.find(Key::new(name(1), 28, false, false), 12).is_none());
-        assert!(front.find(Key::new(name(1), 1, false, false), 15).is_none(), "too old");
+        assert!(
+            front
+                .find(Key::new(name(1), 28, false, false), 12)
+                .is_none()
+        );
+        assert!(
+            front.find(Key::new(name(1), 1, false, false), 15).is_none(),
+            "too old"
+        );
         assert!(front.guess(name(201)).is_none());
     }
 
@@ -112,7 +138,11 @@ mod tests {
         }
         let kept = (1..=10).filter(|n| front.guess(name(*n)).is_some()).count();
         assert_eq!(kept, WAYS);
-        assert!(front.find(Key::new(name(10), 1, false, false), 10).is_some());
+        assert!(
+            front
+                .find(Key::new(name(10), 1, false, false), 10)
+                .is_some()
+        );
         front.follow(0);
         assert!(front.guess(name(10)).is_some());
         front.follow(1);

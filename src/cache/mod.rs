@@ -1,4 +1,5 @@
-//! Answers from outside, kept as octets so that serving one is a copy; bounded in octets, thread-safe.
+//! Answers from outside, kept as octets so that serving one is a copy; bounded in octets,
+//! thread-safe.
 
 mod entry;
 mod front;
@@ -25,8 +26,14 @@ impl Key {
     const OF_QUESTION: u128 = 0x3_ffff;
 
     /// The key of a question in class IN.
-    pub const fn new(name: SuffixHash, qtype: u16, dnssec_ok: bool, checking_disabled: bool) -> Self {
-        // The hash is uniform and keyed, so flipping a few of its bits by the rest of the question keeps keys apart.
+    pub const fn new(
+        name: SuffixHash,
+        qtype: u16,
+        dnssec_ok: bool,
+        checking_disabled: bool,
+    ) -> Self {
+        // The hash is uniform and keyed, so flipping a few of its bits by the rest of the question
+        // keeps keys apart.
         Self(name ^ ((qtype as u128) << 2 | (dnssec_ok as u128) << 1 | checking_disabled as u128))
     }
 }
@@ -113,8 +120,12 @@ impl Cache {
             .weight_capacity(octets_max)
             .build()
             .map_err(|_| CacheSizeError { octets_max })?;
-        let shelf = Shelf::with_options(options, ByOctets, Folding::default(), Lifecycle::default());
-        Ok(Self { shelf, flushes: AtomicU64::new(0) })
+        let shelf =
+            Shelf::with_options(options, ByOctets, Folding::default(), Lifecycle::default());
+        Ok(Self {
+            shelf,
+            flushes: AtomicU64::new(0),
+        })
     }
 
     /// The answer kept under `key` if it is still good at `now_s`.
@@ -124,12 +135,17 @@ impl Cache {
 
     /// The answer kept under `key` that has run out, if it may still be given (RFC 8767).
     pub fn find_stale(&self, key: Key, now_s: u32, stale_s_max: u32) -> Option<Arc<Entry>> {
-        self.shelf.get(&key).filter(|entry| entry.is_stale(now_s, stale_s_max))
+        self.shelf
+            .get(&key)
+            .filter(|entry| entry.is_stale(now_s, stale_s_max))
     }
 
-    /// How long a failure found at `now_s` is to be kept: longer each time that it comes again (RFC 9520 section 3.2).
+    /// How long a failure found at `now_s` is to be kept: longer each time that it comes again (RFC
+    /// 9520 section 3.2).
     pub fn failure_ttl_s(&self, key: Key, now_s: u32) -> u32 {
-        self.shelf.get(&key).map_or(FAILURE_TTL_S, |entry| entry.next_failure_ttl_s(now_s))
+        self.shelf
+            .get(&key)
+            .map_or(FAILURE_TTL_S, |entry| entry.next_failure_ttl_s(now_s))
     }
 
     /// Keep an answer, in the place of an older one.
@@ -142,15 +158,19 @@ impl Cache {
         let before = self.shelf.len();
         match what {
             Flush::All => self.shelf.clear(),
-            Flush::Name(name) => self.shelf.retain(|_, entry| entry.name().as_ref() != Some(name)),
-            Flush::Below(parent) => self.shelf.retain(|_, entry| !entry.name().is_some_and(|name| name.is_within(parent))),
+            Flush::Name(name) => self
+                .shelf
+                .retain(|_, entry| entry.name().as_ref() != Some(name)),
+            Flush::Below(parent) => self
+                .shelf
+                .retain(|_, entry| !entry.name().is_some_and(|name| name.is_within(parent))),
         }
         self.flushes.fetch_add(1, Relaxed);
         before.saturating_sub(self.shelf.len())
     }
 
-    /// How many answers each of `threads` fronts may hold: together a quarter of the cache's octets at the most, even where the cache
-    /// itself gave them up meanwhile.
+    /// How many answers each of `threads` fronts may hold: together a quarter of the cache's octets
+    /// at the most, even where the cache itself gave them up meanwhile.
     pub fn front_entries(&self, threads: usize) -> usize {
         let fair = self.shelf.capacity() / 4 / ENTRY_OCTETS_TYPICAL / threads.max(1) as u64;
         (fair as usize).min(FRONT_ENTRIES_MAX)
@@ -163,7 +183,11 @@ impl Cache {
 
     /// How full it is.
     pub fn fill(&self) -> Fill {
-        Fill { entries: self.shelf.len(), octets: self.shelf.weight(), octets_max: self.shelf.capacity() }
+        Fill {
+            entries: self.shelf.len(),
+            octets: self.shelf.weight(),
+            octets_max: self.shelf.capacity(),
+        }
     }
 }
 
@@ -172,7 +196,12 @@ mod tests {
     use super::*;
     use crate::name::{HashKey, SuffixHashes};
 
-    const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, stale_s_max: 86400, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
+    const LIFETIMES: Lifetimes = Lifetimes {
+        ttl_s_min: 0,
+        stale_s_max: 86400,
+        ttl_s_max: 86400,
+        negative_ttl_s_max: 3600,
+    };
 
     fn answer(label: u8) -> (Key, Arc<Entry>) {
         let mut wire = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0".to_vec();
@@ -180,7 +209,10 @@ mod tests {
         wire.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01");
         let mut hashes = SuffixHashes::new();
         hashes.fill(HashKey::fixed([1; 16]), &wire[12..]);
-        (Key::new(hashes.whole(), 1, false, false), Arc::new(Entry::from_wire(wire, None, 100, LIFETIMES).unwrap()))
+        (
+            Key::new(hashes.whole(), 1, false, false),
+            Arc::new(Entry::from_wire(wire, None, 100, LIFETIMES).unwrap()),
+        )
     }
 
     #[test]
@@ -208,12 +240,14 @@ mod tests {
         assert!(fill.entries > 300 && fill.octets <= 100_000, "{fill:?}");
     }
 
-    /// What is asked for again and again must outlast a scan of random names that is many times as large as the cache.
+    /// What is asked for again and again must outlast a scan of random names that is many times as
+    /// large as the cache.
     #[test]
     fn a_scan_does_not_push_out_what_is_popular() {
         let cache = Cache::new(1 << 20).unwrap();
         let (key, entry) = answer(b'a');
-        let spread = |n: u128| Key(key.0 ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        let spread =
+            |n: u128| Key(key.0 ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
         let popular = 1..=500;
         for n in popular.clone() {
             cache.keep(spread(n), Arc::clone(&entry));
@@ -225,7 +259,9 @@ mod tests {
                 cache.find(spread(1 + (scanned * 10 + n) % 500), 100);
             }
         }
-        let kept = popular.filter(|n| cache.find(spread(*n), 100).is_some()).count();
+        let kept = popular
+            .filter(|n| cache.find(spread(*n), 100).is_some())
+            .count();
         assert!(kept >= 495, "{kept} of 500");
     }
 

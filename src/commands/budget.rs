@@ -1,13 +1,16 @@
-//! The memory that the program may take, told at the start: each part has a bound, and this is their sum.
+//! The memory that the program may take, told at the start: each part has a bound, and this is
+//! their sum.
 
 use super::output::number;
 use crate::config::{Config, Mode};
 use crate::resolve;
 
 const MIB: u64 = 1 << 20;
-/// The program itself before the first question: code, threads and their buffers (measured: 36 MiB with two UDP threads).
+/// The program itself before the first question: code, threads and their buffers (measured: 36 MiB
+/// with two UDP threads).
 const PROGRAM_OCTETS: u64 = 40 * MIB;
-/// A silent connection over TLS, which takes more than one over TCP (measured in tests/doors.rs: 14,934 octets, and 2,492).
+/// A silent connection over TLS, which takes more than one over TCP (measured in tests/doors.rs:
+/// 14,934 octets, and 2,492).
 const CONNECTION_OCTETS: u64 = 24 * 1024;
 /// A question that waits for its answer from outside (measured in tests/doors.rs: 13,864 octets).
 const QUESTION_OCTETS: u64 = 16 * 1024;
@@ -24,11 +27,16 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn new(config: &Config) -> Self {
         let resolve = &config.resolve;
-        let is_walking = resolve.mode == Mode::Recurse || !resolve.zones.is_empty() || resolve.forward.validate;
+        let is_walking =
+            resolve.mode == Mode::Recurse || !resolve.zones.is_empty() || resolve.forward.validate;
         Self {
             // A thread's front may keep an answer that the cache has given up.
             cache: config.cache.octets_max + config.cache.octets_max / 4,
-            resolver: if is_walking { resolve::MEMORY_OCTETS_MAX } else { 0 },
+            resolver: if is_walking {
+                resolve::MEMORY_OCTETS_MAX
+            } else {
+                0
+            },
             connections: config.limits.connections as u64 * CONNECTION_OCTETS,
             questions: config.limits.waiting as u64 * QUESTION_OCTETS,
         }
@@ -39,11 +47,13 @@ impl Budget {
         PROGRAM_OCTETS + self.cache + self.resolver + self.connections + self.questions
     }
 
-    /// For the log. `lists` are the octets of the lists' tables and of those that take their place while lists change.
+    /// For the log. `lists` are the octets of the lists' tables and of those that take their place
+    /// while lists change.
     pub(super) fn describe(&self, lists: u64) -> String {
         let mib = |octets: u64| number(octets.div_ceil(MIB));
         format!(
-            "memory: at most {} MiB: cache {}, lists {}, resolver {}, connections {}, waiting questions {}, program {}",
+            "memory: at most {} MiB: cache {}, lists {}, resolver {}, connections {}, waiting \
+             questions {}, program {}",
             mib(self.without_lists() + lists),
             mib(self.cache),
             mib(lists),
@@ -64,10 +74,17 @@ mod tests {
         let config = Config::load(None).unwrap();
         let budget = Budget::new(&config);
         let told = budget.describe(3 * MIB);
-        let numbers: Vec<u64> =
-            told.split(|c: char| !c.is_ascii_digit() && c != ',').filter_map(|word| word.replace(',', "").parse().ok()).collect();
-        let [total, parts @ ..] = &numbers[..] else { panic!("{told}") };
-        assert!(parts.len() == 6 && parts.iter().sum::<u64>().abs_diff(*total) <= 6, "{told}");
+        let numbers: Vec<u64> = told
+            .split(|c: char| !c.is_ascii_digit() && c != ',')
+            .filter_map(|word| word.replace(',', "").parse().ok())
+            .collect();
+        let [total, parts @ ..] = &numbers[..] else {
+            panic!("{told}")
+        };
+        assert!(
+            parts.len() == 6 && parts.iter().sum::<u64>().abs_diff(*total) <= 6,
+            "{told}"
+        );
         assert!(told.contains("cache 320, lists 3, resolver 96"), "{told}");
     }
 }

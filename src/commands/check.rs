@@ -1,4 +1,5 @@
-//! `wardline check`: everything that is wrong with the configuration and the lists, found without starting.
+//! `wardline check`: everything that is wrong with the configuration and the lists, found without
+//! starting.
 
 use std::path::Path;
 
@@ -59,16 +60,29 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
     if let Some(config) = &config {
         match config.protected() {
             Ok(protected) => {
-                let found = config.lists().iter().map(|(_, source)| ListFindings::new(source, inspect(source, &protected)));
+                let found = config
+                    .lists()
+                    .iter()
+                    .map(|(_, source)| ListFindings::new(source, inspect(source, &protected)));
                 lists.extend(found);
             }
             // A file that cannot be opened is told of already.
-            Err(message) if problems.is_empty() => problems.push(Problem { place: config.place.clone(), line: None, message }),
+            Err(message) if problems.is_empty() => problems.push(Problem {
+                place: config.place.clone(),
+                line: None,
+                message,
+            }),
             Err(_) => {}
         }
     }
-    let refusals: Vec<String> = lists.iter().filter_map(|list| list.refusal.clone()).collect();
-    let place = config.map_or_else(|| path.unwrap_or(Path::new("")).display().to_string(), |config| config.place);
+    let refusals: Vec<String> = lists
+        .iter()
+        .filter_map(|list| list.refusal.clone())
+        .collect();
+    let place = config.map_or_else(
+        || path.unwrap_or(Path::new("")).display().to_string(),
+        |config| config.place,
+    );
     let findings = Findings {
         config: place,
         is_in_order: problems.is_empty() && refusals.is_empty(),
@@ -83,35 +97,61 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
         let rest = refusals.into_iter().map(|refusal| format!("\n{refusal}"));
         return Err(Failure::Usage(lines(&problems) + &rest.collect::<String>()));
     }
-    if refusals.is_empty() { Ok(()) } else { Err(Failure::Failed(refusals.join("\n"))) }
+    if refusals.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Failed(refusals.join("\n")))
+    }
 }
 
-/// What is wrong with the files that a configuration names: that they cannot be opened, or else with what stands in them.
+/// What is wrong with the files that a configuration names: that they cannot be opened, or else
+/// with what stands in them.
 fn check(config: &Config) -> Vec<Problem> {
     let problems = config.check_files();
     if !problems.is_empty() {
         return problems;
     }
     let refusals = engine::check(config).into_iter();
-    refusals.map(|message| Problem { place: config.place.clone(), line: None, message }).collect()
+    refusals
+        .map(|message| Problem {
+            place: config.place.clone(),
+            line: None,
+            message,
+        })
+        .collect()
 }
 
 impl Found {
     fn new(problem: &Problem) -> Self {
-        Self { file: problem.place.clone(), line: problem.line, message: problem.message.clone() }
+        Self {
+            file: problem.place.clone(),
+            line: problem.line,
+            message: problem.message.clone(),
+        }
     }
 }
 
 impl ListFindings {
     fn new(source: &ListSource, inspection: Inspection) -> Self {
-        let Inspection { entries, parsed, refusal } = inspection;
-        let first = |reject: &Reject| LineFinding { line: reject.line, reason: reject.reason.to_string() };
+        let Inspection {
+            entries,
+            parsed,
+            refusal,
+        } = inspection;
+        let first = |reject: &Reject| LineFinding {
+            line: reject.line,
+            reason: reject.reason.to_string(),
+        };
         Self {
             id: source.id.clone(),
             file: source.place(),
             lines: parsed.lines,
             entries,
-            duplicates: if refusal.is_some() { 0 } else { parsed.entries.saturating_sub(entries) },
+            duplicates: if refusal.is_some() {
+                0
+            } else {
+                parsed.entries.saturating_sub(entries)
+            },
             rejects: parsed.rejects,
             first_rejects: parsed.rejects_shown.iter().map(first).collect(),
             refusal,
@@ -121,7 +161,11 @@ impl ListFindings {
 
 impl Findings {
     fn describe(&self) -> String {
-        let verdict = if self.is_in_order { "in order" } else { "not in order" };
+        let verdict = if self.is_in_order {
+            "in order"
+        } else {
+            "not in order"
+        };
         let mut text = format!("{}: {verdict}\n", self.config);
         if !self.lists.is_empty() {
             let columns = [
@@ -133,8 +177,16 @@ impl Findings {
                 Column::Left("FILE"),
             ];
             let rows = self.lists.iter().map(|list| {
-                let [entries, duplicates, rejects, lines] = [list.entries, list.duplicates, list.rejects, list.lines].map(number);
-                vec![list.id.clone(), entries, duplicates, rejects, lines, list.file.clone()]
+                let [entries, duplicates, rejects, lines] =
+                    [list.entries, list.duplicates, list.rejects, list.lines].map(number);
+                vec![
+                    list.id.clone(),
+                    entries,
+                    duplicates,
+                    rejects,
+                    lines,
+                    list.file.clone(),
+                ]
             });
             text.push('\n');
             text.push_str(&table(&columns, &rows.collect::<Vec<_>>()));
@@ -145,11 +197,18 @@ impl Findings {
         for list in self.lists.iter().filter(|list| list.rejects > 0) {
             text.push('\n');
             for reject in &list.first_rejects {
-                text.push_str(&format!("{}:{}: {}\n", list.file, reject.line, reject.reason));
+                text.push_str(&format!(
+                    "{}:{}: {}\n",
+                    list.file, reject.line, reject.reason
+                ));
             }
             let hidden = list.rejects - list.first_rejects.len() as u64;
             if hidden > 0 {
-                text.push_str(&format!("{}: {} more lines are no entries\n", list.file, number(hidden)));
+                text.push_str(&format!(
+                    "{}: {} more lines are no entries\n",
+                    list.file,
+                    number(hidden)
+                ));
             }
         }
         text

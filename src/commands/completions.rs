@@ -1,4 +1,5 @@
-//! `wardline completions SHELL` and `wardline man [FOLDER]`: made from the command line's own description.
+//! `wardline completions SHELL` and `wardline man [FOLDER]`: made from the command line's own
+//! description.
 
 use std::path::Path;
 
@@ -19,9 +20,17 @@ pub(super) fn print(shell: Shell) -> Result<(), Failure> {
 pub(super) fn write_man(folder: Option<&Path>) -> Result<(), Failure> {
     let Some(folder) = folder else {
         let mut page = Vec::new();
-        Man::new(Cli::command()).render(&mut page).map_err(|error| Failure::Failed(format!("the manual page: {error}")))?;
+        Man::new(Cli::command())
+            .render(&mut page)
+            .map_err(|error| Failure::Failed(format!("the manual page: {error}")))?;
         return output::print(&String::from_utf8_lossy(&page));
     };
-    let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
-    written.map_err(|error| Failure::Failed(format!("{}: cannot be written ({error}): name another folder", folder.display())))
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+    written.map_err(|error| {
+        Failure::Failed(format!(
+            "{}: cannot be written ({error}): name another folder",
+            folder.display()
+        ))
+    })
 }

@@ -1,4 +1,5 @@
-//! Puts the running resolver together from its configuration, and takes it apart again without losing a question.
+//! Puts the running resolver together from its configuration, and takes it apart again without
+//! losing a question.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -56,14 +57,31 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Open the store, the way outside and all doors. Questions are answered when this returns.
-    pub(super) fn start(runtime: Runtime, config: &Config, updater: &Arc<Updater>, journal: &Journal) -> Result<Self, StartError> {
+    pub(super) fn start(
+        runtime: Runtime,
+        config: &Config,
+        updater: &Arc<Updater>,
+        journal: &Journal,
+    ) -> Result<Self, StartError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let started = clock::wall_s();
-        let identities: Vec<ListIdentity> = config.lists().iter().map(|(rules, _)| identity(rules)).collect();
+        let identities: Vec<ListIdentity> = config
+            .lists()
+            .iter()
+            .map(|(rules, _)| identity(rules))
+            .collect();
         let board = Arc::new(Board::new(identities.len()).with_entries(entry_tallies(config)));
         let name = store::origin(&config.audit.provider, &config.audit.resolver);
-        let author = Author::new(store::read_or_make_key(&config.audit.key, &name)?, &config.digest);
-        let keeper = Keeper::start(Arc::clone(&board), Store::open(&config.state, &identities, author, started)?, journal, config.flush)?;
+        let author = Author::new(
+            store::read_or_make_key(&config.audit.key, &name)?,
+            &config.digest,
+        );
+        let keeper = Keeper::start(
+            Arc::clone(&board),
+            Store::open(&config.state, &identities, author, started)?,
+            journal,
+            config.flush,
+        )?;
         let guard = runtime.enter();
         let (answering, due) = put_together(config, updater.live(), &board)?;
         let answering = Arc::new(answering);
@@ -72,7 +90,12 @@ impl Engine {
         let mut streams = JoinSet::new();
         let mut doors = Vec::new();
         let bound = udp::Bound::bind(&udp_settings(config, threads))?;
-        doors.extend(bound.addresses().iter().map(|address| format!("udp {address}")));
+        doors.extend(
+            bound
+                .addresses()
+                .iter()
+                .map(|address| format!("udp {address}")),
+        );
         warn_of_few_files(config);
         let guards = guards(config)?;
         let opening = open_streams(config, &answering, &guards, threads, &stopped, &mut streams);
@@ -92,7 +115,16 @@ impl Engine {
         }
         let udp = bound.serve(&answering, &guards, config.limits.waiting)?;
         drop(guard);
-        Ok(Self { runtime, answering, board, doors, udp, streams, stop, keeper })
+        Ok(Self {
+            runtime,
+            answering,
+            board,
+            doors,
+            udp,
+            streams,
+            stop,
+            keeper,
+        })
     }
 
     /// The runtime of everything but the UDP threads.
@@ -122,7 +154,14 @@ impl Engine {
 
     /// Close the doors, finish what is in flight, and write the last counts.
     pub(super) fn stop(self) -> Result<(), StartError> {
-        let Self { runtime, udp, mut streams, stop, keeper, .. } = self;
+        let Self {
+            runtime,
+            udp,
+            mut streams,
+            stop,
+            keeper,
+            ..
+        } = self;
         runtime.block_on(async move {
             let _ = stop.send(true);
             udp.close().await;
@@ -134,33 +173,57 @@ impl Engine {
     }
 }
 
-/// What would stop a start although the files that the configuration names can be opened: what stands in them.
+/// What would stop a start although the files that the configuration names can be opened: what
+/// stands in them.
 pub(super) fn check(config: &Config) -> Vec<String> {
-    let identity = config.listen.identity.as_ref().map_or(Ok(()), |files| Identity::load(&files.certificate, &files.key).map(drop));
-    let resolver = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::from).and_then(|runtime| {
-        let _guard = runtime.enter();
-        Ok(Resolver::start(resolve_settings(config)?).map(drop)?)
+    let identity = config.listen.identity.as_ref().map_or(Ok(()), |files| {
+        Identity::load(&files.certificate, &files.key).map(drop)
     });
-    let refusals = [identity.err().map(|fault| fault.to_string()), resolver.err().map(|error| error.to_string())];
+    let resolver = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::from)
+        .and_then(|runtime| {
+            let _guard = runtime.enter();
+            Ok(Resolver::start(resolve_settings(config)?).map(drop)?)
+        });
+    let refusals = [
+        identity.err().map(|fault| fault.to_string()),
+        resolver.err().map(|error| error.to_string()),
+    ];
     refusals.into_iter().flatten().collect()
 }
 
 /// Where the questions are counted that single entries block, of the lists that want it.
 fn entry_tallies(config: &Config) -> Vec<(ListIndex, Arc<EntryTally>)> {
-    let tally = |(_, source): &(ListRules, ListSource)| Some((source.index, Arc::clone(source.entry_counts.as_ref()?)));
+    let tally = |(_, source): &(ListRules, ListSource)| {
+        Some((source.index, Arc::clone(source.entry_counts.as_ref()?)))
+    };
     config.lists().iter().filter_map(tally).collect()
 }
 
 fn identity(rules: &ListRules) -> ListIdentity {
-    ListIdentity { id: rules.id.clone(), authority: rules.authority.clone(), legal_basis: rules.legal_basis.clone() }
+    ListIdentity {
+        id: rules.id.clone(),
+        authority: rules.authority.clone(),
+        legal_basis: rules.legal_basis.clone(),
+    }
 }
 
-fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result<(Answering, Due), StartError> {
+fn put_together(
+    config: &Config,
+    live: &Arc<Live>,
+    board: &Arc<Board>,
+) -> Result<(Answering, Due), StartError> {
     let list_count = config.lists().len() as ListIndex;
     Ok(Answering::new(Parts {
         live: Arc::clone(live),
         clients: Arc::new(Clients::new(&config.allow, config.groups(), list_count)),
-        pages: config.lists().iter().map(|(rules, _)| Page::new(rules)).collect(),
+        pages: config
+            .lists()
+            .iter()
+            .map(|(rules, _)| Page::new(rules))
+            .collect(),
         board: Arc::clone(board),
         cache: Cache::new(config.cache.octets_max)?,
         lifetimes: Lifetimes {
@@ -174,7 +237,10 @@ fn put_together(config: &Config, live: &Arc<Live>, board: &Arc<Board>) -> Result
         local: Local::new(config.local.clone()),
         resolver: Resolver::start(resolve_settings(config)?)?,
         waiting_max: config.limits.waiting,
-        renewal: RenewalSettings { stale_after: config.cache.stale_after, prefetch: config.cache.prefetch },
+        renewal: RenewalSettings {
+            stale_after: config.cache.stale_after,
+            prefetch: config.cache.prefetch,
+        },
     }))
 }
 
@@ -182,28 +248,38 @@ fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
     let mode = match resolve.mode {
         Mode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
-        Mode::Forward => resolve::Mode::Forward(forward_settings(config, &resolve.forward.upstreams, recurse_settings(config)?)),
+        Mode::Forward => resolve::Mode::Forward(forward_settings(
+            config,
+            &resolve.forward.upstreams,
+            recurse_settings(config)?,
+        )),
     };
     let zones = resolve.zones.iter().map(|zone| resolve::Zone {
         name: zone.name.clone(),
         target: match &zone.target {
             config::Target::Stub(servers) => resolve::Target::Stub(servers.clone()),
-            config::Target::Forward(servers) => {
-                resolve::Target::Forward(Box::new(forward_settings(config, servers, recurse::Settings::default())))
-            }
+            config::Target::Forward(servers) => resolve::Target::Forward(Box::new(
+                forward_settings(config, servers, recurse::Settings::default()),
+            )),
         },
     });
     Ok(resolve::Settings {
         mode,
         zones: zones.collect(),
-        private_names: resolve.rebinding_protection.then(|| resolve.private_names.clone()),
+        private_names: resolve
+            .rebinding_protection
+            .then(|| resolve.private_names.clone()),
         patience: resolve.patience,
         dns64: resolve.dns64,
         renumbering: resolve.renumbering.clone(),
     })
 }
 
-fn forward_settings(config: &Config, upstreams: &[forward::Server], recurse: recurse::Settings) -> forward::Settings {
+fn forward_settings(
+    config: &Config,
+    upstreams: &[forward::Server],
+    recurse: recurse::Settings,
+) -> forward::Settings {
     let forward = &config.resolve.forward;
     forward::Settings {
         upstreams: upstreams.to_vec(),
@@ -221,25 +297,61 @@ fn forward_settings(config: &Config, upstreams: &[forward::Server], recurse: rec
 /// Zones for which somebody is named are resolved, whatever their names.
 fn special_use(resolve: &Resolve, listen: &Listen) -> SpecialUse {
     let zones = resolve.zones.iter().map(|zone| zone.name.clone());
-    let except = resolve.special_use_except.iter().cloned().chain(zones).collect();
-    let special_use = if resolve.special_use { SpecialUse::ours_except(except) } else { SpecialUse::resolved() };
-    let designated = listen.tls_name.clone().zip(listen.tls.first()).map(|(name, door)| Designated {
-        name,
-        port: door.port(),
-        addresses: listen.tls.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified()).collect(),
-    });
-    special_use.telling(About { minimises: resolve.mode == Mode::Recurse && resolve.recurse.minimise, designated })
+    let except = resolve
+        .special_use_except
+        .iter()
+        .cloned()
+        .chain(zones)
+        .collect();
+    let special_use = if resolve.special_use {
+        SpecialUse::ours_except(except)
+    } else {
+        SpecialUse::resolved()
+    };
+    let designated = listen
+        .tls_name
+        .clone()
+        .zip(listen.tls.first())
+        .map(|(name, door)| Designated {
+            name,
+            port: door.port(),
+            addresses: listen
+                .tls
+                .iter()
+                .map(SocketAddr::ip)
+                .filter(|address| !address.is_unspecified())
+                .collect(),
+        });
+    special_use.telling(About {
+        minimises: resolve.mode == Mode::Recurse && resolve.recurse.minimise,
+        designated,
+    })
 }
 
 fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
     let recurse = &config.resolve.recurse;
-    let unchecked = config.resolve.zones.iter().filter(|zone| !zone.validate).map(|zone| &zone.name);
-    let anchors = recurse.trust_anchors.as_ref().map(|files| files.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>());
+    let unchecked = config
+        .resolve
+        .zones
+        .iter()
+        .filter(|zone| !zone.validate)
+        .map(|zone| &zone.name);
+    let anchors = recurse.trust_anchors.as_ref().map(|files| {
+        files
+            .iter()
+            .map(|file| read_text(file))
+            .collect::<Result<Vec<_>, _>>()
+    });
     Ok(recurse::Settings {
         root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
         root_copy: recurse.root_copy.clone(),
         trust_anchors: anchors.transpose()?,
-        negative_anchors: recurse.negative_anchors.iter().chain(unchecked).cloned().collect(),
+        negative_anchors: recurse
+            .negative_anchors
+            .iter()
+            .chain(unchecked)
+            .cloned()
+            .collect(),
         validate: recurse.validate,
         sha1: recurse.sha1,
         minimise: recurse.minimise,
@@ -258,12 +370,20 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
 }
 
 fn read_text(path: &Path) -> Result<String, StartError> {
-    std::fs::read_to_string(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()).into())
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("{}: cannot be read: {error}", path.display()).into())
 }
 
 fn udp_settings(config: &Config, threads: usize) -> udp::Settings {
-    let threads = if config.listen.threads == 0 { threads } else { config.listen.threads };
-    udp::Settings { addresses: config.listen.udp.clone(), threads }
+    let threads = if config.listen.threads == 0 {
+        threads
+    } else {
+        config.listen.threads
+    };
+    udp::Settings {
+        addresses: config.listen.udp.clone(),
+        threads,
+    }
 }
 
 async fn open_streams(
@@ -288,12 +408,19 @@ async fn open_streams(
         doors.push(format!("tcp {}", listener.local_addr()?));
         tasks.spawn(tcp::serve(listener, streams.clone(), stopped.clone()));
     }
-    let Some(files) = &config.listen.identity else { return Ok(doors) };
+    let Some(files) = &config.listen.identity else {
+        return Ok(doors);
+    };
     let identity = Identity::load(&files.certificate, &files.key)?;
     for &address in &config.listen.tls {
         let listener = tcp::bind(address).await?;
         doors.push(format!("tls {}", listener.local_addr()?));
-        tasks.spawn(tls::serve(listener, identity.clone(), streams.clone(), stopped.clone()));
+        tasks.spawn(tls::serve(
+            listener,
+            identity.clone(),
+            streams.clone(),
+            stopped.clone(),
+        ));
     }
     Ok(doors)
 }
@@ -306,7 +433,8 @@ fn warn_of_few_files(config: &Config) {
         Ok(files) => tracing::warn!(
             files,
             connections = config.limits.connections,
-            "fewer files may be open than [limits] connections and questions to others need: raise LimitNOFILE"
+            "fewer files may be open than [limits] connections and questions to others need: raise \
+             LimitNOFILE"
         ),
         Err(error) => tracing::warn!(%error, "the limit of open files is not known"),
     }

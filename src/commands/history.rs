@@ -1,4 +1,5 @@
-//! `wardline lists`, `history`, `rollback`, `remove` and `receipts`: what is in force, what was, and the proof of it.
+//! `wardline lists`, `history`, `rollback`, `remove` and `receipts`: what is in force, what was,
+//! and the proof of it.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -42,7 +43,12 @@ fn describe_lists(status: &Status) -> String {
     ];
     let rows = status.lists.iter().map(|list| {
         let state = &list.state;
-        let word = match (state.last_refusal.is_some(), state.is_expired, state.is_rolled_back, state.receipt.is_some()) {
+        let word = match (
+            state.last_refusal.is_some(),
+            state.is_expired,
+            state.is_rolled_back,
+            state.receipt.is_some(),
+        ) {
             (true, ..) => "live, newer refused",
             _ if state.trial.is_some() => "live, newer in shadow",
             (_, true, ..) => "live, run out",
@@ -52,7 +58,9 @@ fn describe_lists(status: &Status) -> String {
         };
         vec![
             state.id.clone(),
-            state.serial.map_or_else(|| "-".to_owned(), |serial| serial.to_string()),
+            state
+                .serial
+                .map_or_else(|| "-".to_owned(), |serial| serial.to_string()),
             number(state.entries),
             number(state.removed),
             word.to_owned(),
@@ -85,13 +93,25 @@ struct Numbered {
 
 /// `wardline history LIST`: what happened to a list, and the generations one can go back to.
 pub(super) fn history(asking: &Asking, config: &Config, list: &str) -> Result<(), Failure> {
-    let reply = asking.fetch(&Request::Generations { list: list.to_owned() })?;
-    let Reply::Generations { generations } = reply else { return Ok(()) };
+    let reply = asking.fetch(&Request::Generations {
+        list: list.to_owned(),
+    })?;
+    let Reply::Generations { generations } = reply else {
+        return Ok(());
+    };
     let reader = Reader::open(&config.state).map_err(|error| Failure::Failed(error.to_string()))?;
-    let events = reader.journal(Some(list), EVENTS_SHOWN).map_err(|error| Failure::Failed(error.to_string()))?;
-    let events: Vec<Numbered> = events.into_iter().map(|(seq, event)| Numbered { seq, event }).collect();
+    let events = reader
+        .journal(Some(list), EVENTS_SHOWN)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let events: Vec<Numbered> = events
+        .into_iter()
+        .map(|(seq, event)| Numbered { seq, event })
+        .collect();
     match asking.style() {
-        Style::Json => print_json(&History { generations, events }),
+        Style::Json => print_json(&History {
+            generations,
+            events,
+        }),
         Style::Text => print(&describe_history(&generations, &events)),
     }
 }
@@ -108,34 +128,73 @@ fn describe_history(generations: &[Generation], events: &[Numbered]) -> String {
             Column::Left("MANIFEST"),
         ];
         let rows = generations.iter().map(|kept| {
-            let serial = kept.serial.map_or_else(|| "-".to_owned(), |serial| serial.to_string());
+            let serial = kept
+                .serial
+                .map_or_else(|| "-".to_owned(), |serial| serial.to_string());
             let manifest = short(kept.manifest.as_deref().unwrap_or("-"));
-            vec![kept.number.to_string(), serial, number(kept.entries), time(kept.accepted), kept.way.clone(), manifest]
+            vec![
+                kept.number.to_string(),
+                serial,
+                number(kept.entries),
+                time(kept.accepted),
+                kept.way.clone(),
+                manifest,
+            ]
         });
         text.push_str(&table(&columns, &rows.collect::<Vec<_>>()));
         text.push('\n');
     }
-    let columns = [Column::Left("AT"), Column::Left("EVENT"), Column::Right("SERIAL"), Column::Left("DETAILS")];
+    let columns = [
+        Column::Left("AT"),
+        Column::Left("EVENT"),
+        Column::Right("SERIAL"),
+        Column::Left("DETAILS"),
+    ];
     let rows = events.iter().map(|Numbered { event, .. }| {
-        let serial = event.serial.map_or_else(|| "-".to_owned(), |serial| serial.to_string());
-        vec![time(event.at), event.kind.word().to_owned(), serial, event.body.to_string()]
+        let serial = event
+            .serial
+            .map_or_else(|| "-".to_owned(), |serial| serial.to_string());
+        vec![
+            time(event.at),
+            event.kind.word().to_owned(),
+            serial,
+            event.body.to_string(),
+        ]
     });
     text.push_str(&table(&columns, &rows.collect::<Vec<_>>()));
     text
 }
 
 /// `wardline rollback LIST [GENERATION]`.
-pub(super) fn rollback(asking: &Asking, list: &str, generation: Option<u64>, reason: &str) -> Result<(), Failure> {
-    changing(asking, &Request::Rollback { list: list.to_owned(), generation, reason: reason.to_owned() })
+pub(super) fn rollback(
+    asking: &Asking,
+    list: &str,
+    generation: Option<u64>,
+    reason: &str,
+) -> Result<(), Failure> {
+    changing(
+        asking,
+        &Request::Rollback {
+            list: list.to_owned(),
+            generation,
+            reason: reason.to_owned(),
+        },
+    )
 }
 
 /// `wardline remove FILE`: have the running program take a signed removal.
 pub(super) fn remove(asking: &Asking, file: &Path) -> Result<(), Failure> {
     let refuse = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
-    let unreadable = |error| refuse(format!("cannot be read ({error}): name the file with the signed removal"));
+    let unreadable = |error| {
+        refuse(format!(
+            "cannot be read ({error}): name the file with the signed removal"
+        ))
+    };
     let length = file.metadata().map_err(unreadable)?.len();
     if length > NOTE_OCTETS_MAX as u64 {
-        return Err(refuse("is too long for a removal: name the file with the signed note".to_owned()));
+        return Err(refuse(
+            "is too long for a removal: name the file with the signed note".to_owned(),
+        ));
     }
     let note = std::fs::read_to_string(file).map_err(unreadable)?;
     changing(asking, &Request::Remove { note })
@@ -153,7 +212,12 @@ pub(super) fn receipts(asking: &Asking, list: Option<String>) -> Result<(), Fail
 fn describe_receipts(receipts: &[String]) -> String {
     let mut text = String::new();
     for note in receipts {
-        let Some(receipt) = Note::parse(note.as_bytes()).ok().and_then(|note| Receipt::parse(note.text()).ok()) else { continue };
+        let Some(receipt) = Note::parse(note.as_bytes())
+            .ok()
+            .and_then(|note| Receipt::parse(note.text()).ok())
+        else {
+            continue;
+        };
         let took = receipt.probed_ms - receipt.received_ms;
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -166,5 +230,9 @@ fn describe_receipts(receipts: &[String]) -> String {
             receipt.probes
         );
     }
-    if text.is_empty() { "no receipt\n".to_owned() } else { text }
+    if text.is_empty() {
+        "no receipt\n".to_owned()
+    } else {
+        text
+    }
 }

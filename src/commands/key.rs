@@ -1,4 +1,5 @@
-//! `wardline key …`: makes the keys that lists are signed with, and those that secret lists are encrypted to.
+//! `wardline key …`: makes the keys that lists are signed with, and those that secret lists are
+//! encrypted to.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,8 @@ use crate::seal::{SigningKey, VerifyKey};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
-    /// Make a key in a file that only its owner can read, and print the public key that others need.
+    /// Make a key in a file that only its owner can read, and print the public key that others
+    /// need.
     New {
         /// Whose key it is, such as a host name: agency-1.example. Signatures carry it.
         name: String,
@@ -43,18 +45,34 @@ struct Shown {
 
 pub(super) fn run(keys: &Keys, style: Style) -> Result<(), Failure> {
     match keys {
-        Keys::New { name, out, age: true } => {
-            let identity = Identity::generate().map_err(|error| Failure::Failed(error.to_string()))?;
-            let public = identity.recipient().map_err(|error| Failure::Failed(error.to_string()))?.to_string();
-            let text = Zeroizing::new(format!("# {name}\n# public key: {public}\n{}\n", identity.to_text().as_str()));
+        Keys::New {
+            name,
+            out,
+            age: true,
+        } => {
+            let identity =
+                Identity::generate().map_err(|error| Failure::Failed(error.to_string()))?;
+            let public = identity
+                .recipient()
+                .map_err(|error| Failure::Failed(error.to_string()))?
+                .to_string();
+            let text = Zeroizing::new(format!(
+                "# {name}\n# public key: {public}\n{}\n",
+                identity.to_text().as_str()
+            ));
             if !crate::seal::is_key_name(name) {
                 return Err(Failure::Usage(crate::seal::KeyError::Name.to_string()));
             }
             write_new(out, text.as_bytes())?;
             show("age", public, out, style)
         }
-        Keys::New { name, out, age: false } => {
-            let key = SigningKey::generate(name).map_err(|error| Failure::Usage(error.to_string()))?;
+        Keys::New {
+            name,
+            out,
+            age: false,
+        } => {
+            let key =
+                SigningKey::generate(name).map_err(|error| Failure::Usage(error.to_string()))?;
             let text = key.to_text();
             let text = Zeroizing::new([text.as_bytes(), b"\n"].concat());
             write_new(out, &text)?;
@@ -65,12 +83,17 @@ pub(super) fn run(keys: &Keys, style: Style) -> Result<(), Failure> {
             match (SigningKey::parse(&text), Identity::parse_file(&text)) {
                 (Ok(key), _) => show("signing", key.public().to_string(), file, style),
                 (Err(_), Ok(identities)) => {
-                    let recipients = identities.iter().map(|identity| identity.recipient().map(|recipient| recipient.to_string()));
-                    let recipients: Vec<String> =
-                        recipients.collect::<Result<_, _>>().map_err(|error| Failure::Failed(error.to_string()))?;
+                    let recipients = identities.iter().map(|identity| {
+                        identity.recipient().map(|recipient| recipient.to_string())
+                    });
+                    let recipients: Vec<String> = recipients
+                        .collect::<Result<_, _>>()
+                        .map_err(|error| Failure::Failed(error.to_string()))?;
                     show("age", recipients.join("\n"), file, style)
                 }
-                (Err(error), Err(_)) => Err(Failure::Failed(format!("{}: {error}", file.display()))),
+                (Err(error), Err(_)) => {
+                    Err(Failure::Failed(format!("{}: {error}", file.display())))
+                }
             }
         }
     }
@@ -79,7 +102,8 @@ pub(super) fn run(keys: &Keys, style: Style) -> Result<(), Failure> {
 /// Read a private key that signs.
 pub(super) fn read_signing(file: &Path) -> Result<SigningKey, Failure> {
     let text = Zeroizing::new(read_text(file)?);
-    SigningKey::parse(&text).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))
+    SigningKey::parse(&text)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))
 }
 
 /// Read a public key given on the command line or in a list's settings.
@@ -90,6 +114,10 @@ pub(super) fn read_public(text: &str) -> Result<VerifyKey, Failure> {
 fn show(kind: &'static str, public: String, file: &Path, style: Style) -> Result<(), Failure> {
     match style {
         Style::Text => print(&(public + "\n")),
-        Style::Json => print_json(&Shown { kind, public, file: file.display().to_string() }),
+        Style::Json => print_json(&Shown {
+            kind,
+            public,
+            file: file.display().to_string(),
+        }),
     }
 }

@@ -1,4 +1,5 @@
-//! The log: to standard error, and only from our own code, since others would write names and clients into it.
+//! The log: to standard error, and only from our own code, since others would write names and
+//! clients into it.
 
 use std::any::Any;
 use std::panic::Location;
@@ -10,21 +11,29 @@ use crate::config::LogLevel;
 
 /// Start logging; a second call changes nothing.
 pub(super) fn start(level: LogLevel) {
-    let format = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_env_filter(filter(level));
+    let format = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_env_filter(filter(level));
     let _ = format.try_init();
-    std::panic::set_hook(Box::new(|panic| error!("{}", describe_panic(panic.location(), panic.payload()))));
+    std::panic::set_hook(Box::new(|panic| {
+        error!("{}", describe_panic(panic.location(), panic.payload()))
+    }));
 }
 
-/// Libraries do not speak at all: hickory logs questions with the client's address, and nobody knows what the next one will. What goes
-/// wrong in them comes back to us as an error.
+/// Libraries do not speak at all: hickory logs questions with the client's address, and nobody
+/// knows what the next one will. What goes wrong in them comes back to us as an error.
 fn filter(level: LogLevel) -> EnvFilter {
     EnvFilter::new(format!("off,wardline={}", level.word()))
 }
 
-/// Where a panic happened. Its words only if they were written down as they are: put together at the time, they may hold a name.
+/// Where a panic happened. Its words only if they were written down as they are: put together at
+/// the time, they may hold a name.
 fn describe_panic(place: Option<&Location<'_>>, words: &(dyn Any + Send)) -> String {
     let place = place.map(ToString::to_string).unwrap_or_default();
-    let words = words.downcast_ref::<&'static str>().unwrap_or(&"its words are left out");
+    let words = words
+        .downcast_ref::<&'static str>()
+        .unwrap_or(&"its words are left out");
     format!("a thread panicked at {place} ({words}); please report this")
 }
 
@@ -49,7 +58,10 @@ mod tests {
     fn a_panic_names_its_place_and_no_name() {
         let place = Location::caller();
         let told = describe_panic(Some(place), &"cannot happen".to_owned());
-        assert!(told.contains("log.rs:") && !told.contains("cannot happen"), "{told}");
+        assert!(
+            told.contains("log.rs:") && !told.contains("cannot happen"),
+            "{told}"
+        );
         assert!(describe_panic(Some(place), &"cannot happen").contains("(cannot happen)"));
     }
 }

@@ -1,4 +1,5 @@
-//! The command line: one file a subcommand; each reads its configuration, does one thing, and ends in an exit code.
+//! The command line: one file a subcommand; each reads its configuration, does one thing, and ends
+//! in an exit code.
 
 mod ask;
 mod audit;
@@ -29,7 +30,8 @@ use crate::process;
 #[derive(Debug, Parser)]
 #[command(name = "wardline", version, arg_required_else_help = true)]
 struct Cli {
-    /// The configuration; without it the built-in one: 127.0.0.1:5300, an example list, loopback clients only.
+    /// The configuration; without it the built-in one: 127.0.0.1:5300, an example list, loopback
+    /// clients only.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON instead of text.
@@ -46,7 +48,8 @@ struct Cli {
 enum Command {
     /// Answer questions until told to stop (SIGTERM, SIGINT); SIGHUP reads the lists again.
     Serve,
-    /// Check the configuration and all lists without starting; tells every mistake with its file and line.
+    /// Check the configuration and all lists without starting; tells every mistake with its file
+    /// and line.
     Check,
     /// Show how the running program stands: lists, questions, cache, upstream resolvers.
     Status,
@@ -54,14 +57,21 @@ enum Command {
     Reload {
         /// Only the list with this id.
         list: Option<String>,
-        /// Let this finding of the guard pass, for what it holds back of the list now; once for each finding.
-        #[arg(long = "override", value_name = "CODE", value_delimiter = ',', requires = "reason")]
+        /// Let this finding of the guard pass, for what it holds back of the list now; once for
+        /// each finding.
+        #[arg(
+            long = "override",
+            value_name = "CODE",
+            value_delimiter = ',',
+            requires = "reason"
+        )]
         codes: Vec<String>,
         /// Why it is let pass; written into the journal.
         #[arg(long, value_name = "TEXT", requires = "codes")]
         reason: Option<String>,
     },
-    /// Show how the lists stand: serial, entries, whether they are proven to be in force, when they run out.
+    /// Show how the lists stand: serial, entries, whether they are proven to be in force, when they
+    /// run out.
     Lists,
     /// Show what happened to a list, and the generations one can go back to.
     History {
@@ -135,8 +145,8 @@ enum Failure {
     NotRunning(String),
 }
 
-/// Run the command that the arguments name, and turn its end into an exit code: 0 done, 1 failed, 2 wrong usage or configuration,
-/// 3 not running.
+/// Run the command that the arguments name, and turn its end into an exit code: 0 done, 1 failed, 2
+/// wrong usage or configuration, 3 not running.
 pub fn run() -> ExitCode {
     // Where the system refuses, the service's own limit stands.
     let _ = process::forbid_core_dumps();
@@ -151,16 +161,30 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> Result<(), Failure> {
-    let asking = || ask::Asking::new(cli.config.as_deref(), cli.socket.as_deref(), output::Style::of(cli.json));
+    let asking = || {
+        ask::Asking::new(
+            cli.config.as_deref(),
+            cli.socket.as_deref(),
+            output::Style::of(cli.json),
+        )
+    };
     let config = cli.config.as_deref();
     match &cli.command {
         Command::Serve => serve::run(&load(config)?),
         Command::Check => check::run(config, output::Style::of(cli.json)),
         Command::Status => status::run(&asking()?),
-        Command::Reload { list, codes, reason } => ask::reload(&asking()?, list.clone(), codes, reason.as_deref()),
+        Command::Reload {
+            list,
+            codes,
+            reason,
+        } => ask::reload(&asking()?, list.clone(), codes, reason.as_deref()),
         Command::Lists => history::lists(&asking()?),
         Command::History { list } => history::history(&asking()?, &load(config)?, list),
-        Command::Rollback { list, generation, reason } => history::rollback(&asking()?, list, *generation, reason),
+        Command::Rollback {
+            list,
+            generation,
+            reason,
+        } => history::rollback(&asking()?, list, *generation, reason),
         Command::Remove { file } => history::remove(&asking()?, file),
         Command::Receipts { list } => history::receipts(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
@@ -180,7 +204,11 @@ fn load(path: Option<&Path>) -> Result<Config, Failure> {
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]

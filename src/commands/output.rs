@@ -25,20 +25,26 @@ impl Style {
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Failed(format!("standard output: {error}"))),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("standard output: {error}")))
+        }
         _ => Ok(()),
     }
 }
 
 /// Print a value as one line of JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let line = serde_json::to_string(value).map_err(|error| Failure::Failed(format!("no JSON can be made of it: {error}")))?;
+    let line = serde_json::to_string(value)
+        .map_err(|error| Failure::Failed(format!("no JSON can be made of it: {error}")))?;
     print(&(line + "\n"))
 }
 
 /// Tell standard error; each line says whose it is.
 pub(super) fn complain(message: &str) {
-    let text: String = message.lines().map(|line| format!("wardline: {line}\n")).collect();
+    let text: String = message
+        .lines()
+        .map(|line| format!("wardline: {line}\n"))
+        .collect();
     // There is nobody left to tell that telling failed.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
@@ -59,14 +65,24 @@ pub(super) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     };
     let headings: Vec<String> = columns.iter().map(heading).collect();
     let all = || std::iter::once(&headings).chain(rows);
-    let width = |index: usize| all().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |index: usize| {
+        all()
+            .filter_map(|row| row.get(index))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let mut text = String::new();
     for row in all() {
-        let cells = row.iter().zip(columns).zip(&widths).map(|((cell, column), &width)| match column {
-            Column::Left(_) => format!("{cell:<width$}"),
-            Column::Right(_) => format!("{cell:>width$}"),
-        });
+        let cells =
+            row.iter()
+                .zip(columns)
+                .zip(&widths)
+                .map(|((cell, column), &width)| match column {
+                    Column::Left(_) => format!("{cell:<width$}"),
+                    Column::Right(_) => format!("{cell:>width$}"),
+                });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
@@ -103,13 +119,22 @@ mod tests {
 
     #[test]
     fn tables_are_aligned() {
-        let rows = [vec!["a".to_owned(), "1,000".to_owned()], vec!["longer".to_owned(), "2".to_owned()]];
-        assert_eq!(table(&[Column::Left("LIST"), Column::Right("ENTRIES")], &rows), "LIST    ENTRIES\na         1,000\nlonger        2\n");
+        let rows = [
+            vec!["a".to_owned(), "1,000".to_owned()],
+            vec!["longer".to_owned(), "2".to_owned()],
+        ];
+        assert_eq!(
+            table(&[Column::Left("LIST"), Column::Right("ENTRIES")], &rows),
+            "LIST    ENTRIES\na         1,000\nlonger        2\n"
+        );
     }
 
     #[test]
     fn numbers_and_times_are_readable() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(number),
+            ["0", "999", "1,000", "1,234,567"]
+        );
         assert_eq!(time(0), "1970-01-01T00:00:00Z");
     }
 }

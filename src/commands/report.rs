@@ -1,4 +1,5 @@
-//! `wardline report`: the figures for the public, or the exact ones for the operator, read from disk whether the program runs or not.
+//! `wardline report`: the figures for the public, or the exact ones for the operator, read from
+//! disk whether the program runs or not.
 
 use std::path::{Path, PathBuf};
 
@@ -13,13 +14,16 @@ use crate::store::{Reader, StoreError};
 /// What is reported, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// State folders of all the provider's resolvers, whose figures are added up; without one, the configuration's.
+    /// State folders of all the provider's resolvers, whose figures are added up; without one, the
+    /// configuration's.
     #[arg(value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// From this month on, like 2026-01 (with --exact a day or an hour, like 2026-01-31T14; UTC); without it from the first on record.
+    /// From this month on, like 2026-01 (with --exact a day or an hour, like 2026-01-31T14; UTC);
+    /// without it from the first on record.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Up to, and without, this month (with --exact this day or hour); without it up to the last one on record.
+    /// Up to, and without, this month (with --exact this day or hour); without it up to the last
+    /// one on record.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// How finely.
@@ -64,39 +68,66 @@ pub(super) fn run(config: Option<&Path>, args: &Args, style: output::Style) -> R
         (Format::Csv, _) => report::Format::Csv,
         (Format::Html, _) => report::Format::Html,
     };
-    if args.exact { print_exact(&folders, args, format) } else { print_published(&folders, args, format) }
+    if args.exact {
+        print_exact(&folders, args, format)
+    } else {
+        print_published(&folders, args, format)
+    }
 }
 
 fn print_exact(folders: &[PathBuf], args: &Args, format: report::Format) -> Result<(), Failure> {
     let [folder] = folders else {
-        return Err(Failure::Usage("--exact shows the hours of one resolver: give one state folder".into()));
+        return Err(Failure::Usage(
+            "--exact shows the hours of one resolver: give one state folder".into(),
+        ));
     };
     if format == report::Format::Html {
-        return Err(Failure::Usage("--exact is not for publication and has no html: take text, csv or json".into()));
+        return Err(Failure::Usage(
+            "--exact is not for publication and has no html: take text, csv or json".into(),
+        ));
     }
-    let span = parse_span(args.from.as_deref(), args.to.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let record = Reader::open(folder).and_then(|reader| reader.read(span, clock::wall_s())).map_err(failed)?;
+    let span = parse_span(args.from.as_deref(), args.to.as_deref())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let record = Reader::open(folder)
+        .and_then(|reader| reader.read(span, clock::wall_s()))
+        .map_err(failed)?;
     output::print(&report::render_exact(&record, format).unwrap_or_default())
 }
 
-fn print_published(folders: &[PathBuf], args: &Args, format: report::Format) -> Result<(), Failure> {
-    let months = parse_months(args.from.as_deref(), args.to.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+fn print_published(
+    folders: &[PathBuf],
+    args: &Args,
+    format: report::Format,
+) -> Result<(), Failure> {
+    let months = parse_months(args.from.as_deref(), args.to.as_deref())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let period = match args.by {
         By::Day => report::Period::Day,
         By::Month => report::Period::Month,
     };
     let now = clock::wall_s();
-    let records = folders.iter().map(|folder| Reader::open(folder)?.read_hourly(stretch(months), now));
+    let records = folders
+        .iter()
+        .map(|folder| Reader::open(folder)?.read_hourly(stretch(months), now));
     let records = records.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    output::print(&report::render(&report::publish(&records, months, period), format))
+    output::print(&report::render(
+        &report::publish(&records, months, period),
+        format,
+    ))
 }
 
 fn stretch(months: Months) -> Stretch {
-    Stretch { from: months.from.map(|month| month.start()), until: months.until.map(|month| month.start()) }
+    Stretch {
+        from: months.from.map(|month| month.start()),
+        until: months.until.map(|month| month.start()),
+    }
 }
 
 // `map_err` hands over what it has.
-#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err asks for"
+)]
 fn failed(error: StoreError) -> Failure {
     Failure::Failed(error.to_string())
 }

@@ -1,4 +1,5 @@
-//! `wardline serve`: puts the parts together, says when it is ready, and takes them down again in order.
+//! `wardline serve`: puts the parts together, says when it is ready, and takes them down again in
+//! order.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -17,7 +18,9 @@ use super::{Failure, lines, log, output, transfers};
 use crate::cache::Flush;
 use crate::clock::{monotonic, wall_s};
 use crate::config::Config;
-use crate::control::{CacheStatus, Parts, Resolution, RootCopyStatus, Server, Socket, UpstreamStatus};
+use crate::control::{
+    CacheStatus, Parts, Resolution, RootCopyStatus, Server, Socket, UpstreamStatus,
+};
 use crate::name::Name;
 use crate::policy::ListRules;
 use crate::process::{self, Manners};
@@ -37,30 +40,51 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         return Err(Failure::Usage(lines(&problems)));
     }
     if !config.resolve.checks_signatures() {
-        warn!("{}: signatures are not checked: answers can be forged", config.place);
+        warn!(
+            "{}: signatures are not checked: answers can be forged",
+            config.place
+        );
     }
     // Where the system refuses, resolving is only less polite.
     let polite = || drop(process::give_way(Manners::Behind));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_start(polite).build().map_err(failed)?;
-    // Followed from here on, so that a signal that comes while the lists are loaded waits instead of killing.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(polite)
+        .build()
+        .map_err(failed)?;
+    // Followed from here on, so that a signal that comes while the lists are loaded waits instead
+    // of killing.
     let signals = runtime.block_on(async { Signals::new() })?;
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
     let journal = Journal::default();
     let (updater, rules) = load_lists(config, &journal)?;
-    let push = config.push.as_ref().map(Listener::open).transpose().map_err(failed)?;
+    let push = config
+        .push
+        .as_ref()
+        .map(Listener::open)
+        .transpose()
+        .map_err(failed)?;
     let prover = prover(config, &rules)?;
     let sources = Sources::start(&updater, push).map_err(failed)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
-    let Some(signals) = runtime.block_on(wait_for_lists(signals, &updater)) else { return Ok(()) };
+    let Some(signals) = runtime.block_on(wait_for_lists(signals, &updater)) else {
+        return Ok(());
+    };
     let engine = Engine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let answering = engine.answering();
-    let notified = transfers.addresses().iter().map(|address| format!("notify {address}"));
+    let notified = transfers
+        .addresses()
+        .iter()
+        .map(|address| format!("notify {address}"));
     let doors: Vec<String> = engine.doors().iter().cloned().chain(notified).collect();
     let budget = Budget::new(config);
-    info!("{}", budget.describe(updater.states().iter().map(|list| 2 * list.octets).sum()));
+    info!(
+        "{}",
+        budget.describe(updater.states().iter().map(|list| 2 * list.octets).sum())
+    );
     let parts = Parts {
         octets_without_lists: budget.without_lists(),
         updater: Arc::clone(&updater),
@@ -74,9 +98,17 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     };
     let server = Server::start(socket, parts).map_err(failed)?;
 
-    updater.open_prover(Prover { doors: udp_doors(engine.doors()), ..prover });
-    journal.note(JournalEvent::now(EventKind::Start, json!({ "version": env!("CARGO_PKG_VERSION") })));
-    let told = engine.runtime().block_on(answer_until_told(signals, &updater, &doors, started));
+    updater.open_prover(Prover {
+        doors: udp_doors(engine.doors()),
+        ..prover
+    });
+    journal.note(JournalEvent::now(
+        EventKind::Start,
+        json!({ "version": env!("CARGO_PKG_VERSION") }),
+    ));
+    let told = engine
+        .runtime()
+        .block_on(answer_until_told(signals, &updater, &doors, started));
     notify(&[NotifyState::Stopping]);
     drop((server, watch, sources, transfers));
     journal.note(JournalEvent::now(EventKind::Stop, json!({})));
@@ -85,13 +117,19 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     told
 }
 
-/// Nothing is answered before every list is in force: an answer without it would be a wrong one. Nothing where a signal says stop.
+/// Nothing is answered before every list is in force: an answer without it would be a wrong one.
+/// Nothing where a signal says stop.
 async fn wait_for_lists(mut signals: Signals, updater: &Updater) -> Option<Signals> {
     let mut has_said = false;
     while !updater.is_complete() {
         if !std::mem::replace(&mut has_said, true) {
-            let missing = updater.states().into_iter().filter(|list| list.live_since == 0).map(|list| list.id);
-            info!(lists = %missing.collect::<Vec<_>>().join(", "), "waiting for lists that never came yet: no question is answered before");
+            let missing = updater
+                .states()
+                .into_iter()
+                .filter(|list| list.live_since == 0)
+                .map(|list| list.id);
+            info!(lists = %missing.collect::<Vec<_>>().join(", "), "waiting for lists that never \
+                came yet: no question is answered before");
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -110,12 +148,21 @@ const FREE: [&str; 2] = ["interpol.int", "iana.org"];
 /// Who asks our doors, still without doors.
 fn prover(config: &Config, rules: &[ListRules]) -> Result<Prover, Failure> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if is_key_name(host.trim()) { host.trim() } else { "resolver" };
+    let host = if is_key_name(host.trim()) {
+        host.trim()
+    } else {
+        "resolver"
+    };
     let own = config.never_block.names.iter().cloned();
     Ok(Prover {
         doors: Vec::new(),
         actions: rules.iter().map(|rules| rules.action.clone()).collect(),
-        free: FREE.iter().filter_map(|name| Name::parse(name).ok()).chain(own).take(FREE_MAX).collect(),
+        free: FREE
+            .iter()
+            .filter_map(|name| Name::parse(name).ok())
+            .chain(own)
+            .take(FREE_MAX)
+            .collect(),
         key: receipt_key(&config.state, host).map_err(failed)?,
     })
 }
@@ -124,11 +171,19 @@ const FREE_MAX: usize = 5;
 
 /// The addresses in "udp 127.0.0.1:5300".
 fn udp_doors(doors: &[String]) -> Vec<SocketAddr> {
-    doors.iter().filter_map(|door| door.strip_prefix("udp ")?.parse().ok()).collect()
+    doors
+        .iter()
+        .filter_map(|door| door.strip_prefix("udp ")?.parse().ok())
+        .collect()
 }
 
 /// Say that everything is live, then follow the signals until one says stop.
-async fn answer_until_told(mut signals: Signals, updater: &Arc<Updater>, doors: &[String], started: Instant) -> Result<(), Failure> {
+async fn answer_until_told(
+    mut signals: Signals,
+    updater: &Arc<Updater>,
+    doors: &[String],
+    started: Instant,
+) -> Result<(), Failure> {
     output::print(&ready_line(updater, doors))?;
     notify(&[NotifyState::Ready]);
     info!(ms = started.elapsed().as_millis() as u64, "ready");
@@ -146,7 +201,8 @@ struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
-    /// Followed so that it does not end the program: a file that may not grow is an error of writing, and answering needs no disk.
+    /// Followed so that it does not end the program: a file that may not grow is an error of
+    /// writing, and answering needs no disk.
     _file_size: Signal,
 }
 
@@ -165,7 +221,10 @@ impl Signals {
 /// Read all lists again, off the threads that answer; the outcome is in the log.
 async fn reload(updater: Arc<Updater>) {
     let begun = NotifyState::monotonic_usec_now();
-    notify(&begun.map_or_else(|_| vec![NotifyState::Reloading], |now| vec![NotifyState::Reloading, now]));
+    notify(&begun.map_or_else(
+        |_| vec![NotifyState::Reloading],
+        |now| vec![NotifyState::Reloading, now],
+    ));
     let reloaded = tokio::task::spawn_blocking(move || updater.reload(Which::All)).await;
     if let Err(error) = reloaded {
         warn!("the reload ended early ({error})");
@@ -173,7 +232,10 @@ async fn reload(updater: Arc<Updater>) {
     notify(&[NotifyState::Ready]);
 }
 
-fn load_lists(config: &Config, journal: &Journal) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
+fn load_lists(
+    config: &Config,
+    journal: &Journal,
+) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
     let (rules, lists): (Vec<_>, Vec<_>) = config.lists().iter().cloned().unzip();
     if lists.is_empty() {
         warn!("{}: there is no [[list]]: nothing is blocked", config.place);
@@ -193,16 +255,40 @@ fn load_lists(config: &Config, journal: &Journal) -> Result<(Arc<Updater>, Vec<L
 fn ready_line(updater: &Updater, doors: &[String]) -> String {
     let lists = updater.states();
     let lists = lists.iter().map(|list| {
-        format!("list {} {}", list.id, if list.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", list.entries) })
+        format!(
+            "list {} {}",
+            list.id,
+            if list.entries == 1 {
+                "1 entry".to_owned()
+            } else {
+                format!("{} entries", list.entries)
+            }
+        )
     });
-    let lists = if lists.len() == 0 { "no list".to_owned() } else { lists.collect::<Vec<_>>().join(", ") };
-    format!("ready: {}; {lists}; pid {}\n", doors.join(", "), std::process::id())
+    let lists = if lists.len() == 0 {
+        "no list".to_owned()
+    } else {
+        lists.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "ready: {}; {lists}; pid {}\n",
+        doors.join(", "),
+        std::process::id()
+    )
 }
 
 /// Make the state folder, for its owner alone; one that is there stays as it is.
 fn make_folder(state: &Path) -> Result<(), Failure> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state);
-    made.map_err(|error| Failure::Failed(format!("{}: cannot be made ({error}): choose another `state` folder", state.display())))
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state);
+    made.map_err(|error| {
+        Failure::Failed(format!(
+            "{}: cannot be made ({error}): choose another `state` folder",
+            state.display()
+        ))
+    })
 }
 
 /// Tell systemd, where it listens.
@@ -246,7 +332,11 @@ impl Resolution for Outside {
 
     fn root_copy(&self) -> Option<RootCopyStatus> {
         let RootStanding { serial, until } = self.0.resolver().root_copy()?;
-        Some(RootCopyStatus { serial, until, holds: wall_s() < until })
+        Some(RootCopyStatus {
+            serial,
+            until,
+            holds: wall_s() < until,
+        })
     }
 
     fn rebindings(&self) -> Option<u64> {

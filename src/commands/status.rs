@@ -21,29 +21,61 @@ pub(super) fn run(asking: &Asking) -> Result<(), Failure> {
 
 fn describe(status: &Status) -> String {
     let mut rows = vec![
-        ("program", format!("wardline {}, pid {}, up {}", status.version, status.pid, span(status.uptime_s))),
+        (
+            "program",
+            format!(
+                "wardline {}, pid {}, up {}",
+                status.version,
+                status.pid,
+                span(status.uptime_s)
+            ),
+        ),
         ("doors", status.doors.join(", ")),
         ("questions", describe_questions(status)),
-        ("memory", format!("{} of at most {} MiB", number(mib(status.memory.resident)), number(mib(status.memory.budget)))),
+        (
+            "memory",
+            format!(
+                "{} of at most {} MiB",
+                number(mib(status.memory.resident)),
+                number(mib(status.memory.budget))
+            ),
+        ),
         ("cache", describe_cache(status)),
         ("counts", describe_counts(&status.counts)),
     ];
     if let Some(copy) = &status.root_copy {
         let state = if copy.holds { "holds until" } else { "ran out" };
-        rows.push(("root copy", format!("serial {}, {state} {}", copy.serial, time(copy.until))));
+        rows.push((
+            "root copy",
+            format!("serial {}, {state} {}", copy.serial, time(copy.until)),
+        ));
     }
     if let Some(rebindings) = status.rebindings {
-        rows.push(("rebinding", format!("{} refused", count(rebindings, "answer"))));
+        rows.push((
+            "rebinding",
+            format!("{} refused", count(rebindings, "answer")),
+        ));
     }
     for upstream in &status.upstreams {
         let state = if upstream.is_up { "up" } else { "passed over" };
-        let zone = upstream.zone.as_ref().map_or_else(String::new, |zone| format!(" for {zone}"));
+        let zone = upstream
+            .zone
+            .as_ref()
+            .map_or_else(String::new, |zone| format!(" for {zone}"));
         rows.push((
             "upstream",
-            format!("{} {state}{zone}, asked {}, failed {}", upstream.address, number(upstream.asked), number(upstream.failed)),
+            format!(
+                "{} {state}{zone}, asked {}, failed {}",
+                upstream.address,
+                number(upstream.asked),
+                number(upstream.failed)
+            ),
         ));
     }
-    let mut text: String = rows.into_iter().map(|(label, words)| format!("{label:<9}  {words}\n")).collect();
+    let mut text: String = rows
+        .into_iter()
+        .map(|(label, words)| format!("{label:<9}  {words}\n"))
+        .collect();
     text.push('\n');
     text.push_str(&describe_lists(status));
     text
@@ -54,10 +86,20 @@ const fn mib(octets: u64) -> u64 {
 }
 
 fn describe_questions(status: &Status) -> String {
-    let ended = status.questions.ended.iter().filter(|(_, count)| **count > 0);
-    let ended: Vec<String> = ended.map(|(end, questions)| format!("{end} {}", number(*questions))).collect();
+    let ended = status
+        .questions
+        .ended
+        .iter()
+        .filter(|(_, count)| **count > 0);
+    let ended: Vec<String> = ended
+        .map(|(end, questions)| format!("{end} {}", number(*questions)))
+        .collect();
     let total = number(status.questions.total);
-    if ended.is_empty() { total } else { format!("{total}: {}", ended.join(", ")) }
+    if ended.is_empty() {
+        total
+    } else {
+        format!("{total}: {}", ended.join(", "))
+    }
 }
 
 fn describe_cache(status: &Status) -> String {
@@ -79,7 +121,8 @@ fn describe_counts(counts: &Flushing) -> String {
     match &counts.last_error {
         None => format!("written to disk {last}"),
         Some(error) => format!(
-            "NOT WRITTEN since {last} ({}): {error}. Answering goes on, and the counts wait in memory: a crash now would lose them",
+            "NOT WRITTEN since {last} ({}): {error}. Answering goes on, and the counts wait in \
+             memory: a crash now would lose them",
             count(counts.failures, "failure")
         ),
     }
@@ -113,16 +156,27 @@ fn describe_lists(status: &Status) -> String {
     let mut text = table(&columns, &rows.collect::<Vec<_>>());
     for list in &status.lists {
         if let Some(trial) = &list.state.trial {
-            let TrialState { entries, until, questions, hits, .. } = trial;
+            let TrialState {
+                entries,
+                until,
+                questions,
+                hits,
+                ..
+            } = trial;
             let [entries, questions, hits] = [entries, questions, hits].map(|value| number(*value));
             let until = time(*until);
             text.push_str(&format!(
-                "\n{} in shadow until {until}: {entries} entries would block {hits} of {questions} questions more\n",
+                "\n{} in shadow until {until}: {entries} entries would block {hits} of {questions} \
+                 questions more\n",
                 list.state.id
             ));
         }
         if let Some(refusal) = &list.state.last_refusal {
-            text.push_str(&format!("\nrefused {}: {}\n", time(refusal.at), refusal.message));
+            text.push_str(&format!(
+                "\nrefused {}: {}\n",
+                time(refusal.at),
+                refusal.message
+            ));
         }
     }
     text
@@ -142,7 +196,9 @@ fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{CacheStatus, ListStatus, MemoryStatus, Questions, RootCopyStatus, UpstreamStatus};
+    use crate::control::{
+        CacheStatus, ListStatus, MemoryStatus, Questions, RootCopyStatus, UpstreamStatus,
+    };
     use crate::update::{LastRefusal, ListState};
 
     #[test]
@@ -155,7 +211,11 @@ mod tests {
             octets: 2_560_000,
             live_since: 0,
             generation: 1,
-            last_refusal: Some(LastRefusal { at: 60, message: "l.txt: list example: has no entry".to_owned(), manifest: None }),
+            last_refusal: Some(LastRefusal {
+                at: 60,
+                message: "l.txt: list example: has no entry".to_owned(),
+                manifest: None,
+            }),
             ..ListState::default()
         };
         let status = Status {
@@ -163,18 +223,54 @@ mod tests {
             pid: 7,
             uptime_s: 3661,
             generation: 1,
-            doors: vec!["udp 127.0.0.1:5300".to_owned(), "tcp 127.0.0.1:5300".to_owned()],
-            lists: vec![ListStatus { state, authority: "Authority".to_owned(), blocked: 5 }],
+            doors: vec![
+                "udp 127.0.0.1:5300".to_owned(),
+                "tcp 127.0.0.1:5300".to_owned(),
+            ],
+            lists: vec![ListStatus {
+                state,
+                authority: "Authority".to_owned(),
+                blocked: 5,
+            }],
             questions: Questions {
                 total: 1005,
-                ended: [("blocked".to_owned(), 5), ("hit".to_owned(), 1000), ("own".to_owned(), 0)].into(),
+                ended: [
+                    ("blocked".to_owned(), 5),
+                    ("hit".to_owned(), 1000),
+                    ("own".to_owned(), 0),
+                ]
+                .into(),
             },
-            memory: MemoryStatus { resident: 40 << 20, budget: 513 << 20 },
-            cache: CacheStatus { answers: 10, octets: 1_572_864, octets_max: 268_435_456, hits: 995, misses: 5, stale: 2, renewed: 1 },
-            counts: Flushing { last_flush: Some(10), ..Flushing::default() },
-            root_copy: Some(RootCopyStatus { serial: 2_026_010_100, until: 60, holds: true }),
+            memory: MemoryStatus {
+                resident: 40 << 20,
+                budget: 513 << 20,
+            },
+            cache: CacheStatus {
+                answers: 10,
+                octets: 1_572_864,
+                octets_max: 268_435_456,
+                hits: 995,
+                misses: 5,
+                stale: 2,
+                renewed: 1,
+            },
+            counts: Flushing {
+                last_flush: Some(10),
+                ..Flushing::default()
+            },
+            root_copy: Some(RootCopyStatus {
+                serial: 2_026_010_100,
+                until: 60,
+                holds: true,
+            }),
             rebindings: Some(3),
-            upstreams: vec![UpstreamStatus { address: "192.0.2.53:53".to_owned(), zone: None, is_up: false, asked: 9, failed: 9 }],
+            upstreams: vec![UpstreamStatus {
+                address: "192.0.2.53:53".to_owned(),
+                zone: None,
+                is_up: false,
+                asked: 9,
+                failed: 9,
+            }],
         };
         let expected = "\
 program    wardline 0.1.0, pid 7, up 1 h 1 min
@@ -193,9 +289,18 @@ example  Authority  120,000        3        5  1970-01-01T00:00:00Z  0123456789a
 refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
 ";
         assert_eq!(describe(&status), expected);
-        let full = Flushing { last_flush: Some(10), failures: 3, last_error: Some("the disk is full".to_owned()) };
-        let expected = "NOT WRITTEN since 1970-01-01T00:00:10Z (3 failures): the disk is full. Answering goes on";
-        assert!(describe_counts(&full).starts_with(expected), "{}", describe_counts(&full));
+        let full = Flushing {
+            last_flush: Some(10),
+            failures: 3,
+            last_error: Some("the disk is full".to_owned()),
+        };
+        let expected = "NOT WRITTEN since 1970-01-01T00:00:10Z (3 failures): the disk is full. \
+                        Answering goes on";
+        assert!(
+            describe_counts(&full).starts_with(expected),
+            "{}",
+            describe_counts(&full)
+        );
         assert_eq!([5, 65, 90_000].map(span), ["5 s", "1 min 5 s", "1 d 1 h"]);
     }
 }

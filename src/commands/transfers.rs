@@ -13,14 +13,36 @@ use crate::update::transfer::{Settings, Transfers, Zone};
 const FOLDER: &str = "transfer";
 
 /// Bring every transferred list in force, and follow its zone.
-pub(super) fn start(config: &Config, updater: &Arc<Updater>, runtime: &Handle) -> Result<Transfers, Failure> {
+pub(super) fn start(
+    config: &Config,
+    updater: &Arc<Updater>,
+    runtime: &Handle,
+) -> Result<Transfers, Failure> {
     let zones = config.zones().iter().map(|(list, zone)| {
         let key = zone.key.as_ref().map(KeyFile::read).transpose()?;
-        let id = config.lists().get(usize::from(*list)).map(|(rules, _)| rules.id.clone()).unwrap_or_default();
+        let id = config
+            .lists()
+            .get(usize::from(*list))
+            .map(|(rules, _)| rules.id.clone())
+            .unwrap_or_default();
         let (primaries, caps, time_max) = (zone.primaries.clone(), zone.caps, zone.time_max);
-        Ok(Zone { list: *list, id, zone: zone.zone.clone(), primaries, key, caps, time_max })
+        Ok(Zone {
+            list: *list,
+            id,
+            zone: zone.zone.clone(),
+            primaries,
+            key,
+            caps,
+            time_max,
+        })
     });
-    let zones = zones.collect::<Result<_, String>>().map_err(Failure::Usage)?;
-    let settings = Settings { zones, notify: config.notify.clone(), folder: config.state.join(FOLDER) };
+    let zones = zones
+        .collect::<Result<_, String>>()
+        .map_err(Failure::Usage)?;
+    let settings = Settings {
+        zones,
+        notify: config.notify.clone(),
+        folder: config.state.join(FOLDER),
+    };
     Transfers::start(settings, updater, runtime).map_err(|fault| Failure::Failed(fault.to_string()))
 }

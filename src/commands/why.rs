@@ -1,4 +1,5 @@
-//! `wardline why NAME`: would it be blocked, by which list and entry, and for which group of clients?
+//! `wardline why NAME`: would it be blocked, by which list and entry, and for which group of
+//! clients?
 
 use super::Failure;
 use super::ask::{Asking, check_name};
@@ -10,12 +11,30 @@ pub(super) fn run(asking: &Asking, name: &str) -> Result<(), Failure> {
         _ => None,
     };
     check_name(name)?;
-    asking.ask(&Request::Why { name: name.to_owned() }, text).map(drop)
+    asking
+        .ask(
+            &Request::Why {
+                name: name.to_owned(),
+            },
+            text,
+        )
+        .map(drop)
 }
 
 fn describe(why: &Why) -> String {
-    let width = why.groups.iter().map(|group| group.group.chars().count()).max().unwrap_or(0);
-    let groups = why.groups.iter().map(|group| format!("  {:<width$}  {}\n", group.group, describe_verdict(&group.verdict)));
+    let width = why
+        .groups
+        .iter()
+        .map(|group| group.group.chars().count())
+        .max()
+        .unwrap_or(0);
+    let groups = why.groups.iter().map(|group| {
+        format!(
+            "  {:<width$}  {}\n",
+            group.group,
+            describe_verdict(&group.verdict)
+        )
+    });
     format!("{}\n{}", why.name, groups.collect::<String>())
 }
 
@@ -23,7 +42,15 @@ fn describe_verdict(verdict: &GroupVerdict) -> String {
     match verdict {
         GroupVerdict::Exempt => "passes: no list applies to this group".to_owned(),
         GroupVerdict::Pass => "passes: not on the lists of this group".to_owned(),
-        GroupVerdict::Block { list, authority, legal_basis, action, entry, place, .. } => {
+        GroupVerdict::Block {
+            list,
+            authority,
+            legal_basis,
+            action,
+            entry,
+            place,
+            ..
+        } => {
             let entry = match place {
                 Place::Itself => "the name itself is an entry".to_owned(),
                 Place::Parent => format!("below the entry {entry}"),
@@ -49,9 +76,17 @@ mod tests {
             labels: 2,
             place: Place::Parent,
         };
-        let group = |group: &str, verdict| GroupAnswer { group: group.to_owned(), verdict };
-        let why =
-            Why { name: "a.blocked.example".to_owned(), groups: vec![group("everybody", block), group("police", GroupVerdict::Exempt)] };
+        let group = |group: &str, verdict| GroupAnswer {
+            group: group.to_owned(),
+            verdict,
+        };
+        let why = Why {
+            name: "a.blocked.example".to_owned(),
+            groups: vec![
+                group("everybody", block),
+                group("police", GroupVerdict::Exempt),
+            ],
+        };
         let expected = "\
 a.blocked.example
   everybody  blocked (stop-page) by list a of Authority, Act, section 1: below the entry blocked.example

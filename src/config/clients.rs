@@ -22,16 +22,29 @@ pub(super) struct ClientsSection {
 
 impl Default for ClientsSection {
     fn default() -> Self {
-        Self { allow: unwritten(["127.0.0.0/8", "::1/128"].map(|net| unwritten(net.to_owned())).into()) }
+        Self {
+            allow: unwritten(
+                ["127.0.0.0/8", "::1/128"]
+                    .map(|net| unwritten(net.to_owned()))
+                    .into(),
+            ),
+        }
     }
 }
 
 impl ClientsSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Vec<IpNet> {
         if self.allow.get_ref().is_empty() {
-            review.say(&self.allow, "allow is empty, so nobody may ask: name your customers' networks");
+            review.say(
+                &self.allow,
+                "allow is empty, so nobody may ask: name your customers' networks",
+            );
         }
-        self.allow.get_ref().iter().filter_map(|value| network("allow", value, review)).collect()
+        self.allow
+            .get_ref()
+            .iter()
+            .filter_map(|value| network("allow", value, review))
+            .collect()
     }
 }
 
@@ -44,13 +57,25 @@ pub(super) struct GroupSection {
 }
 
 /// Check all groups against the allowed networks and the lists.
-pub(super) fn check_groups(groups: &[GroupSection], allow: &[IpNet], lists: &[CheckedList], review: &mut Review<'_>) -> Vec<GroupSettings> {
+pub(super) fn check_groups(
+    groups: &[GroupSection],
+    allow: &[IpNet],
+    lists: &[CheckedList],
+    review: &mut Review<'_>,
+) -> Vec<GroupSettings> {
     if let Some(group) = groups.get(GROUPS_MAX) {
-        review.say(&group.name, format!("at most {GROUPS_MAX} groups: join some of them"));
+        review.say(
+            &group.name,
+            format!("at most {GROUPS_MAX} groups: join some of them"),
+        );
     }
     let everybodys: Vec<&CheckedList> = lists.iter().collect();
     if let Some(odd) = first_of_another_action(&everybodys) {
-        let message = format!("list {} mixes stop-page and nxdomain for one client: give all lists of everybody one action", odd.rules.id);
+        let message = format!(
+            "list {} mixes stop-page and nxdomain for one client: give all lists of everybody one \
+             action",
+            odd.rules.id
+        );
         review.say(&odd.action, message);
     }
     let allow = IpNet::aggregate(&allow.to_vec());
@@ -58,24 +83,47 @@ pub(super) fn check_groups(groups: &[GroupSection], allow: &[IpNet], lists: &[Ch
     let checked = groups.iter().map(|group| {
         let name = review.id("name", &group.name);
         if names.contains(&name) {
-            review.say(&group.name, format!("the group name {name:?} is taken: choose another"));
+            review.say(
+                &group.name,
+                format!("the group name {name:?} is taken: choose another"),
+            );
         }
         names.push(name.clone());
-        GroupSettings { name, prefixes: group.check_prefixes(&allow, &mut taken, review), lists: group.check_lists(lists, review) }
+        GroupSettings {
+            name,
+            prefixes: group.check_prefixes(&allow, &mut taken, review),
+            lists: group.check_lists(lists, review),
+        }
     });
     checked.collect()
 }
 
 impl GroupSection {
-    fn check_prefixes(&self, allow: &[IpNet], taken: &mut Vec<IpNet>, review: &mut Review<'_>) -> Vec<IpNet> {
+    fn check_prefixes(
+        &self,
+        allow: &[IpNet],
+        taken: &mut Vec<IpNet>,
+        review: &mut Review<'_>,
+    ) -> Vec<IpNet> {
         if self.prefixes.get_ref().is_empty() {
-            review.say(&self.prefixes, "prefixes is empty, so nobody is in this group: name its networks");
+            review.say(
+                &self.prefixes,
+                "prefixes is empty, so nobody is in this group: name its networks",
+            );
         }
         let mut prefixes = Vec::new();
         for value in self.prefixes.get_ref() {
-            let Some(prefix) = network("prefixes", value, review) else { continue };
+            let Some(prefix) = network("prefixes", value, review) else {
+                continue;
+            };
             if !allow.iter().any(|net| net.contains(&prefix)) {
-                review.say(value, format!("prefixes: {prefix} is not within [clients] allow, so its clients are refused: allow it there"));
+                review.say(
+                    value,
+                    format!(
+                        "prefixes: {prefix} is not within [clients] allow, so \
+                                           its clients are refused: allow it there"
+                    ),
+                );
             }
             if taken.contains(&prefix) {
                 review.say(value, format!("prefixes: {prefix} is in a group already"));
@@ -91,16 +139,27 @@ impl GroupSection {
         for value in self.lists.get_ref() {
             let id = value.get_ref();
             match lists.iter().find(|list| list.rules.id == *id) {
-                Some(list) if indexes.contains(&list.source.index) => review.say(value, format!("lists: {id:?} is named twice")),
+                Some(list) if indexes.contains(&list.source.index) => {
+                    review.say(value, format!("lists: {id:?} is named twice"))
+                }
                 Some(list) => indexes.push(list.source.index),
-                None => review.say(value, format!("lists: there is no list {id:?}: name the `id` of a [[list]]")),
+                None => review.say(
+                    value,
+                    format!("lists: there is no list {id:?}: name the `id` of a [[list]]"),
+                ),
             }
         }
         indexes.sort_unstable();
-        let chosen: Vec<&CheckedList> = lists.iter().filter(|list| indexes.contains(&list.source.index)).collect();
+        let chosen: Vec<&CheckedList> = lists
+            .iter()
+            .filter(|list| indexes.contains(&list.source.index))
+            .collect();
         // Where all lists apply, the mixture has been told of already.
         if chosen.len() < lists.len() && first_of_another_action(&chosen).is_some() {
-            review.say(&self.lists, "lists mixes stop-page and nxdomain for one client: name lists of one action");
+            review.say(
+                &self.lists,
+                "lists mixes stop-page and nxdomain for one client: name lists of one action",
+            );
         }
         indexes
     }
@@ -113,14 +172,27 @@ fn first_of_another_action<'a>(lists: &[&'a CheckedList]) -> Option<&'a CheckedL
     rest.iter().find(|list| kind(list) != kind(first)).copied()
 }
 
-pub(super) fn network(key: &str, value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpNet> {
+pub(super) fn network(
+    key: &str,
+    value: &Spanned<String>,
+    review: &mut Review<'_>,
+) -> Option<IpNet> {
     let text = value.get_ref();
     let Ok(net) = text.parse::<IpNet>() else {
-        review.say(value, format!("{key}: {text:?} is no network: write 192.0.2.0/24 or 2001:db8::/32"));
+        review.say(
+            value,
+            format!("{key}: {text:?} is no network: write 192.0.2.0/24 or 2001:db8::/32"),
+        );
         return None;
     };
     if net != net.trunc() {
-        review.say(value, format!("{key}: {net} has bits set behind its prefix: write {}", net.trunc()));
+        review.say(
+            value,
+            format!(
+                "{key}: {net} has bits set behind its prefix: write {}",
+                net.trunc()
+            ),
+        );
         return None;
     }
     Some(net)

@@ -1,4 +1,5 @@
-//! `[resolve.forward]` and `[[resolve.zone]]`: other resolvers, and zones that are resolved in a way of their own.
+//! `[resolve.forward]` and `[[resolve.zone]]`: other resolvers, and zones that are resolved in a
+//! way of their own.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ const SERVERS_MAX: usize = 64;
 /// How other resolvers are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// They themselves in the order in which they are tried; never empty where the mode is to forward.
+    /// They themselves in the order in which they are tried; never empty where the mode is to
+    /// forward.
     pub upstreams: Vec<Server>,
     /// Who vouches for the names of those that are asked over TLS, PEM.
     pub ca: PathBuf,
@@ -99,12 +101,21 @@ impl ForwardSection {
     }
 
     /// `has_secure_zone`: somebody else needs the authorities' file too.
-    pub(super) fn check(&self, has_secure_zone: bool, listen: &Listen, review: &mut Review<'_>) -> Forward {
+    pub(super) fn check(
+        &self,
+        has_secure_zone: bool,
+        listen: &Listen,
+        review: &mut Review<'_>,
+    ) -> Forward {
         let upstreams = servers("upstreams", &self.upstreams, listen, review);
         let is_secure = has_secure_zone || upstreams.iter().any(|server| server.name.is_some());
         Forward {
             upstreams,
-            ca: if is_secure { review.file(&self.ca) } else { review.path(self.ca.get_ref()) },
+            ca: if is_secure {
+                review.file(&self.ca)
+            } else {
+                review.path(self.ca.get_ref())
+            },
             timeout: review.milliseconds("timeout_ms", &self.timeout_ms, 10..=30_000),
             attempts: review.number("attempts", &self.attempts, 1..=10),
             trust_ad: self.trust_ad,
@@ -116,7 +127,10 @@ impl ForwardSection {
 impl ZoneSection {
     /// Is anybody asked over TLS?
     pub(super) fn is_secure(&self) -> bool {
-        self.forward.iter().flat_map(|servers| servers.get_ref()).any(|server| server.get_ref().contains('#'))
+        self.forward
+            .iter()
+            .flat_map(|servers| servers.get_ref())
+            .any(|server| server.get_ref().contains('#'))
     }
 
     fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Option<Zone> {
@@ -124,13 +138,20 @@ impl ZoneSection {
             Ok(name) if name == Name::root() => {
                 review.say(
                     &self.name,
-                    "name: the root is no zone of its own: choose `mode`, `root_hints` or [resolve.forward] for everything",
+                    "name: the root is no zone of its own: choose `mode`, `root_hints` or \
+                     [resolve.forward] for everything",
                 );
                 return None;
             }
             Ok(name) => name,
             Err(error) => {
-                review.say(&self.name, format!("name: {:?} is no name ({error}): write it like \"corp.example\"", self.name.get_ref()));
+                review.say(
+                    &self.name,
+                    format!(
+                        "name: {:?} is no name ({error}): write it like \"corp.example\"",
+                        self.name.get_ref()
+                    ),
+                );
                 return None;
             }
         };
@@ -139,41 +160,81 @@ impl ZoneSection {
                 let servers = servers("stub", self.some(stub, review), listen, review);
                 if let Some(index) = servers.iter().position(|server| server.name.is_some()) {
                     let value = stub.get_ref().get(index).unwrap_or(&self.name);
-                    review.say(value, "stub: authoritative servers are asked over UDP and TCP: leave the name behind # out");
+                    review.say(
+                        value,
+                        "stub: authoritative servers are asked over UDP and TCP: \
+                                       leave the name behind # out",
+                    );
                 }
                 Target::Stub(servers.into_iter().map(|server| server.address).collect())
             }
-            (None, Some(forward)) => Target::Forward(servers("forward", self.some(forward, review), listen, review)),
+            (None, Some(forward)) => Target::Forward(servers(
+                "forward",
+                self.some(forward, review),
+                listen,
+                review,
+            )),
             (Some(_), Some(forward)) => {
-                review.say(forward, "forward: the zone has `stub` already: name authoritative servers or resolvers, not both");
+                review.say(
+                    forward,
+                    "forward: the zone has `stub` already: name authoritative \
+                                     servers or resolvers, not both",
+                );
                 return None;
             }
             (None, None) => {
                 review.say(
                     &self.name,
-                    "name: nobody is asked about this zone: name authoritative servers with `stub` or resolvers with `forward`",
+                    "name: nobody is asked about this zone: name authoritative servers with `stub` \
+                     or resolvers with `forward`",
                 );
                 return None;
             }
         };
-        Some(Zone { name, target, validate: self.validate })
+        Some(Zone {
+            name,
+            target,
+            validate: self.validate,
+        })
     }
 
-    fn some<'a>(&self, servers: &'a Spanned<Vec<Spanned<String>>>, review: &mut Review<'_>) -> &'a [Spanned<String>] {
+    fn some<'a>(
+        &self,
+        servers: &'a Spanned<Vec<Spanned<String>>>,
+        review: &mut Review<'_>,
+    ) -> &'a [Spanned<String>] {
         if servers.get_ref().is_empty() {
-            review.say(servers, format!("nobody is asked about {}: name at least one server", self.name.get_ref()));
+            review.say(
+                servers,
+                format!(
+                    "nobody is asked about {}: name at least one server",
+                    self.name.get_ref()
+                ),
+            );
         }
         servers.get_ref()
     }
 }
 
 /// All zones, none twice.
-pub(super) fn check_zones(sections: &[ZoneSection], listen: &Listen, review: &mut Review<'_>) -> Vec<Zone> {
+pub(super) fn check_zones(
+    sections: &[ZoneSection],
+    listen: &Listen,
+    review: &mut Review<'_>,
+) -> Vec<Zone> {
     let mut zones: Vec<Zone> = Vec::new();
     for section in sections {
-        let Some(zone) = section.check(listen, review) else { continue };
+        let Some(zone) = section.check(listen, review) else {
+            continue;
+        };
         if zones.iter().any(|other| other.name == zone.name) {
-            review.say(&section.name, format!("name: the zone {} is there already: put all its servers in one place", zone.name));
+            review.say(
+                &section.name,
+                format!(
+                    "name: the zone {} is there already: put all its servers in one place",
+                    zone.name
+                ),
+            );
         }
         zones.push(zone);
     }
@@ -181,17 +242,33 @@ pub(super) fn check_zones(sections: &[ZoneSection], listen: &Listen, review: &mu
 }
 
 /// Servers by address; none twice, and never ourselves.
-fn servers(key: &str, values: &[Spanned<String>], listen: &Listen, review: &mut Review<'_>) -> Vec<Server> {
+fn servers(
+    key: &str,
+    values: &[Spanned<String>],
+    listen: &Listen,
+    review: &mut Review<'_>,
+) -> Vec<Server> {
     let mut servers: Vec<Server> = Vec::new();
     for value in values {
-        let Some(server) = server(key, value, review) else { continue };
+        let Some(server) = server(key, value, review) else {
+            continue;
+        };
         let mut doors = listen.udp.iter().chain(&listen.tcp).chain(&listen.tls);
         if servers.iter().any(|other| other.address == server.address) {
             review.say(value, format!("{key}: {} is named twice", server.address));
         } else if doors.any(|door| leads_to(server.address, *door)) {
-            review.say(value, format!("{key}: {} is our own door: name another resolver", server.address));
+            review.say(
+                value,
+                format!(
+                    "{key}: {} is our own door: name another resolver",
+                    server.address
+                ),
+            );
         } else if servers.len() == SERVERS_MAX {
-            review.say(value, format!("{key}: more than {SERVERS_MAX} servers: leave some out"));
+            review.say(
+                value,
+                format!("{key}: more than {SERVERS_MAX} servers: leave some out"),
+            );
         }
         servers.push(server);
     }
@@ -209,16 +286,32 @@ fn server(key: &str, value: &Spanned<String>, review: &mut Review<'_>) -> Option
         Err(_) => review.socket(key, &Spanned::new(value.span(), place.to_owned()), 1)?,
     };
     if address.ip().is_unspecified() || address.ip().is_multicast() {
-        review.say(value, format!("{key}: {} is no resolver's address", address.ip()));
+        review.say(
+            value,
+            format!("{key}: {} is no resolver's address", address.ip()),
+        );
         return None;
     }
-    let Some(name) = name else { return Some(address.into()) };
-    let is_host = name.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_'));
+    let Some(name) = name else {
+        return Some(address.into());
+    };
+    let is_host = name
+        .bytes()
+        .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_'));
     if !is_host || Name::parse(name).is_err() {
-        review.say(value, format!("{key}: {name:?} is no host's name: write the name in the server's certificate behind #"));
+        review.say(
+            value,
+            format!(
+                "{key}: {name:?} is no host's name: write the name in the \
+                                   server's certificate behind #"
+            ),
+        );
         return None;
     }
-    Some(Server { address, name: Some(name.trim_end_matches('.').to_owned()) })
+    Some(Server {
+        address,
+        name: Some(name.trim_end_matches('.').to_owned()),
+    })
 }
 
 /// Would a question sent to `address` come in by this door?

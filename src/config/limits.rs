@@ -12,7 +12,8 @@ use crate::wire::UDP_OCTETS_MAX;
 /// What the doors withstand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest UDP reply with an answer that has just come from outside, in octets; kept ones stay within 1,232.
+    /// The largest UDP reply with an answer that has just come from outside, in octets; kept ones
+    /// stay within 1,232.
     pub udp_octets: usize,
     /// UDP replies a second to one client network; 0 for no limit.
     pub udp_replies_per_s: u32,
@@ -70,22 +71,37 @@ impl LimitsSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Limits {
         let mut limits = Limits {
             udp_octets: review.number("udp_octets", &self.udp_octets, UDP_OCTETS_MAX..=4096),
-            udp_replies_per_s: review.number("udp_replies_per_s", &self.udp_replies_per_s, 0..=10_000_000),
+            udp_replies_per_s: review.number(
+                "udp_replies_per_s",
+                &self.udp_replies_per_s,
+                0..=10_000_000,
+            ),
             slip: review.number("slip", &self.slip, 0..=1000),
             cookies: self.cookies,
             cookie_secrets: self.cookie_secrets.as_ref().map(|file| review.file(file)),
             connections: review.number("connections", &self.connections, 1..=1_000_000),
-            connections_per_address: review.number("connections_per_address", &self.connections_per_address, 1..=1_000_000),
+            connections_per_address: review.number(
+                "connections_per_address",
+                &self.connections_per_address,
+                1..=1_000_000,
+            ),
             idle: Duration::from_secs(review.number("idle_s", &self.idle_s, 1..=3600)),
             waiting: review.number("waiting", &self.waiting, 1..=10_000_000),
-            waiting_per_client: review.number("waiting_per_client", &self.waiting_per_client, 1..=10_000_000),
+            waiting_per_client: review.number(
+                "waiting_per_client",
+                &self.waiting_per_client,
+                1..=10_000_000,
+            ),
         };
         if limits.connections_per_address > limits.connections {
             limits.connections_per_address = limits.connections;
             if !is_written(&self.connections_per_address) {
                 return limits;
             }
-            review.say(&self.connections_per_address, "connections_per_address is more than `connections` allows in all: lower it");
+            review.say(
+                &self.connections_per_address,
+                "connections_per_address is more than `connections` allows in all: lower it",
+            );
         }
         limits
     }

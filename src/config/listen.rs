@@ -55,7 +55,13 @@ pub(super) struct ListenSection {
 impl Default for ListenSection {
     fn default() -> Self {
         let door = || vec![unwritten("127.0.0.1:5300".to_owned())];
-        Self { udp: door(), tcp: door(), tls: Vec::new(), balancers: Vec::new(), threads: unwritten(0) }
+        Self {
+            udp: door(),
+            tcp: door(),
+            tls: Vec::new(),
+            balancers: Vec::new(),
+            threads: unwritten(0),
+        }
     }
 }
 
@@ -71,30 +77,60 @@ impl TlsSection {
     fn name(&self, review: &mut Review<'_>) -> Option<Name> {
         let value = self.name.as_ref()?;
         let name = Name::parse(value.get_ref());
-        name.map_err(|error| review.say(value, format!("name: {:?} is no name ({error})", value.get_ref()))).ok()
+        name.map_err(|error| {
+            review.say(
+                value,
+                format!("name: {:?} is no name ({error})", value.get_ref()),
+            )
+        })
+        .ok()
     }
 }
 
 impl ListenSection {
     pub(super) fn check(&self, tls: &TlsSection, review: &mut Review<'_>) -> Listen {
-        let doors = |key, values: &[Spanned<String>], taken: &mut Vec<SocketAddr>, review: &mut Review<'_>| {
-            values.iter().filter_map(|value| door(key, value, taken, review)).collect::<Vec<_>>()
+        let doors = |key,
+                     values: &[Spanned<String>],
+                     taken: &mut Vec<SocketAddr>,
+                     review: &mut Review<'_>| {
+            values
+                .iter()
+                .filter_map(|value| door(key, value, taken, review))
+                .collect::<Vec<_>>()
         };
         let udp = doors("udp", &self.udp, &mut Vec::new(), review);
         let mut taken = Vec::new();
         let tcp = doors("tcp", &self.tcp, &mut taken, review);
         let encrypted = doors("tls", &self.tls, &mut taken, review);
         if self.udp.is_empty() && self.tcp.is_empty() && self.tls.is_empty() {
-            review.say_at(None, "[listen] has no address at all: write one for udp and for tcp");
+            review.say_at(
+                None,
+                "[listen] has no address at all: write one for udp and for tcp",
+            );
         }
         let threads = review.number("threads", &self.threads, 0..=THREADS_MAX);
-        let balancers = self.balancers.iter().filter_map(|value| network("balancers", value, review)).collect();
-        Listen { udp, tcp, tls_name: tls.name(review), identity: self.identity(tls, review), tls: encrypted, balancers, threads }
+        let balancers = self
+            .balancers
+            .iter()
+            .filter_map(|value| network("balancers", value, review))
+            .collect();
+        Listen {
+            udp,
+            tcp,
+            tls_name: tls.name(review),
+            identity: self.identity(tls, review),
+            tls: encrypted,
+            balancers,
+            threads,
+        }
     }
 
     fn identity(&self, tls: &TlsSection, review: &mut Review<'_>) -> Option<TlsFiles> {
         match (&tls.certificate, &tls.key) {
-            (Some(certificate), Some(key)) => Some(TlsFiles { certificate: review.file(certificate), key: review.file(key) }),
+            (Some(certificate), Some(key)) => Some(TlsFiles {
+                certificate: review.file(certificate),
+                key: review.file(key),
+            }),
             (Some(one), None) | (None, Some(one)) => {
                 review.say(one, "[tls] needs both `certificate` and `key`");
                 None
@@ -109,11 +145,20 @@ impl ListenSection {
     }
 }
 
-/// One door's address; port 0 lets the system choose, and the line that says "ready" names what it chose.
-fn door(key: &str, value: &Spanned<String>, taken: &mut Vec<SocketAddr>, review: &mut Review<'_>) -> Option<SocketAddr> {
+/// One door's address; port 0 lets the system choose, and the line that says "ready" names what it
+/// chose.
+fn door(
+    key: &str,
+    value: &Spanned<String>,
+    taken: &mut Vec<SocketAddr>,
+    review: &mut Review<'_>,
+) -> Option<SocketAddr> {
     let address = review.socket(key, value, 0)?;
     if address.port() != 0 && taken.contains(&address) {
-        review.say(value, format!("{key}: {address} is taken by another door already"));
+        review.say(
+            value,
+            format!("{key}: {address} is taken by another door already"),
+        );
         return None;
     }
     taken.push(address);

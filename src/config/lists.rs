@@ -22,7 +22,8 @@ use crate::update::{Identities, ListSource, Papers, Source, Text, Unsigned};
 
 /// More lists than any provider applies; keeps the metrics' cardinality small.
 const LISTS_MAX: usize = 256;
-/// The longest that a client may keep a blocked answer: it must be gone soon after a name is taken off a list.
+/// The longest that a client may keep a blocked answer: it must be gone soon after a name is taken
+/// off a list.
 const TTL_S_MAX: u32 = 300;
 
 #[derive(Deserialize)]
@@ -36,7 +37,12 @@ pub(super) struct ListsSection {
 
 impl Default for ListsSection {
     fn default() -> Self {
-        Self { rejects_percent_max: unwritten(5.0), quiet_ms: unwritten(100), never_block: Vec::new(), never_block_names: Vec::new() }
+        Self {
+            rejects_percent_max: unwritten(5.0),
+            quiet_ms: unwritten(100),
+            never_block: Vec::new(),
+            never_block_names: Vec::new(),
+        }
     }
 }
 
@@ -57,12 +63,19 @@ pub struct NeverBlock {
 
 impl ListsSection {
     pub(super) fn check_never_block(&self, review: &mut Review<'_>) -> NeverBlock {
-        let files = self.never_block.iter().map(|file| review.file(file)).collect();
+        let files = self
+            .never_block
+            .iter()
+            .map(|file| review.file(file))
+            .collect();
         let mut names = Vec::new();
         for value in &self.never_block_names {
             match Name::parse(value.get_ref()) {
                 Ok(name) => names.push(name),
-                Err(fault) => review.say(value, format!("never_block_names: not a domain name: {fault}")),
+                Err(fault) => review.say(
+                    value,
+                    format!("never_block_names: not a domain name: {fault}"),
+                ),
             }
         }
         NeverBlock { files, names }
@@ -144,7 +157,8 @@ enum FormatWord {
     Csv,
 }
 
-/// A CSV file's column of names: by its heading, or by its number, from 1, where there is no header.
+/// A CSV file's column of names: by its heading, or by its number, from 1, where there is no
+/// header.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ColumnWord {
@@ -184,12 +198,27 @@ pub(super) struct CheckedList {
     pub(super) action: Spanned<ActionWord>,
 }
 
-/// Somebody to complain to, as a client's program can show it (draft-ietf-dnsop-structured-dns-error section 4).
+/// Somebody to complain to, as a client's program can show it
+/// (draft-ietf-dnsop-structured-dns-error section 4).
 fn contact(value: &Spanned<String>, review: &mut Review<'_>) -> String {
     let text = value.get_ref();
-    let is_uri = text.strip_prefix("tel:").or_else(|| text.strip_prefix("mailto:")).is_some_and(|rest| !rest.is_empty());
-    if !is_uri || text.len() > CONTACT_OCTETS_MAX || !text.bytes().all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\')) {
-        review.say(value, format!("contact: {text:?}: write \"tel:+1-555-0100\" or \"mailto:office@authority.example\""));
+    let is_uri = text
+        .strip_prefix("tel:")
+        .or_else(|| text.strip_prefix("mailto:"))
+        .is_some_and(|rest| !rest.is_empty());
+    if !is_uri
+        || text.len() > CONTACT_OCTETS_MAX
+        || !text
+            .bytes()
+            .all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\'))
+    {
+        review.say(
+            value,
+            format!(
+                "contact: {text:?}: write \"tel:+1-555-0100\" or \
+                                   \"mailto:office@authority.example\""
+            ),
+        );
     }
     text.clone()
 }
@@ -198,16 +227,33 @@ fn contact(value: &Spanned<String>, review: &mut Review<'_>) -> String {
 const CONTACT_OCTETS_MAX: usize = 100;
 
 /// Check all lists, each by itself.
-pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review: &mut Review<'_>) -> Vec<CheckedList> {
+pub(super) fn check_lists(
+    lists: Vec<ListSection>,
+    shared: &ListsSection,
+    review: &mut Review<'_>,
+) -> Vec<CheckedList> {
     if let Some(list) = lists.get(LISTS_MAX) {
-        review.say(&list.id, format!("at most {LISTS_MAX} lists: join some of them"));
+        review.say(
+            &list.id,
+            format!("at most {LISTS_MAX} lists: join some of them"),
+        );
     }
-    let rejects_percent_max = review.number("rejects_percent_max", &shared.rejects_percent_max, 0.0..=100.0);
+    let rejects_percent_max = review.number(
+        "rejects_percent_max",
+        &shared.rejects_percent_max,
+        0.0..=100.0,
+    );
     let mut checked: Vec<CheckedList> = Vec::new();
     for (index, list) in lists.into_iter().enumerate() {
         let id = review.id("id", &list.id);
-        if checked.iter().any(|other| other.rules.id.eq_ignore_ascii_case(&id)) {
-            review.say(&list.id, format!("the list id {id:?} is taken: choose another"));
+        if checked
+            .iter()
+            .any(|other| other.rules.id.eq_ignore_ascii_case(&id))
+        {
+            review.say(
+                &list.id,
+                format!("the list id {id:?} is taken: choose another"),
+            );
         }
         let rules = ListRules {
             id: id.clone(),
@@ -218,7 +264,11 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
                 BasisWord::Provider => Basis::Provider,
                 BasisWord::Subscriber => Basis::Subscriber,
             },
-            contact: list.contact.iter().map(|value| contact(value, review)).collect(),
+            contact: list
+                .contact
+                .iter()
+                .map(|value| contact(value, review))
+                .collect(),
             language: review.id("language", &list.language),
             action: list.check_action(review),
             ttl_s: review.number("ttl_s", &list.ttl_s, 0..=TTL_S_MAX),
@@ -226,7 +276,10 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
         let source = ListSource {
             id,
             index: index as ListIndex,
-            text: list.file.as_ref().map(|file| Text::File(review.path(file.get_ref()))),
+            text: list
+                .file
+                .as_ref()
+                .map(|file| Text::File(review.path(file.get_ref()))),
             format: list.check_format(review),
             rejects_percent_max,
             papers: list.check_papers(review),
@@ -237,8 +290,14 @@ pub(super) fn check_lists(lists: Vec<ListSection>, shared: &ListsSection, review
             entry_counts: list.check_entry_counts(review),
         };
         let transfer = list.transfer.as_ref();
-        let zone = transfer.and_then(|transfer| transfer.check(source.format, list.file.as_ref(), review));
-        checked.push(CheckedList { rules, source, zone, action: list.action });
+        let zone =
+            transfer.and_then(|transfer| transfer.check(source.format, list.file.as_ref(), review));
+        checked.push(CheckedList {
+            rules,
+            source,
+            zone,
+            action: list.action,
+        });
     }
     checked
 }
@@ -258,77 +317,137 @@ impl ListSection {
             ColumnWord::Heading(text) => Heading::new(text).map(Column::Headed),
         };
         if checked.is_none() {
-            review.say(column, format!("column: a heading of 1 to {HEADING_OCTETS_MAX} octets, or a number from 1"));
+            review.say(
+                column,
+                format!(
+                    "column: a heading of 1 to {HEADING_OCTETS_MAX} octets, or a number from 1"
+                ),
+            );
         }
         Format::Csv(checked.unwrap_or(Column::Usual))
     }
 
     /// Where the list is looked for.
     fn check_sources(&self, review: &mut Review<'_>) -> Vec<Source> {
-        let folder = self.folder.iter().map(|folder| Source::Folder(review.path(&folder.path)));
+        let folder = self
+            .folder
+            .iter()
+            .map(|folder| Source::Folder(review.path(&folder.path)));
         let mut sources: Vec<Source> = folder.collect();
-        sources.extend(self.pull.iter().flat_map(|pull| pull.check(review)).map(Source::Pull));
+        sources.extend(
+            self.pull
+                .iter()
+                .flat_map(|pull| pull.check(review))
+                .map(Source::Pull),
+        );
         sources.extend(self.push.then_some(Source::Push));
         match &self.file {
             Some(file) if !sources.is_empty() => {
-                review.say(file, "file: a list with a file has no other source: leave the file out, or the others");
+                review.say(
+                    file,
+                    "file: a list with a file has no other source: leave the file \
+                                  out, or the others",
+                );
             }
             None if sources.is_empty() && self.transfer.is_none() => {
                 review.say(
                     &self.id,
-                    "the list comes from nowhere: give it [list.folder], [list.pull], [list.transfer], push = true, or a `file`",
+                    "the list comes from nowhere: give it [list.folder], [list.pull], \
+                     [list.transfer], push = true, or a `file`",
                 );
             }
             _ => {}
         }
         if self.file.is_none() && !sources.is_empty() && self.keys.is_empty() {
-            review.say(&self.id, "what comes from elsewhere needs `keys` to be believed by");
+            review.say(
+                &self.id,
+                "what comes from elsewhere needs `keys` to be believed by",
+            );
         }
         sources
     }
 
     /// The age keys that entries may be encrypted to.
     fn check_identity(&self, review: &mut Review<'_>) -> Identities {
-        let Some(value) = &self.identity else { return Identities::default() };
+        let Some(value) = &self.identity else {
+            return Identities::default();
+        };
         let path = review.path(value.get_ref());
-        let text = std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| error.to_string());
+        let text = std::fs::read_to_string(&path)
+            .map(Zeroizing::new)
+            .map_err(|error| error.to_string());
         match text.and_then(|text| Identity::parse_file(&text).map_err(|fault| fault.to_string())) {
             Ok(identities) => Identities(identities.into()),
             Err(reason) => {
-                review.say(value, format!("identity: {}: {reason}: write the file with age-keygen", path.display()));
+                review.say(
+                    value,
+                    format!(
+                        "identity: {}: {reason}: write the file with age-keygen",
+                        path.display()
+                    ),
+                );
                 Identities::default()
             }
         }
     }
 
-    /// Whose signatures the list needs; a plain file has none and needs the operator's word instead.
+    /// Whose signatures the list needs; a plain file has none and needs the operator's word
+    /// instead.
     fn check_papers(&self, review: &mut Review<'_>) -> Papers {
         let mut keys: Vec<VerifyKey> = Vec::new();
         for value in &self.keys {
             match VerifyKey::parse(value.get_ref()) {
-                Ok(key) if keys.contains(&key) => review.say(value, "keys: this key is named twice"),
+                Ok(key) if keys.contains(&key) => {
+                    review.say(value, "keys: this key is named twice")
+                }
                 Ok(key) => keys.push(key),
-                Err(fault) => review.say(value, format!("keys: {fault}; `wardline key show FILE` prints it")),
+                Err(fault) => review.say(
+                    value,
+                    format!("keys: {fault}; `wardline key show FILE` prints it"),
+                ),
             }
         }
         let threshold = *self.signatures.get_ref();
         if threshold == 0 || (!self.keys.is_empty() && threshold > self.keys.len()) {
-            let at = if is_written(&self.signatures) { self.signatures.span() } else { self.id.span() };
-            let message = format!("signatures = {threshold}: choose a value from 1 to the number of `keys`, or name more of them");
+            let at = if is_written(&self.signatures) {
+                self.signatures.span()
+            } else {
+                self.id.span()
+            };
+            let message = format!(
+                "signatures = {threshold}: choose a value from 1 to the number of `keys`, or name \
+                 more of them"
+            );
             review.say_at(Some(at.start), message);
         }
         if let (Some(file), UnsignedWord::Refuse) = (&self.file, self.unsigned) {
-            review.say(file, "file: a plain file carries no signature: write unsigned = \"allow\" to answer for it yourself");
+            review.say(
+                file,
+                "file: a plain file carries no signature: write unsigned = \"allow\" \
+                              to answer for it yourself",
+            );
         }
-        let unsigned = if self.unsigned == UnsignedWord::Allow { Unsigned::Allow } else { Unsigned::Refuse };
-        Papers { threshold, keys, unsigned }
+        let unsigned = if self.unsigned == UnsignedWord::Allow {
+            Unsigned::Allow
+        } else {
+            Unsigned::Refuse
+        };
+        Papers {
+            threshold,
+            keys,
+            unsigned,
+        }
     }
 
     /// Only entries of our own format can have numbers to be counted by.
     fn check_entry_counts(&self, review: &mut Review<'_>) -> Option<Arc<EntryTally>> {
         let is_counted = *self.entry_counts.get_ref();
         if is_counted && !matches!(self.format, FormatWord::Plain) {
-            review.say(&self.entry_counts, "entry_counts: only entries of format \"plain\" have numbers to be counted by: leave it out");
+            review.say(
+                &self.entry_counts,
+                "entry_counts: only entries of format \"plain\" have \
+                                            numbers to be counted by: leave it out",
+            );
         }
         is_counted.then(Arc::default)
     }
@@ -336,7 +455,11 @@ impl ListSection {
     fn check_action(&self, review: &mut Review<'_>) -> Action {
         if matches!(self.action.get_ref(), ActionWord::NxDomain) {
             if let Some(stop) = self.stop.first() {
-                review.say(stop, "stop addresses have no use with action \"nxdomain\": leave them out, or choose \"stop-page\"");
+                review.say(
+                    stop,
+                    "stop addresses have no use with action \"nxdomain\": leave them \
+                                  out, or choose \"stop-page\"",
+                );
             }
             return Action::NxDomain;
         }
@@ -350,8 +473,15 @@ impl ListSection {
             }
         }
         if self.stop.is_empty() {
-            let at = if is_written(&self.action) { self.action.span() } else { self.id.span() };
-            review.say_at(Some(at.start), "action \"stop-page\" needs the page's addresses in `stop`");
+            let at = if is_written(&self.action) {
+                self.action.span()
+            } else {
+                self.id.span()
+            };
+            review.say_at(
+                Some(at.start),
+                "action \"stop-page\" needs the page's addresses in `stop`",
+            );
         }
         Action::StopPage { v4, v6 }
     }
@@ -361,12 +491,22 @@ impl ListSection {
 fn stop_address(value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpAddr> {
     let text = value.get_ref();
     let Ok(address) = text.parse::<IpAddr>() else {
-        review.say(value, format!("stop: {text:?} is no IP address: write 192.0.2.1 or 2001:db8::1"));
+        review.say(
+            value,
+            format!("stop: {text:?} is no IP address: write 192.0.2.1 or 2001:db8::1"),
+        );
         return None;
     };
     let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-    if address.is_unspecified() || address.is_multicast() || address == Ipv4Addr::BROADCAST || is_mapped {
-        review.say(value, format!("stop: {address} cannot be a stop page: name the address of a web server"));
+    if address.is_unspecified()
+        || address.is_multicast()
+        || address == Ipv4Addr::BROADCAST
+        || is_mapped
+    {
+        review.say(
+            value,
+            format!("stop: {address} cannot be a stop page: name the address of a web server"),
+        );
         return None;
     }
     Some(address)

@@ -23,8 +23,14 @@ impl LocalSection {
         let mut addresses = Vec::new();
         for value in &self.addresses {
             match line(value.get_ref()) {
-                Some((address, names)) => addresses.extend(names.into_iter().map(|name| (name, address))),
-                None => review.say(value, "addresses: write an address and the names that have it: \"192.0.2.10 portal.example\""),
+                Some((address, names)) => {
+                    addresses.extend(names.into_iter().map(|name| (name, address)))
+                }
+                None => review.say(
+                    value,
+                    "addresses: write an address and the names that have it: \
+                                           \"192.0.2.10 portal.example\"",
+                ),
             }
         }
         Settings {

@@ -1,4 +1,5 @@
-//! The configuration file: read once, checked whole, and handed to `commands` as plain values that no other module knows.
+//! The configuration file: read once, checked whole, and handed to `commands` as plain values that
+//! no other module knows.
 
 mod clients;
 mod forward;
@@ -77,7 +78,8 @@ pub struct Config {
     pub flush: Duration,
     /// `[audit]`.
     pub audit: Audit,
-    /// SHA-256 of the file, in hexadecimal: the audit log says with it when the configuration changed.
+    /// SHA-256 of the file, in hexadecimal: the audit log says with it when the configuration
+    /// changed.
     pub digest: String,
     /// Where metrics are fetched.
     pub metrics: Option<SocketAddr>,
@@ -141,7 +143,8 @@ impl Default for Document {
 }
 
 impl Config {
-    /// Read and check a file, or take the built-in configuration; all that is wrong is told at once.
+    /// Read and check a file, or take the built-in configuration; all that is wrong is told at
+    /// once.
     pub fn load(path: Option<&Path>) -> Result<Self, Vec<Problem>> {
         match path {
             Some(path) => Self::read(path),
@@ -164,18 +167,30 @@ impl Config {
         &self.groups
     }
 
-    /// Check that the files it names can be read now: certificate and key, root hints, trust anchors.
+    /// Check that the files it names can be read now: certificate and key, root hints, trust
+    /// anchors.
     pub fn check_files(&self) -> Vec<Problem> {
-        self.files.iter().filter_map(|file| file.check().err()).collect()
+        self.files
+            .iter()
+            .filter_map(|file| file.check().err())
+            .collect()
     }
 
-    /// What no list may block: what we ship, the operator's own files and names, and the hosts that lists are fetched from.
+    /// What no list may block: what we ship, the operator's own files and names, and the hosts that
+    /// lists are fetched from.
     pub fn protected(&self) -> Result<Protected, String> {
         let mut protected = Protected::shipped();
         for file in &self.never_block.files {
-            let refuse = |reason: String| format!("{}: the names that are never blocked cannot be read: {reason}", file.display());
+            let refuse = |reason: String| {
+                format!(
+                    "{}: the names that are never blocked cannot be read: {reason}",
+                    file.display()
+                )
+            };
             let text = std::fs::File::open(file).map_err(|error| refuse(error.to_string()))?;
-            let parsed = protected.read_never_block(BufReader::new(text)).map_err(|error| refuse(error.to_string()))?;
+            let parsed = protected
+                .read_never_block(BufReader::new(text))
+                .map_err(|error| refuse(error.to_string()))?;
             if let Some(first) = parsed.rejects_shown.first() {
                 return Err(refuse(format!("line {}: {}", first.line, first.reason)));
             }
@@ -186,14 +201,17 @@ impl Config {
             Source::Folder(_) | Source::Push => None,
         });
         // Where a host is written as an address there is no name to protect.
-        hosts.filter_map(|host| Name::parse(host).ok()).for_each(|name| protected.protect(&name, Scope::Exact));
+        hosts
+            .filter_map(|host| Name::parse(host).ok())
+            .for_each(|name| protected.protect(&name, Scope::Exact));
         for name in &self.never_block.names {
             protected.protect(name, Scope::Below);
         }
         Ok(protected)
     }
 
-    /// The reference, with the example list that the program carries and the state in the working folder.
+    /// The reference, with the example list that the program carries and the state in the working
+    /// folder.
     fn built_in() -> Result<Self, Vec<Problem>> {
         let mut config = Self::parse(REFERENCE, "built-in configuration", Path::new(""))?;
         for (_, source) in &mut config.lists {
@@ -204,7 +222,13 @@ impl Config {
 
     fn read(path: &Path) -> Result<Self, Vec<Problem>> {
         let place = path.display().to_string();
-        let text = read_text(path).map_err(|message| vec![Problem { place: place.clone(), line: None, message }])?;
+        let text = read_text(path).map_err(|message| {
+            vec![Problem {
+                place: place.clone(),
+                line: None,
+                message,
+            }]
+        })?;
         Self::parse(&text, &place, path.parent().unwrap_or(Path::new("")))
     }
 
@@ -252,8 +276,14 @@ impl Document {
             control: self.control.check(&state, review),
             log: self.log.level,
             groups: clients::check_groups(&self.group, &allow, &lists, review),
-            zones: lists.iter().filter_map(|list| Some((list.source.index, list.zone.clone()?))).collect(),
-            lists: lists.into_iter().map(|list| (list.rules, list.source)).collect(),
+            zones: lists
+                .iter()
+                .filter_map(|list| Some((list.source.index, list.zone.clone()?)))
+                .collect(),
+            lists: lists
+                .into_iter()
+                .map(|list| (list.rules, list.source))
+                .collect(),
             files: Vec::new(),
             state,
             listen,
@@ -264,10 +294,15 @@ impl Document {
 
 /// The file's text, or what keeps it from being read.
 fn read_text(path: &Path) -> Result<String, String> {
-    let explain = |error: std::io::Error| format!("cannot be read ({error}): name a configuration with --config FILE");
+    let explain = |error: std::io::Error| {
+        format!("cannot be read ({error}): name a configuration with --config FILE")
+    };
     let metadata = path.metadata().map_err(explain)?;
     if !metadata.is_file() || metadata.len() > FILE_OCTETS_MAX {
-        return Err(format!("is not a configuration file of at most {} MiB: name one with --config FILE", FILE_OCTETS_MAX >> 20));
+        return Err(format!(
+            "is not a configuration file of at most {} MiB: name one with --config FILE",
+            FILE_OCTETS_MAX >> 20
+        ));
     }
     std::fs::read_to_string(path).map_err(explain)
 }

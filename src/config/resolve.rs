@@ -1,4 +1,5 @@
-//! `[resolve]`, `[resolve.recurse]` and `[cache]`: where real answers come from and how long they are kept.
+//! `[resolve]`, `[resolve.recurse]` and `[cache]`: where real answers come from and how long they
+//! are kept.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ const EDNS_OCTETS: u16 = 1232;
 /// No server may be told less (RFC 6891 section 6.2.3), and more is never sent.
 const EDNS_OCTETS_MIN: u16 = 512;
 const EDNS_OCTETS_MAX: u16 = 4096;
-/// A shortest TTL of more than an hour would do harm when records change (as Unbound's manual says).
+/// A shortest TTL of more than an hour would do harm when records change (as Unbound's manual
+/// says).
 const TTL_S_MIN_MAX: u32 = 3600;
 /// Answers are given after their end for three days at the most (RFC 8767 section 5).
 const STALE_S_MAX: u32 = 259_200;
@@ -58,7 +60,11 @@ pub struct Resolve {
 impl Resolve {
     /// Are signatures checked, by us or by those whom we ask?
     pub fn checks_signatures(&self) -> bool {
-        let anchored = self.recurse.trust_anchors.as_ref().is_none_or(|files| !files.is_empty());
+        let anchored = self
+            .recurse
+            .trust_anchors
+            .as_ref()
+            .is_none_or(|files| !files.is_empty());
         match self.mode {
             Mode::Recurse => self.recurse.validate && anchored,
             Mode::Forward => self.forward.trust_ad || self.forward.validate && anchored,
@@ -83,7 +89,8 @@ pub struct Recurse {
     pub root_hints: Option<PathBuf>,
     /// A copy of the root zone as a zone file.
     pub root_copy: Option<PathBuf>,
-    /// Files of trust anchors; the built-in root anchors without it, no anchor and so no validation where it is empty.
+    /// Files of trust anchors; the built-in root anchors without it, no anchor and so no validation
+    /// where it is empty.
     pub trust_anchors: Option<Vec<PathBuf>>,
     /// Zones whose signatures are not checked.
     pub negative_anchors: Vec<Name>,
@@ -218,7 +225,10 @@ impl ResolveSection {
     pub(super) fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Resolve {
         let mode = *self.mode.get_ref();
         if mode == Mode::Forward && self.forward.has_nobody() {
-            review.say(&self.mode, "mode \"forward\" needs resolvers: name them in [resolve.forward] upstreams");
+            review.say(
+                &self.mode,
+                "mode \"forward\" needs resolvers: name them in [resolve.forward] upstreams",
+            );
         }
         Resolve {
             mode,
@@ -226,21 +236,36 @@ impl ResolveSection {
             special_use: self.special_use,
             special_use_except: review.names("special_use_except", &self.special_use_except),
             dns64: self.dns64.as_ref().and_then(|value| prefix(value, review)),
-            renumbering: self.renumber.iter().filter_map(|value| renumbering(value, review)).collect(),
+            renumbering: self
+                .renumber
+                .iter()
+                .filter_map(|value| renumbering(value, review))
+                .collect(),
             rebinding_protection: self.rebinding_protection,
             private_names: review.names("private_names", &self.private_names),
             zones: check_zones(&self.zone, listen, review),
             recurse: self.recurse.check(review),
-            forward: self.forward.check(self.zone.iter().any(ZoneSection::is_secure), listen, review),
+            forward: self.forward.check(
+                self.zone.iter().any(ZoneSection::is_secure),
+                listen,
+                review,
+            ),
         }
     }
 }
 
 /// A network and an address of the one in whose place it stands.
 fn renumbering(value: &Spanned<String>, review: &mut Review<'_>) -> Option<Renumbering> {
-    let both = value.get_ref().split_once(' ').and_then(|(from, to)| Renumbering::new(from.parse().ok()?, to.trim().parse().ok()?));
+    let both = value
+        .get_ref()
+        .split_once(' ')
+        .and_then(|(from, to)| Renumbering::new(from.parse().ok()?, to.trim().parse().ok()?));
     if both.is_none() {
-        review.say(value, "renumber: write a network and an address of the other, both IPv4 or both IPv6: \"198.51.100.0/24 10.0.0.0\"");
+        review.say(
+            value,
+            "renumber: write a network and an address of the other, both IPv4 or \
+                           both IPv6: \"198.51.100.0/24 10.0.0.0\"",
+        );
     }
     both
 }
@@ -249,7 +274,13 @@ fn renumbering(value: &Spanned<String>, review: &mut Review<'_>) -> Option<Renum
 fn prefix(value: &Spanned<String>, review: &mut Review<'_>) -> Option<Prefix> {
     let prefix = value.get_ref().parse().ok().and_then(Prefix::new);
     if prefix.is_none() {
-        review.say(value, format!("dns64: {:?} is no prefix of 32, 40, 48, 56, 64 or 96 bits: write \"64:ff9b::/96\"", value.get_ref()));
+        review.say(
+            value,
+            format!(
+                "dns64: {:?} is no prefix of 32, 40, 48, 56, 64 or 96 bits: write \"64:ff9b::/96\"",
+                value.get_ref()
+            ),
+        );
     }
     prefix
 }
@@ -257,12 +288,18 @@ fn prefix(value: &Spanned<String>, review: &mut Review<'_>) -> Option<Prefix> {
 impl RecurseSection {
     fn check(&self, review: &mut Review<'_>) -> Recurse {
         if !self.ipv4 && !self.ipv6.get_ref() {
-            review.say(&self.ipv6, "neither ipv4 nor ipv6: authorities can be asked over one of them at least");
+            review.say(
+                &self.ipv6,
+                "neither ipv4 nor ipv6: authorities can be asked over one of them at least",
+            );
         }
         Recurse {
             root_hints: self.root_hints.as_ref().map(|file| review.file(file)),
             root_copy: self.root_copy.as_ref().map(|file| review.file(file)),
-            trust_anchors: self.trust_anchors.as_ref().map(|files| files.iter().map(|file| review.file(file)).collect()),
+            trust_anchors: self
+                .trust_anchors
+                .as_ref()
+                .map(|files| files.iter().map(|file| review.file(file)).collect()),
             negative_anchors: review.names("negative_anchors", &self.negative_anchors),
             validate: self.validate,
             sha1: self.sha1,
@@ -274,7 +311,11 @@ impl RecurseSection {
             harden_glue: self.harden_glue,
             plain_spelling: review.names("plain_spelling", &self.plain_spelling),
             port: review.number("port", &self.port, 1..=u16::MAX),
-            edns_octets: review.number("edns_octets", &self.edns_octets, EDNS_OCTETS_MIN..=EDNS_OCTETS_MAX),
+            edns_octets: review.number(
+                "edns_octets",
+                &self.edns_octets,
+                EDNS_OCTETS_MIN..=EDNS_OCTETS_MAX,
+            ),
             outgoing: self.outgoing(review),
             prime: self.prime,
         }
@@ -286,13 +327,32 @@ impl RecurseSection {
         for value in &self.outgoing {
             match value.get_ref().parse::<IpAddr>() {
                 Ok(address) if address.is_unspecified() || address.is_multicast() => {
-                    review.say(value, format!("outgoing: nothing can be sent from {address}: name an address of this machine"));
+                    review.say(
+                        value,
+                        format!(
+                            "outgoing: nothing can be sent from {address}: name \
+                                               an address of this machine"
+                        ),
+                    );
                 }
-                Ok(address) if addresses.iter().any(|other| other.is_ipv4() == address.is_ipv4()) => {
-                    review.say(value, "outgoing: name one IPv4 and one IPv6 address at the most");
+                Ok(address)
+                    if addresses
+                        .iter()
+                        .any(|other| other.is_ipv4() == address.is_ipv4()) =>
+                {
+                    review.say(
+                        value,
+                        "outgoing: name one IPv4 and one IPv6 address at the most",
+                    );
                 }
                 Ok(address) => addresses.push(address),
-                Err(_) => review.say(value, format!("outgoing: {:?} is no IP address: write 192.0.2.1 or 2001:db8::1", value.get_ref())),
+                Err(_) => review.say(
+                    value,
+                    format!(
+                        "outgoing: {:?} is no IP address: write 192.0.2.1 or 2001:db8::1",
+                        value.get_ref()
+                    ),
+                ),
             }
         }
         addresses
@@ -329,9 +389,17 @@ impl CacheSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Cache {
         Cache {
             octets_max: review.number("size_mib", &self.size_mib, 1..=1_048_576) * 1024 * 1024,
-            ttl_s_min: review.number("ttl_s_min", &self.ttl_s_min, 0..=TTL_S_MIN_MAX.min(*self.ttl_s_max.get_ref())),
+            ttl_s_min: review.number(
+                "ttl_s_min",
+                &self.ttl_s_min,
+                0..=TTL_S_MIN_MAX.min(*self.ttl_s_max.get_ref()),
+            ),
             ttl_s_max: review.number("ttl_s_max", &self.ttl_s_max, 1..=TTL_S_MAX),
-            negative_ttl_s_max: review.number("negative_ttl_s_max", &self.negative_ttl_s_max, 1..=TTL_S_MAX),
+            negative_ttl_s_max: review.number(
+                "negative_ttl_s_max",
+                &self.negative_ttl_s_max,
+                1..=TTL_S_MAX,
+            ),
             stale_s_max: review.number("stale_s_max", &self.stale_s_max, 0..=STALE_S_MAX),
             stale_after: review.milliseconds("stale_after_ms", &self.stale_after_ms, 100..=10_000),
             prefetch: self.prefetch,

@@ -1,4 +1,5 @@
-//! Goes through a configuration text and collects everything that is wrong with it, each with its line.
+//! Goes through a configuration text and collects everything that is wrong with it, each with its
+//! line.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -45,7 +46,10 @@ impl NamedFile {
         opened.map(drop).map_err(|error| Problem {
             place: self.place.clone(),
             line: Some(self.line),
-            message: format!("{} cannot be read ({error}): correct the path, or the file's owner and mode", self.path.display()),
+            message: format!(
+                "{} cannot be read ({error}): correct the path, or the file's owner and mode",
+                self.path.display()
+            ),
         })
     }
 }
@@ -62,13 +66,23 @@ pub(super) struct Review<'a> {
 impl<'a> Review<'a> {
     /// Examine `text`, which messages call `place` and whose relative paths start at `folder`.
     pub(super) fn new(text: &'a str, place: &str, folder: &Path) -> Self {
-        Self { text, place: place.to_owned(), folder: folder.to_path_buf(), problems: Vec::new(), files: Vec::new() }
+        Self {
+            text,
+            place: place.to_owned(),
+            folder: folder.to_path_buf(),
+            problems: Vec::new(),
+            files: Vec::new(),
+        }
     }
 
     /// Note that the text from the octet `start` on is wrong.
     pub(super) fn say_at(&mut self, start: Option<usize>, message: impl Into<String>) {
         let line = start.map(|start| self.line_of(start));
-        self.problems.push(Problem { place: self.place.clone(), line, message: message.into() });
+        self.problems.push(Problem {
+            place: self.place.clone(),
+            line,
+            message: message.into(),
+        });
     }
 
     /// Note that a value is wrong.
@@ -79,48 +93,92 @@ impl<'a> Review<'a> {
     /// Note that the text is no TOML, or has a key or a kind of value that we do not know.
     pub(super) fn say_unreadable(&mut self, error: &toml::de::Error) {
         let start = error.span().map(|span| span.start);
-        let mut message = error.message().trim().replace('\n', ", ").replace(" as i128", "");
+        let mut message = error
+            .message()
+            .trim()
+            .replace('\n', ", ")
+            .replace(" as i128", "");
         // The words of the language that we are written in are not the operator's.
         for number in ["u64", "u32", "u16", "usize"] {
-            message = message.replace(&format!("expected {number}"), "expected a whole number from 0 on");
+            message = message.replace(
+                &format!("expected {number}"),
+                "expected a whole number from 0 on",
+            );
         }
-        let key = start.and_then(|start| self.key_at(start)).filter(|_| !message.contains(" field `"));
-        self.say_at(start, key.map_or(message.clone(), |key| format!("{key}: {message}")));
+        let key = start
+            .and_then(|start| self.key_at(start))
+            .filter(|_| !message.contains(" field `"));
+        self.say_at(
+            start,
+            key.map_or(message.clone(), |key| format!("{key}: {message}")),
+        );
     }
 
     /// The key whose line the octet `start` stands in.
     fn key_at(&self, start: usize) -> Option<&str> {
         let line = self.text.lines().nth(self.line_of(start) - 1)?;
         let key = line.split_once('=')?.0.trim();
-        let is_key = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.');
+        let is_key =
+            |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.');
         (!key.is_empty() && key.bytes().all(is_key)).then_some(key)
     }
 
     /// A number that must lie in a range.
-    pub(super) fn number<N: Copy + PartialOrd + fmt::Display>(&mut self, key: &str, value: &Spanned<N>, allowed: RangeInclusive<N>) -> N {
+    pub(super) fn number<N: Copy + PartialOrd + fmt::Display>(
+        &mut self,
+        key: &str,
+        value: &Spanned<N>,
+        allowed: RangeInclusive<N>,
+    ) -> N {
         let number = *value.get_ref();
         if !allowed.contains(&number) {
-            self.say(value, format!("{key} = {number}: choose a value from {} to {}", allowed.start(), allowed.end()));
+            self.say(
+                value,
+                format!(
+                    "{key} = {number}: choose a value from {} to {}",
+                    allowed.start(),
+                    allowed.end()
+                ),
+            );
         }
         number
     }
 
     /// A span of time in milliseconds that must lie in a range.
-    pub(super) fn milliseconds(&mut self, key: &str, value: &Spanned<u64>, allowed: RangeInclusive<u64>) -> Duration {
+    pub(super) fn milliseconds(
+        &mut self,
+        key: &str,
+        value: &Spanned<u64>,
+        allowed: RangeInclusive<u64>,
+    ) -> Duration {
         Duration::from_millis(self.number(key, value, allowed))
     }
 
     /// An address with its port; 0 is a port where `port_min` is.
-    pub(super) fn socket(&mut self, key: &str, value: &Spanned<String>, port_min: u16) -> Option<SocketAddr> {
+    pub(super) fn socket(
+        &mut self,
+        key: &str,
+        value: &Spanned<String>,
+        port_min: u16,
+    ) -> Option<SocketAddr> {
         let text = value.get_ref();
         match text.parse::<SocketAddr>() {
             Ok(address) if address.port() >= port_min => Some(address),
             Ok(_) => {
-                self.say(value, format!("{key}: {text}: name a port from {port_min} on"));
+                self.say(
+                    value,
+                    format!("{key}: {text}: name a port from {port_min} on"),
+                );
                 None
             }
             Err(_) => {
-                self.say(value, format!("{key}: {text:?} is no address with a port: write 192.0.2.1:53 or [2001:db8::1]:53"));
+                self.say(
+                    value,
+                    format!(
+                        "{key}: {text:?} is no address with a port: write \
+                                         192.0.2.1:53 or [2001:db8::1]:53"
+                    ),
+                );
                 None
             }
         }
@@ -132,7 +190,13 @@ impl<'a> Review<'a> {
         for value in values {
             match Name::parse(value.get_ref()) {
                 Ok(name) => names.push(name),
-                Err(error) => self.say(value, format!("{key}: {:?} is no name ({error}): write it like \"lab.example\"", value.get_ref())),
+                Err(error) => self.say(
+                    value,
+                    format!(
+                        "{key}: {:?} is no name ({error}): write it like \"lab.example\"",
+                        value.get_ref()
+                    ),
+                ),
             }
         }
         names
@@ -146,7 +210,11 @@ impl<'a> Review<'a> {
     /// A file that must be there when the program starts.
     pub(super) fn file(&mut self, value: &Spanned<PathBuf>) -> PathBuf {
         let path = self.path(value.get_ref());
-        self.files.push(NamedFile { path: path.clone(), place: self.place.clone(), line: self.line_of(value.span().start) });
+        self.files.push(NamedFile {
+            path: path.clone(),
+            place: self.place.clone(),
+            line: self.line_of(value.span().start),
+        });
         path
     }
 
@@ -154,7 +222,12 @@ impl<'a> Review<'a> {
     pub(super) fn words(&mut self, key: &str, value: &Spanned<String>) -> String {
         let text = value.get_ref().trim();
         if text.is_empty() || text.len() > WORDS_OCTETS_MAX || text.contains(char::is_control) {
-            self.say(value, format!("{key}: write 1 to {WORDS_OCTETS_MAX} octets of text without control characters"));
+            self.say(
+                value,
+                format!(
+                    "{key}: write 1 to {WORDS_OCTETS_MAX} octets of text without control characters"
+                ),
+            );
         }
         text.to_owned()
     }
@@ -162,25 +235,47 @@ impl<'a> Review<'a> {
     /// A word that names a list or a group.
     pub(super) fn id(&mut self, key: &str, value: &Spanned<String>) -> String {
         let text = value.get_ref();
-        let is_id = !text.starts_with('-') && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+        let is_id = !text.starts_with('-')
+            && text
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
         if !is_id || text.is_empty() || text.len() > ID_OCTETS_MAX {
-            self.say(value, format!("{key} = {text:?}: write 1 to {ID_OCTETS_MAX} letters, digits and hyphens, no hyphen in front"));
+            self.say(
+                value,
+                format!(
+                    "{key} = {text:?}: write 1 to {ID_OCTETS_MAX} letters, digits \
+                                     and hyphens, no hyphen in front"
+                ),
+            );
         }
         text.clone()
     }
 
-    /// A word that names a provider or one of its resolvers in a log's origin, such as a domain name of theirs.
+    /// A word that names a provider or one of its resolvers in a log's origin, such as a domain
+    /// name of theirs.
     pub(super) fn domain_like(&mut self, key: &str, value: &Spanned<String>) -> String {
         let text = value.get_ref();
-        let is_name = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_'));
+        let is_name = text
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_'));
         if !is_name || text.is_empty() || text.len() > ID_OCTETS_MAX {
-            self.say(value, format!("{key} = {text:?}: write 1 to {ID_OCTETS_MAX} letters, digits, dots, hyphens and underscores"));
+            self.say(
+                value,
+                format!(
+                    "{key} = {text:?}: write 1 to {ID_OCTETS_MAX} letters, digits, \
+                                     dots, hyphens and underscores"
+                ),
+            );
         }
         text.clone()
     }
 
     fn line_of(&self, start: usize) -> usize {
-        let before = self.text.as_bytes().get(..start).unwrap_or(self.text.as_bytes());
+        let before = self
+            .text
+            .as_bytes()
+            .get(..start)
+            .unwrap_or(self.text.as_bytes());
         1 + before.iter().filter(|octet| **octet == b'\n').count()
     }
 }

@@ -1,4 +1,5 @@
-//! `[list.folder]`, `[list.pull]`, `[list.guard]`, `[list.stage]` and `[push]`: where lists come from, and how a change is judged.
+//! `[list.folder]`, `[list.pull]`, `[list.guard]`, `[list.stage]` and `[push]`: where lists come
+//! from, and how a change is judged.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,22 +48,38 @@ fn five_minutes() -> Spanned<u64> {
 
 impl PullSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Vec<pull::Settings> {
-        let addresses: Vec<SocketAddr> = self.addresses.iter().filter_map(|value| review.socket("addresses", value, 1)).collect();
-        let bootstrap: Vec<SocketAddr> = self.bootstrap.iter().filter_map(|value| review.socket("bootstrap", value, 1)).collect();
+        let addresses: Vec<SocketAddr> = self
+            .addresses
+            .iter()
+            .filter_map(|value| review.socket("addresses", value, 1))
+            .collect();
+        let bootstrap: Vec<SocketAddr> = self
+            .bootstrap
+            .iter()
+            .filter_map(|value| review.socket("bootstrap", value, 1))
+            .collect();
         let every = Duration::from_secs(review.number("every_s", &self.every_s, 1..=EVERY_S_MAX));
         let ca = review.file(&self.ca);
         for value in &self.urls {
             let url = value.get_ref();
-            let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
-            let is_plain =
-                url.len() <= URL_OCTETS_MAX && url.bytes().all(|octet| octet.is_ascii_graphic()) && !url.contains(['?', '#', '@']);
+            let host = url
+                .strip_prefix("https://")
+                .and_then(|rest| rest.split(['/', ':']).next())
+                .unwrap_or_default();
+            let is_plain = url.len() <= URL_OCTETS_MAX
+                && url.bytes().all(|octet| octet.is_ascii_graphic())
+                && !url.contains(['?', '#', '@']);
             if host.is_empty() || !is_plain || !url.ends_with(".manifest") {
-                review.say(value, "urls: write the manifest's address as https://HOST/…/ID.manifest");
+                review.say(
+                    value,
+                    "urls: write the manifest's address as https://HOST/…/ID.manifest",
+                );
             }
             if addresses.is_empty() && bootstrap.is_empty() {
                 review.say(
                     value,
-                    "urls: say where the host is, in `addresses` or by resolvers to ask in `bootstrap`: it is never asked of ourselves",
+                    "urls: say where the host is, in `addresses` or by resolvers to ask in \
+                     `bootstrap`: it is never asked of ourselves",
                 );
             }
         }
@@ -107,8 +124,16 @@ impl GuardSection {
         Limits {
             added_max: review.number("added_max", &self.added_max, 0..=ENTRIES_MAX),
             removed_max: review.number("removed_max", &self.removed_max, 0..=ENTRIES_MAX),
-            added_percent_max: review.number("added_percent_max", &self.added_percent_max, 0.0..=PERCENT_MAX),
-            removed_percent_max: review.number("removed_percent_max", &self.removed_percent_max, 0.0..=100.0),
+            added_percent_max: review.number(
+                "added_percent_max",
+                &self.added_percent_max,
+                0.0..=PERCENT_MAX,
+            ),
+            removed_percent_max: review.number(
+                "removed_percent_max",
+                &self.removed_percent_max,
+                0.0..=100.0,
+            ),
             small_change: review.number("small_change", &self.small_change, 0..=ENTRIES_MAX),
         }
     }
@@ -124,9 +149,17 @@ pub(super) struct StageSection {
 
 impl Default for StageSection {
     fn default() -> Self {
-        let Stage { time, questions_max, percent_max } = Stage::default();
+        let Stage {
+            time,
+            questions_max,
+            percent_max,
+        } = Stage::default();
         let (shadow_s, questions_max) = (unwritten(time.as_secs()), unwritten(questions_max));
-        Self { shadow_s, questions_max, percent_max: unwritten(percent_max) }
+        Self {
+            shadow_s,
+            questions_max,
+            percent_max: unwritten(percent_max),
+        }
     }
 }
 
@@ -152,7 +185,13 @@ pub(super) struct PushSection {
 
 impl Default for PushSection {
     fn default() -> Self {
-        Self { listen: None, certificate: None, key: None, tokens: None, mib_max: unwritten(256) }
+        Self {
+            listen: None,
+            certificate: None,
+            key: None,
+            tokens: None,
+            mib_max: unwritten(256),
+        }
     }
 }
 
@@ -161,11 +200,22 @@ impl PushSection {
         let mib_max = review.number("mib_max", &self.mib_max, 1..=4096);
         let value = self.listen.as_ref()?;
         let listen = review.socket("listen", value, 0);
-        let (Some(certificate), Some(key), Some(tokens)) = (&self.certificate, &self.key, &self.tokens) else {
-            review.say(value, "listen: pushing needs `certificate`, `key` and `tokens` too");
+        let (Some(certificate), Some(key), Some(tokens)) =
+            (&self.certificate, &self.key, &self.tokens)
+        else {
+            review.say(
+                value,
+                "listen: pushing needs `certificate`, `key` and `tokens` too",
+            );
             return None;
         };
         let [certificate, key, tokens] = [certificate, key, tokens].map(|file| review.file(file));
-        Some(push::Settings { listen: listen?, certificate, key, tokens, octets_max: mib_max * MIB })
+        Some(push::Settings {
+            listen: listen?,
+            certificate,
+            key,
+            tokens,
+            octets_max: mib_max * MIB,
+        })
     }
 }

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-const LIST: &str =
-    "[[list]]\nid = \"a\"\nfile = \"a.txt\"\nauthority = \"A\"\nbasis = \"law\"\nlegal_basis = \"Act\"\nunsigned = \"allow\"\n";
+const LIST: &str = "[[list]]\nid = \"a\"\nfile = \"a.txt\"\nauthority = \"A\"\nbasis = \
+                    \"law\"\nlegal_basis = \"Act\"\nunsigned = \"allow\"\n";
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     Config::parse(text, "test.toml", Path::new("/etc/wardline"))
@@ -16,14 +16,20 @@ fn parse(text: &str) -> Result<Config, Vec<Problem>> {
 /// The problems of a text as "line: message".
 fn problems(text: &str) -> Vec<String> {
     let problems = parse(text).err().unwrap_or_default();
-    problems.iter().map(|problem| format!("{}: {}", problem.line.unwrap_or(0), problem.message)).collect()
+    problems
+        .iter()
+        .map(|problem| format!("{}: {}", problem.line.unwrap_or(0), problem.message))
+        .collect()
 }
 
 /// Each case is told exactly one problem: in this line, with these words.
 fn assert_problem(text: &str, line: usize, words: &str) {
     let problems = problems(text);
     assert_eq!(problems.len(), 1, "{text}\n{problems:#?}");
-    assert!(problems[0].starts_with(&format!("{line}: ")) && problems[0].contains(words), "{text}\n{problems:#?}");
+    assert!(
+        problems[0].starts_with(&format!("{line}: ")) && problems[0].contains(words),
+        "{text}\n{problems:#?}"
+    );
 }
 
 /// The reference with every key that has no default written out.
@@ -31,7 +37,11 @@ fn uncommented() -> String {
     let is_key = |line: &str| {
         let word = line.split_once(" = ").map_or("", |(word, _)| word);
         let is_heading = line.starts_with('[') && line.ends_with(']');
-        is_heading || (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_'))
+        is_heading
+            || (!word.is_empty()
+                && word.bytes().all(|octet| {
+                    octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_'
+                }))
     };
     let lines = REFERENCE.lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if is_key(key) => key,
@@ -50,8 +60,13 @@ fn the_reference_says_the_defaults() {
     reference.digest.clone_from(&nothing.digest);
     assert_eq!(format!("{reference:?}"), format!("{nothing:?}"));
     let keys = "file = \"../blocklists/example.txt\"\nunsigned = \"allow\"\nid = \"example\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
-                legal_basis = \"Example Act, section 1\"\nstop = [\"192.0.2.1\", \"2001:db8::1\"]\n";
-    let with_defaults = parse(&format!("[[list]]\n{keys}")).unwrap().lists.pop().unwrap();
+                legal_basis = \"Example Act, section 1\"\nstop = [\"192.0.2.1\", \
+                \"2001:db8::1\"]\n";
+    let with_defaults = parse(&format!("[[list]]\n{keys}"))
+        .unwrap()
+        .lists
+        .pop()
+        .unwrap();
     assert_eq!(format!("{list:?}"), format!("{with_defaults:?}"));
 }
 
@@ -63,28 +78,63 @@ fn the_reference_has_every_key_of_every_section() {
     let keys_of = |section: &str| -> Vec<String> {
         let unknown = match section {
             "" => format!("no-such-key = 1\n{text}"),
-            "list" | "group" | "resolve.zone" => {
-                text.replacen(&format!("[[{section}]]\n"), &format!("[[{section}]]\nno-such-key = 1\n"), 1)
-            }
-            _ => text.replacen(&format!("\n[{section}]\n"), &format!("\n[{section}]\nno-such-key = 1\n"), 1),
+            "list" | "group" | "resolve.zone" => text.replacen(
+                &format!("[[{section}]]\n"),
+                &format!("[[{section}]]\nno-such-key = 1\n"),
+                1,
+            ),
+            _ => text.replacen(
+                &format!("\n[{section}]\n"),
+                &format!("\n[{section}]\nno-such-key = 1\n"),
+                1,
+            ),
         };
-        let error = toml::from_str::<Document>(&unknown).err().unwrap().message().to_owned();
+        let error = toml::from_str::<Document>(&unknown)
+            .err()
+            .unwrap()
+            .message()
+            .to_owned();
         let (unknown, known) = error.split_once(", expected ").unwrap();
         assert_eq!(unknown, "unknown field `no-such-key`", "{section}");
-        known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+        known
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
     };
     while let Some(section) = sections.pop_first() {
-        let places = section.split('.').filter(|part| !part.is_empty()).fold(vec![toml::Value::Table(table.clone())], |places, part| {
-            let inside = places.iter().filter_map(|place| place.get(part));
-            inside.flat_map(|value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()])).collect()
-        });
+        let places = section.split('.').filter(|part| !part.is_empty()).fold(
+            vec![toml::Value::Table(table.clone())],
+            |places, part| {
+                let inside = places.iter().filter_map(|place| place.get(part));
+                inside
+                    .flat_map(|value| {
+                        value
+                            .as_array()
+                            .cloned()
+                            .unwrap_or_else(|| vec![value.clone()])
+                    })
+                    .collect()
+            },
+        );
         assert!(!places.is_empty(), "[{section}] is missing");
         for key in keys_of(&section) {
             // A key may stand in any of several lists: no list has all of them.
-            let value = places.iter().find_map(|place| place.get(&key)).unwrap_or_else(|| panic!("[{section}] {key} is missing"));
-            let is_section = value.is_table() || value.as_array().is_some_and(|array| array.first().is_some_and(toml::Value::is_table));
+            let value = places
+                .iter()
+                .find_map(|place| place.get(&key))
+                .unwrap_or_else(|| panic!("[{section}] {key} is missing"));
+            let is_section = value.is_table()
+                || value
+                    .as_array()
+                    .is_some_and(|array| array.first().is_some_and(toml::Value::is_table));
             if is_section {
-                sections.insert(if section.is_empty() { key } else { format!("{section}.{key}") });
+                sections.insert(if section.is_empty() {
+                    key
+                } else {
+                    format!("{section}.{key}")
+                });
             }
         }
     }
@@ -92,19 +142,46 @@ fn the_reference_has_every_key_of_every_section() {
 
 #[test]
 fn the_commented_keys_can_be_used() {
-    // The second list stands without its keys, which nobody can write for the operator, and without its age key's file.
+    // The second list stands without its keys, which nobody can write for the operator, and without
+    // its age key's file.
     let problems = problems(&uncommented());
-    assert!(problems.len() == 2 && problems.iter().any(|problem| problem.contains("needs `keys`")), "{problems:#?}");
-    assert!(problems.iter().any(|problem| problem.contains("identity: ")), "{problems:#?}");
-    let key = crate::seal::SigningKey::generate("example.test").unwrap().public().to_string();
+    assert!(
+        problems.len() == 2
+            && problems
+                .iter()
+                .any(|problem| problem.contains("needs `keys`")),
+        "{problems:#?}"
+    );
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains("identity: ")),
+        "{problems:#?}"
+    );
+    let key = crate::seal::SigningKey::generate("example.test")
+        .unwrap()
+        .public()
+        .to_string();
     let text = uncommented()
-        .replace("keys = []\nsignatures = 2", &format!("keys = [\"{key}\"]\nsignatures = 1"))
+        .replace(
+            "keys = []\nsignatures = 2",
+            &format!("keys = [\"{key}\"]\nsignatures = 1"),
+        )
         .replace("identity = \"age.key\"\n", "");
     let config = parse(&text).unwrap();
-    assert_eq!((config.lists.len(), config.lists[1].1.sources.len()), (3, 2));
+    assert_eq!(
+        (config.lists.len(), config.lists[1].1.sources.len()),
+        (3, 2)
+    );
     assert_eq!(config.push.unwrap().octets_max, 256 << 20);
-    assert_eq!(config.listen.identity.unwrap().key, Path::new("/etc/wardline/key.pem"));
-    assert_eq!(config.resolve.recurse.root_hints.unwrap(), Path::new("/etc/wardline/root.hints"));
+    assert_eq!(
+        config.listen.identity.unwrap().key,
+        Path::new("/etc/wardline/key.pem")
+    );
+    assert_eq!(
+        config.resolve.recurse.root_hints.unwrap(),
+        Path::new("/etc/wardline/root.hints")
+    );
     assert_eq!(config.metrics.unwrap().port(), 9153);
     assert_eq!(config.control, Path::new("/etc/wardline/control.sock"));
     assert_eq!(config.groups.len(), 1);
@@ -112,22 +189,46 @@ fn the_commented_keys_can_be_used() {
 
 #[test]
 fn local_names_and_translators_are_read() {
-    let config = parse("[resolve]\ndns64 = \"64:ff9b::/96\"\n[local]\naddresses = [\"192.0.2.10 a.example b.example\"]\n").unwrap();
+    let config = parse(
+        "[resolve]\ndns64 = \"64:ff9b::/96\"\n[local]\naddresses = [\"192.0.2.10 \
+                        a.example b.example\"]\n",
+    )
+    .unwrap();
     assert!(config.resolve.dns64.is_some() && config.local.addresses.len() == 2);
-    for wrong in ["portal.example", "192.0.2.10", "192.0.2.10 a..example", "192.0.2.300 a.example"] {
-        assert_problem(&format!("[local]\naddresses = [\"{wrong}\"]\n"), 2, "addresses: write an address");
+    for wrong in [
+        "portal.example",
+        "192.0.2.10",
+        "192.0.2.10 a..example",
+        "192.0.2.300 a.example",
+    ] {
+        assert_problem(
+            &format!("[local]\naddresses = [\"{wrong}\"]\n"),
+            2,
+            "addresses: write an address",
+        );
     }
     for wrong in ["64:ff9b::/95", "192.0.2.0/24", "64:ff9b::"] {
         assert_problem(&format!("[resolve]\ndns64 = \"{wrong}\"\n"), 2, "dns64: ");
-        assert_problem(&format!("[resolve]\nrenumber = [\"{wrong}\"]\n"), 2, "renumber: ");
+        assert_problem(
+            &format!("[resolve]\nrenumber = [\"{wrong}\"]\n"),
+            2,
+            "renumber: ",
+        );
     }
 }
 
 #[test]
 fn every_sample_configuration_loads() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let samples = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let samples: Vec<_> = samples.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    let samples = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let samples: Vec<_> = samples
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
     assert!(!samples.is_empty());
     for sample in samples {
         let config = Config::load(Some(&sample)).unwrap();
@@ -137,12 +238,31 @@ fn every_sample_configuration_loads() {
 
 #[test]
 fn servers_are_written_with_port_and_name_or_without() {
-    let text = "[resolve.forward]\nca = \"ca.pem\"\nupstreams = [\"192.0.2.1\", \"[2001:db8::1]:5353\", \"2001:db8::2#dns.example.\", \"192.0.2.3:8853#dns.example\"]";
+    let text = "[resolve.forward]\nca = \"ca.pem\"\nupstreams = [\"192.0.2.1\", \
+                \"[2001:db8::1]:5353\", \"2001:db8::2#dns.example.\", \
+                \"192.0.2.3:8853#dns.example\"]";
     let config = parse(text).unwrap();
-    let shown: Vec<_> = config.resolve.forward.upstreams.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, ["192.0.2.1:53", "[2001:db8::1]:5353", "[2001:db8::2]:853#dns.example", "192.0.2.3:8853#dns.example"]);
+    let shown: Vec<_> = config
+        .resolve
+        .forward
+        .upstreams
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "192.0.2.1:53",
+            "[2001:db8::1]:5353",
+            "[2001:db8::2]:853#dns.example",
+            "192.0.2.3:8853#dns.example"
+        ]
+    );
     let missing = config.check_files();
-    assert!(missing.len() == 1 && missing[0].line == Some(2) && missing[0].message.contains("ca.pem"), "{missing:?}");
+    assert!(
+        missing.len() == 1 && missing[0].line == Some(2) && missing[0].message.contains("ca.pem"),
+        "{missing:?}"
+    );
 }
 
 #[test]
@@ -150,15 +270,25 @@ fn the_built_in_configuration_needs_no_file() {
     let config = Config::load(None).unwrap();
     assert_eq!(config.state, Path::new("wardline-state"));
     assert_eq!(config.control, Path::new("wardline-state/control.sock"));
-    assert!(matches!(config.lists()[0].1.text, Some(Text::Embedded(text)) if text.contains("\nblocked.example\n")));
+    assert!(
+        matches!(config.lists()[0].1.text, Some(Text::Embedded(text)) if text.contains("\nblocked.example\n"))
+    );
     assert_eq!(config.check_files(), []);
 }
 
 #[test]
 fn unknown_keys_and_words_are_refused() {
-    assert_problem("[listen]\nudb = []\n", 2, "unknown field `udb`, expected one of `udp`");
+    assert_problem(
+        "[listen]\nudb = []\n",
+        2,
+        "unknown field `udb`, expected one of `udp`",
+    );
     assert_problem("[lisssten]\n", 1, "unknown field `lisssten`");
-    assert_problem("[resolve]\nmode = \"guess\"\n", 2, "unknown variant `guess`, expected `recurse` or `forward`");
+    assert_problem(
+        "[resolve]\nmode = \"guess\"\n",
+        2,
+        "unknown variant `guess`, expected `recurse` or `forward`",
+    );
     assert_problem("[log]\nlevel = \"trace\"\n", 2, "unknown variant `trace`");
     assert_problem("\n[cache]\nsize_mib = \"big\"\n", 3, "invalid type");
     assert_problem("[[list]]\nid = \"a\"\n", 1, "missing field `authority`");
@@ -169,47 +299,154 @@ fn unknown_keys_and_words_are_refused() {
 fn each_mistake_has_its_line_and_its_remedy() {
     for (text, line, words) in [
         ("[listen]\nudp = [\"127.0.0.1\"]", 2, "write 192.0.2.1:53"),
-        ("[listen]\nudp = [\"127.0.0.1:70000\"]", 2, "no address with a port"),
-        ("[listen]\nudp = [\"127.0.0.1:53\",\n\"127.0.0.1:53\"]", 3, "taken by another door"),
+        (
+            "[listen]\nudp = [\"127.0.0.1:70000\"]",
+            2,
+            "no address with a port",
+        ),
+        (
+            "[listen]\nudp = [\"127.0.0.1:53\",\n\"127.0.0.1:53\"]",
+            3,
+            "taken by another door",
+        ),
         ("[listen]\nudp = []\ntcp = []", 0, "no address at all"),
         ("[listen]\nthreads = 5000", 2, "from 0 to 1024"),
-        ("[listen]\ntls = [\"127.0.0.1:853\"]", 2, "needs `certificate` and `key`"),
+        (
+            "[listen]\ntls = [\"127.0.0.1:853\"]",
+            2,
+            "needs `certificate` and `key`",
+        ),
         ("[tls]\nkey = \"key.pem\"", 2, "needs both"),
-        ("[listen]\ntls = [\"127.0.0.1:5300\"]\n[tls]\ncertificate = \"a\"\nkey = \"b\"", 2, "taken by another door"),
+        (
+            "[listen]\ntls = [\"127.0.0.1:5300\"]\n[tls]\ncertificate = \"a\"\nkey = \"b\"",
+            2,
+            "taken by another door",
+        ),
         ("[listen]\nbalancers = [\"192.0.2.1\"]", 2, "balancers: "),
         ("[tls]\nname = \"a..b\"", 2, "name: \"a..b\" is no name"),
         ("[clients]\nallow = []", 2, "nobody may ask"),
         ("[clients]\nallow = [\"10.0.0.0\"]", 2, "no network"),
         ("[clients]\nallow = [\"10.0.0.1/8\"]", 2, "write 10.0.0.0/8"),
         ("[limits]\nconnections = 0", 2, "from 1 to"),
-        ("[limits]\nconnections = 10\nconnections_per_address = 11", 3, "lower it"),
+        (
+            "[limits]\nconnections = 10\nconnections_per_address = 11",
+            3,
+            "lower it",
+        ),
         ("[limits]\nidle_s = -1", 2, "invalid value"),
         ("[resolve]\nmode = \"forward\"", 2, "needs resolvers"),
         ("[resolve]\npatience_ms = 1", 2, "from 100 to 60000"),
-        ("[resolve]\nspecial_use_except = [\"test\",\n\"a..b\"]", 3, "is no name (a label is empty)"),
-        ("[resolve.recurse]\nport = 0", 2, "from 1 to 65535"),
-        ("[resolve.recurse]\nipv4 = false\nipv6 = false", 3, "over one of them at least"),
-        ("[resolve.recurse]\nedns_octets = 100", 2, "from 512 to 4096"),
-        ("[resolve.recurse]\noutgoing = [\"0.0.0.0\"]", 2, "nothing can be sent"),
-        ("[resolve.recurse]\noutgoing = [\"192.0.2.1\", \"192.0.2.2\"]", 2, "one IPv4 and one IPv6"),
-        ("[resolve.recurse]\nnegative_anchors = [\"a..b\"]", 2, "is no name"),
-        ("[resolve.forward]\nupstreams = [\"192.0.2.1:0\"]", 2, "name a port from 1 on"),
-        ("[resolve.forward]\nupstreams = [\"0.0.0.0\"]", 2, "no resolver's address"),
-        ("[resolve.forward]\nupstreams = [\"192.0.2.1\", \"192.0.2.1:53\"]", 2, "named twice"),
-        ("[resolve.forward]\nupstreams = [\"127.0.0.1:5300\"]", 2, "our own door"),
-        ("[resolve.forward]\nupstreams = [\"dns.example\"]", 2, "no address with a port"),
-        ("[resolve.forward]\nupstreams = [\"192.0.2.1#a b\"]", 2, "is no host's name"),
-        ("[resolve.forward]\nupstreams = [\"192.0.2.1:853\",\n\"192.0.2.1#dns.example\"]", 3, "192.0.2.1:853 is named twice"),
-        ("[resolve]\nprivate_names = [\"a..b\"]", 2, "private_names: \"a..b\" is no name"),
-        ("[[resolve.zone]]\nname = \"a.example\"", 2, "nobody is asked about this zone"),
-        ("[[resolve.zone]]\nname = \"a..b\"\nstub = [\"192.0.2.1\"]", 2, "is no name"),
-        ("[[resolve.zone]]\nname = \".\"\nstub = [\"192.0.2.1\"]", 2, "the root is no zone of its own"),
-        ("[[resolve.zone]]\nname = \"a.example\"\nstub = []", 3, "nobody is asked about a.example"),
-        ("[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.1\"]\nforward = [\"192.0.2.1\"]", 4, "not both"),
-        ("[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.2\", \"192.0.2.1#dns.example\"]", 3, "leave the name behind # out"),
-        ("[[resolve.zone]]\nname = \"a.example\"\nforward = [\"127.0.0.1:5300\"]", 3, "forward: 127.0.0.1:5300 is our own door"),
         (
-            "[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.1\"]\n[[resolve.zone]]\nname = \"A.example.\"\nstub = [\"192.0.2.1\"]",
+            "[resolve]\nspecial_use_except = [\"test\",\n\"a..b\"]",
+            3,
+            "is no name (a label is empty)",
+        ),
+        ("[resolve.recurse]\nport = 0", 2, "from 1 to 65535"),
+        (
+            "[resolve.recurse]\nipv4 = false\nipv6 = false",
+            3,
+            "over one of them at least",
+        ),
+        (
+            "[resolve.recurse]\nedns_octets = 100",
+            2,
+            "from 512 to 4096",
+        ),
+        (
+            "[resolve.recurse]\noutgoing = [\"0.0.0.0\"]",
+            2,
+            "nothing can be sent",
+        ),
+        (
+            "[resolve.recurse]\noutgoing = [\"192.0.2.1\", \"192.0.2.2\"]",
+            2,
+            "one IPv4 and one IPv6",
+        ),
+        (
+            "[resolve.recurse]\nnegative_anchors = [\"a..b\"]",
+            2,
+            "is no name",
+        ),
+        (
+            "[resolve.forward]\nupstreams = [\"192.0.2.1:0\"]",
+            2,
+            "name a port from 1 on",
+        ),
+        (
+            "[resolve.forward]\nupstreams = [\"0.0.0.0\"]",
+            2,
+            "no resolver's address",
+        ),
+        (
+            "[resolve.forward]\nupstreams = [\"192.0.2.1\", \"192.0.2.1:53\"]",
+            2,
+            "named twice",
+        ),
+        (
+            "[resolve.forward]\nupstreams = [\"127.0.0.1:5300\"]",
+            2,
+            "our own door",
+        ),
+        (
+            "[resolve.forward]\nupstreams = [\"dns.example\"]",
+            2,
+            "no address with a port",
+        ),
+        (
+            "[resolve.forward]\nupstreams = [\"192.0.2.1#a b\"]",
+            2,
+            "is no host's name",
+        ),
+        (
+            "[resolve.forward]\nupstreams = [\"192.0.2.1:853\",\n\"192.0.2.1#dns.example\"]",
+            3,
+            "192.0.2.1:853 is named twice",
+        ),
+        (
+            "[resolve]\nprivate_names = [\"a..b\"]",
+            2,
+            "private_names: \"a..b\" is no name",
+        ),
+        (
+            "[[resolve.zone]]\nname = \"a.example\"",
+            2,
+            "nobody is asked about this zone",
+        ),
+        (
+            "[[resolve.zone]]\nname = \"a..b\"\nstub = [\"192.0.2.1\"]",
+            2,
+            "is no name",
+        ),
+        (
+            "[[resolve.zone]]\nname = \".\"\nstub = [\"192.0.2.1\"]",
+            2,
+            "the root is no zone of its own",
+        ),
+        (
+            "[[resolve.zone]]\nname = \"a.example\"\nstub = []",
+            3,
+            "nobody is asked about a.example",
+        ),
+        (
+            "[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.1\"]\nforward = \
+             [\"192.0.2.1\"]",
+            4,
+            "not both",
+        ),
+        (
+            "[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.2\", \
+             \"192.0.2.1#dns.example\"]",
+            3,
+            "leave the name behind # out",
+        ),
+        (
+            "[[resolve.zone]]\nname = \"a.example\"\nforward = [\"127.0.0.1:5300\"]",
+            3,
+            "forward: 127.0.0.1:5300 is our own door",
+        ),
+        (
+            "[[resolve.zone]]\nname = \"a.example\"\nstub = \
+             [\"192.0.2.1\"]\n[[resolve.zone]]\nname = \"A.example.\"\nstub = [\"192.0.2.1\"]",
             5,
             "is there already",
         ),
@@ -219,9 +456,17 @@ fn each_mistake_has_its_line_and_its_remedy() {
         ("[lists]\nrejects_percent_max = 101.0", 2, "from 0 to 100"),
         ("[lists]\nrejects_percent_max = nan", 2, "from 0 to 100"),
         ("[lists]\nquiet_ms = 1", 2, "from 10 to 10000"),
-        ("[transfer]\nnotify = [\"192.0.2.1\"]", 2, "notify: \"192.0.2.1\" is no address with a port"),
+        (
+            "[transfer]\nnotify = [\"192.0.2.1\"]",
+            2,
+            "notify: \"192.0.2.1\" is no address with a port",
+        ),
         ("[count]\nflush_s = 0", 2, "from 1 to 3600"),
-        ("[metrics]\nlisten = \"127.0.0.1:5300\"", 2, "taken by a door"),
+        (
+            "[metrics]\nlisten = \"127.0.0.1:5300\"",
+            2,
+            "taken by a door",
+        ),
     ] {
         assert_problem(text, line, words);
     }
@@ -232,31 +477,132 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
     let stop = "stop = [\"192.0.2.1\"]\n";
     for (text, line, words) in [
         (LIST.to_owned(), 2, "needs the page's addresses"),
-        (format!("{LIST}action = \"stop-page\"\n"), 8, "needs the page's addresses"),
-        (format!("{LIST}action = \"nxdomain\"\n{stop}"), 9, "have no use"),
-        (format!("{LIST}stop = [\"0.0.0.0\", \"192.0.2.1\"]\n"), 8, "0.0.0.0 cannot be a stop page"),
-        (format!("{LIST}stop = [\"192.0.2.1\", \"::\"]\n"), 8, ":: cannot be a stop page"),
-        (format!("{LIST}stop = [\"::ffff:192.0.2.1\"]\n"), 8, "cannot be a stop page"),
-        (format!("{LIST}stop = [\"stop.example\"]\n"), 8, "no IP address"),
-        (format!("{LIST}stop = [\"192.0.2.1\", \"192.0.2.1\"]\n"), 8, "named twice"),
-        (format!("{LIST}{stop}").replace("\"allow\"", "\"refuse\""), 3, "carries no signature"),
-        (format!("{LIST}{stop}keys = [\"x\"]\nsignatures = 1\n"), 9, "a public key is written NAME+ID+KEY"),
-        (format!("{LIST}{stop}keys = []\nsignatures = 0\n"), 10, "from 1 to the number of `keys`"),
-        (format!("{LIST}{stop}").replace("file = \"a.txt\"\n", "").replace("\"allow\"", "\"refuse\""), 2, "comes from nowhere"),
-        (format!("{LIST}{stop}push = true\n"), 3, "has no other source"),
+        (
+            format!("{LIST}action = \"stop-page\"\n"),
+            8,
+            "needs the page's addresses",
+        ),
+        (
+            format!("{LIST}action = \"nxdomain\"\n{stop}"),
+            9,
+            "have no use",
+        ),
+        (
+            format!("{LIST}stop = [\"0.0.0.0\", \"192.0.2.1\"]\n"),
+            8,
+            "0.0.0.0 cannot be a stop page",
+        ),
+        (
+            format!("{LIST}stop = [\"192.0.2.1\", \"::\"]\n"),
+            8,
+            ":: cannot be a stop page",
+        ),
+        (
+            format!("{LIST}stop = [\"::ffff:192.0.2.1\"]\n"),
+            8,
+            "cannot be a stop page",
+        ),
+        (
+            format!("{LIST}stop = [\"stop.example\"]\n"),
+            8,
+            "no IP address",
+        ),
+        (
+            format!("{LIST}stop = [\"192.0.2.1\", \"192.0.2.1\"]\n"),
+            8,
+            "named twice",
+        ),
+        (
+            format!("{LIST}{stop}").replace("\"allow\"", "\"refuse\""),
+            3,
+            "carries no signature",
+        ),
+        (
+            format!("{LIST}{stop}keys = [\"x\"]\nsignatures = 1\n"),
+            9,
+            "a public key is written NAME+ID+KEY",
+        ),
+        (
+            format!("{LIST}{stop}keys = []\nsignatures = 0\n"),
+            10,
+            "from 1 to the number of `keys`",
+        ),
+        (
+            format!("{LIST}{stop}")
+                .replace("file = \"a.txt\"\n", "")
+                .replace("\"allow\"", "\"refuse\""),
+            2,
+            "comes from nowhere",
+        ),
+        (
+            format!("{LIST}{stop}push = true\n"),
+            3,
+            "has no other source",
+        ),
         (format!("{LIST}{stop}ttl_s = 301\n"), 9, "from 0 to 300"),
-        (format!("{LIST}{stop}format = \"csv\"\nentry_counts = true\n"), 10, "only entries of format"),
-        (format!("{LIST}{stop}entry_counts = \"yes\"\n"), 9, "entry_counts: invalid type"),
-        (format!("{LIST}{stop}contact = [\"https://authority.example\"]\n"), 9, "write \"tel:"),
-        (format!("{LIST}{stop}format = \"csv\"\ncolumn = \"\"\n"), 10, "a heading of 1 to 32 octets"),
-        (format!("{LIST}{stop}format = \"csv\"\ncolumn = 0\n"), 10, "a number from 1"),
-        (format!("{LIST}{stop}{LIST}{stop}"), 10, "the list id \"a\" is taken"),
-        (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"a b\""), 2, "letters, digits and hyphens"),
-        (format!("{LIST}{stop}").replace("id = \"a\"", "id = \"\""), 2, "letters, digits and hyphens"),
-        (format!("{LIST}{stop}").replace("\"A\"", "\"\""), 4, "authority"),
-        (format!("{LIST}{stop}").replace("\"Act\"", "\"A\\nB\""), 6, "control characters"),
-        (format!("{LIST}{stop}").replace("\"law\"", "\"whim\""), 5, "unknown variant `whim`"),
-        (format!("{LIST}{stop}{}action = \"nxdomain\"\n", LIST.replace("\"a\"", "\"b\"")), 16, "list b mixes"),
+        (
+            format!("{LIST}{stop}format = \"csv\"\nentry_counts = true\n"),
+            10,
+            "only entries of format",
+        ),
+        (
+            format!("{LIST}{stop}entry_counts = \"yes\"\n"),
+            9,
+            "entry_counts: invalid type",
+        ),
+        (
+            format!("{LIST}{stop}contact = [\"https://authority.example\"]\n"),
+            9,
+            "write \"tel:",
+        ),
+        (
+            format!("{LIST}{stop}format = \"csv\"\ncolumn = \"\"\n"),
+            10,
+            "a heading of 1 to 32 octets",
+        ),
+        (
+            format!("{LIST}{stop}format = \"csv\"\ncolumn = 0\n"),
+            10,
+            "a number from 1",
+        ),
+        (
+            format!("{LIST}{stop}{LIST}{stop}"),
+            10,
+            "the list id \"a\" is taken",
+        ),
+        (
+            format!("{LIST}{stop}").replace("id = \"a\"", "id = \"a b\""),
+            2,
+            "letters, digits and hyphens",
+        ),
+        (
+            format!("{LIST}{stop}").replace("id = \"a\"", "id = \"\""),
+            2,
+            "letters, digits and hyphens",
+        ),
+        (
+            format!("{LIST}{stop}").replace("\"A\"", "\"\""),
+            4,
+            "authority",
+        ),
+        (
+            format!("{LIST}{stop}").replace("\"Act\"", "\"A\\nB\""),
+            6,
+            "control characters",
+        ),
+        (
+            format!("{LIST}{stop}").replace("\"law\"", "\"whim\""),
+            5,
+            "unknown variant `whim`",
+        ),
+        (
+            format!(
+                "{LIST}{stop}{}action = \"nxdomain\"\n",
+                LIST.replace("\"a\"", "\"b\"")
+            ),
+            16,
+            "list b mixes",
+        ),
     ] {
         assert_problem(&text, line, words);
     }
@@ -264,20 +610,58 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
 
 #[test]
 fn each_mistake_in_a_transfer_has_its_line_and_its_remedy() {
-    let list = LIST.replace("file = \"a.txt\"\n", "format = \"rpz\"\n") + "stop = [\"192.0.2.1\"]\n";
-    let text = format!("{list}[list.transfer]\nzone = \"rpz.example\"\nprimaries = [\"192.0.2.53\"]\n");
+    let list =
+        LIST.replace("file = \"a.txt\"\n", "format = \"rpz\"\n") + "stop = [\"192.0.2.1\"]\n";
+    let text =
+        format!("{list}[list.transfer]\nzone = \"rpz.example\"\nprimaries = [\"192.0.2.53\"]\n");
     assert_eq!(problems(&text), Vec::<String>::new());
     for (text, line, words) in [
-        (text.replace("\"rpz\"", "\"plain\""), 10, "set format = \"rpz\""),
-        (text.replace("format = ", "file = \"a.txt\"\nformat = "), 3, "leave one of the two out"),
-        (text.replace("\"rpz.example\"", "\"a..b\""), 10, "is no domain name"),
-        (text.replace("\"rpz.example\"", "\".\""), 10, "is no domain name"),
-        (text.replace("[\"192.0.2.53\"]", "[]"), 11, "name the servers"),
-        (text.replace("[\"192.0.2.53\"]", "[\"0.0.0.0\"]"), 11, "is no server's address"),
-        (text.replace("[\"192.0.2.53\"]", "[\"192.0.2.53\", \"192.0.2.53:53\"]"), 11, "is named twice"),
+        (
+            text.replace("\"rpz\"", "\"plain\""),
+            10,
+            "set format = \"rpz\"",
+        ),
+        (
+            text.replace("format = ", "file = \"a.txt\"\nformat = "),
+            3,
+            "leave one of the two out",
+        ),
+        (
+            text.replace("\"rpz.example\"", "\"a..b\""),
+            10,
+            "is no domain name",
+        ),
+        (
+            text.replace("\"rpz.example\"", "\".\""),
+            10,
+            "is no domain name",
+        ),
+        (
+            text.replace("[\"192.0.2.53\"]", "[]"),
+            11,
+            "name the servers",
+        ),
+        (
+            text.replace("[\"192.0.2.53\"]", "[\"0.0.0.0\"]"),
+            11,
+            "is no server's address",
+        ),
+        (
+            text.replace("[\"192.0.2.53\"]", "[\"192.0.2.53\", \"192.0.2.53:53\"]"),
+            11,
+            "is named twice",
+        ),
         (format!("{text}key = \"k\"\n"), 12, "needs its secret"),
-        (format!("{text}secret_file = \"f\"\n"), 12, "needs the key's name"),
-        (format!("{text}algorithm = \"hmac-md5\"\n"), 12, "unknown variant `hmac-md5`"),
+        (
+            format!("{text}secret_file = \"f\"\n"),
+            12,
+            "needs the key's name",
+        ),
+        (
+            format!("{text}algorithm = \"hmac-md5\"\n"),
+            12,
+            "unknown variant `hmac-md5`",
+        ),
         (format!("{text}size_mib_max = 0\n"), 12, "from 1 to 65536"),
         (format!("{text}time_s_max = 0\n"), 12, "from 1 to 86400"),
     ] {
@@ -288,9 +672,11 @@ fn each_mistake_in_a_transfer_has_its_line_and_its_remedy() {
     let config = Config::parse(&text, "test.toml", folder.path()).unwrap();
     let key = || config.zones()[0].1.key.as_ref().unwrap().read();
     assert_eq!(config.check_files().len(), 1);
-    for (secret, words) in
-        [("c2hvcnQ=", "less than 16 octets"), ("no base 64!", "is not Base64"), (&"A".repeat(5000), "no file with a secret")]
-    {
+    for (secret, words) in [
+        ("c2hvcnQ=", "less than 16 octets"),
+        ("no base 64!", "is not Base64"),
+        (&"A".repeat(5000), "no file with a secret"),
+    ] {
         std::fs::write(folder.path().join("secret"), secret).unwrap();
         let told = key().unwrap_err();
         assert!(told.contains(words) && !told.contains(secret), "{told}");
@@ -301,26 +687,61 @@ fn each_mistake_in_a_transfer_has_its_line_and_its_remedy() {
 
 #[test]
 fn each_mistake_in_a_group_has_its_line_and_its_remedy() {
-    let lists = format!("{LIST}stop = [\"192.0.2.1\"]\n{}stop = [\"192.0.2.1\"]\n", LIST.replace("\"a\"", "\"b\""));
-    let group = |name: &str, prefixes: &str, of: &str| format!("[[group]]\nname = \"{name}\"\nprefixes = [{prefixes}]\nlists = [{of}]\n");
+    let lists = format!(
+        "{LIST}stop = [\"192.0.2.1\"]\n{}stop = [\"192.0.2.1\"]\n",
+        LIST.replace("\"a\"", "\"b\"")
+    );
+    let group = |name: &str, prefixes: &str, of: &str| {
+        format!("[[group]]\nname = \"{name}\"\nprefixes = [{prefixes}]\nlists = [{of}]\n")
+    };
     for (groups, line, words) in [
         (group("everybody", "\"127.0.0.1/32\"", ""), 18, "is taken"),
         (group("g", "", ""), 19, "nobody is in this group"),
-        (group("g", "\"192.0.2.0/24\"", ""), 19, "not within [clients] allow"),
+        (
+            group("g", "\"192.0.2.0/24\"", ""),
+            19,
+            "not within [clients] allow",
+        ),
         (group("g", "\"127.0.0.0/7\"", ""), 19, "write 126.0.0.0/7"),
-        (group("g", "\"127.0.0.1/32\", \"127.0.0.1/32\"", ""), 19, "in a group already"),
-        (group("g", "\"127.0.0.1/32\"", "\"c\""), 20, "there is no list \"c\""),
-        (group("g", "\"127.0.0.1/32\"", "\"a\", \"a\""), 20, "named twice"),
+        (
+            group("g", "\"127.0.0.1/32\", \"127.0.0.1/32\"", ""),
+            19,
+            "in a group already",
+        ),
+        (
+            group("g", "\"127.0.0.1/32\"", "\"c\""),
+            20,
+            "there is no list \"c\"",
+        ),
+        (
+            group("g", "\"127.0.0.1/32\"", "\"a\", \"a\""),
+            20,
+            "named twice",
+        ),
     ] {
         assert_problem(&format!("{lists}{groups}"), line, words);
     }
-    let config = parse(&format!("{lists}{}", group("g", "\"127.0.0.1/32\"", "\"b\", \"a\""))).unwrap();
-    assert_eq!(config.groups()[0].lists, [0, 1], "in the order of the configuration");
+    let config = parse(&format!(
+        "{lists}{}",
+        group("g", "\"127.0.0.1/32\"", "\"b\", \"a\"")
+    ))
+    .unwrap();
+    assert_eq!(
+        config.groups()[0].lists,
+        [0, 1],
+        "in the order of the configuration"
+    );
 }
 
 #[test]
 fn fewer_connections_in_all_lower_the_default_for_one_address() {
-    assert_eq!(parse("[limits]\nconnections = 10").unwrap().limits.connections_per_address, 10);
+    assert_eq!(
+        parse("[limits]\nconnections = 10")
+            .unwrap()
+            .limits
+            .connections_per_address,
+        10
+    );
 }
 
 #[test]
@@ -339,14 +760,19 @@ fn a_group_must_not_mix_actions() {
 
 #[test]
 fn allowed_networks_are_joined_before_groups_are_held_against_them() {
-    let text = "[clients]\nallow = [\"10.0.0.0/9\", \"10.128.0.0/9\"]\n[[group]]\nname = \"g\"\nprefixes = [\"10.0.0.0/8\"]\nlists = []\n";
+    let text = "[clients]\nallow = [\"10.0.0.0/9\", \"10.128.0.0/9\"]\n[[group]]\nname = \
+                \"g\"\nprefixes = [\"10.0.0.0/8\"]\nlists = []\n";
     assert_eq!(problems(text), Vec::<String>::new());
 }
 
 #[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
     let text = "[count]\nflush_s = 0\n[listen]\nudp = [\"a\", \"b\"]\n[cache]\nsize_mib = 0\n";
-    let lines: Vec<_> = parse(text).unwrap_err().iter().map(|problem| problem.line.unwrap()).collect();
+    let lines: Vec<_> = parse(text)
+        .unwrap_err()
+        .iter()
+        .map(|problem| problem.line.unwrap())
+        .collect();
     assert_eq!(lines, [2, 4, 4, 6]);
 }
 
@@ -354,10 +780,21 @@ fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
 fn missing_files_are_told() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("wardline.toml");
-    assert!(Config::load(Some(&path)).unwrap_err()[0].to_string().contains("wardline.toml: cannot be read"));
-    assert!(Config::load(Some(folder.path())).unwrap_err()[0].message.contains("is not a configuration file"));
+    assert!(
+        Config::load(Some(&path)).unwrap_err()[0]
+            .to_string()
+            .contains("wardline.toml: cannot be read")
+    );
+    assert!(
+        Config::load(Some(folder.path())).unwrap_err()[0]
+            .message
+            .contains("is not a configuration file")
+    );
     std::fs::write(&path, "\n[resolve.recurse]\nroot_hints = \"root.hints\"\n").unwrap();
     let problems = Config::load(Some(&path)).unwrap().check_files();
     assert_eq!(problems.len(), 1);
-    assert!(problems[0].to_string().contains("wardline.toml:3: ") && problems[0].message.contains("root.hints cannot be read"));
+    assert!(
+        problems[0].to_string().contains("wardline.toml:3: ")
+            && problems[0].message.contains("root.hints cannot be read")
+    );
 }

@@ -1,4 +1,5 @@
-//! `[transfer]` and `[list.transfer]`: which zones are transferred, from where, and under which key.
+//! `[transfer]` and `[list.transfer]`: which zones are transferred, from where, and under which
+//! key.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +19,8 @@ use crate::update::transfer::{Algorithm, Caps, Key};
 const PORT: u16 = 53;
 /// The longest secret file that is read, in octets.
 const SECRET_FILE_OCTETS_MAX: u64 = 4096;
-/// A secret shorter than this is guessed rather than known (RFC 8945 section 8 asks for as much as the hash has).
+/// A secret shorter than this is guessed rather than known (RFC 8945 section 8 asks for as much as
+/// the hash has).
 const SECRET_OCTETS_MIN: usize = 16;
 
 /// A zone that a list comes from.
@@ -50,17 +52,27 @@ impl KeyFile {
     pub fn read(&self) -> Result<Key, String> {
         let place = self.secret_file.display();
         let refuse = |message: &str| format!("{place}: {message}");
-        let cannot =
-            |error: std::io::Error| refuse(&format!("cannot be read ({error}): correct `secret_file`, or the file's owner and mode"));
+        let cannot = |error: std::io::Error| {
+            refuse(&format!(
+                "cannot be read ({error}): correct `secret_file`, or the file's owner and mode"
+            ))
+        };
         let octets = fs::metadata(&self.secret_file).map_err(cannot)?.len();
         if octets > SECRET_FILE_OCTETS_MAX {
-            return Err(refuse("is no file with a secret: write the secret in Base64 into it, and nothing else"));
+            return Err(refuse(
+                "is no file with a secret: write the secret in Base64 into it, and nothing else",
+            ));
         }
         let text = Zeroizing::new(fs::read(&self.secret_file).map_err(cannot)?);
         let secret = BASE64.decode(text.trim_ascii()).map(Zeroizing::new);
-        let secret = secret.map_err(|_| refuse("is not Base64: write the secret in Base64 into it, and nothing else"))?;
+        let secret = secret.map_err(|_| {
+            refuse("is not Base64: write the secret in Base64 into it, and nothing else")
+        })?;
         if secret.len() < SECRET_OCTETS_MIN {
-            return Err(refuse(&format!("has a secret of less than {SECRET_OCTETS_MIN} octets: make a longer one, at both ends")));
+            return Err(refuse(&format!(
+                "has a secret of less than {SECRET_OCTETS_MIN} octets: make a longer one, at both \
+                 ends"
+            )));
         }
         Ok(Key::new(self.name.clone(), self.algorithm, secret))
     }
@@ -74,7 +86,10 @@ pub(super) struct TransferSection {
 
 impl TransferSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Vec<SocketAddr> {
-        self.notify.iter().filter_map(|value| review.socket("notify", value, 0)).collect()
+        self.notify
+            .iter()
+            .filter_map(|value| review.socket("notify", value, 0))
+            .collect()
     }
 }
 
@@ -123,21 +138,38 @@ enum AlgorithmWord {
 
 impl ListTransferSection {
     /// The zone of a list that is written in this format and has no other source.
-    pub(super) fn check(&self, format: Format, file: Option<&Spanned<PathBuf>>, review: &mut Review<'_>) -> Option<TransferredZone> {
+    pub(super) fn check(
+        &self,
+        format: Format,
+        file: Option<&Spanned<PathBuf>>,
+        review: &mut Review<'_>,
+    ) -> Option<TransferredZone> {
         if format != Format::Rpz {
-            review.say(&self.zone, "zone: only response policy zones are transferred: set format = \"rpz\" for this list");
+            review.say(
+                &self.zone,
+                "zone: only response policy zones are transferred: set format = \
+                                    \"rpz\" for this list",
+            );
         }
         if let Some(file) = file {
-            review.say(file, "file: this list is transferred as a zone: leave one of the two out");
+            review.say(
+                file,
+                "file: this list is transferred as a zone: leave one of the two out",
+            );
         }
         let zone = check_name("zone", &self.zone, review);
         if self.primaries.get_ref().is_empty() {
-            review.say(&self.primaries, "primaries: name the servers that the zone is transferred from");
+            review.say(
+                &self.primaries,
+                "primaries: name the servers that the zone is transferred from",
+            );
         }
         let mut primaries: Vec<SocketAddr> = Vec::new();
         for value in self.primaries.get_ref() {
             match primary(value, review) {
-                Some(address) if primaries.contains(&address) => review.say(value, format!("primaries: {address} is named twice")),
+                Some(address) if primaries.contains(&address) => {
+                    review.say(value, format!("primaries: {address} is named twice"))
+                }
                 Some(address) => primaries.push(address),
                 None => {}
             }
@@ -149,7 +181,11 @@ impl ListTransferSection {
                 octets: review.number("size_mib_max", &self.size_mib_max, 1..=65_536) << 20,
                 records: review.number("records_max", &self.records_max, 1..=1_000_000_000),
             },
-            time_max: Duration::from_secs(review.number("time_s_max", &self.time_s_max, 1..=86_400)),
+            time_max: Duration::from_secs(review.number(
+                "time_s_max",
+                &self.time_s_max,
+                1..=86_400,
+            )),
             zone: zone?,
         })
     }
@@ -159,11 +195,17 @@ impl ListTransferSection {
             (Some(name), Some(file)) => (name, file),
             (None, None) => return None,
             (Some(name), None) => {
-                review.say(name, "key: needs its secret: name the file that has it as `secret_file`");
+                review.say(
+                    name,
+                    "key: needs its secret: name the file that has it as `secret_file`",
+                );
                 return None;
             }
             (None, Some(file)) => {
-                review.say(file, "secret_file: needs the key's name: set `key` as the primary calls it");
+                review.say(
+                    file,
+                    "secret_file: needs the key's name: set `key` as the primary calls it",
+                );
                 return None;
             }
         };
@@ -173,24 +215,39 @@ impl ListTransferSection {
             AlgorithmWord::Sha512 => Algorithm::Sha512,
         };
         let secret_file = review.file(file);
-        Some(KeyFile { name: check_name("key", name, review)?, algorithm, secret_file })
+        Some(KeyFile {
+            name: check_name("key", name, review)?,
+            algorithm,
+            secret_file,
+        })
     }
 }
 
 fn check_name(key: &str, value: &Spanned<String>, review: &mut Review<'_>) -> Option<Name> {
-    let name = Name::parse(value.get_ref()).ok().filter(|name| *name != Name::root());
+    let name = Name::parse(value.get_ref())
+        .ok()
+        .filter(|name| *name != Name::root());
     if name.is_none() {
-        review.say(value, format!("{key}: {:?} is no domain name", value.get_ref()));
+        review.say(
+            value,
+            format!("{key}: {:?} is no domain name", value.get_ref()),
+        );
     }
     name
 }
 
 /// A primary's address; without a port it is 53.
 fn primary(value: &Spanned<String>, review: &mut Review<'_>) -> Option<SocketAddr> {
-    let bare = value.get_ref().parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT));
+    let bare = value
+        .get_ref()
+        .parse::<IpAddr>()
+        .map(|address| SocketAddr::new(address, PORT));
     let address = bare.ok().or_else(|| review.socket("primaries", value, 1))?;
     if address.ip().is_unspecified() || address.ip().is_multicast() {
-        review.say(value, format!("primaries: {} is no server's address", address.ip()));
+        review.say(
+            value,
+            format!("primaries: {} is no server's address", address.ip()),
+        );
         return None;
     }
     Some(address)

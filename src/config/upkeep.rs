@@ -1,4 +1,5 @@
-//! `[count]`, `[audit]`, `[metrics]`, `[control]` and `[log]`: what the operator sees of the running program.
+//! `[count]`, `[audit]`, `[metrics]`, `[control]` and `[log]`: what the operator sees of the
+//! running program.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,9 @@ pub(super) struct CountSection {
 
 impl Default for CountSection {
     fn default() -> Self {
-        Self { flush_s: unwritten(5) }
+        Self {
+            flush_s: unwritten(5),
+        }
     }
 }
 
@@ -75,7 +78,11 @@ pub(super) struct AuditSection {
 
 impl Default for AuditSection {
     fn default() -> Self {
-        Self { provider: unwritten("provider.example".to_owned()), resolver: unwritten("resolver-1".to_owned()), key: None }
+        Self {
+            provider: unwritten("provider.example".to_owned()),
+            resolver: unwritten("resolver-1".to_owned()),
+            key: None,
+        }
     }
 }
 
@@ -84,7 +91,10 @@ impl AuditSection {
         Audit {
             provider: review.domain_like("provider", &self.provider),
             resolver: review.domain_like("resolver", &self.resolver),
-            key: self.key.as_ref().map_or_else(|| state.join("audit.key"), |key| review.path(key)),
+            key: self
+                .key
+                .as_ref()
+                .map_or_else(|| state.join("audit.key"), |key| review.path(key)),
         }
     }
 }
@@ -99,8 +109,17 @@ impl MetricsSection {
     pub(super) fn check(&self, doors: &Listen, review: &mut Review<'_>) -> Option<SocketAddr> {
         let value = self.listen.as_ref()?;
         let address = review.socket("listen", value, 0)?;
-        if address.port() != 0 && doors.tcp.iter().chain(&doors.tls).any(|door| *door == address) {
-            review.say(value, format!("listen: {address} is taken by a door of [listen] already"));
+        if address.port() != 0
+            && doors
+                .tcp
+                .iter()
+                .chain(&doors.tls)
+                .any(|door| *door == address)
+        {
+            review.say(
+                value,
+                format!("listen: {address} is taken by a door of [listen] already"),
+            );
         }
         Some(address)
     }
@@ -114,7 +133,9 @@ pub(super) struct ControlSection {
 
 impl ControlSection {
     pub(super) fn check(&self, state: &Path, review: &Review<'_>) -> PathBuf {
-        self.socket.as_ref().map_or_else(|| state.join("control.sock"), |socket| review.path(socket))
+        self.socket
+            .as_ref()
+            .map_or_else(|| state.join("control.sock"), |socket| review.path(socket))
     }
 }
 
@@ -126,6 +147,8 @@ pub(super) struct LogSection {
 
 impl Default for LogSection {
     fn default() -> Self {
-        Self { level: LogLevel::Info }
+        Self {
+            level: LogLevel::Info,
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::protocol::{
-    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions, Reloaded, Reply, Request, RootCopyStatus,
-    Status, UpstreamStatus, Why,
+    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions,
+    Reloaded, Reply, Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
 use crate::cache::Flush;
 use crate::clock::monotonic;
@@ -48,7 +48,8 @@ pub trait Resolution: Send + Sync {
     fn cache(&self) -> CacheStatus;
     /// Forget answers; returns how many.
     fn flush(&self, what: Flush<'_>) -> u64;
-    /// How many answers were refused because they lead into private networks, where that is asked for.
+    /// How many answers were refused because they lead into private networks, where that is asked
+    /// for.
     fn rebindings(&self) -> Option<u64>;
     /// How the copy of the root zone stands, if there is one.
     fn root_copy(&self) -> Option<RootCopyStatus>;
@@ -62,25 +63,42 @@ impl Parts {
         match request {
             Request::Status => Reply::Status(Box::new(self.status())),
             Request::Reload { list } => self.reload(list.as_deref()),
-            Request::Override { list, codes, reason } => self.on_list(list, |index| self.let_pass(index, codes, reason)),
-            Request::Rollback { list, generation, reason } => {
-                self.on_list(list, |index| reloaded(self.updater.roll_back(index, *generation, reason)))
-            }
+            Request::Override {
+                list,
+                codes,
+                reason,
+            } => self.on_list(list, |index| self.let_pass(index, codes, reason)),
+            Request::Rollback {
+                list,
+                generation,
+                reason,
+            } => self.on_list(list, |index| {
+                reloaded(self.updater.roll_back(index, *generation, reason))
+            }),
             Request::Remove { note } => self.remove(note),
-            Request::Generations { list } => {
-                self.on_list(list, |index| Reply::Generations { generations: self.updater.generations(index) })
-            }
-            Request::Receipts { list: Some(list) } => {
-                self.on_list(list, |index| Reply::Receipts { receipts: self.updater.receipts(index) })
-            }
+            Request::Generations { list } => self.on_list(list, |index| Reply::Generations {
+                generations: self.updater.generations(index),
+            }),
+            Request::Receipts { list: Some(list) } => self.on_list(list, |index| Reply::Receipts {
+                receipts: self.updater.receipts(index),
+            }),
             Request::Receipts { list: None } => {
-                let all = (0..self.rules.len()).flat_map(|index| self.updater.receipts(index as ListIndex));
-                Reply::Receipts { receipts: all.collect() }
+                let all = (0..self.rules.len())
+                    .flat_map(|index| self.updater.receipts(index as ListIndex));
+                Reply::Receipts {
+                    receipts: all.collect(),
+                }
             }
             Request::Why { name } => with_name(name, |name| Reply::Why(self.why(name))),
             Request::Flush { name: None, .. } => self.flush(Flush::All),
-            Request::Flush { name: Some(name), below: false } => with_name(name, |name| self.flush(Flush::Name(name))),
-            Request::Flush { name: Some(name), below: true } => with_name(name, |name| self.flush(Flush::Below(name))),
+            Request::Flush {
+                name: Some(name),
+                below: false,
+            } => with_name(name, |name| self.flush(Flush::Name(name))),
+            Request::Flush {
+                name: Some(name),
+                below: true,
+            } => with_name(name, |name| self.flush(Flush::Below(name))),
         }
     }
 
@@ -88,7 +106,8 @@ impl Parts {
         let tally = self.board.sum();
         let blocked = tally.lists.iter().map(|counts| counts.iter().sum());
         let states = self.updater.states();
-        let budget = self.octets_without_lists + states.iter().map(|state| 2 * state.octets).sum::<u64>();
+        let budget =
+            self.octets_without_lists + states.iter().map(|state| 2 * state.octets).sum::<u64>();
         let lists = states.into_iter().zip(&self.rules).zip(blocked);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -96,13 +115,29 @@ impl Parts {
             uptime_s: monotonic().duration_since(self.started).as_secs(),
             generation: self.updater.live().load().generation(),
             doors: self.doors.clone(),
-            lists: lists.map(|((state, rules), blocked)| ListStatus { state, authority: rules.authority.clone(), blocked }).collect(),
+            lists: lists
+                .map(|((state, rules), blocked)| ListStatus {
+                    state,
+                    authority: rules.authority.clone(),
+                    blocked,
+                })
+                .collect(),
             questions: Questions {
                 total: tally.questions(),
-                ended: Event::ALL.into_iter().map(|event| (event.name().to_owned(), tally.event(event))).collect(),
+                ended: Event::ALL
+                    .into_iter()
+                    .map(|event| (event.name().to_owned(), tally.event(event)))
+                    .collect(),
             },
-            memory: MemoryStatus { resident: resident_octets(), budget },
-            cache: CacheStatus { hits: tally.event(Event::Hit), misses: tally.event(Event::Miss), ..self.resolution.cache() },
+            memory: MemoryStatus {
+                resident: resident_octets(),
+                budget,
+            },
+            cache: CacheStatus {
+                hits: tally.event(Event::Hit),
+                misses: tally.event(Event::Miss),
+                ..self.resolution.cache()
+            },
             counts: self.health.read(),
             root_copy: self.resolution.root_copy(),
             rebindings: self.resolution.rebindings(),
@@ -112,8 +147,14 @@ impl Parts {
 
     fn reload(&self, list: Option<&str>) -> Reply {
         match list {
-            None => Reply::Reload(Reloaded { lists: self.updater.reload(Which::All) }),
-            Some(id) => self.on_list(id, |index| Reply::Reload(Reloaded { lists: self.updater.reload(Which::One(index)) })),
+            None => Reply::Reload(Reloaded {
+                lists: self.updater.reload(Which::All),
+            }),
+            Some(id) => self.on_list(id, |index| {
+                Reply::Reload(Reloaded {
+                    lists: self.updater.reload(Which::One(index)),
+                })
+            }),
         }
     }
 
@@ -122,7 +163,10 @@ impl Parts {
             Some(index) => answer(index),
             None => {
                 let known: Vec<&str> = self.rules.iter().map(|rules| rules.id.as_str()).collect();
-                failed(format!("there is no list {id:?}: the lists are {}", known.join(", ")))
+                failed(format!(
+                    "there is no list {id:?}: the lists are {}",
+                    known.join(", ")
+                ))
             }
         }
     }
@@ -134,7 +178,10 @@ impl Parts {
                 Some(code) => known.push(code),
                 None => {
                     let words: Vec<&str> = Code::ALL.into_iter().map(Code::as_str).collect();
-                    return failed(format!("{word:?} is no finding of the guard: these are {}", words.join(", ")));
+                    return failed(format!(
+                        "{word:?} is no finding of the guard: these are {}",
+                        words.join(", ")
+                    ));
                 }
             }
         }
@@ -147,7 +194,10 @@ impl Parts {
     fn remove(&self, text: &str) -> Reply {
         match self.updater.find_removal(text.as_bytes()) {
             Ok((list, signed)) => self.on_list(&list, |index| {
-                let origin = Origin { way: Way::Operator, place: "wardline remove".to_owned() };
+                let origin = Origin {
+                    way: Way::Operator,
+                    place: "wardline remove".to_owned(),
+                };
                 reloaded(self.updater.take_removal(index, &signed, &origin))
             }),
             Err(reason) => failed(format!("not a signed removal: {reason}")),
@@ -155,27 +205,42 @@ impl Parts {
     }
 
     fn flush(&self, what: Flush<'_>) -> Reply {
-        Reply::Flush(Flushed { removed: self.resolution.flush(what) })
+        Reply::Flush(Flushed {
+            removed: self.resolution.flush(what),
+        })
     }
 
     fn why(&self, name: &Name) -> Why {
         let snapshot = self.updater.live().load();
         let mut hashes = SuffixHashes::new();
         hashes.fill(snapshot.key(), name.as_wire());
-        let groups = self
-            .clients
-            .groups()
-            .map(|(group, label)| GroupAnswer { group: label.to_owned(), verdict: self.verdict(&snapshot, group, name, &hashes) });
-        Why { name: name.to_string(), groups: groups.collect() }
+        let groups = self.clients.groups().map(|(group, label)| GroupAnswer {
+            group: label.to_owned(),
+            verdict: self.verdict(&snapshot, group, name, &hashes),
+        });
+        Why {
+            name: name.to_string(),
+            groups: groups.collect(),
+        }
     }
 
-    fn verdict(&self, snapshot: &Snapshot, group: Group, name: &Name, hashes: &SuffixHashes) -> GroupVerdict {
+    fn verdict(
+        &self,
+        snapshot: &Snapshot,
+        group: Group,
+        name: &Name,
+        hashes: &SuffixHashes,
+    ) -> GroupVerdict {
         let lists = self.clients.lists(group);
         if lists.is_empty() {
             return GroupVerdict::Exempt;
         }
-        let Verdict::Block { list, found } = snapshot.decide(lists, hashes) else { return GroupVerdict::Pass };
-        let Some(rules) = self.rules.get(usize::from(list)) else { return GroupVerdict::Pass };
+        let Verdict::Block { list, found } = snapshot.decide(lists, hashes) else {
+            return GroupVerdict::Pass;
+        };
+        let Some(rules) = self.rules.get(usize::from(list)) else {
+            return GroupVerdict::Pass;
+        };
         GroupVerdict::Block {
             list: rules.id.clone(),
             authority: rules.authority.clone(),
@@ -187,7 +252,11 @@ impl Parts {
             .to_owned(),
             entry: suffix(name, found.labels),
             labels: found.labels,
-            place: if found.is_parent { Place::Parent } else { Place::Itself },
+            place: if found.is_parent {
+                Place::Parent
+            } else {
+                Place::Itself
+            },
         }
     }
 }
@@ -195,18 +264,24 @@ impl Parts {
 /// What the program has of the machine's memory; 0 where the system does not tell.
 fn resident_octets() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    pages.and_then(|pages| pages.split(' ').nth(1)?.parse::<u64>().ok()).map_or(0, |pages| pages * PAGE_OCTETS)
+    pages
+        .and_then(|pages| pages.split(' ').nth(1)?.parse::<u64>().ok())
+        .map_or(0, |pages| pages * PAGE_OCTETS)
 }
 
 fn with_name(text: &str, answer: impl FnOnce(&Name) -> Reply) -> Reply {
     match Name::parse(text) {
         Ok(name) => answer(&name),
-        Err(fault) => failed(format!("not a domain name: {fault}: write it like www.example.com")),
+        Err(fault) => failed(format!(
+            "not a domain name: {fault}: write it like www.example.com"
+        )),
     }
 }
 
 fn reloaded(outcome: Outcome) -> Reply {
-    Reply::Reload(Reloaded { lists: vec![outcome] })
+    Reply::Reload(Reloaded {
+        lists: vec![outcome],
+    })
 }
 
 fn failed(message: String) -> Reply {
@@ -216,7 +291,11 @@ fn failed(message: String) -> Reply {
 /// The last `labels` labels of a name.
 fn suffix(name: &Name, labels: usize) -> String {
     let above = name.label_count().saturating_sub(labels);
-    let start = name.labels().take(above).map(|label| label.len() + 1).sum::<usize>();
+    let start = name
+        .labels()
+        .take(above)
+        .map(|label| label.len() + 1)
+        .sum::<usize>();
     let wire = name.as_wire().get(start..).unwrap_or_default();
     Name::from_wire(wire).map_or_else(|_| String::new(), |suffix| suffix.to_string())
 }

@@ -31,12 +31,21 @@ impl fmt::Display for AskFault {
             Self::NotRunning(path) => {
                 write!(
                     f,
-                    "{}: not running: start `wardline serve`, or name its configuration (--config FILE) or socket (--socket PATH)",
+                    "{}: not running: start `wardline serve`, or name its configuration (--config \
+                     FILE) or socket (--socket PATH)",
                     path.display()
                 )
             }
-            Self::Io(path, error) => write!(f, "{}: cannot be asked ({error}): the socket's owner may", path.display()),
-            Self::BadReply(path) => write!(f, "{}: the reply cannot be read: are program and command of one version?", path.display()),
+            Self::Io(path, error) => write!(
+                f,
+                "{}: cannot be asked ({error}): the socket's owner may",
+                path.display()
+            ),
+            Self::BadReply(path) => write!(
+                f,
+                "{}: the reply cannot be read: are program and command of one version?",
+                path.display()
+            ),
         }
     }
 }
@@ -46,11 +55,16 @@ impl std::error::Error for AskFault {}
 /// Send one request and wait for its reply.
 pub fn ask(socket: &Path, request: &Request) -> Result<Reply, AskFault> {
     let fault = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskFault::NotRunning(socket.to_path_buf()),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            AskFault::NotRunning(socket.to_path_buf())
+        }
         _ => AskFault::Io(socket.to_path_buf(), error),
     };
     let mut stream = UnixStream::connect(socket).map_err(fault)?;
-    let patience = if matches!(request, Request::Reload { .. } | Request::Override { .. } | Request::Rollback { .. }) {
+    let patience = if matches!(
+        request,
+        Request::Reload { .. } | Request::Override { .. } | Request::Rollback { .. }
+    ) {
         RELOAD_PATIENCE
     } else {
         PATIENCE

@@ -1,4 +1,5 @@
-//! The control socket: an operator on this machine asks the running program one thing a connection, in one line of JSON each way.
+//! The control socket: an operator on this machine asks the running program one thing a connection,
+//! in one line of JSON each way.
 
 mod answer;
 mod client;
@@ -8,7 +9,7 @@ mod server;
 pub use answer::{Parts, Resolution};
 pub use client::{AskFault, ask};
 pub use protocol::{
-    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions, Reloaded, Reply, Request, RootCopyStatus,
-    Status, UpstreamStatus, Why,
+    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions,
+    Reloaded, Reply, Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
 pub use server::{BindRefusal, Server, Socket};

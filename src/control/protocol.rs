@@ -72,7 +72,8 @@ pub enum Request {
 pub enum Reply {
     /// To [`Request::Status`].
     Status(Box<Status>),
-    /// To [`Request::Reload`], [`Request::Override`], [`Request::Rollback`] and [`Request::Remove`].
+    /// To [`Request::Reload`], [`Request::Override`], [`Request::Rollback`] and
+    /// [`Request::Remove`].
     Reload(Reloaded),
     /// To [`Request::Generations`].
     Generations {
@@ -125,7 +126,8 @@ pub struct Status {
     /// Answers refused because they lead into private networks, where that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebindings: Option<u64>,
-    /// The resolvers that are asked, about everything or about single zones; none where the authorities are.
+    /// The resolvers that are asked, about everything or about single zones; none where the
+    /// authorities are.
     pub upstreams: Vec<UpstreamStatus>,
 }
 
@@ -155,7 +157,8 @@ pub struct Questions {
 pub struct MemoryStatus {
     /// What it has now.
     pub resident: u64,
-    /// The most that it may take: cache, twice the lists' tables, resolver, connections, waiting questions.
+    /// The most that it may take: cache, twice the lists' tables, resolver, connections, waiting
+    /// questions.
     pub budget: u64,
 }
 
@@ -196,7 +199,8 @@ pub struct RootCopyStatus {
 /// How one upstream resolver stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamStatus {
-    /// Its address, with the name that its certificate must have behind it where it is asked over TLS.
+    /// Its address, with the name that its certificate must have behind it where it is asked over
+    /// TLS.
     pub address: String,
     /// The zone that it is asked about; none where that is everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]

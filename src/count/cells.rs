@@ -18,7 +18,8 @@ pub enum Kind {
     Https,
     /// Any other type.
     Other,
-    /// The name asked for is not listed, but its alias chain (CNAME, DNAME) leads through a listed name.
+    /// The name asked for is not listed, but its alias chain (CNAME, DNAME) leads through a listed
+    /// name.
     ViaCname,
 }
 
@@ -71,7 +72,8 @@ impl Door {
     }
 }
 
-/// How a question ended; each question counts as exactly one of these, so that they add up to all questions.
+/// How a question ended; each question counts as exactly one of these, so that they add up to all
+/// questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Blocked; the lists' cells say by which list.
@@ -94,7 +96,16 @@ pub enum Event {
 
 impl Event {
     /// All events, in index order.
-    pub const ALL: [Self; 8] = [Self::Blocked, Self::Hit, Self::Miss, Self::Own, Self::Refused, Self::Limited, Self::Fault, Self::Failed];
+    pub const ALL: [Self; 8] = [
+        Self::Blocked,
+        Self::Hit,
+        Self::Miss,
+        Self::Own,
+        Self::Refused,
+        Self::Limited,
+        Self::Fault,
+        Self::Failed,
+    ];
 
     /// The name used in metrics and status.
     pub const fn name(self) -> &'static str {
@@ -112,7 +123,9 @@ impl Event {
 }
 
 /// Upper bounds of the latency buckets in microseconds; one more bucket takes everything slower.
-pub const LATENCY_BOUNDS_US: [u64; 14] = [10, 25, 50, 100, 250, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000];
+pub const LATENCY_BOUNDS_US: [u64; 14] = [
+    10, 25, 50, 100, 250, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000,
+];
 const LATENCY_BUCKETS: usize = LATENCY_BOUNDS_US.len() + 1;
 
 /// Blocked questions of one list, by [`Kind`] in the order of [`Kind::ALL`].
@@ -174,7 +187,11 @@ impl Cells {
 
     /// One question was blocked by this list; [`Tally`] adds it to the blocked events too.
     pub fn note_blocked(&self, list: ListIndex, kind: Kind) {
-        match self.lists.get(usize::from(list)).and_then(|kinds| kinds.get(kind as usize)) {
+        match self
+            .lists
+            .get(usize::from(list))
+            .and_then(|kinds| kinds.get(kind as usize))
+        {
             Some(cell) => self.add(Some(cell), 1),
             None => self.note_event(Event::Blocked),
         }
@@ -222,7 +239,8 @@ impl Tally {
         self.events.get(event as usize).copied().unwrap_or_default()
     }
 
-    /// Each list cell is read once and counted in both places, so that blocked events and lists add up in every sum.
+    /// Each list cell is read once and counted in both places, so that blocked events and lists add
+    /// up in every sum.
     fn add(&mut self, cells: &Cells) {
         let mut blocked = 0;
         for (sums, kinds) in self.lists.iter_mut().zip(&cells.lists) {
@@ -258,7 +276,11 @@ pub struct Board {
 impl Board {
     /// A board for this many lists.
     pub const fn new(list_count: usize) -> Self {
-        Self { list_count, threads: Mutex::new(Vec::new()), entries: Vec::new() }
+        Self {
+            list_count,
+            threads: Mutex::new(Vec::new()),
+            entries: Vec::new(),
+        }
     }
 
     /// The board with the tallies of the lists whose entries are counted.
@@ -266,9 +288,13 @@ impl Board {
         Self { entries, ..self }
     }
 
-    /// What was counted by entry since it was last taken; each list that is counted so is there, with nothing where nothing was.
+    /// What was counted by entry since it was last taken; each list that is counted so is there,
+    /// with nothing where nothing was.
     pub fn take_entries(&self) -> BTreeMap<ListIndex, EntryCounts> {
-        self.entries.iter().map(|(list, tally)| (*list, tally.take())).collect()
+        self.entries
+            .iter()
+            .map(|(list, tally)| (*list, tally.take()))
+            .collect()
     }
 
     /// Counters for one more holder, who alone writes to them; they are counted in for ever.
@@ -283,14 +309,25 @@ impl Board {
 
     fn cells_for(&self, writers: Writers) -> Arc<Cells> {
         let cells = Arc::new(Cells::new(self.list_count, writers));
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
+        self.threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&cells));
         cells
     }
 
     /// The sum over all threads.
     pub fn sum(&self) -> Tally {
-        let mut tally = Tally { lists: vec![Default::default(); self.list_count], ..Tally::default() };
-        for cells in self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let mut tally = Tally {
+            lists: vec![Default::default(); self.list_count],
+            ..Tally::default()
+        };
+        for cells in self
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             tally.add(cells);
         }
         tally
@@ -332,10 +369,14 @@ mod tests {
         let board = Board::new(2);
         std::thread::scope(|scope| {
             let cells = board.own_cells();
-            let writer = scope.spawn(move || (0..60_000).for_each(|n| cells.note_blocked(n % 2, Kind::Address)));
+            let writer = scope
+                .spawn(move || (0..60_000).for_each(|n| cells.note_blocked(n % 2, Kind::Address)));
             while !writer.is_finished() {
                 let tally = board.sum();
-                assert_eq!(tally.event(Event::Blocked), tally.lists.iter().flatten().sum::<u64>());
+                assert_eq!(
+                    tally.event(Event::Blocked),
+                    tally.lists.iter().flatten().sum::<u64>()
+                );
             }
         });
         assert_eq!(board.sum().event(Event::Blocked), 60_000);

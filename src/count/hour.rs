@@ -36,7 +36,9 @@ impl HourCounts {
         add_each(&mut self.events, &later.events);
         for (list, counts) in &later.entries {
             let sums = self.entries.entry(*list).or_default();
-            counts.iter().for_each(|(number, count)| *sums.entry(*number).or_default() += count);
+            counts
+                .iter()
+                .for_each(|(number, count)| *sums.entry(*number).or_default() += count);
         }
     }
 }
@@ -55,17 +57,22 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// What has been counted since the last taking, booked on the hour of `at`; entries are not among it.
+    /// What has been counted since the last taking, booked on the hour of `at`; entries are not
+    /// among it.
     ///
-    /// Call it at each change of the hour, with an `at` in the hour that ends; what was counted between the change and the call is
-    /// booked there too.
+    /// Call it at each change of the hour, with an `at` in the hour that ends; what was counted
+    /// between the change and the call is booked there too.
     pub fn take(&mut self, now: Tally, at: UnixSeconds) -> HourCounts {
         let lists = now.lists.iter().enumerate().map(|(index, counts)| {
             let before = self.taken.lists.get(index).copied().unwrap_or_default();
             difference(*counts, before)
         });
-        // The two are read one after the other while others count: a question that ended has come, whether its coming was seen or not.
-        let questions = now.questions().max(now.events.iter().sum()).max(self.questions);
+        // The two are read one after the other while others count: a question that ended has come,
+        // whether its coming was seen or not.
+        let questions = now
+            .questions()
+            .max(now.events.iter().sum())
+            .max(self.questions);
         let counts = HourCounts {
             hour: hour_start(at),
             lists: lists.collect(),
@@ -92,13 +99,34 @@ mod tests {
 
     #[test]
     fn two_takings_of_an_hour_add_up() {
-        let mut sum = HourCounts { hour: 7200, questions: 1, ..HourCounts::default() };
-        let entries = BTreeMap::from([(0, EntryCounts::from([(4711, 2)])), (1, EntryCounts::new())]);
-        let later = HourCounts { hour: 7200, lists: vec![[1, 2, 3, 4]], questions: 2, events: [1; 8], entries };
+        let mut sum = HourCounts {
+            hour: 7200,
+            questions: 1,
+            ..HourCounts::default()
+        };
+        let entries =
+            BTreeMap::from([(0, EntryCounts::from([(4711, 2)])), (1, EntryCounts::new())]);
+        let later = HourCounts {
+            hour: 7200,
+            lists: vec![[1, 2, 3, 4]],
+            questions: 2,
+            events: [1; 8],
+            entries,
+        };
         sum.add(&later);
         sum.add(&later);
-        let entries = BTreeMap::from([(0, EntryCounts::from([(4711, 4)])), (1, EntryCounts::new())]);
-        assert_eq!(sum, HourCounts { hour: 7200, lists: vec![[2, 4, 6, 8]], questions: 5, events: [2; 8], entries });
+        let entries =
+            BTreeMap::from([(0, EntryCounts::from([(4711, 4)])), (1, EntryCounts::new())]);
+        assert_eq!(
+            sum,
+            HourCounts {
+                hour: 7200,
+                lists: vec![[2, 4, 6, 8]],
+                questions: 5,
+                events: [2; 8],
+                entries
+            }
+        );
     }
 
     #[test]
@@ -109,7 +137,10 @@ mod tests {
         cells.note_question(Door::Tcp);
         cells.note_blocked(0, Kind::Address);
         let first = meter.take(board.sum(), 7205);
-        assert_eq!((first.hour, first.questions, first.lists), (7200, 1, vec![[1, 0, 0, 0]]));
+        assert_eq!(
+            (first.hour, first.questions, first.lists),
+            (7200, 1, vec![[1, 0, 0, 0]])
+        );
         cells.note_question(Door::Tcp);
         cells.note_blocked(0, Kind::Other);
         assert_eq!(meter.take(board.sum(), 10_801).lists, [[0, 0, 1, 0]]);

@@ -1,10 +1,12 @@
-//! What one resolver has on record for the published report: each list's blocked questions, hour by hour.
+//! What one resolver has on record for the published report: each list's blocked questions, hour by
+//! hour.
 
 use crate::clock::UnixSeconds;
 
 use super::record::{Gap, ListRecord, recorded_s};
 
-/// The hours of one resolver between two moments, without kinds of question: what is published is coarser still.
+/// The hours of one resolver between two moments, without kinds of question: what is published is
+/// coarser still.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hourly {
     /// Random marks of its runs: two records that share one are copies of the same resolver's.
@@ -19,7 +21,8 @@ pub struct Hourly {
     pub lists: Vec<ListRecord>,
     /// The hours in which the resolver ran, earliest first.
     pub hours: Vec<HourTotal>,
-    /// Each list's part of these hours, by hour and then by list; a list without a cell was not in force in that hour.
+    /// Each list's part of these hours, by hour and then by list; a list without a cell was not in
+    /// force in that hour.
     pub cells: Vec<ListHour>,
     /// The times for which nothing is on record, earliest first.
     pub gaps: Vec<Gap>,
@@ -59,7 +62,13 @@ pub enum StepKind {
 
 impl StepKind {
     /// All kinds, in the order of the report's columns.
-    pub const ALL: [Self; 5] = [Self::Refused, Self::Override, Self::Rollback, Self::Removal, Self::Receipt];
+    pub const ALL: [Self; 5] = [
+        Self::Refused,
+        Self::Override,
+        Self::Rollback,
+        Self::Removal,
+        Self::Receipt,
+    ];
 
     /// The journal's word for it.
     pub const fn word(self) -> &'static str {
@@ -78,7 +87,8 @@ impl StepKind {
 pub struct Seal {
     /// When it was signed.
     pub at: UnixSeconds,
-    /// The signed note (C2SP tlog-checkpoint): the log's name, its size and its root hash on three lines, then signatures.
+    /// The signed note (C2SP tlog-checkpoint): the log's name, its size and its root hash on three
+    /// lines, then signatures.
     pub note: String,
 }
 

@@ -1,7 +1,9 @@
-//! One leaf of the audit log: a closed hour of one list, or an event; canonical JSON that holds no address and no listed name.
+//! One leaf of the audit log: a closed hour of one list, or an event; canonical JSON that holds no
+//! address and no listed name.
 //!
-//! The text of a leaf is what its author signs, so there is one text for one meaning: keys sorted, no white space, whole numbers
-//! below 2^53 (the subset of RFC 8785 that we need). `docs/audit-format.md` describes each field.
+//! The text of a leaf is what its author signs, so there is one text for one meaning: keys sorted,
+//! no white space, whole numbers below 2^53 (the subset of RFC 8785 that we need).
+//! `docs/audit-format.md` describes each field.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,7 +33,8 @@ pub enum Leaf<'a> {
     Event(EventLeaf<'a>),
 }
 
-/// A closed hour of one list. The figures without a list are those of the whole resolver, the same in all leaves of an hour.
+/// A closed hour of one list. The figures without a list are those of the whole resolver, the same
+/// in all leaves of an hour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HourLeaf<'a> {
@@ -57,7 +60,8 @@ pub struct HourLeaf<'a> {
     pub kind: &'a str,
     /// The list's id.
     pub list: &'a str,
-    /// SHA-256 of the manifest of the list in force at the end of the hour, in hexadecimal; none for a list without one.
+    /// SHA-256 of the manifest of the list in force at the end of the hour, in hexadecimal; none
+    /// for a list without one.
     pub manifest: Option<&'a str>,
     /// Whose resolver it is.
     pub provider: &'a str,
@@ -142,7 +146,8 @@ pub struct Ended {
     pub refused: u64,
 }
 
-/// Questions on their way: what came in with what was carried in is what ended, what was lost and what is carried out.
+/// Questions on their way: what came in with what was carried in is what ended, what was lost and
+/// what is carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Carried {
@@ -197,7 +202,11 @@ impl<'a> Leaf<'a> {
         if !leaf.is_in_form() {
             return Err(LeafFault::Form);
         }
-        if leaf.to_json() == octets { Ok(leaf) } else { Err(LeafFault::Canonical) }
+        if leaf.to_json() == octets {
+            Ok(leaf)
+        } else {
+            Err(LeafFault::Canonical)
+        }
     }
 
     /// The canonical text.
@@ -229,20 +238,33 @@ impl<'a> Leaf<'a> {
     fn is_in_form(&self) -> bool {
         match self {
             Self::Hour(leaf) => {
-                let in_time = leaf.hour.is_in_time() && leaf.gaps.iter().all(|gap| gap.from.is_in_time() && gap.until.is_in_time());
+                let in_time = leaf.hour.is_in_time()
+                    && leaf
+                        .gaps
+                        .iter()
+                        .all(|gap| gap.from.is_in_time() && gap.until.is_in_time());
                 let whole = leaf.hour.0 % HOUR_S as i64 == 0;
-                leaf.kind == HOUR_KIND && leaf.v == LEAF_VERSION && in_time && whole && leaf.has_small_numbers()
+                leaf.kind == HOUR_KIND
+                    && leaf.v == LEAF_VERSION
+                    && in_time
+                    && whole
+                    && leaf.has_small_numbers()
             }
             Self::Event(leaf) => {
                 let small = leaf.seq <= NUMBER_MAX && leaf.serial.unwrap_or_default() <= NUMBER_MAX;
                 let plain = leaf.body.values().all(is_plain);
-                leaf.kind != HOUR_KIND && leaf.v == LEAF_VERSION && leaf.at.is_in_time() && small && plain
+                leaf.kind != HOUR_KIND
+                    && leaf.v == LEAF_VERSION
+                    && leaf.at.is_in_time()
+                    && small
+                    && plain
             }
         }
     }
 }
 
-/// Whether the body of an event may hold this: no fractions, no huge numbers, nothing nested but a list of texts.
+/// Whether the body of an event may hold this: no fractions, no huge numbers, nothing nested but a
+/// list of texts.
 pub fn is_plain(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::String(_) => true,
@@ -254,10 +276,26 @@ pub fn is_plain(value: &Value) -> bool {
 
 impl HourLeaf<'_> {
     fn has_small_numbers(&self) -> bool {
-        let blocked = [self.blocked.address, self.blocked.https, self.blocked.other, self.blocked.via_cname];
+        let blocked = [
+            self.blocked.address,
+            self.blocked.https,
+            self.blocked.other,
+            self.blocked.via_cname,
+        ];
         let carried = [self.carried.into, self.carried.lost, self.carried.out];
-        let others = [self.questions, self.seq, self.serial.unwrap_or_default(), self.gap_s, self.in_force_s];
-        blocked.into_iter().chain(carried).chain(others).chain(self.ended.all()).all(|number| number <= NUMBER_MAX)
+        let others = [
+            self.questions,
+            self.seq,
+            self.serial.unwrap_or_default(),
+            self.gap_s,
+            self.in_force_s,
+        ];
+        blocked
+            .into_iter()
+            .chain(carried)
+            .chain(others)
+            .chain(self.ended.all())
+            .all(|number| number <= NUMBER_MAX)
     }
 
     /// What does not add up in this leaf by itself; nothing where all does.
@@ -265,10 +303,17 @@ impl HourLeaf<'_> {
         let Carried { into, lost, out } = self.carried;
         let (came, went) = (into + self.questions, self.ended.sum() + lost + out);
         if came != went {
-            return Some(format!("{came} questions came in or were carried in, but {went} ended, were lost or carried out"));
+            return Some(format!(
+                "{came} questions came in or were carried in, but {went} ended, were lost or \
+                 carried out"
+            ));
         }
         if self.blocked.sum() > self.ended.blocked {
-            return Some(format!("the list blocked {}, the resolver only {}", self.blocked.sum(), self.ended.blocked));
+            return Some(format!(
+                "the list blocked {}, the resolver only {}",
+                self.blocked.sum(),
+                self.ended.blocked
+            ));
         }
         None
     }
@@ -280,17 +325,27 @@ impl HourLeaf<'_> {
         for gap in &self.gaps {
             let (from, until) = (gap.from.0, gap.until.0);
             if from < reached || until <= from || until > end {
-                return Some(format!("its gap from {} to {} is not one after the other within its time", gap.from, gap.until));
+                return Some(format!(
+                    "its gap from {} to {} is not one after the other within its time",
+                    gap.from, gap.until
+                ));
             }
             reached = until;
             gap_s += until.abs_diff(from);
             within_s += until.abs_diff(from.max(hour).min(until));
         }
         if gap_s != self.gap_s {
-            return Some(format!("its gaps have {gap_s} seconds, and it says {}", self.gap_s));
+            return Some(format!(
+                "its gaps have {gap_s} seconds, and it says {}",
+                self.gap_s
+            ));
         }
         if self.in_force_s.saturating_add(within_s) > HOUR_S {
-            return Some(format!("the list was in force for {} seconds of an hour of which {within_s} are not on record", self.in_force_s));
+            return Some(format!(
+                "the list was in force for {} seconds of an hour of which {within_s} are not on \
+                 record",
+                self.in_force_s
+            ));
         }
         None
     }
@@ -313,7 +368,12 @@ impl Blocked {
 
 impl From<ListCounts> for Blocked {
     fn from([address, https, other, via_cname]: ListCounts) -> Self {
-        Self { address, https, other, via_cname }
+        Self {
+            address,
+            https,
+            other,
+            via_cname,
+        }
     }
 }
 
@@ -324,14 +384,34 @@ impl Ended {
     }
 
     const fn all(&self) -> [u64; Event::ALL.len()] {
-        [self.blocked, self.hit, self.miss, self.own, self.refused, self.limited, self.fault, self.failed]
+        [
+            self.blocked,
+            self.hit,
+            self.miss,
+            self.own,
+            self.refused,
+            self.limited,
+            self.fault,
+            self.failed,
+        ]
     }
 }
 
 impl From<[u64; Event::ALL.len()]> for Ended {
     /// From counts in the order of [`Event::ALL`].
-    fn from([blocked, hit, miss, own, refused, limited, fault, failed]: [u64; Event::ALL.len()]) -> Self {
-        Self { blocked, failed, fault, hit, limited, miss, own, refused }
+    fn from(
+        [blocked, hit, miss, own, refused, limited, fault, failed]: [u64; Event::ALL.len()],
+    ) -> Self {
+        Self {
+            blocked,
+            failed,
+            fault,
+            hit,
+            limited,
+            miss,
+            own,
+            refused,
+        }
     }
 }
 
@@ -367,9 +447,12 @@ impl Serialize for Moment {
 }
 
 impl<'de> Deserialize<'de> for Moment {
-    /// Other spellings of the same time are refused with the whole leaf, which is not canonical then.
+    /// Other spellings of the same time are refused with the whole leaf, which is not canonical
+    /// then.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        <&str>::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -381,13 +464,26 @@ mod tests {
 
     fn hour() -> HourLeaf<'static> {
         HourLeaf {
-            blocked: Blocked { address: 3, https: 1, other: 0, via_cname: 0 },
+            blocked: Blocked {
+                address: 3,
+                https: 1,
+                other: 0,
+                via_cname: 0,
+            },
             boot: "00112233445566ff",
-            carried: Carried { into: 1, lost: 0, out: 2 },
+            carried: Carried {
+                into: 1,
+                lost: 0,
+                out: 2,
+            },
             configuration: "ab",
             ended: [4, 5, 0, 0, 0, 0, 0, 0].into(),
             gap_s: 90,
-            gaps: vec![LeafGap { from: Moment(1_767_225_600), kind: "crash", until: Moment(1_767_225_690) }],
+            gaps: vec![LeafGap {
+                from: Moment(1_767_225_600),
+                kind: "crash",
+                until: Moment(1_767_225_690),
+            }],
             hour: Moment(1_767_225_600),
             in_force_s: 3510,
             kind: HOUR_KIND,
@@ -425,60 +521,134 @@ mod tests {
         for leaf in [Leaf::Hour(hour()), Leaf::Event(event())] {
             let text = leaf.to_json();
             let sorted: Value = serde_json::from_slice(&text).unwrap();
-            assert_eq!(text, serde_json::to_vec(&sorted).unwrap(), "keys are sorted");
+            assert_eq!(
+                text,
+                serde_json::to_vec(&sorted).unwrap(),
+                "keys are sorted"
+            );
             assert_eq!(Leaf::parse(&text), Ok(leaf));
         }
         let text = String::from_utf8(Leaf::Event(event()).to_json()).unwrap();
         assert!(text.contains(r#""at":"2026-01-01T00:00:01Z","body":{"a":null,"b":["x","ü\"\u0001"],"c":1,"d":true}"#), "{text}");
-        assert_eq!((Leaf::Hour(hour()).time(), Leaf::Hour(hour()).seq()), (1_767_225_600 + 3600, 7));
+        assert_eq!(
+            (Leaf::Hour(hour()).time(), Leaf::Hour(hour()).seq()),
+            (1_767_225_600 + 3600, 7)
+        );
     }
 
     #[test]
     fn another_text_for_the_same_leaf_is_refused() {
         let text = String::from_utf8(Leaf::Event(event()).to_json()).unwrap();
-        let canonical = |from: &str, to: &str| Leaf::parse(text.replacen(from, to, 1).as_bytes()).map(|_| ());
+        let canonical =
+            |from: &str, to: &str| Leaf::parse(text.replacen(from, to, 1).as_bytes()).map(|_| ());
         assert_eq!(canonical("\"at\":", "\"at\": "), Err(LeafFault::Canonical));
         assert_eq!(canonical("ü", "\\u00fc"), Err(LeafFault::Canonical));
-        assert_eq!(canonical("\\u0001", "\\u0001\\u0008"), Err(LeafFault::Canonical));
-        assert_eq!(canonical("00:01Z", "00:01+00:00"), Err(LeafFault::Canonical));
+        assert_eq!(
+            canonical("\\u0001", "\\u0001\\u0008"),
+            Err(LeafFault::Canonical)
+        );
+        assert_eq!(
+            canonical("00:01Z", "00:01+00:00"),
+            Err(LeafFault::Canonical)
+        );
         assert_eq!(canonical("00:01Z", "00:01.5Z"), Err(LeafFault::Canonical));
-        assert_eq!(canonical("\"c\":1", "\"c\":1,\"c\":1"), Err(LeafFault::Canonical));
+        assert_eq!(
+            canonical("\"c\":1", "\"c\":1,\"c\":1"),
+            Err(LeafFault::Canonical)
+        );
         for to in ["-0", "-1", "1.0", "9007199254740992", "{}", "[1]"] {
-            assert_eq!(canonical("\"c\":1", &format!("\"c\":{to}")), Err(LeafFault::Form), "{to}");
+            assert_eq!(
+                canonical("\"c\":1", &format!("\"c\":{to}")),
+                Err(LeafFault::Form),
+                "{to}"
+            );
         }
-        for (from, to) in [("\"v\":1", "\"v\":2"), ("\"v\":1", "\"w\":1"), ("2026-", "1969-"), ("2026-", "3000-")] {
+        for (from, to) in [
+            ("\"v\":1", "\"v\":2"),
+            ("\"v\":1", "\"w\":1"),
+            ("2026-", "1969-"),
+            ("2026-", "3000-"),
+        ] {
             assert_eq!(canonical(from, to), Err(LeafFault::Form), "{to}");
         }
         assert_eq!(canonical("\"live\"", "\"hour\""), Err(LeafFault::Form));
         let text = String::from_utf8(Leaf::Hour(hour()).to_json()).unwrap();
-        for (from, to) in
-            [("00:00:00Z\",\"in", "00:00:01Z\",\"in"), ("\"questions\":10", "\"questions\":9007199254740992"), ("\"gap_s\":90,", "")]
-        {
-            assert_eq!(Leaf::parse(text.replacen(from, to, 1).as_bytes()), Err(LeafFault::Form), "{to}");
+        for (from, to) in [
+            ("00:00:00Z\",\"in", "00:00:01Z\",\"in"),
+            ("\"questions\":10", "\"questions\":9007199254740992"),
+            ("\"gap_s\":90,", ""),
+        ] {
+            assert_eq!(
+                Leaf::parse(text.replacen(from, to, 1).as_bytes()),
+                Err(LeafFault::Form),
+                "{to}"
+            );
         }
     }
 
     #[test]
     fn what_does_not_add_up_is_told() {
         assert_eq!(hour().imbalance(), None);
-        assert!(HourLeaf { questions: 11, ..hour() }.imbalance().unwrap().contains("12 questions came in"));
-        assert!(HourLeaf { blocked: [5, 0, 0, 0].into(), ..hour() }.imbalance().unwrap().contains("the list blocked 5"));
+        assert!(
+            HourLeaf {
+                questions: 11,
+                ..hour()
+            }
+            .imbalance()
+            .unwrap()
+            .contains("12 questions came in")
+        );
+        assert!(
+            HourLeaf {
+                blocked: [5, 0, 0, 0].into(),
+                ..hour()
+            }
+            .imbalance()
+            .unwrap()
+            .contains("the list blocked 5")
+        );
     }
 
     #[test]
     fn gaps_and_time_in_force_must_fit_together() {
         let start = 1_767_225_600;
         let with = |gaps: &[(i64, i64)], gap_s, in_force_s| {
-            let gap = |&(from, until)| LeafGap { from: Moment(start + from), kind: "crash", until: Moment(start + until) };
-            HourLeaf { gaps: gaps.iter().map(gap).collect(), gap_s, in_force_s, ..hour() }.misplaced_time()
+            let gap = |&(from, until)| LeafGap {
+                from: Moment(start + from),
+                kind: "crash",
+                until: Moment(start + until),
+            };
+            HourLeaf {
+                gaps: gaps.iter().map(gap).collect(),
+                gap_s,
+                in_force_s,
+                ..hour()
+            }
+            .misplaced_time()
         };
         assert_eq!(hour().misplaced_time(), None);
         assert_eq!(with(&[], 0, 3600), None);
-        assert_eq!(with(&[(-9000, 20), (20, 40), (3500, 3600)], 9140, 3460), None, "the first may reach back");
+        assert_eq!(
+            with(&[(-9000, 20), (20, 40), (3500, 3600)], 9140, 3460),
+            None,
+            "the first may reach back"
+        );
         assert!(with(&[(0, 90)], 91, 3510).unwrap().contains("90 seconds"));
-        assert!(with(&[(0, 90)], 90, 3511).unwrap().contains("in force for 3511 seconds"));
-        for gaps in [[(0, 90), (80, 100)], [(50, 60), (0, 10)], [(0, 10), (3590, 3601)], [(0, 10), (30, 20)]] {
-            assert!(with(&gaps, 20, 0).unwrap().contains("one after the other"), "{gaps:?}");
+        assert!(
+            with(&[(0, 90)], 90, 3511)
+                .unwrap()
+                .contains("in force for 3511 seconds")
+        );
+        for gaps in [
+            [(0, 90), (80, 100)],
+            [(50, 60), (0, 10)],
+            [(0, 10), (3590, 3601)],
+            [(0, 10), (30, 20)],
+        ] {
+            assert!(
+                with(&gaps, 20, 0).unwrap().contains("one after the other"),
+                "{gaps:?}"
+            );
         }
     }
 

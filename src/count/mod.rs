@@ -1,4 +1,5 @@
-//! Counting for the regulator and the operator: numbers by list and kind of question, never who asked or for what name.
+//! Counting for the regulator and the operator: numbers by list and kind of question, never who
+//! asked or for what name.
 
 mod cells;
 mod hour;
@@ -11,7 +12,8 @@ pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, 
 pub use hour::{HourCounts, Meter};
 pub use hourly::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind};
 pub use leaf::{
-    Blocked, Carried, Ended, EventLeaf, HOUR_KIND, HourLeaf, LEAF_OCTETS_MAX, LEAF_VERSION, Leaf, LeafFault, LeafGap, Moment, is_plain,
+    Blocked, Carried, Ended, EventLeaf, HOUR_KIND, HourLeaf, LEAF_OCTETS_MAX, LEAF_VERSION, Leaf,
+    LeafFault, LeafGap, Moment, is_plain,
 };
 pub use opening::{ENTRY_COUNTS_KIND, EntryCounts, Opening, Openings, OpeningsFault, read_counts};
 pub use record::{Gap, GapKind, HourRecord, ListIdentity, ListRecord, Papers, Record, Stretch};

@@ -1,6 +1,8 @@
-//! What a commitment to the counts of a list's entries is made of: the resolver keeps it, and gives it to the curator alone.
+//! What a commitment to the counts of a list's entries is made of: the resolver keeps it, and gives
+//! it to the curator alone.
 //!
-//! `docs/audit-format.md` describes the commitment and the openings. Neither type can be printed by accident.
+//! `docs/audit-format.md` describes the commitment and the openings. Neither type can be printed by
+//! accident.
 
 use std::collections::BTreeMap;
 
@@ -43,14 +45,23 @@ impl Opening {
     /// The counts as the commitment has them: one JSON object in the leaves' canonical text.
     pub fn counts_text(&self) -> String {
         // Keys are sorted as texts there: 10 comes before 9.
-        let sorted: BTreeMap<String, u64> = self.counts.iter().map(|(number, count)| (number.to_string(), *count)).collect();
-        let counts: Vec<String> = sorted.iter().map(|(number, count)| format!("\"{number}\":{count}")).collect();
+        let sorted: BTreeMap<String, u64> = self
+            .counts
+            .iter()
+            .map(|(number, count)| (number.to_string(), *count))
+            .collect();
+        let counts: Vec<String> = sorted
+            .iter()
+            .map(|(number, count)| format!("\"{number}\":{count}"))
+            .collect();
         format!("{{{}}}", counts.join(","))
     }
 
     /// SHA-256 of the salt and the counts' text, in hexadecimal.
     pub fn commitment(&self) -> String {
-        HEXLOWER.encode(&sha256(&[&self.salt, self.counts_text().as_bytes()].concat()))
+        HEXLOWER.encode(&sha256(
+            &[&self.salt, self.counts_text().as_bytes()].concat(),
+        ))
     }
 }
 
@@ -72,7 +83,10 @@ pub struct Openings {
 
 /// The text is no openings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("holds no openings of entry counts that this wardline can read: name a file that `wardline audit open` wrote")]
+#[error(
+    "holds no openings of entry counts that this wardline can read: name a file that `wardline \
+     audit open` wrote"
+)]
 pub struct OpeningsFault;
 
 /// The text's form.
@@ -101,20 +115,38 @@ impl Openings {
             salt: HEXLOWER.encode(&opening.salt),
             counts: opening.counts.clone(),
         });
-        let document = Document { v: VERSION, origin: self.origin.clone(), list: self.list.clone(), openings: hours.collect() };
+        let document = Document {
+            v: VERSION,
+            origin: self.origin.clone(),
+            list: self.list.clone(),
+            openings: hours.collect(),
+        };
         serde_json::to_vec(&document).map_err(|_| OpeningsFault)
     }
 
     /// Reads such a text.
     pub fn parse(json: &[u8]) -> Result<Self, OpeningsFault> {
-        let Document { v, origin, list, openings } = serde_json::from_slice(json).map_err(|_| OpeningsFault)?;
+        let Document {
+            v,
+            origin,
+            list,
+            openings,
+        } = serde_json::from_slice(json).map_err(|_| OpeningsFault)?;
         let opening = |Hour { hour, salt, counts }: Hour| {
             let salt = HEXLOWER.decode(salt.as_bytes()).ok()?.try_into().ok()?;
-            Some(Opening { hour: hour.0, salt, counts })
+            Some(Opening {
+                hour: hour.0,
+                salt,
+                counts,
+            })
         };
         let openings: Option<Vec<Opening>> = openings.into_iter().map(opening).collect();
         match openings {
-            Some(openings) if v == VERSION => Ok(Self { origin, list, openings }),
+            Some(openings) if v == VERSION => Ok(Self {
+                origin,
+                list,
+                openings,
+            }),
             _ => Err(OpeningsFault),
         }
     }
@@ -134,20 +166,42 @@ mod tests {
 
     #[test]
     fn a_commitment_is_the_hash_of_salt_and_canonical_counts() {
-        assert_eq!(opening().counts_text(), r#"{"10":4000000000000,"4294967295":2,"9":1}"#);
+        assert_eq!(
+            opening().counts_text(),
+            r#"{"10":4000000000000,"4294967295":2,"9":1}"#
+        );
         let value: serde_json::Value = serde_json::from_str(&opening().counts_text()).unwrap();
-        assert_eq!(opening().counts_text(), value.to_string(), "canonical as the leaves are");
-        assert_eq!(read_counts(&opening().counts_text()), Some(opening().counts));
-        let hashed = [&[7; 32][..], br#"{"10":4000000000000,"4294967295":2,"9":1}"#].concat();
+        assert_eq!(
+            opening().counts_text(),
+            value.to_string(),
+            "canonical as the leaves are"
+        );
+        assert_eq!(
+            read_counts(&opening().counts_text()),
+            Some(opening().counts)
+        );
+        let hashed = [
+            &[7; 32][..],
+            br#"{"10":4000000000000,"4294967295":2,"9":1}"#,
+        ]
+        .concat();
         assert_eq!(opening().commitment(), HEXLOWER.encode(&sha256(&hashed)));
         let empty = || Opening::new(0, EntryCounts::new()).unwrap();
         assert_eq!(empty().counts_text(), "{}");
-        assert_ne!(empty().commitment(), empty().commitment(), "the same counts have another salt each hour");
+        assert_ne!(
+            empty().commitment(),
+            empty().commitment(),
+            "the same counts have another salt each hour"
+        );
     }
 
     #[test]
     fn openings_come_back_and_nothing_else_does() {
-        let openings = Openings { origin: "provider.example/one".into(), list: "law".into(), openings: vec![opening()] };
+        let openings = Openings {
+            origin: "provider.example/one".into(),
+            list: "law".into(),
+            openings: vec![opening()],
+        };
         let json = String::from_utf8(openings.to_json().unwrap()).unwrap();
         assert!(Openings::parse(json.as_bytes()).is_ok_and(|read| read == openings));
         for (from, to) in [
@@ -160,7 +214,10 @@ mod tests {
             ("2026-01-01T00:00:00Z", "yesterday"),
         ] {
             assert_ne!(json.replacen(from, to, 1), json, "{from}");
-            assert!(Openings::parse(json.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+            assert!(
+                Openings::parse(json.replacen(from, to, 1).as_bytes()).is_err(),
+                "{to}"
+            );
         }
     }
 }

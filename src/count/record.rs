@@ -39,7 +39,8 @@ pub struct Record {
     pub lists: Vec<ListRecord>,
     /// The hours in which the resolver ran, earliest first.
     pub hours: Vec<HourRecord>,
-    /// The times for which nothing is on record, earliest first; they may overlap only where the clock was moved.
+    /// The times for which nothing is on record, earliest first; they may overlap only where the
+    /// clock was moved.
     pub gaps: Vec<Gap>,
 }
 
@@ -72,7 +73,8 @@ pub struct HourRecord {
     pub questions: u64,
     /// Questions by [`Event`].
     pub events: [u64; Event::ALL.len()],
-    /// Blocked questions, in the order of [`Record::lists`]; none for a list that was not configured then.
+    /// Blocked questions, in the order of [`Record::lists`]; none for a list that was not
+    /// configured then.
     pub lists: Vec<Option<ListCounts>>,
 }
 
@@ -81,7 +83,8 @@ pub struct HourRecord {
 pub struct Gap {
     /// Its first second.
     pub from: UnixSeconds,
-    /// The first second after it; equal to `from` after a crash of under a second, or of unknown length as the clock was set back.
+    /// The first second after it; equal to `from` after a crash of under a second, or of unknown
+    /// length as the clock was set back.
     pub until: UnixSeconds,
     /// Why there is nothing.
     pub kind: GapKind,
@@ -102,7 +105,12 @@ pub enum GapKind {
 
 impl GapKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Crash, Self::Stopped, Self::Unwritten, Self::Unrecorded];
+    pub const ALL: [Self; 4] = [
+        Self::Crash,
+        Self::Stopped,
+        Self::Unwritten,
+        Self::Unrecorded,
+    ];
 
     /// The name used on disk and in reports.
     pub const fn name(self) -> &'static str {
@@ -116,15 +124,21 @@ impl GapKind {
 }
 
 impl Record {
-    /// How many seconds of an hour are on record: its length, as far as it has been written, less the gaps in it.
+    /// How many seconds of an hour are on record: its length, as far as it has been written, less
+    /// the gaps in it.
     pub fn recorded_s(&self, hour: UnixSeconds) -> u64 {
         recorded_s(&self.gaps, self.written_until, hour)
     }
 }
 
-/// How many seconds of an hour are on record, with these gaps, earliest first, and counts written up to here.
+/// How many seconds of an hour are on record, with these gaps, earliest first, and counts written
+/// up to here.
 pub(super) fn recorded_s(gaps: &[Gap], written_until: UnixSeconds, hour: UnixSeconds) -> u64 {
-    let written = if written_until > hour { written_until } else { UnixSeconds::MAX };
+    let written = if written_until > hour {
+        written_until
+    } else {
+        UnixSeconds::MAX
+    };
     let end = written.min(hour.saturating_add(3600));
     let (mut recorded, mut reached) = (0, hour);
     for gap in gaps.iter().take_while(|gap| gap.from < end) {
@@ -140,14 +154,30 @@ mod tests {
 
     #[test]
     fn recorded_seconds_leave_out_gaps_and_what_is_not_written() {
-        let gap = |from, until| Gap { from, until, kind: GapKind::Crash };
+        let gap = |from, until| Gap {
+            from,
+            until,
+            kind: GapKind::Crash,
+        };
         let record = Record {
             written_until: 14_400 + 600,
-            gaps: vec![gap(0, 3700), gap(3650, 3800), gap(5000, 5000), gap(7100, 10_000), gap(10_700, 10_900)],
+            gaps: vec![
+                gap(0, 3700),
+                gap(3650, 3800),
+                gap(5000, 5000),
+                gap(7100, 10_000),
+                gap(10_700, 10_900),
+            ],
             ..Record::default()
         };
-        let recorded: Vec<_> = [0, 3600, 7200, 10_800, 14_400].map(|hour| record.recorded_s(hour)).into();
+        let recorded: Vec<_> = [0, 3600, 7200, 10_800, 14_400]
+            .map(|hour| record.recorded_s(hour))
+            .into();
         assert_eq!(recorded, [0, 3300, 700, 3500, 600]);
-        assert_eq!(Record::default().recorded_s(3600), 3600, "the clock was set back after this hour");
+        assert_eq!(
+            Record::default().recorded_s(3600),
+            3600,
+            "the clock was set back after this hour"
+        );
     }
 }

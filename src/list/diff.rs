@@ -1,4 +1,5 @@
-//! What changed between two issues of a list: counts and entries, told by number wherever names are not asked for.
+//! What changed between two issues of a list: counts and entries, told by number wherever names are
+//! not asked for.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +21,16 @@ pub struct Diff<'a> {
 }
 
 impl<'a> Diff<'a> {
-    /// Compare two sets. An entry is its name and scope; of one that stands there twice the last counts.
+    /// Compare two sets. An entry is its name and scope; of one that stands there twice the last
+    /// counts.
     pub fn between(old: &'a [Record], new: &'a [Record]) -> Self {
         let (old, new) = (by_name(old), by_name(new));
-        let mut diff = Self { added: Vec::new(), removed: Vec::new(), changed: Vec::new(), unchanged: 0 };
+        let mut diff = Self {
+            added: Vec::new(),
+            removed: Vec::new(),
+            changed: Vec::new(),
+            unchanged: 0,
+        };
         for (key, record) in &new {
             match old.get(key) {
                 None => diff.added.push(record),
@@ -31,7 +38,11 @@ impl<'a> Diff<'a> {
                 Some(before) => diff.changed.push((before, record)),
             }
         }
-        diff.removed = old.iter().filter(|(key, _)| !new.contains_key(*key)).map(|(_, record)| *record).collect();
+        diff.removed = old
+            .iter()
+            .filter(|(key, _)| !new.contains_key(*key))
+            .map(|(_, record)| *record)
+            .collect();
         diff
     }
 
@@ -42,7 +53,15 @@ impl<'a> Diff<'a> {
 }
 
 fn by_name(records: &[Record]) -> BTreeMap<(String, Scope, &Name), &Record> {
-    records.iter().map(|record| ((record.name.to_string(), record.scope, &record.name), record)).collect()
+    records
+        .iter()
+        .map(|record| {
+            (
+                (record.name.to_string(), record.scope, &record.name),
+                record,
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -51,7 +70,12 @@ mod tests {
     use crate::list::records::read;
 
     fn records(text: &str) -> Vec<Record> {
-        read(text.as_bytes()).unwrap().0.into_iter().map(|(_, record)| record).collect()
+        read(text.as_bytes())
+            .unwrap()
+            .0
+            .into_iter()
+            .map(|(_, record)| record)
+            .collect()
     }
 
     fn numbers(records: &[&Record]) -> Vec<Option<u32>> {
@@ -61,13 +85,23 @@ mod tests {
     #[test]
     fn each_kind_of_change_is_told() {
         let old = records("a.test number=1\nb.test number=2\nc.test number=3\n");
-        let new = records("=a.test number=4\nb.test number=2 category=x\nc.test number=3\nd.test\n");
+        let new =
+            records("=a.test number=4\nb.test number=2 category=x\nc.test number=3\nd.test\n");
         let diff = Diff::between(&old, &new);
         assert_eq!(numbers(&diff.added), [Some(4), None]);
         assert_eq!(numbers(&diff.removed), [Some(1)]);
-        assert_eq!(diff.changed.iter().map(|(old, new)| (old.number, new.number)).collect::<Vec<_>>(), [(Some(2), Some(2))]);
+        assert_eq!(
+            diff.changed
+                .iter()
+                .map(|(old, new)| (old.number, new.number))
+                .collect::<Vec<_>>(),
+            [(Some(2), Some(2))]
+        );
         assert_eq!((diff.unchanged, diff.is_empty()), (1, false));
         assert!(Diff::between(&old, &old).is_empty());
-        assert!(!format!("{diff:?}").contains("test"), "no name in a debug text");
+        assert!(
+            !format!("{diff:?}").contains("test"),
+            "no name in a debug text"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A count for each entry of a list, by the entry's number, where the operator turned that on: the curator learns which entries matter.
+//! A count for each entry of a list, by the entry's number, where the operator turned that on: the
+//! curator learns which entries matter.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,7 +45,12 @@ impl EntryCells {
 
     fn take_into(&self, taken: &mut BTreeMap<u32, u64>) {
         // Most are 0, and only looking at them leaves them in the caches of those who count.
-        for (number, count) in self.numbers.iter().zip(&self.counts).filter(|(_, count)| count.load(Relaxed) != 0) {
+        for (number, count) in self
+            .numbers
+            .iter()
+            .zip(&self.counts)
+            .filter(|(_, count)| count.load(Relaxed) != 0)
+        {
             let count = count.swap(0, Relaxed);
             if *number != 0 {
                 *taken.entry(*number).or_default() += u64::from(count);
@@ -53,7 +59,8 @@ impl EntryCells {
     }
 }
 
-/// What the entries of one list have blocked, in whichever of its tables they stood: a table that is replaced loses nothing.
+/// What the entries of one list have blocked, in whichever of its tables they stood: a table that
+/// is replaced loses nothing.
 #[derive(Default)]
 pub struct EntryTally {
     /// The cells of all tables that may still be counted with.
@@ -62,19 +69,26 @@ pub struct EntryTally {
 
 impl EntryTally {
     pub(super) fn add(&self, cells: Arc<EntryCells>) {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).push(cells);
+        self.tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(cells);
     }
 
-    /// What was counted since the last taking, by the entries' numbers; entries without a number are not in it. Reads every cell: some
-    /// milliseconds for millions.
+    /// What was counted since the last taking, by the entries' numbers; entries without a number
+    /// are not in it. Reads every cell: some milliseconds for millions.
     pub fn take(&self) -> BTreeMap<u32, u64> {
         let mut taken = BTreeMap::new();
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|cells| {
-            // Asked before the cells are read: a table that is gone by then counts nothing more.
-            let is_last = Arc::get_mut(cells).is_some();
-            cells.take_into(&mut taken);
-            !is_last
-        });
+        self.tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain_mut(|cells| {
+                // Asked before the cells are read: a table that is gone by then counts nothing
+                // more.
+                let is_last = Arc::get_mut(cells).is_some();
+                cells.take_into(&mut taken);
+                !is_last
+            });
         taken
     }
 }

@@ -1,4 +1,5 @@
-//! The common form of the papers around a list: a version line, then `key: value` lines in a fixed order, each key at most once.
+//! The common form of the papers around a list: a version line, then `key: value` lines in a fixed
+//! order, each key at most once.
 
 use std::fmt;
 use std::str::Split;
@@ -41,8 +42,12 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(version) => write!(f, "the first line must be `{version}`"),
-            Self::Expected(key) => write!(f, "`{key}:` is expected here; the keys have a fixed order"),
-            Self::Unexpected => f.write_str("a key that is unknown, in the wrong place, or given twice"),
+            Self::Expected(key) => {
+                write!(f, "`{key}:` is expected here; the keys have a fixed order")
+            }
+            Self::Unexpected => {
+                f.write_str("a key that is unknown, in the wrong place, or given twice")
+            }
             Self::Value(key, may) => write!(f, "`{key}` must be {may}"),
         }
     }
@@ -60,20 +65,31 @@ impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, version: &'static str) -> Result<Self, FormFault> {
         let mut lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
         if lines.next() != Some(version) {
-            return Err(FormFault { line: 1, problem: Problem::Version(version) });
+            return Err(FormFault {
+                line: 1,
+                problem: Problem::Version(version),
+            });
         }
         let next = lines.next();
-        Ok(Self { lines, next, line: 2 })
+        Ok(Self {
+            lines,
+            next,
+            line: 2,
+        })
     }
 
-    /// The value of a key that must stand here, made into what `read` makes of it; `may` says what it accepts.
+    /// The value of a key that must stand here, made into what `read` makes of it; `may` says what
+    /// it accepts.
     pub(super) fn required<T>(
         &mut self,
         key: &'static str,
         may: &'static str,
         read: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<T, FormFault> {
-        self.optional(key, may, read)?.ok_or(FormFault { line: self.line, problem: Problem::Expected(key) })
+        self.optional(key, may, read)?.ok_or(FormFault {
+            line: self.line,
+            problem: Problem::Expected(key),
+        })
     }
 
     /// The same for a key that may be left out.
@@ -83,9 +99,15 @@ impl<'a> Reader<'a> {
         may: &'static str,
         read: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<Option<T>, FormFault> {
-        let value = self.next.and_then(|line| line.strip_prefix(key)).and_then(|rest| rest.strip_prefix(": "));
+        let value = self
+            .next
+            .and_then(|line| line.strip_prefix(key))
+            .and_then(|rest| rest.strip_prefix(": "));
         let Some(value) = value else { return Ok(None) };
-        let read = read(value).ok_or(FormFault { line: self.line, problem: Problem::Value(key, may) })?;
+        let read = read(value).ok_or(FormFault {
+            line: self.line,
+            problem: Problem::Value(key, may),
+        })?;
         self.next = self.lines.next();
         self.line += 1;
         Ok(Some(read))
@@ -93,27 +115,43 @@ impl<'a> Reader<'a> {
 
     /// Nothing may be left.
     pub(super) const fn finish(self) -> Result<(), FormFault> {
-        if self.next.is_some() { Err(FormFault { line: self.line, problem: Problem::Unexpected }) } else { Ok(()) }
+        if self.next.is_some() {
+            Err(FormFault {
+                line: self.line,
+                problem: Problem::Unexpected,
+            })
+        } else {
+            Ok(())
+        }
     }
 }
 
 pub(super) const MAY_ID: &str = "1 to 63 letters, digits and hyphens, no hyphen in front";
-pub(super) const MAY_WORDS: &str = "1 to 200 octets of text without white space at its ends or control characters";
+pub(super) const MAY_WORDS: &str =
+    "1 to 200 octets of text without white space at its ends or control characters";
 pub(super) const MAY_NUMBER: &str = "a whole number without sign or leading zeros";
 pub(super) const MAY_TIME: &str = "a time in UTC such as 2026-03-01T14:00:00Z";
-pub(super) const MAY_TIME_MS: &str = "a time in UTC with milliseconds such as 2026-03-01T14:00:00.000Z";
+pub(super) const MAY_TIME_MS: &str =
+    "a time in UTC with milliseconds such as 2026-03-01T14:00:00.000Z";
 pub(super) const MAY_HASH: &str = "64 hexadecimal digits in lower case";
 
 /// Can a list be called so? Letters, digits and hyphens, no hyphen in front.
 pub fn is_list_id(text: &str) -> bool {
     let is_within = (1..=LIST_ID_OCTETS_MAX).contains(&text.len());
-    is_within && !text.starts_with('-') && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    is_within
+        && !text.starts_with('-')
+        && text
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
 }
 
-/// Is it a text that people can be shown as it is? Characters that turn the direction of writing would show another text.
+/// Is it a text that people can be shown as it is? Characters that turn the direction of writing
+/// would show another text.
 pub fn is_words(text: &str) -> bool {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (1..=WORDS_OCTETS_MAX).contains(&text.len()) && text.trim() == text && !text.contains(|c: char| c.is_control() || turns(c))
+    (1..=WORDS_OCTETS_MAX).contains(&text.len())
+        && text.trim() == text
+        && !text.contains(|c: char| c.is_control() || turns(c))
 }
 
 pub(super) fn id(text: &str) -> Option<String> {
@@ -126,7 +164,9 @@ pub(super) fn words(text: &str) -> Option<String> {
 
 /// A number as `to_string` writes it.
 pub(super) fn number<N: std::str::FromStr + ToString>(text: &str) -> Option<N> {
-    text.parse::<N>().ok().filter(|number| number.to_string() == text)
+    text.parse::<N>()
+        .ok()
+        .filter(|number| number.to_string() == text)
 }
 
 /// Seconds since 1970, written in one way only.
@@ -161,7 +201,12 @@ impl Hash {
 
     /// Read 64 hexadecimal digits in lower case.
     pub fn parse(text: &str) -> Option<Self> {
-        HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+        HEXLOWER
+            .decode(text.as_bytes())
+            .ok()?
+            .try_into()
+            .ok()
+            .map(Self)
     }
 }
 
@@ -188,14 +233,23 @@ mod tests {
             assert_eq!(number::<u64>(text), None, "{text}");
         }
         assert_eq!(time("2026-03-01T14:00:00Z"), Some(1_772_373_600));
-        for text in ["2026-03-01T14:00:00+00:00", "2026-03-01T14:00Z", "2026-03-01 14:00:00Z", "2026-03-01T14:00:00.000Z", "2026-03-01"] {
+        for text in [
+            "2026-03-01T14:00:00+00:00",
+            "2026-03-01T14:00Z",
+            "2026-03-01 14:00:00Z",
+            "2026-03-01T14:00:00.000Z",
+            "2026-03-01",
+        ] {
             assert_eq!(time(text), None, "{text}");
         }
         assert_eq!(time_ms("2026-03-01T14:00:00.007Z"), Some(1_772_373_600_007));
         assert_eq!(time_ms("2026-03-01T14:00:00Z"), None);
         assert_eq!(time_ms("2026-03-01T14:00:00.0070Z"), None);
         let hash = Hash::of(b"");
-        assert_eq!(hash.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            hash.to_string(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert_eq!(Hash::parse(&hash.to_string()), Some(hash));
         assert_eq!(Hash::parse(&hash.to_string().to_uppercase()), None);
     }
@@ -205,10 +259,26 @@ mod tests {
         for good in ["Example Authority", "Loi n° 1, § 2", "\u{6771}\u{4eac}"] {
             assert!(is_words(good), "{good}");
         }
-        for bad in ["", " a", "a ", "a\tb", "a\u{202e}b", "a\u{85}b", &"a".repeat(WORDS_OCTETS_MAX + 1)] {
+        for bad in [
+            "",
+            " a",
+            "a ",
+            "a\tb",
+            "a\u{202e}b",
+            "a\u{85}b",
+            &"a".repeat(WORDS_OCTETS_MAX + 1),
+        ] {
             assert!(!is_words(bad), "{bad:?}");
         }
-        for (id, is_id) in [("a", true), ("National-1", true), ("-a", false), ("", false), ("a/b", false), ("a.b", false), ("ä", false)] {
+        for (id, is_id) in [
+            ("a", true),
+            ("National-1", true),
+            ("-a", false),
+            ("", false),
+            ("a/b", false),
+            ("a.b", false),
+            ("ä", false),
+        ] {
             assert_eq!(is_list_id(id), is_id, "{id}");
         }
     }

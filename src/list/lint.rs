@@ -1,4 +1,5 @@
-//! What a curator should look at before signing: entries that are due, double, covered, expired, easily mistaken, or cover too much.
+//! What a curator should look at before signing: entries that are due, double, covered, expired,
+//! easily mistaken, or cover too much.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -51,7 +52,10 @@ impl Concern {
 
     /// Does it keep a list from being signed, or is it only worth a look?
     pub const fn is_error(self) -> bool {
-        matches!(self, Self::Duplicate | Self::Number | Self::Expired | Self::Test)
+        matches!(
+            self,
+            Self::Duplicate | Self::Number | Self::Expired | Self::Test
+        )
     }
 }
 
@@ -62,10 +66,19 @@ impl fmt::Display for Concern {
             Self::Number => "no number of its own: `wardline list import` and `add` give one",
             Self::Expired => "its last day is over: remove it, or verify it and set a new one",
             Self::Test => "a second test entry: one is enough",
-            Self::Due => "due for verification: somebody must look whether the material is still there",
-            Self::Www => "starts with www.: it covers neither the name without www. nor others beside it",
+            Self::Due => {
+                "due for verification: somebody must look whether the material is still \
+                          there"
+            }
+            Self::Www => {
+                "starts with www.: it covers neither the name without www. nor others \
+                          beside it"
+            }
             Self::Covered => "covered by another entry already",
-            Self::Homograph => "an internationalised name that looks like another one: check that it is the one that is meant",
+            Self::Homograph => {
+                "an internationalised name that looks like another one: check that \
+                                it is the one that is meant"
+            }
         })
     }
 }
@@ -84,19 +97,31 @@ pub struct Remark {
 impl Remark {
     /// Where the entry stands.
     pub const fn place(&self) -> Place {
-        Place { line: self.line, number: self.number }
+        Place {
+            line: self.line,
+            number: self.number,
+        }
     }
 }
 
-/// Look at all entries, each with its line. An entry is due when it was last verified more than `verify_days` before `today`; the test
-/// entry is never.
+/// Look at all entries, each with its line. An entry is due when it was last verified more than
+/// `verify_days` before `today`; the test entry is never.
 pub fn lint(records: &[(u64, Record)], today: Date, verify_days: u32) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let (mut seen, mut numbers, mut tests) = (BTreeSet::new(), BTreeSet::new(), 0);
-    let wide: BTreeMap<&[u8], ()> =
-        records.iter().filter(|(_, record)| record.scope == Scope::Below).map(|(_, record)| (record.name.as_wire(), ())).collect();
+    let wide: BTreeMap<&[u8], ()> = records
+        .iter()
+        .filter(|(_, record)| record.scope == Scope::Below)
+        .map(|(_, record)| (record.name.as_wire(), ()))
+        .collect();
     for (line, record) in records {
-        let mut say = |concern| remarks.push(Remark { concern, line: *line, number: record.number });
+        let mut say = |concern| {
+            remarks.push(Remark {
+                concern,
+                line: *line,
+                number: record.number,
+            })
+        };
         let is_test = record.category.as_deref() == Some(TEST_CATEGORY);
         tests += u32::from(is_test);
         if !seen.insert((&record.name, record.scope)) {
@@ -129,11 +154,18 @@ pub fn lint(records: &[(u64, Record)], today: Date, verify_days: u32) -> Vec<Rem
 }
 
 fn is_due(record: &Record, today: Date, verify_days: u32) -> bool {
-    let days = |verified: Date| today.since(verified).map_or(i32::MAX, |span| span.get_days());
-    record.verified.is_none_or(|verified| days(verified) > i32::try_from(verify_days).unwrap_or(i32::MAX))
+    let days = |verified: Date| {
+        today
+            .since(verified)
+            .map_or(i32::MAX, |span| span.get_days())
+    };
+    record
+        .verified
+        .is_none_or(|verified| days(verified) > i32::try_from(verify_days).unwrap_or(i32::MAX))
 }
 
-/// Is a parent of the name an entry that reaches below, or the name itself where the entry is exact?
+/// Is a parent of the name an entry that reaches below, or the name itself where the entry is
+/// exact?
 fn is_covered(record: &Record, wide: &BTreeMap<&[u8], ()>) -> bool {
     let mut rest = record.name.as_wire();
     let mut is_parent = record.scope == Scope::Exact;
@@ -143,7 +175,9 @@ fn is_covered(record: &Record, wide: &BTreeMap<&[u8], ()>) -> bool {
         }
         is_parent = true;
         match rest.split_first() {
-            Some((&len, tail)) if len > 0 => rest = tail.get(usize::from(len)..).unwrap_or_default(),
+            Some((&len, tail)) if len > 0 => {
+                rest = tail.get(usize::from(len)..).unwrap_or_default()
+            }
             _ => return false,
         }
     }
@@ -158,7 +192,11 @@ fn is_homograph(label: &[u8]) -> bool {
     let (shown, _) = idna::domain_to_unicode(text);
     let letters = || shown.chars().filter(|c| c.is_alphabetic());
     let count = |is_of: fn(char) -> bool| letters().filter(|c| is_of(*c)).count();
-    let scripts = [count(is_latin), count(|c| matches!(c, '\u{370}'..='\u{3ff}')), count(|c| matches!(c, '\u{400}'..='\u{52f}'))];
+    let scripts = [
+        count(is_latin),
+        count(|c| matches!(c, '\u{370}'..='\u{3ff}')),
+        count(|c| matches!(c, '\u{400}'..='\u{52f}')),
+    ];
     let is_mixed = scripts.iter().filter(|count| **count > 0).count() > 1;
     let is_disguised = letters().all(|c| LOOKALIKES.contains(c) || c.is_ascii());
     is_mixed || is_disguised
@@ -168,17 +206,24 @@ fn is_latin(c: char) -> bool {
     c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}')
 }
 
-/// Small letters of other scripts that are drawn like Latin ones (Unicode Technical Standard 39, confusables).
+/// Small letters of other scripts that are drawn like Latin ones (Unicode Technical Standard 39,
+/// confusables).
 const LOOKALIKES: &str = "асеорхуіјѕһԁԛԝӏοαινρυκϲոսհցօ\u{131}\u{251}";
 
 /// The test entry's number: that of the first entry of the category `test`.
 pub fn test_entry(records: &[(u64, Record)]) -> Option<u32> {
-    records.iter().find(|(_, record)| record.category.as_deref() == Some(TEST_CATEGORY)).and_then(|(_, record)| record.number)
+    records
+        .iter()
+        .find(|(_, record)| record.category.as_deref() == Some(TEST_CATEGORY))
+        .and_then(|(_, record)| record.number)
 }
 
 /// The names of the entries by their line, for those who may see them.
 pub fn name_at(records: &[(u64, Record)], line: u64) -> Option<&Name> {
-    records.iter().find(|(at, _)| *at == line).map(|(_, record)| &record.name)
+    records
+        .iter()
+        .find(|(at, _)| *at == line)
+        .map(|(_, record)| &record.name)
 }
 
 #[cfg(test)]
@@ -190,7 +235,9 @@ mod tests {
         let (records, parsed) = read(text.as_bytes()).unwrap();
         assert_eq!(parsed.rejects, 0, "{text}");
         let said = lint(&records, Date::constant(2026, 6, 1), 92);
-        said.iter().map(|remark| format!("{}:{}", remark.line, remark.concern.as_str())).collect()
+        said.iter()
+            .map(|remark| format!("{}:{}", remark.line, remark.concern.as_str()))
+            .collect()
     }
 
     #[test]
@@ -198,22 +245,45 @@ mod tests {
         let good = "a.test number=1 verified=2026-05-01\n";
         let cases: [(&str, &[&str]); 14] = [
             ("", &[]),
-            ("a.test number=2 verified=2026-05-01\n", &["2:lint.duplicate"]),
-            ("=a.test number=2 verified=2026-05-01\n", &["2:lint.covered"]),
-            ("b.a.test number=2 verified=2026-05-01\n", &["2:lint.covered"]),
+            (
+                "a.test number=2 verified=2026-05-01\n",
+                &["2:lint.duplicate"],
+            ),
+            (
+                "=a.test number=2 verified=2026-05-01\n",
+                &["2:lint.covered"],
+            ),
+            (
+                "b.a.test number=2 verified=2026-05-01\n",
+                &["2:lint.covered"],
+            ),
             ("ba.test number=1 verified=2026-05-01\n", &["2:lint.number"]),
             ("b.test verified=2026-05-01\n", &["2:lint.number"]),
             ("b.test number=2 verified=2026-03-01\n", &[]),
             ("b.test number=2 verified=2026-02-28\n", &["2:lint.due"]),
             ("b.test number=2\n", &["2:lint.due"]),
-            ("b.test number=2 category=test\n=c.test number=3 category=test\n", &["3:lint.test"]),
-            ("b.test number=2 verified=2026-05-01 expires=2026-06-01\n", &[]),
-            ("b.test number=2 verified=2026-05-01 expires=2026-05-31\n", &["2:lint.expired"]),
-            ("www.b.test number=2 verified=2026-05-01\nwww.test number=3 verified=2026-05-01\n", &["2:lint.www"]),
+            (
+                "b.test number=2 category=test\n=c.test number=3 category=test\n",
+                &["3:lint.test"],
+            ),
+            (
+                "b.test number=2 verified=2026-05-01 expires=2026-06-01\n",
+                &[],
+            ),
+            (
+                "b.test number=2 verified=2026-05-01 expires=2026-05-31\n",
+                &["2:lint.expired"],
+            ),
+            (
+                "www.b.test number=2 verified=2026-05-01\nwww.test number=3 verified=2026-05-01\n",
+                &["2:lint.www"],
+            ),
             // Cyrillic letters alone that look Latin, a mixture, and two honest names.
             (
                 "\u{430}\u{440}\u{440}\u{435}.test number=2 verified=2026-05-01\np\u{430}ge.test number=3 verified=2026-05-01\n\
-                 b\u{fc}cher.test number=4 verified=2026-05-01\n\u{43c}\u{43e}\u{441}\u{43a}\u{432}\u{430}.test number=5 verified=2026-05-01\n",
+                 b\u{fc}cher.test number=4 \
+                 verified=2026-05-01\n\u{43c}\u{43e}\u{441}\u{43a}\u{432}\u{430}.test number=5 \
+                 verified=2026-05-01\n",
                 &["2:lint.homograph", "3:lint.homograph"],
             ),
         ];
@@ -226,8 +296,14 @@ mod tests {
     fn errors_come_first() {
         let text = "www.a.test number=1\nb.test\n";
         let said = remarks(text);
-        assert_eq!(said, ["2:lint.number", "1:lint.due", "2:lint.due", "1:lint.www"]);
+        assert_eq!(
+            said,
+            ["2:lint.number", "1:lint.due", "2:lint.due", "1:lint.www"]
+        );
         let (records, _) = read(b"a.test number=7 category=test\n".as_slice()).unwrap();
-        assert_eq!((test_entry(&records), name_at(&records, 1).is_some()), (Some(7), true));
+        assert_eq!(
+            (test_entry(&records), name_at(&records, 1).is_some()),
+            (Some(7), true)
+        );
     }
 }

@@ -1,11 +1,14 @@
-//! The papers of a list: who made it, on what ground, from when to when, and the hash of its entries. Signed as a note.
+//! The papers of a list: who made it, on what ground, from when to when, and the hash of its
+//! entries. Signed as a note.
 //!
-//! A list is two files: `<id>.manifest`, the signed note, and the entries under the name that [`Manifest::entries_file`] gives. What is
-//! signed is the hash of the entries in the clear, so that they can be encrypted for one more resolver without signing again; the
-//! entries' random numbers keep that hash from being tried against guessed lists.
+//! A list is two files: `<id>.manifest`, the signed note, and the entries under the name that
+//! [`Manifest::entries_file`] gives. What is signed is the hash of the entries in the clear, so
+//! that they can be encrypted for one more resolver without signing again; the entries' random
+//! numbers keep that hash from being tried against guessed lists.
 
 use super::form::{
-    FormFault, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME, MAY_WORDS, Problem, Reader, id, number, time, words, write_time,
+    FormFault, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME, MAY_WORDS, Problem, Reader, id,
+    number, time, words, write_time,
 };
 use crate::clock::UnixSeconds;
 use crate::seal::Note;
@@ -94,8 +97,8 @@ words_of!(Basis { Law = "law", Provider = "provider", Subscriber = "subscriber" 
 words_of!(ListAction { StopPage = "stop-page", NxDomain = "nxdomain" });
 
 impl Manifest {
-    /// Read the text of a note; whether the note is to be believed is another question. Only the text that [`Manifest::to_text`]
-    /// writes is accepted.
+    /// Read the text of a note; whether the note is to be believed is another question. Only the
+    /// text that [`Manifest::to_text`] writes is accepted.
     pub fn parse(text: &str) -> Result<Self, FormFault> {
         let mut lines = Reader::new(text, VERSION)?;
         let manifest = Self {
@@ -104,28 +107,43 @@ impl Manifest {
             basis: lines.required("basis", "law, provider or subscriber", Basis::parse)?,
             legal_basis: lines.required("legal-basis", MAY_WORDS, words)?,
             action: lines.required("action", "stop-page or nxdomain", ListAction::parse)?,
-            serial: lines.required("serial", "a whole number from 1", |text| number(text).filter(|serial| *serial > 0))?,
+            serial: lines.required("serial", "a whole number from 1", |text| {
+                number(text).filter(|serial| *serial > 0)
+            })?,
             issued: lines.required("issued", MAY_TIME, time)?,
             expires: lines.required("expires", MAY_TIME, time)?,
-            previous: lines.required("previous", "`none` or 64 hexadecimal digits in lower case", |text| match text {
-                "none" => Some(None),
-                _ => Hash::parse(text).map(Some),
-            })?,
+            previous: lines.required(
+                "previous",
+                "`none` or 64 hexadecimal digits in lower case",
+                |text| match text {
+                    "none" => Some(None),
+                    _ => Hash::parse(text).map(Some),
+                },
+            )?,
             entries: lines.required("entries", MAY_NUMBER, number)?,
             sha256: lines.required("sha256", MAY_HASH, Hash::parse)?,
             test_entry: lines.optional("test-entry", MAY_NUMBER, number)?,
-            secrecy: lines.optional("encrypted", "`age`, or left out", |text| (text == "age").then_some(Secrecy::Age))?.unwrap_or_default(),
+            secrecy: lines
+                .optional("encrypted", "`age`, or left out", |text| {
+                    (text == "age").then_some(Secrecy::Age)
+                })?
+                .unwrap_or_default(),
         };
         lines.finish()?;
         if manifest.expires <= manifest.issued {
-            return Err(FormFault { line: 9, problem: Problem::Value("expires", "later than `issued`") });
+            return Err(FormFault {
+                line: 9,
+                problem: Problem::Value("expires", "later than `issued`"),
+            });
         }
         Ok(manifest)
     }
 
     /// The one text of this manifest: what is signed.
     pub fn to_text(&self) -> String {
-        let previous = self.previous.map_or_else(|| "none".to_owned(), |hash| hash.to_string());
+        let previous = self
+            .previous
+            .map_or_else(|| "none".to_owned(), |hash| hash.to_string());
         let mut text = format!(
             "{VERSION}\nlist: {}\nauthority: {}\nbasis: {}\nlegal-basis: {}\naction: {}\nserial: {}\nissued: {}\nexpires: {}\n\
              previous: {previous}\nentries: {}\nsha256: {}\n",
@@ -180,46 +198,131 @@ pub(super) mod tests {
     use super::*;
 
     const TEXT: &str = "wardline-list/v1\nlist: example\nauthority: Example Authority\nbasis: law\nlegal-basis: Example Act, section 1\n\
-        action: stop-page\nserial: 7\nissued: 2026-03-01T14:00:00Z\nexpires: 2026-06-01T14:00:00Z\nprevious: none\nentries: 2\n\
+        action: stop-page\nserial: 7\nissued: 2026-03-01T14:00:00Z\nexpires: \
+        2026-06-01T14:00:00Z\nprevious: none\nentries: 2\n\
         sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
 
     #[test]
     fn a_manifest_has_one_text() {
         let mut manifest = Manifest::parse(TEXT).unwrap();
-        assert_eq!((manifest.list.as_str(), manifest.serial, manifest.entries), ("example", 7, 2));
-        assert_eq!((manifest.basis, manifest.action, manifest.previous), (Basis::Law, ListAction::StopPage, None));
+        assert_eq!(
+            (manifest.list.as_str(), manifest.serial, manifest.entries),
+            ("example", 7, 2)
+        );
+        assert_eq!(
+            (manifest.basis, manifest.action, manifest.previous),
+            (Basis::Law, ListAction::StopPage, None)
+        );
         assert_eq!(manifest.to_text(), TEXT);
         assert_eq!(manifest.hash(), Hash::of(TEXT.as_bytes()));
-        assert_eq!(manifest.entries_file(), format!("{}.entries", manifest.sha256));
+        assert_eq!(
+            manifest.entries_file(),
+            format!("{}.entries", manifest.sha256)
+        );
         manifest.test_entry = Some(4711);
         manifest.secrecy = Secrecy::Age;
         manifest.previous = Some(Hash::of(TEXT.as_bytes()));
-        assert_eq!(manifest.to_text().lines().skip(12).collect::<Vec<_>>(), ["test-entry: 4711", "encrypted: age"]);
+        assert_eq!(
+            manifest.to_text().lines().skip(12).collect::<Vec<_>>(),
+            ["test-entry: 4711", "encrypted: age"]
+        );
         assert_eq!(Manifest::parse(&manifest.to_text()).as_ref(), Ok(&manifest));
         assert!(manifest.entries_file().ends_with(".entries.age"));
     }
 
     #[test]
     fn every_fault_has_its_line() {
-        let refused = |from: &str, to: &str| Manifest::parse(&TEXT.replacen(from, to, 1)).unwrap_err().to_string();
+        let refused = |from: &str, to: &str| {
+            Manifest::parse(&TEXT.replacen(from, to, 1))
+                .unwrap_err()
+                .to_string()
+        };
         let cases = [
-            ("list/v1", "list/v2", "line 1: the first line must be `wardline-list/v1`"),
-            ("list: example", "list: ex ample", "line 2: `list` must be 1 to 63 letters, digits and hyphens, no hyphen in front"),
-            ("basis: law\n", "", "line 4: `basis:` is expected here; the keys have a fixed order"),
-            ("basis: law", "basis: whim", "line 4: `basis` must be law, provider or subscriber"),
-            ("basis: law", "basis:  law", "line 4: `basis` must be law, provider or subscriber"),
-            ("action: stop-page", "Action: stop-page", "line 6: `action:` is expected here; the keys have a fixed order"),
-            ("serial: 7", "serial: 0", "line 7: `serial` must be a whole number from 1"),
-            ("serial: 7", "serial: 07", "line 7: `serial` must be a whole number from 1"),
-            ("issued: 2026-03-01", "issued: 2026-02-30", "line 8: `issued` must be a time in UTC such as 2026-03-01T14:00:00Z"),
-            ("2026-06-01T14:00:00Z", "2026-03-01T14:00:00Z", "line 9: `expires` must be later than `issued`"),
-            ("previous: none", "previous: 00", "line 10: `previous` must be `none` or 64 hexadecimal digits in lower case"),
-            ("entries: 2", "entries: -2", "line 11: `entries` must be a whole number without sign or leading zeros"),
-            ("b855\n", "b855\nencrypted: age\ntest-entry: 1\n", "line 14: a key that is unknown, in the wrong place, or given twice"),
-            ("b855\n", "b855\nencrypted: yes\n", "line 13: `encrypted` must be `age`, or left out"),
-            ("b855\n", "b855\nsha256: 00\n", "line 13: a key that is unknown, in the wrong place, or given twice"),
-            ("b855\n", "b855\n\n", "line 13: a key that is unknown, in the wrong place, or given twice"),
-            ("sha256: e3b0", "sha256: E3B0", "line 12: `sha256` must be 64 hexadecimal digits in lower case"),
+            (
+                "list/v1",
+                "list/v2",
+                "line 1: the first line must be `wardline-list/v1`",
+            ),
+            (
+                "list: example",
+                "list: ex ample",
+                "line 2: `list` must be 1 to 63 letters, digits and hyphens, no hyphen in front",
+            ),
+            (
+                "basis: law\n",
+                "",
+                "line 4: `basis:` is expected here; the keys have a fixed order",
+            ),
+            (
+                "basis: law",
+                "basis: whim",
+                "line 4: `basis` must be law, provider or subscriber",
+            ),
+            (
+                "basis: law",
+                "basis:  law",
+                "line 4: `basis` must be law, provider or subscriber",
+            ),
+            (
+                "action: stop-page",
+                "Action: stop-page",
+                "line 6: `action:` is expected here; the keys have a fixed order",
+            ),
+            (
+                "serial: 7",
+                "serial: 0",
+                "line 7: `serial` must be a whole number from 1",
+            ),
+            (
+                "serial: 7",
+                "serial: 07",
+                "line 7: `serial` must be a whole number from 1",
+            ),
+            (
+                "issued: 2026-03-01",
+                "issued: 2026-02-30",
+                "line 8: `issued` must be a time in UTC such as 2026-03-01T14:00:00Z",
+            ),
+            (
+                "2026-06-01T14:00:00Z",
+                "2026-03-01T14:00:00Z",
+                "line 9: `expires` must be later than `issued`",
+            ),
+            (
+                "previous: none",
+                "previous: 00",
+                "line 10: `previous` must be `none` or 64 hexadecimal digits in lower case",
+            ),
+            (
+                "entries: 2",
+                "entries: -2",
+                "line 11: `entries` must be a whole number without sign or leading zeros",
+            ),
+            (
+                "b855\n",
+                "b855\nencrypted: age\ntest-entry: 1\n",
+                "line 14: a key that is unknown, in the wrong place, or given twice",
+            ),
+            (
+                "b855\n",
+                "b855\nencrypted: yes\n",
+                "line 13: `encrypted` must be `age`, or left out",
+            ),
+            (
+                "b855\n",
+                "b855\nsha256: 00\n",
+                "line 13: a key that is unknown, in the wrong place, or given twice",
+            ),
+            (
+                "b855\n",
+                "b855\n\n",
+                "line 13: a key that is unknown, in the wrong place, or given twice",
+            ),
+            (
+                "sha256: e3b0",
+                "sha256: E3B0",
+                "line 12: `sha256` must be 64 hexadecimal digits in lower case",
+            ),
         ];
         for (from, to, message) in cases {
             assert_eq!(refused(from, to), message);

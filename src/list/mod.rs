@@ -1,4 +1,5 @@
-//! Lists as data: their text and entries, the papers around them, what guards them, and the table that answers "is this name listed?".
+//! Lists as data: their text and entries, the papers around them, what guards them, and the table
+//! that answers "is this name listed?".
 
 pub mod diff;
 mod entry_cells;
@@ -13,10 +14,13 @@ pub mod removal;
 mod table;
 
 pub use entry_cells::EntryTally;
-pub use form::{FormFault, Hash, LIST_ID_OCTETS_MAX, Problem, WORDS_OCTETS_MAX, is_list_id, is_words};
+pub use form::{
+    FormFault, Hash, LIST_ID_OCTETS_MAX, Problem, WORDS_OCTETS_MAX, is_list_id, is_words,
+};
 pub use table::{Match, Overfull, Table, TableBuilder};
 
-/// The place of a list in the configuration, from 0; it names the list wherever the process speaks of it to itself.
+/// The place of a list in the configuration, from 0; it names the list wherever the process speaks
+/// of it to itself.
 pub type ListIndex = u16;
 
 /// How far an entry reaches.

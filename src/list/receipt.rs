@@ -1,6 +1,10 @@
-//! A resolver's proof that a list is applied: what it took, when, and how its own doors answered afterwards. Signed as a note.
+//! A resolver's proof that a list is applied: what it took, when, and how its own doors answered
+//! afterwards. Signed as a note.
 
-use super::form::{FormFault, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME_MS, Problem, Reader, id, number, time_ms, write_time_ms};
+use super::form::{
+    FormFault, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME_MS, Problem, Reader, id, number,
+    time_ms, write_time_ms,
+};
 
 const VERSION: &str = "wardline-receipt/v1";
 
@@ -39,7 +43,9 @@ impl Receipt {
         let mut lines = Reader::new(text, VERSION)?;
         let may_resolver = "the name of a key: 1 to 255 octets, neither white space nor `+`";
         let receipt = Self {
-            resolver: lines.required("resolver", may_resolver, |text| crate::seal::is_key_name(text).then(|| text.to_owned()))?,
+            resolver: lines.required("resolver", may_resolver, |text| {
+                crate::seal::is_key_name(text).then(|| text.to_owned())
+            })?,
             list: lines.required("list", MAY_ID, id)?,
             serial: lines.required("serial", MAY_NUMBER, number)?,
             manifest: lines.required("manifest", MAY_HASH, Hash::parse)?,
@@ -54,18 +60,34 @@ impl Receipt {
         };
         lines.finish()?;
         if receipt.probes_right > receipt.probes {
-            return Err(FormFault { line: 13, problem: Problem::Value("probes-right", "at most `probes`") });
+            return Err(FormFault {
+                line: 13,
+                problem: Problem::Value("probes-right", "at most `probes`"),
+            });
         }
         Ok(receipt)
     }
 
     /// The one text of this receipt: what is signed.
     pub fn to_text(&self) -> String {
-        let [received, verified, live, probed] = [self.received_ms, self.verified_ms, self.live_ms, self.probed_ms].map(write_time_ms);
+        let [received, verified, live, probed] = [
+            self.received_ms,
+            self.verified_ms,
+            self.live_ms,
+            self.probed_ms,
+        ]
+        .map(write_time_ms);
         format!(
             "{VERSION}\nresolver: {}\nlist: {}\nserial: {}\nmanifest: {}\nentries: {}\nreceived: {received}\nverified: {verified}\n\
              live: {live}\nprobed: {probed}\ngeneration: {}\nprobes: {}\nprobes-right: {}\n",
-            self.resolver, self.list, self.serial, self.manifest, self.entries, self.generation, self.probes, self.probes_right,
+            self.resolver,
+            self.list,
+            self.serial,
+            self.manifest,
+            self.entries,
+            self.generation,
+            self.probes,
+            self.probes_right,
         )
     }
 
@@ -100,19 +122,53 @@ mod tests {
     fn a_receipt_has_one_text() {
         let text = receipt().to_text();
         assert_eq!(Receipt::parse(&text), Ok(receipt()));
-        assert_eq!(text.lines().nth(7), Some("verified: 2026-03-01T14:00:00.003Z"));
+        assert_eq!(
+            text.lines().nth(7),
+            Some("verified: 2026-03-01T14:00:00.003Z")
+        );
         assert!(receipt().is_proof());
-        assert!(!Receipt { probes_right: 19, ..receipt() }.is_proof());
-        assert!(!Receipt { probes: 0, probes_right: 0, ..receipt() }.is_proof());
+        assert!(
+            !Receipt {
+                probes_right: 19,
+                ..receipt()
+            }
+            .is_proof()
+        );
+        assert!(
+            !Receipt {
+                probes: 0,
+                probes_right: 0,
+                ..receipt()
+            }
+            .is_proof()
+        );
     }
 
     #[test]
     fn every_fault_has_its_line() {
-        let refused = |from: &str, to: &str| Receipt::parse(&receipt().to_text().replacen(from, to, 1)).unwrap_err().to_string();
+        let refused = |from: &str, to: &str| {
+            Receipt::parse(&receipt().to_text().replacen(from, to, 1))
+                .unwrap_err()
+                .to_string()
+        };
         let time = "must be a time in UTC with milliseconds such as 2026-03-01T14:00:00.000Z";
-        assert_eq!(refused("14:00:00.003Z", "14:00:00Z"), format!("line 8: `verified` {time}"));
-        assert_eq!(refused("probes-right: 20", "probes-right: 21"), "line 13: `probes-right` must be at most `probes`");
-        assert_eq!(refused("live: ", "alive: "), "line 9: `live:` is expected here; the keys have a fixed order");
-        assert!(Receipt::parse(&(receipt().to_text() + "more: 1\n")).unwrap_err().to_string().starts_with("line 14: a key"));
+        assert_eq!(
+            refused("14:00:00.003Z", "14:00:00Z"),
+            format!("line 8: `verified` {time}")
+        );
+        assert_eq!(
+            refused("probes-right: 20", "probes-right: 21"),
+            "line 13: `probes-right` must be at most `probes`"
+        );
+        assert_eq!(
+            refused("live: ", "alive: "),
+            "line 9: `live:` is expected here; the keys have a fixed order"
+        );
+        assert!(
+            Receipt::parse(&(receipt().to_text() + "more: 1\n"))
+                .unwrap_err()
+                .to_string()
+                .starts_with("line 14: a key")
+        );
     }
 }

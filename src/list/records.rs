@@ -1,4 +1,5 @@
-//! A list as its curator holds it: entries with their names, sorted, and the one text that they make.
+//! A list as its curator holds it: entries with their names, sorted, and the one text that they
+//! make.
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -29,12 +30,22 @@ pub struct Record {
 impl Record {
     /// An entry without details.
     pub const fn new(name: Name, scope: Scope) -> Self {
-        Self { name, scope, number: None, verified: None, expires: None, category: None }
+        Self {
+            name,
+            scope,
+            number: None,
+            verified: None,
+            expires: None,
+            category: None,
+        }
     }
 
     /// What it is known by to everybody who must not see its name.
     pub fn label(&self) -> String {
-        self.number.map_or_else(|| "an entry without a number".to_owned(), |number| format!("entry {number}"))
+        self.number.map_or_else(
+            || "an entry without a number".to_owned(),
+            |number| format!("entry {number}"),
+        )
     }
 
     fn from_entry(entry: &Entry<'_>) -> Option<Self> {
@@ -54,10 +65,15 @@ impl Record {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.scope.mark(), self.name)?;
-        self.number.map_or(Ok(()), |number| write!(f, " number={number}"))?;
-        self.verified.map_or(Ok(()), |day| write!(f, " verified={day}"))?;
-        self.expires.map_or(Ok(()), |day| write!(f, " expires={day}"))?;
-        self.category.as_ref().map_or(Ok(()), |category| write!(f, " category={category}"))
+        self.number
+            .map_or(Ok(()), |number| write!(f, " number={number}"))?;
+        self.verified
+            .map_or(Ok(()), |day| write!(f, " verified={day}"))?;
+        self.expires
+            .map_or(Ok(()), |day| write!(f, " expires={day}"))?;
+        self.category
+            .as_ref()
+            .map_or(Ok(()), |category| write!(f, " category={category}"))
     }
 }
 
@@ -71,13 +87,18 @@ impl fmt::Debug for Record {
 /// Read entries in our own format, in the order of the text, each with its line.
 pub fn read(text: impl BufRead) -> io::Result<(Vec<(u64, Record)>, Parsed)> {
     let mut records = Vec::new();
-    let parsed = parse::read_entries(text, |entry| records.extend(Record::from_entry(entry).map(|record| (entry.line, record))))?;
+    let parsed = parse::read_entries(text, |entry| {
+        records.extend(Record::from_entry(entry).map(|record| (entry.line, record)))
+    })?;
     Ok((records, parsed))
 }
 
 /// The one text of these entries: sorted by name, one a line, without comments.
 pub fn write(records: &[Record]) -> String {
-    let mut lines: Vec<(String, &Record)> = records.iter().map(|record| (record.name.to_string(), record)).collect();
+    let mut lines: Vec<(String, &Record)> = records
+        .iter()
+        .map(|record| (record.name.to_string(), record))
+        .collect();
     lines.sort();
     lines.iter().fold(String::new(), |mut text, (_, record)| {
         text.push_str(&format!("{record}\n"));
@@ -93,12 +114,17 @@ mod tests {
 
     #[test]
     fn entries_have_one_text() {
-        let text = b"b.test  category=x number=2\nA.test number=1 verified=2026-03-01 expires=2026-04-01 # c\n=a.b.test\n";
+        let text = b"b.test  category=x number=2\nA.test number=1 verified=2026-03-01 \
+                     expires=2026-04-01 # c\n=a.b.test\n";
         let (records, parsed) = read(text.as_slice()).unwrap();
         assert_eq!((records.len(), parsed.rejects, records[1].0), (3, 0, 2));
         let records: Vec<Record> = records.into_iter().map(|(_, record)| record).collect();
         let written = write(&records);
-        assert_eq!(written, "=a.b.test\na.test number=1 verified=2026-03-01 expires=2026-04-01\nb.test number=2 category=x\n");
+        assert_eq!(
+            written,
+            "=a.b.test\na.test number=1 verified=2026-03-01 expires=2026-04-01\nb.test number=2 \
+             category=x\n"
+        );
         assert_eq!(format!("{:?}", records[1]), "Record(Some(1))");
     }
 

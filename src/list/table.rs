@@ -1,8 +1,10 @@
 //! The compiled list: keyed hashes of its entries, from which no name can be read back.
 //!
-//! A slot is 16 octets: 127 bits of the name's keyed 128-bit hash and one bit for the entry's scope. Four slots make a bucket of one
-//! cache line; a full bucket flows over into the next. With at most 3/4 of the slots in use an entry takes 21.4 octets. Two different
-//! names share 127 bits with probability 2⁻¹²⁷ a pair, and the key is new for each process, so nobody can prepare such a pair.
+//! A slot is 16 octets: 127 bits of the name's keyed 128-bit hash and one bit for the entry's
+//! scope. Four slots make a bucket of one cache line; a full bucket flows over into the next. With
+//! at most 3/4 of the slots in use an entry takes 21.4 octets. Two different names share 127 bits
+//! with probability 2⁻¹²⁷ a pair, and the key is new for each process, so nobody can prepare such a
+//! pair.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use crate::name::{Depths, HashKey, LABELS_MAX, SuffixHash, SuffixHashes};
 
 const SLOTS: usize = 4;
 const SLOT_OCTETS: usize = size_of::<u128>();
-/// From this size on a table asks for huge pages: looking up a name then misses the CPU's page tables less often.
+/// From this size on a table asks for huge pages: looking up a name then misses the CPU's page
+/// tables less often.
 const HUGE_OCTETS_MIN: usize = 8 << 20;
 const EXACT_BIT: u128 = 1;
 
@@ -33,8 +36,8 @@ pub struct Table {
     cells: Option<Arc<EntryCells>>,
 }
 
-/// The buckets, in a mapping of their own: it starts on a cache line, and all of it goes back to the system when it is dropped, where
-/// an allocator would keep parts of it for later.
+/// The buckets, in a mapping of their own: it starts on a cache line, and all of it goes back to
+/// the system when it is dropped, where an allocator would keep parts of it for later.
 struct Buckets {
     memory: MmapMut,
     count: usize,
@@ -98,7 +101,13 @@ impl TableBuilder {
     pub fn new(key: HashKey, entries_max: usize) -> io::Result<Self> {
         let bucket_count = (entries_max * 4 / 3).div_ceil(SLOTS) + 1;
         Ok(Self {
-            table: Table { key, buckets: Buckets::new(bucket_count)?, entry_count: 0, depths: 0, cells: None },
+            table: Table {
+                key,
+                buckets: Buckets::new(bucket_count)?,
+                entry_count: 0,
+                depths: 0,
+                cells: None,
+            },
             entries_max,
             hashes: Box::new(SuffixHashes::new()),
             waiting: Vec::with_capacity(TOGETHER),
@@ -107,25 +116,31 @@ impl TableBuilder {
         })
     }
 
-    /// Have the questions counted that each entry with a number will block, into the list's own tally; an error where the system has no
-    /// memory for it.
+    /// Have the questions counted that each entry with a number will block, into the list's own
+    /// tally; an error where the system has no memory for it.
     pub fn count_into(mut self, tally: &Arc<EntryTally>) -> io::Result<Self> {
         let cells = EntryCells::new(self.table.buckets.len() * SLOTS)?;
         self.counting = Some((cells, Arc::clone(tally)));
         Ok(self)
     }
 
-    /// Add an entry; `wire` is its uncompressed name. An entry that is there already changes nothing, but the wider scope wins.
+    /// Add an entry; `wire` is its uncompressed name. An entry that is there already changes
+    /// nothing, but the wider scope wins.
     pub fn insert(&mut self, wire: &[u8], scope: Scope) {
         self.insert_numbered(wire, scope, None);
     }
 
-    /// As [`TableBuilder::insert`], with the entry's number, which is kept where its questions are counted.
+    /// As [`TableBuilder::insert`], with the entry's number, which is kept where its questions are
+    /// counted.
     pub fn insert_numbered(&mut self, wire: &[u8], scope: Scope, number: Option<u32>) {
         self.hashes.fill_for(self.table.key, wire, 0);
         self.table.depths |= 1 << self.hashes.depth();
         let tag = tag_of(self.hashes.whole());
-        let value = if scope == Scope::Exact { tag | EXACT_BIT } else { tag };
+        let value = if scope == Scope::Exact {
+            tag | EXACT_BIT
+        } else {
+            tag
+        };
         self.waiting.push((value, number.unwrap_or_default()));
         if self.waiting.len() == TOGETHER {
             self.place_waiting();
@@ -146,12 +161,17 @@ impl TableBuilder {
         Ok(self.table)
     }
 
-    /// Place a few entries at a time: their buckets are read from memory all at once, not one after the other.
+    /// Place a few entries at a time: their buckets are read from memory all at once, not one after
+    /// the other.
     fn place_waiting(&mut self) {
         let waiting = std::mem::replace(&mut self.waiting, Vec::with_capacity(TOGETHER));
         let buckets = self.table.buckets.all();
-        let homes = waiting.iter().map(|(value, _)| self.table.home(value & !EXACT_BIT));
-        std::hint::black_box(homes.fold(0, |sum, home| sum ^ buckets.get(home).map_or(0, |bucket| bucket[0][0])));
+        let homes = waiting
+            .iter()
+            .map(|(value, _)| self.table.home(value & !EXACT_BIT));
+        std::hint::black_box(homes.fold(0, |sum, home| {
+            sum ^ buckets.get(home).map_or(0, |bucket| bucket[0][0])
+        }));
         for (value, number) in waiting {
             match self.place(value) {
                 Some(slot) => self.name(slot, number),
@@ -203,14 +223,16 @@ impl Table {
         self.buckets.memory.len() + self.cells.as_ref().map_or(0, |cells| cells.octets())
     }
 
-    /// One question was blocked by the entry that was found in this table; costs nothing where entries are not counted.
+    /// One question was blocked by the entry that was found in this table; costs nothing where
+    /// entries are not counted.
     pub fn note(&self, found: Match) {
         if let Some(cells) = &self.cells {
             cells.note(found.slot);
         }
     }
 
-    /// The entry that `name` falls under, the shortest one first; hashes must be made under this table's key.
+    /// The entry that `name` falls under, the shortest one first; hashes must be made under this
+    /// table's key.
     pub fn find(&self, name: &SuffixHashes) -> Option<Match> {
         let depth = name.depth();
         let mut depths = self.depths_within(depth);
@@ -220,14 +242,21 @@ impl Table {
             let is_parent = labels < depth;
             match self.slot_of(tag_of(name.at(labels))) {
                 Some((Scope::Exact, _)) if is_parent => {}
-                Some((_, slot)) => return Some(Match { labels, is_parent, slot }),
+                Some((_, slot)) => {
+                    return Some(Match {
+                        labels,
+                        is_parent,
+                        slot,
+                    });
+                }
                 None => {}
             }
         }
         None
     }
 
-    /// As [`Table::find`], without the entries that `removed` has too; both are built under one key.
+    /// As [`Table::find`], without the entries that `removed` has too; both are built under one
+    /// key.
     pub fn find_beside(&self, name: &SuffixHashes, removed: &Self) -> Option<Match> {
         let depth = name.depth();
         let mut depths = self.depths_within(depth);
@@ -238,16 +267,29 @@ impl Table {
             match self.slot_of(tag) {
                 Some((Scope::Exact, _)) if is_parent => {}
                 Some(_) if removed.slot_of(tag).is_some() => {}
-                Some((_, slot)) => return Some(Match { labels, is_parent, slot }),
+                Some((_, slot)) => {
+                    return Some(Match {
+                        labels,
+                        is_parent,
+                        slot,
+                    });
+                }
                 None => {}
             }
         }
         None
     }
 
-    /// How many entries both tables have, whatever their scope; both are built under one key, so that memory is read in its order.
+    /// How many entries both tables have, whatever their scope; both are built under one key, so
+    /// that memory is read in its order.
     pub fn shared_with(&self, other: &Self) -> usize {
-        let tags = self.buckets.all().iter().flatten().map(|slot| u128::from_ne_bytes(*slot) & !EXACT_BIT).filter(|tag| *tag != 0);
+        let tags = self
+            .buckets
+            .all()
+            .iter()
+            .flatten()
+            .map(|slot| u128::from_ne_bytes(*slot) & !EXACT_BIT)
+            .filter(|tag| *tag != 0);
         tags.filter(|tag| other.slot_of(*tag).is_some()).count()
     }
 
@@ -256,20 +298,33 @@ impl Table {
         self.depths
     }
 
-    /// Read from each bucket where [`Table::find`] would look first, so that it is in the CPU's cache by then.
+    /// Read from each bucket where [`Table::find`] would look first, so that it is in the CPU's
+    /// cache by then.
     pub fn touch(&self, name: &SuffixHashes) -> u64 {
         let mut sum = 0;
         let mut depths = self.depths_within(name.depth());
         while depths != 0 {
             let home = self.home(tag_of(name.at(depths.trailing_zeros() as usize)));
-            sum ^= u64::from(self.buckets.all().get(home).map_or(0, |bucket| bucket[0][0]));
+            sum ^= u64::from(
+                self.buckets
+                    .all()
+                    .get(home)
+                    .map_or(0, |bucket| bucket[0][0]),
+            );
             depths &= depths - 1;
         }
         sum
     }
 
     const fn depths_within(&self, depth: usize) -> Depths {
-        self.depths & (Depths::MAX >> (LABELS_MAX - if depth < LABELS_MAX { depth } else { LABELS_MAX }))
+        self.depths
+            & (Depths::MAX
+                >> (LABELS_MAX
+                    - if depth < LABELS_MAX {
+                        depth
+                    } else {
+                        LABELS_MAX
+                    }))
     }
 
     /// An entry's scope and the number of its slot; a table has under 2³² of these.
@@ -280,7 +335,11 @@ impl Table {
             let bucket = buckets.get(at)?.map(u128::from_ne_bytes);
             for (index, slot) in bucket.into_iter().enumerate() {
                 if slot & !EXACT_BIT == tag {
-                    let scope = if slot & EXACT_BIT == 0 { Scope::Below } else { Scope::Exact };
+                    let scope = if slot & EXACT_BIT == 0 {
+                        Scope::Below
+                    } else {
+                        Scope::Exact
+                    };
                     return Some((scope, (at * SLOTS + index) as u32));
                 }
             }
@@ -297,7 +356,11 @@ impl Table {
     }
 
     const fn after(&self, at: usize) -> usize {
-        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
+        if at + 1 == self.buckets.len() {
+            0
+        } else {
+            at + 1
+        }
     }
 }
 
@@ -329,12 +392,17 @@ mod tests {
     fn find(table: &Table, name: &str) -> Option<(usize, bool)> {
         let mut hashes = SuffixHashes::new();
         hashes.fill(KEY, Name::parse(name).unwrap().as_wire());
-        table.find(&hashes).map(|found| (found.labels, found.is_parent))
+        table
+            .find(&hashes)
+            .map(|found| (found.labels, found.is_parent))
     }
 
     #[test]
     fn scopes_hold() {
-        let table = table(&[("blocked.example", Scope::Below), ("exact.example", Scope::Exact)]);
+        let table = table(&[
+            ("blocked.example", Scope::Below),
+            ("exact.example", Scope::Exact),
+        ]);
         assert_eq!(find(&table, "blocked.example"), Some((2, false)));
         assert_eq!(find(&table, "a.b.blocked.example"), Some((2, true)));
         assert_eq!(find(&table, "exact.example"), Some((2, false)));
@@ -356,8 +424,13 @@ mod tests {
     fn entries_are_counted_by_their_numbers_whatever_table_they_stood_in() {
         let tally = Arc::new(EntryTally::default());
         let build = |entries: &[(&str, Scope, Option<u32>)]| {
-            let mut builder = TableBuilder::new(KEY, entries.len()).unwrap().count_into(&tally).unwrap();
-            entries.iter().for_each(|(name, scope, number)| builder.insert_numbered(Name::parse(name).unwrap().as_wire(), *scope, *number));
+            let mut builder = TableBuilder::new(KEY, entries.len())
+                .unwrap()
+                .count_into(&tally)
+                .unwrap();
+            entries.iter().for_each(|(name, scope, number)| {
+                builder.insert_numbered(Name::parse(name).unwrap().as_wire(), *scope, *number)
+            });
             builder.finish().unwrap()
         };
         let ask = |table: &Table, name: &str| {
@@ -372,18 +445,32 @@ mod tests {
             ("a.test", Scope::Below, Some(5)),
         ]);
         let more: Vec<String> = (0..5000).map(|n| format!("{n}.test")).collect();
-        let second = build(&more.iter().zip(10..).map(|(name, number)| (name.as_str(), Scope::Below, Some(number))).collect::<Vec<_>>());
+        let second = build(
+            &more
+                .iter()
+                .zip(10..)
+                .map(|(name, number)| (name.as_str(), Scope::Below, Some(number)))
+                .collect::<Vec<_>>(),
+        );
         for name in ["a.test", "x.a.test", "b.test", "c.test"] {
             ask(&first, name);
         }
         more.iter().for_each(|name| ask(&second, name));
         let mut expected: BTreeMap<u32, u64> = (10..5010).map(|number| (number, 1)).collect();
         expected.extend([(4711, 3), (9, 1)]);
-        assert_eq!(tally.take(), expected, "a number that stands twice is one, and an entry twice keeps its first");
+        assert_eq!(
+            tally.take(),
+            expected,
+            "a number that stands twice is one, and an entry twice keeps its first"
+        );
         assert!(tally.take().is_empty(), "each count is taken once");
         ask(&first, "c.test");
         drop(first);
-        assert_eq!(tally.take(), BTreeMap::from([(9, 1)]), "what a table counted outlives it");
+        assert_eq!(
+            tally.take(),
+            BTreeMap::from([(9, 1)]),
+            "what a table counted outlives it"
+        );
         ask(&second, "0.test");
         assert_eq!(tally.take(), BTreeMap::from([(10, 1)]));
         let plain = table(&[("a.test", Scope::Below)]);
@@ -397,21 +484,49 @@ mod tests {
         builder.insert(b"\x01a\0", Scope::Below);
         builder.insert(b"\x01b\0", Scope::Below);
         assert_eq!(builder.finish().err(), Some(Overfull));
-        assert_eq!(find(&TableBuilder::new(KEY, 0).unwrap().finish().unwrap(), "a"), None);
+        assert_eq!(
+            find(&TableBuilder::new(KEY, 0).unwrap().finish().unwrap(), "a"),
+            None
+        );
     }
 
     #[test]
     fn what_is_removed_beside_the_table_is_not_found_but_what_else_covers_it_is() {
-        let listed = table(&[("a.test", Scope::Below), ("b.a.test", Scope::Below), ("c.test", Scope::Exact), ("d.test", Scope::Below)]);
-        let removed = table(&[("a.test", Scope::Below), ("c.test", Scope::Below), ("e.test", Scope::Below)]);
+        let listed = table(&[
+            ("a.test", Scope::Below),
+            ("b.a.test", Scope::Below),
+            ("c.test", Scope::Exact),
+            ("d.test", Scope::Below),
+        ]);
+        let removed = table(&[
+            ("a.test", Scope::Below),
+            ("c.test", Scope::Below),
+            ("e.test", Scope::Below),
+        ]);
         let find = |name: &str| {
             let mut hashes = SuffixHashes::new();
             hashes.fill(KEY, Name::parse(name).unwrap().as_wire());
-            listed.find_beside(&hashes, &removed).map(|found| (found.labels, found.is_parent))
+            listed
+                .find_beside(&hashes, &removed)
+                .map(|found| (found.labels, found.is_parent))
         };
-        assert_eq!([find("a.test"), find("x.a.test"), find("c.test"), find("e.test")], [None; 4]);
-        assert_eq!([find("b.a.test"), find("x.b.a.test"), find("d.test")], [Some((3, false)), Some((3, true)), Some((2, false))]);
-        assert_eq!((listed.shared_with(&removed), removed.shared_with(&listed)), (2, 2));
+        assert_eq!(
+            [
+                find("a.test"),
+                find("x.a.test"),
+                find("c.test"),
+                find("e.test")
+            ],
+            [None; 4]
+        );
+        assert_eq!(
+            [find("b.a.test"), find("x.b.a.test"), find("d.test")],
+            [Some((3, false)), Some((3, true)), Some((2, false))]
+        );
+        assert_eq!(
+            (listed.shared_with(&removed), removed.shared_with(&listed)),
+            (2, 2)
+        );
     }
 
     #[test]
@@ -456,7 +571,8 @@ mod tests {
         })
     }
 
-    /// Hold a table of `listed` entries, whose names were read from text with escapes, against the rule.
+    /// Hold a table of `listed` entries, whose names were read from text with escapes, against the
+    /// rule.
     fn compare(listed: &[(Vec<u8>, bool)], asked: &[Vec<u8>]) -> Result<(), TestCaseError> {
         let mut builder = TableBuilder::new(KEY, listed.len()).unwrap();
         let mut entries: HashMap<Vec<u8>, Scope> = HashMap::new();
@@ -472,7 +588,10 @@ mod tests {
         let mut hashes = SuffixHashes::new();
         for wire in asked.iter().chain(listed.iter().map(|(wire, _)| wire)) {
             hashes.fill(KEY, wire);
-            prop_assert_eq!(table.find(&hashes).is_some(), naive(&entries, &wire.to_ascii_lowercase()));
+            prop_assert_eq!(
+                table.find(&hashes).is_some(),
+                naive(&entries, &wire.to_ascii_lowercase())
+            );
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! The door for Prometheus: figures about the running resolver, published once a second, at `/metrics`.
+//! The door for Prometheus: figures about the running resolver, published once a second, at
+//! `/metrics`.
 //!
-//! Cardinality is fixed by the configuration: labels are doors, events, kinds, the ids of lists and the provider's own upstream
-//! resolvers, never a name that was asked for or a client. Counters start at 0 with the process; the regulator's counts, which
-//! outlive it, are in the store.
+//! Cardinality is fixed by the configuration: labels are doors, events, kinds, the ids of lists and
+//! the provider's own upstream resolvers, never a name that was asked for or a client. Counters
+//! start at 0 with the process; the regulator's counts, which outlive it, are in the store.
 
 mod page;
 mod scrape;
@@ -88,7 +89,9 @@ pub struct UpstreamReading {
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address} for metrics: {source}; check the key `listen` in [metrics]")]
+    #[error(
+        "cannot listen on {address} for metrics: {source}; check the key `listen` in [metrics]"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -111,16 +114,27 @@ pub struct Publisher {
 /// # Errors
 /// When the address cannot be bound.
 pub async fn start(listen: SocketAddr) -> Result<Publisher, MeasureError> {
-    let failed = |source| MeasureError::Listen { address: listen, source };
-    let listener = tokio::net::TcpListener::bind(listen).await.map_err(failed)?;
+    let failed = |source| MeasureError::Listen {
+        address: listen,
+        source,
+    };
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let shown = Shown::default();
     let door = tokio::spawn(scrape::serve(listener, Arc::clone(&shown), SCRAPE_PATIENCE));
-    Ok(Publisher { page: Page::new(), shown, address, door })
+    Ok(Publisher {
+        page: Page::new(),
+        shown,
+        address,
+        door,
+    })
 }
 
 impl Publisher {
-    /// Shows this reading from now on, in place of the one before; the page is made here, so that a scrape costs next to nothing.
+    /// Shows this reading from now on, in place of the one before; the page is made here, so that a
+    /// scrape costs next to nothing.
     pub fn publish(&self, reading: &Reading) {
         self.shown.store(Arc::new(self.page.render(reading)));
     }
@@ -156,21 +170,44 @@ mod tests {
 
     #[test]
     fn a_scrape_shows_the_last_reading() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let publisher = runtime.block_on(start("127.0.0.1:0".parse().unwrap())).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let publisher = runtime
+            .block_on(start("127.0.0.1:0".parse().unwrap()))
+            .unwrap();
         let address = publisher.address();
         let board = Board::new(1);
         let cells = board.cells();
-        let lists = vec![ListReading { id: "example".into(), entries: 3, ..ListReading::default() }];
+        let lists = vec![ListReading {
+            id: "example".into(),
+            entries: 3,
+            ..ListReading::default()
+        }];
         for questions in 1..=2 {
             cells.note_question(Door::Tcp);
             cells.note_blocked(0, Kind::Https);
             cells.note_event(Event::Hit);
-            publisher.publish(&Reading { tally: board.sum(), lists: lists.clone(), ..Reading::default() });
-            let (head, body) = fetch(address, "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n");
+            publisher.publish(&Reading {
+                tally: board.sum(),
+                lists: lists.clone(),
+                ..Reading::default()
+            });
+            let (head, body) = fetch(
+                address,
+                "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n",
+            );
             assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-            assert!(head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
-            assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+            assert!(
+                head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8"),
+                "{head}"
+            );
+            assert!(
+                head.contains(&format!("Content-Length: {}", body.len())),
+                "{head}"
+            );
             let expect = [
                 format!("wardline_questions_total{{door=\"tcp\"}} {questions}\n"),
                 format!("wardline_blocked_total{{list=\"example\",kind=\"https\"}} {questions}\n"),
@@ -185,10 +222,16 @@ mod tests {
 
     #[test]
     fn an_address_that_is_taken_is_told() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let refused = runtime.block_on(start(address)).unwrap_err().to_string();
-        assert!(refused.contains(&address.to_string()) && refused.contains("[metrics]"), "{refused}");
+        assert!(
+            refused.contains(&address.to_string()) && refused.contains("[metrics]"),
+            "{refused}"
+        );
     }
 }

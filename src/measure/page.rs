@@ -17,8 +17,9 @@ pub(super) type Shown = Arc<ArcSwap<String>>;
 
 /// Counters and gauges of the `metrics` crate, in a recorder of our own and not the process's.
 ///
-/// The histogram is written by hand from the tally: the exporter would want a sample for each reply (measured: 35 ns each), and
-/// could only be told an estimate of each, where the tally has exact buckets and an exact sum.
+/// The histogram is written by hand from the tally: the exporter would want a sample for each reply
+/// (measured: 35 ns each), and could only be told an estimate of each, where the tally has exact
+/// buckets and an exact sum.
 pub(super) struct Page {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
@@ -34,7 +35,10 @@ impl Page {
     pub(super) fn new() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, describe);
-        Self { handle: recorder.handle(), recorder }
+        Self {
+            handle: recorder.handle(),
+            recorder,
+        }
     }
 
     pub(super) fn render(&self, reading: &Reading) -> String {
@@ -118,43 +122,110 @@ fn set_process(reading: &Reading) {
 }
 
 fn describe() {
-    describe_counter!("wardline_questions_total", "Questions that came in, by door.");
-    describe_counter!("wardline_blocked_total", "Questions blocked, by list and by what was asked for.");
-    describe_counter!("wardline_events_total", "Questions by how they ended; each ends in one way.");
-    describe_counter!("wardline_cache_hits_total", "Questions answered from the cache.");
-    describe_counter!("wardline_cache_misses_total", "Questions answered by asking other servers.");
-    describe_counter!("wardline_cache_stale_total", "Questions answered with what had run out, since nobody could be reached.");
-    describe_counter!("wardline_cache_renewals_total", "Answers renewed ahead of time.");
-    describe_counter!("wardline_rebindings_refused_total", "Answers refused because they lead into private networks.");
-    describe_gauge!("wardline_root_copy_expiry_timestamp_seconds", "When the copy of the root zone runs out.");
-    describe_counter!("wardline_upstream_questions_total", "Questions put to an upstream resolver.");
-    describe_gauge!("wardline_upstream_up", "1 while an upstream resolver is asked, 0 while it is passed over.");
-    describe_counter!("wardline_upstream_failures_total", "Questions that an upstream resolver did not answer, or not usefully.");
+    describe_counter!(
+        "wardline_questions_total",
+        "Questions that came in, by door."
+    );
+    describe_counter!(
+        "wardline_blocked_total",
+        "Questions blocked, by list and by what was asked for."
+    );
+    describe_counter!(
+        "wardline_events_total",
+        "Questions by how they ended; each ends in one way."
+    );
+    describe_counter!(
+        "wardline_cache_hits_total",
+        "Questions answered from the cache."
+    );
+    describe_counter!(
+        "wardline_cache_misses_total",
+        "Questions answered by asking other servers."
+    );
+    describe_counter!(
+        "wardline_cache_stale_total",
+        "Questions answered with what had run out, since nobody could be reached."
+    );
+    describe_counter!(
+        "wardline_cache_renewals_total",
+        "Answers renewed ahead of time."
+    );
+    describe_counter!(
+        "wardline_rebindings_refused_total",
+        "Answers refused because they lead into private networks."
+    );
+    describe_gauge!(
+        "wardline_root_copy_expiry_timestamp_seconds",
+        "When the copy of the root zone runs out."
+    );
+    describe_counter!(
+        "wardline_upstream_questions_total",
+        "Questions put to an upstream resolver."
+    );
+    describe_gauge!(
+        "wardline_upstream_up",
+        "1 while an upstream resolver is asked, 0 while it is passed over."
+    );
+    describe_counter!(
+        "wardline_upstream_failures_total",
+        "Questions that an upstream resolver did not answer, or not usefully."
+    );
     describe_gauge!("wardline_list_entries", "Entries of the live list.");
-    describe_gauge!("wardline_list_rejects", "Lines of the live list that could not be read.");
+    describe_gauge!(
+        "wardline_list_rejects",
+        "Lines of the live list that could not be read."
+    );
     describe_gauge!("wardline_list_serial", "Serial of the live list.");
-    describe_gauge!("wardline_list_live_timestamp_seconds", "When the live list took effect.");
+    describe_gauge!(
+        "wardline_list_live_timestamp_seconds",
+        "When the live list took effect."
+    );
     describe_gauge!("wardline_list_age_seconds", "How old the live list is.");
-    describe_gauge!("wardline_list_last_refusal_timestamp_seconds", "When a newer list was last refused; absent if none was.");
+    describe_gauge!(
+        "wardline_list_last_refusal_timestamp_seconds",
+        "When a newer list was last refused; absent if none was."
+    );
     describe_gauge!("wardline_cache_entries", "Answers in the cache.");
-    describe_gauge!("wardline_cache_bytes", "Memory that the answers in the cache take.");
+    describe_gauge!(
+        "wardline_cache_bytes",
+        "Memory that the answers in the cache take."
+    );
     describe_gauge!("wardline_start_time_seconds", "When the resolver started.");
-    describe_gauge!("wardline_build_info", "Always 1; the label tells the version.");
-    describe_gauge!("wardline_counts_last_flush_timestamp_seconds", "When the regulator's counts were last written to disk.");
-    describe_counter!("wardline_counts_flush_failures_total", "Times that the regulator's counts could not be written to disk.");
+    describe_gauge!(
+        "wardline_build_info",
+        "Always 1; the label tells the version."
+    );
+    describe_gauge!(
+        "wardline_counts_last_flush_timestamp_seconds",
+        "When the regulator's counts were last written to disk."
+    );
+    describe_counter!(
+        "wardline_counts_flush_failures_total",
+        "Times that the regulator's counts could not be written to disk."
+    );
 }
 
 /// Buckets add up from below, as Prometheus wants them.
 fn write_histogram(page: &mut String, tally: &Tally) -> fmt::Result {
     const NAME: &str = "wardline_reply_seconds";
-    writeln!(page, "# HELP {NAME} Time from a question's arrival to its reply.\n# TYPE {NAME} histogram")?;
-    let bounds = LATENCY_BOUNDS_US.iter().map(|us| seconds(*us)).chain(["+Inf".into()]);
+    writeln!(
+        page,
+        "# HELP {NAME} Time from a question's arrival to its reply.\n# TYPE {NAME} histogram"
+    )?;
+    let bounds = LATENCY_BOUNDS_US
+        .iter()
+        .map(|us| seconds(*us))
+        .chain(["+Inf".into()]);
     let mut count = 0;
     for (bound, replies) in bounds.zip(tally.latency) {
         count += replies;
         writeln!(page, "{NAME}_bucket{{le=\"{bound}\"}} {count}")?;
     }
-    writeln!(page, "{NAME}_sum {}\n{NAME}_count {count}", seconds(tally.latency_us))
+    writeln!(
+        page,
+        "{NAME}_sum {}\n{NAME}_count {count}",
+        seconds(tally.latency_us)
+    )
 }
 
 /// Microseconds as a decimal number of seconds, without rounding: `0.00025`, `5`.
@@ -164,12 +235,18 @@ fn seconds(us: u64) -> String {
 }
 
 /// Exact up to 2^53.
-#[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "Prometheus has no other numbers"
+)]
 const fn float(count: u64) -> f64 {
     count as f64
 }
 
-#[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "Prometheus has no other numbers"
+)]
 const fn time(at: UnixSeconds) -> f64 {
     at as f64
 }
@@ -183,22 +260,42 @@ mod tests {
 
     /// The samples by name and labels; refuses what the text format does not allow.
     fn parse(page: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
-        let (mut samples, mut types, mut helps) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let (mut samples, mut types, mut helps) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         for line in page.lines().filter(|line| !line.is_empty()) {
             if let Some(help) = line.strip_prefix("# HELP ") {
-                assert!(helps.insert(help.split_once(' ').unwrap().0.to_owned()), "{line}");
+                assert!(
+                    helps.insert(help.split_once(' ').unwrap().0.to_owned()),
+                    "{line}"
+                );
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = kind.split_once(' ').unwrap();
-                assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{line}");
+                assert!(
+                    types.insert(name.to_owned(), kind.to_owned()).is_none(),
+                    "{line}"
+                );
             } else {
                 let (sample, value) = line.rsplit_once(' ').unwrap();
                 let name = sample.split('{').next().unwrap();
-                let family =
-                    ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).filter(|base| types.contains_key(*base));
+                let family = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end))
+                    .filter(|base| types.contains_key(*base));
                 let family = family.unwrap_or(name);
-                assert!(types.contains_key(family) && helps.contains(family), "{line}");
-                assert!(types[family] != "counter" || name.ends_with("_total"), "{line}");
-                assert!(samples.insert(sample.to_owned(), value.parse().unwrap()).is_none(), "{line}");
+                assert!(
+                    types.contains_key(family) && helps.contains(family),
+                    "{line}"
+                );
+                assert!(
+                    types[family] != "counter" || name.ends_with("_total"),
+                    "{line}"
+                );
+                assert!(
+                    samples
+                        .insert(sample.to_owned(), value.parse().unwrap())
+                        .is_none(),
+                    "{line}"
+                );
             }
         }
         (samples, types)
@@ -208,12 +305,34 @@ mod tests {
         Reading {
             tally: board.sum(),
             lists: vec![
-                ListReading { id: "one".into(), entries: 7, serial: Some(12), live_since: Some(1_767_225_600), ..ListReading::default() },
-                ListReading { id: "two".into(), rejects: 2, age_s: Some(60), last_refusal: Some(1_767_225_601), ..ListReading::default() },
+                ListReading {
+                    id: "one".into(),
+                    entries: 7,
+                    serial: Some(12),
+                    live_since: Some(1_767_225_600),
+                    ..ListReading::default()
+                },
+                ListReading {
+                    id: "two".into(),
+                    rejects: 2,
+                    age_s: Some(60),
+                    last_refusal: Some(1_767_225_601),
+                    ..ListReading::default()
+                },
             ],
             upstreams: vec![
-                UpstreamReading { address: "192.0.2.53:53".into(), is_up: true, asked: 9, failures: 4, ..UpstreamReading::default() },
-                UpstreamReading { address: "192.0.2.53:53".into(), zone: Some("corp.example".into()), ..UpstreamReading::default() },
+                UpstreamReading {
+                    address: "192.0.2.53:53".into(),
+                    is_up: true,
+                    asked: 9,
+                    failures: 4,
+                    ..UpstreamReading::default()
+                },
+                UpstreamReading {
+                    address: "192.0.2.53:53".into(),
+                    zone: Some("corp.example".into()),
+                    ..UpstreamReading::default()
+                },
             ],
             last_flush: Some(1_767_225_605),
             ..Reading::default()
@@ -233,24 +352,49 @@ mod tests {
         let expect = [
             ("wardline_questions_total{door=\"udp\"}", 1.0),
             ("wardline_questions_total{door=\"tls\"}", 0.0),
-            ("wardline_blocked_total{list=\"two\",kind=\"via_cname\"}", 1.0),
+            (
+                "wardline_blocked_total{list=\"two\",kind=\"via_cname\"}",
+                1.0,
+            ),
             ("wardline_blocked_total{list=\"one\",kind=\"address\"}", 0.0),
             ("wardline_events_total{event=\"blocked\"}", 1.0),
             ("wardline_cache_misses_total", 1.0),
-            ("wardline_upstream_failures_total{upstream=\"192.0.2.53:53\"}", 4.0),
-            ("wardline_upstream_questions_total{upstream=\"192.0.2.53:53\",zone=\"corp.example\"}", 0.0),
+            (
+                "wardline_upstream_failures_total{upstream=\"192.0.2.53:53\"}",
+                4.0,
+            ),
+            (
+                "wardline_upstream_questions_total{upstream=\"192.0.2.53:53\",zone=\"corp.example\"}",
+                0.0,
+            ),
             ("wardline_upstream_up{upstream=\"192.0.2.53:53\"}", 1.0),
             ("wardline_list_serial{list=\"one\"}", 12.0),
-            ("wardline_list_last_refusal_timestamp_seconds{list=\"two\"}", 1_767_225_601.0),
-            ("wardline_counts_last_flush_timestamp_seconds", 1_767_225_605.0),
+            (
+                "wardline_list_last_refusal_timestamp_seconds{list=\"two\"}",
+                1_767_225_601.0,
+            ),
+            (
+                "wardline_counts_last_flush_timestamp_seconds",
+                1_767_225_605.0,
+            ),
         ];
         for (sample, value) in expect {
             assert_eq!(samples.get(sample), Some(&value), "{sample} in {samples:?}");
         }
         assert!(!samples.contains_key("wardline_list_serial{list=\"two\"}"));
         assert_eq!(types["wardline_reply_seconds"], "histogram");
-        assert_eq!((types["wardline_questions_total"].as_str(), types["wardline_list_entries"].as_str()), ("counter", "gauge"));
-        assert_eq!(samples.len(), parse(&page.render(&reading(&board))).0.len(), "no sample comes with time");
+        assert_eq!(
+            (
+                types["wardline_questions_total"].as_str(),
+                types["wardline_list_entries"].as_str()
+            ),
+            ("counter", "gauge")
+        );
+        assert_eq!(
+            samples.len(),
+            parse(&page.render(&reading(&board))).0.len(),
+            "no sample comes with time"
+        );
     }
 
     #[test]
@@ -260,9 +404,12 @@ mod tests {
         for (us, count) in [(10, 5), (11, 2), (700_000, 1), (9_000_001, 3)] {
             cells.note_latency(us, count);
         }
-        let (samples, _) = parse(&Page::new().render(&Reading { tally: board.sum(), ..Reading::default() }));
-        let buckets =
-            ["0.00001", "0.000025", "0.5", "1", "5", "+Inf"].map(|le| samples[&format!("wardline_reply_seconds_bucket{{le=\"{le}\"}}")]);
+        let (samples, _) = parse(&Page::new().render(&Reading {
+            tally: board.sum(),
+            ..Reading::default()
+        }));
+        let buckets = ["0.00001", "0.000025", "0.5", "1", "5", "+Inf"]
+            .map(|le| samples[&format!("wardline_reply_seconds_bucket{{le=\"{le}\"}}")]);
         assert_eq!(buckets, [5.0, 7.0, 7.0, 8.0, 8.0, 11.0]);
         assert_eq!(samples["wardline_reply_seconds_count"], 11.0);
         assert_eq!(samples["wardline_reply_seconds_sum"], 27.700_075);

@@ -1,7 +1,7 @@
 //! Answers `GET /metrics` over HTTP/1.1 (RFC 9112) with the page on show, one request a connection.
 //!
-//! Not the exporter's own listener: that one waits for ever for a slow client, takes any number of them and spins when the process
-//! is out of file descriptors.
+//! Not the exporter's own listener: that one waits for ever for a slow client, takes any number of
+//! them and spins when the process is out of file descriptors.
 
 use std::io;
 use std::sync::Arc;
@@ -67,21 +67,46 @@ fn is_ended(request: &[u8]) -> bool {
 }
 
 fn reply(request: &[u8], page: &str) -> String {
-    let line = request.split(|octet| *octet == b'\r').next().unwrap_or_default();
-    let line: Vec<_> = std::str::from_utf8(line).unwrap_or_default().split(' ').collect();
+    let line = request
+        .split(|octet| *octet == b'\r')
+        .next()
+        .unwrap_or_default();
+    let line: Vec<_> = std::str::from_utf8(line)
+        .unwrap_or_default()
+        .split(' ')
+        .collect();
     let (status, kind, extra, body) = match line.as_slice() {
         [method, target, version] if is_ended(request) && version.starts_with("HTTP/1.") => {
             match (*method, target.split('?').next().unwrap_or_default()) {
                 ("GET" | "HEAD", "/metrics") => ("200 OK", EXPOSITION, "", page),
-                ("GET" | "HEAD", _) => ("404 Not Found", PLAIN, "", "The metrics are at /metrics.\n"),
-                _ => ("405 Method Not Allowed", PLAIN, "Allow: GET, HEAD\r\n", "Only GET and HEAD are answered here.\n"),
+                ("GET" | "HEAD", _) => {
+                    ("404 Not Found", PLAIN, "", "The metrics are at /metrics.\n")
+                }
+                _ => (
+                    "405 Method Not Allowed",
+                    PLAIN,
+                    "Allow: GET, HEAD\r\n",
+                    "Only GET and HEAD are answered here.\n",
+                ),
             }
         }
-        _ => ("400 Bad Request", PLAIN, "", "This is not an HTTP/1.1 request.\n"),
+        _ => (
+            "400 Bad Request",
+            PLAIN,
+            "",
+            "This is not an HTTP/1.1 request.\n",
+        ),
     };
     let length = body.len();
-    let body = if line.first() == Some(&"HEAD") { "" } else { body };
-    format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{extra}Connection: close\r\n\r\n{body}")
+    let body = if line.first() == Some(&"HEAD") {
+        ""
+    } else {
+        body
+    };
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: \
+         {length}\r\n{extra}Connection: close\r\n\r\n{body}"
+    )
 }
 
 #[cfg(test)]
@@ -94,8 +119,14 @@ mod tests {
 
     #[test]
     fn only_a_whole_get_of_the_page_gets_it() {
-        assert!(reply(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "page\n").ends_with("\r\n\r\npage\n"));
-        assert!(reply(b"HEAD /metrics HTTP/1.1\r\n\r\n", "page\n").ends_with("Content-Length: 5\r\nConnection: close\r\n\r\n"));
+        assert!(
+            reply(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "page\n")
+                .ends_with("\r\n\r\npage\n")
+        );
+        assert!(
+            reply(b"HEAD /metrics HTTP/1.1\r\n\r\n", "page\n")
+                .ends_with("Content-Length: 5\r\nConnection: close\r\n\r\n")
+        );
         assert_eq!(status(b"GET /metrics?name=x HTTP/1.0\r\n\r\n"), "200");
         assert_eq!(status(b"GET / HTTP/1.1\r\n\r\n"), "404");
         assert_eq!(status(b"POST /metrics HTTP/1.1\r\n\r\nx"), "405");
@@ -115,7 +146,11 @@ mod tests {
     async fn a_request_without_end_is_cut_off() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let door = tokio::spawn(serve(listener, Shown::default(), Duration::from_millis(300)));
+        let door = tokio::spawn(serve(
+            listener,
+            Shown::default(),
+            Duration::from_millis(300),
+        ));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&[b'x'; REQUEST_MAX]).await.unwrap();
         let mut reply = String::new();
@@ -128,13 +163,20 @@ mod tests {
     async fn clients_that_say_nothing_do_not_keep_others_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let door = tokio::spawn(serve(listener, Shown::default(), Duration::from_millis(300)));
+        let door = tokio::spawn(serve(
+            listener,
+            Shown::default(),
+            Duration::from_millis(300),
+        ));
         let mut silent = Vec::new();
         for _ in 0..2 * CONNECTIONS {
             silent.push(TcpStream::connect(address).await.unwrap());
         }
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\n\r\n")
+            .await
+            .unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).await.unwrap();
         assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");

@@ -1,6 +1,8 @@
-//! Domain names for everybody above: lower-case wire form, its text form, and the keyed hashes of its suffixes.
+//! Domain names for everybody above: lower-case wire form, its text form, and the keyed hashes of
+//! its suffixes.
 //!
-//! Text follows RFC 1035 section 5.1 (`\.` and `\DDD` escapes); names with non-ASCII text are turned into A-labels (RFC 5890, UTS #46).
+//! Text follows RFC 1035 section 5.1 (`\.` and `\DDD` escapes); names with non-ASCII text are
+//! turned into A-labels (RFC 5890, UTS #46).
 
 mod suffix;
 
@@ -47,7 +49,9 @@ pub enum NameFault {
 impl Name {
     /// The root.
     pub fn root() -> Self {
-        Self { wire: Box::from([0]) }
+        Self {
+            wire: Box::from([0]),
+        }
     }
 
     /// Read a name in presentation form; a final dot is allowed and changes nothing.
@@ -58,7 +62,8 @@ impl Name {
         if text.is_ascii() {
             return Self::parse_ascii(text.as_bytes());
         }
-        let ascii = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::STD3).map_err(|_| NameFault::BadIdn)?;
+        let ascii = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::STD3)
+            .map_err(|_| NameFault::BadIdn)?;
         Self::parse_ascii(ascii.as_bytes())
     }
 
@@ -79,7 +84,9 @@ impl Name {
             }
         }
         let wire = octets.get(..at).ok_or(NameFault::BadWire)?;
-        Ok(Self { wire: wire.to_ascii_lowercase().into() })
+        Ok(Self {
+            wire: wire.to_ascii_lowercase().into(),
+        })
     }
 
     /// The octets: length-prefixed labels, lower-case, root label last.
@@ -123,7 +130,9 @@ pub fn is_within(wire: &[u8], parent: &[u8]) -> bool {
             return true;
         }
         match rest.split_first() {
-            Some((&len, tail)) if len > 0 => rest = tail.get(usize::from(len)..).unwrap_or_default(),
+            Some((&len, tail)) if len > 0 => {
+                rest = tail.get(usize::from(len)..).unwrap_or_default()
+            }
             _ => return false,
         }
     }
@@ -179,7 +188,9 @@ fn read_escape(text: &[u8]) -> Result<(u8, &[u8]), NameFault> {
     match text {
         [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
             let value = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
-            u8::try_from(value).map(|octet| (octet, rest)).map_err(|_| NameFault::BadEscape)
+            u8::try_from(value)
+                .map(|octet| (octet, rest))
+                .map_err(|_| NameFault::BadEscape)
         }
         [b'0'..=b'9', ..] | [] => Err(NameFault::BadEscape),
         [octet, rest @ ..] => Ok((*octet, rest)),
@@ -197,7 +208,9 @@ impl fmt::Display for Name {
             }
             for &octet in label {
                 match octet {
-                    b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => write!(f, "\\{}", octet as char)?,
+                    b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => {
+                        write!(f, "\\{}", octet as char)?
+                    }
                     0x21..=0x7e => write!(f, "{}", octet as char)?,
                     _ => write!(f, "\\{octet:03}")?,
                 }
@@ -223,9 +236,18 @@ mod tests {
         let name = Name::parse("WWW.Blocked.Example.").unwrap();
         assert_eq!(name.as_wire(), b"\x03www\x07blocked\x07example\x00");
         assert_eq!(name.to_string(), "www.blocked.example");
-        assert_eq!(Name::from_wire(b"\x03wWw\x07blocked\x07EXAMPLE\x00rest").unwrap(), name);
-        assert_eq!(Name::parse("a\\.b\\032.test").unwrap().as_wire(), b"\x04a.b \x04test\x00");
-        assert_eq!(Name::parse("bücher.example").unwrap().to_string(), "xn--bcher-kva.example");
+        assert_eq!(
+            Name::from_wire(b"\x03wWw\x07blocked\x07EXAMPLE\x00rest").unwrap(),
+            name
+        );
+        assert_eq!(
+            Name::parse("a\\.b\\032.test").unwrap().as_wire(),
+            b"\x04a.b \x04test\x00"
+        );
+        assert_eq!(
+            Name::parse("bücher.example").unwrap().to_string(),
+            "xn--bcher-kva.example"
+        );
         assert_eq!(Name::root().to_string(), ".");
     }
 
@@ -243,7 +265,10 @@ mod tests {
         }
         assert_eq!(Name::parse(&"a".repeat(64)), Err(NameFault::LongLabel));
         assert_eq!(Name::parse(&["a"; 128].join(".")), Err(NameFault::LongName));
-        assert_eq!(Name::parse(&["a"; 127].join(".")).unwrap().label_count(), 127);
+        assert_eq!(
+            Name::parse(&["a"; 127].join(".")).unwrap().label_count(),
+            127
+        );
         assert_eq!(Name::from_wire(b"\x40"), Err(NameFault::BadWire));
         assert_eq!(Name::from_wire(b"\x03ab"), Err(NameFault::BadWire));
     }

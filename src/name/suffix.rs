@@ -1,8 +1,9 @@
 //! The keyed hashes of a name and of its parents, by which lists and cache find it.
 //!
-//! SipHash-1-3-128 runs once over the labels from the root down; each label is its length octet and its lower-case octets, filled up
-//! with zeros to whole 64-bit words, which is unambiguous. The hash of each parent is the same hash finished early, so a name of 127
-//! labels costs no more than its octets.
+//! SipHash-1-3-128 runs once over the labels from the root down; each label is its length octet and
+//! its lower-case octets, filled up with zeros to whole 64-bit words, which is unambiguous. The
+//! hash of each parent is the same hash finished early, so a name of 127 labels costs no more than
+//! its octets.
 
 use std::fmt;
 
@@ -45,9 +46,11 @@ pub const ALL_DEPTHS: Depths = Depths::MAX;
 /// Room for a name's octets in whole words.
 const LOWER_OCTETS: usize = 2 * (NAME_OCTETS_MAX + 1);
 
-/// The hashes of a name and of those of its parents that are wanted; index 0 is the root, index `depth()` the name itself.
+/// The hashes of a name and of those of its parents that are wanted; index 0 is the root, index
+/// `depth()` the name itself.
 ///
-/// Kept by the caller and filled again for each name, so that nothing is allocated or cleared per question.
+/// Kept by the caller and filled again for each name, so that nothing is allocated or cleared per
+/// question.
 pub struct SuffixHashes {
     depth: usize,
     filled: Depths,
@@ -60,7 +63,13 @@ pub struct SuffixHashes {
 impl SuffixHashes {
     /// An empty set.
     pub fn new() -> Self {
-        Self { depth: 0, filled: 0, lower: Zeroizing::new([0; LOWER_OCTETS]), starts: [0; LABELS_MAX], hashes: [0; LABELS_MAX + 1] }
+        Self {
+            depth: 0,
+            filled: 0,
+            lower: Zeroizing::new([0; LOWER_OCTETS]),
+            starts: [0; LABELS_MAX],
+            hashes: [0; LABELS_MAX + 1],
+        }
     }
 
     /// Hash `wire` (an uncompressed name of any case, with its root label) and each of its parents.
@@ -70,7 +79,8 @@ impl SuffixHashes {
 
     /// Hash `wire` and those of its parents that have a `wanted` number of labels.
     ///
-    /// What follows the name in `wire` is not looked at; octets that are no name give hashes that mean nothing.
+    /// What follows the name in `wire` is not looked at; octets that are no name give hashes that
+    /// mean nothing.
     pub fn fill_for(&mut self, key: HashKey, wire: &[u8], wanted: Depths) {
         let mut end = self.find_labels(wire);
         let wanted = wanted | 1 << self.depth;
@@ -78,9 +88,19 @@ impl SuffixHashes {
         let mut state = Sip::new(key);
         self.put(0, wanted, &state);
         for labels in 1..=self.depth {
-            let start = self.starts.get(self.depth - labels).copied().map_or(end, usize::from);
+            let start = self
+                .starts
+                .get(self.depth - labels)
+                .copied()
+                .map_or(end, usize::from);
             let mut left = end - start;
-            for word in self.lower.get(start..).unwrap_or_default().as_chunks::<8>().0 {
+            for word in self
+                .lower
+                .get(start..)
+                .unwrap_or_default()
+                .as_chunks::<8>()
+                .0
+            {
                 let word = u64::from_le_bytes(*word);
                 if left <= 8 {
                     state.take(word & u64::MAX >> (64 - 8 * left));
@@ -106,10 +126,15 @@ impl SuffixHashes {
 
     /// The hash of the suffix with `labels` labels; 0 where it was not wanted.
     pub fn at(&self, labels: usize) -> SuffixHash {
-        if self.filled >> labels & 1 == 0 { 0 } else { self.hashes.get(labels).copied().unwrap_or_default() }
+        if self.filled >> labels & 1 == 0 {
+            0
+        } else {
+            self.hashes.get(labels).copied().unwrap_or_default()
+        }
     }
 
-    /// Note where the labels start and take the name over in lower case. Returns where its root label stands.
+    /// Note where the labels start and take the name over in lower case. Returns where its root
+    /// label stands.
     fn find_labels(&mut self, wire: &[u8]) -> usize {
         let mut at = 0;
         self.depth = 0;
@@ -118,14 +143,18 @@ impl SuffixHashes {
             if len == 0 || len > LABEL_OCTETS_MAX || at + 1 + len >= NAME_OCTETS_MAX {
                 break;
             }
-            let Some(start) = self.starts.get_mut(self.depth) else { break };
+            let Some(start) = self.starts.get_mut(self.depth) else {
+                break;
+            };
             *start = at as u8;
             self.depth += 1;
             at += 1 + len;
         }
         let words = wire.get(..at.next_multiple_of(8)).unwrap_or(wire).chunks(8);
         for (octets, room) in words.zip(self.lower.as_chunks_mut::<8>().0) {
-            let word = octets.first_chunk::<8>().map_or_else(|| word_of(octets), |octets| u64::from_le_bytes(*octets));
+            let word = octets
+                .first_chunk::<8>()
+                .map_or_else(|| word_of(octets), |octets| u64::from_le_bytes(*octets));
             *room = lower(word).to_le_bytes();
         }
         at
@@ -148,10 +177,14 @@ impl Default for SuffixHashes {
 
 /// Fewer than eight octets as a word, zeros on top.
 fn word_of(octets: &[u8]) -> u64 {
-    octets.iter().rev().fold(0, |word, &octet| word << 8 | u64::from(octet))
+    octets
+        .iter()
+        .rev()
+        .fold(0, |word, &octet| word << 8 | u64::from(octet))
 }
 
-/// Eight octets with their ASCII letters in lower case; a length octet is below every letter and stays as it is.
+/// Eight octets with their ASCII letters in lower case; a length octet is below every letter and
+/// stays as it is.
 const fn lower(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let low = word & (0x7f * ONES);
@@ -170,7 +203,12 @@ struct Sip {
 
 impl Sip {
     const fn new(HashKey(k0, k1): HashKey) -> Self {
-        let v = [k0 ^ 0x736f_6d65_7073_6575, k1 ^ 0x646f_7261_6e64_6f6d ^ 0xee, k0 ^ 0x6c79_6765_6e65_7261, k1 ^ 0x7465_6462_7974_6573];
+        let v = [
+            k0 ^ 0x736f_6d65_7073_6575,
+            k1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
+            k0 ^ 0x6c79_6765_6e65_7261,
+            k1 ^ 0x7465_6462_7974_6573,
+        ];
         Self { v, words: 0 }
     }
 
@@ -232,7 +270,10 @@ mod tests {
 
     #[test]
     fn a_parents_hash_is_its_own() {
-        let (child, parent) = (hashes(b"\x01x\x07BLOCKED\x07example\x00"), hashes(b"\x07blocked\x07example\x00rest"));
+        let (child, parent) = (
+            hashes(b"\x01x\x07BLOCKED\x07example\x00"),
+            hashes(b"\x07blocked\x07example\x00rest"),
+        );
         assert_eq!((child.depth(), parent.depth()), (3, 2));
         assert_eq!(child.at(2), parent.whole());
         assert_ne!(child.whole(), parent.whole());
@@ -244,7 +285,10 @@ mod tests {
         let all = hashes(b"\x01a\x01b\x01c\x01d\x00");
         let mut some = SuffixHashes::new();
         some.fill_for(HashKey::fixed(KEY), b"\x01A\x01b\x01c\x01d\x00", 1 << 2);
-        assert_eq!([0, 1, 2, 3, 4].map(|labels| some.at(labels)), [0, 0, all.at(2), 0, all.at(4)]);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|labels| some.at(labels)),
+            [0, 0, all.at(2), 0, all.at(4)]
+        );
     }
 
     proptest! {

@@ -1,4 +1,5 @@
-//! Turns a client's address into what may be known of it: allowed or not, and which group. Here the address ends.
+//! Turns a client's address into what may be known of it: allowed or not, and which group. Here the
+//! address ends.
 
 use std::net::IpAddr;
 
@@ -43,7 +44,8 @@ pub struct Clients {
 const EVERYBODY: &str = "everybody";
 
 impl Clients {
-    /// Allow the clients in `allow`; all lists from 0 to `list_count` apply to those in none of `groups`.
+    /// Allow the clients in `allow`; all lists from 0 to `list_count` apply to those in none of
+    /// `groups`.
     pub fn new(allow: &[IpNet], groups: &[GroupSettings], list_count: ListIndex) -> Self {
         let mut clients = Self {
             allowed: Prefixes::default(),
@@ -55,7 +57,9 @@ impl Clients {
         }
         for settings in groups {
             let group = Group(clients.groups.len() as u16);
-            clients.groups.push((settings.name.clone(), settings.lists.as_slice().into()));
+            clients
+                .groups
+                .push((settings.name.clone(), settings.lists.as_slice().into()));
             for prefix in &settings.prefixes {
                 clients.grouped.insert(*prefix, group);
             }
@@ -74,12 +78,18 @@ impl Clients {
 
     /// The lists that apply to a group, in the order in which they are asked.
     pub fn lists(&self, group: Group) -> &[ListIndex] {
-        self.groups.get(usize::from(group.0)).map(|(_, lists)| &**lists).unwrap_or_default()
+        self.groups
+            .get(usize::from(group.0))
+            .map(|(_, lists)| &**lists)
+            .unwrap_or_default()
     }
 
     /// All groups with their names, everybody's first.
     pub fn groups(&self) -> impl Iterator<Item = (Group, &str)> {
-        self.groups.iter().enumerate().map(|(index, (name, _))| (Group(index as u16), name.as_str()))
+        self.groups
+            .iter()
+            .enumerate()
+            .map(|(index, (name, _))| (Group(index as u16), name.as_str()))
     }
 }
 
@@ -92,7 +102,10 @@ struct Prefixes<T> {
 
 impl<T> Default for Prefixes<T> {
     fn default() -> Self {
-        Self { v4: PrefixMap::new(), v6: PrefixMap::new() }
+        Self {
+            v4: PrefixMap::new(),
+            v6: PrefixMap::new(),
+        }
     }
 }
 
@@ -106,8 +119,14 @@ impl<T: Copy> Prefixes<T> {
 
     fn find(&self, address: IpAddr) -> Option<T> {
         match address {
-            IpAddr::V4(address) => self.v4.get_lpm(&Ipv4Net::from(address)).map(|(_, value)| *value),
-            IpAddr::V6(address) => self.v6.get_lpm(&Ipv6Net::from(address)).map(|(_, value)| *value),
+            IpAddr::V4(address) => self
+                .v4
+                .get_lpm(&Ipv4Net::from(address))
+                .map(|(_, value)| *value),
+            IpAddr::V6(address) => self
+                .v6
+                .get_lpm(&Ipv6Net::from(address))
+                .map(|(_, value)| *value),
         }
     }
 }
@@ -118,14 +137,26 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_decides() {
-        let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpNet>>();
+        let nets = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| text.parse().unwrap())
+                .collect::<Vec<IpNet>>()
+        };
         let group = |name: &str, prefixes: &[&str], lists: &[ListIndex]| GroupSettings {
             name: name.to_owned(),
             prefixes: nets(prefixes),
             lists: lists.to_vec(),
         };
-        let groups = [group("schools", &["10.1.0.0/16", "2001:db8:1::/48"], &[1]), group("investigators", &["10.1.2.3/32"], &[])];
-        let clients = Clients::new(&nets(&["10.0.0.0/8", "10.1.2.0/24", "2001:db8::/32"]), &groups, 2);
+        let groups = [
+            group("schools", &["10.1.0.0/16", "2001:db8:1::/48"], &[1]),
+            group("investigators", &["10.1.2.3/32"], &[]),
+        ];
+        let clients = Clients::new(
+            &nets(&["10.0.0.0/8", "10.1.2.0/24", "2001:db8::/32"]),
+            &groups,
+            2,
+        );
         let lists = |address: &str| match clients.classify(address.parse().unwrap()) {
             Standing::Allowed(group) => Some(clients.lists(group).to_vec()),
             Standing::Refused => None,
@@ -137,6 +168,9 @@ mod tests {
         assert_eq!(lists("2001:db8:2::5"), Some(vec![0, 1]));
         assert_eq!(lists("192.0.2.1"), None);
         assert_eq!(lists("2001:db9::1"), None);
-        assert_eq!(clients.groups().map(|(_, name)| name).collect::<Vec<_>>(), ["everybody", "schools", "investigators"]);
+        assert_eq!(
+            clients.groups().map(|(_, name)| name).collect::<Vec<_>>(),
+            ["everybody", "schools", "investigators"]
+        );
     }
 }

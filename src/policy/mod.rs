@@ -1,4 +1,5 @@
-//! Who is asking, which lists apply to them, and whether a name is listed: decided on one immutable snapshot.
+//! Who is asking, which lists apply to them, and whether a name is listed: decided on one immutable
+//! snapshot.
 
 mod client;
 mod rules;

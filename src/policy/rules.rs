@@ -1,4 +1,5 @@
-//! What an operator says about a list: whose it is, on what ground it applies, and what a blocked client is told.
+//! What an operator says about a list: whose it is, on what ground it applies, and what a blocked
+//! client is told.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +14,8 @@ pub struct ListRules {
     pub legal_basis: String,
     /// What kind of ground that is.
     pub basis: Basis,
-    /// Where to complain, as "tel:" and "mailto:" addresses; told to clients that can read it, if there is one.
+    /// Where to complain, as "tel:" and "mailto:" addresses; told to clients that can read it, if
+    /// there is one.
     pub contact: Vec<String>,
     /// The language of authority and legal basis (BCP 47).
     pub language: String,

@@ -1,4 +1,5 @@
-//! A table that is tried out: questions are held against it and counted, and answered as if it were not there.
+//! A table that is tried out: questions are held against it and counted, and answered as if it were
+//! not there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -6,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::list::{ListIndex, Table};
 use crate::name::SuffixHashes;
 
-/// A list's next table in shadow. The counters are shared by all threads: they cost something, but only while it is there.
+/// A list's next table in shadow. The counters are shared by all threads: they cost something, but
+/// only while it is there.
 pub struct Shadow {
     list: ListIndex,
     table: Arc<Table>,
@@ -26,13 +28,21 @@ pub struct Trial {
 impl Shadow {
     /// Try out a list's next table, built under the same key as those in force.
     pub fn new(list: ListIndex, table: Arc<Table>) -> Self {
-        Self { list, table, questions: AtomicU64::new(0), hits: AtomicU64::new(0) }
+        Self {
+            list,
+            table,
+            questions: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+        }
     }
 
     /// What was counted so far.
     pub fn trial(&self) -> Trial {
         let questions = self.questions.load(Relaxed);
-        Trial { questions, hits: self.hits.load(Relaxed).min(questions) }
+        Trial {
+            questions,
+            hits: self.hits.load(Relaxed).min(questions),
+        }
     }
 
     pub(super) const fn list(&self) -> ListIndex {

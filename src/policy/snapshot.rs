@@ -1,4 +1,5 @@
-//! All tables live at one moment. A new snapshot replaces the old one whole; nobody ever sees half of a list.
+//! All tables live at one moment. A new snapshot replaces the old one whole; nobody ever sees half
+//! of a list.
 
 use std::sync::Arc;
 
@@ -42,10 +43,18 @@ impl Snapshot {
     /// The first snapshot, with all lists' tables built under `key`.
     pub fn new(key: HashKey, tables: Vec<Arc<Table>>) -> Self {
         let (depths, removed) = (depths_of(&tables, &[]), vec![None; tables.len()]);
-        Self { generation: 1, key, tables, removed, shadows: Vec::new(), depths }
+        Self {
+            generation: 1,
+            key,
+            tables,
+            removed,
+            shadows: Vec::new(),
+            depths,
+        }
     }
 
-    /// The next snapshot, with one list's table replaced, nothing removed from it and none tried out in its stead.
+    /// The next snapshot, with one list's table replaced, nothing removed from it and none tried
+    /// out in its stead.
     pub fn with_table(&self, list: ListIndex, table: Arc<Table>) -> Self {
         let mut next = self.with_removed(list, None);
         if let Some(place) = next.tables.get_mut(usize::from(list)) {
@@ -66,7 +75,8 @@ impl Snapshot {
         next
     }
 
-    /// The next snapshot, in which the entries in `removed`, built under the same key, do not count for one list.
+    /// The next snapshot, in which the entries in `removed`, built under the same key, do not count
+    /// for one list.
     pub fn with_removed(&self, list: ListIndex, removed: Option<Arc<Table>>) -> Self {
         let mut next = self.clone();
         next.generation += 1;
@@ -88,7 +98,9 @@ impl Snapshot {
 
     /// Have everything in the CPU's cache that [`Snapshot::decide`] will read about `name`.
     pub fn touch(&self, name: &SuffixHashes) -> u64 {
-        self.tables.iter().fold(0, |sum, table| sum ^ table.touch(name))
+        self.tables
+            .iter()
+            .fold(0, |sum, table| sum ^ table.touch(name))
     }
 
     /// The key that names must be hashed under.
@@ -110,10 +122,14 @@ impl Snapshot {
     pub fn decide(&self, lists: &[ListIndex], name: &SuffixHashes) -> Verdict {
         for &list in lists {
             if let Some(found) = self.table(list).and_then(|table| table.find(name)) {
-                let Some(removed) = self.removed.get(usize::from(list)).and_then(Option::as_ref) else {
+                let Some(removed) = self.removed.get(usize::from(list)).and_then(Option::as_ref)
+                else {
                     return Verdict::Block { list, found };
                 };
-                if let Some(found) = self.table(list).and_then(|table| table.find_beside(name, removed)) {
+                if let Some(found) = self
+                    .table(list)
+                    .and_then(|table| table.find_beside(name, removed))
+                {
                     return Verdict::Block { list, found };
                 }
             }
@@ -121,7 +137,8 @@ impl Snapshot {
         Verdict::Pass
     }
 
-    /// One question was blocked by this entry of a list; [`Snapshot::decide`] found it in this very snapshot.
+    /// One question was blocked by this entry of a list; [`Snapshot::decide`] found it in this very
+    /// snapshot.
     pub fn note_blocked(&self, list: ListIndex, found: Match) {
         if let Some(table) = self.table(list) {
             table.note(found);
@@ -136,13 +153,19 @@ impl Snapshot {
     /// Count a question with the tables that are tried out, as far as they are of `lists`.
     pub fn note_shadows(&self, lists: &[ListIndex], name: &SuffixHashes) {
         let is_free = self.decide(lists, name) == Verdict::Pass;
-        self.shadows.iter().filter(|shadow| lists.contains(&shadow.list())).for_each(|shadow| shadow.note(name, is_free));
+        self.shadows
+            .iter()
+            .filter(|shadow| lists.contains(&shadow.list()))
+            .for_each(|shadow| shadow.note(name, is_free));
     }
 }
 
 fn depths_of(tables: &[Arc<Table>], shadows: &[Arc<Shadow>]) -> Depths {
     let tried = shadows.iter().map(|shadow| shadow.table());
-    tables.iter().chain(tried).fold(0, |depths, table| depths | table.depths())
+    tables
+        .iter()
+        .chain(tried)
+        .fold(0, |depths, table| depths | table.depths())
 }
 
 #[cfg(test)]
@@ -175,13 +198,24 @@ mod tests {
         assert_eq!((first.generation(), next.generation()), (1, 2));
         let removed = first.with_removed(0, Some(table(b"\x01a\x04test\0")));
         assert_eq!(by(&removed, &[0]), None);
-        assert_eq!(by(&removed, &[0, 1]), Some((1, true)), "another list still has it");
-        assert_eq!(by(&removed.with_table(0, table(b"\x01a\x04test\0")), &[0]), Some((0, false)), "a new table stands for itself");
+        assert_eq!(
+            by(&removed, &[0, 1]),
+            Some((1, true)),
+            "another list still has it"
+        );
+        assert_eq!(
+            by(&removed.with_table(0, table(b"\x01a\x04test\0")), &[0]),
+            Some((0, false)),
+            "a new table stands for itself"
+        );
     }
 
     #[test]
     fn what_is_tried_out_is_counted_and_blocks_nothing() {
-        let live = Snapshot::new(KEY, vec![table(b"\x01a\x04test\0"), table(b"\x01b\x04test\0")]);
+        let live = Snapshot::new(
+            KEY,
+            vec![table(b"\x01a\x04test\0"), table(b"\x01b\x04test\0")],
+        );
         let shadow = Arc::new(Shadow::new(0, table(b"\x04test\0")));
         let tried = live.with_shadow(0, Some(Arc::clone(&shadow)));
         let ask = |wire: &[u8], lists: &[ListIndex]| {
@@ -195,9 +229,24 @@ mod tests {
         assert!(ask(b"\x01b\x04test\0", &[0, 1]), "by another list: no hit");
         assert!(!ask(b"\x01c\x04test\0", &[0, 1]), "a hit");
         assert!(!ask(b"\x01c\x07example\0", &[0, 1]), "a question");
-        assert!(!ask(b"\x01c\x04test\0", &[1]), "a client that the list does not apply to");
-        assert_eq!(shadow.trial(), crate::policy::Trial { questions: 4, hits: 1 });
-        assert!(!tried.with_shadow(0, None).has_shadow() && !tried.with_table(0, table(b"\x04test\0")).has_shadow());
-        assert!(tried.with_table(1, table(b"\x04test\0")).has_shadow(), "another list's");
+        assert!(
+            !ask(b"\x01c\x04test\0", &[1]),
+            "a client that the list does not apply to"
+        );
+        assert_eq!(
+            shadow.trial(),
+            crate::policy::Trial {
+                questions: 4,
+                hits: 1
+            }
+        );
+        assert!(
+            !tried.with_shadow(0, None).has_shadow()
+                && !tried.with_table(0, table(b"\x04test\0")).has_shadow()
+        );
+        assert!(
+            tried.with_table(1, table(b"\x04test\0")).has_shadow(),
+            "another list's"
+        );
     }
 }

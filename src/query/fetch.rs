@@ -1,4 +1,5 @@
-//! Asking outside: a question once however many wait for it, and its answer is kept before any of them is told.
+//! Asking outside: a question once however many wait for it, and its answer is kept before any of
+//! them is told.
 
 use std::sync::Arc;
 
@@ -31,11 +32,22 @@ pub(super) struct Landed {
 }
 
 impl Outside {
-    pub(super) fn new(resolver: Resolver, cache: Cache, lifetimes: Lifetimes, waiting_max: usize) -> Self {
-        Self { flights: Flights::new(waiting_max), resolver, cache: Arc::new(cache), lifetimes }
+    pub(super) fn new(
+        resolver: Resolver,
+        cache: Cache,
+        lifetimes: Lifetimes,
+        waiting_max: usize,
+    ) -> Self {
+        Self {
+            flights: Flights::new(waiting_max),
+            resolver,
+            cache: Arc::new(cache),
+            lifetimes,
+        }
     }
 
-    /// Ask, or wait for the one who is asking already. The asking goes on when this future is dropped.
+    /// Ask, or wait for the one who is asking already. The asking goes on when this future is
+    /// dropped.
     pub(super) async fn fetch(&self, question: Question, key: Key) -> Landed {
         let patience = self.flights.patience(self.resolver.patience());
         let (outside, asked) = (self.clone(), question.clone());
@@ -44,29 +56,50 @@ impl Outside {
             let fetched = outside.resolver.fetch(&asked, patience).await;
             outside.keep(&asked, key, fetched)
         });
-        self.flights.join(key, work).await.unwrap_or_else(|failure| self.keep(&question, key, Err(failure)))
+        self.flights
+            .join(key, work)
+            .await
+            .unwrap_or_else(|failure| self.keep(&question, key, Err(failure)))
     }
 
     /// An answer that has run out and may still be given.
     pub(super) fn find_stale(&self, key: Key, now_s: u32) -> Option<Arc<Entry>> {
-        self.cache.find_stale(key, now_s, self.lifetimes.stale_s_max)
+        self.cache
+            .find_stale(key, now_s, self.lifetimes.stale_s_max)
     }
 
-    /// Keep what came, a failure for a moment too (RFC 9520), but for one in whose place a better answer stands.
-    fn keep(&self, Question { name, qtype, .. }: &Question, key: Key, fetched: Result<Fetched, Failure>) -> Landed {
+    /// Keep what came, a failure for a moment too (RFC 9520), but for one in whose place a better
+    /// answer stands.
+    fn keep(
+        &self,
+        Question { name, qtype, .. }: &Question,
+        key: Key,
+        fetched: Result<Fetched, Failure>,
+    ) -> Landed {
         let now_s = clock::wall_u32_s();
-        let read = |fetched: Fetched| Entry::from_wire(fetched.wire, fetched.ede, now_s, self.lifetimes).map_err(|_| Failure::Unusable);
+        let read = |fetched: Fetched| {
+            Entry::from_wire(fetched.wire, fetched.ede, now_s, self.lifetimes)
+                .map_err(|_| Failure::Unusable)
+        };
         let (entry, is_outage) = match fetched.and_then(read) {
             Ok(entry) => (entry, false),
             Err(failure) => {
-                let ttl_s = if failure == Failure::Crowded { CROWDED_TTL_S } else { self.cache.failure_ttl_s(key, now_s) };
-                (Entry::failure(name, *qtype, failure.ede(), now_s, ttl_s), failure.is_outage())
+                let ttl_s = if failure == Failure::Crowded {
+                    CROWDED_TTL_S
+                } else {
+                    self.cache.failure_ttl_s(key, now_s)
+                };
+                (
+                    Entry::failure(name, *qtype, failure.ede(), now_s, ttl_s),
+                    failure.is_outage(),
+                )
             }
         };
         let entry = Arc::new(entry);
         let has_better = || {
             let is_good = |kept: Arc<Entry>| !kept.is_failure();
-            self.cache.find(key, now_s).is_some_and(is_good) || is_outage && self.find_stale(key, now_s).is_some()
+            self.cache.find(key, now_s).is_some_and(is_good)
+                || is_outage && self.find_stale(key, now_s).is_some()
         };
         if entry.is_keepable() && !(entry.is_failure() && has_better()) {
             self.cache.keep(key, Arc::clone(&entry));
@@ -78,5 +111,10 @@ impl Outside {
 /// The question as it is asked outside.
 pub(super) fn as_asked(question: &wire::Question<'_>) -> Option<Question> {
     let name = Name::from_wire(question.name).ok()?;
-    Some(Question { name, qtype: question.qtype, dnssec_ok: question.dnssec_ok(), checking_disabled: question.checking_disabled })
+    Some(Question {
+        name,
+        qtype: question.qtype,
+        dnssec_ok: question.dnssec_ok(),
+        checking_disabled: question.checking_disabled,
+    })
 }

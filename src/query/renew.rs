@@ -1,4 +1,5 @@
-//! Keeping answers alive: popular ones are renewed before they run out, and those that ran out are given while nobody can be reached.
+//! Keeping answers alive: popular ones are renewed before they run out, and those that ran out are
+//! given while nobody can be reached.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -52,7 +53,15 @@ pub(super) struct Renewer {
 impl Renewer {
     pub(super) fn new(settings: Settings) -> (Self, Due) {
         let (due, receiver) = mpsc::channel(WAITING_MAX);
-        (Self { settings, due, stale: AtomicU64::new(0), renewed: AtomicU64::new(0) }, receiver)
+        (
+            Self {
+                settings,
+                due,
+                stale: AtomicU64::new(0),
+                renewed: AtomicU64::new(0),
+            },
+            receiver,
+        )
     }
 }
 
@@ -61,7 +70,9 @@ impl Answering {
     pub async fn renew(self: Arc<Self>, mut due: Due) {
         let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
         while let Some(question) = due.recv().await {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             let answering = Arc::clone(&self);
             tokio::spawn(async move {
                 answering.renew_one(question).await;
@@ -72,7 +83,10 @@ impl Answering {
 
     /// What was done so far to keep answers alive.
     pub fn renewals(&self) -> Renewals {
-        Renewals { stale: self.renewer.stale.load(Relaxed), renewed: self.renewer.renewed.load(Relaxed) }
+        Renewals {
+            stale: self.renewer.stale.load(Relaxed),
+            renewed: self.renewer.renewed.load(Relaxed),
+        }
     }
 
     /// Have an answer renewed if it is asked for shortly before its end; nobody waits for that.
@@ -86,7 +100,8 @@ impl Answering {
         }
     }
 
-    /// Ask outside, and where that takes too long or nobody can be reached, fall back on an answer that has run out.
+    /// Ask outside, and where that takes too long or nobody can be reached, fall back on an answer
+    /// that has run out.
     pub(super) async fn fetch_or_stale(&self, question: resolve::Question, key: Key) -> Arc<Entry> {
         let now_s = clock::wall_u32_s();
         let Some(stale) = self.outside.find_stale(key, now_s) else {
@@ -94,7 +109,12 @@ impl Answering {
         };
         if !stale.is_unrenewed(now_s) {
             // When the time is over the asking goes on, and keeps what it brings.
-            match timeout(self.renewer.settings.stale_after, self.outside.fetch(question, key)).await {
+            match timeout(
+                self.renewer.settings.stale_after,
+                self.outside.fetch(question, key),
+            )
+            .await
+            {
                 Ok(landed) if !landed.is_outage => return landed.entry,
                 Ok(_) | Err(_) => stale.note_unrenewed(now_s),
             }
@@ -121,7 +141,12 @@ impl Answering {
             if snapshot.decide(&self.all_lists, &hashes) != Verdict::Pass {
                 return;
             }
-            Key::new(hashes.whole(), question.qtype, question.dnssec_ok, question.checking_disabled)
+            Key::new(
+                hashes.whole(),
+                question.qtype,
+                question.dnssec_ok,
+                question.checking_disabled,
+            )
         };
         if !self.outside.fetch(question, key).await.entry.is_failure() {
             self.renewer.renewed.fetch_add(1, Relaxed);

@@ -32,7 +32,13 @@ struct Shared<T> {
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Room for `waiting_max` who wait, and for as many flights.
     pub(super) fn new(waiting_max: usize) -> Self {
-        Self { shared: Arc::new(Shared { open: Mutex::default(), waiting: AtomicUsize::new(0), waiting_max }) }
+        Self {
+            shared: Arc::new(Shared {
+                open: Mutex::default(),
+                waiting: AtomicUsize::new(0),
+                waiting_max,
+            }),
+        }
     }
 
     /// How many wait now.
@@ -40,8 +46,8 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
-    /// How long a new flight may take: all of `patience` until half of the places are taken, then less with each, so that those which wait
-    /// in vain make room for those which do not.
+    /// How long a new flight may take: all of `patience` until half of the places are taken, then
+    /// less with each, so that those which wait in vain make room for those which do not.
     pub(super) fn patience(&self, patience: Duration) -> Duration {
         let half = (self.shared.waiting_max / 2).max(1);
         let free = self.shared.waiting_max.saturating_sub(self.waiting());
@@ -49,17 +55,29 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         patience.mul_f64(share as f64 / half as f64)
     }
 
-    /// Wait for the flight that asks the question with this key; if there is none, `work` becomes it, in a task of its own, so that it
-    /// goes on when this future is dropped. It fails only where too many wait or the work panics.
-    pub(super) async fn join(&self, key: Key, work: impl Future<Output = T> + Send + 'static) -> Result<T, Failure> {
+    /// Wait for the flight that asks the question with this key; if there is none, `work` becomes
+    /// it, in a task of its own, so that it goes on when this future is dropped. It fails only
+    /// where too many wait or the work panics.
+    pub(super) async fn join(
+        &self,
+        key: Key,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Failure> {
         let _seat = Seat::take(&self.shared)?;
         let mut arrival = self.board(key, work)?;
-        let landed = arrival.wait_for(Option::is_some).await.map(|landed| landed.clone());
+        let landed = arrival
+            .wait_for(Option::is_some)
+            .await
+            .map(|landed| landed.clone());
         // The sender is dropped without a word only when the work panicked.
         landed.ok().flatten().ok_or(Failure::Unusable)
     }
 
-    fn board(&self, key: Key, work: impl Future<Output = T> + Send + 'static) -> Result<Arrival<T>, Failure> {
+    fn board(
+        &self,
+        key: Key,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Arrival<T>, Failure> {
         let mut open = self.shared.lock();
         let flights = open.len();
         match open.entry(key) {
@@ -69,7 +87,10 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             Entry::Vacant(place) => {
                 let (sender, arrival) = watch::channel(None);
                 place.insert(arrival.clone());
-                let landing = Landing { shared: Arc::clone(&self.shared), key };
+                let landing = Landing {
+                    shared: Arc::clone(&self.shared),
+                    key,
+                };
                 tokio::spawn(async move {
                     let landed = work.await;
                     drop(landing);
@@ -93,7 +114,11 @@ struct Seat<'a, T>(&'a Shared<T>);
 impl<'a, T> Seat<'a, T> {
     fn take(shared: &'a Shared<T>) -> Result<Self, Failure> {
         let seat = Self(shared);
-        if shared.waiting.fetch_add(1, Ordering::Relaxed) < shared.waiting_max { Ok(seat) } else { Err(Failure::Crowded) }
+        if shared.waiting.fetch_add(1, Ordering::Relaxed) < shared.waiting_max {
+            Ok(seat)
+        } else {
+            Err(Failure::Crowded)
+        }
     }
 }
 
@@ -154,7 +179,9 @@ mod tests {
     #[test]
     fn the_fuller_the_less_patient() {
         let (flights, whole) = (Flights::<()>::new(100), Duration::from_secs(4));
-        let seats: Vec<_> = (0..100).filter_map(|_| Seat::take(&flights.shared).ok()).collect();
+        let seats: Vec<_> = (0..100)
+            .filter_map(|_| Seat::take(&flights.shared).ok())
+            .collect();
         assert_eq!((seats.len(), flights.patience(whole)), (100, whole / 10));
         for (taken, want) in [(75, whole / 2), (50, whole), (0, whole)] {
             flights.shared.waiting.store(taken, Ordering::Relaxed);
@@ -182,7 +209,10 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_failure_and_leaves_no_flight() {
         let flights = Flights::new(10);
-        assert_eq!(flights.join(WWW, async { panic!("on purpose") }).await, Err::<i32, _>(Failure::Unusable));
+        assert_eq!(
+            flights.join(WWW, async { panic!("on purpose") }).await,
+            Err::<i32, _>(Failure::Unusable)
+        );
         assert!(flights.shared.lock().is_empty());
         assert_eq!(flights.join(WWW, async { 5 }).await, Ok(5));
     }
@@ -191,7 +221,10 @@ mod tests {
     async fn other_flags_are_another_question() {
         let flights = Flights::new(10);
         let signed = Key::new(7 << 64, 1, true, false);
-        let landed = tokio::join!(flights.join(WWW, async { 5 }), flights.join(signed, async { 6 }));
+        let landed = tokio::join!(
+            flights.join(WWW, async { 5 }),
+            flights.join(signed, async { 6 })
+        );
         assert_eq!(landed, (Ok(5), Ok(6)));
     }
 }

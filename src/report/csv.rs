@@ -11,7 +11,8 @@ pub(super) fn push_row(table: &mut String, fields: &[&str]) {
     table.push_str("\r\n");
 }
 
-/// A field in quotes where RFC 4180 wants them; a spreadsheet must not take an authority's name for a formula.
+/// A field in quotes where RFC 4180 wants them; a spreadsheet must not take an authority's name for
+/// a formula.
 fn push_field(table: &mut String, field: &str) {
     let formula = field.starts_with(['=', '+', '-', '@', '\t']);
     if !formula && !field.contains([',', '"', '\r', '\n']) {

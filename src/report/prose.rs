@@ -52,8 +52,13 @@ pub(super) fn grouped(count: u64) -> String {
 
 /// Nothing in an authority's name may steer the reader's terminal or turn the line around.
 pub(super) fn plain(text: &str) -> String {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if steers(c) { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -62,8 +67,21 @@ mod tests {
 
     #[test]
     fn figures_and_lengths_are_readable() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
-        assert_eq!([5, 60, 65, 3600, 3660, 90_061].map(length), ["5 s", "1 min", "1 min 05 s", "1 h", "1 h 01 min", "25 h 01 min 01 s"]);
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1 000", "1 234 567"]
+        );
+        assert_eq!(
+            [5, 60, 65, 3600, 3660, 90_061].map(length),
+            [
+                "5 s",
+                "1 min",
+                "1 min 05 s",
+                "1 h",
+                "1 h 01 min",
+                "25 h 01 min 01 s"
+            ]
+        );
         assert_eq!(plain("A\u{1b}[2J\u{202e}B"), "A\u{fffd}[2J\u{fffd}B");
     }
 }

@@ -13,7 +13,10 @@ use super::published::{Month, Months};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpanError {
     /// Not a time that we read.
-    #[error("{option} {text:?} is not a time: write a day (2026-03-01), an hour (2026-03-01T14) or a time in UTC (2026-03-01T14:00:00Z)")]
+    #[error(
+        "{option} {text:?} is not a time: write a day (2026-03-01), an hour (2026-03-01T14) or a \
+         time in UTC (2026-03-01T14:00:00Z)"
+    )]
     Unreadable {
         /// The option's name.
         option: &'static str,
@@ -21,7 +24,10 @@ pub enum SpanError {
         text: String,
     },
     /// Not the start of an hour.
-    #[error("{option} {text:?} is within an hour: counts are kept by the hour, so give a full one, such as {hour}")]
+    #[error(
+        "{option} {text:?} is within an hour: counts are kept by the hour, so give a full one, \
+         such as {hour}"
+    )]
     WithinHour {
         /// The option's name.
         option: &'static str,
@@ -32,7 +38,8 @@ pub enum SpanError {
     },
     /// Not a month.
     #[error(
-        "{option} {text:?} is not a month: figures are published by whole months, so write one (2026-03); --exact takes days and hours"
+        "{option} {text:?} is not a month: figures are published by whole months, so write one \
+         (2026-03); --exact takes days and hours"
     )]
     NoMonth {
         /// The option's name.
@@ -41,11 +48,15 @@ pub enum SpanError {
         text: String,
     },
     /// The end is not after the start.
-    #[error("--to must lie after --from: the report goes from the start of --from up to, and without, the start of --to")]
+    #[error(
+        "--to must lie after --from: the report goes from the start of --from up to, and without, \
+         the start of --to"
+    )]
     Empty,
 }
 
-/// The span from the start of the day, hour or time `from` up to, and without, that of `to`; an option left out leaves that end open.
+/// The span from the start of the day, hour or time `from` up to, and without, that of `to`; an
+/// option left out leaves that end open.
 pub fn parse_span(from: Option<&str>, to: Option<&str>) -> Result<Stretch, SpanError> {
     let from = from.map(|text| parse_hour("--from", text)).transpose()?;
     let until = to.map(|text| parse_hour("--to", text)).transpose()?;
@@ -55,9 +66,15 @@ pub fn parse_span(from: Option<&str>, to: Option<&str>) -> Result<Stretch, SpanE
     Ok(Stretch { from, until })
 }
 
-/// The months from the start of `from` up to, and without, the start of `to`; an option left out leaves that end open.
+/// The months from the start of `from` up to, and without, the start of `to`; an option left out
+/// leaves that end open.
 pub fn parse_months(from: Option<&str>, to: Option<&str>) -> Result<Months, SpanError> {
-    let parse = |option, text: &str| Month::parse(text).ok_or_else(|| SpanError::NoMonth { option, text: text.into() });
+    let parse = |option, text: &str| {
+        Month::parse(text).ok_or_else(|| SpanError::NoMonth {
+            option,
+            text: text.into(),
+        })
+    };
     let from = from.map(|text| parse("--from", text)).transpose()?;
     let until = to.map(|text| parse("--to", text)).transpose()?;
     match from.zip(until).is_some_and(|(from, until)| until <= from) {
@@ -67,22 +84,35 @@ pub fn parse_months(from: Option<&str>, to: Option<&str>) -> Result<Months, Span
 }
 
 fn parse_hour(option: &'static str, text: &str) -> Result<UnixSeconds, SpanError> {
-    let seconds = parse_moment(text).ok_or_else(|| SpanError::Unreadable { option, text: text.into() })?;
+    let seconds = parse_moment(text).ok_or_else(|| SpanError::Unreadable {
+        option,
+        text: text.into(),
+    })?;
     let past_hour = seconds.rem_euclid(3600);
     if past_hour == 0 {
         return Ok(seconds);
     }
     let hour = utc(seconds - past_hour).chars().take(13).collect();
-    Err(SpanError::WithinHour { option, text: text.into(), hour })
+    Err(SpanError::WithinHour {
+        option,
+        text: text.into(),
+        hour,
+    })
 }
 
-/// A day and an hour are told from a time by their length, for jiff would read more than we promise.
+/// A day and an hour are told from a time by their length, for jiff would read more than we
+/// promise.
 fn parse_moment(text: &str) -> Option<UnixSeconds> {
     let (day, hour) = match text.len() {
         10 => (text, 0),
         13 => {
             let (day, hour) = text.split_once('T')?;
-            (day, hour.parse::<u8>().ok().filter(|_| hour.bytes().all(|byte| byte.is_ascii_digit()))?)
+            (
+                day,
+                hour.parse::<u8>()
+                    .ok()
+                    .filter(|_| hour.bytes().all(|byte| byte.is_ascii_digit()))?,
+            )
         }
         _ => {
             let time: Timestamp = text.parse().ok()?;
@@ -94,7 +124,13 @@ fn parse_moment(text: &str) -> Option<UnixSeconds> {
     }
     let date: Date = day.parse().ok()?;
     let hour = hour.try_into().ok().filter(|hour| *hour < 24)?;
-    Some(date.at(hour, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+    Some(
+        date.at(hour, 0, 0, 0)
+            .to_zoned(TimeZone::UTC)
+            .ok()?
+            .timestamp()
+            .as_second(),
+    )
 }
 
 /// RFC 3339, such as `2026-03-01T14:00:00Z`; a time beyond the year 9999 stays a number.
@@ -136,14 +172,36 @@ mod tests {
         ];
         for text in odd {
             let refused = parse_span(None, Some(text)).unwrap_err();
-            assert!(matches!(refused, SpanError::Unreadable { option: "--to", .. }), "{text}: {refused}");
+            assert!(
+                matches!(refused, SpanError::Unreadable { option: "--to", .. }),
+                "{text}: {refused}"
+            );
         }
-        let refused = parse_span(Some("2026-01-01T05:30:00Z"), None).unwrap_err().to_string();
-        assert!(refused.contains("2026-01-01T05") && refused.contains("--from"), "{refused}");
-        assert_eq!(parse_span(Some("2026-01-02"), Some("2026-01-02")), Err(SpanError::Empty));
-        let refused = parse_months(None, Some("2026-01-15")).unwrap_err().to_string();
-        assert!(refused.contains("--to") && refused.contains("2026-03") && refused.contains("--exact"), "{refused}");
-        assert_eq!(parse_months(Some("2026-02"), Some("2026-02-01")), Err(SpanError::Empty));
-        assert_eq!(parse_months(Some("2026-02"), None).unwrap().from, Month::parse("2026-02-01"));
+        let refused = parse_span(Some("2026-01-01T05:30:00Z"), None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("2026-01-01T05") && refused.contains("--from"),
+            "{refused}"
+        );
+        assert_eq!(
+            parse_span(Some("2026-01-02"), Some("2026-01-02")),
+            Err(SpanError::Empty)
+        );
+        let refused = parse_months(None, Some("2026-01-15"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("--to") && refused.contains("2026-03") && refused.contains("--exact"),
+            "{refused}"
+        );
+        assert_eq!(
+            parse_months(Some("2026-02"), Some("2026-02-01")),
+            Err(SpanError::Empty)
+        );
+        assert_eq!(
+            parse_months(Some("2026-02"), None).unwrap().from,
+            Month::parse("2026-02-01")
+        );
     }
 }

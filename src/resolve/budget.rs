@@ -1,6 +1,8 @@
-//! What one client question may cost in all: packets, octets, signature checks, hashes, time. It is never reset on the way (ARCHITECTURE.md).
+//! What one client question may cost in all: packets, octets, signature checks, hashes, time. It is
+//! never reset on the way (ARCHITECTURE.md).
 //!
-//! CPU is bounded by counting what it is spent on, which is the same on every machine and however busy that is.
+//! CPU is bounded by counting what it is spent on, which is the same on every machine and however
+//! busy that is.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,7 +13,8 @@ use super::Failure;
 
 /// Packets to servers: questions, their repetitions, name servers' addresses, keys and DS.
 const PACKETS_MAX: u32 = 50;
-/// Octets of replies, each as often as it is read: three of the largest over TCP. PowerDNS reads 100,000.
+/// Octets of replies, each as often as it is read: three of the largest over TCP. PowerDNS reads
+/// 100,000.
 const OCTETS_MAX: u32 = 3 << 16;
 /// Signatures checked that held or did not.
 const CHECKS_MAX: u32 = 64;
@@ -58,7 +61,8 @@ impl Budget {
         pay(&self.packets, 1)
     }
 
-    /// Take the payment back: nothing went out. A host without IPv6 would spend its budget on the root's addresses otherwise.
+    /// Take the payment back: nothing went out. A host without IPv6 would spend its budget on the
+    /// root's addresses otherwise.
     pub(super) fn refund_packet(&self) {
         self.packets.fetch_add(1, Ordering::Relaxed);
     }
@@ -83,7 +87,8 @@ impl Budget {
         pay(&self.hashes, count)
     }
 
-    /// Pay for one question to ourselves and give others a turn: from memory it would walk on without a pause.
+    /// Pay for one question to ourselves and give others a turn: from memory it would walk on
+    /// without a pause.
     pub(super) async fn pay_step(&self) -> Result<(), Failure> {
         tokio::task::consume_budget().await;
         pay(&self.steps, 1)
@@ -91,7 +96,9 @@ impl Budget {
 }
 
 fn pay(purse: &AtomicU32, price: u32) -> Result<(), Failure> {
-    let paid = purse.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(price));
+    let paid = purse.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        left.checked_sub(price)
+    });
     paid.map(|_| ()).map_err(|_| Failure::TooMuchWork)
 }
 
@@ -107,8 +114,16 @@ mod tests {
     fn what_a_check_costs() {
         let message = [7; 1000];
         let curves = [
-            ("P-256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING, &signature::ECDSA_P256_SHA256_FIXED),
-            ("P-384", &signature::ECDSA_P384_SHA384_FIXED_SIGNING, &signature::ECDSA_P384_SHA384_FIXED),
+            (
+                "P-256",
+                &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+                &signature::ECDSA_P256_SHA256_FIXED,
+            ),
+            (
+                "P-384",
+                &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+                &signature::ECDSA_P384_SHA384_FIXED,
+            ),
         ];
         for (title, signing, verifying) in curves {
             let pkcs8 = EcdsaKeyPair::generate_pkcs8(signing, &SystemRandom::new()).unwrap();
@@ -131,8 +146,17 @@ mod tests {
         }
         assert_eq!(budget.pay_packet(), Err(Failure::TooMuchWork));
         budget.refund_packet();
-        assert_eq!((budget.pay_octets(3 * 65_535), budget.pay_octets(65_535)), (Ok(()), Err(Failure::TooMuchWork)));
-        assert_eq!((budget.pay_packet(), budget.pay_packet()), (Ok(()), Err(Failure::TooMuchWork)));
-        assert_eq!((budget.pay_hashes(HASHES_MAX), budget.pay_hashes(1)), (Ok(()), Err(Failure::TooMuchWork)));
+        assert_eq!(
+            (budget.pay_octets(3 * 65_535), budget.pay_octets(65_535)),
+            (Ok(()), Err(Failure::TooMuchWork))
+        );
+        assert_eq!(
+            (budget.pay_packet(), budget.pay_packet()),
+            (Ok(()), Err(Failure::TooMuchWork))
+        );
+        assert_eq!(
+            (budget.pay_hashes(HASHES_MAX), budget.pay_hashes(1)),
+            (Ok(()), Err(Failure::TooMuchWork))
+        );
     }
 }

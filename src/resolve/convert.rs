@@ -1,4 +1,5 @@
-//! Names and records between our own form and hickory's, and what both the iterator and the validator read from records.
+//! Names and records between our own form and hickory's, and what both the iterator and the
+//! validator read from records.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -33,7 +34,8 @@ pub(super) fn wire_of(name: &HickoryName) -> Vec<u8> {
 /// The address in the data of an A or AAAA record.
 pub(super) fn address_of(data: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(data).map(|octets| Ipv4Addr::from(octets).into());
-    v4.or_else(|_| <[u8; 16]>::try_from(data).map(|octets| Ipv6Addr::from(octets).into())).ok()
+    v4.or_else(|_| <[u8; 16]>::try_from(data).map(|octets| Ipv6Addr::from(octets).into()))
+        .ok()
 }
 
 /// How many labels a name has, an asterisk counted, the root not.
@@ -64,16 +66,25 @@ pub(super) fn signer_of(record: &Record) -> Option<&HickoryName> {
 
 /// Where a DNAME record leads `name` (RFC 6672 section 2.2).
 pub(super) fn redirect(name: &HickoryName, dname: &Record) -> Redirection {
-    let RData::Unknown { rdata, .. } = &dname.data else { return Redirection::None };
+    let RData::Unknown { rdata, .. } = &dname.data else {
+        return Redirection::None;
+    };
     let (name, owner) = (wire_of(name), wire_of(&dname.name));
-    let kept = name.len().checked_sub(owner.len()).and_then(|kept| name.get(..kept));
-    let Some(mut wire) = kept.filter(|kept| !kept.is_empty()).map(<[u8]>::to_vec) else { return Redirection::None };
+    let kept = name
+        .len()
+        .checked_sub(owner.len())
+        .and_then(|kept| name.get(..kept));
+    let Some(mut wire) = kept.filter(|kept| !kept.is_empty()).map(<[u8]>::to_vec) else {
+        return Redirection::None;
+    };
     wire.extend_from_slice(&rdata.anything);
     if wire.len() > NAME_OCTETS_MAX {
         return Redirection::TooLong;
     }
     let target = HickoryName::read(&mut BinDecoder::new(&wire));
-    target.map_or(Redirection::None, |target| Redirection::To(target.to_lowercase()))
+    target.map_or(Redirection::None, |target| {
+        Redirection::To(target.to_lowercase())
+    })
 }
 
 /// What a DNAME makes of a name below it.
@@ -97,17 +108,38 @@ mod tests {
     fn a_dname_replaces_the_end_of_a_name() {
         let dname = |owner: &str, target: &str| {
             let rdata = NULL::with(Name::parse(target).unwrap().as_wire().to_vec());
-            let data = RData::Unknown { code: RecordType::DNAME, rdata };
+            let data = RData::Unknown {
+                code: RecordType::DNAME,
+                rdata,
+            };
             Record::from_rdata(HickoryName::from_ascii(owner).unwrap(), 60, data)
         };
         let name = HickoryName::from_ascii("a.b.old.test.").unwrap();
         let to = |text: &str| Redirection::To(HickoryName::from_ascii(text).unwrap());
-        assert_eq!(redirect(&name, &dname("old.test.", "new.example")), to("a.b.new.example."));
+        assert_eq!(
+            redirect(&name, &dname("old.test.", "new.example")),
+            to("a.b.new.example.")
+        );
         assert_eq!(redirect(&name, &dname("old.test.", ".")), to("a.b."));
-        assert_eq!(redirect(&name, &dname("a.b.old.test.", "new.example")), Redirection::None);
-        let long = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(57)].join(".");
-        assert_eq!(redirect(&name, &dname("old.test.", &long)), to(&format!("a.b.{long}.")));
-        assert_eq!(redirect(&name, &dname("old.test.", &format!("{long}ee"))), Redirection::TooLong);
+        assert_eq!(
+            redirect(&name, &dname("a.b.old.test.", "new.example")),
+            Redirection::None
+        );
+        let long = [
+            "a".repeat(63),
+            "b".repeat(63),
+            "c".repeat(63),
+            "d".repeat(57),
+        ]
+        .join(".");
+        assert_eq!(
+            redirect(&name, &dname("old.test.", &long)),
+            to(&format!("a.b.{long}."))
+        );
+        assert_eq!(
+            redirect(&name, &dname("old.test.", &format!("{long}ee"))),
+            Redirection::TooLong
+        );
         assert!(is_below(&name, &HickoryName::root()) && !is_below(&name, &name));
     }
 }

@@ -1,4 +1,5 @@
-//! Addresses in IPv6 for names that have none, made of their IPv4 addresses, for clients behind a translator (DNS64, RFC 6147).
+//! Addresses in IPv6 for names that have none, made of their IPv4 addresses, for clients behind a
+//! translator (DNS64, RFC 6147).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -25,27 +26,37 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// `None` for lengths other than 32, 40, 48, 56, 64 and 96 bits, and where the octet that must be zero is not (RFC 6052 section 2.2); in a
-    /// prefix of 96 bits it is the operator's own.
+    /// `None` for lengths other than 32, 40, 48, 56, 64 and 96 bits, and where the octet that must
+    /// be zero is not (RFC 6052 section 2.2); in a prefix of 96 bits it is the operator's own.
     pub fn new(net: Ipv6Net) -> Option<Self> {
         let (octets, length) = (net.trunc().addr().octets(), usize::from(net.prefix_len()));
-        let is_sound = matches!(length, 32 | 40 | 48 | 56 | 64 | 96) && (net.prefix_len() == 96 || octets.get(RESERVED_OCTET) == Some(&0));
-        is_sound.then_some(Self { octets, length: length / 8 })
+        let is_sound = matches!(length, 32 | 40 | 48 | 56 | 64 | 96)
+            && (net.prefix_len() == 96 || octets.get(RESERVED_OCTET) == Some(&0));
+        is_sound.then_some(Self {
+            octets,
+            length: length / 8,
+        })
     }
 
     /// The address that stands for `address` (RFC 6052 section 2.2).
     fn embed(&self, address: Ipv4Addr) -> Ipv6Addr {
         let mut octets = self.octets;
-        let places = octets.iter_mut().enumerate().skip(self.length).filter(|(at, _)| *at != RESERVED_OCTET);
+        let places = octets
+            .iter_mut()
+            .enumerate()
+            .skip(self.length)
+            .filter(|(at, _)| *at != RESERVED_OCTET);
         for ((_, place), octet) in places.zip(address.octets()) {
             *place = octet;
         }
         octets.into()
     }
 
-    /// What is to be said to a question whose answer from outside is `fetched`: the same, or addresses made of the name's IPv4 ones.
+    /// What is to be said to a question whose answer from outside is `fetched`: the same, or
+    /// addresses made of the name's IPv4 ones.
     ///
-    /// An error is passed on as it is, against RFC 6147 section 5.1.2: data that fails validation must not lead around it.
+    /// An error is passed on as it is, against RFC 6147 section 5.1.2: data that fails validation
+    /// must not lead around it.
     pub(super) async fn complete(
         &self,
         resolver: &Resolver,
@@ -53,29 +64,66 @@ impl Prefix {
         fetched: Fetched,
         deadline: Instant,
     ) -> Result<Fetched, Failure> {
-        let Some(ttl_s_max) = lacks_addresses(question, &fetched) else { return Ok(fetched) };
-        let v4 = Question { qtype: RecordType::A.into(), ..question.clone() };
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let Some(ttl_s_max) = lacks_addresses(question, &fetched) else {
+            return Ok(fetched);
+        };
+        let v4 = Question {
+            qtype: RecordType::A.into(),
+            ..question.clone()
+        };
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1));
         let found = resolver.fetch_one(&v4, left).await?;
-        self.translate(question, &fetched, &found, ttl_s_max).map_or(Ok(fetched), |wire| Ok(Fetched { wire, ede: found.ede }))
+        self.translate(question, &fetched, &found, ttl_s_max)
+            .map_or(Ok(fetched), |wire| {
+                Ok(Fetched {
+                    wire,
+                    ede: found.ede,
+                })
+            })
     }
 
-    /// The IPv4 answer with the addresses made of it; `None` where it has none. Its signatures over them go, and AD stays if both the
-    /// denial and the addresses were secure (RFC 6147 section 5.5).
-    fn translate(&self, question: &Question, denial: &Fetched, found: &Fetched, ttl_s_max: u32) -> Option<Vec<u8>> {
-        let (denial, found) = (Message::from_vec(&denial.wire).ok()?, Message::from_vec(&found.wire).ok()?);
-        let has_addresses = found.answers.iter().any(|record| record.record_type() == RecordType::A);
+    /// The IPv4 answer with the addresses made of it; `None` where it has none. Its signatures over
+    /// them go, and AD stays if both the denial and the addresses were secure (RFC 6147 section
+    /// 5.5).
+    fn translate(
+        &self,
+        question: &Question,
+        denial: &Fetched,
+        found: &Fetched,
+        ttl_s_max: u32,
+    ) -> Option<Vec<u8>> {
+        let (denial, found) = (
+            Message::from_vec(&denial.wire).ok()?,
+            Message::from_vec(&found.wire).ok()?,
+        );
+        let has_addresses = found
+            .answers
+            .iter()
+            .any(|record| record.record_type() == RecordType::A);
         if found.metadata.response_code != ResponseCode::NoError || !has_addresses {
             return None;
         }
         let mut message = Message::new(0, MessageType::Response, OpCode::Query);
         message.metadata.recursion_available = true;
-        message.metadata.authentic_data = denial.metadata.authentic_data && found.metadata.authentic_data;
-        message.add_query(Query::query(their_name(&question.name).ok()?, RecordType::AAAA));
-        let kept = found.answers.into_iter().filter(|record| covered_type(record) != Some(RecordType::A));
+        message.metadata.authentic_data =
+            denial.metadata.authentic_data && found.metadata.authentic_data;
+        message.add_query(Query::query(
+            their_name(&question.name).ok()?,
+            RecordType::AAAA,
+        ));
+        let kept = found
+            .answers
+            .into_iter()
+            .filter(|record| covered_type(record) != Some(RecordType::A));
         message.answers = kept
             .map(|record| match record.data {
-                RData::A(A(address)) => Record::from_rdata(record.name, record.ttl.min(ttl_s_max), RData::AAAA(AAAA(self.embed(address)))),
+                RData::A(A(address)) => Record::from_rdata(
+                    record.name,
+                    record.ttl.min(ttl_s_max),
+                    RData::AAAA(AAAA(self.embed(address))),
+                ),
                 _ => record,
             })
             .collect();
@@ -83,18 +131,23 @@ impl Prefix {
     }
 }
 
-/// Does the name exist without an address in IPv6, and may one be made (RFC 6147 sections 5.1 and 5.5)? Then for how many seconds at the
-/// most. Mapped addresses are none (section 5.1.4).
+/// Does the name exist without an address in IPv6, and may one be made (RFC 6147 sections 5.1 and
+/// 5.5)? Then for how many seconds at the most. Mapped addresses are none (section 5.1.4).
 fn lacks_addresses(question: &Question, fetched: &Fetched) -> Option<u32> {
     if RecordType::from(question.qtype) != RecordType::AAAA || question.checking_disabled {
         return None;
     }
-    let message = Message::from_vec(&fetched.wire).ok().filter(|message| message.metadata.response_code == ResponseCode::NoError)?;
+    let message = Message::from_vec(&fetched.wire)
+        .ok()
+        .filter(|message| message.metadata.response_code == ResponseCode::NoError)?;
     let is_address = |record: &Record| matches!(record.data, RData::AAAA(AAAA(address)) if address.to_ipv4_mapped().is_none());
-    let ttl_s = message.authorities.iter().find_map(|record| match &record.data {
-        RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
-        _ => None,
-    });
+    let ttl_s = message
+        .authorities
+        .iter()
+        .find_map(|record| match &record.data {
+            RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
+            _ => None,
+        });
     (!message.answers.iter().any(is_address)).then_some(ttl_s.unwrap_or(TTL_S_UNSAID))
 }
 
@@ -116,7 +169,11 @@ mod tests {
             ("2001:db8:0:0:100::/96", "2001:db8:0:0:100:0:c000:221"),
         ] {
             let prefix = Prefix::new(net.parse().unwrap()).unwrap();
-            assert_eq!(prefix.embed(Ipv4Addr::new(192, 0, 2, 33)), address.parse::<Ipv6Addr>().unwrap(), "{net}");
+            assert_eq!(
+                prefix.embed(Ipv4Addr::new(192, 0, 2, 33)),
+                address.parse::<Ipv6Addr>().unwrap(),
+                "{net}"
+            );
         }
         for net in ["2001:db8::/33", "2001:db8::/128"] {
             assert_eq!(Prefix::new(net.parse().unwrap()), None, "{net}");

@@ -1,6 +1,8 @@
-//! Finding the real answer for names that are not listed, by recursion or by asking the provider's own resolvers.
+//! Finding the real answer for names that are not listed, by recursion or by asking the provider's
+//! own resolvers.
 //!
-//! Both ways stand behind [`Resolver`], which asks never longer than patience allows. Whoever asks sees to it that a question is asked once.
+//! Both ways stand behind [`Resolver`], which asks never longer than patience allows. Whoever asks
+//! sees to it that a question is asked once.
 
 mod budget;
 mod convert;
@@ -48,8 +50,9 @@ pub struct Question {
 /// A reply from outside, ready to be cached.
 #[derive(Clone, Debug)]
 pub struct Fetched {
-    /// A whole DNS message: header (id 0, QR, RA, AD and RCODE as they are to be served), the question with the lower-case
-    /// name uncompressed at octet 12, then the answer and authority sections. Without additional records and without OPT.
+    /// A whole DNS message: header (id 0, QR, RA, AD and RCODE as they are to be served), the
+    /// question with the lower-case name uncompressed at octet 12, then the answer and authority
+    /// sections. Without additional records and without OPT.
     pub wire: Vec<u8>,
     /// The extended error that goes with it, if any (RFC 8914 INFO-CODE).
     pub ede: Option<u16>,
@@ -58,7 +61,8 @@ pub struct Fetched {
 /// Why there is no answer; each becomes SERVFAIL with its extended error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Nothing was heard in time, or no authority that was would answer (EDE 22, No Reachable Authority).
+    /// Nothing was heard in time, or no authority that was would answer (EDE 22, No Reachable
+    /// Authority).
     #[error("no server answered in time")]
     Unreachable,
     /// What was heard is of no use (EDE 23, Network Error).
@@ -82,7 +86,8 @@ pub enum Failure {
     /// A signed zone denies without the proof (EDE 12, NSEC Missing).
     #[error("the answer's proof that something does not exist is missing")]
     Unproven,
-    /// The name asks, in the manner of RFC 8509, whether a key is among the root's anchors, and this is how to say no (EDE 0, Other).
+    /// The name asks, in the manner of RFC 8509, whether a key is among the root's anchors, and
+    /// this is how to say no (EDE 0, Other).
     #[error("the root key sentinel says no")]
     Sentinel,
     /// A limit of ours was reached first (EDE 0, Other).
@@ -94,9 +99,13 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Is it one of the network or of load, which an answer of before helps over (RFC 8767)? What fails validation is none.
+    /// Is it one of the network or of load, which an answer of before helps over (RFC 8767)? What
+    /// fails validation is none.
     pub const fn is_outage(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Unusable | Self::TooMuchWork | Self::Crowded)
+        matches!(
+            self,
+            Self::Unreachable | Self::Unusable | Self::TooMuchWork | Self::Crowded
+        )
     }
 
     /// The INFO-CODE of RFC 8914 section 4 that tells the client.
@@ -122,7 +131,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Zones for which there is another way, each with all below it.
     pub zones: Vec<Zone>,
-    /// Names that alone may have addresses of private networks, with all below them; without it all may.
+    /// Names that alone may have addresses of private networks, with all below them; without it all
+    /// may.
     pub private_names: Option<Vec<Name>>,
     /// The longest a question waits for its answer.
     pub patience: Duration,
@@ -191,12 +201,20 @@ enum Source {
 impl Resolver {
     /// Check the settings and get ready; nothing is asked yet. Needs a tokio runtime around it.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let own: Vec<Name> = settings.zones.iter().map(|zone| zone.name.clone()).collect();
-        let rebinding = settings.private_names.map(|names| Arc::new(Rebinding::new([names, own].concat())));
+        let own: Vec<Name> = settings
+            .zones
+            .iter()
+            .map(|zone| zone.name.clone())
+            .collect();
+        let rebinding = settings
+            .private_names
+            .map(|names| Arc::new(Rebinding::new([names, own].concat())));
         let zones = routes::Zones::start(settings.zones)?;
         let source = match settings.mode {
             Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, zones)?),
-            Mode::Forward(mode) => Source::Forward(forward::Forwarder::start(mode, zones, settings.patience)?),
+            Mode::Forward(mode) => {
+                Source::Forward(forward::Forwarder::start(mode, zones, settings.patience)?)
+            }
         };
         Ok(Self {
             source: Arc::new(source),
@@ -212,7 +230,8 @@ impl Resolver {
         self.patience
     }
 
-    /// The answer from outside, or why there is none, within `patience`. With DNS64 an answer may take two questions.
+    /// The answer from outside, or why there is none, within `patience`. With DNS64 an answer may
+    /// take two questions.
     pub async fn fetch(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
         let deadline = Instant::now() + patience;
         let fetched = self.fetch_one(question, patience).await?;
@@ -229,7 +248,9 @@ impl Resolver {
                 Source::Forward(forwarder) => forwarder.fetch(question).await,
             }
         };
-        let fetched = tokio::time::timeout(patience, answer).await.unwrap_or(Err(Failure::Unreachable))?;
+        let fetched = tokio::time::timeout(patience, answer)
+            .await
+            .unwrap_or(Err(Failure::Unreachable))?;
         let fetched = match &self.rebinding {
             Some(rebinding) => rebinding.hold_back(question, fetched),
             None => fetched,
@@ -266,8 +287,8 @@ impl Resolver {
         }
     }
 
-    /// Forget what was learnt from outside (delegations, keys, answers kept by the recursor), all or of one name and those below it, for
-    /// `wardline flush`.
+    /// Forget what was learnt from outside (delegations, keys, answers kept by the recursor), all
+    /// or of one name and those below it, for `wardline flush`.
     pub fn forget(&self, below: Option<&Name>) -> Result<(), StartError> {
         match &*self.source {
             Source::Recurse(recursion) => recursion.forget(below),

@@ -1,6 +1,8 @@
-//! Holds back answers in which a name of the internet has an address of a private network: DNS rebinding.
+//! Holds back answers in which a name of the internet has an address of a private network: DNS
+//! rebinding.
 //!
-//! A web page whose name first leads to its own server and then into its reader's network is trusted with what it finds there.
+//! A web page whose name first leads to its own server and then into its reader's network is
+//! trusted with what it finds there.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -23,7 +25,10 @@ pub(super) struct Rebinding {
 
 impl Rebinding {
     pub(super) const fn new(private_names: Vec<Name>) -> Self {
-        Self { private_names, refused: AtomicU64::new(0) }
+        Self {
+            private_names,
+            refused: AtomicU64::new(0),
+        }
     }
 
     /// How many answers were held back.
@@ -31,19 +36,34 @@ impl Rebinding {
         self.refused.load(Relaxed)
     }
 
-    /// The answer, or in its place that it is refused: without its records, so that what is signed is not changed but left out.
+    /// The answer, or in its place that it is refused: without its records, so that what is signed
+    /// is not changed but left out.
     pub(super) fn hold_back(&self, question: &Question, fetched: Fetched) -> Fetched {
-        if self.private_names.iter().any(|zone| question.name.is_within(zone)) || !has_private_address(&fetched.wire) {
+        if self
+            .private_names
+            .iter()
+            .any(|zone| question.name.is_within(zone))
+            || !has_private_address(&fetched.wire)
+        {
             return fetched;
         }
         self.refused.fetch_add(1, Relaxed);
-        let wire = bare_reply([0x80, 0x80 | rcode::REFUSED as u8], &question.name, question.qtype);
-        Fetched { wire, ede: Some(ede::BLOCKED) }
+        let wire = bare_reply(
+            [0x80, 0x80 | rcode::REFUSED as u8],
+            &question.name,
+            question.qtype,
+        );
+        Fetched {
+            wire,
+            ede: Some(ede::BLOCKED),
+        }
     }
 }
 
 fn has_private_address(wire: &[u8]) -> bool {
-    let Ok(message) = Message::new(wire) else { return false };
+    let Ok(message) = Message::new(wire) else {
+        return false;
+    };
     let mut is_private = false;
     let walked = message.walk(|record| {
         let data = wire.get(record.data_at..record.end).unwrap_or_default();
@@ -62,7 +82,8 @@ fn addresses(data: &[u8], octets: usize) -> impl Iterator<Item = IpAddr> {
     data.chunks_exact(octets.max(1)).filter_map(address_of)
 }
 
-/// The addresses that an SVCB or HTTPS record brings along: priority, target, and parameters with their lengths (RFC 9460 section 2.2).
+/// The addresses that an SVCB or HTTPS record brings along: priority, target, and parameters with
+/// their lengths (RFC 9460 section 2.2).
 fn hints(data: &[u8]) -> impl Iterator<Item = IpAddr> {
     let mut at = 2;
     while let Some(&length) = data.get(at).filter(|length| **length > 0) {
@@ -70,8 +91,10 @@ fn hints(data: &[u8]) -> impl Iterator<Item = IpAddr> {
     }
     let mut rest = data.get(at + 1..).unwrap_or_default();
     std::iter::from_fn(move || {
-        let (&[key_high, key_low, length_high, length_low], tail) = rest.split_first_chunk::<4>()?;
-        let (value, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes([length_high, length_low])))?;
+        let (&[key_high, key_low, length_high, length_low], tail) =
+            rest.split_first_chunk::<4>()?;
+        let (value, tail) =
+            tail.split_at_checked(usize::from(u16::from_be_bytes([length_high, length_low])))?;
         rest = tail;
         Some((u16::from_be_bytes([key_high, key_low]), value))
     })
@@ -90,11 +113,18 @@ fn is_within_reach(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
-            a == 0 || v4.is_loopback() || v4.is_private() || v4.is_link_local() || a == 100 && b & 0xc0 == 64
+            a == 0
+                || v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || a == 100 && b & 0xc0 == 64
         }
         IpAddr::V6(v6) => {
             let [first, ..] = v6.segments();
-            v6.is_loopback() || v6.is_unspecified() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || first & 0xfe00 == 0xfc00
+                || first & 0xffc0 == 0xfe80
         }
     }
 }
@@ -105,18 +135,34 @@ mod tests {
 
     fn fetched(rtype: u16, data: &[u8]) -> Fetched {
         let mut wire = b"\0\0\x80\x80\0\x01\0\x01\0\0\0\0\x01a\x07example\0".to_vec();
-        wire.extend([&rtype.to_be_bytes()[..], &[0, 1, 0xc0, 12], &rtype.to_be_bytes(), &[0, 1, 0, 0, 0, 60]].concat());
+        wire.extend(
+            [
+                &rtype.to_be_bytes()[..],
+                &[0, 1, 0xc0, 12],
+                &rtype.to_be_bytes(),
+                &[0, 1, 0, 0, 0, 60],
+            ]
+            .concat(),
+        );
         wire.extend((data.len() as u16).to_be_bytes());
         wire.extend(data);
         Fetched { wire, ede: None }
     }
 
     fn is_refused(rebinding: &Rebinding, rtype: u16, data: &[u8]) -> bool {
-        let question = Question { name: Name::parse("a.example").unwrap(), qtype: rtype, dnssec_ok: false, checking_disabled: false };
+        let question = Question {
+            name: Name::parse("a.example").unwrap(),
+            qtype: rtype,
+            dnssec_ok: false,
+            checking_disabled: false,
+        };
         let answer = rebinding.hold_back(&question, fetched(rtype, data));
         let message = Message::new(&answer.wire).unwrap();
         assert_eq!(message.question_type(), Ok(rtype));
-        assert_eq!(message.rcode() == rcode::REFUSED, answer.ede == Some(ede::BLOCKED));
+        assert_eq!(
+            message.rcode() == rcode::REFUSED,
+            answer.ede == Some(ede::BLOCKED)
+        );
         message.rcode() == rcode::REFUSED
     }
 
@@ -143,7 +189,11 @@ mod tests {
                 IpAddr::V4(v4) => (rtype::A, v4.octets().to_vec()),
                 IpAddr::V6(v6) => (rtype::AAAA, v6.octets().to_vec()),
             };
-            assert_eq!(is_refused(&rebinding, data.0, &data.1), refused, "{address}");
+            assert_eq!(
+                is_refused(&rebinding, data.0, &data.1),
+                refused,
+                "{address}"
+            );
         }
         assert_eq!(rebinding.refused(), 11);
         assert!(!is_refused(&rebinding, rtype::TXT, &[10, 0, 0, 1]));
@@ -154,10 +204,21 @@ mod tests {
         let rebinding = Rebinding::new(Vec::new());
         let public = b"\0\x01\x03www\0\0\x01\0\x03\x02h2\0\x04\0\x04\xc0\0\x02\x01";
         assert!(!is_refused(&rebinding, rtype::HTTPS, public));
-        assert!(is_refused(&rebinding, rtype::HTTPS, b"\0\x01\0\0\x04\0\x08\xc0\0\x02\x01\x0a\0\0\x01"));
-        assert!(is_refused(&rebinding, rtype::SVCB, &[&b"\0\x01\0\0\x06\0\x10"[..], &[0xfd; 16]].concat()));
+        assert!(is_refused(
+            &rebinding,
+            rtype::HTTPS,
+            b"\0\x01\0\0\x04\0\x08\xc0\0\x02\x01\x0a\0\0\x01"
+        ));
+        assert!(is_refused(
+            &rebinding,
+            rtype::SVCB,
+            &[&b"\0\x01\0\0\x06\0\x10"[..], &[0xfd; 16]].concat()
+        ));
         for end in 0..public.len() {
-            assert!(!is_refused(&rebinding, rtype::HTTPS, &public[..end]), "cut at {end}");
+            assert!(
+                !is_refused(&rebinding, rtype::HTTPS, &public[..end]),
+                "cut at {end}"
+            );
         }
     }
 

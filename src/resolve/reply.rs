@@ -1,7 +1,9 @@
-//! Reading a server's reply with suspicion, and laying it out anew so that nothing of the old layout can do harm later.
+//! Reading a server's reply with suspicion, and laying it out anew so that nothing of the old
+//! layout can do harm later.
 //!
-//! Every record is walked with bounds checks; compression pointers go backward only and their number is bounded by the message, so
-//! the work is linear. The new layout carries its names in full or with pointers of our own (RFC 1035 section 4.1.4, RFC 3597).
+//! Every record is walked with bounds checks; compression pointers go backward only and their
+//! number is bounded by the message, so the work is linear. The new layout carries its names in
+//! full or with pointers of our own (RFC 1035 section 4.1.4, RFC 3597).
 
 use std::collections::HashMap;
 
@@ -53,15 +55,27 @@ enum Part {
 impl Reply {
     /// Read a whole message; every record of every section must be in order.
     pub(super) fn read(octets: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader { octets, at: 0, pointers_left: octets.len(), written: 0 };
+        let mut reader = Reader {
+            octets,
+            at: 0,
+            pointers_left: octets.len(),
+            written: 0,
+        };
         reader.u16()?;
         let flags = reader.u16()?;
-        let [questions, answers, authorities, additionals] = [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
+        let [questions, answers, authorities, additionals] =
+            [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
         for _ in 0..questions {
             reader.name()?;
             reader.take(4)?;
         }
-        let mut reply = Self { rcode: flags & 0x0f, authentic: flags & 0x20 != 0, ede: None, answers: Vec::new(), authorities: Vec::new() };
+        let mut reply = Self {
+            rcode: flags & 0x0f,
+            authentic: flags & 0x20 != 0,
+            ede: None,
+            answers: Vec::new(),
+            authorities: Vec::new(),
+        };
         reply.answers = reader.section(answers)?;
         forget_spelling(&mut reply.answers);
         reply.authorities = reader.section(authorities)?;
@@ -74,17 +88,35 @@ impl Reply {
         Ok(reply)
     }
 
-    /// The message as [`super::Fetched`] wants it: without additional records, without signatures and proofs unless they were asked for.
-    pub(super) fn lay_out(&self, question: &Question, authentic: Authentic) -> Result<Vec<u8>, Malformed> {
-        let mut writer = Writer { octets: Vec::with_capacity(512), offsets: HashMap::new() };
+    /// The message as [`super::Fetched`] wants it: without additional records, without signatures
+    /// and proofs unless they were asked for.
+    pub(super) fn lay_out(
+        &self,
+        question: &Question,
+        authentic: Authentic,
+    ) -> Result<Vec<u8>, Malformed> {
+        let mut writer = Writer {
+            octets: Vec::with_capacity(512),
+            offsets: HashMap::new(),
+        };
         let keep = |record: &&Record| is_wanted(record.rtype, question);
-        let counts = [&self.answers, &self.authorities].map(|records| records.iter().filter(keep).count() as u16);
-        let (rcode, ad) = (self.rcode as u8 & 0x0f, if authentic == Authentic::Yes { 0x20 } else { 0 });
-        writer.octets.extend_from_slice(&[0, 0, 0x80, 0x80 | ad | rcode, 0, 1]);
-        counts.iter().for_each(|count| writer.octets.extend_from_slice(&count.to_be_bytes()));
+        let counts = [&self.answers, &self.authorities]
+            .map(|records| records.iter().filter(keep).count() as u16);
+        let (rcode, ad) = (
+            self.rcode as u8 & 0x0f,
+            if authentic == Authentic::Yes { 0x20 } else { 0 },
+        );
+        writer
+            .octets
+            .extend_from_slice(&[0, 0, 0x80, 0x80 | ad | rcode, 0, 1]);
+        counts
+            .iter()
+            .for_each(|count| writer.octets.extend_from_slice(&count.to_be_bytes()));
         writer.octets.extend_from_slice(&[0, 0]);
         writer.name(question.name.as_wire(), Compress::Allowed);
-        writer.octets.extend_from_slice(&question.qtype.to_be_bytes());
+        writer
+            .octets
+            .extend_from_slice(&question.qtype.to_be_bytes());
         writer.octets.extend_from_slice(&CLASS_IN.to_be_bytes());
         for record in self.answers.iter().chain(&self.authorities).filter(keep) {
             writer.record(record)?;
@@ -102,7 +134,8 @@ pub(super) enum Authentic {
     No,
 }
 
-/// RFC 4035 section 3.2.1: no RRSIG, NSEC (and NSEC3) unless DO is set or the type was asked for by name. OPT is never data.
+/// RFC 4035 section 3.2.1: no RRSIG, NSEC (and NSEC3) unless DO is set or the type was asked for by
+/// name. OPT is never data.
 fn is_wanted(rtype: u16, question: &Question) -> bool {
     match rtype {
         OPT => false,
@@ -111,7 +144,8 @@ fn is_wanted(rtype: u16, question: &Question) -> bool {
     }
 }
 
-/// Owners in the answer section, and aliases made from a DNAME, repeat the question's spelling, which was drawn at random.
+/// Owners in the answer section, and aliases made from a DNAME, repeat the question's spelling,
+/// which was drawn at random.
 fn forget_spelling(answers: &mut [Record]) {
     let is_redirected = answers.iter().any(|record| record.rtype == DNAME);
     for record in answers {
@@ -125,12 +159,19 @@ fn forget_spelling(answers: &mut [Record]) {
 }
 
 fn find_ede(opt: &Record) -> Option<u16> {
-    let [Part::Octets(options)] = opt.rdata.as_slice() else { return None };
+    let [Part::Octets(options)] = opt.rdata.as_slice() else {
+        return None;
+    };
     let mut rest = options.as_slice();
-    while let Some((&[code_high, code_low, len_high, len_low], tail)) = rest.split_first_chunk::<4>() {
-        let (value, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
+    while let Some((&[code_high, code_low, len_high, len_low], tail)) =
+        rest.split_first_chunk::<4>()
+    {
+        let (value, tail) =
+            tail.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
         if u16::from_be_bytes([code_high, code_low]) == OPTION_EDE {
-            return value.first_chunk::<2>().map(|code| u16::from_be_bytes(*code));
+            return value
+                .first_chunk::<2>()
+                .map(|code| u16::from_be_bytes(*code));
         }
         rest = tail;
     }
@@ -146,7 +187,8 @@ enum Field {
     Rest,
 }
 
-/// The data of those types that old or careless servers compress (RFC 3597 section 4); everything else is taken as it is.
+/// The data of those types that old or careless servers compress (RFC 3597 section 4); everything
+/// else is taken as it is.
 fn fields(rtype: u16) -> &'static [Field] {
     use Field::{Name, Octets, Rest, Text};
     match rtype {
@@ -176,7 +218,11 @@ fn fields(rtype: u16) -> &'static [Field] {
 
 /// RFC 3597 section 4: only the types of RFC 1035 may be compressed when sending.
 const fn compress(rtype: u16) -> Compress {
-    if matches!(rtype, 2 | 5 | 6 | 12 | 15) { Compress::Allowed } else { Compress::Forbidden }
+    if matches!(rtype, 2 | 5 | 6 | 12 | 15) {
+        Compress::Allowed
+    } else {
+        Compress::Forbidden
+    }
 }
 
 struct Reader<'a> {
@@ -188,16 +234,24 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
-        let octets = self.octets.get(self.at..).and_then(|rest| rest.get(..count)).ok_or(Malformed)?;
+        let octets = self
+            .octets
+            .get(self.at..)
+            .and_then(|rest| rest.get(..count))
+            .ok_or(Malformed)?;
         self.at += count;
         Ok(octets)
     }
 
     fn u16(&mut self) -> Result<u16, Malformed> {
-        self.take(2)?.first_chunk::<2>().map(|octets| u16::from_be_bytes(*octets)).ok_or(Malformed)
+        self.take(2)?
+            .first_chunk::<2>()
+            .map(|octets| u16::from_be_bytes(*octets))
+            .ok_or(Malformed)
     }
 
-    /// A name in full; pointers must lead to before the place where they, and all pointers before them, stand.
+    /// A name in full; pointers must lead to before the place where they, and all pointers before
+    /// them, stand.
     fn name(&mut self) -> Result<Vec<u8>, Malformed> {
         let mut name = Vec::with_capacity(32);
         let (mut at, mut start, mut after) = (self.at, self.at, None);
@@ -227,9 +281,14 @@ impl<'a> Reader<'a> {
             }
         }
         self.at = after.unwrap_or(at);
-        // Many pointers to one long name would grow the message without end; twice the largest message is room for any honest one.
+        // Many pointers to one long name would grow the message without end; twice the largest
+        // message is room for any honest one.
         self.written += name.len();
-        if self.written > 2 * MESSAGE_OCTETS_MAX { Err(Malformed) } else { Ok(name) }
+        if self.written > 2 * MESSAGE_OCTETS_MAX {
+            Err(Malformed)
+        } else {
+            Ok(name)
+        }
     }
 
     /// The records of one section, those of foreign classes left out.
@@ -238,11 +297,20 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             let owner = self.name()?;
             let (rtype, class) = (self.u16()?, self.u16()?);
-            let ttl = self.take(4)?.first_chunk::<4>().map(|ttl| u32::from_be_bytes(*ttl)).ok_or(Malformed)?;
+            let ttl = self
+                .take(4)?
+                .first_chunk::<4>()
+                .map(|ttl| u32::from_be_bytes(*ttl))
+                .ok_or(Malformed)?;
             let length = usize::from(self.u16()?);
             let rdata = self.rdata(rtype, length)?;
             if class == CLASS_IN || rtype == OPT {
-                records.push(Record { owner, rtype, ttl, rdata });
+                records.push(Record {
+                    owner,
+                    rtype,
+                    ttl,
+                    rdata,
+                });
             }
         }
         Ok(records)
@@ -252,7 +320,8 @@ impl<'a> Reader<'a> {
         let end = self.at + length;
         let whole = self.octets;
         let mut parts = Vec::with_capacity(1);
-        // Names inside must end where the data ends, so nothing behind it is visible while it is read.
+        // Names inside must end where the data ends, so nothing behind it is visible while it is
+        // read.
         self.octets = whole.get(..end).ok_or(Malformed)?;
         for field in fields(rtype) {
             match field {
@@ -262,11 +331,17 @@ impl<'a> Reader<'a> {
                     parts.push(Part::Octets(self.take(1 + count)?.to_vec()));
                 }
                 Field::Name => parts.push(Part::Name(self.name()?)),
-                Field::Rest => parts.push(Part::Octets(self.take(end.saturating_sub(self.at))?.to_vec())),
+                Field::Rest => parts.push(Part::Octets(
+                    self.take(end.saturating_sub(self.at))?.to_vec(),
+                )),
             }
         }
         self.octets = whole;
-        if self.at == end { Ok(parts) } else { Err(Malformed) }
+        if self.at == end {
+            Ok(parts)
+        } else {
+            Err(Malformed)
+        }
     }
 }
 
@@ -311,14 +386,17 @@ impl Writer {
         while let Some((&length, _)) = rest.split_first().filter(|(length, _)| **length > 0) {
             if compress == Compress::Allowed {
                 if let Some(offset) = self.offsets.get(rest) {
-                    self.octets.extend_from_slice(&(0xc000 | offset).to_be_bytes());
+                    self.octets
+                        .extend_from_slice(&(0xc000 | offset).to_be_bytes());
                     return;
                 }
                 if self.octets.len() < 0x4000 {
                     self.offsets.insert(rest.to_vec(), self.octets.len() as u16);
                 }
             }
-            let (label, tail) = rest.split_at_checked(1 + usize::from(length)).unwrap_or((rest, &[]));
+            let (label, tail) = rest
+                .split_at_checked(1 + usize::from(length))
+                .unwrap_or((rest, &[]));
             self.octets.extend_from_slice(label);
             rest = tail;
         }
@@ -332,12 +410,19 @@ mod tests {
     use crate::name::Name;
 
     fn question(qtype: u16) -> Question {
-        Question { name: Name::parse("www.example").unwrap(), qtype, dnssec_ok: false, checking_disabled: false }
+        Question {
+            name: Name::parse("www.example").unwrap(),
+            qtype,
+            dnssec_ok: false,
+            checking_disabled: false,
+        }
     }
 
     /// A message about `www.example` with the given counts and the octets behind the question.
     fn message(counts: [u8; 3], qtype: u8, rest: &[u8]) -> Vec<u8> {
-        let mut octets = vec![7, 7, 0x81, 0xa0, 0, 1, 0, counts[0], 0, counts[1], 0, counts[2]];
+        let mut octets = vec![
+            7, 7, 0x81, 0xa0, 0, 1, 0, counts[0], 0, counts[1], 0, counts[2],
+        ];
         octets.extend_from_slice(b"\x03www\x07example\x00\x00");
         octets.extend_from_slice(&[qtype, 0, 1]);
         octets.extend_from_slice(rest);
@@ -346,20 +431,37 @@ mod tests {
 
     #[test]
     fn a_reply_is_laid_out_anew_without_what_was_not_asked_for() {
-        // CNAME to "Alias.example" with a pointer to the question, then a signature that was not asked for, then an OPT with an EDE.
-        let mut rest = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x08\x05Alias\xc0\x10".to_vec();
+        // CNAME to "Alias.example" with a pointer to the question, then a signature that was not
+        // asked for, then an OPT with an EDE.
+        let mut rest =
+            b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x08\x05Alias\xc0\x10".to_vec();
         rest.extend_from_slice(b"\xc0\x0c\x00\x2e\x00\x01\x00\x00\x00\x3c\x00\x14");
         rest.extend_from_slice(&[0; 18]);
         rest.extend_from_slice(&[0, 9]);
-        rest.extend_from_slice(b"\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x06\x00\x0f\x00\x02\x00\x03");
+        rest.extend_from_slice(
+            b"\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x06\x00\x0f\x00\x02\x00\x03",
+        );
         let octets = message([2, 0, 1], 1, &rest);
         let reply = Reply::read(&octets).unwrap();
-        assert_eq!((reply.rcode, reply.authentic, reply.ede), (0, true, Some(3)));
+        assert_eq!(
+            (reply.rcode, reply.authentic, reply.ede),
+            (0, true, Some(3))
+        );
         let wire = reply.lay_out(&question(1), Authentic::No).unwrap();
         let mut want = b"\x00\x00\x80\x80\x00\x01\x00\x01\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01".to_vec();
-        want.extend_from_slice(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x08\x05Alias\xc0\x10");
+        want.extend_from_slice(
+            b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x08\x05Alias\xc0\x10",
+        );
         assert_eq!(wire, want);
-        let signed = reply.lay_out(&Question { dnssec_ok: true, ..question(1) }, Authentic::Yes).unwrap();
+        let signed = reply
+            .lay_out(
+                &Question {
+                    dnssec_ok: true,
+                    ..question(1)
+                },
+                Authentic::Yes,
+            )
+            .unwrap();
         assert_eq!((signed[3], signed[7]), (0xa0, 2));
         assert_eq!(Reply::read(&signed).unwrap().answers, reply.answers);
     }
@@ -370,10 +472,19 @@ mod tests {
         let octets = message([0, 1, 0], 1, soa);
         assert!(Reply::read(&octets).is_ok());
         for length in 0..octets.len() {
-            assert_eq!(Reply::read(&octets[..length]), Err(Malformed), "cut to {length}");
+            assert_eq!(
+                Reply::read(&octets[..length]),
+                Err(Malformed),
+                "cut to {length}"
+            );
         }
         let owner_at = octets.len() - soa.len();
-        for (offset, why) in [(owner_at, "itself"), (owner_at + 12, "forward"), (4, "header"), (0x3fff, "outside")] {
+        for (offset, why) in [
+            (owner_at, "itself"),
+            (owner_at + 12, "forward"),
+            (4, "header"),
+            (0x3fff, "outside"),
+        ] {
             let mut octets = octets.clone();
             octets[owner_at..owner_at + 2].copy_from_slice(&(0xc000 | offset as u16).to_be_bytes());
             assert_eq!(Reply::read(&octets), Err(Malformed), "{why}");
@@ -402,9 +513,17 @@ mod tests {
 
     #[test]
     fn foreign_classes_and_data_over_the_end_are_not_believed() {
-        let chaos = message([1, 0, 0], 1, b"\xc0\x0c\x00\x01\x00\x03\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01");
+        let chaos = message(
+            [1, 0, 0],
+            1,
+            b"\xc0\x0c\x00\x01\x00\x03\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01",
+        );
         assert!(Reply::read(&chaos).unwrap().answers.is_empty());
-        let long = message([1, 0, 0], 2, b"\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x3c\x00\x05\xc0\x0c\x01\x02\x03");
+        let long = message(
+            [1, 0, 0],
+            2,
+            b"\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x3c\x00\x05\xc0\x0c\x01\x02\x03",
+        );
         assert_eq!(Reply::read(&long), Err(Malformed), "octets behind the name");
     }
 

@@ -1,4 +1,5 @@
-//! Which way each name goes: the usual one, or the one that the operator chose for a zone; the most specific zone counts.
+//! Which way each name goes: the usual one, or the one that the operator chose for a zone; the most
+//! specific zone counts.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -41,7 +42,8 @@ pub(super) enum Way {
     Forward(Arc<Upstreams>),
 }
 
-/// The zones with their ways, ready for use: the resolvers' health outlives what is learnt from them.
+/// The zones with their ways, ready for use: the resolvers' health outlives what is learnt from
+/// them.
 pub(super) struct Zones {
     stubs: Vec<(Name, Vec<SocketAddr>)>,
     forwards: Vec<(Name, Arc<Upstreams>)>,
@@ -49,12 +51,17 @@ pub(super) struct Zones {
 
 impl Zones {
     pub(super) fn start(zones: Vec<Zone>) -> Result<Self, StartError> {
-        let mut ready = Self { stubs: Vec::new(), forwards: Vec::new() };
+        let mut ready = Self {
+            stubs: Vec::new(),
+            forwards: Vec::new(),
+        };
         for Zone { name, target } in zones {
             let apex = their_name(&name).map_err(|_| StartError::NoZone(name.to_string()))?;
             match target {
                 Target::Stub(servers) => ready.stubs.push((apex, servers)),
-                Target::Forward(settings) => ready.forwards.push((apex, Arc::new(Upstreams::new(*settings, Some(&name))?))),
+                Target::Forward(settings) => ready
+                    .forwards
+                    .push((apex, Arc::new(Upstreams::new(*settings, Some(&name))?))),
             }
         }
         Ok(ready)
@@ -85,8 +92,14 @@ pub(super) struct Routes {
 impl Routes {
     /// Everything goes the `usual` way but the zones; `walker` knows the stubs among them.
     pub(super) fn new(usual: Way, zones: &Zones, walker: Option<&Arc<Walker>>) -> Self {
-        let stubs = zones.stubs.iter().filter_map(|(name, _)| Some((name.clone(), Way::Walk(Arc::clone(walker?)))));
-        let forwards = zones.forwards.iter().map(|(name, upstreams)| (name.clone(), Way::Forward(Arc::clone(upstreams))));
+        let stubs = zones
+            .stubs
+            .iter()
+            .filter_map(|(name, _)| Some((name.clone(), Way::Walk(Arc::clone(walker?)))));
+        let forwards = zones
+            .forwards
+            .iter()
+            .map(|(name, upstreams)| (name.clone(), Way::Forward(Arc::clone(upstreams))));
         let mut zones: Vec<_> = stubs.chain(forwards).collect();
         zones.sort_by_key(|(name, _)| std::cmp::Reverse(label_count(name)));
         Self { usual, zones }
@@ -99,12 +112,16 @@ impl Routes {
 
     /// Does a reply's chain of aliases lead into one of the zones?
     pub(super) fn is_led_into(&self, reply: &[u8]) -> bool {
-        let Ok(message) = Message::new(reply) else { return false };
+        let Ok(message) = Message::new(reply) else {
+            return false;
+        };
         let zones: Vec<_> = self.zones.iter().map(|(name, _)| wire_of(name)).collect();
         let mut is_led = false;
         let walked = message.walk(|record| {
             let mut target = Vec::new();
-            if record.rtype == rtype::CNAME && message.read_name(record.data_at, &mut target).is_ok() {
+            if record.rtype == rtype::CNAME
+                && message.read_name(record.data_at, &mut target).is_ok()
+            {
                 is_led |= zones.iter().any(|zone| is_within(&target, zone));
             }
         });
@@ -124,19 +141,33 @@ impl Routes {
     /// The way of a question: DS is the parent's to answer.
     fn way(&self, name: &Name, rtype: RecordType) -> &Way {
         let is_for = |zone: &Name| zone.zone_of(name) && (rtype != RecordType::DS || zone != name);
-        self.zones.iter().find(|(zone, _)| is_for(zone)).map_or(&self.usual, |(_, way)| way)
+        self.zones
+            .iter()
+            .find(|(zone, _)| is_for(zone))
+            .map_or(&self.usual, |(_, way)| way)
     }
 }
 
 impl Ask for Routes {
-    async fn ask(&self, name: &Name, rtype: RecordType, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Said>, Failure> {
+    async fn ask(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Said>, Failure> {
         match self.way(name, rtype) {
             Way::Walk(walker) => walker.ask(name, rtype, avoid, budget).await,
             Way::Forward(upstreams) => upstreams.ask(name, rtype, avoid, budget).await,
         }
     }
 
-    async fn cut(&self, zone: &Name, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Cut>, Failure> {
+    async fn cut(
+        &self,
+        zone: &Name,
+        avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Cut>, Failure> {
         match self.way(zone, RecordType::DS) {
             Way::Walk(walker) => walker.cut(zone, avoid, budget).await,
             Way::Forward(upstreams) => upstreams.cut(zone, avoid, budget).await,

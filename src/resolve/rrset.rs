@@ -1,4 +1,5 @@
-//! What servers said, in the form that the iterator gives and the validator takes: sets of records, replies, zone cuts.
+//! What servers said, in the form that the iterator gives and the validator takes: sets of records,
+//! replies, zone cuts.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,23 +19,27 @@ pub(super) struct RrSet {
     pub(super) rtype: RecordType,
     /// Seconds; the least of the set's, and not more than 2³¹ − 1 (RFC 2181 section 8).
     pub(super) ttl_s: u32,
-    /// The records, at least one, each once, in the server's order; their own TTLs are as the server said.
+    /// The records, at least one, each once, in the server's order; their own TTLs are as the
+    /// server said.
     pub(super) records: Vec<Record>,
     /// The RRSIG records that cover them.
     pub(super) signatures: Vec<Record>,
 }
 
-/// One scrubbed reply, or what is kept of it: only what belongs to the zone of the servers that said it.
+/// One scrubbed reply, or what is kept of it: only what belongs to the zone of the servers that
+/// said it.
 #[derive(Clone, Debug)]
 pub(super) struct Said {
     /// NOERROR, NXDOMAIN or YXDOMAIN.
     pub(super) rcode: ResponseCode,
-    /// What answers the question: its name and type, or an alias on the way there (CNAME at the name, DNAME above it). A CNAME made
-    /// from a DNAME follows it without signatures, and is made by us. Empty for a denial. For ANY, all sets of the name.
+    /// What answers the question: its name and type, or an alias on the way there (CNAME at the
+    /// name, DNAME above it). A CNAME made from a DNAME follows it without signatures, and is made
+    /// by us. Empty for a denial. For ANY, all sets of the name.
     pub(super) answer: Vec<RrSet>,
     /// SOA, NSEC and NSEC3 with their signatures; nothing else.
     pub(super) authority: Vec<RrSet>,
-    /// NS of the zone where a denial brought them along: of no use to anybody, never to be validated, and dropped from secure answers.
+    /// NS of the zone where a denial brought them along: of no use to anybody, never to be
+    /// validated, and dropped from secure answers.
     pub(super) servers: Vec<RrSet>,
     /// The zone whose servers said it, as far as delegations tell.
     pub(super) zone: Name,
@@ -42,8 +47,8 @@ pub(super) struct Said {
     pub(super) from: Option<IpAddr>,
     /// AA was set.
     pub(super) authoritative: bool,
-    /// A CNAME came along that is not the one which the DNAME makes. It is not in the answer; where the DNAME is secure, it is an attack
-    /// (RFC 6672 section 5.3.1).
+    /// A CNAME came along that is not the one which the DNAME makes. It is not in the answer; where
+    /// the DNAME is secure, it is an attack (RFC 6672 section 5.3.1).
     pub(super) contradicts: bool,
 }
 
@@ -62,12 +67,14 @@ pub(super) struct Cut {
     pub(super) from: Option<IpAddr>,
 }
 
-/// How the validator asks for more: the iterator's side of the contract. Nothing that comes from here has been validated.
+/// How the validator asks for more: the iterator's side of the contract. Nothing that comes from
+/// here has been validated.
 pub(super) trait Ask: Send + Sync {
     /// The authorities' answer to name and type, from memory or by asking.
     ///
-    /// `avoid` names servers whose answer was bogus: they are not believed again for this question, and nothing that they said is
-    /// taken from memory. Aliases are not followed. A DS question goes to the parent's servers.
+    /// `avoid` names servers whose answer was bogus: they are not believed again for this question,
+    /// and nothing that they said is taken from memory. Aliases are not followed. A DS question
+    /// goes to the parent's servers.
     fn ask(
         &self,
         name: &Name,
@@ -78,10 +85,16 @@ pub(super) trait Ask: Send + Sync {
 
     /// The zone cut at `zone` as its parent's servers said it.
     ///
-    /// Kept from the referral where there was one; the parent is asked for DS only where nothing is known, its referral had neither DS nor
-    /// a denial, or the server is one to avoid.
-    fn cut(&self, zone: &Name, avoid: &[IpAddr], budget: &Budget) -> impl Future<Output = Result<Arc<Cut>, Failure>> + Send;
+    /// Kept from the referral where there was one; the parent is asked for DS only where nothing is
+    /// known, its referral had neither DS nor a denial, or the server is one to avoid.
+    fn cut(
+        &self,
+        zone: &Name,
+        avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> impl Future<Output = Result<Arc<Cut>, Failure>> + Send;
 
-    /// The closest zone apex at or above `name` that is known from delegations so far; the root if none is.
+    /// The closest zone apex at or above `name` that is known from delegations so far; the root if
+    /// none is.
     fn apex(&self, name: &Name) -> Name;
 }

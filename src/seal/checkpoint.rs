@@ -1,5 +1,5 @@
-//! Checkpoints: the signed word on how large a log is and what its root is (C2SP tlog-checkpoint), and cosignatures under it
-//! (C2SP tlog-cosignature).
+//! Checkpoints: the signed word on how large a log is and what its root is (C2SP tlog-checkpoint),
+//! and cosignatures under it (C2SP tlog-cosignature).
 
 use std::fmt;
 
@@ -26,24 +26,42 @@ pub enum CheckpointError {
     #[error(transparent)]
     Note(#[from] NoteError),
     /// Not its three lines.
-    #[error("a checkpoint has three lines: the log's origin, its size in decimal digits, and its root in base64")]
+    #[error(
+        "a checkpoint has three lines: the log's origin, its size in decimal digits, and its root \
+         in base64"
+    )]
     Form,
 }
 
 impl Checkpoint {
-    /// Reads the text of a checkpoint's note; extension lines, which the format would allow, are refused.
+    /// Reads the text of a checkpoint's note; extension lines, which the format would allow, are
+    /// refused.
     ///
     /// # Errors
     /// When it has other lines than [`Checkpoint`]'s text.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text.split('\n');
-        let [Some(origin), Some(size), Some(root), Some(""), None] = std::array::from_fn(|_| lines.next()) else {
+        let [Some(origin), Some(size), Some(root), Some(""), None] =
+            std::array::from_fn(|_| lines.next())
+        else {
             return Err(CheckpointError::Form);
         };
-        let root = BASE64.decode(root.as_bytes()).ok().and_then(|root| root.try_into().ok()).ok_or(CheckpointError::Form)?;
-        let checkpoint = Self { origin: origin.to_owned(), size: size.parse().map_err(|_| CheckpointError::Form)?, root };
+        let root = BASE64
+            .decode(root.as_bytes())
+            .ok()
+            .and_then(|root| root.try_into().ok())
+            .ok_or(CheckpointError::Form)?;
+        let checkpoint = Self {
+            origin: origin.to_owned(),
+            size: size.parse().map_err(|_| CheckpointError::Form)?,
+            root,
+        };
         // Signs and leading zeros would be read too.
-        if origin.is_empty() || checkpoint.to_string() != text { Err(CheckpointError::Form) } else { Ok(checkpoint) }
+        if origin.is_empty() || checkpoint.to_string() != text {
+            Err(CheckpointError::Form)
+        } else {
+            Ok(checkpoint)
+        }
     }
 
     /// The note that its author signs.
@@ -59,23 +77,38 @@ impl Checkpoint {
 
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}\n{}", self.origin, self.size, BASE64.encode(&self.root))
+        writeln!(
+            f,
+            "{}\n{}\n{}",
+            self.origin,
+            self.size,
+            BASE64.encode(&self.root)
+        )
     }
 }
 
-/// Adds a cosignature made at `at`, in seconds since 1970: "I saw this, and it fits all that I saw before."
+/// Adds a cosignature made at `at`, in seconds since 1970: "I saw this, and it fits all that I saw
+/// before."
 ///
 /// # Errors
 /// When the note has as many signatures as a note may have.
 pub fn cosign(note: &mut Note, key: &SigningKey, at: u64) -> Result<(), NoteError> {
     let public = key.public_cosigner();
     let signed = key.sign(format!("cosignature/v1\ntime {at}\n{}", note.text()).as_bytes());
-    note.add(Signature { name: public.name().to_owned(), id: public.id(), octets: [at.to_be_bytes().as_slice(), &signed].concat() })
+    note.add(Signature {
+        name: public.name().to_owned(),
+        id: public.id(),
+        octets: [at.to_be_bytes().as_slice(), &signed].concat(),
+    })
 }
 
-/// When a cosignature says that it was made, in seconds since 1970; none for a signature too short to be one.
+/// When a cosignature says that it was made, in seconds since 1970; none for a signature too short
+/// to be one.
 pub fn cosigned_at(signature: &Signature) -> Option<u64> {
-    signature.octets.first_chunk().map(|time| u64::from_be_bytes(*time))
+    signature
+        .octets
+        .first_chunk()
+        .map(|time| u64::from_be_bytes(*time))
 }
 
 #[cfg(test)]
@@ -83,13 +116,20 @@ mod tests {
     use super::*;
 
     fn checkpoint() -> Checkpoint {
-        Checkpoint { origin: "provider.example/one".into(), size: 15_368_405, root: [7; 32] }
+        Checkpoint {
+            origin: "provider.example/one".into(),
+            size: 15_368_405,
+            root: [7; 32],
+        }
     }
 
     #[test]
     fn a_checkpoint_is_three_lines_and_comes_back() {
         let text = checkpoint().to_string();
-        assert_eq!(text, "provider.example/one\n15368405\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n");
+        assert_eq!(
+            text,
+            "provider.example/one\n15368405\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n"
+        );
         assert_eq!(Checkpoint::parse(&text), Ok(checkpoint()));
         let others = [
             text.replace("15368405", "+15368405"),
@@ -105,13 +145,20 @@ mod tests {
             String::new(),
         ];
         for other in others {
-            assert_eq!(Checkpoint::parse(&other), Err(CheckpointError::Form), "{other:?}");
+            assert_eq!(
+                Checkpoint::parse(&other),
+                Err(CheckpointError::Form),
+                "{other:?}"
+            );
         }
     }
 
     #[test]
     fn author_and_cosigner_sign_the_same_text() {
-        let (author, witness) = (SigningKey::generate("provider.example/one").unwrap(), SigningKey::generate("regulator.example").unwrap());
+        let (author, witness) = (
+            SigningKey::generate("provider.example/one").unwrap(),
+            SigningKey::generate("regulator.example").unwrap(),
+        );
         let mut note = checkpoint().sign(&author).unwrap();
         cosign(&mut note, &witness, 1_767_225_600).unwrap();
         let note = Note::parse(note.to_string().as_bytes()).unwrap();

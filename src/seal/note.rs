@@ -1,4 +1,5 @@
-//! Signed notes: a readable text and the signatures under it, in the C2SP signed-note format that Go's note package reads too.
+//! Signed notes: a readable text and the signatures under it, in the C2SP signed-note format that
+//! Go's note package reads too.
 
 use std::fmt;
 
@@ -69,7 +70,10 @@ impl Note {
         if text.is_empty() || !text.ends_with('\n') {
             return Err(NoteError::Text);
         }
-        Ok(Self { text: text.to_owned(), signatures: Vec::new() })
+        Ok(Self {
+            text: text.to_owned(),
+            signatures: Vec::new(),
+        })
     }
 
     /// Read a note with at least one signature. Nothing of it may be believed yet.
@@ -82,7 +86,10 @@ impl Note {
         // The last empty line ends the text, so that the text may have empty lines of its own.
         let end = all.rfind("\n\n").ok_or(NoteError::Unsigned)?;
         let (text, rest) = all.split_at_checked(end + 1).ok_or(NoteError::Unsigned)?;
-        let lines = rest.strip_prefix('\n').and_then(|rest| rest.strip_suffix('\n')).ok_or(NoteError::Unsigned)?;
+        let lines = rest
+            .strip_prefix('\n')
+            .and_then(|rest| rest.strip_suffix('\n'))
+            .ok_or(NoteError::Unsigned)?;
         if text == "\n" {
             return Err(NoteError::Text);
         }
@@ -94,7 +101,10 @@ impl Note {
             let number = text.lines().count() + 2 + at;
             signatures.push(Signature::parse(line).ok_or(NoteError::Line(number))?);
         }
-        Ok(Self { text: text.to_owned(), signatures })
+        Ok(Self {
+            text: text.to_owned(),
+            signatures,
+        })
     }
 
     /// What was signed; ends with a line feed.
@@ -111,12 +121,18 @@ impl Note {
     pub fn sign(&mut self, key: &SigningKey) -> Result<(), NoteError> {
         let public = key.public();
         let octets = key.sign(self.text.as_bytes()).to_vec();
-        self.add(Signature { name: public.name().to_owned(), id: public.id(), octets })
+        self.add(Signature {
+            name: public.name().to_owned(),
+            id: public.id(),
+            octets,
+        })
     }
 
-    /// Add a signature made elsewhere, in place of an older one under the same name and id. It is not checked here.
+    /// Add a signature made elsewhere, in place of an older one under the same name and id. It is
+    /// not checked here.
     pub fn add(&mut self, signature: Signature) -> Result<(), NoteError> {
-        self.signatures.retain(|old| (&old.name, old.id) != (&signature.name, signature.id));
+        self.signatures
+            .retain(|old| (&old.name, old.id) != (&signature.name, signature.id));
         if self.signatures.len() >= SIGNATURES_MAX {
             return Err(NoteError::Many);
         }
@@ -124,9 +140,10 @@ impl Note {
         Ok(())
     }
 
-    /// Which of `keys` signed: each whose signature holds, once, in the order of `keys`. Signatures of unknown keys mean nothing;
-    /// one of a known key that does not hold means that the note was tampered with. A key that stands in `keys` under two names
-    /// counts once, since "m of n" speaks of signers.
+    /// Which of `keys` signed: each whose signature holds, once, in the order of `keys`. Signatures
+    /// of unknown keys mean nothing; one of a known key that does not hold means that the note was
+    /// tampered with. A key that stands in `keys` under two names counts once, since "m of n"
+    /// speaks of signers.
     pub fn signers<'k>(&self, keys: &'k [VerifyKey]) -> Result<Vec<&'k VerifyKey>, NoteError> {
         let mut signers: Vec<&VerifyKey> = Vec::new();
         for key in keys {
@@ -147,11 +164,14 @@ impl Note {
     }
 }
 
-/// The note as it is stored and sent. Without a signature it is the text and an empty line, which [`Note::parse`] does not take.
+/// The note as it is stored and sent. Without a signature it is the text and an empty line, which
+/// [`Note::parse`] does not take.
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        self.signatures.iter().try_for_each(|signature| writeln!(f, "{signature}"))
+        self.signatures
+            .iter()
+            .try_for_each(|signature| writeln!(f, "{signature}"))
     }
 }
 
@@ -162,7 +182,11 @@ impl Signature {
         let octets = BASE64.decode(base64.as_bytes()).ok()?;
         let (id, octets) = octets.split_first_chunk::<ID_OCTETS>()?;
         let is_signature = is_key_name(name) && !octets.is_empty();
-        is_signature.then(|| Self { name: name.to_owned(), id: u32::from_be_bytes(*id), octets: octets.to_vec() })
+        is_signature.then(|| Self {
+            name: name.to_owned(),
+            id: u32::from_be_bytes(*id),
+            octets: octets.to_vec(),
+        })
     }
 }
 
@@ -173,10 +197,13 @@ impl fmt::Display for Signature {
     }
 }
 
-/// The standard refuses control characters below U+0020; we refuse DEL and those behind it too, which terminals obey as well.
+/// The standard refuses control characters below U+0020; we refuse DEL and those behind it too,
+/// which terminals obey as well.
 fn check_characters(text: &str) -> Result<(), NoteError> {
     let is_refused = |line: &str| line.contains(char::is_control);
-    text.split('\n').position(is_refused).map_or(Ok(()), |line| Err(NoteError::Control(line + 1)))
+    text.split('\n')
+        .position(is_refused)
+        .map_or(Ok(()), |line| Err(NoteError::Control(line + 1)))
 }
 
 #[cfg(test)]
@@ -185,14 +212,20 @@ mod tests {
 
     use super::*;
 
-    const TEXT: &str = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+    const TEXT: &str = "If you think cryptography is the answer to your problem,\nthen you don't \
+                        know what your problem is.\n";
     /// The example of the Go package golang.org/x/mod/sumdb/note.
     const SIGNED: &str = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\u{2014} \
-        PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
-    const PRIVATE: &str = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+        PeterNeumann \
+        x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+    const PRIVATE: &str =
+        "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
 
     fn keys(names: &[&str]) -> (Vec<SigningKey>, Vec<VerifyKey>) {
-        let keys: Vec<SigningKey> = names.iter().map(|name| SigningKey::generate(name).unwrap()).collect();
+        let keys: Vec<SigningKey> = names
+            .iter()
+            .map(|name| SigningKey::generate(name).unwrap())
+            .collect();
         let public = keys.iter().map(SigningKey::public).collect();
         (keys, public)
     }
@@ -220,14 +253,22 @@ mod tests {
         let mut note = signed_by(&private[..2]);
         assert_eq!(note.signers(&public).unwrap(), [&public[0], &public[1]]);
         assert_eq!(note.signers(&public[1..]).unwrap(), [&public[1]]);
-        assert_eq!(note.signers(&public[2..]).unwrap(), Vec::<&VerifyKey>::new());
+        assert_eq!(
+            note.signers(&public[2..]).unwrap(),
+            Vec::<&VerifyKey>::new()
+        );
         note.sign(&private[0]).unwrap();
         assert_eq!(note.signatures().len(), 2, "signing again changes nothing");
 
         // One key under two names is one signer.
         let twin = SigningKey::parse(&rename(&private[0], "twin")).unwrap();
         let note = signed_by(&[SigningKey::parse(&private[0].to_text()).unwrap(), twin]);
-        let both = [public[0].clone(), SigningKey::parse(&rename(&private[0], "twin")).unwrap().public()];
+        let both = [
+            public[0].clone(),
+            SigningKey::parse(&rename(&private[0], "twin"))
+                .unwrap()
+                .public(),
+        ];
         assert_eq!(note.signers(&both).unwrap().len(), 1);
     }
 
@@ -245,7 +286,11 @@ mod tests {
     fn no_mutated_octet_leaves_a_note_with_its_signers() {
         let (private, public) = keys(&["agency-1.example", "agency-2.example"]);
         let whole = signed_by(&private).to_string().into_bytes();
-        let signers = |octets: &[u8]| Note::parse(octets).and_then(|note| note.signers(&public).map(|signers| signers.len())).unwrap_or(0);
+        let signers = |octets: &[u8]| {
+            Note::parse(octets)
+                .and_then(|note| note.signers(&public).map(|signers| signers.len()))
+                .unwrap_or(0)
+        };
         for at in 0..whole.len() {
             for flip in [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff] {
                 let mut octets = whole.clone();
@@ -261,7 +306,10 @@ mod tests {
     fn every_bad_note_has_its_reason() {
         let line = SIGNED.lines().last().unwrap();
         let cases = [
-            (format!("a\n\n{line}\n{}", "x".repeat(NOTE_OCTETS_MAX)), NoteError::Large),
+            (
+                format!("a\n\n{line}\n{}", "x".repeat(NOTE_OCTETS_MAX)),
+                NoteError::Large,
+            ),
             (format!("a\n{line}\n"), NoteError::Unsigned),
             ("a\n\n".to_owned(), NoteError::Unsigned),
             (format!("a\n\n{line}"), NoteError::Unsigned),
@@ -269,11 +317,20 @@ mod tests {
             (format!("a\r\n\n{line}\n"), NoteError::Control(1)),
             (format!("a\nb\u{7f}\n\n{line}\n"), NoteError::Control(2)),
             (format!("a\n\n{line}\nb\n"), NoteError::Line(4)),
-            (format!("a\n\n{}\n", line.replace('\u{2014}', "-")), NoteError::Line(3)),
+            (
+                format!("a\n\n{}\n", line.replace('\u{2014}', "-")),
+                NoteError::Line(3),
+            ),
             (format!("a\n\n{} \n", line), NoteError::Line(3)),
             ("a\n\n\u{2014} x AAAAAA==\n".to_owned(), NoteError::Line(3)),
-            ("a\n\n\u{2014} x+y AAAAAAA=\n".to_owned(), NoteError::Line(3)),
-            (format!("a\n\n{}", format!("{line}\n").repeat(SIGNATURES_MAX + 1)), NoteError::Many),
+            (
+                "a\n\n\u{2014} x+y AAAAAAA=\n".to_owned(),
+                NoteError::Line(3),
+            ),
+            (
+                format!("a\n\n{}", format!("{line}\n").repeat(SIGNATURES_MAX + 1)),
+                NoteError::Many,
+            ),
         ];
         for (text, reason) in cases {
             assert_eq!(Note::parse(text.as_bytes()), Err(reason), "{:.80}", text);

@@ -1,4 +1,5 @@
-//! The Merkle tree of an append-only log (RFC 6962 section 2.1), its proofs, and its tiles (C2SP tlog-tiles).
+//! The Merkle tree of an append-only log (RFC 6962 section 2.1), its proofs, and its tiles (C2SP
+//! tlog-tiles).
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -33,7 +34,8 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     sha256(&octets)
 }
 
-/// A growing tree, of which only the roots of its full subtrees are kept: at most 64 hashes, whatever its size.
+/// A growing tree, of which only the roots of its full subtrees are kept: at most 64 hashes,
+/// whatever its size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     size: u64,
@@ -46,7 +48,10 @@ impl Tree {
     pub fn from_peaks(size: u64, octets: &[u8]) -> Option<Self> {
         let (peaks, rest) = octets.as_chunks::<32>();
         let fits = rest.is_empty() && peaks.len() == size.count_ones() as usize;
-        fits.then(|| Self { size, peaks: peaks.to_vec() })
+        fits.then(|| Self {
+            size,
+            peaks: peaks.to_vec(),
+        })
     }
 
     /// The peaks, for [`Tree::from_peaks`].
@@ -62,7 +67,8 @@ impl Tree {
     /// Adds a leaf by its hash.
     pub fn append(&mut self, leaf: Hash) {
         let mut node = leaf;
-        // As many peaks are as large as what they are joined with as the size ends in binary digits 1.
+        // As many peaks are as large as what they are joined with as the size ends in binary digits
+        // 1.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 node = node_hash(&left, &node);
@@ -75,7 +81,9 @@ impl Tree {
     /// The root of the tree as it is now; that of the empty tree is the hash of nothing.
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev();
-        let Some(&last) = peaks.next() else { return sha256(&[]) };
+        let Some(&last) = peaks.next() else {
+            return sha256(&[]);
+        };
         peaks.fold(last, |root, peak| node_hash(peak, &root))
     }
 }
@@ -92,7 +100,8 @@ const fn division(size: usize) -> usize {
     1 << (usize::BITS - 1 - (size - 1).leading_zeros())
 }
 
-/// The proof that the leaf at `index` is in the tree of `leaves` (RFC 6962 section 2.1.1); none beyond its end.
+/// The proof that the leaf at `index` is in the tree of `leaves` (RFC 6962 section 2.1.1); none
+/// beyond its end.
 pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     if index >= leaves.len() {
         return None;
@@ -109,7 +118,8 @@ pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     Some(proof)
 }
 
-/// Whether `proof` shows that `leaf` is at `index` in the tree of `size` leaves with this root (RFC 9162 section 2.1.3.2).
+/// Whether `proof` shows that `leaf` is at `index` in the tree of `size` leaves with this root (RFC
+/// 9162 section 2.1.3.2).
 pub fn is_included(leaf: &Hash, index: u64, size: u64, root: &Hash, proof: &[Hash]) -> bool {
     if index >= size {
         return false;
@@ -132,15 +142,19 @@ pub fn is_included(leaf: &Hash, index: u64, size: u64, root: &Hash, proof: &[Has
     last == 0 && hash == *root
 }
 
-/// The proof that the tree of the first `old_size` of `leaves` is the start of the tree of all (RFC 6962 section 2.1.2); none where
-/// there is nothing to prove from or to.
+/// The proof that the tree of the first `old_size` of `leaves` is the start of the tree of all (RFC
+/// 6962 section 2.1.2); none where there is nothing to prove from or to.
 pub fn consistency_proof(leaves: &[Hash], old_size: usize) -> Option<Vec<Hash>> {
     (old_size > 0 && old_size <= leaves.len()).then(|| subproof(leaves, old_size, true))
 }
 
 fn subproof(leaves: &[Hash], old_size: usize, is_whole: bool) -> Vec<Hash> {
     if old_size == leaves.len() {
-        return if is_whole { Vec::new() } else { vec![root_of(leaves)] };
+        return if is_whole {
+            Vec::new()
+        } else {
+            vec![root_of(leaves)]
+        };
     }
     let (left, right) = leaves.split_at(division(leaves.len()));
     let (mut proof, sibling) = match old_size.checked_sub(left.len()).filter(|rest| *rest > 0) {
@@ -151,8 +165,8 @@ fn subproof(leaves: &[Hash], old_size: usize, is_whole: bool) -> Vec<Hash> {
     proof
 }
 
-/// Whether `proof` shows that the tree of `old` is the start of the tree of `new`, each given as size and root (RFC 9162 section
-/// 2.1.4.2).
+/// Whether `proof` shows that the tree of `old` is the start of the tree of `new`, each given as
+/// size and root (RFC 9162 section 2.1.4.2).
 pub fn is_consistent(old: (u64, &Hash), new: (u64, &Hash), proof: &[Hash]) -> bool {
     let ((old_size, old_root), (new_size, new_root)) = (old, new);
     if old_size == new_size {
@@ -163,7 +177,13 @@ pub fn is_consistent(old: (u64, &Hash), new: (u64, &Hash), proof: &[Hash]) -> bo
     }
     // A full old tree is itself the first node of the path, and left out of the proof.
     let mut path = proof.iter();
-    let Some(&first) = (if old_size.is_power_of_two() { Some(old_root) } else { path.next() }) else { return false };
+    let Some(&first) = (if old_size.is_power_of_two() {
+        Some(old_root)
+    } else {
+        path.next()
+    }) else {
+        return false;
+    };
     let (mut node, mut last) = (old_size - 1, new_size - 1);
     let shift = node.trailing_ones();
     (node, last) = (node >> shift, last >> shift);
@@ -198,7 +218,8 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Its path below the log's folder, such as `tile/0/x001/067` or, where it is not full, `tile/1/000.p/5`.
+    /// Its path below the log's folder, such as `tile/0/x001/067` or, where it is not full,
+    /// `tile/1/000.p/5`.
     pub fn path(&self) -> String {
         tile_path(self.level, self.index, self.octets.len() as u64 / 32)
     }
@@ -222,10 +243,15 @@ fn tile_name(index: u64, width: u64) -> String {
         name = format!("x{:03}/{name}", rest % 1000);
         rest /= 1000;
     }
-    if width < TILE_WIDTH { format!("{name}.p/{width}") } else { name }
+    if width < TILE_WIDTH {
+        format!("{name}.p/{width}")
+    } else {
+        name
+    }
 }
 
-/// Makes all tiles of a tree from its leaf hashes in order; keeps at most one unfinished tile a level.
+/// Makes all tiles of a tree from its leaf hashes in order; keeps at most one unfinished tile a
+/// level.
 #[derive(Debug, Default)]
 pub struct Tiler {
     unfinished: Vec<Tile>,
@@ -237,15 +263,25 @@ impl Tiler {
         let (mut full, mut hash) = (Vec::new(), *leaf);
         for level in 0.. {
             if self.unfinished.len() <= usize::from(level) {
-                self.unfinished.push(Tile { level, index: 0, octets: Vec::new() });
+                self.unfinished.push(Tile {
+                    level,
+                    index: 0,
+                    octets: Vec::new(),
+                });
             }
-            let Some(tile) = self.unfinished.get_mut(usize::from(level)) else { break };
+            let Some(tile) = self.unfinished.get_mut(usize::from(level)) else {
+                break;
+            };
             tile.octets.extend_from_slice(&hash);
             if (tile.octets.len() as u64) < TILE_WIDTH * 32 {
                 break;
             }
             hash = root_of(tile.octets.as_chunks::<32>().0);
-            let next = Tile { level, index: tile.index + 1, octets: Vec::new() };
+            let next = Tile {
+                level,
+                index: tile.index + 1,
+                octets: Vec::new(),
+            };
             full.push(std::mem::replace(tile, next));
         }
         full
@@ -253,7 +289,9 @@ impl Tiler {
 
     /// The tiles that are not full.
     pub fn finish(self) -> impl Iterator<Item = Tile> {
-        self.unfinished.into_iter().filter(|tile| !tile.octets.is_empty())
+        self.unfinished
+            .into_iter()
+            .filter(|tile| !tile.octets.is_empty())
     }
 }
 
@@ -263,8 +301,18 @@ mod tests {
 
     use super::*;
 
-    /// The leaves of the test tree in the reference implementation of RFC 6962, and the roots of its first leaves.
-    const LEAVES: [&str; 8] = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+    /// The leaves of the test tree in the reference implementation of RFC 6962, and the roots of
+    /// its first leaves.
+    const LEAVES: [&str; 8] = [
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    ];
     const ROOTS: [&str; 9] = [
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -290,7 +338,10 @@ mod tests {
         let mut tree = Tree::default();
         for (size, root) in ROOTS.iter().enumerate() {
             assert_eq!(tree.root().to_vec(), octets(root), "size {size}");
-            assert_eq!(Tree::from_peaks(size as u64, &tree.peaks()), Some(tree.clone()));
+            assert_eq!(
+                Tree::from_peaks(size as u64, &tree.peaks()),
+                Some(tree.clone())
+            );
             assert_eq!(
                 Tree::from_peaks(size as u64 + 1, &tree.peaks()).is_some(),
                 tree.size().count_ones() == (tree.size() + 1).count_ones()
@@ -308,18 +359,41 @@ mod tests {
             let root = root_of(&leaves);
             for at in 0..size {
                 let proof = inclusion_proof(&leaves, at).unwrap();
-                assert!(is_included(&leaves[at], at as u64, size as u64, &root, &proof), "{at} of {size}");
-                assert!(!is_included(&leaves[at], at as u64 + 1, size as u64, &root, &proof), "{at} of {size}");
+                assert!(
+                    is_included(&leaves[at], at as u64, size as u64, &root, &proof),
+                    "{at} of {size}"
+                );
+                assert!(
+                    !is_included(&leaves[at], at as u64 + 1, size as u64, &root, &proof),
+                    "{at} of {size}"
+                );
                 assert!(!is_included(&root, at as u64, size as u64, &root, &proof) || size == 1);
                 let (old, old_root) = (at + 1, root_of(&leaves[..=at]));
                 let mut proof = consistency_proof(&leaves, old).unwrap();
-                assert!(is_consistent((old as u64, &old_root), (size as u64, &root), &proof), "{old} of {size}");
-                assert!(!is_consistent((old as u64, &leaf_hash(b"other")), (size as u64, &root), &proof), "{old} of {size}");
+                assert!(
+                    is_consistent((old as u64, &old_root), (size as u64, &root), &proof),
+                    "{old} of {size}"
+                );
+                assert!(
+                    !is_consistent(
+                        (old as u64, &leaf_hash(b"other")),
+                        (size as u64, &root),
+                        &proof
+                    ),
+                    "{old} of {size}"
+                );
                 proof.push(root);
-                assert!(!is_consistent((old as u64, &old_root), (size as u64, &root), &proof), "{old} of {size}");
+                assert!(
+                    !is_consistent((old as u64, &old_root), (size as u64, &root), &proof),
+                    "{old} of {size}"
+                );
             }
             assert_eq!(
-                (inclusion_proof(&leaves, size), consistency_proof(&leaves, size + 1), consistency_proof(&leaves, 0)),
+                (
+                    inclusion_proof(&leaves, size),
+                    consistency_proof(&leaves, size + 1),
+                    consistency_proof(&leaves, 0)
+                ),
                 (None, None, None)
             );
         }
@@ -327,13 +401,25 @@ mod tests {
 
     #[test]
     fn tiles_are_named_and_filled_as_the_format_says() {
-        assert_eq!([bundle_path(0, 256), bundle_path(1_234_067, 256)], ["tile/entries/000", "tile/entries/x001/x234/067"]);
+        assert_eq!(
+            [bundle_path(0, 256), bundle_path(1_234_067, 256)],
+            ["tile/entries/000", "tile/entries/x001/x234/067"]
+        );
         assert_eq!(bundle_path(1000, 5), "tile/entries/x001/000.p/5");
         let leaves = leaves(70_000);
         let mut tiler = Tiler::default();
         let mut tiles: Vec<Tile> = leaves.iter().flat_map(|leaf| tiler.append(leaf)).collect();
         tiles.extend(tiler.finish());
-        let named = |path: &str| tiles.iter().find(|tile| tile.path() == path).unwrap().octets.as_chunks::<32>().0.to_vec();
+        let named = |path: &str| {
+            tiles
+                .iter()
+                .find(|tile| tile.path() == path)
+                .unwrap()
+                .octets
+                .as_chunks::<32>()
+                .0
+                .to_vec()
+        };
         assert_eq!(named("tile/0/005"), leaves[5 * 256..6 * 256]);
         assert_eq!(named("tile/0/273.p/112"), leaves[273 * 256..]);
         assert_eq!(named("tile/1/000")[3], root_of(&leaves[3 * 256..4 * 256]));

@@ -1,5 +1,6 @@
-//! How long misses wait until a task takes them up. With more to do than can be done, every further miss would only make all others late, until
-//! clients have gone and servers seem silent and are asked again; so nothing more is begun then.
+//! How long misses wait until a task takes them up. With more to do than can be done, every further
+//! miss would only make all others late, until clients have gone and servers seem silent and are
+//! asked again; so nothing more is begun then.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -20,7 +21,10 @@ pub(super) struct Backlog {
 
 impl Backlog {
     pub(super) fn new() -> Self {
-        Self { began: clock::monotonic(), oldest_us: AtomicU64::new(NONE_US) }
+        Self {
+            began: clock::monotonic(),
+            oldest_us: AtomicU64::new(NONE_US),
+        }
     }
 
     fn micros(&self, at: Instant) -> u64 {
@@ -29,7 +33,8 @@ impl Backlog {
 
     /// A miss that came at `arrived` is about to wait.
     pub(super) fn note_waiting(&self, arrived: Instant) {
-        // Where others wait already, the oldest stays; whether this was the first need not be known to the last microsecond.
+        // Where others wait already, the oldest stays; whether this was the first need not be known
+        // to the last microsecond.
         if self.oldest_us.load(Relaxed) == NONE_US {
             self.oldest_us.store(self.micros(arrived), Relaxed);
         }
@@ -37,7 +42,14 @@ impl Backlog {
 
     /// The miss that came at `arrived` is taken up, and those behind it, if any, came later.
     pub(super) fn note_taken(&self, arrived: Instant, is_last: bool) {
-        self.oldest_us.store(if is_last { NONE_US } else { self.micros(arrived) }, Relaxed);
+        self.oldest_us.store(
+            if is_last {
+                NONE_US
+            } else {
+                self.micros(arrived)
+            },
+            Relaxed,
+        );
     }
 
     /// Do misses wait for too long?
@@ -58,9 +70,15 @@ mod tests {
         assert!(!backlog.is_late(at(1000)), "none waits");
         backlog.note_waiting(at(1000));
         backlog.note_waiting(at(1015));
-        assert_eq!([1020, 1021].map(|ms| backlog.is_late(at(ms))), [false, true]);
+        assert_eq!(
+            [1020, 1021].map(|ms| backlog.is_late(at(ms))),
+            [false, true]
+        );
         backlog.note_taken(at(1015), false);
-        assert_eq!([1035, 1036].map(|ms| backlog.is_late(at(ms))), [false, true]);
+        assert_eq!(
+            [1035, 1036].map(|ms| backlog.is_late(at(ms))),
+            [false, true]
+        );
         backlog.note_taken(at(1030), true);
         assert!(!backlog.is_late(at(5000)));
     }

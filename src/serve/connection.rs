@@ -1,6 +1,8 @@
-//! One client's conversation over a stream: questions are read ahead, answered side by side and replied to as they are ready.
+//! One client's conversation over a stream: questions are read ahead, answered side by side and
+//! replied to as they are ready.
 //!
-//! RFC 7766 (pipelining, out of order) and RFC 9210 (limits). Generic over the stream: TCP and TLS speak through the same loop.
+//! RFC 7766 (pipelining, out of order) and RFC 9210 (limits). Generic over the stream: TCP and TLS
+//! speak through the same loop.
 
 use std::io;
 use std::net::IpAddr;
@@ -22,11 +24,13 @@ use crate::policy::Standing;
 use crate::query::{Asked, Rate};
 use crate::wire::HEADER_OCTETS;
 
-/// The most questions of one connection that wait for an answer; the client's further ones stay in its own socket.
+/// The most questions of one connection that wait for an answer; the client's further ones stay in
+/// its own socket.
 const QUESTIONS_MAX: usize = 100;
 /// While this many octets of replies wait to be sent, no further question is answered.
 const REPLIES_OCTETS_MAX: usize = 1 << 16;
-/// Buffers that have grown beyond this are given back when empty: thousands of silent connections cost little.
+/// Buffers that have grown beyond this are given back when empty: thousands of silent connections
+/// cost little.
 const KEPT_OCTETS: usize = 4096;
 /// What is read at once into an empty buffer.
 const READ_OCTETS: usize = 512;
@@ -46,10 +50,16 @@ pub(super) struct Client<A> {
     pub(super) idle: Duration,
 }
 
-/// Speak with a client until it goes, falls silent, does not read, or the door is stopped; then questions read so far are still answered.
-pub(super) async fn converse<A: Answers>(stream: impl AsyncRead + AsyncWrite, client: Client<A>, mut stop: Stop) {
+/// Speak with a client until it goes, falls silent, does not read, or the door is stopped; then
+/// questions read so far are still answered.
+pub(super) async fn converse<A: Answers>(
+    stream: impl AsyncRead + AsyncWrite,
+    client: Client<A>,
+    mut stop: Stop,
+) {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut ticks = time::interval((client.idle / 8).clamp(Duration::from_millis(5), Duration::from_secs(5)));
+    let mut ticks =
+        time::interval((client.idle / 8).clamp(Duration::from_millis(5), Duration::from_secs(5)));
     let mut talk = Conversation::new(client);
     loop {
         talk.answer();
@@ -57,8 +67,8 @@ pub(super) async fn converse<A: Answers>(stream: impl AsyncRead + AsyncWrite, cl
             break;
         }
         tokio::select! {
-            // Replies first, so that a client that asks much cannot put off what it is owed; the stop after reading, so that
-            // what has arrived before it is answered.
+            // Replies first, so that a client that asks much cannot put off what it is owed; the
+            // stop after reading, so that what has arrived before it is answered.
             biased;
             Some(reply) = talk.waiting.join_next(), if !talk.waiting.is_empty() => {
                 talk.outbox.ready.push(&reply.unwrap_or_default());
@@ -92,7 +102,8 @@ struct Conversation<A> {
     waiting: JoinSet<Vec<u8>>,
     /// No more is read: the client has said all, has talked nonsense, or the door is stopped.
     has_ended: bool,
-    /// The last whole question or the last time that all replies were taken: half a question is no sign of life.
+    /// The last whole question or the last time that all replies were taken: half a question is no
+    /// sign of life.
     alive: Instant,
 }
 
@@ -104,7 +115,13 @@ enum Patience {
 
 impl<A> Client<A> {
     fn addenda(&self, packet: &[u8]) -> Addenda {
-        Addenda::read(packet, self.door, self.address, self.cookies.as_deref(), || self.connections.patience(self.idle))
+        Addenda::read(
+            packet,
+            self.door,
+            self.address,
+            self.cookies.as_deref(),
+            || self.connections.patience(self.idle),
+        )
     }
 }
 
@@ -122,11 +139,19 @@ impl<A: Answers> Conversation<A> {
 
     /// Take up the questions that have been read, as long as there is room for replies.
     fn answer(&mut self) {
-        while self.waiting.len() < QUESTIONS_MAX && self.outbox.ready.octets.len() < REPLIES_OCTETS_MAX {
+        while self.waiting.len() < QUESTIONS_MAX
+            && self.outbox.ready.octets.len() < REPLIES_OCTETS_MAX
+        {
             match self.inbox.next() {
                 Next::Question(packet) => {
                     let client = &self.client;
-                    let asked = Asked { packet, standing: client.standing, door: client.door, rate: Rate::Within, seat: 0 };
+                    let asked = Asked {
+                        packet,
+                        standing: client.standing,
+                        door: client.door,
+                        rate: Rate::Within,
+                        seat: 0,
+                    };
                     let addenda = client.addenda(packet);
                     let before = self.outbox.ready.octets.len();
                     match client.answers.answer(&asked, &mut self.outbox.ready) {
@@ -149,7 +174,8 @@ impl<A: Answers> Conversation<A> {
         self.inbox.compact();
     }
 
-    /// More is read only when all before is taken up, so a client that asks faster than it is answered has to wait.
+    /// More is read only when all before is taken up, so a client that asks faster than it is
+    /// answered has to wait.
     fn is_reading(&self) -> bool {
         !self.has_ended && !self.inbox.has_next
     }
@@ -191,7 +217,11 @@ enum Next<'a> {
 impl Inbox {
     fn next(&mut self) -> Next<'_> {
         self.has_next = false;
-        let Some((length, rest)) = self.octets.get(self.taken..).and_then(|rest| rest.split_first_chunk()) else {
+        let Some((length, rest)) = self
+            .octets
+            .get(self.taken..)
+            .and_then(|rest| rest.split_first_chunk())
+        else {
             return Next::Partial;
         };
         let len = usize::from(u16::from_be_bytes(*length));
@@ -199,7 +229,9 @@ impl Inbox {
             self.taken = self.octets.len();
             return Next::Nonsense;
         }
-        let Some(packet) = rest.get(..len) else { return Next::Partial };
+        let Some(packet) = rest.get(..len) else {
+            return Next::Partial;
+        };
         self.taken += length.len() + len;
         self.has_next = true;
         Next::Question(packet)
@@ -232,13 +264,18 @@ impl Outbox {
         self.leaving.is_empty() && self.ready.octets.is_empty()
     }
 
-    /// Send the replies on their way to the last octet, or go on with it where an earlier call was dropped.
+    /// Send the replies on their way to the last octet, or go on with it where an earlier call was
+    /// dropped.
     async fn send(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         if self.leaving.is_empty() {
             std::mem::swap(&mut self.leaving, &mut self.ready.octets);
             self.since = Some(clock::monotonic());
         }
-        while let Some(rest) = self.leaving.get(self.left..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self
+            .leaving
+            .get(self.left..)
+            .filter(|rest| !rest.is_empty())
+        {
             match writer.write(rest).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 sent => self.left += sent,
@@ -289,31 +326,49 @@ mod tests {
         };
         let (stop, stopped) = watch::channel(false);
         let ended = tokio::spawn(converse(theirs, client, stopped));
-        Talk { stream, gate: Arc::clone(&answers.gate), answers, stop, ended }
+        Talk {
+            stream,
+            gate: Arc::clone(&answers.gate),
+            answers,
+            stop,
+            ended,
+        }
     }
 
     impl Talk {
         async fn ask(&mut self, questions: &[(u8, u8)]) {
-            let octets: Vec<u8> = questions.iter().flat_map(|&(id, fate)| question(id, fate)).collect();
-            time::timeout(DEADLINE, self.stream.write_all(&octets)).await.expect("not read").unwrap();
+            let octets: Vec<u8> = questions
+                .iter()
+                .flat_map(|&(id, fate)| question(id, fate))
+                .collect();
+            time::timeout(DEADLINE, self.stream.write_all(&octets))
+                .await
+                .expect("not read")
+                .unwrap();
         }
 
         /// The id of the next reply, or nothing at the end.
         async fn hear(&mut self) -> Option<u8> {
             let mut reply = [0; 15];
-            let read = time::timeout(DEADLINE, self.stream.read_exact(&mut reply)).await.expect("neither reply nor end");
+            let read = time::timeout(DEADLINE, self.stream.read_exact(&mut reply))
+                .await
+                .expect("neither reply nor end");
             read.ok().map(|_| reply[3])
         }
 
         async fn end(self) {
-            time::timeout(DEADLINE, self.ended).await.expect("the conversation goes on").unwrap();
+            time::timeout(DEADLINE, self.ended)
+                .await
+                .expect("the conversation goes on")
+                .unwrap();
         }
     }
 
     #[tokio::test]
     async fn replies_come_as_they_are_ready() {
         let mut talk = talk(1000, LONG);
-        talk.ask(&[(1, LATER), (2, NOW), (3, NEVER), (4, LATER), (5, NOW)]).await;
+        talk.ask(&[(1, LATER), (2, NOW), (3, NEVER), (4, LATER), (5, NOW)])
+            .await;
         assert_eq!((talk.hear().await, talk.hear().await), (Some(2), Some(5)));
         talk.gate.add_permits(2);
         let mut later = [talk.hear().await, talk.hear().await];
@@ -379,28 +434,41 @@ mod tests {
     async fn waiting_for_us_is_not_silence() {
         let mut talk = talk(1000, SHORT);
         talk.ask(&[(1, LATER)]).await;
-        time::timeout(4 * SHORT, talk.stream.read_u8()).await.expect_err("the client was cut off while it waited for its answer");
+        time::timeout(4 * SHORT, talk.stream.read_u8())
+            .await
+            .expect_err("the client was cut off while it waited for its answer");
         talk.gate.add_permits(1);
         assert_eq!(talk.hear().await, Some(1));
     }
 
     #[tokio::test]
     async fn half_a_question_is_no_sign_of_life() {
-        let Talk { mut stream, ended, .. } = talk(1000, SHORT);
+        let Talk {
+            mut stream, ended, ..
+        } = talk(1000, SHORT);
         let trickle = async {
             while stream.write_all(&[255]).await.is_ok() {
                 time::sleep(SHORT / 10).await;
             }
         };
-        time::timeout(DEADLINE, trickle).await.expect("the conversation goes on");
+        time::timeout(DEADLINE, trickle)
+            .await
+            .expect("the conversation goes on");
         ended.await.unwrap();
     }
 
     #[tokio::test]
     async fn a_client_that_does_not_read_is_cut_off() {
-        let Talk { mut stream, ended, answers, .. } = talk(1000, SHORT);
+        let Talk {
+            mut stream,
+            ended,
+            answers,
+            ..
+        } = talk(1000, SHORT);
         let ask = async { while stream.write_all(&question(1, BIG)).await.is_ok() {} };
-        time::timeout(DEADLINE, ask).await.expect("the conversation goes on");
+        time::timeout(DEADLINE, ask)
+            .await
+            .expect("the conversation goes on");
         ended.await.unwrap();
         assert!(answers.asked() <= 4, "replies pile up: {}", answers.asked());
     }

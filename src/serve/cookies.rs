@@ -1,6 +1,8 @@
-//! Server cookies: a client that gives one back really is at its address, so its replies cannot be meant for somebody else.
+//! Server cookies: a client that gives one back really is at its address, so its replies cannot be
+//! meant for somebody else.
 //!
-//! Made as RFC 9018 says (SipHash-2-4 under a secret), so that several resolvers behind one address can share the secret.
+//! Made as RFC 9018 says (SipHash-2-4 under a secret), so that several resolvers behind one address
+//! can share the secret.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -43,14 +45,28 @@ impl Cookies {
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut secret = Zeroizing::new([0; SECRET_OCTETS]);
         getrandom::fill(&mut *secret)?;
-        Ok(Self { secrets: vec![secret] })
+        Ok(Self {
+            secrets: vec![secret],
+        })
     }
 
-    /// With the secrets in a file: 32 hexadecimal digits a line, the one in use first; or what is wrong with it.
+    /// With the secrets in a file: 32 hexadecimal digits a line, the one in use first; or what is
+    /// wrong with it.
     pub fn read(file: &Path) -> Result<Self, String> {
-        let refuse = |why: &str| format!("{}: {why}: write one or two secrets of 32 hexadecimal digits, one a line", file.display());
-        let text = Zeroizing::new(std::fs::read(file).map_err(|error| refuse(&format!("cannot be read ({error})")))?);
-        let lines: Vec<&[u8]> = text.split(|octet| *octet == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
+        let refuse = |why: &str| {
+            format!(
+                "{}: {why}: write one or two secrets of 32 hexadecimal digits, one a line",
+                file.display()
+            )
+        };
+        let text = Zeroizing::new(
+            std::fs::read(file).map_err(|error| refuse(&format!("cannot be read ({error})")))?,
+        );
+        let lines: Vec<&[u8]> = text
+            .split(|octet| *octet == b'\n')
+            .map(<[u8]>::trim_ascii)
+            .filter(|line| !line.is_empty())
+            .collect();
         if text.len() > FILE_OCTETS_MAX || !(1..=2).contains(&lines.len()) {
             return Err(refuse("has none, or too many"));
         }
@@ -58,16 +74,24 @@ impl Cookies {
         for line in lines {
             let octets = HEXLOWER_PERMISSIVE.decode(line).map(Zeroizing::new);
             let octets = octets.map_err(|_| refuse("has a line that is none"))?;
-            secrets
-                .push(Zeroizing::new(<[u8; SECRET_OCTETS]>::try_from(octets.as_slice()).map_err(|_| refuse("has a line that is none"))?));
+            secrets.push(Zeroizing::new(
+                <[u8; SECRET_OCTETS]>::try_from(octets.as_slice())
+                    .map_err(|_| refuse("has a line that is none"))?,
+            ));
         }
         Ok(Self { secrets })
     }
 
-    /// Check a client's cookie, with or without a server's behind it, and make the one that it is to send from now on.
+    /// Check a client's cookie, with or without a server's behind it, and make the one that it is
+    /// to send from now on.
     ///
     /// Nothing where it is too short to be one.
-    pub fn answer(&self, cookie: &[u8], client: IpAddr, now_s: u32) -> Option<(Proof, WholeCookie)> {
+    pub fn answer(
+        &self,
+        cookie: &[u8],
+        client: IpAddr,
+        now_s: u32,
+    ) -> Option<(Proof, WholeCookie)> {
         let (own, server) = cookie.split_first_chunk::<COOKIE_OCTETS_CLIENT>()?;
         let mut whole = [0; COOKIE_OCTETS_CLIENT + SERVER_OCTETS];
         let (head, hash) = whole.split_at_mut(COOKIE_OCTETS_CLIENT + 8);
@@ -76,18 +100,29 @@ impl Cookies {
         let [a, b, c, d] = now_s.to_be_bytes();
         time.copy_from_slice(&[VERSION, 0, 0, 0, a, b, c, d]);
         hash.copy_from_slice(&hash_of(self.secrets.first()?, head, client));
-        let is_valid = <[u8; SERVER_OCTETS]>::try_from(server).is_ok_and(|server| self.is_valid(own, &server, client, now_s));
+        let is_valid = <[u8; SERVER_OCTETS]>::try_from(server)
+            .is_ok_and(|server| self.is_valid(own, &server, client, now_s));
         Some((if is_valid { Proof::Valid } else { Proof::None }, whole))
     }
 
-    fn is_valid(&self, own: &[u8; COOKIE_OCTETS_CLIENT], server: &[u8; SERVER_OCTETS], client: IpAddr, now_s: u32) -> bool {
+    fn is_valid(
+        &self,
+        own: &[u8; COOKIE_OCTETS_CLIENT],
+        server: &[u8; SERVER_OCTETS],
+        client: IpAddr,
+        now_s: u32,
+    ) -> bool {
         let [version, _, _, _, a, b, c, d, hash @ ..] = *server;
         // Serial number arithmetic, as the time has 32 bits (RFC 1982).
         let age_s = now_s.wrapping_sub(u32::from_be_bytes([a, b, c, d]));
         let is_current = age_s <= AGE_S_MAX || age_s.wrapping_neg() <= AHEAD_S_MAX;
         let mut head = [0; COOKIE_OCTETS_CLIENT + 8];
-        head.iter_mut().zip(own.iter().chain(server)).for_each(|(place, octet)| *place = *octet);
-        let is_ours = |secret: &Zeroizing<_>| u64::from_le_bytes(hash_of(secret, &head, client)) ^ u64::from_le_bytes(hash) == 0;
+        head.iter_mut()
+            .zip(own.iter().chain(server))
+            .for_each(|(place, octet)| *place = *octet);
+        let is_ours = |secret: &Zeroizing<_>| {
+            u64::from_le_bytes(hash_of(secret, &head, client)) ^ u64::from_le_bytes(hash) == 0
+        };
         version == VERSION && is_current && self.secrets.iter().any(is_ours)
     }
 }
@@ -96,7 +131,11 @@ fn hash_of(secret: &[u8; SECRET_OCTETS], head: &[u8], client: IpAddr) -> [u8; 8]
     let mut octets = [0; COOKIE_OCTETS_CLIENT + 8 + 16];
     let mut len = 0;
     let mut put = |part: &[u8]| {
-        octets.iter_mut().skip(len).zip(part).for_each(|(place, octet)| *place = *octet);
+        octets
+            .iter_mut()
+            .skip(len)
+            .zip(part)
+            .for_each(|(place, octet)| *place = *octet);
         len += part.len();
     };
     put(head);
@@ -104,7 +143,9 @@ fn hash_of(secret: &[u8; SECRET_OCTETS], head: &[u8], client: IpAddr) -> [u8; 8]
         IpAddr::V4(address) => put(&address.octets()),
         IpAddr::V6(address) => put(&address.octets()),
     }
-    SipHasher24::new_with_key(secret).hash(octets.get(..len).unwrap_or_default()).to_le_bytes()
+    SipHasher24::new_with_key(secret)
+        .hash(octets.get(..len).unwrap_or_default())
+        .to_le_bytes()
 }
 
 #[cfg(test)]
@@ -137,9 +178,15 @@ mod tests {
     #[test]
     fn cookies_are_those_of_the_standard() {
         let cookies = with_secrets(SECRET).unwrap();
-        assert_eq!(cookies.answer(&octets(OWN), client(), AT_S), Some((Proof::None, octets(MADE).try_into().unwrap())));
-        let proof =
-            |cookie: &str, client: &str, now_s| cookies.answer(&octets(cookie), client.parse().unwrap(), now_s).map(|(proof, _)| proof);
+        assert_eq!(
+            cookies.answer(&octets(OWN), client(), AT_S),
+            Some((Proof::None, octets(MADE).try_into().unwrap()))
+        );
+        let proof = |cookie: &str, client: &str, now_s| {
+            cookies
+                .answer(&octets(cookie), client.parse().unwrap(), now_s)
+                .map(|(proof, _)| proof)
+        };
         for (now_s, want) in [
             (AT_S, Proof::Valid),
             (AT_S + 3600, Proof::Valid),
@@ -149,9 +196,19 @@ mod tests {
         ] {
             assert_eq!(proof(MADE, "198.51.100.100", now_s), Some(want), "{now_s}");
         }
-        assert_eq!(proof(MADE, "198.51.100.101", AT_S), Some(Proof::None), "somebody else's");
-        assert_eq!(proof(&MADE.replace("80", "81"), "198.51.100.100", AT_S), Some(Proof::None));
-        assert_eq!(proof(&format!("{MADE}00"), "198.51.100.100", AT_S), Some(Proof::None));
+        assert_eq!(
+            proof(MADE, "198.51.100.101", AT_S),
+            Some(Proof::None),
+            "somebody else's"
+        );
+        assert_eq!(
+            proof(&MADE.replace("80", "81"), "198.51.100.100", AT_S),
+            Some(Proof::None)
+        );
+        assert_eq!(
+            proof(&format!("{MADE}00"), "198.51.100.100", AT_S),
+            Some(Proof::None)
+        );
         assert_eq!(proof("2464", "198.51.100.100", AT_S), None);
         let v6 = "2001:db8::1".parse().unwrap();
         let (_, made) = cookies.answer(&octets(OWN), v6, AT_S).unwrap();
@@ -164,15 +221,35 @@ mod tests {
         let (proof, made) = both.answer(&octets(MADE), client(), AT_S).unwrap();
         assert_eq!(proof, Proof::Valid);
         assert_ne!(made[..], octets(MADE), "the first secret makes new ones");
-        assert_eq!(with_secrets(SECRET).unwrap().answer(&made, client(), AT_S).unwrap().0, Proof::None);
+        assert_eq!(
+            with_secrets(SECRET)
+                .unwrap()
+                .answer(&made, client(), AT_S)
+                .unwrap()
+                .0,
+            Proof::None
+        );
     }
 
     #[test]
     fn a_file_without_secrets_is_refused() {
-        for text in ["", "00", &format!("{SECRET}\n{SECRET}\n{SECRET}"), &SECRET.replace('e', "x")] {
+        for text in [
+            "",
+            "00",
+            &format!("{SECRET}\n{SECRET}\n{SECRET}"),
+            &SECRET.replace('e', "x"),
+        ] {
             let refused = with_secrets(text).err().unwrap();
-            assert!(refused.contains("32 hexadecimal digits") && !refused.contains("e973"), "{refused}");
+            assert!(
+                refused.contains("32 hexadecimal digits") && !refused.contains("e973"),
+                "{refused}"
+            );
         }
-        assert!(Cookies::read(Path::new("/nowhere")).err().unwrap().contains("cannot be read"));
+        assert!(
+            Cookies::read(Path::new("/nowhere"))
+                .err()
+                .unwrap()
+                .contains("cannot be read")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What a stream's door adds to a reply by itself: a server cookie, how long the connection may be idle, padding.
+//! What a stream's door adds to a reply by itself: a server cookie, how long the connection may be
+//! idle, padding.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,12 +23,25 @@ pub(super) struct Addenda {
 
 impl Addenda {
     /// Those that a question asks for; mostly none.
-    pub(super) fn read(packet: &[u8], door: Door, client: IpAddr, cookies: Option<&Cookies>, idle: impl FnOnce() -> Duration) -> Self {
-        let Some(options) = door_options(packet) else { return Self::default() };
-        let made = options.cookie.zip(cookies).and_then(|(cookie, cookies)| cookies.answer(cookie, client, clock::wall_u32_s()));
+    pub(super) fn read(
+        packet: &[u8],
+        door: Door,
+        client: IpAddr,
+        cookies: Option<&Cookies>,
+        idle: impl FnOnce() -> Duration,
+    ) -> Self {
+        let Some(options) = door_options(packet) else {
+            return Self::default();
+        };
+        let made = options
+            .cookie
+            .zip(cookies)
+            .and_then(|(cookie, cookies)| cookies.answer(cookie, client, clock::wall_u32_s()));
         Self {
             cookie: made.map(|(_, cookie)| cookie),
-            idle: options.keepalive.then(|| u16::try_from(idle().as_millis() / 100).unwrap_or(u16::MAX)),
+            idle: options
+                .keepalive
+                .then(|| u16::try_from(idle().as_millis() / 100).unwrap_or(u16::MAX)),
             // Padding says nothing to those who can read along anyhow (RFC 7830 section 6).
             is_padded: options.padding && door == Door::Tls,
         }

@@ -1,4 +1,5 @@
-//! Holds back what would drown others: UDP replies to one client network, and connections in all and from one address.
+//! Holds back what would drown others: UDP replies to one client network, and connections in all
+//! and from one address.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,12 +18,14 @@ const CREDIT_US: u64 = 1_000_000;
 const DUE_BITS: u32 = 48;
 const DUE_MASK: u64 = (1 << DUE_BITS) - 1;
 
-/// The UDP reply rate of each client network, shared by all UDP threads without a lock; made once, it never allocates.
+/// The UDP reply rate of each client network, shared by all UDP threads without a lock; made once,
+/// it never allocates.
 ///
-/// A flood with forged sources is a flood of replies to the forged network, so the replies to a network are limited: /24 in
-/// IPv4 (also where it is mapped into IPv6), /56 in IPv6. A slot is one word: 16 bits of the network's keyed hash and, in 48 bits
-/// of microseconds, when its replies so far would all be due at the allowed rate (the generic cell rate algorithm, ITU-T I.371).
-/// A network with nothing due needs no slot, so that sources forged at random leave no trace.
+/// A flood with forged sources is a flood of replies to the forged network, so the replies to a
+/// network are limited: /24 in IPv4 (also where it is mapped into IPv6), /56 in IPv6. A slot is one
+/// word: 16 bits of the network's keyed hash and, in 48 bits of microseconds, when its replies so
+/// far would all be due at the allowed rate (the generic cell rate algorithm, ITU-T I.371). A
+/// network with nothing due needs no slot, so that sources forged at random leave no trace.
 #[derive(Debug)]
 pub struct ReplyRate {
     /// Microseconds from one allowed reply to the next; 0 switches the limit off.
@@ -35,11 +38,17 @@ pub struct ReplyRate {
 }
 
 impl ReplyRate {
-    /// Allow `replies_per_s` to each network, after a pause as many at once; 0 allows all, 1,000,000 is the highest limit.
+    /// Allow `replies_per_s` to each network, after a pause as many at once; 0 allows all,
+    /// 1,000,000 is the highest limit.
     ///
-    /// Of those over the limit one in `slip` goes out truncated, picked so that no client can step around it; 0 sends none.
+    /// Of those over the limit one in `slip` goes out truncated, picked so that no client can step
+    /// around it; 0 sends none.
     pub fn new(replies_per_s: u32, slip: u32) -> Self {
-        let step_us = if replies_per_s == 0 { 0 } else { (CREDIT_US / u64::from(replies_per_s)).max(1) };
+        let step_us = if replies_per_s == 0 {
+            0
+        } else {
+            (CREDIT_US / u64::from(replies_per_s)).max(1)
+        };
         let sets = if step_us == 0 { 0 } else { SETS };
         Self {
             step_us,
@@ -57,11 +66,15 @@ impl ReplyRate {
             return Rate::Within;
         }
         let hash = self.key.hash_one(network(address, 24, 56));
-        let Some(ways) = self.sets.get(hash as usize % SETS) else { return Rate::Within };
+        let Some(ways) = self.sets.get(hash as usize % SETS) else {
+            return Rate::Within;
+        };
         let tag = hash & !DUE_MASK;
         let now_us = now.saturating_duration_since(self.start).as_micros() as u64 & DUE_MASK;
         loop {
-            let Some((slot, seen)) = find(ways, tag, now_us) else { return Rate::Within };
+            let Some((slot, seen)) = find(ways, tag, now_us) else {
+                return Rate::Within;
+            };
             let mine = seen & !DUE_MASK == tag;
             let due_us = if mine { debt(seen, now_us) } else { 0 } + self.step_us;
             if due_us > CREDIT_US {
@@ -69,14 +82,18 @@ impl ReplyRate {
             }
             let next = tag | (now_us + due_us) & DUE_MASK;
             // Losing the race means that another reply was taken into account meanwhile.
-            if slot.compare_exchange_weak(seen, next, Relaxed, Relaxed).is_ok() {
+            if slot
+                .compare_exchange_weak(seen, next, Relaxed, Relaxed)
+                .is_ok()
+            {
                 return Rate::Within;
             }
         }
     }
 
     fn refuse(&self) -> Rate {
-        // Spread the count over all bits, so that it does not beat in time with anybody's questions.
+        // Spread the count over all bits, so that it does not beat in time with anybody's
+        // questions.
         let nth = self.over.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b1);
         match (nth >> 16).checked_rem(self.slip) {
             Some(0) => Rate::Slip,
@@ -88,16 +105,24 @@ impl ReplyRate {
 /// The slot of this tag; without one the slot that is closest to being free.
 fn find(ways: &[AtomicU64; WAYS], tag: u64, now_us: u64) -> Option<(&AtomicU64, u64)> {
     let seen = ways.iter().map(|slot| (slot, slot.load(Relaxed)));
-    seen.min_by_key(|(_, seen)| if seen & !DUE_MASK == tag { 0 } else { 1 + debt(*seen, now_us) })
+    seen.min_by_key(|(_, seen)| {
+        if seen & !DUE_MASK == tag {
+            0
+        } else {
+            1 + debt(*seen, now_us)
+        }
+    })
 }
 
-/// How far beyond `now_us` a slot's replies are due; more than can be owed is a leftover from before the microseconds wrapped.
+/// How far beyond `now_us` a slot's replies are due; more than can be owed is a leftover from
+/// before the microseconds wrapped.
 const fn debt(slot: u64, now_us: u64) -> u64 {
     let debt = (slot & DUE_MASK).saturating_sub(now_us);
     if debt > CREDIT_US { 0 } else { debt }
 }
 
-/// The address's network as one number: IPv4, also mapped, cut to `v4_bits`, IPv6 cut to `v6_bits`, at most 64.
+/// The address's network as one number: IPv4, also mapped, cut to `v4_bits`, IPv6 cut to `v6_bits`,
+/// at most 64.
 ///
 /// IPv4 takes numbers that belong to ::/32 in IPv6, where no client lives.
 pub(super) fn network(address: IpAddr, v4_bits: u32, v6_bits: u32) -> u64 {
@@ -107,12 +132,14 @@ pub(super) fn network(address: IpAddr, v4_bits: u32, v6_bits: u32) -> u64 {
     }
 }
 
-/// Of all connections, the share that clients may hold who are not allowed to ask: enough to be told so, too few to shut others out.
+/// Of all connections, the share that clients may hold who are not allowed to ask: enough to be
+/// told so, too few to shut others out.
 const STRANGERS_SHARE: usize = 8;
 /// Under load a silent connection is kept at least this share of the usual time.
 const PATIENCE_SHARE_MIN: usize = 10;
 
-/// The open connections of all stream doors together, in all and by client: an IPv4 address or an IPv6 /64.
+/// The open connections of all stream doors together, in all and by client: an IPv4 address or an
+/// IPv6 /64.
 pub struct Connections {
     max: usize,
     per_address_max: usize,
@@ -126,7 +153,8 @@ struct Open {
     by_client: HashMap<u64, usize>,
 }
 
-/// The right to one connection, given back when dropped. It knows the client and is therefore not `Debug`.
+/// The right to one connection, given back when dropped. It knows the client and is therefore not
+/// `Debug`.
 pub struct Permit {
     connections: Arc<Connections>,
     client: u64,
@@ -136,7 +164,11 @@ pub struct Permit {
 impl Connections {
     /// Allow `max` connections in all and `per_address_max` from one client.
     pub fn new(max: usize, per_address_max: usize) -> Arc<Self> {
-        Arc::new(Self { max, per_address_max, open: Mutex::default() })
+        Arc::new(Self {
+            max,
+            per_address_max,
+            open: Mutex::default(),
+        })
     }
 
     /// A permit for one more connection, or nothing where it would be one too many.
@@ -144,7 +176,9 @@ impl Connections {
         let client = network(address, 32, 64);
         let mut open = self.lock();
         let is_stranger = standing == Standing::Refused;
-        if open.all >= self.max || is_stranger && open.strangers >= self.max.div_ceil(STRANGERS_SHARE) {
+        if open.all >= self.max
+            || is_stranger && open.strangers >= self.max.div_ceil(STRANGERS_SHARE)
+        {
             return None;
         }
         if open.by_client.get(&client).copied().unwrap_or_default() >= self.per_address_max {
@@ -154,10 +188,15 @@ impl Connections {
         open.all += 1;
         open.strangers += usize::from(is_stranger);
         drop(open);
-        Some(Permit { connections: Arc::clone(self), client, standing })
+        Some(Permit {
+            connections: Arc::clone(self),
+            client,
+            standing,
+        })
     }
 
-    /// How long a silent connection may be kept now: `idle` until half of all are in use, then less with each (RFC 9210 section 4.4).
+    /// How long a silent connection may be kept now: `idle` until half of all are in use, then less
+    /// with each (RFC 9210 section 4.4).
     pub fn patience(&self, idle: Duration) -> Duration {
         let free = self.max.saturating_sub(self.lock().all);
         let half = (self.max / 2).max(1);
@@ -199,7 +238,9 @@ mod tests {
     }
 
     fn passed(rate: &ReplyRate, address: &str, now: Instant, count: usize) -> usize {
-        (0..count).filter(|_| rate.admit(ip(address), now) == Rate::Within).count()
+        (0..count)
+            .filter(|_| rate.admit(ip(address), now) == Rate::Within)
+            .count()
     }
 
     #[test]
@@ -208,17 +249,37 @@ mod tests {
         let start = clock::monotonic();
         assert_eq!(passed(&rate, "192.0.2.1", start, 1000), 100);
         assert_eq!(passed(&rate, "192.0.2.254", start, 10), 0, "the same /24");
-        assert_eq!(passed(&rate, "::ffff:192.0.2.7", start, 10), 0, "the same /24, mapped");
+        assert_eq!(
+            passed(&rate, "::ffff:192.0.2.7", start, 10),
+            0,
+            "the same /24, mapped"
+        );
         assert_eq!(passed(&rate, "192.0.3.1", start, 1000), 100, "another /24");
         assert_eq!(passed(&rate, "2001:db8::1", start, 1000), 100);
-        assert_eq!(passed(&rate, "2001:db8:0:ff::1", start, 10), 0, "the same /56");
-        assert_eq!(passed(&rate, "2001:db8:0:100::1", start, 10), 10, "another /56");
+        assert_eq!(
+            passed(&rate, "2001:db8:0:ff::1", start, 10),
+            0,
+            "the same /56"
+        );
+        assert_eq!(
+            passed(&rate, "2001:db8:0:100::1", start, 10),
+            10,
+            "another /56"
+        );
         let mut held = 0;
         for tenth in 1..=50 {
-            held += passed(&rate, "192.0.2.1", start + Duration::from_millis(100 * tenth), 1000);
+            held += passed(
+                &rate,
+                "192.0.2.1",
+                start + Duration::from_millis(100 * tenth),
+                1000,
+            );
         }
         assert_eq!(held, 500, "5 s under flood");
-        assert_eq!(passed(&rate, "192.0.2.1", start + Duration::from_secs(60), 1000), 100);
+        assert_eq!(
+            passed(&rate, "192.0.2.1", start + Duration::from_secs(60), 1000),
+            100
+        );
     }
 
     #[test]
@@ -226,7 +287,9 @@ mod tests {
         let now = clock::monotonic();
         let slips = |slip: u32| {
             let rate = ReplyRate::new(1, slip);
-            (0..10_001).filter(|_| rate.admit(ip("192.0.2.1"), now) == Rate::Slip).count()
+            (0..10_001)
+                .filter(|_| rate.admit(ip("192.0.2.1"), now) == Rate::Slip)
+                .count()
         };
         assert_eq!((slips(0), slips(1)), (0, 10_000));
         assert!((4_900..5_100).contains(&slips(2)), "{}", slips(2));
@@ -236,7 +299,10 @@ mod tests {
     #[test]
     fn rate_0_is_off() {
         let rate = ReplyRate::new(0, 2);
-        assert_eq!(passed(&rate, "192.0.2.1", clock::monotonic(), 100_000), 100_000);
+        assert_eq!(
+            passed(&rate, "192.0.2.1", clock::monotonic(), 100_000),
+            100_000
+        );
     }
 
     #[test]
@@ -246,10 +312,19 @@ mod tests {
         assert_eq!(passed(&rate, "203.0.113.1", now, 1000), 1000);
         for forged in 0..200_000_u32 {
             now += Duration::from_micros(1);
-            assert_eq!(rate.admit(IpAddr::from((0x0a00_0000 + (forged << 8)).to_be_bytes()), now), Rate::Within);
+            assert_eq!(
+                rate.admit(
+                    IpAddr::from((0x0a00_0000 + (forged << 8)).to_be_bytes()),
+                    now
+                ),
+                Rate::Within
+            );
         }
         let again = passed(&rate, "203.0.113.1", now, 1000);
-        assert!((200..=201).contains(&again), "a slot in use is kept: {again}");
+        assert!(
+            (200..=201).contains(&again),
+            "a slot in use is kept: {again}"
+        );
     }
 
     #[test]
@@ -258,14 +333,18 @@ mod tests {
         let now = clock::monotonic();
         let all: usize = std::thread::scope(|scope| {
             let threads = [0; 4].map(|_| scope.spawn(|| passed(&rate, "192.0.2.1", now, 10_000)));
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
         });
         assert_eq!(all, 10_000);
     }
 
     #[test]
     fn connections_are_capped_and_given_back() {
-        let allowed = Clients::new(&["0.0.0.0/0".parse().unwrap()], &[], 0).classify(ip("192.0.2.1"));
+        let allowed =
+            Clients::new(&["0.0.0.0/0".parse().unwrap()], &[], 0).classify(ip("192.0.2.1"));
         let connections = Connections::new(20, 2);
         let admit = |address: &str| connections.admit(ip(address), allowed);
         let first = admit("192.0.2.1").unwrap();
@@ -273,15 +352,24 @@ mod tests {
         assert!(admit("192.0.2.1").is_none());
         drop(first);
         let third = admit("192.0.2.1").unwrap();
-        let six: Vec<_> = ["2001:db8::1", "2001:db8::2"].map(admit).into_iter().flatten().collect();
+        let six: Vec<_> = ["2001:db8::1", "2001:db8::2"]
+            .map(admit)
+            .into_iter()
+            .flatten()
+            .collect();
         assert_eq!(six.len(), 2);
         assert!(admit("2001:db8:0:0:9::1").is_none(), "the same /64");
-        let strangers: Vec<_> =
-            (0..10_u8).filter_map(|host| connections.admit(IpAddr::from([198, 51, 100, host]), Standing::Refused)).collect();
+        let strangers: Vec<_> = (0..10_u8)
+            .filter_map(|host| {
+                connections.admit(IpAddr::from([198, 51, 100, host]), Standing::Refused)
+            })
+            .collect();
         assert_eq!(strangers.len(), 3, "an eighth, rounded up");
         let idle = Duration::from_secs(10);
         assert_eq!(connections.patience(idle), idle);
-        let rest: Vec<_> = (0..50_u8).filter_map(|host| admit(&format!("203.0.113.{host}"))).collect();
+        let rest: Vec<_> = (0..50_u8)
+            .filter_map(|host| admit(&format!("203.0.113.{host}")))
+            .collect();
         assert_eq!((rest.len(), connections.open()), (13, 20));
         assert_eq!(connections.patience(idle), Duration::from_secs(1));
         drop((second, third, six, strangers, rest));

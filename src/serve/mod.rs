@@ -1,4 +1,5 @@
-//! The ways in: each door takes questions off the network, has them answered by `query`, and sends the replies.
+//! The ways in: each door takes questions off the network, has them answered by `query`, and sends
+//! the replies.
 
 mod backlog;
 mod connection;

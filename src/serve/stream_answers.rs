@@ -1,4 +1,5 @@
-//! What the connections of TCP and TLS ask of the one answering function: a question in, its reply or the wait for it out.
+//! What the connections of TCP and TLS ask of the one answering function: a question in, its reply
+//! or the wait for it out.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -16,8 +17,13 @@ pub(super) trait Answers: Send + Sync + 'static {
     /// What the client at `address` may do.
     fn classify(&self, address: IpAddr) -> Standing;
 
-    /// Add the reply to `replies` at once; where it has to be fetched, hand back the wait for it. An empty reply is not sent.
-    fn answer(&self, asked: &Asked<'_>, replies: &mut Replies) -> Option<impl Future<Output = Vec<u8>> + Send + 'static>;
+    /// Add the reply to `replies` at once; where it has to be fetched, hand back the wait for it.
+    /// An empty reply is not sent.
+    fn answer(
+        &self,
+        asked: &Asked<'_>,
+        replies: &mut Replies,
+    ) -> Option<impl Future<Output = Vec<u8>> + Send + 'static>;
 }
 
 /// Replies ready for a stream, each with its length in front (RFC 1035 section 4.2.2).
@@ -37,7 +43,8 @@ impl Replies {
 }
 
 impl Replies {
-    /// Add to the last reply, which begins with its length at `start`, what else is to go out with it.
+    /// Add to the last reply, which begins with its length at `start`, what else is to go out with
+    /// it.
     pub(super) fn complete(&mut self, start: usize, addenda: Addenda) {
         if addenda.is_empty() || self.octets.len() <= start + 2 {
             return;
@@ -52,7 +59,8 @@ impl Replies {
 /// The most octets of a reply over a stream.
 const REPLY_OCTETS_MAX: usize = u16::MAX as usize;
 
-/// As many desks as threads answer at the same time: connections come and go, but counters are kept for ever.
+/// As many desks as threads answer at the same time: connections come and go, but counters are kept
+/// for ever.
 pub struct Desks {
     answering: Arc<Answering>,
     seats: Box<[Mutex<Seat>]>,
@@ -69,10 +77,20 @@ struct Seat {
 impl Desks {
     /// Desks for a runtime of this many threads.
     pub fn new(answering: Arc<Answering>, threads: usize) -> Self {
-        let seat = |_| Mutex::new(Seat { desk: answering.desk(), reply: vec![0; REPLY_OCTETS_MAX].into() });
+        let seat = |_| {
+            Mutex::new(Seat {
+                desk: answering.desk(),
+                reply: vec![0; REPLY_OCTETS_MAX].into(),
+            })
+        };
         let seats = (0..threads.max(1)).map(seat).collect();
         let cells = answering.shared_cells();
-        Self { answering, seats, cells, turn: AtomicUsize::new(0) }
+        Self {
+            answering,
+            seats,
+            cells,
+            turn: AtomicUsize::new(0),
+        }
     }
 
     /// A free seat; where each is taken for the moment, the next in turn.
@@ -84,7 +102,12 @@ impl Desks {
         });
         free.or_else(|| {
             let turn = self.turn.fetch_add(1, Relaxed) % self.seats.len();
-            Some(self.seats.get(turn)?.lock().unwrap_or_else(PoisonError::into_inner))
+            Some(
+                self.seats
+                    .get(turn)?
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            )
         })
     }
 }
@@ -94,7 +117,11 @@ impl Answers for Desks {
         self.answering.clients().classify(address)
     }
 
-    fn answer(&self, asked: &Asked<'_>, replies: &mut Replies) -> Option<impl Future<Output = Vec<u8>> + Send + 'static> {
+    fn answer(
+        &self,
+        asked: &Asked<'_>,
+        replies: &mut Replies,
+    ) -> Option<impl Future<Output = Vec<u8>> + Send + 'static> {
         let arrived = clock::monotonic();
         let mut seat = self.sit()?;
         let Seat { desk, reply } = &mut *seat;
@@ -126,7 +153,8 @@ fn note_latency(cells: &Cells, arrived: Instant) {
 
 #[cfg(test)]
 pub(super) mod stand_in {
-    //! Answers in place of the real ones: what happens to a question is in the octet after its header.
+    //! Answers in place of the real ones: what happens to a question is in the octet after its
+    //! header.
 
     use tokio::sync::Semaphore;
 
@@ -177,7 +205,11 @@ pub(super) mod stand_in {
             self.clients.classify(address)
         }
 
-        fn answer(&self, asked: &Asked<'_>, replies: &mut Replies) -> Option<impl Future<Output = Vec<u8>> + Send + 'static> {
+        fn answer(
+            &self,
+            asked: &Asked<'_>,
+            replies: &mut Replies,
+        ) -> Option<impl Future<Output = Vec<u8>> + Send + 'static> {
             let reply = asked.packet.to_vec();
             self.asked.fetch_add(1, Relaxed);
             match reply[12] {
@@ -185,7 +217,8 @@ pub(super) mod stand_in {
                 BIG => replies.push(&[BIG; 60_000]),
                 LATER => {
                     let (gate, waiting) = (Arc::clone(&self.gate), Arc::clone(&self.waiting));
-                    self.waiting_max.fetch_max(1 + waiting.fetch_add(1, Relaxed), Relaxed);
+                    self.waiting_max
+                        .fetch_max(1 + waiting.fetch_add(1, Relaxed), Relaxed);
                     return Some(async move {
                         gate.acquire().await.unwrap().forget();
                         waiting.fetch_sub(1, Relaxed);

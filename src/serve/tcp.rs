@@ -23,7 +23,8 @@ use crate::query::Answering;
 /// Limits of all TCP and TLS doors together.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How long a client may be silent, take for one question, or leave replies unread; it shrinks when half of all connections are open.
+    /// How long a client may be silent, take for one question, or leave replies unread; it shrinks
+    /// when half of all connections are open.
     pub idle: Duration,
     /// How long a stopped door waits for answers that are under way.
     pub drain: Duration,
@@ -48,7 +49,8 @@ pub struct Streams<A = Desks> {
 }
 
 impl Streams {
-    /// For a runtime of this many threads; with cookies for those who ask for them, and balancers who say for whom they come.
+    /// For a runtime of this many threads; with cookies for those who ask for them, and balancers
+    /// who say for whom they come.
     pub fn new(
         answering: Arc<Answering>,
         threads: usize,
@@ -56,7 +58,11 @@ impl Streams {
         cookies: Option<Arc<Cookies>>,
         balancers: Arc<Balancers>,
     ) -> Self {
-        Self { cookies, balancers, ..Self::with(Desks::new(answering, threads), settings) }
+        Self {
+            cookies,
+            balancers,
+            ..Self::with(Desks::new(answering, threads), settings)
+        }
     }
 }
 
@@ -64,7 +70,14 @@ impl<A> Streams<A> {
     pub(super) fn with(answers: A, settings: Settings) -> Self {
         let connections = Connections::new(settings.connections, settings.connections_per_address);
         let strangers = Arc::new(Semaphore::new(settings.connections));
-        Self { answers: Arc::new(answers), cookies: None, balancers: Arc::default(), strangers, connections, settings }
+        Self {
+            answers: Arc::new(answers),
+            cookies: None,
+            balancers: Arc::default(),
+            strangers,
+            connections,
+            settings,
+        }
     }
 
     /// How many connections are open.
@@ -78,8 +91,23 @@ impl<A> Streams<A> {
     {
         let standing = self.answers.classify(address);
         let permit = self.connections.admit(address, standing)?;
-        let (answers, connections, cookies) = (Arc::clone(&self.answers), Arc::clone(&self.connections), self.cookies.clone());
-        Some((Client { answers, connections, address, cookies, standing, door, idle: self.settings.idle }, permit))
+        let (answers, connections, cookies) = (
+            Arc::clone(&self.answers),
+            Arc::clone(&self.connections),
+            self.cookies.clone(),
+        );
+        Some((
+            Client {
+                answers,
+                connections,
+                address,
+                cookies,
+                standing,
+                door,
+                idle: self.settings.idle,
+            },
+            permit,
+        ))
     }
 }
 
@@ -107,10 +135,15 @@ pub struct BindFault {
 /// Connections that wait to be accepted; the kernel may allow fewer (net.core.somaxconn).
 const BACKLOG: i32 = 1024;
 
-/// Open a listening socket; an IPv6 address takes IPv6 only, so that `0.0.0.0` and `[::]` can stand side by side.
+/// Open a listening socket; an IPv6 address takes IPv6 only, so that `0.0.0.0` and `[::]` can stand
+/// side by side.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindFault> {
     let listen = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking(),
+            Some(Protocol::TCP),
+        )?;
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
@@ -125,16 +158,28 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindFault> {
 /// What to do about an address that cannot be listened on.
 pub(super) const fn remedy(kind: io::ErrorKind) -> &'static str {
     match kind {
-        io::ErrorKind::AddrInUse => "stop the program that listens there (`ss -lntup` names it) or change `listen`",
+        io::ErrorKind::AddrInUse => {
+            "stop the program that listens there (`ss -lntup` names it) or change `listen`"
+        }
         io::ErrorKind::AddrNotAvailable => "give the address to this machine or change `listen`",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need the capability CAP_NET_BIND_SERVICE"
+        }
         _ => "see `listen` in the configuration",
     }
 }
 
-/// Serve plain TCP until `stop`; returns when the last connection is closed, at the latest after `Settings::drain`.
+/// Serve plain TCP until `stop`; returns when the last connection is closed, at the latest after
+/// `Settings::drain`.
 pub async fn serve(listener: TcpListener, streams: Streams, stop: Stop) {
-    accept_each(listener, streams, Door::Tcp, |stream| std::future::ready(Some(stream)), stop).await;
+    accept_each(
+        listener,
+        streams,
+        Door::Tcp,
+        |stream| std::future::ready(Some(stream)),
+        stop,
+    )
+    .await;
 }
 
 /// Resolves when the door is to stop.
@@ -143,12 +188,19 @@ pub(super) async fn stopped(stop: &mut Stop) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-/// After a failed accept the door waits this long, doubling up to the second value, so that it does not spin.
+/// After a failed accept the door waits this long, doubling up to the second value, so that it does
+/// not spin.
 const PAUSE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 
-/// Accept clients, `greet` each (a TLS handshake, or nothing) and speak with it in a task of its own.
-pub(super) async fn accept_each<A, G, F, S>(listener: TcpListener, streams: Streams<A>, door: Door, greet: G, mut stop: Stop)
-where
+/// Accept clients, `greet` each (a TLS handshake, or nothing) and speak with it in a task of its
+/// own.
+pub(super) async fn accept_each<A, G, F, S>(
+    listener: TcpListener,
+    streams: Streams<A>,
+    door: Door,
+    greet: G,
+    mut stop: Stop,
+) where
     A: Answers,
     G: Fn(TcpStream) -> F + Send + Sync + 'static,
     F: Future<Output = Option<S>> + Send + 'static,
@@ -170,7 +222,14 @@ where
                 // Replies go out whole; waiting to fill a segment would only delay them.
                 let _ = stream.set_nodelay(true);
                 if streams.balancers.has(peer.ip()) {
-                    open.spawn(receive_introduced(stream, peer.ip(), streams.clone(), door, Arc::clone(&greet), stop.clone()));
+                    open.spawn(receive_introduced(
+                        stream,
+                        peer.ip(),
+                        streams.clone(),
+                        door,
+                        Arc::clone(&greet),
+                        stop.clone(),
+                    ));
                 } else if let Some((client, permit)) = streams.admit(peer.ip(), door) {
                     open.spawn(receive(greet(stream), client, permit, stop.clone()));
                 }
@@ -178,7 +237,8 @@ where
             Err(error) if is_of_one_client(error.kind()) => {}
             Err(error) => {
                 if pause == PAUSE[0] {
-                    tracing::warn!(%error, door = door.name(), "cannot accept connections; raise the limit of open files (LimitNOFILE)");
+                    tracing::warn!(%error, door = door.name(), "cannot accept connections; raise \
+                        the limit of open files (LimitNOFILE)");
                 }
                 let _ = time::timeout(pause, stopped(&mut stop)).await;
                 pause = pause_max.min(pause * 2);
@@ -187,23 +247,39 @@ where
     }
     drop(listener);
     // What is not done by then is dropped with the set.
-    let _ = time::timeout(streams.settings.drain, async { while open.join_next().await.is_some() {} }).await;
+    let _ = time::timeout(streams.settings.drain, async {
+        while open.join_next().await.is_some() {}
+    })
+    .await;
 }
 
 /// The client left before it was let in: says nothing about the next one.
 const fn is_of_one_client(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
+    matches!(
+        kind,
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
 }
 
 /// Hear from a balancer for whom it comes, and let that client in if there is room for it.
-async fn receive_introduced<A, G, F, S>(mut stream: TcpStream, from: IpAddr, streams: Streams<A>, door: Door, greet: Arc<G>, mut stop: Stop)
-where
+async fn receive_introduced<A, G, F, S>(
+    mut stream: TcpStream,
+    from: IpAddr,
+    streams: Streams<A>,
+    door: Door,
+    greet: Arc<G>,
+    mut stop: Stop,
+) where
     A: Answers,
     G: Fn(TcpStream) -> F + Send + Sync + 'static,
     F: Future<Output = Option<S>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let Ok(turn) = Arc::clone(&streams.strangers).try_acquire_owned() else { return };
+    let Ok(turn) = Arc::clone(&streams.strangers).try_acquire_owned() else {
+        return;
+    };
     let patience = streams.connections.patience(streams.settings.idle);
     let client = tokio::select! {
         biased;
@@ -241,8 +317,12 @@ mod tests {
     use super::super::stream_answers::stand_in::{LATER, NOW, StandIn, question};
     use super::*;
 
-    const SETTINGS: Settings =
-        Settings { idle: Duration::from_secs(30), drain: Duration::from_secs(30), connections: 10, connections_per_address: 2 };
+    const SETTINGS: Settings = Settings {
+        idle: Duration::from_secs(30),
+        drain: Duration::from_secs(30),
+        connections: 10,
+        connections_per_address: 2,
+    };
     const DEADLINE: Duration = Duration::from_secs(20);
 
     struct Opened {
@@ -260,8 +340,20 @@ mod tests {
         let gate = Arc::clone(&streams.answers.gate);
         let (stop, stopped) = watch::channel(false);
         let greet = |stream| std::future::ready(Some(stream));
-        let door = tokio::spawn(accept_each(listener, streams.clone(), Door::Tcp, greet, stopped));
-        Opened { address, streams, gate, stop, door }
+        let door = tokio::spawn(accept_each(
+            listener,
+            streams.clone(),
+            Door::Tcp,
+            greet,
+            stopped,
+        ));
+        Opened {
+            address,
+            streams,
+            gate,
+            stop,
+            door,
+        }
     }
 
     async fn ask(stream: &mut TcpStream, id: u8, fate: u8) {
@@ -271,7 +363,9 @@ mod tests {
     /// The id of the next reply, or nothing where the connection is closed.
     async fn hear(stream: &mut TcpStream) -> Option<u8> {
         let mut reply = [0; 15];
-        let read = time::timeout(DEADLINE, stream.read_exact(&mut reply)).await.expect("neither reply nor end");
+        let read = time::timeout(DEADLINE, stream.read_exact(&mut reply))
+            .await
+            .expect("neither reply nor end");
         read.ok().map(|_| reply[3])
     }
 
@@ -296,7 +390,10 @@ mod tests {
             if sent.is_ok() && hear(&mut stream).await == Some(9) {
                 break;
             }
-            assert!(time::Instant::now() < asked_until, "the share is not given back");
+            assert!(
+                time::Instant::now() < asked_until,
+                "the share is not given back"
+            );
         }
     }
 
@@ -313,23 +410,35 @@ mod tests {
         opened.stop.send(true).unwrap();
         assert_eq!(hear(&mut silent).await, None);
         let closed = async { while TcpStream::connect(opened.address).await.is_ok() {} };
-        time::timeout(DEADLINE, closed).await.expect("still listening");
+        time::timeout(DEADLINE, closed)
+            .await
+            .expect("still listening");
         opened.gate.add_permits(1);
         assert_eq!(hear(&mut busy).await, Some(1));
         assert_eq!(hear(&mut busy).await, None);
-        time::timeout(DEADLINE, opened.door).await.expect("the door stays open").unwrap();
+        time::timeout(DEADLINE, opened.door)
+            .await
+            .expect("the door stays open")
+            .unwrap();
         assert_eq!(opened.streams.open(), 0);
     }
 
     #[tokio::test]
     async fn a_stopped_door_does_not_wait_for_ever() {
-        let opened = open(Settings { drain: Duration::from_millis(50), ..SETTINGS }).await;
+        let opened = open(Settings {
+            drain: Duration::from_millis(50),
+            ..SETTINGS
+        })
+        .await;
         let mut busy = TcpStream::connect(opened.address).await.unwrap();
         ask(&mut busy, 1, LATER).await;
         ask(&mut busy, 2, NOW).await;
         assert_eq!(hear(&mut busy).await, Some(2));
         drop(opened.stop);
-        time::timeout(DEADLINE, opened.door).await.expect("the door stays open").unwrap();
+        time::timeout(DEADLINE, opened.door)
+            .await
+            .expect("the door stays open")
+            .unwrap();
         assert_eq!(hear(&mut busy).await, None);
     }
 
@@ -338,7 +447,11 @@ mod tests {
         let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = first.local_addr().unwrap();
         let fault = bind(address).await.unwrap_err().to_string();
-        assert!(fault.starts_with(&format!("cannot listen on {address} over TCP: ")) && fault.contains("ss -lntup"), "{fault}");
+        assert!(
+            fault.starts_with(&format!("cannot listen on {address} over TCP: "))
+                && fault.contains("ss -lntup"),
+            "{fault}"
+        );
         bind("[::1]:0".parse().unwrap()).await.unwrap();
     }
 }

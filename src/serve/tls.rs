@@ -1,4 +1,5 @@
-//! The DNS-over-TLS door (RFC 7858): a handshake in front of the TCP door's conversation, so that both keep the same limits.
+//! The DNS-over-TLS door (RFC 7858): a handshake in front of the TCP door's conversation, so that
+//! both keep the same limits.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +33,8 @@ pub struct Identity {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityFault {
     /// The certificate file is not there, or holds none.
-    #[error("{}: cannot read the certificate: {error}; it must be PEM, the server's own certificate first, then those between", path.display())]
+    #[error("{}: cannot read the certificate: {error}; it must be PEM, the server's own \
+             certificate first, then those between", path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
@@ -40,7 +42,8 @@ pub enum IdentityFault {
         error: pem::Error,
     },
     /// The key file is not there, or holds none.
-    #[error("{}: cannot read the key: {error}; it must be PEM (PKCS #8, PKCS #1 or SEC1), without a password, readable by this user", path.display())]
+    #[error("{}: cannot read the key: {error}; it must be PEM (PKCS #8, PKCS #1 or SEC1), without \
+             a password, readable by this user", path.display())]
     Key {
         /// The file.
         path: PathBuf,
@@ -65,48 +68,82 @@ pub enum IdentityFault {
 impl Identity {
     /// Read both from PEM files.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, IdentityFault> {
-        let chain = read_chain(certificate).map_err(|error| IdentityFault::Certificate { path: certificate.to_owned(), error })?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| IdentityFault::Key { path: key.to_owned(), error })?;
-        // Named here, because another crate may have asked for another provider as the process's default.
+        let chain = read_chain(certificate).map_err(|error| IdentityFault::Certificate {
+            path: certificate.to_owned(),
+            error,
+        })?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| IdentityFault::Key {
+            path: key.to_owned(),
+            error,
+        })?;
+        // Named here, because another crate may have asked for another provider as the process's
+        // default.
         let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&TLS13, &TLS12])?
             .with_no_client_auth();
-        let mut config = builder.with_single_cert(chain, private).map_err(|error| IdentityFault::Pair {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            error,
-        })?;
+        let mut config =
+            builder
+                .with_single_cert(chain, private)
+                .map_err(|error| IdentityFault::Pair {
+                    certificate: certificate.to_owned(),
+                    key: key.to_owned(),
+                    error,
+                })?;
         config.alpn_protocols = vec![ALPN.to_vec()];
-        // The client keeps the session, so that phones that come and go cost no handshake and no memory of ours.
+        // The client keeps the session, so that phones that come and go cost no handshake and no
+        // memory of ours.
         config.ticketer = aws_lc_rs::Ticketer::new()?;
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self {
+            config: Arc::new(config),
+        })
     }
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
     let chain: Vec<_> = CertificateDer::pem_file_iter(path)?.collect::<Result<_, _>>()?;
-    if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) }
+    if chain.is_empty() {
+        Err(pem::Error::NoItemsFound)
+    } else {
+        Ok(chain)
+    }
 }
 
 /// The longest a handshake may take; less where connections are short.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// One in so many connections may be in its handshake: under overload new handshakes are what is given up first.
+/// One in so many connections may be in its handshake: under overload new handshakes are what is
+/// given up first.
 const HANDSHAKES_SHARE: usize = 4;
 
-/// Serve DNS over TLS until `stop`; returns when the last connection is closed, at the latest after `tcp::Settings::drain`.
+/// Serve DNS over TLS until `stop`; returns when the last connection is closed, at the latest after
+/// `tcp::Settings::drain`.
 pub async fn serve(listener: TcpListener, identity: Identity, streams: Streams, stop: Stop) {
     accept_secured(listener, identity, streams, stop).await;
 }
 
-async fn accept_secured<A: Answers>(listener: TcpListener, identity: Identity, streams: Streams<A>, stop: Stop) {
+async fn accept_secured<A: Answers>(
+    listener: TcpListener,
+    identity: Identity,
+    streams: Streams<A>,
+    stop: Stop,
+) {
     let acceptor = TlsAcceptor::from(identity.config);
-    let handshakes = Arc::new(Semaphore::new(streams.settings.connections.div_ceil(HANDSHAKES_SHARE)));
+    let handshakes = Arc::new(Semaphore::new(
+        streams.settings.connections.div_ceil(HANDSHAKES_SHARE),
+    ));
     let (connections, idle) = (Arc::clone(&streams.connections), streams.settings.idle);
-    let greet = move |stream| shake_hands(acceptor.clone(), Arc::clone(&handshakes), connections.patience(idle).min(HANDSHAKE), stream);
+    let greet = move |stream| {
+        shake_hands(
+            acceptor.clone(),
+            Arc::clone(&handshakes),
+            connections.patience(idle).min(HANDSHAKE),
+            stream,
+        )
+    };
     accept_each(listener, streams, Door::Tls, greet, stop).await;
 }
 
-/// The secured stream; nothing where the client does not speak TLS, is too slow, or too many others are at it.
+/// The secured stream; nothing where the client does not speak TLS, is too slow, or too many others
+/// are at it.
 async fn shake_hands(
     acceptor: TlsAcceptor,
     handshakes: Arc<Semaphore>,
@@ -114,7 +151,10 @@ async fn shake_hands(
     stream: TcpStream,
 ) -> Option<TlsStream<TcpStream>> {
     let _turn = handshakes.try_acquire().ok()?;
-    time::timeout(patience, acceptor.accept(stream)).await.ok()?.ok()
+    time::timeout(patience, acceptor.accept(stream))
+        .await
+        .ok()?
+        .ok()
 }
 
 #[cfg(test)]
@@ -132,12 +172,18 @@ mod tests {
     use super::super::tcp::{Settings, bind};
     use super::*;
 
-    const SETTINGS: Settings =
-        Settings { idle: Duration::from_secs(30), drain: Duration::from_secs(30), connections: 100, connections_per_address: 50 };
+    const SETTINGS: Settings = Settings {
+        idle: Duration::from_secs(30),
+        drain: Duration::from_secs(30),
+        connections: 100,
+        connections_per_address: 50,
+    };
     const DEADLINE: Duration = Duration::from_secs(20);
 
     fn case(file: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/tls").join(file)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/cases/tls")
+            .join(file)
     }
 
     struct Opened {
@@ -154,8 +200,18 @@ mod tests {
         let gate = Arc::clone(&stand_in.gate);
         let (stop, stopped) = watch::channel(false);
         let identity = Identity::load(&case("cert.pem"), &case("key.pem")).unwrap();
-        let door = tokio::spawn(accept_secured(listener, identity, Streams::with(stand_in, settings), stopped));
-        Opened { address, gate, stop, door }
+        let door = tokio::spawn(accept_secured(
+            listener,
+            identity,
+            Streams::with(stand_in, settings),
+            stopped,
+        ));
+        Opened {
+            address,
+            gate,
+            stop,
+            door,
+        }
     }
 
     async fn connect(
@@ -164,29 +220,48 @@ mod tests {
         alpn: &[&[u8]],
     ) -> std::io::Result<client::TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(case("cert.pem")).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_file(case("cert.pem")).unwrap())
+            .unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-        let mut config = builder.with_protocol_versions(&[version]).unwrap().with_root_certificates(roots).with_no_client_auth();
+        let mut config = builder
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("resolver.test").unwrap();
-        time::timeout(DEADLINE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await.expect("no handshake")
+        time::timeout(
+            DEADLINE,
+            TlsConnector::from(Arc::new(config)).connect(name, stream),
+        )
+        .await
+        .expect("no handshake")
     }
 
     async fn hear(stream: &mut client::TlsStream<TcpStream>) -> Option<u8> {
         let mut reply = [0; 15];
-        let read = time::timeout(DEADLINE, stream.read_exact(&mut reply)).await.expect("neither reply nor end");
+        let read = time::timeout(DEADLINE, stream.read_exact(&mut reply))
+            .await
+            .expect("neither reply nor end");
         read.ok().map(|_| reply[3])
     }
 
     #[tokio::test]
     async fn questions_are_pipelined_over_tls() {
         let opened = open(SETTINGS).await;
-        for (version, number) in [(&TLS13, ProtocolVersion::TLSv1_3), (&TLS12, ProtocolVersion::TLSv1_2)] {
+        for (version, number) in [
+            (&TLS13, ProtocolVersion::TLSv1_3),
+            (&TLS12, ProtocolVersion::TLSv1_2),
+        ] {
             let mut stream = connect(opened.address, version, &[ALPN]).await.unwrap();
             assert_eq!(stream.get_ref().1.alpn_protocol(), Some(ALPN));
             assert_eq!(stream.get_ref().1.protocol_version(), Some(number));
-            stream.write_all(&[question(1, LATER), question(2, NOW)].concat()).await.unwrap();
+            stream
+                .write_all(&[question(1, LATER), question(2, NOW)].concat())
+                .await
+                .unwrap();
             assert_eq!(hear(&mut stream).await, Some(2));
             opened.gate.add_permits(1);
             assert_eq!(hear(&mut stream).await, Some(1));
@@ -199,35 +274,60 @@ mod tests {
     async fn a_client_may_close_its_side_and_still_hears_all() {
         let opened = open(SETTINGS).await;
         let mut stream = connect(opened.address, &TLS13, &[ALPN]).await.unwrap();
-        stream.write_all(&[question(1, LATER), question(2, NOW)].concat()).await.unwrap();
+        stream
+            .write_all(&[question(1, LATER), question(2, NOW)].concat())
+            .await
+            .unwrap();
         stream.shutdown().await.unwrap();
         assert_eq!(hear(&mut stream).await, Some(2));
         opened.gate.add_permits(1);
-        assert_eq!((hear(&mut stream).await, hear(&mut stream).await), (Some(1), None));
+        assert_eq!(
+            (hear(&mut stream).await, hear(&mut stream).await),
+            (Some(1), None)
+        );
     }
 
     #[tokio::test]
     async fn who_does_not_shake_hands_has_to_go() {
-        let opened = open(Settings { idle: Duration::from_millis(40), ..SETTINGS }).await;
+        let opened = open(Settings {
+            idle: Duration::from_millis(40),
+            ..SETTINGS
+        })
+        .await;
         let mut silent = TcpStream::connect(opened.address).await.unwrap();
         let mut rest = Vec::new();
-        time::timeout(DEADLINE, silent.read_to_end(&mut rest)).await.expect("the connection is kept").unwrap();
+        time::timeout(DEADLINE, silent.read_to_end(&mut rest))
+            .await
+            .expect("the connection is kept")
+            .unwrap();
         let mut plain = TcpStream::connect(opened.address).await.unwrap();
         plain.write_all(&question(1, NOW)).await.ok();
-        let read = time::timeout(DEADLINE, plain.read_to_end(&mut rest)).await.expect("the connection is kept");
-        assert!(read.is_err() || rest.first() == Some(&21), "at most a TLS alert: {rest:?}");
+        let read = time::timeout(DEADLINE, plain.read_to_end(&mut rest))
+            .await
+            .expect("the connection is kept");
+        assert!(
+            read.is_err() || rest.first() == Some(&21),
+            "at most a TLS alert: {rest:?}"
+        );
     }
 
     #[tokio::test]
     async fn handshakes_are_capped() {
-        let opened = open(Settings { connections: 8, ..SETTINGS }).await;
+        let opened = open(Settings {
+            connections: 8,
+            ..SETTINGS
+        })
+        .await;
         let mut slow = Vec::new();
         // Two of eight may be in their handshake; of three idle clients one has to be turned away.
         for _ in 0..3 {
             slow.push(TcpStream::connect(opened.address).await.unwrap());
         }
         let mut octet = [0];
-        time::timeout(Duration::from_secs(4), slow[2].read(&mut octet)).await.expect("more than two at once").ok();
+        time::timeout(Duration::from_secs(4), slow[2].read(&mut octet))
+            .await
+            .expect("more than two at once")
+            .ok();
         drop(slow);
         let until = time::Instant::now() + DEADLINE;
         while connect(opened.address, &TLS13, &[ALPN]).await.is_err() {
@@ -240,21 +340,44 @@ mod tests {
         let opened = open(SETTINGS).await;
         let mut stream = connect(opened.address, &TLS13, &[ALPN]).await.unwrap();
         let _in_handshake = TcpStream::connect(opened.address).await.unwrap();
-        stream.write_all(&[question(1, LATER), question(2, NOW)].concat()).await.unwrap();
+        stream
+            .write_all(&[question(1, LATER), question(2, NOW)].concat())
+            .await
+            .unwrap();
         assert_eq!(hear(&mut stream).await, Some(2));
         opened.stop.send(true).unwrap();
         opened.gate.add_permits(1);
-        assert_eq!((hear(&mut stream).await, hear(&mut stream).await), (Some(1), None));
-        time::timeout(DEADLINE, opened.door).await.expect("the door stays open").unwrap();
+        assert_eq!(
+            (hear(&mut stream).await, hear(&mut stream).await),
+            (Some(1), None)
+        );
+        time::timeout(DEADLINE, opened.door)
+            .await
+            .expect("the door stays open")
+            .unwrap();
     }
 
     #[test]
     fn faults_name_the_file_and_the_remedy() {
-        let fault = |certificate: &str, key: &str| Identity::load(&case(certificate), &case(key)).err().unwrap().to_string();
+        let fault = |certificate: &str, key: &str| {
+            Identity::load(&case(certificate), &case(key))
+                .err()
+                .unwrap()
+                .to_string()
+        };
         assert!(fault("none.pem", "key.pem").contains("none.pem: cannot read the certificate: "));
-        assert!(fault("key.pem", "key.pem").contains("key.pem: cannot read the certificate: no items found; it must be PEM"));
-        assert!(fault("cert.pem", "cert.pem").contains("cert.pem: cannot read the key: no items found; it must be PEM"));
+        assert!(
+            fault("key.pem", "key.pem")
+                .contains("key.pem: cannot read the certificate: no items found; it must be PEM")
+        );
+        assert!(
+            fault("cert.pem", "cert.pem")
+                .contains("cert.pem: cannot read the key: no items found; it must be PEM")
+        );
         let pair = fault("cert.pem", "other-key.pem");
-        assert!(pair.contains("cert.pem and ") && pair.contains("the key must be the one"), "{pair}");
+        assert!(
+            pair.contains("cert.pem and ") && pair.contains("the key must be the one"),
+            "{pair}"
+        );
     }
 }

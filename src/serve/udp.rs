@@ -1,4 +1,5 @@
-//! DNS over UDP: a thread a core with its own socket, datagrams in batches; only misses leave the thread.
+//! DNS over UDP: a thread a core with its own socket, datagrams in batches; only misses leave the
+//! thread.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -56,13 +57,15 @@ pub struct BindError {
 
 /// How long a thread sleeps on an idle socket before it looks whether to stop.
 const LOOK_UP: Duration = Duration::from_millis(200);
-/// A thread's turn at its CPU is about what a full batch takes. With turns of the usual length, the slowest hundredth of the kept answers took up to four
-/// times as long beside cold questions on the same CPU.
+/// A thread's turn at its CPU is about what a full batch takes. With turns of the usual length, the
+/// slowest hundredth of the kept answers took up to four times as long beside cold questions on the
+/// same CPU.
 const TURN: Duration = Duration::from_micros(100);
-/// While misses are late, questions gather for so long: taking them one by one would cost the time to answer them.
+/// While misses are late, questions gather for so long: taking them one by one would cost the time
+/// to answer them.
 const GATHERING: Duration = Duration::from_millis(1);
-/// A miss that nobody has time for is refused aloud if it is among so many at the front of a batch that is not full, and in silence otherwise: sending
-/// is most of what a refusal costs.
+/// A miss that nobody has time for is refused aloud if it is among so many at the front of a batch
+/// that is not full, and in silence otherwise: sending is most of what a refusal costs.
 const REFUSED_ALOUD: usize = 4;
 /// Kernel buffers, so that a short stall loses nothing.
 const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
@@ -102,13 +105,18 @@ struct Given {
 impl Bound {
     /// Bind all sockets; a port of 0 takes a free one.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let mut bound = Self { sockets: Vec::new(), addresses: Vec::new() };
+        let mut bound = Self {
+            sockets: Vec::new(),
+            addresses: Vec::new(),
+        };
         for &address in &settings.addresses {
             let refused = |error| BindError { address, error };
             let address = find_free(address).map_err(refused)?;
             bound.addresses.push(address);
             for _ in 0..settings.threads.max(1) {
-                bound.sockets.push(Arc::new(bind_one(address).map_err(refused)?));
+                bound
+                    .sockets
+                    .push(Arc::new(bind_one(address).map_err(refused)?));
             }
         }
         Ok(bound)
@@ -119,21 +127,39 @@ impl Bound {
         &self.addresses
     }
 
-    /// Start a thread a socket, and the task that takes up misses; call it inside the tokio runtime.
+    /// Start a thread a socket, and the task that takes up misses; call it inside the tokio
+    /// runtime.
     ///
     /// At most `waiting` misses wait to be taken up; more are refused with SERVFAIL.
-    pub fn serve(self, answering: &Arc<Answering>, guards: &Guards, waiting: usize) -> io::Result<Udp> {
+    pub fn serve(
+        self,
+        answering: &Arc<Answering>,
+        guards: &Guards,
+        waiting: usize,
+    ) -> io::Result<Udp> {
         let stop = Arc::new(AtomicBool::new(false));
         let (queue, misses) = mpsc::channel(waiting.max(1));
         let tracker = TaskTracker::new();
         let backlog = Arc::new(Backlog::new());
-        tracker.spawn(take_up(misses, Arc::clone(answering), tracker.clone(), Arc::clone(&backlog)));
+        tracker.spawn(take_up(
+            misses,
+            Arc::clone(answering),
+            tracker.clone(),
+            Arc::clone(&backlog),
+        ));
         let count = self.sockets.len();
         let mut threads = Vec::with_capacity(count);
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let desk = answering.desk_for_batches(BATCH, count);
             let (answering, backlog) = (Arc::clone(answering), Arc::clone(&backlog));
-            let worker = Worker { socket, answering, guards: guards.clone(), queue: queue.clone(), backlog, desk };
+            let worker = Worker {
+                socket,
+                answering,
+                guards: guards.clone(),
+                queue: queue.clone(),
+                backlog,
+                desk,
+            };
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new().name(format!("udp-{index}"));
             threads.push(thread.spawn(move || {
@@ -146,7 +172,11 @@ impl Bound {
                 worker.run(&stop);
             })?);
         }
-        Ok(Udp { threads, stop, misses: tracker })
+        Ok(Udp {
+            threads,
+            stop,
+            misses: tracker,
+        })
     }
 }
 
@@ -155,7 +185,13 @@ impl Udp {
     pub async fn close(self) {
         self.stop.store(true, Relaxed);
         let threads = self.threads;
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count());
+        let joined = tokio::task::spawn_blocking(move || {
+            threads
+                .into_iter()
+                .map(JoinHandle::join)
+                .filter(Result::is_err)
+                .count()
+        });
         if joined.await.is_ok_and(|broken| broken > 0) {
             tracing::error!("a UDP thread ended by itself; please report this");
         }
@@ -164,7 +200,8 @@ impl Udp {
     }
 }
 
-/// The address with its real port; fails where anybody listens, for SO_REUSEPORT alone would share the questions with a stranger.
+/// The address with its real port; fails where anybody listens, for SO_REUSEPORT alone would share
+/// the questions with a stranger.
 fn find_free(address: SocketAddr) -> io::Result<SocketAddr> {
     let socket = new_socket(address)?;
     socket.bind(&address.into())?;
@@ -172,7 +209,11 @@ fn find_free(address: SocketAddr) -> io::Result<SocketAddr> {
 }
 
 fn new_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -209,7 +250,8 @@ impl Worker {
             let taken = match batch.receive(&self.socket) {
                 Ok(taken) => taken,
                 Err(error) => {
-                    // Such as ENOMEM, or ICMP errors that the kernel reports late: none of them ends the door.
+                    // Such as ENOMEM, or ICMP errors that the kernel reports late: none of them
+                    // ends the door.
                     tracing::warn!(%error, "a UDP socket could not be read");
                     std::thread::sleep(LOOK_UP);
                     continue;
@@ -225,29 +267,55 @@ impl Worker {
         let arrived = clock::monotonic();
         let round = self.answering.round(&mut self.desk);
         // Behind a balancer's header a question stands elsewhere: there is nothing to foresee.
-        let foreseen = if self.guards.balancers.is_empty() { taken } else { 0 };
-        self.answering.foresee(&round, &mut self.desk, batch.packets(foreseen));
+        let foreseen = if self.guards.balancers.is_empty() {
+            taken
+        } else {
+            0
+        };
+        self.answering
+            .foresee(&round, &mut self.desk, batch.packets(foreseen));
         let mut is_late = false;
         for index in 0..taken {
-            let Some((packet, from, room)) = batch.exchange(index) else { continue };
+            let Some((packet, from, room)) = batch.exchange(index) else {
+                continue;
+            };
             if from.port() == 0 {
                 continue;
             }
-            let Some((packet, client)) = self.guards.balancers.unwrap(packet, from.ip()) else { continue };
+            let Some((packet, client)) = self.guards.balancers.unwrap(packet, from.ip()) else {
+                continue;
+            };
             let standing = self.answering.clients().classify(client);
-            let given = self.guards.cookies.as_deref().and_then(|cookies| give(cookies, packet, client, round.now_s()));
+            let given = self
+                .guards
+                .cookies
+                .as_deref()
+                .and_then(|cookies| give(cookies, packet, client, round.now_s()));
             let rate = match given {
-                Some(Given { proof: Proof::Valid, .. }) => Rate::Within,
+                Some(Given {
+                    proof: Proof::Valid,
+                    ..
+                }) => Rate::Within,
                 _ => self.guards.rate.admit(client, arrived),
             };
-            let asked = Asked { packet, standing, door: Door::Udp, rate, seat: index };
+            let asked = Asked {
+                packet,
+                standing,
+                door: Door::Udp,
+                rate,
+                seat: index,
+            };
             match self.answering.answer(&round, &mut self.desk, &asked, room) {
                 Outcome::Reply(len) => {
-                    let len = given.map_or(len, |given| add_option(room, len, given.octets_max, COOKIE, &given.cookie));
+                    let len = given.map_or(len, |given| {
+                        add_option(room, len, given.octets_max, COOKIE, &given.cookie)
+                    });
                     batch.reply(index, len);
                 }
                 Outcome::Silence => {}
-                Outcome::Later(later) => is_late |= self.put_off(batch, index, later, arrived, client, given),
+                Outcome::Later(later) => {
+                    is_late |= self.put_off(batch, index, later, arrived, client, given)
+                }
             }
         }
         let sent = batch.send(&self.socket);
@@ -258,24 +326,47 @@ impl Worker {
         }
     }
 
-    /// Hand a miss to tokio. Where that is late, its queue is full, or the client has too many waiting already, an answer that has run out goes
-    /// out at once, or a refusal, so that the client can ask another resolver. Is it late?
-    fn put_off(&self, batch: &mut Batch, index: usize, later: Later, arrived: Instant, client: IpAddr, given: Option<Given>) -> bool {
-        let Some(back) = batch.return_path(index) else { return false };
+    /// Hand a miss to tokio. Where that is late, its queue is full, or the client has too many
+    /// waiting already, an answer that has run out goes out at once, or a refusal, so that the
+    /// client can ask another resolver. Is it late?
+    fn put_off(
+        &self,
+        batch: &mut Batch,
+        index: usize,
+        later: Later,
+        arrived: Instant,
+        client: IpAddr,
+        given: Option<Given>,
+    ) -> bool {
+        let Some(back) = batch.return_path(index) else {
+            return false;
+        };
         let is_late = self.backlog.is_late(arrived);
         let later = match self.guards.waiters.admit(client, is_late) {
             None => later,
             Some(waiter) => {
                 self.backlog.note_waiting(arrived);
-                match self.queue.try_send(Miss { later, back, socket: Arc::clone(&self.socket), arrived, waiter, given }) {
+                match self.queue.try_send(Miss {
+                    later,
+                    back,
+                    socket: Arc::clone(&self.socket),
+                    arrived,
+                    waiter,
+                    given,
+                }) {
                     Ok(()) => return is_late,
-                    Err(mpsc::error::TrySendError::Full(miss) | mpsc::error::TrySendError::Closed(miss)) => miss.later,
+                    Err(
+                        mpsc::error::TrySendError::Full(miss)
+                        | mpsc::error::TrySendError::Closed(miss),
+                    ) => miss.later,
                 }
             }
         };
         let is_aloud = index < REFUSED_ALOUD && !batch.is_full();
         if let Some((_, _, room)) = batch.exchange(index)
-            && let Outcome::Reply(len) = self.answering.shed(&later, is_aloud, self.desk.cells(), room)
+            && let Outcome::Reply(len) =
+                self.answering
+                    .shed(&later, is_aloud, self.desk.cells(), room)
         {
             batch.reply(index, len);
         }
@@ -287,11 +378,20 @@ impl Worker {
 fn give(cookies: &Cookies, packet: &[u8], client: IpAddr, now_s: u32) -> Option<Given> {
     let options = door_options(packet)?;
     let (proof, cookie) = cookies.answer(options.cookie?, client, now_s)?;
-    Some(Given { proof, cookie, octets_max: options.udp_octets_max.min(UDP_OCTETS_MAX) })
+    Some(Given {
+        proof,
+        cookie,
+        octets_max: options.udp_octets_max.min(UDP_OCTETS_MAX),
+    })
 }
 
 /// Start a task for each miss until all threads have stopped.
-async fn take_up(mut misses: mpsc::Receiver<Miss>, answering: Arc<Answering>, tracker: TaskTracker, backlog: Arc<Backlog>) {
+async fn take_up(
+    mut misses: mpsc::Receiver<Miss>,
+    answering: Arc<Answering>,
+    tracker: TaskTracker,
+    backlog: Arc<Backlog>,
+) {
     let cells = answering.shared_cells();
     while let Some(miss) = misses.recv().await {
         backlog.note_taken(miss.arrived, misses.is_empty());
@@ -306,7 +406,10 @@ async fn finish(miss: Miss, answering: Arc<Answering>, cells: Arc<Cells>) {
         push_option(&mut reply, given.octets_max, COOKIE, &given.cookie);
     }
     // A client that is gone, or a full socket buffer: as if the datagram were lost on the way.
-    if !reply.is_empty() && miss.waiter.may_send(miss.arrived.elapsed()) && miss.back.send(&miss.socket, &reply).is_ok() {
+    if !reply.is_empty()
+        && miss.waiter.may_send(miss.arrived.elapsed())
+        && miss.back.send(&miss.socket, &reply).is_ok()
+    {
         let elapsed_us = u64::try_from(miss.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
         cells.note_latency(elapsed_us, 1);
     }

@@ -1,6 +1,8 @@
-//! How many questions of one client wait for an answer from outside, so that nobody can gather replies and have them all sent at once.
+//! How many questions of one client wait for an answer from outside, so that nobody can gather
+//! replies and have them all sent at once.
 //!
-//! DNSBomb (CVE-2024-33655) collects slow questions with a forged source for seconds and releases their replies within milliseconds.
+//! DNSBomb (CVE-2024-33655) collects slow questions with a forged source for seconds and releases
+//! their replies within milliseconds.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,9 +13,11 @@ use super::limits::network;
 
 /// However full it is, a client may have so many waiting until all places are taken.
 const FAIR_SHARE_MIN: usize = 20;
-/// A reply that took longer is of no use to most clients, which have asked again; Unbound leaves it out too.
+/// A reply that took longer is of no use to most clients, which have asked again; Unbound leaves it
+/// out too.
 const AGE_MAX: Duration = Duration::from_millis(1900);
-/// With so many waiting a client is no lonely stub that would rather have a late SERVFAIL than none.
+/// With so many waiting a client is no lonely stub that would rather have a late SERVFAIL than
+/// none.
 const LATE_REPLIES_MAX: usize = 8;
 /// So many waiting in all are few: a busy moment brings as many.
 const FEW: usize = 1000;
@@ -21,7 +25,8 @@ const FEW: usize = 1000;
 const CROWD: usize = 500;
 /// Replies to a crowd that took longer than this may have been gathered.
 const GATHERED_AGE: Duration = Duration::from_millis(50);
-/// So many of those go out beyond one for each new question: a crowd that lives gets all its replies, one that fell silent no more than these.
+/// So many of those go out beyond one for each new question: a crowd that lives gets all its
+/// replies, one that fell silent no more than these.
 const GATHERED_REPLIES_MAX: u32 = 25;
 
 /// The waiting questions by client: an IPv4 address or an IPv6 /64.
@@ -53,31 +58,48 @@ pub struct Waiter {
 }
 
 impl Waiters {
-    /// Let `max` questions wait in all, and `per_client_max` of each client while half of the places are free.
+    /// Let `max` questions wait in all, and `per_client_max` of each client while half of the
+    /// places are free.
     pub fn new(max: usize, per_client_max: usize) -> Arc<Self> {
-        Arc::new(Self { max, per_client_max, present: Mutex::default() })
+        Arc::new(Self {
+            max,
+            per_client_max,
+            present: Mutex::default(),
+        })
     }
 
-    /// The right to wait, or nothing where the client has as many waiting as it may. The fuller it is, the fewer that are: those who ask
-    /// most give way first. While all are late only as long as few wait: then it is other programs that have the CPU, and more waiting makes
-    /// nobody later.
+    /// The right to wait, or nothing where the client has as many waiting as it may. The fuller it
+    /// is, the fewer that are: those who ask most give way first. While all are late only as long
+    /// as few wait: then it is other programs that have the CPU, and more waiting makes nobody
+    /// later.
     pub fn admit(self: &Arc<Self>, address: IpAddr, is_late: bool) -> Option<Waiter> {
         let client = network(address, 32, 64);
         let mut present = self.lock();
         let free = self.max.saturating_sub(present.all);
         let half = (self.max / 2).max(1);
-        let share = (self.per_client_max * free.min(half) / half).max(FAIR_SHARE_MIN.min(self.per_client_max));
-        let count = present.clients.get(&client).map_or(0, |waiting| waiting.count);
+        let share = (self.per_client_max * free.min(half) / half)
+            .max(FAIR_SHARE_MIN.min(self.per_client_max));
+        let count = present
+            .clients
+            .get(&client)
+            .map_or(0, |waiting| waiting.count);
         if free == 0 || count >= share || is_late && present.all >= FEW {
             return None;
         }
         present.all += 1;
-        let waiting = present.clients.entry(client).or_insert(Waiting { count: 0, is_crowd: false, due: 0 });
+        let waiting = present.clients.entry(client).or_insert(Waiting {
+            count: 0,
+            is_crowd: false,
+            due: 0,
+        });
         waiting.count += 1;
         waiting.is_crowd |= waiting.count > CROWD;
         waiting.due = GATHERED_REPLIES_MAX.min(waiting.due + 1);
         drop(present);
-        Some(Waiter { waiters: Arc::clone(self), client })
+        Some(Waiter {
+            waiters: Arc::clone(self),
+            client,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Present> {
@@ -92,7 +114,9 @@ impl Waiter {
             return true;
         }
         let mut present = self.waiters.lock();
-        let Some(waiting) = present.clients.get_mut(&self.client) else { return true };
+        let Some(waiting) = present.clients.get_mut(&self.client) else {
+            return true;
+        };
         if age > AGE_MAX && waiting.count > LATE_REPLIES_MAX {
             return false;
         }
@@ -123,14 +147,23 @@ mod tests {
     use super::*;
 
     fn admit(waiters: &Arc<Waiters>, address: &str, count: usize) -> Vec<Waiter> {
-        (0..count).map_while(|_| waiters.admit(address.parse().unwrap(), false)).collect()
+        (0..count)
+            .map_while(|_| waiters.admit(address.parse().unwrap(), false))
+            .collect()
     }
 
     #[test]
     fn each_client_has_its_own_places() {
         let waiters = Waiters::new(1000, 20);
         let held = admit(&waiters, "192.0.2.1", 30);
-        assert_eq!((held.len(), admit(&waiters, "::ffff:192.0.2.1", 1).len(), admit(&waiters, "192.0.2.2", 1).len()), (20, 0, 1));
+        assert_eq!(
+            (
+                held.len(),
+                admit(&waiters, "::ffff:192.0.2.1", 1).len(),
+                admit(&waiters, "192.0.2.2", 1).len()
+            ),
+            (20, 0, 1)
+        );
         drop(held);
         assert!(waiters.lock().clients.is_empty());
     }
@@ -138,8 +171,16 @@ mod tests {
     #[test]
     fn while_all_are_late_few_may_wait() {
         let waiters = Waiters::new(4 * FEW, 2 * FEW);
-        let held: Vec<_> = (0..2 * FEW).map_while(|_| waiters.admit("192.0.2.1".parse().unwrap(), true)).collect();
-        assert_eq!((held.len(), waiters.admit("192.0.2.2".parse().unwrap(), false).is_some()), (FEW, true));
+        let held: Vec<_> = (0..2 * FEW)
+            .map_while(|_| waiters.admit("192.0.2.1".parse().unwrap(), true))
+            .collect();
+        assert_eq!(
+            (
+                held.len(),
+                waiters.admit("192.0.2.2".parse().unwrap(), false).is_some()
+            ),
+            (FEW, true)
+        );
     }
 
     #[test]
@@ -150,8 +191,14 @@ mod tests {
         held.extend(admit(&waiters, "192.0.2.2", 1000));
         assert_eq!(held.len(), 750, "as many as are free then");
         assert_eq!(admit(&waiters, "192.0.2.1", 1).len(), 0);
-        let small: Vec<_> = (1..=250).flat_map(|n| admit(&waiters, &format!("198.51.100.{n}"), 1)).collect();
-        assert_eq!((small.len(), admit(&waiters, "192.0.2.3", 1).len()), (250, 0), "all places are taken");
+        let small: Vec<_> = (1..=250)
+            .flat_map(|n| admit(&waiters, &format!("198.51.100.{n}"), 1))
+            .collect();
+        assert_eq!(
+            (small.len(), admit(&waiters, "192.0.2.3", 1).len()),
+            (250, 0),
+            "all places are taken"
+        );
         drop((held, small));
         let present = waiters.lock();
         assert_eq!((present.all, present.clients.len()), (0, 0));
@@ -162,11 +209,18 @@ mod tests {
     fn gathered_replies_do_not_come_at_once() {
         let waiters = Waiters::new(10_000, 2000);
         let held = admit(&waiters, "192.0.2.1", 2000);
-        let sent = held.iter().enumerate().filter(|(nth, waiter)| waiter.may_send(Duration::from_millis(4000 - 2 * *nth as u64))).count();
+        let sent = held
+            .iter()
+            .enumerate()
+            .filter(|(nth, waiter)| waiter.may_send(Duration::from_millis(4000 - 2 * *nth as u64)))
+            .count();
         // Those that came in the last moment are as quick as any other answer.
         assert_eq!(sent, 25 + 25);
         let lonely = admit(&waiters, "192.0.2.2", 1);
-        assert!(lonely[0].may_send(Duration::from_secs(4)), "a late answer for a stub");
+        assert!(
+            lonely[0].may_send(Duration::from_secs(4)),
+            "a late answer for a stub"
+        );
     }
 
     #[test]
@@ -175,7 +229,11 @@ mod tests {
         let mut held = std::collections::VecDeque::from(admit(&waiters, "192.0.2.1", 1000));
         for _ in 0..10_000 {
             held.extend(admit(&waiters, "192.0.2.1", 1));
-            assert!(held.pop_front().unwrap().may_send(Duration::from_millis(300)));
+            assert!(
+                held.pop_front()
+                    .unwrap()
+                    .may_send(Duration::from_millis(300))
+            );
         }
     }
 }

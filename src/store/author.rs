@@ -1,4 +1,5 @@
-//! Who signs a state folder's audit log: the provider's resolver, with a key made at the first start.
+//! Who signs a state folder's audit log: the provider's resolver, with a key made at the first
+//! start.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -22,11 +23,16 @@ pub struct Author {
 }
 
 impl Author {
-    /// The author who signs with `key`, which is named after the provider and the resolver (see [`origin`]) and runs with the
-    /// configuration whose SHA-256 in hexadecimal is `configuration`.
+    /// The author who signs with `key`, which is named after the provider and the resolver (see
+    /// [`origin`]) and runs with the configuration whose SHA-256 in hexadecimal is `configuration`.
     pub fn new(key: SigningKey, configuration: &str) -> Self {
         let (provider, resolver) = key.name().split_once('/').unwrap_or((key.name(), ""));
-        Self { provider: provider.to_owned(), resolver: resolver.to_owned(), configuration: configuration.to_owned(), key }
+        Self {
+            provider: provider.to_owned(),
+            resolver: resolver.to_owned(),
+            configuration: configuration.to_owned(),
+            key,
+        }
     }
 }
 
@@ -35,41 +41,74 @@ pub fn origin(provider: &str, resolver: &str) -> String {
     format!("{provider}/{resolver}")
 }
 
-/// Reads the private key in `path`; where there is no file, makes a key under `name` and keeps it there for the owner alone.
+/// Reads the private key in `path`; where there is no file, makes a key under `name` and keeps it
+/// there for the owner alone.
 ///
 /// # Errors
 /// When the file cannot be read or made, is no key, or holds one under another name.
 pub fn read_or_make_key(path: &Path, name: &str) -> Result<SigningKey, StoreError> {
-    let unreadable = |source| StoreError::Open { path: path.into(), source };
-    let unusable = |reason: String| StoreError::Key { path: path.into(), reason };
+    let unreadable = |source| StoreError::Open {
+        path: path.into(),
+        source,
+    };
+    let unusable = |reason: String| StoreError::Key {
+        path: path.into(),
+        reason,
+    };
     let mut text = zeroize::Zeroizing::new(String::new());
     match File::open(path) {
-        Ok(file) => file.take(KEY_FILE_OCTETS_MAX).read_to_string(&mut text).map_err(unreadable)?,
+        Ok(file) => file
+            .take(KEY_FILE_OCTETS_MAX)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return make_key(path, name),
         Err(source) => return Err(unreadable(source)),
     };
     let key = SigningKey::parse(&text).map_err(|error| unusable(error.to_string()))?;
-    if key.name() == name { Ok(key) } else { Err(unusable(format!("it is the key of {}, and the configuration names {name}", key.name()))) }
+    if key.name() == name {
+        Ok(key)
+    } else {
+        Err(unusable(format!(
+            "it is the key of {}, and the configuration names {name}",
+            key.name()
+        )))
+    }
 }
 
 /// Written beside and renamed, so that no half a key is ever found.
 fn make_key(path: &Path, name: &str) -> Result<SigningKey, StoreError> {
-    let failed = |source| StoreError::Open { path: path.into(), source };
-    let key = SigningKey::generate(name).map_err(|error| StoreError::Key { path: path.into(), reason: error.to_string() })?;
+    let failed = |source| StoreError::Open {
+        path: path.into(),
+        source,
+    };
+    let key = SigningKey::generate(name).map_err(|error| StoreError::Key {
+        path: path.into(),
+        reason: error.to_string(),
+    })?;
     let beside = path.with_extension("new");
     let mut file = open_private(&beside)?;
-    file.set_len(0).and_then(|()| file.write_all(key.to_text().as_bytes())).map_err(failed)?;
-    file.write_all(b"\n").and_then(|()| file.sync_all()).map_err(failed)?;
+    file.set_len(0)
+        .and_then(|()| file.write_all(key.to_text().as_bytes()))
+        .map_err(failed)?;
+    file.write_all(b"\n")
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
     std::fs::rename(&beside, path).map_err(failed)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)?;
     Ok(key)
 }
 
 /// The author of the logs that tests write.
 #[cfg(test)]
 pub(super) fn author_of_tests() -> Author {
-    let key = "PRIVATE+KEY+provider.example/one+800e37a9+AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+    let key =
+        "PRIVATE+KEY+provider.example/one+800e37a9+AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
     Author::new(SigningKey::parse(key).unwrap(), "00")
 }
 
@@ -85,12 +124,23 @@ mod tests {
         let path = folder.path().join("audit.key");
         let name = origin("provider.example", "one");
         let made = read_or_make_key(&path, &name).unwrap();
-        assert_eq!(read_or_make_key(&path, &name).unwrap().public(), made.public());
+        assert_eq!(
+            read_or_make_key(&path, &name).unwrap().public(),
+            made.public()
+        );
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
-        let refused = read_or_make_key(&path, "provider.example/two").unwrap_err().to_string();
-        assert!(refused.contains("audit.key") && refused.contains("provider.example/one"), "{refused}");
+        let refused = read_or_make_key(&path, "provider.example/two")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("audit.key") && refused.contains("provider.example/one"),
+            "{refused}"
+        );
         std::fs::write(&path, "no key").unwrap();
-        assert!(matches!(read_or_make_key(&path, &name), Err(StoreError::Key { .. })));
+        assert!(matches!(
+            read_or_make_key(&path, &name),
+            Err(StoreError::Key { .. })
+        ));
     }
 }

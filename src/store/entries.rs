@@ -1,7 +1,9 @@
-//! What each entry of a list blocked: kept with the open hour, committed to in the log when it is over, and opened for the curator later.
+//! What each entry of a list blocked: kept with the open hour, committed to in the log when it is
+//! over, and opened for the curator later.
 //!
-//! An hour of a list that is counted so has one row in `opening`, from its first counts on, and while the hour is open one row in `entry`
-//! for each number that was counted. The log gets a salted commitment and nothing else.
+//! An hour of a list that is counted so has one row in `opening`, from its first counts on, and
+//! while the hour is open one row in `entry` for each number that was counted. The log gets a
+//! salted commitment and nothing else.
 
 use rusqlite::{Connection, Transaction, params};
 use serde_json::{Map, Value};
@@ -16,45 +18,83 @@ const KEPT_S: i64 = 100 * 24 * HOUR_S;
 /// The form of the file from which on there are openings.
 const FIRST_FORM: i64 = 4;
 
-/// Adds what the entries of a list blocked in an hour that is still open; an hour in which they blocked nothing is noted too.
-pub(super) fn add(transaction: &Transaction<'_>, hour: UnixSeconds, list: i64, counts: &EntryCounts) -> rusqlite::Result<()> {
-    transaction.prepare_cached("INSERT INTO opening (hour, list) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?.execute([hour, list])?;
-    let mut entry =
-        transaction.prepare_cached("INSERT INTO entry VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
+/// Adds what the entries of a list blocked in an hour that is still open; an hour in which they
+/// blocked nothing is noted too.
+pub(super) fn add(
+    transaction: &Transaction<'_>,
+    hour: UnixSeconds,
+    list: i64,
+    counts: &EntryCounts,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("INSERT INTO opening (hour, list) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([hour, list])?;
+    let mut entry = transaction.prepare_cached(
+        "INSERT INTO entry VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO \
+                                    UPDATE SET count = count + excluded.count",
+    )?;
     for (number, count) in counts {
-        entry.execute(params![hour, list, number, i64::try_from(*count).unwrap_or(i64::MAX)])?;
+        entry.execute(params![
+            hour,
+            list,
+            number,
+            i64::try_from(*count).unwrap_or(i64::MAX)
+        ])?;
     }
     Ok(())
 }
 
-/// Commits in the log to the counts of all hours before `end`, which nobody adds to any more, and forgets what is too old.
+/// Commits in the log to the counts of all hours before `end`, which nobody adds to any more, and
+/// forgets what is too old.
 ///
-/// Only while a run goes on: an event belongs to a run. What a crash left open is committed to behind the next start.
-pub(super) fn commit(transaction: &Transaction<'_>, log: &mut Log<'_>, run: &Run, end: UnixSeconds) -> rusqlite::Result<()> {
-    let mut uncommitted = transaction
-        .prepare_cached("SELECT hour, list, id FROM opening JOIN list USING (list) WHERE salt IS NULL AND hour < ?1 ORDER BY hour, id")?;
+/// Only while a run goes on: an event belongs to a run. What a crash left open is committed to
+/// behind the next start.
+pub(super) fn commit(
+    transaction: &Transaction<'_>,
+    log: &mut Log<'_>,
+    run: &Run,
+    end: UnixSeconds,
+) -> rusqlite::Result<()> {
+    let mut uncommitted = transaction.prepare_cached(
+        "SELECT hour, list, id FROM opening JOIN list USING (list) WHERE salt IS \
+                         NULL AND hour < ?1 ORDER BY hour, id",
+    )?;
     let hours = uncommitted.query_map([end], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     for (hour, list, id) in hours.collect::<rusqlite::Result<Vec<(UnixSeconds, i64, String)>>>()? {
         let opening = Opening::new(hour, counted(transaction, hour, list)?);
-        let opening = opening.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        transaction.prepare_cached("UPDATE opening SET salt = ?3, counts = ?4 WHERE hour = ?1 AND list = ?2")?.execute(params![
-            hour,
-            list,
-            opening.salt,
-            opening.counts_text()
-        ])?;
-        transaction.prepare_cached("DELETE FROM entry WHERE hour = ?1 AND list = ?2")?.execute([hour, list])?;
+        let opening =
+            opening.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        transaction
+            .prepare_cached(
+                "UPDATE opening SET salt = ?3, counts = ?4 WHERE hour = ?1 AND list = ?2",
+            )?
+            .execute(params![hour, list, opening.salt, opening.counts_text()])?;
+        transaction
+            .prepare_cached("DELETE FROM entry WHERE hour = ?1 AND list = ?2")?
+            .execute([hour, list])?;
         log.note(
             run,
-            Happening { at: hour + HOUR_S, kind: ENTRY_COUNTS_KIND, list: Some(&id), body: body(&opening), ..Happening::default() },
+            Happening {
+                at: hour + HOUR_S,
+                kind: ENTRY_COUNTS_KIND,
+                list: Some(&id),
+                body: body(&opening),
+                ..Happening::default()
+            },
         )?;
     }
-    transaction.prepare_cached("DELETE FROM opening WHERE salt IS NOT NULL AND hour < ?1")?.execute([end - KEPT_S])?;
+    transaction
+        .prepare_cached("DELETE FROM opening WHERE salt IS NOT NULL AND hour < ?1")?
+        .execute([end - KEPT_S])?;
     Ok(())
 }
 
 /// The openings of a list, earliest first; none of an hour that is not committed to yet.
-pub(super) fn read(connection: &Connection, list: &str, stretch: Stretch) -> rusqlite::Result<Vec<Opening>> {
+pub(super) fn read(
+    connection: &Connection,
+    list: &str,
+    stretch: Stretch,
+) -> rusqlite::Result<Vec<Opening>> {
     let form: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if form < FIRST_FORM {
         return Ok(Vec::new());
@@ -63,18 +103,34 @@ pub(super) fn read(connection: &Connection, list: &str, stretch: Stretch) -> rus
         "SELECT hour, salt, counts FROM opening JOIN list USING (list)
          WHERE id = ?1 AND salt IS NOT NULL AND hour >= ?2 AND hour < ?3 ORDER BY hour",
     )?;
-    let (from, until) = (stretch.from.unwrap_or(UnixSeconds::MIN), stretch.until.unwrap_or(UnixSeconds::MAX));
+    let (from, until) = (
+        stretch.from.unwrap_or(UnixSeconds::MIN),
+        stretch.until.unwrap_or(UnixSeconds::MAX),
+    );
     let openings = statement.query_map(params![list, from, until], |row| {
         let counts: String = row.get(2)?;
         let counts = read_counts(&counts).ok_or(rusqlite::Error::InvalidQuery)?;
-        Ok(Opening { hour: row.get(0)?, salt: row.get(1)?, counts })
+        Ok(Opening {
+            hour: row.get(0)?,
+            salt: row.get(1)?,
+            counts,
+        })
     })?;
     openings.collect()
 }
 
-fn counted(transaction: &Transaction<'_>, hour: UnixSeconds, list: i64) -> rusqlite::Result<EntryCounts> {
-    let mut statement = transaction.prepare_cached("SELECT number, count FROM entry WHERE hour = ?1 AND list = ?2")?;
-    statement.query_map([hour, list], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?.collect()
+fn counted(
+    transaction: &Transaction<'_>,
+    hour: UnixSeconds,
+    list: i64,
+) -> rusqlite::Result<EntryCounts> {
+    let mut statement = transaction
+        .prepare_cached("SELECT number, count FROM entry WHERE hour = ?1 AND list = ?2")?;
+    statement
+        .query_map([hour, list], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+        })?
+        .collect()
 }
 
 /// All that the log says of the entries.
@@ -99,7 +155,11 @@ mod tests {
     const HOUR: UnixSeconds = 1_767_225_600;
 
     fn open(folder: &Path, at: UnixSeconds) -> Store {
-        let list = |id: &str| ListIdentity { id: id.into(), authority: "A".into(), legal_basis: "B".into() };
+        let list = |id: &str| ListIdentity {
+            id: id.into(),
+            authority: "A".into(),
+            legal_basis: "B".into(),
+        };
         Store::open(folder, &["law", "plain"].map(list), author(), at).unwrap()
     }
 
@@ -126,7 +186,11 @@ mod tests {
                 assert_eq!((leaf.list, leaf.body.len()), (Some("law"), 3));
                 let hour: Moment = leaf.body["hour"].as_str().unwrap().parse().unwrap();
                 let commitment = leaf.body["commitment"].as_str().unwrap().to_owned();
-                found.push((hour.0 - HOUR, leaf.body["entries"].as_u64().unwrap(), commitment));
+                found.push((
+                    hour.0 - HOUR,
+                    leaf.body["entries"].as_u64().unwrap(),
+                    commitment,
+                ));
             }
             Ok(())
         };
@@ -135,12 +199,22 @@ mod tests {
     }
 
     fn openings(folder: &Path, stretch: Stretch) -> Vec<Opening> {
-        LogReader::open(folder).unwrap().openings("law", stretch).unwrap()
+        LogReader::open(folder)
+            .unwrap()
+            .openings("law", stretch)
+            .unwrap()
     }
 
     /// What is in the tables: rows of open hours, and hours with an opening or to be committed to.
     fn rows(store: &Store) -> (i64, i64) {
-        let count = |table| store.connection().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        let count = |table| {
+            store
+                .connection()
+                .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                    row.get(0)
+                })
+                .unwrap()
+        };
         (count("entry"), count("opening"))
     }
 
@@ -148,21 +222,61 @@ mod tests {
     fn closed_hours_are_committed_to_and_open() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR + 600);
-        store.flush(&[counts(HOUR, &[(9, 1), (4711, 2)])], HOUR + 700).unwrap();
-        store.flush(&[counts(HOUR, &[(4711, 5)])], HOUR + 800).unwrap();
+        store
+            .flush(&[counts(HOUR, &[(9, 1), (4711, 2)])], HOUR + 700)
+            .unwrap();
+        store
+            .flush(&[counts(HOUR, &[(4711, 5)])], HOUR + 800)
+            .unwrap();
         assert_eq!(rows(&store), (2, 1));
-        assert!(commitments(folder.path()).is_empty() && openings(folder.path(), Stretch::default()).is_empty());
-        store.flush(&[counts(HOUR + 3600, &[])], HOUR + 3605).unwrap();
-        assert_eq!(rows(&store), (0, 2), "an hour of nothing is committed to as well");
-        store.flush(&[counts(HOUR + 7200, &[(9, 3)])], HOUR + 7205).unwrap();
+        assert!(
+            commitments(folder.path()).is_empty()
+                && openings(folder.path(), Stretch::default()).is_empty()
+        );
+        store
+            .flush(&[counts(HOUR + 3600, &[])], HOUR + 3605)
+            .unwrap();
+        assert_eq!(
+            rows(&store),
+            (0, 2),
+            "an hour of nothing is committed to as well"
+        );
+        store
+            .flush(&[counts(HOUR + 7200, &[(9, 3)])], HOUR + 7205)
+            .unwrap();
         store.end(HOUR + 7300).unwrap();
         let found = commitments(folder.path());
-        assert_eq!(found.iter().map(|(hour, entries, _)| (*hour, *entries)).collect::<Vec<_>>(), [(0, 2), (3600, 0)]);
+        assert_eq!(
+            found
+                .iter()
+                .map(|(hour, entries, _)| (*hour, *entries))
+                .collect::<Vec<_>>(),
+            [(0, 2), (3600, 0)]
+        );
         let opened = openings(folder.path(), Stretch::default());
-        assert_eq!(opened.iter().map(Opening::commitment).collect::<Vec<_>>(), [found[0].2.clone(), found[1].2.clone()]);
+        assert_eq!(
+            opened.iter().map(Opening::commitment).collect::<Vec<_>>(),
+            [found[0].2.clone(), found[1].2.clone()]
+        );
         assert_eq!(opened[0].counts, EntryCounts::from([(9, 1), (4711, 7)]));
-        assert_eq!(openings(folder.path(), Stretch { from: Some(HOUR + 3600), until: None }).len(), 1);
-        assert!(LogReader::open(folder.path()).unwrap().openings("plain", Stretch::default()).unwrap().is_empty());
+        assert_eq!(
+            openings(
+                folder.path(),
+                Stretch {
+                    from: Some(HOUR + 3600),
+                    until: None
+                }
+            )
+            .len(),
+            1
+        );
+        assert!(
+            LogReader::open(folder.path())
+                .unwrap()
+                .openings("plain", Stretch::default())
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -178,16 +292,27 @@ mod tests {
         open(folder.path(), HOUR + 9000).end(HOUR + 9001).unwrap();
         let found = commitments(folder.path());
         assert_eq!(found.len(), 1);
-        assert_eq!(openings(folder.path(), Stretch::default())[0].counts, EntryCounts::from([(9, 2)]));
+        assert_eq!(
+            openings(folder.path(), Stretch::default())[0].counts,
+            EntryCounts::from([(9, 2)])
+        );
     }
 
     #[test]
     fn a_first_hour_that_ends_before_the_first_writing_is_committed_to() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR + 3599);
-        store.flush(&[counts(HOUR + 3600, &[(9, 1)])], HOUR + 3605).unwrap();
+        store
+            .flush(&[counts(HOUR + 3600, &[(9, 1)])], HOUR + 3605)
+            .unwrap();
         let found = commitments(folder.path());
-        assert_eq!(found.iter().map(|(hour, entries, _)| (*hour, *entries)).collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(
+            found
+                .iter()
+                .map(|(hour, entries, _)| (*hour, *entries))
+                .collect::<Vec<_>>(),
+            [(0, 0)]
+        );
     }
 
     #[test]
@@ -195,11 +320,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR);
         store.flush(&[counts(HOUR, &[(9, 1)])], HOUR + 5).unwrap();
-        store.flush(&[counts(HOUR + KEPT_S, &[])], HOUR + KEPT_S + 5).unwrap();
+        store
+            .flush(&[counts(HOUR + KEPT_S, &[])], HOUR + KEPT_S + 5)
+            .unwrap();
         assert_eq!(openings(folder.path(), Stretch::default()).len(), 1);
-        store.flush(&[counts(HOUR + KEPT_S + 3600, &[])], HOUR + KEPT_S + 3605).unwrap();
-        let kept: Vec<i64> = openings(folder.path(), Stretch::default()).iter().map(|opening| opening.hour - HOUR).collect();
+        store
+            .flush(&[counts(HOUR + KEPT_S + 3600, &[])], HOUR + KEPT_S + 3605)
+            .unwrap();
+        let kept: Vec<i64> = openings(folder.path(), Stretch::default())
+            .iter()
+            .map(|opening| opening.hour - HOUR)
+            .collect();
         assert_eq!(kept, [KEPT_S], "the first is gone");
-        assert_eq!(commitments(folder.path()).len(), 2, "the log keeps its commitment");
+        assert_eq!(
+            commitments(folder.path()).len(),
+            2,
+            "the log keeps its commitment"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The thread that carries the counts from memory to disk, so that answering never waits for the disk.
+//! The thread that carries the counts from memory to disk, so that answering never waits for the
+//! disk.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +16,12 @@ use super::{Step, Store, StoreError, Taking};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A flush that is due at the full hour and comes no later than this still books on the hour before.
+/// A flush that is due at the full hour and comes no later than this still books on the hour
+/// before.
 const LATE_S: i64 = 2;
 
-/// The wall clock may drift from the monotonic one by this much between two writings; more is a step, and goes on record.
+/// The wall clock may drift from the monotonic one by this much between two writings; more is a
+/// step, and goes on record.
 const DRIFT_S: i64 = 2;
 
 /// How the writing goes, for status and metrics; a clone looks at the same keeper.
@@ -39,7 +42,10 @@ pub struct Flushing {
 impl Health {
     /// How the writing goes now.
     pub fn read(&self) -> Flushing {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Notes the outcome of a flush; only a change goes to the log, as a full disk lasts.
@@ -63,22 +69,36 @@ impl Health {
 #[derive(Debug)]
 pub struct Keeper {
     stop: Sender<Told>,
-    /// Ends the journal's hold on the thread when the keeper goes, so that nothing keeps the thread alive.
+    /// Ends the journal's hold on the thread when the keeper goes, so that nothing keeps the thread
+    /// alive.
     _hold: Hold,
     thread: JoinHandle<Result<(), StoreError>>,
     health: Health,
 }
 
 impl Keeper {
-    /// Starts the thread; `flush_every` is the most that a crash can lose. Events of the journal are written at once.
-    pub fn start(board: Arc<Board>, store: Store, journal: &Journal, flush_every: Duration) -> Result<Self, StoreError> {
+    /// Starts the thread; `flush_every` is the most that a crash can lose. Events of the journal
+    /// are written at once.
+    pub fn start(
+        board: Arc<Board>,
+        store: Store,
+        journal: &Journal,
+        flush_every: Duration,
+    ) -> Result<Self, StoreError> {
         let (stop, told) = channel();
         let health = Health::default();
         let ledger = Ledger::new(board, store, journal.clone(), health.clone());
         journal.attach(Some(stop.clone()));
         let hold = Hold(journal.clone());
-        let thread = std::thread::Builder::new().name("counts".into()).spawn(move || ledger.keep(flush_every, &told));
-        Ok(Self { stop, _hold: hold, thread: thread.map_err(|source| StoreError::Thread(source.to_string()))?, health })
+        let thread = std::thread::Builder::new()
+            .name("counts".into())
+            .spawn(move || ledger.keep(flush_every, &told));
+        Ok(Self {
+            stop,
+            _hold: hold,
+            thread: thread.map_err(|source| StoreError::Thread(source.to_string()))?,
+            health,
+        })
     }
 
     /// How the writing goes.
@@ -86,13 +106,17 @@ impl Keeper {
         self.health.clone()
     }
 
-    /// Writes what is left, ends the run and waits for both. Stop the doors first: what is counted later is lost.
+    /// Writes what is left, ends the run and waits for both. Stop the doors first: what is counted
+    /// later is lost.
     ///
-    /// Fails when the last counts could not be written; the next start then writes the gap down. Blocks for as long as the disk.
+    /// Fails when the last counts could not be written; the next start then writes the gap down.
+    /// Blocks for as long as the disk.
     pub fn stop(self) -> Result<(), StoreError> {
         // The thread is gone already if nobody listens; joining tells.
         let _ = self.stop.send(Told::Stop);
-        self.thread.join().unwrap_or_else(|_| Err(StoreError::Thread("it panicked".into())))
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(StoreError::Thread("it panicked".into())))
     }
 }
 
@@ -112,7 +136,8 @@ struct Ledger {
     store: Store,
     journal: Journal,
     meter: Meter,
-    /// Counts that are not on disk yet, one entry an hour; more than one only while the disk refuses.
+    /// Counts that are not on disk yet, one entry an hour; more than one only while the disk
+    /// refuses.
     pending: Vec<HourCounts>,
     /// Steps of the clock that are not on disk yet.
     steps: Vec<Step>,
@@ -131,7 +156,10 @@ struct Clocks {
 
 impl Clocks {
     fn read() -> Self {
-        Self { wall: wall_s(), monotonic: monotonic() }
+        Self {
+            wall: wall_s(),
+            monotonic: monotonic(),
+        }
     }
 }
 
@@ -153,7 +181,9 @@ impl Ledger {
 
     /// Flushes until told to stop, or until the keeper is dropped.
     fn keep(mut self, flush_every: Duration, told: &Receiver<Told>) -> Result<(), StoreError> {
-        while let Ok(Told::Write) | Err(RecvTimeoutError::Timeout) = told.recv_timeout(pause(since_epoch(), flush_every)) {
+        while let Ok(Told::Write) | Err(RecvTimeoutError::Timeout) =
+            told.recv_timeout(pause(since_epoch(), flush_every))
+        {
             // A failure is in `health`, and the counts stay pending.
             let _ = self.flush(Clocks::read());
         }
@@ -169,15 +199,25 @@ impl Ledger {
         }
         self.steps.extend(step);
         self.last_reading = clocks;
-        let mut counts = self.meter.take(self.board.sum(), booking_time(self.last_taking, now));
+        let mut counts = self
+            .meter
+            .take(self.board.sum(), booking_time(self.last_taking, now));
         counts.entries = self.board.take_entries();
         self.last_taking = now;
-        match self.pending.iter_mut().find(|pending| pending.hour == counts.hour) {
+        match self
+            .pending
+            .iter_mut()
+            .find(|pending| pending.hour == counts.hour)
+        {
             Some(pending) => pending.add(&counts),
             None => self.pending.push(counts),
         }
         let events = self.journal.waiting();
-        let taking = Taking { hours: &self.pending, steps: &self.steps, events: &events };
+        let taking = Taking {
+            hours: &self.pending,
+            steps: &self.steps,
+            events: &events,
+        };
         let written = self.store.write(&taking, now);
         self.health.note(written.as_ref().copied(), now);
         if written.is_ok() {
@@ -191,32 +231,54 @@ impl Ledger {
 
 /// A step of the wall clock between two readings, by the log's time: `last` is that of the first.
 ///
-/// A machine that slept looks the same, since the monotonic clock stands still meanwhile: nothing was asked of the resolver then.
+/// A machine that slept looks the same, since the monotonic clock stands still meanwhile: nothing
+/// was asked of the resolver then.
 fn step(last: UnixSeconds, before: Clocks, now: Clocks) -> Option<Step> {
     let elapsed = now.monotonic.saturating_duration_since(before.monotonic);
     let elapsed_s = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
     let by_s = now.wall - before.wall - elapsed_s;
     let until = now.wall.max(last);
-    (by_s.abs() > DRIFT_S).then(|| Step { from: if by_s > 0 { last.saturating_add(elapsed_s).min(until) } else { until }, until, by_s })
+    (by_s.abs() > DRIFT_S).then(|| Step {
+        from: if by_s > 0 {
+            last.saturating_add(elapsed_s).min(until)
+        } else {
+            until
+        },
+        until,
+        by_s,
+    })
 }
 
-/// The log's time never runs back, so a clock that was wrong once is felt until it has come as far again: somebody should know.
+/// The log's time never runs back, so a clock that was wrong once is felt until it has come as far
+/// again: somebody should know.
 fn warn_of(step: Step) {
     let (by_s, until) = (step.by_s, Moment(step.until));
     if by_s < 0 {
-        tracing::warn!(by_s, "the clock was set back: what is counted before it reaches {until} again stands in that hour");
+        tracing::warn!(
+            by_s,
+            "the clock was set back: what is counted before it reaches {until} again stands in \
+             that hour"
+        );
     } else {
-        tracing::warn!(by_s, "the clock was set forward, or the machine slept: up to {until} that time is on record as missing");
+        tracing::warn!(
+            by_s,
+            "the clock was set forward, or the machine slept: up to {until} that time is on record \
+             as missing"
+        );
     }
 }
 
 /// How long to sleep: until the next flush, or until just after the full hour.
 fn pause(since_epoch: Duration, flush_every: Duration) -> Duration {
-    let into_hour = Duration::new(since_epoch.as_secs() % HOUR.as_secs(), since_epoch.subsec_nanos());
+    let into_hour = Duration::new(
+        since_epoch.as_secs() % HOUR.as_secs(),
+        since_epoch.subsec_nanos(),
+    );
     flush_every.min(HOUR.saturating_sub(into_hour) + Duration::from_millis(1))
 }
 
-/// The moment that counts taken `now` are booked on: just after the full hour still the hour before, otherwise the clock's word.
+/// The moment that counts taken `now` are booked on: just after the full hour still the hour
+/// before, otherwise the clock's word.
 fn booking_time(last_taking: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
     let hour = hour_start(now);
     let just_closed = hour_start(last_taking) + 3600 == hour && now - hour <= LATE_S;
@@ -236,7 +298,13 @@ mod tests {
     const HOUR_START: UnixSeconds = 1_767_225_600;
 
     fn lists() -> Vec<ListIdentity> {
-        ["one", "two"].map(|id| ListIdentity { id: id.into(), authority: "A".into(), legal_basis: "B".into() }).into()
+        ["one", "two"]
+            .map(|id| ListIdentity {
+                id: id.into(),
+                authority: "A".into(),
+                legal_basis: "B".into(),
+            })
+            .into()
     }
 
     fn ledger(folder: &Path, at: UnixSeconds) -> (Ledger, Arc<Cells>) {
@@ -252,12 +320,18 @@ mod tests {
         /// Flushes when both clocks went on to `wall`.
         fn flush_at(&mut self, wall: UnixSeconds) -> Result<(), StoreError> {
             let elapsed = Duration::from_secs((wall - self.last_reading.wall).unsigned_abs());
-            self.flush(Clocks { wall, monotonic: self.last_reading.monotonic + elapsed })
+            self.flush(Clocks {
+                wall,
+                monotonic: self.last_reading.monotonic + elapsed,
+            })
         }
 
         /// Flushes when the wall clock says `wall`, and five seconds went by.
         fn flush_after_a_step(&mut self, wall: UnixSeconds) -> Result<(), StoreError> {
-            self.flush(Clocks { wall, monotonic: self.last_reading.monotonic + Duration::from_secs(5) })
+            self.flush(Clocks {
+                wall,
+                monotonic: self.last_reading.monotonic + Duration::from_secs(5),
+            })
         }
     }
 
@@ -269,16 +343,31 @@ mod tests {
     }
 
     fn read(folder: &Path, now: UnixSeconds) -> Record {
-        Reader::open(folder).unwrap().read(Stretch::default(), now).unwrap()
+        Reader::open(folder)
+            .unwrap()
+            .read(Stretch::default(), now)
+            .unwrap()
     }
 
     #[test]
     fn counts_just_after_the_full_hour_belong_to_the_hour_before() {
         assert_eq!(booking_time(HOUR_START - 4, HOUR_START + 1), HOUR_START - 1);
-        assert_eq!(booking_time(HOUR_START - 4, HOUR_START + 9), HOUR_START + 9, "too late to tell");
+        assert_eq!(
+            booking_time(HOUR_START - 4, HOUR_START + 9),
+            HOUR_START + 9,
+            "too late to tell"
+        );
         assert_eq!(booking_time(HOUR_START, HOUR_START + 1), HOUR_START + 1);
-        assert_eq!(booking_time(HOUR_START - 9000, HOUR_START + 1), HOUR_START + 1, "asleep for hours");
-        assert_eq!(booking_time(HOUR_START + 9000, HOUR_START + 1), HOUR_START + 1, "the clock was set back");
+        assert_eq!(
+            booking_time(HOUR_START - 9000, HOUR_START + 1),
+            HOUR_START + 1,
+            "asleep for hours"
+        );
+        assert_eq!(
+            booking_time(HOUR_START + 9000, HOUR_START + 1),
+            HOUR_START + 1,
+            "the clock was set back"
+        );
     }
 
     #[test]
@@ -288,16 +377,28 @@ mod tests {
         ask(&cells, 3);
         ledger.flush_at(HOUR_START + 3600).unwrap();
         let record = read(folder.path(), HOUR_START + 3604);
-        let hours: Vec<_> = record.hours.iter().map(|hour| (hour.hour - HOUR_START, hour.questions)).collect();
+        let hours: Vec<_> = record
+            .hours
+            .iter()
+            .map(|hour| (hour.hour - HOUR_START, hour.questions))
+            .collect();
         assert_eq!(hours, [(0, 3), (3600, 0)]);
-        assert_eq!(record.gaps.len(), 1, "only that before the start: {:?}", record.gaps);
+        assert_eq!(
+            record.gaps.len(),
+            1,
+            "only that before the start: {:?}",
+            record.gaps
+        );
     }
 
     #[test]
     fn the_pause_ends_at_the_full_hour() {
         let five = Duration::from_secs(5);
         assert_eq!(pause(Duration::new(3600 * 9 + 100, 500), five), five);
-        assert_eq!(pause(Duration::new(3600 * 9 + 3598, 250_000_000), five), Duration::from_millis(1751));
+        assert_eq!(
+            pause(Duration::new(3600 * 9 + 3598, 250_000_000), five),
+            Duration::from_millis(1751)
+        );
     }
 
     #[test]
@@ -312,12 +413,18 @@ mod tests {
             ledger.flush_at(HOUR_START + 5 + n * 600).unwrap_err();
         }
         let flushing = ledger.health.read();
-        assert_eq!((flushing.last_flush, flushing.failures), (Some(HOUR_START + 5), 39));
+        assert_eq!(
+            (flushing.last_flush, flushing.failures),
+            (Some(HOUR_START + 5), 39)
+        );
         assert!(flushing.last_error.unwrap().contains("counts.sqlite"));
         assert_eq!(ledger.pending.len(), 7);
         ledger.store.refuse_changes(false);
         ledger.flush_at(HOUR_START + 24_000).unwrap();
-        assert_eq!((ledger.health.read().last_error, ledger.pending.len()), (None, 0));
+        assert_eq!(
+            (ledger.health.read().last_error, ledger.pending.len()),
+            (None, 0)
+        );
         let record = read(folder.path(), HOUR_START + 24_000);
         let hours: Vec<_> = record.hours.iter().map(|hour| hour.questions).collect();
         assert_eq!(hours, [8, 6, 6, 6, 6, 6, 4]);
@@ -332,10 +439,17 @@ mod tests {
         let store = Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
         let journal = Journal::default();
         journal.note(JournalEvent::now(EventKind::Start, serde_json::Value::Null));
-        let keeper = Keeper::start(Arc::clone(&board), store, &journal, Duration::from_millis(5)).unwrap();
+        let keeper = Keeper::start(
+            Arc::clone(&board),
+            store,
+            &journal,
+            Duration::from_millis(5),
+        )
+        .unwrap();
         ask(&cells, 10);
         let deadline = Instant::now() + Duration::from_secs(10);
-        let questions = |record: Record| record.hours.iter().map(|hour| hour.questions).sum::<u64>();
+        let questions =
+            |record: Record| record.hours.iter().map(|hour| hour.questions).sum::<u64>();
         while questions(read(folder.path(), wall_s())) < 10 {
             assert!(Instant::now() < deadline, "never flushed");
             std::thread::yield_now();
@@ -343,8 +457,17 @@ mod tests {
         ask(&cells, 7);
         keeper.stop().unwrap();
         assert_eq!(questions(read(folder.path(), wall_s())), 17);
-        let journal = Reader::open(folder.path()).unwrap().journal(None, 10).unwrap();
-        assert_eq!(journal.iter().map(|(seq, event)| (*seq, event.kind)).collect::<Vec<_>>(), [(1, EventKind::Start)]);
+        let journal = Reader::open(folder.path())
+            .unwrap()
+            .journal(None, 10)
+            .unwrap();
+        assert_eq!(
+            journal
+                .iter()
+                .map(|(seq, event)| (*seq, event.kind))
+                .collect::<Vec<_>>(),
+            [(1, EventKind::Start)]
+        );
         Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
     }
 

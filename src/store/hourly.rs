@@ -7,36 +7,73 @@ use crate::clock::UnixSeconds;
 use crate::count::{Applied, GapKind, HourTotal, Hourly, ListHour, Seal, Step, StepKind, Stretch};
 
 /// The record of this stretch without kinds of question.
-pub(super) fn read_hourly(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Hourly> {
+pub(super) fn read_hourly(
+    transaction: &Transaction<'_>,
+    going_on: bool,
+    stretch: Stretch,
+    now: UnixSeconds,
+) -> rusqlite::Result<Hourly> {
     let frame = read_frame(transaction, going_on, stretch, now)?;
     let (from, until) = (frame.from, frame.until);
     let keyed = read_lists(transaction, from, until, Validity::Ever)?;
-    let mut statement = transaction.prepare("SELECT hour, questions FROM hour WHERE hour >= ?1 AND hour < ?2 ORDER BY hour")?;
-    let hours = statement.query_map([from, until], |row| Ok(HourTotal { hour: row.get(0)?, questions: in_memory(row.get(1)?) }))?;
+    let mut statement = transaction
+        .prepare("SELECT hour, questions FROM hour WHERE hour >= ?1 AND hour < ?2 ORDER BY hour")?;
+    let hours = statement.query_map([from, until], |row| {
+        Ok(HourTotal {
+            hour: row.get(0)?,
+            questions: in_memory(row.get(1)?),
+        })
+    })?;
     let hours = hours.collect::<Result<Vec<_>, _>>()?;
     // The primary key's order is that of the groups, so that SQLite adds up as it reads.
-    let mut statement =
-        transaction.prepare("SELECT hour, list, sum(count) FROM cell WHERE hour >= ?1 AND hour < ?2 GROUP BY hour, list")?;
+    let mut statement = transaction.prepare(
+        "SELECT hour, list, sum(count) FROM cell WHERE hour >= ?1 AND hour < \
+                             ?2 GROUP BY hour, list",
+    )?;
     let mut rows = statement.query([from, until])?;
     let mut cells = Vec::with_capacity(hours.len() * keyed.len());
     while let Some(row) = rows.next()? {
         let key: i64 = row.get(1)?;
         if let Some(list) = keyed.iter().position(|(other, _)| *other == key) {
-            cells.push(ListHour { hour: row.get(0)?, list, blocked: in_memory(row.get(2)?) });
+            cells.push(ListHour {
+                hour: row.get(0)?,
+                list,
+                blocked: in_memory(row.get(2)?),
+            });
         }
     }
     cells.sort_unstable();
     let mut gaps = frame.gaps(hours.iter().map(|hour| hour.hour));
     // What lies before the first start depends on where the reading began, and says nothing.
     gaps.retain(|gap| gap.kind != GapKind::Unrecorded || gap.until > frame.first);
-    let boots = transaction.prepare("SELECT boot FROM run")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let boots = transaction
+        .prepare("SELECT boot FROM run")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     let (written_until, complete_until) = (frame.written_until(), frame.complete_until());
-    let (applied, steps, seals) = (read_applied(transaction)?, read_steps(transaction, from)?, read_seals(transaction, from)?);
+    let (applied, steps, seals) = (
+        read_applied(transaction)?,
+        read_steps(transaction, from)?,
+        read_seals(transaction, from)?,
+    );
     let lists = keyed.into_iter().map(|(_, list)| list).collect();
-    Ok(Hourly { boots, read_at: now, complete_until, written_until, lists, hours, cells, gaps, applied, steps, seals })
+    Ok(Hourly {
+        boots,
+        read_at: now,
+        complete_until,
+        written_until,
+        lists,
+        hours,
+        cells,
+        gaps,
+        applied,
+        steps,
+        seals,
+    })
 }
 
-/// The versions that ever took effect, each the first time that it did; for one of a list without papers there is nothing to tell.
+/// The versions that ever took effect, each the first time that it did; for one of a list without
+/// papers there is nothing to tell.
 fn read_applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>> {
     if !has_table(transaction, "journal")? {
         return Ok(Vec::new());
@@ -45,8 +82,14 @@ fn read_applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>>
         "SELECT list, serial, json_extract(body, '$.issued') AS issued, min(at) FROM journal
          WHERE kind = 'live' AND list IS NOT NULL AND serial IS NOT NULL AND issued IS NOT NULL GROUP BY list, serial",
     )?;
-    let applied = statement
-        .query_map([], |row| Ok(Applied { list: row.get(0)?, serial: in_memory(row.get(1)?), issued: row.get(2)?, live: row.get(3)? }))?;
+    let applied = statement.query_map([], |row| {
+        Ok(Applied {
+            list: row.get(0)?,
+            serial: in_memory(row.get(1)?),
+            issued: row.get(2)?,
+            live: row.get(3)?,
+        })
+    })?;
     applied.collect()
 }
 
@@ -54,13 +97,19 @@ fn read_steps(transaction: &Transaction<'_>, from: UnixSeconds) -> rusqlite::Res
     if !has_table(transaction, "journal")? {
         return Ok(Vec::new());
     }
-    let mut statement = transaction.prepare("SELECT at, list, kind FROM journal WHERE at >= ?1 AND list IS NOT NULL ORDER BY seq")?;
+    let mut statement = transaction.prepare(
+        "SELECT at, list, kind FROM journal WHERE at >= ?1 AND list IS NOT NULL ORDER BY seq",
+    )?;
     let mut rows = statement.query([from])?;
     let mut steps = Vec::new();
     while let Some(row) = rows.next()? {
         let word: String = row.get(2)?;
         if let Some(kind) = StepKind::ALL.into_iter().find(|kind| kind.word() == word) {
-            steps.push(Step { at: row.get(0)?, list: row.get(1)?, kind });
+            steps.push(Step {
+                at: row.get(0)?,
+                list: row.get(1)?,
+                kind,
+            });
         }
     }
     Ok(steps)
@@ -71,13 +120,24 @@ fn read_seals(transaction: &Transaction<'_>, from: UnixSeconds) -> rusqlite::Res
         return Ok(Vec::new());
     }
     // With min() SQLite takes the other columns from the row that has the least.
-    let mut statement = transaction
-        .prepare("SELECT min(at), note FROM checkpoint WHERE at >= ?1 GROUP BY strftime('%Y-%m', at, 'unixepoch') ORDER BY 1")?;
-    let seals = statement.query_map([from], |row| Ok(Seal { at: row.get(0)?, note: row.get(1)? }))?;
+    let mut statement = transaction.prepare(
+        "SELECT min(at), note FROM checkpoint WHERE at >= ?1 GROUP BY strftime('%Y-%m', \
+                  at, 'unixepoch') ORDER BY 1",
+    )?;
+    let seals = statement.query_map([from], |row| {
+        Ok(Seal {
+            at: row.get(0)?,
+            note: row.get(1)?,
+        })
+    })?;
     seals.collect()
 }
 
 /// A file that an older version wrote, and this one did not open yet, lacks tables.
 fn has_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<bool> {
-    transaction.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| row.get(0))
+    transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)",
+        [name],
+        |row| row.get(0),
+    )
 }

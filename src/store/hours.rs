@@ -1,9 +1,13 @@
-//! Adds to hours, and closes them: what was counted in them, when the resolver ran, and what is missing, as one leaf a list.
+//! Adds to hours, and closes them: what was counted in them, when the resolver ran, and what is
+//! missing, as one leaf a list.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::count::{Carried, Ended, Event, GapKind, HOUR_KIND, HourCounts, HourLeaf, Kind, LEAF_VERSION, LeafGap, ListCounts, Moment};
+use crate::count::{
+    Carried, Ended, Event, GapKind, HOUR_KIND, HourCounts, HourLeaf, Kind, LEAF_VERSION, LeafGap,
+    ListCounts, Moment,
+};
 
 use super::entries;
 use super::log::{Log, Run};
@@ -29,24 +33,38 @@ struct Figures {
 
 /// An hour in which nothing was counted.
 pub(super) fn nothing_in(hour: UnixSeconds, list_count: usize) -> HourCounts {
-    HourCounts { hour, lists: vec![ListCounts::default(); list_count], ..HourCounts::default() }
+    HourCounts {
+        hour,
+        lists: vec![ListCounts::default(); list_count],
+        ..HourCounts::default()
+    }
 }
 
-/// Adds what was counted in an hour. Zeros are written too: a row says that the list was in force in that hour.
-pub(super) fn add(transaction: &Transaction<'_>, run: i64, lists: &[i64], counts: &HourCounts) -> rusqlite::Result<()> {
+/// Adds what was counted in an hour. Zeros are written too: a row says that the list was in force
+/// in that hour.
+pub(super) fn add(
+    transaction: &Transaction<'_>,
+    run: i64,
+    lists: &[i64],
+    counts: &HourCounts,
+) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "INSERT INTO hour (hour, questions, run, carried_in) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO UPDATE SET questions = questions + excluded.questions, run = excluded.run",
         )?
         .execute(params![counts.hour, on_disk(counts.questions), run, carried_out(transaction, counts.hour)?])?;
-    let mut event =
-        transaction.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
+    let mut event = transaction.prepare_cached(
+        "INSERT INTO event VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE \
+                                    SET count = count + excluded.count",
+    )?;
     for (kind, count) in Event::ALL.into_iter().zip(counts.events) {
         event.execute(params![counts.hour, kind.name(), on_disk(count)])?;
     }
-    let mut cell =
-        transaction.prepare_cached("INSERT INTO cell VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET count = count + excluded.count")?;
+    let mut cell = transaction.prepare_cached(
+        "INSERT INTO cell VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE \
+                                    SET count = count + excluded.count",
+    )?;
     for (list, counted) in lists.iter().zip(&counts.lists) {
         for (kind, count) in Kind::ALL.into_iter().zip(counted) {
             cell.execute(params![counts.hour, list, kind.name(), on_disk(*count)])?;
@@ -66,9 +84,15 @@ fn on_disk(count: u64) -> i64 {
 }
 
 /// The hours that have counts and no leaf yet, before `end`, in order.
-pub(super) fn closable(transaction: &Transaction<'_>, from: UnixSeconds, end: UnixSeconds) -> rusqlite::Result<Vec<(UnixSeconds, i64)>> {
-    let mut statement =
-        transaction.prepare_cached("SELECT hour, run FROM hour WHERE hour >= ?1 AND hour < ?2 AND run IS NOT NULL ORDER BY hour")?;
+pub(super) fn closable(
+    transaction: &Transaction<'_>,
+    from: UnixSeconds,
+    end: UnixSeconds,
+) -> rusqlite::Result<Vec<(UnixSeconds, i64)>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT hour, run FROM hour WHERE hour >= ?1 AND hour < ?2 AND \
+                                    run IS NOT NULL ORDER BY hour",
+    )?;
     let hours = statement.query_map([from, end], |row| Ok((row.get(0)?, row.get(1)?)))?;
     hours.collect()
 }
@@ -77,11 +101,23 @@ pub(super) fn closable(transaction: &Transaction<'_>, from: UnixSeconds, end: Un
 pub(super) fn run(transaction: &Transaction<'_>, key: i64) -> rusqlite::Result<Run> {
     transaction
         .prepare_cached("SELECT boot, software, configuration FROM run WHERE run = ?1")?
-        .query_row([key], |row| Ok(Run { key, boot: row.get(0)?, software: row.get(1)?, configuration: row.get(2)? }))
+        .query_row([key], |row| {
+            Ok(Run {
+                key,
+                boot: row.get(0)?,
+                software: row.get(1)?,
+                configuration: row.get(2)?,
+            })
+        })
 }
 
 /// Adds the leaves of one hour, which nobody adds to any more.
-pub(super) fn close(transaction: &Transaction<'_>, log: &mut Log<'_>, hour: UnixSeconds, run: &Run) -> rusqlite::Result<()> {
+pub(super) fn close(
+    transaction: &Transaction<'_>,
+    log: &mut Log<'_>,
+    hour: UnixSeconds,
+    run: &Run,
+) -> rusqlite::Result<()> {
     let figures = figures(transaction, hour)?;
     let told_until = told_until(transaction, hour)?;
     let alive = alive(transaction, told_until, hour + HOUR_S)?;
@@ -93,13 +129,24 @@ pub(super) fn close(transaction: &Transaction<'_>, log: &mut Log<'_>, hour: Unix
         log.close(HourLeaf {
             blocked: blocked.into(),
             boot: &run.boot,
-            carried: Carried { into: figures.carried_in, lost: figures.lost, out },
+            carried: Carried {
+                into: figures.carried_in,
+                lost: figures.lost,
+                out,
+            },
             configuration: &run.configuration,
             ended,
-            gap_s: gaps.iter().map(|gap| gap.until.0.abs_diff(gap.from.0)).sum(),
+            gap_s: gaps
+                .iter()
+                .map(|gap| gap.until.0.abs_diff(gap.from.0))
+                .sum(),
             gaps: gaps.clone(),
             hour: Moment(hour),
-            in_force_s: alive.iter().filter(|alive| runs.contains(&alive.run)).map(|alive| overlap_s(alive, hour)).sum(),
+            in_force_s: alive
+                .iter()
+                .filter(|alive| runs.contains(&alive.run))
+                .map(|alive| overlap_s(alive, hour))
+                .sum(),
             kind: HOUR_KIND,
             list: &id,
             manifest: None,
@@ -117,7 +164,10 @@ pub(super) fn close(transaction: &Transaction<'_>, log: &mut Log<'_>, hour: Unix
 }
 
 /// What the last hour before `hour` carries into it.
-pub(super) fn carried_out(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<i64> {
+pub(super) fn carried_out(
+    transaction: &Transaction<'_>,
+    hour: UnixSeconds,
+) -> rusqlite::Result<i64> {
     let mut statement = transaction.prepare_cached(
         "SELECT h.carried_in + h.questions - h.lost - (SELECT coalesce(sum(count), 0) FROM event WHERE event.hour = h.hour)
          FROM hour h WHERE h.hour < ?1 ORDER BY h.hour DESC LIMIT 1",
@@ -139,25 +189,39 @@ pub(super) fn lose_open(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 
 fn figures(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<Figures> {
     let mut ended = [0; Event::ALL.len()];
-    let mut counts = transaction.prepare_cached("SELECT event, count FROM event WHERE hour = ?1")?;
+    let mut counts =
+        transaction.prepare_cached("SELECT event, count FROM event WHERE hour = ?1")?;
     let mut rows = counts.query([hour])?;
     while let Some(row) = rows.next()? {
-        let place = Event::ALL.iter().position(|event| row.get_ref(0).is_ok_and(|name| name.as_str() == Ok(event.name())));
+        let place = Event::ALL.iter().position(|event| {
+            row.get_ref(0)
+                .is_ok_and(|name| name.as_str() == Ok(event.name()))
+        });
         if let Some(count) = place.and_then(|place| ended.get_mut(place)) {
             *count = row.get::<_, i64>(1)?.unsigned_abs();
         }
     }
-    let mut statement = transaction.prepare_cached("SELECT questions, carried_in, lost FROM hour WHERE hour = ?1")?;
+    let mut statement = transaction
+        .prepare_cached("SELECT questions, carried_in, lost FROM hour WHERE hour = ?1")?;
     statement.query_row([hour], |row| {
         let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-        Ok(Figures { questions: number(0)?, carried_in: number(1)?, lost: number(2)?, ended })
+        Ok(Figures {
+            questions: number(0)?,
+            carried_in: number(1)?,
+            lost: number(2)?,
+            ended,
+        })
     })
 }
 
 /// The lists that an hour has counts of, by id.
-fn lists(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<Vec<(i64, String, ListCounts)>> {
-    let mut statement =
-        transaction.prepare_cached("SELECT list, id, kind, count FROM cell JOIN list USING (list) WHERE hour = ?1 ORDER BY id")?;
+fn lists(
+    transaction: &Transaction<'_>,
+    hour: UnixSeconds,
+) -> rusqlite::Result<Vec<(i64, String, ListCounts)>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT list, id, kind, count FROM cell JOIN list USING (list) WHERE hour = ?1 ORDER BY id",
+    )?;
     let mut rows = statement.query([hour])?;
     let mut lists: Vec<(i64, String, ListCounts)> = Vec::new();
     while let Some(row) = rows.next()? {
@@ -165,8 +229,15 @@ fn lists(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<V
         if lists.last().is_none_or(|(last, ..)| *last != key) {
             lists.push((key, row.get(1)?, ListCounts::default()));
         }
-        let place = Kind::ALL.iter().position(|kind| row.get_ref(2).is_ok_and(|name| name.as_str() == Ok(kind.name())));
-        if let Some(count) = lists.last_mut().zip(place).and_then(|((.., counts), place)| counts.get_mut(place)) {
+        let place = Kind::ALL.iter().position(|kind| {
+            row.get_ref(2)
+                .is_ok_and(|name| name.as_str() == Ok(kind.name()))
+        });
+        if let Some(count) = lists
+            .last_mut()
+            .zip(place)
+            .and_then(|((.., counts), place)| counts.get_mut(place))
+        {
             *count = row.get::<_, i64>(3)?.unsigned_abs();
         }
     }
@@ -178,19 +249,26 @@ fn runs_with(transaction: &Transaction<'_>, list: i64) -> rusqlite::Result<Vec<i
     statement.query_map([list], |row| row.get(0))?.collect()
 }
 
-/// The end of the last hour before `hour` that has leaves; the beginning of the log's first hour where there is none. The leaves of
-/// `hour` account for all time since.
+/// The end of the last hour before `hour` that has leaves; the beginning of the log's first hour
+/// where there is none. The leaves of `hour` account for all time since.
 fn told_until(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<UnixSeconds> {
-    let last: Option<UnixSeconds> =
-        transaction.prepare_cached("SELECT max(hour) FROM cell WHERE hour < ?1")?.query_row([hour], |row| row.get(0))?;
-    let first: Option<UnixSeconds> = transaction.prepare_cached("SELECT min(from_s) FROM alive")?.query_row([], |row| row.get(0))?;
+    let last: Option<UnixSeconds> = transaction
+        .prepare_cached("SELECT max(hour) FROM cell WHERE hour < ?1")?
+        .query_row([hour], |row| row.get(0))?;
+    let first: Option<UnixSeconds> = transaction
+        .prepare_cached("SELECT min(from_s) FROM alive")?
+        .query_row([], |row| row.get(0))?;
     let first = first.map_or(hour, hour_start);
     Ok(last.map_or(first, |last| first.max(last + HOUR_S)))
 }
 
-/// The stretches that touch a time, in order, with the last one before it in front and the first one after it behind: they say why
-/// it begins or ends with a gap.
-fn alive(transaction: &Transaction<'_>, from: UnixSeconds, until: UnixSeconds) -> rusqlite::Result<Vec<Alive>> {
+/// The stretches that touch a time, in order, with the last one before it in front and the first
+/// one after it behind: they say why it begins or ends with a gap.
+fn alive(
+    transaction: &Transaction<'_>,
+    from: UnixSeconds,
+    until: UnixSeconds,
+) -> rusqlite::Result<Vec<Alive>> {
     let mut statement = transaction.prepare_cached(
         "SELECT run, from_s, until_s, ended IS NOT NULL, EXISTS (SELECT 1 FROM run_list WHERE run_list.run = alive.run)
          FROM alive JOIN run USING (run)
@@ -198,7 +276,13 @@ fn alive(transaction: &Transaction<'_>, from: UnixSeconds, until: UnixSeconds) -
            AND alive <= coalesce((SELECT min(alive) FROM alive WHERE from_s >= ?2), (SELECT max(alive) FROM alive)) ORDER BY alive",
     )?;
     let read = statement.query_map(params![from, until], |row| {
-        Ok(Alive { run: row.get(0)?, from: row.get(1)?, until: row.get(2)?, is_ended: row.get(3)?, has_lists: row.get(4)? })
+        Ok(Alive {
+            run: row.get(0)?,
+            from: row.get(1)?,
+            until: row.get(2)?,
+            is_ended: row.get(3)?,
+            has_lists: row.get(4)?,
+        })
     })?;
     read.collect()
 }
@@ -213,13 +297,23 @@ fn gaps(alive: &[Alive], from: UnixSeconds, until: UnixSeconds) -> Vec<LeafGap<'
     let mut add = |from: UnixSeconds, to: UnixSeconds, kind: GapKind| {
         let to = to.min(until);
         if from < to {
-            gaps.push(LeafGap { from: Moment(from), kind: kind.name(), until: Moment(to) });
+            gaps.push(LeafGap {
+                from: Moment(from),
+                kind: kind.name(),
+                until: Moment(to),
+            });
         }
     };
     for (at, stretch) in alive.iter().enumerate() {
         add(reached, stretch.from, kind);
-        reached = reached.max(if stretch.has_lists { stretch.until } else { stretch.from });
-        let goes_on = alive.get(at + 1).is_some_and(|next| next.run == stretch.run);
+        reached = reached.max(if stretch.has_lists {
+            stretch.until
+        } else {
+            stretch.from
+        });
+        let goes_on = alive
+            .get(at + 1)
+            .is_some_and(|next| next.run == stretch.run);
         kind = match (goes_on || !stretch.has_lists, stretch.is_ended) {
             (true, _) => GapKind::Unrecorded,
             (false, true) => GapKind::Stopped,

@@ -1,7 +1,9 @@
-//! The journal: what happened to the lists and to the program, one row an event, for the history and for the sealed record.
+//! The journal: what happened to the lists and to the program, one row an event, for the history
+//! and for the sealed record.
 //!
-//! An event is noted in memory and written by the thread that writes the counts, at once and in one transaction with them; while the
-//! disk refuses, events wait. No event holds a listed name or a client: lists go by their id, entries by their number.
+//! An event is noted in memory and written by the thread that writes the counts, at once and in one
+//! transaction with them; while the disk refuses, events wait. No event holds a listed name or a
+//! client: lists go by their id, entries by their number.
 
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
@@ -107,7 +109,14 @@ pub struct JournalEvent {
 impl JournalEvent {
     /// An event of this moment.
     pub fn now(kind: EventKind, body: Value) -> Self {
-        Self { at: wall_s(), kind, list: None, serial: None, manifest: None, body }
+        Self {
+            at: wall_s(),
+            kind,
+            list: None,
+            serial: None,
+            manifest: None,
+            body,
+        }
     }
 }
 
@@ -136,7 +145,10 @@ impl Journal {
     pub fn note(&self, event: JournalEvent) {
         let mut waiting = self.lock();
         if waiting.events.len() >= WAITING_MAX {
-            tracing::error!(kind = event.kind.word(), "{WAITING_MAX} events wait for the disk: this one is lost; check the state folder");
+            tracing::error!(
+                kind = event.kind.word(),
+                "{WAITING_MAX} events wait for the disk: this one is lost; check the state folder"
+            );
             return;
         }
         waiting.events.push(event);
@@ -170,28 +182,54 @@ impl Journal {
 
 /// Add events to the journal on disk.
 pub(super) fn add(transaction: &Transaction<'_>, events: &[JournalEvent]) -> rusqlite::Result<()> {
-    let mut insert =
-        transaction.prepare_cached("INSERT INTO journal (at, kind, list, serial, manifest, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO journal (at, kind, list, serial, manifest, body) \
+                                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
     for event in events {
-        let serial = event.serial.map(|serial| i64::try_from(serial).unwrap_or(i64::MAX));
-        insert.execute(params![event.at, event.kind.word(), event.list, serial, event.manifest, event.body.to_string()])?;
+        let serial = event
+            .serial
+            .map(|serial| i64::try_from(serial).unwrap_or(i64::MAX));
+        insert.execute(params![
+            event.at,
+            event.kind.word(),
+            event.list,
+            serial,
+            event.manifest,
+            event.body.to_string()
+        ])?;
     }
     Ok(())
 }
 
-/// The last `count` events with their numbers, oldest first; of one list, or of all and the program.
-pub(super) fn read(connection: &Connection, file: PathBuf, list: Option<&str>, count: u32) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
-    read_rows(connection, list, count).map_err(|source| StoreError::Sqlite { attempt: "read the journal in", file, source })
+/// The last `count` events with their numbers, oldest first; of one list, or of all and the
+/// program.
+pub(super) fn read(
+    connection: &Connection,
+    file: PathBuf,
+    list: Option<&str>,
+    count: u32,
+) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+    read_rows(connection, list, count).map_err(|source| StoreError::Sqlite {
+        attempt: "read the journal in",
+        file,
+        source,
+    })
 }
 
-fn read_rows(connection: &Connection, list: Option<&str>, count: u32) -> rusqlite::Result<Vec<(u64, JournalEvent)>> {
+fn read_rows(
+    connection: &Connection,
+    list: Option<&str>,
+    count: u32,
+) -> rusqlite::Result<Vec<(u64, JournalEvent)>> {
     let has_journal = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'journal')";
     if !connection.query_row(has_journal, [], |row| row.get::<_, bool>(0))? {
         // Written by a version that kept none, and not yet opened by this one.
         return Ok(Vec::new());
     }
     let mut select = connection.prepare(
-        "SELECT seq, at, kind, list, serial, manifest, body FROM journal WHERE ?1 IS NULL OR list = ?1 ORDER BY seq DESC LIMIT ?2",
+        "SELECT seq, at, kind, list, serial, manifest, body FROM journal WHERE ?1 IS NULL OR list \
+         = ?1 ORDER BY seq DESC LIMIT ?2",
     )?;
     let rows = select.query_map(params![list, count], |row| {
         let word: String = row.get(2)?;
@@ -202,16 +240,24 @@ fn read_rows(connection: &Connection, list: Option<&str>, count: u32) -> rusqlit
                 at: row.get(1)?,
                 kind,
                 list: row.get(3)?,
-                serial: row.get::<_, Option<i64>>(4)?.and_then(|serial| u64::try_from(serial).ok()),
+                serial: row
+                    .get::<_, Option<i64>>(4)?
+                    .and_then(|serial| u64::try_from(serial).ok()),
                 manifest: row.get(5)?,
                 body: serde_json::from_str(&body).unwrap_or(Value::Null),
             })
         });
         let seq = u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
-        event.transpose().map(|event| event.map(|event| (seq, event)))
+        event
+            .transpose()
+            .map(|event| event.map(|event| (seq, event)))
     })?;
     // A kind that a newer version wrote is passed over.
-    let mut events: Vec<_> = rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let mut events: Vec<_> = rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect();
     events.reverse();
     Ok(events)
 }
@@ -240,13 +286,40 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path(), &[], author(), 1_767_225_600).unwrap();
         let events: Vec<_> = (0..20).map(event).collect();
-        store.write(&Taking { events: &events[..15], ..Taking::default() }, 1_767_225_605).unwrap();
-        store.write(&Taking { events: &events[15..], ..Taking::default() }, 1_767_225_606).unwrap();
+        store
+            .write(
+                &Taking {
+                    events: &events[..15],
+                    ..Taking::default()
+                },
+                1_767_225_605,
+            )
+            .unwrap();
+        store
+            .write(
+                &Taking {
+                    events: &events[15..],
+                    ..Taking::default()
+                },
+                1_767_225_606,
+            )
+            .unwrap();
         let reader = Reader::open(folder.path()).unwrap();
         let read: Vec<_> = reader.journal(None, 100).unwrap();
-        assert_eq!(read.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
-        assert_eq!(read.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), events);
-        let last: Vec<_> = reader.journal(Some("even"), 3).unwrap().into_iter().map(|(_, event)| event.serial).collect();
+        assert_eq!(
+            read.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(),
+            (1..=20).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            read.into_iter().map(|(_, event)| event).collect::<Vec<_>>(),
+            events
+        );
+        let last: Vec<_> = reader
+            .journal(Some("even"), 3)
+            .unwrap()
+            .into_iter()
+            .map(|(_, event)| event.serial)
+            .collect();
         assert_eq!(last, [Some(14), Some(16), Some(18)]);
     }
 

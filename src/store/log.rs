@@ -45,16 +45,34 @@ pub(super) struct Happening<'a> {
 }
 
 impl<'t> Log<'t> {
-    /// The log as it stands on disk; a new one where there is none, whose first hour is `first_hour`.
-    pub(super) fn open(transaction: &'t Transaction<'t>, author: &'t Author, first_hour: UnixSeconds) -> rusqlite::Result<Self> {
-        let stands = transaction.prepare_cached("SELECT size, peaks, time, next_hour FROM log")?.query_row([], |row| {
-            let (size, peaks): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-            let tree = Tree::from_peaks(size.cast_unsigned(), &peaks).ok_or(rusqlite::Error::InvalidQuery)?;
-            Ok((tree, row.get(2)?, row.get(3)?))
-        });
-        let (tree, time, next_hour) = stands.optional()?.unwrap_or((Tree::default(), UnixSeconds::MIN, first_hour));
+    /// The log as it stands on disk; a new one where there is none, whose first hour is
+    /// `first_hour`.
+    pub(super) fn open(
+        transaction: &'t Transaction<'t>,
+        author: &'t Author,
+        first_hour: UnixSeconds,
+    ) -> rusqlite::Result<Self> {
+        let stands = transaction
+            .prepare_cached("SELECT size, peaks, time, next_hour FROM log")?
+            .query_row([], |row| {
+                let (size, peaks): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                let tree = Tree::from_peaks(size.cast_unsigned(), &peaks)
+                    .ok_or(rusqlite::Error::InvalidQuery)?;
+                Ok((tree, row.get(2)?, row.get(3)?))
+            });
+        let (tree, time, next_hour) =
+            stands
+                .optional()?
+                .unwrap_or((Tree::default(), UnixSeconds::MIN, first_hour));
         let size_before = tree.size();
-        Ok(Self { transaction, author, tree, time, next_hour, size_before })
+        Ok(Self {
+            transaction,
+            author,
+            tree,
+            time,
+            next_hour,
+            size_before,
+        })
     }
 
     /// How many leaves there are.
@@ -67,11 +85,13 @@ impl<'t> Log<'t> {
         if matches!(event.kind, "live" | "rollback")
             && let Some(list) = event.list
         {
-            self.transaction.prepare_cached("INSERT OR REPLACE INTO standing VALUES (?1, ?2, ?3)")?.execute(params![
-                list,
-                event.serial.map(u64::cast_signed),
-                event.manifest
-            ])?;
+            self.transaction
+                .prepare_cached("INSERT OR REPLACE INTO standing VALUES (?1, ?2, ?3)")?
+                .execute(params![
+                    list,
+                    event.serial.map(u64::cast_signed),
+                    event.manifest
+                ])?;
         }
         self.append(&Leaf::Event(EventLeaf {
             at: Moment(event.at.max(self.time)),
@@ -88,12 +108,18 @@ impl<'t> Log<'t> {
         }))
     }
 
-    /// Adds a closed hour of one list. What names the author, the place in the log and the list's standing is filled in here.
+    /// Adds a closed hour of one list. What names the author, the place in the log and the list's
+    /// standing is filled in here.
     pub(super) fn close(&mut self, hour: HourLeaf<'_>) -> rusqlite::Result<()> {
         let standing = self
             .transaction
             .prepare_cached("SELECT serial, manifest FROM standing WHERE list = ?1")?
-            .query_row([hour.list], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<String>>(1)?)));
+            .query_row([hour.list], |row| {
+                Ok((
+                    row.get::<_, Option<i64>>(0)?,
+                    row.get::<_, Option<String>>(1)?,
+                ))
+            });
         let (serial, manifest) = standing.optional()?.unwrap_or_default();
         self.append(&Leaf::Hour(HourLeaf {
             manifest: manifest.as_deref(),
@@ -107,7 +133,9 @@ impl<'t> Log<'t> {
 
     fn append(&mut self, leaf: &Leaf<'_>) -> rusqlite::Result<()> {
         let octets = leaf.to_json();
-        self.transaction.prepare_cached("INSERT INTO leaf VALUES (?1, ?2)")?.execute(params![self.size().cast_signed(), octets])?;
+        self.transaction
+            .prepare_cached("INSERT INTO leaf VALUES (?1, ?2)")?
+            .execute(params![self.size().cast_signed(), octets])?;
         self.time = self.time.max(leaf.time());
         self.tree.append(leaf_hash(&octets));
         Ok(())
@@ -118,18 +146,32 @@ impl<'t> Log<'t> {
         if self.size() == self.size_before {
             return Ok(());
         }
-        self.transaction.prepare_cached("INSERT OR REPLACE INTO log VALUES (0, ?1, ?2, ?3, ?4, ?5)")?.execute(params![
-            self.author.key.public().to_string(),
-            self.size().cast_signed(),
-            self.tree.peaks(),
-            self.time,
-            self.next_hour
-        ])?;
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO log VALUES (0, ?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                self.author.key.public().to_string(),
+                self.size().cast_signed(),
+                self.tree.peaks(),
+                self.time,
+                self.next_hour
+            ])?;
         if sign == Sign::Now {
-            let checkpoint = Checkpoint { origin: self.author.key.name().to_owned(), size: self.size(), root: self.tree.root() };
-            let note = checkpoint.sign(&self.author.key).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-            let mut insert = self.transaction.prepare_cached("INSERT INTO checkpoint VALUES (?1, ?2, ?3)")?;
-            insert.execute(params![self.size().cast_signed(), self.time, note.to_string()])?;
+            let checkpoint = Checkpoint {
+                origin: self.author.key.name().to_owned(),
+                size: self.size(),
+                root: self.tree.root(),
+            };
+            let note = checkpoint
+                .sign(&self.author.key)
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+            let mut insert = self
+                .transaction
+                .prepare_cached("INSERT INTO checkpoint VALUES (?1, ?2, ?3)")?;
+            insert.execute(params![
+                self.size().cast_signed(),
+                self.time,
+                note.to_string()
+            ])?;
         }
         Ok(())
     }
@@ -144,19 +186,36 @@ pub(super) enum Sign {
     Later,
 }
 
-/// The key of the log on disk, where it is another one than `author`'s: a log has one author for ever.
-pub(super) fn other_author(connection: &Connection, author: &Author) -> rusqlite::Result<Option<String>> {
-    let written: Option<String> = connection.query_row("SELECT author FROM log", [], |row| row.get(0)).optional()?;
+/// The key of the log on disk, where it is another one than `author`'s: a log has one author for
+/// ever.
+pub(super) fn other_author(
+    connection: &Connection,
+    author: &Author,
+) -> rusqlite::Result<Option<String>> {
+    let written: Option<String> = connection
+        .query_row("SELECT author FROM log", [], |row| row.get(0))
+        .optional()?;
     Ok(written.filter(|written| *written != author.key.public().to_string()))
 }
 
 /// What a start's leaf says beside the time.
-pub(super) fn start_body(run: &Run, lists: &BTreeSet<&str>, previous: Option<&Run>, behind_s: i64) -> Map<String, Value> {
+pub(super) fn start_body(
+    run: &Run,
+    lists: &BTreeSet<&str>,
+    previous: Option<&Run>,
+    behind_s: i64,
+) -> Map<String, Value> {
     Map::from_iter([
         ("behind_s".to_owned(), behind_s.into()),
-        ("configuration".to_owned(), run.configuration.as_str().into()),
+        (
+            "configuration".to_owned(),
+            run.configuration.as_str().into(),
+        ),
         ("lists".to_owned(), lists.iter().copied().collect()),
-        ("previous".to_owned(), previous.map(|run| run.boot.as_str()).into()),
+        (
+            "previous".to_owned(),
+            previous.map(|run| run.boot.as_str()).into(),
+        ),
         ("software".to_owned(), run.software.as_str().into()),
     ])
 }

@@ -1,8 +1,10 @@
 //! Keeps the counts on disk, so that they outlive the process, and reads them back for the report.
 //!
-//! Two files in the state folder: `counts.sqlite` (WAL, full sync) and `counts.lock`, which the running resolver holds. What a list
-//! blocked is kept under the list's id and never under its place in the configuration. Every second is either in an hour's row, in
-//! which zero means zero, or in a gap. When an hour is over, its counts become leaves of the audit log, in the same transaction.
+//! Two files in the state folder: `counts.sqlite` (WAL, full sync) and `counts.lock`, which the
+//! running resolver holds. What a list blocked is kept under the list's id and never under its
+//! place in the configuration. Every second is either in an hour's row, in which zero means zero,
+//! or in a gap. When an hour is over, its counts become leaves of the audit log, in the same
+//! transaction.
 
 mod author;
 mod entries;
@@ -29,7 +31,8 @@ pub use write::{Step, Store, Taking};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The state folder or a file in it cannot be made or opened.
-    #[error("cannot open {}: {source}; check who owns the folder and the key `state` in the configuration", path.display())]
+    #[error("cannot open {}: {source}; check who owns the folder and the key `state` in the \
+             configuration", path.display())]
     Open {
         /// The folder or file.
         path: PathBuf,
@@ -37,19 +40,22 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Another process holds the folder.
-    #[error("another wardline runs with the state folder {}: stop it, or give this one a folder of its own (key `state`)", folder.display())]
+    #[error("another wardline runs with the state folder {}: stop it, or give this one a folder of \
+             its own (key `state`)", folder.display())]
     Busy {
         /// The state folder.
         folder: PathBuf,
     },
     /// There is nothing to read.
-    #[error("no counts in {}: no resolver has run with this state folder yet; check the key `state` in the configuration", folder.display())]
+    #[error("no counts in {}: no resolver has run with this state folder yet; check the key \
+             `state` in the configuration", folder.display())]
     Missing {
         /// The state folder.
         folder: PathBuf,
     },
     /// The file's form is not one that this version knows.
-    #[error("{} has form {found}, and this wardline knows forms up to {known}: use the newer wardline that wrote it, or move the file away", file.display())]
+    #[error("{} has form {found}, and this wardline knows forms up to {known}: use the newer \
+             wardline that wrote it, or move the file away", file.display())]
     Newer {
         /// The file.
         file: PathBuf,
@@ -59,7 +65,8 @@ pub enum StoreError {
         known: i64,
     },
     /// The file of the log's key holds something else.
-    #[error("{}: {reason}; put the right key back, or correct `provider`, `resolver` and `key` in [audit]", path.display())]
+    #[error("{}: {reason}; put the right key back, or correct `provider`, `resolver` and `key` in \
+             [audit]", path.display())]
     Key {
         /// The file.
         path: PathBuf,
@@ -67,7 +74,8 @@ pub enum StoreError {
         reason: String,
     },
     /// The log on disk was signed with another key.
-    #[error("{} holds the audit log of {written}, and the key is {given}: put the old key back, or begin a new log with another `state` folder", file.display())]
+    #[error("{} holds the audit log of {written}, and the key is {given}: put the old key back, or \
+             begin a new log with another `state` folder", file.display())]
     Author {
         /// The file.
         file: PathBuf,

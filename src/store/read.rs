@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::count::{Event, Gap, GapKind, HourRecord, Hourly, Kind, ListRecord, Papers, Record, Stretch};
+use crate::count::{
+    Event, Gap, GapKind, HourRecord, Hourly, Kind, ListRecord, Papers, Record, Stretch,
+};
 
 use super::StoreError;
 use super::hourly::read_hourly;
@@ -32,46 +34,77 @@ struct LastRun {
 }
 
 impl Reader {
-    /// Opens the counts in `folder`; fails when there are none, or when they are newer than we know.
+    /// Opens the counts in `folder`; fails when there are none, or when they are newer than we
+    /// know.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open_to_read(folder)?, folder: folder.into() })
+        Ok(Self {
+            connection: open_to_read(folder)?,
+            folder: folder.into(),
+        })
     }
 
-    /// What is on record for `stretch`, at the time `now`; without a start it begins with the first hour on record, without an end
-    /// it goes on to the present hour.
+    /// What is on record for `stretch`, at the time `now`; without a start it begins with the first
+    /// hour on record, without an end it goes on to the present hour.
     ///
     /// Every second of it up to `now` is in an hour with a row or in a gap.
     pub fn read(&self, stretch: Stretch, now: UnixSeconds) -> Result<Record, StoreError> {
         self.in_one_state(|transaction, going_on| read_record(transaction, going_on, stretch, now))
     }
 
-    /// The same hours for the published report: blocked questions by list alone, read several times faster.
+    /// The same hours for the published report: blocked questions by list alone, read several times
+    /// faster.
     pub fn read_hourly(&self, stretch: Stretch, now: UnixSeconds) -> Result<Hourly, StoreError> {
         self.in_one_state(|transaction, going_on| read_hourly(transaction, going_on, stretch, now))
     }
 
-    /// Reads in one transaction, so that it is one state of the file, whatever is flushed meanwhile.
-    fn in_one_state<T>(&self, read: impl Fn(&Transaction<'_>, bool) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    /// Reads in one transaction, so that it is one state of the file, whatever is flushed
+    /// meanwhile.
+    fn in_one_state<T>(
+        &self,
+        read: impl Fn(&Transaction<'_>, bool) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let going_on = is_going_on(&self.folder)?;
-        let failed = |source| StoreError::Sqlite { attempt: "read the counts in", file: counts_file(&self.folder), source };
+        let failed = |source| StoreError::Sqlite {
+            attempt: "read the counts in",
+            file: counts_file(&self.folder),
+            source,
+        };
         let transaction = self.connection.unchecked_transaction().map_err(failed)?;
         read(&transaction, going_on).map_err(failed)
     }
 
-    /// The last `count` events of the journal with their numbers, oldest first: of one list, or all.
-    pub fn journal(&self, list: Option<&str>, count: u32) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+    /// The last `count` events of the journal with their numbers, oldest first: of one list, or
+    /// all.
+    pub fn journal(
+        &self,
+        list: Option<&str>,
+        count: u32,
+    ) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
         journal::read(&self.connection, counts_file(&self.folder), list, count)
     }
 }
 
-fn read_record(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Record> {
+fn read_record(
+    transaction: &Transaction<'_>,
+    going_on: bool,
+    stretch: Stretch,
+    now: UnixSeconds,
+) -> rusqlite::Result<Record> {
     let frame = read_frame(transaction, going_on, stretch, now)?;
     let (from, until) = (frame.from, frame.until);
     let lists = read_lists(transaction, from, until, Validity::Within)?;
     let hours = read_hours(transaction, &lists, from, until)?;
     let gaps = frame.gaps(hours.iter().map(|hour| hour.hour));
     let lists = lists.into_iter().map(|(_, list)| list).collect();
-    Ok(Record { from, until, read_at: now, written_until: frame.written_until(), lists, hours, gaps })
+    Ok(Record {
+        from,
+        until,
+        read_at: now,
+        written_until: frame.written_until(),
+        lists,
+        hours,
+        gaps,
+    })
 }
 
 /// What time is read, and what is known to be missing in it.
@@ -85,14 +118,27 @@ pub(super) struct Frame {
     noted: Vec<Gap>,
 }
 
-pub(super) fn read_frame(transaction: &Transaction<'_>, going_on: bool, stretch: Stretch, now: UnixSeconds) -> rusqlite::Result<Frame> {
-    let started: Option<UnixSeconds> = transaction.query_row("SELECT min(started) FROM run", [], |row| row.get(0))?;
+pub(super) fn read_frame(
+    transaction: &Transaction<'_>,
+    going_on: bool,
+    stretch: Stretch,
+    now: UnixSeconds,
+) -> rusqlite::Result<Frame> {
+    let started: Option<UnixSeconds> =
+        transaction.query_row("SELECT min(started) FROM run", [], |row| row.get(0))?;
     let last_run = read_last_run(transaction, going_on)?;
     let first = started.unwrap_or(now);
     let until = stretch.until.unwrap_or(hour_start(now) + HOUR_S);
     let from = stretch.from.unwrap_or(hour_start(first)).min(until);
     let noted = read_gaps(transaction, from, until)?;
-    Ok(Frame { from, until, now, first, last_run, noted })
+    Ok(Frame {
+        from,
+        until,
+        now,
+        first,
+        last_run,
+        noted,
+    })
 }
 
 impl Frame {
@@ -100,12 +146,22 @@ impl Frame {
     pub(super) fn gaps(&self, hours: impl Iterator<Item = UnixSeconds>) -> Vec<Gap> {
         let end = self.until.min(self.now);
         let mut gaps = self.noted.clone();
-        gaps.extend(self.last_run.as_ref().and_then(|run| open_gap(run, self.now)));
-        gaps.push(Gap { from: self.from, until: self.first, kind: GapKind::Unrecorded });
+        gaps.extend(
+            self.last_run
+                .as_ref()
+                .and_then(|run| open_gap(run, self.now)),
+        );
+        gaps.push(Gap {
+            from: self.from,
+            until: self.first,
+            kind: GapKind::Unrecorded,
+        });
         for gap in &mut gaps {
             (gap.from, gap.until) = (gap.from.max(self.from), gap.until.min(end));
         }
-        gaps.retain(|gap| gap.from < gap.until || (gap.kind == GapKind::Crash && gap.from == gap.until));
+        gaps.retain(|gap| {
+            gap.from < gap.until || (gap.kind == GapKind::Crash && gap.from == gap.until)
+        });
         gaps.extend(uncovered(self.from, end, hours, &gaps));
         gaps.sort_by_key(|gap| (gap.from, gap.until));
         gaps
@@ -115,7 +171,8 @@ impl Frame {
         self.last_run.as_ref().map_or(0, |run| run.last_flush)
     }
 
-    /// A run that goes on may still bring counts from after its last writing; one that is over brings none.
+    /// A run that goes on may still bring counts from after its last writing; one that is over
+    /// brings none.
     pub(super) fn complete_until(&self) -> UnixSeconds {
         match &self.last_run {
             Some(run) if run.going_on && run.ended.is_none() => run.last_flush.min(self.now),
@@ -128,18 +185,34 @@ impl Frame {
 fn is_going_on(folder: &Path) -> Result<bool, StoreError> {
     let path = lock_file(folder);
     let opened = File::open(&path);
-    match opened.map_err(TryLockError::Error).and_then(|lock| lock.try_lock_shared()) {
+    match opened
+        .map_err(TryLockError::Error)
+        .and_then(|lock| lock.try_lock_shared())
+    {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(source)) if source.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(TryLockError::Error(source)) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(false)
+        }
         Err(TryLockError::Error(source)) => Err(StoreError::Open { path, source }),
     }
 }
 
-fn read_last_run(transaction: &Transaction<'_>, going_on: bool) -> rusqlite::Result<Option<LastRun>> {
-    let last = transaction.query_row("SELECT last_flush, ended FROM run ORDER BY run DESC LIMIT 1", [], |row| {
-        Ok(LastRun { last_flush: row.get(0)?, ended: row.get(1)?, going_on })
-    });
+fn read_last_run(
+    transaction: &Transaction<'_>,
+    going_on: bool,
+) -> rusqlite::Result<Option<LastRun>> {
+    let last = transaction.query_row(
+        "SELECT last_flush, ended FROM run ORDER BY run DESC LIMIT 1",
+        [],
+        |row| {
+            Ok(LastRun {
+                last_flush: row.get(0)?,
+                ended: row.get(1)?,
+                going_on,
+            })
+        },
+    );
     last.optional()
 }
 
@@ -151,7 +224,11 @@ fn open_gap(run: &LastRun, now: UnixSeconds) -> Option<Gap> {
         (None, true) if now - run.last_flush > UNWRITTEN_S => GapKind::Unwritten,
         (None, true) => return None,
     };
-    Some(Gap { from: run.last_flush.min(now), until: now, kind })
+    Some(Gap {
+        from: run.last_flush.min(now),
+        until: now,
+        kind,
+    })
 }
 
 /// Which papers of a list are wanted.
@@ -170,15 +247,24 @@ pub(super) fn read_lists(
     until: UnixSeconds,
     validity: Validity,
 ) -> rusqlite::Result<Vec<(i64, ListRecord)>> {
-    let mut lists = transaction
-        .prepare("SELECT list, id FROM list WHERE list IN (SELECT DISTINCT list FROM cell WHERE hour >= ?1 AND hour < ?2) ORDER BY id")?;
-    let mut papers = transaction.prepare("SELECT since, authority, legal_basis FROM paper WHERE list = ?1 ORDER BY paper")?;
+    let mut lists = transaction.prepare(
+        "SELECT list, id FROM list WHERE list IN (SELECT DISTINCT list FROM cell WHERE \
+                  hour >= ?1 AND hour < ?2) ORDER BY id",
+    )?;
+    let mut papers = transaction.prepare(
+        "SELECT since, authority, legal_basis FROM paper WHERE list = ?1 ORDER BY paper",
+    )?;
     let lists = lists.query_map([from, until], |row| Ok((row.get(0)?, row.get(1)?)))?;
     lists
         .map(|list| {
             let (key, id): (i64, String) = list?;
-            let papers =
-                papers.query_map([key], |row| Ok(Papers { since: row.get(0)?, authority: row.get(1)?, legal_basis: row.get(2)? }))?;
+            let papers = papers.query_map([key], |row| {
+                Ok(Papers {
+                    since: row.get(0)?,
+                    authority: row.get(1)?,
+                    legal_basis: row.get(2)?,
+                })
+            })?;
             let papers = papers.collect::<Result<_, _>>()?;
             let papers = match validity {
                 Validity::Within => valid_within(papers, from, until),
@@ -191,9 +277,17 @@ pub(super) fn read_lists(
 
 /// Papers are valid until the next ones; the last ones stay in any case.
 fn valid_within(papers: Vec<Papers>, from: UnixSeconds, until: UnixSeconds) -> Vec<Papers> {
-    let next = papers.iter().skip(1).map(|papers| papers.since).chain([UnixSeconds::MAX]).collect::<Vec<_>>();
+    let next = papers
+        .iter()
+        .skip(1)
+        .map(|papers| papers.since)
+        .chain([UnixSeconds::MAX])
+        .collect::<Vec<_>>();
     let valid = papers.into_iter().zip(next);
-    valid.filter(|(papers, next)| papers.since < until && *next > from).map(|(papers, _)| papers).collect()
+    valid
+        .filter(|(papers, next)| papers.since < until && *next > from)
+        .map(|(papers, _)| papers)
+        .collect()
 }
 
 fn read_hours(
@@ -203,28 +297,48 @@ fn read_hours(
     until: UnixSeconds,
 ) -> rusqlite::Result<Vec<HourRecord>> {
     let mut hours = BTreeMap::new();
-    let mut statement = transaction.prepare("SELECT hour, questions FROM hour WHERE hour >= ?1 AND hour < ?2")?;
+    let mut statement =
+        transaction.prepare("SELECT hour, questions FROM hour WHERE hour >= ?1 AND hour < ?2")?;
     let mut rows = statement.query([from, until])?;
     while let Some(row) = rows.next()? {
         let hour = row.get(0)?;
-        let record = HourRecord { hour, questions: in_memory(row.get(1)?), lists: vec![None; lists.len()], ..HourRecord::default() };
+        let record = HourRecord {
+            hour,
+            questions: in_memory(row.get(1)?),
+            lists: vec![None; lists.len()],
+            ..HourRecord::default()
+        };
         hours.insert(hour, record);
     }
-    let mut statement = transaction.prepare("SELECT hour, event, count FROM event WHERE hour >= ?1 AND hour < ?2")?;
+    let mut statement = transaction
+        .prepare("SELECT hour, event, count FROM event WHERE hour >= ?1 AND hour < ?2")?;
     let mut rows = statement.query([from, until])?;
     while let Some(row) = rows.next()? {
-        let place = Event::ALL.iter().position(|event| row.get_ref(1).is_ok_and(|name| name.as_str() == Ok(event.name())));
+        let place = Event::ALL.iter().position(|event| {
+            row.get_ref(1)
+                .is_ok_and(|name| name.as_str() == Ok(event.name()))
+        });
         let count = place.and_then(|place| hours.get_mut(&row.get(0).ok()?)?.events.get_mut(place));
         if let Some(count) = count {
             *count = in_memory(row.get(2)?);
         }
     }
-    let places: BTreeMap<i64, usize> = lists.iter().enumerate().map(|(place, (key, _))| (*key, place)).collect();
-    let mut statement = transaction.prepare("SELECT hour, list, kind, count FROM cell WHERE hour >= ?1 AND hour < ?2")?;
+    let places: BTreeMap<i64, usize> = lists
+        .iter()
+        .enumerate()
+        .map(|(place, (key, _))| (*key, place))
+        .collect();
+    let mut statement = transaction
+        .prepare("SELECT hour, list, kind, count FROM cell WHERE hour >= ?1 AND hour < ?2")?;
     let mut rows = statement.query([from, until])?;
     while let Some(row) = rows.next()? {
-        let place = Kind::ALL.iter().position(|kind| row.get_ref(2).is_ok_and(|name| name.as_str() == Ok(kind.name())));
-        let counts = places.get(&row.get(1)?).and_then(|list| hours.get_mut(&row.get(0).ok()?)?.lists.get_mut(*list));
+        let place = Kind::ALL.iter().position(|kind| {
+            row.get_ref(2)
+                .is_ok_and(|name| name.as_str() == Ok(kind.name()))
+        });
+        let counts = places
+            .get(&row.get(1)?)
+            .and_then(|list| hours.get_mut(&row.get(0).ok()?)?.lists.get_mut(*list));
         let count = counts.and_then(|counts| counts.get_or_insert_default().get_mut(place?));
         if let Some(count) = count {
             *count = in_memory(row.get(3)?);
@@ -238,19 +352,37 @@ pub(super) fn in_memory(count: i64) -> u64 {
     count.try_into().unwrap_or_default()
 }
 
-fn read_gaps(transaction: &Transaction<'_>, from: UnixSeconds, until: UnixSeconds) -> rusqlite::Result<Vec<Gap>> {
-    let mut statement =
-        transaction.prepare("SELECT from_s, until_s, kind FROM gap WHERE until_s >= ?1 AND from_s < ?2 ORDER BY from_s, until_s")?;
+fn read_gaps(
+    transaction: &Transaction<'_>,
+    from: UnixSeconds,
+    until: UnixSeconds,
+) -> rusqlite::Result<Vec<Gap>> {
+    let mut statement = transaction.prepare(
+        "SELECT from_s, until_s, kind FROM gap WHERE until_s >= ?1 AND from_s \
+                             < ?2 ORDER BY from_s, until_s",
+    )?;
     let gaps = statement.query_map(params![from, until], |row| {
         let name: String = row.get(2)?;
-        let kind = GapKind::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(GapKind::Unrecorded);
-        Ok(Gap { from: row.get(0)?, until: row.get(1)?, kind })
+        let kind = GapKind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .unwrap_or(GapKind::Unrecorded);
+        Ok(Gap {
+            from: row.get(0)?,
+            until: row.get(1)?,
+            kind,
+        })
     })?;
     gaps.collect()
 }
 
 /// What neither an hour's row nor a gap accounts for: hours that the clock jumped over.
-fn uncovered(from: UnixSeconds, end: UnixSeconds, hours: impl Iterator<Item = UnixSeconds>, gaps: &[Gap]) -> Vec<Gap> {
+fn uncovered(
+    from: UnixSeconds,
+    end: UnixSeconds,
+    hours: impl Iterator<Item = UnixSeconds>,
+    gaps: &[Gap],
+) -> Vec<Gap> {
     let mut covered: Vec<_> = hours.map(|hour| (hour, hour + HOUR_S)).collect();
     covered.extend(gaps.iter().map(|gap| (gap.from, gap.until)));
     covered.push((end, end));
@@ -258,7 +390,11 @@ fn uncovered(from: UnixSeconds, end: UnixSeconds, hours: impl Iterator<Item = Un
     let (mut reached, mut holes) = (from, Vec::new());
     for (start, stop) in covered {
         if start > reached {
-            holes.push(Gap { from: reached, until: start.min(end), kind: GapKind::Unrecorded });
+            holes.push(Gap {
+                from: reached,
+                until: start.min(end),
+                kind: GapKind::Unrecorded,
+            });
         }
         reached = reached.max(stop);
     }
@@ -276,16 +412,30 @@ mod tests {
     const HOUR: UnixSeconds = 1_767_225_600;
 
     fn counts(hour: UnixSeconds) -> HourCounts {
-        HourCounts { hour, lists: vec![[1, 1, 1, 1]], questions: 9, events: [4, 5, 0, 0, 0, 0, 0, 0], ..HourCounts::default() }
+        HourCounts {
+            hour,
+            lists: vec![[1, 1, 1, 1]],
+            questions: 9,
+            events: [4, 5, 0, 0, 0, 0, 0, 0],
+            ..HourCounts::default()
+        }
     }
 
     fn open(folder: &Path, at: UnixSeconds) -> Store {
-        let list = ListIdentity { id: "one".into(), authority: "Example Authority".into(), legal_basis: "Example Act".into() };
+        let list = ListIdentity {
+            id: "one".into(),
+            authority: "Example Authority".into(),
+            legal_basis: "Example Act".into(),
+        };
         Store::open(folder, &[list], author(), at).unwrap()
     }
 
     fn gaps(record: &Record) -> Vec<(i64, i64, &'static str)> {
-        record.gaps.iter().map(|gap| (gap.from - HOUR, gap.until - HOUR, gap.kind.name())).collect()
+        record
+            .gaps
+            .iter()
+            .map(|gap| (gap.from - HOUR, gap.until - HOUR, gap.kind.name()))
+            .collect()
     }
 
     #[test]
@@ -302,7 +452,10 @@ mod tests {
         assert_eq!(record.hours[0].questions, 18);
         assert_eq!(gaps(&record), [(10, 3700, "unwritten")]);
         store.end(HOUR + 20).unwrap();
-        assert_eq!(gaps(&reader.read(Stretch::default(), HOUR + 20).unwrap()), []);
+        assert_eq!(
+            gaps(&reader.read(Stretch::default(), HOUR + 20).unwrap()),
+            []
+        );
     }
 
     #[test]
@@ -313,8 +466,14 @@ mod tests {
         for file in ["counts.sqlite", "counts.sqlite-wal", "counts.lock"] {
             std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
         }
-        let record = Reader::open(copy.path()).unwrap().read(Stretch::default(), HOUR + 30).unwrap();
-        assert_eq!((record.hours[0].questions, gaps(&record)), (9, vec![(5, 30, "crash")]));
+        let record = Reader::open(copy.path())
+            .unwrap()
+            .read(Stretch::default(), HOUR + 30)
+            .unwrap();
+        assert_eq!(
+            (record.hours[0].questions, gaps(&record)),
+            (9, vec![(5, 30, "crash")])
+        );
         open(copy.path(), HOUR + 30).end(HOUR + 31).unwrap();
     }
 
@@ -322,17 +481,57 @@ mod tests {
     fn a_stretch_is_cut_at_its_hours_and_nothing_in_it_goes_unaccounted() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR + 600);
-        store.flush(&[counts(HOUR), counts(HOUR + 3600), counts(HOUR + 4 * 3600)], HOUR + 4 * 3600 + 10).unwrap();
+        store
+            .flush(
+                &[counts(HOUR), counts(HOUR + 3600), counts(HOUR + 4 * 3600)],
+                HOUR + 4 * 3600 + 10,
+            )
+            .unwrap();
         let reader = Reader::open(folder.path()).unwrap();
         let now = HOUR + 4 * 3600 + 10;
-        let all = reader.read(Stretch { from: Some(HOUR - 3600), until: Some(HOUR + 9 * 3600) }, now).unwrap();
-        assert_eq!(gaps(&all), [(-3600, 600, "unrecorded"), (7200, 14_400, "unrecorded")], "before the start; a clock that jumped");
+        let all = reader
+            .read(
+                Stretch {
+                    from: Some(HOUR - 3600),
+                    until: Some(HOUR + 9 * 3600),
+                },
+                now,
+            )
+            .unwrap();
+        assert_eq!(
+            gaps(&all),
+            [(-3600, 600, "unrecorded"), (7200, 14_400, "unrecorded")],
+            "before the start; a clock that jumped"
+        );
         assert_eq!(all.hours.len(), 3);
-        let some = reader.read(Stretch { from: Some(HOUR + 3600), until: Some(HOUR + 3 * 3600) }, now).unwrap();
+        let some = reader
+            .read(
+                Stretch {
+                    from: Some(HOUR + 3600),
+                    until: Some(HOUR + 3 * 3600),
+                },
+                now,
+            )
+            .unwrap();
         assert_eq!(gaps(&some), [(7200, 10_800, "unrecorded")]);
-        assert_eq!(some.hours.iter().map(|hour| hour.hour).collect::<Vec<_>>(), [HOUR + 3600]);
-        let none = reader.read(Stretch { from: Some(HOUR + 9 * 3600), until: Some(HOUR + 10 * 3600) }, now).unwrap();
-        assert_eq!((none.hours.len(), none.lists.len(), gaps(&none)), (0, 0, vec![]), "the future is no gap");
+        assert_eq!(
+            some.hours.iter().map(|hour| hour.hour).collect::<Vec<_>>(),
+            [HOUR + 3600]
+        );
+        let none = reader
+            .read(
+                Stretch {
+                    from: Some(HOUR + 9 * 3600),
+                    until: Some(HOUR + 10 * 3600),
+                },
+                now,
+            )
+            .unwrap();
+        assert_eq!(
+            (none.hours.len(), none.lists.len(), gaps(&none)),
+            (0, 0, vec![]),
+            "the future is no gap"
+        );
     }
 
     #[test]
@@ -340,7 +539,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = Reader::open(folder.path()).unwrap_err();
         assert!(matches!(refused, StoreError::Missing { .. }), "{refused}");
-        std::fs::write(counts_file(folder.path()), "no database at all, but longer than the hundred bytes of a header........").unwrap();
-        assert!(matches!(Reader::open(folder.path()), Err(StoreError::Sqlite { .. })));
+        std::fs::write(
+            counts_file(folder.path()),
+            "no database at all, but longer than the hundred bytes of a header........",
+        )
+        .unwrap();
+        assert!(matches!(
+            Reader::open(folder.path()),
+            Err(StoreError::Sqlite { .. })
+        ));
     }
 }

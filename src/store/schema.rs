@@ -77,7 +77,8 @@ const ADD_JOURNAL: &str = "
     CREATE INDEX journal_of_list ON journal (list, seq);
 ";
 
-/// What form 3 adds: the audit log, whose leaves are only ever added. `alive` says when a run was on record, by the log's own time, which never runs back.
+/// What form 3 adds: the audit log, whose leaves are only ever added. `alive` says when a run was
+/// on record, by the log's own time, which never runs back.
 const ADD_LOG: &str = "
     ALTER TABLE run ADD COLUMN configuration TEXT NOT NULL DEFAULT '';
     ALTER TABLE hour ADD COLUMN run INTEGER REFERENCES run;
@@ -118,7 +119,8 @@ const ADD_LOG: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// What form 4 adds: counts by entry, which stay here. An opening without a salt is of an hour that is not committed to yet.
+/// What form 4 adds: counts by entry, which stay here. An opening without a salt is of an hour that
+/// is not committed to yet.
 const ADD_ENTRIES: &str = "
     CREATE TABLE opening (
         hour INTEGER NOT NULL REFERENCES hour,
@@ -149,35 +151,69 @@ pub(super) fn lock_file(folder: &Path) -> PathBuf {
 
 /// Makes the folder, for the owner only; one that exists is left as it is.
 pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|source| StoreError::Open { path: folder.into(), source })
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|source| StoreError::Open {
+            path: folder.into(),
+            source,
+        })
 }
 
-/// Opens a file, made for the owner only if it is not there; SQLite gives its own side files the same mode.
+/// Opens a file, made for the owner only if it is not there; SQLite gives its own side files the
+/// same mode.
 pub(super) fn open_private(path: &Path) -> Result<File, StoreError> {
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    opened.map_err(|source| StoreError::Open { path: path.into(), source })
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
+    opened.map_err(|source| StoreError::Open {
+        path: path.into(),
+        source,
+    })
 }
 
 /// Opens the counts for writing and brings them into the present form.
 pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
     let file = counts_file(folder);
     open_private(&file)?;
-    let failed = |source| StoreError::Sqlite { attempt: "open", file: file.clone(), source };
+    let failed = |source| StoreError::Sqlite {
+        attempt: "open",
+        file: file.clone(),
+        source,
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     let form = check_form(&connection, &file)?;
-    connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
-    connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
-    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+    connection
+        .pragma_update(None, "journal_mode", "wal")
+        .map_err(failed)?;
+    connection
+        .pragma_update(None, "synchronous", "full")
+        .map_err(failed)?;
+    connection
+        .pragma_update(None, "foreign_keys", true)
+        .map_err(failed)?;
     // What is deleted are counts by entry: they are to be gone from the disk.
-    connection.pragma_update(None, "secure_delete", true).map_err(failed)?;
+    connection
+        .pragma_update(None, "secure_delete", true)
+        .map_err(failed)?;
     if form < FORM {
         let transaction = connection.transaction().map_err(failed)?;
-        for step in [CREATE, ADD_JOURNAL, ADD_LOG, ADD_ENTRIES].into_iter().skip(usize::try_from(form).unwrap_or_default()) {
+        for step in [CREATE, ADD_JOURNAL, ADD_LOG, ADD_ENTRIES]
+            .into_iter()
+            .skip(usize::try_from(form).unwrap_or_default())
+        {
             transaction.execute_batch(step).map_err(failed)?;
         }
-        transaction.pragma_update(None, "user_version", FORM).map_err(failed)?;
+        transaction
+            .pragma_update(None, "user_version", FORM)
+            .map_err(failed)?;
         transaction.commit().map_err(failed)?;
     }
     Ok(connection)
@@ -188,17 +224,30 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
     let file = counts_file(folder);
     match file.try_exists() {
         Ok(true) => {}
-        Ok(false) => return Err(StoreError::Missing { folder: folder.into() }),
+        Ok(false) => {
+            return Err(StoreError::Missing {
+                folder: folder.into(),
+            });
+        }
         Err(source) => return Err(StoreError::Open { path: file, source }),
     }
     // SQLite says only "unable to open" for a file that we may not read.
-    File::open(&file).map_err(|source: io::Error| StoreError::Open { path: file.clone(), source })?;
-    let failed = |source| StoreError::Sqlite { attempt: "open", file: file.clone(), source };
+    File::open(&file).map_err(|source: io::Error| StoreError::Open {
+        path: file.clone(),
+        source,
+    })?;
+    let failed = |source| StoreError::Sqlite {
+        attempt: "open",
+        file: file.clone(),
+        source,
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     match check_form(&connection, &file)? {
-        0 => Err(StoreError::Missing { folder: folder.into() }),
+        0 => Err(StoreError::Missing {
+            folder: folder.into(),
+        }),
         _ => Ok(connection),
     }
 }
@@ -206,8 +255,16 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
 /// The file's form, 0 for an empty file; refuses one that is newer than we know.
 fn check_form(connection: &Connection, file: &Path) -> Result<i64, StoreError> {
     let form = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
-    match form.map_err(|source| StoreError::Sqlite { attempt: "read", file: file.into(), source })? {
-        found if found > FORM => Err(StoreError::Newer { file: file.into(), found, known: FORM }),
+    match form.map_err(|source| StoreError::Sqlite {
+        attempt: "read",
+        file: file.into(),
+        source,
+    })? {
+        found if found > FORM => Err(StoreError::Newer {
+            file: file.into(),
+            found,
+            known: FORM,
+        }),
         found => Ok(found),
     }
 }

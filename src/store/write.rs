@@ -17,14 +17,16 @@ use super::log::{self, Happening, Log, Run, Sign};
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
 use super::{StoreError, entries, hours};
 
-/// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often before we believe that one does.
+/// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often
+/// before we believe that one does.
 const LOCK_ATTEMPTS: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// The counts of one state folder, open for writing; no other process can have them open so.
 ///
-/// Dropped without [`Store::end`], it leaves a run that the next one takes for a crash. The log's time never runs back: what is
-/// given with an earlier time than what is on disk already is written with that.
+/// Dropped without [`Store::end`], it leaves a run that the next one takes for a crash. The log's
+/// time never runs back: what is given with an earlier time than what is on disk already is written
+/// with that.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
@@ -52,24 +54,47 @@ pub struct Step {
 }
 
 impl Store {
-    /// Opens the counts in `folder` (made with mode 0700 if it is not there) and begins a run at `at`.
+    /// Opens the counts in `folder` (made with mode 0700 if it is not there) and begins a run at
+    /// `at`.
     ///
-    /// `lists` names the lists in the order of their [`ListIndex`](crate::list::ListIndex); `author` signs the audit log. What lies
-    /// between the end of the run before and `at` is written down as a gap. Fails when another process has the folder, when the file
-    /// is newer than we know, when its log is another author's, or when it cannot be written.
-    pub fn open(folder: &Path, lists: &[ListIdentity], author: Author, at: UnixSeconds) -> Result<Self, StoreError> {
+    /// `lists` names the lists in the order of their [`ListIndex`](crate::list::ListIndex);
+    /// `author` signs the audit log. What lies between the end of the run before and `at` is
+    /// written down as a gap. Fails when another process has the folder, when the file is newer
+    /// than we know, when its log is another author's, or when it cannot be written.
+    pub fn open(
+        folder: &Path,
+        lists: &[ListIdentity],
+        author: Author,
+        at: UnixSeconds,
+    ) -> Result<Self, StoreError> {
         make_folder(folder)?;
         let lock = lock(folder)?;
         let mut connection = open_to_write(folder)?;
         let file = counts_file(folder);
         let failed = |source| failed(&file, source);
         if let Some(written) = log::other_author(&connection, &author).map_err(failed)? {
-            return Err(StoreError::Author { file, written, given: author.key.public().to_string() });
+            return Err(StoreError::Author {
+                file,
+                written,
+                given: author.key.public().to_string(),
+            });
         }
-        let boot =
-            getrandom::u64().map_err(|source| StoreError::Open { path: "the system's random numbers".into(), source: source.into() })?;
-        let (run, lists, time) = begin(&mut connection, &author, boot, lists, at).map_err(failed)?;
-        Ok(Self { connection, file, author, run, lists, time, is_failing: false, _lock: lock })
+        let boot = getrandom::u64().map_err(|source| StoreError::Open {
+            path: "the system's random numbers".into(),
+            source: source.into(),
+        })?;
+        let (run, lists, time) =
+            begin(&mut connection, &author, boot, lists, at).map_err(failed)?;
+        Ok(Self {
+            connection,
+            file,
+            author,
+            run,
+            lists,
+            time,
+            is_failing: false,
+            _lock: lock,
+        })
     }
 
     /// Up to when counts are on disk, by the log's time.
@@ -77,29 +102,59 @@ impl Store {
         self.time
     }
 
-    /// Adds these counts, taken at `at`, and closes the hours before `at`, in one transaction: after an error nothing of it is on
-    /// disk and all can be given again.
+    /// Adds these counts, taken at `at`, and closes the hours before `at`, in one transaction:
+    /// after an error nothing of it is on disk and all can be given again.
     ///
-    /// Also marks the run as alive at `at`, and all these hours and that of `at` as hours in which the resolver ran.
+    /// Also marks the run as alive at `at`, and all these hours and that of `at` as hours in which
+    /// the resolver ran.
     pub fn flush(&mut self, hours: &[HourCounts], at: UnixSeconds) -> Result<(), StoreError> {
-        self.write(&Taking { hours, ..Taking::default() }, at)
+        self.write(
+            &Taking {
+                hours,
+                ..Taking::default()
+            },
+            at,
+        )
     }
 
-    /// As [`Store::flush`], with events for the journal and the log in the same transaction; the run was not alive in the steps.
+    /// As [`Store::flush`], with events for the journal and the log in the same transaction; the
+    /// run was not alive in the steps.
     pub fn write(&mut self, taking: &Taking<'_>, at: UnixSeconds) -> Result<(), StoreError> {
         self.add(taking, at, Ending::GoOn)
     }
 
-    /// Ends the run at `at`; until the next one nothing is asked of the resolver, so nothing is lost.
+    /// Ends the run at `at`; until the next one nothing is asked of the resolver, so nothing is
+    /// lost.
     pub fn end(mut self, at: UnixSeconds) -> Result<(), StoreError> {
         self.add(&Taking::default(), at, Ending::Stop)?;
-        let Self { connection, file, .. } = self;
-        connection.close().map_err(|(_, source)| failed(&file, source))
+        let Self {
+            connection, file, ..
+        } = self;
+        connection
+            .close()
+            .map_err(|(_, source)| failed(&file, source))
     }
 
-    fn add(&mut self, taking: &Taking<'_>, at: UnixSeconds, ending: Ending) -> Result<(), StoreError> {
-        let span = Span { since: self.time, at: at.max(self.time), was_failing: self.is_failing, ending };
-        let written = add(&mut self.connection, &self.author, &self.run, &self.lists, taking, &span);
+    fn add(
+        &mut self,
+        taking: &Taking<'_>,
+        at: UnixSeconds,
+        ending: Ending,
+    ) -> Result<(), StoreError> {
+        let span = Span {
+            since: self.time,
+            at: at.max(self.time),
+            was_failing: self.is_failing,
+            ending,
+        };
+        let written = add(
+            &mut self.connection,
+            &self.author,
+            &self.run,
+            &self.lists,
+            taking,
+            &span,
+        );
         self.is_failing = written.is_err();
         if written.is_ok() {
             self.time = span.at;
@@ -135,7 +190,11 @@ struct Span {
 }
 
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
-    StoreError::Sqlite { attempt: "write the counts to", file: file.into(), source }
+    StoreError::Sqlite {
+        attempt: "write the counts to",
+        file: file.into(),
+        source,
+    }
 }
 
 fn lock(folder: &Path) -> Result<File, StoreError> {
@@ -148,7 +207,9 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
             Err(TryLockError::Error(source)) => return Err(StoreError::Open { path, source }),
         }
     }
-    Err(StoreError::Busy { folder: folder.into() })
+    Err(StoreError::Busy {
+        folder: folder.into(),
+    })
 }
 
 /// Begins a run; gives it, the keys of its lists and the moment that it began at.
@@ -160,29 +221,68 @@ fn begin(
     wall: UnixSeconds,
 ) -> rusqlite::Result<(Run, Vec<i64>, UnixSeconds)> {
     let transaction = connection.transaction()?;
-    let reached: Option<UnixSeconds> = transaction.query_row("SELECT max(last_flush) FROM run", [], |row| row.get(0))?;
+    let reached: Option<UnixSeconds> =
+        transaction.query_row("SELECT max(last_flush) FROM run", [], |row| row.get(0))?;
     let at = wall.max(reached.unwrap_or(wall));
-    let is_counted: bool =
-        transaction.query_row("SELECT EXISTS (SELECT * FROM hour WHERE hour >= ?1)", [hour_start(at)], |row| row.get(0))?;
+    let is_counted: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT * FROM hour WHERE hour >= ?1)",
+        [hour_start(at)],
+        |row| row.get(0),
+    )?;
     // What was counted before there was a log is not in it.
-    let first_hour = if is_counted { hour_start(at) + HOUR_S } else { hour_start(at) };
+    let first_hour = if is_counted {
+        hour_start(at) + HOUR_S
+    } else {
+        hour_start(at)
+    };
     let mut log = Log::open(&transaction, author, first_hour)?;
     let previous = end_previous(&transaction, &mut log, at)?;
-    let run = Run { key: 0, boot: format!("{boot:016x}"), software: software(), configuration: author.configuration.clone() };
+    let run = Run {
+        key: 0,
+        boot: format!("{boot:016x}"),
+        software: software(),
+        configuration: author.configuration.clone(),
+    };
     transaction.execute(
-        "INSERT INTO run (boot, software, configuration, started, last_flush) VALUES (?1, ?2, ?3, ?4, ?4)",
+        "INSERT INTO run (boot, software, configuration, started, last_flush) VALUES (?1, ?2, ?3, \
+         ?4, ?4)",
         params![run.boot, run.software, run.configuration, at],
     )?;
-    let run = Run { key: transaction.last_insert_rowid(), ..run };
-    transaction.execute("INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)", params![run.key, at])?;
-    let keys = lists.iter().map(|list| note_list(&transaction, list, at)).collect::<Result<Vec<_>, _>>()?;
+    let run = Run {
+        key: transaction.last_insert_rowid(),
+        ..run
+    };
+    transaction.execute(
+        "INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)",
+        params![run.key, at],
+    )?;
+    let keys = lists
+        .iter()
+        .map(|list| note_list(&transaction, list, at))
+        .collect::<Result<Vec<_>, _>>()?;
     for key in &keys {
-        transaction.execute("INSERT INTO run_list VALUES (?1, ?2)", params![run.key, key])?;
+        transaction.execute(
+            "INSERT INTO run_list VALUES (?1, ?2)",
+            params![run.key, key],
+        )?;
     }
-    hours::add(&transaction, run.key, &keys, &hours::nothing_in(hour_start(at), keys.len()))?;
+    hours::add(
+        &transaction,
+        run.key,
+        &keys,
+        &hours::nothing_in(hour_start(at), keys.len()),
+    )?;
     let ids = lists.iter().map(|list| list.id.as_str()).collect();
     let body = log::start_body(&run, &ids, previous.as_ref(), at - wall);
-    log.note(&run, Happening { at, kind: "start", body, ..Happening::default() })?;
+    log.note(
+        &run,
+        Happening {
+            at,
+            kind: "start",
+            body,
+            ..Happening::default()
+        },
+    )?;
     let closed = closed_until(&log, at);
     entries::commit(&transaction, &mut log, &run, closed)?;
     log.save(Sign::Now)?;
@@ -195,37 +295,79 @@ fn software() -> String {
 }
 
 /// Writes down how the run before ended and what is missing since, and closes its hours.
-fn end_previous(transaction: &Transaction<'_>, log: &mut Log<'_>, at: UnixSeconds) -> rusqlite::Result<Option<Run>> {
-    let before = transaction.query_row("SELECT run, last_flush, ended FROM run ORDER BY run DESC LIMIT 1", [], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, UnixSeconds>(1)?, row.get::<_, Option<UnixSeconds>>(2)?))
-    });
-    let Some((key, last_flush, ended)) = before.optional()? else { return Ok(None) };
+fn end_previous(
+    transaction: &Transaction<'_>,
+    log: &mut Log<'_>,
+    at: UnixSeconds,
+) -> rusqlite::Result<Option<Run>> {
+    let before = transaction.query_row(
+        "SELECT run, last_flush, ended FROM run ORDER BY run DESC LIMIT 1",
+        [],
+        |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, UnixSeconds>(1)?,
+                row.get::<_, Option<UnixSeconds>>(2)?,
+            ))
+        },
+    );
+    let Some((key, last_flush, ended)) = before.optional()? else {
+        return Ok(None);
+    };
     let previous = hours::run(transaction, key)?;
-    let kind = if ended.is_some() { GapKind::Stopped } else { GapKind::Crash };
+    let kind = if ended.is_some() {
+        GapKind::Stopped
+    } else {
+        GapKind::Crash
+    };
     let from = ended.unwrap_or(last_flush);
     if from < at || kind == GapKind::Crash {
-        transaction.execute("INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)", params![key, from, at, kind.name()])?;
+        transaction.execute(
+            "INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)",
+            params![key, from, at, kind.name()],
+        )?;
     }
     hours::lose_open(transaction)?;
     // A run from before there was a log has no leaves, so nobody would understand its end.
     if log.size() == 0 {
         return Ok(None);
     }
-    let crash = Happening { at: from, kind: "crash", ..Happening::default() };
-    let happenings = if kind == GapKind::Crash { vec![crash] } else { Vec::new() };
+    let crash = Happening {
+        at: from,
+        kind: "crash",
+        ..Happening::default()
+    };
+    let happenings = if kind == GapKind::Crash {
+        vec![crash]
+    } else {
+        Vec::new()
+    };
     append(transaction, log, &previous, happenings, at)?;
     Ok(Some(previous))
 }
 
 /// The list's key; its papers are noted when they have changed.
-fn note_list(transaction: &Transaction<'_>, list: &ListIdentity, at: UnixSeconds) -> rusqlite::Result<i64> {
-    transaction.execute("INSERT INTO list (id) VALUES (?1) ON CONFLICT DO NOTHING", [&list.id])?;
-    let key = transaction.query_row("SELECT list FROM list WHERE id = ?1", [&list.id], |row| row.get(0))?;
-    let papers =
-        transaction.query_row("SELECT authority, legal_basis FROM paper WHERE list = ?1 ORDER BY paper DESC LIMIT 1", [key], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-        });
-    if papers.optional()?.is_none_or(|papers| papers != (list.authority.clone(), list.legal_basis.clone())) {
+fn note_list(
+    transaction: &Transaction<'_>,
+    list: &ListIdentity,
+    at: UnixSeconds,
+) -> rusqlite::Result<i64> {
+    transaction.execute(
+        "INSERT INTO list (id) VALUES (?1) ON CONFLICT DO NOTHING",
+        [&list.id],
+    )?;
+    let key = transaction.query_row("SELECT list FROM list WHERE id = ?1", [&list.id], |row| {
+        row.get(0)
+    })?;
+    let papers = transaction.query_row(
+        "SELECT authority, legal_basis FROM paper WHERE list = ?1 ORDER BY paper DESC LIMIT 1",
+        [key],
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+    );
+    if papers
+        .optional()?
+        .is_none_or(|papers| papers != (list.authority.clone(), list.legal_basis.clone()))
+    {
         transaction.execute(
             "INSERT INTO paper (list, since, authority, legal_basis) VALUES (?1, ?2, ?3, ?4)",
             params![key, at, list.authority, list.legal_basis],
@@ -234,7 +376,14 @@ fn note_list(transaction: &Transaction<'_>, list: &ListIdentity, at: UnixSeconds
     Ok(key)
 }
 
-fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], taking: &Taking<'_>, span: &Span) -> rusqlite::Result<()> {
+fn add(
+    connection: &mut Connection,
+    author: &Author,
+    run: &Run,
+    lists: &[i64],
+    taking: &Taking<'_>,
+    span: &Span,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let &Span { since, at, .. } = span;
     let mut log = Log::open(&transaction, author, hour_start(at))?;
@@ -244,19 +393,46 @@ fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], t
     let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
     happenings.extend(taking.events.iter().filter_map(happening));
     for counts in &hours {
-        hours::add(&transaction, run.key, lists, &HourCounts { hour: counts.hour.max(hour_start(since)), ..(*counts).clone() })?;
+        hours::add(
+            &transaction,
+            run.key,
+            lists,
+            &HourCounts {
+                hour: counts.hour.max(hour_start(since)),
+                ..(*counts).clone()
+            },
+        )?;
     }
     let by_entry = hours.iter().flat_map(|counts| counts.entries.keys());
     let entries: BTreeMap<_, _> = by_entry.map(|list| (*list, EntryCounts::new())).collect();
     // A run's first hour may be over when it first writes.
     for hour in BTreeSet::from([hour_start(since), hour_start(at)]) {
-        hours::add(&transaction, run.key, lists, &HourCounts { entries: entries.clone(), ..hours::nothing_in(hour, lists.len()) })?;
+        hours::add(
+            &transaction,
+            run.key,
+            lists,
+            &HourCounts {
+                entries: entries.clone(),
+                ..hours::nothing_in(hour, lists.len())
+            },
+        )?;
     }
-    transaction.prepare_cached("UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)")?.execute([at])?;
-    transaction.prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?.execute(params![run.key, at])?;
+    transaction
+        .prepare_cached(
+            "UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)",
+        )?
+        .execute([at])?;
+    transaction
+        .prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?
+        .execute(params![run.key, at])?;
     if span.was_failing {
         let body = Map::from_iter([("until".to_owned(), Moment(at).to_string().into())]);
-        happenings.push(Happening { at: since, kind: "unwritten", body, ..Happening::default() });
+        happenings.push(Happening {
+            at: since,
+            kind: "unwritten",
+            body,
+            ..Happening::default()
+        });
     }
     let next_hour = log.next_hour;
     append(&transaction, &mut log, run, happenings, at)?;
@@ -266,8 +442,18 @@ fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], t
     }
     if span.ending == Ending::Stop {
         hours::lose_open(&transaction)?;
-        transaction.execute("UPDATE run SET ended = ?2 WHERE run = ?1", params![run.key, at])?;
-        log.note(run, Happening { at, kind: "stop", ..Happening::default() })?;
+        transaction.execute(
+            "UPDATE run SET ended = ?2 WHERE run = ?1",
+            params![run.key, at],
+        )?;
+        log.note(
+            run,
+            Happening {
+                at,
+                kind: "stop",
+                ..Happening::default()
+            },
+        )?;
     }
     let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
     log.save(if is_due { Sign::Now } else { Sign::Later })?;
@@ -278,8 +464,21 @@ fn add(connection: &mut Connection, author: &Author, run: &Run, lists: &[i64], t
 fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
     // Reasons are what somebody typed, and the log is for everybody: they stay in the journal.
     let is_told = |(key, _): &(&String, &Value)| *key != "reason";
-    let plain = |value: &Value| if is_plain(value) { value.clone() } else { value.to_string().into() };
-    let body = event.body.as_object().into_iter().flatten().filter(is_told).map(|(key, value)| (key.clone(), plain(value))).collect();
+    let plain = |value: &Value| {
+        if is_plain(value) {
+            value.clone()
+        } else {
+            value.to_string().into()
+        }
+    };
+    let body = event
+        .body
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(is_told)
+        .map(|(key, value)| (key.clone(), plain(value)))
+        .collect();
     (!matches!(event.kind, EventKind::Start | EventKind::Stop)).then(|| Happening {
         at: event.at,
         kind: event.kind.word(),
@@ -290,7 +489,8 @@ fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
     })
 }
 
-/// Splits the time on record where the clock was set forward, or where hours were slept through; gives an event for each.
+/// Splits the time on record where the clock was set forward, or where hours were slept through;
+/// gives an event for each.
 fn note_steps<'a>(
     transaction: &Transaction<'_>,
     run: &Run,
@@ -298,36 +498,69 @@ fn note_steps<'a>(
     hours: &[&HourCounts],
     span: &Span,
 ) -> rusqlite::Result<Vec<Happening<'a>>> {
-    let within = |step: &Step| Step { from: step.from.clamp(span.since, span.at), until: step.until.clamp(span.since, span.at), ..*step };
-    let (mut jumps, backs): (Vec<Step>, Vec<Step>) = steps.iter().map(within).partition(|step| step.from < step.until);
-    let reached = hours.iter().map(|counts| counts.hour.max(hour_start(span.since))).chain([hour_start(span.at)]);
+    let within = |step: &Step| Step {
+        from: step.from.clamp(span.since, span.at),
+        until: step.until.clamp(span.since, span.at),
+        ..*step
+    };
+    let (mut jumps, backs): (Vec<Step>, Vec<Step>) = steps
+        .iter()
+        .map(within)
+        .partition(|step| step.from < step.until);
+    let reached = hours
+        .iter()
+        .map(|counts| counts.hour.max(hour_start(span.since)))
+        .chain([hour_start(span.at)]);
     let mut last = hour_start(span.since);
     for hour in reached {
-        jumps.extend((last + HOUR_S < hour).then_some(Step { from: last + HOUR_S, until: hour, by_s: 0 }));
+        jumps.extend((last + HOUR_S < hour).then_some(Step {
+            from: last + HOUR_S,
+            until: hour,
+            by_s: 0,
+        }));
         last = last.max(hour);
     }
     jumps.sort_by_key(|jump| jump.from);
     let mut joined: Vec<Step> = Vec::new();
     for jump in jumps {
         match joined.last_mut() {
-            Some(before) if jump.from <= before.until => before.until = before.until.max(jump.until),
+            Some(before) if jump.from <= before.until => {
+                before.until = before.until.max(jump.until)
+            }
             _ => joined.push(jump),
         }
     }
     for jump in &joined {
-        transaction.execute("UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)", [jump.from])?;
-        transaction.execute("INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)", params![run.key, jump.until])?;
+        transaction.execute(
+            "UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)",
+            [jump.from],
+        )?;
+        transaction.execute(
+            "INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)",
+            params![run.key, jump.until],
+        )?;
         let kind = GapKind::Unrecorded.name();
         transaction.execute(
             "INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)",
             params![run.key, jump.from, jump.until, kind],
         )?;
     }
-    let joined = joined.into_iter().map(|jump| Step { by_s: jump.until - jump.from, ..jump });
+    let joined = joined.into_iter().map(|jump| Step {
+        by_s: jump.until - jump.from,
+        ..jump
+    });
     let leaf = |step: Step| {
         let by = if step.by_s < 0 { "back_s" } else { "forward_s" };
-        let body = [(by.to_owned(), step.by_s.unsigned_abs().into()), ("until".to_owned(), Moment(step.until).to_string().into())];
-        Happening { at: step.from, kind: "clock", body: Map::from_iter(body), ..Happening::default() }
+        let body = [
+            (by.to_owned(), step.by_s.unsigned_abs().into()),
+            ("until".to_owned(), Moment(step.until).to_string().into()),
+        ];
+        Happening {
+            at: step.from,
+            kind: "clock",
+            body: Map::from_iter(body),
+            ..Happening::default()
+        }
     };
     Ok(joined.chain(backs).map(leaf).collect())
 }
@@ -346,7 +579,12 @@ fn append(
         while let Some(happening) = happenings.next_if(|happening| happening.at < hour + HOUR_S) {
             log.note(run, happening)?;
         }
-        hours::close(transaction, log, hour, &hours::run(transaction, counted_by)?)?;
+        hours::close(
+            transaction,
+            log,
+            hour,
+            &hours::run(transaction, counted_by)?,
+        )?;
     }
     happenings.try_for_each(|happening| log.note(run, happening))
 }
@@ -363,16 +601,27 @@ impl Store {
         &self.connection
     }
 
-    /// Lets the file grow by so many pages and no further, as a full disk would; `None` makes room again.
+    /// Lets the file grow by so many pages and no further, as a full disk would; `None` makes room
+    /// again.
     pub(super) fn fill_disk(&self, spare_pages: Option<i64>) {
-        let pages: i64 = self.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let pages: i64 = self
+            .connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))
+            .unwrap();
         let limit = spare_pages.map_or(1 << 30, |spare| pages + spare);
-        let _: i64 = self.connection.query_row(&format!("PRAGMA max_page_count = {limit}"), [], |row| row.get(0)).unwrap();
+        let _: i64 = self
+            .connection
+            .query_row(&format!("PRAGMA max_page_count = {limit}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap();
     }
 
     /// Makes every writing fail, or work again.
     pub(super) fn refuse_changes(&self, refuse: bool) {
-        self.connection.pragma_update(None, "query_only", refuse).unwrap();
+        self.connection
+            .pragma_update(None, "query_only", refuse)
+            .unwrap();
     }
 }
 
@@ -388,38 +637,81 @@ mod tests {
     const HOUR: UnixSeconds = 1_767_225_600;
 
     fn list(id: &str) -> ListIdentity {
-        ListIdentity { id: id.into(), authority: "Example Authority".into(), legal_basis: "Example Act, section 1".into() }
+        ListIdentity {
+            id: id.into(),
+            authority: "Example Authority".into(),
+            legal_basis: "Example Act, section 1".into(),
+        }
     }
 
     fn counts(hour: UnixSeconds, n: u64) -> HourCounts {
         let events = [2 * n + 3, n, 0, 0, 0, 0, 0, 1];
-        HourCounts { hour, lists: vec![[n, 0, 1, 0], [0, n, 0, 2]], questions: 10 * n, events, ..HourCounts::default() }
+        HourCounts {
+            hour,
+            lists: vec![[n, 0, 1, 0], [0, n, 0, 2]],
+            questions: 10 * n,
+            events,
+            ..HourCounts::default()
+        }
     }
 
     fn read(folder: &Path, now: UnixSeconds) -> Record {
-        Reader::open(folder).unwrap().read(Stretch::default(), now).unwrap()
+        Reader::open(folder)
+            .unwrap()
+            .read(Stretch::default(), now)
+            .unwrap()
     }
 
     fn kinds(record: &Record) -> Vec<(i64, i64, &'static str)> {
-        record.gaps.iter().map(|&Gap { from, until, kind }| (from - HOUR, until - HOUR, kind.name())).collect()
+        record
+            .gaps
+            .iter()
+            .map(|&Gap { from, until, kind }| (from - HOUR, until - HOUR, kind.name()))
+            .collect()
     }
 
     #[test]
     fn restarts_add_up_and_lists_go_by_their_id() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), &[list("one"), list("two")], author(), HOUR).unwrap();
+        let mut store =
+            Store::open(folder.path(), &[list("one"), list("two")], author(), HOUR).unwrap();
         store.flush(&[counts(HOUR, 5)], HOUR + 5).unwrap();
         store.flush(&[counts(HOUR, 1)], HOUR + 10).unwrap();
         store.end(HOUR + 10).unwrap();
-        let mut store = Store::open(folder.path(), &[list("two"), list("three")], author(), HOUR + 10).unwrap();
-        store.flush(&[counts(HOUR, 100), counts(HOUR + 3600, 7)], HOUR + 3605).unwrap();
+        let mut store = Store::open(
+            folder.path(),
+            &[list("two"), list("three")],
+            author(),
+            HOUR + 10,
+        )
+        .unwrap();
+        store
+            .flush(&[counts(HOUR, 100), counts(HOUR + 3600, 7)], HOUR + 3605)
+            .unwrap();
         store.end(HOUR + 3605).unwrap();
         let record = read(folder.path(), HOUR + 3605);
         let ids: Vec<_> = record.lists.iter().map(|list| list.id.as_str()).collect();
         assert_eq!(ids, ["one", "three", "two"]);
-        assert_eq!(record.hours[0].lists, [Some([6, 0, 2, 0]), Some([0, 100, 0, 2]), Some([100, 6, 1, 4])]);
-        assert_eq!(record.hours[1].lists, [None, Some([0, 7, 0, 2]), Some([7, 0, 1, 0])]);
-        assert_eq!(record.hours.iter().map(|hour| hour.questions).collect::<Vec<_>>(), [1060, 70]);
+        assert_eq!(
+            record.hours[0].lists,
+            [
+                Some([6, 0, 2, 0]),
+                Some([0, 100, 0, 2]),
+                Some([100, 6, 1, 4])
+            ]
+        );
+        assert_eq!(
+            record.hours[1].lists,
+            [None, Some([0, 7, 0, 2]), Some([7, 0, 1, 0])]
+        );
+        assert_eq!(
+            record
+                .hours
+                .iter()
+                .map(|hour| hour.questions)
+                .collect::<Vec<_>>(),
+            [1060, 70]
+        );
         assert_eq!(record.hours[0].events, [221, 106, 0, 0, 0, 0, 0, 3]);
         assert_eq!(kinds(&record), []);
     }
@@ -430,14 +722,28 @@ mod tests {
         let mut store = Store::open(folder.path(), &[list("one")], author(), HOUR).unwrap();
         store.flush(&[counts(HOUR, 5)], HOUR + 60).unwrap();
         drop(store);
-        assert_eq!(kinds(&read(folder.path(), HOUR + 100)), [(60, 100, "crash")], "before the next start too");
+        assert_eq!(
+            kinds(&read(folder.path(), HOUR + 100)),
+            [(60, 100, "crash")],
+            "before the next start too"
+        );
         let store = Store::open(folder.path(), &[list("one")], author(), HOUR + 90).unwrap();
         store.end(HOUR + 120).unwrap();
-        assert_eq!(kinds(&read(folder.path(), HOUR + 150)), [(60, 90, "crash"), (120, 150, "stopped")]);
-        Store::open(folder.path(), &[list("one")], author(), HOUR + 7300).unwrap().end(HOUR + 7301).unwrap();
+        assert_eq!(
+            kinds(&read(folder.path(), HOUR + 150)),
+            [(60, 90, "crash"), (120, 150, "stopped")]
+        );
+        Store::open(folder.path(), &[list("one")], author(), HOUR + 7300)
+            .unwrap()
+            .end(HOUR + 7301)
+            .unwrap();
         let record = read(folder.path(), HOUR + 7301);
         assert_eq!(kinds(&record), [(60, 90, "crash"), (120, 7300, "stopped")]);
-        let hours: Vec<_> = record.hours.iter().map(|hour| (hour.hour - HOUR, record.recorded_s(hour.hour))).collect();
+        let hours: Vec<_> = record
+            .hours
+            .iter()
+            .map(|hour| (hour.hour - HOUR, record.recorded_s(hour.hour)))
+            .collect();
         assert_eq!(hours, [(0, 90), (7200, 1)]);
     }
 
@@ -450,48 +756,107 @@ mod tests {
         drop(store);
         drop(Store::open(folder.path(), &[list("one")], author(), HOUR + 30).unwrap());
         let reader = Reader::open(folder.path()).unwrap();
-        let record = reader.read(Stretch { from: Some(HOUR), until: Some(HOUR + 10_800) }, HOUR + 7300).unwrap();
-        let hours: Vec<_> = record.hours.iter().map(|hour| (hour.hour - HOUR, hour.questions)).collect();
-        assert_eq!(hours, [(7200, 60)], "what is counted later belongs to the hour that was reached");
-        assert!(kinds(&record).contains(&(7260, 7260, "crash")), "{:?}", kinds(&record));
+        let record = reader
+            .read(
+                Stretch {
+                    from: Some(HOUR),
+                    until: Some(HOUR + 10_800),
+                },
+                HOUR + 7300,
+            )
+            .unwrap();
+        let hours: Vec<_> = record
+            .hours
+            .iter()
+            .map(|hour| (hour.hour - HOUR, hour.questions))
+            .collect();
+        assert_eq!(
+            hours,
+            [(7200, 60)],
+            "what is counted later belongs to the hour that was reached"
+        );
+        assert!(
+            kinds(&record).contains(&(7260, 7260, "crash")),
+            "{:?}",
+            kinds(&record)
+        );
     }
 
     #[test]
     fn a_full_disk_writes_nothing_and_the_same_counts_can_be_given_again() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), &[list("one"), list("two")], author(), HOUR).unwrap();
+        let mut store =
+            Store::open(folder.path(), &[list("one"), list("two")], author(), HOUR).unwrap();
         let hours: Vec<_> = (0..2000).map(|n| counts(HOUR + 3600 * n, 3)).collect();
         store.fill_disk(Some(4));
         let refused = store.flush(&hours, HOUR + 2000 * 3600 - 1).unwrap_err();
-        assert!(refused.to_string().contains("counts.sqlite") && refused.to_string().contains("full"), "{refused}");
-        assert_eq!(read(folder.path(), HOUR + 5).hours.len(), 1, "half a flush is not on disk");
+        assert!(
+            refused.to_string().contains("counts.sqlite") && refused.to_string().contains("full"),
+            "{refused}"
+        );
+        assert_eq!(
+            read(folder.path(), HOUR + 5).hours.len(),
+            1,
+            "half a flush is not on disk"
+        );
         store.fill_disk(None);
         store.flush(&hours, HOUR + 2000 * 3600 - 1).unwrap();
         let record = read(folder.path(), HOUR + 2000 * 3600 - 1);
-        assert_eq!(record.hours.iter().map(|hour| hour.questions).sum::<u64>(), 2000 * 30);
+        assert_eq!(
+            record.hours.iter().map(|hour| hour.questions).sum::<u64>(),
+            2000 * 30
+        );
     }
 
     #[test]
     fn a_second_server_and_a_newer_file_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), &[], author(), HOUR).unwrap();
-        assert!(matches!(Store::open(folder.path(), &[], author(), HOUR), Err(StoreError::Busy { .. })));
-        store.connection.pragma_update(None, "user_version", 9).unwrap();
+        assert!(matches!(
+            Store::open(folder.path(), &[], author(), HOUR),
+            Err(StoreError::Busy { .. })
+        ));
+        store
+            .connection
+            .pragma_update(None, "user_version", 9)
+            .unwrap();
         store.end(HOUR).unwrap();
-        let refused = Store::open(folder.path(), &[], author(), HOUR).unwrap_err().to_string();
-        assert!(refused.contains("form 9") && refused.contains("up to 4"), "{refused}");
-        assert!(matches!(Reader::open(folder.path()), Err(StoreError::Newer { .. })));
+        let refused = Store::open(folder.path(), &[], author(), HOUR)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("form 9") && refused.contains("up to 4"),
+            "{refused}"
+        );
+        assert!(matches!(
+            Reader::open(folder.path()),
+            Err(StoreError::Newer { .. })
+        ));
     }
 
     #[test]
     fn changed_papers_are_kept_with_their_dates() {
         let folder = tempfile::tempdir().unwrap();
-        let new = ListIdentity { legal_basis: "Newer Act".into(), ..list("one") };
-        for (identity, at) in [(list("one"), 0), (list("one"), 10), (new.clone(), 20), (new, 30)] {
-            Store::open(folder.path(), &[identity], author(), HOUR + at).unwrap().end(HOUR + at).unwrap();
+        let new = ListIdentity {
+            legal_basis: "Newer Act".into(),
+            ..list("one")
+        };
+        for (identity, at) in [
+            (list("one"), 0),
+            (list("one"), 10),
+            (new.clone(), 20),
+            (new, 30),
+        ] {
+            Store::open(folder.path(), &[identity], author(), HOUR + at)
+                .unwrap()
+                .end(HOUR + at)
+                .unwrap();
         }
         let papers = read(folder.path(), HOUR + 40).lists.remove(0).papers;
-        let papers: Vec<_> = papers.iter().map(|papers| (papers.since - HOUR, papers.legal_basis.as_str())).collect();
+        let papers: Vec<_> = papers
+            .iter()
+            .map(|papers| (papers.since - HOUR, papers.legal_basis.as_str()))
+            .collect();
         assert_eq!(papers, [(0, "Example Act, section 1"), (20, "Newer Act")]);
     }
 
@@ -503,7 +868,11 @@ mod tests {
         store.flush(&[], HOUR).unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
-        let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        let files: Vec<_> = folder
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         assert_eq!(files.len(), 4, "{files:?}");
         assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
     }

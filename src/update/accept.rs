@@ -1,4 +1,5 @@
-//! A bundle's way from a source to being in force: believed, read, guarded, remembered, swapped, proven.
+//! A bundle's way from a source to being in force: believed, read, guarded, remembered, swapped,
+//! proven.
 
 use serde_json::json;
 
@@ -18,14 +19,21 @@ use crate::seal::Note;
 use crate::store::EventKind;
 
 impl Updater {
-    /// Judge what a source found, and put it in force where it is in order and newer; otherwise the old list stays.
+    /// Judge what a source found, and put it in force where it is in order and newer; otherwise the
+    /// old list stays.
     ///
-    /// Works on the caller's thread, one bundle a list at a time, and returns when the list is live or refused: seconds for a
-    /// million names. Keep it off the doors' threads.
+    /// Works on the caller's thread, one bundle a list at a time, and returns when the list is live
+    /// or refused: seconds for a million names. Keep it off the doors' threads.
     pub fn take(&self, bundle: Bundle) -> Outcome {
         let Some(slot) = self.slots.get(usize::from(bundle.list)) else {
-            let message = format!("{}: there is no list with the number {}: this is a fault of the program", bundle.origin, bundle.list);
-            return Outcome { id: String::new(), change: Change::Refused { message } };
+            let message = format!(
+                "{}: there is no list with the number {}: this is a fault of the program",
+                bundle.origin, bundle.list
+            );
+            return Outcome {
+                id: String::new(),
+                change: Change::Refused { message },
+            };
         };
         let received_ms = now_ms();
         let turn = lock(&slot.turn);
@@ -38,15 +46,31 @@ impl Updater {
         drop((bundle, turn));
         self.tidy();
         self.prove(slot);
-        Outcome { id: slot.source.id.clone(), change }
+        Outcome {
+            id: slot.source.id.clone(),
+            change,
+        }
     }
 
-    fn accept(&self, slot: &Slot, bundle: &Bundle, received_ms: i64, seen: &mut Option<Believed>) -> Result<Change, Cause> {
-        let removals = slot.shelf.as_ref().map_or(0, |shelf| lock(shelf).record.removals.len());
+    fn accept(
+        &self,
+        slot: &Slot,
+        bundle: &Bundle,
+        received_ms: i64,
+        seen: &mut Option<Believed>,
+    ) -> Result<Change, Cause> {
+        let removals = slot
+            .shelf
+            .as_ref()
+            .map_or(0, |shelf| lock(shelf).record.removals.len());
         let believed = match &bundle.manifest {
             None if slot.source.papers.unsigned == Unsigned::Refuse => return Err(Cause::Unsigned),
             None => None,
-            Some(note) => match judge_time(believe(note, &slot.source.id, &slot.source.papers)?, slot.highest(), wall_s())? {
+            Some(note) => match judge_time(
+                believe(note, &slot.source.id, &slot.source.papers)?,
+                slot.highest(),
+                wall_s(),
+            )? {
                 Standing::Known(known) => return Ok(slot.note_known(known.hash)),
                 Standing::Newer(believed) => Some(believed),
             },
@@ -57,66 +81,151 @@ impl Updater {
         if believed.is_some() {
             let origin = json!({ "way": bundle.origin.way.word(), "at-ms": received_ms });
             slot.note(EventKind::Received, believed.as_ref(), origin);
-            slot.note(EventKind::Verified, believed.as_ref(), json!({ "at-ms": verified_ms }));
+            slot.note(
+                EventKind::Verified,
+                believed.as_ref(),
+                json!({ "at-ms": verified_ms }),
+            );
         }
         let text = slot.clear(bundle.text.clone(), manifest)?;
         let snapshot = self.live.load_full();
-        let before = snapshot.table(slot.source.index).filter(|_| lock(&slot.state).live_since > 0);
+        let before = snapshot
+            .table(slot.source.index)
+            .filter(|_| lock(&slot.state).live_since > 0);
         let bounds = slot.bounds(&self.protected, before.map(|table| &**table));
-        let in_force = if manifest.is_none() { Some(slot.in_force()) } else { None };
-        let stamp = if let Text::File(path) = &text { Some(Stamp::of(path)?) } else { None };
-        let Some(loaded) = load(slot.source.script_of(&text, manifest), snapshot.key(), stamp, in_force.as_deref(), bounds)? else {
+        let in_force = if manifest.is_none() {
+            Some(slot.in_force())
+        } else {
+            None
+        };
+        let stamp = if let Text::File(path) = &text {
+            Some(Stamp::of(path)?)
+        } else {
+            None
+        };
+        let Some(loaded) = load(
+            slot.source.script_of(&text, manifest),
+            snapshot.key(),
+            stamp,
+            in_force.as_deref(),
+            bounds,
+        )?
+        else {
             return Ok(slot.note_unchanged());
         };
         drop(snapshot);
         if let Some(manifest) = manifest
             && loaded.parsed.entries != manifest.entries
         {
-            return Err(Cause::Count { found: loaded.parsed.entries, stated: manifest.entries });
+            return Err(Cause::Count {
+                found: loaded.parsed.entries,
+                stated: manifest.entries,
+            });
         }
-        let known_by = believed.as_ref().map_or(Hash(loaded.digest), |believed| believed.hash);
-        let unproven = manifest.map(|manifest| Unproven::new(manifest, &text, [received_ms, verified_ms]));
+        let known_by = believed
+            .as_ref()
+            .map_or(Hash(loaded.digest), |believed| believed.hash);
+        let unproven =
+            manifest.map(|manifest| Unproven::new(manifest, &text, [received_ms, verified_ms]));
         let (place, bundle) = (bundle.origin.place.clone(), Some(bundle.clone()));
-        self.admit(slot, Candidate { known_by, loaded, believed, bundle, removals, unproven, place })
+        self.admit(
+            slot,
+            Candidate {
+                known_by,
+                loaded,
+                believed,
+                bundle,
+                removals,
+                unproven,
+                place,
+            },
+        )
     }
 
     /// Put a list in force: remembered first, then swapped in.
     pub(super) fn enter(&self, slot: &Slot, candidate: Candidate) -> Result<Change, Cause> {
-        let Candidate { loaded, believed, bundle, removals, unproven, place, .. } = candidate;
+        let Candidate {
+            loaded,
+            believed,
+            bundle,
+            removals,
+            unproven,
+            place,
+            ..
+        } = candidate;
         let keep = |bundle: &Bundle| slot.keep(bundle, believed.as_ref(), &loaded, removals);
         let kept = bundle.as_ref().map(keep).transpose()?.flatten();
         (*lock(&slot.unproven), *lock(&slot.held)) = (unproven, None);
         let manifest = believed.as_ref().map(|believed| &believed.manifest);
-        let entered = Entered { manifest, kept, is_rolled_back: false, place: &place, loaded };
+        let entered = Entered {
+            manifest,
+            kept,
+            is_rolled_back: false,
+            place: &place,
+            loaded,
+        };
         let change = entered.change();
         self.swap(slot, entered);
         self.enforce_removals(slot);
         Ok(change)
     }
 
-    /// Is a manifest to be believed, and above the one in force? Asked before its entries are fetched.
+    /// Is a manifest to be believed, and above the one in force? Asked before its entries are
+    /// fetched.
     pub(super) fn wants(&self, list: ListIndex, note: &Note) -> Result<bool, Cause> {
-        let Some(slot) = self.slots.get(usize::from(list)) else { return Ok(false) };
-        let standing = judge_time(believe(note, &slot.source.id, &slot.source.papers)?, slot.highest(), wall_s())?;
+        let Some(slot) = self.slots.get(usize::from(list)) else {
+            return Ok(false);
+        };
+        let standing = judge_time(
+            believe(note, &slot.source.id, &slot.source.papers)?,
+            slot.highest(),
+            wall_s(),
+        )?;
         Ok(matches!(standing, Standing::Newer(_)))
     }
 
-    /// Let what the guard held back of a list pass, these findings and no others; written into the journal with the reason.
-    pub fn let_pass(&self, list: ListIndex, codes: &[Code], reason: &str) -> Result<Outcome, String> {
-        let Some(slot) = self.slots.get(usize::from(list)) else { return Err("there is no such list".to_owned()) };
-        let Some(held) = lock(&slot.held).take() else {
-            return Err(format!("nothing of list {} is held back by the guard: reload it without --override", slot.source.id));
+    /// Let what the guard held back of a list pass, these findings and no others; written into the
+    /// journal with the reason.
+    pub fn let_pass(
+        &self,
+        list: ListIndex,
+        codes: &[Code],
+        reason: &str,
+    ) -> Result<Outcome, String> {
+        let Some(slot) = self.slots.get(usize::from(list)) else {
+            return Err("there is no such list".to_owned());
         };
-        let missing: Vec<&str> = held.codes.iter().filter(|code| !codes.contains(code)).map(|code| code.as_str()).collect();
+        let Some(held) = lock(&slot.held).take() else {
+            return Err(format!(
+                "nothing of list {} is held back by the guard: reload it without --override",
+                slot.source.id
+            ));
+        };
+        let missing: Vec<&str> = held
+            .codes
+            .iter()
+            .filter(|code| !codes.contains(code))
+            .map(|code| code.as_str())
+            .collect();
         if !missing.is_empty() {
-            let message =
-                format!("the list of {} is also held back by {}: name that too, or mend the list", slot.source.id, missing.join(", "));
+            let message = format!(
+                "the list of {} is also held back by {}: name that too, or mend the list",
+                slot.source.id,
+                missing.join(", ")
+            );
             *lock(&slot.held) = Some(held);
             return Err(message);
         }
         let words: Vec<&str> = held.codes.iter().map(|code| code.as_str()).collect();
-        slot.note(EventKind::Override, None, json!({ "codes": words, "reason": reason, "known-by": held.known_by.to_string() }));
-        *lock(&slot.pass) = Some(Pass { known_by: held.known_by, codes: held.codes });
+        slot.note(
+            EventKind::Override,
+            None,
+            json!({ "codes": words, "reason": reason, "known-by": held.known_by.to_string() }),
+        );
+        *lock(&slot.pass) = Some(Pass {
+            known_by: held.known_by,
+            codes: held.codes,
+        });
         let outcome = match held.bundle {
             Some(bundle) => self.take(bundle),
             None => self.reread(slot),
@@ -129,15 +238,29 @@ impl Updater {
 impl Slot {
     /// Refuse what the guard found, but for what the operator lets pass for this very list.
     pub(super) fn guard(&self, candidate: &Candidate) -> Result<(), Cause> {
-        let Candidate { known_by, loaded, bundle, .. } = candidate;
+        let Candidate {
+            known_by,
+            loaded,
+            bundle,
+            ..
+        } = candidate;
         let passes = self.passes(*known_by);
-        let findings: Vec<Finding> = loaded.findings.iter().filter(|finding| !passes.contains(&finding.code)).cloned().collect();
+        let findings: Vec<Finding> = loaded
+            .findings
+            .iter()
+            .filter(|finding| !passes.contains(&finding.code))
+            .cloned()
+            .collect();
         if findings.is_empty() {
             *lock(&self.held) = None;
             return Ok(());
         }
         let codes = findings.iter().map(|finding| finding.code).collect();
-        *lock(&self.held) = Some(Held { known_by: *known_by, codes, bundle: bundle.clone() });
+        *lock(&self.held) = Some(Held {
+            known_by: *known_by,
+            codes,
+            bundle: bundle.clone(),
+        });
         Err(Cause::Guard(findings))
     }
 }

@@ -1,4 +1,5 @@
-//! What a source hands to the updater: a list's text, its papers if it has any, and where it came from.
+//! What a source hands to the updater: a list's text, its papers if it has any, and where it came
+//! from.
 
 use std::fmt;
 
@@ -8,14 +9,17 @@ use crate::seal::Note;
 
 /// A list as a source found it, not yet believed.
 ///
-/// The same list may come by several sources: the highest serial that verifies wins, and one that is in force already changes nothing.
+/// The same list may come by several sources: the highest serial that verifies wins, and one that
+/// is in force already changes nothing.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     /// Which of the configured lists it claims to be.
     pub list: ListIndex,
-    /// The manifest with its signatures; none where the source knows no papers (a plain file, a zone transfer).
+    /// The manifest with its signatures; none where the source knows no papers (a plain file, a
+    /// zone transfer).
     pub manifest: Option<Note>,
-    /// The entries. With a manifest they are the file that it names by its hash, in our plain format; else in the list's own format.
+    /// The entries. With a manifest they are the file that it names by its hash, in our plain
+    /// format; else in the list's own format.
     pub text: Text,
     /// Where it was found.
     pub origin: Origin,

@@ -8,11 +8,17 @@ use crate::list::manifest::{Manifest, Secrecy};
 use crate::seal::{Note, age};
 
 /// The entries in the clear.
-pub(super) fn clear(text: Text, manifest: Option<&Manifest>, source: &ListSource) -> Result<Text, Cause> {
+pub(super) fn clear(
+    text: Text,
+    manifest: Option<&Manifest>,
+    source: &ListSource,
+) -> Result<Text, Cause> {
     if manifest.map_or(Secrecy::Open, |manifest| manifest.secrecy) == Secrecy::Open {
         return Ok(text);
     }
-    let Text::Memory(octets) = &text else { return Ok(text) };
+    let Text::Memory(octets) = &text else {
+        return Ok(text);
+    };
     Ok(Text::Memory(decrypt(octets, &source.identities)?.into()))
 }
 
@@ -21,13 +27,17 @@ pub(super) fn open_note(octets: &[u8], identities: &Identities) -> Result<Note, 
     if !age::is_armored(octets) {
         return Note::parse(octets).map_err(Cause::Note);
     }
-    let sealed = age::unarmor(octets).ok_or_else(|| Cause::Secret("its armour is not whole: fetch it again".to_owned()))?;
+    let sealed = age::unarmor(octets)
+        .ok_or_else(|| Cause::Secret("its armour is not whole: fetch it again".to_owned()))?;
     Note::parse(&decrypt(&sealed, identities)?).map_err(Cause::Note)
 }
 
 fn decrypt(octets: &[u8], identities: &Identities) -> Result<Zeroizing<Vec<u8>>, Cause> {
     if identities.0.is_empty() {
-        return Err(Cause::Secret("name the file of this resolver's age key as `identity` in the configuration".to_owned()));
+        return Err(Cause::Secret(
+            "name the file of this resolver's age key as `identity` in the configuration"
+                .to_owned(),
+        ));
     }
     age::decrypt(octets, &identities.0).map_err(|fault| Cause::Secret(fault.to_string()))
 }

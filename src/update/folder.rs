@@ -1,6 +1,8 @@
-//! A watched folder: a list is complete there when the entries that its manifest names are, by their hash.
+//! A watched folder: a list is complete there when the entries that its manifest names are, by
+//! their hash.
 //!
-//! Looked at ten times a second rather than by events: two `stat` calls cost nothing, and they work on every file system.
+//! Looked at ten times a second rather than by events: two `stat` calls cost nothing, and they work
+//! on every file system.
 
 use std::fs::File;
 use std::io::Read;
@@ -21,7 +23,8 @@ use crate::list::{Hash, ListIndex};
 use crate::seal::{NOTE_OCTETS_MAX, Note, NoteError};
 
 const LOOK: Duration = Duration::from_millis(100);
-/// Files that do not fit together are refused when nobody has touched them for this long; until then they are being written.
+/// Files that do not fit together are refused when nobody has touched them for this long; until
+/// then they are being written.
 const REST: Duration = Duration::from_secs(1);
 /// The largest entries file that is read.
 pub(super) const ENTRIES_OCTETS_MAX: u64 = 1 << 30;
@@ -46,7 +49,16 @@ impl Lists {
     pub(super) fn new(list: ListIndex, id: &str, folder: &Path) -> Self {
         let nothing = (None, None);
         let manifest = folder.join(Manifest::file(id));
-        Self { list, folder: folder.to_path_buf(), manifest, entries: None, done: nothing, seen: nothing, since: monotonic(), asked: 0 }
+        Self {
+            list,
+            folder: folder.to_path_buf(),
+            manifest,
+            entries: None,
+            done: nothing,
+            seen: nothing,
+            since: monotonic(),
+            asked: 0,
+        }
     }
 
     pub(super) fn run(mut self, updater: &Updater, stopped: &Receiver<()>) {
@@ -59,7 +71,12 @@ impl Lists {
     }
 
     fn look(&mut self, updater: &Updater) {
-        let sight = (Stamp::of(&self.manifest).ok(), self.entries.as_deref().and_then(|path| Stamp::of(path).ok()));
+        let sight = (
+            Stamp::of(&self.manifest).ok(),
+            self.entries
+                .as_deref()
+                .and_then(|path| Stamp::of(path).ok()),
+        );
         let asked = updater.times_asked(self.list);
         if std::mem::replace(&mut self.asked, asked) != asked {
             // What was refused for a reason that is mended by now is read again.
@@ -77,7 +94,12 @@ impl Lists {
             Err(_) if !is_resting => return,
             Err(cause) => updater.refuse(self.list, cause, &place_of(&self.manifest)),
         }
-        self.done = (sight.0, self.entries.as_deref().and_then(|path| Stamp::of(path).ok()));
+        self.done = (
+            sight.0,
+            self.entries
+                .as_deref()
+                .and_then(|path| Stamp::of(path).ok()),
+        );
     }
 
     /// The bundle, once its files fit together.
@@ -93,12 +115,21 @@ impl Lists {
         if manifest.secrecy == Secrecy::Open && Hash::of(&octets) != manifest.sha256 {
             return Err(Cause::Hash);
         }
-        let origin = Origin { way: Way::Folder, place: place_of(&self.manifest) };
-        Ok(Bundle { list: self.list, manifest: Some(note), text: Text::Memory(octets.into()), origin })
+        let origin = Origin {
+            way: Way::Folder,
+            place: place_of(&self.manifest),
+        };
+        Ok(Bundle {
+            list: self.list,
+            manifest: Some(note),
+            text: Text::Memory(octets.into()),
+            origin,
+        })
     }
 }
 
-/// Watches for removals; on a thread of its own, so that they never wait for a list that is being built.
+/// Watches for removals; on a thread of its own, so that they never wait for a list that is being
+/// built.
 pub(super) struct Removals {
     list: ListIndex,
     file: PathBuf,
@@ -109,7 +140,13 @@ pub(super) struct Removals {
 
 impl Removals {
     pub(super) fn new(list: ListIndex, id: &str, folder: &Path) -> Self {
-        Self { list, file: folder.join(Removal::file(id)), done: None, seen: None, since: monotonic() }
+        Self {
+            list,
+            file: folder.join(Removal::file(id)),
+            done: None,
+            seen: None,
+            since: monotonic(),
+        }
     }
 
     pub(super) fn run(mut self, updater: &Updater, stopped: &Receiver<()>) {
@@ -132,7 +169,14 @@ impl Removals {
         let place = place_of(&self.file);
         let read = read_capped(&self.file, NOTE_OCTETS_MAX as u64);
         match read.and_then(|octets| updater.open_removal(self.list, &octets)) {
-            Ok(signed) => drop(updater.take_removal(self.list, &signed, &Origin { way: Way::Folder, place })),
+            Ok(signed) => drop(updater.take_removal(
+                self.list,
+                &signed,
+                &Origin {
+                    way: Way::Folder,
+                    place,
+                },
+            )),
             // Half a note is no note: it is read again until it rests.
             Err(_) if self.since.elapsed() < REST => return,
             Err(cause) => updater.refuse(self.list, cause, &place),
@@ -163,7 +207,15 @@ fn read_capped(path: &Path, octets_max: u64) -> Result<Zeroizing<Vec<u8>>, Cause
         return Err(Cause::Note(NoteError::Large));
     }
     let file = File::open(path).map_err(Cause::from_io)?;
-    let mut octets = Zeroizing::new(Vec::with_capacity(usize::try_from(stamp.octets()).unwrap_or(0) + 1));
-    file.take(stamp.octets() + 1).read_to_end(&mut octets).map_err(Cause::from_io)?;
-    if octets.len() as u64 == stamp.octets() { Ok(octets) } else { Err(Cause::Changed) }
+    let mut octets = Zeroizing::new(Vec::with_capacity(
+        usize::try_from(stamp.octets()).unwrap_or(0) + 1,
+    ));
+    file.take(stamp.octets() + 1)
+        .read_to_end(&mut octets)
+        .map_err(Cause::from_io)?;
+    if octets.len() as u64 == stamp.octets() {
+        Ok(octets)
+    } else {
+        Err(Cause::Changed)
+    }
 }

@@ -1,7 +1,9 @@
-//! Keeps what was accepted on disk: the last good generations of a list, the highest serial, removals and receipts.
+//! Keeps what was accepted on disk: the last good generations of a list, the highest serial,
+//! removals and receipts.
 //!
-//! One folder a list under `lists/` of the state folder. `record.json` says everything and is replaced whole (a new file, fsync, rename,
-//! fsync of the folder); a file that it does not name means nothing. Entries are kept as they came: encrypted where they came so.
+//! One folder a list under `lists/` of the state folder. `record.json` says everything and is
+//! replaced whole (a new file, fsync, rename, fsync of the folder); a file that it does not name
+//! means nothing. Entries are kept as they came: encrypted where they came so.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -68,30 +70,45 @@ pub(super) struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KeptRemoval {
     note: String,
-    /// It counts for generations up to this one: later ones were judged after it. Going back to an earlier one it counts again.
+    /// It counts for generations up to this one: later ones were judged after it. Going back to an
+    /// earlier one it counts again.
     generation: u64,
 }
 
 impl Record {
     /// Remember a removal for all generations there are.
     pub(super) fn add_removal(&mut self, note: String) {
-        let generation = self.generations.iter().map(|kept| kept.number).max().unwrap_or(0);
+        let generation = self
+            .generations
+            .iter()
+            .map(|kept| kept.number)
+            .max()
+            .unwrap_or(0);
         self.removals.push(KeptRemoval { note, generation });
     }
 
     /// The removals that count for a generation.
     pub(super) fn counting_removals(&self, number: u64) -> Vec<String> {
-        self.removals.iter().filter(|kept| kept.generation >= number).map(|kept| kept.note.clone()).collect()
+        self.removals
+            .iter()
+            .filter(|kept| kept.generation >= number)
+            .map(|kept| kept.note.clone())
+            .collect()
     }
 
     /// What a new manifest must be above.
     pub(super) fn highest(&self) -> Option<Highest> {
-        Some(Highest { serial: self.serial?, manifest: Hash::parse(self.manifest.as_deref()?)? })
+        Some(Highest {
+            serial: self.serial?,
+            manifest: Hash::parse(self.manifest.as_deref()?)?,
+        })
     }
 
     /// The generation in force.
     pub(super) fn live(&self) -> Option<&Generation> {
-        self.generations.iter().find(|kept| Some(kept.number) == self.live)
+        self.generations
+            .iter()
+            .find(|kept| Some(kept.number) == self.live)
     }
 }
 
@@ -112,7 +129,10 @@ impl Shelf {
     /// Open a list's folder, made where it is not there.
     pub(super) fn open(state: &Path, list: &str) -> io::Result<Self> {
         let folder = state.join("lists").join(list);
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)?;
         let record = match fs::read(folder.join(RECORD)) {
             Ok(text) => serde_json::from_slice(&text).map_err(io::Error::other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Record::default(),
@@ -126,13 +146,30 @@ impl Shelf {
         super::refusal::place_of(&self.folder)
     }
 
-    /// Keep a generation and remember it as the one in force, for which the oldest `removals` do not count; on disk when this returns.
-    pub(super) fn keep(&mut self, mut generation: Generation, note: Option<&Note>, entries: &[u8], removals: usize) -> io::Result<u64> {
+    /// Keep a generation and remember it as the one in force, for which the oldest `removals` do
+    /// not count; on disk when this returns.
+    pub(super) fn keep(
+        &mut self,
+        mut generation: Generation,
+        note: Option<&Note>,
+        entries: &[u8],
+        removals: usize,
+    ) -> io::Result<u64> {
         let mut record = self.record.clone();
-        let number = record.generations.iter().map(|kept| kept.number).max().unwrap_or(0) + 1;
+        let number = record
+            .generations
+            .iter()
+            .map(|kept| kept.number)
+            .max()
+            .unwrap_or(0)
+            + 1;
         generation.number = number;
         if let Some(note) = note {
-            write_whole(&self.folder, &manifest_file(number), note.to_string().as_bytes())?;
+            write_whole(
+                &self.folder,
+                &manifest_file(number),
+                note.to_string().as_bytes(),
+            )?;
         }
         write_whole(&self.folder, &entries_file(number), entries)?;
         if generation.serial.is_some() {
@@ -141,10 +178,20 @@ impl Shelf {
         record.generations.push(generation);
         (record.live, record.is_rolled_back) = (Some(number), false);
         // Those that came while it was judged count for it too.
-        record.removals.iter_mut().skip(removals).for_each(|kept| kept.generation = number);
-        record.removals.drain(..record.removals.len().saturating_sub(REMOVALS_MAX));
+        record
+            .removals
+            .iter_mut()
+            .skip(removals)
+            .for_each(|kept| kept.generation = number);
+        record
+            .removals
+            .drain(..record.removals.len().saturating_sub(REMOVALS_MAX));
         let surplus = record.generations.len().saturating_sub(GENERATIONS_MAX);
-        let dropped: Vec<u64> = record.generations.drain(..surplus).map(|kept| kept.number).collect();
+        let dropped: Vec<u64> = record
+            .generations
+            .drain(..surplus)
+            .map(|kept| kept.number)
+            .collect();
         self.replace(record)?;
         for number in dropped {
             // What stays behind is named by nobody and written over by nobody; it only takes room.
@@ -190,10 +237,16 @@ fn entries_file(number: u64) -> String {
     format!("{number}.entries")
 }
 
-/// Replace a file of the folder at one stroke, for the owner alone; after a power cut there is the old one or the new one.
+/// Replace a file of the folder at one stroke, for the owner alone; after a power cut there is the
+/// old one or the new one.
 pub(super) fn write_whole(folder: &Path, name: &str, octets: &[u8]) -> io::Result<()> {
     let beside = folder.join(format!(".{name}.new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
     file.write_all(octets)?;
     file.sync_all()?;
     fs::rename(&beside, folder.join(name))?;
@@ -221,18 +274,47 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::open(state.path(), "example").unwrap();
         for serial in 1..=8 {
-            assert_eq!(shelf.keep(generation(serial), None, format!("{serial}.test\n").as_bytes(), 0).unwrap(), serial);
+            assert_eq!(
+                shelf
+                    .keep(
+                        generation(serial),
+                        None,
+                        format!("{serial}.test\n").as_bytes(),
+                        0
+                    )
+                    .unwrap(),
+                serial
+            );
         }
         let mut shelf = Shelf::open(state.path(), "example").unwrap();
-        let numbers: Vec<u64> = shelf.record.generations.iter().map(|kept| kept.number).collect();
+        let numbers: Vec<u64> = shelf
+            .record
+            .generations
+            .iter()
+            .map(|kept| kept.number)
+            .collect();
         assert_eq!((numbers, shelf.record.live), (vec![4, 5, 6, 7, 8], Some(8)));
         assert_eq!(shelf.record.highest().unwrap().serial, 8);
         assert_eq!(shelf.take(4).unwrap().entries.as_slice(), b"4.test\n");
         assert!(shelf.take(3).is_err());
-        shelf.change(|record| (record.live, record.is_rolled_back) = (Some(5), true)).unwrap();
+        shelf
+            .change(|record| (record.live, record.is_rolled_back) = (Some(5), true))
+            .unwrap();
         let again = Shelf::open(state.path(), "example").unwrap();
-        assert_eq!((again.record.live().unwrap().serial, again.record.highest().unwrap().serial), (Some(5), 8));
-        assert_eq!(fs::read_dir(state.path().join("lists/example")).unwrap().count(), 6, "five generations and the record");
+        assert_eq!(
+            (
+                again.record.live().unwrap().serial,
+                again.record.highest().unwrap().serial
+            ),
+            (Some(5), 8)
+        );
+        assert_eq!(
+            fs::read_dir(state.path().join("lists/example"))
+                .unwrap()
+                .count(),
+            6,
+            "five generations and the record"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! One list and how it stands: what was last read of it, what is in force, and why something else is not.
+//! One list and how it stands: what was last read of it, what is in force, and why something else
+//! is not.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -86,11 +87,21 @@ impl Candidate {
     /// The list's own file.
     pub(super) fn of_file(loaded: Loaded, place: &str) -> Self {
         let known_by = Hash(loaded.digest);
-        Self { known_by, loaded, believed: None, bundle: None, removals: 0, unproven: None, place: place.to_owned() }
+        Self {
+            known_by,
+            loaded,
+            believed: None,
+            bundle: None,
+            removals: 0,
+            unproven: None,
+            place: place.to_owned(),
+        }
     }
 
     pub(super) fn serial(&self) -> Option<u64> {
-        self.believed.as_ref().map(|believed| believed.manifest.serial)
+        self.believed
+            .as_ref()
+            .map(|believed| believed.manifest.serial)
     }
 }
 
@@ -106,22 +117,40 @@ pub(super) struct Entered<'a> {
 impl Entered<'_> {
     /// What coming in force changes.
     pub(super) fn change(&self) -> Change {
-        Change::Swapped { entries: self.loaded.table.entry_count() as u64, rejects: self.loaded.parsed.rejects }
+        Change::Swapped {
+            entries: self.loaded.table.entry_count() as u64,
+            rejects: self.loaded.parsed.rejects,
+        }
     }
 }
 
 impl Slot {
     /// With its folder below `state` open, where the list is one that is kept.
-    pub(super) fn open(source: ListSource, state: Option<&Path>, journal: Journal) -> Result<Self, Refusal> {
+    pub(super) fn open(
+        source: ListSource,
+        state: Option<&Path>,
+        journal: Journal,
+    ) -> Result<Self, Refusal> {
         let shelf = match state {
             Some(state) if source.text.is_none() => {
                 let place = state.join("lists").join(&source.id);
-                let refuse = |error| source.refuse(Cause::State { place: super::refusal::place_of(&place), error }, source.place());
+                let refuse = |error| {
+                    source.refuse(
+                        Cause::State {
+                            place: super::refusal::place_of(&place),
+                            error,
+                        },
+                        source.place(),
+                    )
+                };
                 Some(Mutex::new(Shelf::open(state, &source.id).map_err(refuse)?))
             }
             _ => None,
         };
-        let listed = ListState { id: source.id.clone(), ..ListState::default() };
+        let listed = ListState {
+            id: source.id.clone(),
+            ..ListState::default()
+        };
         Ok(Self {
             source,
             journal,
@@ -139,24 +168,41 @@ impl Slot {
         })
     }
 
-    /// The table of the start: that of the list's file, or of the generation on disk; an empty one where there is neither.
-    pub(super) fn first_table(&self, key: HashKey, quiet: Quiet, protected: &Protected) -> Result<Arc<Table>, Refusal> {
+    /// The table of the start: that of the list's file, or of the generation on disk; an empty one
+    /// where there is neither.
+    pub(super) fn first_table(
+        &self,
+        key: HashKey,
+        quiet: Quiet,
+        protected: &Protected,
+    ) -> Result<Arc<Table>, Refusal> {
         let refuse = |cause| self.source.refuse(cause, self.source.place());
         if self.source.text.is_none() {
             return match self.kept_table(key, protected).map_err(refuse)? {
                 Some(table) => Ok(table),
                 None => {
-                    let empty = TableBuilder::new(key, 0).map_err(|error| refuse(Cause::NoMemory(error)))?.finish();
+                    let empty = TableBuilder::new(key, 0)
+                        .map_err(|error| refuse(Cause::NoMemory(error)))?
+                        .finish();
                     empty.map(Arc::new).map_err(|_| refuse(Cause::Changed))
                 }
             };
         }
-        let loaded = self.reread(key, quiet, self.bounds(protected, None)).map_err(refuse)?.ok_or_else(|| refuse(Cause::Empty))?;
+        let loaded = self
+            .reread(key, quiet, self.bounds(protected, None))
+            .map_err(refuse)?
+            .ok_or_else(|| refuse(Cause::Empty))?;
         if !loaded.findings.is_empty() {
             return Err(refuse(Cause::Guard(loaded.findings)));
         }
         let place = self.source.place();
-        let entered = Entered { loaded, manifest: None, kept: None, is_rolled_back: false, place: &place };
+        let entered = Entered {
+            loaded,
+            manifest: None,
+            kept: None,
+            is_rolled_back: false,
+            place: &place,
+        };
         self.note_live(&entered, FIRST_GENERATION);
         Ok(entered.loaded.table)
     }
@@ -171,14 +217,28 @@ impl Slot {
         };
         let (loaded, manifest) = self.take_back(&generation, key, protected)?;
         let place = format!("kept generation {}", generation.number);
-        let entered = Entered { loaded, manifest: manifest.as_ref(), kept: Some(generation.number), is_rolled_back, place: &place };
+        let entered = Entered {
+            loaded,
+            manifest: manifest.as_ref(),
+            kept: Some(generation.number),
+            is_rolled_back,
+            place: &place,
+        };
         self.note_live(&entered, FIRST_GENERATION);
         Ok(Some(entered.loaded.table))
     }
 
-    /// Read a generation back from disk; it was judged when it was accepted, so only its hashes are held against the record.
-    pub(super) fn take_back(&self, kept: &Generation, key: HashKey, protected: &Protected) -> Result<(Loaded, Option<Manifest>), Cause> {
-        let Some(shelf) = &self.shelf else { return Err(Cause::Missing) };
+    /// Read a generation back from disk; it was judged when it was accepted, so only its hashes are
+    /// held against the record.
+    pub(super) fn take_back(
+        &self,
+        kept: &Generation,
+        key: HashKey,
+        protected: &Protected,
+    ) -> Result<(Loaded, Option<Manifest>), Cause> {
+        let Some(shelf) = &self.shelf else {
+            return Err(Cause::Missing);
+        };
         let (place, taken) = {
             let shelf = lock(shelf);
             (shelf.place(), shelf.take(kept.number))
@@ -193,11 +253,14 @@ impl Slot {
         };
         let text = self.clear(Text::Memory(taken.entries.into()), manifest.as_ref())?;
         let script = self.source.script_of(&text, manifest.as_ref());
-        let loaded = load(script, key, None, None, self.bounds(protected, None))?.ok_or(Cause::Empty)?;
+        let loaded =
+            load(script, key, None, None, self.bounds(protected, None))?.ok_or(Cause::Empty)?;
         if hex(&loaded.digest) != kept.sha256 {
             return Err(Cause::Hash);
         }
-        *lock(&self.unproven) = manifest.as_ref().map(|manifest| Unproven::new(manifest, &text, [super::accept::now_ms(); 2]));
+        *lock(&self.unproven) = manifest
+            .as_ref()
+            .map(|manifest| Unproven::new(manifest, &text, [super::accept::now_ms(); 2]));
         Ok((loaded, manifest))
     }
 
@@ -208,23 +271,42 @@ impl Slot {
 
     /// How it stands now.
     pub(super) fn state(&self) -> ListState {
-        let trial = lock(&self.trial).as_ref().map(|trial| trial.state(&self.source.stage));
-        ListState { trial, ..lock(&self.state).clone() }
+        let trial = lock(&self.trial)
+            .as_ref()
+            .map(|trial| trial.state(&self.source.stage));
+        ListState {
+            trial,
+            ..lock(&self.state).clone()
+        }
     }
 
-    /// What a new manifest must be above: the last one that was accepted, or that is tried out unless the operator cuts that short.
+    /// What a new manifest must be above: the last one that was accepted, or that is tried out
+    /// unless the operator cuts that short.
     pub(super) fn highest(&self) -> Option<Highest> {
-        let accepted = self.shelf.as_ref().and_then(|shelf| lock(shelf).record.highest());
+        let accepted = self
+            .shelf
+            .as_ref()
+            .and_then(|shelf| lock(shelf).record.highest());
         let trial = lock(&self.trial);
-        let tried =
-            trial.as_ref().and_then(|trial| trial.candidate.believed.as_ref()).filter(|tried| !self.lets_pass(tried.hash, Code::Shadow));
-        tried.map(|tried| Highest { serial: tried.manifest.serial, manifest: tried.hash }).or(accepted)
+        let tried = trial
+            .as_ref()
+            .and_then(|trial| trial.candidate.believed.as_ref())
+            .filter(|tried| !self.lets_pass(tried.hash, Code::Shadow));
+        tried
+            .map(|tried| Highest {
+                serial: tried.manifest.serial,
+                manifest: tried.hash,
+            })
+            .or(accepted)
     }
 
     /// What the operator lets pass for this very list.
     pub(super) fn passes(&self, known_by: Hash) -> Vec<Code> {
         let pass = lock(&self.pass);
-        pass.as_ref().filter(|pass| pass.known_by == known_by).map(|pass| pass.codes.clone()).unwrap_or_default()
+        pass.as_ref()
+            .filter(|pass| pass.known_by == known_by)
+            .map(|pass| pass.codes.clone())
+            .unwrap_or_default()
     }
 
     /// Does the operator let this pass for this very list?
@@ -233,12 +315,24 @@ impl Slot {
     }
 
     /// Read the list's file when it has come to rest; nothing where its text is in force already.
-    pub(super) fn reread(&self, key: HashKey, quiet: Quiet, bounds: Bounds<'_>) -> Result<Option<Loaded>, Cause> {
-        let Some(text) = &self.source.text else { return Ok(None) };
-        let stamp = match self.source.path().map(|path| quiet.settle(path, || self.writer())) {
+    pub(super) fn reread(
+        &self,
+        key: HashKey,
+        quiet: Quiet,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Loaded>, Cause> {
+        let Some(text) = &self.source.text else {
+            return Ok(None);
+        };
+        let stamp = match self
+            .source
+            .path()
+            .map(|path| quiet.settle(path, || self.writer()))
+        {
             None => None,
             Some(Ok(stamp)) => Some(stamp),
-            // The file is read again when it has come to rest, even if that is just now: it does not count as attempted.
+            // The file is read again when it has come to rest, even if that is just now: it does
+            // not count as attempted.
             Some(Err(Cause::StillWritten)) => return Err(Cause::StillWritten),
             Some(Err(cause)) => {
                 *lock(&self.attempted) = None;
@@ -246,12 +340,28 @@ impl Slot {
             }
         };
         *lock(&self.attempted) = stamp;
-        load(self.source.script_of(text, None), key, stamp, Some(&self.in_force()), bounds)
+        load(
+            self.source.script_of(text, None),
+            key,
+            stamp,
+            Some(&self.in_force()),
+            bounds,
+        )
     }
 
-    /// What a new text of this list is held against; `before` only where its changes are not the operator's own.
-    pub(super) fn bounds<'a>(&'a self, protected: &'a Protected, before: Option<&'a Table>) -> Bounds<'a> {
-        Bounds { protected, limits: self.limits(), before, gives_way: lock(&self.state).live_since > 0 }
+    /// What a new text of this list is held against; `before` only where its changes are not the
+    /// operator's own.
+    pub(super) fn bounds<'a>(
+        &'a self,
+        protected: &'a Protected,
+        before: Option<&'a Table>,
+    ) -> Bounds<'a> {
+        Bounds {
+            protected,
+            limits: self.limits(),
+            before,
+            gives_way: lock(&self.state).live_since > 0,
+        }
     }
 
     const fn limits(&self) -> &Limits {
@@ -259,7 +369,11 @@ impl Slot {
     }
 
     pub(super) fn writer(&self) -> Writer {
-        if self.is_written.load(Relaxed) { Writer::Open } else { Writer::Closed }
+        if self.is_written.load(Relaxed) {
+            Writer::Open
+        } else {
+            Writer::Closed
+        }
     }
 
     pub(super) fn in_force(&self) -> String {
@@ -267,7 +381,13 @@ impl Slot {
     }
 
     pub(super) fn note_live(&self, entered: &Entered<'_>, generation: u64) {
-        let Entered { loaded, manifest, kept, is_rolled_back, place } = entered;
+        let Entered {
+            loaded,
+            manifest,
+            kept,
+            is_rolled_back,
+            place,
+        } = entered;
         let mut state = lock(&self.state);
         *state = ListState {
             id: self.source.id.clone(),
@@ -287,7 +407,8 @@ impl Slot {
         info!(list = %state.id, serial = state.serial, entries = state.entries, rejects = state.rejects, sha256 = %state.sha256, "list is in force");
         if let Some(first) = loaded.parsed.rejects_shown.first() {
             let (line, count) = (first.line, loaded.parsed.rejects);
-            warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; the first: {place}:{line}: {}", first.reason);
+            warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; \
+                                     the first: {place}:{line}: {}", first.reason);
         }
         // The report tells how long it took from `issued` on; a list without a manifest has none.
         let issued = manifest.map(|manifest| manifest.issued);
@@ -304,8 +425,10 @@ impl Slot {
 
     /// What a list comes to that is known: it is in force, or tried out.
     pub(super) fn note_known(&self, known_by: Hash) -> Change {
-        let trial =
-            lock(&self.trial).as_ref().filter(|trial| trial.candidate.known_by == known_by).map(|trial| trial.change(&self.source.stage));
+        let trial = lock(&self.trial)
+            .as_ref()
+            .filter(|trial| trial.candidate.known_by == known_by)
+            .map(|trial| trial.change(&self.source.stage));
         trial.unwrap_or_else(|| self.note_unchanged())
     }
 
@@ -314,36 +437,72 @@ impl Slot {
         Change::Unchanged
     }
 
-    pub(super) fn note_refusal(&self, cause: Cause, place: &str, believed: Option<&Believed>) -> Change {
+    pub(super) fn note_refusal(
+        &self,
+        cause: Cause,
+        place: &str,
+        believed: Option<&Believed>,
+    ) -> Change {
         let codes: Vec<&str> = match &cause {
-            Cause::Guard(findings) => findings.iter().map(|finding| finding.code.as_str()).collect(),
+            Cause::Guard(findings) => findings
+                .iter()
+                .map(|finding| finding.code.as_str())
+                .collect(),
             _ => Vec::new(),
         };
         let message = self.source.refuse(cause, place.to_owned()).to_string();
         let mut state = lock(&self.state);
         error!(list = %state.id, "{message}. The list of {} entries stays in force", state.entries);
         // The record tells once that something is wrong, however often it is looked at.
-        if state.last_refusal.as_ref().is_none_or(|refusal| refusal.message != message) {
-            self.note(EventKind::Refused, believed, json!({ "message": message, "codes": codes }));
+        if state
+            .last_refusal
+            .as_ref()
+            .is_none_or(|refusal| refusal.message != message)
+        {
+            self.note(
+                EventKind::Refused,
+                believed,
+                json!({ "message": message, "codes": codes }),
+            );
         }
-        state.last_refusal =
-            Some(LastRefusal { at: wall_s(), message: message.clone(), manifest: believed.map(|believed| believed.hash.to_string()) });
+        state.last_refusal = Some(LastRefusal {
+            at: wall_s(),
+            message: message.clone(),
+            manifest: believed.map(|believed| believed.hash.to_string()),
+        });
         Change::Refused { message }
     }
 
     /// Write an event of this list into the journal.
     pub(super) fn note(&self, kind: EventKind, believed: Option<&Believed>, body: Value) {
-        let (serial, manifest) = believed.map(|believed| (believed.manifest.serial, believed.hash.to_string())).unzip();
-        self.journal.note(JournalEvent { list: Some(self.source.id.clone()), serial, manifest, ..JournalEvent::now(kind, body) });
+        let (serial, manifest) = believed
+            .map(|believed| (believed.manifest.serial, believed.hash.to_string()))
+            .unzip();
+        self.journal.note(JournalEvent {
+            list: Some(self.source.id.clone()),
+            serial,
+            manifest,
+            ..JournalEvent::now(kind, body)
+        });
     }
 
     /// Write an event of one issue of this list into the journal.
     pub(super) fn note_issue(&self, kind: EventKind, serial: u64, manifest: Hash, body: Value) {
-        let (list, serial, manifest) = (Some(self.source.id.clone()), Some(serial), Some(manifest.to_string()));
-        self.journal.note(JournalEvent { list, serial, manifest, ..JournalEvent::now(kind, body) });
+        let (list, serial, manifest) = (
+            Some(self.source.id.clone()),
+            Some(serial),
+            Some(manifest.to_string()),
+        );
+        self.journal.note(JournalEvent {
+            list,
+            serial,
+            manifest,
+            ..JournalEvent::now(kind, body)
+        });
     }
 
-    /// Keep what is about to come in force on disk; returns its number, or none where the list is not kept.
+    /// Keep what is about to come in force on disk; returns its number, or none where the list is
+    /// not kept.
     pub(super) fn keep(
         &self,
         bundle: &Bundle,
@@ -351,7 +510,9 @@ impl Slot {
         loaded: &Loaded,
         removals: usize,
     ) -> Result<Option<u64>, Cause> {
-        let Some(shelf) = &self.shelf else { return Ok(None) };
+        let Some(shelf) = &self.shelf else {
+            return Ok(None);
+        };
         let octets: &[u8] = match &bundle.text {
             Text::Memory(octets) => octets,
             Text::Embedded(text) => text.as_bytes(),
@@ -368,6 +529,9 @@ impl Slot {
         };
         let mut shelf = lock(shelf);
         let kept = shelf.keep(generation, bundle.manifest.as_ref(), octets, removals);
-        kept.map(Some).map_err(|error| Cause::State { place: shelf.place(), error })
+        kept.map(Some).map_err(|error| Cause::State {
+            place: shelf.place(),
+            error,
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! A list's text on its way to a table: measured, read and compiled, with no second copy of it in memory.
+//! A list's text on its way to a table: measured, read and compiled, with no second copy of it in
+//! memory.
 
 use std::sync::Arc;
 use std::thread;
@@ -55,12 +56,18 @@ pub(super) fn load(
     in_force: Option<&str>,
     bounds: Bounds<'_>,
 ) -> Result<Option<Loaded>, Cause> {
-    aside(bounds.gives_way, || compile(script, key, stamp, in_force, bounds))
+    aside(bounds.gives_way, || {
+        compile(script, key, stamp, in_force, bounds)
+    })
 }
 
-/// Do long work on a thread of its own, which can give way to the doors where they want the same CPU, and whose panic refuses one list: foreign
-/// text is read by libraries too, and all later lists come by the thread that waits here.
-fn aside<T: Send>(gives_way: bool, work: impl FnOnce() -> Result<T, Cause> + Send) -> Result<T, Cause> {
+/// Do long work on a thread of its own, which can give way to the doors where they want the same
+/// CPU, and whose panic refuses one list: foreign text is read by libraries too, and all later
+/// lists come by the thread that waits here.
+fn aside<T: Send>(
+    gives_way: bool,
+    work: impl FnOnce() -> Result<T, Cause> + Send,
+) -> Result<T, Cause> {
     let begun = || {
         if gives_way {
             // Where the system refuses, the work is only less polite.
@@ -102,28 +109,54 @@ fn compile(
     };
     let mut findings = guard.finish(bounds.limits, &change(&table, bounds.before));
     locate(&mut findings, script, stamp, bounds.protected)?;
-    Ok(Some(Loaded { table: Arc::new(table), digest, parsed, findings }))
+    Ok(Some(Loaded {
+        table: Arc::new(table),
+        digest,
+        parsed,
+        findings,
+    }))
 }
 
 /// Where an entry stands is not asked of each of a million, but looked up once something is found.
-const NOWHERE: Place = Place { line: 0, number: None };
+const NOWHERE: Place = Place {
+    line: 0,
+    number: None,
+};
 
 fn change(table: &Table, before: Option<&Table>) -> Change {
     let after = table.entry_count() as u64;
     let added = before.map_or(after, |before| after - table.shared_with(before) as u64);
-    Change { before: before.map(|before| before.entry_count() as u64), after, added }
+    Change {
+        before: before.map(|before| before.entry_count() as u64),
+        after,
+        added,
+    }
 }
 
 /// Find out where the entries stand that findings speak of, in a reading of its own.
-fn locate(findings: &mut [Finding], script: Script<'_>, stamp: Option<Stamp>, protected: &Protected) -> Result<(), Cause> {
+fn locate(
+    findings: &mut [Finding],
+    script: Script<'_>,
+    stamp: Option<Stamp>,
+    protected: &Protected,
+) -> Result<(), Cause> {
     if findings.iter().all(|finding| finding.first.is_empty()) {
         return Ok(());
     }
     let mut guard = Guard::new(protected);
-    read_places(script, stamp, |place, wire, scope| guard.see(place, wire, scope))?;
-    let nothing = Change { before: None, after: 1, added: 0 };
+    read_places(script, stamp, |place, wire, scope| {
+        guard.see(place, wire, scope)
+    })?;
+    let nothing = Change {
+        before: None,
+        after: 1,
+        added: 0,
+    };
     for located in guard.finish(&Limits::default(), &nothing) {
-        if let Some(finding) = findings.iter_mut().find(|finding| finding.code == located.code) {
+        if let Some(finding) = findings
+            .iter_mut()
+            .find(|finding| finding.code == located.code)
+        {
             finding.first = located.first;
         }
     }
@@ -135,9 +168,18 @@ fn check(script: Script<'_>, parsed: &Parsed) -> Result<(), Cause> {
     let percent = parsed.rejects_percent();
     if percent > script.rejects_percent_max {
         let first = parsed.rejects_shown.clone();
-        return Err(Cause::Rejects { percent, percent_max: script.rejects_percent_max, count: parsed.rejects, first });
+        return Err(Cause::Rejects {
+            percent,
+            percent_max: script.rejects_percent_max,
+            count: parsed.rejects,
+            first,
+        });
     }
-    if parsed.entries == 0 { Err(Cause::Empty) } else { Ok(()) }
+    if parsed.entries == 0 {
+        Err(Cause::Empty)
+    } else {
+        Ok(())
+    }
 }
 
 /// What a list's file holds, found out without putting it in force.
@@ -151,25 +193,55 @@ pub struct Inspection {
     pub refusal: Option<String>,
 }
 
-/// Read a list's file as the start would, and say what is in it; a list without a file holds nothing yet.
+/// Read a list's file as the start would, and say what is in it; a list without a file holds
+/// nothing yet.
 pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
-    let Some(script) = source.text.as_ref().map(|text| source.script_of(text, None)) else { return Inspection::default() };
+    let Some(script) = source
+        .text
+        .as_ref()
+        .map(|text| source.script_of(text, None))
+    else {
+        return Inspection::default();
+    };
     let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
     let stamp = source.path().and_then(|path| Stamp::of(path).ok());
     let parsed = match aside(false, || read(script, stamp, |_, _, _| {})) {
         Ok(reading) => reading.parsed,
         Err(cause) => {
-            let cause = source.path().map(Stamp::of).and_then(Result::err).unwrap_or(cause);
-            return Inspection { refusal: refuse(cause), ..Inspection::default() };
+            let cause = source
+                .path()
+                .map(Stamp::of)
+                .and_then(Result::err)
+                .unwrap_or(cause);
+            return Inspection {
+                refusal: refuse(cause),
+                ..Inspection::default()
+            };
         }
     };
-    let bounds = Bounds { protected, limits: &source.limits, before: None, gives_way: false };
-    let loaded = load(script, HashKey::fixed([0; 16]), stamp, None, bounds).and_then(|loaded| match loaded {
-        Some(loaded) if !loaded.findings.is_empty() => Err(Cause::Guard(loaded.findings)),
-        loaded => Ok(loaded),
+    let bounds = Bounds {
+        protected,
+        limits: &source.limits,
+        before: None,
+        gives_way: false,
+    };
+    let loaded =
+        load(script, HashKey::fixed([0; 16]), stamp, None, bounds).and_then(
+            |loaded| match loaded {
+                Some(loaded) if !loaded.findings.is_empty() => Err(Cause::Guard(loaded.findings)),
+                loaded => Ok(loaded),
+            },
+        );
+    let entries = loaded.as_ref().map_or(0, |loaded| {
+        loaded
+            .as_ref()
+            .map_or(0, |loaded| loaded.table.entry_count() as u64)
     });
-    let entries = loaded.as_ref().map_or(0, |loaded| loaded.as_ref().map_or(0, |loaded| loaded.table.entry_count() as u64));
-    Inspection { entries, parsed, refusal: loaded.err().and_then(refuse) }
+    Inspection {
+        entries,
+        parsed,
+        refusal: loaded.err().and_then(refuse),
+    }
 }
 
 /// A digest in hexadecimal.
@@ -183,7 +255,10 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_refusal() {
-        assert!(matches!(aside::<()>(true, || panic!("as meant")), Err(Cause::Panic)));
+        assert!(matches!(
+            aside::<()>(true, || panic!("as meant")),
+            Err(Cause::Panic)
+        ));
         assert!(matches!(aside(false, || Ok(7)), Ok(7)));
     }
 }

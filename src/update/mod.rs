@@ -1,7 +1,9 @@
-//! The list flow: a list is found by a source, verified, read, judged and compiled beside the tables in force, then swapped in whole.
+//! The list flow: a list is found by a source, verified, read, judged and compiled beside the
+//! tables in force, then swapped in whole.
 //!
-//! A plain file carries no word on where it ends, so it counts as finished when nobody has written to it for the quiet time. It is read
-//! twice, once to judge and once to build, and both readings must be of the same content. What comes with papers ends where they say.
+//! A plain file carries no word on where it ends, so it counts as finished when nobody has written
+//! to it for the quiet time. It is read twice, once to judge and once to build, and both readings
+//! must be of the same content. What comes with papers ends where they say.
 
 mod accept;
 mod bundle;
@@ -67,11 +69,18 @@ impl Default for Settings {
     /// No list; what the program carries is protected.
     fn default() -> Self {
         let (lists, journal) = (Vec::new(), Journal::default());
-        Self { lists, quiet: Duration::from_millis(100), state: None, protected: Protected::shipped(), journal }
+        Self {
+            lists,
+            quiet: Duration::from_millis(100),
+            state: None,
+            protected: Protected::shipped(),
+            journal,
+        }
     }
 }
 
-/// Keeps the live snapshot equal to what the lists' sources last offered, as long as that is in order.
+/// Keeps the live snapshot equal to what the lists' sources last offered, as long as that is in
+/// order.
 pub struct Updater {
     slots: Vec<Slot>,
     quiet: Quiet,
@@ -93,7 +102,8 @@ pub enum Which {
 }
 
 impl Updater {
-    /// Load all lists for the first time, under a new key; one list that is refused refuses the start.
+    /// Load all lists for the first time, under a new key; one list that is refused refuses the
+    /// start.
     ///
     /// A list without a file of its own starts without an entry and waits for its first bundle.
     pub fn start(settings: Settings) -> Result<(Arc<Self>, Arc<Live>), StartRefusal> {
@@ -102,7 +112,10 @@ impl Updater {
         let (mut slots, mut tables, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for source in settings.lists {
             let opened = Slot::open(source, settings.state.as_deref(), settings.journal.clone());
-            match opened.and_then(|slot| slot.first_table(key, quiet, &settings.protected).map(|table| (slot, table))) {
+            match opened.and_then(|slot| {
+                slot.first_table(key, quiet, &settings.protected)
+                    .map(|table| (slot, table))
+            }) {
                 Ok((slot, table)) => {
                     tables.push(table);
                     slots.push(slot);
@@ -115,16 +128,31 @@ impl Updater {
         }
         let live = Arc::new(Live::from_pointee(Snapshot::new(key, tables)));
         let (prover, retired) = (OnceLock::new(), Mutex::default());
-        let updater = Self { slots, quiet, protected: settings.protected, live: Arc::clone(&live), prover, retired };
-        updater.slots.iter().for_each(|slot| updater.enforce_removals(slot));
+        let updater = Self {
+            slots,
+            quiet,
+            protected: settings.protected,
+            live: Arc::clone(&live),
+            prover,
+            retired,
+        };
+        updater
+            .slots
+            .iter()
+            .for_each(|slot| updater.enforce_removals(slot));
         Ok((Arc::new(updater), live))
     }
 
-    /// Read lists' files again and put in force what changed and is in order; what is not leaves the old list as it is.
+    /// Read lists' files again and put in force what changed and is in order; what is not leaves
+    /// the old list as it is.
     ///
-    /// Takes as long as reading takes, and longer where a file is being written to: keep it off the doors' threads.
+    /// Takes as long as reading takes, and longer where a file is being written to: keep it off the
+    /// doors' threads.
     pub fn reload(&self, which: Which) -> Vec<Outcome> {
-        let chosen = self.slots.iter().filter(|slot| which == Which::All || which == Which::One(slot.source.index));
+        let chosen = self
+            .slots
+            .iter()
+            .filter(|slot| which == Which::All || which == Which::One(slot.source.index));
         chosen.map(|slot| self.reread(slot)).collect()
     }
 
@@ -144,17 +172,24 @@ impl Updater {
 
     /// How often somebody asked for a list's sources to be looked at again.
     fn times_asked(&self, list: ListIndex) -> u64 {
-        self.slots.get(usize::from(list)).map_or(0, |slot| slot.asked.load(Relaxed))
+        self.slots
+            .get(usize::from(list))
+            .map_or(0, |slot| slot.asked.load(Relaxed))
     }
 
     /// The place of the list with this id.
     pub fn index_of(&self, id: &str) -> Option<ListIndex> {
-        self.slots.iter().find(|slot| slot.source.id == id).map(|slot| slot.source.index)
+        self.slots
+            .iter()
+            .find(|slot| slot.source.id == id)
+            .map(|slot| slot.source.index)
     }
 
     /// Is every list in force?
     pub fn is_complete(&self) -> bool {
-        self.slots.iter().all(|slot| lock(&slot.state).live_since > 0)
+        self.slots
+            .iter()
+            .all(|slot| lock(&slot.state).live_since > 0)
     }
 
     /// How all lists stand now.
@@ -175,15 +210,27 @@ impl Updater {
             Err(cause) => slot.note_refusal(cause, &place, None),
         };
         self.tidy();
-        Outcome { id: slot.source.id.clone(), change }
+        Outcome {
+            id: slot.source.id.clone(),
+            change,
+        }
     }
 
     fn read_file(&self, slot: &Slot, place: &str) -> Result<Change, Cause> {
         if slot.source.text.is_none() {
-            // It comes from its sources, and what they last said of it stands until they say something else.
-            let is_looked_for = slot.source.sources.iter().any(|source| !matches!(source, Source::Push));
+            // It comes from its sources, and what they last said of it stands until they say
+            // something else.
+            let is_looked_for = slot
+                .source
+                .sources
+                .iter()
+                .any(|source| !matches!(source, Source::Push));
             slot.asked.fetch_add(1, Relaxed);
-            return Ok(if is_looked_for { Change::Asked } else { Change::Unchanged });
+            return Ok(if is_looked_for {
+                Change::Asked
+            } else {
+                Change::Unchanged
+            });
         }
         let bounds = slot.bounds(&self.protected, None);
         match slot.reread(self.live.load().key(), self.quiet, bounds)? {
@@ -192,7 +239,8 @@ impl Updater {
         }
     }
 
-    /// Put a new table in force; the old snapshot is kept until its last reader has left, so that no door has to free it.
+    /// Put a new table in force; the old snapshot is kept until its last reader has left, so that
+    /// no door has to free it.
     fn swap(&self, slot: &Slot, entered: Entered<'_>) {
         let mut retired = lock(&self.retired);
         let before = self.live.load_full();

@@ -1,4 +1,5 @@
-//! Proof of application: our own doors are asked from outside about a list in force, and only right answers make a receipt.
+//! Proof of application: our own doors are asked from outside about a list in force, and only right
+//! answers make a receipt.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
@@ -39,7 +40,8 @@ const PUBLIC_FILE: &str = "receipt.pub";
 pub struct Prover {
     /// Where the UDP doors are.
     pub doors: Vec<SocketAddr>,
-    /// What blocked clients are answered, list by list: whichever list a name is on, it is one of these.
+    /// What blocked clients are answered, list by list: whichever list a name is on, it is one of
+    /// these.
     pub actions: Vec<Action>,
     /// Names that no list may block.
     pub free: Vec<Name>,
@@ -47,7 +49,8 @@ pub struct Prover {
     pub key: SigningKey,
 }
 
-/// A list in force that our doors have not been asked about. Holds a few of its names, wiped when it is dropped.
+/// A list in force that our doors have not been asked about. Holds a few of its names, wiped when
+/// it is dropped.
 pub(super) struct Unproven {
     received_ms: i64,
     verified_ms: i64,
@@ -59,14 +62,21 @@ pub(super) struct Unproven {
 }
 
 impl Unproven {
-    /// With some of the entries, evenly spread over the text, and the test entry if the manifest names one.
-    pub(super) fn new(manifest: &Manifest, text: &Text, [received_ms, verified_ms]: [i64; 2]) -> Self {
+    /// With some of the entries, evenly spread over the text, and the test entry if the manifest
+    /// names one.
+    pub(super) fn new(
+        manifest: &Manifest,
+        text: &Text,
+        [received_ms, verified_ms]: [i64; 2],
+    ) -> Self {
         let octets: &[u8] = match text {
             Text::Memory(octets) => octets,
             Text::Embedded(text) => text.as_bytes(),
             Text::File(_) => &[],
         };
-        let test = manifest.test_entry.and_then(|number| line_with(octets, number));
+        let test = manifest
+            .test_entry
+            .and_then(|number| line_with(octets, number));
         let spread = (0..SAMPLES).map(|at| line_at(octets, octets.len() / SAMPLES * at));
         let mut samples: Vec<Zeroizing<Vec<u8>>> = Vec::new();
         for line in test.into_iter().chain(spread) {
@@ -127,13 +137,23 @@ impl Updater {
         }
     }
 
-    /// Ask our doors about a list that has come in force, and sign a receipt where they answer as it asks.
+    /// Ask our doors about a list that has come in force, and sign a receipt where they answer as
+    /// it asks.
     pub(super) fn prove(&self, slot: &Slot) {
-        let Some(prover) = self.prover.get() else { return };
-        let Some(unproven) = lock(&slot.unproven).take() else { return };
+        let Some(prover) = self.prover.get() else {
+            return;
+        };
+        let Some(unproven) = lock(&slot.unproven).take() else {
+            return;
+        };
         let answers = prover.ask_all(&unproven.samples);
         let (serial, generation) = (unproven.serial, lock(&slot.state).generation);
-        slot.note_issue(EventKind::Probed, serial, unproven.manifest, json!({ "asked": answers.asked, "right": answers.right }));
+        slot.note_issue(
+            EventKind::Probed,
+            serial,
+            unproven.manifest,
+            json!({ "asked": answers.asked, "right": answers.right }),
+        );
         let receipt = Receipt {
             resolver: prover.key.name().to_owned(),
             list: slot.source.id.clone(),
@@ -150,19 +170,24 @@ impl Updater {
         };
         if !receipt.is_proof() {
             let remedy = if answers.refused > 0 {
-                "they refuse to answer this machine: allow its own addresses in [clients], and put them in no group that is exempt"
+                "they refuse to answer this machine: allow its own addresses in [clients], and put \
+                 them in no group that is exempt"
             } else {
                 "look at the doors and at what stands before them"
             };
-            error!(list = %slot.source.id, "of {} questions to our own doors {} were answered as the list asks: no receipt; {remedy}", answers.asked, answers.right);
+            error!(list = %slot.source.id, "of {} questions to our own doors {} were answered as \
+                                            the list asks: no receipt; {remedy}", answers.asked, answers.right);
             return;
         }
         self.keep_receipt(slot, prover, &receipt);
     }
 
     fn keep_receipt(&self, slot: &Slot, prover: &Prover, receipt: &Receipt) {
-        let signed = Note::new(&receipt.to_text()).and_then(|mut note| note.sign(&prover.key).map(|()| note));
-        let (Ok(note), Some(shelf)) = (signed, &slot.shelf) else { return };
+        let signed = Note::new(&receipt.to_text())
+            .and_then(|mut note| note.sign(&prover.key).map(|()| note));
+        let (Ok(note), Some(shelf)) = (signed, &slot.shelf) else {
+            return;
+        };
         let mut shelf = lock(shelf);
         if let Err(error) = shelf.change(|record| record.receipts.push(note.to_string())) {
             error!(list = %slot.source.id, "a receipt cannot be kept in {} ({error})", shelf.place());
@@ -188,10 +213,14 @@ impl Prover {
             for (wire, is_blocked) in blocked.chain(free) {
                 answers.asked += 1;
                 let reply = ask(door, wire, rtype::A, false);
-                let is_as_asked = reply.as_deref().is_some_and(|reply| self.is_blocked(reply) == is_blocked);
+                let is_as_asked = reply
+                    .as_deref()
+                    .is_some_and(|reply| self.is_blocked(reply) == is_blocked);
                 answers.right += u64::from(is_as_asked);
-                let is_refused =
-                    reply.as_deref().and_then(|reply| Message::new(reply).ok()).is_some_and(|reply| reply.rcode() == rcode::REFUSED);
+                let is_refused = reply
+                    .as_deref()
+                    .and_then(|reply| Message::new(reply).ok())
+                    .is_some_and(|reply| reply.rcode() == rcode::REFUSED);
                 answers.refused += u64::from(is_blocked && is_refused);
             }
         }
@@ -200,7 +229,9 @@ impl Prover {
 
     /// Is it the answer of a blocked name under any of the lists?
     fn is_blocked(&self, reply: &[u8]) -> bool {
-        let Ok(message) = Message::new(reply) else { return false };
+        let Ok(message) = Message::new(reply) else {
+            return false;
+        };
         let mut answers: Vec<&[u8]> = Vec::new();
         let walked = message.walk(|record| {
             if record.section == Section::Answer {
@@ -211,27 +242,48 @@ impl Prover {
             && self.actions.iter().any(|action| match action {
                 Action::NxDomain => message.rcode() == rcode::NXDOMAIN,
                 Action::StopPage { v4, .. } => {
-                    let is_stop = |data: &&[u8]| v4.iter().any(|address| address.octets().as_slice() == *data);
-                    message.rcode() == rcode::NOERROR && answers.len() == v4.len() && answers.iter().all(is_stop)
+                    let is_stop = |data: &&[u8]| {
+                        v4.iter()
+                            .any(|address| address.octets().as_slice() == *data)
+                    };
+                    message.rcode() == rcode::NOERROR
+                        && answers.len() == v4.len()
+                        && answers.iter().all(is_stop)
                 }
             })
     }
 }
 
-/// Ask one question over UDP; without recursion a blocked name is answered all the same, and for any other nobody outside is asked.
+/// Ask one question over UDP; without recursion a blocked name is answered all the same, and for
+/// any other nobody outside is asked.
 pub(super) fn ask(door: SocketAddr, wire: &[u8], kind: u16, recursion: bool) -> Option<Vec<u8>> {
     let mut door = door;
     if door.ip().is_unspecified() {
-        door.set_ip(if door.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        door.set_ip(if door.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
     }
-    let local: SocketAddr = if door.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+    let local: SocketAddr = if door.is_ipv4() {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
+    };
     let socket = UdpSocket::bind(local).ok()?;
     socket.connect(door).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
     let id = (getrandom::u32().ok()? as u16).to_be_bytes();
     let [high, low] = kind.to_be_bytes();
     let tail = [high, low, 0, 1];
-    let question: Zeroizing<Vec<u8>> = [&id, [u8::from(recursion), 0, 0, 1, 0, 0, 0, 0, 0, 0].as_slice(), wire, &tail].concat().into();
+    let question: Zeroizing<Vec<u8>> = [
+        &id,
+        [u8::from(recursion), 0, 0, 1, 0, 0, 0, 0, 0, 0].as_slice(),
+        wire,
+        &tail,
+    ]
+    .concat()
+    .into();
     let mut reply = vec![0; crate::wire::UDP_OCTETS_PLAIN];
     for _ in 0..ATTEMPTS {
         socket.send(&question).ok()?;
@@ -245,17 +297,28 @@ pub(super) fn ask(door: SocketAddr, wire: &[u8], kind: u16, recursion: bool) -> 
     None
 }
 
-/// The key that receipts are signed with: made at the first start, for the owner alone; its public part lies beside it for curators.
+/// The key that receipts are signed with: made at the first start, for the owner alone; its public
+/// part lies beside it for curators.
 pub fn receipt_key(state: &Path, name: &str) -> Result<SigningKey, ReceiptKeyFault> {
     let path = state.join(KEY_FILE);
-    let fault = |error| ReceiptKeyFault::File { place: super::refusal::place_of(&path), error };
+    let fault = |error| ReceiptKeyFault::File {
+        place: super::refusal::place_of(&path),
+        error,
+    };
     match std::fs::read_to_string(&path).map(Zeroizing::new) {
-        Ok(text) => SigningKey::parse(&text).map_err(|error| ReceiptKeyFault::Key { place: super::refusal::place_of(&path), error }),
+        Ok(text) => SigningKey::parse(&text).map_err(|error| ReceiptKeyFault::Key {
+            place: super::refusal::place_of(&path),
+            error,
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = SigningKey::generate(name).map_err(|error| ReceiptKeyFault::Key { place: super::refusal::place_of(&path), error })?;
+            let key = SigningKey::generate(name).map_err(|error| ReceiptKeyFault::Key {
+                place: super::refusal::place_of(&path),
+                error,
+            })?;
             let text = key.to_text();
             write_whole(state, KEY_FILE, text.as_bytes()).map_err(fault)?;
-            write_whole(state, PUBLIC_FILE, format!("{}\n", key.public()).as_bytes()).map_err(fault)?;
+            write_whole(state, PUBLIC_FILE, format!("{}\n", key.public()).as_bytes())
+                .map_err(fault)?;
             Ok(key)
         }
         Err(error) => Err(fault(error)),
@@ -266,7 +329,10 @@ pub fn receipt_key(state: &Path, name: &str) -> Result<SigningKey, ReceiptKeyFau
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptKeyFault {
     /// Its file cannot be read or made.
-    #[error("{place}: the key for receipts cannot be read or made ({error}): check the file's owner and mode")]
+    #[error(
+        "{place}: the key for receipts cannot be read or made ({error}): check the file's owner \
+         and mode"
+    )]
     File {
         /// The file.
         place: String,
@@ -274,7 +340,9 @@ pub enum ReceiptKeyFault {
         error: std::io::Error,
     },
     /// It is no key.
-    #[error("{place}: {error}: put the file back from a backup, or move it away to have a new key made")]
+    #[error(
+        "{place}: {error}: put the file back from a backup, or move it away to have a new key made"
+    )]
     Key {
         /// The file.
         place: String,

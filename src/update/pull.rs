@@ -1,4 +1,5 @@
-//! Fetches lists over HTTPS, with an ETag, a cap on everything, and a way to the server that never leads through ourselves.
+//! Fetches lists over HTTPS, with an ETag, a cap on everything, and a way to the server that never
+//! leads through ourselves.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -41,7 +42,8 @@ const REMOVALS_OFTENER: u32 = 10;
 const REMOVALS_EVERY_MIN: Duration = Duration::from_millis(500);
 /// How often a pause looks whether somebody asks for it to end.
 const LOOK: Duration = Duration::from_millis(200);
-/// Pauses are stretched at random by up to this share, so that many resolvers do not ask at one moment.
+/// Pauses are stretched at random by up to this share, so that many resolvers do not ask at one
+/// moment.
 const JITTER: f64 = 0.1;
 
 /// Where and how a list is fetched.
@@ -60,22 +62,66 @@ pub struct Settings {
 }
 
 /// Fetch a list again and again until told to stop.
-pub(super) fn run(updater: &Updater, list: ListIndex, id: &str, settings: &Settings, stopped: &Receiver<()>) {
-    let mut pull = Pull { list, settings, part: Part::new(settings.url.clone()) };
+pub(super) fn run(
+    updater: &Updater,
+    list: ListIndex,
+    id: &str,
+    settings: &Settings,
+    stopped: &Receiver<()>,
+) {
+    let mut pull = Pull {
+        list,
+        settings,
+        part: Part::new(settings.url.clone()),
+    };
     let asked = || updater.times_asked(list);
-    follow(id, &settings.url, settings.every, settings, &Told { stopped, asked: &asked }, |agent| pull.look(updater, agent));
+    follow(
+        id,
+        &settings.url,
+        settings.every,
+        settings,
+        &Told {
+            stopped,
+            asked: &asked,
+        },
+        |agent| pull.look(updater, agent),
+    );
 }
 
-/// Fetch a list's removals, on a thread of their own and more often than the list: taking back is never slower than putting in.
-pub(super) fn run_removals(updater: &Updater, list: ListIndex, id: &str, settings: &Settings, stopped: &Receiver<()>) {
+/// Fetch a list's removals, on a thread of their own and more often than the list: taking back is
+/// never slower than putting in.
+pub(super) fn run_removals(
+    updater: &Updater,
+    list: ListIndex,
+    id: &str,
+    settings: &Settings,
+    stopped: &Receiver<()>,
+) {
     let url = beside(&settings.url, &Removal::file(id));
-    let every = (settings.every / REMOVALS_OFTENER).max(REMOVALS_EVERY_MIN).min(settings.every);
-    let mut pull = Pull { list, settings, part: Part::new(url.clone()) };
+    let every = (settings.every / REMOVALS_OFTENER)
+        .max(REMOVALS_EVERY_MIN)
+        .min(settings.every);
+    let mut pull = Pull {
+        list,
+        settings,
+        part: Part::new(url.clone()),
+    };
     let asked = || updater.times_asked(list);
-    follow(id, &url, every, settings, &Told { stopped, asked: &asked }, |agent| pull.look_for_removal(updater, agent));
+    follow(
+        id,
+        &url,
+        every,
+        settings,
+        &Told {
+            stopped,
+            asked: &asked,
+        },
+        |agent| pull.look_for_removal(updater, agent),
+    );
 }
 
-/// Look again and again; a server that fails is left alone for longer each time, up to the ordinary pause.
+/// Look again and again; a server that fails is left alone for longer each time, up to the ordinary
+/// pause.
 fn follow(
     id: &str,
     url: &str,
@@ -100,12 +146,19 @@ fn follow(
             Err(reason) => {
                 failures = failures.saturating_add(1);
                 if reason != said {
-                    warn!(list = id, "{url}: cannot be fetched: {reason}; what is in force stays");
+                    warn!(
+                        list = id,
+                        "{url}: cannot be fetched: {reason}; what is in force stays"
+                    );
                     said = reason;
                 }
             }
         }
-        let pause = if failures == 0 { every } else { every.min(BACK_OFF * 2_u32.saturating_pow(failures.min(16) - 1)) };
+        let pause = if failures == 0 {
+            every
+        } else {
+            every.min(BACK_OFF * 2_u32.saturating_pow(failures.min(16) - 1))
+        };
         if told.wait(stretched(pause)) == Waited::Stopped {
             return;
         }
@@ -166,11 +219,14 @@ struct Pull<'a> {
 impl Pull<'_> {
     /// One look at the server for a list.
     fn look(&mut self, updater: &Updater, agent: &ureq::Agent) -> Result<(), String> {
-        let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else { return Ok(()) };
+        let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else {
+            return Ok(());
+        };
         if let Some(bundle) = self.bundle(updater, agent, &octets)?
             && let Change::Refused { .. } = updater.take(bundle).change
         {
-            // The server may be in the middle of an update: the same manifest is fetched again, entries and all.
+            // The server may be in the middle of an update: the same manifest is fetched again,
+            // entries and all.
             return Ok(());
         }
         self.part.tag = tag;
@@ -179,7 +235,9 @@ impl Pull<'_> {
 
     /// One look at the server for a removal.
     fn look_for_removal(&mut self, updater: &Updater, agent: &ureq::Agent) -> Result<(), String> {
-        let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else { return Ok(()) };
+        let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else {
+            return Ok(());
+        };
         match updater.open_removal(self.list, &octets) {
             Ok(signed) => drop(updater.take_removal(self.list, &signed, &self.origin())),
             Err(cause) => updater.refuse(self.list, cause, &self.origin().place),
@@ -188,8 +246,14 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// The list behind a manifest; nothing where it is in force, or where it is not even worth fetching.
-    fn bundle(&self, updater: &Updater, agent: &ureq::Agent, octets: &[u8]) -> Result<Option<Bundle>, String> {
+    /// The list behind a manifest; nothing where it is in force, or where it is not even worth
+    /// fetching.
+    fn bundle(
+        &self,
+        updater: &Updater,
+        agent: &ureq::Agent,
+        octets: &[u8],
+    ) -> Result<Option<Bundle>, String> {
         let origin = self.origin();
         let refuse = |cause| {
             updater.refuse(self.list, cause, &origin.place);
@@ -207,12 +271,22 @@ impl Pull<'_> {
         }
         let manifest = Manifest::parse(note.text()).map_err(|fault| fault.to_string())?;
         let entries = Part::new(beside(&self.settings.url, &manifest.entries_file()));
-        let Some((octets, _)) = fetch(agent, &entries, octets_max(manifest.entries))? else { return refuse(Cause::NoEntries) };
-        Ok(Some(Bundle { list: self.list, manifest: Some(note), text: Text::Memory(octets.into()), origin }))
+        let Some((octets, _)) = fetch(agent, &entries, octets_max(manifest.entries))? else {
+            return refuse(Cause::NoEntries);
+        };
+        Ok(Some(Bundle {
+            list: self.list,
+            manifest: Some(note),
+            text: Text::Memory(octets.into()),
+            origin,
+        }))
     }
 
     fn origin(&self) -> Origin {
-        Origin { way: Way::Pull, place: self.part.url.escape_debug().to_string() }
+        Origin {
+            way: Way::Pull,
+            place: self.part.url.escape_debug().to_string(),
+        }
     }
 }
 
@@ -222,7 +296,10 @@ const EXTRA_OCTETS: u64 = 64 * 1024;
 
 /// The most that a list of so many entries can need: a server that sends more is cut off.
 fn octets_max(entries: u64) -> u64 {
-    entries.saturating_mul(ENTRY_OCTETS_MAX).saturating_add(EXTRA_OCTETS).min(ENTRIES_OCTETS_MAX)
+    entries
+        .saturating_mul(ENTRY_OCTETS_MAX)
+        .saturating_add(EXTRA_OCTETS)
+        .min(ENTRIES_OCTETS_MAX)
 }
 
 /// What a file holds, and its tag.
@@ -240,22 +317,37 @@ fn fetch(agent: &ureq::Agent, part: &Part, octets_max: u64) -> Result<Option<Fet
         StatusCode::NOT_MODIFIED | StatusCode::NOT_FOUND => return Ok(None),
         status => return Err(format!("the server answers {status}")),
     }
-    let tag = reply.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-    let octets = reply.body_mut().with_config().limit(octets_max).read_to_vec().map_err(|error| error.to_string())?;
+    let tag = reply
+        .headers()
+        .get("etag")
+        .and_then(|tag| tag.to_str().ok())
+        .map(str::to_owned);
+    let octets = reply
+        .body_mut()
+        .with_config()
+        .limit(octets_max)
+        .read_to_vec()
+        .map_err(|error| error.to_string())?;
     Ok(Some((octets.into(), tag)))
 }
 
 /// The address of a file in the same folder.
 fn beside(url: &str, file: &str) -> String {
-    let folder = url.rfind('/').and_then(|end| url.get(..=end)).unwrap_or(url);
+    let folder = url
+        .rfind('/')
+        .and_then(|end| url.get(..=end))
+        .unwrap_or(url);
     format!("{folder}{file}")
 }
 
 fn build(settings: &Settings) -> Result<ureq::Agent, String> {
-    let fault = |error: rustls::pki_types::pem::Error| format!("{}: {error}", place_of(&settings.ca));
+    let fault =
+        |error: rustls::pki_types::pem::Error| format!("{}: {error}", place_of(&settings.ca));
     let pem = CertificateDer::pem_file_iter(&settings.ca).map_err(fault)?;
-    let roots =
-        pem.map(|found| found.map(|found| Certificate::from_der(&found).to_owned())).collect::<Result<Vec<_>, _>>().map_err(fault)?;
+    let roots = pem
+        .map(|found| found.map(|found| Certificate::from_der(&found).to_owned()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(fault)?;
     let tls = TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -271,8 +363,15 @@ fn build(settings: &Settings) -> Result<ureq::Agent, String> {
         .timeout_connect(Some(CONNECT))
         .tls_config(tls)
         .build();
-    let way = Directions { addresses: settings.addresses.clone(), bootstrap: settings.bootstrap.clone() };
-    Ok(ureq::Agent::with_parts(config, DefaultConnector::default(), way))
+    let way = Directions {
+        addresses: settings.addresses.clone(),
+        bootstrap: settings.bootstrap.clone(),
+    };
+    Ok(ureq::Agent::with_parts(
+        config,
+        DefaultConnector::default(),
+        way,
+    ))
 }
 
 /// Finds the server without the system's resolver, which may be us.
@@ -283,15 +382,36 @@ struct Directions {
 }
 
 impl Resolver for Directions {
-    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let mut found = self.empty();
         let port = uri.port_u16().unwrap_or(443);
-        let asked = if self.addresses.is_empty() { look_up(uri.host().unwrap_or_default(), &self.bootstrap) } else { Vec::new() };
-        let asked = asked.into_iter().map(|address| SocketAddr::new(address, port));
-        for address in self.addresses.iter().copied().chain(asked).take(ADDRESSES_MAX) {
+        let asked = if self.addresses.is_empty() {
+            look_up(uri.host().unwrap_or_default(), &self.bootstrap)
+        } else {
+            Vec::new()
+        };
+        let asked = asked
+            .into_iter()
+            .map(|address| SocketAddr::new(address, port));
+        for address in self
+            .addresses
+            .iter()
+            .copied()
+            .chain(asked)
+            .take(ADDRESSES_MAX)
+        {
             found.push(address);
         }
-        if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
+        if found.is_empty() {
+            Err(ureq::Error::HostNotFound)
+        } else {
+            Ok(found)
+        }
     }
 }
 
@@ -299,18 +419,28 @@ const ADDRESSES_MAX: usize = 8;
 
 /// Ask the named resolvers for a host's addresses.
 fn look_up(host: &str, resolvers: &[SocketAddr]) -> Vec<IpAddr> {
-    let Ok(name) = Name::parse(host) else { return Vec::new() };
+    let Ok(name) = Name::parse(host) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for &resolver in resolvers {
         for kind in [rtype::A, rtype::AAAA] {
-            let Some(reply) = ask(resolver, name.as_wire(), kind, true) else { continue };
-            let Ok(message) = Message::new(&reply) else { continue };
+            let Some(reply) = ask(resolver, name.as_wire(), kind, true) else {
+                continue;
+            };
+            let Ok(message) = Message::new(&reply) else {
+                continue;
+            };
             // What cannot be walked to its end has given what could be read.
             let _ = message.walk(|record| {
                 let data = reply.get(record.data_at..record.end).unwrap_or_default();
                 match (record.section, record.rtype) {
-                    (Section::Answer, rtype::A) => found.extend(<[u8; 4]>::try_from(data).map(IpAddr::from)),
-                    (Section::Answer, rtype::AAAA) => found.extend(<[u8; 16]>::try_from(data).map(IpAddr::from)),
+                    (Section::Answer, rtype::A) => {
+                        found.extend(<[u8; 4]>::try_from(data).map(IpAddr::from))
+                    }
+                    (Section::Answer, rtype::AAAA) => {
+                        found.extend(<[u8; 16]>::try_from(data).map(IpAddr::from))
+                    }
                     _ => {}
                 }
             });

@@ -1,4 +1,5 @@
-//! Why a list is not put in force: said with the file, the line where there is one, and what to do; never with a listed name.
+//! Why a list is not put in force: said with the file, the line where there is one, and what to do;
+//! never with a listed name.
 
 use std::fmt;
 use std::io;
@@ -128,7 +129,11 @@ pub enum Cause {
 impl Cause {
     /// The cause behind an error of the file system.
     pub(super) fn from_io(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound { Self::Missing } else { Self::Unreadable(error) }
+        if error.kind() == io::ErrorKind::NotFound {
+            Self::Missing
+        } else {
+            Self::Unreadable(error)
+        }
     }
 }
 
@@ -136,20 +141,45 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: list {}: ", self.place, self.id)?;
         match &self.cause {
-            Cause::Missing => f.write_str("the file is not there: put it back, or correct `file` in the configuration"),
+            Cause::Missing => f.write_str(
+                "the file is not there: put it back, or correct `file` \
+                                           in the configuration",
+            ),
             Cause::NotAFile => f.write_str("not a regular file: name a file in the configuration"),
-            Cause::Unreadable(error) => write!(f, "cannot be read ({error}): check the file's owner, mode and disk"),
-            Cause::NoMemory(error) => write!(f, "its table finds no memory ({error}): give the program more, or shorten the list"),
-            Cause::Panic => {
-                f.write_str("cannot be read for a fault of this program: please report it, with what the log says of the panic")
-            }
-            Cause::StillWritten => f.write_str("is still being written to: write a new file and rename it over this one"),
-            Cause::Changed => f.write_str("changed while it was read: it is read again when it has been quiet"),
-            Cause::Empty => {
-                f.write_str("has no entry: an empty list is never put in force; take the list out of the configuration instead")
-            }
-            Cause::Lines => f.write_str("has more than 50,000,000 lines: split it into several lists"),
-            Cause::Unsigned => f.write_str("has no manifest: have it signed, or set unsigned = \"allow\" for this list"),
+            Cause::Unreadable(error) => write!(
+                f,
+                "cannot be read ({error}): check the file's \
+                                                   owner, mode and disk"
+            ),
+            Cause::NoMemory(error) => write!(
+                f,
+                "its table finds no memory ({error}): give the \
+                                                 program more, or shorten the list"
+            ),
+            Cause::Panic => f.write_str(
+                "cannot be read for a fault of this program: please report it, with \
+                             what the log says of the panic",
+            ),
+            Cause::StillWritten => f.write_str(
+                "is still being written to: write a new file and \
+                                                rename it over this one",
+            ),
+            Cause::Changed => f.write_str(
+                "changed while it was read: it is read again when it has \
+                                           been quiet",
+            ),
+            Cause::Empty => f.write_str(
+                "has no entry: an empty list is never put in force; take the list out \
+                             of the configuration instead",
+            ),
+            Cause::Lines => f.write_str(
+                "has more than 50,000,000 lines: split it into several \
+                                         lists",
+            ),
+            Cause::Unsigned => f.write_str(
+                "has no manifest: have it signed, or set unsigned = \
+                                            \"allow\" for this list",
+            ),
             Cause::Transfer(fault) => f.write_str(fault),
             Cause::Rejects { .. } => self.write_rejects(f),
             cause => write_papers(cause, f),
@@ -159,12 +189,27 @@ impl fmt::Display for Refusal {
 
 impl Refusal {
     fn write_rejects(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cause::Rejects { percent, percent_max, count, first } = &self.cause else { return Ok(()) };
+        let Cause::Rejects {
+            percent,
+            percent_max,
+            count,
+            first,
+        } = &self.cause
+        else {
+            return Ok(());
+        };
         let lines = if *count == 1 { "line is" } else { "lines are" };
-        write!(f, "{count} {lines} no entry ({percent:.1} %, allowed are {percent_max:.1} %): correct")?;
+        write!(
+            f,
+            "{count} {lines} no entry ({percent:.1} %, allowed are {percent_max:.1} %): correct"
+        )?;
         for (index, reject) in first.iter().take(LINES_SHOWN_MAX).enumerate() {
             let mark = if index == 0 { "" } else { ";" };
-            write!(f, "{mark} {}:{}: {}", self.place, reject.line, reject.reason)?;
+            write!(
+                f,
+                "{mark} {}:{}: {}",
+                self.place, reject.line, reject.reason
+            )?;
         }
         if *count > first.len().min(LINES_SHOWN_MAX) as u64 {
             f.write_str("; `wardline check` shows more")?;
@@ -176,24 +221,53 @@ impl Refusal {
 /// What is wrong with a list's papers, or with the list by its papers.
 fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match cause {
-        Cause::Note(fault) => write!(f, "the note is not to be believed: {fault}; fetch it again, or have it signed again"),
+        Cause::Note(fault) => write!(
+            f,
+            "the note is not to be believed: {fault}; fetch it again, or have it signed again"
+        ),
         Cause::Signatures { signed, needed } => {
-            write!(f, "{signed} of its keys have signed, {needed} must: have it signed by more, or correct `keys`")
+            write!(
+                f,
+                "{signed} of its keys have signed, {needed} must: have it signed by more, or \
+                 correct `keys`"
+            )
         }
         Cause::Papers(fault) => write!(f, "the note's text is no paper of a list: {fault}"),
-        Cause::OtherList => f.write_str("the note speaks of another list: put it where that list is looked for"),
+        Cause::OtherList => {
+            f.write_str("the note speaks of another list: put it where that list is looked for")
+        }
         Cause::OldSerial { serial, highest } => {
-            write!(f, "serial {serial} is below {highest}, which was accepted before: issue the list with a higher serial")
+            write!(
+                f,
+                "serial {serial} is below {highest}, which was accepted before: issue the list \
+                 with a higher serial"
+            )
         }
         Cause::SameSerial { serial } => {
-            write!(f, "another manifest with serial {serial} was accepted before: issue the list with a higher serial")
+            write!(
+                f,
+                "another manifest with serial {serial} was accepted before: issue the list with a \
+                 higher serial"
+            )
         }
-        Cause::Future { ahead_s } => write!(f, "it is issued {ahead_s} s in the future: check the clocks here and at the curator's"),
+        Cause::Future { ahead_s } => write!(
+            f,
+            "it is issued {ahead_s} s in the future: check the clocks here and at the curator's"
+        ),
         Cause::Expired { since_s } => write!(f, "it ran out {since_s} s ago: have it issued anew"),
-        Cause::RemovalOver { since_s } => write!(f, "the removal ran out {since_s} s ago: issue a new one"),
-        Cause::NoEntries => f.write_str("the entries that the manifest names are not beside it: put both files there"),
-        Cause::Hash => f.write_str("the entries are not those that the manifest names (SHA-256 differs): fetch both again"),
-        Cause::Count { found, stated } => write!(f, "{found} entries where the manifest says {stated}: have it issued anew"),
+        Cause::RemovalOver { since_s } => {
+            write!(f, "the removal ran out {since_s} s ago: issue a new one")
+        }
+        Cause::NoEntries => f.write_str(
+            "the entries that the manifest names are not beside it: put both files there",
+        ),
+        Cause::Hash => f.write_str(
+            "the entries are not those that the manifest names (SHA-256 differs): fetch both again",
+        ),
+        Cause::Count { found, stated } => write!(
+            f,
+            "{found} entries where the manifest says {stated}: have it issued anew"
+        ),
         Cause::Secret(reason) => write!(f, "it is encrypted: {reason}"),
         Cause::Guard(findings) => {
             for (index, finding) in findings.iter().enumerate() {
@@ -201,9 +275,15 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
             Ok(())
         }
-        Cause::NoGeneration => f.write_str("there is no such generation on disk: `wardline history LIST` shows what there is"),
+        Cause::NoGeneration => f.write_str(
+            "there is no such generation on disk: `wardline history LIST` shows what there is",
+        ),
         Cause::State { place, error } => {
-            write!(f, "cannot be remembered in {place} ({error}): check the folder's owner, mode and disk, then `wardline reload`")
+            write!(
+                f,
+                "cannot be remembered in {place} ({error}): check the folder's owner, mode and \
+                 disk, then `wardline reload`"
+            )
         }
         // The others have been said.
         _ => Ok(()),
@@ -230,7 +310,11 @@ impl fmt::Display for StartRefusal {
                 Ok(())
             }
             Self::NoRandom(error) => {
-                write!(f, "the system's random source failed ({error}): it is needed to hide the lists' names in memory")
+                write!(
+                    f,
+                    "the system's random source failed ({error}): it is needed to hide the lists' \
+                     names in memory"
+                )
             }
         }
     }

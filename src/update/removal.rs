@@ -1,4 +1,5 @@
-//! Emergency removals: entries that stop being blocked at once, laid over the list in force until they run out or a newer list comes.
+//! Emergency removals: entries that stop being blocked at once, laid over the list in force until
+//! they run out or a newer list comes.
 
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ use crate::seal::Note;
 use crate::seal::age::is_armored;
 use crate::store::EventKind;
 
-/// Removals whose hashes are remembered after they are over, so that a file left lying does not bring them back.
+/// Removals whose hashes are remembered after they are over, so that a file left lying does not
+/// bring them back.
 const KNOWN_MAX: usize = 200;
 
 /// A removal as it came, opened.
@@ -34,28 +36,49 @@ pub struct SignedRemoval {
 impl SignedRemoval {
     fn open(octets: &[u8], identities: &Identities) -> Result<Self, Cause> {
         let note = open_note(octets, identities)?;
-        let kept = if is_armored(octets) { String::from_utf8_lossy(octets).into_owned() } else { note.to_string() };
+        let kept = if is_armored(octets) {
+            String::from_utf8_lossy(octets).into_owned()
+        } else {
+            note.to_string()
+        };
         Ok(Self { note, kept })
     }
 
-    /// What it is known by. One that came encrypted is not known by a hash of its names, which could be guessed.
+    /// What it is known by. One that came encrypted is not known by a hash of its names, which
+    /// could be guessed.
     fn known_by(&self, removal: &Removal) -> Hash {
-        if is_armored(self.kept.as_bytes()) { Hash::of(self.kept.as_bytes()) } else { removal.hash() }
+        if is_armored(self.kept.as_bytes()) {
+            Hash::of(self.kept.as_bytes())
+        } else {
+            removal.hash()
+        }
     }
 }
 
 impl Updater {
-    /// Open what a source found for a list; an error where it is no whole note, or not one for this resolver.
-    pub(super) fn open_removal(&self, list: ListIndex, octets: &[u8]) -> Result<SignedRemoval, Cause> {
+    /// Open what a source found for a list; an error where it is no whole note, or not one for this
+    /// resolver.
+    pub(super) fn open_removal(
+        &self,
+        list: ListIndex,
+        octets: &[u8],
+    ) -> Result<SignedRemoval, Cause> {
         let nobody = Identities::default();
-        let identities = self.slots.get(usize::from(list)).map_or(&nobody, |slot| &slot.source.identities);
+        let identities = self
+            .slots
+            .get(usize::from(list))
+            .map_or(&nobody, |slot| &slot.source.identities);
         SignedRemoval::open(octets, identities)
     }
 
     /// Open a removal and say which list it speaks of; an error says what is wrong with it.
     pub fn find_removal(&self, octets: &[u8]) -> Result<(String, SignedRemoval), String> {
         let nobody = Identities::default();
-        let identities = self.slots.iter().map(|slot| &slot.source.identities).filter(|identities| !identities.0.is_empty());
+        let identities = self
+            .slots
+            .iter()
+            .map(|slot| &slot.source.identities)
+            .filter(|identities| !identities.0.is_empty());
         let mut opened = SignedRemoval::open(octets, &nobody);
         for identities in identities {
             opened = opened.or_else(|_| SignedRemoval::open(octets, identities));
@@ -70,21 +93,37 @@ impl Updater {
     }
 
     /// Take a removal; live when this returns. It never waits for a list that is being built.
-    pub fn take_removal(&self, list: ListIndex, signed: &SignedRemoval, origin: &Origin) -> Outcome {
+    pub fn take_removal(
+        &self,
+        list: ListIndex,
+        signed: &SignedRemoval,
+        origin: &Origin,
+    ) -> Outcome {
         let Some(slot) = self.slots.get(usize::from(list)) else {
-            let message = format!("{origin}: there is no list with the number {list}: this is a fault of the program");
-            return Outcome { id: String::new(), change: Change::Refused { message } };
+            let message = format!(
+                "{origin}: there is no list with the number {list}: this is a fault of the program"
+            );
+            return Outcome {
+                id: String::new(),
+                change: Change::Refused { message },
+            };
         };
         let change = match self.remove(slot, signed) {
             Ok(change) => change,
             Err(cause) => slot.note_refusal(cause, &origin.place, None),
         };
-        Outcome { id: slot.source.id.clone(), change }
+        Outcome {
+            id: slot.source.id.clone(),
+            change,
+        }
     }
 
     fn remove(&self, slot: &Slot, signed: &SignedRemoval) -> Result<Change, Cause> {
-        let removal = believe_removal(&signed.note, &slot.source.id, &slot.source.papers, wall_s())?;
-        let (Some(shelf), hash) = (&slot.shelf, signed.known_by(&removal).to_string()) else { return Err(Cause::Unsigned) };
+        let removal =
+            believe_removal(&signed.note, &slot.source.id, &slot.source.papers, wall_s())?;
+        let (Some(shelf), hash) = (&slot.shelf, signed.known_by(&removal).to_string()) else {
+            return Err(Cause::Unsigned);
+        };
         {
             let mut shelf = lock(shelf);
             if shelf.record.known_removals.contains(&hash) {
@@ -97,14 +136,17 @@ impl Updater {
                 record.known_removals.drain(..surplus);
             });
             if let Err(error) = remembered {
-                // Taking back is never slower than putting in: it holds until the next start all the same.
-                warn!(list = %slot.source.id, "a removal cannot be remembered in {} ({error}): it is over with the next start", shelf.place());
+                // Taking back is never slower than putting in: it holds until the next start all
+                // the same.
+                warn!(list = %slot.source.id, "a removal cannot be remembered in {} ({error}): it \
+                                               is over with the next start", shelf.place());
                 shelf.record.add_removal(signed.kept.clone());
             }
         }
         self.enforce_removals(slot);
         let entries = self.effect(slot, &removal);
-        info!(list = %slot.source.id, named = removal.entries.len(), entries, "entries are removed at once");
+        info!(list = %slot.source.id, named = removal.entries.len(), entries, "entries are removed \
+            at once");
         let body = json!({
             "removal": hash, "named": removal.entries.len(), "entries": entries, "from": removal.from, "until": removal.until,
             "reason": removal.reason,
@@ -113,18 +155,22 @@ impl Updater {
         Ok(Change::Removed { entries })
     }
 
-    /// Lay over a list what its removals say at this moment; a snapshot is swapped only where that changes something.
+    /// Lay over a list what its removals say at this moment; a snapshot is swapped only where that
+    /// changes something.
     pub(super) fn enforce_removals(&self, slot: &Slot) {
         let Some(shelf) = &slot.shelf else { return };
         let now = wall_s();
-        // The disk may hold up the shelf, and nobody's swap waits for that. From the second lock on the list in force stays the same.
+        // The disk may hold up the shelf, and nobody's swap waits for that. From the second lock on
+        // the list in force stays the same.
         let shelf = lock(shelf);
         let mut retired = lock(&self.retired);
         let kept = lock(&slot.state).kept.unwrap_or(0);
         let notes = shelf.record.counting_removals(kept);
         drop(shelf);
         let identities = &slot.source.identities;
-        let said = notes.iter().filter_map(|kept| Removal::parse(open_note(kept.as_bytes(), identities).ok()?.text()).ok());
+        let said = notes.iter().filter_map(|kept| {
+            Removal::parse(open_note(kept.as_bytes(), identities).ok()?.text()).ok()
+        });
         let holding: Vec<Removal> = said.filter(|removal| removal.holds_at(now)).collect();
         let hashes: Vec<_> = holding.iter().map(Removal::hash).collect();
         let mut enforced = lock(&slot.enforced);
@@ -134,7 +180,11 @@ impl Updater {
         if is_same || (holding.is_empty() && enforced.1.is_empty()) {
             return;
         }
-        let removed = if holding.is_empty() { None } else { overlay(&holding, before.key()) };
+        let removed = if holding.is_empty() {
+            None
+        } else {
+            overlay(&holding, before.key())
+        };
         let count = match (&removed, before.table(slot.source.index)) {
             (Some(removed), Some(table)) => removed.shared_with(table) as u64,
             _ => 0,
@@ -149,8 +199,10 @@ impl Updater {
     /// How many of a removal's entries the list in force has.
     fn effect(&self, slot: &Slot, removal: &Removal) -> u64 {
         let snapshot = self.live.load();
-        let (Some(table), Some(removed)) = (snapshot.table(slot.source.index), overlay(std::slice::from_ref(removal), snapshot.key()))
-        else {
+        let (Some(table), Some(removed)) = (
+            snapshot.table(slot.source.index),
+            overlay(std::slice::from_ref(removal), snapshot.key()),
+        ) else {
             return 0;
         };
         removed.shared_with(table) as u64

@@ -1,4 +1,5 @@
-//! The threads that look for lists: each source on its own, all handing what they find to the one updater.
+//! The threads that look for lists: each source on its own, all handing what they find to the one
+//! updater.
 
 use std::io;
 use std::path::PathBuf;
@@ -30,33 +31,54 @@ pub struct Sources {
 impl Sources {
     /// Start to look for all lists; `push` answers those who push.
     pub fn start(updater: &Arc<Updater>, push: Option<Listener>) -> io::Result<Self> {
-        let mut sources = Self { stops: Vec::new(), threads: Vec::new(), _push: None };
+        let mut sources = Self {
+            stops: Vec::new(),
+            threads: Vec::new(),
+            _push: None,
+        };
         for slot in &updater.slots {
             for source in &slot.source.sources {
                 let (list, id) = (slot.source.index, slot.source.id.clone());
                 match source.clone() {
                     Source::Folder(path) => {
-                        let (lists, removals) = (folder::Lists::new(list, &id, &path), folder::Removals::new(list, &id, &path));
-                        sources.spawn(updater, move |updater, stopped| lists.run(updater, stopped))?;
-                        sources.spawn(updater, move |updater, stopped| removals.run(updater, stopped))?;
+                        let (lists, removals) = (
+                            folder::Lists::new(list, &id, &path),
+                            folder::Removals::new(list, &id, &path),
+                        );
+                        sources
+                            .spawn(updater, move |updater, stopped| lists.run(updater, stopped))?;
+                        sources.spawn(updater, move |updater, stopped| {
+                            removals.run(updater, stopped)
+                        })?;
                     }
                     Source::Pull(settings) => {
                         let (removals_id, removals) = (id.clone(), settings.clone());
-                        sources.spawn(updater, move |updater, stopped| pull::run(updater, list, &id, &settings, stopped))?;
-                        sources
-                            .spawn(updater, move |updater, stopped| pull::run_removals(updater, list, &removals_id, &removals, stopped))?;
+                        sources.spawn(updater, move |updater, stopped| {
+                            pull::run(updater, list, &id, &settings, stopped)
+                        })?;
+                        sources.spawn(updater, move |updater, stopped| {
+                            pull::run_removals(updater, list, &removals_id, &removals, stopped)
+                        })?;
                     }
                     Source::Push => {}
                 }
             }
         }
-        sources._push = push.map(|listener| listener.serve(Arc::clone(updater))).transpose()?;
+        sources._push = push
+            .map(|listener| listener.serve(Arc::clone(updater)))
+            .transpose()?;
         Ok(sources)
     }
 
-    fn spawn(&mut self, updater: &Arc<Updater>, run: impl FnOnce(&Updater, &Receiver<()>) + Send + 'static) -> io::Result<()> {
+    fn spawn(
+        &mut self,
+        updater: &Arc<Updater>,
+        run: impl FnOnce(&Updater, &Receiver<()>) + Send + 'static,
+    ) -> io::Result<()> {
         let ((stop, stopped), updater) = (channel(), Arc::clone(updater));
-        let thread = std::thread::Builder::new().name("source".to_owned()).spawn(move || run(&updater, &stopped))?;
+        let thread = std::thread::Builder::new()
+            .name("source".to_owned())
+            .spawn(move || run(&updater, &stopped))?;
         self.stops.push(stop);
         self.threads.push(thread);
         Ok(())

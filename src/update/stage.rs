@@ -1,8 +1,10 @@
-//! Between the guard and being in force: a new issue is tried out on the traffic first, where its list is configured so.
+//! Between the guard and being in force: a new issue is tried out on the traffic first, where its
+//! list is configured so.
 //!
-//! While it is in shadow every question is held against it and answered as if it were not there. Then it comes in force by itself, or is
-//! held back where it would block more than the list may. Somebody who floods us with listed names can hold a list back in this way,
-//! but neither take one out of force nor delay an emergency removal.
+//! While it is in shadow every question is held against it and answered as if it were not there.
+//! Then it comes in force by itself, or is held back where it would block more than the list may.
+//! Somebody who floods us with listed names can hold a list back in this way, but neither take one
+//! out of force nor delay an emergency removal.
 
 use std::sync::{Arc, TryLockError};
 use std::time::{Duration, Instant};
@@ -32,14 +34,19 @@ pub struct Stage {
     pub time: Duration,
     /// It ends earlier with so many questions.
     pub questions_max: u64,
-    /// An issue is held back when it would block more than this share of the questions, in per cent, and nothing in force blocks them.
+    /// An issue is held back when it would block more than this share of the questions, in per
+    /// cent, and nothing in force blocks them.
     pub percent_max: f64,
 }
 
 impl Default for Stage {
     /// Not at all.
     fn default() -> Self {
-        Self { time: Duration::ZERO, questions_max: 1_000_000, percent_max: 1.0 }
+        Self {
+            time: Duration::ZERO,
+            questions_max: 1_000_000,
+            percent_max: 1.0,
+        }
     }
 }
 
@@ -66,7 +73,10 @@ impl OnTrial {
 
     pub(super) fn change(&self, stage: &Stage) -> Change {
         let left = stage.time.saturating_sub(self.begun.elapsed());
-        Change::Staged { entries: self.candidate.loaded.table.entry_count() as u64, left_s: left.as_secs() }
+        Change::Staged {
+            entries: self.candidate.loaded.table.entry_count() as u64,
+            left_s: left.as_secs(),
+        }
     }
 
     fn is_due(&self, stage: &Stage) -> bool {
@@ -89,16 +99,22 @@ impl Stage {
 }
 
 impl Updater {
-    /// Put a list in force that is in order, or try it out first where something is in force that stays meanwhile.
+    /// Put a list in force that is in order, or try it out first where something is in force that
+    /// stays meanwhile.
     pub(super) fn admit(&self, slot: &Slot, candidate: Candidate) -> Result<Change, Cause> {
         let stage = &slot.source.stage;
-        if let Some(trial) = lock(&slot.trial).as_ref().filter(|trial| trial.candidate.known_by == candidate.known_by)
+        if let Some(trial) = lock(&slot.trial)
+            .as_ref()
+            .filter(|trial| trial.candidate.known_by == candidate.known_by)
             && !slot.lets_pass(candidate.known_by, Code::Shadow)
         {
             return Ok(trial.change(stage));
         }
         slot.guard(&candidate)?;
-        if stage.time.is_zero() || lock(&slot.state).live_since == 0 || slot.lets_pass(candidate.known_by, Code::Shadow) {
+        if stage.time.is_zero()
+            || lock(&slot.state).live_since == 0
+            || slot.lets_pass(candidate.known_by, Code::Shadow)
+        {
             return self.enter(slot, candidate);
         }
         self.try_out(slot, candidate)
@@ -110,12 +126,24 @@ impl Updater {
         // The operator may cut the trial short, and need not say again what was let pass before it.
         let mut codes = slot.passes(candidate.known_by);
         codes.push(Code::Shadow);
-        *lock(&slot.held) = Some(Held { known_by: candidate.known_by, codes, bundle: candidate.bundle.clone() });
-        let shadow = Arc::new(Shadow::new(slot.source.index, Arc::clone(&candidate.loaded.table)));
+        *lock(&slot.held) = Some(Held {
+            known_by: candidate.known_by,
+            codes,
+            bundle: candidate.bundle.clone(),
+        });
+        let shadow = Arc::new(Shadow::new(
+            slot.source.index,
+            Arc::clone(&candidate.loaded.table),
+        ));
         let body = json!({ "entries": candidate.loaded.table.entry_count(), "seconds": stage.time.as_secs(), "known-by": candidate.known_by.to_string() });
         slot.note(EventKind::Staged, candidate.believed.as_ref(), body);
         info!(list = %slot.source.id, serial = candidate.serial(), seconds = stage.time.as_secs(), "list is tried out before it comes in force");
-        let trial = OnTrial { candidate, shadow: Arc::clone(&shadow), begun: monotonic(), since: wall_s() };
+        let trial = OnTrial {
+            candidate,
+            shadow: Arc::clone(&shadow),
+            begun: monotonic(),
+            since: wall_s(),
+        };
         let change = trial.change(stage);
         *lock(&slot.trial) = Some(trial);
         lock(&slot.state).last_refusal = None;
@@ -123,7 +151,8 @@ impl Updater {
         Ok(change)
     }
 
-    /// Put in force what was tried out for long enough, or hold it back. Called a few times a second.
+    /// Put in force what was tried out for long enough, or hold it back. Called a few times a
+    /// second.
     pub(super) fn end_trials(&self) {
         for slot in &self.slots {
             // A list that is being judged at this moment has its turn later.
@@ -132,7 +161,10 @@ impl Updater {
                 Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
                 Err(TryLockError::WouldBlock) => continue,
             };
-            let Some(trial) = lock(&slot.trial).take_if(|trial| trial.is_due(&slot.source.stage)) else { continue };
+            let Some(trial) = lock(&slot.trial).take_if(|trial| trial.is_due(&slot.source.stage))
+            else {
+                continue;
+            };
             self.end(slot, trial);
             drop(turn);
             self.tidy();
@@ -144,7 +176,11 @@ impl Updater {
         let counted = trial.shadow.trial();
         let OnTrial { candidate, .. } = trial;
         let (believed, place) = (candidate.believed.clone(), candidate.place.clone());
-        slot.note(EventKind::Staged, believed.as_ref(), json!({ "questions": counted.questions, "would-be-blocked": counted.hits }));
+        slot.note(
+            EventKind::Staged,
+            believed.as_ref(),
+            json!({ "questions": counted.questions, "would-be-blocked": counted.hits }),
+        );
         let ended = match slot.source.stage.judge(counted) {
             Some(finding) => Err(Cause::Guard(vec![finding])),
             None => self.enter(slot, candidate),
@@ -153,7 +189,8 @@ impl Updater {
             self.swap_shadow(slot, None);
             slot.note_refusal(cause, &place, believed.as_ref());
         } else if counted.questions == 0 {
-            warn!(list = %slot.source.id, "nobody asked anything while the list was tried out: it is in force untried");
+            warn!(list = %slot.source.id, "nobody asked anything while the list was tried out: it \
+                                           is in force untried");
         }
     }
 
@@ -167,8 +204,12 @@ impl Updater {
 impl Candidate {
     /// Have the text in memory: its file may be gone by the time it is to be kept.
     fn hold_text(&mut self) -> Result<(), Cause> {
-        let Some(bundle) = &mut self.bundle else { return Ok(()) };
-        let Text::File(path) = &bundle.text else { return Ok(()) };
+        let Some(bundle) = &mut self.bundle else {
+            return Ok(());
+        };
+        let Text::File(path) = &bundle.text else {
+            return Ok(());
+        };
         let octets = Zeroizing::new(std::fs::read(path).map_err(Cause::from_io)?);
         if Hash::of(&octets).0 != self.loaded.digest {
             return Err(Cause::Changed);
@@ -184,9 +225,20 @@ mod tests {
 
     #[test]
     fn a_share_of_the_questions_holds_a_list_back() {
-        let stage = Stage { percent_max: 2.0, ..Stage::default() };
-        let judge = |questions, hits| stage.judge(Trial { questions, hits }).map(|finding| finding.to_string());
-        assert_eq!([judge(0, 0), judge(10, 10), judge(1000, 20)], [None, None, None], "too few to say anything, or within");
+        let stage = Stage {
+            percent_max: 2.0,
+            ..Stage::default()
+        };
+        let judge = |questions, hits| {
+            stage
+                .judge(Trial { questions, hits })
+                .map(|finding| finding.to_string())
+        };
+        assert_eq!(
+            [judge(0, 0), judge(10, 10), judge(1000, 20)],
+            [None, None, None],
+            "too few to say anything, or within"
+        );
         assert_eq!(
             judge(1000, 21).unwrap(),
             "guard.shadow: 21 questions would be blocked that are not blocked now, 2.1 % of all questions; allowed are 2.0 %; mend the list, \

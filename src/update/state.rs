@@ -52,7 +52,8 @@ pub struct ListState {
     pub last_refusal: Option<LastRefusal>,
 }
 
-/// An issue that is tried out: questions are held against it and counted, and it blocks nothing yet.
+/// An issue that is tried out: questions are held against it and counted, and it blocks nothing
+/// yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrialState {
     /// Its serial; none where it has no manifest.
@@ -76,7 +77,8 @@ pub struct LastRefusal {
     pub at: UnixSeconds,
     /// What is wrong and what to do.
     pub message: String,
-    /// SHA-256 of the text of the manifest that was refused, in hexadecimal; none where there was none to be believed.
+    /// SHA-256 of the text of the manifest that was refused, in hexadecimal; none where there was
+    /// none to be believed.
     #[serde(default)]
     pub manifest: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! Every way of saving a list, each watched from outside: the list in force is the old one or the new one, and new within a second.
+//! Every way of saving a list, each watched from outside: the list in force is the old one or the
+//! new one, and new within a second.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -32,17 +33,25 @@ fn sample(live: &Live) -> (usize, bool, bool) {
     let snapshot = live.load();
     let has = |mark: &str| {
         let mut name = SuffixHashes::new();
-        name.fill(snapshot.key(), Name::parse(&format!("{mark}.example")).unwrap().as_wire());
+        name.fill(
+            snapshot.key(),
+            Name::parse(&format!("{mark}.example")).unwrap().as_wire(),
+        );
         snapshot.table(0).unwrap().find(&name).is_some()
     };
-    (snapshot.table(0).unwrap().entry_count(), has("old"), has("new"))
+    (
+        snapshot.table(0).unwrap().entry_count(),
+        has("old"),
+        has("new"),
+    )
 }
 
 const COUNT: usize = 500;
 const OLD: (usize, bool, bool) = (COUNT, true, false);
 const NEW: (usize, bool, bool) = (COUNT, false, true);
 
-/// A folder with a list that is in force and watched, and somebody who looks at what is in force all the time.
+/// A folder with a list that is in force and watched, and somebody who looks at what is in force
+/// all the time.
 struct Scene {
     folder: TempDir,
     path: PathBuf,
@@ -64,7 +73,12 @@ impl Scene {
     fn with(prepare: impl Fn(&Path) -> PathBuf) -> Self {
         let folder = TempDir::new().unwrap();
         let path = prepare(folder.path());
-        let (updater, live) = Updater::start(Settings { lists: vec![source(&path)], quiet: QUIET, ..Settings::default() }).unwrap();
+        let (updater, live) = Updater::start(Settings {
+            lists: vec![source(&path)],
+            quiet: QUIET,
+            ..Settings::default()
+        })
+        .unwrap();
         let watch = Watch::start(Arc::clone(&updater)).unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
         let sampler = {
@@ -80,7 +94,15 @@ impl Scene {
                 samples
             })
         };
-        Self { folder, path, updater, live, is_over, sampler: Some(sampler), _watch: watch }
+        Self {
+            folder,
+            path,
+            updater,
+            live,
+            is_over,
+            sampler: Some(sampler),
+            _watch: watch,
+        }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -95,7 +117,11 @@ impl Scene {
     fn within_a_second(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         while !is_so(self) {
-            assert!(start.elapsed() < Duration::from_secs(1), "{what}: not within a second: {:?}", self.state());
+            assert!(
+                start.elapsed() < Duration::from_secs(1),
+                "{what}: not within a second: {:?}",
+                self.state()
+            );
             sleep(MS);
         }
     }
@@ -109,10 +135,23 @@ impl Scene {
 
     /// The list is refused for a reason with `words` in it; put in order, it comes in force.
     fn comes_to_be_refused(self, words: &str) {
-        let says = |scene: &Self| scene.state().last_refusal.is_some_and(|refusal| refusal.message.contains(words));
+        let says = |scene: &Self| {
+            scene
+                .state()
+                .last_refusal
+                .is_some_and(|refusal| refusal.message.contains(words))
+        };
         self.within_a_second(words, says);
         assert_eq!(sample(&self.live), OLD);
-        assert!(!self.state().last_refusal.unwrap().message.contains(".example"), "a refusal names no entry");
+        assert!(
+            !self
+                .state()
+                .last_refusal
+                .unwrap()
+                .message
+                .contains(".example"),
+            "a refusal names no entry"
+        );
         fs::write(&self.path, text("new", COUNT)).unwrap();
         self.becomes_new();
     }
@@ -205,7 +244,11 @@ fn the_target_of_a_link_is_written() {
 /// Write the new list in `pieces` with a pause after each, never closing the file in between.
 fn write_slowly(path: &Path, pieces: usize, pause: Duration) {
     let text = text("new", COUNT);
-    let mut file = OpenOptions::new().write(true).truncate(true).open(path).unwrap();
+    let mut file = OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)
+        .unwrap();
     for piece in text.as_bytes().chunks(text.len().div_ceil(pieces)) {
         file.write_all(piece).unwrap();
         sleep(pause);
@@ -250,7 +293,14 @@ fn a_file_that_never_rests_is_said_and_read_in_the_end() {
         file.write_all(b"#\n").unwrap();
         sleep(5 * MS);
     }
-    assert!(scene.state().last_refusal.unwrap().message.contains("still being written"));
+    assert!(
+        scene
+            .state()
+            .last_refusal
+            .unwrap()
+            .message
+            .contains("still being written")
+    );
     file.write_all(text("new", COUNT).as_bytes()).unwrap();
     drop(file);
     scene.becomes_new();
@@ -269,7 +319,11 @@ fn empty_lists_are_refused() {
 #[test]
 fn garbage_is_refused_with_its_lines() {
     let scene = Scene::new();
-    fs::write(&scene.path, format!("{}https://secret.example/\n", text("new", 10))).unwrap();
+    fs::write(
+        &scene.path,
+        format!("{}https://secret.example/\n", text("new", 10)),
+    )
+    .unwrap();
     let place = format!("correct {}:11: a URL", scene.path.display());
     scene.comes_to_be_refused(&place);
     let scene = Scene::new();
@@ -292,9 +346,20 @@ fn a_folder_in_its_place_comes_to_be_refused() {
 fn touching_and_reading_change_nothing() {
     let mut scene = Scene::new();
     let before = scene.state();
-    File::options().append(true).open(&scene.path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    File::options()
+        .append(true)
+        .open(&scene.path)
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
     let outcome = scene.updater.reload(Which::One(0));
-    assert_eq!(outcome, [Outcome { id: "test".to_owned(), change: Change::Unchanged }]);
+    assert_eq!(
+        outcome,
+        [Outcome {
+            id: "test".to_owned(),
+            change: Change::Unchanged
+        }]
+    );
     assert_eq!(scene.state(), before);
     assert_eq!(scene.updater.reload(Which::One(1)), []);
     scene.end();
@@ -305,7 +370,12 @@ fn a_hundred_thousand_names_take_less_than_a_second() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("list.txt");
     fs::write(&path, text("old", 10)).unwrap();
-    let (updater, live) = Updater::start(Settings { lists: vec![source(&path)], quiet: QUIET, ..Settings::default() }).unwrap();
+    let (updater, live) = Updater::start(Settings {
+        lists: vec![source(&path)],
+        quiet: QUIET,
+        ..Settings::default()
+    })
+    .unwrap();
     let _watch = Watch::start(updater).unwrap();
     fs::write(&path, text("new", 100_000)).unwrap();
     let saved = Instant::now();
@@ -335,22 +405,57 @@ fn a_start_with_a_bad_list_is_refused_with_every_reason() {
     let [empty, bad] = ["empty.txt", "bad.txt"].map(|name| folder.path().join(name));
     fs::write(&empty, "").unwrap();
     fs::write(&bad, "a.test\nsecret.example/path\n").unwrap();
-    let lists = vec![source(&empty), source(&bad), source(&folder.path().join("missing.txt"))];
-    let refusal = Updater::start(Settings { lists, quiet: QUIET, ..Settings::default() }).err().unwrap().to_string();
+    let lists = vec![
+        source(&empty),
+        source(&bad),
+        source(&folder.path().join("missing.txt")),
+    ];
+    let refusal = Updater::start(Settings {
+        lists,
+        quiet: QUIET,
+        ..Settings::default()
+    })
+    .err()
+    .unwrap()
+    .to_string();
     let lines: Vec<_> = refusal.lines().collect();
     assert_eq!(lines.len(), 3);
-    assert!(lines[0].contains("empty.txt: list test: has no entry"), "{refusal}");
-    assert!(lines[1].contains("bad.txt:2: a path behind the name") && !lines[1].contains("secret"), "{refusal}");
-    assert!(lines[2].contains("missing.txt: list test: the file is not there"), "{refusal}");
+    assert!(
+        lines[0].contains("empty.txt: list test: has no entry"),
+        "{refusal}"
+    );
+    assert!(
+        lines[1].contains("bad.txt:2: a path behind the name") && !lines[1].contains("secret"),
+        "{refusal}"
+    );
+    assert!(
+        lines[2].contains("missing.txt: list test: the file is not there"),
+        "{refusal}"
+    );
 }
 
 #[test]
 fn the_built_in_text_is_a_list() {
-    let source = ListSource { text: Some(Text::Embedded("a.test\n=b.test\na.test\n")), ..source(Path::new("")) };
-    let (updater, _) = Updater::start(Settings { lists: vec![source.clone()], quiet: QUIET, ..Settings::default() }).unwrap();
+    let source = ListSource {
+        text: Some(Text::Embedded("a.test\n=b.test\na.test\n")),
+        ..source(Path::new(""))
+    };
+    let (updater, _) = Updater::start(Settings {
+        lists: vec![source.clone()],
+        quiet: QUIET,
+        ..Settings::default()
+    })
+    .unwrap();
     let state = updater.states().remove(0);
     assert_eq!((state.entries, state.sha256.len()), (2, 64));
     assert_eq!(updater.reload(Which::All)[0].change, Change::Unchanged);
     let inspection = inspect(&source, &Protected::shipped());
-    assert_eq!((inspection.entries, inspection.parsed.entries, inspection.refusal), (2, 3, None));
+    assert_eq!(
+        (
+            inspection.entries,
+            inspection.parsed.entries,
+            inspection.refusal
+        ),
+        (2, 3, None)
+    );
 }

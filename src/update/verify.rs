@@ -39,46 +39,82 @@ pub(super) enum Standing {
 pub(super) fn believe(note: &Note, list: &str, papers: &Papers) -> Result<Believed, Cause> {
     let signed = signers(note, papers)?.len();
     if papers.keys.is_empty() || signed < papers.threshold.max(1) {
-        return Err(Cause::Signatures { signed, needed: papers.threshold.max(1) });
+        return Err(Cause::Signatures {
+            signed,
+            needed: papers.threshold.max(1),
+        });
     }
     let manifest = Manifest::parse(note.text()).map_err(Cause::Papers)?;
     if !manifest.list.eq(list) {
         return Err(Cause::OtherList);
     }
-    Ok(Believed { hash: Manifest::hash_of(note), manifest })
+    Ok(Believed {
+        hash: Manifest::hash_of(note),
+        manifest,
+    })
 }
 
 /// Is a manifest above the one that was last accepted, and of this time?
-pub(super) fn judge_time(believed: Believed, highest: Option<Highest>, now: UnixSeconds) -> Result<Standing, Cause> {
-    let Manifest { serial, issued, expires, .. } = believed.manifest;
+pub(super) fn judge_time(
+    believed: Believed,
+    highest: Option<Highest>,
+    now: UnixSeconds,
+) -> Result<Standing, Cause> {
+    let Manifest {
+        serial,
+        issued,
+        expires,
+        ..
+    } = believed.manifest;
     if let Some(highest) = highest {
         if serial < highest.serial {
-            return Err(Cause::OldSerial { serial, highest: highest.serial });
+            return Err(Cause::OldSerial {
+                serial,
+                highest: highest.serial,
+            });
         }
         if serial == highest.serial {
-            return if believed.hash == highest.manifest { Ok(Standing::Known(believed)) } else { Err(Cause::SameSerial { serial }) };
+            return if believed.hash == highest.manifest {
+                Ok(Standing::Known(believed))
+            } else {
+                Err(Cause::SameSerial { serial })
+            };
         }
     }
     if issued > now + AHEAD_S_MAX {
-        return Err(Cause::Future { ahead_s: issued - now });
+        return Err(Cause::Future {
+            ahead_s: issued - now,
+        });
     }
     if expires <= now {
-        return Err(Cause::Expired { since_s: now - expires });
+        return Err(Cause::Expired {
+            since_s: now - expires,
+        });
     }
     Ok(Standing::Newer(believed))
 }
 
 /// A removal that one of the list's keys has signed and that has not run out.
-pub(super) fn believe_removal(note: &Note, list: &str, papers: &Papers, now: UnixSeconds) -> Result<Removal, Cause> {
+pub(super) fn believe_removal(
+    note: &Note,
+    list: &str,
+    papers: &Papers,
+    now: UnixSeconds,
+) -> Result<Removal, Cause> {
     if signers(note, papers)?.is_empty() {
-        return Err(Cause::Signatures { signed: 0, needed: 1 });
+        return Err(Cause::Signatures {
+            signed: 0,
+            needed: 1,
+        });
     }
     let removal = Removal::parse(note.text()).map_err(Cause::Papers)?;
     if removal.list != list {
         return Err(Cause::OtherList);
     }
     if removal.until <= now {
-        return Err(Cause::RemovalOver { since_s: now - removal.until });
+        return Err(Cause::RemovalOver {
+            since_s: now - removal.until,
+        });
     }
     Ok(removal)
 }
@@ -122,31 +158,105 @@ mod tests {
 
     #[test]
     fn so_many_of_the_lists_own_keys_must_have_signed() {
-        let [one, two, stranger] = ["one.test", "two.test", "one.test"].map(|name| SigningKey::generate(name).unwrap());
-        let papers = Papers { keys: vec![one.public(), two.public()], threshold: 2, unsigned: Unsigned::Refuse };
-        let believed = |keys: &[&SigningKey]| believe(&signed(&manifest(1), keys), "example", &papers);
+        let [one, two, stranger] =
+            ["one.test", "two.test", "one.test"].map(|name| SigningKey::generate(name).unwrap());
+        let papers = Papers {
+            keys: vec![one.public(), two.public()],
+            threshold: 2,
+            unsigned: Unsigned::Refuse,
+        };
+        let believed =
+            |keys: &[&SigningKey]| believe(&signed(&manifest(1), keys), "example", &papers);
         assert_eq!(believed(&[&one, &two]).unwrap().manifest, manifest(1));
-        assert!(believed(&[&one, &two, &stranger]).is_ok(), "a stranger's signature means nothing");
-        assert!(matches!(believed(&[&one]), Err(Cause::Signatures { signed: 1, needed: 2 })));
-        assert!(matches!(believed(&[&one, &stranger]), Err(Cause::Signatures { signed: 1, needed: 2 })));
+        assert!(
+            believed(&[&one, &two, &stranger]).is_ok(),
+            "a stranger's signature means nothing"
+        );
+        assert!(matches!(
+            believed(&[&one]),
+            Err(Cause::Signatures {
+                signed: 1,
+                needed: 2
+            })
+        ));
+        assert!(matches!(
+            believed(&[&one, &stranger]),
+            Err(Cause::Signatures {
+                signed: 1,
+                needed: 2
+            })
+        ));
         let note = signed(&manifest(1), &[&one, &two]);
-        assert!(matches!(believe(&note, "other", &papers), Err(Cause::OtherList)));
-        let nobody = Papers { keys: vec![], threshold: 0, unsigned: Unsigned::Allow };
-        assert!(matches!(believe(&note, "example", &nobody), Err(Cause::Signatures { signed: 0, needed: 1 })));
+        assert!(matches!(
+            believe(&note, "other", &papers),
+            Err(Cause::OtherList)
+        ));
+        let nobody = Papers {
+            keys: vec![],
+            threshold: 0,
+            unsigned: Unsigned::Allow,
+        };
+        assert!(matches!(
+            believe(&note, "example", &nobody),
+            Err(Cause::Signatures {
+                signed: 0,
+                needed: 1
+            })
+        ));
     }
 
     #[test]
     fn serials_rise_and_times_are_of_now() {
-        let believed = |manifest: Manifest| Believed { hash: manifest.hash(), manifest };
-        let highest = Highest { serial: 7, manifest: manifest(7).hash() };
+        let believed = |manifest: Manifest| Believed {
+            hash: manifest.hash(),
+            manifest,
+        };
+        let highest = Highest {
+            serial: 7,
+            manifest: manifest(7).hash(),
+        };
         let judge = |manifest: Manifest| judge_time(believed(manifest), Some(highest), NOW);
         assert!(matches!(judge(manifest(8)), Ok(Standing::Newer(_))));
         assert!(matches!(judge(manifest(7)), Ok(Standing::Known(_))));
-        assert!(matches!(judge(manifest(6)), Err(Cause::OldSerial { serial: 6, highest: 7 })));
-        assert!(matches!(judge(Manifest { entries: 2, ..manifest(7) }), Err(Cause::SameSerial { serial: 7 })));
-        assert!(matches!(judge(Manifest { issued: NOW + 301, ..manifest(8) }), Err(Cause::Future { ahead_s: 301 })));
-        assert!(matches!(judge(Manifest { issued: NOW + 300, ..manifest(8) }), Ok(Standing::Newer(_))));
-        assert!(matches!(judge(Manifest { issued: 0, expires: NOW, ..manifest(8) }), Err(Cause::Expired { since_s: 0 })));
-        assert!(matches!(judge_time(believed(manifest(1)), None, NOW), Ok(Standing::Newer(_))));
+        assert!(matches!(
+            judge(manifest(6)),
+            Err(Cause::OldSerial {
+                serial: 6,
+                highest: 7
+            })
+        ));
+        assert!(matches!(
+            judge(Manifest {
+                entries: 2,
+                ..manifest(7)
+            }),
+            Err(Cause::SameSerial { serial: 7 })
+        ));
+        assert!(matches!(
+            judge(Manifest {
+                issued: NOW + 301,
+                ..manifest(8)
+            }),
+            Err(Cause::Future { ahead_s: 301 })
+        ));
+        assert!(matches!(
+            judge(Manifest {
+                issued: NOW + 300,
+                ..manifest(8)
+            }),
+            Ok(Standing::Newer(_))
+        ));
+        assert!(matches!(
+            judge(Manifest {
+                issued: 0,
+                expires: NOW,
+                ..manifest(8)
+            }),
+            Err(Cause::Expired { since_s: 0 })
+        ));
+        assert!(matches!(
+            judge_time(believed(manifest(1)), None, NOW),
+            Ok(Standing::Newer(_))
+        ));
     }
 }

@@ -1,8 +1,10 @@
-//! Sees that a list's file changed, however it was saved, and has it read once nobody writes to it any more.
+//! Sees that a list's file changed, however it was saved, and has it read once nobody writes to it
+//! any more.
 //!
-//! The folders are watched, not the files, since most editors save by putting a new file in the old one's place. An event only says
-//! "look again": whether a list changed is decided on its file's stamp, so that reading a file never causes another reading. The
-//! stamps are also looked at twice a second without any event, for network file systems and for links further up the path.
+//! The folders are watched, not the files, since most editors save by putting a new file in the old
+//! one's place. An event only says "look again": whether a list changed is decided on its file's
+//! stamp, so that reading a file never causes another reading. The stamps are also looked at twice
+//! a second without any event, for network file systems and for links further up the path.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -43,8 +45,13 @@ impl Watch {
     pub fn start(updater: Arc<Updater>) -> std::io::Result<Self> {
         let (wake, woken) = sync_channel(1);
         let eye = Eye::new(updater, wake.clone());
-        let thread = std::thread::Builder::new().name("lists".to_owned()).spawn(move || eye.run(&woken))?;
-        Ok(Self { wake, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("lists".to_owned())
+            .spawn(move || eye.run(&woken))?;
+        Ok(Self {
+            wake,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -81,9 +88,17 @@ impl Eye {
         let mut folders = Folders::new(Arc::clone(&updater), events);
         folders.follow(&updater);
         let now = monotonic();
-        let sights =
-            updater.slots.iter().map(|slot| Sight { stamp: *lock(&slot.attempted), since: now, restless: None, has_complained: false });
-        Self { sights: sights.collect(), updater, folders }
+        let sights = updater.slots.iter().map(|slot| Sight {
+            stamp: *lock(&slot.attempted),
+            since: now,
+            restless: None,
+            has_complained: false,
+        });
+        Self {
+            sights: sights.collect(),
+            updater,
+            folders,
+        }
     }
 
     fn run(mut self, woken: &Receiver<Wake>) {
@@ -99,11 +114,14 @@ impl Eye {
         }
     }
 
-    /// Look at every file once, reload those that changed and came to rest, and say when to look again.
+    /// Look at every file once, reload those that changed and came to rest, and say when to look
+    /// again.
     fn look(&mut self) -> Duration {
         let mut wait = LOOK;
         for (slot, sight) in self.updater.slots.iter().zip(&mut self.sights) {
-            let Some(path) = slot.source.path() else { continue };
+            let Some(path) = slot.source.path() else {
+                continue;
+            };
             match sight.look(path, slot, &self.updater) {
                 Look::Same => {}
                 Look::Restless(rest) => wait = wait.min(rest),
@@ -167,15 +185,29 @@ impl Folders {
             }
         });
         let watcher = watcher.inspect_err(|error| {
-            warn!("the system cannot watch folders ({error}): changed lists are found by looking twice a second");
+            warn!(
+                "the system cannot watch folders ({error}): changed lists are found by looking \
+                   twice a second"
+            );
         });
-        Self { watcher: watcher.ok(), watched: HashSet::new(), refused: HashSet::new() }
+        Self {
+            watcher: watcher.ok(),
+            watched: HashSet::new(),
+            refused: HashSet::new(),
+        }
     }
 
     /// Watch the folders that the lists' paths lead through now.
     fn follow(&mut self, updater: &Updater) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let wanted: HashSet<PathBuf> = updater.slots.iter().filter_map(|slot| slot.source.path()).flat_map(folders_of).collect();
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let wanted: HashSet<PathBuf> = updater
+            .slots
+            .iter()
+            .filter_map(|slot| slot.source.path())
+            .flat_map(folders_of)
+            .collect();
         self.watched.retain(|folder| {
             let stays = wanted.contains(folder) && folder.is_dir();
             if !stays {
@@ -195,7 +227,10 @@ impl Folders {
                 }
                 Err(error) if self.refused.insert(folder.clone()) => {
                     let folder = place_of(&folder);
-                    warn!("{folder}: cannot be watched ({error}): changed lists are found by looking twice a second");
+                    warn!(
+                        "{folder}: cannot be watched ({error}): changed lists are found by looking \
+                         twice a second"
+                    );
                 }
                 Err(_) => {}
             }
@@ -205,7 +240,11 @@ impl Folders {
 
 /// The folder of `path`, and of each file that it leads to where it is a symbolic link.
 fn folders_of(path: &Path) -> Vec<PathBuf> {
-    files_of(path).iter().filter_map(|file| file.parent()).map(Path::to_path_buf).collect()
+    files_of(path)
+        .iter()
+        .filter_map(|file| file.parent())
+        .map(Path::to_path_buf)
+        .collect()
 }
 
 /// `path`, and each file that it leads to where it is a symbolic link; made absolute.
@@ -232,24 +271,32 @@ fn note_event(updater: &Updater, event: notify::Result<Event>) -> Seen {
     let event = match event {
         Ok(event) => event,
         Err(error) => {
-            error!("watching the lists' folders failed ({error}): changed lists are found by looking twice a second");
+            error!(
+                "watching the lists' folders failed ({error}): changed lists are found by looking \
+                 twice a second"
+            );
             return Seen::Change;
         }
     };
     let is_written = match event.kind {
         EventKind::Modify(ModifyKind::Data(_)) => Some(true),
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
-            Some(false)
-        }
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Remove(_)
+        | EventKind::Modify(ModifyKind::Name(_)) => Some(false),
         EventKind::Access(_) => return Seen::Nothing,
         _ => None,
     };
     for slot in &updater.slots {
-        let Some(path) = slot.source.path() else { continue };
+        let Some(path) = slot.source.path() else {
+            continue;
+        };
         if event.need_rescan() {
             slot.is_written.store(false, Relaxed);
         } else if let Some(is_written) = is_written
-            && event.paths.iter().any(|changed| files_of(path).contains(changed))
+            && event
+                .paths
+                .iter()
+                .any(|changed| files_of(path).contains(changed))
         {
             slot.is_written.store(is_written, Relaxed);
         }

@@ -1,11 +1,15 @@
-//! DNS messages as octets: reading a question in place and writing a reply into a buffer, without allocation.
+//! DNS messages as octets: reading a question in place and writing a reply into a buffer, without
+//! allocation.
 
 mod options;
 mod question;
 mod reply;
 mod walk;
 
-pub use options::{COOKIE, COOKIE_OCTETS_CLIENT, DoorOptions, KEEPALIVE, PADDING, add_option, door_options, pad, push_option};
+pub use options::{
+    COOKIE, COOKIE_OCTETS_CLIENT, DoorOptions, KEEPALIVE, PADDING, add_option, door_options, pad,
+    push_option,
+};
 pub use question::{Edns, Fault, Question, QuestionBytes, read};
 pub use reply::{Flags, Reply, bare_reply};
 pub use walk::{Message, Record, Section, WalkFault};

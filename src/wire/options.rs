@@ -1,6 +1,8 @@
-//! The EDNS options that belong to the way between a client and a door: read from a question, added to a finished reply.
+//! The EDNS options that belong to the way between a client and a door: read from a question, added
+//! to a finished reply.
 //!
-//! Answers know nothing of them: what goes out with a cookie or with padding is the reply that would have gone out without.
+//! Answers know nothing of them: what goes out with a cookie or with padding is the reply that
+//! would have gone out without.
 
 use super::{HEADER_OCTETS, Message, UDP_OCTETS_PLAIN, rtype};
 
@@ -39,17 +41,30 @@ pub fn door_options(packet: &[u8]) -> Option<DoorOptions<'_>> {
         return None;
     }
     let mut opt = None;
-    Message::new(packet).ok()?.walk(|record| opt = (record.rtype == rtype::OPT).then_some(record).or(opt)).ok()?;
+    Message::new(packet)
+        .ok()?
+        .walk(|record| opt = (record.rtype == rtype::OPT).then_some(record).or(opt))
+        .ok()?;
     let opt = opt?;
-    let size = packet.get(opt.ttl_at.checked_sub(2)?..)?.first_chunk::<2>()?;
+    let size = packet
+        .get(opt.ttl_at.checked_sub(2)?..)?
+        .first_chunk::<2>()?;
     let udp_octets_max = usize::from(u16::from_be_bytes(*size)).max(UDP_OCTETS_PLAIN);
-    let mut options = DoorOptions { udp_octets_max, ..DoorOptions::default() };
+    let mut options = DoorOptions {
+        udp_octets_max,
+        ..DoorOptions::default()
+    };
     let mut rest = packet.get(opt.data_at..opt.end)?;
-    while let Some((&[code_high, code_low, len_high, len_low], tail)) = rest.split_first_chunk::<HEAD_OCTETS>() {
-        let (value, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
+    while let Some((&[code_high, code_low, len_high, len_low], tail)) =
+        rest.split_first_chunk::<HEAD_OCTETS>()
+    {
+        let (value, tail) =
+            tail.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
         match u16::from_be_bytes([code_high, code_low]) {
             // The first counts (RFC 7873 section 5.2).
-            COOKIE if matches!(value.len(), 8 | 16..=40) => options.cookie = options.cookie.or(Some(value)),
+            COOKIE if matches!(value.len(), 8 | 16..=40) => {
+                options.cookie = options.cookie.or(Some(value))
+            }
             KEEPALIVE => options.keepalive = true,
             PADDING => options.padding = true,
             _ => {}
@@ -61,8 +76,12 @@ pub fn door_options(packet: &[u8]) -> Option<DoorOptions<'_>> {
 
 /// Does the packet end in an OPT record without options, right behind the question? Most do.
 fn is_bare(packet: &[u8]) -> bool {
-    let Some(at) = packet.len().checked_sub(BARE_OPT_OCTETS) else { return false };
-    let is_opt = packet.get(at..).is_some_and(|opt| opt.starts_with(&[0, 0, rtype::OPT as u8]) && opt.ends_with(&[0, 0]));
+    let Some(at) = packet.len().checked_sub(BARE_OPT_OCTETS) else {
+        return false;
+    };
+    let is_opt = packet
+        .get(at..)
+        .is_some_and(|opt| opt.starts_with(&[0, 0, rtype::OPT as u8]) && opt.ends_with(&[0, 0]));
     is_opt && question_end(packet) == Some(at)
 }
 
@@ -77,15 +96,28 @@ fn question_end(packet: &[u8]) -> Option<usize> {
     }
 }
 
-/// Add an option to a reply of `len` octets in `out` if it ends in an OPT record and stays within `len_max`; returns its octets.
+/// Add an option to a reply of `len` octets in `out` if it ends in an OPT record and stays within
+/// `len_max`; returns its octets.
 pub fn add_option(out: &mut [u8], len: usize, len_max: usize, code: u16, value: &[u8]) -> usize {
     let end = len + HEAD_OCTETS + value.len();
-    let Some(length_at) = out.get(..len).filter(|_| end <= len_max.min(out.len())).and_then(opt_length_at) else { return len };
-    let Some(length) = out.get(length_at..).and_then(|length| length.first_chunk::<2>()).map(|length| u16::from_be_bytes(*length)) else {
+    let Some(length_at) = out
+        .get(..len)
+        .filter(|_| end <= len_max.min(out.len()))
+        .and_then(opt_length_at)
+    else {
+        return len;
+    };
+    let Some(length) = out
+        .get(length_at..)
+        .and_then(|length| length.first_chunk::<2>())
+        .map(|length| u16::from_be_bytes(*length))
+    else {
         return len;
     };
     let added = length.checked_add((HEAD_OCTETS + value.len()) as u16);
-    let (Some(added), Some(place)) = (added, out.get_mut(len..end)) else { return len };
+    let (Some(added), Some(place)) = (added, out.get_mut(len..end)) else {
+        return len;
+    };
     let (head, data) = place.split_at_mut(HEAD_OCTETS);
     let [code_high, code_low] = code.to_be_bytes();
     let [len_high, len_low] = (value.len() as u16).to_be_bytes();
@@ -115,7 +147,10 @@ pub fn pad(reply: &mut Vec<u8>, block: usize) {
 /// Where the length of the OPT record's data stands, if that is the last record.
 fn opt_length_at(reply: &[u8]) -> Option<usize> {
     let mut last = None;
-    Message::new(reply).ok()?.walk(|record| last = Some(record)).ok()?;
+    Message::new(reply)
+        .ok()?
+        .walk(|record| last = Some(record))
+        .ok()?;
     let opt = last.filter(|record| record.rtype == rtype::OPT && record.end == reply.len())?;
     opt.data_at.checked_sub(2)
 }
@@ -135,9 +170,18 @@ mod tests {
     fn options_of_the_door_are_read() {
         assert_eq!(door_options(&question(b"")), None);
         assert_eq!(door_options(&question(b"")[..12]), None);
-        let packet = question(b"\0\x0b\0\0\0\x0a\0\x08cookie!!\0\x0a\0\x08another!\0\x0c\0\x01\0\0\x63\0\0");
+        let packet =
+            question(b"\0\x0b\0\0\0\x0a\0\x08cookie!!\0\x0a\0\x08another!\0\x0c\0\x01\0\0\x63\0\0");
         let options = door_options(&packet).unwrap();
-        assert_eq!(options, DoorOptions { cookie: Some(b"cookie!!"), keepalive: true, padding: true, udp_octets_max: 1232 });
+        assert_eq!(
+            options,
+            DoorOptions {
+                cookie: Some(b"cookie!!"),
+                keepalive: true,
+                padding: true,
+                udp_octets_max: 1232
+            }
+        );
         let mut plain = question(b"");
         plain[11] = 0;
         plain.truncate(12 + 15);
@@ -146,10 +190,17 @@ mod tests {
         let mut packet = question(b"\0\x0a\0\x08cookie!!");
         packet.splice(27..27, *b"\0\0\x01\0\xff\0\0\0\0\0\0");
         packet[11] = 2;
-        assert_eq!(door_options(&packet).unwrap().cookie, Some(&b"cookie!!"[..]));
+        assert_eq!(
+            door_options(&packet).unwrap().cookie,
+            Some(&b"cookie!!"[..])
+        );
         let odd = question(b"\0\x0a\0\x08coo\0\0\x29oo\0\x0c\0\0");
         assert!(door_options(&odd).unwrap().padding);
-        assert_eq!(door_options(&question(b"\0\x0a\0\x09cookie!!")), None, "an option over the end");
+        assert_eq!(
+            door_options(&question(b"\0\x0a\0\x09cookie!!")),
+            None,
+            "an option over the end"
+        );
     }
 
     #[test]
@@ -158,7 +209,10 @@ mod tests {
         reply[2] |= 0x80;
         let len = reply.len();
         push_option(&mut reply, 1232, COOKIE, b"cookie!!server!!");
-        assert_eq!(door_options(&reply).unwrap().cookie, Some(&b"cookie!!server!!"[..]));
+        assert_eq!(
+            door_options(&reply).unwrap().cookie,
+            Some(&b"cookie!!server!!"[..])
+        );
         assert_eq!(reply.len(), len + 20);
         pad(&mut reply, 468);
         assert_eq!(reply.len(), 468);
@@ -168,7 +222,14 @@ mod tests {
         push_option(&mut reply, 470, KEEPALIVE, &[0, 1]);
         assert_eq!(reply, before, "no room");
         for len in 451..=465 {
-            let mut reply = question(&[&[0, 99][..], &((len - 42) as u16).to_be_bytes(), &vec![0; len - 42]].concat());
+            let mut reply = question(
+                &[
+                    &[0, 99][..],
+                    &((len - 42) as u16).to_be_bytes(),
+                    &vec![0; len - 42],
+                ]
+                .concat(),
+            );
             assert_eq!(reply.len(), len);
             pad(&mut reply, 468);
             assert_eq!(reply.len() % 468, 0, "{len}");

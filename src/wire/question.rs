@@ -54,14 +54,16 @@ pub struct Edns {
     pub keepalive: bool,
     /// The client pads, so the reply is padded on encrypted doors (RFC 7830).
     pub padding: bool,
-    /// The client would rather read why it is blocked than see a page (draft-ietf-dnsop-structured-dns-error).
+    /// The client would rather read why it is blocked than see a page
+    /// (draft-ietf-dnsop-structured-dns-error).
     pub structured_error: bool,
 }
 
 /// Why a packet is no question we answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A reply, or too short for a header: silence, so that two servers never talk to each other for ever.
+    /// A reply, or too short for a header: silence, so that two servers never talk to each other
+    /// for ever.
     Silence,
     /// Not readable: FORMERR.
     Format,
@@ -77,17 +79,35 @@ impl Question<'_> {
 
     /// The most octets a reply over UDP may have: what the client takes, but not more than `ours`.
     pub fn udp_octets_max(&self, ours: usize) -> usize {
-        self.edns.map_or(UDP_OCTETS_PLAIN, |edns| usize::from(edns.udp_octets_max).clamp(UDP_OCTETS_PLAIN, ours))
+        self.edns.map_or(UDP_OCTETS_PLAIN, |edns| {
+            usize::from(edns.udp_octets_max).clamp(UDP_OCTETS_PLAIN, ours)
+        })
     }
 }
 
 /// Read the question in `packet`.
 ///
-/// A question section of exactly one entry is required (RFC 9619), without compression; records other than OPT in the additional
-/// section are passed over, and so is anything behind the counted records.
+/// A question section of exactly one entry is required (RFC 9619), without compression; records
+/// other than OPT in the additional section are passed over, and so is anything behind the counted
+/// records.
 pub fn read(packet: &[u8]) -> Result<Question<'_>, Fault> {
-    let (header, body) = packet.split_first_chunk::<HEADER_OCTETS>().ok_or(Fault::Silence)?;
-    let [id_high, id_low, flags_high, flags_low, qd_high, qd_low, an_high, an_low, ns_high, ns_low, ar_high, ar_low] = *header;
+    let (header, body) = packet
+        .split_first_chunk::<HEADER_OCTETS>()
+        .ok_or(Fault::Silence)?;
+    let [
+        id_high,
+        id_low,
+        flags_high,
+        flags_low,
+        qd_high,
+        qd_low,
+        an_high,
+        an_low,
+        ns_high,
+        ns_low,
+        ar_high,
+        ar_low,
+    ] = *header;
     if flags_high & FLAG_QR != 0 {
         return Err(Fault::Silence);
     }
@@ -99,14 +119,19 @@ pub fn read(packet: &[u8]) -> Result<Question<'_>, Fault> {
     }
     let name_octets = measure_name(body)?;
     let (name, rest) = body.split_at_checked(name_octets).ok_or(Fault::Format)?;
-    let ([type_high, type_low, class_high, class_low], rest) = rest.split_first_chunk::<4>().ok_or(Fault::Format)?;
+    let ([type_high, type_low, class_high, class_low], rest) =
+        rest.split_first_chunk::<4>().ok_or(Fault::Format)?;
     let qtype = u16::from_be_bytes([*type_high, *type_low]);
     let authority_count = u16::from_be_bytes([ns_high, ns_low]);
     if authority_count != 0 && qtype != TYPE_IXFR {
         return Err(Fault::Format);
     }
     let additional_count = u16::from_be_bytes([ar_high, ar_low]);
-    let edns = if authority_count | additional_count == 0 { None } else { read_records(rest, authority_count, additional_count)? };
+    let edns = if authority_count | additional_count == 0 {
+        None
+    } else {
+        read_records(rest, authority_count, additional_count)?
+    };
     Ok(Question {
         id: u16::from_be_bytes([id_high, id_low]),
         recursion_desired: flags_high & FLAG_RD != 0,
@@ -137,15 +162,35 @@ fn measure_name(body: &[u8]) -> Result<usize, Fault> {
 }
 
 /// Go over the records behind the question and read the one OPT record among the additional ones.
-fn read_records(mut rest: &[u8], authority_count: u16, additional_count: u16) -> Result<Option<Edns>, Fault> {
+fn read_records(
+    mut rest: &[u8],
+    authority_count: u16,
+    additional_count: u16,
+) -> Result<Option<Edns>, Fault> {
     let mut edns = None;
     for index in 0..u32::from(authority_count) + u32::from(additional_count) {
         let owner_octets = skip_owner(rest)?;
-        let fixed = rest.get(owner_octets..owner_octets + 10).and_then(<[u8]>::first_chunk::<10>).ok_or(Fault::Format)?;
-        let [type_high, type_low, size_high, size_low, _, version, do_high, _, len_high, len_low] = *fixed;
+        let fixed = rest
+            .get(owner_octets..owner_octets + 10)
+            .and_then(<[u8]>::first_chunk::<10>)
+            .ok_or(Fault::Format)?;
+        let [
+            type_high,
+            type_low,
+            size_high,
+            size_low,
+            _,
+            version,
+            do_high,
+            _,
+            len_high,
+            len_low,
+        ] = *fixed;
         let data_at = owner_octets + 10;
         let data_octets = usize::from(u16::from_be_bytes([len_high, len_low]));
-        let data = rest.get(data_at..data_at + data_octets).ok_or(Fault::Format)?;
+        let data = rest
+            .get(data_at..data_at + data_octets)
+            .ok_or(Fault::Format)?;
         rest = rest.get(data_at + data_octets..).ok_or(Fault::Format)?;
         if u16::from_be_bytes([type_high, type_low]) != rtype::OPT {
             continue;
@@ -173,7 +218,9 @@ fn skip_owner(octets: &[u8]) -> Result<usize, Fault> {
         match len {
             0 => return Ok(at + 1),
             0xc0.. => return Ok(at + 2),
-            _ if len > LABEL_OCTETS_MAX || at + len >= NAME_OCTETS_MAX => return Err(Fault::Format),
+            _ if len > LABEL_OCTETS_MAX || at + len >= NAME_OCTETS_MAX => {
+                return Err(Fault::Format);
+            }
             _ => at += 1 + len,
         }
     }
@@ -181,7 +228,8 @@ fn skip_owner(octets: &[u8]) -> Result<usize, Fault> {
 
 fn read_options(mut rest: &[u8], edns: &mut Edns) -> Result<(), Fault> {
     while !rest.is_empty() {
-        let ([code_high, code_low, len_high, len_low], tail) = rest.split_first_chunk::<4>().ok_or(Fault::Format)?;
+        let ([code_high, code_low, len_high, len_low], tail) =
+            rest.split_first_chunk::<4>().ok_or(Fault::Format)?;
         let len = usize::from(u16::from_be_bytes([*len_high, *len_low]));
         rest = tail.get(len..).ok_or(Fault::Format)?;
         match u16::from_be_bytes([*code_high, *code_low]) {
@@ -213,8 +261,13 @@ mod tests {
     #[test]
     fn a_plain_question_is_read_in_place() {
         let question = read(PLAIN).ok().unwrap();
-        assert_eq!((question.id, question.qtype, question.qclass), (0x1234, 28, 1));
-        assert!(question.recursion_desired && question.checking_disabled && !question.authentic_wanted);
+        assert_eq!(
+            (question.id, question.qtype, question.qclass),
+            (0x1234, 28, 1)
+        );
+        assert!(
+            question.recursion_desired && question.checking_disabled && !question.authentic_wanted
+        );
         assert_eq!(question.name, b"\x07BLocked\x07example\0");
         assert_eq!(question.octets, &PLAIN[12..]);
         assert_eq!(question.edns, None);
@@ -241,8 +294,20 @@ mod tests {
         assert_eq!(fault(&PLAIN[..11]), Fault::Silence);
         assert_eq!(fault(&with(2, 0x81)), Fault::Silence);
         assert_eq!(fault(&with(2, 0x29)), Fault::Opcode);
-        for (at, octet) in [(5, 0), (5, 2), (7, 1), (9, 1), (11, 1), (12, 0xc0), (12, 0x40)] {
-            assert_eq!(fault(&with(at, octet)), Fault::Format, "octet {at} = {octet}");
+        for (at, octet) in [
+            (5, 0),
+            (5, 2),
+            (7, 1),
+            (9, 1),
+            (11, 1),
+            (12, 0xc0),
+            (12, 0x40),
+        ] {
+            assert_eq!(
+                fault(&with(at, octet)),
+                Fault::Format,
+                "octet {at} = {octet}"
+            );
         }
         for end in 12..PLAIN.len() {
             assert_eq!(fault(&PLAIN[..end]), Fault::Format, "cut at {end}");
@@ -251,8 +316,17 @@ mod tests {
         let mut twice = with_opt(&[opt, opt].concat());
         twice[11] = 2;
         assert_eq!(fault(&twice), Fault::Format);
-        assert_eq!(fault(&with_opt(b"\x01a\0\0\x29\x10\0\0\0\0\0\0\0")), Fault::Format);
-        assert_eq!(fault(&with_opt(b"\0\0\x29\x10\0\0\0\0\0\0\x05\0\x0a\0\x01x")), Fault::Format);
-        assert_eq!(fault(&with_opt(b"\0\0\x29\x10\0\0\0\0\0\0\x03\0\x0a\0")), Fault::Format);
+        assert_eq!(
+            fault(&with_opt(b"\x01a\0\0\x29\x10\0\0\0\0\0\0\0")),
+            Fault::Format
+        );
+        assert_eq!(
+            fault(&with_opt(b"\0\0\x29\x10\0\0\0\0\0\0\x05\0\x0a\0\x01x")),
+            Fault::Format
+        );
+        assert_eq!(
+            fault(&with_opt(b"\0\0\x29\x10\0\0\0\0\0\0\x03\0\x0a\0")),
+            Fault::Format
+        );
     }
 }

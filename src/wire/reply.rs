@@ -1,4 +1,5 @@
-//! Writes a reply into the caller's buffer: header, the question as the client spelled it, records, and the OPT record.
+//! Writes a reply into the caller's buffer: header, the question as the client spelled it, records,
+//! and the OPT record.
 
 use super::{HEADER_OCTETS, Question, UDP_OCTETS_MAX, class, rtype};
 use crate::name::Name;
@@ -21,7 +22,13 @@ pub struct Flags {
 /// A reply without a record, as if from outside: a header with these flags, and the question.
 pub fn bare_reply([flags_high, flags_low]: [u8; 2], name: &Name, qtype: u16) -> Vec<u8> {
     let header = [0, 0, flags_high, flags_low, 0, 1, 0, 0, 0, 0, 0, 0];
-    [&header[..], name.as_wire(), &qtype.to_be_bytes(), &class::IN.to_be_bytes()].concat()
+    [
+        &header[..],
+        name.as_wire(),
+        &qtype.to_be_bytes(),
+        &class::IN.to_be_bytes(),
+    ]
+    .concat()
 }
 
 /// A reply in the making; nothing is written past the room it was given.
@@ -33,15 +40,26 @@ pub struct Reply<'b> {
 
 impl<'b> Reply<'b> {
     /// Start with header and question. `None` where not even they fit into `out`.
-    pub fn start(out: &'b mut [u8], question: &Question<'_>, rcode: u16, flags: Flags) -> Option<Self> {
+    pub fn start(
+        out: &'b mut [u8],
+        question: &Question<'_>,
+        rcode: u16,
+        flags: Flags,
+    ) -> Option<Self> {
         let head = header(question, rcode, flags);
         out.get_mut(..HEADER_OCTETS)?.copy_from_slice(&head);
         let len = HEADER_OCTETS + question.octets.len();
-        out.get_mut(HEADER_OCTETS..len)?.copy_from_slice(question.octets);
-        Some(Self { out, len, counts: [0; 3] })
+        out.get_mut(HEADER_OCTETS..len)?
+            .copy_from_slice(question.octets);
+        Some(Self {
+            out,
+            len,
+            counts: [0; 3],
+        })
     }
 
-    /// Append whole records to the answer section; `false` and nothing written where they do not fit.
+    /// Append whole records to the answer section; `false` and nothing written where they do not
+    /// fit.
     pub fn push_answers(&mut self, records: &[u8], count: u16) -> bool {
         self.push(0, records, count)
     }
@@ -52,7 +70,9 @@ impl<'b> Reply<'b> {
     }
 
     fn push(&mut self, section: usize, records: &[u8], count: u16) -> bool {
-        let Some(room) = self.out.get_mut(self.len..self.len + records.len()) else { return false };
+        let Some(room) = self.out.get_mut(self.len..self.len + records.len()) else {
+            return false;
+        };
         room.copy_from_slice(records);
         self.len += records.len();
         if let Some(total) = self.counts.get_mut(section) {
@@ -71,14 +91,34 @@ impl<'b> Reply<'b> {
         self.len == 0
     }
 
-    /// Close the reply with an OPT record if the question had one; `errors` are left out where they do not fit.
+    /// Close the reply with an OPT record if the question had one; `errors` are left out where they
+    /// do not fit.
     ///
     /// Each error is an INFO-CODE with its EXTRA-TEXT (RFC 8914). Returns the octets of the reply.
     pub fn finish(mut self, question: &Question<'_>, rcode: u16, errors: &[(u16, &str)]) -> usize {
         if let Some(edns) = question.edns {
-            let data_octets = errors.iter().map(|(_, text)| EDE_OCTETS + text.len()).sum::<usize>();
-            let data_octets = if self.len + OPT_OCTETS + data_octets <= self.out.len() { data_octets } else { 0 };
-            let mut opt = [0, 0, rtype::OPT as u8, 0, 0, (rcode >> 4) as u8, 0, u8::from(edns.dnssec_ok) << 7, 0, 0, 0];
+            let data_octets = errors
+                .iter()
+                .map(|(_, text)| EDE_OCTETS + text.len())
+                .sum::<usize>();
+            let data_octets = if self.len + OPT_OCTETS + data_octets <= self.out.len() {
+                data_octets
+            } else {
+                0
+            };
+            let mut opt = [
+                0,
+                0,
+                rtype::OPT as u8,
+                0,
+                0,
+                (rcode >> 4) as u8,
+                0,
+                u8::from(edns.dnssec_ok) << 7,
+                0,
+                0,
+                0,
+            ];
             [opt[3], opt[4]] = (UDP_OCTETS_MAX as u16).to_be_bytes();
             [opt[9], opt[10]] = (data_octets as u16).to_be_bytes();
             let written = self.push(2, &opt, 1);
@@ -107,11 +147,18 @@ impl<'b> Reply<'b> {
     }
 }
 
-/// A reply's header with all counts but the question's at 0; RA is always set, RD and CD are the client's.
+/// A reply's header with all counts but the question's at 0; RA is always set, RD and CD are the
+/// client's.
 fn header(question: &Question<'_>, rcode: u16, flags: Flags) -> [u8; HEADER_OCTETS] {
     let [id_high, id_low] = question.id.to_be_bytes();
-    let high = 0x80 | u8::from(flags.authoritative) << 2 | u8::from(flags.truncated) << 1 | u8::from(question.recursion_desired);
-    let low = 0x80 | u8::from(flags.authentic) << 5 | u8::from(question.checking_disabled) << 4 | (rcode & 0xf) as u8;
+    let high = 0x80
+        | u8::from(flags.authoritative) << 2
+        | u8::from(flags.truncated) << 1
+        | u8::from(question.recursion_desired);
+    let low = 0x80
+        | u8::from(flags.authentic) << 5
+        | u8::from(question.checking_disabled) << 4
+        | (rcode & 0xf) as u8;
     [id_high, id_low, high, low, 0, 1, 0, 0, 0, 0, 0, 0]
 }
 
@@ -120,14 +167,16 @@ mod tests {
     use super::*;
     use crate::wire::{class, rcode, read};
 
-    const ASKED: &[u8] = b"\x12\x34\x01\x10\0\x01\0\0\0\0\0\x01\x01A\0\0\x01\0\x01\0\0\x29\x02\0\0\0\x80\0\0\0";
+    const ASKED: &[u8] =
+        b"\x12\x34\x01\x10\0\x01\0\0\0\0\0\x01\x01A\0\0\x01\0\x01\0\0\x29\x02\0\0\0\x80\0\0\0";
 
     #[test]
     fn a_reply_echoes_the_question_and_counts_its_records() {
         let question = read(ASKED).ok().unwrap();
         assert_eq!(question.qclass, class::IN);
         let mut out = [0; 100];
-        let mut reply = Reply::start(&mut out, &question, rcode::NOERROR, Flags::default()).unwrap();
+        let mut reply =
+            Reply::start(&mut out, &question, rcode::NOERROR, Flags::default()).unwrap();
         assert!(reply.push_answers(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01", 1));
         let len = reply.finish(&question, rcode::NOERROR, &[(16, "why")]);
         assert_eq!(
@@ -142,7 +191,8 @@ mod tests {
     fn what_does_not_fit_is_left_out_whole() {
         let question = read(ASKED).ok().unwrap();
         let mut out = [0; 32];
-        let mut reply = Reply::start(&mut out, &question, rcode::BADVERS, Flags::default()).unwrap();
+        let mut reply =
+            Reply::start(&mut out, &question, rcode::BADVERS, Flags::default()).unwrap();
         assert!(!reply.push_answers(&[0; 14], 1));
         let len = reply.finish(&question, rcode::BADVERS, &[(16, "a text")]);
         assert_eq!(&out[19..len], b"\0\0\x29\x04\xd0\x01\0\x80\0\0\0");

@@ -47,7 +47,11 @@ pub struct WalkFault;
 impl<'a> Message<'a> {
     /// Look at `octets` as a message; nothing is checked yet but the header's presence.
     pub fn new(octets: &'a [u8]) -> Result<Self, WalkFault> {
-        if octets.len() < HEADER_OCTETS { Err(WalkFault) } else { Ok(Self { octets }) }
+        if octets.len() < HEADER_OCTETS {
+            Err(WalkFault)
+        } else {
+            Ok(Self { octets })
+        }
     }
 
     /// The low four bits of the response code.
@@ -66,7 +70,11 @@ impl<'a> Message<'a> {
         for _ in 0..self.u16_at(4)? {
             at = self.skip_name(at)? + 4;
         }
-        for (section, count_at) in [(Section::Answer, 6), (Section::Authority, 8), (Section::Additional, 10)] {
+        for (section, count_at) in [
+            (Section::Answer, 6),
+            (Section::Authority, 8),
+            (Section::Additional, 10),
+        ] {
             for _ in 0..self.u16_at(count_at)? {
                 let record = self.record(section, at)?;
                 visit(record);
@@ -84,8 +92,9 @@ impl<'a> Message<'a> {
             let len = usize::from(*self.octets.get(at).ok_or(WalkFault)?);
             if len >= 0xc0 {
                 let target = usize::from(self.u16_at(at)? & 0x3fff);
-                // Each jump goes before everything read so far, so the walk must end; and no honest name needs more of them than it has
-                // labels, while thousands of names that share a long way would cost the square of the message.
+                // Each jump goes before everything read so far, so the walk must end; and no honest
+                // name needs more of them than it has labels, while thousands of names that share a
+                // long way would cost the square of the message.
                 if target >= floor || jumps_left == 0 {
                     return Err(WalkFault);
                 }
@@ -106,7 +115,11 @@ impl<'a> Message<'a> {
 
     /// The number in the four octets before `end`, such as an SOA record's minimum.
     pub fn u32_before(&self, end: usize) -> Result<u32, WalkFault> {
-        let octets = end.checked_sub(4).and_then(|at| self.octets.get(at..end)).and_then(<[u8]>::first_chunk::<4>).ok_or(WalkFault)?;
+        let octets = end
+            .checked_sub(4)
+            .and_then(|at| self.octets.get(at..end))
+            .and_then(<[u8]>::first_chunk::<4>)
+            .ok_or(WalkFault)?;
         Ok(u32::from_be_bytes(*octets))
     }
 
@@ -119,7 +132,15 @@ impl<'a> Message<'a> {
         }
         let ttl_s = u32::from(self.u16_at(at + 4)?) << 16 | u32::from(self.u16_at(at + 6)?);
         let ttl_s = if ttl_s >> 31 == 1 { 0 } else { ttl_s };
-        Ok(Record { section, start, ttl_at: at + 4, rtype: self.u16_at(at)?, ttl_s, data_at, end })
+        Ok(Record {
+            section,
+            start,
+            ttl_at: at + 4,
+            rtype: self.u16_at(at)?,
+            ttl_s,
+            data_at,
+            end,
+        })
     }
 
     fn skip_name(&self, mut at: usize) -> Result<usize, WalkFault> {
@@ -135,7 +156,11 @@ impl<'a> Message<'a> {
     }
 
     fn u16_at(&self, at: usize) -> Result<u16, WalkFault> {
-        let octets = self.octets.get(at..).and_then(<[u8]>::first_chunk::<2>).ok_or(WalkFault)?;
+        let octets = self
+            .octets
+            .get(at..)
+            .and_then(<[u8]>::first_chunk::<2>)
+            .ok_or(WalkFault)?;
         Ok(u16::from_be_bytes(*octets))
     }
 }
@@ -153,7 +178,13 @@ mod tests {
         let message = Message::new(CHAIN).unwrap();
         let mut records = Vec::new();
         message.walk(|record| records.push(record)).unwrap();
-        assert_eq!(records.iter().map(|record| (record.rtype, record.ttl_s)).collect::<Vec<_>>(), [(5, 300), (1, 0)]);
+        assert_eq!(
+            records
+                .iter()
+                .map(|record| (record.rtype, record.ttl_s))
+                .collect::<Vec<_>>(),
+            [(5, 300), (1, 0)]
+        );
         assert_eq!(message.question_type(), Ok(1));
         let mut name = Vec::new();
         message.read_name(records[0].data_at, &mut name).unwrap();
@@ -166,10 +197,20 @@ mod tests {
     #[test]
     fn cut_messages_and_pointer_loops_are_refused() {
         for end in 0..CHAIN.len() {
-            assert!(Message::new(&CHAIN[..end]).and_then(|message| message.walk(|_| ())).is_err(), "cut at {end}");
+            assert!(
+                Message::new(&CHAIN[..end])
+                    .and_then(|message| message.walk(|_| ()))
+                    .is_err(),
+                "cut at {end}"
+            );
         }
         let mut looped = CHAIN.to_vec();
         looped[25] = 24;
-        assert_eq!(Message::new(&looped).unwrap().read_name(24, &mut Vec::new()), Err(WalkFault));
+        assert_eq!(
+            Message::new(&looped)
+                .unwrap()
+                .read_name(24, &mut Vec::new()),
+            Err(WalkFault)
+        );
     }
 }

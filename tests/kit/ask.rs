@@ -1,4 +1,5 @@
-//! A small blocking DNS client: asks over UDP, TCP or TLS from any loopback address and shows every octet that came back.
+//! A small blocking DNS client: asks over UDP, TCP or TLS from any loopback address and shows every
+//! octet that came back.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -26,7 +27,12 @@ pub(crate) struct Edns {
 
 impl Default for Edns {
     fn default() -> Self {
-        Self { size: 1232, dnssec_ok: false, version: 0, options: vec![] }
+        Self {
+            size: 1232,
+            dnssec_ok: false,
+            version: 0,
+            options: vec![],
+        }
     }
 }
 
@@ -50,16 +56,33 @@ impl Question {
     /// Asks for a name, spelt as it is given, and a type: a mnemonic or `TYPE123`.
     pub(crate) fn new(name: &str, kind: &str) -> Self {
         let labels = name.split('.').filter(|label| !label.is_empty());
-        let wire = labels.flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).chain([0]).collect();
-        let number = kind.strip_prefix("TYPE").and_then(|number| number.parse().ok());
-        let kind = number.unwrap_or_else(|| kind.parse::<RecordType>().expect("a record type").into());
+        let wire = labels
+            .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat())
+            .chain([0])
+            .collect();
+        let number = kind
+            .strip_prefix("TYPE")
+            .and_then(|number| number.parse().ok());
+        let kind =
+            number.unwrap_or_else(|| kind.parse::<RecordType>().expect("a record type").into());
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self { id, name: wire, kind, class: 1, opcode: 0, flags: RD, edns: None }
+        Self {
+            id,
+            name: wire,
+            kind,
+            class: 1,
+            opcode: 0,
+            flags: RD,
+            edns: None,
+        }
     }
 
     /// The name's octets as they stand, right or wrong.
     pub(crate) fn wire_name(self, octets: &[u8]) -> Self {
-        Self { name: octets.to_vec(), ..self }
+        Self {
+            name: octets.to_vec(),
+            ..self
+        }
     }
 
     pub(crate) fn class(self, class: u16) -> Self {
@@ -72,32 +95,50 @@ impl Question {
 
     /// RD=0.
     pub(crate) fn without_recursion(self) -> Self {
-        Self { flags: self.flags & !RD, ..self }
+        Self {
+            flags: self.flags & !RD,
+            ..self
+        }
     }
 
     /// CD=1.
     pub(crate) fn unchecked(self) -> Self {
-        Self { flags: self.flags | CD, ..self }
+        Self {
+            flags: self.flags | CD,
+            ..self
+        }
     }
 
     /// AD=1.
     pub(crate) fn wanting_ad(self) -> Self {
-        Self { flags: self.flags | AD, ..self }
+        Self {
+            flags: self.flags | AD,
+            ..self
+        }
     }
 
     /// Header flags as they stand, for those that have no method (QR, AA, TC, RA, Z, rcode).
     pub(crate) fn with_flags(self, flags: u16) -> Self {
-        Self { flags: self.flags | flags, ..self }
+        Self {
+            flags: self.flags | flags,
+            ..self
+        }
     }
 
     pub(crate) fn edns(self, edns: Edns) -> Self {
-        Self { edns: Some(edns), ..self }
+        Self {
+            edns: Some(edns),
+            ..self
+        }
     }
 
     /// An OPT with DO=1.
     pub(crate) fn dnssec_ok(self) -> Self {
         let edns = self.edns.clone().unwrap_or_default();
-        self.edns(Edns { dnssec_ok: true, ..edns })
+        self.edns(Edns {
+            dnssec_ok: true,
+            ..edns
+        })
     }
 
     /// One more EDNS option.
@@ -111,10 +152,21 @@ impl Question {
     pub(crate) fn octets(&self) -> Vec<u8> {
         let flags = self.flags | u16::from(self.opcode) << 11;
         let counts = [1, 0, 0, u16::from(self.edns.is_some())];
-        let mut octets: Vec<u8> = [self.id, flags].into_iter().chain(counts).flat_map(u16::to_be_bytes).collect();
+        let mut octets: Vec<u8> = [self.id, flags]
+            .into_iter()
+            .chain(counts)
+            .flat_map(u16::to_be_bytes)
+            .collect();
         octets.extend(self.question());
         if let Some(edns) = &self.edns {
-            let option = |(code, data): &(u16, Vec<u8>)| [&code.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat();
+            let option = |(code, data): &(u16, Vec<u8>)| {
+                [
+                    &code.to_be_bytes()[..],
+                    &(data.len() as u16).to_be_bytes(),
+                    data,
+                ]
+                .concat()
+            };
             let options: Vec<u8> = edns.options.iter().flat_map(option).collect();
             octets.extend([0, 0, 41]);
             octets.extend(edns.size.to_be_bytes());
@@ -127,7 +179,12 @@ impl Question {
 
     /// The question section: what a reply has to repeat, octet for octet.
     pub(crate) fn question(&self) -> Vec<u8> {
-        [&self.name[..], &self.kind.to_be_bytes(), &self.class.to_be_bytes()].concat()
+        [
+            &self.name[..],
+            &self.kind.to_be_bytes(),
+            &self.class.to_be_bytes(),
+        ]
+        .concat()
     }
 }
 
@@ -141,11 +198,13 @@ pub(crate) struct Response {
 impl Response {
     /// Reads a reply's octets; one that hickory cannot read is a failure.
     pub(crate) fn read(octets: Vec<u8>) -> Self {
-        let message = Message::from_vec(&octets).unwrap_or_else(|e| panic!("a reply that hickory cannot read: {e}\n{octets:02x?}"));
+        let message = Message::from_vec(&octets)
+            .unwrap_or_else(|e| panic!("a reply that hickory cannot read: {e}\n{octets:02x?}"));
         Self { octets, message }
     }
 
-    /// The whole rcode, OPT's upper bits included, in upper case: `NOERROR`, `NXDOMAIN`, `BADVERS` …
+    /// The whole rcode, OPT's upper bits included, in upper case: `NOERROR`, `NXDOMAIN`, `BADVERS`
+    /// …
     pub(crate) fn rcode(&self) -> String {
         match u16::from(self.message.response_code) {
             16 => "BADVERS".to_owned(),
@@ -155,7 +214,9 @@ impl Response {
 
     /// The answer section as `owner TYPE rdata`, without RRSIGs and DNAMEs, sorted.
     pub(crate) fn answers(&self) -> Vec<String> {
-        let shown = self.message.answers.iter().filter(|record| !matches!(record.record_type(), RecordType::RRSIG | RecordType::DNAME));
+        let shown = self.message.answers.iter().filter(|record| {
+            !matches!(record.record_type(), RecordType::RRSIG | RecordType::DNAME)
+        });
         let mut lines: Vec<String> = shown.map(show).collect();
         lines.sort();
         lines
@@ -168,24 +229,45 @@ impl Response {
 
     /// The EDNS options, in order.
     pub(crate) fn options(&self) -> Vec<(u16, Vec<u8>)> {
-        let options = self.message.edns.iter().flat_map(|edns| edns.options().as_ref());
-        options.map(|(code, option)| (u16::from(*code), Vec::try_from(option).expect("an option"))).collect()
+        let options = self
+            .message
+            .edns
+            .iter()
+            .flat_map(|edns| edns.options().as_ref());
+        options
+            .map(|(code, option)| (u16::from(*code), Vec::try_from(option).expect("an option")))
+            .collect()
     }
 
     /// The extended errors: code and text (RFC 8914).
     pub(crate) fn extended_errors(&self) -> Vec<(u16, String)> {
         let errors = self.options().into_iter().filter(|(code, _)| *code == 15);
-        errors.map(|(_, data)| (u16::from_be_bytes([data[0], data[1]]), String::from_utf8(data[2..].to_vec()).expect("text"))).collect()
+        errors
+            .map(|(_, data)| {
+                (
+                    u16::from_be_bytes([data[0], data[1]]),
+                    String::from_utf8(data[2..].to_vec()).expect("text"),
+                )
+            })
+            .collect()
     }
 
     /// The codes of the extended errors.
     pub(crate) fn ede(&self) -> Vec<u16> {
-        self.extended_errors().into_iter().map(|(code, _)| code).collect()
+        self.extended_errors()
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect()
     }
 }
 
 fn show(record: &Record) -> String {
-    format!("{} {} {}", record.name.to_lowercase(), record.record_type(), record.data)
+    format!(
+        "{} {} {}",
+        record.name.to_lowercase(),
+        record.record_type(),
+        record.data
+    )
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,26 +294,44 @@ pub(crate) fn ask(at: SocketAddr, name: &str, kind: &str) -> Response {
 
 impl Client {
     pub(crate) fn udp(at: SocketAddr) -> Self {
-        Self { door: Door::Udp, at, source: Ipv4Addr::LOCALHOST.into(), patience: PATIENCE, preface: vec![] }
+        Self {
+            door: Door::Udp,
+            at,
+            source: Ipv4Addr::LOCALHOST.into(),
+            patience: PATIENCE,
+            preface: vec![],
+        }
     }
 
     pub(crate) fn tcp(at: SocketAddr) -> Self {
-        Self { door: Door::Tcp, ..Self::udp(at) }
+        Self {
+            door: Door::Tcp,
+            ..Self::udp(at)
+        }
     }
 
     /// Trusts the demonstration certificate of `tests/cases/tls/`.
     pub(crate) fn tls(at: SocketAddr) -> Self {
-        Self { door: Door::Tls, ..Self::udp(at) }
+        Self {
+            door: Door::Tls,
+            ..Self::udp(at)
+        }
     }
 
     /// Asks from another address, for instance of 127.0.9.0/24.
     pub(crate) fn source(self, source: impl Into<IpAddr>) -> Self {
-        Self { source: source.into(), ..self }
+        Self {
+            source: source.into(),
+            ..self
+        }
     }
 
     /// Says this in front of each datagram, and first of all on each connection.
     pub(crate) fn preface(self, octets: &[u8]) -> Self {
-        Self { preface: octets.to_vec(), ..self }
+        Self {
+            preface: octets.to_vec(),
+            ..self
+        }
     }
 
     /// How long to wait for an answer.
@@ -241,7 +341,9 @@ impl Client {
 
     /// The reply, whose id and question must be those asked; silence is a failure.
     pub(crate) fn ask(&self, question: &Question) -> Response {
-        let response = self.try_ask(question).unwrap_or_else(|| panic!("no answer to {question:?} from {self:?}"));
+        let response = self
+            .try_ask(question)
+            .unwrap_or_else(|| panic!("no answer to {question:?} from {self:?}"));
         assert_eq!(response.message.id, question.id, "{question:?}");
         response
     }
@@ -259,7 +361,9 @@ impl Client {
             return connection.receive();
         }
         let socket = UdpSocket::bind((self.source, 0)).expect("a UDP socket");
-        socket.set_read_timeout(Some(self.patience)).expect("a deadline");
+        socket
+            .set_read_timeout(Some(self.patience))
+            .expect("a deadline");
         socket.connect(self.at).expect("loopback");
         let mut buffer = vec![0; 65_535];
         socket.send(&[&self.preface, octets].concat()).ok()?;
@@ -268,22 +372,40 @@ impl Client {
         Some(buffer)
     }
 
-    /// Sends all questions in one piece on one connection and reads as many replies, in the order they come.
+    /// Sends all questions in one piece on one connection and reads as many replies, in the order
+    /// they come.
     pub(crate) fn pipeline(&self, questions: &[Question]) -> Vec<Response> {
         let mut connection = self.connect();
-        let framed: Vec<u8> = questions.iter().flat_map(|question| frame(&question.octets())).collect();
+        let framed: Vec<u8> = questions
+            .iter()
+            .flat_map(|question| frame(&question.octets()))
+            .collect();
         connection.send_raw(&framed);
-        questions.iter().map(|_| Response::read(connection.receive().expect("a reply for each question"))).collect()
+        questions
+            .iter()
+            .map(|_| Response::read(connection.receive().expect("a reply for each question")))
+            .collect()
     }
 
     /// Opens a connection to ask on more than once.
     pub(crate) fn connect(&self) -> Connection {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(self.at), socket2::Type::STREAM, None).expect("a TCP socket");
-        socket.bind(&SocketAddr::new(self.source, 0).into()).expect("the source address");
-        socket.connect_timeout(&self.at.into(), self.patience).expect("a connection");
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(self.at),
+            socket2::Type::STREAM,
+            None,
+        )
+        .expect("a TCP socket");
+        socket
+            .bind(&SocketAddr::new(self.source, 0).into())
+            .expect("the source address");
+        socket
+            .connect_timeout(&self.at.into(), self.patience)
+            .expect("a connection");
         let mut stream = TcpStream::from(socket);
         let _ = stream.write_all(&self.preface);
-        stream.set_read_timeout(Some(self.patience)).expect("a deadline");
+        stream
+            .set_read_timeout(Some(self.patience))
+            .expect("a deadline");
         stream.set_nodelay(true).expect("a TCP socket");
         match self.door {
             Door::Tls => Connection(Box::new(StreamOwned::new(tls_session(), stream))),
@@ -322,7 +444,10 @@ impl Connection {
     /// Asks and waits for the reply.
     pub(crate) fn ask(&mut self, question: &Question) -> Response {
         self.send(&question.octets());
-        Response::read(self.receive().unwrap_or_else(|| panic!("no answer to {question:?}")))
+        Response::read(
+            self.receive()
+                .unwrap_or_else(|| panic!("no answer to {question:?}")),
+        )
     }
 }
 
@@ -332,10 +457,13 @@ fn frame(octets: &[u8]) -> Vec<u8> {
 
 fn tls_session() -> ClientConnection {
     let mut roots = RootCertStore::empty();
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("../cases/tls/cert.pem")).expect("cert.pem");
+    let certificate =
+        CertificateDer::from_pem_slice(include_bytes!("../cases/tls/cert.pem")).expect("cert.pem");
     roots.add(certificate).expect("cert.pem");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("TLS versions");
+    let versions = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS versions");
     let mut config = versions.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"dot".to_vec()];
     let server = ServerName::try_from("resolver.test").expect("a name");

@@ -1,4 +1,5 @@
-//! The answering function inside the test's own process, with a made-up list and a filled cache, for torture and for measuring.
+//! The answering function inside the test's own process, with a made-up list and a filled cache,
+//! for torture and for measuring.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +19,22 @@ use wardline::query::{Answering, Parts, RenewalSettings};
 use wardline::resolve::{Mode, Resolver, Settings, forward};
 
 const KEY: HashKey = HashKey::fixed([9; 16]);
-const LIFETIMES: Lifetimes = Lifetimes { ttl_s_min: 0, stale_s_max: 86400, ttl_s_max: 86400, negative_ttl_s_max: 3600 };
+const LIFETIMES: Lifetimes = Lifetimes {
+    ttl_s_min: 0,
+    stale_s_max: 86400,
+    ttl_s_max: 86400,
+    negative_ttl_s_max: 3600,
+};
 
-/// With `listed` names on its only list and `cached` answers in its cache; needs a tokio runtime around it.
+/// With `listed` names on its only list and `cached` answers in its cache; needs a tokio runtime
+/// around it.
 pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
     let mut table = TableBuilder::new(KEY, listed).expect("memory");
     for n in 0..listed {
-        table.insert(Name::parse(&listed_name(n)).expect("a name").as_wire(), Scope::Below);
+        table.insert(
+            Name::parse(&listed_name(n)).expect("a name").as_wire(),
+            Scope::Below,
+        );
     }
     let snapshot = Snapshot::new(KEY, vec![Arc::new(table.finish().expect("room"))]);
     let rules = ListRules {
@@ -34,7 +44,10 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         authority: "Example Authority".to_owned(),
         legal_basis: "Example Act".to_owned(),
         basis: Basis::Law,
-        action: Action::StopPage { v4: vec![[192, 0, 2, 1].into()], v6: vec![] },
+        action: Action::StopPage {
+            v4: vec![[192, 0, 2, 1].into()],
+            v6: vec![],
+        },
         ttl_s: 60,
     };
     let upstream = forward::Settings {
@@ -56,10 +69,17 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         keep(&cache, &cached_name(n));
     }
     let parts = Parts {
-        renewal: RenewalSettings { stale_after: Duration::from_secs(1), prefetch: false },
+        renewal: RenewalSettings {
+            stale_after: Duration::from_secs(1),
+            prefetch: false,
+        },
         udp_octets_max: 1232,
         live: Arc::new(ArcSwap::from_pointee(snapshot)),
-        clients: Arc::new(Clients::new(&["127.0.0.0/8".parse().expect("a prefix")], &[], 1)),
+        clients: Arc::new(Clients::new(
+            &["127.0.0.0/8".parse().expect("a prefix")],
+            &[],
+            1,
+        )),
         pages: vec![Page::new(&rules)],
         board: Arc::new(Board::new(1)),
         cache,
@@ -84,7 +104,11 @@ fn keep(cache: &Cache, name: &str) {
 
 /// The `n`th name on the list.
 pub(crate) fn listed_name(n: usize) -> String {
-    format!("site{:08x}.listed{}.example", n.wrapping_mul(2_654_435_761) as u32, n % 977)
+    format!(
+        "site{:08x}.listed{}.example",
+        n.wrapping_mul(2_654_435_761) as u32,
+        n % 977
+    )
 }
 
 /// The `n`th name in the cache.

@@ -1,4 +1,5 @@
-//! A steady load over UDP: questions leave when they are due, whether answers come or not, and each answer is kept with its moment.
+//! A steady load over UDP: questions leave when they are due, whether answers come or not, and each
+//! answer is kept with its moment.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::ask::{Question, Response};
 use super::until;
 
-/// Questions that leave together, from one socket: one thread of the server gets them, in this order.
+/// Questions that leave together, from one socket: one thread of the server gets them, in this
+/// order.
 pub(crate) const VOLLEY: usize = 8;
 const SOCKETS: usize = 4;
 const LOOK: Duration = Duration::from_millis(20);
@@ -43,7 +45,11 @@ pub(crate) struct Asked {
 
 impl Load {
     /// Asks `per_s` questions a second in volleys: `question` makes the one with this number.
-    pub(crate) fn start(at: SocketAddr, per_s: u32, question: impl Fn(usize) -> Question + Send + 'static) -> Self {
+    pub(crate) fn start(
+        at: SocketAddr,
+        per_s: u32,
+        question: impl Fn(usize) -> Question + Send + 'static,
+    ) -> Self {
         let progress = Arc::new(Progress::default());
         let sockets: Vec<Arc<UdpSocket>> = (0..SOCKETS).map(|_| Arc::new(socket(at))).collect();
         let receivers = sockets.iter().map(|socket| {
@@ -53,7 +59,11 @@ impl Load {
         let receivers = receivers.collect();
         let sending = Arc::clone(&progress);
         let sender = thread::spawn(move || send(&sockets, per_s, &sending, question));
-        Self { progress, sender, receivers }
+        Self {
+            progress,
+            sender,
+            receivers,
+        }
     }
 
     /// How many answers have come so far.
@@ -61,18 +71,33 @@ impl Load {
         self.progress.answered.load(SeqCst)
     }
 
-    /// Asks no more and waits for the answers still owed, for so long; gives every question in the order it was asked.
+    /// Asks no more and waits for the answers still owed, for so long; gives every question in the
+    /// order it was asked.
     pub(crate) fn stop(self, patience: Duration) -> Vec<Asked> {
         self.progress.is_sending_over.store(true, SeqCst);
         let sent = self.sender.join().expect("the sender");
         let deadline = Instant::now() + patience;
-        let settled = || (self.progress.answered.load(SeqCst) >= sent.len() || Instant::now() >= deadline).then_some(());
+        let settled = || {
+            (self.progress.answered.load(SeqCst) >= sent.len() || Instant::now() >= deadline)
+                .then_some(())
+        };
         until("the last answers", patience * 2 + LOOK, settled);
         self.progress.is_over.store(true, SeqCst);
-        let mut asked: Vec<Asked> = sent.into_iter().map(|sent| Asked { sent, reply: None }).collect();
-        for arrival in self.receivers.into_iter().flat_map(|receiver| receiver.join().expect("a receiver")) {
+        let mut asked: Vec<Asked> = sent
+            .into_iter()
+            .map(|sent| Asked { sent, reply: None })
+            .collect();
+        for arrival in self
+            .receivers
+            .into_iter()
+            .flat_map(|receiver| receiver.join().expect("a receiver"))
+        {
             let question = &mut asked[usize::from(arrival.id)];
-            assert!(question.reply.is_none(), "two answers to question {}", arrival.id);
+            assert!(
+                question.reply.is_none(),
+                "two answers to question {}",
+                arrival.id
+            );
             question.reply = Some((arrival.at, Response::read(arrival.octets)));
         }
         asked
@@ -86,7 +111,12 @@ fn socket(at: SocketAddr) -> UdpSocket {
     socket
 }
 
-fn send(sockets: &[Arc<UdpSocket>], per_s: u32, progress: &Progress, question: impl Fn(usize) -> Question) -> Vec<Instant> {
+fn send(
+    sockets: &[Arc<UdpSocket>],
+    per_s: u32,
+    progress: &Progress,
+    question: impl Fn(usize) -> Question,
+) -> Vec<Instant> {
     let (start, mut sent) = (Instant::now(), vec![]);
     while !progress.is_sending_over.load(SeqCst) {
         let volley = sent.len() / VOLLEY;
@@ -107,9 +137,15 @@ fn send(sockets: &[Arc<UdpSocket>], per_s: u32, progress: &Progress, question: i
 fn receive(socket: &UdpSocket, progress: &Progress) -> Vec<Arrival> {
     let (mut arrivals, mut buffer) = (vec![], [0; 4096]);
     while !progress.is_over.load(SeqCst) {
-        let Ok(length) = socket.recv(&mut buffer) else { continue };
+        let Ok(length) = socket.recv(&mut buffer) else {
+            continue;
+        };
         let octets = buffer[..length].to_vec();
-        arrivals.push(Arrival { id: u16::from_be_bytes([octets[0], octets[1]]), at: Instant::now(), octets });
+        arrivals.push(Arrival {
+            id: u16::from_be_bytes([octets[0], octets[1]]),
+            at: Instant::now(),
+            octets,
+        });
         progress.answered.fetch_add(1, SeqCst);
     }
     arrivals

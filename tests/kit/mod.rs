@@ -1,5 +1,8 @@
 //! What every test stands on: a small internet, the real program, and a client that asks.
-#![allow(dead_code, reason = "the kit is wider than what the tests of one day use")]
+#![allow(
+    dead_code,
+    reason = "the kit is wider than what the tests of one day use"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +21,13 @@ pub(crate) mod web;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Asks again and again until there is something, or gives up loudly: the only place where a test waits.
-pub(crate) fn until<T>(what: &str, patience: Duration, mut attempt: impl FnMut() -> Option<T>) -> T {
+/// Asks again and again until there is something, or gives up loudly: the only place where a test
+/// waits.
+pub(crate) fn until<T>(
+    what: &str,
+    patience: Duration,
+    mut attempt: impl FnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = attempt() {

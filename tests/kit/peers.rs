@@ -1,4 +1,5 @@
-//! Debian's resolvers, for long runs beside ours: each on a port of its own, over the tests' internet, with its own root and anchor.
+//! Debian's resolvers, for long runs beside ours: each on a port of its own, over the tests'
+//! internet, with its own root and anchor.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -36,8 +37,16 @@ impl Peer {
     pub(crate) fn installed() -> Vec<Self> {
         let wanted = std::env::var("WARDLINE_PEERS").ok();
         let all = [Self::Unbound, Self::Bind, Self::Knot, Self::PowerDns];
-        let is_wanted = |peer: &Self| wanted.as_ref().is_none_or(|wanted| wanted.split(',').any(|name| name == peer.name()));
-        all.into_iter().filter(|peer| is_wanted(peer) && Command::new(peer.binary()).arg("-V").output().is_ok()).collect()
+        let is_wanted = |peer: &Self| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.split(',').any(|name| name == peer.name()))
+        };
+        all.into_iter()
+            .filter(|peer| {
+                is_wanted(peer) && Command::new(peer.binary()).arg("-V").output().is_ok()
+            })
+            .collect()
     }
 
     /// As it calls itself.
@@ -61,7 +70,11 @@ impl Peer {
 
     /// Starts it over this internet, whose servers must be on port 53, and waits until it answers.
     pub(crate) fn start(self, internet: &Internet) -> RunningPeer {
-        assert_eq!(internet.port(), super::internet::DNS_PORT, "peers know no other port for authorities");
+        assert_eq!(
+            internet.port(),
+            super::internet::DNS_PORT,
+            "peers know no other port for authorities"
+        );
         let folder = TempDir::new().expect("a folder");
         let outgoing = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 100 + self as u8));
         let address = free_address();
@@ -70,15 +83,25 @@ impl Peer {
         let at = folder.path().display();
         let (file, text) = match self {
             Self::Unbound => ("unbound.conf", unbound(address, outgoing)),
-            Self::Bind => ("named.conf", bind(address, outgoing, &internet.trust_anchor())),
+            Self::Bind => (
+                "named.conf",
+                bind(address, outgoing, &internet.trust_anchor()),
+            ),
             Self::Knot => ("kresd.conf", knot(address, outgoing)),
             Self::PowerDns => {
-                fs::write(folder.path().join("anchors.lua"), format!("clearTA()\nreadTrustAnchorsFromFile(\"{at}/root.key\")\n"))
-                    .expect("a file");
+                fs::write(
+                    folder.path().join("anchors.lua"),
+                    format!("clearTA()\nreadTrustAnchorsFromFile(\"{at}/root.key\")\n"),
+                )
+                .expect("a file");
                 ("recursor.conf", powerdns(address, outgoing))
             }
         };
-        fs::write(folder.path().join(file), text.replace("{folder}", &at.to_string())).expect("a configuration");
+        fs::write(
+            folder.path().join(file),
+            text.replace("{folder}", &at.to_string()),
+        )
+        .expect("a configuration");
         let log = fs::File::create(folder.path().join("log")).expect("a log");
         let mut command = Command::new(self.binary());
         match self {
@@ -87,9 +110,18 @@ impl Peer {
             Self::Knot => command.args(["-n", "-q", "-c", file, "."]),
             Self::PowerDns => command.arg(format!("--config-dir={at}")),
         };
-        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
+        command
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log);
         let child = command.spawn().expect("the program");
-        let running = RunningPeer { address, outgoing, child, _folder: folder };
+        let running = RunningPeer {
+            address,
+            outgoing,
+            child,
+            _folder: folder,
+        };
         let client = Client::udp(address).patience(SOON);
         until(self.name(), PATIENCE, || {
             let response = client.try_ask(&Question::new("www.fine.test.", "SOA"))?;
@@ -132,22 +164,30 @@ fn unbound(at: SocketAddr, outgoing: IpAddr) -> String {
     let (ip, port) = (at.ip(), at.port());
     format!(
         "server:\n directory: \"{{folder}}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n use-syslog: no\n interface: {ip}\n port: {port}\n\
-         access-control: 127.0.0.0/8 allow\n do-not-query-localhost: no\n do-ip6: no\n outgoing-interface: {outgoing}\n num-threads: 1\n\
-         root-hints: root.hints\n trust-anchor-file: root.key\n local-zone: \"test.\" nodefault\n module-config: \"validator iterator\"\n\
-         qname-minimisation: yes\n aggressive-nsec: yes\n ede: yes\n trust-anchor-signaling: no\nremote-control:\n control-enable: no\n"
+         access-control: 127.0.0.0/8 allow\n do-not-query-localhost: no\n do-ip6: no\n \
+         outgoing-interface: {outgoing}\n num-threads: 1\n\
+         root-hints: root.hints\n trust-anchor-file: root.key\n local-zone: \"test.\" nodefault\n \
+         module-config: \"validator iterator\"\n\
+         qname-minimisation: yes\n aggressive-nsec: yes\n ede: yes\n trust-anchor-signaling: \
+         no\nremote-control:\n control-enable: no\n"
     )
 }
 
 fn bind(at: SocketAddr, outgoing: IpAddr, anchor: &str) -> String {
     let (ip, port) = (at.ip(), at.port());
     let fields: Vec<&str> = anchor.split_whitespace().collect();
-    let [.., flags, protocol, algorithm, key] = fields.as_slice() else { panic!("no key in {anchor}") };
+    let [.., flags, protocol, algorithm, key] = fields.as_slice() else {
+        panic!("no key in {anchor}")
+    };
     format!(
         "options {{\n directory \"{{folder}}\";\n pid-file none;\n session-keyfile none;\n listen-on port {port} {{ {ip}; }};\n\
-         listen-on-v6 {{ none; }};\n query-source address {outgoing};\n recursion yes;\n allow-query {{ any; }};\n dnssec-validation yes;\n\
-         empty-zones-enable no;\n qname-minimization relaxed;\n trust-anchor-telemetry no;\n}};\ncontrols {{ }};\n\
+         listen-on-v6 {{ none; }};\n query-source address {outgoing};\n recursion yes;\n \
+         allow-query {{ any; }};\n dnssec-validation yes;\n\
+         empty-zones-enable no;\n qname-minimization relaxed;\n trust-anchor-telemetry \
+         no;\n}};\ncontrols {{ }};\n\
          zone \".\" {{ type hint; file \"root.hints\"; }};\n\
-         trust-anchors {{ \".\" static-key {flags} {protocol} {algorithm} \"{key}\"; }};\nserver ::/0 {{ bogus yes; }};\n"
+         trust-anchors {{ \".\" static-key {flags} {protocol} {algorithm} \"{key}\"; }};\nserver \
+         ::/0 {{ bogus yes; }};\n"
     )
 }
 
@@ -157,7 +197,8 @@ fn knot(at: SocketAddr, outgoing: IpAddr) -> String {
         "net.listen('{ip}', {port}, {{ kind = 'dns' }})\nnet.ipv6 = false\nnet.outgoing_v4('{outgoing}')\nmodules = {{ 'hints > iterate' }}\n\
          hints.root_file('root.hints')\ntrust_anchors.remove('.')\ntrust_anchors.add_file('root.key', true)\n\
          policy.add(policy.suffix(policy.PASS, policy.todnames({{ 'test.', 'example.' }})))\n\
-         option('ALLOW_LOCAL', true)\nmodules.unload('ta_sentinel')\nmodules.unload('ta_signal_query')\nmodules.unload('priming')\ncache.size = 100 * MB\n"
+         option('ALLOW_LOCAL', \
+         true)\nmodules.unload('ta_sentinel')\nmodules.unload('ta_signal_query')\nmodules.unload('priming')\ncache.size = 100 * MB\n"
     )
 }
 

@@ -1,4 +1,5 @@
-//! Starts the real program with a folder, a configuration and ports of its own, and never leaves it running.
+//! Starts the real program with a folder, a configuration and ports of its own, and never leaves it
+//! running.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,7 +17,8 @@ const START_ATTEMPTS: usize = 5;
 /// The stop addresses of every list that is not told otherwise.
 pub(crate) const STOP: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
 
-/// A program to be started: without lists, and with an upstream where nothing listens, until told otherwise.
+/// A program to be started: without lists, and with an upstream where nothing listens, until told
+/// otherwise.
 pub(crate) struct Program {
     folder: TempDir,
     config: Table,
@@ -27,8 +29,15 @@ impl Program {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("lists")).expect("a folder");
-        let config = table("state = \"state\"\n[resolve]\nmode = \"forward\"\n[resolve.forward]\nupstreams = [\"127.0.0.1:9\"]\n");
-        Self { folder, config, environment: vec![] }
+        let config = table(
+            "state = \"state\"\n[resolve]\nmode = \"forward\"\n[resolve.forward]\nupstreams = \
+             [\"127.0.0.1:9\"]\n",
+        );
+        Self {
+            folder,
+            config,
+            environment: vec![],
+        }
     }
 
     /// A plain list by law with a stop page.
@@ -41,17 +50,24 @@ impl Program {
         fs::write(list_file(self.folder.path(), id), entries).expect("a list file");
         let mut list = table(&format!(
             "id = \"{id}\"\nfile = \"lists/{id}.txt\"\nunsigned = \"allow\"\nformat = \"plain\"\nauthority = \"Authority of {id}\"\nbasis = \"law\"\n\
-             legal_basis = \"Example Act, section 1\"\naction = \"stop-page\"\nstop = {STOP:?}\nttl_s = 60\n"
+             legal_basis = \"Example Act, section 1\"\naction = \"stop-page\"\nstop = \
+             {STOP:?}\nttl_s = 60\n"
         ));
         list.extend(table(keys));
-        merge(&mut self.config, Table::from_iter([("list".to_owned(), Value::Array(vec![Value::Table(list)]))]));
+        merge(
+            &mut self.config,
+            Table::from_iter([("list".to_owned(), Value::Array(vec![Value::Table(list)]))]),
+        );
         self
     }
 
-    /// Resolves by itself, from the root of this internet down; `test.`, a special-use name, is resolved like any other.
+    /// Resolves by itself, from the root of this internet down; `test.`, a special-use name, is
+    /// resolved like any other.
     pub(crate) fn recurse(self, internet: &Internet) -> Self {
-        fs::write(self.folder.path().join("root.hints"), internet.root_hints()).expect("root hints");
-        fs::write(self.folder.path().join("root.key"), internet.trust_anchor()).expect("a trust anchor");
+        fs::write(self.folder.path().join("root.hints"), internet.root_hints())
+            .expect("root hints");
+        fs::write(self.folder.path().join("root.key"), internet.trust_anchor())
+            .expect("a trust anchor");
         let port = internet.port();
         self.toml(&format!(
             "[resolve]\nmode = \"recurse\"\nspecial_use = false\n[resolve.recurse]\nroot_hints = \"root.hints\"\ntrust_anchors = [\"root.key\"]\n\
@@ -66,31 +82,60 @@ impl Program {
 
     /// Asks these upstream resolvers, in this order, about `test.` too.
     pub(crate) fn forward_to(self, upstreams: &[SocketAddr]) -> Self {
-        self.forward_to_servers(&upstreams.iter().map(SocketAddr::to_string).collect::<Vec<_>>())
+        self.forward_to_servers(
+            &upstreams
+                .iter()
+                .map(SocketAddr::to_string)
+                .collect::<Vec<_>>(),
+        )
     }
 
-    /// Asks one upstream resolver over TLS, whose certificate must have this name; believes the demonstration certificate.
+    /// Asks one upstream resolver over TLS, whose certificate must have this name; believes the
+    /// demonstration certificate.
     pub(crate) fn forward_secure(self, upstream: SocketAddr, name: &str) -> Self {
-        fs::write(self.folder.path().join("ca.pem"), include_str!("../cases/tls/cert.pem")).expect("a certificate");
-        self.forward_to_servers(&[format!("{upstream}#{name}")]).toml("[resolve.forward]\nca = \"ca.pem\"\n")
+        fs::write(
+            self.folder.path().join("ca.pem"),
+            include_str!("../cases/tls/cert.pem"),
+        )
+        .expect("a certificate");
+        self.forward_to_servers(&[format!("{upstream}#{name}")])
+            .toml("[resolve.forward]\nca = \"ca.pem\"\n")
     }
 
     fn forward_to_servers(mut self, upstreams: &[String]) -> Self {
         let resolve = self.config["resolve"].as_table_mut().expect("a table");
-        resolve["forward"].as_table_mut().expect("a table").remove("upstreams");
-        self.toml(&format!("[resolve]\nmode = \"forward\"\nspecial_use = false\n[resolve.forward]\nupstreams = {upstreams:?}\n"))
+        resolve["forward"]
+            .as_table_mut()
+            .expect("a table")
+            .remove("upstreams");
+        self.toml(&format!(
+            "[resolve]\nmode = \"forward\"\nspecial_use = \
+                            false\n[resolve.forward]\nupstreams = {upstreams:?}\n"
+        ))
     }
 
     /// Asks one upstream resolver and believes only what this internet's root vouches for.
     pub(crate) fn forward_checked(self, upstream: SocketAddr, internet: &Internet) -> Self {
-        fs::write(self.folder.path().join("root.key"), internet.trust_anchor()).expect("a trust anchor");
-        self.forward(upstream).toml("[resolve.recurse]\ntrust_anchors = [\"root.key\"]\n[resolve.forward]\nvalidate = true\n")
+        fs::write(self.folder.path().join("root.key"), internet.trust_anchor())
+            .expect("a trust anchor");
+        self.forward(upstream).toml(
+            "[resolve.recurse]\ntrust_anchors = \
+                                     [\"root.key\"]\n[resolve.forward]\nvalidate = true\n",
+        )
     }
 
     /// Opens the TLS door with the demonstration certificate.
     pub(crate) fn tls(self) -> Self {
-        fs::write(self.folder.path().join("cert.pem"), include_str!("../cases/tls/cert.pem")).expect("a certificate");
-        fs::write(self.folder.path().join("key.pem"), include_str!("../cases/tls/key.pem")).expect("a key");
+        fs::write(
+            self.folder.path().join("cert.pem"),
+            include_str!("../cases/tls/cert.pem"),
+        )
+        .expect("a certificate");
+        fs::write(
+            self.folder.path().join("key.pem"),
+            include_str!("../cases/tls/key.pem"),
+        )
+        .expect("a key");
         self.toml("[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n")
     }
 
@@ -99,7 +144,8 @@ impl Program {
         self.toml("[metrics]\n")
     }
 
-    /// More configuration: tables are merged, arrays joined, everything else replaced. The addresses in `[listen]` are chosen here.
+    /// More configuration: tables are merged, arrays joined, everything else replaced. The
+    /// addresses in `[listen]` are chosen here.
     pub(crate) fn toml(mut self, lines: &str) -> Self {
         merge(&mut self.config, table(lines));
         self
@@ -124,7 +170,8 @@ impl Program {
         panic!("no free ports after {START_ATTEMPTS} attempts");
     }
 
-    /// Everything but the start: for programs that are expected to refuse, and for commands that need no server.
+    /// Everything but the start: for programs that are expected to refuse, and for commands that
+    /// need no server.
     pub(crate) fn prepare(self) -> Running {
         Running::prepare(self.folder, self.config, self.environment)
     }

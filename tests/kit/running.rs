@@ -39,7 +39,11 @@ type Output = Arc<Mutex<String>>;
 
 impl Running {
     /// With everything on disk that a start needs.
-    pub(super) fn prepare(folder: TempDir, config: Table, environment: Vec<(&'static str, String)>) -> Self {
+    pub(super) fn prepare(
+        folder: TempDir,
+        config: Table,
+        environment: Vec<(&'static str, String)>,
+    ) -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut running = Self {
             folder,
@@ -117,8 +121,14 @@ impl Running {
     /// Its memory in use, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("a number")
     }
 
     /// The processor time that all its threads took so far.
@@ -127,7 +137,10 @@ impl Running {
         let of_thread = |folder: PathBuf| {
             // A thread may end while we look.
             let text = fs::read_to_string(folder.join("schedstat")).unwrap_or_default();
-            text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
+            text.split(' ')
+                .next()
+                .and_then(|ns| ns.parse().ok())
+                .unwrap_or(0)
         };
         Duration::from_nanos(threads.flatten().map(|entry| of_thread(entry.path())).sum())
     }
@@ -143,16 +156,28 @@ impl Running {
     /// Lets its files grow no further than this; `None` lifts the limit.
     #[allow(unsafe_code, reason = "std sets no limits")]
     pub(crate) fn limit_files(&self, octets: Option<u64>) {
-        let limit = libc::rlimit { rlim_cur: octets.unwrap_or(libc::RLIM_INFINITY), rlim_max: libc::RLIM_INFINITY };
+        let limit = libc::rlimit {
+            rlim_cur: octets.unwrap_or(libc::RLIM_INFINITY),
+            rlim_max: libc::RLIM_INFINITY,
+        };
         // SAFETY: prlimit(2) reads one `rlimit`, which lives until it returns, and writes to none.
-        let set = unsafe { libc::prlimit(self.pid().cast_signed(), libc::RLIMIT_FSIZE, &raw const limit, std::ptr::null_mut()) };
+        let set = unsafe {
+            libc::prlimit(
+                self.pid().cast_signed(),
+                libc::RLIMIT_FSIZE,
+                &raw const limit,
+                std::ptr::null_mut(),
+            )
+        };
         assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
     }
 
     /// Its metrics page.
     pub(crate) fn metrics_page(&self) -> String {
         let mut stream = TcpStream::connect(self.metrics_address()).expect("the metrics");
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request");
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .expect("a request");
         let mut page = String::new();
         stream.read_to_string(&mut page).expect("a page");
         page
@@ -160,7 +185,9 @@ impl Running {
 
     /// A figure of its metrics page, once it is there.
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
-        self.metrics_page().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        self.metrics_page()
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// Waits for its end; gives the exit code, or 128 and the signal's number as shells do.
@@ -178,10 +205,13 @@ impl Running {
             }
         }
         let status = child.wait().expect("an exit status");
-        status.code().unwrap_or_else(|| 128 + status.signal().expect("a signal"))
+        status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().expect("a signal"))
     }
 
-    /// Starts it again on the same ports with the same folder, after ending it with SIGTERM if it still runs.
+    /// Starts it again on the same ports with the same folder, after ending it with SIGTERM if it
+    /// still runs.
     pub(crate) fn restart(&mut self) {
         if self.child.is_some() {
             self.kill(libc::SIGTERM);
@@ -190,19 +220,35 @@ impl Running {
         // Somebody's outgoing socket may have taken a port meanwhile; those are short-lived.
         let deadline = Instant::now() + PORT_PATIENCE;
         while let Err(said) = self.launch() {
-            assert!(said.contains("in use") && Instant::now() < deadline, "the program did not get ready again:\n{said}");
+            assert!(
+                said.contains("in use") && Instant::now() < deadline,
+                "the program did not get ready again:\n{said}"
+            );
         }
     }
 
-    /// Runs another command of the program on the same configuration; gives exit code, stdout and stderr.
+    /// Runs another command of the program on the same configuration; gives exit code, stdout and
+    /// stderr.
     pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        let mut child = self
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
         let (stdout, stderr) = (Output::default(), Output::default());
         let (sender, lines) = channel();
-        collect(child.stdout.take().expect("a pipe"), &stdout, sender.clone());
+        collect(
+            child.stdout.take().expect("a pipe"),
+            &stdout,
+            sender.clone(),
+        );
         collect(child.stderr.take().expect("a pipe"), &stderr, sender);
         let deadline = Instant::now() + PATIENCE;
-        while lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
+        while lines
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            .is_ok()
+        {}
         if Instant::now() >= deadline {
             let _ = child.kill();
             panic!("{arguments:?} did not end");
@@ -238,15 +284,22 @@ impl Running {
         read(&self.stderr)
     }
 
-    /// Everything it left behind by name, for a search: both outputs and each file of the state folder.
+    /// Everything it left behind by name, for a search: both outputs and each file of the state
+    /// folder.
     pub(crate) fn traces(&self) -> Vec<(String, Vec<u8>)> {
-        let mut traces = vec![("stdout".to_owned(), self.stdout().into_bytes()), ("stderr".to_owned(), self.stderr().into_bytes())];
+        let mut traces = vec![
+            ("stdout".to_owned(), self.stdout().into_bytes()),
+            ("stderr".to_owned(), self.stderr().into_bytes()),
+        ];
         let mut folders = vec![self.folder().join("state")];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 match entry.file_type().expect("a file type") {
                     kind if kind.is_dir() => folders.push(entry.path()),
-                    kind if kind.is_file() => traces.push((entry.path().display().to_string(), fs::read(entry.path()).expect("a file"))),
+                    kind if kind.is_file() => traces.push((
+                        entry.path().display().to_string(),
+                        fs::read(entry.path()).expect("a file"),
+                    )),
                     _ => {}
                 }
             }
@@ -260,7 +313,12 @@ impl Running {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
-        command.args(arguments).arg("--config").arg(self.config_file()).current_dir(self.folder()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config_file())
+            .current_dir(self.folder())
+            .stdin(Stdio::null());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -272,19 +330,38 @@ impl Running {
         if self.config.contains_key("tls") {
             listen.extend(table_of([("tls", tls)]));
         }
-        let section = self.config.entry("listen").or_insert_with(|| Value::Table(Table::new()));
+        let section = self
+            .config
+            .entry("listen")
+            .or_insert_with(|| Value::Table(Table::new()));
         section.as_table_mut().expect("a table").extend(listen);
         if let Some(section) = self.config.get_mut("metrics") {
-            section.as_table_mut().expect("a table").insert("listen".to_owned(), metrics.to_string().into());
+            section
+                .as_table_mut()
+                .expect("a table")
+                .insert("listen".to_owned(), metrics.to_string().into());
         }
-        fs::write(self.config_file(), toml::to_string(&self.config).expect("TOML")).expect("a configuration file");
+        fs::write(
+            self.config_file(),
+            toml::to_string(&self.config).expect("TOML"),
+        )
+        .expect("a configuration file");
     }
 
     /// Starts the process and waits for its ready line; gives all that it said when none comes.
     pub(super) fn launch(&mut self) -> Result<(), String> {
-        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        let mut child = self
+            .command(&["serve"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
         let (sender, lines) = channel();
-        collect(child.stdout.take().expect("a pipe"), &self.stdout, sender.clone());
+        collect(
+            child.stdout.take().expect("a pipe"),
+            &self.stdout,
+            sender.clone(),
+        );
         collect(child.stderr.take().expect("a pipe"), &self.stderr, sender);
         let deadline = Instant::now() + PATIENCE;
         let ready = loop {
@@ -333,7 +410,10 @@ fn read(output: &Output) -> String {
 }
 
 fn table_of<const N: usize>(doors: [(&str, SocketAddr); N]) -> Table {
-    doors.map(|(door, at)| (door.to_owned(), Value::Array(vec![at.to_string().into()]))).into_iter().collect()
+    doors
+        .map(|(door, at)| (door.to_owned(), Value::Array(vec![at.to_string().into()])))
+        .into_iter()
+        .collect()
 }
 
 /// Addresses that are free for UDP and TCP, and the sockets that prove it.

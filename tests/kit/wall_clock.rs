@@ -1,4 +1,5 @@
-//! A wall clock for one program, set by the test through libfaketime (Debian package `faketime`); the monotonic clock stays real.
+//! A wall clock for one program, set by the test through libfaketime (Debian package `faketime`);
+//! the monotonic clock stays real.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +18,10 @@ pub(crate) struct WallClock {
 impl WallClock {
     /// Right at first.
     pub(crate) fn new() -> Self {
-        let clock = Self { folder: TempDir::new().expect("a folder"), ahead_s: 0 };
+        let clock = Self {
+            folder: TempDir::new().expect("a folder"),
+            ahead_s: 0,
+        };
         clock.write();
         clock
     }
@@ -36,7 +40,13 @@ impl WallClock {
     /// What makes a program live by it.
     pub(super) fn environment(&self) -> [(&'static str, String); 4] {
         [
-            ("LD_PRELOAD", tool::faketime_library().expect("a test with a clock asks for FAKETIME first").display().to_string()),
+            (
+                "LD_PRELOAD",
+                tool::faketime_library()
+                    .expect("a test with a clock asks for FAKETIME first")
+                    .display()
+                    .to_string(),
+            ),
             ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),

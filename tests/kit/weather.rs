@@ -1,4 +1,5 @@
-//! A proxy that does to packets what bad networks do: it loses, delays, repeats, reorders and corrupts them, by a seed.
+//! A proxy that does to packets what bad networks do: it loses, delays, repeats, reorders and
+//! corrupts them, by a seed.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -45,27 +46,49 @@ struct Sky {
 
 impl Proxy {
     /// Stands at each first address for each second one.
-    pub(crate) fn start(ways: impl Iterator<Item = (SocketAddr, SocketAddr)>, weather: Weather) -> Self {
+    pub(crate) fn start(
+        ways: impl Iterator<Item = (SocketAddr, SocketAddr)>,
+        weather: Weather,
+    ) -> Self {
         let bind = |(front, behind): (SocketAddr, SocketAddr)| {
             let udp = std::net::UdpSocket::bind(front).expect("a UDP socket");
             let tcp = std::net::TcpListener::bind(front).expect("a TCP socket");
-            udp.set_nonblocking(true).and_then(|()| tcp.set_nonblocking(true)).expect("sockets that do not wait");
+            udp.set_nonblocking(true)
+                .and_then(|()| tcp.set_nonblocking(true))
+                .expect("sockets that do not wait");
             (udp, tcp, behind)
         };
         let ways: Vec<_> = ways.map(bind).collect();
-        let sky = Arc::new(Sky { weather, order: Mutex::new(Order(weather.seed)) });
+        let sky = Arc::new(Sky {
+            weather,
+            order: Mutex::new(Order(weather.seed)),
+        });
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
                 for (udp, tcp, behind) in ways {
-                    tokio::spawn(pass_udp(Arc::new(UdpSocket::from_std(udp).expect("a UDP socket")), behind, Arc::clone(&sky)));
-                    tokio::spawn(pass_tcp(TcpListener::from_std(tcp).expect("a TCP socket"), behind, weather.delay));
+                    tokio::spawn(pass_udp(
+                        Arc::new(UdpSocket::from_std(udp).expect("a UDP socket")),
+                        behind,
+                        Arc::clone(&sky),
+                    ));
+                    tokio::spawn(pass_tcp(
+                        TcpListener::from_std(tcp).expect("a TCP socket"),
+                        behind,
+                        weather.delay,
+                    ));
                 }
                 let _ = stopped.await;
             });
         });
-        Self { stop: Some(stop), thread: Some(thread) }
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 }
 
@@ -91,13 +114,26 @@ impl Sky {
         for _ in 0..copies {
             let mut octets = octets.to_vec();
             let mut happens = |chance: usize| order.next() % 1000 < chance;
-            let (is_corrupt, overtakes) = (happens(self.weather.corrupt), happens(self.weather.overtake));
+            let (is_corrupt, overtakes) = (
+                happens(self.weather.corrupt),
+                happens(self.weather.overtake),
+            );
             if is_corrupt && !octets.is_empty() {
                 let at = order.next() % octets.len();
                 octets[at] ^= 1 + (order.next() % 255) as u8;
             }
-            let jitter = self.weather.jitter.mul_f64((order.next() % 1000) as f64 / 1000.0);
-            arrivals.push((if overtakes { Duration::ZERO } else { self.weather.delay + jitter }, octets));
+            let jitter = self
+                .weather
+                .jitter
+                .mul_f64((order.next() % 1000) as f64 / 1000.0);
+            arrivals.push((
+                if overtakes {
+                    Duration::ZERO
+                } else {
+                    self.weather.delay + jitter
+                },
+                octets,
+            ));
         }
         arrivals
     }
@@ -121,17 +157,26 @@ async fn pass_udp(front: Arc<UdpSocket>, behind: SocketAddr, sky: Arc<Sky>) {
     let mut ways: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut buffer = vec![0; ROOM];
     loop {
-        let Ok((length, client)) = front.recv_from(&mut buffer).await else { continue };
+        let Ok((length, client)) = front.recv_from(&mut buffer).await else {
+            continue;
+        };
         ways.retain(|_, way| Arc::strong_count(way) > 1);
         let way = match ways.get(&client) {
             Some(way) => Arc::clone(way),
             None => {
-                let Ok(way) = UdpSocket::bind((behind.ip(), 0)).await else { continue };
+                let Ok(way) = UdpSocket::bind((behind.ip(), 0)).await else {
+                    continue;
+                };
                 if way.connect(behind).await.is_err() {
                     continue;
                 }
                 let way = Arc::new(way);
-                tokio::spawn(pass_back(Arc::clone(&way), Arc::clone(&front), client, Arc::clone(&sky)));
+                tokio::spawn(pass_back(
+                    Arc::clone(&way),
+                    Arc::clone(&front),
+                    client,
+                    Arc::clone(&sky),
+                ));
                 ways.insert(client, Arc::clone(&way));
                 way
             }

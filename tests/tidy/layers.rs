@@ -1,4 +1,5 @@
-//! The layers: src/lib.rs lists them, lowest first, and a module uses only what stands in a layer before its own.
+//! The layers: src/lib.rs lists them, lowest first, and a module uses only what stands in a layer
+//! before its own.
 
 use super::scan::{Source, Token};
 use super::{Finding, finding};
@@ -13,17 +14,32 @@ const SPINE_OF_THE_PROGRAM: &str = "commands";
 pub(super) fn read(root: &Source) -> (Layers, Vec<Finding>) {
     let (mut layers, mut findings, mut layer) = (Layers::new(), Vec::new(), 0);
     for (at, line) in root.text.lines().enumerate() {
-        let heading = line.strip_prefix("// ").and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
-        let module = line.trim_start_matches("pub ").strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
+        let heading = line
+            .strip_prefix("// ")
+            .and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
+        let module = line
+            .trim_start_matches("pub ")
+            .strip_prefix("mod ")
+            .and_then(|rest| rest.strip_suffix(';'));
         if let Some(number) = heading {
             if number != layer + 1 {
-                findings.push(finding(root, at + 1, "the layers are not numbered 1, 2, 3 …", "put the headings in order"));
+                findings.push(finding(
+                    root,
+                    at + 1,
+                    "the layers are not numbered 1, 2, 3 …",
+                    "put the headings in order",
+                ));
             }
             layer = number;
         }
         if let Some(module) = module {
             if layer == 0 {
-                findings.push(finding(root, at + 1, &format!("`{module}` stands in no layer"), "put it below a heading like `// 1 words`"));
+                findings.push(finding(
+                    root,
+                    at + 1,
+                    &format!("`{module}` stands in no layer"),
+                    "put it below a heading like `// 1 words`",
+                ));
             }
             layers.push((module.to_owned(), layer));
         }
@@ -44,7 +60,12 @@ pub(super) fn check(source: &Source, layers: &Layers) -> Vec<Finding> {
 
 fn check_module(source: &Source, tokens: &[Token<'_>], own: &str, layers: &Layers) -> Vec<Finding> {
     let Some(own_layer) = layer_of(layers, own) else {
-        return vec![finding(source, 1, &format!("`{own}` is not in src/lib.rs"), "name it there in its layer")];
+        return vec![finding(
+            source,
+            1,
+            &format!("`{own}` is not in src/lib.rs"),
+            "name it there in its layer",
+        )];
     };
     let mut findings = climbs_to_the_root(source, tokens);
     for used in uses_of_the_root(tokens) {
@@ -52,19 +73,28 @@ fn check_module(source: &Source, tokens: &[Token<'_>], own: &str, layers: &Layer
             _ if used.text == own => continue,
             None => "name a module of src/lib.rs after `crate::`",
             Some(_) if used.text == "config" && own != SPINE_OF_THE_PROGRAM => {
-                "give the module its own `Settings`, which config fills (only commands reads config)"
+                "give the module its own `Settings`, which config fills (only commands reads \
+                 config)"
             }
             Some(_) if own == SPINE_OF_THE_PROGRAM => continue,
             Some(layer) if layer < own_layer => continue,
             Some(_) => "move what both need into a lower layer, or pass it in from above",
         };
-        findings.push(finding(source, used.line, &format!("`{own}` uses `crate::{}`", used.text), remedy));
+        findings.push(finding(
+            source,
+            used.line,
+            &format!("`{own}` uses `crate::{}`", used.text),
+            remedy,
+        ));
     }
     findings
 }
 
 fn layer_of(layers: &Layers, module: &str) -> Option<u32> {
-    layers.iter().find(|(name, _)| name == module).map(|&(_, layer)| layer)
+    layers
+        .iter()
+        .find(|(name, _)| name == module)
+        .map(|&(_, layer)| layer)
 }
 
 /// The first word after each `crate::`, those inside braces included.
@@ -92,7 +122,12 @@ fn heads_in_braces<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
             _ => {}
         }
         let starts = matches!(token.text, "{" | ",") && depth == 1;
-        heads.extend(tokens.get(at + 1).copied().filter(|next| starts && next.text != "}"));
+        heads.extend(
+            tokens
+                .get(at + 1)
+                .copied()
+                .filter(|next| starts && next.text != "}"),
+        );
         if depth == 0 {
             break;
         }
@@ -110,9 +145,15 @@ fn climbs_to_the_root(source: &Source, tokens: &[Token<'_>]) -> Vec<Finding> {
             "}" => drop(braces.pop()),
             "super" => {
                 climbed = if before(1) == "::" { climbed + 1 } else { 1 };
-                let depth = source.modules().len() + braces.iter().filter(|&&is_module| is_module).count();
+                let depth =
+                    source.modules().len() + braces.iter().filter(|&&is_module| is_module).count();
                 if climbed >= depth {
-                    findings.push(finding(source, token.line, "`super` reaches the crate's root", "write `crate::` and the module"));
+                    findings.push(finding(
+                        source,
+                        token.line,
+                        "`super` reaches the crate's root",
+                        "write `crate::` and the module",
+                    ));
                 }
             }
             _ => {}
@@ -130,7 +171,9 @@ fn check_main(source: &Source, tokens: &[Token<'_>]) -> Vec<Finding> {
         let before = at.checked_sub(1).map_or("", |at| tokens[at].text);
         let after = tokens.get(at + 1).map_or("", |token| token.text);
         in_use = (in_use || token.text == "use") && token.text != ";";
-        let heads_a_path = after == "::" && before != "::" && token.text.starts_with(|c: char| c.is_ascii_lowercase());
+        let heads_a_path = after == "::"
+            && before != "::"
+            && token.text.starts_with(|c: char| c.is_ascii_lowercase());
         let is_ours = matches!(token.text, "std" | "wardline") || imported.contains(&token.text);
         if in_use {
             imported.push(token.text);
@@ -151,7 +194,9 @@ fn check_main(source: &Source, tokens: &[Token<'_>]) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    const ROOT: &str = "// 1 words\npub mod name;\npub mod clock;\n\n// 2 shapes\npub mod list;\n\n// 3 edge\npub mod control;\npub mod config;\npub mod commands;\n";
+    const ROOT: &str = "// 1 words\npub mod name;\npub mod clock;\n\n// 2 shapes\npub mod \
+                        list;\n\n// 3 edge\npub mod control;\npub mod config;\npub mod \
+                        commands;\n";
 
     fn findings(path: &str, text: &str) -> Vec<Finding> {
         let (layers, faults) = read(&Source::new("src/lib.rs", ROOT));
@@ -162,10 +207,34 @@ mod tests {
     #[test]
     fn uses_that_lead_down_are_allowed() {
         let quiet = Vec::<Finding>::new();
-        assert_eq!(findings("src/list/mod.rs", "use crate::name::Name;\nuse crate::list::a::{B, c::D};\n"), quiet);
-        assert_eq!(findings("src/commands/serve.rs", "use crate::{config::File, control, name::Name};\n"), quiet);
-        assert_eq!(findings("src/list/plain.rs", "// crate::config\nconst A: &str = \"crate::config\";\nuse super::a;\n"), quiet);
-        assert_eq!(findings("src/name.rs", "pub(crate) fn a() {}\nmod tests {\n    use super::*;\n}\n"), quiet);
+        assert_eq!(
+            findings(
+                "src/list/mod.rs",
+                "use crate::name::Name;\nuse crate::list::a::{B, c::D};\n"
+            ),
+            quiet
+        );
+        assert_eq!(
+            findings(
+                "src/commands/serve.rs",
+                "use crate::{config::File, control, name::Name};\n"
+            ),
+            quiet
+        );
+        assert_eq!(
+            findings(
+                "src/list/plain.rs",
+                "// crate::config\nconst A: &str = \"crate::config\";\nuse super::a;\n"
+            ),
+            quiet
+        );
+        assert_eq!(
+            findings(
+                "src/name.rs",
+                "pub(crate) fn a() {}\nmod tests {\n    use super::*;\n}\n"
+            ),
+            quiet
+        );
     }
 
     #[test]
@@ -173,18 +242,30 @@ mod tests {
         for (path, text) in [
             ("src/name.rs", "//!\nuse crate::list::a;\n"),
             ("src/name.rs", "//!\nuse crate::clock::a;\n"),
-            ("src/name.rs", "//!\nuse crate::{name::{a, b}, list::{a}};\n"),
+            (
+                "src/name.rs",
+                "//!\nuse crate::{name::{a, b}, list::{a}};\n",
+            ),
             ("src/name.rs", "//!\nfn a() { crate::list::a() }\n"),
-            ("src/name.rs", "//!\n#[cfg(test)] mod tests { use crate::list::a; }\n"),
+            (
+                "src/name.rs",
+                "//!\n#[cfg(test)] mod tests { use crate::list::a; }\n",
+            ),
             ("src/name.rs", "//!\nuse super::list;\n"),
             ("src/list/plain.rs", "//!\nuse super::super::config;\n"),
-            ("src/list/plain.rs", "//!\nmod tests { use super::super::super::config; }\n"),
+            (
+                "src/list/plain.rs",
+                "//!\nmod tests { use super::super::super::config; }\n",
+            ),
             ("src/name.rs", "//!\nuse crate::*;\n"),
             ("src/name.rs", "//!\nuse crate as me;\n"),
             ("src/name.rs", "//!\nuse crate::nowhere;\n"),
         ] {
             let found = findings(path, text);
-            assert!(found.len() == 1 && found[0].starts_with(&format!("{path}:2: ")), "{text}: {found:?}");
+            assert!(
+                found.len() == 1 && found[0].starts_with(&format!("{path}:2: ")),
+                "{text}: {found:?}"
+            );
         }
     }
 
@@ -192,22 +273,41 @@ mod tests {
     fn config_is_for_commands_alone() {
         assert!(findings("src/control/mod.rs", "use crate::config::A;\n")[0].contains("Settings"));
         assert!(findings("src/list/mod.rs", "use crate::config::A;\n")[0].contains("Settings"));
-        assert_eq!(findings("src/config/mod.rs", "use crate::control::A;\n").len(), 1);
-        assert_eq!(findings("src/control/mod.rs", "use crate::commands::A;\n").len(), 1);
+        assert_eq!(
+            findings("src/config/mod.rs", "use crate::control::A;\n").len(),
+            1
+        );
+        assert_eq!(
+            findings("src/control/mod.rs", "use crate::commands::A;\n").len(),
+            1
+        );
     }
 
     #[test]
     fn a_module_needs_a_layer() {
         assert_eq!(findings("src/stray.rs", "//!\n").len(), 1);
-        assert_eq!(read(&Source::new("src/lib.rs", "pub mod name;\n// 1 words\n// 3 shapes\n")).1.len(), 2);
+        assert_eq!(
+            read(&Source::new(
+                "src/lib.rs",
+                "pub mod name;\n// 1 words\n// 3 shapes\n"
+            ))
+            .1
+            .len(),
+            2
+        );
     }
 
     #[test]
     fn main_stays_thin() {
-        let thin =
-            "use std::process::ExitCode;\nuse wardline::{commands::run, name};\nfn main() -> ExitCode { name::a(); wardline::b() }\n";
+        let thin = "use std::process::ExitCode;\nuse wardline::{commands::run, name};\nfn main() \
+                    -> ExitCode { name::a(); wardline::b() }\n";
         assert_eq!(findings("src/main.rs", thin), Vec::<Finding>::new());
-        for fat in ["mod a;", "use clap::Parser;", "fn main() { clap::a() }", "use crate::a;"] {
+        for fat in [
+            "mod a;",
+            "use clap::Parser;",
+            "fn main() { clap::a() }",
+            "use crate::a;",
+        ] {
             assert_eq!(findings("src/main.rs", fat).len(), 1, "{fat}");
         }
     }

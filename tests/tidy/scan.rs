@@ -1,4 +1,5 @@
-//! Reading files for the rules: a text, its code without comments and strings, and the code's tokens.
+//! Reading files for the rules: a text, its code without comments and strings, and the code's
+//! tokens.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,8 @@ pub(super) struct Source {
     pub(super) path: String,
     /// The file as it is.
     pub(super) text: String,
-    /// The same lines with comments left out and the insides of string and character literals turned into quotes.
+    /// The same lines with comments left out and the insides of string and character literals
+    /// turned into quotes.
     pub(super) code: String,
 }
 
@@ -23,28 +25,48 @@ pub(super) struct Token<'a> {
 
 impl Source {
     pub(super) fn new(path: &str, text: &str) -> Self {
-        let code = if path.ends_with(".rs") { strip(text) } else { String::new() };
-        Self { path: path.to_owned(), text: text.to_owned(), code }
+        let code = if path.ends_with(".rs") {
+            strip(text)
+        } else {
+            String::new()
+        };
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            code,
+        }
     }
 
     pub(super) fn is_rust_under(&self, folder: &str) -> bool {
         self.path.starts_with(folder) && self.path.ends_with(".rs")
     }
 
-    /// The path below `src/` as modules: `src/count/mod.rs` is `["count"]`, `src/lib.rs` is `["lib"]`.
+    /// The path below `src/` as modules: `src/count/mod.rs` is `["count"]`, `src/lib.rs` is
+    /// `["lib"]`.
     pub(super) fn modules(&self) -> Vec<&str> {
-        let inner = self.path.strip_prefix("src/").unwrap_or(&self.path).trim_end_matches(".rs");
-        inner.strip_suffix("/mod").unwrap_or(inner).split('/').collect()
+        let inner = self
+            .path
+            .strip_prefix("src/")
+            .unwrap_or(&self.path)
+            .trim_end_matches(".rs");
+        inner
+            .strip_suffix("/mod")
+            .unwrap_or(inner)
+            .split('/')
+            .collect()
     }
 
-    /// The line of `#[cfg(test)]` above the file's own module of tests; a file `tests.rs` is tests from its first line.
+    /// The line of `#[cfg(test)]` above the file's own module of tests; a file `tests.rs` is tests
+    /// from its first line.
     pub(super) fn tests_from(&self) -> Option<usize> {
         if self.path.ends_with("/tests.rs") {
             return Some(1);
         }
         let lines: Vec<&str> = self.code.lines().map(str::trim).collect();
         let is_tests = |at: &usize| {
-            let below = lines[at + 1..].iter().find(|line| !line.is_empty() && !line.starts_with("#["));
+            let below = lines[at + 1..]
+                .iter()
+                .find(|line| !line.is_empty() && !line.starts_with("#["));
             lines[*at] == "#[cfg(test)]" && below.is_some_and(|line| line.starts_with("mod "))
         };
         (0..lines.len()).find(is_tests).map(|at| at + 1)
@@ -85,14 +107,19 @@ fn strip(text: &str) -> String {
         let (end, filler) = piece(&chars, at);
         match filler {
             None => code.push(chars[at]),
-            Some(filler) => code.extend(chars[at..end].iter().map(|&c| if c == '\n' { c } else { filler })),
+            Some(filler) => code.extend(
+                chars[at..end]
+                    .iter()
+                    .map(|&c| if c == '\n' { c } else { filler }),
+            ),
         }
         at = end;
     }
     code
 }
 
-/// Where the piece that starts at `at` ends, and what stands for its characters; `None` keeps the one character.
+/// Where the piece that starts at `at` ends, and what stands for its characters; `None` keeps the
+/// one character.
 fn piece(chars: &[char], at: usize) -> (usize, Option<char>) {
     let ahead = |n: usize| chars.get(at + n).copied().unwrap_or('\n');
     let in_word = at > 0 && is_word(chars[at - 1]);
@@ -100,14 +127,18 @@ fn piece(chars: &[char], at: usize) -> (usize, Option<char>) {
         '/' if ahead(1) == '/' => (seek(chars, at, |rest| rest[0] == '\n'), Some(' ')),
         '/' if ahead(1) == '*' => (block_comment_end(chars, at), Some(' ')),
         '"' => (quoted_end(chars, at, '"'), Some('"')),
-        'r' if !in_word || matches!(chars[at - 1], 'b' | 'c') => raw_string_end(chars, at).map_or((at + 1, None), |end| (end, Some('"'))),
+        'r' if !in_word || matches!(chars[at - 1], 'b' | 'c') => {
+            raw_string_end(chars, at).map_or((at + 1, None), |end| (end, Some('"')))
+        }
         '\'' if ahead(1) == '\\' || ahead(2) == '\'' => (quoted_end(chars, at, '\''), Some('"')),
         _ => (at + 1, None),
     }
 }
 
 fn seek(chars: &[char], from: usize, found: impl Fn(&[char]) -> bool) -> usize {
-    (from..chars.len()).find(|&at| found(&chars[at..])).unwrap_or(chars.len())
+    (from..chars.len())
+        .find(|&at| found(&chars[at..]))
+        .unwrap_or(chars.len())
 }
 
 fn block_comment_end(chars: &[char], from: usize) -> usize {
@@ -138,7 +169,9 @@ fn raw_string_end(chars: &[char], from: usize) -> Option<usize> {
     if chars.get(open) != Some(&'"') {
         return None;
     }
-    let closes = |rest: &[char]| rest[0] == '"' && rest[1..].iter().take_while(|&&c| c == '#').count() >= hashes;
+    let closes = |rest: &[char]| {
+        rest[0] == '"' && rest[1..].iter().take_while(|&&c| c == '#').count() >= hashes
+    };
     Some((seek(chars, open + 1, closes) + 1 + hashes).min(chars.len()))
 }
 
@@ -146,7 +179,10 @@ fn raw_string_end(chars: &[char], from: usize) -> Option<usize> {
 pub(super) fn read_tree() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let ignored = fs::read_to_string(root.join(".gitignore")).unwrap_or_default();
-    let mut skipped: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('/')).collect();
+    let mut skipped: Vec<&str> = ignored
+        .lines()
+        .filter_map(|line| line.strip_prefix('/'))
+        .collect();
     skipped.push(".git");
     let mut sources = Vec::new();
     walk(root, root, &skipped, &mut sources);
@@ -158,7 +194,11 @@ fn walk(root: &Path, folder: &Path, skipped: &[&str], sources: &mut Vec<Source>)
     for entry in fs::read_dir(folder).expect("a folder of the repository is readable") {
         let entry = entry.expect("a folder of the repository is readable");
         let path = entry.path();
-        let inner = path.strip_prefix(root).expect("the walk stays below the root").to_string_lossy().into_owned();
+        let inner = path
+            .strip_prefix(root)
+            .expect("the walk stays below the root")
+            .to_string_lossy()
+            .into_owned();
         let kind = entry.file_type().expect("a file has a type");
         if skipped.contains(&inner.as_str()) || path.join("CACHEDIR.TAG").exists() {
             continue;
@@ -181,14 +221,42 @@ fn comments_and_literals_are_not_code() {
         "let c = '\"'; let d = '\\''; let e = br\"x\"; done(\"two\n  crate::lines\");\n",
     );
     let source = Source::new("src/a.rs", text);
-    let words: Vec<&str> = source.tokens().into_iter().map(|token| token.text).filter(|text| text.starts_with(is_word)).collect();
-    assert_eq!(words, ["let", "a", "let", "l", "a", "str", "let", "c", "let", "d", "let", "e", "b", "done"]);
+    let words: Vec<&str> = source
+        .tokens()
+        .into_iter()
+        .map(|token| token.text)
+        .filter(|text| text.starts_with(is_word))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "let", "a", "let", "l", "a", "str", "let", "c", "let", "d", "let", "e", "b", "done"
+        ]
+    );
     assert_eq!(source.code.lines().count(), text.lines().count());
-    assert_eq!(source.code.lines().filter(|line| line.trim().is_empty()).count(), 0, "lines of a long string count as code");
+    assert_eq!(
+        source
+            .code
+            .lines()
+            .filter(|line| line.trim().is_empty())
+            .count(),
+        0,
+        "lines of a long string count as code"
+    );
 }
 
 #[test]
 fn the_tests_of_a_file_are_found() {
-    assert_eq!(Source::new("src/a.rs", "fn a() {}\n#[cfg(test)]\nmod tests {}\n").tests_from(), Some(2));
-    assert_eq!(Source::new("src/a.rs", "#[cfg(test)]\nfn a() {}\n// #[cfg(test)]\nmod b {}\n").tests_from(), None);
+    assert_eq!(
+        Source::new("src/a.rs", "fn a() {}\n#[cfg(test)]\nmod tests {}\n").tests_from(),
+        Some(2)
+    );
+    assert_eq!(
+        Source::new(
+            "src/a.rs",
+            "#[cfg(test)]\nfn a() {}\n// #[cfg(test)]\nmod b {}\n"
+        )
+        .tests_from(),
+        None
+    );
 }

@@ -1,4 +1,5 @@
-//! `wardline audit cosign`: a regulator or another provider vouches for a log, and remembers what it vouched for.
+//! `wardline audit cosign`: a regulator or another provider vouches for a log, and remembers what
+//! it vouched for.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,12 +17,14 @@ use crate::seal::SigningKey;
 /// Which logs, with which key.
 #[derive(Debug, clap::Args)]
 pub(in super::super) struct Args {
-    /// The folder of an exported log, or a folder of such folders; their checkpoints get the signature.
+    /// The folder of an exported log, or a folder of such folders; their checkpoints get the
+    /// signature.
     folder: PathBuf,
     /// The file with the private key to sign with.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The file that remembers what was cosigned; made at the first time. Keep it: it is what a forked log is recognised by.
+    /// The file that remembers what was cosigned; made at the first time. Keep it: it is what a
+    /// forked log is recognised by.
     #[arg(long, value_name = "FILE")]
     state: PathBuf,
     /// The public key of a log's author, or a file of such keys; needed once for each log.
@@ -36,11 +39,20 @@ struct Cosigned {
 }
 
 pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
-    let usage = |path: &Path, error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
-    let text = fs::read_to_string(&args.key).map(zeroize::Zeroizing::new).map_err(|error| usage(&args.key, &error))?;
+    let usage = |path: &Path, error: &dyn std::fmt::Display| {
+        Failure::Usage(format!("{}: {error}", path.display()))
+    };
+    let text = fs::read_to_string(&args.key)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|error| usage(&args.key, &error))?;
     let key = SigningKey::parse(&text).map_err(|error| usage(&args.key, &error))?;
     let folders = Folder::find(&args.folder).map_err(Failure::Usage)?;
-    let failed = |error: io::Error| Failure::Failed(format!("{}: {error}; nothing was cosigned", args.state.display()));
+    let failed = |error: io::Error| {
+        Failure::Failed(format!(
+            "{}: {error}; nothing was cosigned",
+            args.state.display()
+        ))
+    };
     // Two at once could each vouch for another story.
     let lock = File::create(args.state.with_extension("lock")).map_err(failed)?;
     lock.lock().map_err(failed)?;
@@ -50,13 +62,20 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     let mut logs = Vec::new();
     for folder in folders {
         let at = u64::try_from(clock::wall_s()).unwrap_or_default();
-        let note = cosign(&folder, &key, &authors, &mut seen, at).map_err(|error| Failure::Failed(format!("not cosigned: {error}")))?;
+        let note = cosign(&folder, &key, &authors, &mut seen, at)
+            .map_err(|error| Failure::Failed(format!("not cosigned: {error}")))?;
         // Remembered before anybody can see the signature.
-        let state = serde_json::to_vec(&seen).map_err(|error| Failure::Failed(error.to_string()))?;
+        let state =
+            serde_json::to_vec(&seen).map_err(|error| Failure::Failed(error.to_string()))?;
         replace(&args.state, &state).map_err(failed)?;
         let checkpoint = folder.path().join("checkpoint");
         let written = replace(&checkpoint, note.to_string().as_bytes());
-        written.map_err(|error| Failure::Failed(format!("{}: {error}; it lacks the cosignature", checkpoint.display())))?;
+        written.map_err(|error| {
+            Failure::Failed(format!(
+                "{}: {error}; it lacks the cosignature",
+                checkpoint.display()
+            ))
+        })?;
         logs.push(note.text().lines().next().unwrap_or_default().to_owned());
     }
     let key = key.public_cosigner().to_string();
@@ -68,8 +87,12 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 
 fn read_state(path: &Path) -> Result<Seen, Failure> {
     match fs::read(path) {
-        Ok(octets) => serde_json::from_slice(&octets)
-            .map_err(|error| Failure::Usage(format!("{}: is not what cosigning remembers ({error}); find the right file", path.display()))),
+        Ok(octets) => serde_json::from_slice(&octets).map_err(|error| {
+            Failure::Usage(format!(
+                "{}: is not what cosigning remembers ({error}); find the right file",
+                path.display()
+            ))
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Seen::default()),
         Err(error) => Err(Failure::Usage(format!("{}: {error}", path.display()))),
     }
@@ -82,6 +105,9 @@ fn replace(path: &Path, octets: &[u8]) -> io::Result<()> {
     file.write_all(octets)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }

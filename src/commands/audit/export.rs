@@ -1,4 +1,5 @@
-//! `wardline audit export` and `wardline audit key`: from the state folder to files that anybody can check.
+//! `wardline audit export` and `wardline audit key`: from the state folder to files that anybody
+//! can check.
 
 use std::path::Path;
 
@@ -20,7 +21,8 @@ struct Exported<'a> {
     key: &'a str,
 }
 
-/// Why it was not; the commands' own failure, so that one reading of the log can end for either reason.
+/// Why it was not; the commands' own failure, so that one reading of the log can end for either
+/// reason.
 struct Ended(String);
 
 impl<E: std::error::Error> From<E> for Ended {
@@ -30,8 +32,17 @@ impl<E: std::error::Error> From<E> for Ended {
 }
 
 pub(super) fn print_key(config: &Config) -> Result<(), Failure> {
-    let key = || Ok::<_, Ended>(LogReader::open(&config.state)?.author()?.unwrap_or_default());
-    output::print(&format!("{}\n", key().map_err(|Ended(message)| Failure::Failed(message))?))
+    let key = || {
+        Ok::<_, Ended>(
+            LogReader::open(&config.state)?
+                .author()?
+                .unwrap_or_default(),
+        )
+    };
+    output::print(&format!(
+        "{}\n",
+        key().map_err(|Ended(message)| Failure::Failed(message))?
+    ))
 }
 
 pub(super) fn run(config: &Config, folder: &Path, style: Style) -> Result<(), Failure> {
@@ -46,12 +57,22 @@ fn export(config: &Config, folder: &Path, style: Style) -> Result<Result<(), Fai
     let size = checkpoints.last().map_or(0, |last| last.size);
     let mut writer = Writer::create(folder, &origin)?;
     reader.leaves::<Ended>(size, |leaf| Ok(writer.leaf(leaf)?))?;
-    let notes: Vec<_> = checkpoints.into_iter().map(|signed| (signed.at, signed.note)).collect();
+    let notes: Vec<_> = checkpoints
+        .into_iter()
+        .map(|signed| (signed.at, signed.note))
+        .collect();
     writer.finish(&key, &notes)?;
     Ok(match style {
-        Style::Json => output::print_json(&Exported { origin: &origin, size, checkpoints: notes.len(), key: &key }),
-        Style::Text => {
-            output::print(&format!("{origin}: {} in {}\nkey: {key}\n", count(size, "leaf").replace("leafs", "leaves"), folder.display()))
-        }
+        Style::Json => output::print_json(&Exported {
+            origin: &origin,
+            size,
+            checkpoints: notes.len(),
+            key: &key,
+        }),
+        Style::Text => output::print(&format!(
+            "{origin}: {} in {}\nkey: {key}\n",
+            count(size, "leaf").replace("leafs", "leaves"),
+            folder.display()
+        )),
     })
 }

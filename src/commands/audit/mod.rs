@@ -1,4 +1,5 @@
-//! `wardline audit …`: the signed log of counts and events, for those who publish it and those who check it.
+//! `wardline audit …`: the signed log of counts and events, for those who publish it and those who
+//! check it.
 
 mod cosign;
 mod export;
@@ -18,23 +19,31 @@ use crate::seal::VerifyKey;
 pub(super) enum Audit {
     /// Print the public key of this resolver's log, for those who check it.
     Key,
-    /// Write the log as static files, for any web server to publish; an earlier export in the folder is brought up to date.
+    /// Write the log as static files, for any web server to publish; an earlier export in the
+    /// folder is brought up to date.
     Export {
         /// The folder.
         folder: PathBuf,
     },
-    /// Check exported logs: signatures, that nothing was changed or left out, that all adds up. Ends with 0 if all is in order, 1 if
-    /// not.
+    /// Check exported logs: signatures, that nothing was changed or left out, that all adds up.
+    /// Ends with 0 if all is in order, 1 if not.
     Verify(verify::Args),
-    /// Vouch for an exported log with a signature of one's own, if it continues what was seen of it before.
+    /// Vouch for an exported log with a signature of one's own, if it continues what was seen of it
+    /// before.
     Cosign(cosign::Args),
-    /// Write how often each entry of a list blocked in each hour, encrypted to its curator; for lists with `entry_counts`.
+    /// Write how often each entry of a list blocked in each hour, encrypted to its curator; for
+    /// lists with `entry_counts`.
     Open(open::OpenArgs),
-    /// Read such a file: check the counts against an exported log and print their sums. Ends with 0 if all is in order, 1 if not.
+    /// Read such a file: check the counts against an exported log and print their sums. Ends with 0
+    /// if all is in order, 1 if not.
     Opened(open::OpenedArgs),
 }
 
-pub(super) fn run(config: Option<&Path>, command: &Audit, style: output::Style) -> Result<(), Failure> {
+pub(super) fn run(
+    config: Option<&Path>,
+    command: &Audit,
+    style: output::Style,
+) -> Result<(), Failure> {
     match command {
         Audit::Key => export::print_key(&load(config)?),
         Audit::Export { folder } => export::run(&load(config)?, folder, style),
@@ -47,10 +56,20 @@ pub(super) fn run(config: Option<&Path>, command: &Audit, style: output::Style) 
 
 /// What is not in order, a line each.
 fn describe_findings(findings: &[Finding]) -> String {
-    findings.iter().map(|Finding { code, place, message }| format!("NOT IN ORDER ({code}): {place}: {message}\n")).collect()
+    findings
+        .iter()
+        .map(
+            |Finding {
+                 code,
+                 place,
+                 message,
+             }| format!("NOT IN ORDER ({code}): {place}: {message}\n"),
+        )
+        .collect()
 }
 
-/// Public keys, each given as a key or as a file with one a line; lines that start with `#` are passed over.
+/// Public keys, each given as a key or as a file with one a line; lines that start with `#` are
+/// passed over.
 fn read_keys(given: &[String]) -> Result<Vec<VerifyKey>, Failure> {
     let mut keys = Vec::new();
     for text in given {
@@ -58,10 +77,20 @@ fn read_keys(given: &[String]) -> Result<Vec<VerifyKey>, Failure> {
             keys.push(key);
             continue;
         }
-        let lines = std::fs::read_to_string(text)
-            .map_err(|error| Failure::Usage(format!("{text:?} is neither a public key nor a file of keys ({error})")))?;
-        for (at, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
-            keys.push(VerifyKey::parse(line).map_err(|error| Failure::Usage(format!("{text}:{}: {error}", at + 1)))?);
+        let lines = std::fs::read_to_string(text).map_err(|error| {
+            Failure::Usage(format!(
+                "{text:?} is neither a public key nor a file of keys ({error})"
+            ))
+        })?;
+        for (at, line) in lines
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+        {
+            keys.push(
+                VerifyKey::parse(line)
+                    .map_err(|error| Failure::Usage(format!("{text}:{}: {error}", at + 1)))?,
+            );
         }
     }
     Ok(keys)

@@ -1,4 +1,5 @@
-//! `wardline audit open` and `wardline audit opened`: which entries block how often, from the resolver to the curator and to nobody else.
+//! `wardline audit open` and `wardline audit opened`: which entries block how often, from the
+//! resolver to the curator and to nobody else.
 
 use std::path::{Path, PathBuf};
 
@@ -69,19 +70,31 @@ struct EntryCount {
 
 /// Prints the openings of a list as text that only the recipients can read.
 pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), Failure> {
-    let recipient = |text: &String| Recipient::parse(text).map_err(|error| Failure::Usage(format!("--to: {error}")));
-    let recipients = args.to.iter().map(recipient).collect::<Result<Vec<_>, _>>()?;
+    let recipient = |text: &String| {
+        Recipient::parse(text).map_err(|error| Failure::Usage(format!("--to: {error}")))
+    };
+    let recipients = args
+        .to
+        .iter()
+        .map(recipient)
+        .collect::<Result<Vec<_>, _>>()?;
     let span = parse_span(args.from.as_deref(), args.until.as_deref());
-    let span = span.map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?;
+    let span =
+        span.map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?;
     let reader = LogReader::open(&config.state).map_err(failed)?;
     let key = reader.author().map_err(failed)?.unwrap_or_default();
     let origin = VerifyKey::parse(&key).map_err(failed)?.name().to_owned();
     let openings = reader.openings(&args.list, span).map_err(failed)?;
     if openings.is_empty() {
-        let message = "no hour of that time is kept in which this list's entries were counted: set `entry_counts` in its [[list]]";
+        let message = "no hour of that time is kept in which this list's entries were counted: set \
+                       `entry_counts` in its [[list]]";
         return Err(Failure::Failed(format!("{}: {message}", args.list)));
     }
-    let openings = Openings { origin, list: args.list.clone(), openings };
+    let openings = Openings {
+        origin,
+        list: args.list.clone(),
+        openings,
+    };
     let text = Zeroizing::new(openings.to_json().map_err(failed)?);
     output::print(&armor(&encrypt(&text, &recipients).map_err(failed)?))
 }
@@ -89,19 +102,45 @@ pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), Failure> {
 /// Checks the openings in a file against the log and prints what they come to.
 pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), Failure> {
     let openings = decrypted(&args.file, &args.identity)?;
-    let demands = Demands { keys: read_keys(&args.key)?, ..Demands::default() };
+    let demands = Demands {
+        keys: read_keys(&args.key)?,
+        ..Demands::default()
+    };
     let folders = Folder::find(&args.folder).map_err(Failure::Usage)?;
-    let mut logs = folders.iter().map(|folder| verify(folder, &demands)).filter(|verified| is_of(verified, &openings.origin));
-    let Some(Verified { log, commitments, .. }) = logs.next() else {
-        let message = format!("{}: holds no log of {} that is signed with a key that was given", args.folder.display(), openings.origin);
+    let mut logs = folders
+        .iter()
+        .map(|folder| verify(folder, &demands))
+        .filter(|verified| is_of(verified, &openings.origin));
+    let Some(Verified {
+        log, commitments, ..
+    }) = logs.next()
+    else {
+        let message = format!(
+            "{}: holds no log of {} that is signed with a key that was given",
+            args.folder.display(),
+            openings.origin
+        );
         return Err(Failure::Failed(message));
     };
-    let Opened { counts, hours, from, until, findings } = commitments.open(&openings);
+    let Opened {
+        counts,
+        hours,
+        from,
+        until,
+        findings,
+    } = commitments.open(&openings);
     let findings: Vec<Finding> = log.findings.into_iter().chain(findings).collect();
-    let mut entries: Vec<EntryCount> = counts.into_iter().map(|(number, blocked)| EntryCount { number, blocked }).collect();
+    let mut entries: Vec<EntryCount> = counts
+        .into_iter()
+        .map(|(number, blocked)| EntryCount { number, blocked })
+        .collect();
     entries.sort_by_key(|entry| (std::cmp::Reverse(entry.blocked), entry.number));
     let outcome = Outcome {
-        verdict: if findings.is_empty() { "in order" } else { "not in order" },
+        verdict: if findings.is_empty() {
+            "in order"
+        } else {
+            "not in order"
+        },
         log: openings.origin,
         list: openings.list,
         from: from.map(|from| Moment(from).to_string()),
@@ -116,7 +155,10 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), Failure> {
     }
     match outcome.findings.len() {
         0 => Ok(()),
-        findings => Err(Failure::Failed(format!("the counts are not in order: {}", count(findings as u64, "finding")))),
+        findings => Err(Failure::Failed(format!(
+            "the counts are not in order: {}",
+            count(findings as u64, "finding")
+        ))),
     }
 }
 
@@ -126,11 +168,17 @@ fn is_of(verified: &Verified, origin: &str) -> bool {
 }
 
 fn decrypted(file: &Path, identity: &Path) -> Result<Openings, Failure> {
-    let told = |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", file.display()));
+    let told =
+        |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", file.display()));
     let text = Zeroizing::new(read_text(identity)?);
-    let identities = Identity::parse_file(&text).map_err(|error| Failure::Failed(format!("{}: {error}", identity.display())))?;
+    let identities = Identity::parse_file(&text)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", identity.display())))?;
     let octets = read(file)?;
-    let octets = if is_armored(&octets) { unarmor(&octets).ok_or_else(|| told(&"the encrypted file was changed or cut"))? } else { octets };
+    let octets = if is_armored(&octets) {
+        unarmor(&octets).ok_or_else(|| told(&"the encrypted file was changed or cut"))?
+    } else {
+        octets
+    };
     let json = decrypt(&octets, &identities).map_err(|error| told(&error))?;
     Openings::parse(&json).map_err(|error| told(&error))
 }
@@ -139,15 +187,25 @@ impl Outcome {
     fn describe(&self) -> String {
         let mut text = format!("{} of {}: ", self.list, self.log);
         match (&self.from, &self.until) {
-            (Some(from), Some(until)) => text.push_str(&format!("{} opened, from {from} to {until}\n\n", count(self.hours, "hour"))),
+            (Some(from), Some(until)) => text.push_str(&format!(
+                "{} opened, from {from} to {until}\n\n",
+                count(self.hours, "hour")
+            )),
             _ => text.push_str("no hour opened\n\n"),
         }
-        let rows = self.entries.iter().map(|entry| vec![entry.number.to_string(), number(entry.blocked)]);
-        text.push_str(&table(&[Column::Right("ENTRY"), Column::Right("BLOCKED")], &rows.collect::<Vec<_>>()));
+        let rows = self
+            .entries
+            .iter()
+            .map(|entry| vec![entry.number.to_string(), number(entry.blocked)]);
+        text.push_str(&table(
+            &[Column::Right("ENTRY"), Column::Right("BLOCKED")],
+            &rows.collect::<Vec<_>>(),
+        ));
         text.push('\n');
         text.push_str(&describe_findings(&self.findings));
         text.push_str(if self.findings.is_empty() {
-            "The counts are those that the log committed to. A question is not a person and not a visit.\n"
+            "The counts are those that the log committed to. A question is not a person and not a \
+             visit.\n"
         } else {
             "The counts are NOT in order. The hours that are named above are in no sum.\n"
         });

@@ -1,4 +1,5 @@
-//! `wardline audit verify`: is the record whole, unchanged and in itself right? A table to read, or JSON.
+//! `wardline audit verify`: is the record whole, unchanged and in itself right? A table to read, or
+//! JSON.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,9 @@ use serde::Serialize;
 use super::super::Failure;
 use super::super::output::{self, Column, Style, count, number, table};
 use super::{describe_findings, read_keys};
-use crate::audit::{Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified, read_pin, verify};
+use crate::audit::{
+    Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified, read_pin, verify,
+};
 use crate::clock::UnixSeconds;
 use crate::count::Blocked;
 use crate::report::parse_span;
@@ -19,7 +22,8 @@ pub(in super::super) struct Args {
     /// Folders of exported logs, or folders of such folders.
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// The public key of a log's author or of a cosigner, or a file with one a line; each author's log must be there.
+    /// The public key of a log's author or of a cosigner, or a file with one a line; each author's
+    /// log must be there.
     #[arg(long, value_name = "KEY", required = true)]
     key: Vec<String>,
     /// A checkpoint from before, which its log must still fit.
@@ -31,7 +35,8 @@ pub(in super::super) struct Args {
     /// A published report (JSON), whose figures must be those of the logs together.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Manifests that a curator signed, or folders of them: of their lists, no other version may have been in force.
+    /// Manifests that a curator signed, or folders of them: of their lists, no other version may
+    /// have been in force.
     #[arg(long, value_name = "FILE", requires = "curator")]
     manifest: Vec<PathBuf>,
     /// A curator's public key, or a file with one a line.
@@ -57,7 +62,10 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     }
     match outcome.findings.len() {
         0 => Ok(()),
-        findings => Err(Failure::Failed(format!("the record is not in order: {}", count(findings as u64, "finding")))),
+        findings => Err(Failure::Failed(format!(
+            "the record is not in order: {}",
+            count(findings as u64, "finding")
+        ))),
     }
 }
 
@@ -69,60 +77,116 @@ fn check(args: &Args) -> Result<Outcome, Failure> {
     }
     let mut pins = Vec::new();
     for path in &args.since {
-        let octets = std::fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+        let octets = std::fs::read(path)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
         pins.push(read_pin(&octets, &keys, &path.display().to_string()).map_err(Failure::Usage)?);
     }
-    let until =
-        parse_span(None, args.until.as_deref()).map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?.until;
+    let until = parse_span(None, args.until.as_deref())
+        .map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?
+        .until;
     pins.extend(folders.iter().filter_map(Pin::of_copy));
-    let mut demands = Demands { keys, pins, until, ..Demands::default() };
+    let mut demands = Demands {
+        keys,
+        pins,
+        until,
+        ..Demands::default()
+    };
     read_manifests(args, &mut demands)?;
     let report = args.report.as_deref().map(read_report).transpose()?;
-    Ok(judge(folders.iter().map(|folder| verify(folder, &demands)).collect(), &demands, report.as_ref()))
+    Ok(judge(
+        folders
+            .iter()
+            .map(|folder| verify(folder, &demands))
+            .collect(),
+        &demands,
+        report.as_ref(),
+    ))
 }
 
 fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), Failure> {
     let keys = read_keys(&args.curator)?;
-    let usage = |path: &Path, error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+    let usage = |path: &Path, error: &dyn std::fmt::Display| {
+        Failure::Usage(format!("{}: {error}", path.display()))
+    };
     for path in &args.manifest {
         let mut files = vec![path.clone()];
         if path.is_dir() {
-            let entries = path.read_dir().map_err(|error| usage(path, &error))?.flatten().map(|entry| entry.path());
-            files = entries.filter(|path| path.extension().is_some_and(|extension| extension == "manifest")).collect();
+            let entries = path
+                .read_dir()
+                .map_err(|error| usage(path, &error))?
+                .flatten()
+                .map(|entry| entry.path());
+            files = entries
+                .filter(|path| {
+                    path.extension()
+                        .is_some_and(|extension| extension == "manifest")
+                })
+                .collect();
         }
         for file in files {
             let octets = std::fs::read(&file).map_err(|error| usage(&file, &error))?;
-            demands.add_manifest(&octets, &keys).map_err(|error| usage(&file, &error))?;
+            demands
+                .add_manifest(&octets, &keys)
+                .map_err(|error| usage(&file, &error))?;
         }
     }
     Ok(())
 }
 
 fn read_report(path: &Path) -> Result<PublishedReport, Failure> {
-    let usage = |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+    let usage =
+        |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
     let octets = std::fs::read(path).map_err(|error| usage(&error))?;
-    serde_json::from_slice(&octets).map_err(|error| usage(&format!("is no published report in JSON ({error})")))
+    serde_json::from_slice(&octets)
+        .map_err(|error| usage(&format!("is no published report in JSON ({error})")))
 }
 
 /// Puts the logs together; of several copies of a log the longest counts.
-fn judge(mut verified: Vec<Verified>, demands: &Demands, report: Option<&PublishedReport>) -> Outcome {
+fn judge(
+    mut verified: Vec<Verified>,
+    demands: &Demands,
+    report: Option<&PublishedReport>,
+) -> Outcome {
     verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
     let (mut totals, mut last) = (Totals::default(), None);
-    for Verified { log, totals: sums, .. } in &verified {
+    for Verified {
+        log, totals: sums, ..
+    } in &verified
+    {
         if last != Some(&log.origin) {
             sums.iter().for_each(|sums| totals.add(sums));
         }
         last = Some(&log.origin);
     }
     let is_whole = verified.iter().all(|verified| verified.totals.is_some());
-    let mut findings: Vec<Finding> = verified.iter().flat_map(|verified| verified.log.findings.clone()).collect();
-    let origins: Vec<&str> = verified.iter().map(|verified| verified.log.origin.as_str()).collect();
+    let mut findings: Vec<Finding> = verified
+        .iter()
+        .flat_map(|verified| verified.log.findings.clone())
+        .collect();
+    let origins: Vec<&str> = verified
+        .iter()
+        .map(|verified| verified.log.origin.as_str())
+        .collect();
     findings.extend(demands.missing_logs(&origins));
-    findings.extend(report.filter(|_| is_whole).into_iter().flat_map(|report| report.check(&totals)));
+    findings.extend(
+        report
+            .filter(|_| is_whole)
+            .into_iter()
+            .flat_map(|report| report.check(&totals)),
+    );
     let everything = (UnixSeconds::MIN, UnixSeconds::MAX);
-    let lists = totals.blocked.keys().map(|list| (list.clone(), totals.blocked(list, everything.0, everything.1)));
+    let lists = totals.blocked.keys().map(|list| {
+        (
+            list.clone(),
+            totals.blocked(list, everything.0, everything.1),
+        )
+    });
     Outcome {
-        verdict: if findings.is_empty() { "in order" } else { "not in order" },
+        verdict: if findings.is_empty() {
+            "in order"
+        } else {
+            "not in order"
+        },
         blocked: lists.collect(),
         questions: totals.questions.values().sum(),
         logs: verified.into_iter().map(|verified| verified.log).collect(),
@@ -143,8 +207,11 @@ fn describe(outcome: &Outcome, args: &Args) -> String {
         Column::Left("IN ORDER"),
     ];
     let rows = outcome.logs.iter().map(|log| {
-        let cosigners: Vec<String> =
-            log.cosigners.iter().map(|cosigner| format!("{} {}", cosigner.name, output::time(cosigner.at))).collect();
+        let cosigners: Vec<String> = log
+            .cosigners
+            .iter()
+            .map(|cosigner| format!("{} {}", cosigner.name, output::time(cosigner.at)))
+            .collect();
         vec![
             log.origin.clone(),
             log.from.clone().unwrap_or_else(|| "no hour yet".to_owned()),
@@ -153,23 +220,32 @@ fn describe(outcome: &Outcome, args: &Args) -> String {
             number(log.size),
             length(log.gap_s.values().sum()),
             number(log.events.get("crash").copied().unwrap_or_default()),
-            if cosigners.is_empty() { "nobody".to_owned() } else { cosigners.join(", ") },
+            if cosigners.is_empty() {
+                "nobody".to_owned()
+            } else {
+                cosigners.join(", ")
+            },
             if log.findings.is_empty() { "yes" } else { "NO" }.to_owned(),
         ]
     });
     let mut text = table(&columns, &rows.collect::<Vec<_>>());
     text.push_str("\nBlocked questions (a question is not a person and not a visit):\n");
     text.push_str(&describe_blocked(&outcome.blocked));
-    text.push_str(&format!("Of {} in all.\n\n", count(outcome.questions, "question")));
+    text.push_str(&format!(
+        "Of {} in all.\n\n",
+        count(outcome.questions, "question")
+    ));
     text.push_str(&describe_findings(&outcome.findings));
     text.push_str(if outcome.findings.is_empty() {
-        "The record is in order: it is signed, nothing in it was changed or left out, and all of it adds up.\n"
+        "The record is in order: it is signed, nothing in it was changed or left out, and all of \
+         it adds up.\n"
     } else {
         "The record is NOT in order. What is named above, and what depends on it, is no evidence.\n"
     });
     if args.since.is_empty() && args.until.is_none() {
         text.push_str(
-            "Whether its end was cut off is seen only with a checkpoint from before (--since) or a time that it must reach (--until).\n",
+            "Whether its end was cut off is seen only with a checkpoint from before (--since) or a \
+             time that it must reach (--until).\n",
         );
     }
     text
@@ -179,7 +255,14 @@ fn describe_blocked(blocked: &BTreeMap<String, Blocked>) -> String {
     let columns = ["ADDRESS", "HTTPS", "OTHER", "VIA CNAME", "SUM"].map(Column::Right);
     let columns: Vec<Column> = [Column::Left("LIST")].into_iter().chain(columns).collect();
     let rows = blocked.iter().map(|(list, blocked)| {
-        let numbers = [blocked.address, blocked.https, blocked.other, blocked.via_cname, blocked.sum()].map(number);
+        let numbers = [
+            blocked.address,
+            blocked.https,
+            blocked.other,
+            blocked.via_cname,
+            blocked.sum(),
+        ]
+        .map(number);
         [list.clone()].into_iter().chain(numbers).collect()
     });
     table(&columns, &rows.collect::<Vec<_>>())
@@ -187,5 +270,10 @@ fn describe_blocked(blocked: &BTreeMap<String, Blocked>) -> String {
 
 /// Seconds as hours, minutes and seconds.
 fn length(seconds: u64) -> String {
-    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }

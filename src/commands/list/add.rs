@@ -44,35 +44,69 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     let mut entries = desk.sound_entries()?;
     let day = |option: &str, text: &Option<String>| match text {
         None => Ok(None),
-        Some(text) => read_day(text).map(Some).ok_or_else(|| Failure::Usage(format!("{option}: write a day as 2026-03-01"))),
+        Some(text) => read_day(text)
+            .map(Some)
+            .ok_or_else(|| Failure::Usage(format!("{option}: write a day as 2026-03-01"))),
     };
-    let (verified, expires) = (day("--verified", &args.verified)?.unwrap_or_else(today), day("--expires", &args.expires)?);
+    let (verified, expires) = (
+        day("--verified", &args.verified)?.unwrap_or_else(today),
+        day("--expires", &args.expires)?,
+    );
     if verified > today() {
         return Err(Failure::Usage("--verified lies in the future".to_owned()));
     }
     let category = match &args.category {
         None => args.test.then(|| Box::from(TEST_CATEGORY)),
         Some(word) => {
-            let word = read_category(word).ok_or_else(|| Failure::Usage("--category: small letters, digits and hyphens".to_owned()))?;
+            let word = read_category(word).ok_or_else(|| {
+                Failure::Usage("--category: small letters, digits and hyphens".to_owned())
+            })?;
             Some(Box::from(word))
         }
     };
     let before = entries.len();
     for (at, text) in args.names.iter().enumerate() {
-        let (name, scope) = read_name(text.as_bytes()).map_err(|reason| Failure::Usage(format!("name {}: {reason}", at + 1)))?;
-        if let Some(there) = entries.iter().find(|record| record.name == name && record.scope == scope) {
-            return Err(Failure::Failed(format!("name {} is listed already: {}", at + 1, there.label())));
+        let (name, scope) = read_name(text.as_bytes())
+            .map_err(|reason| Failure::Usage(format!("name {}: {reason}", at + 1)))?;
+        if let Some(there) = entries
+            .iter()
+            .find(|record| record.name == name && record.scope == scope)
+        {
+            return Err(Failure::Failed(format!(
+                "name {} is listed already: {}",
+                at + 1,
+                there.label()
+            )));
         }
-        entries.push(Record { verified: Some(verified), expires, category: category.clone(), ..Record::new(name, scope) });
+        entries.push(Record {
+            verified: Some(verified),
+            expires,
+            category: category.clone(),
+            ..Record::new(name, scope)
+        });
     }
     number_entries(&mut entries)?;
-    let added: Vec<u32> = entries.iter().skip(before).filter_map(|record| record.number).collect();
+    let added: Vec<u32> = entries
+        .iter()
+        .skip(before)
+        .filter_map(|record| record.number)
+        .collect();
     desk.save_entries(&entries)?;
     match style {
         Style::Text => {
-            let numbers: String = added.iter().map(|number| format!("entry {number}\n")).collect();
-            print(&format!("{numbers}{} added, {} in all\n", count_entries(added.len()), count_entries(entries.len())))
+            let numbers: String = added
+                .iter()
+                .map(|number| format!("entry {number}\n"))
+                .collect();
+            print(&format!(
+                "{numbers}{} added, {} in all\n",
+                count_entries(added.len()),
+                count_entries(entries.len())
+            ))
         }
-        Style::Json => print_json(&Added { added, entries: entries.len() }),
+        Style::Json => print_json(&Added {
+            added,
+            entries: entries.len(),
+        }),
     }
 }

@@ -1,7 +1,9 @@
-//! A list's folder on the curator's desk: its settings, its entries at work, its last issue, and what is handed out.
+//! A list's folder on the curator's desk: its settings, its entries at work, its last issue, and
+//! what is handed out.
 //!
-//! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last issue, `before.txt` those of the last one before
-//! it that had all its signatures · `removal.txt` the last removal · `recipients.txt` the age keys of the resolvers · `issue/` what resolvers
+//! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last
+//! issue, `before.txt` those of the last one before it that had all its signatures · `removal.txt`
+//! the last removal · `recipients.txt` the age keys of the resolvers · `issue/` what resolvers
 //! take: the manifest and the entries under their hash. Only `issue/` leaves the desk.
 
 use std::fs::{self, File, OpenOptions};
@@ -67,7 +69,8 @@ impl Desk {
     pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
         let place = folder.join("list.toml");
         let text = read_text(&place)?;
-        let settings: Settings = toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", place.display())))?;
+        let settings: Settings = toml::from_str(&text)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", place.display())))?;
         Self::check(folder, settings).map_err(|failure| match failure {
             Failure::Usage(message) => Failure::Usage(format!("{}: {message}", place.display())),
             other => other,
@@ -81,22 +84,46 @@ impl Desk {
             return wrong("the id is 1 to 63 letters, digits and hyphens, no hyphen in front");
         }
         if !is_words(&settings.authority) || !is_words(&settings.legal_basis) {
-            return wrong("authority and legal basis are 1 to 200 octets of text without control characters");
+            return wrong(
+                "authority and legal basis are 1 to 200 octets of text without control characters",
+            );
         }
-        let Some(basis) = Basis::parse(&settings.basis) else { return wrong("the basis is law, provider or subscriber") };
-        let Some(action) = ListAction::parse(&settings.action) else { return wrong("the action is stop-page or nxdomain") };
-        let keys = settings.keys.iter().map(|key| read_public(key)).collect::<Result<Vec<VerifyKey>, _>>()?;
+        let Some(basis) = Basis::parse(&settings.basis) else {
+            return wrong("the basis is law, provider or subscriber");
+        };
+        let Some(action) = ListAction::parse(&settings.action) else {
+            return wrong("the action is stop-page or nxdomain");
+        };
+        let keys = settings
+            .keys
+            .iter()
+            .map(|key| read_public(key))
+            .collect::<Result<Vec<VerifyKey>, _>>()?;
         if !(1..=keys.len().max(1)).contains(&settings.signatures) {
-            return wrong("an issue needs at least one signature, and not more than there are keys");
+            return wrong(
+                "an issue needs at least one signature, and not more than there are keys",
+            );
         }
         if !(1..=3660).contains(&settings.valid_days) || settings.verify_days == 0 {
-            return wrong("an issue is valid for 1 to 3660 days, and an entry is due after one day or more");
+            return wrong(
+                "an issue is valid for 1 to 3660 days, and an entry is due after one day or more",
+            );
         }
-        Ok(Self { folder: folder.to_path_buf(), settings, basis, action, keys })
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            settings,
+            basis,
+            action,
+            keys,
+        })
     }
 
     pub(super) fn secrecy(&self) -> Secrecy {
-        if self.settings.encrypted { Secrecy::Age } else { Secrecy::Open }
+        if self.settings.encrypted {
+            Secrecy::Age
+        } else {
+            Secrecy::Open
+        }
     }
 
     pub(super) fn path(&self, file: &str) -> PathBuf {
@@ -118,14 +145,26 @@ impl Desk {
         let (entries, parsed) = self.entries()?;
         if let Some(reject) = parsed.rejects_shown.first() {
             let place = self.path("entries.txt");
-            let more = if parsed.rejects > 1 { format!(" ({} more lines like it)", parsed.rejects - 1) } else { String::new() };
-            return Err(Failure::Failed(format!("{}:{}: {}{more}", place.display(), reject.line, reject.reason)));
+            let more = if parsed.rejects > 1 {
+                format!(" ({} more lines like it)", parsed.rejects - 1)
+            } else {
+                String::new()
+            };
+            return Err(Failure::Failed(format!(
+                "{}:{}: {}{more}",
+                place.display(),
+                reject.line,
+                reject.reason
+            )));
         }
         Ok(entries.into_iter().map(|(_, record)| record).collect())
     }
 
     pub(super) fn save_entries(&self, entries: &[Record]) -> Result<(), Failure> {
-        write_file(&self.path("entries.txt"), records::write(entries).as_bytes())
+        write_file(
+            &self.path("entries.txt"),
+            records::write(entries).as_bytes(),
+        )
     }
 
     /// The entries of the last issue; none before the first.
@@ -133,7 +172,8 @@ impl Desk {
         self.entries_in("issued.txt")
     }
 
-    /// The entries of the last issue that has all its signatures, which is what resolvers have; none before the first.
+    /// The entries of the last issue that has all its signatures, which is what resolvers have;
+    /// none before the first.
     pub(super) fn whole_entries(&self) -> Result<Option<Vec<Record>>, Failure> {
         let is_whole = self.issue()?.is_some_and(|issue| self.is_whole(&issue));
         self.entries_in(if is_whole { "issued.txt" } else { "before.txt" })
@@ -141,7 +181,10 @@ impl Desk {
 
     /// Has an issue all its signatures?
     pub(super) fn is_whole(&self, issue: &Issue) -> bool {
-        issue.note.signers(&self.keys).is_ok_and(|signers| signers.len() >= self.settings.signatures)
+        issue
+            .note
+            .signers(&self.keys)
+            .is_ok_and(|signers| signers.len() >= self.settings.signatures)
     }
 
     fn entries_in(&self, file: &str) -> Result<Option<Vec<Record>>, Failure> {
@@ -149,13 +192,23 @@ impl Desk {
         if !place.exists() {
             return Ok(None);
         }
-        Ok(Some(read_entries(&place)?.0.into_iter().map(|(_, record)| record).collect()))
+        Ok(Some(
+            read_entries(&place)?
+                .0
+                .into_iter()
+                .map(|(_, record)| record)
+                .collect(),
+        ))
     }
 
     /// The last issue; none before the first.
     pub(super) fn issue(&self) -> Result<Option<Issue>, Failure> {
         let place = self.handed_out(&Manifest::file(&self.settings.id));
-        if place.exists() { Issue::read(&place).map(Some) } else { Ok(None) }
+        if place.exists() {
+            Issue::read(&place).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// The age keys of the resolvers.
@@ -165,9 +218,14 @@ impl Desk {
             return Ok(Vec::new());
         }
         let text = read_text(&place)?;
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+        let lines = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
         let read = |(at, line): (usize, &str)| {
-            Recipient::parse(line).map_err(|error| Failure::Failed(format!("{}:{}: {error}", place.display(), at + 1)))
+            Recipient::parse(line).map_err(|error| {
+                Failure::Failed(format!("{}:{}: {error}", place.display(), at + 1))
+            })
         };
         lines.map(read).collect()
     }
@@ -203,12 +261,20 @@ fn unreadable(place: &Path, error: &io::Error) -> Failure {
 
 /// Write a file that must not be there yet and that only its owner can read.
 pub(in crate::commands) fn write_new(place: &Path, octets: &[u8]) -> Result<(), Failure> {
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(place).and_then(|mut file| {
-        file.write_all(octets)?;
-        file.sync_all()
-    });
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(place)
+        .and_then(|mut file| {
+            file.write_all(octets)?;
+            file.sync_all()
+        });
     written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Failed(format!("{}: is there already: name a new file", place.display())),
+        io::ErrorKind::AlreadyExists => Failure::Failed(format!(
+            "{}: is there already: name a new file",
+            place.display()
+        )),
         _ => unwritable(place, &error),
     })
 }
@@ -218,12 +284,24 @@ pub(super) fn write_file(place: &Path, octets: &[u8]) -> Result<(), Failure> {
     let mut beside = place.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).and_then(|mut file| {
-        file.write_all(octets)?;
-        file.sync_all()?;
-        fs::rename(&beside, place)?;
-        File::open(place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
-    });
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .and_then(|mut file| {
+            file.write_all(octets)?;
+            file.sync_all()?;
+            fs::rename(&beside, place)?;
+            File::open(
+                place
+                    .parent()
+                    .filter(|folder| !folder.as_os_str().is_empty())
+                    .unwrap_or(Path::new(".")),
+            )?
+            .sync_all()
+        });
     written.map_err(|error| unwritable(place, &error))
 }
 
@@ -239,11 +317,13 @@ pub(super) fn today() -> Date {
 
 /// Give each entry without a number one that no other entry has, from the system's randomness.
 pub(super) fn number_entries(entries: &mut [Record]) -> Result<(), Failure> {
-    let mut taken: std::collections::HashSet<u32> = entries.iter().filter_map(|record| record.number).collect();
+    let mut taken: std::collections::HashSet<u32> =
+        entries.iter().filter_map(|record| record.number).collect();
     for record in entries.iter_mut().filter(|record| record.number.is_none()) {
         let mut octets = [0; 4];
         while record.number.is_none() {
-            getrandom::fill(&mut octets).map_err(|_| Failure::Failed("the system gave no random number".to_owned()))?;
+            getrandom::fill(&mut octets)
+                .map_err(|_| Failure::Failed("the system gave no random number".to_owned()))?;
             let number = u32::from_be_bytes(octets);
             if number > 0 && taken.insert(number) {
                 record.number = Some(number);
@@ -255,5 +335,9 @@ pub(super) fn number_entries(entries: &mut [Record]) -> Result<(), Failure> {
 
 /// `1 entry`, `12 entries`.
 pub(super) fn count_entries(count: usize) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", number(count as u64)) }
+    if count == 1 {
+        "1 entry".to_owned()
+    } else {
+        format!("{} entries", number(count as u64))
+    }
 }

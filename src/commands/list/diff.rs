@@ -1,4 +1,5 @@
-//! `wardline list diff OLD NEW`: how two lists differ, by counts and entry numbers; by name where that is asked for.
+//! `wardline list diff OLD NEW`: how two lists differ, by counts and entry numbers; by name where
+//! that is asked for.
 
 use std::path::{Path, PathBuf};
 
@@ -37,16 +38,26 @@ struct Entry {
 }
 
 pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
-    let (old, new) = (read(&args.old, "issued.txt")?, read(&args.new, "entries.txt")?);
+    let (old, new) = (
+        read(&args.old, "issued.txt")?,
+        read(&args.new, "entries.txt")?,
+    );
     let diff = Diff::between(&old, &new);
     match style {
         Style::Text => print(&describe(&diff, args.names)),
         Style::Json => {
-            let entry = |record: &Record| Entry { number: record.number, name: args.names.then(|| show(record)) };
+            let entry = |record: &Record| Entry {
+                number: record.number,
+                name: args.names.then(|| show(record)),
+            };
             print_json(&Printed {
                 added: diff.added.iter().map(|record| entry(record)).collect(),
                 removed: diff.removed.iter().map(|record| entry(record)).collect(),
-                changed: diff.changed.iter().map(|(_, record)| entry(record)).collect(),
+                changed: diff
+                    .changed
+                    .iter()
+                    .map(|(_, record)| entry(record))
+                    .collect(),
                 unchanged: diff.unchanged,
             })
         }
@@ -56,14 +67,22 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 fn read(place: &Path, file: &str) -> Result<Vec<Record>, Failure> {
     let place = if place.is_dir() {
         place.join(file)
-    } else if place.extension().is_some_and(|extension| extension == "manifest") {
+    } else if place
+        .extension()
+        .is_some_and(|extension| extension == "manifest")
+    {
         place.with_file_name(Issue::read(place)?.manifest.entries_file())
     } else {
         place.to_path_buf()
     };
     let (entries, parsed) = read_entries(&place)?;
     match parsed.rejects_shown.first() {
-        Some(reject) => Err(Failure::Failed(format!("{}:{}: {}", place.display(), reject.line, reject.reason))),
+        Some(reject) => Err(Failure::Failed(format!(
+            "{}:{}: {}",
+            place.display(),
+            reject.line,
+            reject.reason
+        ))),
         None => Ok(entries.into_iter().map(|(_, record)| record).collect()),
     }
 }
@@ -71,14 +90,25 @@ fn read(place: &Path, file: &str) -> Result<Vec<Record>, Failure> {
 /// `+` added, `-` removed, `~` with other details.
 fn describe(diff: &Diff<'_>, with_names: bool) -> String {
     let line = |mark: char, record: &Record| {
-        let name = if with_names { format!(" {}", show(record)) } else { String::new() };
+        let name = if with_names {
+            format!(" {}", show(record))
+        } else {
+            String::new()
+        };
         format!("{mark} {}{name}\n", record.label())
     };
-    let mut text: String = diff.removed.iter().map(|record| line('-', record)).collect();
+    let mut text: String = diff
+        .removed
+        .iter()
+        .map(|record| line('-', record))
+        .collect();
     text.extend(diff.added.iter().map(|record| line('+', record)));
     text.extend(diff.changed.iter().map(|(_, record)| line('~', record)));
     let [added, removed, changed] = [diff.added.len(), diff.removed.len(), diff.changed.len()];
-    text + &format!("{added} added, {removed} removed, {changed} changed, {} unchanged\n", count_entries(diff.unchanged))
+    text + &format!(
+        "{added} added, {removed} removed, {changed} changed, {} unchanged\n",
+        count_entries(diff.unchanged)
+    )
 }
 
 fn show(record: &Record) -> String {

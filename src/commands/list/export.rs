@@ -41,16 +41,25 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 /// A hosts file knows no exact entries and no names below; what it cannot say is left out and told.
 fn hosts(entries: &[Record]) -> String {
-    let (wide, exact): (Vec<&Record>, Vec<&Record>) = entries.iter().partition(|record| record.scope == Scope::Below);
+    let (wide, exact): (Vec<&Record>, Vec<&Record>) = entries
+        .iter()
+        .partition(|record| record.scope == Scope::Below);
     if !exact.is_empty() {
-        complain(&format!("{} left out: our reading of a hosts file has no exact ones", count_entries(exact.len())));
+        complain(&format!(
+            "{} left out: our reading of a hosts file has no exact ones",
+            count_entries(exact.len())
+        ));
     }
-    wide.iter().map(|record| format!("0.0.0.0 {}\n", record.name)).collect()
+    wide.iter()
+        .map(|record| format!("0.0.0.0 {}\n", record.name))
+        .collect()
 }
 
 /// A zone with a record for each name, and one for those below it where the entry reaches there.
 fn rpz(entries: &[Record]) -> String {
-    let mut text = "$TTL 60\n@ SOA localhost. nobody.localhost. 1 3600 600 86400 60\n@ NS localhost.\n".to_owned();
+    let mut text =
+        "$TTL 60\n@ SOA localhost. nobody.localhost. 1 3600 600 86400 60\n@ NS localhost.\n"
+            .to_owned();
     for record in entries {
         let name = &record.name;
         text.push_str(&format!("{name} CNAME .\n"));
@@ -67,9 +76,18 @@ fn csv(entries: &[Record], separator: char) -> String {
     for record in entries {
         text.push_str(&row([
             format!("{}{}", record.scope.mark(), record.name),
-            record.number.map(|number| number.to_string()).unwrap_or_default(),
-            record.verified.map(|day| day.to_string()).unwrap_or_default(),
-            record.expires.map(|day| day.to_string()).unwrap_or_default(),
+            record
+                .number
+                .map(|number| number.to_string())
+                .unwrap_or_default(),
+            record
+                .verified
+                .map(|day| day.to_string())
+                .unwrap_or_default(),
+            record
+                .expires
+                .map(|day| day.to_string())
+                .unwrap_or_default(),
             record.category.as_deref().unwrap_or_default().to_owned(),
         ]));
     }

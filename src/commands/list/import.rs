@@ -1,4 +1,5 @@
-//! `wardline list import DIR FILE`: adds the entries of a file in another format, each with a random number.
+//! `wardline list import DIR FILE`: adds the entries of a file in another format, each with a
+//! random number.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -25,7 +26,8 @@ pub(in crate::commands) struct Args {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Written::Plain)]
     format: Written,
-    /// The column of names in a CSV file: its heading, or its number from 1 where there is no header.
+    /// The column of names in a CSV file: its heading, or its number from 1 where there is no
+    /// header.
     #[arg(long)]
     column: Option<String>,
     /// The day on which the entries were verified; without it they are due.
@@ -61,19 +63,30 @@ struct Imported {
 pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     let desk = Desk::open(&args.folder)?;
     let mut entries = desk.sound_entries()?;
-    let verified = match &args.verified {
-        None => None,
-        Some(day) => Some(read_day(day).ok_or_else(|| Failure::Usage("--verified: write a day as 2026-03-01".to_owned()))?),
-    };
+    let verified =
+        match &args.verified {
+            None => None,
+            Some(day) => Some(read_day(day).ok_or_else(|| {
+                Failure::Usage("--verified: write a day as 2026-03-01".to_owned())
+            })?),
+        };
     let (found, parsed) = read(args)?;
     if parsed.rejects > 0 && !args.skip_rejects {
-        let shown = parsed.rejects_shown.iter().map(|reject| format!("{}:{}: {}", args.file.display(), reject.line, reject.reason));
+        let shown = parsed
+            .rejects_shown
+            .iter()
+            .map(|reject| format!("{}:{}: {}", args.file.display(), reject.line, reject.reason));
         let mut lines: Vec<String> = shown.collect();
         let rejected = count(parsed.rejects, "rejected line");
-        lines.push(format!("nothing imported: {rejected}; mend what is wrong, or leave it out with --skip-rejects"));
+        lines.push(format!(
+            "nothing imported: {rejected}; mend what is wrong, or leave it out with --skip-rejects"
+        ));
         return Err(Failure::Failed(lines.join("\n")));
     }
-    let mut known: BTreeSet<_> = entries.iter().map(|record| (record.name.clone(), record.scope)).collect();
+    let mut known: BTreeSet<_> = entries
+        .iter()
+        .map(|record| (record.name.clone(), record.scope))
+        .collect();
     let mut taken: BTreeSet<u32> = entries.iter().filter_map(|record| record.number).collect();
     let (before, total) = (entries.len(), found.len());
     for mut record in found {
@@ -88,11 +101,22 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     desk.save_entries(&entries)?;
     let (added, rejects) = (entries.len() - before, parsed.rejects);
     match style {
-        Style::Json => print_json(&Imported { added, known: total - added, rejects, entries: entries.len() }),
+        Style::Json => print_json(&Imported {
+            added,
+            known: total - added,
+            rejects,
+            entries: entries.len(),
+        }),
         Style::Text => {
-            let left_out = if rejects > 0 { format!(", {} left out", count(rejects, "line")) } else { String::new() };
+            let left_out = if rejects > 0 {
+                format!(", {} left out", count(rejects, "line"))
+            } else {
+                String::new()
+            };
             let [added, known, all] = [added, total - added, entries.len()].map(count_entries);
-            print(&format!("{added} imported, {known} known already{left_out}, {all} in all\n"))
+            print(&format!(
+                "{added} imported, {known} known already{left_out}, {all} in all\n"
+            ))
         }
     }
 }
@@ -100,7 +124,10 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 fn read(args: &Args) -> Result<(Vec<Record>, Parsed), Failure> {
     if args.format == Written::Plain {
         let (entries, parsed) = read_entries(&args.file)?;
-        return Ok((entries.into_iter().map(|(_, record)| record).collect(), parsed));
+        return Ok((
+            entries.into_iter().map(|(_, record)| record).collect(),
+            parsed,
+        ));
     }
     let format = match args.format {
         Written::Plain => Format::Plain,
@@ -108,23 +135,32 @@ fn read(args: &Args) -> Result<(Vec<Record>, Parsed), Failure> {
         Written::Rpz => Format::Rpz,
         Written::Csv => Format::Csv(column(args.column.as_deref())?),
     };
-    let unreadable = |error| Failure::Failed(format!("{}: cannot be read: {error}", args.file.display()));
+    let unreadable =
+        |error| Failure::Failed(format!("{}: cannot be read: {error}", args.file.display()));
     let file = File::open(&args.file).map_err(unreadable)?;
     let mut entries: Vec<Record> = Vec::new();
-    let parsed = parse::read(BufReader::new(file), format, |wire, scope| match (entries.last_mut(), Name::from_wire(wire)) {
-        // A zone says one thing with two records: the name, and behind it what lies below.
-        (Some(last), Ok(name)) if last.name == name && scope == Scope::Below => last.scope = scope,
-        (_, Ok(name)) => entries.push(Record::new(name, scope)),
-        (_, Err(_)) => {}
+    let parsed = parse::read(BufReader::new(file), format, |wire, scope| {
+        match (entries.last_mut(), Name::from_wire(wire)) {
+            // A zone says one thing with two records: the name, and behind it what lies below.
+            (Some(last), Ok(name)) if last.name == name && scope == Scope::Below => {
+                last.scope = scope
+            }
+            (_, Ok(name)) => entries.push(Record::new(name, scope)),
+            (_, Err(_)) => {}
+        }
     });
     Ok((entries, parsed.map_err(unreadable)?))
 }
 
 fn column(text: Option<&str>) -> Result<Column, Failure> {
-    let Some(text) = text else { return Ok(Column::Usual) };
+    let Some(text) = text else {
+        return Ok(Column::Usual);
+    };
     let column = match text.parse::<u16>() {
         Ok(number) => number.checked_sub(1).map(Column::At),
         Err(_) => Heading::new(text).map(Column::Headed),
     };
-    column.ok_or_else(|| Failure::Usage("--column: a heading of 1 to 32 octets, or a number from 1".to_owned()))
+    column.ok_or_else(|| {
+        Failure::Usage("--column: a heading of 1 to 32 octets, or a number from 1".to_owned())
+    })
 }

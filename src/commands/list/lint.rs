@@ -1,4 +1,5 @@
-//! `wardline list lint DIR`: everything to look at before signing; fails where signing would be refused.
+//! `wardline list lint DIR`: everything to look at before signing; fails where signing would be
+//! refused.
 
 use std::path::PathBuf;
 
@@ -58,7 +59,14 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         Style::Text => print(&found.describe(args.names))?,
         Style::Json => print_json(&found.printed(args.names, &errors))?,
     }
-    if errors.is_empty() { Ok(()) } else { Err(Failure::Failed(format!("the list cannot be signed as it is: {}", errors.join(", ")))) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!(
+            "the list cannot be signed as it is: {}",
+            errors.join(", ")
+        )))
+    }
 }
 
 impl Lint {
@@ -66,63 +74,130 @@ impl Lint {
     pub(super) fn of(desk: &Desk) -> Result<Self, Failure> {
         let (entries, parsed) = desk.entries()?;
         let place = desk.path("entries.txt");
-        let mut rejects: Vec<String> =
-            parsed.rejects_shown.iter().map(|reject| format!("{}:{}: {}", place.display(), reject.line, reject.reason)).collect();
+        let mut rejects: Vec<String> = parsed
+            .rejects_shown
+            .iter()
+            .map(|reject| format!("{}:{}: {}", place.display(), reject.line, reject.reason))
+            .collect();
         if parsed.rejects > rejects.len() as u64 {
-            rejects.push(format!("{}: {} more lines are no entries", place.display(), parsed.rejects - rejects.len() as u64));
+            rejects.push(format!(
+                "{}: {} more lines are no entries",
+                place.display(),
+                parsed.rejects - rejects.len() as u64
+            ));
         }
         let remarks = lint(&entries, today(), desk.settings.verify_days);
         let protected = Protected::shipped();
         let mut guard = Guard::new(&protected);
         for (line, record) in &entries {
-            guard.see(Place { line: *line, number: record.number }, record.name.as_wire(), record.scope);
+            guard.see(
+                Place {
+                    line: *line,
+                    number: record.number,
+                },
+                record.name.as_wire(),
+                record.scope,
+            );
         }
         let after: Vec<Record> = entries.iter().map(|(_, record)| record.clone()).collect();
         // Whoever signs second is told of the same changes as the first.
         let before = desk.whole_entries()?;
-        let change = before.as_ref().map_or(Change { before: None, after: after.len() as u64, added: after.len() as u64 }, |before| {
-            let diff = Diff::between(before, &after);
-            Change { before: Some(before.len() as u64), after: after.len() as u64, added: diff.added.len() as u64 }
-        });
+        let change = before.as_ref().map_or(
+            Change {
+                before: None,
+                after: after.len() as u64,
+                added: after.len() as u64,
+            },
+            |before| {
+                let diff = Diff::between(before, &after);
+                Change {
+                    before: Some(before.len() as u64),
+                    after: after.len() as u64,
+                    added: diff.added.len() as u64,
+                }
+            },
+        );
         let findings = guard.finish(&Limits::default(), &change);
-        Ok(Self { entries, rejects, remarks, findings })
+        Ok(Self {
+            entries,
+            rejects,
+            remarks,
+            findings,
+        })
     }
 
     /// The codes that keep the list from being signed, each once.
     pub(super) fn errors(&self) -> Vec<&'static str> {
         let rejects = (!self.rejects.is_empty()).then_some("lint.reject");
-        let remarks = self.remarks.iter().map(|remark| remark.concern).filter(|concern| concern.is_error());
+        let remarks = self
+            .remarks
+            .iter()
+            .map(|remark| remark.concern)
+            .filter(|concern| concern.is_error());
         let findings = self.findings.iter().map(|finding| finding.code.as_str());
-        let mut codes: Vec<&str> = rejects.into_iter().chain(remarks.map(|concern| concern.as_str())).chain(findings).collect();
+        let mut codes: Vec<&str> = rejects
+            .into_iter()
+            .chain(remarks.map(|concern| concern.as_str()))
+            .chain(findings)
+            .collect();
         codes.dedup();
         codes
     }
 
     /// The lines that concern these codes.
     pub(super) fn explain(&self, codes: &[&str]) -> Vec<String> {
-        let is_asked = |line: &String| line.split_once(": ").is_some_and(|(code, _)| codes.contains(&code));
+        let is_asked = |line: &String| {
+            line.split_once(": ")
+                .is_some_and(|(code, _)| codes.contains(&code))
+        };
         self.lines(false).into_iter().filter(is_asked).collect()
     }
 
     fn lines(&self, with_names: bool) -> Vec<String> {
-        let mut lines: Vec<String> = self.rejects.iter().map(|reject| format!("lint.reject: {reject}")).collect();
+        let mut lines: Vec<String> = self
+            .rejects
+            .iter()
+            .map(|reject| format!("lint.reject: {reject}"))
+            .collect();
         lines.extend(self.findings.iter().map(ToString::to_string));
-        for group in self.remarks.chunk_by(|one, other| one.concern == other.concern) {
+        for group in self
+            .remarks
+            .chunk_by(|one, other| one.concern == other.concern)
+        {
             for remark in group.iter().take(SHOWN_MAX) {
-                let number = remark.number.map(|number| format!(" entry {number}")).unwrap_or_default();
-                let name = name_at(&self.entries, remark.line).filter(|_| with_names).map(|name| format!(" ({name})")).unwrap_or_default();
+                let number = remark
+                    .number
+                    .map(|number| format!(" entry {number}"))
+                    .unwrap_or_default();
+                let name = name_at(&self.entries, remark.line)
+                    .filter(|_| with_names)
+                    .map(|name| format!(" ({name})"))
+                    .unwrap_or_default();
                 let concern = remark.concern;
-                lines.push(format!("{}: line {}{number}{name}: {concern}", concern.as_str(), remark.line));
+                lines.push(format!(
+                    "{}: line {}{number}{name}: {concern}",
+                    concern.as_str(),
+                    remark.line
+                ));
             }
             let hidden = group.len().saturating_sub(SHOWN_MAX);
-            lines.extend(group.first().filter(|_| hidden > 0).map(|first| format!("{}: {hidden} more", first.concern.as_str())));
+            lines.extend(
+                group
+                    .first()
+                    .filter(|_| hidden > 0)
+                    .map(|first| format!("{}: {hidden} more", first.concern.as_str())),
+            );
         }
         lines
     }
 
     fn describe(&self, with_names: bool) -> String {
         let lines = self.lines(with_names);
-        let verdict = if lines.is_empty() { "nothing to look at".to_owned() } else { format!("{} to look at", lines.len()) };
+        let verdict = if lines.is_empty() {
+            "nothing to look at".to_owned()
+        } else {
+            format!("{} to look at", lines.len())
+        };
         let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
         format!("{lines}{}: {verdict}\n", count_entries(self.entries.len()))
     }
@@ -133,7 +208,9 @@ impl Lint {
             is_error: remark.concern.is_error(),
             line: remark.line,
             number: remark.number,
-            name: name_at(&self.entries, remark.line).filter(|_| with_names).map(ToString::to_string),
+            name: name_at(&self.entries, remark.line)
+                .filter(|_| with_names)
+                .map(ToString::to_string),
         };
         Printed {
             entries: self.entries.len(),

@@ -1,4 +1,5 @@
-//! `wardline list …`: the curator's desk, from a name to the proof that every resolver applies it. One file a subcommand.
+//! `wardline list …`: the curator's desk, from a name to the proof that every resolver applies it.
+//! One file a subcommand.
 
 mod add;
 pub(super) mod desk;
@@ -24,7 +25,8 @@ pub(super) enum Lists {
     New(Box<new::Args>),
     /// Add entries to a list.
     Add(add::Args),
-    /// Remove entries from a list; with --now also make a signed removal that resolvers apply at once.
+    /// Remove entries from a list; with --now also make a signed removal that resolvers apply at
+    /// once.
     Remove(remove::Args),
     /// Look for what is due, double, covered, expired, easily mistaken or too wide.
     Lint(lint::Args),

@@ -69,14 +69,22 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         encrypted: args.encrypted,
         receipt_keys: args.receipt_keys.clone(),
     };
-    let text = toml::to_string(&settings).map_err(|error| Failure::Failed(format!("no settings can be written: {error}")))?;
+    let text = toml::to_string(&settings)
+        .map_err(|error| Failure::Failed(format!("no settings can be written: {error}")))?;
     let desk = Desk::check(&args.folder, settings)?;
-    fs::create_dir_all(args.folder.join("issue")).map_err(|error| unwritable(&args.folder, &error))?;
+    fs::create_dir_all(args.folder.join("issue"))
+        .map_err(|error| unwritable(&args.folder, &error))?;
     write_new(&desk.path("list.toml"), text.as_bytes())?;
     write_new(&desk.path("entries.txt"), b"")?;
     let folder = args.folder.display().to_string();
     match style {
-        Style::Text => print(&format!("{}: a new list in {folder}, settings in list.toml, no entry yet\n", args.id)),
-        Style::Json => print_json(&Made { list: args.id.clone(), folder }),
+        Style::Text => print(&format!(
+            "{}: a new list in {folder}, settings in list.toml, no entry yet\n",
+            args.id
+        )),
+        Style::Json => print_json(&Made {
+            list: args.id.clone(),
+            folder,
+        }),
     }
 }

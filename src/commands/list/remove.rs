@@ -1,4 +1,5 @@
-//! `wardline list remove DIR ENTRY…`: takes entries off the next issue; with `--now` also signs a removal that holds at once.
+//! `wardline list remove DIR ENTRY…`: takes entries off the next issue; with `--now` also signs a
+//! removal that holds at once.
 
 use std::path::PathBuf;
 
@@ -35,7 +36,8 @@ pub(in crate::commands) struct Args {
     /// The private key that signs the removal.
     #[arg(long, value_name = "FILE", requires = "now")]
     key: Option<PathBuf>,
-    /// How long the removal holds, in hours: until an issue without these entries is live everywhere.
+    /// How long the removal holds, in hours: until an issue without these entries is live
+    /// everywhere.
     #[arg(long, value_name = "HOURS", default_value_t = 7 * 24, requires = "now")]
     hours: u32,
     /// Why, in words and without any name.
@@ -61,17 +63,39 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         // An emergency concerns what is issued, even where the entry at work is gone already.
         let pool = entries.iter().chain(issued.iter().filter(|_| args.now));
         let found = pool.into_iter().find(|record| meant.is(record)).cloned();
-        gone.push(found.ok_or_else(|| Failure::Failed(format!("entry {} of the command is not on the list", at + 1)))?);
+        gone.push(found.ok_or_else(|| {
+            Failure::Failed(format!(
+                "entry {} of the command is not on the list",
+                at + 1
+            ))
+        })?);
     }
-    let is_gone = |record: &Record| gone.iter().any(|other| other.name == record.name && other.scope == record.scope);
+    let is_gone = |record: &Record| {
+        gone.iter()
+            .any(|other| other.name == record.name && other.scope == record.scope)
+    };
     entries.retain(|record| !is_gone(record));
-    let removal = if args.now { Some(make_removal(args, &desk, &gone)?) } else { None };
+    let removal = if args.now {
+        Some(make_removal(args, &desk, &gone)?)
+    } else {
+        None
+    };
     desk.save_entries(&entries)?;
     match style {
-        Style::Json => print_json(&Removed { removed: gone.len(), entries: entries.len(), removal }),
+        Style::Json => print_json(&Removed {
+            removed: gone.len(),
+            entries: entries.len(),
+            removal,
+        }),
         Style::Text => {
-            let removal = removal.map(|place| format!("{place}: a signed removal; `wardline list push --removal` sends it\n"));
-            let counts = format!("{} removed, {} left\n", count_entries(gone.len()), count_entries(entries.len()));
+            let removal = removal.map(|place| {
+                format!("{place}: a signed removal; `wardline list push --removal` sends it\n")
+            });
+            let counts = format!(
+                "{} removed, {} left\n",
+                count_entries(gone.len()),
+                count_entries(entries.len())
+            );
             print(&(removal.unwrap_or_default() + &counts))
         }
     }
@@ -88,7 +112,8 @@ impl Meant {
         if let Ok(number) = text.parse() {
             return Ok(Self::Number(number));
         }
-        let (name, scope) = read_name(text.as_bytes()).map_err(|reason| Failure::Usage(format!("entry {}: {reason}", at + 1)))?;
+        let (name, scope) = read_name(text.as_bytes())
+            .map_err(|reason| Failure::Usage(format!("entry {}: {reason}", at + 1)))?;
         Ok(Self::Name(name, scope))
     }
 
@@ -102,29 +127,58 @@ impl Meant {
 
 fn make_removal(args: &Args, desk: &Desk, gone: &[Record]) -> Result<String, Failure> {
     let reason = args.reason.clone().filter(|reason| is_words(reason));
-    let reason = reason.ok_or_else(|| Failure::Usage("--reason: 1 to 200 octets of text without control characters".to_owned()))?;
+    let reason = reason.ok_or_else(|| {
+        Failure::Usage("--reason: 1 to 200 octets of text without control characters".to_owned())
+    })?;
     let seconds = i64::from(args.hours) * HOUR_S;
     if !(1..=REMOVAL_S_MAX).contains(&seconds) {
-        return Err(Failure::Usage("--hours: 1 hour to 31 days (744); what must stay off belongs into a new issue".to_owned()));
+        return Err(Failure::Usage(
+            "--hours: 1 hour to 31 days (744); what must stay off belongs into a new issue"
+                .to_owned(),
+        ));
     }
-    let key = read_signing(args.key.as_deref().ok_or_else(|| Failure::Usage("--now needs --key".to_owned()))?)?;
+    let key = read_signing(
+        args.key
+            .as_deref()
+            .ok_or_else(|| Failure::Usage("--now needs --key".to_owned()))?,
+    )?;
     if !desk.keys.contains(&key.public()) {
-        return Err(Failure::Failed(format!("the key {} is not among the keys of list.toml: nobody would believe it", key.name())));
+        return Err(Failure::Failed(format!(
+            "the key {} is not among the keys of list.toml: nobody would believe it",
+            key.name()
+        )));
     }
     let from = wall_s();
-    let entries = gone.iter().map(|record| (record.name.clone(), record.scope)).collect();
-    let removal = Removal { list: desk.settings.id.clone(), from, until: from + seconds, reason, entries };
+    let entries = gone
+        .iter()
+        .map(|record| (record.name.clone(), record.scope))
+        .collect();
+    let removal = Removal {
+        list: desk.settings.id.clone(),
+        from,
+        until: from + seconds,
+        reason,
+        entries,
+    };
     let failed = |error: String| Failure::Failed(format!("no removal can be made: {error}"));
     Removal::parse(&removal.to_text()).map_err(|fault| failed(fault.to_string()))?;
     let mut note = Note::new(&removal.to_text()).map_err(|error| failed(error.to_string()))?;
     note.sign(&key).map_err(|error| failed(error.to_string()))?;
-    let (place, text) = (desk.handed_out(&Removal::file(&removal.list)), note.to_string());
-    // The names of a secret list leave the desk encrypted only; what is kept beside says what was signed.
+    let (place, text) = (
+        desk.handed_out(&Removal::file(&removal.list)),
+        note.to_string(),
+    );
+    // The names of a secret list leave the desk encrypted only; what is kept beside says what was
+    // signed.
     write_file(&desk.path(REMOVAL_KEPT), text.as_bytes())?;
     let text = match desk.secrecy() {
         Secrecy::Open => text,
         Secrecy::Age => armor(&seal_entries(desk, &text)?),
     };
     write_file(&place, text.as_bytes())?;
-    Ok(format!("{} (until {})", place.display(), time(removal.until)))
+    Ok(format!(
+        "{} (until {})",
+        place.display(),
+        time(removal.until)
+    ))
 }

@@ -1,4 +1,5 @@
-//! `wardline list sign DIR --key FILE`: issues the list under a new serial, or adds a signature to the issue that lies there.
+//! `wardline list sign DIR --key FILE`: issues the list under a new serial, or adds a signature to
+//! the issue that lies there.
 
 use std::fs;
 use std::path::PathBuf;
@@ -52,7 +53,10 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     let desk = Desk::open(&args.folder)?;
     let key = read_signing(&args.key)?;
     if !desk.keys.contains(&key.public()) {
-        return Err(Failure::Failed(format!("the key {} is not among the keys of list.toml: nobody would believe it", key.name())));
+        return Err(Failure::Failed(format!(
+            "the key {} is not among the keys of list.toml: nobody would believe it",
+            key.name()
+        )));
     }
     let issue = desk.issue()?;
     let entries = desk.entries()?.0;
@@ -74,17 +78,31 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         test_entry: test_entry(&entries),
         secrecy: desk.secrecy(),
     };
-    // A second signature is on the same text; whatever else the second signer finds on the desk makes a new issue.
-    let standing = issue.as_ref().filter(|issue| !args.renew && is_same(&issue.manifest, &fresh) && is_timely(&issue.manifest, &fresh));
-    if standing.is_some_and(|issue| issue.note.signers(&desk.keys).is_ok_and(|signers| signers.contains(&&key.public()))) {
-        let message =
-            format!("nothing has changed since serial {} and {} has signed it; --renew issues it again", fresh.serial - 1, key.name());
+    // A second signature is on the same text; whatever else the second signer finds on the desk
+    // makes a new issue.
+    let standing = issue.as_ref().filter(|issue| {
+        !args.renew && is_same(&issue.manifest, &fresh) && is_timely(&issue.manifest, &fresh)
+    });
+    if standing.is_some_and(|issue| {
+        issue
+            .note
+            .signers(&desk.keys)
+            .is_ok_and(|signers| signers.contains(&&key.public()))
+    }) {
+        let message = format!(
+            "nothing has changed since serial {} and {} has signed it; --renew issues it again",
+            fresh.serial - 1,
+            key.name()
+        );
         return Err(Failure::Failed(message));
     }
     let lint = Lint::of(&desk)?;
     hold_errors(&lint, &args.overrides)?;
     let issue = match standing {
-        Some(issue) => Issue { note: countersign(&desk, issue, &key)?, manifest: issue.manifest.clone() },
+        Some(issue) => Issue {
+            note: countersign(&desk, issue, &key)?,
+            manifest: issue.manifest.clone(),
+        },
         None => start_issue(&desk, issue.as_ref(), fresh, &text, &key)?,
     };
     let place = desk.handed_out(&Manifest::file(&desk.settings.id));
@@ -94,48 +112,90 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 
 /// Is it the same list but for its serial and dates?
 fn is_same(issued: &Manifest, fresh: &Manifest) -> bool {
-    let Manifest { serial, issued: at, expires, previous, .. } = *issued;
-    *issued == Manifest { serial, issued: at, expires, previous, ..fresh.clone() }
+    let Manifest {
+        serial,
+        issued: at,
+        expires,
+        previous,
+        ..
+    } = *issued;
+    *issued
+        == Manifest {
+            serial,
+            issued: at,
+            expires,
+            previous,
+            ..fresh.clone()
+        }
 }
 
-/// Does it hold now, and not for longer than the desk's settings say? The first signer alone wrote these dates.
+/// Does it hold now, and not for longer than the desk's settings say? The first signer alone wrote
+/// these dates.
 const fn is_timely(issued: &Manifest, fresh: &Manifest) -> bool {
-    issued.issued <= fresh.issued + CLOCKS_APART_S && fresh.issued < issued.expires && issued.expires <= fresh.expires + CLOCKS_APART_S
+    issued.issued <= fresh.issued + CLOCKS_APART_S
+        && fresh.issued < issued.expires
+        && issued.expires <= fresh.expires + CLOCKS_APART_S
 }
 
 fn hold_errors(lint: &Lint, overrides: &[String]) -> Result<(), Failure> {
     let errors = lint.errors();
-    if let Some(needless) = overrides.iter().find(|code| !errors.contains(&code.as_str())) {
-        return Err(Failure::Usage(format!("--override {needless}: the lint finds no such thing")));
+    if let Some(needless) = overrides
+        .iter()
+        .find(|code| !errors.contains(&code.as_str()))
+    {
+        return Err(Failure::Usage(format!(
+            "--override {needless}: the lint finds no such thing"
+        )));
     }
     // A line that is no entry is never issued, whatever is overridden.
-    let open: Vec<&str> =
-        errors.into_iter().filter(|code| *code == "lint.reject" || !overrides.iter().any(|known| known == code)).collect();
+    let open: Vec<&str> = errors
+        .into_iter()
+        .filter(|code| *code == "lint.reject" || !overrides.iter().any(|known| known == code))
+        .collect();
     if open.is_empty() {
         return Ok(());
     }
     let mut message = lint.explain(&open);
-    message.push(format!("not signed: mend the list, or sign it all the same with --override {}", open.join(" --override ")));
+    message.push(format!(
+        "not signed: mend the list, or sign it all the same with --override {}",
+        open.join(" --override ")
+    ));
     Err(Failure::Failed(message.join("\n")))
 }
 
 fn countersign(desk: &Desk, issue: &Issue, key: &SigningKey) -> Result<Note, Failure> {
     // A signature that does not hold must not be joined by one that does.
-    issue.note.signers(&desk.keys).map_err(|error| Failure::Failed(format!("the issue is not to be believed: {error}")))?;
+    issue
+        .note
+        .signers(&desk.keys)
+        .map_err(|error| Failure::Failed(format!("the issue is not to be believed: {error}")))?;
     let mut note = issue.note.clone();
-    note.sign(key).map_err(|error| Failure::Failed(error.to_string()))?;
+    note.sign(key)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
     Ok(note)
 }
 
 /// Write the entries of a new issue and its manifest with one signature.
-fn start_issue(desk: &Desk, last: Option<&Issue>, fresh: Manifest, text: &str, key: &SigningKey) -> Result<Issue, Failure> {
-    // Only an issue that had all its signatures can be in force somewhere; one that was given up hands on what it came after.
+fn start_issue(
+    desk: &Desk,
+    last: Option<&Issue>,
+    fresh: Manifest,
+    text: &str,
+    key: &SigningKey,
+) -> Result<Issue, Failure> {
+    // Only an issue that had all its signatures can be in force somewhere; one that was given up
+    // hands on what it came after.
     let whole = last.filter(|last| desk.is_whole(last));
-    let previous = whole.map(|whole| whole.manifest.hash()).or_else(|| last.and_then(|last| last.manifest.previous));
+    let previous = whole
+        .map(|whole| whole.manifest.hash())
+        .or_else(|| last.and_then(|last| last.manifest.previous));
     let manifest = Manifest { previous, ..fresh };
-    Manifest::parse(&manifest.to_text()).map_err(|fault| Failure::Failed(format!("no manifest can be made: {fault}")))?;
-    let mut note = Note::new(&manifest.to_text()).map_err(|error| Failure::Failed(error.to_string()))?;
-    note.sign(key).map_err(|error| Failure::Failed(error.to_string()))?;
+    Manifest::parse(&manifest.to_text())
+        .map_err(|fault| Failure::Failed(format!("no manifest can be made: {fault}")))?;
+    let mut note =
+        Note::new(&manifest.to_text()).map_err(|error| Failure::Failed(error.to_string()))?;
+    note.sign(key)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
     let octets = match manifest.secrecy {
         Secrecy::Open => text.as_bytes().to_vec(),
         Secrecy::Age => seal_entries(desk, text)?,
@@ -155,8 +215,14 @@ fn start_issue(desk: &Desk, last: Option<&Issue>, fresh: Manifest, text: &str, k
 }
 
 fn tell(desk: &Desk, issue: &Issue, overrides: &[String], style: Style) -> Result<(), Failure> {
-    let signers = issue.note.signers(&desk.keys).map_err(|error| Failure::Failed(error.to_string()))?;
-    let signers: Vec<String> = signers.iter().map(|signer| signer.name().to_owned()).collect();
+    let signers = issue
+        .note
+        .signers(&desk.keys)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let signers: Vec<String> = signers
+        .iter()
+        .map(|signer| signer.name().to_owned())
+        .collect();
     let (manifest, needed) = (&issue.manifest, desk.settings.signatures);
     if style == Style::Json {
         return print_json(&Signed {
@@ -174,5 +240,10 @@ fn tell(desk: &Desk, issue: &Issue, overrides: &[String], style: Style) -> Resul
         more => format!("{more} more signatures are needed"),
     };
     let entries = count_entries(usize::try_from(manifest.entries).unwrap_or(usize::MAX));
-    print(&format!("{} serial {}: {entries}, signed by {}; {state}\n", manifest.list, manifest.serial, signers.join(", ")))
+    print(&format!(
+        "{} serial {}: {entries}, signed by {}; {state}\n",
+        manifest.list,
+        manifest.serial,
+        signers.join(", ")
+    ))
 }

@@ -1,4 +1,5 @@
-//! `wardline list verify PATH`: may an issue be believed, is it in its time, and are the entries beside it those that were signed?
+//! `wardline list verify PATH`: may an issue be believed, is it in its time, and are the entries
+//! beside it those that were signed?
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,8 @@ const CLOCKS_APART_S: i64 = 300;
 pub(in crate::commands) struct Args {
     /// A list's folder, or a manifest with its entries beside it.
     path: PathBuf,
-    /// The public key of somebody who may sign; once for each. Without it those of the folder's list.toml.
+    /// The public key of somebody who may sign; once for each. Without it those of the folder's
+    /// list.toml.
     #[arg(long = "key", value_name = "PUBLIC")]
     keys: Vec<String>,
     /// How many of them must have signed; without it as list.toml says, or all.
@@ -58,18 +60,34 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     };
     if signers.len() < needed {
         let who: Vec<&str> = signers.iter().map(|signer| signer.name()).collect();
-        let who = if who.is_empty() { "nobody we know".to_owned() } else { who.join(", ") };
-        return refuse(format!("signed by {} of {needed} keys ({who}): it needs more signatures", signers.len()));
+        let who = if who.is_empty() {
+            "nobody we know".to_owned()
+        } else {
+            who.join(", ")
+        };
+        return refuse(format!(
+            "signed by {} of {needed} keys ({who}): it needs more signatures",
+            signers.len()
+        ));
     }
     let manifest = &issue.manifest;
     if manifest.expires <= wall_s() {
-        return refuse(format!("expired on {}: sign it again", time(manifest.expires)));
+        return refuse(format!(
+            "expired on {}: sign it again",
+            time(manifest.expires)
+        ));
     }
     if manifest.issued > wall_s() + CLOCKS_APART_S {
-        return refuse(format!("issued in the future, on {}: one of the clocks is wrong", time(manifest.issued)));
+        return refuse(format!(
+            "issued in the future, on {}: one of the clocks is wrong",
+            time(manifest.issued)
+        ));
     }
     let entries_checked = check_entries(&place, manifest, args.identity.as_deref())?;
-    let signers: Vec<String> = signers.iter().map(|signer| signer.name().to_owned()).collect();
+    let signers: Vec<String> = signers
+        .iter()
+        .map(|signer| signer.name().to_owned())
+        .collect();
     if style == Style::Json {
         return print_json(&Verified {
             list: manifest.list.clone(),
@@ -84,7 +102,11 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         });
     }
     let entries = count_entries(usize::try_from(manifest.entries).unwrap_or(usize::MAX));
-    let checked = if entries_checked { "as signed" } else { "encrypted; --identity opens them to be checked" };
+    let checked = if entries_checked {
+        "as signed"
+    } else {
+        "encrypted; --identity opens them to be checked"
+    };
     print(&format!(
         "{} serial {}: signed by {}; {entries}, {checked}; issued {}, expires {}\n",
         manifest.list,
@@ -97,34 +119,55 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 
 /// Which manifest, whose signatures, and how many of them.
 fn trust(args: &Args) -> Result<(PathBuf, Vec<VerifyKey>, usize), Failure> {
-    let given = args.keys.iter().map(|key| read_public(key)).collect::<Result<Vec<_>, _>>()?;
+    let given = args
+        .keys
+        .iter()
+        .map(|key| read_public(key))
+        .collect::<Result<Vec<_>, _>>()?;
     let (place, keys, needed) = if args.path.is_dir() {
         let desk = Desk::open(&args.path)?;
         let place = desk.handed_out(&Manifest::file(&desk.settings.id));
         let needed = desk.settings.signatures;
-        (place, if given.is_empty() { desk.keys } else { given }, needed)
+        (
+            place,
+            if given.is_empty() { desk.keys } else { given },
+            needed,
+        )
     } else if given.is_empty() {
-        return Err(Failure::Usage("say with --key whose signatures are to be believed".to_owned()));
+        return Err(Failure::Usage(
+            "say with --key whose signatures are to be believed".to_owned(),
+        ));
     } else {
         let all = given.len();
         (args.path.clone(), given, all)
     };
     let needed = args.signatures.unwrap_or(needed);
     if !(1..=keys.len()).contains(&needed) {
-        return Err(Failure::Usage(format!("--signatures: 1 to {}, the number of keys", keys.len())));
+        return Err(Failure::Usage(format!(
+            "--signatures: 1 to {}, the number of keys",
+            keys.len()
+        )));
     }
     Ok((place, keys, needed))
 }
 
-/// Are the entries beside the manifest those that were signed? False where they are secret and we have no key.
-fn check_entries(manifest_place: &Path, manifest: &Manifest, identity: Option<&Path>) -> Result<bool, Failure> {
+/// Are the entries beside the manifest those that were signed? False where they are secret and we
+/// have no key.
+fn check_entries(
+    manifest_place: &Path,
+    manifest: &Manifest,
+    identity: Option<&Path>,
+) -> Result<bool, Failure> {
     let place = manifest_place.with_file_name(manifest.entries_file());
     let refuse = |what: String| Err(Failure::Failed(format!("{}: {what}", place.display())));
     let mut octets = zeroize::Zeroizing::new(read(&place)?);
     if manifest.secrecy == Secrecy::Age {
-        let Some(identity) = identity else { return Ok(false) };
+        let Some(identity) = identity else {
+            return Ok(false);
+        };
         let text = zeroize::Zeroizing::new(read_text(identity)?);
-        let opened = Identity::parse_file(&text).and_then(|identities| decrypt(&octets, &identities));
+        let opened =
+            Identity::parse_file(&text).and_then(|identities| decrypt(&octets, &identities));
         octets = match opened {
             Ok(opened) => opened,
             Err(error) => return refuse(error.to_string()),
@@ -136,7 +179,10 @@ fn check_entries(manifest_place: &Path, manifest: &Manifest, identity: Option<&P
     let parsed = read_entries(octets.as_slice(), |_| ()).unwrap_or_default();
     if parsed.entries != manifest.entries || parsed.rejects > 0 {
         let (found, said, rejects) = (parsed.entries, manifest.entries, parsed.rejects);
-        return refuse(format!("{found} entries and {rejects} lines that are none, but the manifest says {said} entries"));
+        return refuse(format!(
+            "{found} entries and {rejects} lines that are none, but the manifest says {said} \
+             entries"
+        ));
     }
     Ok(true)
 }

@@ -1,4 +1,5 @@
-//! Holds the control socket: for its owner alone, few connections at once, short requests, and no patience with slow ones.
+//! Holds the control socket: for its owner alone, few connections at once, short requests, and no
+//! patience with slow ones.
 
 use std::fmt;
 use std::fs::{self, File, Permissions, TryLockError};
@@ -49,11 +50,25 @@ impl fmt::Display for BindRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyRunning(path) => {
-                write!(f, "{}: already running: stop the other one, or give this one its own `state` folder", path.display())
+                write!(
+                    f,
+                    "{}: already running: stop the other one, or give this one its own `state` \
+                     folder",
+                    path.display()
+                )
             }
-            Self::Occupied(path) => write!(f, "{}: is not a socket: move it away, or choose another [control] socket", path.display()),
+            Self::Occupied(path) => write!(
+                f,
+                "{}: is not a socket: move it away, or choose another [control] socket",
+                path.display()
+            ),
             Self::Io(path, error) => {
-                write!(f, "{}: cannot be made ({error}): check the folder, or choose another [control] socket", path.display())
+                write!(
+                    f,
+                    "{}: cannot be made ({error}): check the folder, or choose another [control] \
+                     socket",
+                    path.display()
+                )
             }
         }
     }
@@ -65,22 +80,33 @@ impl Socket {
     /// Take the socket at `path`; one that a dead process left there is replaced.
     pub fn bind(path: &Path) -> Result<Self, BindRefusal> {
         let io = |error| BindRefusal::Io(path.to_path_buf(), error);
-        let lock = File::options().create(true).append(true).open(path.with_added_extension("lock")).map_err(io)?;
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(path.with_added_extension("lock"))
+            .map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(BindRefusal::AlreadyRunning(path.to_path_buf())),
+            Err(TryLockError::WouldBlock) => {
+                return Err(BindRefusal::AlreadyRunning(path.to_path_buf()));
+            }
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
         if is_something_else(path) {
             return Err(BindRefusal::Occupied(path.to_path_buf()));
         }
-        // Made under another name, so that nobody can connect before the mode is set; the rename replaces a dead socket.
+        // Made under another name, so that nobody can connect before the mode is set; the rename
+        // replaces a dead socket.
         let unready = path.with_added_extension("new");
         let _ = fs::remove_file(&unready);
         let listener = UnixListener::bind(&unready).map_err(io)?;
         fs::set_permissions(&unready, Permissions::from_mode(0o600)).map_err(io)?;
         fs::rename(&unready, path).map_err(io)?;
-        Ok(Self { listener, path: path.to_path_buf(), _lock: lock })
+        Ok(Self {
+            listener,
+            path: path.to_path_buf(),
+            _lock: lock,
+        })
     }
 }
 
@@ -92,7 +118,8 @@ impl Drop for Socket {
 
 fn is_something_else(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    path.symlink_metadata().is_ok_and(|metadata| !metadata.file_type().is_socket())
+    path.symlink_metadata()
+        .is_ok_and(|metadata| !metadata.file_type().is_socket())
 }
 
 /// Answers requests until it is dropped.
@@ -107,15 +134,22 @@ impl Server {
     pub fn start(socket: Socket, parts: Parts) -> io::Result<Self> {
         let (path, is_over) = (socket.path.clone(), Arc::new(AtomicBool::new(false)));
         let (parts, over) = (Arc::new(parts), Arc::clone(&is_over));
-        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || accept(&socket, &parts, &over))?;
-        Ok(Self { path, is_over, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || accept(&socket, &parts, &over))?;
+        Ok(Self {
+            path,
+            is_over,
+            thread: Some(thread),
+        })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.is_over.store(true, Relaxed);
-        // A connection wakes the thread; where there can be none, it is left to end with the process.
+        // A connection wakes the thread; where there can be none, it is left to end with the
+        // process.
         if UnixStream::connect(&self.path).is_ok()
             && let Some(thread) = self.thread.take()
         {
@@ -136,16 +170,22 @@ fn accept(socket: &Socket, parts: &Arc<Parts>, is_over: &AtomicBool) {
             continue;
         };
         if Arc::strong_count(&seats) > CONNECTIONS_MAX {
-            let busy = Reply::Failed { message: format!("{CONNECTIONS_MAX} requests are under way already: try again") };
-            let _ = stream.set_nonblocking(true).and_then(|()| send(&stream, &busy));
+            let busy = Reply::Failed {
+                message: format!("{CONNECTIONS_MAX} requests are under way already: try again"),
+            };
+            let _ = stream
+                .set_nonblocking(true)
+                .and_then(|()| send(&stream, &busy));
             continue;
         }
         let (parts, seat) = (Arc::clone(parts), Arc::clone(&seats));
-        let spawned = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
-            let _seat = seat;
-            // The other side is gone or too slow: there is nobody to tell.
-            let _ = converse(&stream, &parts);
-        });
+        let spawned = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || {
+                let _seat = seat;
+                // The other side is gone or too slow: there is nobody to tell.
+                let _ = converse(&stream, &parts);
+            });
         if let Err(error) = spawned {
             warn!("no thread for a control request ({error})");
         }
@@ -157,7 +197,9 @@ fn converse(stream: &UnixStream, parts: &Parts) -> io::Result<()> {
     let line = receive(stream)?;
     let reply = match serde_json::from_slice::<Request>(&line) {
         Ok(request) => parts.answer(&request),
-        Err(error) => Reply::Failed { message: format!("not a request: {error}: are program and command of one version?") },
+        Err(error) => Reply::Failed {
+            message: format!("not a request: {error}: are program and command of one version?"),
+        },
     };
     stream.set_write_timeout(Some(PATIENCE))?;
     send(stream, &reply)

@@ -1,4 +1,5 @@
-//! The socket from outside: every request, what does not belong there, and what a crash leaves behind.
+//! The socket from outside: every request, what does not belong there, and what a crash leaves
+//! behind.
 
 use std::sync::Mutex;
 
@@ -18,7 +19,12 @@ struct Desk(Mutex<Vec<Option<String>>>);
 
 impl Resolution for Desk {
     fn cache(&self) -> CacheStatus {
-        CacheStatus { answers: 3, octets: 300, octets_max: 1000, ..CacheStatus::default() }
+        CacheStatus {
+            answers: 3,
+            octets: 300,
+            octets_max: 1000,
+            ..CacheStatus::default()
+        }
     }
 
     fn flush(&self, what: Flush<'_>) -> u64 {
@@ -46,7 +52,12 @@ impl Resolution for Desk {
 fn parts() -> Parts {
     let text = Text::Embedded("blocked.example\n=exact.example\n");
     let source = ListSource::unsigned("a", 0, text, Format::Plain);
-    let (updater, _) = Updater::start(Settings { lists: vec![source], quiet: Duration::from_millis(10), ..Settings::default() }).unwrap();
+    let (updater, _) = Updater::start(Settings {
+        lists: vec![source],
+        quiet: Duration::from_millis(10),
+        ..Settings::default()
+    })
+    .unwrap();
     let rules = ListRules {
         contact: Vec::new(),
         language: "en".to_owned(),
@@ -57,7 +68,11 @@ fn parts() -> Parts {
         action: Action::NxDomain,
         ttl_s: 60,
     };
-    let exempt = GroupSettings { name: "investigators".to_owned(), prefixes: vec!["127.0.9.0/24".parse().unwrap()], lists: vec![] };
+    let exempt = GroupSettings {
+        name: "investigators".to_owned(),
+        prefixes: vec!["127.0.9.0/24".parse().unwrap()],
+        lists: vec![],
+    };
     let board = Arc::new(Board::new(1));
     board.cells().note_blocked(0, Kind::Address);
     Parts {
@@ -81,7 +96,14 @@ fn serve() -> (TempDir, PathBuf, Server) {
 }
 
 fn verdicts(path: &Path, name: &str) -> Vec<GroupVerdict> {
-    match ask(path, &Request::Why { name: name.to_owned() }).unwrap() {
+    match ask(
+        path,
+        &Request::Why {
+            name: name.to_owned(),
+        },
+    )
+    .unwrap()
+    {
         Reply::Why(why) => why.groups.into_iter().map(|group| group.verdict).collect(),
         reply => panic!("{reply:?}"),
     }
@@ -90,20 +112,64 @@ fn verdicts(path: &Path, name: &str) -> Vec<GroupVerdict> {
 #[test]
 fn every_request_has_its_reply() {
     let (_folder, path, _server) = serve();
-    let Reply::Status(status) = ask(&path, &Request::Status).unwrap() else { panic!() };
-    assert_eq!((status.pid, status.generation, status.doors.len(), status.cache.answers), (std::process::id(), 1, 1, 3));
-    assert_eq!((status.lists[0].state.entries, status.lists[0].blocked, status.questions.ended["blocked"]), (2, 1, 1));
+    let Reply::Status(status) = ask(&path, &Request::Status).unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (
+            status.pid,
+            status.generation,
+            status.doors.len(),
+            status.cache.answers
+        ),
+        (std::process::id(), 1, 1, 3)
+    );
+    assert_eq!(
+        (
+            status.lists[0].state.entries,
+            status.lists[0].blocked,
+            status.questions.ended["blocked"]
+        ),
+        (2, 1, 1)
+    );
     for list in [None, Some("a".to_owned())] {
-        let Reply::Reload(reloaded) = ask(&path, &Request::Reload { list }).unwrap() else { panic!() };
+        let Reply::Reload(reloaded) = ask(&path, &Request::Reload { list }).unwrap() else {
+            panic!()
+        };
         assert_eq!(reloaded.lists[0].change, Change::Unchanged);
     }
-    let Reply::Failed { message } = ask(&path, &Request::Reload { list: Some("b".to_owned()) }).unwrap() else { panic!() };
+    let Reply::Failed { message } = ask(
+        &path,
+        &Request::Reload {
+            list: Some("b".to_owned()),
+        },
+    )
+    .unwrap() else {
+        panic!()
+    };
     assert_eq!(message, "there is no list \"b\": the lists are a");
     assert_eq!(
-        ask(&path, &Request::Flush { name: Some("X.test.".to_owned()), below: false }).unwrap(),
+        ask(
+            &path,
+            &Request::Flush {
+                name: Some("X.test.".to_owned()),
+                below: false
+            }
+        )
+        .unwrap(),
         Reply::Flush(Flushed { removed: 1 })
     );
-    assert_eq!(ask(&path, &Request::Flush { name: None, below: false }).unwrap(), Reply::Flush(Flushed { removed: 2 }));
+    assert_eq!(
+        ask(
+            &path,
+            &Request::Flush {
+                name: None,
+                below: false
+            }
+        )
+        .unwrap(),
+        Reply::Flush(Flushed { removed: 2 })
+    );
 }
 
 #[test]
@@ -118,10 +184,30 @@ fn why_says_which_list_and_which_entry() {
         labels: 2,
         place,
     };
-    assert_eq!(verdicts(&path, "A.b.Blocked.example"), [block("blocked.example", Place::Parent), GroupVerdict::Exempt]);
-    assert_eq!(verdicts(&path, "exact.example."), [block("exact.example", Place::Itself), GroupVerdict::Exempt]);
-    assert_eq!(verdicts(&path, "www.exact.example"), [GroupVerdict::Pass, GroupVerdict::Exempt]);
-    let Reply::Failed { message } = ask(&path, &Request::Why { name: "a..b".to_owned() }).unwrap() else { panic!() };
+    assert_eq!(
+        verdicts(&path, "A.b.Blocked.example"),
+        [
+            block("blocked.example", Place::Parent),
+            GroupVerdict::Exempt
+        ]
+    );
+    assert_eq!(
+        verdicts(&path, "exact.example."),
+        [block("exact.example", Place::Itself), GroupVerdict::Exempt]
+    );
+    assert_eq!(
+        verdicts(&path, "www.exact.example"),
+        [GroupVerdict::Pass, GroupVerdict::Exempt]
+    );
+    let Reply::Failed { message } = ask(
+        &path,
+        &Request::Why {
+            name: "a..b".to_owned(),
+        },
+    )
+    .unwrap() else {
+        panic!()
+    };
     assert!(message.starts_with("not a domain name"));
 }
 
@@ -145,8 +231,12 @@ fn what_is_no_request_is_told_or_dropped() {
 #[test]
 fn connections_at_once_are_few() {
     let (_folder, path, _server) = serve();
-    let silent: Vec<_> = (0..CONNECTIONS_MAX).map(|_| UnixStream::connect(&path).unwrap()).collect();
-    assert!(matches!(ask(&path, &Request::Status).unwrap(), Reply::Failed { message } if message.contains("try again")));
+    let silent: Vec<_> = (0..CONNECTIONS_MAX)
+        .map(|_| UnixStream::connect(&path).unwrap())
+        .collect();
+    assert!(
+        matches!(ask(&path, &Request::Status).unwrap(), Reply::Failed { message } if message.contains("try again"))
+    );
     drop(silent);
     let start = monotonic();
     while matches!(ask(&path, &Request::Status).unwrap(), Reply::Failed { .. }) {
@@ -158,10 +248,16 @@ fn connections_at_once_are_few() {
 fn the_socket_is_the_owners_and_only_one_process_has_it() {
     let (_folder, path, server) = serve();
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(matches!(Socket::bind(&path), Err(BindRefusal::AlreadyRunning(_))));
+    assert!(matches!(
+        Socket::bind(&path),
+        Err(BindRefusal::AlreadyRunning(_))
+    ));
     drop(server);
     assert!(!path.exists());
-    assert!(matches!(ask(&path, &Request::Status), Err(AskFault::NotRunning(_))));
+    assert!(matches!(
+        ask(&path, &Request::Status),
+        Err(AskFault::NotRunning(_))
+    ));
 }
 
 #[test]
@@ -169,9 +265,15 @@ fn what_a_crash_left_is_replaced_and_nothing_else() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("control.sock");
     drop(UnixListener::bind(&path).unwrap());
-    assert!(matches!(ask(&path, &Request::Status), Err(AskFault::NotRunning(_))));
+    assert!(matches!(
+        ask(&path, &Request::Status),
+        Err(AskFault::NotRunning(_))
+    ));
     drop(Socket::bind(&path).unwrap());
     fs::write(&path, "somebody's").unwrap();
     assert!(matches!(Socket::bind(&path), Err(BindRefusal::Occupied(_))));
-    assert!(matches!(Socket::bind(&folder.path().join("missing/control.sock")), Err(BindRefusal::Io(..))));
+    assert!(matches!(
+        Socket::bind(&folder.path().join("missing/control.sock")),
+        Err(BindRefusal::Io(..))
+    ));
 }

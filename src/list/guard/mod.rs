@@ -1,6 +1,8 @@
-//! The judgement on a new issue of a list before it may come in force: what it would block too much, and what changed too much at once.
+//! The judgement on a new issue of a list before it may come in force: what it would block too
+//! much, and what changed too much at once.
 //!
-//! Pure: the caller brings the entries, the counts and the limits. Entries are spoken of by line and number, never by name.
+//! Pure: the caller brings the entries, the counts and the limits. Entries are spoken of by line
+//! and number, never by name.
 
 mod protected;
 
@@ -29,7 +31,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { added_max: 5000, removed_max: 5000, added_percent_max: 50.0, removed_percent_max: 20.0, small_change: 50 }
+        Self {
+            added_max: 5000,
+            removed_max: 5000,
+            added_percent_max: 50.0,
+            removed_percent_max: 20.0,
+            small_change: 50,
+        }
     }
 }
 
@@ -126,11 +134,13 @@ pub struct Finding {
 /// What the new issue is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Different entries in force now; none where the list is new, for which the budget does not hold.
+    /// Different entries in force now; none where the list is new, for which the budget does not
+    /// hold.
     pub before: Option<u64>,
     /// Different entries of the new issue.
     pub after: u64,
-    /// Entries of the new issue that are not in force now. Those that go are then `before + added - after`.
+    /// Entries of the new issue that are not in force now. Those that go are then `before + added -
+    /// after`.
     pub added: u64,
 }
 
@@ -153,15 +163,29 @@ pub struct Guard<'a> {
 impl<'a> Guard<'a> {
     /// Judge against these names.
     pub const fn new(protected: &'a Protected) -> Self {
-        Self { protected, findings: Vec::new() }
+        Self {
+            protected,
+            findings: Vec::new(),
+        }
     }
 
-    /// Look at one entry; `wire` is its lower-case uncompressed name. Costs two or three look-ups for an entry in order.
+    /// Look at one entry; `wire` is its lower-case uncompressed name. Costs two or three look-ups
+    /// for an entry in order.
     pub fn see(&mut self, place: Place, wire: &[u8], scope: Scope) {
         for code in self.protected.judge(wire, scope) {
-            let at = self.findings.iter().position(|finding| finding.code == code).unwrap_or(self.findings.len());
+            let at = self
+                .findings
+                .iter()
+                .position(|finding| finding.code == code)
+                .unwrap_or(self.findings.len());
             if at == self.findings.len() {
-                self.findings.push(Finding { code, count: 0, percent: None, allowed: 0, first: Vec::new() });
+                self.findings.push(Finding {
+                    code,
+                    count: 0,
+                    percent: None,
+                    allowed: 0,
+                    first: Vec::new(),
+                });
             }
             if let Some(finding) = self.findings.get_mut(at) {
                 finding.count += 1;
@@ -182,14 +206,34 @@ impl<'a> Guard<'a> {
 
 fn budget(limits: &Limits, change: &Change) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let found = |code, count, allowed, percent| Finding { code, count, percent, allowed, first: Vec::new() };
+    let found = |code, count, allowed, percent| Finding {
+        code,
+        count,
+        percent,
+        allowed,
+        first: Vec::new(),
+    };
     if change.after == 0 {
         findings.push(found(Code::Empty, 0, 1, None));
     }
-    let Some(before) = change.before else { return findings };
+    let Some(before) = change.before else {
+        return findings;
+    };
     let sides = [
-        (Code::Added, Code::AddedPercent, change.added, limits.added_max, limits.added_percent_max),
-        (Code::Removed, Code::RemovedPercent, change.removed(), limits.removed_max, limits.removed_percent_max),
+        (
+            Code::Added,
+            Code::AddedPercent,
+            change.added,
+            limits.added_max,
+            limits.added_percent_max,
+        ),
+        (
+            Code::Removed,
+            Code::RemovedPercent,
+            change.removed(),
+            limits.removed_max,
+            limits.removed_percent_max,
+        ),
     ];
     for (code, percent_code, count, allowed, percent_max) in sides {
         if count > allowed {
@@ -198,7 +242,12 @@ fn budget(limits: &Limits, change: &Change) -> Vec<Finding> {
         let percent = count as f64 * 100.0 / before.max(1) as f64;
         if count > limits.small_change && percent > percent_max {
             let allowed = (before as f64 * percent_max / 100.0) as u64;
-            findings.push(found(percent_code, count, allowed.max(limits.small_change), Some((percent, percent_max))));
+            findings.push(found(
+                percent_code,
+                count,
+                allowed.max(limits.small_change),
+                Some((percent, percent_max)),
+            ));
         }
     }
     findings
@@ -207,30 +256,56 @@ fn budget(limits: &Limits, change: &Change) -> Vec<Finding> {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.count;
-        let (entries, are) = if count == 1 { ("entry", "is") } else { ("entries", "are") };
+        let (entries, are) = if count == 1 {
+            ("entry", "is")
+        } else {
+            ("entries", "are")
+        };
         let covers = if count == 1 { "covers" } else { "cover" };
         write!(f, "{}: ", self.code.as_str())?;
         match self.code {
             Code::Root => write!(f, "{count} {entries} {are} the root")?,
             Code::Tld => write!(f, "{count} {entries} {are} a top-level domain")?,
             Code::PublicSuffix => write!(f, "{count} {entries} {covers} a public suffix")?,
-            Code::NeverBlock => write!(f, "{count} {entries} {covers} a name that must never be blocked")?,
-            Code::BelowNeverBlock => write!(f, "{count} {entries} {are} below a name under which nothing may be blocked")?,
+            Code::NeverBlock => write!(
+                f,
+                "{count} {entries} {covers} a name that must never be blocked"
+            )?,
+            Code::BelowNeverBlock => write!(
+                f,
+                "{count} {entries} {are} below a name under which nothing may be blocked"
+            )?,
             Code::Empty => f.write_str("the list has no entry")?,
             Code::Added | Code::AddedPercent => write!(f, "{count} {entries} would be added")?,
-            Code::Removed | Code::RemovedPercent => write!(f, "{count} {entries} would be removed")?,
-            Code::Shadow => write!(f, "{count} questions would be blocked that are not blocked now")?,
+            Code::Removed | Code::RemovedPercent => {
+                write!(f, "{count} {entries} would be removed")?
+            }
+            Code::Shadow => write!(
+                f,
+                "{count} questions would be blocked that are not blocked now"
+            )?,
         }
-        let whole = if self.code == Code::Shadow { "all questions" } else { "the list" };
+        let whole = if self.code == Code::Shadow {
+            "all questions"
+        } else {
+            "the list"
+        };
         match self.percent {
-            Some((percent, percent_max)) => write!(f, ", {percent:.1} % of {whole}; allowed are {percent_max:.1} %")?,
-            None if self.first.is_empty() && self.code != Code::Empty => write!(f, "; allowed are {}", self.allowed)?,
+            Some((percent, percent_max)) => write!(
+                f,
+                ", {percent:.1} % of {whole}; allowed are {percent_max:.1} %"
+            )?,
+            None if self.first.is_empty() && self.code != Code::Empty => {
+                write!(f, "; allowed are {}", self.allowed)?
+            }
             None => {}
         }
         for (at, place) in self.first.iter().enumerate() {
             f.write_str(if at == 0 { " (" } else { ", " })?;
             write!(f, "line {}", place.line)?;
-            place.number.map_or(Ok(()), |number| write!(f, " entry {number}"))?;
+            place
+                .number
+                .map_or(Ok(()), |number| write!(f, " entry {number}"))?;
         }
         if !self.first.is_empty() {
             let hidden = self.count - self.first.len() as u64;
@@ -239,7 +314,11 @@ impl fmt::Display for Finding {
             }
             f.write_str(")")?;
         }
-        write!(f, "; mend the list, or accept it as it is by overriding {}", self.code.as_str())
+        write!(
+            f,
+            "; mend the list, or accept it as it is by overriding {}",
+            self.code.as_str()
+        )
     }
 }
 
@@ -249,22 +328,42 @@ mod tests {
     use crate::name::Name;
 
     fn findings(entries: &[&str], change: Change) -> Vec<String> {
-        let mut protected = Protected::of_suffixes("com\nuk\nco.uk\n*.ck\n!www.ck\ngithub.io\ns3.cloud.test\n*.deep.wild.test\n");
-        protected.read_never_block(b"never.example\n=platform.example\n".as_slice()).unwrap();
+        let mut protected = Protected::of_suffixes(
+            "com\nuk\nco.uk\n*.ck\n!www.ck\ngithub.io\ns3.cloud.test\n*.deep.wild.test\n",
+        );
+        protected
+            .read_never_block(b"never.example\n=platform.example\n".as_slice())
+            .unwrap();
         let mut guard = Guard::new(&protected);
         for (at, entry) in entries.iter().enumerate() {
-            let (scope, name) = entry.strip_prefix('=').map_or((Scope::Below, *entry), |name| (Scope::Exact, name));
-            let place = Place { line: at as u64 + 1, number: Some(100 + at as u32) };
+            let (scope, name) = entry
+                .strip_prefix('=')
+                .map_or((Scope::Below, *entry), |name| (Scope::Exact, name));
+            let place = Place {
+                line: at as u64 + 1,
+                number: Some(100 + at as u32),
+            };
             guard.see(place, Name::parse(name).unwrap().as_wire(), scope);
         }
-        guard.finish(&Limits::default(), &change).iter().map(ToString::to_string).collect()
+        guard
+            .finish(&Limits::default(), &change)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
-    const FIRST: Change = Change { before: None, after: 1, added: 1 };
+    const FIRST: Change = Change {
+        before: None,
+        after: 1,
+        added: 1,
+    };
 
     fn codes(entry: &str) -> Vec<String> {
         let findings = findings(&[entry], FIRST);
-        findings.iter().map(|finding| finding.split_once(": ").unwrap().0.to_owned()).collect()
+        findings
+            .iter()
+            .map(|finding| finding.split_once(": ").unwrap().0.to_owned())
+            .collect()
     }
 
     #[test]
@@ -307,8 +406,10 @@ mod tests {
     fn a_finding_says_which_entries_and_how_to_go_on() {
         assert_eq!(
             findings(&["a.test", "com", "uk"], FIRST),
-            ["guard.tld: 2 entries are a top-level domain (line 2 entry 101, line 3 entry 102); mend the list, or accept it as it is by \
-              overriding guard.tld"]
+            [
+                "guard.tld: 2 entries are a top-level domain (line 2 entry 101, line 3 entry 102); mend the list, or accept it as it is by \
+              overriding guard.tld"
+            ]
         );
         let many = vec!["co.uk"; 25];
         assert!(findings(&many, FIRST)[0].contains("line 20 entry 119 and 5 more)"));
@@ -316,7 +417,16 @@ mod tests {
 
     #[test]
     fn the_budget_holds_changes_not_first_issues() {
-        let judge = |before: Option<u64>, after, added| findings(&["a.test"], Change { before, after, added });
+        let judge = |before: Option<u64>, after, added| {
+            findings(
+                &["a.test"],
+                Change {
+                    before,
+                    after,
+                    added,
+                },
+            )
+        };
         let none: [&str; 0] = [];
         let mend = "mend the list, or accept it as it is by overriding";
         assert_eq!(judge(None, 1_000_000, 1_000_000), none);
@@ -325,23 +435,35 @@ mod tests {
         assert_eq!(
             judge(Some(10_000), 15_001, 5001),
             [
-                format!("guard.added: 5001 entries would be added; allowed are 5000; {mend} guard.added"),
                 format!(
-                    "guard.added-percent: 5001 entries would be added, 50.0 % of the list; allowed are 50.0 %; {mend} guard.added-percent"
+                    "guard.added: 5001 entries would be added; allowed are 5000; {mend} guard.added"
+                ),
+                format!(
+                    "guard.added-percent: 5001 entries would be added, 50.0 % of the list; allowed \
+                     are 50.0 %; {mend} guard.added-percent"
                 ),
             ]
         );
         assert_eq!(
             judge(Some(10_000), 500, 0),
             [
-                format!("guard.removed: 9500 entries would be removed; allowed are 5000; {mend} guard.removed"),
                 format!(
-                    "guard.removed-percent: 9500 entries would be removed, 95.0 % of the list; allowed are 20.0 %; {mend} guard.removed-percent"
+                    "guard.removed: 9500 entries would be removed; allowed are 5000; {mend} \
+                     guard.removed"
+                ),
+                format!(
+                    "guard.removed-percent: 9500 entries would be removed, 95.0 % of the list; \
+                     allowed are 20.0 %; {mend} guard.removed-percent"
                 ),
             ]
         );
         assert_eq!(judge(Some(100), 100, 60).len(), 2, "an exchange is both");
-        assert_eq!(judge(Some(10), 0, 0), [format!("guard.empty: the list has no entry; {mend} guard.empty")]);
+        assert_eq!(
+            judge(Some(10), 0, 0),
+            [format!(
+                "guard.empty: the list has no entry; {mend} guard.empty"
+            )]
+        );
         assert_eq!(judge(None, 0, 0).len(), 1);
     }
 

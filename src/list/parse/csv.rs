@@ -12,7 +12,8 @@ pub const HEADING_OCTETS_MAX: usize = 32;
 /// Which column holds the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// The first line is a header, and the column has a usual heading: `name`, `domain`, `host`, `hostname` or `fqdn`.
+    /// The first line is a header, and the column has a usual heading: `name`, `domain`, `host`,
+    /// `hostname` or `fqdn`.
     Usual,
     /// The first line is a header, and this is the column's heading.
     Headed(Heading),
@@ -31,12 +32,19 @@ impl Heading {
     /// The heading `text`; nothing where it is empty or longer than [`HEADING_OCTETS_MAX`].
     pub fn new(text: &str) -> Option<Self> {
         let mut octets = [0; HEADING_OCTETS_MAX];
-        octets.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        (!text.is_empty()).then_some(Self { octets, len: text.len() as u8 })
+        octets
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        (!text.is_empty()).then_some(Self {
+            octets,
+            len: text.len() as u8,
+        })
     }
 
     fn is(&self, field: &[u8]) -> bool {
-        self.octets.get(..usize::from(self.len)).is_some_and(|heading| heading.eq_ignore_ascii_case(field))
+        self.octets
+            .get(..usize::from(self.len))
+            .is_some_and(|heading| heading.eq_ignore_ascii_case(field))
     }
 }
 
@@ -57,11 +65,19 @@ struct Shape {
 
 impl Reader {
     pub(super) const fn new(column: Column) -> Self {
-        Self { column, shape: None }
+        Self {
+            column,
+            shape: None,
+        }
     }
 
     /// Read one line and hand out its entry, if it has one.
-    pub(super) fn read_line(&mut self, line: &[u8], wire: &mut Vec<u8>, sink: &mut impl FnMut(&[u8], Scope)) -> Result<u64, Reason> {
+    pub(super) fn read_line(
+        &mut self,
+        line: &[u8],
+        wire: &mut Vec<u8>,
+        sink: &mut impl FnMut(&[u8], Scope),
+    ) -> Result<u64, Reason> {
         let line = line.trim_ascii();
         if line.is_empty() {
             return Ok(0);
@@ -77,7 +93,9 @@ impl Reader {
                 shape
             }
         };
-        let Some(at) = shape.at else { return Err(Reason::NoColumn) };
+        let Some(at) = shape.at else {
+            return Err(Reason::NoColumn);
+        };
         let mut name = None;
         let columns = split(line, shape.separator, |column, field| {
             if column == at {
@@ -95,7 +113,9 @@ impl Reader {
         let mut found = None;
         let columns = split(first, separator, |column, field| {
             let is_it = match self.column {
-                Column::Usual => HEADINGS.iter().any(|heading| heading.as_bytes().eq_ignore_ascii_case(field)),
+                Column::Usual => HEADINGS
+                    .iter()
+                    .any(|heading| heading.as_bytes().eq_ignore_ascii_case(field)),
                 Column::Headed(heading) => heading.is(field),
                 Column::At(at) => column == usize::from(at),
             };
@@ -106,12 +126,21 @@ impl Reader {
                 _ => {}
             }
         })?;
-        Ok(Shape { separator, columns, at: found.flatten() })
+        Ok(Shape {
+            separator,
+            columns,
+            at: found.flatten(),
+        })
     }
 }
 
-/// Hand out a line's fields without the quotes around them, and say how many there are. Doubled quotes stay double.
-fn split<'l>(line: &'l [u8], separator: u8, mut each: impl FnMut(usize, &'l [u8])) -> Result<usize, Reason> {
+/// Hand out a line's fields without the quotes around them, and say how many there are. Doubled
+/// quotes stay double.
+fn split<'l>(
+    line: &'l [u8],
+    separator: u8,
+    mut each: impl FnMut(usize, &'l [u8]),
+) -> Result<usize, Reason> {
     let (mut rest, mut columns) = (line, 0);
     loop {
         let (field, tail) = match rest.trim_ascii_start().strip_prefix(b"\"") {
@@ -164,11 +193,15 @@ mod tests {
 
     #[test]
     fn the_header_names_the_column() {
-        let comma = b"\xef\xbb\xbfNr,Domain,Why\r\n1,a.test,\"x, y\"\r\n\r\n2,\"=B.test\",\"say \"\"no\"\"\"\r\n3, c.test ,\n";
+        let comma = b"\xef\xbb\xbfNr,Domain,Why\r\n1,a.test,\"x, y\"\r\n\r\n2,\"=B.test\",\"say \
+                      \"\"no\"\"\"\r\n3, c.test ,\n";
         let (found, parsed) = entries(comma, USUAL);
         assert_eq!(found, ["a.test", "=b.test", "c.test"]);
         assert_eq!((parsed.lines, parsed.entries, parsed.rejects), (5, 3, 0));
-        let (found, _) = entries("nr;Eintrag;stand\n1;b\u{fc}cher.test;2,5\n".as_bytes(), headed("eintrag"));
+        let (found, _) = entries(
+            "nr;Eintrag;stand\n1;b\u{fc}cher.test;2,5\n".as_bytes(),
+            headed("eintrag"),
+        );
         assert_eq!(found, ["xn--bcher-kva.test"]);
         assert_eq!(entries(b"name\na.test\n", USUAL).0, ["a.test"]);
     }
@@ -179,8 +212,14 @@ mod tests {
 
     #[test]
     fn a_numbered_column_needs_no_header() {
-        assert_eq!(entries(b"a.test;1\nb.test;2\n", Format::Csv(Column::At(0))).0, ["a.test", "b.test"]);
-        assert_eq!(reasons(b"a.test;1\n", Format::Csv(Column::At(2))), [(1, Reason::NoColumn)]);
+        assert_eq!(
+            entries(b"a.test;1\nb.test;2\n", Format::Csv(Column::At(0))).0,
+            ["a.test", "b.test"]
+        );
+        assert_eq!(
+            reasons(b"a.test;1\n", Format::Csv(Column::At(2))),
+            [(1, Reason::NoColumn)]
+        );
     }
 
     #[test]
@@ -201,7 +240,12 @@ mod tests {
         ];
         for (line, reason) in cases {
             let text = [b"nr,name,why\n", line].concat();
-            assert_eq!(reasons(&text, USUAL), [(2, reason)], "{}", String::from_utf8_lossy(line));
+            assert_eq!(
+                reasons(&text, USUAL),
+                [(2, reason)],
+                "{}",
+                String::from_utf8_lossy(line)
+            );
         }
     }
 
@@ -209,9 +253,16 @@ mod tests {
     fn without_a_column_of_names_every_line_is_a_reject() {
         for header in ["nr,what", "name,domain", "a.test,1"] {
             let text = format!("{header}\na.test,1\n");
-            assert_eq!(reasons(text.as_bytes(), USUAL), [(1, Reason::NoColumn), (2, Reason::NoColumn)], "{header}");
+            assert_eq!(
+                reasons(text.as_bytes(), USUAL),
+                [(1, Reason::NoColumn), (2, Reason::NoColumn)],
+                "{header}"
+            );
         }
-        assert_eq!(reasons(b"name,x\na.test,1\n", headed("domain")), [(1, Reason::NoColumn), (2, Reason::NoColumn)]);
+        assert_eq!(
+            reasons(b"name,x\na.test,1\n", headed("domain")),
+            [(1, Reason::NoColumn), (2, Reason::NoColumn)]
+        );
     }
 
     #[test]

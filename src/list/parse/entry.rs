@@ -1,4 +1,5 @@
-//! Entries of our own format with their details: the number that everybody speaks of them by, and what the curator keeps about them.
+//! Entries of our own format with their details: the number that everybody speaks of them by, and
+//! what the curator keeps about them.
 
 use std::io::{self, BufRead};
 
@@ -37,8 +38,12 @@ pub struct Details<'a> {
     pub category: Option<&'a str>,
 }
 
-/// Read a list in our own format with the details of its entries. An error is one of reading, never of content; the buffers are wiped.
-pub fn read_entries(mut text: impl BufRead, mut sink: impl FnMut(&Entry<'_>)) -> io::Result<Parsed> {
+/// Read a list in our own format with the details of its entries. An error is one of reading, never
+/// of content; the buffers are wiped.
+pub fn read_entries(
+    mut text: impl BufRead,
+    mut sink: impl FnMut(&Entry<'_>),
+) -> io::Result<Parsed> {
     let mut parsed = Parsed::default();
     let mut line = Zeroizing::new(Vec::with_capacity(LINE_OCTETS_MAX + 1));
     let mut wire = Zeroizing::new(Vec::with_capacity(word::WIRE_OCTETS_MAX));
@@ -60,7 +65,8 @@ pub fn read_entries(mut text: impl BufRead, mut sink: impl FnMut(&Entry<'_>)) ->
     Ok(parsed)
 }
 
-/// Read one name as a line of our own format has it, with an `=` in front where it is meant alone, and nothing behind it.
+/// Read one name as a line of our own format has it, with an `=` in front where it is meant alone,
+/// and nothing behind it.
 pub fn read_name(text: &[u8]) -> Result<(Name, Scope), Reason> {
     let parts = plain::split(text).ok_or(Reason::NoName)?;
     if !parts.details.is_empty() {
@@ -68,29 +74,59 @@ pub fn read_name(text: &[u8]) -> Result<(Name, Scope), Reason> {
     }
     let mut wire = Zeroizing::new(Vec::with_capacity(word::WIRE_OCTETS_MAX));
     word::read(parts.name, &mut wire)?;
-    Ok((Name::from_wire(&wire).map_err(|_| Reason::Character)?, parts.scope))
+    Ok((
+        Name::from_wire(&wire).map_err(|_| Reason::Character)?,
+        parts.scope,
+    ))
 }
 
-fn read_line(line: &[u8], number: u64, wire: &mut Vec<u8>, sink: &mut impl FnMut(&Entry<'_>)) -> Result<u64, Reason> {
-    let Some(parts) = plain::split(line) else { return Ok(0) };
+fn read_line(
+    line: &[u8],
+    number: u64,
+    wire: &mut Vec<u8>,
+    sink: &mut impl FnMut(&Entry<'_>),
+) -> Result<u64, Reason> {
+    let Some(parts) = plain::split(line) else {
+        return Ok(0);
+    };
     word::read(parts.name, wire)?;
     let details = read_details(parts.details)?;
-    sink(&Entry { line: number, wire, scope: parts.scope, details });
+    sink(&Entry {
+        line: number,
+        wire,
+        scope: parts.scope,
+        details,
+    });
     Ok(1)
 }
 
 /// Read what stands behind a name: `key=value` fields in any order, each at most once.
 pub(super) fn read_details(text: &[u8]) -> Result<Details<'_>, Reason> {
     let mut details = Details::default();
-    for field in text.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()) {
+    for field in text
+        .split(u8::is_ascii_whitespace)
+        .filter(|field| !field.is_empty())
+    {
         let equals = memchr::memchr(b'=', field).ok_or(Reason::ManyWords)?;
         let (key, value) = field.split_at_checked(equals).ok_or(Reason::Field)?;
         let value = value.get(1..).ok_or(Reason::FieldValue)?;
         let is_first = match key {
-            b"number" => details.number.replace(read_number(value).ok_or(Reason::FieldValue)?).is_none(),
-            b"verified" => details.verified.replace(day(value).ok_or(Reason::FieldValue)?).is_none(),
-            b"expires" => details.expires.replace(day(value).ok_or(Reason::FieldValue)?).is_none(),
-            b"category" => details.category.replace(category(value).ok_or(Reason::FieldValue)?).is_none(),
+            b"number" => details
+                .number
+                .replace(read_number(value).ok_or(Reason::FieldValue)?)
+                .is_none(),
+            b"verified" => details
+                .verified
+                .replace(day(value).ok_or(Reason::FieldValue)?)
+                .is_none(),
+            b"expires" => details
+                .expires
+                .replace(day(value).ok_or(Reason::FieldValue)?)
+                .is_none(),
+            b"category" => details
+                .category
+                .replace(category(value).ok_or(Reason::FieldValue)?)
+                .is_none(),
             _ => false,
         };
         if !is_first {
@@ -107,7 +143,9 @@ fn read_number(text: &[u8]) -> Option<u32> {
     }
     text.iter().try_fold(0_u32, |number, digit| {
         let digit = u32::from(digit.wrapping_sub(b'0'));
-        (digit < 10).then(|| number.checked_mul(10)?.checked_add(digit)).flatten()
+        (digit < 10)
+            .then(|| number.checked_mul(10)?.checked_add(digit))
+            .flatten()
     })
 }
 
@@ -117,13 +155,20 @@ pub fn read_day(text: &str) -> Option<Date> {
 }
 
 fn day(text: &[u8]) -> Option<Date> {
-    let [a, b, c, d, b'-', e, f, b'-', g, h] = *text else { return None };
+    let [a, b, c, d, b'-', e, f, b'-', g, h] = *text else {
+        return None;
+    };
     let two = |tens: u8, ones: u8| {
         let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
         (tens < 10 && ones < 10).then(|| (tens * 10 + ones) as i8)
     };
     let (century, year) = (two(a, b)?, two(c, d)?);
-    Date::new(i16::from(century) * 100 + i16::from(year), two(e, f)?, two(g, h)?).ok()
+    Date::new(
+        i16::from(century) * 100 + i16::from(year),
+        two(e, f)?,
+        two(g, h)?,
+    )
+    .ok()
 }
 
 /// A category's word, where it is one.
@@ -132,8 +177,14 @@ pub fn read_category(text: &str) -> Option<&str> {
 }
 
 fn category(text: &[u8]) -> Option<&str> {
-    let is_word = text.iter().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || *octet == b'-');
-    if is_word && (1..=CATEGORY_OCTETS_MAX).contains(&text.len()) { str::from_utf8(text).ok() } else { None }
+    let is_word = text
+        .iter()
+        .all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || *octet == b'-');
+    if is_word && (1..=CATEGORY_OCTETS_MAX).contains(&text.len()) {
+        str::from_utf8(text).ok()
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -143,13 +194,24 @@ mod tests {
     #[test]
     fn details_are_read() {
         let text =
-            b"a.test number=4711 verified=2026-03-01 expires=2026-09-01 category=hotline-1 # why\n=b.test\tcategory=x  number=1\nc.test\n";
+            b"a.test number=4711 verified=2026-03-01 expires=2026-09-01 category=hotline-1 # \
+              why\n=b.test\tcategory=x  number=1\nc.test\n";
         let mut found = Vec::new();
         let parsed = read_entries(text.as_slice(), |entry| {
-            let Details { number, verified, expires, category } = entry.details;
-            let days = [verified, expires].map(|day| day.map(|day| day.to_string()).unwrap_or_default());
+            let Details {
+                number,
+                verified,
+                expires,
+                category,
+            } = entry.details;
+            let days =
+                [verified, expires].map(|day| day.map(|day| day.to_string()).unwrap_or_default());
             let name = Name::from_wire(entry.wire).unwrap();
-            found.push(format!("{} {}{name} {number:?} {days:?} {category:?}", entry.line, entry.scope.mark()));
+            found.push(format!(
+                "{} {}{name} {number:?} {days:?} {category:?}",
+                entry.line,
+                entry.scope.mark()
+            ));
         });
         assert_eq!(parsed.unwrap().entries, 3);
         assert_eq!(
@@ -190,20 +252,35 @@ mod tests {
             let line = format!("a.test {details}\n");
             let both = [
                 read_entries(line.as_bytes(), |_| ()).unwrap(),
-                super::super::read(line.as_bytes(), super::super::Format::Plain, |_, _| ()).unwrap(),
+                super::super::read(line.as_bytes(), super::super::Format::Plain, |_, _| ())
+                    .unwrap(),
             ];
-            assert!(both.iter().all(|parsed| parsed.rejects_shown.first().is_some_and(|reject| reject.reason == reason)), "{details}");
+            assert!(
+                both.iter().all(|parsed| parsed
+                    .rejects_shown
+                    .first()
+                    .is_some_and(|reject| reject.reason == reason)),
+                "{details}"
+            );
         }
     }
 
     #[test]
     fn both_readings_find_the_same_entries() {
         let text =
-            b"\xef\xbb\xbfa.test\r\n=b.test number=1\r\nhttps://c.test/ number=1\n# d.test\n b\xc3\xbccher.test  verified=2026-01-01 \n";
+            b"\xef\xbb\xbfa.test\r\n=b.test number=1\r\nhttps://c.test/ number=1\n# d.test\n \
+              b\xc3\xbccher.test  verified=2026-01-01 \n";
         let (mut with, mut without) = (Vec::new(), Vec::new());
-        let one = read_entries(text.as_slice(), |entry| with.push((entry.wire.to_vec(), entry.scope))).unwrap();
-        let two =
-            super::super::read(text.as_slice(), super::super::Format::Plain, |wire, scope| without.push((wire.to_vec(), scope))).unwrap();
+        let one = read_entries(text.as_slice(), |entry| {
+            with.push((entry.wire.to_vec(), entry.scope))
+        })
+        .unwrap();
+        let two = super::super::read(
+            text.as_slice(),
+            super::super::Format::Plain,
+            |wire, scope| without.push((wire.to_vec(), scope)),
+        )
+        .unwrap();
         assert_eq!((with.len(), &with, one), (3, &without, two));
     }
 }

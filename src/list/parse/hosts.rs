@@ -22,9 +22,17 @@ const OWN_NAMES: [&[u8]; 13] = [
 ];
 
 /// Read one line and hand out its entries; a line with one bad name gives none.
-pub(super) fn read_line(line: &[u8], wire: &mut Vec<u8>, sink: &mut impl FnMut(&[u8], Scope)) -> Result<u64, Reason> {
-    let mut words = without_comment(line).split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let Some(address) = words.next() else { return Ok(0) };
+pub(super) fn read_line(
+    line: &[u8],
+    wire: &mut Vec<u8>,
+    sink: &mut impl FnMut(&[u8], Scope),
+) -> Result<u64, Reason> {
+    let mut words = without_comment(line)
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    let Some(address) = words.next() else {
+        return Ok(0);
+    };
     let is_address = str::from_utf8(address).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
     if !is_address {
         return Err(Reason::NoAddress);

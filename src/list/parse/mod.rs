@@ -10,7 +10,9 @@ mod word;
 use std::io::{self, BufRead, Read};
 
 pub use csv::{Column, HEADING_OCTETS_MAX, Heading};
-pub use entry::{CATEGORY_OCTETS_MAX, Details, Entry, read_category, read_day, read_entries, read_name};
+pub use entry::{
+    CATEGORY_OCTETS_MAX, Details, Entry, read_category, read_day, read_entries, read_name,
+};
 pub use word::Reason;
 use zeroize::Zeroizing;
 
@@ -60,25 +62,41 @@ impl Parsed {
     /// Rejected lines in per cent of the lines that were meant as entries.
     pub fn rejects_percent(&self) -> f64 {
         let meant = self.entries + self.rejects;
-        if meant == 0 { 0.0 } else { self.rejects as f64 * 100.0 / meant as f64 }
+        if meant == 0 {
+            0.0
+        } else {
+            self.rejects as f64 * 100.0 / meant as f64
+        }
     }
 
     fn note_reject(&mut self, reason: Reason) {
         self.rejects += 1;
         if self.rejects_shown.len() < REJECTS_SHOWN_MAX {
-            self.rejects_shown.push(Reject { line: self.lines, reason });
+            self.rejects_shown.push(Reject {
+                line: self.lines,
+                reason,
+            });
         }
     }
 }
 
 /// Read a list and hand each entry's wire name and scope to `sink`.
 ///
-/// Lines end with LF or CRLF, and a byte order mark in front is passed over. An error is one of reading, never of content.
-/// No entry stays in memory: the buffers are wiped, and so large that they never move and leave a copy behind.
-pub fn read(mut text: impl BufRead, format: Format, mut sink: impl FnMut(&[u8], Scope)) -> io::Result<Parsed> {
+/// Lines end with LF or CRLF, and a byte order mark in front is passed over. An error is one of
+/// reading, never of content. No entry stays in memory: the buffers are wiped, and so large that
+/// they never move and leave a copy behind.
+pub fn read(
+    mut text: impl BufRead,
+    format: Format,
+    mut sink: impl FnMut(&[u8], Scope),
+) -> io::Result<Parsed> {
     let mut parsed = Parsed::default();
     let mut zone = rpz::Reader::new();
-    let mut csv = csv::Reader::new(if let Format::Csv(column) = format { column } else { Column::Usual });
+    let mut csv = csv::Reader::new(if let Format::Csv(column) = format {
+        column
+    } else {
+        Column::Usual
+    });
     let mut line = Zeroizing::new(Vec::with_capacity(LINE_OCTETS_MAX + 1));
     let mut wire = Zeroizing::new(Vec::with_capacity(word::WIRE_OCTETS_MAX));
     while let Some(length) = take_line(&mut text, &mut line)? {
@@ -108,10 +126,14 @@ enum Length {
     Over,
 }
 
-/// Take the next line without its line feed into `line`; an overlong one is read to its end and thrown away.
+/// Take the next line without its line feed into `line`; an overlong one is read to its end and
+/// thrown away.
 fn take_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Length>> {
     line.clear();
-    let read = text.by_ref().take(LINE_OCTETS_MAX as u64 + 1).read_until(b'\n', line)?;
+    let read = text
+        .by_ref()
+        .take(LINE_OCTETS_MAX as u64 + 1)
+        .read_until(b'\n', line)?;
     if read == 0 {
         return Ok(None);
     }
@@ -143,26 +165,45 @@ mod tests {
     }
 
     pub(super) fn reasons(text: &[u8], format: Format) -> Vec<(u64, Reason)> {
-        entries(text, format).1.rejects_shown.iter().map(|reject| (reject.line, reject.reason)).collect()
+        entries(text, format)
+            .1
+            .rejects_shown
+            .iter()
+            .map(|reject| (reject.line, reject.reason))
+            .collect()
     }
 
     #[test]
     fn plain_lines_become_entries() {
-        let text = b"\xef\xbb\xbf# comment\r\nBlocked.Example \r\n\n =exact.example. # why\nb\xc3\xbccher.test\n_x.a-b.test";
+        let text = b"\xef\xbb\xbf# comment\r\nBlocked.Example \r\n\n =exact.example. # \
+                     why\nb\xc3\xbccher.test\n_x.a-b.test";
         let (found, parsed) = entries(text, Format::Plain);
-        assert_eq!(found, ["blocked.example", "=exact.example", "xn--bcher-kva.test", "_x.a-b.test"]);
+        assert_eq!(
+            found,
+            [
+                "blocked.example",
+                "=exact.example",
+                "xn--bcher-kva.test",
+                "_x.a-b.test"
+            ]
+        );
         assert_eq!((parsed.lines, parsed.entries, parsed.rejects), (6, 4, 0));
     }
 
     #[test]
     fn hosts_lines_become_entries() {
-        let text = b"127.0.0.1 localhost\n::1 localhost ip6-localhost\n0.0.0.0 a.test b.test # c.test\n0.0.0.0 0.0.0.0\n";
+        let text = b"127.0.0.1 localhost\n::1 localhost ip6-localhost\n0.0.0.0 a.test b.test # \
+                     c.test\n0.0.0.0 0.0.0.0\n";
         let (found, parsed) = entries(text, Format::Hosts);
         assert_eq!(found, ["a.test", "b.test"]);
         assert_eq!((parsed.entries, parsed.rejects), (2, 0));
         assert_eq!(
             reasons(b"a.test\n0.0.0.0\n0.0.0.0 a.test b..test\n", Format::Hosts),
-            [(1, Reason::NoAddress), (2, Reason::NoName), (3, Reason::EmptyLabel),]
+            [
+                (1, Reason::NoAddress),
+                (2, Reason::NoName),
+                (3, Reason::EmptyLabel),
+            ]
         );
     }
 
@@ -197,7 +238,12 @@ mod tests {
             (long_name.as_bytes(), Reason::LongName),
         ];
         for (line, reason) in cases {
-            assert_eq!(reasons(line, Format::Plain), [(1, reason)], "{}", String::from_utf8_lossy(line));
+            assert_eq!(
+                reasons(line, Format::Plain),
+                [(1, reason)],
+                "{}",
+                String::from_utf8_lossy(line)
+            );
         }
     }
 
@@ -211,10 +257,20 @@ mod tests {
     #[test]
     fn rejects_are_counted_past_those_shown() {
         let (_, parsed) = entries(
-            "a.test\n".repeat(75).as_bytes().iter().chain(&b"*\n".repeat(25)).copied().collect::<Vec<_>>().as_slice(),
+            "a.test\n"
+                .repeat(75)
+                .as_bytes()
+                .iter()
+                .chain(&b"*\n".repeat(25))
+                .copied()
+                .collect::<Vec<_>>()
+                .as_slice(),
             Format::Plain,
         );
-        assert_eq!((parsed.rejects, parsed.rejects_shown.len()), (25, REJECTS_SHOWN_MAX));
+        assert_eq!(
+            (parsed.rejects, parsed.rejects_shown.len()),
+            (25, REJECTS_SHOWN_MAX)
+        );
         assert!((parsed.rejects_percent() - 25.0).abs() < 1e-9);
     }
 }

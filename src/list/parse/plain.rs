@@ -1,4 +1,5 @@
-//! Our own list format: one entry a line and its details behind it; `#` starts a comment, a leading `=` means that name alone.
+//! Our own list format: one entry a line and its details behind it; `#` starts a comment, a leading
+//! `=` means that name alone.
 
 use super::{Reason, Scope, entry, without_comment, word};
 
@@ -11,8 +12,14 @@ pub(super) struct Parts<'a> {
 }
 
 /// Read one line and hand out its entry, if it has one. Details are checked but not kept.
-pub(super) fn read_line(line: &[u8], wire: &mut Vec<u8>, sink: &mut impl FnMut(&[u8], Scope)) -> Result<u64, Reason> {
-    let Some(parts) = split(line) else { return Ok(0) };
+pub(super) fn read_line(
+    line: &[u8],
+    wire: &mut Vec<u8>,
+    sink: &mut impl FnMut(&[u8], Scope),
+) -> Result<u64, Reason> {
+    let Some(parts) = split(line) else {
+        return Ok(0);
+    };
     word::read(parts.name, wire)?;
     if !parts.details.is_empty() {
         entry::read_details(parts.details)?;
@@ -22,7 +29,11 @@ pub(super) fn read_line(line: &[u8], wire: &mut Vec<u8>, sink: &mut impl FnMut(&
 }
 
 /// Read one entry without details and hand it out.
-pub(super) fn read_name(text: &[u8], wire: &mut Vec<u8>, sink: &mut impl FnMut(&[u8], Scope)) -> Result<u64, Reason> {
+pub(super) fn read_name(
+    text: &[u8],
+    wire: &mut Vec<u8>,
+    sink: &mut impl FnMut(&[u8], Scope),
+) -> Result<u64, Reason> {
     let (name, scope) = without_mark(text);
     word::read(name, wire)?;
     sink(wire, scope);
@@ -38,7 +49,11 @@ pub(super) fn split(line: &[u8]) -> Option<Parts<'_>> {
     let (text, scope) = without_mark(text);
     let end = memchr::memchr2(b' ', b'\t', text).unwrap_or(text.len());
     let (name, details) = text.split_at_checked(end)?;
-    Some(Parts { name, scope, details })
+    Some(Parts {
+        name,
+        scope,
+        details,
+    })
 }
 
 fn without_mark(text: &[u8]) -> (&[u8], Scope) {

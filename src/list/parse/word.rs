@@ -1,4 +1,5 @@
-//! One listed name as text: strict, and never repaired, since a URL cut down to its host is the classic over-block.
+//! One listed name as text: strict, and never repaired, since a URL cut down to its host is the
+//! classic over-block.
 
 use std::fmt::{self, Write};
 use std::net::IpAddr;
@@ -13,7 +14,8 @@ use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
 /// The most that a line's text becomes in wire form before it is found too long.
 pub(super) const WIRE_OCTETS_MAX: usize = LINE_OCTETS_MAX + 2;
 
-/// More characters than any label has before it is mapped: an A-label holds 59, and two become one at the most in most scripts.
+/// More characters than any label has before it is mapped: an A-label holds 59, and two become one
+/// at the most in most scripts.
 const LABEL_CHARACTERS_MAX: usize = 2 * LABEL_OCTETS_MAX;
 
 /// Why a line is no entry.
@@ -99,18 +101,45 @@ impl fmt::Display for Reason {
             Self::Idn => "not a valid internationalised name (IDNA)",
             Self::NoName => "no name",
             Self::NoAddress => "a hosts line starts with an address",
-            Self::Field => "a field other than number=, verified=, expires= and category=, or one of them twice",
-            Self::FieldValue => "a field's value: number=1 to 4294967295, verified= and expires= a day as 2026-03-01, category= a word",
+            Self::Field => {
+                "a field other than number=, verified=, expires= and category=, or one \
+                            of them twice"
+            }
+            Self::FieldValue => {
+                "a field's value: number=1 to 4294967295, verified= and expires= a \
+                                 day as 2026-03-01, category= a word"
+            }
             Self::ZoneText => "not a record in zone file form",
-            Self::Directive => "a directive other than $TTL and $ORIGIN: write the records themselves",
-            Self::OutsideZone => "a record outside the zone: its name must end with that of the SOA record or of $ORIGIN",
-            Self::Trigger => "an RPZ trigger other than the question's name (rpz-ip and the like): only names can be listed",
-            Self::Exception => "rpz-passthru and rpz-tcp-only do not block, and a list has no exceptions: list what is meant, name by name",
-            Self::LocalData => "RPZ data of its own: the configuration says what a blocked name gets; write CNAME .",
-            Self::LoneWildcard => "an RPZ wildcard without its own name in the record before: what lies below alone cannot be listed",
+            Self::Directive => {
+                "a directive other than $TTL and $ORIGIN: write the records \
+                                themselves"
+            }
+            Self::OutsideZone => {
+                "a record outside the zone: its name must end with that of the \
+                                  SOA record or of $ORIGIN"
+            }
+            Self::Trigger => {
+                "an RPZ trigger other than the question's name (rpz-ip and the like): \
+                              only names can be listed"
+            }
+            Self::Exception => {
+                "rpz-passthru and rpz-tcp-only do not block, and a list has no \
+                                exceptions: list what is meant, name by name"
+            }
+            Self::LocalData => {
+                "RPZ data of its own: the configuration says what a blocked name \
+                                gets; write CNAME ."
+            }
+            Self::LoneWildcard => {
+                "an RPZ wildcard without its own name in the record before: what \
+                                   lies below alone cannot be listed"
+            }
             Self::Quotes => "quotes that do not enclose a whole field of the line",
             Self::Columns => "more or fewer columns than the first line has",
-            Self::NoColumn => "the first line does not tell which column holds the names: set `column` to its heading or number",
+            Self::NoColumn => {
+                "the first line does not tell which column holds the names: set \
+                               `column` to its heading or number"
+            }
         })
     }
 }
@@ -118,7 +147,11 @@ impl fmt::Display for Reason {
 /// Put the wire form of the listed name `text` into `wire`.
 pub(super) fn read(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
     // Without an early end, so that the compiler checks many octets at a time.
-    if text.iter().fold(true, |all, &octet| all & is_plain(octet)) { read_ascii(text, wire) } else { read_odd(text, wire) }
+    if text.iter().fold(true, |all, &octet| all & is_plain(octet)) {
+        read_ascii(text, wire)
+    } else {
+        read_odd(text, wire)
+    }
 }
 
 const fn is_plain(octet: u8) -> bool {
@@ -147,7 +180,8 @@ fn read_ascii(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Write the labels of plain text: the same octets, with each dot turned into the length of the label behind it. Returns how many.
+/// Write the labels of plain text: the same octets, with each dot turned into the length of the
+/// label behind it. Returns how many.
 fn write_labels(text: &[u8], wire: &mut Vec<u8>) -> Result<usize, Reason> {
     wire.clear();
     wire.push(0);
@@ -168,10 +202,15 @@ fn write_labels(text: &[u8], wire: &mut Vec<u8>) -> Result<usize, Reason> {
         length_at = dot + 1;
         count += 1;
     }
-    if wire.len() > NAME_OCTETS_MAX { Err(Reason::LongName) } else { Ok(count) }
+    if wire.len() > NAME_OCTETS_MAX {
+        Err(Reason::LongName)
+    } else {
+        Ok(count)
+    }
 }
 
-/// Text with a character that no plain name has: say what it is, or read it as an internationalised name.
+/// Text with a character that no plain name has: say what it is, or read it as an internationalised
+/// name.
 fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
     let text = str::from_utf8(text).map_err(|_| Reason::Encoding)?;
     if text.contains("://") {
@@ -180,7 +219,11 @@ fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
     if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
         return Err(Reason::Address);
     }
-    for (character, reason) in [('/', Reason::Path), (':', Reason::Port), ('*', Reason::Wildcard)] {
+    for (character, reason) in [
+        ('/', Reason::Path),
+        (':', Reason::Port),
+        ('*', Reason::Wildcard),
+    ] {
         if text.contains(character) {
             return Err(reason);
         }
@@ -191,13 +234,25 @@ fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
     if text.is_ascii() {
         return Err(Reason::Character);
     }
-    // Writing a label in Punycode takes the square of its characters: a line of 4 KB took a millisecond.
-    if text.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']).any(|label| label.chars().count() > LABEL_CHARACTERS_MAX) {
+    // Writing a label in Punycode takes the square of its characters: a line of 4 KB took a
+    // millisecond.
+    if text
+        .split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'])
+        .any(|label| label.chars().count() > LABEL_CHARACTERS_MAX)
+    {
         return Err(Reason::LongLabel);
     }
-    let mut ascii = Ascii { octets: Zeroizing::new([0; NAME_OCTETS_MAX]), len: 0, is_full: false };
+    let mut ascii = Ascii {
+        octets: Zeroizing::new([0; NAME_OCTETS_MAX]),
+        len: 0,
+        is_full: false,
+    };
     process(text, AsciiDenyList::STD3, Script::Ascii, &mut ascii)?;
-    if ascii.is_full { Err(Reason::LongName) } else { read_ascii(ascii.text(), wire) }
+    if ascii.is_full {
+        Err(Reason::LongName)
+    } else {
+        read_ascii(ascii.text(), wire)
+    }
 }
 
 /// Does each `xn--` label stand for a text that IDNA allows?
@@ -213,10 +268,24 @@ enum Script {
     Unicode,
 }
 
-/// Map and check an internationalised name (UTS #46) and write it to `sink`; the library's easier functions leave copies in memory.
-fn process(text: &str, refused: AsciiDenyList, script: Script, sink: &mut impl Write) -> Result<(), Reason> {
+/// Map and check an internationalised name (UTS #46) and write it to `sink`; the library's easier
+/// functions leave copies in memory.
+fn process(
+    text: &str,
+    refused: AsciiDenyList,
+    script: Script,
+    sink: &mut impl Write,
+) -> Result<(), Reason> {
     let is_unicode = |_: &[char], _: &[char], _| script == Script::Unicode;
-    let processed = Uts46::new().process(text.as_bytes(), refused, Hyphens::Allow, ErrorPolicy::FailFast, is_unicode, sink, None);
+    let processed = Uts46::new().process(
+        text.as_bytes(),
+        refused,
+        Hyphens::Allow,
+        ErrorPolicy::FailFast,
+        is_unicode,
+        sink,
+        None,
+    );
     match processed {
         Ok(ProcessingSuccess::Passthrough) => sink.write_str(text).map_err(|_| Reason::Idn),
         Ok(ProcessingSuccess::WroteToSink) => Ok(()),
@@ -240,9 +309,14 @@ impl Ascii {
 }
 
 impl Write for Ascii {
-    /// Takes everything, for the library panics where it is refused something in the middle of a label (idna 1.1).
+    /// Takes everything, for the library panics where it is refused something in the middle of a
+    /// label (idna 1.1).
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        match self.octets.get_mut(self.len..).and_then(|rest| rest.get_mut(..text.len())) {
+        match self
+            .octets
+            .get_mut(self.len..)
+            .and_then(|rest| rest.get_mut(..text.len()))
+        {
             Some(room) => room.copy_from_slice(text.as_bytes()),
             None => self.is_full = true,
         }

@@ -1,6 +1,7 @@
 //! The exact figures as one JSON object for machines.
 //!
-//! Field names stay as long as `version` is 1; new ones may come. Times are RFC 3339 in UTC, lengths are seconds, `until` is exclusive.
+//! Field names stay as long as `version` is 1; new ones may come. Times are RFC 3339 in UTC,
+//! lengths are seconds, `until` is exclusive.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -113,14 +114,21 @@ fn lists(record: &Record) -> Vec<List<'_>> {
             authority: &papers.authority,
             legal_basis: &papers.legal_basis,
         });
-        List { id: &list.id, papers: papers.collect() }
+        List {
+            id: &list.id,
+            papers: papers.collect(),
+        }
     });
     lists.collect()
 }
 
 fn hours(record: &Record) -> Vec<Hour<'_>> {
     let hours = record.hours.iter().map(|hour| {
-        let blocked = record.lists.iter().zip(&hour.lists).filter_map(|(list, counts)| Some((list.id.as_str(), by_kind(counts.as_ref()?))));
+        let blocked = record
+            .lists
+            .iter()
+            .zip(&hour.lists)
+            .filter_map(|(list, counts)| Some((list.id.as_str(), by_kind(counts.as_ref()?))));
         Hour {
             from: utc(hour.hour),
             until: utc(hour.hour + 3600),
@@ -148,16 +156,32 @@ fn gaps(record: &Record) -> Vec<Missing> {
 
 fn sums(record: &Record) -> Total<'_> {
     let sums = Sums::of(record);
-    let blocked = record.lists.iter().zip(&sums.lists).map(|(list, counts)| (list.id.as_str(), by_kind(counts)));
-    Total { recorded_s: sums.recorded_s, questions: sums.questions, ended: by_event(&sums.events), blocked: Map(blocked.collect()) }
+    let blocked = record
+        .lists
+        .iter()
+        .zip(&sums.lists)
+        .map(|(list, counts)| (list.id.as_str(), by_kind(counts)));
+    Total {
+        recorded_s: sums.recorded_s,
+        questions: sums.questions,
+        ended: by_event(&sums.events),
+        blocked: Map(blocked.collect()),
+    }
 }
 
 fn by_event(events: &[u64]) -> Map<'static, u64> {
-    Map(Event::ALL.into_iter().map(Event::name).zip(events.iter().copied()).collect())
+    Map(Event::ALL
+        .into_iter()
+        .map(Event::name)
+        .zip(events.iter().copied())
+        .collect())
 }
 
 fn by_kind(counts: &ListCounts) -> Map<'static, u64> {
-    let kinds = Kind::ALL.into_iter().map(Kind::name).zip(counts.iter().copied());
+    let kinds = Kind::ALL
+        .into_iter()
+        .map(Kind::name)
+        .zip(counts.iter().copied());
     Map(kinds.chain([("sum", counts.iter().sum())]).collect())
 }
 
@@ -169,19 +193,44 @@ mod tests {
     #[test]
     fn the_object_reads_back_with_its_stable_names() {
         let json: serde_json::Value = serde_json::from_str(&render(&sample::record())).unwrap();
-        assert_eq!((&json["report"], &json["version"]), (&"wardline-counts".into(), &1.into()));
-        assert_eq!((&json["from"], &json["until"]), (&"2026-01-01T00:00:00Z".into(), &"2026-01-01T05:00:00Z".into()));
-        assert_eq!(json["lists"][0]["papers"][1]["legal_basis"], "Example Act\u{202e}");
+        assert_eq!(
+            (&json["report"], &json["version"]),
+            (&"wardline-counts".into(), &1.into())
+        );
+        assert_eq!(
+            (&json["from"], &json["until"]),
+            (
+                &"2026-01-01T00:00:00Z".into(),
+                &"2026-01-01T05:00:00Z".into()
+            )
+        );
+        assert_eq!(
+            json["lists"][0]["papers"][1]["legal_basis"],
+            "Example Act\u{202e}"
+        );
         assert_eq!(
             json["hours"][0]["blocked"]["example"],
             serde_json::json!({"address": 100_000, "https": 20, "other": 3, "via_cname": 4, "sum": 100_027})
         );
-        assert_eq!(json["hours"][0]["blocked"]["later"], serde_json::Value::Null);
-        assert_eq!((&json["hours"][1]["questions"], &json["hours"][1]["recorded_s"]), (&0.into(), &1200.into()));
-        assert_eq!((&json["gaps"][0]["kind"], &json["gaps"][0]["length_s"]), (&"crash".into(), &6600.into()));
+        assert_eq!(
+            json["hours"][0]["blocked"]["later"],
+            serde_json::Value::Null
+        );
+        assert_eq!(
+            (
+                &json["hours"][1]["questions"],
+                &json["hours"][1]["recorded_s"]
+            ),
+            (&0.into(), &1200.into())
+        );
+        assert_eq!(
+            (&json["gaps"][0]["kind"], &json["gaps"][0]["length_s"]),
+            (&"crash".into(), &6600.into())
+        );
         assert_eq!(json["sums"]["ended"]["blocked"], 100_037);
         assert_eq!(
-            json["sums"]["blocked"]["example"]["sum"].as_u64().unwrap() + json["sums"]["blocked"]["later"]["sum"].as_u64().unwrap(),
+            json["sums"]["blocked"]["example"]["sum"].as_u64().unwrap()
+                + json["sums"]["blocked"]["later"]["sum"].as_u64().unwrap(),
             100_037
         );
     }

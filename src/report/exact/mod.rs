@@ -1,4 +1,5 @@
-//! Renders every count of every hour, for the operator's own eyes: nothing in it is hidden, so it is not for publication.
+//! Renders every count of every hour, for the operator's own eyes: nothing in it is hidden, so it
+//! is not for publication.
 
 mod csv;
 mod json;
@@ -14,12 +15,14 @@ const NOT_FOR_PUBLICATION: &str = "Exact figures, for the operator alone: not fo
     `wardline report` without --exact makes the report that can be published.";
 
 /// What the figures leave out, in every form.
-const LEFT_OUT: &str = "No address of anyone and no name on a list is in these figures or in the record that they are made from.";
+const LEFT_OUT: &str = "No address of anyone and no name on a list is in these figures or in the \
+                        record that they are made from.";
 
 /// The record in this form, ready to print; ends with a newline.
 ///
-/// Hours in which the resolver ran are shown even if nothing was counted; for other times there are gaps. The sums are those of the
-/// rows shown. There is no page for a browser: what is not published needs none.
+/// Hours in which the resolver ran are shown even if nothing was counted; for other times there are
+/// gaps. The sums are those of the rows shown. There is no page for a browser: what is not
+/// published needs none.
 pub fn render(record: &Record, format: Format) -> Option<String> {
     match format {
         Format::Text => Some(text::render(record)),
@@ -31,7 +34,11 @@ pub fn render(record: &Record, format: Format) -> Option<String> {
 
 /// The papers that were the last to become valid in this hour or before.
 fn papers_of(list: &ListRecord, hour: i64) -> Option<&Papers> {
-    list.papers.iter().rev().find(|papers| papers.since < hour + 3600).or_else(|| list.papers.first())
+    list.papers
+        .iter()
+        .rev()
+        .find(|papers| papers.since < hour + 3600)
+        .or_else(|| list.papers.first())
 }
 
 #[cfg(test)]
@@ -43,11 +50,24 @@ mod sample {
 
     /// Two lists over five hours, of which two were lost to a crash; the second list came later.
     pub(super) fn record() -> Record {
-        let papers = |since, basis: &str| Papers { since, authority: "Example \"Authority\", Ltd".into(), legal_basis: basis.into() };
+        let papers = |since, basis: &str| Papers {
+            since,
+            authority: "Example \"Authority\", Ltd".into(),
+            legal_basis: basis.into(),
+        };
         let hour = |n: i64, questions, lists: [Option<[u64; 4]>; 2]| HourRecord {
             hour: HOUR + 3600 * n,
             questions,
-            events: [lists.iter().flatten().flatten().sum(), questions / 2, 0, questions.min(1), 0, 0, 0, 0],
+            events: [
+                lists.iter().flatten().flatten().sum(),
+                questions / 2,
+                0,
+                questions.min(1),
+                0,
+                0,
+                0,
+                0,
+            ],
             lists: lists.into(),
         };
         Record {
@@ -56,8 +76,17 @@ mod sample {
             read_at: HOUR + 4 * 3600 + 1803,
             written_until: HOUR + 4 * 3600 + 1800,
             lists: vec![
-                ListRecord { id: "example".into(), papers: vec![papers(HOUR - 90, "Old Act"), papers(HOUR + 3700, "Example Act\u{202e}")] },
-                ListRecord { id: "later".into(), papers: vec![papers(HOUR + 3600 * 3 + 600, "Example Act")] },
+                ListRecord {
+                    id: "example".into(),
+                    papers: vec![
+                        papers(HOUR - 90, "Old Act"),
+                        papers(HOUR + 3700, "Example Act\u{202e}"),
+                    ],
+                },
+                ListRecord {
+                    id: "later".into(),
+                    papers: vec![papers(HOUR + 3600 * 3 + 600, "Example Act")],
+                },
             ],
             hours: vec![
                 hour(0, 1_234_567, [Some([100_000, 20, 3, 4]), None]),
@@ -66,8 +95,16 @@ mod sample {
                 hour(4, 8, [Some([0; 4]), Some([0; 4])]),
             ],
             gaps: vec![
-                Gap { from: HOUR + 3600 + 1200, until: HOUR + 3600 * 3 + 600, kind: GapKind::Crash },
-                Gap { from: HOUR + 3600 * 4 + 7, until: HOUR + 3600 * 4 + 7, kind: GapKind::Crash },
+                Gap {
+                    from: HOUR + 3600 + 1200,
+                    until: HOUR + 3600 * 3 + 600,
+                    kind: GapKind::Crash,
+                },
+                Gap {
+                    from: HOUR + 3600 * 4 + 7,
+                    until: HOUR + 3600 * 4 + 7,
+                    kind: GapKind::Crash,
+                },
             ],
         }
     }
@@ -80,7 +117,15 @@ mod tests {
     #[test]
     fn papers_are_those_valid_at_the_end_of_the_hour() {
         let list = sample::record().lists.remove(0);
-        let basis = |hour| papers_of(&list, sample::HOUR + hour).unwrap().legal_basis.clone();
-        assert_eq!([-9000, 0, 3600].map(basis), ["Old Act", "Old Act", "Example Act\u{202e}"]);
+        let basis = |hour| {
+            papers_of(&list, sample::HOUR + hour)
+                .unwrap()
+                .legal_basis
+                .clone()
+        };
+        assert_eq!(
+            [-9000, 0, 3600].map(basis),
+            ["Old Act", "Old Act", "Example Act\u{202e}"]
+        );
     }
 }

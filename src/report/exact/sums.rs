@@ -17,8 +17,12 @@ pub(super) struct Sums {
 
 impl Sums {
     pub(super) fn of(record: &Record) -> Self {
-        let mut sums =
-            Self { lists: vec![ListCounts::default(); record.lists.len()], questions: 0, events: Default::default(), recorded_s: 0 };
+        let mut sums = Self {
+            lists: vec![ListCounts::default(); record.lists.len()],
+            questions: 0,
+            events: Default::default(),
+            recorded_s: 0,
+        };
         for hour in &record.hours {
             for (sum, counts) in sums.lists.iter_mut().zip(&hour.lists) {
                 add_each(sum, &counts.unwrap_or_default());
@@ -46,7 +50,10 @@ mod tests {
     fn sums_are_those_of_the_rows() {
         let sums = Sums::of(&sample::record());
         assert_eq!(sums.lists, [[100_001, 20, 3, 4], [0, 9, 0, 0]]);
-        assert_eq!((sums.questions, sums.events[Event::Blocked as usize]), (1_234_625, 100_037));
+        assert_eq!(
+            (sums.questions, sums.events[Event::Blocked as usize]),
+            (1_234_625, 100_037)
+        );
         assert_eq!(sums.recorded_s, 3600 + 1200 + 3000 + 1800);
     }
 }

@@ -17,15 +17,36 @@ pub(super) fn render(record: &Record) -> String {
     push_lists(&mut page, record);
     for (place, list) in record.lists.iter().enumerate() {
         let title = format!("Questions blocked by the list {}", plain(&list.id));
-        let columns: Vec<_> = Kind::ALL.into_iter().map(Kind::name).chain(["sum"]).collect();
+        let columns: Vec<_> = Kind::ALL
+            .into_iter()
+            .map(Kind::name)
+            .chain(["sum"])
+            .collect();
         let figures = |hour: &HourRecord| hour.lists.get(place)?.as_ref().map(list_figures);
         let sum = sums.lists.get(place).map(list_figures).unwrap_or_default();
         push_table(&mut page, record, &title, &columns, figures, &sum);
     }
-    let columns: Vec<_> = ["all"].into_iter().chain(Event::ALL.into_iter().map(Event::name)).chain(["recorded"]).collect();
-    let figures = |hour: &HourRecord| Some(all_figures(hour.questions, &hour.events, record.recorded_s(hour.hour)));
+    let columns: Vec<_> = ["all"]
+        .into_iter()
+        .chain(Event::ALL.into_iter().map(Event::name))
+        .chain(["recorded"])
+        .collect();
+    let figures = |hour: &HourRecord| {
+        Some(all_figures(
+            hour.questions,
+            &hour.events,
+            record.recorded_s(hour.hour),
+        ))
+    };
     let sum = all_figures(sums.questions, &sums.events, sums.recorded_s);
-    push_table(&mut page, record, "All questions, and how they ended", &columns, figures, &sum);
+    push_table(
+        &mut page,
+        record,
+        "All questions, and how they ended",
+        &columns,
+        figures,
+        &sum,
+    );
     push_gaps(&mut page, &record.gaps);
     push_words(&mut page);
     push_prose(&mut page, LEFT_OUT);
@@ -38,13 +59,29 @@ fn push_header(page: &mut String, record: &Record, sums: &Sums) {
     push_prose(page, NOT_FOR_PUBLICATION);
     push_line(page, "");
     push_line(page, &format!("from      {}", minute(record.from)));
-    push_line(page, &format!("up to     {}, which is not included", minute(record.until)));
-    push_line(page, &format!("made      {} by wardline {}", minute(record.read_at), env!("CARGO_PKG_VERSION")));
+    push_line(
+        page,
+        &format!("up to     {}, which is not included", minute(record.until)),
+    );
+    push_line(
+        page,
+        &format!(
+            "made      {} by wardline {}",
+            minute(record.read_at),
+            env!("CARGO_PKG_VERSION")
+        ),
+    );
     let hours = match record.hours.len() {
         1 => "1 hour".into(),
         count => format!("{count} hours"),
     };
-    push_line(page, &format!("recorded  {} in {hours}; all times are UTC", length(sums.recorded_s)));
+    push_line(
+        page,
+        &format!(
+            "recorded  {} in {hours}; all times are UTC",
+            length(sums.recorded_s)
+        ),
+    );
     push_line(page, "");
     push_prose(page, COUNT_MEANING);
     push_line(page, "");
@@ -58,22 +95,38 @@ fn push_lists(page: &mut String, record: &Record) {
     for list in &record.lists {
         for papers in &list.papers {
             let (authority, basis) = (plain(&papers.authority), plain(&papers.legal_basis));
-            push_line(page, &format!("  {}: by {authority}, on the ground of {basis}, since {}", plain(&list.id), minute(papers.since)));
+            push_line(
+                page,
+                &format!(
+                    "  {}: by {authority}, on the ground of {basis}, since {}",
+                    plain(&list.id),
+                    minute(papers.since)
+                ),
+            );
         }
     }
     push_line(page, "");
 }
 
 fn list_figures(counts: &ListCounts) -> Vec<String> {
-    counts.iter().copied().chain([counts.iter().sum()]).map(grouped).collect()
+    counts
+        .iter()
+        .copied()
+        .chain([counts.iter().sum()])
+        .map(grouped)
+        .collect()
 }
 
 fn all_figures(questions: u64, events: &[u64], recorded_s: u64) -> Vec<String> {
-    let figures = [questions].into_iter().chain(events.iter().copied()).map(grouped);
+    let figures = [questions]
+        .into_iter()
+        .chain(events.iter().copied())
+        .map(grouped);
     figures.chain([length(recorded_s)]).collect()
 }
 
-/// A table with a row for each hour, the gaps where they fall, and the sums; an hour without figures has dashes.
+/// A table with a row for each hour, the gaps where they fall, and the sums; an hour without
+/// figures has dashes.
 fn push_table(
     page: &mut String,
     record: &Record,
@@ -82,7 +135,11 @@ fn push_table(
     figures: impl Fn(&HourRecord) -> Option<Vec<String>>,
     sum: &[String],
 ) {
-    let widths: Vec<_> = columns.iter().zip(sum).map(|(column, sum)| column.len().max(sum.len()).max(7)).collect();
+    let widths: Vec<_> = columns
+        .iter()
+        .zip(sum)
+        .map(|(column, sum)| column.len().max(sum.len()).max(7))
+        .collect();
     let line = |label: &str, cells: &[&str]| {
         let mut line = format!("  {label:<16}");
         for (cell, width) in cells.iter().zip(&widths) {
@@ -99,17 +156,31 @@ fn push_table(
             push_line(page, &gap_line(gap));
         }
         let figures = figures(hour).unwrap_or_else(|| vec!["-".into(); columns.len()]);
-        push_line(page, &line(&minute(hour.hour), &figures.iter().map(String::as_str).collect::<Vec<_>>()));
+        push_line(
+            page,
+            &line(
+                &minute(hour.hour),
+                &figures.iter().map(String::as_str).collect::<Vec<_>>(),
+            ),
+        );
     }
     for gap in gaps {
         push_line(page, &gap_line(gap));
     }
-    push_line(page, &line("sum", &sum.iter().map(String::as_str).collect::<Vec<_>>()));
+    push_line(
+        page,
+        &line("sum", &sum.iter().map(String::as_str).collect::<Vec<_>>()),
+    );
     push_line(page, "");
 }
 
 fn gap_line(gap: &Gap) -> String {
-    format!("  {:<16}  nothing on record for {} ({})", minute(gap.from), gap_length(gap), gap.kind.name())
+    format!(
+        "  {:<16}  nothing on record for {} ({})",
+        minute(gap.from),
+        gap_length(gap),
+        gap.kind.name()
+    )
 }
 
 fn push_gaps(page: &mut String, gaps: &[Gap]) {
@@ -118,8 +189,19 @@ fn push_gaps(page: &mut String, gaps: &[Gap]) {
         push_line(page, "  None: all of this time is on record.");
     }
     for gap in gaps {
-        push_line(page, &format!("  {} to {}: {}", moment(gap.from), moment(gap.until), gap_length(gap)));
-        push_line(page, &format!("    {}: {}", gap.kind.name(), gap_meaning(gap.kind)));
+        push_line(
+            page,
+            &format!(
+                "  {} to {}: {}",
+                moment(gap.from),
+                moment(gap.until),
+                gap_length(gap)
+            ),
+        );
+        push_line(
+            page,
+            &format!("    {}: {}", gap.kind.name(), gap_meaning(gap.kind)),
+        );
     }
     push_line(page, "");
 }
@@ -127,7 +209,10 @@ fn push_gaps(page: &mut String, gaps: &[Gap]) {
 fn push_words(page: &mut String) {
     push_line(page, "Words");
     let kinds = Kind::ALL.map(|kind| (kind.name(), kind_meaning(kind)));
-    for (name, meaning) in kinds.into_iter().chain(Event::ALL.map(|event| (event.name(), event_meaning(event)))) {
+    for (name, meaning) in kinds
+        .into_iter()
+        .chain(Event::ALL.map(|event| (event.name(), event_meaning(event))))
+    {
         push_line(page, &format!("  {name:<9}  {meaning}"));
     }
     push_line(page, "");
@@ -138,7 +223,9 @@ const fn kind_meaning(kind: Kind) -> &'static str {
         Kind::Address => "asked for the address of a listed name (A, AAAA)",
         Kind::Https => "asked how to reach a listed name over HTTPS (HTTPS, SVCB)",
         Kind::Other => "asked for anything else of a listed name",
-        Kind::ViaCname => "asked for a name that is not listed, but stands for one that is (CNAME, DNAME)",
+        Kind::ViaCname => {
+            "asked for a name that is not listed, but stands for one that is (CNAME, DNAME)"
+        }
     }
 }
 
@@ -147,7 +234,10 @@ const fn event_meaning(event: Event) -> &'static str {
         Event::Blocked => "not answered with what was asked for, because of a list",
         Event::Hit => "answered from memory",
         Event::Miss => "answered after asking other servers",
-        Event::Own => "answered by the resolver itself: its own names, and forms of question that it does not serve",
+        Event::Own => {
+            "answered by the resolver itself: its own names, and forms of question that it does \
+             not serve"
+        }
         Event::Refused => "refused: not a client of this resolver",
         Event::Limited => "cut short or left out: too many in a short time",
         Event::Fault => "not a readable question",
@@ -181,12 +271,18 @@ mod tests {
     #[test]
     fn the_page_reads_as_expected() {
         let page = render(&sample::record());
-        assert_eq!(page, include_str!("sample.txt").replace("VERSION", env!("CARGO_PKG_VERSION")));
+        assert_eq!(
+            page,
+            include_str!("sample.txt").replace("VERSION", env!("CARGO_PKG_VERSION"))
+        );
     }
 
     #[test]
     fn an_empty_record_says_so() {
         let page = render(&Record::default());
-        assert!(page.contains("No list was applied") && page.contains("None: all of this time"), "{page}");
+        assert!(
+            page.contains("No list was applied") && page.contains("None: all of this time"),
+            "{page}"
+        );
     }
 }

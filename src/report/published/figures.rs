@@ -30,7 +30,8 @@ pub struct Months {
 
 /// A report that can be published.
 ///
-/// It is made of the figures of whole months that are over, and says the same about a month whatever others it is asked for with.
+/// It is made of the figures of whole months that are over, and says the same about a month
+/// whatever others it is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// How finely it is shown.
@@ -51,7 +52,8 @@ pub struct Published {
     pub questions: Vec<Option<u64>>,
     /// What is missing, by month and kind.
     pub gaps: Vec<[GapSum; GapKind::ALL.len()]>,
-    /// The audit logs' heads after these months, by name; none of a resolver that keeps no log, or whose log does not reach so far.
+    /// The audit logs' heads after these months, by name; none of a resolver that keeps no log, or
+    /// whose log does not reach so far.
     pub heads: Vec<LogHead>,
 }
 
@@ -60,7 +62,8 @@ pub struct Published {
 pub struct PublishedList {
     /// Its id.
     pub id: String,
-    /// Who answers for it, each as of its date, earliest first; the times are those of the first resolver.
+    /// Who answers for it, each as of its date, earliest first; the times are those of the first
+    /// resolver.
     pub papers: Vec<Papers>,
     /// Its figures by month.
     pub months: Vec<Shown>,
@@ -90,7 +93,12 @@ impl LogHead {
     fn of(seal: &Seal) -> Option<Self> {
         let mut lines = seal.note.lines().map(str::to_owned);
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
-        Some(Self { origin, size, root, at: seal.at })
+        Some(Self {
+            origin,
+            size,
+            root,
+            at: seal.at,
+        })
     }
 }
 
@@ -124,10 +132,14 @@ pub struct InForce {
 impl InForce {
     /// All of these together.
     pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        parts.into_iter().fold(Self::default(), |sum, part| Self { seconds: sum.seconds + part.seconds, due_s: sum.due_s + part.due_s })
+        parts.into_iter().fold(Self::default(), |sum, part| Self {
+            seconds: sum.seconds + part.seconds,
+            due_s: sum.due_s + part.due_s,
+        })
     }
 
-    /// Hundredths of a per cent, cut and never rounded up: 10,000 is the whole time and nothing less.
+    /// Hundredths of a per cent, cut and never rounded up: 10,000 is the whole time and nothing
+    /// less.
     pub fn per_10_000(self) -> Option<u64> {
         (self.seconds.min(self.due_s) * 10_000).checked_div(self.due_s)
     }
@@ -150,17 +162,23 @@ impl Published {
 impl PublishedList {
     /// Whether it was in force in the month at this place.
     pub fn is_there(&self, place: usize) -> bool {
-        self.months.get(place).is_some_and(|month| month.month != Figure::Absent)
+        self.months
+            .get(place)
+            .is_some_and(|month| month.month != Figure::Absent)
     }
 
     /// The versions that took effect in a month.
     pub fn applied_in(&self, month: Month) -> impl Iterator<Item = &AppliedVersion> {
-        self.applied.iter().filter(move |version| (month.start()..month.end()).contains(&version.live))
+        self.applied
+            .iter()
+            .filter(move |version| (month.start()..month.end()).contains(&version.live))
     }
 }
 
 /// The median and the slowest of the times that versions took, in seconds.
-pub(super) fn median_and_slowest<'a>(versions: impl Iterator<Item = &'a AppliedVersion>) -> Option<(u64, u64)> {
+pub(super) fn median_and_slowest<'a>(
+    versions: impl Iterator<Item = &'a AppliedVersion>,
+) -> Option<(u64, u64)> {
     let mut times: Vec<_> = versions.map(AppliedVersion::seconds).collect();
     times.sort_unstable();
     Some((*times.get(times.len() / 2)?, *times.last()?))
@@ -169,28 +187,82 @@ pub(super) fn median_and_slowest<'a>(versions: impl Iterator<Item = &'a AppliedV
 /// Makes the report of these records for the months asked for.
 pub fn publish(records: &[Hourly], asked: Months, period: Period) -> Published {
     let (months, open) = choose_months(records, asked);
-    let Gathered { resolvers, copies, lists, questions, gaps, seals } = gather(records, &months);
-    let lists: Vec<_> = lists.into_iter().map(|(id, list)| publish_list(id, list, &months)).collect();
-    let lists: Vec<_> = lists.into_iter().filter(|list| list.months.iter().any(|month| month.month != Figure::Absent)).collect();
-    let all: Vec<_> = (0..months.len()).map(|month| sum_lists(&lists, month)).collect();
-    let blocked = (0..months.len()).map(|month| lists.iter().filter_map(|list| list.months.get(month)?.month.shown()).sum());
-    let questions = questions.into_iter().zip(blocked).map(|(count, blocked)| in_millions(count, blocked)).collect();
+    let Gathered {
+        resolvers,
+        copies,
+        lists,
+        questions,
+        gaps,
+        seals,
+    } = gather(records, &months);
+    let lists: Vec<_> = lists
+        .into_iter()
+        .map(|(id, list)| publish_list(id, list, &months))
+        .collect();
+    let lists: Vec<_> = lists
+        .into_iter()
+        .filter(|list| {
+            list.months
+                .iter()
+                .any(|month| month.month != Figure::Absent)
+        })
+        .collect();
+    let all: Vec<_> = (0..months.len())
+        .map(|month| sum_lists(&lists, month))
+        .collect();
+    let blocked = (0..months.len()).map(|month| {
+        lists
+            .iter()
+            .filter_map(|list| list.months.get(month)?.month.shown())
+            .sum()
+    });
+    let questions = questions
+        .into_iter()
+        .zip(blocked)
+        .map(|(count, blocked)| in_millions(count, blocked))
+        .collect();
     let mut heads: Vec<_> = seals.iter().filter_map(LogHead::of).collect();
     heads.sort_by(|one, other| one.origin.cmp(&other.origin));
-    Published { period, months, open, resolvers, copies, lists, all, questions, gaps, heads }
+    Published {
+        period,
+        months,
+        open,
+        resolvers,
+        copies,
+        lists,
+        all,
+        questions,
+        gaps,
+        heads,
+    }
 }
 
 /// The months that are over on every resolver, without a break, and those after them.
 fn choose_months(records: &[Hourly], asked: Months) -> (Vec<Month>, Vec<Month>) {
-    let hours = || records.iter().flat_map(|record| &record.hours).map(|hour| hour.hour);
-    let (Some(first), Some(last)) = (asked.from.or_else(|| hours().min().map(Month::of)), hours().max()) else {
+    let hours = || {
+        records
+            .iter()
+            .flat_map(|record| &record.hours)
+            .map(|hour| hour.hour)
+    };
+    let (Some(first), Some(last)) = (
+        asked.from.or_else(|| hours().min().map(Month::of)),
+        hours().max(),
+    ) else {
         return (Vec::new(), Vec::new());
     };
     // Months without any hour at the end have nothing to tell.
     let until = asked.until.unwrap_or(Month::of(last).next());
-    let complete: UnixSeconds = records.iter().map(|record| record.complete_until).min().unwrap_or_default();
-    let asked = std::iter::successors(Some(first), |month| Some(month.next())).take_while(|month| *month < until);
-    asked.take(MONTHS_MAX).partition(|month| month.end() <= complete)
+    let complete: UnixSeconds = records
+        .iter()
+        .map(|record| record.complete_until)
+        .min()
+        .unwrap_or_default();
+    let asked = std::iter::successors(Some(first), |month| Some(month.next()))
+        .take_while(|month| *month < until);
+    asked
+        .take(MONTHS_MAX)
+        .partition(|month| month.end() <= complete)
 }
 
 /// A hundred years: an end in the far future is a slip.
@@ -198,25 +270,65 @@ const MONTHS_MAX: usize = 1200;
 
 fn publish_list(id: String, list: GatheredList, months: &[Month]) -> PublishedList {
     let mut days = list.days.as_slice();
-    let (mut shown, mut in_force) = (Vec::with_capacity(months.len()), Vec::with_capacity(months.len()));
+    let (mut shown, mut in_force) = (
+        Vec::with_capacity(months.len()),
+        Vec::with_capacity(months.len()),
+    );
     for month in months {
-        let (of_month, rest) = days.split_at_checked(month.day_count()).unwrap_or((days, &[]));
+        let (of_month, rest) = days
+            .split_at_checked(month.day_count())
+            .unwrap_or((days, &[]));
         days = rest;
-        shown.push(hide(&of_month.iter().map(|day| day.blocked).collect::<Vec<_>>()));
-        in_force.push(of_month.iter().map(|&Day { in_force_s, due_s, .. }| InForce { seconds: in_force_s, due_s }).collect());
+        shown.push(hide(
+            &of_month.iter().map(|day| day.blocked).collect::<Vec<_>>(),
+        ));
+        in_force.push(
+            of_month
+                .iter()
+                .map(
+                    |&Day {
+                         in_force_s, due_s, ..
+                     }| InForce {
+                        seconds: in_force_s,
+                        due_s,
+                    },
+                )
+                .collect(),
+        );
     }
-    let applied = list.applied.into_iter().map(|(serial, (issued, live))| AppliedVersion { serial, issued, live });
-    PublishedList { id, papers: list.papers, months: shown, in_force, applied: applied.collect(), steps: list.steps }
+    let applied = list
+        .applied
+        .into_iter()
+        .map(|(serial, (issued, live))| AppliedVersion {
+            serial,
+            issued,
+            live,
+        });
+    PublishedList {
+        id,
+        papers: list.papers,
+        months: shown,
+        in_force,
+        applied: applied.collect(),
+        steps: list.steps,
+    }
 }
 
 fn sum_lists(lists: &[PublishedList], month: usize) -> Shown {
     let of_month = || lists.iter().filter_map(|list| list.months.get(month));
-    let days = of_month().map(|shown| shown.days.len()).max().unwrap_or_default();
+    let days = of_month()
+        .map(|shown| shown.days.len())
+        .max()
+        .unwrap_or_default();
     let day = |day: usize| Figure::sum(of_month().filter_map(|shown| shown.days.get(day).copied()));
-    Shown { month: Figure::sum(of_month().map(|shown| shown.month)), days: (0..days).map(day).collect() }
+    Shown {
+        month: Figure::sum(of_month().map(|shown| shown.month)),
+        days: (0..days).map(day).collect(),
+    }
 }
 
-/// All questions are an upper bound of the blocked ones: told so coarsely, and only where they are so many more, they bound nothing.
+/// All questions are an upper bound of the blocked ones: told so coarsely, and only where they are
+/// so many more, they bound nothing.
 fn in_millions(count: u64, blocked: u64) -> Option<u64> {
     let millions = (count + MILLION / 2) / MILLION;
     (millions > 0 && millions.saturating_mul(MILLION) > 2 * blocked + MILLION).then_some(millions)

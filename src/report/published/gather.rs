@@ -1,9 +1,12 @@
-//! Brings the records of one provider's resolvers together: copies are recognised, hours become days and months.
+//! Brings the records of one provider's resolvers together: copies are recognised, hours become
+//! days and months.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::UnixSeconds;
-use crate::count::{Applied, Gap, GapKind, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind};
+use crate::count::{
+    Applied, Gap, GapKind, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind,
+};
 
 use super::month::{DAY_S, Month};
 
@@ -40,7 +43,8 @@ pub(super) struct GatheredList {
     pub(super) papers: Vec<Papers>,
     /// The days of all months asked for, one after the other.
     pub(super) days: Vec<Day>,
-    /// Serials that took effect in these months, with when they were issued and when the last resolver blocked by them.
+    /// Serials that took effect in these months, with when they were issued and when the last
+    /// resolver blocked by them.
     pub(super) applied: BTreeMap<u64, (UnixSeconds, UnixSeconds)>,
     /// What else was done about it, by month and kind, over all resolvers.
     pub(super) steps: Vec<[u64; StepKind::ALL.len()]>,
@@ -60,7 +64,11 @@ pub(super) struct Day {
 /// Adds up the records over these months, which follow each other.
 pub(super) fn gather(records: &[Hourly], months: &[Month]) -> Gathered {
     let calendar = Calendar::of(months);
-    let mut gathered = Gathered { questions: vec![0; months.len()], gaps: vec![Default::default(); months.len()], ..Gathered::default() };
+    let mut gathered = Gathered {
+        questions: vec![0; months.len()],
+        gaps: vec![Default::default(); months.len()],
+        ..Gathered::default()
+    };
     for copies in by_resolver(records) {
         gathered.resolvers += 1;
         gathered.copies += copies.len() - 1;
@@ -92,15 +100,26 @@ fn by_resolver(records: &[Hourly]) -> Vec<Vec<&Hourly>> {
     groups.into_iter().map(|(_, copies)| copies).collect()
 }
 
-/// One record from copies of different age: an hour's counts only grow, so the larger ones are the later ones.
+/// One record from copies of different age: an hour's counts only grow, so the larger ones are the
+/// later ones.
 fn merge(copies: &[&Hourly]) -> Hourly {
     let mut lists: BTreeMap<&str, Vec<Papers>> = BTreeMap::new();
     for list in copies.iter().flat_map(|copy| &copy.lists) {
         let papers = lists.entry(&list.id).or_default();
-        papers.extend(list.papers.iter().filter(|paper| !papers.contains(paper)).cloned().collect::<Vec<_>>());
+        papers.extend(
+            list.papers
+                .iter()
+                .filter(|paper| !papers.contains(paper))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         papers.sort_by_key(|papers| papers.since);
     }
-    let places: BTreeMap<&str, usize> = lists.keys().enumerate().map(|(place, id)| (*id, place)).collect();
+    let places: BTreeMap<&str, usize> = lists
+        .keys()
+        .enumerate()
+        .map(|(place, id)| (*id, place))
+        .collect();
     let (mut hours, mut cells) = (BTreeMap::new(), BTreeMap::new());
     for copy in copies {
         for hour in &copy.hours {
@@ -108,24 +127,51 @@ fn merge(copies: &[&Hourly]) -> Hourly {
             questions.questions = questions.questions.max(hour.questions);
         }
         for cell in &copy.cells {
-            let Some(list) = copy.lists.get(cell.list).and_then(|list| places.get(list.id.as_str()).copied()) else { continue };
-            let known = cells.entry((cell.hour, list)).or_insert(ListHour { list, ..*cell });
+            let Some(list) = copy
+                .lists
+                .get(cell.list)
+                .and_then(|list| places.get(list.id.as_str()).copied())
+            else {
+                continue;
+            };
+            let known = cells
+                .entry((cell.hour, list))
+                .or_insert(ListHour { list, ..*cell });
             known.blocked = known.blocked.max(cell.blocked);
         }
     }
-    let latest = copies.iter().max_by_key(|copy| (copy.written_until, copy.read_at));
+    let latest = copies
+        .iter()
+        .max_by_key(|copy| (copy.written_until, copy.read_at));
     Hourly {
         boots: Vec::new(),
         read_at: latest.map_or(0, |latest| latest.read_at),
-        complete_until: copies.iter().map(|copy| copy.complete_until).min().unwrap_or_default(),
+        complete_until: copies
+            .iter()
+            .map(|copy| copy.complete_until)
+            .min()
+            .unwrap_or_default(),
         written_until: latest.map_or(0, |latest| latest.written_until),
         gaps: latest.map(|latest| latest.gaps.clone()).unwrap_or_default(),
         hours: hours.into_values().collect(),
         cells: cells.into_values().collect(),
-        applied: copies.iter().flat_map(|copy| copy.applied.clone()).collect(),
-        steps: latest.map(|latest| latest.steps.clone()).unwrap_or_default(),
-        seals: latest.map(|latest| latest.seals.clone()).unwrap_or_default(),
-        lists: lists.into_iter().map(|(id, papers)| ListRecord { id: id.to_owned(), papers }).collect(),
+        applied: copies
+            .iter()
+            .flat_map(|copy| copy.applied.clone())
+            .collect(),
+        steps: latest
+            .map(|latest| latest.steps.clone())
+            .unwrap_or_default(),
+        seals: latest
+            .map(|latest| latest.seals.clone())
+            .unwrap_or_default(),
+        lists: lists
+            .into_iter()
+            .map(|(id, papers)| ListRecord {
+                id: id.to_owned(),
+                papers,
+            })
+            .collect(),
     }
 }
 
@@ -140,7 +186,10 @@ struct Calendar {
 
 impl Calendar {
     fn of(months: &[Month]) -> Self {
-        let days = months.iter().enumerate().flat_map(|(place, month)| std::iter::repeat_n(place, month.day_count()));
+        let days = months
+            .iter()
+            .enumerate()
+            .flat_map(|(place, month)| std::iter::repeat_n(place, month.day_count()));
         Self {
             start: months.first().map_or(0, |month| month.start()),
             end: months.last().map_or(0, |month| month.end()),
@@ -150,7 +199,9 @@ impl Calendar {
     }
 
     fn day(&self, at: UnixSeconds) -> Option<usize> {
-        (self.start..self.end).contains(&at).then(|| usize::try_from((at - self.start) / DAY_S).ok())?
+        (self.start..self.end)
+            .contains(&at)
+            .then(|| usize::try_from((at - self.start) / DAY_S).ok())?
     }
 
     fn month(&self, at: UnixSeconds) -> Option<usize> {
@@ -162,11 +213,18 @@ impl Gathered {
     /// Adds one resolver.
     fn add(&mut self, record: &Hourly, calendar: &Calendar) {
         for hour in &record.hours {
-            if let Some(questions) = calendar.month(hour.hour).and_then(|month| self.questions.get_mut(month)) {
+            if let Some(questions) = calendar
+                .month(hour.hour)
+                .and_then(|month| self.questions.get_mut(month))
+            {
                 *questions += hour.questions;
             }
         }
-        let mut lists: Vec<GatheredList> = record.lists.iter().map(|list| self.take_list(list, calendar)).collect();
+        let mut lists: Vec<GatheredList> = record
+            .lists
+            .iter()
+            .map(|list| self.take_list(list, calendar))
+            .collect();
         add_cells(&mut lists, record, calendar);
         for (place, (mut list, known)) in lists.into_iter().zip(&record.lists).enumerate() {
             add_due(&mut list, record, place, calendar);
@@ -175,12 +233,22 @@ impl Gathered {
         self.add_gaps(&record.gaps, calendar);
         self.add_applied(&record.applied, calendar);
         self.add_steps(&record.steps, calendar);
-        self.seals.extend(record.seals.iter().find(|seal| seal.at >= calendar.end).cloned());
+        self.seals.extend(
+            record
+                .seals
+                .iter()
+                .find(|seal| seal.at >= calendar.end)
+                .cloned(),
+        );
     }
 
     fn add_steps(&mut self, steps: &[Step], calendar: &Calendar) {
         for step in steps {
-            let (Some(month), Some(list)) = (calendar.month(step.at), self.lists.get_mut(&step.list)) else { continue };
+            let (Some(month), Some(list)) =
+                (calendar.month(step.at), self.lists.get_mut(&step.list))
+            else {
+                continue;
+            };
             let kind = StepKind::ALL.iter().position(|kind| *kind == step.kind);
             if let Some(count) = kind.and_then(|kind| list.steps.get_mut(month)?.get_mut(kind)) {
                 *count += 1;
@@ -188,18 +256,27 @@ impl Gathered {
         }
     }
 
-    /// A version that is live a second time, after a restart or a rollback, took effect the first time.
+    /// A version that is live a second time, after a restart or a rollback, took effect the first
+    /// time.
     fn add_applied(&mut self, applied: &[Applied], calendar: &Calendar) {
         let mut first: BTreeMap<(&str, u64), &Applied> = BTreeMap::new();
         for version in applied {
-            let known = first.entry((&version.list, version.serial)).or_insert(version);
+            let known = first
+                .entry((&version.list, version.serial))
+                .or_insert(version);
             if version.live < known.live {
                 *known = version;
             }
         }
-        for version in first.into_values().filter(|version| calendar.day(version.live).is_some()) {
+        for version in first
+            .into_values()
+            .filter(|version| calendar.day(version.live).is_some())
+        {
             if let Some(list) = self.lists.get_mut(&version.list) {
-                let known = list.applied.entry(version.serial).or_insert((version.issued, version.live));
+                let known = list
+                    .applied
+                    .entry(version.serial)
+                    .or_insert((version.issued, version.live));
                 known.1 = known.1.max(version.live);
             }
         }
@@ -208,12 +285,19 @@ impl Gathered {
     /// The list as gathered so far, taken out, with this resolver's papers.
     fn take_list(&mut self, known: &ListRecord, calendar: &Calendar) -> GatheredList {
         let mut list = self.lists.remove(&known.id).unwrap_or_default();
-        list.days.resize(calendar.month_of_day.len(), Day::default());
+        list.days
+            .resize(calendar.month_of_day.len(), Day::default());
         list.steps.resize(calendar.ends.len(), Default::default());
         // Papers from after these months would make the same report say something else later.
-        for papers in known.papers.iter().filter(|papers| papers.since < calendar.end) {
+        for papers in known
+            .papers
+            .iter()
+            .filter(|papers| papers.since < calendar.end)
+        {
             // The same papers reach the resolvers at different moments: the first of them counts.
-            let same = |other: &&mut Papers| other.authority == papers.authority && other.legal_basis == papers.legal_basis;
+            let same = |other: &&mut Papers| {
+                other.authority == papers.authority && other.legal_basis == papers.legal_basis
+            };
             match list.papers.iter_mut().find(same) {
                 Some(other) => other.since = other.since.min(papers.since),
                 None => list.papers.push(papers.clone()),
@@ -226,11 +310,22 @@ impl Gathered {
     /// A gap that goes over the end of a month counts in both.
     fn add_gaps(&mut self, gaps: &[Gap], calendar: &Calendar) {
         for gap in gaps {
-            let Some(kind) = GapKind::ALL.iter().position(|kind| *kind == gap.kind) else { continue };
+            let Some(kind) = GapKind::ALL.iter().position(|kind| *kind == gap.kind) else {
+                continue;
+            };
             let mut from = gap.from.max(calendar.start);
             while let Some(month) = calendar.month(from) {
-                let end = calendar.ends.get(month).copied().unwrap_or(from).min(gap.until);
-                if let Some(sum) = self.gaps.get_mut(month).and_then(|kinds| kinds.get_mut(kind)) {
+                let end = calendar
+                    .ends
+                    .get(month)
+                    .copied()
+                    .unwrap_or(from)
+                    .min(gap.until);
+                if let Some(sum) = self
+                    .gaps
+                    .get_mut(month)
+                    .and_then(|kinds| kinds.get_mut(kind))
+                {
                     sum.count += 1;
                     sum.seconds += (end - from).max(0).unsigned_abs();
                 }
@@ -248,9 +343,15 @@ fn add_cells(lists: &mut [GatheredList], record: &Hourly, calendar: &Calendar) {
     let mut hour = (UnixSeconds::MIN, 0, None);
     for cell in &record.cells {
         if cell.hour != hour.0 {
-            hour = (cell.hour, record.recorded_s(cell.hour), calendar.day(cell.hour));
+            hour = (
+                cell.hour,
+                record.recorded_s(cell.hour),
+                calendar.day(cell.hour),
+            );
         }
-        let day = hour.2.and_then(|day| lists.get_mut(cell.list)?.days.get_mut(day));
+        let day = hour
+            .2
+            .and_then(|day| lists.get_mut(cell.list)?.days.get_mut(day));
         if let Some(day) = day {
             *day.blocked.get_or_insert_default() += cell.blocked;
             day.in_force_s += hour.1;
@@ -258,23 +359,46 @@ fn add_cells(lists: &mut [GatheredList], record: &Hourly, calendar: &Calendar) {
     }
 }
 
-/// Adds the time for which a list should have been in force on this resolver: in each month from its first hour to its last, where the
-/// resolver has others before and after these, and without orderly stops. No month looks at another one, so that each tells the same
-/// in every report.
+/// Adds the time for which a list should have been in force on this resolver: in each month from
+/// its first hour to its last, where the resolver has others before and after these, and without
+/// orderly stops. No month looks at another one, so that each tells the same in every report.
 fn add_due(list: &mut GatheredList, record: &Hourly, place: usize, calendar: &Calendar) {
-    let Some(papers) = record.lists.get(place).and_then(|list| list.papers.first()) else { return };
+    let Some(papers) = record.lists.get(place).and_then(|list| list.papers.first()) else {
+        return;
+    };
     let recorded = ends_by_month(record.hours.iter().map(|hour| hour.hour), calendar);
-    let listed = ends_by_month(record.cells.iter().filter(|cell| cell.list == place).map(|cell| cell.hour), calendar);
+    let listed = ends_by_month(
+        record
+            .cells
+            .iter()
+            .filter(|cell| cell.list == place)
+            .map(|cell| cell.hour),
+        calendar,
+    );
     let mut start = calendar.start;
     for (day, month) in list.days.iter_mut().zip(&calendar.month_of_day) {
-        let (first, last) = listed.get(month).copied().unwrap_or((UnixSeconds::MAX, UnixSeconds::MIN));
+        let (first, last) = listed
+            .get(month)
+            .copied()
+            .unwrap_or((UnixSeconds::MAX, UnixSeconds::MIN));
         let begins = recorded.get(month).is_some_and(|(hour, _)| *hour < first);
         let ends = recorded.get(month).is_some_and(|(_, hour)| *hour > last);
         if last >= first {
-            let from = start.max(papers.since).max(if begins { first } else { UnixSeconds::MIN });
-            let until = (start + DAY_S).min(record.read_at).min(if ends { last + 3600 } else { UnixSeconds::MAX });
-            let stops = record.gaps.iter().filter(|gap| gap.kind == GapKind::Stopped);
-            let stopped: i64 = stops.map(|gap| (gap.until.min(until) - gap.from.max(from)).max(0)).sum();
+            let from = start
+                .max(papers.since)
+                .max(if begins { first } else { UnixSeconds::MIN });
+            let until = (start + DAY_S).min(record.read_at).min(if ends {
+                last + 3600
+            } else {
+                UnixSeconds::MAX
+            });
+            let stops = record
+                .gaps
+                .iter()
+                .filter(|gap| gap.kind == GapKind::Stopped);
+            let stopped: i64 = stops
+                .map(|gap| (gap.until.min(until) - gap.from.max(from)).max(0))
+                .sum();
             day.due_s += ((until - from).max(0) - stopped).max(0).unsigned_abs();
         }
         // An hour in which the list came counts whole, so no more than what was due.
@@ -284,7 +408,10 @@ fn add_due(list: &mut GatheredList, record: &Hourly, place: usize, calendar: &Ca
 }
 
 /// The first and the last of these hours in each month.
-fn ends_by_month(hours: impl Iterator<Item = UnixSeconds>, calendar: &Calendar) -> BTreeMap<usize, (UnixSeconds, UnixSeconds)> {
+fn ends_by_month(
+    hours: impl Iterator<Item = UnixSeconds>,
+    calendar: &Calendar,
+) -> BTreeMap<usize, (UnixSeconds, UnixSeconds)> {
     let mut ends = BTreeMap::new();
     for hour in hours {
         if let Some(month) = calendar.month(hour) {

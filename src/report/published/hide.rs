@@ -1,14 +1,16 @@
 //! Decides which figures of a month are shown, so that none under [`K`] can be seen or computed.
 //!
-//! The figures are one list's blocked questions, day by day, and their sum over the month. What is shown depends on nothing but these,
-//! so the same month shows the same figures in every report. `docs/report.md` says why nobody gets behind it.
+//! The figures are one list's blocked questions, day by day, and their sum over the month. What is
+//! shown depends on nothing but these, so the same month shows the same figures in every report.
+//! `docs/report.md` says why nobody gets behind it.
 
 use std::ops::Range;
 
 /// Figures below this are hidden.
 pub const K: u64 = 10;
 
-/// The days of a month that are shown or hidden together: the last of its four weeks has 7 to 10 days.
+/// The days of a month that are shown or hidden together: the last of its four weeks has 7 to 10
+/// days.
 const WEEK_STARTS: [usize; 4] = [0, 7, 14, 21];
 
 /// A figure as it is published.
@@ -33,12 +35,14 @@ impl Figure {
 
     /// The sum of figures that are all shown: it says nothing that they do not say.
     pub fn sum(parts: impl IntoIterator<Item = Self>) -> Self {
-        parts.into_iter().fold(Self::Absent, |sum, part| match (sum, part) {
-            (Self::Hidden, _) | (_, Self::Hidden) => Self::Hidden,
-            (sum, Self::Absent) => sum,
-            (Self::Absent, part) => part,
-            (Self::Shown(sum), Self::Shown(part)) => Self::Shown(sum + part),
-        })
+        parts
+            .into_iter()
+            .fold(Self::Absent, |sum, part| match (sum, part) {
+                (Self::Hidden, _) | (_, Self::Hidden) => Self::Hidden,
+                (sum, Self::Absent) => sum,
+                (Self::Absent, part) => part,
+                (Self::Shown(sum), Self::Shown(part)) => Self::Shown(sum + part),
+            })
     }
 }
 
@@ -51,7 +55,8 @@ pub struct Shown {
     pub days: Vec<Figure>,
 }
 
-/// What is shown of these days; none is a day on which the list was not in force, which everybody may know.
+/// What is shown of these days; none is a day on which the list was not in force, which everybody
+/// may know.
 pub(super) fn hide(days: &[Option<u64>]) -> Shown {
     hide_below(K, days)
 }
@@ -59,29 +64,45 @@ pub(super) fn hide(days: &[Option<u64>]) -> Shown {
 fn hide_below(k: u64, days: &[Option<u64>]) -> Shown {
     let sum: u64 = days.iter().flatten().sum();
     let blocks = blocks(days);
-    let hidden = if sum < k { vec![true; blocks.len()] } else { hidden_blocks(k, &blocks, days) };
+    let hidden = if sum < k {
+        vec![true; blocks.len()]
+    } else {
+        hidden_blocks(k, &blocks, days)
+    };
     let shown = blocks.iter().zip(&hidden).flat_map(|(block, hidden)| {
         let figure = |count: &Option<u64>| match count {
             None => Figure::Absent,
             Some(_) if *hidden => Figure::Hidden,
             Some(count) => Figure::Shown(*count),
         };
-        days.get(block.clone()).unwrap_or_default().iter().map(figure)
+        days.get(block.clone())
+            .unwrap_or_default()
+            .iter()
+            .map(figure)
     });
     let month = match sum {
         _ if days.iter().all(Option::is_none) => Figure::Absent,
         sum if sum < k => Figure::Hidden,
         sum => Figure::Shown(sum),
     };
-    Shown { month, days: shown.collect() }
+    Shown {
+        month,
+        days: shown.collect(),
+    }
 }
 
-/// The weeks, those with less than two days in force joined to the next one and at the end to the one before: a hidden day always has
-/// another one beside it that can make up for it.
+/// The weeks, those with less than two days in force joined to the next one and at the end to the
+/// one before: a hidden day always has another one beside it that can make up for it.
 fn blocks(days: &[Option<u64>]) -> Vec<Range<usize>> {
     let starts = WEEK_STARTS.into_iter().map(|start| start.min(days.len()));
     let ends = starts.clone().skip(1).chain([days.len()]);
-    let in_force = |block: &Range<usize>| days.get(block.clone()).unwrap_or_default().iter().flatten().count();
+    let in_force = |block: &Range<usize>| {
+        days.get(block.clone())
+            .unwrap_or_default()
+            .iter()
+            .flatten()
+            .count()
+    };
     let mut blocks: Vec<Range<usize>> = Vec::with_capacity(WEEK_STARTS.len());
     for week in starts.zip(ends).map(|(start, end)| start..end) {
         match blocks.last_mut() {
@@ -98,13 +119,25 @@ fn blocks(days: &[Option<u64>]) -> Vec<Range<usize>> {
     blocks
 }
 
-/// Blocks with a day under `k` are hidden. If all hidden days together are still under `k`, the month's sum would give them away to who
-/// takes the other days from it: then the block after them is hidden too.
+/// Blocks with a day under `k` are hidden. If all hidden days together are still under `k`, the
+/// month's sum would give them away to who takes the other days from it: then the block after them
+/// is hidden too.
 fn hidden_blocks(k: u64, blocks: &[Range<usize>], days: &[Option<u64>]) -> Vec<bool> {
-    let counts = |block: &Range<usize>| days.get(block.clone()).unwrap_or_default().iter().flatten();
-    let mut hidden: Vec<bool> = blocks.iter().map(|block| counts(block).any(|count| *count < k)).collect();
-    let Some(first) = hidden.iter().position(|hidden| *hidden) else { return hidden };
-    let behind: u64 = blocks.iter().zip(&hidden).filter(|(_, hidden)| **hidden).flat_map(|(block, _)| counts(block)).sum();
+    let counts =
+        |block: &Range<usize>| days.get(block.clone()).unwrap_or_default().iter().flatten();
+    let mut hidden: Vec<bool> = blocks
+        .iter()
+        .map(|block| counts(block).any(|count| *count < k))
+        .collect();
+    let Some(first) = hidden.iter().position(|hidden| *hidden) else {
+        return hidden;
+    };
+    let behind: u64 = blocks
+        .iter()
+        .zip(&hidden)
+        .filter(|(_, hidden)| **hidden)
+        .flat_map(|(block, _)| counts(block))
+        .sum();
     if behind < k {
         let mut after = (1..blocks.len()).map(|step| (first + step) % blocks.len());
         let shown = after.find(|block| hidden.get(*block) == Some(&false));
@@ -123,12 +156,20 @@ mod tests {
 
     fn month(quiet: &[(usize, u64)]) -> Vec<Option<u64>> {
         let mut days = vec![Some(50); 31];
-        quiet.iter().for_each(|(day, count)| days[*day] = Some(*count));
+        quiet
+            .iter()
+            .for_each(|(day, count)| days[*day] = Some(*count));
         days
     }
 
     fn hidden(days: &[Option<u64>]) -> Vec<usize> {
-        hide(days).days.iter().enumerate().filter(|(_, figure)| **figure == Figure::Hidden).map(|(day, _)| day).collect()
+        hide(days)
+            .days
+            .iter()
+            .enumerate()
+            .filter(|(_, figure)| **figure == Figure::Hidden)
+            .map(|(day, _)| day)
+            .collect()
     }
 
     #[test]
@@ -137,15 +178,30 @@ mod tests {
         assert!(hidden(&month(&[])).is_empty());
         assert!(hidden(&month(&[(3, 10)])).is_empty());
         assert_eq!(hidden(&month(&[(3, 9)])), (0..7).collect::<Vec<_>>());
-        assert_eq!(hidden(&month(&[(30, 0), (8, 0)])), (7..14).chain(21..31).collect::<Vec<_>>());
+        assert_eq!(
+            hidden(&month(&[(30, 0), (8, 0)])),
+            (7..14).chain(21..31).collect::<Vec<_>>()
+        );
         assert_eq!(hide(&month(&[(3, 9)])).month, Figure::Shown(1509));
     }
 
     #[test]
     fn a_sum_under_k_hides_the_month_and_a_list_that_was_not_there_is_absent() {
         let quiet = [[Some(1)].as_slice(), &[Some(0); 27]].concat();
-        assert_eq!(hide(&quiet), Shown { month: Figure::Hidden, days: vec![Figure::Hidden; 28] });
-        assert_eq!(hide(&[None; 30]), Shown { month: Figure::Absent, days: vec![Figure::Absent; 30] });
+        assert_eq!(
+            hide(&quiet),
+            Shown {
+                month: Figure::Hidden,
+                days: vec![Figure::Hidden; 28]
+            }
+        );
+        assert_eq!(
+            hide(&[None; 30]),
+            Shown {
+                month: Figure::Absent,
+                days: vec![Figure::Absent; 30]
+            }
+        );
     }
 
     #[test]
@@ -157,7 +213,11 @@ mod tests {
         let mut days = month(&[]);
         days[7..30].fill(None);
         days[30] = Some(3);
-        assert_eq!(hidden(&days), (0..7).chain([30]).collect::<Vec<_>>(), "the last one with the one before");
+        assert_eq!(
+            hidden(&days),
+            (0..7).chain([30]).collect::<Vec<_>>(),
+            "the last one with the one before"
+        );
     }
 
     #[test]
@@ -169,7 +229,11 @@ mod tests {
         let mut days = month(&[]);
         days[21..29].fill(None);
         (days[29], days[30]) = (Some(0), Some(9));
-        assert_eq!(hidden(&days), (0..7).chain([29, 30]).collect::<Vec<_>>(), "round to the first week");
+        assert_eq!(
+            hidden(&days),
+            (0..7).chain([29, 30]).collect::<Vec<_>>(),
+            "round to the first week"
+        );
     }
 
     #[test]
@@ -189,13 +253,21 @@ mod tests {
                 month[*place] = Some(count);
                 month
             };
-            months = months.iter().flat_map(|month| (0..=most).map(|count| with(month, count)).collect::<Vec<_>>()).collect();
+            months = months
+                .iter()
+                .flat_map(|month| {
+                    (0..=most)
+                        .map(|count| with(month, count))
+                        .collect::<Vec<_>>()
+                })
+                .collect();
         }
         months
     }
 
-    /// The strongest attacker knows this very code and tries every month there could have been: whatever is published, each hidden
-    /// day could have been any number under k, and k or more, except where the whole month is under k.
+    /// The strongest attacker knows this very code and tries every month there could have been:
+    /// whatever is published, each hidden day could have been any number under k, and k or more,
+    /// except where the whole month is under k.
     #[test]
     fn who_tries_every_possible_month_learns_nothing_about_a_hidden_figure() {
         const SMALL: u64 = 3;
@@ -218,18 +290,29 @@ mod tests {
         for places in placings {
             let mut possible: HashMap<String, Vec<Vec<Option<u64>>>> = HashMap::new();
             for month in all_months(places, MOST) {
-                possible.entry(format!("{:?}", hide_below(SMALL, &month))).or_default().push(month);
+                possible
+                    .entry(format!("{:?}", hide_below(SMALL, &month)))
+                    .or_default()
+                    .push(month);
             }
             for months in possible.values() {
                 let shown = hide_below(SMALL, &months[0]);
-                let hidden: Vec<_> = places.iter().filter(|place| shown.days[**place] == Figure::Hidden).collect();
+                let hidden: Vec<_> = places
+                    .iter()
+                    .filter(|place| shown.days[**place] == Figure::Hidden)
+                    .collect();
                 let behind: u64 = hidden.iter().filter_map(|place| months[0][**place]).sum();
                 for place in hidden.iter().filter(|_| behind <= MOST) {
-                    // The enumeration ends at MOST: where more could be behind the sum, it says too little.
+                    // The enumeration ends at MOST: where more could be behind the sum, it says too
+                    // little.
                     let seen = |count| months.iter().any(|month| month[**place] == Some(count));
                     let is_whole = shown.month == Figure::Hidden;
-                    let over = |count: u64| months.iter().any(|month| month[**place] >= Some(count));
-                    assert!((0..SMALL).all(seen) && (is_whole || over(SMALL)), "{places:?} {place}: {months:?}");
+                    let over =
+                        |count: u64| months.iter().any(|month| month[**place] >= Some(count));
+                    assert!(
+                        (0..SMALL).all(seen) && (is_whole || over(SMALL)),
+                        "{places:?} {place}: {months:?}"
+                    );
                     checked += 1;
                 }
             }

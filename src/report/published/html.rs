@@ -1,4 +1,5 @@
-//! The published report as one page that needs nothing else: for a browser, a screen reader, or paper.
+//! The published report as one page that needs nothing else: for a browser, a screen reader, or
+//! paper.
 
 use askama::Template;
 
@@ -7,7 +8,9 @@ use crate::report::prose::{grouped, length, plain};
 use crate::report::span::utc;
 use crate::report::{COUNT_MEANING, gap_meaning};
 
-use super::captions::{APPLIED, CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, title};
+use super::captions::{
+    APPLIED, CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, title,
+};
 use super::chart::{self, Bar, Bars, Dot, Level};
 use super::figures::{InForce, LogHead, Period, Published, PublishedList, median_and_slowest};
 use super::hide::Figure;
@@ -101,7 +104,9 @@ pub(super) fn render(report: &Published) -> String {
         is_by_day: report.period == Period::Day,
         resolvers: resolvers(report),
         open: report.open.first().map(|month| month.title()),
-        meaning: COUNT_MEANING.split_once(". ").unwrap_or((COUNT_MEANING, "")),
+        meaning: COUNT_MEANING
+            .split_once(". ")
+            .unwrap_or((COUNT_MEANING, "")),
         hiding: hiding(),
         in_force_meaning: IN_FORCE,
         applied_meaning: APPLIED,
@@ -110,10 +115,25 @@ pub(super) fn render(report: &Published) -> String {
         software: concat!("wardline ", env!("CARGO_PKG_VERSION")),
         keys: keys(report),
         papers: papers(report),
-        lists: report.lists.iter().map(|list| list_charts(report, list)).collect(),
-        applied: report.lists.iter().filter_map(|list| applied_chart(report, list)).collect(),
+        lists: report
+            .lists
+            .iter()
+            .map(|list| list_charts(report, list))
+            .collect(),
+        applied: report
+            .lists
+            .iter()
+            .filter_map(|list| applied_chart(report, list))
+            .collect(),
         levels: chart::levels(),
-        months: report.months.iter().map(|month| MonthLabel { name: month.short(), days: month.day_count() }).collect(),
+        months: report
+            .months
+            .iter()
+            .map(|month| MonthLabel {
+                name: month.short(),
+                days: month.day_count(),
+            })
+            .collect(),
         gaps: gaps(report),
         heads: report.heads.iter().map(head).collect(),
         no_heads: NO_HEADS,
@@ -132,20 +152,47 @@ fn keys(report: &Published) -> Vec<Key> {
         Figure::Shown(count) => (grouped(count), ""),
         Figure::Hidden | Figure::Absent => ("not told".into(), "a part of it is hidden"),
     };
-    let in_force = InForce::sum(report.lists.iter().flat_map(|list| &list.in_force).flatten());
+    let in_force = InForce::sum(
+        report
+            .lists
+            .iter()
+            .flat_map(|list| &list.in_force)
+            .flatten(),
+    );
     let mut keys = vec![
-        Key { name: "Questions blocked", figure, unit },
-        Key { name: "Lists in force", figure: report.lists.len().to_string(), unit: "" },
-        Key { name: "Time in force", figure: in_force.per_10_000().map_or_else(|| "–".into(), per_cent), unit: "" },
+        Key {
+            name: "Questions blocked",
+            figure,
+            unit,
+        },
+        Key {
+            name: "Lists in force",
+            figure: report.lists.len().to_string(),
+            unit: "",
+        },
+        Key {
+            name: "Time in force",
+            figure: in_force.per_10_000().map_or_else(|| "–".into(), per_cent),
+            unit: "",
+        },
     ];
-    if let Some((median, _)) = median_and_slowest(report.lists.iter().flat_map(|list| &list.applied)) {
-        keys.push(Key { name: "From publication to blocking", figure: length(median), unit: "median" });
+    if let Some((median, _)) =
+        median_and_slowest(report.lists.iter().flat_map(|list| &list.applied))
+    {
+        keys.push(Key {
+            name: "From publication to blocking",
+            figure: length(median),
+            unit: "median",
+        });
     }
     keys
 }
 
 fn papers(report: &Published) -> Vec<Paper> {
-    let papers = report.lists.iter().flat_map(|list| list.papers.iter().map(move |papers| (list, papers)));
+    let papers = report
+        .lists
+        .iter()
+        .flat_map(|list| list.papers.iter().map(move |papers| (list, papers)));
     let papers = papers.map(|(list, papers)| Paper {
         list: plain(&list.id),
         authority: plain(&papers.authority),
@@ -157,32 +204,60 @@ fn papers(report: &Published) -> Vec<Paper> {
 
 fn list_charts(report: &Published, list: &PublishedList) -> ListCharts {
     let (figures, names): (Vec<_>, Vec<_>) = match report.period {
-        Period::Day => (list.months.iter().flat_map(|month| month.days.clone()).collect(), day_names(report)),
-        Period::Month => (list.months.iter().map(|month| month.month).collect(), report.months.iter().map(|month| month.title()).collect()),
+        Period::Day => (
+            list.months
+                .iter()
+                .flat_map(|month| month.days.clone())
+                .collect(),
+            day_names(report),
+        ),
+        Period::Month => (
+            list.months.iter().map(|month| month.month).collect(),
+            report.months.iter().map(|month| month.title()).collect(),
+        ),
     };
     let days = day_names(report);
     let name = |names: &[String], place: usize| names.get(place).cloned().unwrap_or_default();
     let bars = chart::bars(&figures, |place| name(&names, place));
     let sum = match list.sum() {
         Figure::Shown(count) => format!("{} in all", grouped(count)),
-        Figure::Hidden | Figure::Absent => "the sum is not told, since a part of it is hidden".into(),
+        Figure::Hidden | Figure::Absent => {
+            "the sum is not told, since a part of it is hidden".into()
+        }
     };
     let whole: Vec<_> = list.in_force.iter().flatten().copied().collect();
     let in_force = InForce::sum(&whole);
     let per_cent = in_force.per_10_000().map_or_else(|| "–".into(), per_cent);
     ListCharts {
         id: plain(&list.id),
-        says: format!("{}: questions blocked by {}, from 0 to {}; {sum}", plain(&list.id), by(report.period), grouped(bars.top)),
-        scale: if bars.bars.is_empty() { Vec::new() } else { [bars.top, bars.top / 2, 0].map(grouped).into() },
+        says: format!(
+            "{}: questions blocked by {}, from 0 to {}; {sum}",
+            plain(&list.id),
+            by(report.period),
+            grouped(bars.top)
+        ),
+        scale: if bars.bars.is_empty() {
+            Vec::new()
+        } else {
+            [bars.top, bars.top / 2, 0].map(grouped).into()
+        },
         bars,
         sum,
-        in_force: format!("{per_cent}: {} of {}", length(in_force.seconds), length(in_force.due_s)),
+        in_force: format!(
+            "{per_cent}: {} of {}",
+            length(in_force.seconds),
+            length(in_force.due_s)
+        ),
         strip: chart::strip(&whole, |place| name(&days, place)),
     }
 }
 
 fn day_names(report: &Published) -> Vec<String> {
-    report.months.iter().flat_map(|month| (0..month.day_count()).map(|day| month.day_name(day))).collect()
+    report
+        .months
+        .iter()
+        .flat_map(|month| (0..month.day_count()).map(|day| month.day_name(day)))
+        .collect()
 }
 
 /// How long each version took; none for a list whose versions are not on record.
@@ -190,7 +265,12 @@ fn applied_chart(report: &Published, list: &PublishedList) -> Option<AppliedChar
     let (start, end) = (report.months.first()?.start(), report.months.last()?.end());
     let part = |at: i64| seconds(at - start) / seconds(end - start);
     let dots = list.applied.iter().map(|version| {
-        let says = format!("serial {}, {}: {}", version.serial, utc(version.issued), length(version.seconds()));
+        let says = format!(
+            "serial {}, {}: {}",
+            version.serial,
+            utc(version.issued),
+            length(version.seconds())
+        );
         chart::dot(part(version.live), version.seconds(), says)
     });
     let (median, slowest) = median_and_slowest(list.applied.iter())?;
@@ -198,18 +278,34 @@ fn applied_chart(report: &Published, list: &PublishedList) -> Option<AppliedChar
         1 => "1 version".to_owned(),
         count => format!("{} versions", grouped(count as u64)),
     };
-    let summary = format!("{versions}; median {}, slowest {}", length(median), length(slowest));
-    Some(AppliedChart { id: plain(&list.id), summary, dots: dots.collect() })
+    let summary = format!(
+        "{versions}; median {}, slowest {}",
+        length(median),
+        length(slowest)
+    );
+    Some(AppliedChart {
+        id: plain(&list.id),
+        summary,
+        dots: dots.collect(),
+    })
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a drawing needs no more than a double has")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a drawing needs no more than a double has"
+)]
 const fn seconds(length: i64) -> f64 {
     length as f64
 }
 
 fn head(head: &LogHead) -> HeadRow {
     let at = utc(head.at).trim_end_matches('Z').replace('T', " ");
-    HeadRow { origin: plain(&head.origin), size: plain(&head.size), root: plain(&head.root), at }
+    HeadRow {
+        origin: plain(&head.origin),
+        size: plain(&head.size),
+        root: plain(&head.root),
+        at,
+    }
 }
 
 fn gaps(report: &Published) -> Vec<GapRow> {
@@ -217,13 +313,20 @@ fn gaps(report: &Published) -> Vec<GapRow> {
         .months
         .iter()
         .zip(&report.gaps)
-        .flat_map(|(month, kinds)| GapKind::ALL.into_iter().zip(kinds).map(move |kind| (month, kind)));
-    let rows = kinds.filter(|(_, (_, sum))| sum.count > 0).map(|(month, (kind, sum))| GapRow {
-        month: month.title(),
-        kind: kind.name(),
-        count: grouped(sum.count),
-        length: length(sum.seconds),
-        meaning: gap_meaning(kind),
-    });
+        .flat_map(|(month, kinds)| {
+            GapKind::ALL
+                .into_iter()
+                .zip(kinds)
+                .map(move |kind| (month, kind))
+        });
+    let rows = kinds
+        .filter(|(_, (_, sum))| sum.count > 0)
+        .map(|(month, (kind, sum))| GapRow {
+            month: month.title(),
+            kind: kind.name(),
+            count: grouped(sum.count),
+            length: length(sum.seconds),
+            meaning: gap_meaning(kind),
+        });
     rows.collect()
 }

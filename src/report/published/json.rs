@@ -1,7 +1,7 @@
 //! The published report as one JSON object for machines.
 //!
-//! Field names stay as long as `version` is 1; new ones may come. A figure is a number, `"hidden"`, or `null` where the list was not in
-//! force. `until` is the first month after the last one.
+//! Field names stay as long as `version` is 1; new ones may come. A figure is a number, `"hidden"`,
+//! or `null` where the list was not in force. `until` is the first month after the last one.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -148,10 +148,16 @@ pub(super) fn render(report: &Published) -> String {
         resolvers: report.resolvers,
         copies_left_out: report.copies,
         lists: lists(report),
-        months: (0..report.months.len()).filter_map(|place| month(report, place)).collect(),
+        months: (0..report.months.len())
+            .filter_map(|place| month(report, place))
+            .collect(),
         not_over: report.open.iter().map(ToString::to_string).collect(),
         sums: Blocked {
-            blocked: Map(report.lists.iter().map(|list| (list.id.as_str(), list.sum())).collect()),
+            blocked: Map(report
+                .lists
+                .iter()
+                .map(|list| (list.id.as_str(), list.sum()))
+                .collect()),
             blocked_by_all: report.sum(),
         },
         log_heads: report.heads.iter().map(head).collect(),
@@ -163,7 +169,12 @@ pub(super) fn render(report: &Published) -> String {
 }
 
 fn head(head: &LogHead) -> Head<'_> {
-    Head { origin: &head.origin, size: &head.size, root: &head.root, signed_at: utc(head.at) }
+    Head {
+        origin: &head.origin,
+        size: &head.size,
+        root: &head.root,
+        signed_at: utc(head.at),
+    }
 }
 
 fn lists(report: &Published) -> Vec<List<'_>> {
@@ -179,7 +190,11 @@ fn lists(report: &Published) -> Vec<List<'_>> {
             live: utc(version.live),
             seconds: version.seconds(),
         });
-        List { id: &list.id, papers: papers.collect(), versions: versions.collect() }
+        List {
+            id: &list.id,
+            papers: papers.collect(),
+            versions: versions.collect(),
+        }
     });
     lists.collect()
 }
@@ -188,29 +203,64 @@ fn month(report: &Published, place: usize) -> Option<MonthFigures<'_>> {
     let month = *report.months.get(place)?;
     let all = report.all.get(place)?;
     let of_lists = |figure: &dyn Fn(&Shown) -> Option<Figure>| {
-        let blocked = report.lists.iter().filter_map(|list| Some((list.id.as_str(), figure(list.months.get(place)?)?)));
+        let blocked = report
+            .lists
+            .iter()
+            .filter_map(|list| Some((list.id.as_str(), figure(list.months.get(place)?)?)));
         Map(blocked.collect())
     };
     let in_force = report.lists.iter().filter_map(|list| {
         let InForce { seconds, due_s } = InForce::sum(list.in_force.get(place)?);
-        Some((list.id.as_str(), Seconds { seconds, due_seconds: due_s }))
+        Some((
+            list.id.as_str(),
+            Seconds {
+                seconds,
+                due_seconds: due_s,
+            },
+        ))
     });
-    let done = report.lists.iter().filter(|list| list.is_there(place)).filter_map(|list| {
-        let steps = StepKind::ALL.into_iter().map(StepKind::word).zip(list.steps.get(place)?.iter().copied());
-        Some((list.id.as_str(), Map(steps.collect())))
-    });
-    let gaps = GapKind::ALL.into_iter().zip(report.gaps.get(place)?).filter(|(_, sum)| sum.count > 0);
+    let done = report
+        .lists
+        .iter()
+        .filter(|list| list.is_there(place))
+        .filter_map(|list| {
+            let steps = StepKind::ALL
+                .into_iter()
+                .map(StepKind::word)
+                .zip(list.steps.get(place)?.iter().copied());
+            Some((list.id.as_str(), Map(steps.collect())))
+        });
+    let gaps = GapKind::ALL
+        .into_iter()
+        .zip(report.gaps.get(place)?)
+        .filter(|(_, sum)| sum.count > 0);
     let days = all.days.iter().enumerate().map(|(day, figure)| DayFigures {
         day: month.day_name(day),
-        blocked: Blocked { blocked: of_lists(&|shown| shown.days.get(day).copied()), blocked_by_all: *figure },
+        blocked: Blocked {
+            blocked: of_lists(&|shown| shown.days.get(day).copied()),
+            blocked_by_all: *figure,
+        },
     });
     Some(MonthFigures {
         month: month.to_string(),
-        blocked: Blocked { blocked: of_lists(&|shown| Some(shown.month)), blocked_by_all: all.month },
+        blocked: Blocked {
+            blocked: of_lists(&|shown| Some(shown.month)),
+            blocked_by_all: all.month,
+        },
         questions_in_millions: report.questions.get(place).copied().flatten(),
         in_force: Map(in_force.collect()),
         done: Map(done.collect()),
-        gaps: Map(gaps.map(|(kind, sum)| (kind.name(), Gaps { count: sum.count, seconds: sum.seconds })).collect()),
+        gaps: Map(gaps
+            .map(|(kind, sum)| {
+                (
+                    kind.name(),
+                    Gaps {
+                        count: sum.count,
+                        seconds: sum.seconds,
+                    },
+                )
+            })
+            .collect()),
         days: (report.period == Period::Day).then(|| days.collect()),
     })
 }

@@ -14,14 +14,17 @@ mod text;
 
 use super::Format;
 
-pub use figures::{AppliedVersion, InForce, LogHead, Months, Period, Published, PublishedList, publish};
+pub use figures::{
+    AppliedVersion, InForce, LogHead, Months, Period, Published, PublishedList, publish,
+};
 pub use gather::GapSum;
 pub use hide::{Figure, K, Shown};
 pub use month::Month;
 
 /// The report in this form, ready to print; ends with a newline.
 ///
-/// It holds nothing of the moment at which it is made, so that the same records give the same octets.
+/// It holds nothing of the moment at which it is made, so that the same records give the same
+/// octets.
 pub fn render(report: &Published, format: Format) -> String {
     match format {
         Format::Text => text::render(report),

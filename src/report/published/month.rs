@@ -18,25 +18,38 @@ pub struct Month(Date);
 impl Month {
     /// The month that this moment falls in; a moment beyond the calendar falls in 1970's first.
     pub fn of(at: UnixSeconds) -> Self {
-        let day = Timestamp::from_second(at).map_or(date(1970, 1, 1), |at| at.to_zoned(TimeZone::UTC).date());
+        let day = Timestamp::from_second(at)
+            .map_or(date(1970, 1, 1), |at| at.to_zoned(TimeZone::UTC).date());
         Self(day.first_of_month())
     }
 
     /// Reads `2026-03`, or the month's first day, `2026-03-01`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let is_date = |byte: (usize, u8)| if matches!(byte.0, 4 | 7) { byte.1 == b'-' } else { byte.1.is_ascii_digit() };
+        let is_date = |byte: (usize, u8)| {
+            if matches!(byte.0, 4 | 7) {
+                byte.1 == b'-'
+            } else {
+                byte.1.is_ascii_digit()
+            }
+        };
         let whole = match text.len() {
             7 => format!("{text}-01"),
             10 => text.to_owned(),
             _ => return None,
         };
-        let day: Date = whole.bytes().enumerate().all(is_date).then(|| whole.parse().ok())??;
+        let day: Date = whole
+            .bytes()
+            .enumerate()
+            .all(is_date)
+            .then(|| whole.parse().ok())??;
         (day.day() == 1 && (1..9999).contains(&day.year())).then_some(Self(day))
     }
 
     /// Its first second.
     pub fn start(self) -> UnixSeconds {
-        self.0.to_zoned(TimeZone::UTC).map_or(0, |start| start.timestamp().as_second())
+        self.0
+            .to_zoned(TimeZone::UTC)
+            .map_or(0, |start| start.timestamp().as_second())
     }
 
     /// The month after it.
@@ -84,14 +97,29 @@ mod tests {
     #[test]
     fn months_are_read_and_follow_each_other() {
         let february = Month::parse("2028-02").unwrap();
-        assert_eq!((february.day_count(), february.title(), february.to_string()), (29, "February 2028".into(), "2028-02".into()));
+        assert_eq!(
+            (february.day_count(), february.title(), february.to_string()),
+            (29, "February 2028".into(), "2028-02".into())
+        );
         assert_eq!(february.end() - february.start(), 29 * DAY_S);
         assert_eq!(february.next().day_name(30), "2028-03-31");
-        assert_eq!(Month::parse("2026-12-01").unwrap().next(), Month::parse("2027-01").unwrap());
+        assert_eq!(
+            Month::parse("2026-12-01").unwrap().next(),
+            Month::parse("2027-01").unwrap()
+        );
         assert_eq!(Month::of(february.end() - 1), february);
         assert_eq!(Month::of(february.end()), february.next());
         assert_eq!(Month::parse("1970-01").unwrap().start(), 0);
-        for odd in ["2026", "2026-13", "2026-3", "2026-03-02", "2026/03", "+026-03", "äääää", "9999-12"] {
+        for odd in [
+            "2026",
+            "2026-13",
+            "2026-3",
+            "2026-03-02",
+            "2026/03",
+            "+026-03",
+            "äääää",
+            "9999-12",
+        ] {
             assert_eq!(Month::parse(odd), None, "{odd}");
         }
     }

@@ -40,14 +40,23 @@ pub(super) struct Cell {
 
 impl Cell {
     const fn of(text: String) -> Self {
-        Self { text, is_soft: false }
+        Self {
+            text,
+            is_soft: false,
+        }
     }
 
     fn figure(figure: Figure) -> Self {
         match figure {
             Figure::Shown(count) => Self::of(grouped(count)),
-            Figure::Hidden => Self { text: "hidden".into(), is_soft: true },
-            Figure::Absent => Self { text: "–".into(), is_soft: true },
+            Figure::Hidden => Self {
+                text: "hidden".into(),
+                is_soft: true,
+            },
+            Figure::Absent => Self {
+                text: "–".into(),
+                is_soft: true,
+            },
         }
     }
 }
@@ -66,17 +75,35 @@ fn by_month(report: &Published) -> Table {
         let mut cells = of_lists(report, place, |shown| Some(shown.month));
         let questions = report.questions.get(place).copied().flatten();
         cells.push(questions.map_or_else(
-            || Cell { text: "not told".into(), is_soft: true },
+            || Cell {
+                text: "not told".into(),
+                is_soft: true,
+            },
             |millions| Cell::of(format!("{} million", grouped(millions))),
         ));
-        Row { name: month.title(), cells, is_sum: false }
+        Row {
+            name: month.title(),
+            cells,
+            is_sum: false,
+        }
     };
     let mut rows: Vec<_> = report.months.iter().enumerate().map(row).collect();
     if report.months.len() > 1 {
-        let sums = report.lists.iter().map(super::PublishedList::sum).chain([report.sum()]).map(Cell::figure);
-        rows.push(Row { name: "Sum".into(), cells: sums.chain([Cell::of(String::new())]).collect(), is_sum: true });
+        let sums = report
+            .lists
+            .iter()
+            .map(super::PublishedList::sum)
+            .chain([report.sum()])
+            .map(Cell::figure);
+        rows.push(Row {
+            name: "Sum".into(),
+            cells: sums.chain([Cell::of(String::new())]).collect(),
+            is_sum: true,
+        });
     }
-    let columns = columns(report, "Month").chain(["All questions".into()]).collect();
+    let columns = columns(report, "Month")
+        .chain(["All questions".into()])
+        .collect();
     Table {
         heading: "By month",
         anchor: "by-month",
@@ -90,10 +117,17 @@ fn by_month(report: &Published) -> Table {
 
 fn by_day(report: &Published, place: usize) -> Option<Table> {
     let month = report.months.get(place)?;
-    let day =
-        |day: usize| Row { name: month.day_name(day), cells: of_lists(report, place, |shown| shown.days.get(day).copied()), is_sum: false };
+    let day = |day: usize| Row {
+        name: month.day_name(day),
+        cells: of_lists(report, place, |shown| shown.days.get(day).copied()),
+        is_sum: false,
+    };
     let mut rows: Vec<_> = (0..month.day_count()).map(day).collect();
-    rows.push(Row { name: "Month".into(), cells: of_lists(report, place, |shown| Some(shown.month)), is_sum: true });
+    rows.push(Row {
+        name: "Month".into(),
+        cells: of_lists(report, place, |shown| Some(shown.month)),
+        is_sum: true,
+    });
     Some(Table {
         heading: if place == 0 { "By day" } else { "" },
         anchor: "by-day",
@@ -108,19 +142,38 @@ fn by_day(report: &Published, place: usize) -> Option<Table> {
 fn in_force(report: &Published) -> Table {
     let months = || report.months.iter().enumerate();
     let row = |list: &super::PublishedList, place: usize, month: &super::Month| {
-        let in_force = list.in_force.get(place).map(InForce::sum).unwrap_or_default();
+        let in_force = list
+            .in_force
+            .get(place)
+            .map(InForce::sum)
+            .unwrap_or_default();
         let part = per_cent(in_force.per_10_000()?);
         let lack = in_force.due_s.saturating_sub(in_force.seconds);
-        let cells = [month.title(), length(in_force.due_s), length(in_force.seconds), length(lack), part];
-        Some(Row { name: plain(&list.id), cells: cells.map(Cell::of).into(), is_sum: false })
+        let cells = [
+            month.title(),
+            length(in_force.due_s),
+            length(in_force.seconds),
+            length(lack),
+            part,
+        ];
+        Some(Row {
+            name: plain(&list.id),
+            cells: cells.map(Cell::of).into(),
+            is_sum: false,
+        })
     };
-    let rows = report.lists.iter().flat_map(|list| months().filter_map(move |(place, month)| row(list, place, month)));
+    let rows = report
+        .lists
+        .iter()
+        .flat_map(|list| months().filter_map(move |(place, month)| row(list, place, month)));
     let rows: Vec<_> = rows.collect();
     Table {
         heading: "Time in force",
         anchor: "in-force-table",
         caption: "Time in force, by list and month, added up over the resolvers".into(),
-        columns: ["List", "Month", "Due", "In force", "Missing", "Part"].map(String::from).into(),
+        columns: ["List", "Month", "Due", "In force", "Missing", "Part"]
+            .map(String::from)
+            .into(),
         is_long: rows.len() > LONG,
         is_month: false,
         rows,
@@ -132,17 +185,42 @@ fn done(report: &Published) -> Table {
     let mut rows = Vec::new();
     for (place, month) in report.months.iter().enumerate() {
         for list in report.lists.iter().filter(|list| list.is_there(place)) {
-            let times =
-                median_and_slowest(list.applied_in(*month)).map(|(median, slowest)| [median, slowest].map(|time| Cell::of(length(time))));
-            let none = || ["–", "–"].map(|text| Cell { text: text.into(), is_soft: true });
+            let times = median_and_slowest(list.applied_in(*month))
+                .map(|(median, slowest)| [median, slowest].map(|time| Cell::of(length(time))));
+            let none = || {
+                ["–", "–"].map(|text| Cell {
+                    text: text.into(),
+                    is_soft: true,
+                })
+            };
             let versions = Cell::of(grouped(list.applied_in(*month).count() as u64));
-            let steps = list.steps.get(place).into_iter().flatten().map(|count| Cell::of(grouped(*count)));
-            let cells = [Cell::of(month.title()), versions].into_iter().chain(times.unwrap_or_else(none)).chain(steps);
-            rows.push(Row { name: plain(&list.id), cells: cells.collect(), is_sum: false });
+            let steps = list
+                .steps
+                .get(place)
+                .into_iter()
+                .flatten()
+                .map(|count| Cell::of(grouped(*count)));
+            let cells = [Cell::of(month.title()), versions]
+                .into_iter()
+                .chain(times.unwrap_or_else(none))
+                .chain(steps);
+            rows.push(Row {
+                name: plain(&list.id),
+                cells: cells.collect(),
+                is_sum: false,
+            });
         }
     }
-    let columns = ["list", "month", "versions", "median", "slowest"].into_iter().chain(StepKind::ALL.map(step));
-    let capital = |word: &str| word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect();
+    let columns = ["list", "month", "versions", "median", "slowest"]
+        .into_iter()
+        .chain(StepKind::ALL.map(step));
+    let capital = |word: &str| {
+        word.chars()
+            .take(1)
+            .flat_map(char::to_uppercase)
+            .chain(word.chars().skip(1))
+            .collect()
+    };
     Table {
         heading: "What was done about the lists",
         anchor: "done",
@@ -156,18 +234,38 @@ fn done(report: &Published) -> Table {
 
 /// The versions of the lists, where these are on record.
 fn applied(report: &Published) -> Option<Table> {
-    let versions = report.lists.iter().flat_map(|list| list.applied.iter().map(move |version| (list, version)));
+    let versions = report
+        .lists
+        .iter()
+        .flat_map(|list| list.applied.iter().map(move |version| (list, version)));
     let rows = versions.map(|(list, version)| {
         let moment = |at| utc(at).trim_end_matches('Z').replace('T', " ");
-        let cells = [version.serial.to_string(), moment(version.issued), moment(version.live), length(version.seconds())];
-        Row { name: plain(&list.id), cells: cells.map(Cell::of).into(), is_sum: false }
+        let cells = [
+            version.serial.to_string(),
+            moment(version.issued),
+            moment(version.live),
+            length(version.seconds()),
+        ];
+        Row {
+            name: plain(&list.id),
+            cells: cells.map(Cell::of).into(),
+            is_sum: false,
+        }
     });
     let rows: Vec<_> = rows.collect();
     (!rows.is_empty()).then(|| Table {
         heading: "Versions of the lists",
         anchor: "applied-table",
         caption: "Versions that took effect in these months".into(),
-        columns: ["List", "Serial", "Published", "Blocking on the last resolver", "Time"].map(String::from).into(),
+        columns: [
+            "List",
+            "Serial",
+            "Published",
+            "Blocking on the last resolver",
+            "Time",
+        ]
+        .map(String::from)
+        .into(),
         is_long: rows.len() > LONG,
         is_month: false,
         rows,
@@ -176,11 +274,24 @@ fn applied(report: &Published) -> Option<Table> {
 
 fn columns(report: &Published, first: &str) -> impl Iterator<Item = String> {
     let lists = report.lists.iter().map(|list| plain(&list.id));
-    [first.to_owned()].into_iter().chain(lists).chain(["All lists".into()])
+    [first.to_owned()]
+        .into_iter()
+        .chain(lists)
+        .chain(["All lists".into()])
 }
 
 /// A cell for each list, and the one of all lists.
-fn of_lists(report: &Published, place: usize, figure: impl Fn(&Shown) -> Option<Figure>) -> Vec<Cell> {
-    let lists = report.lists.iter().filter_map(|list| list.months.get(place)).chain(report.all.get(place));
-    lists.map(|shown| Cell::figure(figure(shown).unwrap_or(Figure::Absent))).collect()
+fn of_lists(
+    report: &Published,
+    place: usize,
+    figure: impl Fn(&Shown) -> Option<Figure>,
+) -> Vec<Cell> {
+    let lists = report
+        .lists
+        .iter()
+        .filter_map(|list| list.months.get(place))
+        .chain(report.all.get(place));
+    lists
+        .map(|shown| Cell::figure(figure(shown).unwrap_or(Figure::Absent)))
+        .collect()
 }

@@ -1,7 +1,9 @@
-//! One question put to one server, over UDP and where needed over TCP, with every check that keeps forged replies out (RFC 5452).
+//! One question put to one server, over UDP and where needed over TCP, with every check that keeps
+//! forged replies out (RFC 5452).
 //!
-//! Each UDP try has a connected socket for itself (see [`sockets`]), and with it a source port of the system's choice, an id and a
-//! spelling of the name (0x20) from the system's random source. Whatever does not match is ignored while the waiting goes on.
+//! Each UDP try has a connected socket for itself (see [`sockets`]), and with it a source port of
+//! the system's choice, an id and a spelling of the name (0x20) from the system's random source.
+//! Whatever does not match is ignored while the waiting goes on.
 
 mod sockets;
 
@@ -24,7 +26,8 @@ pub(super) const UDP_PAYLOAD_OCTETS: u16 = 1232;
 const UDP_BUFFER_OCTETS: usize = 4096;
 /// So many replies that do not match look like somebody guessing: the question moves to TCP.
 const MISMATCHES_MAX: usize = 20;
-/// How often a packet goes out once more: where a third of the exchanges is lost, three packets lose one in thirty.
+/// How often a packet goes out once more: where a third of the exchanges is lost, three packets
+/// lose one in thirty.
 pub(super) const REPEATS_MAX: u32 = 2;
 /// The class of all we ask.
 pub(super) const CLASS_IN: u16 = 1;
@@ -82,7 +85,8 @@ impl Local {
 pub(super) enum Edns {
     /// No OPT record, for servers that cannot read one.
     Leave,
-    /// An OPT record with DO set: signatures are wanted. With the largest UDP reply that is asked for, in octets.
+    /// An OPT record with DO set: signatures are wanted. With the largest UDP reply that is asked
+    /// for, in octets.
     WantSignatures(u16),
 }
 
@@ -93,21 +97,32 @@ pub(super) enum Fault {
     Silent,
     /// The network or the server's host said no.
     Broken,
-    /// Nothing went out: there is no way to that address from here, as with IPv6 on a host that has none.
+    /// Nothing went out: there is no way to that address from here, as with IPv6 on a host that has
+    /// none.
     Unsent,
 }
 
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::TimedOut { Self::Silent } else { Self::Broken }
+        if error.kind() == io::ErrorKind::TimedOut {
+            Self::Silent
+        } else {
+            Self::Broken
+        }
     }
 }
 
-/// Ask `server` over UDP, each try at most `wait`, and again over TCP where the reply is cut short or the spelling came back wrong.
+/// Ask `server` over UDP, each try at most `wait`, and again over TCP where the reply is cut short
+/// or the spelling came back wrong.
 ///
-/// The octets are a reply to this question as far as header and question go, with the name in lower case again; the records are not
-/// looked at.
-pub(super) async fn ask(sockets: &Sockets, server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
+/// The octets are a reply to this question as far as header and question go, with the name in lower
+/// case again; the records are not looked at.
+pub(super) async fn ask(
+    sockets: &Sockets,
+    server: SocketAddr,
+    outgoing: &Outgoing,
+    wait: Duration,
+) -> Result<Vec<u8>, Fault> {
     match ask_udp(sockets, server, outgoing, Wait::once(wait), || false).await? {
         Heard::Whole(octets) => Ok(octets),
         Heard::Truncated | Heard::Respelled => ask_tcp(server, outgoing, wait).await,
@@ -115,7 +130,11 @@ pub(super) async fn ask(sockets: &Sockets, server: SocketAddr, outgoing: &Outgoi
 }
 
 /// Ask `server` over TCP alone, within `wait` in all.
-pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
+pub(super) async fn ask_tcp(
+    server: SocketAddr,
+    outgoing: &Outgoing,
+    wait: Duration,
+) -> Result<Vec<u8>, Fault> {
     let sent = Sent::draw(outgoing)?;
     let exchange = async {
         let mut stream = connect(server, outgoing.local).await?;
@@ -137,7 +156,11 @@ pub(super) async fn ask_tcp(server: SocketAddr, outgoing: &Outgoing, wait: Durat
 
 /// A TCP connection to `server`.
 pub(super) async fn connect(server: SocketAddr, local: Local) -> io::Result<TcpStream> {
-    let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if server.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     if local != Local::default() {
         socket.bind(local.address_for(server))?;
     }
@@ -168,13 +191,17 @@ pub(super) struct Wait {
 impl Wait {
     /// Without a second packet.
     const fn once(whole: Duration) -> Self {
-        Self { whole, before_repeat: whole }
+        Self {
+            whole,
+            before_repeat: whole,
+        }
     }
 }
 
 /// Ask `server` over UDP alone and wait for `wait`; what does not match is ignored meanwhile.
 ///
-/// When it is time, the same packet goes out once more, and then again, where `may_repeat` says so: those before may be lost.
+/// When it is time, the same packet goes out once more, and then again, where `may_repeat` says so:
+/// those before may be lost.
 pub(super) async fn ask_udp(
     sockets: &Sockets,
     server: SocketAddr,
@@ -184,7 +211,10 @@ pub(super) async fn ask_udp(
 ) -> Result<Heard, Fault> {
     let sent = Sent::draw(outgoing)?;
     let began = Instant::now();
-    let lent = sockets.send(server, outgoing.local, &sent.octets, began).await.map_err(|_| Fault::Unsent)?;
+    let lent = sockets
+        .send(server, outgoing.local, &sent.octets, began)
+        .await
+        .map_err(|_| Fault::Unsent)?;
     let mut octets = Vec::with_capacity(UDP_BUFFER_OCTETS);
     let end = began + wait.whole;
     let (mut until, mut repeats) = (began + wait.before_repeat, 0);
@@ -209,7 +239,9 @@ pub(super) async fn ask_udp(
         let heard = match sent.compare(&octets) {
             Likeness::Same | Likeness::Respelled if is_truncated(&octets) => Heard::Truncated,
             Likeness::Same => Heard::Whole(sent.restore(octets)),
-            Likeness::Respelled if outgoing.spelling == Spelling::Plain => Heard::Whole(sent.restore(octets)),
+            Likeness::Respelled if outgoing.spelling == Spelling::Plain => {
+                Heard::Whole(sent.restore(octets))
+            }
             Likeness::Respelled => return Ok(Heard::Respelled),
             Likeness::Other => continue,
         };
@@ -267,11 +299,16 @@ impl Sent {
             octets.extend_from_slice(&octets_max.to_be_bytes());
             octets.extend_from_slice(&[0, 0, 0x80, 0, 0, 0]);
         }
-        Ok(Self { octets, question_end })
+        Ok(Self {
+            octets,
+            question_end,
+        })
     }
 
     pub(super) fn compare(&self, reply: &[u8]) -> Likeness {
-        let Some(header) = reply.first_chunk::<HEADER_OCTETS>() else { return Likeness::Other };
+        let Some(header) = reply.first_chunk::<HEADER_OCTETS>() else {
+            return Likeness::Other;
+        };
         let [id_high, id_low, flags, rcode, qd_high, qd_low, ..] = *header;
         // QR set and opcode QUERY.
         if !self.octets.starts_with(&[id_high, id_low]) || flags & 0xf8 != 0x80 {
@@ -281,7 +318,10 @@ impl Sent {
             // Servers that could not read the question do not always repeat it.
             (0, 0) if !matches!(rcode & 0x0f, 0 | 3) => Likeness::Same,
             (0, 1) => {
-                let sent = self.octets.get(HEADER_OCTETS..self.question_end).unwrap_or_default();
+                let sent = self
+                    .octets
+                    .get(HEADER_OCTETS..self.question_end)
+                    .unwrap_or_default();
                 match reply.get(HEADER_OCTETS..self.question_end) {
                     Some(got) if got == sent => Likeness::Same,
                     Some(got) if got.eq_ignore_ascii_case(sent) => Likeness::Respelled,
@@ -295,7 +335,10 @@ impl Sent {
     /// Undo the spelling in the question of a reply, and so in every name that points to it.
     pub(super) fn restore(&self, mut reply: Vec<u8>) -> Vec<u8> {
         let without_question = reply.get(4..6) == Some(&[0, 0]);
-        if let Some(name) = reply.get_mut(HEADER_OCTETS..self.question_end - 4).filter(|_| !without_question) {
+        if let Some(name) = reply
+            .get_mut(HEADER_OCTETS..self.question_end - 4)
+            .filter(|_| !without_question)
+        {
             name.make_ascii_lowercase();
         }
         reply
@@ -307,7 +350,11 @@ fn spell(name: &[u8], coins: &[u8], octets: &mut Vec<u8>) {
     for (index, octet) in name.iter().enumerate() {
         let coin = coins.get(index / 8).copied().unwrap_or_default() >> (index % 8) & 1;
         // Length octets are below 64 and so never letters.
-        octets.push(if coin == 1 { octet.to_ascii_uppercase() } else { *octet });
+        octets.push(if coin == 1 {
+            octet.to_ascii_uppercase()
+        } else {
+            *octet
+        });
     }
 }
 
@@ -331,25 +378,47 @@ mod tests {
     fn questions_are_laid_out_as_rfc_1035_says() {
         let sent = Sent::draw(&outgoing()).unwrap();
         assert_eq!(sent.octets[2..12], [0x01, 0x10, 0, 1, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(sent.octets[12..sent.question_end - 4].to_ascii_lowercase(), outgoing().name.as_wire());
-        assert_eq!(sent.octets[sent.question_end - 4..], [0, 1, 0, 1, 0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]);
+        assert_eq!(
+            sent.octets[12..sent.question_end - 4].to_ascii_lowercase(),
+            outgoing().name.as_wire()
+        );
+        assert_eq!(
+            sent.octets[sent.question_end - 4..],
+            [0, 1, 0, 1, 0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]
+        );
         let again = Sent::draw(&outgoing()).unwrap();
         assert_ne!(sent.octets, again.octets, "id and spelling are drawn anew");
-        let plain = Sent::draw(&Outgoing { edns: Edns::Leave, ..outgoing() }).unwrap();
+        let plain = Sent::draw(&Outgoing {
+            edns: Edns::Leave,
+            ..outgoing()
+        })
+        .unwrap();
         assert_eq!(plain.octets.len(), plain.question_end);
     }
 
     #[tokio::test]
     async fn an_address_without_a_way_to_it_is_known_at_once() {
-        // Connecting a UDP socket to a broadcast address is refused by the system (EACCES), as is one without a route (ENETUNREACH).
-        let fault = ask(&Sockets::default(), "255.255.255.255:53".parse().unwrap(), &outgoing(), Duration::from_secs(5)).await;
+        // Connecting a UDP socket to a broadcast address is refused by the system (EACCES), as is
+        // one without a route (ENETUNREACH).
+        let fault = ask(
+            &Sockets::default(),
+            "255.255.255.255:53".parse().unwrap(),
+            &outgoing(),
+            Duration::from_secs(5),
+        )
+        .await;
         assert_eq!(fault, Err(Fault::Unsent));
     }
 
     /// A server that loses some packets and answers the next.
     #[tokio::test]
     async fn a_packet_that_was_lost_goes_out_once_more() {
-        for (lost, may_repeat, is_answered) in [(1, true, true), (2, true, true), (3, true, false), (1, false, false)] {
+        for (lost, may_repeat, is_answered) in [
+            (1, true, true),
+            (2, true, true),
+            (3, true, false),
+            (1, false, false),
+        ] {
             let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
             let at = server.local_addr().unwrap();
             let answering = async {
@@ -363,10 +432,16 @@ mod tests {
                     last = Some(client);
                 }
                 octets[2] |= 0x80;
-                server.send_to(&octets[..first.len()], last.unwrap()).await.unwrap();
+                server
+                    .send_to(&octets[..first.len()], last.unwrap())
+                    .await
+                    .unwrap();
             };
             let (sockets, outgoing) = (Sockets::default(), outgoing());
-            let wait = Wait { whole: Duration::from_millis(300), before_repeat: Duration::from_millis(50) };
+            let wait = Wait {
+                whole: Duration::from_millis(300),
+                before_repeat: Duration::from_millis(50),
+            };
             let asking = ask_udp(&sockets, at, &outgoing, wait, || may_repeat);
             tokio::select! {
                 heard = asking => assert_eq!(heard.is_ok(), is_answered, "{lost} lost"),
@@ -383,8 +458,16 @@ mod tests {
         assert_eq!(sent.compare(&reply), Likeness::Same);
         assert_eq!(sent.compare(&sent.octets), Likeness::Other, "QR is clear");
         assert_eq!(sent.compare(&reply[..11]), Likeness::Other);
-        assert_eq!(sent.compare(&reply[..sent.question_end - 1]), Likeness::Other);
-        for (at, with) in [(0, 0xff), (2, 0x08), (13, 0x01), (sent.question_end - 3, 0x10)] {
+        assert_eq!(
+            sent.compare(&reply[..sent.question_end - 1]),
+            Likeness::Other
+        );
+        for (at, with) in [
+            (0, 0xff),
+            (2, 0x08),
+            (13, 0x01),
+            (sent.question_end - 3, 0x10),
+        ] {
             let mut other = reply.clone();
             other[at] ^= with;
             assert_eq!(sent.compare(&other), Likeness::Other, "octet {at}");
@@ -396,6 +479,10 @@ mod tests {
         terse[4..12].fill(0);
         assert_eq!(sent.compare(&terse), Likeness::Other);
         terse[3] |= 1;
-        assert_eq!(sent.compare(&terse), Likeness::Same, "FORMERR without the question");
+        assert_eq!(
+            sent.compare(&terse),
+            Likeness::Same,
+            "FORMERR without the question"
+        );
     }
 }

@@ -1,9 +1,11 @@
-//! The sockets that questions go out from over UDP, kept for a moment after a good reply: opening, connecting, watching and closing one
-//! takes as long as the question itself.
+//! The sockets that questions go out from over UDP, kept for a moment after a good reply: opening,
+//! connecting, watching and closing one takes as long as the question itself.
 //!
-//! Randomness stays what a fresh socket gives. Each socket hears one server alone and has one question under way at a time, whose port
-//! the system drew for no other server, so that what one server sees of our ports says nothing about another's questions. One that saw
-//! anything but the reply, or kept waiting in vain, is closed; and none lives long enough to be searched for (SAD DNS, CVE-2020-25705).
+//! Randomness stays what a fresh socket gives. Each socket hears one server alone and has one
+//! question under way at a time, whose port the system drew for no other server, so that what one
+//! server sees of our ports says nothing about another's questions. One that saw anything but the
+//! reply, or kept waiting in vain, is closed; and none lives long enough to be searched for (SAD
+//! DNS, CVE-2020-25705).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,7 +20,8 @@ use tokio::time::Instant;
 
 use super::Local;
 
-/// The longest that a port is in use. Finding one port by the system's rate of ICMP errors, 1,000 a second, takes half a minute.
+/// The longest that a port is in use. Finding one port by the system's rate of ICMP errors, 1,000 a
+/// second, takes half a minute.
 const AGE_MAX: Duration = Duration::from_millis(500);
 /// Questions from one port.
 const USES_MAX: u32 = 32;
@@ -53,10 +56,17 @@ impl Lent {
 
 impl Sockets {
     /// Send `octets` to `server`, and lend the socket that its reply will come to.
-    pub(super) async fn send(&self, server: SocketAddr, local: Local, octets: &[u8], now: Instant) -> io::Result<Lent> {
+    pub(super) async fn send(
+        &self,
+        server: SocketAddr,
+        local: Local,
+        octets: &[u8],
+        now: Instant,
+    ) -> io::Result<Lent> {
         if let Some(mut lent) = self.take(server, now) {
             lent.uses += 1;
-            // It may have been told meanwhile that nobody is there; a fresh one will see for itself.
+            // It may have been told meanwhile that nobody is there; a fresh one will see for
+            // itself.
             if lent.socket.send(octets).await.is_ok() {
                 return Ok(lent);
             }
@@ -64,7 +74,11 @@ impl Sockets {
         let socket = open(server, local)?;
         // Before anybody watches it: there is room in a buffer that was never used.
         socket.send(octets)?;
-        Ok(Lent { socket: UdpSocket::from_std(socket.into())?, born: now, uses: 1 })
+        Ok(Lent {
+            socket: UdpSocket::from_std(socket.into())?,
+            born: now,
+            uses: 1,
+        })
     }
 
     /// Take back a socket that heard its reply and nothing else.
@@ -86,9 +100,12 @@ impl Sockets {
     /// The socket of this server that was used last, if it may serve again.
     fn take(&self, server: SocketAddr, now: Instant) -> Option<Lent> {
         let mut idle = self.lock();
-        let Entry::Occupied(mut kept) = idle.by_server.entry(server) else { return None };
+        let Entry::Occupied(mut kept) = idle.by_server.entry(server) else {
+            return None;
+        };
         let lent = kept.get_mut().pop();
-        // The others were used before it and may be older; where it is too old, the sweep will find them.
+        // The others were used before it and may be older; where it is too old, the sweep will find
+        // them.
         if kept.get().is_empty() {
             kept.remove();
         }
@@ -117,7 +134,11 @@ impl Idle {
 
 /// Where no address is prescribed the system draws the port as it connects, which saves a call.
 fn open(server: SocketAddr, local: Local) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    let socket = Socket::new(
+        Domain::for_address(server),
+        Type::DGRAM.nonblocking(),
+        Some(Protocol::UDP),
+    )?;
     if local != Local::default() {
         socket.bind(&local.address_for(server).into())?;
     }
@@ -143,7 +164,12 @@ mod tests {
     async fn a_socket_serves_again_alone_and_not_for_long() {
         let ((_one, one), (_two, two)) = (server().await, server().await);
         let (sockets, now) = (Sockets::default(), Instant::now());
-        let send = async |server, now| sockets.send(server, Local::default(), b"question", now).await.unwrap();
+        let send = async |server, now| {
+            sockets
+                .send(server, Local::default(), b"question", now)
+                .await
+                .unwrap()
+        };
         let (first, beside) = (send(one, now).await, send(one, now).await);
         assert_ne!(port(&first), port(&beside), "one question at a time");
         let ours = port(&first);
@@ -171,15 +197,30 @@ mod tests {
         let (sockets, now) = (Sockets::default(), Instant::now());
         let mut lent = Vec::new();
         for _ in 0..IDLE_MAX + 2 {
-            lent.push(sockets.send(address, Local::default(), b"question", now).await.unwrap());
+            lent.push(
+                sockets
+                    .send(address, Local::default(), b"question", now)
+                    .await
+                    .unwrap(),
+            );
         }
-        let young = lent.pop().map(|lent| Lent { born: now + AGE_MAX, ..lent }).unwrap();
+        let young = lent
+            .pop()
+            .map(|lent| Lent {
+                born: now + AGE_MAX,
+                ..lent
+            })
+            .unwrap();
         for lent in lent {
             sockets.give_back(address, lent, now);
         }
         assert_eq!(sockets.lock().count, IDLE_MAX);
         sockets.give_back(address, young, now + AGE_MAX);
         let idle = sockets.lock();
-        assert_eq!((idle.count, idle.by_server.len()), (0, 0), "all were old, and the last one found no room");
+        assert_eq!(
+            (idle.count, idle.by_server.len()),
+            (0, 0),
+            "all were old, and the last one found no room"
+        );
     }
 }

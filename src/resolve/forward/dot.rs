@@ -1,7 +1,8 @@
-//! Questions to one upstream over TLS (RFC 7858): connections are kept open, and many questions are under way on each.
+//! Questions to one upstream over TLS (RFC 7858): connections are kept open, and many questions are
+//! under way on each.
 //!
-//! The certificate must be one for the name that the operator wrote, vouched for by the authorities of his choice (RFC 8310, strict
-//! privacy): without that nothing is asked at all.
+//! The certificate must be one for the name that the operator wrote, vouched for by the authorities
+//! of his choice (RFC 8310, strict privacy): without that nothing is asked at all.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,12 +25,14 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::resolve::StartError;
-use crate::resolve::exchange::{Edns, Fault, Likeness, Local, Outgoing, Sent, connect, is_truncated};
+use crate::resolve::exchange::{
+    Edns, Fault, Likeness, Local, Outgoing, Sent, connect, is_truncated,
+};
 
 /// The protocol's name in the handshake (RFC 7858, IANA's ALPN registry).
 const ALPN: &[u8] = b"dot";
-/// Questions under way on one connection before another one is opened; and the most connections, so that an upstream that answers one
-/// question after the other does not let all wait for a slow one.
+/// Questions under way on one connection before another one is opened; and the most connections, so
+/// that an upstream that answers one question after the other does not let all wait for a slow one.
 const UNDER_WAY_MAX: usize = 64;
 const CONNECTIONS_MAX: usize = 4;
 /// A connection on which nothing is heard for so long is closed.
@@ -40,18 +43,26 @@ const OPTION_PADDING: u16 = 12;
 /// Octets of an option's head.
 const OPTION_HEAD: usize = 4;
 
-/// How upstreams with a name are asked: in TLS 1.2 or 1.3, believing the authorities in this PEM file.
+/// How upstreams with a name are asked: in TLS 1.2 or 1.3, believing the authorities in this PEM
+/// file.
 pub(super) fn client_config(authorities: &Path) -> Result<Arc<ClientConfig>, StartError> {
     let place = authorities.display();
-    let refuse =
-        |why: String| StartError::Authorities(format!("{place}: {why}; name a PEM file of authorities with `ca` in [resolve.forward]"));
+    let refuse = |why: String| {
+        StartError::Authorities(format!(
+            "{place}: {why}; name a PEM file of authorities with `ca` in [resolve.forward]"
+        ))
+    };
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(authorities).map_err(|error| refuse(error.to_string()))?;
-    let read: Vec<_> = certificates.collect::<Result<_, _>>().map_err(|error| refuse(error.to_string()))?;
+    let certificates =
+        CertificateDer::pem_file_iter(authorities).map_err(|error| refuse(error.to_string()))?;
+    let read: Vec<_> = certificates
+        .collect::<Result<_, _>>()
+        .map_err(|error| refuse(error.to_string()))?;
     if roots.add_parsable_certificates(read).0 == 0 {
         return Err(refuse("holds no certificate that can be used".to_owned()));
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_protocol_versions(&[&TLS13, &TLS12]);
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&TLS13, &TLS12]);
     let builder = builder.map_err(|error| refuse(error.to_string()))?;
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -90,8 +101,13 @@ struct Place<'a> {
 }
 
 impl Line {
-    pub(super) fn new(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> Result<Self, StartError> {
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| StartError::Authorities(format!("{name:?} is no host's name")))?;
+    pub(super) fn new(
+        address: SocketAddr,
+        name: &str,
+        config: &Arc<ClientConfig>,
+    ) -> Result<Self, StartError> {
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| StartError::Authorities(format!("{name:?} is no host's name")))?;
         Ok(Self {
             address,
             name,
@@ -107,10 +123,14 @@ impl Line {
         let before = self.under_way.fetch_add(1, Relaxed);
         let _leaving = Leaving(&self.under_way);
         let asking = async {
-            let (connection, is_new) = self.connection(before / UNDER_WAY_MAX, outgoing.local).await?;
+            let (connection, is_new) = self
+                .connection(before / UNDER_WAY_MAX, outgoing.local)
+                .await?;
             match connection.ask(outgoing).await {
                 Err(Fault::Broken) if !is_new => {
-                    let (connection, _) = self.connection(before / UNDER_WAY_MAX, outgoing.local).await?;
+                    let (connection, _) = self
+                        .connection(before / UNDER_WAY_MAX, outgoing.local)
+                        .await?;
                     connection.ask(outgoing).await
                 }
                 heard => heard,
@@ -120,15 +140,24 @@ impl Line {
     }
 
     /// An open connection, and whether it was opened for this question.
-    async fn connection(&self, index: usize, local: Local) -> Result<(Arc<Connection>, bool), Fault> {
-        let place = self.connections.get(index).or(self.connections.last()).ok_or(Fault::Broken)?;
+    async fn connection(
+        &self,
+        index: usize,
+        local: Local,
+    ) -> Result<(Arc<Connection>, bool), Fault> {
+        let place = self
+            .connections
+            .get(index)
+            .or(self.connections.last())
+            .ok_or(Fault::Broken)?;
         let mut place = place.lock().await;
         if let Some(connection) = place.as_ref().filter(|connection| connection.is_open()) {
             return Ok((Arc::clone(connection), false));
         }
         let stream = self.shake_hands(local).await.map_err(|error| {
             if !self.is_told.swap(true, Relaxed) {
-                tracing::warn!(upstream = %self.address, %error, "no TLS connection to an upstream resolver: check its name, `ca`, and the network");
+                tracing::warn!(upstream = %self.address, %error, "no TLS connection to an upstream \
+                    resolver: check its name, `ca`, and the network");
             }
             Fault::Broken
         })?;
@@ -140,7 +169,9 @@ impl Line {
 
     async fn shake_hands(&self, local: Local) -> io::Result<TlsStream<TcpStream>> {
         let stream = connect(self.address, local).await?;
-        TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), stream).await
+        TlsConnector::from(Arc::clone(&self.config))
+            .connect(self.name.clone(), stream)
+            .await
     }
 }
 
@@ -157,7 +188,12 @@ impl Connection {
     fn begin(stream: TlsStream<TcpStream>) -> Arc<Self> {
         let (reader, writer) = tokio::io::split(stream);
         let (outbox, questions) = mpsc::unbounded_channel();
-        let connection = Arc::new(Self { state: Lock::new(State { outbox: Some(outbox), waiting: HashMap::new() }) });
+        let connection = Arc::new(Self {
+            state: Lock::new(State {
+                outbox: Some(outbox),
+                waiting: HashMap::new(),
+            }),
+        });
         tokio::spawn(speak(writer, questions));
         tokio::spawn(listen(reader, Arc::clone(&connection)));
         connection
@@ -168,7 +204,10 @@ impl Connection {
     }
 
     fn is_open(&self) -> bool {
-        self.lock().outbox.as_ref().is_some_and(|outbox| !outbox.is_closed())
+        self.lock()
+            .outbox
+            .as_ref()
+            .is_some_and(|outbox| !outbox.is_closed())
     }
 
     async fn ask(&self, outgoing: &Outgoing) -> Result<Vec<u8>, Fault> {
@@ -176,12 +215,17 @@ impl Connection {
         // The sender is gone when the connection is.
         let octets = reply.await.map_err(|_| Fault::Broken)?;
         match sent.compare(&octets) {
-            Likeness::Same | Likeness::Respelled if !is_truncated(&octets) => Ok(sent.restore(octets)),
+            Likeness::Same | Likeness::Respelled if !is_truncated(&octets) => {
+                Ok(sent.restore(octets))
+            }
             _ => Err(Fault::Broken),
         }
     }
 
-    fn send(&self, outgoing: &Outgoing) -> Result<(Sent, Place<'_>, oneshot::Receiver<Vec<u8>>), Fault> {
+    fn send(
+        &self,
+        outgoing: &Outgoing,
+    ) -> Result<(Sent, Place<'_>, oneshot::Receiver<Vec<u8>>), Fault> {
         let mut state = self.lock();
         let (sent, id) = loop {
             let sent = Sent::draw(outgoing)?;
@@ -194,11 +238,20 @@ impl Connection {
             }
         };
         let outbox = state.outbox.as_ref().ok_or(Fault::Broken)?;
-        outbox.send(framed(&sent.octets, outgoing.edns)).map_err(|_| Fault::Broken)?;
+        outbox
+            .send(framed(&sent.octets, outgoing.edns))
+            .map_err(|_| Fault::Broken)?;
         let (sender, reply) = oneshot::channel();
         state.waiting.insert(id, sender);
         drop(state);
-        Ok((sent, Place { connection: self, id }, reply))
+        Ok((
+            sent,
+            Place {
+                connection: self,
+                id,
+            },
+            reply,
+        ))
     }
 }
 
@@ -208,7 +261,10 @@ impl Drop for Place<'_> {
     }
 }
 
-async fn speak(mut writer: WriteHalf<TlsStream<TcpStream>>, mut questions: mpsc::UnboundedReceiver<Vec<u8>>) {
+async fn speak(
+    mut writer: WriteHalf<TlsStream<TcpStream>>,
+    mut questions: mpsc::UnboundedReceiver<Vec<u8>>,
+) {
     while let Some(mut octets) = questions.recv().await {
         while let Ok(more) = questions.try_recv() {
             octets.extend(more);
@@ -221,7 +277,8 @@ async fn speak(mut writer: WriteHalf<TlsStream<TcpStream>>, mut questions: mpsc:
     let _ = timeout(IDLE, writer.shutdown()).await;
 }
 
-/// Hand out replies until either side has enough: the upstream closes, or nothing is heard for a while.
+/// Hand out replies until either side has enough: the upstream closes, or nothing is heard for a
+/// while.
 async fn listen(mut reader: ReadHalf<TlsStream<TcpStream>>, connection: Arc<Connection>) {
     while let Ok(Ok(octets)) = timeout(IDLE, read_one(&mut reader)).await {
         let waiting = id_of(&octets).and_then(|id| connection.lock().waiting.remove(&id));
@@ -277,29 +334,50 @@ mod tests {
     use crate::resolve::exchange::Spelling;
 
     fn case(file: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/tls").join(file)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/cases/tls")
+            .join(file)
     }
 
-    /// An upstream that answers `round` questions of a connection at a time, the last first, and hangs up after so many rounds.
+    /// An upstream that answers `round` questions of a connection at a time, the last first, and
+    /// hangs up after so many rounds.
     async fn upstream(round: usize, rounds: usize) -> (SocketAddr, Arc<AtomicUsize>) {
-        let chain: Vec<_> = CertificateDer::pem_file_iter(case("cert.pem")).unwrap().collect::<Result<_, _>>().unwrap();
+        let chain: Vec<_> = CertificateDer::pem_file_iter(case("cert.pem"))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
         let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(case("key.pem")).unwrap()).unwrap();
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth();
+        let config = builder
+            .with_single_cert(
+                chain,
+                PrivateKeyDer::from_pem_file(case("key.pem")).unwrap(),
+            )
+            .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, handshakes) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (address, handshakes) = (
+            listener.local_addr().unwrap(),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let counted = Arc::clone(&handshakes);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
                 counted.fetch_add(1, Relaxed);
                 tokio::spawn(async move {
                     for _ in 0..rounds {
                         let mut replies = Vec::new();
                         for _ in 0..round {
-                            let Ok(length) = stream.read_u16().await else { return };
+                            let Ok(length) = stream.read_u16().await else {
+                                return;
+                            };
                             let mut octets = vec![0; length.into()];
                             stream.read_exact(&mut octets).await.unwrap();
                             assert_eq!(octets.len() % PADDED_TO, 0, "questions are padded");
@@ -354,7 +432,9 @@ mod tests {
         let (address, handshakes) = upstream(1, 2).await;
         let line = line(address, "resolver.test");
         for turn in 1..=6 {
-            line.ask(&outgoing("a.example"), WAIT).await.unwrap_or_else(|fault| panic!("{turn}: {fault:?}"));
+            line.ask(&outgoing("a.example"), WAIT)
+                .await
+                .unwrap_or_else(|fault| panic!("{turn}: {fault:?}"));
         }
         assert_eq!(handshakes.load(Relaxed), 3);
     }
@@ -362,20 +442,48 @@ mod tests {
     #[tokio::test]
     async fn another_name_or_another_authority_is_not_believed() {
         let (address, handshakes) = upstream(1, 1).await;
-        assert_eq!(line(address, "other.test").ask(&outgoing("a.example"), WAIT).await, Err(Fault::Broken));
+        assert_eq!(
+            line(address, "other.test")
+                .ask(&outgoing("a.example"), WAIT)
+                .await,
+            Err(Fault::Broken)
+        );
         assert_eq!(handshakes.load(Relaxed), 0);
         let refused = client_config(&case("key.pem")).unwrap_err().to_string();
-        assert!(refused.contains("key.pem: holds no certificate"), "{refused}");
-        assert!(client_config(&case("none.pem")).unwrap_err().to_string().contains("none.pem: "));
-        assert!(Line::new(address, "no name", &client_config(&case("cert.pem")).unwrap()).is_err());
+        assert!(
+            refused.contains("key.pem: holds no certificate"),
+            "{refused}"
+        );
+        assert!(
+            client_config(&case("none.pem"))
+                .unwrap_err()
+                .to_string()
+                .contains("none.pem: ")
+        );
+        assert!(
+            Line::new(
+                address,
+                "no name",
+                &client_config(&case("cert.pem")).unwrap()
+            )
+            .is_err()
+        );
     }
 
     #[tokio::test]
     async fn a_silent_upstream_costs_no_more_than_the_time_set() {
         let (address, _) = upstream(2, 1).await;
         let line = line(address, "resolver.test");
-        assert_eq!(line.ask(&outgoing("a.example"), Duration::from_millis(300)).await, Err(Fault::Silent));
-        let waiting = line.connections[0].lock().await.as_ref().map(|connection| connection.lock().waiting.len());
+        assert_eq!(
+            line.ask(&outgoing("a.example"), Duration::from_millis(300))
+                .await,
+            Err(Fault::Silent)
+        );
+        let waiting = line.connections[0]
+            .lock()
+            .await
+            .as_ref()
+            .map(|connection| connection.lock().waiting.len());
         assert_eq!(waiting, Some(0), "nobody waits any more");
     }
 }

@@ -1,4 +1,5 @@
-//! Asking the provider's own resolvers: in the order they are configured, those that fail passed over for a while.
+//! Asking the provider's own resolvers: in the order they are configured, those that fail passed
+//! over for a while.
 
 mod dot;
 mod peer;
@@ -31,13 +32,17 @@ const PROBES_MAX: usize = 16;
 pub struct Server {
     /// Where it is.
     pub address: SocketAddr,
-    /// The name that its certificate must have; asked over TLS where there is one (RFC 7858), over UDP and TCP otherwise.
+    /// The name that its certificate must have; asked over TLS where there is one (RFC 7858), over
+    /// UDP and TCP otherwise.
     pub name: Option<String>,
 }
 
 impl From<SocketAddr> for Server {
     fn from(address: SocketAddr) -> Self {
-        Self { address, name: None }
+        Self {
+            address,
+            name: None,
+        }
     }
 }
 
@@ -55,7 +60,8 @@ impl fmt::Display for Server {
 pub struct Settings {
     /// Upstream resolvers, the preferred one first.
     pub upstreams: Vec<Server>,
-    /// The certificates of the authorities (PEM) that vouch for the upstreams' names; read only where an upstream has one.
+    /// The certificates of the authorities (PEM) that vouch for the upstreams' names; read only
+    /// where an upstream has one.
     pub authorities: PathBuf,
     /// How long one try may take.
     pub timeout: Duration,
@@ -63,13 +69,15 @@ pub struct Settings {
     pub attempts: usize,
     /// The largest UDP reply asked for, in octets.
     pub edns_octets: u16,
-    /// The addresses that questions go out from, at most one of each family; without one the system chooses.
+    /// The addresses that questions go out from, at most one of each family; without one the system
+    /// chooses.
     pub outgoing: Vec<IpAddr>,
     /// Pass on the upstreams' AD bit (RFC 4035 section 4.9.3).
     pub trust_ad: bool,
     /// Check signatures by ourselves.
     pub validate: bool,
-    /// With these anchors and algorithms; and the servers of the operator's own zones are asked in this manner.
+    /// With these anchors and algorithms; and the servers of the operator's own zones are asked in
+    /// this manner.
     pub recurse: recurse::Settings,
 }
 
@@ -93,7 +101,8 @@ impl Default for Settings {
 pub(super) struct Forwarder {
     upstreams: Arc<Upstreams>,
     zones: Zones,
-    /// Checks what they say, and asks others about the operator's own zones, where either is wanted.
+    /// Checks what they say, and asks others about the operator's own zones, where either is
+    /// wanted.
     engine: RwLock<Option<Arc<Engine>>>,
     patience: Duration,
 }
@@ -107,10 +116,19 @@ pub(super) struct Upstreams {
 }
 
 impl Forwarder {
-    pub(super) fn start(settings: Settings, zones: Zones, patience: Duration) -> Result<Self, StartError> {
+    pub(super) fn start(
+        settings: Settings,
+        zones: Zones,
+        patience: Duration,
+    ) -> Result<Self, StartError> {
         let upstreams = Arc::new(Upstreams::new(settings, None)?);
         let engine = RwLock::new(validated::build(&upstreams, &zones)?);
-        Ok(Self { upstreams, zones, engine, patience })
+        Ok(Self {
+            upstreams,
+            zones,
+            engine,
+            patience,
+        })
     }
 
     pub(super) fn tally(&self) -> &Tally {
@@ -118,10 +136,15 @@ impl Forwarder {
     }
 
     pub(super) fn upstreams(&self) -> Vec<Upstream> {
-        [&self.upstreams].into_iter().chain(self.zones.upstreams()).flat_map(|upstreams| upstreams.show()).collect()
+        [&self.upstreams]
+            .into_iter()
+            .chain(self.zones.upstreams())
+            .flat_map(|upstreams| upstreams.show())
+            .collect()
     }
 
-    /// Forget the keys and proofs that were learnt, of one name and those below it or all; questions in flight finish with the old ones.
+    /// Forget the keys and proofs that were learnt, of one name and those below it or all;
+    /// questions in flight finish with the old ones.
     pub(super) fn forget(&self, below: Option<&Name>) -> Result<(), StartError> {
         if let Some(below) = below {
             let below = their_name(below).map_err(|_| StartError::NoZone(below.to_string()))?;
@@ -136,13 +159,18 @@ impl Forwarder {
     }
 
     fn engine(&self) -> Option<Arc<Engine>> {
-        self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.engine
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    /// The upstreams' answer, checked by ourselves where that is asked for and the client does not do it; and where the name or its alias
-    /// is in a zone of the operator's, that zone's answer.
+    /// The upstreams' answer, checked by ourselves where that is asked for and the client does not
+    /// do it; and where the name or its alias is in a zone of the operator's, that zone's answer.
     pub(super) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
-        let Some(engine) = self.engine() else { return self.upstreams.fetch(question).await };
+        let Some(engine) = self.engine() else {
+            return self.upstreams.fetch(question).await;
+        };
         let is_checked = engine.validator.is_some() && !question.checking_disabled;
         if !is_checked && !engine.walker.is_apart(&their_name(&question.name)?) {
             let fetched = self.upstreams.fetch(question).await?;
@@ -160,11 +188,30 @@ impl Upstreams {
         if settings.upstreams.is_empty() {
             return Err(StartError::NoUpstream);
         }
-        let is_secure = settings.upstreams.iter().any(|server| server.name.is_some());
-        let secure = if is_secure { Some(dot::client_config(&settings.authorities)?) } else { None };
+        let is_secure = settings
+            .upstreams
+            .iter()
+            .any(|server| server.name.is_some());
+        let secure = if is_secure {
+            Some(dot::client_config(&settings.authorities)?)
+        } else {
+            None
+        };
         let servers = settings.upstreams.iter().cloned();
-        let peers = servers.map(|server| Ok(Arc::new(Peer::new(server, zone.cloned(), secure.as_ref(), settings.timeout)?)));
-        Ok(Self { peers: peers.collect::<Result<_, StartError>>()?, settings, probes: Arc::default(), tally: Arc::default() })
+        let peers = servers.map(|server| {
+            Ok(Arc::new(Peer::new(
+                server,
+                zone.cloned(),
+                secure.as_ref(),
+                settings.timeout,
+            )?))
+        });
+        Ok(Self {
+            peers: peers.collect::<Result<_, StartError>>()?,
+            settings,
+            probes: Arc::default(),
+            tally: Arc::default(),
+        })
     }
 
     /// How it stands with each.
@@ -172,8 +219,9 @@ impl Upstreams {
         self.peers.iter().map(|peer| peer.show()).collect()
     }
 
-    /// Ask one upstream after the other, as often as the settings allow, until one answers. The next one is asked too when the first takes
-    /// longer than it does nineteen times out of twenty, so that one slow upstream holds nobody up.
+    /// Ask one upstream after the other, as often as the settings allow, until one answers. The
+    /// next one is asked too when the first takes longer than it does nineteen times out of twenty,
+    /// so that one slow upstream holds nobody up.
     async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
         let outgoing = self.outgoing(question);
         let order = self.order(&outgoing);
@@ -183,7 +231,9 @@ impl Upstreams {
         let mut hedge_at = tokio::time::Instant::now();
         loop {
             if asked.is_empty() {
-                let Some(peer) = next.next() else { return Err(failure) };
+                let Some(peer) = next.next() else {
+                    return Err(failure);
+                };
                 hedge_at = tokio::time::Instant::now() + peer.usual();
                 self.start(&mut asked, peer, &outgoing);
             }
@@ -214,8 +264,20 @@ impl Upstreams {
 
     fn outgoing(&self, question: &Question) -> Outgoing {
         let addresses = &self.settings.outgoing;
-        let v4 = addresses.iter().find_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
-        let v6 = addresses.iter().find_map(|address| if let IpAddr::V6(v6) = address { Some(*v6) } else { None });
+        let v4 = addresses.iter().find_map(|address| {
+            if let IpAddr::V4(v4) = address {
+                Some(*v4)
+            } else {
+                None
+            }
+        });
+        let v6 = addresses.iter().find_map(|address| {
+            if let IpAddr::V6(v6) = address {
+                Some(*v6)
+            } else {
+                None
+            }
+        });
         Outgoing {
             name: question.name.clone(),
             qtype: question.qtype,
@@ -228,22 +290,37 @@ impl Upstreams {
     }
 
     fn start(&self, asked: &mut JoinSet<Heard>, peer: &Arc<Peer>, outgoing: &Outgoing) {
-        let (peer, outgoing, tally, timeout) = (Arc::clone(peer), outgoing.clone(), Arc::clone(&self.tally), self.settings.timeout);
+        let (peer, outgoing, tally, timeout) = (
+            Arc::clone(peer),
+            outgoing.clone(),
+            Arc::clone(&self.tally),
+            self.settings.timeout,
+        );
         asked.spawn(async move { attempt(&peer, &outgoing, timeout, &tally).await });
     }
 
     fn lay_out(&self, reply: &Reply, question: &Question) -> Option<Fetched> {
-        let authentic = if self.settings.trust_ad && reply.authentic { Authentic::Yes } else { Authentic::No };
+        let authentic = if self.settings.trust_ad && reply.authentic {
+            Authentic::Yes
+        } else {
+            Authentic::No
+        };
         let wire = reply.lay_out(question, authentic).ok()?;
-        Some(Fetched { wire, ede: reply.ede })
+        Some(Fetched {
+            wire,
+            ede: reply.ede,
+        })
     }
 
-    /// The upstreams that are up as configured, then those that are down. One that is due for another try gets this question on the side,
-    /// so that nobody waits for it.
+    /// The upstreams that are up as configured, then those that are down. One that is due for
+    /// another try gets this question on the side, so that nobody waits for it.
     fn order(&self, outgoing: &Outgoing) -> Vec<Arc<Peer>> {
-        let (up, down): (Vec<_>, Vec<_>) = self.peers.iter().cloned().partition(|peer| peer.is_up());
+        let (up, down): (Vec<_>, Vec<_>) =
+            self.peers.iter().cloned().partition(|peer| peer.is_up());
         if !up.is_empty() {
-            down.iter().filter(|peer| peer.is_due()).for_each(|peer| self.probe(Arc::clone(peer), outgoing.clone()));
+            down.iter()
+                .filter(|peer| peer.is_due())
+                .for_each(|peer| self.probe(Arc::clone(peer), outgoing.clone()));
         }
         up.into_iter().chain(down).collect()
     }
@@ -253,7 +330,11 @@ impl Upstreams {
             self.probes.fetch_sub(1, Ordering::Relaxed);
             return;
         }
-        let (probes, tally, timeout) = (Arc::clone(&self.probes), Arc::clone(&self.tally), self.settings.timeout);
+        let (probes, tally, timeout) = (
+            Arc::clone(&self.probes),
+            Arc::clone(&self.tally),
+            self.settings.timeout,
+        );
         tokio::spawn(async move {
             attempt(&peer, &outgoing, timeout, &tally).await;
             probes.fetch_sub(1, Ordering::Relaxed);
@@ -277,7 +358,10 @@ const fn judge(ede: Option<u16>) -> Failure {
 const fn worse(one: Failure, other: Failure) -> Failure {
     match (one, other) {
         (Failure::Unreachable, _) => other,
-        (Failure::Unusable, Failure::Bogus | Failure::Expired | Failure::KeyMissing | Failure::Unsigned) => other,
+        (
+            Failure::Unusable,
+            Failure::Bogus | Failure::Expired | Failure::KeyMissing | Failure::Unsigned,
+        ) => other,
         _ => one,
     }
 }
@@ -314,7 +398,11 @@ mod tests {
         let socket = UdpSocket::bind((address, 0)).await.unwrap();
         let at = socket.local_addr().unwrap();
         let listener = TcpListener::bind(at).await.unwrap();
-        let (asked, counted, script) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), script.to_vec());
+        let (asked, counted, script) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicUsize::new(0)),
+            script.to_vec(),
+        );
         let counter = Arc::clone(&counted);
         tokio::spawn(async move {
             let mut buffer = [0; 1500];
@@ -352,7 +440,8 @@ mod tests {
     fn answer(asked: &[u8]) -> Vec<u8> {
         let mut reply = header_and_question(asked, 0);
         reply[7] = 1;
-        reply.extend_from_slice(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x07");
+        reply
+            .extend_from_slice(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x07");
         reply
     }
 
@@ -377,13 +466,15 @@ mod tests {
                 reply.truncate(reply.len() - 2);
                 vec![reply]
             }
-            Act::DislikeEdns if asked[11] == 1 => vec![header_and_question(asked, 1)[..12].to_vec()]
-                .into_iter()
-                .map(|mut reply| {
-                    reply[5] = 0;
-                    reply
-                })
-                .collect(),
+            Act::DislikeEdns if asked[11] == 1 => {
+                vec![header_and_question(asked, 1)[..12].to_vec()]
+                    .into_iter()
+                    .map(|mut reply| {
+                        reply[5] = 0;
+                        reply
+                    })
+                    .collect()
+            }
             Act::DislikeEdns => vec![answer(asked)],
             Act::Keep => Vec::new(),
         }
@@ -391,7 +482,13 @@ mod tests {
 
     fn resolver(upstreams: &[SocketAddr], attempts: usize, trust_ad: bool) -> Resolver {
         let upstreams = upstreams.iter().map(|address| (*address).into()).collect();
-        let settings = Settings { upstreams, timeout: Duration::from_millis(150), attempts, trust_ad, ..Settings::default() };
+        let settings = Settings {
+            upstreams,
+            timeout: Duration::from_millis(150),
+            attempts,
+            trust_ad,
+            ..Settings::default()
+        };
         let settings = crate::resolve::Settings {
             mode: Mode::Forward(settings),
             zones: Vec::new(),
@@ -404,11 +501,19 @@ mod tests {
     }
 
     fn question(name: &str) -> Question {
-        Question { name: Name::parse(name).unwrap(), qtype: 1, dnssec_ok: false, checking_disabled: false }
+        Question {
+            name: Name::parse(name).unwrap(),
+            qtype: 1,
+            dnssec_ok: false,
+            checking_disabled: false,
+        }
     }
 
     async fn ask_one(resolver: &Resolver) -> Result<Vec<u8>, Failure> {
-        resolver.fetch(&question("www.example"), resolver.patience()).await.map(|fetched| fetched.wire)
+        resolver
+            .fetch(&question("www.example"), resolver.patience())
+            .await
+            .map(|fetched| fetched.wire)
     }
 
     /// Waits until the books say so.
@@ -423,19 +528,35 @@ mod tests {
     #[test]
     fn what_is_usual_leaves_out_the_few_that_are_slow() {
         let server = SocketAddr::from(([127, 0, 0, 1], 53)).into();
-        let peer = Peer::new(server, None, None, Duration::from_secs(1)).ok().unwrap();
+        let peer = Peer::new(server, None, None, Duration::from_secs(1))
+            .ok()
+            .unwrap();
         for nth in 0..20_000 {
-            peer.note_latency(Duration::from_millis(if nth % 25 == 0 { 400 } else { 1 + nth * 7919 % 50 }));
+            peer.note_latency(Duration::from_millis(if nth % 25 == 0 {
+                400
+            } else {
+                1 + nth * 7919 % 50
+            }));
         }
-        assert!((30..120).contains(&peer.usual().as_millis()), "{:?}", peer.usual());
+        assert!(
+            (30..120).contains(&peer.usual().as_millis()),
+            "{:?}",
+            peer.usual()
+        );
     }
 
-    const WIRE: &[u8] = b"\x00\x00\x80\x80\x00\x01\x00\x01\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01\
+    const WIRE: &[u8] =
+        b"\x00\x00\x80\x80\x00\x01\x00\x01\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01\
         \xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x07";
 
     #[tokio::test]
     async fn each_act_ends_well() {
-        for (act, asked) in [(Act::Answer, 1), (Act::Truncate, 1), (Act::WrongThenRight, 1), (Act::DislikeEdns, 2)] {
+        for (act, asked) in [
+            (Act::Answer, 1),
+            (Act::Truncate, 1),
+            (Act::WrongThenRight, 1),
+            (Act::DislikeEdns, 2),
+        ] {
             let (at, counted) = upstream("127.9.1.1", &[act]).await;
             assert_eq!(ask_one(&resolver(&[at], 1, false)).await.unwrap(), WIRE);
             assert_eq!(counted.load(Ordering::Relaxed), asked);
@@ -451,30 +572,54 @@ mod tests {
             assert_eq!(ask_one(&resolver).await.unwrap(), WIRE);
             // The silent one is still being waited for when the other has answered.
             settle(|| resolver.totals().failures == 1).await;
-            let [first, second] = &resolver.upstreams()[..] else { panic!("two upstreams") };
-            assert_eq!((first.failures, first.answers, second.failures, second.answers), (1, 0, 0, 1));
+            let [first, second] = &resolver.upstreams()[..] else {
+                panic!("two upstreams")
+            };
+            assert_eq!(
+                (
+                    first.failures,
+                    first.answers,
+                    second.failures,
+                    second.answers
+                ),
+                (1, 0, 0, 1)
+            );
             assert_eq!(resolver.totals().failures, 1);
         }
     }
 
     #[tokio::test]
     async fn failures_say_what_was_heard() {
-        for (act, failure) in [(Act::Keep, Failure::Unreachable), (Act::Refuse, Failure::Unusable), (Act::Garble, Failure::Unusable)] {
+        for (act, failure) in [
+            (Act::Keep, Failure::Unreachable),
+            (Act::Refuse, Failure::Unusable),
+            (Act::Garble, Failure::Unusable),
+        ] {
             let (at, counted) = upstream("127.9.3.1", &[act]).await;
             let start = Instant::now();
-            assert_eq!(ask_one(&resolver(&[at], 3, false)).await.unwrap_err(), failure);
+            assert_eq!(
+                ask_one(&resolver(&[at], 3, false)).await.unwrap_err(),
+                failure
+            );
             assert!(start.elapsed() < Duration::from_millis(1000));
             assert_eq!(counted.load(Ordering::Relaxed), 3);
         }
         let (at, _) = upstream("127.9.3.2", &[Act::Keep]).await;
         let start = Instant::now();
-        assert_eq!(ask_one(&resolver(&[at], 100, false)).await.unwrap_err(), Failure::Unreachable);
-        assert!(start.elapsed() < Duration::from_millis(1300), "patience ends it");
+        assert_eq!(
+            ask_one(&resolver(&[at], 100, false)).await.unwrap_err(),
+            Failure::Unreachable
+        );
+        assert!(
+            start.elapsed() < Duration::from_millis(1300),
+            "patience ends it"
+        );
     }
 
     #[tokio::test]
     async fn a_dead_upstream_is_passed_over_and_comes_back() {
-        let (bad, bad_asked) = upstream("127.9.4.1", &[Act::Keep, Act::Keep, Act::Keep, Act::Answer]).await;
+        let (bad, bad_asked) =
+            upstream("127.9.4.1", &[Act::Keep, Act::Keep, Act::Keep, Act::Answer]).await;
         let (good, _) = upstream("127.9.4.2", &[Act::Answer]).await;
         let resolver = resolver(&[bad, good], 2, false);
         for asked in 1..=6 {
@@ -488,7 +633,10 @@ mod tests {
             assert!(Instant::now() < deadline, "the probe brings it back");
             let start = Instant::now();
             ask_one(&resolver).await.unwrap();
-            assert!(start.elapsed() < Duration::from_millis(100), "nobody waits for the probe");
+            assert!(
+                start.elapsed() < Duration::from_millis(100),
+                "nobody waits for the probe"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -496,7 +644,13 @@ mod tests {
     #[tokio::test]
     async fn the_upstreams_word_on_signatures_counts_only_when_trusted() {
         let (at, _) = upstream("127.9.5.1", &[Act::Answer]).await;
-        assert_eq!(ask_one(&resolver(&[at], 1, false)).await.unwrap()[3] & 0x20, 0);
-        assert_eq!(ask_one(&resolver(&[at], 1, true)).await.unwrap()[3] & 0x20, 0x20);
+        assert_eq!(
+            ask_one(&resolver(&[at], 1, false)).await.unwrap()[3] & 0x20,
+            0
+        );
+        assert_eq!(
+            ask_one(&resolver(&[at], 1, true)).await.unwrap()[3] & 0x20,
+            0x20
+        );
     }
 }

@@ -55,18 +55,34 @@ pub(super) enum Heard {
     Silence,
 }
 
-/// One try, once more without EDNS where the server cannot read it (RFC 6891 section 7), and the books kept.
-pub(super) async fn attempt(peer: &Peer, outgoing: &Outgoing, timeout: Duration, tally: &Tally) -> Heard {
+/// One try, once more without EDNS where the server cannot read it (RFC 6891 section 7), and the
+/// books kept.
+pub(super) async fn attempt(
+    peer: &Peer,
+    outgoing: &Outgoing,
+    timeout: Duration,
+    tally: &Tally,
+) -> Heard {
     let begun = clock::monotonic();
-    let mut heard = peer.ask(outgoing, timeout).await.map(|octets| Reply::read(&octets));
+    let mut heard = peer
+        .ask(outgoing, timeout)
+        .await
+        .map(|octets| Reply::read(&octets));
     peer.note_latency(begun.elapsed());
     if matches!(&heard, Ok(Ok(reply)) if is_edns_fault(reply.rcode)) {
-        let plain = Outgoing { edns: Edns::Leave, ..outgoing.clone() };
-        heard = peer.ask(&plain, timeout).await.map(|octets| Reply::read(&octets));
+        let plain = Outgoing {
+            edns: Edns::Leave,
+            ..outgoing.clone()
+        };
+        heard = peer
+            .ask(&plain, timeout)
+            .await
+            .map(|octets| Reply::read(&octets));
     }
     let heard = match heard {
         Ok(Ok(reply)) => match reply.rcode {
-            // NOERROR, NXDOMAIN, and YXDOMAIN for a DNAME that leads to a name too long (RFC 6672 section 2.2).
+            // NOERROR, NXDOMAIN, and YXDOMAIN for a DNAME that leads to a name too long (RFC 6672
+            // section 2.2).
             0 | 3 | 6 => Heard::Answer(Box::new(reply)),
             // SERVFAIL, NOTIMP: it is there, but not for this question.
             2 | 4 => Heard::Unable(reply.ede),
@@ -151,11 +167,16 @@ impl Peer {
         Duration::from_micros(self.usual_us.load(Ordering::Relaxed).into()).max(USUAL_MIN)
     }
 
-    /// Move the estimate a nineteenth as far down for each quick reply as up for each slow one: it comes to rest where one in twenty is slow.
+    /// Move the estimate a nineteenth as far down for each quick reply as up for each slow one: it
+    /// comes to rest where one in twenty is slow.
     pub(super) fn note_latency(&self, took: Duration) {
         let usual_us = self.usual_us.load(Ordering::Relaxed);
         let step = (usual_us / 64).max(19);
-        let moved = if micros(took) > usual_us { usual_us.saturating_add(step) } else { usual_us.saturating_sub(step / 19) };
+        let moved = if micros(took) > usual_us {
+            usual_us.saturating_add(step)
+        } else {
+            usual_us.saturating_sub(step / 19)
+        };
         self.usual_us.store(moved, Ordering::Relaxed);
     }
 
@@ -175,7 +196,10 @@ impl Peer {
     }
 
     fn pause(&self) -> Duration {
-        let extra = self.failures_in_a_row.load(Ordering::Relaxed).saturating_sub(FAILURES_IN_A_ROW_MAX);
+        let extra = self
+            .failures_in_a_row
+            .load(Ordering::Relaxed)
+            .saturating_sub(FAILURES_IN_A_ROW_MAX);
         PAUSE_MAX.min(PAUSE_FIRST * 2u32.pow(extra.min(5)))
     }
 
@@ -184,13 +208,18 @@ impl Peer {
     }
 
     fn note_useless(&self) {
-        let failures = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let failures = self
+            .failures_in_a_row
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1);
         if failures >= FAILURES_IN_A_ROW_MAX {
-            *self.retry_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::monotonic() + self.pause());
+            *self.retry_at.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(clock::monotonic() + self.pause());
         }
         if failures == FAILURES_IN_A_ROW_MAX {
             self.down_since.store(clock::wall_s(), Ordering::Relaxed);
-            tracing::warn!(upstream = %self.server, "an upstream resolver does not answer; it is passed over for a while");
+            tracing::warn!(upstream = %self.server, "an upstream resolver does not answer; it is \
+                                                     passed over for a while");
         }
     }
 }

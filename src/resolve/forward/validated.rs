@@ -1,4 +1,5 @@
-//! The upstreams as somebody whom the validator can ask: nothing that they say is believed without a signature.
+//! The upstreams as somebody whom the validator can ask: nothing that they say is believed without
+//! a signature.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -14,39 +15,82 @@ use crate::resolve::routes::{Routes, Way, Zones};
 use crate::resolve::rrset::{Ask, Cut, Said};
 use crate::resolve::{Failure, Question, StartError};
 
-/// What checks the upstreams' word and knows the zones that others are asked about, where there is either.
-pub(super) fn build(upstreams: &Arc<Upstreams>, zones: &Zones) -> Result<Option<Arc<Engine>>, StartError> {
+/// What checks the upstreams' word and knows the zones that others are asked about, where there is
+/// either.
+pub(super) fn build(
+    upstreams: &Arc<Upstreams>,
+    zones: &Zones,
+) -> Result<Option<Arc<Engine>>, StartError> {
     let settings = &upstreams.settings;
-    let validator = if settings.validate { build_validator(&settings.recurse)? } else { None };
+    let validator = if settings.validate {
+        build_validator(&settings.recurse)?
+    } else {
+        None
+    };
     if validator.is_none() && zones.is_empty() {
         return Ok(None);
     }
     let walker = if zones.stubs().is_empty() {
         None
     } else {
-        // Names of servers beside the zones are looked up by their addresses in delegations alone: the roots may be out of reach.
-        Some(Arc::new(build_walker(&settings.recurse, &[], zones, None, &upstreams.tally)))
+        // Names of servers beside the zones are looked up by their addresses in delegations alone:
+        // the roots may be out of reach.
+        Some(Arc::new(build_walker(
+            &settings.recurse,
+            &[],
+            zones,
+            None,
+            &upstreams.tally,
+        )))
     };
     let walker = Routes::new(Way::Forward(Arc::clone(upstreams)), zones, walker.as_ref());
     Ok(Some(Arc::new(Engine { walker, validator })))
 }
 
 impl Ask for Arc<Upstreams> {
-    /// Asked with CD, so that an upstream that validates keeps nothing back (RFC 6840 section 5.9). It is not known which upstream
-    /// answers: whose word is bogus cannot be avoided.
-    async fn ask(&self, name: &Name, rtype: RecordType, _avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Said>, Failure> {
+    /// Asked with CD, so that an upstream that validates keeps nothing back (RFC 6840 section 5.9).
+    /// It is not known which upstream answers: whose word is bogus cannot be avoided.
+    async fn ask(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        _avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Said>, Failure> {
         budget.pay_packet()?;
         let asked = our_name(name).ok_or(Failure::Unusable)?;
-        let question = Question { name: asked, qtype: rtype.into(), dnssec_ok: true, checking_disabled: true };
+        let question = Question {
+            name: asked,
+            qtype: rtype.into(),
+            dnssec_ok: true,
+            checking_disabled: true,
+        };
         let fetched = self.fetch(&question).await?;
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        read_forwarded(&fetched.wire, name, rtype, nobody).map(Arc::new).ok_or(Failure::Unusable)
+        read_forwarded(&fetched.wire, name, rtype, nobody)
+            .map(Arc::new)
+            .ok_or(Failure::Unusable)
     }
 
-    async fn cut(&self, zone: &Name, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Cut>, Failure> {
+    async fn cut(
+        &self,
+        zone: &Name,
+        avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Cut>, Failure> {
         let said = self.ask(zone, RecordType::DS, avoid, budget).await?;
-        let ds = said.answer.iter().find(|set| set.rtype == RecordType::DS).cloned();
-        Ok(Arc::new(Cut { child: zone.clone(), parent: said.zone.clone(), ds, denial: said.authority.clone(), from: None }))
+        let ds = said
+            .answer
+            .iter()
+            .find(|set| set.rtype == RecordType::DS)
+            .cloned();
+        Ok(Arc::new(Cut {
+            child: zone.clone(),
+            parent: said.zone.clone(),
+            ds,
+            denial: said.authority.clone(),
+            from: None,
+        }))
     }
 
     /// Upstreams tell of no delegations.

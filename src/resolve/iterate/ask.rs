@@ -1,4 +1,5 @@
-//! One question to one zone: which of its servers is asked when, how long, and over what, until one is of help.
+//! One question to one zone: which of its servers is asked when, how long, and over what, until one
+//! is of help.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -10,7 +11,9 @@ use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
 use super::super::convert::{our_name, wire_of};
-use super::super::exchange::{Edns, Fault, Heard, Local, Outgoing, REPEATS_MAX, Spelling, Wait, ask_tcp, ask_udp};
+use super::super::exchange::{
+    Edns, Fault, Heard, Local, Outgoing, REPEATS_MAX, Spelling, Wait, ask_tcp, ask_udp,
+};
 use super::address_scope::{Place, place};
 use super::coalesce::Reply;
 use super::judge::{Asked, Judgement, Useless, judge};
@@ -20,9 +23,11 @@ use super::{Trip, Walker};
 use crate::clock;
 use crate::resolve::Failure;
 
-/// How often one server is asked in vain for the same thing, each time with as many repetitions as there may be.
+/// How often one server is asked in vain for the same thing, each time with as many repetitions as
+/// there may be.
 const TRIES_MAX: u32 = 5;
-/// One in so many questions goes to a server that is not the fastest, to learn whether it has become so.
+/// One in so many questions goes to a server that is not the fastest, to learn whether it has
+/// become so.
 const EXPLORE_ONE_IN: u64 = 20;
 /// What an unknown server's round trip is taken to be.
 const ROUND_TRIP_UNKNOWN_US: u32 = 120_000;
@@ -69,43 +74,62 @@ enum Outcome {
 }
 
 impl Walker {
-    /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is what the last of them said where none is.
-    pub(super) async fn ask_zone(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Result<Judgement, Failure> {
+    /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is
+    /// what the last of them said where none is.
+    pub(super) async fn ask_zone(
+        &self,
+        zone: &Zone,
+        asked: &Asked<'_>,
+        trip: &Trip<'_>,
+    ) -> Result<Judgement, Failure> {
         if zone.name.is_root()
             && let Some(judgement) = self.ask_copy(asked, trip)
         {
             return Ok(judgement);
         }
-        let _present = self.crowds.enter(&zone.name, self.settings.per_zone_max).ok_or(Failure::Crowded)?;
+        let _present = self
+            .crowds
+            .enter(&zone.name, self.settings.per_zone_max)
+            .ok_or(Failure::Crowded)?;
         let mut candidates = self.candidates(zone, asked, trip);
-        let is_signed = zone.name.is_root() || zone.cut.as_ref().is_some_and(|cut| cut.ds.is_some());
+        let is_signed =
+            zone.name.is_root() || zone.cut.as_ref().is_some_and(|cut| cut.ds.is_some());
         let mut useless = None;
-        let end = |useless: Option<Useless>| useless.map(Judgement::Useless).ok_or(Failure::Unreachable);
+        let end =
+            |useless: Option<Useless>| useless.map(Judgement::Useless).ok_or(Failure::Unreachable);
         loop {
             if Instant::now() >= trip.budget.deadline() {
                 return Err(Failure::Unreachable);
             }
             let Some(index) = candidates.pick(self.servers.now_ms()) else {
-                // For part of a name nobody else is looked for: those who would not say who serves it may answer for the whole.
+                // For part of a name nobody else is looked for: those who would not say who serves
+                // it may answer for the whole.
                 if asked.is_partial && useless.is_some() {
                     return end(useless);
                 }
-                let Some(name) = candidates.next_name() else { return end(useless) };
+                let Some(name) = candidates.next_name() else {
+                    return end(useless);
+                };
                 let word = self.word_of(zone);
                 for address in self.look_up(&name, trip).await {
                     self.admit(address, None, word, trip, &mut candidates.known);
                 }
                 continue;
             };
-            let Some(candidate) = candidates.known.get_mut(index) else { return end(useless) };
+            let Some(candidate) = candidates.known.get_mut(index) else {
+                return end(useless);
+            };
             let outcome = self.ask_server(candidate, asked, is_signed, trip).await?;
             candidate.tries += 1;
             match outcome {
                 Outcome::Judged(judgement) => {
-                    let Judgement::Useless(why) = *judgement else { return Ok(*judgement) };
+                    let Judgement::Useless(why) = *judgement else {
+                        return Ok(*judgement);
+                    };
                     candidate.useless = true;
                     useless = Some(why);
-                    // A server that will not say who serves part of a name may still answer for the whole of it.
+                    // A server that will not say who serves part of a name may still answer for the
+                    // whole of it.
                     if why == Useless::Refuses && asked.is_partial {
                         return end(useless);
                     }
@@ -116,7 +140,8 @@ impl Walker {
         }
     }
 
-    /// What the copy of the root zone on this machine says, if there is one and it was not found to be bogus.
+    /// What the copy of the root zone on this machine says, if there is one and it was not found to
+    /// be bogus.
     fn ask_copy(&self, asked: &Asked<'_>, trip: &Trip<'_>) -> Option<Judgement> {
         let copy = self.settings.root_copy.as_ref()?;
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -124,14 +149,23 @@ impl Walker {
             return None;
         }
         let octets = copy.reply(&wire_of(asked.name), asked.rtype.into())?;
-        Some(judge(&octets, asked, nobody)).filter(|judgement| !matches!(judgement, Judgement::Useless(_)))
+        Some(judge(&octets, asked, nobody))
+            .filter(|judgement| !matches!(judgement, Judgement::Useless(_)))
     }
 
     fn candidates(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Candidates {
-        let mut candidates = Candidates { known: Vec::with_capacity(zone.servers.len()), names: Vec::new(), lookups: 0 };
+        let mut candidates = Candidates {
+            known: Vec::with_capacity(zone.servers.len()),
+            names: Vec::new(),
+            lookups: 0,
+        };
         let word = self.word_of(zone);
         for server in &zone.servers {
-            let word = if server.port.is_some() { Word::Operator } else { word };
+            let word = if server.port.is_some() {
+                Word::Operator
+            } else {
+                word
+            };
             for address in &server.addresses {
                 self.admit(*address, server.port, word, trip, &mut candidates.known);
             }
@@ -139,7 +173,8 @@ impl Walker {
             if server.port.is_some() {
                 continue;
             }
-            // A server within the zone cannot be found by asking the zone, nor can one below a name whose keys are wanted.
+            // A server within the zone cannot be found by asking the zone, nor can one below a name
+            // whose keys are wanted.
             let is_inside = zone.name.zone_of(&server.name);
             if is_inside || asked.rtype == RecordType::DNSKEY && asked.name.zone_of(&server.name) {
                 continue;
@@ -165,15 +200,25 @@ impl Walker {
         let mut addresses = Vec::new();
         for rtype in self.address_types() {
             if let Some(said) = self.memory.recall(name, rtype, trip.avoid, now) {
-                addresses.extend(said.answer.iter().flat_map(|set| &set.records).filter_map(|record| record.data.ip_addr()));
+                addresses.extend(
+                    said.answer
+                        .iter()
+                        .flat_map(|set| &set.records)
+                        .filter_map(|record| record.data.ip_addr()),
+                );
             }
         }
-        if addresses.is_empty() { self.zones.glue(name, now) } else { addresses }
+        if addresses.is_empty() {
+            self.zones.glue(name, now)
+        } else {
+            addresses
+        }
     }
 
     fn address_types(&self) -> impl Iterator<Item = RecordType> {
         let v4 = self.settings.ipv4.then_some(RecordType::A);
-        v4.into_iter().chain(self.settings.ipv6.then_some(RecordType::AAAA))
+        v4.into_iter()
+            .chain(self.settings.ipv6.then_some(RecordType::AAAA))
     }
 
     /// Ask for a server's addresses, for IPv6 ones only where there are no others.
@@ -181,59 +226,117 @@ impl Walker {
         if trip.depth() >= DEPTH_MAX || trip.looks_for(name) {
             return Vec::new();
         }
-        let errand = Trip { budget: trip.budget, avoid: trip.avoid, errand: Some((name, trip)) };
+        let errand = Trip {
+            budget: trip.budget,
+            avoid: trip.avoid,
+            errand: Some((name, trip)),
+        };
         let mut addresses = Vec::new();
         for rtype in self.address_types() {
             if addresses.is_empty()
                 && let Ok(said) = Box::pin(self.walk(name, rtype, &errand)).await
             {
-                addresses.extend(said.answer.iter().flat_map(|set| &set.records).filter_map(|record| record.data.ip_addr()));
+                addresses.extend(
+                    said.answer
+                        .iter()
+                        .flat_map(|set| &set.records)
+                        .filter_map(|record| record.data.ip_addr()),
+                );
             }
         }
-        // What a delegation said is better than nothing, and better than a server's word that leads nowhere.
+        // What a delegation said is better than nothing, and better than a server's word that leads
+        // nowhere.
         addresses.extend(self.zones.glue(name, clock::wall_s()));
         addresses
     }
 
     fn word_of(&self, zone: &Zone) -> Word {
-        if self.zones.is_in_stub(&zone.name) { Word::OwnZone } else { Word::Anybody }
+        if self.zones.is_in_stub(&zone.name) {
+            Word::OwnZone
+        } else {
+            Word::Anybody
+        }
     }
 
     /// Let an address in among those that may be asked.
-    fn admit(&self, address: IpAddr, port: Option<u16>, word: Word, trip: &Trip<'_>, known: &mut Vec<Candidate>) {
+    fn admit(
+        &self,
+        address: IpAddr,
+        port: Option<u16>,
+        word: Word,
+        trip: &Trip<'_>,
+        known: &mut Vec<Candidate>,
+    ) {
         let at = SocketAddr::new(address, port.unwrap_or(self.settings.port));
-        let is_wanted = if address.is_ipv4() { self.settings.ipv4 } else { self.settings.ipv6 };
+        let is_wanted = if address.is_ipv4() {
+            self.settings.ipv4
+        } else {
+            self.settings.ipv6
+        };
         let is_allowed = match place(address) {
             Place::Public => true,
-            Place::Loopback => self.settings.loopback || word == Word::Operator || self.settings.roots.contains(&address),
-            Place::Private => self.settings.private || word != Word::Anybody || self.settings.roots.contains(&address),
+            Place::Loopback => {
+                self.settings.loopback
+                    || word == Word::Operator
+                    || self.settings.roots.contains(&address)
+            }
+            Place::Private => {
+                self.settings.private
+                    || word != Word::Anybody
+                    || self.settings.roots.contains(&address)
+            }
             Place::Nowhere => false,
         };
         let is_new = !known.iter().any(|candidate| candidate.at == at);
         if is_wanted && is_allowed && is_new && !trip.avoid.contains(&address) {
-            known.push(Candidate { at, server: self.servers.at(at), tries: 0, useless: false });
+            known.push(Candidate {
+                at,
+                server: self.servers.at(at),
+                tries: 0,
+                useless: false,
+            });
         }
     }
 
-    /// Ask one server: over UDP, without EDNS where it cannot read that, over TCP where the reply was cut short or came back respelled.
-    async fn ask_server(&self, candidate: &Candidate, asked: &Asked<'_>, is_signed: bool, trip: &Trip<'_>) -> Result<Outcome, Failure> {
+    /// Ask one server: over UDP, without EDNS where it cannot read that, over TCP where the reply
+    /// was cut short or came back respelled.
+    async fn ask_server(
+        &self,
+        candidate: &Candidate,
+        asked: &Asked<'_>,
+        is_signed: bool,
+        trip: &Trip<'_>,
+    ) -> Result<Outcome, Failure> {
         let (server, at) = (&*candidate.server, candidate.at);
-        // A server that was never heard may be one that drops what has EDNS (RFC 6891 section 6.2.2); but without EDNS a signed zone's answers come
-        // without their signatures, and are worth nothing.
+        // A server that was never heard may be one that drops what has EDNS (RFC 6891 section
+        // 6.2.2); but without EDNS a signed zone's answers come without their signatures, and are
+        // worth nothing.
         let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
         let want = Edns::WantSignatures(self.settings.udp_octets);
         let is_plain = !is_signed && (is_mute || server.is_plain(self.servers.now_ms()));
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
         // The last two tries are in lower case: some servers drop what has capital letters.
-        let is_delicate = candidate.tries + 2 >= TRIES_MAX || self.settings.plain_spelling.iter().any(|zone| name.is_within(zone));
+        let is_delicate = candidate.tries + 2 >= TRIES_MAX
+            || self
+                .settings
+                .plain_spelling
+                .iter()
+                .any(|zone| name.is_within(zone));
         let mut outgoing = Outgoing {
             name,
             qtype: asked.rtype.into(),
             recursion_desired: false,
             checking_disabled: false,
             edns: if is_plain { Edns::Leave } else { want },
-            spelling: if is_delicate { Spelling::Plain } else { Spelling::Drawn },
-            local: Local { v4: self.settings.local.0, v6: self.settings.local.1 },
+            spelling: if is_delicate {
+                Spelling::Plain
+            } else {
+                Spelling::Drawn
+            },
+            local: Local {
+                v4: self.settings.local.0,
+                v6: self.settings.local.1,
+            },
         };
         loop {
             let key = (at, Box::from(outgoing.name.as_wire()), outgoing.qtype);
@@ -252,7 +355,9 @@ impl Walker {
             let judgement = judge(&octets, asked, at.ip());
             if matches!(judgement, Judgement::Useless(_)) {
                 self.tally.note_failure();
-                if matches!(judgement, Judgement::Useless(Useless::DislikesEdns)) && outgoing.edns != Edns::Leave {
+                if matches!(judgement, Judgement::Useless(Useless::DislikesEdns))
+                    && outgoing.edns != Edns::Leave
+                {
                     outgoing.edns = Edns::Leave;
                     continue;
                 }
@@ -266,8 +371,16 @@ impl Walker {
         }
     }
 
-    /// One exchange over UDP and where needed over TCP; `None` where the reply was respelled and TCP is of no use.
-    async fn exchange(&self, at: SocketAddr, server: &Server, outgoing: &Outgoing, tries: u32, trip: &Trip<'_>) -> Result<Reply, Failure> {
+    /// One exchange over UDP and where needed over TCP; `None` where the reply was respelled and
+    /// TCP is of no use.
+    async fn exchange(
+        &self,
+        at: SocketAddr,
+        server: &Server,
+        outgoing: &Outgoing,
+        tries: u32,
+        trip: &Trip<'_>,
+    ) -> Result<Reply, Failure> {
         trip.budget.pay_packet()?;
         let _under_way = UnderWay::begin(server);
         let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
@@ -277,7 +390,10 @@ impl Walker {
         let may_repeat = || before_repeat.is_some() && trip.budget.pay_packet().is_ok();
         // The last packet has its whole time too.
         let whole = wait + before_repeat.unwrap_or_default() * REPEATS_MAX;
-        let patience = Wait { whole: whole.min(left), before_repeat: before_repeat.unwrap_or(whole) };
+        let patience = Wait {
+            whole: whole.min(left),
+            before_repeat: before_repeat.unwrap_or(whole),
+        };
         let heard = match ask_udp(&self.sockets, at, outgoing, patience, may_repeat).await {
             Ok(heard) => heard,
             Err(fault) => {
@@ -296,10 +412,21 @@ impl Walker {
             Heard::Respelled => true,
             Heard::Truncated => false,
         };
-        let Some(_connection) = UnderWay::connect(server) else { return Ok(Err(Fault::Broken)) };
+        let Some(_connection) = UnderWay::connect(server) else {
+            return Ok(Err(Fault::Broken));
+        };
         trip.budget.pay_packet()?;
-        let left = trip.budget.deadline().saturating_duration_since(Instant::now());
-        match ask_tcp(at, outgoing, (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left)).await {
+        let left = trip
+            .budget
+            .deadline()
+            .saturating_duration_since(Instant::now());
+        match ask_tcp(
+            at,
+            outgoing,
+            (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left),
+        )
+        .await
+        {
             Ok(octets) => Ok(Ok(Some(Arc::new(octets)))),
             Err(_) if is_respelled => Ok(Ok(None)),
             // The server is there, but for this question it is of no use.
@@ -309,8 +436,8 @@ impl Walker {
 }
 
 impl Candidates {
-    /// Whom to ask next: someone not asked yet, then whoever was silent once but is known to answer, then nobody until all names are
-    /// looked up, then the silent ones again.
+    /// Whom to ask next: someone not asked yet, then whoever was silent once but is known to
+    /// answer, then nobody until all names are looked up, then the silent ones again.
     fn pick(&mut self, now_ms: u64) -> Option<usize> {
         let patience = if self.has_names() { 2 } else { TRIES_MAX };
         loop {
@@ -330,22 +457,43 @@ impl Candidates {
 
     fn best(&self, patience: u32) -> Option<usize> {
         let is_open = |candidate: &Candidate| {
-            let known = candidate.tries == 0 || patience == TRIES_MAX || candidate.server.round_trip_us().is_some();
+            let known = candidate.tries == 0
+                || patience == TRIES_MAX
+                || candidate.server.round_trip_us().is_some();
             !candidate.useless && candidate.tries < patience && known
         };
         let luck = chance();
-        let fresh = self.known.iter().filter(|candidate| is_open(candidate) && candidate.tries == 0).count();
+        let fresh = self
+            .known
+            .iter()
+            .filter(|candidate| is_open(candidate) && candidate.tries == 0)
+            .count();
         if fresh > 1 && luck.is_multiple_of(EXPLORE_ONE_IN) {
             let skip = (luck / EXPLORE_ONE_IN) as usize % fresh;
-            let open = self.known.iter().enumerate().filter(|(_, candidate)| is_open(candidate) && candidate.tries == 0);
+            let open = self
+                .known
+                .iter()
+                .enumerate()
+                .filter(|(_, candidate)| is_open(candidate) && candidate.tries == 0);
             return open.skip(skip).map(|(index, _)| index).next();
         }
-        let open = self.known.iter().enumerate().filter(|(_, candidate)| is_open(candidate));
+        let open = self
+            .known
+            .iter()
+            .enumerate()
+            .filter(|(_, candidate)| is_open(candidate));
         open.min_by_key(|(index, candidate)| {
-            let round_trip_us = candidate.server.round_trip_us().unwrap_or(ROUND_TRIP_UNKNOWN_US);
+            let round_trip_us = candidate
+                .server
+                .round_trip_us()
+                .unwrap_or(ROUND_TRIP_UNKNOWN_US);
             // Among equals chance decides, and a silence weighs as much as a slow server.
             let cost = u64::from(round_trip_us) + 200_000 * u64::from(candidate.server.silences());
-            (candidate.tries, cost, luck.rotate_left(*index as u32 * 7) & 0xffff)
+            (
+                candidate.tries,
+                cost,
+                luck.rotate_left(*index as u32 * 7) & 0xffff,
+            )
         })
         .map(|(index, _)| index)
     }

@@ -1,7 +1,8 @@
-//! One packet for many: while a server is being asked something, others who want to ask it the same wait for its reply.
+//! One packet for many: while a server is being asked something, others who want to ask it the same
+//! wait for its reply.
 //!
-//! Only single exchanges are shared, never whole walks: an exchange waits for nobody but the server, so that questions which need each
-//! other's name servers cannot wait for each other.
+//! Only single exchanges are shared, never whole walks: an exchange waits for nobody but the
+//! server, so that questions which need each other's name servers cannot wait for each other.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
@@ -35,15 +36,27 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+        }
     }
 
-    /// Wait for the exchange under `key`; if there is none, `work` becomes it. Whoever does the work pays for it, and when that ends
-    /// without a reply, one of those who waited goes on.
-    pub(super) async fn join(&self, key: &Key, work: impl Future<Output = Result<Reply, Failure>>) -> Result<Reply, Failure> {
+    /// Wait for the exchange under `key`; if there is none, `work` becomes it. Whoever does the
+    /// work pays for it, and when that ends without a reply, one of those who waited goes on.
+    pub(super) async fn join(
+        &self,
+        key: &Key,
+        work: impl Future<Output = Result<Reply, Failure>>,
+    ) -> Result<Reply, Failure> {
         loop {
             let arrival = match self.lock(key).entry(key.clone()) {
-                Entry::Occupied(mut under_way) => Some(under_way.get_mut().get_or_insert_with(|| watch::Sender::new(None)).subscribe()),
+                Entry::Occupied(mut under_way) => Some(
+                    under_way
+                        .get_mut()
+                        .get_or_insert_with(|| watch::Sender::new(None))
+                        .subscribe(),
+                ),
                 Entry::Vacant(place) => {
                     place.insert(None);
                     None
@@ -55,7 +68,10 @@ impl Shared {
                 landing.end(&reply);
                 return Ok(reply);
             };
-            let reply = arrival.wait_for(Option::is_some).await.map(|reply| reply.clone());
+            let reply = arrival
+                .wait_for(Option::is_some)
+                .await
+                .map(|reply| reply.clone());
             if let Ok(Some(reply)) = reply {
                 return Ok(reply);
             }
@@ -63,13 +79,18 @@ impl Shared {
     }
 
     fn lock(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, Waiting>> {
-        self.shard(key).lock().unwrap_or_else(PoisonError::into_inner)
+        self.shard(key)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shard(&self, key: &Key) -> &Shard {
         let [first, rest @ ..] = &self.shards;
         let index = self.hasher.hash_one(key) as usize % SHARDS;
-        index.checked_sub(1).and_then(|index| rest.get(index)).unwrap_or(first)
+        index
+            .checked_sub(1)
+            .and_then(|index| rest.get(index))
+            .unwrap_or(first)
     }
 }
 
@@ -108,12 +129,29 @@ mod tests {
         let ask = || {
             shared.join(&key, async {
                 tokio::task::yield_now().await;
-                if asked.fetch_add(1, Ordering::Relaxed) == 0 { Err(Failure::TooMuchWork) } else { Ok(Ok(None)) }
+                if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+                    Err(Failure::TooMuchWork)
+                } else {
+                    Ok(Ok(None))
+                }
             })
         };
         let replies = tokio::join!(ask(), ask(), ask(), ask());
-        assert_eq!(replies, (Err(Failure::TooMuchWork), Ok(Ok(None)), Ok(Ok(None)), Ok(Ok(None))));
+        assert_eq!(
+            replies,
+            (
+                Err(Failure::TooMuchWork),
+                Ok(Ok(None)),
+                Ok(Ok(None)),
+                Ok(Ok(None))
+            )
+        );
         assert_eq!(asked.load(Ordering::Relaxed), 2);
-        assert!(shared.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+        assert!(
+            shared
+                .shards
+                .iter()
+                .all(|shard| shard.lock().unwrap().is_empty())
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Our own iterator: from the closest zone that is known down to the servers that answer a name (RFC 1034 section 5.3.3).
+//! Our own iterator: from the closest zone that is known down to the servers that answer a name
+//! (RFC 1034 section 5.3.3).
 //!
-//! [`judge`] says what a reply is, [`zones`] keeps delegations, [`memory`] what was said, [`servers`] how fast and healthy servers are,
-//! [`ask`] puts one question to one zone's servers. Nothing here validates; see [`Ask`] for the contract.
+//! [`judge`] says what a reply is, [`zones`] keeps delegations, [`memory`] what was said,
+//! [`servers`] how fast and healthy servers are, [`ask`] puts one question to one zone's servers.
+//! Nothing here validates; see [`Ask`] for the contract.
 
 mod address_scope;
 mod ask;
@@ -38,7 +40,8 @@ use crate::clock::{self, UnixSeconds};
 
 /// Zones and partial names gone through for one name; IPv6 reverse names have 34 labels.
 const STEPS_MAX: usize = 80;
-/// A delegation that is older than this is asked for again when none of its servers is of use: they may have moved.
+/// A delegation that is older than this is asked for again when none of its servers is of use: they
+/// may have moved.
 const REFRESH_AFTER_S: UnixSeconds = 30;
 /// The longest that a delegation is believed (RFC 9609 has two days for the root's).
 const DELEGATION_TTL_S_MAX: u32 = 172_800;
@@ -99,7 +102,8 @@ pub(super) struct Walker {
     tally: Arc<Tally>,
 }
 
-/// Why something is asked: the question of a client, or the address of a server that is needed for it, or of one needed for that.
+/// Why something is asked: the question of a client, or the address of a server that is needed for
+/// it, or of one needed for that.
 #[derive(Clone, Copy)]
 struct Trip<'a> {
     budget: &'a Budget,
@@ -116,17 +120,36 @@ impl Trip<'_> {
 
     /// Is this server's name being looked for already? Then looking again leads round in a circle.
     fn looks_for(&self, name: &Name) -> bool {
-        self.errand.is_some_and(|(sought, above)| sought == name || above.looks_for(name))
+        self.errand
+            .is_some_and(|(sought, above)| sought == name || above.looks_for(name))
     }
 }
 
 impl Walker {
     pub(super) fn new(settings: Settings, tally: Arc<Tally>) -> Self {
-        let servers = NameServer { name: Name::root(), addresses: settings.roots.clone(), port: None };
-        let root = Zone { name: Name::root(), servers: vec![servers], since: 0, until: UnixSeconds::MAX, cut: None };
+        let servers = NameServer {
+            name: Name::root(),
+            addresses: settings.roots.clone(),
+            port: None,
+        };
+        let root = Zone {
+            name: Name::root(),
+            servers: vec![servers],
+            since: 0,
+            until: UnixSeconds::MAX,
+            cut: None,
+        };
         let half = settings.memory_octets_max / 2;
         Self {
-            zones: Zones::new(root, settings.stubs.iter().map(|(name, servers)| stub(name, servers)).collect(), half),
+            zones: Zones::new(
+                root,
+                settings
+                    .stubs
+                    .iter()
+                    .map(|(name, servers)| stub(name, servers))
+                    .collect(),
+                half,
+            ),
             memory: Memory::new(half, settings.ttl_s_max),
             servers: Servers::new(),
             crowds: Crowds::new(),
@@ -145,7 +168,12 @@ impl Walker {
     }
 
     /// What the authorities say about name and type.
-    async fn walk(&self, name: &Name, rtype: RecordType, trip: &Trip<'_>) -> Result<Arc<Said>, Failure> {
+    async fn walk(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        trip: &Trip<'_>,
+    ) -> Result<Arc<Said>, Failure> {
         trip.budget.pay_step().await?;
         let now = clock::wall_s();
         if let Some(said) = self.memory.recall(name, rtype, trip.avoid, now) {
@@ -156,17 +184,33 @@ impl Walker {
         if let Some(said) = self.recall_dname(name, &start, trip, now) {
             return Ok(said);
         }
-        let zone = if self.prime(trip, now).await { self.start(name, rtype, now) } else { start };
-        let mut place = Place { zone, minimise: self.settings.minimise, refreshed: false };
+        let zone = if self.prime(trip, now).await {
+            self.start(name, rtype, now)
+        } else {
+            start
+        };
+        let mut place = Place {
+            zone,
+            minimise: self.settings.minimise,
+            refreshed: false,
+        };
         for _ in 0..STEPS_MAX {
-            let partial = if place.minimise { one_below(name, &place.zone.name) } else { name.clone() };
+            let partial = if place.minimise {
+                one_below(name, &place.zone.name)
+            } else {
+                name.clone()
+            };
             let whole = partial == *name;
             let asked = Asked {
                 zone: &place.zone.name,
                 name: &partial,
                 rtype: if whole { rtype } else { RecordType::NS },
                 is_partial: !whole,
-                glue: if self.settings.harden_glue { Glue::InBailiwick } else { Glue::Any },
+                glue: if self.settings.harden_glue {
+                    Glue::InBailiwick
+                } else {
+                    Glue::Any
+                },
             };
             match self.ask_zone(&place.zone, &asked, trip).await {
                 Ok(Judgement::Answer(said, continuations)) if whole => {
@@ -177,11 +221,15 @@ impl Walker {
                 }
                 Ok(Judgement::Answer(..)) => place.minimise = false,
                 Ok(Judgement::Apex(referral)) => place.zone = self.find_apex(referral, &place.zone),
-                Ok(Judgement::Referral(referral)) if rtype == RecordType::DS && referral.child == *name => {
+                Ok(Judgement::Referral(referral))
+                    if rtype == RecordType::DS && referral.child == *name =>
+                {
                     let said = said_by_referral(referral, &place.zone);
                     return Ok(self.settle(name, rtype, said, &place.zone));
                 }
-                Ok(Judgement::Referral(referral)) => place.zone = self.descend(referral, &place.zone),
+                Ok(Judgement::Referral(referral)) => {
+                    place.zone = self.descend(referral, &place.zone)
+                }
                 Ok(Judgement::Useless(_)) if !whole => place.minimise = false,
                 Ok(Judgement::Useless(why)) => self.step_back(&mut place, why.failure())?,
                 Err(failure) => self.step_back(&mut place, failure)?,
@@ -190,37 +238,77 @@ impl Walker {
         Err(Failure::TooMuchWork)
     }
 
-    /// Ask the roots for their own names and addresses, one question for all, where that is due (RFC 9609). What fails is tried again
-    /// later; the hints serve meanwhile, and stay beside what was learnt. Returns whether there is news.
+    /// Ask the roots for their own names and addresses, one question for all, where that is due
+    /// (RFC 9609). What fails is tried again later; the hints serve meanwhile, and stay beside what
+    /// was learnt. Returns whether there is news.
     async fn prime(&self, trip: &Trip<'_>, now: UnixSeconds) -> bool {
         let due = self.prime_at.load(Relaxed);
-        if now < due || self.prime_at.compare_exchange(due, now + PRIME_AGAIN_AFTER_S, Relaxed, Relaxed).is_err() {
+        if now < due
+            || self
+                .prime_at
+                .compare_exchange(due, now + PRIME_AGAIN_AFTER_S, Relaxed, Relaxed)
+                .is_err()
+        {
             return false;
         }
         let (root, name) = (self.zones.root(), Name::root());
-        let asked = Asked { zone: &name, name: &name, rtype: RecordType::NS, is_partial: true, glue: Glue::InBailiwick };
-        let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else { return false };
+        let asked = Asked {
+            zone: &name,
+            name: &name,
+            rtype: RecordType::NS,
+            is_partial: true,
+            glue: Glue::InBailiwick,
+        };
+        let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else {
+            return false;
+        };
         if found.servers.is_empty() {
             return false;
         }
         let mut servers = found.servers;
-        servers.push(NameServer { name, addresses: self.settings.roots.clone(), port: None });
-        self.zones.set_root(Zone { name: Name::root(), servers, since: now, until: UnixSeconds::MAX, cut: None });
-        self.prime_at.store(now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S), Relaxed);
+        servers.push(NameServer {
+            name,
+            addresses: self.settings.roots.clone(),
+            port: None,
+        });
+        self.zones.set_root(Zone {
+            name: Name::root(),
+            servers,
+            since: now,
+            until: UnixSeconds::MAX,
+            cut: None,
+        });
+        self.prime_at.store(
+            now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S),
+            Relaxed,
+        );
         true
     }
 
-    /// The closest known zone whose servers know about the name: for DS it must be above the name itself.
+    /// The closest known zone whose servers know about the name: for DS it must be above the name
+    /// itself.
     fn start(&self, name: &Name, rtype: RecordType, now: UnixSeconds) -> Arc<Zone> {
         let wire = wire_of(name);
-        self.zones.closest(if rtype == RecordType::DS { parent(&wire) } else { &wire }, now)
+        self.zones.closest(
+            if rtype == RecordType::DS {
+                parent(&wire)
+            } else {
+                &wire
+            },
+            now,
+        )
     }
 
-    /// When no server of a zone that was known for a while is of use, its parent may know others by now.
+    /// When no server of a zone that was known for a while is of use, its parent may know others by
+    /// now.
     fn step_back(&self, place: &mut Place, failure: Failure) -> Result<(), Failure> {
         let now = clock::wall_s();
-        let is_old = now.saturating_sub(place.zone.since) > REFRESH_AFTER_S && !place.zone.name.is_root();
-        if place.refreshed || !is_old || !matches!(failure, Failure::Unusable | Failure::Unreachable) {
+        let is_old =
+            now.saturating_sub(place.zone.since) > REFRESH_AFTER_S && !place.zone.name.is_root();
+        if place.refreshed
+            || !is_old
+            || !matches!(failure, Failure::Unusable | Failure::Unreachable)
+        {
             return Err(failure);
         }
         place.refreshed = true;
@@ -228,11 +316,18 @@ impl Walker {
         Ok(())
     }
 
-    /// Servers of parent and child alike answer where others refer, and some servers answer for a child that others serve.
+    /// Servers of parent and child alike answer where others refer, and some servers answer for a
+    /// child that others serve.
     fn find_apex(&self, apex: Referral, zone: &Arc<Zone>) -> Arc<Zone> {
         let is_shared = |server: &NameServer| {
             let known = zone.servers.iter();
-            known.clone().any(|other| other.name == server.name || server.addresses.iter().any(|address| other.addresses.contains(address)))
+            known.clone().any(|other| {
+                other.name == server.name
+                    || server
+                        .addresses
+                        .iter()
+                        .any(|address| other.addresses.contains(address))
+            })
         };
         if apex.servers.is_empty() || apex.servers.iter().any(is_shared) {
             self.zones.note_apex(&apex.child, zone, clock::wall_s())
@@ -244,24 +339,57 @@ impl Walker {
     /// Take note of a referral.
     fn descend(&self, referral: Referral, parent: &Zone) -> Arc<Zone> {
         let now = clock::wall_s();
-        let until = parent.until.min(now + i64::from(referral.ttl_s.min(DELEGATION_TTL_S_MAX)));
+        let until = parent
+            .until
+            .min(now + i64::from(referral.ttl_s.min(DELEGATION_TTL_S_MAX)));
         let cut = referral.cut.map(Arc::new);
-        let zone = Arc::new(Zone { name: referral.child, servers: referral.servers, since: now, until, cut });
+        let zone = Arc::new(Zone {
+            name: referral.child,
+            servers: referral.servers,
+            since: now,
+            until,
+            cut,
+        });
         self.zones.keep(Arc::clone(&zone));
         zone
     }
 
     /// The alias that a DNAME from memory makes of a name below it.
-    fn recall_dname(&self, name: &Name, zone: &Zone, trip: &Trip<'_>, now: UnixSeconds) -> Option<Arc<Said>> {
+    fn recall_dname(
+        &self,
+        name: &Name,
+        zone: &Zone,
+        trip: &Trip<'_>,
+        now: UnixSeconds,
+    ) -> Option<Arc<Said>> {
         let between = label_count(&zone.name)..label_count(name);
-        let (said, answer) = between.rev().map(|labels| name.trim_to(labels)).find_map(|owner| {
-            let said = self.memory.recall(&owner, RecordType::DNAME, trip.avoid, now)?;
-            let set = said.answer.iter().find(|set| set.rtype == RecordType::DNAME && set.name == owner)?;
-            let answer = follow(name, set.clone())?;
-            Some((said, answer))
-        })?;
-        let rcode = if answer.len() > 1 { ResponseCode::NoError } else { ResponseCode::YXDomain };
-        Some(Arc::new(Said { rcode, answer, authority: Vec::new(), servers: Vec::new(), ..(*said).clone() }))
+        let (said, answer) =
+            between
+                .rev()
+                .map(|labels| name.trim_to(labels))
+                .find_map(|owner| {
+                    let said = self
+                        .memory
+                        .recall(&owner, RecordType::DNAME, trip.avoid, now)?;
+                    let set = said
+                        .answer
+                        .iter()
+                        .find(|set| set.rtype == RecordType::DNAME && set.name == owner)?;
+                    let answer = follow(name, set.clone())?;
+                    Some((said, answer))
+                })?;
+        let rcode = if answer.len() > 1 {
+            ResponseCode::NoError
+        } else {
+            ResponseCode::YXDomain
+        };
+        Some(Arc::new(Said {
+            rcode,
+            answer,
+            authority: Vec::new(),
+            servers: Vec::new(),
+            ..(*said).clone()
+        }))
     }
 
     /// Take note of an answer.
@@ -283,27 +411,51 @@ impl Walker {
                 contradicts: false,
                 ..(*said).clone()
             };
-            self.memory.keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
+            self.memory
+                .keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
         }
         said
     }
 }
 
-/// What another resolver's reply says about name and type; `None` where it is of no use. Such a one may speak for all zones.
-pub(super) fn read_forwarded(octets: &[u8], name: &Name, rtype: RecordType, from: IpAddr) -> Option<Said> {
+/// What another resolver's reply says about name and type; `None` where it is of no use. Such a one
+/// may speak for all zones.
+pub(super) fn read_forwarded(
+    octets: &[u8],
+    name: &Name,
+    rtype: RecordType,
+    from: IpAddr,
+) -> Option<Said> {
     let root = Name::root();
-    let asked = Asked { zone: &root, name, rtype, is_partial: false, glue: Glue::InBailiwick };
+    let asked = Asked {
+        zone: &root,
+        name,
+        rtype,
+        is_partial: false,
+        glue: Glue::InBailiwick,
+    };
     match judge::judge(octets, &asked, from) {
         Judgement::Answer(said, _) => Some(Said { from: None, ..said }),
         _ => None,
     }
 }
 
-/// A zone whose servers the operator names: it never runs out, and its parent is not asked about it.
+/// A zone whose servers the operator names: it never runs out, and its parent is not asked about
+/// it.
 fn stub(name: &Name, servers: &[SocketAddr]) -> Zone {
-    let server = |at: &SocketAddr| NameServer { name: Name::root(), addresses: vec![at.ip()], port: Some(at.port()) };
+    let server = |at: &SocketAddr| NameServer {
+        name: Name::root(),
+        addresses: vec![at.ip()],
+        port: Some(at.port()),
+    };
     let servers = servers.iter().map(server).collect();
-    Zone { name: name.clone(), servers, since: UnixSeconds::MAX, until: UnixSeconds::MAX, cut: None }
+    Zone {
+        name: name.clone(),
+        servers,
+        since: UnixSeconds::MAX,
+        until: UnixSeconds::MAX,
+        cut: None,
+    }
 }
 
 /// Where a walk stands.
@@ -314,9 +466,12 @@ struct Place {
     refreshed: bool,
 }
 
-/// A parent's servers that answer a DS question with the referral to the child: what they say about DS there is the answer.
+/// A parent's servers that answer a DS question with the referral to the child: what they say about
+/// DS there is the answer.
 fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
-    let (ds, denial, from) = referral.cut.map_or((None, Vec::new(), None), |cut| (cut.ds, cut.denial, cut.from));
+    let (ds, denial, from) = referral.cut.map_or((None, Vec::new(), None), |cut| {
+        (cut.ds, cut.denial, cut.from)
+    });
     let answer = Vec::from_iter(ds);
     Said {
         rcode: ResponseCode::NoError,
@@ -339,13 +494,36 @@ fn parent(wire: &[u8]) -> &[u8] {
 }
 
 impl Ask for Walker {
-    async fn ask(&self, name: &Name, rtype: RecordType, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Said>, Failure> {
-        self.walk(name, rtype, &Trip { budget, avoid, errand: None }).await
+    async fn ask(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Said>, Failure> {
+        self.walk(
+            name,
+            rtype,
+            &Trip {
+                budget,
+                avoid,
+                errand: None,
+            },
+        )
+        .await
     }
 
-    async fn cut(&self, zone: &Name, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Cut>, Failure> {
+    async fn cut(
+        &self,
+        zone: &Name,
+        avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Cut>, Failure> {
         let now = clock::wall_s();
-        let kept = self.zones.find(&wire_of(zone), now).and_then(|zone| zone.cut.clone());
+        let kept = self
+            .zones
+            .find(&wire_of(zone), now)
+            .and_then(|zone| zone.cut.clone());
         if let Some(cut) = kept.filter(|cut| !cut.from.is_some_and(|from| avoid.contains(&from))) {
             return Ok(cut);
         }
@@ -353,7 +531,11 @@ impl Ask for Walker {
         let cut = Arc::new(Cut {
             child: zone.clone(),
             parent: said.zone.clone(),
-            ds: said.answer.iter().find(|set| set.rtype == RecordType::DS).cloned(),
+            ds: said
+                .answer
+                .iter()
+                .find(|set| set.rtype == RecordType::DS)
+                .cloned(),
             denial: said.authority.clone(),
             from: said.from,
         });
@@ -362,6 +544,9 @@ impl Ask for Walker {
     }
 
     fn apex(&self, name: &Name) -> Name {
-        self.zones.closest(&wire_of(name), clock::wall_s()).name.clone()
+        self.zones
+            .closest(&wire_of(name), clock::wall_s())
+            .name
+            .clone()
     }
 }

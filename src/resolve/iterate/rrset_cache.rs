@@ -1,4 +1,5 @@
-//! What servers said a while ago and may be taken as said again: for name servers' addresses, keys, aliases, and clients with other flags.
+//! What servers said a while ago and may be taken as said again: for name servers' addresses, keys,
+//! aliases, and clients with other flags.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -38,7 +39,9 @@ struct ByOctets;
 impl Weighter<Key, Kept> for ByOctets {
     fn weight(&self, key: &Key, kept: &Kept) -> u64 {
         let sets = kept.said.answer.iter().chain(&kept.said.authority);
-        let records: usize = sets.map(|set| set.records.len() + set.signatures.len()).sum();
+        let records: usize = sets
+            .map(|set| set.records.len() + set.signatures.len())
+            .sum();
         (SAID_OCTETS + key.0.len() + RECORD_OCTETS * records) as u64
     }
 }
@@ -53,21 +56,38 @@ impl Memory {
     /// Room for `octets_max` octets, each kept for `ttl_s_max` seconds at the most.
     pub(super) fn new(octets_max: u64, ttl_s_max: u32) -> Self {
         let items = octets_max as usize / (SAID_OCTETS + 4 * RECORD_OCTETS);
-        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets), ttl_s_max }
+        Self {
+            shelf: Cache::with_weighter(items, octets_max, ByOctets),
+            ttl_s_max,
+        }
     }
 
-    /// What was said about name and type, its TTLs as much shorter as time has passed; nothing from servers to avoid.
-    pub(super) fn recall(&self, name: &Name, rtype: RecordType, avoid: &[IpAddr], now: UnixSeconds) -> Option<Arc<Said>> {
+    /// What was said about name and type, its TTLs as much shorter as time has passed; nothing from
+    /// servers to avoid.
+    pub(super) fn recall(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        avoid: &[IpAddr],
+        now: UnixSeconds,
+    ) -> Option<Arc<Said>> {
         let mut key: Key = (wire_of(name).into(), rtype.into());
         let kept = self.shelf.get(&key).or_else(|| {
             key.1 = NO_TYPE;
             self.shelf.get(&key)
         })?;
-        if now >= kept.until || now < kept.since || kept.said.from.is_some_and(|from| avoid.contains(&from)) {
+        if now >= kept.until
+            || now < kept.since
+            || kept.said.from.is_some_and(|from| avoid.contains(&from))
+        {
             return None;
         }
         let age_s = u32::try_from(now - kept.since).unwrap_or(u32::MAX);
-        Some(if age_s == 0 { kept.said } else { Arc::new(aged(&kept.said, age_s)) })
+        Some(if age_s == 0 {
+            kept.said
+        } else {
+            Arc::new(aged(&kept.said, age_s))
+        })
     }
 
     /// Forget what was said about a name and all below it.
@@ -76,14 +96,32 @@ impl Memory {
         self.shelf.retain(|(wire, _), _| !is_within(wire, &below));
     }
 
-    /// Keep what was said as long as its TTLs allow; a denial without SOA is not kept at all (RFC 2308 section 5).
+    /// Keep what was said as long as its TTLs allow; a denial without SOA is not kept at all (RFC
+    /// 2308 section 5).
     pub(super) fn keep(&self, name: &Name, rtype: RecordType, said: &Arc<Said>, now: UnixSeconds) {
-        let ttl_s = said.answer.iter().map(|set| set.ttl_s).min().or_else(|| negative_ttl_s(&said.authority));
-        let Some(ttl_s) = ttl_s.filter(|ttl_s| *ttl_s > 0) else { return };
+        let ttl_s = said
+            .answer
+            .iter()
+            .map(|set| set.ttl_s)
+            .min()
+            .or_else(|| negative_ttl_s(&said.authority));
+        let Some(ttl_s) = ttl_s.filter(|ttl_s| *ttl_s > 0) else {
+            return;
+        };
         let is_nobody = said.rcode == ResponseCode::NXDomain && said.answer.is_empty();
-        let key = (wire_of(name).into(), if is_nobody { NO_TYPE } else { rtype.into() });
+        let key = (
+            wire_of(name).into(),
+            if is_nobody { NO_TYPE } else { rtype.into() },
+        );
         let until = now + i64::from(ttl_s.min(self.ttl_s_max));
-        self.shelf.insert(key, Kept { said: Arc::clone(said), since: now, until });
+        self.shelf.insert(
+            key,
+            Kept {
+                said: Arc::clone(said),
+                since: now,
+                until,
+            },
+        );
     }
 }
 
@@ -119,7 +157,10 @@ mod tests {
             records: vec![Record::from_rdata(Name::root(), 60, data.clone())],
             signatures: Vec::new(),
         };
-        let (answer, authority) = (answer.iter().map(set).collect(), authority.iter().map(set).collect());
+        let (answer, authority) = (
+            answer.iter().map(set).collect(),
+            authority.iter().map(set).collect(),
+        );
         Arc::new(Said {
             rcode,
             answer,
@@ -134,21 +175,57 @@ mod tests {
 
     #[test]
     fn what_was_said_grows_old() {
-        let (memory, name) = (Memory::new(1 << 20, 86_400), Name::from_ascii("www.test.").unwrap());
-        memory.keep(&name, RecordType::A, &said(ResponseCode::NoError, &[RData::A(A::new(192, 0, 2, 9))], &[]), 1000);
-        let ttl_s = |now| memory.recall(&name, RecordType::A, &[], now).map(|said| said.answer[0].ttl_s);
-        assert_eq!([ttl_s(1000), ttl_s(1059), ttl_s(1060), ttl_s(999)], [Some(60), Some(1), None, None]);
-        assert!(memory.recall(&name, RecordType::A, &["192.0.2.1".parse().unwrap()], 1000).is_none());
+        let (memory, name) = (
+            Memory::new(1 << 20, 86_400),
+            Name::from_ascii("www.test.").unwrap(),
+        );
+        memory.keep(
+            &name,
+            RecordType::A,
+            &said(
+                ResponseCode::NoError,
+                &[RData::A(A::new(192, 0, 2, 9))],
+                &[],
+            ),
+            1000,
+        );
+        let ttl_s = |now| {
+            memory
+                .recall(&name, RecordType::A, &[], now)
+                .map(|said| said.answer[0].ttl_s)
+        };
+        assert_eq!(
+            [ttl_s(1000), ttl_s(1059), ttl_s(1060), ttl_s(999)],
+            [Some(60), Some(1), None, None]
+        );
+        assert!(
+            memory
+                .recall(&name, RecordType::A, &["192.0.2.1".parse().unwrap()], 1000)
+                .is_none()
+        );
         assert!(memory.recall(&name, RecordType::AAAA, &[], 1000).is_none());
     }
 
     #[test]
     fn a_name_that_does_not_exist_has_no_type_and_no_soa_means_no_memory() {
-        let (memory, name) = (Memory::new(1 << 20, 86_400), Name::from_ascii("no.test.").unwrap());
-        memory.keep(&name, RecordType::A, &said(ResponseCode::NXDomain, &[], &[]), 1000);
+        let (memory, name) = (
+            Memory::new(1 << 20, 86_400),
+            Name::from_ascii("no.test.").unwrap(),
+        );
+        memory.keep(
+            &name,
+            RecordType::A,
+            &said(ResponseCode::NXDomain, &[], &[]),
+            1000,
+        );
         assert!(memory.recall(&name, RecordType::A, &[], 1000).is_none());
         let soa = RData::SOA(SOA::new(Name::root(), Name::root(), 1, 2, 3, 4, 30));
-        memory.keep(&name, RecordType::A, &said(ResponseCode::NXDomain, &[], &[soa]), 1000);
+        memory.keep(
+            &name,
+            RecordType::A,
+            &said(ResponseCode::NXDomain, &[], &[soa]),
+            1000,
+        );
         assert!(memory.recall(&name, RecordType::TXT, &[], 1029).is_some());
         assert!(memory.recall(&name, RecordType::TXT, &[], 1030).is_none());
     }

@@ -1,7 +1,7 @@
 //! What is known about each server's speed and health, and how long to wait for it.
 //!
-//! Round trips are smoothed as TCP does (RFC 6298). A server that keeps silent is left alone for ever longer, and one question at a time
-//! finds out whether it is back.
+//! Round trips are smoothed as TCP does (RFC 6298). A server that keeps silent is left alone for
+//! ever longer, and one question at a time finds out whether it is back.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,8 +25,9 @@ const SLACK_MIN_US: u32 = 40_000;
 const REPEAT_SLACK_MIN_US: u32 = 20_000;
 /// After so many silences in a row packets are no longer sent twice.
 const REPEATED_SILENCES_MAX: u32 = 3;
-/// So many silences in a row, and the server is left alone for a while: one that was never heard, and one that was. A network that loses
-/// a third of all packets makes five in a row out of nothing.
+/// So many silences in a row, and the server is left alone for a while: one that was never heard,
+/// and one that was. A network that loses a third of all packets makes five in a row out of
+/// nothing.
 const SILENCES_MAX: u32 = 5;
 const SILENCES_HEARD_MAX: u32 = 8;
 /// How long at first, doubled at each further silence, and the longest.
@@ -34,7 +35,8 @@ const PAUSE_FIRST_MS: u64 = 1_000;
 const PAUSE_MAX_MS: u64 = 60_000;
 /// Questions under way to one server; more would only wait in its queue.
 const IN_FLIGHT_MAX: u32 = 2_000;
-/// The same for a server that was never heard or kept silent last: each would wait its full time, and hold a place that others need.
+/// The same for a server that was never heard or kept silent last: each would wait its full time,
+/// and hold a place that others need.
 const IN_FLIGHT_IN_DOUBT_MAX: u32 = 200;
 /// TCP connections to one server at once.
 const CONNECTIONS_MAX: u32 = 50;
@@ -78,30 +80,41 @@ impl Server {
         self.silences.load(Relaxed)
     }
 
-    /// How long to wait for the next reply; `tries` is how often this question was in vain here already.
+    /// How long to wait for the next reply; `tries` is how often this question was in vain here
+    /// already.
     pub(super) fn wait(&self, tries: u32) -> Duration {
         let known = self.round_trip_us().map(|us| {
             let slack = (4 * self.variation_us.load(Relaxed)).max(SLACK_MIN_US);
             Duration::from_micros(u64::from(us + slack))
         });
-        // One silence is a lost packet rather than a slower server: the waiting doubles with every second one.
+        // One silence is a lost packet rather than a slower server: the waiting doubles with every
+        // second one.
         let doubled = known.unwrap_or(WAIT_FIRST) * 2u32.pow((tries / 2).min(4));
         doubled.clamp(WAIT_MIN, WAIT_MAX)
     }
 
-    /// When a packet is probably lost, long before a server is taken to be silent; `None` where nothing is known of its round trips, or it is
-    /// silent rather than behind a bad network.
+    /// When a packet is probably lost, long before a server is taken to be silent; `None` where
+    /// nothing is known of its round trips, or it is silent rather than behind a bad network.
     pub(super) fn wait_before_repeat(&self) -> Option<Duration> {
-        let us = self.round_trip_us().filter(|_| self.silences() < REPEATED_SILENCES_MAX)?;
+        let us = self
+            .round_trip_us()
+            .filter(|_| self.silences() < REPEATED_SILENCES_MAX)?;
         let slack_us = self.variation_us.load(Relaxed).max(REPEAT_SLACK_MIN_US);
         Some(Duration::from_micros(u64::from(us) + u64::from(slack_us)))
     }
 
-    /// May it be asked? [`Health::Due`] is said to one who asks, then not again until the next pause is over.
+    /// May it be asked? [`Health::Due`] is said to one who asks, then not again until the next
+    /// pause is over.
     pub(super) fn health(&self, now_ms: u64) -> Health {
         let silences = self.silences.load(Relaxed);
         let is_proven = silences == 0 && self.round_trip_us().is_some();
-        if self.in_flight.load(Relaxed) >= if is_proven { IN_FLIGHT_MAX } else { IN_FLIGHT_IN_DOUBT_MAX } {
+        if self.in_flight.load(Relaxed)
+            >= if is_proven {
+                IN_FLIGHT_MAX
+            } else {
+                IN_FLIGHT_IN_DOUBT_MAX
+            }
+        {
             return Health::Down;
         }
         if silences < self.silences_max() {
@@ -109,7 +122,12 @@ impl Server {
         }
         let at_ms = self.retry_at_ms.load(Relaxed);
         let next_ms = now_ms + pause_ms(silences, self.silences_max());
-        if now_ms >= at_ms && self.retry_at_ms.compare_exchange(at_ms, next_ms, Relaxed, Relaxed).is_ok() {
+        if now_ms >= at_ms
+            && self
+                .retry_at_ms
+                .compare_exchange(at_ms, next_ms, Relaxed, Relaxed)
+                .is_ok()
+        {
             Health::Due
         } else {
             Health::Down
@@ -117,7 +135,11 @@ impl Server {
     }
 
     fn silences_max(&self) -> u32 {
-        if self.round_trip_us().is_some() { SILENCES_HEARD_MAX } else { SILENCES_MAX }
+        if self.round_trip_us().is_some() {
+            SILENCES_HEARD_MAX
+        } else {
+            SILENCES_MAX
+        }
     }
 
     /// Should it be asked without EDNS?
@@ -132,13 +154,18 @@ impl Server {
 
     /// It answered after `took`.
     pub(super) fn note_reply(&self, took: Duration) {
-        let took_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).clamp(1, 10_000_000);
+        let took_us = u32::try_from(took.as_micros())
+            .unwrap_or(u32::MAX)
+            .clamp(1, 10_000_000);
         let before = self.round_trip_us.load(Relaxed);
         let (smooth, variation) = if before == 0 {
             (took_us, took_us / 2)
         } else {
             let variation = self.variation_us.load(Relaxed);
-            (before - before / 8 + took_us / 8, variation - variation / 4 + before.abs_diff(took_us) / 4)
+            (
+                before - before / 8 + took_us / 8,
+                variation - variation / 4 + before.abs_diff(took_us) / 4,
+            )
         };
         self.round_trip_us.store(smooth.max(1), Relaxed);
         self.variation_us.store(variation, Relaxed);
@@ -152,7 +179,8 @@ impl Server {
         }
         let silences = self.silences.fetch_add(1, Relaxed).saturating_add(1);
         if silences >= self.silences_max() {
-            self.retry_at_ms.store(now_ms + pause_ms(silences, self.silences_max()), Relaxed);
+            self.retry_at_ms
+                .store(now_ms + pause_ms(silences, self.silences_max()), Relaxed);
         }
     }
 }
@@ -191,7 +219,10 @@ pub(super) struct Servers {
 
 impl Servers {
     pub(super) fn new() -> Self {
-        Self { shelf: Cache::new(SERVERS_MAX), began: clock::monotonic() }
+        Self {
+            shelf: Cache::new(SERVERS_MAX),
+            began: clock::monotonic(),
+        }
     }
 
     /// The server at this address.
@@ -217,22 +248,38 @@ mod tests {
     #[test]
     fn waiting_follows_the_round_trip() {
         let server = Server::default();
-        assert_eq!([0, 1, 2, 9].map(|tries| server.wait(tries)), [WAIT_FIRST, WAIT_FIRST, WAIT_FIRST * 2, WAIT_MAX]);
+        assert_eq!(
+            [0, 1, 2, 9].map(|tries| server.wait(tries)),
+            [WAIT_FIRST, WAIT_FIRST, WAIT_FIRST * 2, WAIT_MAX]
+        );
         for _ in 0..100 {
             server.note_reply(Duration::from_millis(20));
         }
-        assert!(server.wait(0) >= WAIT_MIN && server.wait(0) < Duration::from_millis(70), "{:?}", server.wait(0));
+        assert!(
+            server.wait(0) >= WAIT_MIN && server.wait(0) < Duration::from_millis(70),
+            "{:?}",
+            server.wait(0)
+        );
         for _ in 0..100 {
             server.note_reply(Duration::from_millis(300));
         }
-        assert!(server.wait(0) > Duration::from_millis(320) && server.wait(0) < Duration::from_millis(400));
-        assert_eq!([server.wait(1), server.wait(2)], [server.wait(0), server.wait(0) * 2], "one lost packet is no slower server");
+        assert!(
+            server.wait(0) > Duration::from_millis(320)
+                && server.wait(0) < Duration::from_millis(400)
+        );
+        assert_eq!(
+            [server.wait(1), server.wait(2)],
+            [server.wait(0), server.wait(0) * 2],
+            "one lost packet is no slower server"
+        );
     }
 
     #[test]
     fn whoever_does_not_answer_holds_few_places() {
         let server = Server::default();
-        let mut under_way: Vec<_> = (0..IN_FLIGHT_IN_DOUBT_MAX).map(|_| UnderWay::begin(&server)).collect();
+        let mut under_way: Vec<_> = (0..IN_FLIGHT_IN_DOUBT_MAX)
+            .map(|_| UnderWay::begin(&server))
+            .collect();
         assert_eq!(server.health(1), Health::Down);
         server.note_reply(Duration::from_millis(20));
         assert_eq!(server.health(1), Health::Up);
@@ -243,7 +290,9 @@ mod tests {
         assert_eq!(server.health(1), Health::Down);
         under_way.pop();
         assert_eq!(server.health(1), Health::Up);
-        let connections: Vec<_> = (0..2 * CONNECTIONS_MAX).filter_map(|_| UnderWay::connect(&server)).collect();
+        let connections: Vec<_> = (0..2 * CONNECTIONS_MAX)
+            .filter_map(|_| UnderWay::connect(&server))
+            .collect();
         assert_eq!(connections.len(), CONNECTIONS_MAX as usize);
         drop(connections);
         assert_eq!(server.connections.load(Relaxed), 0);
@@ -264,11 +313,18 @@ mod tests {
         let after = 1000 * u64::from(SILENCES_MAX - 1) + 400;
         assert_eq!(server.health(after), Health::Down);
         let due = after + PAUSE_FIRST_MS;
-        assert_eq!([server.health(due), server.health(due)], [Health::Due, Health::Down]);
+        assert_eq!(
+            [server.health(due), server.health(due)],
+            [Health::Due, Health::Down]
+        );
         server.note_reply(Duration::from_millis(5));
         assert_eq!(server.health(due), Health::Up);
         for turn in 1..=u64::from(SILENCES_HEARD_MAX) {
-            assert_eq!(server.health(due), Health::Up, "a server that was heard is given up later");
+            assert_eq!(
+                server.health(due),
+                Health::Up,
+                "a server that was heard is given up later"
+            );
             server.note_silence(due + 1000 * turn, due + 1000 * turn + 400);
         }
         assert_eq!(server.health(due + 1000), Health::Down);

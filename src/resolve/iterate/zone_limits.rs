@@ -1,6 +1,8 @@
-//! How many questions are under way in each zone, so that no zone can take all places for itself (water torture).
+//! How many questions are under way in each zone, so that no zone can take all places for itself
+//! (water torture).
 //!
-//! Zones are told apart by a keyed hash alone: nothing is allocated, nothing grows, and nobody outside can choose whom to share a place with.
+//! Zones are told apart by a keyed hash alone: nothing is allocated, nothing grows, and nobody
+//! outside can choose whom to share a place with.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -22,12 +24,17 @@ pub(super) struct Present<'a>(&'a AtomicU32);
 
 impl Crowds {
     pub(super) fn new() -> Self {
-        Self { places: (0..PLACES).map(|_| AtomicU32::new(0)).collect(), hasher: RandomState::new() }
+        Self {
+            places: (0..PLACES).map(|_| AtomicU32::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
     }
 
     /// One more question in `zone`, where that has fewer than `max`.
     pub(super) fn enter(&self, zone: &Name, max: u32) -> Option<Present<'_>> {
-        let place = self.places.get(self.hasher.hash_one(zone) as usize % PLACES)?;
+        let place = self
+            .places
+            .get(self.hasher.hash_one(zone) as usize % PLACES)?;
         if place.fetch_add(1, Relaxed) < max {
             return Some(Present(place));
         }
@@ -49,7 +56,9 @@ mod tests {
     #[test]
     fn a_full_zone_leaves_room_for_others() {
         let (crowds, zone) = (Crowds::new(), |text: &str| Name::from_ascii(text).unwrap());
-        let mut present: Vec<_> = (0..5).map_while(|_| crowds.enter(&zone("crowded.test."), 3)).collect();
+        let mut present: Vec<_> = (0..5)
+            .map_while(|_| crowds.enter(&zone("crowded.test."), 3))
+            .collect();
         assert_eq!(present.len(), 3);
         assert!((0..10).any(|n| crowds.enter(&zone(&format!("other{n}.test.")), 3).is_some()));
         present.pop();

@@ -1,7 +1,8 @@
 //! The delegations that are known: which servers answer for which zone, as the zones' parents say.
 //!
-//! Only referrals of the parent's servers get in, and none outlives its parent's own: a zone that was taken away is gone when its
-//! delegation ends, whatever its servers say meanwhile (ghost domains).
+//! Only referrals of the parent's servers get in, and none outlives its parent's own: a zone that
+//! was taken away is gone when its delegation ends, whatever its servers say meanwhile (ghost
+//! domains).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -37,8 +38,8 @@ pub(super) struct Zone {
     pub(super) since: UnixSeconds,
     /// Wall-clock second from which on the parent must be asked again.
     pub(super) until: UnixSeconds,
-    /// What the referral said about DS; `None` where it said neither that there are some nor that there are none, or where the
-    /// zone is known from its parent's servers answering for it too.
+    /// What the referral said about DS; `None` where it said neither that there are some nor that
+    /// there are none, or where the zone is known from its parent's servers answering for it too.
     pub(super) cut: Option<Arc<Cut>>,
 }
 
@@ -76,8 +77,15 @@ impl Zones {
     /// Room for `octets_max` octets of delegations below `root` and the operator's own zones.
     pub(super) fn new(root: Zone, stubs: Vec<Zone>, octets_max: u64) -> Self {
         let items = octets_max as usize / (ZONE_OCTETS + 4 * SERVER_OCTETS);
-        let stubs = stubs.into_iter().map(|zone| (wire_of(&zone.name).into(), Arc::new(zone))).collect();
-        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets), root: ArcSwap::from_pointee(root), stubs }
+        let stubs = stubs
+            .into_iter()
+            .map(|zone| (wire_of(&zone.name).into(), Arc::new(zone)))
+            .collect();
+        Self {
+            shelf: Cache::with_weighter(items, octets_max, ByOctets),
+            root: ArcSwap::from_pointee(root),
+            stubs,
+        }
     }
 
     /// The deepest zone at or above the name with these octets.
@@ -100,7 +108,10 @@ impl Zones {
         if wire == [0] {
             return Some(self.root.load_full());
         }
-        self.stubs.get(wire).cloned().or_else(|| self.shelf.get(wire).filter(|zone| now < zone.until))
+        self.stubs
+            .get(wire)
+            .cloned()
+            .or_else(|| self.shelf.get(wire).filter(|zone| now < zone.until))
     }
 
     /// Is the name at or below a zone whose servers the operator names?
@@ -118,17 +129,30 @@ impl Zones {
         self.shelf.insert(wire_of(&zone.name).into(), zone);
     }
 
-    /// The servers of `parent` answer for `child` too: an apex is known, and nothing about its cut. Returns the child.
-    pub(super) fn note_apex(&self, child: &Name, parent: &Arc<Zone>, now: UnixSeconds) -> Arc<Zone> {
+    /// The servers of `parent` answer for `child` too: an apex is known, and nothing about its cut.
+    /// Returns the child.
+    pub(super) fn note_apex(
+        &self,
+        child: &Name,
+        parent: &Arc<Zone>,
+        now: UnixSeconds,
+    ) -> Arc<Zone> {
         if !is_below(child, &parent.name) {
             return Arc::clone(parent);
         }
         let wire = wire_of(child);
         self.find(&wire, now).unwrap_or_else(|| {
             let (name, servers) = (child.clone(), parent.servers.clone());
-            // The root and the operator's own zones hold for ever; that they serve a zone below as well need not.
+            // The root and the operator's own zones hold for ever; that they serve a zone below as
+            // well need not.
             let until = parent.until.min(now + UnixSeconds::from(APEX_TTL_S));
-            let zone = Arc::new(Zone { name, servers, since: now, until, cut: None });
+            let zone = Arc::new(Zone {
+                name,
+                servers,
+                since: now,
+                until,
+                cut: None,
+            });
             self.shelf.insert(wire.into(), Arc::clone(&zone));
             zone
         })
@@ -137,10 +161,22 @@ impl Zones {
     /// What was asked about a cut that the referral left open.
     pub(super) fn note_cut(&self, cut: &Arc<Cut>, now: UnixSeconds) {
         let wire = wire_of(&cut.child);
-        if let Some(zone) = self.shelf.get(wire.as_slice()).filter(|zone| now < zone.until) {
+        if let Some(zone) = self
+            .shelf
+            .get(wire.as_slice())
+            .filter(|zone| now < zone.until)
+        {
             let (name, servers) = (zone.name.clone(), zone.servers.clone());
-            self.shelf
-                .insert(wire.into(), Arc::new(Zone { name, servers, since: zone.since, until: zone.until, cut: Some(Arc::clone(cut)) }));
+            self.shelf.insert(
+                wire.into(),
+                Arc::new(Zone {
+                    name,
+                    servers,
+                    since: zone.since,
+                    until: zone.until,
+                    cut: Some(Arc::clone(cut)),
+                }),
+            );
         }
     }
 
@@ -180,37 +216,86 @@ mod tests {
     use super::*;
 
     fn zone(name: &str, until: UnixSeconds) -> Arc<Zone> {
-        Arc::new(Zone { name: Name::from_ascii(name).unwrap(), servers: Vec::new(), since: 0, until, cut: None })
+        Arc::new(Zone {
+            name: Name::from_ascii(name).unwrap(),
+            servers: Vec::new(),
+            since: 0,
+            until,
+            cut: None,
+        })
     }
 
     #[test]
     fn the_closest_zone_that_still_holds_is_found() {
-        let root = Zone { name: Name::root(), servers: Vec::new(), since: 0, until: UnixSeconds::MAX, cut: None };
+        let root = Zone {
+            name: Name::root(),
+            servers: Vec::new(),
+            since: 0,
+            until: UnixSeconds::MAX,
+            cut: None,
+        };
         let own = Arc::into_inner(zone("own.test.", UnixSeconds::MAX)).unwrap();
         let zones = Zones::new(root, vec![own], 1 << 20);
         zones.keep(zone("test.", 100));
         zones.keep(zone("a.test.", 50));
-        let closest = |now| zones.closest(b"\x03www\x01a\x04test\x00", now).name.to_ascii();
-        assert_eq!([closest(0), closest(50), closest(100)], ["a.test.", "test.", "."]);
+        let closest = |now| {
+            zones
+                .closest(b"\x03www\x01a\x04test\x00", now)
+                .name
+                .to_ascii()
+        };
+        assert_eq!(
+            [closest(0), closest(50), closest(100)],
+            ["a.test.", "test.", "."]
+        );
         assert_eq!(zones.closest(b"\x00", 0).name, Name::root());
-        zones.note_apex(&Name::from_ascii("www.a.test.").unwrap(), &zone("a.test.", 50), 0);
+        zones.note_apex(
+            &Name::from_ascii("www.a.test.").unwrap(),
+            &zone("a.test.", 50),
+            0,
+        );
         assert_eq!([closest(0), closest(50)], ["www.a.test.", "test."]);
-        zones.note_apex(&Name::from_ascii("other.").unwrap(), &zone("a.test.", 50), 0);
+        zones.note_apex(
+            &Name::from_ascii("other.").unwrap(),
+            &zone("a.test.", 50),
+            0,
+        );
         assert_eq!(zones.closest(b"\x05other\x00", 0).name, Name::root());
         zones.keep(zone("own.test.", 10));
         zones.keep(zone("a.own.test.", 10));
-        let own = |wire: &[u8]| (zones.closest(wire, 0).name.to_ascii(), zones.closest(wire, 10).name.to_ascii());
-        assert_eq!(own(b"\x01a\x03own\x04test\x00"), ("a.own.test.".to_owned(), "own.test.".to_owned()));
-        assert!(zones.is_in_stub(&Name::from_ascii("x.own.test.").unwrap()) && !zones.is_in_stub(&Name::from_ascii("test.").unwrap()));
+        let own = |wire: &[u8]| {
+            (
+                zones.closest(wire, 0).name.to_ascii(),
+                zones.closest(wire, 10).name.to_ascii(),
+            )
+        };
+        assert_eq!(
+            own(b"\x01a\x03own\x04test\x00"),
+            ("a.own.test.".to_owned(), "own.test.".to_owned())
+        );
+        assert!(
+            zones.is_in_stub(&Name::from_ascii("x.own.test.").unwrap())
+                && !zones.is_in_stub(&Name::from_ascii("test.").unwrap())
+        );
         zones.forget(&Name::from_ascii("own.test.").unwrap());
-        assert_eq!(own(b"\x01a\x03own\x04test\x00").0, "own.test.", "the operator's word is not forgotten");
+        assert_eq!(
+            own(b"\x01a\x03own\x04test\x00").0,
+            "own.test.",
+            "the operator's word is not forgotten"
+        );
     }
 
     #[test]
     fn names_are_cut_to_one_label_below() {
         let name = |text| Name::from_ascii(text).unwrap();
-        assert_eq!(one_below(&name("www.a.test."), &Name::root()), name("test."));
-        assert_eq!(one_below(&name("www.a.test."), &name("test.")), name("a.test."));
+        assert_eq!(
+            one_below(&name("www.a.test."), &Name::root()),
+            name("test.")
+        );
+        assert_eq!(
+            one_below(&name("www.a.test."), &name("test.")),
+            name("a.test.")
+        );
         assert_eq!(one_below(&name("test."), &name("test.")), name("test."));
     }
 }

@@ -17,8 +17,8 @@ pub(super) enum End {
     Nowhere,
 }
 
-/// The whole chain: each hop's answer, and with the last one's denial what proves it. Signatures and proofs only for those who set DO or
-/// asked for them (RFC 4035 section 3.2.1).
+/// The whole chain: each hop's answer, and with the last one's denial what proves it. Signatures
+/// and proofs only for those who set DO or asked for them (RFC 4035 section 3.2.1).
 pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetched, Failure> {
     let qtype = RecordType::from(question.qtype);
     let mut message = Message::new(0, MessageType::Response, OpCode::Query);
@@ -54,17 +54,23 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
     }
     let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
     let nowhere = (end == End::Nowhere).then_some(Failure::TooMuchWork.ede());
-    Ok(Fetched { wire, ede: nowhere.or_else(|| hops.iter().find_map(|hop| hop.ede)) })
+    Ok(Fetched {
+        wire,
+        ede: nowhere.or_else(|| hops.iter().find_map(|hop| hop.ede)),
+    })
 }
 
 fn is_there(section: &[Record], set: &RrSet) -> bool {
-    section.iter().any(|record| record.name == set.name && record.record_type() == set.rtype)
+    section
+        .iter()
+        .any(|record| record.name == set.name && record.record_type() == set.rtype)
 }
 
 fn add(section: &mut Vec<Record>, set: &RrSet, signed: bool) {
     let signatures = set.signatures.iter().filter(|_| signed);
     section.extend(set.records.iter().chain(signatures).map(|record| {
-        // One TTL for the whole set, and the name in one spelling: servers repeat the question's, which was drawn by lot.
+        // One TTL for the whole set, and the name in one spelling: servers repeat the question's,
+        // which was drawn by lot.
         let mut record = record.clone();
         record.name = set.name.clone();
         record.ttl = set.ttl_s;

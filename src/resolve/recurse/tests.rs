@@ -51,20 +51,54 @@ fn signer() -> Signer {
 
 fn ds(zone: &str, signer: &Signer) -> Record {
     let zone = HickoryName::from_ascii(zone).unwrap();
-    let digest = signer.dnskey.to_digest(&zone, DigestType::SHA256).unwrap().as_ref().to_vec();
+    let digest = signer
+        .dnskey
+        .to_digest(&zone, DigestType::SHA256)
+        .unwrap()
+        .as_ref()
+        .to_vec();
     let tag = signer.dnskey.calculate_key_tag().unwrap();
-    Record::from_rdata(zone, 300, RData::DNSSEC(DNSSECRData::DS(DS::new(tag, Algorithm::ED25519, DigestType::SHA256, digest))))
+    Record::from_rdata(
+        zone,
+        300,
+        RData::DNSSEC(DNSSECRData::DS(DS::new(
+            tag,
+            Algorithm::ED25519,
+            DigestType::SHA256,
+            digest,
+        ))),
+    )
 }
 
-fn zone(origin: &str, text: &str, extra: Vec<Record>, signer: Option<&Signer>, denial: NxProofKind) -> InMemoryZoneHandler {
+fn zone(
+    origin: &str,
+    text: &str,
+    extra: Vec<Record>,
+    signer: Option<&Signer>,
+    denial: NxProofKind,
+) -> InMemoryZoneHandler {
     let name = HickoryName::from_ascii(origin).unwrap();
-    let (_, records) = Parser::new(format!("{SOA}{text}"), None, Some(name.clone())).parse().unwrap();
-    let mut zone = InMemoryZoneHandler::new(name.clone(), records, ZoneType::Primary, AxfrPolicy::Deny, Some(denial)).unwrap();
+    let (_, records) = Parser::new(format!("{SOA}{text}"), None, Some(name.clone()))
+        .parse()
+        .unwrap();
+    let mut zone = InMemoryZoneHandler::new(
+        name.clone(),
+        records,
+        ZoneType::Primary,
+        AxfrPolicy::Deny,
+        Some(denial),
+    )
+    .unwrap();
     for record in extra {
         zone.upsert_mut(record, 1);
     }
     if let Some(signer) = signer {
-        let signer = DnssecSigner::new(signer.dnskey.clone(), Box::new((signer.key)()), name, Duration::from_secs(86_400));
+        let signer = DnssecSigner::new(
+            signer.dnskey.clone(),
+            Box::new((signer.key)()),
+            name,
+            Duration::from_secs(86_400),
+        );
         zone.add_zone_signing_key_mut(signer).unwrap();
         zone.secure_zone_mut().unwrap();
     }
@@ -73,40 +107,117 @@ fn zone(origin: &str, text: &str, extra: Vec<Record>, signer: Option<&Signer>, d
 
 impl Internet {
     async fn build(net: u8) -> Self {
-        let mut internet = Self { net, port: 0, root_key: String::new(), servers: Vec::new() };
-        let first = UdpSocket::bind((format!("127.8.{net}.200"), 0)).await.unwrap();
+        let mut internet = Self {
+            net,
+            port: 0,
+            root_key: String::new(),
+            servers: Vec::new(),
+        };
+        let first = UdpSocket::bind((format!("127.8.{net}.200"), 0))
+            .await
+            .unwrap();
         internet.port = first.local_addr().unwrap().port();
         let [root, test, good, bogus, wrong] = std::array::from_fn(|_| signer());
         internet.root_key = format!(". 300 IN DNSKEY {}", root.dnskey);
         // All servers are named in the root: hickory's server gives no glue from below a zone cut.
-        let hosts: String = (2..=9).map(|last| format!("n{last} 300 A 127.8.{net}.{last}\n")).collect();
-        let text = format!("@ 300 NS n2.\ntest 300 NS n2.\nexample 300 NS n3.\nip6.arpa 300 NS n6.\n{hosts}");
-        internet.serve(1, vec![(".", zone(".", &text, vec![ds("test.", &test)], Some(&root), NxProofKind::Nsec))]).await;
-        let text = "@ 300 NS n2.\ngood 300 NS n4.\nbogus 300 NS n5.\nbare 300 NS n5.\n*.wild 300 A 192.0.2.9\n";
-        let delegations = vec![ds("good.test.", &good), ds("bogus.test.", &wrong), ds("bare.test.", &wrong)];
-        let nsec3 = NxProofKind::Nsec3 { algorithm: Default::default(), salt: [].into(), iterations: 0, opt_out: false };
-        internet.serve(2, vec![("test.", zone("test.", text, delegations, Some(&test), nsec3))]).await;
+        let hosts: String = (2..=9)
+            .map(|last| format!("n{last} 300 A 127.8.{net}.{last}\n"))
+            .collect();
+        let text = format!(
+            "@ 300 NS n2.\ntest 300 NS n2.\nexample 300 NS n3.\nip6.arpa 300 NS n6.\n{hosts}"
+        );
+        internet
+            .serve(
+                1,
+                vec![(
+                    ".",
+                    zone(
+                        ".",
+                        &text,
+                        vec![ds("test.", &test)],
+                        Some(&root),
+                        NxProofKind::Nsec,
+                    ),
+                )],
+            )
+            .await;
+        let text = "@ 300 NS n2.\ngood 300 NS n4.\nbogus 300 NS n5.\nbare 300 NS n5.\n*.wild 300 A \
+                    192.0.2.9\n";
+        let delegations = vec![
+            ds("good.test.", &good),
+            ds("bogus.test.", &wrong),
+            ds("bare.test.", &wrong),
+        ];
+        let nsec3 = NxProofKind::Nsec3 {
+            algorithm: Default::default(),
+            salt: [].into(),
+            iterations: 0,
+            opt_out: false,
+        };
+        internet
+            .serve(
+                2,
+                vec![(
+                    "test.",
+                    zone("test.", text, delegations, Some(&test), nsec3),
+                )],
+            )
+            .await;
         let text = "@ 300 NS n3.\nplain 300 NS n6.\nlame 300 NS n7.\nlame 300 NS n6.\ndeaf 300 NS n8.\ndeaf 300 NS n6.\n\
-            dname 300 NS n9.\nmute 300 NS n8.\nevil 300 NS n9.\nside 300 NS n9.\nside 300 NS n6.\n";
-        internet.serve(3, vec![("example.", zone("example.", text, vec![], None, NxProofKind::Nsec))]).await;
+            dname 300 NS n9.\nmute 300 NS n8.\nevil 300 NS n9.\nside 300 NS n9.\nside 300 NS \
+            n6.\n";
+        internet
+            .serve(
+                3,
+                vec![(
+                    "example.",
+                    zone("example.", text, vec![], None, NxProofKind::Nsec),
+                )],
+            )
+            .await;
         let text = "@ 300 NS n4.\nwww 300 A 192.0.2.1\nalias 300 CNAME www\nfar 300 CNAME www.plain.example.\n\
-            gone 300 CNAME no.good.test.\n*.wild 300 A 192.0.2.2\ncwild 300 CNAME a.wild\nloop 300 CNAME pool\n\
+            gone 300 CNAME no.good.test.\n*.wild 300 A 192.0.2.2\ncwild 300 CNAME a.wild\nloop 300 \
+            CNAME pool\n\
             pool 300 CNAME loop\nmail 300 MX 10 www\n"
             .to_owned()
             + &"1.".repeat(32)
             + "deep 300 PTR www\n";
-        internet.serve(4, vec![("good.test.", zone("good.test.", &text, vec![], Some(&good), NxProofKind::Nsec))]).await;
+        internet
+            .serve(
+                4,
+                vec![(
+                    "good.test.",
+                    zone("good.test.", &text, vec![], Some(&good), NxProofKind::Nsec),
+                )],
+            )
+            .await;
         let text = "@ 300 NS n5.\nwww 300 A 192.0.2.3\n";
-        let signed = ("bogus.test.", zone("bogus.test.", text, vec![], Some(&bogus), NxProofKind::Nsec));
-        let unsigned = ("bare.test.", zone("bare.test.", text, vec![], None, NxProofKind::Nsec));
+        let signed = (
+            "bogus.test.",
+            zone("bogus.test.", text, vec![], Some(&bogus), NxProofKind::Nsec),
+        );
+        let unsigned = (
+            "bare.test.",
+            zone("bare.test.", text, vec![], None, NxProofKind::Nsec),
+        );
         internet.serve(5, vec![signed, unsigned]).await;
-        let plain = |origin, text: &str| (origin, zone(origin, text, vec![], None, NxProofKind::Nsec));
+        let plain =
+            |origin, text: &str| (origin, zone(origin, text, vec![], None, NxProofKind::Nsec));
         let zones = vec![
             plain("plain.example.", "@ 300 NS n6.\nwww 300 A 192.0.2.4\n"),
-            plain("lame.example.", "@ 300 NS n7.\n@ 300 NS n6.\n*.n 300 A 192.0.2.5\n"),
-            plain("side.example.", "@ 300 NS n9.\n@ 300 NS n6.\n*.n 300 A 192.0.2.7\n"),
+            plain(
+                "lame.example.",
+                "@ 300 NS n7.\n@ 300 NS n6.\n*.n 300 A 192.0.2.5\n",
+            ),
+            plain(
+                "side.example.",
+                "@ 300 NS n9.\n@ 300 NS n6.\n*.n 300 A 192.0.2.7\n",
+            ),
             plain("ip6.arpa.", "@ 300 NS n6.\n1.0 300 PTR www.good.test.\n"),
-            plain("deaf.example.", "@ 300 NS n8.\n@ 300 NS n6.\n*.n 300 A 192.0.2.6\n"),
+            plain(
+                "deaf.example.",
+                "@ 300 NS n8.\n@ 300 NS n6.\n*.n 300 A 192.0.2.6\n",
+            ),
         ];
         internet.serve(6, zones).await;
         // Refuses everything: it has no zone. The server at 8 keeps silent.
@@ -116,26 +227,43 @@ impl Internet {
     }
 
     fn at(&self, last: u8) -> SocketAddr {
-        format!("127.8.{}.{last}:{}", self.net, self.port).parse().unwrap()
+        format!("127.8.{}.{last}:{}", self.net, self.port)
+            .parse()
+            .unwrap()
     }
 
     async fn serve(&mut self, last: u8, zones: Vec<(&str, InMemoryZoneHandler)>) {
         let mut catalog = Catalog::new();
         for (origin, zone) in zones {
-            catalog.upsert(HickoryName::from_ascii(origin).unwrap().into(), vec![Arc::new(zone)]);
+            catalog.upsert(
+                HickoryName::from_ascii(origin).unwrap().into(),
+                vec![Arc::new(zone)],
+            );
         }
         let mut server = Server::new(catalog);
         server.register_socket(UdpSocket::bind(self.at(last)).await.unwrap());
-        server.register_listener(TcpListener::bind(self.at(last)).await.unwrap(), Duration::from_secs(5), 4096);
+        server.register_listener(
+            TcpListener::bind(self.at(last)).await.unwrap(),
+            Duration::from_secs(5),
+            4096,
+        );
         self.servers.push(server);
         if last == 7 {
             let silent = UdpSocket::bind(self.at(8)).await.unwrap();
-            tokio::spawn(async move { silent.recv_from(&mut [0; 1]).await.map(|_| std::future::pending::<()>()).unwrap().await });
+            tokio::spawn(async move {
+                silent
+                    .recv_from(&mut [0; 1])
+                    .await
+                    .map(|_| std::future::pending::<()>())
+                    .unwrap()
+                    .await
+            });
         }
     }
 
-    /// `old.dname.example` is a DNAME to `plain.example`; about `side.example` nothing is known but who serves `example`;
-    /// below `evil.example` everything is delegated to a hundred servers that have to be looked for below `evil.example`.
+    /// `old.dname.example` is a DNAME to `plain.example`; about `side.example` nothing is known but
+    /// who serves `example`; below `evil.example` everything is delegated to a hundred servers that
+    /// have to be looked for below `evil.example`.
     async fn serve_dname(&self, last: u8) {
         let socket = UdpSocket::bind(self.at(last)).await.unwrap();
         tokio::spawn(async move {
@@ -146,37 +274,73 @@ impl Internet {
                 let query = asked.queries[0].clone();
                 let mut reply = Message::response(asked.metadata.id, OpCode::Query);
                 reply.metadata.authoritative = true;
-                if HickoryName::from_ascii("side.example.").unwrap().zone_of(query.name()) {
+                if HickoryName::from_ascii("side.example.")
+                    .unwrap()
+                    .zone_of(query.name())
+                {
                     reply.metadata.authoritative = false;
-                    let servers = RData::NS(hickory_proto::rr::rdata::NS(HickoryName::from_ascii("n3.").unwrap()));
-                    reply.authorities.push(Record::from_rdata(HickoryName::from_ascii("example.").unwrap(), 300, servers));
+                    let servers = RData::NS(hickory_proto::rr::rdata::NS(
+                        HickoryName::from_ascii("n3.").unwrap(),
+                    ));
+                    reply.authorities.push(Record::from_rdata(
+                        HickoryName::from_ascii("example.").unwrap(),
+                        300,
+                        servers,
+                    ));
                 }
-                if HickoryName::from_ascii("evil.example.").unwrap().zone_of(query.name()) {
+                if HickoryName::from_ascii("evil.example.")
+                    .unwrap()
+                    .zone_of(query.name())
+                {
                     reply.metadata.authoritative = false;
                     for server in 0..100 {
-                        let server =
-                            HickoryName::from_ascii(format!("n{server}.h{}.evil.example.", u16::from_be_bytes([buffer[0], buffer[1]])))
-                                .unwrap();
+                        let server = HickoryName::from_ascii(format!(
+                            "n{server}.h{}.evil.example.",
+                            u16::from_be_bytes([buffer[0], buffer[1]])
+                        ))
+                        .unwrap();
                         let server = RData::NS(hickory_proto::rr::rdata::NS(server));
-                        reply.authorities.push(Record::from_rdata(query.name().clone(), 300, server));
+                        reply.authorities.push(Record::from_rdata(
+                            query.name().clone(),
+                            300,
+                            server,
+                        ));
                     }
                 }
                 let old = HickoryName::from_ascii("old.dname.example.").unwrap();
                 if old.zone_of(query.name()) && old != *query.name() {
-                    let data = hickory_proto::rr::rdata::NULL::with(b"\x05plain\x07example\x00".to_vec());
-                    reply.add_answer(Record::from_rdata(old, 300, RData::Unknown { code: DNAME, rdata: data }));
+                    let data =
+                        hickory_proto::rr::rdata::NULL::with(b"\x05plain\x07example\x00".to_vec());
+                    reply.add_answer(Record::from_rdata(
+                        old,
+                        300,
+                        RData::Unknown {
+                            code: DNAME,
+                            rdata: data,
+                        },
+                    ));
                     let target = HickoryName::from_ascii("www.wrong.example.").unwrap();
-                    reply.add_answer(Record::from_rdata(query.name().clone(), 300, RData::CNAME(CNAME(target))));
+                    reply.add_answer(Record::from_rdata(
+                        query.name().clone(),
+                        300,
+                        RData::CNAME(CNAME(target)),
+                    ));
                 }
                 reply.add_query(query);
-                socket.send_to(&reply.to_vec().unwrap(), from).await.unwrap();
+                socket
+                    .send_to(&reply.to_vec().unwrap(), from)
+                    .await
+                    .unwrap();
             }
         });
     }
 
     fn resolver(&self, validate: bool) -> Resolver {
         let settings = recurse::Settings {
-            root_hints: Some(format!(". 300 NS ns.root.test.\nns.root.test. 300 A 127.8.{}.1", self.net)),
+            root_hints: Some(format!(
+                ". 300 NS ns.root.test.\nns.root.test. 300 A 127.8.{}.1",
+                self.net
+            )),
             trust_anchors: Some(vec![self.root_key.clone()]),
             validate,
             ipv6: false,
@@ -203,7 +367,12 @@ impl Internet {
 #[derive(Debug, PartialEq, Eq)]
 struct Told(String, bool, Vec<String>, Vec<String>);
 
-async fn ask(resolver: &Resolver, name: &str, rtype: RecordType, flags: &str) -> Result<Told, Failure> {
+async fn ask(
+    resolver: &Resolver,
+    name: &str,
+    rtype: RecordType,
+    flags: &str,
+) -> Result<Told, Failure> {
     let question = Question {
         name: Name::parse(name).unwrap(),
         qtype: rtype.into(),
@@ -212,23 +381,52 @@ async fn ask(resolver: &Resolver, name: &str, rtype: RecordType, flags: &str) ->
     };
     let fetched = resolver.fetch(&question, resolver.patience()).await?;
     assert_eq!(fetched.wire[..3], [0, 0, 0x80]);
-    assert!(fetched.wire[12..].starts_with(question.name.as_wire()), "the question stands at octet 12, in full");
+    assert!(
+        fetched.wire[12..].starts_with(question.name.as_wire()),
+        "the question stands at octet 12, in full"
+    );
     let message = Message::from_vec(&fetched.wire).unwrap();
-    assert!(message.additionals.is_empty() && message.edns.is_none() && message.metadata.recursion_available);
+    assert!(
+        message.additionals.is_empty()
+            && message.edns.is_none()
+            && message.metadata.recursion_available
+    );
     let data = |record: &Record| match record.record_type() {
         rtype @ (RecordType::RRSIG | DNAME) => rtype.to_string(),
         rtype => format!("{rtype} {}", record.data),
     };
-    let mut authorities: Vec<_> = message.authorities.iter().map(|record| record.record_type().to_string()).collect();
+    let mut authorities: Vec<_> = message
+        .authorities
+        .iter()
+        .map(|record| record.record_type().to_string())
+        .collect();
     authorities.sort();
     authorities.dedup();
-    let (rcode, ad) = (format!("{:?}", message.metadata.response_code), message.metadata.authentic_data);
-    Ok(Told(rcode, ad, message.answers.iter().map(data).collect(), authorities))
+    let (rcode, ad) = (
+        format!("{:?}", message.metadata.response_code),
+        message.metadata.authentic_data,
+    );
+    Ok(Told(
+        rcode,
+        ad,
+        message.answers.iter().map(data).collect(),
+        authorities,
+    ))
 }
 
-fn told(rcode: &str, secure: bool, answers: &[&str], authorities: &[&str]) -> Result<Told, Failure> {
+fn told(
+    rcode: &str,
+    secure: bool,
+    answers: &[&str],
+    authorities: &[&str],
+) -> Result<Told, Failure> {
     let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    Ok(Told(rcode.to_owned(), secure, own(answers), own(authorities)))
+    Ok(Told(
+        rcode.to_owned(),
+        secure,
+        own(answers),
+        own(authorities),
+    ))
 }
 
 #[tokio::test]
@@ -239,36 +437,186 @@ async fn signed_and_unsigned_names_are_told_apart() {
     // As many labels as an IPv6 address has in ip6.arpa.
     let deep = "1.".repeat(32) + "deep.good.test";
     for (name, rtype, flags, want) in [
-        ("www.good.test", a, "", told("NoError", true, &["A 192.0.2.1"], &[])),
-        ("www.good.test", a, "do", told("NoError", true, &["A 192.0.2.1", "RRSIG"], &[])),
-        ("www.good.test", RecordType::AAAA, "", told("NoError", true, &[], &["SOA"])),
-        ("www.good.test", RecordType::AAAA, "do", told("NoError", true, &[], &["NSEC", "RRSIG", "SOA"])),
-        ("www.good.test", RecordType::SOA, "", told("NoError", true, &[], &["SOA"])),
-        ("mail.good.test", RecordType::MX, "", told("NoError", true, &["MX 10 www.good.test."], &[])),
+        (
+            "www.good.test",
+            a,
+            "",
+            told("NoError", true, &["A 192.0.2.1"], &[]),
+        ),
+        (
+            "www.good.test",
+            a,
+            "do",
+            told("NoError", true, &["A 192.0.2.1", "RRSIG"], &[]),
+        ),
+        (
+            "www.good.test",
+            RecordType::AAAA,
+            "",
+            told("NoError", true, &[], &["SOA"]),
+        ),
+        (
+            "www.good.test",
+            RecordType::AAAA,
+            "do",
+            told("NoError", true, &[], &["NSEC", "RRSIG", "SOA"]),
+        ),
+        (
+            "www.good.test",
+            RecordType::SOA,
+            "",
+            told("NoError", true, &[], &["SOA"]),
+        ),
+        (
+            "mail.good.test",
+            RecordType::MX,
+            "",
+            told("NoError", true, &["MX 10 www.good.test."], &[]),
+        ),
         ("no.good.test", a, "", told("NXDomain", true, &[], &["SOA"])),
-        ("no.test", a, "do", told("NXDomain", true, &[], &["NSEC3", "RRSIG", "SOA"])),
-        ("alias.good.test", a, "", told("NoError", true, &["CNAME www.good.test.", "A 192.0.2.1"], &[])),
-        ("alias.good.test", RecordType::CNAME, "", told("NoError", true, &["CNAME www.good.test."], &[])),
-        ("alias.good.test", RecordType::AAAA, "", told("NoError", true, &["CNAME www.good.test."], &["SOA"])),
-        ("gone.good.test", a, "", told("NXDomain", true, &["CNAME no.good.test."], &["SOA"])),
-        ("far.good.test", a, "", told("NoError", false, &["CNAME www.plain.example.", "A 192.0.2.4"], &[])),
-        ("x.wild.good.test", a, "", told("NoError", true, &["A 192.0.2.2"], &[])),
-        ("x.y.wild.good.test", a, "do", told("NoError", true, &["A 192.0.2.2", "RRSIG"], &["NSEC", "RRSIG"])),
-        ("x.wild.test", a, "", told("NoError", true, &["A 192.0.2.9"], &[])),
-        ("cwild.good.test", a, "", told("NoError", true, &["CNAME a.wild.good.test.", "A 192.0.2.2"], &[])),
-        ("loop.good.test", a, "", told("ServFail", false, &["CNAME pool.good.test.", "CNAME loop.good.test."], &[])),
+        (
+            "no.test",
+            a,
+            "do",
+            told("NXDomain", true, &[], &["NSEC3", "RRSIG", "SOA"]),
+        ),
+        (
+            "alias.good.test",
+            a,
+            "",
+            told(
+                "NoError",
+                true,
+                &["CNAME www.good.test.", "A 192.0.2.1"],
+                &[],
+            ),
+        ),
+        (
+            "alias.good.test",
+            RecordType::CNAME,
+            "",
+            told("NoError", true, &["CNAME www.good.test."], &[]),
+        ),
+        (
+            "alias.good.test",
+            RecordType::AAAA,
+            "",
+            told("NoError", true, &["CNAME www.good.test."], &["SOA"]),
+        ),
+        (
+            "gone.good.test",
+            a,
+            "",
+            told("NXDomain", true, &["CNAME no.good.test."], &["SOA"]),
+        ),
+        (
+            "far.good.test",
+            a,
+            "",
+            told(
+                "NoError",
+                false,
+                &["CNAME www.plain.example.", "A 192.0.2.4"],
+                &[],
+            ),
+        ),
+        (
+            "x.wild.good.test",
+            a,
+            "",
+            told("NoError", true, &["A 192.0.2.2"], &[]),
+        ),
+        (
+            "x.y.wild.good.test",
+            a,
+            "do",
+            told(
+                "NoError",
+                true,
+                &["A 192.0.2.2", "RRSIG"],
+                &["NSEC", "RRSIG"],
+            ),
+        ),
+        (
+            "x.wild.test",
+            a,
+            "",
+            told("NoError", true, &["A 192.0.2.9"], &[]),
+        ),
+        (
+            "cwild.good.test",
+            a,
+            "",
+            told(
+                "NoError",
+                true,
+                &["CNAME a.wild.good.test.", "A 192.0.2.2"],
+                &[],
+            ),
+        ),
+        (
+            "loop.good.test",
+            a,
+            "",
+            told(
+                "ServFail",
+                false,
+                &["CNAME pool.good.test.", "CNAME loop.good.test."],
+                &[],
+            ),
+        ),
         ("www.bogus.test", a, "", Err(Failure::KeyMissing)),
-        ("www.bogus.test", a, "cd", told("NoError", false, &["A 192.0.2.3"], &[])),
-        ("www.bogus.test", a, "do cd", told("NoError", false, &["A 192.0.2.3", "RRSIG"], &[])),
+        (
+            "www.bogus.test",
+            a,
+            "cd",
+            told("NoError", false, &["A 192.0.2.3"], &[]),
+        ),
+        (
+            "www.bogus.test",
+            a,
+            "do cd",
+            told("NoError", false, &["A 192.0.2.3", "RRSIG"], &[]),
+        ),
         // The parent has a DS, and the zone not even keys.
         ("www.bare.test", a, "", Err(Failure::KeyMissing)),
         ("no.bare.test", a, "", Err(Failure::KeyMissing)),
-        (&deep, RecordType::PTR, "", told("NoError", true, &["PTR www.good.test."], &[])),
-        ("www.plain.example", a, "", told("NoError", false, &["A 192.0.2.4"], &[])),
-        ("www.plain.example", RecordType::AAAA, "do", told("NoError", false, &[], &["SOA"])),
-        ("no.plain.example", a, "", told("NXDomain", false, &[], &["SOA"])),
-        ("good.test", RecordType::DS, "", told("NoError", true, &[], &[])),
-        ("plain.example", RecordType::NS, "", told("NoError", false, &["NS n6."], &[])),
+        (
+            &deep,
+            RecordType::PTR,
+            "",
+            told("NoError", true, &["PTR www.good.test."], &[]),
+        ),
+        (
+            "www.plain.example",
+            a,
+            "",
+            told("NoError", false, &["A 192.0.2.4"], &[]),
+        ),
+        (
+            "www.plain.example",
+            RecordType::AAAA,
+            "do",
+            told("NoError", false, &[], &["SOA"]),
+        ),
+        (
+            "no.plain.example",
+            a,
+            "",
+            told("NXDomain", false, &[], &["SOA"]),
+        ),
+        (
+            "good.test",
+            RecordType::DS,
+            "",
+            told("NoError", true, &[], &[]),
+        ),
+        (
+            "plain.example",
+            RecordType::NS,
+            "",
+            told("NoError", false, &["NS n6."], &[]),
+        ),
     ] {
         for round in ["cold", "warm"] {
             let mut got = ask(&resolver, name, rtype, flags).await;
@@ -279,9 +627,15 @@ async fn signed_and_unsigned_names_are_told_apart() {
         }
     }
     resolver.forget(None).unwrap();
-    assert_eq!(ask(&resolver, "www.good.test", a, "").await, told("NoError", true, &["A 192.0.2.1"], &[]));
+    assert_eq!(
+        ask(&resolver, "www.good.test", a, "").await,
+        told("NoError", true, &["A 192.0.2.1"], &[])
+    );
     let unchecked = internet.resolver(false);
-    assert_eq!(ask(&unchecked, "www.bogus.test", a, "").await, told("NoError", false, &["A 192.0.2.3"], &[]));
+    assert_eq!(
+        ask(&unchecked, "www.bogus.test", a, "").await,
+        told("NoError", false, &["A 192.0.2.3"], &[])
+    );
 }
 
 #[tokio::test]
@@ -297,9 +651,19 @@ async fn one_bad_server_of_two_costs_no_answer() {
 
 async fn ask_lame_zones(internet: &Internet) -> u64 {
     let resolver = internet.resolver(true);
-    for (zone, data) in [("lame", "A 192.0.2.5"), ("deaf", "A 192.0.2.6"), ("side", "A 192.0.2.7")] {
+    for (zone, data) in [
+        ("lame", "A 192.0.2.5"),
+        ("deaf", "A 192.0.2.6"),
+        ("side", "A 192.0.2.7"),
+    ] {
         for number in 0..20 {
-            let got = ask(&resolver, &format!("h{number}.n.{zone}.example"), RecordType::A, "").await;
+            let got = ask(
+                &resolver,
+                &format!("h{number}.n.{zone}.example"),
+                RecordType::A,
+                "",
+            )
+            .await;
             assert_eq!(got, told("NoError", false, &[data], &[]), "{zone} {number}");
         }
     }
@@ -310,7 +674,13 @@ async fn ask_lame_zones(internet: &Internet) -> u64 {
 async fn silence_ends_within_patience() {
     let internet = Internet::build(3).await;
     let start = Instant::now();
-    let got = ask(&internet.resolver(true), "www.mute.example", RecordType::A, "").await;
+    let got = ask(
+        &internet.resolver(true),
+        "www.mute.example",
+        RecordType::A,
+        "",
+    )
+    .await;
     assert_eq!(got, Err(Failure::Unreachable));
     assert!(start.elapsed() < Duration::from_millis(4500));
 }
@@ -319,10 +689,27 @@ async fn silence_ends_within_patience() {
 async fn a_dname_leads_where_it_says_whatever_alias_comes_with_it() {
     let internet = Internet::build(4).await;
     let resolver = internet.resolver(true);
-    let want = told("NoError", false, &["DNAME", "CNAME www.plain.example.", "A 192.0.2.4"], &[]);
-    assert_eq!(ask(&resolver, "www.old.dname.example", RecordType::A, "").await, want);
-    let alias = told("NoError", false, &["DNAME", "CNAME www.plain.example."], &[]);
-    assert_eq!(ask(&resolver, "www.old.dname.example", RecordType::CNAME, "").await, alias, "the alias itself was asked for");
+    let want = told(
+        "NoError",
+        false,
+        &["DNAME", "CNAME www.plain.example.", "A 192.0.2.4"],
+        &[],
+    );
+    assert_eq!(
+        ask(&resolver, "www.old.dname.example", RecordType::A, "").await,
+        want
+    );
+    let alias = told(
+        "NoError",
+        false,
+        &["DNAME", "CNAME www.plain.example."],
+        &[],
+    );
+    assert_eq!(
+        ask(&resolver, "www.old.dname.example", RecordType::CNAME, "").await,
+        alias,
+        "the alias itself was asked for"
+    );
 }
 
 #[tokio::test]
@@ -331,13 +718,22 @@ async fn a_reverse_name_that_does_not_exist_costs_few_questions() {
     let resolver = internet.resolver(true);
     let name = "f.".repeat(30) + "1.1.ip6.arpa";
     let asked = || resolver.totals().answers;
-    assert_eq!(ask(&resolver, &name, RecordType::PTR, "").await, told("NXDomain", false, &[], &["SOA"]));
+    assert_eq!(
+        ask(&resolver, &name, RecordType::PTR, "").await,
+        told("NXDomain", false, &[], &["SOA"])
+    );
     let cold = asked();
     let name = "f.".repeat(30) + "2.1.ip6.arpa";
-    assert_eq!(ask(&resolver, &name, RecordType::PTR, "").await, told("NXDomain", false, &[], &["SOA"]));
+    assert_eq!(
+        ask(&resolver, &name, RecordType::PTR, "").await,
+        told("NXDomain", false, &[], &["SOA"])
+    );
     assert!(cold < 15 && asked() - cold < 3, "{cold} {}", asked());
     let exists = told("NoError", false, &["PTR www.good.test."], &[]);
-    assert_eq!(ask(&resolver, "1.0.ip6.arpa", RecordType::PTR, "").await, exists);
+    assert_eq!(
+        ask(&resolver, "1.0.ip6.arpa", RecordType::PTR, "").await,
+        exists
+    );
 }
 
 #[tokio::test]
@@ -347,11 +743,27 @@ async fn no_question_costs_more_than_its_budget() {
     let mut before = 0;
     for number in 0..5 {
         let start = Instant::now();
-        let got = ask(&resolver, &format!("a.b.c.d{number}.evil.example"), RecordType::A, "").await;
+        let got = ask(
+            &resolver,
+            &format!("a.b.c.d{number}.evil.example"),
+            RecordType::A,
+            "",
+        )
+        .await;
         let totals = resolver.totals();
-        assert!(matches!(got, Err(Failure::TooMuchWork | Failure::Unreachable)), "{got:?}");
-        assert!(totals.answers + totals.failures - before <= 50, "{number} {totals:?}");
-        assert!(start.elapsed() < Duration::from_secs(1), "{number} {:?}", start.elapsed());
+        assert!(
+            matches!(got, Err(Failure::TooMuchWork | Failure::Unreachable)),
+            "{got:?}"
+        );
+        assert!(
+            totals.answers + totals.failures - before <= 50,
+            "{number} {totals:?}"
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "{number} {:?}",
+            start.elapsed()
+        );
         before = totals.answers + totals.failures;
     }
 }
@@ -381,9 +793,29 @@ async fn what_was_learnt_is_not_asked_again() {
 
 #[test]
 fn settings_that_cannot_work_are_refused() {
-    let settings = recurse::Settings { trust_anchors: Some(vec!["example. 300 IN DS 1 8 2".to_owned()]), ..recurse::Settings::default() };
-    let start = |settings: &recurse::Settings| recurse::Recursion::start(settings.clone(), Zones::start(Vec::new()).ok().unwrap()).err();
-    assert!(matches!(start(&settings), Some(StartError::TrustAnchors(_))));
-    assert!(start(&recurse::Settings { trust_anchors: None, ..settings.clone() }).is_none());
-    assert!(start(&recurse::Settings { validate: false, ..settings }).is_none());
+    let settings = recurse::Settings {
+        trust_anchors: Some(vec!["example. 300 IN DS 1 8 2".to_owned()]),
+        ..recurse::Settings::default()
+    };
+    let start = |settings: &recurse::Settings| {
+        recurse::Recursion::start(settings.clone(), Zones::start(Vec::new()).ok().unwrap()).err()
+    };
+    assert!(matches!(
+        start(&settings),
+        Some(StartError::TrustAnchors(_))
+    ));
+    assert!(
+        start(&recurse::Settings {
+            trust_anchors: None,
+            ..settings.clone()
+        })
+        .is_none()
+    );
+    assert!(
+        start(&recurse::Settings {
+            validate: false,
+            ..settings
+        })
+        .is_none()
+    );
 }

@@ -1,4 +1,5 @@
-//! Trust anchors: which zones' keys are believed because the operator says so, and below which names nothing is checked.
+//! Trust anchors: which zones' keys are believed because the operator says so, and below which
+//! names nothing is checked.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,8 @@ use hickory_proto::rr::{Name, RecordType};
 use super::signature::Rules;
 use crate::resolve::StartError;
 
-/// The root's keys of 2017 and 2024, as <https://data.iana.org/root-anchors/root-anchors.xml> gives them.
+/// The root's keys of 2017 and 2024, as <https://data.iana.org/root-anchors/root-anchors.xml> gives
+/// them.
 const ROOT: &str = "\
 . DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D
 . DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16
@@ -40,14 +42,18 @@ pub(crate) struct Anchors {
 }
 
 impl Anchors {
-    /// Read anchors from `texts`, each in zone file form with DS and DNSKEY records of any owners; no text, no validation.
+    /// Read anchors from `texts`, each in zone file form with DS and DNSKEY records of any owners;
+    /// no text, no validation.
     ///
     /// `negative` are zones below which nothing is checked; at the same name they are the stronger.
     pub(crate) fn read(texts: &[String], negative: &[Name]) -> Result<Self, StartError> {
         let mut zones: HashMap<Name, Option<Anchor>> = HashMap::new();
         for (text, number) in texts.iter().zip(1..) {
             let entries = parse(text).map_err(|line| {
-                let told = format!("text {number}, line {line}: want DS or DNSKEY records, as in `. DS 20326 8 2 E06D…`");
+                let told = format!(
+                    "text {number}, line {line}: want DS or DNSKEY records, as in \
+                                    `. DS 20326 8 2 E06D…`"
+                );
                 StartError::TrustAnchors(told)
             })?;
             for (owner, material) in entries {
@@ -90,9 +96,14 @@ impl Anchors {
         }
     }
 
-    /// The same for records of a type: DS records belong to the zone above their name (RFC 4035 section 2.4).
+    /// The same for records of a type: DS records belong to the zone above their name (RFC 4035
+    /// section 2.4).
     pub(super) fn standing_of(&self, name: &Name, rtype: RecordType) -> Standing<'_> {
-        if rtype == RecordType::DS && !name.is_root() { self.standing(&name.base_name()) } else { self.standing(name) }
+        if rtype == RecordType::DS && !name.is_root() {
+            self.standing(&name.base_name())
+        } else {
+            self.standing(name)
+        }
     }
 }
 
@@ -107,7 +118,10 @@ fn parse(text: &str) -> Result<Vec<(Name, Material)>, usize> {
     let mut last = None;
     for Entry { line, owned, words } in split(text)? {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        if words.first().is_some_and(|word| word.eq_ignore_ascii_case("$TTL")) {
+        if words
+            .first()
+            .is_some_and(|word| word.eq_ignore_ascii_case("$TTL"))
+        {
             continue;
         }
         let (name, rest) = match words.split_first() {
@@ -133,9 +147,17 @@ fn split(text: &str) -> Result<Vec<Entry>, usize> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut depth = 0_usize;
     for (line, number) in text.lines().zip(1..) {
-        let line = line.split(';').next().unwrap_or_default().trim_start_matches('\u{feff}');
+        let line = line
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches('\u{feff}');
         if depth == 0 {
-            entries.push(Entry { line: number, owned: !line.starts_with(char::is_whitespace), words: Vec::new() });
+            entries.push(Entry {
+                line: number,
+                owned: !line.starts_with(char::is_whitespace),
+                words: Vec::new(),
+            });
         }
         let spaced = line.replace('(', " ( ").replace(')', " ) ");
         for word in spaced.split_whitespace() {
@@ -166,18 +188,41 @@ fn owner(text: &str) -> Option<Name> {
 
 /// What follows the owner: TTL and class in any order or not at all, then type and data.
 fn material(words: &[&str]) -> Option<Material> {
-    let is_early = |word: &&&str| word.eq_ignore_ascii_case("IN") || word.starts_with(|c: char| c.is_ascii_digit());
+    let is_early = |word: &&&str| {
+        word.eq_ignore_ascii_case("IN") || word.starts_with(|c: char| c.is_ascii_digit())
+    };
     let skipped = words.iter().take_while(is_early).count();
-    let (kind, data) = words.get(skipped..).filter(|_| skipped <= 2)?.split_first()?;
+    let (kind, data) = words
+        .get(skipped..)
+        .filter(|_| skipped <= 2)?
+        .split_first()?;
     let (head, tail) = data.split_at_checked(3)?;
-    let &[first, second, third] = head else { return None };
+    let &[first, second, third] = head else {
+        return None;
+    };
     if kind.eq_ignore_ascii_case("DS") {
-        let digest = data_encoding::HEXUPPER_PERMISSIVE.decode(tail.concat().as_bytes()).ok().filter(|digest| !digest.is_empty())?;
-        return Some(Material::Digest(DS::new(first.parse().ok()?, algorithm(second)?, digest_type(third)?, digest)));
+        let digest = data_encoding::HEXUPPER_PERMISSIVE
+            .decode(tail.concat().as_bytes())
+            .ok()
+            .filter(|digest| !digest.is_empty())?;
+        return Some(Material::Digest(DS::new(
+            first.parse().ok()?,
+            algorithm(second)?,
+            digest_type(third)?,
+            digest,
+        )));
     }
-    let key = data_encoding::BASE64.decode(tail.concat().as_bytes()).ok().filter(|key| !key.is_empty())?;
+    let key = data_encoding::BASE64
+        .decode(tail.concat().as_bytes())
+        .ok()
+        .filter(|key| !key.is_empty())?;
     let is_key = kind.eq_ignore_ascii_case("DNSKEY") && second == "3";
-    is_key.then(|| Some(Material::Key(DNSKEY::with_flags(first.parse().ok()?, PublicKeyBuf::new(key, algorithm(third)?)))))?
+    is_key.then(|| {
+        Some(Material::Key(DNSKEY::with_flags(
+            first.parse().ok()?,
+            PublicKeyBuf::new(key, algorithm(third)?),
+        )))
+    })?
 }
 
 /// By number or by mnemonic (RFC 4034 appendix A.1 and its successors).
@@ -211,15 +256,24 @@ fn digest_type(text: &str) -> Option<DigestType> {
 }
 
 impl Anchor {
-    /// Could any key be vouched for by what we know of? Else nothing below can be checked, which the operator did ask for.
+    /// Could any key be vouched for by what we know of? Else nothing below can be checked, which
+    /// the operator did ask for.
     pub(super) fn is_usable(&self, rules: Rules) -> bool {
-        self.digests.iter().any(|ds| rules.knows(ds.algorithm()) && rules.digests(ds.digest_type()))
-            || self.keys.iter().any(|key| rules.knows(key.public_key().algorithm()))
+        self.digests
+            .iter()
+            .any(|ds| rules.knows(ds.algorithm()) && rules.digests(ds.digest_type()))
+            || self
+                .keys
+                .iter()
+                .any(|key| rules.knows(key.public_key().algorithm()))
     }
 
     /// The tags of all keys that are vouched for.
     fn tags(&self) -> Vec<u16> {
-        let whole = self.keys.iter().filter_map(|key| key.calculate_key_tag().ok());
+        let whole = self
+            .keys
+            .iter()
+            .filter_map(|key| key.calculate_key_tag().ok());
         self.digests.iter().map(DS::key_tag).chain(whole).collect()
     }
 
@@ -250,13 +304,18 @@ mod tests {
     #[test]
     fn the_built_in_anchors_are_those_of_the_roots_keys() {
         let anchors = Anchors::read(&Anchors::root(), &[]).unwrap();
-        let Standing::Below(zone, anchor) = anchors.standing(&name("www.example.com.")) else { panic!("below the root") };
+        let Standing::Below(zone, anchor) = anchors.standing(&name("www.example.com.")) else {
+            panic!("below the root")
+        };
         assert!(zone.is_root());
         let known = TrustAnchors::default();
         for digest in &anchor.digests {
             let covers = |at: usize| {
                 let key = known.get(at).unwrap();
-                let key = DNSKEY::with_flags(257, PublicKeyBuf::new(key.public_bytes().to_vec(), key.algorithm()));
+                let key = DNSKEY::with_flags(
+                    257,
+                    PublicKeyBuf::new(key.public_bytes().to_vec(), key.algorithm()),
+                );
                 digest.covers(&Name::root(), &key).unwrap()
             };
             assert!((0..known.len()).any(covers), "{}", digest.key_tag());
@@ -270,21 +329,47 @@ mod tests {
         let digest = "46e4ffc6e9a4793b488954bd3f0cc6af0dfb201b";
         for text in [
             format!("example.com. 3600 IN DS 2854 3 1 {digest}"),
-            format!("example.com IN 3600 DS 2854 DSA SHA-1 {}", digest.to_uppercase()),
-            format!("; a comment\n\nEXAMPLE.com.\tDS ( 2854 3 1 ; here\n {} \n\t{} ) ; there\n", &digest[..13], &digest[13..]),
+            format!(
+                "example.com IN 3600 DS 2854 DSA SHA-1 {}",
+                digest.to_uppercase()
+            ),
+            format!(
+                "; a comment\n\nEXAMPLE.com.\tDS ( 2854 3 1 ; here\n {} \n\t{} ) ; there\n",
+                &digest[..13],
+                &digest[13..]
+            ),
             format!("$TTL 300\nexample.com. DS 2854 dsa 1 {digest}\n"),
             format!("\u{feff}example.com. DS 2854 3 1 \"{digest}\"\r\n"),
         ] {
             let anchors = read(&text).unwrap();
-            let Standing::Below(_, anchor) = anchors.standing(&name("example.com.")) else { panic!("{text}") };
+            let Standing::Below(_, anchor) = anchors.standing(&name("example.com.")) else {
+                panic!("{text}")
+            };
             let read = &anchor.digests[0];
-            assert_eq!((read.key_tag(), u8::from(read.algorithm()), u8::from(read.digest_type()), read.digest().len()), (2854, 3, 1, 20));
+            assert_eq!(
+                (
+                    read.key_tag(),
+                    u8::from(read.algorithm()),
+                    u8::from(read.digest_type()),
+                    read.digest().len()
+                ),
+                (2854, 3, 1, 20)
+            );
         }
-        let text = format!("a.test. DNSKEY 257 3 8 ( {} {} )\n\tIN DNSKEY 256 3 RSASHA256 {key}\n", &key[..9], &key[9..]);
+        let text = format!(
+            "a.test. DNSKEY 257 3 8 ( {} {} )\n\tIN DNSKEY 256 3 RSASHA256 {key}\n",
+            &key[..9],
+            &key[9..]
+        );
         let anchors = read(&text).unwrap();
-        let Standing::Below(_, anchor) = anchors.standing(&name("b.a.test.")) else { panic!("below a.test") };
+        let Standing::Below(_, anchor) = anchors.standing(&name("b.a.test.")) else {
+            panic!("below a.test")
+        };
         assert_eq!(anchor.keys.len(), 2);
-        assert!(anchor.names(&anchor.keys[0]) && matches!(anchors.standing(&name("test.")), Standing::Outside));
+        assert!(
+            anchor.names(&anchor.keys[0])
+                && matches!(anchors.standing(&name("test.")), Standing::Outside)
+        );
     }
 
     #[test]
@@ -303,7 +388,10 @@ mod tests {
             (".", 1),
         ] {
             let error = read(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("text 1, line {line}:")), "{text:?}: {error}");
+            assert!(
+                error.contains(&format!("text 1, line {line}:")),
+                "{text:?}: {error}"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! One reply's verdict: every set of the answer signed, every absence proven, or the zone insecure (RFC 4035 sections 5.3 and 5.4).
+//! One reply's verdict: every set of the answer signed, every absence proven, or the zone insecure
+//! (RFC 4035 sections 5.3 and 5.4).
 
 use std::sync::Arc;
 
@@ -41,7 +42,12 @@ impl Validator {
         said: &Arc<Said>,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
-        let insecure = |why| Ok(Judged { said: Arc::clone(said), verdict: Verdict::Insecure(why) });
+        let insecure = |why| {
+            Ok(Judged {
+                said: Arc::clone(said),
+                verdict: Verdict::Insecure(why),
+            })
+        };
         if let Standing::Outside = self.anchors.standing_of(name, rtype) {
             return insecure(Insecurity::Unanchored);
         }
@@ -53,20 +59,33 @@ impl Validator {
             return self.judge_denial(ask, name, rtype, said, budget).await;
         }
         // What is signed must be what was asked for, or the alias on the way there.
-        let fits = |set: &RrSet| set.name == *name || set.rtype == RecordType::DNAME && set.name.zone_of(name);
+        let fits = |set: &RrSet| {
+            set.name == *name || set.rtype == RecordType::DNAME && set.name.zone_of(name)
+        };
         if !said.answer.iter().all(fits) {
             return Err(Failure::Bogus);
         }
         self.judge_answer(ask, said, budget).await
     }
 
-    async fn judge_answer<A: Ask>(&self, ask: &A, said: &Arc<Said>, budget: &Budget) -> Result<Judged, Failure> {
-        let mut believed = Said { authority: Vec::new(), ..Said::clone(said) };
+    async fn judge_answer<A: Ask>(
+        &self,
+        ask: &A,
+        said: &Arc<Said>,
+        budget: &Budget,
+    ) -> Result<Judged, Failure> {
+        let mut believed = Said {
+            authority: Vec::new(),
+            ..Said::clone(said)
+        };
         let mut verdict = Verdict::Secure;
         let mut above: Option<(RecordType, u32)> = None;
         for set in &mut believed.answer {
-            // A CNAME made from a DNAME has no signature of its own, and is as good as the DNAME (RFC 6672 section 5.3.1).
-            if let Some((RecordType::DNAME, ttl_s)) = above.filter(|_| set.rtype == RecordType::CNAME && set.signatures.is_empty()) {
+            // A CNAME made from a DNAME has no signature of its own, and is as good as the DNAME
+            // (RFC 6672 section 5.3.1).
+            if let Some((RecordType::DNAME, ttl_s)) =
+                above.filter(|_| set.rtype == RecordType::CNAME && set.signatures.is_empty())
+            {
                 set.ttl_s = set.ttl_s.min(ttl_s);
                 continue;
             }
@@ -75,24 +94,39 @@ impl Validator {
                 Checked::Held(held, keys) => {
                     set.ttl_s = held.ttl_s;
                     if let Some(labels) = held.expanded_from {
-                        let proof = self.check_expansion(set, labels, &keys, said, &mut believed.authority, budget)?;
+                        let proof = self.check_expansion(
+                            set,
+                            labels,
+                            &keys,
+                            said,
+                            &mut believed.authority,
+                            budget,
+                        )?;
                         verdict = proof.map_or(verdict, Verdict::Insecure);
                     }
                 }
             }
             above = Some((set.rtype, set.ttl_s));
         }
-        // Signed or not, a CNAME beside a DNAME that would have made another one is nobody's mistake (RFC 6672 section 5.3.1).
+        // Signed or not, a CNAME beside a DNAME that would have made another one is nobody's
+        // mistake (RFC 6672 section 5.3.1).
         if verdict == Verdict::Secure && said.contradicts {
             return Err(Failure::Bogus);
         }
         if verdict == Verdict::Secure || !believed.authority.is_empty() {
-            return Ok(Judged { said: Arc::new(believed), verdict });
+            return Ok(Judged {
+                said: Arc::new(believed),
+                verdict,
+            });
         }
-        Ok(Judged { said: Arc::clone(said), verdict })
+        Ok(Judged {
+            said: Arc::clone(said),
+            verdict,
+        })
     }
 
-    /// A wildcard made the set: is it proven that nothing stands closer to the name? Puts the proof into `authority`.
+    /// A wildcard made the set: is it proven that nothing stands closer to the name? Puts the proof
+    /// into `authority`.
     fn check_expansion(
         &self,
         set: &RrSet,
@@ -103,9 +137,16 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Option<Insecurity>, Failure> {
         let (mut proofs, mut blame) = (Vec::new(), Failure::Unproven);
-        for proof in said.authority.iter().filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3)) {
+        for proof in said
+            .authority
+            .iter()
+            .filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3))
+        {
             match signature::check(proof, keys, self.rules, now_s(), budget) {
-                Ok(held) => proofs.push(RrSet { ttl_s: held.ttl_s, ..proof.clone() }),
+                Ok(held) => proofs.push(RrSet {
+                    ttl_s: held.ttl_s,
+                    ..proof.clone()
+                }),
                 Err(failure) if is_bogus(failure) => blame = failure,
                 Err(failure) => return Err(failure),
             }
@@ -115,7 +156,11 @@ impl Validator {
         if let (None, Some(spans)) = (outcome, &self.spans) {
             spans.note_wildcard(&keys.zone, set, labels, &proofs, clock::wall_s());
         }
-        let new = proofs.into_iter().filter(|set| !authority.iter().any(|kept| kept.name == set.name && kept.rtype == set.rtype));
+        let new = proofs.into_iter().filter(|set| {
+            !authority
+                .iter()
+                .any(|kept| kept.name == set.name && kept.rtype == set.rtype)
+        });
         let new: Vec<RrSet> = new.collect();
         authority.extend(new);
         Ok(outcome)
@@ -129,7 +174,12 @@ impl Validator {
         said: &Arc<Said>,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
-        let insecure = |why| Ok(Judged { said: Arc::clone(said), verdict: Verdict::Insecure(why) });
+        let insecure = |why| {
+            Ok(Judged {
+                said: Arc::clone(said),
+                verdict: Verdict::Insecure(why),
+            })
+        };
         let evidence = match self.gather(ask, name, rtype, said, budget).await? {
             Ok(evidence) => evidence,
             Err(why) => return insecure(why),
@@ -145,11 +195,22 @@ impl Validator {
             Some(why) => Verdict::Insecure(why),
         };
         if let (Verdict::Secure, Some(spans)) = (verdict, &self.spans) {
-            spans.note(&evidence.keys.zone, evidence.soa.as_ref(), &evidence.proofs, clock::wall_s());
+            spans.note(
+                &evidence.keys.zone,
+                evidence.soa.as_ref(),
+                &evidence.proofs,
+                clock::wall_s(),
+            );
         }
         let authority = evidence.soa.into_iter().chain(evidence.proofs).collect();
-        let believed = Said { authority, ..Said::clone(said) };
-        Ok(Judged { said: Arc::new(believed), verdict })
+        let believed = Said {
+            authority,
+            ..Said::clone(said)
+        };
+        Ok(Judged {
+            said: Arc::new(believed),
+            verdict,
+        })
     }
 
     /// Check the authority section of a denial: what of it holds, or why it needs not.
@@ -161,13 +222,16 @@ impl Validator {
         said: &Said,
         budget: &Budget,
     ) -> Result<Result<Evidence, Insecurity>, Failure> {
-        let Standing::Below(top, _) = self.anchors.standing_of(name, rtype) else { return Ok(Err(Insecurity::Unanchored)) };
+        let Standing::Below(top, _) = self.anchors.standing_of(name, rtype) else {
+            return Ok(Err(Insecurity::Unanchored));
+        };
         // Servers above the anchor's zone deny it, and nobody signs for them.
         if top != &said.zone && said.zone.zone_of(top) {
             return Ok(Err(Insecurity::Unanchored));
         }
-        // Only a zone that the name may be in can say that it is not, or be insecure and thereby make its absence so. The child's own word
-        // about its DS counts for nothing (RFC 6840 section 4.4).
+        // Only a zone that the name may be in can say that it is not, or be insecure and thereby
+        // make its absence so. The child's own word about its DS counts for nothing (RFC 6840
+        // section 4.4).
         let is_about = |signer: &Name| {
             let own_ds = rtype == RecordType::DS && signer == name && !name.is_root();
             top.zone_of(signer) && signer.zone_of(name) && !own_ds
@@ -185,7 +249,10 @@ impl Validator {
                 Some(Checked::Insecure(why)) => return Ok(Err(why)),
                 None => continue,
             };
-            let set = RrSet { ttl_s: held.ttl_s, ..set.clone() };
+            let set = RrSet {
+                ttl_s: held.ttl_s,
+                ..set.clone()
+            };
             if !is_proof {
                 soa = Some(set);
                 continue;
@@ -193,7 +260,13 @@ impl Validator {
             match &mut evidence {
                 Some(evidence) if evidence.keys.zone == keys.zone => evidence.proofs.push(set),
                 Some(_) => {}
-                None => evidence = Some(Evidence { keys, proofs: vec![set], soa: None }),
+                None => {
+                    evidence = Some(Evidence {
+                        keys,
+                        proofs: vec![set],
+                        soa: None,
+                    })
+                }
             }
         }
         if let Some(mut evidence) = evidence {
@@ -204,23 +277,42 @@ impl Validator {
         if soa.is_some() {
             return Err(Failure::Unproven);
         }
-        let blame = if any_signed { Failure::Unproven } else { Failure::Unsigned };
-        self.insecure_above(ask, name, rtype, &said.zone, budget).await?.map(Err).ok_or(blame)
+        let blame = if any_signed {
+            Failure::Unproven
+        } else {
+            Failure::Unsigned
+        };
+        self.insecure_above(ask, name, rtype, &said.zone, budget)
+            .await?
+            .map(Err)
+            .ok_or(blame)
     }
 
     /// Check one set of an answer against the keys of whoever signed it.
-    async fn check_set<A: Ask>(&self, ask: &A, set: &RrSet, said_by: &Name, budget: &Budget) -> Result<Checked, Failure> {
+    async fn check_set<A: Ask>(
+        &self,
+        ask: &A,
+        set: &RrSet,
+        said_by: &Name,
+        budget: &Budget,
+    ) -> Result<Checked, Failure> {
         let Standing::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
             return Ok(Checked::Insecure(Insecurity::Unanchored));
         };
-        if let Some(checked) = self.check_signed(ask, set, |signer| top.zone_of(signer), budget).await? {
+        if let Some(checked) = self
+            .check_signed(ask, set, |signer| top.zone_of(signer), budget)
+            .await?
+        {
             return Ok(checked);
         }
-        let above = self.insecure_above(ask, &set.name, set.rtype, said_by, budget).await?;
+        let above = self
+            .insecure_above(ask, &set.name, set.rtype, said_by, budget)
+            .await?;
         above.map(Checked::Insecure).ok_or(Failure::Unsigned)
     }
 
-    /// Check a set against the signers that may have a say; `None` when it is signed by none of them.
+    /// Check a set against the signers that may have a say; `None` when it is signed by none of
+    /// them.
     async fn check_signed<A: Ask>(
         &self,
         ask: &A,
@@ -229,14 +321,19 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Option<Checked>, Failure> {
         let mut fault = None;
-        for signer in signature::signers(set).iter().filter(|signer| may_sign(signer)) {
+        for signer in signature::signers(set)
+            .iter()
+            .filter(|signer| may_sign(signer))
+        {
             match self.zone(ask, signer, budget).await? {
                 Zone::Insecure(why) => return Ok(Some(Checked::Insecure(why))),
-                Zone::Secure(keys) => match signature::check(set, &keys, self.rules, now_s(), budget) {
-                    Ok(held) => return Ok(Some(Checked::Held(held, keys))),
-                    Err(failure) if is_bogus(failure) => fault = Some(failure),
-                    Err(failure) => return Err(failure),
-                },
+                Zone::Secure(keys) => {
+                    match signature::check(set, &keys, self.rules, now_s(), budget) {
+                        Ok(held) => return Ok(Some(Checked::Held(held, keys))),
+                        Err(failure) if is_bogus(failure) => fault = Some(failure),
+                        Err(failure) => return Err(failure),
+                    }
+                }
             }
         }
         fault.map_or(Ok(None), Err)

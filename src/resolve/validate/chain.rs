@@ -1,6 +1,8 @@
-//! From a trust anchor down to a zone's keys: DS, DNSKEY, and the proofs that a zone has none (RFC 4035 section 5.2).
+//! From a trust anchor down to a zone's keys: DS, DNSKEY, and the proofs that a zone has none (RFC
+//! 4035 section 5.2).
 //!
-//! A zone's parent is whoever signed its DS records or their denial, so that cuts nobody told us of are found where they matter.
+//! A zone's parent is whoever signed its DS records or their denial, so that cuts nobody told us of
+//! are found where they matter.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -22,7 +24,8 @@ use crate::resolve::rrset::{Ask, Cut, RrSet};
 
 /// Servers asked anew for keys or DS after bogus ones.
 const RETRIES_MAX: usize = 2;
-/// The longest that keys and insecure delegations are believed; RFC 4035 leaves it to their TTLs, which may be weeks.
+/// The longest that keys and insecure delegations are believed; RFC 4035 leaves it to their TTLs,
+/// which may be weeks.
 const TTL_S_MAX: u32 = 3600;
 /// What a signed zone's denial without a TTL of its own is worth.
 const DENIAL_TTL_S: u32 = 60;
@@ -51,16 +54,25 @@ enum Delegation {
 
 impl Validator {
     /// The keys of the zone at `apex`, or that it is insecure.
-    pub(super) fn zone<'a, A: Ask>(&'a self, ask: &'a A, apex: &'a Name, budget: &'a Budget) -> Boxed<'a, Zone> {
+    pub(super) fn zone<'a, A: Ask>(
+        &'a self,
+        ask: &'a A,
+        apex: &'a Name,
+        budget: &'a Budget,
+    ) -> Boxed<'a, Zone> {
         Box::pin(async move {
-            let Standing::Below(top, anchor) = self.anchors.standing(apex) else { return Ok(Zone::Insecure(Insecurity::Unanchored)) };
+            let Standing::Below(top, anchor) = self.anchors.standing(apex) else {
+                return Ok(Zone::Insecure(Insecurity::Unanchored));
+            };
             let now = clock::wall_s();
             if let Some(zone) = self.zones.recall(apex, now) {
                 return Ok(zone);
             }
             budget.pay_step().await?;
             if top == apex {
-                let (keys, ttl_s) = self.keys(ask, apex, Vouching::Anchor(anchor), budget).await?;
+                let (keys, ttl_s) = self
+                    .keys(ask, apex, Vouching::Anchor(anchor), budget)
+                    .await?;
                 return Ok(self.settle(apex, Zone::Secure(keys), ttl_s, now));
             }
             match self.delegation(ask, apex, budget).await? {
@@ -68,18 +80,28 @@ impl Validator {
                     if let Some(why) = self.unknown(&signers) {
                         return Ok(self.settle(apex, Zone::Insecure(why), ds_ttl_s, now));
                     }
-                    let (keys, ttl_s) = self.keys(ask, apex, Vouching::Parent(&self.strongest(signers)), budget).await?;
+                    let (keys, ttl_s) = self
+                        .keys(
+                            ask,
+                            apex,
+                            Vouching::Parent(&self.strongest(signers)),
+                            budget,
+                        )
+                        .await?;
                     Ok(self.settle(apex, Zone::Secure(keys), ttl_s.min(ds_ttl_s), now))
                 }
-                Delegation::Insecure(why, ttl_s) => Ok(self.settle(apex, Zone::Insecure(why), ttl_s, now)),
+                Delegation::Insecure(why, ttl_s) => {
+                    Ok(self.settle(apex, Zone::Insecure(why), ttl_s, now))
+                }
                 // Somebody claims to have signed as a zone that is none.
                 Delegation::NoCut => Err(Failure::Bogus),
             }
         })
     }
 
-    /// Is the name below an insecure delegation that nobody has told of yet? Asked when data came without signatures: the servers of a
-    /// signed zone may serve an unsigned one below it too. `None` when every delegation on the way is signed.
+    /// Is the name below an insecure delegation that nobody has told of yet? Asked when data came
+    /// without signatures: the servers of a signed zone may serve an unsigned one below it too.
+    /// `None` when every delegation on the way is signed.
     pub(super) fn insecure_above<'a, A: Ask>(
         &'a self,
         ask: &'a A,
@@ -89,11 +111,25 @@ impl Validator {
         budget: &'a Budget,
     ) -> Boxed<'a, Option<Insecurity>> {
         Box::pin(async move {
-            let lowest = if rtype == RecordType::DS && !name.is_root() { name.base_name() } else { name.clone() };
-            let Standing::Below(anchored, _) = self.anchors.standing(&lowest) else { return Ok(Some(Insecurity::Unanchored)) };
+            let lowest = if rtype == RecordType::DS && !name.is_root() {
+                name.base_name()
+            } else {
+                name.clone()
+            };
+            let Standing::Below(anchored, _) = self.anchors.standing(&lowest) else {
+                return Ok(Some(Insecurity::Unanchored));
+            };
             // What stands above the anchor says nothing about what is below it.
-            let told = if said_by.zone_of(&lowest) { said_by.clone() } else { ask.apex(&lowest) };
-            let top = if anchored.zone_of(&told) { told } else { anchored.clone() };
+            let told = if said_by.zone_of(&lowest) {
+                said_by.clone()
+            } else {
+                ask.apex(&lowest)
+            };
+            let top = if anchored.zone_of(&told) {
+                told
+            } else {
+                anchored.clone()
+            };
             if let Zone::Insecure(why) = self.zone(ask, &top, budget).await? {
                 return Ok(Some(why));
             }
@@ -101,7 +137,8 @@ impl Validator {
                 budget.pay_step().await?;
                 match self.insecure_at(ask, &lowest.trim_to(labels), budget).await {
                     Ok(None) => {}
-                    // That the servers prove nothing is no news: what they said came without signatures already.
+                    // That the servers prove nothing is no news: what they said came without
+                    // signatures already.
                     Err(Failure::Unproven) => return Ok(None),
                     other => return other,
                 }
@@ -111,7 +148,12 @@ impl Validator {
     }
 
     /// Does an insecure zone begin at the name?
-    async fn insecure_at<A: Ask>(&self, ask: &A, name: &Name, budget: &Budget) -> Result<Option<Insecurity>, Failure> {
+    async fn insecure_at<A: Ask>(
+        &self,
+        ask: &A,
+        name: &Name,
+        budget: &Budget,
+    ) -> Result<Option<Insecurity>, Failure> {
         match self.anchors.standing(name) {
             Standing::Outside => return Ok(Some(Insecurity::Unanchored)),
             Standing::Below(top, _) if top == name => return Ok(None),
@@ -138,8 +180,14 @@ impl Validator {
         zone
     }
 
-    /// What the parent says about a delegation at `child`; another server is asked where one's word is bogus.
-    async fn delegation<A: Ask>(&self, ask: &A, child: &Name, budget: &Budget) -> Result<Delegation, Failure> {
+    /// What the parent says about a delegation at `child`; another server is asked where one's word
+    /// is bogus.
+    async fn delegation<A: Ask>(
+        &self,
+        ask: &A,
+        child: &Name,
+        budget: &Budget,
+    ) -> Result<Delegation, Failure> {
         let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
         loop {
             let cut = match ask.cut(child, &avoid, budget).await {
@@ -148,8 +196,12 @@ impl Validator {
             };
             match self.judge_cut(ask, &cut, budget).await {
                 Err(failure) if is_bogus(failure) => {
-                    let from = cut.from.filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else { return Err(bogus.unwrap_or(failure)) };
+                    let from = cut
+                        .from
+                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
+                    let Some(from) = from else {
+                        return Err(bogus.unwrap_or(failure));
+                    };
                     bogus.get_or_insert(failure);
                     avoid.push(from);
                 }
@@ -158,17 +210,29 @@ impl Validator {
         }
     }
 
-    async fn judge_cut<A: Ask>(&self, ask: &A, cut: &Cut, budget: &Budget) -> Result<Delegation, Failure> {
+    async fn judge_cut<A: Ask>(
+        &self,
+        ask: &A,
+        cut: &Cut,
+        budget: &Budget,
+    ) -> Result<Delegation, Failure> {
         let child = &cut.child;
         if let Some(ds) = cut.ds.as_ref().filter(|ds| ds.name == *child) {
             return Ok(match self.signed_above(ask, ds, child, budget).await? {
                 Signed::Held(ttl_s, _) => Delegation::Signed(digests(ds), ttl_s),
                 Signed::Insecure(why) => Delegation::Insecure(why, ds.ttl_s),
-                Signed::Not => self.unsigned_cut(ask, cut, ds.ttl_s, Failure::Unsigned, budget).await?,
+                Signed::Not => {
+                    self.unsigned_cut(ask, cut, ds.ttl_s, Failure::Unsigned, budget)
+                        .await?
+                }
             });
         }
         let (mut held, mut zone, mut ttl_s) = (Vec::new(), None, u32::MAX);
-        for set in cut.denial.iter().filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3)) {
+        for set in cut
+            .denial
+            .iter()
+            .filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3))
+        {
             match self.signed_above(ask, set, child, budget).await? {
                 Signed::Held(set_ttl_s, keys) => {
                     ttl_s = ttl_s.min(set_ttl_s);
@@ -179,7 +243,11 @@ impl Validator {
                 Signed::Not => {}
             }
         }
-        let Some(keys) = zone else { return self.unsigned_cut(ask, cut, DENIAL_TTL_S, Failure::Unproven, budget).await };
+        let Some(keys) = zone else {
+            return self
+                .unsigned_cut(ask, cut, DENIAL_TTL_S, Failure::Unproven, budget)
+                .await;
+        };
         let held = held.into_iter().filter(|set| keys.zone.zone_of(&set.name));
         Ok(match Denial::new(&keys.zone, held).no_ds(child, budget)? {
             NoDs::Delegation => Delegation::Insecure(Insecurity::Unsigned, ttl_s),
@@ -202,43 +270,74 @@ impl Validator {
         if !is_below(&cut.child, &cut.parent) {
             return Err(Failure::Bogus);
         }
-        let above = self.insecure_above(ask, &cut.child, RecordType::DS, &cut.parent, budget).await?;
-        above.map(|why| Delegation::Insecure(why, ttl_s)).ok_or(otherwise)
+        let above = self
+            .insecure_above(ask, &cut.child, RecordType::DS, &cut.parent, budget)
+            .await?;
+        above
+            .map(|why| Delegation::Insecure(why, ttl_s))
+            .ok_or(otherwise)
     }
 
     /// Check a set that only a zone truly above `child` may have signed.
-    async fn signed_above<A: Ask>(&self, ask: &A, set: &RrSet, child: &Name, budget: &Budget) -> Result<Signed, Failure> {
+    async fn signed_above<A: Ask>(
+        &self,
+        ask: &A,
+        set: &RrSet,
+        child: &Name,
+        budget: &Budget,
+    ) -> Result<Signed, Failure> {
         let mut fault = None;
-        for signer in signature::signers(set).iter().filter(|signer| is_below(child, signer)) {
+        for signer in signature::signers(set)
+            .iter()
+            .filter(|signer| is_below(child, signer))
+        {
             match self.zone(ask, signer, budget).await? {
                 Zone::Insecure(why) => return Ok(Signed::Insecure(why)),
-                Zone::Secure(keys) => match signature::check(set, &keys, self.rules, now_s(), budget) {
-                    Ok(held) => return Ok(Signed::Held(held.ttl_s, keys)),
-                    Err(failure) if is_bogus(failure) => fault = Some(failure),
-                    Err(failure) => return Err(failure),
-                },
+                Zone::Secure(keys) => {
+                    match signature::check(set, &keys, self.rules, now_s(), budget) {
+                        Ok(held) => return Ok(Signed::Held(held.ttl_s, keys)),
+                        Err(failure) if is_bogus(failure) => fault = Some(failure),
+                        Err(failure) => return Err(failure),
+                    }
+                }
             }
         }
         fault.map_or(Ok(Signed::Not), Err)
     }
 
-    /// The keys of a zone, asked for and checked against who vouches for them; and for how many seconds.
-    async fn keys<A: Ask>(&self, ask: &A, apex: &Name, vouching: Vouching<'_>, budget: &Budget) -> Result<(Arc<Keys>, u32), Failure> {
+    /// The keys of a zone, asked for and checked against who vouches for them; and for how many
+    /// seconds.
+    async fn keys<A: Ask>(
+        &self,
+        ask: &A,
+        apex: &Name,
+        vouching: Vouching<'_>,
+        budget: &Budget,
+    ) -> Result<(Arc<Keys>, u32), Failure> {
         let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
         loop {
             let said = match ask.ask(apex, RecordType::DNSKEY, &avoid, budget).await {
                 Ok(said) => said,
                 Err(failure) => return Err(bogus.unwrap_or(failure)),
             };
-            let set = said.answer.iter().find(|set| set.rtype == RecordType::DNSKEY && set.name == *apex);
+            let set = said
+                .answer
+                .iter()
+                .find(|set| set.rtype == RecordType::DNSKEY && set.name == *apex);
             if set.is_none() && !said.authoritative && said.authority.is_empty() {
                 // Nobody has said anything: a network that catches all DNS does so.
                 return Err(bogus.unwrap_or(Failure::Unreachable));
             }
-            match set.map_or(Err(Failure::KeyMissing), |set| self.judge_keys(set, vouching, budget)) {
+            match set.map_or(Err(Failure::KeyMissing), |set| {
+                self.judge_keys(set, vouching, budget)
+            }) {
                 Err(failure) if is_bogus(failure) => {
-                    let from = said.from.filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else { return Err(bogus.unwrap_or(failure)) };
+                    let from = said
+                        .from
+                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
+                    let Some(from) = from else {
+                        return Err(bogus.unwrap_or(failure));
+                    };
                     bogus.get_or_insert(failure);
                     avoid.push(from);
                 }
@@ -247,7 +346,12 @@ impl Validator {
         }
     }
 
-    fn judge_keys(&self, set: &RrSet, vouching: Vouching<'_>, budget: &Budget) -> Result<(Arc<Keys>, u32), Failure> {
+    fn judge_keys(
+        &self,
+        set: &RrSet,
+        vouching: Vouching<'_>,
+        budget: &Budget,
+    ) -> Result<(Arc<Keys>, u32), Failure> {
         let keys = Keys::of(set, self.rules);
         let vouched = match vouching {
             Vouching::Anchor(anchor) => keys.vouched_by_anchor(anchor),
@@ -260,19 +364,31 @@ impl Validator {
         Ok((Arc::new(keys), held.ttl_s))
     }
 
-    /// Why none of the digests can be checked, if none can (RFC 4035 section 5.2, RFC 6840 section 5.2).
+    /// Why none of the digests can be checked, if none can (RFC 4035 section 5.2, RFC 6840 section
+    /// 5.2).
     fn unknown(&self, signers: &[DS]) -> Option<Insecurity> {
         let knows = |ds: &DS| self.rules.knows(ds.algorithm());
-        if signers.iter().any(|ds| knows(ds) && self.rules.digests(ds.digest_type())) {
+        if signers
+            .iter()
+            .any(|ds| knows(ds) && self.rules.digests(ds.digest_type()))
+        {
             return None;
         }
-        Some(if signers.iter().any(knows) { Insecurity::Digest } else { Insecurity::Algorithm })
+        Some(if signers.iter().any(knows) {
+            Insecurity::Digest
+        } else {
+            Insecurity::Algorithm
+        })
     }
 
     /// Those that can be checked; the ones with SHA-1 only where no other can (RFC 4509 section 3).
     fn strongest(&self, mut signers: Vec<DS>) -> Vec<DS> {
-        signers.retain(|ds| self.rules.knows(ds.algorithm()) && self.rules.digests(ds.digest_type()));
-        if signers.iter().any(|ds| ds.digest_type() != DigestType::SHA1) {
+        signers
+            .retain(|ds| self.rules.knows(ds.algorithm()) && self.rules.digests(ds.digest_type()));
+        if signers
+            .iter()
+            .any(|ds| ds.digest_type() != DigestType::SHA1)
+        {
             signers.retain(|ds| ds.digest_type() != DigestType::SHA1);
         }
         signers

@@ -1,4 +1,5 @@
-//! What validated NSEC records prove (RFC 4035 section 5.4, RFC 6840 section 4), and the common form of all proofs of absence.
+//! What validated NSEC records prove (RFC 4035 section 5.4, RFC 6840 section 4), and the common
+//! form of all proofs of absence.
 
 use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC, NSEC3};
 use hickory_proto::rr::{Name, RData, RecordType, RecordTypeSet};
@@ -45,7 +46,8 @@ pub(super) struct Denial<'a> {
 }
 
 impl<'a> Denial<'a> {
-    /// Take what `sets` hold of NSEC and NSEC3; all of them must have been validated with the keys of `zone`.
+    /// Take what `sets` hold of NSEC and NSEC3; all of them must have been validated with the keys
+    /// of `zone`.
     pub(super) fn new(zone: &'a Name, sets: impl IntoIterator<Item = &'a RrSet>) -> Self {
         let mut plain: Vec<(&Name, &NSEC)> = Vec::new();
         let mut hashed: Vec<(&Name, &NSEC3)> = Vec::new();
@@ -58,7 +60,11 @@ impl<'a> Denial<'a> {
                 }
             }
         }
-        Self { zone, plain, hashed: Hashed::new(zone, hashed) }
+        Self {
+            zone,
+            plain,
+            hashed: Hashed::new(zone, hashed),
+        }
     }
 
     /// The name does not exist, nor does a wildcard that would stand for it.
@@ -69,45 +75,81 @@ impl<'a> Denial<'a> {
         if self.plain.is_empty() {
             return self.hashed.name_error(name, budget);
         }
-        let Some(encloser) = self.closest_encloser(name) else { return Ok(Proof::Fails) };
+        let Some(encloser) = self.closest_encloser(name) else {
+            return Ok(Proof::Fails);
+        };
         let covered = wildcard(&encloser).is_some_and(|wildcard| self.cover(&wildcard).is_some());
         Ok(if covered { Proof::Holds } else { Proof::Fails })
     }
 
     /// The name, or the wildcard that stands for it, has no records of the type, and no alias.
-    pub(super) fn no_data(&self, name: &Name, rtype: RecordType, budget: &Budget) -> Result<Proof, Failure> {
+    pub(super) fn no_data(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        budget: &Budget,
+    ) -> Result<Proof, Failure> {
         if !self.zone.zone_of(name) {
             return Ok(Proof::Fails);
         }
         if self.plain.is_empty() {
             return self.hashed.no_data(name, rtype, budget);
         }
-        let denies = |name: &Name| self.plain.iter().any(|(owner, nsec)| *owner == name && lacks(nsec.type_set(), rtype, name));
+        let denies = |name: &Name| {
+            self.plain
+                .iter()
+                .any(|(owner, nsec)| *owner == name && lacks(nsec.type_set(), rtype, name))
+        };
         if denies(name) {
             return Ok(Proof::Holds);
         }
-        // The next name stands below this one: it exists, with nothing at it (an empty non-terminal).
-        if self.plain.iter().any(|(owner, nsec)| is_between(owner, nsec, name) && name.zone_of(nsec.next_domain_name())) {
+        // The next name stands below this one: it exists, with nothing at it (an empty
+        // non-terminal).
+        if self.plain.iter().any(|(owner, nsec)| {
+            is_between(owner, nsec, name) && name.zone_of(nsec.next_domain_name())
+        }) {
             return Ok(Proof::Holds);
         }
         let encloser = self.closest_encloser(name);
-        let at_wildcard = encloser.and_then(|encloser| wildcard(&encloser)).is_some_and(|wildcard| denies(&wildcard));
-        Ok(if at_wildcard { Proof::Holds } else { Proof::Fails })
+        let at_wildcard = encloser
+            .and_then(|encloser| wildcard(&encloser))
+            .is_some_and(|wildcard| denies(&wildcard));
+        Ok(if at_wildcard {
+            Proof::Holds
+        } else {
+            Proof::Fails
+        })
     }
 
-    /// Nothing stands closer to the name than the wildcard of `labels` labels, asterisk not counted, that made the answer.
-    pub(super) fn wildcard_answer(&self, name: &Name, labels: usize, budget: &Budget) -> Result<Proof, Failure> {
+    /// Nothing stands closer to the name than the wildcard of `labels` labels, asterisk not
+    /// counted, that made the answer.
+    pub(super) fn wildcard_answer(
+        &self,
+        name: &Name,
+        labels: usize,
+        budget: &Budget,
+    ) -> Result<Proof, Failure> {
         if self.plain.is_empty() {
             return self.hashed.wildcard_answer(name, labels, budget);
         }
-        let right = self.closest_encloser(name).is_some_and(|encloser| label_count(&encloser) == labels);
+        let right = self
+            .closest_encloser(name)
+            .is_some_and(|encloser| label_count(&encloser) == labels);
         Ok(if right { Proof::Holds } else { Proof::Fails })
     }
 
     /// What is said of a delegation at `name` (RFC 4035 section 5.2, RFC 5155 section 8.9).
     pub(super) fn no_ds(&self, name: &Name, budget: &Budget) -> Result<NoDs, Failure> {
-        let plain = self.plain.iter().find(|(owner, _)| *owner == name).map(|(_, nsec)| nsec.type_set());
-        let types = if self.plain.is_empty() { self.hashed.at(name, budget)? } else { plain };
+        let plain = self
+            .plain
+            .iter()
+            .find(|(owner, _)| *owner == name)
+            .map(|(_, nsec)| nsec.type_set());
+        let types = if self.plain.is_empty() {
+            self.hashed.at(name, budget)?
+        } else {
+            plain
+        };
         if let Some(types) = types {
             // With SOA it is the child's own record, which knows nothing of DS.
             let is_childs = types.contains(RecordType::SOA);
@@ -129,7 +171,8 @@ impl<'a> Denial<'a> {
         })
     }
 
-    /// The closest name above that exists, as the record that covers the name shows; `None` when none covers it.
+    /// The closest name above that exists, as the record that covers the name shows; `None` when
+    /// none covers it.
     fn closest_encloser(&self, name: &Name) -> Option<Name> {
         let (owner, nsec) = self.cover(name)?;
         let labels = shared(name, owner).max(shared(name, nsec.next_domain_name()));
@@ -139,21 +182,25 @@ impl<'a> Denial<'a> {
     /// The record that says that the name does not exist.
     fn cover(&self, name: &Name) -> Option<(&'a Name, &'a NSEC)> {
         self.plain.iter().copied().find(|(owner, nsec)| {
-            // RFC 6840 section 4.1: the parent's record at a zone cut, or one at a DNAME, says nothing about names below.
+            // RFC 6840 section 4.1: the parent's record at a zone cut, or one at a DNAME, says
+            // nothing about names below.
             let types = nsec.type_set();
-            let leads_away = owner.zone_of(name) && (is_delegation(nsec.type_set()) || types.contains(RecordType::DNAME));
+            let leads_away = owner.zone_of(name)
+                && (is_delegation(nsec.type_set()) || types.contains(RecordType::DNAME));
             is_between(owner, nsec, name) && !leads_away && !name.zone_of(nsec.next_domain_name())
         })
     }
 }
 
-/// Does the name stand in the gap after the owner? The last record of a zone points back to the apex.
+/// Does the name stand in the gap after the owner? The last record of a zone points back to the
+/// apex.
 fn is_between(owner: &Name, nsec: &NSEC, name: &Name) -> bool {
     let next = nsec.next_domain_name();
     owner < name && (name < next || next <= owner && next.zone_of(name))
 }
 
-/// The record at `name` denies the type: neither it nor an alias is there, and the record speaks for the right side of a zone cut.
+/// The record at `name` denies the type: neither it nor an alias is there, and the record speaks
+/// for the right side of a zone cut.
 pub(super) fn lacks(types: &RecordTypeSet, rtype: RecordType, name: &Name) -> bool {
     let right_side = match rtype {
         RecordType::DS => !types.contains(RecordType::SOA) || name.is_root(),
@@ -174,7 +221,11 @@ pub(super) fn wildcard(encloser: &Name) -> Option<Name> {
 
 /// Labels that two names share, from the root down.
 fn shared(one: &Name, other: &Name) -> usize {
-    one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+    one.iter()
+        .rev()
+        .zip(other.iter().rev())
+        .take_while(|(one, other)| one.eq_ignore_ascii_case(other))
+        .count()
 }
 
 #[cfg(test)]
@@ -199,13 +250,20 @@ mod tests {
             ("xx.example.", &[A, AAAA]),
         ];
         let next = owners.iter().cycle().skip(1);
-        owners.iter().zip(next).map(|((owner, types), (next, _))| nsec(owner, next, types)).collect()
+        owners
+            .iter()
+            .zip(next)
+            .map(|((owner, types), (next, _))| nsec(owner, next, types))
+            .collect()
     }
 
     /// What some of the chain's records prove, by their owners.
     fn proof<T>(owners: &[&str], ask: impl FnOnce(&Denial<'_>) -> Result<T, Failure>) -> T {
         let (zone, chain) = (name("example."), chain());
-        let sets: Vec<&RrSet> = owners.iter().map(|owner| chain.iter().find(|set| set.name == name(owner)).unwrap()).collect();
+        let sets: Vec<&RrSet> = owners
+            .iter()
+            .map(|owner| chain.iter().find(|set| set.name == name(owner)).unwrap())
+            .collect();
         ask(&Denial::new(&zone, sets)).unwrap()
     }
 
@@ -215,33 +273,84 @@ mod tests {
             ("ml.example.", ["b.example.", "example."], Proof::Holds),
             ("ml.example.", ["b.example.", "b.example."], Proof::Fails),
             ("ml.example.", ["example.", "example."], Proof::Fails),
-            // It exists; it is an empty non-terminal; it is below a delegation; a wildcard stands for it; it is of another zone.
+            // It exists; it is an empty non-terminal; it is below a delegation; a wildcard stands
+            // for it; it is of another zone.
             ("ns1.example.", ["ns1.example.", "example."], Proof::Fails),
-            ("y.w.example.", ["x.w.example.", "ns2.example."], Proof::Fails),
+            (
+                "y.w.example.",
+                ["x.w.example.", "ns2.example."],
+                Proof::Fails,
+            ),
             ("x.b.example.", ["b.example.", "example."], Proof::Fails),
-            ("z.w.example.", ["x.y.w.example.", "*.w.example."], Proof::Fails),
+            (
+                "z.w.example.",
+                ["x.y.w.example.", "*.w.example."],
+                Proof::Fails,
+            ),
             ("ml.test.", ["xx.example.", "example."], Proof::Fails),
             // After the last name the gap goes round to the apex.
             ("zz.example.", ["xx.example.", "example."], Proof::Holds),
         ] {
-            assert_eq!(proof(&owners, |denial| denial.name_error(&name(asked), &budget())), expected, "{asked} {owners:?}");
+            assert_eq!(
+                proof(&owners, |denial| denial.name_error(&name(asked), &budget())),
+                expected,
+                "{asked} {owners:?}"
+            );
         }
     }
 
     #[test]
     fn types_that_a_name_has_not() {
         for (asked, rtype, owners, expected) in [
-            ("ns1.example.", MX, ["ns1.example.", "ns1.example."], Proof::Holds),
-            ("ns1.example.", A, ["ns1.example.", "ns1.example."], Proof::Fails),
-            ("y.w.example.", A, ["x.w.example.", "x.w.example."], Proof::Holds),
-            ("a.z.w.example.", AAAA, ["x.y.w.example.", "*.w.example."], Proof::Holds),
-            ("a.z.w.example.", MX, ["x.y.w.example.", "*.w.example."], Proof::Fails),
-            ("a.z.w.example.", AAAA, ["*.w.example.", "*.w.example."], Proof::Fails),
+            (
+                "ns1.example.",
+                MX,
+                ["ns1.example.", "ns1.example."],
+                Proof::Holds,
+            ),
+            (
+                "ns1.example.",
+                A,
+                ["ns1.example.", "ns1.example."],
+                Proof::Fails,
+            ),
+            (
+                "y.w.example.",
+                A,
+                ["x.w.example.", "x.w.example."],
+                Proof::Holds,
+            ),
+            (
+                "a.z.w.example.",
+                AAAA,
+                ["x.y.w.example.", "*.w.example."],
+                Proof::Holds,
+            ),
+            (
+                "a.z.w.example.",
+                MX,
+                ["x.y.w.example.", "*.w.example."],
+                Proof::Fails,
+            ),
+            (
+                "a.z.w.example.",
+                AAAA,
+                ["*.w.example.", "*.w.example."],
+                Proof::Fails,
+            ),
             // The parent's record at a cut says nothing of the child, the child's nothing of DS.
             ("b.example.", A, ["b.example.", "b.example."], Proof::Fails),
             ("example.", DS, ["example.", "example."], Proof::Fails),
         ] {
-            assert_eq!(proof(&owners, |denial| denial.no_data(&name(asked), rtype, &budget())), expected, "{asked} {rtype} {owners:?}");
+            assert_eq!(
+                proof(&owners, |denial| denial.no_data(
+                    &name(asked),
+                    rtype,
+                    &budget()
+                )),
+                expected,
+                "{asked} {rtype} {owners:?}"
+            );
         }
     }
 
@@ -256,12 +365,20 @@ mod tests {
             ("x.b.example.", "b.example.", NoDs::Fails),
             ("c.example.", "example.", NoDs::Fails),
         ] {
-            assert_eq!(proof(&[owner], |denial| denial.no_ds(&name(asked), &budget())), expected, "{asked}");
+            assert_eq!(
+                proof(&[owner], |denial| denial.no_ds(&name(asked), &budget())),
+                expected,
+                "{asked}"
+            );
         }
-        for (owner, labels, expected) in
-            [("x.y.w.example.", 2, Proof::Holds), ("x.y.w.example.", 1, Proof::Fails), ("*.w.example.", 2, Proof::Fails)]
-        {
-            let found = proof(&[owner], |denial| denial.wildcard_answer(&name("a.z.w.example."), labels, &budget()));
+        for (owner, labels, expected) in [
+            ("x.y.w.example.", 2, Proof::Holds),
+            ("x.y.w.example.", 1, Proof::Fails),
+            ("*.w.example.", 2, Proof::Fails),
+        ] {
+            let found = proof(&[owner], |denial| {
+                denial.wildcard_answer(&name("a.z.w.example."), labels, &budget())
+            });
             assert_eq!(found, expected, "{owner} {labels}");
         }
     }

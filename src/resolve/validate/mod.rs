@@ -1,7 +1,9 @@
-//! Our own validator (RFC 4033 to 4035, 5155, 6840): may what servers said be believed, and says the zone's owner so?
+//! Our own validator (RFC 4033 to 4035, 5155, 6840): may what servers said be believed, and says
+//! the zone's owner so?
 //!
-//! [`anchor`] says whom the operator believes, [`chain`] leads from there to a zone's keys, [`signature`] checks one set against them,
-//! [`denial`] and [`nsec3`] check proofs of absence, [`answer`] puts it together for one reply, [`spans`] answers from proofs seen before.
+//! [`anchor`] says whom the operator believes, [`chain`] leads from there to a zone's keys,
+//! [`signature`] checks one set against them, [`denial`] and [`nsec3`] check proofs of absence,
+//! [`answer`] puts it together for one reply, [`spans`] answers from proofs seen before.
 
 mod aggressive_nsec;
 mod anchor;
@@ -39,7 +41,8 @@ const RETRIES_MAX: usize = 2;
 pub(super) struct Settings {
     /// Whose keys are believed.
     pub(super) anchors: Anchors,
-    /// Believe RSA with SHA-1 (algorithms 5 and 7) and DS records with SHA-1; off, such zones are insecure (RFC 9905).
+    /// Believe RSA with SHA-1 (algorithms 5 and 7) and DS records with SHA-1; off, such zones are
+    /// insecure (RFC 9905).
     pub(super) sha1: bool,
     /// Deny names from proofs seen before (RFC 8198).
     pub(super) aggressive: bool,
@@ -90,7 +93,8 @@ pub(super) enum Verdict {
 /// What was said, and how far it may be believed.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
-    /// TTLs are cut to what signatures allow; records of the authority section that are needed for nothing are gone if it is secure.
+    /// TTLs are cut to what signatures allow; records of the authority section that are needed for
+    /// nothing are gone if it is secure.
     pub(super) said: Arc<Said>,
     /// Of all of it.
     pub(super) verdict: Verdict,
@@ -112,21 +116,33 @@ impl Validator {
         Self {
             root_tags: settings.anchors.root_tags(),
             anchors: settings.anchors,
-            rules: Rules { sha1: settings.sha1 },
+            rules: Rules {
+                sha1: settings.sha1,
+            },
             zones: Zones::new(half),
             spans: settings.aggressive.then(|| Spans::new(half)),
         }
     }
 
-    /// Ask for name and type and check what is said; where it is bogus, another server is asked. Aliases are not followed.
-    pub(super) async fn ask<A: Ask>(&self, ask: &A, name: &Name, rtype: RecordType, budget: &Budget) -> Result<Judged, Failure> {
+    /// Ask for name and type and check what is said; where it is bogus, another server is asked.
+    /// Aliases are not followed.
+    pub(super) async fn ask<A: Ask>(
+        &self,
+        ask: &A,
+        name: &Name,
+        rtype: RecordType,
+        budget: &Budget,
+    ) -> Result<Judged, Failure> {
         if let Standing::Below(_, anchor) = self.anchors.standing_of(name, rtype)
             && !anchor.is_usable(self.rules)
         {
             return Err(Failure::KeyMissing);
         }
         if let Some(said) = self.foresee(name, rtype, budget)? {
-            return Ok(Judged { said: Arc::new(said), verdict: Verdict::Secure });
+            return Ok(Judged {
+                said: Arc::new(said),
+                verdict: Verdict::Secure,
+            });
         }
         let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
         loop {
@@ -136,12 +152,19 @@ impl Validator {
             };
             match self.judge(ask, name, rtype, &said, budget).await {
                 Err(failure) if is_bogus(failure) => {
-                    let from = said.from.filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else { return Err(bogus.unwrap_or(failure)) };
+                    let from = said
+                        .from
+                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
+                    let Some(from) = from else {
+                        return Err(bogus.unwrap_or(failure));
+                    };
                     bogus.get_or_insert(failure);
                     avoid.push(from);
                 }
-                Ok(judged) if judged.verdict == Verdict::Secure && sentinel::withholds(name, rtype, self.root_tags.as_deref()) => {
+                Ok(judged)
+                    if judged.verdict == Verdict::Secure
+                        && sentinel::withholds(name, rtype, self.root_tags.as_deref()) =>
+                {
                     return Err(Failure::Sentinel);
                 }
                 other => return other,
@@ -149,7 +172,8 @@ impl Validator {
         }
     }
 
-    /// Forget the keys of zones at and below a name, and what proves that something there does not exist.
+    /// Forget the keys of zones at and below a name, and what proves that something there does not
+    /// exist.
     pub(super) fn forget(&self, below: &Name) {
         self.zones.forget(below);
         if let Some(spans) = &self.spans {
@@ -158,8 +182,15 @@ impl Validator {
     }
 
     /// What proofs seen before say, without asking anybody.
-    fn foresee(&self, name: &Name, rtype: RecordType, budget: &Budget) -> Result<Option<Said>, Failure> {
-        self.spans.as_ref().map_or(Ok(None), |spans| spans.foresee(name, rtype, clock::wall_s(), budget))
+    fn foresee(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        budget: &Budget,
+    ) -> Result<Option<Said>, Failure> {
+        self.spans.as_ref().map_or(Ok(None), |spans| {
+            spans.foresee(name, rtype, clock::wall_s(), budget)
+        })
     }
 }
 
@@ -167,6 +198,11 @@ impl Validator {
 const fn is_bogus(failure: Failure) -> bool {
     matches!(
         failure,
-        Failure::Bogus | Failure::Expired | Failure::NotYetValid | Failure::KeyMissing | Failure::Unsigned | Failure::Unproven
+        Failure::Bogus
+            | Failure::Expired
+            | Failure::NotYetValid
+            | Failure::KeyMissing
+            | Failure::Unsigned
+            | Failure::Unproven
     )
 }

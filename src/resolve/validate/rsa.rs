@@ -1,4 +1,5 @@
-//! RSA signatures of keys from 512 to 1,023 bits, which RFC 3110 and RFC 5702 allow and the crypto library does not take.
+//! RSA signatures of keys from 512 to 1,023 bits, which RFC 3110 and RFC 5702 allow and the crypto
+//! library does not take.
 //!
 //! Nothing here is secret, so that nothing has to take constant time.
 
@@ -12,9 +13,17 @@ const BITS_END: usize = 1024;
 const EXPONENT_OCTETS_MAX: usize = 4;
 
 /// What stands before the digest in a signed block (RFC 8017 section 9.2, note 1).
-const SHA1: &[u8] = &[0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14];
-const SHA256: &[u8] = &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
-const SHA512: &[u8] = &[0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40];
+const SHA1: &[u8] = &[
+    0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14,
+];
+const SHA256: &[u8] = &[
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+    0x00, 0x04, 0x20,
+];
+const SHA512: &[u8] = &[
+    0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05,
+    0x00, 0x04, 0x40,
+];
 
 /// A public key that is too short for the library.
 pub(super) struct ShortKey<'a> {
@@ -23,7 +32,8 @@ pub(super) struct ShortKey<'a> {
 }
 
 impl<'a> ShortKey<'a> {
-    /// Take the octets of a DNSKEY apart (RFC 3110 section 2); `None` if they are no RSA key of these sizes.
+    /// Take the octets of a DNSKEY apart (RFC 3110 section 2); `None` if they are no RSA key of
+    /// these sizes.
     pub(super) fn read(octets: &'a [u8]) -> Option<Self> {
         let (length, rest) = match octets {
             [0, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
@@ -34,10 +44,14 @@ impl<'a> ShortKey<'a> {
         let modulus = strip(modulus);
         let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
         let is_odd = modulus.last().is_some_and(|last| last % 2 == 1);
-        (is_odd && (BITS_MIN..BITS_END).contains(&bits)).then(|| Self { modulus, exponent: strip(exponent) })
+        (is_odd && (BITS_MIN..BITS_END).contains(&bits)).then(|| Self {
+            modulus,
+            exponent: strip(exponent),
+        })
     }
 
-    /// Does the signature hold over the message (RFC 8017 section 8.2.2)? `algorithm` is DNSSEC's number.
+    /// Does the signature hold over the message (RFC 8017 section 8.2.2)? `algorithm` is DNSSEC's
+    /// number.
     pub(super) fn verify(&self, algorithm: u8, message: &[u8], signature: &[u8]) -> bool {
         let (hash, prefix) = match algorithm {
             5 | 7 => (&digest::SHA1_FOR_LEGACY_USE_ONLY, SHA1),
@@ -47,13 +61,21 @@ impl<'a> ShortKey<'a> {
         };
         let digest = digest::digest(hash, message);
         let fixed = 3 + prefix.len() + digest.as_ref().len();
-        let Some(padding) = self.modulus.len().checked_sub(fixed).filter(|padding| *padding >= 8) else { return false };
+        let Some(padding) = self
+            .modulus
+            .len()
+            .checked_sub(fixed)
+            .filter(|padding| *padding >= 8)
+        else {
+            return false;
+        };
         let mut expected = vec![0, 1];
         expected.resize(2 + padding, 0xff);
         expected.push(0);
         expected.extend_from_slice(prefix);
         expected.extend_from_slice(digest.as_ref());
-        signature.len() == self.modulus.len() && self.raise(signature).is_some_and(|block| block == expected)
+        signature.len() == self.modulus.len()
+            && self.raise(signature).is_some_and(|block| block == expected)
     }
 
     /// The signature to the power of the exponent, as many octets as the modulus has.
@@ -72,15 +94,23 @@ impl<'a> ShortKey<'a> {
             for bit in (0..8).rev() {
                 power = power.map(|power| modulus.multiply(&power, &power));
                 if octet >> bit & 1 == 1 {
-                    power = Some(power.map_or_else(|| base.clone(), |power| modulus.multiply(&power, &base)));
+                    power = Some(
+                        power.map_or_else(|| base.clone(), |power| modulus.multiply(&power, &base)),
+                    );
                 }
             }
         }
         let mut one = vec![0; modulus.limbs.len()];
         *one.first_mut()? = 1;
         let power = modulus.multiply(&power?, &one);
-        let octets: Vec<u8> = power.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect();
-        octets.get(octets.len().checked_sub(self.modulus.len())?..).map(<[u8]>::to_vec)
+        let octets: Vec<u8> = power
+            .iter()
+            .rev()
+            .flat_map(|limb| limb.to_be_bytes())
+            .collect();
+        octets
+            .get(octets.len().checked_sub(self.modulus.len())?..)
+            .map(<[u8]>::to_vec)
     }
 }
 
@@ -98,13 +128,19 @@ impl Modulus {
         let limbs = limbs(octets, octets.len().div_ceil(8));
         let lowest = *limbs.first()?;
         // Newton: each round doubles the number of bits that are right, beginning with three.
-        let inverse = (0..5).fold(lowest, |inverse, _| inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse))));
+        let inverse = (0..5).fold(lowest, |inverse, _| {
+            inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse)))
+        });
         let mut square = vec![0; limbs.len()];
         *square.first_mut()? = 1;
         for _ in 0..limbs.len() * 128 {
             square = double(&square, &limbs);
         }
-        Some(Self { limbs, inverse: inverse.wrapping_neg(), square })
+        Some(Self {
+            limbs,
+            inverse: inverse.wrapping_neg(),
+            square,
+        })
     }
 
     /// The product, divided by R.
@@ -113,7 +149,11 @@ impl Modulus {
         let mut sum = vec![0_u64; size + 2];
         for limb in left {
             add_product(&mut sum, right, *limb);
-            let factor = sum.first().copied().unwrap_or_default().wrapping_mul(self.inverse);
+            let factor = sum
+                .first()
+                .copied()
+                .unwrap_or_default()
+                .wrapping_mul(self.inverse);
             add_product(&mut sum, &self.limbs, factor);
             sum.remove(0);
             sum.push(0);
@@ -172,7 +212,14 @@ fn is_less(left: &[u64], right: &[u64]) -> bool {
 
 /// Big-endian octets as `size` little-endian limbs.
 fn limbs(octets: &[u8], size: usize) -> Vec<u64> {
-    let mut limbs: Vec<u64> = octets.rchunks(8).map(|chunk| chunk.iter().fold(0, |limb, octet| limb << 8 | u64::from(*octet))).collect();
+    let mut limbs: Vec<u64> = octets
+        .rchunks(8)
+        .map(|chunk| {
+            chunk
+                .iter()
+                .fold(0, |limb, octet| limb << 8 | u64::from(*octet))
+        })
+        .collect();
     limbs.resize(size, 0);
     limbs
 }
@@ -186,7 +233,8 @@ fn strip(octets: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    /// Made with OpenSSL 3.0: a key of 512 and one of 1,016 bits, the exponent 65537, signatures over "a message".
+    /// Made with OpenSSL 3.0: a key of 512 and one of 1,016 bits, the exponent 65537, signatures
+    /// over "a message".
     const MODULUS: &str = "AD44C4C65B096AAE47FB28033627112D29CF931569255E34F656FAAE5D37C31B\
                            ABDBEBD0FDD9E6A1696CB1F2224BF9FDDFD92F4E03F0DA00B1368BD61987DCC7";
     const BY_SHA1: &str = "69AE7640294B29AB0CB73C32D4C528A7C3BC2F058F4724568301008FFAB1D9E7\
@@ -212,12 +260,18 @@ mod tests {
 
     #[test]
     fn short_keys_verify_what_they_signed_and_nothing_else() {
-        for (modulus, algorithm, signature) in
-            [(MODULUS, 5, BY_SHA1), (MODULUS, 7, BY_SHA1), (MODULUS, 8, BY_SHA256), (LONG_MODULUS, 10, BY_SHA512)]
-        {
+        for (modulus, algorithm, signature) in [
+            (MODULUS, 5, BY_SHA1),
+            (MODULUS, 7, BY_SHA1),
+            (MODULUS, 8, BY_SHA256),
+            (LONG_MODULUS, 10, BY_SHA512),
+        ] {
             let (octets_of_key, signature) = (key(modulus), octets(signature));
             let key = ShortKey::read(&octets_of_key).unwrap();
-            assert!(key.verify(algorithm, b"a message", &signature), "{algorithm}");
+            assert!(
+                key.verify(algorithm, b"a message", &signature),
+                "{algorithm}"
+            );
             assert!(!key.verify(algorithm, b"A message", &signature));
             assert!(!key.verify(13, b"a message", &signature));
             for at in [0, 20, signature.len() - 1] {
@@ -229,7 +283,11 @@ mod tests {
             assert!(!key.verify(algorithm, b"a message", &vec![0xff; signature.len()]));
         }
         // A block for SHA-512 does not fit into 64 octets.
-        assert!(!ShortKey::read(&key(MODULUS)).unwrap().verify(10, b"a message", &octets(BY_SHA256)));
+        assert!(!ShortKey::read(&key(MODULUS)).unwrap().verify(
+            10,
+            b"a message",
+            &octets(BY_SHA256)
+        ));
     }
 
     #[test]
@@ -239,8 +297,16 @@ mod tests {
         for hex in ["", "AB", &MODULUS[..120], &long, &even] {
             assert!(ShortKey::read(&key(hex)).is_none(), "{}", hex.len());
         }
-        assert!(ShortKey::read(&[]).is_none() && ShortKey::read(&[0, 1]).is_none() && ShortKey::read(&[9, 1]).is_none());
+        assert!(
+            ShortKey::read(&[]).is_none()
+                && ShortKey::read(&[0, 1]).is_none()
+                && ShortKey::read(&[9, 1]).is_none()
+        );
         let huge = [&[9][..], &[0xff; 9], &octets(MODULUS)].concat();
-        assert!(!ShortKey::read(&huge).unwrap().verify(8, b"a message", &octets(BY_SHA256)));
+        assert!(
+            !ShortKey::read(&huge)
+                .unwrap()
+                .verify(8, b"a message", &octets(BY_SHA256))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Does a set's signature hold (RFC 4034 section 3, RFC 4035 section 5.3, RFC 6840)? The costly step, paid for before it is done.
+//! Does a set's signature hold (RFC 4034 section 3, RFC 4035 section 5.3, RFC 6840)? The costly
+//! step, paid for before it is done.
 
 use hickory_proto::dnssec::rdata::sig::SigInput;
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG};
@@ -22,7 +23,8 @@ const KEYS_MAX: usize = 32;
 /// Which algorithms are believed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// RSA with SHA-1 (algorithms 5 and 7), and DS records with SHA-1 (RFC 9905 wants both to be taken as unknown).
+    /// RSA with SHA-1 (algorithms 5 and 7), and DS records with SHA-1 (RFC 9905 wants both to be
+    /// taken as unknown).
     pub(super) sha1: bool,
 }
 
@@ -61,15 +63,26 @@ struct Key {
 }
 
 impl Keys {
-    /// The zone keys of a DNSKEY set that are not revoked (RFC 5011 section 2.1) and of an algorithm that we know.
+    /// The zone keys of a DNSKEY set that are not revoked (RFC 5011 section 2.1) and of an
+    /// algorithm that we know.
     pub(super) fn of(set: &RrSet, rules: Rules) -> Self {
         let keys = set.records.iter().filter_map(|record| match &record.data {
             RData::DNSSEC(DNSSECRData::DNSKEY(key)) => Some(key),
             _ => None,
         });
-        let usable = keys.filter(|key| key.zone_key() && !key.revoke() && rules.knows(key.public_key().algorithm()));
-        let tagged = usable.filter_map(|key| Some(Key { tag: key.calculate_key_tag().ok()?, key: key.clone() }));
-        Self { zone: set.name.clone(), keys: tagged.take(KEYS_MAX).collect() }
+        let usable = keys.filter(|key| {
+            key.zone_key() && !key.revoke() && rules.knows(key.public_key().algorithm())
+        });
+        let tagged = usable.filter_map(|key| {
+            Some(Key {
+                tag: key.calculate_key_tag().ok()?,
+                key: key.clone(),
+            })
+        });
+        Self {
+            zone: set.name.clone(),
+            keys: tagged.take(KEYS_MAX).collect(),
+        }
     }
 
     /// Only those that the parent vouches for.
@@ -87,12 +100,25 @@ impl Keys {
     /// Only those that the operator vouches for.
     pub(super) fn vouched_by_anchor(&self, anchor: &Anchor) -> Self {
         let by_digest = self.vouched_by(&anchor.digests);
-        self.only(|key| anchor.names(&key.key) || by_digest.keys.iter().any(|other| other.key == key.key))
+        self.only(|key| {
+            anchor.names(&key.key) || by_digest.keys.iter().any(|other| other.key == key.key)
+        })
     }
 
     fn only(&self, wanted: impl Fn(&&Key) -> bool) -> Self {
-        let keys = self.keys.iter().filter(wanted).map(|key| Key { tag: key.tag, key: key.key.clone() }).collect();
-        Self { zone: self.zone.clone(), keys }
+        let keys = self
+            .keys
+            .iter()
+            .filter(wanted)
+            .map(|key| Key {
+                tag: key.tag,
+                key: key.key.clone(),
+            })
+            .collect();
+        Self {
+            zone: self.zone.clone(),
+            keys,
+        }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -101,7 +127,11 @@ impl Keys {
 
     /// Octets in memory, about.
     pub(super) fn weight(&self) -> usize {
-        let octets: usize = self.keys.iter().map(|key| key.key.public_key().public_bytes().len() + size_of::<Key>()).sum();
+        let octets: usize = self
+            .keys
+            .iter()
+            .map(|key| key.key.public_key().public_bytes().len() + size_of::<Key>())
+            .sum();
         octets + size_of::<Self>() + self.zone.len()
     }
 }
@@ -109,18 +139,21 @@ impl Keys {
 /// A signature that holds, and what it says about the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
-    /// How many labels the signed name had; fewer than the owner when a wildcard made the set (RFC 4035 section 5.3.4).
+    /// How many labels the signed name had; fewer than the owner when a wildcard made the set (RFC
+    /// 4035 section 5.3.4).
     pub(super) expanded_from: Option<usize>,
     /// Seconds for which the set may be kept (RFC 4035 section 5.3.3).
     pub(super) ttl_s: u32,
 }
 
-/// Who claims to have signed the set, each zone once: at or above the owner, for DS truly above (RFC 4035 sections 2.4 and 5.3.1).
+/// Who claims to have signed the set, each zone once: at or above the owner, for DS truly above
+/// (RFC 4035 sections 2.4 and 5.3.1).
 pub(super) fn signers(set: &RrSet) -> Vec<Name> {
     let mut signers: Vec<Name> = Vec::with_capacity(1);
     for signature in read(set) {
         let signer = &signature.input().signer_name;
-        let above = signer.zone_of(&set.name) && (set.rtype != RecordType::DS || *signer != set.name || signer.is_root());
+        let above = signer.zone_of(&set.name)
+            && (set.rtype != RecordType::DS || *signer != set.name || signer.is_root());
         if above && !signers.contains(signer) {
             signers.push(signer.to_lowercase());
         }
@@ -128,8 +161,15 @@ pub(super) fn signers(set: &RrSet) -> Vec<Name> {
     signers
 }
 
-/// Check the set against a zone's keys: the first signature that holds, or why none does. `now_s` is the wall clock.
-pub(super) fn check(set: &RrSet, keys: &Keys, rules: Rules, now_s: u32, budget: &Budget) -> Result<Held, Failure> {
+/// Check the set against a zone's keys: the first signature that holds, or why none does. `now_s`
+/// is the wall clock.
+pub(super) fn check(
+    set: &RrSet,
+    keys: &Keys,
+    rules: Rules,
+    now_s: u32,
+    budget: &Budget,
+) -> Result<Held, Failure> {
     let mut blame = Failure::Unsigned;
     let mut rows: Option<Vec<Vec<u8>>> = None;
     for signature in read(set).filter(|signature| signature.input().signer_name == keys.zone) {
@@ -142,11 +182,15 @@ pub(super) fn check(set: &RrSet, keys: &Keys, rules: Rules, now_s: u32, budget: 
             blame = worse(blame, Failure::Bogus);
             continue;
         };
-        let twins = keys.keys.iter().filter(|key| key.tag == input.key_tag && key.key.public_key().algorithm() == input.algorithm);
+        let twins = keys.keys.iter().filter(|key| {
+            key.tag == input.key_tag && key.key.public_key().algorithm() == input.algorithm
+        });
         for key in twins.take(TWINS_MAX) {
             budget.pay_check()?;
             let rows = rows.get_or_insert_with(|| canonical(set));
-            if signed_data(input, &name, rows).is_some_and(|message| holds(&key.key, &message, signature.sig())) {
+            if signed_data(input, &name, rows)
+                .is_some_and(|message| holds(&key.key, &message, signature.sig()))
+            {
                 return Ok(held(set, input, now_s));
             }
             budget.note_failed_check()?;
@@ -168,32 +212,53 @@ fn worse(one: Failure, other: Failure) -> Failure {
 }
 
 fn read(set: &RrSet) -> impl Iterator<Item = &RRSIG> {
-    let covering = set.signatures.iter().filter_map(|record| match &record.data {
-        RData::DNSSEC(DNSSECRData::RRSIG(signature)) => Some(signature),
-        _ => None,
-    });
-    covering.filter(|signature| signature.input().type_covered == set.rtype).take(SIGNATURES_MAX)
+    let covering = set
+        .signatures
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::DNSSEC(DNSSECRData::RRSIG(signature)) => Some(signature),
+            _ => None,
+        });
+    covering
+        .filter(|signature| signature.input().type_covered == set.rtype)
+        .take(SIGNATURES_MAX)
 }
 
-/// Dates are compared in serial number arithmetic (RFC 4034 section 3.1.5, RFC 1982), which goes on after 2106.
+/// Dates are compared in serial number arithmetic (RFC 4034 section 3.1.5, RFC 1982), which goes on
+/// after 2106.
 fn is_timely(input: &SigInput, now_s: u32) -> Result<(), Failure> {
     let (inception_s, expiration_s) = (input.sig_inception.get(), input.sig_expiration.get());
     let is_after = |one: u32, other: u32| one != other && one.wrapping_sub(other) < 1 << 31;
     if is_after(now_s, expiration_s) || is_after(inception_s, expiration_s) {
         return Err(Failure::Expired);
     }
-    if is_after(inception_s, now_s) { Err(Failure::NotYetValid) } else { Ok(()) }
+    if is_after(inception_s, now_s) {
+        Err(Failure::NotYetValid)
+    } else {
+        Ok(())
+    }
 }
 
-/// The name that was signed (RFC 4035 section 5.3.2): the owner, or the wildcard that it came from; `None` where there can be none.
+/// The name that was signed (RFC 4035 section 5.3.2): the owner, or the wildcard that it came from;
+/// `None` where there can be none.
 fn signed_name(set: &RrSet, input: &SigInput) -> Option<Name> {
-    let (labels, owner_labels) = (usize::from(input.num_labels), usize::from(set.name.num_labels()));
+    let (labels, owner_labels) = (
+        usize::from(input.num_labels),
+        usize::from(set.name.num_labels()),
+    );
     if labels == owner_labels {
         return Some(set.name.clone());
     }
     // What describes one name or zone never comes from a wildcard.
-    let is_single =
-        matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3 | RecordType::DNSKEY | RecordType::DS | RecordType::SOA | RecordType::NS);
+    let is_single = matches!(
+        set.rtype,
+        RecordType::NSEC
+            | RecordType::NSEC3
+            | RecordType::DNSKEY
+            | RecordType::DS
+            | RecordType::SOA
+            | RecordType::NS
+    );
     let within = labels < owner_labels && labels >= usize::from(input.signer_name.num_labels());
     (within && !is_single).then(|| set.name.trim_to(labels).prepend_label("*").ok())?
 }
@@ -211,14 +276,18 @@ fn canonical(set: &RrSet) -> Vec<Vec<u8>> {
         }
         Some(octets)
     };
-    let mut rows: Vec<Vec<u8>> = set.records.iter().filter_map(|record| encode(&record.data)).collect();
+    let mut rows: Vec<Vec<u8>> = set
+        .records
+        .iter()
+        .filter_map(|record| encode(&record.data))
+        .collect();
     rows.sort();
     rows.dedup();
     rows
 }
 
-/// Names within data that hickory keeps as octets are lower-case in canonical form for the types of RFC 4034 section 6.2. A label's length
-/// is below the letters.
+/// Names within data that hickory keeps as octets are lower-case in canonical form for the types of
+/// RFC 4034 section 6.2. A label's length is below the letters.
 fn lower(rtype: RecordType, octets: &mut [u8]) {
     let names_from = match u16::from(rtype) {
         // MD, MF, MB, MG, MR, MINFO, RP, DNAME
@@ -235,7 +304,10 @@ fn lower(rtype: RecordType, octets: &mut [u8]) {
 /// What the signature was made over (RFC 4034 section 3.1.8.1).
 fn signed_data(input: &SigInput, name: &Name, rows: &[Vec<u8>]) -> Option<Vec<u8>> {
     let mut owner = Vec::with_capacity(64);
-    name.emit(&mut BinEncoder::new(&mut owner).with_name_encoding(NameEncoding::UncompressedLowercase)).ok()?;
+    name.emit(
+        &mut BinEncoder::new(&mut owner).with_name_encoding(NameEncoding::UncompressedLowercase),
+    )
+    .ok()?;
     let mut message = Vec::with_capacity(512);
     let mut encoder = BinEncoder::new(&mut message);
     encoder.set_canonical_form(true);
@@ -255,7 +327,9 @@ fn holds(key: &DNSKEY, message: &[u8], signature: &[u8]) -> bool {
     let public = key.public_key();
     let algorithm = u8::from(public.algorithm());
     match ShortKey::read(public.public_bytes()) {
-        Some(short) if matches!(algorithm, 5 | 7 | 8 | 10) => short.verify(algorithm, message, signature),
+        Some(short) if matches!(algorithm, 5 | 7 | 8 | 10) => {
+            short.verify(algorithm, message, signature)
+        }
         _ => public.verify(message, signature).is_ok(),
     }
 }

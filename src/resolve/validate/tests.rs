@@ -25,8 +25,17 @@ pub(super) fn name(text: &str) -> Name {
 }
 
 pub(super) fn set(owner: &str, data: Vec<RData>) -> RrSet {
-    let records: Vec<Record> = data.into_iter().map(|data| Record::from_rdata(name(owner), 300, data)).collect();
-    RrSet { name: name(owner), rtype: records[0].record_type(), ttl_s: 300, records, signatures: Vec::new() }
+    let records: Vec<Record> = data
+        .into_iter()
+        .map(|data| Record::from_rdata(name(owner), 300, data))
+        .collect();
+    RrSet {
+        name: name(owner),
+        rtype: records[0].record_type(),
+        ttl_s: 300,
+        records,
+        signatures: Vec::new(),
+    }
 }
 
 pub(super) fn address(last: u8) -> RData {
@@ -34,11 +43,28 @@ pub(super) fn address(last: u8) -> RData {
 }
 
 pub(super) fn nsec(owner: &str, next: &str, types: &[RecordType]) -> RrSet {
-    set(owner, vec![RData::DNSSEC(DNSSECRData::NSEC(NSEC::new(name(next), types.iter().copied())))])
+    set(
+        owner,
+        vec![RData::DNSSEC(DNSSECRData::NSEC(NSEC::new(
+            name(next),
+            types.iter().copied(),
+        )))],
+    )
 }
 
 pub(super) fn soa(zone: &str) -> RrSet {
-    set(zone, vec![RData::SOA(SOA::new(name("ns.test."), name("root.test."), 1, 3600, 600, 86_400, 60))])
+    set(
+        zone,
+        vec![RData::SOA(SOA::new(
+            name("ns.test."),
+            name("root.test."),
+            1,
+            3600,
+            600,
+            86_400,
+            60,
+        ))],
+    )
 }
 
 /// A zone's one key.
@@ -50,22 +76,38 @@ pub(super) struct Signer {
 
 impl Signer {
     pub(super) fn new(zone: &str) -> Self {
-        let key = Ed25519SigningKey::from_pkcs8(&Ed25519SigningKey::generate_pkcs8().unwrap()).unwrap();
+        let key =
+            Ed25519SigningKey::from_pkcs8(&Ed25519SigningKey::generate_pkcs8().unwrap()).unwrap();
         let dnskey = DNSKEY::with_flags(257, key.to_public_key().unwrap());
-        Self { zone: name(zone), key, dnskey }
+        Self {
+            zone: name(zone),
+            key,
+            dnskey,
+        }
     }
 
     pub(super) fn ds(&self, kind: DigestType) -> DS {
         let digest = self.dnskey.to_digest(&self.zone, kind).unwrap();
-        DS::new(self.dnskey.calculate_key_tag().unwrap(), Algorithm::ED25519, kind, digest.as_ref().to_vec())
+        DS::new(
+            self.dnskey.calculate_key_tag().unwrap(),
+            Algorithm::ED25519,
+            kind,
+            digest.as_ref().to_vec(),
+        )
     }
 
     pub(super) fn ds_set(&self) -> RrSet {
-        set(&self.zone.to_ascii(), vec![RData::DNSSEC(DNSSECRData::DS(self.ds(DigestType::SHA256)))])
+        set(
+            &self.zone.to_ascii(),
+            vec![RData::DNSSEC(DNSSECRData::DS(self.ds(DigestType::SHA256)))],
+        )
     }
 
     pub(super) fn keys(&self) -> RrSet {
-        self.sign(set(&self.zone.to_ascii(), vec![RData::DNSSEC(DNSSECRData::DNSKEY(self.dnskey.clone()))]))
+        self.sign(set(
+            &self.zone.to_ascii(),
+            vec![RData::DNSSEC(DNSSECRData::DNSKEY(self.dnskey.clone()))],
+        ))
     }
 
     pub(super) fn sign(&self, set: RrSet) -> RrSet {
@@ -85,15 +127,22 @@ impl Signer {
             signer_name: self.zone.clone(),
         };
         change(&mut input);
-        let signature = TBS::from_input(&set.name, DNSClass::IN, &input, set.records.iter()).map(|tbs| self.key.sign(&tbs).unwrap());
+        let signature = TBS::from_input(&set.name, DNSClass::IN, &input, set.records.iter())
+            .map(|tbs| self.key.sign(&tbs).unwrap());
         let signature = RRSIG::from_sig(input, signature.unwrap_or_else(|_| vec![0; 64]));
-        set.signatures.push(Record::from_rdata(set.name.clone(), set.ttl_s, RData::DNSSEC(DNSSECRData::RRSIG(signature))));
+        set.signatures.push(Record::from_rdata(
+            set.name.clone(),
+            set.ttl_s,
+            RData::DNSSEC(DNSSECRData::RRSIG(signature)),
+        ));
         set
     }
 }
 
 pub(super) fn spoil(mut set: RrSet) -> RrSet {
-    let RData::DNSSEC(DNSSECRData::RRSIG(signature)) = &set.signatures[0].data else { panic!("a signature") };
+    let RData::DNSSEC(DNSSECRData::RRSIG(signature)) = &set.signatures[0].data else {
+        panic!("a signature")
+    };
     let mut octets = signature.sig().to_vec();
     octets[10] ^= 1;
     let spoilt = RRSIG::from_sig(signature.input().clone(), octets);
@@ -113,7 +162,13 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn says(&mut self, owner: &str, rtype: RecordType, answer: &[RrSet], authority: &[RrSet]) {
+    pub(super) fn says(
+        &mut self,
+        owner: &str,
+        rtype: RecordType,
+        answer: &[RrSet],
+        authority: &[RrSet],
+    ) {
         self.both(owner, rtype, ResponseCode::NoError, answer, authority);
     }
 
@@ -121,9 +176,23 @@ impl World {
         self.both(owner, rtype, ResponseCode::NXDomain, &[], authority);
     }
 
-    fn both(&mut self, owner: &str, rtype: RecordType, rcode: ResponseCode, answer: &[RrSet], authority: &[RrSet]) {
+    fn both(
+        &mut self,
+        owner: &str,
+        rtype: RecordType,
+        rcode: ResponseCode,
+        answer: &[RrSet],
+        authority: &[RrSet],
+    ) {
         for server in 0..2 {
-            self.one(server, owner, rtype, rcode, answer.to_vec(), authority.to_vec());
+            self.one(
+                server,
+                owner,
+                rtype,
+                rcode,
+                answer.to_vec(),
+                authority.to_vec(),
+            );
         }
     }
 
@@ -138,14 +207,31 @@ impl World {
     ) {
         let from = Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, server as u8 + 1)));
         let zone = self.zone_of(&name(owner), rtype);
-        let said = Said { rcode, answer, authority, servers: Vec::new(), contradicts: false, zone, from, authoritative: true };
+        let said = Said {
+            rcode,
+            answer,
+            authority,
+            servers: Vec::new(),
+            contradicts: false,
+            zone,
+            from,
+            authoritative: true,
+        };
         self.said.insert((name(owner), rtype.into(), server), said);
     }
 
     /// All zones are known as soon as they have a DNSKEY set.
     fn zone_of(&self, owner: &Name, rtype: RecordType) -> Name {
-        let mut zone = if rtype == RecordType::DS && !owner.is_root() { owner.base_name() } else { owner.clone() };
-        while !zone.is_root() && !self.said.contains_key(&(zone.clone(), RecordType::DNSKEY.into(), 0)) {
+        let mut zone = if rtype == RecordType::DS && !owner.is_root() {
+            owner.base_name()
+        } else {
+            owner.clone()
+        };
+        while !zone.is_root()
+            && !self
+                .said
+                .contains_key(&(zone.clone(), RecordType::DNSKEY.into(), 0))
+        {
             zone = zone.base_name();
         }
         zone
@@ -157,17 +243,41 @@ impl World {
 }
 
 impl Ask for World {
-    async fn ask(&self, name: &Name, rtype: RecordType, avoid: &[IpAddr], _: &Budget) -> Result<Arc<Said>, Failure> {
+    async fn ask(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        avoid: &[IpAddr],
+        _: &Budget,
+    ) -> Result<Arc<Said>, Failure> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let said = (0..2).filter_map(|server| self.said.get(&(name.clone(), rtype.into(), server)));
-        let said = said.into_iter().find(|said| !avoid.contains(&said.from.unwrap()));
-        said.map(|said| Arc::new(said.clone())).ok_or(Failure::Unreachable)
+        let said = said
+            .into_iter()
+            .find(|said| !avoid.contains(&said.from.unwrap()));
+        said.map(|said| Arc::new(said.clone()))
+            .ok_or(Failure::Unreachable)
     }
 
-    async fn cut(&self, zone: &Name, avoid: &[IpAddr], budget: &Budget) -> Result<Arc<Cut>, Failure> {
+    async fn cut(
+        &self,
+        zone: &Name,
+        avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Cut>, Failure> {
         let said = self.ask(zone, RecordType::DS, avoid, budget).await?;
-        let ds = said.answer.iter().find(|set| set.rtype == RecordType::DS).cloned();
-        Ok(Arc::new(Cut { child: zone.clone(), parent: said.zone.clone(), ds, denial: said.authority.clone(), from: said.from }))
+        let ds = said
+            .answer
+            .iter()
+            .find(|set| set.rtype == RecordType::DS)
+            .cloned();
+        Ok(Arc::new(Cut {
+            child: zone.clone(),
+            parent: said.zone.clone(),
+            ds,
+            denial: said.authority.clone(),
+            from: said.from,
+        }))
     }
 
     fn apex(&self, name: &Name) -> Name {
@@ -189,13 +299,46 @@ impl Signed {
         world.says(".", RecordType::DNSKEY, &[root.keys()], &[]);
         world.says("test.", RecordType::DS, &[root.sign(test.ds_set())], &[]);
         world.says("test.", RecordType::DNSKEY, &[test.keys()], &[]);
-        let plain = test.sign(nsec("plain.test.", "www.test.", &[RecordType::NS, RecordType::RRSIG, RecordType::NSEC]));
-        world.says("plain.test.", RecordType::DS, &[], &[test.sign(soa("test.")), plain]);
-        world.says("plain.test.", RecordType::DNSKEY, &[], &[soa("plain.test.")]);
-        let own = test.sign(nsec("www.test.", "test.", &[RecordType::A, RecordType::RRSIG, RecordType::NSEC]));
-        world.says("www.test.", RecordType::DS, &[], &[test.sign(soa("test.")), own]);
-        world.says("www.test.", RecordType::A, &[test.sign(set("www.test.", vec![address(1)]))], &[]);
-        world.says("www.plain.test.", RecordType::A, &[set("www.plain.test.", vec![address(2)])], &[]);
+        let plain = test.sign(nsec(
+            "plain.test.",
+            "www.test.",
+            &[RecordType::NS, RecordType::RRSIG, RecordType::NSEC],
+        ));
+        world.says(
+            "plain.test.",
+            RecordType::DS,
+            &[],
+            &[test.sign(soa("test.")), plain],
+        );
+        world.says(
+            "plain.test.",
+            RecordType::DNSKEY,
+            &[],
+            &[soa("plain.test.")],
+        );
+        let own = test.sign(nsec(
+            "www.test.",
+            "test.",
+            &[RecordType::A, RecordType::RRSIG, RecordType::NSEC],
+        ));
+        world.says(
+            "www.test.",
+            RecordType::DS,
+            &[],
+            &[test.sign(soa("test.")), own],
+        );
+        world.says(
+            "www.test.",
+            RecordType::A,
+            &[test.sign(set("www.test.", vec![address(1)]))],
+            &[],
+        );
+        world.says(
+            "www.plain.test.",
+            RecordType::A,
+            &[set("www.plain.test.", vec![address(2)])],
+            &[],
+        );
         Self { world, root, test }
     }
 
@@ -206,11 +349,19 @@ impl Signed {
     fn validator_with(&self, negative: &[Name]) -> Validator {
         let anchor = format!(". DNSKEY {}", self.root.dnskey);
         let anchors = Anchors::read(&[anchor], negative).unwrap();
-        Validator::new(Settings { anchors, sha1: false, aggressive: true, memory_octets_max: 1 << 20 })
+        Validator::new(Settings {
+            anchors,
+            sha1: false,
+            aggressive: true,
+            memory_octets_max: 1 << 20,
+        })
     }
 
     async fn verdict(&self, owner: &str, rtype: RecordType) -> Result<Verdict, Failure> {
-        self.validator().ask(&self.world, &name(owner), rtype, &budget()).await.map(|judged| judged.verdict)
+        self.validator()
+            .ask(&self.world, &name(owner), rtype, &budget())
+            .await
+            .map(|judged| judged.verdict)
     }
 }
 
@@ -219,13 +370,34 @@ const A_TYPE: RecordType = RecordType::A;
 #[tokio::test]
 async fn a_chain_of_trust_leads_to_secure_and_to_insecure() {
     let mut zones = Signed::new();
-    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Ok(Verdict::Secure));
-    assert_eq!(zones.verdict("www.plain.test.", A_TYPE).await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
-    assert_eq!(zones.verdict("plain.test.", RecordType::DS).await, Ok(Verdict::Secure));
+    assert_eq!(
+        zones.verdict("www.test.", A_TYPE).await,
+        Ok(Verdict::Secure)
+    );
+    assert_eq!(
+        zones.verdict("www.plain.test.", A_TYPE).await,
+        Ok(Verdict::Insecure(Insecurity::Unsigned))
+    );
+    assert_eq!(
+        zones.verdict("plain.test.", RecordType::DS).await,
+        Ok(Verdict::Secure)
+    );
     // The servers of test. answer for a zone below it that nobody has told of.
-    zones.world.says("below.plain.test.", A_TYPE, &[set("below.plain.test.", vec![address(3)])], &[]);
-    assert_eq!(zones.verdict("below.plain.test.", A_TYPE).await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
-    let negative = zones.validator_with(&[name("test.")]).ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.unwrap();
+    zones.world.says(
+        "below.plain.test.",
+        A_TYPE,
+        &[set("below.plain.test.", vec![address(3)])],
+        &[],
+    );
+    assert_eq!(
+        zones.verdict("below.plain.test.", A_TYPE).await,
+        Ok(Verdict::Insecure(Insecurity::Unsigned))
+    );
+    let negative = zones
+        .validator_with(&[name("test.")])
+        .ask(&zones.world, &name("www.test."), A_TYPE, &budget())
+        .await
+        .unwrap();
     assert_eq!(negative.verdict, Verdict::Insecure(Insecurity::Unanchored));
 }
 
@@ -237,19 +409,57 @@ async fn signatures_that_do_not_hold_are_told_apart() {
     let cases = [
         (plain(), Failure::Unsigned),
         (spoil(zones.test.sign(plain())), Failure::Bogus),
-        (zones.root.sign_as(plain(), |input| input.signer_name = name("test.")), Failure::Bogus),
-        (zones.test.sign_as(plain(), |input| input.sig_expiration = shift(-60)), Failure::Expired),
-        (zones.test.sign_as(plain(), |input| input.sig_inception = shift(60)), Failure::NotYetValid),
-        (zones.test.sign_as(plain(), |input| input.num_labels = 3), Failure::Bogus),
-        (zones.test.sign_as(plain(), |input| input.key_tag ^= 1), Failure::Bogus),
-        (zones.test.sign_as(plain(), |input| input.signer_name = name("www.example.")), Failure::Unsigned),
-        (zones.test.sign_as(plain(), |input| input.type_covered = RecordType::AAAA), Failure::Unsigned),
+        (
+            zones
+                .root
+                .sign_as(plain(), |input| input.signer_name = name("test.")),
+            Failure::Bogus,
+        ),
+        (
+            zones
+                .test
+                .sign_as(plain(), |input| input.sig_expiration = shift(-60)),
+            Failure::Expired,
+        ),
+        (
+            zones
+                .test
+                .sign_as(plain(), |input| input.sig_inception = shift(60)),
+            Failure::NotYetValid,
+        ),
+        (
+            zones.test.sign_as(plain(), |input| input.num_labels = 3),
+            Failure::Bogus,
+        ),
+        (
+            zones.test.sign_as(plain(), |input| input.key_tag ^= 1),
+            Failure::Bogus,
+        ),
+        (
+            zones
+                .test
+                .sign_as(plain(), |input| input.signer_name = name("www.example.")),
+            Failure::Unsigned,
+        ),
+        (
+            zones
+                .test
+                .sign_as(plain(), |input| input.type_covered = RecordType::AAAA),
+            Failure::Unsigned,
+        ),
         // A wildcard made it, as the signature has it, and nothing says that it may.
-        (zones.test.sign_as(plain(), |input| input.num_labels = 1), Failure::Unproven),
+        (
+            zones.test.sign_as(plain(), |input| input.num_labels = 1),
+            Failure::Unproven,
+        ),
     ];
     for (at, (set, expected)) in cases.into_iter().enumerate() {
         zones.world.says("www.test.", A_TYPE, &[set], &[]);
-        assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(expected), "case {at}");
+        assert_eq!(
+            zones.verdict("www.test.", A_TYPE).await,
+            Err(expected),
+            "case {at}"
+        );
     }
 }
 
@@ -257,16 +467,51 @@ async fn signatures_that_do_not_hold_are_told_apart() {
 async fn another_server_is_asked_after_a_bogus_one() {
     let mut zones = Signed::new();
     let good = zones.test.sign(set("www.test.", vec![address(1)]));
-    zones.world.one(0, "www.test.", A_TYPE, ResponseCode::NoError, vec![spoil(good)], vec![]);
-    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Ok(Verdict::Secure));
+    zones.world.one(
+        0,
+        "www.test.",
+        A_TYPE,
+        ResponseCode::NoError,
+        vec![spoil(good)],
+        vec![],
+    );
+    assert_eq!(
+        zones.verdict("www.test.", A_TYPE).await,
+        Ok(Verdict::Secure)
+    );
     let bad_keys = spoil(zones.test.keys());
-    zones.world.one(0, "test.", RecordType::DNSKEY, ResponseCode::NoError, vec![bad_keys.clone()], vec![]);
-    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Ok(Verdict::Secure));
-    zones.world.one(1, "test.", RecordType::DNSKEY, ResponseCode::NoError, vec![bad_keys], vec![]);
-    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Bogus));
+    zones.world.one(
+        0,
+        "test.",
+        RecordType::DNSKEY,
+        ResponseCode::NoError,
+        vec![bad_keys.clone()],
+        vec![],
+    );
+    assert_eq!(
+        zones.verdict("www.test.", A_TYPE).await,
+        Ok(Verdict::Secure)
+    );
+    zones.world.one(
+        1,
+        "test.",
+        RecordType::DNSKEY,
+        ResponseCode::NoError,
+        vec![bad_keys],
+        vec![],
+    );
+    assert_eq!(
+        zones.verdict("www.test.", A_TYPE).await,
+        Err(Failure::Bogus)
+    );
     let other = Signer::new("test.");
-    zones.world.says("test.", RecordType::DNSKEY, &[other.keys()], &[]);
-    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::KeyMissing));
+    zones
+        .world
+        .says("test.", RecordType::DNSKEY, &[other.keys()], &[]);
+    assert_eq!(
+        zones.verdict("www.test.", A_TYPE).await,
+        Err(Failure::KeyMissing)
+    );
 }
 
 #[tokio::test]
@@ -274,7 +519,12 @@ async fn what_we_do_not_know_is_insecure() {
     let mut zones = Signed::new();
     let digest = zones.test.ds(DigestType::SHA256);
     let ds = |algorithm: u8, kind: u8| {
-        DS::new(digest.key_tag(), Algorithm::from_u8(algorithm), DigestType::from(kind), digest.digest().to_vec())
+        DS::new(
+            digest.key_tag(),
+            Algorithm::from_u8(algorithm),
+            DigestType::from(kind),
+            digest.digest().to_vec(),
+        )
     };
     for (algorithm, kind, expected) in [
         (253, 2, Ok(Verdict::Insecure(Insecurity::Algorithm))),
@@ -284,32 +534,71 @@ async fn what_we_do_not_know_is_insecure() {
         (15, 2, Ok(Verdict::Secure)),
         (13, 2, Err(Failure::KeyMissing)),
     ] {
-        let delegation = set("test.", vec![RData::DNSSEC(DNSSECRData::DS(ds(algorithm, kind)))]);
-        zones.world.says("test.", RecordType::DS, &[zones.root.sign(delegation)], &[]);
-        assert_eq!(zones.verdict("www.test.", A_TYPE).await, expected, "{algorithm} {kind}");
+        let delegation = set(
+            "test.",
+            vec![RData::DNSSEC(DNSSECRData::DS(ds(algorithm, kind)))],
+        );
+        zones
+            .world
+            .says("test.", RecordType::DS, &[zones.root.sign(delegation)], &[]);
+        assert_eq!(
+            zones.verdict("www.test.", A_TYPE).await,
+            expected,
+            "{algorithm} {kind}"
+        );
     }
 }
 
 #[tokio::test]
 async fn absence_needs_proof_and_proofs_are_used_again() {
     let mut zones = Signed::new();
-    let apex = zones.test.sign(nsec("test.", "plain.test.", &[RecordType::NS, RecordType::SOA, RecordType::DNSKEY]));
+    let apex = zones.test.sign(nsec(
+        "test.",
+        "plain.test.",
+        &[RecordType::NS, RecordType::SOA, RecordType::DNSKEY],
+    ));
     let start = zones.test.sign(soa("test."));
-    zones.world.denies("new.test.", A_TYPE, &[start.clone(), apex.clone()]);
-    assert_eq!(zones.verdict("new.test.", A_TYPE).await, Ok(Verdict::Secure));
-    zones.world.denies("new.test.", A_TYPE, std::slice::from_ref(&start));
-    assert_eq!(zones.verdict("new.test.", A_TYPE).await, Err(Failure::Unproven));
+    zones
+        .world
+        .denies("new.test.", A_TYPE, &[start.clone(), apex.clone()]);
+    assert_eq!(
+        zones.verdict("new.test.", A_TYPE).await,
+        Ok(Verdict::Secure)
+    );
+    zones
+        .world
+        .denies("new.test.", A_TYPE, std::slice::from_ref(&start));
+    assert_eq!(
+        zones.verdict("new.test.", A_TYPE).await,
+        Err(Failure::Unproven)
+    );
     zones.world.denies("new.test.", A_TYPE, &[soa("test.")]);
     zones.world.says("new.test.", RecordType::DS, &[], &[]);
-    assert_eq!(zones.verdict("new.test.", A_TYPE).await, Err(Failure::Unsigned));
+    assert_eq!(
+        zones.verdict("new.test.", A_TYPE).await,
+        Err(Failure::Unsigned)
+    );
     zones.world.denies("new.test.", A_TYPE, &[start, apex]);
     let validator = zones.validator();
-    let ask = async |owner: &str| validator.ask(&zones.world, &name(owner), A_TYPE, &budget()).await.map(|judged| judged.said);
+    let ask = async |owner: &str| {
+        validator
+            .ask(&zones.world, &name(owner), A_TYPE, &budget())
+            .await
+            .map(|judged| judged.said)
+    };
     assert_eq!(ask("new.test.").await.unwrap().authority.len(), 2);
     let before = zones.world.asked();
     for random in ["any.test.", "b.c.d.test.", "a.test."] {
         let said = ask(random).await.unwrap();
-        assert_eq!((said.rcode, said.authority[0].ttl_s <= 60, zones.world.asked()), (ResponseCode::NXDomain, true, before), "{random}");
+        assert_eq!(
+            (
+                said.rcode,
+                said.authority[0].ttl_s <= 60,
+                zones.world.asked()
+            ),
+            (ResponseCode::NXDomain, true, before),
+            "{random}"
+        );
     }
     // Outside of the gap nothing is known.
     assert_eq!(ask("x.test.").await.err(), Some(Failure::Unreachable));
@@ -318,17 +607,40 @@ async fn absence_needs_proof_and_proofs_are_used_again() {
 #[tokio::test]
 async fn a_wildcard_answers_again_without_being_asked() {
     let mut zones = Signed::new();
-    let made = |owner: &str| zones.test.sign_as(set(owner, vec![RData::CNAME(CNAME(name("www.test.")))]), |input| input.num_labels = 1);
-    let gap = zones.test.sign(nsec("*.test.", "plain.test.", &[RecordType::CNAME, RecordType::RRSIG, RecordType::NSEC]));
+    let made = |owner: &str| {
+        zones.test.sign_as(
+            set(owner, vec![RData::CNAME(CNAME(name("www.test.")))]),
+            |input| input.num_labels = 1,
+        )
+    };
+    let gap = zones.test.sign(nsec(
+        "*.test.",
+        "plain.test.",
+        &[RecordType::CNAME, RecordType::RRSIG, RecordType::NSEC],
+    ));
     let answer = made("one.test.");
     zones.world.says("one.test.", A_TYPE, &[answer], &[gap]);
     let validator = zones.validator();
-    let ask = async |owner: &str| validator.ask(&zones.world, &name(owner), A_TYPE, &budget()).await;
+    let ask = async |owner: &str| {
+        validator
+            .ask(&zones.world, &name(owner), A_TYPE, &budget())
+            .await
+    };
     let judged = ask("one.test.").await.unwrap();
-    assert_eq!((judged.verdict, judged.said.authority.len()), (Verdict::Secure, 1));
+    assert_eq!(
+        (judged.verdict, judged.said.authority.len()),
+        (Verdict::Secure, 1)
+    );
     let before = zones.world.asked();
     let judged = ask("a.b.test.").await.unwrap();
-    assert_eq!((judged.verdict, &judged.said.answer[0].name, zones.world.asked()), (Verdict::Secure, &name("a.b.test."), before));
+    assert_eq!(
+        (
+            judged.verdict,
+            &judged.said.answer[0].name,
+            zones.world.asked()
+        ),
+        (Verdict::Secure, &name("a.b.test."), before)
+    );
     assert_eq!(ask("two.test.").await.err(), Some(Failure::Unreachable));
 }
 
@@ -341,14 +653,22 @@ async fn many_signatures_that_do_not_hold_cost_no_more_than_is_allowed() {
     }
     let mut spoilt = answer.clone();
     for signature in &mut spoilt.signatures {
-        let mut single = RrSet { signatures: vec![signature.clone()], ..answer.clone() };
+        let mut single = RrSet {
+            signatures: vec![signature.clone()],
+            ..answer.clone()
+        };
         single = spoil(single);
         *signature = single.signatures.remove(0);
     }
     zones.world.says("www.test.", A_TYPE, &[spoilt], &[]);
     let budget = budget();
-    let failure = zones.validator().ask(&zones.world, &name("www.test."), A_TYPE, &budget).await.err();
-    // Eight of them are looked at with each of two servers, and then the question has failed too often.
+    let failure = zones
+        .validator()
+        .ask(&zones.world, &name("www.test."), A_TYPE, &budget)
+        .await
+        .err();
+    // Eight of them are looked at with each of two servers, and then the question has failed too
+    // often.
     assert_eq!(failure, Some(Failure::Bogus));
     assert_eq!(budget.note_failed_check(), Err(Failure::TooMuchWork));
 }
@@ -363,10 +683,17 @@ async fn times_to_live_are_cut_to_what_was_signed() {
             input.sig_expiration = SerialNumber::new(now_s().wrapping_add(left_s));
         });
         zones.world.says("www.test.", A_TYPE, &[signed], &[]);
-        let judged = zones.validator().ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.unwrap();
+        let judged = zones
+            .validator()
+            .ask(&zones.world, &name("www.test."), A_TYPE, &budget())
+            .await
+            .unwrap();
         let ttl_s = judged.said.answer[0].ttl_s;
         // The clock may have moved on by a second or two.
-        assert!(ttl_s <= expected && ttl_s + 2 >= expected, "{ttl_s} {expected}");
+        assert!(
+            ttl_s <= expected && ttl_s + 2 >= expected,
+            "{ttl_s} {expected}"
+        );
     }
 }
 
@@ -376,17 +703,36 @@ async fn an_insecure_zone_beside_the_name_makes_nothing_insecure() {
     let stranger = Signer::new("plain.test.");
     let gap = stranger.sign(nsec("a.plain.test.", "plain.test.", &[A_TYPE]));
     let start = stranger.sign(soa("plain.test."));
-    zones.world.denies("www.test.", A_TYPE, &[start.clone(), gap.clone()]);
-    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Unproven));
+    zones
+        .world
+        .denies("www.test.", A_TYPE, &[start.clone(), gap.clone()]);
+    assert_eq!(
+        zones.verdict("www.test.", A_TYPE).await,
+        Err(Failure::Unproven)
+    );
     zones.world.denies("no.plain.test.", A_TYPE, &[start, gap]);
-    assert_eq!(zones.verdict("no.plain.test.", A_TYPE).await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
+    assert_eq!(
+        zones.verdict("no.plain.test.", A_TYPE).await,
+        Ok(Verdict::Insecure(Insecurity::Unsigned))
+    );
     let spared = zones.validator_with(&[name("plain.test.")]);
-    let verdict = spared.ask(&zones.world, &name("www.test."), A_TYPE, &budget()).await.map(|judged| judged.verdict);
+    let verdict = spared
+        .ask(&zones.world, &name("www.test."), A_TYPE, &budget())
+        .await
+        .map(|judged| judged.verdict);
     assert_eq!(verdict, Err(Failure::Unproven));
     // Signed as a zone that is none.
     let none = Signer::new("www.test.");
-    zones.world.says("www.test.", A_TYPE, &[none.sign(set("www.test.", vec![address(9)]))], &[]);
-    assert_eq!(zones.verdict("www.test.", A_TYPE).await, Err(Failure::Bogus));
+    zones.world.says(
+        "www.test.",
+        A_TYPE,
+        &[none.sign(set("www.test.", vec![address(9)]))],
+        &[],
+    );
+    assert_eq!(
+        zones.verdict("www.test.", A_TYPE).await,
+        Err(Failure::Bogus)
+    );
 }
 
 #[tokio::test]
@@ -394,7 +740,12 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
     let mut zones = Signed::new();
     let anchor = format!("test. DNSKEY {}", zones.test.dnskey);
     let anchors = Anchors::read(&[anchor], &[]).unwrap();
-    let validator = Validator::new(Settings { anchors, sha1: false, aggressive: true, memory_octets_max: 1 << 20 });
+    let validator = Validator::new(Settings {
+        anchors,
+        sha1: false,
+        aggressive: true,
+        memory_octets_max: 1 << 20,
+    });
     let forged = |rcode, answer| Said {
         rcode,
         answer,
@@ -405,10 +756,30 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
         from: None,
         authoritative: true,
     };
-    let answer = forged(ResponseCode::NoError, vec![set("www.test.", vec![address(9)])]);
-    zones.world.said.insert((name("www.test."), A_TYPE.into(), 0), Said { from: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), ..answer });
-    zones.world.said.remove(&(name("www.test."), A_TYPE.into(), 1));
-    let verdict = async |owner: &str| validator.ask(&zones.world, &name(owner), A_TYPE, &budget()).await.map(|judged| judged.verdict);
+    let answer = forged(
+        ResponseCode::NoError,
+        vec![set("www.test.", vec![address(9)])],
+    );
+    zones.world.said.insert(
+        (name("www.test."), A_TYPE.into(), 0),
+        Said {
+            from: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ..answer
+        },
+    );
+    zones
+        .world
+        .said
+        .remove(&(name("www.test."), A_TYPE.into(), 1));
+    let verdict = async |owner: &str| {
+        validator
+            .ask(&zones.world, &name(owner), A_TYPE, &budget())
+            .await
+            .map(|judged| judged.verdict)
+    };
     assert_eq!(verdict("www.test.").await, Err(Failure::Unsigned));
-    assert_eq!(verdict("www.plain.test.").await, Ok(Verdict::Insecure(Insecurity::Unsigned)));
+    assert_eq!(
+        verdict("www.plain.test.").await,
+        Ok(Verdict::Insecure(Insecurity::Unsigned))
+    );
 }

@@ -39,13 +39,18 @@ impl Zones {
     /// Room for `octets_max` octets.
     pub(super) fn new(octets_max: u64) -> Self {
         let items = octets_max as usize / (4 * ENTRY_OCTETS);
-        Self { shelf: Cache::with_weighter(items, octets_max, ByOctets) }
+        Self {
+            shelf: Cache::with_weighter(items, octets_max, ByOctets),
+        }
     }
 
     /// What is known of the zone, if it still holds.
     pub(super) fn recall(&self, apex: &Name, now: UnixSeconds) -> Option<Zone> {
         // A clock that went back before the entry was made says nothing about its age.
-        self.shelf.get(apex).filter(|kept| (kept.since..kept.until).contains(&now)).map(|kept| kept.zone)
+        self.shelf
+            .get(apex)
+            .filter(|kept| (kept.since..kept.until).contains(&now))
+            .map(|kept| kept.zone)
     }
 
     /// Forget the zones at and below a name.
@@ -55,6 +60,13 @@ impl Zones {
 
     /// Keep it for so many seconds.
     pub(super) fn keep(&self, apex: &Name, zone: &Zone, ttl_s: u32, now: UnixSeconds) {
-        self.shelf.insert(apex.clone(), Kept { zone: zone.clone(), since: now, until: now + i64::from(ttl_s) });
+        self.shelf.insert(
+            apex.clone(),
+            Kept {
+                zone: zone.clone(),
+                since: now,
+                until: now + i64::from(ttl_s),
+            },
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The text form of an age file, for where a file's octets must be text (age-encryption.org/v1, ASCII armor; RFC 7468).
+//! The text form of an age file, for where a file's octets must be text (age-encryption.org/v1,
+//! ASCII armor; RFC 7468).
 
 use data_encoding::BASE64;
 
@@ -14,7 +15,10 @@ pub fn is_armored(octets: &[u8]) -> bool {
 /// A file's octets as text.
 pub fn armor(octets: &[u8]) -> String {
     let base64 = BASE64.encode(octets);
-    let lines = base64.as_bytes().chunks(COLUMNS).map(String::from_utf8_lossy);
+    let lines = base64
+        .as_bytes()
+        .chunks(COLUMNS)
+        .map(String::from_utf8_lossy);
     let body: String = lines.map(|line| format!("{line}\n")).collect();
     format!("{BEGIN}\n{body}{END}\n")
 }
@@ -36,10 +40,17 @@ mod tests {
         for length in [0, 1, 47, 48, 49, 1000] {
             let octets: Vec<u8> = (0..length).map(|at| at as u8).collect();
             let text = armor(&octets);
-            assert!(is_armored(text.as_bytes()) && text.lines().all(|line| line.len() <= COLUMNS), "{text}");
+            assert!(
+                is_armored(text.as_bytes()) && text.lines().all(|line| line.len() <= COLUMNS),
+                "{text}"
+            );
             assert_eq!(unarmor(text.as_bytes()), Some(octets.clone()));
             assert_eq!(unarmor(text.replace('\n', "\r\n").as_bytes()), Some(octets));
-            assert_eq!(unarmor(&text.as_bytes()[..text.len() - 2]), None, "half of it");
+            assert_eq!(
+                unarmor(&text.as_bytes()[..text.len() - 2]),
+                None,
+                "half of it"
+            );
         }
         assert!(!is_armored(b"wardline-removal/v1\n"));
     }

@@ -1,7 +1,13 @@
 //! Bech32, the letters in which age writes its keys (BIP 173), without its bound on length.
 
 const LETTERS: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+const GENERATOR: [u32; 5] = [
+    0x3b6a_57b2,
+    0x2650_8e6d,
+    0x1ea1_19fa,
+    0x3d42_33dd,
+    0x2a14_62b3,
+];
 const CHECK_LETTERS: usize = 6;
 
 /// Write octets behind a prefix, in lower case.
@@ -12,7 +18,10 @@ pub(super) fn encode(prefix: &str, octets: &[u8]) -> String {
     checked.extend([0; CHECK_LETTERS]);
     let check = checksum(&checked) ^ 1;
     data.extend((0..CHECK_LETTERS).map(|at| (check >> (5 * (CHECK_LETTERS - 1 - at)) & 31) as u8));
-    let letters = data.iter().filter_map(|five| LETTERS.get(usize::from(*five))).map(|letter| char::from(*letter));
+    let letters = data
+        .iter()
+        .filter_map(|five| LETTERS.get(usize::from(*five)))
+        .map(|letter| char::from(*letter));
     prefix.chars().chain(['1']).chain(letters).collect()
 }
 
@@ -23,7 +32,12 @@ pub(super) fn decode(prefix: &str, text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let letters = lower.strip_prefix(prefix)?.strip_prefix('1')?;
-    let five = |letter: u8| LETTERS.iter().position(|known| *known == letter).and_then(|at| u8::try_from(at).ok());
+    let five = |letter: u8| {
+        LETTERS
+            .iter()
+            .position(|known| *known == letter)
+            .and_then(|at| u8::try_from(at).ok())
+    };
     let data = letters.bytes().map(five).collect::<Option<Vec<u8>>>()?;
     let mut checked = spread(prefix);
     checked.extend(&data);
@@ -36,14 +50,25 @@ pub(super) fn decode(prefix: &str, text: &str) -> Option<Vec<u8>> {
 
 /// The prefix as it goes into the checksum.
 fn spread(prefix: &str) -> Vec<u8> {
-    prefix.bytes().map(|octet| octet >> 5).chain([0]).chain(prefix.bytes().map(|octet| octet & 31)).collect()
+    prefix
+        .bytes()
+        .map(|octet| octet >> 5)
+        .chain([0])
+        .chain(prefix.bytes().map(|octet| octet & 31))
+        .collect()
 }
 
 fn checksum(fives: &[u8]) -> u32 {
     fives.iter().fold(1, |sum, five| {
         let top = sum >> 25;
         let shifted = (sum & 0x01ff_ffff) << 5 ^ u32::from(*five);
-        GENERATOR.iter().enumerate().fold(shifted, |sum, (bit, part)| if top >> bit & 1 == 1 { sum ^ part } else { sum })
+        GENERATOR
+            .iter()
+            .enumerate()
+            .fold(
+                shifted,
+                |sum, (bit, part)| if top >> bit & 1 == 1 { sum ^ part } else { sum },
+            )
     })
 }
 

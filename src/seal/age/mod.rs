@@ -1,7 +1,9 @@
-//! Files that only those may read to whom they were encrypted: age with X25519 keys (age-encryption.org/v1), on aws-lc-rs.
+//! Files that only those may read to whom they were encrypted: age with X25519 keys
+//! (age-encryption.org/v1), on aws-lc-rs.
 //!
-//! The age crate does more than we need and brings 78 crates that nothing else here uses. This is the one recipient type that `age-keygen`
-//! makes; Debian's `age` reads what we write and the other way round, which the tests show.
+//! The age crate does more than we need and brings 78 crates that nothing else here uses. This is
+//! the one recipient type that `age-keygen` makes; Debian's `age` reads what we write and the other
+//! way round, which the tests show.
 
 mod armor;
 mod bech32;
@@ -88,15 +90,27 @@ impl Identity {
 
     /// Read `AGE-SECRET-KEY-1…`; white space around it is passed over.
     pub fn parse(text: &str) -> Result<Self, AgeError> {
-        let octets = Zeroizing::new(bech32::decode(IDENTITY_PREFIX, text.trim()).ok_or(AgeError::Identity)?);
-        octets.as_slice().try_into().map(|octets| Self(Zeroizing::new(octets))).map_err(|_| AgeError::Identity)
+        let octets =
+            Zeroizing::new(bech32::decode(IDENTITY_PREFIX, text.trim()).ok_or(AgeError::Identity)?);
+        octets
+            .as_slice()
+            .try_into()
+            .map(|octets| Self(Zeroizing::new(octets)))
+            .map_err(|_| AgeError::Identity)
     }
 
     /// Read a file as `age-keygen` writes it: a key a line, `#` starts a comment.
     pub fn parse_file(text: &str) -> Result<Vec<Self>, AgeError> {
-        let keys = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let keys = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
         let keys: Vec<Self> = keys.map(Self::parse).collect::<Result<_, _>>()?;
-        if keys.is_empty() { Err(AgeError::Identity) } else { Ok(keys) }
+        if keys.is_empty() {
+            Err(AgeError::Identity)
+        } else {
+            Ok(keys)
+        }
     }
 
     /// The text that [`Identity::parse`] reads.
@@ -106,7 +120,9 @@ impl Identity {
 
     /// The key that others encrypt to.
     pub fn recipient(&self) -> Result<Recipient, AgeError> {
-        public_of(&self.private()?).map(Recipient).ok_or(AgeError::Identity)
+        public_of(&self.private()?)
+            .map(Recipient)
+            .ok_or(AgeError::Identity)
     }
 
     fn private(&self) -> Result<PrivateKey, AgeError> {
@@ -125,9 +141,14 @@ pub fn encrypt(plain: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>, AgeErr
     for recipient in recipients {
         let ephemeral = PrivateKey::generate(&X25519).map_err(|_| AgeError::Random)?;
         let share = public_of(&ephemeral).ok_or(AgeError::Random)?;
-        let key = wrap_key(&ephemeral, &recipient.0, &share, &recipient.0).ok_or(AgeError::Recipient)?;
+        let key =
+            wrap_key(&ephemeral, &recipient.0, &share, &recipient.0).ok_or(AgeError::Recipient)?;
         let body = seal_chunk(&key, [0; 12], &*file_key).ok_or(AgeError::Broken)?;
-        header.push_str(&format!("{STANZA}{}\n{}\n", BASE64_NOPAD.encode(&share), BASE64_NOPAD.encode(&body)));
+        header.push_str(&format!(
+            "{STANZA}{}\n{}\n",
+            BASE64_NOPAD.encode(&share),
+            BASE64_NOPAD.encode(&body)
+        ));
     }
     header.push_str(END);
     let tag = hmac::sign(&mac_key(&file_key)?, header.as_bytes());
@@ -140,28 +161,40 @@ pub fn encrypt(plain: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>, AgeErr
     // An empty text is one empty chunk.
     let count = plain.len().div_ceil(CHUNK_OCTETS).max(1);
     for at in 0..count {
-        let chunk = plain.get(at * CHUNK_OCTETS..).map_or(&[][..], |rest| rest.get(..CHUNK_OCTETS).unwrap_or(rest));
-        out.extend(seal_chunk(&key, chunk_nonce(at, at + 1 == count), chunk).ok_or(AgeError::Broken)?);
+        let chunk = plain
+            .get(at * CHUNK_OCTETS..)
+            .map_or(&[][..], |rest| rest.get(..CHUNK_OCTETS).unwrap_or(rest));
+        out.extend(
+            seal_chunk(&key, chunk_nonce(at, at + 1 == count), chunk).ok_or(AgeError::Broken)?,
+        );
     }
     Ok(out)
 }
 
-/// Decrypt with the first of `identities` that opens it. Nothing comes out of a file that was changed or cut.
+/// Decrypt with the first of `identities` that opens it. Nothing comes out of a file that was
+/// changed or cut.
 pub fn decrypt(octets: &[u8], identities: &[Identity]) -> Result<Zeroizing<Vec<u8>>, AgeError> {
     let header = Header::read(octets).ok_or(AgeError::Format)?;
     let file_key = header.open(identities)?.ok_or(AgeError::NotForUs)?;
     hmac::verify(&mac_key(&file_key)?, header.signed, &header.mac).map_err(|_| AgeError::Broken)?;
-    let (nonce, mut rest) = header.payload.split_at_checked(NONCE_OCTETS).ok_or(AgeError::Broken)?;
+    let (nonce, mut rest) = header
+        .payload
+        .split_at_checked(NONCE_OCTETS)
+        .ok_or(AgeError::Broken)?;
     let key = aead(&*derive(&*file_key, nonce, b"payload")?)?;
     let mut plain = Zeroizing::new(Vec::with_capacity(rest.len()));
     let mut chunk = Zeroizing::new(Vec::with_capacity(CHUNK_OCTETS + TAG_OCTETS));
     for at in 0.. {
-        let (sealed, behind) = rest.split_at_checked(CHUNK_OCTETS + TAG_OCTETS).unwrap_or((rest, &[]));
+        let (sealed, behind) = rest
+            .split_at_checked(CHUNK_OCTETS + TAG_OCTETS)
+            .unwrap_or((rest, &[]));
         let is_last = behind.is_empty();
         chunk.clear();
         chunk.extend_from_slice(sealed);
         let nonce = Nonce::assume_unique_for_key(chunk_nonce(at, is_last));
-        let opened = key.open_in_place(nonce, Aad::empty(), &mut chunk).map_err(|_| AgeError::Broken)?;
+        let opened = key
+            .open_in_place(nonce, Aad::empty(), &mut chunk)
+            .map_err(|_| AgeError::Broken)?;
         if opened.is_empty() && at > 0 {
             return Err(AgeError::Broken);
         }
@@ -201,13 +234,19 @@ impl<'a> Header<'a> {
             let (start, line, end) = next_line()?;
             if let Some(mac) = line.strip_prefix("--- ") {
                 let signed = octets.get(..start + END.len())?;
-                return Some(Self { stanzas, signed, mac: BASE64_NOPAD.decode(mac.as_bytes()).ok()?, payload: octets.get(end..)? });
+                return Some(Self {
+                    stanzas,
+                    signed,
+                    mac: BASE64_NOPAD.decode(mac.as_bytes()).ok()?,
+                    payload: octets.get(end..)?,
+                });
             }
             count += 1;
             if !line.starts_with("-> ") || count > RECIPIENTS_MAX {
                 return None;
             }
-            // The body of a stanza ends with the first line of fewer than 64 letters, which may be empty.
+            // The body of a stanza ends with the first line of fewer than 64 letters, which may be
+            // empty.
             let mut body = String::new();
             loop {
                 let (_, part, _) = next_line()?;
@@ -218,23 +257,35 @@ impl<'a> Header<'a> {
                     _ => return None,
                 }
             }
-            // Stanzas of other kinds belong to others, and some are there so that nobody forgets to pass over them.
+            // Stanzas of other kinds belong to others, and some are there so that nobody forgets to
+            // pass over them.
             if let Some(share) = line.strip_prefix(STANZA) {
-                let share = BASE64_NOPAD.decode(share.as_bytes()).ok()?.try_into().ok()?;
+                let share = BASE64_NOPAD
+                    .decode(share.as_bytes())
+                    .ok()?
+                    .try_into()
+                    .ok()?;
                 stanzas.push((share, BASE64_NOPAD.decode(body.as_bytes()).ok()?));
             }
         }
     }
 
-    fn open(&self, identities: &[Identity]) -> Result<Option<Zeroizing<[u8; FILE_KEY_OCTETS]>>, AgeError> {
+    fn open(
+        &self,
+        identities: &[Identity],
+    ) -> Result<Option<Zeroizing<[u8; FILE_KEY_OCTETS]>>, AgeError> {
         for identity in identities {
             let private = identity.private()?;
             let public = identity.recipient()?;
             for (share, body) in &self.stanzas {
-                let Some(key) = wrap_key(&private, share, share, &public.0) else { continue };
+                let Some(key) = wrap_key(&private, share, share, &public.0) else {
+                    continue;
+                };
                 let mut body = Zeroizing::new(body.clone());
                 let nonce = Nonce::assume_unique_for_key([0; 12]);
-                let Ok(opened) = key.open_in_place(nonce, Aad::empty(), &mut body) else { continue };
+                let Ok(opened) = key.open_in_place(nonce, Aad::empty(), &mut body) else {
+                    continue;
+                };
                 if let Ok(file_key) = <[u8; FILE_KEY_OCTETS]>::try_from(&*opened) {
                     return Ok(Some(Zeroizing::new(file_key)));
                 }
@@ -254,39 +305,68 @@ fn public_of(private: &PrivateKey) -> Option<[u8; KEY_OCTETS]> {
     private.compute_public_key().ok()?.as_ref().try_into().ok()
 }
 
-/// The key that the file key is wrapped in: from the secret that `private` and `peer` share. None where that secret is all zeros.
-fn wrap_key(private: &PrivateKey, peer: &[u8], share: &[u8], recipient: &[u8]) -> Option<LessSafeKey> {
+/// The key that the file key is wrapped in: from the secret that `private` and `peer` share. None
+/// where that secret is all zeros.
+fn wrap_key(
+    private: &PrivateKey,
+    peer: &[u8],
+    share: &[u8],
+    recipient: &[u8],
+) -> Option<LessSafeKey> {
     let salt = [share, recipient].concat();
     let peer = UnparsedPublicKey::new(&X25519, peer);
-    let key = agree(private, peer, AgeError::Broken, |secret| derive(secret, &salt, WRAP_INFO)).ok()?;
+    let key = agree(private, peer, AgeError::Broken, |secret| {
+        derive(secret, &salt, WRAP_INFO)
+    })
+    .ok()?;
     aead(&*key).ok()
 }
 
-fn derive(secret: &[u8], salt: &[u8], info: &[u8]) -> Result<Zeroizing<[u8; KEY_OCTETS]>, AgeError> {
+fn derive(
+    secret: &[u8],
+    salt: &[u8],
+    info: &[u8],
+) -> Result<Zeroizing<[u8; KEY_OCTETS]>, AgeError> {
     let mut key = Zeroizing::new([0; KEY_OCTETS]);
     let prk = Salt::new(HKDF_SHA256, salt).extract(secret);
-    let filled = prk.expand(&[info], HKDF_SHA256).and_then(|okm| okm.fill(&mut *key));
+    let filled = prk
+        .expand(&[info], HKDF_SHA256)
+        .and_then(|okm| okm.fill(&mut *key));
     filled.map_err(|_| AgeError::Broken)?;
     Ok(key)
 }
 
 fn mac_key(file_key: &[u8; FILE_KEY_OCTETS]) -> Result<hmac::Key, AgeError> {
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &*derive(file_key, &[], b"header")?))
+    Ok(hmac::Key::new(
+        hmac::HMAC_SHA256,
+        &*derive(file_key, &[], b"header")?,
+    ))
 }
 
 fn aead(key: &[u8]) -> Result<LessSafeKey, AgeError> {
-    UnboundKey::new(&CHACHA20_POLY1305, key).map(LessSafeKey::new).map_err(|_| AgeError::Broken)
+    UnboundKey::new(&CHACHA20_POLY1305, key)
+        .map(LessSafeKey::new)
+        .map_err(|_| AgeError::Broken)
 }
 
 /// The chunk's number in eleven octets and whether it is the last (the STREAM construction).
 fn chunk_nonce(number: usize, is_last: bool) -> [u8; 12] {
-    (((number as u128) << 8 | u128::from(is_last)) << 32).to_be_bytes().first_chunk().copied().unwrap_or_default()
+    (((number as u128) << 8 | u128::from(is_last)) << 32)
+        .to_be_bytes()
+        .first_chunk()
+        .copied()
+        .unwrap_or_default()
 }
 
 fn seal_chunk(key: &LessSafeKey, nonce: [u8; 12], plain: &[u8]) -> Option<Vec<u8>> {
     let mut sealed = Vec::with_capacity(plain.len() + TAG_OCTETS);
     sealed.extend_from_slice(plain);
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed).ok()?;
+    key.seal_in_place_append_tag(
+        Nonce::assume_unique_for_key(nonce),
+        Aad::empty(),
+        &mut sealed,
+    )
+    .ok()?;
     Some(sealed)
 }
 
@@ -297,7 +377,8 @@ mod tests {
     use super::*;
 
     /// Made with Debian's age-keygen for this test alone.
-    const IDENTITY: &str = "# a comment\nAGE-SECRET-KEY-14KVP3EVD5VCMJ48R9H8LQX8WGHDLMYDGXRK95YQ4X2DVXXD9TKFSU5P6NW\n";
+    const IDENTITY: &str =
+        "# a comment\nAGE-SECRET-KEY-14KVP3EVD5VCMJ48R9H8LQX8WGHDLMYDGXRK95YQ4X2DVXXD9TKFSU5P6NW\n";
     const RECIPIENT: &str = "age144cgps466rgkkvrdpdyww3s36v6hd4g0m0th27q7gp2wgeutnsyq5vevpj";
     /// `hello of others`, encrypted with Debian's age.
     const FILE: &str = "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBhN1Z2OG5hUWNSQ3hUSFd0Mm9tSzMxcm1rcnl1aTk3YStNTFNZV0NGcG5JClM5R0hYMllMSTFiMm9RTDNQ\
@@ -320,8 +401,14 @@ mod tests {
         assert_eq!(identities[0].recipient().unwrap().to_string(), RECIPIENT);
         assert_eq!(Recipient::parse(RECIPIENT), identities[0].recipient());
         assert!(IDENTITY.contains(identities[0].to_text().as_str()));
-        assert_eq!(decrypt(&file(), &identities).unwrap().as_slice(), b"hello of others\n");
-        assert_eq!(decrypt(&file(), &[key().0]).unwrap_err(), AgeError::NotForUs);
+        assert_eq!(
+            decrypt(&file(), &identities).unwrap().as_slice(),
+            b"hello of others\n"
+        );
+        assert_eq!(
+            decrypt(&file(), &[key().0]).unwrap_err(),
+            AgeError::NotForUs
+        );
     }
 
     #[test]
@@ -332,7 +419,10 @@ mod tests {
             for flip in [0x01, 0x20, 0x80, 0xff] {
                 let mut octets = whole.clone();
                 octets[at] ^= flip;
-                assert!(decrypt(&octets, &identities).is_err(), "octet {at}, {flip:#x}");
+                assert!(
+                    decrypt(&octets, &identities).is_err(),
+                    "octet {at}, {flip:#x}"
+                );
             }
             assert!(decrypt(&whole[..at], &identities).is_err(), "cut at {at}");
         }
@@ -345,8 +435,12 @@ mod tests {
         let whole = encrypt(b"a", &[recipient]).unwrap();
         let text = String::from_utf8_lossy(&whole).into_owned();
         assert!(text.starts_with("age-encryption.org/v1\n-> X25519 "));
-        // The header's code covers it: a stanza that was put in afterwards is found, but only after the file key was.
-        let other = format!("age-encryption.org/v1\n-> grease a b\n{}\n\n", "A".repeat(64));
+        // The header's code covers it: a stanza that was put in afterwards is found, but only after
+        // the file key was.
+        let other = format!(
+            "age-encryption.org/v1\n-> grease a b\n{}\n\n",
+            "A".repeat(64)
+        );
         let octets = [other.as_bytes(), &whole[VERSION.len()..]].concat();
         assert_eq!(decrypt(&octets, &[identity]).unwrap_err(), AgeError::Broken);
         assert_eq!(encrypt(b"a", &[]).unwrap_err(), AgeError::Recipients);
@@ -356,7 +450,14 @@ mod tests {
     fn every_size_is_read_again() {
         let (one, other) = (key(), key());
         let recipients = [one.1, other.1];
-        for size in [0, 1, CHUNK_OCTETS - 1, CHUNK_OCTETS, CHUNK_OCTETS + 1, 3 * CHUNK_OCTETS] {
+        for size in [
+            0,
+            1,
+            CHUNK_OCTETS - 1,
+            CHUNK_OCTETS,
+            CHUNK_OCTETS + 1,
+            3 * CHUNK_OCTETS,
+        ] {
             let plain: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
             let octets = encrypt(&plain, &recipients).unwrap();
             for identity in [&one.0, &other.0] {
@@ -366,24 +467,42 @@ mod tests {
             // A chunk that is left out at the end is missed.
             if size > CHUNK_OCTETS {
                 let cut = octets.len() - (size - 1) % CHUNK_OCTETS - 1 - TAG_OCTETS;
-                assert_eq!(decrypt(&octets[..cut], &[Identity::parse(&one.0.to_text()).unwrap()]).unwrap_err(), AgeError::Broken);
+                assert_eq!(
+                    decrypt(
+                        &octets[..cut],
+                        &[Identity::parse(&one.0.to_text()).unwrap()]
+                    )
+                    .unwrap_err(),
+                    AgeError::Broken
+                );
             }
         }
     }
 
     #[test]
     fn broken_keys_are_refused() {
-        for text in ["", "age1", "age1qqqq", &RECIPIENT.to_uppercase().replace("AGE1", "age1"), &RECIPIENT.replace("vpj", "vpk")] {
+        for text in [
+            "",
+            "age1",
+            "age1qqqq",
+            &RECIPIENT.to_uppercase().replace("AGE1", "age1"),
+            &RECIPIENT.replace("vpj", "vpk"),
+        ] {
             assert_eq!(Recipient::parse(text), Err(AgeError::Recipient), "{text}");
         }
-        assert!(Identity::parse(RECIPIENT).is_err() && Identity::parse_file("# nothing\n").is_err());
+        assert!(
+            Identity::parse(RECIPIENT).is_err() && Identity::parse_file("# nothing\n").is_err()
+        );
     }
 
     #[test]
     fn chunks_are_numbered_big_endian() {
         assert_eq!(chunk_nonce(0, false), [0; 12]);
         assert_eq!(chunk_nonce(0, true), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(chunk_nonce(0x0102, false), [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0]);
+        assert_eq!(
+            chunk_nonce(0x0102, false),
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0]
+        );
     }
 
     proptest! {

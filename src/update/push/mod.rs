@@ -1,7 +1,9 @@
-//! The listener that curators push to: HTTPS, one request a connection. The token is the permission to speak; only signatures are believed.
+//! The listener that curators push to: HTTPS, one request a connection. The token is the permission
+//! to speak; only signatures are believed.
 //!
-//! `PUT /v1/lists/<id>` takes `{"manifest": note, "entries": base64}`, `PUT /v1/lists/<id>/removal` a note, and `GET /v1/lists/<id>` tells
-//! how the list stands, with its receipt. Own code for the little HTTP/1.1 that this needs (RFC 9112), with caps on everything.
+//! `PUT /v1/lists/<id>` takes `{"manifest": note, "entries": base64}`, `PUT /v1/lists/<id>/removal`
+//! a note, and `GET /v1/lists/<id>` tells how the list stands, with its receipt. Own code for the
+//! little HTTP/1.1 that this needs (RFC 9112), with caps on everything.
 
 mod request;
 
@@ -76,34 +78,77 @@ impl Listener {
     pub fn open(settings: &Settings) -> Result<Self, PushFault> {
         let fault = |place: String, reason: String| PushFault { place, reason };
         let of_file = |path: &Path, reason: String| fault(place_of(path), reason);
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&settings.certificate)
-            .and_then(Iterator::collect)
-            .map_err(|error| of_file(&settings.certificate, format!("no certificate can be read: {error}")))?;
-        let key =
-            PrivateKeyDer::from_pem_file(&settings.key).map_err(|error| of_file(&settings.key, format!("no key can be read: {error}")))?;
-        let tls = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|error| of_file(&settings.certificate, format!("certificate and key do not fit together: {error}")))?;
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_file_iter(&settings.certificate)
+                .and_then(Iterator::collect)
+                .map_err(|error| {
+                    of_file(
+                        &settings.certificate,
+                        format!("no certificate can be read: {error}"),
+                    )
+                })?;
+        let key = PrivateKeyDer::from_pem_file(&settings.key)
+            .map_err(|error| of_file(&settings.key, format!("no key can be read: {error}")))?;
+        let tls = ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| {
+            of_file(
+                &settings.certificate,
+                format!("certificate and key do not fit together: {error}"),
+            )
+        })?;
         let text = std::fs::read_to_string(&settings.tokens)
             .map(Zeroizing::new)
-            .map_err(|error| of_file(&settings.tokens, format!("the tokens cannot be read: {error}")))?;
-        let tokens: Vec<_> =
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| Zeroizing::new(line.to_owned())).collect();
+            .map_err(|error| {
+                of_file(
+                    &settings.tokens,
+                    format!("the tokens cannot be read: {error}"),
+                )
+            })?;
+        let tokens: Vec<_> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(|line| Zeroizing::new(line.to_owned()))
+            .collect();
         if tokens.iter().any(|token| token.len() < TOKEN_OCTETS_MIN) || tokens.is_empty() {
-            return Err(of_file(&settings.tokens, format!("write tokens of at least {TOKEN_OCTETS_MIN} characters, one a line")));
+            return Err(of_file(
+                &settings.tokens,
+                format!("write tokens of at least {TOKEN_OCTETS_MIN} characters, one a line"),
+            ));
         }
-        let listener =
-            TcpListener::bind(settings.listen).map_err(|error| fault(settings.listen.to_string(), format!("cannot listen: {error}")))?;
-        Ok(Self { listener, tls: Arc::new(tls), tokens, octets_max: settings.octets_max })
+        let listener = TcpListener::bind(settings.listen).map_err(|error| {
+            fault(
+                settings.listen.to_string(),
+                format!("cannot listen: {error}"),
+            )
+        })?;
+        Ok(Self {
+            listener,
+            tls: Arc::new(tls),
+            tokens,
+            octets_max: settings.octets_max,
+        })
     }
 
     /// Answer until the returned value is dropped.
     pub(super) fn serve(self, updater: Arc<Updater>) -> io::Result<Seats> {
-        let (address, is_over) = (self.listener.local_addr()?, Arc::new(AtomicBool::new(false)));
+        let (address, is_over) = (
+            self.listener.local_addr()?,
+            Arc::new(AtomicBool::new(false)),
+        );
         let over = Arc::clone(&is_over);
-        let thread = std::thread::Builder::new().name("push".to_owned()).spawn(move || accept(&Arc::new(self), &updater, &over))?;
-        Ok(Seats { address, is_over, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("push".to_owned())
+            .spawn(move || accept(&Arc::new(self), &updater, &over))?;
+        Ok(Seats {
+            address,
+            is_over,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -120,7 +165,8 @@ pub(super) struct Seats {
 impl Drop for Seats {
     fn drop(&mut self) {
         self.is_over.store(true, Relaxed);
-        // A connection wakes the thread; where there can be none, it is left to end with the process.
+        // A connection wakes the thread; where there can be none, it is left to end with the
+        // process.
         if TcpStream::connect_timeout(&self.address, PAUSE).is_ok()
             && let Some(thread) = self.thread.take()
         {
@@ -143,13 +189,19 @@ fn accept(listener: &Arc<Listener>, updater: &Arc<Updater>, is_over: &AtomicBool
         if Arc::strong_count(&seats) > CONNECTIONS_MAX {
             continue;
         }
-        let (listener, updater, seat) = (Arc::clone(listener), Arc::clone(updater), Arc::clone(&seats));
+        let (listener, updater, seat) = (
+            Arc::clone(listener),
+            Arc::clone(updater),
+            Arc::clone(&seats),
+        );
         // Without a thread the connection is closed, and the curator tries again.
-        let _ = std::thread::Builder::new().name("push".to_owned()).spawn(move || {
-            // The other side is gone or too slow: there is nobody to tell.
-            let _ = converse(&listener, &updater, stream);
-            drop(seat);
-        });
+        let _ = std::thread::Builder::new()
+            .name("push".to_owned())
+            .spawn(move || {
+                // The other side is gone or too slow: there is nobody to tell.
+                let _ = converse(&listener, &updater, stream);
+                drop(seat);
+            });
     }
 }
 
@@ -159,13 +211,22 @@ type Said = (&'static str, Value);
 fn converse(listener: &Listener, updater: &Updater, stream: TcpStream) -> io::Result<()> {
     let connection = ServerConnection::new(Arc::clone(&listener.tls)).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
-    let (said, bundle) = match read(&mut stream, PATIENCE, |head| listener.admits(head), listener.octets_max) {
+    let (said, bundle) = match read(
+        &mut stream,
+        PATIENCE,
+        |head| listener.admits(head),
+        listener.octets_max,
+    ) {
         Ok(request) => updater.answer_push(request),
         Err(refused) => (refused, None),
     };
     let body = said.1.to_string();
-    let head =
-        format!("HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", said.0, body.len());
+    let head = format!(
+        "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
+         close\r\n\r\n",
+        said.0,
+        body.len()
+    );
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())?;
     stream.conn.send_close_notify();
@@ -180,7 +241,9 @@ fn converse(listener: &Listener, updater: &Updater, stream: TcpStream) -> io::Re
 impl Listener {
     /// Does a request carry one of the tokens? All are compared, each in constant time.
     fn admits(&self, bearer: &str) -> bool {
-        self.tokens.iter().fold(false, |admitted, token| admitted | verify_slices_are_equal(token.as_bytes(), bearer.as_bytes()).is_ok())
+        self.tokens.iter().fold(false, |admitted, token| {
+            admitted | verify_slices_are_equal(token.as_bytes(), bearer.as_bytes()).is_ok()
+        })
     }
 }
 
@@ -193,20 +256,44 @@ struct Pushed {
 }
 
 impl Updater {
-    /// Answer a request; a bundle is judged after the answer, and the curator asks what became of it.
+    /// Answer a request; a bundle is judged after the answer, and the curator asks what became of
+    /// it.
     fn answer_push(&self, request: Request) -> (Said, Option<Bundle>) {
-        let missing = (("404 Not Found", json!({ "error": "there is no such list that may be pushed" })), None);
-        let Some(rest) = request.target.strip_prefix("/v1/lists/") else { return missing };
-        let (id, is_removal) = rest.strip_suffix("/removal").map_or((rest, false), |id| (id, true));
-        let Some(list) = self.pushable(id) else { return missing };
-        let origin = Origin { way: Way::Push, place: "the push listener".to_owned() };
+        let missing = (
+            (
+                "404 Not Found",
+                json!({ "error": "there is no such list that may be pushed" }),
+            ),
+            None,
+        );
+        let Some(rest) = request.target.strip_prefix("/v1/lists/") else {
+            return missing;
+        };
+        let (id, is_removal) = rest
+            .strip_suffix("/removal")
+            .map_or((rest, false), |id| (id, true));
+        let Some(list) = self.pushable(id) else {
+            return missing;
+        };
+        let origin = Origin {
+            way: Way::Push,
+            place: "the push listener".to_owned(),
+        };
         match (request.method, is_removal) {
             (Method::Get, false) => (("200 OK", self.describe(list)), None),
             (Method::Put, true) => (self.take_pushed_removal(list, &request.body, &origin), None),
             (Method::Put, false) => match unpack(request.body) {
                 Ok((note, entries)) => {
-                    let bundle = Bundle { list, manifest: Some(note), text: Text::Memory(entries.into()), origin };
-                    (("202 Accepted", json!({ "state": "judging" })), Some(bundle))
+                    let bundle = Bundle {
+                        list,
+                        manifest: Some(note),
+                        text: Text::Memory(entries.into()),
+                        origin,
+                    };
+                    (
+                        ("202 Accepted", json!({ "state": "judging" })),
+                        Some(bundle),
+                    )
                 }
                 Err(reason) => (("400 Bad Request", json!({ "error": reason })), None),
             },
@@ -216,20 +303,30 @@ impl Updater {
 
     fn pushable(&self, id: &str) -> Option<ListIndex> {
         let is_pushable = |source: &Source| matches!(source, Source::Push);
-        let slot = self.slots.iter().find(|slot| slot.source.id == id && slot.source.sources.iter().any(is_pushable))?;
+        let slot = self
+            .slots
+            .iter()
+            .find(|slot| slot.source.id == id && slot.source.sources.iter().any(is_pushable))?;
         Some(slot.source.index)
     }
 
     /// How a list stands, with the receipt for what is in force.
     fn describe(&self, list: ListIndex) -> Value {
-        let Some(state) = self.states().into_iter().nth(usize::from(list)) else { return Value::Null };
+        let Some(state) = self.states().into_iter().nth(usize::from(list)) else {
+            return Value::Null;
+        };
         let of_this = |note: &String| {
-            let receipt = Note::parse(note.as_bytes()).ok().and_then(|note| Receipt::parse(note.text()).ok());
+            let receipt = Note::parse(note.as_bytes())
+                .ok()
+                .and_then(|note| Receipt::parse(note.text()).ok());
             receipt.is_some_and(|receipt| Some(receipt.serial) == state.serial)
         };
         let receipt = self.receipts(list).into_iter().rfind(of_this);
         let refusal = state.last_refusal.as_ref().map(|refusal| &refusal.message);
-        let refused = state.last_refusal.as_ref().and_then(|refusal| refusal.manifest.as_ref());
+        let refused = state
+            .last_refusal
+            .as_ref()
+            .and_then(|refusal| refusal.manifest.as_ref());
         let word = match (&refusal, &state.trial, state.live_since, &receipt) {
             (Some(_), ..) => "refused",
             (_, Some(_), ..) => "shadow",
@@ -247,14 +344,29 @@ impl Updater {
     fn take_pushed_removal(&self, list: ListIndex, body: &[u8], origin: &Origin) -> Said {
         let signed = match self.open_removal(list, body) {
             Ok(signed) => signed,
-            Err(Cause::Note(fault)) => return ("400 Bad Request", json!({ "error": fault.to_string() })),
-            Err(Cause::Secret(reason)) => return ("422 Unprocessable Content", json!({ "error": reason })),
-            Err(_) => return ("400 Bad Request", json!({ "error": "the removal cannot be read" })),
+            Err(Cause::Note(fault)) => {
+                return ("400 Bad Request", json!({ "error": fault.to_string() }));
+            }
+            Err(Cause::Secret(reason)) => {
+                return ("422 Unprocessable Content", json!({ "error": reason }));
+            }
+            Err(_) => {
+                return (
+                    "400 Bad Request",
+                    json!({ "error": "the removal cannot be read" }),
+                );
+            }
         };
         match self.take_removal(list, &signed, origin).change {
-            Change::Refused { message } => ("422 Unprocessable Content", json!({ "error": message })),
-            Change::Removed { entries } => ("200 OK", json!({ "state": "removed", "entries": entries })),
-            Change::Swapped { .. } | Change::Staged { .. } | Change::Asked | Change::Unchanged => ("200 OK", json!({ "state": "removed" })),
+            Change::Refused { message } => {
+                ("422 Unprocessable Content", json!({ "error": message }))
+            }
+            Change::Removed { entries } => {
+                ("200 OK", json!({ "state": "removed", "entries": entries }))
+            }
+            Change::Swapped { .. } | Change::Staged { .. } | Change::Asked | Change::Unchanged => {
+                ("200 OK", json!({ "state": "removed" }))
+            }
         }
     }
 }
@@ -263,10 +375,12 @@ impl Updater {
 fn unpack(mut body: Zeroizing<Vec<u8>>) -> Result<(Note, Zeroizing<Vec<u8>>), String> {
     let pushed: Result<Pushed, _> = serde_json::from_slice(&body);
     body.zeroize();
-    let mut pushed = pushed.map_err(|_| "the body is not {\"manifest\": …, \"entries\": …}".to_owned())?;
+    let mut pushed =
+        pushed.map_err(|_| "the body is not {\"manifest\": …, \"entries\": …}".to_owned())?;
     let entries = BASE64.decode(pushed.entries.as_bytes()).map(Zeroizing::new);
     pushed.entries.zeroize();
     let entries = entries.map_err(|_| "`entries` is not base64".to_owned())?;
-    let note = Note::parse(pushed.manifest.as_bytes()).map_err(|fault| format!("`manifest`: {fault}"))?;
+    let note =
+        Note::parse(pushed.manifest.as_bytes()).map_err(|fault| format!("`manifest`: {fault}"))?;
     Ok((note, entries))
 }

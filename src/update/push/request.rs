@@ -1,4 +1,5 @@
-//! Reads one HTTP/1.1 request (RFC 9112), within a time and a size, and no more of it than its sender may make us read.
+//! Reads one HTTP/1.1 request (RFC 9112), within a time and a size, and no more of it than its
+//! sender may make us read.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -54,35 +55,66 @@ pub(super) fn read(
             break end + 4;
         }
         if received.len() > HEAD_OCTETS_MAX {
-            return Err(refuse("431 Request Header Fields Too Large", "the head of the request is too long"));
+            return Err(refuse(
+                "431 Request Header Fields Too Large",
+                "the head of the request is too long",
+            ));
         }
         receive(stream, &mut received, deadline)?;
     };
-    let Head { method, target, bearer, length } = parse(received.get(..end).unwrap_or_default())?;
+    let Head {
+        method,
+        target,
+        bearer,
+        length,
+    } = parse(received.get(..end).unwrap_or_default())?;
     if !admits(&bearer) {
-        return Err(refuse("401 Unauthorized", "the token is not one of those in [push] tokens"));
+        return Err(refuse(
+            "401 Unauthorized",
+            "the token is not one of those in [push] tokens",
+        ));
     }
     if length > octets_max {
-        return Err(refuse("413 Content Too Large", "the list is larger than [push] mib_max"));
+        return Err(refuse(
+            "413 Content Too Large",
+            "the list is larger than [push] mib_max",
+        ));
     }
-    let mut body = Zeroizing::new(Vec::with_capacity(length.max(BUFFER_OCTETS) + BUFFER_OCTETS));
+    let mut body = Zeroizing::new(Vec::with_capacity(
+        length.max(BUFFER_OCTETS) + BUFFER_OCTETS,
+    ));
     body.extend_from_slice(received.get(end..).unwrap_or_default());
     while body.len() < length {
         receive(stream, &mut body, deadline)?;
     }
     if body.len() > length {
-        return Err(refuse("400 Bad Request", "more came than Content-Length says"));
+        return Err(refuse(
+            "400 Bad Request",
+            "more came than Content-Length says",
+        ));
     }
-    Ok(Request { method, target, body })
+    Ok(Request {
+        method,
+        target,
+        body,
+    })
 }
 
-fn receive(stream: &mut StreamOwned<ServerConnection, TcpStream>, into: &mut Vec<u8>, deadline: Instant) -> Result<(), Refused> {
+fn receive(
+    stream: &mut StreamOwned<ServerConnection, TcpStream>,
+    into: &mut Vec<u8>,
+    deadline: Instant,
+) -> Result<(), Refused> {
     let slow = || refuse("408 Request Timeout", "the request did not come in time");
     let left = deadline.saturating_duration_since(monotonic());
     if left.is_zero() {
         return Err(slow());
     }
-    stream.sock.set_read_timeout(Some(left)).and_then(|()| stream.sock.set_write_timeout(Some(left))).map_err(|_| slow())?;
+    stream
+        .sock
+        .set_read_timeout(Some(left))
+        .and_then(|()| stream.sock.set_write_timeout(Some(left)))
+        .map_err(|_| slow())?;
     let mut buffer = Zeroizing::new([0; BUFFER_OCTETS]);
     match stream.read(&mut *buffer) {
         Ok(count @ 1..) => {
@@ -98,25 +130,52 @@ fn parse(head: &[u8]) -> Result<Head, Refused> {
     let text = str::from_utf8(head).map_err(|_| bad("the head is not text"))?;
     let mut lines = text.split("\r\n");
     let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let [method, target, "HTTP/1.1"] = words.as_slice() else { return Err(bad("this is not an HTTP/1.1 request")) };
+    let [method, target, "HTTP/1.1"] = words.as_slice() else {
+        return Err(bad("this is not an HTTP/1.1 request"));
+    };
     let method = match *method {
         "GET" => Method::Get,
         "PUT" => Method::Put,
-        _ => return Err(refuse("405 Method Not Allowed", "only GET and PUT are answered here")),
+        _ => {
+            return Err(refuse(
+                "405 Method Not Allowed",
+                "only GET and PUT are answered here",
+            ));
+        }
     };
     let (mut bearer, mut length) = (None, None);
     for line in lines.take_while(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(':').ok_or_else(|| bad("a header without a colon"))?;
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| bad("a header without a colon"))?;
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
-            "authorization" if bearer.is_none() => bearer = value.strip_prefix("Bearer ").map(str::to_owned),
-            "content-length" if length.is_none() => length = Some(value.parse().map_err(|_| bad("Content-Length is no number"))?),
+            "authorization" if bearer.is_none() => {
+                bearer = value.strip_prefix("Bearer ").map(str::to_owned)
+            }
+            "content-length" if length.is_none() => {
+                length = Some(
+                    value
+                        .parse()
+                        .map_err(|_| bad("Content-Length is no number"))?,
+                )
+            }
             "authorization" | "content-length" => return Err(bad("a header is given twice")),
-            "transfer-encoding" => return Err(refuse("411 Length Required", "send the body with a Content-Length")),
+            "transfer-encoding" => {
+                return Err(refuse(
+                    "411 Length Required",
+                    "send the body with a Content-Length",
+                ));
+            }
             _ => {}
         }
     }
-    Ok(Head { method, target: (*target).to_owned(), bearer: bearer.unwrap_or_default(), length: length.unwrap_or(0) })
+    Ok(Head {
+        method,
+        target: (*target).to_owned(),
+        bearer: bearer.unwrap_or_default(),
+        length: length.unwrap_or(0),
+    })
 }
 
 fn refuse(status: &'static str, what: &str) -> Refused {
@@ -130,16 +189,31 @@ mod tests {
     #[test]
     fn heads_are_read_strictly() {
         let head = |text: &str| parse(text.as_bytes()).map_err(|(status, _)| status);
-        let good = "PUT /v1/lists/a HTTP/1.1\r\nHost: x\r\nauthorization: Bearer secret\r\nContent-Length: 7\r\n\r\n";
-        let expected = Head { method: Method::Put, target: "/v1/lists/a".to_owned(), bearer: "secret".to_owned(), length: 7 };
+        let good = "PUT /v1/lists/a HTTP/1.1\r\nHost: x\r\nauthorization: Bearer \
+                    secret\r\nContent-Length: 7\r\n\r\n";
+        let expected = Head {
+            method: Method::Put,
+            target: "/v1/lists/a".to_owned(),
+            bearer: "secret".to_owned(),
+            length: 7,
+        };
         assert_eq!(head(good), Ok(expected));
         for (text, status) in [
             ("POST / HTTP/1.1\r\n\r\n", "405 Method Not Allowed"),
             ("GET / HTTP/1.0\r\n\r\n", "400 Bad Request"),
             ("GET  / HTTP/1.1\r\n\r\n", "400 Bad Request"),
-            ("GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400 Bad Request"),
-            ("GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "400 Bad Request"),
-            ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "411 Length Required"),
+            (
+                "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                "400 Bad Request",
+            ),
+            (
+                "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+                "400 Bad Request",
+            ),
+            (
+                "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "411 Length Required",
+            ),
             ("GET / HTTP/1.1\r\nnothing\r\n\r\n", "400 Bad Request"),
         ] {
             assert_eq!(head(text), Err(status), "{text:?}");

@@ -15,8 +15,14 @@ impl<R: BufRead> BufRead for Counting<'_, R> {
     }
 
     fn consume(&mut self, count: usize) {
-        let taken = self.text.fill_buf().ok().and_then(|octets| octets.get(..count)).unwrap_or_default();
-        self.lines.set(self.lines.get() + memchr::memchr_iter(b'\n', taken).count() as u64);
+        let taken = self
+            .text
+            .fill_buf()
+            .ok()
+            .and_then(|octets| octets.get(..count))
+            .unwrap_or_default();
+        self.lines
+            .set(self.lines.get() + memchr::memchr_iter(b'\n', taken).count() as u64);
         self.text.consume(count);
     }
 }

@@ -56,7 +56,8 @@ pub struct ListSource {
     pub sources: Vec<Source>,
     /// The keys that its entries may be encrypted to.
     pub identities: Identities,
-    /// How much may change from one issue to the next; nothing bounds what a plain file changes, but what it lists.
+    /// How much may change from one issue to the next; nothing bounds what a plain file changes,
+    /// but what it lists.
     pub limits: Limits,
     /// How a new issue is tried out before it comes in force.
     pub stage: Stage,
@@ -112,7 +113,10 @@ const REJECTS_PERCENT_MAX: f64 = 5.0;
 impl ListSource {
     /// A list that the operator answers for, with the default share of rejects.
     pub fn unsigned(id: &str, index: ListIndex, text: Text, format: Format) -> Self {
-        let papers = Papers { unsigned: Unsigned::Allow, ..Papers::default() };
+        let papers = Papers {
+            unsigned: Unsigned::Allow,
+            ..Papers::default()
+        };
         Self {
             id: id.to_owned(),
             index,
@@ -146,14 +150,33 @@ impl ListSource {
     }
 
     pub(super) fn refuse(&self, cause: Cause, place: String) -> Refusal {
-        Refusal { id: self.id.clone(), place, cause }
+        Refusal {
+            id: self.id.clone(),
+            place,
+            cause,
+        }
     }
 
-    /// How a text of this list is read: in the list's own format, or in ours where a manifest names it.
-    pub(super) fn script_of<'a>(&'a self, text: &'a Text, manifest: Option<&Manifest>) -> Script<'a> {
-        let format = if manifest.is_some() { Format::Plain } else { self.format };
+    /// How a text of this list is read: in the list's own format, or in ours where a manifest names
+    /// it.
+    pub(super) fn script_of<'a>(
+        &'a self,
+        text: &'a Text,
+        manifest: Option<&Manifest>,
+    ) -> Script<'a> {
+        let format = if manifest.is_some() {
+            Format::Plain
+        } else {
+            self.format
+        };
         let expected = manifest.map(|manifest| manifest.sha256.0);
-        Script { text, format, rejects_percent_max: self.rejects_percent_max, expected, entry_counts: self.entry_counts.as_ref() }
+        Script {
+            text,
+            format,
+            rejects_percent_max: self.rejects_percent_max,
+            expected,
+            entry_counts: self.entry_counts.as_ref(),
+        }
     }
 }
 
@@ -181,29 +204,66 @@ pub(super) fn measure(script: Script<'_>, stamp: Option<Stamp>) -> Result<Measur
     if script.expected.is_some_and(|expected| expected != digest) {
         return Err(Cause::Hash);
     }
-    Ok(Measured { digest, entries_max: ends + 1 })
+    Ok(Measured {
+        digest,
+        entries_max: ends + 1,
+    })
 }
 
-/// Read the text once and hand its entries to `sink`, with their numbers where these are counted by.
-pub(super) fn read(script: Script<'_>, stamp: Option<Stamp>, mut sink: impl FnMut(&[u8], Scope, Option<u32>)) -> Result<Reading, Cause> {
-    let (digest, parsed) = go_over(script, stamp, |text| match (script.format, script.entry_counts) {
-        (Format::Plain, Some(_)) => parse::read_entries(text, |entry| sink(entry.wire, entry.scope, entry.details.number)),
-        _ => parse::read(text, script.format, |wire, scope| sink(wire, scope, None)),
+/// Read the text once and hand its entries to `sink`, with their numbers where these are counted
+/// by.
+pub(super) fn read(
+    script: Script<'_>,
+    stamp: Option<Stamp>,
+    mut sink: impl FnMut(&[u8], Scope, Option<u32>),
+) -> Result<Reading, Cause> {
+    let (digest, parsed) = go_over(script, stamp, |text| {
+        match (script.format, script.entry_counts) {
+            (Format::Plain, Some(_)) => parse::read_entries(text, |entry| {
+                sink(entry.wire, entry.scope, entry.details.number)
+            }),
+            _ => parse::read(text, script.format, |wire, scope| sink(wire, scope, None)),
+        }
     })?;
     Ok(Reading { digest, parsed })
 }
 
 /// As [`read`], slower, with the place of each entry.
-pub(super) fn read_places(script: Script<'_>, stamp: Option<Stamp>, mut sink: impl FnMut(Place, &[u8], Scope)) -> Result<(), Cause> {
+pub(super) fn read_places(
+    script: Script<'_>,
+    stamp: Option<Stamp>,
+    mut sink: impl FnMut(Place, &[u8], Scope),
+) -> Result<(), Cause> {
     let read = |text: &mut Digesting<'_>| match script.format {
         Format::Plain => parse::read_entries(text, |entry: &Entry<'_>| {
-            sink(Place { line: entry.line, number: entry.details.number }, entry.wire, entry.scope);
+            sink(
+                Place {
+                    line: entry.line,
+                    number: entry.details.number,
+                },
+                entry.wire,
+                entry.scope,
+            );
         }),
         _ => {
             let lines = Cell::new(0);
-            parse::read(Counting { text, lines: &lines }, script.format, |wire, scope| {
-                sink(Place { line: lines.get(), number: None }, wire, scope);
-            })
+            parse::read(
+                Counting {
+                    text,
+                    lines: &lines,
+                },
+                script.format,
+                |wire, scope| {
+                    sink(
+                        Place {
+                            line: lines.get(),
+                            number: None,
+                        },
+                        wire,
+                        scope,
+                    );
+                },
+            )
         }
     };
     go_over(script, stamp, read).map(drop)
@@ -218,8 +278,13 @@ fn count_ends(text: &mut Digesting<'_>, format: Format) -> io::Result<usize> {
             return Ok(ends);
         }
         ends += match format {
-            Format::Plain | Format::Rpz | Format::Csv(_) => memchr::memchr_iter(b'\n', octets).count(),
-            Format::Hosts => octets.iter().filter(|octet| octet.is_ascii_whitespace()).count(),
+            Format::Plain | Format::Rpz | Format::Csv(_) => {
+                memchr::memchr_iter(b'\n', octets).count()
+            }
+            Format::Hosts => octets
+                .iter()
+                .filter(|octet| octet.is_ascii_whitespace())
+                .count(),
         };
         let count = octets.len();
         text.consume(count);
@@ -233,21 +298,40 @@ fn go_over<T>(
     reader: impl FnOnce(&mut Digesting<'_>) -> io::Result<T>,
 ) -> Result<(Digest, T), Cause> {
     let (path, stamp) = match (script.text, stamp) {
-        (Text::Embedded(text), _) => return Digesting::new(&mut text.as_bytes()).finish(reader).map_err(Cause::Unreadable),
-        (Text::Memory(octets), _) => return Digesting::new(&mut octets.as_slice()).finish(reader).map_err(Cause::Unreadable),
+        (Text::Embedded(text), _) => {
+            return Digesting::new(&mut text.as_bytes())
+                .finish(reader)
+                .map_err(Cause::Unreadable);
+        }
+        (Text::Memory(octets), _) => {
+            return Digesting::new(&mut octets.as_slice())
+                .finish(reader)
+                .map_err(Cause::Unreadable);
+        }
         (Text::File(_), None) => return Err(Cause::Missing),
         (Text::File(path), Some(stamp)) => (path, stamp),
     };
     let mut file = File::open(path).map_err(Cause::from_io)?;
-    let is_same = |file: &File| file.metadata().map(|metadata| Stamp::from(&metadata) == stamp).map_err(Cause::from_io);
+    let is_same = |file: &File| {
+        file.metadata()
+            .map(|metadata| Stamp::from(&metadata) == stamp)
+            .map_err(Cause::from_io)
+    };
     if !is_same(&file)? {
         return Err(Cause::Changed);
     }
-    let read = Digesting::new(&mut (&mut file).take(stamp.octets)).finish(reader).map_err(Cause::from_io)?;
-    if is_same(&file)? && Stamp::of(path)? == stamp { Ok(read) } else { Err(Cause::Changed) }
+    let read = Digesting::new(&mut (&mut file).take(stamp.octets))
+        .finish(reader)
+        .map_err(Cause::from_io)?;
+    if is_same(&file)? && Stamp::of(path)? == stamp {
+        Ok(read)
+    } else {
+        Err(Cause::Changed)
+    }
 }
 
-/// Digests what is read through it. Its buffer is wiped in the end, which that of `std`'s `BufReader` cannot be.
+/// Digests what is read through it. Its buffer is wiped in the end, which that of `std`'s
+/// `BufReader` cannot be.
 struct Digesting<'t> {
     text: &'t mut dyn Read,
     context: Context,
@@ -258,12 +342,27 @@ struct Digesting<'t> {
 
 impl<'t> Digesting<'t> {
     fn new(text: &'t mut dyn Read) -> Self {
-        Self { text, context: Context::new(&SHA256), buffer: Zeroizing::new(vec![0; BUFFER_OCTETS]), ready: 0..0 }
+        Self {
+            text,
+            context: Context::new(&SHA256),
+            buffer: Zeroizing::new(vec![0; BUFFER_OCTETS]),
+            ready: 0..0,
+        }
     }
 
-    fn finish<T>(mut self, reader: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<(Digest, T)> {
+    fn finish<T>(
+        mut self,
+        reader: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> io::Result<(Digest, T)> {
         let read = reader(&mut self)?;
-        Ok((self.context.finish().as_ref().try_into().unwrap_or_default(), read))
+        Ok((
+            self.context
+                .finish()
+                .as_ref()
+                .try_into()
+                .unwrap_or_default(),
+            read,
+        ))
     }
 }
 
@@ -272,7 +371,8 @@ impl BufRead for Digesting<'_> {
         if self.ready.is_empty() {
             let count = self.text.read(&mut self.buffer)?;
             self.ready = 0..count;
-            self.context.update(self.buffer.get(..count).unwrap_or_default());
+            self.context
+                .update(self.buffer.get(..count).unwrap_or_default());
         }
         Ok(self.buffer.get(self.ready.clone()).unwrap_or_default())
     }
@@ -290,7 +390,8 @@ impl Read for Digesting<'_> {
     }
 }
 
-/// Which file it is and when it last changed; two stamps differ when the file was written, replaced or renamed.
+/// Which file it is and when it last changed; two stamps differ when the file was written, replaced
+/// or renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -316,7 +417,11 @@ impl Stamp {
     /// The stamp of the regular file at `path`, links followed.
     pub(super) fn of(path: &Path) -> Result<Self, Cause> {
         let metadata = path.metadata().map_err(Cause::from_io)?;
-        if metadata.is_file() { Ok(Self::from(&metadata)) } else { Err(Cause::NotAFile) }
+        if metadata.is_file() {
+            Ok(Self::from(&metadata))
+        } else {
+            Err(Cause::NotAFile)
+        }
     }
 
     /// The file's length.

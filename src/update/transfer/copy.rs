@@ -1,7 +1,9 @@
-//! The zone as it was last transferred, kept as zone text on disk: the base for changes, and the list after a restart.
+//! The zone as it was last transferred, kept as zone text on disk: the base for changes, and the
+//! list after a restart.
 //!
-//! A new zone is a draft beside the copy until the updater has taken it; the copy is therefore always of the last zone that was put in
-//! force. It is whole or not there: it is flushed and renamed, and its last line says that no line is missing.
+//! A new zone is a draft beside the copy until the updater has taken it; the copy is therefore
+//! always of the last zone that was put in force. It is whole or not there: it is flushed and
+//! renamed, and its last line says that no line is missing.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -40,7 +42,8 @@ pub(super) enum Fault {
 }
 
 impl ZoneCopy {
-    /// The copy in this file; nothing where there is none, or where it is not whole or of another zone.
+    /// The copy in this file; nothing where there is none, or where it is not whole or of another
+    /// zone.
     pub(super) fn open(path: &Path, zone: &Name) -> Option<Self> {
         let mut file = File::open(path).ok()?;
         let mut lines = Reader::new(&mut file);
@@ -48,14 +51,25 @@ impl ZoneCopy {
         let soa = read_soa(lines.next().ok()??)?;
         let mut tail = [0; TAIL_OCTETS];
         let octets = file.metadata().ok()?.len();
-        file.seek(SeekFrom::Start(octets.saturating_sub(TAIL_OCTETS as u64))).ok()?;
+        file.seek(SeekFrom::Start(octets.saturating_sub(TAIL_OCTETS as u64)))
+            .ok()?;
         let read = file.read(&mut tail).ok()?;
-        let is_whole = tail.get(..read)?.ends_with(b" records\n") && memchr::memmem::find(&tail, END).is_some();
-        (is_ours && is_whole).then(|| Self { path: path.to_path_buf(), soa })
+        let is_whole = tail.get(..read)?.ends_with(b" records\n")
+            && memchr::memmem::find(&tail, END).is_some();
+        (is_ours && is_whole).then(|| Self {
+            path: path.to_path_buf(),
+            soa,
+        })
     }
 
-    /// Work changes in: each line to be taken out must be there, and each to be put in must not (RFC 1995 section 4).
-    pub(super) fn change(&self, zone: &Name, soa: Soa, changes: &BTreeMap<Line, Change>) -> Result<Draft, Fault> {
+    /// Work changes in: each line to be taken out must be there, and each to be put in must not
+    /// (RFC 1995 section 4).
+    pub(super) fn change(
+        &self,
+        zone: &Name,
+        soa: Soa,
+        changes: &BTreeMap<Line, Change>,
+    ) -> Result<Draft, Fault> {
         let mut file = File::open(&self.path)?;
         let mut old = Reader::new(&mut file);
         for _ in 0..HEAD_LINES {
@@ -64,7 +78,9 @@ impl ZoneCopy {
         let mut writer = Draft::create(&self.path, zone, soa)?;
         let mut changes = changes.iter().peekable();
         while let Some(line) = old.next()?.filter(|line| !line.starts_with(END)) {
-            while let Some((new, change)) = changes.next_if(|(new, _)| compare(new.octets(), line).is_lt()) {
+            while let Some((new, change)) =
+                changes.next_if(|(new, _)| compare(new.octets(), line).is_lt())
+            {
                 put_in(&mut writer, new, *change)?;
             }
             match changes.next_if(|(new, _)| new.octets() == line) {
@@ -104,9 +120,16 @@ fn origin(zone: &Name) -> String {
 
 fn read_soa(line: &[u8]) -> Option<Soa> {
     let numbers = str::from_utf8(line).ok()?.strip_prefix("@ SOA . . ")?;
-    let mut numbers = numbers.split_ascii_whitespace().map(|word| word.parse().ok());
+    let mut numbers = numbers
+        .split_ascii_whitespace()
+        .map(|word| word.parse().ok());
     let mut number = || numbers.next().flatten();
-    Some(Soa { serial: number()?, refresh_s: number()?, retry_s: number()?, expire_s: number()? })
+    Some(Soa {
+        serial: number()?,
+        refresh_s: number()?,
+        retry_s: number()?,
+        expire_s: number()?,
+    })
 }
 
 /// A zone beside the copy, not yet kept; dropped, it leaves the copy as it is.
@@ -134,7 +157,8 @@ impl Draft {
         &self.path
     }
 
-    /// Leave it where it is, so that the operator can let it pass, until the next one takes its place.
+    /// Leave it where it is, so that the operator can let it pass, until the next one takes its
+    /// place.
     pub(super) fn leave(mut self) {
         self.is_left = true;
     }
@@ -146,17 +170,40 @@ impl Draft {
         if let Some(folder) = self.kept_as.parent() {
             File::open(folder)?.sync_all()?;
         }
-        Ok(ZoneCopy { path: self.kept_as.clone(), soa: self.soa })
+        Ok(ZoneCopy {
+            path: self.kept_as.clone(),
+            soa: self.soa,
+        })
     }
 
     fn create(path: &Path, zone: &Name, soa: Soa) -> io::Result<Self> {
         let beside = path.with_extension("draft");
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_ONLY).open(&beside)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(OWNER_ONLY)
+            .open(&beside)?;
         let buffer = Zeroizing::new(Vec::with_capacity(BUFFER_OCTETS + LINE_OCTETS_MAX));
-        let mut draft = Self { kept_as: path.to_path_buf(), path: beside, soa, file, buffer, count: 0, is_left: false };
-        let Soa { serial, refresh_s, retry_s, expire_s } = soa;
+        let mut draft = Self {
+            kept_as: path.to_path_buf(),
+            path: beside,
+            soa,
+            file,
+            buffer,
+            count: 0,
+            is_left: false,
+        };
+        let Soa {
+            serial,
+            refresh_s,
+            retry_s,
+            expire_s,
+        } = soa;
         draft.buffer.extend(origin(zone).bytes());
-        draft.buffer.extend(format!("@ SOA . . {serial} {refresh_s} {retry_s} {expire_s} 0\n").bytes());
+        draft
+            .buffer
+            .extend(format!("@ SOA . . {serial} {refresh_s} {retry_s} {expire_s} 0\n").bytes());
         Ok(draft)
     }
 
@@ -166,7 +213,11 @@ impl Draft {
         }
         self.count += 1;
         self.buffer.extend_from_slice(line);
-        if self.buffer.len() >= BUFFER_OCTETS { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= BUFFER_OCTETS {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -177,7 +228,8 @@ impl Draft {
 
     fn finish(&mut self) -> io::Result<()> {
         self.buffer.extend_from_slice(END);
-        self.buffer.extend(format!("{} records\n", self.count).bytes());
+        self.buffer
+            .extend(format!("{} records\n", self.count).bytes());
         self.flush()
     }
 }
@@ -191,7 +243,8 @@ impl Drop for Draft {
     }
 }
 
-/// Reads lines with their ends through a buffer that is wiped, which that of `std`'s `BufReader` cannot be.
+/// Reads lines with their ends through a buffer that is wiped, which that of `std`'s `BufReader`
+/// cannot be.
 struct Reader<'f> {
     file: &'f mut File,
     buffer: Zeroizing<Vec<u8>>,
@@ -201,7 +254,12 @@ struct Reader<'f> {
 
 impl<'f> Reader<'f> {
     fn new(file: &'f mut File) -> Self {
-        Self { file, buffer: Zeroizing::new(vec![0; BUFFER_OCTETS + LINE_OCTETS_MAX]), start: 0, end: 0 }
+        Self {
+            file,
+            buffer: Zeroizing::new(vec![0; BUFFER_OCTETS + LINE_OCTETS_MAX]),
+            start: 0,
+            end: 0,
+        }
     }
 
     fn next(&mut self) -> io::Result<Option<&[u8]>> {
@@ -214,7 +272,9 @@ impl<'f> Reader<'f> {
             }
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
-            let read = self.file.read(self.buffer.get_mut(self.end..).unwrap_or_default())?;
+            let read = self
+                .file
+                .read(self.buffer.get_mut(self.end..).unwrap_or_default())?;
             if read == 0 {
                 // A text without a last line end is not whole, and what is left of it no line.
                 return Ok(None);
@@ -235,7 +295,12 @@ mod tests {
     use super::*;
     use crate::list::parse::{self, Format};
 
-    const SOA: Soa = Soa { serial: 1, refresh_s: 2, retry_s: 3, expire_s: 4 };
+    const SOA: Soa = Soa {
+        serial: 1,
+        refresh_s: 2,
+        retry_s: 3,
+        expire_s: 4,
+    };
 
     fn zone() -> Name {
         Name::parse("rpz.example").unwrap()
@@ -245,19 +310,38 @@ mod tests {
         let mut lines = Lines::default();
         texts.iter().for_each(|text| lines.push(text.as_bytes()));
         lines.sort();
-        Draft::whole(&folder.path().join("a.zone"), &zone(), SOA, &lines).unwrap().keep().unwrap()
+        Draft::whole(&folder.path().join("a.zone"), &zone(), SOA, &lines)
+            .unwrap()
+            .keep()
+            .unwrap()
     }
 
     #[test]
     fn a_copy_comes_back_and_is_a_list() {
         let folder = TempDir::new().unwrap();
-        let copy = create(&folder, &["*.a.test CNAME .\n", "a.test CNAME .\n", "@ TYPE2 \\# 1 00\n"].map(str::to_owned));
+        let copy = create(
+            &folder,
+            &[
+                "*.a.test CNAME .\n",
+                "a.test CNAME .\n",
+                "@ TYPE2 \\# 1 00\n",
+            ]
+            .map(str::to_owned),
+        );
         assert_eq!(ZoneCopy::open(copy.path(), &zone()), Some(copy.clone()));
-        assert_eq!(ZoneCopy::open(copy.path(), &Name::parse("other.example").unwrap()), None);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            ZoneCopy::open(copy.path(), &Name::parse("other.example").unwrap()),
+            None
+        );
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
         let text = fs::read(copy.path()).unwrap();
         let mut scopes = Vec::new();
-        let parsed = parse::read(text.as_slice(), Format::Rpz, |_, scope| scopes.push(scope)).unwrap();
+        let parsed =
+            parse::read(text.as_slice(), Format::Rpz, |_, scope| scopes.push(scope)).unwrap();
         assert_eq!((parsed.entries, parsed.rejects), (2, 0), "{parsed:?}");
         for cut in [1, 10, text.len() / 2, text.len() - 1] {
             fs::write(copy.path(), &text[..cut]).unwrap();
@@ -270,20 +354,31 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let copy = create(&folder, &["b CNAME .\n".to_owned()]);
         let before = fs::read(copy.path()).unwrap();
-        for (line, change) in [("a CNAME .\n", Change::Remove), ("b CNAME .\n", Change::Add), ("c CNAME .\n", Change::Remove)] {
+        for (line, change) in [
+            ("a CNAME .\n", Change::Remove),
+            ("b CNAME .\n", Change::Add),
+            ("c CNAME .\n", Change::Remove),
+        ] {
             let changes = BTreeMap::from([(Line::new(line.as_bytes()), change)]);
-            assert!(matches!(copy.change(&zone(), SOA, &changes), Err(Fault::Misfit)), "{line}");
+            assert!(
+                matches!(copy.change(&zone(), SOA, &changes), Err(Fault::Misfit)),
+                "{line}"
+            );
             assert_eq!(fs::read(copy.path()).unwrap(), before);
         }
     }
 
     fn names() -> impl Strategy<Value = BTreeSet<String>> {
-        prop::collection::btree_set("(\\*\\.)?[a-c](\\.[a-c]){0,2} (CNAME \\.|TYPE16 x)\n", 0..30)
+        prop::collection::btree_set(
+            "(\\*\\.)?[a-c](\\.[a-c]){0,2} (CNAME \\.|TYPE16 x)\n",
+            0..30,
+        )
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
-        /// Working in the difference between two zones gives the file that the second zone gives as a whole.
+        /// Working in the difference between two zones gives the file that the second zone gives as
+        /// a whole.
         #[test]
         fn changes_lead_from_one_zone_to_the_other(old in names(), new in names()) {
             let folder = TempDir::new().unwrap();

@@ -45,7 +45,10 @@ pub(super) enum Fault {
     Truncated,
     #[error("nothing came for {} s", IDLE.as_secs())]
     Silent,
-    #[error("the transfer took longer than {0} s: raise `time_s_max` if the zone is meant to be so large")]
+    #[error(
+        "the transfer took longer than {0} s: raise `time_s_max` if the zone is meant to be so \
+         large"
+    )]
     Slow(u64),
     #[error("an answer to another question came")]
     Mismatch,
@@ -68,19 +71,31 @@ fn told(code: u16) -> String {
         rcode::FORMERR => "that it cannot read the question (FORMERR)".to_owned(),
         rcode::SERVFAIL => "SERVFAIL: look whether it has the zone loaded".to_owned(),
         rcode::NOTIMP => "that it does not know zone transfer (NOTIMP)".to_owned(),
-        rcode::REFUSED => "REFUSED: allow this resolver, and its key, to transfer the zone there".to_owned(),
-        RCODE_NOTAUTH => "that it does not have the zone, or does not take our key (NOTAUTH)".to_owned(),
+        rcode::REFUSED => {
+            "REFUSED: allow this resolver, and its key, to transfer the zone there".to_owned()
+        }
+        RCODE_NOTAUTH => {
+            "that it does not have the zone, or does not take our key (NOTAUTH)".to_owned()
+        }
         _ => format!("with response code {code}"),
     }
 }
 
 /// Bring what the primary has newer than `copy`; at `path` the copy is or will be.
-pub(super) fn visit(zone: &Zone, primary: SocketAddr, copy: Option<&ZoneCopy>, path: &Path, stop: &AtomicBool) -> Result<Found, Fault> {
+pub(super) fn visit(
+    zone: &Zone,
+    primary: SocketAddr,
+    copy: Option<&ZoneCopy>,
+    path: &Path,
+    stop: &AtomicBool,
+) -> Result<Found, Fault> {
     let deadline = monotonic() + zone.time_max;
     let open = || Connection::open(zone, primary, deadline, stop);
     let mut connection = open()?;
     let offered = connection.ask_soa()?.serial;
-    let Some(copy) = copy else { return whole(&mut connection, None, path) };
+    let Some(copy) = copy else {
+        return whole(&mut connection, None, path);
+    };
     let have = copy.soa.serial;
     if have == offered {
         return Ok(Found::Current);
@@ -88,14 +103,21 @@ pub(super) fn visit(zone: &Zone, primary: SocketAddr, copy: Option<&ZoneCopy>, p
     if !is_newer(offered, have) {
         return Err(intake::Fault::Backwards { have, offered }.into());
     }
-    let changed = connection.transfer(Asked::Since(have), Some(have)).and_then(|harvest| match harvest {
-        Harvest::Current => Ok(Found::Current),
-        Harvest::Whole(soa, lines) => Ok(Found::New(Draft::whole(path, &zone.zone, soa, &lines)?)),
-        Harvest::Changes(soa, changes) => Ok(Found::New(copy.change(&zone.zone, soa, &changes)?)),
-    });
+    let changed = connection
+        .transfer(Asked::Since(have), Some(have))
+        .and_then(|harvest| match harvest {
+            Harvest::Current => Ok(Found::Current),
+            Harvest::Whole(soa, lines) => {
+                Ok(Found::New(Draft::whole(path, &zone.zone, soa, &lines)?))
+            }
+            Harvest::Changes(soa, changes) => {
+                Ok(Found::New(copy.change(&zone.zone, soa, &changes)?))
+            }
+        });
     match changed {
         Err(fault) if fault.calls_for_whole() => {
-            info!(list = %zone.id, "the changes from {primary} cannot be used ({fault}): asking for the whole zone");
+            info!(list = %zone.id, "the changes from {primary} cannot be used ({fault}): asking \
+                                    for the whole zone");
             whole(&mut open()?, Some(have), path)
         }
         changed => changed,
@@ -114,7 +136,12 @@ fn whole(connection: &mut Connection<'_>, have: Option<u32>, path: &Path) -> Res
 impl Fault {
     /// Could the whole zone be had where its changes could not?
     const fn calls_for_whole(&self) -> bool {
-        matches!(self, Self::Rcode(_) | Self::Copy(copy::Fault::Misfit) | Self::Intake(intake::Fault::Gap { .. } | intake::Fault::OtherEnd))
+        matches!(
+            self,
+            Self::Rcode(_)
+                | Self::Copy(copy::Fault::Misfit)
+                | Self::Intake(intake::Fault::Gap { .. } | intake::Fault::OtherEnd)
+        )
     }
 }
 
@@ -128,12 +155,23 @@ struct Connection<'z> {
 }
 
 impl<'z> Connection<'z> {
-    fn open(zone: &'z Zone, primary: SocketAddr, deadline: Instant, stop: &'z AtomicBool) -> Result<Self, Fault> {
+    fn open(
+        zone: &'z Zone,
+        primary: SocketAddr,
+        deadline: Instant,
+        stop: &'z AtomicBool,
+    ) -> Result<Self, Fault> {
         let stream = TcpStream::connect_timeout(&primary, CONNECT).map_err(Fault::Connect)?;
         stream.set_read_timeout(Some(LOOK))?;
         stream.set_write_timeout(Some(IDLE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { zone, stream, deadline, stop, message: Zeroizing::new(Vec::with_capacity(MESSAGE_OCTETS_MAX)) })
+        Ok(Self {
+            zone,
+            stream,
+            deadline,
+            stop,
+            message: Zeroizing::new(Vec::with_capacity(MESSAGE_OCTETS_MAX)),
+        })
     }
 
     fn ask_soa(&mut self) -> Result<Soa, Fault> {
@@ -143,7 +181,10 @@ impl<'z> Connection<'z> {
         let (mut found, mut owner) = (None, Vec::new());
         let walked = answer.message().walk(|record| {
             let is_it = record.section == Section::Answer && record.rtype == rtype::SOA;
-            if is_it && answer.owner(&record, &mut owner).is_ok() && owner == self.zone.zone.as_wire() {
+            if is_it
+                && answer.owner(&record, &mut owner).is_ok()
+                && owner == self.zone.zone.as_wire()
+            {
                 found = answer.soa(&record).ok();
             }
         });
@@ -171,7 +212,11 @@ impl<'z> Connection<'z> {
         let mut id = [0; 2];
         getrandom::fill(&mut id).map_err(Fault::Random)?;
         let mut question = message::question(u16::from_be_bytes(id), &self.zone.zone, qtype, have);
-        let session = self.zone.key.as_ref().map(|key| tsig::Session::new(key, &key.sign(&mut question, None, wall_s())));
+        let session = self
+            .zone
+            .key
+            .as_ref()
+            .map(|key| tsig::Session::new(key, &key.sign(&mut question, None, wall_s())));
         let framed = [&(question.len() as u16).to_be_bytes()[..], &question].concat();
         self.stream.write_all(&framed)?;
         Ok(Answers { id, session })
@@ -186,14 +231,21 @@ impl<'z> Connection<'z> {
         let read = self.read(&mut message);
         self.message = message;
         read?;
-        let (header, _) = self.message.split_first_chunk::<HEADER_OCTETS>().ok_or(intake::Fault::Garbage)?;
+        let (header, _) = self
+            .message
+            .split_first_chunk::<HEADER_OCTETS>()
+            .ok_or(intake::Fault::Garbage)?;
         let [id_high, id_low, flags_high, flags_low, ..] = *header;
         // A reply, to a question, not cut off.
         if [id_high, id_low] != answers.id || flags_high & 0xfa != 0x80 {
             return Err(Fault::Mismatch);
         }
         let code = u16::from(flags_low & 0xf);
-        match answers.session.as_mut().map_or(Ok(()), |session| session.take(&self.message, wall_s())) {
+        match answers
+            .session
+            .as_mut()
+            .map_or(Ok(()), |session| session.take(&self.message, wall_s()))
+        {
             Err(tsig::Fault::Unsigned) if code != rcode::NOERROR => Err(Fault::Rcode(code)),
             Err(fault) => Err(fault.into()),
             Ok(()) if code != rcode::NOERROR => Err(Fault::Rcode(code)),
@@ -208,7 +260,13 @@ impl<'z> Connection<'z> {
             match self.stream.read(room.get_mut(at..).unwrap_or_default()) {
                 Ok(0) => return Err(Fault::Truncated),
                 Ok(count) => (at, heard) = (at + count, monotonic()),
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock
+                            | io::ErrorKind::TimedOut
+                            | io::ErrorKind::Interrupted
+                    ) => {}
                 Err(error) => return Err(error.into()),
             }
             if self.stop.load(Relaxed) {
@@ -233,6 +291,9 @@ struct Answers<'z> {
 
 impl Answers<'_> {
     fn finish(&self) -> Result<(), Fault> {
-        Ok(self.session.as_ref().map_or(Ok(()), tsig::Session::finish)?)
+        Ok(self
+            .session
+            .as_ref()
+            .map_or(Ok(()), tsig::Session::finish)?)
     }
 }

@@ -1,7 +1,8 @@
-//! Takes the records of one transfer as they come and says what they amount to: nothing new, a whole zone, or changes.
+//! Takes the records of one transfer as they come and says what they amount to: nothing new, a
+//! whole zone, or changes.
 //!
-//! RFC 5936 section 2.2 and RFC 1995 section 4. Nothing is believed before the last record: a transfer that breaks off, never ends or
-//! contradicts itself leaves no trace.
+//! RFC 5936 section 2.2 and RFC 1995 section 4. Nothing is believed before the last record: a
+//! transfer that breaks off, never ends or contradicts itself leaves no trace.
 
 use std::collections::BTreeMap;
 
@@ -80,9 +81,13 @@ pub(super) enum Fault {
         /// The primary's.
         offered: u32,
     },
-    #[error("more than {0} octets, and no end: raise `size_mib_max` if the zone is meant to be so large")]
+    #[error(
+        "more than {0} octets, and no end: raise `size_mib_max` if the zone is meant to be so large"
+    )]
     Octets(u64),
-    #[error("more than {0} records, and no end: raise `records_max` if the zone is meant to be so large")]
+    #[error(
+        "more than {0} records, and no end: raise `records_max` if the zone is meant to be so large"
+    )]
     Records(u64),
 }
 
@@ -153,7 +158,11 @@ impl<'z> Intake<'z> {
         walked.map_err(|_| Fault::Garbage)?;
         taken?;
         // Each message brings the transfer on, so that the cap on records is one on messages too.
-        if self.records == before { Err(Fault::NoRecord) } else { Ok(()) }
+        if self.records == before {
+            Err(Fault::NoRecord)
+        } else {
+            Ok(())
+        }
     }
 
     /// Has the last record been taken?
@@ -180,7 +189,9 @@ impl<'z> Intake<'z> {
         if self.records > self.caps.records {
             return Err(Fault::Records(self.caps.records));
         }
-        answer.owner(record, &mut self.owner).map_err(|_| Fault::Garbage)?;
+        answer
+            .owner(record, &mut self.owner)
+            .map_err(|_| Fault::Garbage)?;
         if !answer.is_in_class(record) {
             return Err(Fault::Foreign);
         }
@@ -199,7 +210,9 @@ impl<'z> Intake<'z> {
             Stage::Opened => (self.stage, self.is_whole) = (Stage::Whole, true),
             Stage::Whole | Stage::Removing(_) | Stage::Adding(_) => {}
         }
-        answer.write_line(record, &self.owner, apex, &mut self.line).map_err(|_| Fault::Garbage)?;
+        answer
+            .write_line(record, &self.owner, apex, &mut self.line)
+            .map_err(|_| Fault::Garbage)?;
         match self.stage {
             Stage::Removing(_) => self.change(Change::Remove),
             Stage::Adding(_) => self.change(Change::Add),
@@ -213,7 +226,12 @@ impl<'z> Intake<'z> {
             self.newest = Some(soa);
             self.stage = match self.have {
                 Some(have) if have == soa.serial => Stage::End,
-                Some(have) if !is_newer(soa.serial, have) => return Err(Fault::Backwards { have, offered: soa.serial }),
+                Some(have) if !is_newer(soa.serial, have) => {
+                    return Err(Fault::Backwards {
+                        have,
+                        offered: soa.serial,
+                    });
+                }
                 _ => Stage::Opened,
             };
             return Ok(());
@@ -226,9 +244,17 @@ impl<'z> Intake<'z> {
                 Stage::End
             }
             (Stage::Opened, Asked::Since(have)) if soa.serial == have => Stage::Removing(have),
-            (Stage::Whole | Stage::Adding(_), _) if is_newest && self.is_last(soa.serial) => Stage::End,
-            (Stage::Removing(from), _) if is_newer(soa.serial, *from) && !is_newer(soa.serial, newest.serial) => Stage::Adding(soa.serial),
-            (Stage::Adding(at), _) if soa.serial == *at && !is_newest => Stage::Removing(soa.serial),
+            (Stage::Whole | Stage::Adding(_), _) if is_newest && self.is_last(soa.serial) => {
+                Stage::End
+            }
+            (Stage::Removing(from), _)
+                if is_newer(soa.serial, *from) && !is_newer(soa.serial, newest.serial) =>
+            {
+                Stage::Adding(soa.serial)
+            }
+            (Stage::Adding(at), _) if soa.serial == *at && !is_newest => {
+                Stage::Removing(soa.serial)
+            }
             (Stage::Opened | Stage::Whole, _) => return Err(Fault::OtherEnd),
             (Stage::End, _) => return Err(Fault::BehindEnd),
             _ => return Err(Fault::Gap { at: soa.serial }),
@@ -265,7 +291,10 @@ mod tests {
     use super::*;
     use crate::update::transfer::message;
 
-    const CAPS: Caps = Caps { octets: 10_000, records: 50 };
+    const CAPS: Caps = Caps {
+        octets: 10_000,
+        records: 50,
+    };
 
     fn zone() -> Name {
         Name::parse("rpz.example").unwrap()
@@ -295,12 +324,15 @@ mod tests {
         octets
     }
 
-    /// What a transfer comes to: each record in a message of its own must give the same as all in one.
+    /// What a transfer comes to: each record in a message of its own must give the same as all in
+    /// one.
     fn taken(asked: Asked, have: Option<u32>, records: &[&str]) -> Result<String, Fault> {
         let zone = zone();
         let take = |messages: Vec<Vec<u8>>| {
             let mut intake = Intake::new(&zone, asked, have, CAPS);
-            messages.iter().try_for_each(|message| intake.take(message))?;
+            messages
+                .iter()
+                .try_for_each(|message| intake.take(message))?;
             intake.finish().map(|harvest| told(&harvest))
         };
         let together = take(vec![message(records)]);
@@ -313,7 +345,11 @@ mod tests {
         let text = |line: &[u8]| str::from_utf8(line).unwrap().replace(" CNAME .\n", "");
         match harvest {
             Harvest::Current => "current".to_owned(),
-            Harvest::Whole(soa, lines) => format!("{}: {}", soa.serial, lines.iter().map(text).collect::<Vec<_>>().join(" ")),
+            Harvest::Whole(soa, lines) => format!(
+                "{}: {}",
+                soa.serial,
+                lines.iter().map(text).collect::<Vec<_>>().join(" ")
+            ),
             Harvest::Changes(soa, changes) => {
                 let marked = changes.iter().map(|(line, change)| {
                     let mark = if *change == Change::Add { '+' } else { '-' };
@@ -327,15 +363,34 @@ mod tests {
     #[test]
     fn whole_zones_are_taken() {
         let whole = |have, records: &[&str]| taken(Asked::Whole, have, records);
-        assert_eq!(whole(None, &["soa 5", "b.rpz.example", "A.rpz.example", "soa 5"]), Ok("5: a b".to_owned()));
+        assert_eq!(
+            whole(None, &["soa 5", "b.rpz.example", "A.rpz.example", "soa 5"]),
+            Ok("5: a b".to_owned())
+        );
         assert_eq!(whole(Some(4), &["soa 5", "soa 5"]), Ok("5: ".to_owned()));
         assert_eq!(whole(Some(5), &["soa 5"]), Ok("current".to_owned()));
-        assert_eq!(whole(Some(5), &["soa 4", "soa 4"]), Err(Fault::Backwards { have: 5, offered: 4 }));
+        assert_eq!(
+            whole(Some(5), &["soa 4", "soa 4"]),
+            Err(Fault::Backwards {
+                have: 5,
+                offered: 4
+            })
+        );
         assert_eq!(whole(None, &["a.rpz.example"]), Err(Fault::NoStart));
         assert_eq!(whole(None, &["soa 5", "a.example"]), Err(Fault::Foreign));
-        assert_eq!(whole(None, &["soa 5", "a.rpz.example", "soa 6"]), Err(Fault::OtherEnd));
-        assert_eq!(whole(None, &["soa 5", "soa 5", "a.rpz.example"]), Err(Fault::BehindEnd));
-        assert_eq!(whole(None, &["soa 5", "a.rpz.example"]), Err(Fault::Garbage), "cut off");
+        assert_eq!(
+            whole(None, &["soa 5", "a.rpz.example", "soa 6"]),
+            Err(Fault::OtherEnd)
+        );
+        assert_eq!(
+            whole(None, &["soa 5", "soa 5", "a.rpz.example"]),
+            Err(Fault::BehindEnd)
+        );
+        assert_eq!(
+            whole(None, &["soa 5", "a.rpz.example"]),
+            Err(Fault::Garbage),
+            "cut off"
+        );
     }
 
     #[test]
@@ -343,15 +398,50 @@ mod tests {
         let since = |records: &[&str]| taken(Asked::Since(1), Some(1), records);
         let (a, b, c) = ("a.rpz.example", "b.rpz.example", "c.rpz.example");
         assert_eq!(since(&["soa 1"]), Ok("current".to_owned()));
-        assert_eq!(since(&["soa 2", "soa 1", a, "soa 2", b, "soa 2"]), Ok("2: -a +b".to_owned()));
-        let two = ["soa 3", "soa 1", a, "soa 2", b, c, "soa 2", b, "soa 3", a, "soa 3"];
-        assert_eq!(since(&two), Ok("3: +c".to_owned()), "what comes and goes leaves nothing");
-        assert_eq!(since(&["soa 2", a, b, "soa 2"]), Ok("2: a b".to_owned()), "a whole zone instead");
-        assert_eq!(since(&["soa 0", "soa 1"]), Err(Fault::Backwards { have: 1, offered: 0 }));
-        assert_eq!(since(&["soa 3", "soa 2", "soa 3", "soa 3"]), Err(Fault::OtherEnd), "not from ours on");
-        assert_eq!(since(&["soa 3", "soa 1", "soa 2", "soa 1"]), Err(Fault::Gap { at: 1 }), "in circles");
-        assert_eq!(since(&["soa 3", "soa 1", "soa 4"]), Err(Fault::Gap { at: 4 }), "past the end");
-        assert_eq!(since(&["soa 3", "soa 1", a, "soa 2", b, "soa 3"]), Err(Fault::Gap { at: 3 }), "a step left out");
+        assert_eq!(
+            since(&["soa 2", "soa 1", a, "soa 2", b, "soa 2"]),
+            Ok("2: -a +b".to_owned())
+        );
+        let two = [
+            "soa 3", "soa 1", a, "soa 2", b, c, "soa 2", b, "soa 3", a, "soa 3",
+        ];
+        assert_eq!(
+            since(&two),
+            Ok("3: +c".to_owned()),
+            "what comes and goes leaves nothing"
+        );
+        assert_eq!(
+            since(&["soa 2", a, b, "soa 2"]),
+            Ok("2: a b".to_owned()),
+            "a whole zone instead"
+        );
+        assert_eq!(
+            since(&["soa 0", "soa 1"]),
+            Err(Fault::Backwards {
+                have: 1,
+                offered: 0
+            })
+        );
+        assert_eq!(
+            since(&["soa 3", "soa 2", "soa 3", "soa 3"]),
+            Err(Fault::OtherEnd),
+            "not from ours on"
+        );
+        assert_eq!(
+            since(&["soa 3", "soa 1", "soa 2", "soa 1"]),
+            Err(Fault::Gap { at: 1 }),
+            "in circles"
+        );
+        assert_eq!(
+            since(&["soa 3", "soa 1", "soa 4"]),
+            Err(Fault::Gap { at: 4 }),
+            "past the end"
+        );
+        assert_eq!(
+            since(&["soa 3", "soa 1", a, "soa 2", b, "soa 3"]),
+            Err(Fault::Gap { at: 3 }),
+            "a step left out"
+        );
     }
 
     #[test]
@@ -361,10 +451,24 @@ mod tests {
         intake.take(&message(&["soa 1"])).unwrap();
         let fault = (0..100).find_map(|_| intake.take(&message(&["a.rpz.example"])).err());
         assert_eq!(fault, Some(Fault::Records(50)));
-        let mut intake = Intake::new(&zone, Asked::Whole, None, Caps { octets: 100, records: 50 });
+        let mut intake = Intake::new(
+            &zone,
+            Asked::Whole,
+            None,
+            Caps {
+                octets: 100,
+                records: 50,
+            },
+        );
         intake.take(&message(&["soa 1"])).unwrap();
-        assert_eq!(intake.take(&message(&["a.rpz.example"])), Err(Fault::Octets(100)));
-        assert_eq!(Intake::new(&zone, Asked::Whole, None, CAPS).take(&message(&[])), Err(Fault::NoRecord));
+        assert_eq!(
+            intake.take(&message(&["a.rpz.example"])),
+            Err(Fault::Octets(100))
+        );
+        assert_eq!(
+            Intake::new(&zone, Asked::Whole, None, CAPS).take(&message(&[])),
+            Err(Fault::NoRecord)
+        );
     }
 
     proptest! {

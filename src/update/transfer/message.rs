@@ -49,7 +49,10 @@ pub(super) struct Answer<'m> {
 
 impl<'m> Answer<'m> {
     pub(super) fn new(octets: &'m [u8]) -> Result<Self, WalkFault> {
-        Ok(Self { octets, message: Message::new(octets)? })
+        Ok(Self {
+            octets,
+            message: Message::new(octets)?,
+        })
     }
 
     pub(super) const fn message(&self) -> Message<'m> {
@@ -72,15 +75,32 @@ impl<'m> Answer<'m> {
         if record.end - record.data_at < SOA_NUMBERS + 2 {
             return Err(WalkFault);
         }
-        Ok(Soa { serial: number(16)?, refresh_s: number(12)?, retry_s: number(8)?, expire_s: number(4)? })
+        Ok(Soa {
+            serial: number(16)?,
+            refresh_s: number(12)?,
+            retry_s: number(8)?,
+            expire_s: number(4)?,
+        })
     }
 
-    /// Write the record as a line of zone text into `line`: its owner below `apex`, its type and its data, always in the same spelling.
+    /// Write the record as a line of zone text into `line`: its owner below `apex`, its type and
+    /// its data, always in the same spelling.
     ///
-    /// The lifetime is left out: a list has none, and primaries differ in whether they repeat it when they take a record away.
-    pub(super) fn write_line(&self, record: &Record, owner: &[u8], apex: &[u8], line: &mut Vec<u8>) -> Result<(), WalkFault> {
+    /// The lifetime is left out: a list has none, and primaries differ in whether they repeat it
+    /// when they take a record away.
+    pub(super) fn write_line(
+        &self,
+        record: &Record,
+        owner: &[u8],
+        apex: &[u8],
+        line: &mut Vec<u8>,
+    ) -> Result<(), WalkFault> {
         line.clear();
-        let below = owner.len().checked_sub(apex.len()).filter(|_| is_within(owner, apex)).ok_or(WalkFault)?;
+        let below = owner
+            .len()
+            .checked_sub(apex.len())
+            .filter(|_| is_within(owner, apex))
+            .ok_or(WalkFault)?;
         match owner.get(..below).unwrap_or_default() {
             [] => line.push(b'@'),
             labels => write_name(labels, line),
@@ -99,8 +119,14 @@ impl<'m> Answer<'m> {
         Ok(())
     }
 
-    /// Any type, in the form of RFC 3597 section 5, with the names that may be compressed written out.
-    fn write_generic(&self, record: &Record, data: &[u8], line: &mut Vec<u8>) -> Result<(), WalkFault> {
+    /// Any type, in the form of RFC 3597 section 5, with the names that may be compressed written
+    /// out.
+    fn write_generic(
+        &self,
+        record: &Record,
+        data: &[u8],
+        line: &mut Vec<u8>,
+    ) -> Result<(), WalkFault> {
         let mut full = Zeroizing::new(Vec::with_capacity(data.len() + 2 * NAME_OCTETS_MAX));
         if let Some(lead) = octets_before_name(record.rtype) {
             full.extend_from_slice(data.get(..lead).ok_or(WalkFault)?);
@@ -120,7 +146,8 @@ fn octets_of<'m>(octets: &'m [u8], record: &Record) -> Result<&'m [u8], WalkFaul
     octets.get(record.data_at..record.end).ok_or(WalkFault)
 }
 
-/// The octets in front of the one name that ends a record's data, for the types whose name may be compressed (RFC 3597 section 4).
+/// The octets in front of the one name that ends a record's data, for the types whose name may be
+/// compressed (RFC 3597 section 4).
 const fn octets_before_name(kind: u16) -> Option<usize> {
     const PTR: u16 = 12;
     const MX: u16 = 15;
@@ -133,7 +160,8 @@ const fn octets_before_name(kind: u16) -> Option<usize> {
     }
 }
 
-/// Write labels with dots between them; what is no plain letter, digit, hyphen, underscore or asterisk is escaped as `\DDD`.
+/// Write labels with dots between them; what is no plain letter, digit, hyphen, underscore or
+/// asterisk is escaped as `\DDD`.
 fn write_name(labels: &[u8], line: &mut Vec<u8>) {
     let mut rest = labels;
     let mut is_first = true;
@@ -141,7 +169,9 @@ fn write_name(labels: &[u8], line: &mut Vec<u8>) {
         if len == 0 {
             break;
         }
-        let (label, tail) = tail.split_at_checked(usize::from(len)).unwrap_or((tail, &[]));
+        let (label, tail) = tail
+            .split_at_checked(usize::from(len))
+            .unwrap_or((tail, &[]));
         if !is_first {
             line.push(b'.');
         }
@@ -173,10 +203,15 @@ mod tests {
         octets.extend(data);
         let answer = Answer::new(&octets).unwrap();
         let mut found = None;
-        answer.message().walk(|record| found = Some(record)).unwrap();
+        answer
+            .message()
+            .walk(|record| found = Some(record))
+            .unwrap();
         let (record, mut owner, mut line) = (found.unwrap(), Vec::new(), Vec::new());
         answer.owner(&record, &mut owner).unwrap();
-        answer.write_line(&record, &owner, apex.as_wire(), &mut line).ok()?;
+        answer
+            .write_line(&record, &owner, apex.as_wire(), &mut line)
+            .ok()?;
         Some(String::from_utf8(line).unwrap())
     }
 
@@ -185,9 +220,24 @@ mod tests {
         for (labels, kind, data, expected) in [
             (&b"\x01A\x04test"[..], 5, &b"\0"[..], "a.test CNAME .\n"),
             (b"\x01*\x01a\x04test", 5, b"\x01*\0", "*.a.test CNAME *.\n"),
-            (b"\x01a\x04test", 5, b"\x0crpz-passthru\0", "a.test CNAME rpz-passthru.\n"),
-            (b"\x03a;b\x04test", 5, b"\x02n.\xc0\x0c", "a\\059b.test CNAME n\\046.rpz.example.\n"),
-            (b"", 2, b"\x02nS\xc0\x10", "@ TYPE2 \\# 12 026E73076578616D706C6500\n"),
+            (
+                b"\x01a\x04test",
+                5,
+                b"\x0crpz-passthru\0",
+                "a.test CNAME rpz-passthru.\n",
+            ),
+            (
+                b"\x03a;b\x04test",
+                5,
+                b"\x02n.\xc0\x0c",
+                "a\\059b.test CNAME n\\046.rpz.example.\n",
+            ),
+            (
+                b"",
+                2,
+                b"\x02nS\xc0\x10",
+                "@ TYPE2 \\# 12 026E73076578616D706C6500\n",
+            ),
             (b"\x01a", 1, b"\xc0\0\x02\x01", "a TYPE1 \\# 4 C0000201\n"),
             (b"\x01a", 16, b"", "a TYPE16 \\# 0 \n"),
         ] {
@@ -204,7 +254,18 @@ mod tests {
         octets[9] = 0;
         let answer = Answer::new(&octets).unwrap();
         let mut found = None;
-        answer.message().walk(|record| found = Some(answer.soa(&record))).unwrap();
-        assert_eq!(found, Some(Ok(Soa { serial: 7, refresh_s: 0, retry_s: 0, expire_s: 0 })));
+        answer
+            .message()
+            .walk(|record| found = Some(answer.soa(&record)))
+            .unwrap();
+        assert_eq!(
+            found,
+            Some(Ok(Soa {
+                serial: 7,
+                refresh_s: 0,
+                retry_s: 0,
+                expire_s: 0
+            }))
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Zone transfer in: a secondary for response policy zones, which brings a list from its primaries and keeps it up to date.
+//! Zone transfer in: a secondary for response policy zones, which brings a list from its primaries
+//! and keeps it up to date.
 //!
-//! AXFR (RFC 5936), IXFR (RFC 1995), NOTIFY (RFC 1996), TSIG (RFC 8945). A zone that cannot be had leaves the list as it is, even past
-//! the time at which the zone expires: then the alarm is raised, and the old list keeps blocking.
+//! AXFR (RFC 5936), IXFR (RFC 1995), NOTIFY (RFC 1996), TSIG (RFC 8945). A zone that cannot be had
+//! leaves the list as it is, even past the time at which the zone expires: then the alarm is
+//! raised, and the old list keeps blocking.
 
 mod copy;
 mod exchange;
@@ -41,7 +43,8 @@ use secondary::{Secondary, Wake};
 pub struct Settings {
     /// The zones, each the source of one list.
     pub zones: Vec<Zone>,
-    /// Where primaries tell us that a zone changed, over UDP and TCP; without any, changes are found by asking.
+    /// Where primaries tell us that a zone changed, over UDP and TCP; without any, changes are
+    /// found by asking.
     pub notify: Vec<SocketAddr>,
     /// The folder in which copies are kept.
     pub folder: PathBuf,
@@ -86,7 +89,10 @@ pub enum StartFault {
         error: io::Error,
     },
     /// A list has never been had, and cannot be had now.
-    #[error("{0}. The list has never been transferred: correct this, or take the list out of the configuration")]
+    #[error(
+        "{0}. The list has never been transferred: correct this, or take the list out of the \
+         configuration"
+    )]
     FirstTransfer(String),
     /// The system starts no thread.
     #[error("a thread for zone transfers cannot be started: {0}")]
@@ -105,9 +111,18 @@ impl Transfers {
     /// Put each zone's copy in force, transfer those that have none, then follow their changes.
     ///
     /// Waits for the primaries only where a list is not in force yet.
-    pub fn start(settings: Settings, updater: &Arc<Updater>, runtime: &Handle) -> Result<Self, StartFault> {
+    pub fn start(
+        settings: Settings,
+        updater: &Arc<Updater>,
+        runtime: &Handle,
+    ) -> Result<Self, StartFault> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut transfers = Self { addresses: Vec::new(), secondaries: Vec::new(), listeners: Vec::new(), stop };
+        let mut transfers = Self {
+            addresses: Vec::new(),
+            secondaries: Vec::new(),
+            listeners: Vec::new(),
+            stop,
+        };
         if settings.zones.is_empty() {
             return Ok(transfers);
         }
@@ -115,15 +130,27 @@ impl Transfers {
         let mut watched = Vec::new();
         for zone in settings.zones {
             let path = settings.folder.join(format!("{}.zone", zone.id));
-            let mut secondary = Secondary::new(zone.clone(), path, Arc::clone(updater), Arc::clone(&transfers.stop));
+            let mut secondary = Secondary::new(
+                zone.clone(),
+                path,
+                Arc::clone(updater),
+                Arc::clone(&transfers.stop),
+            );
             secondary.begin().map_err(StartFault::FirstTransfer)?;
             let (wake, woken) = sync_channel(1);
-            let thread = std::thread::Builder::new().name("transfer".to_owned()).spawn(move || secondary.run(&woken))?;
+            let thread = std::thread::Builder::new()
+                .name("transfer".to_owned())
+                .spawn(move || secondary.run(&woken))?;
             let teller = wake.clone();
             transfers.secondaries.push((wake, thread));
             // A full queue means that the zone is asked for anyway.
             let heard = Box::new(move |from| drop(teller.try_send(Wake::Told(from))));
-            watched.push(Watched { zone: zone.zone, primaries: zone.primaries, key: zone.key, heard });
+            watched.push(Watched {
+                zone: zone.zone,
+                primaries: zone.primaries,
+                key: zone.key,
+                heard,
+            });
         }
         transfers.listen(&settings.notify, &watched.into(), runtime)?;
         Ok(transfers)
@@ -134,7 +161,12 @@ impl Transfers {
         &self.addresses
     }
 
-    fn listen(&mut self, addresses: &[SocketAddr], zones: &Zones, runtime: &Handle) -> Result<(), StartFault> {
+    fn listen(
+        &mut self,
+        addresses: &[SocketAddr],
+        zones: &Zones,
+        runtime: &Handle,
+    ) -> Result<(), StartFault> {
         let _guard = runtime.enter();
         for &address in addresses {
             let refused = |error| StartFault::Notify { address, error };
@@ -143,8 +175,16 @@ impl Transfers {
             let bound = tcp.local_addr().map_err(refused)?;
             let udp = bind_udp(bound).map_err(refused)?;
             self.addresses.push(bound);
-            self.listeners.push(runtime.spawn(notify::serve_tcp(tcp, Arc::clone(zones))).abort_handle());
-            self.listeners.push(runtime.spawn(notify::serve_udp(udp, Arc::clone(zones))).abort_handle());
+            self.listeners.push(
+                runtime
+                    .spawn(notify::serve_tcp(tcp, Arc::clone(zones)))
+                    .abort_handle(),
+            );
+            self.listeners.push(
+                runtime
+                    .spawn(notify::serve_udp(udp, Arc::clone(zones)))
+                    .abort_handle(),
+            );
         }
         Ok(())
     }
@@ -163,8 +203,14 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn make_folder(folder: &Path) -> Result<(), StartFault> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| StartFault::Folder { folder: folder.to_path_buf(), error })
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    made.map_err(|error| StartFault::Folder {
+        folder: folder.to_path_buf(),
+        error,
+    })
 }
 
 impl Drop for Transfers {

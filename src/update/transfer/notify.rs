@@ -1,7 +1,9 @@
-//! Hears from the primaries that a zone changed (NOTIFY, RFC 1996), on a port that is for them alone.
+//! Hears from the primaries that a zone changed (NOTIFY, RFC 1996), on a port that is for them
+//! alone.
 //!
-//! The public doors need not know another opcode for it, a firewall can keep everybody else away, and no flood of questions is in front
-//! of a message. What is believed is only that it is time to ask: the zone itself is fetched from the configured primary.
+//! The public doors need not know another opcode for it, a firewall can keep everybody else away,
+//! and no flood of questions is in front of a message. What is believed is only that it is time to
+//! ask: the zone itself is fetched from the configured primary.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -62,7 +64,9 @@ pub(super) async fn serve_udp(socket: UdpSocket, zones: Zones) {
     loop {
         match socket.recv_from(&mut packet).await {
             Ok((octets, from)) => {
-                if let Some(reply) = hear(packet.get(..octets).unwrap_or_default(), from.ip(), &zones) {
+                if let Some(reply) =
+                    hear(packet.get(..octets).unwrap_or_default(), from.ip(), &zones)
+                {
                     // A primary that gets no reply tells us again.
                     let _ = socket.send_to(&reply, from).await;
                 }
@@ -79,7 +83,9 @@ pub(super) async fn serve_tcp(listener: TcpListener, zones: Zones) {
         match listener.accept().await {
             Ok((stream, from)) => {
                 let from = from.ip().to_canonical();
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    continue;
+                };
                 if zones.iter().any(|zone| zone.knows(from)) {
                     let zones = Arc::clone(&zones);
                     tokio::spawn(async move {
@@ -98,10 +104,16 @@ async fn converse(mut stream: TcpStream, from: IpAddr, zones: &[Watched]) -> std
     loop {
         let length = usize::from(stream.read_u16().await?);
         let mut packet = [0; OCTETS_MAX];
-        let Some(packet) = packet.get_mut(..length) else { return Ok(()) };
+        let Some(packet) = packet.get_mut(..length) else {
+            return Ok(());
+        };
         stream.read_exact(packet).await?;
-        let Some(reply) = hear(packet, from, zones) else { return Ok(()) };
-        stream.write_all(&[&(reply.len() as u16).to_be_bytes()[..], &reply].concat()).await?;
+        let Some(reply) = hear(packet, from, zones) else {
+            return Ok(());
+        };
+        stream
+            .write_all(&[&(reply.len() as u16).to_be_bytes()[..], &reply].concat())
+            .await?;
     }
 }
 
@@ -114,36 +126,71 @@ fn hear(packet: &[u8], from: IpAddr, zones: &[Watched]) -> Option<Vec<u8>> {
     Some(verdict.reply)
 }
 
-/// What to answer, and which zone to ask for; nothing where the sender is no primary or the message no NOTIFY.
+/// What to answer, and which zone to ask for; nothing where the sender is no primary or the message
+/// no NOTIFY.
 fn judge(packet: &[u8], from: IpAddr, zones: &[Watched], now: UnixSeconds) -> Option<Verdict> {
     if !zones.iter().any(|zone| zone.knows(from)) {
         return None;
     }
     let (header, body) = packet.split_first_chunk::<HEADER_OCTETS>()?;
-    let [id_high, id_low, flags_high, _, 0, 1, ..] = *header else { return None };
+    let [id_high, id_low, flags_high, _, 0, 1, ..] = *header else {
+        return None;
+    };
     if flags_high & 0xf8 != OPCODE {
         return None;
     }
     let zone = Name::from_wire(body).ok()?;
     let question = body.get(..zone.as_wire().len() + 4)?;
-    let reply = |code: u8| [&[id_high, id_low, REPLY, code, 0, 1, 0, 0, 0, 0, 0, 0][..], question].concat();
-    let is_soa = question.ends_with(&[rtype::SOA.to_be_bytes(), class::IN.to_be_bytes()].concat());
-    let at = zones.iter().position(|watched| watched.zone == zone && watched.knows(from));
-    let Some((at, watched)) = at.filter(|_| is_soa).and_then(|at| Some((at, zones.get(at)?))) else {
-        return Some(Verdict { reply: reply(RCODE_NOTAUTH), zone: None });
+    let reply = |code: u8| {
+        [
+            &[id_high, id_low, REPLY, code, 0, 1, 0, 0, 0, 0, 0, 0][..],
+            question,
+        ]
+        .concat()
     };
-    // The records, if there are any, must be whole: nobody but the key's owner is believed, and nobody's records are used.
-    if Message::new(packet).and_then(|message| message.walk(|_| ())).is_err() {
-        return Some(Verdict { reply: reply(rcode::FORMERR as u8), zone: None });
+    let is_soa = question.ends_with(&[rtype::SOA.to_be_bytes(), class::IN.to_be_bytes()].concat());
+    let at = zones
+        .iter()
+        .position(|watched| watched.zone == zone && watched.knows(from));
+    let Some((at, watched)) = at
+        .filter(|_| is_soa)
+        .and_then(|at| Some((at, zones.get(at)?)))
+    else {
+        return Some(Verdict {
+            reply: reply(RCODE_NOTAUTH),
+            zone: None,
+        });
+    };
+    // The records, if there are any, must be whole: nobody but the key's owner is believed, and
+    // nobody's records are used.
+    if Message::new(packet)
+        .and_then(|message| message.walk(|_| ()))
+        .is_err()
+    {
+        return Some(Verdict {
+            reply: reply(rcode::FORMERR as u8),
+            zone: None,
+        });
     }
-    let Some(key) = &watched.key else { return Some(Verdict { reply: reply(0), zone: Some(at) }) };
+    let Some(key) = &watched.key else {
+        return Some(Verdict {
+            reply: reply(0),
+            zone: Some(at),
+        });
+    };
     match key.check_question(packet, now) {
         Ok(mac) => {
             let mut reply = reply(0);
             key.sign(&mut reply, Some(&mac), now);
-            Some(Verdict { reply, zone: Some(at) })
+            Some(Verdict {
+                reply,
+                zone: Some(at),
+            })
         }
-        Err(tsig::Fault::Unsigned) => Some(Verdict { reply: reply(rcode::REFUSED as u8), zone: None }),
+        Err(tsig::Fault::Unsigned) => Some(Verdict {
+            reply: reply(rcode::REFUSED as u8),
+            zone: None,
+        }),
         Err(fault) => {
             let mut reply = reply(RCODE_NOTAUTH);
             key.append_error(&mut reply, fault.code(), now);
@@ -165,7 +212,11 @@ mod tests {
     const PRIMARY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     fn key(secret: &[u8]) -> Key {
-        Key::new(Name::parse("key.example").unwrap(), Algorithm::Sha384, Zeroizing::new(secret.to_vec()))
+        Key::new(
+            Name::parse("key.example").unwrap(),
+            Algorithm::Sha384,
+            Zeroizing::new(secret.to_vec()),
+        )
     }
 
     fn zones() -> Vec<Watched> {
@@ -175,7 +226,10 @@ mod tests {
             key,
             heard: Box::new(|_| ()),
         };
-        vec![zone("open.example", None), zone("keyed.example", Some(key(b"secret")))]
+        vec![
+            zone("open.example", None),
+            zone("keyed.example", Some(key(b"secret"))),
+        ]
     }
 
     fn notify(zone: &str) -> Vec<u8> {
@@ -195,10 +249,17 @@ mod tests {
         assert_eq!(outcome(&packet, "192.0.2.2".parse().unwrap()), None);
         assert_eq!(outcome(&notify("other.example"), PRIMARY), Some((9, None)));
         let reply = judge(&packet, PRIMARY, &zones(), NOW).unwrap().reply;
-        assert_eq!((&reply[..3], &reply[12..]), (&[0, 7, 0xa4][..], &packet[12..]));
+        assert_eq!(
+            (&reply[..3], &reply[12..]),
+            (&[0, 7, 0xa4][..], &packet[12..])
+        );
         let mut question = packet.clone();
         question[2] = 0;
-        assert_eq!(outcome(&question, PRIMARY), None, "a question is not for this door");
+        assert_eq!(
+            outcome(&question, PRIMARY),
+            None,
+            "a question is not for this door"
+        );
         let mut reply = packet.clone();
         reply[2] |= 0x80;
         assert_eq!(outcome(&reply, PRIMARY), None);
@@ -217,7 +278,10 @@ mod tests {
         let verdict = judge(&signed, PRIMARY, &zones(), NOW).unwrap();
         assert_eq!(verdict.zone, Some(1));
         let secret = key(b"secret");
-        assert_eq!(tsig::Session::new(&secret, &mac).take(&verdict.reply, NOW), Ok(()));
+        assert_eq!(
+            tsig::Session::new(&secret, &mac).take(&verdict.reply, NOW),
+            Ok(())
+        );
         let mut forged = packet;
         key(b"guess").sign(&mut forged, None, NOW);
         assert_eq!(outcome(&forged, PRIMARY), Some((9, None)));

@@ -1,4 +1,5 @@
-//! Lines of zone text in the order in which the list parser wants them: a wildcard right behind its own name.
+//! Lines of zone text in the order in which the list parser wants them: a wildcard right behind its
+//! own name.
 
 use std::cmp::Ordering;
 
@@ -7,7 +8,8 @@ use zeroize::Zeroizing;
 /// Lines are gathered in pieces of this size, which are never moved and wiped in the end.
 const PIECE_OCTETS: usize = 1 << 20;
 
-/// Compare two lines: by owner without its leading `*`, the name before its wildcard, then by the rest.
+/// Compare two lines: by owner without its leading `*`, the name before its wildcard, then by the
+/// rest.
 pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     key(a).cmp(&key(b))
 }
@@ -65,13 +67,22 @@ struct Span {
 impl Lines {
     /// Add a line.
     pub(super) fn push(&mut self, line: &[u8]) {
-        let has_room = self.pieces.last().is_some_and(|piece| piece.capacity() - piece.len() >= line.len());
+        let has_room = self
+            .pieces
+            .last()
+            .is_some_and(|piece| piece.capacity() - piece.len() >= line.len());
         if !has_room {
-            self.pieces.push(Zeroizing::new(Vec::with_capacity(PIECE_OCTETS.max(line.len()))));
+            self.pieces.push(Zeroizing::new(Vec::with_capacity(
+                PIECE_OCTETS.max(line.len()),
+            )));
         }
         let piece = (self.pieces.len() - 1) as u32;
         if let Some(room) = self.pieces.last_mut() {
-            self.spans.push(Span { piece, start: room.len() as u32, len: line.len() as u32 });
+            self.spans.push(Span {
+                piece,
+                start: room.len() as u32,
+                len: line.len() as u32,
+            });
             room.extend_from_slice(line);
         }
     }
@@ -90,7 +101,10 @@ impl Lines {
 
 fn line(pieces: &[Zeroizing<Vec<u8>>], span: Span) -> &[u8] {
     let start = span.start as usize;
-    pieces.get(span.piece as usize).and_then(|piece| piece.get(start..start + span.len as usize)).unwrap_or_default()
+    pieces
+        .get(span.piece as usize)
+        .and_then(|piece| piece.get(start..start + span.len as usize))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -100,12 +114,33 @@ mod tests {
     #[test]
     fn a_wildcard_comes_right_behind_its_name() {
         let mut lines = Lines::default();
-        for line in ["b CNAME .\n", "*.a CNAME .\n", "a TYPE16 x\n", "a.b CNAME .\n", "a CNAME .\n", "*.b CNAME .\n", "b CNAME .\n"] {
+        for line in [
+            "b CNAME .\n",
+            "*.a CNAME .\n",
+            "a TYPE16 x\n",
+            "a.b CNAME .\n",
+            "a CNAME .\n",
+            "*.b CNAME .\n",
+            "b CNAME .\n",
+        ] {
             lines.push(line.as_bytes());
         }
         lines.sort();
-        let sorted: Vec<&str> = lines.iter().map(|line| str::from_utf8(line).unwrap().trim_end()).collect();
-        assert_eq!(sorted, ["a CNAME .", "a TYPE16 x", "*.a CNAME .", "a.b CNAME .", "b CNAME .", "*.b CNAME ."]);
+        let sorted: Vec<&str> = lines
+            .iter()
+            .map(|line| str::from_utf8(line).unwrap().trim_end())
+            .collect();
+        assert_eq!(
+            sorted,
+            [
+                "a CNAME .",
+                "a TYPE16 x",
+                "*.a CNAME .",
+                "a.b CNAME .",
+                "b CNAME .",
+                "*.b CNAME ."
+            ]
+        );
     }
 
     #[test]

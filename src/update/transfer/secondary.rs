@@ -1,4 +1,5 @@
-//! One zone's secondary: asks when the zone's timers or a primary say so, and hands what is new to the updater.
+//! One zone's secondary: asks when the zone's timers or a primary say so, and hands what is new to
+//! the updater.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -23,7 +24,8 @@ const TIMER_S_MAX: u32 = 86_400;
 const JITTER_PERCENT_MAX: u32 = 10;
 /// How often to try where no zone has told its timers yet.
 const RETRY_S: u32 = 10;
-/// Between two visits that primaries ask for: whoever forges their address makes us ask no more often than this.
+/// Between two visits that primaries ask for: whoever forges their address makes us ask no more
+/// often than this.
 const SPACING: Duration = Duration::from_millis(200);
 
 /// What ends a secondary's wait.
@@ -54,26 +56,57 @@ enum Round {
 }
 
 impl Secondary {
-    pub(super) fn new(zone: Zone, path: PathBuf, updater: Arc<Updater>, stop: Arc<AtomicBool>) -> Self {
-        Self { zone, path, updater, stop, copy: None, confirmed: monotonic(), has_expired: false }
+    pub(super) fn new(
+        zone: Zone,
+        path: PathBuf,
+        updater: Arc<Updater>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            zone,
+            path,
+            updater,
+            stop,
+            copy: None,
+            confirmed: monotonic(),
+            has_expired: false,
+        }
     }
 
-    /// Put the copy in force, or transfer the zone where there is none; an error where the list is not in force afterwards.
+    /// Put the copy in force, or transfer the zone where there is none; an error where the list is
+    /// not in force afterwards.
     pub(super) fn begin(&mut self) -> Result<(), String> {
         self.copy = ZoneCopy::open(&self.path, &self.zone.zone);
-        let kept = self.copy.as_ref().map(|copy| (copy.path().to_path_buf(), copy.soa.serial));
+        let kept = self
+            .copy
+            .as_ref()
+            .map(|copy| (copy.path().to_path_buf(), copy.soa.serial));
         if let Some((path, serial)) = kept
-            && self.hand_over(path, &format!("zone {} as it was kept", self.zone.zone), serial) != Handed::Refused
+            && self.hand_over(
+                path,
+                &format!("zone {} as it was kept", self.zone.zone),
+                serial,
+            ) != Handed::Refused
         {
             return Ok(());
         }
         self.copy = None;
         self.round(None);
-        let state = self.updater.states().into_iter().nth(usize::from(self.zone.list));
+        let state = self
+            .updater
+            .states()
+            .into_iter()
+            .nth(usize::from(self.zone.list));
         match state {
-            Some(state) if state.entries == 0 => Err(state
-                .last_refusal
-                .map_or_else(|| format!("list {}: zone {} cannot be had", self.zone.id, self.zone.zone), |refusal| refusal.message)),
+            Some(state) if state.entries == 0 => Err(state.last_refusal.map_or_else(
+                || {
+                    format!(
+                        "list {}: zone {} cannot be had",
+                        self.zone.id, self.zone.zone
+                    )
+                },
+                |refusal| refusal.message,
+            )),
             _ => Ok(()),
         }
     }
@@ -108,7 +141,13 @@ impl Secondary {
         primaries.sort_by_key(|primary| Some(primary.ip()) != told);
         let mut last = None;
         for primary in primaries {
-            match visit(&self.zone, primary, self.copy.as_ref(), &self.path, &self.stop) {
+            match visit(
+                &self.zone,
+                primary,
+                self.copy.as_ref(),
+                &self.path,
+                &self.stop,
+            ) {
                 Ok(Found::Current) => {
                     self.updater.note_current(self.zone.list);
                     return self.confirm();
@@ -144,9 +183,18 @@ impl Secondary {
     }
 
     fn complain(&mut self, place: &str, fault: &Fault) {
-        let expired = self.expiry().map(|soa| format!("; no primary has confirmed the zone for {} s: it has expired", soa.expire_s));
+        let expired = self.expiry().map(|soa| {
+            format!(
+                "; no primary has confirmed the zone for {} s: it has expired",
+                soa.expire_s
+            )
+        });
         self.has_expired = expired.is_some();
-        self.updater.note_trouble(self.zone.list, Cause::Transfer(format!("{fault}{}", expired.unwrap_or_default())), place);
+        self.updater.note_trouble(
+            self.zone.list,
+            Cause::Transfer(format!("{fault}{}", expired.unwrap_or_default())),
+            place,
+        );
     }
 
     fn place(&self, primary: SocketAddr) -> String {
@@ -172,10 +220,14 @@ impl Secondary {
             list: self.zone.list,
             manifest: None,
             text: Text::File(path),
-            origin: Origin { way: Way::Transfer, place: place.to_owned() },
+            origin: Origin {
+                way: Way::Transfer,
+                place: place.to_owned(),
+            },
         };
         match self.updater.take(bundle).change {
-            // What is tried out is offered again with the next round, and is known by then to be in force or not.
+            // What is tried out is offered again with the next round, and is known by then to be in
+            // force or not.
             Change::Refused { .. } | Change::Staged { .. } => Handed::Refused,
             Change::Swapped { .. } | Change::Removed { .. } | Change::Asked | Change::Unchanged => {
                 info!(list = %self.zone.id, serial, "{place} is in force");

@@ -1,6 +1,7 @@
 //! Serial numbers that go round: which one is newer (RFC 1982).
 
-/// Is `serial` newer than `than`? Two that are exactly half the circle apart are in no order: then it is not.
+/// Is `serial` newer than `than`? Two that are exactly half the circle apart are in no order: then
+/// it is not.
 pub(super) const fn is_newer(serial: u32, than: u32) -> bool {
     let ahead = serial.wrapping_sub(than);
     ahead != 0 && ahead < 1 << 31

@@ -1,4 +1,5 @@
-//! Signs our questions to a primary and checks what it answers with a shared secret (TSIG, RFC 8945).
+//! Signs our questions to a primary and checks what it answers with a shared secret (TSIG, RFC
+//! 8945).
 
 use std::fmt;
 
@@ -60,17 +61,30 @@ pub struct Key {
 impl Key {
     /// A key as both sides know it: its name, its algorithm and the secret's octets.
     pub const fn new(name: Name, algorithm: Algorithm, secret: Zeroizing<Vec<u8>>) -> Self {
-        Self { name, algorithm, secret }
+        Self {
+            name,
+            algorithm,
+            secret,
+        }
     }
 
     fn context(&self) -> hmac::Context {
         hmac::Context::with_key(&hmac::Key::new(self.algorithm.hmac(), &self.secret))
     }
 
-    /// Sign `message`, adding the record; `prior` is the signature of the question that it answers. Returns the signature.
-    pub(super) fn sign(&self, message: &mut Vec<u8>, prior: Option<&[u8]>, now: UnixSeconds) -> Vec<u8> {
+    /// Sign `message`, adding the record; `prior` is the signature of the question that it answers.
+    /// Returns the signature.
+    pub(super) fn sign(
+        &self,
+        message: &mut Vec<u8>,
+        prior: Option<&[u8]>,
+        now: UnixSeconds,
+    ) -> Vec<u8> {
         let id = message.get(..2).unwrap_or_default().to_vec();
-        let stamp = Stamp { time_s: u64::try_from(now).unwrap_or_default(), fudge_s: FUDGE_S };
+        let stamp = Stamp {
+            time_s: u64::try_from(now).unwrap_or_default(),
+            fudge_s: FUDGE_S,
+        };
         let mut context = self.context();
         if let Some(prior) = prior {
             update_prior(&mut context, prior);
@@ -82,44 +96,88 @@ impl Key {
         mac
     }
 
-    /// Add a record without a signature that says why a question's signature is not accepted (RFC 8945 section 5.3.2).
+    /// Add a record without a signature that says why a question's signature is not accepted (RFC
+    /// 8945 section 5.3.2).
     pub(super) fn append_error(&self, message: &mut Vec<u8>, error: u16, now: UnixSeconds) {
         let id = message.get(..2).unwrap_or_default().to_vec();
-        let stamp = Stamp { time_s: u64::try_from(now).unwrap_or_default(), fudge_s: FUDGE_S };
+        let stamp = Stamp {
+            time_s: u64::try_from(now).unwrap_or_default(),
+            fudge_s: FUDGE_S,
+        };
         self.append(message, stamp, &[], &id, error);
     }
 
-    /// Check the signature of a question that somebody asks us. Returns it, to sign the answer with.
-    pub(super) fn check_question(&self, message: &[u8], now: UnixSeconds) -> Result<Vec<u8>, Fault> {
+    /// Check the signature of a question that somebody asks us. Returns it, to sign the answer
+    /// with.
+    pub(super) fn check_question(
+        &self,
+        message: &[u8],
+        now: UnixSeconds,
+    ) -> Result<Vec<u8>, Fault> {
         let tsig = find(message)?.ok_or(Fault::Unsigned)?;
         self.check(&tsig, message, self.context(), Covers::Variables, now)?;
         Ok(tsig.mac.to_vec())
     }
 
-    fn check(&self, tsig: &Tsig<'_>, message: &[u8], mut context: hmac::Context, covers: Covers, now: UnixSeconds) -> Result<(), Fault> {
+    fn check(
+        &self,
+        tsig: &Tsig<'_>,
+        message: &[u8],
+        mut context: hmac::Context,
+        covers: Covers,
+        now: UnixSeconds,
+    ) -> Result<(), Fault> {
         if tsig.error != 0 {
             return Err(Fault::Answered(tsig.error));
         }
         if tsig.owner != self.name.as_wire() || tsig.algorithm != self.algorithm.name() {
             return Err(Fault::OtherKey);
         }
-        let (header, body) = message.split_at_checked(HEADER_OCTETS).ok_or(Fault::Format)?;
+        let (header, body) = message
+            .split_at_checked(HEADER_OCTETS)
+            .ok_or(Fault::Format)?;
         let counts = header.get(2..ADDITIONAL_AT).ok_or(Fault::Format)?;
-        let additional = header.get(ADDITIONAL_AT..).and_then(<[u8]>::first_chunk::<2>).ok_or(Fault::Format)?;
+        let additional = header
+            .get(ADDITIONAL_AT..)
+            .and_then(<[u8]>::first_chunk::<2>)
+            .ok_or(Fault::Format)?;
         context.update(tsig.id);
         context.update(counts);
-        context.update(&u16::from_be_bytes(*additional).wrapping_sub(1).to_be_bytes());
-        context.update(body.get(..tsig.start - HEADER_OCTETS).ok_or(Fault::Format)?);
+        context.update(
+            &u16::from_be_bytes(*additional)
+                .wrapping_sub(1)
+                .to_be_bytes(),
+        );
+        context.update(
+            body.get(..tsig.start - HEADER_OCTETS)
+                .ok_or(Fault::Format)?,
+        );
         match covers {
-            Covers::Variables => self.update_variables(&mut context, tsig.stamp, tsig.error, tsig.other),
+            Covers::Variables => {
+                self.update_variables(&mut context, tsig.stamp, tsig.error, tsig.other)
+            }
             Covers::Timers => context.update(&tsig.stamp.octets()),
         }
-        constant_time::verify_slices_are_equal(context.sign().as_ref(), tsig.mac).map_err(|_| Fault::Signature)?;
-        let off_s = tsig.stamp.time_s.abs_diff(u64::try_from(now).unwrap_or_default());
-        if off_s > u64::from(tsig.stamp.fudge_s.min(FUDGE_S)) { Err(Fault::Time { off_s }) } else { Ok(()) }
+        constant_time::verify_slices_are_equal(context.sign().as_ref(), tsig.mac)
+            .map_err(|_| Fault::Signature)?;
+        let off_s = tsig
+            .stamp
+            .time_s
+            .abs_diff(u64::try_from(now).unwrap_or_default());
+        if off_s > u64::from(tsig.stamp.fudge_s.min(FUDGE_S)) {
+            Err(Fault::Time { off_s })
+        } else {
+            Ok(())
+        }
     }
 
-    fn update_variables(&self, context: &mut hmac::Context, stamp: Stamp, error: u16, other: &[u8]) {
+    fn update_variables(
+        &self,
+        context: &mut hmac::Context,
+        stamp: Stamp,
+        error: u16,
+        other: &[u8],
+    ) {
         context.update(self.name.as_wire());
         context.update(&CLASS_AND_TTL);
         context.update(self.algorithm.name());
@@ -130,14 +188,25 @@ impl Key {
     }
 
     fn append(&self, message: &mut Vec<u8>, stamp: Stamp, mac: &[u8], id: &[u8], error: u16) {
-        let data =
-            [self.algorithm.name(), &stamp.octets(), &(mac.len() as u16).to_be_bytes(), mac, id, &error.to_be_bytes(), &[0; 2]].concat();
+        let data = [
+            self.algorithm.name(),
+            &stamp.octets(),
+            &(mac.len() as u16).to_be_bytes(),
+            mac,
+            id,
+            &error.to_be_bytes(),
+            &[0; 2],
+        ]
+        .concat();
         message.extend(self.name.as_wire());
         message.extend(TYPE.to_be_bytes());
         message.extend(CLASS_AND_TTL);
         message.extend((data.len() as u16).to_be_bytes());
         message.extend(data);
-        if let Some(count) = message.get_mut(ADDITIONAL_AT..).and_then(<[u8]>::first_chunk_mut::<2>) {
+        if let Some(count) = message
+            .get_mut(ADDITIONAL_AT..)
+            .and_then(<[u8]>::first_chunk_mut::<2>)
+        {
             *count = (u16::from_be_bytes(*count) + 1).to_be_bytes();
         }
     }
@@ -150,7 +219,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Checks the answers to one signed question, of which not every one needs a signature of its own (RFC 8945 section 5.3.1).
+/// Checks the answers to one signed question, of which not every one needs a signature of its own
+/// (RFC 8945 section 5.3.1).
 pub(super) struct Session<'k> {
     key: &'k Key,
     context: hmac::Context,
@@ -163,7 +233,12 @@ impl<'k> Session<'k> {
     pub(super) fn new(key: &'k Key, question_mac: &[u8]) -> Self {
         let mut context = key.context();
         update_prior(&mut context, question_mac);
-        Self { key, context, covers: Covers::Variables, unsigned: 0 }
+        Self {
+            key,
+            context,
+            covers: Covers::Variables,
+            unsigned: 0,
+        }
     }
 
     /// Take the next answer.
@@ -174,7 +249,11 @@ impl<'k> Session<'k> {
             }
             self.unsigned += 1;
             self.context.update(message);
-            return if self.unsigned > UNSIGNED_MAX { Err(Fault::UnsignedEnd) } else { Ok(()) };
+            return if self.unsigned > UNSIGNED_MAX {
+                Err(Fault::UnsignedEnd)
+            } else {
+                Ok(())
+            };
         };
         let mut next = self.key.context();
         update_prior(&mut next, tsig.mac);
@@ -186,11 +265,16 @@ impl<'k> Session<'k> {
 
     /// Say that no more answers come: the last one must have been signed.
     pub(super) const fn finish(&self) -> Result<(), Fault> {
-        if self.unsigned == 0 { Ok(()) } else { Err(Fault::UnsignedEnd) }
+        if self.unsigned == 0 {
+            Ok(())
+        } else {
+            Err(Fault::UnsignedEnd)
+        }
     }
 }
 
-/// What a signature covers besides messages: all of its record in the first answer, its times alone in the later ones.
+/// What a signature covers besides messages: all of its record in the first answer, its times alone
+/// in the later ones.
 #[derive(Clone, Copy)]
 enum Covers {
     Variables,
@@ -239,16 +323,30 @@ fn find(octets: &[u8]) -> Result<Option<Tsig<'_>>, Fault> {
     walked.map_err(|_| Fault::Format)?;
     let record = match last {
         _ if count == 0 => return Ok(None),
-        Some(record) if count == 1 && record.rtype == TYPE && record.section == Section::Additional && record.end == octets.len() => record,
+        Some(record)
+            if count == 1
+                && record.rtype == TYPE
+                && record.section == Section::Additional
+                && record.end == octets.len() =>
+        {
+            record
+        }
         _ => return Err(Fault::Format),
     };
     if octets.get(record.ttl_at - 2..record.ttl_at + 4) != Some(&CLASS_AND_TTL) {
         return Err(Fault::Format);
     }
     let mut owner = Vec::new();
-    message.read_name(record.start, &mut owner).map_err(|_| Fault::Format)?;
-    let data = octets.get(record.data_at..record.end).ok_or(Fault::Format)?;
-    let algorithm = Name::from_wire(data).map_err(|_| Fault::Format)?.as_wire().to_vec();
+    message
+        .read_name(record.start, &mut owner)
+        .map_err(|_| Fault::Format)?;
+    let data = octets
+        .get(record.data_at..record.end)
+        .ok_or(Fault::Format)?;
+    let algorithm = Name::from_wire(data)
+        .map_err(|_| Fault::Format)?
+        .as_wire()
+        .to_vec();
     let mut rest = data.get(algorithm.len()..).ok_or(Fault::Format)?;
     let stamp = u64::from_be_bytes(*take(&mut rest)?);
     let mac_octets = usize::from(u16::from_be_bytes(*take(&mut rest)?));
@@ -259,8 +357,20 @@ fn find(octets: &[u8]) -> Result<Option<Tsig<'_>>, Fault> {
     if rest.len() != usize::from(other_octets) {
         return Err(Fault::Format);
     }
-    let stamp = Stamp { time_s: stamp >> 16, fudge_s: (stamp & 0xffff) as u16 };
-    Ok(Some(Tsig { start: record.start, owner, algorithm, stamp, mac, id, error, other: rest }))
+    let stamp = Stamp {
+        time_s: stamp >> 16,
+        fudge_s: (stamp & 0xffff) as u16,
+    };
+    Ok(Some(Tsig {
+        start: record.start,
+        owner,
+        algorithm,
+        stamp,
+        mac,
+        id,
+        error,
+        other: rest,
+    }))
 }
 
 fn take<'m, const N: usize>(rest: &mut &'m [u8]) -> Result<&'m [u8; N], Fault> {
@@ -309,9 +419,13 @@ const BADTRUNC: u16 = 22;
 
 fn told(error: u16) -> String {
     match error {
-        BADSIG => "the primary finds our signature wrong (BADSIG): give both ends the same secret".to_owned(),
-        BADKEY => "the primary does not know our key (BADKEY): give both ends the same key name and algorithm".to_owned(),
-        BADTIME => "the primary finds our signature too old or too new (BADTIME): set both clocks".to_owned(),
+        BADSIG => "the primary finds our signature wrong (BADSIG): give both ends the same secret"
+            .to_owned(),
+        BADKEY => "the primary does not know our key (BADKEY): give both ends the same key name \
+                   and algorithm"
+            .to_owned(),
+        BADTIME => "the primary finds our signature too old or too new (BADTIME): set both clocks"
+            .to_owned(),
         BADTRUNC => "the primary finds our signature too short (BADTRUNC)".to_owned(),
         _ => format!("the primary does not take our signature (TSIG error {error})"),
     }
@@ -325,7 +439,11 @@ mod tests {
     const NOW: UnixSeconds = 1_800_000_000;
 
     fn key(secret: &[u8]) -> Key {
-        Key::new(Name::parse("key.example").unwrap(), Algorithm::Sha256, Zeroizing::new(secret.to_vec()))
+        Key::new(
+            Name::parse("key.example").unwrap(),
+            Algorithm::Sha256,
+            Zeroizing::new(secret.to_vec()),
+        )
     }
 
     fn question() -> Vec<u8> {
@@ -341,8 +459,17 @@ mod tests {
     }
 
     /// Signs as a primary does: `prior` and the unsigned answers before, then the times alone.
-    fn sign_later(key: &Key, message: &mut Vec<u8>, prior: &[u8], unsigned: &[Vec<u8>], now: UnixSeconds) -> Vec<u8> {
-        let stamp = Stamp { time_s: now as u64, fudge_s: 300 };
+    fn sign_later(
+        key: &Key,
+        message: &mut Vec<u8>,
+        prior: &[u8],
+        unsigned: &[Vec<u8>],
+        now: UnixSeconds,
+    ) -> Vec<u8> {
+        let stamp = Stamp {
+            time_s: now as u64,
+            fudge_s: 300,
+        };
         let mut context = key.context();
         update_prior(&mut context, prior);
         unsigned.iter().for_each(|message| context.update(message));
@@ -359,16 +486,33 @@ mod tests {
         let mut signed = question();
         let mac = key(b"secret").sign(&mut signed, None, NOW);
         assert_eq!(key(b"secret").check_question(&signed, NOW + 300), Ok(mac));
-        assert_eq!(key(b"other").check_question(&signed, NOW), Err(Fault::Signature));
-        assert_eq!(key(b"secret").check_question(&signed, NOW + 301), Err(Fault::Time { off_s: 301 }));
-        assert_eq!(key(b"secret").check_question(&question(), NOW), Err(Fault::Unsigned));
-        let other = Key { algorithm: Algorithm::Sha512, ..key(b"secret") };
+        assert_eq!(
+            key(b"other").check_question(&signed, NOW),
+            Err(Fault::Signature)
+        );
+        assert_eq!(
+            key(b"secret").check_question(&signed, NOW + 301),
+            Err(Fault::Time { off_s: 301 })
+        );
+        assert_eq!(
+            key(b"secret").check_question(&question(), NOW),
+            Err(Fault::Unsigned)
+        );
+        let other = Key {
+            algorithm: Algorithm::Sha512,
+            ..key(b"secret")
+        };
         assert_eq!(other.check_question(&signed, NOW), Err(Fault::OtherKey));
         for at in 0..signed.len() {
             let mut changed = signed.clone();
             changed[at] ^= 1;
-            // The id is not covered: the record carries the one that was signed (RFC 8945 section 4.2).
-            assert_eq!(key(b"secret").check_question(&changed, NOW).is_ok(), at < 2, "octet {at}");
+            // The id is not covered: the record carries the one that was signed (RFC 8945 section
+            // 4.2).
+            assert_eq!(
+                key(b"secret").check_question(&changed, NOW).is_ok(),
+                at < 2,
+                "octet {at}"
+            );
         }
     }
 
@@ -383,23 +527,42 @@ mod tests {
         sign_later(&key, &mut last, &first_mac, &unsigned, NOW);
         let take = |messages: &[&Vec<u8>]| {
             let mut session = Session::new(&key, &mac);
-            messages.iter().try_for_each(|message| session.take(message, NOW)).and_then(|()| session.finish())
+            messages
+                .iter()
+                .try_for_each(|message| session.take(message, NOW))
+                .and_then(|()| session.finish())
         };
         assert_eq!(take(&[&first, &unsigned[0], &unsigned[1], &last]), Ok(()));
-        assert_eq!(take(&[&first, &unsigned[1], &unsigned[0], &last]), Err(Fault::Signature), "swapped");
-        assert_eq!(take(&[&first, &unsigned[0], &last]), Err(Fault::Signature), "one left out");
+        assert_eq!(
+            take(&[&first, &unsigned[1], &unsigned[0], &last]),
+            Err(Fault::Signature),
+            "swapped"
+        );
+        assert_eq!(
+            take(&[&first, &unsigned[0], &last]),
+            Err(Fault::Signature),
+            "one left out"
+        );
         assert_eq!(take(&[&first, &unsigned[0]]), Err(Fault::UnsignedEnd));
         assert_eq!(take(&[&unsigned[0]]), Err(Fault::Unsigned));
-        assert_eq!(Session::new(&key, b"another question").take(&first, NOW), Err(Fault::Signature));
+        assert_eq!(
+            Session::new(&key, b"another question").take(&first, NOW),
+            Err(Fault::Signature)
+        );
         let many = vec![&unsigned[0]; 100];
-        assert_eq!(take(&[&[&first][..], &many].concat()), Err(Fault::UnsignedEnd));
+        assert_eq!(
+            take(&[&[&first][..], &many].concat()),
+            Err(Fault::UnsignedEnd)
+        );
     }
 
     #[test]
     fn what_the_primary_answers_is_told() {
         let mut refused = answer(9);
         key(b"secret").append_error(&mut refused, BADKEY, NOW);
-        let fault = Session::new(&key(b"secret"), b"mac").take(&refused, NOW).unwrap_err();
+        let fault = Session::new(&key(b"secret"), b"mac")
+            .take(&refused, NOW)
+            .unwrap_err();
         assert!(fault.to_string().contains("BADKEY"), "{fault}");
     }
 

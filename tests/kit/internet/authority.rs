@@ -1,7 +1,9 @@
-//! Answers a question from one zone as an authority does (RFC 1034 section 4.3.2, RFC 4035 section 3.1, RFC 6672).
+//! Answers a question from one zone as an authority does (RFC 1034 section 4.3.2, RFC 4035 section
+//! 3.1, RFC 6672).
 //!
-//! Written by hand, because an oracle should not share the mistakes of the library under test: hickory-server's zone handlers
-//! set AA on referrals, send no DS or NSEC with them, let a wildcard answer for a name that exists, and know no DNAME.
+//! Written by hand, because an oracle should not share the mistakes of the library under test:
+//! hickory-server's zone handlers set AA on referrals, send no DS or NSEC with them, let a wildcard
+//! answer for a name that exists, and know no DNAME.
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::CNAME;
@@ -22,7 +24,13 @@ pub(crate) struct Reply {
 impl Reply {
     /// A reply without records.
     pub(crate) fn bare(rcode: ResponseCode) -> Self {
-        Self { rcode, authoritative: false, answers: vec![], authorities: vec![], additionals: vec![] }
+        Self {
+            rcode,
+            authoritative: false,
+            answers: vec![],
+            authorities: vec![],
+            additionals: vec![],
+        }
     }
 }
 
@@ -35,12 +43,24 @@ pub(crate) enum Signatures {
 
 impl Zone {
     /// The answer, CNAMEs followed as far as this zone goes.
-    pub(crate) fn answer(&self, question: &Name, kind: RecordType, signatures: Signatures) -> Reply {
+    pub(crate) fn answer(
+        &self,
+        question: &Name,
+        kind: RecordType,
+        signatures: Signatures,
+    ) -> Reply {
         if !self.origin.zone_of(question) {
             return Reply::bare(ResponseCode::Refused);
         }
-        let mut answering =
-            Answering { zone: self, kind, signatures, reply: Reply { authoritative: true, ..Reply::bare(ResponseCode::NoError) } };
+        let mut answering = Answering {
+            zone: self,
+            kind,
+            signatures,
+            reply: Reply {
+                authoritative: true,
+                ..Reply::bare(ResponseCode::NoError)
+            },
+        };
         let mut at = question.clone();
         let mut seen = vec![];
         while let Some(target) = answering.step(&at) {
@@ -50,8 +70,18 @@ impl Zone {
             }
         }
         // Records that nobody asked for, in every section where they may be believed.
-        answering.reply.authorities.extend(self.extra.iter().filter(|record| record.record_type() == RecordType::NS).cloned());
-        answering.reply.additionals.extend(self.extra.iter().filter(|record| record.record_type() != RecordType::NS).cloned());
+        answering.reply.authorities.extend(
+            self.extra
+                .iter()
+                .filter(|record| record.record_type() == RecordType::NS)
+                .cloned(),
+        );
+        answering.reply.additionals.extend(
+            self.extra
+                .iter()
+                .filter(|record| record.record_type() != RecordType::NS)
+                .cloned(),
+        );
         answering.reply
     }
 }
@@ -66,7 +96,11 @@ struct Answering<'z> {
 impl Answering<'_> {
     /// Adds what the zone knows of one name; returns where an alias points.
     fn step(&mut self, at: &Name) -> Option<Name> {
-        if let Some(cut) = self.zone.cut(at).filter(|cut| !(cut == at && self.kind == RecordType::DS)) {
+        if let Some(cut) = self
+            .zone
+            .cut(at)
+            .filter(|cut| !(cut == at && self.kind == RecordType::DS))
+        {
             if self.reply.answers.is_empty() {
                 self.refer(&cut);
             }
@@ -94,19 +128,32 @@ impl Answering<'_> {
 
     /// The deepest name at or above `at` that exists.
     fn encloser(&self, at: &Name) -> Name {
-        (0..at.iter().count()).rev().map(|n| at.trim_to(n)).find(|above| self.exists(above)).expect("the top exists")
+        (0..at.iter().count())
+            .rev()
+            .map(|n| at.trim_to(n))
+            .find(|above| self.exists(above))
+            .expect("the top exists")
     }
 
     fn exists(&self, at: &Name) -> bool {
-        self.zone.nodes.range(at.clone()..).next().is_some_and(|(owner, _)| at.zone_of(owner))
+        self.zone
+            .nodes
+            .range(at.clone()..)
+            .next()
+            .is_some_and(|(owner, _)| at.zone_of(owner))
     }
 
     /// Answers for `at` with what stands at `source`: the name itself or a wildcard.
     fn tell(&mut self, at: &Name, source: &Name) -> Option<Name> {
         let zone = self.zone;
         let sets = zone.nodes.get(source);
-        let wanted = |set: &&RecordSet| self.kind == RecordType::ANY || set.record_type() == self.kind;
-        let found: Vec<&RecordSet> = sets.into_iter().flat_map(|sets| sets.values()).filter(wanted).collect();
+        let wanted =
+            |set: &&RecordSet| self.kind == RecordType::ANY || set.record_type() == self.kind;
+        let found: Vec<&RecordSet> = sets
+            .into_iter()
+            .flat_map(|sets| sets.values())
+            .filter(wanted)
+            .collect();
         if !found.is_empty() {
             for set in found {
                 let records = self.records(set, at);
@@ -117,10 +164,12 @@ impl Answering<'_> {
         if let Some(set) = zone.set(source, RecordType::CNAME) {
             let records = self.records(set, at);
             self.reply.answers.extend(records);
-            return set.records_without_rrsigs().find_map(|record| match &record.data {
-                RData::CNAME(cname) => Some(cname.0.clone()),
-                _ => None,
-            });
+            return set
+                .records_without_rrsigs()
+                .find_map(|record| match &record.data {
+                    RData::CNAME(cname) => Some(cname.0.clone()),
+                    _ => None,
+                });
         }
         self.deny();
         if let Some(hashed) = &zone.hashed {
@@ -140,12 +189,17 @@ impl Answering<'_> {
         None
     }
 
-    /// A referral: authority stays with the child, the parent adds its DS or the proof that there is none.
+    /// A referral: authority stays with the child, the parent adds its DS or the proof that there
+    /// is none.
     fn refer(&mut self, cut: &Name) {
         self.reply.authoritative = false;
         let zone = self.zone;
-        let Some(ns) = zone.set(cut, RecordType::NS) else { return };
-        self.reply.authorities.extend(ns.records_without_rrsigs().cloned());
+        let Some(ns) = zone.set(cut, RecordType::NS) else {
+            return;
+        };
+        self.reply
+            .authorities
+            .extend(ns.records_without_rrsigs().cloned());
         match zone.set(cut, RecordType::DS) {
             Some(ds) if self.signatures == Signatures::Wanted => {
                 let records = self.records(ds, cut);
@@ -155,17 +209,25 @@ impl Answering<'_> {
             None => self.prove_unsigned(cut),
         }
         for record in ns.records_without_rrsigs() {
-            let RData::NS(host) = &record.data else { continue };
+            let RData::NS(host) = &record.data else {
+                continue;
+            };
             if let Some(glue) = zone.set(&host.0, RecordType::A) {
-                self.reply.additionals.extend(glue.records_without_rrsigs().cloned());
+                self.reply
+                    .additionals
+                    .extend(glue.records_without_rrsigs().cloned());
             }
         }
     }
 
     fn dname(&self, at: &Name) -> Option<(Name, Name)> {
-        let owner = (0..at.iter().count()).map(|n| at.trim_to(n)).find(|above| self.zone.set(above, RecordType::DNAME).is_some())?;
+        let owner = (0..at.iter().count())
+            .map(|n| at.trim_to(n))
+            .find(|above| self.zone.set(above, RecordType::DNAME).is_some())?;
         let record = self.zone.set(&owner, RecordType::DNAME)?.record()?;
-        let RData::Unknown { rdata, .. } = &record.data else { return None };
+        let RData::Unknown { rdata, .. } = &record.data else {
+            return None;
+        };
         Some((owner, name_from_wire(&rdata.anything)))
     }
 
@@ -177,7 +239,11 @@ impl Answering<'_> {
         self.reply.answers.extend(records);
         let front = at.iter().take(at.iter().count() - owner.iter().count());
         let alias = Name::from_labels(front.chain(target.iter())).ok()?;
-        self.reply.answers.push(Record::from_rdata(at.clone(), set.ttl(), RData::CNAME(CNAME(alias.clone()))));
+        self.reply.answers.push(Record::from_rdata(
+            at.clone(),
+            set.ttl(),
+            RData::CNAME(CNAME(alias.clone())),
+        ));
         Some(alias)
     }
 
@@ -197,7 +263,11 @@ impl Answering<'_> {
 
     /// The NSEC3 of `owner`, where there are such.
     fn prove_at(&mut self, owner: &Name) {
-        let nsec3 = self.zone.hashed.as_ref().and_then(|hashed| hashed.matching(owner));
+        let nsec3 = self
+            .zone
+            .hashed
+            .as_ref()
+            .and_then(|hashed| hashed.matching(owner));
         self.prove_with(nsec3);
     }
 
@@ -216,8 +286,13 @@ impl Answering<'_> {
             Some(hashed) if hashed.matching(cut).is_some() => self.prove_at(cut),
             // Opt-out left the delegation out, and perhaps names above it too.
             Some(hashed) => {
-                let above = (0..cut.iter().count()).rev().map(|labels| cut.trim_to(labels));
-                let encloser = above.into_iter().find(|above| hashed.matching(above).is_some()).expect("the top has a hash");
+                let above = (0..cut.iter().count())
+                    .rev()
+                    .map(|labels| cut.trim_to(labels));
+                let encloser = above
+                    .into_iter()
+                    .find(|above| hashed.matching(above).is_some())
+                    .expect("the top has a hash");
                 self.prove_at(&encloser);
                 self.prove_absent(cut, &encloser);
             }
@@ -225,9 +300,14 @@ impl Answering<'_> {
     }
 
     fn prove_with(&mut self, proof: Option<&RecordSet>) {
-        let Some(proof) = proof.filter(|_| self.signatures == Signatures::Wanted) else { return };
+        let Some(proof) = proof.filter(|_| self.signatures == Signatures::Wanted) else {
+            return;
+        };
         let records = self.records(proof, proof.name());
-        if records.first().is_some_and(|proof| !self.reply.authorities.contains(proof)) {
+        if records
+            .first()
+            .is_some_and(|proof| !self.reply.authorities.contains(proof))
+        {
             self.reply.authorities.extend(records);
         }
     }
@@ -238,7 +318,12 @@ impl Answering<'_> {
             self.prove_with(hashed.covering(at));
             return;
         }
-        let before = self.zone.nodes.range(..=at.clone()).rev().find(|(_, sets)| sets.contains_key(&RecordType::NSEC));
+        let before = self
+            .zone
+            .nodes
+            .range(..=at.clone())
+            .rev()
+            .find(|(_, sets)| sets.contains_key(&RecordType::NSEC));
         if let Some((owner, _)) = before {
             self.prove(&owner.clone());
         }
@@ -249,7 +334,9 @@ impl Answering<'_> {
         if self.signatures == Signatures::Wanted {
             records.extend(self.zone.key.signatures(set, self.zone.dnssec));
         }
-        records.iter_mut().for_each(|record| record.name = owner.clone());
+        records
+            .iter_mut()
+            .for_each(|record| record.name = owner.clone());
         records
     }
 }

@@ -1,4 +1,5 @@
-//! What names of the tests' internet must resolve to: a line of `tests/cases/internet.toml`, or of a zone in `hostile.toml`.
+//! What names of the tests' internet must resolve to: a line of `tests/cases/internet.toml`, or of
+//! a zone in `hostile.toml`.
 
 use serde::Deserialize;
 
@@ -33,7 +34,8 @@ pub(crate) struct Expected {
     pub(crate) ttl: Option<u32>,
     /// Where resolvers differ: the document that says who is right.
     pub(crate) decided_by: Option<String>,
-    /// What of it is listed, when `blocked.example` and `=exact.example` are: `question` or `alias`.
+    /// What of it is listed, when `blocked.example` and `=exact.example` are: `question` or
+    /// `alias`.
     pub(crate) listed: Option<String>,
     /// Why the program cannot do it yet when it recurses; the test fails when it can.
     pub(crate) recurse_gap: Option<String>,
@@ -45,13 +47,17 @@ pub(crate) struct Expected {
 impl Expected {
     /// The answer section, sorted.
     pub(crate) fn sorted_answer(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.answer.iter().map(|line| line.replace("{huge}", &"x".repeat(HUGE))).collect();
+        let mut lines: Vec<String> = self
+            .answer
+            .iter()
+            .map(|line| line.replace("{huge}", &"x".repeat(HUGE)))
+            .collect();
         lines.sort();
         lines
     }
 
-    /// What of a response is not as it should be: rcode, answers, flags, TTL, extended error. `ad` says whether AD was asked for, `ede` what
-    /// must stand beside a SERVFAIL, if that is known.
+    /// What of a response is not as it should be: rcode, answers, flags, TTL, extended error. `ad`
+    /// says whether AD was asked for, `ede` what must stand beside a SERVFAIL, if that is known.
     pub(crate) fn faults_of(&self, response: &Response, ad: bool, ede: Option<u16>) -> Vec<String> {
         let mut faults = vec![];
         let mut check = |what: &str, got: String, wanted: String| {
@@ -60,33 +66,83 @@ impl Expected {
             }
         };
         check("rcode", response.rcode(), self.rcode.clone());
-        check("answers", format!("{:?}", response.answers()), format!("{:?}", self.sorted_answer()));
-        check("AD", response.message.authentic_data.to_string(), (ad && self.ad).to_string());
-        check("AA", response.message.authoritative.to_string(), "false".to_owned());
-        check("RA", response.message.recursion_available.to_string(), "true".to_owned());
+        check(
+            "answers",
+            format!("{:?}", response.answers()),
+            format!("{:?}", self.sorted_answer()),
+        );
+        check(
+            "AD",
+            response.message.authentic_data.to_string(),
+            (ad && self.ad).to_string(),
+        );
+        check(
+            "AA",
+            response.message.authoritative.to_string(),
+            "false".to_owned(),
+        );
+        check(
+            "RA",
+            response.message.recursion_available.to_string(),
+            "true".to_owned(),
+        );
         if self.ttl.is_some() {
-            check("TTL", format!("{:?}", response.message.answers.first().map(|record| record.ttl)), format!("{:?}", self.ttl));
+            check(
+                "TTL",
+                format!(
+                    "{:?}",
+                    response.message.answers.first().map(|record| record.ttl)
+                ),
+                format!("{:?}", self.ttl),
+            );
         }
         let (got, failed) = (response.ede(), self.rcode == "SERVFAIL");
         if failed && ede.is_some() {
-            check("EDE", format!("{:?}", got.first().copied()), format!("{ede:?}"));
+            check(
+                "EDE",
+                format!("{:?}", got.first().copied()),
+                format!("{ede:?}"),
+            );
         } else if !failed {
-            check("EDE", format!("{got:?}"), format!("{:?}", Vec::from_iter(self.ede)));
+            check(
+                "EDE",
+                format!("{got:?}"),
+                format!("{:?}", Vec::from_iter(self.ede)),
+            );
         }
         faults
     }
 
-    /// The same where a list is in force on which the question or what it leads to stands: it is blocked, whole.
+    /// The same where a list is in force on which the question or what it leads to stands: it is
+    /// blocked, whole.
     pub(crate) fn faults_when_listed(&self, response: &Response) -> Vec<String> {
-        let wanted = if self.kind == "A" { vec![format!("{} A {}", self.name, STOP[0])] } else { vec![] };
+        let wanted = if self.kind == "A" {
+            vec![format!("{} A {}", self.name, STOP[0])]
+        } else {
+            vec![]
+        };
         let (rcode, answers) = (response.rcode(), response.answers());
-        let is_blocked = rcode == "NOERROR" && answers == wanted && response.ede().contains(&CENSORED) && !response.message.authentic_data;
-        if is_blocked { vec![] } else { vec![format!("{rcode} {answers:?} {:?} instead of the stop page", response.ede())] }
+        let is_blocked = rcode == "NOERROR"
+            && answers == wanted
+            && response.ede().contains(&CENSORED)
+            && !response.message.authentic_data;
+        if is_blocked {
+            vec![]
+        } else {
+            vec![format!(
+                "{rcode} {answers:?} {:?} instead of the stop page",
+                response.ede()
+            )]
+        }
     }
 }
 
 fn shorten(text: String) -> String {
-    if text.len() > 1000 { format!("{} octets of text", text.len()) } else { text }
+    if text.len() > 1000 {
+        format!("{} octets of text", text.len())
+    } else {
+        text
+    }
 }
 
 /// Every line of `internet.toml`.
@@ -95,6 +151,7 @@ pub(crate) fn expected_answers() -> Vec<Expected> {
     struct Table {
         answers: Vec<Expected>,
     }
-    let table: Table = toml::from_str(include_str!("../../cases/internet.toml")).expect("internet.toml");
+    let table: Table =
+        toml::from_str(include_str!("../../cases/internet.toml")).expect("internet.toml");
     table.answers
 }

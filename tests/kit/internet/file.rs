@@ -9,32 +9,76 @@ use super::zone::Zone;
 /// The whole zone with its signatures, the SOA record first.
 pub(super) fn text(zone: &Zone) -> String {
     let mut records: Vec<Record> = Vec::new();
-    for (owner, set) in zone.nodes.iter().flat_map(|(owner, sets)| sets.values().map(move |set| (owner, set))) {
+    for (owner, set) in zone
+        .nodes
+        .iter()
+        .flat_map(|(owner, sets)| sets.values().map(move |set| (owner, set)))
+    {
         records.extend(set.records_without_rrsigs().cloned());
         // At and below a cut the zone signs only what is its own (RFC 4035 section 2.2).
-        if zone.cut(owner).is_none() || matches!(set.record_type(), RecordType::DS | RecordType::NSEC) {
+        if zone.cut(owner).is_none()
+            || matches!(set.record_type(), RecordType::DS | RecordType::NSEC)
+        {
             records.extend(zone.key.signatures(set, zone.dnssec));
         }
     }
     records.sort_by_key(|record| record.record_type() != RecordType::SOA);
-    records.iter().map(|record| format!("{} {} IN {} {}\n", record.name, record.ttl, record.record_type(), data(record))).collect()
+    records
+        .iter()
+        .map(|record| {
+            format!(
+                "{} {} IN {} {}\n",
+                record.name,
+                record.ttl,
+                record.record_type(),
+                data(record)
+            )
+        })
+        .collect()
 }
 
 fn data(record: &Record) -> String {
     let mut wire = Vec::new();
-    record.data.emit(&mut BinEncoder::new(&mut wire)).expect("octets");
+    record
+        .data
+        .emit(&mut BinEncoder::new(&mut wire))
+        .expect("octets");
     let number = |at: usize| u16::from_be_bytes([wire[at], wire[at + 1]]);
     let long = |at: usize| u32::from_be_bytes([wire[at], wire[at + 1], wire[at + 2], wire[at + 3]]);
     match record.record_type() {
-        RecordType::DS => format!("{} {} {} {}", number(0), wire[2], wire[3], HEXUPPER.encode(&wire[4..])),
-        RecordType::DNSKEY => format!("{} {} {} {}", number(0), wire[2], wire[3], BASE64.encode(&wire[4..])),
+        RecordType::DS => format!(
+            "{} {} {} {}",
+            number(0),
+            wire[2],
+            wire[3],
+            HEXUPPER.encode(&wire[4..])
+        ),
+        RecordType::DNSKEY => format!(
+            "{} {} {} {}",
+            number(0),
+            wire[2],
+            wire[3],
+            BASE64.encode(&wire[4..])
+        ),
         // The signer is the root.
         RecordType::RRSIG => {
-            let numbers = format!("TYPE{} {} {} {} {} {} {}", number(0), wire[2], wire[3], long(4), long(8), long(12), number(16));
+            let numbers = format!(
+                "TYPE{} {} {} {} {} {} {}",
+                number(0),
+                wire[2],
+                wire[3],
+                long(4),
+                long(8),
+                long(12),
+                number(16)
+            );
             format!("{numbers} . {}", BASE64.encode(&wire[19..]))
         }
         RecordType::NSEC => {
-            let next_octets = 1 + wire.iter().position(|octet| *octet == 0).expect("a name's end");
+            let next_octets = 1 + wire
+                .iter()
+                .position(|octet| *octet == 0)
+                .expect("a name's end");
             let mut types = Vec::new();
             let mut rest = &wire[next_octets..];
             while let [window, length, tail @ ..] = rest {
@@ -58,5 +102,9 @@ fn dotted(mut labels: &[u8]) -> String {
         text.push('.');
         labels = tail;
     }
-    if text.is_empty() { ".".to_owned() } else { text }
+    if text.is_empty() {
+        ".".to_owned()
+    } else {
+        text
+    }
 }

@@ -1,4 +1,5 @@
-//! A resolver for forward mode: it answers from the zones of the tests' internet without asking anybody.
+//! A resolver for forward mode: it answers from the zones of the tests' internet without asking
+//! anybody.
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RData, RecordType};
@@ -9,7 +10,8 @@ use super::zone::{Dnssec, Zone, Zones, zone_of};
 
 const LINKS_MAX: usize = 16;
 
-/// Answers as a validating resolver would: RA, AD for secure data, SERVFAIL for bogus data unless CD is set.
+/// Answers as a validating resolver would: RA, AD for secure data, SERVFAIL for bogus data unless
+/// CD is set.
 pub(crate) fn answer_forwarded(zones: &Zones, asked: &Asked, transport: Transport) -> Vec<u8> {
     let (mut reply, secure) = match asked.refusal() {
         Some(refusal) => (refusal, false),
@@ -50,13 +52,19 @@ fn resolve(zones: &Zones, asked: &Asked) -> (Reply, bool) {
 /// Whether a chain of trust leads to the zone.
 fn is_secure(zones: &Zones, zone: &Zone) -> bool {
     let above = (0..=zone.origin.iter().count()).map(|labels| zone.origin.trim_to(labels));
-    above.into_iter().filter_map(|origin| zones.get(&origin)).all(|zone| zone.dnssec.is_secure())
+    above
+        .into_iter()
+        .filter_map(|origin| zones.get(&origin))
+        .all(|zone| zone.dnssec.is_secure())
 }
 
 /// Whether the proof of absence leaves room for an unsigned delegation (RFC 5155 section 9.2).
 fn is_open(zone: &Zone, part: &Reply, at: &Name, kind: RecordType) -> bool {
-    let is_left_out = kind == RecordType::DS && zone.set(at, RecordType::NS).is_some() && zone.origin != *at;
-    zone.dnssec == Dnssec::Nsec3OptOut && part.answers.is_empty() && (part.rcode == ResponseCode::NXDomain || is_left_out)
+    let is_left_out =
+        kind == RecordType::DS && zone.set(at, RecordType::NS).is_some() && zone.origin != *at;
+    zone.dnssec == Dnssec::Nsec3OptOut
+        && part.answers.is_empty()
+        && (part.rcode == ResponseCode::NXDomain || is_left_out)
 }
 
 fn is_alive(zone: &Zone) -> bool {
@@ -77,6 +85,9 @@ fn alias_end(reply: &Reply, at: &Name, kind: RecordType) -> Option<Name> {
             links += 1;
         }
     }
-    let settled = reply.answers.iter().any(|record| record.name == end && record.record_type() == kind);
+    let settled = reply
+        .answers
+        .iter()
+        .any(|record| record.name == end && record.record_type() == kind);
     (links > 0 && !settled).then_some(end)
 }

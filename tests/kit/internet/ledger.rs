@@ -23,13 +23,22 @@ pub(super) struct Ledger(Mutex<HashMap<Entry, usize>>);
 
 impl Ledger {
     pub(super) fn note(&self, client: IpAddr, host: u8, asked: &Asked) {
-        let entry = Entry { client, host, name: asked.query.name().to_lowercase(), kind: asked.query.query_type() };
+        let entry = Entry {
+            client,
+            host,
+            name: asked.query.name().to_lowercase(),
+            kind: asked.query.query_type(),
+        };
         *self.0.lock().expect("the ledger").entry(entry).or_default() += 1;
     }
 
     pub(super) fn count(&self, wanted: impl Fn(&Entry) -> bool) -> usize {
         let ledger = self.0.lock().expect("the ledger");
-        ledger.iter().filter(|(entry, _)| wanted(entry)).map(|(_, n)| n).sum()
+        ledger
+            .iter()
+            .filter(|(entry, _)| wanted(entry))
+            .map(|(_, n)| n)
+            .sum()
     }
 
     /// Each kind of packet as text and how often it came, for reports.
@@ -45,6 +54,9 @@ impl Ledger {
     }
 
     pub(super) fn forget(&self, whose: impl Fn(&Entry) -> bool) {
-        self.0.lock().expect("the ledger").retain(|entry, _| !whose(entry));
+        self.0
+            .lock()
+            .expect("the ledger")
+            .retain(|entry, _| !whose(entry));
     }
 }

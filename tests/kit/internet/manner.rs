@@ -1,4 +1,5 @@
-//! What a server of the tests' internet does with a question: answer it, or something that a resolver must live with.
+//! What a server of the tests' internet does with a question: answer it, or something that a
+//! resolver must live with.
 
 use std::time::Duration;
 
@@ -93,7 +94,10 @@ pub(crate) enum Manner {
 impl Manner {
     /// Whether answers come, soon or late.
     pub(crate) fn answers(self) -> bool {
-        !matches!(self, Self::Silent | Self::Refuse | Self::Fail | Self::Absent)
+        !matches!(
+            self,
+            Self::Silent | Self::Refuse | Self::Fail | Self::Absent
+        )
     }
 
     /// Whether it takes TCP connections.
@@ -110,21 +114,49 @@ impl Manner {
             Self::Silent | Self::Absent => Reaction::none(),
             Self::Lie => Reaction::one(forged(asked)),
             Self::DropEdns if has_edns => Reaction::none(),
-            Self::LowerCaseOnly if asked.query.name().to_ascii() != asked.query.name().to_lowercase().to_ascii() => Reaction::none(),
-            Self::FormerrEdns if has_edns => Reaction::one(without_edns(asked, ResponseCode::FormErr)),
-            Self::BadversEdns if has_edns => Reaction::one(tell(Reply::bare(ResponseCode::BADVERS))),
-            Self::BareFormerrEdns if has_edns => Reaction::one(bare_header(asked, ResponseCode::FormErr)),
-            Self::Oversize => Reaction::one(asked.encode(self.answer(asked, zone), Transport::Tcp, |_| {})),
+            Self::LowerCaseOnly
+                if asked.query.name().to_ascii()
+                    != asked.query.name().to_lowercase().to_ascii() =>
+            {
+                Reaction::none()
+            }
+            Self::FormerrEdns if has_edns => {
+                Reaction::one(without_edns(asked, ResponseCode::FormErr))
+            }
+            Self::BadversEdns if has_edns => {
+                Reaction::one(tell(Reply::bare(ResponseCode::BADVERS)))
+            }
+            Self::BareFormerrEdns if has_edns => {
+                Reaction::one(bare_header(asked, ResponseCode::FormErr))
+            }
+            Self::Oversize => {
+                Reaction::one(asked.encode(self.answer(asked, zone), Transport::Tcp, |_| {}))
+            }
             _ if transport == Transport::Tcp => self.react_over_tcp(right),
-            Self::Slow => Reaction { delay: SLOW, ..Reaction::one(right()) },
-            Self::Truncate | Self::TruncateNoTcp | Self::TruncateSlowTcp | Self::TruncateSilentTcp => {
-                let mut octets = tell(Reply { authoritative: true, ..Reply::bare(ResponseCode::NoError) });
+            Self::Slow => Reaction {
+                delay: SLOW,
+                ..Reaction::one(right())
+            },
+            Self::Truncate
+            | Self::TruncateNoTcp
+            | Self::TruncateSlowTcp
+            | Self::TruncateSilentTcp => {
+                let mut octets = tell(Reply {
+                    authoritative: true,
+                    ..Reply::bare(ResponseCode::NoError)
+                });
                 octets[2] |= TRUNCATED;
                 Reaction::one(octets)
             }
             Self::Duplicate => Reaction::many([right(), right()]),
-            Self::WrongPort => Reaction { from: Port::Another, ..Reaction::one(right()) },
-            Self::WrongPortThenRight => Reaction { from: Port::AnotherFirst, ..Reaction::many([forged(asked), right()]) },
+            Self::WrongPort => Reaction {
+                from: Port::Another,
+                ..Reaction::one(right())
+            },
+            Self::WrongPortThenRight => Reaction {
+                from: Port::AnotherFirst,
+                ..Reaction::many([forged(asked), right()])
+            },
             _ => Reaction::many(self.disguise(asked, right())),
         }
     }
@@ -132,10 +164,15 @@ impl Manner {
     fn react_over_tcp(self, right: impl Fn() -> Vec<u8>) -> Reaction {
         match self {
             Self::TruncateSilentTcp => Reaction::none(),
-            Self::Slow | Self::TruncateSlowTcp => Reaction { delay: SLOW, ..Reaction::one(right()) },
+            Self::Slow | Self::TruncateSlowTcp => Reaction {
+                delay: SLOW,
+                ..Reaction::one(right())
+            },
             // Who does not match over UDP has nothing better to say over TCP.
             Self::WrongId => Reaction::one(with_id(right(), |id| id ^ 0x5555)),
-            Self::WrongPort | Self::WrongQuestion | Self::QueryBit | Self::Garbage => Reaction::none(),
+            Self::WrongPort | Self::WrongQuestion | Self::QueryBit | Self::Garbage => {
+                Reaction::none()
+            }
             _ => Reaction::one(right()),
         }
     }
@@ -151,7 +188,13 @@ impl Manner {
             Self::WrongQuestionThenRight => vec![with_other_question(forged(asked)), right],
             Self::QueryBit => vec![with_octet(right, 2, |flags| flags & !QUERY_RESPONSE)],
             Self::Garbage => vec![noise()],
-            Self::GarbageThenRight => vec![noise(), vec![], vec![0; 11], with_octet(right.clone(), 4, |_| 0xff), right],
+            Self::GarbageThenRight => vec![
+                noise(),
+                vec![],
+                vec![0; 11],
+                with_octet(right.clone(), 4, |_| 0xff),
+                right,
+            ],
             Self::Kaminsky => {
                 let id = asked.message.id;
                 let guesses = (1..=1000).map(|n| with_id(forged(asked), |_| id.wrapping_add(n)));
@@ -166,7 +209,9 @@ impl Manner {
     /// What it says, before anything happens to the octets.
     fn answer(self, asked: &Asked, zone: &Zone) -> Reply {
         let (question, kind) = (asked.query.name(), asked.query.query_type());
-        let mut reply = asked.refusal().unwrap_or_else(|| zone.answer(question, kind, asked.signatures()));
+        let mut reply = asked
+            .refusal()
+            .unwrap_or_else(|| zone.answer(question, kind, asked.signatures()));
         match self {
             Self::Refuse => Reply::bare(ResponseCode::Refused),
             Self::Fail => Reply::bare(ResponseCode::ServFail),
@@ -175,30 +220,59 @@ impl Manner {
             Self::RefuseNs if kind == RecordType::NS => Reply::bare(ResponseCode::Refused),
             Self::Upward => refer(&Name::root(), "root.test."),
             Self::Sideways => refer(&zone.origin, &format!("ns1.{}", zone.origin)),
-            Self::NoAuthority => Reply { authoritative: false, ..reply },
-            Self::DenyEmpty if reply.answers.is_empty() && reply.authoritative && !zone.nodes.contains_key(&question.to_lowercase()) => {
-                Reply { rcode: ResponseCode::NXDomain, ..reply }
+            Self::NoAuthority => Reply {
+                authoritative: false,
+                ..reply
+            },
+            Self::DenyEmpty
+                if reply.answers.is_empty()
+                    && reply.authoritative
+                    && !zone.nodes.contains_key(&question.to_lowercase()) =>
+            {
+                Reply {
+                    rcode: ResponseCode::NXDomain,
+                    ..reply
+                }
             }
-            Self::NoSoa => Reply { authorities: vec![], ..reply },
+            Self::NoSoa => Reply {
+                authorities: vec![],
+                ..reply
+            },
             Self::ForgeTarget => {
-                let targets = reply.answers.iter().filter_map(|record| match &record.data {
-                    RData::CNAME(cname) => Some(cname.0.clone()),
-                    _ => None,
-                });
-                let forged: Vec<Record> = targets.map(|target| Record::from_rdata(target, 86_400, forged_address())).collect();
+                let targets = reply
+                    .answers
+                    .iter()
+                    .filter_map(|record| match &record.data {
+                        RData::CNAME(cname) => Some(cname.0.clone()),
+                        _ => None,
+                    });
+                let forged: Vec<Record> = targets
+                    .map(|target| Record::from_rdata(target, 86_400, forged_address()))
+                    .collect();
                 reply.answers.extend(forged);
                 reply
             }
             Self::WrongType if kind == RecordType::A => {
-                let text = zone.set(&question.to_lowercase(), RecordType::TXT).expect("a TXT record");
-                Reply { answers: text.records_without_rrsigs().cloned().collect(), ..reply }
+                let text = zone
+                    .set(&question.to_lowercase(), RecordType::TXT)
+                    .expect("a TXT record");
+                Reply {
+                    answers: text.records_without_rrsigs().cloned().collect(),
+                    ..reply
+                }
             }
             Self::WrongOwner if kind == RecordType::A => {
-                reply.answers.iter_mut().for_each(|record| record.name = name("www.good.test."));
+                reply
+                    .answers
+                    .iter_mut()
+                    .for_each(|record| record.name = name("www.good.test."));
                 reply
             }
             Self::WrongClass if kind == RecordType::A => {
-                reply.answers.iter_mut().for_each(|record| record.dns_class = hickory_proto::rr::DNSClass::CH);
+                reply
+                    .answers
+                    .iter_mut()
+                    .for_each(|record| record.dns_class = hickory_proto::rr::DNSClass::CH);
                 reply
             }
             _ => reply,
@@ -207,14 +281,25 @@ impl Manner {
 }
 
 fn refer(zone: &Name, server: &str) -> Reply {
-    let ns = Record::from_rdata(zone.clone(), 300, RData::NS(hickory_proto::rr::rdata::NS(name(server))));
-    Reply { authorities: vec![ns], ..Reply::bare(ResponseCode::NoError) }
+    let ns = Record::from_rdata(
+        zone.clone(),
+        300,
+        RData::NS(hickory_proto::rr::rdata::NS(name(server))),
+    );
+    Reply {
+        authorities: vec![ns],
+        ..Reply::bare(ResponseCode::NoError)
+    }
 }
 
 /// An answer nobody should believe: 203.0.113.66 for whatever was asked.
 pub(super) fn forged(asked: &Asked) -> Vec<u8> {
     let record = Record::from_rdata(asked.query.name().clone(), 86_400, forged_address());
-    let reply = Reply { authoritative: true, answers: vec![record], ..Reply::bare(ResponseCode::NoError) };
+    let reply = Reply {
+        authoritative: true,
+        answers: vec![record],
+        ..Reply::bare(ResponseCode::NoError)
+    };
     asked.encode(reply, Transport::Tcp, |_| {})
 }
 
@@ -223,7 +308,9 @@ fn forged_address() -> RData {
 }
 
 fn without_edns(asked: &Asked, rcode: ResponseCode) -> Vec<u8> {
-    asked.encode(Reply::bare(rcode), Transport::Tcp, |message| message.edns = None)
+    asked.encode(Reply::bare(rcode), Transport::Tcp, |message| {
+        message.edns = None
+    })
 }
 
 fn bare_header(asked: &Asked, rcode: ResponseCode) -> Vec<u8> {
@@ -255,7 +342,12 @@ fn with_other_question(octets: Vec<u8>) -> Vec<u8> {
 }
 
 fn with_lower_question(mut octets: Vec<u8>, asked: &Asked) -> Vec<u8> {
-    let length = asked.query.name().iter().map(|label| label.len() + 1).sum::<usize>();
+    let length = asked
+        .query
+        .name()
+        .iter()
+        .map(|label| label.len() + 1)
+        .sum::<usize>();
     octets[12..12 + length].make_ascii_lowercase();
     octets
 }

@@ -1,5 +1,6 @@
-//! A small internet on loopback: a signed root and, under it, the zones of `tests/cases/zones.toml`, those of `hostile.toml` that each do
-//! one thing wrong, or thousands that a seed makes.
+//! A small internet on loopback: a signed root and, under it, the zones of
+//! `tests/cases/zones.toml`, those of `hostile.toml` that each do one thing wrong, or thousands
+//! that a seed makes.
 
 mod authority;
 mod expected;
@@ -40,8 +41,12 @@ const FORWARDER: u8 = 250;
 const FORWARDER_SILENT: u8 = 251;
 const FORWARDER_FAILING: u8 = 252;
 const FORWARDER_SLOW: u8 = 253;
-const FORWARDERS: [(u8, Manner); 4] =
-    [(FORWARDER, Manner::Answer), (FORWARDER_SILENT, Manner::Silent), (FORWARDER_FAILING, Manner::Fail), (FORWARDER_SLOW, Manner::Slow)];
+const FORWARDERS: [(u8, Manner); 4] = [
+    (FORWARDER, Manner::Answer),
+    (FORWARDER_SILENT, Manner::Silent),
+    (FORWARDER_FAILING, Manner::Fail),
+    (FORWARDER_SLOW, Manner::Slow),
+];
 const BIND_ATTEMPTS: usize = 50;
 /// Where resolvers that cannot be told otherwise look for authorities.
 pub(crate) const DNS_PORT: u16 = 53;
@@ -61,13 +66,17 @@ impl Internet {
     /// Starts every server of `zones.toml`, on addresses `127.x.y.*` of its own and one port.
     pub(crate) fn start() -> Self {
         let plans = plan::read_plans(&[plan::GOOD]);
-        Self::serve(None, &FORWARDERS, None, |prefix| plan::build_zones(&plans, prefix))
+        Self::serve(None, &FORWARDERS, None, |prefix| {
+            plan::build_zones(&plans, prefix)
+        })
     }
 
     /// The same, with this weather between each server and whoever asks it.
     pub(crate) fn start_in(weather: Weather) -> Self {
         let plans = plan::read_plans(&[plan::GOOD]);
-        Self::serve(None, &[], Some(weather), |prefix| plan::build_zones(&plans, prefix))
+        Self::serve(None, &[], Some(weather), |prefix| {
+            plan::build_zones(&plans, prefix)
+        })
     }
 
     /// The same and the zones of `hostile.toml`, without forwarders.
@@ -83,26 +92,54 @@ impl Internet {
 
     /// The zones that a seed makes, and a forwarder that knows them all.
     pub(crate) fn seeded(seeded: &Seeded, port: Option<u16>) -> Self {
-        Self::serve(port, &FORWARDERS[..1], None, |prefix| seeded.build_zones(prefix))
+        Self::serve(port, &FORWARDERS[..1], None, |prefix| {
+            seeded.build_zones(prefix)
+        })
     }
 
-    fn serve(port: Option<u16>, forwarders: &[(u8, Manner)], weather: Option<Weather>, build: impl FnOnce([u8; 2]) -> Zones) -> Self {
+    fn serve(
+        port: Option<u16>,
+        forwarders: &[(u8, Manner)],
+        weather: Option<Weather>,
+        build: impl FnOnce([u8; 2]) -> Zones,
+    ) -> Self {
         let prefix = free_prefix();
         let zones = build(prefix);
         let mut manners: BTreeMap<u8, Manner> = forwarders.iter().copied().collect();
-        manners.extend(zones.values().flat_map(|zone| &zone.servers).map(|server| (server.host, server.manner)));
+        manners.extend(
+            zones
+                .values()
+                .flat_map(|zone| &zone.servers)
+                .map(|server| (server.host, server.manner)),
+        );
         let hosts: Vec<u8> = manners.keys().copied().collect();
         // In bad weather the zones' addresses are the proxy's, and the servers stand behind it.
-        let behind = if weather.is_some() { free_prefix() } else { prefix };
+        let behind = if weather.is_some() {
+            free_prefix()
+        } else {
+            prefix
+        };
         let (port, mut sockets) = bind_free(behind, port, &hosts);
         let at = |prefix, host| SocketAddr::new(address(prefix, host).into(), port);
-        let proxy = weather.map(|weather| Proxy::start(hosts.iter().map(|host| (at(prefix, *host), at(behind, *host))), weather));
+        let proxy = weather.map(|weather| {
+            Proxy::start(
+                hosts
+                    .iter()
+                    .map(|host| (at(prefix, *host), at(behind, *host))),
+                weather,
+            )
+        });
         let (zones, ledger) = (Arc::new(RwLock::new(zones)), Arc::new(Ledger::default()));
         let mut served: Vec<(Sockets, Answer, bool)> = vec![];
-        for (host, manner) in manners.into_iter().filter(|(_, manner)| *manner != Manner::Absent) {
+        for (host, manner) in manners
+            .into_iter()
+            .filter(|(_, manner)| *manner != Manner::Absent)
+        {
             let (zones, ledger) = (Arc::clone(&zones), Arc::clone(&ledger));
             let answer: Answer = Arc::new(move |bytes, client, transport| {
-                let Some(asked) = Asked::read(bytes) else { return Reaction::none() };
+                let Some(asked) = Asked::read(bytes) else {
+                    return Reaction::none();
+                };
                 ledger.note(client, host, &asked);
                 let zones = zones.read().expect("the zones");
                 if host < FORWARDER {
@@ -111,12 +148,24 @@ impl Internet {
                     forward_as(manner, &zones, &asked, transport)
                 }
             });
-            served.push((sockets.remove(&host).expect("bound"), answer, manner.takes_tcp()));
+            served.push((
+                sockets.remove(&host).expect("bound"),
+                answer,
+                manner.takes_tcp(),
+            ));
         }
         drop(sockets);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || serve_until(served, stopped));
-        Self { prefix, port, zones, ledger, stop: Some(stop), thread: Some(thread), _proxy: proxy }
+        Self {
+            prefix,
+            port,
+            zones,
+            ledger,
+            stop: Some(stop),
+            thread: Some(thread),
+            _proxy: proxy,
+        }
     }
 
     /// The port of every server.
@@ -126,7 +175,10 @@ impl Internet {
 
     /// The root's name server and its address, as a zone file.
     pub(crate) fn root_hints(&self) -> String {
-        format!(". 3600 IN NS root.test.\nroot.test. 3600 IN A {}\n", address(self.prefix, 1))
+        format!(
+            ". 3600 IN NS root.test.\nroot.test. 3600 IN A {}\n",
+            address(self.prefix, 1)
+        )
     }
 
     /// The root's key, as a zone file with one DNSKEY.
@@ -147,24 +199,37 @@ impl Internet {
     /// The first server of a zone, that answers as it should if one does.
     pub(crate) fn authority(&self, zone: &str) -> SocketAddr {
         let zone = self.zone(zone);
-        let server = zone.servers.iter().find(|server| server.manner.answers()).unwrap_or(&zone.servers[0]);
+        let server = zone
+            .servers
+            .iter()
+            .find(|server| server.manner.answers())
+            .unwrap_or(&zone.servers[0]);
         self.at(server.host)
     }
 
     /// All servers of a zone, in the order of the file.
     pub(crate) fn authorities(&self, zone: &str) -> Vec<SocketAddr> {
-        self.zone(zone).servers.iter().map(|server| self.at(server.host)).collect()
+        self.zone(zone)
+            .servers
+            .iter()
+            .map(|server| self.at(server.host))
+            .collect()
     }
 
-    /// How often the servers of the zone that holds this name were asked for it; a repetition over TCP counts too.
+    /// How often the servers of the zone that holds this name were asked for it; a repetition over
+    /// TCP counts too.
     pub(crate) fn asked(&self, question: &str, kind: &str) -> usize {
         let (question, kind) = (name(question), kind.parse().expect("a record type"));
-        let zone = zone_of(&self.zones(), &question, kind, |_| true).expect("a root").clone();
+        let zone = zone_of(&self.zones(), &question, kind, |_| true)
+            .expect("a root")
+            .clone();
         let is_host = |host: u8| zone.servers.iter().any(|server| server.host == host);
-        self.ledger.count(|entry| is_host(entry.host) && entry.name == question && entry.kind == kind)
+        self.ledger
+            .count(|entry| is_host(entry.host) && entry.name == question && entry.kind == kind)
     }
 
-    /// How often anybody, the forwarders included, was asked for this name or one below it, whatever the type.
+    /// How often anybody, the forwarders included, was asked for this name or one below it,
+    /// whatever the type.
     pub(crate) fn asked_below(&self, top: &str) -> usize {
         let top = name(top);
         self.ledger.count(|entry| top.zone_of(&entry.name))
@@ -173,7 +238,8 @@ impl Internet {
     /// How often the forwarders were asked for a name and type.
     pub(crate) fn forwarded(&self, question: &str, kind: &str) -> usize {
         let (question, kind) = (name(question), kind.parse().expect("a record type"));
-        self.ledger.count(|entry| entry.host >= FORWARDER && entry.name == question && entry.kind == kind)
+        self.ledger
+            .count(|entry| entry.host >= FORWARDER && entry.name == question && entry.kind == kind)
     }
 
     /// How many packets this client sent to anybody.
@@ -189,7 +255,8 @@ impl Internet {
     /// How many packets the servers of a zone got, about anything.
     pub(crate) fn packets_at(&self, zone: &str) -> usize {
         let zone = self.zone(zone);
-        self.ledger.count(|entry| zone.servers.iter().any(|server| server.host == entry.host))
+        self.ledger
+            .count(|entry| zone.servers.iter().any(|server| server.host == entry.host))
     }
 
     /// Sets every count to nought.
@@ -206,8 +273,20 @@ impl Internet {
     pub(crate) fn withdraw(&self, child: &str) {
         let child = name(child);
         let mut zones = self.zones.write().expect("the zones");
-        let parent = zone_of(&zones, &child.base_name(), hickory_proto::rr::RecordType::NS, |_| true).expect("a parent").clone();
-        assert_eq!(parent.dnssec, Dnssec::Unsigned, "the signatures of {} would not fit any more", parent.origin);
+        let parent = zone_of(
+            &zones,
+            &child.base_name(),
+            hickory_proto::rr::RecordType::NS,
+            |_| true,
+        )
+        .expect("a parent")
+        .clone();
+        assert_eq!(
+            parent.dnssec,
+            Dnssec::Unsigned,
+            "the signatures of {} would not fit any more",
+            parent.origin
+        );
         let mut left = Zone::new(parent.origin.clone(), parent.dnssec, parent.servers.clone());
         left.nodes = parent.nodes.clone();
         left.nodes.retain(|owner, _| !child.zone_of(owner));
@@ -256,18 +335,30 @@ impl Drop for Internet {
     }
 }
 
-/// Two octets for the middle of the addresses: 127.0.* is left to the tests' clients, 127.255.* to broadcasts.
+/// Two octets for the middle of the addresses: 127.0.* is left to the tests' clients, 127.255.* to
+/// broadcasts.
 pub(crate) fn free_prefix() -> [u8; 2] {
     let random = getrandom::u32().expect("randomness").to_be_bytes();
     [1 + random[0] % 254, random[1]]
 }
 
-/// A port that is free on the addresses of all these hosts, or the one that was asked for, and the sockets that keep it so.
+/// A port that is free on the addresses of all these hosts, or the one that was asked for, and the
+/// sockets that keep it so.
 fn bind_free(prefix: [u8; 2], port: Option<u16>, hosts: &[u8]) -> (u16, HashMap<u8, Sockets>) {
     for _ in 0..BIND_ATTEMPTS {
-        let probe = || std::net::UdpSocket::bind((address(prefix, hosts[0]), 0)).and_then(|socket| socket.local_addr());
-        let Some(port) = port.or_else(|| probe().ok().map(|at| at.port())) else { continue };
-        let bind = |host: &u8| Ok((*host, Sockets::bind(SocketAddr::new(address(prefix, *host).into(), port))?));
+        let probe = || {
+            std::net::UdpSocket::bind((address(prefix, hosts[0]), 0))
+                .and_then(|socket| socket.local_addr())
+        };
+        let Some(port) = port.or_else(|| probe().ok().map(|at| at.port())) else {
+            continue;
+        };
+        let bind = |host: &u8| {
+            Ok((
+                *host,
+                Sockets::bind(SocketAddr::new(address(prefix, *host).into(), port))?,
+            ))
+        };
         let bound: std::io::Result<_> = hosts.iter().map(bind).collect();
         if let Ok(sockets) = bound {
             return (port, sockets);
@@ -277,7 +368,12 @@ fn bind_free(prefix: [u8; 2], port: Option<u16>, hosts: &[u8]) -> (u16, HashMap<
 }
 
 /// What the authority at this host says, of the deepest of its zones.
-fn answer_as((host, manner): (u8, Manner), zones: &Zones, asked: &Asked, transport: Transport) -> Reaction {
+fn answer_as(
+    (host, manner): (u8, Manner),
+    zones: &Zones,
+    asked: &Asked,
+    transport: Transport,
+) -> Reaction {
     let serves = |zone: &Zone| zone.servers.iter().any(|server| server.host == host);
     match zone_of(zones, asked.query.name(), asked.query.query_type(), serves) {
         Some(zone) => manner.react(asked, zone, transport),
@@ -292,14 +388,22 @@ fn answer_as((host, manner): (u8, Manner), zones: &Zones, asked: &Asked, transpo
 fn forward_as(manner: Manner, zones: &Zones, asked: &Asked, transport: Transport) -> Reaction {
     match manner {
         Manner::Silent => Reaction::none(),
-        Manner::Fail => Reaction::one(asked.encode(Reply::bare(ResponseCode::ServFail), transport, |_| {})),
-        Manner::Slow => Reaction { delay: SLOW, ..Reaction::one(forwarder::answer_forwarded(zones, asked, transport)) },
+        Manner::Fail => {
+            Reaction::one(asked.encode(Reply::bare(ResponseCode::ServFail), transport, |_| {}))
+        }
+        Manner::Slow => Reaction {
+            delay: SLOW,
+            ..Reaction::one(forwarder::answer_forwarded(zones, asked, transport))
+        },
         _ => Reaction::one(forwarder::answer_forwarded(zones, asked, transport)),
     }
 }
 
 fn serve_until(served: Vec<(Sockets, Answer, bool)>, stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         for (sockets, answer, takes_tcp) in served {
             sockets.serve(answer, takes_tcp);

@@ -1,4 +1,5 @@
-//! Serves bytes over UDP and TCP on one address, for the authorities and the forwarder of the tests' internet.
+//! Serves bytes over UDP and TCP on one address, for the authorities and the forwarder of the
+//! tests' internet.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -51,7 +52,11 @@ impl Reaction {
 
     /// Several, at once.
     pub(crate) fn many(replies: impl Into<Vec<Vec<u8>>>) -> Self {
-        Self { replies: replies.into(), delay: Duration::ZERO, from: Port::Own }
+        Self {
+            replies: replies.into(),
+            delay: Duration::ZERO,
+            from: Port::Own,
+        }
     }
 }
 
@@ -70,7 +75,10 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// Binds both; fails when either is taken.
     pub(crate) fn bind(address: SocketAddr) -> std::io::Result<Self> {
-        let sockets = Self { udp: std::net::UdpSocket::bind(address)?, tcp: std::net::TcpListener::bind(address)? };
+        let sockets = Self {
+            udp: std::net::UdpSocket::bind(address)?,
+            tcp: std::net::TcpListener::bind(address)?,
+        };
         sockets.udp.set_nonblocking(true)?;
         sockets.tcp.set_nonblocking(true)?;
         socket2::SockRef::from(&sockets.udp).set_recv_buffer_size(SOCKET_OCTETS)?;
@@ -96,8 +104,11 @@ impl Sockets {
 async fn serve_udp(socket: Arc<UdpSocket>, answer: Answer) {
     let mut buffer = vec![0; 65_535];
     loop {
-        // An error here is an earlier reply that found no one (ICMP); the next question is not touched by it.
-        let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
+        // An error here is an earlier reply that found no one (ICMP); the next question is not
+        // touched by it.
+        let Ok((length, client)) = socket.recv_from(&mut buffer).await else {
+            continue;
+        };
         let reaction = answer(&buffer[..length], client.ip(), Transport::Udp);
         if reaction.delay.is_zero() {
             send(&socket, client, reaction).await;
@@ -166,11 +177,17 @@ impl Asked {
             return Some(Reply::bare(ResponseCode::NotImp));
         }
         let transfer = matches!(self.query.query_type(), RecordType::AXFR | RecordType::IXFR);
-        (transfer || self.query.query_class() != DNSClass::IN).then(|| Reply::bare(ResponseCode::Refused))
+        (transfer || self.query.query_class() != DNSClass::IN)
+            .then(|| Reply::bare(ResponseCode::Refused))
     }
 
     /// The reply's octets, cut short where they do not fit a UDP reply (RFC 6891 section 6.2.5).
-    pub(crate) fn encode(&self, reply: Reply, transport: Transport, mark: impl Fn(&mut Message)) -> Vec<u8> {
+    pub(crate) fn encode(
+        &self,
+        reply: Reply,
+        transport: Transport,
+        mark: impl Fn(&mut Message),
+    ) -> Vec<u8> {
         let mut message = Message::response(self.message.id, self.message.op_code);
         message.metadata.recursion_desired = self.message.recursion_desired;
         message.metadata.authoritative = reply.authoritative;
@@ -181,12 +198,17 @@ impl Asked {
         message.additionals = reply.additionals;
         if let Some(edns) = &self.message.edns {
             let mut ours = Edns::new();
-            ours.set_max_payload(UDP_OCTETS_MAX).set_dnssec_ok(edns.flags().dnssec_ok);
+            ours.set_max_payload(UDP_OCTETS_MAX)
+                .set_dnssec_ok(edns.flags().dnssec_ok);
             message.set_edns(ours);
         }
         mark(&mut message);
         let octets = message.to_vec().expect("a message");
-        let room = self.message.edns.as_ref().map_or(512, |edns| edns.max_payload().clamp(512, UDP_OCTETS_MAX));
+        let room = self
+            .message
+            .edns
+            .as_ref()
+            .map_or(512, |edns| edns.max_payload().clamp(512, UDP_OCTETS_MAX));
         if transport == Transport::Tcp || octets.len() <= usize::from(room) {
             return octets;
         }

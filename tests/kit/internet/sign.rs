@@ -1,4 +1,5 @@
-//! Signs what zones of the tests' internet say (RFC 4034, 4035), as they say it, rightly or with the fault that the zone is there to show.
+//! Signs what zones of the tests' internet say (RFC 4034, 4035), as they say it, rightly or with
+//! the fault that the zone is there to show.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,24 +30,45 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// A new ECDSA P-256 key, which says that it is of another algorithm where the zone is there to show that.
+    /// A new ECDSA P-256 key, which says that it is of another algorithm where the zone is there to
+    /// show that.
     pub(crate) fn make(origin: &Name, dnssec: Dnssec) -> Self {
         let pkcs8 = EcdsaSigningKey::generate_pkcs8(Algorithm::ECDSAP256SHA256).expect("a key");
-        let signer = EcdsaSigningKey::from_pkcs8(&pkcs8, Algorithm::ECDSAP256SHA256).expect("a key");
+        let signer =
+            EcdsaSigningKey::from_pkcs8(&pkcs8, Algorithm::ECDSAP256SHA256).expect("a key");
         let mut public = signer.to_public_key().expect("a public key");
         if dnssec == Dnssec::UnknownAlgorithm {
             public = PublicKeyBuf::new(public.into_inner(), ALGORITHM_UNKNOWN);
         }
         let dnskey = DNSKEY::with_flags(257, public);
         let tag = dnskey.calculate_key_tag().expect("a key tag");
-        Self { signer, dnskey, tag, origin: origin.clone() }
+        Self {
+            signer,
+            dnskey,
+            tag,
+            origin: origin.clone(),
+        }
     }
 
     /// The DS for the parent (SHA-256).
     pub(crate) fn ds(&self, dnssec: Dnssec) -> RData {
-        let digest = self.dnskey.to_digest(&self.origin, DigestType::SHA256).expect("a digest").as_ref().to_vec();
-        let kind = if dnssec == Dnssec::UnknownDigest { DIGEST_UNKNOWN } else { DigestType::SHA256 };
-        RData::DNSSEC(DNSSECRData::DS(DS::new(self.tag, self.dnskey.public_key().algorithm(), kind, digest)))
+        let digest = self
+            .dnskey
+            .to_digest(&self.origin, DigestType::SHA256)
+            .expect("a digest")
+            .as_ref()
+            .to_vec();
+        let kind = if dnssec == Dnssec::UnknownDigest {
+            DIGEST_UNKNOWN
+        } else {
+            DigestType::SHA256
+        };
+        RData::DNSSEC(DNSSECRData::DS(DS::new(
+            self.tag,
+            self.dnskey.public_key().algorithm(),
+            kind,
+            digest,
+        )))
     }
 
     /// The DNSKEY record.
@@ -56,8 +78,13 @@ impl Key {
 
     /// Every DNSKEY record of the zone.
     pub(crate) fn dnskeys(&self, dnssec: Dnssec) -> Vec<Record> {
-        let others = if dnssec == Dnssec::CollidingKeys { COLLISIONS } else { 0 };
-        let colliding = (0..others).map(|n| record(&self.origin, DNSSECRData::DNSKEY(colliding_key(n))));
+        let others = if dnssec == Dnssec::CollidingKeys {
+            COLLISIONS
+        } else {
+            0
+        };
+        let colliding =
+            (0..others).map(|n| record(&self.origin, DNSSECRData::DNSKEY(colliding_key(n))));
         [self.dnskey()].into_iter().chain(colliding).collect()
     }
 
@@ -66,16 +93,25 @@ impl Key {
         let of_keys = set.record_type() == RecordType::DNSKEY;
         match dnssec {
             Dnssec::Unsigned | Dnssec::NoKeys => vec![],
-            _ if of_keys => vec![self.signature(set, self.input(set, Dnssec::Signed), Signing::Right)],
+            _ if of_keys => {
+                vec![self.signature(set, self.input(set, Dnssec::Signed), Signing::Right)]
+            }
             Dnssec::NoSignatures => vec![],
-            Dnssec::CollidingKeys => (0..COLLISIONS).map(|n| self.colliding_signature(set, n)).collect(),
-            Dnssec::BadSignatures => vec![self.signature(set, self.input(set, dnssec), Signing::Wrong)],
+            Dnssec::CollidingKeys => (0..COLLISIONS)
+                .map(|n| self.colliding_signature(set, n))
+                .collect(),
+            Dnssec::BadSignatures => {
+                vec![self.signature(set, self.input(set, dnssec), Signing::Wrong)]
+            }
             _ => vec![self.signature(set, self.input(set, dnssec), Signing::Right)],
         }
     }
 
     fn input(&self, set: &RecordSet, dnssec: Dnssec) -> SigInput {
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs() as u32;
+        let now_s = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock after 1970")
+            .as_secs() as u32;
         let (inception_s, expiration_s) = match dnssec {
             Dnssec::Expired => (now_s - 20 * DAY_S, now_s - 10 * DAY_S),
             Dnssec::Future => (now_s + 10 * DAY_S, now_s + 20 * DAY_S),
@@ -89,24 +125,46 @@ impl Key {
             sig_expiration: SerialNumber::new(expiration_s),
             sig_inception: SerialNumber::new(inception_s),
             key_tag: self.tag,
-            signer_name: if dnssec == Dnssec::WrongSigner { name("good.test.") } else { self.origin.clone() },
+            signer_name: if dnssec == Dnssec::WrongSigner {
+                name("good.test.")
+            } else {
+                self.origin.clone()
+            },
         }
     }
 
     fn signature(&self, set: &RecordSet, input: SigInput, signing: Signing) -> Record {
-        let tbs = TBS::from_input(set.name(), DNSClass::IN, &input, set.records_without_rrsigs()).expect("a set to sign");
+        let tbs = TBS::from_input(
+            set.name(),
+            DNSClass::IN,
+            &input,
+            set.records_without_rrsigs(),
+        )
+        .expect("a set to sign");
         let mut signature = self.signer.sign(&tbs).expect("a signature");
         if signing == Signing::Wrong {
             signature[40] ^= 1;
         }
-        Record::from_rdata(set.name().clone(), set.ttl(), RData::DNSSEC(DNSSECRData::RRSIG(RRSIG::from_sig(input, signature))))
+        Record::from_rdata(
+            set.name().clone(),
+            set.ttl(),
+            RData::DNSSEC(DNSSECRData::RRSIG(RRSIG::from_sig(input, signature))),
+        )
     }
 
     /// A signature that every colliding key has to be tried for, in vain.
     fn colliding_signature(&self, set: &RecordSet, n: usize) -> Record {
-        let input = SigInput { algorithm: Algorithm::RSASHA256, key_tag: COLLIDING_TAG, ..self.input(set, Dnssec::Signed) };
+        let input = SigInput {
+            algorithm: Algorithm::RSASHA256,
+            key_tag: COLLIDING_TAG,
+            ..self.input(set, Dnssec::Signed)
+        };
         let signature = RRSIG::from_sig(input, octets(n + COLLISIONS, 0x3f));
-        Record::from_rdata(set.name().clone(), set.ttl(), RData::DNSSEC(DNSSECRData::RRSIG(signature)))
+        Record::from_rdata(
+            set.name().clone(),
+            set.ttl(),
+            RData::DNSSEC(DNSSECRData::RRSIG(signature)),
+        )
     }
 }
 
@@ -120,7 +178,8 @@ fn record(origin: &Name, data: DNSSECRData) -> Record {
     Record::from_rdata(origin.clone(), KEY_TTL_S, RData::DNSSEC(data))
 }
 
-/// The `n`th RSA key with [`COLLIDING_TAG`]: the tag is a sum of octet pairs (RFC 4034 appendix B), so one pair makes up for the others.
+/// The `n`th RSA key with [`COLLIDING_TAG`]: the tag is a sum of octet pairs (RFC 4034 appendix B),
+/// so one pair makes up for the others.
 fn colliding_key(n: usize) -> DNSKEY {
     let mut modulus = octets(n, 0xff);
     let key = |modulus: &[u8]| {
@@ -135,7 +194,9 @@ fn colliding_key(n: usize) -> DNSKEY {
         }
         // The first guess is right but for a carry.
         let held = u16::from_be_bytes([modulus[100], modulus[101]]);
-        let guess = held.wrapping_add(COLLIDING_TAG.wrapping_sub(tag)).wrapping_add(pair / 2);
+        let guess = held
+            .wrapping_add(COLLIDING_TAG.wrapping_sub(tag))
+            .wrapping_add(pair / 2);
         modulus[100..102].copy_from_slice(&guess.to_be_bytes());
     }
     panic!("no key with the tag {COLLIDING_TAG}");

@@ -40,16 +40,25 @@ pub(crate) enum Dnssec {
 impl Dnssec {
     /// Whether a validating resolver finds the zone secure.
     pub(crate) fn is_secure(self) -> bool {
-        matches!(self, Self::Signed | Self::Nsec3 | Self::Nsec3OptOut | Self::Nsec3At50)
+        matches!(
+            self,
+            Self::Signed | Self::Nsec3 | Self::Nsec3OptOut | Self::Nsec3At50
+        )
     }
 
     /// Whether a validating resolver can find neither that it is signed nor that it is bogus.
     pub(crate) fn is_insecure(self) -> bool {
-        matches!(self, Self::Unsigned | Self::UnknownAlgorithm | Self::UnknownDigest)
+        matches!(
+            self,
+            Self::Unsigned | Self::UnknownAlgorithm | Self::UnknownDigest
+        )
     }
 
     fn proofs(self) -> Proofs {
-        let nsec3 = |iterations, opt_out| Proofs::Nsec3 { iterations, opt_out };
+        let nsec3 = |iterations, opt_out| Proofs::Nsec3 {
+            iterations,
+            opt_out,
+        };
         match self {
             Self::Unsigned | Self::NoKeys | Self::NoProofs | Self::NoSignatures => Proofs::None,
             Self::Nsec3 => nsec3(0, false),
@@ -80,7 +89,12 @@ pub(crate) struct Server {
 impl Server {
     /// A good one without a name of its own.
     pub(super) fn new(host: u8, manner: Manner) -> Self {
-        Self { host, manner, name: None, glue: None }
+        Self {
+            host,
+            manner,
+            name: None,
+            glue: None,
+        }
     }
 }
 
@@ -102,26 +116,51 @@ pub(crate) struct Zone {
 /// Zones by their origin.
 pub(crate) type Zones = HashMap<Name, Arc<Zone>>;
 
-/// The deepest of the wanted zones that holds `question`; for a DS (RFC 4035 section 3.1.4.1) the one above the cut, where it is wanted.
-pub(crate) fn zone_of<'a>(zones: &'a Zones, question: &Name, kind: RecordType, wanted: impl Fn(&Zone) -> bool) -> Option<&'a Arc<Zone>> {
+/// The deepest of the wanted zones that holds `question`; for a DS (RFC 4035 section 3.1.4.1) the
+/// one above the cut, where it is wanted.
+pub(crate) fn zone_of<'a>(
+    zones: &'a Zones,
+    question: &Name,
+    kind: RecordType,
+    wanted: impl Fn(&Zone) -> bool,
+) -> Option<&'a Arc<Zone>> {
     let question = question.to_lowercase();
-    let above = (0..=question.iter().count()).rev().map(|labels| question.trim_to(labels));
-    let mut around = above.filter_map(|origin| zones.get(&origin)).filter(|zone| wanted(zone));
+    let above = (0..=question.iter().count())
+        .rev()
+        .map(|labels| question.trim_to(labels));
+    let mut around = above
+        .filter_map(|origin| zones.get(&origin))
+        .filter(|zone| wanted(zone));
     let deepest = around.next()?;
-    if kind == RecordType::DS && deepest.origin == question { around.next().or(Some(deepest)) } else { Some(deepest) }
+    if kind == RecordType::DS && deepest.origin == question {
+        around.next().or(Some(deepest))
+    } else {
+        Some(deepest)
+    }
 }
 
 impl Zone {
     /// A zone with a key and nothing in it.
     pub(super) fn new(origin: Name, dnssec: Dnssec, servers: Vec<Server>) -> Self {
         let key = Key::make(&origin, dnssec);
-        Self { origin, dnssec, servers, nodes: Nodes::new(), extra: vec![], key, hashed: None }
+        Self {
+            origin,
+            dnssec,
+            servers,
+            nodes: Nodes::new(),
+            extra: vec![],
+            key,
+            hashed: None,
+        }
     }
 
     /// Adds its keys and proofs, when everything else is there.
     pub(super) fn finish(&mut self) {
         if !matches!(self.dnssec, Dnssec::Unsigned | Dnssec::NoKeys) {
-            self.key.dnskeys(self.dnssec).into_iter().for_each(|key| self.insert(key));
+            self.key
+                .dnskeys(self.dnssec)
+                .into_iter()
+                .for_each(|key| self.insert(key));
         }
         self.hashed = self.add_proofs(self.dnssec.proofs());
     }
@@ -133,27 +172,42 @@ impl Zone {
             Dnssec::WrongDs => &Key::make(&self.origin, self.dnssec),
             _ => &self.key,
         };
-        Some(Record::from_rdata(self.origin.clone(), 300, key.ds(self.dnssec)))
+        Some(Record::from_rdata(
+            self.origin.clone(),
+            300,
+            key.ds(self.dnssec),
+        ))
     }
 
     /// Adds one record to its set.
     pub(crate) fn insert(&mut self, record: Record) {
         let (owner, kind, ttl) = (record.name.clone(), record.record_type(), record.ttl);
         let sets = self.nodes.entry(owner.clone()).or_default();
-        sets.entry(kind).or_insert_with(|| RecordSet::with_ttl(owner, kind, ttl)).insert(record, 1);
+        sets.entry(kind)
+            .or_insert_with(|| RecordSet::with_ttl(owner, kind, ttl))
+            .insert(record, 1);
     }
 
     /// Adds a DNAME, which hickory cannot read.
     pub(super) fn insert_dname(&mut self, owner: &Name, target: &Name, ttl_s: u32) {
-        let wire = target.iter().flat_map(|label| [&[label.len() as u8], label].concat()).chain([0]).collect();
-        let rdata = RData::Unknown { code: RecordType::DNAME, rdata: NULL::with(wire) };
+        let wire = target
+            .iter()
+            .flat_map(|label| [&[label.len() as u8], label].concat())
+            .chain([0])
+            .collect();
+        let rdata = RData::Unknown {
+            code: RecordType::DNAME,
+            rdata: NULL::with(wire),
+        };
         self.insert(Record::from_rdata(owner.clone(), ttl_s, rdata));
     }
 
     /// The delegation at or above `at`, nearest to the zone's own top.
     pub(crate) fn cut(&self, at: &Name) -> Option<Name> {
         let (top, labels) = (self.origin.iter().count(), at.iter().count());
-        (top + 1..=labels).map(|n| at.trim_to(n)).find(|above| self.set(above, RecordType::NS).is_some())
+        (top + 1..=labels)
+            .map(|n| at.trim_to(n))
+            .find(|above| self.set(above, RecordType::NS).is_some())
     }
 
     /// The record set of a name and type.
@@ -176,10 +230,15 @@ pub(crate) fn address(prefix: [u8; 2], host: u8) -> Ipv4Addr {
 
 /// The sets of zone file lines.
 pub(super) fn parse(text: &str, origin: &Name) -> Nodes {
-    let (_, sets) = Parser::new(text, None, Some(origin.clone())).parse().unwrap_or_else(|e| panic!("zone {origin}: {e}\n{text}"));
+    let (_, sets) = Parser::new(text, None, Some(origin.clone()))
+        .parse()
+        .unwrap_or_else(|e| panic!("zone {origin}: {e}\n{text}"));
     let mut nodes = Nodes::new();
     for (key, set) in sets {
-        nodes.entry(Name::from(key.name)).or_default().insert(key.record_type, set);
+        nodes
+            .entry(Name::from(key.name))
+            .or_default()
+            .insert(key.record_type, set);
     }
     nodes
 }

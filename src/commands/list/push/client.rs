@@ -1,4 +1,5 @@
-//! Speaks with the push listeners of resolvers: HTTPS alone, to servers whose certificates the given authorities vouch for.
+//! Speaks with the push listeners of resolvers: HTTPS alone, to servers whose certificates the
+//! given authorities vouch for.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -69,15 +70,23 @@ impl Client {
             })
             .collect();
         if certificates.is_empty() {
-            return Err(Failure::Failed(format!("{}: no certificate in it: give the authorities with --ca", place.display())));
+            return Err(Failure::Failed(format!(
+                "{}: no certificate in it: give the authorities with --ca",
+                place.display()
+            )));
         }
         let permission = match token {
             None => None,
-            Some(place) => Some(Zeroizing::new(format!("Bearer {}", Zeroizing::new(read_text(place)?).trim()))),
+            Some(place) => Some(Zeroizing::new(format!(
+                "Bearer {}",
+                Zeroizing::new(read_text(place)?).trim()
+            ))),
         };
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::new_with_certs(&certificates))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .unversioned_rustls_crypto_provider(Arc::new(
+                rustls::crypto::aws_lc_rs::default_provider(),
+            ))
             .build();
         let config = Agent::config_builder()
             .https_only(true)
@@ -88,7 +97,10 @@ impl Client {
             .timeout_connect(Some(Duration::from_secs(CONNECT_S_MAX)))
             .timeout_global(Some(Duration::from_secs(CALL_S_MAX)))
             .build();
-        Ok(Self { agent: config.into(), permission })
+        Ok(Self {
+            agent: config.into(),
+            permission,
+        })
     }
 
     /// Send a body; an error is what went wrong, in words.
@@ -107,20 +119,31 @@ impl Client {
             request = request.header("Authorization", permission.as_str());
         }
         let text = read_reply(request.call())?;
-        serde_json::from_str(&text).map_err(|_| "the answer is not that of a push listener".to_owned())
+        serde_json::from_str(&text)
+            .map_err(|_| "the answer is not that of a push listener".to_owned())
     }
 }
 
-fn read_reply(reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<String, String> {
+fn read_reply(
+    reply: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<String, String> {
     let mut reply = reply.map_err(|error| error.to_string())?;
     let status = reply.status();
-    let text = reply.body_mut().with_config().limit(REPLY_OCTETS_MAX).read_to_string();
+    let text = reply
+        .body_mut()
+        .with_config()
+        .limit(REPLY_OCTETS_MAX)
+        .read_to_string();
     if status.is_success() {
         return text.map_err(|error| error.to_string());
     }
     let text = text.unwrap_or_default();
     let said = serde_json::from_str::<Refused>(&text).map_or(text, |refused| refused.error);
-    Err(if said.is_empty() { format!("HTTP {}", status.as_u16()) } else { printable(&said) })
+    Err(if said.is_empty() {
+        format!("HTTP {}", status.as_u16())
+    } else {
+        printable(&said)
+    })
 }
 
 /// Why a listener took nothing.
@@ -129,7 +152,11 @@ struct Refused {
     error: String,
 }
 
-/// What somebody else says, as a terminal may show it: short, and without anything that a terminal obeys.
+/// What somebody else says, as a terminal may show it: short, and without anything that a terminal
+/// obeys.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MESSAGE_CHARS_MAX)
+        .collect()
 }

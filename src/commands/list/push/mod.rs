@@ -1,4 +1,5 @@
-//! `wardline list push DIR URL…`: sends an issue to resolvers and waits for the receipts that prove it is applied; or a removal.
+//! `wardline list push DIR URL…`: sends an issue to resolvers and waits for the receipts that prove
+//! it is applied; or a removal.
 
 mod client;
 
@@ -37,16 +38,19 @@ pub(in crate::commands) struct Args {
     /// The file with the token that the listeners ask for.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The certificates of the authorities that vouch for the listeners; without it those that the system trusts.
+    /// The certificates of the authorities that vouch for the listeners; without it those that the
+    /// system trusts.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// The public key that a resolver signs its receipts with, besides those in list.toml; once for each.
+    /// The public key that a resolver signs its receipts with, besides those in list.toml; once for
+    /// each.
     #[arg(long = "receipt-key", value_name = "PUBLIC")]
     receipt_keys: Vec<String>,
     /// Wait for receipts for so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
-    /// Send the emergency removal rather than the issue; it is live with the resolver's answer, and there is no receipt for it.
+    /// Send the emergency removal rather than the issue; it is live with the resolver's answer, and
+    /// there is no receipt for it.
     #[arg(long)]
     removal: bool,
 }
@@ -80,7 +84,8 @@ struct Arrival {
     serial: Option<u64>,
     state: String,
     is_applied: bool,
-    /// From the start of the push until the list was live there, by the resolver's clock; below 0 where it was live before.
+    /// From the start of the push until the list was live there, by the resolver's clock; below 0
+    /// where it was live before.
     late_ms: Option<i64>,
     receipt_by: Option<String>,
 }
@@ -100,16 +105,34 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
             })
         };
         let threads: Vec<_> = args.urls.iter().map(|url| (url, send(url))).collect();
-        let lost = |url: &str| Arrival::failed(url, "failed: the thread that spoke to it broke off".to_owned());
-        threads.into_iter().map(|(url, thread)| thread.join().unwrap_or_else(|_| lost(url))).collect()
+        let lost = |url: &str| {
+            Arrival::failed(
+                url,
+                "failed: the thread that spoke to it broke off".to_owned(),
+            )
+        };
+        threads
+            .into_iter()
+            .map(|(url, thread)| thread.join().unwrap_or_else(|_| lost(url)))
+            .collect()
     });
     progress.finish_and_clear();
     match style {
         Style::Text => print(&describe(&arrivals))?,
         Style::Json => print_json(&arrivals)?,
     }
-    let missing = arrivals.iter().filter(|arrival| !arrival.is_applied).count();
-    if missing == 0 { Ok(()) } else { Err(Failure::Failed(format!("not applied by {missing} of {} resolvers", arrivals.len()))) }
+    let missing = arrivals
+        .iter()
+        .filter(|arrival| !arrival.is_applied)
+        .count();
+    if missing == 0 {
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!(
+            "not applied by {missing} of {} resolvers",
+            arrivals.len()
+        )))
+    }
 }
 
 /// Gather what is to be sent; refuses here what every resolver would refuse.
@@ -117,34 +140,60 @@ fn pack(args: &Args) -> Result<Shipment, Failure> {
     let desk = Desk::open(&args.folder)?;
     let list = desk.settings.id.clone();
     let given = desk.settings.receipt_keys.iter().chain(&args.receipt_keys);
-    let receipt_keys = given.map(|key| read_public(key)).collect::<Result<Vec<_>, _>>()?;
+    let receipt_keys = given
+        .map(|key| read_public(key))
+        .collect::<Result<Vec<_>, _>>()?;
     let load = if args.removal {
-        let none = || Failure::Failed("there is no removal that holds now: `wardline list remove --now` makes one".to_owned());
+        let none = || {
+            Failure::Failed(
+                "there is no removal that holds now: `wardline list remove --now` makes one"
+                    .to_owned(),
+            )
+        };
         Load::Removal(read_removal(&desk)?.ok_or_else(none)?)
     } else if receipt_keys.is_empty() {
-        let why = "no receipt can be checked: give the resolvers' public keys with --receipt-key or in list.toml";
+        let why = "no receipt can be checked: give the resolvers' public keys with --receipt-key \
+                   or in list.toml";
         return Err(Failure::Usage(why.to_owned()));
     } else {
         let (parcel, manifest) = pack_issue(&desk)?;
         Load::Issue(parcel, manifest)
     };
     let started_ms = i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX);
-    Ok(Shipment { list, load, receipt_keys, started_ms, wait: Duration::from_secs(args.wait) })
+    Ok(Shipment {
+        list,
+        load,
+        receipt_keys,
+        started_ms,
+        wait: Duration::from_secs(args.wait),
+    })
 }
 
 fn pack_issue(desk: &Desk) -> Result<(Vec<u8>, Manifest), Failure> {
-    let unissued = || Failure::Failed("nothing is issued yet: `wardline list sign` does it".to_owned());
+    let unissued =
+        || Failure::Failed("nothing is issued yet: `wardline list sign` does it".to_owned());
     let Issue { note, manifest } = desk.issue()?.ok_or_else(unissued)?;
     let place = desk.handed_out(&Manifest::file(&manifest.list));
-    let signers = note.signers(&desk.keys).map_err(|error| Failure::Failed(format!("{}: {error}", place.display())))?;
+    let signers = note
+        .signers(&desk.keys)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", place.display())))?;
     let needed = desk.settings.signatures;
     if signers.len() < needed {
-        let what = format!("signed by {} of {needed} keys: it needs more signatures", signers.len());
+        let what = format!(
+            "signed by {} of {needed} keys: it needs more signatures",
+            signers.len()
+        );
         return Err(Failure::Failed(format!("{}: {what}", place.display())));
     }
     let entries = BASE64.encode(&read(&desk.handed_out(&manifest.entries_file()))?);
-    let parcel = serde_json::to_vec(&Parcel { manifest: note.to_string(), entries });
-    Ok((parcel.map_err(|error| Failure::Failed(format!("no JSON can be made of it: {error}")))?, manifest))
+    let parcel = serde_json::to_vec(&Parcel {
+        manifest: note.to_string(),
+        entries,
+    });
+    Ok((
+        parcel.map_err(|error| Failure::Failed(format!("no JSON can be made of it: {error}")))?,
+        manifest,
+    ))
 }
 
 /// The removal that lies in the folder, if it holds now.
@@ -154,7 +203,11 @@ fn read_removal(desk: &Desk) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let sent = read_text(&place)?;
-    let place = if is_armored(sent.as_bytes()) { desk.path(REMOVAL_KEPT) } else { place };
+    let place = if is_armored(sent.as_bytes()) {
+        desk.path(REMOVAL_KEPT)
+    } else {
+        place
+    };
     let failed = |what: String| Failure::Failed(format!("{}: {what}", place.display()));
     let note = Note::parse(&read(&place)?).map_err(|error| failed(error.to_string()))?;
     let removal = Removal::parse(note.text()).map_err(|fault| failed(fault.to_string()))?;
@@ -165,24 +218,47 @@ fn deliver(client: &Client, shipment: &Shipment, url: &str) -> Arrival {
     let place = format!("{}/v1/lists/{}", url.trim_end_matches('/'), shipment.list);
     let (parcel, manifest) = match &shipment.load {
         Load::Removal(note) => {
-            return match client.put(&format!("{place}/removal"), "text/plain; charset=utf-8", note.as_bytes()) {
+            return match client.put(
+                &format!("{place}/removal"),
+                "text/plain; charset=utf-8",
+                note.as_bytes(),
+            ) {
                 Err(error) => Arrival::failed(url, format!("refused: {error}")),
-                Ok(()) => Arrival { is_applied: true, ..Arrival::failed(url, "removed".to_owned()) },
+                Ok(()) => Arrival {
+                    is_applied: true,
+                    ..Arrival::failed(url, "removed".to_owned())
+                },
             };
         }
         Load::Issue(parcel, manifest) => (parcel, manifest),
     };
     // What the resolver said of an older issue must not be taken for its word on this one.
-    let before = client.standing(&place).ok().and_then(|standing| standing.message);
+    let before = client
+        .standing(&place)
+        .ok()
+        .and_then(|standing| standing.message);
     match client.put(&place, "application/json", parcel) {
         Err(error) => Arrival::failed(url, format!("refused: {error}")),
-        Ok(()) => await_receipt(client, shipment, manifest, before.as_deref(), &Target { url, place }),
+        Ok(()) => await_receipt(
+            client,
+            shipment,
+            manifest,
+            before.as_deref(),
+            &Target { url, place },
+        ),
     }
 }
 
-/// Ask until a receipt proves that the issue is applied, the resolver refuses it, or the patience ends. `before` is what the resolver said
-/// before it had the issue: the same word again may be the old one, and gets some time to change.
-fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, before: Option<&str>, target: &Target<'_>) -> Arrival {
+/// Ask until a receipt proves that the issue is applied, the resolver refuses it, or the patience
+/// ends. `before` is what the resolver said before it had the issue: the same word again may be the
+/// old one, and gets some time to change.
+fn await_receipt(
+    client: &Client,
+    shipment: &Shipment,
+    manifest: &Manifest,
+    before: Option<&str>,
+    target: &Target<'_>,
+) -> Arrival {
     let start = monotonic();
     let mut pause = POLL_FIRST;
     loop {
@@ -192,9 +268,13 @@ fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, befo
             Err(error) => arrival.state = format!("sent, then: {error}"),
             Ok(standing) => {
                 arrival.serial = standing.serial;
-                let receipt = standing.receipt.map(|text| check_receipt(&text, manifest, &shipment.receipt_keys));
+                let receipt = standing
+                    .receipt
+                    .map(|text| check_receipt(&text, manifest, &shipment.receipt_keys));
                 match (receipt, standing.message) {
-                    (Some(Ok(receipt)), _) => return arrival.proven_by(receipt, shipment.started_ms),
+                    (Some(Ok(receipt)), _) => {
+                        return arrival.proven_by(receipt, shipment.started_ms);
+                    }
                     (_, Some(message)) => {
                         let ours = manifest.hash().to_string();
                         patience = patience.min(match standing.refused {
@@ -207,10 +287,17 @@ fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, befo
                         arrival.state = format!("refused: {}", printable(&message));
                     }
                     _ if standing.shadow_until.is_some() => {
-                        arrival.state = format!("in shadow until {}", standing.shadow_until.map(time).unwrap_or_default());
+                        arrival.state = format!(
+                            "in shadow until {}",
+                            standing.shadow_until.map(time).unwrap_or_default()
+                        );
                     }
                     (Some(Err(why)), None) => arrival.state = why,
-                    (None, None) => arrival.state = standing.state.map_or_else(|| "no receipt".to_owned(), |state| printable(&state)),
+                    (None, None) => {
+                        arrival.state = standing
+                            .state
+                            .map_or_else(|| "no receipt".to_owned(), |state| printable(&state))
+                    }
                 }
             }
         }
@@ -222,51 +309,102 @@ fn await_receipt(client: &Client, shipment: &Shipment, manifest: &Manifest, befo
     }
 }
 
-/// Is it a receipt of a resolver that we know, for the issue that we sent, with every probe answered right?
+/// Is it a receipt of a resolver that we know, for the issue that we sent, with every probe
+/// answered right?
 fn check_receipt(text: &str, manifest: &Manifest, keys: &[VerifyKey]) -> Result<Receipt, String> {
     let note = Note::parse(text.as_bytes()).map_err(|error| format!("receipt: {error}"))?;
-    let signers = note.signers(keys).map_err(|error| format!("receipt: {error}"))?;
+    let signers = note
+        .signers(keys)
+        .map_err(|error| format!("receipt: {error}"))?;
     let receipt = Receipt::parse(note.text()).map_err(|fault| format!("receipt: {fault}"))?;
-    if !signers.iter().any(|signer| signer.name() == receipt.resolver) {
+    if !signers
+        .iter()
+        .any(|signer| signer.name() == receipt.resolver)
+    {
         return Err("receipt: not signed by a resolver that we know".to_owned());
     }
-    if receipt.list != manifest.list || receipt.manifest != manifest.hash() || receipt.entries != manifest.sha256 {
+    if receipt.list != manifest.list
+        || receipt.manifest != manifest.hash()
+        || receipt.entries != manifest.sha256
+    {
         return Err(format!("receipt is for serial {}", receipt.serial));
     }
     if !receipt.is_proof() {
-        return Err(format!("receipt: {} of {} probes were answered right", receipt.probes_right, receipt.probes));
+        return Err(format!(
+            "receipt: {} of {} probes were answered right",
+            receipt.probes_right, receipt.probes
+        ));
     }
     Ok(receipt)
 }
 
 impl Arrival {
     fn failed(url: &str, state: String) -> Self {
-        let resolver = url.trim_start_matches("https://").trim_end_matches('/').to_owned();
-        Self { resolver, serial: None, state, is_applied: false, late_ms: None, receipt_by: None }
+        let resolver = url
+            .trim_start_matches("https://")
+            .trim_end_matches('/')
+            .to_owned();
+        Self {
+            resolver,
+            serial: None,
+            state,
+            is_applied: false,
+            late_ms: None,
+            receipt_by: None,
+        }
     }
 
     fn proven_by(self, receipt: Receipt, started_ms: i64) -> Self {
         let (serial, late_ms) = (Some(receipt.serial), Some(receipt.live_ms - started_ms));
-        Self { serial, state: "live, probed".to_owned(), is_applied: true, late_ms, receipt_by: Some(receipt.resolver), ..self }
+        Self {
+            serial,
+            state: "live, probed".to_owned(),
+            is_applied: true,
+            late_ms,
+            receipt_by: Some(receipt.resolver),
+            ..self
+        }
     }
 }
 
 fn describe(arrivals: &[Arrival]) -> String {
-    let columns =
-        [Column::Left("RESOLVER"), Column::Right("SERIAL"), Column::Right("LATE"), Column::Left("STATE"), Column::Left("RECEIPT BY")];
+    let columns = [
+        Column::Left("RESOLVER"),
+        Column::Right("SERIAL"),
+        Column::Right("LATE"),
+        Column::Left("STATE"),
+        Column::Left("RECEIPT BY"),
+    ];
     let none = || "-".to_owned();
     let rows = arrivals.iter().map(|arrival| {
         vec![
             arrival.resolver.clone(),
-            arrival.serial.map_or_else(none, |serial| serial.to_string()),
-            arrival.late_ms.map_or_else(none, |late| if late < 0 { "before".to_owned() } else { format!("{late} ms") }),
-            arrival.state.split(": ").next().unwrap_or_default().to_owned(),
+            arrival
+                .serial
+                .map_or_else(none, |serial| serial.to_string()),
+            arrival.late_ms.map_or_else(none, |late| {
+                if late < 0 {
+                    "before".to_owned()
+                } else {
+                    format!("{late} ms")
+                }
+            }),
+            arrival
+                .state
+                .split(": ")
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             arrival.receipt_by.clone().unwrap_or_else(none),
         ]
     });
     // What somebody has to read whole stands below, not in a column.
-    let long = arrivals.iter().filter(|arrival| arrival.state.contains(": "));
-    let reasons: String = long.map(|arrival| format!("\n{}: {}\n", arrival.resolver, arrival.state)).collect();
+    let long = arrivals
+        .iter()
+        .filter(|arrival| arrival.state.contains(": "));
+    let reasons: String = long
+        .map(|arrival| format!("\n{}: {}\n", arrival.resolver, arrival.state))
+        .collect();
     table(&columns, &rows.collect::<Vec<_>>()) + &reasons
 }
 
@@ -314,7 +452,10 @@ mod tests {
 
     #[test]
     fn only_a_receipt_for_this_issue_by_that_resolver_is_proof() {
-        let (one, other) = (SigningKey::generate("ns1.example").unwrap(), SigningKey::generate("ns2.example").unwrap());
+        let (one, other) = (
+            SigningKey::generate("ns1.example").unwrap(),
+            SigningKey::generate("ns2.example").unwrap(),
+        );
         let keys = [one.public(), other.public()];
         let check = |receipt: &Receipt, key: &SigningKey| {
             let mut note = Note::new(&receipt.to_text()).unwrap();
@@ -323,12 +464,38 @@ mod tests {
         };
         assert_eq!(check(&receipt(), &one), Ok(receipt()));
         let why = |receipt: Receipt, key: &SigningKey| check(&receipt, key).unwrap_err();
-        assert_eq!(why(receipt(), &other), "receipt: not signed by a resolver that we know");
-        assert_eq!(why(Receipt { serial: 6, manifest: Hash::of(b"old"), ..receipt() }, &one), "receipt is for serial 6");
-        assert_eq!(why(Receipt { probes_right: 2, ..receipt() }, &one), "receipt: 2 of 3 probes were answered right");
+        assert_eq!(
+            why(receipt(), &other),
+            "receipt: not signed by a resolver that we know"
+        );
+        assert_eq!(
+            why(
+                Receipt {
+                    serial: 6,
+                    manifest: Hash::of(b"old"),
+                    ..receipt()
+                },
+                &one
+            ),
+            "receipt is for serial 6"
+        );
+        assert_eq!(
+            why(
+                Receipt {
+                    probes_right: 2,
+                    ..receipt()
+                },
+                &one
+            ),
+            "receipt: 2 of 3 probes were answered right"
+        );
         let mut note = Note::new(&receipt().to_text()).unwrap();
         note.sign(&one).unwrap();
         let forged = note.to_string().replacen("serial: 7", "serial: 8", 1);
-        assert!(check_receipt(&forged, &manifest(), &keys).unwrap_err().contains("signature 1 does not hold"));
+        assert!(
+            check_receipt(&forged, &manifest(), &keys)
+                .unwrap_err()
+                .contains("signature 1 does not hold")
+        );
     }
 }

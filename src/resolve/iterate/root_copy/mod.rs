@@ -1,8 +1,10 @@
-//! A copy of the root zone on this machine (RFC 8806): what the root's servers would say, without asking them.
+//! A copy of the root zone on this machine (RFC 8806): what the root's servers would say, without
+//! asking them.
 //!
-//! The copy is a zone file that the operator keeps up to date. It holds as long as its SOA record lets a secondary server go on without
-//! hearing from its primary, counted from the file's time; then the root's servers are asked again. What it says is judged and validated
-//! like a server's word.
+//! The copy is a zone file that the operator keeps up to date. It holds as long as its SOA record
+//! lets a secondary server go on without hearing from its primary, counted from the file's time;
+//! then the root's servers are asked again. What it says is judged and validated like a server's
+//! word.
 
 mod text;
 
@@ -65,7 +67,10 @@ impl fmt::Display for Unusable {
 
 impl From<&str> for Unusable {
     fn from(why: &str) -> Self {
-        Self { line: None, why: why.to_owned() }
+        Self {
+            line: None,
+            why: why.to_owned(),
+        }
     }
 }
 
@@ -74,7 +79,8 @@ impl From<&str> for Unusable {
 struct Zone {
     /// Records by their owners, lower-case wire form.
     nodes: BTreeMap<Box<[u8]>, Vec<Record>>,
-    /// The owners with NSEC records by their one label, in canonical order (RFC 4034 section 6.1); the root's is empty.
+    /// The owners with NSEC records by their one label, in canonical order (RFC 4034 section 6.1);
+    /// the root's is empty.
     spans: BTreeMap<Box<[u8]>, Box<[u8]>>,
     serial: u32,
     /// When the file was written.
@@ -98,27 +104,43 @@ impl RootCopy {
         let zone = Zone::load(file)?;
         let now = clock::wall_s();
         tracing::info!(serial = zone.serial, "a copy of the root zone is in use");
-        Ok(Self { file: file.to_owned(), current: ArcSwapOption::from_pointee(zone), looked_at: AtomicI64::new(now) })
+        Ok(Self {
+            file: file.to_owned(),
+            current: ArcSwapOption::from_pointee(zone),
+            looked_at: AtomicI64::new(now),
+        })
     }
 
     /// How it stands.
     pub(in crate::resolve) fn standing(&self) -> Option<Standing> {
-        self.current.load().as_ref().map(|zone| Standing { serial: zone.serial, until: zone.until })
+        self.current.load().as_ref().map(|zone| Standing {
+            serial: zone.serial,
+            until: zone.until,
+        })
     }
 
-    /// What the root's servers would reply to a question, its name in lower-case wire form; nothing when the copy has run out.
+    /// What the root's servers would reply to a question, its name in lower-case wire form; nothing
+    /// when the copy has run out.
     pub(super) fn reply(self: &Arc<Self>, name: &[u8], qtype: u16) -> Option<Vec<u8>> {
         let now = clock::wall_s();
         self.look(now);
         let zone = self.current.load_full()?;
-        if now < zone.until { zone.reply(name, qtype) } else { None }
+        if now < zone.until {
+            zone.reply(name, qtype)
+        } else {
+            None
+        }
     }
 
-    /// Read the file again where it has changed, off the threads that answer; a broken one leaves the old copy as it is.
+    /// Read the file again where it has changed, off the threads that answer; a broken one leaves
+    /// the old copy as it is.
     fn look(self: &Arc<Self>, now: UnixSeconds) {
         let looked_at = self.looked_at.load(Relaxed);
         if (looked_at..looked_at + LOOK_EVERY_S).contains(&now)
-            || self.looked_at.compare_exchange(looked_at, now, Relaxed, Relaxed).is_err()
+            || self
+                .looked_at
+                .compare_exchange(looked_at, now, Relaxed, Relaxed)
+                .is_err()
         {
             return;
         }
@@ -128,27 +150,41 @@ impl RootCopy {
 
     fn refresh(&self) {
         let known = self.current.load().as_ref().map(|zone| zone.written_at);
-        if written_at(&self.file).ok().is_some_and(|written_at| Some(written_at) == known) {
+        if written_at(&self.file)
+            .ok()
+            .is_some_and(|written_at| Some(written_at) == known)
+        {
             return;
         }
         match Zone::load(&self.file) {
             Ok(zone) => {
-                tracing::info!(serial = zone.serial, "a new copy of the root zone is in use");
+                tracing::info!(
+                    serial = zone.serial,
+                    "a new copy of the root zone is in use"
+                );
                 self.current.store(Some(Arc::new(zone)));
             }
-            Err(error) => tracing::warn!(%error, file = %self.file.display(), "the copy of the root zone cannot be read anew"),
+            Err(error) => {
+                tracing::warn!(%error, file = %self.file.display(), "the copy of the root zone \
+                    cannot be read anew")
+            }
         }
     }
 }
 
 fn written_at(file: &Path) -> std::io::Result<UnixSeconds> {
     let written = file.metadata()?.modified()?;
-    Ok(written.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as UnixSeconds))
+    Ok(written
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as UnixSeconds))
 }
 
 impl Zone {
     fn load(file: &Path) -> Result<Self, Unusable> {
-        let cannot = |error: std::io::Error| Unusable { line: None, why: format!("cannot be read ({error})") };
+        let cannot = |error: std::io::Error| Unusable {
+            line: None,
+            why: format!("cannot be read ({error})"),
+        };
         if file.metadata().map_err(cannot)?.len() > FILE_OCTETS_MAX {
             return Err("is too large for a root zone".into());
         }
@@ -157,17 +193,34 @@ impl Zone {
     }
 
     fn parse(text: &str, written_at: UnixSeconds) -> Result<Self, Unusable> {
-        let mut zone = Self { nodes: BTreeMap::new(), spans: BTreeMap::new(), serial: 0, written_at, until: 0 };
+        let mut zone = Self {
+            nodes: BTreeMap::new(),
+            spans: BTreeMap::new(),
+            serial: 0,
+            written_at,
+            until: 0,
+        };
         text::read(text, |line| zone.add(&line)).map_err(|line| Unusable {
             line: Some(line),
-            why: "is no record of a root zone: want one a line, with owner, TTL, class and type, as in the published file".to_owned(),
+            why: "is no record of a root zone: want one a line, with owner, TTL, class and type, \
+                  as in the published file"
+                .to_owned(),
         })?;
-        let soa = zone.records(ROOT, rtype::SOA).find(|record| !record.is_signature).ok_or("has no SOA record of the root")?;
+        let soa = zone
+            .records(ROOT, rtype::SOA)
+            .find(|record| !record.is_signature)
+            .ok_or("has no SOA record of the root")?;
         // SERIAL, REFRESH, RETRY, EXPIRE and MINIMUM end the data.
-        let numbers = soa.wire.last_chunk::<20>().ok_or("has a broken SOA record")?;
+        let numbers = soa
+            .wire
+            .last_chunk::<20>()
+            .ok_or("has a broken SOA record")?;
         let [a, b, c, d, _, _, _, _, _, _, _, _, e, f, g, h, ..] = *numbers;
         let expire_s = u32::from_be_bytes([e, f, g, h]);
-        (zone.serial, zone.until) = (u32::from_be_bytes([a, b, c, d]), written_at + UnixSeconds::from(expire_s));
+        (zone.serial, zone.until) = (
+            u32::from_be_bytes([a, b, c, d]),
+            written_at + UnixSeconds::from(expire_s),
+        );
         if zone.records(ROOT, rtype::NS).next().is_none() {
             return Err("has no NS record of the root".into());
         }
@@ -183,18 +236,29 @@ impl Zone {
         wire.extend((line.data.len() as u16).to_be_bytes());
         wire.extend(&line.data);
         let is_signature = line.rtype == TYPE_RRSIG;
-        let covered = line.data.first_chunk::<2>().map_or(0, |covered| u16::from_be_bytes(*covered));
+        let covered = line
+            .data
+            .first_chunk::<2>()
+            .map_or(0, |covered| u16::from_be_bytes(*covered));
         let rtype = if is_signature { covered } else { line.rtype };
         if line.rtype == TYPE_NSEC {
             let label = owner.get(1..owner.len() - 1).unwrap_or_default();
             self.spans.insert(label.into(), owner.into());
         }
-        self.nodes.entry(owner.into()).or_default().push(Record { rtype, is_signature, wire: wire.into() });
+        self.nodes.entry(owner.into()).or_default().push(Record {
+            rtype,
+            is_signature,
+            wire: wire.into(),
+        });
     }
 
     /// The records of a name and type, with their signatures.
     fn records<'a>(&'a self, owner: &[u8], rtype: u16) -> impl Iterator<Item = &'a Record> {
-        self.nodes.get(owner).into_iter().flatten().filter(move |record| record.rtype == rtype)
+        self.nodes
+            .get(owner)
+            .into_iter()
+            .flatten()
+            .filter(move |record| record.rtype == rtype)
     }
 
     fn reply(&self, name: &[u8], qtype: u16) -> Option<Vec<u8>> {
@@ -219,10 +283,16 @@ impl Zone {
         reply.authoritative = true;
         if name != ROOT {
             reply.rcode = rcode::NXDOMAIN;
-            let label = top_of(name).and_then(|top| top.get(1..top.len() - 1)).unwrap_or_default();
+            let label = top_of(name)
+                .and_then(|top| top.get(1..top.len() - 1))
+                .unwrap_or_default();
             // The span around the name, and the root's own, which denies the wildcard.
             let up_to = (Bound::Unbounded, Bound::Included(label));
-            let before = self.spans.range::<[u8], (Bound<&[u8]>, Bound<&[u8]>)>(up_to).next_back().map(|(_, owner)| &**owner);
+            let before = self
+                .spans
+                .range::<[u8], (Bound<&[u8]>, Bound<&[u8]>)>(up_to)
+                .next_back()
+                .map(|(_, owner)| &**owner);
             let mut proofs = vec![ROOT];
             proofs.extend(before.filter(|owner| *owner != ROOT));
             return self.deny(reply, &proofs);
@@ -245,7 +315,10 @@ impl Zone {
 
     /// The way to a zone's servers, with its DS records or the proof that there are none.
     fn refer<'a>(&'a self, reply: &mut Reply<'a>, top: &[u8]) {
-        reply.authorities.extend(self.records(top, rtype::NS).filter(|record| !record.is_signature));
+        reply.authorities.extend(
+            self.records(top, rtype::NS)
+                .filter(|record| !record.is_signature),
+        );
         let before = reply.authorities.len();
         reply.authorities.extend(self.records(top, TYPE_DS));
         if reply.authorities.len() == before {
@@ -255,11 +328,19 @@ impl Zone {
     }
 
     fn add_glue<'a>(&'a self, reply: &mut Reply<'a>, zone: &[u8]) {
-        for server in self.records(zone, rtype::NS).filter(|record| !record.is_signature) {
+        for server in self
+            .records(zone, rtype::NS)
+            .filter(|record| !record.is_signature)
+        {
             // Owner, ten octets, and the server's name to the end.
-            let Some(server) = server.wire.get(zone.len() + 10..) else { continue };
+            let Some(server) = server.wire.get(zone.len() + 10..) else {
+                continue;
+            };
             for rtype in [rtype::A, rtype::AAAA] {
-                reply.additionals.extend(self.records(server, rtype).filter(|record| !record.is_signature));
+                reply.additionals.extend(
+                    self.records(server, rtype)
+                        .filter(|record| !record.is_signature),
+                );
             }
         }
     }
@@ -304,7 +385,11 @@ impl Reply<'_> {
 
     fn lay_out(&self) -> Vec<u8> {
         let sections = [&self.answers, &self.authorities, &self.additionals];
-        let records: usize = sections.iter().flat_map(|section| section.iter()).map(|record| record.wire.len()).sum();
+        let records: usize = sections
+            .iter()
+            .flat_map(|section| section.iter())
+            .map(|record| record.wire.len())
+            .sum();
         let mut octets = Vec::with_capacity(HEADER_OCTETS + self.name.len() + 4 + records);
         let flags = 0x80 | if self.authoritative { 4 } else { 0 };
         octets.extend([0, 0, flags, self.rcode as u8, 0, 1]);
@@ -353,13 +438,18 @@ ns.other. 172800 IN A 192.0.2.2
 
     /// AA, RCODE, and the types of the records by section.
     fn told(name: &str, qtype: u16) -> (bool, u16, [Vec<u16>; 3]) {
-        let octets = zone(0).reply(Name::parse(name).unwrap().as_wire(), qtype).unwrap();
+        let octets = zone(0)
+            .reply(Name::parse(name).unwrap().as_wire(), qtype)
+            .unwrap();
         let message = Message::new(&octets).unwrap();
         let mut types: [Vec<u16>; 3] = Default::default();
         message
             .walk(|record| {
-                types[[Section::Answer, Section::Authority, Section::Additional].iter().position(|s| *s == record.section).unwrap()]
-                    .push(record.rtype)
+                types[[Section::Answer, Section::Authority, Section::Additional]
+                    .iter()
+                    .position(|s| *s == record.section)
+                    .unwrap()]
+                .push(record.rtype)
             })
             .unwrap();
         (octets[2] & 4 != 0, message.rcode(), types)
@@ -369,26 +459,58 @@ ns.other. 172800 IN A 192.0.2.2
     fn the_copy_says_what_the_roots_servers_would() {
         let (soa, sig, ns, nsec, ds, a, aaaa) = (6, 46, 2, 47, 43, 1, 28);
         for (name, qtype, want) in [
-            ("www.alpha", a, (false, 0, [vec![], vec![ns, ns, ds, sig], vec![a, aaaa, a]])),
-            ("alpha", ns, (false, 0, [vec![], vec![ns, ns, ds, sig], vec![a, aaaa, a]])),
+            (
+                "www.alpha",
+                a,
+                (false, 0, [vec![], vec![ns, ns, ds, sig], vec![a, aaaa, a]]),
+            ),
+            (
+                "alpha",
+                ns,
+                (false, 0, [vec![], vec![ns, ns, ds, sig], vec![a, aaaa, a]]),
+            ),
             ("other", a, (false, 0, [vec![], vec![ns, nsec], vec![a]])),
             ("alpha", ds, (true, 0, [vec![ds, sig], vec![], vec![]])),
-            ("other", ds, (true, 0, [vec![], vec![soa, sig, nsec], vec![]])),
-            ("www.alphb", a, (true, 3, [vec![], vec![soa, sig, nsec, nsec], vec![]])),
+            (
+                "other",
+                ds,
+                (true, 0, [vec![], vec![soa, sig, nsec], vec![]]),
+            ),
+            (
+                "www.alphb",
+                a,
+                (true, 3, [vec![], vec![soa, sig, nsec, nsec], vec![]]),
+            ),
             ("aaa", a, (true, 3, [vec![], vec![soa, sig, nsec], vec![]])),
         ] {
             assert_eq!(told(name, qtype), want, "{name} {qtype}");
         }
-        assert_eq!(zone(0).reply(ROOT, soa).map(|octets| octets[7]), Some(2), "with its signature");
+        assert_eq!(
+            zone(0).reply(ROOT, soa).map(|octets| octets[7]),
+            Some(2),
+            "with its signature"
+        );
     }
 
     #[test]
     fn what_is_no_root_zone_is_told_with_its_line() {
         for (text, want) in [
-            (TEXT.replace("alpha. 86400 IN DS 1 8 2 ABCD EF01", "alpha. 86400 IN DS 1 8 2 XYZ"), "line 8: is no record"),
+            (
+                TEXT.replace(
+                    "alpha. 86400 IN DS 1 8 2 ABCD EF01",
+                    "alpha. 86400 IN DS 1 8 2 XYZ",
+                ),
+                "line 8: is no record",
+            ),
             (TEXT.replace(". 86400 IN SOA", ". 86400 CH SOA"), "line 1: "),
-            (TEXT.lines().skip(2).collect::<Vec<_>>().join("\n"), "has no SOA record"),
-            (TEXT.replace(". 518400 IN NS a.root-servers.test.\n", ""), "has no NS record"),
+            (
+                TEXT.lines().skip(2).collect::<Vec<_>>().join("\n"),
+                "has no SOA record",
+            ),
+            (
+                TEXT.replace(". 518400 IN NS a.root-servers.test.\n", ""),
+                "has no NS record",
+            ),
         ] {
             let told = Zone::parse(&text, 0).unwrap_err().to_string();
             assert!(told.contains(want), "{told}");
@@ -402,16 +524,34 @@ ns.other. 172800 IN A 192.0.2.2
         std::fs::write(&file, TEXT).unwrap();
         let copy = Arc::new(RootCopy::open(&file).unwrap());
         let before = copy.standing().unwrap();
-        assert_eq!((before.serial, before.until - written_at(&file).unwrap()), (2_026_010_100, 604_800));
+        assert_eq!(
+            (before.serial, before.until - written_at(&file).unwrap()),
+            (2_026_010_100, 604_800)
+        );
         assert!(copy.reply(ROOT, 2).is_some());
-        std::fs::write(&file, TEXT.replace("2026010100 1800 900 604800", "2026010101 1800 900 1")).unwrap();
+        std::fs::write(
+            &file,
+            TEXT.replace("2026010100 1800 900 604800", "2026010101 1800 900 1"),
+        )
+        .unwrap();
         let old = std::fs::File::options().write(true).open(&file).unwrap();
-        old.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(1000)).unwrap();
+        old.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(1000))
+            .unwrap();
         copy.refresh();
-        assert_eq!(copy.standing(), Some(Standing { serial: 2_026_010_101, until: 1001 }));
+        assert_eq!(
+            copy.standing(),
+            Some(Standing {
+                serial: 2_026_010_101,
+                until: 1001
+            })
+        );
         assert!(copy.reply(ROOT, 2).is_none(), "it ran out long ago");
         std::fs::write(&file, "rubbish").unwrap();
         copy.refresh();
-        assert_eq!(copy.standing().unwrap().serial, 2_026_010_101, "the old one stays");
+        assert_eq!(
+            copy.standing().unwrap().serial,
+            2_026_010_101,
+            "the old one stays"
+        );
     }
 }
