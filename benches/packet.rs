@@ -157,7 +157,7 @@ fn answer_all(answering: &Answering, desk: &mut Desk, packets: &[Vec<u8>], count
     let mut room = [0; 1232];
     for batch in packets.chunks(BATCH) {
         let round = answering.round(desk);
-        answering.foresee(&round, desk, batch.iter().map(Vec::as_slice));
+        desk.foresee(&round, batch.iter().map(Vec::as_slice));
         for (seat, packet) in batch.iter().enumerate() {
             let asked = Asked {
                 packet,

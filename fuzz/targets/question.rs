@@ -35,9 +35,7 @@ fuzz_target!(|packet: &[u8]| SCENE.with_borrow_mut(|scene| {
     let _guard = scene.runtime.enter();
     let standing = scene.answering.clients().classify([127, 0, 0, 1].into());
     let round = scene.answering.round(&mut scene.desk);
-    scene
-        .answering
-        .foresee(&round, &mut scene.desk, [packet].into_iter());
+    scene.desk.foresee(&round, [packet].into_iter());
     let mut room = vec![0; 65_535];
     for door in [Door::Udp, Door::Tcp, Door::Tls] {
         for rate in [Rate::Within, Rate::Slip] {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use serde_json::json;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -45,13 +46,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
             config.place
         );
     }
-    // Where the system refuses, resolving is only less polite.
-    let polite = || drop(process::give_way(Manners::Behind));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .on_thread_start(polite)
-        .build()
-        .map_err(failed)?;
+    let runtime = start_runtime()?;
     // Followed from here on, so that a signal that comes while the lists are loaded waits instead
     // of killing.
     let signals = runtime.block_on(async { Signals::new() })?;
@@ -59,12 +54,8 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let socket = Socket::bind(&config.control).map_err(failed)?;
     let journal = Journal::default();
     let (updater, rules) = load_lists(config, &journal)?;
-    let push = config
-        .push
-        .as_ref()
-        .map(Listener::open)
-        .transpose()
-        .map_err(failed)?;
+    let push = config.push.as_ref().map(Listener::open);
+    let push = push.transpose().map_err(failed)?;
     let prover = prover(config, &rules)?;
     let sources = Sources::start(&updater, push).map_err(failed)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
@@ -115,6 +106,15 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     engine.stop().map_err(failed)?;
     info!("stopped");
     told
+}
+
+/// The threads that resolve and hold connections.
+fn start_runtime() -> Result<Runtime, Failure> {
+    // Where the system refuses, resolving is only less polite.
+    let polite = || drop(process::give_way(Manners::Behind));
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().on_thread_start(polite);
+    builder.build().map_err(failed)
 }
 
 /// Nothing is answered before every list is in force: an answer without it would be a wrong one.

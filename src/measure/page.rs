@@ -122,88 +122,100 @@ fn set_process(reading: &Reading) {
 }
 
 fn describe() {
-    describe_counter!(
-        "wardline_questions_total",
-        "Questions that came in, by door."
-    );
-    describe_counter!(
-        "wardline_blocked_total",
-        "Questions blocked, by list and by what was asked for."
-    );
-    describe_counter!(
-        "wardline_events_total",
-        "Questions by how they ended; each ends in one way."
-    );
-    describe_counter!(
-        "wardline_cache_hits_total",
-        "Questions answered from the cache."
-    );
-    describe_counter!(
-        "wardline_cache_misses_total",
-        "Questions answered by asking other servers."
-    );
-    describe_counter!(
-        "wardline_cache_stale_total",
-        "Questions answered with what had run out, since nobody could be reached."
-    );
-    describe_counter!(
-        "wardline_cache_renewals_total",
-        "Answers renewed ahead of time."
-    );
-    describe_counter!(
-        "wardline_rebindings_refused_total",
-        "Answers refused because they lead into private networks."
-    );
-    describe_gauge!(
-        "wardline_root_copy_expiry_timestamp_seconds",
-        "When the copy of the root zone runs out."
-    );
-    describe_counter!(
-        "wardline_upstream_questions_total",
-        "Questions put to an upstream resolver."
-    );
-    describe_gauge!(
-        "wardline_upstream_up",
-        "1 while an upstream resolver is asked, 0 while it is passed over."
-    );
-    describe_counter!(
-        "wardline_upstream_failures_total",
-        "Questions that an upstream resolver did not answer, or not usefully."
-    );
-    describe_gauge!("wardline_list_entries", "Entries of the live list.");
-    describe_gauge!(
-        "wardline_list_rejects",
-        "Lines of the live list that could not be read."
-    );
-    describe_gauge!("wardline_list_serial", "Serial of the live list.");
-    describe_gauge!(
-        "wardline_list_live_timestamp_seconds",
-        "When the live list took effect."
-    );
-    describe_gauge!("wardline_list_age_seconds", "How old the live list is.");
-    describe_gauge!(
-        "wardline_list_last_refusal_timestamp_seconds",
-        "When a newer list was last refused; absent if none was."
-    );
-    describe_gauge!("wardline_cache_entries", "Answers in the cache.");
-    describe_gauge!(
-        "wardline_cache_bytes",
-        "Memory that the answers in the cache take."
-    );
-    describe_gauge!("wardline_start_time_seconds", "When the resolver started.");
-    describe_gauge!(
-        "wardline_build_info",
-        "Always 1; the label tells the version."
-    );
-    describe_gauge!(
-        "wardline_counts_last_flush_timestamp_seconds",
-        "When the regulator's counts were last written to disk."
-    );
-    describe_counter!(
-        "wardline_counts_flush_failures_total",
-        "Times that the regulator's counts could not be written to disk."
-    );
+    for (name, meaning) in COUNTERS {
+        describe_counter!(name, meaning);
+    }
+    for (name, meaning) in GAUGES {
+        describe_gauge!(name, meaning);
+    }
 }
+
+const COUNTERS: [(&str, &str); 11] = [
+    (
+        "wardline_questions_total",
+        "Questions that came in, by door.",
+    ),
+    (
+        "wardline_blocked_total",
+        "Questions blocked, by list and by what was asked for.",
+    ),
+    (
+        "wardline_events_total",
+        "Questions by how they ended; each ends in one way.",
+    ),
+    (
+        "wardline_cache_hits_total",
+        "Questions answered from the cache.",
+    ),
+    (
+        "wardline_cache_misses_total",
+        "Questions answered by asking other servers.",
+    ),
+    (
+        "wardline_cache_stale_total",
+        "Questions answered with what had run out, since nobody could be reached.",
+    ),
+    (
+        "wardline_cache_renewals_total",
+        "Answers renewed ahead of time.",
+    ),
+    (
+        "wardline_rebindings_refused_total",
+        "Answers refused because they lead into private networks.",
+    ),
+    (
+        "wardline_upstream_questions_total",
+        "Questions put to an upstream resolver.",
+    ),
+    (
+        "wardline_upstream_failures_total",
+        "Questions that an upstream resolver did not answer, or not usefully.",
+    ),
+    (
+        "wardline_counts_flush_failures_total",
+        "Times that the regulator's counts could not be written to disk.",
+    ),
+];
+
+const GAUGES: [(&str, &str); 13] = [
+    (
+        "wardline_root_copy_expiry_timestamp_seconds",
+        "When the copy of the root zone runs out.",
+    ),
+    (
+        "wardline_upstream_up",
+        "1 while an upstream resolver is asked, 0 while it is passed over.",
+    ),
+    ("wardline_list_entries", "Entries of the live list."),
+    (
+        "wardline_list_rejects",
+        "Lines of the live list that could not be read.",
+    ),
+    ("wardline_list_serial", "Serial of the live list."),
+    (
+        "wardline_list_live_timestamp_seconds",
+        "When the live list took effect.",
+    ),
+    ("wardline_list_age_seconds", "How old the live list is."),
+    (
+        "wardline_list_last_refusal_timestamp_seconds",
+        "When a newer list was last refused; absent if none was.",
+    ),
+    ("wardline_cache_entries", "Answers in the cache."),
+    (
+        "wardline_cache_bytes",
+        "Memory that the answers in the cache take.",
+    ),
+    ("wardline_start_time_seconds", "When the resolver started."),
+    (
+        "wardline_build_info",
+        "Always 1; the label tells the version.",
+    ),
+    (
+        "wardline_counts_last_flush_timestamp_seconds",
+        "When the regulator's counts were last written to disk.",
+    ),
+];
 
 /// Buckets add up from below, as Prometheus wants them.
 fn write_histogram(page: &mut String, tally: &Tally) -> fmt::Result {

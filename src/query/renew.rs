@@ -2,68 +2,23 @@
 //! given while nobody can be reached.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::answering::Answering;
+use super::asked::Wanted;
 use super::fetch::as_asked;
-use super::{Answering, Wanted};
+use super::renewer::{Due, Renewals};
 use crate::cache::{Entry, Key};
 use crate::clock;
 use crate::name::SuffixHashes;
 use crate::policy::Verdict;
 use crate::resolve;
 
-/// Renewals that wait to be begun; more are left out, for the next client to ask for.
-const WAITING_MAX: usize = 1000;
 /// Renewals under way at once.
 const AT_ONCE_MAX: usize = 100;
-
-/// How answers are kept alive.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// How long a client waits before it is given an answer that has run out (RFC 8767 section 5).
-    pub stale_after: Duration,
-    /// Renew answers that are asked for in the last tenth of their lives.
-    pub prefetch: bool,
-}
-
-/// What was done to keep answers alive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Renewals {
-    /// Answers given after they had run out.
-    pub stale: u64,
-    /// Answers renewed ahead of time.
-    pub renewed: u64,
-}
-
-/// Answers that are due to be renewed.
-pub type Due = mpsc::Receiver<resolve::Question>;
-
-/// The renewals that are due, and what became of others.
-pub(super) struct Renewer {
-    settings: Settings,
-    due: mpsc::Sender<resolve::Question>,
-    stale: AtomicU64,
-    renewed: AtomicU64,
-}
-
-impl Renewer {
-    pub(super) fn new(settings: Settings) -> (Self, Due) {
-        let (due, receiver) = mpsc::channel(WAITING_MAX);
-        (
-            Self {
-                settings,
-                due,
-                stale: AtomicU64::new(0),
-                renewed: AtomicU64::new(0),
-            },
-            receiver,
-        )
-    }
-}
 
 impl Answering {
     /// Renew what is due, for ever; spawn it once.

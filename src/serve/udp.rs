@@ -272,8 +272,7 @@ impl Worker {
         } else {
             0
         };
-        self.answering
-            .foresee(&round, &mut self.desk, batch.packets(foreseen));
+        self.desk.foresee(&round, batch.packets(foreseen));
         let mut is_late = false;
         for index in 0..taken {
             let Some((packet, from, room)) = batch.exchange(index) else {

@@ -392,31 +392,7 @@ fn add(
     hours.sort_by_key(|counts| counts.hour);
     let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
     happenings.extend(taking.events.iter().filter_map(happening));
-    for counts in &hours {
-        hours::add(
-            &transaction,
-            run.key,
-            lists,
-            &HourCounts {
-                hour: counts.hour.max(hour_start(since)),
-                ..(*counts).clone()
-            },
-        )?;
-    }
-    let by_entry = hours.iter().flat_map(|counts| counts.entries.keys());
-    let entries: BTreeMap<_, _> = by_entry.map(|list| (*list, EntryCounts::new())).collect();
-    // A run's first hour may be over when it first writes.
-    for hour in BTreeSet::from([hour_start(since), hour_start(at)]) {
-        hours::add(
-            &transaction,
-            run.key,
-            lists,
-            &HourCounts {
-                entries: entries.clone(),
-                ..hours::nothing_in(hour, lists.len())
-            },
-        )?;
-    }
+    add_hours(&transaction, run, lists, &hours, span)?;
     transaction
         .prepare_cached(
             "UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)",
@@ -458,6 +434,34 @@ fn add(
     let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
     log.save(if is_due { Sign::Now } else { Sign::Later })?;
     transaction.commit()
+}
+
+fn add_hours(
+    transaction: &Transaction<'_>,
+    run: &Run,
+    lists: &[i64],
+    hours: &[&HourCounts],
+    &Span { since, at, .. }: &Span,
+) -> rusqlite::Result<()> {
+    for counts in hours {
+        let hour = counts.hour.max(hour_start(since));
+        let counts = HourCounts {
+            hour,
+            ..(*counts).clone()
+        };
+        hours::add(transaction, run.key, lists, &counts)?;
+    }
+    let by_entry = hours.iter().flat_map(|counts| counts.entries.keys());
+    let entries: BTreeMap<_, _> = by_entry.map(|list| (*list, EntryCounts::new())).collect();
+    // A run's first hour may be over when it first writes.
+    for hour in BTreeSet::from([hour_start(since), hour_start(at)]) {
+        let nothing = HourCounts {
+            entries: entries.clone(),
+            ..hours::nothing_in(hour, lists.len())
+        };
+        hours::add(transaction, run.key, lists, &nothing)?;
+    }
+    Ok(())
 }
 
 /// A journal's event as the log tells it; the run's start and end are told by the log itself.

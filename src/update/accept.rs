@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::bundle::Bundle;
 use super::keeper::{Candidate, Entered, Held, Pass, Slot};
-use super::load::load;
+use super::load::{Loaded, load};
 use super::prove::Unproven;
 use super::refusal::Cause;
 use super::source::{Stamp, Text, Unsigned};
@@ -14,6 +14,7 @@ use super::verify::{Believed, Standing, believe, judge_time};
 use super::{Updater, lock};
 use crate::clock::{since_epoch, wall_s};
 use crate::list::guard::{Code, Finding};
+use crate::list::manifest::Manifest;
 use crate::list::{Hash, ListIndex};
 use crate::seal::Note;
 use crate::store::EventKind;
@@ -88,40 +89,9 @@ impl Updater {
             );
         }
         let text = slot.clear(bundle.text.clone(), manifest)?;
-        let snapshot = self.live.load_full();
-        let before = snapshot
-            .table(slot.source.index)
-            .filter(|_| lock(&slot.state).live_since > 0);
-        let bounds = slot.bounds(&self.protected, before.map(|table| &**table));
-        let in_force = if manifest.is_none() {
-            Some(slot.in_force())
-        } else {
-            None
-        };
-        let stamp = if let Text::File(path) = &text {
-            Some(Stamp::of(path)?)
-        } else {
-            None
-        };
-        let Some(loaded) = load(
-            slot.source.script_of(&text, manifest),
-            snapshot.key(),
-            stamp,
-            in_force.as_deref(),
-            bounds,
-        )?
-        else {
+        let Some(loaded) = self.read_text(slot, &text, manifest)? else {
             return Ok(slot.note_unchanged());
         };
-        drop(snapshot);
-        if let Some(manifest) = manifest
-            && loaded.parsed.entries != manifest.entries
-        {
-            return Err(Cause::Count {
-                found: loaded.parsed.entries,
-                stated: manifest.entries,
-            });
-        }
         let known_by = believed
             .as_ref()
             .map_or(Hash(loaded.digest), |believed| believed.hash);
@@ -140,6 +110,35 @@ impl Updater {
                 place,
             },
         )
+    }
+
+    /// Read a text against what is in force; nothing where it is in force already.
+    fn read_text(
+        &self,
+        slot: &Slot,
+        text: &Text,
+        manifest: Option<&Manifest>,
+    ) -> Result<Option<Loaded>, Cause> {
+        let snapshot = self.live.load_full();
+        let before = snapshot.table(slot.source.index);
+        let before = before.filter(|_| lock(&slot.state).live_since > 0);
+        let bounds = slot.bounds(&self.protected, before.map(|table| &**table));
+        let in_force = manifest.is_none().then(|| slot.in_force());
+        let stamp = match text {
+            Text::File(path) => Some(Stamp::of(path)?),
+            Text::Memory(_) | Text::Embedded(_) => None,
+        };
+        let script = slot.source.script_of(text, manifest);
+        let loaded = load(script, snapshot.key(), stamp, in_force.as_deref(), bounds)?;
+        if let (Some(loaded), Some(manifest)) = (&loaded, manifest)
+            && loaded.parsed.entries != manifest.entries
+        {
+            return Err(Cause::Count {
+                found: loaded.parsed.entries,
+                stated: manifest.entries,
+            });
+        }
+        Ok(loaded)
     }
 
     /// Put a list in force: remembered first, then swapped in.

@@ -6,7 +6,7 @@ use crate::report::span::utc;
 use crate::report::{COUNT_MEANING, gap_meaning};
 
 use super::captions::{IN_FORCE, LEFT_OUT, hiding, state, step};
-use super::figures::{InForce, Period, Published};
+use super::figures::{InForce, Period, Published, PublishedList};
 use super::hide::{Figure, Shown};
 use super::month::Month;
 
@@ -26,128 +26,20 @@ pub(super) fn render(report: &Published) -> String {
     table.row(COLUMNS);
     for list in &report.lists {
         for papers in &list.papers {
-            let since = utc(papers.since);
-            table.row([
-                "paper",
-                &since,
-                &list.id,
-                "",
-                "",
-                &format!("{}; {}", papers.authority, papers.legal_basis),
-            ]);
+            let note = format!("{}; {}", papers.authority, papers.legal_basis);
+            table.row(["paper", &utc(papers.since), &list.id, "", "", &note]);
         }
     }
-    for (place, month) in report.months.iter().enumerate() {
-        for list in &report.lists {
-            table.blocked(report.period, *month, &list.id, list.months.get(place));
-        }
-        table.blocked(report.period, *month, "", report.all.get(place));
-        let questions = report.questions.get(place).copied().flatten();
-        let figure = questions.map_or_else(String::new, |millions| millions.to_string());
-        table.row([
-            "questions",
-            &month.to_string(),
-            "",
-            &figure,
-            if questions.is_some() {
-                "shown"
-            } else {
-                "hidden"
-            },
-            "millions",
-        ]);
-        for list in &report.lists {
-            let in_force = list
-                .in_force
-                .get(place)
-                .map(InForce::sum)
-                .unwrap_or_default();
-            table.row([
-                "in_force",
-                &month.to_string(),
-                &list.id,
-                &in_force.seconds.to_string(),
-                "shown",
-                "seconds",
-            ]);
-            table.row([
-                "due",
-                &month.to_string(),
-                &list.id,
-                &in_force.due_s.to_string(),
-                "shown",
-                "seconds",
-            ]);
-        }
-        for list in report.lists.iter().filter(|list| list.is_there(place)) {
-            for version in list.applied_in(*month) {
-                let note = format!("serial {}; issued {}", version.serial, utc(version.issued));
-                table.row([
-                    "version",
-                    &utc(version.live),
-                    &list.id,
-                    &version.seconds().to_string(),
-                    "shown",
-                    &note,
-                ]);
-            }
-            for (kind, count) in StepKind::ALL
-                .into_iter()
-                .zip(list.steps.get(place).into_iter().flatten())
-            {
-                table.row([
-                    kind.word(),
-                    &month.to_string(),
-                    &list.id,
-                    &count.to_string(),
-                    "shown",
-                    step(kind),
-                ]);
-            }
-        }
-        for (kind, sum) in GapKind::ALL
-            .into_iter()
-            .zip(report.gaps.get(place).into_iter().flatten())
-            .filter(|(_, sum)| sum.count > 0)
-        {
-            let note = format!("{}: {}", kind.name(), gap_meaning(kind));
-            table.row([
-                "gaps",
-                &month.to_string(),
-                "",
-                &sum.count.to_string(),
-                "shown",
-                &note,
-            ]);
-            table.row([
-                "gap_seconds",
-                &month.to_string(),
-                "",
-                &sum.seconds.to_string(),
-                "shown",
-                kind.name(),
-            ]);
-        }
+    for place in 0..report.months.len() {
+        table.month(report, place);
     }
     for month in &report.open {
-        table.row([
-            "open",
-            &month.to_string(),
-            "",
-            "",
-            "",
-            "not over yet, or not all written",
-        ]);
+        let note = "not over yet, or not all written";
+        table.row(["open", &month.to_string(), "", "", "", note]);
     }
     for head in &report.heads {
-        table.row([
-            "log",
-            &utc(head.at),
-            "",
-            &head.size,
-            "shown",
-            &format!("{} {}", head.origin, head.root),
-        ]);
+        let note = format!("{} {}", head.origin, head.root);
+        table.row(["log", &utc(head.at), "", &head.size, "shown", &note]);
     }
     for note in [COUNT_MEANING, &hiding(), IN_FORCE, LEFT_OUT] {
         table.row(["note", "", "", "", "", note]);
@@ -160,6 +52,58 @@ struct Table(String);
 impl Table {
     fn row(&mut self, fields: [&str; COLUMNS.len()]) {
         push_row(&mut self.0, &fields);
+    }
+
+    /// A figure that nothing hides.
+    fn shown(&mut self, record: &str, period: &str, list: &str, figure: u64, note: &str) {
+        self.row([record, period, list, &figure.to_string(), "shown", note]);
+    }
+
+    fn month(&mut self, report: &Published, place: usize) {
+        let Some(month) = report.months.get(place) else {
+            return;
+        };
+        let period = month.to_string();
+        for list in &report.lists {
+            self.blocked(report.period, *month, &list.id, list.months.get(place));
+        }
+        self.blocked(report.period, *month, "", report.all.get(place));
+        match report.questions.get(place).copied().flatten() {
+            Some(millions) => self.shown("questions", &period, "", millions, "millions"),
+            None => self.row(["questions", &period, "", "", "hidden", "millions"]),
+        }
+        for list in &report.lists {
+            let in_force = list.in_force.get(place).map(InForce::sum);
+            let InForce { seconds, due_s } = in_force.unwrap_or_default();
+            self.shown("in_force", &period, &list.id, seconds, "seconds");
+            self.shown("due", &period, &list.id, due_s, "seconds");
+        }
+        for list in report.lists.iter().filter(|list| list.is_there(place)) {
+            self.changes(list, *month, place);
+        }
+        let sums = report.gaps.get(place).into_iter().flatten();
+        for (kind, sum) in GapKind::ALL.into_iter().zip(sums) {
+            if sum.count > 0 {
+                let note = format!("{}: {}", kind.name(), gap_meaning(kind));
+                self.shown("gaps", &period, "", sum.count, &note);
+                self.shown("gap_seconds", &period, "", sum.seconds, kind.name());
+            }
+        }
+    }
+
+    /// How a list changed in a month.
+    fn changes(&mut self, list: &PublishedList, month: Month, place: usize) {
+        for version in list.applied_in(month) {
+            let note = format!("serial {}; issued {}", version.serial, utc(version.issued));
+            let seconds = version.seconds().to_string();
+            let live = utc(version.live);
+            self.row(["version", &live, &list.id, &seconds, "shown", &note]);
+        }
+        let period = month.to_string();
+        let counts = list.steps.get(place).into_iter().flatten();
+        for (kind, count) in StepKind::ALL.into_iter().zip(counts) {
+            self.shown(kind.word(), &period, &list.id, *count, step(kind));
+        }
     }
 
     fn blocked(&mut self, period: Period, month: Month, list: &str, shown: Option<&Shown>) {

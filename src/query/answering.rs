@@ -1,0 +1,224 @@
+//! What every question needs on its way, and the two answers that need the lists: the blocked one and a kept one that is clear.
+
+use std::sync::Arc;
+
+use super::asked::{Outcome, Wanted};
+use super::desk::{Desk, Round};
+use super::fetch::Outside;
+use super::renewer::{Due, Renewer, Settings as RenewalSettings};
+use crate::answer::blocked::{Page, Way};
+use crate::answer::local::Local;
+use crate::answer::special_use::SpecialUse;
+use crate::cache::{Cache, Entry, Lifetimes};
+use crate::clock;
+use crate::count::{Board, Cells, Door, Event, Kind};
+use crate::list::{ListIndex, Match};
+use crate::name::SuffixHashes;
+use crate::policy::{Clients, Live, Verdict};
+use crate::resolve::Resolver;
+
+/// Everything a question needs on its way; one for the process, shared by all doors.
+pub struct Answering {
+    pub(super) live: Arc<Live>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) pages: Vec<Page>,
+    pub(super) all_lists: Box<[ListIndex]>,
+    pub(super) board: Arc<Board>,
+    pub(super) outside: Outside,
+    pub(super) special_use: SpecialUse,
+    pub(super) local: Local,
+    pub(super) renewer: Renewer,
+    pub(super) udp_octets_max: usize,
+}
+
+/// The parts that [`Answering`] is built from.
+pub struct Parts {
+    /// The lists in force.
+    pub live: Arc<Live>,
+    /// Who may ask.
+    pub clients: Arc<Clients>,
+    /// What to answer for each list, in the order of the configuration.
+    pub pages: Vec<Page>,
+    /// Where to count.
+    pub board: Arc<Board>,
+    /// Kept answers.
+    pub cache: Cache,
+    /// How long to keep them.
+    pub lifetimes: Lifetimes,
+    /// Who answers the special-use names.
+    pub special_use: SpecialUse,
+    /// Names that the operator has answered here.
+    pub local: Local,
+    /// The way outside.
+    pub resolver: Resolver,
+    /// Questions that may wait for an answer from outside; more fail with
+    /// [`Failure::Crowded`](crate::resolve::Failure).
+    pub waiting_max: usize,
+    /// How answers are kept alive.
+    pub renewal: RenewalSettings,
+    /// The largest UDP reply with an answer that has just come from outside, in octets.
+    pub udp_octets_max: usize,
+}
+
+impl Answering {
+    /// Put the parts together. What is to be renewed goes to [`Answering::renew`].
+    pub fn new(parts: Parts) -> (Self, Due) {
+        let list_count = parts.live.load().list_count() as ListIndex;
+        let Parts {
+            live,
+            clients,
+            pages,
+            board,
+            cache,
+            lifetimes,
+            special_use,
+            local,
+            resolver,
+            waiting_max,
+            renewal,
+            udp_octets_max,
+        } = parts;
+        let all_lists = (0..list_count).collect();
+        let (renewer, due) = Renewer::new(renewal);
+        let outside = Outside::new(resolver, cache, lifetimes, waiting_max);
+        (
+            Self {
+                live,
+                clients,
+                pages,
+                all_lists,
+                board,
+                outside,
+                special_use,
+                local,
+                renewer,
+                udp_octets_max,
+            },
+            due,
+        )
+    }
+
+    /// Who may ask.
+    pub const fn clients(&self) -> &Arc<Clients> {
+        &self.clients
+    }
+
+    /// The kept answers.
+    pub fn cache(&self) -> &Cache {
+        &self.outside.cache
+    }
+
+    /// The way outside.
+    pub const fn resolver(&self) -> &Resolver {
+        &self.outside.resolver
+    }
+
+    /// A desk for one more thread that takes questions one by one.
+    pub fn desk(&self) -> Desk {
+        Desk::new(self.board.own_cells(), 1, 0)
+    }
+
+    /// Counters for tasks that run on any thread.
+    pub fn shared_cells(&self) -> Arc<Cells> {
+        self.board.cells()
+    }
+
+    /// A desk for one of `threads` threads that take questions in batches of up to `seats`.
+    pub fn desk_for_batches(&self, seats: usize, threads: usize) -> Desk {
+        Desk::new(
+            self.board.own_cells(),
+            seats,
+            self.outside.cache.front_entries(threads),
+        )
+    }
+
+    /// Look up the lists in force and the time, once for a batch of questions.
+    pub fn round(&self, desk: &mut Desk) -> Round {
+        desk.front.follow(self.outside.cache.flushes());
+        Round {
+            snapshot: self.live.load(),
+            now_s: clock::wall_u32_s(),
+        }
+    }
+
+    /// The blocked answer, where the name is on a list that applies to the client.
+    pub(super) fn block_listed(&self, wanted: &Wanted<'_>, out: &mut [u8]) -> Option<Outcome> {
+        let lists = self.clients.lists(wanted.group);
+        match wanted.snapshot.decide(lists, wanted.hashes) {
+            Verdict::Block { list, found } => {
+                let kind = Kind::of_type(wanted.question.qtype);
+                Some(self.block((list, found), kind, wanted, out))
+            }
+            Verdict::Pass => None,
+        }
+    }
+
+    /// Answer with an entry for a name that is not listed for this client, unless its alias chain
+    /// goes through a listed name.
+    pub(super) fn serve(
+        &self,
+        entry: &Entry,
+        wanted: &Wanted<'_>,
+        event: Event,
+        out: &mut [u8],
+    ) -> Outcome {
+        if !entry.is_clear_under(wanted.snapshot.generation())
+            && let Verdict::Block { list, found } = self.decide_chain(entry, wanted)
+        {
+            return self.block((list, found), Kind::ViaCname, wanted, out);
+        }
+        write(entry, wanted, event, out)
+    }
+
+    /// Hold each name of the alias chain against the lists, and remember it where no list at all
+    /// has any of them nor the name asked for.
+    fn decide_chain(&self, entry: &Entry, wanted: &Wanted<'_>) -> Verdict {
+        let (lists, snapshot) = (self.clients.lists(wanted.group), wanted.snapshot);
+        let mut is_clear = snapshot.decide(&self.all_lists, wanted.hashes) == Verdict::Pass;
+        let mut hashes = SuffixHashes::new();
+        for name in entry.chain() {
+            hashes.fill_for(snapshot.key(), name, snapshot.depths());
+            if snapshot.decide(&self.all_lists, &hashes) == Verdict::Pass {
+                continue;
+            }
+            is_clear = false;
+            let verdict = snapshot.decide(lists, &hashes);
+            if verdict != Verdict::Pass {
+                return verdict;
+            }
+        }
+        if is_clear {
+            entry.note_clear_under(snapshot.generation());
+        }
+        Verdict::Pass
+    }
+
+    /// Answer as this list asks, by the entry that was found in this very snapshot.
+    fn block(
+        &self,
+        (list, found): (ListIndex, Match),
+        kind: Kind,
+        wanted: &Wanted<'_>,
+        out: &mut [u8],
+    ) -> Outcome {
+        wanted.cells.note_blocked(list, kind);
+        wanted.snapshot.note_blocked(list, found);
+        let page = self.pages.get(usize::from(list));
+        let way = match wanted.door {
+            Door::Tls => Way::Encrypted,
+            Door::Udp | Door::Tcp => Way::Open,
+        };
+        page.and_then(|page| page.write(wanted.question, way, out))
+            .map_or(Outcome::Silence, Outcome::Reply)
+    }
+}
+
+/// Answer with an entry that is clear.
+pub(super) fn write(entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
+    let event = if entry.is_failure() {
+        Event::Failed
+    } else {
+        event
+    };
+    wanted.end(event, entry.write(wanted.question, wanted.now_s, out))
+}

@@ -1,0 +1,83 @@
+//! Questions that had to wait for an answer from outside, and those that nobody has time to fetch one for.
+
+use super::answering::Answering;
+use super::asked::{Later, Outcome, Wanted, end};
+use super::fetch::as_asked;
+use crate::answer::minimal;
+use crate::cache::Entry;
+use crate::clock;
+use crate::count::{Cells, Door, Event};
+use crate::name::SuffixHashes;
+use crate::wire::{self, Question, ede, rcode};
+
+impl Answering {
+    /// Fetch the answer to a question and put the whole reply into `out`, which stays empty where
+    /// nothing is to be sent.
+    pub async fn answer_later(&self, later: Later, cells: &Cells, out: &mut Vec<u8>) {
+        out.clear();
+        let Ok(question) = wire::read(&later.packet) else {
+            return;
+        };
+        let Some(asked) = as_asked(&question) else {
+            return;
+        };
+        let entry = self.fetch_or_stale(asked, later.key).await;
+        let room = match later.door {
+            Door::Udp => question.udp_octets_max(self.udp_octets_max),
+            Door::Tcp | Door::Tls => usize::from(u16::MAX),
+        };
+        out.resize(room, 0);
+        let outcome = self.end_wait(&later, &question, &entry, cells, out);
+        out.truncate(if let Outcome::Reply(len) = outcome {
+            len
+        } else {
+            0
+        });
+    }
+
+    /// Answer a question that nobody has time to fetch the answer for: with one that has run out
+    /// (RFC 8767), or with SERVFAIL, so that the client asks another resolver, or with nothing at
+    /// all where it is not refused `aloud`.
+    pub fn shed(&self, later: &Later, aloud: bool, cells: &Cells, out: &mut [u8]) -> Outcome {
+        let stale = self.find_stale(later.key);
+        if stale.is_none() && !aloud {
+            return end(cells, Event::Failed, None);
+        }
+        let Ok(question) = wire::read(&later.packet) else {
+            return Outcome::Silence;
+        };
+        match stale {
+            Some(stale) => self.end_wait(later, &question, &stale, cells, out),
+            None => end(
+                cells,
+                Event::Failed,
+                minimal::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out),
+            ),
+        }
+    }
+
+    /// Answer a question that has waited, unless its name or its alias chain is listed by now.
+    fn end_wait(
+        &self,
+        later: &Later,
+        question: &Question<'_>,
+        entry: &Entry,
+        cells: &Cells,
+        out: &mut [u8],
+    ) -> Outcome {
+        let snapshot = self.live.load();
+        let mut hashes = SuffixHashes::new();
+        hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
+        let wanted = Wanted {
+            question,
+            hashes: &hashes,
+            snapshot: &snapshot,
+            cells,
+            group: later.group,
+            door: later.door,
+            now_s: clock::wall_u32_s(),
+        };
+        self.block_listed(&wanted, out)
+            .unwrap_or_else(|| self.serve(entry, &wanted, Event::Miss, out))
+    }
+}
