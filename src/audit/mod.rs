@@ -5,6 +5,7 @@
 //! from it and not from this code.
 
 mod cosign;
+mod demands;
 mod entry_counts;
 mod export;
 mod folder;
@@ -14,12 +15,13 @@ mod totals;
 mod verify;
 
 pub use cosign::{CosignError, Seen, cosign};
+pub use demands::{Demands, Pin, read_pin};
 pub use entry_counts::{Commitments, Opened};
 pub use export::{ExportError, Writer};
 pub use folder::Folder;
 pub use published::PublishedReport;
 pub use totals::{Day, Totals};
-pub use verify::{Cosigner, Demands, LogReport, Pin, Verified, read_pin, verify};
+pub use verify::{Cosigner, LogReport, Verified, verify};
 
 /// Findings that are kept of one log: whoever sees so many needs no more.
 const FINDINGS_MAX: usize = 100;

@@ -1,138 +1,21 @@
 //! Checks one log against the keys, against what was seen of it before, and against itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::Finding;
+use super::demands::{Demands, Pin};
+use super::entry_counts::Commitments;
+use super::folder::{Bundle, CHECKPOINT, CHECKPOINTS, Folder, check_author};
+use super::history::{History, Told};
+use super::totals::Totals;
 use crate::clock::UnixSeconds;
 use crate::count::{Leaf, Moment};
-use crate::list::manifest::Manifest;
 use crate::seal::checkpoint::{Checkpoint, cosigned_at};
 use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tree, bundle_path, leaf_hash, tile_path};
 use crate::seal::{Algorithm, Note, VerifyKey};
 
-use super::Finding;
-use super::entry_counts::Commitments;
-use super::folder::{Bundle, CHECKPOINT, CHECKPOINTS, Folder, check_author, parse_checkpoint};
-use super::history::{History, Told};
-use super::totals::Totals;
-
 /// The code of a finding that two copies of a log differ.
-const FORK: &str = "fork";
-
-/// What a log is checked for beyond itself.
-#[derive(Clone, Debug, Default)]
-pub struct Demands {
-    /// The keys of authors and cosigners.
-    pub keys: Vec<VerifyKey>,
-    /// What was seen of the logs elsewhere or before.
-    pub pins: Vec<Pin>,
-    /// Up to when, and without, each log must tell.
-    pub until: Option<UnixSeconds>,
-    /// What curators signed: serials and hashes of manifests by their list.
-    pub manifests: BTreeMap<String, BTreeSet<(u64, String)>>,
-}
-
-/// A checkpoint that a log must still fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
-    /// What it says.
-    pub checkpoint: Checkpoint,
-    /// The code of the finding where the log does not fit it: `since` for an older checkpoint,
-    /// `fork` for another copy of the log.
-    pub code: &'static str,
-    /// Where it comes from.
-    pub place: String,
-}
-
-impl Pin {
-    /// What a copy of a log says, for other copies of it: one must be the beginning of the other.
-    pub fn of_copy(folder: &Folder) -> Option<Self> {
-        let (_, checkpoint) = folder.checkpoint(CHECKPOINT).ok()?;
-        let place = format!("{} {CHECKPOINT} in another folder", checkpoint.origin);
-        Some(Self {
-            checkpoint,
-            code: FORK,
-            place,
-        })
-    }
-}
-
-/// An older checkpoint, which its author must have signed.
-///
-/// # Errors
-/// When it is none, or not signed with one of `keys`.
-pub fn read_pin(octets: &[u8], keys: &[VerifyKey], file: &str) -> Result<Pin, String> {
-    let (note, checkpoint) =
-        parse_checkpoint(octets).map_err(|message| format!("{file}: {message}"))?;
-    check_author(&note, &checkpoint.origin, keys, file)
-        .map_err(|finding| format!("{file}: {}", finding.message))?;
-    let place = format!("{} since {}", checkpoint.origin, checkpoint.size);
-    Ok(Pin {
-        checkpoint,
-        code: "since",
-        place,
-    })
-}
-
-impl Demands {
-    /// Notes a manifest that one of the curators' `keys` signed.
-    ///
-    /// # Errors
-    /// When it is none, or nobody's of them.
-    pub fn add_manifest(&mut self, octets: &[u8], keys: &[VerifyKey]) -> Result<(), String> {
-        let note = Note::parse(octets).map_err(|error| error.to_string())?;
-        let manifest = Manifest::parse(note.text()).map_err(|error| error.to_string())?;
-        if note
-            .signers(keys)
-            .map_err(|error| error.to_string())?
-            .is_empty()
-        {
-            return Err("is not signed with a curator's key that was given".to_owned());
-        }
-        let version = (manifest.serial, Manifest::hash_of(&note).to_string());
-        self.manifests
-            .entry(manifest.list)
-            .or_default()
-            .insert(version);
-        Ok(())
-    }
-
-    /// A version that was in force, where manifests of its list were given and it is none of them.
-    fn unsigned_version(
-        &self,
-        origin: &str,
-        (list, serial, manifest): &(String, u64, String),
-        seq: u64,
-    ) -> Option<Finding> {
-        let is_foreign = self
-            .manifests
-            .get(list)
-            .is_some_and(|signed| !signed.contains(&(*serial, manifest.clone())));
-        let message = || {
-            format!(
-                "serial {serial} of list {list} was in force, and no manifest that was given is \
-                 that one"
-            )
-        };
-        is_foreign.then(|| Finding::new("manifest", format!("{origin} leaf {seq}"), message()))
-    }
-
-    /// The authors' keys whose log is not among these.
-    pub fn missing_logs(&self, origins: &[&str]) -> Vec<Finding> {
-        let authors = self
-            .keys
-            .iter()
-            .filter(|key| key.algorithm() == Algorithm::Ed25519 && !origins.contains(&key.name()));
-        authors
-            .map(|key| {
-                Finding::new(
-                    "absent",
-                    key.name(),
-                    "a key was given for this log, and the log is not there",
-                )
-            })
-            .collect()
-    }
-}
+pub(super) const FORK: &str = "fork";
 
 /// Somebody other than the author who saw the log.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -261,7 +144,7 @@ fn refused(origin: String, finding: Finding) -> Verified {
 }
 
 /// Who of the keys' owners cosigned; one whose cosignature does not hold is not among them.
-fn cosigners(note: &Note, keys: &[VerifyKey], origin: &str) -> Vec<Cosigner> {
+pub(super) fn cosigners(note: &Note, keys: &[VerifyKey], origin: &str) -> Vec<Cosigner> {
     let others = keys
         .iter()
         .filter(|key| key.algorithm() == Algorithm::Cosignature && key.name() != origin);
@@ -282,7 +165,11 @@ fn cosigners(note: &Note, keys: &[VerifyKey], origin: &str) -> Vec<Cosigner> {
 
 /// The checkpoints that the log must fit on its way: its own of each day, and those seen elsewhere,
 /// smallest first.
-fn pins(folder: &Folder, last: &Checkpoint, demands: &Demands) -> Result<Vec<Pin>, Finding> {
+pub(super) fn pins(
+    folder: &Folder,
+    last: &Checkpoint,
+    demands: &Demands,
+) -> Result<Vec<Pin>, Finding> {
     let origin = &last.origin;
     let mut pins = Vec::new();
     for day in folder.days() {
@@ -334,7 +221,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(folder: &'a Folder, last: &'a Checkpoint, pins: Vec<Pin>) -> Self {
+    pub(super) fn new(folder: &'a Folder, last: &'a Checkpoint, pins: Vec<Pin>) -> Self {
         Self {
             folder,
             last,

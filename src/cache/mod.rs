@@ -3,6 +3,7 @@
 
 mod entry;
 mod front;
+mod write;
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -11,11 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use quick_cache::sync::{Cache as Shelf, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
+use crate::name::{Name, SuffixHash};
 use entry::FAILURE_TTL_S;
 pub use entry::{Entry, Lifetimes, UnusableReply};
 pub use front::Front;
-
-use crate::name::{Name, SuffixHash};
 
 /// What an answer is found by: the name's keyed hash, the type, and whether DO and CD were set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

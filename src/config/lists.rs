@@ -1,91 +1,35 @@
 //! `[lists]` and `[[list]]`: what is blocked, on what ground, and what a blocked client is told.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
+use super::list_action::{ActionWord, contact};
+use super::never_block::ListsSection;
 use super::review::{Review, is_written, unwritten};
 use super::sources::{FolderSection, GuardSection, PullSection, StageSection};
 use super::transfer::{ListTransferSection, TransferredZone};
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
 use crate::list::{EntryTally, ListIndex};
-use crate::name::Name;
-use crate::policy::{Action, Basis, ListRules};
+use crate::policy::{Basis, ListRules};
 use crate::seal::VerifyKey;
 use crate::seal::age::Identity;
 use crate::update::{Identities, ListSource, Papers, Source, Text, Unsigned};
 
 /// More lists than any provider applies; keeps the metrics' cardinality small.
 const LISTS_MAX: usize = 256;
+
 /// The longest that a client may keep a blocked answer: it must be gone soon after a name is taken
 /// off a list.
 const TTL_S_MAX: u32 = 300;
 
 #[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct ListsSection {
-    rejects_percent_max: Spanned<f64>,
-    quiet_ms: Spanned<u64>,
-    never_block: Vec<Spanned<PathBuf>>,
-    never_block_names: Vec<Spanned<String>>,
-}
-
-impl Default for ListsSection {
-    fn default() -> Self {
-        Self {
-            rejects_percent_max: unwritten(5.0),
-            quiet_ms: unwritten(100),
-            never_block: Vec::new(),
-            never_block_names: Vec::new(),
-        }
-    }
-}
-
-impl ListsSection {
-    pub(super) fn check_quiet(&self, review: &mut Review<'_>) -> Duration {
-        review.milliseconds("quiet_ms", &self.quiet_ms, 10..=10_000)
-    }
-}
-
-/// The operator's own names that no list may block, beside those that the program carries.
-#[derive(Clone, Debug, Default)]
-pub struct NeverBlock {
-    /// Files of them, in our own list format.
-    pub files: Vec<PathBuf>,
-    /// Single names: the stop page's host, the resolver's own.
-    pub names: Vec<Name>,
-}
-
-impl ListsSection {
-    pub(super) fn check_never_block(&self, review: &mut Review<'_>) -> NeverBlock {
-        let files = self
-            .never_block
-            .iter()
-            .map(|file| review.file(file))
-            .collect();
-        let mut names = Vec::new();
-        for value in &self.never_block_names {
-            match Name::parse(value.get_ref()) {
-                Ok(name) => names.push(name),
-                Err(fault) => review.say(
-                    value,
-                    format!("never_block_names: not a domain name: {fault}"),
-                ),
-            }
-        }
-        NeverBlock { files, names }
-    }
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListSection {
-    id: Spanned<String>,
+    pub(super) id: Spanned<String>,
     file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     unsigned: UnsignedWord,
@@ -95,7 +39,7 @@ pub(super) struct ListSection {
     folder: Option<FolderSection>,
     pull: Option<PullSection>,
     #[serde(default)]
-    push: bool,
+    pub(super) push: bool,
     #[serde(default)]
     guard: GuardSection,
     #[serde(default)]
@@ -110,13 +54,13 @@ pub(super) struct ListSection {
     basis: BasisWord,
     legal_basis: Spanned<String>,
     #[serde(default)]
-    contact: Vec<Spanned<String>>,
+    pub(super) contact: Vec<Spanned<String>>,
     #[serde(default = "english")]
     language: Spanned<String>,
     #[serde(default = "stop_page")]
-    action: Spanned<ActionWord>,
+    pub(super) action: Spanned<ActionWord>,
     #[serde(default)]
-    stop: Vec<Spanned<String>>,
+    pub(super) stop: Vec<Spanned<String>>,
     #[serde(default = "a_minute")]
     ttl_s: Spanned<u32>,
     #[serde(default = "no")]
@@ -144,7 +88,7 @@ fn a_minute() -> Spanned<u32> {
     unwritten(60)
 }
 
-fn no() -> Spanned<bool> {
+pub(super) fn no() -> Spanned<bool> {
     unwritten(false)
 }
 
@@ -182,14 +126,6 @@ enum BasisWord {
     Subscriber,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum ActionWord {
-    StopPage,
-    #[serde(rename = "nxdomain")]
-    NxDomain,
-}
-
 /// A list whose own keys have been checked.
 pub(super) struct CheckedList {
     pub(super) rules: ListRules,
@@ -197,34 +133,6 @@ pub(super) struct CheckedList {
     pub(super) zone: Option<TransferredZone>,
     pub(super) action: Spanned<ActionWord>,
 }
-
-/// Somebody to complain to, as a client's program can show it
-/// (draft-ietf-dnsop-structured-dns-error section 4).
-fn contact(value: &Spanned<String>, review: &mut Review<'_>) -> String {
-    let text = value.get_ref();
-    let is_uri = text
-        .strip_prefix("tel:")
-        .or_else(|| text.strip_prefix("mailto:"))
-        .is_some_and(|rest| !rest.is_empty());
-    if !is_uri
-        || text.len() > CONTACT_OCTETS_MAX
-        || !text
-            .bytes()
-            .all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\'))
-    {
-        review.say(
-            value,
-            format!(
-                "contact: {text:?}: write \"tel:+1-555-0100\" or \
-                                   \"mailto:office@authority.example\""
-            ),
-        );
-    }
-    text.clone()
-}
-
-/// Longer ones do not fit into replies.
-const CONTACT_OCTETS_MAX: usize = 100;
 
 /// Check all lists, each by itself.
 pub(super) fn check_lists(
@@ -451,63 +359,4 @@ impl ListSection {
         }
         is_counted.then(Arc::default)
     }
-
-    fn check_action(&self, review: &mut Review<'_>) -> Action {
-        if matches!(self.action.get_ref(), ActionWord::NxDomain) {
-            if let Some(stop) = self.stop.first() {
-                review.say(
-                    stop,
-                    "stop addresses have no use with action \"nxdomain\": leave them \
-                                  out, or choose \"stop-page\"",
-                );
-            }
-            return Action::NxDomain;
-        }
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for value in &self.stop {
-            match stop_address(value, review) {
-                Some(IpAddr::V4(address)) if !v4.contains(&address) => v4.push(address),
-                Some(IpAddr::V6(address)) if !v6.contains(&address) => v6.push(address),
-                Some(address) => review.say(value, format!("stop: {address} is named twice")),
-                None => {}
-            }
-        }
-        if self.stop.is_empty() {
-            let at = if is_written(&self.action) {
-                self.action.span()
-            } else {
-                self.id.span()
-            };
-            review.say_at(
-                Some(at.start),
-                "action \"stop-page\" needs the page's addresses in `stop`",
-            );
-        }
-        Action::StopPage { v4, v6 }
-    }
-}
-
-/// An address that a browser can reach; 0.0.0.0 and :: would send it to its own machine.
-fn stop_address(value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpAddr> {
-    let text = value.get_ref();
-    let Ok(address) = text.parse::<IpAddr>() else {
-        review.say(
-            value,
-            format!("stop: {text:?} is no IP address: write 192.0.2.1 or 2001:db8::1"),
-        );
-        return None;
-    };
-    let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-    if address.is_unspecified()
-        || address.is_multicast()
-        || address == Ipv4Addr::BROADCAST
-        || is_mapped
-    {
-        review.say(
-            value,
-            format!("stop: {address} cannot be a stop page: name the address of a web server"),
-        );
-        return None;
-    }
-    Some(address)
 }

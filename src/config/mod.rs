@@ -1,12 +1,15 @@
 //! The configuration file: read once, checked whole, and handed to `commands` as plain values that
 //! no other module knows.
 
+mod cache;
 mod clients;
 mod forward;
 mod limits;
+mod list_action;
 mod listen;
 mod lists;
 mod local;
+mod never_block;
 mod resolve;
 mod review;
 mod sources;
@@ -22,15 +25,6 @@ use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-pub use forward::{Forward, Target, Zone};
-pub use limits::Limits;
-pub use listen::{Listen, TlsFiles};
-pub use lists::NeverBlock;
-pub use resolve::{Cache, Mode, Recurse, Resolve};
-pub use review::Problem;
-pub use transfer::{KeyFile, TransferredZone};
-pub use upkeep::{Audit, LogLevel};
-
 use crate::answer::local::Settings as LocalNames;
 use crate::list::guard::Protected;
 use crate::list::{ListIndex, Scope};
@@ -38,7 +32,16 @@ use crate::name::Name;
 use crate::policy::{GroupSettings, ListRules};
 use crate::seal::sha256;
 use crate::update::{ListSource, Source, Text, push};
+pub use cache::Cache;
+pub use forward::{Forward, Target, Zone};
+pub use limits::Limits;
+pub use listen::{Listen, TlsFiles};
+pub use never_block::NeverBlock;
+pub use resolve::{Mode, Recurse, Resolve};
+pub use review::Problem;
 use review::{NamedFile, Review};
+pub use transfer::{KeyFile, TransferredZone};
+pub use upkeep::{Audit, LogLevel};
 
 /// The commented reference with all defaults, which is also what runs where no file is given.
 pub const REFERENCE: &str = include_str!("../../config/wardline.toml");
@@ -103,9 +106,9 @@ struct Document {
     clients: clients::ClientsSection,
     limits: limits::LimitsSection,
     resolve: resolve::ResolveSection,
-    cache: resolve::CacheSection,
+    cache: cache::CacheSection,
     local: local::LocalSection,
-    lists: lists::ListsSection,
+    lists: never_block::ListsSection,
     list: Vec<lists::ListSection>,
     push: sources::PushSection,
     transfer: transfer::TransferSection,

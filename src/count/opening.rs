@@ -9,10 +9,9 @@ use std::collections::BTreeMap;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use super::leaf_parts::Moment;
 use crate::clock::UnixSeconds;
 use crate::seal::sha256;
-
-use super::leaf::Moment;
 
 /// The kind of the event in the log that commits to an hour's counts of a list's entries.
 pub const ENTRY_COUNTS_KIND: &str = "entry-counts";

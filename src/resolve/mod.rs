@@ -14,6 +14,7 @@ mod rebinding;
 pub mod recurse;
 mod renumber;
 mod reply;
+mod reply_writer;
 mod routes;
 mod rrset;
 mod validate;

@@ -9,13 +9,15 @@ use std::collections::HashMap;
 
 use super::Question;
 use super::exchange::{CLASS_IN, HEADER_OCTETS};
+use super::reply_writer::{Compress, Writer};
 use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
 
 /// The largest message (RFC 1035 section 4.2.2).
-const MESSAGE_OCTETS_MAX: usize = 65_535;
+pub(super) const MESSAGE_OCTETS_MAX: usize = 65_535;
 const CNAME: u16 = 5;
 const DNAME: u16 = 39;
 const OPT: u16 = 41;
+
 /// The EDNS option that carries an extended error (RFC 8914 section 2).
 const OPTION_EDE: u16 = 15;
 
@@ -38,16 +40,16 @@ pub(super) struct Reply {
 
 /// One record with its names in full.
 #[derive(Debug, PartialEq, Eq)]
-struct Record {
-    owner: Vec<u8>,
-    rtype: u16,
-    ttl: u32,
-    rdata: Vec<Part>,
+pub(super) struct Record {
+    pub(super) owner: Vec<u8>,
+    pub(super) rtype: u16,
+    pub(super) ttl: u32,
+    pub(super) rdata: Vec<Part>,
 }
 
 /// A piece of a record's data.
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Octets(Vec<u8>),
     Name(Vec<u8>),
 }
@@ -216,15 +218,6 @@ fn fields(rtype: u16) -> &'static [Field] {
     }
 }
 
-/// RFC 3597 section 4: only the types of RFC 1035 may be compressed when sending.
-const fn compress(rtype: u16) -> Compress {
-    if matches!(rtype, 2 | 5 | 6 | 12 | 15) {
-        Compress::Allowed
-    } else {
-        Compress::Forbidden
-    }
-}
-
 struct Reader<'a> {
     octets: &'a [u8],
     at: usize,
@@ -252,7 +245,7 @@ impl<'a> Reader<'a> {
 
     /// A name in full; pointers must lead to before the place where they, and all pointers before
     /// them, stand.
-    fn name(&mut self) -> Result<Vec<u8>, Malformed> {
+    pub(super) fn name(&mut self) -> Result<Vec<u8>, Malformed> {
         let mut name = Vec::with_capacity(32);
         let (mut at, mut start, mut after) = (self.at, self.at, None);
         loop {
@@ -316,7 +309,7 @@ impl<'a> Reader<'a> {
         Ok(records)
     }
 
-    fn rdata(&mut self, rtype: u16, length: usize) -> Result<Vec<Part>, Malformed> {
+    pub(super) fn rdata(&mut self, rtype: u16, length: usize) -> Result<Vec<Part>, Malformed> {
         let end = self.at + length;
         let whole = self.octets;
         let mut parts = Vec::with_capacity(1);
@@ -342,65 +335,6 @@ impl<'a> Reader<'a> {
         } else {
             Err(Malformed)
         }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Compress {
-    Allowed,
-    Forbidden,
-}
-
-struct Writer {
-    octets: Vec<u8>,
-    /// Where each suffix was written first, by its octets.
-    offsets: HashMap<Vec<u8>, u16>,
-}
-
-impl Writer {
-    fn record(&mut self, record: &Record) -> Result<(), Malformed> {
-        self.name(&record.owner, Compress::Allowed);
-        self.octets.extend_from_slice(&record.rtype.to_be_bytes());
-        self.octets.extend_from_slice(&CLASS_IN.to_be_bytes());
-        self.octets.extend_from_slice(&record.ttl.to_be_bytes());
-        let length_at = self.octets.len();
-        self.octets.extend_from_slice(&[0, 0]);
-        for part in &record.rdata {
-            match part {
-                Part::Octets(octets) => self.octets.extend_from_slice(octets),
-                Part::Name(name) => self.name(name, compress(record.rtype)),
-            }
-        }
-        if self.octets.len() > MESSAGE_OCTETS_MAX {
-            return Err(Malformed);
-        }
-        let length = (self.octets.len() - length_at - 2) as u16;
-        if let Some(place) = self.octets.get_mut(length_at..length_at + 2) {
-            place.copy_from_slice(&length.to_be_bytes());
-        }
-        Ok(())
-    }
-
-    fn name(&mut self, name: &[u8], compress: Compress) {
-        let mut rest = name;
-        while let Some((&length, _)) = rest.split_first().filter(|(length, _)| **length > 0) {
-            if compress == Compress::Allowed {
-                if let Some(offset) = self.offsets.get(rest) {
-                    self.octets
-                        .extend_from_slice(&(0xc000 | offset).to_be_bytes());
-                    return;
-                }
-                if self.octets.len() < 0x4000 {
-                    self.offsets.insert(rest.to_vec(), self.octets.len() as u16);
-                }
-            }
-            let (label, tail) = rest
-                .split_at_checked(1 + usize::from(length))
-                .unwrap_or((rest, &[]));
-            self.octets.extend_from_slice(label);
-            rest = tail;
-        }
-        self.octets.push(0);
     }
 }
 

@@ -12,6 +12,8 @@ mod stream_answers;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
+mod udp_socket;
 
 pub use stream_answers::Desks;
+
 pub mod waiters;

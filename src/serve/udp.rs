@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +16,7 @@ use super::cookies::{Cookies, Proof, WholeCookie};
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
 use super::proxy::Balancers;
-use super::tcp::remedy;
+use super::udp_socket::{BindError, bind_one, find_free};
 use super::waiters::{Waiter, Waiters};
 use crate::clock;
 use crate::count::{Cells, Door};
@@ -47,28 +46,21 @@ pub struct Guards {
     pub balancers: Arc<Balancers>,
 }
 
-/// The door cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} over UDP: {error}; {}", remedy(error.kind()))]
-pub struct BindError {
-    address: SocketAddr,
-    error: io::Error,
-}
-
 /// How long a thread sleeps on an idle socket before it looks whether to stop.
-const LOOK_UP: Duration = Duration::from_millis(200);
+pub(super) const LOOK_UP: Duration = Duration::from_millis(200);
+
 /// A thread's turn at its CPU is about what a full batch takes. With turns of the usual length, the
 /// slowest hundredth of the kept answers took up to four times as long beside cold questions on the
 /// same CPU.
 const TURN: Duration = Duration::from_micros(100);
+
 /// While misses are late, questions gather for so long: taking them one by one would cost the time
 /// to answer them.
 const GATHERING: Duration = Duration::from_millis(1);
+
 /// A miss that nobody has time for is refused aloud if it is among so many at the front of a batch
 /// that is not full, and in silence otherwise: sending is most of what a refusal costs.
 const REFUSED_ALOUD: usize = 4;
-/// Kernel buffers, so that a short stall loses nothing.
-const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
 
 /// Sockets that are bound but not yet served.
 pub struct Bound {
@@ -198,39 +190,6 @@ impl Udp {
         self.misses.close();
         self.misses.wait().await;
     }
-}
-
-/// The address with its real port; fails where anybody listens, for SO_REUSEPORT alone would share
-/// the questions with a stranger.
-fn find_free(address: SocketAddr) -> io::Result<SocketAddr> {
-    let socket = new_socket(address)?;
-    socket.bind(&address.into())?;
-    UdpSocket::from(socket).local_addr()
-}
-
-fn new_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    Ok(socket)
-}
-
-fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = new_socket(address)?;
-    socket.set_reuse_port(true)?;
-    socket.set_recv_buffer_size(SOCKET_BUFFER_OCTETS)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER_OCTETS)?;
-    socket.set_read_timeout(Some(LOOK_UP))?;
-    if address.ip().is_unspecified() {
-        kernel::ask_for_destination(&socket, address.ip())?;
-    }
-    socket.bind(&address.into())?;
-    Ok(socket.into())
 }
 
 /// One thread's door.

@@ -9,13 +9,16 @@
 mod author;
 mod entries;
 mod flusher;
+mod gaps;
 mod hourly;
 mod hours;
 mod journal;
 mod leaves;
 mod log;
 mod read;
+mod run;
 mod schema;
+mod steps;
 mod write;
 
 use std::path::PathBuf;

@@ -4,33 +4,26 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
+use super::StoreError;
+use super::gaps::{LastRun, open_gap, read_gaps, uncovered};
+use super::hourly::read_hourly;
+use super::journal::{self, JournalEvent};
+use super::schema::{counts_file, lock_file, open_to_read};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{
     Event, Gap, GapKind, HourRecord, Hourly, Kind, ListRecord, Papers, Record, Stretch,
 };
 
-use super::StoreError;
-use super::hourly::read_hourly;
-use super::journal::{self, JournalEvent};
-use super::schema::{counts_file, lock_file, open_to_read};
-
 /// Counts that have waited in memory for longer than this are reported as not written.
-const UNWRITTEN_S: i64 = 60;
+pub(super) const UNWRITTEN_S: i64 = 60;
 
 /// The counts of one state folder, open for reading.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
     folder: PathBuf,
-}
-
-/// The last run, and whether it is still going on.
-struct LastRun {
-    last_flush: UnixSeconds,
-    ended: Option<UnixSeconds>,
-    going_on: bool,
 }
 
 impl Reader {
@@ -216,21 +209,6 @@ fn read_last_run(
     last.optional()
 }
 
-/// What is missing between the last writing and now.
-fn open_gap(run: &LastRun, now: UnixSeconds) -> Option<Gap> {
-    let kind = match (run.ended, run.going_on) {
-        (Some(_), _) => GapKind::Stopped,
-        (None, false) => GapKind::Crash,
-        (None, true) if now - run.last_flush > UNWRITTEN_S => GapKind::Unwritten,
-        (None, true) => return None,
-    };
-    Some(Gap {
-        from: run.last_flush.min(now),
-        until: now,
-        kind,
-    })
-}
-
 /// Which papers of a list are wanted.
 #[derive(Clone, Copy)]
 pub(super) enum Validity {
@@ -350,56 +328,6 @@ fn read_hours(
 /// The schema lets no count go below zero.
 pub(super) fn in_memory(count: i64) -> u64 {
     count.try_into().unwrap_or_default()
-}
-
-fn read_gaps(
-    transaction: &Transaction<'_>,
-    from: UnixSeconds,
-    until: UnixSeconds,
-) -> rusqlite::Result<Vec<Gap>> {
-    let mut statement = transaction.prepare(
-        "SELECT from_s, until_s, kind FROM gap WHERE until_s >= ?1 AND from_s \
-                             < ?2 ORDER BY from_s, until_s",
-    )?;
-    let gaps = statement.query_map(params![from, until], |row| {
-        let name: String = row.get(2)?;
-        let kind = GapKind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .unwrap_or(GapKind::Unrecorded);
-        Ok(Gap {
-            from: row.get(0)?,
-            until: row.get(1)?,
-            kind,
-        })
-    })?;
-    gaps.collect()
-}
-
-/// What neither an hour's row nor a gap accounts for: hours that the clock jumped over.
-fn uncovered(
-    from: UnixSeconds,
-    end: UnixSeconds,
-    hours: impl Iterator<Item = UnixSeconds>,
-    gaps: &[Gap],
-) -> Vec<Gap> {
-    let mut covered: Vec<_> = hours.map(|hour| (hour, hour + HOUR_S)).collect();
-    covered.extend(gaps.iter().map(|gap| (gap.from, gap.until)));
-    covered.push((end, end));
-    covered.sort_unstable();
-    let (mut reached, mut holes) = (from, Vec::new());
-    for (start, stop) in covered {
-        if start > reached {
-            holes.push(Gap {
-                from: reached,
-                until: start.min(end),
-                kind: GapKind::Unrecorded,
-            });
-        }
-        reached = reached.max(stop);
-    }
-    holes.retain(|hole| hole.from < hole.until);
-    holes
 }
 
 #[cfg(test)]

@@ -5,17 +5,18 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use serde_json::{Map, Value};
-
-use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::count::{EntryCounts, GapKind, HourCounts, ListIdentity, Moment, is_plain};
+use rusqlite::{Connection, Transaction, params};
+use serde_json::Map;
 
 use super::author::Author;
-use super::journal::{self, EventKind, JournalEvent};
+use super::journal::{self, JournalEvent};
 use super::log::{self, Happening, Log, Run, Sign};
+use super::run::begin;
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
+use super::steps::{Ending, Span, happening, note_steps};
 use super::{StoreError, entries, hours};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
+use crate::count::{EntryCounts, HourCounts, ListIdentity, Moment};
 
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often
 /// before we believe that one does.
@@ -135,7 +136,7 @@ impl Store {
             .map_err(|(_, source)| failed(&file, source))
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         taking: &Taking<'_>,
         at: UnixSeconds,
@@ -174,21 +175,6 @@ pub struct Taking<'a> {
     pub events: &'a [JournalEvent],
 }
 
-/// Whether a run goes on after a writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    GoOn,
-    Stop,
-}
-
-/// The time that a writing is about, by the log's time.
-struct Span {
-    since: UnixSeconds,
-    at: UnixSeconds,
-    was_failing: bool,
-    ending: Ending,
-}
-
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
     StoreError::Sqlite {
         attempt: "write the counts to",
@@ -212,171 +198,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     })
 }
 
-/// Begins a run; gives it, the keys of its lists and the moment that it began at.
-fn begin(
-    connection: &mut Connection,
-    author: &Author,
-    boot: u64,
-    lists: &[ListIdentity],
-    wall: UnixSeconds,
-) -> rusqlite::Result<(Run, Vec<i64>, UnixSeconds)> {
-    let transaction = connection.transaction()?;
-    let reached: Option<UnixSeconds> =
-        transaction.query_row("SELECT max(last_flush) FROM run", [], |row| row.get(0))?;
-    let at = wall.max(reached.unwrap_or(wall));
-    let is_counted: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT * FROM hour WHERE hour >= ?1)",
-        [hour_start(at)],
-        |row| row.get(0),
-    )?;
-    // What was counted before there was a log is not in it.
-    let first_hour = if is_counted {
-        hour_start(at) + HOUR_S
-    } else {
-        hour_start(at)
-    };
-    let mut log = Log::open(&transaction, author, first_hour)?;
-    let previous = end_previous(&transaction, &mut log, at)?;
-    let run = Run {
-        key: 0,
-        boot: format!("{boot:016x}"),
-        software: software(),
-        configuration: author.configuration.clone(),
-    };
-    transaction.execute(
-        "INSERT INTO run (boot, software, configuration, started, last_flush) VALUES (?1, ?2, ?3, \
-         ?4, ?4)",
-        params![run.boot, run.software, run.configuration, at],
-    )?;
-    let run = Run {
-        key: transaction.last_insert_rowid(),
-        ..run
-    };
-    transaction.execute(
-        "INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)",
-        params![run.key, at],
-    )?;
-    let keys = lists
-        .iter()
-        .map(|list| note_list(&transaction, list, at))
-        .collect::<Result<Vec<_>, _>>()?;
-    for key in &keys {
-        transaction.execute(
-            "INSERT INTO run_list VALUES (?1, ?2)",
-            params![run.key, key],
-        )?;
-    }
-    hours::add(
-        &transaction,
-        run.key,
-        &keys,
-        &hours::nothing_in(hour_start(at), keys.len()),
-    )?;
-    let ids = lists.iter().map(|list| list.id.as_str()).collect();
-    let body = log::start_body(&run, &ids, previous.as_ref(), at - wall);
-    log.note(
-        &run,
-        Happening {
-            at,
-            kind: "start",
-            body,
-            ..Happening::default()
-        },
-    )?;
-    let closed = closed_until(&log, at);
-    entries::commit(&transaction, &mut log, &run, closed)?;
-    log.save(Sign::Now)?;
-    transaction.commit()?;
-    Ok((run, keys, at))
-}
-
-fn software() -> String {
-    format!("wardline {}", env!("CARGO_PKG_VERSION"))
-}
-
-/// Writes down how the run before ended and what is missing since, and closes its hours.
-fn end_previous(
-    transaction: &Transaction<'_>,
-    log: &mut Log<'_>,
-    at: UnixSeconds,
-) -> rusqlite::Result<Option<Run>> {
-    let before = transaction.query_row(
-        "SELECT run, last_flush, ended FROM run ORDER BY run DESC LIMIT 1",
-        [],
-        |row| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, UnixSeconds>(1)?,
-                row.get::<_, Option<UnixSeconds>>(2)?,
-            ))
-        },
-    );
-    let Some((key, last_flush, ended)) = before.optional()? else {
-        return Ok(None);
-    };
-    let previous = hours::run(transaction, key)?;
-    let kind = if ended.is_some() {
-        GapKind::Stopped
-    } else {
-        GapKind::Crash
-    };
-    let from = ended.unwrap_or(last_flush);
-    if from < at || kind == GapKind::Crash {
-        transaction.execute(
-            "INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)",
-            params![key, from, at, kind.name()],
-        )?;
-    }
-    hours::lose_open(transaction)?;
-    // A run from before there was a log has no leaves, so nobody would understand its end.
-    if log.size() == 0 {
-        return Ok(None);
-    }
-    let crash = Happening {
-        at: from,
-        kind: "crash",
-        ..Happening::default()
-    };
-    let happenings = if kind == GapKind::Crash {
-        vec![crash]
-    } else {
-        Vec::new()
-    };
-    append(transaction, log, &previous, happenings, at)?;
-    Ok(Some(previous))
-}
-
-/// The list's key; its papers are noted when they have changed.
-fn note_list(
-    transaction: &Transaction<'_>,
-    list: &ListIdentity,
-    at: UnixSeconds,
-) -> rusqlite::Result<i64> {
-    transaction.execute(
-        "INSERT INTO list (id) VALUES (?1) ON CONFLICT DO NOTHING",
-        [&list.id],
-    )?;
-    let key = transaction.query_row("SELECT list FROM list WHERE id = ?1", [&list.id], |row| {
-        row.get(0)
-    })?;
-    let papers = transaction.query_row(
-        "SELECT authority, legal_basis FROM paper WHERE list = ?1 ORDER BY paper DESC LIMIT 1",
-        [key],
-        |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
-    );
-    if papers
-        .optional()?
-        .is_none_or(|papers| papers != (list.authority.clone(), list.legal_basis.clone()))
-    {
-        transaction.execute(
-            "INSERT INTO paper (list, since, authority, legal_basis) VALUES (?1, ?2, ?3, ?4)",
-            params![key, at, list.authority, list.legal_basis],
-        )?;
-    }
-    Ok(key)
-}
-
-fn add(
+pub(super) fn add(
     connection: &mut Connection,
     author: &Author,
     run: &Run,
@@ -464,113 +286,8 @@ fn add_hours(
     Ok(())
 }
 
-/// A journal's event as the log tells it; the run's start and end are told by the log itself.
-fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
-    // Reasons are what somebody typed, and the log is for everybody: they stay in the journal.
-    let is_told = |(key, _): &(&String, &Value)| *key != "reason";
-    let plain = |value: &Value| {
-        if is_plain(value) {
-            value.clone()
-        } else {
-            value.to_string().into()
-        }
-    };
-    let body = event
-        .body
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(is_told)
-        .map(|(key, value)| (key.clone(), plain(value)))
-        .collect();
-    (!matches!(event.kind, EventKind::Start | EventKind::Stop)).then(|| Happening {
-        at: event.at,
-        kind: event.kind.word(),
-        list: event.list.as_deref(),
-        serial: event.serial,
-        manifest: event.manifest.as_deref(),
-        body,
-    })
-}
-
-/// Splits the time on record where the clock was set forward, or where hours were slept through;
-/// gives an event for each.
-fn note_steps<'a>(
-    transaction: &Transaction<'_>,
-    run: &Run,
-    steps: &[Step],
-    hours: &[&HourCounts],
-    span: &Span,
-) -> rusqlite::Result<Vec<Happening<'a>>> {
-    let within = |step: &Step| Step {
-        from: step.from.clamp(span.since, span.at),
-        until: step.until.clamp(span.since, span.at),
-        ..*step
-    };
-    let (mut jumps, backs): (Vec<Step>, Vec<Step>) = steps
-        .iter()
-        .map(within)
-        .partition(|step| step.from < step.until);
-    let reached = hours
-        .iter()
-        .map(|counts| counts.hour.max(hour_start(span.since)))
-        .chain([hour_start(span.at)]);
-    let mut last = hour_start(span.since);
-    for hour in reached {
-        jumps.extend((last + HOUR_S < hour).then_some(Step {
-            from: last + HOUR_S,
-            until: hour,
-            by_s: 0,
-        }));
-        last = last.max(hour);
-    }
-    jumps.sort_by_key(|jump| jump.from);
-    let mut joined: Vec<Step> = Vec::new();
-    for jump in jumps {
-        match joined.last_mut() {
-            Some(before) if jump.from <= before.until => {
-                before.until = before.until.max(jump.until)
-            }
-            _ => joined.push(jump),
-        }
-    }
-    for jump in &joined {
-        transaction.execute(
-            "UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)",
-            [jump.from],
-        )?;
-        transaction.execute(
-            "INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)",
-            params![run.key, jump.until],
-        )?;
-        let kind = GapKind::Unrecorded.name();
-        transaction.execute(
-            "INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)",
-            params![run.key, jump.from, jump.until, kind],
-        )?;
-    }
-    let joined = joined.into_iter().map(|jump| Step {
-        by_s: jump.until - jump.from,
-        ..jump
-    });
-    let leaf = |step: Step| {
-        let by = if step.by_s < 0 { "back_s" } else { "forward_s" };
-        let body = [
-            (by.to_owned(), step.by_s.unsigned_abs().into()),
-            ("until".to_owned(), Moment(step.until).to_string().into()),
-        ];
-        Happening {
-            at: step.from,
-            kind: "clock",
-            body: Map::from_iter(body),
-            ..Happening::default()
-        }
-    };
-    Ok(joined.chain(backs).map(leaf).collect())
-}
-
 /// Adds what happened and the hours that are over at `at`, in the order of time.
-fn append(
+pub(super) fn append(
     transaction: &Transaction<'_>,
     log: &mut Log<'_>,
     run: &Run,
@@ -594,7 +311,7 @@ fn append(
 }
 
 /// Nobody adds to the hours before this one any more, and the log tells of them.
-fn closed_until(log: &Log<'_>, at: UnixSeconds) -> UnixSeconds {
+pub(super) fn closed_until(log: &Log<'_>, at: UnixSeconds) -> UnixSeconds {
     log.next_hour.min(hour_start(at))
 }
 

@@ -4,7 +4,8 @@
 use serde_json::json;
 
 use super::bundle::Bundle;
-use super::keeper::{Candidate, Entered, Held, Pass, Slot};
+use super::candidate::{Candidate, Entered, Held, Pass};
+use super::keeper::Slot;
 use super::load::{Loaded, load};
 use super::prove::Unproven;
 use super::refusal::Cause;

@@ -4,8 +4,9 @@
 use serde_json::json;
 use tracing::warn;
 
+use super::candidate::Entered;
 use super::generations::Generation;
-use super::keeper::{Entered, Slot};
+use super::keeper::Slot;
 use super::refusal::Cause;
 use super::state::{Change, Outcome};
 use super::{Updater, lock};

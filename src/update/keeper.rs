@@ -5,18 +5,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Value, json};
-use tracing::{error, info, warn};
 use zeroize::Zeroizing;
 
 use super::bundle::Bundle;
+use super::candidate::{Entered, Held, Pass};
 use super::generations::{Generation, Shelf};
 use super::load::{Bounds, Loaded, hex, load};
 use super::prove::Unproven;
 use super::refusal::{Cause, Refusal};
 use super::source::{ListSource, Quiet, Stamp, Text, Writer};
 use super::stage::OnTrial;
-use super::state::{Change, LastRefusal, ListState};
+use super::state::ListState;
 use super::verify::{Believed, Highest};
 use super::{FIRST_GENERATION, lock};
 use crate::clock::wall_s;
@@ -24,7 +23,7 @@ use crate::list::guard::{Code, Limits, Protected};
 use crate::list::manifest::Manifest;
 use crate::list::{Hash, Table, TableBuilder};
 use crate::name::HashKey;
-use crate::store::{EventKind, Journal, JournalEvent};
+use crate::store::Journal;
 
 /// One list and how it stands.
 pub(super) struct Slot {
@@ -51,77 +50,6 @@ pub(super) struct Slot {
     pub(super) asked: AtomicU64,
     /// The watcher saw somebody write to the file and not close it yet.
     pub(super) is_written: AtomicBool,
-}
-
-/// What the guard held back.
-pub(super) struct Held {
-    /// The manifest's hash, or the text's own where it has no manifest.
-    pub(super) known_by: Hash,
-    pub(super) codes: Vec<Code>,
-    /// What it was; none where the list's file is read again.
-    pub(super) bundle: Option<Bundle>,
-}
-
-/// What the operator lets pass: these findings, for this one.
-pub(super) struct Pass {
-    pub(super) known_by: Hash,
-    pub(super) codes: Vec<Code>,
-}
-
-/// A list that is in order, on its way to being in force.
-pub(super) struct Candidate {
-    /// The manifest's hash, or the text's own where it has no manifest.
-    pub(super) known_by: Hash,
-    pub(super) loaded: Loaded,
-    pub(super) believed: Option<Believed>,
-    /// As it came; none where the list's own file was read.
-    pub(super) bundle: Option<Bundle>,
-    /// How many removals it replaces, the oldest ones.
-    pub(super) removals: usize,
-    pub(super) unproven: Option<Unproven>,
-    /// Where it was found, for messages.
-    pub(super) place: String,
-}
-
-impl Candidate {
-    /// The list's own file.
-    pub(super) fn of_file(loaded: Loaded, place: &str) -> Self {
-        let known_by = Hash(loaded.digest);
-        Self {
-            known_by,
-            loaded,
-            believed: None,
-            bundle: None,
-            removals: 0,
-            unproven: None,
-            place: place.to_owned(),
-        }
-    }
-
-    pub(super) fn serial(&self) -> Option<u64> {
-        self.believed
-            .as_ref()
-            .map(|believed| believed.manifest.serial)
-    }
-}
-
-/// What came in force, for the state and the journal.
-pub(super) struct Entered<'a> {
-    pub(super) loaded: Loaded,
-    pub(super) manifest: Option<&'a Manifest>,
-    pub(super) kept: Option<u64>,
-    pub(super) is_rolled_back: bool,
-    pub(super) place: &'a str,
-}
-
-impl Entered<'_> {
-    /// What coming in force changes.
-    pub(super) fn change(&self) -> Change {
-        Change::Swapped {
-            entries: self.loaded.table.entry_count() as u64,
-            rejects: self.loaded.parsed.rejects,
-        }
-    }
 }
 
 impl Slot {
@@ -378,127 +306,6 @@ impl Slot {
 
     pub(super) fn in_force(&self) -> String {
         lock(&self.state).sha256.clone()
-    }
-
-    pub(super) fn note_live(&self, entered: &Entered<'_>, generation: u64) {
-        let Entered {
-            loaded,
-            manifest,
-            kept,
-            is_rolled_back,
-            place,
-        } = entered;
-        let mut state = lock(&self.state);
-        *state = ListState {
-            id: self.source.id.clone(),
-            sha256: hex(&loaded.digest),
-            entries: loaded.table.entry_count() as u64,
-            rejects: loaded.parsed.rejects,
-            octets: loaded.table.octets() as u64,
-            live_since: wall_s(),
-            generation,
-            serial: manifest.map(|manifest| manifest.serial),
-            manifest: manifest.map(|manifest| manifest.hash().to_string()),
-            expires: manifest.map(|manifest| manifest.expires),
-            kept: *kept,
-            is_rolled_back: *is_rolled_back,
-            ..ListState::default()
-        };
-        info!(list = %state.id, serial = state.serial, entries = state.entries, rejects = state.rejects, sha256 = %state.sha256, "list is in force");
-        if let Some(first) = loaded.parsed.rejects_shown.first() {
-            let (line, count) = (first.line, loaded.parsed.rejects);
-            warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; \
-                                     the first: {place}:{line}: {}", first.reason);
-        }
-        // The report tells how long it took from `issued` on; a list without a manifest has none.
-        let issued = manifest.map(|manifest| manifest.issued);
-        let (rejects, sha256) = (state.rejects, &state.sha256);
-        let body = json!({ "entries": state.entries, "rejects": rejects, "sha256": sha256, "generation": generation, "issued": issued });
-        let event = JournalEvent {
-            list: Some(state.id.clone()),
-            serial: state.serial,
-            manifest: state.manifest.clone(),
-            ..JournalEvent::now(EventKind::Live, body)
-        };
-        self.journal.note(event);
-    }
-
-    /// What a list comes to that is known: it is in force, or tried out.
-    pub(super) fn note_known(&self, known_by: Hash) -> Change {
-        let trial = lock(&self.trial)
-            .as_ref()
-            .filter(|trial| trial.candidate.known_by == known_by)
-            .map(|trial| trial.change(&self.source.stage));
-        trial.unwrap_or_else(|| self.note_unchanged())
-    }
-
-    pub(super) fn note_unchanged(&self) -> Change {
-        lock(&self.state).last_refusal = None;
-        Change::Unchanged
-    }
-
-    pub(super) fn note_refusal(
-        &self,
-        cause: Cause,
-        place: &str,
-        believed: Option<&Believed>,
-    ) -> Change {
-        let codes: Vec<&str> = match &cause {
-            Cause::Guard(findings) => findings
-                .iter()
-                .map(|finding| finding.code.as_str())
-                .collect(),
-            _ => Vec::new(),
-        };
-        let message = self.source.refuse(cause, place.to_owned()).to_string();
-        let mut state = lock(&self.state);
-        error!(list = %state.id, "{message}. The list of {} entries stays in force", state.entries);
-        // The record tells once that something is wrong, however often it is looked at.
-        if state
-            .last_refusal
-            .as_ref()
-            .is_none_or(|refusal| refusal.message != message)
-        {
-            self.note(
-                EventKind::Refused,
-                believed,
-                json!({ "message": message, "codes": codes }),
-            );
-        }
-        state.last_refusal = Some(LastRefusal {
-            at: wall_s(),
-            message: message.clone(),
-            manifest: believed.map(|believed| believed.hash.to_string()),
-        });
-        Change::Refused { message }
-    }
-
-    /// Write an event of this list into the journal.
-    pub(super) fn note(&self, kind: EventKind, believed: Option<&Believed>, body: Value) {
-        let (serial, manifest) = believed
-            .map(|believed| (believed.manifest.serial, believed.hash.to_string()))
-            .unzip();
-        self.journal.note(JournalEvent {
-            list: Some(self.source.id.clone()),
-            serial,
-            manifest,
-            ..JournalEvent::now(kind, body)
-        });
-    }
-
-    /// Write an event of one issue of this list into the journal.
-    pub(super) fn note_issue(&self, kind: EventKind, serial: u64, manifest: Hash, body: Value) {
-        let (list, serial, manifest) = (
-            Some(self.source.id.clone()),
-            Some(serial),
-            Some(manifest.to_string()),
-        );
-        self.journal.note(JournalEvent {
-            list,
-            serial,
-            manifest,
-            ..JournalEvent::now(kind, body)
-        });
     }
 
     /// Keep what is about to come in force on disk; returns its number, or none where the list is

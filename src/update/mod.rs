@@ -7,12 +7,14 @@
 
 mod accept;
 mod bundle;
+mod candidate;
 mod decrypt;
 mod folder;
 mod generations;
 mod history;
 mod keeper;
 mod load;
+mod notes;
 mod prove;
 pub mod pull;
 pub mod push;
@@ -31,25 +33,25 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-pub use bundle::{Bundle, Origin, Way};
-pub use generations::Generation;
-pub use load::{Inspection, inspect};
-pub use prove::{Prover, ReceiptKeyFault, receipt_key};
-pub use refusal::{Cause, Refusal, StartRefusal};
-pub use removal::SignedRemoval;
-pub use source::{Identities, ListSource, Papers, Text, Unsigned};
-pub use sources::{Source, Sources};
-pub use stage::Stage;
-pub use state::{Change, LastRefusal, ListState, Outcome, TrialState};
-pub use watch::Watch;
-
 use crate::list::ListIndex;
 use crate::list::guard::Protected;
 use crate::name::HashKey;
 use crate::policy::{Live, Snapshot};
 use crate::store::Journal;
-use keeper::{Candidate, Entered, Slot};
+pub use bundle::{Bundle, Origin, Way};
+use candidate::{Candidate, Entered};
+pub use generations::Generation;
+use keeper::Slot;
+pub use load::{Inspection, inspect};
+pub use prove::{Prover, ReceiptKeyFault, receipt_key};
+pub use refusal::{Cause, Refusal, StartRefusal};
+pub use removal::SignedRemoval;
 use source::Quiet;
+pub use source::{Identities, ListSource, Papers, Text, Unsigned};
+pub use sources::{Source, Sources};
+pub use stage::Stage;
+pub use state::{Change, LastRefusal, ListState, Outcome, TrialState};
+pub use watch::Watch;
 
 /// What the updater needs to know.
 pub struct Settings {

@@ -13,7 +13,8 @@ use serde_json::json;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::keeper::{Candidate, Held, Slot};
+use super::candidate::{Candidate, Held};
+use super::keeper::Slot;
 use super::refusal::Cause;
 use super::source::Text;
 use super::state::{Change, TrialState};

@@ -5,7 +5,7 @@ use super::scan::{Source, Token, is_word};
 use super::{Finding, finding};
 
 const FUNCTION_LINES_MAX: usize = 210;
-const FILE_LINES_MAX: usize = 640;
+const FILE_LINES_MAX: usize = 400;
 /// Names under which anything can gather.
 const EMPTY_NAMES: [&str; 7] = [
     "utils", "common", "helpers", "manager", "handler", "types", "context",

@@ -1,14 +1,12 @@
 //! Brings the records of one provider's resolvers together: copies are recognised, hours become
 //! days and months.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::clock::UnixSeconds;
-use crate::count::{
-    Applied, Gap, GapKind, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind,
-};
-
+use super::merge::{by_resolver, merge};
 use super::month::{DAY_S, Month};
+use crate::clock::UnixSeconds;
+use crate::count::{Applied, Gap, GapKind, Hourly, ListRecord, Papers, Seal, Step, StepKind};
 
 /// All resolvers' days together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,101 +76,6 @@ pub(super) fn gather(records: &[Hourly], months: &[Month]) -> Gathered {
         }
     }
     gathered
-}
-
-/// The records in groups that share a run's mark, for these are copies of one resolver's record.
-fn by_resolver(records: &[Hourly]) -> Vec<Vec<&Hourly>> {
-    let mut groups: Vec<(BTreeSet<&str>, Vec<&Hourly>)> = Vec::new();
-    for record in records {
-        let mut boots: BTreeSet<&str> = record.boots.iter().map(String::as_str).collect();
-        let mut copies = vec![record];
-        // A record may join groups that had nothing in common before.
-        groups.retain_mut(|(marks, others)| {
-            let same = !marks.is_disjoint(&boots);
-            if same {
-                boots.append(marks);
-                copies.append(others);
-            }
-            !same
-        });
-        groups.push((boots, copies));
-    }
-    groups.into_iter().map(|(_, copies)| copies).collect()
-}
-
-/// One record from copies of different age: an hour's counts only grow, so the larger ones are the
-/// later ones.
-fn merge(copies: &[&Hourly]) -> Hourly {
-    let mut lists: BTreeMap<&str, Vec<Papers>> = BTreeMap::new();
-    for list in copies.iter().flat_map(|copy| &copy.lists) {
-        let papers = lists.entry(&list.id).or_default();
-        papers.extend(
-            list.papers
-                .iter()
-                .filter(|paper| !papers.contains(paper))
-                .cloned()
-                .collect::<Vec<_>>(),
-        );
-        papers.sort_by_key(|papers| papers.since);
-    }
-    let places: BTreeMap<&str, usize> = lists
-        .keys()
-        .enumerate()
-        .map(|(place, id)| (*id, place))
-        .collect();
-    let (mut hours, mut cells) = (BTreeMap::new(), BTreeMap::new());
-    for copy in copies {
-        for hour in &copy.hours {
-            let questions = hours.entry(hour.hour).or_insert(*hour);
-            questions.questions = questions.questions.max(hour.questions);
-        }
-        for cell in &copy.cells {
-            let Some(list) = copy
-                .lists
-                .get(cell.list)
-                .and_then(|list| places.get(list.id.as_str()).copied())
-            else {
-                continue;
-            };
-            let known = cells
-                .entry((cell.hour, list))
-                .or_insert(ListHour { list, ..*cell });
-            known.blocked = known.blocked.max(cell.blocked);
-        }
-    }
-    let latest = copies
-        .iter()
-        .max_by_key(|copy| (copy.written_until, copy.read_at));
-    Hourly {
-        boots: Vec::new(),
-        read_at: latest.map_or(0, |latest| latest.read_at),
-        complete_until: copies
-            .iter()
-            .map(|copy| copy.complete_until)
-            .min()
-            .unwrap_or_default(),
-        written_until: latest.map_or(0, |latest| latest.written_until),
-        gaps: latest.map(|latest| latest.gaps.clone()).unwrap_or_default(),
-        hours: hours.into_values().collect(),
-        cells: cells.into_values().collect(),
-        applied: copies
-            .iter()
-            .flat_map(|copy| copy.applied.clone())
-            .collect(),
-        steps: latest
-            .map(|latest| latest.steps.clone())
-            .unwrap_or_default(),
-        seals: latest
-            .map(|latest| latest.seals.clone())
-            .unwrap_or_default(),
-        lists: lists
-            .into_iter()
-            .map(|(id, papers)| ListRecord {
-                id: id.to_owned(),
-                papers,
-            })
-            .collect(),
-    }
 }
 
 /// Where a moment falls in the months asked for.

@@ -8,12 +8,12 @@ mod gather;
 mod hide;
 mod html;
 mod json;
+mod merge;
 mod month;
 mod tables;
 mod text;
 
 use super::Format;
-
 pub use figures::{
     AppliedVersion, InForce, LogHead, Months, Period, Published, PublishedList, publish,
 };

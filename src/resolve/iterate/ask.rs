@@ -1,23 +1,21 @@
 //! One question to one zone: which of its servers is asked when, how long, and over what, until one
 //! is of help.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::Name;
 use tokio::time::Instant;
 
 use super::super::convert::{our_name, wire_of};
 use super::super::exchange::{
     Edns, Fault, Heard, Local, Outgoing, REPEATS_MAX, Spelling, Wait, ask_tcp, ask_udp,
 };
-use super::address_scope::{Place, place};
+use super::candidates::Candidate;
 use super::coalesce::Reply;
 use super::judge::{Asked, Judgement, Useless, judge};
-use super::servers::{Health, Server, UnderWay};
+use super::servers::{Server, UnderWay};
 use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
@@ -25,45 +23,17 @@ use crate::resolve::Failure;
 
 /// How often one server is asked in vain for the same thing, each time with as many repetitions as
 /// there may be.
-const TRIES_MAX: u32 = 5;
-/// One in so many questions goes to a server that is not the fastest, to learn whether it has
-/// become so.
-const EXPLORE_ONE_IN: u64 = 20;
-/// What an unknown server's round trip is taken to be.
-const ROUND_TRIP_UNKNOWN_US: u32 = 120_000;
+pub(super) const TRIES_MAX: u32 = 5;
+
 /// Servers whose address is looked for on behalf of one zone (NXNSAttack).
-const LOOKUPS_MAX: usize = 5;
+pub(super) const LOOKUPS_MAX: usize = 5;
+
 /// How deep looking for servers' addresses may lead.
 const DEPTH_MAX: usize = 5;
+
 /// TCP takes a round trip more to begin with, and some servers their time.
 const TCP_WAIT_MIN: Duration = Duration::from_millis(800);
 const TCP_WAIT_MAX: Duration = Duration::from_millis(2000);
-
-/// A server that may be asked.
-struct Candidate {
-    at: SocketAddr,
-    server: Arc<Server>,
-    tries: u32,
-    useless: bool,
-}
-
-/// All of a zone's servers as far as their addresses are known, and the names of the others.
-struct Candidates {
-    known: Vec<Candidate>,
-    names: Vec<Name>,
-    lookups: usize,
-}
-
-/// Who says that a server is to be asked at its address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
-    /// The operator, who may name any.
-    Operator,
-    /// A zone of the operator's, which may stand on private addresses.
-    OwnZone,
-    /// Anybody.
-    Anybody,
-}
 
 /// What asking one server brought.
 enum Outcome {
@@ -153,74 +123,6 @@ impl Walker {
             .filter(|judgement| !matches!(judgement, Judgement::Useless(_)))
     }
 
-    fn candidates(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Candidates {
-        let mut candidates = Candidates {
-            known: Vec::with_capacity(zone.servers.len()),
-            names: Vec::new(),
-            lookups: 0,
-        };
-        let word = self.word_of(zone);
-        for server in &zone.servers {
-            let word = if server.port.is_some() {
-                Word::Operator
-            } else {
-                word
-            };
-            for address in &server.addresses {
-                self.admit(*address, server.port, word, trip, &mut candidates.known);
-            }
-            // The operator's servers have no names.
-            if server.port.is_some() {
-                continue;
-            }
-            // A server within the zone cannot be found by asking the zone, nor can one below a name
-            // whose keys are wanted.
-            let is_inside = zone.name.zone_of(&server.name);
-            if is_inside || asked.rtype == RecordType::DNSKEY && asked.name.zone_of(&server.name) {
-                continue;
-            }
-            if server.addresses.is_empty() {
-                for address in self.remembered(&server.name, trip) {
-                    self.admit(address, None, word, trip, &mut candidates.known);
-                }
-            }
-            candidates.names.push(server.name.clone());
-        }
-        // Who is looked for first is left to chance, so that a zone's servers share the load.
-        let names = candidates.names.len();
-        if names > 1 {
-            candidates.names.rotate_left(chance() as usize % names);
-        }
-        candidates
-    }
-
-    /// A server's addresses from memory: its own word, or a delegation's.
-    fn remembered(&self, name: &Name, trip: &Trip<'_>) -> Vec<IpAddr> {
-        let now = clock::wall_s();
-        let mut addresses = Vec::new();
-        for rtype in self.address_types() {
-            if let Some(said) = self.memory.recall(name, rtype, trip.avoid, now) {
-                addresses.extend(
-                    said.answer
-                        .iter()
-                        .flat_map(|set| &set.records)
-                        .filter_map(|record| record.data.ip_addr()),
-                );
-            }
-        }
-        if addresses.is_empty() {
-            self.zones.glue(name, now)
-        } else {
-            addresses
-        }
-    }
-
-    fn address_types(&self) -> impl Iterator<Item = RecordType> {
-        let v4 = self.settings.ipv4.then_some(RecordType::A);
-        v4.into_iter()
-            .chain(self.settings.ipv6.then_some(RecordType::AAAA))
-    }
-
     /// Ask for a server's addresses, for IPv6 ones only where there are no others.
     async fn look_up(&self, name: &Name, trip: &Trip<'_>) -> Vec<IpAddr> {
         if trip.depth() >= DEPTH_MAX || trip.looks_for(name) {
@@ -248,54 +150,6 @@ impl Walker {
         // nowhere.
         addresses.extend(self.zones.glue(name, clock::wall_s()));
         addresses
-    }
-
-    fn word_of(&self, zone: &Zone) -> Word {
-        if self.zones.is_in_stub(&zone.name) {
-            Word::OwnZone
-        } else {
-            Word::Anybody
-        }
-    }
-
-    /// Let an address in among those that may be asked.
-    fn admit(
-        &self,
-        address: IpAddr,
-        port: Option<u16>,
-        word: Word,
-        trip: &Trip<'_>,
-        known: &mut Vec<Candidate>,
-    ) {
-        let at = SocketAddr::new(address, port.unwrap_or(self.settings.port));
-        let is_wanted = if address.is_ipv4() {
-            self.settings.ipv4
-        } else {
-            self.settings.ipv6
-        };
-        let is_allowed = match place(address) {
-            Place::Public => true,
-            Place::Loopback => {
-                self.settings.loopback
-                    || word == Word::Operator
-                    || self.settings.roots.contains(&address)
-            }
-            Place::Private => {
-                self.settings.private
-                    || word != Word::Anybody
-                    || self.settings.roots.contains(&address)
-            }
-            Place::Nowhere => false,
-        };
-        let is_new = !known.iter().any(|candidate| candidate.at == at);
-        if is_wanted && is_allowed && is_new && !trip.avoid.contains(&address) {
-            known.push(Candidate {
-                at,
-                server: self.servers.at(at),
-                tries: 0,
-                useless: false,
-            });
-        }
     }
 
     /// Ask one server: over UDP, without EDNS where it cannot read that, over TCP where the reply
@@ -433,85 +287,4 @@ impl Walker {
             Err(_) => Ok(Err(Fault::Broken)),
         }
     }
-}
-
-impl Candidates {
-    /// Whom to ask next: someone not asked yet, then whoever was silent once but is known to
-    /// answer, then nobody until all names are looked up, then the silent ones again.
-    fn pick(&mut self, now_ms: u64) -> Option<usize> {
-        let patience = if self.has_names() { 2 } else { TRIES_MAX };
-        loop {
-            let index = self.best(patience)?;
-            let candidate = self.known.get_mut(index)?;
-            match candidate.server.health(now_ms) {
-                Health::Up => return Some(index),
-                // One question alone finds out whether it is back, by one try.
-                Health::Due => {
-                    candidate.tries = TRIES_MAX - 1;
-                    return Some(index);
-                }
-                Health::Down => candidate.useless = true,
-            }
-        }
-    }
-
-    fn best(&self, patience: u32) -> Option<usize> {
-        let is_open = |candidate: &Candidate| {
-            let known = candidate.tries == 0
-                || patience == TRIES_MAX
-                || candidate.server.round_trip_us().is_some();
-            !candidate.useless && candidate.tries < patience && known
-        };
-        let luck = chance();
-        let fresh = self
-            .known
-            .iter()
-            .filter(|candidate| is_open(candidate) && candidate.tries == 0)
-            .count();
-        if fresh > 1 && luck.is_multiple_of(EXPLORE_ONE_IN) {
-            let skip = (luck / EXPLORE_ONE_IN) as usize % fresh;
-            let open = self
-                .known
-                .iter()
-                .enumerate()
-                .filter(|(_, candidate)| is_open(candidate) && candidate.tries == 0);
-            return open.skip(skip).map(|(index, _)| index).next();
-        }
-        let open = self
-            .known
-            .iter()
-            .enumerate()
-            .filter(|(_, candidate)| is_open(candidate));
-        open.min_by_key(|(index, candidate)| {
-            let round_trip_us = candidate
-                .server
-                .round_trip_us()
-                .unwrap_or(ROUND_TRIP_UNKNOWN_US);
-            // Among equals chance decides, and a silence weighs as much as a slow server.
-            let cost = u64::from(round_trip_us) + 200_000 * u64::from(candidate.server.silences());
-            (
-                candidate.tries,
-                cost,
-                luck.rotate_left(*index as u32 * 7) & 0xffff,
-            )
-        })
-        .map(|(index, _)| index)
-    }
-
-    fn has_names(&self) -> bool {
-        !self.names.is_empty() && self.lookups < LOOKUPS_MAX
-    }
-
-    fn next_name(&mut self) -> Option<Name> {
-        if !self.has_names() {
-            return None;
-        }
-        self.lookups += 1;
-        self.names.pop()
-    }
-}
-
-/// A number that servers and addresses are drawn by; nothing depends on nobody guessing it.
-fn chance() -> u64 {
-    RandomState::new().hash_one(0u8)
 }

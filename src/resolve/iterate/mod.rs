@@ -5,8 +5,15 @@
 //! [`servers`] how fast and healthy servers are, [`ask`] puts one question to one zone's servers.
 //! Nothing here validates; see [`Ask`] for the contract.
 
+mod addresses;
+mod for_validator;
+
+mod descend;
+use descend::said_by_referral;
+
 mod address_scope;
 mod ask;
+mod candidates;
 mod coalesce;
 mod judge;
 mod root_copy;
@@ -14,17 +21,8 @@ mod rrset_cache;
 mod servers;
 mod zone_limits;
 mod zones;
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering::Relaxed;
-
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{Name, RecordType};
-
 use self::coalesce::Shared;
-use self::judge::{Asked, Continuation, Glue, Judgement, Referral, follow};
+use self::judge::{Asked, Continuation, Glue, Judgement};
 pub(super) use self::root_copy::RootCopy;
 pub use self::root_copy::Standing as RootStanding;
 use self::rrset_cache::Memory;
@@ -32,19 +30,26 @@ use self::servers::Servers;
 use self::zone_limits::Crowds;
 use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
-use super::convert::{label_count, wire_of};
+use super::convert::wire_of;
 use super::exchange::Sockets;
-use super::rrset::{Ask, Cut, Said};
+use super::rrset::Said;
 use super::{Failure, Tally};
 use crate::clock::{self, UnixSeconds};
+use hickory_proto::rr::{Name, RecordType};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Zones and partial names gone through for one name; IPv6 reverse names have 34 labels.
 const STEPS_MAX: usize = 80;
+
 /// A delegation that is older than this is asked for again when none of its servers is of use: they
 /// may have moved.
 const REFRESH_AFTER_S: UnixSeconds = 30;
+
 /// The longest that a delegation is believed (RFC 9609 has two days for the root's).
-const DELEGATION_TTL_S_MAX: u32 = 172_800;
+pub(super) const DELEGATION_TTL_S_MAX: u32 = 172_800;
 
 /// How long after asking the roots who they are they may be asked again, at the least.
 const PRIME_AGAIN_AFTER_S: UnixSeconds = 60;
@@ -105,7 +110,7 @@ pub(super) struct Walker {
 /// Why something is asked: the question of a client, or the address of a server that is needed for
 /// it, or of one needed for that.
 #[derive(Clone, Copy)]
-struct Trip<'a> {
+pub(super) struct Trip<'a> {
     budget: &'a Budget,
     avoid: &'a [IpAddr],
     /// The server's name that is looked for, and what for.
@@ -168,7 +173,7 @@ impl Walker {
     }
 
     /// What the authorities say about name and type.
-    async fn walk(
+    pub(super) async fn walk(
         &self,
         name: &Name,
         rtype: RecordType,
@@ -315,107 +320,6 @@ impl Walker {
         place.zone = self.zones.closest(parent(&wire_of(&place.zone.name)), now);
         Ok(())
     }
-
-    /// Servers of parent and child alike answer where others refer, and some servers answer for a
-    /// child that others serve.
-    fn find_apex(&self, apex: Referral, zone: &Arc<Zone>) -> Arc<Zone> {
-        let is_shared = |server: &NameServer| {
-            let known = zone.servers.iter();
-            known.clone().any(|other| {
-                other.name == server.name
-                    || server
-                        .addresses
-                        .iter()
-                        .any(|address| other.addresses.contains(address))
-            })
-        };
-        if apex.servers.is_empty() || apex.servers.iter().any(is_shared) {
-            self.zones.note_apex(&apex.child, zone, clock::wall_s())
-        } else {
-            self.descend(apex, zone)
-        }
-    }
-
-    /// Take note of a referral.
-    fn descend(&self, referral: Referral, parent: &Zone) -> Arc<Zone> {
-        let now = clock::wall_s();
-        let until = parent
-            .until
-            .min(now + i64::from(referral.ttl_s.min(DELEGATION_TTL_S_MAX)));
-        let cut = referral.cut.map(Arc::new);
-        let zone = Arc::new(Zone {
-            name: referral.child,
-            servers: referral.servers,
-            since: now,
-            until,
-            cut,
-        });
-        self.zones.keep(Arc::clone(&zone));
-        zone
-    }
-
-    /// The alias that a DNAME from memory makes of a name below it.
-    fn recall_dname(
-        &self,
-        name: &Name,
-        zone: &Zone,
-        trip: &Trip<'_>,
-        now: UnixSeconds,
-    ) -> Option<Arc<Said>> {
-        let between = label_count(&zone.name)..label_count(name);
-        let (said, answer) =
-            between
-                .rev()
-                .map(|labels| name.trim_to(labels))
-                .find_map(|owner| {
-                    let said = self
-                        .memory
-                        .recall(&owner, RecordType::DNAME, trip.avoid, now)?;
-                    let set = said
-                        .answer
-                        .iter()
-                        .find(|set| set.rtype == RecordType::DNAME && set.name == owner)?;
-                    let answer = follow(name, set.clone())?;
-                    Some((said, answer))
-                })?;
-        let rcode = if answer.len() > 1 {
-            ResponseCode::NoError
-        } else {
-            ResponseCode::YXDomain
-        };
-        Some(Arc::new(Said {
-            rcode,
-            answer,
-            authority: Vec::new(),
-            servers: Vec::new(),
-            ..(*said).clone()
-        }))
-    }
-
-    /// Take note of an answer.
-    fn settle(&self, name: &Name, rtype: RecordType, said: Said, zone: &Arc<Zone>) -> Arc<Said> {
-        let (said, now) = (Arc::new(said), clock::wall_s());
-        self.zones.note_apex(&said.zone, zone, now);
-        if !said.contradicts {
-            self.memory.keep(name, rtype, &said, now);
-        }
-        // A DNAME holds whatever alias came with it.
-        if let [dname, ..] = said.answer.as_slice()
-            && dname.rtype == RecordType::DNAME
-            && dname.name != *name
-        {
-            let alone = Said {
-                rcode: ResponseCode::NoError,
-                answer: vec![dname.clone()],
-                authority: Vec::new(),
-                contradicts: false,
-                ..(*said).clone()
-            };
-            self.memory
-                .keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
-        }
-        said
-    }
 }
 
 /// What another resolver's reply says about name and type; `None` where it is of no use. Such a one
@@ -460,93 +364,16 @@ fn stub(name: &Name, servers: &[SocketAddr]) -> Zone {
 
 /// Where a walk stands.
 struct Place {
-    zone: Arc<Zone>,
+    pub(super) zone: Arc<Zone>,
     minimise: bool,
     /// The parent was asked again because no server was of use.
     refreshed: bool,
 }
 
-/// A parent's servers that answer a DS question with the referral to the child: what they say about
-/// DS there is the answer.
-fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
-    let (ds, denial, from) = referral.cut.map_or((None, Vec::new(), None), |cut| {
-        (cut.ds, cut.denial, cut.from)
-    });
-    let answer = Vec::from_iter(ds);
-    Said {
-        rcode: ResponseCode::NoError,
-        answer,
-        authority: denial,
-        servers: Vec::new(),
-        zone: zone.name.clone(),
-        from,
-        authoritative: false,
-        contradicts: false,
-    }
-}
-
 /// The octets of the name above; the root's are its own.
-fn parent(wire: &[u8]) -> &[u8] {
+pub(super) fn parent(wire: &[u8]) -> &[u8] {
     match wire.split_first() {
         Some((&length, rest)) if length > 0 => rest.get(usize::from(length)..).unwrap_or(wire),
         _ => wire,
-    }
-}
-
-impl Ask for Walker {
-    async fn ask(
-        &self,
-        name: &Name,
-        rtype: RecordType,
-        avoid: &[IpAddr],
-        budget: &Budget,
-    ) -> Result<Arc<Said>, Failure> {
-        self.walk(
-            name,
-            rtype,
-            &Trip {
-                budget,
-                avoid,
-                errand: None,
-            },
-        )
-        .await
-    }
-
-    async fn cut(
-        &self,
-        zone: &Name,
-        avoid: &[IpAddr],
-        budget: &Budget,
-    ) -> Result<Arc<Cut>, Failure> {
-        let now = clock::wall_s();
-        let kept = self
-            .zones
-            .find(&wire_of(zone), now)
-            .and_then(|zone| zone.cut.clone());
-        if let Some(cut) = kept.filter(|cut| !cut.from.is_some_and(|from| avoid.contains(&from))) {
-            return Ok(cut);
-        }
-        let said = self.ask(zone, RecordType::DS, avoid, budget).await?;
-        let cut = Arc::new(Cut {
-            child: zone.clone(),
-            parent: said.zone.clone(),
-            ds: said
-                .answer
-                .iter()
-                .find(|set| set.rtype == RecordType::DS)
-                .cloned(),
-            denial: said.authority.clone(),
-            from: said.from,
-        });
-        self.zones.note_cut(&cut, now);
-        Ok(cut)
-    }
-
-    fn apex(&self, name: &Name) -> Name {
-        self.zones
-            .closest(&wire_of(name), clock::wall_s())
-            .name
-            .clone()
     }
 }

@@ -8,12 +8,12 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use hickory_proto::dnssec::DigestType;
-use hickory_proto::dnssec::rdata::{DNSSECRData, DS};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::dnssec::rdata::DS;
+use hickory_proto::rr::{Name, RecordType};
 
-use super::anchor::{Anchor, Standing};
+use super::anchor::Standing;
 use super::denial::{Denial, NoDs};
+use super::keys::{Signed, Vouching, digests};
 use super::signature::{self, Keys};
 use super::{Insecurity, Validator, is_bogus};
 use crate::clock::{self, UnixSeconds};
@@ -23,10 +23,12 @@ use crate::resolve::convert::{is_below, label_count};
 use crate::resolve::rrset::{Ask, Cut, RrSet};
 
 /// Servers asked anew for keys or DS after bogus ones.
-const RETRIES_MAX: usize = 2;
+pub(super) const RETRIES_MAX: usize = 2;
+
 /// The longest that keys and insecure delegations are believed; RFC 4035 leaves it to their TTLs,
 /// which may be weeks.
 const TTL_S_MAX: u32 = 3600;
+
 /// What a signed zone's denial without a TTL of its own is worth.
 const DENIAL_TTL_S: u32 = 60;
 
@@ -304,117 +306,6 @@ impl Validator {
         }
         fault.map_or(Ok(Signed::Not), Err)
     }
-
-    /// The keys of a zone, asked for and checked against who vouches for them; and for how many
-    /// seconds.
-    async fn keys<A: Ask>(
-        &self,
-        ask: &A,
-        apex: &Name,
-        vouching: Vouching<'_>,
-        budget: &Budget,
-    ) -> Result<(Arc<Keys>, u32), Failure> {
-        let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
-        loop {
-            let said = match ask.ask(apex, RecordType::DNSKEY, &avoid, budget).await {
-                Ok(said) => said,
-                Err(failure) => return Err(bogus.unwrap_or(failure)),
-            };
-            let set = said
-                .answer
-                .iter()
-                .find(|set| set.rtype == RecordType::DNSKEY && set.name == *apex);
-            if set.is_none() && !said.authoritative && said.authority.is_empty() {
-                // Nobody has said anything: a network that catches all DNS does so.
-                return Err(bogus.unwrap_or(Failure::Unreachable));
-            }
-            match set.map_or(Err(Failure::KeyMissing), |set| {
-                self.judge_keys(set, vouching, budget)
-            }) {
-                Err(failure) if is_bogus(failure) => {
-                    let from = said
-                        .from
-                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else {
-                        return Err(bogus.unwrap_or(failure));
-                    };
-                    bogus.get_or_insert(failure);
-                    avoid.push(from);
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn judge_keys(
-        &self,
-        set: &RrSet,
-        vouching: Vouching<'_>,
-        budget: &Budget,
-    ) -> Result<(Arc<Keys>, u32), Failure> {
-        let keys = Keys::of(set, self.rules);
-        let vouched = match vouching {
-            Vouching::Anchor(anchor) => keys.vouched_by_anchor(anchor),
-            Vouching::Parent(signers) => keys.vouched_by(signers),
-        };
-        if vouched.is_empty() {
-            return Err(Failure::KeyMissing);
-        }
-        let held = signature::check(set, &vouched, self.rules, now_s(), budget)?;
-        Ok((Arc::new(keys), held.ttl_s))
-    }
-
-    /// Why none of the digests can be checked, if none can (RFC 4035 section 5.2, RFC 6840 section
-    /// 5.2).
-    fn unknown(&self, signers: &[DS]) -> Option<Insecurity> {
-        let knows = |ds: &DS| self.rules.knows(ds.algorithm());
-        if signers
-            .iter()
-            .any(|ds| knows(ds) && self.rules.digests(ds.digest_type()))
-        {
-            return None;
-        }
-        Some(if signers.iter().any(knows) {
-            Insecurity::Digest
-        } else {
-            Insecurity::Algorithm
-        })
-    }
-
-    /// Those that can be checked; the ones with SHA-1 only where no other can (RFC 4509 section 3).
-    fn strongest(&self, mut signers: Vec<DS>) -> Vec<DS> {
-        signers
-            .retain(|ds| self.rules.knows(ds.algorithm()) && self.rules.digests(ds.digest_type()));
-        if signers
-            .iter()
-            .any(|ds| ds.digest_type() != DigestType::SHA1)
-        {
-            signers.retain(|ds| ds.digest_type() != DigestType::SHA1);
-        }
-        signers
-    }
-}
-
-/// Who vouches for keys.
-#[derive(Clone, Copy)]
-enum Vouching<'a> {
-    Anchor(&'a Anchor),
-    Parent(&'a [DS]),
-}
-
-/// What became of a set's signatures.
-enum Signed {
-    Held(u32, Arc<Keys>),
-    Insecure(Insecurity),
-    Not,
-}
-
-fn digests(set: &RrSet) -> Vec<DS> {
-    let digests = set.records.iter().filter_map(|record| match &record.data {
-        RData::DNSSEC(DNSSECRData::DS(ds)) => Some(ds.clone()),
-        _ => None,
-    });
-    digests.collect()
 }
 
 /// The wall clock as signatures count it.

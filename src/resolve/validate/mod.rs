@@ -10,6 +10,7 @@ mod anchor;
 mod answer;
 mod chain;
 mod denial;
+mod keys;
 mod nsec3;
 mod rsa;
 mod sentinel;
@@ -17,6 +18,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 mod zone_cache;
+mod zone_spans;
 
 use std::net::IpAddr;
 use std::sync::Arc;

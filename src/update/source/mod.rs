@@ -1,40 +1,30 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
+mod stamp;
+pub(super) use stamp::{Quiet, Stamp, Writer};
+
 mod counting;
-
-use std::cell::Cell;
-use std::fmt;
-use std::fs::{File, Metadata};
-use std::io::{self, BufRead, Read};
-use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread::sleep;
-use std::time::Duration;
-
-use aws_lc_rs::digest::{Context, SHA256};
-use zeroize::Zeroizing;
-
 use super::load::Script;
 use super::refusal::{Cause, Refusal, place_of};
 use super::sources::Source;
 use super::stage::Stage;
-use crate::clock::{monotonic, since_epoch};
 use crate::list::guard::{Limits, Place};
 use crate::list::manifest::Manifest;
 use crate::list::parse::{self, Entry, Format, Parsed};
 use crate::list::{EntryTally, ListIndex, Scope};
 use crate::seal::VerifyKey;
 use crate::seal::age::Identity;
+use aws_lc_rs::digest::{Context, SHA256};
 use counting::Counting;
+use std::cell::Cell;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
 
-/// A list that does not come to rest within this many quiet times is refused.
-const PATIENCE_QUIETS: u32 = 20;
-/// A file that somebody holds open for writing must be quiet for this many times longer.
-const OPEN_QUIETS: u32 = 10;
-/// The longest sleep between two looks at a restless file.
-const LOOK: Duration = Duration::from_millis(10);
 const BUFFER_OCTETS: usize = 64 * 1024;
 
 /// One list as configured.
@@ -341,7 +331,7 @@ struct Digesting<'t> {
 }
 
 impl<'t> Digesting<'t> {
-    fn new(text: &'t mut dyn Read) -> Self {
+    pub(super) fn new(text: &'t mut dyn Read) -> Self {
         Self {
             text,
             context: Context::new(&SHA256),
@@ -387,99 +377,5 @@ impl Read for Digesting<'_> {
         let count = self.fill_buf()?.read(room)?;
         self.consume(count);
         Ok(count)
-    }
-}
-
-/// Which file it is and when it last changed; two stamps differ when the file was written, replaced
-/// or renamed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    octets: u64,
-    written: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl From<&Metadata> for Stamp {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            octets: metadata.len(),
-            written: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-impl Stamp {
-    /// The stamp of the regular file at `path`, links followed.
-    pub(super) fn of(path: &Path) -> Result<Self, Cause> {
-        let metadata = path.metadata().map_err(Cause::from_io)?;
-        if metadata.is_file() {
-            Ok(Self::from(&metadata))
-        } else {
-            Err(Cause::NotAFile)
-        }
-    }
-
-    /// The file's length.
-    pub(super) const fn octets(&self) -> u64 {
-        self.octets
-    }
-
-    /// How long ago the file last changed; nothing where that lies in the future.
-    fn age(&self) -> Option<Duration> {
-        let (s, ns) = self.written.max(self.changed);
-        let at = Duration::new(u64::try_from(s).ok()?, u32::try_from(ns).ok()?);
-        since_epoch().checked_sub(at)
-    }
-}
-
-/// Does somebody hold the file open after having written to it?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Writer {
-    Open,
-    Closed,
-}
-
-/// How long a file must be left alone before it is read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Quiet(pub(super) Duration);
-
-impl Quiet {
-    /// The rest that a file needs.
-    pub(super) fn needed(self, writer: Writer) -> Duration {
-        match writer {
-            Writer::Open => self.0 * OPEN_QUIETS,
-            Writer::Closed => self.0,
-        }
-    }
-
-    /// How long a restless file is waited for.
-    pub(super) fn patience(self) -> Duration {
-        self.0 * PATIENCE_QUIETS
-    }
-
-    /// Wait until the file has been left alone long enough.
-    pub(super) fn settle(self, path: &Path, writer: impl Fn() -> Writer) -> Result<Stamp, Cause> {
-        let start = monotonic();
-        let (mut stamp, mut since) = (Stamp::of(path)?, start);
-        loop {
-            let needed = self.needed(writer());
-            let rested = since.elapsed().max(stamp.age().unwrap_or_default());
-            if rested >= needed {
-                return Ok(stamp);
-            }
-            if start.elapsed() >= self.patience() {
-                return Err(Cause::StillWritten);
-            }
-            sleep((needed - rested).min(LOOK));
-            let seen = Stamp::of(path)?;
-            if seen != stamp {
-                (stamp, since) = (seen, monotonic());
-            }
-        }
     }
 }

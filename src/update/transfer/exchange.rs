@@ -14,7 +14,7 @@ use super::copy::{self, Draft, ZoneCopy};
 use super::intake::{self, Asked, Harvest, Intake};
 use super::message::{self, Answer, Soa};
 use super::serial::is_newer;
-use super::tsig;
+use super::{tsig, tsig_fault};
 use crate::clock::{monotonic, wall_s};
 use crate::wire::{HEADER_OCTETS, Section, rcode, rtype};
 
@@ -55,7 +55,7 @@ pub(super) enum Fault {
     #[error("it answers {}", told(*.0))]
     Rcode(u16),
     #[error("{0}")]
-    Tsig(#[from] tsig::Fault),
+    Tsig(#[from] tsig_fault::Fault),
     #[error("{0}")]
     Intake(#[from] intake::Fault),
     #[error("{0}")]
@@ -246,7 +246,7 @@ impl<'z> Connection<'z> {
             .as_mut()
             .map_or(Ok(()), |session| session.take(&self.message, wall_s()))
         {
-            Err(tsig::Fault::Unsigned) if code != rcode::NOERROR => Err(Fault::Rcode(code)),
+            Err(tsig_fault::Fault::Unsigned) if code != rcode::NOERROR => Err(Fault::Rcode(code)),
             Err(fault) => Err(fault.into()),
             Ok(()) if code != rcode::NOERROR => Err(Fault::Rcode(code)),
             Ok(()) => Ok(()),

@@ -14,6 +14,7 @@ mod ordering;
 mod secondary;
 mod serial;
 mod tsig;
+mod tsig_fault;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,18 +26,17 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use notify::{Watched, Zones};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-pub use intake::Caps;
-pub use tsig::{Algorithm, Key};
-
 use super::Updater;
 use crate::list::ListIndex;
 use crate::name::Name;
-use notify::{Watched, Zones};
+pub use intake::Caps;
 use secondary::{Secondary, Wake};
+pub use tsig::{Algorithm, Key};
 
 /// What is transferred, and from where.
 #[derive(Clone, Debug)]

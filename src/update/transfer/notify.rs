@@ -14,7 +14,8 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::tsig::{self, Key};
+use super::tsig::Key;
+use super::tsig_fault;
 use crate::clock::{UnixSeconds, wall_s};
 use crate::name::Name;
 use crate::wire::{HEADER_OCTETS, Message, class, rcode, rtype};
@@ -187,7 +188,7 @@ fn judge(packet: &[u8], from: IpAddr, zones: &[Watched], now: UnixSeconds) -> Op
                 zone: Some(at),
             })
         }
-        Err(tsig::Fault::Unsigned) => Some(Verdict {
+        Err(tsig_fault::Fault::Unsigned) => Some(Verdict {
             reply: reply(rcode::REFUSED as u8),
             zone: None,
         }),
@@ -206,6 +207,7 @@ mod tests {
 
     use super::*;
     use crate::update::transfer::message;
+    use crate::update::transfer::tsig;
     use crate::update::transfer::tsig::Algorithm;
 
     const NOW: UnixSeconds = 1_800_000_000;

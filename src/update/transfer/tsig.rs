@@ -6,18 +6,23 @@ use std::fmt;
 use aws_lc_rs::{constant_time, hmac};
 use zeroize::Zeroizing;
 
+use super::tsig_fault::Fault;
 use crate::clock::UnixSeconds;
 use crate::name::Name;
 use crate::wire::{HEADER_OCTETS, Message, Section};
 
 /// The record type's number.
 pub(super) const TYPE: u16 = 250;
+
 /// Both clocks may differ by this much, in seconds (RFC 8945 section 10).
 const FUDGE_S: u16 = 300;
+
 /// Messages in a row that a transfer may leave unsigned (RFC 8945 section 5.3.1).
 const UNSIGNED_MAX: u32 = 99;
+
 /// Class ANY and a lifetime of 0, as they stand in the record.
 const CLASS_AND_TTL: [u8; 6] = [0, 255, 0, 0, 0, 0];
+
 /// Where the count of additional records stands in a header.
 const ADDITIONAL_AT: usize = 10;
 
@@ -373,66 +378,15 @@ fn find(octets: &[u8]) -> Result<Option<Tsig<'_>>, Fault> {
     }))
 }
 
-fn take<'m, const N: usize>(rest: &mut &'m [u8]) -> Result<&'m [u8; N], Fault> {
+pub(super) fn take<'m, const N: usize>(rest: &mut &'m [u8]) -> Result<&'m [u8; N], Fault> {
     let (octets, behind) = rest.split_first_chunk().ok_or(Fault::Format)?;
     *rest = behind;
     Ok(octets)
 }
 
-/// What is wrong with a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
-    #[error("the answer carries no signature: give the primary the same key for this zone")]
-    Unsigned,
-    #[error("the last messages carry no signature (RFC 8945, section 5.3.1)")]
-    UnsignedEnd,
-    #[error("the signature is not a readable last record")]
-    Format,
-    #[error("the signature is made with another key or algorithm: set the same at both ends")]
-    OtherKey,
-    #[error("the signature is wrong: the secrets differ, or the message was changed on its way")]
-    Signature,
-    #[error("the signature's time is {off_s} s away from our clock: set both clocks")]
-    Time {
-        /// Seconds between the two.
-        off_s: u64,
-    },
-    #[error("{}", told(*.0))]
-    Answered(u16),
-}
-
-impl Fault {
-    /// The error that tells the other side (RFC 8945 section 3).
-    pub(super) const fn code(self) -> u16 {
-        match self {
-            Self::OtherKey => BADKEY,
-            Self::Time { .. } => BADTIME,
-            _ => BADSIG,
-        }
-    }
-}
-
-const BADSIG: u16 = 16;
-const BADKEY: u16 = 17;
-const BADTIME: u16 = 18;
-const BADTRUNC: u16 = 22;
-
-fn told(error: u16) -> String {
-    match error {
-        BADSIG => "the primary finds our signature wrong (BADSIG): give both ends the same secret"
-            .to_owned(),
-        BADKEY => "the primary does not know our key (BADKEY): give both ends the same key name \
-                   and algorithm"
-            .to_owned(),
-        BADTIME => "the primary finds our signature too old or too new (BADTIME): set both clocks"
-            .to_owned(),
-        BADTRUNC => "the primary finds our signature too short (BADTRUNC)".to_owned(),
-        _ => format!("the primary does not take our signature (TSIG error {error})"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::tsig_fault::BADKEY;
     use super::*;
     use crate::update::transfer::message;
 

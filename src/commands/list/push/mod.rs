@@ -1,18 +1,13 @@
 //! `wardline list push DIR URL…`: sends an issue to resolvers and waits for the receipts that prove
 //! it is applied; or a removal.
 
+mod arrival;
+use arrival::{Arrival, describe};
+
 mod client;
-
-use std::path::PathBuf;
-use std::time::Duration;
-
-use data_encoding::BASE64;
-use indicatif::ProgressBar;
-use serde::Serialize;
-
 use super::super::Failure;
 use super::super::key::read_public;
-use super::super::output::{Column, Style, print, print_json, table, time};
+use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, Issue, read, read_text};
 use super::remove::REMOVAL_KEPT;
 use crate::clock::{monotonic, since_epoch, wall_s};
@@ -22,9 +17,14 @@ use crate::list::removal::Removal;
 use crate::seal::age::is_armored;
 use crate::seal::{Note, VerifyKey};
 use client::{Client, Parcel, printable};
+use data_encoding::BASE64;
+use indicatif::ProgressBar;
+use std::path::PathBuf;
+use std::time::Duration;
 
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_LAST: Duration = Duration::from_secs(1);
+
 /// How long a resolver that says the same as before the push may take to judge the issue.
 const REFUSED_AGAIN: Duration = Duration::from_secs(10);
 
@@ -75,19 +75,6 @@ enum Load {
 struct Target<'a> {
     url: &'a str,
     place: String,
-}
-
-/// How one resolver ended: a line of the table, and of `--json`.
-#[derive(Serialize)]
-struct Arrival {
-    resolver: String,
-    serial: Option<u64>,
-    state: String,
-    is_applied: bool,
-    /// From the start of the push until the list was live there, by the resolver's clock; below 0
-    /// where it was live before.
-    late_ms: Option<i64>,
-    receipt_by: Option<String>,
 }
 
 pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
@@ -336,76 +323,6 @@ fn check_receipt(text: &str, manifest: &Manifest, keys: &[VerifyKey]) -> Result<
         ));
     }
     Ok(receipt)
-}
-
-impl Arrival {
-    fn failed(url: &str, state: String) -> Self {
-        let resolver = url
-            .trim_start_matches("https://")
-            .trim_end_matches('/')
-            .to_owned();
-        Self {
-            resolver,
-            serial: None,
-            state,
-            is_applied: false,
-            late_ms: None,
-            receipt_by: None,
-        }
-    }
-
-    fn proven_by(self, receipt: Receipt, started_ms: i64) -> Self {
-        let (serial, late_ms) = (Some(receipt.serial), Some(receipt.live_ms - started_ms));
-        Self {
-            serial,
-            state: "live, probed".to_owned(),
-            is_applied: true,
-            late_ms,
-            receipt_by: Some(receipt.resolver),
-            ..self
-        }
-    }
-}
-
-fn describe(arrivals: &[Arrival]) -> String {
-    let columns = [
-        Column::Left("RESOLVER"),
-        Column::Right("SERIAL"),
-        Column::Right("LATE"),
-        Column::Left("STATE"),
-        Column::Left("RECEIPT BY"),
-    ];
-    let none = || "-".to_owned();
-    let rows = arrivals.iter().map(|arrival| {
-        vec![
-            arrival.resolver.clone(),
-            arrival
-                .serial
-                .map_or_else(none, |serial| serial.to_string()),
-            arrival.late_ms.map_or_else(none, |late| {
-                if late < 0 {
-                    "before".to_owned()
-                } else {
-                    format!("{late} ms")
-                }
-            }),
-            arrival
-                .state
-                .split(": ")
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            arrival.receipt_by.clone().unwrap_or_else(none),
-        ]
-    });
-    // What somebody has to read whole stands below, not in a column.
-    let long = arrivals
-        .iter()
-        .filter(|arrival| arrival.state.contains(": "));
-    let reasons: String = long
-        .map(|arrival| format!("\n{}: {}\n", arrival.resolver, arrival.state))
-        .collect();
-    table(&columns, &rows.collect::<Vec<_>>()) + &reasons
 }
 
 #[cfg(test)]

@@ -6,8 +6,14 @@
 //! then the root's servers are asked again. What it says is judged and validated like a server's
 //! word.
 
-mod text;
+mod lay_out;
+use lay_out::Reply;
 
+mod text;
+use self::text::Line;
+use crate::clock::{self, UnixSeconds};
+use crate::wire::{class, rcode, rtype};
+use arc_swap::ArcSwapOption;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
@@ -16,16 +22,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::UNIX_EPOCH;
 
-use arc_swap::ArcSwapOption;
-
-use self::text::Line;
-use crate::clock::{self, UnixSeconds};
-use crate::wire::{HEADER_OCTETS, class, rcode, rtype};
-
 /// How often it is looked whether the file has changed, in seconds.
 const LOOK_EVERY_S: UnixSeconds = 60;
+
 /// The root zone has some 2 MB; many times that is no root zone.
 const FILE_OCTETS_MAX: u64 = 64 << 20;
+
 /// The root's name.
 const ROOT: &[u8] = &[0];
 const TYPE_DS: u16 = 43;
@@ -90,12 +92,12 @@ struct Zone {
 
 /// A record, ready to be sent.
 #[derive(Debug)]
-struct Record {
+pub(super) struct Record {
     /// Its type; what it covers for a signature.
     rtype: u16,
     is_signature: bool,
     /// Owner, type, class, TTL, length and data.
-    wire: Box<[u8]>,
+    pub(super) wire: Box<[u8]>,
 }
 
 impl RootCopy {
@@ -356,53 +358,6 @@ fn top_of(name: &[u8]) -> Option<&[u8]> {
             return Some(rest);
         }
         rest = after;
-    }
-}
-
-/// A reply in the making.
-struct Reply<'a> {
-    name: Vec<u8>,
-    qtype: u16,
-    rcode: u16,
-    authoritative: bool,
-    answers: Vec<&'a Record>,
-    authorities: Vec<&'a Record>,
-    additionals: Vec<&'a Record>,
-}
-
-impl Reply<'_> {
-    fn new(name: &[u8], qtype: u16) -> Self {
-        Self {
-            name: name.to_vec(),
-            qtype,
-            rcode: rcode::NOERROR,
-            authoritative: false,
-            answers: Vec::new(),
-            authorities: Vec::new(),
-            additionals: Vec::new(),
-        }
-    }
-
-    fn lay_out(&self) -> Vec<u8> {
-        let sections = [&self.answers, &self.authorities, &self.additionals];
-        let records: usize = sections
-            .iter()
-            .flat_map(|section| section.iter())
-            .map(|record| record.wire.len())
-            .sum();
-        let mut octets = Vec::with_capacity(HEADER_OCTETS + self.name.len() + 4 + records);
-        let flags = 0x80 | if self.authoritative { 4 } else { 0 };
-        octets.extend([0, 0, flags, self.rcode as u8, 0, 1]);
-        for section in sections {
-            octets.extend((section.len() as u16).to_be_bytes());
-        }
-        octets.extend(&self.name);
-        octets.extend(self.qtype.to_be_bytes());
-        octets.extend(class::IN.to_be_bytes());
-        for record in sections.iter().flat_map(|section| section.iter()) {
-            octets.extend(&record.wire);
-        }
-        octets
     }
 }
 

@@ -1,8 +1,7 @@
 //! Puts the running resolver together from its configuration, and takes it apart again without
 //! losing a question.
 
-use std::net::SocketAddr;
-use std::path::Path;
+mod resolver;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +11,16 @@ use tokio::task::JoinSet;
 
 use crate::answer::blocked::Page;
 use crate::answer::local::Local;
-use crate::answer::special_use::{About, Designated, SpecialUse};
 use crate::cache::{Cache, Lifetimes};
 use crate::clock::{self, UnixSeconds};
-use crate::config::{self, Config, Listen, Mode, Resolve};
+use crate::config::Config;
 use crate::count::{Board, ListIdentity};
 use crate::list::{EntryTally, ListIndex};
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
 use crate::policy::{Clients, ListRules, Live};
 use crate::process;
 use crate::query::{Answering, Due, Parts, RenewalSettings};
-use crate::resolve::{self, Resolver, forward, recurse};
+use crate::resolve::Resolver;
 use crate::serve::cookies::Cookies;
 use crate::serve::limits::ReplyRate;
 use crate::serve::proxy::Balancers;
@@ -32,14 +30,17 @@ use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
 use crate::store::{self, Author, Health, Journal, Keeper, Store};
 use crate::update::{ListSource, Updater};
+use resolver::{resolve_settings, special_use};
 
 /// What stops a start; the message says what to do.
 pub(super) type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often the metrics page is made anew.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
 /// Files that are open beside connections: sockets to others, lists, the store.
 const FILES_BESIDE_CONNECTIONS: u64 = 2000;
+
 /// How much longer than a client's patience a stopping door waits for answers under way.
 const DRAIN_EXTRA: Duration = Duration::from_secs(1);
 
@@ -242,136 +243,6 @@ fn put_together(
             prefetch: config.cache.prefetch,
         },
     }))
-}
-
-fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
-    let resolve = &config.resolve;
-    let mode = match resolve.mode {
-        Mode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
-        Mode::Forward => resolve::Mode::Forward(forward_settings(
-            config,
-            &resolve.forward.upstreams,
-            recurse_settings(config)?,
-        )),
-    };
-    let zones = resolve.zones.iter().map(|zone| resolve::Zone {
-        name: zone.name.clone(),
-        target: match &zone.target {
-            config::Target::Stub(servers) => resolve::Target::Stub(servers.clone()),
-            config::Target::Forward(servers) => resolve::Target::Forward(Box::new(
-                forward_settings(config, servers, recurse::Settings::default()),
-            )),
-        },
-    });
-    Ok(resolve::Settings {
-        mode,
-        zones: zones.collect(),
-        private_names: resolve
-            .rebinding_protection
-            .then(|| resolve.private_names.clone()),
-        patience: resolve.patience,
-        dns64: resolve.dns64,
-        renumbering: resolve.renumbering.clone(),
-    })
-}
-
-fn forward_settings(
-    config: &Config,
-    upstreams: &[forward::Server],
-    recurse: recurse::Settings,
-) -> forward::Settings {
-    let forward = &config.resolve.forward;
-    forward::Settings {
-        upstreams: upstreams.to_vec(),
-        authorities: forward.ca.clone(),
-        timeout: forward.timeout,
-        attempts: forward.attempts as usize,
-        edns_octets: config.resolve.recurse.edns_octets,
-        outgoing: config.resolve.recurse.outgoing.clone(),
-        trust_ad: forward.trust_ad,
-        validate: forward.validate,
-        recurse,
-    }
-}
-
-/// Zones for which somebody is named are resolved, whatever their names.
-fn special_use(resolve: &Resolve, listen: &Listen) -> SpecialUse {
-    let zones = resolve.zones.iter().map(|zone| zone.name.clone());
-    let except = resolve
-        .special_use_except
-        .iter()
-        .cloned()
-        .chain(zones)
-        .collect();
-    let special_use = if resolve.special_use {
-        SpecialUse::ours_except(except)
-    } else {
-        SpecialUse::resolved()
-    };
-    let designated = listen
-        .tls_name
-        .clone()
-        .zip(listen.tls.first())
-        .map(|(name, door)| Designated {
-            name,
-            port: door.port(),
-            addresses: listen
-                .tls
-                .iter()
-                .map(SocketAddr::ip)
-                .filter(|address| !address.is_unspecified())
-                .collect(),
-        });
-    special_use.telling(About {
-        minimises: resolve.mode == Mode::Recurse && resolve.recurse.minimise,
-        designated,
-    })
-}
-
-fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
-    let recurse = &config.resolve.recurse;
-    let unchecked = config
-        .resolve
-        .zones
-        .iter()
-        .filter(|zone| !zone.validate)
-        .map(|zone| &zone.name);
-    let anchors = recurse.trust_anchors.as_ref().map(|files| {
-        files
-            .iter()
-            .map(|file| read_text(file))
-            .collect::<Result<Vec<_>, _>>()
-    });
-    Ok(recurse::Settings {
-        root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
-        root_copy: recurse.root_copy.clone(),
-        trust_anchors: anchors.transpose()?,
-        negative_anchors: recurse
-            .negative_anchors
-            .iter()
-            .chain(unchecked)
-            .cloned()
-            .collect(),
-        validate: recurse.validate,
-        sha1: recurse.sha1,
-        minimise: recurse.minimise,
-        ipv4: recurse.ipv4,
-        ipv6: recurse.ipv6,
-        loopback: recurse.loopback,
-        private: recurse.private,
-        harden_glue: recurse.harden_glue,
-        plain_spelling: recurse.plain_spelling.clone(),
-        port: recurse.port,
-        edns_octets: recurse.edns_octets,
-        outgoing: recurse.outgoing.clone(),
-        ttl_s_max: config.cache.ttl_s_max,
-        prime: recurse.prime,
-    })
-}
-
-fn read_text(path: &Path) -> Result<String, StartError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("{}: cannot be read: {error}", path.display()).into())
 }
 
 fn udp_settings(config: &Config, threads: usize) -> udp::Settings {

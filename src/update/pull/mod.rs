@@ -1,47 +1,39 @@
 //! Fetches lists over HTTPS, with an ETag, a cap on everything, and a way to the server that never
 //! leads through ourselves.
 
-use std::net::{IpAddr, SocketAddr};
+mod agent;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use tracing::{info, warn};
-use ureq::config::Config;
-use ureq::http::{StatusCode, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::http::StatusCode;
 use zeroize::Zeroizing;
 
 use super::Updater;
 use super::bundle::{Bundle, Origin, Way};
 use super::folder::ENTRIES_OCTETS_MAX;
-use super::prove::ask;
-use super::refusal::{Cause, place_of};
+use super::refusal::Cause;
 use super::source::Text;
 use super::state::Change;
 use crate::clock::monotonic;
 use crate::list::ListIndex;
 use crate::list::manifest::Manifest;
 use crate::list::removal::Removal;
-use crate::name::Name;
 use crate::seal::{NOTE_OCTETS_MAX, Note};
-use crate::wire::{Message, Section, rtype};
+use agent::build;
 
-/// How long one exchange may take in all: a gibibyte over a slow line.
-const EXCHANGE: Duration = Duration::from_secs(300);
-const CONNECT: Duration = Duration::from_secs(10);
 /// The first pause after a failure; it doubles up to the ordinary one.
 const BACK_OFF: Duration = Duration::from_secs(2);
+
 /// Removals are looked for so many times as often as lists, but not more often than this.
 const REMOVALS_OFTENER: u32 = 10;
 const REMOVALS_EVERY_MIN: Duration = Duration::from_millis(500);
+
 /// How often a pause looks whether somebody asks for it to end.
 const LOOK: Duration = Duration::from_millis(200);
+
 /// Pauses are stretched at random by up to this share, so that many resolvers do not ask at one
 /// moment.
 const JITTER: f64 = 0.1;
@@ -205,7 +197,7 @@ struct Part {
 }
 
 impl Part {
-    const fn new(url: String) -> Self {
+    pub(super) const fn new(url: String) -> Self {
         Self { url, tag: None }
     }
 }
@@ -338,116 +330,4 @@ fn beside(url: &str, file: &str) -> String {
         .and_then(|end| url.get(..=end))
         .unwrap_or(url);
     format!("{folder}{file}")
-}
-
-fn build(settings: &Settings) -> Result<ureq::Agent, String> {
-    let fault =
-        |error: rustls::pki_types::pem::Error| format!("{}: {error}", place_of(&settings.ca));
-    let pem = CertificateDer::pem_file_iter(&settings.ca).map_err(fault)?;
-    let roots = pem
-        .map(|found| found.map(|found| Certificate::from_der(&found).to_owned()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(fault)?;
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .build();
-    let config = Config::builder()
-        .https_only(true)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(None)
-        .user_agent(concat!("wardline/", env!("CARGO_PKG_VERSION")))
-        .timeout_global(Some(EXCHANGE))
-        .timeout_connect(Some(CONNECT))
-        .tls_config(tls)
-        .build();
-    let way = Directions {
-        addresses: settings.addresses.clone(),
-        bootstrap: settings.bootstrap.clone(),
-    };
-    Ok(ureq::Agent::with_parts(
-        config,
-        DefaultConnector::default(),
-        way,
-    ))
-}
-
-/// Finds the server without the system's resolver, which may be us.
-#[derive(Debug)]
-struct Directions {
-    addresses: Vec<SocketAddr>,
-    bootstrap: Vec<SocketAddr>,
-}
-
-impl Resolver for Directions {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _: &Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let mut found = self.empty();
-        let port = uri.port_u16().unwrap_or(443);
-        let asked = if self.addresses.is_empty() {
-            look_up(uri.host().unwrap_or_default(), &self.bootstrap)
-        } else {
-            Vec::new()
-        };
-        let asked = asked
-            .into_iter()
-            .map(|address| SocketAddr::new(address, port));
-        for address in self
-            .addresses
-            .iter()
-            .copied()
-            .chain(asked)
-            .take(ADDRESSES_MAX)
-        {
-            found.push(address);
-        }
-        if found.is_empty() {
-            Err(ureq::Error::HostNotFound)
-        } else {
-            Ok(found)
-        }
-    }
-}
-
-const ADDRESSES_MAX: usize = 8;
-
-/// Ask the named resolvers for a host's addresses.
-fn look_up(host: &str, resolvers: &[SocketAddr]) -> Vec<IpAddr> {
-    let Ok(name) = Name::parse(host) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for &resolver in resolvers {
-        for kind in [rtype::A, rtype::AAAA] {
-            let Some(reply) = ask(resolver, name.as_wire(), kind, true) else {
-                continue;
-            };
-            let Ok(message) = Message::new(&reply) else {
-                continue;
-            };
-            // What cannot be walked to its end has given what could be read.
-            let _ = message.walk(|record| {
-                let data = reply.get(record.data_at..record.end).unwrap_or_default();
-                match (record.section, record.rtype) {
-                    (Section::Answer, rtype::A) => {
-                        found.extend(<[u8; 4]>::try_from(data).map(IpAddr::from))
-                    }
-                    (Section::Answer, rtype::AAAA) => {
-                        found.extend(<[u8; 16]>::try_from(data).map(IpAddr::from))
-                    }
-                    _ => {}
-                }
-            });
-        }
-        if !found.is_empty() {
-            break;
-        }
-    }
-    found
 }

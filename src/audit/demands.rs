@@ -1,0 +1,127 @@
+//! What a verifier demands of a log beyond its own order: pinned heads, versions that a curator signed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Finding;
+use super::folder::{CHECKPOINT, Folder, check_author, parse_checkpoint};
+use super::verify::FORK;
+use crate::clock::UnixSeconds;
+use crate::list::manifest::Manifest;
+use crate::seal::checkpoint::Checkpoint;
+use crate::seal::{Algorithm, Note, VerifyKey};
+
+/// What a log is checked for beyond itself.
+#[derive(Clone, Debug, Default)]
+pub struct Demands {
+    /// The keys of authors and cosigners.
+    pub keys: Vec<VerifyKey>,
+    /// What was seen of the logs elsewhere or before.
+    pub pins: Vec<Pin>,
+    /// Up to when, and without, each log must tell.
+    pub until: Option<UnixSeconds>,
+    /// What curators signed: serials and hashes of manifests by their list.
+    pub manifests: BTreeMap<String, BTreeSet<(u64, String)>>,
+}
+
+/// A checkpoint that a log must still fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// What it says.
+    pub checkpoint: Checkpoint,
+    /// The code of the finding where the log does not fit it: `since` for an older checkpoint,
+    /// `fork` for another copy of the log.
+    pub code: &'static str,
+    /// Where it comes from.
+    pub place: String,
+}
+
+impl Pin {
+    /// What a copy of a log says, for other copies of it: one must be the beginning of the other.
+    pub fn of_copy(folder: &Folder) -> Option<Self> {
+        let (_, checkpoint) = folder.checkpoint(CHECKPOINT).ok()?;
+        let place = format!("{} {CHECKPOINT} in another folder", checkpoint.origin);
+        Some(Self {
+            checkpoint,
+            code: FORK,
+            place,
+        })
+    }
+}
+
+/// An older checkpoint, which its author must have signed.
+///
+/// # Errors
+/// When it is none, or not signed with one of `keys`.
+pub fn read_pin(octets: &[u8], keys: &[VerifyKey], file: &str) -> Result<Pin, String> {
+    let (note, checkpoint) =
+        parse_checkpoint(octets).map_err(|message| format!("{file}: {message}"))?;
+    check_author(&note, &checkpoint.origin, keys, file)
+        .map_err(|finding| format!("{file}: {}", finding.message))?;
+    let place = format!("{} since {}", checkpoint.origin, checkpoint.size);
+    Ok(Pin {
+        checkpoint,
+        code: "since",
+        place,
+    })
+}
+
+impl Demands {
+    /// Notes a manifest that one of the curators' `keys` signed.
+    ///
+    /// # Errors
+    /// When it is none, or nobody's of them.
+    pub fn add_manifest(&mut self, octets: &[u8], keys: &[VerifyKey]) -> Result<(), String> {
+        let note = Note::parse(octets).map_err(|error| error.to_string())?;
+        let manifest = Manifest::parse(note.text()).map_err(|error| error.to_string())?;
+        if note
+            .signers(keys)
+            .map_err(|error| error.to_string())?
+            .is_empty()
+        {
+            return Err("is not signed with a curator's key that was given".to_owned());
+        }
+        let version = (manifest.serial, Manifest::hash_of(&note).to_string());
+        self.manifests
+            .entry(manifest.list)
+            .or_default()
+            .insert(version);
+        Ok(())
+    }
+
+    /// A version that was in force, where manifests of its list were given and it is none of them.
+    pub(super) fn unsigned_version(
+        &self,
+        origin: &str,
+        (list, serial, manifest): &(String, u64, String),
+        seq: u64,
+    ) -> Option<Finding> {
+        let is_foreign = self
+            .manifests
+            .get(list)
+            .is_some_and(|signed| !signed.contains(&(*serial, manifest.clone())));
+        let message = || {
+            format!(
+                "serial {serial} of list {list} was in force, and no manifest that was given is \
+                 that one"
+            )
+        };
+        is_foreign.then(|| Finding::new("manifest", format!("{origin} leaf {seq}"), message()))
+    }
+
+    /// The authors' keys whose log is not among these.
+    pub fn missing_logs(&self, origins: &[&str]) -> Vec<Finding> {
+        let authors = self
+            .keys
+            .iter()
+            .filter(|key| key.algorithm() == Algorithm::Ed25519 && !origins.contains(&key.name()));
+        authors
+            .map(|key| {
+                Finding::new(
+                    "absent",
+                    key.name(),
+                    "a key was given for this log, and the log is not there",
+                )
+            })
+            .collect()
+    }
+}

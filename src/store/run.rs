@@ -1,0 +1,174 @@
+//! A run of the program as the counts know it: how one begins, and what became of the one before.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::author::Author;
+use super::log::{self, Happening, Log, Run, Sign};
+use super::write::{append, closed_until};
+use super::{entries, hours};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
+use crate::count::{GapKind, ListIdentity};
+
+/// Begins a run; gives it, the keys of its lists and the moment that it began at.
+pub(super) fn begin(
+    connection: &mut Connection,
+    author: &Author,
+    boot: u64,
+    lists: &[ListIdentity],
+    wall: UnixSeconds,
+) -> rusqlite::Result<(Run, Vec<i64>, UnixSeconds)> {
+    let transaction = connection.transaction()?;
+    let reached: Option<UnixSeconds> =
+        transaction.query_row("SELECT max(last_flush) FROM run", [], |row| row.get(0))?;
+    let at = wall.max(reached.unwrap_or(wall));
+    let is_counted: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT * FROM hour WHERE hour >= ?1)",
+        [hour_start(at)],
+        |row| row.get(0),
+    )?;
+    // What was counted before there was a log is not in it.
+    let first_hour = if is_counted {
+        hour_start(at) + HOUR_S
+    } else {
+        hour_start(at)
+    };
+    let mut log = Log::open(&transaction, author, first_hour)?;
+    let previous = end_previous(&transaction, &mut log, at)?;
+    let run = Run {
+        key: 0,
+        boot: format!("{boot:016x}"),
+        software: software(),
+        configuration: author.configuration.clone(),
+    };
+    transaction.execute(
+        "INSERT INTO run (boot, software, configuration, started, last_flush) VALUES (?1, ?2, ?3, \
+         ?4, ?4)",
+        params![run.boot, run.software, run.configuration, at],
+    )?;
+    let run = Run {
+        key: transaction.last_insert_rowid(),
+        ..run
+    };
+    transaction.execute(
+        "INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)",
+        params![run.key, at],
+    )?;
+    let keys = lists
+        .iter()
+        .map(|list| note_list(&transaction, list, at))
+        .collect::<Result<Vec<_>, _>>()?;
+    for key in &keys {
+        transaction.execute(
+            "INSERT INTO run_list VALUES (?1, ?2)",
+            params![run.key, key],
+        )?;
+    }
+    hours::add(
+        &transaction,
+        run.key,
+        &keys,
+        &hours::nothing_in(hour_start(at), keys.len()),
+    )?;
+    let ids = lists.iter().map(|list| list.id.as_str()).collect();
+    let body = log::start_body(&run, &ids, previous.as_ref(), at - wall);
+    log.note(
+        &run,
+        Happening {
+            at,
+            kind: "start",
+            body,
+            ..Happening::default()
+        },
+    )?;
+    let closed = closed_until(&log, at);
+    entries::commit(&transaction, &mut log, &run, closed)?;
+    log.save(Sign::Now)?;
+    transaction.commit()?;
+    Ok((run, keys, at))
+}
+
+fn software() -> String {
+    format!("wardline {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Writes down how the run before ended and what is missing since, and closes its hours.
+fn end_previous(
+    transaction: &Transaction<'_>,
+    log: &mut Log<'_>,
+    at: UnixSeconds,
+) -> rusqlite::Result<Option<Run>> {
+    let before = transaction.query_row(
+        "SELECT run, last_flush, ended FROM run ORDER BY run DESC LIMIT 1",
+        [],
+        |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, UnixSeconds>(1)?,
+                row.get::<_, Option<UnixSeconds>>(2)?,
+            ))
+        },
+    );
+    let Some((key, last_flush, ended)) = before.optional()? else {
+        return Ok(None);
+    };
+    let previous = hours::run(transaction, key)?;
+    let kind = if ended.is_some() {
+        GapKind::Stopped
+    } else {
+        GapKind::Crash
+    };
+    let from = ended.unwrap_or(last_flush);
+    if from < at || kind == GapKind::Crash {
+        transaction.execute(
+            "INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)",
+            params![key, from, at, kind.name()],
+        )?;
+    }
+    hours::lose_open(transaction)?;
+    // A run from before there was a log has no leaves, so nobody would understand its end.
+    if log.size() == 0 {
+        return Ok(None);
+    }
+    let crash = Happening {
+        at: from,
+        kind: "crash",
+        ..Happening::default()
+    };
+    let happenings = if kind == GapKind::Crash {
+        vec![crash]
+    } else {
+        Vec::new()
+    };
+    append(transaction, log, &previous, happenings, at)?;
+    Ok(Some(previous))
+}
+
+/// The list's key; its papers are noted when they have changed.
+fn note_list(
+    transaction: &Transaction<'_>,
+    list: &ListIdentity,
+    at: UnixSeconds,
+) -> rusqlite::Result<i64> {
+    transaction.execute(
+        "INSERT INTO list (id) VALUES (?1) ON CONFLICT DO NOTHING",
+        [&list.id],
+    )?;
+    let key = transaction.query_row("SELECT list FROM list WHERE id = ?1", [&list.id], |row| {
+        row.get(0)
+    })?;
+    let papers = transaction.query_row(
+        "SELECT authority, legal_basis FROM paper WHERE list = ?1 ORDER BY paper DESC LIMIT 1",
+        [key],
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+    );
+    if papers
+        .optional()?
+        .is_none_or(|papers| papers != (list.authority.clone(), list.legal_basis.clone()))
+    {
+        transaction.execute(
+            "INSERT INTO paper (list, since, authority, legal_basis) VALUES (?1, ?2, ?3, ?4)",
+            params![key, at, list.authority, list.legal_basis],
+        )?;
+    }
+    Ok(key)
+}

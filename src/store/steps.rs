@@ -1,0 +1,130 @@
+//! What happened between two writings, as the log tells it: steps of the clock and of the process, and events of the lists.
+
+use rusqlite::{Transaction, params};
+use serde_json::{Map, Value};
+
+use super::journal::{EventKind, JournalEvent};
+use super::log::{Happening, Run};
+use super::write::Step;
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
+use crate::count::{GapKind, HourCounts, Moment, is_plain};
+
+/// Whether a run goes on after a writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    GoOn,
+    Stop,
+}
+
+/// The time that a writing is about, by the log's time.
+pub(super) struct Span {
+    pub(super) since: UnixSeconds,
+    pub(super) at: UnixSeconds,
+    pub(super) was_failing: bool,
+    pub(super) ending: Ending,
+}
+
+/// A journal's event as the log tells it; the run's start and end are told by the log itself.
+pub(super) fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
+    // Reasons are what somebody typed, and the log is for everybody: they stay in the journal.
+    let is_told = |(key, _): &(&String, &Value)| *key != "reason";
+    let plain = |value: &Value| {
+        if is_plain(value) {
+            value.clone()
+        } else {
+            value.to_string().into()
+        }
+    };
+    let body = event
+        .body
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(is_told)
+        .map(|(key, value)| (key.clone(), plain(value)))
+        .collect();
+    (!matches!(event.kind, EventKind::Start | EventKind::Stop)).then(|| Happening {
+        at: event.at,
+        kind: event.kind.word(),
+        list: event.list.as_deref(),
+        serial: event.serial,
+        manifest: event.manifest.as_deref(),
+        body,
+    })
+}
+
+/// Splits the time on record where the clock was set forward, or where hours were slept through;
+/// gives an event for each.
+pub(super) fn note_steps<'a>(
+    transaction: &Transaction<'_>,
+    run: &Run,
+    steps: &[Step],
+    hours: &[&HourCounts],
+    span: &Span,
+) -> rusqlite::Result<Vec<Happening<'a>>> {
+    let within = |step: &Step| Step {
+        from: step.from.clamp(span.since, span.at),
+        until: step.until.clamp(span.since, span.at),
+        ..*step
+    };
+    let (mut jumps, backs): (Vec<Step>, Vec<Step>) = steps
+        .iter()
+        .map(within)
+        .partition(|step| step.from < step.until);
+    let reached = hours
+        .iter()
+        .map(|counts| counts.hour.max(hour_start(span.since)))
+        .chain([hour_start(span.at)]);
+    let mut last = hour_start(span.since);
+    for hour in reached {
+        jumps.extend((last + HOUR_S < hour).then_some(Step {
+            from: last + HOUR_S,
+            until: hour,
+            by_s: 0,
+        }));
+        last = last.max(hour);
+    }
+    jumps.sort_by_key(|jump| jump.from);
+    let mut joined: Vec<Step> = Vec::new();
+    for jump in jumps {
+        match joined.last_mut() {
+            Some(before) if jump.from <= before.until => {
+                before.until = before.until.max(jump.until)
+            }
+            _ => joined.push(jump),
+        }
+    }
+    for jump in &joined {
+        transaction.execute(
+            "UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)",
+            [jump.from],
+        )?;
+        transaction.execute(
+            "INSERT INTO alive (run, from_s, until_s) VALUES (?1, ?2, ?2)",
+            params![run.key, jump.until],
+        )?;
+        let kind = GapKind::Unrecorded.name();
+        transaction.execute(
+            "INSERT INTO gap (run, from_s, until_s, kind) VALUES (?1, ?2, ?3, ?4)",
+            params![run.key, jump.from, jump.until, kind],
+        )?;
+    }
+    let joined = joined.into_iter().map(|jump| Step {
+        by_s: jump.until - jump.from,
+        ..jump
+    });
+    let leaf = |step: Step| {
+        let by = if step.by_s < 0 { "back_s" } else { "forward_s" };
+        let body = [
+            (by.to_owned(), step.by_s.unsigned_abs().into()),
+            ("until".to_owned(), Moment(step.until).to_string().into()),
+        ];
+        Happening {
+            at: step.from,
+            kind: "clock",
+            body: Map::from_iter(body),
+            ..Happening::default()
+        }
+    };
+    Ok(joined.chain(backs).map(leaf).collect())
+}

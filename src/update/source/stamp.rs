@@ -1,0 +1,117 @@
+//! When a file has come to rest: its stamp, and how long it must be left alone.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::super::refusal::Cause;
+use crate::clock::{monotonic, since_epoch};
+
+/// A list that does not come to rest within this many quiet times is refused.
+const PATIENCE_QUIETS: u32 = 20;
+
+/// A file that somebody holds open for writing must be quiet for this many times longer.
+const OPEN_QUIETS: u32 = 10;
+
+/// The longest sleep between two looks at a restless file.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Which file it is and when it last changed; two stamps differ when the file was written, replaced
+/// or renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::update) struct Stamp {
+    device: u64,
+    inode: u64,
+    pub(in crate::update) octets: u64,
+    pub(in crate::update) written: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            octets: metadata.len(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Stamp {
+    /// The stamp of the regular file at `path`, links followed.
+    pub(in crate::update) fn of(path: &Path) -> Result<Self, Cause> {
+        let metadata = path.metadata().map_err(Cause::from_io)?;
+        if metadata.is_file() {
+            Ok(Self::from(&metadata))
+        } else {
+            Err(Cause::NotAFile)
+        }
+    }
+
+    /// The file's length.
+    pub(in crate::update) const fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// How long ago the file last changed; nothing where that lies in the future.
+    fn age(&self) -> Option<Duration> {
+        let (s, ns) = self.written.max(self.changed);
+        let at = Duration::new(u64::try_from(s).ok()?, u32::try_from(ns).ok()?);
+        since_epoch().checked_sub(at)
+    }
+}
+
+/// Does somebody hold the file open after having written to it?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::update) enum Writer {
+    Open,
+    Closed,
+}
+
+/// How long a file must be left alone before it is read.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::update) struct Quiet(pub(in crate::update) Duration);
+
+impl Quiet {
+    /// The rest that a file needs.
+    pub(in crate::update) fn needed(self, writer: Writer) -> Duration {
+        match writer {
+            Writer::Open => self.0 * OPEN_QUIETS,
+            Writer::Closed => self.0,
+        }
+    }
+
+    /// How long a restless file is waited for.
+    pub(in crate::update) fn patience(self) -> Duration {
+        self.0 * PATIENCE_QUIETS
+    }
+
+    /// Wait until the file has been left alone long enough.
+    pub(in crate::update) fn settle(
+        self,
+        path: &Path,
+        writer: impl Fn() -> Writer,
+    ) -> Result<Stamp, Cause> {
+        let start = monotonic();
+        let (mut stamp, mut since) = (Stamp::of(path)?, start);
+        loop {
+            let needed = self.needed(writer());
+            let rested = since.elapsed().max(stamp.age().unwrap_or_default());
+            if rested >= needed {
+                return Ok(stamp);
+            }
+            if start.elapsed() >= self.patience() {
+                return Err(Cause::StillWritten);
+            }
+            sleep((needed - rested).min(LOOK));
+            let seen = Stamp::of(path)?;
+            if seen != stamp {
+                (stamp, since) = (seen, monotonic());
+            }
+        }
+    }
+}
