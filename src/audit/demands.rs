@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
 use super::folder::{CHECKPOINT, Folder, check_author, parse_checkpoint};
-use super::verify::FORK;
 use crate::clock::UnixSeconds;
 use crate::list::manifest::Manifest;
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::{Algorithm, Note, VerifyKey};
+
+/// The code of a finding that two copies of a log differ.
+pub(super) const FORK: &str = "fork";
 
 /// What a log is checked for beyond itself.
 #[derive(Clone, Debug, Default)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Finding;
+use super::demands::FORK;
 use super::demands::{Demands, Pin};
 use super::entry_counts::Commitments;
 use super::folder::{Bundle, CHECKPOINT, CHECKPOINTS, Folder, check_author};
@@ -13,9 +14,6 @@ use crate::count::{Leaf, Moment};
 use crate::seal::checkpoint::{Checkpoint, cosigned_at};
 use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tree, bundle_path, leaf_hash, tile_path};
 use crate::seal::{Algorithm, Note, VerifyKey};
-
-/// The code of a finding that two copies of a log differ.
-pub(super) const FORK: &str = "fork";
 
 /// Somebody other than the author who saw the log.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

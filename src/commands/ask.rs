@@ -4,8 +4,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use super::failure::{Failure, load};
 use super::output::{Style, count, print, print_json};
-use super::{Failure, load};
 use crate::control::{AskFault, Reply, Request, ask};
 use crate::name::Name;
 use crate::update::{Change, Outcome};

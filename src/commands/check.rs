@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::engine;
+use super::failure::{Failure, lines};
 use super::output::{Column, Style, number, print, print_json, table};
-use super::{Failure, engine, lines};
 use crate::config::{Config, Problem};
 use crate::list::parse::Reject;
 use crate::update::{Inspection, ListSource, inspect};

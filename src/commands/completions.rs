@@ -7,7 +7,9 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::{Cli, Failure, output};
+use super::cli::Cli;
+use super::failure::Failure;
+use super::output;
 
 /// Print the script that completes our arguments in one shell.
 pub(super) fn print(shell: Shell) -> Result<(), Failure> {

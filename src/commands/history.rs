@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::Failure;
 use super::ask::{Asking, changing};
+use super::failure::Failure;
 use super::output::{Column, Style, number, print, print_json, table, time};
 use crate::config::Config;
 use crate::control::{Reply, Request, Status};

@@ -7,8 +7,8 @@ use clap::Subcommand;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::Failure;
-use super::list::desk::{read_text, write_new};
+use super::failure::Failure;
+use super::files::{read_text, write_new};
 use super::output::{Style, print, print_json};
 use crate::seal::age::Identity;
 use crate::seal::{SigningKey, VerifyKey};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// For whom a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::{Failure, load, output};
+use super::failure::{Failure, load};
+use super::output;
 use crate::clock;
 use crate::count::Stretch;
 use crate::report::{self, Months, parse_months, parse_span};

@@ -15,7 +15,8 @@ use tracing::{info, warn};
 
 use super::budget::Budget;
 use super::engine::Engine;
-use super::{Failure, lines, log, output, transfers};
+use super::failure::{Failure, lines};
+use super::{log, output, transfers};
 use crate::cache::Flush;
 use crate::clock::{monotonic, wall_s};
 use crate::config::Config;

@@ -1,7 +1,7 @@
 //! `wardline status`: how the running program stands, on one screen.
 
-use super::Failure;
 use super::ask::Asking;
+use super::failure::Failure;
 use super::output::{Column, count, number, table, time};
 use crate::control::{Reply, Request, Status};
 use crate::store::Flushing;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::{Config, KeyFile};
 use crate::update::Updater;
 use crate::update::transfer::{Settings, Transfers, Zone};

@@ -1,8 +1,8 @@
 //! `wardline why NAME`: would it be blocked, by which list and entry, and for which group of
 //! clients?
 
-use super::Failure;
 use super::ask::{Asking, check_name};
+use super::failure::Failure;
 use crate::control::{GroupVerdict, Place, Reply, Request, Why};
 
 pub(super) fn run(asking: &Asking, name: &str) -> Result<(), Failure> {

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::listen::Listen;
-use super::resolve::DNS_PORT;
 use super::review::{Review, unwritten};
 use crate::name::Name;
 use crate::resolve::forward::Server;
+use crate::wire::DNS_PORT;
 
 /// The port of DNS over TLS (RFC 7858).
 const TLS_PORT: u16 = 853;

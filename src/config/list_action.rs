@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::lists::ListSection;
 use super::review::{Review, is_written};
 use crate::policy::Action;
 
@@ -70,8 +69,15 @@ fn stop_address(value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpAd
     Some(address)
 }
 
-impl ListSection {
-    pub(super) fn check_action(&self, review: &mut Review<'_>) -> Action {
+/// What is written in a list's section about what a blocked question gets.
+pub(super) struct ActionKeys<'a> {
+    pub(super) id: &'a Spanned<String>,
+    pub(super) action: &'a Spanned<ActionWord>,
+    pub(super) stop: &'a [Spanned<String>],
+}
+
+impl ActionKeys<'_> {
+    pub(super) fn check(&self, review: &mut Review<'_>) -> Action {
         if matches!(self.action.get_ref(), ActionWord::NxDomain) {
             if let Some(stop) = self.stop.first() {
                 review.say(
@@ -83,7 +89,7 @@ impl ListSection {
             return Action::NxDomain;
         }
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for value in &self.stop {
+        for value in self.stop {
             match stop_address(value, review) {
                 Some(IpAddr::V4(address)) if !v4.contains(&address) => v4.push(address),
                 Some(IpAddr::V6(address)) if !v6.contains(&address) => v6.push(address),
@@ -92,7 +98,7 @@ impl ListSection {
             }
         }
         if self.stop.is_empty() {
-            let at = if is_written(&self.action) {
+            let at = if is_written(self.action) {
                 self.action.span()
             } else {
                 self.id.span()

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
-use super::list_action::{ActionWord, contact};
+use super::list_action::{ActionKeys, ActionWord, contact};
 use super::never_block::ListsSection;
 use super::review::{Review, is_written, unwritten};
 use super::sources::{FolderSection, GuardSection, PullSection, StageSection};
@@ -178,7 +178,7 @@ pub(super) fn check_lists(
                 .map(|value| contact(value, review))
                 .collect(),
             language: review.id("language", &list.language),
-            action: list.check_action(review),
+            action: list.action_keys().check(review),
             ttl_s: review.number("ttl_s", &list.ttl_s, 0..=TTL_S_MAX),
         };
         let source = ListSource {
@@ -211,6 +211,14 @@ pub(super) fn check_lists(
 }
 
 impl ListSection {
+    const fn action_keys(&self) -> ActionKeys<'_> {
+        ActionKeys {
+            id: &self.id,
+            action: &self.action,
+            stop: self.stop.as_slice(),
+        }
+    }
+
     /// The format; `column` speaks of CSV files alone.
     fn check_format(&self, review: &mut Review<'_>) -> Format {
         let column = match (self.format, &self.column) {

@@ -14,9 +14,7 @@ use super::review::{Review, unwritten};
 use crate::name::Name;
 use crate::resolve::Renumbering;
 use crate::resolve::dns64::Prefix;
-
-/// The port of DNS.
-pub(super) const DNS_PORT: u16 = 53;
+use crate::wire::DNS_PORT;
 
 /// The largest UDP reply asked for: it needs no fragments (RFC 9715).
 const EDNS_OCTETS: u16 = 1232;

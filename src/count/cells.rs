@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::list::{EntryTally, ListIndex};
 
-use super::opening::EntryCounts;
+/// Blocked questions by the number of the entry that blocked them.
+pub type EntryCounts = BTreeMap<u32, u64>;
 
 /// What a blocked question asked for; the regulator's report has one column for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

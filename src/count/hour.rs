@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::cells::EntryCounts;
+use super::cells::{Event, ListCounts, Tally};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::list::ListIndex;
-
-use super::cells::{Event, ListCounts, Tally};
-use super::opening::EntryCounts;
 
 /// What was counted in one UTC hour since it was last taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

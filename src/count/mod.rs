@@ -9,10 +9,11 @@ mod leaf_parts;
 mod opening;
 mod record;
 
+pub use cells::EntryCounts;
 pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, OwnCells, Tally};
 pub use hour::{HourCounts, Meter};
 pub use hourly::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind};
 pub use leaf::{EventLeaf, HOUR_KIND, HourLeaf, LEAF_OCTETS_MAX, Leaf, is_plain};
 pub use leaf_parts::{Blocked, Carried, Ended, LEAF_VERSION, LeafFault, LeafGap, Moment};
-pub use opening::{ENTRY_COUNTS_KIND, EntryCounts, Opening, Openings, OpeningsFault, read_counts};
+pub use opening::{ENTRY_COUNTS_KIND, Opening, Openings, OpeningsFault, read_counts};
 pub use record::{Gap, GapKind, HourRecord, ListIdentity, ListRecord, Papers, Record, Stretch};

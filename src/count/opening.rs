@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use super::cells::EntryCounts;
 use super::leaf_parts::Moment;
 use crate::clock::UnixSeconds;
 use crate::seal::sha256;
@@ -18,9 +19,6 @@ pub const ENTRY_COUNTS_KIND: &str = "entry-counts";
 
 const SALT_OCTETS: usize = 32;
 const VERSION: u64 = 1;
-
-/// Blocked questions by the number of the entry that blocked them.
-pub type EntryCounts = BTreeMap<u32, u64>;
 
 /// What one commitment is opened with.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,10 +7,9 @@ use arc_swap::ArcSwap;
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use super::reading::{ListReading, Reading, UpstreamReading};
 use crate::clock::UnixSeconds;
 use crate::count::{Door, Event, Kind, LATENCY_BOUNDS_US, Tally};
-
-use super::{ListReading, Reading, UpstreamReading};
 
 /// The page on show.
 pub(super) type Shown = Arc<ArcSwap<String>>;

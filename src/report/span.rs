@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::month::{Month, Months};
 use crate::clock::UnixSeconds;
 use crate::count::Stretch;
-
-use super::published::{Month, Months};
 
 /// Why a span cannot be reported on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

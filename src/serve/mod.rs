@@ -8,6 +8,7 @@ mod edns_options;
 pub mod kernel;
 pub mod limits;
 pub mod proxy;
+pub mod stop;
 mod stream_answers;
 pub mod tcp;
 pub mod tls;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time;
 
@@ -16,6 +16,7 @@ use super::connection::{Client, converse};
 use super::cookies::Cookies;
 use super::limits::{Connections, Permit};
 use super::proxy::{Balancers, introduce};
+use super::stop::{Stop, stopped};
 use super::stream_answers::{Answers, Desks};
 use crate::count::Door;
 use crate::query::Answering;
@@ -33,9 +34,6 @@ pub struct Settings {
     /// Connections from one IPv4 address or one IPv6 /64.
     pub connections_per_address: usize,
 }
-
-/// Turns true, or loses its sender, when the doors are to stop.
-pub type Stop = watch::Receiver<bool>;
 
 /// What all TCP and TLS doors share: the desks and the limits. Clone it for each.
 pub struct Streams<A = Desks> {
@@ -182,12 +180,6 @@ pub async fn serve(listener: TcpListener, streams: Streams, stop: Stop) {
     .await;
 }
 
-/// Resolves when the door is to stop.
-pub(super) async fn stopped(stop: &mut Stop) {
-    // A lost sender is a stop too.
-    drop(stop.wait_for(|stop| *stop).await);
-}
-
 /// After a failed accept the door waits this long, doubling up to the second value, so that it does
 /// not spin.
 const PAUSE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
@@ -315,6 +307,8 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::super::stream_answers::stand_in::{LATER, NOW, StandIn, question};
+    use tokio::sync::watch;
+
     use super::*;
 
     const SETTINGS: Settings = Settings {

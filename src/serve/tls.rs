@@ -16,8 +16,9 @@ use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::stop::Stop;
 use super::stream_answers::Answers;
-use super::tcp::{Stop, Streams, accept_each};
+use super::tcp::{Streams, accept_each};
 use crate::count::Door;
 
 /// The protocol's name in the handshake (RFC 7858, IANA's ALPN registry).

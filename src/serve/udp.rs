@@ -16,6 +16,7 @@ use super::cookies::{Cookies, Proof, WholeCookie};
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
 use super::proxy::Balancers;
+use super::udp_socket::LOOK_UP;
 use super::udp_socket::{BindError, bind_one, find_free};
 use super::waiters::{Waiter, Waiters};
 use crate::clock;
@@ -45,9 +46,6 @@ pub struct Guards {
     /// Who says for whom they come.
     pub balancers: Arc<Balancers>,
 }
-
-/// How long a thread sleeps on an idle socket before it looks whether to stop.
-pub(super) const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// A thread's turn at its CPU is about what a full batch takes. With turns of the usual length, the
 /// slowest hundredth of the kept answers took up to four times as long beside cold questions on the

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::kernel::{self};
 use super::tcp::remedy;
-use super::udp::LOOK_UP;
+
+/// How long a thread sleeps on an idle socket before it looks whether to stop.
+pub(super) const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// The door cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -2,9 +2,11 @@
 
 use rusqlite::{Transaction, params};
 
-use super::read::UNWRITTEN_S;
 use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{Gap, GapKind};
+
+/// Counts that have waited in memory for longer than this are reported as not written.
+pub(super) const UNWRITTEN_S: i64 = 60;
 
 /// The last run, and whether it is still going on.
 pub(super) struct LastRun {

@@ -2,7 +2,7 @@
 
 use rusqlite::Transaction;
 
-use super::read::{Validity, in_memory, read_frame, read_lists};
+use super::frame::{Validity, in_memory, read_frame, read_lists};
 use crate::clock::UnixSeconds;
 use crate::count::{Applied, GapKind, HourTotal, Hourly, ListHour, Seal, Step, StepKind, Stretch};
 

@@ -6,9 +6,11 @@
 //! or in a gap. When an hour is over, its counts become leaves of the audit log, in the same
 //! transaction.
 
+mod append;
 mod author;
 mod entries;
 mod flusher;
+mod frame;
 mod gaps;
 mod hourly;
 mod hours;
@@ -28,7 +30,8 @@ pub use flusher::{Flushing, Health, Keeper};
 pub use journal::{EventKind, Journal, JournalEvent};
 pub use leaves::{LogReader, Signed};
 pub use read::Reader;
-pub use write::{Step, Store, Taking};
+pub use steps::Step;
+pub use write::{Store, Taking};
 
 /// What can go wrong with the counts on disk.
 #[derive(Debug, thiserror::Error)]

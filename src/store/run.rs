@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::append::{append, closed_until};
 use super::author::Author;
 use super::log::{self, Happening, Log, Run, Sign};
-use super::write::{append, closed_until};
 use super::{entries, hours};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{GapKind, ListIdentity};

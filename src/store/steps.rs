@@ -5,9 +5,19 @@ use serde_json::{Map, Value};
 
 use super::journal::{EventKind, JournalEvent};
 use super::log::{Happening, Run};
-use super::write::Step;
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{GapKind, HourCounts, Moment, is_plain};
+
+/// A step of the clock, or a time for which nobody can tell what belongs to which hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Up to when all is on record.
+    pub from: UnixSeconds,
+    /// From when on it is again; the same moment where the clock was set back.
+    pub until: UnixSeconds,
+    /// By how many seconds the clock was set forward, or back where it is negative.
+    pub by_s: i64,
+}
 
 /// Whether a run goes on after a writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,14 +8,16 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, params};
 use serde_json::Map;
 
+use super::append::{append, closed_until};
 use super::author::Author;
 use super::journal::{self, JournalEvent};
 use super::log::{self, Happening, Log, Run, Sign};
 use super::run::begin;
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
+use super::steps::Step;
 use super::steps::{Ending, Span, happening, note_steps};
 use super::{StoreError, entries, hours};
-use crate::clock::{HOUR_S, UnixSeconds, hour_start};
+use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity, Moment};
 
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often
@@ -41,17 +43,6 @@ pub struct Store {
     /// Whether the last writing failed.
     is_failing: bool,
     _lock: File,
-}
-
-/// A step of the clock, or a time for which nobody can tell what belongs to which hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Up to when all is on record.
-    pub from: UnixSeconds,
-    /// From when on it is again; the same moment where the clock was set back.
-    pub until: UnixSeconds,
-    /// By how many seconds the clock was set forward, or back where it is negative.
-    pub by_s: i64,
 }
 
 impl Store {
@@ -284,35 +275,6 @@ fn add_hours(
         hours::add(transaction, run.key, lists, &nothing)?;
     }
     Ok(())
-}
-
-/// Adds what happened and the hours that are over at `at`, in the order of time.
-pub(super) fn append(
-    transaction: &Transaction<'_>,
-    log: &mut Log<'_>,
-    run: &Run,
-    mut happenings: Vec<Happening<'_>>,
-    at: UnixSeconds,
-) -> rusqlite::Result<()> {
-    happenings.sort_by_key(|happening| happening.at);
-    let mut happenings = happenings.into_iter().peekable();
-    for (hour, counted_by) in hours::closable(transaction, log.next_hour, hour_start(at))? {
-        while let Some(happening) = happenings.next_if(|happening| happening.at < hour + HOUR_S) {
-            log.note(run, happening)?;
-        }
-        hours::close(
-            transaction,
-            log,
-            hour,
-            &hours::run(transaction, counted_by)?,
-        )?;
-    }
-    happenings.try_for_each(|happening| log.note(run, happening))
-}
-
-/// Nobody adds to the hours before this one any more, and the log tells of them.
-pub(super) fn closed_until(log: &Log<'_>, at: UnixSeconds) -> UnixSeconds {
-    log.next_hour.min(hour_start(at))
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ pub use question::{Edns, Fault, Question, QuestionBytes, read};
 pub use reply::{Flags, Reply, bare_reply};
 pub use walk::{Message, Record, Section, WalkFault};
 
+/// The port of DNS over UDP and TCP (RFC 1035, section 4.2).
+pub const DNS_PORT: u16 = 53;
+
 /// The octets of a message header (RFC 1035 section 4.1.1).
 pub const HEADER_OCTETS: usize = 12;
 /// The most octets we send or accept over UDP (RFC 9715).

@@ -12,6 +12,7 @@
 )]
 
 mod absent;
+mod circles;
 mod dependencies;
 mod layers;
 mod scan;
@@ -60,6 +61,7 @@ fn the_tree_is_tidy() {
         findings.extend(shape::check(source));
         findings.extend(absent::check(source));
     }
+    findings.extend(circles::check(&sources));
     for text in &texts {
         findings.extend(wording::check(text));
     }

@@ -4,7 +4,7 @@
 use super::scan::{Source, Token, is_word};
 use super::{Finding, finding};
 
-const FUNCTION_LINES_MAX: usize = 210;
+const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 400;
 /// Names under which anything can gather.
 const EMPTY_NAMES: [&str; 7] = [

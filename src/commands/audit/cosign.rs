@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::output::{self, Style};
-use super::read_keys;
+use super::keys::read_keys;
 use crate::audit::{Folder, Seen, cosign};
 use crate::clock;
 use crate::seal::SigningKey;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::output::{self, Style, count};
 use crate::audit::Writer;
 use crate::config::Config;

@@ -1,18 +1,19 @@
 //! `wardline audit …`: the signed log of counts and events, for those who publish it and those who
 //! check it.
 
+mod findings;
+
 mod cosign;
 mod export;
+mod keys;
 mod open;
 mod verify;
-
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{Failure, load, output};
-use crate::audit::Finding;
-use crate::seal::VerifyKey;
+use super::failure::{Failure, load};
+use super::output;
 
 /// What to do with an audit log.
 #[derive(Debug, Subcommand)]
@@ -52,46 +53,4 @@ pub(super) fn run(
         Audit::Open(args) => open::open(&load(config)?, args),
         Audit::Opened(args) => open::show(args, style),
     }
-}
-
-/// What is not in order, a line each.
-fn describe_findings(findings: &[Finding]) -> String {
-    findings
-        .iter()
-        .map(
-            |Finding {
-                 code,
-                 place,
-                 message,
-             }| format!("NOT IN ORDER ({code}): {place}: {message}\n"),
-        )
-        .collect()
-}
-
-/// Public keys, each given as a key or as a file with one a line; lines that start with `#` are
-/// passed over.
-fn read_keys(given: &[String]) -> Result<Vec<VerifyKey>, Failure> {
-    let mut keys = Vec::new();
-    for text in given {
-        if let Ok(key) = VerifyKey::parse(text) {
-            keys.push(key);
-            continue;
-        }
-        let lines = std::fs::read_to_string(text).map_err(|error| {
-            Failure::Usage(format!(
-                "{text:?} is neither a public key nor a file of keys ({error})"
-            ))
-        })?;
-        for (at, line) in lines
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
-        {
-            keys.push(
-                VerifyKey::parse(line)
-                    .map_err(|error| Failure::Usage(format!("{text}:{}: {error}", at + 1)))?,
-            );
-        }
-    }
-    Ok(keys)
 }

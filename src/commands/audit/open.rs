@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::super::Failure;
-use super::super::list::desk::{read, read_text};
+use super::super::failure::Failure;
+use super::super::files::{read, read_text};
 use super::super::output::{self, Column, Style, count, number, table};
-use super::{describe_findings, read_keys};
+use super::findings::describe_findings;
+use super::keys::read_keys;
 use crate::audit::{Demands, Finding, Folder, Opened, Verified, verify};
 use crate::config::Config;
 use crate::count::{Moment, Openings};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::output::{self, Column, Style, count, number, table};
-use super::{describe_findings, read_keys};
+use super::findings::describe_findings;
+use super::keys::read_keys;
 use crate::audit::{
     Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified, read_pin, verify,
 };

@@ -30,10 +30,8 @@ use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
 use crate::store::{self, Author, Health, Journal, Keeper, Store};
 use crate::update::{ListSource, Updater};
+pub(super) use resolver::StartError;
 use resolver::{resolve_settings, special_use};
-
-/// What stops a start; the message says what to do.
-pub(super) type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often the metrics page is made anew.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
@@ -262,7 +260,7 @@ async fn open_streams(
     answering: &Arc<Answering>,
     guards: &udp::Guards,
     threads: usize,
-    stopped: &tcp::Stop,
+    stopped: &crate::serve::stop::Stop,
     tasks: &mut JoinSet<()>,
 ) -> Result<Vec<String>, StartError> {
     let mut doors = Vec::new();

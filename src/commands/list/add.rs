@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::output::{Style, print, print_json};
 use super::desk::{Desk, count_entries, number_entries, today};
 use crate::list::lint::TEST_CATEGORY;

@@ -6,15 +6,15 @@
 //! the last removal · `recipients.txt` the age keys of the resolvers · `issue/` what resolvers
 //! take: the manifest and the entries under their hash. Only `issue/` leaves the desk.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self};
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::super::Failure;
+use super::super::failure::Failure;
+use super::super::files::{read, read_text, unreadable, write_file};
 use super::super::key::read_public;
 use super::super::output::number;
 use crate::clock::wall_s;
@@ -245,68 +245,6 @@ impl Issue {
 pub(super) fn read_entries(place: &Path) -> Result<(Vec<(u64, Record)>, Parsed), Failure> {
     let file = File::open(place).map_err(|error| unreadable(place, &error))?;
     records::read(io::BufReader::new(file)).map_err(|error| unreadable(place, &error))
-}
-
-pub(in crate::commands) fn read(place: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(place).map_err(|error| unreadable(place, &error))
-}
-
-pub(in crate::commands) fn read_text(place: &Path) -> Result<String, Failure> {
-    fs::read_to_string(place).map_err(|error| unreadable(place, &error))
-}
-
-fn unreadable(place: &Path, error: &io::Error) -> Failure {
-    Failure::Failed(format!("{}: cannot be read: {error}", place.display()))
-}
-
-/// Write a file that must not be there yet and that only its owner can read.
-pub(in crate::commands) fn write_new(place: &Path, octets: &[u8]) -> Result<(), Failure> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(place)
-        .and_then(|mut file| {
-            file.write_all(octets)?;
-            file.sync_all()
-        });
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Failed(format!(
-            "{}: is there already: name a new file",
-            place.display()
-        )),
-        _ => unwritable(place, &error),
-    })
-}
-
-/// Replace a file whole, so that nobody ever sees half of it; only its owner can read it.
-pub(super) fn write_file(place: &Path, octets: &[u8]) -> Result<(), Failure> {
-    let mut beside = place.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .and_then(|mut file| {
-            file.write_all(octets)?;
-            file.sync_all()?;
-            fs::rename(&beside, place)?;
-            File::open(
-                place
-                    .parent()
-                    .filter(|folder| !folder.as_os_str().is_empty())
-                    .unwrap_or(Path::new(".")),
-            )?
-            .sync_all()
-        });
-    written.map_err(|error| unwritable(place, &error))
-}
-
-pub(super) fn unwritable(place: &Path, error: &io::Error) -> Failure {
-    Failure::Failed(format!("{}: cannot be written: {error}", place.display()))
 }
 
 /// Today in UTC.

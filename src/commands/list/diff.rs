@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::output::{Style, print, print_json};
 use super::desk::{Issue, count_entries, read_entries};
 use crate::list::diff::Diff;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
+use super::super::files::{read_text, write_file};
 use super::super::output::{Style, count, print, print_json};
-use super::desk::{Desk, read_text, write_file};
+use super::desk::Desk;
 use crate::list::Hash;
 use crate::list::manifest::Secrecy;
 use crate::seal::age::{Recipient, encrypt};

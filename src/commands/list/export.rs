@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::output::{complain, print};
 use super::desk::{Desk, count_entries};
 use super::import::Written;

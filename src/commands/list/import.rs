@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::output::{Style, count, print, print_json};
 use super::desk::{Desk, count_entries, number_entries, read_entries};
 use crate::list::Scope;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::output::{Style, print, print_json};
 use super::desk::{Desk, count_entries, today};
 use crate::list::diff::Diff;

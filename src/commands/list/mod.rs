@@ -16,7 +16,7 @@ mod verify;
 
 use clap::Subcommand;
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::Style;
 
 #[derive(Debug, Subcommand)]

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
+use super::super::files::{unwritable, write_new};
 use super::super::output::{Style, print, print_json};
-use super::desk::{Desk, Settings, unwritable, write_new};
+use super::desk::{Desk, Settings};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
+use super::super::files::write_file;
 use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json, time};
-use super::desk::{Desk, count_entries, write_file};
+use super::desk::{Desk, count_entries};
 use super::encrypt::seal_entries;
 use crate::clock::{HOUR_S, wall_s};
 use crate::list::manifest::Secrecy;

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
+use super::super::files::{read, unwritable, write_file};
 use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json};
-use super::desk::{Desk, Issue, count_entries, read, unwritable, write_file};
+use super::desk::{Desk, Issue, count_entries};
 use super::encrypt::seal_entries;
 use super::lint::Lint;
 use crate::clock::wall_s;

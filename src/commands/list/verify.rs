@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::Failure;
+use super::super::failure::Failure;
+use super::super::files::{read, read_text};
 use super::super::key::read_public;
 use super::super::output::{Style, print, print_json, time};
-use super::desk::{Desk, Issue, count_entries, read, read_text};
+use super::desk::{Desk, Issue, count_entries};
 use crate::clock::wall_s;
 use crate::list::Hash;
 use crate::list::manifest::{Manifest, Secrecy};

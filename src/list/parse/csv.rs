@@ -2,7 +2,8 @@
 //!
 //! RFC 4180, with `,` or `;` between the fields, but no field goes over the end of its line.
 
-use super::{Reason, Scope, plain};
+use super::{Reason, plain};
+use crate::list::Scope;
 
 /// Headings that stand for the column of names where none is configured.
 const HEADINGS: [&str; 5] = ["name", "domain", "host", "hostname", "fqdn"];

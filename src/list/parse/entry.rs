@@ -6,7 +6,10 @@ use std::io::{self, BufRead};
 use jiff::civil::Date;
 use zeroize::Zeroizing;
 
-use super::{LINE_OCTETS_MAX, Length, Parsed, Reason, Scope, plain, take_line, word};
+use super::line::{LINE_OCTETS_MAX, Length, Parsed, take_line};
+use super::parts;
+use super::{Reason, word};
+use crate::list::Scope;
 use crate::name::Name;
 
 /// The most octets of a category.
@@ -68,7 +71,7 @@ pub fn read_entries(
 /// Read one name as a line of our own format has it, with an `=` in front where it is meant alone,
 /// and nothing behind it.
 pub fn read_name(text: &[u8]) -> Result<(Name, Scope), Reason> {
-    let parts = plain::split(text).ok_or(Reason::NoName)?;
+    let parts = parts::split(text).ok_or(Reason::NoName)?;
     if !parts.details.is_empty() {
         return Err(Reason::ManyWords);
     }
@@ -86,7 +89,7 @@ fn read_line(
     wire: &mut Vec<u8>,
     sink: &mut impl FnMut(&Entry<'_>),
 ) -> Result<u64, Reason> {
-    let Some(parts) = plain::split(line) else {
+    let Some(parts) = parts::split(line) else {
         return Ok(0);
     };
     word::read(parts.name, wire)?;

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{Reason, Scope, without_comment, word};
+use super::line::without_comment;
+use super::{Reason, word};
+use crate::list::Scope;
 
 /// Names that hosts files carry for the machine itself; they are passed over.
 const OWN_NAMES: [&[u8]; 13] = [

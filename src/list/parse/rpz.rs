@@ -9,7 +9,9 @@
 
 use zeroize::Zeroizing;
 
-use super::{LINE_OCTETS_MAX, Reason, Scope, word};
+use super::line::LINE_OCTETS_MAX;
+use super::{Reason, word};
+use crate::list::Scope;
 
 /// Types of records that a signed zone holds beside its triggers (RFC 4034, RFC 5155).
 const SIGNING_TYPES: [&[u8]; 3] = [b"RRSIG", b"NSEC", b"NSEC3"];

@@ -1,12 +1,12 @@
 //! The exact figures as one CSV table (RFC 4180), one figure a row, so that a spreadsheet can pivot
 //! it.
 
+use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION, papers_of};
+use super::sums::Sums;
 use crate::count::{Event, Kind, ListCounts, Record};
 use crate::report::csv::push_row;
+use crate::report::meaning::{COUNT_MEANING, gap_meaning};
 use crate::report::span::utc;
-
-use super::sums::Sums;
-use super::{COUNT_MEANING, LEFT_OUT, NOT_FOR_PUBLICATION, gap_meaning, papers_of};
 
 /// The columns; they stay as they are, new ones come at the end.
 ///

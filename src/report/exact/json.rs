@@ -6,11 +6,11 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::count::{Event, Kind, ListCounts, Record};
-use crate::report::span::utc;
-
+use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION};
 use super::sums::Sums;
-use super::{COUNT_MEANING, LEFT_OUT, NOT_FOR_PUBLICATION, gap_meaning};
+use crate::count::{Event, Kind, ListCounts, Record};
+use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::report::span::utc;
 
 #[derive(Serialize)]
 struct Document<'a> {

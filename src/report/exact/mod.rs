@@ -1,22 +1,14 @@
 //! Renders every count of every hour, for the operator's own eyes: nothing in it is hidden, so it
 //! is not for publication.
 
+mod captions;
+
 mod csv;
 mod json;
 mod sums;
 mod text;
-
-use crate::count::{ListRecord, Papers, Record};
-
-use super::{COUNT_MEANING, Format, gap_meaning};
-
-/// What these figures are not for, in every form.
-const NOT_FOR_PUBLICATION: &str = "Exact figures, for the operator alone: not for publication. Figures this small can tell of single people; \
-    `wardline report` without --exact makes the report that can be published.";
-
-/// What the figures leave out, in every form.
-const LEFT_OUT: &str = "No address of anyone and no name on a list is in these figures or in the \
-                        record that they are made from.";
+use super::Format;
+use crate::count::Record;
 
 /// The record in this form, ready to print; ends with a newline.
 ///
@@ -30,15 +22,6 @@ pub fn render(record: &Record, format: Format) -> Option<String> {
         Format::Json => Some(json::render(record)),
         Format::Html => None,
     }
-}
-
-/// The papers that were the last to become valid in this hour or before.
-fn papers_of(list: &ListRecord, hour: i64) -> Option<&Papers> {
-    list.papers
-        .iter()
-        .rev()
-        .find(|papers| papers.since < hour + 3600)
-        .or_else(|| list.papers.first())
 }
 
 #[cfg(test)]
@@ -109,9 +92,9 @@ mod sample {
         }
     }
 }
-
 #[cfg(test)]
 mod tests {
+    use super::captions::papers_of;
     use super::*;
 
     #[test]

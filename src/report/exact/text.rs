@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION};
+use super::sums::Sums;
 use crate::clock::UnixSeconds;
 use crate::count::{Event, Gap, HourRecord, Kind, ListCounts, Record};
+use crate::report::meaning::{COUNT_MEANING, gap_meaning};
 use crate::report::prose::{grouped, length, plain, push_line, push_prose};
 use crate::report::span::utc;
-
-use super::sums::Sums;
-use super::{COUNT_MEANING, LEFT_OUT, NOT_FOR_PUBLICATION, gap_meaning};
 
 pub(super) fn render(record: &Record) -> String {
     let sums = Sums::of(record);

@@ -1,14 +1,13 @@
 //! The published report as one CSV table (RFC 4180), one figure a row.
 
-use crate::count::{GapKind, StepKind};
-use crate::report::csv::push_row;
-use crate::report::span::utc;
-use crate::report::{COUNT_MEANING, gap_meaning};
-
 use super::captions::{IN_FORCE, LEFT_OUT, hiding, state, step};
 use super::figures::{InForce, Period, Published, PublishedList};
 use super::hide::{Figure, Shown};
-use super::month::Month;
+use crate::count::{GapKind, StepKind};
+use crate::report::csv::push_row;
+use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::report::month::Month;
+use crate::report::span::utc;
 
 /// The columns; they stay as they are, new ones come at the end.
 ///

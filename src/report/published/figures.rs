@@ -1,11 +1,11 @@
 //! What the published report says, before it takes a form.
 
-use crate::clock::UnixSeconds;
-use crate::count::{GapKind, Hourly, Papers, Seal, StepKind};
-
 use super::gather::{Day, GapSum, Gathered, GatheredList, gather};
 use super::hide::{Figure, Shown, hide};
-use super::month::Month;
+use crate::clock::UnixSeconds;
+use crate::count::{GapKind, Hourly, Papers, Seal, StepKind};
+use crate::report::month::Month;
+use crate::report::month::Months;
 
 /// A million questions: no closer are they told.
 const MILLION: u64 = 1_000_000;
@@ -17,15 +17,6 @@ pub enum Period {
     Day,
     /// One figure a month.
     Month,
-}
-
-/// The months that a report is asked for; an open end means all there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Months {
-    /// The first one.
-    pub from: Option<Month>,
-    /// The first one after it.
-    pub until: Option<Month>,
 }
 
 /// A report that can be published.

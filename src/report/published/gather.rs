@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::merge::{by_resolver, merge};
-use super::month::{DAY_S, Month};
 use crate::clock::UnixSeconds;
 use crate::count::{Applied, Gap, GapKind, Hourly, ListRecord, Papers, Seal, Step, StepKind};
+use crate::report::month::{DAY_S, Month};
 
 /// All resolvers' days together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,11 +3,6 @@
 
 use askama::Template;
 
-use crate::count::GapKind;
-use crate::report::prose::{grouped, length, plain};
-use crate::report::span::utc;
-use crate::report::{COUNT_MEANING, gap_meaning};
-
 use super::captions::{
     APPLIED, CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, title,
 };
@@ -15,6 +10,10 @@ use super::chart::{self, Bar, Bars, Dot, Level};
 use super::figures::{InForce, LogHead, Period, Published, PublishedList, median_and_slowest};
 use super::hide::Figure;
 use super::tables::{Table, tables};
+use crate::count::GapKind;
+use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::report::prose::{grouped, length, plain};
+use crate::report::span::utc;
 
 /// What the template shows; it escapes every text.
 #[derive(Template)]

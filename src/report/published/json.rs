@@ -6,13 +6,12 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::count::{GapKind, StepKind};
-use crate::report::COUNT_MEANING;
-use crate::report::span::utc;
-
 use super::captions::{CHECKING, IN_FORCE, LEFT_OUT, by, hiding};
 use super::figures::{InForce, LogHead, Period, Published};
 use super::hide::{Figure, K, Shown};
+use crate::count::{GapKind, StepKind};
+use crate::report::meaning::COUNT_MEANING;
+use crate::report::span::utc;
 
 #[derive(Serialize)]
 struct Document<'a> {

@@ -9,17 +9,13 @@ mod hide;
 mod html;
 mod json;
 mod merge;
-mod month;
 mod tables;
 mod text;
 
 use super::Format;
-pub use figures::{
-    AppliedVersion, InForce, LogHead, Months, Period, Published, PublishedList, publish,
-};
+pub use figures::{AppliedVersion, InForce, LogHead, Period, Published, PublishedList, publish};
 pub use gather::GapSum;
 pub use hide::{Figure, K, Shown};
-pub use month::Month;
 
 /// The report in this form, ready to print; ends with a newline.
 ///

@@ -1,12 +1,11 @@
 //! The tables behind the page's charts.
 
-use crate::count::StepKind;
-use crate::report::prose::{grouped, length, plain};
-use crate::report::span::utc;
-
 use super::captions::{per_cent, step};
 use super::figures::{InForce, Period, Published, median_and_slowest};
 use super::hide::{Figure, Shown};
+use crate::count::StepKind;
+use crate::report::prose::{grouped, length, plain};
+use crate::report::span::utc;
 
 /// More rows than this stand closer on paper.
 const LONG: usize = 20;
@@ -71,7 +70,7 @@ pub(super) fn tables(report: &Published) -> Vec<Table> {
 }
 
 fn by_month(report: &Published) -> Table {
-    let row = |(place, month): (usize, &super::Month)| {
+    let row = |(place, month): (usize, &crate::report::Month)| {
         let mut cells = of_lists(report, place, |shown| Some(shown.month));
         let questions = report.questions.get(place).copied().flatten();
         cells.push(questions.map_or_else(
@@ -141,7 +140,7 @@ fn by_day(report: &Published, place: usize) -> Option<Table> {
 
 fn in_force(report: &Published) -> Table {
     let months = || report.months.iter().enumerate();
-    let row = |list: &super::PublishedList, place: usize, month: &super::Month| {
+    let row = |list: &super::PublishedList, place: usize, month: &crate::report::Month| {
         let in_force = list
             .in_force
             .get(place)

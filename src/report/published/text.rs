@@ -2,16 +2,15 @@
 
 use std::fmt::Write as _;
 
-use crate::count::{GapKind, StepKind};
-use crate::report::prose::{grouped, length, plain, push_line, push_prose};
-use crate::report::span::utc;
-use crate::report::{COUNT_MEANING, gap_meaning};
-
 use super::captions::{
     CHECKING, IN_FORCE, LEFT_OUT, NO_HEADS, STEPS, by, hiding, per_cent, resolvers, step, title,
 };
 use super::figures::{InForce, Period, Published, median_and_slowest};
 use super::hide::{Figure, Shown};
+use crate::count::{GapKind, StepKind};
+use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::report::prose::{grouped, length, plain, push_line, push_prose};
+use crate::report::span::utc;
 
 pub(super) fn render(report: &Published) -> String {
     let mut page = String::new();

@@ -13,6 +13,7 @@ use super::super::exchange::{
     Edns, Fault, Heard, Local, Outgoing, REPEATS_MAX, Spelling, Wait, ask_tcp, ask_udp,
 };
 use super::candidates::Candidate;
+use super::candidates::TRIES_MAX;
 use super::coalesce::Reply;
 use super::judge::{Asked, Judgement, Useless, judge};
 use super::servers::{Server, UnderWay};
@@ -20,13 +21,6 @@ use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
 use crate::resolve::Failure;
-
-/// How often one server is asked in vain for the same thing, each time with as many repetitions as
-/// there may be.
-pub(super) const TRIES_MAX: u32 = 5;
-
-/// Servers whose address is looked for on behalf of one zone (NXNSAttack).
-pub(super) const LOOKUPS_MAX: usize = 5;
 
 /// How deep looking for servers' addresses may lead.
 const DEPTH_MAX: usize = 5;

@@ -7,8 +7,14 @@ use std::sync::Arc;
 
 use hickory_proto::rr::Name;
 
-use super::ask::{LOOKUPS_MAX, TRIES_MAX};
 use super::servers::{Health, Server};
+
+/// How often one server is asked in vain for the same thing, each time with as many repetitions as
+/// there may be.
+pub(super) const TRIES_MAX: u32 = 5;
+
+/// Servers whose address is looked for on behalf of one zone (NXNSAttack).
+pub(super) const LOOKUPS_MAX: usize = 5;
 
 /// One in so many questions goes to a server that is not the fastest, to learn whether it has
 /// become so.

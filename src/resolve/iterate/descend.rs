@@ -12,25 +12,6 @@ use super::zones::{NameServer, Zone};
 use super::{DELEGATION_TTL_S_MAX, Trip, Walker};
 use crate::clock::{self, UnixSeconds};
 
-/// A parent's servers that answer a DS question with the referral to the child: what they say about
-/// DS there is the answer.
-pub(super) fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
-    let (ds, denial, from) = referral.cut.map_or((None, Vec::new(), None), |cut| {
-        (cut.ds, cut.denial, cut.from)
-    });
-    let answer = Vec::from_iter(ds);
-    Said {
-        rcode: ResponseCode::NoError,
-        answer,
-        authority: denial,
-        servers: Vec::new(),
-        zone: zone.name.clone(),
-        from,
-        authoritative: false,
-        contradicts: false,
-    }
-}
-
 impl Walker {
     /// Servers of parent and child alike answer where others refer, and some servers answer for a
     /// child that others serve.
@@ -137,5 +118,24 @@ impl Walker {
                 .keep(&dname.name, RecordType::DNAME, &Arc::new(alone), now);
         }
         said
+    }
+
+    /// A parent's servers that answer a DS question with the referral to the child: what they say about
+    /// DS there is the answer.
+    pub(super) fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
+        let (ds, denial, from) = referral.cut.map_or((None, Vec::new(), None), |cut| {
+            (cut.ds, cut.denial, cut.from)
+        });
+        let answer = Vec::from_iter(ds);
+        Said {
+            rcode: ResponseCode::NoError,
+            answer,
+            authority: denial,
+            servers: Vec::new(),
+            zone: zone.name.clone(),
+            from,
+            authoritative: false,
+            contradicts: false,
+        }
     }
 }

@@ -9,7 +9,6 @@ mod addresses;
 mod for_validator;
 
 mod descend;
-use descend::said_by_referral;
 
 mod address_scope;
 mod ask;
@@ -21,6 +20,13 @@ mod rrset_cache;
 mod servers;
 mod zone_limits;
 mod zones;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use hickory_proto::rr::{Name, RecordType};
+
 use self::coalesce::Shared;
 use self::judge::{Asked, Continuation, Glue, Judgement};
 pub(super) use self::root_copy::RootCopy;
@@ -35,11 +41,6 @@ use super::exchange::Sockets;
 use super::rrset::Said;
 use super::{Failure, Tally};
 use crate::clock::{self, UnixSeconds};
-use hickory_proto::rr::{Name, RecordType};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Zones and partial names gone through for one name; IPv6 reverse names have 34 labels.
 const STEPS_MAX: usize = 80;
@@ -229,7 +230,7 @@ impl Walker {
                 Ok(Judgement::Referral(referral))
                     if rtype == RecordType::DS && referral.child == *name =>
                 {
-                    let said = said_by_referral(referral, &place.zone);
+                    let said = Self::said_by_referral(referral, &place.zone);
                     return Ok(self.settle(name, rtype, said, &place.zone));
                 }
                 Ok(Judgement::Referral(referral)) => {

@@ -1,17 +1,12 @@
 //! Asking the authorities ourselves, from the root down: settings, root hints, and the chase along
 //! aliases.
 
+mod hop;
+use hop::Hop;
+
 mod reply;
 #[cfg(test)]
 mod tests;
-
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
-
-use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
-
 use self::reply::{End, encode};
 use super::budget::Budget;
 use super::convert::their_name;
@@ -21,15 +16,24 @@ use super::rrset::{Ask, Said};
 use super::validate::{self, Anchors, Validator, Verdict};
 use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
 use crate::name::Name;
+use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// The root servers' addresses, for the first question.
 const ROOT_HINTS: &str = include_str!("root.hints");
+
 /// Aliases followed for one question; Unbound follows 11, Knot Resolver 12.
 const ALIASES_MAX: usize = 12;
+
 /// Questions under way in one zone: a quarter of all that may wait, as shipped.
 const PER_ZONE_MAX: u32 = 2_500;
+
 /// Memory for delegations, keys and what was said on the way to answers.
 pub(super) const MEMORY_OCTETS_MAX: u64 = 64 << 20;
+
 /// Memory for zones' keys and for proofs of absence.
 pub(super) const PROOFS_OCTETS_MAX: u64 = 32 << 20;
 
@@ -133,14 +137,6 @@ pub(super) struct Engine<A = Routes> {
     pub(super) walker: A,
     /// `None` when nothing is checked at all.
     pub(super) validator: Option<Validator>,
-}
-
-/// What one name says.
-struct Hop {
-    said: Arc<Said>,
-    secure: bool,
-    /// Why it is not, where there is a number for it (RFC 8914).
-    ede: Option<u16>,
 }
 
 impl Recursion {

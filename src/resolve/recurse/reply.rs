@@ -3,7 +3,7 @@
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Record, RecordType};
 
-use super::Hop;
+use super::hop::Hop;
 use crate::resolve::convert::their_name;
 use crate::resolve::rrset::RrSet;
 use crate::resolve::{Failure, Fetched, Question};

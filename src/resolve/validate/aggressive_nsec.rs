@@ -10,15 +10,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::denial::wildcard;
+use super::proof::wildcard;
+use super::zone_spans::TTL_S_MAX;
 use super::zone_spans::{Kept, Wanted, ZoneSpans, is_useful, negative_ttl_s};
 use crate::clock::UnixSeconds;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::rrset::{RrSet, Said};
-
-/// The longest that a proof is used (RFC 8198 section 5.4 leaves it to the negative TTL).
-pub(super) const TTL_S_MAX: u32 = 3600;
 
 /// What a set with its signature takes in memory, about.
 const SET_OCTETS: usize = 900;

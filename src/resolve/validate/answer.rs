@@ -6,11 +6,14 @@ use std::sync::Arc;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
+use super::Validator;
 use super::anchor::Standing;
-use super::chain::{Zone, now_s};
-use super::denial::{Denial, Proof};
+use super::denial::Denial;
+use super::keys::now_s;
+use super::proof::Proof;
 use super::signature::{self, Held, Keys};
-use super::{Insecurity, Judged, Validator, Verdict, is_bogus};
+use super::verdict::{Insecurity, Judged, Verdict, is_bogus};
+use super::zone::Zone;
 use crate::clock;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;

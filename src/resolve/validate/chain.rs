@@ -6,24 +6,23 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use hickory_proto::dnssec::rdata::DS;
 use hickory_proto::rr::{Name, RecordType};
 
+use super::Validator;
 use super::anchor::Standing;
 use super::denial::{Denial, NoDs};
+use super::keys::{RETRIES_MAX, now_s};
 use super::keys::{Signed, Vouching, digests};
-use super::signature::{self, Keys};
-use super::{Insecurity, Validator, is_bogus};
+use super::signature::{self};
+use super::verdict::{Insecurity, is_bogus};
+use super::zone::Zone;
 use crate::clock::{self, UnixSeconds};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::{is_below, label_count};
 use crate::resolve::rrset::{Ask, Cut, RrSet};
-
-/// Servers asked anew for keys or DS after bogus ones.
-pub(super) const RETRIES_MAX: usize = 2;
 
 /// The longest that keys and insecure delegations are believed; RFC 4035 leaves it to their TTLs,
 /// which may be weeks.
@@ -34,15 +33,6 @@ const DENIAL_TTL_S: u32 = 60;
 
 /// A future in a box, since the way down a chain calls itself.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
-
-/// What is known of a zone; bogus is an error instead, and never kept.
-#[derive(Clone, Debug)]
-pub(super) enum Zone {
-    /// Its keys are vouched for up to an anchor.
-    Secure(Arc<Keys>),
-    /// Nobody vouches for it.
-    Insecure(Insecurity),
-}
 
 /// What a validated delegation says.
 enum Delegation {
@@ -306,10 +296,4 @@ impl Validator {
         }
         fault.map_or(Ok(Signed::Not), Err)
     }
-}
-
-/// The wall clock as signatures count it.
-pub(super) fn now_s() -> u32 {
-    // Serial numbers go round: RFC 4034 section 3.1.5.
-    clock::wall_s() as u32
 }

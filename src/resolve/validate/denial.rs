@@ -2,26 +2,14 @@
 //! form of all proofs of absence.
 
 use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC, NSEC3};
-use hickory_proto::rr::{Name, RData, RecordType, RecordTypeSet};
+use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::nsec3::Hashed;
+use super::proof::{Proof, is_delegation, lacks, wildcard};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::label_count;
 use crate::resolve::rrset::RrSet;
-
-/// What a set of records says to a claim of absence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
-    /// It is so.
-    Holds,
-    /// It may be so: an unsigned delegation could stand there (opt-out, RFC 5155 section 6).
-    OptOut,
-    /// Hashing would take more iterations than we do (RFC 9276 section 3.2).
-    TooCostly,
-    /// Not proven.
-    Fails,
-}
 
 /// What a parent's records say of a name that has no DS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,26 +185,6 @@ impl<'a> Denial<'a> {
 fn is_between(owner: &Name, nsec: &NSEC, name: &Name) -> bool {
     let next = nsec.next_domain_name();
     owner < name && (name < next || next <= owner && next.zone_of(name))
-}
-
-/// The record at `name` denies the type: neither it nor an alias is there, and the record speaks
-/// for the right side of a zone cut.
-pub(super) fn lacks(types: &RecordTypeSet, rtype: RecordType, name: &Name) -> bool {
-    let right_side = match rtype {
-        RecordType::DS => !types.contains(RecordType::SOA) || name.is_root(),
-        _ => !is_delegation(types),
-    };
-    right_side && !types.contains(rtype) && !types.contains(RecordType::CNAME)
-}
-
-/// Is it the parent's record at a zone cut?
-pub(super) fn is_delegation(types: &RecordTypeSet) -> bool {
-    types.contains(RecordType::NS) && !types.contains(RecordType::SOA)
-}
-
-/// The wildcard right below a name, if it fits.
-pub(super) fn wildcard(encloser: &Name) -> Option<Name> {
-    encloser.prepend_label("*").ok()
 }
 
 /// Labels that two names share, from the root down.

@@ -7,13 +7,23 @@ use hickory_proto::dnssec::DigestType;
 use hickory_proto::dnssec::rdata::{DNSSECRData, DS};
 use hickory_proto::rr::{Name, RData, RecordType};
 
+use super::Validator;
 use super::anchor::Anchor;
-use super::chain::{RETRIES_MAX, now_s};
 use super::signature::{self, Keys};
-use super::{Insecurity, Validator, is_bogus};
+use super::verdict::{Insecurity, is_bogus};
+use crate::clock;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::rrset::{Ask, RrSet};
+
+/// The wall clock as signatures count it.
+pub(super) fn now_s() -> u32 {
+    // Serial numbers go round: RFC 4034 section 3.1.5.
+    clock::wall_s() as u32
+}
+
+/// Servers asked anew for keys or DS after bogus ones.
+pub(super) const RETRIES_MAX: usize = 2;
 
 /// Who vouches for keys.
 #[derive(Clone, Copy)]

@@ -5,6 +5,10 @@
 //! [`signature`] checks one set against them, [`denial`] and [`nsec3`] check proofs of absence,
 //! [`answer`] puts it together for one reply, [`spans`] answers from proofs seen before.
 
+mod verdict;
+use verdict::is_bogus;
+pub(super) use verdict::{Judged, Verdict};
+
 mod aggressive_nsec;
 mod anchor;
 mod answer;
@@ -12,28 +16,28 @@ mod chain;
 mod denial;
 mod keys;
 mod nsec3;
+mod proof;
 mod rsa;
+mod rules;
 mod sentinel;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod zone;
 mod zone_cache;
 mod zone_spans;
-
-use std::net::IpAddr;
-use std::sync::Arc;
-
-use hickory_proto::rr::{Name, RecordType};
-
 use self::aggressive_nsec::Spans;
 pub(super) use self::anchor::Anchors;
 use self::anchor::Standing;
-use self::signature::Rules;
+use self::rules::Rules;
 use self::zone_cache::Zones;
 use super::Failure;
 use super::budget::Budget;
 use super::rrset::{Ask, Said};
 use crate::clock;
+use hickory_proto::rr::{Name, RecordType};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Servers asked anew after a bogus answer.
 const RETRIES_MAX: usize = 2;
@@ -50,56 +54,6 @@ pub(super) struct Settings {
     pub(super) aggressive: bool,
     /// Memory for keys and proofs, in octets.
     pub(super) memory_octets_max: u64,
-}
-
-/// Why data is not secure although nothing is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Insecurity {
-    /// Below no anchor.
-    Unanchored,
-    /// A parent says that the zone is not signed.
-    Unsigned,
-    /// The zone is signed only with algorithms that we do not know.
-    Algorithm,
-    /// The zone's keys are vouched for only with digests that we do not know.
-    Digest,
-    /// The proof has opt-out (RFC 5155 section 9.2).
-    OptOut,
-    /// The proof takes too many iterations (RFC 9276 section 3.2).
-    Iterations,
-    /// There are no signatures for what was asked, which is signatures.
-    Unsignable,
-}
-
-impl Insecurity {
-    /// The INFO-CODE that tells the client, where there is one (RFC 8914 section 4).
-    pub(super) const fn ede(self) -> Option<u16> {
-        match self {
-            Self::Algorithm => Some(1),
-            Self::Digest => Some(2),
-            Self::Iterations => Some(27),
-            Self::Unanchored | Self::Unsigned | Self::OptOut | Self::Unsignable => None,
-        }
-    }
-}
-
-/// How far what was said may be believed; bogus is a [`Failure`] instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The zone's owner says so: AD may be set.
-    Secure,
-    /// Nobody can say.
-    Insecure(Insecurity),
-}
-
-/// What was said, and how far it may be believed.
-#[derive(Clone, Debug)]
-pub(super) struct Judged {
-    /// TTLs are cut to what signatures allow; records of the authority section that are needed for
-    /// nothing are gone if it is secure.
-    pub(super) said: Arc<Said>,
-    /// Of all of it.
-    pub(super) verdict: Verdict,
 }
 
 /// Checks what servers say; shared by all questions.
@@ -194,17 +148,4 @@ impl Validator {
             spans.foresee(name, rtype, clock::wall_s(), budget)
         })
     }
-}
-
-/// Failures that another server may not have; a limit or silence is none.
-const fn is_bogus(failure: Failure) -> bool {
-    matches!(
-        failure,
-        Failure::Bogus
-            | Failure::Expired
-            | Failure::NotYetValid
-            | Failure::KeyMissing
-            | Failure::Unsigned
-            | Failure::Unproven
-    )
 }

@@ -4,7 +4,7 @@ use hickory_proto::dnssec::Nsec3HashAlgorithm;
 use hickory_proto::dnssec::rdata::NSEC3;
 use hickory_proto::rr::{Name, RecordType, RecordTypeSet};
 
-use super::denial::{Proof, is_delegation, lacks, wildcard};
+use super::proof::{Proof, is_delegation, lacks, wildcard};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::label_count;

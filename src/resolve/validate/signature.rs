@@ -1,52 +1,27 @@
 //! Does a set's signature hold (RFC 4034 section 3, RFC 4035 section 5.3, RFC 6840)? The costly
 //! step, paid for before it is done.
 
+use hickory_proto::dnssec::PublicKey;
 use hickory_proto::dnssec::rdata::sig::SigInput;
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG};
-use hickory_proto::dnssec::{Algorithm, DigestType, PublicKey};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use super::anchor::Anchor;
 use super::rsa::ShortKey;
+use super::rules::Rules;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::rrset::RrSet;
 
 /// Signatures looked at in one set; the rest is not (KeyTrap, CVE-2023-50387).
 const SIGNATURES_MAX: usize = 8;
+
 /// Keys of one tag and algorithm tried for one signature.
 const TWINS_MAX: usize = 2;
+
 /// Keys kept of one zone.
 const KEYS_MAX: usize = 32;
-
-/// Which algorithms are believed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
-    /// RSA with SHA-1 (algorithms 5 and 7), and DS records with SHA-1 (RFC 9905 wants both to be
-    /// taken as unknown).
-    pub(super) sha1: bool,
-}
-
-impl Rules {
-    /// Can we check signatures of this algorithm?
-    pub(super) fn knows(self, algorithm: Algorithm) -> bool {
-        match u8::from(algorithm) {
-            5 | 7 => self.sha1,
-            8 | 10 | 13 | 14 | 15 => true,
-            _ => false,
-        }
-    }
-
-    /// Can we check digests of this kind?
-    pub(super) fn digests(self, digest: DigestType) -> bool {
-        match digest {
-            DigestType::SHA1 => self.sha1,
-            DigestType::SHA256 | DigestType::SHA384 => true,
-            _ => false,
-        }
-    }
-}
 
 /// The keys that may sign a zone.
 #[derive(Debug)]

@@ -14,8 +14,9 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::{A, CNAME, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, SerialNumber};
 
-use super::chain::now_s;
-use super::{Anchors, Insecurity, Settings, Validator, Verdict};
+use super::keys::now_s;
+use super::verdict::{Insecurity, Verdict};
+use super::{Anchors, Settings, Validator};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::rrset::{Ask, Cut, RrSet, Said};

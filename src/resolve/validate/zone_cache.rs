@@ -4,7 +4,7 @@ use hickory_proto::rr::Name;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::chain::Zone;
+use super::zone::Zone;
 use crate::clock::UnixSeconds;
 
 /// What an entry takes beside its keys, about.

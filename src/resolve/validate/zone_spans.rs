@@ -6,14 +6,17 @@ use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC3};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use super::aggressive_nsec::TTL_S_MAX;
-use super::denial::{Denial, Proof, wildcard};
+use super::denial::Denial;
 use super::nsec3::{Hash, ITERATIONS_MAX, Parameters, owner_hash};
+use super::proof::{Proof, wildcard};
 use crate::clock::UnixSeconds;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::label_count;
 use crate::resolve::rrset::{RrSet, Said};
+
+/// The longest that a proof is used (RFC 8198 section 5.4 leaves it to the negative TTL).
+pub(super) const TTL_S_MAX: u32 = 3600;
 
 /// One zone's proofs.
 #[derive(Default)]

@@ -10,8 +10,8 @@ use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use zeroize::Zeroizing;
 
-use super::super::super::Failure;
-use super::super::desk::{read, read_text};
+use super::super::super::failure::Failure;
+use super::super::super::files::{read, read_text};
 use crate::clock::UnixSeconds;
 
 /// Where Debian and its relatives keep the authorities that the system trusts.

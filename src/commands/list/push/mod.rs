@@ -5,10 +5,11 @@ mod arrival;
 use arrival::{Arrival, describe};
 
 mod client;
-use super::super::Failure;
+use super::super::failure::Failure;
+use super::super::files::{read, read_text};
 use super::super::key::read_public;
 use super::super::output::{Style, print, print_json, time};
-use super::desk::{Desk, Issue, read, read_text};
+use super::desk::{Desk, Issue};
 use super::remove::REMOVAL_KEPT;
 use crate::clock::{monotonic, since_epoch, wall_s};
 use crate::list::manifest::Manifest;

@@ -1,6 +1,6 @@
 //! A reply of the root's copy, laid out as a server would send it.
 
-use super::Record;
+use super::record::Record;
 use crate::wire::{HEADER_OCTETS, class, rcode};
 
 /// A reply in the making.

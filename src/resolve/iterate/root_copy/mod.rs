@@ -6,9 +6,11 @@
 //! then the root's servers are asked again. What it says is judged and validated like a server's
 //! word.
 
+mod record;
+use record::Record;
+
 mod lay_out;
 use lay_out::Reply;
-
 mod text;
 use self::text::Line;
 use crate::clock::{self, UnixSeconds};
@@ -88,16 +90,6 @@ struct Zone {
     /// When the file was written.
     written_at: UnixSeconds,
     until: UnixSeconds,
-}
-
-/// A record, ready to be sent.
-#[derive(Debug)]
-pub(super) struct Record {
-    /// Its type; what it covers for a signature.
-    rtype: u16,
-    is_signature: bool,
-    /// Owner, type, class, TTL, length and data.
-    pub(super) wire: Box<[u8]>,
 }
 
 impl RootCopy {

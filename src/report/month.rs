@@ -8,6 +8,15 @@ use jiff::tz::TimeZone;
 
 use crate::clock::UnixSeconds;
 
+/// The months that a report is asked for; an open end means all there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Months {
+    /// The first one.
+    pub from: Option<Month>,
+    /// The first one after it.
+    pub until: Option<Month>,
+}
+
 /// Seconds of a day; UTC as we count it has no leap seconds.
 pub(crate) const DAY_S: i64 = 86_400;
 

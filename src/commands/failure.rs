@@ -1,0 +1,29 @@
+//! Why a command did not do what it was asked; the exit code follows from it.
+
+use std::path::Path;
+
+use crate::config::{Config, Problem};
+
+/// A command that did not do what it was asked; the message goes to standard error.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It was tried and failed: exit code 1.
+    Failed(String),
+    /// The arguments or the configuration are wrong: exit code 2.
+    Usage(String),
+    /// The program that should be asked is not running: exit code 3.
+    NotRunning(String),
+}
+
+/// The configuration, or all that is wrong with it.
+pub(super) fn load(path: Option<&Path>) -> Result<Config, Failure> {
+    Config::load(path).map_err(|problems| Failure::Usage(lines(&problems)))
+}
+
+pub(super) fn lines(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}

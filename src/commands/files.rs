@@ -1,0 +1,71 @@
+//! Reading and writing the files that commands are given, with errors that name the file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+
+/// A file's octets.
+pub(super) fn read(place: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(place).map_err(|error| unreadable(place, &error))
+}
+
+pub(super) fn read_text(place: &Path) -> Result<String, Failure> {
+    fs::read_to_string(place).map_err(|error| unreadable(place, &error))
+}
+
+pub(super) fn unreadable(place: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("{}: cannot be read: {error}", place.display()))
+}
+
+/// Write a file that must not be there yet and that only its owner can read.
+pub(super) fn write_new(place: &Path, octets: &[u8]) -> Result<(), Failure> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(place)
+        .and_then(|mut file| {
+            file.write_all(octets)?;
+            file.sync_all()
+        });
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::Failed(format!(
+            "{}: is there already: name a new file",
+            place.display()
+        )),
+        _ => unwritable(place, &error),
+    })
+}
+
+/// Replace a file whole, so that nobody ever sees half of it; only its owner can read it.
+pub(super) fn write_file(place: &Path, octets: &[u8]) -> Result<(), Failure> {
+    let mut beside = place.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .and_then(|mut file| {
+            file.write_all(octets)?;
+            file.sync_all()?;
+            fs::rename(&beside, place)?;
+            File::open(
+                place
+                    .parent()
+                    .filter(|folder| !folder.as_os_str().is_empty())
+                    .unwrap_or(Path::new(".")),
+            )?
+            .sync_all()
+        });
+    written.map_err(|error| unwritable(place, &error))
+}
+
+pub(super) fn unwritable(place: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("{}: cannot be written: {error}", place.display()))
+}

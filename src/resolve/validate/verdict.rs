@@ -1,0 +1,69 @@
+//! What was found out about an answer: secure, insecure and why, or bogus.
+
+use std::sync::Arc;
+
+use super::super::Failure;
+use super::super::rrset::Said;
+
+/// Why data is not secure although nothing is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::resolve) enum Insecurity {
+    /// Below no anchor.
+    Unanchored,
+    /// A parent says that the zone is not signed.
+    Unsigned,
+    /// The zone is signed only with algorithms that we do not know.
+    Algorithm,
+    /// The zone's keys are vouched for only with digests that we do not know.
+    Digest,
+    /// The proof has opt-out (RFC 5155 section 9.2).
+    OptOut,
+    /// The proof takes too many iterations (RFC 9276 section 3.2).
+    Iterations,
+    /// There are no signatures for what was asked, which is signatures.
+    Unsignable,
+}
+
+impl Insecurity {
+    /// The INFO-CODE that tells the client, where there is one (RFC 8914 section 4).
+    pub(in crate::resolve) const fn ede(self) -> Option<u16> {
+        match self {
+            Self::Algorithm => Some(1),
+            Self::Digest => Some(2),
+            Self::Iterations => Some(27),
+            Self::Unanchored | Self::Unsigned | Self::OptOut | Self::Unsignable => None,
+        }
+    }
+}
+
+/// How far what was said may be believed; bogus is a [`Failure`] instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::resolve) enum Verdict {
+    /// The zone's owner says so: AD may be set.
+    Secure,
+    /// Nobody can say.
+    Insecure(Insecurity),
+}
+
+/// What was said, and how far it may be believed.
+#[derive(Clone, Debug)]
+pub(in crate::resolve) struct Judged {
+    /// TTLs are cut to what signatures allow; records of the authority section that are needed for
+    /// nothing are gone if it is secure.
+    pub(in crate::resolve) said: Arc<Said>,
+    /// Of all of it.
+    pub(in crate::resolve) verdict: Verdict,
+}
+
+/// Failures that another server may not have; a limit or silence is none.
+pub(in crate::resolve) const fn is_bogus(failure: Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Bogus
+            | Failure::Expired
+            | Failure::NotYetValid
+            | Failure::KeyMissing
+            | Failure::Unsigned
+            | Failure::Unproven
+    )
+}
