@@ -6,8 +6,15 @@ use tempfile::TempDir;
 
 use super::*;
 
-const LIST: &str = "[[list]]\nid = \"a\"\nfile = \"a.txt\"\nauthority = \"A\"\nbasis = \
-                    \"law\"\nlegal_basis = \"Act\"\nunsigned = \"allow\"\n";
+const LIST: &str = r#"[[list]]
+id = "a"
+file = "a.txt"
+authority = "A"
+basis = "law"
+legal_basis = "Act"
+unsigned = "allow"
+"#;
+const STOP: &str = "stop = [\"192.0.2.1\"]\n";
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     Config::parse(text, "test.toml", Path::new("/etc/wardline"))
@@ -30,6 +37,54 @@ fn assert_problem(text: &str, line: usize, words: &str) {
         problems[0].starts_with(&format!("{line}: ")) && problems[0].contains(words),
         "{text}\n{problems:#?}"
     );
+}
+
+/// The paragraphs of a file of mistakes, without its opening comment.
+fn paragraphs(file: &str) -> impl Iterator<Item = &str> {
+    let paragraphs = file.trim_end().split("\n\n");
+    paragraphs.filter(|paragraph| !paragraph.starts_with("# "))
+}
+
+/// A line of such a paragraph: its text and, behind `#!`, the words of the problem that it has.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    text: &'a str,
+    words: Option<&'a str>,
+}
+
+fn line(line: &str) -> Line<'_> {
+    let (text, words) = match line.split_once("#! ") {
+        Some((text, words)) => (text.trim_end(), Some(words)),
+        None => (line, None),
+    };
+    Line { text, words }
+}
+
+/// The text with the lines of a paragraph in place of its own with the same key, or behind them; a
+/// key without a value is left out.
+fn changed<'a>(text: &'a str, paragraph: &'a str) -> Vec<Line<'a>> {
+    let key = |line: &Line<'a>| line.text.split(" =").next();
+    let mut lines: Vec<_> = text.lines().map(line).collect();
+    for new in paragraph.lines().map(line) {
+        match lines.iter().position(|old| key(old) == key(&new)) {
+            Some(at) if new.text.ends_with('=') => drop(lines.remove(at)),
+            Some(at) => lines[at] = new,
+            None => lines.push(new),
+        }
+    }
+    lines
+}
+
+fn assert_marked(lines: &[Line<'_>]) {
+    let text: String = lines.iter().flat_map(|line| [line.text, "\n"]).collect();
+    let mut marks = lines
+        .iter()
+        .zip(1..)
+        .filter(|(line, _)| line.words.is_some());
+    let (Some((marked, number)), None) = (marks.next(), marks.next()) else {
+        panic!("not one marked line:\n{text}");
+    };
+    assert_problem(&text, number, marked.words.unwrap());
 }
 
 /// The reference with every key that has no default written out.
@@ -59,14 +114,16 @@ fn the_reference_says_the_defaults() {
     assert_ne!(reference.digest, nothing.digest);
     reference.digest.clone_from(&nothing.digest);
     assert_eq!(format!("{reference:?}"), format!("{nothing:?}"));
-    let keys = "file = \"../blocklists/example.txt\"\nunsigned = \"allow\"\nid = \"example\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
-                legal_basis = \"Example Act, section 1\"\nstop = [\"192.0.2.1\", \
-                \"2001:db8::1\"]\n";
-    let with_defaults = parse(&format!("[[list]]\n{keys}"))
-        .unwrap()
-        .lists
-        .pop()
-        .unwrap();
+    let keys = r#"[[list]]
+file = "../blocklists/example.txt"
+unsigned = "allow"
+id = "example"
+authority = "Example Authority"
+basis = "law"
+legal_basis = "Example Act, section 1"
+stop = ["192.0.2.1", "2001:db8::1"]
+"#;
+    let with_defaults = parse(keys).unwrap().lists.pop().unwrap();
     assert_eq!(format!("{list:?}"), format!("{with_defaults:?}"));
 }
 
@@ -270,9 +327,10 @@ fn the_built_in_configuration_needs_no_file() {
     let config = Config::load(None).unwrap();
     assert_eq!(config.state, Path::new("wardline-state"));
     assert_eq!(config.control, Path::new("wardline-state/control.sock"));
-    assert!(
-        matches!(config.lists()[0].1.text, Some(Text::Embedded(text)) if text.contains("\nblocked.example\n"))
-    );
+    let Some(Text::Embedded(text)) = config.lists()[0].1.text else {
+        panic!("no embedded list");
+    };
+    assert!(text.contains("\nblocked.example\n"));
     assert_eq!(config.check_files(), []);
 }
 
@@ -297,378 +355,48 @@ fn unknown_keys_and_words_are_refused() {
 
 #[test]
 fn each_mistake_has_its_line_and_its_remedy() {
-    for (text, line, words) in [
-        ("[listen]\nudp = [\"127.0.0.1\"]", 2, "write 192.0.2.1:53"),
-        (
-            "[listen]\nudp = [\"127.0.0.1:70000\"]",
-            2,
-            "no address with a port",
-        ),
-        (
-            "[listen]\nudp = [\"127.0.0.1:53\",\n\"127.0.0.1:53\"]",
-            3,
-            "taken by another door",
-        ),
-        ("[listen]\nudp = []\ntcp = []", 0, "no address at all"),
-        ("[listen]\nthreads = 5000", 2, "from 0 to 1024"),
-        (
-            "[listen]\ntls = [\"127.0.0.1:853\"]",
-            2,
-            "needs `certificate` and `key`",
-        ),
-        ("[tls]\nkey = \"key.pem\"", 2, "needs both"),
-        (
-            "[listen]\ntls = [\"127.0.0.1:5300\"]\n[tls]\ncertificate = \"a\"\nkey = \"b\"",
-            2,
-            "taken by another door",
-        ),
-        ("[listen]\nbalancers = [\"192.0.2.1\"]", 2, "balancers: "),
-        ("[tls]\nname = \"a..b\"", 2, "name: \"a..b\" is no name"),
-        ("[clients]\nallow = []", 2, "nobody may ask"),
-        ("[clients]\nallow = [\"10.0.0.0\"]", 2, "no network"),
-        ("[clients]\nallow = [\"10.0.0.1/8\"]", 2, "write 10.0.0.0/8"),
-        ("[limits]\nconnections = 0", 2, "from 1 to"),
-        (
-            "[limits]\nconnections = 10\nconnections_per_address = 11",
-            3,
-            "lower it",
-        ),
-        ("[limits]\nidle_s = -1", 2, "invalid value"),
-        ("[resolve]\nmode = \"forward\"", 2, "needs resolvers"),
-        ("[resolve]\npatience_ms = 1", 2, "from 100 to 60000"),
-        (
-            "[resolve]\nspecial_use_except = [\"test\",\n\"a..b\"]",
-            3,
-            "is no name (a label is empty)",
-        ),
-        ("[resolve.recurse]\nport = 0", 2, "from 1 to 65535"),
-        (
-            "[resolve.recurse]\nipv4 = false\nipv6 = false",
-            3,
-            "over one of them at least",
-        ),
-        (
-            "[resolve.recurse]\nedns_octets = 100",
-            2,
-            "from 512 to 4096",
-        ),
-        (
-            "[resolve.recurse]\noutgoing = [\"0.0.0.0\"]",
-            2,
-            "nothing can be sent",
-        ),
-        (
-            "[resolve.recurse]\noutgoing = [\"192.0.2.1\", \"192.0.2.2\"]",
-            2,
-            "one IPv4 and one IPv6",
-        ),
-        (
-            "[resolve.recurse]\nnegative_anchors = [\"a..b\"]",
-            2,
-            "is no name",
-        ),
-        (
-            "[resolve.forward]\nupstreams = [\"192.0.2.1:0\"]",
-            2,
-            "name a port from 1 on",
-        ),
-        (
-            "[resolve.forward]\nupstreams = [\"0.0.0.0\"]",
-            2,
-            "no resolver's address",
-        ),
-        (
-            "[resolve.forward]\nupstreams = [\"192.0.2.1\", \"192.0.2.1:53\"]",
-            2,
-            "named twice",
-        ),
-        (
-            "[resolve.forward]\nupstreams = [\"127.0.0.1:5300\"]",
-            2,
-            "our own door",
-        ),
-        (
-            "[resolve.forward]\nupstreams = [\"dns.example\"]",
-            2,
-            "no address with a port",
-        ),
-        (
-            "[resolve.forward]\nupstreams = [\"192.0.2.1#a b\"]",
-            2,
-            "is no host's name",
-        ),
-        (
-            "[resolve.forward]\nupstreams = [\"192.0.2.1:853\",\n\"192.0.2.1#dns.example\"]",
-            3,
-            "192.0.2.1:853 is named twice",
-        ),
-        (
-            "[resolve]\nprivate_names = [\"a..b\"]",
-            2,
-            "private_names: \"a..b\" is no name",
-        ),
-        (
-            "[[resolve.zone]]\nname = \"a.example\"",
-            2,
-            "nobody is asked about this zone",
-        ),
-        (
-            "[[resolve.zone]]\nname = \"a..b\"\nstub = [\"192.0.2.1\"]",
-            2,
-            "is no name",
-        ),
-        (
-            "[[resolve.zone]]\nname = \".\"\nstub = [\"192.0.2.1\"]",
-            2,
-            "the root is no zone of its own",
-        ),
-        (
-            "[[resolve.zone]]\nname = \"a.example\"\nstub = []",
-            3,
-            "nobody is asked about a.example",
-        ),
-        (
-            "[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.1\"]\nforward = \
-             [\"192.0.2.1\"]",
-            4,
-            "not both",
-        ),
-        (
-            "[[resolve.zone]]\nname = \"a.example\"\nstub = [\"192.0.2.2\", \
-             \"192.0.2.1#dns.example\"]",
-            3,
-            "leave the name behind # out",
-        ),
-        (
-            "[[resolve.zone]]\nname = \"a.example\"\nforward = [\"127.0.0.1:5300\"]",
-            3,
-            "forward: 127.0.0.1:5300 is our own door",
-        ),
-        (
-            "[[resolve.zone]]\nname = \"a.example\"\nstub = \
-             [\"192.0.2.1\"]\n[[resolve.zone]]\nname = \"A.example.\"\nstub = [\"192.0.2.1\"]",
-            5,
-            "is there already",
-        ),
-        ("[cache]\nttl_s_max = 604801", 2, "from 1 to 604800"),
-        ("[cache]\nttl_s_min = 3601", 2, "from 0 to 3600"),
-        ("[cache]\nttl_s_max = 10\nttl_s_min = 11", 3, "from 0 to 10"),
-        ("[lists]\nrejects_percent_max = 101.0", 2, "from 0 to 100"),
-        ("[lists]\nrejects_percent_max = nan", 2, "from 0 to 100"),
-        ("[lists]\nquiet_ms = 1", 2, "from 10 to 10000"),
-        (
-            "[transfer]\nnotify = [\"192.0.2.1\"]",
-            2,
-            "notify: \"192.0.2.1\" is no address with a port",
-        ),
-        ("[count]\nflush_s = 0", 2, "from 1 to 3600"),
-        (
-            "[metrics]\nlisten = \"127.0.0.1:5300\"",
-            2,
-            "taken by a door",
-        ),
-    ] {
-        assert_problem(text, line, words);
+    let mistakes = include_str!("../../tests/cases/config/mistakes.txt");
+    for mistake in paragraphs(mistakes) {
+        assert_marked(&mistake.lines().map(line).collect::<Vec<_>>());
     }
+    assert_problem("[listen]\nudp = []\ntcp = []", 0, "no address at all");
 }
 
 #[test]
 fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
-    let stop = "stop = [\"192.0.2.1\"]\n";
-    for (text, line, words) in [
-        (LIST.to_owned(), 2, "needs the page's addresses"),
-        (
-            format!("{LIST}action = \"stop-page\"\n"),
-            8,
-            "needs the page's addresses",
-        ),
-        (
-            format!("{LIST}action = \"nxdomain\"\n{stop}"),
-            9,
-            "have no use",
-        ),
-        (
-            format!("{LIST}stop = [\"0.0.0.0\", \"192.0.2.1\"]\n"),
-            8,
-            "0.0.0.0 cannot be a stop page",
-        ),
-        (
-            format!("{LIST}stop = [\"192.0.2.1\", \"::\"]\n"),
-            8,
-            ":: cannot be a stop page",
-        ),
-        (
-            format!("{LIST}stop = [\"::ffff:192.0.2.1\"]\n"),
-            8,
-            "cannot be a stop page",
-        ),
-        (
-            format!("{LIST}stop = [\"stop.example\"]\n"),
-            8,
-            "no IP address",
-        ),
-        (
-            format!("{LIST}stop = [\"192.0.2.1\", \"192.0.2.1\"]\n"),
-            8,
-            "named twice",
-        ),
-        (
-            format!("{LIST}{stop}").replace("\"allow\"", "\"refuse\""),
-            3,
-            "carries no signature",
-        ),
-        (
-            format!("{LIST}{stop}keys = [\"x\"]\nsignatures = 1\n"),
-            9,
-            "a public key is written NAME+ID+KEY",
-        ),
-        (
-            format!("{LIST}{stop}keys = []\nsignatures = 0\n"),
-            10,
-            "from 1 to the number of `keys`",
-        ),
-        (
-            format!("{LIST}{stop}")
-                .replace("file = \"a.txt\"\n", "")
-                .replace("\"allow\"", "\"refuse\""),
-            2,
-            "comes from nowhere",
-        ),
-        (
-            format!("{LIST}{stop}push = true\n"),
-            3,
-            "has no other source",
-        ),
-        (format!("{LIST}{stop}ttl_s = 301\n"), 9, "from 0 to 300"),
-        (
-            format!("{LIST}{stop}format = \"csv\"\nentry_counts = true\n"),
-            10,
-            "only entries of format",
-        ),
-        (
-            format!("{LIST}{stop}entry_counts = \"yes\"\n"),
-            9,
-            "entry_counts: invalid type",
-        ),
-        (
-            format!("{LIST}{stop}contact = [\"https://authority.example\"]\n"),
-            9,
-            "write \"tel:",
-        ),
-        (
-            format!("{LIST}{stop}format = \"csv\"\ncolumn = \"\"\n"),
-            10,
-            "a heading of 1 to 32 octets",
-        ),
-        (
-            format!("{LIST}{stop}format = \"csv\"\ncolumn = 0\n"),
-            10,
-            "a number from 1",
-        ),
-        (
-            format!("{LIST}{stop}{LIST}{stop}"),
-            10,
-            "the list id \"a\" is taken",
-        ),
-        (
-            format!("{LIST}{stop}").replace("id = \"a\"", "id = \"a b\""),
-            2,
-            "letters, digits and hyphens",
-        ),
-        (
-            format!("{LIST}{stop}").replace("id = \"a\"", "id = \"\""),
-            2,
-            "letters, digits and hyphens",
-        ),
-        (
-            format!("{LIST}{stop}").replace("\"A\"", "\"\""),
-            4,
-            "authority",
-        ),
-        (
-            format!("{LIST}{stop}").replace("\"Act\"", "\"A\\nB\""),
-            6,
-            "control characters",
-        ),
-        (
-            format!("{LIST}{stop}").replace("\"law\"", "\"whim\""),
-            5,
-            "unknown variant `whim`",
-        ),
-        (
-            format!(
-                "{LIST}{stop}{}action = \"nxdomain\"\n",
-                LIST.replace("\"a\"", "\"b\"")
-            ),
-            16,
-            "list b mixes",
-        ),
-    ] {
-        assert_problem(&text, line, words);
+    let good = format!("{LIST}{STOP}");
+    let mistakes = include_str!("../../tests/cases/config/list_mistakes.txt");
+    for mistake in paragraphs(mistakes) {
+        assert_marked(&changed(&good, mistake));
     }
+    assert_problem(&format!("{good}{good}"), 10, "the list id \"a\" is taken");
+    let other = LIST.replace("\"a\"", "\"b\"") + "action = \"nxdomain\"\n";
+    assert_problem(&format!("{good}{other}"), 16, "list b mixes");
+}
+
+/// A list in order that comes by zone transfer.
+fn transferred_list() -> String {
+    LIST.replace("file = \"a.txt\"\n", "format = \"rpz\"\n")
+        + STOP
+        + "[list.transfer]\nzone = \"rpz.example\"\nprimaries = [\"192.0.2.53\"]\n"
 }
 
 #[test]
 fn each_mistake_in_a_transfer_has_its_line_and_its_remedy() {
-    let list =
-        LIST.replace("file = \"a.txt\"\n", "format = \"rpz\"\n") + "stop = [\"192.0.2.1\"]\n";
-    let text =
-        format!("{list}[list.transfer]\nzone = \"rpz.example\"\nprimaries = [\"192.0.2.53\"]\n");
-    assert_eq!(problems(&text), Vec::<String>::new());
-    for (text, line, words) in [
-        (
-            text.replace("\"rpz\"", "\"plain\""),
-            10,
-            "set format = \"rpz\"",
-        ),
-        (
-            text.replace("format = ", "file = \"a.txt\"\nformat = "),
-            3,
-            "leave one of the two out",
-        ),
-        (
-            text.replace("\"rpz.example\"", "\"a..b\""),
-            10,
-            "is no domain name",
-        ),
-        (
-            text.replace("\"rpz.example\"", "\".\""),
-            10,
-            "is no domain name",
-        ),
-        (
-            text.replace("[\"192.0.2.53\"]", "[]"),
-            11,
-            "name the servers",
-        ),
-        (
-            text.replace("[\"192.0.2.53\"]", "[\"0.0.0.0\"]"),
-            11,
-            "is no server's address",
-        ),
-        (
-            text.replace("[\"192.0.2.53\"]", "[\"192.0.2.53\", \"192.0.2.53:53\"]"),
-            11,
-            "is named twice",
-        ),
-        (format!("{text}key = \"k\"\n"), 12, "needs its secret"),
-        (
-            format!("{text}secret_file = \"f\"\n"),
-            12,
-            "needs the key's name",
-        ),
-        (
-            format!("{text}algorithm = \"hmac-md5\"\n"),
-            12,
-            "unknown variant `hmac-md5`",
-        ),
-        (format!("{text}size_mib_max = 0\n"), 12, "from 1 to 65536"),
-        (format!("{text}time_s_max = 0\n"), 12, "from 1 to 86400"),
-    ] {
-        assert_problem(&text, line, words);
+    let good = transferred_list();
+    assert_eq!(problems(&good), Vec::<String>::new());
+    let mistakes = include_str!("../../tests/cases/config/transfer_mistakes.txt");
+    for mistake in paragraphs(mistakes) {
+        assert_marked(&changed(&good, mistake));
     }
+    let both = good.replace("format = ", "file = \"a.txt\"\nformat = ");
+    assert_problem(&both, 3, "leave one of the two out");
+}
+
+#[test]
+fn a_transfers_key_is_read_from_its_file() {
     let folder = TempDir::new().unwrap();
-    let text = format!("{text}key = \"k\"\nsecret_file = \"secret\"\n");
+    let text = transferred_list() + "key = \"k\"\nsecret_file = \"secret\"\n";
     let config = Config::parse(&text, "test.toml", folder.path()).unwrap();
     let key = || config.zones()[0].1.key.as_ref().unwrap().read();
     assert_eq!(config.check_files().len(), 1);
@@ -687,10 +415,8 @@ fn each_mistake_in_a_transfer_has_its_line_and_its_remedy() {
 
 #[test]
 fn each_mistake_in_a_group_has_its_line_and_its_remedy() {
-    let lists = format!(
-        "{LIST}stop = [\"192.0.2.1\"]\n{}stop = [\"192.0.2.1\"]\n",
-        LIST.replace("\"a\"", "\"b\"")
-    );
+    let other = LIST.replace("\"a\"", "\"b\"");
+    let lists = format!("{LIST}{STOP}{other}{STOP}");
     let group = |name: &str, prefixes: &str, of: &str| {
         format!("[[group]]\nname = \"{name}\"\nprefixes = [{prefixes}]\nlists = [{of}]\n")
     };
@@ -748,10 +474,16 @@ fn fewer_connections_in_all_lower_the_default_for_one_address() {
 fn a_group_must_not_mix_actions() {
     let mixed = LIST.replace("\"a\"", "\"b\"") + "action = \"nxdomain\"\n";
     let third = LIST.replace("\"a\"", "\"c\"") + "action = \"nxdomain\"\n";
-    let text = format!(
-        "{LIST}stop = [\"192.0.2.1\"]\n{mixed}{third}[[group]]\nname = \"g\"\nprefixes = [\"127.0.0.1/32\"]\nlists = [\"a\", \"b\"]\n\
-         [[group]]\nname = \"h\"\nprefixes = [\"127.0.0.2/32\"]\nlists = [\"b\", \"c\"]\n"
-    );
+    let groups = r#"[[group]]
+name = "g"
+prefixes = ["127.0.0.1/32"]
+lists = ["a", "b"]
+[[group]]
+name = "h"
+prefixes = ["127.0.0.2/32"]
+lists = ["b", "c"]
+"#;
+    let text = format!("{LIST}{STOP}{mixed}{third}{groups}");
     let problems = problems(&text);
     assert_eq!(problems.len(), 2, "{problems:#?}");
     assert!(problems[0].starts_with("16: list b mixes"));
