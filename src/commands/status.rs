@@ -201,78 +201,7 @@ mod tests {
     };
     use crate::update::{LastRefusal, ListState};
 
-    #[test]
-    fn the_status_fits_one_screen() {
-        let state = ListState {
-            id: "example".to_owned(),
-            sha256: "0123456789abcdef".repeat(4),
-            entries: 120_000,
-            rejects: 3,
-            octets: 2_560_000,
-            live_since: 0,
-            generation: 1,
-            last_refusal: Some(LastRefusal {
-                at: 60,
-                message: "l.txt: list example: has no entry".to_owned(),
-                manifest: None,
-            }),
-            ..ListState::default()
-        };
-        let status = Status {
-            version: "0.1.0".to_owned(),
-            pid: 7,
-            uptime_s: 3661,
-            generation: 1,
-            doors: vec![
-                "udp 127.0.0.1:5300".to_owned(),
-                "tcp 127.0.0.1:5300".to_owned(),
-            ],
-            lists: vec![ListStatus {
-                state,
-                authority: "Authority".to_owned(),
-                blocked: 5,
-            }],
-            questions: Questions {
-                total: 1005,
-                ended: [
-                    ("blocked".to_owned(), 5),
-                    ("hit".to_owned(), 1000),
-                    ("own".to_owned(), 0),
-                ]
-                .into(),
-            },
-            memory: MemoryStatus {
-                resident: 40 << 20,
-                budget: 513 << 20,
-            },
-            cache: CacheStatus {
-                answers: 10,
-                octets: 1_572_864,
-                octets_max: 268_435_456,
-                hits: 995,
-                misses: 5,
-                stale: 2,
-                renewed: 1,
-            },
-            counts: Flushing {
-                last_flush: Some(10),
-                ..Flushing::default()
-            },
-            root_copy: Some(RootCopyStatus {
-                serial: 2_026_010_100,
-                until: 60,
-                holds: true,
-            }),
-            rebindings: Some(3),
-            upstreams: vec![UpstreamStatus {
-                address: "192.0.2.53:53".to_owned(),
-                zone: None,
-                is_up: false,
-                asked: 9,
-                failed: 9,
-            }],
-        };
-        let expected = "\
+    const SCREEN: &str = "\
 program    wardline 0.1.0, pid 7, up 1 h 1 min
 doors      udp 127.0.0.1:5300, tcp 127.0.0.1:5300
 questions  1,005: blocked 5, hit 1,000
@@ -288,7 +217,94 @@ example  Authority  120,000        3        5  1970-01-01T00:00:00Z  0123456789a
 
 refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
 ";
-        assert_eq!(describe(&status), expected);
+
+    fn list() -> ListStatus {
+        let state = ListState {
+            id: "example".to_owned(),
+            sha256: "0123456789abcdef".repeat(4),
+            entries: 120_000,
+            rejects: 3,
+            octets: 2_560_000,
+            live_since: 0,
+            generation: 1,
+            last_refusal: Some(LastRefusal {
+                at: 60,
+                message: "l.txt: list example: has no entry".to_owned(),
+                manifest: None,
+            }),
+            ..ListState::default()
+        };
+        ListStatus {
+            state,
+            authority: "Authority".to_owned(),
+            blocked: 5,
+        }
+    }
+
+    fn questions() -> Questions {
+        let ended = [("blocked", 5), ("hit", 1000), ("own", 0)];
+        Questions {
+            total: 1005,
+            ended: ended.map(|(way, count)| (way.to_owned(), count)).into(),
+        }
+    }
+
+    fn cache() -> CacheStatus {
+        CacheStatus {
+            answers: 10,
+            octets: 1_572_864,
+            octets_max: 268_435_456,
+            hits: 995,
+            misses: 5,
+            stale: 2,
+            renewed: 1,
+        }
+    }
+
+    fn upstream() -> UpstreamStatus {
+        UpstreamStatus {
+            address: "192.0.2.53:53".to_owned(),
+            zone: None,
+            is_up: false,
+            asked: 9,
+            failed: 9,
+        }
+    }
+
+    #[test]
+    fn the_status_fits_one_screen() {
+        let status = Status {
+            version: "0.1.0".to_owned(),
+            pid: 7,
+            uptime_s: 3661,
+            generation: 1,
+            doors: ["udp 127.0.0.1:5300", "tcp 127.0.0.1:5300"]
+                .map(str::to_owned)
+                .into(),
+            lists: vec![list()],
+            questions: questions(),
+            memory: MemoryStatus {
+                resident: 40 << 20,
+                budget: 513 << 20,
+            },
+            cache: cache(),
+            counts: Flushing {
+                last_flush: Some(10),
+                ..Flushing::default()
+            },
+            root_copy: Some(RootCopyStatus {
+                serial: 2_026_010_100,
+                until: 60,
+                holds: true,
+            }),
+            rebindings: Some(3),
+            upstreams: vec![upstream()],
+        };
+        assert_eq!(describe(&status), SCREEN);
+    }
+
+    #[test]
+    fn counts_that_are_not_written_are_told() {
         let full = Flushing {
             last_flush: Some(10),
             failures: 3,
@@ -296,11 +312,12 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
         };
         let expected = "NOT WRITTEN since 1970-01-01T00:00:10Z (3 failures): the disk is full. \
                         Answering goes on";
-        assert!(
-            describe_counts(&full).starts_with(expected),
-            "{}",
-            describe_counts(&full)
-        );
+        let told = describe_counts(&full);
+        assert!(told.starts_with(expected), "{told}");
+    }
+
+    #[test]
+    fn a_span_has_its_two_largest_units() {
         assert_eq!([5, 65, 90_000].map(span), ["5 s", "1 min 5 s", "1 d 1 h"]);
     }
 }

@@ -197,10 +197,58 @@ pub(super) mod tests {
 
     use super::*;
 
-    const TEXT: &str = "wardline-list/v1\nlist: example\nauthority: Example Authority\nbasis: law\nlegal-basis: Example Act, section 1\n\
-        action: stop-page\nserial: 7\nissued: 2026-03-01T14:00:00Z\nexpires: \
-        2026-06-01T14:00:00Z\nprevious: none\nentries: 2\n\
-        sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
+    const TEXT: &str = "\
+wardline-list/v1
+list: example
+authority: Example Authority
+basis: law
+legal-basis: Example Act, section 1
+action: stop-page
+serial: 7
+issued: 2026-03-01T14:00:00Z
+expires: 2026-06-01T14:00:00Z
+previous: none
+entries: 2
+sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+";
+
+    /// What is changed in `TEXT` into what (`\n` for the end of a line), and what is said.
+    const FAULTS: &str = r"
+list/v1 -> list/v2
+    line 1: the first line must be `wardline-list/v1`
+list: example -> list: ex ample
+    line 2: `list` must be 1 to 63 letters, digits and hyphens, no hyphen in front
+basis: law\n ->
+    line 4: `basis:` is expected here; the keys have a fixed order
+basis: law -> basis: whim
+    line 4: `basis` must be law, provider or subscriber
+basis: law -> basis:  law
+    line 4: `basis` must be law, provider or subscriber
+action: stop-page -> Action: stop-page
+    line 6: `action:` is expected here; the keys have a fixed order
+serial: 7 -> serial: 0
+    line 7: `serial` must be a whole number from 1
+serial: 7 -> serial: 07
+    line 7: `serial` must be a whole number from 1
+issued: 2026-03-01 -> issued: 2026-02-30
+    line 8: `issued` must be a time in UTC such as 2026-03-01T14:00:00Z
+2026-06-01T14:00:00Z -> 2026-03-01T14:00:00Z
+    line 9: `expires` must be later than `issued`
+previous: none -> previous: 00
+    line 10: `previous` must be `none` or 64 hexadecimal digits in lower case
+entries: 2 -> entries: -2
+    line 11: `entries` must be a whole number without sign or leading zeros
+b855\n -> b855\nencrypted: age\ntest-entry: 1\n
+    line 14: a key that is unknown, in the wrong place, or given twice
+b855\n -> b855\nencrypted: yes\n
+    line 13: `encrypted` must be `age`, or left out
+b855\n -> b855\nsha256: 00\n
+    line 13: a key that is unknown, in the wrong place, or given twice
+b855\n -> b855\n\n
+    line 13: a key that is unknown, in the wrong place, or given twice
+sha256: e3b0 -> sha256: E3B0
+    line 12: `sha256` must be 64 hexadecimal digits in lower case
+";
 
     #[test]
     fn a_manifest_has_one_text() {
@@ -232,100 +280,12 @@ pub(super) mod tests {
 
     #[test]
     fn every_fault_has_its_line() {
-        let refused = |from: &str, to: &str| {
-            Manifest::parse(&TEXT.replacen(from, to, 1))
-                .unwrap_err()
-                .to_string()
-        };
-        let cases = [
-            (
-                "list/v1",
-                "list/v2",
-                "line 1: the first line must be `wardline-list/v1`",
-            ),
-            (
-                "list: example",
-                "list: ex ample",
-                "line 2: `list` must be 1 to 63 letters, digits and hyphens, no hyphen in front",
-            ),
-            (
-                "basis: law\n",
-                "",
-                "line 4: `basis:` is expected here; the keys have a fixed order",
-            ),
-            (
-                "basis: law",
-                "basis: whim",
-                "line 4: `basis` must be law, provider or subscriber",
-            ),
-            (
-                "basis: law",
-                "basis:  law",
-                "line 4: `basis` must be law, provider or subscriber",
-            ),
-            (
-                "action: stop-page",
-                "Action: stop-page",
-                "line 6: `action:` is expected here; the keys have a fixed order",
-            ),
-            (
-                "serial: 7",
-                "serial: 0",
-                "line 7: `serial` must be a whole number from 1",
-            ),
-            (
-                "serial: 7",
-                "serial: 07",
-                "line 7: `serial` must be a whole number from 1",
-            ),
-            (
-                "issued: 2026-03-01",
-                "issued: 2026-02-30",
-                "line 8: `issued` must be a time in UTC such as 2026-03-01T14:00:00Z",
-            ),
-            (
-                "2026-06-01T14:00:00Z",
-                "2026-03-01T14:00:00Z",
-                "line 9: `expires` must be later than `issued`",
-            ),
-            (
-                "previous: none",
-                "previous: 00",
-                "line 10: `previous` must be `none` or 64 hexadecimal digits in lower case",
-            ),
-            (
-                "entries: 2",
-                "entries: -2",
-                "line 11: `entries` must be a whole number without sign or leading zeros",
-            ),
-            (
-                "b855\n",
-                "b855\nencrypted: age\ntest-entry: 1\n",
-                "line 14: a key that is unknown, in the wrong place, or given twice",
-            ),
-            (
-                "b855\n",
-                "b855\nencrypted: yes\n",
-                "line 13: `encrypted` must be `age`, or left out",
-            ),
-            (
-                "b855\n",
-                "b855\nsha256: 00\n",
-                "line 13: a key that is unknown, in the wrong place, or given twice",
-            ),
-            (
-                "b855\n",
-                "b855\n\n",
-                "line 13: a key that is unknown, in the wrong place, or given twice",
-            ),
-            (
-                "sha256: e3b0",
-                "sha256: E3B0",
-                "line 12: `sha256` must be 64 hexadecimal digits in lower case",
-            ),
-        ];
-        for (from, to, message) in cases {
-            assert_eq!(refused(from, to), message);
+        let lines: Vec<&str> = FAULTS.trim().lines().collect();
+        for case in lines.chunks(2) {
+            let (from, to) = case[0].split_once(" ->").expect("an arrow");
+            let [from, to] = [from, to.trim_start()].map(|text| text.replace(r"\n", "\n"));
+            let fault = Manifest::parse(&TEXT.replacen(&from, &to, 1)).unwrap_err();
+            assert_eq!(fault.to_string(), case[1].trim_start(), "{}", case[0]);
         }
         for lines in 0..12 {
             let cut: String = TEXT.split_inclusive('\n').take(lines).collect();
@@ -335,13 +295,29 @@ pub(super) mod tests {
 
     prop_compose! {
         pub(in crate::list) fn manifests()(
-            list in "[a-z0-9][a-z0-9-]{0,20}", authority in "[A-Z][a-z]{0,9}( [A-Z][a-z]{1,9}){0,2}", serial in 1..u64::MAX,
-            issued in 0..2_000_000_000_i64, days in 1..400_i64, entries: u64, octets: [u8; 32], previous: Option<[u8; 32]>,
-            test_entry: Option<u32>, is_secret: bool, law: bool,
+            list in "[a-z0-9][a-z0-9-]{0,20}",
+            authority in "[A-Z][a-z]{0,9}( [A-Z][a-z]{1,9}){0,2}",
+            serial in 1..u64::MAX,
+            issued in 0..2_000_000_000_i64,
+            days in 1..400_i64,
+            entries: u64,
+            octets: [u8; 32],
+            previous: Option<[u8; 32]>,
+            test_entry: Option<u32>,
+            is_secret: bool,
+            law: bool,
         ) -> Manifest {
             Manifest {
-                list, authority, serial, issued, expires: issued + days * 86_400, entries, test_entry, sha256: Hash(octets),
-                previous: previous.map(Hash), legal_basis: "Example Act".to_owned(),
+                list,
+                authority,
+                serial,
+                issued,
+                expires: issued + days * 86_400,
+                entries,
+                test_entry,
+                sha256: Hash(octets),
+                previous: previous.map(Hash),
+                legal_basis: "Example Act".to_owned(),
                 basis: if law { Basis::Law } else { Basis::Subscriber },
                 action: if law { ListAction::StopPage } else { ListAction::NxDomain },
                 secrecy: if is_secret { Secrecy::Age } else { Secrecy::Open },

@@ -29,6 +29,94 @@ const DNAME: RecordType = RecordType::DNAME;
 
 const SOA: &str = "@ 300 IN SOA ns.test. root.test. 1 3600 600 86400 60\n";
 
+const ROOT: &str = "\
+@        300 NS n2.
+test     300 NS n2.
+example  300 NS n3.
+ip6.arpa 300 NS n6.
+";
+
+const TEST: &str = "\
+@      300 NS n2.
+good   300 NS n4.
+bogus  300 NS n5.
+bare   300 NS n5.
+*.wild 300 A  192.0.2.9
+";
+
+const EXAMPLE: &str = "\
+@     300 NS n3.
+plain 300 NS n6.
+lame  300 NS n7.
+lame  300 NS n6.
+deaf  300 NS n8.
+deaf  300 NS n6.
+dname 300 NS n9.
+mute  300 NS n8.
+evil  300 NS n9.
+side  300 NS n9.
+side  300 NS n6.
+";
+
+const GOOD: &str = "\
+@      300 NS    n4.
+www    300 A     192.0.2.1
+alias  300 CNAME www
+far    300 CNAME www.plain.example.
+gone   300 CNAME no.good.test.
+*.wild 300 A     192.0.2.2
+cwild  300 CNAME a.wild
+loop   300 CNAME pool
+pool   300 CNAME loop
+mail   300 MX    10 www
+";
+
+const BOGUS: &str = "\
+@   300 NS n5.
+www 300 A  192.0.2.3
+";
+
+/// Unsigned zones of n6 and of a server that serves them badly, with the address of their names.
+const BESIDE_A_BAD_SERVER: [(&str, &str, &str); 3] = [
+    ("lame.example.", "n7", "192.0.2.5"),
+    ("deaf.example.", "n8", "192.0.2.6"),
+    ("side.example.", "n9", "192.0.2.7"),
+];
+
+/// A question, with its flags | RCODE or failure, `ad` | the answers | the authority types.
+const TOLD: &str = "
+www.good.test A              | NoError ad  | A 192.0.2.1
+www.good.test A do           | NoError ad  | A 192.0.2.1, RRSIG
+www.good.test AAAA           | NoError ad  |                       | SOA
+www.good.test AAAA do        | NoError ad  |                       | NSEC, RRSIG, SOA
+www.good.test SOA            | NoError ad  |                       | SOA
+mail.good.test MX            | NoError ad  | MX 10 www.good.test.
+no.good.test A               | NXDomain ad |                       | SOA
+no.test A do                 | NXDomain ad |                       | NSEC3, RRSIG, SOA
+alias.good.test A            | NoError ad  | CNAME www.good.test., A 192.0.2.1
+alias.good.test CNAME        | NoError ad  | CNAME www.good.test.
+alias.good.test AAAA         | NoError ad  | CNAME www.good.test.  | SOA
+gone.good.test A             | NXDomain ad | CNAME no.good.test.   | SOA
+far.good.test A              | NoError     | CNAME www.plain.example., A 192.0.2.4
+x.wild.good.test A           | NoError ad  | A 192.0.2.2
+x.y.wild.good.test A do      | NoError ad  | A 192.0.2.2, RRSIG    | NSEC, RRSIG
+x.wild.test A                | NoError ad  | A 192.0.2.9
+cwild.good.test A            | NoError ad  | CNAME a.wild.good.test., A 192.0.2.2
+loop.good.test A             | ServFail    | CNAME pool.good.test., CNAME loop.good.test.
+www.bogus.test A             | KeyMissing
+www.bogus.test A cd          | NoError     | A 192.0.2.3
+www.bogus.test A do cd       | NoError     | A 192.0.2.3, RRSIG
+# The parent has a DS, and the zone not even keys.
+www.bare.test A              | KeyMissing
+no.bare.test A               | KeyMissing
+www.plain.example A          | NoError     | A 192.0.2.4
+www.plain.example AAAA do    | NoError     |                       | SOA
+no.plain.example A           | NXDomain    |                       | SOA
+# The digest of a DS differs from run to run: it is not compared.
+good.test DS                 | NoError ad
+plain.example NS             | NoError     | NS n6.
+";
+
 /// A small internet on 127.8.N.x, all at one port; each test has its own N.
 struct Internet {
     net: u8,
@@ -105,44 +193,45 @@ fn zone(
     zone
 }
 
+/// As many labels as an IPv6 address has in ip6.arpa, and one.
+fn deep() -> String {
+    "1.".repeat(32) + "deep"
+}
+
+fn signed<'a>(
+    origin: &'a str,
+    text: &str,
+    delegations: Vec<Record>,
+    signer: &Signer,
+) -> (&'a str, InMemoryZoneHandler) {
+    let zone = zone(origin, text, delegations, Some(signer), NxProofKind::Nsec);
+    (origin, zone)
+}
+
+fn unsigned<'a>(origin: &'a str, text: &str) -> (&'a str, InMemoryZoneHandler) {
+    let zone = zone(origin, text, vec![], None, NxProofKind::Nsec);
+    (origin, zone)
+}
+
 impl Internet {
     async fn build(net: u8) -> Self {
-        let mut internet = Self {
-            net,
-            port: 0,
-            root_key: String::new(),
-            servers: Vec::new(),
-        };
         let first = UdpSocket::bind((format!("127.8.{net}.200"), 0))
             .await
             .unwrap();
-        internet.port = first.local_addr().unwrap().port();
         let [root, test, good, bogus, wrong] = std::array::from_fn(|_| signer());
-        internet.root_key = format!(". 300 IN DNSKEY {}", root.dnskey);
+        let mut internet = Self {
+            net,
+            port: first.local_addr().unwrap().port(),
+            root_key: format!(". 300 IN DNSKEY {}", root.dnskey),
+            servers: Vec::new(),
+        };
         // All servers are named in the root: hickory's server gives no glue from below a zone cut.
         let hosts: String = (2..=9)
             .map(|last| format!("n{last} 300 A 127.8.{net}.{last}\n"))
             .collect();
-        let text = format!(
-            "@ 300 NS n2.\ntest 300 NS n2.\nexample 300 NS n3.\nip6.arpa 300 NS n6.\n{hosts}"
-        );
-        internet
-            .serve(
-                1,
-                vec![(
-                    ".",
-                    zone(
-                        ".",
-                        &text,
-                        vec![ds("test.", &test)],
-                        Some(&root),
-                        NxProofKind::Nsec,
-                    ),
-                )],
-            )
-            .await;
-        let text = "@ 300 NS n2.\ngood 300 NS n4.\nbogus 300 NS n5.\nbare 300 NS n5.\n*.wild 300 A \
-                    192.0.2.9\n";
+        let text = format!("{ROOT}{hosts}");
+        let root = signed(".", &text, vec![ds("test.", &test)], &root);
+        internet.serve(1, vec![root]).await;
         let delegations = vec![
             ds("good.test.", &good),
             ds("bogus.test.", &wrong),
@@ -154,72 +243,24 @@ impl Internet {
             iterations: 0,
             opt_out: false,
         };
-        internet
-            .serve(
-                2,
-                vec![(
-                    "test.",
-                    zone("test.", text, delegations, Some(&test), nsec3),
-                )],
-            )
-            .await;
-        let text = "@ 300 NS n3.\nplain 300 NS n6.\nlame 300 NS n7.\nlame 300 NS n6.\ndeaf 300 NS n8.\ndeaf 300 NS n6.\n\
-            dname 300 NS n9.\nmute 300 NS n8.\nevil 300 NS n9.\nside 300 NS n9.\nside 300 NS \
-            n6.\n";
-        internet
-            .serve(
-                3,
-                vec![(
-                    "example.",
-                    zone("example.", text, vec![], None, NxProofKind::Nsec),
-                )],
-            )
-            .await;
-        let text = "@ 300 NS n4.\nwww 300 A 192.0.2.1\nalias 300 CNAME www\nfar 300 CNAME www.plain.example.\n\
-            gone 300 CNAME no.good.test.\n*.wild 300 A 192.0.2.2\ncwild 300 CNAME a.wild\nloop 300 \
-            CNAME pool\n\
-            pool 300 CNAME loop\nmail 300 MX 10 www\n"
-            .to_owned()
-            + &"1.".repeat(32)
-            + "deep 300 PTR www\n";
-        internet
-            .serve(
-                4,
-                vec![(
-                    "good.test.",
-                    zone("good.test.", &text, vec![], Some(&good), NxProofKind::Nsec),
-                )],
-            )
-            .await;
-        let text = "@ 300 NS n5.\nwww 300 A 192.0.2.3\n";
-        let signed = (
-            "bogus.test.",
-            zone("bogus.test.", text, vec![], Some(&bogus), NxProofKind::Nsec),
-        );
-        let unsigned = (
-            "bare.test.",
-            zone("bare.test.", text, vec![], None, NxProofKind::Nsec),
-        );
-        internet.serve(5, vec![signed, unsigned]).await;
-        let plain =
-            |origin, text: &str| (origin, zone(origin, text, vec![], None, NxProofKind::Nsec));
-        let zones = vec![
-            plain("plain.example.", "@ 300 NS n6.\nwww 300 A 192.0.2.4\n"),
-            plain(
-                "lame.example.",
-                "@ 300 NS n7.\n@ 300 NS n6.\n*.n 300 A 192.0.2.5\n",
-            ),
-            plain(
-                "side.example.",
-                "@ 300 NS n9.\n@ 300 NS n6.\n*.n 300 A 192.0.2.7\n",
-            ),
-            plain("ip6.arpa.", "@ 300 NS n6.\n1.0 300 PTR www.good.test.\n"),
-            plain(
-                "deaf.example.",
-                "@ 300 NS n8.\n@ 300 NS n6.\n*.n 300 A 192.0.2.6\n",
-            ),
+        let test = zone("test.", TEST, delegations, Some(&test), nsec3);
+        internet.serve(2, vec![("test.", test)]).await;
+        internet.serve(3, vec![unsigned("example.", EXAMPLE)]).await;
+        let text = format!("{GOOD}{} 300 PTR www\n", deep());
+        let good = signed("good.test.", &text, vec![], &good);
+        internet.serve(4, vec![good]).await;
+        let bogus = signed("bogus.test.", BOGUS, vec![], &bogus);
+        let bare = unsigned("bare.test.", BOGUS);
+        internet.serve(5, vec![bogus, bare]).await;
+        let mut plain = vec![
+            unsigned("plain.example.", "@ 300 NS n6.\nwww 300 A 192.0.2.4\n"),
+            unsigned("ip6.arpa.", "@ 300 NS n6.\n1.0 300 PTR www.good.test.\n"),
         ];
-        internet.serve(6, zones).await;
+        for (origin, bad, address) in BESIDE_A_BAD_SERVER {
+            let text = format!("@ 300 NS {bad}.\n@ 300 NS n6.\n*.n 300 A {address}\n");
+            plain.push(unsigned(origin, &text));
+        }
+        internet.serve(6, plain).await;
         // Refuses everything: it has no zone. The server at 8 keeps silent.
         internet.serve(7, vec![]).await;
         internet.serve_dname(9).await;
@@ -429,204 +470,48 @@ fn told(
     ))
 }
 
+/// The last three fields of a line of `TOLD`.
+fn parse_told<'a>(mut fields: impl Iterator<Item = &'a str>) -> Result<Told, Failure> {
+    let outcome = fields.next().unwrap();
+    if outcome == "KeyMissing" {
+        return Err(Failure::KeyMissing);
+    }
+    let mut texts = || -> Vec<&str> {
+        let texts = fields.next().unwrap_or_default().split(", ");
+        texts.filter(|text| !text.is_empty()).collect()
+    };
+    let (answers, authorities) = (texts(), texts());
+    let rcode = outcome.trim_end_matches(" ad");
+    told(rcode, rcode != outcome, &answers, &authorities)
+}
+
+/// From the servers, and then from what is kept.
+async fn assert_told(resolver: &Resolver, question: &str, want: &Result<Told, Failure>) {
+    let (name, rest) = question.split_once(' ').unwrap();
+    let (rtype, flags) = rest.split_once(' ').unwrap_or((rest, ""));
+    let rtype = rtype.parse().unwrap();
+    for round in ["cold", "warm"] {
+        let mut got = ask(resolver, name, rtype, flags).await;
+        if let (RecordType::DS, Ok(told)) = (rtype, &mut got) {
+            told.2.clear();
+        }
+        assert_eq!(&got, want, "{question} {round}");
+    }
+}
+
 #[tokio::test]
 async fn signed_and_unsigned_names_are_told_apart() {
     let internet = Internet::build(1).await;
     let resolver = internet.resolver(true);
-    let a = RecordType::A;
-    // As many labels as an IPv6 address has in ip6.arpa.
-    let deep = "1.".repeat(32) + "deep.good.test";
-    for (name, rtype, flags, want) in [
-        (
-            "www.good.test",
-            a,
-            "",
-            told("NoError", true, &["A 192.0.2.1"], &[]),
-        ),
-        (
-            "www.good.test",
-            a,
-            "do",
-            told("NoError", true, &["A 192.0.2.1", "RRSIG"], &[]),
-        ),
-        (
-            "www.good.test",
-            RecordType::AAAA,
-            "",
-            told("NoError", true, &[], &["SOA"]),
-        ),
-        (
-            "www.good.test",
-            RecordType::AAAA,
-            "do",
-            told("NoError", true, &[], &["NSEC", "RRSIG", "SOA"]),
-        ),
-        (
-            "www.good.test",
-            RecordType::SOA,
-            "",
-            told("NoError", true, &[], &["SOA"]),
-        ),
-        (
-            "mail.good.test",
-            RecordType::MX,
-            "",
-            told("NoError", true, &["MX 10 www.good.test."], &[]),
-        ),
-        ("no.good.test", a, "", told("NXDomain", true, &[], &["SOA"])),
-        (
-            "no.test",
-            a,
-            "do",
-            told("NXDomain", true, &[], &["NSEC3", "RRSIG", "SOA"]),
-        ),
-        (
-            "alias.good.test",
-            a,
-            "",
-            told(
-                "NoError",
-                true,
-                &["CNAME www.good.test.", "A 192.0.2.1"],
-                &[],
-            ),
-        ),
-        (
-            "alias.good.test",
-            RecordType::CNAME,
-            "",
-            told("NoError", true, &["CNAME www.good.test."], &[]),
-        ),
-        (
-            "alias.good.test",
-            RecordType::AAAA,
-            "",
-            told("NoError", true, &["CNAME www.good.test."], &["SOA"]),
-        ),
-        (
-            "gone.good.test",
-            a,
-            "",
-            told("NXDomain", true, &["CNAME no.good.test."], &["SOA"]),
-        ),
-        (
-            "far.good.test",
-            a,
-            "",
-            told(
-                "NoError",
-                false,
-                &["CNAME www.plain.example.", "A 192.0.2.4"],
-                &[],
-            ),
-        ),
-        (
-            "x.wild.good.test",
-            a,
-            "",
-            told("NoError", true, &["A 192.0.2.2"], &[]),
-        ),
-        (
-            "x.y.wild.good.test",
-            a,
-            "do",
-            told(
-                "NoError",
-                true,
-                &["A 192.0.2.2", "RRSIG"],
-                &["NSEC", "RRSIG"],
-            ),
-        ),
-        (
-            "x.wild.test",
-            a,
-            "",
-            told("NoError", true, &["A 192.0.2.9"], &[]),
-        ),
-        (
-            "cwild.good.test",
-            a,
-            "",
-            told(
-                "NoError",
-                true,
-                &["CNAME a.wild.good.test.", "A 192.0.2.2"],
-                &[],
-            ),
-        ),
-        (
-            "loop.good.test",
-            a,
-            "",
-            told(
-                "ServFail",
-                false,
-                &["CNAME pool.good.test.", "CNAME loop.good.test."],
-                &[],
-            ),
-        ),
-        ("www.bogus.test", a, "", Err(Failure::KeyMissing)),
-        (
-            "www.bogus.test",
-            a,
-            "cd",
-            told("NoError", false, &["A 192.0.2.3"], &[]),
-        ),
-        (
-            "www.bogus.test",
-            a,
-            "do cd",
-            told("NoError", false, &["A 192.0.2.3", "RRSIG"], &[]),
-        ),
-        // The parent has a DS, and the zone not even keys.
-        ("www.bare.test", a, "", Err(Failure::KeyMissing)),
-        ("no.bare.test", a, "", Err(Failure::KeyMissing)),
-        (
-            &deep,
-            RecordType::PTR,
-            "",
-            told("NoError", true, &["PTR www.good.test."], &[]),
-        ),
-        (
-            "www.plain.example",
-            a,
-            "",
-            told("NoError", false, &["A 192.0.2.4"], &[]),
-        ),
-        (
-            "www.plain.example",
-            RecordType::AAAA,
-            "do",
-            told("NoError", false, &[], &["SOA"]),
-        ),
-        (
-            "no.plain.example",
-            a,
-            "",
-            told("NXDomain", false, &[], &["SOA"]),
-        ),
-        (
-            "good.test",
-            RecordType::DS,
-            "",
-            told("NoError", true, &[], &[]),
-        ),
-        (
-            "plain.example",
-            RecordType::NS,
-            "",
-            told("NoError", false, &["NS n6."], &[]),
-        ),
-    ] {
-        for round in ["cold", "warm"] {
-            let mut got = ask(&resolver, name, rtype, flags).await;
-            if let (RecordType::DS, Ok(told)) = (rtype, &mut got) {
-                told.2.clear();
-            }
-            assert_eq!(got, want, "{name} {rtype} {flags} {round}");
-        }
+    for line in TOLD.trim().lines().filter(|line| !line.starts_with('#')) {
+        let mut fields = line.split('|').map(str::trim);
+        let question = fields.next().unwrap();
+        assert_told(&resolver, question, &parse_told(fields)).await;
     }
+    let pointer = told("NoError", true, &["PTR www.good.test."], &[]);
+    assert_told(&resolver, &(deep() + ".good.test PTR"), &pointer).await;
     resolver.forget(None).unwrap();
+    let a = RecordType::A;
     assert_eq!(
         ask(&resolver, "www.good.test", a, "").await,
         told("NoError", true, &["A 192.0.2.1"], &[])
