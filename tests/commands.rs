@@ -49,6 +49,31 @@ fn run_bare(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     )
 }
 
+/// What is written behind a configuration, each paragraph with one mistake: `#!` stands behind the
+/// line that is told, before words of the problem.
+const MISTAKES: &str = r#"
+[nothing] #! unknown field `nothing`
+no_such = 1
+
+[cache]
+no_such = 1 #! unknown field `no_such`
+
+[cache]
+size_mib = 0 #! size_mib = 0: choose a value
+
+[cache]
+size_mib = -1 #! size_mib: invalid value: integer `-1`, expected a whole number
+
+[count]
+flush_s = "x" #! flush_s: invalid type: string "x", expected a whole number
+
+[cache #!
+
+[tls]
+certificate = "none.pem" #! none.pem cannot be read
+key = "none.key"
+"#;
+
 #[test]
 fn check_tells_every_mistake_with_its_line() {
     let running = Program::new().list("l", "blocked.example\n").prepare();
@@ -62,74 +87,44 @@ fn check_tells_every_mistake_with_its_line() {
     );
 
     let good = fs::read_to_string(&file).expect("a configuration");
-    let last = good.lines().count();
-    let cases = [
-        (
-            "\n[nothing]\nno_such = 1\n",
-            last + 2,
-            "unknown field `nothing`",
-        ),
-        (
-            "\n[cache]\nno_such = 1\n",
-            last + 3,
-            "unknown field `no_such`",
-        ),
-        (
-            "\n[cache]\nsize_mib = 0\n",
-            last + 3,
-            "size_mib = 0: choose a value",
-        ),
-        (
-            "\n[cache]\nsize_mib = -1\n",
-            last + 3,
-            "size_mib: invalid value: integer `-1`, expected a whole number",
-        ),
-        (
-            "\n[count]\nflush_s = \"x\"\n",
-            last + 3,
-            "flush_s: invalid type: string \"x\", expected a whole number",
-        ),
-        ("\n[cache\n", last + 2, ""),
-        (
-            "\n[tls]\ncertificate = \"none.pem\"\nkey = \"none.key\"\n",
-            last + 3,
-            "none.pem cannot be read",
-        ),
-    ];
-    for (more, line, words) in cases {
-        fs::write(&file, good.clone() + more).expect("a configuration");
-        let (code, stdout, stderr) = running.run(&["check"]);
-        assert_eq!(code, 2, "{more}: {stderr}");
-        assert!(
-            stderr.starts_with(&format!("wardline: {place}:{line}: ")) && stderr.contains(words),
-            "{more}: {stderr}"
-        );
-        assert_eq!(
-            stdout.lines().next(),
-            Some(format!("{place}: not in order").as_str())
-        );
-        assert_eq!(
-            running.run(&["serve"]),
-            (2, String::new(), stderr),
-            "the start says the same"
-        );
-        let (code, stdout, _) = running.run(&["check", "--json"]);
-        let found: Value = serde_json::from_str(&stdout).expect("JSON");
-        assert_eq!(
-            (code, &found["is_in_order"], &found["problems"][0]["line"]),
-            (2, &false.into(), &line.into()),
-            "{found}"
-        );
+    for paragraph in MISTAKES.trim().split("\n\n") {
+        let (before, marked) = paragraph.split_once("#!").expect("a mark");
+        let (words, after) = marked.split_once('\n').unwrap_or((marked, ""));
+        let text = format!("{good}\n{before}\n{after}\n");
+        fs::write(&file, &text).expect("a configuration");
+        let line = good.lines().count() + 1 + before.lines().count();
+        assert_problem(&running, line, words.trim());
     }
-    fs::write(
-        &file,
-        good + "\n[cache]\nsize_mib = 0\n[count]\nflush_s = 0\n",
-    )
-    .expect("a configuration");
+    let text = good + "\n[cache]\nsize_mib = 0\n[count]\nflush_s = 0\n";
+    fs::write(&file, text).expect("a configuration");
+    let told = running.run(&["check"]).2;
+    assert_eq!(told.lines().count(), 2, "all mistakes at once");
+}
+
+/// In this line, with these words; `check --json` and the start say the same.
+fn assert_problem(running: &Running, line: usize, words: &str) {
+    let place = running.config_file().display().to_string();
+    let (code, stdout, stderr) = running.run(&["check"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(
+        stderr.starts_with(&format!("wardline: {place}:{line}: ")) && stderr.contains(words),
+        "{words}: {stderr}"
+    );
     assert_eq!(
-        running.run(&["check"]).2.lines().count(),
-        2,
-        "all mistakes at once"
+        stdout.lines().next(),
+        Some(format!("{place}: not in order").as_str())
+    );
+    assert_eq!(
+        running.run(&["serve"]),
+        (2, String::new(), stderr),
+        "the start says the same"
+    );
+    let (code, stdout, _) = running.run(&["check", "--json"]);
+    let found: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(
+        (code, &found["is_in_order"], &found["problems"][0]["line"]),
+        (2, &false.into(), &line.into()),
+        "{found}"
     );
 }
 
@@ -343,8 +338,15 @@ fn why_tells_list_entry_and_group() {
     };
     let below = verdicts("deep.blocked.example.");
     let wanted = json!({
-        "group": "everybody", "verdict": "block", "list": "law", "authority": "Authority of law", "legal_basis": "Example Act, section 1",
-        "action": "stop-page", "entry": "blocked.example", "labels": 2, "place": "parent",
+        "group": "everybody",
+        "verdict": "block",
+        "list": "law",
+        "authority": "Authority of law",
+        "legal_basis": "Example Act, section 1",
+        "action": "stop-page",
+        "entry": "blocked.example",
+        "labels": 2,
+        "place": "parent",
     });
     assert_eq!(below["everybody"], wanted);
     assert_eq!(
@@ -457,7 +459,10 @@ fn the_exact_report_says_what_was_asked_in_every_format() {
     let law = json!({"address": 5, "https": 4, "other": 2, "via_cname": 2, "sum": 13});
     assert_eq!(report["sums"]["blocked"]["law"], law);
     assert_eq!(report["sums"]["blocked"]["own"]["sum"], 5);
-    let ended = json!({"blocked": 18, "hit": 5, "miss": 1, "own": 1, "refused": 0, "limited": 0, "fault": 0, "failed": 0});
+    let ended = json!({
+        "blocked": 18, "hit": 5, "miss": 1, "own": 1,
+        "refused": 0, "limited": 0, "fault": 0, "failed": 0,
+    });
     assert_eq!(report["sums"]["ended"], ended);
     assert_eq!(
         report["lists"][0]["papers"][0]["authority"],
@@ -484,10 +489,8 @@ fn the_exact_report_says_what_was_asked_in_every_format() {
     );
 
     let hour = &report["hours"][0]["from"].as_str().expect("a time")[..13];
-    assert_eq!(
-        running.json(&["report", "--exact", "--format", "json", "--from", hour])["sums"]["questions"],
-        25
-    );
+    let since = running.json(&["report", "--exact", "--format", "json", "--from", hour]);
+    assert_eq!(since["sums"]["questions"], 25);
     let before = running.json(&[
         "report",
         "--exact",

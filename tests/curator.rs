@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use wardline::list::Hash;
 use wardline::list::manifest::Manifest;
@@ -73,16 +73,20 @@ impl Desk {
         )
     }
 
+    fn run_words(&self, words: &str) -> (i32, String, String) {
+        self.run(&words.split(' ').collect::<Vec<_>>())
+    }
+
     /// Run a command of words and expect it to succeed; returns what it prints.
     fn does(&self, words: &str) -> String {
-        let (code, stdout, stderr) = self.run(&words.split(' ').collect::<Vec<_>>());
+        let (code, stdout, stderr) = self.run_words(words);
         assert_eq!((code, stderr.as_str()), (0, ""), "{words}");
         stdout
     }
 
     /// Run a command of words and expect it to fail with this code; returns what it complains.
     fn fails(&self, expected: i32, words: &str) -> String {
-        let (code, _, stderr) = self.run(&words.split(' ').collect::<Vec<_>>());
+        let (code, _, stderr) = self.run_words(words);
         assert_eq!(code, expected, "{words}: {stderr}");
         stderr
             .lines()
@@ -114,6 +118,14 @@ impl Desk {
 #[test]
 fn the_whole_path_from_a_name_to_an_issue() {
     let desk = Desk::new();
+    names_are_added(&desk);
+    both_agencies_sign(&desk);
+    let first = what_is_issued_is_what_was_added(&desk);
+    changes_are_shown(&desk);
+    the_next_issue_follows_the_first(&desk, &first);
+}
+
+fn names_are_added(desk: &Desk) {
     let said = desk.does("list add desk blocked.example =exact.example --category hotline-1");
     assert_eq!(
         (
@@ -128,7 +140,9 @@ fn the_whole_path_from_a_name_to_an_issue() {
         desk.does("list lint desk"),
         "3 entries: nothing to look at\n"
     );
+}
 
+fn both_agencies_sign(desk: &Desk) {
     let said = desk.does("list sign desk --key one.key");
     assert_eq!(
         said,
@@ -149,12 +163,14 @@ fn the_whole_path_from_a_name_to_an_issue() {
     let said = desk.does("list verify desk");
     assert!(
         said.starts_with(
-            "story serial 1: signed by agency-1.example, agency-2.example; 3 \
-                              entries, as signed; issued "
+            "story serial 1: signed by agency-1.example, agency-2.example; 3 entries, as signed; \
+             issued "
         ),
         "{said}"
     );
+}
 
+fn what_is_issued_is_what_was_added(desk: &Desk) -> Manifest {
     let (note, manifest) = desk.issue();
     let keys: Vec<VerifyKey> = desk
         .keys
@@ -168,11 +184,12 @@ fn the_whole_path_from_a_name_to_an_issue() {
         .lines()
         .find(|line| line.starts_with("wardline-test.example "))
         .expect("the test entry");
-    assert!(test.contains(&format!(
-        " number={} ",
-        manifest.test_entry.expect("its number")
-    )));
+    let number = manifest.test_entry.expect("its number");
+    assert!(test.contains(&format!(" number={number} ")));
+    manifest
+}
 
+fn changes_are_shown(desk: &Desk) {
     desk.does("list add desk more.example");
     desk.does("list remove desk =exact.example");
     let said = desk.does("list diff desk desk");
@@ -186,12 +203,15 @@ fn the_whole_path_from_a_name_to_an_issue() {
         said.contains(" =exact.example\n") && said.contains(" more.example\n"),
         "{said}"
     );
+}
+
+fn the_next_issue_follows_the_first(desk: &Desk, first: &Manifest) {
     desk.issue_whole();
     let (_, second) = desk.issue();
-    assert_eq!((second.serial, second.previous), (2, Some(manifest.hash())));
+    assert_eq!((second.serial, second.previous), (2, Some(first.hash())));
     assert!(
         !desk
-            .file(&format!("desk/issue/{}", manifest.entries_file()))
+            .file(&format!("desk/issue/{}", first.entries_file()))
             .exists(),
         "the old entries are gone"
     );
@@ -217,11 +237,8 @@ fn every_format_comes_back_as_it_went() {
         ("csv", " --separator ;"),
         ("hosts", ""),
     ] {
-        let (code, text, stderr) = desk.run(
-            &format!("list export desk --format {format}{option}")
-                .split(' ')
-                .collect::<Vec<_>>(),
-        );
+        let export = format!("list export desk --format {format}{option}");
+        let (code, text, stderr) = desk.run_words(&export);
         assert_eq!(
             (code, stderr.is_empty()),
             (0, format != "hosts"),
@@ -253,64 +270,51 @@ fn every_format_comes_back_as_it_went() {
     }
 }
 
+/// A command, and below it the code that it ends with and what it complains; `NUMBER` stands for
+/// the entry's.
+const REFUSALS: &str = "
+list add desk blocked.example
+  1: name 1 is listed already: entry NUMBER
+list add desk a.example https://b.example/
+  2: name 2: a URL, not a name: list the domain itself if all of it is meant
+list add desk a.example --verified yesterday
+  2: --verified: write a day as 2026-03-01
+list remove desk gone.example
+  1: entry 1 of the command is not on the list
+list verify desk
+  1: desk/issue/story.manifest: cannot be read: No such file or directory (os error 2)
+list sign desk --key stranger.key
+  1: the key stranger.example is not among the keys of list.toml: nobody would believe it
+list sign desk --key one.key --override guard.tld
+  2: --override guard.tld: the lint finds no such thing
+list encrypt desk
+  2: the list is not secret: set `encrypted = true` in list.toml and sign it again
+key new x.example --out one.key
+  1: one.key: is there already: name a new file
+key new a+b --out x.key
+  2: the name of a key has 1 to 255 octets, and neither white space, control characters nor `+`
+list push desk https://127.0.0.1:1
+  2: no receipt can be checked: give the resolvers' public keys with --receipt-key or in list.toml
+list push desk https://127.0.0.1:1 --removal
+  1: there is no removal that holds now: `wardline list remove --now` makes one
+list diff desk desk
+  1: desk/issued.txt: cannot be read: No such file or directory (os error 2)
+";
+
 #[test]
 fn every_refusal_says_what_and_what_to_do() {
     let desk = Desk::new();
     desk.does("key new stranger.example --out stranger.key");
     desk.does("list add desk blocked.example");
-    let number = desk
-        .read("desk/entries.txt")
-        .split("number=")
-        .nth(1)
-        .expect("a number")
-        .split(' ')
-        .next()
-        .expect("it")
-        .to_owned();
-    let cases = [
-        (1, "list add desk blocked.example", format!("name 1 is listed already: entry {number}\n")),
-        (
-            2,
-            "list add desk a.example https://b.example/",
-            "name 2: a URL, not a name: list the domain itself if all of it is meant\n".to_owned(),
-        ),
-        (2, "list add desk a.example --verified yesterday", "--verified: write a day as \
-            2026-03-01\n".to_owned()),
-        (1, "list remove desk gone.example", "entry 1 of the command is not on the list\n".to_owned()),
-        (1, "list verify desk", "desk/issue/story.manifest: cannot be read: No such file or \
-                                 directory (os error 2)\n".to_owned()),
-        (
-            1,
-            "list sign desk --key stranger.key",
-            "the key stranger.example is not among the keys of list.toml: nobody would believe it\n".to_owned(),
-        ),
-        (2, "list sign desk --key one.key --override guard.tld", "--override guard.tld: the lint \
-            finds no such thing\n".to_owned()),
-        (2, "list encrypt desk", "the list is not secret: set `encrypted = true` in list.toml and \
-                                  sign it again\n".to_owned()),
-        (1, "key new x.example --out one.key", "one.key: is there already: name a new file\n".to_owned()),
-        (
-            2,
-            "key new a+b --out x.key",
-            "the name of a key has 1 to 255 octets, and neither white space, control characters \
-             nor `+`\n".to_owned(),
-        ),
-        (
-            2,
-            "list push desk https://127.0.0.1:1",
-            "no receipt can be checked: give the resolvers' public keys with --receipt-key or in \
-             list.toml\n".to_owned(),
-        ),
-        (
-            1,
-            "list push desk https://127.0.0.1:1 --removal",
-            "there is no removal that holds now: `wardline list remove --now` makes one\n".to_owned(),
-        ),
-        (1, "list diff desk desk", "desk/issued.txt: cannot be read: No such file or directory (os \
-                                    error 2)\n".to_owned()),
-    ];
-    for (code, words, message) in cases {
-        assert_eq!(desk.fails(code, words), message, "{words}");
+    let entries = desk.read("desk/entries.txt");
+    let (_, number) = entries.split_once("number=").expect("a number");
+    let number = number.split(' ').next().expect("it");
+    let lines: Vec<&str> = REFUSALS.trim().lines().collect();
+    for case in lines.chunks(2) {
+        let (code, message) = case[1].trim_start().split_once(": ").expect("a code");
+        let message = message.replace("NUMBER", number) + "\n";
+        let code = code.parse().expect("a code");
+        assert_eq!(desk.fails(code, case[0]), message, "{}", case[0]);
     }
     desk.does("list sign desk --key one.key");
     assert_eq!(
@@ -322,15 +326,17 @@ fn every_refusal_says_what_and_what_to_do() {
         desk.does("list sign desk --key one.key --renew")
             .starts_with("story serial 2: ")
     );
+}
 
-    // A forged issue is neither verified nor countersigned.
+#[test]
+fn a_forged_issue_is_neither_verified_nor_countersigned() {
+    let desk = Desk::new();
+    desk.does("list add desk blocked.example");
+    desk.does("list sign desk --key one.key");
     let place = desk.file("desk/issue/story.manifest");
     let good = desk.read("desk/issue/story.manifest");
-    fs::write(
-        &place,
-        good.replacen("Example Authority", "Another Authority", 1),
-    )
-    .expect("a manifest");
+    let forged = good.replacen("Example Authority", "Another Authority", 1);
+    fs::write(&place, forged).expect("a manifest");
     let said = desk.fails(1, "list verify desk");
     assert!(
         said.ends_with(
@@ -341,11 +347,8 @@ fn every_refusal_says_what_and_what_to_do() {
     fs::write(&place, good).expect("a manifest");
     desk.does("list sign desk --key two.key");
     let (_, manifest) = desk.issue();
-    fs::write(
-        desk.file("desk/issue").join(manifest.entries_file()),
-        "other.example\n",
-    )
-    .expect("entries");
+    let entries = desk.file("desk/issue").join(manifest.entries_file());
+    fs::write(entries, "other.example\n").expect("entries");
     assert!(
         desk.fails(1, "list verify desk")
             .ends_with(".entries: not the entries that were signed: their SHA-256 is another\n")
@@ -406,24 +409,29 @@ fn dates_that_are_not_the_desks_are_not_countersigned() {
     );
 }
 
+const DOUBTFUL: &str = "\
+a.example number=1 verified=2099-01-01
+a.example number=2 verified=2099-01-01
+b.example number=1 verified=2099-01-01
+co.uk number=4 verified=2099-01-01
+c.example number=5 verified=2020-01-01 expires=2020-02-01
+";
+
+/// What the lint says to that.
+const DOUBTS: &str = "\
+guard.public-suffix: 1 entry covers a public suffix (line 4 entry 4); mend the list, or accept it \
+as it is by overriding guard.public-suffix
+guard.never-block: 1 entry covers a name that must never be blocked (line 4 entry 4); mend the \
+list, or accept it as it is by overriding guard.never-block
+lint.duplicate: line 2 entry 2: the same entry stands above: remove one of them
+lint.number: line 3 entry 1: no number of its own: `wardline list import` and `add` give one
+lint.expired: line 5 entry 5: its last day is over: remove it, or verify it and set a new one
+";
+
 #[test]
 fn what_the_lint_finds_is_not_signed_by_accident() {
     let desk = Desk::new();
-    let entries = "a.example number=1 verified=2099-01-01\na.example number=2 verified=2099-01-01\nb.example number=1 verified=2099-01-01\n\
-                   co.uk number=4 verified=2099-01-01\nc.example number=5 verified=2020-01-01 \
-                   expires=2020-02-01\n";
-    fs::write(desk.file("desk/entries.txt"), entries).expect("entries");
-    let expected = "guard.public-suffix: 1 entry covers a public suffix (line 4 entry 4); mend the list, or accept it as it is by overriding \
-                    guard.public-suffix\n\
-                    guard.never-block: 1 entry covers a name that must never be blocked (line 4 \
-                    entry 4); mend the list, or accept it as it \
-                    is by overriding guard.never-block\n\
-                    lint.duplicate: line 2 entry 2: the same entry stands above: remove one of \
-                    them\n\
-                    lint.number: line 3 entry 1: no number of its own: `wardline list import` and \
-                    `add` give one\n\
-                    lint.expired: line 5 entry 5: its last day is over: remove it, or verify it \
-                    and set a new one\n";
+    fs::write(desk.file("desk/entries.txt"), DOUBTFUL).expect("entries");
     let codes = [
         "lint.duplicate",
         "lint.number",
@@ -436,7 +444,7 @@ fn what_the_lint_finds_is_not_signed_by_accident() {
         "not signed: mend the list, or sign it all the same with --override {}\n",
         codes.join(" --override ")
     );
-    assert_eq!(said, format!("{expected}{end}"));
+    assert_eq!(said, format!("{DOUBTS}{end}"));
     assert!(!desk.file("desk/issue/story.manifest").exists());
     let (code, stdout, _) = desk.run(&["list", "lint", "desk", "--names"]);
     assert_eq!(
@@ -561,23 +569,46 @@ fn a_secret_list_leaves_the_desk_encrypted_only() {
     }
     let desk = Desk::with(&["--encrypted"]);
     desk.does("list add desk secret.example");
+    let recipients = add_recipients(&desk);
+    let (_, manifest) = desk.issue();
+    let place = format!("desk/issue/{}", manifest.entries_file());
+    for file in fs::read_dir(desk.file("desk/issue")).expect("a folder") {
+        let octets = fs::read(file.expect("a file").path()).expect("octets");
+        assert!(
+            !octets.windows(6).any(|window| window == b"secret"),
+            "in the clear"
+        );
+    }
+    age_opens_what_we_encrypt(&desk, &place);
+    we_open_what_age_encrypts_to_us(&desk, &place, &recipients);
+    assert!(
+        desk.does("list verify desk")
+            .contains("1 entry, encrypted; --identity opens them to be checked")
+    );
+}
+
+/// Run one of Debian's programs at the desk.
+fn run_tool(desk: &Desk, tool: &str, arguments: &[&str]) -> Output {
+    Command::new(tool)
+        .args(arguments)
+        .current_dir(desk.folder.path())
+        .output()
+        .expect("age's program runs")
+}
+
+/// Issue to a key of ours in `ours.age` and one of Debian's age-keygen in `theirs.age`; returns
+/// their public keys.
+fn add_recipients(desk: &Desk) -> [String; 2] {
     let said = desk.fails(1, "list sign desk --key one.key");
     assert_eq!(
         said,
         "the list is secret and has no recipient: `wardline list encrypt --recipient` adds one\n"
     );
-    // One key of ours, one of Debian's age-keygen.
-    let ours = desk
-        .does("key new resolver-1.example --out ours.age --age")
-        .trim()
-        .to_owned();
-    let keygen = Command::new("age-keygen")
-        .args(["-o", "theirs.age"])
-        .current_dir(desk.folder.path())
-        .output()
-        .expect("age-keygen runs");
+    let ours = desk.does("key new resolver-1.example --out ours.age --age");
+    let keygen = run_tool(desk, "age-keygen", &["-o", "theirs.age"]);
     assert!(keygen.status.success());
-    let theirs = desk.does("key show theirs.age").trim().to_owned();
+    let theirs = desk.does("key show theirs.age");
+    let [ours, theirs] = [ours, theirs].map(|key| key.trim().to_owned());
     assert!(
         String::from_utf8_lossy(&keygen.stderr).contains(&theirs),
         "both read the same public key from it"
@@ -590,23 +621,13 @@ fn a_secret_list_leaves_the_desk_encrypted_only() {
             && said.ends_with(".entries.age is encrypted to them\n"),
         "{said}"
     );
+    [ours, theirs]
+}
 
-    let (_, manifest) = desk.issue();
-    let place = format!("desk/issue/{}", manifest.entries_file());
-    for file in fs::read_dir(desk.file("desk/issue")).expect("a folder") {
-        let octets = fs::read(file.expect("a file").path()).expect("octets");
-        assert!(
-            !octets.windows(6).any(|window| window == b"secret"),
-            "in the clear"
-        );
-    }
-    // Debian's age opens it with either key, and so do we.
+/// With either key, and so do we.
+fn age_opens_what_we_encrypt(desk: &Desk, place: &str) {
     for identity in ["ours.age", "theirs.age"] {
-        let opened = Command::new("age")
-            .args(["-d", "-i", identity, &place])
-            .current_dir(desk.folder.path())
-            .output()
-            .expect("age runs");
+        let opened = run_tool(desk, "age", &["-d", "-i", identity, place]);
         assert!(
             opened.status.success(),
             "{}",
@@ -621,28 +642,20 @@ fn a_secret_list_leaves_the_desk_encrypted_only() {
                 .contains("1 entry, as signed")
         );
     }
-    // What Debian's age encrypts we open, and what is for others we do not.
-    for (recipient, is_ours) in [(&ours, true), (&theirs, false)] {
-        let made = Command::new("age")
-            .args(["-r", recipient, "-o", &place, "desk/issued.txt"])
-            .current_dir(desk.folder.path())
-            .status();
-        assert!(made.expect("age runs").success());
-        if is_ours {
-            assert!(
-                desk.does("list verify desk --identity ours.age")
-                    .contains("1 entry, as signed")
-            );
-        } else {
-            assert!(
-                desk.fails(1, "list verify desk --identity ours.age")
-                    .ends_with("encrypted to other recipients than ours\n")
-            );
-        }
-    }
+}
+
+fn we_open_what_age_encrypts_to_us(desk: &Desk, place: &str, [ours, theirs]: &[String; 2]) {
+    let encrypt = |recipient: &str| {
+        let arguments = ["-r", recipient, "-o", place, "desk/issued.txt"];
+        assert!(run_tool(desk, "age", &arguments).status.success());
+    };
+    let verify = "list verify desk --identity ours.age";
+    encrypt(ours);
+    assert!(desk.does(verify).contains("1 entry, as signed"));
+    encrypt(theirs);
     assert!(
-        desk.does("list verify desk")
-            .contains("1 entry, encrypted; --identity opens them to be checked")
+        desk.fails(1, verify)
+            .ends_with("encrypted to other recipients than ours\n")
     );
 }
 
@@ -690,23 +703,26 @@ fn receipt_for(note: &Note, key: &SigningKey) -> String {
     note.to_string()
 }
 
+/// A resolver that proves whatever is pushed to it.
+fn proving_listener(key: SigningKey) -> Listener {
+    Listener::start("a-token-for-the-tests", move |pushed| {
+        let text = pushed["manifest"].as_str().expect("a note");
+        let note = Note::parse(text.as_bytes()).expect("a note");
+        let receipt = receipt_for(&note, &key);
+        json!({ "serial": 1, "state": "proven", "receipt": receipt })
+    })
+}
+
 #[test]
 fn a_push_ends_when_every_resolver_has_proven_it() {
     let desk = Desk::new();
     desk.does("list add desk blocked.example");
     fs::write(desk.file("ca.pem"), include_str!("cases/tls/cert.pem")).expect("a certificate");
     fs::write(desk.file("token"), "a-token-for-the-tests\n").expect("a token");
-    let keys = [
-        SigningKey::generate("ns1.example").expect("a key"),
-        SigningKey::generate("ns2.example").expect("a key"),
-    ];
+    let keys =
+        ["ns1.example", "ns2.example"].map(|name| SigningKey::generate(name).expect("a key"));
     let public = keys.each_ref().map(|key| key.public().to_string());
-    let listeners = keys.map(|key| {
-        Listener::start("a-token-for-the-tests", move |pushed| {
-            let note = Note::parse(pushed["manifest"].as_str().expect("a note").as_bytes()).expect("a note");
-            serde_json::json!({ "serial": 1, "state": "proven", "receipt": receipt_for(&note, &key) })
-        })
-    });
+    let listeners = keys.map(proving_listener);
     let [one, two] = listeners.each_ref().map(Listener::url);
     let push = format!(
         "list push desk {one} {two} --ca ca.pem --token-file token --receipt-key {} --wait 20",
@@ -738,14 +754,13 @@ fn a_push_ends_when_every_resolver_has_proven_it() {
         "{said}"
     );
     assert!(said.matches("live, probed").count() == 2, "{said}");
+    strangers_prove_nothing(&desk, &push);
+}
 
+fn strangers_prove_nothing(desk: &Desk, push: &str) {
     // One receipt is by a key that we do not know.
-    let (code, stdout, stderr) = desk.run(
-        &format!("{push} --wait 0")
-            .replacen(" --wait 20", "", 1)
-            .split(' ')
-            .collect::<Vec<_>>(),
-    );
+    let at_once = format!("{push} --wait 0").replacen(" --wait 20", "", 1);
+    let (code, stdout, stderr) = desk.run_words(&at_once);
     assert_eq!(
         (code, stderr.as_str()),
         (1, "wardline: not applied by 1 of 2 resolvers\n")
@@ -756,26 +771,12 @@ fn a_push_ends_when_every_resolver_has_proven_it() {
     );
     // A wrong token, and a certificate that nobody vouches for.
     fs::write(desk.file("token"), "another-token\n").expect("a token");
-    let (code, stdout, _) = desk.run(&push.split(' ').collect::<Vec<_>>());
-    assert_eq!(
-        (
-            code,
-            stdout.matches("refused: the token is not ours").count()
-        ),
-        (1, 2),
-        "{stdout}"
-    );
-    let (code, stdout, _) = desk.run(
-        &push
-            .replace("--ca ca.pem ", "")
-            .split(' ')
-            .collect::<Vec<_>>(),
-    );
-    assert_eq!(
-        (code, stdout.matches("refused: ").count()),
-        (1, 2),
-        "{stdout}"
-    );
+    let refused = |push: &str, words: &str| {
+        let (code, stdout, _) = desk.run_words(push);
+        assert_eq!((code, stdout.matches(words).count()), (1, 2), "{stdout}");
+    };
+    refused(push, "refused: the token is not ours");
+    refused(&push.replace("--ca ca.pem ", ""), "refused: ");
 }
 
 #[test]
@@ -784,16 +785,19 @@ fn a_refused_issue_ends_the_push_at_once() {
     desk.does("list add desk blocked.example");
     desk.issue_whole();
     fs::write(desk.file("ca.pem"), include_str!("cases/tls/cert.pem")).expect("a certificate");
-    let listener = Listener::start(
-        "",
-        |_| serde_json::json!({ "serial": null, "state": "refused", "message": "guard.tld: 1 entry", "receipt": null }),
-    );
+    let refusal = json!({
+        "serial": null,
+        "state": "refused",
+        "message": "guard.tld: 1 entry",
+        "receipt": null,
+    });
+    let listener = Listener::start("", move |_| refusal.clone());
     let words = format!(
         "list push desk {} --ca ca.pem --receipt-key {} --wait 600 --json",
         listener.url(),
         desk.keys[0]
     );
-    let (code, stdout, _) = desk.run(&words.split(' ').collect::<Vec<_>>());
+    let (code, stdout, _) = desk.run_words(&words);
     let arrivals: Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!(
         (code, &arrivals[0]["state"], &arrivals[0]["is_applied"]),

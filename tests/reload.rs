@@ -245,8 +245,9 @@ fn two_hundred_reloads_under_load_lose_nothing() {
     reloads.sort();
     let lists = &running.json(&["status", "--json"])["lists"][0];
     println!(
-        "{} questions, none lost; {RELOADS} reloads in {took:?}, each {:?} (the longest {:?}); answers took {:?} (99 %: {:?}, the longest {:?}); \
-         {seen:?}; generation {}; resident {resident} KiB before, {} KiB after",
+        "{} questions, none lost; {RELOADS} reloads in {took:?}, each {:?} (the longest {:?}); \
+         answers took {:?} (99 %: {:?}, the longest {:?}); {seen:?}; generation {}; \
+         resident {resident} KiB before, {} KiB after",
         asked.len(),
         reloads[reloads.len() / 2],
         reloads[reloads.len() - 1],
@@ -382,81 +383,40 @@ fn count(text: &str, words: &str) -> usize {
     text.matches(words).count()
 }
 
+/// What has become of the list, how, and words of the refusal; `FILE` stands for the list's path.
+const BAD_LISTS: &str = r"
+empty         | : > l.txt                         | FILE: list l: has no entry
+only comments | printf '# nothing\n\n' > l.txt    | FILE: list l: has no entry
+garbage       | cat garbage > l.txt               | FILE:1: a URL
+random octets | head -c 5000 /dev/urandom > l.txt | no entry
+vanished      | rm l.txt                          | FILE: list l: the file is not there
+a folder      | rm -f l.txt; mkdir l.txt          | FILE: list l: not a regular file
+";
+
 #[test]
 fn a_bad_list_is_refused_and_the_old_one_stays() {
     let internet = Internet::start();
     let running = program(&internet).list("l", "good.wild.test\n").start();
     let (file, pid) = (running.list_file("l"), running.pid());
-    let place = file.display().to_string();
     let garbage: String = (0..50)
         .map(|i| format!("https://secret-{i}.wild.test/\n"))
         .collect();
-    let bad: [(&str, &str, String); 6] = [
-        (
-            "empty",
-            ": > l.txt",
-            format!("{place}: list l: has no entry"),
-        ),
-        (
-            "only comments",
-            "printf '# nothing\\n\\n' > l.txt",
-            format!("{place}: list l: has no entry"),
-        ),
-        (
-            "garbage",
-            "cat garbage > l.txt",
-            format!("{place}:1: a URL"),
-        ),
-        (
-            "random octets",
-            "head -c 5000 /dev/urandom > l.txt",
-            "no entry".to_owned(),
-        ),
-        (
-            "vanished",
-            "rm l.txt",
-            format!("{place}: list l: the file is not there"),
-        ),
-        (
-            "a folder",
-            "rm -f l.txt; mkdir l.txt",
-            format!("{place}: list l: not a regular file"),
-        ),
-    ];
     fs::write(running.folder().join("lists/garbage"), garbage).expect("a file");
-    for (number, (what, script, words)) in bad.iter().enumerate() {
+    for (number, case) in BAD_LISTS.trim().lines().enumerate() {
+        let fields: Vec<&str> = case.split(" | ").map(str::trim).collect();
+        let [what, script, words] = fields[..] else {
+            panic!("{case}")
+        };
         shell(&running.folder().join("lists"), script);
-        let (code, stdout, stderr) = running.run(&["reload"]);
-        assert_eq!(
-            (code, stdout.as_str()),
-            (1, "l: refused\n"),
-            "{what}: {stderr}"
-        );
-        assert!(
-            stderr.contains(words) && stderr.contains("the old list stays in force"),
-            "{what}: {stderr}"
-        );
-        let said = refusal(&running).expect("a refusal");
-        assert!(
-            said.contains(words) && !said.contains("secret-"),
-            "{what}: {said}"
-        );
+        let words = words.replace("FILE", &file.display().to_string());
+        assert_refused(&running, what, &words);
         until(what, SECOND, || {
             (count(&running.stderr(), "stays in force") > number).then_some(())
         });
+        let log = running.stderr();
         assert!(
-            running.stderr().contains(words) && !running.stderr().contains("secret-"),
-            "{what}: {}",
-            running.stderr()
-        );
-        assert!(
-            blocks(&running, "good.wild.test") && !blocks(&running, "secret-0.wild.test"),
-            "{what}"
-        );
-        let status = running.run(&["status"]).1;
-        assert!(
-            status.contains("\nrefused ") && status.contains(words),
-            "{status}"
+            log.contains(&words) && !log.contains("secret-"),
+            "{what}: {log}"
         );
     }
     fs::remove_dir(&file).expect("a folder");
@@ -465,6 +425,34 @@ fn a_bad_list_is_refused_and_the_old_one_stays() {
         blocks(&running, "better.wild.test").then_some(())
     });
     assert_eq!((refusal(&running), running.pid()), (None, pid));
+}
+
+/// Both `reload` and the status say so, without a name, and the old list goes on.
+fn assert_refused(running: &Running, what: &str, words: &str) {
+    let (code, stdout, stderr) = running.run(&["reload"]);
+    assert_eq!(
+        (code, stdout.as_str()),
+        (1, "l: refused\n"),
+        "{what}: {stderr}"
+    );
+    assert!(
+        stderr.contains(words) && stderr.contains("the old list stays in force"),
+        "{what}: {stderr}"
+    );
+    let said = refusal(running).expect("a refusal");
+    assert!(
+        said.contains(words) && !said.contains("secret-"),
+        "{what}: {said}"
+    );
+    assert!(
+        blocks(running, "good.wild.test") && !blocks(running, "secret-0.wild.test"),
+        "{what}"
+    );
+    let status = running.run(&["status"]).1;
+    assert!(
+        status.contains("\nrefused ") && status.contains(words),
+        "{status}"
+    );
 }
 
 #[test]

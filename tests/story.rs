@@ -208,11 +208,11 @@ fn prepare(desk: &Desk, at: usize, sources: &str) -> (Running, Resolver) {
         file(&format!("ns{at}.age")),
     );
     let running = Program::new().metrics().toml(&format!(
-        "[limits]\nudp_replies_per_s = 0\n[lists]\nnever_block_names = [\"stop.example\"]\n[push]\nlisten = \"{push}\"\ncertificate = {cert:?}\n\
-         key = {key:?}\ntokens = {token:?}\n[[list]]\nid = \"story\"\nauthority = \"Example \
-         Authority\"\nbasis = \"law\"\n\
-         legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\nidentity \
-         = {identity:?}\npush = true\n{sources}"
+        "[limits]\nudp_replies_per_s = 0\n[lists]\nnever_block_names = [\"stop.example\"]\n\
+         [push]\nlisten = \"{push}\"\ncertificate = {cert:?}\nkey = {key:?}\ntokens = {token:?}\n\
+         [[list]]\nid = \"story\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
+         legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\n\
+         identity = {identity:?}\npush = true\n{sources}"
     ));
     let running = running.prepare().at(Ipv4Addr::new(127, 77, 0, at as u8));
     let resolver = Resolver {
@@ -374,6 +374,23 @@ impl Stage {
         self.desk.push(&self.resolvers.each_ref(), more)
     }
 
+    /// Push, and see all three prove it; returns what the push printed.
+    fn assert_proven(&self) -> String {
+        let (code, stdout) = self.push("");
+        assert_eq!(
+            (code, stdout.matches("live, probed").count()),
+            (0, 3),
+            "{stdout}"
+        );
+        stdout
+    }
+
+    /// Sign these entries, whatever the lint finds of these kinds.
+    fn issue(&self, entries: &str, overrides: &[&str]) {
+        fs::write(self.desk.file("desk/entries.txt"), entries).unwrap();
+        self.desk.sign(overrides);
+    }
+
     fn assert_right(&self, what: &str) {
         self.probers
             .iter()
@@ -399,13 +416,7 @@ fn from_two_agencies_desk_to_three_resolvers_and_through_every_mistake() {
 }
 
 fn applied_and_proven(stage: &Stage) {
-    let (code, stdout) = stage.push("");
-    assert_eq!(
-        (code, stdout.matches("live, probed").count()),
-        (0, 3),
-        "{stdout}"
-    );
-    println!("{stdout}");
+    println!("{}", stage.assert_proven());
     for (running, way) in stage.running.iter().zip(["folder", "pull", "push"]) {
         let history = running.json(&["history", "story", "--json"]);
         assert_eq!(
@@ -478,8 +489,7 @@ fn mistakes_are_refused(stage: &Stage) {
         ),
     ];
     for (what, text, overrides, message) in mistakes {
-        fs::write(desk.file("desk/entries.txt"), text).unwrap();
-        desk.sign(overrides);
+        stage.issue(&text, overrides);
         let (code, stdout) = stage.push("");
         assert_eq!(
             (code, stdout.matches(message).count()),
@@ -488,14 +498,8 @@ fn mistakes_are_refused(stage: &Stage) {
         );
         stage.assert_right(what);
     }
-    fs::write(desk.file("desk/entries.txt"), good).unwrap();
-    desk.sign(&["guard.added", "guard.added-percent"]);
-    let (code, stdout) = stage.push("");
-    assert_eq!(
-        (code, stdout.matches("live, probed").count()),
-        (0, 3),
-        "{stdout}"
-    );
+    stage.issue(&good, &["guard.added", "guard.added-percent"]);
+    stage.assert_proven();
     stage.assert_right("after all mistakes");
 }
 
@@ -533,15 +537,48 @@ fn a_removal_is_quick(stage: &Stage) {
     stage.assert_right("a removal of another name");
 }
 
-/// What is wrong with it, its papers, who signs them, its entries, and the refusal.
-type Forgery<'a> = (&'a str, Manifest, &'a [&'a SigningKey], &'a [u8], &'a str);
+/// What is wrong with an issue, who signs it (`x` is a stranger), and words of the refusal.
+const FORGERIES: &str = "
+an old serial         | 1 2 | serial 1 is below 7, which was accepted before
+one signature too few | 1   | 1 of its keys have signed, 2 must
+a serial twice        | 1 2 | another manifest with serial 7 was accepted before
+wrong keys            | 1 x | 1 of its keys have signed, 2 must
+run out               | 1 2 | it ran out 10
+swapped files         | 1 2 | the entries are not those that the manifest names (SHA-256 differs)
+a top-level domain    | 1 2 | a top-level domain cannot be listed
+";
 
 fn forgeries_are_refused(stage: &Stage) {
     let desk = &stage.desk;
-    let (issue, genuine) = (desk.file("desk/issue"), desk.manifest());
-    let sealed = fs::read(issue.join(genuine.entries_file())).unwrap();
+    let genuine = desk.manifest();
+    let sealed = fs::read(desk.file("desk/issue").join(genuine.entries_file())).unwrap();
     let stranger = SigningKey::generate("agency-2.example").unwrap();
-    let (one, two) = (desk.key(1), desk.key(2));
+    for case in FORGERIES.trim().lines() {
+        let fields: Vec<&str> = case.split(" | ").map(str::trim).collect();
+        let [what, signers, message] = fields[..] else {
+            panic!("{case}")
+        };
+        let (manifest, entries) = forge(what, genuine.clone(), &sealed);
+        let mut note = Note::new(&manifest.to_text()).unwrap();
+        for signer in signers.split(' ') {
+            match signer.parse() {
+                Ok(at) => note.sign(&desk.key(at)).unwrap(),
+                Err(_) => note.sign(&stranger).unwrap(),
+            }
+        }
+        hand_out_everywhere(stage, &manifest, &note, &entries);
+        for running in &stage.running {
+            until(&format!("{what}: {}", refusal(running)), PATIENCE, || {
+                refusal(running).contains(message).then_some(())
+            });
+            assert!(!is_blocked(running, "forged.example"), "{what}");
+        }
+        stage.assert_right(what);
+    }
+}
+
+/// A manifest and entries that have this fault, unless it is a fault of the signers.
+fn forge(what: &str, genuine: Manifest, sealed: &[u8]) -> (Manifest, Vec<u8>) {
     let text = format!("{}\nforged.example\n", listed(0)).into_bytes();
     let open = Manifest {
         serial: 100,
@@ -551,93 +588,51 @@ fn forgeries_are_refused(stage: &Stage) {
         test_entry: None,
         ..genuine.clone()
     };
-    let of_serial = |serial| Manifest {
-        serial,
-        ..open.clone()
-    };
-    let over = Manifest {
-        issued: wall_s() - 200,
-        expires: wall_s() - 100,
-        ..open.clone()
-    };
-    let tld = Manifest {
-        sha256: Hash::of(b"com\n"),
-        entries: 1,
-        ..open.clone()
-    };
-    let swapped = Manifest {
-        serial: 100,
-        sha256: Hash::of(b"another issue"),
-        ..genuine
-    };
-    let both = [&one, &two];
-    let cases: [Forgery<'_>; 7] = [
-        (
-            "an old serial",
-            of_serial(1),
-            &both,
-            &text,
-            "serial 1 is below 7, which was accepted before",
-        ),
-        (
-            "one signature too few",
-            of_serial(100),
-            &[&one],
-            &text,
-            "1 of its keys have signed, 2 must",
-        ),
-        (
-            "a serial twice",
-            of_serial(7),
-            &both,
-            &text,
-            "another manifest with serial 7 was accepted before",
-        ),
-        (
-            "wrong keys",
-            of_serial(100),
-            &[&one, &stranger],
-            &text,
-            "1 of its keys have signed, 2 must",
-        ),
-        ("run out", over, &both, &text, "it ran out 10"),
-        (
-            "swapped files",
-            swapped,
-            &both,
-            &sealed,
-            "the entries are not those that the manifest names (SHA-256 differs)",
-        ),
-        (
-            "a top-level domain",
-            tld,
-            &both,
-            b"com\n",
-            "a top-level domain cannot be listed",
-        ),
-    ];
-    for (what, manifest, signers, entries, message) in cases {
-        let mut note = Note::new(&manifest.to_text()).unwrap();
-        signers.iter().for_each(|key| note.sign(key).unwrap());
-        hand_out(&issue, &manifest.entries_file(), entries);
-        hand_out(&issue, "story.manifest", note.to_string().as_bytes());
-        let body = serde_json::json!({ "manifest": note.to_string(), "entries": data_encoding::BASE64.encode(entries) });
-        let reply = request(
-            stage.resolvers[2].push,
-            TOKEN,
-            "PUT",
-            "/v1/lists/story",
-            &body.to_string(),
-        );
-        assert!(reply.starts_with("HTTP/1.1 202 "), "{reply}");
-        for running in &stage.running {
-            until(&format!("{what}: {}", refusal(running)), PATIENCE, || {
-                refusal(running).contains(message).then_some(())
-            });
-            assert!(!is_blocked(running, "forged.example"), "{what}");
+    let manifest = match what {
+        "an old serial" => Manifest { serial: 1, ..open },
+        "a serial twice" => Manifest { serial: 7, ..open },
+        "run out" => Manifest {
+            issued: wall_s() - 200,
+            expires: wall_s() - 100,
+            ..open
+        },
+        "swapped files" => {
+            let manifest = Manifest {
+                serial: 100,
+                sha256: Hash::of(b"another issue"),
+                ..genuine
+            };
+            return (manifest, sealed.to_vec());
         }
-        stage.assert_right(what);
-    }
+        "a top-level domain" => {
+            let manifest = Manifest {
+                sha256: Hash::of(b"com\n"),
+                entries: 1,
+                ..open
+            };
+            return (manifest, b"com\n".to_vec());
+        }
+        "one signature too few" | "wrong keys" => open,
+        _ => panic!("{what}"),
+    };
+    (manifest, text)
+}
+
+/// Into the folder, which is served on the web, too, and to the third by push.
+fn hand_out_everywhere(stage: &Stage, manifest: &Manifest, note: &Note, entries: &[u8]) {
+    let issue = stage.desk.file("desk/issue");
+    hand_out(&issue, &manifest.entries_file(), entries);
+    hand_out(&issue, "story.manifest", note.to_string().as_bytes());
+    let entries = data_encoding::BASE64.encode(entries);
+    let body = serde_json::json!({ "manifest": note.to_string(), "entries": entries });
+    let reply = request(
+        stage.resolvers[2].push,
+        TOKEN,
+        "PUT",
+        "/v1/lists/story",
+        &body.to_string(),
+    );
+    assert!(reply.starts_with("HTTP/1.1 202 "), "{reply}");
 }
 
 /// Replace a file with one rename.
