@@ -126,6 +126,18 @@ fn kill_at_random_moments(seed: u64, kills: usize) -> Duration {
         std::fs::copy(running.folder().join("log/checkpoint"), &seen).expect("a checkpoint");
         checkpoints.extend(["--since".to_owned(), seen]);
     }
+    every_crash_is_told_and_recorded(running, kills, &key, &checkpoints);
+    longest
+}
+
+/// In the report, and in the log: by the key it had at first, and as an extension of each of the
+/// checkpoints seen since.
+fn every_crash_is_told_and_recorded(
+    mut running: Running,
+    kills: usize,
+    key: &str,
+    checkpoints: &[String],
+) {
     let text = running.run(&["report", "--exact"]).1;
     assert!(
         text.contains(
@@ -140,8 +152,9 @@ fn kill_at_random_moments(seed: u64, kills: usize) -> Duration {
         kills,
         "a clean stop is no crash"
     );
+    let log = running.folder().join("log").display().to_string();
     assert_eq!(running.run(&["audit", "export", &log]).0, 0);
-    let mut arguments = vec!["audit", "verify", &log, "--key", &key, "--json"];
+    let mut arguments = vec!["audit", "verify", &log, "--key", key, "--json"];
     arguments.extend(checkpoints.iter().map(String::as_str));
     let outcome = running.json(&arguments);
     let events = &outcome["logs"][0]["events"];
@@ -150,7 +163,6 @@ fn kill_at_random_moments(seed: u64, kills: usize) -> Duration {
         (&(kills + 1).into(), &kills.into(), &1.into()),
         "{outcome}"
     );
-    longest
 }
 
 /// When the run that was killed last had written last: where the report's last gap begins.

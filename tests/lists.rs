@@ -139,9 +139,9 @@ impl Desk {
             .map(|key| key.public().to_string())
             .collect();
         Program::new().toml(&format!(
-            "[lists]\nnever_block_names = [\"stop.example\"]\n[[list]]\nid = \"signed\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
-             legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = \
-             2\nfolder = {{ path = {:?} }}\n{more}",
+            "[lists]\nnever_block_names = [\"stop.example\"]\n[[list]]\nid = \"signed\"\n\
+             authority = \"Example Authority\"\nbasis = \"law\"\nlegal_basis = \"Example Act\"\n\
+             stop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\nfolder = {{ path = {:?} }}\n{more}",
             self.folder.path()
         ))
     }
@@ -382,78 +382,10 @@ fn a_new_issue_is_tried_out_and_blocks_nothing_meanwhile() {
     let running = desk
         .program_with("[list.stage]\nshadow_s = 3600\nquestions_max = 40\npercent_max = 10.0\n")
         .start();
-    let in_shadow = || (!state(&running)["trial"].is_null()).then(|| state(&running));
-    desk.put(&Issue::default());
-    let tried = until("a trial", 5 * SECOND, in_shadow);
-    assert_eq!(
-        (
-            &tried["serial"],
-            &tried["trial"]["serial"],
-            &tried["trial"]["entries"]
-        ),
-        (&5.into(), &6.into(), &2.into()),
-        "{tried}"
-    );
-    assert!(
-        running.run(&["lists"]).1.contains("live, newer in shadow")
-            && running
-                .run(&["status"])
-                .1
-                .contains("signed in shadow until ")
-    );
-    ask_often(&running, "new.example", 30);
-    assert_eq!(
-        (
-            state(&running)["trial"]["questions"].as_u64(),
-            state(&running)["trial"]["hits"].as_u64()
-        ),
-        (Some(30), Some(30))
-    );
-    ask_often(&running, "free.example", 10);
-    let message = "guard.shadow: 30 questions would be blocked that are not blocked now, 75.0 % of \
-                   all questions; allowed are 10.0 %";
-    let said = || {
-        state(&running)["last_refusal"]["message"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    until("the refusal", 5 * SECOND, || {
-        said().contains(message).then_some(())
-    });
-    assert!(state(&running)["trial"].is_null() && state(&running)["serial"] == 5);
-    ask_often(&running, "new.example", 1);
-    let pass = [
-        "reload",
-        "signed",
-        "--override",
-        "guard.shadow",
-        "--reason",
-        "it is meant",
-    ];
-    let (code, stdout, stderr) = running.run(&pass);
-    assert_eq!(
-        (code, stdout.as_str()),
-        (0, "signed: in force with 2 entries\n"),
-        "{stderr}"
-    );
+    what_blocks_much_is_refused(&desk, &running);
+    the_operator_passes(&running);
     assert!(blocks(&running, "new.example"));
-
-    // One that blocks little of what is asked comes in force by itself, and is proven.
-    desk.put(&Issue {
-        serial: 7,
-        entries: "other.example\nthird.example\n".to_owned(),
-        ..Issue::default()
-    });
-    until("a trial", 5 * SECOND, in_shadow);
-    ask_often(&running, "free.example", 40);
-    until("the end of the trial", 5 * SECOND, || {
-        (state(&running)["serial"] == 7).then_some(())
-    });
-    assert!(blocks(&running, "third.example"));
-    until("a receipt", 5 * SECOND, || {
-        (!state(&running)["receipt"].is_null()).then_some(())
-    });
+    what_blocks_little_comes_into_force(&desk, &running);
     assert!(!blocks(&running, "new.example"));
 
     // The operator cuts a trial short.
@@ -461,13 +393,8 @@ fn a_new_issue_is_tried_out_and_blocks_nothing_meanwhile() {
         serial: 8,
         ..Issue::default()
     });
-    until("a trial", 5 * SECOND, in_shadow);
-    let (code, stdout, stderr) = running.run(&pass);
-    assert_eq!(
-        (code, stdout.as_str()),
-        (0, "signed: in force with 2 entries\n"),
-        "{stderr}"
-    );
+    wait_for_trial(&running);
+    the_operator_passes(&running);
     let history = running.json(&["history", "signed", "--json"]);
     let staged = history["events"]
         .as_array()
@@ -479,6 +406,79 @@ fn a_new_issue_is_tried_out_and_blocks_nothing_meanwhile() {
         staged, 5,
         "three trials begun, two of them ended: {history}"
     );
+}
+
+fn wait_for_trial(running: &Running) -> serde_json::Value {
+    until("a trial", 5 * SECOND, || {
+        (!state(running)["trial"].is_null()).then(|| state(running))
+    })
+}
+
+/// 30 of 40 questions are for a name that only the new issue lists.
+fn what_blocks_much_is_refused(desk: &Desk, running: &Running) {
+    desk.put(&Issue::default());
+    let tried = wait_for_trial(running);
+    let trial = &tried["trial"];
+    assert_eq!(
+        (&tried["serial"], &trial["serial"], &trial["entries"]),
+        (&5.into(), &6.into(), &2.into()),
+        "{tried}"
+    );
+    assert!(
+        running.run(&["lists"]).1.contains("live, newer in shadow")
+            && running
+                .run(&["status"])
+                .1
+                .contains("signed in shadow until ")
+    );
+    ask_often(running, "new.example", 30);
+    let trial = state(running)["trial"].clone();
+    assert_eq!(
+        (trial["questions"].as_u64(), trial["hits"].as_u64()),
+        (Some(30), Some(30))
+    );
+    ask_often(running, "free.example", 10);
+    let message = "guard.shadow: 30 questions would be blocked that are not blocked now, 75.0 % of \
+                   all questions; allowed are 10.0 %";
+    let said = || {
+        state(running)["last_refusal"]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    until("the refusal", 5 * SECOND, || {
+        said().contains(message).then_some(())
+    });
+    assert!(state(running)["trial"].is_null() && state(running)["serial"] == 5);
+    ask_often(running, "new.example", 1);
+}
+
+fn the_operator_passes(running: &Running) {
+    let guard = ["--override", "guard.shadow", "--reason", "it is meant"];
+    let (code, stdout, stderr) = running.run(&[&["reload", "signed"], &guard[..]].concat());
+    assert_eq!(
+        (code, stdout.as_str()),
+        (0, "signed: in force with 2 entries\n"),
+        "{stderr}"
+    );
+}
+
+/// By itself, and it is proven.
+fn what_blocks_little_comes_into_force(desk: &Desk, running: &Running) {
+    desk.put(&Issue {
+        serial: 7,
+        entries: "other.example\nthird.example\n".to_owned(),
+        ..Issue::default()
+    });
+    wait_for_trial(running);
+    ask_often(running, "free.example", 40);
+    until("the end of the trial", 5 * SECOND, || {
+        (state(running)["serial"] == 7).then_some(())
+    });
+    assert!(blocks(running, "third.example"));
+    until("a receipt", 5 * SECOND, || {
+        (!state(running)["receipt"].is_null()).then_some(())
+    });
 }
 
 #[test]
@@ -560,9 +560,10 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
         ..Issue::default()
     });
     let program = Program::new().toml(&format!(
-        "[push]\nlisten = \"{push}\"\ncertificate = {cert:?}\nkey = {key:?}\ntokens = {tokens:?}\n[[list]]\nid = \"signed\"\n\
-         authority = \"Example Authority\"\nbasis = \"law\"\nlegal_basis = \"Example Act\"\nstop = \
-         {STOP:?}\nkeys = {keys:?}\npush = true\n\
+        "[push]\nlisten = \"{push}\"\ncertificate = {cert:?}\nkey = {key:?}\n\
+         tokens = {tokens:?}\n[[list]]\nid = \"signed\"\nauthority = \"Example Authority\"\n\
+         basis = \"law\"\nlegal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = {keys:?}\n\
+         push = true\n\
          pull = {{ urls = [\"https://127.0.0.1:{port}/lists/signed.manifest\"], addresses = \
          [\"127.0.0.1:{port}\"], ca = {cert:?}, every_s = 600 }}\n"
     ));
@@ -577,7 +578,8 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
     let note = desk
         .sign(&Desk::manifest(&issue).to_text(), &issue.signers)
         .to_string();
-    let body = serde_json::json!({ "manifest": note, "entries": data_encoding::BASE64.encode(issue.entries.as_bytes()) }).to_string();
+    let entries = data_encoding::BASE64.encode(issue.entries.as_bytes());
+    let body = serde_json::json!({ "manifest": note, "entries": entries }).to_string();
     let request = |token: &str, method: &str, body: &str| {
         request(push, token, method, "/v1/lists/signed", body)
     };

@@ -99,21 +99,7 @@ fn made_up_resolver(number: u64) -> Hourly {
     let mut chance = Chance(number);
     let lists = made_up_lists();
     let (from, until) = (day("2025-10", 1), day("2026-01", 2));
-    let stopped = Gap {
-        from: day("2025-11", 18) + 2 * HOUR_S,
-        until: day("2025-11", 18) + 2 * HOUR_S + 95,
-        kind: GapKind::Stopped,
-    };
-    let crashed = Gap {
-        from: day("2025-12", 6) + 13 * HOUR_S + 611,
-        until: day("2025-12", 6) + 15 * HOUR_S + 40,
-        kind: GapKind::Crash,
-    };
-    let gaps = if number == 1 {
-        vec![stopped, crashed]
-    } else {
-        vec![stopped]
-    };
+    let gaps = made_up_gaps(number);
     let (mut hours, mut cells) = (Vec::new(), Vec::new());
     for hour in (from..until).step_by(HOUR_S as usize) {
         if gaps
@@ -122,31 +108,14 @@ fn made_up_resolver(number: u64) -> Hourly {
         {
             continue;
         }
-        // People are awake in the evening, and at home on the weekend.
-        let of_day = (hour / HOUR_S) % 24;
-        let awake = [
-            2, 1, 1, 1, 1, 2, 4, 6, 7, 7, 7, 8, 8, 8, 8, 8, 9, 10, 12, 13, 13, 11, 8, 4,
-        ][of_day as usize];
-        let weekend = if matches!((hour / DAY_S + 4) % 7, 0 | 6) {
-            5
-        } else {
-            4
-        };
+        let busy = busy(hour);
         hours.push(HourTotal {
             hour,
-            questions: awake * weekend * (24_000 + chance.below(4000)),
+            questions: busy * (24_000 + chance.below(4000)),
         });
         for (list, made_up) in lists.iter().enumerate() {
             if made_up.since < hour + HOUR_S && made_up.until > hour {
-                let most = made_up.hourly * awake * weekend;
-                let blocked =
-                    most * (70 + chance.below(60)) / 3200 + chance.below(most % 32 + 1) / 16;
-                // The smallest list has a day with next to nothing now and then.
-                let blocked = if made_up.hourly == 1 && (hour / DAY_S) % 23 == 0 {
-                    of_day as u64 / 22
-                } else {
-                    blocked
-                };
+                let blocked = made_up_blocks(made_up, hour, &mut chance);
                 cells.push(ListHour {
                     hour,
                     list,
@@ -169,10 +138,54 @@ fn made_up_resolver(number: u64) -> Hourly {
         seals: vec![Seal {
             at: until - DAY_S + 3601,
             note: format!(
-                "example-provider/resolver-{number}\n{}\nq1v0Zc2m0cmZWYxZzVQhQ4oW1y0Yt2i5bYl3m9nRk0{number}=\n\n— made up\n",
+                "example-provider/resolver-{number}\n{}\n\
+                 q1v0Zc2m0cmZWYxZzVQhQ4oW1y0Yt2i5bYl3m9nRk0{number}=\n\n— made up\n",
                 26_501 + number
             ),
         }],
+    }
+}
+
+/// All were stopped for a moment in November; the first crashed in December, too.
+fn made_up_gaps(number: u64) -> Vec<Gap> {
+    let stopped = Gap {
+        from: day("2025-11", 18) + 2 * HOUR_S,
+        until: day("2025-11", 18) + 2 * HOUR_S + 95,
+        kind: GapKind::Stopped,
+    };
+    let crashed = Gap {
+        from: day("2025-12", 6) + 13 * HOUR_S + 611,
+        until: day("2025-12", 6) + 15 * HOUR_S + 40,
+        kind: GapKind::Crash,
+    };
+    if number == 1 {
+        vec![stopped, crashed]
+    } else {
+        vec![stopped]
+    }
+}
+
+fn hour_of_day(hour: i64) -> i64 {
+    (hour / HOUR_S) % 24
+}
+
+/// People are awake in the evening, and at home on the weekend.
+fn busy(hour: i64) -> u64 {
+    let awake = [
+        2, 1, 1, 1, 1, 2, 4, 6, 7, 7, 7, 8, 8, 8, 8, 8, 9, 10, 12, 13, 13, 11, 8, 4,
+    ][hour_of_day(hour) as usize];
+    let is_weekend = matches!((hour / DAY_S + 4) % 7, 0 | 6);
+    awake * if is_weekend { 5 } else { 4 }
+}
+
+fn made_up_blocks(list: &MadeUp, hour: i64, chance: &mut Chance) -> u64 {
+    let most = list.hourly * busy(hour);
+    let blocked = most * (70 + chance.below(60)) / 3200 + chance.below(most % 32 + 1) / 16;
+    // The smallest list has a day with next to nothing now and then.
+    if list.hourly == 1 && (hour / DAY_S) % 23 == 0 {
+        hour_of_day(hour) as u64 / 22
+    } else {
+        blocked
     }
 }
 
@@ -488,19 +501,25 @@ proptest! {
     /// hidden figure could still be 0, and could still be K or more, so that nobody can even tell
     /// which of the hidden figures are the small ones.
     #[test]
-    fn all_reports_together_leave_every_hidden_figure_open(days in prop::collection::vec(a_quarter(), 1..4)) {
+    fn all_reports_together_leave_every_hidden_figure_open(
+        days in prop::collection::vec(a_quarter(), 1..4),
+    ) {
         let record = [resolver_with(&days)];
         let months = ["2026-01", "2026-02", "2026-03", "2026-04"].map(month_of);
         let mut readings = Readings::default();
         for period in [Period::Day, Period::Month] {
             for from in 0..3 {
                 for until in from + 1..4 {
-                    readings.read(&publish(&record, Months { from: Some(months[from]), until: Some(months[until]) }, period));
+                    let span = Months { from: Some(months[from]), until: Some(months[until]) };
+                    readings.read(&publish(&record, span, period));
                 }
             }
         }
         for (place, (least, most)) in readings.bounds() {
-            prop_assert!(least == 0 && most >= i128::from(K), "{place:?} is from {least} to {most}");
+            prop_assert!(
+                least == 0 && most >= i128::from(K),
+                "{place:?} is from {least} to {most}"
+            );
         }
     }
 }

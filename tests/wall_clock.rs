@@ -8,6 +8,7 @@ use hickory_proto::rr::RecordType;
 use crate::kit::ask::{Client, Question, Response, ask};
 use crate::kit::internet::Internet;
 use crate::kit::program::Program;
+use crate::kit::running::Running;
 use crate::kit::tool::{FAKETIME, is_missing};
 use crate::kit::wall_clock::WallClock;
 
@@ -124,24 +125,7 @@ fn a_clock_that_jumps_stops_nothing() {
     ];
     for ahead_s in jumps {
         clock.set(ahead_s);
-        let blocked = ask(running.address(), "blocked.example.", "A");
-        assert_eq!(
-            blocked.answers(),
-            ["blocked.example. A 192.0.2.1"],
-            "{ahead_s} s ahead"
-        );
-        let real = ask(running.address(), "www.good.test.", "A");
-        assert_eq!(
-            real.answers(),
-            ["www.good.test. A 198.51.100.11"],
-            "{ahead_s} s ahead"
-        );
-        assert!(
-            (1..=TTL_S).contains(&ttl_s(&real)),
-            "{ahead_s} s ahead: {}",
-            ttl_s(&real)
-        );
-        assert_eq!(running.run(&["status"]).0, 0);
+        assert_answered(&running, ahead_s);
         // Each jump is noted before the next one, so that none is lost in another.
         told = crate::kit::until("the jump is in the log", Duration::from_secs(5), || {
             let lines = running.stderr().matches("the clock was set").count();
@@ -156,19 +140,35 @@ fn a_clock_that_jumps_stops_nothing() {
         "{}",
         running.stderr()
     );
+    all_is_reported_and_the_log_verifies(&running, jumps.len());
+}
 
-    let report = running.json(&[
-        "report",
-        "--exact",
-        "--json",
-        "--from",
-        "2020-01-01",
-        "--to",
-        "2041-01-01",
-    ]);
+fn assert_answered(running: &Running, ahead_s: i64) {
+    let blocked = ask(running.address(), "blocked.example.", "A");
     assert_eq!(
-        report["sums"]["blocked"]["law"]["sum"],
-        jumps.len(),
+        blocked.answers(),
+        ["blocked.example. A 192.0.2.1"],
+        "{ahead_s} s ahead"
+    );
+    let real = ask(running.address(), "www.good.test.", "A");
+    assert_eq!(
+        real.answers(),
+        ["www.good.test. A 198.51.100.11"],
+        "{ahead_s} s ahead"
+    );
+    assert!(
+        (1..=TTL_S).contains(&ttl_s(&real)),
+        "{ahead_s} s ahead: {}",
+        ttl_s(&real)
+    );
+    assert_eq!(running.run(&["status"]).0, 0);
+}
+
+fn all_is_reported_and_the_log_verifies(running: &Running, blocked: usize) {
+    let span = ["--from", "2020-01-01", "--to", "2041-01-01"];
+    let report = running.json(&[&["report", "--exact", "--json"], &span[..]].concat());
+    assert_eq!(
+        report["sums"]["blocked"]["law"]["sum"], blocked,
         "{report:#}"
     );
     let log = running
