@@ -755,7 +755,10 @@ fn a_report_that_was_edited_is_found() {
     };
     arguments.extend(["--report".to_owned(), file.display().to_string()]);
     let with = |figures: Value, sums: Value| {
-        let report = json!({ "months": [{ "month": "2026-03", "blocked": figures }], "sums": { "blocked": sums } });
+        let report = json!({
+            "months": [{ "month": "2026-03", "blocked": figures }],
+            "sums": { "blocked": sums },
+        });
         fs::write(&file, report.to_string()).expect("a report");
         verify(&arguments).1
     };

@@ -210,7 +210,10 @@ fn programs_are_told_why_over_tls() {
         .start();
     let question = Question::new("listed.example.", "A").option(STRUCTURED, b"");
     let told = Client::tls(running.tls_address()).ask(&question);
-    let json = r#"{"c":["mailto:office@authority.example"],"j":"Example Act, section 1","o":"Authority of law","l":"en"}"#;
+    let json = concat!(
+        r#"{"c":["mailto:office@authority.example"],"j":"Example Act, section 1","#,
+        r#""o":"Authority of law","l":"en"}"#
+    );
     assert_eq!(
         (
             told.rcode().as_str(),

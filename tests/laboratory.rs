@@ -33,8 +33,18 @@ fn anchored(internet: &Internet, zones: &[&str], keys: &str) -> (Running, TempDi
     });
     let files: Vec<String> = files.collect();
     let program = Program::new().toml(&format!(
-        "[resolve]\nmode = \"recurse\"\nspecial_use = false\n[resolve.recurse]\nroot_hints = {:?}\ntrust_anchors = {files:?}\nipv6 = false\n\
-         loopback = true\nport = {}\nprime = false\n",
+        r#"
+[resolve]
+mode = "recurse"
+special_use = false
+[resolve.recurse]
+root_hints = {:?}
+trust_anchors = {files:?}
+ipv6 = false
+loopback = true
+port = {}
+prime = false
+"#,
         hints.display().to_string(),
         internet.port()
     ));

@@ -186,7 +186,13 @@ fn operate(running: &Running) -> Vec<(String, Vec<u8>)> {
             running.stderr().contains(words).then_some(())
         })
     };
-    running.replace_list("names", &format!("{LIST}http://quixotic-walrus.example/path\nobstinate-heron.example gloomy-badger.example\n"));
+    running.replace_list(
+        "names",
+        &format!(
+            "{LIST}http://quixotic-walrus.example/path\n\
+             obstinate-heron.example gloomy-badger.example\n"
+        ),
+    );
     let mut printed = vec![];
     let mut run = |arguments: &[&str]| {
         let (_, stdout, stderr) = running.run(arguments);
@@ -333,7 +339,9 @@ fn secret_list(mark: &str) -> (String, Vec<Needle>) {
             .collect::<String>()
     };
     let text = format!(
-        "{first}.example\nwww.{below}.example\n={exact}.example\n{}.EXAMPLE # {mark}-comment-zeppelin\n{}{middle}.example\nzürich-{mark}-zeppelin.example\n\
+        "{first}.example\nwww.{below}.example\n={exact}.example\n\
+         {}.EXAMPLE # {mark}-comment-zeppelin\n{}{middle}.example\n\
+         zürich-{mark}-zeppelin.example\n\
          https://{mark}-reject-zeppelin.example/\n{}{last}.example\n",
         upper.to_uppercase(),
         filler(0),

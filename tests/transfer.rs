@@ -55,14 +55,36 @@ impl Primary {
         let at = folder.path().display();
         fs::write(folder.path().join("rpz.zone"), zone).unwrap();
         let config = format!(
-            "server:\n    rundir: \"{at}\"\n    listen: 127.0.0.1@{port}\ndatabase:\n    storage: \"{at}\"\nlog:\n  - target: \"{at}/log\"\n    any: info\n\
-             key:\n  - id: wardline.example\n    algorithm: hmac-sha256\n    secret: {SECRET}\n\
-             remote:\n  - id: wardline\n    address: {NOTIFIED}@{notify}\n    key: \
-             wardline.example\n\
-             acl:\n  - id: transfer\n    key: wardline.example\n    action: transfer\n\
-             zone:\n  - domain: rpz.example\n    file: \"{at}/rpz.zone\"\n    acl: transfer\n    \
-             notify: wardline\n    \
-             zonefile-sync: -1\n    zonefile-load: difference\n    journal-content: changes\n"
+            r#"
+server:
+    rundir: "{at}"
+    listen: 127.0.0.1@{port}
+database:
+    storage: "{at}"
+log:
+  - target: "{at}/log"
+    any: info
+key:
+  - id: wardline.example
+    algorithm: hmac-sha256
+    secret: {SECRET}
+remote:
+  - id: wardline
+    address: {NOTIFIED}@{notify}
+    key: wardline.example
+acl:
+  - id: transfer
+    key: wardline.example
+    action: transfer
+zone:
+  - domain: rpz.example
+    file: "{at}/rpz.zone"
+    acl: transfer
+    notify: wardline
+    zonefile-sync: -1
+    zonefile-load: difference
+    journal-content: changes
+"#
         );
         fs::write(folder.path().join("knot.conf"), config).unwrap();
         let mut command = Command::new("knotd");
@@ -140,9 +162,23 @@ fn zone(serial: u32, count: usize, more: &str) -> String {
 
 fn program(primary: SocketAddr, notify: u16, key: Option<&str>, keys: &str) -> Program {
     let mut text = format!(
-        "[resolve]\nspecial_use = false\n[transfer]\nnotify = [\"{NOTIFIED}:{notify}\"]\n[[list]]\nid = \"zone\"\nunsigned = \"allow\"\nformat = \"rpz\"\nauthority = \"A\"\nbasis = \"law\"\n\
-         legal_basis = \"Act\"\nstop = {STOP:?}\n[list.transfer]\nzone = \
-         \"rpz.example\"\nprimaries = [\"{primary}\"]\n{keys}"
+        r#"
+[resolve]
+special_use = false
+[transfer]
+notify = ["{NOTIFIED}:{notify}"]
+[[list]]
+id = "zone"
+unsigned = "allow"
+format = "rpz"
+authority = "A"
+basis = "law"
+legal_basis = "Act"
+stop = {STOP:?}
+[list.transfer]
+zone = "rpz.example"
+primaries = ["{primary}"]
+{keys}"#
     );
     if let Some(file) = key {
         writeln!(text, "key = \"wardline.example\"\nsecret_file = \"{file}\"").unwrap();

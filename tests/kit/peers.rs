@@ -163,13 +163,31 @@ fn free_address() -> SocketAddr {
 fn unbound(at: SocketAddr, outgoing: IpAddr) -> String {
     let (ip, port) = (at.ip(), at.port());
     format!(
-        "server:\n directory: \"{{folder}}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n use-syslog: no\n interface: {ip}\n port: {port}\n\
-         access-control: 127.0.0.0/8 allow\n do-not-query-localhost: no\n do-ip6: no\n \
-         outgoing-interface: {outgoing}\n num-threads: 1\n\
-         root-hints: root.hints\n trust-anchor-file: root.key\n local-zone: \"test.\" nodefault\n \
-         module-config: \"validator iterator\"\n\
-         qname-minimisation: yes\n aggressive-nsec: yes\n ede: yes\n trust-anchor-signaling: \
-         no\nremote-control:\n control-enable: no\n"
+        r#"
+server:
+    directory: "{{folder}}"
+    chroot: ""
+    username: ""
+    pidfile: ""
+    use-syslog: no
+    interface: {ip}
+    port: {port}
+    access-control: 127.0.0.0/8 allow
+    do-not-query-localhost: no
+    do-ip6: no
+    outgoing-interface: {outgoing}
+    num-threads: 1
+    root-hints: root.hints
+    trust-anchor-file: root.key
+    local-zone: "test." nodefault
+    module-config: "validator iterator"
+    qname-minimisation: yes
+    aggressive-nsec: yes
+    ede: yes
+    trust-anchor-signaling: no
+remote-control:
+    control-enable: no
+"#
     )
 }
 
@@ -180,33 +198,68 @@ fn bind(at: SocketAddr, outgoing: IpAddr, anchor: &str) -> String {
         panic!("no key in {anchor}")
     };
     format!(
-        "options {{\n directory \"{{folder}}\";\n pid-file none;\n session-keyfile none;\n listen-on port {port} {{ {ip}; }};\n\
-         listen-on-v6 {{ none; }};\n query-source address {outgoing};\n recursion yes;\n \
-         allow-query {{ any; }};\n dnssec-validation yes;\n\
-         empty-zones-enable no;\n qname-minimization relaxed;\n trust-anchor-telemetry \
-         no;\n}};\ncontrols {{ }};\n\
-         zone \".\" {{ type hint; file \"root.hints\"; }};\n\
-         trust-anchors {{ \".\" static-key {flags} {protocol} {algorithm} \"{key}\"; }};\nserver \
-         ::/0 {{ bogus yes; }};\n"
+        r#"
+options {{
+    directory "{{folder}}";
+    pid-file none;
+    session-keyfile none;
+    listen-on port {port} {{ {ip}; }};
+    listen-on-v6 {{ none; }};
+    query-source address {outgoing};
+    recursion yes;
+    allow-query {{ any; }};
+    dnssec-validation yes;
+    empty-zones-enable no;
+    qname-minimization relaxed;
+    trust-anchor-telemetry no;
+}};
+controls {{ }};
+zone "." {{ type hint; file "root.hints"; }};
+trust-anchors {{ "." static-key {flags} {protocol} {algorithm} "{key}"; }};
+server ::/0 {{ bogus yes; }};
+"#
     )
 }
 
 fn knot(at: SocketAddr, outgoing: IpAddr) -> String {
     let (ip, port) = (at.ip(), at.port());
     format!(
-        "net.listen('{ip}', {port}, {{ kind = 'dns' }})\nnet.ipv6 = false\nnet.outgoing_v4('{outgoing}')\nmodules = {{ 'hints > iterate' }}\n\
-         hints.root_file('root.hints')\ntrust_anchors.remove('.')\ntrust_anchors.add_file('root.key', true)\n\
-         policy.add(policy.suffix(policy.PASS, policy.todnames({{ 'test.', 'example.' }})))\n\
-         option('ALLOW_LOCAL', \
-         true)\nmodules.unload('ta_sentinel')\nmodules.unload('ta_signal_query')\nmodules.unload('priming')\ncache.size = 100 * MB\n"
+        "
+net.listen('{ip}', {port}, {{ kind = 'dns' }})
+net.ipv6 = false
+net.outgoing_v4('{outgoing}')
+modules = {{ 'hints > iterate' }}
+hints.root_file('root.hints')
+trust_anchors.remove('.')
+trust_anchors.add_file('root.key', true)
+policy.add(policy.suffix(policy.PASS, policy.todnames({{ 'test.', 'example.' }})))
+option('ALLOW_LOCAL', true)
+modules.unload('ta_sentinel')
+modules.unload('ta_signal_query')
+modules.unload('priming')
+cache.size = 100 * MB
+"
     )
 }
 
 fn powerdns(at: SocketAddr, outgoing: IpAddr) -> String {
     let (ip, port) = (at.ip(), at.port());
     format!(
-        "local-address={ip}\nlocal-port={port}\nallow-from=127.0.0.0/8\nhint-file={{folder}}/root.hints\ndnssec=validate\ndont-query=\n\
-         query-local-address={outgoing}\nsocket-dir={{folder}}\nlua-config-file={{folder}}/anchors.lua\nextended-resolution-errors=yes\n\
-         security-poll-suffix=\nthreads=1\npdns-distributes-queries=no\nserve-rfc1918=no\n"
+        "
+local-address={ip}
+local-port={port}
+allow-from=127.0.0.0/8
+hint-file={{folder}}/root.hints
+dnssec=validate
+dont-query=
+query-local-address={outgoing}
+socket-dir={{folder}}
+lua-config-file={{folder}}/anchors.lua
+extended-resolution-errors=yes
+security-poll-suffix=
+threads=1
+pdns-distributes-queries=no
+serve-rfc1918=no
+"
     )
 }

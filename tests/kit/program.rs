@@ -49,9 +49,18 @@ impl Program {
     pub(crate) fn list_with(mut self, id: &str, entries: &str, keys: &str) -> Self {
         fs::write(list_file(self.folder.path(), id), entries).expect("a list file");
         let mut list = table(&format!(
-            "id = \"{id}\"\nfile = \"lists/{id}.txt\"\nunsigned = \"allow\"\nformat = \"plain\"\nauthority = \"Authority of {id}\"\nbasis = \"law\"\n\
-             legal_basis = \"Example Act, section 1\"\naction = \"stop-page\"\nstop = \
-             {STOP:?}\nttl_s = 60\n"
+            r#"
+id = "{id}"
+file = "lists/{id}.txt"
+unsigned = "allow"
+format = "plain"
+authority = "Authority of {id}"
+basis = "law"
+legal_basis = "Example Act, section 1"
+action = "stop-page"
+stop = {STOP:?}
+ttl_s = 60
+"#
         ));
         list.extend(table(keys));
         merge(
@@ -70,8 +79,17 @@ impl Program {
             .expect("a trust anchor");
         let port = internet.port();
         self.toml(&format!(
-            "[resolve]\nmode = \"recurse\"\nspecial_use = false\n[resolve.recurse]\nroot_hints = \"root.hints\"\ntrust_anchors = [\"root.key\"]\n\
-             ipv6 = false\nloopback = true\nport = {port}\n"
+            r#"
+[resolve]
+mode = "recurse"
+special_use = false
+[resolve.recurse]
+root_hints = "root.hints"
+trust_anchors = ["root.key"]
+ipv6 = false
+loopback = true
+port = {port}
+"#
         ))
     }
 

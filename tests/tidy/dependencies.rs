@@ -189,7 +189,11 @@ fn what_is_not_allowed_is_found() {
         licences: vec!["MIT".to_owned()],
         banned: vec!["bad".to_owned()],
     };
-    let package = |name: &str, licence: &str, source: &str| serde_json::json!({"name": name, "version": "1.0.0", "license": licence, "source": source});
+    let package = |name: &str, licence: &str, source: &str| {
+        serde_json::json!({
+            "name": name, "version": "1.0.0", "license": licence, "source": source,
+        })
+    };
     assert_eq!(
         check_package(&package("good", "MIT", REGISTRY), &rules),
         Vec::<Finding>::new()

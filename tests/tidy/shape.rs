@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn a_function_without_a_body_has_no_length() {
         let text = format!(
-            "//! A file.\ntrait A {{ fn a(b: [u8; 2]); }}\ntype F = fn(u8) -> u8;\nmod c {{\n{}}}\n",
+            "//! A file.\ntrait A {{ fn a(b: [u8; 2]); }}\ntype F = fn(u8) -> u8;\n\
+             mod c {{\n{}}}\n",
             "    const B: F = b;\n".repeat(FUNCTION_LINES_MAX + 20)
         );
         assert_eq!(findings("src/a.rs", &text), Vec::<Finding>::new());
