@@ -1,4 +1,5 @@
-//! What a verifier demands of a log beyond its own order: pinned heads, versions that a curator signed.
+//! What a verifier demands of a log beyond its own order: pinned heads, versions that a curator
+//! signed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

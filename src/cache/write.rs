@@ -1,4 +1,5 @@
-//! Writing a reply from a kept answer: the TTLs as they are now, the flags and the EDNS of the question.
+//! Writing a reply from a kept answer: the TTLs as they are now, the flags and the EDNS of the
+//! question.
 
 use super::entry::{Entry, OPT_OCTETS, STALE_TTL_S};
 use crate::wire::{Flags, HEADER_OCTETS, Question, UDP_OCTETS_MAX, ede, rcode, rtype};

@@ -1,4 +1,5 @@
-//! What a blocked question gets, in a list's section: the action, the stop addresses and whom to write to.
+//! What a blocked question gets, in a list's section: the action, the stop addresses and whom to
+//! write to.
 
 use std::net::{IpAddr, Ipv4Addr};
 

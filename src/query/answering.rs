@@ -1,4 +1,5 @@
-//! What every question needs on its way, and the two answers that need the lists: the blocked one and a kept one that is clear.
+//! What every question needs on its way, and the two answers that need the lists: the blocked one
+//! and a kept one that is clear.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A question on its way: as a door hands it in, as it is answered, as it waits, and what became of it.
+//! A question on its way: as a door hands it in, as it is answered, as it waits, and what became of
+//! it.
 
 use crate::cache::Key;
 use crate::count::{Cells, Door, Event};
@@ -37,7 +38,8 @@ pub enum Outcome {
     Reply(usize),
     /// Nothing is to be sent.
     Silence,
-    /// The answer has to be fetched: hand this to [`Answering::answer_later`](super::Answering::answer_later).
+    /// The answer has to be fetched: hand this to
+    /// [`Answering::answer_later`](super::Answering::answer_later).
     Later(Later),
 }
 

@@ -1,4 +1,5 @@
-//! What a door's thread has of its own: its counters, its working memory, and the batch that it answers.
+//! What a door's thread has of its own: its counters, its working memory, and the batch that it
+//! answers.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Questions that had to wait for an answer from outside, and those that nobody has time to fetch one for.
+//! Questions that had to wait for an answer from outside, and those that nobody has time to fetch
+//! one for.
 
 use super::answering::Answering;
 use super::asked::{Later, Outcome, Wanted, end};

@@ -1,4 +1,5 @@
-//! What happened between two writings, as the log tells it: steps of the clock and of the process, and events of the lists.
+//! What happened between two writings, as the log tells it: steps of the clock and of the process,
+//! and events of the lists.
 
 use rusqlite::{Transaction, params};
 use serde_json::{Map, Value};

@@ -1,7 +1,8 @@
-//! Circles: in each room, a folder of `src/`, its files and the rooms inside it import each other in one direction only.
+//! Circles: in each room, a folder of `src/`, its files and the rooms inside it import each other
+//! in one direction only.
 //!
-//! A room's `mod.rs` counts as one of its files for what it says itself; what it only re-exports belongs to the file that says it. Tests do
-//! not count.
+//! A room's `mod.rs` counts as one of its files for what it says itself; what it only re-exports
+//! belongs to the file that says it. Tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,7 +84,8 @@ fn check_against(sources: &[&Source], waiting: &[Waiting<'_>]) -> Vec<Finding> {
             match waits {
                 Some(at) => drop(met.insert((at, circle))),
                 None => findings.push(format!(
-                    "src/{room}: {} import each other in a circle; move what both need into a file below them",
+                    "src/{room}: {} import each other in a circle; move what both need into a file \
+                     below them",
                     name_edges(&circle, imports)
                 )),
             }
@@ -97,7 +99,8 @@ fn check_against(sources: &[&Source], waiting: &[Waiting<'_>]) -> Vec<Finding> {
             .collect();
         for member in members.iter().filter(|member| !left.contains(**member)) {
             findings.push(format!(
-                "tests/tidy/circles.rs: `{member}` in src/{room} waits for #{issue} and is in no circle; take it out of WAITING"
+                "tests/tidy/circles.rs: `{member}` in src/{room} waits for #{issue} and is in no \
+                 circle; take it out of WAITING"
             ));
         }
     }
@@ -403,11 +406,13 @@ mod tests {
         let files = [
             (
                 "src/list/mod.rs",
-                "mod parse;\npub mod table;\npub use table::{Table, Slot as Cell};\nuse parse::read;\n",
+                "mod parse;\npub mod table;\npub use table::{Table, Slot as Cell};\nuse \
+                 parse::read;\n",
             ),
             (
                 "src/list/table.rs",
-                "use crate::name::Name;\npub struct Table;\npub struct Slot;\n#[cfg(test)]\nmod tests { use super::super::parse::read; }\n",
+                "use crate::name::Name;\npub struct Table;\npub struct Slot;\n#[cfg(test)]\nmod \
+                 tests { use super::super::parse::read; }\n",
             ),
             (
                 "src/list/parse.rs",
@@ -424,7 +429,8 @@ mod tests {
             ("src/list/b.rs", "pub struct B;\nuse super::a::A;\n"),
             (
                 "src/list/b.rs",
-                "pub struct B;\nuse crate::{name::{C, d::E}, list::{self as us, a::{self, A as F}}};\n",
+                "pub struct B;\nuse crate::{name::{C, d::E}, list::{self as us, a::{self, A as \
+                 F}}};\n",
             ),
             ("src/list/b.rs", "pub struct B;\nfn b() -> super::a::A {}\n"),
             (

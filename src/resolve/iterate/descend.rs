@@ -120,8 +120,8 @@ impl Walker {
         said
     }
 
-    /// A parent's servers that answer a DS question with the referral to the child: what they say about
-    /// DS there is the answer.
+    /// A parent's servers that answer a DS question with the referral to the child: what they say
+    /// about DS there is the answer.
     pub(super) fn said_by_referral(referral: Referral, zone: &Zone) -> Said {
         let (ds, denial, from) = referral.cut.map_or((None, Vec::new(), None), |cut| {
             (cut.ds, cut.denial, cut.from)
