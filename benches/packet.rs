@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use wardline::count::{Cells, Door, Event, Kind};
 use wardline::process::pin_thread;
-use wardline::query::{Answering, Asked, Desk, Outcome, Rate};
+use wardline::query::{AnswerDesk, Answering, Asked, Outcome, Rate};
 use wardline::serve::kernel::BATCH;
 
 use in_process::{Order, answering, cached_name, listed_name, question};
@@ -152,7 +152,12 @@ fn count(cells: &Cells, event: Option<Event>) {
 
 /// A function of its own, so that a profiler can tell it from what prepares it.
 #[inline(never)]
-fn answer_all(answering: &Answering, desk: &mut Desk, packets: &[Vec<u8>], count: impl Fn(&Cells)) {
+fn answer_all(
+    answering: &Answering,
+    desk: &mut AnswerDesk,
+    packets: &[Vec<u8>],
+    count: impl Fn(&Cells),
+) {
     let standing = answering.clients().classify([127, 0, 0, 1].into());
     let mut room = [0; 1232];
     for batch in packets.chunks(BATCH) {

@@ -8,15 +8,16 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wardline::audit::Writer;
+use wardline::audit::LogExporter;
 use wardline::count::{HourCounts, ListIdentity};
 use wardline::list::Hash;
-use wardline::list::manifest::{Basis, ListAction, Manifest, Secrecy};
+use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy};
 use wardline::seal::checkpoint::Checkpoint;
 use wardline::seal::tree::{leaf_hash, root_of};
 use wardline::seal::{Note, SigningKey};
 use wardline::store::{
-    Author, EventKind, JournalEvent, LogReader, Step, Store, StoreError, Taking, read_or_make_key,
+    Author, ClockStep, EventKind, JournalEvent, LogReader, Store, StoreError, Taking,
+    read_or_make_key,
 };
 
 use crate::kit::program::Program;
@@ -99,7 +100,7 @@ fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
                 store = open(hour + HOUR + 40);
             }
             150 => {
-                let step = Step {
+                let step = ClockStep {
                     from: hour + HOUR,
                     until: hour + HOUR + 90,
                     by_s: 90,
@@ -293,7 +294,7 @@ fn signed(leaves: &[String], key: &SigningKey) -> String {
 
 fn write(leaves: &[String], checkpoint: &str, to: &Path) {
     let _ = fs::remove_dir_all(to);
-    let mut writer = Writer::create(to, "provider.example/one").expect("a folder");
+    let mut writer = LogExporter::create(to, "provider.example/one").expect("a folder");
     leaves
         .iter()
         .for_each(|leaf| writer.leaf(leaf.as_bytes()).expect("a leaf"));
@@ -919,7 +920,7 @@ fn manifest(serial: u64, curator: &SigningKey) -> (String, String) {
     let manifest = Manifest {
         list: "law".into(),
         authority: "A".into(),
-        basis: Basis::Law,
+        basis: ManifestBasis::Law,
         legal_basis: "B".into(),
         action: ListAction::NxDomain,
         serial,

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use wardline::clock::wall_s;
 use wardline::list::Hash;
-use wardline::list::manifest::{Basis, ListAction, Manifest, Secrecy};
+use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy};
 use wardline::list::parse::Format;
 use wardline::list::receipt::Receipt;
 use wardline::list::removal::Removal;
 use wardline::seal::{Note, SigningKey, VerifyKey};
 use wardline::update::{
-    Bundle, Change, ListSource, Origin, Papers, Settings, Text, Unsigned, Updater, Way,
+    Bundle, ListChange, ListSource, Origin, Settings, Text, Trust, Unsigned, Updater, Way,
 };
 
 use crate::kit::ask::{Client, Question, ask};
@@ -88,7 +88,7 @@ impl Desk {
         Manifest {
             list: issue.list.clone(),
             authority: "Example Authority".to_owned(),
-            basis: Basis::Law,
+            basis: ManifestBasis::Law,
             legal_basis: "Example Act".to_owned(),
             action: ListAction::StopPage,
             serial: issue.serial,
@@ -603,7 +603,7 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
 fn five_hundred_mutated_bundles_are_refused() {
     let desk = Desk::new();
     let state = TempDir::new().unwrap();
-    let papers = Papers {
+    let papers = Trust {
         keys: desk.keys[..2].iter().map(SigningKey::public).collect(),
         threshold: 2,
         unsigned: Unsigned::Refuse,
@@ -656,13 +656,13 @@ fn five_hundred_mutated_bundles_are_refused() {
         };
         let change = take(note, entries);
         assert!(
-            matches!(change, Change::Refused { .. }),
+            matches!(change, ListChange::Refused { .. }),
             "octet {at}: {change:?}"
         );
     }
     assert_eq!(
         take(Note::parse(&note).unwrap(), ENTRIES.into()),
-        Change::Swapped {
+        ListChange::Swapped {
             entries: 2,
             rejects: 0
         },

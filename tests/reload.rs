@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wardline::control::{Reply, Request, ask as ask_control};
+use wardline::control::{ControlReply, Request, ask as ask_control};
 
 use crate::kit::ask::{Client, Question, Response, ask};
 use crate::kit::internet::Internet;
@@ -129,7 +129,7 @@ fn reload_often(running: &Running) -> Vec<Swap> {
         running.replace_list("swapped", &texts[side as usize]);
         let reply = ask_control(&running.control_socket(), &Request::Reload { list: None })
             .expect("a reply");
-        assert!(matches!(reply, Reply::Reload(_)), "{reply:?}");
+        assert!(matches!(reply, ControlReply::Reload(_)), "{reply:?}");
         swaps.push(Swap {
             from,
             until: Instant::now(),

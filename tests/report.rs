@@ -9,7 +9,7 @@ use serde_json::Value;
 use wardline::count::{
     Applied, Gap, GapKind, HourTotal, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind,
 };
-use wardline::report::{Format, K, Month, Months, Period, Published, publish, render};
+use wardline::report::{K, Month, Months, Period, Published, ReportFormat, publish, render};
 
 const HOUR_S: i64 = 3600;
 const DAY_S: i64 = 86_400;
@@ -269,11 +269,11 @@ fn quarter(period: Period) -> Published {
     )
 }
 
-const FORMS: [(Format, &str); 4] = [
-    (Format::Text, "txt"),
-    (Format::Csv, "csv"),
-    (Format::Json, "json"),
-    (Format::Html, "html"),
+const FORMS: [(ReportFormat, &str); 4] = [
+    (ReportFormat::Text, "txt"),
+    (ReportFormat::Csv, "csv"),
+    (ReportFormat::Json, "json"),
+    (ReportFormat::Html, "html"),
 ];
 
 /// With WARDLINE_REWRITE=1 in the environment the files are written anew: read what git shows as
@@ -318,7 +318,8 @@ struct Readings {
 impl Readings {
     /// Reads one document; whatever another one said of the same figure, this one must say too.
     fn read(&mut self, report: &Published) {
-        let document: Value = serde_json::from_str(&render(report, Format::Json)).expect("JSON");
+        let document: Value =
+            serde_json::from_str(&render(report, ReportFormat::Json)).expect("JSON");
         let months = document["months"].as_array().expect("months");
         let mut over_months: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for month in months {

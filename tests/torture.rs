@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use tokio::runtime::{Builder, Runtime};
 use wardline::count::Door;
 use wardline::policy::Standing;
-use wardline::query::{Answering, Asked, Desk, Outcome, Rate};
+use wardline::query::{AnswerDesk, Answering, Asked, Outcome, Rate};
 use wardline::serve::kernel::BATCH;
 use wardline::wire::Message;
 
@@ -37,7 +37,7 @@ type Answered = Option<Vec<u8>>;
 
 fn answer(
     answering: &Answering,
-    desk: &mut Desk,
+    desk: &mut AnswerDesk,
     packets: &[Vec<u8>],
     look: Look,
 ) -> Vec<Answered> {

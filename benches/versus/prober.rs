@@ -64,7 +64,10 @@ fn main() {
     let shown = |ms: Option<&f64>| ms.map_or("null".to_owned(), |ms| format!("{ms:.3}"));
     let enforced = watcher.and_then(|watcher| watcher.join().expect("the watcher"));
     println!(
-        r#"{{"sent": {}, "lost": {}, "p50": {}, "p99": {}, "p999": {}, "max": {}, "enforced_at": {}}}"#,
+        concat!(
+            r#"{{"sent": {}, "lost": {}, "p50": {}, "p99": {}, "p999": {}, "max": {}, "#,
+            r#""enforced_at": {}}}"#
+        ),
         latencies.sent,
         latencies.sent - latencies.ms.len() as u64,
         shown(at(0.5)),

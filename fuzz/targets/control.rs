@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wardline::control::{Reply, Request};
+use wardline::control::{ControlReply, Request};
 
 fuzz_target!(|line: &[u8]| {
     if let Ok(request) = serde_json::from_slice::<Request>(line) {
@@ -13,10 +13,10 @@ fuzz_target!(|line: &[u8]| {
             request
         );
     }
-    if let Ok(reply) = serde_json::from_slice::<Reply>(line) {
+    if let Ok(reply) = serde_json::from_slice::<ControlReply>(line) {
         let again = serde_json::to_vec(&reply).expect("a reply");
         assert_eq!(
-            serde_json::from_slice::<Reply>(&again).expect("a reply"),
+            serde_json::from_slice::<ControlReply>(&again).expect("a reply"),
             reply
         );
     }

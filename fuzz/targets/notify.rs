@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
 use wardline::list::parse::Format;
 use wardline::name::Name;
-use wardline::update::transfer::{Algorithm, Caps, Key, Settings, Transfers, Zone};
+use wardline::update::transfer::{TsigAlgorithm, Caps, TsigKey, Settings, Transfers, SecondaryZone};
 use wardline::update::{self, ListSource, Text, Updater};
 
 /// NOTIFY for a zone that nobody has, which is answered with NOTAUTH.
@@ -44,13 +44,13 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     })
     .expect("lists");
     let key = || {
-        Key::new(
+        TsigKey::new(
             Name::parse("key.test").expect("a name"),
-            Algorithm::Sha256,
+            TsigAlgorithm::Sha256,
             b"secret".to_vec().into(),
         )
     };
-    let zone = |(index, id): (usize, &&str)| Zone {
+    let zone = |(index, id): (usize, &&str)| SecondaryZone {
         list: index as u16,
         id: (*id).to_owned(),
         zone: Name::parse(&format!("{id}.test")).expect("a name"),

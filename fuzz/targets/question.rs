@@ -11,12 +11,12 @@ use std::cell::RefCell;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
 use wardline::count::Door;
-use wardline::query::{Answering, Asked, Desk, Outcome, Rate};
+use wardline::query::{Answering, Asked, AnswerDesk, Outcome, Rate};
 use wardline::wire::Message;
 
 struct Scene {
     answering: Answering,
-    desk: Desk,
+    desk: AnswerDesk,
     runtime: Runtime,
 }
 

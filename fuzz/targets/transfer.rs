@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
 use wardline::list::parse::Format;
 use wardline::name::Name;
-use wardline::update::transfer::{Algorithm, Caps, Key, Settings, Transfers, Zone};
+use wardline::update::transfer::{TsigAlgorithm, Caps, TsigKey, Settings, Transfers, SecondaryZone};
 use wardline::update::{self, ListSource, Text, Updater};
 
 struct Scene {
@@ -113,13 +113,13 @@ fuzz_target!(|input: (bool, &[u8])| {
     let scene = &*SCENE;
     *scene.words.lock().expect("the words") = words.to_vec();
     let key = || {
-        Key::new(
+        TsigKey::new(
             Name::parse("key.test").expect("a name"),
-            Algorithm::Sha256,
+            TsigAlgorithm::Sha256,
             b"secret".to_vec().into(),
         )
     };
-    let zone = Zone {
+    let zone = SecondaryZone {
         list: 0,
         id: "zone".to_owned(),
         zone: Name::parse("rpz.test").expect("a name"),

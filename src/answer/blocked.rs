@@ -24,7 +24,7 @@ pub struct Page {
 
 /// Who can read a reply on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Channel {
     /// Anybody.
     Open,
     /// The client alone.
@@ -78,8 +78,8 @@ impl Page {
     ///
     /// A client that asked for it over an encrypted way is told why in a form that its program can
     /// read, and is not led to a page (draft-ietf-dnsop-structured-dns-error section 5).
-    pub fn write(&self, question: &Question<'_>, way: Way, out: &mut [u8]) -> Option<usize> {
-        if let (Way::Encrypted, Some(why), true) = (
+    pub fn write(&self, question: &Question<'_>, way: Channel, out: &mut [u8]) -> Option<usize> {
+        if let (Channel::Encrypted, Some(why), true) = (
             way,
             &self.why,
             question.edns.is_some_and(|edns| edns.structured_error),
@@ -278,7 +278,7 @@ mod tests {
         let question = wire::read(&packet).ok().unwrap();
         let mut out = [0; 1232];
         let len = Page::new(&rules)
-            .write(&question, Way::Open, &mut out)
+            .write(&question, Channel::Open, &mut out)
             .unwrap();
         assert!(
             len <= packet.len() * GROWTH_MAX,
@@ -444,11 +444,11 @@ mod tests {
                 .unwrap();
             read(&out[..len])
         };
-        let why = told(&rules, &packet, Way::Encrypted, 1232);
+        let why = told(&rules, &packet, Channel::Encrypted, 1232);
         assert_eq!((why.rcode, why.records[0].0), (rcode::NOERROR, rtype::SOA));
         let json = r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"],"j":"Act","o":"The \"Authority\"","l":"en"}"#;
         assert_eq!(why.errors, [(ede::CENSORED, json.to_owned())]);
-        let least = told(&rules, &packet, Way::Encrypted, 160);
+        let least = told(&rules, &packet, Channel::Encrypted, 160);
         assert_eq!(
             least.errors,
             [(
@@ -459,12 +459,12 @@ mod tests {
         let is_page =
             |said: &Said| said.records[0].0 == rtype::A && said.errors[0].0 == ede::FORGED;
         assert!(
-            is_page(&told(&rules, &packet, Way::Open, 1232)),
+            is_page(&told(&rules, &packet, Channel::Open, 1232)),
             "in the open"
         );
         rules.contact.clear();
         assert!(
-            is_page(&told(&rules, &packet, Way::Encrypted, 1232)),
+            is_page(&told(&rules, &packet, Channel::Encrypted, 1232)),
             "nobody to complain to"
         );
         rules.contact.push("tel:1".to_owned());
@@ -472,7 +472,7 @@ mod tests {
         let at = packet.len() - 1;
         packet[at] = 0;
         assert!(
-            is_page(&told(&rules, &packet, Way::Encrypted, 1232)),
+            is_page(&told(&rules, &packet, Channel::Encrypted, 1232)),
             "unasked"
         );
     }

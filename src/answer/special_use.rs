@@ -142,7 +142,7 @@ const KEY_IPV6_HINT: u16 = 6;
 
 /// What a special-use zone answers.
 #[derive(Clone, Copy)]
-enum Zone {
+enum ZoneAnswer {
     /// The loopback addresses (RFC 6761 section 6.3).
     Loopback,
     /// The apex exists without data, everything below does not exist (RFC 6303).
@@ -150,46 +150,46 @@ enum Zone {
 }
 
 /// Zones in lower-case wire form that are answered here while no [`SpecialUse`] says otherwise.
-const ZONES: [(&[u8], Zone); 36] = [
-    (b"\x09localhost\0", Zone::Loopback),
-    (b"\x07invalid\0", Zone::Empty),
-    (b"\x04test\0", Zone::Empty),
-    (b"\x05onion\0", Zone::Empty),
-    (b"\x03alt\0", Zone::Empty),
-    (b"\x05local\0", Zone::Empty),
-    (b"\x04home\x04arpa\0", Zone::Empty),
-    (b"\x07service\x04arpa\0", Zone::Empty),
-    (b"\x0210\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0216\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0217\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0218\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0219\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0220\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0221\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0222\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0223\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0224\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0225\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0226\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0227\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0228\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0229\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0230\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x0231\x03172\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x03168\x03192\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x010\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x03127\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x03254\x03169\x07in-addr\x04arpa\0", Zone::Empty),
+const ZONES: [(&[u8], ZoneAnswer); 36] = [
+    (b"\x09localhost\0", ZoneAnswer::Loopback),
+    (b"\x07invalid\0", ZoneAnswer::Empty),
+    (b"\x04test\0", ZoneAnswer::Empty),
+    (b"\x05onion\0", ZoneAnswer::Empty),
+    (b"\x03alt\0", ZoneAnswer::Empty),
+    (b"\x05local\0", ZoneAnswer::Empty),
+    (b"\x04home\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x07service\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0210\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0216\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0217\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0218\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0219\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0220\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0221\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0222\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0223\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0224\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0225\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0226\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0227\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0228\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0229\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0230\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x0231\x03172\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x03168\x03192\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x010\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x03127\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x03254\x03169\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
     (
         b"\x03255\x03255\x03255\x03255\x07in-addr\x04arpa\0",
-        Zone::Empty,
+        ZoneAnswer::Empty,
     ),
-    (b"\x012\x010\x03192\x07in-addr\x04arpa\0", Zone::Empty),
-    (b"\x01d\x01f\x03ip6\x04arpa\0", Zone::Empty),
-    (b"\x018\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
-    (b"\x019\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
-    (b"\x01a\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
-    (b"\x01b\x01e\x01f\x03ip6\x04arpa\0", Zone::Empty),
+    (b"\x012\x010\x03192\x07in-addr\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x01d\x01f\x03ip6\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x018\x01e\x01f\x03ip6\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x019\x01e\x01f\x03ip6\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x01a\x01e\x01f\x03ip6\x04arpa\0", ZoneAnswer::Empty),
+    (b"\x01b\x01e\x01f\x03ip6\x04arpa\0", ZoneAnswer::Empty),
 ];
 
 /// Last labels that one of our names can have, so that all other names are passed on at once.
@@ -249,11 +249,13 @@ pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8])
     }
     let (zone, kind) = ZONES.iter().find(|(zone, _)| is_within(&name, zone))?;
     match (kind, question.qtype) {
-        (Zone::Loopback, rtype::A) => records(question, &[127, 0, 0, 1], out),
-        (Zone::Loopback, rtype::AAAA) => records(question, &1u128.to_be_bytes(), out),
-        (Zone::Loopback, _) => nothing(question, rcode::NOERROR, out),
-        (Zone::Empty, _) if name.as_slice() == *zone => nothing(question, rcode::NOERROR, out),
-        (Zone::Empty, _) => nothing(question, rcode::NXDOMAIN, out),
+        (ZoneAnswer::Loopback, rtype::A) => records(question, &[127, 0, 0, 1], out),
+        (ZoneAnswer::Loopback, rtype::AAAA) => records(question, &1u128.to_be_bytes(), out),
+        (ZoneAnswer::Loopback, _) => nothing(question, rcode::NOERROR, out),
+        (ZoneAnswer::Empty, _) if name.as_slice() == *zone => {
+            nothing(question, rcode::NOERROR, out)
+        }
+        (ZoneAnswer::Empty, _) => nothing(question, rcode::NXDOMAIN, out),
     }
 }
 

@@ -10,7 +10,9 @@ use crate::seal::tree::{TILE_WIDTH, Tile, Tiler, bundle_path, leaf_hash};
 
 use super::folder::{CHECKPOINT, CHECKPOINTS, parse_checkpoint};
 
-const README: &str = "This folder is the audit log of a wardline resolver: what was counted in each hour, for each list, and what happened to the lists.\n\
+const README: &str = "\
+    This folder is the audit log of a wardline resolver: what was counted in each hour, for each \
+    list, and what happened to the lists.\n\
     No address of anyone and no name on a list is in it. One count is one question that a device \
     put to the resolver; a question is not a\n\
     person and not a visit.\n\n\
@@ -28,7 +30,10 @@ const README: &str = "This folder is the audit log of a wardline resolver: what 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The folder holds something else.
-    #[error("{}: {reason}; name an empty folder, or the one of this log's last export", path.display())]
+    #[error(
+        "{}: {reason}; name an empty folder, or the one of this log's last export",
+        path.display()
+    )]
     Taken {
         /// The folder.
         path: PathBuf,
@@ -36,7 +41,10 @@ pub enum ExportError {
         reason: String,
     },
     /// The system refused.
-    #[error("{}: cannot be written ({source}); check the disk's free space and who owns the folder", path.display())]
+    #[error(
+        "{}: cannot be written ({source}); check the disk's free space and who owns the folder",
+        path.display()
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -48,14 +56,14 @@ pub enum ExportError {
 /// Writes one log: first all leaves, then the checkpoints, the last one at the very end, so that
 /// what it speaks of is there.
 #[derive(Debug)]
-pub struct Writer {
+pub struct LogExporter {
     folder: PathBuf,
     tiler: Tiler,
     bundle: Vec<u8>,
     size: u64,
 }
 
-impl Writer {
+impl LogExporter {
     /// Writes into `folder`, which is made if it is not there; an earlier export of the log
     /// `origin` in it is brought up to date.
     ///

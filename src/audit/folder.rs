@@ -87,22 +87,22 @@ impl Folder {
 
     /// The entries of a bundle, `width` of them, one after the other in the octets that are
     /// returned with their ranges.
-    pub(super) fn bundle(&self, index: u64, width: u64) -> Result<Bundle, String> {
+    pub(super) fn bundle(&self, index: u64, width: u64) -> Result<LeafBundle, String> {
         let octets = self
             .read(&bundle_path(index, width))
             .map_err(|error| format!("cannot be read ({error})"))?;
-        Bundle::parse(octets, width)
+        LeafBundle::parse(octets, width)
     }
 }
 
 /// The entries of a bundle.
 #[derive(Debug)]
-pub(super) struct Bundle {
+pub(super) struct LeafBundle {
     octets: Vec<u8>,
     entries: Vec<std::ops::Range<usize>>,
 }
 
-impl Bundle {
+impl LeafBundle {
     /// The entries in these octets, which must be `width`.
     pub(super) fn parse(octets: Vec<u8>, width: u64) -> Result<Self, String> {
         let (mut entries, mut at) = (Vec::with_capacity(TILE_WIDTH as usize), 0);

@@ -18,15 +18,15 @@ const START_KEYS: usize = 5;
 
 /// One log as far as it has been read.
 #[derive(Debug)]
-pub(super) struct History {
+pub(super) struct LogHistory {
     origin: String,
     time: UnixSeconds,
     /// The runs that were started, by their boot.
-    runs: BTreeMap<String, Run>,
+    runs: BTreeMap<String, LogRun>,
     /// The boot of the run that was started last.
     boot: Option<String>,
     is_running: bool,
-    hour: Option<Hour>,
+    hour: Option<HistoryHour>,
     /// The hour that comes next; at first that of the log's first leaf.
     next_hour: Option<UnixSeconds>,
     carried_out: u64,
@@ -34,13 +34,13 @@ pub(super) struct History {
     standing: BTreeMap<String, (Option<u64>, Option<String>)>,
     pub(super) totals: Totals,
     pub(super) commitments: Commitments,
-    pub(super) told: Told,
+    pub(super) told: ToldEvent,
     pub(super) findings: Vec<Finding>,
 }
 
 /// What a log tells, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct ToldEvent {
     pub(super) first_hour: Option<UnixSeconds>,
     pub(super) hours: u64,
     /// Seconds without record within the time that it covers, by kind.
@@ -54,7 +54,7 @@ pub(super) struct Told {
 /// What a start says of its run; the other keys of its body are `previous` and `behind_s`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Run {
+struct LogRun {
     software: String,
     configuration: String,
     lists: BTreeSet<String>,
@@ -65,7 +65,7 @@ struct Run {
 
 /// The hour whose leaves are being read.
 #[derive(Debug)]
-struct Hour {
+struct HistoryHour {
     hour: UnixSeconds,
     boot: String,
     figures: Figures,
@@ -78,7 +78,7 @@ struct Hour {
 /// What is the resolver's and not a list's.
 type Figures = (u64, Ended, Carried);
 
-impl History {
+impl LogHistory {
     pub(super) fn new(origin: &str) -> Self {
         Self {
             origin: origin.to_owned(),
@@ -92,7 +92,7 @@ impl History {
             standing: BTreeMap::new(),
             totals: Totals::default(),
             commitments: Commitments::default(),
-            told: Told::default(),
+            told: ToldEvent::default(),
             findings: Vec::new(),
         }
     }
@@ -240,7 +240,7 @@ impl History {
             *self.told.gap_s.entry(gap.kind.to_owned()).or_default() +=
                 gap.until.0.abs_diff(gap.from.0);
         }
-        self.hour = Some(Hour {
+        self.hour = Some(HistoryHour {
             hour,
             boot: leaf.boot.to_owned(),
             figures: figures(leaf),
@@ -255,7 +255,7 @@ impl History {
     }
 
     fn close_hour(&mut self) {
-        let Some(Hour {
+        let Some(HistoryHour {
             hour,
             boot,
             figures: (questions, ended, carried),
@@ -314,7 +314,7 @@ impl History {
     }
 
     fn start(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let follows = |run: &Run| {
+        let follows = |run: &LogRun| {
             !self.is_running && run.previous == self.boot && !self.runs.contains_key(leaf.boot)
         };
         let run = read_start(&leaf.body).filter(follows);
@@ -379,7 +379,7 @@ fn as_told(
     (*from, *until, kind)
 }
 
-fn read_start(body: &Map<String, Value>) -> Option<Run> {
+fn read_start(body: &Map<String, Value>) -> Option<LogRun> {
     // A missing `previous` would be read as one that is null.
     (body.len() == START_KEYS).then(|| serde_json::from_value(Value::Object(body.clone())).ok())?
 }

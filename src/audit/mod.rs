@@ -17,7 +17,7 @@ mod verify;
 pub use cosign::{CosignError, Seen, cosign};
 pub use demands::{Demands, Pin, read_pin};
 pub use entry_counts::{Commitments, Opened};
-pub use export::{ExportError, Writer};
+pub use export::{ExportError, LogExporter};
 pub use folder::Folder;
 pub use published::PublishedReport;
 pub use totals::{Day, Totals};

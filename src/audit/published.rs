@@ -12,25 +12,25 @@ use super::{Finding, Totals};
 /// The figures of a published report (JSON); the rest of it says nothing about sums.
 #[derive(Debug, Deserialize)]
 pub struct PublishedReport {
-    months: Vec<Month>,
-    sums: Sums,
+    months: Vec<PublishedMonth>,
+    sums: SumFigures,
 }
 
 #[derive(Debug, Deserialize)]
-struct Month {
+struct PublishedMonth {
     month: String,
     blocked: Figures,
-    days: Option<Vec<Day>>,
+    days: Option<Vec<PublishedDay>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Day {
+struct PublishedDay {
     day: String,
     blocked: Figures,
 }
 
 #[derive(Debug, Deserialize)]
-struct Sums {
+struct SumFigures {
     blocked: Figures,
 }
 

@@ -6,8 +6,8 @@ use super::Finding;
 use super::demands::FORK;
 use super::demands::{Demands, Pin};
 use super::entry_counts::Commitments;
-use super::folder::{Bundle, CHECKPOINT, CHECKPOINTS, Folder, check_author};
-use super::history::{History, Told};
+use super::folder::{CHECKPOINT, CHECKPOINTS, Folder, LeafBundle, check_author};
+use super::history::{LogHistory, ToldEvent};
 use super::totals::Totals;
 use crate::clock::UnixSeconds;
 use crate::count::{Leaf, Moment};
@@ -76,9 +76,9 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     if let Err(finding) = check_author(&note, &origin, &demands.keys, &here) {
         return refused(place, finding);
     }
-    let mut history = History::new(&origin);
+    let mut history = LogHistory::new(&origin);
     if let Err(finding) = pins(folder, &checkpoint, demands)
-        .and_then(|pins| Reading::new(folder, &checkpoint, pins).read(&mut history))
+        .and_then(|pins| LogReading::new(folder, &checkpoint, pins).read(&mut history))
     {
         return refused(origin, finding);
     }
@@ -98,7 +98,7 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
             format!("tells {reached}, not up to {}", Moment(wanted)),
         ));
     }
-    let Told {
+    let ToldEvent {
         first_hour,
         hours,
         gap_s,
@@ -207,7 +207,7 @@ pub(super) fn pins(
 }
 
 /// One pass over the leaves of a log.
-struct Reading<'a> {
+struct LogReading<'a> {
     folder: &'a Folder,
     last: &'a Checkpoint,
     pins: std::iter::Peekable<std::vec::IntoIter<Pin>>,
@@ -218,7 +218,7 @@ struct Reading<'a> {
     unreadable: Option<Finding>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> LogReading<'a> {
     pub(super) fn new(folder: &'a Folder, last: &'a Checkpoint, pins: Vec<Pin>) -> Self {
         Self {
             folder,
@@ -232,7 +232,7 @@ impl<'a> Reading<'a> {
 
     /// Reads all leaves; what is wrong with the files counts before what is wrong with a
     /// checkpoint, and that before a leaf's form.
-    fn read(mut self, history: &mut History) -> Result<(), Finding> {
+    fn read(mut self, history: &mut LogHistory) -> Result<(), Finding> {
         self.meet_pins();
         for index in 0..self.last.size.div_ceil(TILE_WIDTH) {
             let width = TILE_WIDTH.min(self.last.size - index * TILE_WIDTH);
@@ -241,7 +241,7 @@ impl<'a> Reading<'a> {
                 self.read_file(&path)?,
                 self.read_file(&tile_path(0, index, width))?,
             );
-            let bundle = Bundle::parse(octets, width)
+            let bundle = LeafBundle::parse(octets, width)
                 .map_err(|message| self.find("missing", &path, message))?;
             let mut hashes = Vec::with_capacity(TILE_WIDTH as usize * 32);
             bundle
@@ -268,7 +268,7 @@ impl<'a> Reading<'a> {
         self.misfit.or(root).or(self.unreadable).map_or(Ok(()), Err)
     }
 
-    fn take(&mut self, entry: &[u8], hash: &Hash, history: &mut History) {
+    fn take(&mut self, entry: &[u8], hash: &Hash, history: &mut LogHistory) {
         let seq = self.tree.size();
         self.tree.append(*hash);
         self.meet_pins();

@@ -4,7 +4,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::name::Name;
-use crate::wire::{HEADER_OCTETS, Message, Question, Record, Section, bare_reply, rcode, rtype};
+use crate::wire::{
+    HEADER_OCTETS, Message, Question, Section, WireRecord, bare_reply, rcode, rtype,
+};
 
 /// The shortest and the longest that answers may be kept.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +91,8 @@ impl Entry {
             .map_err(|_| UnusableReply)?;
         // For a question about the alias itself the alias is the data.
         let qtype = message.question_type().map_err(|_| UnusableReply)?;
-        let has_data = |record: &Record| record.section == Section::Answer && record.rtype == qtype;
+        let has_data =
+            |record: &WireRecord| record.section == Section::Answer && record.rtype == qtype;
         let is_negative = code == rcode::NXDOMAIN || !records.iter().any(has_data);
         if let (false, Some(start)) = (is_negative, needless_from(&records)) {
             records.retain(|record| record.start < start);
@@ -97,7 +100,7 @@ impl Entry {
             wire.get_mut(8..HEADER_OCTETS).ok_or(UnusableReply)?.fill(0);
         }
         let message = Message::new(&wire).map_err(|_| UnusableReply)?;
-        let mut found = Found::default();
+        let mut found = RecordsFound::default();
         for record in &records {
             found.note(&message, record)?;
         }
@@ -305,7 +308,7 @@ const fn is_alias(rtype: u16) -> bool {
 
 /// Where the records behind the answers start, if they are name servers only, which no client
 /// needs.
-fn needless_from(records: &[Record]) -> Option<usize> {
+fn needless_from(records: &[WireRecord]) -> Option<usize> {
     let mut rest = records
         .iter()
         .skip_while(|record| record.section == Section::Answer);
@@ -316,14 +319,14 @@ fn needless_from(records: &[Record]) -> Option<usize> {
 
 /// What a walk over the records finds.
 #[derive(Default)]
-struct Found {
+struct RecordsFound {
     ttl_s_min: Option<u32>,
     soa_ttl_s: Option<u32>,
     pub(super) chain: Vec<u8>,
 }
 
-impl Found {
-    fn note(&mut self, message: &Message<'_>, record: &Record) -> Result<(), UnusableReply> {
+impl RecordsFound {
+    fn note(&mut self, message: &Message<'_>, record: &WireRecord) -> Result<(), UnusableReply> {
         if record.rtype == rtype::OPT {
             return Ok(());
         }

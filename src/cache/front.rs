@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, Key};
+use super::{CacheKey, Entry};
 use crate::name::SuffixHash;
 
 const WAYS: usize = 4;
@@ -44,7 +44,7 @@ impl Front {
     }
 
     /// The answer under `key`, if it is still good at `now_s`.
-    pub fn find(&self, key: Key, now_s: u32) -> Option<&Arc<Entry>> {
+    pub fn find(&self, key: CacheKey, now_s: u32) -> Option<&Arc<Entry>> {
         let tag = key.0 as u64;
         let ways = &self.sets.get(self.home(key.0))?.0;
         let (_, entry) = ways
@@ -57,7 +57,7 @@ impl Front {
     /// of time.
     pub fn guess(&self, name: SuffixHash) -> Option<&Entry> {
         let ways = &self.sets.get(self.home(name))?.0;
-        let differs = |tag: u64| (tag ^ name as u64) & !(Key::OF_QUESTION as u64) != 0;
+        let differs = |tag: u64| (tag ^ name as u64) & !(CacheKey::OF_QUESTION as u64) != 0;
         ways.iter()
             .find(|(tag, _)| !differs(*tag))
             .and_then(|(_, entry)| entry.as_deref())
@@ -69,7 +69,7 @@ impl Front {
     }
 
     /// Keep an answer, in the place of an older one for the same question or of another one.
-    pub fn keep(&mut self, key: Key, entry: Arc<Entry>) {
+    pub fn keep(&mut self, key: CacheKey, entry: Arc<Entry>) {
         let tag = key.0 as u64;
         let home = self.home(key.0);
         self.turn = self.turn.wrapping_add(1);
@@ -109,22 +109,26 @@ mod tests {
     fn answers_are_found_by_question_and_guessed_by_name() {
         let mut front = Front::new(1024);
         for n in 1..=200 {
-            front.keep(Key::new(name(n), 1, false, false), entry(10));
+            front.keep(CacheKey::new(name(n), 1, false, false), entry(10));
         }
         for n in 1..=200 {
             assert!(
-                front.find(Key::new(name(n), 1, false, false), 12).is_some(),
+                front
+                    .find(CacheKey::new(name(n), 1, false, false), 12)
+                    .is_some(),
                 "{n}"
             );
             assert!(front.guess(name(n)).is_some());
         }
         assert!(
             front
-                .find(Key::new(name(1), 28, false, false), 12)
+                .find(CacheKey::new(name(1), 28, false, false), 12)
                 .is_none()
         );
         assert!(
-            front.find(Key::new(name(1), 1, false, false), 15).is_none(),
+            front
+                .find(CacheKey::new(name(1), 1, false, false), 15)
+                .is_none(),
             "too old"
         );
         assert!(front.guess(name(201)).is_none());
@@ -134,13 +138,13 @@ mod tests {
     fn a_full_set_gives_one_up_and_a_flush_all() {
         let mut front = Front::new(WAYS);
         for n in 1..=10 {
-            front.keep(Key::new(name(n), 1, false, false), entry(10));
+            front.keep(CacheKey::new(name(n), 1, false, false), entry(10));
         }
         let kept = (1..=10).filter(|n| front.guess(name(*n)).is_some()).count();
         assert_eq!(kept, WAYS);
         assert!(
             front
-                .find(Key::new(name(10), 1, false, false), 10)
+                .find(CacheKey::new(name(10), 1, false, false), 10)
                 .is_some()
         );
         front.follow(0);
@@ -152,7 +156,7 @@ mod tests {
     #[test]
     fn without_room_nothing_is_kept() {
         let mut front = Front::new(0);
-        front.keep(Key::new(1, 1, false, false), entry(1));
+        front.keep(CacheKey::new(1, 1, false, false), entry(1));
         assert!(front.guess(1).is_none());
         assert_eq!(front.touch(1), 0);
     }

@@ -19,9 +19,9 @@ pub use front::Front;
 
 /// What an answer is found by: the name's keyed hash, the type, and whether DO and CD were set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key(u128);
+pub struct CacheKey(u128);
 
-impl Key {
+impl CacheKey {
     /// The bits in which the keys of one name's questions may differ.
     const OF_QUESTION: u128 = 0x3_ffff;
 
@@ -59,20 +59,20 @@ impl Hasher for Fold {
 }
 
 #[derive(Clone)]
-struct ByOctets;
+struct EntryOctets;
 
-impl Weighter<Key, Arc<Entry>> for ByOctets {
-    fn weight(&self, _: &Key, entry: &Arc<Entry>) -> u64 {
+impl Weighter<CacheKey, Arc<Entry>> for EntryOctets {
+    fn weight(&self, _: &CacheKey, entry: &Arc<Entry>) -> u64 {
         entry.octets() as u64
     }
 }
 
 type Folding = BuildHasherDefault<Fold>;
-type Lifecycle = DefaultLifecycle<Key, Arc<Entry>>;
+type Lifecycle = DefaultLifecycle<CacheKey, Arc<Entry>>;
 
 /// The cache of all answers.
 pub struct Cache {
-    shelf: Shelf<Key, Arc<Entry>, ByOctets, Folding, Lifecycle>,
+    shelf: Shelf<CacheKey, Arc<Entry>, EntryOctets, Folding, Lifecycle>,
     /// Grows with each flush, so that the threads' fronts know when to forget.
     flushes: AtomicU64,
 }
@@ -120,8 +120,12 @@ impl Cache {
             .weight_capacity(octets_max)
             .build()
             .map_err(|_| CacheSizeError { octets_max })?;
-        let shelf =
-            Shelf::with_options(options, ByOctets, Folding::default(), Lifecycle::default());
+        let shelf = Shelf::with_options(
+            options,
+            EntryOctets,
+            Folding::default(),
+            Lifecycle::default(),
+        );
         Ok(Self {
             shelf,
             flushes: AtomicU64::new(0),
@@ -129,12 +133,12 @@ impl Cache {
     }
 
     /// The answer kept under `key` if it is still good at `now_s`.
-    pub fn find(&self, key: Key, now_s: u32) -> Option<Arc<Entry>> {
+    pub fn find(&self, key: CacheKey, now_s: u32) -> Option<Arc<Entry>> {
         self.shelf.get(&key).filter(|entry| entry.is_good(now_s))
     }
 
     /// The answer kept under `key` that has run out, if it may still be given (RFC 8767).
-    pub fn find_stale(&self, key: Key, now_s: u32, stale_s_max: u32) -> Option<Arc<Entry>> {
+    pub fn find_stale(&self, key: CacheKey, now_s: u32, stale_s_max: u32) -> Option<Arc<Entry>> {
         self.shelf
             .get(&key)
             .filter(|entry| entry.is_stale(now_s, stale_s_max))
@@ -142,14 +146,14 @@ impl Cache {
 
     /// How long a failure found at `now_s` is to be kept: longer each time that it comes again (RFC
     /// 9520 section 3.2).
-    pub fn failure_ttl_s(&self, key: Key, now_s: u32) -> u32 {
+    pub fn failure_ttl_s(&self, key: CacheKey, now_s: u32) -> u32 {
         self.shelf
             .get(&key)
             .map_or(FAILURE_TTL_S, |entry| entry.next_failure_ttl_s(now_s))
     }
 
     /// Keep an answer, in the place of an older one.
-    pub fn keep(&self, key: Key, entry: Arc<Entry>) {
+    pub fn keep(&self, key: CacheKey, entry: Arc<Entry>) {
         self.shelf.insert(key, entry);
     }
 
@@ -203,14 +207,14 @@ mod tests {
         negative_ttl_s_max: 3600,
     };
 
-    fn answer(label: u8) -> (Key, Arc<Entry>) {
+    fn answer(label: u8) -> (CacheKey, Arc<Entry>) {
         let mut wire = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0".to_vec();
         wire.extend([1, label, 4, b't', b'e', b's', b't', 0, 0, 1, 0, 1]);
         wire.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01");
         let mut hashes = SuffixHashes::new();
         hashes.fill(HashKey::fixed([1; 16]), &wire[12..]);
         (
-            Key::new(hashes.whole(), 1, false, false),
+            CacheKey::new(hashes.whole(), 1, false, false),
             Arc::new(Entry::from_wire(wire, None, 100, LIFETIMES).unwrap()),
         )
     }
@@ -222,7 +226,7 @@ mod tests {
         cache.keep(key, entry);
         assert!(cache.find(key, 159).is_some());
         assert!(cache.find(key, 160).is_none());
-        assert_ne!(key, Key::new(0, 1, false, false));
+        assert_ne!(key, CacheKey::new(0, 1, false, false));
     }
 
     #[test]
@@ -232,7 +236,7 @@ mod tests {
             for label in 0..=255 {
                 let (key, entry) = answer(label);
                 for n in 0..100 {
-                    cache.keep(Key(key.0 ^ (n << 70)), Arc::clone(&entry));
+                    cache.keep(CacheKey(key.0 ^ (n << 70)), Arc::clone(&entry));
                 }
             }
         }
@@ -247,7 +251,7 @@ mod tests {
         let cache = Cache::new(1 << 20).unwrap();
         let (key, entry) = answer(b'a');
         let spread =
-            |n: u128| Key(key.0 ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+            |n: u128| CacheKey(key.0 ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
         let popular = 1..=500;
         for n in popular.clone() {
             cache.keep(spread(n), Arc::clone(&entry));
@@ -286,7 +290,7 @@ mod tests {
     fn a_failure_that_comes_again_is_kept_longer() {
         let cache = Cache::new(1 << 20).unwrap();
         let name = Name::parse("a").unwrap();
-        let key = Key::new(7, 1, false, false);
+        let key = CacheKey::new(7, 1, false, false);
         let mut now_s = 100;
         let mut kept = Vec::new();
         for _ in 0..6 {

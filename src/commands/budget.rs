@@ -2,7 +2,7 @@
 //! their sum.
 
 use super::output::number;
-use crate::config::{Config, Mode};
+use crate::config::{Config, ResolveMode};
 use crate::resolve;
 
 const MIB: u64 = 1 << 20;
@@ -17,18 +17,19 @@ const QUESTION_OCTETS: u64 = 16 * 1024;
 
 /// The bounds, in octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Budget {
+pub(super) struct MemoryBudget {
     cache: u64,
     resolver: u64,
     connections: u64,
     questions: u64,
 }
 
-impl Budget {
+impl MemoryBudget {
     pub(super) fn new(config: &Config) -> Self {
         let resolve = &config.resolve;
-        let is_walking =
-            resolve.mode == Mode::Recurse || !resolve.zones.is_empty() || resolve.forward.validate;
+        let is_walking = resolve.mode == ResolveMode::Recurse
+            || !resolve.zones.is_empty()
+            || resolve.forward.validate;
         Self {
             // A thread's front may keep an answer that the cache has given up.
             cache: config.cache.octets_max + config.cache.octets_max / 4,
@@ -72,7 +73,7 @@ mod tests {
     #[test]
     fn the_parts_add_up() {
         let config = Config::load(None).unwrap();
-        let budget = Budget::new(&config);
+        let budget = MemoryBudget::new(&config);
         let told = budget.describe(3 * MIB);
         let numbers: Vec<u64> = told
             .split(|c: char| !c.is_ascii_digit() && c != ',')

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::engine;
-use super::failure::{Failure, lines};
-use super::output::{Column, Style, number, print, print_json, table};
+use super::failure::{CommandFailure, lines};
+use super::output::{Style, TextColumn, number, print, print_json, table};
 use crate::config::{Config, Problem};
 use crate::list::parse::Reject;
 use crate::update::{Inspection, ListSource, inspect};
@@ -17,13 +17,13 @@ use crate::update::{Inspection, ListSource, inspect};
 struct Findings {
     config: String,
     is_in_order: bool,
-    problems: Vec<Found>,
+    problems: Vec<CheckFindings>,
     lists: Vec<ListFindings>,
 }
 
 /// One mistake in the configuration.
 #[derive(Serialize)]
-struct Found {
+struct CheckFindings {
     file: String,
     line: Option<usize>,
     message: String,
@@ -49,7 +49,7 @@ struct LineFinding {
     reason: String,
 }
 
-pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
+pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailure> {
     let (config, mut problems) = match Config::load(path) {
         Ok(config) => {
             let problems = check(&config);
@@ -87,7 +87,7 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
     let findings = Findings {
         config: place,
         is_in_order: problems.is_empty() && refusals.is_empty(),
-        problems: problems.iter().map(Found::new).collect(),
+        problems: problems.iter().map(CheckFindings::new).collect(),
         lists,
     };
     match style {
@@ -96,12 +96,14 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), Failure> {
     }
     if !problems.is_empty() {
         let rest = refusals.into_iter().map(|refusal| format!("\n{refusal}"));
-        return Err(Failure::Usage(lines(&problems) + &rest.collect::<String>()));
+        return Err(CommandFailure::Usage(
+            lines(&problems) + &rest.collect::<String>(),
+        ));
     }
     if refusals.is_empty() {
         Ok(())
     } else {
-        Err(Failure::Failed(refusals.join("\n")))
+        Err(CommandFailure::Failed(refusals.join("\n")))
     }
 }
 
@@ -122,7 +124,7 @@ fn check(config: &Config) -> Vec<Problem> {
         .collect()
 }
 
-impl Found {
+impl CheckFindings {
     fn new(problem: &Problem) -> Self {
         Self {
             file: problem.place.clone(),
@@ -170,12 +172,12 @@ impl Findings {
         let mut text = format!("{}: {verdict}\n", self.config);
         if !self.lists.is_empty() {
             let columns = [
-                Column::Left("LIST"),
-                Column::Right("ENTRIES"),
-                Column::Right("DUPLICATES"),
-                Column::Right("REJECTS"),
-                Column::Right("LINES"),
-                Column::Left("FILE"),
+                TextColumn::Left("LIST"),
+                TextColumn::Right("ENTRIES"),
+                TextColumn::Right("DUPLICATES"),
+                TextColumn::Right("REJECTS"),
+                TextColumn::Right("LINES"),
+                TextColumn::Left("FILE"),
             ];
             let rows = self.lists.iter().map(|list| {
                 let [entries, duplicates, rejects, lines] =

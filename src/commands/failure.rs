@@ -6,7 +6,7 @@ use crate::config::{Config, Problem};
 
 /// A command that did not do what it was asked; the message goes to standard error.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum CommandFailure {
     /// It was tried and failed: exit code 1.
     Failed(String),
     /// The arguments or the configuration are wrong: exit code 2.
@@ -16,8 +16,8 @@ pub(super) enum Failure {
 }
 
 /// The configuration, or all that is wrong with it.
-pub(super) fn load(path: Option<&Path>) -> Result<Config, Failure> {
-    Config::load(path).map_err(|problems| Failure::Usage(lines(&problems)))
+pub(super) fn load(path: Option<&Path>) -> Result<Config, CommandFailure> {
+    Config::load(path).map_err(|problems| CommandFailure::Usage(lines(&problems)))
 }
 
 pub(super) fn lines(problems: &[Problem]) -> String {

@@ -5,23 +5,23 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// A file's octets.
-pub(super) fn read(place: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(place: &Path) -> Result<Vec<u8>, CommandFailure> {
     fs::read(place).map_err(|error| unreadable(place, &error))
 }
 
-pub(super) fn read_text(place: &Path) -> Result<String, Failure> {
+pub(super) fn read_text(place: &Path) -> Result<String, CommandFailure> {
     fs::read_to_string(place).map_err(|error| unreadable(place, &error))
 }
 
-pub(super) fn unreadable(place: &Path, error: &io::Error) -> Failure {
-    Failure::Failed(format!("{}: cannot be read: {error}", place.display()))
+pub(super) fn unreadable(place: &Path, error: &io::Error) -> CommandFailure {
+    CommandFailure::Failed(format!("{}: cannot be read: {error}", place.display()))
 }
 
 /// Write a file that must not be there yet and that only its owner can read.
-pub(super) fn write_new(place: &Path, octets: &[u8]) -> Result<(), Failure> {
+pub(super) fn write_new(place: &Path, octets: &[u8]) -> Result<(), CommandFailure> {
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -32,7 +32,7 @@ pub(super) fn write_new(place: &Path, octets: &[u8]) -> Result<(), Failure> {
             file.sync_all()
         });
     written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Failed(format!(
+        io::ErrorKind::AlreadyExists => CommandFailure::Failed(format!(
             "{}: is there already: name a new file",
             place.display()
         )),
@@ -41,7 +41,7 @@ pub(super) fn write_new(place: &Path, octets: &[u8]) -> Result<(), Failure> {
 }
 
 /// Replace a file whole, so that nobody ever sees half of it; only its owner can read it.
-pub(super) fn write_file(place: &Path, octets: &[u8]) -> Result<(), Failure> {
+pub(super) fn write_file(place: &Path, octets: &[u8]) -> Result<(), CommandFailure> {
     let mut beside = place.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -66,6 +66,6 @@ pub(super) fn write_file(place: &Path, octets: &[u8]) -> Result<(), Failure> {
     written.map_err(|error| unwritable(place, &error))
 }
 
-pub(super) fn unwritable(place: &Path, error: &io::Error) -> Failure {
-    Failure::Failed(format!("{}: cannot be written: {error}", place.display()))
+pub(super) fn unwritable(place: &Path, error: &io::Error) -> CommandFailure {
+    CommandFailure::Failed(format!("{}: cannot be written: {error}", place.display()))
 }

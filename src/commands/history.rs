@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::ask::{Asking, changing};
-use super::failure::Failure;
-use super::output::{Column, Style, number, print, print_json, table, time};
+use super::failure::CommandFailure;
+use super::output::{Style, TextColumn, number, print, print_json, table, time};
 use crate::config::Config;
-use crate::control::{Reply, Request, Status};
+use crate::control::{ControlReply, Request, Status};
 use crate::list::receipt::Receipt;
 use crate::seal::{NOTE_OCTETS_MAX, Note};
 use crate::store::{JournalEvent, Reader};
@@ -22,9 +22,9 @@ const HASH_SHOWN: usize = 12;
 const EVENTS_SHOWN: u32 = 50;
 
 /// `wardline lists`: how each list stands.
-pub(super) fn lists(asking: &Asking) -> Result<(), Failure> {
-    let text = |reply: &Reply| match reply {
-        Reply::Status(status) => Some(describe_lists(status)),
+pub(super) fn lists(asking: &Asking) -> Result<(), CommandFailure> {
+    let text = |reply: &ControlReply| match reply {
+        ControlReply::Status(status) => Some(describe_lists(status)),
         _ => None,
     };
     asking.ask(&Request::Status, text).map(drop)
@@ -32,14 +32,14 @@ pub(super) fn lists(asking: &Asking) -> Result<(), Failure> {
 
 fn describe_lists(status: &Status) -> String {
     let columns = [
-        Column::Left("LIST"),
-        Column::Right("SERIAL"),
-        Column::Right("ENTRIES"),
-        Column::Right("REMOVED"),
-        Column::Left("STATE"),
-        Column::Left("IN FORCE SINCE"),
-        Column::Left("RUNS OUT"),
-        Column::Left("MANIFEST"),
+        TextColumn::Left("LIST"),
+        TextColumn::Right("SERIAL"),
+        TextColumn::Right("ENTRIES"),
+        TextColumn::Right("REMOVED"),
+        TextColumn::Left("STATE"),
+        TextColumn::Left("IN FORCE SINCE"),
+        TextColumn::Left("RUNS OUT"),
+        TextColumn::Left("MANIFEST"),
     ];
     let rows = status.lists.iter().map(|list| {
         let state = &list.state;
@@ -92,17 +92,18 @@ struct Numbered {
 }
 
 /// `wardline history LIST`: what happened to a list, and the generations one can go back to.
-pub(super) fn history(asking: &Asking, config: &Config, list: &str) -> Result<(), Failure> {
+pub(super) fn history(asking: &Asking, config: &Config, list: &str) -> Result<(), CommandFailure> {
     let reply = asking.fetch(&Request::Generations {
         list: list.to_owned(),
     })?;
-    let Reply::Generations { generations } = reply else {
+    let ControlReply::Generations { generations } = reply else {
         return Ok(());
     };
-    let reader = Reader::open(&config.state).map_err(|error| Failure::Failed(error.to_string()))?;
+    let reader =
+        Reader::open(&config.state).map_err(|error| CommandFailure::Failed(error.to_string()))?;
     let events = reader
         .journal(Some(list), EVENTS_SHOWN)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+        .map_err(|error| CommandFailure::Failed(error.to_string()))?;
     let events: Vec<Numbered> = events
         .into_iter()
         .map(|(seq, event)| Numbered { seq, event })
@@ -120,12 +121,12 @@ fn describe_history(generations: &[Generation], events: &[Numbered]) -> String {
     let mut text = String::new();
     if !generations.is_empty() {
         let columns = [
-            Column::Right("GENERATION"),
-            Column::Right("SERIAL"),
-            Column::Right("ENTRIES"),
-            Column::Left("ACCEPTED"),
-            Column::Left("BY"),
-            Column::Left("MANIFEST"),
+            TextColumn::Right("GENERATION"),
+            TextColumn::Right("SERIAL"),
+            TextColumn::Right("ENTRIES"),
+            TextColumn::Left("ACCEPTED"),
+            TextColumn::Left("BY"),
+            TextColumn::Left("MANIFEST"),
         ];
         let rows = generations.iter().map(|kept| {
             let serial = kept
@@ -145,10 +146,10 @@ fn describe_history(generations: &[Generation], events: &[Numbered]) -> String {
         text.push('\n');
     }
     let columns = [
-        Column::Left("AT"),
-        Column::Left("EVENT"),
-        Column::Right("SERIAL"),
-        Column::Left("DETAILS"),
+        TextColumn::Left("AT"),
+        TextColumn::Left("EVENT"),
+        TextColumn::Right("SERIAL"),
+        TextColumn::Left("DETAILS"),
     ];
     let rows = events.iter().map(|Numbered { event, .. }| {
         let serial = event
@@ -171,7 +172,7 @@ pub(super) fn rollback(
     list: &str,
     generation: Option<u64>,
     reason: &str,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     changing(
         asking,
         &Request::Rollback {
@@ -183,8 +184,8 @@ pub(super) fn rollback(
 }
 
 /// `wardline remove FILE`: have the running program take a signed removal.
-pub(super) fn remove(asking: &Asking, file: &Path) -> Result<(), Failure> {
-    let refuse = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
+pub(super) fn remove(asking: &Asking, file: &Path) -> Result<(), CommandFailure> {
+    let refuse = |reason: String| CommandFailure::Failed(format!("{}: {reason}", file.display()));
     let unreadable = |error| {
         refuse(format!(
             "cannot be read ({error}): name the file with the signed removal"
@@ -201,9 +202,9 @@ pub(super) fn remove(asking: &Asking, file: &Path) -> Result<(), Failure> {
 }
 
 /// `wardline receipts [LIST]`: the notes themselves with `--json`, otherwise what they say.
-pub(super) fn receipts(asking: &Asking, list: Option<String>) -> Result<(), Failure> {
-    let text = |reply: &Reply| match reply {
-        Reply::Receipts { receipts } => Some(describe_receipts(receipts)),
+pub(super) fn receipts(asking: &Asking, list: Option<String>) -> Result<(), CommandFailure> {
+    let text = |reply: &ControlReply| match reply {
+        ControlReply::Receipts { receipts } => Some(describe_receipts(receipts)),
         _ => None,
     };
     asking.ask(&Request::Receipts { list }, text).map(drop)

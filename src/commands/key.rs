@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::files::{read_text, write_new};
 use super::output::{Style, print, print_json};
 use crate::seal::age::Identity;
@@ -36,14 +36,14 @@ pub(super) enum Keys {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Shown {
+struct ShownKey {
     /// `signing` or `age`.
     kind: &'static str,
     public: String,
     file: String,
 }
 
-pub(super) fn run(keys: &Keys, style: Style) -> Result<(), Failure> {
+pub(super) fn run(keys: &Keys, style: Style) -> Result<(), CommandFailure> {
     match keys {
         Keys::New {
             name,
@@ -51,17 +51,19 @@ pub(super) fn run(keys: &Keys, style: Style) -> Result<(), Failure> {
             age: true,
         } => {
             let identity =
-                Identity::generate().map_err(|error| Failure::Failed(error.to_string()))?;
+                Identity::generate().map_err(|error| CommandFailure::Failed(error.to_string()))?;
             let public = identity
                 .recipient()
-                .map_err(|error| Failure::Failed(error.to_string()))?
+                .map_err(|error| CommandFailure::Failed(error.to_string()))?
                 .to_string();
             let text = Zeroizing::new(format!(
                 "# {name}\n# public key: {public}\n{}\n",
                 identity.to_text().as_str()
             ));
             if !crate::seal::is_key_name(name) {
-                return Err(Failure::Usage(crate::seal::KeyError::Name.to_string()));
+                return Err(CommandFailure::Usage(
+                    crate::seal::KeyError::Name.to_string(),
+                ));
             }
             write_new(out, text.as_bytes())?;
             show("age", public, out, style)
@@ -71,8 +73,8 @@ pub(super) fn run(keys: &Keys, style: Style) -> Result<(), Failure> {
             out,
             age: false,
         } => {
-            let key =
-                SigningKey::generate(name).map_err(|error| Failure::Usage(error.to_string()))?;
+            let key = SigningKey::generate(name)
+                .map_err(|error| CommandFailure::Usage(error.to_string()))?;
             let text = key.to_text();
             let text = Zeroizing::new([text.as_bytes(), b"\n"].concat());
             write_new(out, &text)?;
@@ -88,33 +90,39 @@ pub(super) fn run(keys: &Keys, style: Style) -> Result<(), Failure> {
                     });
                     let recipients: Vec<String> = recipients
                         .collect::<Result<_, _>>()
-                        .map_err(|error| Failure::Failed(error.to_string()))?;
+                        .map_err(|error| CommandFailure::Failed(error.to_string()))?;
                     show("age", recipients.join("\n"), file, style)
                 }
-                (Err(error), Err(_)) => {
-                    Err(Failure::Failed(format!("{}: {error}", file.display())))
-                }
+                (Err(error), Err(_)) => Err(CommandFailure::Failed(format!(
+                    "{}: {error}",
+                    file.display()
+                ))),
             }
         }
     }
 }
 
 /// Read a private key that signs.
-pub(super) fn read_signing(file: &Path) -> Result<SigningKey, Failure> {
+pub(super) fn read_signing(file: &Path) -> Result<SigningKey, CommandFailure> {
     let text = Zeroizing::new(read_text(file)?);
     SigningKey::parse(&text)
-        .map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))
+        .map_err(|error| CommandFailure::Failed(format!("{}: {error}", file.display())))
 }
 
 /// Read a public key given on the command line or in a list's settings.
-pub(super) fn read_public(text: &str) -> Result<VerifyKey, Failure> {
-    VerifyKey::parse(text).map_err(|error| Failure::Usage(format!("a public key: {error}")))
+pub(super) fn read_public(text: &str) -> Result<VerifyKey, CommandFailure> {
+    VerifyKey::parse(text).map_err(|error| CommandFailure::Usage(format!("a public key: {error}")))
 }
 
-fn show(kind: &'static str, public: String, file: &Path, style: Style) -> Result<(), Failure> {
+fn show(
+    kind: &'static str,
+    public: String,
+    file: &Path,
+    style: Style,
+) -> Result<(), CommandFailure> {
     match style {
         Style::Text => print(&(public + "\n")),
-        Style::Json => print_json(&Shown {
+        Style::Json => print_json(&ShownKey {
             kind,
             public,
             file: file.display().to_string(),

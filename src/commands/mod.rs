@@ -27,7 +27,7 @@ use clap::Parser as _;
 
 use crate::process;
 use cli::{Cli, Command};
-use failure::{Failure, load};
+use failure::{CommandFailure, load};
 
 /// Run the command that the arguments name, and turn its end into an exit code: 0 done, 1 failed, 2
 /// wrong usage or configuration, 3 not running.
@@ -36,15 +36,15 @@ pub fn run() -> ExitCode {
     let _ = process::forbid_core_dumps();
     let (code, message) = match dispatch(&Cli::parse()) {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Failed(message)) => (1, message),
-        Err(Failure::Usage(message)) => (2, message),
-        Err(Failure::NotRunning(message)) => (3, message),
+        Err(CommandFailure::Failed(message)) => (1, message),
+        Err(CommandFailure::Usage(message)) => (2, message),
+        Err(CommandFailure::NotRunning(message)) => (3, message),
     };
     output::complain(&message);
     ExitCode::from(code)
 }
 
-fn dispatch(cli: &Cli) -> Result<(), Failure> {
+fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
     let asking = || {
         ask::Asking::new(
             cli.config.as_deref(),

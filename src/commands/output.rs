@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// For whom a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +22,20 @@ impl Style {
 }
 
 /// Print a text as it is.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), CommandFailure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Failed(format!("standard output: {error}")))
+            Err(CommandFailure::Failed(format!("standard output: {error}")))
         }
         _ => Ok(()),
     }
 }
 
 /// Print a value as one line of JSON.
-pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), CommandFailure> {
     let line = serde_json::to_string(value)
-        .map_err(|error| Failure::Failed(format!("no JSON can be made of it: {error}")))?;
+        .map_err(|error| CommandFailure::Failed(format!("no JSON can be made of it: {error}")))?;
     print(&(line + "\n"))
 }
 
@@ -51,7 +51,7 @@ pub(super) fn complain(message: &str) {
 
 /// On which side a column's cells stand.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Column {
+pub(super) enum TextColumn {
     /// Words.
     Left(&'static str),
     /// Numbers.
@@ -59,9 +59,9 @@ pub(super) enum Column {
 }
 
 /// Lay out rows under their headings.
-pub(super) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
-    let heading = |column: &Column| match column {
-        Column::Left(heading) | Column::Right(heading) => (*heading).to_owned(),
+pub(super) fn table(columns: &[TextColumn], rows: &[Vec<String>]) -> String {
+    let heading = |column: &TextColumn| match column {
+        TextColumn::Left(heading) | TextColumn::Right(heading) => (*heading).to_owned(),
     };
     let headings: Vec<String> = columns.iter().map(heading).collect();
     let all = || std::iter::once(&headings).chain(rows);
@@ -80,8 +80,8 @@ pub(super) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
                 .zip(columns)
                 .zip(&widths)
                 .map(|((cell, column), &width)| match column {
-                    Column::Left(_) => format!("{cell:<width$}"),
-                    Column::Right(_) => format!("{cell:>width$}"),
+                    TextColumn::Left(_) => format!("{cell:<width$}"),
+                    TextColumn::Right(_) => format!("{cell:>width$}"),
                 });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
@@ -124,7 +124,10 @@ mod tests {
             vec!["longer".to_owned(), "2".to_owned()],
         ];
         assert_eq!(
-            table(&[Column::Left("LIST"), Column::Right("ENTRIES")], &rows),
+            table(
+                &[TextColumn::Left("LIST"), TextColumn::Right("ENTRIES")],
+                &rows
+            ),
             "LIST    ENTRIES\na         1,000\nlonger        2\n"
         );
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::failure::{Failure, load};
+use super::failure::{CommandFailure, load};
 use super::output;
 use crate::clock;
 use crate::count::Stretch;
@@ -31,8 +31,8 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = By::Month, conflicts_with = "exact")]
     by: By,
     /// How it is written.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormatWord::Text)]
+    format: ReportFormatWord,
     /// Every figure of every hour, for the operator's own eyes: not for publication.
     #[arg(long)]
     exact: bool,
@@ -47,7 +47,7 @@ enum By {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ReportFormatWord {
     /// Tables for people.
     Text,
     /// A table for spreadsheets.
@@ -58,16 +58,22 @@ enum Format {
     Html,
 }
 
-pub(super) fn run(config: Option<&Path>, args: &Args, style: output::Style) -> Result<(), Failure> {
+pub(super) fn run(
+    config: Option<&Path>,
+    args: &Args,
+    style: output::Style,
+) -> Result<(), CommandFailure> {
     let folders = match args.folders.as_slice() {
         [] => vec![load(config)?.state],
         folders => folders.to_vec(),
     };
     let format = match (args.format, style) {
-        (Format::Json, _) | (Format::Text, output::Style::Json) => report::Format::Json,
-        (Format::Text, output::Style::Text) => report::Format::Text,
-        (Format::Csv, _) => report::Format::Csv,
-        (Format::Html, _) => report::Format::Html,
+        (ReportFormatWord::Json, _) | (ReportFormatWord::Text, output::Style::Json) => {
+            report::ReportFormat::Json
+        }
+        (ReportFormatWord::Text, output::Style::Text) => report::ReportFormat::Text,
+        (ReportFormatWord::Csv, _) => report::ReportFormat::Csv,
+        (ReportFormatWord::Html, _) => report::ReportFormat::Html,
     };
     if args.exact {
         print_exact(&folders, args, format)
@@ -76,19 +82,23 @@ pub(super) fn run(config: Option<&Path>, args: &Args, style: output::Style) -> R
     }
 }
 
-fn print_exact(folders: &[PathBuf], args: &Args, format: report::Format) -> Result<(), Failure> {
+fn print_exact(
+    folders: &[PathBuf],
+    args: &Args,
+    format: report::ReportFormat,
+) -> Result<(), CommandFailure> {
     let [folder] = folders else {
-        return Err(Failure::Usage(
+        return Err(CommandFailure::Usage(
             "--exact shows the hours of one resolver: give one state folder".into(),
         ));
     };
-    if format == report::Format::Html {
-        return Err(Failure::Usage(
+    if format == report::ReportFormat::Html {
+        return Err(CommandFailure::Usage(
             "--exact is not for publication and has no html: take text, csv or json".into(),
         ));
     }
     let span = parse_span(args.from.as_deref(), args.to.as_deref())
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| CommandFailure::Usage(error.to_string()))?;
     let record = Reader::open(folder)
         .and_then(|reader| reader.read(span, clock::wall_s()))
         .map_err(failed)?;
@@ -98,10 +108,10 @@ fn print_exact(folders: &[PathBuf], args: &Args, format: report::Format) -> Resu
 fn print_published(
     folders: &[PathBuf],
     args: &Args,
-    format: report::Format,
-) -> Result<(), Failure> {
+    format: report::ReportFormat,
+) -> Result<(), CommandFailure> {
     let months = parse_months(args.from.as_deref(), args.to.as_deref())
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| CommandFailure::Usage(error.to_string()))?;
     let period = match args.by {
         By::Day => report::Period::Day,
         By::Month => report::Period::Month,
@@ -129,6 +139,6 @@ fn stretch(months: Months) -> Stretch {
     clippy::needless_pass_by_value,
     reason = "the shape that map_err asks for"
 )]
-fn failed(error: StoreError) -> Failure {
-    Failure::Failed(error.to_string())
+fn failed(error: StoreError) -> CommandFailure {
+    CommandFailure::Failed(error.to_string())
 }

@@ -13,15 +13,15 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::budget::Budget;
-use super::engine::Engine;
-use super::failure::{Failure, lines};
+use super::budget::MemoryBudget;
+use super::engine::RunningEngine;
+use super::failure::{CommandFailure, lines};
 use super::{log, output, transfers};
 use crate::cache::Flush;
 use crate::clock::{monotonic, wall_s};
 use crate::config::Config;
 use crate::control::{
-    CacheStatus, Parts, Resolution, RootCopyStatus, Server, Socket, UpstreamStatus,
+    CacheStatus, ControlServer, Resolution, RootCopyStatus, ServerParts, Socket, UpstreamStatus,
 };
 use crate::name::Name;
 use crate::policy::ListRules;
@@ -34,12 +34,12 @@ use crate::update::push::Listener;
 use crate::update::{Prover, Settings, Sources, Updater, Watch, Which, receipt_key};
 
 /// Start everything, answer until told to stop, end in order.
-pub(super) fn run(config: &Config) -> Result<(), Failure> {
+pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let started = monotonic();
     log::start(config.log);
     let problems = config.check_files();
     if !problems.is_empty() {
-        return Err(Failure::Usage(lines(&problems)));
+        return Err(CommandFailure::Usage(lines(&problems)));
     }
     if !config.resolve.checks_signatures() {
         warn!(
@@ -63,7 +63,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let Some(signals) = runtime.block_on(wait_for_lists(signals, &updater)) else {
         return Ok(());
     };
-    let engine = Engine::start(runtime, config, &updater, &journal).map_err(failed)?;
+    let engine = RunningEngine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
     let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let answering = engine.answering();
@@ -72,12 +72,12 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         .iter()
         .map(|address| format!("notify {address}"));
     let doors: Vec<String> = engine.doors().iter().cloned().chain(notified).collect();
-    let budget = Budget::new(config);
+    let budget = MemoryBudget::new(config);
     info!(
         "{}",
         budget.describe(updater.states().iter().map(|list| 2 * list.octets).sum())
     );
-    let parts = Parts {
+    let parts = ServerParts {
         octets_without_lists: budget.without_lists(),
         updater: Arc::clone(&updater),
         clients: Arc::clone(answering.clients()),
@@ -85,10 +85,10 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         board: Arc::clone(engine.board()),
         health: engine.health(),
         doors: doors.clone(),
-        resolution: Box::new(Outside(Arc::clone(answering))),
+        resolution: Box::new(LiveResolution(Arc::clone(answering))),
         started,
     };
-    let server = Server::start(socket, parts).map_err(failed)?;
+    let server = ControlServer::start(socket, parts).map_err(failed)?;
 
     updater.open_prover(Prover {
         doors: udp_doors(engine.doors()),
@@ -110,7 +110,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
 }
 
 /// The threads that resolve and hold connections.
-fn start_runtime() -> Result<Runtime, Failure> {
+fn start_runtime() -> Result<Runtime, CommandFailure> {
     // Where the system refuses, resolving is only less polite.
     let polite = || drop(process::give_way(Manners::Behind));
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -147,7 +147,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const FREE: [&str; 2] = ["interpol.int", "iana.org"];
 
 /// Who asks our doors, still without doors.
-fn prover(config: &Config, rules: &[ListRules]) -> Result<Prover, Failure> {
+fn prover(config: &Config, rules: &[ListRules]) -> Result<Prover, CommandFailure> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if is_key_name(host.trim()) {
         host.trim()
@@ -184,7 +184,7 @@ async fn answer_until_told(
     updater: &Arc<Updater>,
     doors: &[String],
     started: Instant,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     output::print(&ready_line(updater, doors))?;
     notify(&[NotifyState::Ready]);
     info!(ms = started.elapsed().as_millis() as u64, "ready");
@@ -208,7 +208,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    fn new() -> Result<Self, CommandFailure> {
         let follow = |kind| signal(kind).map_err(failed);
         Ok(Self {
             hangup: follow(SignalKind::hangup())?,
@@ -236,7 +236,7 @@ async fn reload(updater: Arc<Updater>) {
 fn load_lists(
     config: &Config,
     journal: &Journal,
-) -> Result<(Arc<Updater>, Vec<ListRules>), Failure> {
+) -> Result<(Arc<Updater>, Vec<ListRules>), CommandFailure> {
     let (rules, lists): (Vec<_>, Vec<_>) = config.lists().iter().cloned().unzip();
     if lists.is_empty() {
         warn!("{}: there is no [[list]]: nothing is blocked", config.place);
@@ -245,7 +245,7 @@ fn load_lists(
         lists,
         quiet: config.quiet,
         state: Some(config.state.clone()),
-        protected: config.protected().map_err(Failure::Usage)?,
+        protected: config.protected().map_err(CommandFailure::Usage)?,
         journal: journal.clone(),
     };
     let (updater, _) = Updater::start(settings).map_err(failed)?;
@@ -279,13 +279,13 @@ fn ready_line(updater: &Updater, doors: &[String]) -> String {
 }
 
 /// Make the state folder, for its owner alone; one that is there stays as it is.
-fn make_folder(state: &Path) -> Result<(), Failure> {
+fn make_folder(state: &Path) -> Result<(), CommandFailure> {
     let made = std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(state);
     made.map_err(|error| {
-        Failure::Failed(format!(
+        CommandFailure::Failed(format!(
             "{}: cannot be made ({error}): choose another `state` folder",
             state.display()
         ))
@@ -299,14 +299,14 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> Failure {
-    Failure::Failed(error.to_string())
+fn failed(error: impl std::fmt::Display) -> CommandFailure {
+    CommandFailure::Failed(error.to_string())
 }
 
 /// Cache and resolver, as the control socket sees them.
-struct Outside(Arc<Answering>);
+struct LiveResolution(Arc<Answering>);
 
-impl Resolution for Outside {
+impl Resolution for LiveResolution {
     fn cache(&self) -> CacheStatus {
         let fill = self.0.cache().fill();
         let renewals = self.0.renewals();

@@ -1,9 +1,9 @@
 //! `wardline status`: how the running program stands, on one screen.
 
 use super::ask::Asking;
-use super::failure::Failure;
-use super::output::{Column, count, number, table, time};
-use crate::control::{Reply, Request, Status};
+use super::failure::CommandFailure;
+use super::output::{TextColumn, count, number, table, time};
+use crate::control::{ControlReply, Request, Status};
 use crate::store::Flushing;
 use crate::update::TrialState;
 
@@ -11,9 +11,9 @@ use crate::update::TrialState;
 const DIGEST_SHOWN: usize = 12;
 const MIB: f64 = 1024.0 * 1024.0;
 
-pub(super) fn run(asking: &Asking) -> Result<(), Failure> {
-    let text = |reply: &Reply| match reply {
-        Reply::Status(status) => Some(describe(status)),
+pub(super) fn run(asking: &Asking) -> Result<(), CommandFailure> {
+    let text = |reply: &ControlReply| match reply {
+        ControlReply::Status(status) => Some(describe(status)),
         _ => None,
     };
     asking.ask(&Request::Status, text).map(drop)
@@ -133,13 +133,13 @@ fn describe_lists(status: &Status) -> String {
         return "no list: nothing is blocked\n".to_owned();
     }
     let columns = [
-        Column::Left("LIST"),
-        Column::Left("AUTHORITY"),
-        Column::Right("ENTRIES"),
-        Column::Right("REJECTS"),
-        Column::Right("BLOCKED"),
-        Column::Left("IN FORCE SINCE"),
-        Column::Left("SHA-256"),
+        TextColumn::Left("LIST"),
+        TextColumn::Left("AUTHORITY"),
+        TextColumn::Right("ENTRIES"),
+        TextColumn::Right("REJECTS"),
+        TextColumn::Right("BLOCKED"),
+        TextColumn::Left("IN FORCE SINCE"),
+        TextColumn::Left("SHA-256"),
     ];
     let rows = status.lists.iter().map(|list| {
         let state = &list.state;

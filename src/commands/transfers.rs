@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::config::{Config, KeyFile};
 use crate::update::Updater;
-use crate::update::transfer::{Settings, Transfers, Zone};
+use crate::update::transfer::{SecondaryZone, Settings, Transfers};
 
 /// Where the zones' copies are, below the state folder.
 const FOLDER: &str = "transfer";
@@ -17,7 +17,7 @@ pub(super) fn start(
     config: &Config,
     updater: &Arc<Updater>,
     runtime: &Handle,
-) -> Result<Transfers, Failure> {
+) -> Result<Transfers, CommandFailure> {
     let zones = config.zones().iter().map(|(list, zone)| {
         let key = zone.key.as_ref().map(KeyFile::read).transpose()?;
         let id = config
@@ -26,7 +26,7 @@ pub(super) fn start(
             .map(|(rules, _)| rules.id.clone())
             .unwrap_or_default();
         let (primaries, caps, time_max) = (zone.primaries.clone(), zone.caps, zone.time_max);
-        Ok(Zone {
+        Ok(SecondaryZone {
             list: *list,
             id,
             zone: zone.zone.clone(),
@@ -38,11 +38,12 @@ pub(super) fn start(
     });
     let zones = zones
         .collect::<Result<_, String>>()
-        .map_err(Failure::Usage)?;
+        .map_err(CommandFailure::Usage)?;
     let settings = Settings {
         zones,
         notify: config.notify.clone(),
         folder: config.state.join(FOLDER),
     };
-    Transfers::start(settings, updater, runtime).map_err(|fault| Failure::Failed(fault.to_string()))
+    Transfers::start(settings, updater, runtime)
+        .map_err(|fault| CommandFailure::Failed(fault.to_string()))
 }

@@ -2,12 +2,12 @@
 //! clients?
 
 use super::ask::{Asking, check_name};
-use super::failure::Failure;
-use crate::control::{GroupVerdict, Place, Reply, Request, Why};
+use super::failure::CommandFailure;
+use crate::control::{ControlReply, EntryPlace, GroupVerdict, Request, Why};
 
-pub(super) fn run(asking: &Asking, name: &str) -> Result<(), Failure> {
-    let text = |reply: &Reply| match reply {
-        Reply::Why(why) => Some(describe(why)),
+pub(super) fn run(asking: &Asking, name: &str) -> Result<(), CommandFailure> {
+    let text = |reply: &ControlReply| match reply {
+        ControlReply::Why(why) => Some(describe(why)),
         _ => None,
     };
     check_name(name)?;
@@ -52,8 +52,8 @@ fn describe_verdict(verdict: &GroupVerdict) -> String {
             ..
         } => {
             let entry = match place {
-                Place::Itself => "the name itself is an entry".to_owned(),
-                Place::Parent => format!("below the entry {entry}"),
+                EntryPlace::Itself => "the name itself is an entry".to_owned(),
+                EntryPlace::Parent => format!("below the entry {entry}"),
             };
             format!("blocked ({action}) by list {list} of {authority}, {legal_basis}: {entry}")
         }
@@ -74,7 +74,7 @@ mod tests {
             action: "stop-page".to_owned(),
             entry: "blocked.example".to_owned(),
             labels: 2,
-            place: Place::Parent,
+            place: EntryPlace::Parent,
         };
         let group = |group: &str, verdict| GroupAnswer {
             group: group.to_owned(),

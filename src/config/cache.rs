@@ -19,7 +19,7 @@ const TTL_S_MAX: u32 = 604_800;
 
 /// What the cache keeps and how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cache {
+pub struct CacheLimits {
     /// Memory for answers, in octets.
     pub octets_max: u64,
     /// The shortest an answer is kept, in seconds.
@@ -63,8 +63,8 @@ impl Default for CacheSection {
 }
 
 impl CacheSection {
-    pub(super) fn check(&self, review: &mut Review<'_>) -> Cache {
-        Cache {
+    pub(super) fn check(&self, review: &mut Review<'_>) -> CacheLimits {
+        CacheLimits {
             octets_max: review.number("size_mib", &self.size_mib, 1..=1_048_576) * 1024 * 1024,
             ttl_s_min: review.number(
                 "ttl_s_min",

@@ -39,18 +39,18 @@ pub struct Forward {
 
 /// A zone that is resolved in a way of its own, with all below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Zone {
+pub struct OwnZone {
     /// Its name; never the root.
     pub name: Name,
     /// Whom to ask.
-    pub target: Target,
+    pub target: OwnZoneTarget,
     /// Check its signatures where others' are checked.
     pub validate: bool,
 }
 
 /// Who is asked about a zone; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum OwnZoneTarget {
     /// Its authoritative servers.
     Stub(Vec<SocketAddr>),
     /// Resolvers that recurse themselves.
@@ -133,7 +133,7 @@ impl ZoneSection {
             .any(|server| server.get_ref().contains('#'))
     }
 
-    fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Option<Zone> {
+    fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Option<OwnZone> {
         let name = match Name::parse(self.name.get_ref()) {
             Ok(name) if name == Name::root() => {
                 review.say(
@@ -166,9 +166,9 @@ impl ZoneSection {
                                        leave the name behind # out",
                     );
                 }
-                Target::Stub(servers.into_iter().map(|server| server.address).collect())
+                OwnZoneTarget::Stub(servers.into_iter().map(|server| server.address).collect())
             }
-            (None, Some(forward)) => Target::Forward(servers(
+            (None, Some(forward)) => OwnZoneTarget::Forward(servers(
                 "forward",
                 self.some(forward, review),
                 listen,
@@ -191,7 +191,7 @@ impl ZoneSection {
                 return None;
             }
         };
-        Some(Zone {
+        Some(OwnZone {
             name,
             target,
             validate: self.validate,
@@ -221,8 +221,8 @@ pub(super) fn check_zones(
     sections: &[ZoneSection],
     listen: &Listen,
     review: &mut Review<'_>,
-) -> Vec<Zone> {
-    let mut zones: Vec<Zone> = Vec::new();
+) -> Vec<OwnZone> {
+    let mut zones: Vec<OwnZone> = Vec::new();
     for section in sections {
         let Some(zone) = section.check(listen, review) else {
             continue;

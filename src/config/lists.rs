@@ -17,7 +17,7 @@ use crate::list::{EntryTally, ListIndex};
 use crate::policy::{Basis, ListRules};
 use crate::seal::VerifyKey;
 use crate::seal::age::Identity;
-use crate::update::{Identities, ListSource, Papers, Source, Text, Unsigned};
+use crate::update::{Identities, ListOrigin, ListSource, Text, Trust, Unsigned};
 
 /// More lists than any provider applies; keeps the metrics' cardinality small.
 const LISTS_MAX: usize = 256;
@@ -244,19 +244,19 @@ impl ListSection {
     }
 
     /// Where the list is looked for.
-    fn check_sources(&self, review: &mut Review<'_>) -> Vec<Source> {
+    fn check_sources(&self, review: &mut Review<'_>) -> Vec<ListOrigin> {
         let folder = self
             .folder
             .iter()
-            .map(|folder| Source::Folder(review.path(&folder.path)));
-        let mut sources: Vec<Source> = folder.collect();
+            .map(|folder| ListOrigin::Folder(review.path(&folder.path)));
+        let mut sources: Vec<ListOrigin> = folder.collect();
         sources.extend(
             self.pull
                 .iter()
                 .flat_map(|pull| pull.check(review))
-                .map(Source::Pull),
+                .map(ListOrigin::Pull),
         );
-        sources.extend(self.push.then_some(Source::Push));
+        sources.extend(self.push.then_some(ListOrigin::Push));
         match &self.file {
             Some(file) if !sources.is_empty() => {
                 review.say(
@@ -309,7 +309,7 @@ impl ListSection {
 
     /// Whose signatures the list needs; a plain file has none and needs the operator's word
     /// instead.
-    fn check_papers(&self, review: &mut Review<'_>) -> Papers {
+    fn check_papers(&self, review: &mut Review<'_>) -> Trust {
         let mut keys: Vec<VerifyKey> = Vec::new();
         for value in &self.keys {
             match VerifyKey::parse(value.get_ref()) {
@@ -348,7 +348,7 @@ impl ListSection {
         } else {
             Unsigned::Refuse
         };
-        Papers {
+        Trust {
             threshold,
             keys,
             unsigned,

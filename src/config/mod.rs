@@ -31,17 +31,17 @@ use crate::list::{ListIndex, Scope};
 use crate::name::Name;
 use crate::policy::{GroupSettings, ListRules};
 use crate::seal::sha256;
-use crate::update::{ListSource, Source, Text, push};
-pub use cache::Cache;
-pub use forward::{Forward, Target, Zone};
+use crate::update::{ListOrigin, ListSource, Text, push};
+pub use cache::CacheLimits;
+pub use forward::{Forward, OwnZone, OwnZoneTarget};
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
 pub use never_block::NeverBlock;
-pub use resolve::{Mode, Recurse, Resolve};
+pub use resolve::{Recurse, Resolve, ResolveMode};
 pub use review::Problem;
 use review::{NamedFile, Review};
 pub use transfer::{KeyFile, TransferredZone};
-pub use upkeep::{Audit, LogLevel};
+pub use upkeep::{AuditLog, LogLevel};
 
 /// The commented reference with all defaults, which is also what runs where no file is given.
 pub const REFERENCE: &str = include_str!("../../config/wardline.toml");
@@ -66,7 +66,7 @@ pub struct Config {
     /// `[resolve]`.
     pub resolve: Resolve,
     /// `[cache]`.
-    pub cache: Cache,
+    pub cache: CacheLimits,
     /// `[local]`.
     pub local: LocalNames,
     /// A changed list is read when nobody has written to it for this long.
@@ -80,7 +80,7 @@ pub struct Config {
     /// How often counts are written to disk.
     pub flush: Duration,
     /// `[audit]`.
-    pub audit: Audit,
+    pub audit: AuditLog,
     /// SHA-256 of the file, in hexadecimal: the audit log says with it when the configuration
     /// changed.
     pub digest: String,
@@ -200,8 +200,8 @@ impl Config {
         }
         let sources = self.lists.iter().flat_map(|(_, list)| &list.sources);
         let hosts = sources.filter_map(|source| match source {
-            Source::Pull(pull) => pull.url.strip_prefix("https://")?.split(['/', ':']).next(),
-            Source::Folder(_) | Source::Push => None,
+            ListOrigin::Pull(pull) => pull.url.strip_prefix("https://")?.split(['/', ':']).next(),
+            ListOrigin::Folder(_) | ListOrigin::Push => None,
         });
         // Where a host is written as an address there is no name to protect.
         hosts

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::forward::{Forward, ForwardSection, Zone, ZoneSection, check_zones};
+use super::forward::{Forward, ForwardSection, OwnZone, ZoneSection, check_zones};
 use super::listen::Listen;
 use super::review::{Review, unwritten};
 use crate::name::Name;
@@ -27,7 +27,7 @@ const EDNS_OCTETS_MAX: u16 = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolve {
     /// Which of the two ways.
-    pub mode: Mode,
+    pub mode: ResolveMode,
     /// The longest that a client waits for an answer from outside.
     pub patience: Duration,
     /// Answer the special-use names by ourselves (RFC 6761, RFC 6303).
@@ -43,7 +43,7 @@ pub struct Resolve {
     /// Names that may have such addresses, with all below them.
     pub private_names: Vec<Name>,
     /// Zones that are resolved in another way.
-    pub zones: Vec<Zone>,
+    pub zones: Vec<OwnZone>,
     /// The first way.
     pub recurse: Recurse,
     /// The other way.
@@ -59,8 +59,8 @@ impl Resolve {
             .as_ref()
             .is_none_or(|files| !files.is_empty());
         match self.mode {
-            Mode::Recurse => self.recurse.validate && anchored,
-            Mode::Forward => self.forward.trust_ad || self.forward.validate && anchored,
+            ResolveMode::Recurse => self.recurse.validate && anchored,
+            ResolveMode::Forward => self.forward.trust_ad || self.forward.validate && anchored,
         }
     }
 }
@@ -68,7 +68,7 @@ impl Resolve {
 /// The two ways to resolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mode {
+pub enum ResolveMode {
     /// Ask the authorities, from the root down.
     Recurse,
     /// Ask other resolvers.
@@ -118,7 +118,7 @@ pub struct Recurse {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ResolveSection {
-    mode: Spanned<Mode>,
+    mode: Spanned<ResolveMode>,
     patience_ms: Spanned<u64>,
     special_use: bool,
     special_use_except: Vec<Spanned<String>>,
@@ -134,7 +134,7 @@ pub(super) struct ResolveSection {
 impl Default for ResolveSection {
     fn default() -> Self {
         Self {
-            mode: unwritten(Mode::Recurse),
+            mode: unwritten(ResolveMode::Recurse),
             patience_ms: unwritten(4500),
             special_use: true,
             special_use_except: Vec::new(),
@@ -198,7 +198,7 @@ impl Default for RecurseSection {
 impl ResolveSection {
     pub(super) fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Resolve {
         let mode = *self.mode.get_ref();
-        if mode == Mode::Forward && self.forward.has_nobody() {
+        if mode == ResolveMode::Forward && self.forward.has_nobody() {
             review.say(
                 &self.mode,
                 "mode \"forward\" needs resolvers: name them in [resolve.forward] upstreams",

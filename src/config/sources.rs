@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::review::{Review, unwritten};
-use crate::list::guard::Limits;
+use crate::list::guard::GuardLimits;
 use crate::update::{Stage, pull, push};
 
 const EVERY_S_MAX: u64 = 86_400;
@@ -106,7 +106,7 @@ pub(super) struct GuardSection {
 
 impl Default for GuardSection {
     fn default() -> Self {
-        let limits = Limits::default();
+        let limits = GuardLimits::default();
         Self {
             added_max: unwritten(limits.added_max),
             removed_max: unwritten(limits.removed_max),
@@ -118,10 +118,10 @@ impl Default for GuardSection {
 }
 
 impl GuardSection {
-    pub(super) fn check(&self, review: &mut Review<'_>) -> Limits {
+    pub(super) fn check(&self, review: &mut Review<'_>) -> GuardLimits {
         const PERCENT_MAX: f64 = 1_000_000.0;
         const ENTRIES_MAX: u64 = 1_000_000_000;
-        Limits {
+        GuardLimits {
             added_max: review.number("added_max", &self.added_max, 0..=ENTRIES_MAX),
             removed_max: review.number("removed_max", &self.removed_max, 0..=ENTRIES_MAX),
             added_percent_max: review.number(

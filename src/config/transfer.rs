@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::review::{Review, unwritten};
 use crate::list::parse::Format;
 use crate::name::Name;
-use crate::update::transfer::{Algorithm, Caps, Key};
+use crate::update::transfer::{Caps, TsigAlgorithm, TsigKey};
 
 const PORT: u16 = 53;
 /// The longest secret file that is read, in octets.
@@ -42,14 +42,14 @@ pub struct TransferredZone {
 #[derive(Clone, Debug)]
 pub struct KeyFile {
     name: Name,
-    algorithm: Algorithm,
+    algorithm: TsigAlgorithm,
     /// One line of Base64.
     secret_file: PathBuf,
 }
 
 impl KeyFile {
     /// The key with its secret, or what is wrong with the file.
-    pub fn read(&self) -> Result<Key, String> {
+    pub fn read(&self) -> Result<TsigKey, String> {
         let place = self.secret_file.display();
         let refuse = |message: &str| format!("{place}: {message}");
         let cannot = |error: std::io::Error| {
@@ -74,7 +74,7 @@ impl KeyFile {
                  ends"
             )));
         }
-        Ok(Key::new(self.name.clone(), self.algorithm, secret))
+        Ok(TsigKey::new(self.name.clone(), self.algorithm, secret))
     }
 }
 
@@ -210,9 +210,9 @@ impl ListTransferSection {
             }
         };
         let algorithm = match self.algorithm {
-            AlgorithmWord::Sha256 => Algorithm::Sha256,
-            AlgorithmWord::Sha384 => Algorithm::Sha384,
-            AlgorithmWord::Sha512 => Algorithm::Sha512,
+            AlgorithmWord::Sha256 => TsigAlgorithm::Sha256,
+            AlgorithmWord::Sha384 => TsigAlgorithm::Sha384,
+            AlgorithmWord::Sha512 => TsigAlgorithm::Sha512,
         };
         let secret_file = review.file(file);
         Some(KeyFile {

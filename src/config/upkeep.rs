@@ -59,7 +59,7 @@ impl CountSection {
 
 /// Who signs the audit log.
 #[derive(Clone, Debug)]
-pub struct Audit {
+pub struct AuditLog {
     /// Whose resolver it is.
     pub provider: String,
     /// Which of the provider's resolvers.
@@ -87,8 +87,8 @@ impl Default for AuditSection {
 }
 
 impl AuditSection {
-    pub(super) fn check(&self, state: &Path, review: &mut Review<'_>) -> Audit {
-        Audit {
+    pub(super) fn check(&self, state: &Path, review: &mut Review<'_>) -> AuditLog {
+        AuditLog {
             provider: review.domain_like("provider", &self.provider),
             resolver: review.domain_like("resolver", &self.resolver),
             key: self

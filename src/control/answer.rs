@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::protocol::{
-    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions,
-    Reloaded, Reply, Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    CacheStatus, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict, ListStatus,
+    MemoryStatus, Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
 use crate::cache::Flush;
 use crate::clock::monotonic;
@@ -15,10 +15,10 @@ use crate::list::guard::Code;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Action, Clients, Group, ListRules, Snapshot, Verdict};
 use crate::store::Health;
-use crate::update::{Origin, Outcome, Updater, Way, Which};
+use crate::update::{ListOutcome, Origin, Updater, Way, Which};
 
 /// The parts of the running program that an operator can ask about.
-pub struct Parts {
+pub struct ServerParts {
     /// Keeps the lists.
     pub updater: Arc<Updater>,
     /// Knows the groups.
@@ -57,11 +57,11 @@ pub trait Resolution: Send + Sync {
     fn upstreams(&self) -> Vec<UpstreamStatus>;
 }
 
-impl Parts {
+impl ServerParts {
     /// Fulfil one request; a reload takes its time.
-    pub(super) fn answer(&self, request: &Request) -> Reply {
+    pub(super) fn answer(&self, request: &Request) -> ControlReply {
         match request {
-            Request::Status => Reply::Status(Box::new(self.status())),
+            Request::Status => ControlReply::Status(Box::new(self.status())),
             Request::Reload { list } => self.reload(list.as_deref()),
             Request::Override {
                 list,
@@ -76,20 +76,24 @@ impl Parts {
                 reloaded(self.updater.roll_back(index, *generation, reason))
             }),
             Request::Remove { note } => self.remove(note),
-            Request::Generations { list } => self.on_list(list, |index| Reply::Generations {
-                generations: self.updater.generations(index),
-            }),
-            Request::Receipts { list: Some(list) } => self.on_list(list, |index| Reply::Receipts {
-                receipts: self.updater.receipts(index),
-            }),
+            Request::Generations { list } => {
+                self.on_list(list, |index| ControlReply::Generations {
+                    generations: self.updater.generations(index),
+                })
+            }
+            Request::Receipts { list: Some(list) } => {
+                self.on_list(list, |index| ControlReply::Receipts {
+                    receipts: self.updater.receipts(index),
+                })
+            }
             Request::Receipts { list: None } => {
                 let all = (0..self.rules.len())
                     .flat_map(|index| self.updater.receipts(index as ListIndex));
-                Reply::Receipts {
+                ControlReply::Receipts {
                     receipts: all.collect(),
                 }
             }
-            Request::Why { name } => with_name(name, |name| Reply::Why(self.why(name))),
+            Request::Why { name } => with_name(name, |name| ControlReply::Why(self.why(name))),
             Request::Flush { name: None, .. } => self.flush(Flush::All),
             Request::Flush {
                 name: Some(name),
@@ -145,20 +149,20 @@ impl Parts {
         }
     }
 
-    fn reload(&self, list: Option<&str>) -> Reply {
+    fn reload(&self, list: Option<&str>) -> ControlReply {
         match list {
-            None => Reply::Reload(Reloaded {
+            None => ControlReply::Reload(Reloaded {
                 lists: self.updater.reload(Which::All),
             }),
             Some(id) => self.on_list(id, |index| {
-                Reply::Reload(Reloaded {
+                ControlReply::Reload(Reloaded {
                     lists: self.updater.reload(Which::One(index)),
                 })
             }),
         }
     }
 
-    fn on_list(&self, id: &str, answer: impl FnOnce(ListIndex) -> Reply) -> Reply {
+    fn on_list(&self, id: &str, answer: impl FnOnce(ListIndex) -> ControlReply) -> ControlReply {
         match self.updater.index_of(id) {
             Some(index) => answer(index),
             None => {
@@ -171,7 +175,7 @@ impl Parts {
         }
     }
 
-    fn let_pass(&self, list: ListIndex, codes: &[String], reason: &str) -> Reply {
+    fn let_pass(&self, list: ListIndex, codes: &[String], reason: &str) -> ControlReply {
         let mut known = Vec::new();
         for word in codes {
             match Code::parse(word) {
@@ -191,7 +195,7 @@ impl Parts {
         }
     }
 
-    fn remove(&self, text: &str) -> Reply {
+    fn remove(&self, text: &str) -> ControlReply {
         match self.updater.find_removal(text.as_bytes()) {
             Ok((list, signed)) => self.on_list(&list, |index| {
                 let origin = Origin {
@@ -204,8 +208,8 @@ impl Parts {
         }
     }
 
-    fn flush(&self, what: Flush<'_>) -> Reply {
-        Reply::Flush(Flushed {
+    fn flush(&self, what: Flush<'_>) -> ControlReply {
+        ControlReply::Flush(Flushed {
             removed: self.resolution.flush(what),
         })
     }
@@ -253,9 +257,9 @@ impl Parts {
             entry: suffix(name, found.labels),
             labels: found.labels,
             place: if found.is_parent {
-                Place::Parent
+                EntryPlace::Parent
             } else {
-                Place::Itself
+                EntryPlace::Itself
             },
         }
     }
@@ -269,7 +273,7 @@ fn resident_octets() -> u64 {
         .map_or(0, |pages| pages * PAGE_OCTETS)
 }
 
-fn with_name(text: &str, answer: impl FnOnce(&Name) -> Reply) -> Reply {
+fn with_name(text: &str, answer: impl FnOnce(&Name) -> ControlReply) -> ControlReply {
     match Name::parse(text) {
         Ok(name) => answer(&name),
         Err(fault) => failed(format!(
@@ -278,14 +282,14 @@ fn with_name(text: &str, answer: impl FnOnce(&Name) -> Reply) -> Reply {
     }
 }
 
-fn reloaded(outcome: Outcome) -> Reply {
-    Reply::Reload(Reloaded {
+fn reloaded(outcome: ListOutcome) -> ControlReply {
+    ControlReply::Reload(Reloaded {
         lists: vec![outcome],
     })
 }
 
-fn failed(message: String) -> Reply {
-    Reply::Failed { message }
+fn failed(message: String) -> ControlReply {
+    ControlReply::Failed { message }
 }
 
 /// The last `labels` labels of a name.

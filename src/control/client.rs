@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::protocol::{Reply, Request};
+use super::protocol::{ControlReply, Request};
 
 /// The longest reply that is taken, in octets.
 const REPLY_OCTETS_MAX: u64 = 16 * 1024 * 1024;
@@ -53,7 +53,7 @@ impl fmt::Display for AskFault {
 impl std::error::Error for AskFault {}
 
 /// Send one request and wait for its reply.
-pub fn ask(socket: &Path, request: &Request) -> Result<Reply, AskFault> {
+pub fn ask(socket: &Path, request: &Request) -> Result<ControlReply, AskFault> {
     let fault = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             AskFault::NotRunning(socket.to_path_buf())

@@ -6,10 +6,10 @@ mod client;
 mod protocol;
 mod server;
 
-pub use answer::{Parts, Resolution};
+pub use answer::{Resolution, ServerParts};
 pub use client::{AskFault, ask};
 pub use protocol::{
-    CacheStatus, Flushed, GroupAnswer, GroupVerdict, ListStatus, MemoryStatus, Place, Questions,
-    Reloaded, Reply, Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    CacheStatus, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict, ListStatus,
+    MemoryStatus, Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
-pub use server::{BindRefusal, Server, Socket};
+pub use server::{BindRefusal, ControlServer, Socket};

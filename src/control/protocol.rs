@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::store::Flushing;
-use crate::update::{Generation, ListState, Outcome};
+use crate::update::{Generation, ListOutcome, ListState};
 
 /// What an operator asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ pub enum Request {
 /// What the running program says to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
-pub enum Reply {
+pub enum ControlReply {
     /// To [`Request::Status`].
     Status(Box<Status>),
     /// To [`Request::Reload`], [`Request::Override`], [`Request::Rollback`] and
@@ -217,7 +217,7 @@ pub struct UpstreamStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// List by list.
-    pub lists: Vec<Outcome>,
+    pub lists: Vec<ListOutcome>,
 }
 
 /// Would a name be blocked, and for whom?
@@ -262,14 +262,14 @@ pub enum GroupVerdict {
         /// The entry's labels.
         labels: usize,
         /// Which of the two it is.
-        place: Place,
+        place: EntryPlace,
     },
 }
 
 /// Where an entry stands to the name asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum EntryPlace {
     /// The entry is the name.
     Itself,
     /// The entry is a parent of the name.

@@ -89,7 +89,7 @@ pub struct OpeningsFault;
 /// The text's form.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct OpeningDocument {
     v: u64,
     origin: String,
     list: String,
@@ -112,7 +112,7 @@ impl Openings {
             salt: HEXLOWER.encode(&opening.salt),
             counts: opening.counts.clone(),
         });
-        let document = Document {
+        let document = OpeningDocument {
             v: VERSION,
             origin: self.origin.clone(),
             list: self.list.clone(),
@@ -123,7 +123,7 @@ impl Openings {
 
     /// Reads such a text.
     pub fn parse(json: &[u8]) -> Result<Self, OpeningsFault> {
-        let Document {
+        let OpeningDocument {
             v,
             origin,
             list,

@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 
 use super::Scope;
-use super::records::Record;
+use super::records::EntryRecord;
 use crate::name::Name;
 
 /// The difference between two sets of entries, each part in the order of the names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diff<'a> {
     /// In the new set alone.
-    pub added: Vec<&'a Record>,
+    pub added: Vec<&'a EntryRecord>,
     /// In the old set alone.
-    pub removed: Vec<&'a Record>,
+    pub removed: Vec<&'a EntryRecord>,
     /// In both, with other details: the old one and the new one.
-    pub changed: Vec<(&'a Record, &'a Record)>,
+    pub changed: Vec<(&'a EntryRecord, &'a EntryRecord)>,
     /// In both and the same.
     pub unchanged: usize,
 }
@@ -23,7 +23,7 @@ pub struct Diff<'a> {
 impl<'a> Diff<'a> {
     /// Compare two sets. An entry is its name and scope; of one that stands there twice the last
     /// counts.
-    pub fn between(old: &'a [Record], new: &'a [Record]) -> Self {
+    pub fn between(old: &'a [EntryRecord], new: &'a [EntryRecord]) -> Self {
         let (old, new) = (by_name(old), by_name(new));
         let mut diff = Self {
             added: Vec::new(),
@@ -52,7 +52,7 @@ impl<'a> Diff<'a> {
     }
 }
 
-fn by_name(records: &[Record]) -> BTreeMap<(String, Scope, &Name), &Record> {
+fn by_name(records: &[EntryRecord]) -> BTreeMap<(String, Scope, &Name), &EntryRecord> {
     records
         .iter()
         .map(|record| {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::list::records::read;
 
-    fn records(text: &str) -> Vec<Record> {
+    fn records(text: &str) -> Vec<EntryRecord> {
         read(text.as_bytes())
             .unwrap()
             .0
@@ -78,7 +78,7 @@ mod tests {
             .collect()
     }
 
-    fn numbers(records: &[&Record]) -> Vec<Option<u32>> {
+    fn numbers(records: &[&EntryRecord]) -> Vec<Option<u32>> {
         records.iter().map(|record| record.number).collect()
     }
 

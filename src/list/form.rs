@@ -22,12 +22,12 @@ pub struct FormFault {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub problem: FormProblem,
 }
 
 /// What is wrong with a line of a paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub enum FormProblem {
     /// Another kind of paper, or another version of it.
     Version(&'static str),
     /// Another key stands here, or none.
@@ -38,7 +38,7 @@ pub enum Problem {
     Value(&'static str, &'static str),
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for FormProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(version) => write!(f, "the first line must be `{version}`"),
@@ -54,20 +54,20 @@ impl fmt::Display for Problem {
 }
 
 /// Takes the lines of a paper one after the other.
-pub(super) struct Reader<'a> {
+pub(super) struct FormReader<'a> {
     lines: Split<'a, char>,
     next: Option<&'a str>,
     line: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FormReader<'a> {
     /// Start behind the version line. The text ends with a line feed, as that of a note does.
     pub(super) fn new(text: &'a str, version: &'static str) -> Result<Self, FormFault> {
         let mut lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
         if lines.next() != Some(version) {
             return Err(FormFault {
                 line: 1,
-                problem: Problem::Version(version),
+                problem: FormProblem::Version(version),
             });
         }
         let next = lines.next();
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     ) -> Result<T, FormFault> {
         self.optional(key, may, read)?.ok_or(FormFault {
             line: self.line,
-            problem: Problem::Expected(key),
+            problem: FormProblem::Expected(key),
         })
     }
 
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         let Some(value) = value else { return Ok(None) };
         let read = read(value).ok_or(FormFault {
             line: self.line,
-            problem: Problem::Value(key, may),
+            problem: FormProblem::Value(key, may),
         })?;
         self.next = self.lines.next();
         self.line += 1;
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         if self.next.is_some() {
             Err(FormFault {
                 line: self.line,
-                problem: Problem::Unexpected,
+                problem: FormProblem::Unexpected,
             })
         } else {
             Ok(())
@@ -148,7 +148,9 @@ pub fn is_list_id(text: &str) -> bool {
 /// Is it a text that people can be shown as it is? Characters that turn the direction of writing
 /// would show another text.
 pub fn is_words(text: &str) -> bool {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let marks = |c: char| matches!(c, '\u{200e}' | '\u{200f}');
+    let turns =
+        |c: char| marks(c) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     (1..=WORDS_OCTETS_MAX).contains(&text.len())
         && text.trim() == text
         && !text.contains(|c: char| c.is_control() || turns(c))

@@ -7,8 +7,8 @@ use std::fmt;
 use jiff::civil::Date;
 
 use super::Scope;
-use super::guard::Place;
-use super::records::Record;
+use super::guard::LinePlace;
+use super::records::EntryRecord;
 use crate::name::Name;
 
 /// The category of the entry that harms nobody, which resolvers ask their own doors for.
@@ -96,8 +96,8 @@ pub struct Remark {
 
 impl Remark {
     /// Where the entry stands.
-    pub const fn place(&self) -> Place {
-        Place {
+    pub const fn place(&self) -> LinePlace {
+        LinePlace {
             line: self.line,
             number: self.number,
         }
@@ -106,7 +106,7 @@ impl Remark {
 
 /// Look at all entries, each with its line. An entry is due when it was last verified more than
 /// `verify_days` before `today`; the test entry is never.
-pub fn lint(records: &[(u64, Record)], today: Date, verify_days: u32) -> Vec<Remark> {
+pub fn lint(records: &[(u64, EntryRecord)], today: Date, verify_days: u32) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let (mut seen, mut numbers, mut tests) = (BTreeSet::new(), BTreeSet::new(), 0);
     let wide: BTreeMap<&[u8], ()> = records
@@ -153,7 +153,7 @@ pub fn lint(records: &[(u64, Record)], today: Date, verify_days: u32) -> Vec<Rem
     remarks
 }
 
-fn is_due(record: &Record, today: Date, verify_days: u32) -> bool {
+fn is_due(record: &EntryRecord, today: Date, verify_days: u32) -> bool {
     let days = |verified: Date| {
         today
             .since(verified)
@@ -166,7 +166,7 @@ fn is_due(record: &Record, today: Date, verify_days: u32) -> bool {
 
 /// Is a parent of the name an entry that reaches below, or the name itself where the entry is
 /// exact?
-fn is_covered(record: &Record, wide: &BTreeMap<&[u8], ()>) -> bool {
+fn is_covered(record: &EntryRecord, wide: &BTreeMap<&[u8], ()>) -> bool {
     let mut rest = record.name.as_wire();
     let mut is_parent = record.scope == Scope::Exact;
     loop {
@@ -211,7 +211,7 @@ fn is_latin(c: char) -> bool {
 const LOOKALIKES: &str = "асеорхуіјѕһԁԛԝӏοαινρυκϲոսհցօ\u{131}\u{251}";
 
 /// The test entry's number: that of the first entry of the category `test`.
-pub fn test_entry(records: &[(u64, Record)]) -> Option<u32> {
+pub fn test_entry(records: &[(u64, EntryRecord)]) -> Option<u32> {
     records
         .iter()
         .find(|(_, record)| record.category.as_deref() == Some(TEST_CATEGORY))
@@ -219,7 +219,7 @@ pub fn test_entry(records: &[(u64, Record)]) -> Option<u32> {
 }
 
 /// The names of the entries by their line, for those who may see them.
-pub fn name_at(records: &[(u64, Record)], line: u64) -> Option<&Name> {
+pub fn name_at(records: &[(u64, EntryRecord)], line: u64) -> Option<&Name> {
     records
         .iter()
         .find(|(at, _)| *at == line)

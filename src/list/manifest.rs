@@ -7,8 +7,8 @@
 //! numbers keep that hash from being tried against guessed lists.
 
 use super::form::{
-    FormFault, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME, MAY_WORDS, Problem, Reader, id,
-    number, time, words, write_time,
+    FormFault, FormProblem, FormReader, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME, MAY_WORDS,
+    id, number, time, words, write_time,
 };
 use crate::clock::UnixSeconds;
 use crate::seal::Note;
@@ -23,7 +23,7 @@ pub struct Manifest {
     /// Who answers for the list; clients may be shown it.
     pub authority: String,
     /// On what kind of ground.
-    pub basis: Basis,
+    pub basis: ManifestBasis,
     /// The law or rule in words.
     pub legal_basis: String,
     /// What a blocked client is to be answered.
@@ -48,7 +48,7 @@ pub struct Manifest {
 
 /// On what ground a list is applied; it decides the extended error that clients see (RFC 8914).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Basis {
+pub enum ManifestBasis {
     /// A law or an order.
     Law,
     /// The provider's own policy.
@@ -93,18 +93,18 @@ macro_rules! words_of {
     };
 }
 
-words_of!(Basis { Law = "law", Provider = "provider", Subscriber = "subscriber" });
+words_of!(ManifestBasis { Law = "law", Provider = "provider", Subscriber = "subscriber" });
 words_of!(ListAction { StopPage = "stop-page", NxDomain = "nxdomain" });
 
 impl Manifest {
     /// Read the text of a note; whether the note is to be believed is another question. Only the
     /// text that [`Manifest::to_text`] writes is accepted.
     pub fn parse(text: &str) -> Result<Self, FormFault> {
-        let mut lines = Reader::new(text, VERSION)?;
+        let mut lines = FormReader::new(text, VERSION)?;
         let manifest = Self {
             list: lines.required("list", MAY_ID, id)?,
             authority: lines.required("authority", MAY_WORDS, words)?,
-            basis: lines.required("basis", "law, provider or subscriber", Basis::parse)?,
+            basis: lines.required("basis", "law, provider or subscriber", ManifestBasis::parse)?,
             legal_basis: lines.required("legal-basis", MAY_WORDS, words)?,
             action: lines.required("action", "stop-page or nxdomain", ListAction::parse)?,
             serial: lines.required("serial", "a whole number from 1", |text| {
@@ -133,7 +133,7 @@ impl Manifest {
         if manifest.expires <= manifest.issued {
             return Err(FormFault {
                 line: 9,
-                problem: Problem::Value("expires", "later than `issued`"),
+                problem: FormProblem::Value("expires", "later than `issued`"),
             });
         }
         Ok(manifest)
@@ -145,7 +145,8 @@ impl Manifest {
             .previous
             .map_or_else(|| "none".to_owned(), |hash| hash.to_string());
         let mut text = format!(
-            "{VERSION}\nlist: {}\nauthority: {}\nbasis: {}\nlegal-basis: {}\naction: {}\nserial: {}\nissued: {}\nexpires: {}\n\
+            "{VERSION}\nlist: {}\nauthority: {}\nbasis: {}\nlegal-basis: {}\naction: {}\n\
+             serial: {}\nissued: {}\nexpires: {}\n\
              previous: {previous}\nentries: {}\nsha256: {}\n",
             self.list,
             self.authority,
@@ -259,7 +260,7 @@ sha256: e3b0 -> sha256: E3B0
         );
         assert_eq!(
             (manifest.basis, manifest.action, manifest.previous),
-            (Basis::Law, ListAction::StopPage, None)
+            (ManifestBasis::Law, ListAction::StopPage, None)
         );
         assert_eq!(manifest.to_text(), TEXT);
         assert_eq!(manifest.hash(), Hash::of(TEXT.as_bytes()));
@@ -318,7 +319,7 @@ sha256: e3b0 -> sha256: E3B0
                 sha256: Hash(octets),
                 previous: previous.map(Hash),
                 legal_basis: "Example Act".to_owned(),
-                basis: if law { Basis::Law } else { Basis::Subscriber },
+                basis: if law { ManifestBasis::Law } else { ManifestBasis::Subscriber },
                 action: if law { ListAction::StopPage } else { ListAction::NxDomain },
                 secrecy: if is_secret { Secrecy::Age } else { Secrecy::Open },
             }

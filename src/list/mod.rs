@@ -15,7 +15,7 @@ mod table;
 
 pub use entry_cells::EntryTally;
 pub use form::{
-    FormFault, Hash, LIST_ID_OCTETS_MAX, Problem, WORDS_OCTETS_MAX, is_list_id, is_words,
+    FormFault, FormProblem, Hash, LIST_ID_OCTETS_MAX, WORDS_OCTETS_MAX, is_list_id, is_words,
 };
 pub use table::{Match, Overfull, Table, TableBuilder};
 

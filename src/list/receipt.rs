@@ -2,8 +2,8 @@
 //! afterwards. Signed as a note.
 
 use super::form::{
-    FormFault, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME_MS, Problem, Reader, id, number,
-    time_ms, write_time_ms,
+    FormFault, FormProblem, FormReader, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME_MS, id,
+    number, time_ms, write_time_ms,
 };
 
 const VERSION: &str = "wardline-receipt/v1";
@@ -40,7 +40,7 @@ pub struct Receipt {
 impl Receipt {
     /// Read the text of a note; whether the note is to be believed is another question.
     pub fn parse(text: &str) -> Result<Self, FormFault> {
-        let mut lines = Reader::new(text, VERSION)?;
+        let mut lines = FormReader::new(text, VERSION)?;
         let may_resolver = "the name of a key: 1 to 255 octets, neither white space nor `+`";
         let receipt = Self {
             resolver: lines.required("resolver", may_resolver, |text| {
@@ -62,7 +62,7 @@ impl Receipt {
         if receipt.probes_right > receipt.probes {
             return Err(FormFault {
                 line: 13,
-                problem: Problem::Value("probes-right", "at most `probes`"),
+                problem: FormProblem::Value("probes-right", "at most `probes`"),
             });
         }
         Ok(receipt)
@@ -78,7 +78,8 @@ impl Receipt {
         ]
         .map(write_time_ms);
         format!(
-            "{VERSION}\nresolver: {}\nlist: {}\nserial: {}\nmanifest: {}\nentries: {}\nreceived: {received}\nverified: {verified}\n\
+            "{VERSION}\nresolver: {}\nlist: {}\nserial: {}\nmanifest: {}\nentries: {}\n\
+             received: {received}\nverified: {verified}\n\
              live: {live}\nprobed: {probed}\ngeneration: {}\nprobes: {}\nprobes-right: {}\n",
             self.resolver,
             self.list,

@@ -7,12 +7,12 @@ use std::io::{self, BufRead};
 use jiff::civil::Date;
 
 use super::Scope;
-use super::parse::{self, Entry, Parsed};
+use super::parse::{self, ListEntry, Parsed};
 use crate::name::Name;
 
 /// One entry with everything the curator knows of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Record {
+pub struct EntryRecord {
     /// The name.
     pub name: Name,
     /// How far it reaches.
@@ -27,7 +27,7 @@ pub struct Record {
     pub category: Option<Box<str>>,
 }
 
-impl Record {
+impl EntryRecord {
     /// An entry without details.
     pub const fn new(name: Name, scope: Scope) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Record {
         )
     }
 
-    fn from_entry(entry: &Entry<'_>) -> Option<Self> {
+    fn from_entry(entry: &ListEntry<'_>) -> Option<Self> {
         let details = entry.details;
         Some(Self {
             name: Name::from_wire(entry.wire).ok()?,
@@ -62,7 +62,7 @@ impl Record {
 }
 
 /// The entry's line without its end: what the parser of our own format reads.
-impl fmt::Display for Record {
+impl fmt::Display for EntryRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.scope.mark(), self.name)?;
         self.number
@@ -78,24 +78,24 @@ impl fmt::Display for Record {
 }
 
 /// `Debug` shows the number alone, as [`Name`]'s shows no name.
-impl fmt::Debug for Record {
+impl fmt::Debug for EntryRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Record({:?})", self.number)
     }
 }
 
 /// Read entries in our own format, in the order of the text, each with its line.
-pub fn read(text: impl BufRead) -> io::Result<(Vec<(u64, Record)>, Parsed)> {
+pub fn read(text: impl BufRead) -> io::Result<(Vec<(u64, EntryRecord)>, Parsed)> {
     let mut records = Vec::new();
     let parsed = parse::read_entries(text, |entry| {
-        records.extend(Record::from_entry(entry).map(|record| (entry.line, record)))
+        records.extend(EntryRecord::from_entry(entry).map(|record| (entry.line, record)))
     })?;
     Ok((records, parsed))
 }
 
 /// The one text of these entries: sorted by name, one a line, without comments.
-pub fn write(records: &[Record]) -> String {
-    let mut lines: Vec<(String, &Record)> = records
+pub fn write(records: &[EntryRecord]) -> String {
+    let mut lines: Vec<(String, &EntryRecord)> = records
         .iter()
         .map(|record| (record.name.to_string(), record))
         .collect();
@@ -118,7 +118,7 @@ mod tests {
                      expires=2026-04-01 # c\n=a.b.test\n";
         let (records, parsed) = read(text.as_slice()).unwrap();
         assert_eq!((records.len(), parsed.rejects, records[1].0), (3, 0, 2));
-        let records: Vec<Record> = records.into_iter().map(|(_, record)| record).collect();
+        let records: Vec<EntryRecord> = records.into_iter().map(|(_, record)| record).collect();
         let written = write(&records);
         assert_eq!(
             written,
@@ -133,7 +133,7 @@ mod tests {
         fn written_entries_are_read_again(
             labels in proptest::collection::vec("[a-z0-9]{1,10}", 2..6), number in 1_u32.., is_exact: bool, day in 1_i8..28,
         ) {
-            let mut record = Record::new(Name::parse(&format!("{}.test", labels.join("."))).unwrap(), Scope::Below);
+            let mut record = EntryRecord::new(Name::parse(&format!("{}.test", labels.join("."))).unwrap(), Scope::Below);
             record.number = Some(number);
             record.scope = if is_exact { Scope::Exact } else { Scope::Below };
             record.verified = Some(Date::constant(2026, 2, day));

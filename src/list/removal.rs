@@ -3,7 +3,8 @@
 //! never slower than putting in.
 
 use super::form::{
-    FormFault, Hash, MAY_ID, MAY_TIME, MAY_WORDS, Problem, Reader, id, time, words, write_time,
+    FormFault, FormProblem, FormReader, Hash, MAY_ID, MAY_TIME, MAY_WORDS, id, time, words,
+    write_time,
 };
 use super::{Scope, parse};
 use crate::clock::UnixSeconds;
@@ -34,7 +35,7 @@ pub struct Removal {
 impl Removal {
     /// Read the text of a note; whether the note is to be believed is another question.
     pub fn parse(text: &str) -> Result<Self, FormFault> {
-        let mut lines = Reader::new(text, VERSION)?;
+        let mut lines = FormReader::new(text, VERSION)?;
         let list = lines.required("list", MAY_ID, id)?;
         let from = lines.required("from", MAY_TIME, time)?;
         let until = lines.required("until", MAY_TIME, time)?;
@@ -46,7 +47,7 @@ impl Removal {
             if entries.len() == REMOVED_NAMES_MAX {
                 return Err(FormFault {
                     line: 6 + entries.len(),
-                    problem: Problem::Value("remove", "there at most 1000 times"),
+                    problem: FormProblem::Value("remove", "there at most 1000 times"),
                 });
             }
             entries.push(entry);
@@ -55,7 +56,7 @@ impl Removal {
         if !(1..=REMOVAL_S_MAX).contains(&until.saturating_sub(from)) {
             return Err(FormFault {
                 line: 4,
-                problem: Problem::Value("until", "later than `from`, and by 31 days at most"),
+                problem: FormProblem::Value("until", "later than `from`, and by 31 days at most"),
             });
         }
         Ok(Self {

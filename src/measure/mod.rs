@@ -10,7 +10,7 @@ pub use reading::{ListReading, Reading, UpstreamReading};
 
 mod page;
 mod scrape;
-use page::{Page, Shown};
+use page::{MetricsPage, Shown};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum MeasureError {
 /// Shows readings to whoever asks over HTTP, until it is dropped.
 #[derive(Debug)]
 pub struct Publisher {
-    page: Page,
+    page: MetricsPage,
     shown: Shown,
     address: SocketAddr,
     door: JoinHandle<()>,
@@ -59,7 +59,7 @@ pub async fn start(listen: SocketAddr) -> Result<Publisher, MeasureError> {
     let shown = Shown::default();
     let door = tokio::spawn(scrape::serve(listener, Arc::clone(&shown), SCRAPE_PATIENCE));
     Ok(Publisher {
-        page: Page::new(),
+        page: MetricsPage::new(),
         shown,
         address,
         door,

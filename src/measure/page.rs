@@ -19,18 +19,18 @@ pub(super) type Shown = Arc<ArcSwap<String>>;
 /// The histogram is written by hand from the tally: the exporter would want a sample for each reply
 /// (measured: 35 ns each), and could only be told an estimate of each, where the tally has exact
 /// buckets and an exact sum.
-pub(super) struct Page {
+pub(super) struct MetricsPage {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
 }
 
-impl fmt::Debug for Page {
+impl fmt::Debug for MetricsPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page").finish_non_exhaustive()
     }
 }
 
-impl Page {
+impl MetricsPage {
     pub(super) fn new() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, describe);
@@ -46,7 +46,9 @@ impl Page {
             for (place, list) in reading.lists.iter().enumerate() {
                 let blocked = reading.tally.lists.get(place).copied().unwrap_or_default();
                 for (kind, count) in Kind::ALL.into_iter().zip(blocked) {
-                    counter!("wardline_blocked_total", "list" => list.id.clone(), "kind" => kind.name()).absolute(count);
+                    let (list, kind) = (list.id.clone(), kind.name());
+                    counter!("wardline_blocked_total", "list" => list, "kind" => kind)
+                        .absolute(count);
                 }
                 set_list(list);
             }
@@ -354,7 +356,7 @@ mod tests {
     fn each_figure_is_shown_once_with_its_type() {
         let board = Board::new(2);
         let cells = board.cells();
-        let page = Page::new();
+        let page = MetricsPage::new();
         parse(&page.render(&reading(&board)));
         cells.note_question(Door::Udp);
         cells.note_blocked(1, Kind::ViaCname);
@@ -415,7 +417,7 @@ mod tests {
         for (us, count) in [(10, 5), (11, 2), (700_000, 1), (9_000_001, 3)] {
             cells.note_latency(us, count);
         }
-        let (samples, _) = parse(&Page::new().render(&Reading {
+        let (samples, _) = parse(&MetricsPage::new().render(&Reading {
             tally: board.sum(),
             ..Reading::default()
         }));

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::asked::{Outcome, Wanted};
-use super::desk::{Desk, Round};
+use super::desk::{AnswerDesk, Round};
 use super::fetch::Outside;
 use super::renewer::{Due, Renewer, Settings as RenewalSettings};
-use crate::answer::blocked::{Page, Way};
+use crate::answer::blocked::{Channel, Page};
 use crate::answer::local::Local;
 use crate::answer::special_use::SpecialUse;
 use crate::cache::{Cache, Entry, Lifetimes};
@@ -115,8 +115,8 @@ impl Answering {
     }
 
     /// A desk for one more thread that takes questions one by one.
-    pub fn desk(&self) -> Desk {
-        Desk::new(self.board.own_cells(), 1, 0)
+    pub fn desk(&self) -> AnswerDesk {
+        AnswerDesk::new(self.board.own_cells(), 1, 0)
     }
 
     /// Counters for tasks that run on any thread.
@@ -125,8 +125,8 @@ impl Answering {
     }
 
     /// A desk for one of `threads` threads that take questions in batches of up to `seats`.
-    pub fn desk_for_batches(&self, seats: usize, threads: usize) -> Desk {
-        Desk::new(
+    pub fn desk_for_batches(&self, seats: usize, threads: usize) -> AnswerDesk {
+        AnswerDesk::new(
             self.board.own_cells(),
             seats,
             self.outside.cache.front_entries(threads),
@@ -134,7 +134,7 @@ impl Answering {
     }
 
     /// Look up the lists in force and the time, once for a batch of questions.
-    pub fn round(&self, desk: &mut Desk) -> Round {
+    pub fn round(&self, desk: &mut AnswerDesk) -> Round {
         desk.front.follow(self.outside.cache.flushes());
         Round {
             snapshot: self.live.load(),
@@ -206,8 +206,8 @@ impl Answering {
         wanted.snapshot.note_blocked(list, found);
         let page = self.pages.get(usize::from(list));
         let way = match wanted.door {
-            Door::Tls => Way::Encrypted,
-            Door::Udp | Door::Tcp => Way::Open,
+            Door::Tls => Channel::Encrypted,
+            Door::Udp | Door::Tcp => Channel::Open,
         };
         page.and_then(|page| page.write(wanted.question, way, out))
             .map_or(Outcome::Silence, Outcome::Reply)

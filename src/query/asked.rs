@@ -1,7 +1,7 @@
 //! A question on its way: as a door hands it in, as it is answered, as it waits, and what became of
 //! it.
 
-use crate::cache::Key;
+use crate::cache::CacheKey;
 use crate::count::{Cells, Door, Event};
 use crate::name::SuffixHashes;
 use crate::policy::{Group, Snapshot, Standing};
@@ -47,7 +47,7 @@ pub enum Outcome {
 /// reply goes.
 pub struct Later {
     pub(super) packet: Box<[u8]>,
-    pub(super) key: Key,
+    pub(super) key: CacheKey,
     pub(super) group: Group,
     pub(super) door: Door,
 }
@@ -64,9 +64,9 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn key(&self) -> CacheKey {
         let question = self.question;
-        Key::new(
+        CacheKey::new(
             self.hashes.whole(),
             question.qtype,
             question.dnssec_ok(),

@@ -25,16 +25,16 @@ impl Round {
 }
 
 /// One thread's own things: its counters and its working memory.
-pub struct Desk {
+pub struct AnswerDesk {
     pub(super) cells: OwnCells,
     pub(super) front: Front,
     /// The hashes of the names of a batch's questions; of a single question in the first.
     pub(super) seats: Box<[SuffixHashes]>,
-    /// The seats in front that are taken by [`Desk::foresee`].
+    /// The seats in front that are taken by [`AnswerDesk::foresee`].
     pub(super) foreseen: usize,
 }
 
-impl Desk {
+impl AnswerDesk {
     pub(super) fn new(cells: OwnCells, seats: usize, front_entries: usize) -> Self {
         let seats = (0..seats.max(1)).map(|_| SuffixHashes::new()).collect();
         Self {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::single_flight::Flights;
-use crate::cache::{Cache, Entry, Key, Lifetimes};
+use crate::cache::{Cache, CacheKey, Entry, Lifetimes};
 use crate::clock;
 use crate::name::Name;
 use crate::resolve::{Failure, Fetched, Question, Resolver};
@@ -48,7 +48,7 @@ impl Outside {
 
     /// Ask, or wait for the one who is asking already. The asking goes on when this future is
     /// dropped.
-    pub(super) async fn fetch(&self, question: Question, key: Key) -> Landed {
+    pub(super) async fn fetch(&self, question: Question, key: CacheKey) -> Landed {
         let patience = self.flights.patience(self.resolver.patience());
         let (outside, asked) = (self.clone(), question.clone());
         // In a box: it would be copied at each step of the way to its task otherwise.
@@ -63,7 +63,7 @@ impl Outside {
     }
 
     /// An answer that has run out and may still be given.
-    pub(super) fn find_stale(&self, key: Key, now_s: u32) -> Option<Arc<Entry>> {
+    pub(super) fn find_stale(&self, key: CacheKey, now_s: u32) -> Option<Arc<Entry>> {
         self.cache
             .find_stale(key, now_s, self.lifetimes.stale_s_max)
     }
@@ -73,7 +73,7 @@ impl Outside {
     fn keep(
         &self,
         Question { name, qtype, .. }: &Question,
-        key: Key,
+        key: CacheKey,
         fetched: Result<Fetched, Failure>,
     ) -> Landed {
         let now_s = clock::wall_u32_s();

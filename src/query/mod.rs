@@ -12,7 +12,7 @@ mod single_flight;
 
 pub use answering::{Answering, Parts};
 pub use asked::{Asked, Later, Outcome, Rate};
-pub use desk::{Desk, Round};
+pub use desk::{AnswerDesk, Round};
 pub use renewer::{Due, Renewals, Settings as RenewalSettings};
 
 use crate::answer::{minimal, special_use};
@@ -31,7 +31,7 @@ impl Answering {
     pub fn answer(
         &self,
         round: &Round,
-        desk: &mut Desk,
+        desk: &mut AnswerDesk,
         asked: &Asked<'_>,
         out: &mut [u8],
     ) -> Outcome {

@@ -11,7 +11,7 @@ use super::answering::Answering;
 use super::asked::Wanted;
 use super::fetch::as_asked;
 use super::renewer::{Due, Renewals};
-use crate::cache::{Entry, Key};
+use crate::cache::{CacheKey, Entry};
 use crate::clock;
 use crate::name::SuffixHashes;
 use crate::policy::Verdict;
@@ -57,7 +57,11 @@ impl Answering {
 
     /// Ask outside, and where that takes too long or nobody can be reached, fall back on an answer
     /// that has run out.
-    pub(super) async fn fetch_or_stale(&self, question: resolve::Question, key: Key) -> Arc<Entry> {
+    pub(super) async fn fetch_or_stale(
+        &self,
+        question: resolve::Question,
+        key: CacheKey,
+    ) -> Arc<Entry> {
         let now_s = clock::wall_u32_s();
         let Some(stale) = self.outside.find_stale(key, now_s) else {
             return self.outside.fetch(question, key).await.entry;
@@ -79,7 +83,7 @@ impl Answering {
     }
 
     /// An answer that has run out, for want of the time to ask for another.
-    pub(super) fn find_stale(&self, key: Key) -> Option<Arc<Entry>> {
+    pub(super) fn find_stale(&self, key: CacheKey) -> Option<Arc<Entry>> {
         let now_s = clock::wall_u32_s();
         let stale = self.outside.find_stale(key, now_s)?;
         stale.note_unrenewed(now_s);
@@ -96,7 +100,7 @@ impl Answering {
             if snapshot.decide(&self.all_lists, &hashes) != Verdict::Pass {
                 return;
             }
-            Key::new(
+            CacheKey::new(
                 hashes.whole(),
                 question.qtype,
                 question.dnssec_ok,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::cache::Key;
+use crate::cache::CacheKey;
 use crate::resolve::Failure;
 
 /// However many wait, a flight may take this share of the usual time.
@@ -20,11 +20,11 @@ type Arrival<T> = watch::Receiver<Option<T>>;
 /// The questions that are being asked now; clones are one.
 #[derive(Clone)]
 pub(super) struct Flights<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<OpenFlights<T>>,
 }
 
-struct Shared<T> {
-    open: Mutex<HashMap<Key, Arrival<T>>>,
+struct OpenFlights<T> {
+    open: Mutex<HashMap<CacheKey, Arrival<T>>>,
     waiting: AtomicUsize,
     waiting_max: usize,
 }
@@ -33,7 +33,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Room for `waiting_max` who wait, and for as many flights.
     pub(super) fn new(waiting_max: usize) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(OpenFlights {
                 open: Mutex::default(),
                 waiting: AtomicUsize::new(0),
                 waiting_max,
@@ -60,10 +60,10 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// where too many wait or the work panics.
     pub(super) async fn join(
         &self,
-        key: Key,
+        key: CacheKey,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Failure> {
-        let _seat = Seat::take(&self.shared)?;
+        let _seat = WaitingSeat::take(&self.shared)?;
         let mut arrival = self.board(key, work)?;
         let landed = arrival
             .wait_for(Option::is_some)
@@ -75,7 +75,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 
     fn board(
         &self,
-        key: Key,
+        key: CacheKey,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<Arrival<T>, Failure> {
         let mut open = self.shared.lock();
@@ -102,17 +102,17 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     }
 }
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arrival<T>>> {
+impl<T> OpenFlights<T> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, Arrival<T>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One who waits.
-struct Seat<'a, T>(&'a Shared<T>);
+struct WaitingSeat<'a, T>(&'a OpenFlights<T>);
 
-impl<'a, T> Seat<'a, T> {
-    fn take(shared: &'a Shared<T>) -> Result<Self, Failure> {
+impl<'a, T> WaitingSeat<'a, T> {
+    fn take(shared: &'a OpenFlights<T>) -> Result<Self, Failure> {
         let seat = Self(shared);
         if shared.waiting.fetch_add(1, Ordering::Relaxed) < shared.waiting_max {
             Ok(seat)
@@ -122,7 +122,7 @@ impl<'a, T> Seat<'a, T> {
     }
 }
 
-impl<T> Drop for Seat<'_, T> {
+impl<T> Drop for WaitingSeat<'_, T> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -130,8 +130,8 @@ impl<T> Drop for Seat<'_, T> {
 
 /// Closes the flight however its work ends.
 struct Landing<T> {
-    shared: Arc<Shared<T>>,
-    key: Key,
+    shared: Arc<OpenFlights<T>>,
+    key: CacheKey,
 }
 
 impl<T> Drop for Landing<T> {
@@ -144,7 +144,7 @@ impl<T> Drop for Landing<T> {
 mod tests {
     use super::*;
 
-    const WWW: Key = Key::new(7 << 64, 1, false, false);
+    const WWW: CacheKey = CacheKey::new(7 << 64, 1, false, false);
 
     #[tokio::test]
     async fn a_thousand_ask_once() {
@@ -180,7 +180,7 @@ mod tests {
     fn the_fuller_the_less_patient() {
         let (flights, whole) = (Flights::<()>::new(100), Duration::from_secs(4));
         let seats: Vec<_> = (0..100)
-            .filter_map(|_| Seat::take(&flights.shared).ok())
+            .filter_map(|_| WaitingSeat::take(&flights.shared).ok())
             .collect();
         assert_eq!((seats.len(), flights.patience(whole)), (100, whole / 10));
         for (taken, want) in [(75, whole / 2), (50, whole), (0, whole)] {
@@ -220,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn other_flags_are_another_question() {
         let flights = Flights::new(10);
-        let signed = Key::new(7 << 64, 1, true, false);
+        let signed = CacheKey::new(7 << 64, 1, true, false);
         let landed = tokio::join!(
             flights.join(WWW, async { 5 }),
             flights.join(signed, async { 6 })

@@ -3,7 +3,9 @@
 use crate::count::GapKind;
 
 /// What one count means, in every form of the report.
-pub(super) const COUNT_MEANING: &str = "A question is not a person and not a visit. One count is one question that a device put to the resolver: devices ask \
+pub(super) const COUNT_MEANING: &str = "\
+    A question is not a person and not a visit. One count is one question that a device put to the \
+    resolver: devices ask \
     on their own, ask again and ask several times for one page, and many people stand behind one \
     device. Nothing in these figures \
     says who asked, and no case can be opened from them.";

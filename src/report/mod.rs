@@ -19,7 +19,7 @@ pub use span::{SpanError, parse_months, parse_span};
 
 /// The form of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ReportFormat {
     /// Aligned tables to read.
     Text,
     /// One table with a header row (RFC 4180), one figure a row.

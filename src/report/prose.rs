@@ -53,8 +53,8 @@ pub(super) fn grouped(count: u64) -> String {
 /// Nothing in an authority's name may steer the reader's terminal or turn the line around.
 pub(super) fn plain(text: &str) -> String {
     let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        let marks = matches!(c, '\u{200e}' | '\u{200f}');
+        c.is_control() || marks || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars()
         .map(|c| if steers(c) { '\u{fffd}' } else { c })

@@ -140,7 +140,10 @@ fn lacks_addresses(question: &Question, fetched: &Fetched) -> Option<u32> {
     let message = Message::from_vec(&fetched.wire)
         .ok()
         .filter(|message| message.metadata.response_code == ResponseCode::NoError)?;
-    let is_address = |record: &Record| matches!(record.data, RData::AAAA(AAAA(address)) if address.to_ipv4_mapped().is_none());
+    let is_address = |record: &Record| match record.data {
+        RData::AAAA(AAAA(address)) => address.to_ipv4_mapped().is_none(),
+        _ => false,
+    };
     let ttl_s = message
         .authorities
         .iter()

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 pub use self::iterate::RootStanding;
 use self::rebinding::Rebinding;
 pub use self::renumber::Renumbering;
-pub use self::routes::{Target, Zone};
+pub use self::routes::{Route, Target};
 use crate::clock::UnixSeconds;
 use crate::name::Name;
 
@@ -131,7 +131,7 @@ pub struct Settings {
     /// The way, with its own settings.
     pub mode: Mode,
     /// Zones for which there is another way, each with all below it.
-    pub zones: Vec<Zone>,
+    pub zones: Vec<Route>,
     /// Names that alone may have addresses of private networks, with all below them; without it all
     /// may.
     pub private_names: Option<Vec<Name>>,
@@ -210,7 +210,7 @@ impl Resolver {
         let rebinding = settings
             .private_names
             .map(|names| Arc::new(Rebinding::new([names, own].concat())));
-        let zones = routes::Zones::start(settings.zones)?;
+        let zones = routes::OwnRoutes::start(settings.zones)?;
         let source = match settings.mode {
             Mode::Recurse(mode) => Source::Recurse(recurse::Recursion::start(mode, zones)?),
             Mode::Forward(mode) => {
@@ -276,12 +276,12 @@ impl Resolver {
     }
 
     /// What all servers asked so far did.
-    pub fn totals(&self) -> Totals {
+    pub fn totals(&self) -> ResolveTotals {
         let tally = match &*self.source {
             Source::Recurse(recursion) => recursion.tally(),
             Source::Forward(forwarder) => forwarder.tally(),
         };
-        Totals {
+        ResolveTotals {
             answers: tally.answers.load(Ordering::Relaxed),
             failures: tally.failures.load(Ordering::Relaxed),
             rebindings: self.rebinding.as_ref().map(|rebinding| rebinding.refused()),
@@ -315,7 +315,7 @@ pub struct Upstream {
 
 /// Sums over all servers since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Totals {
+pub struct ResolveTotals {
     /// Usable replies.
     pub answers: u64,
     /// Tries that brought no usable reply.
@@ -324,14 +324,14 @@ pub struct Totals {
     pub rebindings: Option<u64>,
 }
 
-/// The counters behind [`Totals`] and [`Upstream`].
+/// The counters behind [`ResolveTotals`] and [`Upstream`].
 #[derive(Debug, Default)]
-struct Tally {
+struct ResolveTally {
     answers: AtomicU64,
     failures: AtomicU64,
 }
 
-impl Tally {
+impl ResolveTally {
     fn note_answer(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
     }

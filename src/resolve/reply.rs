@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::Question;
 use super::exchange::{CLASS_IN, HEADER_OCTETS};
-use super::reply_writer::{Compress, Writer};
+use super::reply_writer::{Compress, ReplyWriter};
 use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
 
 /// The largest message (RFC 1035 section 4.2.2).
@@ -27,20 +27,20 @@ pub(super) struct Malformed;
 
 /// A reply that has been read to its last record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct ServerReply {
     /// The RCODE with the extended bits of the OPT record (RFC 6891 section 6.1.3).
     pub(super) rcode: u16,
     /// AD: the server says that it has validated all of it.
     pub(super) authentic: bool,
     /// The extended error's INFO-CODE, if one came along.
     pub(super) ede: Option<u16>,
-    answers: Vec<Record>,
-    authorities: Vec<Record>,
+    answers: Vec<ReplyRecord>,
+    authorities: Vec<ReplyRecord>,
 }
 
 /// One record with its names in full.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct ReplyRecord {
     pub(super) owner: Vec<u8>,
     pub(super) rtype: u16,
     pub(super) ttl: u32,
@@ -54,10 +54,10 @@ pub(super) enum Part {
     Name(Vec<u8>),
 }
 
-impl Reply {
+impl ServerReply {
     /// Read a whole message; every record of every section must be in order.
     pub(super) fn read(octets: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader {
+        let mut reader = ReplyReader {
             octets,
             at: 0,
             pointers_left: octets.len(),
@@ -97,11 +97,11 @@ impl Reply {
         question: &Question,
         authentic: Authentic,
     ) -> Result<Vec<u8>, Malformed> {
-        let mut writer = Writer {
+        let mut writer = ReplyWriter {
             octets: Vec::with_capacity(512),
             offsets: HashMap::new(),
         };
-        let keep = |record: &&Record| is_wanted(record.rtype, question);
+        let keep = |record: &&ReplyRecord| is_wanted(record.rtype, question);
         let counts = [&self.answers, &self.authorities]
             .map(|records| records.iter().filter(keep).count() as u16);
         let (rcode, ad) = (
@@ -148,7 +148,7 @@ fn is_wanted(rtype: u16, question: &Question) -> bool {
 
 /// Owners in the answer section, and aliases made from a DNAME, repeat the question's spelling,
 /// which was drawn at random.
-fn forget_spelling(answers: &mut [Record]) {
+fn forget_spelling(answers: &mut [ReplyRecord]) {
     let is_redirected = answers.iter().any(|record| record.rtype == DNAME);
     for record in answers {
         record.owner.make_ascii_lowercase();
@@ -160,7 +160,7 @@ fn forget_spelling(answers: &mut [Record]) {
     }
 }
 
-fn find_ede(opt: &Record) -> Option<u16> {
+fn find_ede(opt: &ReplyRecord) -> Option<u16> {
     let [Part::Octets(options)] = opt.rdata.as_slice() else {
         return None;
     };
@@ -218,14 +218,14 @@ fn fields(rtype: u16) -> &'static [Field] {
     }
 }
 
-struct Reader<'a> {
+struct ReplyReader<'a> {
     octets: &'a [u8],
     at: usize,
     pointers_left: usize,
     written: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ReplyReader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
         let octets = self
             .octets
@@ -285,7 +285,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The records of one section, those of foreign classes left out.
-    fn section(&mut self, count: u16) -> Result<Vec<Record>, Malformed> {
+    fn section(&mut self, count: u16) -> Result<Vec<ReplyRecord>, Malformed> {
         let mut records = Vec::new();
         for _ in 0..count {
             let owner = self.name()?;
@@ -298,7 +298,7 @@ impl<'a> Reader<'a> {
             let length = usize::from(self.u16()?);
             let rdata = self.rdata(rtype, length)?;
             if class == CLASS_IN || rtype == OPT {
-                records.push(Record {
+                records.push(ReplyRecord {
                     owner,
                     rtype,
                     ttl,
@@ -376,7 +376,7 @@ mod tests {
             b"\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x06\x00\x0f\x00\x02\x00\x03",
         );
         let octets = message([2, 0, 1], 1, &rest);
-        let reply = Reply::read(&octets).unwrap();
+        let reply = ServerReply::read(&octets).unwrap();
         assert_eq!(
             (reply.rcode, reply.authentic, reply.ede),
             (0, true, Some(3))
@@ -397,17 +397,17 @@ mod tests {
             )
             .unwrap();
         assert_eq!((signed[3], signed[7]), (0xa0, 2));
-        assert_eq!(Reply::read(&signed).unwrap().answers, reply.answers);
+        assert_eq!(ServerReply::read(&signed).unwrap().answers, reply.answers);
     }
 
     #[test]
     fn every_cut_and_every_wild_pointer_is_malformed() {
         let soa = b"\xc0\x10\x00\x06\x00\x01\x00\x00\x00\x3c\x00\x20\x02ns\xc0\x10\x04root\xc0\x10\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x04\x00\x00\x00\x05";
         let octets = message([0, 1, 0], 1, soa);
-        assert!(Reply::read(&octets).is_ok());
+        assert!(ServerReply::read(&octets).is_ok());
         for length in 0..octets.len() {
             assert_eq!(
-                Reply::read(&octets[..length]),
+                ServerReply::read(&octets[..length]),
                 Err(Malformed),
                 "cut to {length}"
             );
@@ -421,7 +421,7 @@ mod tests {
         ] {
             let mut octets = octets.clone();
             octets[owner_at..owner_at + 2].copy_from_slice(&(0xc000 | offset as u16).to_be_bytes());
-            assert_eq!(Reply::read(&octets), Err(Malformed), "{why}");
+            assert_eq!(ServerReply::read(&octets), Err(Malformed), "{why}");
         }
     }
 
@@ -441,7 +441,7 @@ mod tests {
             octets.extend_from_slice(b"\x00\x63\x00\x01\x00\x00\x00\x3c\x00\x00");
         }
         let start = std::time::Instant::now();
-        assert_eq!(Reply::read(&octets), Err(Malformed));
+        assert_eq!(ServerReply::read(&octets), Err(Malformed));
         assert!(start.elapsed().as_millis() < 20);
     }
 
@@ -452,13 +452,17 @@ mod tests {
             1,
             b"\xc0\x0c\x00\x01\x00\x03\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01",
         );
-        assert!(Reply::read(&chaos).unwrap().answers.is_empty());
+        assert!(ServerReply::read(&chaos).unwrap().answers.is_empty());
         let long = message(
             [1, 0, 0],
             2,
             b"\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x3c\x00\x05\xc0\x0c\x01\x02\x03",
         );
-        assert_eq!(Reply::read(&long), Err(Malformed), "octets behind the name");
+        assert_eq!(
+            ServerReply::read(&long),
+            Err(Malformed),
+            "octets behind the name"
+        );
     }
 
     proptest::proptest! {
@@ -469,18 +473,18 @@ mod tests {
                 *octet &= if at % 3 == 0 { 0x0f } else { 0xc3 };
             }
             let octets = message([counts & 1, counts >> 1, 0], 1, &octets);
-            if let Ok(reply) = Reply::read(&octets) {
+            if let Ok(reply) = ServerReply::read(&octets) {
                 let question = Question { dnssec_ok: true, ..question(1) };
                 let wire = reply.lay_out(&question, Authentic::No).unwrap();
-                let again = Reply::read(&wire).unwrap();
+                let again = ServerReply::read(&wire).unwrap();
                 assert_eq!(again.lay_out(&question, Authentic::No).unwrap(), wire);
             }
         }
 
         #[test]
         fn no_octets_make_it_panic(octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
-            let _ = Reply::read(&octets);
-            let _ = Reply::read(&message([3, 3, 3], 1, &octets));
+            let _ = ServerReply::read(&octets);
+            let _ = ServerReply::read(&message([3, 3, 3], 1, &octets));
         }
     }
 }

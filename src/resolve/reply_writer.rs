@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::exchange::CLASS_IN;
-use super::reply::{MESSAGE_OCTETS_MAX, Malformed, Part, Record};
+use super::reply::{MESSAGE_OCTETS_MAX, Malformed, Part, ReplyRecord};
 
 /// RFC 3597 section 4: only the types of RFC 1035 may be compressed when sending.
 pub(super) const fn compress(rtype: u16) -> Compress {
@@ -20,14 +20,14 @@ pub(super) enum Compress {
     Forbidden,
 }
 
-pub(super) struct Writer {
+pub(super) struct ReplyWriter {
     pub(super) octets: Vec<u8>,
     /// Where each suffix was written first, by its octets.
     pub(super) offsets: HashMap<Vec<u8>, u16>,
 }
 
-impl Writer {
-    pub(super) fn record(&mut self, record: &Record) -> Result<(), Malformed> {
+impl ReplyWriter {
+    pub(super) fn record(&mut self, record: &ReplyRecord) -> Result<(), Malformed> {
         self.name(&record.owner, Compress::Allowed);
         self.octets.extend_from_slice(&record.rtype.to_be_bytes());
         self.octets.extend_from_slice(&CLASS_IN.to_be_bytes());

@@ -17,7 +17,7 @@ use crate::wire::{Message, rtype};
 
 /// A zone that is resolved in another way than everything else, with all below it.
 #[derive(Clone, Debug)]
-pub struct Zone {
+pub struct Route {
     /// Its name.
     pub name: crate::name::Name,
     /// Whom to ask.
@@ -35,7 +35,7 @@ pub enum Target {
 
 /// A way to ask.
 #[derive(Clone)]
-pub(super) enum Way {
+pub(super) enum RouteTarget {
     /// From zone to zone.
     Walk(Arc<Walker>),
     /// Other resolvers.
@@ -44,18 +44,18 @@ pub(super) enum Way {
 
 /// The zones with their ways, ready for use: the resolvers' health outlives what is learnt from
 /// them.
-pub(super) struct Zones {
+pub(super) struct OwnRoutes {
     stubs: Vec<(Name, Vec<SocketAddr>)>,
     forwards: Vec<(Name, Arc<Upstreams>)>,
 }
 
-impl Zones {
-    pub(super) fn start(zones: Vec<Zone>) -> Result<Self, StartError> {
+impl OwnRoutes {
+    pub(super) fn start(zones: Vec<Route>) -> Result<Self, StartError> {
         let mut ready = Self {
             stubs: Vec::new(),
             forwards: Vec::new(),
         };
-        for Zone { name, target } in zones {
+        for Route { name, target } in zones {
             let apex = their_name(&name).map_err(|_| StartError::NoZone(name.to_string()))?;
             match target {
                 Target::Stub(servers) => ready.stubs.push((apex, servers)),
@@ -84,22 +84,22 @@ impl Zones {
 
 /// All ways together, for the validator and the chase along aliases.
 pub(super) struct Routes {
-    usual: Way,
+    usual: RouteTarget,
     /// The deepest zones first.
-    zones: Vec<(Name, Way)>,
+    zones: Vec<(Name, RouteTarget)>,
 }
 
 impl Routes {
     /// Everything goes the `usual` way but the zones; `walker` knows the stubs among them.
-    pub(super) fn new(usual: Way, zones: &Zones, walker: Option<&Arc<Walker>>) -> Self {
+    pub(super) fn new(usual: RouteTarget, zones: &OwnRoutes, walker: Option<&Arc<Walker>>) -> Self {
         let stubs = zones
             .stubs
             .iter()
-            .filter_map(|(name, _)| Some((name.clone(), Way::Walk(Arc::clone(walker?)))));
+            .filter_map(|(name, _)| Some((name.clone(), RouteTarget::Walk(Arc::clone(walker?)))));
         let forwards = zones
             .forwards
             .iter()
-            .map(|(name, upstreams)| (name.clone(), Way::Forward(Arc::clone(upstreams))));
+            .map(|(name, upstreams)| (name.clone(), RouteTarget::Forward(Arc::clone(upstreams))));
         let mut zones: Vec<_> = stubs.chain(forwards).collect();
         zones.sort_by_key(|(name, _)| std::cmp::Reverse(label_count(name)));
         Self { usual, zones }
@@ -132,14 +132,14 @@ impl Routes {
     pub(super) fn forget(&self, below: &Name) {
         let ways = self.zones.iter().map(|(_, way)| way).chain([&self.usual]);
         ways.for_each(|way| {
-            if let Way::Walk(walker) = way {
+            if let RouteTarget::Walk(walker) = way {
                 walker.forget(below);
             }
         });
     }
 
     /// The way of a question: DS is the parent's to answer.
-    fn way(&self, name: &Name, rtype: RecordType) -> &Way {
+    fn way(&self, name: &Name, rtype: RecordType) -> &RouteTarget {
         let is_for = |zone: &Name| zone.zone_of(name) && (rtype != RecordType::DS || zone != name);
         self.zones
             .iter()
@@ -157,8 +157,8 @@ impl Ask for Routes {
         budget: &Budget,
     ) -> Result<Arc<Said>, Failure> {
         match self.way(name, rtype) {
-            Way::Walk(walker) => walker.ask(name, rtype, avoid, budget).await,
-            Way::Forward(upstreams) => upstreams.ask(name, rtype, avoid, budget).await,
+            RouteTarget::Walk(walker) => walker.ask(name, rtype, avoid, budget).await,
+            RouteTarget::Forward(upstreams) => upstreams.ask(name, rtype, avoid, budget).await,
         }
     }
 
@@ -169,15 +169,15 @@ impl Ask for Routes {
         budget: &Budget,
     ) -> Result<Arc<Cut>, Failure> {
         match self.way(zone, RecordType::DS) {
-            Way::Walk(walker) => walker.cut(zone, avoid, budget).await,
-            Way::Forward(upstreams) => upstreams.cut(zone, avoid, budget).await,
+            RouteTarget::Walk(walker) => walker.cut(zone, avoid, budget).await,
+            RouteTarget::Forward(upstreams) => upstreams.cut(zone, avoid, budget).await,
         }
     }
 
     fn apex(&self, name: &Name) -> Name {
         match self.way(name, RecordType::A) {
-            Way::Walk(walker) => walker.apex(name),
-            Way::Forward(upstreams) => upstreams.apex(name),
+            RouteTarget::Walk(walker) => walker.apex(name),
+            RouteTarget::Forward(upstreams) => upstreams.apex(name),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::cookies::Cookies;
 use super::edns_options::Addenda;
 use super::limits::Connections;
 use super::stop::{Stop, stopped};
-use super::stream_answers::{Answers, Replies};
+use super::stream_answers::{Replies, StreamAnswers};
 use crate::clock;
 use crate::count::Door;
 use crate::policy::Standing;
@@ -52,7 +52,7 @@ pub(super) struct Client<A> {
 
 /// Speak with a client until it goes, falls silent, does not read, or the door is stopped; then
 /// questions read so far are still answered.
-pub(super) async fn converse<A: Answers>(
+pub(super) async fn converse<A: StreamAnswers>(
     stream: impl AsyncRead + AsyncWrite,
     client: Client<A>,
     mut stop: Stop,
@@ -125,7 +125,7 @@ impl<A> Client<A> {
     }
 }
 
-impl<A: Answers> Conversation<A> {
+impl<A: StreamAnswers> Conversation<A> {
     fn new(client: Client<A>) -> Self {
         Self {
             client,

@@ -33,7 +33,7 @@ pub struct Cookies {
 
 /// Whether a client's cookie is one of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum CookieProof {
     /// It is, made for this address, not long ago.
     Valid,
     /// It has none yet, or one that says nothing.
@@ -91,7 +91,7 @@ impl Cookies {
         cookie: &[u8],
         client: IpAddr,
         now_s: u32,
-    ) -> Option<(Proof, WholeCookie)> {
+    ) -> Option<(CookieProof, WholeCookie)> {
         let (own, server) = cookie.split_first_chunk::<COOKIE_OCTETS_CLIENT>()?;
         let mut whole = [0; COOKIE_OCTETS_CLIENT + SERVER_OCTETS];
         let (head, hash) = whole.split_at_mut(COOKIE_OCTETS_CLIENT + 8);
@@ -102,7 +102,14 @@ impl Cookies {
         hash.copy_from_slice(&hash_of(self.secrets.first()?, head, client));
         let is_valid = <[u8; SERVER_OCTETS]>::try_from(server)
             .is_ok_and(|server| self.is_valid(own, &server, client, now_s));
-        Some((if is_valid { Proof::Valid } else { Proof::None }, whole))
+        Some((
+            if is_valid {
+                CookieProof::Valid
+            } else {
+                CookieProof::None
+            },
+            whole,
+        ))
     }
 
     fn is_valid(
@@ -180,7 +187,7 @@ mod tests {
         let cookies = with_secrets(SECRET).unwrap();
         assert_eq!(
             cookies.answer(&octets(OWN), client(), AT_S),
-            Some((Proof::None, octets(MADE).try_into().unwrap()))
+            Some((CookieProof::None, octets(MADE).try_into().unwrap()))
         );
         let proof = |cookie: &str, client: &str, now_s| {
             cookies
@@ -188,38 +195,41 @@ mod tests {
                 .map(|(proof, _)| proof)
         };
         for (now_s, want) in [
-            (AT_S, Proof::Valid),
-            (AT_S + 3600, Proof::Valid),
-            (AT_S + 3601, Proof::None),
-            (AT_S - 300, Proof::Valid),
-            (AT_S - 301, Proof::None),
+            (AT_S, CookieProof::Valid),
+            (AT_S + 3600, CookieProof::Valid),
+            (AT_S + 3601, CookieProof::None),
+            (AT_S - 300, CookieProof::Valid),
+            (AT_S - 301, CookieProof::None),
         ] {
             assert_eq!(proof(MADE, "198.51.100.100", now_s), Some(want), "{now_s}");
         }
         assert_eq!(
             proof(MADE, "198.51.100.101", AT_S),
-            Some(Proof::None),
+            Some(CookieProof::None),
             "somebody else's"
         );
         assert_eq!(
             proof(&MADE.replace("80", "81"), "198.51.100.100", AT_S),
-            Some(Proof::None)
+            Some(CookieProof::None)
         );
         assert_eq!(
             proof(&format!("{MADE}00"), "198.51.100.100", AT_S),
-            Some(Proof::None)
+            Some(CookieProof::None)
         );
         assert_eq!(proof("2464", "198.51.100.100", AT_S), None);
         let v6 = "2001:db8::1".parse().unwrap();
         let (_, made) = cookies.answer(&octets(OWN), v6, AT_S).unwrap();
-        assert_eq!(cookies.answer(&made, v6, AT_S + 1).unwrap().0, Proof::Valid);
+        assert_eq!(
+            cookies.answer(&made, v6, AT_S + 1).unwrap().0,
+            CookieProof::Valid
+        );
     }
 
     #[test]
     fn a_secret_can_be_replaced_without_a_gap() {
         let both = with_secrets(&format!("00112233445566778899aabbccddeeff\n{SECRET}\n")).unwrap();
         let (proof, made) = both.answer(&octets(MADE), client(), AT_S).unwrap();
-        assert_eq!(proof, Proof::Valid);
+        assert_eq!(proof, CookieProof::Valid);
         assert_ne!(made[..], octets(MADE), "the first secret makes new ones");
         assert_eq!(
             with_secrets(SECRET)
@@ -227,7 +237,7 @@ mod tests {
                 .answer(&made, client(), AT_S)
                 .unwrap()
                 .0,
-            Proof::None
+            CookieProof::None
         );
     }
 

@@ -10,10 +10,10 @@ use super::edns_options::Addenda;
 use crate::clock;
 use crate::count::Cells;
 use crate::policy::Standing;
-use crate::query::{Answering, Asked, Desk, Outcome};
+use crate::query::{AnswerDesk, Answering, Asked, Outcome};
 
 /// What a connection needs; a seam, so that tests can answer in its place.
-pub(super) trait Answers: Send + Sync + 'static {
+pub(super) trait StreamAnswers: Send + Sync + 'static {
     /// What the client at `address` may do.
     fn classify(&self, address: IpAddr) -> Standing;
 
@@ -70,7 +70,7 @@ pub struct Desks {
 }
 
 struct Seat {
-    desk: Desk,
+    desk: AnswerDesk,
     reply: Box<[u8]>,
 }
 
@@ -112,7 +112,7 @@ impl Desks {
     }
 }
 
-impl Answers for Desks {
+impl StreamAnswers for Desks {
     fn classify(&self, address: IpAddr) -> Standing {
         self.answering.clients().classify(address)
     }
@@ -200,7 +200,7 @@ pub(super) mod stand_in {
         }
     }
 
-    impl Answers for StandIn {
+    impl StreamAnswers for StandIn {
         fn classify(&self, address: IpAddr) -> Standing {
             self.clients.classify(address)
         }

@@ -17,7 +17,7 @@ use super::cookies::Cookies;
 use super::limits::{Connections, Permit};
 use super::proxy::{Balancers, introduce};
 use super::stop::{Stop, stopped};
-use super::stream_answers::{Answers, Desks};
+use super::stream_answers::{Desks, StreamAnswers};
 use crate::count::Door;
 use crate::query::Answering;
 
@@ -85,7 +85,7 @@ impl<A> Streams<A> {
 
     fn admit(&self, address: IpAddr, door: Door) -> Option<(Client<A>, Permit)>
     where
-        A: Answers,
+        A: StreamAnswers,
     {
         let standing = self.answers.classify(address);
         let permit = self.connections.admit(address, standing)?;
@@ -193,7 +193,7 @@ pub(super) async fn accept_each<A, G, F, S>(
     greet: G,
     mut stop: Stop,
 ) where
-    A: Answers,
+    A: StreamAnswers,
     G: Fn(TcpStream) -> F + Send + Sync + 'static,
     F: Future<Output = Option<S>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Send + 'static,
@@ -264,7 +264,7 @@ async fn receive_introduced<A, G, F, S>(
     greet: Arc<G>,
     mut stop: Stop,
 ) where
-    A: Answers,
+    A: StreamAnswers,
     G: Fn(TcpStream) -> F + Send + Sync + 'static,
     F: Future<Output = Option<S>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Send + 'static,
@@ -284,7 +284,7 @@ async fn receive_introduced<A, G, F, S>(
     }
 }
 
-async fn receive<A: Answers, S: AsyncRead + AsyncWrite>(
+async fn receive<A: StreamAnswers, S: AsyncRead + AsyncWrite>(
     greeting: impl Future<Output = Option<S>>,
     client: Client<A>,
     permit: Permit,

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::stop::Stop;
-use super::stream_answers::Answers;
+use super::stream_answers::StreamAnswers;
 use super::tcp::{Streams, accept_each};
 use crate::count::Door;
 
@@ -26,7 +26,7 @@ const ALPN: &[u8] = b"dot";
 
 /// Our certificate chain and its key, ready for handshakes in TLS 1.2 and 1.3 (RFC 8310, RFC 9325).
 #[derive(Clone)]
-pub struct Identity {
+pub struct TlsIdentity {
     config: Arc<ServerConfig>,
 }
 
@@ -52,7 +52,11 @@ pub enum IdentityFault {
         error: pem::Error,
     },
     /// Both can be read, but not used together.
-    #[error("{} and {}: {error}; the key must be the one that the certificate was made for", certificate.display(), key.display())]
+    #[error(
+        "{} and {}: {error}; the key must be the one that the certificate was made for",
+        certificate.display(),
+        key.display()
+    )]
     Pair {
         /// The certificate's file.
         certificate: PathBuf,
@@ -66,7 +70,7 @@ pub enum IdentityFault {
     Unusable(#[from] rustls::Error),
 }
 
-impl Identity {
+impl TlsIdentity {
     /// Read both from PEM files.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, IdentityFault> {
         let chain = read_chain(certificate).map_err(|error| IdentityFault::Certificate {
@@ -117,13 +121,13 @@ const HANDSHAKES_SHARE: usize = 4;
 
 /// Serve DNS over TLS until `stop`; returns when the last connection is closed, at the latest after
 /// `tcp::Settings::drain`.
-pub async fn serve(listener: TcpListener, identity: Identity, streams: Streams, stop: Stop) {
+pub async fn serve(listener: TcpListener, identity: TlsIdentity, streams: Streams, stop: Stop) {
     accept_secured(listener, identity, streams, stop).await;
 }
 
-async fn accept_secured<A: Answers>(
+async fn accept_secured<A: StreamAnswers>(
     listener: TcpListener,
-    identity: Identity,
+    identity: TlsIdentity,
     streams: Streams<A>,
     stop: Stop,
 ) {
@@ -200,7 +204,7 @@ mod tests {
         let stand_in = StandIn::new();
         let gate = Arc::clone(&stand_in.gate);
         let (stop, stopped) = watch::channel(false);
-        let identity = Identity::load(&case("cert.pem"), &case("key.pem")).unwrap();
+        let identity = TlsIdentity::load(&case("cert.pem"), &case("key.pem")).unwrap();
         let door = tokio::spawn(accept_secured(
             listener,
             identity,
@@ -361,7 +365,7 @@ mod tests {
     #[test]
     fn faults_name_the_file_and_the_remedy() {
         let fault = |certificate: &str, key: &str| {
-            Identity::load(&case(certificate), &case(key))
+            TlsIdentity::load(&case(certificate), &case(key))
                 .err()
                 .unwrap()
                 .to_string()

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::backlog::Backlog;
-use super::cookies::{Cookies, Proof, WholeCookie};
+use super::cookies::{CookieProof, Cookies, WholeCookie};
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::limits::ReplyRate;
 use super::proxy::Balancers;
@@ -22,7 +22,7 @@ use super::waiters::{Waiter, Waiters};
 use crate::clock;
 use crate::count::{Cells, Door};
 use crate::process;
-use crate::query::{Answering, Asked, Desk, Later, Outcome, Rate};
+use crate::query::{AnswerDesk, Answering, Asked, Later, Outcome, Rate};
 use crate::wire::{COOKIE, UDP_OCTETS_MAX, add_option, door_options, push_option};
 
 /// How the UDP door is built.
@@ -86,7 +86,7 @@ struct Miss {
 /// The cookie that goes out with a reply.
 #[derive(Clone, Copy)]
 struct Given {
-    proof: Proof,
+    proof: CookieProof,
     cookie: WholeCookie,
     /// The largest reply that the client takes.
     octets_max: usize,
@@ -197,7 +197,7 @@ struct Worker {
     guards: Guards,
     queue: mpsc::Sender<Miss>,
     backlog: Arc<Backlog>,
-    desk: Desk,
+    desk: AnswerDesk,
 }
 
 impl Worker {
@@ -249,7 +249,7 @@ impl Worker {
                 .and_then(|cookies| give(cookies, packet, client, round.now_s()));
             let rate = match given {
                 Some(Given {
-                    proof: Proof::Valid,
+                    proof: CookieProof::Valid,
                     ..
                 }) => Rate::Within,
                 _ => self.guards.rate.admit(client, arrived),

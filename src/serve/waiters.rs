@@ -33,11 +33,11 @@ const GATHERED_REPLIES_MAX: u32 = 25;
 pub struct Waiters {
     max: usize,
     per_client_max: usize,
-    present: Mutex<Present>,
+    present: Mutex<PresentClient>,
 }
 
 #[derive(Default)]
-struct Present {
+struct PresentClient {
     all: usize,
     clients: HashMap<u64, Waiting>,
 }
@@ -102,7 +102,7 @@ impl Waiters {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Present> {
+    fn lock(&self) -> MutexGuard<'_, PresentClient> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

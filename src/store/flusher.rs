@@ -12,7 +12,7 @@ use crate::clock::{UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter, Moment};
 
 use super::journal::{Journal, Told};
-use super::{Step, Store, StoreError, Taking};
+use super::{ClockStep, Store, StoreError, Taking};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -140,7 +140,7 @@ struct Ledger {
     /// refuses.
     pending: Vec<HourCounts>,
     /// Steps of the clock that are not on disk yet.
-    steps: Vec<Step>,
+    steps: Vec<ClockStep>,
     /// The log's time of the last taking, which never runs back.
     last_taking: UnixSeconds,
     last_reading: Clocks,
@@ -233,12 +233,12 @@ impl Ledger {
 ///
 /// A machine that slept looks the same, since the monotonic clock stands still meanwhile: nothing
 /// was asked of the resolver then.
-fn step(last: UnixSeconds, before: Clocks, now: Clocks) -> Option<Step> {
+fn step(last: UnixSeconds, before: Clocks, now: Clocks) -> Option<ClockStep> {
     let elapsed = now.monotonic.saturating_duration_since(before.monotonic);
     let elapsed_s = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
     let by_s = now.wall - before.wall - elapsed_s;
     let until = now.wall.max(last);
-    (by_s.abs() > DRIFT_S).then(|| Step {
+    (by_s.abs() > DRIFT_S).then(|| ClockStep {
         from: if by_s > 0 {
             last.saturating_add(elapsed_s).min(until)
         } else {
@@ -251,7 +251,7 @@ fn step(last: UnixSeconds, before: Clocks, now: Clocks) -> Option<Step> {
 
 /// The log's time never runs back, so a clock that was wrong once is felt until it has come as far
 /// again: somebody should know.
-fn warn_of(step: Step) {
+fn warn_of(step: ClockStep) {
     let (by_s, until) = (step.by_s, Moment(step.until));
     if by_s < 0 {
         tracing::warn!(

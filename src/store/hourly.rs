@@ -80,7 +80,8 @@ fn read_applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>>
     }
     let mut statement = transaction.prepare(
         "SELECT list, serial, json_extract(body, '$.issued') AS issued, min(at) FROM journal
-         WHERE kind = 'live' AND list IS NOT NULL AND serial IS NOT NULL AND issued IS NOT NULL GROUP BY list, serial",
+         WHERE kind = 'live' AND list IS NOT NULL AND serial IS NOT NULL
+           AND issued IS NOT NULL GROUP BY list, serial",
     )?;
     let applied = statement.query_map([], |row| {
         Ok(Applied {

@@ -51,9 +51,15 @@ pub(super) fn add(
     transaction
         .prepare_cached(
             "INSERT INTO hour (hour, questions, run, carried_in) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET questions = questions + excluded.questions, run = excluded.run",
+             ON CONFLICT DO UPDATE
+             SET questions = questions + excluded.questions, run = excluded.run",
         )?
-        .execute(params![counts.hour, on_disk(counts.questions), run, carried_out(transaction, counts.hour)?])?;
+        .execute(params![
+            counts.hour,
+            on_disk(counts.questions),
+            run,
+            carried_out(transaction, counts.hour)?
+        ])?;
     let mut event = transaction.prepare_cached(
         "INSERT INTO event VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE \
                                     SET count = count + excluded.count",
@@ -169,7 +175,8 @@ pub(super) fn carried_out(
     hour: UnixSeconds,
 ) -> rusqlite::Result<i64> {
     let mut statement = transaction.prepare_cached(
-        "SELECT h.carried_in + h.questions - h.lost - (SELECT coalesce(sum(count), 0) FROM event WHERE event.hour = h.hour)
+        "SELECT h.carried_in + h.questions - h.lost
+             - (SELECT coalesce(sum(count), 0) FROM event WHERE event.hour = h.hour)
          FROM hour h WHERE h.hour < ?1 ORDER BY h.hour DESC LIMIT 1",
     )?;
     let out: Option<i64> = statement.query_row([hour], |row| row.get(0)).optional()?;
@@ -180,7 +187,8 @@ pub(super) fn carried_out(
 /// Writes off what was on its way when a run ended: nobody will answer it.
 pub(super) fn lose_open(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute(
-        "UPDATE hour SET lost = lost + max(0, carried_in + questions - lost - (SELECT coalesce(sum(count), 0) FROM event WHERE event.hour = hour.hour))
+        "UPDATE hour SET lost = lost + max(0, carried_in + questions - lost
+             - (SELECT coalesce(sum(count), 0) FROM event WHERE event.hour = hour.hour))
          WHERE hour = (SELECT max(hour) FROM hour)",
         [],
     )?;
@@ -270,10 +278,12 @@ fn alive(
     until: UnixSeconds,
 ) -> rusqlite::Result<Vec<Alive>> {
     let mut statement = transaction.prepare_cached(
-        "SELECT run, from_s, until_s, ended IS NOT NULL, EXISTS (SELECT 1 FROM run_list WHERE run_list.run = alive.run)
+        "SELECT run, from_s, until_s, ended IS NOT NULL,
+             EXISTS (SELECT 1 FROM run_list WHERE run_list.run = alive.run)
          FROM alive JOIN run USING (run)
          WHERE alive >= coalesce((SELECT max(alive) FROM alive WHERE until_s <= ?1), 0)
-           AND alive <= coalesce((SELECT min(alive) FROM alive WHERE from_s >= ?2), (SELECT max(alive) FROM alive)) ORDER BY alive",
+           AND alive <= coalesce((SELECT min(alive) FROM alive WHERE from_s >= ?2), 
+             (SELECT max(alive) FROM alive)) ORDER BY alive",
     )?;
     let read = statement.query_map(params![from, until], |row| {
         Ok(Alive {

@@ -122,10 +122,10 @@ impl JournalEvent {
 
 /// Takes events from anywhere in the program; a clone writes to the same journal.
 #[derive(Clone, Debug, Default)]
-pub struct Journal(Arc<Mutex<Waiting>>);
+pub struct Journal(Arc<Mutex<WaitingEvents>>);
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingEvents {
     events: Vec<JournalEvent>,
     /// Wakes the thread that writes; none before it runs.
     wake: Option<Sender<Told>>,
@@ -175,7 +175,7 @@ impl Journal {
         self.lock().wake = wake;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingEvents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,7 +19,7 @@ pub struct LogReader {
 
 /// One signed checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
+pub struct SignedHead {
     /// How many leaves it covers.
     pub size: u64,
     /// The time of the last of them.
@@ -54,13 +54,13 @@ impl LogReader {
     }
 
     /// All checkpoints, the smallest first; the last one covers all leaves that are signed for.
-    pub fn checkpoints(&self) -> Result<Vec<Signed>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<Signed>> {
+    pub fn checkpoints(&self) -> Result<Vec<SignedHead>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<SignedHead>> {
             let mut statement = self
                 .connection
                 .prepare("SELECT size, at, note FROM checkpoint ORDER BY size")?;
             let rows = statement.query_map([], |row| {
-                Ok(Signed {
+                Ok(SignedHead {
                     size: row.get::<_, i64>(0)?.unsigned_abs(),
                     at: row.get(1)?,
                     note: row.get(2)?,
@@ -117,7 +117,7 @@ mod tests {
     use crate::seal::tree::{leaf_hash, root_of};
     use crate::seal::{Note, VerifyKey};
     use crate::store::author::author_of_tests as author;
-    use crate::store::{Step, Store, Taking};
+    use crate::store::{ClockStep, Store, Taking};
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -242,7 +242,7 @@ mod tests {
     fn steps_of_the_clock_and_failures_are_events() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), &["one"], HOUR);
-        let step = Step {
+        let step = ClockStep {
             from: HOUR + 1800,
             until: HOUR + 7800,
             by_s: 6000,
@@ -258,7 +258,7 @@ mod tests {
             )
             .unwrap_err();
         store.refuse_changes(false);
-        let back = Step {
+        let back = ClockStep {
             from: HOUR + 7900,
             until: HOUR + 7900,
             by_s: -9,

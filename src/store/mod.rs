@@ -28,9 +28,9 @@ use std::path::PathBuf;
 pub use author::{Author, origin, read_or_make_key};
 pub use flusher::{Flushing, Health, Keeper};
 pub use journal::{EventKind, Journal, JournalEvent};
-pub use leaves::{LogReader, Signed};
+pub use leaves::{LogReader, SignedHead};
 pub use read::Reader;
-pub use steps::Step;
+pub use steps::ClockStep;
 pub use write::{Store, Taking};
 
 /// What can go wrong with the counts on disk.
@@ -91,7 +91,10 @@ pub enum StoreError {
         given: String,
     },
     /// SQLite refused.
-    #[error("cannot {attempt} {}: {source}; check the disk's free space and health", file.display())]
+    #[error(
+        "cannot {attempt} {}: {source}; check the disk's free space and health",
+        file.display()
+    )]
     Sqlite {
         /// What was tried.
         attempt: &'static str,

@@ -11,7 +11,7 @@ use crate::count::{GapKind, HourCounts, Moment, is_plain};
 
 /// A step of the clock, or a time for which nobody can tell what belongs to which hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct ClockStep {
     /// Up to when all is on record.
     pub from: UnixSeconds,
     /// From when on it is again; the same moment where the clock was set back.
@@ -28,7 +28,7 @@ pub(super) enum Ending {
 }
 
 /// The time that a writing is about, by the log's time.
-pub(super) struct Span {
+pub(super) struct WriteSpan {
     pub(super) since: UnixSeconds,
     pub(super) at: UnixSeconds,
     pub(super) was_failing: bool,
@@ -69,16 +69,16 @@ pub(super) fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
 pub(super) fn note_steps<'a>(
     transaction: &Transaction<'_>,
     run: &Run,
-    steps: &[Step],
+    steps: &[ClockStep],
     hours: &[&HourCounts],
-    span: &Span,
+    span: &WriteSpan,
 ) -> rusqlite::Result<Vec<Happening<'a>>> {
-    let within = |step: &Step| Step {
+    let within = |step: &ClockStep| ClockStep {
         from: step.from.clamp(span.since, span.at),
         until: step.until.clamp(span.since, span.at),
         ..*step
     };
-    let (mut jumps, backs): (Vec<Step>, Vec<Step>) = steps
+    let (mut jumps, backs): (Vec<ClockStep>, Vec<ClockStep>) = steps
         .iter()
         .map(within)
         .partition(|step| step.from < step.until);
@@ -88,7 +88,7 @@ pub(super) fn note_steps<'a>(
         .chain([hour_start(span.at)]);
     let mut last = hour_start(span.since);
     for hour in reached {
-        jumps.extend((last + HOUR_S < hour).then_some(Step {
+        jumps.extend((last + HOUR_S < hour).then_some(ClockStep {
             from: last + HOUR_S,
             until: hour,
             by_s: 0,
@@ -96,7 +96,7 @@ pub(super) fn note_steps<'a>(
         last = last.max(hour);
     }
     jumps.sort_by_key(|jump| jump.from);
-    let mut joined: Vec<Step> = Vec::new();
+    let mut joined: Vec<ClockStep> = Vec::new();
     for jump in jumps {
         match joined.last_mut() {
             Some(before) if jump.from <= before.until => {
@@ -120,11 +120,11 @@ pub(super) fn note_steps<'a>(
             params![run.key, jump.from, jump.until, kind],
         )?;
     }
-    let joined = joined.into_iter().map(|jump| Step {
+    let joined = joined.into_iter().map(|jump| ClockStep {
         by_s: jump.until - jump.from,
         ..jump
     });
-    let leaf = |step: Step| {
+    let leaf = |step: ClockStep| {
         let by = if step.by_s < 0 { "back_s" } else { "forward_s" };
         let body = [
             (by.to_owned(), step.by_s.unsigned_abs().into()),

@@ -14,8 +14,8 @@ use super::journal::{self, JournalEvent};
 use super::log::{self, Happening, Log, Run, Sign};
 use super::run::begin;
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
-use super::steps::Step;
-use super::steps::{Ending, Span, happening, note_steps};
+use super::steps::ClockStep;
+use super::steps::{Ending, WriteSpan, happening, note_steps};
 use super::{StoreError, entries, hours};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity, Moment};
@@ -133,7 +133,7 @@ impl Store {
         at: UnixSeconds,
         ending: Ending,
     ) -> Result<(), StoreError> {
-        let span = Span {
+        let span = WriteSpan {
             since: self.time,
             at: at.max(self.time),
             was_failing: self.is_failing,
@@ -161,7 +161,7 @@ pub struct Taking<'a> {
     /// What was counted, one entry an hour.
     pub hours: &'a [HourCounts],
     /// How the clock was set meanwhile.
-    pub steps: &'a [Step],
+    pub steps: &'a [ClockStep],
     /// What happened meanwhile.
     pub events: &'a [JournalEvent],
 }
@@ -195,10 +195,10 @@ pub(super) fn add(
     run: &Run,
     lists: &[i64],
     taking: &Taking<'_>,
-    span: &Span,
+    span: &WriteSpan,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    let &Span { since, at, .. } = span;
+    let &WriteSpan { since, at, .. } = span;
     let mut log = Log::open(&transaction, author, hour_start(at))?;
     journal::add(&transaction, taking.events)?;
     let mut hours = taking.hours.iter().collect::<Vec<_>>();
@@ -254,7 +254,7 @@ fn add_hours(
     run: &Run,
     lists: &[i64],
     hours: &[&HourCounts],
-    &Span { since, at, .. }: &Span,
+    &WriteSpan { since, at, .. }: &WriteSpan,
 ) -> rusqlite::Result<()> {
     for counts in hours {
         let hour = counts.hour.max(hour_start(since));

@@ -10,11 +10,11 @@ use super::load::{Loaded, load};
 use super::prove::Unproven;
 use super::refusal::Cause;
 use super::source::{Stamp, Text, Unsigned};
-use super::state::{Change, Outcome};
-use super::verify::{Believed, Standing, believe, judge_time};
+use super::state::{ListChange, ListOutcome};
+use super::verify::{Believed, SerialStanding, believe, judge_time};
 use super::{Updater, lock};
 use crate::clock::{since_epoch, wall_s};
-use crate::list::guard::{Code, Finding};
+use crate::list::guard::{Code, GuardFinding};
 use crate::list::manifest::Manifest;
 use crate::list::{Hash, ListIndex};
 use crate::seal::Note;
@@ -26,15 +26,15 @@ impl Updater {
     ///
     /// Works on the caller's thread, one bundle a list at a time, and returns when the list is live
     /// or refused: seconds for a million names. Keep it off the doors' threads.
-    pub fn take(&self, bundle: Bundle) -> Outcome {
+    pub fn take(&self, bundle: Bundle) -> ListOutcome {
         let Some(slot) = self.slots.get(usize::from(bundle.list)) else {
             let message = format!(
                 "{}: there is no list with the number {}: this is a fault of the program",
                 bundle.origin, bundle.list
             );
-            return Outcome {
+            return ListOutcome {
                 id: String::new(),
-                change: Change::Refused { message },
+                change: ListChange::Refused { message },
             };
         };
         let received_ms = now_ms();
@@ -48,7 +48,7 @@ impl Updater {
         drop((bundle, turn));
         self.tidy();
         self.prove(slot);
-        Outcome {
+        ListOutcome {
             id: slot.source.id.clone(),
             change,
         }
@@ -60,7 +60,7 @@ impl Updater {
         bundle: &Bundle,
         received_ms: i64,
         seen: &mut Option<Believed>,
-    ) -> Result<Change, Cause> {
+    ) -> Result<ListChange, Cause> {
         let removals = slot
             .shelf
             .as_ref()
@@ -73,8 +73,8 @@ impl Updater {
                 slot.highest(),
                 wall_s(),
             )? {
-                Standing::Known(known) => return Ok(slot.note_known(known.hash)),
-                Standing::Newer(believed) => Some(believed),
+                SerialStanding::Known(known) => return Ok(slot.note_known(known.hash)),
+                SerialStanding::Newer(believed) => Some(believed),
             },
         };
         *seen = believed.clone();
@@ -143,7 +143,7 @@ impl Updater {
     }
 
     /// Put a list in force: remembered first, then swapped in.
-    pub(super) fn enter(&self, slot: &Slot, candidate: Candidate) -> Result<Change, Cause> {
+    pub(super) fn enter(&self, slot: &Slot, candidate: Candidate) -> Result<ListChange, Cause> {
         let Candidate {
             loaded,
             believed,
@@ -181,7 +181,7 @@ impl Updater {
             slot.highest(),
             wall_s(),
         )?;
-        Ok(matches!(standing, Standing::Newer(_)))
+        Ok(matches!(standing, SerialStanding::Newer(_)))
     }
 
     /// Let what the guard held back of a list pass, these findings and no others; written into the
@@ -191,7 +191,7 @@ impl Updater {
         list: ListIndex,
         codes: &[Code],
         reason: &str,
-    ) -> Result<Outcome, String> {
+    ) -> Result<ListOutcome, String> {
         let Some(slot) = self.slots.get(usize::from(list)) else {
             return Err("there is no such list".to_owned());
         };
@@ -245,7 +245,7 @@ impl Slot {
             ..
         } = candidate;
         let passes = self.passes(*known_by);
-        let findings: Vec<Finding> = loaded
+        let findings: Vec<GuardFinding> = loaded
             .findings
             .iter()
             .filter(|finding| !passes.contains(&finding.code))

@@ -3,7 +3,7 @@
 use super::bundle::Bundle;
 use super::load::Loaded;
 use super::prove::Unproven;
-use super::state::Change;
+use super::state::ListChange;
 use super::verify::Believed;
 use crate::list::Hash;
 use crate::list::guard::Code;
@@ -72,8 +72,8 @@ pub(super) struct Entered<'a> {
 
 impl Entered<'_> {
     /// What coming in force changes.
-    pub(super) fn change(&self) -> Change {
-        Change::Swapped {
+    pub(super) fn change(&self) -> ListChange {
+        ListChange::Swapped {
             entries: self.loaded.table.entry_count() as u64,
             rejects: self.loaded.parsed.rejects,
         }

@@ -33,7 +33,7 @@ pub(super) const ENTRIES_OCTETS_MAX: u64 = 1 << 30;
 type Sight = (Option<Stamp>, Option<Stamp>);
 
 /// Watches for manifests and entries.
-pub(super) struct Lists {
+pub(super) struct FolderLists {
     list: ListIndex,
     folder: PathBuf,
     manifest: PathBuf,
@@ -45,7 +45,7 @@ pub(super) struct Lists {
     asked: u64,
 }
 
-impl Lists {
+impl FolderLists {
     pub(super) fn new(list: ListIndex, id: &str, folder: &Path) -> Self {
         let nothing = (None, None);
         let manifest = folder.join(Manifest::file(id));

@@ -48,7 +48,7 @@ pub struct Generation {
 /// What `record.json` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Record {
+pub(super) struct Decisions {
     /// The highest serial that was ever accepted, and its manifest's hash.
     serial: Option<u64>,
     manifest: Option<String>,
@@ -75,7 +75,7 @@ pub(super) struct KeptRemoval {
     generation: u64,
 }
 
-impl Record {
+impl Decisions {
     /// Remember a removal for all generations there are.
     pub(super) fn add_removal(&mut self, note: String) {
         let generation = self
@@ -116,7 +116,7 @@ impl Record {
 #[derive(Debug)]
 pub(super) struct Shelf {
     folder: PathBuf,
-    pub(super) record: Record,
+    pub(super) record: Decisions,
 }
 
 /// A generation read back, not yet believed.
@@ -135,7 +135,7 @@ impl Shelf {
             .create(&folder)?;
         let record = match fs::read(folder.join(RECORD)) {
             Ok(text) => serde_json::from_slice(&text).map_err(io::Error::other)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Record::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Decisions::default(),
             Err(error) => return Err(error),
         };
         Ok(Self { folder, record })
@@ -213,7 +213,7 @@ impl Shelf {
     }
 
     /// Change the record; on disk when this returns.
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut Record)) -> io::Result<()> {
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Decisions)) -> io::Result<()> {
         let mut record = self.record.clone();
         change(&mut record);
         let surplus = record.receipts.len().saturating_sub(RECEIPTS_MAX);
@@ -221,7 +221,7 @@ impl Shelf {
         self.replace(record)
     }
 
-    fn replace(&mut self, record: Record) -> io::Result<()> {
+    fn replace(&mut self, record: Decisions) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(&record)?;
         write_whole(&self.folder, RECORD, &text)?;
         self.record = record;

@@ -8,7 +8,7 @@ use super::candidate::Entered;
 use super::generations::Generation;
 use super::keeper::Slot;
 use super::refusal::Cause;
-use super::state::{Change, Outcome};
+use super::state::{ListChange, ListOutcome};
 use super::{Updater, lock};
 use crate::clock::wall_s;
 use crate::list::ListIndex;
@@ -40,11 +40,11 @@ impl Updater {
 
     /// Put an earlier generation in force: this one, or the one before the present. It stays until
     /// a list with a higher serial than any before is accepted, restarts included.
-    pub fn roll_back(&self, list: ListIndex, number: Option<u64>, reason: &str) -> Outcome {
+    pub fn roll_back(&self, list: ListIndex, number: Option<u64>, reason: &str) -> ListOutcome {
         let Some(slot) = self.slots.get(usize::from(list)) else {
-            return Outcome {
+            return ListOutcome {
                 id: String::new(),
-                change: Change::Refused {
+                change: ListChange::Refused {
                     message: "there is no such list".to_owned(),
                 },
             };
@@ -54,19 +54,19 @@ impl Updater {
             Ok(change) => change,
             Err(cause) => {
                 let message = slot.source.refuse(cause, "rollback".to_owned()).to_string();
-                Change::Refused { message }
+                ListChange::Refused { message }
             }
         };
         drop(turn);
         self.tidy();
         self.prove(slot);
-        Outcome {
+        ListOutcome {
             id: slot.source.id.clone(),
             change,
         }
     }
 
-    fn go_back(&self, slot: &Slot, number: Option<u64>, reason: &str) -> Result<Change, Cause> {
+    fn go_back(&self, slot: &Slot, number: Option<u64>, reason: &str) -> Result<ListChange, Cause> {
         let Some(shelf) = &slot.shelf else {
             return Err(Cause::NoGeneration);
         };
@@ -99,7 +99,10 @@ impl Updater {
         slot.note(
             EventKind::Rollback,
             None,
-            json!({ "to": target.number, "serial": target.serial, "manifest": target.manifest, "reason": reason }),
+            json!({
+                "to": target.number, "serial": target.serial, "manifest": target.manifest,
+                "reason": reason,
+            }),
         );
         let place = format!("kept generation {}", target.number);
         let entered = Entered {
@@ -127,7 +130,9 @@ impl Updater {
                 state.is_expired = true;
                 warn!(list = %state.id, serial = state.serial, "the list has run out and goes on \
                     blocking: have its curator issue it anew");
-                let body = json!({ "serial": state.serial, "manifest": state.manifest, "expires": state.expires });
+                let body = json!({
+                    "serial": state.serial, "manifest": state.manifest, "expires": state.expires,
+                });
                 slot.note(EventKind::Expired, None, body);
             }
         }

@@ -13,13 +13,13 @@ use super::generations::{Generation, Shelf};
 use super::load::{Bounds, Loaded, hex, load};
 use super::prove::Unproven;
 use super::refusal::{Cause, Refusal};
-use super::source::{ListSource, Quiet, Stamp, Text, Writer};
+use super::source::{FileWriter, ListSource, Quiet, Stamp, Text};
 use super::stage::OnTrial;
 use super::state::ListState;
 use super::verify::{Believed, Highest};
 use super::{FIRST_GENERATION, lock};
 use crate::clock::wall_s;
-use crate::list::guard::{Code, Limits, Protected};
+use crate::list::guard::{Code, GuardLimits, Protected};
 use crate::list::manifest::Manifest;
 use crate::list::{Hash, Table, TableBuilder};
 use crate::name::HashKey;
@@ -292,15 +292,15 @@ impl Slot {
         }
     }
 
-    const fn limits(&self) -> &Limits {
+    const fn limits(&self) -> &GuardLimits {
         &self.source.limits
     }
 
-    pub(super) fn writer(&self) -> Writer {
+    pub(super) fn writer(&self) -> FileWriter {
         if self.is_written.load(Relaxed) {
-            Writer::Open
+            FileWriter::Open
         } else {
-            Writer::Closed
+            FileWriter::Closed
         }
     }
 

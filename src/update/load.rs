@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread;
 
 use super::refusal::Cause;
-use super::source::{Digest, ListSource, Reading, Stamp, Text, measure, read, read_places};
-use crate::list::guard::{Change, Finding, Guard, Limits, Place, Protected};
+use super::source::{Digest, ListSource, Stamp, Text, TextReading, measure, read, read_places};
+use crate::list::guard::{Change, Guard, GuardFinding, GuardLimits, LinePlace, Protected};
 use crate::list::parse::{Format, Parsed};
 use crate::list::{EntryTally, Table, TableBuilder};
 use crate::name::HashKey;
@@ -29,14 +29,14 @@ pub(super) struct Loaded {
     pub(super) table: Arc<Table>,
     pub(super) digest: Digest,
     pub(super) parsed: Parsed,
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<GuardFinding>,
 }
 
 /// What a new text is held against.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds<'a> {
     pub(super) protected: &'a Protected,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: &'a GuardLimits,
     /// The table in force; none where the list is new or its changes are the operator's own.
     pub(super) before: Option<&'a Table>,
     /// Whether the doors go first: not for a list that blocks nothing yet.
@@ -102,7 +102,7 @@ fn compile(
         guard.see(NOWHERE, wire, scope);
     })?;
     check(script, &built.parsed)?;
-    let Reading { digest, parsed } = built;
+    let TextReading { digest, parsed } = built;
     let table = match builder.finish() {
         Ok(table) if digest == measured.digest => table,
         _ => return Err(Cause::Changed),
@@ -118,7 +118,7 @@ fn compile(
 }
 
 /// Where an entry stands is not asked of each of a million, but looked up once something is found.
-const NOWHERE: Place = Place {
+const NOWHERE: LinePlace = LinePlace {
     line: 0,
     number: None,
 };
@@ -135,7 +135,7 @@ fn change(table: &Table, before: Option<&Table>) -> Change {
 
 /// Find out where the entries stand that findings speak of, in a reading of its own.
 fn locate(
-    findings: &mut [Finding],
+    findings: &mut [GuardFinding],
     script: Script<'_>,
     stamp: Option<Stamp>,
     protected: &Protected,
@@ -152,7 +152,7 @@ fn locate(
         after: 1,
         added: 0,
     };
-    for located in guard.finish(&Limits::default(), &nothing) {
+    for located in guard.finish(&GuardLimits::default(), &nothing) {
         if let Some(finding) = findings
             .iter_mut()
             .find(|finding| finding.code == located.code)

@@ -47,10 +47,10 @@ pub use prove::{Prover, ReceiptKeyFault, receipt_key};
 pub use refusal::{Cause, Refusal, StartRefusal};
 pub use removal::SignedRemoval;
 use source::Quiet;
-pub use source::{Identities, ListSource, Papers, Text, Unsigned};
-pub use sources::{Source, Sources};
+pub use source::{Identities, ListSource, Text, Trust, Unsigned};
+pub use sources::{ListOrigin, Sources};
 pub use stage::Stage;
-pub use state::{Change, LastRefusal, ListState, Outcome, TrialState};
+pub use state::{LastRefusal, ListChange, ListOutcome, ListState, TrialState};
 pub use watch::Watch;
 
 /// What the updater needs to know.
@@ -150,7 +150,7 @@ impl Updater {
     ///
     /// Takes as long as reading takes, and longer where a file is being written to: keep it off the
     /// doors' threads.
-    pub fn reload(&self, which: Which) -> Vec<Outcome> {
+    pub fn reload(&self, which: Which) -> Vec<ListOutcome> {
         let chosen = self
             .slots
             .iter()
@@ -204,7 +204,7 @@ impl Updater {
         &self.live
     }
 
-    fn reread(&self, slot: &Slot) -> Outcome {
+    fn reread(&self, slot: &Slot) -> ListOutcome {
         let _turn = lock(&slot.turn);
         let place = slot.source.place();
         let change = match self.read_file(slot, &place) {
@@ -212,13 +212,13 @@ impl Updater {
             Err(cause) => slot.note_refusal(cause, &place, None),
         };
         self.tidy();
-        Outcome {
+        ListOutcome {
             id: slot.source.id.clone(),
             change,
         }
     }
 
-    fn read_file(&self, slot: &Slot, place: &str) -> Result<Change, Cause> {
+    fn read_file(&self, slot: &Slot, place: &str) -> Result<ListChange, Cause> {
         if slot.source.text.is_none() {
             // It comes from its sources, and what they last said of it stands until they say
             // something else.
@@ -226,12 +226,12 @@ impl Updater {
                 .source
                 .sources
                 .iter()
-                .any(|source| !matches!(source, Source::Push));
+                .any(|source| !matches!(source, ListOrigin::Push));
             slot.asked.fetch_add(1, Relaxed);
             return Ok(if is_looked_for {
-                Change::Asked
+                ListChange::Asked
             } else {
-                Change::Unchanged
+                ListChange::Unchanged
             });
         }
         let bounds = slot.bounds(&self.protected, None);

@@ -8,7 +8,7 @@ use super::keeper::Slot;
 use super::load::hex;
 use super::lock;
 use super::refusal::Cause;
-use super::state::{Change, LastRefusal, ListState};
+use super::state::{LastRefusal, ListChange, ListState};
 use super::verify::Believed;
 use crate::clock::wall_s;
 use crate::list::Hash;
@@ -39,7 +39,10 @@ impl Slot {
             is_rolled_back: *is_rolled_back,
             ..ListState::default()
         };
-        info!(list = %state.id, serial = state.serial, entries = state.entries, rejects = state.rejects, sha256 = %state.sha256, "list is in force");
+        info!(
+            list = %state.id, serial = state.serial, entries = state.entries,
+            rejects = state.rejects, sha256 = %state.sha256, "list is in force"
+        );
         if let Some(first) = loaded.parsed.rejects_shown.first() {
             let (line, count) = (first.line, loaded.parsed.rejects);
             warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; \
@@ -48,7 +51,10 @@ impl Slot {
         // The report tells how long it took from `issued` on; a list without a manifest has none.
         let issued = manifest.map(|manifest| manifest.issued);
         let (rejects, sha256) = (state.rejects, &state.sha256);
-        let body = json!({ "entries": state.entries, "rejects": rejects, "sha256": sha256, "generation": generation, "issued": issued });
+        let body = json!({
+            "entries": state.entries, "rejects": rejects, "sha256": sha256,
+            "generation": generation, "issued": issued,
+        });
         let event = JournalEvent {
             list: Some(state.id.clone()),
             serial: state.serial,
@@ -59,7 +65,7 @@ impl Slot {
     }
 
     /// What a list comes to that is known: it is in force, or tried out.
-    pub(super) fn note_known(&self, known_by: Hash) -> Change {
+    pub(super) fn note_known(&self, known_by: Hash) -> ListChange {
         let trial = lock(&self.trial)
             .as_ref()
             .filter(|trial| trial.candidate.known_by == known_by)
@@ -67,9 +73,9 @@ impl Slot {
         trial.unwrap_or_else(|| self.note_unchanged())
     }
 
-    pub(super) fn note_unchanged(&self) -> Change {
+    pub(super) fn note_unchanged(&self) -> ListChange {
         lock(&self.state).last_refusal = None;
-        Change::Unchanged
+        ListChange::Unchanged
     }
 
     pub(super) fn note_refusal(
@@ -77,7 +83,7 @@ impl Slot {
         cause: Cause,
         place: &str,
         believed: Option<&Believed>,
-    ) -> Change {
+    ) -> ListChange {
         let codes: Vec<&str> = match &cause {
             Cause::Guard(findings) => findings
                 .iter()
@@ -105,7 +111,7 @@ impl Slot {
             message: message.clone(),
             manifest: believed.map(|believed| believed.hash.to_string()),
         });
-        Change::Refused { message }
+        ListChange::Refused { message }
     }
 
     /// Write an event of this list into the journal.

@@ -122,7 +122,7 @@ fn line_with(octets: &[u8], number: u32) -> Option<&[u8]> {
 
 /// How the doors answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Answers {
+struct ProbeAnswers {
     asked: u64,
     right: u64,
     /// Answered with REFUSED where a blocked answer was due.
@@ -175,8 +175,12 @@ impl Updater {
             } else {
                 "look at the doors and at what stands before them"
             };
-            error!(list = %slot.source.id, "of {} questions to our own doors {} were answered as \
-                                            the list asks: no receipt; {remedy}", answers.asked, answers.right);
+            let ProbeAnswers { asked, right, .. } = answers;
+            error!(
+                list = %slot.source.id,
+                "of {asked} questions to our own doors {right} were answered as the list asks: no \
+                 receipt; {remedy}"
+            );
             return;
         }
         self.keep_receipt(slot, prover, &receipt);
@@ -190,14 +194,17 @@ impl Updater {
         };
         let mut shelf = lock(shelf);
         if let Err(error) = shelf.change(|record| record.receipts.push(note.to_string())) {
-            error!(list = %slot.source.id, "a receipt cannot be kept in {} ({error})", shelf.place());
+            let place = shelf.place();
+            error!(list = %slot.source.id, "a receipt cannot be kept in {place} ({error})");
             return;
         }
         drop(shelf);
         lock(&slot.state).receipt = Some(wall_s());
-        info!(list = %slot.source.id, serial = receipt.serial, ms = receipt.probed_ms - receipt.received_ms, "receipt signed");
+        let ms = receipt.probed_ms - receipt.received_ms;
+        info!(list = %slot.source.id, serial = receipt.serial, ms, "receipt signed");
         let times = json!({
-            "received-ms": receipt.received_ms, "verified-ms": receipt.verified_ms, "live-ms": receipt.live_ms,
+            "received-ms": receipt.received_ms, "verified-ms": receipt.verified_ms,
+            "live-ms": receipt.live_ms,
             "probed-ms": receipt.probed_ms,
         });
         slot.note_issue(EventKind::Receipt, receipt.serial, receipt.manifest, times);
@@ -205,8 +212,8 @@ impl Updater {
 }
 
 impl Prover {
-    fn ask_all(&self, samples: &[Zeroizing<Vec<u8>>]) -> Answers {
-        let mut answers = Answers::default();
+    fn ask_all(&self, samples: &[Zeroizing<Vec<u8>>]) -> ProbeAnswers {
+        let mut answers = ProbeAnswers::default();
         for &door in self.doors.iter().take(DOORS_MAX) {
             let blocked = samples.iter().map(|wire| (wire.as_slice(), true));
             let free = self.free.iter().map(|name| (name.as_wire(), false));

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::list::FormFault;
-use crate::list::guard::Finding;
+use crate::list::guard::GuardFinding;
 use crate::list::parse::Reject;
 use crate::seal::NoteError;
 
@@ -103,7 +103,7 @@ pub enum Cause {
     /// It is encrypted, and cannot be decrypted here.
     Secret(String),
     /// The guard found what nobody has let pass.
-    Guard(Vec<Finding>),
+    Guard(Vec<GuardFinding>),
     /// There is no such generation to go back to.
     NoGeneration,
     /// It cannot be remembered on disk, so that it must not come in force.

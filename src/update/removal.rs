@@ -11,7 +11,7 @@ use super::decrypt::open_note;
 use super::keeper::Slot;
 use super::refusal::Cause;
 use super::source::Identities;
-use super::state::{Change, Outcome};
+use super::state::{ListChange, ListOutcome};
 use super::verify::believe_removal;
 use super::{Updater, lock};
 use crate::clock::wall_s;
@@ -98,27 +98,27 @@ impl Updater {
         list: ListIndex,
         signed: &SignedRemoval,
         origin: &Origin,
-    ) -> Outcome {
+    ) -> ListOutcome {
         let Some(slot) = self.slots.get(usize::from(list)) else {
             let message = format!(
                 "{origin}: there is no list with the number {list}: this is a fault of the program"
             );
-            return Outcome {
+            return ListOutcome {
                 id: String::new(),
-                change: Change::Refused { message },
+                change: ListChange::Refused { message },
             };
         };
         let change = match self.remove(slot, signed) {
             Ok(change) => change,
             Err(cause) => slot.note_refusal(cause, &origin.place, None),
         };
-        Outcome {
+        ListOutcome {
             id: slot.source.id.clone(),
             change,
         }
     }
 
-    fn remove(&self, slot: &Slot, signed: &SignedRemoval) -> Result<Change, Cause> {
+    fn remove(&self, slot: &Slot, signed: &SignedRemoval) -> Result<ListChange, Cause> {
         let removal =
             believe_removal(&signed.note, &slot.source.id, &slot.source.papers, wall_s())?;
         let (Some(shelf), hash) = (&slot.shelf, signed.known_by(&removal).to_string()) else {
@@ -127,7 +127,7 @@ impl Updater {
         {
             let mut shelf = lock(shelf);
             if shelf.record.known_removals.contains(&hash) {
-                return Ok(Change::Unchanged);
+                return Ok(ListChange::Unchanged);
             }
             let remembered = shelf.change(|record| {
                 record.add_removal(signed.kept.clone());
@@ -148,11 +148,12 @@ impl Updater {
         info!(list = %slot.source.id, named = removal.entries.len(), entries, "entries are removed \
             at once");
         let body = json!({
-            "removal": hash, "named": removal.entries.len(), "entries": entries, "from": removal.from, "until": removal.until,
+            "removal": hash, "named": removal.entries.len(), "entries": entries,
+            "from": removal.from, "until": removal.until,
             "reason": removal.reason,
         });
         slot.note(EventKind::Removal, None, body);
-        Ok(Change::Removed { entries })
+        Ok(ListChange::Removed { entries })
     }
 
     /// Lay over a list what its removals say at this moment; a snapshot is swapped only where that

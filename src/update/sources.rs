@@ -12,7 +12,7 @@ use super::{Updater, folder, pull};
 
 /// Where a list is looked for, beside or instead of a file.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum ListOrigin {
     /// A folder with the manifest, the entries and removals.
     Folder(PathBuf),
     /// Addresses on the web.
@@ -40,9 +40,9 @@ impl Sources {
             for source in &slot.source.sources {
                 let (list, id) = (slot.source.index, slot.source.id.clone());
                 match source.clone() {
-                    Source::Folder(path) => {
+                    ListOrigin::Folder(path) => {
                         let (lists, removals) = (
-                            folder::Lists::new(list, &id, &path),
+                            folder::FolderLists::new(list, &id, &path),
                             folder::Removals::new(list, &id, &path),
                         );
                         sources
@@ -51,7 +51,7 @@ impl Sources {
                             removals.run(updater, stopped)
                         })?;
                     }
-                    Source::Pull(settings) => {
+                    ListOrigin::Pull(settings) => {
                         let (removals_id, removals) = (id.clone(), settings.clone());
                         sources.spawn(updater, move |updater, stopped| {
                             pull::run(updater, list, &id, &settings, stopped)
@@ -60,7 +60,7 @@ impl Sources {
                             pull::run_removals(updater, list, &removals_id, &removals, stopped)
                         })?;
                     }
-                    Source::Push => {}
+                    ListOrigin::Push => {}
                 }
             }
         }

@@ -17,11 +17,11 @@ use super::candidate::{Candidate, Held};
 use super::keeper::Slot;
 use super::refusal::Cause;
 use super::source::Text;
-use super::state::{Change, TrialState};
+use super::state::{ListChange, TrialState};
 use super::{Updater, lock};
 use crate::clock::{UnixSeconds, monotonic, wall_s};
 use crate::list::Hash;
-use crate::list::guard::{Code, Finding};
+use crate::list::guard::{Code, GuardFinding};
 use crate::policy::{Shadow, Trial};
 use crate::store::EventKind;
 
@@ -72,9 +72,9 @@ impl OnTrial {
         }
     }
 
-    pub(super) fn change(&self, stage: &Stage) -> Change {
+    pub(super) fn change(&self, stage: &Stage) -> ListChange {
         let left = stage.time.saturating_sub(self.begun.elapsed());
-        Change::Staged {
+        ListChange::Staged {
             entries: self.candidate.loaded.table.entry_count() as u64,
             left_s: left.as_secs(),
         }
@@ -87,9 +87,9 @@ impl OnTrial {
 
 impl Stage {
     /// What is wrong with an issue that was tried out, if anything is.
-    fn judge(&self, trial: Trial) -> Option<Finding> {
+    fn judge(&self, trial: Trial) -> Option<GuardFinding> {
         let percent = trial.hits as f64 * 100.0 / trial.questions.max(1) as f64;
-        (trial.hits > HITS_MIN && percent > self.percent_max).then(|| Finding {
+        (trial.hits > HITS_MIN && percent > self.percent_max).then(|| GuardFinding {
             code: Code::Shadow,
             count: trial.hits,
             percent: Some((percent, self.percent_max)),
@@ -102,7 +102,7 @@ impl Stage {
 impl Updater {
     /// Put a list in force that is in order, or try it out first where something is in force that
     /// stays meanwhile.
-    pub(super) fn admit(&self, slot: &Slot, candidate: Candidate) -> Result<Change, Cause> {
+    pub(super) fn admit(&self, slot: &Slot, candidate: Candidate) -> Result<ListChange, Cause> {
         let stage = &slot.source.stage;
         if let Some(trial) = lock(&slot.trial)
             .as_ref()
@@ -121,7 +121,7 @@ impl Updater {
         self.try_out(slot, candidate)
     }
 
-    fn try_out(&self, slot: &Slot, mut candidate: Candidate) -> Result<Change, Cause> {
+    fn try_out(&self, slot: &Slot, mut candidate: Candidate) -> Result<ListChange, Cause> {
         let stage = &slot.source.stage;
         candidate.hold_text()?;
         // The operator may cut the trial short, and need not say again what was let pass before it.
@@ -136,9 +136,14 @@ impl Updater {
             slot.source.index,
             Arc::clone(&candidate.loaded.table),
         ));
-        let body = json!({ "entries": candidate.loaded.table.entry_count(), "seconds": stage.time.as_secs(), "known-by": candidate.known_by.to_string() });
+        let (seconds, known_by) = (stage.time.as_secs(), candidate.known_by.to_string());
+        let entries = candidate.loaded.table.entry_count();
+        let body = json!({ "entries": entries, "seconds": seconds, "known-by": known_by });
         slot.note(EventKind::Staged, candidate.believed.as_ref(), body);
-        info!(list = %slot.source.id, serial = candidate.serial(), seconds = stage.time.as_secs(), "list is tried out before it comes in force");
+        info!(
+            list = %slot.source.id, serial = candidate.serial(), seconds,
+            "list is tried out before it comes in force"
+        );
         let trial = OnTrial {
             candidate,
             shadow: Arc::clone(&shadow),

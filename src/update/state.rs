@@ -85,18 +85,18 @@ pub struct LastRefusal {
 
 /// What became of one list in a reload, or of one bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct ListOutcome {
     /// The list's id.
     pub id: String,
     /// What changed.
     #[serde(flatten)]
-    pub change: Change,
+    pub change: ListChange,
 }
 
 /// What a reload or a bundle changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
-pub enum Change {
+pub enum ListChange {
     /// The new text is in force.
     Swapped {
         /// Different entries now.

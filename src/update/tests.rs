@@ -355,9 +355,9 @@ fn touching_and_reading_change_nothing() {
     let outcome = scene.updater.reload(Which::One(0));
     assert_eq!(
         outcome,
-        [Outcome {
+        [ListOutcome {
             id: "test".to_owned(),
-            change: Change::Unchanged
+            change: ListChange::Unchanged
         }]
     );
     assert_eq!(scene.state(), before);
@@ -448,7 +448,7 @@ fn the_built_in_text_is_a_list() {
     .unwrap();
     let state = updater.states().remove(0);
     assert_eq!((state.entries, state.sha256.len()), (2, 64));
-    assert_eq!(updater.reload(Which::All)[0].change, Change::Unchanged);
+    assert_eq!(updater.reload(Which::All)[0].change, ListChange::Unchanged);
     let inspection = inspect(&source, &Protected::shipped());
     assert_eq!(
         (

@@ -1,7 +1,7 @@
 //! Holds a list's papers against what the operator configured, before a single entry is read.
 
 use super::refusal::Cause;
-use super::source::Papers;
+use super::source::Trust;
 use crate::clock::UnixSeconds;
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
@@ -28,7 +28,7 @@ pub(super) struct Highest {
 
 /// How a manifest stands to the one that was last accepted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SerialStanding {
     /// Above it.
     Newer(Believed),
     /// It is the same.
@@ -36,7 +36,7 @@ pub(super) enum Standing {
 }
 
 /// Are enough of the list's keys under the note, and does it speak of this list?
-pub(super) fn believe(note: &Note, list: &str, papers: &Papers) -> Result<Believed, Cause> {
+pub(super) fn believe(note: &Note, list: &str, papers: &Trust) -> Result<Believed, Cause> {
     let signed = signers(note, papers)?.len();
     if papers.keys.is_empty() || signed < papers.threshold.max(1) {
         return Err(Cause::Signatures {
@@ -59,7 +59,7 @@ pub(super) fn judge_time(
     believed: Believed,
     highest: Option<Highest>,
     now: UnixSeconds,
-) -> Result<Standing, Cause> {
+) -> Result<SerialStanding, Cause> {
     let Manifest {
         serial,
         issued,
@@ -75,7 +75,7 @@ pub(super) fn judge_time(
         }
         if serial == highest.serial {
             return if believed.hash == highest.manifest {
-                Ok(Standing::Known(believed))
+                Ok(SerialStanding::Known(believed))
             } else {
                 Err(Cause::SameSerial { serial })
             };
@@ -91,14 +91,14 @@ pub(super) fn judge_time(
             since_s: now - expires,
         });
     }
-    Ok(Standing::Newer(believed))
+    Ok(SerialStanding::Newer(believed))
 }
 
 /// A removal that one of the list's keys has signed and that has not run out.
 pub(super) fn believe_removal(
     note: &Note,
     list: &str,
-    papers: &Papers,
+    papers: &Trust,
     now: UnixSeconds,
 ) -> Result<Removal, Cause> {
     if signers(note, papers)?.is_empty() {
@@ -119,14 +119,14 @@ pub(super) fn believe_removal(
     Ok(removal)
 }
 
-fn signers<'k>(note: &Note, papers: &'k Papers) -> Result<Vec<&'k VerifyKey>, Cause> {
+fn signers<'k>(note: &Note, papers: &'k Trust) -> Result<Vec<&'k VerifyKey>, Cause> {
     note.signers(&papers.keys).map_err(Cause::Note)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::manifest::{Basis, ListAction, Secrecy};
+    use crate::list::manifest::{ListAction, ManifestBasis, Secrecy};
     use crate::seal::SigningKey;
     use crate::update::Unsigned;
 
@@ -136,7 +136,7 @@ mod tests {
         Manifest {
             list: "example".to_owned(),
             authority: "Example Authority".to_owned(),
-            basis: Basis::Law,
+            basis: ManifestBasis::Law,
             legal_basis: "Example Act".to_owned(),
             action: ListAction::StopPage,
             serial,
@@ -160,7 +160,7 @@ mod tests {
     fn so_many_of_the_lists_own_keys_must_have_signed() {
         let [one, two, stranger] =
             ["one.test", "two.test", "one.test"].map(|name| SigningKey::generate(name).unwrap());
-        let papers = Papers {
+        let papers = Trust {
             keys: vec![one.public(), two.public()],
             threshold: 2,
             unsigned: Unsigned::Refuse,
@@ -191,7 +191,7 @@ mod tests {
             believe(&note, "other", &papers),
             Err(Cause::OtherList)
         ));
-        let nobody = Papers {
+        let nobody = Trust {
             keys: vec![],
             threshold: 0,
             unsigned: Unsigned::Allow,
@@ -216,8 +216,8 @@ mod tests {
             manifest: manifest(7).hash(),
         };
         let judge = |manifest: Manifest| judge_time(believed(manifest), Some(highest), NOW);
-        assert!(matches!(judge(manifest(8)), Ok(Standing::Newer(_))));
-        assert!(matches!(judge(manifest(7)), Ok(Standing::Known(_))));
+        assert!(matches!(judge(manifest(8)), Ok(SerialStanding::Newer(_))));
+        assert!(matches!(judge(manifest(7)), Ok(SerialStanding::Known(_))));
         assert!(matches!(
             judge(manifest(6)),
             Err(Cause::OldSerial {
@@ -244,7 +244,7 @@ mod tests {
                 issued: NOW + 300,
                 ..manifest(8)
             }),
-            Ok(Standing::Newer(_))
+            Ok(SerialStanding::Newer(_))
         ));
         assert!(matches!(
             judge(Manifest {
@@ -256,7 +256,7 @@ mod tests {
         ));
         assert!(matches!(
             judge_time(believed(manifest(1)), None, NOW),
-            Ok(Standing::Newer(_))
+            Ok(SerialStanding::Newer(_))
         ));
     }
 }

@@ -31,11 +31,11 @@ const LINKS_MAX: usize = 8;
 
 /// Watches the lists' files until it is dropped.
 pub struct Watch {
-    wake: SyncSender<Wake>,
+    wake: SyncSender<WatchWake>,
     thread: Option<JoinHandle<()>>,
 }
 
-enum Wake {
+enum WatchWake {
     Look,
     Stop,
 }
@@ -58,7 +58,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         // Blocks only while a look is queued; an error means that the thread has ended already.
-        let _ = self.wake.send(Wake::Stop);
+        let _ = self.wake.send(WatchWake::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -84,7 +84,7 @@ struct Sight {
 }
 
 impl Eye {
-    fn new(updater: Arc<Updater>, events: SyncSender<Wake>) -> Self {
+    fn new(updater: Arc<Updater>, events: SyncSender<WatchWake>) -> Self {
         let mut folders = Folders::new(Arc::clone(&updater), events);
         folders.follow(&updater);
         let now = monotonic();
@@ -101,15 +101,15 @@ impl Eye {
         }
     }
 
-    fn run(mut self, woken: &Receiver<Wake>) {
+    fn run(mut self, woken: &Receiver<WatchWake>) {
         loop {
             let wait = self.look();
             self.updater.tidy();
             self.updater.pass_time();
             self.folders.follow(&self.updater);
             match woken.recv_timeout(wait) {
-                Ok(Wake::Look) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(WatchWake::Look) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(WatchWake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
@@ -177,11 +177,11 @@ struct Folders {
 }
 
 impl Folders {
-    fn new(updater: Arc<Updater>, events: SyncSender<Wake>) -> Self {
+    fn new(updater: Arc<Updater>, events: SyncSender<WatchWake>) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if note_event(&updater, event) == Seen::Change {
+            if note_event(&updater, event) == WatchEvent::Change {
                 // A full queue means that a look is coming anyway.
-                let _ = events.try_send(Wake::Look);
+                let _ = events.try_send(WatchWake::Look);
             }
         });
         let watcher = watcher.inspect_err(|error| {
@@ -261,13 +261,13 @@ fn files_of(path: &Path) -> Vec<PathBuf> {
 
 /// Is an event worth a look at the files?
 #[derive(PartialEq, Eq)]
-enum Seen {
+enum WatchEvent {
     Change,
     Nothing,
 }
 
 /// Keep in mind who writes to which list, and pass over what merely reads.
-fn note_event(updater: &Updater, event: notify::Result<Event>) -> Seen {
+fn note_event(updater: &Updater, event: notify::Result<Event>) -> WatchEvent {
     let event = match event {
         Ok(event) => event,
         Err(error) => {
@@ -275,7 +275,7 @@ fn note_event(updater: &Updater, event: notify::Result<Event>) -> Seen {
                 "watching the lists' folders failed ({error}): changed lists are found by looking \
                  twice a second"
             );
-            return Seen::Change;
+            return WatchEvent::Change;
         }
     };
     let is_written = match event.kind {
@@ -283,7 +283,7 @@ fn note_event(updater: &Updater, event: notify::Result<Event>) -> Seen {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Remove(_)
         | EventKind::Modify(ModifyKind::Name(_)) => Some(false),
-        EventKind::Access(_) => return Seen::Nothing,
+        EventKind::Access(_) => return WatchEvent::Nothing,
         _ => None,
     };
     for slot in &updater.slots {
@@ -301,5 +301,5 @@ fn note_event(updater: &Updater, event: notify::Result<Event>) -> Seen {
             slot.is_written.store(is_written, Relaxed);
         }
     }
-    Seen::Change
+    WatchEvent::Change
 }

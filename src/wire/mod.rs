@@ -12,7 +12,7 @@ pub use options::{
 };
 pub use question::{Edns, Fault, Question, QuestionBytes, read};
 pub use reply::{Flags, Reply, bare_reply};
-pub use walk::{Message, Record, Section, WalkFault};
+pub use walk::{Message, Section, WalkFault, WireRecord};
 
 /// The port of DNS over UDP and TCP (RFC 1035, section 4.2).
 pub const DNS_PORT: u16 = 53;

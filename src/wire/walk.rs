@@ -22,7 +22,7 @@ pub enum Section {
 
 /// One record's place in the message.
 #[derive(Clone, Copy, Debug)]
-pub struct Record {
+pub struct WireRecord {
     /// The section it stands in.
     pub section: Section,
     /// Where its owner name starts.
@@ -65,7 +65,7 @@ impl<'a> Message<'a> {
     }
 
     /// Call `visit` for each record in order.
-    pub fn walk(&self, mut visit: impl FnMut(Record)) -> Result<(), WalkFault> {
+    pub fn walk(&self, mut visit: impl FnMut(WireRecord)) -> Result<(), WalkFault> {
         let mut at = HEADER_OCTETS;
         for _ in 0..self.u16_at(4)? {
             at = self.skip_name(at)? + 4;
@@ -123,7 +123,7 @@ impl<'a> Message<'a> {
         Ok(u32::from_be_bytes(*octets))
     }
 
-    fn record(&self, section: Section, start: usize) -> Result<Record, WalkFault> {
+    fn record(&self, section: Section, start: usize) -> Result<WireRecord, WalkFault> {
         let at = self.skip_name(start)?;
         let data_at = at + 10;
         let end = data_at + usize::from(self.u16_at(at + 8)?);
@@ -132,7 +132,7 @@ impl<'a> Message<'a> {
         }
         let ttl_s = u32::from(self.u16_at(at + 4)?) << 16 | u32::from(self.u16_at(at + 6)?);
         let ttl_s = if ttl_s >> 31 == 1 { 0 } else { ttl_s };
-        Ok(Record {
+        Ok(WireRecord {
             section,
             start,
             ttl_at: at + 4,

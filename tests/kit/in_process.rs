@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use wardline::answer::blocked::Page;
 use wardline::answer::local::Local;
 use wardline::answer::special_use::SpecialUse;
-use wardline::cache::{Cache, Entry, Key, Lifetimes};
+use wardline::cache::{Cache, CacheKey, Entry, Lifetimes};
 use wardline::clock;
 use wardline::count::Board;
 use wardline::list::{Scope, TableBuilder};
@@ -99,7 +99,10 @@ fn keep(cache: &Cache, name: &str) {
     let mut hashes = SuffixHashes::new();
     hashes.fill(KEY, &wire[12..]);
     let entry = Entry::from_wire(wire, None, clock::wall_u32_s(), LIFETIMES).expect("a reply");
-    cache.keep(Key::new(hashes.whole(), 1, false, false), Arc::new(entry));
+    cache.keep(
+        CacheKey::new(hashes.whole(), 1, false, false),
+        Arc::new(entry),
+    );
 }
 
 /// The `n`th name on the list.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
-use super::scan::{Source, Token, is_word};
+use super::scan::{Source, Token, is_word, without_tests};
 
 /// A room, what stands in a circle there, and the issue that redraws it.
 type Waiting<'a> = (&'a str, &'a [&'a str], u32);
@@ -268,36 +268,6 @@ impl<'a> Tree<'a> {
                 }
             })
     }
-}
-
-/// Leave out each item under `#[cfg(test)]`.
-fn without_tests<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
-    let (mut kept, mut at) = (Vec::new(), 0);
-    while let Some(token) = tokens.get(at) {
-        let attribute: Vec<&str> = tokens[at..]
-            .iter()
-            .take(7)
-            .map(|token| token.text)
-            .collect();
-        if attribute == ["#", "[", "cfg", "(", "test", ")", "]"] {
-            at += 7 + item_length(&tokens[at + 7..]);
-        } else {
-            kept.push(*token);
-            at += 1;
-        }
-    }
-    kept
-}
-
-/// How many tokens an item has: to its `;` or its last brace.
-fn item_length(tokens: &[Token<'_>]) -> usize {
-    let mut depth = 0_i32;
-    let end = tokens.iter().position(|token| {
-        depth += i32::from(matches!(token.text, "(" | "[" | "{"))
-            - i32::from(matches!(token.text, ")" | "]" | "}"));
-        depth == 0 && matches!(token.text, ";" | "}")
-    });
-    end.map_or(tokens.len(), |end| end + 1)
 }
 
 /// The names after `fn`, `struct` and their like.

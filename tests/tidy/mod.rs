@@ -17,6 +17,7 @@ mod dependencies;
 mod layers;
 mod scan;
 mod shape;
+mod type_names;
 mod wording;
 
 use scan::Source;
@@ -61,7 +62,11 @@ fn the_tree_is_tidy() {
         findings.extend(shape::check(source));
         findings.extend(absent::check(source));
     }
+    let rust: Vec<&Source> = texts.iter().filter(|text| text.is_rust_under("")).collect();
+    findings.extend(rust.iter().flat_map(|source| shape::columns(source)));
+    findings.extend(shape::folders(&rust));
     findings.extend(circles::check(&sources));
+    findings.extend(type_names::check(&sources));
     for text in &texts {
         findings.extend(wording::check(text));
     }

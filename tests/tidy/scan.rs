@@ -98,6 +98,36 @@ pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// Leave out each item under `#[cfg(test)]`.
+pub(super) fn without_tests<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
+    let (mut kept, mut at) = (Vec::new(), 0);
+    while let Some(token) = tokens.get(at) {
+        let attribute: Vec<&str> = tokens[at..]
+            .iter()
+            .take(7)
+            .map(|token| token.text)
+            .collect();
+        if attribute == ["#", "[", "cfg", "(", "test", ")", "]"] {
+            at += 7 + item_length(&tokens[at + 7..]);
+        } else {
+            kept.push(*token);
+            at += 1;
+        }
+    }
+    kept
+}
+
+/// How many tokens an item has: to its `;` or its last brace.
+fn item_length(tokens: &[Token<'_>]) -> usize {
+    let mut depth = 0_i32;
+    let end = tokens.iter().position(|token| {
+        depth += i32::from(matches!(token.text, "(" | "[" | "{"))
+            - i32::from(matches!(token.text, ")" | "]" | "}"));
+        depth == 0 && matches!(token.text, ";" | "}")
+    });
+    end.map_or(tokens.len(), |end| end + 1)
+}
+
 /// Leave out comments and the insides of literals; every line keeps its number.
 fn strip(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();

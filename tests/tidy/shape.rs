@@ -6,6 +6,7 @@ use super::{Finding, finding};
 
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 400;
+const COLUMNS_MAX: usize = 100;
 /// Names under which anything can gather.
 const EMPTY_NAMES: [&str; 7] = [
     "utils", "common", "helpers", "manager", "handler", "types", "context",
@@ -18,6 +19,35 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
     findings.extend(function_lengths(source, &tokens));
     findings.extend(names(source, &tokens));
     findings
+}
+
+/// Lines that rustfmt leaves wide: comments, literals, macros. Test vectors may be as they are.
+pub(super) fn columns(source: &Source) -> Vec<Finding> {
+    let tests_from = source.tests_from().unwrap_or(usize::MAX);
+    let lines = source.text.lines().enumerate();
+    let wide = lines.filter(|(at, line)| at + 1 < tests_from && line.chars().count() > COLUMNS_MAX);
+    let what = format!("more than {COLUMNS_MAX} columns");
+    wide.map(|(at, _)| finding(source, at + 1, &what, "wrap it"))
+        .collect()
+}
+
+/// A folder's own file is its `mod.rs`: no `foo.rs` stands beside `foo/`.
+pub(super) fn folders(sources: &[&Source]) -> Vec<Finding> {
+    let has = |folder: &str| sources.iter().any(|source| source.path.starts_with(folder));
+    let beside = sources.iter().filter(|source| {
+        let folder = source.path.trim_end_matches(".rs");
+        folder != source.path && has(&format!("{folder}/"))
+    });
+    beside
+        .map(|source| {
+            finding(
+                source,
+                1,
+                "a file beside its folder",
+                "make it the folder's mod.rs",
+            )
+        })
+        .collect()
 }
 
 fn opening(source: &Source) -> Option<Finding> {
@@ -206,6 +236,29 @@ mod tests {
         ] {
             assert_eq!(findings("src/a.rs", text).len(), 1, "{text}");
         }
+    }
+
+    #[test]
+    fn wide_lines_are_refused_outside_tests() {
+        let wide = format!("//! A file.\n// {}\n", "x".repeat(COLUMNS_MAX));
+        assert_eq!(columns(&Source::new("src/a.rs", &wide)).len(), 1);
+        let narrow = format!("//! {}\n", "ü".repeat(COLUMNS_MAX - 4));
+        let tests = format!("#[cfg(test)]\nmod tests {{\n{wide}}}\n");
+        let text = narrow + &tests;
+        assert_eq!(
+            columns(&Source::new("src/a.rs", &text)),
+            Vec::<Finding>::new()
+        );
+    }
+
+    #[test]
+    fn no_file_stands_beside_its_folder() {
+        let sources = ["src/a.rs", "src/b/mod.rs", "src/b/c.rs", "src/ab.rs"];
+        let sources = sources.map(|path| Source::new(path, ""));
+        let [file, room, inner, other] = &sources;
+        assert_eq!(folders(&[file, room, inner, other]), Vec::<Finding>::new());
+        let beside = Source::new("src/b.rs", "");
+        assert_eq!(folders(&[&beside, room, inner]).len(), 1);
     }
 
     #[test]

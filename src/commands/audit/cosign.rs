@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::output::{self, Style};
 use super::keys::read_keys;
 use crate::audit::{Folder, Seen, cosign};
@@ -38,17 +38,17 @@ struct Cosigned {
     logs: Vec<String>,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let usage = |path: &Path, error: &dyn std::fmt::Display| {
-        Failure::Usage(format!("{}: {error}", path.display()))
+        CommandFailure::Usage(format!("{}: {error}", path.display()))
     };
     let text = fs::read_to_string(&args.key)
         .map(zeroize::Zeroizing::new)
         .map_err(|error| usage(&args.key, &error))?;
     let key = SigningKey::parse(&text).map_err(|error| usage(&args.key, &error))?;
-    let folders = Folder::find(&args.folder).map_err(Failure::Usage)?;
+    let folders = Folder::find(&args.folder).map_err(CommandFailure::Usage)?;
     let failed = |error: io::Error| {
-        Failure::Failed(format!(
+        CommandFailure::Failed(format!(
             "{}: {error}; nothing was cosigned",
             args.state.display()
         ))
@@ -63,15 +63,15 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     for folder in folders {
         let at = u64::try_from(clock::wall_s()).unwrap_or_default();
         let note = cosign(&folder, &key, &authors, &mut seen, at)
-            .map_err(|error| Failure::Failed(format!("not cosigned: {error}")))?;
+            .map_err(|error| CommandFailure::Failed(format!("not cosigned: {error}")))?;
         // Remembered before anybody can see the signature.
         let state =
-            serde_json::to_vec(&seen).map_err(|error| Failure::Failed(error.to_string()))?;
+            serde_json::to_vec(&seen).map_err(|error| CommandFailure::Failed(error.to_string()))?;
         replace(&args.state, &state).map_err(failed)?;
         let checkpoint = folder.path().join("checkpoint");
         let written = replace(&checkpoint, note.to_string().as_bytes());
         written.map_err(|error| {
-            Failure::Failed(format!(
+            CommandFailure::Failed(format!(
                 "{}: {error}; it lacks the cosignature",
                 checkpoint.display()
             ))
@@ -85,16 +85,19 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     }
 }
 
-fn read_state(path: &Path) -> Result<Seen, Failure> {
+fn read_state(path: &Path) -> Result<Seen, CommandFailure> {
     match fs::read(path) {
         Ok(octets) => serde_json::from_slice(&octets).map_err(|error| {
-            Failure::Usage(format!(
+            CommandFailure::Usage(format!(
                 "{}: is not what cosigning remembers ({error}); find the right file",
                 path.display()
             ))
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Seen::default()),
-        Err(error) => Err(Failure::Usage(format!("{}: {error}", path.display()))),
+        Err(error) => Err(CommandFailure::Usage(format!(
+            "{}: {error}",
+            path.display()
+        ))),
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::output::{self, Style, count};
-use crate::audit::Writer;
+use crate::audit::LogExporter;
 use crate::config::Config;
 use crate::seal::VerifyKey;
 use crate::store::LogReader;
@@ -23,17 +23,17 @@ struct Exported<'a> {
 
 /// Why it was not; the commands' own failure, so that one reading of the log can end for either
 /// reason.
-struct Ended(String);
+struct ExportEnded(String);
 
-impl<E: std::error::Error> From<E> for Ended {
+impl<E: std::error::Error> From<E> for ExportEnded {
     fn from(error: E) -> Self {
         Self(error.to_string())
     }
 }
 
-pub(super) fn print_key(config: &Config) -> Result<(), Failure> {
+pub(super) fn print_key(config: &Config) -> Result<(), CommandFailure> {
     let key = || {
-        Ok::<_, Ended>(
+        Ok::<_, ExportEnded>(
             LogReader::open(&config.state)?
                 .author()?
                 .unwrap_or_default(),
@@ -41,22 +41,26 @@ pub(super) fn print_key(config: &Config) -> Result<(), Failure> {
     };
     output::print(&format!(
         "{}\n",
-        key().map_err(|Ended(message)| Failure::Failed(message))?
+        key().map_err(|ExportEnded(message)| CommandFailure::Failed(message))?
     ))
 }
 
-pub(super) fn run(config: &Config, folder: &Path, style: Style) -> Result<(), Failure> {
-    export(config, folder, style).map_err(|Ended(message)| Failure::Failed(message))?
+pub(super) fn run(config: &Config, folder: &Path, style: Style) -> Result<(), CommandFailure> {
+    export(config, folder, style).map_err(|ExportEnded(message)| CommandFailure::Failed(message))?
 }
 
-fn export(config: &Config, folder: &Path, style: Style) -> Result<Result<(), Failure>, Ended> {
+fn export(
+    config: &Config,
+    folder: &Path,
+    style: Style,
+) -> Result<Result<(), CommandFailure>, ExportEnded> {
     let reader = LogReader::open(&config.state)?;
     let key = reader.author()?.unwrap_or_default();
     let origin = VerifyKey::parse(&key)?.name().to_owned();
     let checkpoints = reader.checkpoints()?;
     let size = checkpoints.last().map_or(0, |last| last.size);
-    let mut writer = Writer::create(folder, &origin)?;
-    reader.leaves::<Ended>(size, |leaf| Ok(writer.leaf(leaf)?))?;
+    let mut writer = LogExporter::create(folder, &origin)?;
+    reader.leaves::<ExportEnded>(size, |leaf| Ok(writer.leaf(leaf)?))?;
     let notes: Vec<_> = checkpoints
         .into_iter()
         .map(|signed| (signed.at, signed.note))

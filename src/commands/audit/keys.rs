@@ -1,11 +1,11 @@
 //! Public keys that commands are given.
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use crate::seal::VerifyKey;
 
 /// Public keys, each given as a key or as a file with one a line; lines that start with `#` are
 /// passed over.
-pub(super) fn read_keys(given: &[String]) -> Result<Vec<VerifyKey>, Failure> {
+pub(super) fn read_keys(given: &[String]) -> Result<Vec<VerifyKey>, CommandFailure> {
     let mut keys = Vec::new();
     for text in given {
         if let Ok(key) = VerifyKey::parse(text) {
@@ -13,7 +13,7 @@ pub(super) fn read_keys(given: &[String]) -> Result<Vec<VerifyKey>, Failure> {
             continue;
         }
         let lines = std::fs::read_to_string(text).map_err(|error| {
-            Failure::Usage(format!(
+            CommandFailure::Usage(format!(
                 "{text:?} is neither a public key nor a file of keys ({error})"
             ))
         })?;
@@ -23,8 +23,9 @@ pub(super) fn read_keys(given: &[String]) -> Result<Vec<VerifyKey>, Failure> {
             .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
         {
             keys.push(
-                VerifyKey::parse(line)
-                    .map_err(|error| Failure::Usage(format!("{text}:{}: {error}", at + 1)))?,
+                VerifyKey::parse(line).map_err(|error| {
+                    CommandFailure::Usage(format!("{text}:{}: {error}", at + 1))
+                })?,
             );
         }
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::failure::{Failure, load};
+use super::failure::{CommandFailure, load};
 use super::output;
 
 /// What to do with an audit log.
@@ -44,7 +44,7 @@ pub(super) fn run(
     config: Option<&Path>,
     command: &Audit,
     style: output::Style,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     match command {
         Audit::Key => export::print_key(&load(config)?),
         Audit::Export { folder } => export::run(&load(config)?, folder, style),

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::files::{read, read_text};
-use super::super::output::{self, Column, Style, count, number, table};
+use super::super::output::{self, Style, TextColumn, count, number, table};
 use super::findings::describe_findings;
 use super::keys::read_keys;
 use crate::audit::{Demands, Finding, Folder, Opened, Verified, verify};
@@ -52,7 +52,7 @@ pub(in super::super) struct OpenedArgs {
 
 /// All that was found.
 #[derive(Serialize)]
-struct Outcome {
+struct OpenedOutcome {
     verdict: &'static str,
     log: String,
     list: String,
@@ -70,9 +70,9 @@ struct EntryCount {
 }
 
 /// Prints the openings of a list as text that only the recipients can read.
-pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), Failure> {
+pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), CommandFailure> {
     let recipient = |text: &String| {
-        Recipient::parse(text).map_err(|error| Failure::Usage(format!("--to: {error}")))
+        Recipient::parse(text).map_err(|error| CommandFailure::Usage(format!("--to: {error}")))
     };
     let recipients = args
         .to
@@ -81,7 +81,7 @@ pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let span = parse_span(args.from.as_deref(), args.until.as_deref());
     let span =
-        span.map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?;
+        span.map_err(|error| CommandFailure::Usage(error.to_string().replace("--to", "--until")))?;
     let reader = LogReader::open(&config.state).map_err(failed)?;
     let key = reader.author().map_err(failed)?.unwrap_or_default();
     let origin = VerifyKey::parse(&key).map_err(failed)?.name().to_owned();
@@ -89,7 +89,7 @@ pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), Failure> {
     if openings.is_empty() {
         let message = "no hour of that time is kept in which this list's entries were counted: set \
                        `entry_counts` in its [[list]]";
-        return Err(Failure::Failed(format!("{}: {message}", args.list)));
+        return Err(CommandFailure::Failed(format!("{}: {message}", args.list)));
     }
     let openings = Openings {
         origin,
@@ -101,13 +101,13 @@ pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), Failure> {
 }
 
 /// Checks the openings in a file against the log and prints what they come to.
-pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), Failure> {
+pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), CommandFailure> {
     let openings = decrypted(&args.file, &args.identity)?;
     let demands = Demands {
         keys: read_keys(&args.key)?,
         ..Demands::default()
     };
-    let folders = Folder::find(&args.folder).map_err(Failure::Usage)?;
+    let folders = Folder::find(&args.folder).map_err(CommandFailure::Usage)?;
     let mut logs = folders
         .iter()
         .map(|folder| verify(folder, &demands))
@@ -121,7 +121,7 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), Failure> {
             args.folder.display(),
             openings.origin
         );
-        return Err(Failure::Failed(message));
+        return Err(CommandFailure::Failed(message));
     };
     let Opened {
         counts,
@@ -136,7 +136,7 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), Failure> {
         .map(|(number, blocked)| EntryCount { number, blocked })
         .collect();
     entries.sort_by_key(|entry| (std::cmp::Reverse(entry.blocked), entry.number));
-    let outcome = Outcome {
+    let outcome = OpenedOutcome {
         verdict: if findings.is_empty() {
             "in order"
         } else {
@@ -156,7 +156,7 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), Failure> {
     }
     match outcome.findings.len() {
         0 => Ok(()),
-        findings => Err(Failure::Failed(format!(
+        findings => Err(CommandFailure::Failed(format!(
             "the counts are not in order: {}",
             count(findings as u64, "finding")
         ))),
@@ -168,12 +168,13 @@ fn is_of(verified: &Verified, origin: &str) -> bool {
     verified.log.origin == origin
 }
 
-fn decrypted(file: &Path, identity: &Path) -> Result<Openings, Failure> {
-    let told =
-        |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", file.display()));
+fn decrypted(file: &Path, identity: &Path) -> Result<Openings, CommandFailure> {
+    let told = |error: &dyn std::fmt::Display| {
+        CommandFailure::Failed(format!("{}: {error}", file.display()))
+    };
     let text = Zeroizing::new(read_text(identity)?);
     let identities = Identity::parse_file(&text)
-        .map_err(|error| Failure::Failed(format!("{}: {error}", identity.display())))?;
+        .map_err(|error| CommandFailure::Failed(format!("{}: {error}", identity.display())))?;
     let octets = read(file)?;
     let octets = if is_armored(&octets) {
         unarmor(&octets).ok_or_else(|| told(&"the encrypted file was changed or cut"))?
@@ -184,7 +185,7 @@ fn decrypted(file: &Path, identity: &Path) -> Result<Openings, Failure> {
     Openings::parse(&json).map_err(|error| told(&error))
 }
 
-impl Outcome {
+impl OpenedOutcome {
     fn describe(&self) -> String {
         let mut text = format!("{} of {}: ", self.list, self.log);
         match (&self.from, &self.until) {
@@ -199,7 +200,7 @@ impl Outcome {
             .iter()
             .map(|entry| vec![entry.number.to_string(), number(entry.blocked)]);
         text.push_str(&table(
-            &[Column::Right("ENTRY"), Column::Right("BLOCKED")],
+            &[TextColumn::Right("ENTRY"), TextColumn::Right("BLOCKED")],
             &rows.collect::<Vec<_>>(),
         ));
         text.push('\n');
@@ -214,6 +215,6 @@ impl Outcome {
     }
 }
 
-fn failed(error: impl std::error::Error) -> Failure {
-    Failure::Failed(error.to_string())
+fn failed(error: impl std::error::Error) -> CommandFailure {
+    CommandFailure::Failed(error.to_string())
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
-use super::super::output::{self, Column, Style, count, number, table};
+use super::super::failure::CommandFailure;
+use super::super::output::{self, Style, TextColumn, count, number, table};
 use super::findings::describe_findings;
 use super::keys::read_keys;
 use crate::audit::{
@@ -47,7 +47,7 @@ pub(in super::super) struct Args {
 
 /// All that was found.
 #[derive(Serialize)]
-struct Outcome {
+struct VerifiedOutcome {
     verdict: &'static str,
     logs: Vec<LogReport>,
     blocked: BTreeMap<String, Blocked>,
@@ -55,7 +55,7 @@ struct Outcome {
     findings: Vec<Finding>,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let outcome = check(args)?;
     match style {
         Style::Json => output::print_json(&outcome)?,
@@ -63,27 +63,29 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     }
     match outcome.findings.len() {
         0 => Ok(()),
-        findings => Err(Failure::Failed(format!(
+        findings => Err(CommandFailure::Failed(format!(
             "the record is not in order: {}",
             count(findings as u64, "finding")
         ))),
     }
 }
 
-fn check(args: &Args) -> Result<Outcome, Failure> {
+fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     let keys = read_keys(&args.key)?;
     let mut folders = Vec::new();
     for path in &args.folders {
-        folders.extend(Folder::find(path).map_err(Failure::Usage)?);
+        folders.extend(Folder::find(path).map_err(CommandFailure::Usage)?);
     }
     let mut pins = Vec::new();
     for path in &args.since {
         let octets = std::fs::read(path)
-            .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-        pins.push(read_pin(&octets, &keys, &path.display().to_string()).map_err(Failure::Usage)?);
+            .map_err(|error| CommandFailure::Usage(format!("{}: {error}", path.display())))?;
+        pins.push(
+            read_pin(&octets, &keys, &path.display().to_string()).map_err(CommandFailure::Usage)?,
+        );
     }
     let until = parse_span(None, args.until.as_deref())
-        .map_err(|error| Failure::Usage(error.to_string().replace("--to", "--until")))?
+        .map_err(|error| CommandFailure::Usage(error.to_string().replace("--to", "--until")))?
         .until;
     pins.extend(folders.iter().filter_map(Pin::of_copy));
     let mut demands = Demands {
@@ -104,10 +106,10 @@ fn check(args: &Args) -> Result<Outcome, Failure> {
     ))
 }
 
-fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), Failure> {
+fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), CommandFailure> {
     let keys = read_keys(&args.curator)?;
     let usage = |path: &Path, error: &dyn std::fmt::Display| {
-        Failure::Usage(format!("{}: {error}", path.display()))
+        CommandFailure::Usage(format!("{}: {error}", path.display()))
     };
     for path in &args.manifest {
         let mut files = vec![path.clone()];
@@ -134,9 +136,10 @@ fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_report(path: &Path) -> Result<PublishedReport, Failure> {
-    let usage =
-        |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+fn read_report(path: &Path) -> Result<PublishedReport, CommandFailure> {
+    let usage = |error: &dyn std::fmt::Display| {
+        CommandFailure::Usage(format!("{}: {error}", path.display()))
+    };
     let octets = std::fs::read(path).map_err(|error| usage(&error))?;
     serde_json::from_slice(&octets)
         .map_err(|error| usage(&format!("is no published report in JSON ({error})")))
@@ -147,7 +150,7 @@ fn judge(
     mut verified: Vec<Verified>,
     demands: &Demands,
     report: Option<&PublishedReport>,
-) -> Outcome {
+) -> VerifiedOutcome {
     verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
     let (mut totals, mut last) = (Totals::default(), None);
     for Verified {
@@ -182,7 +185,7 @@ fn judge(
             totals.blocked(list, everything.0, everything.1),
         )
     });
-    Outcome {
+    VerifiedOutcome {
         verdict: if findings.is_empty() {
             "in order"
         } else {
@@ -195,17 +198,17 @@ fn judge(
     }
 }
 
-fn describe(outcome: &Outcome, args: &Args) -> String {
+fn describe(outcome: &VerifiedOutcome, args: &Args) -> String {
     let columns = [
-        Column::Left("LOG"),
-        Column::Left("FROM"),
-        Column::Left("UP TO"),
-        Column::Right("HOURS"),
-        Column::Right("LEAVES"),
-        Column::Right("NOT ON RECORD"),
-        Column::Right("CRASHES"),
-        Column::Left("COSIGNED BY"),
-        Column::Left("IN ORDER"),
+        TextColumn::Left("LOG"),
+        TextColumn::Left("FROM"),
+        TextColumn::Left("UP TO"),
+        TextColumn::Right("HOURS"),
+        TextColumn::Right("LEAVES"),
+        TextColumn::Right("NOT ON RECORD"),
+        TextColumn::Right("CRASHES"),
+        TextColumn::Left("COSIGNED BY"),
+        TextColumn::Left("IN ORDER"),
     ];
     let rows = outcome.logs.iter().map(|log| {
         let cosigners: Vec<String> = log
@@ -253,8 +256,11 @@ fn describe(outcome: &Outcome, args: &Args) -> String {
 }
 
 fn describe_blocked(blocked: &BTreeMap<String, Blocked>) -> String {
-    let columns = ["ADDRESS", "HTTPS", "OTHER", "VIA CNAME", "SUM"].map(Column::Right);
-    let columns: Vec<Column> = [Column::Left("LIST")].into_iter().chain(columns).collect();
+    let columns = ["ADDRESS", "HTTPS", "OTHER", "VIA CNAME", "SUM"].map(TextColumn::Right);
+    let columns: Vec<TextColumn> = [TextColumn::Left("LIST")]
+        .into_iter()
+        .chain(columns)
+        .collect();
     let rows = blocked.iter().map(|(list, blocked)| {
         let numbers = [
             blocked.address,

@@ -25,7 +25,7 @@ use crate::serve::cookies::Cookies;
 use crate::serve::limits::ReplyRate;
 use crate::serve::proxy::Balancers;
 use crate::serve::tcp::{self, Streams};
-use crate::serve::tls::{self, Identity};
+use crate::serve::tls::{self, TlsIdentity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
 use crate::store::{self, Author, Health, Journal, Keeper, Store};
@@ -43,7 +43,7 @@ const FILES_BESIDE_CONNECTIONS: u64 = 2000;
 const DRAIN_EXTRA: Duration = Duration::from_secs(1);
 
 /// The running resolver.
-pub(super) struct Engine {
+pub(super) struct RunningEngine {
     runtime: Runtime,
     answering: Arc<Answering>,
     board: Arc<Board>,
@@ -54,7 +54,7 @@ pub(super) struct Engine {
     keeper: Keeper,
 }
 
-impl Engine {
+impl RunningEngine {
     /// Open the store, the way outside and all doors. Questions are answered when this returns.
     pub(super) fn start(
         runtime: Runtime,
@@ -102,7 +102,7 @@ impl Engine {
         if let Some(listen) = config.metrics {
             let publisher = runtime.block_on(measure::start(listen))?;
             doors.push(format!("metrics {}", publisher.address()));
-            let source = Source {
+            let source = ReadingSource {
                 board: Arc::clone(&board),
                 answering: Arc::clone(&answering),
                 updater: Arc::clone(updater),
@@ -176,7 +176,7 @@ impl Engine {
 /// stands in them.
 pub(super) fn check(config: &Config) -> Vec<String> {
     let identity = config.listen.identity.as_ref().map_or(Ok(()), |files| {
-        Identity::load(&files.certificate, &files.key).map(drop)
+        TlsIdentity::load(&files.certificate, &files.key).map(drop)
     });
     let resolver = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -280,7 +280,7 @@ async fn open_streams(
     let Some(files) = &config.listen.identity else {
         return Ok(doors);
     };
-    let identity = Identity::load(&files.certificate, &files.key)?;
+    let identity = TlsIdentity::load(&files.certificate, &files.key)?;
     for &address in &config.listen.tls {
         let listener = tcp::bind(address).await?;
         doors.push(format!("tls {}", listener.local_addr()?));
@@ -325,7 +325,7 @@ fn guards(config: &Config) -> Result<udp::Guards, StartError> {
 }
 
 /// Where the metrics come from.
-struct Source {
+struct ReadingSource {
     board: Arc<Board>,
     answering: Arc<Answering>,
     updater: Arc<Updater>,
@@ -333,7 +333,7 @@ struct Source {
     started: UnixSeconds,
 }
 
-async fn publish(publisher: Publisher, source: Source) {
+async fn publish(publisher: Publisher, source: ReadingSource) {
     let mut ticks = tokio::time::interval(PUBLISH_EVERY);
     loop {
         ticks.tick().await;
@@ -341,7 +341,7 @@ async fn publish(publisher: Publisher, source: Source) {
     }
 }
 
-impl Source {
+impl ReadingSource {
     fn read(&self) -> Reading {
         let fill = self.answering.cache().fill();
         let renewals = self.answering.renewals();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::answer::special_use::{About, Designated, SpecialUse};
-use crate::config::{self, Config, Listen, Mode, Resolve};
+use crate::config::{self, Config, Listen, Resolve, ResolveMode};
 use crate::resolve::{self, forward, recurse};
 
 /// What stops a start; the message says what to do.
@@ -13,18 +13,18 @@ pub(in crate::commands) type StartError = Box<dyn std::error::Error + Send + Syn
 pub(super) fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
     let mode = match resolve.mode {
-        Mode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
-        Mode::Forward => resolve::Mode::Forward(forward_settings(
+        ResolveMode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
+        ResolveMode::Forward => resolve::Mode::Forward(forward_settings(
             config,
             &resolve.forward.upstreams,
             recurse_settings(config)?,
         )),
     };
-    let zones = resolve.zones.iter().map(|zone| resolve::Zone {
+    let zones = resolve.zones.iter().map(|zone| resolve::Route {
         name: zone.name.clone(),
         target: match &zone.target {
-            config::Target::Stub(servers) => resolve::Target::Stub(servers.clone()),
-            config::Target::Forward(servers) => resolve::Target::Forward(Box::new(
+            config::OwnZoneTarget::Stub(servers) => resolve::Target::Stub(servers.clone()),
+            config::OwnZoneTarget::Forward(servers) => resolve::Target::Forward(Box::new(
                 forward_settings(config, servers, recurse::Settings::default()),
             )),
         },
@@ -89,7 +89,7 @@ pub(super) fn special_use(resolve: &Resolve, listen: &Listen) -> SpecialUse {
                 .collect(),
         });
     special_use.telling(About {
-        minimises: resolve.mode == Mode::Recurse && resolve.recurse.minimise,
+        minimises: resolve.mode == ResolveMode::Recurse && resolve.recurse.minimise,
         designated,
     })
 }

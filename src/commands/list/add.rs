@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::output::{Style, print, print_json};
 use super::desk::{Desk, count_entries, number_entries, today};
 use crate::list::lint::TEST_CATEGORY;
 use crate::list::parse::{read_category, read_day, read_name};
-use crate::list::records::Record;
+use crate::list::records::EntryRecord;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
@@ -39,50 +39,44 @@ struct Added {
     entries: usize,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let desk = Desk::open(&args.folder)?;
     let mut entries = desk.sound_entries()?;
     let day = |option: &str, text: &Option<String>| match text {
         None => Ok(None),
         Some(text) => read_day(text)
             .map(Some)
-            .ok_or_else(|| Failure::Usage(format!("{option}: write a day as 2026-03-01"))),
+            .ok_or_else(|| CommandFailure::Usage(format!("{option}: write a day as 2026-03-01"))),
     };
     let (verified, expires) = (
         day("--verified", &args.verified)?.unwrap_or_else(today),
         day("--expires", &args.expires)?,
     );
     if verified > today() {
-        return Err(Failure::Usage("--verified lies in the future".to_owned()));
+        return Err(CommandFailure::Usage(
+            "--verified lies in the future".to_owned(),
+        ));
     }
-    let category = match &args.category {
-        None => args.test.then(|| Box::from(TEST_CATEGORY)),
-        Some(word) => {
-            let word = read_category(word).ok_or_else(|| {
-                Failure::Usage("--category: small letters, digits and hyphens".to_owned())
-            })?;
-            Some(Box::from(word))
-        }
-    };
+    let category = category_of(args)?;
     let before = entries.len();
     for (at, text) in args.names.iter().enumerate() {
         let (name, scope) = read_name(text.as_bytes())
-            .map_err(|reason| Failure::Usage(format!("name {}: {reason}", at + 1)))?;
+            .map_err(|reason| CommandFailure::Usage(format!("name {}: {reason}", at + 1)))?;
         if let Some(there) = entries
             .iter()
             .find(|record| record.name == name && record.scope == scope)
         {
-            return Err(Failure::Failed(format!(
+            return Err(CommandFailure::Failed(format!(
                 "name {} is listed already: {}",
                 at + 1,
                 there.label()
             )));
         }
-        entries.push(Record {
+        entries.push(EntryRecord {
             verified: Some(verified),
             expires,
             category: category.clone(),
-            ..Record::new(name, scope)
+            ..EntryRecord::new(name, scope)
         });
     }
     number_entries(&mut entries)?;
@@ -109,4 +103,14 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
             entries: entries.len(),
         }),
     }
+}
+
+fn category_of(args: &Args) -> Result<Option<Box<str>>, CommandFailure> {
+    let Some(word) = &args.category else {
+        return Ok(args.test.then(|| Box::from(TEST_CATEGORY)));
+    };
+    let word = read_category(word).ok_or_else(|| {
+        CommandFailure::Usage("--category: small letters, digits and hyphens".to_owned())
+    })?;
+    Ok(Some(Box::from(word)))
 }

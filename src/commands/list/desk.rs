@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::files::{read, read_text, unreadable, write_file};
 use super::super::key::read_public;
 use super::super::output::number;
 use crate::clock::wall_s;
-use crate::list::manifest::{Basis, ListAction, Manifest, Secrecy};
+use crate::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy};
 use crate::list::parse::Parsed;
-use crate::list::records::{self, Record};
+use crate::list::records::{self, EntryRecord};
 use crate::list::{is_list_id, is_words};
 use crate::seal::age::Recipient;
 use crate::seal::{Note, VerifyKey};
@@ -53,7 +53,7 @@ pub(in crate::commands) struct Settings {
 pub(in crate::commands) struct Desk {
     folder: PathBuf,
     pub(super) settings: Settings,
-    pub(super) basis: Basis,
+    pub(super) basis: ManifestBasis,
     pub(super) action: ListAction,
     pub(super) keys: Vec<VerifyKey>,
 }
@@ -66,20 +66,22 @@ pub(super) struct Issue {
 
 impl Desk {
     /// Open a folder and check its settings.
-    pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn open(folder: &Path) -> Result<Self, CommandFailure> {
         let place = folder.join("list.toml");
         let text = read_text(&place)?;
         let settings: Settings = toml::from_str(&text)
-            .map_err(|error| Failure::Usage(format!("{}: {error}", place.display())))?;
+            .map_err(|error| CommandFailure::Usage(format!("{}: {error}", place.display())))?;
         Self::check(folder, settings).map_err(|failure| match failure {
-            Failure::Usage(message) => Failure::Usage(format!("{}: {message}", place.display())),
+            CommandFailure::Usage(message) => {
+                CommandFailure::Usage(format!("{}: {message}", place.display()))
+            }
             other => other,
         })
     }
 
     /// A desk with these settings, which are checked; nothing is written.
-    pub(super) fn check(folder: &Path, settings: Settings) -> Result<Self, Failure> {
-        let wrong = |what: &str| Err(Failure::Usage(what.to_owned()));
+    pub(super) fn check(folder: &Path, settings: Settings) -> Result<Self, CommandFailure> {
+        let wrong = |what: &str| Err(CommandFailure::Usage(what.to_owned()));
         if !is_list_id(&settings.id) {
             return wrong("the id is 1 to 63 letters, digits and hyphens, no hyphen in front");
         }
@@ -88,7 +90,7 @@ impl Desk {
                 "authority and legal basis are 1 to 200 octets of text without control characters",
             );
         }
-        let Some(basis) = Basis::parse(&settings.basis) else {
+        let Some(basis) = ManifestBasis::parse(&settings.basis) else {
             return wrong("the basis is law, provider or subscriber");
         };
         let Some(action) = ListAction::parse(&settings.action) else {
@@ -136,12 +138,12 @@ impl Desk {
     }
 
     /// The entries at work, each with its line.
-    pub(super) fn entries(&self) -> Result<(Vec<(u64, Record)>, Parsed), Failure> {
+    pub(super) fn entries(&self) -> Result<(Vec<(u64, EntryRecord)>, Parsed), CommandFailure> {
         read_entries(&self.path("entries.txt"))
     }
 
     /// The entries at work, where every line is one.
-    pub(super) fn sound_entries(&self) -> Result<Vec<Record>, Failure> {
+    pub(super) fn sound_entries(&self) -> Result<Vec<EntryRecord>, CommandFailure> {
         let (entries, parsed) = self.entries()?;
         if let Some(reject) = parsed.rejects_shown.first() {
             let place = self.path("entries.txt");
@@ -150,7 +152,7 @@ impl Desk {
             } else {
                 String::new()
             };
-            return Err(Failure::Failed(format!(
+            return Err(CommandFailure::Failed(format!(
                 "{}:{}: {}{more}",
                 place.display(),
                 reject.line,
@@ -160,7 +162,7 @@ impl Desk {
         Ok(entries.into_iter().map(|(_, record)| record).collect())
     }
 
-    pub(super) fn save_entries(&self, entries: &[Record]) -> Result<(), Failure> {
+    pub(super) fn save_entries(&self, entries: &[EntryRecord]) -> Result<(), CommandFailure> {
         write_file(
             &self.path("entries.txt"),
             records::write(entries).as_bytes(),
@@ -168,13 +170,13 @@ impl Desk {
     }
 
     /// The entries of the last issue; none before the first.
-    pub(super) fn issued_entries(&self) -> Result<Option<Vec<Record>>, Failure> {
+    pub(super) fn issued_entries(&self) -> Result<Option<Vec<EntryRecord>>, CommandFailure> {
         self.entries_in("issued.txt")
     }
 
     /// The entries of the last issue that has all its signatures, which is what resolvers have;
     /// none before the first.
-    pub(super) fn whole_entries(&self) -> Result<Option<Vec<Record>>, Failure> {
+    pub(super) fn whole_entries(&self) -> Result<Option<Vec<EntryRecord>>, CommandFailure> {
         let is_whole = self.issue()?.is_some_and(|issue| self.is_whole(&issue));
         self.entries_in(if is_whole { "issued.txt" } else { "before.txt" })
     }
@@ -187,7 +189,7 @@ impl Desk {
             .is_ok_and(|signers| signers.len() >= self.settings.signatures)
     }
 
-    fn entries_in(&self, file: &str) -> Result<Option<Vec<Record>>, Failure> {
+    fn entries_in(&self, file: &str) -> Result<Option<Vec<EntryRecord>>, CommandFailure> {
         let place = self.path(file);
         if !place.exists() {
             return Ok(None);
@@ -202,7 +204,7 @@ impl Desk {
     }
 
     /// The last issue; none before the first.
-    pub(super) fn issue(&self) -> Result<Option<Issue>, Failure> {
+    pub(super) fn issue(&self) -> Result<Option<Issue>, CommandFailure> {
         let place = self.handed_out(&Manifest::file(&self.settings.id));
         if place.exists() {
             Issue::read(&place).map(Some)
@@ -212,7 +214,7 @@ impl Desk {
     }
 
     /// The age keys of the resolvers.
-    pub(super) fn recipients(&self) -> Result<Vec<Recipient>, Failure> {
+    pub(super) fn recipients(&self) -> Result<Vec<Recipient>, CommandFailure> {
         let place = self.path("recipients.txt");
         if !place.exists() {
             return Ok(Vec::new());
@@ -224,7 +226,7 @@ impl Desk {
             .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
         let read = |(at, line): (usize, &str)| {
             Recipient::parse(line).map_err(|error| {
-                Failure::Failed(format!("{}:{}: {error}", place.display(), at + 1))
+                CommandFailure::Failed(format!("{}:{}: {error}", place.display(), at + 1))
             })
         };
         lines.map(read).collect()
@@ -233,8 +235,8 @@ impl Desk {
 
 impl Issue {
     /// Read a manifest's file; its signatures are not looked at.
-    pub(super) fn read(place: &Path) -> Result<Self, Failure> {
-        let failed = |what: String| Failure::Failed(format!("{}: {what}", place.display()));
+    pub(super) fn read(place: &Path) -> Result<Self, CommandFailure> {
+        let failed = |what: String| CommandFailure::Failed(format!("{}: {what}", place.display()));
         let note = Note::parse(&read(place)?).map_err(|error| failed(error.to_string()))?;
         let manifest = Manifest::parse(note.text()).map_err(|error| failed(error.to_string()))?;
         Ok(Self { note, manifest })
@@ -242,7 +244,9 @@ impl Issue {
 }
 
 /// Entries in our own format from a file.
-pub(super) fn read_entries(place: &Path) -> Result<(Vec<(u64, Record)>, Parsed), Failure> {
+pub(super) fn read_entries(
+    place: &Path,
+) -> Result<(Vec<(u64, EntryRecord)>, Parsed), CommandFailure> {
     let file = File::open(place).map_err(|error| unreadable(place, &error))?;
     records::read(io::BufReader::new(file)).map_err(|error| unreadable(place, &error))
 }
@@ -254,14 +258,15 @@ pub(super) fn today() -> Date {
 }
 
 /// Give each entry without a number one that no other entry has, from the system's randomness.
-pub(super) fn number_entries(entries: &mut [Record]) -> Result<(), Failure> {
+pub(super) fn number_entries(entries: &mut [EntryRecord]) -> Result<(), CommandFailure> {
     let mut taken: std::collections::HashSet<u32> =
         entries.iter().filter_map(|record| record.number).collect();
     for record in entries.iter_mut().filter(|record| record.number.is_none()) {
         let mut octets = [0; 4];
         while record.number.is_none() {
-            getrandom::fill(&mut octets)
-                .map_err(|_| Failure::Failed("the system gave no random number".to_owned()))?;
+            getrandom::fill(&mut octets).map_err(|_| {
+                CommandFailure::Failed("the system gave no random number".to_owned())
+            })?;
             let number = u32::from_be_bytes(octets);
             if number > 0 && taken.insert(number) {
                 record.number = Some(number);

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::output::{Style, print, print_json};
 use super::desk::{Issue, count_entries, read_entries};
 use crate::list::diff::Diff;
-use crate::list::records::Record;
+use crate::list::records::EntryRecord;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
@@ -24,20 +24,20 @@ pub(in crate::commands) struct Args {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Printed {
-    added: Vec<Entry>,
-    removed: Vec<Entry>,
-    changed: Vec<Entry>,
+struct PrintedDiff {
+    added: Vec<DiffEntry>,
+    removed: Vec<DiffEntry>,
+    changed: Vec<DiffEntry>,
     unchanged: usize,
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct DiffEntry {
     number: Option<u32>,
     name: Option<String>,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let (old, new) = (
         read(&args.old, "issued.txt")?,
         read(&args.new, "entries.txt")?,
@@ -46,11 +46,11 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     match style {
         Style::Text => print(&describe(&diff, args.names)),
         Style::Json => {
-            let entry = |record: &Record| Entry {
+            let entry = |record: &EntryRecord| DiffEntry {
                 number: record.number,
                 name: args.names.then(|| show(record)),
             };
-            print_json(&Printed {
+            print_json(&PrintedDiff {
                 added: diff.added.iter().map(|record| entry(record)).collect(),
                 removed: diff.removed.iter().map(|record| entry(record)).collect(),
                 changed: diff
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     }
 }
 
-fn read(place: &Path, file: &str) -> Result<Vec<Record>, Failure> {
+fn read(place: &Path, file: &str) -> Result<Vec<EntryRecord>, CommandFailure> {
     let place = if place.is_dir() {
         place.join(file)
     } else if place
@@ -77,7 +77,7 @@ fn read(place: &Path, file: &str) -> Result<Vec<Record>, Failure> {
     };
     let (entries, parsed) = read_entries(&place)?;
     match parsed.rejects_shown.first() {
-        Some(reject) => Err(Failure::Failed(format!(
+        Some(reject) => Err(CommandFailure::Failed(format!(
             "{}:{}: {}",
             place.display(),
             reject.line,
@@ -89,7 +89,7 @@ fn read(place: &Path, file: &str) -> Result<Vec<Record>, Failure> {
 
 /// `+` added, `-` removed, `~` with other details.
 fn describe(diff: &Diff<'_>, with_names: bool) -> String {
-    let line = |mark: char, record: &Record| {
+    let line = |mark: char, record: &EntryRecord| {
         let name = if with_names {
             format!(" {}", show(record))
         } else {
@@ -111,6 +111,6 @@ fn describe(diff: &Diff<'_>, with_names: bool) -> String {
     )
 }
 
-fn show(record: &Record) -> String {
+fn show(record: &EntryRecord) -> String {
     format!("{}{}", record.scope.mark(), record.name)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::files::{read_text, write_file};
 use super::super::output::{Style, count, print, print_json};
 use super::desk::Desk;
@@ -30,10 +30,10 @@ struct Encrypted {
     file: Option<String>,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let desk = Desk::open(&args.folder)?;
     if desk.secrecy() == Secrecy::Open {
-        return Err(Failure::Usage(
+        return Err(CommandFailure::Usage(
             "the list is not secret: set `encrypted = true` in list.toml and sign it again"
                 .to_owned(),
         ));
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     let mut all = desk.recipients()?;
     for text in &args.recipients {
         let recipient = Recipient::parse(text)
-            .map_err(|error| Failure::Usage(format!("--recipient: {error}")))?;
+            .map_err(|error| CommandFailure::Usage(format!("--recipient: {error}")))?;
         if !all.contains(&recipient) {
             all.push(recipient);
         }
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     if let Some(issue) = desk.issue()? {
         let text = read_text(&desk.path("issued.txt"))?;
         if Hash::of(text.as_bytes()) != issue.manifest.sha256 {
-            return Err(Failure::Failed(
+            return Err(CommandFailure::Failed(
                 "issued.txt is not what was signed: sign the list again".to_owned(),
             ));
         }
@@ -82,13 +82,13 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 }
 
 /// The entries as only the resolvers can read them.
-pub(super) fn seal_entries(desk: &Desk, text: &str) -> Result<Vec<u8>, Failure> {
+pub(super) fn seal_entries(desk: &Desk, text: &str) -> Result<Vec<u8>, CommandFailure> {
     let recipients = desk.recipients()?;
     if recipients.is_empty() {
-        return Err(Failure::Failed(
+        return Err(CommandFailure::Failed(
             "the list is secret and has no recipient: `wardline list encrypt --recipient` adds one"
                 .to_owned(),
         ));
     }
-    encrypt(text.as_bytes(), &recipients).map_err(|error| Failure::Failed(error.to_string()))
+    encrypt(text.as_bytes(), &recipients).map_err(|error| CommandFailure::Failed(error.to_string()))
 }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::output::{complain, print};
 use super::desk::{Desk, count_entries};
 use super::import::Written;
 use crate::list::Scope;
-use crate::list::records::{self, Record};
+use crate::list::records::{self, EntryRecord};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
@@ -29,7 +29,7 @@ fn separator(text: &str) -> Result<char, String> {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), CommandFailure> {
     let entries = Desk::open(&args.folder)?.sound_entries()?;
     match args.format {
         Written::Plain => print(&records::write(&entries)),
@@ -40,8 +40,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// A hosts file knows no exact entries and no names below; what it cannot say is left out and told.
-fn hosts(entries: &[Record]) -> String {
-    let (wide, exact): (Vec<&Record>, Vec<&Record>) = entries
+fn hosts(entries: &[EntryRecord]) -> String {
+    let (wide, exact): (Vec<&EntryRecord>, Vec<&EntryRecord>) = entries
         .iter()
         .partition(|record| record.scope == Scope::Below);
     if !exact.is_empty() {
@@ -56,7 +56,7 @@ fn hosts(entries: &[Record]) -> String {
 }
 
 /// A zone with a record for each name, and one for those below it where the entry reaches there.
-fn rpz(entries: &[Record]) -> String {
+fn rpz(entries: &[EntryRecord]) -> String {
     let mut text =
         "$TTL 60\n@ SOA localhost. nobody.localhost. 1 3600 600 86400 60\n@ NS localhost.\n"
             .to_owned();
@@ -70,7 +70,7 @@ fn rpz(entries: &[Record]) -> String {
     text
 }
 
-fn csv(entries: &[Record], separator: char) -> String {
+fn csv(entries: &[EntryRecord], separator: char) -> String {
     let row = |fields: [String; 5]| fields.join(&separator.to_string()) + "\n";
     let mut text = row(["name", "number", "verified", "expires", "category"].map(str::to_owned));
     for record in entries {

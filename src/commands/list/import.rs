@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::output::{Style, count, print, print_json};
 use super::desk::{Desk, count_entries, number_entries, read_entries};
 use crate::list::Scope;
 use crate::list::parse::{self, Column, Format, Heading, Parsed, read_day};
-use crate::list::records::Record;
+use crate::list::records::EntryRecord;
 use crate::name::Name;
 
 #[derive(Debug, clap::Args)]
@@ -60,16 +60,15 @@ struct Imported {
     entries: usize,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let desk = Desk::open(&args.folder)?;
     let mut entries = desk.sound_entries()?;
-    let verified =
-        match &args.verified {
-            None => None,
-            Some(day) => Some(read_day(day).ok_or_else(|| {
-                Failure::Usage("--verified: write a day as 2026-03-01".to_owned())
-            })?),
-        };
+    let verified = match &args.verified {
+        None => None,
+        Some(day) => Some(read_day(day).ok_or_else(|| {
+            CommandFailure::Usage("--verified: write a day as 2026-03-01".to_owned())
+        })?),
+    };
     let (found, parsed) = read(args)?;
     if parsed.rejects > 0 && !args.skip_rejects {
         let shown = parsed
@@ -81,7 +80,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         lines.push(format!(
             "nothing imported: {rejected}; mend what is wrong, or leave it out with --skip-rejects"
         ));
-        return Err(Failure::Failed(lines.join("\n")));
+        return Err(CommandFailure::Failed(lines.join("\n")));
     }
     let mut known: BTreeSet<_> = entries
         .iter()
@@ -121,7 +120,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     }
 }
 
-fn read(args: &Args) -> Result<(Vec<Record>, Parsed), Failure> {
+fn read(args: &Args) -> Result<(Vec<EntryRecord>, Parsed), CommandFailure> {
     if args.format == Written::Plain {
         let (entries, parsed) = read_entries(&args.file)?;
         return Ok((
@@ -136,23 +135,23 @@ fn read(args: &Args) -> Result<(Vec<Record>, Parsed), Failure> {
         Written::Csv => Format::Csv(column(args.column.as_deref())?),
     };
     let unreadable =
-        |error| Failure::Failed(format!("{}: cannot be read: {error}", args.file.display()));
+        |error| CommandFailure::Failed(format!("{}: cannot be read: {error}", args.file.display()));
     let file = File::open(&args.file).map_err(unreadable)?;
-    let mut entries: Vec<Record> = Vec::new();
+    let mut entries: Vec<EntryRecord> = Vec::new();
     let parsed = parse::read(BufReader::new(file), format, |wire, scope| {
         match (entries.last_mut(), Name::from_wire(wire)) {
             // A zone says one thing with two records: the name, and behind it what lies below.
             (Some(last), Ok(name)) if last.name == name && scope == Scope::Below => {
                 last.scope = scope
             }
-            (_, Ok(name)) => entries.push(Record::new(name, scope)),
+            (_, Ok(name)) => entries.push(EntryRecord::new(name, scope)),
             (_, Err(_)) => {}
         }
     });
     Ok((entries, parsed.map_err(unreadable)?))
 }
 
-fn column(text: Option<&str>) -> Result<Column, Failure> {
+fn column(text: Option<&str>) -> Result<Column, CommandFailure> {
     let Some(text) = text else {
         return Ok(Column::Usual);
     };
@@ -161,6 +160,8 @@ fn column(text: Option<&str>) -> Result<Column, Failure> {
         Err(_) => Heading::new(text).map(Column::Headed),
     };
     column.ok_or_else(|| {
-        Failure::Usage("--column: a heading of 1 to 32 octets, or a number from 1".to_owned())
+        CommandFailure::Usage(
+            "--column: a heading of 1 to 32 octets, or a number from 1".to_owned(),
+        )
     })
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::output::{Style, print, print_json};
 use super::desk::{Desk, count_entries, today};
 use crate::list::diff::Diff;
-use crate::list::guard::{Change, Finding, Guard, Limits, Place, Protected};
+use crate::list::guard::{Change, Guard, GuardFinding, GuardLimits, LinePlace, Protected};
 use crate::list::lint::{Remark, lint, name_at};
-use crate::list::records::Record;
+use crate::list::records::EntryRecord;
 
 /// Remarks that are shown for one concern; the rest are counted.
 const SHOWN_MAX: usize = 20;
@@ -27,15 +27,15 @@ pub(in crate::commands) struct Args {
 
 /// Everything that was found on a desk.
 pub(super) struct Lint {
-    entries: Vec<(u64, Record)>,
+    entries: Vec<(u64, EntryRecord)>,
     rejects: Vec<String>,
     remarks: Vec<Remark>,
-    findings: Vec<Finding>,
+    findings: Vec<GuardFinding>,
 }
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Printed<'a> {
+struct PrintedLint<'a> {
     entries: usize,
     errors: Vec<String>,
     rejects: &'a [String],
@@ -52,7 +52,7 @@ struct PrintedRemark {
     name: Option<String>,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let found = Lint::of(&Desk::open(&args.folder)?)?;
     let errors = found.errors();
     match style {
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     if errors.is_empty() {
         Ok(())
     } else {
-        Err(Failure::Failed(format!(
+        Err(CommandFailure::Failed(format!(
             "the list cannot be signed as it is: {}",
             errors.join(", ")
         )))
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 
 impl Lint {
     /// Look at the entries at work.
-    pub(super) fn of(desk: &Desk) -> Result<Self, Failure> {
+    pub(super) fn of(desk: &Desk) -> Result<Self, CommandFailure> {
         let (entries, parsed) = desk.entries()?;
         let place = desk.path("entries.txt");
         let mut rejects: Vec<String> = parsed
@@ -91,7 +91,7 @@ impl Lint {
         let mut guard = Guard::new(&protected);
         for (line, record) in &entries {
             guard.see(
-                Place {
+                LinePlace {
                     line: *line,
                     number: record.number,
                 },
@@ -99,7 +99,7 @@ impl Lint {
                 record.scope,
             );
         }
-        let after: Vec<Record> = entries.iter().map(|(_, record)| record.clone()).collect();
+        let after: Vec<EntryRecord> = entries.iter().map(|(_, record)| record.clone()).collect();
         // Whoever signs second is told of the same changes as the first.
         let before = desk.whole_entries()?;
         let change = before.as_ref().map_or(
@@ -117,7 +117,7 @@ impl Lint {
                 }
             },
         );
-        let findings = guard.finish(&Limits::default(), &change);
+        let findings = guard.finish(&GuardLimits::default(), &change);
         Ok(Self {
             entries,
             rejects,
@@ -202,7 +202,7 @@ impl Lint {
         format!("{lines}{}: {verdict}\n", count_entries(self.entries.len()))
     }
 
-    fn printed(&self, with_names: bool, errors: &[&str]) -> Printed<'_> {
+    fn printed(&self, with_names: bool, errors: &[&str]) -> PrintedLint<'_> {
         let remark = |remark: &Remark| PrintedRemark {
             code: remark.concern.as_str(),
             is_error: remark.concern.is_error(),
@@ -212,7 +212,7 @@ impl Lint {
                 .filter(|_| with_names)
                 .map(ToString::to_string),
         };
-        Printed {
+        PrintedLint {
             entries: self.entries.len(),
             errors: errors.iter().map(|code| (*code).to_owned()).collect(),
             rejects: &self.rejects,

@@ -16,7 +16,7 @@ mod verify;
 
 use clap::Subcommand;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::Style;
 
 #[derive(Debug, Subcommand)]
@@ -46,7 +46,7 @@ pub(super) enum Lists {
     Push(push::Args),
 }
 
-pub(super) fn run(lists: &Lists, style: Style) -> Result<(), Failure> {
+pub(super) fn run(lists: &Lists, style: Style) -> Result<(), CommandFailure> {
     match lists {
         Lists::New(args) => new::run(args, style),
         Lists::Add(args) => add::run(args, style),

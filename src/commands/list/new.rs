@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::files::{unwritable, write_new};
 use super::super::output::{Style, print, print_json};
 use super::desk::{Desk, Settings};
@@ -56,7 +56,7 @@ struct Made {
     folder: String,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let settings = Settings {
         id: args.id.clone(),
         authority: args.authority.clone(),
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         receipt_keys: args.receipt_keys.clone(),
     };
     let text = toml::to_string(&settings)
-        .map_err(|error| Failure::Failed(format!("no settings can be written: {error}")))?;
+        .map_err(|error| CommandFailure::Failed(format!("no settings can be written: {error}")))?;
     let desk = Desk::check(&args.folder, settings)?;
     fs::create_dir_all(args.folder.join("issue"))
         .map_err(|error| unwritable(&args.folder, &error))?;

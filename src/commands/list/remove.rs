@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::files::write_file;
 use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json, time};
@@ -14,7 +14,7 @@ use super::encrypt::seal_entries;
 use crate::clock::{HOUR_S, wall_s};
 use crate::list::manifest::Secrecy;
 use crate::list::parse::read_name;
-use crate::list::records::Record;
+use crate::list::records::EntryRecord;
 use crate::list::removal::{REMOVAL_S_MAX, Removal};
 use crate::list::{Scope, is_words};
 use crate::name::Name;
@@ -54,24 +54,24 @@ struct Removed {
     removal: Option<String>,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let desk = Desk::open(&args.folder)?;
     let mut entries = desk.sound_entries()?;
     let issued = desk.issued_entries()?.unwrap_or_default();
-    let mut gone: Vec<Record> = Vec::new();
+    let mut gone: Vec<EntryRecord> = Vec::new();
     for (at, text) in args.entries.iter().enumerate() {
         let meant = Meant::read(at, text)?;
         // An emergency concerns what is issued, even where the entry at work is gone already.
         let pool = entries.iter().chain(issued.iter().filter(|_| args.now));
         let found = pool.into_iter().find(|record| meant.is(record)).cloned();
         gone.push(found.ok_or_else(|| {
-            Failure::Failed(format!(
+            CommandFailure::Failed(format!(
                 "entry {} of the command is not on the list",
                 at + 1
             ))
         })?);
     }
-    let is_gone = |record: &Record| {
+    let is_gone = |record: &EntryRecord| {
         gone.iter()
             .any(|other| other.name == record.name && other.scope == record.scope)
     };
@@ -109,16 +109,16 @@ enum Meant {
 }
 
 impl Meant {
-    fn read(at: usize, text: &str) -> Result<Self, Failure> {
+    fn read(at: usize, text: &str) -> Result<Self, CommandFailure> {
         if let Ok(number) = text.parse() {
             return Ok(Self::Number(number));
         }
         let (name, scope) = read_name(text.as_bytes())
-            .map_err(|reason| Failure::Usage(format!("entry {}: {reason}", at + 1)))?;
+            .map_err(|reason| CommandFailure::Usage(format!("entry {}: {reason}", at + 1)))?;
         Ok(Self::Name(name, scope))
     }
 
-    fn is(&self, record: &Record) -> bool {
+    fn is(&self, record: &EntryRecord) -> bool {
         match self {
             Self::Number(number) => record.number == Some(*number),
             Self::Name(name, scope) => record.name == *name && record.scope == *scope,
@@ -126,14 +126,16 @@ impl Meant {
     }
 }
 
-fn make_removal(args: &Args, desk: &Desk, gone: &[Record]) -> Result<String, Failure> {
+fn make_removal(args: &Args, desk: &Desk, gone: &[EntryRecord]) -> Result<String, CommandFailure> {
     let reason = args.reason.clone().filter(|reason| is_words(reason));
     let reason = reason.ok_or_else(|| {
-        Failure::Usage("--reason: 1 to 200 octets of text without control characters".to_owned())
+        CommandFailure::Usage(
+            "--reason: 1 to 200 octets of text without control characters".to_owned(),
+        )
     })?;
     let seconds = i64::from(args.hours) * HOUR_S;
     if !(1..=REMOVAL_S_MAX).contains(&seconds) {
-        return Err(Failure::Usage(
+        return Err(CommandFailure::Usage(
             "--hours: 1 hour to 31 days (744); what must stay off belongs into a new issue"
                 .to_owned(),
         ));
@@ -141,10 +143,10 @@ fn make_removal(args: &Args, desk: &Desk, gone: &[Record]) -> Result<String, Fai
     let key = read_signing(
         args.key
             .as_deref()
-            .ok_or_else(|| Failure::Usage("--now needs --key".to_owned()))?,
+            .ok_or_else(|| CommandFailure::Usage("--now needs --key".to_owned()))?,
     )?;
     if !desk.keys.contains(&key.public()) {
-        return Err(Failure::Failed(format!(
+        return Err(CommandFailure::Failed(format!(
             "the key {} is not among the keys of list.toml: nobody would believe it",
             key.name()
         )));
@@ -161,7 +163,7 @@ fn make_removal(args: &Args, desk: &Desk, gone: &[Record]) -> Result<String, Fai
         reason,
         entries,
     };
-    let failed = |error: String| Failure::Failed(format!("no removal can be made: {error}"));
+    let failed = |error: String| CommandFailure::Failed(format!("no removal can be made: {error}"));
     Removal::parse(&removal.to_text()).map_err(|fault| failed(fault.to_string()))?;
     let mut note = Note::new(&removal.to_text()).map_err(|error| failed(error.to_string()))?;
     note.sign(&key).map_err(|error| failed(error.to_string()))?;

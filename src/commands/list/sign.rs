@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::files::{read, unwritable, write_file};
 use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json};
@@ -41,7 +41,7 @@ pub(in crate::commands) struct Args {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Signed {
+struct SignedIssue {
     list: String,
     serial: u64,
     entries: u64,
@@ -50,11 +50,11 @@ struct Signed {
     overridden: Vec<String>,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let desk = Desk::open(&args.folder)?;
     let key = read_signing(&args.key)?;
     if !desk.keys.contains(&key.public()) {
-        return Err(Failure::Failed(format!(
+        return Err(CommandFailure::Failed(format!(
             "the key {} is not among the keys of list.toml: nobody would believe it",
             key.name()
         )));
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
             fresh.serial - 1,
             key.name()
         );
-        return Err(Failure::Failed(message));
+        return Err(CommandFailure::Failed(message));
     }
     let lint = Lint::of(&desk)?;
     hold_errors(&lint, &args.overrides)?;
@@ -138,13 +138,13 @@ const fn is_timely(issued: &Manifest, fresh: &Manifest) -> bool {
         && issued.expires <= fresh.expires + CLOCKS_APART_S
 }
 
-fn hold_errors(lint: &Lint, overrides: &[String]) -> Result<(), Failure> {
+fn hold_errors(lint: &Lint, overrides: &[String]) -> Result<(), CommandFailure> {
     let errors = lint.errors();
     if let Some(needless) = overrides
         .iter()
         .find(|code| !errors.contains(&code.as_str()))
     {
-        return Err(Failure::Usage(format!(
+        return Err(CommandFailure::Usage(format!(
             "--override {needless}: the lint finds no such thing"
         )));
     }
@@ -161,18 +161,17 @@ fn hold_errors(lint: &Lint, overrides: &[String]) -> Result<(), Failure> {
         "not signed: mend the list, or sign it all the same with --override {}",
         open.join(" --override ")
     ));
-    Err(Failure::Failed(message.join("\n")))
+    Err(CommandFailure::Failed(message.join("\n")))
 }
 
-fn countersign(desk: &Desk, issue: &Issue, key: &SigningKey) -> Result<Note, Failure> {
+fn countersign(desk: &Desk, issue: &Issue, key: &SigningKey) -> Result<Note, CommandFailure> {
     // A signature that does not hold must not be joined by one that does.
-    issue
-        .note
-        .signers(&desk.keys)
-        .map_err(|error| Failure::Failed(format!("the issue is not to be believed: {error}")))?;
+    issue.note.signers(&desk.keys).map_err(|error| {
+        CommandFailure::Failed(format!("the issue is not to be believed: {error}"))
+    })?;
     let mut note = issue.note.clone();
     note.sign(key)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+        .map_err(|error| CommandFailure::Failed(error.to_string()))?;
     Ok(note)
 }
 
@@ -183,7 +182,7 @@ fn start_issue(
     fresh: Manifest,
     text: &str,
     key: &SigningKey,
-) -> Result<Issue, Failure> {
+) -> Result<Issue, CommandFailure> {
     // Only an issue that had all its signatures can be in force somewhere; one that was given up
     // hands on what it came after.
     let whole = last.filter(|last| desk.is_whole(last));
@@ -192,11 +191,11 @@ fn start_issue(
         .or_else(|| last.and_then(|last| last.manifest.previous));
     let manifest = Manifest { previous, ..fresh };
     Manifest::parse(&manifest.to_text())
-        .map_err(|fault| Failure::Failed(format!("no manifest can be made: {fault}")))?;
-    let mut note =
-        Note::new(&manifest.to_text()).map_err(|error| Failure::Failed(error.to_string()))?;
+        .map_err(|fault| CommandFailure::Failed(format!("no manifest can be made: {fault}")))?;
+    let mut note = Note::new(&manifest.to_text())
+        .map_err(|error| CommandFailure::Failed(error.to_string()))?;
     note.sign(key)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+        .map_err(|error| CommandFailure::Failed(error.to_string()))?;
     let octets = match manifest.secrecy {
         Secrecy::Open => text.as_bytes().to_vec(),
         Secrecy::Age => seal_entries(desk, text)?,
@@ -215,18 +214,23 @@ fn start_issue(
     Ok(Issue { note, manifest })
 }
 
-fn tell(desk: &Desk, issue: &Issue, overrides: &[String], style: Style) -> Result<(), Failure> {
+fn tell(
+    desk: &Desk,
+    issue: &Issue,
+    overrides: &[String],
+    style: Style,
+) -> Result<(), CommandFailure> {
     let signers = issue
         .note
         .signers(&desk.keys)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+        .map_err(|error| CommandFailure::Failed(error.to_string()))?;
     let signers: Vec<String> = signers
         .iter()
         .map(|signer| signer.name().to_owned())
         .collect();
     let (manifest, needed) = (&issue.manifest, desk.settings.signatures);
     if style == Style::Json {
-        return print_json(&Signed {
+        return print_json(&SignedIssue {
             list: manifest.list.clone(),
             serial: manifest.serial,
             entries: manifest.entries,

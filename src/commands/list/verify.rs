@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::files::{read, read_text};
 use super::super::key::read_public;
 use super::super::output::{Style, print, print_json, time};
@@ -38,7 +38,7 @@ pub(in crate::commands) struct Args {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Verified {
+struct VerifiedIssue {
     list: String,
     serial: u64,
     signers: Vec<String>,
@@ -51,10 +51,15 @@ struct Verified {
     entries_checked: bool,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let (place, keys, needed) = trust(args)?;
     let issue = Issue::read(&place)?;
-    let refuse = |what: String| Err(Failure::Failed(format!("{}: {what}", place.display())));
+    let refuse = |what: String| {
+        Err(CommandFailure::Failed(format!(
+            "{}: {what}",
+            place.display()
+        )))
+    };
     let signers = match issue.note.signers(&keys) {
         Ok(signers) => signers,
         Err(error) => return refuse(error.to_string()),
@@ -90,7 +95,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
         .map(|signer| signer.name().to_owned())
         .collect();
     if style == Style::Json {
-        return print_json(&Verified {
+        return print_json(&VerifiedIssue {
             list: manifest.list.clone(),
             serial: manifest.serial,
             signers,
@@ -119,7 +124,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 }
 
 /// Which manifest, whose signatures, and how many of them.
-fn trust(args: &Args) -> Result<(PathBuf, Vec<VerifyKey>, usize), Failure> {
+fn trust(args: &Args) -> Result<(PathBuf, Vec<VerifyKey>, usize), CommandFailure> {
     let given = args
         .keys
         .iter()
@@ -135,7 +140,7 @@ fn trust(args: &Args) -> Result<(PathBuf, Vec<VerifyKey>, usize), Failure> {
             needed,
         )
     } else if given.is_empty() {
-        return Err(Failure::Usage(
+        return Err(CommandFailure::Usage(
             "say with --key whose signatures are to be believed".to_owned(),
         ));
     } else {
@@ -144,7 +149,7 @@ fn trust(args: &Args) -> Result<(PathBuf, Vec<VerifyKey>, usize), Failure> {
     };
     let needed = args.signatures.unwrap_or(needed);
     if !(1..=keys.len()).contains(&needed) {
-        return Err(Failure::Usage(format!(
+        return Err(CommandFailure::Usage(format!(
             "--signatures: 1 to {}, the number of keys",
             keys.len()
         )));
@@ -158,9 +163,14 @@ fn check_entries(
     manifest_place: &Path,
     manifest: &Manifest,
     identity: Option<&Path>,
-) -> Result<bool, Failure> {
+) -> Result<bool, CommandFailure> {
     let place = manifest_place.with_file_name(manifest.entries_file());
-    let refuse = |what: String| Err(Failure::Failed(format!("{}: {what}", place.display())));
+    let refuse = |what: String| {
+        Err(CommandFailure::Failed(format!(
+            "{}: {what}",
+            place.display()
+        )))
+    };
     let mut octets = zeroize::Zeroizing::new(read(&place)?);
     if manifest.secrecy == Secrecy::Age {
         let Some(identity) = identity else {

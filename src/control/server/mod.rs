@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::answer::Parts;
-use super::protocol::{Reply, Request};
+use super::answer::ServerParts;
+use super::protocol::{ControlReply, Request};
 use crate::clock::monotonic;
 
 /// Connections at once; one more is told so and closed.
@@ -123,15 +123,15 @@ fn is_something_else(path: &Path) -> bool {
 }
 
 /// Answers requests until it is dropped.
-pub struct Server {
+pub struct ControlServer {
     path: PathBuf,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
+impl ControlServer {
     /// Answer requests on threads of its own.
-    pub fn start(socket: Socket, parts: Parts) -> io::Result<Self> {
+    pub fn start(socket: Socket, parts: ServerParts) -> io::Result<Self> {
         let (path, is_over) = (socket.path.clone(), Arc::new(AtomicBool::new(false)));
         let (parts, over) = (Arc::new(parts), Arc::clone(&is_over));
         let thread = std::thread::Builder::new()
@@ -145,7 +145,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ControlServer {
     fn drop(&mut self) {
         self.is_over.store(true, Relaxed);
         // A connection wakes the thread; where there can be none, it is left to end with the
@@ -158,7 +158,7 @@ impl Drop for Server {
     }
 }
 
-fn accept(socket: &Socket, parts: &Arc<Parts>, is_over: &AtomicBool) {
+fn accept(socket: &Socket, parts: &Arc<ServerParts>, is_over: &AtomicBool) {
     let seats = Arc::new(());
     loop {
         let accepted = socket.listener.accept();
@@ -170,7 +170,7 @@ fn accept(socket: &Socket, parts: &Arc<Parts>, is_over: &AtomicBool) {
             continue;
         };
         if Arc::strong_count(&seats) > CONNECTIONS_MAX {
-            let busy = Reply::Failed {
+            let busy = ControlReply::Failed {
                 message: format!("{CONNECTIONS_MAX} requests are under way already: try again"),
             };
             let _ = stream
@@ -193,11 +193,11 @@ fn accept(socket: &Socket, parts: &Arc<Parts>, is_over: &AtomicBool) {
 }
 
 /// One request, one reply.
-fn converse(stream: &UnixStream, parts: &Parts) -> io::Result<()> {
+fn converse(stream: &UnixStream, parts: &ServerParts) -> io::Result<()> {
     let line = receive(stream)?;
     let reply = match serde_json::from_slice::<Request>(&line) {
         Ok(request) => parts.answer(&request),
-        Err(error) => Reply::Failed {
+        Err(error) => ControlReply::Failed {
             message: format!("not a request: {error}: are program and command of one version?"),
         },
     };
@@ -228,7 +228,7 @@ fn receive(mut stream: &UnixStream) -> io::Result<Vec<u8>> {
     }
 }
 
-fn send(mut stream: &UnixStream, reply: &Reply) -> io::Result<()> {
+fn send(mut stream: &UnixStream, reply: &ControlReply) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     stream.write_all(&line)

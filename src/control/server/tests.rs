@@ -13,7 +13,7 @@ use crate::count::{Board, Kind};
 use crate::list::parse::Format;
 use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
 use crate::store::Health;
-use crate::update::{Change, ListSource, Settings, Text, Updater};
+use crate::update::{ListChange, ListSource, Settings, Text, Updater};
 
 struct Desk(Mutex<Vec<Option<String>>>);
 
@@ -49,7 +49,7 @@ impl Resolution for Desk {
     }
 }
 
-fn parts() -> Parts {
+fn parts() -> ServerParts {
     let text = Text::Embedded("blocked.example\n=exact.example\n");
     let source = ListSource::unsigned("a", 0, text, Format::Plain);
     let (updater, _) = Updater::start(Settings {
@@ -75,7 +75,7 @@ fn parts() -> Parts {
     };
     let board = Arc::new(Board::new(1));
     board.cells().note_blocked(0, Kind::Address);
-    Parts {
+    ServerParts {
         updater,
         clients: Arc::new(Clients::new(&[], &[exempt], 1)),
         rules: vec![rules],
@@ -88,10 +88,10 @@ fn parts() -> Parts {
     }
 }
 
-fn serve() -> (TempDir, PathBuf, Server) {
+fn serve() -> (TempDir, PathBuf, ControlServer) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("control.sock");
-    let server = Server::start(Socket::bind(&path).unwrap(), parts()).unwrap();
+    let server = ControlServer::start(Socket::bind(&path).unwrap(), parts()).unwrap();
     (folder, path, server)
 }
 
@@ -104,7 +104,7 @@ fn verdicts(path: &Path, name: &str) -> Vec<GroupVerdict> {
     )
     .unwrap()
     {
-        Reply::Why(why) => why.groups.into_iter().map(|group| group.verdict).collect(),
+        ControlReply::Why(why) => why.groups.into_iter().map(|group| group.verdict).collect(),
         reply => panic!("{reply:?}"),
     }
 }
@@ -112,7 +112,7 @@ fn verdicts(path: &Path, name: &str) -> Vec<GroupVerdict> {
 #[test]
 fn every_request_has_its_reply() {
     let (_folder, path, _server) = serve();
-    let Reply::Status(status) = ask(&path, &Request::Status).unwrap() else {
+    let ControlReply::Status(status) = ask(&path, &Request::Status).unwrap() else {
         panic!()
     };
     assert_eq!(
@@ -133,12 +133,12 @@ fn every_request_has_its_reply() {
         (2, 1, 1)
     );
     for list in [None, Some("a".to_owned())] {
-        let Reply::Reload(reloaded) = ask(&path, &Request::Reload { list }).unwrap() else {
+        let ControlReply::Reload(reloaded) = ask(&path, &Request::Reload { list }).unwrap() else {
             panic!()
         };
-        assert_eq!(reloaded.lists[0].change, Change::Unchanged);
+        assert_eq!(reloaded.lists[0].change, ListChange::Unchanged);
     }
-    let Reply::Failed { message } = ask(
+    let ControlReply::Failed { message } = ask(
         &path,
         &Request::Reload {
             list: Some("b".to_owned()),
@@ -157,7 +157,7 @@ fn every_request_has_its_reply() {
             }
         )
         .unwrap(),
-        Reply::Flush(Flushed { removed: 1 })
+        ControlReply::Flush(Flushed { removed: 1 })
     );
     assert_eq!(
         ask(
@@ -168,7 +168,7 @@ fn every_request_has_its_reply() {
             }
         )
         .unwrap(),
-        Reply::Flush(Flushed { removed: 2 })
+        ControlReply::Flush(Flushed { removed: 2 })
     );
 }
 
@@ -187,19 +187,22 @@ fn why_says_which_list_and_which_entry() {
     assert_eq!(
         verdicts(&path, "A.b.Blocked.example"),
         [
-            block("blocked.example", Place::Parent),
+            block("blocked.example", EntryPlace::Parent),
             GroupVerdict::Exempt
         ]
     );
     assert_eq!(
         verdicts(&path, "exact.example."),
-        [block("exact.example", Place::Itself), GroupVerdict::Exempt]
+        [
+            block("exact.example", EntryPlace::Itself),
+            GroupVerdict::Exempt
+        ]
     );
     assert_eq!(
         verdicts(&path, "www.exact.example"),
         [GroupVerdict::Pass, GroupVerdict::Exempt]
     );
-    let Reply::Failed { message } = ask(
+    let ControlReply::Failed { message } = ask(
         &path,
         &Request::Why {
             name: "a..b".to_owned(),
@@ -235,11 +238,14 @@ fn connections_at_once_are_few() {
         .map(|_| UnixStream::connect(&path).unwrap())
         .collect();
     assert!(
-        matches!(ask(&path, &Request::Status).unwrap(), Reply::Failed { message } if message.contains("try again"))
+        matches!(ask(&path, &Request::Status).unwrap(), ControlReply::Failed { message } if message.contains("try again"))
     );
     drop(silent);
     let start = monotonic();
-    while matches!(ask(&path, &Request::Status).unwrap(), Reply::Failed { .. }) {
+    while matches!(
+        ask(&path, &Request::Status).unwrap(),
+        ControlReply::Failed { .. }
+    ) {
         assert!(start.elapsed() < PATIENCE);
     }
 }

@@ -16,7 +16,7 @@ pub const PLACES_SHOWN_MAX: usize = 20;
 
 /// How much may change from one issue to the next without somebody saying that it is meant.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
+pub struct GuardLimits {
     /// Entries that may be added.
     pub added_max: u64,
     /// Entries that may be removed.
@@ -29,7 +29,7 @@ pub struct Limits {
     pub small_change: u64,
 }
 
-impl Default for Limits {
+impl Default for GuardLimits {
     fn default() -> Self {
         Self {
             added_max: 5000,
@@ -109,7 +109,7 @@ impl Code {
 
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LinePlace {
     /// Its line, from 1.
     pub line: u64,
     /// Its number, where it has one.
@@ -118,7 +118,7 @@ pub struct Place {
 
 /// Something that holds a list back until it is mended or overridden.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct GuardFinding {
     /// What it is about.
     pub code: Code,
     /// How many entries it concerns, or questions; for the per-cent codes too.
@@ -128,7 +128,7 @@ pub struct Finding {
     /// How many are allowed.
     pub allowed: u64,
     /// The first of the entries, for the codes that are about single entries.
-    pub first: Vec<Place>,
+    pub first: Vec<LinePlace>,
 }
 
 /// What the new issue is compared with.
@@ -157,7 +157,7 @@ impl Change {
 /// Takes the entries of a new issue one by one and then says what is wrong with it.
 pub struct Guard<'a> {
     protected: &'a Protected,
-    findings: Vec<Finding>,
+    findings: Vec<GuardFinding>,
 }
 
 impl<'a> Guard<'a> {
@@ -171,7 +171,7 @@ impl<'a> Guard<'a> {
 
     /// Look at one entry; `wire` is its lower-case uncompressed name. Costs two or three look-ups
     /// for an entry in order.
-    pub fn see(&mut self, place: Place, wire: &[u8], scope: Scope) {
+    pub fn see(&mut self, place: LinePlace, wire: &[u8], scope: Scope) {
         for code in self.protected.judge(wire, scope) {
             let at = self
                 .findings
@@ -179,7 +179,7 @@ impl<'a> Guard<'a> {
                 .position(|finding| finding.code == code)
                 .unwrap_or(self.findings.len());
             if at == self.findings.len() {
-                self.findings.push(Finding {
+                self.findings.push(GuardFinding {
                     code,
                     count: 0,
                     percent: None,
@@ -197,16 +197,16 @@ impl<'a> Guard<'a> {
     }
 
     /// Everything that was found, the budget of changes included; in the order of the codes.
-    pub fn finish(mut self, limits: &Limits, change: &Change) -> Vec<Finding> {
+    pub fn finish(mut self, limits: &GuardLimits, change: &Change) -> Vec<GuardFinding> {
         self.findings.extend(budget(limits, change));
         self.findings.sort_by_key(|finding| finding.code);
         self.findings
     }
 }
 
-fn budget(limits: &Limits, change: &Change) -> Vec<Finding> {
+fn budget(limits: &GuardLimits, change: &Change) -> Vec<GuardFinding> {
     let mut findings = Vec::new();
-    let found = |code, count, allowed, percent| Finding {
+    let found = |code, count, allowed, percent| GuardFinding {
         code,
         count,
         percent,
@@ -253,7 +253,7 @@ fn budget(limits: &Limits, change: &Change) -> Vec<Finding> {
     findings
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for GuardFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.count;
         let (entries, are) = if count == 1 {
@@ -339,14 +339,14 @@ mod tests {
             let (scope, name) = entry
                 .strip_prefix('=')
                 .map_or((Scope::Below, *entry), |name| (Scope::Exact, name));
-            let place = Place {
+            let place = LinePlace {
                 line: at as u64 + 1,
                 number: Some(100 + at as u32),
             };
             guard.see(place, Name::parse(name).unwrap().as_wire(), scope);
         }
         guard
-            .finish(&Limits::default(), &change)
+            .finish(&GuardLimits::default(), &change)
             .iter()
             .map(ToString::to_string)
             .collect()

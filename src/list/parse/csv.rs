@@ -50,7 +50,7 @@ impl Heading {
 }
 
 /// Reads the lines of one file, whose first line tells their shape.
-pub(super) struct Reader {
+pub(super) struct CsvReader {
     column: Column,
     shape: Option<Shape>,
 }
@@ -64,7 +64,7 @@ struct Shape {
     at: Option<usize>,
 }
 
-impl Reader {
+impl CsvReader {
     pub(super) const fn new(column: Column) -> Self {
         Self {
             column,

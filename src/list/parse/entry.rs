@@ -17,7 +17,7 @@ pub const CATEGORY_OCTETS_MAX: usize = 32;
 
 /// One entry as its line says it.
 #[derive(Clone, Copy)]
-pub struct Entry<'a> {
+pub struct ListEntry<'a> {
     /// The line, from 1.
     pub line: u64,
     /// The name in lower-case wire form.
@@ -45,7 +45,7 @@ pub struct Details<'a> {
 /// of content; the buffers are wiped.
 pub fn read_entries(
     mut text: impl BufRead,
-    mut sink: impl FnMut(&Entry<'_>),
+    mut sink: impl FnMut(&ListEntry<'_>),
 ) -> io::Result<Parsed> {
     let mut parsed = Parsed::default();
     let mut line = Zeroizing::new(Vec::with_capacity(LINE_OCTETS_MAX + 1));
@@ -87,14 +87,14 @@ fn read_line(
     line: &[u8],
     number: u64,
     wire: &mut Vec<u8>,
-    sink: &mut impl FnMut(&Entry<'_>),
+    sink: &mut impl FnMut(&ListEntry<'_>),
 ) -> Result<u64, Reason> {
     let Some(parts) = parts::split(line) else {
         return Ok(0);
     };
     word::read(parts.name, wire)?;
     let details = read_details(parts.details)?;
-    sink(&Entry {
+    sink(&ListEntry {
         line: number,
         wire,
         scope: parts.scope,

@@ -15,7 +15,7 @@ mod word;
 use super::Scope;
 pub use csv::{Column, HEADING_OCTETS_MAX, Heading};
 pub use entry::{
-    CATEGORY_OCTETS_MAX, Details, Entry, read_category, read_day, read_entries, read_name,
+    CATEGORY_OCTETS_MAX, Details, ListEntry, read_category, read_day, read_entries, read_name,
 };
 pub use reason::Reason;
 use std::io::{self, BufRead};
@@ -45,8 +45,8 @@ pub fn read(
     mut sink: impl FnMut(&[u8], Scope),
 ) -> io::Result<Parsed> {
     let mut parsed = Parsed::default();
-    let mut zone = rpz::Reader::new();
-    let mut csv = csv::Reader::new(if let Format::Csv(column) = format {
+    let mut zone = rpz::RpzReader::new();
+    let mut csv = csv::CsvReader::new(if let Format::Csv(column) = format {
         column
     } else {
         Column::Usual

@@ -11,7 +11,7 @@ pub(super) fn without_mark(text: &[u8]) -> (&[u8], Scope) {
 }
 
 /// The parts of a line that has an entry.
-pub(super) struct Parts<'a> {
+pub(super) struct LineParts<'a> {
     pub(super) name: &'a [u8],
     pub(super) scope: Scope,
     /// What stands behind the name; usually nothing.
@@ -19,7 +19,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Take a line apart; nothing where it holds no more than a comment.
-pub(super) fn split(line: &[u8]) -> Option<Parts<'_>> {
+pub(super) fn split(line: &[u8]) -> Option<LineParts<'_>> {
     let text = without_comment(line);
     if text.is_empty() {
         return None;
@@ -27,7 +27,7 @@ pub(super) fn split(line: &[u8]) -> Option<Parts<'_>> {
     let (text, scope) = without_mark(text);
     let end = memchr::memchr2(b' ', b'\t', text).unwrap_or(text.len());
     let (name, details) = text.split_at_checked(end)?;
-    Some(Parts {
+    Some(LineParts {
         name,
         scope,
         details,

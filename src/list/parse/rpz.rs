@@ -18,7 +18,7 @@ const SIGNING_TYPES: [&[u8]; 3] = [b"RRSIG", b"NSEC", b"NSEC3"];
 
 /// Reads the lines of one zone; a record's owner, the origin and open brackets hold from one line
 /// to the next.
-pub(super) struct Reader {
+pub(super) struct RpzReader {
     /// The current `$ORIGIN`, without its last dot; nothing before the first one.
     origin: Option<Vec<u8>>,
     /// The zone's name, once a record has shown it.
@@ -49,7 +49,7 @@ enum Owner<'o> {
     Trigger(&'o [u8]),
 }
 
-impl Reader {
+impl RpzReader {
     pub(super) fn new() -> Self {
         let room = || Zeroizing::new(Vec::with_capacity(2 * LINE_OCTETS_MAX + 2));
         Self {

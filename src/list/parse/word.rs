@@ -122,7 +122,7 @@ fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
         len: 0,
         is_full: false,
     };
-    process(text, AsciiDenyList::STD3, Script::Ascii, &mut ascii)?;
+    process(text, AsciiDenyList::STD3, WordScript::Ascii, &mut ascii)?;
     if ascii.is_full {
         Err(Reason::LongName)
     } else {
@@ -133,12 +133,17 @@ fn read_odd(text: &[u8], wire: &mut Vec<u8>) -> Result<(), Reason> {
 /// Does each `xn--` label stand for a text that IDNA allows?
 fn check_a_labels(text: &[u8]) -> Result<(), Reason> {
     let text = str::from_utf8(text).map_err(|_| Reason::Encoding)?;
-    process(text, AsciiDenyList::EMPTY, Script::Unicode, &mut Nowhere)
+    process(
+        text,
+        AsciiDenyList::EMPTY,
+        WordScript::Unicode,
+        &mut Nowhere,
+    )
 }
 
 /// In which script a name is written out.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Script {
+enum WordScript {
     Ascii,
     Unicode,
 }
@@ -148,10 +153,10 @@ enum Script {
 fn process(
     text: &str,
     refused: AsciiDenyList,
-    script: Script,
+    script: WordScript,
     sink: &mut impl Write,
 ) -> Result<(), Reason> {
-    let is_unicode = |_: &[char], _: &[char], _| script == Script::Unicode;
+    let is_unicode = |_: &[char], _: &[char], _| script == WordScript::Unicode;
     let processed = Uts46::new().process(
         text.as_bytes(),
         refused,

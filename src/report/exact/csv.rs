@@ -27,7 +27,7 @@ const COLUMNS: [&str; 9] = [
 ];
 
 pub(super) fn render(record: &Record) -> String {
-    let mut table = Table(String::new());
+    let mut table = ExactRows(String::new());
     table.row(COLUMNS);
     for hour in &record.hours {
         let span = (utc(hour.hour), utc(hour.hour + 3600));
@@ -72,9 +72,9 @@ pub(super) fn render(record: &Record) -> String {
     table.0
 }
 
-struct Table(String);
+struct ExactRows(String);
 
-impl Table {
+impl ExactRows {
     fn row(&mut self, fields: [&str; COLUMNS.len()]) {
         push_row(&mut self.0, &fields);
     }

@@ -13,7 +13,7 @@ use crate::report::meaning::{COUNT_MEANING, gap_meaning};
 use crate::report::span::utc;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct ExactDocument<'a> {
     report: &'static str,
     version: u32,
     software: &'static str,
@@ -24,27 +24,27 @@ struct Document<'a> {
     publication: &'static str,
     meaning: &'static str,
     left_out: &'static str,
-    lists: Vec<List<'a>>,
-    hours: Vec<Hour<'a>>,
+    lists: Vec<ExactList<'a>>,
+    hours: Vec<ExactHour<'a>>,
     gaps: Vec<Missing>,
     sums: Total<'a>,
 }
 
 #[derive(Serialize)]
-struct List<'a> {
+struct ExactList<'a> {
     id: &'a str,
-    papers: Vec<ListPapers<'a>>,
+    papers: Vec<ExactPapers<'a>>,
 }
 
 #[derive(Serialize)]
-struct ListPapers<'a> {
+struct ExactPapers<'a> {
     since: String,
     authority: &'a str,
     legal_basis: &'a str,
 }
 
 #[derive(Serialize)]
-struct Hour<'a> {
+struct ExactHour<'a> {
     from: String,
     until: String,
     #[serde(flatten)]
@@ -57,9 +57,9 @@ struct Total<'a> {
     recorded_s: u64,
     questions: u64,
     /// By the name of the event.
-    ended: Map<'a, u64>,
+    ended: ExactMap<'a, u64>,
     /// By the list's id: by the name of the kind, and `sum`.
-    blocked: Map<'a, Map<'static, u64>>,
+    blocked: ExactMap<'a, ExactMap<'static, u64>>,
 }
 
 #[derive(Serialize)]
@@ -72,9 +72,9 @@ struct Missing {
 }
 
 /// An object whose fields keep the order that they were given in.
-struct Map<'a, V>(Vec<(&'a str, V)>);
+struct ExactMap<'a, V>(Vec<(&'a str, V)>);
 
-impl<V: Serialize> Serialize for Map<'_, V> {
+impl<V: Serialize> Serialize for ExactMap<'_, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (key, value) in &self.0 {
@@ -85,7 +85,7 @@ impl<V: Serialize> Serialize for Map<'_, V> {
 }
 
 pub(super) fn render(record: &Record) -> String {
-    let document = Document {
+    let document = ExactDocument {
         report: "wardline-counts",
         version: 1,
         software: concat!("wardline ", env!("CARGO_PKG_VERSION")),
@@ -107,14 +107,14 @@ pub(super) fn render(record: &Record) -> String {
     json
 }
 
-fn lists(record: &Record) -> Vec<List<'_>> {
+fn lists(record: &Record) -> Vec<ExactList<'_>> {
     let lists = record.lists.iter().map(|list| {
-        let papers = list.papers.iter().map(|papers| ListPapers {
+        let papers = list.papers.iter().map(|papers| ExactPapers {
             since: utc(papers.since),
             authority: &papers.authority,
             legal_basis: &papers.legal_basis,
         });
-        List {
+        ExactList {
             id: &list.id,
             papers: papers.collect(),
         }
@@ -122,21 +122,21 @@ fn lists(record: &Record) -> Vec<List<'_>> {
     lists.collect()
 }
 
-fn hours(record: &Record) -> Vec<Hour<'_>> {
+fn hours(record: &Record) -> Vec<ExactHour<'_>> {
     let hours = record.hours.iter().map(|hour| {
         let blocked = record
             .lists
             .iter()
             .zip(&hour.lists)
             .filter_map(|(list, counts)| Some((list.id.as_str(), by_kind(counts.as_ref()?))));
-        Hour {
+        ExactHour {
             from: utc(hour.hour),
             until: utc(hour.hour + 3600),
             counts: Total {
                 recorded_s: record.recorded_s(hour.hour),
                 questions: hour.questions,
                 ended: by_event(&hour.events),
-                blocked: Map(blocked.collect()),
+                blocked: ExactMap(blocked.collect()),
             },
         }
     });
@@ -165,24 +165,26 @@ fn sums(record: &Record) -> Total<'_> {
         recorded_s: sums.recorded_s,
         questions: sums.questions,
         ended: by_event(&sums.events),
-        blocked: Map(blocked.collect()),
+        blocked: ExactMap(blocked.collect()),
     }
 }
 
-fn by_event(events: &[u64]) -> Map<'static, u64> {
-    Map(Event::ALL
-        .into_iter()
-        .map(Event::name)
-        .zip(events.iter().copied())
-        .collect())
+fn by_event(events: &[u64]) -> ExactMap<'static, u64> {
+    ExactMap(
+        Event::ALL
+            .into_iter()
+            .map(Event::name)
+            .zip(events.iter().copied())
+            .collect(),
+    )
 }
 
-fn by_kind(counts: &ListCounts) -> Map<'static, u64> {
+fn by_kind(counts: &ListCounts) -> ExactMap<'static, u64> {
     let kinds = Kind::ALL
         .into_iter()
         .map(Kind::name)
         .zip(counts.iter().copied());
-    Map(kinds.chain([("sum", counts.iter().sum())]).collect())
+    ExactMap(kinds.chain([("sum", counts.iter().sum())]).collect())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod csv;
 mod json;
 mod sums;
 mod text;
-use super::Format;
+use super::ReportFormat;
 use crate::count::Record;
 
 /// The record in this form, ready to print; ends with a newline.
@@ -15,12 +15,12 @@ use crate::count::Record;
 /// Hours in which the resolver ran are shown even if nothing was counted; for other times there are
 /// gaps. The sums are those of the rows shown. There is no page for a browser: what is not
 /// published needs none.
-pub fn render(record: &Record, format: Format) -> Option<String> {
+pub fn render(record: &Record, format: ReportFormat) -> Option<String> {
     match format {
-        Format::Text => Some(text::render(record)),
-        Format::Csv => Some(csv::render(record)),
-        Format::Json => Some(json::render(record)),
-        Format::Html => None,
+        ReportFormat::Text => Some(text::render(record)),
+        ReportFormat::Csv => Some(csv::render(record)),
+        ReportFormat::Json => Some(json::render(record)),
+        ReportFormat::Html => None,
     }
 }
 

@@ -8,7 +8,9 @@ use super::hide::{Figure, K};
 /// How small figures are hidden.
 pub(super) fn hiding() -> String {
     format!(
-        "Figures under {K} are hidden. A list's days are then hidden by the week (from the 1st, 8th, 15th and 22nd of the month on), further \
+        "\
+         Figures under {K} are hidden. A list's days are then hidden by the week (from the 1st, \
+         8th, 15th and 22nd of the month on), further \
          weeks with them where the month's sum would give them away. A sum is shown where all its \
          parts are, and a list's sum over a month \
          from {K} on. The same month shows the same figures in every report."
@@ -16,21 +18,28 @@ pub(super) fn hiding() -> String {
 }
 
 /// What time in force means.
-pub(super) const IN_FORCE: &str = "Time in force is the part of the time from a list's first hour to its last in which a resolver ran with it. Orderly \
+pub(super) const IN_FORCE: &str = "\
+    Time in force is the part of the time from a list's first hour to its last in which a resolver \
+    ran with it. Orderly \
     stops are not counted: a resolver that is stopped answers nobody, so nothing goes past the \
     list. Nor does a crashed one, but that time \
     counts as missing.";
 
 /// What the time from publication to blocking is.
-pub(super) const APPLIED: &str = "Each point is one version of a list: the time from its publication, which its authority signed, until the last \
+pub(super) const APPLIED: &str = "\
+    Each point is one version of a list: the time from its publication, which its authority \
+    signed, until the last \
     of the resolvers blocked by it.";
 
 /// What the report leaves out.
-pub(super) const LEFT_OUT: &str = "No address of anyone and no name on a list is in this report or \
+pub(super) const LEFT_OUT: &str = "\
+    No address of anyone and no name on a list is in this report or \
                                    in the records that it is made from.";
 
 /// How the figures can be checked.
-pub(super) const CHECKING: &str = "The exact counts are in each resolver's audit log, hour by hour: signed, and so made that nothing in it can be \
+pub(super) const CHECKING: &str = "\
+    The exact counts are in each resolver's audit log, hour by hour: signed, and so made that \
+    nothing in it can be \
     changed, left out or added later without being seen. Whoever may see the logs checks them with \
     wardline audit verify, or with another \
     program written from docs/audit-format.md, and makes this report again, octet for octet, with \
@@ -52,7 +61,9 @@ pub(super) const fn step(kind: StepKind) -> &'static str {
 }
 
 /// What was done about the lists, for who reads the table.
-pub(super) const STEPS: &str = "Versions that took effect, with the median and the slowest time from publication to blocking on the last resolver; \
+pub(super) const STEPS: &str = "\
+    Versions that took effect, with the median and the slowest time from publication to blocking \
+    on the last resolver; \
     then, over all resolvers: versions refused by a check, refusals overridden by the operator, \
     returns to an earlier version, entries \
     taken off at once, and receipts signed after a version was seen to block.";

@@ -21,7 +21,7 @@ use crate::report::span::utc;
 const COLUMNS: [&str; 6] = ["record", "period", "list", "figure", "state", "note"];
 
 pub(super) fn render(report: &Published) -> String {
-    let mut table = Table(String::new());
+    let mut table = PublishedRows(String::new());
     table.row(COLUMNS);
     for list in &report.lists {
         for papers in &list.papers {
@@ -46,9 +46,9 @@ pub(super) fn render(report: &Published) -> String {
     table.0
 }
 
-struct Table(String);
+struct PublishedRows(String);
 
-impl Table {
+impl PublishedRows {
     fn row(&mut self, fields: [&str; COLUMNS.len()]) {
         push_row(&mut self.0, &fields);
     }

@@ -9,7 +9,7 @@ use super::captions::{
 use super::chart::{self, Bar, Bars, Dot, Level};
 use super::figures::{InForce, LogHead, Period, Published, PublishedList, median_and_slowest};
 use super::hide::Figure;
-use super::tables::{Table, tables};
+use super::tables::{TextTable, tables};
 use crate::count::GapKind;
 use crate::report::meaning::{COUNT_MEANING, gap_meaning};
 use crate::report::prose::{grouped, length, plain};
@@ -18,7 +18,7 @@ use crate::report::span::utc;
 /// What the template shows; it escapes every text.
 #[derive(Template)]
 #[template(path = "report.html")]
-struct Page {
+struct HtmlPage {
     title: String,
     by: &'static str,
     is_by_day: bool,
@@ -32,7 +32,7 @@ struct Page {
     checking: &'static str,
     left_out: &'static str,
     software: &'static str,
-    keys: Vec<Key>,
+    keys: Vec<LegendKey>,
     papers: Vec<Paper>,
     lists: Vec<ListCharts>,
     applied: Vec<AppliedChart>,
@@ -42,11 +42,11 @@ struct Page {
     heads: Vec<HeadRow>,
     no_heads: &'static str,
     steps_meaning: &'static str,
-    tables: Vec<Table>,
+    tables: Vec<TextTable>,
 }
 
 /// A figure at the head of the page.
-struct Key {
+struct LegendKey {
     name: &'static str,
     figure: String,
     unit: &'static str,
@@ -97,7 +97,7 @@ struct GapRow {
 }
 
 pub(super) fn render(report: &Published) -> String {
-    let page = Page {
+    let page = HtmlPage {
         title: title(report),
         by: by(report.period),
         is_by_day: report.period == Period::Day,
@@ -143,7 +143,7 @@ pub(super) fn render(report: &Published) -> String {
     page.render().unwrap_or_default()
 }
 
-fn keys(report: &Published) -> Vec<Key> {
+fn keys(report: &Published) -> Vec<LegendKey> {
     if report.lists.is_empty() {
         return Vec::new();
     }
@@ -159,17 +159,17 @@ fn keys(report: &Published) -> Vec<Key> {
             .flatten(),
     );
     let mut keys = vec![
-        Key {
+        LegendKey {
             name: "Questions blocked",
             figure,
             unit,
         },
-        Key {
+        LegendKey {
             name: "Lists in force",
             figure: report.lists.len().to_string(),
             unit: "",
         },
-        Key {
+        LegendKey {
             name: "Time in force",
             figure: in_force.per_10_000().map_or_else(|| "–".into(), per_cent),
             unit: "",
@@ -178,7 +178,7 @@ fn keys(report: &Published) -> Vec<Key> {
     if let Some((median, _)) =
         median_and_slowest(report.lists.iter().flat_map(|list| &list.applied))
     {
-        keys.push(Key {
+        keys.push(LegendKey {
             name: "From publication to blocking",
             figure: length(median),
             unit: "median",

@@ -14,7 +14,7 @@ use crate::report::meaning::COUNT_MEANING;
 use crate::report::span::utc;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct PublishedDocument<'a> {
     report: &'static str,
     version: u32,
     software: &'static str,
@@ -29,16 +29,16 @@ struct Document<'a> {
     checking: &'static str,
     resolvers: usize,
     copies_left_out: usize,
-    lists: Vec<List<'a>>,
+    lists: Vec<PublishedFigures<'a>>,
     months: Vec<MonthFigures<'a>>,
     not_over: Vec<String>,
-    sums: Blocked<'a>,
-    log_heads: Vec<Head<'a>>,
+    sums: BlockedFigures<'a>,
+    log_heads: Vec<PublishedHead<'a>>,
 }
 
 /// An audit log after these months.
 #[derive(Serialize)]
-struct Head<'a> {
+struct PublishedHead<'a> {
     origin: &'a str,
     size: &'a str,
     root: &'a str,
@@ -46,7 +46,7 @@ struct Head<'a> {
 }
 
 #[derive(Serialize)]
-struct List<'a> {
+struct PublishedFigures<'a> {
     id: &'a str,
     papers: Vec<ListPapers<'a>>,
     versions: Vec<Version>,
@@ -72,7 +72,7 @@ struct ListPapers<'a> {
 struct MonthFigures<'a> {
     month: String,
     #[serde(flatten)]
-    blocked: Blocked<'a>,
+    blocked: BlockedFigures<'a>,
     questions_in_millions: Option<u64>,
     in_force: Map<'a, Seconds>,
     done: Map<'a, Map<'static, u64>>,
@@ -85,12 +85,12 @@ struct MonthFigures<'a> {
 struct DayFigures<'a> {
     day: String,
     #[serde(flatten)]
-    blocked: Blocked<'a>,
+    blocked: BlockedFigures<'a>,
 }
 
 /// Blocked questions by the list's id, and of all lists together.
 #[derive(Serialize)]
-struct Blocked<'a> {
+struct BlockedFigures<'a> {
     blocked: Map<'a, Figure>,
     blocked_by_all: Figure,
 }
@@ -131,7 +131,7 @@ impl Serialize for Figure {
 }
 
 pub(super) fn render(report: &Published) -> String {
-    let document = Document {
+    let document = PublishedDocument {
         report: "wardline-report",
         version: 1,
         software: concat!("wardline ", env!("CARGO_PKG_VERSION")),
@@ -151,7 +151,7 @@ pub(super) fn render(report: &Published) -> String {
             .filter_map(|place| month(report, place))
             .collect(),
         not_over: report.open.iter().map(ToString::to_string).collect(),
-        sums: Blocked {
+        sums: BlockedFigures {
             blocked: Map(report
                 .lists
                 .iter()
@@ -167,8 +167,8 @@ pub(super) fn render(report: &Published) -> String {
     json
 }
 
-fn head(head: &LogHead) -> Head<'_> {
-    Head {
+fn head(head: &LogHead) -> PublishedHead<'_> {
+    PublishedHead {
         origin: &head.origin,
         size: &head.size,
         root: &head.root,
@@ -176,7 +176,7 @@ fn head(head: &LogHead) -> Head<'_> {
     }
 }
 
-fn lists(report: &Published) -> Vec<List<'_>> {
+fn lists(report: &Published) -> Vec<PublishedFigures<'_>> {
     let lists = report.lists.iter().map(|list| {
         let papers = list.papers.iter().map(|papers| ListPapers {
             since: utc(papers.since),
@@ -189,7 +189,7 @@ fn lists(report: &Published) -> Vec<List<'_>> {
             live: utc(version.live),
             seconds: version.seconds(),
         });
-        List {
+        PublishedFigures {
             id: &list.id,
             papers: papers.collect(),
             versions: versions.collect(),
@@ -235,14 +235,14 @@ fn month(report: &Published, place: usize) -> Option<MonthFigures<'_>> {
         .filter(|(_, sum)| sum.count > 0);
     let days = all.days.iter().enumerate().map(|(day, figure)| DayFigures {
         day: month.day_name(day),
-        blocked: Blocked {
+        blocked: BlockedFigures {
             blocked: of_lists(&|shown| shown.days.get(day).copied()),
             blocked_by_all: *figure,
         },
     });
     Some(MonthFigures {
         month: month.to_string(),
-        blocked: Blocked {
+        blocked: BlockedFigures {
             blocked: of_lists(&|shown| Some(shown.month)),
             blocked_by_all: all.month,
         },

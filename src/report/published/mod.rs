@@ -12,7 +12,7 @@ mod merge;
 mod tables;
 mod text;
 
-use super::Format;
+use super::ReportFormat;
 pub use figures::{AppliedVersion, InForce, LogHead, Period, Published, PublishedList, publish};
 pub use gather::GapSum;
 pub use hide::{Figure, K, Shown};
@@ -21,11 +21,11 @@ pub use hide::{Figure, K, Shown};
 ///
 /// It holds nothing of the moment at which it is made, so that the same records give the same
 /// octets.
-pub fn render(report: &Published, format: Format) -> String {
+pub fn render(report: &Published, format: ReportFormat) -> String {
     match format {
-        Format::Text => text::render(report),
-        Format::Csv => csv::render(report),
-        Format::Json => json::render(report),
-        Format::Html => html::render(report),
+        ReportFormat::Text => text::render(report),
+        ReportFormat::Csv => csv::render(report),
+        ReportFormat::Json => json::render(report),
+        ReportFormat::Html => html::render(report),
     }
 }

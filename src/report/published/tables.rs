@@ -11,7 +11,7 @@ use crate::report::span::utc;
 const LONG: usize = 20;
 
 /// A table, ready to be set.
-pub(super) struct Table {
+pub(super) struct TextTable {
     /// Above the first table of its kind; empty above the others.
     pub(super) heading: &'static str,
     /// What links lead to.
@@ -60,7 +60,7 @@ impl Cell {
     }
 }
 
-pub(super) fn tables(report: &Published) -> Vec<Table> {
+pub(super) fn tables(report: &Published) -> Vec<TextTable> {
     let mut tables = vec![by_month(report), in_force(report), done(report)];
     tables.extend(applied(report));
     if report.period == Period::Day {
@@ -69,7 +69,7 @@ pub(super) fn tables(report: &Published) -> Vec<Table> {
     tables
 }
 
-fn by_month(report: &Published) -> Table {
+fn by_month(report: &Published) -> TextTable {
     let row = |(place, month): (usize, &crate::report::Month)| {
         let mut cells = of_lists(report, place, |shown| Some(shown.month));
         let questions = report.questions.get(place).copied().flatten();
@@ -103,7 +103,7 @@ fn by_month(report: &Published) -> Table {
     let columns = columns(report, "Month")
         .chain(["All questions".into()])
         .collect();
-    Table {
+    TextTable {
         heading: "By month",
         anchor: "by-month",
         caption: "Questions blocked, by list and month".into(),
@@ -114,7 +114,7 @@ fn by_month(report: &Published) -> Table {
     }
 }
 
-fn by_day(report: &Published, place: usize) -> Option<Table> {
+fn by_day(report: &Published, place: usize) -> Option<TextTable> {
     let month = report.months.get(place)?;
     let day = |day: usize| Row {
         name: month.day_name(day),
@@ -127,7 +127,7 @@ fn by_day(report: &Published, place: usize) -> Option<Table> {
         cells: of_lists(report, place, |shown| Some(shown.month)),
         is_sum: true,
     });
-    Some(Table {
+    Some(TextTable {
         heading: if place == 0 { "By day" } else { "" },
         anchor: "by-day",
         caption: format!("Questions blocked, by list and day: {}", month.title()),
@@ -138,7 +138,7 @@ fn by_day(report: &Published, place: usize) -> Option<Table> {
     })
 }
 
-fn in_force(report: &Published) -> Table {
+fn in_force(report: &Published) -> TextTable {
     let months = || report.months.iter().enumerate();
     let row = |list: &super::PublishedList, place: usize, month: &crate::report::Month| {
         let in_force = list
@@ -166,7 +166,7 @@ fn in_force(report: &Published) -> Table {
         .iter()
         .flat_map(|list| months().filter_map(move |(place, month)| row(list, place, month)));
     let rows: Vec<_> = rows.collect();
-    Table {
+    TextTable {
         heading: "Time in force",
         anchor: "in-force-table",
         caption: "Time in force, by list and month, added up over the resolvers".into(),
@@ -180,7 +180,7 @@ fn in_force(report: &Published) -> Table {
 }
 
 /// What was done about the lists, month by month.
-fn done(report: &Published) -> Table {
+fn done(report: &Published) -> TextTable {
     let mut rows = Vec::new();
     for (place, month) in report.months.iter().enumerate() {
         for list in report.lists.iter().filter(|list| list.is_there(place)) {
@@ -220,7 +220,7 @@ fn done(report: &Published) -> Table {
             .chain(word.chars().skip(1))
             .collect()
     };
-    Table {
+    TextTable {
         heading: "What was done about the lists",
         anchor: "done",
         caption: "By list and month".into(),
@@ -232,7 +232,7 @@ fn done(report: &Published) -> Table {
 }
 
 /// The versions of the lists, where these are on record.
-fn applied(report: &Published) -> Option<Table> {
+fn applied(report: &Published) -> Option<TextTable> {
     let versions = report
         .lists
         .iter()
@@ -252,7 +252,7 @@ fn applied(report: &Published) -> Option<Table> {
         }
     });
     let rows: Vec<_> = rows.collect();
-    (!rows.is_empty()).then(|| Table {
+    (!rows.is_empty()).then(|| TextTable {
         heading: "Versions of the lists",
         anchor: "applied-table",
         caption: "Versions that took effect in these months".into(),

@@ -44,11 +44,11 @@ pub(super) struct Outgoing {
     /// CD, for resolvers that validate.
     pub(super) checking_disabled: bool,
     /// What the OPT record says, if there is one.
-    pub(super) edns: Edns,
+    pub(super) edns: OutgoingEdns,
     /// The case of the name's letters.
     pub(super) spelling: Spelling,
     /// Where it goes out.
-    pub(super) local: Local,
+    pub(super) local: LocalAddress,
 }
 
 /// The case in which a name goes out.
@@ -62,14 +62,14 @@ pub(super) enum Spelling {
 
 /// The addresses that questions go out from; the system's choice where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Local {
+pub(super) struct LocalAddress {
     /// For servers with an IPv4 address.
     pub(super) v4: Option<Ipv4Addr>,
     /// For servers with an IPv6 address.
     pub(super) v6: Option<Ipv6Addr>,
 }
 
-impl Local {
+impl LocalAddress {
     /// The address to bind to before asking `server`; its port is the system's choice.
     fn address_for(self, server: SocketAddr) -> SocketAddr {
         let ip = match server {
@@ -82,7 +82,7 @@ impl Local {
 
 /// The OPT record of a question; never with a client subnet (RFC 7871).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edns {
+pub(super) enum OutgoingEdns {
     /// No OPT record, for servers that cannot read one.
     Leave,
     /// An OPT record with DO set: signatures are wanted. With the largest UDP reply that is asked
@@ -92,7 +92,7 @@ pub(super) enum Edns {
 
 /// Why a server gave no reply that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ExchangeFault {
     /// Nothing that matches was heard in time.
     Silent,
     /// The network or the server's host said no.
@@ -102,7 +102,7 @@ pub(super) enum Fault {
     Unsent,
 }
 
-impl From<io::Error> for Fault {
+impl From<io::Error> for ExchangeFault {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::TimedOut {
             Self::Silent
@@ -122,7 +122,7 @@ pub(super) async fn ask(
     server: SocketAddr,
     outgoing: &Outgoing,
     wait: Duration,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Vec<u8>, ExchangeFault> {
     match ask_udp(sockets, server, outgoing, Wait::once(wait), || false).await? {
         Heard::Whole(octets) => Ok(octets),
         Heard::Truncated | Heard::Respelled => ask_tcp(server, outgoing, wait).await,
@@ -134,7 +134,7 @@ pub(super) async fn ask_tcp(
     server: SocketAddr,
     outgoing: &Outgoing,
     wait: Duration,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Vec<u8>, ExchangeFault> {
     let sent = Sent::draw(outgoing)?;
     let exchange = async {
         let mut stream = connect(server, outgoing.local).await?;
@@ -147,21 +147,23 @@ pub(super) async fn ask_tcp(
         stream.read_exact(&mut octets).await?;
         Ok::<_, io::Error>(octets)
     };
-    let octets = timeout(wait, exchange).await.map_err(|_| Fault::Silent)??;
+    let octets = timeout(wait, exchange)
+        .await
+        .map_err(|_| ExchangeFault::Silent)??;
     match sent.compare(&octets) {
         Likeness::Same | Likeness::Respelled if !is_truncated(&octets) => Ok(sent.restore(octets)),
-        _ => Err(Fault::Broken),
+        _ => Err(ExchangeFault::Broken),
     }
 }
 
 /// A TCP connection to `server`.
-pub(super) async fn connect(server: SocketAddr, local: Local) -> io::Result<TcpStream> {
+pub(super) async fn connect(server: SocketAddr, local: LocalAddress) -> io::Result<TcpStream> {
     let socket = if server.is_ipv4() {
         TcpSocket::new_v4()
     } else {
         TcpSocket::new_v6()
     }?;
-    if local != Local::default() {
+    if local != LocalAddress::default() {
         socket.bind(local.address_for(server))?;
     }
     let stream = socket.connect(server).await?;
@@ -208,13 +210,13 @@ pub(super) async fn ask_udp(
     outgoing: &Outgoing,
     wait: Wait,
     mut may_repeat: impl FnMut() -> bool,
-) -> Result<Heard, Fault> {
+) -> Result<Heard, ExchangeFault> {
     let sent = Sent::draw(outgoing)?;
     let began = Instant::now();
     let lent = sockets
         .send(server, outgoing.local, &sent.octets, began)
         .await
-        .map_err(|_| Fault::Unsent)?;
+        .map_err(|_| ExchangeFault::Unsent)?;
     let mut octets = Vec::with_capacity(UDP_BUFFER_OCTETS);
     let end = began + wait.whole;
     let (mut until, mut repeats) = (began + wait.before_repeat, 0);
@@ -226,7 +228,7 @@ pub(super) async fn ask_udp(
                 break;
             }
             if until >= end {
-                return Err(Fault::Silent);
+                return Err(ExchangeFault::Silent);
             }
             if repeats == REPEATS_MAX || !may_repeat() {
                 until = end;
@@ -277,15 +279,15 @@ pub(super) struct Sent {
 
 impl Sent {
     /// Lay out the question with a fresh id and a fresh spelling.
-    pub(super) fn draw(outgoing: &Outgoing) -> Result<Self, Fault> {
+    pub(super) fn draw(outgoing: &Outgoing) -> Result<Self, ExchangeFault> {
         let mut luck = [0u8; 34];
-        getrandom::fill(&mut luck).map_err(|_| Fault::Broken)?;
+        getrandom::fill(&mut luck).map_err(|_| ExchangeFault::Broken)?;
         let (id, coins) = luck.split_at(2);
         let mut octets = Vec::with_capacity(HEADER_OCTETS + outgoing.name.as_wire().len() + 4 + 11);
         octets.extend_from_slice(id);
         octets.push(u8::from(outgoing.recursion_desired));
         octets.push(if outgoing.checking_disabled { 0x10 } else { 0 });
-        let opt_count = u8::from(outgoing.edns != Edns::Leave);
+        let opt_count = u8::from(outgoing.edns != OutgoingEdns::Leave);
         octets.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, opt_count]);
         match outgoing.spelling {
             Spelling::Drawn => spell(outgoing.name.as_wire(), coins, &mut octets),
@@ -294,7 +296,7 @@ impl Sent {
         octets.extend_from_slice(&outgoing.qtype.to_be_bytes());
         octets.extend_from_slice(&CLASS_IN.to_be_bytes());
         let question_end = octets.len();
-        if let Edns::WantSignatures(octets_max) = outgoing.edns {
+        if let OutgoingEdns::WantSignatures(octets_max) = outgoing.edns {
             octets.extend_from_slice(&[0, 0, 41]);
             octets.extend_from_slice(&octets_max.to_be_bytes());
             octets.extend_from_slice(&[0, 0, 0x80, 0, 0, 0]);
@@ -368,9 +370,9 @@ mod tests {
             qtype: 1,
             recursion_desired: true,
             checking_disabled: true,
-            edns: Edns::WantSignatures(UDP_PAYLOAD_OCTETS),
+            edns: OutgoingEdns::WantSignatures(UDP_PAYLOAD_OCTETS),
             spelling: Spelling::Drawn,
-            local: Local::default(),
+            local: LocalAddress::default(),
         }
     }
 
@@ -389,7 +391,7 @@ mod tests {
         let again = Sent::draw(&outgoing()).unwrap();
         assert_ne!(sent.octets, again.octets, "id and spelling are drawn anew");
         let plain = Sent::draw(&Outgoing {
-            edns: Edns::Leave,
+            edns: OutgoingEdns::Leave,
             ..outgoing()
         })
         .unwrap();
@@ -407,7 +409,7 @@ mod tests {
             Duration::from_secs(5),
         )
         .await;
-        assert_eq!(fault, Err(Fault::Unsent));
+        assert_eq!(fault, Err(ExchangeFault::Unsent));
     }
 
     /// A server that loses some packets and answers the next.

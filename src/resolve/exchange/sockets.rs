@@ -18,7 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
-use super::Local;
+use super::LocalAddress;
 
 /// The longest that a port is in use. Finding one port by the system's rate of ICMP errors, 1,000 a
 /// second, takes half a minute.
@@ -59,7 +59,7 @@ impl Sockets {
     pub(super) async fn send(
         &self,
         server: SocketAddr,
-        local: Local,
+        local: LocalAddress,
         octets: &[u8],
         now: Instant,
     ) -> io::Result<Lent> {
@@ -133,13 +133,13 @@ impl Idle {
 }
 
 /// Where no address is prescribed the system draws the port as it connects, which saves a call.
-fn open(server: SocketAddr, local: Local) -> io::Result<Socket> {
+fn open(server: SocketAddr, local: LocalAddress) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(server),
         Type::DGRAM.nonblocking(),
         Some(Protocol::UDP),
     )?;
-    if local != Local::default() {
+    if local != LocalAddress::default() {
         socket.bind(&local.address_for(server).into())?;
     }
     socket.connect(&server.into())?;
@@ -166,7 +166,7 @@ mod tests {
         let (sockets, now) = (Sockets::default(), Instant::now());
         let send = async |server, now| {
             sockets
-                .send(server, Local::default(), b"question", now)
+                .send(server, LocalAddress::default(), b"question", now)
                 .await
                 .unwrap()
         };
@@ -199,7 +199,7 @@ mod tests {
         for _ in 0..IDLE_MAX + 2 {
             lent.push(
                 sockets
-                    .send(address, Local::default(), b"question", now)
+                    .send(address, LocalAddress::default(), b"question", now)
                     .await
                     .unwrap(),
             );

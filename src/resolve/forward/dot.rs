@@ -26,7 +26,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::resolve::StartError;
 use crate::resolve::exchange::{
-    Edns, Fault, Likeness, Local, Outgoing, Sent, connect, is_truncated,
+    ExchangeFault, Likeness, LocalAddress, Outgoing, OutgoingEdns, Sent, connect, is_truncated,
 };
 
 /// The protocol's name in the handshake (RFC 7858, IANA's ALPN registry).
@@ -70,7 +70,7 @@ pub(super) fn client_config(authorities: &Path) -> Result<Arc<ClientConfig>, Sta
 }
 
 /// One upstream over TLS.
-pub(super) struct Line {
+pub(super) struct TlsLine {
     address: SocketAddr,
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
@@ -95,12 +95,12 @@ struct State {
 }
 
 /// A place among those who wait; given up when dropped.
-struct Place<'a> {
+struct TlsPlace<'a> {
     connection: &'a Connection,
     id: u16,
 }
 
-impl Line {
+impl TlsLine {
     pub(super) fn new(
         address: SocketAddr,
         name: &str,
@@ -119,7 +119,11 @@ impl Line {
     }
 
     /// Ask within `wait`. A connection that the upstream closed meanwhile is replaced once.
-    pub(super) async fn ask(&self, outgoing: &Outgoing, wait: Duration) -> Result<Vec<u8>, Fault> {
+    pub(super) async fn ask(
+        &self,
+        outgoing: &Outgoing,
+        wait: Duration,
+    ) -> Result<Vec<u8>, ExchangeFault> {
         let before = self.under_way.fetch_add(1, Relaxed);
         let _leaving = Leaving(&self.under_way);
         let asking = async {
@@ -127,7 +131,7 @@ impl Line {
                 .connection(before / UNDER_WAY_MAX, outgoing.local)
                 .await?;
             match connection.ask(outgoing).await {
-                Err(Fault::Broken) if !is_new => {
+                Err(ExchangeFault::Broken) if !is_new => {
                     let (connection, _) = self
                         .connection(before / UNDER_WAY_MAX, outgoing.local)
                         .await?;
@@ -136,20 +140,22 @@ impl Line {
                 heard => heard,
             }
         };
-        timeout(wait, asking).await.unwrap_or(Err(Fault::Silent))
+        timeout(wait, asking)
+            .await
+            .unwrap_or(Err(ExchangeFault::Silent))
     }
 
     /// An open connection, and whether it was opened for this question.
     async fn connection(
         &self,
         index: usize,
-        local: Local,
-    ) -> Result<(Arc<Connection>, bool), Fault> {
+        local: LocalAddress,
+    ) -> Result<(Arc<Connection>, bool), ExchangeFault> {
         let place = self
             .connections
             .get(index)
             .or(self.connections.last())
-            .ok_or(Fault::Broken)?;
+            .ok_or(ExchangeFault::Broken)?;
         let mut place = place.lock().await;
         if let Some(connection) = place.as_ref().filter(|connection| connection.is_open()) {
             return Ok((Arc::clone(connection), false));
@@ -159,7 +165,7 @@ impl Line {
                 tracing::warn!(upstream = %self.address, %error, "no TLS connection to an upstream \
                     resolver: check its name, `ca`, and the network");
             }
-            Fault::Broken
+            ExchangeFault::Broken
         })?;
         self.is_told.store(false, Relaxed);
         let connection = Connection::begin(stream);
@@ -167,7 +173,7 @@ impl Line {
         Ok((connection, true))
     }
 
-    async fn shake_hands(&self, local: Local) -> io::Result<TlsStream<TcpStream>> {
+    async fn shake_hands(&self, local: LocalAddress) -> io::Result<TlsStream<TcpStream>> {
         let stream = connect(self.address, local).await?;
         TlsConnector::from(Arc::clone(&self.config))
             .connect(self.name.clone(), stream)
@@ -210,43 +216,43 @@ impl Connection {
             .is_some_and(|outbox| !outbox.is_closed())
     }
 
-    async fn ask(&self, outgoing: &Outgoing) -> Result<Vec<u8>, Fault> {
+    async fn ask(&self, outgoing: &Outgoing) -> Result<Vec<u8>, ExchangeFault> {
         let (sent, _place, reply) = self.send(outgoing)?;
         // The sender is gone when the connection is.
-        let octets = reply.await.map_err(|_| Fault::Broken)?;
+        let octets = reply.await.map_err(|_| ExchangeFault::Broken)?;
         match sent.compare(&octets) {
             Likeness::Same | Likeness::Respelled if !is_truncated(&octets) => {
                 Ok(sent.restore(octets))
             }
-            _ => Err(Fault::Broken),
+            _ => Err(ExchangeFault::Broken),
         }
     }
 
     fn send(
         &self,
         outgoing: &Outgoing,
-    ) -> Result<(Sent, Place<'_>, oneshot::Receiver<Vec<u8>>), Fault> {
+    ) -> Result<(Sent, TlsPlace<'_>, oneshot::Receiver<Vec<u8>>), ExchangeFault> {
         let mut state = self.lock();
         let (sent, id) = loop {
             let sent = Sent::draw(outgoing)?;
-            let id = id_of(&sent.octets).ok_or(Fault::Broken)?;
+            let id = id_of(&sent.octets).ok_or(ExchangeFault::Broken)?;
             if state.waiting.len() > usize::from(u16::MAX / 2) {
-                return Err(Fault::Broken);
+                return Err(ExchangeFault::Broken);
             }
             if !state.waiting.contains_key(&id) {
                 break (sent, id);
             }
         };
-        let outbox = state.outbox.as_ref().ok_or(Fault::Broken)?;
+        let outbox = state.outbox.as_ref().ok_or(ExchangeFault::Broken)?;
         outbox
             .send(framed(&sent.octets, outgoing.edns))
-            .map_err(|_| Fault::Broken)?;
+            .map_err(|_| ExchangeFault::Broken)?;
         let (sender, reply) = oneshot::channel();
         state.waiting.insert(id, sender);
         drop(state);
         Ok((
             sent,
-            Place {
+            TlsPlace {
                 connection: self,
                 id,
             },
@@ -255,7 +261,7 @@ impl Connection {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for TlsPlace<'_> {
     fn drop(&mut self) {
         self.connection.lock().waiting.remove(&self.id);
     }
@@ -300,11 +306,11 @@ fn id_of(octets: &[u8]) -> Option<u16> {
 }
 
 /// A question behind its length; where it has an OPT record, which is its end, padded.
-fn framed(question: &[u8], edns: Edns) -> Vec<u8> {
+fn framed(question: &[u8], edns: OutgoingEdns) -> Vec<u8> {
     let mut octets = Vec::with_capacity(2 + question.len() + PADDED_TO);
     octets.extend([0, 0]);
     octets.extend_from_slice(question);
-    if let (Edns::WantSignatures(_), Some(opt)) = (edns, question.len().checked_sub(2)) {
+    if let (OutgoingEdns::WantSignatures(_), Some(opt)) = (edns, question.len().checked_sub(2)) {
         let bare = question.len() + OPTION_HEAD;
         let padding = bare.next_multiple_of(PADDED_TO) - bare;
         octets.truncate(2 + opt);
@@ -400,16 +406,16 @@ mod tests {
             qtype: 1,
             recursion_desired: true,
             checking_disabled: false,
-            edns: Edns::WantSignatures(1232),
+            edns: OutgoingEdns::WantSignatures(1232),
             spelling: Spelling::Drawn,
-            local: Local::default(),
+            local: LocalAddress::default(),
         }
     }
 
     const WAIT: Duration = Duration::from_secs(20);
 
-    fn line(address: SocketAddr, name: &str) -> Line {
-        Line::new(address, name, &client_config(&case("cert.pem")).unwrap()).unwrap()
+    fn line(address: SocketAddr, name: &str) -> TlsLine {
+        TlsLine::new(address, name, &client_config(&case("cert.pem")).unwrap()).unwrap()
     }
 
     #[tokio::test]
@@ -446,7 +452,7 @@ mod tests {
             line(address, "other.test")
                 .ask(&outgoing("a.example"), WAIT)
                 .await,
-            Err(Fault::Broken)
+            Err(ExchangeFault::Broken)
         );
         assert_eq!(handshakes.load(Relaxed), 0);
         let refused = client_config(&case("key.pem")).unwrap_err().to_string();
@@ -461,7 +467,7 @@ mod tests {
                 .contains("none.pem: ")
         );
         assert!(
-            Line::new(
+            TlsLine::new(
                 address,
                 "no name",
                 &client_config(&case("cert.pem")).unwrap()
@@ -477,7 +483,7 @@ mod tests {
         assert_eq!(
             line.ask(&outgoing("a.example"), Duration::from_millis(300))
                 .await,
-            Err(Fault::Silent)
+            Err(ExchangeFault::Silent)
         );
         let waiting = line.connections[0]
             .lock()

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use self::peer::{Heard, Peer, attempt};
+use self::peer::{Peer, PeerHeard, attempt};
 use super::budget::Budget;
 use super::convert::their_name;
-use super::exchange::{Edns, Local, Outgoing, Spelling, UDP_PAYLOAD_OCTETS};
+use super::exchange::{LocalAddress, Outgoing, OutgoingEdns, Spelling, UDP_PAYLOAD_OCTETS};
 use super::recurse::{self, Engine};
-use super::reply::{Authentic, Reply};
-use super::routes::Zones;
-use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
+use super::reply::{Authentic, ServerReply};
+use super::routes::OwnRoutes;
+use super::{Failure, Fetched, Question, ResolveTally, StartError, Upstream};
 use crate::name::Name;
 
 /// Tries against upstreams that are down, beside the questions that wait for others.
@@ -100,7 +100,7 @@ impl Default for Settings {
 /// The upstream resolvers with what is known about them.
 pub(super) struct Forwarder {
     upstreams: Arc<Upstreams>,
-    zones: Zones,
+    zones: OwnRoutes,
     /// Checks what they say, and asks others about the operator's own zones, where either is
     /// wanted.
     engine: RwLock<Option<Arc<Engine>>>,
@@ -112,13 +112,13 @@ pub(super) struct Upstreams {
     peers: Vec<Arc<Peer>>,
     settings: Settings,
     probes: Arc<AtomicUsize>,
-    tally: Arc<Tally>,
+    tally: Arc<ResolveTally>,
 }
 
 impl Forwarder {
     pub(super) fn start(
         settings: Settings,
-        zones: Zones,
+        zones: OwnRoutes,
         patience: Duration,
     ) -> Result<Self, StartError> {
         let upstreams = Arc::new(Upstreams::new(settings, None)?);
@@ -131,7 +131,7 @@ impl Forwarder {
         })
     }
 
-    pub(super) fn tally(&self) -> &Tally {
+    pub(super) fn tally(&self) -> &ResolveTally {
         &self.upstreams.tally
     }
 
@@ -237,9 +237,12 @@ impl Upstreams {
                 hedge_at = tokio::time::Instant::now() + peer.usual();
                 self.start(&mut asked, peer, &outgoing);
             }
+            let may_hedge = asked.len() == 1 && order.len() > 1 && next.peek().is_some();
             let heard = tokio::select! {
-                heard = asked.join_next() => heard.and_then(Result::ok).unwrap_or(Heard::Unusable),
-                () = tokio::time::sleep_until(hedge_at), if asked.len() == 1 && order.len() > 1 && next.peek().is_some() => {
+                heard = asked.join_next() => {
+                    heard.and_then(Result::ok).unwrap_or(PeerHeard::Unusable)
+                }
+                () = tokio::time::sleep_until(hedge_at), if may_hedge => {
                     if let Some(peer) = next.next() {
                         self.start(&mut asked, peer, &outgoing);
                     }
@@ -247,7 +250,7 @@ impl Upstreams {
                 }
             };
             match heard {
-                Heard::Answer(reply) => match self.lay_out(&reply, question) {
+                PeerHeard::Answer(reply) => match self.lay_out(&reply, question) {
                     Some(fetched) => {
                         // The slower one goes on, so that what it does is known.
                         asked.detach_all();
@@ -255,9 +258,9 @@ impl Upstreams {
                     }
                     None => failure = worse(failure, Failure::Unusable),
                 },
-                Heard::Unable(ede) => failure = worse(failure, judge(ede)),
-                Heard::Unusable => failure = worse(failure, Failure::Unusable),
-                Heard::Silence => {}
+                PeerHeard::Unable(ede) => failure = worse(failure, judge(ede)),
+                PeerHeard::Unusable => failure = worse(failure, Failure::Unusable),
+                PeerHeard::Silence => {}
             }
         }
     }
@@ -283,13 +286,13 @@ impl Upstreams {
             qtype: question.qtype,
             recursion_desired: true,
             checking_disabled: question.checking_disabled,
-            edns: Edns::WantSignatures(self.settings.edns_octets),
+            edns: OutgoingEdns::WantSignatures(self.settings.edns_octets),
             spelling: Spelling::Drawn,
-            local: Local { v4, v6 },
+            local: LocalAddress { v4, v6 },
         }
     }
 
-    fn start(&self, asked: &mut JoinSet<Heard>, peer: &Arc<Peer>, outgoing: &Outgoing) {
+    fn start(&self, asked: &mut JoinSet<PeerHeard>, peer: &Arc<Peer>, outgoing: &Outgoing) {
         let (peer, outgoing, tally, timeout) = (
             Arc::clone(peer),
             outgoing.clone(),
@@ -299,7 +302,7 @@ impl Upstreams {
         asked.spawn(async move { attempt(&peer, &outgoing, timeout, &tally).await });
     }
 
-    fn lay_out(&self, reply: &Reply, question: &Question) -> Option<Fetched> {
+    fn lay_out(&self, reply: &ServerReply, question: &Question) -> Option<Fetched> {
         let authentic = if self.settings.trust_ad && reply.authentic {
             Authentic::Yes
         } else {

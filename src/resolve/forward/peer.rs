@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
-use super::dot::Line;
+use super::dot::TlsLine;
 use super::{Server, Upstream};
 use crate::clock;
 use crate::name::Name;
-use crate::resolve::exchange::{Edns, Fault, Outgoing, Sockets, ask};
-use crate::resolve::reply::Reply;
-use crate::resolve::{StartError, Tally};
+use crate::resolve::exchange::{ExchangeFault, Outgoing, OutgoingEdns, Sockets, ask};
+use crate::resolve::reply::ServerReply;
+use crate::resolve::{ResolveTally, StartError};
 
 /// So many tries in a row without a usable reply, and an upstream is passed over.
 const FAILURES_IN_A_ROW_MAX: u32 = 3;
@@ -31,9 +31,9 @@ pub(super) struct Peer {
     /// For whom it is asked; nobody's zone where it is asked about everything.
     zone: Option<Name>,
     /// The way to it over TLS, where that is wanted.
-    line: Option<Line>,
+    line: Option<TlsLine>,
     sockets: Sockets,
-    tally: Tally,
+    tally: ResolveTally,
     failures_in_a_row: AtomicU32,
     /// Wall-clock seconds; 0 while it is up.
     down_since: AtomicI64,
@@ -44,9 +44,9 @@ pub(super) struct Peer {
 }
 
 /// What one try brought.
-pub(super) enum Heard {
+pub(super) enum PeerHeard {
     /// An answer, positive or negative.
-    Answer(Box<Reply>),
+    Answer(Box<ServerReply>),
     /// A living server that cannot answer this question; with its extended error.
     Unable(Option<u16>),
     /// Something that is no use, from a server that may be down for us.
@@ -61,48 +61,48 @@ pub(super) async fn attempt(
     peer: &Peer,
     outgoing: &Outgoing,
     timeout: Duration,
-    tally: &Tally,
-) -> Heard {
+    tally: &ResolveTally,
+) -> PeerHeard {
     let begun = clock::monotonic();
     let mut heard = peer
         .ask(outgoing, timeout)
         .await
-        .map(|octets| Reply::read(&octets));
+        .map(|octets| ServerReply::read(&octets));
     peer.note_latency(begun.elapsed());
     if matches!(&heard, Ok(Ok(reply)) if is_edns_fault(reply.rcode)) {
         let plain = Outgoing {
-            edns: Edns::Leave,
+            edns: OutgoingEdns::Leave,
             ..outgoing.clone()
         };
         heard = peer
             .ask(&plain, timeout)
             .await
-            .map(|octets| Reply::read(&octets));
+            .map(|octets| ServerReply::read(&octets));
     }
     let heard = match heard {
         Ok(Ok(reply)) => match reply.rcode {
             // NOERROR, NXDOMAIN, and YXDOMAIN for a DNAME that leads to a name too long (RFC 6672
             // section 2.2).
-            0 | 3 | 6 => Heard::Answer(Box::new(reply)),
+            0 | 3 | 6 => PeerHeard::Answer(Box::new(reply)),
             // SERVFAIL, NOTIMP: it is there, but not for this question.
-            2 | 4 => Heard::Unable(reply.ede),
-            _ => Heard::Unusable,
+            2 | 4 => PeerHeard::Unable(reply.ede),
+            _ => PeerHeard::Unusable,
         },
-        Ok(Err(_)) | Err(Fault::Broken | Fault::Unsent) => Heard::Unusable,
-        Err(Fault::Silent) => Heard::Silence,
+        Ok(Err(_)) | Err(ExchangeFault::Broken | ExchangeFault::Unsent) => PeerHeard::Unusable,
+        Err(ExchangeFault::Silent) => PeerHeard::Silence,
     };
     match heard {
-        Heard::Answer(_) => {
+        PeerHeard::Answer(_) => {
             tally.note_answer();
             peer.tally.note_answer();
             peer.note_alive();
         }
-        Heard::Unable(_) => {
+        PeerHeard::Unable(_) => {
             tally.note_failure();
             peer.tally.note_failure();
             peer.note_alive();
         }
-        Heard::Unusable | Heard::Silence => {
+        PeerHeard::Unusable | PeerHeard::Silence => {
             tally.note_failure();
             peer.tally.note_failure();
             peer.note_useless();
@@ -129,7 +129,7 @@ impl Peer {
         timeout: Duration,
     ) -> Result<Self, StartError> {
         let line = match (&server.name, secure) {
-            (Some(name), Some(secure)) => Some(Line::new(server.address, name, secure)?),
+            (Some(name), Some(secure)) => Some(TlsLine::new(server.address, name, secure)?),
             _ => None,
         };
         Ok(Self {
@@ -138,14 +138,14 @@ impl Peer {
             zone,
             line,
             sockets: Sockets::default(),
-            tally: Tally::default(),
+            tally: ResolveTally::default(),
             failures_in_a_row: AtomicU32::new(0),
             down_since: AtomicI64::new(0),
             retry_at: Mutex::default(),
         })
     }
 
-    async fn ask(&self, outgoing: &Outgoing, timeout: Duration) -> Result<Vec<u8>, Fault> {
+    async fn ask(&self, outgoing: &Outgoing, timeout: Duration) -> Result<Vec<u8>, ExchangeFault> {
         match &self.line {
             Some(line) => line.ask(outgoing, timeout).await,
             None => ask(&self.sockets, self.server.address, outgoing, timeout).await,

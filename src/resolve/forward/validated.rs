@@ -11,7 +11,7 @@ use crate::resolve::budget::Budget;
 use crate::resolve::convert::our_name;
 use crate::resolve::iterate::read_forwarded;
 use crate::resolve::recurse::{Engine, build_validator, build_walker};
-use crate::resolve::routes::{Routes, Way, Zones};
+use crate::resolve::routes::{OwnRoutes, RouteTarget, Routes};
 use crate::resolve::rrset::{Ask, Cut, Said};
 use crate::resolve::{Failure, Question, StartError};
 
@@ -19,7 +19,7 @@ use crate::resolve::{Failure, Question, StartError};
 /// either.
 pub(super) fn build(
     upstreams: &Arc<Upstreams>,
-    zones: &Zones,
+    zones: &OwnRoutes,
 ) -> Result<Option<Arc<Engine>>, StartError> {
     let settings = &upstreams.settings;
     let validator = if settings.validate {
@@ -43,7 +43,11 @@ pub(super) fn build(
             &upstreams.tally,
         )))
     };
-    let walker = Routes::new(Way::Forward(Arc::clone(upstreams)), zones, walker.as_ref());
+    let walker = Routes::new(
+        RouteTarget::Forward(Arc::clone(upstreams)),
+        zones,
+        walker.as_ref(),
+    );
     Ok(Some(Arc::new(Engine { walker, validator })))
 }
 

@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::address_scope::{Place, place};
-use super::candidates::{Candidate, Candidates, chance};
-use super::judge::Asked;
+use super::address_scope::{AddressScope, place};
+use super::candidates::{AddressCandidate, Candidates, chance};
+use super::judge::AskedZone;
 use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
@@ -23,7 +23,12 @@ pub(super) enum Word {
 }
 
 impl Walker {
-    pub(super) fn candidates(&self, zone: &Zone, asked: &Asked<'_>, trip: &Trip<'_>) -> Candidates {
+    pub(super) fn candidates(
+        &self,
+        zone: &Zone,
+        asked: &AskedZone<'_>,
+        trip: &Trip<'_>,
+    ) -> Candidates {
         let mut candidates = Candidates {
             known: Vec::with_capacity(zone.servers.len()),
             names: Vec::new(),
@@ -106,7 +111,7 @@ impl Walker {
         port: Option<u16>,
         word: Word,
         trip: &Trip<'_>,
-        known: &mut Vec<Candidate>,
+        known: &mut Vec<AddressCandidate>,
     ) {
         let at = SocketAddr::new(address, port.unwrap_or(self.settings.port));
         let is_wanted = if address.is_ipv4() {
@@ -115,22 +120,22 @@ impl Walker {
             self.settings.ipv6
         };
         let is_allowed = match place(address) {
-            Place::Public => true,
-            Place::Loopback => {
+            AddressScope::Public => true,
+            AddressScope::Loopback => {
                 self.settings.loopback
                     || word == Word::Operator
                     || self.settings.roots.contains(&address)
             }
-            Place::Private => {
+            AddressScope::Private => {
                 self.settings.private
                     || word != Word::Anybody
                     || self.settings.roots.contains(&address)
             }
-            Place::Nowhere => false,
+            AddressScope::Nowhere => false,
         };
         let is_new = !known.iter().any(|candidate| candidate.at == at);
         if is_wanted && is_allowed && is_new && !trip.avoid.contains(&address) {
-            known.push(Candidate {
+            known.push(AddressCandidate {
                 at,
                 server: self.servers.at(at),
                 tries: 0,

@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use super::super::convert::{our_name, wire_of};
 use super::super::exchange::{
-    Edns, Fault, Heard, Local, Outgoing, REPEATS_MAX, Spelling, Wait, ask_tcp, ask_udp,
+    ExchangeFault, Heard, LocalAddress, Outgoing, OutgoingEdns, REPEATS_MAX, Spelling, Wait,
+    ask_tcp, ask_udp,
 };
-use super::candidates::Candidate;
+use super::candidates::AddressCandidate;
 use super::candidates::TRIES_MAX;
 use super::coalesce::Reply;
-use super::judge::{Asked, Judgement, Useless, judge};
-use super::servers::{Server, UnderWay};
+use super::judge::{AskedZone, Judgement, Useless, judge};
+use super::servers::{ServerRecord, UnderWay};
 use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
@@ -30,7 +31,7 @@ const TCP_WAIT_MIN: Duration = Duration::from_millis(800);
 const TCP_WAIT_MAX: Duration = Duration::from_millis(2000);
 
 /// What asking one server brought.
-enum Outcome {
+enum Attempt {
     Judged(Box<Judgement>),
     Silence,
     /// Nothing went out, or the server's host said no.
@@ -43,7 +44,7 @@ impl Walker {
     pub(super) async fn ask_zone(
         &self,
         zone: &Zone,
-        asked: &Asked<'_>,
+        asked: &AskedZone<'_>,
         trip: &Trip<'_>,
     ) -> Result<Judgement, Failure> {
         if zone.name.is_root()
@@ -86,7 +87,7 @@ impl Walker {
             let outcome = self.ask_server(candidate, asked, is_signed, trip).await?;
             candidate.tries += 1;
             match outcome {
-                Outcome::Judged(judgement) => {
+                Attempt::Judged(judgement) => {
                     let Judgement::Useless(why) = *judgement else {
                         return Ok(*judgement);
                     };
@@ -98,15 +99,15 @@ impl Walker {
                         return end(useless);
                     }
                 }
-                Outcome::Silence => {}
-                Outcome::Unreachable => candidate.useless = true,
+                Attempt::Silence => {}
+                Attempt::Unreachable => candidate.useless = true,
             }
         }
     }
 
     /// What the copy of the root zone on this machine says, if there is one and it was not found to
     /// be bogus.
-    fn ask_copy(&self, asked: &Asked<'_>, trip: &Trip<'_>) -> Option<Judgement> {
+    fn ask_copy(&self, asked: &AskedZone<'_>, trip: &Trip<'_>) -> Option<Judgement> {
         let copy = self.settings.root_copy.as_ref()?;
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         if trip.avoid.contains(&nobody) {
@@ -150,17 +151,17 @@ impl Walker {
     /// was cut short or came back respelled.
     async fn ask_server(
         &self,
-        candidate: &Candidate,
-        asked: &Asked<'_>,
+        candidate: &AddressCandidate,
+        asked: &AskedZone<'_>,
         is_signed: bool,
         trip: &Trip<'_>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Attempt, Failure> {
         let (server, at) = (&*candidate.server, candidate.at);
         // A server that was never heard may be one that drops what has EDNS (RFC 6891 section
         // 6.2.2); but without EDNS a signed zone's answers come without their signatures, and are
         // worth nothing.
         let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
-        let want = Edns::WantSignatures(self.settings.udp_octets);
+        let want = OutgoingEdns::WantSignatures(self.settings.udp_octets);
         let is_plain = !is_signed && (is_mute || server.is_plain(self.servers.now_ms()));
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
         // The last two tries are in lower case: some servers drop what has capital letters.
@@ -175,13 +176,13 @@ impl Walker {
             qtype: asked.rtype.into(),
             recursion_desired: false,
             checking_disabled: false,
-            edns: if is_plain { Edns::Leave } else { want },
+            edns: if is_plain { OutgoingEdns::Leave } else { want },
             spelling: if is_delicate {
                 Spelling::Plain
             } else {
                 Spelling::Drawn
             },
-            local: Local {
+            local: LocalAddress {
                 v4: self.settings.local.0,
                 v6: self.settings.local.1,
             },
@@ -196,26 +197,28 @@ impl Walker {
                     outgoing.spelling = Spelling::Plain;
                     continue;
                 }
-                Ok(None) | Err(Fault::Broken | Fault::Unsent) => return Ok(Outcome::Unreachable),
-                Err(Fault::Silent) => return Ok(Outcome::Silence),
+                Ok(None) | Err(ExchangeFault::Broken | ExchangeFault::Unsent) => {
+                    return Ok(Attempt::Unreachable);
+                }
+                Err(ExchangeFault::Silent) => return Ok(Attempt::Silence),
             };
             trip.budget.pay_octets(octets.len())?;
             let judgement = judge(&octets, asked, at.ip());
             if matches!(judgement, Judgement::Useless(_)) {
                 self.tally.note_failure();
                 if matches!(judgement, Judgement::Useless(Useless::DislikesEdns))
-                    && outgoing.edns != Edns::Leave
+                    && outgoing.edns != OutgoingEdns::Leave
                 {
-                    outgoing.edns = Edns::Leave;
+                    outgoing.edns = OutgoingEdns::Leave;
                     continue;
                 }
             } else {
                 self.tally.note_answer();
-                if outgoing.edns == Edns::Leave && !server.is_plain(self.servers.now_ms()) {
+                if outgoing.edns == OutgoingEdns::Leave && !server.is_plain(self.servers.now_ms()) {
                     server.note_plain(self.servers.now_ms());
                 }
             }
-            return Ok(Outcome::Judged(Box::new(judgement)));
+            return Ok(Attempt::Judged(Box::new(judgement)));
         }
     }
 
@@ -224,7 +227,7 @@ impl Walker {
     async fn exchange(
         &self,
         at: SocketAddr,
-        server: &Server,
+        server: &ServerRecord,
         outgoing: &Outgoing,
         tries: u32,
         trip: &Trip<'_>,
@@ -246,9 +249,9 @@ impl Walker {
             Ok(heard) => heard,
             Err(fault) => {
                 match fault {
-                    Fault::Unsent => trip.budget.refund_packet(),
-                    Fault::Silent => server.note_silence(asked_ms, self.servers.now_ms()),
-                    Fault::Broken => {}
+                    ExchangeFault::Unsent => trip.budget.refund_packet(),
+                    ExchangeFault::Silent => server.note_silence(asked_ms, self.servers.now_ms()),
+                    ExchangeFault::Broken => {}
                 }
                 self.tally.note_failure();
                 return Ok(Err(fault));
@@ -261,7 +264,7 @@ impl Walker {
             Heard::Truncated => false,
         };
         let Some(_connection) = UnderWay::connect(server) else {
-            return Ok(Err(Fault::Broken));
+            return Ok(Err(ExchangeFault::Broken));
         };
         trip.budget.pay_packet()?;
         let left = trip
@@ -278,7 +281,7 @@ impl Walker {
             Ok(octets) => Ok(Ok(Some(Arc::new(octets)))),
             Err(_) if is_respelled => Ok(Ok(None)),
             // The server is there, but for this question it is of no use.
-            Err(_) => Ok(Err(Fault::Broken)),
+            Err(_) => Ok(Err(ExchangeFault::Broken)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::Name;
 
-use super::servers::{Health, Server};
+use super::servers::{ServerHealth, ServerRecord};
 
 /// How often one server is asked in vain for the same thing, each time with as many repetitions as
 /// there may be.
@@ -24,16 +24,16 @@ const EXPLORE_ONE_IN: u64 = 20;
 const ROUND_TRIP_UNKNOWN_US: u32 = 120_000;
 
 /// A server that may be asked.
-pub(super) struct Candidate {
+pub(super) struct AddressCandidate {
     pub(super) at: SocketAddr,
-    pub(super) server: Arc<Server>,
+    pub(super) server: Arc<ServerRecord>,
     pub(super) tries: u32,
     pub(super) useless: bool,
 }
 
 /// All of a zone's servers as far as their addresses are known, and the names of the others.
 pub(super) struct Candidates {
-    pub(super) known: Vec<Candidate>,
+    pub(super) known: Vec<AddressCandidate>,
     pub(super) names: Vec<Name>,
     pub(super) lookups: usize,
 }
@@ -47,19 +47,19 @@ impl Candidates {
             let index = self.best(patience)?;
             let candidate = self.known.get_mut(index)?;
             match candidate.server.health(now_ms) {
-                Health::Up => return Some(index),
+                ServerHealth::Up => return Some(index),
                 // One question alone finds out whether it is back, by one try.
-                Health::Due => {
+                ServerHealth::Due => {
                     candidate.tries = TRIES_MAX - 1;
                     return Some(index);
                 }
-                Health::Down => candidate.useless = true,
+                ServerHealth::Down => candidate.useless = true,
             }
         }
     }
 
     fn best(&self, patience: u32) -> Option<usize> {
-        let is_open = |candidate: &Candidate| {
+        let is_open = |candidate: &AddressCandidate| {
             let known = candidate.tries == 0
                 || patience == TRIES_MAX
                 || candidate.server.round_trip_us().is_some();

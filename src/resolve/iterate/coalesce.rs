@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::super::exchange::Fault;
+use super::super::exchange::ExchangeFault;
 use crate::resolve::Failure;
 
 /// Locks, so that threads seldom meet.
@@ -21,7 +21,7 @@ const SHARDS: usize = 16;
 /// Server, name and type.
 pub(super) type Key = (SocketAddr, Box<[u8]>, u16);
 /// A reply's octets; `None` where it came back respelled and TCP is of no use.
-pub(super) type Reply = Result<Option<Arc<Vec<u8>>>, Fault>;
+pub(super) type Reply = Result<Option<Arc<Vec<u8>>>, ExchangeFault>;
 
 /// Where those wait who came second; nobody mostly.
 type Waiting = Option<watch::Sender<Option<Reply>>>;
@@ -29,12 +29,12 @@ type Waiting = Option<watch::Sender<Option<Reply>>>;
 type Shard = Mutex<HashMap<Key, Waiting>>;
 
 /// The exchanges under way.
-pub(super) struct Shared {
+pub(super) struct UnderWayPackets {
     shards: [Shard; SHARDS],
     hasher: RandomState,
 }
 
-impl Shared {
+impl UnderWayPackets {
     pub(super) fn new() -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
@@ -63,7 +63,7 @@ impl Shared {
                 }
             };
             let Some(mut arrival) = arrival else {
-                let landing = Landing { shared: self, key };
+                let landing = PacketLanding { shared: self, key };
                 let reply = work.await?;
                 landing.end(&reply);
                 return Ok(reply);
@@ -95,12 +95,12 @@ impl Shared {
 }
 
 /// Makes room for the next exchange however this one ends.
-struct Landing<'a> {
-    shared: &'a Shared,
+struct PacketLanding<'a> {
+    shared: &'a UnderWayPackets,
     key: &'a Key,
 }
 
-impl Landing<'_> {
+impl PacketLanding<'_> {
     fn end(self, reply: &Reply) {
         if let Some(waiting) = self.shared.lock(self.key).remove(self.key).flatten() {
             waiting.send_replace(Some(reply.clone()));
@@ -110,7 +110,7 @@ impl Landing<'_> {
     }
 }
 
-impl Drop for Landing<'_> {
+impl Drop for PacketLanding<'_> {
     fn drop(&mut self) {
         self.shared.lock(self.key).remove(self.key);
     }
@@ -124,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_wait_for_one_and_another_goes_on_when_it_cannot_pay() {
-        let (shared, asked) = (Shared::new(), AtomicU32::new(0));
+        let (shared, asked) = (UnderWayPackets::new(), AtomicU32::new(0));
         let key: Key = ("192.0.2.1:53".parse().unwrap(), Box::from([0]), 1);
         let ask = || {
             shared.join(&key, async {

@@ -27,10 +27,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use self::coalesce::Shared;
-use self::judge::{Asked, Continuation, Glue, Judgement};
+use self::coalesce::UnderWayPackets;
+use self::judge::{AskedZone, Continuation, Glue, Judgement};
 pub(super) use self::root_copy::RootCopy;
-pub use self::root_copy::Standing as RootStanding;
+pub use self::root_copy::RootStanding;
 use self::rrset_cache::Memory;
 use self::servers::Servers;
 use self::zone_limits::Crowds;
@@ -39,7 +39,7 @@ use super::budget::Budget;
 use super::convert::wire_of;
 use super::exchange::Sockets;
 use super::rrset::Said;
-use super::{Failure, Tally};
+use super::{Failure, ResolveTally};
 use crate::clock::{self, UnixSeconds};
 
 /// Zones and partial names gone through for one name; IPv6 reverse names have 34 labels.
@@ -102,10 +102,10 @@ pub(super) struct Walker {
     servers: Servers,
     crowds: Crowds,
     sockets: Sockets,
-    shared: Shared,
+    shared: UnderWayPackets,
     /// Wall-clock second from which on the roots are to be asked who they are.
     prime_at: AtomicI64,
-    tally: Arc<Tally>,
+    tally: Arc<ResolveTally>,
 }
 
 /// Why something is asked: the question of a client, or the address of a server that is needed for
@@ -132,7 +132,7 @@ impl Trip<'_> {
 }
 
 impl Walker {
-    pub(super) fn new(settings: Settings, tally: Arc<Tally>) -> Self {
+    pub(super) fn new(settings: Settings, tally: Arc<ResolveTally>) -> Self {
         let servers = NameServer {
             name: Name::root(),
             addresses: settings.roots.clone(),
@@ -160,7 +160,7 @@ impl Walker {
             servers: Servers::new(),
             crowds: Crowds::new(),
             sockets: Sockets::default(),
-            shared: Shared::new(),
+            shared: UnderWayPackets::new(),
             prime_at: AtomicI64::new(if settings.prime { 0 } else { UnixSeconds::MAX }),
             settings,
             tally,
@@ -195,7 +195,7 @@ impl Walker {
         } else {
             start
         };
-        let mut place = Place {
+        let mut place = Position {
             zone,
             minimise: self.settings.minimise,
             refreshed: false,
@@ -207,7 +207,7 @@ impl Walker {
                 name.clone()
             };
             let whole = partial == *name;
-            let asked = Asked {
+            let asked = AskedZone {
                 zone: &place.zone.name,
                 name: &partial,
                 rtype: if whole { rtype } else { RecordType::NS },
@@ -258,7 +258,7 @@ impl Walker {
             return false;
         }
         let (root, name) = (self.zones.root(), Name::root());
-        let asked = Asked {
+        let asked = AskedZone {
             zone: &name,
             name: &name,
             rtype: RecordType::NS,
@@ -307,7 +307,7 @@ impl Walker {
 
     /// When no server of a zone that was known for a while is of use, its parent may know others by
     /// now.
-    fn step_back(&self, place: &mut Place, failure: Failure) -> Result<(), Failure> {
+    fn step_back(&self, place: &mut Position, failure: Failure) -> Result<(), Failure> {
         let now = clock::wall_s();
         let is_old =
             now.saturating_sub(place.zone.since) > REFRESH_AFTER_S && !place.zone.name.is_root();
@@ -332,7 +332,7 @@ pub(super) fn read_forwarded(
     from: IpAddr,
 ) -> Option<Said> {
     let root = Name::root();
-    let asked = Asked {
+    let asked = AskedZone {
         zone: &root,
         name,
         rtype,
@@ -364,7 +364,7 @@ fn stub(name: &Name, servers: &[SocketAddr]) -> Zone {
 }
 
 /// Where a walk stands.
-struct Place {
+struct Position {
     pub(super) zone: Arc<Zone>,
     minimise: bool,
     /// The parent was asked again because no server was of use.

@@ -27,17 +27,17 @@ const NO_TYPE: u16 = 0;
 type Key = (Box<[u8]>, u16);
 
 #[derive(Clone)]
-struct Kept {
+struct KeptRrset {
     said: Arc<Said>,
     since: UnixSeconds,
     until: UnixSeconds,
 }
 
 #[derive(Clone)]
-struct ByOctets;
+struct RrsetOctets;
 
-impl Weighter<Key, Kept> for ByOctets {
-    fn weight(&self, key: &Key, kept: &Kept) -> u64 {
+impl Weighter<Key, KeptRrset> for RrsetOctets {
+    fn weight(&self, key: &Key, kept: &KeptRrset) -> u64 {
         let sets = kept.said.answer.iter().chain(&kept.said.authority);
         let records: usize = sets
             .map(|set| set.records.len() + set.signatures.len())
@@ -48,7 +48,7 @@ impl Weighter<Key, Kept> for ByOctets {
 
 /// Replies by name and type, bounded in octets.
 pub(super) struct Memory {
-    shelf: Cache<Key, Kept, ByOctets>,
+    shelf: Cache<Key, KeptRrset, RrsetOctets>,
     ttl_s_max: u32,
 }
 
@@ -57,7 +57,7 @@ impl Memory {
     pub(super) fn new(octets_max: u64, ttl_s_max: u32) -> Self {
         let items = octets_max as usize / (SAID_OCTETS + 4 * RECORD_OCTETS);
         Self {
-            shelf: Cache::with_weighter(items, octets_max, ByOctets),
+            shelf: Cache::with_weighter(items, octets_max, RrsetOctets),
             ttl_s_max,
         }
     }
@@ -116,7 +116,7 @@ impl Memory {
         let until = now + i64::from(ttl_s.min(self.ttl_s_max));
         self.shelf.insert(
             key,
-            Kept {
+            KeptRrset {
                 said: Arc::clone(said),
                 since: now,
                 until,

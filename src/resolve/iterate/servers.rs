@@ -45,7 +45,7 @@ const PLAIN_FOR_MS: u64 = 900_000;
 
 /// One server, by its address.
 #[derive(Debug, Default)]
-pub(super) struct Server {
+pub(super) struct ServerRecord {
     /// Smoothed round trip in microseconds; 0 where none was measured.
     round_trip_us: AtomicU32,
     variation_us: AtomicU32,
@@ -60,7 +60,7 @@ pub(super) struct Server {
 
 /// Whether a server may be asked now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Health {
+pub(super) enum ServerHealth {
     /// It answers, or nobody asked yet.
     Up,
     /// It was silent long enough to be tried again, by this question alone.
@@ -69,7 +69,7 @@ pub(super) enum Health {
     Down,
 }
 
-impl Server {
+impl ServerRecord {
     /// The expected round trip in microseconds; `None` where none was measured.
     pub(super) fn round_trip_us(&self) -> Option<u32> {
         Some(self.round_trip_us.load(Relaxed)).filter(|us| *us > 0)
@@ -103,9 +103,9 @@ impl Server {
         Some(Duration::from_micros(u64::from(us) + u64::from(slack_us)))
     }
 
-    /// May it be asked? [`Health::Due`] is said to one who asks, then not again until the next
-    /// pause is over.
-    pub(super) fn health(&self, now_ms: u64) -> Health {
+    /// May it be asked? [`ServerHealth::Due`] is said to one who asks, then not again until the
+    /// next pause is over.
+    pub(super) fn health(&self, now_ms: u64) -> ServerHealth {
         let silences = self.silences.load(Relaxed);
         let is_proven = silences == 0 && self.round_trip_us().is_some();
         if self.in_flight.load(Relaxed)
@@ -115,10 +115,10 @@ impl Server {
                 IN_FLIGHT_IN_DOUBT_MAX
             }
         {
-            return Health::Down;
+            return ServerHealth::Down;
         }
         if silences < self.silences_max() {
-            return Health::Up;
+            return ServerHealth::Up;
         }
         let at_ms = self.retry_at_ms.load(Relaxed);
         let next_ms = now_ms + pause_ms(silences, self.silences_max());
@@ -128,9 +128,9 @@ impl Server {
                 .compare_exchange(at_ms, next_ms, Relaxed, Relaxed)
                 .is_ok()
         {
-            Health::Due
+            ServerHealth::Due
         } else {
-            Health::Down
+            ServerHealth::Down
         }
     }
 
@@ -193,13 +193,13 @@ fn pause_ms(silences: u32, silences_max: u32) -> u64 {
 pub(super) struct UnderWay<'a>(&'a AtomicU32);
 
 impl<'a> UnderWay<'a> {
-    pub(super) fn begin(server: &'a Server) -> Self {
+    pub(super) fn begin(server: &'a ServerRecord) -> Self {
         server.in_flight.fetch_add(1, Relaxed);
         Self(&server.in_flight)
     }
 
     /// Nothing where there are as many connections as one server should bear.
-    pub(super) fn connect(server: &'a Server) -> Option<Self> {
+    pub(super) fn connect(server: &'a ServerRecord) -> Option<Self> {
         let before = server.connections.fetch_add(1, Relaxed);
         Some(Self(&server.connections)).filter(|_| before < CONNECTIONS_MAX)
     }
@@ -213,7 +213,7 @@ impl Drop for UnderWay<'_> {
 
 /// All servers.
 pub(super) struct Servers {
-    shelf: Cache<SocketAddr, Arc<Server>>,
+    shelf: Cache<SocketAddr, Arc<ServerRecord>>,
     began: Instant,
 }
 
@@ -226,11 +226,11 @@ impl Servers {
     }
 
     /// The server at this address.
-    pub(super) fn at(&self, address: SocketAddr) -> Arc<Server> {
+    pub(super) fn at(&self, address: SocketAddr) -> Arc<ServerRecord> {
         if let Some(server) = self.shelf.get(&address) {
             return server;
         }
-        let server = Arc::new(Server::default());
+        let server = Arc::new(ServerRecord::default());
         self.shelf.insert(address, Arc::clone(&server));
         server
     }
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn waiting_follows_the_round_trip() {
-        let server = Server::default();
+        let server = ServerRecord::default();
         assert_eq!(
             [0, 1, 2, 9].map(|tries| server.wait(tries)),
             [WAIT_FIRST, WAIT_FIRST, WAIT_FIRST * 2, WAIT_MAX]
@@ -276,20 +276,20 @@ mod tests {
 
     #[test]
     fn whoever_does_not_answer_holds_few_places() {
-        let server = Server::default();
+        let server = ServerRecord::default();
         let mut under_way: Vec<_> = (0..IN_FLIGHT_IN_DOUBT_MAX)
             .map(|_| UnderWay::begin(&server))
             .collect();
-        assert_eq!(server.health(1), Health::Down);
+        assert_eq!(server.health(1), ServerHealth::Down);
         server.note_reply(Duration::from_millis(20));
-        assert_eq!(server.health(1), Health::Up);
+        assert_eq!(server.health(1), ServerHealth::Up);
         under_way.extend((IN_FLIGHT_IN_DOUBT_MAX..IN_FLIGHT_MAX).map(|_| UnderWay::begin(&server)));
-        assert_eq!(server.health(1), Health::Down);
+        assert_eq!(server.health(1), ServerHealth::Down);
         under_way.truncate(IN_FLIGHT_IN_DOUBT_MAX as usize);
         server.note_silence(10, 500);
-        assert_eq!(server.health(1), Health::Down);
+        assert_eq!(server.health(1), ServerHealth::Down);
         under_way.pop();
-        assert_eq!(server.health(1), Health::Up);
+        assert_eq!(server.health(1), ServerHealth::Up);
         let connections: Vec<_> = (0..2 * CONNECTIONS_MAX)
             .filter_map(|_| UnderWay::connect(&server))
             .collect();
@@ -300,33 +300,33 @@ mod tests {
 
     #[test]
     fn a_silent_server_is_left_alone_and_probed_by_one() {
-        let server = Server::default();
+        let server = ServerRecord::default();
         for _ in 0..50 {
             server.note_silence(10, 500);
         }
         assert_eq!(server.silences(), 1, "a burst counts once");
         for turn in 1..SILENCES_MAX {
             let at = 1000 * u64::from(turn);
-            assert_eq!(server.health(at), Health::Up);
+            assert_eq!(server.health(at), ServerHealth::Up);
             server.note_silence(at, at + 400);
         }
         let after = 1000 * u64::from(SILENCES_MAX - 1) + 400;
-        assert_eq!(server.health(after), Health::Down);
+        assert_eq!(server.health(after), ServerHealth::Down);
         let due = after + PAUSE_FIRST_MS;
         assert_eq!(
             [server.health(due), server.health(due)],
-            [Health::Due, Health::Down]
+            [ServerHealth::Due, ServerHealth::Down]
         );
         server.note_reply(Duration::from_millis(5));
-        assert_eq!(server.health(due), Health::Up);
+        assert_eq!(server.health(due), ServerHealth::Up);
         for turn in 1..=u64::from(SILENCES_HEARD_MAX) {
             assert_eq!(
                 server.health(due),
-                Health::Up,
+                ServerHealth::Up,
                 "a server that was heard is given up later"
             );
             server.note_silence(due + 1000 * turn, due + 1000 * turn + 400);
         }
-        assert_eq!(server.health(due + 1000), Health::Down);
+        assert_eq!(server.health(due + 1000), ServerHealth::Down);
     }
 }

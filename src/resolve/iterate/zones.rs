@@ -55,9 +55,9 @@ pub(super) struct NameServer {
 }
 
 #[derive(Clone)]
-struct ByOctets;
+struct DelegationOctets;
 
-impl Weighter<Box<[u8]>, Arc<Zone>> for ByOctets {
+impl Weighter<Box<[u8]>, Arc<Zone>> for DelegationOctets {
     fn weight(&self, key: &Box<[u8]>, zone: &Arc<Zone>) -> u64 {
         let cut = if zone.cut.is_some() { CUT_OCTETS } else { 0 };
         (ZONE_OCTETS + key.len() + SERVER_OCTETS * zone.servers.len() + cut) as u64
@@ -66,7 +66,7 @@ impl Weighter<Box<[u8]>, Arc<Zone>> for ByOctets {
 
 /// All of them.
 pub(super) struct Zones {
-    shelf: Cache<Box<[u8]>, Arc<Zone>, ByOctets>,
+    shelf: Cache<Box<[u8]>, Arc<Zone>, DelegationOctets>,
     /// From the hints or from priming; never forgotten.
     root: ArcSwap<Zone>,
     /// Those whose servers the operator names, whatever their parents say.
@@ -82,7 +82,7 @@ impl Zones {
             .map(|zone| (wire_of(&zone.name).into(), Arc::new(zone)))
             .collect();
         Self {
-            shelf: Cache::with_weighter(items, octets_max, ByOctets),
+            shelf: Cache::with_weighter(items, octets_max, DelegationOctets),
             root: ArcSwap::from_pointee(root),
             stubs,
         }

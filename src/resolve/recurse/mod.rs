@@ -11,10 +11,10 @@ use self::reply::{End, encode};
 use super::budget::Budget;
 use super::convert::their_name;
 use super::iterate::{self, RootCopy, RootStanding, Walker};
-use super::routes::{Routes, Way, Zones};
+use super::routes::{OwnRoutes, RouteTarget, Routes};
 use super::rrset::{Ask, Said};
-use super::validate::{self, Anchors, Validator, Verdict};
-use super::{Failure, Fetched, Question, StartError, Tally, Upstream};
+use super::validate::{self, Anchors, Security, Validator};
+use super::{Failure, Fetched, Question, ResolveTally, StartError, Upstream};
 use crate::name::Name;
 use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
 use std::net::IpAddr;
@@ -126,9 +126,9 @@ pub(super) struct Recursion {
     engine: RwLock<Arc<Engine>>,
     settings: Settings,
     roots: Vec<IpAddr>,
-    zones: Zones,
+    zones: OwnRoutes,
     root_copy: Option<Arc<RootCopy>>,
-    tally: Arc<Tally>,
+    tally: Arc<ResolveTally>,
 }
 
 /// What is learnt from outside, and how it is checked.
@@ -140,7 +140,7 @@ pub(super) struct Engine<A = Routes> {
 }
 
 impl Recursion {
-    pub(super) fn start(settings: Settings, zones: Zones) -> Result<Self, StartError> {
+    pub(super) fn start(settings: Settings, zones: OwnRoutes) -> Result<Self, StartError> {
         let mut roots = parse_hints(settings.root_hints.as_deref().unwrap_or(ROOT_HINTS))?;
         roots.retain(|address| {
             if address.is_ipv4() {
@@ -152,7 +152,7 @@ impl Recursion {
         if roots.is_empty() {
             return Err(StartError::NoRoot);
         }
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(ResolveTally::default());
         let root_copy = settings.root_copy.as_ref().map(|file| {
             let copy = RootCopy::open(file)
                 .map_err(|fault| StartError::RootCopy(format!("{}: {fault}", file.display())))?;
@@ -176,7 +176,7 @@ impl Recursion {
         })
     }
 
-    pub(super) fn tally(&self) -> &Tally {
+    pub(super) fn tally(&self) -> &ResolveTally {
         &self.tally
     }
 
@@ -231,12 +231,12 @@ impl Engine {
     fn build(
         settings: &Settings,
         roots: &[IpAddr],
-        zones: &Zones,
+        zones: &OwnRoutes,
         root_copy: Option<&Arc<RootCopy>>,
-        tally: &Arc<Tally>,
+        tally: &Arc<ResolveTally>,
     ) -> Result<Self, StartError> {
         let walker = Arc::new(build_walker(settings, roots, zones, root_copy, tally));
-        let routes = Routes::new(Way::Walk(Arc::clone(&walker)), zones, Some(&walker));
+        let routes = Routes::new(RouteTarget::Walk(Arc::clone(&walker)), zones, Some(&walker));
         Ok(Self {
             walker: routes,
             validator: build_validator(settings)?,
@@ -256,9 +256,9 @@ impl Engine {
 pub(super) fn build_walker(
     settings: &Settings,
     roots: &[IpAddr],
-    zones: &Zones,
+    zones: &OwnRoutes,
     root_copy: Option<&Arc<RootCopy>>,
-    tally: &Arc<Tally>,
+    tally: &Arc<ResolveTally>,
 ) -> Walker {
     let v4 = settings.outgoing.iter().find_map(|address| {
         if let IpAddr::V4(v4) = address {
@@ -342,8 +342,8 @@ impl<A: Ask> Engine<A> {
         };
         let judged = validator.ask(&self.walker, name, rtype, budget).await?;
         let (secure, ede) = match judged.verdict {
-            Verdict::Secure => (true, None),
-            Verdict::Insecure(why) => (false, why.ede()),
+            Security::Secure => (true, None),
+            Security::Insecure(why) => (false, why.ede()),
         };
         Ok(Hop {
             said: judged.said,

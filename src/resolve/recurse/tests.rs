@@ -22,7 +22,7 @@ use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 
 use crate::name::Name;
-use crate::resolve::routes::Zones;
+use crate::resolve::routes::OwnRoutes;
 use crate::resolve::{Failure, Mode, Question, Resolver, Settings, StartError, recurse};
 
 const DNAME: RecordType = RecordType::DNAME;
@@ -683,7 +683,8 @@ fn settings_that_cannot_work_are_refused() {
         ..recurse::Settings::default()
     };
     let start = |settings: &recurse::Settings| {
-        recurse::Recursion::start(settings.clone(), Zones::start(Vec::new()).ok().unwrap()).err()
+        recurse::Recursion::start(settings.clone(), OwnRoutes::start(Vec::new()).ok().unwrap())
+            .err()
     };
     assert!(matches!(
         start(&settings),

@@ -12,7 +12,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::proof::wildcard;
 use super::zone_spans::TTL_S_MAX;
-use super::zone_spans::{Kept, Wanted, ZoneSpans, is_useful, negative_ttl_s};
+use super::zone_spans::{KeptProof, WantedProof, ZoneSpans, is_useful, negative_ttl_s};
 use crate::clock::UnixSeconds;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
@@ -51,7 +51,7 @@ impl Spans {
             return;
         };
         self.change(zone, proofs, ttl_s, now, |spans| {
-            spans.soa = Some(Kept::new(soa.clone(), ttl_s, now))
+            spans.soa = Some(KeptProof::new(soa.clone(), ttl_s, now))
         });
     }
 
@@ -69,9 +69,10 @@ impl Spans {
             return;
         };
         self.change(zone, proofs, TTL_S_MAX, now, |spans| {
-            spans
-                .wildcards
-                .insert((owner, set.rtype), Kept::new(set.clone(), TTL_S_MAX, now));
+            spans.wildcards.insert(
+                (owner, set.rtype),
+                KeptProof::new(set.clone(), TTL_S_MAX, now),
+            );
         });
     }
 
@@ -94,7 +95,7 @@ impl Spans {
         }
         first(spans);
         for set in proofs {
-            spans.note(zone, set, Kept::new(set.clone(), ttl_s, now));
+            spans.note(zone, set, KeptProof::new(set.clone(), ttl_s, now));
         }
         self.make_room(&mut zones, zone);
     }
@@ -132,7 +133,7 @@ impl Spans {
                 None => zone = zone.base_name(),
             }
         };
-        let wanted = Wanted {
+        let wanted = WantedProof {
             zone: &zone,
             name,
             rtype,

@@ -28,7 +28,7 @@ pub(super) struct Anchor {
 
 /// Where a name stands among the anchors.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Standing<'a> {
+pub(super) enum AnchorStanding<'a> {
     /// Below no anchor, or nearer to a negative one (RFC 7646): nothing is checked.
     Outside,
     /// At or below the zone of this anchor.
@@ -84,13 +84,13 @@ impl Anchors {
     }
 
     /// The nearest anchor at or above `name`.
-    pub(super) fn standing(&self, name: &Name) -> Standing<'_> {
+    pub(super) fn standing(&self, name: &Name) -> AnchorStanding<'_> {
         let mut zone = name.clone();
         loop {
             match self.zones.get_key_value(&zone) {
-                Some((owner, Some(anchor))) => return Standing::Below(owner, anchor),
-                Some((_, None)) => return Standing::Outside,
-                None if zone.is_root() => return Standing::Outside,
+                Some((owner, Some(anchor))) => return AnchorStanding::Below(owner, anchor),
+                Some((_, None)) => return AnchorStanding::Outside,
+                None if zone.is_root() => return AnchorStanding::Outside,
                 None => zone = zone.base_name(),
             }
         }
@@ -98,7 +98,7 @@ impl Anchors {
 
     /// The same for records of a type: DS records belong to the zone above their name (RFC 4035
     /// section 2.4).
-    pub(super) fn standing_of(&self, name: &Name, rtype: RecordType) -> Standing<'_> {
+    pub(super) fn standing_of(&self, name: &Name, rtype: RecordType) -> AnchorStanding<'_> {
         if rtype == RecordType::DS && !name.is_root() {
             self.standing(&name.base_name())
         } else {
@@ -116,7 +116,7 @@ enum Material {
 fn parse(text: &str) -> Result<Vec<(Name, Material)>, usize> {
     let mut entries = Vec::new();
     let mut last = None;
-    for Entry { line, owned, words } in split(text)? {
+    for AnchorLine { line, owned, words } in split(text)? {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if words
             .first()
@@ -135,7 +135,7 @@ fn parse(text: &str) -> Result<Vec<(Name, Material)>, usize> {
 }
 
 /// One record's words.
-struct Entry {
+struct AnchorLine {
     line: usize,
     /// The line began with a word, not with a space: that is the owner (RFC 1035 section 5.1).
     owned: bool,
@@ -143,8 +143,8 @@ struct Entry {
 }
 
 /// Take a text apart: comments away, what stands in parentheses on one line.
-fn split(text: &str) -> Result<Vec<Entry>, usize> {
-    let mut entries: Vec<Entry> = Vec::new();
+fn split(text: &str) -> Result<Vec<AnchorLine>, usize> {
+    let mut entries: Vec<AnchorLine> = Vec::new();
     let mut depth = 0_usize;
     for (line, number) in text.lines().zip(1..) {
         let line = line
@@ -153,7 +153,7 @@ fn split(text: &str) -> Result<Vec<Entry>, usize> {
             .unwrap_or_default()
             .trim_start_matches('\u{feff}');
         if depth == 0 {
-            entries.push(Entry {
+            entries.push(AnchorLine {
                 line: number,
                 owned: !line.starts_with(char::is_whitespace),
                 words: Vec::new(),
@@ -304,7 +304,8 @@ mod tests {
     #[test]
     fn the_built_in_anchors_are_those_of_the_roots_keys() {
         let anchors = Anchors::read(&Anchors::root(), &[]).unwrap();
-        let Standing::Below(zone, anchor) = anchors.standing(&name("www.example.com.")) else {
+        let AnchorStanding::Below(zone, anchor) = anchors.standing(&name("www.example.com."))
+        else {
             panic!("below the root")
         };
         assert!(zone.is_root());
@@ -342,7 +343,7 @@ mod tests {
             format!("\u{feff}example.com. DS 2854 3 1 \"{digest}\"\r\n"),
         ] {
             let anchors = read(&text).unwrap();
-            let Standing::Below(_, anchor) = anchors.standing(&name("example.com.")) else {
+            let AnchorStanding::Below(_, anchor) = anchors.standing(&name("example.com.")) else {
                 panic!("{text}")
             };
             let read = &anchor.digests[0];
@@ -362,13 +363,13 @@ mod tests {
             &key[9..]
         );
         let anchors = read(&text).unwrap();
-        let Standing::Below(_, anchor) = anchors.standing(&name("b.a.test.")) else {
+        let AnchorStanding::Below(_, anchor) = anchors.standing(&name("b.a.test.")) else {
             panic!("below a.test")
         };
         assert_eq!(anchor.keys.len(), 2);
         assert!(
             anchor.names(&anchor.keys[0])
-                && matches!(anchors.standing(&name("test.")), Standing::Outside)
+                && matches!(anchors.standing(&name("test.")), AnchorStanding::Outside)
         );
     }
 
@@ -400,8 +401,8 @@ mod tests {
         let texts = [ROOT.to_owned(), "a.test. DS 1 8 2 AA".to_owned()];
         let anchors = Anchors::read(&texts, &[name("b.a.test."), name("c.test.")]).unwrap();
         let zone = |text: &str, rtype| match anchors.standing_of(&name(text), rtype) {
-            Standing::Below(zone, _) => zone.to_string(),
-            Standing::Outside => "outside".to_owned(),
+            AnchorStanding::Below(zone, _) => zone.to_string(),
+            AnchorStanding::Outside => "outside".to_owned(),
         };
         let (a, ds) = (RecordType::A, RecordType::DS);
         for (text, rtype, expected) in [

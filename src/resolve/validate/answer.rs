@@ -7,13 +7,13 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
 use super::Validator;
-use super::anchor::Standing;
+use super::anchor::AnchorStanding;
 use super::denial::Denial;
 use super::keys::now_s;
 use super::proof::Proof;
-use super::signature::{self, Held, Keys};
-use super::verdict::{Insecurity, Judged, Verdict, is_bogus};
-use super::zone::Zone;
+use super::signature::{self, HeldSignature, ZoneKeys};
+use super::verdict::{Insecurity, Judged, Security, is_bogus};
+use super::zone::ZoneTrust;
 use crate::clock;
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
@@ -22,14 +22,14 @@ use crate::resolve::rrset::{Ask, RrSet, Said};
 /// What became of one set.
 enum Checked {
     /// A signature holds by these keys.
-    Held(Held, Arc<Keys>),
+    HeldSignature(HeldSignature, Arc<ZoneKeys>),
     /// The set's zone is insecure.
     Insecure(Insecurity),
 }
 
 /// The sets of a denial whose signatures hold, all of one zone.
 struct Evidence {
-    keys: Arc<Keys>,
+    keys: Arc<ZoneKeys>,
     /// NSEC and NSEC3.
     proofs: Vec<RrSet>,
     soa: Option<RrSet>,
@@ -48,10 +48,10 @@ impl Validator {
         let insecure = |why| {
             Ok(Judged {
                 said: Arc::clone(said),
-                verdict: Verdict::Insecure(why),
+                verdict: Security::Insecure(why),
             })
         };
-        if let Standing::Outside = self.anchors.standing_of(name, rtype) {
+        if let AnchorStanding::Outside = self.anchors.standing_of(name, rtype) {
             return insecure(Insecurity::Unanchored);
         }
         // Signatures are not signed (RFC 4035 section 2.2).
@@ -81,7 +81,7 @@ impl Validator {
             authority: Vec::new(),
             ..Said::clone(said)
         };
-        let mut verdict = Verdict::Secure;
+        let mut verdict = Security::Secure;
         let mut above: Option<(RecordType, u32)> = None;
         for set in &mut believed.answer {
             // A CNAME made from a DNAME has no signature of its own, and is as good as the DNAME
@@ -93,8 +93,8 @@ impl Validator {
                 continue;
             }
             match self.check_set(ask, set, &said.zone, budget).await? {
-                Checked::Insecure(why) => verdict = Verdict::Insecure(why),
-                Checked::Held(held, keys) => {
+                Checked::Insecure(why) => verdict = Security::Insecure(why),
+                Checked::HeldSignature(held, keys) => {
                     set.ttl_s = held.ttl_s;
                     if let Some(labels) = held.expanded_from {
                         let proof = self.check_expansion(
@@ -105,7 +105,7 @@ impl Validator {
                             &mut believed.authority,
                             budget,
                         )?;
-                        verdict = proof.map_or(verdict, Verdict::Insecure);
+                        verdict = proof.map_or(verdict, Security::Insecure);
                     }
                 }
             }
@@ -113,10 +113,10 @@ impl Validator {
         }
         // Signed or not, a CNAME beside a DNAME that would have made another one is nobody's
         // mistake (RFC 6672 section 5.3.1).
-        if verdict == Verdict::Secure && said.contradicts {
+        if verdict == Security::Secure && said.contradicts {
             return Err(Failure::Bogus);
         }
-        if verdict == Verdict::Secure || !believed.authority.is_empty() {
+        if verdict == Security::Secure || !believed.authority.is_empty() {
             return Ok(Judged {
                 said: Arc::new(believed),
                 verdict,
@@ -134,7 +134,7 @@ impl Validator {
         &self,
         set: &RrSet,
         labels: usize,
-        keys: &Keys,
+        keys: &ZoneKeys,
         said: &Said,
         authority: &mut Vec<RrSet>,
         budget: &Budget,
@@ -180,7 +180,7 @@ impl Validator {
         let insecure = |why| {
             Ok(Judged {
                 said: Arc::clone(said),
-                verdict: Verdict::Insecure(why),
+                verdict: Security::Insecure(why),
             })
         };
         let evidence = match self.gather(ask, name, rtype, said, budget).await? {
@@ -193,11 +193,11 @@ impl Validator {
             _ => denial.no_data(name, rtype, budget)?,
         };
         let verdict = match insecurity(proof).ok_or(Failure::Unproven)? {
-            None => Verdict::Secure,
+            None => Security::Secure,
             Some(Insecurity::Iterations) => return insecure(Insecurity::Iterations),
-            Some(why) => Verdict::Insecure(why),
+            Some(why) => Security::Insecure(why),
         };
-        if let (Verdict::Secure, Some(spans)) = (verdict, &self.spans) {
+        if let (Security::Secure, Some(spans)) = (verdict, &self.spans) {
             spans.note(
                 &evidence.keys.zone,
                 evidence.soa.as_ref(),
@@ -225,7 +225,7 @@ impl Validator {
         said: &Said,
         budget: &Budget,
     ) -> Result<Result<Evidence, Insecurity>, Failure> {
-        let Standing::Below(top, _) = self.anchors.standing_of(name, rtype) else {
+        let AnchorStanding::Below(top, _) = self.anchors.standing_of(name, rtype) else {
             return Ok(Err(Insecurity::Unanchored));
         };
         // Servers above the anchor's zone deny it, and nobody signs for them.
@@ -248,7 +248,7 @@ impl Validator {
                 continue;
             }
             let (held, keys) = match self.check_signed(ask, set, is_about, budget).await? {
-                Some(Checked::Held(held, keys)) => (held, keys),
+                Some(Checked::HeldSignature(held, keys)) => (held, keys),
                 Some(Checked::Insecure(why)) => return Ok(Err(why)),
                 None => continue,
             };
@@ -299,7 +299,7 @@ impl Validator {
         said_by: &Name,
         budget: &Budget,
     ) -> Result<Checked, Failure> {
-        let Standing::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
+        let AnchorStanding::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
             return Ok(Checked::Insecure(Insecurity::Unanchored));
         };
         if let Some(checked) = self
@@ -329,10 +329,10 @@ impl Validator {
             .filter(|signer| may_sign(signer))
         {
             match self.zone(ask, signer, budget).await? {
-                Zone::Insecure(why) => return Ok(Some(Checked::Insecure(why))),
-                Zone::Secure(keys) => {
+                ZoneTrust::Insecure(why) => return Ok(Some(Checked::Insecure(why))),
+                ZoneTrust::Secure(keys) => {
                     match signature::check(set, &keys, self.rules, now_s(), budget) {
-                        Ok(held) => return Ok(Some(Checked::Held(held, keys))),
+                        Ok(held) => return Ok(Some(Checked::HeldSignature(held, keys))),
                         Err(failure) if is_bogus(failure) => fault = Some(failure),
                         Err(failure) => return Err(failure),
                     }

@@ -11,13 +11,13 @@ use hickory_proto::dnssec::rdata::DS;
 use hickory_proto::rr::{Name, RecordType};
 
 use super::Validator;
-use super::anchor::Standing;
+use super::anchor::AnchorStanding;
 use super::denial::{Denial, NoDs};
+use super::keys::{KeysSigned, Vouching, digests};
 use super::keys::{RETRIES_MAX, now_s};
-use super::keys::{Signed, Vouching, digests};
 use super::signature::{self};
 use super::verdict::{Insecurity, is_bogus};
-use super::zone::Zone;
+use super::zone::ZoneTrust;
 use crate::clock::{self, UnixSeconds};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
@@ -37,7 +37,7 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>
 /// What a validated delegation says.
 enum Delegation {
     /// These keys are vouched for, for so many seconds.
-    Signed(Vec<DS>, u32),
+    KeysSigned(Vec<DS>, u32),
     /// The zone below is insecure, for so many seconds.
     Insecure(Insecurity, u32),
     /// There is no delegation at all.
@@ -51,10 +51,10 @@ impl Validator {
         ask: &'a A,
         apex: &'a Name,
         budget: &'a Budget,
-    ) -> Boxed<'a, Zone> {
+    ) -> Boxed<'a, ZoneTrust> {
         Box::pin(async move {
-            let Standing::Below(top, anchor) = self.anchors.standing(apex) else {
-                return Ok(Zone::Insecure(Insecurity::Unanchored));
+            let AnchorStanding::Below(top, anchor) = self.anchors.standing(apex) else {
+                return Ok(ZoneTrust::Insecure(Insecurity::Unanchored));
             };
             let now = clock::wall_s();
             if let Some(zone) = self.zones.recall(apex, now) {
@@ -65,12 +65,12 @@ impl Validator {
                 let (keys, ttl_s) = self
                     .keys(ask, apex, Vouching::Anchor(anchor), budget)
                     .await?;
-                return Ok(self.settle(apex, Zone::Secure(keys), ttl_s, now));
+                return Ok(self.settle(apex, ZoneTrust::Secure(keys), ttl_s, now));
             }
             match self.delegation(ask, apex, budget).await? {
-                Delegation::Signed(signers, ds_ttl_s) => {
+                Delegation::KeysSigned(signers, ds_ttl_s) => {
                     if let Some(why) = self.unknown(&signers) {
-                        return Ok(self.settle(apex, Zone::Insecure(why), ds_ttl_s, now));
+                        return Ok(self.settle(apex, ZoneTrust::Insecure(why), ds_ttl_s, now));
                     }
                     let (keys, ttl_s) = self
                         .keys(
@@ -80,10 +80,10 @@ impl Validator {
                             budget,
                         )
                         .await?;
-                    Ok(self.settle(apex, Zone::Secure(keys), ttl_s.min(ds_ttl_s), now))
+                    Ok(self.settle(apex, ZoneTrust::Secure(keys), ttl_s.min(ds_ttl_s), now))
                 }
                 Delegation::Insecure(why, ttl_s) => {
-                    Ok(self.settle(apex, Zone::Insecure(why), ttl_s, now))
+                    Ok(self.settle(apex, ZoneTrust::Insecure(why), ttl_s, now))
                 }
                 // Somebody claims to have signed as a zone that is none.
                 Delegation::NoCut => Err(Failure::Bogus),
@@ -108,7 +108,7 @@ impl Validator {
             } else {
                 name.clone()
             };
-            let Standing::Below(anchored, _) = self.anchors.standing(&lowest) else {
+            let AnchorStanding::Below(anchored, _) = self.anchors.standing(&lowest) else {
                 return Ok(Some(Insecurity::Unanchored));
             };
             // What stands above the anchor says nothing about what is below it.
@@ -122,7 +122,7 @@ impl Validator {
             } else {
                 anchored.clone()
             };
-            if let Zone::Insecure(why) = self.zone(ask, &top, budget).await? {
+            if let ZoneTrust::Insecure(why) = self.zone(ask, &top, budget).await? {
                 return Ok(Some(why));
             }
             for labels in label_count(&top) + 1..=label_count(&lowest) {
@@ -147,27 +147,27 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Option<Insecurity>, Failure> {
         match self.anchors.standing(name) {
-            Standing::Outside => return Ok(Some(Insecurity::Unanchored)),
-            Standing::Below(top, _) if top == name => return Ok(None),
-            Standing::Below(..) => {}
+            AnchorStanding::Outside => return Ok(Some(Insecurity::Unanchored)),
+            AnchorStanding::Below(top, _) if top == name => return Ok(None),
+            AnchorStanding::Below(..) => {}
         }
         let now = clock::wall_s();
         match self.zones.recall(name, now) {
-            Some(Zone::Insecure(why)) => return Ok(Some(why)),
-            Some(Zone::Secure(_)) => return Ok(None),
+            Some(ZoneTrust::Insecure(why)) => return Ok(Some(why)),
+            Some(ZoneTrust::Secure(_)) => return Ok(None),
             None => {}
         }
         Ok(match self.delegation(ask, name, budget).await? {
             Delegation::Insecure(why, ttl_s) => {
-                self.settle(name, Zone::Insecure(why), ttl_s, now);
+                self.settle(name, ZoneTrust::Insecure(why), ttl_s, now);
                 Some(why)
             }
-            Delegation::Signed(signers, _) => self.unknown(&signers),
+            Delegation::KeysSigned(signers, _) => self.unknown(&signers),
             Delegation::NoCut => None,
         })
     }
 
-    fn settle(&self, apex: &Name, zone: Zone, ttl_s: u32, now: UnixSeconds) -> Zone {
+    fn settle(&self, apex: &Name, zone: ZoneTrust, ttl_s: u32, now: UnixSeconds) -> ZoneTrust {
         self.zones.keep(apex, &zone, ttl_s.min(TTL_S_MAX), now);
         zone
     }
@@ -211,9 +211,9 @@ impl Validator {
         let child = &cut.child;
         if let Some(ds) = cut.ds.as_ref().filter(|ds| ds.name == *child) {
             return Ok(match self.signed_above(ask, ds, child, budget).await? {
-                Signed::Held(ttl_s, _) => Delegation::Signed(digests(ds), ttl_s),
-                Signed::Insecure(why) => Delegation::Insecure(why, ds.ttl_s),
-                Signed::Not => {
+                KeysSigned::Held(ttl_s, _) => Delegation::KeysSigned(digests(ds), ttl_s),
+                KeysSigned::Insecure(why) => Delegation::Insecure(why, ds.ttl_s),
+                KeysSigned::Not => {
                     self.unsigned_cut(ask, cut, ds.ttl_s, Failure::Unsigned, budget)
                         .await?
                 }
@@ -226,13 +226,13 @@ impl Validator {
             .filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3))
         {
             match self.signed_above(ask, set, child, budget).await? {
-                Signed::Held(set_ttl_s, keys) => {
+                KeysSigned::Held(set_ttl_s, keys) => {
                     ttl_s = ttl_s.min(set_ttl_s);
                     zone = Some(keys);
                     held.push(set);
                 }
-                Signed::Insecure(why) => return Ok(Delegation::Insecure(why, set.ttl_s)),
-                Signed::Not => {}
+                KeysSigned::Insecure(why) => return Ok(Delegation::Insecure(why, set.ttl_s)),
+                KeysSigned::Not => {}
             }
         }
         let Some(keys) = zone else {
@@ -277,23 +277,23 @@ impl Validator {
         set: &RrSet,
         child: &Name,
         budget: &Budget,
-    ) -> Result<Signed, Failure> {
+    ) -> Result<KeysSigned, Failure> {
         let mut fault = None;
         for signer in signature::signers(set)
             .iter()
             .filter(|signer| is_below(child, signer))
         {
             match self.zone(ask, signer, budget).await? {
-                Zone::Insecure(why) => return Ok(Signed::Insecure(why)),
-                Zone::Secure(keys) => {
+                ZoneTrust::Insecure(why) => return Ok(KeysSigned::Insecure(why)),
+                ZoneTrust::Secure(keys) => {
                     match signature::check(set, &keys, self.rules, now_s(), budget) {
-                        Ok(held) => return Ok(Signed::Held(held.ttl_s, keys)),
+                        Ok(held) => return Ok(KeysSigned::Held(held.ttl_s, keys)),
                         Err(failure) if is_bogus(failure) => fault = Some(failure),
                         Err(failure) => return Err(failure),
                     }
                 }
             }
         }
-        fault.map_or(Ok(Signed::Not), Err)
+        fault.map_or(Ok(KeysSigned::Not), Err)
     }
 }

@@ -9,7 +9,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::Validator;
 use super::anchor::Anchor;
-use super::signature::{self, Keys};
+use super::signature::{self, ZoneKeys};
 use super::verdict::{Insecurity, is_bogus};
 use crate::clock;
 use crate::resolve::Failure;
@@ -33,8 +33,8 @@ pub(super) enum Vouching<'a> {
 }
 
 /// What became of a set's signatures.
-pub(super) enum Signed {
-    Held(u32, Arc<Keys>),
+pub(super) enum KeysSigned {
+    Held(u32, Arc<ZoneKeys>),
     Insecure(Insecurity),
     Not,
 }
@@ -56,7 +56,7 @@ impl Validator {
         apex: &Name,
         vouching: Vouching<'_>,
         budget: &Budget,
-    ) -> Result<(Arc<Keys>, u32), Failure> {
+    ) -> Result<(Arc<ZoneKeys>, u32), Failure> {
         let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
         loop {
             let said = match ask.ask(apex, RecordType::DNSKEY, &avoid, budget).await {
@@ -94,8 +94,8 @@ impl Validator {
         set: &RrSet,
         vouching: Vouching<'_>,
         budget: &Budget,
-    ) -> Result<(Arc<Keys>, u32), Failure> {
-        let keys = Keys::of(set, self.rules);
+    ) -> Result<(Arc<ZoneKeys>, u32), Failure> {
+        let keys = ZoneKeys::of(set, self.rules);
         let vouched = match vouching {
             Vouching::Anchor(anchor) => keys.vouched_by_anchor(anchor),
             Vouching::Parent(signers) => keys.vouched_by(signers),

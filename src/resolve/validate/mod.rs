@@ -7,7 +7,7 @@
 
 mod verdict;
 use verdict::is_bogus;
-pub(super) use verdict::{Judged, Verdict};
+pub(super) use verdict::{Judged, Security};
 
 mod aggressive_nsec;
 mod anchor;
@@ -27,10 +27,10 @@ mod zone;
 mod zone_cache;
 mod zone_spans;
 use self::aggressive_nsec::Spans;
+use self::anchor::AnchorStanding;
 pub(super) use self::anchor::Anchors;
-use self::anchor::Standing;
 use self::rules::Rules;
-use self::zone_cache::Zones;
+use self::zone_cache::TrustCache;
 use super::Failure;
 use super::budget::Budget;
 use super::rrset::{Ask, Said};
@@ -62,7 +62,7 @@ pub(super) struct Validator {
     /// Of the root's anchors, if it has any.
     root_tags: Option<Vec<u16>>,
     rules: Rules,
-    zones: Zones,
+    zones: TrustCache,
     spans: Option<Spans>,
 }
 
@@ -75,7 +75,7 @@ impl Validator {
             rules: Rules {
                 sha1: settings.sha1,
             },
-            zones: Zones::new(half),
+            zones: TrustCache::new(half),
             spans: settings.aggressive.then(|| Spans::new(half)),
         }
     }
@@ -89,7 +89,7 @@ impl Validator {
         rtype: RecordType,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
-        if let Standing::Below(_, anchor) = self.anchors.standing_of(name, rtype)
+        if let AnchorStanding::Below(_, anchor) = self.anchors.standing_of(name, rtype)
             && !anchor.is_usable(self.rules)
         {
             return Err(Failure::KeyMissing);
@@ -97,7 +97,7 @@ impl Validator {
         if let Some(said) = self.foresee(name, rtype, budget)? {
             return Ok(Judged {
                 said: Arc::new(said),
-                verdict: Verdict::Secure,
+                verdict: Security::Secure,
             });
         }
         let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
@@ -118,7 +118,7 @@ impl Validator {
                     avoid.push(from);
                 }
                 Ok(judged)
-                    if judged.verdict == Verdict::Secure
+                    if judged.verdict == Security::Secure
                         && sentinel::withholds(name, rtype, self.root_tags.as_deref()) =>
                 {
                     return Err(Failure::Sentinel);

@@ -59,13 +59,13 @@ pub(super) fn owner_hash(zone: &Name, owner: &Name) -> Option<Hash> {
 }
 
 /// A gap between two hashes, and what stands at its beginning.
-struct Span<'a> {
+struct HashSpan<'a> {
     owner: Hash,
     next: Hash,
     record: &'a NSEC3,
 }
 
-impl Span<'_> {
+impl HashSpan<'_> {
     /// The last span goes round to the first hash; a span onto itself covers everything but its
     /// owner.
     fn covers(&self, hash: &Hash) -> bool {
@@ -82,14 +82,14 @@ impl Span<'_> {
 pub(super) struct Hashed<'a> {
     zone: &'a Name,
     parameters: Option<Parameters>,
-    spans: Vec<Span<'a>>,
+    spans: Vec<HashSpan<'a>>,
 }
 
 /// The closest name that exists, and the record that covers the name one label longer (RFC 5155
 /// section 8.3).
 struct Encloser<'s, 'a> {
     name: Name,
-    next_closer: &'s Span<'a>,
+    next_closer: &'s HashSpan<'a>,
 }
 
 impl<'a> Hashed<'a> {
@@ -104,7 +104,7 @@ impl<'a> Hashed<'a> {
                 .try_into()
                 .ok()
                 .filter(|_| is_same)?;
-            Some(Span {
+            Some(HashSpan {
                 owner: owner_hash(zone, owner)?,
                 next,
                 record,
@@ -245,11 +245,11 @@ impl<'a> Hashed<'a> {
         Ok(None)
     }
 
-    fn find(&self, hash: &Hash) -> Option<&Span<'a>> {
+    fn find(&self, hash: &Hash) -> Option<&HashSpan<'a>> {
         self.spans.iter().find(|span| span.owner == *hash)
     }
 
-    fn cover(&self, hash: &Hash) -> Option<&Span<'a>> {
+    fn cover(&self, hash: &Hash) -> Option<&HashSpan<'a>> {
         self.spans.iter().find(|span| span.covers(hash))
     }
 }

@@ -13,18 +13,18 @@ pub(super) fn withholds(name: &Name, rtype: RecordType, root_tags: Option<&[u16]
         return false;
     };
     match question {
-        Question::IsAnchor(tag) => !tags.contains(&tag),
-        Question::IsNoAnchor(tag) => tags.contains(&tag),
+        SentinelQuestion::IsAnchor(tag) => !tags.contains(&tag),
+        SentinelQuestion::IsNoAnchor(tag) => tags.contains(&tag),
     }
 }
 
-enum Question {
+enum SentinelQuestion {
     IsAnchor(u16),
     IsNoAnchor(u16),
 }
 
 /// The leftmost label of section 2: five digits after one of two words.
-fn read(label: &[u8]) -> Option<Question> {
+fn read(label: &[u8]) -> Option<SentinelQuestion> {
     let label = label.to_ascii_lowercase();
     let tag = |digits: &[u8]| {
         let digits = std::str::from_utf8(digits)
@@ -36,12 +36,12 @@ fn read(label: &[u8]) -> Option<Question> {
             .then(|| digits.parse().ok())?
     };
     if let Some(digits) = label.strip_prefix(b"root-key-sentinel-is-ta-") {
-        return tag(digits).map(Question::IsAnchor);
+        return tag(digits).map(SentinelQuestion::IsAnchor);
     }
     label
         .strip_prefix(b"root-key-sentinel-not-ta-")
         .and_then(tag)
-        .map(Question::IsNoAnchor)
+        .map(SentinelQuestion::IsNoAnchor)
 }
 
 #[cfg(test)]

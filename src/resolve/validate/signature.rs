@@ -25,19 +25,19 @@ const KEYS_MAX: usize = 32;
 
 /// The keys that may sign a zone.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct ZoneKeys {
     /// The zone's apex, lower-case.
     pub(super) zone: Name,
-    keys: Vec<Key>,
+    keys: Vec<ZoneKey>,
 }
 
 #[derive(Debug)]
-struct Key {
+struct ZoneKey {
     tag: u16,
     key: DNSKEY,
 }
 
-impl Keys {
+impl ZoneKeys {
     /// The zone keys of a DNSKEY set that are not revoked (RFC 5011 section 2.1) and of an
     /// algorithm that we know.
     pub(super) fn of(set: &RrSet, rules: Rules) -> Self {
@@ -49,7 +49,7 @@ impl Keys {
             key.zone_key() && !key.revoke() && rules.knows(key.public_key().algorithm())
         });
         let tagged = usable.filter_map(|key| {
-            Some(Key {
+            Some(ZoneKey {
                 tag: key.calculate_key_tag().ok()?,
                 key: key.clone(),
             })
@@ -62,7 +62,7 @@ impl Keys {
 
     /// Only those that the parent vouches for.
     pub(super) fn vouched_by(&self, signers: &[DS]) -> Self {
-        let vouched = |key: &&Key| {
+        let vouched = |key: &&ZoneKey| {
             signers.iter().any(|ds| {
                 ds.key_tag() == key.tag
                     && ds.algorithm() == key.key.public_key().algorithm()
@@ -80,12 +80,12 @@ impl Keys {
         })
     }
 
-    fn only(&self, wanted: impl Fn(&&Key) -> bool) -> Self {
+    fn only(&self, wanted: impl Fn(&&ZoneKey) -> bool) -> Self {
         let keys = self
             .keys
             .iter()
             .filter(wanted)
-            .map(|key| Key {
+            .map(|key| ZoneKey {
                 tag: key.tag,
                 key: key.key.clone(),
             })
@@ -105,7 +105,7 @@ impl Keys {
         let octets: usize = self
             .keys
             .iter()
-            .map(|key| key.key.public_key().public_bytes().len() + size_of::<Key>())
+            .map(|key| key.key.public_key().public_bytes().len() + size_of::<ZoneKey>())
             .sum();
         octets + size_of::<Self>() + self.zone.len()
     }
@@ -113,7 +113,7 @@ impl Keys {
 
 /// A signature that holds, and what it says about the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct HeldSignature {
     /// How many labels the signed name had; fewer than the owner when a wildcard made the set (RFC
     /// 4035 section 5.3.4).
     pub(super) expanded_from: Option<usize>,
@@ -140,11 +140,11 @@ pub(super) fn signers(set: &RrSet) -> Vec<Name> {
 /// is the wall clock.
 pub(super) fn check(
     set: &RrSet,
-    keys: &Keys,
+    keys: &ZoneKeys,
     rules: Rules,
     now_s: u32,
     budget: &Budget,
-) -> Result<Held, Failure> {
+) -> Result<HeldSignature, Failure> {
     let mut blame = Failure::Unsigned;
     let mut rows: Option<Vec<Vec<u8>>> = None;
     for signature in read(set).filter(|signature| signature.input().signer_name == keys.zone) {
@@ -309,10 +309,10 @@ fn holds(key: &DNSKEY, message: &[u8], signature: &[u8]) -> bool {
     }
 }
 
-fn held(set: &RrSet, input: &SigInput, now_s: u32) -> Held {
+fn held(set: &RrSet, input: &SigInput, now_s: u32) -> HeldSignature {
     let labels = usize::from(input.num_labels);
     let left_s = input.sig_expiration.get().wrapping_sub(now_s);
-    Held {
+    HeldSignature {
         expanded_from: (labels < usize::from(set.name.num_labels())).then_some(labels),
         ttl_s: set.ttl_s.min(input.original_ttl).min(left_s),
     }

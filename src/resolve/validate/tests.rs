@@ -15,7 +15,7 @@ use hickory_proto::rr::rdata::{A, CNAME, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, SerialNumber};
 
 use super::keys::now_s;
-use super::verdict::{Insecurity, Verdict};
+use super::verdict::{Insecurity, Security};
 use super::{Anchors, Settings, Validator};
 use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
@@ -358,7 +358,7 @@ impl Signed {
         })
     }
 
-    async fn verdict(&self, owner: &str, rtype: RecordType) -> Result<Verdict, Failure> {
+    async fn verdict(&self, owner: &str, rtype: RecordType) -> Result<Security, Failure> {
         self.validator()
             .ask(&self.world, &name(owner), rtype, &budget())
             .await
@@ -373,15 +373,15 @@ async fn a_chain_of_trust_leads_to_secure_and_to_insecure() {
     let mut zones = Signed::new();
     assert_eq!(
         zones.verdict("www.test.", A_TYPE).await,
-        Ok(Verdict::Secure)
+        Ok(Security::Secure)
     );
     assert_eq!(
         zones.verdict("www.plain.test.", A_TYPE).await,
-        Ok(Verdict::Insecure(Insecurity::Unsigned))
+        Ok(Security::Insecure(Insecurity::Unsigned))
     );
     assert_eq!(
         zones.verdict("plain.test.", RecordType::DS).await,
-        Ok(Verdict::Secure)
+        Ok(Security::Secure)
     );
     // The servers of test. answer for a zone below it that nobody has told of.
     zones.world.says(
@@ -392,14 +392,14 @@ async fn a_chain_of_trust_leads_to_secure_and_to_insecure() {
     );
     assert_eq!(
         zones.verdict("below.plain.test.", A_TYPE).await,
-        Ok(Verdict::Insecure(Insecurity::Unsigned))
+        Ok(Security::Insecure(Insecurity::Unsigned))
     );
     let negative = zones
         .validator_with(&[name("test.")])
         .ask(&zones.world, &name("www.test."), A_TYPE, &budget())
         .await
         .unwrap();
-    assert_eq!(negative.verdict, Verdict::Insecure(Insecurity::Unanchored));
+    assert_eq!(negative.verdict, Security::Insecure(Insecurity::Unanchored));
 }
 
 #[tokio::test]
@@ -478,7 +478,7 @@ async fn another_server_is_asked_after_a_bogus_one() {
     );
     assert_eq!(
         zones.verdict("www.test.", A_TYPE).await,
-        Ok(Verdict::Secure)
+        Ok(Security::Secure)
     );
     let bad_keys = spoil(zones.test.keys());
     zones.world.one(
@@ -491,7 +491,7 @@ async fn another_server_is_asked_after_a_bogus_one() {
     );
     assert_eq!(
         zones.verdict("www.test.", A_TYPE).await,
-        Ok(Verdict::Secure)
+        Ok(Security::Secure)
     );
     zones.world.one(
         1,
@@ -528,11 +528,11 @@ async fn what_we_do_not_know_is_insecure() {
         )
     };
     for (algorithm, kind, expected) in [
-        (253, 2, Ok(Verdict::Insecure(Insecurity::Algorithm))),
-        (5, 2, Ok(Verdict::Insecure(Insecurity::Algorithm))),
-        (15, 99, Ok(Verdict::Insecure(Insecurity::Digest))),
-        (15, 1, Ok(Verdict::Insecure(Insecurity::Digest))),
-        (15, 2, Ok(Verdict::Secure)),
+        (253, 2, Ok(Security::Insecure(Insecurity::Algorithm))),
+        (5, 2, Ok(Security::Insecure(Insecurity::Algorithm))),
+        (15, 99, Ok(Security::Insecure(Insecurity::Digest))),
+        (15, 1, Ok(Security::Insecure(Insecurity::Digest))),
+        (15, 2, Ok(Security::Secure)),
         (13, 2, Err(Failure::KeyMissing)),
     ] {
         let delegation = set(
@@ -564,7 +564,7 @@ async fn absence_needs_proof_and_proofs_are_used_again() {
         .denies("new.test.", A_TYPE, &[start.clone(), apex.clone()]);
     assert_eq!(
         zones.verdict("new.test.", A_TYPE).await,
-        Ok(Verdict::Secure)
+        Ok(Security::Secure)
     );
     zones
         .world
@@ -630,7 +630,7 @@ async fn a_wildcard_answers_again_without_being_asked() {
     let judged = ask("one.test.").await.unwrap();
     assert_eq!(
         (judged.verdict, judged.said.authority.len()),
-        (Verdict::Secure, 1)
+        (Security::Secure, 1)
     );
     let before = zones.world.asked();
     let judged = ask("a.b.test.").await.unwrap();
@@ -640,7 +640,7 @@ async fn a_wildcard_answers_again_without_being_asked() {
             &judged.said.answer[0].name,
             zones.world.asked()
         ),
-        (Verdict::Secure, &name("a.b.test."), before)
+        (Security::Secure, &name("a.b.test."), before)
     );
     assert_eq!(ask("two.test.").await.err(), Some(Failure::Unreachable));
 }
@@ -714,7 +714,7 @@ async fn an_insecure_zone_beside_the_name_makes_nothing_insecure() {
     zones.world.denies("no.plain.test.", A_TYPE, &[start, gap]);
     assert_eq!(
         zones.verdict("no.plain.test.", A_TYPE).await,
-        Ok(Verdict::Insecure(Insecurity::Unsigned))
+        Ok(Security::Insecure(Insecurity::Unsigned))
     );
     let spared = zones.validator_with(&[name("plain.test.")]);
     let verdict = spared
@@ -781,6 +781,6 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
     assert_eq!(verdict("www.test.").await, Err(Failure::Unsigned));
     assert_eq!(
         verdict("www.plain.test.").await,
-        Ok(Verdict::Insecure(Insecurity::Unsigned))
+        Ok(Security::Insecure(Insecurity::Unsigned))
     );
 }

@@ -38,7 +38,7 @@ impl Insecurity {
 
 /// How far what was said may be believed; bogus is a [`Failure`] instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::resolve) enum Verdict {
+pub(in crate::resolve) enum Security {
     /// The zone's owner says so: AD may be set.
     Secure,
     /// Nobody can say.
@@ -52,7 +52,7 @@ pub(in crate::resolve) struct Judged {
     /// nothing are gone if it is secure.
     pub(in crate::resolve) said: Arc<Said>,
     /// Of all of it.
-    pub(in crate::resolve) verdict: Verdict,
+    pub(in crate::resolve) verdict: Security,
 }
 
 /// Failures that another server may not have; a limit or silence is none.

@@ -4,48 +4,48 @@ use hickory_proto::rr::Name;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::zone::Zone;
+use super::zone::ZoneTrust;
 use crate::clock::UnixSeconds;
 
 /// What an entry takes beside its keys, about.
 const ENTRY_OCTETS: usize = 160;
 
 #[derive(Clone)]
-struct Kept {
-    zone: Zone,
+struct KeptTrust {
+    zone: ZoneTrust,
     since: UnixSeconds,
     until: UnixSeconds,
 }
 
 #[derive(Clone)]
-struct ByOctets;
+struct TrustOctets;
 
-impl Weighter<Name, Kept> for ByOctets {
-    fn weight(&self, name: &Name, kept: &Kept) -> u64 {
+impl Weighter<Name, KeptTrust> for TrustOctets {
+    fn weight(&self, name: &Name, kept: &KeptTrust) -> u64 {
         let keys = match &kept.zone {
-            Zone::Secure(keys) => keys.weight(),
-            Zone::Insecure(_) => 0,
+            ZoneTrust::Secure(keys) => keys.weight(),
+            ZoneTrust::Insecure(_) => 0,
         };
         (ENTRY_OCTETS + name.len() + keys) as u64
     }
 }
 
 /// The zones by their apex.
-pub(super) struct Zones {
-    shelf: Cache<Name, Kept, ByOctets>,
+pub(super) struct TrustCache {
+    shelf: Cache<Name, KeptTrust, TrustOctets>,
 }
 
-impl Zones {
+impl TrustCache {
     /// Room for `octets_max` octets.
     pub(super) fn new(octets_max: u64) -> Self {
         let items = octets_max as usize / (4 * ENTRY_OCTETS);
         Self {
-            shelf: Cache::with_weighter(items, octets_max, ByOctets),
+            shelf: Cache::with_weighter(items, octets_max, TrustOctets),
         }
     }
 
     /// What is known of the zone, if it still holds.
-    pub(super) fn recall(&self, apex: &Name, now: UnixSeconds) -> Option<Zone> {
+    pub(super) fn recall(&self, apex: &Name, now: UnixSeconds) -> Option<ZoneTrust> {
         // A clock that went back before the entry was made says nothing about its age.
         self.shelf
             .get(apex)
@@ -59,10 +59,10 @@ impl Zones {
     }
 
     /// Keep it for so many seconds.
-    pub(super) fn keep(&self, apex: &Name, zone: &Zone, ttl_s: u32, now: UnixSeconds) {
+    pub(super) fn keep(&self, apex: &Name, zone: &ZoneTrust, ttl_s: u32, now: UnixSeconds) {
         self.shelf.insert(
             apex.clone(),
-            Kept {
+            KeptTrust {
                 zone: zone.clone(),
                 since: now,
                 until: now + i64::from(ttl_s),

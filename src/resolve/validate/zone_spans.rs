@@ -21,20 +21,20 @@ pub(super) const TTL_S_MAX: u32 = 3600;
 /// One zone's proofs.
 #[derive(Default)]
 pub(super) struct ZoneSpans {
-    pub(super) soa: Option<Kept>,
-    plain: BTreeMap<Name, Kept>,
-    hashed: Option<(Parameters, BTreeMap<Hash, Kept>)>,
+    pub(super) soa: Option<KeptProof>,
+    plain: BTreeMap<Name, KeptProof>,
+    hashed: Option<(Parameters, BTreeMap<Hash, KeptProof>)>,
     /// What wildcards hold, by their names.
-    pub(super) wildcards: BTreeMap<(Name, RecordType), Kept>,
+    pub(super) wildcards: BTreeMap<(Name, RecordType), KeptProof>,
 }
 
-pub(super) struct Kept {
+pub(super) struct KeptProof {
     pub(super) set: RrSet,
     since: UnixSeconds,
     pub(super) until: UnixSeconds,
 }
 
-impl Kept {
+impl KeptProof {
     pub(super) fn new(set: RrSet, ttl_s_max: u32, now: UnixSeconds) -> Self {
         let ttl_s = set.ttl_s.min(ttl_s_max);
         Self {
@@ -57,7 +57,7 @@ impl Kept {
 }
 
 /// A question, and where an answer is looked for.
-pub(super) struct Wanted<'a> {
+pub(super) struct WantedProof<'a> {
     pub(super) zone: &'a Name,
     pub(super) name: &'a Name,
     pub(super) rtype: RecordType,
@@ -65,7 +65,7 @@ pub(super) struct Wanted<'a> {
     pub(super) budget: &'a Budget,
 }
 
-impl Wanted<'_> {
+impl WantedProof<'_> {
     pub(super) fn said(
         &self,
         rcode: ResponseCode,
@@ -94,7 +94,7 @@ impl ZoneSpans {
     }
 
     /// No such name, or no such type at it.
-    pub(super) fn deny(&self, wanted: &Wanted<'_>) -> Result<Option<Said>, Failure> {
+    pub(super) fn deny(&self, wanted: &WantedProof<'_>) -> Result<Option<Said>, Failure> {
         let Some(soa) = self.soa.as_ref().and_then(|soa| soa.fresh(wanted.now)) else {
             return Ok(None);
         };
@@ -120,7 +120,7 @@ impl ZoneSpans {
     }
 
     /// What a wildcard above the name holds, if it is proven that nothing stands closer.
-    pub(super) fn expand(&self, wanted: &Wanted<'_>) -> Result<Option<Said>, Failure> {
+    pub(super) fn expand(&self, wanted: &WantedProof<'_>) -> Result<Option<Said>, Failure> {
         if self.wildcards.is_empty() {
             return Ok(None);
         }
@@ -161,7 +161,7 @@ impl ZoneSpans {
         Ok(None)
     }
 
-    pub(super) fn note(&mut self, zone: &Name, set: &RrSet, kept: Kept) {
+    pub(super) fn note(&mut self, zone: &Name, set: &RrSet, kept: KeptProof) {
         let Some(record) = nsec3(set) else {
             self.plain.insert(set.name.clone(), kept);
             return;
@@ -210,8 +210,8 @@ impl ZoneSpans {
 
     /// The records at the name, or else those of its closest encloser, of the name one label longer
     /// and of the wildcard.
-    fn gather_hashed(&self, wanted: &Wanted<'_>) -> Result<Vec<RrSet>, Failure> {
-        let Wanted {
+    fn gather_hashed(&self, wanted: &WantedProof<'_>) -> Result<Vec<RrSet>, Failure> {
+        let WantedProof {
             zone,
             name,
             now,
@@ -254,7 +254,7 @@ impl ZoneSpans {
 }
 
 /// The record before a hash; the last one of a zone goes round to the first.
-fn before_hash(spans: &BTreeMap<Hash, Kept>, hash: &Hash, now: UnixSeconds) -> Option<RrSet> {
+fn before_hash(spans: &BTreeMap<Hash, KeptProof>, hash: &Hash, now: UnixSeconds) -> Option<RrSet> {
     let span = spans
         .range(..*hash)
         .next_back()

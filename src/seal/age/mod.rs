@@ -174,7 +174,7 @@ pub fn encrypt(plain: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>, AgeErr
 /// Decrypt with the first of `identities` that opens it. Nothing comes out of a file that was
 /// changed or cut.
 pub fn decrypt(octets: &[u8], identities: &[Identity]) -> Result<Zeroizing<Vec<u8>>, AgeError> {
-    let header = Header::read(octets).ok_or(AgeError::Format)?;
+    let header = AgeHeader::read(octets).ok_or(AgeError::Format)?;
     let file_key = header.open(identities)?.ok_or(AgeError::NotForUs)?;
     hmac::verify(&mac_key(&file_key)?, header.signed, &header.mac).map_err(|_| AgeError::Broken)?;
     let (nonce, mut rest) = header
@@ -208,7 +208,7 @@ pub fn decrypt(octets: &[u8], identities: &[Identity]) -> Result<Zeroizing<Vec<u
 }
 
 /// The parts of a file before its content.
-struct Header<'a> {
+struct AgeHeader<'a> {
     /// Share and wrapped file key for each X25519 recipient.
     stanzas: Vec<([u8; KEY_OCTETS], Vec<u8>)>,
     /// What the header's code is made over: up to and with the three hyphens.
@@ -217,7 +217,7 @@ struct Header<'a> {
     payload: &'a [u8],
 }
 
-impl<'a> Header<'a> {
+impl<'a> AgeHeader<'a> {
     fn read(octets: &'a [u8]) -> Option<Self> {
         let mut at = VERSION.len();
         let mut next_line = || {

@@ -16,7 +16,7 @@ use super::bundle::{Bundle, Origin, Way};
 use super::folder::ENTRIES_OCTETS_MAX;
 use super::refusal::Cause;
 use super::source::Text;
-use super::state::Change;
+use super::state::ListChange;
 use crate::clock::monotonic;
 use crate::list::ListIndex;
 use crate::list::manifest::Manifest;
@@ -64,7 +64,7 @@ pub(super) fn run(
     let mut pull = Pull {
         list,
         settings,
-        part: Part::new(settings.url.clone()),
+        part: PulledFile::new(settings.url.clone()),
     };
     let asked = || updater.times_asked(list);
     follow(
@@ -72,7 +72,7 @@ pub(super) fn run(
         &settings.url,
         settings.every,
         settings,
-        &Told {
+        &Interrupts {
             stopped,
             asked: &asked,
         },
@@ -96,7 +96,7 @@ pub(super) fn run_removals(
     let mut pull = Pull {
         list,
         settings,
-        part: Part::new(url.clone()),
+        part: PulledFile::new(url.clone()),
     };
     let asked = || updater.times_asked(list);
     follow(
@@ -104,7 +104,7 @@ pub(super) fn run_removals(
         &url,
         every,
         settings,
-        &Told {
+        &Interrupts {
             stopped,
             asked: &asked,
         },
@@ -119,7 +119,7 @@ fn follow(
     url: &str,
     every: Duration,
     settings: &Settings,
-    told: &Told<'_>,
+    told: &Interrupts<'_>,
     mut look: impl FnMut(&ureq::Agent) -> Result<(), String>,
 ) {
     let (mut failures, mut agent, mut said) = (0_u32, None, String::new());
@@ -158,7 +158,7 @@ fn follow(
 }
 
 /// What ends a pause early.
-struct Told<'a> {
+struct Interrupts<'a> {
     stopped: &'a Receiver<()>,
     /// How often somebody asked to look again.
     asked: &'a dyn Fn() -> u64,
@@ -170,7 +170,7 @@ enum Waited {
     Enough,
 }
 
-impl Told<'_> {
+impl Interrupts<'_> {
     fn wait(&self, pause: Duration) -> Waited {
         let (begun, asked) = (monotonic(), (self.asked)());
         loop {
@@ -191,12 +191,12 @@ fn stretched(pause: Duration) -> Duration {
 }
 
 /// A file on the server, and what it was when it was last taken.
-struct Part {
+struct PulledFile {
     url: String,
     tag: Option<String>,
 }
 
-impl Part {
+impl PulledFile {
     pub(super) const fn new(url: String) -> Self {
         Self { url, tag: None }
     }
@@ -205,7 +205,7 @@ impl Part {
 struct Pull<'a> {
     list: ListIndex,
     settings: &'a Settings,
-    part: Part,
+    part: PulledFile,
 }
 
 impl Pull<'_> {
@@ -215,7 +215,7 @@ impl Pull<'_> {
             return Ok(());
         };
         if let Some(bundle) = self.bundle(updater, agent, &octets)?
-            && let Change::Refused { .. } = updater.take(bundle).change
+            && let ListChange::Refused { .. } = updater.take(bundle).change
         {
             // The server may be in the middle of an update: the same manifest is fetched again,
             // entries and all.
@@ -262,7 +262,7 @@ impl Pull<'_> {
             Ok(true) => {}
         }
         let manifest = Manifest::parse(note.text()).map_err(|fault| fault.to_string())?;
-        let entries = Part::new(beside(&self.settings.url, &manifest.entries_file()));
+        let entries = PulledFile::new(beside(&self.settings.url, &manifest.entries_file()));
         let Some((octets, _)) = fetch(agent, &entries, octets_max(manifest.entries))? else {
             return refuse(Cause::NoEntries);
         };
@@ -298,7 +298,11 @@ fn octets_max(entries: u64) -> u64 {
 type Fetched = (Zeroizing<Vec<u8>>, Option<String>);
 
 /// What a file holds now, with its tag; nothing where it is what it was, or where there is none.
-fn fetch(agent: &ureq::Agent, part: &Part, octets_max: u64) -> Result<Option<Fetched>, String> {
+fn fetch(
+    agent: &ureq::Agent,
+    part: &PulledFile,
+    octets_max: u64,
+) -> Result<Option<Fetched>, String> {
     let mut request = agent.get(&part.url);
     if let Some(tag) = &part.tag {
         request = request.header("If-None-Match", tag);

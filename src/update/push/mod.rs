@@ -24,13 +24,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::{Zeroize, Zeroizing};
 
-use self::request::{Method, Request, read};
+use self::request::{Method, PushRequest, read};
 use super::Updater;
 use super::bundle::{Bundle, Origin, Way};
 use super::refusal::{Cause, place_of};
 use super::source::Text;
-use super::sources::Source;
-use super::state::Change;
+use super::sources::ListOrigin;
+use super::state::ListChange;
 use crate::list::ListIndex;
 use crate::list::receipt::Receipt;
 use crate::seal::Note;
@@ -258,7 +258,7 @@ struct Pushed {
 impl Updater {
     /// Answer a request; a bundle is judged after the answer, and the curator asks what became of
     /// it.
-    fn answer_push(&self, request: Request) -> (Said, Option<Bundle>) {
+    fn answer_push(&self, request: PushRequest) -> (Said, Option<Bundle>) {
         let missing = (
             (
                 "404 Not Found",
@@ -302,7 +302,7 @@ impl Updater {
     }
 
     fn pushable(&self, id: &str) -> Option<ListIndex> {
-        let is_pushable = |source: &Source| matches!(source, Source::Push);
+        let is_pushable = |source: &ListOrigin| matches!(source, ListOrigin::Push);
         let slot = self
             .slots
             .iter()
@@ -336,8 +336,10 @@ impl Updater {
         };
         let shadow_until = state.trial.as_ref().map(|trial| trial.until);
         json!({
-            "serial": state.serial, "manifest": state.manifest, "entries": state.entries, "live-since": state.live_since,
-            "state": word, "shadow-until": shadow_until, "message": refusal, "refused": refused, "receipt": receipt,
+            "serial": state.serial, "manifest": state.manifest, "entries": state.entries,
+            "live-since": state.live_since,
+            "state": word, "shadow-until": shadow_until, "message": refusal, "refused": refused,
+            "receipt": receipt,
         })
     }
 
@@ -358,15 +360,16 @@ impl Updater {
             }
         };
         match self.take_removal(list, &signed, origin).change {
-            Change::Refused { message } => {
+            ListChange::Refused { message } => {
                 ("422 Unprocessable Content", json!({ "error": message }))
             }
-            Change::Removed { entries } => {
+            ListChange::Removed { entries } => {
                 ("200 OK", json!({ "state": "removed", "entries": entries }))
             }
-            Change::Swapped { .. } | Change::Staged { .. } | Change::Asked | Change::Unchanged => {
-                ("200 OK", json!({ "state": "removed" }))
-            }
+            ListChange::Swapped { .. }
+            | ListChange::Staged { .. }
+            | ListChange::Asked
+            | ListChange::Unchanged => ("200 OK", json!({ "state": "removed" })),
         }
     }
 }

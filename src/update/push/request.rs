@@ -16,7 +16,7 @@ const HEAD_OCTETS_MAX: usize = 8192;
 const BUFFER_OCTETS: usize = 16 * 1024;
 
 /// What a request asks for.
-pub(super) struct Request {
+pub(super) struct PushRequest {
     pub(super) method: Method,
     pub(super) target: String,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -47,7 +47,7 @@ pub(super) fn read(
     patience: Duration,
     admits: impl Fn(&str) -> bool,
     octets_max: usize,
-) -> Result<Request, Refused> {
+) -> Result<PushRequest, Refused> {
     let deadline = monotonic() + patience;
     let mut received = Zeroizing::new(Vec::new());
     let end = loop {
@@ -93,7 +93,7 @@ pub(super) fn read(
             "more came than Content-Length says",
         ));
     }
-    Ok(Request {
+    Ok(PushRequest {
         method,
         target,
         body,

@@ -1,16 +1,16 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
 mod stamp;
-pub(super) use stamp::{Quiet, Stamp, Writer};
+pub(super) use stamp::{FileWriter, Quiet, Stamp};
 
 mod counting;
 use super::load::Script;
 use super::refusal::{Cause, Refusal, place_of};
-use super::sources::Source;
+use super::sources::ListOrigin;
 use super::stage::Stage;
-use crate::list::guard::{Limits, Place};
+use crate::list::guard::{GuardLimits, LinePlace};
 use crate::list::manifest::Manifest;
-use crate::list::parse::{self, Entry, Format, Parsed};
+use crate::list::parse::{self, Format, ListEntry, Parsed};
 use crate::list::{EntryTally, ListIndex, Scope};
 use crate::seal::VerifyKey;
 use crate::seal::age::Identity;
@@ -41,14 +41,14 @@ pub struct ListSource {
     /// The list is refused when more than this share of its lines is no entry, in per cent.
     pub rejects_percent_max: f64,
     /// What it must carry to be believed.
-    pub papers: Papers,
+    pub papers: Trust,
     /// Where it is looked for, beside or instead of a file.
-    pub sources: Vec<Source>,
+    pub sources: Vec<ListOrigin>,
     /// The keys that its entries may be encrypted to.
     pub identities: Identities,
     /// How much may change from one issue to the next; nothing bounds what a plain file changes,
     /// but what it lists.
-    pub limits: Limits,
+    pub limits: GuardLimits,
     /// How a new issue is tried out before it comes in force.
     pub stage: Stage,
     /// Where the questions are counted that each of its entries blocks; usually nowhere.
@@ -67,7 +67,7 @@ impl fmt::Debug for Identities {
 
 /// What a list must carry to be believed.
 #[derive(Clone, Debug, Default)]
-pub struct Papers {
+pub struct Trust {
     /// The keys whose signatures count.
     pub keys: Vec<VerifyKey>,
     /// How many of them must have signed a manifest.
@@ -103,9 +103,9 @@ const REJECTS_PERCENT_MAX: f64 = 5.0;
 impl ListSource {
     /// A list that the operator answers for, with the default share of rejects.
     pub fn unsigned(id: &str, index: ListIndex, text: Text, format: Format) -> Self {
-        let papers = Papers {
+        let papers = Trust {
             unsigned: Unsigned::Allow,
-            ..Papers::default()
+            ..Trust::default()
         };
         Self {
             id: id.to_owned(),
@@ -114,7 +114,7 @@ impl ListSource {
             format,
             rejects_percent_max: REJECTS_PERCENT_MAX,
             papers,
-            limits: Limits::default(),
+            limits: GuardLimits::default(),
             stage: Stage::default(),
             sources: Vec::new(),
             identities: Identities::default(),
@@ -175,7 +175,7 @@ pub(super) type Digest = [u8; 32];
 
 /// What one reading of a list found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct TextReading {
     pub(super) digest: Digest,
     pub(super) parsed: Parsed,
 }
@@ -206,7 +206,7 @@ pub(super) fn read(
     script: Script<'_>,
     stamp: Option<Stamp>,
     mut sink: impl FnMut(&[u8], Scope, Option<u32>),
-) -> Result<Reading, Cause> {
+) -> Result<TextReading, Cause> {
     let (digest, parsed) = go_over(script, stamp, |text| {
         match (script.format, script.entry_counts) {
             (Format::Plain, Some(_)) => parse::read_entries(text, |entry| {
@@ -215,19 +215,19 @@ pub(super) fn read(
             _ => parse::read(text, script.format, |wire, scope| sink(wire, scope, None)),
         }
     })?;
-    Ok(Reading { digest, parsed })
+    Ok(TextReading { digest, parsed })
 }
 
 /// As [`read`], slower, with the place of each entry.
 pub(super) fn read_places(
     script: Script<'_>,
     stamp: Option<Stamp>,
-    mut sink: impl FnMut(Place, &[u8], Scope),
+    mut sink: impl FnMut(LinePlace, &[u8], Scope),
 ) -> Result<(), Cause> {
     let read = |text: &mut Digesting<'_>| match script.format {
-        Format::Plain => parse::read_entries(text, |entry: &Entry<'_>| {
+        Format::Plain => parse::read_entries(text, |entry: &ListEntry<'_>| {
             sink(
-                Place {
+                LinePlace {
                     line: entry.line,
                     number: entry.details.number,
                 },
@@ -245,7 +245,7 @@ pub(super) fn read_places(
                 script.format,
                 |wire, scope| {
                     sink(
-                        Place {
+                        LinePlace {
                             line: lines.get(),
                             number: None,
                         },

@@ -67,7 +67,7 @@ impl Stamp {
 
 /// Does somebody hold the file open after having written to it?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::update) enum Writer {
+pub(in crate::update) enum FileWriter {
     Open,
     Closed,
 }
@@ -78,10 +78,10 @@ pub(in crate::update) struct Quiet(pub(in crate::update) Duration);
 
 impl Quiet {
     /// The rest that a file needs.
-    pub(in crate::update) fn needed(self, writer: Writer) -> Duration {
+    pub(in crate::update) fn needed(self, writer: FileWriter) -> Duration {
         match writer {
-            Writer::Open => self.0 * OPEN_QUIETS,
-            Writer::Closed => self.0,
+            FileWriter::Open => self.0 * OPEN_QUIETS,
+            FileWriter::Closed => self.0,
         }
     }
 
@@ -94,7 +94,7 @@ impl Quiet {
     pub(in crate::update) fn settle(
         self,
         path: &Path,
-        writer: impl Fn() -> Writer,
+        writer: impl Fn() -> FileWriter,
     ) -> Result<Stamp, Cause> {
         let start = monotonic();
         let (mut stamp, mut since) = (Stamp::of(path)?, start);

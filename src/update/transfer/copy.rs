@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::intake::Change;
+use super::intake::ZoneChange;
 use super::message::Soa;
-use super::ordering::{Line, Lines, compare};
+use super::ordering::{Lines, OrderedLine, compare};
 use crate::name::Name;
 
 const BUFFER_OCTETS: usize = 1 << 18;
@@ -34,7 +34,7 @@ pub(super) struct ZoneCopy {
 
 /// Why changes could not be worked into a copy.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum CopyFault {
     #[error("the changes do not fit the zone that we have")]
     Misfit,
     #[error("the zone's copy cannot be kept ({0}): check the state folder's disk and owner")]
@@ -46,7 +46,7 @@ impl ZoneCopy {
     /// zone.
     pub(super) fn open(path: &Path, zone: &Name) -> Option<Self> {
         let mut file = File::open(path).ok()?;
-        let mut lines = Reader::new(&mut file);
+        let mut lines = CopyReader::new(&mut file);
         let is_ours = lines.next().ok()?? == origin(zone).as_bytes();
         let soa = read_soa(lines.next().ok()??)?;
         let mut tail = [0; TAIL_OCTETS];
@@ -68,12 +68,12 @@ impl ZoneCopy {
         &self,
         zone: &Name,
         soa: Soa,
-        changes: &BTreeMap<Line, Change>,
-    ) -> Result<Draft, Fault> {
+        changes: &BTreeMap<OrderedLine, ZoneChange>,
+    ) -> Result<Draft, CopyFault> {
         let mut file = File::open(&self.path)?;
-        let mut old = Reader::new(&mut file);
+        let mut old = CopyReader::new(&mut file);
         for _ in 0..HEAD_LINES {
-            old.next()?.ok_or(Fault::Misfit)?;
+            old.next()?.ok_or(CopyFault::Misfit)?;
         }
         let mut writer = Draft::create(&self.path, zone, soa)?;
         let mut changes = changes.iter().peekable();
@@ -85,8 +85,8 @@ impl ZoneCopy {
             }
             match changes.next_if(|(new, _)| new.octets() == line) {
                 None => writer.line(line)?,
-                Some((_, Change::Remove)) => {}
-                Some((_, Change::Add)) => return Err(Fault::Misfit),
+                Some((_, ZoneChange::Remove)) => {}
+                Some((_, ZoneChange::Add)) => return Err(CopyFault::Misfit),
             }
         }
         for (new, change) in changes {
@@ -102,10 +102,10 @@ impl ZoneCopy {
     }
 }
 
-fn put_in(writer: &mut Draft, new: &Line, change: Change) -> Result<(), Fault> {
+fn put_in(writer: &mut Draft, new: &OrderedLine, change: ZoneChange) -> Result<(), CopyFault> {
     match change {
-        Change::Add => Ok(writer.line(new.octets())?),
-        Change::Remove => Err(Fault::Misfit),
+        ZoneChange::Add => Ok(writer.line(new.octets())?),
+        ZoneChange::Remove => Err(CopyFault::Misfit),
     }
 }
 
@@ -145,7 +145,12 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Write a whole zone.
-    pub(super) fn whole(path: &Path, zone: &Name, soa: Soa, lines: &Lines) -> Result<Self, Fault> {
+    pub(super) fn whole(
+        path: &Path,
+        zone: &Name,
+        soa: Soa,
+        lines: &Lines,
+    ) -> Result<Self, CopyFault> {
         let mut draft = Self::create(path, zone, soa)?;
         lines.iter().try_for_each(|line| draft.line(line))?;
         draft.finish()?;
@@ -164,7 +169,7 @@ impl Draft {
     }
 
     /// Put it in the copy's place, so that a power cut leaves one of the two.
-    pub(super) fn keep(self) -> Result<ZoneCopy, Fault> {
+    pub(super) fn keep(self) -> Result<ZoneCopy, CopyFault> {
         self.file.sync_all()?;
         std::fs::rename(&self.path, &self.kept_as)?;
         if let Some(folder) = self.kept_as.parent() {
@@ -245,14 +250,14 @@ impl Drop for Draft {
 
 /// Reads lines with their ends through a buffer that is wiped, which that of `std`'s `BufReader`
 /// cannot be.
-struct Reader<'f> {
+struct CopyReader<'f> {
     file: &'f mut File,
     buffer: Zeroizing<Vec<u8>>,
     start: usize,
     end: usize,
 }
 
-impl<'f> Reader<'f> {
+impl<'f> CopyReader<'f> {
     fn new(file: &'f mut File) -> Self {
         Self {
             file,
@@ -355,13 +360,13 @@ mod tests {
         let copy = create(&folder, &["b CNAME .\n".to_owned()]);
         let before = fs::read(copy.path()).unwrap();
         for (line, change) in [
-            ("a CNAME .\n", Change::Remove),
-            ("b CNAME .\n", Change::Add),
-            ("c CNAME .\n", Change::Remove),
+            ("a CNAME .\n", ZoneChange::Remove),
+            ("b CNAME .\n", ZoneChange::Add),
+            ("c CNAME .\n", ZoneChange::Remove),
         ] {
-            let changes = BTreeMap::from([(Line::new(line.as_bytes()), change)]);
+            let changes = BTreeMap::from([(OrderedLine::new(line.as_bytes()), change)]);
             assert!(
-                matches!(copy.change(&zone(), SOA, &changes), Err(Fault::Misfit)),
+                matches!(copy.change(&zone(), SOA, &changes), Err(CopyFault::Misfit)),
                 "{line}"
             );
             assert_eq!(fs::read(copy.path()).unwrap(), before);
@@ -385,8 +390,8 @@ mod tests {
             let whole = create(&folder, &new.iter().cloned().collect::<Vec<_>>());
             let expected = fs::read(whole.path()).unwrap();
             let copy = create(&folder, &old.iter().cloned().collect::<Vec<_>>());
-            let removed = old.difference(&new).map(|text| (Line::new(text.as_bytes()), Change::Remove));
-            let added = new.difference(&old).map(|text| (Line::new(text.as_bytes()), Change::Add));
+            let removed = old.difference(&new).map(|text| (OrderedLine::new(text.as_bytes()), ZoneChange::Remove));
+            let added = new.difference(&old).map(|text| (OrderedLine::new(text.as_bytes()), ZoneChange::Add));
             copy.change(&zone(), SOA, &removed.chain(added).collect()).unwrap().keep().unwrap();
             prop_assert!(fs::read(copy.path()).unwrap() == expected);
         }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use tracing::info;
 use zeroize::Zeroizing;
 
-use super::Zone;
+use super::SecondaryZone;
 use super::copy::{self, Draft, ZoneCopy};
-use super::intake::{self, Asked, Harvest, Intake};
+use super::intake::{self, AskedPrimary, Harvest, Intake};
 use super::message::{self, Answer, Soa};
 use super::serial::is_newer;
 use super::{tsig, tsig_fault};
@@ -27,7 +27,7 @@ const RCODE_NOTAUTH: u16 = 9;
 const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
 
 /// What a visit found.
-pub(super) enum Found {
+pub(super) enum FetchedZone {
     /// The zone as we have it, or the timers that it has now.
     Current,
     /// A newer zone, not yet kept.
@@ -36,7 +36,7 @@ pub(super) enum Found {
 
 /// Why a visit brought nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum TransferFault {
     #[error("cannot be reached ({0}): check its address, and that it answers over TCP")]
     Connect(io::Error),
     #[error("the connection broke ({0})")]
@@ -55,11 +55,11 @@ pub(super) enum Fault {
     #[error("it answers {}", told(*.0))]
     Rcode(u16),
     #[error("{0}")]
-    Tsig(#[from] tsig_fault::Fault),
+    Tsig(#[from] tsig_fault::TsigFault),
     #[error("{0}")]
-    Intake(#[from] intake::Fault),
+    Intake(#[from] intake::IntakeFault),
     #[error("{0}")]
-    Copy(#[from] copy::Fault),
+    Copy(#[from] copy::CopyFault),
     #[error("the system's random source failed ({0})")]
     Random(getrandom::Error),
     #[error("the program stops")]
@@ -83,14 +83,14 @@ fn told(code: u16) -> String {
 
 /// Bring what the primary has newer than `copy`; at `path` the copy is or will be.
 pub(super) fn visit(
-    zone: &Zone,
+    zone: &SecondaryZone,
     primary: SocketAddr,
     copy: Option<&ZoneCopy>,
     path: &Path,
     stop: &AtomicBool,
-) -> Result<Found, Fault> {
+) -> Result<FetchedZone, TransferFault> {
     let deadline = monotonic() + zone.time_max;
-    let open = || Connection::open(zone, primary, deadline, stop);
+    let open = || TransferConnection::open(zone, primary, deadline, stop);
     let mut connection = open()?;
     let offered = connection.ask_soa()?.serial;
     let Some(copy) = copy else {
@@ -98,20 +98,20 @@ pub(super) fn visit(
     };
     let have = copy.soa.serial;
     if have == offered {
-        return Ok(Found::Current);
+        return Ok(FetchedZone::Current);
     }
     if !is_newer(offered, have) {
-        return Err(intake::Fault::Backwards { have, offered }.into());
+        return Err(intake::IntakeFault::Backwards { have, offered }.into());
     }
     let changed = connection
-        .transfer(Asked::Since(have), Some(have))
+        .transfer(AskedPrimary::Since(have), Some(have))
         .and_then(|harvest| match harvest {
-            Harvest::Current => Ok(Found::Current),
-            Harvest::Whole(soa, lines) => {
-                Ok(Found::New(Draft::whole(path, &zone.zone, soa, &lines)?))
-            }
+            Harvest::Current => Ok(FetchedZone::Current),
+            Harvest::Whole(soa, lines) => Ok(FetchedZone::New(Draft::whole(
+                path, &zone.zone, soa, &lines,
+            )?)),
             Harvest::Changes(soa, changes) => {
-                Ok(Found::New(copy.change(&zone.zone, soa, &changes)?))
+                Ok(FetchedZone::New(copy.change(&zone.zone, soa, &changes)?))
             }
         });
     match changed {
@@ -124,44 +124,51 @@ pub(super) fn visit(
     }
 }
 
-fn whole(connection: &mut Connection<'_>, have: Option<u32>, path: &Path) -> Result<Found, Fault> {
+fn whole(
+    connection: &mut TransferConnection<'_>,
+    have: Option<u32>,
+    path: &Path,
+) -> Result<FetchedZone, TransferFault> {
     let zone = connection.zone;
-    match connection.transfer(Asked::Whole, have)? {
-        Harvest::Current => Ok(Found::Current),
-        Harvest::Whole(soa, lines) => Ok(Found::New(Draft::whole(path, &zone.zone, soa, &lines)?)),
-        Harvest::Changes(..) => Err(Fault::Mismatch),
+    match connection.transfer(AskedPrimary::Whole, have)? {
+        Harvest::Current => Ok(FetchedZone::Current),
+        Harvest::Whole(soa, lines) => Ok(FetchedZone::New(Draft::whole(
+            path, &zone.zone, soa, &lines,
+        )?)),
+        Harvest::Changes(..) => Err(TransferFault::Mismatch),
     }
 }
 
-impl Fault {
+impl TransferFault {
     /// Could the whole zone be had where its changes could not?
     const fn calls_for_whole(&self) -> bool {
         matches!(
             self,
             Self::Rcode(_)
-                | Self::Copy(copy::Fault::Misfit)
-                | Self::Intake(intake::Fault::Gap { .. } | intake::Fault::OtherEnd)
+                | Self::Copy(copy::CopyFault::Misfit)
+                | Self::Intake(intake::IntakeFault::Gap { .. } | intake::IntakeFault::OtherEnd)
         )
     }
 }
 
 /// A connection to a primary.
-struct Connection<'z> {
-    zone: &'z Zone,
+struct TransferConnection<'z> {
+    zone: &'z SecondaryZone,
     stream: TcpStream,
     deadline: Instant,
     stop: &'z AtomicBool,
     message: Zeroizing<Vec<u8>>,
 }
 
-impl<'z> Connection<'z> {
+impl<'z> TransferConnection<'z> {
     fn open(
-        zone: &'z Zone,
+        zone: &'z SecondaryZone,
         primary: SocketAddr,
         deadline: Instant,
         stop: &'z AtomicBool,
-    ) -> Result<Self, Fault> {
-        let stream = TcpStream::connect_timeout(&primary, CONNECT).map_err(Fault::Connect)?;
+    ) -> Result<Self, TransferFault> {
+        let stream =
+            TcpStream::connect_timeout(&primary, CONNECT).map_err(TransferFault::Connect)?;
         stream.set_read_timeout(Some(LOOK))?;
         stream.set_write_timeout(Some(IDLE))?;
         stream.set_nodelay(true)?;
@@ -174,10 +181,10 @@ impl<'z> Connection<'z> {
         })
     }
 
-    fn ask_soa(&mut self) -> Result<Soa, Fault> {
+    fn ask_soa(&mut self) -> Result<Soa, TransferFault> {
         let mut answers = self.ask(rtype::SOA, None)?;
         self.next(&mut answers)?;
-        let answer = Answer::new(&self.message).map_err(|_| intake::Fault::Garbage)?;
+        let answer = Answer::new(&self.message).map_err(|_| intake::IntakeFault::Garbage)?;
         let (mut found, mut owner) = (None, Vec::new());
         let walked = answer.message().walk(|record| {
             let is_it = record.section == Section::Answer && record.rtype == rtype::SOA;
@@ -188,15 +195,19 @@ impl<'z> Connection<'z> {
                 found = answer.soa(&record).ok();
             }
         });
-        walked.map_err(|_| intake::Fault::Garbage)?;
+        walked.map_err(|_| intake::IntakeFault::Garbage)?;
         answers.finish()?;
-        Ok(found.ok_or(intake::Fault::NoStart)?)
+        Ok(found.ok_or(intake::IntakeFault::NoStart)?)
     }
 
-    fn transfer(&mut self, asked: Asked, have: Option<u32>) -> Result<Harvest, Fault> {
+    fn transfer(
+        &mut self,
+        asked: AskedPrimary,
+        have: Option<u32>,
+    ) -> Result<Harvest, TransferFault> {
         let mut answers = match asked {
-            Asked::Whole => self.ask(message::AXFR, None)?,
-            Asked::Since(serial) => self.ask(message::IXFR, Some(serial))?,
+            AskedPrimary::Whole => self.ask(message::AXFR, None)?,
+            AskedPrimary::Since(serial) => self.ask(message::IXFR, Some(serial))?,
         };
         let mut intake = Intake::new(&self.zone.zone, asked, have, self.zone.caps);
         while !intake.is_complete() {
@@ -208,9 +219,9 @@ impl<'z> Connection<'z> {
     }
 
     /// Send a question and say what its answers look like.
-    fn ask(&mut self, qtype: u16, have: Option<u32>) -> Result<Answers<'z>, Fault> {
+    fn ask(&mut self, qtype: u16, have: Option<u32>) -> Result<Answers<'z>, TransferFault> {
         let mut id = [0; 2];
-        getrandom::fill(&mut id).map_err(Fault::Random)?;
+        getrandom::fill(&mut id).map_err(TransferFault::Random)?;
         let mut question = message::question(u16::from_be_bytes(id), &self.zone.zone, qtype, have);
         let session = self
             .zone
@@ -223,7 +234,7 @@ impl<'z> Connection<'z> {
     }
 
     /// Read the next message and hold it against the question.
-    fn next(&mut self, answers: &mut Answers<'_>) -> Result<(), Fault> {
+    fn next(&mut self, answers: &mut Answers<'_>) -> Result<(), TransferFault> {
         let mut length = [0; 2];
         self.read(&mut length)?;
         let mut message = std::mem::take(&mut self.message);
@@ -234,11 +245,11 @@ impl<'z> Connection<'z> {
         let (header, _) = self
             .message
             .split_first_chunk::<HEADER_OCTETS>()
-            .ok_or(intake::Fault::Garbage)?;
+            .ok_or(intake::IntakeFault::Garbage)?;
         let [id_high, id_low, flags_high, flags_low, ..] = *header;
         // A reply, to a question, not cut off.
         if [id_high, id_low] != answers.id || flags_high & 0xfa != 0x80 {
-            return Err(Fault::Mismatch);
+            return Err(TransferFault::Mismatch);
         }
         let code = u16::from(flags_low & 0xf);
         match answers
@@ -246,19 +257,21 @@ impl<'z> Connection<'z> {
             .as_mut()
             .map_or(Ok(()), |session| session.take(&self.message, wall_s()))
         {
-            Err(tsig_fault::Fault::Unsigned) if code != rcode::NOERROR => Err(Fault::Rcode(code)),
+            Err(tsig_fault::TsigFault::Unsigned) if code != rcode::NOERROR => {
+                Err(TransferFault::Rcode(code))
+            }
             Err(fault) => Err(fault.into()),
-            Ok(()) if code != rcode::NOERROR => Err(Fault::Rcode(code)),
+            Ok(()) if code != rcode::NOERROR => Err(TransferFault::Rcode(code)),
             Ok(()) => Ok(()),
         }
     }
 
     /// Fill `room`, as long as octets keep coming, time is left and the program goes on.
-    fn read(&mut self, room: &mut [u8]) -> Result<(), Fault> {
+    fn read(&mut self, room: &mut [u8]) -> Result<(), TransferFault> {
         let (mut at, mut heard) = (0, monotonic());
         while at < room.len() {
             match self.stream.read(room.get_mut(at..).unwrap_or_default()) {
-                Ok(0) => return Err(Fault::Truncated),
+                Ok(0) => return Err(TransferFault::Truncated),
                 Ok(count) => (at, heard) = (at + count, monotonic()),
                 Err(error)
                     if matches!(
@@ -270,13 +283,13 @@ impl<'z> Connection<'z> {
                 Err(error) => return Err(error.into()),
             }
             if self.stop.load(Relaxed) {
-                return Err(Fault::Stopped);
+                return Err(TransferFault::Stopped);
             }
             if monotonic() > self.deadline {
-                return Err(Fault::Slow(self.zone.time_max.as_secs()));
+                return Err(TransferFault::Slow(self.zone.time_max.as_secs()));
             }
             if heard.elapsed() > IDLE {
-                return Err(Fault::Silent);
+                return Err(TransferFault::Silent);
             }
         }
         Ok(())
@@ -290,7 +303,7 @@ struct Answers<'z> {
 }
 
 impl Answers<'_> {
-    fn finish(&self) -> Result<(), Fault> {
+    fn finish(&self) -> Result<(), TransferFault> {
         Ok(self
             .session
             .as_ref()

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::message::{Answer, Soa};
-use super::ordering::{Line, Lines};
+use super::ordering::{Lines, OrderedLine};
 use super::serial::is_newer;
 use crate::name::{NAME_OCTETS_MAX, Name};
-use crate::wire::{Record, Section, rtype};
+use crate::wire::{Section, WireRecord, rtype};
 
 /// Types that stand beside records without being any of the zone's.
 const OPT: u16 = rtype::OPT;
@@ -30,7 +30,7 @@ pub struct Caps {
 
 /// What we asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum AskedPrimary {
     /// The whole zone.
     Whole,
     /// The changes since this serial.
@@ -44,19 +44,19 @@ pub(super) enum Harvest {
     /// A whole zone, its lines in order.
     Whole(Soa, Lines),
     /// What is to be taken out and put in.
-    Changes(Soa, BTreeMap<Line, Change>),
+    Changes(Soa, BTreeMap<OrderedLine, ZoneChange>),
 }
 
 /// What becomes of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum ZoneChange {
     Add,
     Remove,
 }
 
 /// What is wrong with a transfer's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum IntakeFault {
     #[error("a message cannot be read")]
     Garbage,
     #[error("a message holds no record")]
@@ -92,7 +92,7 @@ pub(super) enum Fault {
 }
 
 /// Where in the transfer we are.
-enum Stage {
+enum IntakeStage {
     Start,
     /// Behind the first record, which tells the newest serial.
     Opened,
@@ -107,14 +107,14 @@ enum Stage {
 /// Takes a transfer message by message.
 pub(super) struct Intake<'z> {
     zone: &'z Name,
-    asked: Asked,
+    asked: AskedPrimary,
     /// The serial that must not be gone back from, if we have any.
     have: Option<u32>,
     caps: Caps,
-    stage: Stage,
+    stage: IntakeStage,
     newest: Option<Soa>,
     lines: Lines,
-    changes: BTreeMap<Line, Change>,
+    changes: BTreeMap<OrderedLine, ZoneChange>,
     is_whole: bool,
     octets: u64,
     records: u64,
@@ -123,13 +123,13 @@ pub(super) struct Intake<'z> {
 }
 
 impl<'z> Intake<'z> {
-    pub(super) fn new(zone: &'z Name, asked: Asked, have: Option<u32>, caps: Caps) -> Self {
+    pub(super) fn new(zone: &'z Name, asked: AskedPrimary, have: Option<u32>, caps: Caps) -> Self {
         Self {
             zone,
             asked,
             have,
             caps,
-            stage: Stage::Start,
+            stage: IntakeStage::Start,
             newest: None,
             lines: Lines::default(),
             changes: BTreeMap::new(),
@@ -142,12 +142,12 @@ impl<'z> Intake<'z> {
     }
 
     /// Take one message's answers.
-    pub(super) fn take(&mut self, octets: &[u8]) -> Result<(), Fault> {
+    pub(super) fn take(&mut self, octets: &[u8]) -> Result<(), IntakeFault> {
         self.octets += octets.len() as u64;
         if self.octets > self.caps.octets {
-            return Err(Fault::Octets(self.caps.octets));
+            return Err(IntakeFault::Octets(self.caps.octets));
         }
-        let answer = Answer::new(octets).map_err(|_| Fault::Garbage)?;
+        let answer = Answer::new(octets).map_err(|_| IntakeFault::Garbage)?;
         let before = self.records;
         let mut taken = Ok(());
         let walked = answer.message().walk(|record| {
@@ -155,11 +155,11 @@ impl<'z> Intake<'z> {
                 taken = self.take_record(answer, &record);
             }
         });
-        walked.map_err(|_| Fault::Garbage)?;
+        walked.map_err(|_| IntakeFault::Garbage)?;
         taken?;
         // Each message brings the transfer on, so that the cap on records is one on messages too.
         if self.records == before {
-            Err(Fault::NoRecord)
+            Err(IntakeFault::NoRecord)
         } else {
             Ok(())
         }
@@ -167,14 +167,14 @@ impl<'z> Intake<'z> {
 
     /// Has the last record been taken?
     pub(super) const fn is_complete(&self) -> bool {
-        matches!(self.stage, Stage::End)
+        matches!(self.stage, IntakeStage::End)
     }
 
     /// What the records amount to, once complete.
-    pub(super) fn finish(mut self) -> Result<Harvest, Fault> {
+    pub(super) fn finish(mut self) -> Result<Harvest, IntakeFault> {
         match self.newest {
-            Some(_) if !self.is_complete() => Err(Fault::Garbage),
-            None => Err(Fault::NoStart),
+            Some(_) if !self.is_complete() => Err(IntakeFault::Garbage),
+            None => Err(IntakeFault::NoStart),
             Some(newest) if Some(newest.serial) == self.have => Ok(Harvest::Current),
             Some(newest) if self.is_whole => {
                 self.lines.sort();
@@ -184,80 +184,84 @@ impl<'z> Intake<'z> {
         }
     }
 
-    fn take_record(&mut self, answer: Answer<'_>, record: &Record) -> Result<(), Fault> {
+    fn take_record(&mut self, answer: Answer<'_>, record: &WireRecord) -> Result<(), IntakeFault> {
         self.records += 1;
         if self.records > self.caps.records {
-            return Err(Fault::Records(self.caps.records));
+            return Err(IntakeFault::Records(self.caps.records));
         }
         answer
             .owner(record, &mut self.owner)
-            .map_err(|_| Fault::Garbage)?;
+            .map_err(|_| IntakeFault::Garbage)?;
         if !answer.is_in_class(record) {
-            return Err(Fault::Foreign);
+            return Err(IntakeFault::Foreign);
         }
         if record.rtype == rtype::SOA {
             if self.owner.as_slice() != self.zone.as_wire() {
-                return Err(Fault::Foreign);
+                return Err(IntakeFault::Foreign);
             }
-            return self.take_soa(answer.soa(record).map_err(|_| Fault::Garbage)?);
+            return self.take_soa(answer.soa(record).map_err(|_| IntakeFault::Garbage)?);
         }
         let apex = self.zone.as_wire();
         let is_within = crate::name::is_within(&self.owner, apex);
         match self.stage {
-            Stage::Start => return Err(Fault::NoStart),
-            Stage::End => return Err(Fault::BehindEnd),
-            _ if !is_within => return Err(Fault::Foreign),
-            Stage::Opened => (self.stage, self.is_whole) = (Stage::Whole, true),
-            Stage::Whole | Stage::Removing(_) | Stage::Adding(_) => {}
+            IntakeStage::Start => return Err(IntakeFault::NoStart),
+            IntakeStage::End => return Err(IntakeFault::BehindEnd),
+            _ if !is_within => return Err(IntakeFault::Foreign),
+            IntakeStage::Opened => (self.stage, self.is_whole) = (IntakeStage::Whole, true),
+            IntakeStage::Whole | IntakeStage::Removing(_) | IntakeStage::Adding(_) => {}
         }
         answer
             .write_line(record, &self.owner, apex, &mut self.line)
-            .map_err(|_| Fault::Garbage)?;
+            .map_err(|_| IntakeFault::Garbage)?;
         match self.stage {
-            Stage::Removing(_) => self.change(Change::Remove),
-            Stage::Adding(_) => self.change(Change::Add),
+            IntakeStage::Removing(_) => self.change(ZoneChange::Remove),
+            IntakeStage::Adding(_) => self.change(ZoneChange::Add),
             _ => self.lines.push(&self.line),
         }
         Ok(())
     }
 
-    fn take_soa(&mut self, soa: Soa) -> Result<(), Fault> {
+    fn take_soa(&mut self, soa: Soa) -> Result<(), IntakeFault> {
         let Some(newest) = self.newest else {
             self.newest = Some(soa);
             self.stage = match self.have {
-                Some(have) if have == soa.serial => Stage::End,
+                Some(have) if have == soa.serial => IntakeStage::End,
                 Some(have) if !is_newer(soa.serial, have) => {
-                    return Err(Fault::Backwards {
+                    return Err(IntakeFault::Backwards {
                         have,
                         offered: soa.serial,
                     });
                 }
-                _ => Stage::Opened,
+                _ => IntakeStage::Opened,
             };
             return Ok(());
         };
         let is_newest = soa.serial == newest.serial;
         self.stage = match (&self.stage, self.asked) {
             // The whole zone, even if it has no record but this one.
-            (Stage::Opened, _) if is_newest => {
+            (IntakeStage::Opened, _) if is_newest => {
                 self.is_whole = true;
-                Stage::End
+                IntakeStage::End
             }
-            (Stage::Opened, Asked::Since(have)) if soa.serial == have => Stage::Removing(have),
-            (Stage::Whole | Stage::Adding(_), _) if is_newest && self.is_last(soa.serial) => {
-                Stage::End
+            (IntakeStage::Opened, AskedPrimary::Since(have)) if soa.serial == have => {
+                IntakeStage::Removing(have)
             }
-            (Stage::Removing(from), _)
+            (IntakeStage::Whole | IntakeStage::Adding(_), _)
+                if is_newest && self.is_last(soa.serial) =>
+            {
+                IntakeStage::End
+            }
+            (IntakeStage::Removing(from), _)
                 if is_newer(soa.serial, *from) && !is_newer(soa.serial, newest.serial) =>
             {
-                Stage::Adding(soa.serial)
+                IntakeStage::Adding(soa.serial)
             }
-            (Stage::Adding(at), _) if soa.serial == *at && !is_newest => {
-                Stage::Removing(soa.serial)
+            (IntakeStage::Adding(at), _) if soa.serial == *at && !is_newest => {
+                IntakeStage::Removing(soa.serial)
             }
-            (Stage::Opened | Stage::Whole, _) => return Err(Fault::OtherEnd),
-            (Stage::End, _) => return Err(Fault::BehindEnd),
-            _ => return Err(Fault::Gap { at: soa.serial }),
+            (IntakeStage::Opened | IntakeStage::Whole, _) => return Err(IntakeFault::OtherEnd),
+            (IntakeStage::End, _) => return Err(IntakeFault::BehindEnd),
+            _ => return Err(IntakeFault::Gap { at: soa.serial }),
         };
         Ok(())
     }
@@ -265,14 +269,14 @@ impl<'z> Intake<'z> {
     /// Does this SOA record end the transfer where it stands now?
     const fn is_last(&self, serial: u32) -> bool {
         match self.stage {
-            Stage::Adding(at) => at == serial,
+            IntakeStage::Adding(at) => at == serial,
             _ => true,
         }
     }
 
     /// Note a change; one that undoes an earlier one leaves nothing.
-    fn change(&mut self, change: Change) {
-        let line = Line::new(&self.line);
+    fn change(&mut self, change: ZoneChange) {
+        let line = OrderedLine::new(&self.line);
         match self.changes.get(&line) {
             Some(earlier) if *earlier != change => {
                 self.changes.remove(&line);
@@ -326,7 +330,11 @@ mod tests {
 
     /// What a transfer comes to: each record in a message of its own must give the same as all in
     /// one.
-    fn taken(asked: Asked, have: Option<u32>, records: &[&str]) -> Result<String, Fault> {
+    fn taken(
+        asked: AskedPrimary,
+        have: Option<u32>,
+        records: &[&str],
+    ) -> Result<String, IntakeFault> {
         let zone = zone();
         let take = |messages: Vec<Vec<u8>>| {
             let mut intake = Intake::new(&zone, asked, have, CAPS);
@@ -352,7 +360,7 @@ mod tests {
             ),
             Harvest::Changes(soa, changes) => {
                 let marked = changes.iter().map(|(line, change)| {
-                    let mark = if *change == Change::Add { '+' } else { '-' };
+                    let mark = if *change == ZoneChange::Add { '+' } else { '-' };
                     format!("{mark}{}", text(line.octets()))
                 });
                 format!("{}: {}", soa.serial, marked.collect::<Vec<_>>().join(" "))
@@ -362,7 +370,7 @@ mod tests {
 
     #[test]
     fn whole_zones_are_taken() {
-        let whole = |have, records: &[&str]| taken(Asked::Whole, have, records);
+        let whole = |have, records: &[&str]| taken(AskedPrimary::Whole, have, records);
         assert_eq!(
             whole(None, &["soa 5", "b.rpz.example", "A.rpz.example", "soa 5"]),
             Ok("5: a b".to_owned())
@@ -371,31 +379,34 @@ mod tests {
         assert_eq!(whole(Some(5), &["soa 5"]), Ok("current".to_owned()));
         assert_eq!(
             whole(Some(5), &["soa 4", "soa 4"]),
-            Err(Fault::Backwards {
+            Err(IntakeFault::Backwards {
                 have: 5,
                 offered: 4
             })
         );
-        assert_eq!(whole(None, &["a.rpz.example"]), Err(Fault::NoStart));
-        assert_eq!(whole(None, &["soa 5", "a.example"]), Err(Fault::Foreign));
+        assert_eq!(whole(None, &["a.rpz.example"]), Err(IntakeFault::NoStart));
+        assert_eq!(
+            whole(None, &["soa 5", "a.example"]),
+            Err(IntakeFault::Foreign)
+        );
         assert_eq!(
             whole(None, &["soa 5", "a.rpz.example", "soa 6"]),
-            Err(Fault::OtherEnd)
+            Err(IntakeFault::OtherEnd)
         );
         assert_eq!(
             whole(None, &["soa 5", "soa 5", "a.rpz.example"]),
-            Err(Fault::BehindEnd)
+            Err(IntakeFault::BehindEnd)
         );
         assert_eq!(
             whole(None, &["soa 5", "a.rpz.example"]),
-            Err(Fault::Garbage),
+            Err(IntakeFault::Garbage),
             "cut off"
         );
     }
 
     #[test]
     fn changes_are_taken() {
-        let since = |records: &[&str]| taken(Asked::Since(1), Some(1), records);
+        let since = |records: &[&str]| taken(AskedPrimary::Since(1), Some(1), records);
         let (a, b, c) = ("a.rpz.example", "b.rpz.example", "c.rpz.example");
         assert_eq!(since(&["soa 1"]), Ok("current".to_owned()));
         assert_eq!(
@@ -417,29 +428,29 @@ mod tests {
         );
         assert_eq!(
             since(&["soa 0", "soa 1"]),
-            Err(Fault::Backwards {
+            Err(IntakeFault::Backwards {
                 have: 1,
                 offered: 0
             })
         );
         assert_eq!(
             since(&["soa 3", "soa 2", "soa 3", "soa 3"]),
-            Err(Fault::OtherEnd),
+            Err(IntakeFault::OtherEnd),
             "not from ours on"
         );
         assert_eq!(
             since(&["soa 3", "soa 1", "soa 2", "soa 1"]),
-            Err(Fault::Gap { at: 1 }),
+            Err(IntakeFault::Gap { at: 1 }),
             "in circles"
         );
         assert_eq!(
             since(&["soa 3", "soa 1", "soa 4"]),
-            Err(Fault::Gap { at: 4 }),
+            Err(IntakeFault::Gap { at: 4 }),
             "past the end"
         );
         assert_eq!(
             since(&["soa 3", "soa 1", a, "soa 2", b, "soa 3"]),
-            Err(Fault::Gap { at: 3 }),
+            Err(IntakeFault::Gap { at: 3 }),
             "a step left out"
         );
     }
@@ -447,13 +458,13 @@ mod tests {
     #[test]
     fn every_cap_holds() {
         let zone = zone();
-        let mut intake = Intake::new(&zone, Asked::Whole, None, CAPS);
+        let mut intake = Intake::new(&zone, AskedPrimary::Whole, None, CAPS);
         intake.take(&message(&["soa 1"])).unwrap();
         let fault = (0..100).find_map(|_| intake.take(&message(&["a.rpz.example"])).err());
-        assert_eq!(fault, Some(Fault::Records(50)));
+        assert_eq!(fault, Some(IntakeFault::Records(50)));
         let mut intake = Intake::new(
             &zone,
-            Asked::Whole,
+            AskedPrimary::Whole,
             None,
             Caps {
                 octets: 100,
@@ -463,11 +474,11 @@ mod tests {
         intake.take(&message(&["soa 1"])).unwrap();
         assert_eq!(
             intake.take(&message(&["a.rpz.example"])),
-            Err(Fault::Octets(100))
+            Err(IntakeFault::Octets(100))
         );
         assert_eq!(
-            Intake::new(&zone, Asked::Whole, None, CAPS).take(&message(&[])),
-            Err(Fault::NoRecord)
+            Intake::new(&zone, AskedPrimary::Whole, None, CAPS).take(&message(&[])),
+            Err(IntakeFault::NoRecord)
         );
     }
 
@@ -478,12 +489,12 @@ mod tests {
             tail in prop::collection::vec((0usize..120, any::<u8>()), 0..6),
         ) {
             let zone = zone();
-            let _ = Intake::new(&zone, Asked::Since(1), Some(1), CAPS).take(&octets);
+            let _ = Intake::new(&zone, AskedPrimary::Since(1), Some(1), CAPS).take(&octets);
             octets = message(&["soa 3", "soa 1", "a.rpz.example", "soa 2", "b.rpz.example"]);
             for (at, octet) in tail {
                 octets[at] = octet;
             }
-            let _ = Intake::new(&zone, Asked::Since(1), Some(1), CAPS).take(&octets);
+            let _ = Intake::new(&zone, AskedPrimary::Since(1), Some(1), CAPS).take(&octets);
         }
     }
 }

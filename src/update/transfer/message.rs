@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::name::{NAME_OCTETS_MAX, Name, is_within};
-use crate::wire::{Message, Record, WalkFault, class, rtype};
+use crate::wire::{Message, WalkFault, WireRecord, class, rtype};
 
 /// The question type of a whole zone (RFC 5936).
 pub(super) const AXFR: u16 = 252;
@@ -59,18 +59,18 @@ impl<'m> Answer<'m> {
         self.message
     }
 
-    pub(super) fn is_in_class(&self, record: &Record) -> bool {
+    pub(super) fn is_in_class(&self, record: &WireRecord) -> bool {
         self.octets.get(record.ttl_at - 2..record.ttl_at) == Some(&class::IN.to_be_bytes())
     }
 
     /// The owner's wire name, lower-case, into `owner`.
-    pub(super) fn owner(&self, record: &Record, owner: &mut Vec<u8>) -> Result<(), WalkFault> {
+    pub(super) fn owner(&self, record: &WireRecord, owner: &mut Vec<u8>) -> Result<(), WalkFault> {
         owner.clear();
         self.message.read_name(record.start, owner)
     }
 
     /// What an SOA record says.
-    pub(super) fn soa(&self, record: &Record) -> Result<Soa, WalkFault> {
+    pub(super) fn soa(&self, record: &WireRecord) -> Result<Soa, WalkFault> {
         let number = |before_end| self.message.u32_before(record.end - before_end);
         if record.end - record.data_at < SOA_NUMBERS + 2 {
             return Err(WalkFault);
@@ -90,7 +90,7 @@ impl<'m> Answer<'m> {
     /// when they take a record away.
     pub(super) fn write_line(
         &self,
-        record: &Record,
+        record: &WireRecord,
         owner: &[u8],
         apex: &[u8],
         line: &mut Vec<u8>,
@@ -123,7 +123,7 @@ impl<'m> Answer<'m> {
     /// out.
     fn write_generic(
         &self,
-        record: &Record,
+        record: &WireRecord,
         data: &[u8],
         line: &mut Vec<u8>,
     ) -> Result<(), WalkFault> {
@@ -142,7 +142,7 @@ impl<'m> Answer<'m> {
     }
 }
 
-fn octets_of<'m>(octets: &'m [u8], record: &Record) -> Result<&'m [u8], WalkFault> {
+fn octets_of<'m>(octets: &'m [u8], record: &WireRecord) -> Result<&'m [u8], WalkFault> {
     octets.get(record.data_at..record.end).ok_or(WalkFault)
 }
 

@@ -36,13 +36,13 @@ use crate::list::ListIndex;
 use crate::name::Name;
 pub use intake::Caps;
 use secondary::{Secondary, Wake};
-pub use tsig::{Algorithm, Key};
+pub use tsig::{TsigAlgorithm, TsigKey};
 
 /// What is transferred, and from where.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The zones, each the source of one list.
-    pub zones: Vec<Zone>,
+    pub zones: Vec<SecondaryZone>,
     /// Where primaries tell us that a zone changed, over UDP and TCP; without any, changes are
     /// found by asking.
     pub notify: Vec<SocketAddr>,
@@ -52,7 +52,7 @@ pub struct Settings {
 
 /// One zone.
 #[derive(Clone, Debug)]
-pub struct Zone {
+pub struct SecondaryZone {
     /// The list that it is the source of.
     pub list: ListIndex,
     /// The list's id, for messages and its copy's name.
@@ -62,7 +62,7 @@ pub struct Zone {
     /// Where to ask, in this order.
     pub primaries: Vec<SocketAddr>,
     /// The secret shared with all of them.
-    pub key: Option<Key>,
+    pub key: Option<TsigKey>,
     /// How much a transfer may bring.
     pub caps: Caps,
     /// How long a transfer may take.
@@ -73,7 +73,10 @@ pub struct Zone {
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
     /// No place for the copies.
-    #[error("{}: cannot be made ({error}): check the state folder's owner and mode", folder.display())]
+    #[error(
+        "{}: cannot be made ({error}): check the state folder's owner and mode",
+        folder.display()
+    )]
     Folder {
         /// The folder.
         folder: PathBuf,

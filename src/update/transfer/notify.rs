@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::tsig::Key;
+use super::tsig::TsigKey;
 use super::tsig_fault;
 use crate::clock::{UnixSeconds, wall_s};
 use crate::name::Name;
@@ -37,7 +37,7 @@ const RCODE_NOTAUTH: u8 = 9;
 pub(super) struct Watched {
     pub(super) zone: Name,
     pub(super) primaries: Vec<SocketAddr>,
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<TsigKey>,
     /// Called with the address of the primary that spoke.
     pub(super) heard: Box<dyn Fn(IpAddr) + Send + Sync>,
 }
@@ -53,7 +53,7 @@ impl Watched {
 
 /// What a message comes to.
 #[derive(Debug, PartialEq, Eq)]
-struct Verdict {
+struct NotifyVerdict {
     reply: Vec<u8>,
     /// The place of the zone that is to be asked for.
     zone: Option<usize>,
@@ -129,7 +129,12 @@ fn hear(packet: &[u8], from: IpAddr, zones: &[Watched]) -> Option<Vec<u8>> {
 
 /// What to answer, and which zone to ask for; nothing where the sender is no primary or the message
 /// no NOTIFY.
-fn judge(packet: &[u8], from: IpAddr, zones: &[Watched], now: UnixSeconds) -> Option<Verdict> {
+fn judge(
+    packet: &[u8],
+    from: IpAddr,
+    zones: &[Watched],
+    now: UnixSeconds,
+) -> Option<NotifyVerdict> {
     if !zones.iter().any(|zone| zone.knows(from)) {
         return None;
     }
@@ -157,7 +162,7 @@ fn judge(packet: &[u8], from: IpAddr, zones: &[Watched], now: UnixSeconds) -> Op
         .filter(|_| is_soa)
         .and_then(|at| Some((at, zones.get(at)?)))
     else {
-        return Some(Verdict {
+        return Some(NotifyVerdict {
             reply: reply(RCODE_NOTAUTH),
             zone: None,
         });
@@ -168,13 +173,13 @@ fn judge(packet: &[u8], from: IpAddr, zones: &[Watched], now: UnixSeconds) -> Op
         .and_then(|message| message.walk(|_| ()))
         .is_err()
     {
-        return Some(Verdict {
+        return Some(NotifyVerdict {
             reply: reply(rcode::FORMERR as u8),
             zone: None,
         });
     }
     let Some(key) = &watched.key else {
-        return Some(Verdict {
+        return Some(NotifyVerdict {
             reply: reply(0),
             zone: Some(at),
         });
@@ -183,19 +188,19 @@ fn judge(packet: &[u8], from: IpAddr, zones: &[Watched], now: UnixSeconds) -> Op
         Ok(mac) => {
             let mut reply = reply(0);
             key.sign(&mut reply, Some(&mac), now);
-            Some(Verdict {
+            Some(NotifyVerdict {
                 reply,
                 zone: Some(at),
             })
         }
-        Err(tsig_fault::Fault::Unsigned) => Some(Verdict {
+        Err(tsig_fault::TsigFault::Unsigned) => Some(NotifyVerdict {
             reply: reply(rcode::REFUSED as u8),
             zone: None,
         }),
         Err(fault) => {
             let mut reply = reply(RCODE_NOTAUTH);
             key.append_error(&mut reply, fault.code(), now);
-            Some(Verdict { reply, zone: None })
+            Some(NotifyVerdict { reply, zone: None })
         }
     }
 }
@@ -208,15 +213,15 @@ mod tests {
     use super::*;
     use crate::update::transfer::message;
     use crate::update::transfer::tsig;
-    use crate::update::transfer::tsig::Algorithm;
+    use crate::update::transfer::tsig::TsigAlgorithm;
 
     const NOW: UnixSeconds = 1_800_000_000;
     const PRIMARY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
-    fn key(secret: &[u8]) -> Key {
-        Key::new(
+    fn key(secret: &[u8]) -> TsigKey {
+        TsigKey::new(
             Name::parse("key.example").unwrap(),
-            Algorithm::Sha384,
+            TsigAlgorithm::Sha384,
             Zeroizing::new(secret.to_vec()),
         )
     }

@@ -25,9 +25,9 @@ fn key(line: &[u8]) -> (&[u8], bool, &[u8]) {
 
 /// One line that is compared as above; wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Line(Zeroizing<Vec<u8>>);
+pub(super) struct OrderedLine(Zeroizing<Vec<u8>>);
 
-impl Line {
+impl OrderedLine {
     pub(super) fn new(octets: &[u8]) -> Self {
         Self(Zeroizing::new(octets.to_vec()))
     }
@@ -37,13 +37,13 @@ impl Line {
     }
 }
 
-impl Ord for Line {
+impl Ord for OrderedLine {
     fn cmp(&self, other: &Self) -> Ordering {
         compare(&self.0, &other.0)
     }
 }
 
-impl PartialOrd for Line {
+impl PartialOrd for OrderedLine {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -53,12 +53,12 @@ impl PartialOrd for Line {
 #[derive(Default)]
 pub(super) struct Lines {
     pieces: Vec<Zeroizing<Vec<u8>>>,
-    spans: Vec<Span>,
+    spans: Vec<LineSpan>,
 }
 
 /// Where a line is.
 #[derive(Clone, Copy)]
-struct Span {
+struct LineSpan {
     piece: u32,
     start: u32,
     len: u32,
@@ -78,7 +78,7 @@ impl Lines {
         }
         let piece = (self.pieces.len() - 1) as u32;
         if let Some(room) = self.pieces.last_mut() {
-            self.spans.push(Span {
+            self.spans.push(LineSpan {
                 piece,
                 start: room.len() as u32,
                 len: line.len() as u32,
@@ -99,7 +99,7 @@ impl Lines {
     }
 }
 
-fn line(pieces: &[Zeroizing<Vec<u8>>], span: Span) -> &[u8] {
+fn line(pieces: &[Zeroizing<Vec<u8>>], span: LineSpan) -> &[u8] {
     let start = span.start as usize;
     pieces
         .get(span.piece as usize)

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::Zone;
+use super::SecondaryZone;
 use super::copy::{Draft, ZoneCopy};
-use super::exchange::{Fault, Found, visit};
+use super::exchange::{FetchedZone, TransferFault, visit};
 use super::message::Soa;
 use crate::clock::monotonic;
-use crate::update::{Bundle, Cause, Change, Origin, Text, Updater, Way};
+use crate::update::{Bundle, Cause, ListChange, Origin, Text, Updater, Way};
 
 /// The zone's own timers are taken within these bounds, in seconds.
 const TIMER_S_MIN: u32 = 1;
@@ -38,7 +38,7 @@ pub(super) enum Wake {
 
 /// One zone's secondary.
 pub(super) struct Secondary {
-    zone: Zone,
+    zone: SecondaryZone,
     path: PathBuf,
     updater: Arc<Updater>,
     stop: Arc<AtomicBool>,
@@ -50,14 +50,14 @@ pub(super) struct Secondary {
 
 /// Did any primary answer?
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Round {
+enum TransferRound {
     Confirmed,
     Failed,
 }
 
 impl Secondary {
     pub(super) fn new(
-        zone: Zone,
+        zone: SecondaryZone,
         path: PathBuf,
         updater: Arc<Updater>,
         stop: Arc<AtomicBool>,
@@ -136,7 +136,7 @@ impl Secondary {
     }
 
     /// Ask the primaries one after the other until one answers, the one that spoke up first.
-    fn round(&mut self, told: Option<IpAddr>) -> Round {
+    fn round(&mut self, told: Option<IpAddr>) -> TransferRound {
         let mut primaries = self.zone.primaries.clone();
         primaries.sort_by_key(|primary| Some(primary.ip()) != told);
         let mut last = None;
@@ -148,15 +148,15 @@ impl Secondary {
                 &self.path,
                 &self.stop,
             ) {
-                Ok(Found::Current) => {
+                Ok(FetchedZone::Current) => {
                     self.updater.note_current(self.zone.list);
                     return self.confirm();
                 }
-                Ok(Found::New(draft)) => {
+                Ok(FetchedZone::New(draft)) => {
                     self.bring(draft, &self.place(primary));
                     return self.confirm();
                 }
-                Err(Fault::Stopped) => return Round::Failed,
+                Err(TransferFault::Stopped) => return TransferRound::Failed,
                 Err(fault) => {
                     if let Some((place, earlier)) = last.replace((self.place(primary), fault)) {
                         warn!(list = %self.zone.id, "{place}: {earlier}");
@@ -167,7 +167,7 @@ impl Secondary {
         if let Some((place, fault)) = last {
             self.complain(&place, &fault);
         }
-        Round::Failed
+        TransferRound::Failed
     }
 
     /// Have a new zone judged, and keep it where it came in force.
@@ -182,7 +182,7 @@ impl Secondary {
         }
     }
 
-    fn complain(&mut self, place: &str, fault: &Fault) {
+    fn complain(&mut self, place: &str, fault: &TransferFault) {
         let expired = self.expiry().map(|soa| {
             format!(
                 "; no primary has confirmed the zone for {} s: it has expired",
@@ -201,12 +201,12 @@ impl Secondary {
         format!("zone {} from {primary}", self.zone.zone)
     }
 
-    fn confirm(&mut self) -> Round {
+    fn confirm(&mut self) -> TransferRound {
         self.confirmed = monotonic();
         if std::mem::take(&mut self.has_expired) {
             info!(list = %self.zone.id, "zone {} is no longer expired", self.zone.zone);
         }
-        Round::Confirmed
+        TransferRound::Confirmed
     }
 
     /// Has no primary confirmed the zone for as long as it is good? Then its SOA record.
@@ -228,19 +228,22 @@ impl Secondary {
         match self.updater.take(bundle).change {
             // What is tried out is offered again with the next round, and is known by then to be in
             // force or not.
-            Change::Refused { .. } | Change::Staged { .. } => Handed::Refused,
-            Change::Swapped { .. } | Change::Removed { .. } | Change::Asked | Change::Unchanged => {
+            ListChange::Refused { .. } | ListChange::Staged { .. } => Handed::Refused,
+            ListChange::Swapped { .. }
+            | ListChange::Removed { .. }
+            | ListChange::Asked
+            | ListChange::Unchanged => {
                 info!(list = %self.zone.id, serial, "{place} is in force");
                 Handed::Taken
             }
         }
     }
 
-    fn pause(&self, round: Round) -> Duration {
+    fn pause(&self, round: TransferRound) -> Duration {
         let soa = self.copy.as_ref().map(|copy| copy.soa);
         let timer_s = match round {
-            Round::Confirmed => soa.map_or(RETRY_S, |soa| soa.refresh_s),
-            Round::Failed => soa.map_or(RETRY_S, |soa| soa.retry_s),
+            TransferRound::Confirmed => soa.map_or(RETRY_S, |soa| soa.refresh_s),
+            TransferRound::Failed => soa.map_or(RETRY_S, |soa| soa.retry_s),
         };
         shortened(timer_s.clamp(TIMER_S_MIN, TIMER_S_MAX), random())
     }

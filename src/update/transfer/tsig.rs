@@ -6,7 +6,7 @@ use std::fmt;
 use aws_lc_rs::{constant_time, hmac};
 use zeroize::Zeroizing;
 
-use super::tsig_fault::Fault;
+use super::tsig_fault::TsigFault;
 use crate::clock::UnixSeconds;
 use crate::name::Name;
 use crate::wire::{HEADER_OCTETS, Message, Section};
@@ -28,7 +28,7 @@ const ADDITIONAL_AT: usize = 10;
 
 /// How a signature is made; what is older than SHA-256 is not offered (RFC 8945 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
+pub enum TsigAlgorithm {
     /// hmac-sha256
     Sha256,
     /// hmac-sha384
@@ -37,7 +37,7 @@ pub enum Algorithm {
     Sha512,
 }
 
-impl Algorithm {
+impl TsigAlgorithm {
     const fn name(self) -> &'static [u8] {
         match self {
             Self::Sha256 => b"\x0bhmac-sha256\0",
@@ -57,15 +57,15 @@ impl Algorithm {
 
 /// A secret shared with a primary.
 #[derive(Clone)]
-pub struct Key {
+pub struct TsigKey {
     name: Name,
-    algorithm: Algorithm,
+    algorithm: TsigAlgorithm,
     secret: Zeroizing<Vec<u8>>,
 }
 
-impl Key {
+impl TsigKey {
     /// A key as both sides know it: its name, its algorithm and the secret's octets.
-    pub const fn new(name: Name, algorithm: Algorithm, secret: Zeroizing<Vec<u8>>) -> Self {
+    pub const fn new(name: Name, algorithm: TsigAlgorithm, secret: Zeroizing<Vec<u8>>) -> Self {
         Self {
             name,
             algorithm,
@@ -86,7 +86,7 @@ impl Key {
         now: UnixSeconds,
     ) -> Vec<u8> {
         let id = message.get(..2).unwrap_or_default().to_vec();
-        let stamp = Stamp {
+        let stamp = TsigTime {
             time_s: u64::try_from(now).unwrap_or_default(),
             fudge_s: FUDGE_S,
         };
@@ -105,7 +105,7 @@ impl Key {
     /// 8945 section 5.3.2).
     pub(super) fn append_error(&self, message: &mut Vec<u8>, error: u16, now: UnixSeconds) {
         let id = message.get(..2).unwrap_or_default().to_vec();
-        let stamp = Stamp {
+        let stamp = TsigTime {
             time_s: u64::try_from(now).unwrap_or_default(),
             fudge_s: FUDGE_S,
         };
@@ -118,8 +118,8 @@ impl Key {
         &self,
         message: &[u8],
         now: UnixSeconds,
-    ) -> Result<Vec<u8>, Fault> {
-        let tsig = find(message)?.ok_or(Fault::Unsigned)?;
+    ) -> Result<Vec<u8>, TsigFault> {
+        let tsig = find(message)?.ok_or(TsigFault::Unsigned)?;
         self.check(&tsig, message, self.context(), Covers::Variables, now)?;
         Ok(tsig.mac.to_vec())
     }
@@ -131,21 +131,21 @@ impl Key {
         mut context: hmac::Context,
         covers: Covers,
         now: UnixSeconds,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), TsigFault> {
         if tsig.error != 0 {
-            return Err(Fault::Answered(tsig.error));
+            return Err(TsigFault::Answered(tsig.error));
         }
         if tsig.owner != self.name.as_wire() || tsig.algorithm != self.algorithm.name() {
-            return Err(Fault::OtherKey);
+            return Err(TsigFault::OtherKey);
         }
         let (header, body) = message
             .split_at_checked(HEADER_OCTETS)
-            .ok_or(Fault::Format)?;
-        let counts = header.get(2..ADDITIONAL_AT).ok_or(Fault::Format)?;
+            .ok_or(TsigFault::Format)?;
+        let counts = header.get(2..ADDITIONAL_AT).ok_or(TsigFault::Format)?;
         let additional = header
             .get(ADDITIONAL_AT..)
             .and_then(<[u8]>::first_chunk::<2>)
-            .ok_or(Fault::Format)?;
+            .ok_or(TsigFault::Format)?;
         context.update(tsig.id);
         context.update(counts);
         context.update(
@@ -155,7 +155,7 @@ impl Key {
         );
         context.update(
             body.get(..tsig.start - HEADER_OCTETS)
-                .ok_or(Fault::Format)?,
+                .ok_or(TsigFault::Format)?,
         );
         match covers {
             Covers::Variables => {
@@ -164,13 +164,13 @@ impl Key {
             Covers::Timers => context.update(&tsig.stamp.octets()),
         }
         constant_time::verify_slices_are_equal(context.sign().as_ref(), tsig.mac)
-            .map_err(|_| Fault::Signature)?;
+            .map_err(|_| TsigFault::Signature)?;
         let off_s = tsig
             .stamp
             .time_s
             .abs_diff(u64::try_from(now).unwrap_or_default());
         if off_s > u64::from(tsig.stamp.fudge_s.min(FUDGE_S)) {
-            Err(Fault::Time { off_s })
+            Err(TsigFault::Time { off_s })
         } else {
             Ok(())
         }
@@ -179,7 +179,7 @@ impl Key {
     fn update_variables(
         &self,
         context: &mut hmac::Context,
-        stamp: Stamp,
+        stamp: TsigTime,
         error: u16,
         other: &[u8],
     ) {
@@ -192,7 +192,7 @@ impl Key {
         context.update(other);
     }
 
-    fn append(&self, message: &mut Vec<u8>, stamp: Stamp, mac: &[u8], id: &[u8], error: u16) {
+    fn append(&self, message: &mut Vec<u8>, stamp: TsigTime, mac: &[u8], id: &[u8], error: u16) {
         let data = [
             self.algorithm.name(),
             &stamp.octets(),
@@ -218,7 +218,7 @@ impl Key {
 }
 
 /// `Debug` keeps the secret.
-impl fmt::Debug for Key {
+impl fmt::Debug for TsigKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({}, {:?})", self.name, self.algorithm)
     }
@@ -227,7 +227,7 @@ impl fmt::Debug for Key {
 /// Checks the answers to one signed question, of which not every one needs a signature of its own
 /// (RFC 8945 section 5.3.1).
 pub(super) struct Session<'k> {
-    key: &'k Key,
+    key: &'k TsigKey,
     context: hmac::Context,
     covers: Covers,
     unsigned: u32,
@@ -235,7 +235,7 @@ pub(super) struct Session<'k> {
 
 impl<'k> Session<'k> {
     /// Answers to the question with this signature.
-    pub(super) fn new(key: &'k Key, question_mac: &[u8]) -> Self {
+    pub(super) fn new(key: &'k TsigKey, question_mac: &[u8]) -> Self {
         let mut context = key.context();
         update_prior(&mut context, question_mac);
         Self {
@@ -247,15 +247,15 @@ impl<'k> Session<'k> {
     }
 
     /// Take the next answer.
-    pub(super) fn take(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), Fault> {
+    pub(super) fn take(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), TsigFault> {
         let Some(tsig) = find(message)? else {
             if matches!(self.covers, Covers::Variables) {
-                return Err(Fault::Unsigned);
+                return Err(TsigFault::Unsigned);
             }
             self.unsigned += 1;
             self.context.update(message);
             return if self.unsigned > UNSIGNED_MAX {
-                Err(Fault::UnsignedEnd)
+                Err(TsigFault::UnsignedEnd)
             } else {
                 Ok(())
             };
@@ -269,11 +269,11 @@ impl<'k> Session<'k> {
     }
 
     /// Say that no more answers come: the last one must have been signed.
-    pub(super) const fn finish(&self) -> Result<(), Fault> {
+    pub(super) const fn finish(&self) -> Result<(), TsigFault> {
         if self.unsigned == 0 {
             Ok(())
         } else {
-            Err(Fault::UnsignedEnd)
+            Err(TsigFault::UnsignedEnd)
         }
     }
 }
@@ -293,12 +293,12 @@ fn update_prior(context: &mut hmac::Context, mac: &[u8]) {
 
 /// When a signature was made, and how far the clocks may differ.
 #[derive(Clone, Copy)]
-struct Stamp {
+struct TsigTime {
     time_s: u64,
     fudge_s: u16,
 }
 
-impl Stamp {
+impl TsigTime {
     fn octets(self) -> [u8; 8] {
         (self.time_s << 16 | u64::from(self.fudge_s)).to_be_bytes()
     }
@@ -310,7 +310,7 @@ struct Tsig<'m> {
     start: usize,
     owner: Vec<u8>,
     algorithm: Vec<u8>,
-    stamp: Stamp,
+    stamp: TsigTime,
     mac: &'m [u8],
     id: &'m [u8],
     error: u16,
@@ -318,14 +318,14 @@ struct Tsig<'m> {
 }
 
 /// The message's signature, which must be its last record.
-fn find(octets: &[u8]) -> Result<Option<Tsig<'_>>, Fault> {
-    let message = Message::new(octets).map_err(|_| Fault::Format)?;
+fn find(octets: &[u8]) -> Result<Option<Tsig<'_>>, TsigFault> {
+    let message = Message::new(octets).map_err(|_| TsigFault::Format)?;
     let (mut last, mut count) = (None, 0);
     let walked = message.walk(|record| {
         count += u32::from(record.rtype == TYPE);
         last = Some(record);
     });
-    walked.map_err(|_| Fault::Format)?;
+    walked.map_err(|_| TsigFault::Format)?;
     let record = match last {
         _ if count == 0 => return Ok(None),
         Some(record)
@@ -336,33 +336,33 @@ fn find(octets: &[u8]) -> Result<Option<Tsig<'_>>, Fault> {
         {
             record
         }
-        _ => return Err(Fault::Format),
+        _ => return Err(TsigFault::Format),
     };
     if octets.get(record.ttl_at - 2..record.ttl_at + 4) != Some(&CLASS_AND_TTL) {
-        return Err(Fault::Format);
+        return Err(TsigFault::Format);
     }
     let mut owner = Vec::new();
     message
         .read_name(record.start, &mut owner)
-        .map_err(|_| Fault::Format)?;
+        .map_err(|_| TsigFault::Format)?;
     let data = octets
         .get(record.data_at..record.end)
-        .ok_or(Fault::Format)?;
+        .ok_or(TsigFault::Format)?;
     let algorithm = Name::from_wire(data)
-        .map_err(|_| Fault::Format)?
+        .map_err(|_| TsigFault::Format)?
         .as_wire()
         .to_vec();
-    let mut rest = data.get(algorithm.len()..).ok_or(Fault::Format)?;
+    let mut rest = data.get(algorithm.len()..).ok_or(TsigFault::Format)?;
     let stamp = u64::from_be_bytes(*take(&mut rest)?);
     let mac_octets = usize::from(u16::from_be_bytes(*take(&mut rest)?));
-    let (mac, mut rest) = rest.split_at_checked(mac_octets).ok_or(Fault::Format)?;
+    let (mac, mut rest) = rest.split_at_checked(mac_octets).ok_or(TsigFault::Format)?;
     let id = take::<2>(&mut rest)?;
     let error = u16::from_be_bytes(*take(&mut rest)?);
     let other_octets = u16::from_be_bytes(*take(&mut rest)?);
     if rest.len() != usize::from(other_octets) {
-        return Err(Fault::Format);
+        return Err(TsigFault::Format);
     }
-    let stamp = Stamp {
+    let stamp = TsigTime {
         time_s: stamp >> 16,
         fudge_s: (stamp & 0xffff) as u16,
     };
@@ -378,8 +378,8 @@ fn find(octets: &[u8]) -> Result<Option<Tsig<'_>>, Fault> {
     }))
 }
 
-pub(super) fn take<'m, const N: usize>(rest: &mut &'m [u8]) -> Result<&'m [u8; N], Fault> {
-    let (octets, behind) = rest.split_first_chunk().ok_or(Fault::Format)?;
+pub(super) fn take<'m, const N: usize>(rest: &mut &'m [u8]) -> Result<&'m [u8; N], TsigFault> {
+    let (octets, behind) = rest.split_first_chunk().ok_or(TsigFault::Format)?;
     *rest = behind;
     Ok(octets)
 }
@@ -392,10 +392,10 @@ mod tests {
 
     const NOW: UnixSeconds = 1_800_000_000;
 
-    fn key(secret: &[u8]) -> Key {
-        Key::new(
+    fn key(secret: &[u8]) -> TsigKey {
+        TsigKey::new(
             Name::parse("key.example").unwrap(),
-            Algorithm::Sha256,
+            TsigAlgorithm::Sha256,
             Zeroizing::new(secret.to_vec()),
         )
     }
@@ -414,13 +414,13 @@ mod tests {
 
     /// Signs as a primary does: `prior` and the unsigned answers before, then the times alone.
     fn sign_later(
-        key: &Key,
+        key: &TsigKey,
         message: &mut Vec<u8>,
         prior: &[u8],
         unsigned: &[Vec<u8>],
         now: UnixSeconds,
     ) -> Vec<u8> {
-        let stamp = Stamp {
+        let stamp = TsigTime {
             time_s: now as u64,
             fudge_s: 300,
         };
@@ -442,21 +442,21 @@ mod tests {
         assert_eq!(key(b"secret").check_question(&signed, NOW + 300), Ok(mac));
         assert_eq!(
             key(b"other").check_question(&signed, NOW),
-            Err(Fault::Signature)
+            Err(TsigFault::Signature)
         );
         assert_eq!(
             key(b"secret").check_question(&signed, NOW + 301),
-            Err(Fault::Time { off_s: 301 })
+            Err(TsigFault::Time { off_s: 301 })
         );
         assert_eq!(
             key(b"secret").check_question(&question(), NOW),
-            Err(Fault::Unsigned)
+            Err(TsigFault::Unsigned)
         );
-        let other = Key {
-            algorithm: Algorithm::Sha512,
+        let other = TsigKey {
+            algorithm: TsigAlgorithm::Sha512,
             ..key(b"secret")
         };
-        assert_eq!(other.check_question(&signed, NOW), Err(Fault::OtherKey));
+        assert_eq!(other.check_question(&signed, NOW), Err(TsigFault::OtherKey));
         for at in 0..signed.len() {
             let mut changed = signed.clone();
             changed[at] ^= 1;
@@ -489,24 +489,24 @@ mod tests {
         assert_eq!(take(&[&first, &unsigned[0], &unsigned[1], &last]), Ok(()));
         assert_eq!(
             take(&[&first, &unsigned[1], &unsigned[0], &last]),
-            Err(Fault::Signature),
+            Err(TsigFault::Signature),
             "swapped"
         );
         assert_eq!(
             take(&[&first, &unsigned[0], &last]),
-            Err(Fault::Signature),
+            Err(TsigFault::Signature),
             "one left out"
         );
-        assert_eq!(take(&[&first, &unsigned[0]]), Err(Fault::UnsignedEnd));
-        assert_eq!(take(&[&unsigned[0]]), Err(Fault::Unsigned));
+        assert_eq!(take(&[&first, &unsigned[0]]), Err(TsigFault::UnsignedEnd));
+        assert_eq!(take(&[&unsigned[0]]), Err(TsigFault::Unsigned));
         assert_eq!(
             Session::new(&key, b"another question").take(&first, NOW),
-            Err(Fault::Signature)
+            Err(TsigFault::Signature)
         );
         let many = vec![&unsigned[0]; 100];
         assert_eq!(
             take(&[&[&first][..], &many].concat()),
-            Err(Fault::UnsignedEnd)
+            Err(TsigFault::UnsignedEnd)
         );
     }
 

@@ -2,7 +2,7 @@
 
 /// What is wrong with a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum TsigFault {
     #[error("the answer carries no signature: give the primary the same key for this zone")]
     Unsigned,
     #[error("the last messages carry no signature (RFC 8945, section 5.3.1)")]
@@ -22,7 +22,7 @@ pub(super) enum Fault {
     Answered(u16),
 }
 
-impl Fault {
+impl TsigFault {
     /// The error that tells the other side (RFC 8945 section 3).
     pub(super) const fn code(self) -> u16 {
         match self {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::super::output::{Column, table};
+use super::super::super::output::{TextColumn, table};
 use crate::list::receipt::Receipt;
 
 /// How one resolver ended: a line of the table, and of `--json`.
@@ -49,11 +49,11 @@ impl Arrival {
 
 pub(super) fn describe(arrivals: &[Arrival]) -> String {
     let columns = [
-        Column::Left("RESOLVER"),
-        Column::Right("SERIAL"),
-        Column::Right("LATE"),
-        Column::Left("STATE"),
-        Column::Left("RECEIPT BY"),
+        TextColumn::Left("RESOLVER"),
+        TextColumn::Right("SERIAL"),
+        TextColumn::Right("LATE"),
+        TextColumn::Left("STATE"),
+        TextColumn::Left("RECEIPT BY"),
     ];
     let none = || "-".to_owned();
     let rows = arrivals.iter().map(|arrival| {

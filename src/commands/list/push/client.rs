@@ -10,7 +10,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use zeroize::Zeroizing;
 
-use super::super::super::failure::Failure;
+use super::super::super::failure::CommandFailure;
 use super::super::super::files::{read, read_text};
 use crate::clock::UnixSeconds;
 
@@ -25,7 +25,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// What a listener says of a list.
 #[derive(Debug, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct PushStanding {
     /// The serial in force; none where the list is not in force yet.
     pub(super) serial: Option<u64>,
     /// How far the newest issue got.
@@ -54,14 +54,17 @@ pub(super) struct Parcel {
 }
 
 /// Something that can be asked and sent to.
-pub(super) struct Client {
+pub(super) struct PushClient {
     agent: Agent,
     /// `Bearer …`, where the listeners want a token.
     permission: Option<Zeroizing<String>>,
 }
 
-impl Client {
-    pub(super) fn new(authorities: Option<&Path>, token: Option<&Path>) -> Result<Self, Failure> {
+impl PushClient {
+    pub(super) fn new(
+        authorities: Option<&Path>,
+        token: Option<&Path>,
+    ) -> Result<Self, CommandFailure> {
         let place = authorities.unwrap_or(Path::new(SYSTEM_AUTHORITIES));
         let certificates: Vec<Certificate<'static>> = parse_pem(&read(place)?)
             .filter_map(|item| match item {
@@ -70,7 +73,7 @@ impl Client {
             })
             .collect();
         if certificates.is_empty() {
-            return Err(Failure::Failed(format!(
+            return Err(CommandFailure::Failed(format!(
                 "{}: no certificate in it: give the authorities with --ca",
                 place.display()
             )));
@@ -113,7 +116,7 @@ impl Client {
     }
 
     /// Ask how a list stands.
-    pub(super) fn standing(&self, url: &str) -> Result<Standing, String> {
+    pub(super) fn standing(&self, url: &str) -> Result<PushStanding, String> {
         let mut request = self.agent.get(url);
         if let Some(permission) = &self.permission {
             request = request.header("Authorization", permission.as_str());

@@ -5,7 +5,7 @@ mod arrival;
 use arrival::{Arrival, describe};
 
 mod client;
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 use super::super::files::{read, read_text};
 use super::super::key::read_public;
 use super::super::output::{Style, print, print_json, time};
@@ -17,7 +17,7 @@ use crate::list::receipt::Receipt;
 use crate::list::removal::Removal;
 use crate::seal::age::is_armored;
 use crate::seal::{Note, VerifyKey};
-use client::{Client, Parcel, printable};
+use client::{Parcel, PushClient, printable};
 use data_encoding::BASE64;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
@@ -73,14 +73,14 @@ enum Load {
 }
 
 /// A resolver's listener, and where the list stands on it.
-struct Target<'a> {
+struct PushTarget<'a> {
     url: &'a str,
     place: String,
 }
 
-pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let shipment = pack(args)?;
-    let client = Client::new(args.ca.as_deref(), args.token_file.as_deref())?;
+    let client = PushClient::new(args.ca.as_deref(), args.token_file.as_deref())?;
     // Drawn on a terminal alone.
     let progress = ProgressBar::new(args.urls.len() as u64);
     let arrivals: Vec<Arrival> = std::thread::scope(|scope| {
@@ -116,7 +116,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
     if missing == 0 {
         Ok(())
     } else {
-        Err(Failure::Failed(format!(
+        Err(CommandFailure::Failed(format!(
             "not applied by {missing} of {} resolvers",
             arrivals.len()
         )))
@@ -124,7 +124,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), Failure> {
 }
 
 /// Gather what is to be sent; refuses here what every resolver would refuse.
-fn pack(args: &Args) -> Result<Shipment, Failure> {
+fn pack(args: &Args) -> Result<Shipment, CommandFailure> {
     let desk = Desk::open(&args.folder)?;
     let list = desk.settings.id.clone();
     let given = desk.settings.receipt_keys.iter().chain(&args.receipt_keys);
@@ -133,7 +133,7 @@ fn pack(args: &Args) -> Result<Shipment, Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let load = if args.removal {
         let none = || {
-            Failure::Failed(
+            CommandFailure::Failed(
                 "there is no removal that holds now: `wardline list remove --now` makes one"
                     .to_owned(),
             )
@@ -142,7 +142,7 @@ fn pack(args: &Args) -> Result<Shipment, Failure> {
     } else if receipt_keys.is_empty() {
         let why = "no receipt can be checked: give the resolvers' public keys with --receipt-key \
                    or in list.toml";
-        return Err(Failure::Usage(why.to_owned()));
+        return Err(CommandFailure::Usage(why.to_owned()));
     } else {
         let (parcel, manifest) = pack_issue(&desk)?;
         Load::Issue(parcel, manifest)
@@ -157,21 +157,24 @@ fn pack(args: &Args) -> Result<Shipment, Failure> {
     })
 }
 
-fn pack_issue(desk: &Desk) -> Result<(Vec<u8>, Manifest), Failure> {
+fn pack_issue(desk: &Desk) -> Result<(Vec<u8>, Manifest), CommandFailure> {
     let unissued =
-        || Failure::Failed("nothing is issued yet: `wardline list sign` does it".to_owned());
+        || CommandFailure::Failed("nothing is issued yet: `wardline list sign` does it".to_owned());
     let Issue { note, manifest } = desk.issue()?.ok_or_else(unissued)?;
     let place = desk.handed_out(&Manifest::file(&manifest.list));
     let signers = note
         .signers(&desk.keys)
-        .map_err(|error| Failure::Failed(format!("{}: {error}", place.display())))?;
+        .map_err(|error| CommandFailure::Failed(format!("{}: {error}", place.display())))?;
     let needed = desk.settings.signatures;
     if signers.len() < needed {
         let what = format!(
             "signed by {} of {needed} keys: it needs more signatures",
             signers.len()
         );
-        return Err(Failure::Failed(format!("{}: {what}", place.display())));
+        return Err(CommandFailure::Failed(format!(
+            "{}: {what}",
+            place.display()
+        )));
     }
     let entries = BASE64.encode(&read(&desk.handed_out(&manifest.entries_file()))?);
     let parcel = serde_json::to_vec(&Parcel {
@@ -179,13 +182,15 @@ fn pack_issue(desk: &Desk) -> Result<(Vec<u8>, Manifest), Failure> {
         entries,
     });
     Ok((
-        parcel.map_err(|error| Failure::Failed(format!("no JSON can be made of it: {error}")))?,
+        parcel.map_err(|error| {
+            CommandFailure::Failed(format!("no JSON can be made of it: {error}"))
+        })?,
         manifest,
     ))
 }
 
 /// The removal that lies in the folder, if it holds now.
-fn read_removal(desk: &Desk) -> Result<Option<String>, Failure> {
+fn read_removal(desk: &Desk) -> Result<Option<String>, CommandFailure> {
     let place = desk.handed_out(&Removal::file(&desk.settings.id));
     if !place.exists() {
         return Ok(None);
@@ -196,13 +201,13 @@ fn read_removal(desk: &Desk) -> Result<Option<String>, Failure> {
     } else {
         place
     };
-    let failed = |what: String| Failure::Failed(format!("{}: {what}", place.display()));
+    let failed = |what: String| CommandFailure::Failed(format!("{}: {what}", place.display()));
     let note = Note::parse(&read(&place)?).map_err(|error| failed(error.to_string()))?;
     let removal = Removal::parse(note.text()).map_err(|fault| failed(fault.to_string()))?;
     Ok(removal.holds_at(wall_s()).then_some(sent))
 }
 
-fn deliver(client: &Client, shipment: &Shipment, url: &str) -> Arrival {
+fn deliver(client: &PushClient, shipment: &Shipment, url: &str) -> Arrival {
     let place = format!("{}/v1/lists/{}", url.trim_end_matches('/'), shipment.list);
     let (parcel, manifest) = match &shipment.load {
         Load::Removal(note) => {
@@ -232,7 +237,7 @@ fn deliver(client: &Client, shipment: &Shipment, url: &str) -> Arrival {
             shipment,
             manifest,
             before.as_deref(),
-            &Target { url, place },
+            &PushTarget { url, place },
         ),
     }
 }
@@ -241,11 +246,11 @@ fn deliver(client: &Client, shipment: &Shipment, url: &str) -> Arrival {
 /// ends. `before` is what the resolver said before it had the issue: the same word again may be the
 /// old one, and gets some time to change.
 fn await_receipt(
-    client: &Client,
+    client: &PushClient,
     shipment: &Shipment,
     manifest: &Manifest,
     before: Option<&str>,
-    target: &Target<'_>,
+    target: &PushTarget<'_>,
 ) -> Arrival {
     let start = monotonic();
     let mut pause = POLL_FIRST;
@@ -330,14 +335,14 @@ fn check_receipt(text: &str, manifest: &Manifest, keys: &[VerifyKey]) -> Result<
 mod tests {
     use super::*;
     use crate::list::Hash;
-    use crate::list::manifest::{Basis, ListAction, Secrecy};
+    use crate::list::manifest::{ListAction, ManifestBasis, Secrecy};
     use crate::seal::SigningKey;
 
     fn manifest() -> Manifest {
         Manifest {
             list: "example".to_owned(),
             authority: "Example Authority".to_owned(),
-            basis: Basis::Law,
+            basis: ManifestBasis::Law,
             legal_basis: "Example Act".to_owned(),
             action: ListAction::StopPage,
             serial: 7,

@@ -15,7 +15,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::super::Failure;
 use super::super::convert::{Redirection, covered_type, is_below, redirect, signer_of};
-use super::super::reply::Reply;
+use super::super::reply::ServerReply;
 use super::super::rrset::{Cut, RrSet, Said};
 use super::zones::NameServer;
 
@@ -40,7 +40,7 @@ const LINKS_MAX: usize = 12;
 const TTL_S_MAX: u32 = i32::MAX as u32;
 
 /// A question as one zone's server was asked it.
-pub(super) struct Asked<'a> {
+pub(super) struct AskedZone<'a> {
     /// The zone whose server was asked.
     pub(super) zone: &'a Name,
     /// The name, lower-case; not always the whole one (RFC 9156).
@@ -120,9 +120,9 @@ impl Useless {
 }
 
 /// Judge the octets of a reply; id and question have been checked.
-pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement {
+pub(super) fn judge(octets: &[u8], asked: &AskedZone<'_>, from: IpAddr) -> Judgement {
     if record_count(octets) > RECORDS_MAX
-        || octets.len() > TRUSTED_OCTETS_MAX && Reply::read(octets).is_err()
+        || octets.len() > TRUSTED_OCTETS_MAX && ServerReply::read(octets).is_err()
     {
         return Judgement::Useless(Useless::Malformed);
     }
@@ -140,7 +140,7 @@ pub(super) fn judge(octets: &[u8], asked: &Asked<'_>, from: IpAddr) -> Judgement
         }
         _ => return Judgement::Useless(Useless::Refuses),
     }
-    let heard = Heard {
+    let heard = HeardSections {
         message,
         asked,
         from,
@@ -183,13 +183,13 @@ fn judge_header(octets: &[u8]) -> Useless {
     }
 }
 
-struct Heard<'a> {
+struct HeardSections<'a> {
     message: Message,
-    asked: &'a Asked<'a>,
+    asked: &'a AskedZone<'a>,
     from: IpAddr,
 }
 
-impl Heard<'_> {
+impl HeardSections<'_> {
     /// The sets that answer: name and type themselves, or the alias.
     fn answer(&self) -> Vec<RrSet> {
         self.answer_for(self.asked.name)

@@ -38,7 +38,7 @@ fn judge_script(asked_name: &str, script: &Script<'_>) -> Judgement {
     message.authorities = records(script.authority);
     message.additionals = records(script.additional);
     let (zone, asked_name) = (name("test."), name(asked_name));
-    let asked = Asked {
+    let asked = AskedZone {
         zone: &zone,
         name: &asked_name,
         rtype: RecordType::A,
@@ -305,7 +305,7 @@ fn a_chain_of_aliases_is_taken_link_by_link_and_not_for_ever() {
 #[test]
 fn rubbish_is_malformed_and_a_bare_formerr_is_about_edns() {
     let (zone, asked_name) = (name("test."), name("www.test."));
-    let asked = Asked {
+    let asked = AskedZone {
         zone: &zone,
         name: &asked_name,
         rtype: RecordType::A,

@@ -1,20 +1,20 @@
 //! A reply of the root's copy, laid out as a server would send it.
 
-use super::record::Record;
+use super::record::CopyRecord;
 use crate::wire::{HEADER_OCTETS, class, rcode};
 
 /// A reply in the making.
-pub(super) struct Reply<'a> {
+pub(super) struct CopyReply<'a> {
     pub(super) name: Vec<u8>,
     pub(super) qtype: u16,
     pub(super) rcode: u16,
     pub(super) authoritative: bool,
-    pub(super) answers: Vec<&'a Record>,
-    pub(super) authorities: Vec<&'a Record>,
-    pub(super) additionals: Vec<&'a Record>,
+    pub(super) answers: Vec<&'a CopyRecord>,
+    pub(super) authorities: Vec<&'a CopyRecord>,
+    pub(super) additionals: Vec<&'a CopyRecord>,
 }
 
-impl Reply<'_> {
+impl CopyReply<'_> {
     pub(super) fn new(name: &[u8], qtype: u16) -> Self {
         Self {
             name: name.to_vec(),

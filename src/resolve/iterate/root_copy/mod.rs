@@ -7,12 +7,12 @@
 //! word.
 
 mod record;
-use record::Record;
+use record::CopyRecord;
 
 mod lay_out;
-use lay_out::Reply;
+use lay_out::CopyReply;
 mod text;
-use self::text::Line;
+use self::text::ZoneLine;
 use crate::clock::{self, UnixSeconds};
 use crate::wire::{class, rcode, rtype};
 use arc_swap::ArcSwapOption;
@@ -40,13 +40,13 @@ const TYPE_NSEC: u16 = 47;
 #[derive(Debug)]
 pub(in crate::resolve) struct RootCopy {
     file: PathBuf,
-    current: ArcSwapOption<Zone>,
+    current: ArcSwapOption<RootZone>,
     looked_at: AtomicI64,
 }
 
 /// How a copy stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RootStanding {
     /// The zone's serial number.
     pub serial: u32,
     /// Until when it holds.
@@ -80,9 +80,9 @@ impl From<&str> for Unusable {
 
 /// One issue of the zone.
 #[derive(Debug)]
-struct Zone {
+struct RootZone {
     /// Records by their owners, lower-case wire form.
-    nodes: BTreeMap<Box<[u8]>, Vec<Record>>,
+    nodes: BTreeMap<Box<[u8]>, Vec<CopyRecord>>,
     /// The owners with NSEC records by their one label, in canonical order (RFC 4034 section 6.1);
     /// the root's is empty.
     spans: BTreeMap<Box<[u8]>, Box<[u8]>>,
@@ -95,7 +95,7 @@ struct Zone {
 impl RootCopy {
     /// Read the file; whatever is wrong with it is told, with its line.
     pub(in crate::resolve) fn open(file: &Path) -> Result<Self, Unusable> {
-        let zone = Zone::load(file)?;
+        let zone = RootZone::load(file)?;
         let now = clock::wall_s();
         tracing::info!(serial = zone.serial, "a copy of the root zone is in use");
         Ok(Self {
@@ -106,8 +106,8 @@ impl RootCopy {
     }
 
     /// How it stands.
-    pub(in crate::resolve) fn standing(&self) -> Option<Standing> {
-        self.current.load().as_ref().map(|zone| Standing {
+    pub(in crate::resolve) fn standing(&self) -> Option<RootStanding> {
+        self.current.load().as_ref().map(|zone| RootStanding {
             serial: zone.serial,
             until: zone.until,
         })
@@ -150,7 +150,7 @@ impl RootCopy {
         {
             return;
         }
-        match Zone::load(&self.file) {
+        match RootZone::load(&self.file) {
             Ok(zone) => {
                 tracing::info!(
                     serial = zone.serial,
@@ -173,7 +173,7 @@ fn written_at(file: &Path) -> std::io::Result<UnixSeconds> {
         .map_or(0, |since| since.as_secs() as UnixSeconds))
 }
 
-impl Zone {
+impl RootZone {
     fn load(file: &Path) -> Result<Self, Unusable> {
         let cannot = |error: std::io::Error| Unusable {
             line: None,
@@ -221,7 +221,7 @@ impl Zone {
         Ok(zone)
     }
 
-    fn add(&mut self, line: &Line) {
+    fn add(&mut self, line: &ZoneLine) {
         let owner = line.owner.as_wire();
         let mut wire = owner.to_vec();
         wire.extend(line.rtype.to_be_bytes());
@@ -239,15 +239,18 @@ impl Zone {
             let label = owner.get(1..owner.len() - 1).unwrap_or_default();
             self.spans.insert(label.into(), owner.into());
         }
-        self.nodes.entry(owner.into()).or_default().push(Record {
-            rtype,
-            is_signature,
-            wire: wire.into(),
-        });
+        self.nodes
+            .entry(owner.into())
+            .or_default()
+            .push(CopyRecord {
+                rtype,
+                is_signature,
+                wire: wire.into(),
+            });
     }
 
     /// The records of a name and type, with their signatures.
-    fn records<'a>(&'a self, owner: &[u8], rtype: u16) -> impl Iterator<Item = &'a Record> {
+    fn records<'a>(&'a self, owner: &[u8], rtype: u16) -> impl Iterator<Item = &'a CopyRecord> {
         self.nodes
             .get(owner)
             .into_iter()
@@ -256,7 +259,7 @@ impl Zone {
     }
 
     fn reply(&self, name: &[u8], qtype: u16) -> Option<Vec<u8>> {
-        let mut reply = Reply::new(name, qtype);
+        let mut reply = CopyReply::new(name, qtype);
         let top = top_of(name)?;
         if name == ROOT || self.records(top, rtype::NS).next().is_none() {
             self.answer_root(&mut reply, name, qtype);
@@ -273,7 +276,7 @@ impl Zone {
     }
 
     /// The root's own records; and that a name does not exist.
-    fn answer_root<'a>(&'a self, reply: &mut Reply<'a>, name: &[u8], qtype: u16) {
+    fn answer_root<'a>(&'a self, reply: &mut CopyReply<'a>, name: &[u8], qtype: u16) {
         reply.authoritative = true;
         if name != ROOT {
             reply.rcode = rcode::NXDOMAIN;
@@ -300,7 +303,7 @@ impl Zone {
     }
 
     /// No data, or no such name: the SOA record and the proofs at these owners.
-    fn deny<'a>(&'a self, reply: &mut Reply<'a>, owners: &[&[u8]]) {
+    fn deny<'a>(&'a self, reply: &mut CopyReply<'a>, owners: &[&[u8]]) {
         reply.authorities.extend(self.records(ROOT, rtype::SOA));
         for owner in owners {
             reply.authorities.extend(self.records(owner, TYPE_NSEC));
@@ -308,7 +311,7 @@ impl Zone {
     }
 
     /// The way to a zone's servers, with its DS records or the proof that there are none.
-    fn refer<'a>(&'a self, reply: &mut Reply<'a>, top: &[u8]) {
+    fn refer<'a>(&'a self, reply: &mut CopyReply<'a>, top: &[u8]) {
         reply.authorities.extend(
             self.records(top, rtype::NS)
                 .filter(|record| !record.is_signature),
@@ -321,7 +324,7 @@ impl Zone {
         self.add_glue(reply, top);
     }
 
-    fn add_glue<'a>(&'a self, reply: &mut Reply<'a>, zone: &[u8]) {
+    fn add_glue<'a>(&'a self, reply: &mut CopyReply<'a>, zone: &[u8]) {
         for server in self
             .records(zone, rtype::NS)
             .filter(|record| !record.is_signature)
@@ -379,8 +382,8 @@ other. 86400 IN NSEC . NS RRSIG NSEC
 ns.other. 172800 IN A 192.0.2.2
 ";
 
-    fn zone(written_at: UnixSeconds) -> Zone {
-        Zone::parse(TEXT, written_at).unwrap()
+    fn zone(written_at: UnixSeconds) -> RootZone {
+        RootZone::parse(TEXT, written_at).unwrap()
     }
 
     /// AA, RCODE, and the types of the records by section.
@@ -459,7 +462,7 @@ ns.other. 172800 IN A 192.0.2.2
                 "has no NS record",
             ),
         ] {
-            let told = Zone::parse(&text, 0).unwrap_err().to_string();
+            let told = RootZone::parse(&text, 0).unwrap_err().to_string();
             assert!(told.contains(want), "{told}");
         }
     }
@@ -487,7 +490,7 @@ ns.other. 172800 IN A 192.0.2.2
         copy.refresh();
         assert_eq!(
             copy.standing(),
-            Some(Standing {
+            Some(RootStanding {
                 serial: 2_026_010_101,
                 until: 1001
             })

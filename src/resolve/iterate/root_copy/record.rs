@@ -2,7 +2,7 @@
 
 /// A record, ready to be sent.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct CopyRecord {
     /// Its type; what it covers for a signature.
     pub(super) rtype: u16,
     pub(super) is_signature: bool,

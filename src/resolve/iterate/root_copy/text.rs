@@ -14,7 +14,7 @@ use crate::name::Name;
 const TYPE_ZONEMD: u16 = 63;
 
 /// One record.
-pub(super) struct Line {
+pub(super) struct ZoneLine {
     pub(super) owner: Name,
     pub(super) ttl_s: u32,
     pub(super) rtype: u16,
@@ -24,7 +24,7 @@ pub(super) struct Line {
 
 /// Call `add` for each record whose data somebody asks for; the line (from 1) of the first that
 /// cannot be read.
-pub(super) fn read(text: &str, mut add: impl FnMut(Line)) -> Result<(), usize> {
+pub(super) fn read(text: &str, mut add: impl FnMut(ZoneLine)) -> Result<(), usize> {
     for (line, number) in text.lines().zip(1..) {
         let words: Vec<&str> = line
             .split(';')
@@ -46,7 +46,7 @@ pub(super) fn read(text: &str, mut add: impl FnMut(Line)) -> Result<(), usize> {
         if !is_known(rtype) {
             continue;
         }
-        add(Line {
+        add(ZoneLine {
             owner: name(owner).ok_or(number)?,
             ttl_s: ttl_s.parse().map_err(|_| number)?,
             rtype,
