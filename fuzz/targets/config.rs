@@ -1,27 +1,31 @@
 //! A configuration file: whatever it says, problems with their places or a configuration.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
+
+#[path = "../kit/folder.rs"]
+mod folder;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
 use wardline::config::Config;
 
-/// In memory, where the system has such a place.
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let base = if PathBuf::from("/dev/shm").is_dir() {
-        "/dev/shm".into()
-    } else {
-        std::env::temp_dir()
-    };
-    base.join(format!("wardline-fuzz-{}.toml", std::process::id()))
+    let folder = folder::of_process().join("config");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder.join("wardline.toml")
 });
 
-fuzz_target!(|text: &[u8]| {
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|text: &[u8]| {
+    run(text);
+});
+
+pub(crate) fn run(text: &[u8]) -> &'static str {
     std::fs::write(&*FILE, text).expect("a file");
     match Config::load(Some(&FILE)) {
         Ok(config) => {
             config.check_files();
+            "loaded"
         }
         Err(problems) => {
             assert!(!problems.is_empty());
@@ -31,6 +35,7 @@ fuzz_target!(|text: &[u8]| {
                     "a problem without its file"
                 );
             }
+            "refused"
         }
     }
-});
+}

@@ -1,8 +1,7 @@
 //! A reply on its way into the cache and out again: what is kept can be given to whoever asks for
 //! it, with its alias chain intact.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use wardline::cache::{Entry, Lifetimes};
 use wardline::name::Name;
 use wardline::wire::{self, Message};
@@ -14,28 +13,40 @@ const LIFETIMES: Lifetimes = Lifetimes {
     negative_ttl_s_max: 900,
 };
 
-fuzz_target!(|input: (u32, u16, bool, &[u8])| {
-    let (age_s, room, edns, octets) = input;
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    run(input);
+});
+
+/// Four octets are the age, two the room, one says whether the client has EDNS; the rest are the
+/// reply.
+pub(crate) fn run(input: &[u8]) -> &'static str {
+    let Some((&[a, b, c, d, room_high, room_low, edns], octets)) = input.split_first_chunk() else {
+        return "too short";
+    };
+    let age_s = u32::from_be_bytes([a, b, c, d]);
+    let room = u16::from_be_bytes([room_high, room_low]);
     let Some(octets) = as_laid_out(octets) else {
-        return;
+        return "refused";
     };
     let Ok(entry) = Entry::from_wire(octets.clone(), Some(22), 1_000, LIFETIMES) else {
-        return;
+        return "refused";
     };
     for name in entry.chain() {
         assert_eq!(Name::from_wire(name).expect("a name").as_wire(), name);
     }
-    let Some(asked) = question(&octets, edns) else {
-        return;
+    let Some(asked) = question(&octets, edns & 1 == 1) else {
+        return "kept";
     };
     let Ok(question) = wire::read(&asked) else {
-        return;
+        return "kept";
     };
     if !entry.is_for(&question) {
-        return;
+        return "kept";
     }
     let mut out = vec![0; usize::from(room)];
-    if let Some(len) = entry.write(&question, 1_000_u32.wrapping_add(age_s), &mut out) {
+    let written = entry.write(&question, 1_000_u32.wrapping_add(age_s), &mut out);
+    if let Some(len) = written {
         let message = Message::new(&out[..len]).expect("a header");
         // An OPT record that came along is the caller's fault: `Resolver` never lets one through.
         message
@@ -47,7 +58,8 @@ fuzz_target!(|input: (u32, u16, bool, &[u8])| {
             })
             .expect("a whole message");
     }
-});
+    if written.is_some() { "given" } else { "kept" }
+}
 
 /// With one question and nothing behind the last record, as all that the resolver lays out.
 fn as_laid_out(octets: &[u8]) -> Option<Vec<u8>> {

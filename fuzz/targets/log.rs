@@ -1,70 +1,130 @@
 //! An export of the audit log as the regulator gets it from somebody who may want to deceive:
 //! leaves, checkpoints, proofs, whole folders.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
+
+#[path = "../kit/folder.rs"]
+mod folder;
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
-use wardline::audit::{Commitments, Demands, Folder, PublishedReport, read_pin, verify};
+use wardline::audit::{
+    Commitments, Demands, Folder, PublishedReport, Verified, Writer, read_pin, verify,
+};
 use wardline::count::{Leaf, Openings};
 use wardline::seal::checkpoint::Checkpoint;
 use wardline::seal::tree::{self, Tree};
+use wardline::seal::{SigningKey, VerifyKey};
 
-/// In memory, where the system has such a place.
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let base = if PathBuf::from("/dev/shm").is_dir() {
-        "/dev/shm".into()
-    } else {
-        std::env::temp_dir()
-    };
-    let folder = base.join(format!("wardline-fuzz-{}", std::process::id()));
-    fs::create_dir_all(folder.join("tile/entries")).expect("a folder");
-    folder
+const ORIGIN: &str = "provider.example/one";
+
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| folder::of_process().join("log"));
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(ORIGIN).expect("a key"));
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    run(input);
 });
 
-fuzz_target!(|input: (u64, u64, &str, &[u8])| {
-    let (index, size, checkpoint, octets) = input;
+/// The first octet chooses what the rest is: `t` a text, `p` a proof, `f` a folder.
+pub(crate) fn run(input: &[u8]) -> &'static str {
+    match input.split_first() {
+        Some((b't', octets)) => read_text(octets),
+        Some((b'p', octets)) => read_proof(octets),
+        Some((b'f', octets)) => verify_folder(octets),
+        _ => "nothing",
+    }
+}
+
+fn read_text(octets: &[u8]) -> &'static str {
     if let Ok(leaf) = Leaf::parse(octets) {
         assert_eq!(leaf.to_json(), octets);
         let _ = (leaf.time(), leaf.seq());
+        return "leaf";
     }
-    if let Ok(read) = Checkpoint::parse(checkpoint) {
-        assert_eq!(read.to_string(), checkpoint);
+    let text = str::from_utf8(octets).unwrap_or_default();
+    if let Ok(read) = Checkpoint::parse(text) {
+        assert_eq!(read.to_string(), text);
+        return "checkpoint";
     }
     if let Ok(openings) = Openings::parse(octets) {
         assert!(
             Openings::parse(&openings.to_json().expect("JSON")).is_ok_and(|read| read == openings)
         );
         Commitments::default().open(&openings);
+        return "openings";
     }
-    let hashes: Vec<tree::Hash> = octets.as_chunks::<32>().0.to_vec();
-    if let Some((root, proof)) = hashes.split_first() {
-        tree::is_included(root, index, size, root, proof);
-        tree::is_consistent((index, root), (size, root), proof);
-    }
+    let _ = read_pin(octets, &[KEY.public()], "checkpoint");
+    "refused"
+}
+
+/// An index and a size of eight octets each, and hashes.
+fn read_proof(octets: &[u8]) -> &'static str {
+    let Some((&numbers, octets)) = octets.split_first_chunk::<16>() else {
+        return "too short";
+    };
+    let numbers = u128::from_be_bytes(numbers);
+    let (index, size) = ((numbers >> 64) as u64, numbers as u64);
     if let Some(tree) = Tree::from_peaks(size, octets) {
         tree.root();
+        return "tree";
     }
-    verify_folder(checkpoint, octets);
-});
-
-fn verify_folder(checkpoint: &str, entries: &[u8]) {
-    let count = entries.first().copied().unwrap_or_default();
-    fs::write(FOLDER.join("checkpoint"), checkpoint).expect("a file");
-    let bundle = FOLDER.join(format!("tile/entries/000.p/{count}"));
-    fs::create_dir_all(FOLDER.join("tile/entries/000.p")).expect("a folder");
-    fs::write(&bundle, entries).expect("a file");
-    let _ = read_pin(checkpoint.as_bytes(), &[], "checkpoint");
-    for folder in Folder::find(&FOLDER).expect("a log") {
-        let verified = verify(&folder, &Demands::default());
-        if let (Ok(report), Some(totals)) = (
-            serde_json::from_slice::<PublishedReport>(entries),
-            &verified.totals,
-        ) {
-            report.check(totals);
+    match octets.as_chunks::<32>().0 {
+        [root, leaf, proof @ ..] if tree::is_included(leaf, index, size, root, proof) => "included",
+        [root, old, proof @ ..] if tree::is_consistent((index, old), (size, root), proof) => {
+            "consistent"
         }
+        _ => "refused",
     }
-    let _ = fs::remove_file(bundle);
+}
+
+/// A folder that its author signed: its leaves, one a line, and behind an octet 0 a published
+/// report.
+fn verify_folder(octets: &[u8]) -> &'static str {
+    let mut parts = octets.splitn(2, |octet| *octet == 0);
+    let (leaves, report) = (parts.next(), parts.next());
+    let demands = Demands {
+        keys: vec![KEY.public()],
+        ..Demands::default()
+    };
+    write_folder(leaves.unwrap_or_default(), &KEY.public());
+    let mut reached = "refused";
+    for folder in Folder::find(&FOLDER).expect("a log") {
+        let Verified { log, totals, .. } = verify(&folder, &demands);
+        let Some(totals) = totals else {
+            continue;
+        };
+        let report: Option<PublishedReport> =
+            report.and_then(|report| serde_json::from_slice(report).ok());
+        reached = match report {
+            Some(report) => {
+                report.check(&totals);
+                "report"
+            }
+            None if log.findings.is_empty() => "verified",
+            None => "read",
+        };
+    }
+    reached
+}
+
+fn write_folder(leaves: &[u8], key: &VerifyKey) {
+    let _ = fs::remove_dir_all(&*FOLDER);
+    let mut writer = Writer::create(&FOLDER, ORIGIN).expect("an empty folder");
+    let mut tree = Tree::default();
+    for leaf in leaves.split(|octet| *octet == b'\n') {
+        writer.leaf(leaf).expect("room");
+        tree.append(tree::leaf_hash(leaf));
+    }
+    let checkpoint = Checkpoint {
+        origin: ORIGIN.to_owned(),
+        size: tree.size(),
+        root: tree.root(),
+    };
+    let note = checkpoint.sign(&KEY).expect("a note").to_string();
+    let checkpoints = [(1_800_000_000, note)];
+    writer
+        .finish(&key.to_string(), &checkpoints)
+        .expect("a log");
 }

@@ -1,20 +1,26 @@
 //! What a zone's primary tells us of changes (NOTIFY, TSIG): whatever comes, the next message has
 //! its answer.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use std::net::{TcpListener, UdpSocket};
+#[path = "../kit/folder.rs"]
+mod folder;
+#[path = "../kit/tsig.rs"]
+mod tsig;
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
 use wardline::list::parse::Format;
 use wardline::name::Name;
-use wardline::update::transfer::{TsigAlgorithm, Caps, TsigKey, Settings, Transfers, SecondaryZone};
+use wardline::update::transfer::{Caps, Settings, Transfers, Zone};
 use wardline::update::{self, ListSource, Text, Updater};
 
 /// NOTIFY for a zone that nobody has, which is answered with NOTAUTH.
 const SENTINEL: &[u8] = b"\xab\xcd\x20\0\0\x01\0\0\0\0\0\0\x07nowhere\x04test\0\0\x06\0\x01";
+/// The zones `open.test` and `keyed.test`.
+const IDS: [&str; 2] = ["open", "keyed"];
 
 struct Scene {
     _runtime: Runtime,
@@ -28,46 +34,21 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let primary = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = primary.local_addr().expect("an address");
     std::thread::spawn(move || primary.incoming().for_each(drop));
-    let ids = ["open", "keyed"];
-    let list = |(index, id): (usize, &&str)| {
-        ListSource::unsigned(
-            id,
-            index as u16,
-            Text::Embedded("listed CNAME .\n"),
-            Format::Rpz,
-        )
-    };
-    let lists = ids.iter().enumerate().map(list).collect();
+    let text = Text::Embedded("listed.example CNAME .\n");
+    let list = |(id, index)| ListSource::unsigned(id, index, text.clone(), Format::Rpz);
     let (updater, _) = Updater::start(update::Settings {
-        lists,
+        lists: IDS.into_iter().zip(0..).map(list).collect(),
         ..update::Settings::default()
     })
     .expect("lists");
-    let key = || {
-        TsigKey::new(
-            Name::parse("key.test").expect("a name"),
-            TsigAlgorithm::Sha256,
-            b"secret".to_vec().into(),
-        )
-    };
-    let zone = |(index, id): (usize, &&str)| SecondaryZone {
-        list: index as u16,
-        id: (*id).to_owned(),
-        zone: Name::parse(&format!("{id}.test")).expect("a name"),
-        primaries: vec![address],
-        key: (*id == "keyed").then(key),
-        caps: Caps {
-            octets: 1 << 20,
-            records: 1_000,
-        },
-        time_max: Duration::from_secs(1),
-    };
-    let folder = std::env::temp_dir().join(format!("wardline-fuzz-{}", std::process::id()));
-    let zones = ids.iter().enumerate().map(zone).collect();
     let settings = Settings {
-        zones,
+        zones: IDS
+            .into_iter()
+            .zip(0..)
+            .map(|(id, index)| zone(id, index, address))
+            .collect(),
         notify: vec![([127, 0, 0, 1], 0).into()],
-        folder,
+        folder: folder::of_process().join("notify"),
     };
     let runtime = Runtime::new().expect("a runtime");
     let transfers = Transfers::start(settings, &updater, runtime.handle()).expect("a door");
@@ -86,19 +67,54 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     }
 });
 
-fuzz_target!(|packet: &[u8]| {
+fn zone(id: &str, list: u16, primary: SocketAddr) -> Zone {
+    Zone {
+        list,
+        id: id.to_owned(),
+        zone: Name::parse(&format!("{id}.test")).expect("a name"),
+        primaries: vec![primary],
+        key: (id == "keyed").then(tsig::key),
+        caps: Caps {
+            octets: 1 << 20,
+            records: 1_000,
+        },
+        time_max: Duration::from_secs(1),
+    }
+}
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    run(input);
+});
+
+/// The first octet says whether the rest, a message, is signed with the right key: `s`.
+pub(crate) fn run(input: &[u8]) -> &'static str {
+    let Some((signs, packet)) = input.split_first() else {
+        return "too short";
+    };
+    let mut packet = packet.to_vec();
+    if *signs == b's' {
+        tsig::Signer::default().sign(&mut packet);
+    }
     let socket = &SCENE.socket;
-    if socket.send(packet).is_err() {
-        return;
+    if socket.send(&packet).is_err() {
+        return "not sent";
     }
     socket.send(SENTINEL).expect("loopback");
+    let mut reached = "silence";
     let mut reply = [0; 4096];
     // One socket takes one sender's packets in their order, so the sentinel's answer comes last.
     loop {
         let length = socket.recv(&mut reply).expect("an answer to the sentinel");
         assert!(length >= 12 && reply[2] & 0x80 != 0, "no reply");
         if reply[..2] == SENTINEL[..2] && reply[..length].ends_with(&SENTINEL[12..]) {
-            return;
+            return reached;
         }
+        let has_record = reply[11] == 1;
+        reached = match reply[3] & 0xf {
+            0 if has_record => "believed",
+            0 => "heard",
+            _ => "refused",
+        };
     }
-});
+}

@@ -1,16 +1,21 @@
 //! Everything signed and every key: a note that is read says one thing only, and what is written of
 //! it reads the same.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use wardline::list::manifest::Manifest;
 use wardline::list::receipt::Receipt;
 use wardline::list::removal::Removal;
 use wardline::seal::{Note, SigningKey, VerifyKey};
 
-const KEY: &str = "example.test+55c884e5+AYGSS0bdCJoXRu5nlBYWBGU9xvz2Xx1Xh4o0rJ7Y1w0p";
+/// The key that signed the example list.
+const KEY: &str = include_str!("../../blocklists/signed-example/demo-agency-1.example.pub");
 
-fuzz_target!(|octets: &[u8]| {
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+    run(octets);
+});
+
+pub(crate) fn run(octets: &[u8]) -> &'static str {
     let key = VerifyKey::parse(KEY).ok();
     if let Ok(note) = Note::parse(octets) {
         assert_eq!(
@@ -19,28 +24,40 @@ fuzz_target!(|octets: &[u8]| {
                 .text(),
             note.text()
         );
-        let _ = note.signers(key.as_slice());
-        read(note.text());
+        let signers = note.signers(key.as_slice());
+        let is_signed = signers.is_ok_and(|signers| !signers.is_empty());
+        let paper = read(note.text()).unwrap_or("note");
+        return if is_signed { "signed" } else { paper };
     }
-    if let Ok(text) = str::from_utf8(octets) {
-        read(text);
-        let _ = VerifyKey::parse(text);
-        let _ = SigningKey::parse(text);
+    let text = str::from_utf8(octets).unwrap_or_default();
+    if let Some(paper) = read(text) {
+        return paper;
     }
-});
+    if VerifyKey::parse(text).is_ok() {
+        "key"
+    } else if SigningKey::parse(text).is_ok() {
+        "secret key"
+    } else {
+        "refused"
+    }
+}
 
 /// A note's text always ends with a line feed, so what has none is nothing that anybody signed.
-fn read(text: &str) {
+fn read(text: &str) -> Option<&'static str> {
     if !text.ends_with('\n') {
-        return;
+        return None;
     }
     if let Ok(manifest) = Manifest::parse(text) {
         assert_eq!(manifest.to_text(), text);
+        return Some("manifest");
     }
     if let Ok(removal) = Removal::parse(text) {
         assert_eq!(removal.to_text(), text);
+        return Some("removal");
     }
     if let Ok(receipt) = Receipt::parse(text) {
         assert_eq!(receipt.to_text(), text);
+        return Some("receipt");
     }
+    None
 }

@@ -1,16 +1,18 @@
-//! What an authority or an upstream resolver says, through the whole way that a real one's words
+//! What authorities or an upstream resolver say, through the whole way that a real one's words
 //! take: read, judged, validated, laid out.
 //!
 //! The server stands on a loopback socket. It echoes each question's id and name, so that it is
 //! believed to be the right one, and says the fuzzer's octets for the rest: flags, counts, and all
 //! that follows the question.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
+
+#[path = "../kit/messages.rs"]
+mod messages;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
 use wardline::cache::{Entry, Lifetimes};
 use wardline::name::Name;
@@ -22,31 +24,52 @@ const LIFETIMES: Lifetimes = Lifetimes {
     ttl_s_max: 3_600,
     negative_ttl_s_max: 900,
 };
-const PATIENCE: Duration = Duration::from_millis(200);
+/// The root's key in signed seeds; nobody has the secret one any more.
+const ANCHOR: &str = ". DNSKEY 257 3 15 3l7/gcTAh0e+oTJZ1DQBra7MRKSvzYVQzpzAP6csvVc=\n";
+/// Short, since a reply that cannot be read is waited out.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 struct Scene {
     runtime: Runtime,
     address: SocketAddr,
-    words: Arc<Mutex<Vec<u8>>>,
+    replies: Arc<Mutex<Replies>>,
+}
+
+/// What the server says to each question in turn; the last for all that follow.
+#[derive(Default)]
+struct Replies {
+    messages: Vec<Vec<u8>>,
+    at: usize,
+}
+
+impl Replies {
+    fn next(&mut self) -> Vec<u8> {
+        self.at += 1;
+        let last = self.messages.last();
+        self.messages
+            .get(self.at - 1)
+            .or(last)
+            .cloned()
+            .unwrap_or_default()
+    }
 }
 
 static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let address = socket.local_addr().expect("an address");
-    let words = Arc::<Mutex<Vec<u8>>>::default();
-    let said = Arc::clone(&words);
+    let replies = Arc::<Mutex<Replies>>::default();
+    let said = Arc::clone(&replies);
     std::thread::spawn(move || {
         let mut asked = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut asked) {
-            let words = said.lock().expect("the words").clone();
-            let reply = reply(&asked[..length], &words);
-            let _ = socket.send_to(&reply, from);
+            let words = said.lock().expect("the replies").next();
+            let _ = socket.send_to(&reply(&asked[..length], &words), from);
         }
     });
     Scene {
         runtime: Runtime::new().expect("a runtime"),
         address,
-        words,
+        replies,
     }
 });
 
@@ -54,92 +77,80 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
 fn reply(asked: &[u8], words: &[u8]) -> Vec<u8> {
     let name = Name::from_wire(&asked[12..]).expect("our own question");
     let question = &asked[12..12 + name.as_wire().len() + 4];
-    let (head, records) = words.split_at(words.len().min(8));
-    let mut header = [0; 8];
+    let (head, records) = words.split_at(words.len().min(5));
+    let mut header = [0; 5];
     header[..head.len()].copy_from_slice(head);
-    let [
-        flags_high,
-        flags_low,
-        _,
-        answers,
-        _,
-        authorities,
-        _,
-        additionals,
-    ] = header;
+    let [high, low, answers, authorities, additionals] = header;
     // TC would send us to TCP, where nobody listens.
-    let flags_high = 0x80 | flags_high & 0x05;
-    [
-        &asked[..2],
-        &[
-            flags_high,
-            flags_low,
-            0,
-            1,
-            0,
-            answers,
-            0,
-            authorities,
-            0,
-            additionals,
-        ],
-        question,
-        records,
-    ]
-    .concat()
+    let high = 0x80 | high & 0x05;
+    let counts = [0, 1, 0, answers, 0, authorities, 0, additionals];
+    [&asked[..2], &[high, low], &counts, question, records].concat()
 }
 
-fuzz_target!(|input: (u8, u16, &[u8])| {
-    let (way, qtype, words) = input;
-    let scene = &*SCENE;
-    *scene.words.lock().expect("the words") = words.to_vec();
-    let recursion = recurse::Settings {
-        root_hints: Some(format!(
-            ". NS ns.test.\nns.test. A {}\n",
-            scene.address.ip()
-        )),
-        trust_anchors: (way & 2 == 0).then(Vec::new),
-        ipv6: false,
-        loopback: true,
-        private: true,
-        prime: false,
-        port: scene.address.port(),
-        ..recurse::Settings::default()
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    run(input);
+});
+
+/// The bits of the first octet choose the way; two octets are the type that is asked for; the rest
+/// is what the server says.
+pub(crate) fn run(input: &[u8]) -> &'static str {
+    let Some((&[way, type_high, type_low], words)) = input.split_first_chunk() else {
+        return "too short";
     };
-    let mode = if way & 1 == 0 {
-        Mode::Recurse(recursion)
-    } else {
-        let validate = (way & 4 == 0).then_some(recursion);
-        let upstreams = vec![scene.address.into()];
-        Mode::Forward(forward::Settings {
-            upstreams,
-            timeout: PATIENCE,
-            attempts: 1,
-            validate,
-            ..forward::Settings::default()
-        })
+    let scene = &*SCENE;
+    *scene.replies.lock().expect("the replies") = Replies {
+        messages: messages::split(words).into_iter().map(Vec::from).collect(),
+        at: 0,
+    };
+    let settings = Settings {
+        mode: mode(way, scene.address),
+        zones: vec![],
+        private_names: None,
+        patience: PATIENCE,
+        dns64: None,
+        renumbering: vec![],
     };
     let question = Question {
         name: Name::parse("www.zone.test").expect("a name"),
-        qtype,
+        qtype: u16::from_be_bytes([type_high, type_low]),
         dnssec_ok: way & 8 == 0,
         checking_disabled: way & 16 == 0,
     };
     scene.runtime.block_on(async {
-        let settings = Settings {
-            mode,
-            zones: vec![],
-            private_names: None,
-            patience: PATIENCE,
-            dns64: None,
-            renumbering: vec![],
-        };
         let resolver = Resolver::start(settings).expect("a resolver");
-        if let Ok(fetched) = resolver.fetch(&question, PATIENCE).await {
-            Entry::from_wire(fetched.wire, fetched.ede, 0, LIFETIMES).expect(
-                "what comes from \
-                outside can be kept",
-            );
-        }
-    });
-});
+        let Ok(fetched) = resolver.fetch(&question, PATIENCE).await else {
+            return "failed";
+        };
+        let is_authentic = fetched.wire[3] & 0x20 != 0;
+        Entry::from_wire(fetched.wire, fetched.ede, 0, LIFETIMES)
+            .expect("what comes from outside can be kept");
+        if is_authentic { "validated" } else { "fetched" }
+    })
+}
+
+fn mode(way: u8, server: SocketAddr) -> Mode {
+    let is_signed = way & 2 != 0;
+    let anchors = is_signed.then(|| ANCHOR.to_owned()).into_iter().collect();
+    let recurse = recurse::Settings {
+        root_hints: Some(format!(". NS ns.test.\nns.test. A {}\n", server.ip())),
+        trust_anchors: Some(anchors),
+        ipv6: false,
+        loopback: true,
+        private: true,
+        prime: false,
+        port: server.port(),
+        ..recurse::Settings::default()
+    };
+    if way & 1 == 0 {
+        return Mode::Recurse(recurse);
+    }
+    Mode::Forward(forward::Settings {
+        upstreams: vec![server.into()],
+        timeout: PATIENCE,
+        attempts: 1,
+        validate: way & 4 == 0,
+        recurse,
+        ..forward::Settings::default()
+    })
+}
