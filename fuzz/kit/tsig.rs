@@ -3,7 +3,7 @@
 use aws_lc_rs::hmac;
 use wardline::clock::wall_s;
 use wardline::name::Name;
-use wardline::update::transfer::{Algorithm, Key};
+use wardline::update::transfer::{TsigAlgorithm, TsigKey};
 
 const KEY_NAME: &str = "key.test";
 const SECRET: &[u8] = b"secret";
@@ -15,8 +15,8 @@ const MAC_OCTETS: usize = 32;
 const TAIL_OCTETS: usize = 6;
 
 /// The key as the program has it.
-pub(crate) fn key() -> Key {
-    Key::new(name(), Algorithm::Sha256, SECRET.to_vec().into())
+pub(crate) fn key() -> TsigKey {
+    TsigKey::new(name(), TsigAlgorithm::Sha256, SECRET.to_vec().into())
 }
 
 fn name() -> Name {

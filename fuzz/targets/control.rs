@@ -2,7 +2,7 @@
 //! again.
 #![cfg_attr(fuzzing, no_main)]
 
-use wardline::control::{Reply, Request};
+use wardline::control::{ControlReply, Request};
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|line: &[u8]| {
@@ -18,10 +18,10 @@ pub(crate) fn run(line: &[u8]) -> &'static str {
         );
         return "request";
     }
-    if let Ok(reply) = serde_json::from_slice::<Reply>(line) {
+    if let Ok(reply) = serde_json::from_slice::<ControlReply>(line) {
         let again = serde_json::to_vec(&reply).expect("a reply");
         assert_eq!(
-            serde_json::from_slice::<Reply>(&again).expect("a reply"),
+            serde_json::from_slice::<ControlReply>(&again).expect("a reply"),
             reply
         );
         return "reply";

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use wardline::audit::{
-    Commitments, Demands, Folder, PublishedReport, Verified, Writer, read_pin, verify,
+    Commitments, Demands, Folder, LogExporter, PublishedReport, Verified, read_pin, verify,
 };
 use wardline::count::{Leaf, Openings};
 use wardline::seal::checkpoint::Checkpoint;
@@ -111,7 +111,7 @@ fn verify_folder(octets: &[u8]) -> &'static str {
 
 fn write_folder(leaves: &[u8], key: &VerifyKey) {
     let _ = fs::remove_dir_all(&*FOLDER);
-    let mut writer = Writer::create(&FOLDER, ORIGIN).expect("an empty folder");
+    let mut writer = LogExporter::create(&FOLDER, ORIGIN).expect("an empty folder");
     let mut tree = Tree::default();
     for leaf in leaves.split(|octet| *octet == b'\n') {
         writer.leaf(leaf).expect("room");

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use wardline::list::parse::Format;
 use wardline::name::Name;
-use wardline::update::transfer::{Caps, Settings, Transfers, Zone};
+use wardline::update::transfer::{Caps, SecondaryZone, Settings, Transfers};
 use wardline::update::{self, ListSource, Text, Updater};
 
 /// NOTIFY for a zone that nobody has, which is answered with NOTAUTH.
@@ -67,8 +67,8 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     }
 });
 
-fn zone(id: &str, list: u16, primary: SocketAddr) -> Zone {
-    Zone {
+fn zone(id: &str, list: u16, primary: SocketAddr) -> SecondaryZone {
+    SecondaryZone {
         list,
         id: id.to_owned(),
         zone: Name::parse(&format!("{id}.test")).expect("a name"),

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 
 use tokio::runtime::Runtime;
 use wardline::count::Door;
-use wardline::query::{Answering, Asked, AnswerDesk, Outcome, Rate};
+use wardline::query::{AnswerDesk, Answering, Asked, Outcome, Rate};
 use wardline::wire::Message;
 
 /// The ends of the scene's answers: the stop page's address, and that of every name in the cache.

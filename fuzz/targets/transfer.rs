@@ -19,10 +19,10 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use wardline::list::guard::Limits;
+use wardline::list::guard::GuardLimits;
 use wardline::list::parse::Format;
 use wardline::name::Name;
-use wardline::update::transfer::{Caps, Settings, Transfers, Zone};
+use wardline::update::transfer::{Caps, SecondaryZone, Settings, Transfers};
 use wardline::update::{self, ListSource, Text, Updater};
 
 const ZONE: &str = "rpz.test";
@@ -62,10 +62,10 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let text = Text::Embedded("listed.example CNAME .\n");
     let mut list = ListSource::unsigned("zone", 0, text, Format::Rpz);
     // What one input brought must not keep out what the next one brings.
-    list.limits = Limits {
+    list.limits = GuardLimits {
         added_percent_max: f64::MAX,
         removed_percent_max: f64::MAX,
-        ..Limits::default()
+        ..GuardLimits::default()
     };
     let (updater, _) = Updater::start(update::Settings {
         lists: vec![list],
@@ -183,7 +183,7 @@ pub(crate) fn run(input: &[u8]) -> &'static str {
 }
 
 fn settings(scene: &Scene, has_key: bool) -> Settings {
-    let zone = Zone {
+    let zone = SecondaryZone {
         list: 0,
         id: "zone".to_owned(),
         zone: Name::parse(ZONE).expect("a name"),
