@@ -568,7 +568,9 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
          [\"127.0.0.1:{port}\"], ca = {cert:?}, every_s = 600 }}\n"
     ));
     let running = program.start();
-    assert!(blocks(&running, "blocked.example"), "pulled");
+    until("pulled", Duration::from_secs(20), || {
+        blocks(&running, "blocked.example").then_some(())
+    });
     assert_eq!(
         web.tally(),
         (2, 0),

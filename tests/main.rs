@@ -26,6 +26,7 @@ mod keep_alive;
 mod kit;
 mod laboratory;
 mod lists;
+mod over_time;
 mod peers;
 mod privacy;
 mod real_list;

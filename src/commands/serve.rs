@@ -11,7 +11,7 @@ use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::budget::MemoryBudget;
 use super::engine::RunningEngine;
@@ -31,7 +31,9 @@ use crate::resolve::RootStanding;
 use crate::seal::is_key_name;
 use crate::store::{EventKind, Journal, JournalEvent};
 use crate::update::push::Listener;
-use crate::update::{Prover, Settings, Sources, Updater, Watch, Which, receipt_key};
+use crate::update::{
+    ListState, NotInForce, Prover, Settings, Sources, Updater, Watch, Which, receipt_key,
+};
 
 /// Start everything, answer until told to stop, end in order.
 pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
@@ -60,12 +62,12 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let prover = prover(config, &rules)?;
     let sources = Sources::start(&updater, push).map_err(failed)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
+    let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let Some(signals) = runtime.block_on(wait_for_lists(signals, &updater)) else {
         return Ok(());
     };
     let engine = RunningEngine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
-    let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
     let answering = engine.answering();
     let notified = transfers
         .addresses()
@@ -118,19 +120,17 @@ fn start_runtime() -> Result<Runtime, CommandFailure> {
     builder.build().map_err(failed)
 }
 
-/// Nothing is answered before every list is in force: an answer without it would be a wrong one.
-/// Nothing where a signal says stop.
+/// Nothing is answered before every list with `required = true` is in force. Nothing where a signal
+/// says stop.
 async fn wait_for_lists(mut signals: Signals, updater: &Updater) -> Option<Signals> {
     let mut has_said = false;
-    while !updater.is_complete() {
+    while !updater.missing(NotInForce::Required).is_empty() {
         if !std::mem::replace(&mut has_said, true) {
-            let missing = updater
-                .states()
-                .into_iter()
-                .filter(|list| list.live_since == 0)
-                .map(|list| list.id);
-            info!(lists = %missing.collect::<Vec<_>>().join(", "), "waiting for lists that never \
-                came yet: no question is answered before");
+            let missing = updater.missing(NotInForce::Required).join(", ");
+            warn!(
+                lists = %missing,
+                "waiting for lists with `required = true`: no question is answered before"
+            );
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -188,13 +188,34 @@ async fn answer_until_told(
     output::print(&ready_line(updater, doors))?;
     notify(&[NotifyState::Ready]);
     info!(ms = started.elapsed().as_millis() as u64, "ready");
+    let mut reminder = tokio::time::interval(REMIND);
     loop {
         tokio::select! {
+            _ = reminder.tick() => remind(updater),
             _ = signals.hangup.recv() => reload(Arc::clone(updater)).await,
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
         }
     }
+}
+
+/// How often it is said that a list is not in force.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// Say which lists are not in force, so that nobody takes silence for blocking.
+fn remind(updater: &Updater) {
+    for list in updater.states() {
+        if list.live_since == 0 {
+            let why = why_not(&list);
+            error!(list = %list.id, "NOT IN FORCE: none of its names is blocked: {why}");
+        }
+    }
+}
+
+fn why_not(list: &ListState) -> &str {
+    list.last_refusal
+        .as_ref()
+        .map_or("it has not come yet", |refusal| &refusal.message)
 }
 
 /// The signals that we follow.
@@ -256,15 +277,12 @@ fn load_lists(
 fn ready_line(updater: &Updater, doors: &[String]) -> String {
     let lists = updater.states();
     let lists = lists.iter().map(|list| {
-        format!(
-            "list {} {}",
-            list.id,
-            if list.entries == 1 {
-                "1 entry".to_owned()
-            } else {
-                format!("{} entries", list.entries)
-            }
-        )
+        let stands = match (list.live_since, list.entries) {
+            (0, _) => format!("NOT IN FORCE ({})", why_not(list)),
+            (_, 1) => "1 entry".to_owned(),
+            (_, entries) => format!("{entries} entries"),
+        };
+        format!("list {} {stands}", list.id)
     });
     let lists = if lists.len() == 0 {
         "no list".to_owned()

@@ -5,7 +5,7 @@ use super::failure::CommandFailure;
 use super::output::{TextColumn, count, number, table, time};
 use crate::control::{ControlReply, Request, Status};
 use crate::store::Flushing;
-use crate::update::TrialState;
+use crate::update::{ListState, TrialState};
 
 /// Digits of a digest that are enough to tell two lists apart by eye.
 const DIGEST_SHOWN: usize = 12;
@@ -128,6 +128,14 @@ fn describe_counts(counts: &Flushing) -> String {
     }
 }
 
+/// Since when a list is in force.
+fn since(state: &ListState) -> String {
+    if state.live_since == 0 {
+        return "NOT IN FORCE".to_owned();
+    }
+    time(state.live_since)
+}
+
 fn describe_lists(status: &Status) -> String {
     if status.lists.is_empty() {
         return "no list: nothing is blocked\n".to_owned();
@@ -149,7 +157,7 @@ fn describe_lists(status: &Status) -> String {
             number(state.entries),
             number(state.rejects),
             number(list.blocked),
-            time(state.live_since),
+            since(state),
             state.sha256.chars().take(DIGEST_SHOWN).collect(),
         ]
     });
@@ -213,7 +221,7 @@ rebinding  3 answers refused
 upstream   192.0.2.53:53 passed over, asked 9, failed 9
 
 LIST     AUTHORITY  ENTRIES  REJECTS  BLOCKED  IN FORCE SINCE        SHA-256
-example  Authority  120,000        3        5  1970-01-01T00:00:00Z  0123456789ab
+example  Authority  120,000        3        5  1970-01-02T00:00:00Z  0123456789ab
 
 refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
 ";
@@ -225,7 +233,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
             entries: 120_000,
             rejects: 3,
             octets: 2_560_000,
-            live_since: 0,
+            live_since: 86_400,
             generation: 1,
             last_refusal: Some(LastRefusal {
                 at: 60,

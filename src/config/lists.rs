@@ -34,6 +34,8 @@ pub(super) struct ListSection {
     #[serde(default)]
     unsigned: UnsignedWord,
     #[serde(default)]
+    required: bool,
+    #[serde(default)]
     keys: Vec<Spanned<String>>,
     identity: Option<Spanned<PathBuf>>,
     folder: Option<FolderSection>,
@@ -182,6 +184,7 @@ pub(super) fn check_lists(
             ttl_s: review.number("ttl_s", &list.ttl_s, 0..=TTL_S_MAX),
         };
         let source = ListSource {
+            is_required: list.required,
             id,
             index: index as ListIndex,
             text: list

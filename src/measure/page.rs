@@ -83,6 +83,8 @@ fn set_list(list: &ListReading) {
     if let Some(serial) = list.serial {
         gauge!("wardline_list_serial", "list" => label()).set(float(serial));
     }
+    let in_force = if list.live_since.is_some() { 1.0 } else { 0.0 };
+    gauge!("wardline_list_in_force", "list" => label()).set(in_force);
     if let Some(since) = list.live_since {
         gauge!("wardline_list_live_timestamp_seconds", "list" => label()).set(time(since));
     }
@@ -178,7 +180,11 @@ const COUNTERS: [(&str, &str); 11] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 13] = [
+const GAUGES: [(&str, &str); 14] = [
+    (
+        "wardline_list_in_force",
+        "1 while the list is in force, 0 while none of its names is blocked.",
+    ),
     (
         "wardline_root_copy_expiry_timestamp_seconds",
         "When the copy of the root zone runs out.",

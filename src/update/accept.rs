@@ -2,9 +2,11 @@
 //! proven.
 
 use serde_json::json;
+use tracing::warn;
 
 use super::bundle::Bundle;
 use super::candidate::{Candidate, Entered, Held, Pass};
+use super::decisions::KeptOverride;
 use super::keeper::Slot;
 use super::load::{Loaded, load};
 use super::prove::Unproven;
@@ -14,7 +16,7 @@ use super::state::{ListChange, ListOutcome};
 use super::verify::{Believed, SerialStanding, believe, judge_time};
 use super::{Updater, lock};
 use crate::clock::{since_epoch, wall_s};
-use crate::list::guard::{Code, GuardFinding};
+use crate::list::guard::Code;
 use crate::list::manifest::Manifest;
 use crate::list::{Hash, ListIndex};
 use crate::seal::Note;
@@ -153,8 +155,14 @@ impl Updater {
             place,
             ..
         } = candidate;
-        let keep = |bundle: &Bundle| slot.keep(bundle, believed.as_ref(), &loaded, removals);
-        let kept = bundle.as_ref().map(keep).transpose()?.flatten();
+        let kept = match slot.keep(bundle.as_ref(), believed.as_ref(), &loaded, removals) {
+            Err(Cause::State { place, error }) if bundle.is_none() => {
+                // The list's own file is on disk, and is read again at the next start.
+                warn!(list = %slot.source.id, "the list cannot be kept in {place} ({error})");
+                None
+            }
+            kept => kept?,
+        };
         (*lock(&slot.unproven), *lock(&slot.held)) = (unproven, None);
         let manifest = believed.as_ref().map(|believed| &believed.manifest);
         let entered = Entered {
@@ -222,13 +230,14 @@ impl Updater {
             None,
             json!({ "codes": words, "reason": reason, "known-by": held.known_by.to_string() }),
         );
+        slot.keep_override(held.known_by, &words, reason);
         *lock(&slot.pass) = Some(Pass {
             known_by: held.known_by,
             codes: held.codes,
         });
         let outcome = match held.bundle {
             Some(bundle) => self.take(bundle),
-            None => self.reread(slot),
+            None => self.reread(slot, self.quiet),
         };
         *lock(&slot.pass) = None;
         Ok(outcome)
@@ -236,6 +245,25 @@ impl Updater {
 }
 
 impl Slot {
+    /// Remember an override, so that the text is let pass again after a restart.
+    fn keep_override(&self, known_by: Hash, codes: &[&str], reason: &str) {
+        let Some(shelf) = &self.shelf else { return };
+        let mut shelf = lock(shelf);
+        let kept = KeptOverride {
+            known_by: known_by.to_string(),
+            codes: codes.iter().map(|code| (*code).to_owned()).collect(),
+            reason: reason.to_owned(),
+            at: wall_s(),
+        };
+        if let Err(error) = shelf.change(|record| record.overrides.push(kept)) {
+            let place = shelf.place();
+            warn!(
+                list = %self.source.id,
+                "the override cannot be kept in {place} ({error}): it is over with the next start"
+            );
+        }
+    }
+
     /// Refuse what the guard found, but for what the operator lets pass for this very list.
     pub(super) fn guard(&self, candidate: &Candidate) -> Result<(), Cause> {
         let Candidate {
@@ -244,13 +272,7 @@ impl Slot {
             bundle,
             ..
         } = candidate;
-        let passes = self.passes(*known_by);
-        let findings: Vec<GuardFinding> = loaded
-            .findings
-            .iter()
-            .filter(|finding| !passes.contains(&finding.code))
-            .cloned()
-            .collect();
+        let findings = self.findings_left(loaded, *known_by);
         if findings.is_empty() {
             *lock(&self.held) = None;
             return Ok(());

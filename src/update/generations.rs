@@ -4,119 +4,47 @@
 //! One folder a list under `lists/` of the state folder. `record.json` says everything and is
 //! replaced whole (a new file, fsync, rename, fsync of the folder); a file that it does not name
 //! means nothing. Entries are kept as they came: encrypted where they came so.
+//!
+//! Opening never fails: a damaged `record.json` is set aside and made anew from the generations'
+//! own files, and a folder that cannot be read now is tried again when something is to be kept.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::verify::Highest;
-use crate::clock::UnixSeconds;
+use super::decisions::{Decisions, Generation};
 use crate::list::Hash;
+use crate::list::manifest::Manifest;
 use crate::seal::Note;
 
 /// Generations that are kept, the one in force included.
 const GENERATIONS_MAX: usize = 5;
+
 /// Removals that are kept, those that do not count any more included.
 const REMOVALS_MAX: usize = 200;
+
 /// Receipts that are kept.
 const RECEIPTS_MAX: usize = 20;
+
+/// Overrides that are kept.
+const OVERRIDES_MAX: usize = 50;
 const RECORD: &str = "record.json";
 
-/// A generation on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Generation {
-    /// Its number, from 1; later ones are higher.
-    pub number: u64,
-    /// The serial of its manifest; none where it had none.
-    pub serial: Option<u64>,
-    /// SHA-256 of its manifest's text in hexadecimal; none where it had none.
-    pub manifest: Option<String>,
-    /// SHA-256 of its entries in the clear, in hexadecimal.
-    pub sha256: String,
-    /// How many entries.
-    pub entries: u64,
-    /// When it was accepted.
-    pub accepted: UnixSeconds,
-    /// How it came.
-    pub way: String,
-}
-
-/// What `record.json` says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Decisions {
-    /// The highest serial that was ever accepted, and its manifest's hash.
-    serial: Option<u64>,
-    manifest: Option<String>,
-    /// The number of the generation in force.
-    pub(super) live: Option<u64>,
-    /// The operator went back to an earlier generation.
-    pub(super) is_rolled_back: bool,
-    /// Oldest first.
-    pub(super) generations: Vec<Generation>,
-    /// Removals that may still hold, oldest first.
-    pub(super) removals: Vec<KeptRemoval>,
-    /// Hashes of all removals that were taken, those that are over included.
-    pub(super) known_removals: Vec<String>,
-    /// Receipts' notes, oldest first.
-    pub(super) receipts: Vec<String>,
-}
-
-/// A removal as it came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KeptRemoval {
-    note: String,
-    /// It counts for generations up to this one: later ones were judged after it. Going back to an
-    /// earlier one it counts again.
-    generation: u64,
-}
-
-impl Decisions {
-    /// Remember a removal for all generations there are.
-    pub(super) fn add_removal(&mut self, note: String) {
-        let generation = self
-            .generations
-            .iter()
-            .map(|kept| kept.number)
-            .max()
-            .unwrap_or(0);
-        self.removals.push(KeptRemoval { note, generation });
-    }
-
-    /// The removals that count for a generation.
-    pub(super) fn counting_removals(&self, number: u64) -> Vec<String> {
-        self.removals
-            .iter()
-            .filter(|kept| kept.generation >= number)
-            .map(|kept| kept.note.clone())
-            .collect()
-    }
-
-    /// What a new manifest must be above.
-    pub(super) fn highest(&self) -> Option<Highest> {
-        Some(Highest {
-            serial: self.serial?,
-            manifest: Hash::parse(self.manifest.as_deref()?)?,
-        })
-    }
-
-    /// The generation in force.
-    pub(super) fn live(&self) -> Option<&Generation> {
-        self.generations
-            .iter()
-            .find(|kept| Some(kept.number) == self.live)
-    }
-}
+/// What a damaged record is called from then on.
+const DAMAGED: &str = "record.json.damaged";
 
 /// One list's folder.
 #[derive(Debug)]
 pub(super) struct Shelf {
     folder: PathBuf,
     pub(super) record: Decisions,
+    /// Why the folder cannot be read; what it holds is not known then.
+    fault: Option<io::Error>,
+    /// What was wrong with the record, where it was made anew from the generations' files.
+    pub(super) repaired: Option<String>,
 }
 
 /// A generation read back, not yet believed.
@@ -127,18 +55,32 @@ pub(super) struct Taken {
 
 impl Shelf {
     /// Open a list's folder, made where it is not there.
-    pub(super) fn open(state: &Path, list: &str) -> io::Result<Self> {
+    pub(super) fn open(state: &Path, list: &str) -> Self {
         let folder = state.join("lists").join(list);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
-        let record = match fs::read(folder.join(RECORD)) {
-            Ok(text) => serde_json::from_slice(&text).map_err(io::Error::other)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Decisions::default(),
-            Err(error) => return Err(error),
+        let (opened, fault) = match open_record(&folder) {
+            Ok(opened) => (opened, None),
+            Err(error) => (OpenedFolder::default(), Some(error)),
         };
-        Ok(Self { folder, record })
+        Self {
+            folder,
+            record: opened.record,
+            fault,
+            repaired: opened.repaired,
+        }
+    }
+
+    /// Why the folder cannot be read, if it cannot.
+    pub(super) const fn fault(&self) -> Option<&io::Error> {
+        self.fault.as_ref()
+    }
+
+    /// Read a folder again that could not be read; nothing is kept over what is not known.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        if self.fault.is_some() {
+            let opened = open_record(&self.folder)?;
+            (self.record, self.repaired, self.fault) = (opened.record, opened.repaired, None);
+        }
+        Ok(())
     }
 
     /// The folder, for messages.
@@ -155,6 +97,7 @@ impl Shelf {
         entries: &[u8],
         removals: usize,
     ) -> io::Result<u64> {
+        self.reopen()?;
         let mut record = self.record.clone();
         let number = record
             .generations
@@ -214,8 +157,11 @@ impl Shelf {
 
     /// Change the record; on disk when this returns.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Decisions)) -> io::Result<()> {
+        self.reopen()?;
         let mut record = self.record.clone();
         change(&mut record);
+        let surplus = record.overrides.len().saturating_sub(OVERRIDES_MAX);
+        record.overrides.drain(..surplus);
         let surplus = record.receipts.len().saturating_sub(RECEIPTS_MAX);
         record.receipts.drain(..surplus);
         self.replace(record)
@@ -227,6 +173,99 @@ impl Shelf {
         self.record = record;
         Ok(())
     }
+}
+
+/// What opening a folder found.
+#[derive(Default)]
+struct OpenedFolder {
+    record: Decisions,
+    repaired: Option<String>,
+}
+
+fn open_record(folder: &Path) -> io::Result<OpenedFolder> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let place = folder.join(RECORD);
+    let fault = match fs::read(&place) {
+        Ok(text) => match serde_json::from_slice(&text) {
+            Ok(record) => {
+                return Ok(OpenedFolder {
+                    record,
+                    repaired: None,
+                });
+            }
+            Err(error) => error.to_string(),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "it is missing".to_owned(),
+        Err(error) => return Err(error),
+    };
+    let record = rebuild(folder)?;
+    if record.generations.is_empty() && !place.exists() {
+        return Ok(OpenedFolder::default());
+    }
+    // Set aside for whoever wants to know what happened; a second time the first one stays.
+    let aside = folder.join(DAMAGED);
+    if place.exists() && !aside.exists() {
+        fs::rename(&place, &aside)?;
+    }
+    let text = serde_json::to_vec_pretty(&record)?;
+    write_whole(folder, RECORD, &text)?;
+    Ok(OpenedFolder {
+        record,
+        repaired: Some(fault),
+    })
+}
+
+/// What the generations' own files say: who signed what, and which one came last. Removals,
+/// overrides and receipts are in the record alone.
+fn rebuild(folder: &Path) -> io::Result<Decisions> {
+    let mut record = Decisions::default();
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".entries"));
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    for number in numbers {
+        let Some(generation) = read_generation(folder, number) else {
+            continue;
+        };
+        if generation.serial > record.serial {
+            (record.serial, record.manifest) = (generation.serial, generation.manifest.clone());
+        }
+        record.live = Some(number);
+        record.generations.push(generation);
+    }
+    Ok(record)
+}
+
+/// A generation by its files; nothing where they cannot be read.
+fn read_generation(folder: &Path, number: u64) -> Option<Generation> {
+    let entries = folder.join(entries_file(number));
+    let accepted = entries.metadata().ok()?.mtime();
+    let manifest = match fs::read(folder.join(manifest_file(number))) {
+        Ok(octets) => Some(Manifest::parse(Note::parse(&octets).ok()?.text()).ok()?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(_) => return None,
+    };
+    let sha256 = match &manifest {
+        Some(manifest) => manifest.sha256,
+        None => Hash::of(&Zeroizing::new(fs::read(&entries).ok()?)),
+    };
+    Some(Generation {
+        number,
+        serial: manifest.as_ref().map(|manifest| manifest.serial),
+        manifest: manifest
+            .as_ref()
+            .map(|manifest| manifest.hash().to_string()),
+        sha256: sha256.to_string(),
+        entries: manifest.map_or(0, |manifest| manifest.entries),
+        accepted,
+        way: "kept".to_owned(),
+    })
 }
 
 fn manifest_file(number: u64) -> String {
@@ -272,7 +311,7 @@ mod tests {
     #[test]
     fn the_last_generations_are_kept_and_the_highest_serial_is_remembered() {
         let state = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::open(state.path(), "example").unwrap();
+        let mut shelf = Shelf::open(state.path(), "example");
         for serial in 1..=8 {
             assert_eq!(
                 shelf
@@ -286,7 +325,7 @@ mod tests {
                 serial
             );
         }
-        let mut shelf = Shelf::open(state.path(), "example").unwrap();
+        let mut shelf = Shelf::open(state.path(), "example");
         let numbers: Vec<u64> = shelf
             .record
             .generations
@@ -300,7 +339,7 @@ mod tests {
         shelf
             .change(|record| (record.live, record.is_rolled_back) = (Some(5), true))
             .unwrap();
-        let again = Shelf::open(state.path(), "example").unwrap();
+        let again = Shelf::open(state.path(), "example");
         assert_eq!(
             (
                 again.record.live().unwrap().serial,
@@ -320,7 +359,7 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_not_remembered() {
         let state = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::open(state.path(), "example").unwrap();
+        let mut shelf = Shelf::open(state.path(), "example");
         shelf.keep(generation(1), None, b"a.test\n", 0).unwrap();
         fs::create_dir(state.path().join("lists/example/.2.entries.new")).unwrap();
         assert!(shelf.keep(generation(2), None, b"b.test\n", 0).is_err());

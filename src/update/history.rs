@@ -5,7 +5,7 @@ use serde_json::json;
 use tracing::warn;
 
 use super::candidate::Entered;
-use super::generations::Generation;
+use super::decisions::Generation;
 use super::keeper::Slot;
 use super::refusal::Cause;
 use super::state::{ListChange, ListOutcome};

@@ -5,21 +5,24 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
+use tracing::{error, warn};
 use zeroize::Zeroizing;
 
-use super::bundle::Bundle;
+use super::bundle::{Bundle, Way};
 use super::candidate::{Entered, Held, Pass};
-use super::generations::{Generation, Shelf};
+use super::decisions::Generation;
+use super::decisions::Highest;
+use super::generations::Shelf;
 use super::load::{Bounds, Loaded, hex, load};
 use super::prove::Unproven;
-use super::refusal::{Cause, Refusal};
+use super::refusal::Cause;
 use super::source::{FileWriter, ListSource, Quiet, Stamp, Text};
 use super::stage::OnTrial;
 use super::state::ListState;
-use super::verify::{Believed, Highest};
+use super::verify::Believed;
 use super::{FIRST_GENERATION, lock};
 use crate::clock::wall_s;
-use crate::list::guard::{Code, GuardLimits, Protected};
+use crate::list::guard::{Code, GuardFinding, GuardLimits, Protected};
 use crate::list::manifest::Manifest;
 use crate::list::{Hash, Table, TableBuilder};
 use crate::name::HashKey;
@@ -53,38 +56,22 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// With its folder below `state` open, where the list is one that is kept.
-    pub(super) fn open(
-        source: ListSource,
-        state: Option<&Path>,
-        journal: Journal,
-    ) -> Result<Self, Refusal> {
-        let shelf = match state {
-            Some(state) if source.text.is_none() => {
-                let place = state.join("lists").join(&source.id);
-                let refuse = |error| {
-                    source.refuse(
-                        Cause::State {
-                            place: super::refusal::place_of(&place),
-                            error,
-                        },
-                        source.place(),
-                    )
-                };
-                Some(Mutex::new(Shelf::open(state, &source.id).map_err(refuse)?))
-            }
-            _ => None,
-        };
+    /// With its folder below `state` open; a folder that cannot be read is told of, and no more.
+    pub(super) fn open(source: ListSource, state: Option<&Path>, journal: Journal) -> Self {
+        let is_embedded = matches!(source.text, Some(Text::Embedded(_)));
+        let shelf = state
+            .filter(|_| !is_embedded)
+            .map(|state| Shelf::open(state, &source.id));
         let listed = ListState {
             id: source.id.clone(),
             ..ListState::default()
         };
-        Ok(Self {
+        let slot = Self {
             source,
             journal,
             turn: Mutex::default(),
             state: Mutex::new(listed),
-            shelf,
+            shelf: shelf.map(Mutex::new),
             held: Mutex::default(),
             trial: Mutex::default(),
             pass: Mutex::default(),
@@ -93,67 +80,81 @@ impl Slot {
             attempted: Mutex::default(),
             asked: AtomicU64::new(0),
             is_written: AtomicBool::new(false),
-        })
+        };
+        slot.tell_of_shelf();
+        slot
     }
 
-    /// The table of the start: that of the list's file, or of the generation on disk; an empty one
-    /// where there is neither.
-    pub(super) fn first_table(
-        &self,
-        key: HashKey,
-        quiet: Quiet,
-        protected: &Protected,
-    ) -> Result<Arc<Table>, Refusal> {
-        let refuse = |cause| self.source.refuse(cause, self.source.place());
-        if self.source.text.is_none() {
-            return match self.kept_table(key, protected).map_err(refuse)? {
-                Some(table) => Ok(table),
-                None => {
-                    let empty = TableBuilder::new(key, 0)
-                        .map_err(|error| refuse(Cause::NoMemory(error)))?
-                        .finish();
-                    empty.map(Arc::new).map_err(|_| refuse(Cause::Changed))
+    fn tell_of_shelf(&self) {
+        let Some(shelf) = &self.shelf else { return };
+        let shelf = lock(shelf);
+        let place = shelf.place();
+        if let Some(fault) = &shelf.repaired {
+            warn!(
+                list = %self.source.id,
+                "what was decided about the list cannot be read in {place} ({fault}): the \
+                 generations there are taken up again; removals, overrides and receipts are lost"
+            );
+        }
+        if let Some(error) = shelf.fault() {
+            error!(
+                list = %self.source.id,
+                "{place} cannot be read ({error}): what is kept of the list is not in force; check \
+                 the folder's owner, mode and disk"
+            );
+        }
+    }
+
+    /// The table of the start: the generation that was in force, an older one where that is
+    /// damaged, or an empty one, which blocks nothing and is not in force.
+    pub(super) fn first_table(&self, key: HashKey, protected: &Protected) -> Option<Arc<Table>> {
+        for (generation, is_rolled_back) in self.generations_to_try() {
+            let place = format!("kept generation {}", generation.number);
+            let taken = self.take_back(&generation, key, protected);
+            let taken = taken.and_then(|(loaded, manifest)| {
+                let known_by = manifest
+                    .as_ref()
+                    .map_or(Hash(loaded.digest), Manifest::hash);
+                match self.findings_left(&loaded, known_by) {
+                    // What came with papers was judged when it was accepted.
+                    findings if findings.is_empty() || manifest.is_some() => Ok((loaded, manifest)),
+                    findings => Err(Cause::Guard(findings)),
                 }
-            };
+            });
+            match taken {
+                Ok((loaded, manifest)) => {
+                    let entered = Entered {
+                        loaded,
+                        manifest: manifest.as_ref(),
+                        kept: Some(generation.number),
+                        is_rolled_back,
+                        place: &place,
+                    };
+                    self.note_live(&entered, FIRST_GENERATION);
+                    return Some(entered.loaded.table);
+                }
+                Err(cause) => drop(self.note_refusal(cause, &place, None)),
+            }
         }
-        let loaded = self
-            .reread(key, quiet, self.bounds(protected, None))
-            .map_err(refuse)?
-            .ok_or_else(|| refuse(Cause::Empty))?;
-        if !loaded.findings.is_empty() {
-            return Err(refuse(Cause::Guard(loaded.findings)));
-        }
-        let place = self.source.place();
-        let entered = Entered {
-            loaded,
-            manifest: None,
-            kept: None,
-            is_rolled_back: false,
-            place: &place,
-        };
-        self.note_live(&entered, FIRST_GENERATION);
-        Ok(entered.loaded.table)
+        // A table without entries takes a page of memory.
+        let empty = TableBuilder::new(key, 0).ok()?.finish();
+        empty.map(Arc::new).ok()
     }
 
-    /// The generation that was in force when the program last ended.
-    fn kept_table(&self, key: HashKey, protected: &Protected) -> Result<Option<Arc<Table>>, Cause> {
-        let Some((generation, is_rolled_back)) = self.shelf.as_ref().and_then(|shelf| {
-            let shelf = lock(shelf);
-            Some((shelf.record.live()?.clone(), shelf.record.is_rolled_back))
-        }) else {
-            return Ok(None);
+    /// The generation in force, then those before it, newest first.
+    fn generations_to_try(&self) -> Vec<(Generation, bool)> {
+        let Some(shelf) = &self.shelf else {
+            return Vec::new();
         };
-        let (loaded, manifest) = self.take_back(&generation, key, protected)?;
-        let place = format!("kept generation {}", generation.number);
-        let entered = Entered {
-            loaded,
-            manifest: manifest.as_ref(),
-            kept: Some(generation.number),
-            is_rolled_back,
-            place: &place,
+        let shelf = lock(shelf);
+        let Some(live) = shelf.record.live() else {
+            return Vec::new();
         };
-        self.note_live(&entered, FIRST_GENERATION);
-        Ok(Some(entered.loaded.table))
+        let older = shelf.record.generations.iter().rev();
+        let older = older.filter(|kept| kept.number < live.number);
+        std::iter::once((live.clone(), shelf.record.is_rolled_back))
+            .chain(older.map(|kept| (kept.clone(), true)))
+            .collect()
     }
 
     /// Read a generation back from disk; it was judged when it was accepted, so only its hashes are
@@ -228,13 +229,26 @@ impl Slot {
             .or(accepted)
     }
 
-    /// What the operator lets pass for this very list.
+    /// What the operator lets pass for this very text, now or in an earlier run.
     pub(super) fn passes(&self, known_by: Hash) -> Vec<Code> {
+        let mut codes = Vec::new();
+        if let Some(shelf) = &self.shelf {
+            codes = lock(shelf).record.passes(known_by);
+        }
         let pass = lock(&self.pass);
-        pass.as_ref()
-            .filter(|pass| pass.known_by == known_by)
-            .map(|pass| pass.codes.clone())
-            .unwrap_or_default()
+        let now = pass.as_ref().filter(|pass| pass.known_by == known_by);
+        codes.extend(now.iter().flat_map(|pass| &pass.codes));
+        codes
+    }
+
+    /// What the guard found that nobody has let pass.
+    pub(super) fn findings_left(&self, loaded: &Loaded, known_by: Hash) -> Vec<GuardFinding> {
+        let passes = self.passes(known_by);
+        let found = loaded.findings.iter();
+        found
+            .filter(|finding| !passes.contains(&finding.code))
+            .cloned()
+            .collect()
     }
 
     /// Does the operator let this pass for this very list?
@@ -242,7 +256,8 @@ impl Slot {
         self.passes(known_by).contains(&code)
     }
 
-    /// Read the list's file when it has come to rest; nothing where its text is in force already.
+    /// Read the list's file when it has come to rest; nothing where its text is in force already,
+    /// or is the one that the operator went back from.
     pub(super) fn reread(
         &self,
         key: HashKey,
@@ -268,13 +283,21 @@ impl Slot {
             }
         };
         *lock(&self.attempted) = stamp;
-        load(
-            self.source.script_of(text, None),
-            key,
-            stamp,
-            Some(&self.in_force()),
-            bounds,
-        )
+        let script = self.source.script_of(text, None);
+        let loaded = load(script, key, stamp, Some(&self.in_force()), bounds);
+        if loaded.as_ref().is_err_and(Cause::is_passing) {
+            *lock(&self.attempted) = None;
+        }
+        let left = self.left_behind();
+        Ok(loaded?.filter(|loaded| Some(hex(&loaded.digest)) != left))
+    }
+
+    /// The text that the operator went back from: it does not come into force again by itself.
+    fn left_behind(&self) -> Option<String> {
+        let shelf = lock(self.shelf.as_ref()?);
+        let newest = shelf.record.generations.last()?;
+        let is_left = shelf.record.is_rolled_back && Some(newest.number) != shelf.record.live;
+        is_left.then(|| newest.sha256.clone())
     }
 
     /// What a new text of this list is held against; `before` only where its changes are not the
@@ -312,19 +335,25 @@ impl Slot {
     /// not kept.
     pub(super) fn keep(
         &self,
-        bundle: &Bundle,
+        bundle: Option<&Bundle>,
         believed: Option<&Believed>,
         loaded: &Loaded,
         removals: usize,
     ) -> Result<Option<u64>, Cause> {
-        let Some(shelf) = &self.shelf else {
+        let text = bundle
+            .map(|bundle| &bundle.text)
+            .or(self.source.text.as_ref());
+        let (Some(shelf), Some(text)) = (&self.shelf, text) else {
             return Ok(None);
         };
-        let octets: &[u8] = match &bundle.text {
+        let octets: &[u8] = match text {
             Text::Memory(octets) => octets,
             Text::Embedded(text) => text.as_bytes(),
             Text::File(path) => &Zeroizing::new(std::fs::read(path).map_err(Cause::from_io)?),
         };
+        if matches!(text, Text::File(_)) && Hash::of(octets).0 != loaded.digest {
+            return Err(Cause::Changed);
+        }
         let generation = Generation {
             number: 0,
             serial: believed.map(|believed| believed.manifest.serial),
@@ -332,10 +361,14 @@ impl Slot {
             sha256: hex(&loaded.digest),
             entries: loaded.table.entry_count() as u64,
             accepted: wall_s(),
-            way: bundle.origin.way.word().to_owned(),
+            way: bundle
+                .map_or(Way::File, |bundle| bundle.origin.way)
+                .word()
+                .to_owned(),
         };
         let mut shelf = lock(shelf);
-        let kept = shelf.keep(generation, bundle.manifest.as_ref(), octets, removals);
+        let note = bundle.and_then(|bundle| bundle.manifest.as_ref());
+        let kept = shelf.keep(generation, note, octets, removals);
         kept.map(Some).map_err(|error| Cause::State {
             place: shelf.place(),
             error,

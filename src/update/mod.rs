@@ -8,6 +8,7 @@
 mod accept;
 mod bundle;
 mod candidate;
+mod decisions;
 mod decrypt;
 mod folder;
 mod generations;
@@ -40,7 +41,7 @@ use crate::policy::{Live, Snapshot};
 use crate::store::Journal;
 pub use bundle::{Bundle, Origin, Way};
 use candidate::{Candidate, Entered};
-pub use generations::Generation;
+pub use decisions::Generation;
 use keeper::Slot;
 pub use load::{Inspection, inspect};
 pub use prove::{Prover, ReceiptKeyFault, receipt_key};
@@ -103,45 +104,44 @@ pub enum Which {
     One(ListIndex),
 }
 
+/// Which lists are asked for that are not in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotInForce {
+    /// Any of them.
+    Any,
+    /// Those without which nothing is to be answered.
+    Required,
+}
+
 impl Updater {
-    /// Load all lists for the first time, under a new key; one list that is refused refuses the
-    /// start.
+    /// Put in force what is kept of all lists, under a new key, then what their files hold; a list
+    /// of which neither is in order is not in force and goes on being looked for.
     ///
-    /// A list without a file of its own starts without an entry and waits for its first bundle.
+    /// A file that somebody goes on writing to is read when it has come to rest.
     pub fn start(settings: Settings) -> Result<(Arc<Self>, Arc<Live>), StartRefusal> {
         let key = HashKey::random().map_err(StartRefusal::NoRandom)?;
-        let quiet = Quiet(settings.quiet);
-        let (mut slots, mut tables, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut slots, mut tables) = (Vec::new(), Vec::new());
         for source in settings.lists {
-            let opened = Slot::open(source, settings.state.as_deref(), settings.journal.clone());
-            match opened.and_then(|slot| {
-                slot.first_table(key, quiet, &settings.protected)
-                    .map(|table| (slot, table))
-            }) {
-                Ok((slot, table)) => {
-                    tables.push(table);
-                    slots.push(slot);
-                }
-                Err(refusal) => refusals.push(refusal),
-            }
-        }
-        if !refusals.is_empty() {
-            return Err(StartRefusal::Lists(refusals));
+            let slot = Slot::open(source, settings.state.as_deref(), settings.journal.clone());
+            let table = slot.first_table(key, &settings.protected);
+            tables.push(table.ok_or(StartRefusal::NoMemory)?);
+            slots.push(slot);
         }
         let live = Arc::new(Live::from_pointee(Snapshot::new(key, tables)));
-        let (prover, retired) = (OnceLock::new(), Mutex::default());
         let updater = Self {
             slots,
-            quiet,
+            quiet: Quiet::new(settings.quiet),
             protected: settings.protected,
             live: Arc::clone(&live),
-            prover,
-            retired,
+            prover: OnceLock::new(),
+            retired: Mutex::default(),
         };
-        updater
-            .slots
-            .iter()
-            .for_each(|slot| updater.enforce_removals(slot));
+        for slot in &updater.slots {
+            updater.enforce_removals(slot);
+            if slot.source.text.is_some() {
+                updater.reread(slot, updater.quiet.at_start());
+            }
+        }
         Ok((Arc::new(updater), live))
     }
 
@@ -155,7 +155,7 @@ impl Updater {
             .slots
             .iter()
             .filter(|slot| which == Which::All || which == Which::One(slot.source.index));
-        chosen.map(|slot| self.reread(slot)).collect()
+        chosen.map(|slot| self.reread(slot, self.quiet)).collect()
     }
 
     /// Note that a source of a list brings nothing, and why; the list stays as it is.
@@ -187,11 +187,15 @@ impl Updater {
             .map(|slot| slot.source.index)
     }
 
-    /// Is every list in force?
-    pub fn is_complete(&self) -> bool {
-        self.slots
-            .iter()
-            .all(|slot| lock(&slot.state).live_since > 0)
+    /// The ids of the lists that are not in force, of those that the operator requires alone or of
+    /// all.
+    pub fn missing(&self, which: NotInForce) -> Vec<String> {
+        let counts = |slot: &&Slot| which == NotInForce::Any || slot.source.is_required;
+        let slots = self.slots.iter().filter(counts);
+        slots
+            .filter(|slot| lock(&slot.state).live_since == 0)
+            .map(|slot| slot.source.id.clone())
+            .collect()
     }
 
     /// How all lists stand now.
@@ -204,10 +208,10 @@ impl Updater {
         &self.live
     }
 
-    fn reread(&self, slot: &Slot) -> ListOutcome {
+    fn reread(&self, slot: &Slot, quiet: Quiet) -> ListOutcome {
         let _turn = lock(&slot.turn);
         let place = slot.source.place();
-        let change = match self.read_file(slot, &place) {
+        let change = match self.read_file(slot, &place, quiet) {
             Ok(change) => change,
             Err(cause) => slot.note_refusal(cause, &place, None),
         };
@@ -218,7 +222,7 @@ impl Updater {
         }
     }
 
-    fn read_file(&self, slot: &Slot, place: &str) -> Result<ListChange, Cause> {
+    fn read_file(&self, slot: &Slot, place: &str, quiet: Quiet) -> Result<ListChange, Cause> {
         if slot.source.text.is_none() {
             // It comes from its sources, and what they last said of it stands until they say
             // something else.
@@ -235,7 +239,7 @@ impl Updater {
             });
         }
         let bounds = slot.bounds(&self.protected, None);
-        match slot.reread(self.live.load().key(), self.quiet, bounds)? {
+        match slot.reread(self.live.load().key(), quiet, bounds)? {
             None => Ok(slot.note_unchanged()),
             Some(loaded) => self.admit(slot, Candidate::of_file(loaded, place)),
         }

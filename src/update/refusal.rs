@@ -127,6 +127,14 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Is it over by itself some day, with nobody changing the list?
+    pub(super) const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreadable(_) | Self::NoMemory(_) | Self::State { .. } | Self::Changed
+        )
+    }
+
     /// The cause behind an error of the file system.
     pub(super) fn from_io(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::NotFound {
@@ -290,11 +298,11 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// Why the first load of the lists failed; at start every refusal is fatal.
+/// Why nothing can be answered at all; a refused list is no such reason.
 #[derive(Debug)]
 pub enum StartRefusal {
-    /// These lists were refused.
-    Lists(Vec<Refusal>),
+    /// The system has no memory for a table without an entry.
+    NoMemory,
     /// The system gave no random octets for the table's key.
     NoRandom(getrandom::Error),
 }
@@ -302,13 +310,7 @@ pub enum StartRefusal {
 impl fmt::Display for StartRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lists(refusals) => {
-                for (index, refusal) in refusals.iter().enumerate() {
-                    let mark = if index == 0 { "" } else { "\n" };
-                    write!(f, "{mark}{refusal}")?;
-                }
-                Ok(())
-            }
+            Self::NoMemory => f.write_str("the system has no memory: give the program more"),
             Self::NoRandom(error) => {
                 write!(
                     f,

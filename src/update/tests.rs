@@ -12,6 +12,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::*;
+use crate::list::ListIndex;
 use crate::list::parse::Format;
 use crate::name::{Name, SuffixHashes};
 
@@ -400,38 +401,43 @@ fn replaced_snapshots_are_freed_by_the_updater() {
 }
 
 #[test]
-fn a_start_with_a_bad_list_is_refused_with_every_reason() {
+fn a_start_with_bad_lists_has_the_good_one_in_force_and_every_reason() {
     let folder = TempDir::new().unwrap();
-    let [empty, bad] = ["empty.txt", "bad.txt"].map(|name| folder.path().join(name));
+    let [empty, bad, good] =
+        ["empty.txt", "bad.txt", "good.txt"].map(|name| folder.path().join(name));
     fs::write(&empty, "").unwrap();
     fs::write(&bad, "a.test\nsecret.example/path\n").unwrap();
-    let lists = vec![
-        source(&empty),
-        source(&bad),
-        source(&folder.path().join("missing.txt")),
-    ];
-    let refusal = Updater::start(Settings {
-        lists,
+    fs::write(&good, "good.test\n").unwrap();
+    let missing = folder.path().join("missing.txt");
+    let lists = [&empty, &bad, &missing, &good];
+    let lists = lists.into_iter().enumerate().map(|(at, path)| ListSource {
+        index: at as ListIndex,
+        is_required: at == 0,
+        ..source(path)
+    });
+    let (updater, _) = Updater::start(Settings {
+        lists: lists.collect(),
         quiet: QUIET,
         ..Settings::default()
     })
-    .err()
-    .unwrap()
-    .to_string();
-    let lines: Vec<_> = refusal.lines().collect();
-    assert_eq!(lines.len(), 3);
-    assert!(
-        lines[0].contains("empty.txt: list test: has no entry"),
-        "{refusal}"
-    );
-    assert!(
-        lines[1].contains("bad.txt:2: a path behind the name") && !lines[1].contains("secret"),
-        "{refusal}"
-    );
-    assert!(
-        lines[2].contains("missing.txt: list test: the file is not there"),
-        "{refusal}"
-    );
+    .unwrap();
+    let states = updater.states();
+    let reasons = [
+        "empty.txt: list test: has no entry",
+        "bad.txt:2: a path behind the name",
+        "missing.txt: list test: the file is not there",
+    ];
+    for (state, reason) in states.iter().zip(reasons) {
+        let said = &state.last_refusal.as_ref().unwrap().message;
+        assert!(said.contains(reason) && !said.contains("secret"), "{said}");
+        assert_eq!((state.live_since, state.entries), (0, 0));
+    }
+    assert!(states[3].live_since > 0 && states[3].entries == 1);
+    assert_eq!(updater.missing(NotInForce::Any).len(), 3);
+    assert_eq!(updater.missing(NotInForce::Required).len(), 1);
+    fs::write(&empty, "late.test\n").unwrap();
+    updater.reload(Which::All);
+    assert!(updater.missing(NotInForce::Required).is_empty());
 }
 
 #[test]

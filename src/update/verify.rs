@@ -1,5 +1,6 @@
 //! Holds a list's papers against what the operator configured, before a single entry is read.
 
+use super::decisions::Highest;
 use super::refusal::Cause;
 use super::source::Trust;
 use crate::clock::UnixSeconds;
@@ -17,13 +18,6 @@ pub(super) struct Believed {
     pub(super) manifest: Manifest,
     /// What the manifest is known by.
     pub(super) hash: Hash,
-}
-
-/// What was last accepted, which a new manifest must be above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Highest {
-    pub(super) serial: u64,
-    pub(super) manifest: Hash,
 }
 
 /// How a manifest stands to the one that was last accepted.

@@ -1,5 +1,6 @@
 //! The real program as it runs: signals, other commands, what it said and what it left behind.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -285,7 +286,7 @@ impl Running {
     }
 
     /// Everything it left behind by name, for a search: both outputs and each file of the state
-    /// folder.
+    /// folder, but for the lists themselves, which are kept there as they came.
     pub(crate) fn traces(&self) -> Vec<(String, Vec<u8>)> {
         let mut traces = vec![
             ("stdout".to_owned(), self.stdout().into_bytes()),
@@ -296,7 +297,7 @@ impl Running {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 match entry.file_type().expect("a file type") {
                     kind if kind.is_dir() => folders.push(entry.path()),
-                    kind if kind.is_file() => traces.push((
+                    kind if kind.is_file() && !is_list(&entry.path()) => traces.push((
                         entry.path().display().to_string(),
                         fs::read(entry.path()).expect("a file"),
                     )),
@@ -427,4 +428,9 @@ fn free_addresses(home: Ipv4Addr) -> ([SocketAddr; 3], Vec<(UdpSocket, TcpListen
     }
     let at = |i: usize| held[i].0.local_addr().expect("an address");
     ([at(0), at(1), at(2)], held)
+}
+
+/// Is it a list's own text, kept as a generation?
+fn is_list(path: &Path) -> bool {
+    path.extension() == Some(OsStr::new("entries"))
 }

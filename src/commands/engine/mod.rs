@@ -352,8 +352,10 @@ impl ReadingSource {
             entries: state.entries,
             rejects: state.rejects,
             serial: state.serial,
-            live_since: Some(state.live_since),
-            age_s: u64::try_from(now - state.live_since).ok(),
+            live_since: (state.live_since > 0).then_some(state.live_since),
+            age_s: u64::try_from(now - state.live_since)
+                .ok()
+                .filter(|_| state.live_since > 0),
             last_refusal: state.last_refusal.map(|refusal| refusal.at),
         });
         let upstreams = self.answering.resolver().upstreams().into_iter();

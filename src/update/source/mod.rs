@@ -30,6 +30,8 @@ const BUFFER_OCTETS: usize = 64 * 1024;
 /// One list as configured.
 #[derive(Clone, Debug)]
 pub struct ListSource {
+    /// Nothing is answered before it is in force.
+    pub is_required: bool,
     /// Its id, for messages and status.
     pub id: String,
     /// Its place in the configuration.
@@ -108,6 +110,7 @@ impl ListSource {
             ..Trust::default()
         };
         Self {
+            is_required: false,
             id: id.to_owned(),
             index,
             text: Some(text),

@@ -11,6 +11,8 @@ use crate::clock::{monotonic, since_epoch};
 
 /// A list that does not come to rest within this many quiet times is refused.
 const PATIENCE_QUIETS: u32 = 20;
+/// The same at the start, when nobody is answered yet.
+const START_QUIETS: u32 = 3;
 
 /// A file that somebody holds open for writing must be quiet for this many times longer.
 const OPEN_QUIETS: u32 = 10;
@@ -74,20 +76,35 @@ pub(in crate::update) enum FileWriter {
 
 /// How long a file must be left alone before it is read.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::update) struct Quiet(pub(in crate::update) Duration);
+pub(in crate::update) struct Quiet {
+    rest: Duration,
+    /// How long a restless file is waited for.
+    patience: Duration,
+}
 
 impl Quiet {
+    pub(in crate::update) fn new(rest: Duration) -> Self {
+        let patience = rest * PATIENCE_QUIETS;
+        Self { rest, patience }
+    }
+
+    /// With little patience, for the start: nobody is answered meanwhile.
+    pub(in crate::update) fn at_start(self) -> Self {
+        let patience = self.rest * START_QUIETS;
+        Self { patience, ..self }
+    }
+
     /// The rest that a file needs.
     pub(in crate::update) fn needed(self, writer: FileWriter) -> Duration {
         match writer {
-            FileWriter::Open => self.0 * OPEN_QUIETS,
-            FileWriter::Closed => self.0,
+            FileWriter::Open => self.rest * OPEN_QUIETS,
+            FileWriter::Closed => self.rest,
         }
     }
 
     /// How long a restless file is waited for.
-    pub(in crate::update) fn patience(self) -> Duration {
-        self.0 * PATIENCE_QUIETS
+    pub(in crate::update) const fn patience(self) -> Duration {
+        self.patience
     }
 
     /// Wait until the file has been left alone long enough.
@@ -104,7 +121,7 @@ impl Quiet {
             if rested >= needed {
                 return Ok(stamp);
             }
-            if start.elapsed() >= self.patience() {
+            if start.elapsed() >= self.patience {
                 return Err(Cause::StillWritten);
             }
             sleep((needed - rested).min(LOOK));
