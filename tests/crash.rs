@@ -95,7 +95,7 @@ fn kill_at_random_moments(seed: u64, kills: usize) -> Duration {
         let report = running.report();
         let (questions, blocked) = reported(&report);
         // What a thread was answering when the counts were written has come in and not ended.
-        let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let threads = thread::available_parallelism().map_or(1, usize::from);
         let under_way = questions.checked_sub(blocked);
         assert!(under_way <= Some(threads), "{questions} and {blocked}");
         assert!(under_way.is_some(), "{questions} and {blocked}");

@@ -7,12 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use wardline::cache::{Entry, Lifetimes};
 use wardline::list::parse::{self, Format, Reason};
 use wardline::name::Name;
 use wardline::resolve::{Failure, Fetched, Mode, Question, Resolver, Settings, forward, recurse};
 
 const NAME: &str = "www.zone.example";
 const A: u16 = 1;
+const CNAME: u16 = 5;
+const DNAME: u16 = 39;
+const ANY: u16 = 255;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A server that sends everybody to TCP, and there says whatever it was told to behind the
@@ -153,9 +157,13 @@ fn reply(asked: &[u8], flags: u8, Said { counts, records }: &Said) -> Vec<u8> {
 }
 
 fn fetch(resolver: &Resolver) -> Result<Fetched, Failure> {
+    fetch_type(resolver, A)
+}
+
+fn fetch_type(resolver: &Resolver, qtype: u16) -> Result<Fetched, Failure> {
     let question = Question {
         name: Name::parse(NAME).expect("a name"),
-        qtype: A,
+        qtype,
         dnssec_ok: false,
         checking_disabled: false,
     };
@@ -275,6 +283,42 @@ fn replies_that_are_all_jumps_are_not_read() {
         }
         server.say([1, 0, 0], answer());
         assert!(fetch(&resolver).is_ok(), "and an honest one is");
+    }
+}
+
+/// An alias whose data are no name was believed by the recursing resolver, so no other server was
+/// asked; then it could not be kept.
+#[test]
+fn aliases_that_name_nothing_are_not_believed() {
+    const LIFETIMES: Lifetimes = Lifetimes {
+        ttl_s_min: 0,
+        stale_s_max: 0,
+        ttl_s_max: 3_600,
+        negative_ttl_s_max: 900,
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _guard = runtime.enter();
+    let server = Server::start();
+    let [recursing, forwarding] = server.resolvers();
+    for data in [&b""[..], b"\xb4\xb4", b"\x05short", b"\x01a\0rest"] {
+        for (rtype, qtype) in [
+            (CNAME, A),
+            (CNAME, CNAME),
+            (CNAME, ANY),
+            (DNAME, DNAME),
+            (DNAME, ANY),
+        ] {
+            server.say([1, 0, 0], record(&pointer(12), rtype, data));
+            for resolver in [&recursing, &forwarding] {
+                let fetched = fetch_type(resolver, qtype).map(|fetched| fetched.wire);
+                assert!(fetched.is_err(), "type {rtype}, data {data:?}: {fetched:?}");
+            }
+        }
+    }
+    server.say([1, 0, 0], record(&pointer(12), DNAME, b"\x01a\0"));
+    for resolver in [&recursing, &forwarding] {
+        let fetched = fetch_type(resolver, DNAME).expect("a whole one is believed");
+        assert!(Entry::from_wire(fetched.wire, None, 0, LIFETIMES).is_ok());
     }
 }
 

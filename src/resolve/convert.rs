@@ -64,6 +64,17 @@ pub(super) fn signer_of(record: &Record) -> Option<&HickoryName> {
     }
 }
 
+/// Is it an alias whose data are no whole name? hickory does not look into a DNAME's data, in which
+/// a name must not be compressed (RFC 6672 section 2.5), and passes over empty ones.
+pub(super) fn names_nothing(record: &Record) -> bool {
+    match (record.record_type(), &record.data) {
+        (RecordType::CNAME, RData::CNAME(_)) => false,
+        (RecordType::DNAME, RData::Unknown { rdata, .. }) => !Name::from_wire(&rdata.anything)
+            .is_ok_and(|name| name.as_wire().len() == rdata.anything.len()),
+        (rtype, _) => matches!(rtype, RecordType::CNAME | RecordType::DNAME),
+    }
+}
+
 /// Where a DNAME record leads `name` (RFC 6672 section 2.2).
 pub(super) fn redirect(name: &HickoryName, dname: &Record) -> Redirection {
     let RData::Unknown { rdata, .. } = &dname.data else {

@@ -14,7 +14,9 @@ use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::super::Failure;
-use super::super::convert::{Redirection, covered_type, is_below, redirect, signer_of};
+use super::super::convert::{
+    Redirection, covered_type, is_below, names_nothing, redirect, signer_of,
+};
 use super::super::reply::ServerReply;
 use super::super::rrset::{Cut, RrSet, Said};
 use super::zones::NameServer;
@@ -129,6 +131,9 @@ pub(super) fn judge(octets: &[u8], asked: &AskedZone<'_>, from: IpAddr) -> Judge
     let Ok(message) = Message::from_vec(octets) else {
         return Judgement::Useless(judge_header(octets));
     };
+    if message.answers.iter().any(names_nothing) {
+        return Judgement::Useless(Useless::Malformed);
+    }
     match message.metadata.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain | ResponseCode::YXDomain => {}
         // hickory reads 16 as TSIG's BADSIG; here it is EDNS's BADVERS (RFC 6891 section 9).
