@@ -187,7 +187,7 @@ def main():
     programs = [peer for peer in [versus.WARDLINE, *versus.PEERS]
                 if peer.title in WAYS and (not only or peer.title.lower() in only) and peer.is_there()]
     with versus.workspace() as folder:
-        results = []
+        results, left_out = [], 0
         versus.make_inputs(folder, options.names)
         with versus.authority(folder):
             for peer in programs:
@@ -196,6 +196,7 @@ def main():
                     results.append(measure(peer, folder, options))
                 except (OSError, ValueError, subprocess.TimeoutExpired) as error:
                     print(f"{peer.title} is left out: {error}", file=sys.stderr, flush=True)
+                    left_out += 1
                     continue
                 print(results[-1], file=sys.stderr, flush=True)
                 versus.with_kept(results, options.keep)
@@ -203,6 +204,7 @@ def main():
         print(text)
         if options.write:
             versus.write(text, "reload")
+    sys.exit(1 if left_out else 0)
 
 
 if __name__ == "__main__":

@@ -423,7 +423,7 @@ def main():
     with workspace() as folder:
         loads = make_inputs(folder, options.names)
         with authority(folder), ECHO.running(folder, with_list=False) as (floor, _):
-            results = []
+            results, left_out = [], 0
             for peer in programs:
                 print(f"… {peer.title}", file=sys.stderr, flush=True)
                 try:
@@ -431,6 +431,7 @@ def main():
                 except (OSError, TypeError, ValueError) as error:
                     # Such as a program that does not start, or one that gives no answers to count.
                     print(f"{peer.title} is left out: {error}", file=sys.stderr, flush=True)
+                    left_out += 1
                     continue
                 print(results[-1], file=sys.stderr, flush=True)
                 with_kept(results, options.keep)
@@ -438,6 +439,7 @@ def main():
         print(text)
         if options.write:
             write(text)
+    sys.exit(1 if left_out else 0)
 
 
 @contextlib.contextmanager
