@@ -377,6 +377,8 @@ fn address(name: &ClientName) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -474,12 +476,16 @@ mod tests {
             let before = read();
             take_short_turns(Duration::from_micros(100)).unwrap();
             let after = read();
-            // Where the kernel shows threads' turns, it shows this one's.
+            // Linux 6.12 is the first that takes and shows turns of a length of their own.
             if let Some((before, after)) = before.zip(after)
                 && let Some(turn) = line(&after, "se.slice")
             {
                 assert_eq!(turn, "100000");
                 assert_eq!(line(&before, "prio"), line(&after, "prio"));
+            } else {
+                // Past the capture of a test's output; no package could help.
+                let words = "left out: the length of threads' turns, which this kernel hides";
+                writeln!(io::stderr(), "{words}").unwrap();
             }
         };
         std::thread::spawn(scheduled).join().unwrap();
