@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::kit::ask::ask;
@@ -130,11 +131,7 @@ zone:
             self.folder.path().join("rpz.zone"),
         )
         .unwrap();
-        let told = Command::new("kill")
-            .args(["-HUP", &self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(told.success());
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 }
 

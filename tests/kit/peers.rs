@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::ask::{Client, Question};
 use super::internet::Internet;
+use super::tool::{KRESD, NAMED, RECURSOR, Tool, UNBOUND, is_missing};
 use super::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,9 +44,7 @@ impl Peer {
                 .is_none_or(|wanted| wanted.split(',').any(|name| name == peer.name()))
         };
         all.into_iter()
-            .filter(|peer| {
-                is_wanted(peer) && Command::new(peer.binary()).arg("-V").output().is_ok()
-            })
+            .filter(|peer| is_wanted(peer) && !is_missing(peer.tool()))
             .collect()
     }
 
@@ -59,12 +58,12 @@ impl Peer {
         }
     }
 
-    fn binary(self) -> &'static str {
+    fn tool(self) -> &'static Tool {
         match self {
-            Self::Unbound => "unbound",
-            Self::Bind => "named",
-            Self::Knot => "kresd",
-            Self::PowerDns => "pdns_recursor",
+            Self::Unbound => &UNBOUND,
+            Self::Bind => &NAMED,
+            Self::Knot => &KRESD,
+            Self::PowerDns => &RECURSOR,
         }
     }
 
@@ -103,7 +102,7 @@ impl Peer {
         )
         .expect("a configuration");
         let log = fs::File::create(folder.path().join("log")).expect("a log");
-        let mut command = Command::new(self.binary());
+        let mut command = Command::new(self.tool().name);
         match self {
             Self::Unbound => command.args(["-d", "-c", file]),
             Self::Bind => command.args(["-f", "-n", "1", "-c", &format!("{at}/{file}")]),
