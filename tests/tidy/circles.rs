@@ -42,7 +42,6 @@ const WAITING: [Waiting<'_>; 5] = [
             "candidate",
             "decrypt",
             "folder",
-            "generations",
             "keeper",
             "load",
             "mod",
