@@ -218,6 +218,7 @@ impl Entry {
     }
 
     /// Is it a SERVFAIL?
+    #[inline]
     pub fn is_failure(&self) -> bool {
         self.octets
             .get(3)
@@ -236,6 +237,7 @@ impl Entry {
 
     /// Is it the answer to this very question? Finding it by its hash makes that all but certain;
     /// this makes it certain.
+    #[inline]
     pub fn is_for(&self, question: &Question<'_>) -> bool {
         let asked = self
             .octets
@@ -249,12 +251,14 @@ impl Entry {
             ^ self.octets.get(64).copied().unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn wire(&self) -> &[u8] {
         self.octets
             .get(..usize::from(self.wire_octets))
             .unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn ttls_at(&self) -> impl Iterator<Item = usize> {
         let start = usize::from(self.wire_octets);
         let places = self
@@ -292,6 +296,7 @@ impl Entry {
     }
 
     /// Is it known that no list of this snapshot has the name asked for or a name of the chain?
+    #[inline]
     pub fn is_clear_under(&self, generation: u64) -> bool {
         self.clear_under.load(Relaxed) == generation
     }

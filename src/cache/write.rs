@@ -57,6 +57,7 @@ impl Entry {
 
     /// Id, flags and the OPT record's count; AD only for clients that understand it (RFC 6840
     /// section 5.8).
+    #[inline]
     fn write_head(&self, question: &Question<'_>, flags: Flags, head: &mut [u8; HEADER_OCTETS]) {
         let wants_ad = question.authentic_wanted || question.dnssec_ok();
         [head[0], head[1]] = question.id.to_be_bytes();
@@ -74,6 +75,7 @@ impl Entry {
 
     /// What is to be said besides the answer's own extended error: that it is a failure of before,
     /// or that it has run out.
+    #[inline]
     fn extra_error(&self, age_s: u32) -> Option<u16> {
         if self.is_failure() {
             return (age_s > 0).then_some(ede::CACHED_ERROR);
@@ -89,6 +91,7 @@ impl Entry {
         })
     }
 
+    #[inline]
     fn opt_octets(&self, question: &Question<'_>, age_s: u32) -> usize {
         let errors =
             usize::from(self.ede.is_some()) + usize::from(self.extra_error(age_s).is_some());
@@ -100,6 +103,7 @@ impl Entry {
     }
 
     /// The OPT record, with the extended error and, for a kept failure, Cached Error.
+    #[inline]
     fn write_opt(&self, question: &Question<'_>, age_s: u32, room: &mut [u8]) -> usize {
         let Some(edns) = question.edns else { return 0 };
         let extra = self.extra_error(age_s);

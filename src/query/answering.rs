@@ -143,6 +143,7 @@ impl Answering {
     }
 
     /// The blocked answer, where the name is on a list that applies to the client.
+    #[inline]
     pub(super) fn block_listed(&self, wanted: &Wanted<'_>, out: &mut [u8]) -> Option<Outcome> {
         let lists = self.clients.lists(wanted.group);
         match wanted.snapshot.decide(lists, wanted.hashes) {
@@ -156,6 +157,7 @@ impl Answering {
 
     /// Answer with an entry for a name that is not listed for this client, unless its alias chain
     /// goes through a listed name.
+    #[inline]
     pub(super) fn serve(
         &self,
         entry: &Entry,
@@ -195,6 +197,7 @@ impl Answering {
     }
 
     /// Answer as this list asks, by the entry that was found in this very snapshot.
+    #[inline]
     fn block(
         &self,
         (list, found): (ListIndex, Match),
@@ -215,6 +218,7 @@ impl Answering {
 }
 
 /// Answer with an entry that is clear.
+#[inline]
 pub(super) fn write(entry: &Entry, wanted: &Wanted<'_>, event: Event, out: &mut [u8]) -> Outcome {
     let event = if entry.is_failure() {
         Event::Failed

@@ -64,6 +64,7 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    #[inline]
     pub(super) fn key(&self) -> CacheKey {
         let question = self.question;
         CacheKey::new(
@@ -74,12 +75,14 @@ impl Wanted<'_> {
         )
     }
 
+    #[inline]
     pub(super) fn end(&self, event: Event, len: Option<usize>) -> Outcome {
         end(self.cells, event, len)
     }
 }
 
 /// Count how a question ended and send what was written for it.
+#[inline]
 pub(super) fn end(cells: &Cells, event: Event, len: Option<usize>) -> Outcome {
     cells.note_event(event);
     len.map_or(Outcome::Silence, Outcome::Reply)

@@ -139,6 +139,7 @@ impl Answering {
 }
 
 /// As much of the buffer as a reply by this door may have.
+#[inline]
 fn room_for<'o>(question: &Question<'_>, door: Door, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
     let room = match door {
         Door::Udp => question.udp_octets_max(UDP_OCTETS_MAX),

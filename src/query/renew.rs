@@ -45,6 +45,7 @@ impl Answering {
     }
 
     /// Have an answer renewed if it is asked for shortly before its end; nobody waits for that.
+    #[inline]
     pub(super) fn prefetch(&self, entry: &Entry, wanted: &Wanted<'_>) {
         if self.renewer.settings.prefetch
             && entry.claim_renewal(wanted.now_s)
