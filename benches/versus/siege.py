@@ -294,7 +294,11 @@ stop = ["{STOP}"]
             while not versus.ask(last, 1):
                 if time.monotonic() - begun > 20:
                     sys.exit((folder / "run-wardline/log").read_text())
-            globals()[options.what](process, folder, options)
+            try:
+                globals()[options.what](process, folder, options)
+            finally:
+                if process.poll() is not None:
+                    sys.exit(f"Wardline ended meanwhile ({process.returncode})\n{(folder / 'run-wardline/log').read_text()}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if options.what == "memory":
