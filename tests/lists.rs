@@ -157,6 +157,30 @@ impl Desk {
     }
 }
 
+/// What was kept of an issue is lost, and its source still has it: it is taken again.
+#[test]
+fn an_issue_whose_generation_is_lost_is_taken_again() {
+    let desk = Desk::new();
+    let mut running = desk.start();
+    for lost in ["1.entries", "2.manifest", "record.json"] {
+        assert!(blocks(&running, "blocked.example"), "before {lost} goes");
+        running.kill(libc::SIGTERM);
+        running.wait_exit();
+        let kept = running.folder().join("state/lists/signed");
+        fs::remove_file(kept.join(lost)).unwrap();
+        running.restart();
+        until(lost, Duration::from_secs(20), || {
+            blocks(&running, "blocked.example").then_some(())
+        });
+        let lists = running.json(&["lists", "--json"]);
+        assert_eq!(
+            lists.to_string().matches("\"serial\":5").count(),
+            1,
+            "{lists}"
+        );
+    }
+}
+
 /// Replace a file with one rename.
 fn place(folder: &Path, name: &str, text: &str) {
     let beside = folder.join(".new");

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cells::EntryCounts;
-use super::cells::{Event, ListCounts, Tally};
+use super::cells::{EntryCounts, Event, ListCounts, Tally};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::list::ListIndex;
 
@@ -144,5 +143,21 @@ mod tests {
         cells.note_blocked(0, Kind::Other);
         assert_eq!(meter.take(board.sum(), 10_801).lists, [[0, 0, 1, 0]]);
         assert_eq!(meter.take(board.sum(), 10_802).questions, 0);
+    }
+
+    #[test]
+    fn a_question_under_way_has_come_and_not_ended() {
+        let board = Board::new(1);
+        let cells = board.cells();
+        let mut meter = Meter::default();
+        cells.note_question(Door::Udp);
+        let first = meter.take(board.sum(), 7205);
+        assert_eq!((first.questions, first.events.iter().sum::<u64>()), (1, 0));
+        cells.note_blocked(0, Kind::Address);
+        let second = meter.take(board.sum(), 7206);
+        assert_eq!(
+            (second.questions, second.events.iter().sum::<u64>()),
+            (0, 1)
+        );
     }
 }

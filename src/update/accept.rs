@@ -13,7 +13,7 @@ use super::prove::Unproven;
 use super::refusal::Cause;
 use super::source::{Stamp, Text, Unsigned};
 use super::state::{ListChange, ListOutcome};
-use super::verify::{Believed, SerialStanding, believe, judge_time};
+use super::verify::{Believed, SerialStanding};
 use super::{Updater, lock};
 use crate::clock::{since_epoch, wall_s};
 use crate::list::guard::Code;
@@ -70,11 +70,7 @@ impl Updater {
         let believed = match &bundle.manifest {
             None if slot.source.papers.unsigned == Unsigned::Refuse => return Err(Cause::Unsigned),
             None => None,
-            Some(note) => match judge_time(
-                believe(note, &slot.source.id, &slot.source.papers)?,
-                slot.highest(),
-                wall_s(),
-            )? {
+            Some(note) => match slot.judge(note)? {
                 SerialStanding::Known(known) => return Ok(slot.note_known(known.hash)),
                 SerialStanding::Newer(believed) => Some(believed),
             },
@@ -127,10 +123,7 @@ impl Updater {
         let before = before.filter(|_| lock(&slot.state).live_since > 0);
         let bounds = slot.bounds(&self.protected, before.map(|table| &**table));
         let in_force = manifest.is_none().then(|| slot.in_force());
-        let stamp = match text {
-            Text::File(path) => Some(Stamp::of(path)?),
-            Text::Memory(_) | Text::Embedded(_) => None,
-        };
+        let stamp = Stamp::of_text(text)?;
         let script = slot.source.script_of(text, manifest);
         let loaded = load(script, snapshot.key(), stamp, in_force.as_deref(), bounds)?;
         if let (Some(loaded), Some(manifest)) = (&loaded, manifest)
@@ -184,12 +177,7 @@ impl Updater {
         let Some(slot) = self.slots.get(usize::from(list)) else {
             return Ok(false);
         };
-        let standing = judge_time(
-            believe(note, &slot.source.id, &slot.source.papers)?,
-            slot.highest(),
-            wall_s(),
-        )?;
-        Ok(matches!(standing, SerialStanding::Newer(_)))
+        Ok(matches!(slot.judge(note)?, SerialStanding::Newer(_)))
     }
 
     /// Let what the guard held back of a list pass, these findings and no others; written into the

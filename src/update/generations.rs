@@ -9,7 +9,7 @@
 //! own files, and a folder that cannot be read now is tried again when something is to be kept.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,7 @@ const RECEIPTS_MAX: usize = 20;
 
 /// Overrides that are kept.
 const OVERRIDES_MAX: usize = 50;
+const BUFFER_OCTETS: usize = 64 * 1024;
 const RECORD: &str = "record.json";
 
 /// What a damaged record is called from then on.
@@ -50,7 +51,8 @@ pub(super) struct Shelf {
 /// A generation read back, not yet believed.
 pub(super) struct Taken {
     pub(super) note: Option<Note>,
-    pub(super) entries: Zeroizing<Vec<u8>>,
+    /// The file with its entries.
+    pub(super) entries: PathBuf,
 }
 
 impl Shelf {
@@ -94,7 +96,7 @@ impl Shelf {
         &mut self,
         mut generation: Generation,
         note: Option<&Note>,
-        entries: &[u8],
+        entries: impl Read,
         removals: usize,
     ) -> io::Result<u64> {
         self.reopen()?;
@@ -151,7 +153,7 @@ impl Shelf {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let entries = Zeroizing::new(fs::read(self.folder.join(entries_file(number)))?);
+        let entries = self.folder.join(entries_file(number));
         Ok(Taken { note, entries })
     }
 
@@ -169,7 +171,7 @@ impl Shelf {
 
     fn replace(&mut self, record: Decisions) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(&record)?;
-        write_whole(&self.folder, RECORD, &text)?;
+        write_whole(&self.folder, RECORD, text.as_slice())?;
         self.record = record;
         Ok(())
     }
@@ -211,7 +213,7 @@ fn open_record(folder: &Path) -> io::Result<OpenedFolder> {
         fs::rename(&place, &aside)?;
     }
     let text = serde_json::to_vec_pretty(&record)?;
-    write_whole(folder, RECORD, &text)?;
+    write_whole(folder, RECORD, text.as_slice())?;
     Ok(OpenedFolder {
         record,
         repaired: Some(fault),
@@ -278,7 +280,7 @@ fn entries_file(number: u64) -> String {
 
 /// Replace a file of the folder at one stroke, for the owner alone; after a power cut there is the
 /// old one or the new one.
-pub(super) fn write_whole(folder: &Path, name: &str, octets: &[u8]) -> io::Result<()> {
+pub(super) fn write_whole(folder: &Path, name: &str, mut octets: impl Read) -> io::Result<()> {
     let beside = folder.join(format!(".{name}.new"));
     let mut file = OpenOptions::new()
         .write(true)
@@ -286,10 +288,22 @@ pub(super) fn write_whole(folder: &Path, name: &str, octets: &[u8]) -> io::Resul
         .truncate(true)
         .mode(0o600)
         .open(&beside)?;
-    file.write_all(octets)?;
+    copy(&mut octets, &mut file)?;
     file.sync_all()?;
     fs::rename(&beside, folder.join(name))?;
     File::open(folder)?.sync_all()
+}
+
+/// As `io::copy`, but what went through the buffer is wiped: it may be a list.
+fn copy(from: &mut impl Read, into: &mut File) -> io::Result<()> {
+    let mut buffer = Zeroizing::new(vec![0; BUFFER_OCTETS]);
+    loop {
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        into.write_all(buffer.get(..count).unwrap_or_default())?;
+    }
 }
 
 #[cfg(test)]
@@ -334,8 +348,9 @@ mod tests {
             .collect();
         assert_eq!((numbers, shelf.record.live), (vec![4, 5, 6, 7, 8], Some(8)));
         assert_eq!(shelf.record.highest().unwrap().serial, 8);
-        assert_eq!(shelf.take(4).unwrap().entries.as_slice(), b"4.test\n");
-        assert!(shelf.take(3).is_err());
+        let text = |number| fs::read(shelf.take(number).unwrap().entries).ok();
+        assert_eq!(text(4).unwrap(), b"4.test\n");
+        assert!(text(3).is_none());
         shelf
             .change(|record| (record.live, record.is_rolled_back) = (Some(5), true))
             .unwrap();
@@ -360,9 +375,15 @@ mod tests {
     fn what_cannot_be_written_is_not_remembered() {
         let state = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::open(state.path(), "example");
-        shelf.keep(generation(1), None, b"a.test\n", 0).unwrap();
+        shelf
+            .keep(generation(1), None, &b"a.test\n"[..], 0)
+            .unwrap();
         fs::create_dir(state.path().join("lists/example/.2.entries.new")).unwrap();
-        assert!(shelf.keep(generation(2), None, b"b.test\n", 0).is_err());
+        assert!(
+            shelf
+                .keep(generation(2), None, &b"b.test\n"[..], 0)
+                .is_err()
+        );
         assert_eq!(shelf.record.live, Some(1));
     }
 }

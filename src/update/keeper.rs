@@ -1,31 +1,32 @@
 //! One list and how it stands: what was last read of it, what is in force, and why something else
 //! is not.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 
 use tracing::{error, warn};
-use zeroize::Zeroizing;
 
 use super::bundle::{Bundle, Way};
-use super::candidate::{Entered, Held, Pass};
-use super::decisions::Generation;
-use super::decisions::Highest;
+use super::candidate::{Held, Pass};
+use super::decisions::{Generation, Highest};
 use super::generations::Shelf;
 use super::load::{Bounds, Loaded, hex, load};
+use super::lock;
 use super::prove::Unproven;
 use super::refusal::Cause;
-use super::source::{FileWriter, ListSource, Quiet, Stamp, Text};
+use super::source::{FileWriter, ListSource, Quiet, Stamp, Text, Unchanged};
 use super::stage::OnTrial;
 use super::state::ListState;
-use super::verify::Believed;
-use super::{FIRST_GENERATION, lock};
+use super::verify::{Believed, SerialStanding, believe, judge_time};
 use crate::clock::wall_s;
 use crate::list::guard::{Code, GuardFinding, GuardLimits, Protected};
 use crate::list::manifest::Manifest;
-use crate::list::{Hash, Table, TableBuilder};
+use crate::list::{Hash, Table};
 use crate::name::HashKey;
+use crate::seal::Note;
 use crate::store::Journal;
 
 /// One list and how it stands.
@@ -105,94 +106,6 @@ impl Slot {
         }
     }
 
-    /// The table of the start: the generation that was in force, an older one where that is
-    /// damaged, or an empty one, which blocks nothing and is not in force.
-    pub(super) fn first_table(&self, key: HashKey, protected: &Protected) -> Option<Arc<Table>> {
-        for (generation, is_rolled_back) in self.generations_to_try() {
-            let place = format!("kept generation {}", generation.number);
-            let taken = self.take_back(&generation, key, protected);
-            let taken = taken.and_then(|(loaded, manifest)| {
-                let known_by = manifest
-                    .as_ref()
-                    .map_or(Hash(loaded.digest), Manifest::hash);
-                match self.findings_left(&loaded, known_by) {
-                    // What came with papers was judged when it was accepted.
-                    findings if findings.is_empty() || manifest.is_some() => Ok((loaded, manifest)),
-                    findings => Err(Cause::Guard(findings)),
-                }
-            });
-            match taken {
-                Ok((loaded, manifest)) => {
-                    let entered = Entered {
-                        loaded,
-                        manifest: manifest.as_ref(),
-                        kept: Some(generation.number),
-                        is_rolled_back,
-                        place: &place,
-                    };
-                    self.note_live(&entered, FIRST_GENERATION);
-                    return Some(entered.loaded.table);
-                }
-                Err(cause) => drop(self.note_refusal(cause, &place, None)),
-            }
-        }
-        // A table without entries takes a page of memory.
-        let empty = TableBuilder::new(key, 0).ok()?.finish();
-        empty.map(Arc::new).ok()
-    }
-
-    /// The generation in force, then those before it, newest first.
-    fn generations_to_try(&self) -> Vec<(Generation, bool)> {
-        let Some(shelf) = &self.shelf else {
-            return Vec::new();
-        };
-        let shelf = lock(shelf);
-        let Some(live) = shelf.record.live() else {
-            return Vec::new();
-        };
-        let older = shelf.record.generations.iter().rev();
-        let older = older.filter(|kept| kept.number < live.number);
-        std::iter::once((live.clone(), shelf.record.is_rolled_back))
-            .chain(older.map(|kept| (kept.clone(), true)))
-            .collect()
-    }
-
-    /// Read a generation back from disk; it was judged when it was accepted, so only its hashes are
-    /// held against the record.
-    pub(super) fn take_back(
-        &self,
-        kept: &Generation,
-        key: HashKey,
-        protected: &Protected,
-    ) -> Result<(Loaded, Option<Manifest>), Cause> {
-        let Some(shelf) = &self.shelf else {
-            return Err(Cause::Missing);
-        };
-        let (place, taken) = {
-            let shelf = lock(shelf);
-            (shelf.place(), shelf.take(kept.number))
-        };
-        let taken = taken.map_err(|error| Cause::State { place, error })?;
-        let manifest = match taken.note {
-            None => None,
-            Some(note) if Some(Manifest::hash_of(&note).to_string()) == kept.manifest => {
-                Some(Manifest::parse(note.text()).map_err(Cause::Papers)?)
-            }
-            Some(_) => return Err(Cause::Hash),
-        };
-        let text = self.clear(Text::Memory(taken.entries.into()), manifest.as_ref())?;
-        let script = self.source.script_of(&text, manifest.as_ref());
-        let loaded =
-            load(script, key, None, None, self.bounds(protected, None))?.ok_or(Cause::Empty)?;
-        if hex(&loaded.digest) != kept.sha256 {
-            return Err(Cause::Hash);
-        }
-        *lock(&self.unproven) = manifest
-            .as_ref()
-            .map(|manifest| Unproven::new(manifest, &text, [super::accept::now_ms(); 2]));
-        Ok((loaded, manifest))
-    }
-
     /// The entries in the clear, in memory alone.
     pub(super) fn clear(&self, text: Text, manifest: Option<&Manifest>) -> Result<Text, Cause> {
         super::decrypt::clear(text, manifest, &self.source)
@@ -227,6 +140,31 @@ impl Slot {
                 manifest: tried.hash,
             })
             .or(accepted)
+    }
+
+    /// Is a manifest to be believed, and above what was accepted? One that was accepted, and that
+    /// nothing kept of it can bring back, is taken again.
+    pub(super) fn judge(&self, note: &Note) -> Result<SerialStanding, Cause> {
+        let believed = believe(note, &self.source.id, &self.source.papers)?;
+        Ok(match judge_time(believed, self.highest(), wall_s())? {
+            SerialStanding::Known(known) if self.is_lost(known.hash) => {
+                SerialStanding::Newer(known)
+            }
+            standing => standing,
+        })
+    }
+
+    /// Is an accepted manifest neither in force nor tried out, and did nobody go back from it?
+    fn is_lost(&self, manifest: Hash) -> bool {
+        let went_back = |shelf: &Mutex<Shelf>| lock(shelf).record.is_rolled_back;
+        let trial = lock(&self.trial);
+        let is_tried = trial
+            .as_ref()
+            .is_some_and(|trial| trial.candidate.known_by == manifest);
+        drop(trial);
+        let in_force = lock(&self.state).manifest.clone();
+        let is_kept_back = is_tried || self.shelf.as_ref().is_some_and(went_back);
+        !is_kept_back && in_force != Some(manifest.to_string())
     }
 
     /// What the operator lets pass for this very text, now or in an earlier run.
@@ -315,7 +253,7 @@ impl Slot {
         }
     }
 
-    const fn limits(&self) -> &GuardLimits {
+    pub(super) const fn limits(&self) -> &GuardLimits {
         &self.source.limits
     }
 
@@ -346,14 +284,14 @@ impl Slot {
         let (Some(shelf), Some(text)) = (&self.shelf, text) else {
             return Ok(None);
         };
-        let octets: &[u8] = match text {
-            Text::Memory(octets) => octets,
-            Text::Embedded(text) => text.as_bytes(),
-            Text::File(path) => &Zeroizing::new(std::fs::read(path).map_err(Cause::from_io)?),
+        let entries: Box<dyn Read + '_> = match text {
+            Text::Memory(octets) => Box::new(octets.as_slice()),
+            Text::Embedded(text) => Box::new(text.as_bytes()),
+            Text::File(path) => {
+                let file = File::open(path).map_err(Cause::from_io)?;
+                Box::new(Unchanged::new(file, loaded.digest))
+            }
         };
-        if matches!(text, Text::File(_)) && Hash::of(octets).0 != loaded.digest {
-            return Err(Cause::Changed);
-        }
         let generation = Generation {
             number: 0,
             serial: believed.map(|believed| believed.manifest.serial),
@@ -368,7 +306,7 @@ impl Slot {
         };
         let mut shelf = lock(shelf);
         let note = bundle.and_then(|bundle| bundle.manifest.as_ref());
-        let kept = shelf.keep(generation, note, octets, removals);
+        let kept = shelf.keep(generation, note, entries, removals);
         kept.map(Some).map_err(|error| Cause::State {
             place: shelf.place(),
             error,

@@ -21,6 +21,7 @@ pub mod pull;
 pub mod push;
 mod refusal;
 mod removal;
+mod restore;
 mod source;
 mod sources;
 mod stage;

@@ -91,15 +91,18 @@ impl Slot {
                 .collect(),
             _ => Vec::new(),
         };
+        let is_passing = cause.is_passing();
         let message = self.source.refuse(cause, place.to_owned()).to_string();
         let mut state = lock(&self.state);
-        error!(list = %state.id, "{message}. The list of {} entries stays in force", state.entries);
+        let before = state.last_refusal.as_ref();
+        let is_new = before.is_none_or(|refusal| refusal.message != message);
+        // What is tried again by itself, twice a second, is logged once.
+        if is_new || !is_passing {
+            let entries = state.entries;
+            error!(list = %state.id, "{message}. The list of {entries} entries stays in force");
+        }
         // The record tells once that something is wrong, however often it is looked at.
-        if state
-            .last_refusal
-            .as_ref()
-            .is_none_or(|refusal| refusal.message != message)
-        {
+        if is_new {
             self.note(
                 EventKind::Refused,
                 believed,

@@ -1,7 +1,9 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
 mod stamp;
+mod unchanged;
 pub(super) use stamp::{FileWriter, Quiet, Stamp};
+pub(super) use unchanged::Unchanged;
 
 mod counting;
 use super::load::Script;

@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::super::refusal::Cause;
+use super::Text;
 use crate::clock::{monotonic, since_epoch};
 
 /// A list that does not come to rest within this many quiet times is refused.
@@ -51,6 +52,14 @@ impl Stamp {
             Ok(Self::from(&metadata))
         } else {
             Err(Cause::NotAFile)
+        }
+    }
+
+    /// The stamp of a text that is in a file.
+    pub(in crate::update) fn of_text(text: &Text) -> Result<Option<Self>, Cause> {
+        match text {
+            Text::File(path) => Self::of(path).map(Some),
+            Text::Memory(_) | Text::Embedded(_) => Ok(None),
         }
     }
 
