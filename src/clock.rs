@@ -21,6 +21,11 @@ pub fn wall_s() -> UnixSeconds {
         .unwrap_or(UnixSeconds::MAX)
 }
 
+/// The wall clock in milliseconds.
+pub fn now_ms() -> i64 {
+    i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX)
+}
+
 /// The wall clock with its fraction, for aligning timers to the hour.
 pub fn since_epoch() -> Duration {
     SystemTime::now()

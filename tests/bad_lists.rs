@@ -112,7 +112,7 @@ fn list_bombs_are_refused_in_little_memory() {
     let steady: String = (0..100_000)
         .map(|number| format!("n{number}.blocked.example\n"))
         .collect();
-    let running = Program::new().list("bomb", &steady).start();
+    let running = Program::new().list_without_budget("bomb", &steady).start();
     let resident = running.resident_kib();
     let million = vec![b'x'; 1 << 20];
     let bombs: [(&str, &[u8], usize, &str); 3] = [

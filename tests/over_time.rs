@@ -174,7 +174,7 @@ fn a_lost_record_is_made_anew_from_what_was_kept() {
 fn a_file_that_cannot_be_kept_is_in_force_all_the_same() {
     let mut running = start();
     // As a full disk: the copy cannot be written.
-    fs::create_dir(kept(&running, "one").join(".2.entries.new")).expect("a folder");
+    fs::create_dir(kept(&running, "one").join(".offer.entries.new")).expect("a folder");
     running.replace_list("one", "one.example\nsecond.example\n");
     wait_for(&running, "second.example", true);
     assert!(running.stderr().contains("cannot be kept in"));

@@ -376,7 +376,7 @@ fn no_listed_name_stays_in_memory() {
         .map(|line| format!("0.0.0.0 {}\n", line.trim_start_matches('=')))
         .collect();
     let running = program(&internet)
-        .list("plain", &text)
+        .list_without_budget("plain", &text)
         .list_with("hosts", &hosts, "format = \"hosts\"\n")
         .start();
     Client::udp(running.address()).ask(&Question::new("curious-client.wild.test", "A"));

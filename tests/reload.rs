@@ -217,7 +217,7 @@ fn warm(running: &Running) {
 fn two_hundred_reloads_under_load_lose_nothing() {
     let internet = Internet::start();
     let running = program(&internet)
-        .list("swapped", &list_of(Side::A))
+        .list_without_budget("swapped", &list_of(Side::A))
         .toml("[lists]\nquiet_ms = 10\n")
         .start();
     warm(&running);

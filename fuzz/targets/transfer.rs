@@ -168,9 +168,7 @@ pub(crate) fn run(input: &[u8]) -> &'static str {
         &scene.updater,
         scene.runtime.handle(),
     );
-    if has_copy {
-        let _ = visits.recv_timeout(PATIENCE);
-    }
+    let _ = visits.recv_timeout(PATIENCE);
     drop(transfers);
     let kept = fs::read_to_string(&copy).unwrap_or_default();
     let _ = fs::remove_dir_all(&scene.folder);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::failure::{CommandFailure, load};
-use super::output::{Style, count, print, print_json};
+use super::output::{Style, count, print, print_json, time};
 use crate::control::{AskFault, ControlReply, Request, ask};
 use crate::name::Name;
 use crate::update::{ListChange, ListOutcome};
@@ -118,6 +118,8 @@ pub(super) fn changing(asking: &Asking, request: &Request) -> Result<(), Command
             ListChange::Swapped { .. }
             | ListChange::Staged { .. }
             | ListChange::Removed { .. }
+            | ListChange::RemovalWaits { .. }
+            | ListChange::Settled
             | ListChange::Asked
             | ListChange::Unchanged => None,
         });
@@ -151,6 +153,12 @@ fn describe(outcomes: &[ListOutcome]) -> String {
                     format!("{} entries", super::output::number(*entries))
                 }
             ),
+            ListChange::RemovalWaits { from } => {
+                format!("still blocked: the removal holds from {} on", time(*from))
+            }
+            ListChange::Settled => {
+                "unchanged: the issue in force has taken the removal up already".to_owned()
+            }
             ListChange::Staged { entries, left_s } => {
                 format!(
                     "{} entries are tried out for {left_s} s more before they come in force",

@@ -62,7 +62,7 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let prover = prover(config, &rules)?;
     let sources = Sources::start(&updater, push).map_err(failed)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
-    let watch = Watch::start(Arc::clone(&updater)).map_err(failed)?;
+    let watch = Watch::start(&updater).map_err(failed)?;
     let Some(signals) = runtime.block_on(wait_for_lists(signals, &updater)) else {
         return Ok(());
     };

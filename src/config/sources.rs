@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::review::{Review, unwritten};
 use crate::list::guard::GuardLimits;
-use crate::update::{Stage, pull, push};
+use crate::update::{PullSettings, Stage, push};
 
 const EVERY_S_MAX: u64 = 86_400;
 const URL_OCTETS_MAX: usize = 2000;
@@ -47,7 +47,7 @@ fn five_minutes() -> Spanned<u64> {
 }
 
 impl PullSection {
-    pub(super) fn check(&self, review: &mut Review<'_>) -> Vec<pull::Settings> {
+    pub(super) fn check(&self, review: &mut Review<'_>) -> Vec<PullSettings> {
         let addresses: Vec<SocketAddr> = self
             .addresses
             .iter()
@@ -83,7 +83,7 @@ impl PullSection {
                 );
             }
         }
-        let of = |url: &Spanned<String>| pull::Settings {
+        let of = |url: &Spanned<String>| PullSettings {
             url: url.get_ref().clone(),
             addresses: addresses.clone(),
             bootstrap: bootstrap.clone(),

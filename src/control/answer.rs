@@ -202,7 +202,7 @@ impl ServerParts {
                     way: Way::Operator,
                     place: "wardline remove".to_owned(),
                 };
-                reloaded(self.updater.take_removal(index, &signed, &origin))
+                reloaded(self.updater.take_removal(index, signed, &origin))
             }),
             Err(reason) => failed(format!("not a signed removal: {reason}")),
         }

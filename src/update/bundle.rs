@@ -2,8 +2,12 @@
 //! from.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
-use super::source::Text;
+use super::disk::Stored;
+use super::text::{Digest, Text, Unchanged};
 use crate::list::ListIndex;
 use crate::seal::Note;
 
@@ -23,6 +27,21 @@ pub struct Bundle {
     pub text: Text,
     /// Where it was found.
     pub origin: Origin,
+}
+
+impl Bundle {
+    /// Have the text on disk, as it came, before anything is decided about it; `digest` is that of
+    /// a text without a manifest.
+    pub(super) fn store(&self, folder: &Path, digest: Digest) -> io::Result<Stored> {
+        let entries: Box<dyn Read + '_> = match &self.text {
+            Text::Memory(octets) => Box::new(octets.as_slice()),
+            Text::Embedded(text) => Box::new(text.as_bytes()),
+            Text::File(path) if self.manifest.is_some() => Box::new(File::open(path)?),
+            Text::File(path) => Box::new(Unchanged::new(File::open(path)?, digest)),
+        };
+        Stored::Offer.write(folder, self.manifest.as_ref(), entries)?;
+        Ok(Stored::Offer)
+    }
 }
 
 /// Where a bundle was found, for messages and the journal.
@@ -54,6 +73,21 @@ pub enum Way {
 }
 
 impl Way {
+    const ALL: [Self; 7] = [
+        Self::File,
+        Self::Folder,
+        Self::Pull,
+        Self::Push,
+        Self::Transfer,
+        Self::Kept,
+        Self::Operator,
+    ];
+
+    /// The meaning of such a word.
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.word() == word)
+    }
+
     /// The word in the journal.
     pub const fn word(self) -> &'static str {
         match self {

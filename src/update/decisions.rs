@@ -1,10 +1,17 @@
-//! What was decided about a list: the generations that are kept, removals, overrides, receipts.
+//! What was decided about a list: the generations that are kept, removals, overrides, what is held
+//! back and what is tried out.
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::bundle::{Bundle, Origin, Way};
+use super::disk::Stored;
+use super::text::Text;
 use crate::clock::UnixSeconds;
-use crate::list::Hash;
 use crate::list::guard::Code;
+use crate::list::manifest::Manifest;
+use crate::list::{Hash, ListIndex};
 
 /// What was last accepted, which a new manifest must be above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +56,82 @@ pub(super) struct Decisions {
     pub(super) removals: Vec<KeptRemoval>,
     /// Hashes of all removals that were taken, those that are over included.
     pub(super) known_removals: Vec<String>,
-    /// Receipts' notes, oldest first.
+    /// Receipts' notes, oldest first, as versions before kept them; now they have their own files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) receipts: Vec<String>,
     /// What the operator let pass, oldest first.
     pub(super) overrides: Vec<KeptOverride>,
+    /// What was held back last, until something else comes in force; its text is kept beside.
+    pub(super) held: Option<KeptHeld>,
+    /// What is tried out; its text is kept beside.
+    pub(super) trial: Option<KeptTrial>,
+}
+
+/// An issue that is not in force, with its text beside the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptOffer {
+    /// The manifest's hash, or the text's own where it has no manifest.
+    pub(super) known_by: String,
+    /// The serial of its manifest; none where it had none.
+    pub(super) serial: Option<u64>,
+    /// How it came.
+    pub(super) way: String,
+    /// Where it was found, for messages.
+    pub(super) place: String,
+    /// When it came, in milliseconds since 1970.
+    pub(super) received_ms: i64,
+}
+
+impl KeptOffer {
+    pub(super) fn of(known_by: Hash, bundle: &Bundle, received_ms: i64) -> Self {
+        let serial = bundle.manifest.as_ref().and_then(|note| {
+            let manifest = Manifest::parse(note.text()).ok()?;
+            Some(manifest.serial)
+        });
+        Self {
+            known_by: known_by.to_string(),
+            serial,
+            way: bundle.origin.way.word().to_owned(),
+            place: bundle.origin.place.clone(),
+            received_ms,
+        }
+    }
+
+    /// The bundle again, with its text from the list's folder; nothing where that is gone.
+    pub(super) fn bundle(&self, list: ListIndex, text: Stored, folder: &Path) -> Option<Bundle> {
+        let entries = text.entries(folder);
+        entries.metadata().ok()?;
+        Some(Bundle {
+            list,
+            manifest: text.note(folder).ok()?,
+            text: Text::File(entries),
+            origin: Origin {
+                way: Way::parse(&self.way)?,
+                place: self.place.clone(),
+            },
+        })
+    }
+}
+
+/// What was held back, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptHeld {
+    pub(super) offer: KeptOffer,
+    /// The findings' codes.
+    pub(super) codes: Vec<String>,
+    pub(super) message: String,
+    pub(super) at: UnixSeconds,
+}
+
+/// A trial and its verdict so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptTrial {
+    pub(super) offer: KeptOffer,
+    pub(super) since: UnixSeconds,
+    /// For how long it has been tried out; the time in which nobody answers does not count.
+    pub(super) tried_s: u64,
+    pub(super) questions: u64,
+    pub(super) hits: u64,
 }
 
 /// Findings of the guard that the operator let pass for one text.
@@ -72,48 +151,29 @@ pub(super) struct KeptOverride {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KeptRemoval {
     pub(super) note: String,
-    /// It counts for generations up to this one: later ones were judged after it. Going back to an
-    /// earlier one it counts again.
-    pub(super) generation: u64,
+    /// When it was first read, from which its time counts; 0 where an earlier version kept it.
+    #[serde(default)]
+    pub(super) first_read: UnixSeconds,
 }
 
 impl Decisions {
-    /// Remember a removal for all generations there are.
-    pub(super) fn add_removal(&mut self, note: String) {
-        let generation = self
-            .generations
-            .iter()
-            .map(|kept| kept.number)
-            .max()
-            .unwrap_or(0);
-        self.removals.push(KeptRemoval { note, generation });
-    }
-
-    /// The removals that count for a generation.
-    pub(super) fn counting_removals(&self, number: u64) -> Vec<String> {
-        self.removals
-            .iter()
-            .filter(|kept| kept.generation >= number)
-            .map(|kept| kept.note.clone())
-            .collect()
-    }
-
-    /// The findings that the operator let pass for what is known by this hash.
-    pub(super) fn passes(&self, known_by: Hash) -> Vec<Code> {
-        let known_by = known_by.to_string();
-        let kept = self.overrides.iter();
-        kept.filter(|kept| kept.known_by == known_by)
-            .flat_map(|kept| &kept.codes)
-            .filter_map(|code| Code::parse(code))
-            .collect()
-    }
-
     /// What a new manifest must be above.
     pub(super) fn highest(&self) -> Option<Highest> {
         Some(Highest {
             serial: self.serial?,
             manifest: Hash::parse(self.manifest.as_deref()?)?,
         })
+    }
+
+    /// What the operator let pass, text by text.
+    pub(super) fn all_passes(&self) -> Vec<(Hash, Code)> {
+        let codes = |kept: &KeptOverride| {
+            let known_by = Hash::parse(&kept.known_by);
+            let codes = kept.codes.iter().filter_map(|code| Code::parse(code));
+            let codes: Vec<_> = codes.filter_map(|code| Some((known_by?, code))).collect();
+            codes
+        };
+        self.overrides.iter().flat_map(codes).collect()
     }
 
     /// The generation in force.

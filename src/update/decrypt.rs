@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use super::listed::{Identities, ListSource};
 use super::refusal::Cause;
-use super::source::{Identities, ListSource, Text};
+use super::text::Text;
 use crate::list::manifest::{Manifest, Secrecy};
 use crate::seal::{Note, age};
 
@@ -16,10 +17,15 @@ pub(super) fn clear(
     if manifest.map_or(Secrecy::Open, |manifest| manifest.secrecy) == Secrecy::Open {
         return Ok(text);
     }
-    let Text::Memory(octets) = &text else {
-        return Ok(text);
+    let clear = match &text {
+        Text::Memory(octets) => decrypt(octets, &source.identities)?,
+        Text::File(path) => {
+            let octets = Zeroizing::new(std::fs::read(path).map_err(Cause::from_io)?);
+            decrypt(&octets, &source.identities)?
+        }
+        Text::Embedded(_) => return Ok(text),
     };
-    Ok(Text::Memory(decrypt(octets, &source.identities)?.into()))
+    Ok(Text::Memory(clear.into()))
 }
 
 /// A signed note in the clear, whether it came so or encrypted.

@@ -4,25 +4,14 @@
 use std::sync::Arc;
 use std::thread;
 
+use super::listed::ListSource;
 use super::refusal::Cause;
-use super::source::{Digest, ListSource, Stamp, Text, TextReading, measure, read, read_places};
-use crate::list::guard::{Change, Guard, GuardFinding, GuardLimits, LinePlace, Protected};
-use crate::list::parse::{Format, Parsed};
-use crate::list::{EntryTally, Table, TableBuilder};
+use super::text::{Digest, Script, Stamp, TextReading, measure, read, read_places};
+use crate::list::guard::{Change, Code, Guard, GuardFinding, GuardLimits, LinePlace, Protected};
+use crate::list::parse::Parsed;
+use crate::list::{Hash, Table, TableBuilder};
 use crate::name::HashKey;
 use crate::process::{self, Manners};
-
-/// A text with all that is needed to read it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Script<'a> {
-    pub(super) text: &'a Text,
-    pub(super) format: Format,
-    pub(super) rejects_percent_max: f64,
-    /// The digest that its papers say, if it has any: no entry is read of another text.
-    pub(super) expected: Option<Digest>,
-    /// Where the questions are to be counted that its entries block.
-    pub(super) entry_counts: Option<&'a Arc<EntryTally>>,
-}
 
 /// A list read, with all that the guard has to say about it.
 pub(super) struct Loaded {
@@ -242,6 +231,16 @@ pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
         parsed,
         refusal: loaded.err().and_then(refuse),
     }
+}
+
+/// What the guard found that nobody has let pass.
+pub(super) fn left_over(
+    findings: &[GuardFinding],
+    known_by: Hash,
+    passes: &[(Hash, Code)],
+) -> Vec<GuardFinding> {
+    let is_left = |finding: &&GuardFinding| !passes.contains(&(known_by, finding.code));
+    findings.iter().filter(is_left).cloned().collect()
 }
 
 /// A digest in hexadecimal.

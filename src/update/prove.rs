@@ -1,28 +1,19 @@
-//! Proof of application: our own doors are asked from outside about a list in force, and only right
-//! answers make a receipt.
+//! Proof of application: our own doors are asked from outside about a list in force.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
-use tracing::{error, info};
 use zeroize::Zeroizing;
 
-use super::accept::now_ms;
-use super::generations::write_whole;
-use super::keeper::Slot;
-use super::source::Text;
-use super::{Updater, lock};
-use crate::clock::wall_s;
+use super::refusal::Cause;
+use super::text::Text;
+use crate::clock::now_ms;
 use crate::list::manifest::Manifest;
 use crate::list::parse::{self, Format};
-use crate::list::receipt::Receipt;
 use crate::list::{Hash, Scope};
 use crate::name::Name;
 use crate::policy::Action;
-use crate::seal::{KeyError, Note, SigningKey};
-use crate::store::EventKind;
+use crate::seal::SigningKey;
 use crate::wire::{Message, Section, rcode, rtype};
 
 /// Entries of a list that are asked for, beside its test entry.
@@ -32,9 +23,6 @@ const DOORS_MAX: usize = 4;
 /// How long one question waits, and how often it is asked: a datagram may be lost.
 const PATIENCE: Duration = Duration::from_millis(500);
 const ATTEMPTS: usize = 3;
-/// The receipts' key in the state folder, and its public part beside it.
-const KEY_FILE: &str = "receipt.key";
-const PUBLIC_FILE: &str = "receipt.pub";
 
 /// Asks our own doors and signs for what they answer.
 pub struct Prover {
@@ -52,12 +40,12 @@ pub struct Prover {
 /// A list in force that our doors have not been asked about. Holds a few of its names, wiped when
 /// it is dropped.
 pub(super) struct Unproven {
-    received_ms: i64,
-    verified_ms: i64,
-    live_ms: i64,
-    serial: u64,
-    manifest: Hash,
-    entries: Hash,
+    pub(super) received_ms: i64,
+    pub(super) verified_ms: i64,
+    pub(super) live_ms: i64,
+    pub(super) serial: u64,
+    pub(super) manifest: Hash,
+    pub(super) entries: Hash,
     samples: Vec<Zeroizing<Vec<u8>>>,
 }
 
@@ -68,40 +56,52 @@ impl Unproven {
         manifest: &Manifest,
         text: &Text,
         [received_ms, verified_ms]: [i64; 2],
-    ) -> Self {
+    ) -> Result<Self, Cause> {
+        let read: Zeroizing<Vec<u8>>;
         let octets: &[u8] = match text {
             Text::Memory(octets) => octets,
             Text::Embedded(text) => text.as_bytes(),
-            Text::File(_) => &[],
+            Text::File(path) => {
+                read = Zeroizing::new(std::fs::read(path).map_err(Cause::from_io)?);
+                &read
+            }
         };
-        let test = manifest
-            .test_entry
-            .and_then(|number| line_with(octets, number));
-        let spread = (0..SAMPLES).map(|at| line_at(octets, octets.len() / SAMPLES * at));
-        let mut samples: Vec<Zeroizing<Vec<u8>>> = Vec::new();
-        for line in test.into_iter().chain(spread) {
-            // The line was read before; a comment has no entry.
-            let _ = parse::read(line, Format::Plain, |wire: &[u8], _: Scope| {
-                if samples.iter().all(|sample| sample.as_slice() != wire) {
-                    samples.push(Zeroizing::new(wire.to_vec()));
-                }
-            });
-        }
-        Self {
+        Ok(Self {
             received_ms,
             verified_ms,
             live_ms: verified_ms,
             serial: manifest.serial,
             manifest: manifest.hash(),
             entries: manifest.sha256,
-            samples,
-        }
+            samples: samples(octets, manifest),
+        })
+    }
+
+    /// Names that are off the list are not asked for.
+    pub(super) fn leave_out(&mut self, removed: &[Zeroizing<Vec<u8>>]) {
+        self.samples.retain(|sample| !removed.contains(sample));
     }
 
     /// It is in force for every question from now on.
     pub(super) fn note_live(&mut self) {
         self.live_ms = now_ms();
     }
+}
+
+fn samples(octets: &[u8], manifest: &Manifest) -> Vec<Zeroizing<Vec<u8>>> {
+    let test = manifest.test_entry;
+    let test = test.and_then(|number| line_with(octets, number));
+    let spread = (0..SAMPLES).map(|at| line_at(octets, octets.len() / SAMPLES * at));
+    let mut samples: Vec<Zeroizing<Vec<u8>>> = Vec::new();
+    for line in test.into_iter().chain(spread) {
+        // The line was read before; a comment has no entry.
+        let _ = parse::read(line, Format::Plain, |wire: &[u8], _: Scope| {
+            if samples.iter().all(|sample| sample.as_slice() != wire) {
+                samples.push(Zeroizing::new(wire.to_vec()));
+            }
+        });
+    }
+    samples
 }
 
 /// The whole line around an octet.
@@ -122,100 +122,18 @@ fn line_with(octets: &[u8], number: u32) -> Option<&[u8]> {
 
 /// How the doors answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct ProbeAnswers {
-    asked: u64,
-    right: u64,
+pub(super) struct ProbeAnswers {
+    pub(super) asked: u64,
+    pub(super) right: u64,
     /// Answered with REFUSED where a blocked answer was due.
-    refused: u64,
-}
-
-impl Updater {
-    /// From now on our own doors can be asked; lists that are in force already are proven at once.
-    pub fn open_prover(&self, prover: Prover) {
-        if self.prover.set(prover).is_ok() {
-            self.slots.iter().for_each(|slot| self.prove(slot));
-        }
-    }
-
-    /// Ask our doors about a list that has come in force, and sign a receipt where they answer as
-    /// it asks.
-    pub(super) fn prove(&self, slot: &Slot) {
-        let Some(prover) = self.prover.get() else {
-            return;
-        };
-        let Some(unproven) = lock(&slot.unproven).take() else {
-            return;
-        };
-        let answers = prover.ask_all(&unproven.samples);
-        let (serial, generation) = (unproven.serial, lock(&slot.state).generation);
-        slot.note_issue(
-            EventKind::Probed,
-            serial,
-            unproven.manifest,
-            json!({ "asked": answers.asked, "right": answers.right }),
-        );
-        let receipt = Receipt {
-            resolver: prover.key.name().to_owned(),
-            list: slot.source.id.clone(),
-            serial,
-            manifest: unproven.manifest,
-            entries: unproven.entries,
-            received_ms: unproven.received_ms,
-            verified_ms: unproven.verified_ms,
-            live_ms: unproven.live_ms,
-            probed_ms: now_ms(),
-            generation,
-            probes: answers.asked,
-            probes_right: answers.right,
-        };
-        if !receipt.is_proof() {
-            let remedy = if answers.refused > 0 {
-                "they refuse to answer this machine: allow its own addresses in [clients], and put \
-                 them in no group that is exempt"
-            } else {
-                "look at the doors and at what stands before them"
-            };
-            let ProbeAnswers { asked, right, .. } = answers;
-            error!(
-                list = %slot.source.id,
-                "of {asked} questions to our own doors {right} were answered as the list asks: no \
-                 receipt; {remedy}"
-            );
-            return;
-        }
-        self.keep_receipt(slot, prover, &receipt);
-    }
-
-    fn keep_receipt(&self, slot: &Slot, prover: &Prover, receipt: &Receipt) {
-        let signed = Note::new(&receipt.to_text())
-            .and_then(|mut note| note.sign(&prover.key).map(|()| note));
-        let (Ok(note), Some(shelf)) = (signed, &slot.shelf) else {
-            return;
-        };
-        let mut shelf = lock(shelf);
-        if let Err(error) = shelf.change(|record| record.receipts.push(note.to_string())) {
-            let place = shelf.place();
-            error!(list = %slot.source.id, "a receipt cannot be kept in {place} ({error})");
-            return;
-        }
-        drop(shelf);
-        lock(&slot.state).receipt = Some(wall_s());
-        let ms = receipt.probed_ms - receipt.received_ms;
-        info!(list = %slot.source.id, serial = receipt.serial, ms, "receipt signed");
-        let times = json!({
-            "received-ms": receipt.received_ms, "verified-ms": receipt.verified_ms,
-            "live-ms": receipt.live_ms,
-            "probed-ms": receipt.probed_ms,
-        });
-        slot.note_issue(EventKind::Receipt, receipt.serial, receipt.manifest, times);
-    }
+    pub(super) refused: u64,
 }
 
 impl Prover {
-    fn ask_all(&self, samples: &[Zeroizing<Vec<u8>>]) -> ProbeAnswers {
+    pub(super) fn ask_all(&self, unproven: &Unproven) -> ProbeAnswers {
         let mut answers = ProbeAnswers::default();
         for &door in self.doors.iter().take(DOORS_MAX) {
-            let blocked = samples.iter().map(|wire| (wire.as_slice(), true));
+            let blocked = unproven.samples.iter().map(|wire| (wire.as_slice(), true));
             let free = self.free.iter().map(|name| (name.as_wire(), false));
             for (wire, is_blocked) in blocked.chain(free) {
                 answers.asked += 1;
@@ -302,58 +220,4 @@ pub(super) fn ask(door: SocketAddr, wire: &[u8], kind: u16, recursion: bool) -> 
         }
     }
     None
-}
-
-/// The key that receipts are signed with: made at the first start, for the owner alone; its public
-/// part lies beside it for curators.
-pub fn receipt_key(state: &Path, name: &str) -> Result<SigningKey, ReceiptKeyFault> {
-    let path = state.join(KEY_FILE);
-    let fault = |error| ReceiptKeyFault::File {
-        place: super::refusal::place_of(&path),
-        error,
-    };
-    match std::fs::read_to_string(&path).map(Zeroizing::new) {
-        Ok(text) => SigningKey::parse(&text).map_err(|error| ReceiptKeyFault::Key {
-            place: super::refusal::place_of(&path),
-            error,
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = SigningKey::generate(name).map_err(|error| ReceiptKeyFault::Key {
-                place: super::refusal::place_of(&path),
-                error,
-            })?;
-            let text = key.to_text();
-            write_whole(state, KEY_FILE, text.as_bytes()).map_err(fault)?;
-            write_whole(state, PUBLIC_FILE, format!("{}\n", key.public()).as_bytes())
-                .map_err(fault)?;
-            Ok(key)
-        }
-        Err(error) => Err(fault(error)),
-    }
-}
-
-/// Why there is no key for receipts.
-#[derive(Debug, thiserror::Error)]
-pub enum ReceiptKeyFault {
-    /// Its file cannot be read or made.
-    #[error(
-        "{place}: the key for receipts cannot be read or made ({error}): check the file's owner \
-         and mode"
-    )]
-    File {
-        /// The file.
-        place: String,
-        /// The system's reason.
-        error: std::io::Error,
-    },
-    /// It is no key.
-    #[error(
-        "{place}: {error}: put the file back from a backup, or move it away to have a new key made"
-    )]
-    Key {
-        /// The file.
-        place: String,
-        /// What is wrong with it.
-        error: KeyError,
-    },
 }

@@ -84,6 +84,17 @@ pub enum Cause {
         /// How long ago.
         since_s: i64,
     },
+    /// The removal is dated too far ahead.
+    RemovalAhead {
+        /// How far.
+        ahead_s: i64,
+    },
+    /// It was tried out and held back; what was said of it then.
+    HeldBack(String),
+    /// It was signed when it was accepted, and its manifest is gone.
+    NoPapers,
+    /// The program stops.
+    Stopping,
     /// The removal has run out.
     RemovalOver {
         /// How long ago.
@@ -131,7 +142,12 @@ impl Cause {
     pub(super) const fn is_passing(&self) -> bool {
         matches!(
             self,
-            Self::Unreadable(_) | Self::NoMemory(_) | Self::State { .. } | Self::Changed
+            Self::Unreadable(_)
+                | Self::NoMemory(_)
+                | Self::State { .. }
+                | Self::Changed
+                | Self::Future { .. }
+                | Self::Expired { .. }
         )
     }
 
@@ -263,9 +279,6 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "it is issued {ahead_s} s in the future: check the clocks here and at the curator's"
         ),
         Cause::Expired { since_s } => write!(f, "it ran out {since_s} s ago: have it issued anew"),
-        Cause::RemovalOver { since_s } => {
-            write!(f, "the removal ran out {since_s} s ago: issue a new one")
-        }
         Cause::NoEntries => f.write_str(
             "the entries that the manifest names are not beside it: put both files there",
         ),
@@ -283,6 +296,27 @@ fn write_papers(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
             Ok(())
         }
+        cause => write_kept(cause, f),
+    }
+}
+
+/// What is wrong with a removal, or with what is kept.
+fn write_kept(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match cause {
+        Cause::RemovalOver { since_s } => {
+            write!(f, "the removal ran out {since_s} s ago: issue a new one")
+        }
+        Cause::RemovalAhead { ahead_s } => write!(
+            f,
+            "the removal is dated {ahead_s} s ahead, which is more than a day: check the clocks \
+             here and at the curator's, then have it issued anew"
+        ),
+        Cause::HeldBack(message) => f.write_str(message),
+        Cause::NoPapers => f.write_str(
+            "it was signed when it was accepted, and its manifest is gone: it is not taken for a \
+             list without one",
+        ),
+        Cause::Stopping => f.write_str("the program stops"),
         Cause::NoGeneration => f.write_str(
             "there is no such generation on disk: `wardline history LIST` shows what there is",
         ),
@@ -305,12 +339,18 @@ pub enum StartRefusal {
     NoMemory,
     /// The system gave no random octets for the table's key.
     NoRandom(getrandom::Error),
+    /// The system starts no thread.
+    NoThread(io::Error),
 }
 
 impl fmt::Display for StartRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMemory => f.write_str("the system has no memory: give the program more"),
+            Self::NoThread(error) => write!(
+                f,
+                "a list's thread cannot be started ({error}): raise the limit of processes"
+            ),
             Self::NoRandom(error) => {
                 write!(
                     f,

@@ -1,58 +1,118 @@
-//! What is kept of a list and comes into force again: at the start, and when the operator goes
-//! back.
+//! What is kept of a list comes into force again at the start.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use super::candidate::Entered;
 use super::decisions::Generation;
-use super::keeper::Slot;
-use super::load::{Loaded, hex, load};
+use super::decrypt::clear;
+use super::disk::Stored;
+use super::flow::{self, EnteredList, Kept};
+use super::listed::ListSource;
+use super::load::{Bounds, hex, left_over, load};
 use super::prove::Unproven;
-use super::refusal::Cause;
-use super::source::{Stamp, Text};
-use super::{FIRST_GENERATION, lock};
+use super::refusal::{Cause, place_of};
+use super::stand::{Entered, Stand};
+use super::state::LastRefusal;
+use super::text::{Stamp, Text};
+use crate::clock::{now_ms, wall_s};
 use crate::list::guard::Protected;
 use crate::list::manifest::Manifest;
 use crate::list::{Hash, Table, TableBuilder};
 use crate::name::HashKey;
 
-impl Slot {
+/// The generation of the first snapshot.
+const FIRST_GENERATION: u64 = 1;
+
+/// What a list starts with.
+pub(super) struct Restored {
+    pub(super) table: Arc<Table>,
+    /// What removals take off it.
+    pub(super) removed: Option<Arc<Table>>,
+    pub(super) unproven: Option<Unproven>,
+}
+
+impl Stand {
     /// The table of the start: the generation that was in force, an older one where that is
-    /// damaged, or an empty one, which blocks nothing and is not in force.
-    pub(super) fn first_table(&self, key: HashKey, protected: &Protected) -> Option<Arc<Table>> {
+    /// damaged, or an empty one, which blocks nothing and is not in force. Nothing where the system
+    /// has no memory for one without an entry.
+    pub(super) fn restore(&mut self, key: HashKey, protected: &Protected) -> Option<Restored> {
         for (generation, is_rolled_back) in self.generations_to_try() {
-            let place = format!("kept generation {}", generation.number);
-            let taken = self.take_back(&generation, key, protected);
-            let taken = taken.and_then(|(loaded, manifest)| {
-                let known_by = manifest
-                    .as_ref()
-                    .map_or(Hash(loaded.digest), Manifest::hash);
-                match self.findings_left(&loaded, known_by) {
-                    // What came with papers was judged when it was accepted.
-                    findings if findings.is_empty() || manifest.is_some() => Ok((loaded, manifest)),
-                    findings => Err(Cause::Guard(findings)),
+            match self.read_back(&generation, key, protected) {
+                Ok(mut kept) => {
+                    kept.entered.is_rolled_back = is_rolled_back;
+                    let restored = self.put_in_force(kept, key);
+                    self.say_what_is_held();
+                    return Some(restored);
                 }
-            });
-            match taken {
-                Ok((loaded, manifest)) => {
-                    let entered = Entered {
-                        loaded,
-                        manifest: manifest.as_ref(),
-                        kept: Some(generation.number),
-                        is_rolled_back,
-                        place: &place,
-                    };
-                    self.note_live(&entered, FIRST_GENERATION);
-                    return Some(entered.loaded.table);
+                Err(cause) => {
+                    let place = format!("kept generation {}", generation.number);
+                    drop(self.note_refusal(cause, &place, None));
                 }
-                Err(cause) => drop(self.note_refusal(cause, &place, None)),
             }
         }
         // A table without entries takes a page of memory.
         let empty = TableBuilder::new(key, 0).ok()?.finish();
-        empty.map(Arc::new).ok()
+        let restored = Restored {
+            table: Arc::new(empty.ok()?),
+            removed: None,
+            unproven: None,
+        };
+        self.say_what_is_held();
+        Some(restored)
+    }
+
+    fn put_in_force(&mut self, kept: Kept, key: HashKey) -> Restored {
+        let table = Arc::clone(&kept.entered.loaded.table);
+        let overlay = self.overlay(kept.entered.manifest.as_ref(), key, wall_s());
+        let removed = overlay.table.clone();
+        let held = self.held.take();
+        let EnteredList { unproven, .. } =
+            flow::note_entered(kept, self, FIRST_GENERATION, overlay);
+        self.held = held;
+        Restored {
+            table,
+            removed,
+            unproven,
+        }
+    }
+
+    /// What was held back before the start is held back still.
+    fn say_what_is_held(&mut self) {
+        let kept = self
+            .shelf
+            .as_ref()
+            .and_then(|shelf| shelf.record.held.as_ref());
+        if let (Some(kept), Some(held)) = (kept, &self.held) {
+            let manifest = held
+                .bundle
+                .manifest
+                .is_some()
+                .then(|| held.known_by.to_string());
+            self.state.last_refusal = Some(LastRefusal {
+                at: kept.at,
+                message: kept.message.clone(),
+                manifest,
+            });
+        }
+    }
+
+    fn read_back(
+        &self,
+        generation: &Generation,
+        key: HashKey,
+        protected: &Protected,
+    ) -> Result<Kept, Cause> {
+        let folder = self.folder().ok_or(Cause::NoGeneration)?;
+        let bounds = Self::bounds(&self.list, protected);
+        let kept = take_back(generation, &folder, &self.list, key, bounds)?;
+        let known_by = Hash(kept.entered.loaded.digest);
+        let findings = left_over(&kept.entered.loaded.findings, known_by, &self.passes);
+        // What came with papers was judged when it was accepted.
+        if findings.is_empty() || kept.entered.manifest.is_some() {
+            Ok(kept)
+        } else {
+            Err(Cause::Guard(findings))
+        }
     }
 
     /// The generation in force, then those before it, newest first.
@@ -60,61 +120,62 @@ impl Slot {
         let Some(shelf) = &self.shelf else {
             return Vec::new();
         };
-        let shelf = lock(shelf);
-        let Some(live) = shelf.record.live() else {
+        let record = &shelf.record;
+        let Some(live) = record.live() else {
             return Vec::new();
         };
-        let older = shelf.record.generations.iter().rev();
+        let older = record.generations.iter().rev();
         let older = older.filter(|kept| kept.number < live.number);
-        std::iter::once((live.clone(), shelf.record.is_rolled_back))
+        std::iter::once((live.clone(), record.is_rolled_back))
             .chain(older.map(|kept| (kept.clone(), false)))
             .collect()
     }
+}
 
-    /// Read a generation back from disk; it was judged when it was accepted, so only its hashes are
-    /// held against the record.
-    pub(super) fn take_back(
-        &self,
-        kept: &Generation,
-        key: HashKey,
-        protected: &Protected,
-    ) -> Result<(Loaded, Option<Manifest>), Cause> {
-        let Some(shelf) = &self.shelf else {
-            return Err(Cause::Missing);
-        };
-        let (place, taken) = {
-            let shelf = lock(shelf);
-            (shelf.place(), shelf.take(kept.number))
-        };
-        let in_state = |error| Cause::State { place, error };
-        let taken = taken.and_then(|taken| taken.entries.metadata().map(|_| taken));
-        let taken = taken.map_err(in_state)?;
-        let manifest = match taken.note {
-            None => None,
-            Some(note) if Some(Manifest::hash_of(&note).to_string()) == kept.manifest => {
-                Some(Manifest::parse(note.text()).map_err(Cause::Papers)?)
-            }
-            Some(_) => return Err(Cause::Hash),
-        };
-        let text = match manifest {
-            // A large one is not held in memory.
-            None => Text::File(taken.entries),
-            Some(_) => {
-                let octets = std::fs::read(taken.entries).map_err(Cause::from_io)?;
-                Text::Memory(Zeroizing::new(octets).into())
-            }
-        };
-        let text = self.clear(text, manifest.as_ref())?;
-        let stamp = Stamp::of_text(&text)?;
-        let script = self.source.script_of(&text, manifest.as_ref());
-        let loaded =
-            load(script, key, stamp, None, self.bounds(protected, None))?.ok_or(Cause::Empty)?;
-        if hex(&loaded.digest) != kept.sha256 {
-            return Err(Cause::Hash);
+/// Read a kept generation back; it was judged when it was accepted, so only its hashes are held
+/// against the record.
+pub(super) fn take_back(
+    kept: &Generation,
+    folder: &Path,
+    list: &ListSource,
+    key: HashKey,
+    bounds: Bounds<'_>,
+) -> Result<Kept, Cause> {
+    let state = |error| Cause::State {
+        place: place_of(folder),
+        error,
+    };
+    let stored = Stored::Generation(kept.number);
+    let note = stored.note(folder).map_err(state)?;
+    let manifest = match (note, &kept.manifest) {
+        (None, None) => None,
+        (Some(note), Some(hash)) if Manifest::hash_of(&note).to_string() == *hash => {
+            Some(Manifest::parse(note.text()).map_err(Cause::Papers)?)
         }
-        *lock(&self.unproven) = manifest
-            .as_ref()
-            .map(|manifest| Unproven::new(manifest, &text, [super::accept::now_ms(); 2]));
-        Ok((loaded, manifest))
+        // What was signed is never taken for a list without papers.
+        (None, Some(_)) => return Err(Cause::NoPapers),
+        (Some(_), _) => return Err(Cause::Hash),
+    };
+    let entries = stored.entries(folder);
+    if let Err(error) = entries.metadata() {
+        return Err(state(error));
     }
+    let text = clear(Text::File(entries), manifest.as_ref(), list)?;
+    let stamp = Stamp::of_text(&text)?;
+    let script = list.script_of(&text, manifest.as_ref());
+    let loaded = load(script, key, stamp, None, bounds)?.ok_or(Cause::Empty)?;
+    if hex(&loaded.digest) != kept.sha256 {
+        return Err(Cause::Hash);
+    }
+    let unproven = manifest
+        .as_ref()
+        .map(|manifest| Unproven::new(manifest, &text, [now_ms(); 2]));
+    let entered = Entered {
+        loaded,
+        manifest,
+        kept: Some(kept.number),
+        is_rolled_back: false,
+        place: format!("kept generation {}", kept.number),
+    };
+    Ok(Kept::taken_back(entered, unproven.transpose()?))
 }

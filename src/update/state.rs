@@ -1,8 +1,14 @@
 //! How lists stand and what became of them, for status, metrics and the commands.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::decisions::Generation;
+use super::text::Stamp;
 use crate::clock::UnixSeconds;
+use crate::policy::{Shadow, Trial};
 
 /// How a list stands, for status and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,9 +126,44 @@ pub enum ListChange {
         /// How many of those named were in force.
         entries: u64,
     },
+    /// The removal will hold from this moment on.
+    RemovalWaits {
+        /// From when on.
+        from: UnixSeconds,
+    },
+    /// The issue in force has taken the removal up already.
+    Settled,
     /// It was refused; what is in force stays.
     Refused {
         /// What is wrong and what to do.
         message: String,
     },
+}
+
+/// What others may see of a list, published whole by its keeper.
+#[derive(Clone, Default)]
+pub(super) struct ListView {
+    pub(super) state: ListState,
+    pub(super) generations: Vec<Generation>,
+    /// What is tried out, and what was counted of it in earlier runs.
+    pub(super) shadow: Option<(Arc<Shadow>, Trial)>,
+    /// Where it is kept; nothing where it is not.
+    pub(super) folder: Option<PathBuf>,
+    /// The file as it was when it was last judged.
+    pub(super) attempted: Option<Stamp>,
+    /// How often somebody asked for the sources to be looked at again.
+    pub(super) asked: u64,
+}
+
+impl ListView {
+    /// How it stands now, with what a trial has counted up to this moment.
+    pub(super) fn state(&self) -> ListState {
+        let mut state = self.state.clone();
+        if let (Some((shadow, earlier)), Some(trial)) = (&self.shadow, &mut state.trial) {
+            let now = shadow.trial();
+            (trial.questions, trial.hits) =
+                (earlier.questions + now.questions, earlier.hits + now.hits);
+        }
+        state
+    }
 }

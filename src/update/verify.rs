@@ -1,8 +1,8 @@
 //! Holds a list's papers against what the operator configured, before a single entry is read.
 
 use super::decisions::Highest;
+use super::listed::Trust;
 use super::refusal::Cause;
-use super::source::Trust;
 use crate::clock::UnixSeconds;
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
@@ -27,6 +27,13 @@ pub(super) enum SerialStanding {
     Newer(Believed),
     /// It is the same.
     Known(Believed),
+}
+
+impl SerialStanding {
+    /// Is it above it?
+    pub(super) const fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer(_))
+    }
 }
 
 /// Are enough of the list's keys under the note, and does it speak of this list?

@@ -45,6 +45,13 @@ impl Program {
         self.list_with(id, entries, "")
     }
 
+    /// A list that may change as much as it likes from one text to the next.
+    pub(crate) fn list_without_budget(self, id: &str, entries: &str) -> Self {
+        let budget = "guard = { added_max = 1000000, removed_max = 1000000, \
+                      added_percent_max = 1000000.0, removed_percent_max = 100.0 }\n";
+        self.list_with(id, entries, budget)
+    }
+
     /// A list with some of its keys set otherwise, as TOML lines: `action = "nxdomain"`.
     pub(crate) fn list_with(mut self, id: &str, entries: &str, keys: &str) -> Self {
         fs::write(list_file(self.folder.path(), id), entries).expect("a list file");

@@ -12,7 +12,7 @@ use super::scan::{Source, Token, is_word, without_tests};
 /// A room, what stands in a circle there, and the issue that redraws it.
 type Waiting<'a> = (&'a str, &'a [&'a str], u32);
 /// Circles that wait for the issue that redraws their room; none is added.
-const WAITING: [Waiting<'_>; 5] = [
+const WAITING: [Waiting<'_>; 2] = [
     (
         "resolve",
         &[
@@ -34,29 +34,6 @@ const WAITING: [Waiting<'_>; 5] = [
         15,
     ),
     ("resolve/forward", &["mod", "peer", "validated"], 15),
-    (
-        "update",
-        &[
-            "accept",
-            "bundle",
-            "candidate",
-            "decrypt",
-            "folder",
-            "keeper",
-            "load",
-            "mod",
-            "prove",
-            "pull",
-            "push",
-            "source",
-            "sources",
-            "stage",
-            "verify",
-        ],
-        13,
-    ),
-    ("update/pull", &["agent", "mod"], 13),
-    ("update/transfer", &["exchange", "mod", "secondary"], 13),
 ];
 
 /// What a module is called from the crate's root: `["count", "cells"]`.

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use tracing::info;
 use zeroize::Zeroizing;
 
-use super::SecondaryZone;
 use super::copy::{self, Draft, ZoneCopy};
 use super::intake::{self, AskedPrimary, Harvest, Intake};
 use super::message::{self, Answer, Soa};
 use super::serial::is_newer;
+use super::zone::SecondaryZone;
 use super::{tsig, tsig_fault};
 use crate::clock::{monotonic, wall_s};
 use crate::wire::{HEADER_OCTETS, Section, rcode, rtype};

@@ -25,15 +25,16 @@ use serde_json::{Value, json};
 use zeroize::{Zeroize, Zeroizing};
 
 use self::request::{Method, PushRequest, read};
-use super::Updater;
-use super::bundle::{Bundle, Origin, Way};
-use super::refusal::{Cause, place_of};
-use super::source::Text;
-use super::sources::ListOrigin;
-use super::state::ListChange;
-use crate::list::ListIndex;
-use crate::list::receipt::Receipt;
+use crate::list::Hash;
 use crate::seal::Note;
+use crate::update::bundle::{Bundle, Origin, Way};
+use crate::update::listed::ListOrigin;
+use crate::update::mailbox::Mailbox;
+use crate::update::receipts::Receipts;
+use crate::update::refusal::{Cause, place_of};
+use crate::update::removal::SignedRemoval;
+use crate::update::state::ListChange;
+use crate::update::text::Text;
 
 /// Connections at once; one more is closed.
 const CONNECTIONS_MAX: usize = 8;
@@ -135,7 +136,7 @@ impl Listener {
     }
 
     /// Answer until the returned value is dropped.
-    pub(super) fn serve(self, updater: Arc<Updater>) -> io::Result<Seats> {
+    pub(super) fn serve(self, lists: Vec<Mailbox>) -> io::Result<Seats> {
         let (address, is_over) = (
             self.listener.local_addr()?,
             Arc::new(AtomicBool::new(false)),
@@ -143,7 +144,7 @@ impl Listener {
         let over = Arc::clone(&is_over);
         let thread = std::thread::Builder::new()
             .name("push".to_owned())
-            .spawn(move || accept(&Arc::new(self), &updater, &over))?;
+            .spawn(move || accept(&Arc::new(self), &lists.into(), &over))?;
         Ok(Seats {
             address,
             is_over,
@@ -175,7 +176,7 @@ impl Drop for Seats {
     }
 }
 
-fn accept(listener: &Arc<Listener>, updater: &Arc<Updater>, is_over: &AtomicBool) {
+fn accept(listener: &Arc<Listener>, lists: &Arc<[Mailbox]>, is_over: &AtomicBool) {
     let seats = Arc::new(());
     loop {
         let accepted = listener.listener.accept();
@@ -189,17 +190,13 @@ fn accept(listener: &Arc<Listener>, updater: &Arc<Updater>, is_over: &AtomicBool
         if Arc::strong_count(&seats) > CONNECTIONS_MAX {
             continue;
         }
-        let (listener, updater, seat) = (
-            Arc::clone(listener),
-            Arc::clone(updater),
-            Arc::clone(&seats),
-        );
+        let (listener, lists, seat) = (Arc::clone(listener), Arc::clone(lists), Arc::clone(&seats));
         // Without a thread the connection is closed, and the curator tries again.
         let _ = std::thread::Builder::new()
             .name("push".to_owned())
             .spawn(move || {
                 // The other side is gone or too slow: there is nobody to tell.
-                let _ = converse(&listener, &updater, stream);
+                let _ = converse(&listener, &lists, stream);
                 drop(seat);
             });
     }
@@ -208,7 +205,7 @@ fn accept(listener: &Arc<Listener>, updater: &Arc<Updater>, is_over: &AtomicBool
 /// What goes back: a status and an object.
 type Said = (&'static str, Value);
 
-fn converse(listener: &Listener, updater: &Updater, stream: TcpStream) -> io::Result<()> {
+fn converse(listener: &Listener, lists: &[Mailbox], stream: TcpStream) -> io::Result<()> {
     let connection = ServerConnection::new(Arc::clone(&listener.tls)).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
     let (said, bundle) = match read(
@@ -217,7 +214,7 @@ fn converse(listener: &Listener, updater: &Updater, stream: TcpStream) -> io::Re
         |head| listener.admits(head),
         listener.octets_max,
     ) {
-        Ok(request) => updater.answer_push(request),
+        Ok(request) => answer(lists, request),
         Err(refused) => (refused, None),
     };
     let body = said.1.to_string();
@@ -232,8 +229,8 @@ fn converse(listener: &Listener, updater: &Updater, stream: TcpStream) -> io::Re
     stream.conn.send_close_notify();
     stream.flush()?;
     drop(stream);
-    if let Some(bundle) = bundle {
-        updater.take(bundle);
+    if let Some((list, bundle)) = bundle {
+        list.offer(bundle);
     }
     Ok(())
 }
@@ -255,122 +252,115 @@ struct Pushed {
     entries: String,
 }
 
-impl Updater {
-    /// Answer a request; a bundle is judged after the answer, and the curator asks what became of
-    /// it.
-    fn answer_push(&self, request: PushRequest) -> (Said, Option<Bundle>) {
-        let missing = (
-            (
-                "404 Not Found",
-                json!({ "error": "there is no such list that may be pushed" }),
-            ),
-            None,
-        );
-        let Some(rest) = request.target.strip_prefix("/v1/lists/") else {
-            return missing;
-        };
-        let (id, is_removal) = rest
-            .strip_suffix("/removal")
-            .map_or((rest, false), |id| (id, true));
-        let Some(list) = self.pushable(id) else {
-            return missing;
-        };
-        let origin = Origin {
-            way: Way::Push,
-            place: "the push listener".to_owned(),
-        };
-        match (request.method, is_removal) {
-            (Method::Get, false) => (("200 OK", self.describe(list)), None),
-            (Method::Put, true) => (self.take_pushed_removal(list, &request.body, &origin), None),
-            (Method::Put, false) => match unpack(request.body) {
-                Ok((note, entries)) => {
-                    let bundle = Bundle {
-                        list,
-                        manifest: Some(note),
-                        text: Text::Memory(entries.into()),
-                        origin,
-                    };
-                    (
-                        ("202 Accepted", json!({ "state": "judging" })),
-                        Some(bundle),
-                    )
-                }
-                Err(reason) => (("400 Bad Request", json!({ "error": reason })), None),
-            },
-            (Method::Get, true) => missing,
+/// Answer a request; a bundle is judged after the answer, and the curator asks what became of
+/// it.
+fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bundle)>) {
+    let missing = (
+        (
+            "404 Not Found",
+            json!({ "error": "there is no such list that may be pushed" }),
+        ),
+        None,
+    );
+    let Some(rest) = request.target.strip_prefix("/v1/lists/") else {
+        return missing;
+    };
+    let (id, is_removal) = rest
+        .strip_suffix("/removal")
+        .map_or((rest, false), |id| (id, true));
+    let Some(list) = lists.iter().find(|list| may_be_pushed(list, id)) else {
+        return missing;
+    };
+    let origin = Origin {
+        way: Way::Push,
+        place: "the push listener".to_owned(),
+    };
+    match (request.method, is_removal) {
+        (Method::Get, false) => (("200 OK", describe(list)), None),
+        (Method::Put, true) => (take_removal(list, &request.body, &origin), None),
+        (Method::Put, false) => match unpack(request.body) {
+            Ok((note, entries)) => {
+                let bundle = Bundle {
+                    list: list.list.index,
+                    manifest: Some(note),
+                    text: Text::Memory(entries.into()),
+                    origin,
+                };
+                (
+                    ("202 Accepted", json!({ "state": "judging" })),
+                    Some((list.clone(), bundle)),
+                )
+            }
+            Err(reason) => (("400 Bad Request", json!({ "error": reason })), None),
+        },
+        (Method::Get, true) => missing,
+    }
+}
+
+fn may_be_pushed(list: &Mailbox, id: &str) -> bool {
+    let is_push = |source: &ListOrigin| matches!(source, ListOrigin::Push);
+    list.list.id == id && list.list.sources.iter().any(is_push)
+}
+
+/// How a list stands, with the receipt for what is in force.
+fn describe(list: &Mailbox) -> Value {
+    let view = list.view();
+    let state = &view.state;
+    let manifest = state.manifest.as_deref().and_then(Hash::parse);
+    let receipts = view.folder.as_deref().map(Receipts::of);
+    let receipt = manifest.and_then(|manifest| receipts?.find(manifest));
+    let refusal = state.last_refusal.as_ref().map(|refusal| &refusal.message);
+    let refused = state
+        .last_refusal
+        .as_ref()
+        .and_then(|refusal| refusal.manifest.as_ref());
+    let word = match (&refusal, &state.trial, state.live_since, &receipt) {
+        (Some(_), ..) => "refused",
+        (_, Some(_), ..) => "shadow",
+        (.., 0, _) => "none",
+        (.., None) => "live",
+        (.., Some(_)) => "proven",
+    };
+    let shadow_until = state.trial.as_ref().map(|trial| trial.until);
+    json!({
+        "serial": state.serial, "manifest": state.manifest, "entries": state.entries,
+        "live-since": state.live_since,
+        "state": word, "shadow-until": shadow_until, "message": refusal, "refused": refused,
+        "receipt": receipt,
+    })
+}
+
+fn take_removal(list: &Mailbox, body: &[u8], origin: &Origin) -> Said {
+    let signed = match SignedRemoval::open(body, &list.list.identities) {
+        Ok(signed) => signed,
+        Err(Cause::Note(fault)) => {
+            return ("400 Bad Request", json!({ "error": fault.to_string() }));
         }
-    }
-
-    fn pushable(&self, id: &str) -> Option<ListIndex> {
-        let is_pushable = |source: &ListOrigin| matches!(source, ListOrigin::Push);
-        let slot = self
-            .slots
-            .iter()
-            .find(|slot| slot.source.id == id && slot.source.sources.iter().any(is_pushable))?;
-        Some(slot.source.index)
-    }
-
-    /// How a list stands, with the receipt for what is in force.
-    fn describe(&self, list: ListIndex) -> Value {
-        let Some(state) = self.states().into_iter().nth(usize::from(list)) else {
-            return Value::Null;
-        };
-        let of_this = |note: &String| {
-            let receipt = Note::parse(note.as_bytes())
-                .ok()
-                .and_then(|note| Receipt::parse(note.text()).ok());
-            receipt.is_some_and(|receipt| Some(receipt.serial) == state.serial)
-        };
-        let receipt = self.receipts(list).into_iter().rfind(of_this);
-        let refusal = state.last_refusal.as_ref().map(|refusal| &refusal.message);
-        let refused = state
-            .last_refusal
-            .as_ref()
-            .and_then(|refusal| refusal.manifest.as_ref());
-        let word = match (&refusal, &state.trial, state.live_since, &receipt) {
-            (Some(_), ..) => "refused",
-            (_, Some(_), ..) => "shadow",
-            (.., 0, _) => "none",
-            (.., None) => "live",
-            (.., Some(_)) => "proven",
-        };
-        let shadow_until = state.trial.as_ref().map(|trial| trial.until);
-        json!({
-            "serial": state.serial, "manifest": state.manifest, "entries": state.entries,
-            "live-since": state.live_since,
-            "state": word, "shadow-until": shadow_until, "message": refusal, "refused": refused,
-            "receipt": receipt,
-        })
-    }
-
-    fn take_pushed_removal(&self, list: ListIndex, body: &[u8], origin: &Origin) -> Said {
-        let signed = match self.open_removal(list, body) {
-            Ok(signed) => signed,
-            Err(Cause::Note(fault)) => {
-                return ("400 Bad Request", json!({ "error": fault.to_string() }));
-            }
-            Err(Cause::Secret(reason)) => {
-                return ("422 Unprocessable Content", json!({ "error": reason }));
-            }
-            Err(_) => {
-                return (
-                    "400 Bad Request",
-                    json!({ "error": "the removal cannot be read" }),
-                );
-            }
-        };
-        match self.take_removal(list, &signed, origin).change {
-            ListChange::Refused { message } => {
-                ("422 Unprocessable Content", json!({ "error": message }))
-            }
-            ListChange::Removed { entries } => {
-                ("200 OK", json!({ "state": "removed", "entries": entries }))
-            }
-            ListChange::Swapped { .. }
-            | ListChange::Staged { .. }
-            | ListChange::Asked
-            | ListChange::Unchanged => ("200 OK", json!({ "state": "removed" })),
+        Err(Cause::Secret(reason)) => {
+            return ("422 Unprocessable Content", json!({ "error": reason }));
         }
+        Err(_) => {
+            return (
+                "400 Bad Request",
+                json!({ "error": "the removal cannot be read" }),
+            );
+        }
+    };
+    match list.remove(signed, origin).change {
+        ListChange::Refused { message } => {
+            ("422 Unprocessable Content", json!({ "error": message }))
+        }
+        ListChange::Removed { entries } => {
+            ("200 OK", json!({ "state": "removed", "entries": entries }))
+        }
+        ListChange::RemovalWaits { from } => {
+            ("200 OK", json!({ "state": "waiting", "from": from }))
+        }
+        ListChange::Settled => ("200 OK", json!({ "state": "settled" })),
+        ListChange::Swapped { .. }
+        | ListChange::Staged { .. }
+        | ListChange::Asked
+        | ListChange::Unchanged => ("200 OK", json!({ "state": "removed" })),
     }
 }
 

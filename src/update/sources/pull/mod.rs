@@ -2,8 +2,7 @@
 //! leads through ourselves.
 
 mod agent;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -11,17 +10,17 @@ use tracing::{info, warn};
 use ureq::http::StatusCode;
 use zeroize::Zeroizing;
 
-use super::Updater;
-use super::bundle::{Bundle, Origin, Way};
-use super::folder::ENTRIES_OCTETS_MAX;
-use super::refusal::Cause;
-use super::source::Text;
-use super::state::ListChange;
 use crate::clock::monotonic;
-use crate::list::ListIndex;
 use crate::list::manifest::Manifest;
 use crate::list::removal::Removal;
 use crate::seal::{NOTE_OCTETS_MAX, Note};
+use crate::update::bundle::{Bundle, Origin, Way};
+use crate::update::listed::{ENTRIES_OCTETS_MAX, PullSettings};
+use crate::update::mailbox::Mailbox;
+use crate::update::refusal::Cause;
+use crate::update::removal::SignedRemoval;
+use crate::update::state::ListChange;
+use crate::update::text::Text;
 use agent::build;
 
 /// The first pause after a failure; it doubles up to the ordinary one.
@@ -38,37 +37,16 @@ const LOOK: Duration = Duration::from_millis(200);
 /// moment.
 const JITTER: f64 = 0.1;
 
-/// Where and how a list is fetched.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The manifest's address, `https://…`; the entries and a removal lie beside it.
-    pub url: String,
-    /// Where the server is; asked in this order.
-    pub addresses: Vec<SocketAddr>,
-    /// Where no address is given: the resolvers that know it. Never ourselves.
-    pub bootstrap: Vec<SocketAddr>,
-    /// The certificates that the server's must lead to, PEM.
-    pub ca: PathBuf,
-    /// The pause between two looks.
-    pub every: Duration,
-}
-
 /// Fetch a list again and again until told to stop.
-pub(super) fn run(
-    updater: &Updater,
-    list: ListIndex,
-    id: &str,
-    settings: &Settings,
-    stopped: &Receiver<()>,
-) {
+pub(super) fn run(list: &Mailbox, settings: &PullSettings, stopped: &Receiver<()>) {
     let mut pull = Pull {
         list,
         settings,
         part: PulledFile::new(settings.url.clone()),
     };
-    let asked = || updater.times_asked(list);
+    let asked = || list.view().asked;
     follow(
-        id,
+        &list.list.id,
         &settings.url,
         settings.every,
         settings,
@@ -76,20 +54,14 @@ pub(super) fn run(
             stopped,
             asked: &asked,
         },
-        |agent| pull.look(updater, agent),
+        |agent| pull.look(agent),
     );
 }
 
 /// Fetch a list's removals, on a thread of their own and more often than the list: taking back is
 /// never slower than putting in.
-pub(super) fn run_removals(
-    updater: &Updater,
-    list: ListIndex,
-    id: &str,
-    settings: &Settings,
-    stopped: &Receiver<()>,
-) {
-    let url = beside(&settings.url, &Removal::file(id));
+pub(super) fn run_removals(list: &Mailbox, settings: &PullSettings, stopped: &Receiver<()>) {
+    let url = beside(&settings.url, &Removal::file(&list.list.id));
     let every = (settings.every / REMOVALS_OFTENER)
         .max(REMOVALS_EVERY_MIN)
         .min(settings.every);
@@ -98,9 +70,9 @@ pub(super) fn run_removals(
         settings,
         part: PulledFile::new(url.clone()),
     };
-    let asked = || updater.times_asked(list);
+    let asked = || list.view().asked;
     follow(
-        id,
+        &list.list.id,
         &url,
         every,
         settings,
@@ -108,7 +80,7 @@ pub(super) fn run_removals(
             stopped,
             asked: &asked,
         },
-        |agent| pull.look_for_removal(updater, agent),
+        |agent| pull.look_for_removal(agent),
     );
 }
 
@@ -118,7 +90,7 @@ fn follow(
     id: &str,
     url: &str,
     every: Duration,
-    settings: &Settings,
+    settings: &PullSettings,
     told: &Interrupts<'_>,
     mut look: impl FnMut(&ureq::Agent) -> Result<(), String>,
 ) {
@@ -203,19 +175,19 @@ impl PulledFile {
 }
 
 struct Pull<'a> {
-    list: ListIndex,
-    settings: &'a Settings,
+    list: &'a Mailbox,
+    settings: &'a PullSettings,
     part: PulledFile,
 }
 
 impl Pull<'_> {
     /// One look at the server for a list.
-    fn look(&mut self, updater: &Updater, agent: &ureq::Agent) -> Result<(), String> {
+    fn look(&mut self, agent: &ureq::Agent) -> Result<(), String> {
         let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else {
             return Ok(());
         };
-        if let Some(bundle) = self.bundle(updater, agent, &octets)?
-            && let ListChange::Refused { .. } = updater.take(bundle).change
+        if let Some(bundle) = self.bundle(agent, &octets)?
+            && let ListChange::Refused { .. } = self.list.offer(bundle).change
         {
             // The server may be in the middle of an update: the same manifest is fetched again,
             // entries and all.
@@ -226,13 +198,13 @@ impl Pull<'_> {
     }
 
     /// One look at the server for a removal.
-    fn look_for_removal(&mut self, updater: &Updater, agent: &ureq::Agent) -> Result<(), String> {
+    fn look_for_removal(&mut self, agent: &ureq::Agent) -> Result<(), String> {
         let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else {
             return Ok(());
         };
-        match updater.open_removal(self.list, &octets) {
-            Ok(signed) => drop(updater.take_removal(self.list, &signed, &self.origin())),
-            Err(cause) => updater.refuse(self.list, cause, &self.origin().place),
+        match SignedRemoval::open(&octets, &self.list.list.identities) {
+            Ok(signed) => drop(self.list.remove(signed, &self.origin())),
+            Err(cause) => self.list.note_trouble(cause, &self.origin().place),
         }
         self.part.tag = tag;
         Ok(())
@@ -240,15 +212,10 @@ impl Pull<'_> {
 
     /// The list behind a manifest; nothing where it is in force, or where it is not even worth
     /// fetching.
-    fn bundle(
-        &self,
-        updater: &Updater,
-        agent: &ureq::Agent,
-        octets: &[u8],
-    ) -> Result<Option<Bundle>, String> {
+    fn bundle(&self, agent: &ureq::Agent, octets: &[u8]) -> Result<Option<Bundle>, String> {
         let origin = self.origin();
         let refuse = |cause| {
-            updater.refuse(self.list, cause, &origin.place);
+            self.list.note_trouble(cause, &origin.place);
             Ok(None)
         };
         let note = match Note::parse(octets) {
@@ -256,7 +223,7 @@ impl Pull<'_> {
             Err(fault) => return refuse(Cause::Note(fault)),
         };
         // Whether it is to be believed is asked before anything large is fetched.
-        match updater.wants(self.list, &note) {
+        match self.list.wants(&note) {
             Err(cause) => return refuse(cause),
             Ok(false) => return Ok(None),
             Ok(true) => {}
@@ -267,7 +234,7 @@ impl Pull<'_> {
             return refuse(Cause::NoEntries);
         };
         Ok(Some(Bundle {
-            list: self.list,
+            list: self.list.list.index,
             manifest: Some(note),
             text: Text::Memory(octets.into()),
             origin,

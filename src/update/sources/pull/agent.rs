@@ -12,10 +12,10 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use super::super::prove::ask;
-use super::super::refusal::place_of;
-use super::Settings;
 use crate::name::Name;
+use crate::update::listed::PullSettings;
+use crate::update::prove::ask;
+use crate::update::refusal::place_of;
 use crate::wire::{Message, Section, rtype};
 
 /// How long one exchange may take in all: a gibibyte over a slow line.
@@ -23,7 +23,7 @@ const EXCHANGE: Duration = Duration::from_secs(300);
 
 const CONNECT: Duration = Duration::from_secs(10);
 
-pub(super) fn build(settings: &Settings) -> Result<ureq::Agent, String> {
+pub(super) fn build(settings: &PullSettings) -> Result<ureq::Agent, String> {
     let fault =
         |error: rustls::pki_types::pem::Error| format!("{}: {error}", place_of(&settings.ca));
     let pem = CertificateDer::pem_file_iter(&settings.ca).map_err(fault)?;

@@ -12,29 +12,28 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::bundle::{Bundle, Origin, Way};
-use super::refusal::{Cause, place_of};
-use super::source::{Stamp, Text};
-use super::{Updater, lock};
 use crate::clock::monotonic;
+use crate::list::Hash;
 use crate::list::manifest::{Manifest, Secrecy};
 use crate::list::removal::Removal;
-use crate::list::{Hash, ListIndex};
 use crate::seal::{NOTE_OCTETS_MAX, Note, NoteError};
+use crate::update::bundle::{Bundle, Origin, Way};
+use crate::update::listed::ENTRIES_OCTETS_MAX;
+use crate::update::mailbox::Mailbox;
+use crate::update::refusal::{Cause, place_of};
+use crate::update::removal::SignedRemoval;
+use crate::update::text::{Stamp, Text};
 
 const LOOK: Duration = Duration::from_millis(100);
 /// Files that do not fit together are refused when nobody has touched them for this long; until
 /// then they are being written.
 const REST: Duration = Duration::from_secs(1);
-/// The largest entries file that is read.
-pub(super) const ENTRIES_OCTETS_MAX: u64 = 1 << 30;
-
 /// What a manifest and the entries looked like: nothing where a file is missing.
 type Sight = (Option<Stamp>, Option<Stamp>);
 
 /// Watches for manifests and entries.
 pub(super) struct FolderLists {
-    list: ListIndex,
+    list: Mailbox,
     folder: PathBuf,
     manifest: PathBuf,
     entries: Option<PathBuf>,
@@ -46,9 +45,9 @@ pub(super) struct FolderLists {
 }
 
 impl FolderLists {
-    pub(super) fn new(list: ListIndex, id: &str, folder: &Path) -> Self {
+    pub(super) fn new(list: Mailbox, folder: &Path) -> Self {
         let nothing = (None, None);
-        let manifest = folder.join(Manifest::file(id));
+        let manifest = folder.join(Manifest::file(&list.list.id));
         Self {
             list,
             folder: folder.to_path_buf(),
@@ -61,23 +60,23 @@ impl FolderLists {
         }
     }
 
-    pub(super) fn run(mut self, updater: &Updater, stopped: &Receiver<()>) {
+    pub(super) fn run(mut self, stopped: &Receiver<()>) {
         loop {
-            self.look(updater);
+            self.look();
             if stopped.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
         }
     }
 
-    fn look(&mut self, updater: &Updater) {
+    fn look(&mut self) {
         let sight = (
             Stamp::of(&self.manifest).ok(),
             self.entries
                 .as_deref()
                 .and_then(|path| Stamp::of(path).ok()),
         );
-        let asked = updater.times_asked(self.list);
+        let asked = self.list.view().asked;
         if std::mem::replace(&mut self.asked, asked) != asked {
             // What was refused for a reason that is mended by now is read again.
             self.done = (None, None);
@@ -90,9 +89,17 @@ impl FolderLists {
         }
         let is_resting = self.since.elapsed() >= REST;
         match self.read() {
-            Ok(bundle) => drop(updater.take(bundle)),
+            Ok(bundle) => drop(self.list.offer(bundle)),
             Err(_) if !is_resting => return,
-            Err(cause) => updater.refuse(self.list, cause, &place_of(&self.manifest)),
+            Err(cause) => {
+                let is_passing = cause.is_passing();
+                self.list.note_trouble(cause, &place_of(&self.manifest));
+                if is_passing {
+                    // It is looked at again, after a rest.
+                    self.since = monotonic();
+                    return;
+                }
+            }
         }
         self.done = (
             sight.0,
@@ -120,7 +127,7 @@ impl FolderLists {
             place: place_of(&self.manifest),
         };
         Ok(Bundle {
-            list: self.list,
+            list: self.list.list.index,
             manifest: Some(note),
             text: Text::Memory(octets.into()),
             origin,
@@ -131,7 +138,7 @@ impl FolderLists {
 /// Watches for removals; on a thread of its own, so that they never wait for a list that is being
 /// built.
 pub(super) struct Removals {
-    list: ListIndex,
+    list: Mailbox,
     file: PathBuf,
     done: Option<Stamp>,
     seen: Option<Stamp>,
@@ -139,26 +146,26 @@ pub(super) struct Removals {
 }
 
 impl Removals {
-    pub(super) fn new(list: ListIndex, id: &str, folder: &Path) -> Self {
+    pub(super) fn new(list: Mailbox, folder: &Path) -> Self {
         Self {
+            file: folder.join(Removal::file(&list.list.id)),
             list,
-            file: folder.join(Removal::file(id)),
             done: None,
             seen: None,
             since: monotonic(),
         }
     }
 
-    pub(super) fn run(mut self, updater: &Updater, stopped: &Receiver<()>) {
+    pub(super) fn run(mut self, stopped: &Receiver<()>) {
         loop {
-            self.look(updater);
+            self.look();
             if stopped.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
         }
     }
 
-    fn look(&mut self, updater: &Updater) {
+    fn look(&mut self) {
         let stamp = Stamp::of(&self.file).ok();
         if stamp.is_none() || stamp == self.done {
             return;
@@ -168,30 +175,24 @@ impl Removals {
         }
         let place = place_of(&self.file);
         let read = read_capped(&self.file, NOTE_OCTETS_MAX as u64);
-        match read.and_then(|octets| updater.open_removal(self.list, &octets)) {
-            Ok(signed) => drop(updater.take_removal(
-                self.list,
-                &signed,
-                &Origin {
-                    way: Way::Folder,
-                    place,
-                },
-            )),
+        let identities = &self.list.list.identities;
+        match read.and_then(|octets| SignedRemoval::open(&octets, identities)) {
+            Ok(signed) => {
+                let way = Way::Folder;
+                drop(self.list.remove(signed, &Origin { way, place }));
+            }
             // Half a note is no note: it is read again until it rests.
             Err(_) if self.since.elapsed() < REST => return,
-            Err(cause) => updater.refuse(self.list, cause, &place),
+            Err(cause) => {
+                let is_passing = cause.is_passing();
+                self.list.note_trouble(cause, &place);
+                if is_passing {
+                    self.since = monotonic();
+                    return;
+                }
+            }
         }
         self.done = stamp;
-    }
-}
-
-impl Updater {
-    /// Say why what a source found is not even a bundle.
-    pub(super) fn refuse(&self, list: ListIndex, cause: Cause, place: &str) {
-        if let Some(slot) = self.slots.get(usize::from(list)) {
-            let _turn = lock(&slot.turn);
-            slot.note_refusal(cause, place, None);
-        }
     }
 }
 

@@ -3,19 +3,18 @@
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
-use super::candidate::Entered;
-use super::keeper::Slot;
+use super::bundle::Origin;
 use super::load::hex;
-use super::lock;
 use super::refusal::Cause;
+use super::stand::{Entered, Stand};
 use super::state::{LastRefusal, ListChange, ListState};
 use super::verify::Believed;
-use crate::clock::wall_s;
+use crate::clock::{UnixSeconds, wall_s};
 use crate::list::Hash;
 use crate::store::{EventKind, JournalEvent};
 
-impl Slot {
-    pub(super) fn note_live(&self, entered: &Entered<'_>, generation: u64) {
+impl Stand {
+    pub(super) fn note_live(&mut self, entered: &Entered, generation: u64) {
         let Entered {
             loaded,
             manifest,
@@ -23,9 +22,11 @@ impl Slot {
             is_rolled_back,
             place,
         } = entered;
-        let mut state = lock(&self.state);
-        *state = ListState {
-            id: self.source.id.clone(),
+        let manifest = manifest.as_ref();
+        self.manifest = manifest.cloned();
+        (self.held, self.on_trial) = (None, None);
+        self.state = ListState {
+            id: self.list.id.clone(),
             sha256: hex(&loaded.digest),
             entries: loaded.table.entry_count() as u64,
             rejects: loaded.parsed.rejects,
@@ -37,8 +38,10 @@ impl Slot {
             expires: manifest.map(|manifest| manifest.expires),
             kept: *kept,
             is_rolled_back: *is_rolled_back,
+            receipt: None,
             ..ListState::default()
         };
+        let state = &self.state;
         info!(
             list = %state.id, serial = state.serial, entries = state.entries,
             rejects = state.rejects, sha256 = %state.sha256, "list is in force"
@@ -64,22 +67,56 @@ impl Slot {
         self.journal.note(event);
     }
 
-    /// What a list comes to that is known: it is in force, or tried out.
-    pub(super) fn note_known(&self, known_by: Hash) -> ListChange {
-        let trial = lock(&self.trial)
-            .as_ref()
-            .filter(|trial| trial.candidate.known_by == known_by)
-            .map(|trial| trial.change(&self.source.stage));
-        trial.unwrap_or_else(|| self.note_unchanged())
+    /// Papers were believed.
+    pub(super) fn note_vouched(
+        &self,
+        believed: Option<&Believed>,
+        origin: &Origin,
+        [received_ms, verified_ms]: [i64; 2],
+    ) {
+        if believed.is_some() {
+            let received = json!({ "way": origin.way.word(), "at-ms": received_ms });
+            self.note(EventKind::Received, believed, received);
+            let verified = json!({ "at-ms": verified_ms });
+            self.note(EventKind::Verified, believed, verified);
+        }
     }
 
-    pub(super) fn note_unchanged(&self) -> ListChange {
-        lock(&self.state).last_refusal = None;
+    /// Say once that the list in force has run out, and once that it has not any more.
+    pub(super) fn note_expiry(&mut self, now: UnixSeconds) {
+        let has_expired = self.state.expires.is_some_and(|expires| expires <= now);
+        if has_expired == std::mem::replace(&mut self.state.is_expired, has_expired) {
+            return;
+        }
+        let state = &self.state;
+        if !has_expired {
+            info!(list = %state.id, serial = state.serial, "the list has not run out any more");
+            return;
+        }
+        warn!(
+            list = %state.id, serial = state.serial,
+            "the list has run out and goes on blocking: have its curator issue it anew"
+        );
+        let body = json!({
+            "serial": state.serial, "manifest": state.manifest, "expires": state.expires,
+        });
+        self.note(EventKind::Expired, None, body);
+    }
+
+    pub(super) fn note_unchanged(&mut self) -> ListChange {
+        self.state.last_refusal = None;
         ListChange::Unchanged
     }
 
+    /// The list is in force, and could not be kept.
+    pub(super) fn tell_unkept(&self, cause: &Cause) {
+        if let Cause::State { place, error } = cause {
+            warn!(list = %self.list.id, "the list cannot be kept in {place} ({error})");
+        }
+    }
+
     pub(super) fn note_refusal(
-        &self,
+        &mut self,
         cause: Cause,
         place: &str,
         believed: Option<&Believed>,
@@ -92,8 +129,12 @@ impl Slot {
             _ => Vec::new(),
         };
         let is_passing = cause.is_passing();
-        let message = self.source.refuse(cause, place.to_owned()).to_string();
-        let mut state = lock(&self.state);
+        let message = match cause {
+            // Said before, with its place.
+            Cause::HeldBack(message) => message,
+            cause => self.list.refuse(cause, place.to_owned()).to_string(),
+        };
+        let state = &self.state;
         let before = state.last_refusal.as_ref();
         let is_new = before.is_none_or(|refusal| refusal.message != message);
         // What is tried again by itself, twice a second, is logged once.
@@ -109,7 +150,7 @@ impl Slot {
                 json!({ "message": message, "codes": codes }),
             );
         }
-        state.last_refusal = Some(LastRefusal {
+        self.state.last_refusal = Some(LastRefusal {
             at: wall_s(),
             message: message.clone(),
             manifest: believed.map(|believed| believed.hash.to_string()),
@@ -123,7 +164,7 @@ impl Slot {
             .map(|believed| (believed.manifest.serial, believed.hash.to_string()))
             .unzip();
         self.journal.note(JournalEvent {
-            list: Some(self.source.id.clone()),
+            list: Some(self.list.id.clone()),
             serial,
             manifest,
             ..JournalEvent::now(kind, body)
@@ -133,7 +174,7 @@ impl Slot {
     /// Write an event of one issue of this list into the journal.
     pub(super) fn note_issue(&self, kind: EventKind, serial: u64, manifest: Hash, body: Value) {
         let (list, serial, manifest) = (
-            Some(self.source.id.clone()),
+            Some(self.list.id.clone()),
             Some(serial),
             Some(manifest.to_string()),
         );

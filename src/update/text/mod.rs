@@ -1,94 +1,28 @@
 //! Where a list's text comes from, and how it is read so that a half-written file is noticed.
 
+mod counting;
 mod stamp;
 mod unchanged;
-pub(super) use stamp::{FileWriter, Quiet, Stamp};
-pub(super) use unchanged::Unchanged;
 
-mod counting;
-use super::load::Script;
-use super::refusal::{Cause, Refusal, place_of};
-use super::sources::ListOrigin;
-use super::stage::Stage;
-use crate::list::guard::{GuardLimits, LinePlace};
-use crate::list::manifest::Manifest;
-use crate::list::parse::{self, Format, ListEntry, Parsed};
-use crate::list::{EntryTally, ListIndex, Scope};
-use crate::seal::VerifyKey;
-use crate::seal::age::Identity;
-use aws_lc_rs::digest::{Context, SHA256};
-use counting::Counting;
 use std::cell::Cell;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
+use super::refusal::Cause;
+use crate::list::guard::LinePlace;
+use crate::list::parse::{self, Format, ListEntry, Parsed};
+use crate::list::{EntryTally, Scope};
+use counting::Counting;
+pub(super) use stamp::{FileWriter, Quiet, Stamp};
+pub(super) use unchanged::Unchanged;
+
 const BUFFER_OCTETS: usize = 64 * 1024;
-
-/// One list as configured.
-#[derive(Clone, Debug)]
-pub struct ListSource {
-    /// Nothing is answered before it is in force.
-    pub is_required: bool,
-    /// Its id, for messages and status.
-    pub id: String,
-    /// Its place in the configuration.
-    pub index: ListIndex,
-    /// Its file, watched for changes; none where it comes by bundles alone.
-    pub text: Option<Text>,
-    /// How the text is written.
-    pub format: Format,
-    /// The list is refused when more than this share of its lines is no entry, in per cent.
-    pub rejects_percent_max: f64,
-    /// What it must carry to be believed.
-    pub papers: Trust,
-    /// Where it is looked for, beside or instead of a file.
-    pub sources: Vec<ListOrigin>,
-    /// The keys that its entries may be encrypted to.
-    pub identities: Identities,
-    /// How much may change from one issue to the next; nothing bounds what a plain file changes,
-    /// but what it lists.
-    pub limits: GuardLimits,
-    /// How a new issue is tried out before it comes in force.
-    pub stage: Stage,
-    /// Where the questions are counted that each of its entries blocks; usually nowhere.
-    pub entry_counts: Option<Arc<EntryTally>>,
-}
-
-/// Age keys; they never leave it in a message.
-#[derive(Clone, Default)]
-pub struct Identities(pub Arc<Vec<Identity>>);
-
-impl fmt::Debug for Identities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} identities", self.0.len())
-    }
-}
-
-/// What a list must carry to be believed.
-#[derive(Clone, Debug, Default)]
-pub struct Trust {
-    /// The keys whose signatures count.
-    pub keys: Vec<VerifyKey>,
-    /// How many of them must have signed a manifest.
-    pub threshold: usize,
-    /// What to do with a list that has no manifest.
-    pub unsigned: Unsigned,
-}
-
-/// What to do with a list that has no manifest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unsigned {
-    /// It is not believed.
-    #[default]
-    Refuse,
-    /// The operator answers for it.
-    Allow,
-}
 
 /// Where a list's text is.
 #[derive(Clone, Debug)]
@@ -101,78 +35,16 @@ pub enum Text {
     Memory(Arc<Zeroizing<Vec<u8>>>),
 }
 
-/// The share of a list's lines that may be no entries where nobody says otherwise, in per cent.
-const REJECTS_PERCENT_MAX: f64 = 5.0;
-
-impl ListSource {
-    /// A list that the operator answers for, with the default share of rejects.
-    pub fn unsigned(id: &str, index: ListIndex, text: Text, format: Format) -> Self {
-        let papers = Trust {
-            unsigned: Unsigned::Allow,
-            ..Trust::default()
-        };
-        Self {
-            is_required: false,
-            id: id.to_owned(),
-            index,
-            text: Some(text),
-            format,
-            rejects_percent_max: REJECTS_PERCENT_MAX,
-            papers,
-            limits: GuardLimits::default(),
-            stage: Stage::default(),
-            sources: Vec::new(),
-            identities: Identities::default(),
-            entry_counts: None,
-        }
-    }
-
-    /// The file, if there is one.
-    pub fn path(&self) -> Option<&Path> {
-        match &self.text {
-            Some(Text::File(path)) => Some(path),
-            _ => None,
-        }
-    }
-
-    /// The file's path for messages.
-    pub fn place(&self) -> String {
-        match &self.text {
-            Some(Text::File(path)) => place_of(path),
-            Some(Text::Embedded(_)) => "built-in list".to_owned(),
-            Some(Text::Memory(_)) | None => "its sources".to_owned(),
-        }
-    }
-
-    pub(super) fn refuse(&self, cause: Cause, place: String) -> Refusal {
-        Refusal {
-            id: self.id.clone(),
-            place,
-            cause,
-        }
-    }
-
-    /// How a text of this list is read: in the list's own format, or in ours where a manifest names
-    /// it.
-    pub(super) fn script_of<'a>(
-        &'a self,
-        text: &'a Text,
-        manifest: Option<&Manifest>,
-    ) -> Script<'a> {
-        let format = if manifest.is_some() {
-            Format::Plain
-        } else {
-            self.format
-        };
-        let expected = manifest.map(|manifest| manifest.sha256.0);
-        Script {
-            text,
-            format,
-            rejects_percent_max: self.rejects_percent_max,
-            expected,
-            entry_counts: self.entry_counts.as_ref(),
-        }
-    }
+/// A text with all that is needed to read it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Script<'a> {
+    pub(super) text: &'a Text,
+    pub(super) format: Format,
+    pub(super) rejects_percent_max: f64,
+    /// The digest that its papers say, if it has any: no entry is read of another text.
+    pub(super) expected: Option<Digest>,
+    /// Where the questions are to be counted that its entries block.
+    pub(super) entry_counts: Option<&'a Arc<EntryTally>>,
 }
 
 /// The SHA-256 of a list's text.

@@ -15,6 +15,7 @@ mod secondary;
 mod serial;
 mod tsig;
 mod tsig_fault;
+mod zone;
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,12 +32,12 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::Updater;
-use crate::list::ListIndex;
-use crate::name::Name;
+use crate::clock::monotonic;
+use crate::update::updater::{Updater, join_until};
 pub use intake::Caps;
 use secondary::{Secondary, Wake};
 pub use tsig::{TsigAlgorithm, TsigKey};
+pub use zone::SecondaryZone;
 
 /// What is transferred, and from where.
 #[derive(Clone, Debug)]
@@ -48,25 +49,6 @@ pub struct Settings {
     pub notify: Vec<SocketAddr>,
     /// The folder in which copies are kept.
     pub folder: PathBuf,
-}
-
-/// One zone.
-#[derive(Clone, Debug)]
-pub struct SecondaryZone {
-    /// The list that it is the source of.
-    pub list: ListIndex,
-    /// The list's id, for messages and its copy's name.
-    pub id: String,
-    /// The zone's name.
-    pub zone: Name,
-    /// Where to ask, in this order.
-    pub primaries: Vec<SocketAddr>,
-    /// The secret shared with all of them.
-    pub key: Option<TsigKey>,
-    /// How much a transfer may bring.
-    pub caps: Caps,
-    /// How long a transfer may take.
-    pub time_max: Duration,
 }
 
 /// Why transfers could not be started.
@@ -91,16 +73,13 @@ pub enum StartFault {
         /// What the system says.
         error: io::Error,
     },
-    /// A list has never been had, and cannot be had now.
-    #[error(
-        "{0}. The list has never been transferred: correct this, or take the list out of the \
-         configuration"
-    )]
-    FirstTransfer(String),
     /// The system starts no thread.
     #[error("a thread for zone transfers cannot be started: {0}")]
     Thread(#[from] io::Error),
 }
+
+/// How long a stop waits for a visit to end.
+const STOP: Duration = Duration::from_secs(1);
 
 /// Keeps the lists up to date until it is dropped.
 pub struct Transfers {
@@ -111,12 +90,10 @@ pub struct Transfers {
 }
 
 impl Transfers {
-    /// Put each zone's copy in force, transfer those that have none, then follow their changes.
-    ///
-    /// Waits for the primaries only where a list is not in force yet.
+    /// Offer each zone's copy, then follow the zones' changes; waits for no primary.
     pub fn start(
         settings: Settings,
-        updater: &Arc<Updater>,
+        updater: &Updater,
         runtime: &Handle,
     ) -> Result<Self, StartFault> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -133,13 +110,11 @@ impl Transfers {
         let mut watched = Vec::new();
         for zone in settings.zones {
             let path = settings.folder.join(format!("{}.zone", zone.id));
-            let mut secondary = Secondary::new(
-                zone.clone(),
-                path,
-                Arc::clone(updater),
-                Arc::clone(&transfers.stop),
-            );
-            secondary.begin().map_err(StartFault::FirstTransfer)?;
+            let Some(list) = updater.mailboxes().get(usize::from(zone.list)) else {
+                continue;
+            };
+            let stop = Arc::clone(&transfers.stop);
+            let secondary = Secondary::new(zone.clone(), path, list.clone(), stop);
             let (wake, woken) = sync_channel(1);
             let thread = std::thread::Builder::new()
                 .name("transfer".to_owned())
@@ -220,10 +195,11 @@ impl Drop for Transfers {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
         self.listeners.iter().for_each(AbortHandle::abort);
-        for (wake, thread) in self.secondaries.drain(..) {
+        for (wake, _) in &self.secondaries {
             // A full queue wakes the thread as well.
             let _ = wake.try_send(Wake::Stop);
-            let _ = thread.join();
         }
+        let threads = self.secondaries.drain(..).map(|(_, thread)| thread);
+        join_until(threads, monotonic() + STOP);
     }
 }

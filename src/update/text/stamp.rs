@@ -6,9 +6,9 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::super::refusal::Cause;
 use super::Text;
 use crate::clock::{monotonic, since_epoch};
+use crate::update::refusal::Cause;
 
 /// A list that does not come to rest within this many quiet times is refused.
 const PATIENCE_QUIETS: u32 = 20;

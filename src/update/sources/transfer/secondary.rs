@@ -10,12 +10,16 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::SecondaryZone;
 use super::copy::{Draft, ZoneCopy};
 use super::exchange::{FetchedZone, TransferFault, visit};
 use super::message::Soa;
+use super::zone::SecondaryZone;
 use crate::clock::monotonic;
-use crate::update::{Bundle, Cause, ListChange, Origin, Text, Updater, Way};
+use crate::update::bundle::{Bundle, Origin, Way};
+use crate::update::mailbox::Mailbox;
+use crate::update::refusal::Cause;
+use crate::update::state::ListChange;
+use crate::update::text::Text;
 
 /// The zone's own timers are taken within these bounds, in seconds.
 const TIMER_S_MIN: u32 = 1;
@@ -40,7 +44,7 @@ pub(super) enum Wake {
 pub(super) struct Secondary {
     zone: SecondaryZone,
     path: PathBuf,
-    updater: Arc<Updater>,
+    list: Mailbox,
     stop: Arc<AtomicBool>,
     copy: Option<ZoneCopy>,
     /// When a primary last confirmed or brought the zone.
@@ -59,13 +63,13 @@ impl Secondary {
     pub(super) fn new(
         zone: SecondaryZone,
         path: PathBuf,
-        updater: Arc<Updater>,
+        list: Mailbox,
         stop: Arc<AtomicBool>,
     ) -> Self {
         Self {
             zone,
             path,
-            updater,
+            list,
             stop,
             copy: None,
             confirmed: monotonic(),
@@ -73,46 +77,21 @@ impl Secondary {
         }
     }
 
-    /// Put the copy in force, or transfer the zone where there is none; an error where the list is
-    /// not in force afterwards.
-    pub(super) fn begin(&mut self) -> Result<(), String> {
-        self.copy = ZoneCopy::open(&self.path, &self.zone.zone);
-        let kept = self
-            .copy
-            .as_ref()
-            .map(|copy| (copy.path().to_path_buf(), copy.soa.serial));
-        if let Some((path, serial)) = kept
-            && self.hand_over(
-                path,
-                &format!("zone {} as it was kept", self.zone.zone),
-                serial,
-            ) != Handed::Refused
-        {
-            return Ok(());
-        }
-        self.copy = None;
-        self.round(None);
-        let state = self
-            .updater
-            .states()
-            .into_iter()
-            .nth(usize::from(self.zone.list));
-        match state {
-            Some(state) if state.entries == 0 => Err(state.last_refusal.map_or_else(
-                || {
-                    format!(
-                        "list {}: zone {} cannot be had",
-                        self.zone.id, self.zone.zone
-                    )
-                },
-                |refusal| refusal.message,
-            )),
-            _ => Ok(()),
+    /// Offer the copy that was kept, which the list goes back to where nothing else is kept of it.
+    fn begin(&mut self) {
+        let Some(copy) = ZoneCopy::open(&self.path, &self.zone.zone) else {
+            return;
+        };
+        let (path, serial) = (copy.path().to_path_buf(), copy.soa.serial);
+        let place = format!("zone {} as it was kept", self.zone.zone);
+        if self.hand_over(path, &place, serial) != Handed::Refused {
+            self.copy = Some(copy);
         }
     }
 
     /// Follow the zone until told to stop.
     pub(super) fn run(mut self, woken: &Receiver<Wake>) {
+        self.begin();
         let mut due = monotonic();
         let mut visited = due;
         let mut told = None;
@@ -149,7 +128,7 @@ impl Secondary {
                 &self.stop,
             ) {
                 Ok(FetchedZone::Current) => {
-                    self.updater.note_current(self.zone.list);
+                    self.list.note_current();
                     return self.confirm();
                 }
                 Ok(FetchedZone::New(draft)) => {
@@ -190,8 +169,7 @@ impl Secondary {
             )
         });
         self.has_expired = expired.is_some();
-        self.updater.note_trouble(
-            self.zone.list,
+        self.list.note_trouble(
             Cause::Transfer(format!("{fault}{}", expired.unwrap_or_default())),
             place,
         );
@@ -225,12 +203,14 @@ impl Secondary {
                 place: place.to_owned(),
             },
         };
-        match self.updater.take(bundle).change {
+        match self.list.offer(bundle).change {
             // What is tried out is offered again with the next round, and is known by then to be in
             // force or not.
             ListChange::Refused { .. } | ListChange::Staged { .. } => Handed::Refused,
             ListChange::Swapped { .. }
             | ListChange::Removed { .. }
+            | ListChange::RemovalWaits { .. }
+            | ListChange::Settled
             | ListChange::Asked
             | ListChange::Unchanged => {
                 info!(list = %self.zone.id, serial, "{place} is in force");

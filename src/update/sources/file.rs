@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,38 +18,46 @@ use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, warn};
 
-use super::keeper::Slot;
-use super::refusal::{Cause, place_of};
-use super::source::Stamp;
-use super::{Updater, Which, lock};
 use crate::clock::monotonic;
+use crate::update::mailbox::Mailbox;
+use crate::update::refusal::{Cause, place_of};
+use crate::update::text::{Quiet, Stamp};
+use crate::update::updater::{Updater, join_until};
 
 /// How often the files are looked at where no event comes.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long a stop waits for a file that is being read.
+const STOP: Duration = Duration::from_secs(1);
 /// The longest chain of symbolic links that is followed to find folders to watch.
 const LINKS_MAX: usize = 8;
 
 /// Watches the lists' files until it is dropped.
 pub struct Watch {
-    wake: SyncSender<WatchWake>,
+    wake: SyncSender<()>,
+    is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-}
-
-enum WatchWake {
-    Look,
-    Stop,
 }
 
 impl Watch {
     /// Start to watch, and a thread that reloads; what is saved after the return is seen.
-    pub fn start(updater: Arc<Updater>) -> std::io::Result<Self> {
+    pub fn start(updater: &Updater) -> std::io::Result<Self> {
         let (wake, woken) = sync_channel(1);
-        let eye = Eye::new(updater, wake.clone());
+        let has_file = |list: &&Mailbox| list.list.path().is_some();
+        let lists: Vec<_> = updater
+            .mailboxes()
+            .iter()
+            .filter(has_file)
+            .cloned()
+            .collect();
+        let eye = Eye::new(lists.into(), updater.quiet(), wake.clone());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
         let thread = std::thread::Builder::new()
             .name("lists".to_owned())
-            .spawn(move || eye.run(&woken))?;
+            .spawn(move || eye.run(&woken, &over))?;
         Ok(Self {
             wake,
+            is_over,
             thread: Some(thread),
         })
     }
@@ -57,17 +65,17 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Blocks only while a look is queued; an error means that the thread has ended already.
-        let _ = self.wake.send(WatchWake::Stop);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // Where a look is queued, the thread wakes without this.
+        self.is_over.store(true, Relaxed);
+        let _ = self.wake.try_send(());
+        join_until(self.thread.take().into_iter(), monotonic() + STOP);
     }
 }
 
 /// The watching thread's own things.
 struct Eye {
-    updater: Arc<Updater>,
+    lists: Arc<[Mailbox]>,
+    quiet: Quiet,
     sights: Vec<Sight>,
     folders: Folders,
 }
@@ -84,32 +92,30 @@ struct Sight {
 }
 
 impl Eye {
-    fn new(updater: Arc<Updater>, events: SyncSender<WatchWake>) -> Self {
-        let mut folders = Folders::new(Arc::clone(&updater), events);
-        folders.follow(&updater);
+    fn new(lists: Arc<[Mailbox]>, quiet: Quiet, events: SyncSender<()>) -> Self {
+        let mut folders = Folders::new(Arc::clone(&lists), events);
+        folders.follow(&lists);
         let now = monotonic();
-        let sights = updater.slots.iter().map(|slot| Sight {
-            stamp: *lock(&slot.attempted),
+        let sights = lists.iter().map(|list| Sight {
+            stamp: list.view().attempted,
             since: now,
             restless: None,
             has_complained: false,
         });
         Self {
             sights: sights.collect(),
-            updater,
+            lists,
+            quiet,
             folders,
         }
     }
 
-    fn run(mut self, woken: &Receiver<WatchWake>) {
-        loop {
+    fn run(mut self, woken: &Receiver<()>, is_over: &AtomicBool) {
+        while !is_over.load(Relaxed) {
             let wait = self.look();
-            self.updater.tidy();
-            self.updater.pass_time();
-            self.folders.follow(&self.updater);
-            match woken.recv_timeout(wait) {
-                Ok(WatchWake::Look) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(WatchWake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            self.folders.follow(&self.lists);
+            if woken.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+                return;
             }
         }
     }
@@ -118,16 +124,11 @@ impl Eye {
     /// again.
     fn look(&mut self) -> Duration {
         let mut wait = LOOK;
-        for (slot, sight) in self.updater.slots.iter().zip(&mut self.sights) {
-            let Some(path) = slot.source.path() else {
-                continue;
-            };
-            match sight.look(path, slot, &self.updater) {
+        for (list, sight) in self.lists.iter().zip(&mut self.sights) {
+            match sight.look(list, self.quiet) {
                 Look::Same => {}
                 Look::Restless(rest) => wait = wait.min(rest),
-                Look::Changed => {
-                    self.updater.reload(Which::One(slot.source.index));
-                }
+                Look::Changed => drop(list.reread(self.quiet)),
             }
         }
         wait
@@ -145,25 +146,25 @@ enum Look {
 }
 
 impl Sight {
-    fn look(&mut self, path: &Path, slot: &Slot, updater: &Updater) -> Look {
-        let stamp = Stamp::of(path).ok();
+    fn look(&mut self, list: &Mailbox, quiet: Quiet) -> Look {
+        let stamp = list.list.path().and_then(|path| Stamp::of(path).ok());
         let now = monotonic();
         if stamp != self.stamp {
             (self.stamp, self.since) = (stamp, now);
         }
-        if stamp == *lock(&slot.attempted) {
+        if stamp == list.view().attempted {
             (self.restless, self.has_complained) = (None, false);
             return Look::Same;
         }
         let restless = *self.restless.get_or_insert(now);
-        let needed = updater.quiet.needed(slot.writer());
+        let needed = quiet.needed(list.writer());
         let rested = now - self.since;
         if rested >= needed {
             return Look::Changed;
         }
-        if now - restless > updater.quiet.patience() && !self.has_complained {
+        if now - restless > quiet.patience() && !self.has_complained {
             self.has_complained = true;
-            slot.note_refusal(Cause::StillWritten, &slot.source.place(), None);
+            list.note_trouble(Cause::StillWritten, &list.list.place());
         }
         Look::Restless(needed - rested)
     }
@@ -177,11 +178,11 @@ struct Folders {
 }
 
 impl Folders {
-    fn new(updater: Arc<Updater>, events: SyncSender<WatchWake>) -> Self {
+    fn new(lists: Arc<[Mailbox]>, events: SyncSender<()>) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if note_event(&updater, event) == WatchEvent::Change {
+            if note_event(&lists, event) == WatchEvent::Change {
                 // A full queue means that a look is coming anyway.
-                let _ = events.try_send(WatchWake::Look);
+                let _ = events.try_send(());
             }
         });
         let watcher = watcher.inspect_err(|error| {
@@ -198,16 +199,12 @@ impl Folders {
     }
 
     /// Watch the folders that the lists' paths lead through now.
-    fn follow(&mut self, updater: &Updater) {
+    fn follow(&mut self, lists: &[Mailbox]) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        let wanted: HashSet<PathBuf> = updater
-            .slots
-            .iter()
-            .filter_map(|slot| slot.source.path())
-            .flat_map(folders_of)
-            .collect();
+        let paths = lists.iter().filter_map(|list| list.list.path());
+        let wanted: HashSet<PathBuf> = paths.flat_map(folders_of).collect();
         self.watched.retain(|folder| {
             let stays = wanted.contains(folder) && folder.is_dir();
             if !stays {
@@ -267,7 +264,7 @@ enum WatchEvent {
 }
 
 /// Keep in mind who writes to which list, and pass over what merely reads.
-fn note_event(updater: &Updater, event: notify::Result<Event>) -> WatchEvent {
+fn note_event(lists: &[Mailbox], event: notify::Result<Event>) -> WatchEvent {
     let event = match event {
         Ok(event) => event,
         Err(error) => {
@@ -286,19 +283,19 @@ fn note_event(updater: &Updater, event: notify::Result<Event>) -> WatchEvent {
         EventKind::Access(_) => return WatchEvent::Nothing,
         _ => None,
     };
-    for slot in &updater.slots {
-        let Some(path) = slot.source.path() else {
+    for list in lists {
+        let Some(path) = list.list.path() else {
             continue;
         };
         if event.need_rescan() {
-            slot.is_written.store(false, Relaxed);
+            list.note_writer(false);
         } else if let Some(is_written) = is_written
             && event
                 .paths
                 .iter()
                 .any(|changed| files_of(path).contains(changed))
         {
-            slot.is_written.store(is_written, Relaxed);
+            list.note_writer(is_written);
         }
     }
     WatchEvent::Change

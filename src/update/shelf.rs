@@ -8,14 +8,16 @@
 //! Opening never fails: a damaged `record.json` is set aside and made anew from the generations'
 //! own files, and a folder that cannot be read now is tried again when something is to be kept.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::decisions::{Decisions, Generation};
+use super::disk::{Stored, write_whole};
+use super::refusal::place_of;
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
 use crate::seal::Note;
@@ -26,12 +28,8 @@ const GENERATIONS_MAX: usize = 5;
 /// Removals that are kept, those that do not count any more included.
 const REMOVALS_MAX: usize = 200;
 
-/// Receipts that are kept.
-const RECEIPTS_MAX: usize = 20;
-
 /// Overrides that are kept.
 const OVERRIDES_MAX: usize = 50;
-const BUFFER_OCTETS: usize = 64 * 1024;
 const RECORD: &str = "record.json";
 
 /// What a damaged record is called from then on.
@@ -40,19 +38,12 @@ const DAMAGED: &str = "record.json.damaged";
 /// One list's folder.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     pub(super) record: Decisions,
     /// Why the folder cannot be read; what it holds is not known then.
     fault: Option<io::Error>,
     /// What was wrong with the record, where it was made anew from the generations' files.
     pub(super) repaired: Option<String>,
-}
-
-/// A generation read back, not yet believed.
-pub(super) struct Taken {
-    pub(super) note: Option<Note>,
-    /// The file with its entries.
-    pub(super) entries: PathBuf,
 }
 
 impl Shelf {
@@ -87,50 +78,26 @@ impl Shelf {
 
     /// The folder, for messages.
     pub(super) fn place(&self) -> String {
-        super::refusal::place_of(&self.folder)
+        place_of(&self.folder)
     }
 
-    /// Keep a generation and remember it as the one in force, for which the oldest `removals` do
-    /// not count; on disk when this returns.
-    pub(super) fn keep(
-        &mut self,
-        mut generation: Generation,
-        note: Option<&Note>,
-        entries: impl Read,
-        removals: usize,
-    ) -> io::Result<u64> {
+    /// Keep a text that lies in the folder as a generation, and remember it as the one in force; on
+    /// disk when this returns.
+    pub(super) fn keep(&mut self, mut generation: Generation, text: Stored) -> io::Result<u64> {
         self.reopen()?;
         let mut record = self.record.clone();
-        let number = record
-            .generations
-            .iter()
-            .map(|kept| kept.number)
-            .max()
-            .unwrap_or(0)
-            + 1;
+        let newest = record.generations.iter().map(|kept| kept.number).max();
+        let number = newest.unwrap_or(0) + 1;
         generation.number = number;
-        if let Some(note) = note {
-            write_whole(
-                &self.folder,
-                &manifest_file(number),
-                note.to_string().as_bytes(),
-            )?;
-        }
-        write_whole(&self.folder, &entries_file(number), entries)?;
+        text.copy_to(Stored::Generation(number), &self.folder)?;
         if generation.serial.is_some() {
             (record.serial, record.manifest) = (generation.serial, generation.manifest.clone());
         }
         record.generations.push(generation);
         (record.live, record.is_rolled_back) = (Some(number), false);
-        // Those that came while it was judged count for it too.
-        record
-            .removals
-            .iter_mut()
-            .skip(removals)
-            .for_each(|kept| kept.generation = number);
-        record
-            .removals
-            .drain(..record.removals.len().saturating_sub(REMOVALS_MAX));
+        (record.held, record.trial) = (None, None);
+        let surplus = record.removals.len().saturating_sub(REMOVALS_MAX);
+        record.removals.drain(..surplus);
         let surplus = record.generations.len().saturating_sub(GENERATIONS_MAX);
         let dropped: Vec<u64> = record
             .generations
@@ -138,23 +105,33 @@ impl Shelf {
             .map(|kept| kept.number)
             .collect();
         self.replace(record)?;
+        // What stays behind is named by nobody and written over by nobody; it only takes room.
         for number in dropped {
-            // What stays behind is named by nobody and written over by nobody; it only takes room.
-            let _ = fs::remove_file(self.folder.join(manifest_file(number)));
-            let _ = fs::remove_file(self.folder.join(entries_file(number)));
+            Stored::Generation(number).discard(&self.folder);
+        }
+        for text in [Stored::Offer, Stored::Held, Stored::Trial] {
+            text.discard(&self.folder);
         }
         Ok(number)
     }
 
-    /// Read a generation back.
-    pub(super) fn take(&self, number: u64) -> io::Result<Taken> {
-        let note = match fs::read(self.folder.join(manifest_file(number))) {
-            Ok(octets) => Some(Note::parse(&octets).map_err(io::Error::other)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        let entries = self.folder.join(entries_file(number));
-        Ok(Taken { note, entries })
+    /// Keep a text that lies in the folder as what is held back or tried out, and change the record
+    /// with it; on disk when this returns.
+    pub(super) fn set_aside(
+        &mut self,
+        from: Stored,
+        to: Stored,
+        change: impl FnOnce(&mut Decisions),
+    ) -> io::Result<()> {
+        self.reopen()?;
+        if from != to {
+            from.copy_to(to, &self.folder)?;
+        }
+        self.change(change)?;
+        if from != to {
+            from.discard(&self.folder);
+        }
+        Ok(())
     }
 
     /// Change the record; on disk when this returns.
@@ -164,8 +141,6 @@ impl Shelf {
         change(&mut record);
         let surplus = record.overrides.len().saturating_sub(OVERRIDES_MAX);
         record.overrides.drain(..surplus);
-        let surplus = record.receipts.len().saturating_sub(RECEIPTS_MAX);
-        record.receipts.drain(..surplus);
         self.replace(record)
     }
 
@@ -246,12 +221,12 @@ fn rebuild(folder: &Path) -> io::Result<Decisions> {
 
 /// A generation by its files; nothing where they cannot be read.
 fn read_generation(folder: &Path, number: u64) -> Option<Generation> {
-    let entries = folder.join(entries_file(number));
+    let entries = Stored::Generation(number).entries(folder);
     let accepted = entries.metadata().ok()?.mtime();
-    let manifest = match fs::read(folder.join(manifest_file(number))) {
-        Ok(octets) => Some(Manifest::parse(Note::parse(&octets).ok()?.text()).ok()?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(_) => return None,
+    let note: Option<Note> = Stored::Generation(number).note(folder).ok()?;
+    let manifest = match note {
+        Some(note) => Some(Manifest::parse(note.text()).ok()?),
+        None => None,
     };
     let sha256 = match &manifest {
         Some(manifest) => manifest.sha256,
@@ -268,42 +243,6 @@ fn read_generation(folder: &Path, number: u64) -> Option<Generation> {
         accepted,
         way: "kept".to_owned(),
     })
-}
-
-fn manifest_file(number: u64) -> String {
-    format!("{number}.manifest")
-}
-
-fn entries_file(number: u64) -> String {
-    format!("{number}.entries")
-}
-
-/// Replace a file of the folder at one stroke, for the owner alone; after a power cut there is the
-/// old one or the new one.
-pub(super) fn write_whole(folder: &Path, name: &str, mut octets: impl Read) -> io::Result<()> {
-    let beside = folder.join(format!(".{name}.new"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    copy(&mut octets, &mut file)?;
-    file.sync_all()?;
-    fs::rename(&beside, folder.join(name))?;
-    File::open(folder)?.sync_all()
-}
-
-/// As `io::copy`, but what went through the buffer is wiped: it may be a list.
-fn copy(from: &mut impl Read, into: &mut File) -> io::Result<()> {
-    let mut buffer = Zeroizing::new(vec![0; BUFFER_OCTETS]);
-    loop {
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
-        }
-        into.write_all(buffer.get(..count).unwrap_or_default())?;
-    }
 }
 
 #[cfg(test)]
@@ -327,15 +266,12 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::open(state.path(), "example");
         for serial in 1..=8 {
+            let text = format!("{serial}.test\n");
+            Stored::Offer
+                .write(&shelf.folder, None, text.as_bytes())
+                .unwrap();
             assert_eq!(
-                shelf
-                    .keep(
-                        generation(serial),
-                        None,
-                        format!("{serial}.test\n").as_bytes(),
-                        0
-                    )
-                    .unwrap(),
+                shelf.keep(generation(serial), Stored::Offer).unwrap(),
                 serial
             );
         }
@@ -348,7 +284,8 @@ mod tests {
             .collect();
         assert_eq!((numbers, shelf.record.live), (vec![4, 5, 6, 7, 8], Some(8)));
         assert_eq!(shelf.record.highest().unwrap().serial, 8);
-        let text = |number| fs::read(shelf.take(number).unwrap().entries).ok();
+        let folder = shelf.folder.clone();
+        let text = |number| fs::read(Stored::Generation(number).entries(&folder)).ok();
         assert_eq!(text(4).unwrap(), b"4.test\n");
         assert!(text(3).is_none());
         shelf
@@ -375,15 +312,12 @@ mod tests {
     fn what_cannot_be_written_is_not_remembered() {
         let state = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::open(state.path(), "example");
-        shelf
-            .keep(generation(1), None, &b"a.test\n"[..], 0)
-            .unwrap();
-        fs::create_dir(state.path().join("lists/example/.2.entries.new")).unwrap();
-        assert!(
-            shelf
-                .keep(generation(2), None, &b"b.test\n"[..], 0)
-                .is_err()
-        );
+        let offer = |shelf: &Shelf| Stored::Offer.write(&shelf.folder, None, &b"a.test\n"[..]);
+        offer(&shelf).unwrap();
+        shelf.keep(generation(1), Stored::Offer).unwrap();
+        offer(&shelf).unwrap();
+        fs::create_dir(state.path().join("lists/example/.record.json.new")).unwrap();
+        assert!(shelf.keep(generation(2), Stored::Offer).is_err());
         assert_eq!(shelf.record.live, Some(1));
     }
 }

@@ -1,0 +1,45 @@
+//! What goes along when a text is built aside from its keeper: what it is held against, and how its
+//! file is waited for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::front::LiveFront;
+use super::listed::ListSource;
+use super::text::{FileWriter, Quiet, Stamp};
+use crate::list::Hash;
+use crate::list::guard::Code;
+
+/// What a text is built and held against, aside from its keeper.
+pub(super) struct Against {
+    pub(super) list: Arc<ListSource>,
+    pub(super) front: Arc<LiveFront>,
+    /// The list is in force: its changes have a budget, and the doors go first.
+    pub(super) is_live: bool,
+    /// The digest of the text in force.
+    pub(super) in_force: String,
+    /// The digest of the text that the operator went back from.
+    pub(super) left: Option<String>,
+    /// What the operator lets pass.
+    pub(super) passes: Vec<(Hash, Code)>,
+    /// What is tried out already.
+    pub(super) on_trial: Option<Hash>,
+    /// The list's folder, where it is kept.
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// How the list's own file is waited for.
+pub(super) struct Rest {
+    pub(super) quiet: Quiet,
+    pub(super) writer: Box<dyn Fn() -> FileWriter + Send>,
+}
+
+/// What the list's own file looked like when it was read.
+pub(super) enum FileSight {
+    /// It is no file, or goes on being written to: nothing was read.
+    Unread,
+    /// It could not be read.
+    Missing,
+    /// It was read like this.
+    Read(Stamp),
+}

@@ -1,0 +1,132 @@
+//! Files that are replaced at one stroke, and what a list's folder calls them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::seal::Note;
+
+const BUFFER_OCTETS: usize = 64 * 1024;
+
+/// A text in a list's folder, with its manifest beside it where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// As a source brought it, until it is known what becomes of it; means nothing after a start.
+    Offer,
+    /// What the guard holds back.
+    Held,
+    /// What is tried out.
+    Trial,
+    /// A generation.
+    Generation(u64),
+}
+
+impl Stored {
+    fn stem(self) -> String {
+        match self {
+            Self::Offer => "offer".to_owned(),
+            Self::Held => "held".to_owned(),
+            Self::Trial => "trial".to_owned(),
+            Self::Generation(number) => number.to_string(),
+        }
+    }
+
+    pub(super) fn entries(self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.entries", self.stem()))
+    }
+
+    pub(super) fn manifest(self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.manifest", self.stem()))
+    }
+
+    fn files(self, folder: &Path) -> [PathBuf; 2] {
+        [self.manifest(folder), self.entries(folder)]
+    }
+
+    /// Write a text and its manifest; on disk when this returns.
+    pub(super) fn write(
+        self,
+        folder: &Path,
+        note: Option<&Note>,
+        entries: impl Read,
+    ) -> io::Result<()> {
+        let stem = self.stem();
+        match note {
+            Some(note) => {
+                let name = format!("{stem}.manifest");
+                write_whole(folder, &name, note.to_string().as_bytes())?;
+            }
+            None => remove(&self.manifest(folder))?,
+        }
+        write_whole(folder, &format!("{stem}.entries"), entries)
+    }
+
+    /// Have the same text under another name too; the old one stays until nothing means it any
+    /// more.
+    pub(super) fn copy_to(self, other: Self, folder: &Path) -> io::Result<()> {
+        for (from, to) in self.files(folder).iter().zip(other.files(folder)) {
+            remove(&to)?;
+            match fs::hard_link(from, &to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Not every file system knows links.
+                Err(_) => drop(fs::copy(from, &to)?),
+                Ok(()) => {}
+            }
+        }
+        File::open(folder)?.sync_all()
+    }
+
+    /// Remove its files; what cannot be removed takes room and means nothing.
+    pub(super) fn discard(self, folder: &Path) {
+        for file in self.files(folder) {
+            let _ = fs::remove_file(file);
+        }
+    }
+
+    /// Its manifest; none where it has none.
+    pub(super) fn note(self, folder: &Path) -> io::Result<Option<Note>> {
+        match fs::read(self.manifest(folder)) {
+            Ok(octets) => Note::parse(&octets).map(Some).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Replace a file of the folder at one stroke, for the owner alone; after a power cut there is the
+/// old one or the new one.
+pub(super) fn write_whole(folder: &Path, name: &str, mut octets: impl Read) -> io::Result<()> {
+    let beside = folder.join(format!(".{name}.new"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
+    copy(&mut octets, &mut file)?;
+    file.sync_all()?;
+    fs::rename(&beside, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+/// As `io::copy`, but what went through the buffer is wiped: it may be a list.
+fn copy(from: &mut impl Read, into: &mut File) -> io::Result<()> {
+    let mut buffer = Zeroizing::new(vec![0; BUFFER_OCTETS]);
+    loop {
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        into.write_all(buffer.get(..count).unwrap_or_default())?;
+    }
+}

@@ -1,0 +1,40 @@
+//! What all keepers share: the snapshot that the doors read, and what no list may block.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::list::guard::Protected;
+use crate::policy::{Live, Snapshot};
+
+/// The snapshot in force, and how it is replaced.
+pub(super) struct LiveFront {
+    pub(super) live: Arc<Live>,
+    pub(super) protected: Protected,
+    /// Held for the instant of a swap; inside are replaced snapshots that somebody may still read.
+    retired: Mutex<Vec<Arc<Snapshot>>>,
+}
+
+impl LiveFront {
+    pub(super) fn new(live: Arc<Live>, protected: Protected) -> Self {
+        Self {
+            live,
+            protected,
+            retired: Mutex::default(),
+        }
+    }
+
+    /// Put the snapshot in force that follows the present one; the old one is kept until its last
+    /// reader has left, so that no door has to free it.
+    pub(super) fn swap(&self, next: impl FnOnce(&Snapshot) -> Snapshot) -> u64 {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = Arc::new(next(&self.live.load()));
+        let generation = next.generation();
+        retired.push(self.live.swap(next));
+        generation
+    }
+
+    /// Free replaced snapshots that nobody reads any more.
+    pub(super) fn tidy(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+    }
+}

@@ -1,0 +1,395 @@
+//! A list's keeper: a thread that alone owns how the list stands. It takes messages, has long work
+//! done aside, and does by itself what time brings about.
+
+mod aside;
+mod entering;
+mod operator;
+mod tries;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::against::{FileSight, Rest};
+use super::bundle::{Bundle, Origin, Way};
+use super::disk::Stored;
+use super::flow::{self, Belief, Built, Guarded, Offered};
+use super::front::LiveFront;
+use super::listed::ListOrigin;
+use super::mailbox::{Asker, Done, KeeperMessage, ListOffer, Mailbox, TakenBack, Turn};
+use super::prove::{Prover, Unproven};
+use super::refusal::Cause;
+use super::refused::RefusedOffer;
+use super::removal::SignedRemoval;
+use super::stand::{Held, Stand};
+use super::state::{ListChange, ListOutcome, ListState, ListView};
+use super::text::Quiet;
+use super::trial::OnTrial;
+use crate::clock::{monotonic, wall_s};
+
+/// How often it looks what time has brought about.
+const TICK: Duration = Duration::from_millis(200);
+/// What was refused for a reason that passes is tried again after this long.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// What coming in force came to, with what is to be proven.
+type Entering = Result<(ListChange, Option<Unproven>), Box<RefusedOffer>>;
+
+/// How often a trial's verdict so far is written down.
+const SAVE: Duration = Duration::from_secs(10);
+
+/// One list's keeper.
+pub(super) struct ListKeeper {
+    stand: Stand,
+    front: Arc<LiveFront>,
+    own: Mailbox,
+    quiet: Quiet,
+    trial: Option<Box<OnTrial<Guarded>>>,
+    prover: Option<Arc<Prover>>,
+    /// In force, and our doors cannot be asked yet.
+    unproven: Option<Unproven>,
+    turns: VecDeque<(Turn, Asker)>,
+    /// Something is being built.
+    is_busy: bool,
+    again: Option<Again>,
+    saved: Instant,
+}
+
+/// What was refused for a reason that passes.
+struct Again {
+    offer: ListOffer,
+    due: Instant,
+}
+
+impl ListKeeper {
+    /// Start the thread of a list that stands like this.
+    pub(super) fn start(
+        stand: Stand,
+        unproven: Option<Unproven>,
+        front: &Arc<LiveFront>,
+        quiet: Quiet,
+    ) -> std::io::Result<(Mailbox, JoinHandle<()>)> {
+        let (own, inbox) = Mailbox::new(Arc::clone(&stand.list), view(&stand, stand.state.clone()));
+        let keeper = Self {
+            stand,
+            front: Arc::clone(front),
+            own: own.clone(),
+            quiet,
+            trial: None,
+            prover: None,
+            unproven,
+            turns: VecDeque::new(),
+            is_busy: false,
+            again: None,
+            saved: monotonic(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("list".to_owned())
+            .spawn(move || keeper.run(&inbox))?;
+        Ok((own, thread))
+    }
+
+    fn run(mut self, inbox: &Receiver<KeeperMessage>) {
+        self.take_up_trial();
+        let mut ticked = monotonic();
+        loop {
+            match inbox.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
+                Ok(KeeperMessage::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = monotonic();
+                self.pass_time();
+            }
+            while !self.is_busy
+                && let Some((turn, asker)) = self.turns.pop_front()
+            {
+                self.begin(turn, asker);
+            }
+            self.publish();
+        }
+        self.save_trial();
+    }
+
+    fn take(&mut self, message: KeeperMessage) {
+        match message {
+            KeeperMessage::Turn(turn, asker) => self.turns.push_back((turn, asker)),
+            KeeperMessage::Remove(signed, origin, asker) => self.remove(&signed, &origin, asker),
+            KeeperMessage::Wants(note, asker) => {
+                let standing = self.stand.judge(&note);
+                let wants = standing.map(|standing| standing.is_newer());
+                let _ = asker.send(wants);
+            }
+            KeeperMessage::Trouble(cause, place) => {
+                self.stand.note_refusal(cause, &place, None);
+            }
+            KeeperMessage::Current => drop(self.stand.note_unchanged()),
+            KeeperMessage::Doors(prover, asker) => self.open_doors(prover, asker),
+            KeeperMessage::Done(done, asker) => self.finish(done, asker),
+            KeeperMessage::Stop => {}
+        }
+    }
+
+    /// Answer, after what changed can be seen.
+    fn answer(&self, asker: Asker, change: ListChange) {
+        self.publish();
+        if let Some(asker) = asker {
+            let id = self.stand.list.id.clone();
+            // Whoever asked may have gone.
+            let _ = asker.send(Ok(ListOutcome { id, change }));
+        }
+    }
+
+    fn publish(&self) {
+        let serial = self.stand.on_trial.and_then(|tried| tried.serial);
+        let trial = self.trial.as_ref();
+        let trial = trial.map(|trial| trial.state(&self.stand.list.stage, serial));
+        let state = ListState {
+            trial,
+            ..self.stand.state.clone()
+        };
+        let trial = self.trial.as_ref();
+        let shadow = trial.map(|trial| (Arc::clone(&trial.shadow), trial.counted_before()));
+        let view = view(&self.stand, state);
+        self.own.publish(ListView { shadow, ..view });
+    }
+
+    fn remove(&mut self, signed: &SignedRemoval, origin: &Origin, asker: Asker) {
+        let change = match self.stand.remove(signed, &self.front) {
+            Ok(change) => change,
+            Err(cause) => self.stand.note_refusal(cause, &origin.place, None),
+        };
+        self.front.tidy();
+        self.answer(asker, change);
+    }
+
+    /// Begin what takes long, or be done with it at once.
+    fn begin(&mut self, turn: Turn, asker: Asker) {
+        match turn {
+            Turn::Offer(offer) => self.offer(offer, None, asker),
+            Turn::Reread(quiet) => self.reread(quiet, asker),
+            Turn::Override { codes, reason } => {
+                if let Err(message) = self.let_pass(&codes, &reason, &asker) {
+                    self.publish();
+                    if let Some(asker) = asker {
+                        let _ = asker.send(Err(message));
+                    }
+                }
+            }
+            Turn::GoBack { number, reason } => match self.target(number) {
+                Some(target) => self.go_back(target, reason, asker),
+                None => {
+                    let change = self.refuse_rollback(Cause::NoGeneration);
+                    self.answer(asker, change);
+                }
+            },
+        }
+    }
+
+    fn offer(&mut self, offer: ListOffer, rest: Option<Rest>, asker: Asker) {
+        let offered = Offered {
+            bundle: offer.bundle.clone(),
+            received_ms: offer.received_ms,
+            rest,
+        };
+        self.again = None;
+        match flow::believe(offered, &self.stand) {
+            Ok(Belief::Known(known_by)) => {
+                let trial = self.trial.as_ref();
+                let trial = trial.filter(|trial| trial.tried.known_by == known_by);
+                let change = match trial {
+                    Some(trial) => trial.change(&self.stand.list.stage),
+                    None => self.stand.note_unchanged(),
+                };
+                self.answer(asker, change);
+            }
+            Ok(Belief::New(vouched)) => {
+                if offer.resumed.is_none() {
+                    let times = [offer.received_ms, vouched.verified_ms];
+                    let origin = &offer.bundle.origin;
+                    self.stand
+                        .note_vouched(vouched.believed.as_ref(), origin, times);
+                }
+                self.build(*vouched, offer, asker);
+            }
+            Err(refused) => {
+                let change = self.refuse(refused, Some(offer), Stored::Offer);
+                self.answer(asker, change);
+            }
+        }
+    }
+
+    fn finish(&mut self, done: Done, asker: Asker) {
+        match done {
+            Done::Built(built) => {
+                let (built, offer) = *built;
+                self.is_busy = false;
+                self.note_sight(&built);
+                let ended = match built.result {
+                    Ok(None) => {
+                        let change = self.stand.note_unchanged();
+                        self.stand.release();
+                        Ok((change, None))
+                    }
+                    Ok(Some(guarded)) => self.admit(guarded, offer.resumed.as_ref()),
+                    Err(refused) => Err(refused),
+                };
+                self.end(ended, Some(offer), Stored::Offer, asker);
+            }
+            Done::TakenBack(taken) => {
+                let TakenBack {
+                    target,
+                    reason,
+                    result,
+                } = *taken;
+                self.is_busy = false;
+                match result.and_then(|kept| self.enter_again(kept, &target, &reason)) {
+                    Ok(entered) => self.end(Ok(entered), None, Stored::Offer, asker),
+                    Err(cause) => {
+                        let change = self.refuse_rollback(cause);
+                        self.answer(asker, change);
+                    }
+                }
+            }
+            Done::Panicked => {
+                self.is_busy = false;
+                let place = self.stand.list.place();
+                let change = self.stand.note_refusal(Cause::Panic, &place, None);
+                self.answer(asker, change);
+            }
+            Done::Proven {
+                unproven,
+                answers,
+                change,
+            } => {
+                if let Some(prover) = self.prover.clone() {
+                    self.stand.note_proof(&unproven, answers, &prover);
+                }
+                self.answer(asker, change);
+            }
+        }
+    }
+
+    /// What came in force is proven before anybody is told.
+    fn end(&mut self, ended: Entering, offer: Option<ListOffer>, from: Stored, asker: Asker) {
+        self.front.tidy();
+        match ended {
+            Ok((change, None)) => self.answer(asker, change),
+            Ok((change, Some(unproven))) => self.prove(unproven, change, asker),
+            Err(refused) => {
+                let change = self.refuse(refused, offer, from);
+                self.answer(asker, change);
+            }
+        }
+    }
+
+    fn note_sight(&mut self, built: &Built) {
+        let refused = built.result.as_ref().err();
+        let is_passing = refused.is_some_and(|refused| refused.cause.is_passing());
+        match built.sight {
+            FileSight::Unread => {}
+            FileSight::Read(stamp) if !is_passing => self.stand.attempted = Some(stamp),
+            FileSight::Read(_) | FileSight::Missing => self.stand.attempted = None,
+        }
+    }
+
+    /// What is refused for a reason that passes is tried again by itself.
+    fn refuse(
+        &mut self,
+        refused: Box<RefusedOffer>,
+        offer: Option<ListOffer>,
+        from: Stored,
+    ) -> ListChange {
+        let RefusedOffer {
+            cause,
+            place,
+            believed,
+            held,
+        } = *refused;
+        let is_passing = cause.is_passing();
+        let change = self.stand.note_refusal(cause, &place, believed.as_ref());
+        if let (Some(held), ListChange::Refused { message }) = (held, &change) {
+            let message = message.clone();
+            self.stand.hold_back(Held { message, ..held }, from);
+        }
+        if is_passing && let Some(offer) = offer.filter(ListOffer::is_repeatable) {
+            let due = monotonic() + AGAIN;
+            self.again = Some(Again { offer, due });
+        }
+        change
+    }
+
+    fn reread(&mut self, quiet: Quiet, asker: Asker) {
+        let list = Arc::clone(&self.stand.list);
+        let Some(text) = &list.text else {
+            // It comes from its sources, and what they last said of it stands until they say
+            // something else.
+            let is_push = |source: &ListOrigin| matches!(source, ListOrigin::Push);
+            self.stand.asked += 1;
+            let change = if list.sources.iter().all(is_push) {
+                ListChange::Unchanged
+            } else {
+                ListChange::Asked
+            };
+            return self.answer(asker, change);
+        };
+        let origin = Origin {
+            way: Way::File,
+            place: list.place(),
+        };
+        let bundle = Bundle {
+            list: list.index,
+            manifest: None,
+            text: text.clone(),
+            origin,
+        };
+        let own = self.own.clone();
+        let rest = Rest {
+            quiet,
+            writer: Box::new(move || own.writer()),
+        };
+        self.offer(ListOffer::new(bundle), Some(rest), asker);
+    }
+
+    /// Do what is due by now.
+    fn pass_time(&mut self) {
+        let stage = &self.stand.list.stage;
+        if !self.is_busy
+            && let Some(trial) = self.trial.take_if(|trial| trial.is_due(stage))
+        {
+            self.end_trial(*trial);
+        }
+        if self.trial.is_some() && self.saved.elapsed() >= SAVE {
+            self.save_trial();
+        }
+        self.stand.enforce(&self.front);
+        self.stand.note_expiry(wall_s());
+        self.stand.catch_up();
+        self.front.tidy();
+        let is_idle = !self.is_busy && self.turns.is_empty();
+        let due = self
+            .again
+            .take_if(|again| is_idle && again.due <= monotonic());
+        if let Some(again) = due {
+            self.offer(again.offer, None, None);
+        }
+    }
+}
+
+/// What others may see of a list that stands like this.
+fn view(stand: &Stand, state: ListState) -> ListView {
+    let shelf = stand.shelf.as_ref();
+    ListView {
+        state,
+        generations: shelf
+            .map(|shelf| shelf.record.generations.clone())
+            .unwrap_or_default(),
+        shadow: None,
+        folder: stand.folder(),
+        attempted: stand.attempted,
+        asked: stand.asked,
+    }
+}

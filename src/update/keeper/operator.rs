@@ -1,0 +1,127 @@
+//! What the operator decides: to let something pass, and to go back.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::ListKeeper;
+use crate::list::guard::Code;
+use crate::store::EventKind;
+use crate::update::bundle::Way;
+use crate::update::decisions::Generation;
+use crate::update::disk::Stored;
+use crate::update::flow::Kept;
+use crate::update::mailbox::{Asker, Done, ListOffer, TakenBack};
+use crate::update::prove::Unproven;
+use crate::update::refusal::Cause;
+use crate::update::restore::take_back;
+use crate::update::stand::Stand;
+use crate::update::state::ListChange;
+
+impl ListKeeper {
+    /// Let what is held back or tried out pass, these findings and no others.
+    pub(super) fn let_pass(
+        &mut self,
+        codes: &[Code],
+        reason: &str,
+        asker: &Asker,
+    ) -> Result<(), String> {
+        let id = self.stand.list.id.clone();
+        let trial = self.stand.on_trial.map(|trial| trial.known_by);
+        let (known_by, needed) = match (trial, &self.stand.held) {
+            (Some(known_by), _) => (known_by, vec![Code::Shadow]),
+            (None, Some(held)) => (held.known_by, held.codes.clone()),
+            (None, None) => {
+                return Err(format!(
+                    "nothing of list {id} is held back by the guard: reload it without --override"
+                ));
+            }
+        };
+        let missing = needed.iter().filter(|code| !codes.contains(code));
+        let missing: Vec<&str> = missing.map(|code| code.as_str()).collect();
+        if !missing.is_empty() {
+            return Err(format!(
+                "the list of {id} is also held back by {}: name that too, or mend the list",
+                missing.join(", ")
+            ));
+        }
+        let words: Vec<&str> = needed.iter().map(|code| code.as_str()).collect();
+        let body = json!({
+            "codes": words, "reason": reason, "known-by": known_by.to_string(),
+        });
+        self.stand.note(EventKind::Override, None, body);
+        self.stand.keep_override(known_by, &needed, reason);
+        if let Some(trial) = self.trial.take() {
+            let ended = self.admit(trial.tried, None);
+            self.end(ended, None, Stored::Trial, asker.clone());
+        } else if let Some(held) = self.stand.held.take() {
+            if held.bundle.origin.way == Way::File {
+                self.reread(self.quiet, asker.clone());
+            } else {
+                let offer = ListOffer {
+                    received_ms: held.received_ms,
+                    ..ListOffer::new(held.bundle)
+                };
+                self.offer(offer, None, asker.clone());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn refuse_rollback(&self, cause: Cause) -> ListChange {
+        let refusal = self.stand.list.refuse(cause, "rollback".to_owned());
+        ListChange::Refused {
+            message: refusal.to_string(),
+        }
+    }
+
+    pub(super) fn target(&self, number: Option<u64>) -> Option<Generation> {
+        let record = &self.stand.shelf.as_ref()?.record;
+        let live = record.live.unwrap_or(u64::MAX);
+        let is_wanted =
+            |kept: &&Generation| number.map_or(kept.number < live, |number| kept.number == number);
+        record.generations.iter().rfind(is_wanted).cloned()
+    }
+
+    pub(super) fn go_back(&mut self, target: Generation, reason: String, asker: Asker) {
+        let Some(folder) = self.stand.folder() else {
+            return;
+        };
+        let (list, front) = (Arc::clone(&self.stand.list), Arc::clone(&self.front));
+        self.aside(asker, move || {
+            let bounds = Stand::bounds(&list, &front.protected);
+            let key = front.live.load().key();
+            let result = take_back(&target, &folder, &list, key, bounds);
+            Done::TakenBack(Box::new(TakenBack {
+                target,
+                reason,
+                result,
+            }))
+        });
+    }
+
+    pub(super) fn enter_again(
+        &mut self,
+        mut kept: Kept,
+        target: &Generation,
+        reason: &str,
+    ) -> Result<(ListChange, Option<Unproven>), Cause> {
+        if let Some(shelf) = &mut self.stand.shelf {
+            let remembered = shelf.change(|record| {
+                (record.live, record.is_rolled_back) = (Some(target.number), true);
+                (record.held, record.trial) = (None, None);
+            });
+            remembered.map_err(|error| Cause::State {
+                place: shelf.place(),
+                error,
+            })?;
+        }
+        let body = json!({
+            "to": target.number, "serial": target.serial, "manifest": target.manifest,
+            "reason": reason,
+        });
+        self.stand.note(EventKind::Rollback, None, body);
+        kept.entered.is_rolled_back = true;
+        Ok(self.note_entered(kept))
+    }
+}

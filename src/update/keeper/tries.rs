@@ -1,0 +1,173 @@
+//! Trials: how they begin, go on after a restart, and end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::{Entering, ListKeeper};
+use crate::clock::monotonic;
+use crate::policy::Trial;
+use crate::store::EventKind;
+use crate::update::bundle::Way;
+use crate::update::decisions::{KeptOffer, KeptTrial};
+use crate::update::disk::Stored;
+use crate::update::flow::{self, Guarded};
+use crate::update::mailbox::{ListOffer, Turn};
+use crate::update::refusal::Cause;
+use crate::update::refused::RefusedOffer;
+use crate::update::stand::TrialMark;
+use crate::update::text::Text;
+use crate::update::trial::OnTrial;
+
+impl ListKeeper {
+    pub(super) fn begin_trial(
+        &mut self,
+        mut trial: Box<OnTrial<Guarded>>,
+        resumed: Option<&KeptTrial>,
+    ) -> Entering {
+        if let Some(kept) = resumed {
+            let counted = Trial {
+                questions: kept.questions,
+                hits: kept.hits,
+            };
+            trial.resume(kept.since, Duration::from_secs(kept.tried_s), counted);
+        }
+        self.set_aside_trial(&mut trial, resumed.is_some())?;
+        let guarded = &trial.tried;
+        self.stand.on_trial = Some(TrialMark {
+            known_by: guarded.known_by,
+            serial: guarded.serial(),
+        });
+        self.stand.held = None;
+        let seconds = self.stand.list.stage.time.as_secs();
+        let (known_by, entries) = (
+            guarded.known_by.to_string(),
+            guarded.loaded.table.entry_count(),
+        );
+        let (list, serial) = (&self.stand.list.id, guarded.serial());
+        if resumed.is_some() {
+            info!(%list, serial, "the trial of the list goes on");
+        } else {
+            let body = json!({ "entries": entries, "seconds": seconds, "known-by": known_by });
+            self.stand
+                .note(EventKind::Staged, guarded.believed.as_ref(), body);
+            info!(%list, serial, seconds, "list is tried out before it comes in force");
+        }
+        let shadow = Some(Arc::clone(&trial.shadow));
+        let index = self.stand.list.index;
+        self.front.swap(|before| before.with_shadow(index, shadow));
+        let change = trial.change(&self.stand.list.stage);
+        self.stand.state.last_refusal = None;
+        self.trial = Some(trial);
+        Ok((change, None))
+    }
+
+    /// Have the text of a trial on disk, where the list is kept.
+    fn set_aside_trial(
+        &mut self,
+        trial: &mut OnTrial<Guarded>,
+        is_resumed: bool,
+    ) -> Result<(), Box<RefusedOffer>> {
+        let since = trial.since();
+        let guarded = &mut trial.tried;
+        let kept = KeptTrial {
+            since,
+            offer: KeptOffer::of(guarded.known_by, &guarded.bundle, guarded.received_ms),
+            tried_s: 0,
+            questions: 0,
+            hits: 0,
+        };
+        let Some(shelf) = &mut self.stand.shelf else {
+            return Ok(());
+        };
+        let set = match &guarded.stored {
+            _ if is_resumed => Ok(()),
+            Some(Ok(stored)) => shelf.set_aside(*stored, Stored::Trial, |record| {
+                (record.trial, record.held) = (Some(kept), None);
+            }),
+            Some(Err(error)) => Err(std::io::Error::new(error.kind(), error.to_string())),
+            None => Ok(()),
+        };
+        match set {
+            Ok(()) => {
+                guarded.stored = Some(Ok(Stored::Trial));
+                if guarded.bundle.origin.way != Way::File {
+                    guarded.bundle.text = Text::File(Stored::Trial.entries(&shelf.folder));
+                }
+                Ok(())
+            }
+            // Its own file is read again at the next start.
+            Err(_) if guarded.bundle.origin.way == Way::File => Ok(()),
+            Err(error) => {
+                let cause = Cause::State {
+                    place: shelf.place(),
+                    error,
+                };
+                Err(RefusedOffer::with(
+                    cause,
+                    guarded.place(),
+                    guarded.believed.clone(),
+                ))
+            }
+        }
+    }
+
+    /// Go on with the trial of an earlier run.
+    pub(super) fn take_up_trial(&mut self) {
+        if let Some(offer) = self.kept_trial() {
+            self.turns.push_front((Turn::Offer(offer), None));
+        }
+    }
+
+    /// What is tried out, as it is kept on disk.
+    fn kept_trial(&self) -> Option<ListOffer> {
+        let shelf = self.stand.shelf.as_ref()?;
+        let kept = shelf.record.trial.clone()?;
+        let list = self.stand.list.index;
+        Some(ListOffer {
+            bundle: kept.offer.bundle(list, Stored::Trial, &shelf.folder)?,
+            received_ms: kept.offer.received_ms,
+            resumed: Some(kept),
+        })
+    }
+
+    /// Write a trial's verdict so far.
+    pub(super) fn save_trial(&mut self) {
+        let (Some(trial), Some(shelf)) = (&self.trial, &mut self.stand.shelf) else {
+            return;
+        };
+        let (elapsed, counted) = (trial.elapsed().as_secs(), trial.counted());
+        if shelf.record.trial.is_some() {
+            // What cannot be written now is written with the next.
+            let _ = shelf.change(|record| {
+                if let Some(kept) = &mut record.trial {
+                    (kept.tried_s, kept.questions, kept.hits) =
+                        (elapsed, counted.questions, counted.hits);
+                }
+            });
+        }
+        self.saved = monotonic();
+    }
+
+    /// Put in force what was tried out for long enough, or hold it back.
+    pub(super) fn end_trial(&mut self, trial: OnTrial<Guarded>) {
+        let (counted, believed) = (trial.counted(), trial.tried.believed.clone());
+        let offer = self.kept_trial();
+        self.stand.on_trial = None;
+        let body = json!({ "questions": counted.questions, "would-be-blocked": counted.hits });
+        self.stand.note(EventKind::Staged, believed.as_ref(), body);
+        let ended = flow::end_trial(trial, &self.stand).and_then(|tried| self.enter(tried));
+        if ended.is_err() {
+            let index = self.stand.list.index;
+            self.front.swap(|before| before.with_shadow(index, None));
+        } else if counted.questions == 0 {
+            warn!(
+                list = %self.stand.list.id,
+                "nobody asked anything while the list was tried out: it is in force untried"
+            );
+        }
+        self.end(ended, offer, Stored::Trial, None);
+    }
+}

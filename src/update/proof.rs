@@ -1,0 +1,92 @@
+//! What our doors answered about an issue is told, and signed: one receipt for an issue, at its
+//! first being in force and proven. After a restart it is proven again, and no time is signed anew.
+
+use serde_json::json;
+use tracing::{error, info};
+
+use super::prove::{ProbeAnswers, Prover, Unproven};
+use super::receipts::{Receipts, parse};
+use super::refusal::place_of;
+use super::stand::Stand;
+use crate::clock::now_ms;
+use crate::list::receipt::Receipt;
+use crate::seal::Note;
+use crate::store::EventKind;
+
+impl Stand {
+    /// Say what our doors answered, and sign for it where it is as the list asks and was not signed
+    /// before.
+    pub(super) fn note_proof(
+        &mut self,
+        unproven: &Unproven,
+        answers: ProbeAnswers,
+        prover: &Prover,
+    ) {
+        let ProbeAnswers { asked, right, .. } = answers;
+        self.note_issue(
+            EventKind::Probed,
+            unproven.serial,
+            unproven.manifest,
+            json!({ "asked": asked, "right": right }),
+        );
+        let receipt = Receipt {
+            resolver: prover.key.name().to_owned(),
+            list: self.list.id.clone(),
+            serial: unproven.serial,
+            manifest: unproven.manifest,
+            entries: unproven.entries,
+            received_ms: unproven.received_ms,
+            verified_ms: unproven.verified_ms,
+            live_ms: unproven.live_ms,
+            probed_ms: now_ms(),
+            generation: self.state.generation,
+            probes: asked,
+            probes_right: right,
+        };
+        if !receipt.is_proof() {
+            let remedy = if answers.refused > 0 {
+                "they refuse to answer this machine: allow its own addresses in [clients], and put \
+                 them in no group that is exempt"
+            } else {
+                "look at the doors and at what stands before them"
+            };
+            error!(
+                list = %self.list.id,
+                "of {asked} questions to our own doors {right} were answered as the list asks: no \
+                 receipt; {remedy}"
+            );
+            return;
+        }
+        self.keep_receipt(prover, &receipt);
+    }
+
+    fn keep_receipt(&mut self, prover: &Prover, receipt: &Receipt) {
+        let Some(receipts) = self.folder().map(|folder| Receipts::of(&folder)) else {
+            return;
+        };
+        let (list, serial) = (&self.list.id, receipt.serial);
+        let first = receipts.find(receipt.manifest);
+        if let Some(first) = first.and_then(|note| parse(&note)) {
+            info!(%list, serial, "proven again: its receipt stands");
+            self.state.receipt = Some(first.probed_ms.div_euclid(1000));
+            return;
+        }
+        let signed = Note::new(&receipt.to_text())
+            .and_then(|mut note| note.sign(&prover.key).map(|()| note));
+        let Ok(note) = signed else { return };
+        if let Err(error) = receipts.keep(receipt.manifest, &note.to_string()) {
+            let place = place_of(&receipts.folder);
+            error!(%list, "a receipt cannot be kept in {place} ({error})");
+            return;
+        }
+        let ms = receipt.probed_ms - receipt.received_ms;
+        info!(%list, serial, ms, "receipt signed");
+        self.state.receipt = Some(receipt.probed_ms.div_euclid(1000));
+        let times = json!({
+            "received-ms": receipt.received_ms, "verified-ms": receipt.verified_ms,
+            "live-ms": receipt.live_ms,
+            "probed-ms": receipt.probed_ms,
+        });
+        self.note_issue(EventKind::Receipt, serial, receipt.manifest, times);
+    }
+}

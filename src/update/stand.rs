@@ -1,0 +1,344 @@
+//! One list and how it stands: what is in force, what was decided, what is held back. Its keeper
+//! alone has it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing::{error, warn};
+
+use super::bundle::Bundle;
+use super::decisions::{Generation, Highest, KeptHeld, KeptOffer, KeptOverride};
+use super::disk::Stored;
+use super::listed::ListSource;
+use super::load::{Bounds, Loaded};
+use super::receipts::Receipts;
+use super::refusal::Cause;
+use super::removal::{Enforced, RemovalTerm};
+use super::shelf::Shelf;
+use super::state::ListState;
+use super::text::{Stamp, Text};
+use super::verify::{SerialStanding, believe, judge_time};
+use crate::clock::wall_s;
+use crate::list::Hash;
+use crate::list::guard::{Code, Protected};
+use crate::list::manifest::Manifest;
+use crate::seal::Note;
+use crate::store::Journal;
+
+/// How one list stands.
+pub(super) struct Stand {
+    pub(super) list: Arc<ListSource>,
+    pub(super) journal: Journal,
+    pub(super) state: ListState,
+    /// The manifest in force; none where it has none.
+    pub(super) manifest: Option<Manifest>,
+    /// What is kept on disk; nothing where there is no state folder, and for the built-in list.
+    pub(super) shelf: Option<Shelf>,
+    /// What the guard held back last, until something else comes in force.
+    pub(super) held: Option<Held>,
+    /// What is tried out.
+    pub(super) on_trial: Option<TrialMark>,
+    /// What the operator lets pass.
+    pub(super) passes: Vec<(Hash, Code)>,
+    /// The removals that were taken, with their terms.
+    pub(super) removals: Vec<RemovalTerm>,
+    pub(super) enforced: Enforced,
+    /// The record changed while it could not be written.
+    pub(super) is_unwritten: bool,
+    /// The file as it was when it was last judged, for better or worse; nothing where it was
+    /// missing, or is to be read again.
+    pub(super) attempted: Option<Stamp>,
+    /// How often somebody asked for its sources to be looked at again.
+    pub(super) asked: u64,
+}
+
+/// What was held back.
+#[derive(Clone)]
+pub(super) struct Held {
+    /// The manifest's hash, or the text's own where it has no manifest.
+    pub(super) known_by: Hash,
+    pub(super) codes: Vec<Code>,
+    pub(super) bundle: Bundle,
+    pub(super) received_ms: i64,
+    /// Its text lies in the list's folder.
+    pub(super) is_stored: bool,
+    /// What was said of it.
+    pub(super) message: String,
+}
+
+/// What is tried out, for whoever must know it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TrialMark {
+    pub(super) known_by: Hash,
+    pub(super) serial: Option<u64>,
+}
+
+/// What came in force, for the state and the journal.
+pub(super) struct Entered {
+    pub(super) loaded: Loaded,
+    pub(super) manifest: Option<Manifest>,
+    pub(super) kept: Option<u64>,
+    pub(super) is_rolled_back: bool,
+    /// Where it was found, for messages.
+    pub(super) place: String,
+}
+
+impl Stand {
+    /// With its folder below `state` open; a folder that cannot be read is told of, and no more.
+    pub(super) fn open(list: ListSource, state: Option<&Path>, journal: Journal) -> Self {
+        let is_embedded = matches!(list.text, Some(Text::Embedded(_)));
+        let shelf = state
+            .filter(|_| !is_embedded)
+            .map(|state| Shelf::open(state, &list.id));
+        let listed = ListState {
+            id: list.id.clone(),
+            ..ListState::default()
+        };
+        let mut stand = Self {
+            list: Arc::new(list),
+            journal,
+            state: listed,
+            manifest: None,
+            shelf,
+            held: None,
+            on_trial: None,
+            passes: Vec::new(),
+            removals: Vec::new(),
+            enforced: Enforced::default(),
+            is_unwritten: false,
+            attempted: None,
+            asked: 0,
+        };
+        stand.tell_of_shelf();
+        stand.take_up();
+        stand
+    }
+
+    fn tell_of_shelf(&self) {
+        let Some(shelf) = &self.shelf else { return };
+        let (place, list) = (shelf.place(), &self.list.id);
+        if let Some(fault) = &shelf.repaired {
+            warn!(
+                %list,
+                "what was decided about the list cannot be read in {place} ({fault}): the \
+                 generations and removals there are taken up again; overrides are lost"
+            );
+        }
+        if let Some(error) = shelf.fault() {
+            error!(
+                %list,
+                "{place} cannot be read ({error}): what is kept of the list is not in force; check \
+                 the folder's owner, mode and disk"
+            );
+        }
+    }
+
+    /// Take up what the record says: what is let pass, removed and held back.
+    pub(super) fn take_up(&mut self) {
+        let Some(shelf) = &self.shelf else { return };
+        self.passes = shelf.record.all_passes();
+        self.held = shelf
+            .record
+            .held
+            .as_ref()
+            .and_then(|kept| self.held_from(kept, shelf));
+        self.removals = self.terms_of(&shelf.record.removals);
+        Receipts::of(&shelf.folder).take_over(&shelf.record.receipts);
+    }
+
+    fn held_from(&self, kept: &KeptHeld, shelf: &Shelf) -> Option<Held> {
+        Some(Held {
+            known_by: Hash::parse(&kept.offer.known_by)?,
+            codes: kept
+                .codes
+                .iter()
+                .filter_map(|code| Code::parse(code))
+                .collect(),
+            bundle: kept
+                .offer
+                .bundle(self.list.index, Stored::Held, &shelf.folder)?,
+            received_ms: kept.offer.received_ms,
+            is_stored: true,
+            message: kept.message.clone(),
+        })
+    }
+
+    /// Is any generation in force?
+    pub(super) const fn is_live(&self) -> bool {
+        self.state.live_since > 0
+    }
+
+    /// What a new manifest must be above: the last one that was accepted, or that is tried out
+    /// unless the operator cuts that short.
+    fn highest(&self) -> Option<Highest> {
+        let shelf = self.shelf.as_ref();
+        let accepted = shelf.and_then(|shelf| shelf.record.highest());
+        let tried = self.on_trial.and_then(|tried| {
+            Some(Highest {
+                serial: tried.serial?,
+                manifest: tried.known_by,
+            })
+        });
+        tried
+            .filter(|tried| !self.lets_pass(tried.manifest, Code::Shadow))
+            .or(accepted)
+    }
+
+    /// Is a manifest to be believed, and above what was accepted? One that was accepted, and that
+    /// nothing kept of it can bring back, is taken again.
+    pub(super) fn judge(&self, note: &Note) -> Result<SerialStanding, Cause> {
+        let believed = believe(note, &self.list.id, &self.list.papers)?;
+        match judge_time(believed, self.highest(), wall_s())? {
+            SerialStanding::Known(known) if self.is_lost(known.hash) => {
+                Ok(SerialStanding::Newer(known))
+            }
+            SerialStanding::Newer(believed) => match self.refused_trial(believed.hash) {
+                Some(message) => Err(Cause::HeldBack(message)),
+                None => Ok(SerialStanding::Newer(believed)),
+            },
+            known => Ok(known),
+        }
+    }
+
+    /// What was said of something that was tried out and held back for it.
+    pub(super) fn refused_trial(&self, known_by: Hash) -> Option<String> {
+        let held = self.held.as_ref()?;
+        let is_this = held.known_by == known_by && held.codes == [Code::Shadow];
+        (is_this && !self.lets_pass(known_by, Code::Shadow)).then(|| held.message.clone())
+    }
+
+    /// Is an accepted manifest neither in force nor tried out, and did nobody go back from it?
+    fn is_lost(&self, manifest: Hash) -> bool {
+        let went_back = |shelf: &Shelf| shelf.record.is_rolled_back;
+        let is_tried = self
+            .on_trial
+            .is_some_and(|tried| tried.known_by == manifest);
+        let is_kept_back = is_tried || self.shelf.as_ref().is_some_and(went_back);
+        !is_kept_back && self.state.manifest != Some(manifest.to_string())
+    }
+
+    /// Does the operator let this pass for this very list?
+    pub(super) fn lets_pass(&self, known_by: Hash, code: Code) -> bool {
+        self.passes.contains(&(known_by, code))
+    }
+
+    /// The text that the operator went back from: it does not come into force again by itself.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        let record = &self.shelf.as_ref()?.record;
+        let newest = record.generations.last()?;
+        let is_left = record.is_rolled_back && Some(newest.number) != record.live;
+        is_left.then(|| newest.sha256.clone())
+    }
+
+    /// What a kept text of this list is held against.
+    pub(super) fn bounds<'a>(list: &'a ListSource, protected: &'a Protected) -> Bounds<'a> {
+        Bounds {
+            protected,
+            limits: &list.limits,
+            before: None,
+            gives_way: false,
+        }
+    }
+
+    /// The list's folder, where it is kept.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.shelf.as_ref().map(|shelf| shelf.folder.clone())
+    }
+
+    /// Remember an override, so that the text is let pass again after a restart.
+    pub(super) fn keep_override(&mut self, known_by: Hash, codes: &[Code], reason: &str) {
+        self.passes
+            .extend(codes.iter().map(|code| (known_by, *code)));
+        let Some(shelf) = &mut self.shelf else { return };
+        let kept = KeptOverride {
+            known_by: known_by.to_string(),
+            codes: codes.iter().map(|code| code.as_str().to_owned()).collect(),
+            reason: reason.to_owned(),
+            at: wall_s(),
+        };
+        if let Err(error) = shelf.change(|record| record.overrides.push(kept.clone())) {
+            let place = shelf.place();
+            shelf.record.overrides.push(kept);
+            self.is_unwritten = true;
+            warn!(
+                list = %self.list.id,
+                "the override cannot be kept in {place} ({error}): it is written when that is \
+                 possible again"
+            );
+        }
+    }
+
+    /// Remember what is about to come in force; returns its number, or none where the list is not
+    /// kept.
+    pub(super) fn remember(
+        &mut self,
+        generation: Generation,
+        stored: Option<Result<Stored, std::io::Error>>,
+    ) -> Result<Option<u64>, Cause> {
+        let (Some(shelf), Some(stored)) = (&mut self.shelf, stored) else {
+            return Ok(None);
+        };
+        let kept = stored.and_then(|stored| shelf.keep(generation, stored));
+        kept.map(Some).map_err(|error| Cause::State {
+            place: shelf.place(),
+            error,
+        })
+    }
+
+    /// Hold something back, so that the operator may let it pass, after a restart too.
+    pub(super) fn hold_back(&mut self, mut held: Held, from: Stored) {
+        let Some(shelf) = &mut self.shelf else {
+            self.held = Some(held);
+            return;
+        };
+        if held.is_stored {
+            let kept = KeptHeld {
+                offer: KeptOffer::of(held.known_by, &held.bundle, held.received_ms),
+                codes: held
+                    .codes
+                    .iter()
+                    .map(|code| code.as_str().to_owned())
+                    .collect(),
+                message: held.message.clone(),
+                at: wall_s(),
+            };
+            let set = shelf.set_aside(from, Stored::Held, |record| {
+                (record.held, record.trial) = (Some(kept), None);
+            });
+            match set {
+                // The list's own file is read again.
+                Ok(()) if held.bundle.manifest.is_some() || self.list.text.is_none() => {
+                    held.bundle.text = Text::File(Stored::Held.entries(&shelf.folder));
+                }
+                Ok(()) => {}
+                Err(error) => warn!(
+                    list = %self.list.id,
+                    "what is held back cannot be kept in {} ({error}): the next start does not \
+                     know it", shelf.place()
+                ),
+            }
+        }
+        self.held = Some(held);
+    }
+
+    /// Nothing is held back any more.
+    pub(super) fn release(&mut self) {
+        self.held = None;
+        if let Some(shelf) = &mut self.shelf
+            && shelf.record.held.is_some()
+        {
+            // What cannot be written now is written with the next change.
+            self.is_unwritten |= shelf.change(|record| record.held = None).is_err();
+        }
+    }
+
+    /// Write the record where it could not be written.
+    pub(super) fn catch_up(&mut self) {
+        if self.is_unwritten
+            && let Some(shelf) = &mut self.shelf
+            && shelf.change(|_| {}).is_ok()
+        {
+            self.is_unwritten = false;
+        }
+    }
+}

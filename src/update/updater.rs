@@ -1,0 +1,315 @@
+//! All lists from outside: what the commands, the control socket and the start ask of their
+//! keepers.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::bundle::{Bundle, Origin};
+use super::decisions::Generation;
+use super::front::LiveFront;
+use super::keeper::ListKeeper;
+use super::listed::{Identities, ListSource};
+use super::mailbox::{Answer, Mailbox, Turn};
+use super::prove::Prover;
+use super::receipts::Receipts;
+use super::refusal::{Cause, StartRefusal};
+use super::removal::SignedRemoval;
+use super::stand::Stand;
+use super::state::{ListChange, ListOutcome, ListState};
+use super::text::Quiet;
+use crate::clock::monotonic;
+use crate::list::ListIndex;
+use crate::list::guard::{Code, Protected};
+use crate::name::HashKey;
+use crate::policy::{Live, Snapshot};
+use crate::store::Journal;
+
+/// How long the start waits for the first proofs.
+const PROOFS: Duration = Duration::from_secs(2);
+/// How long a stop waits for the keepers; what they write is whole at every moment.
+const STOP: Duration = Duration::from_secs(2);
+
+/// What the updater needs to know.
+pub struct Settings {
+    /// All lists in the order of the configuration.
+    pub lists: Vec<ListSource>,
+    /// A changed file is read when nobody has written to it for this long.
+    pub quiet: Duration,
+    /// The state folder, for lists that are kept there; without it none is.
+    pub state: Option<PathBuf>,
+    /// What no list may block.
+    pub protected: Protected,
+    /// Where events are noted.
+    pub journal: Journal,
+}
+
+impl Default for Settings {
+    /// No list; what the program carries is protected.
+    fn default() -> Self {
+        let (lists, journal) = (Vec::new(), Journal::default());
+        Self {
+            lists,
+            quiet: Duration::from_millis(100),
+            state: None,
+            protected: Protected::shipped(),
+            journal,
+        }
+    }
+}
+
+/// Keeps the live snapshot equal to what the lists' sources last offered, as long as that is in
+/// order.
+pub struct Updater {
+    lists: Vec<Mailbox>,
+    keepers: Mutex<Vec<JoinHandle<()>>>,
+    quiet: Quiet,
+    front: Arc<LiveFront>,
+}
+
+/// Which lists to reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// One.
+    One(ListIndex),
+}
+
+/// Which lists are asked for that are not in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotInForce {
+    /// Any of them.
+    Any,
+    /// Those without which nothing is to be answered.
+    Required,
+}
+
+impl Updater {
+    /// Put in force what is kept of all lists, under a new key, then what their files hold; a list
+    /// of which neither is in order is not in force and goes on being looked for.
+    ///
+    /// A file that somebody goes on writing to is read when it has come to rest.
+    pub fn start(settings: Settings) -> Result<(Arc<Self>, Arc<Live>), StartRefusal> {
+        let key = HashKey::random().map_err(StartRefusal::NoRandom)?;
+        let (mut stands, mut tables, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+        for list in settings.lists {
+            let mut stand = Stand::open(list, settings.state.as_deref(), settings.journal.clone());
+            let restored = stand.restore(key, &settings.protected);
+            let restored = restored.ok_or(StartRefusal::NoMemory)?;
+            tables.push(restored.table);
+            removed.push((stand.list.index, restored.removed));
+            stands.push((stand, restored.unproven));
+        }
+        let mut snapshot = Snapshot::new(key, tables);
+        for (list, removed) in removed {
+            if removed.is_some() {
+                snapshot = snapshot.with_removed(list, removed);
+            }
+        }
+        let live = Arc::new(Live::from_pointee(snapshot));
+        let front = Arc::new(LiveFront::new(Arc::clone(&live), settings.protected));
+        let quiet = Quiet::new(settings.quiet);
+        let (mut lists, mut keepers) = (Vec::new(), Vec::new());
+        for (stand, unproven) in stands {
+            let started = ListKeeper::start(stand, unproven, &front, quiet);
+            let (mailbox, keeper) = started.map_err(StartRefusal::NoThread)?;
+            lists.push(mailbox);
+            keepers.push(keeper);
+        }
+        let updater = Self {
+            lists,
+            keepers: Mutex::new(keepers),
+            quiet,
+            front,
+        };
+        for list in &updater.lists {
+            if list.list.text.is_some() {
+                list.reread(quiet.at_start());
+            }
+        }
+        Ok((Arc::new(updater), live))
+    }
+
+    /// Read lists' files again and put in force what changed and is in order; what is not leaves
+    /// the old list as it is.
+    ///
+    /// Takes as long as reading takes, and longer where a file is being written to: keep it off the
+    /// doors' threads.
+    pub fn reload(&self, which: Which) -> Vec<ListOutcome> {
+        let is_chosen = |list: &&Mailbox| match which {
+            Which::All => true,
+            Which::One(index) => list.list.index == index,
+        };
+        let chosen = self.lists.iter().filter(is_chosen);
+        chosen.map(|list| list.reread(self.quiet)).collect()
+    }
+
+    /// Judge what a source found, and put it in force where it is in order and newer; otherwise the
+    /// old list stays. Returns when the list is live or refused: seconds for a million names.
+    pub fn take(&self, bundle: Bundle) -> ListOutcome {
+        match self.lists.get(usize::from(bundle.list)) {
+            Some(list) => list.offer(bundle),
+            None => no_such_list(),
+        }
+    }
+
+    /// Let what the guard held back of a list pass, these findings and no others; written into the
+    /// journal with the reason.
+    pub fn let_pass(&self, list: ListIndex, codes: &[Code], reason: &str) -> Answer {
+        let turn = Turn::Override {
+            codes: codes.to_vec(),
+            reason: reason.to_owned(),
+        };
+        match self.lists.get(usize::from(list)) {
+            Some(list) => list.answer_of(turn),
+            None => Err(NO_SUCH_LIST.to_owned()),
+        }
+    }
+
+    /// Put an earlier generation in force: this one, or the one before the present. It stays until
+    /// a list with a higher serial than any before is accepted, restarts included.
+    pub fn roll_back(&self, list: ListIndex, number: Option<u64>, reason: &str) -> ListOutcome {
+        let turn = Turn::GoBack {
+            number,
+            reason: reason.to_owned(),
+        };
+        let answer = self
+            .lists
+            .get(usize::from(list))
+            .map(|list| list.answer_of(turn));
+        answer.and_then(Result::ok).unwrap_or_else(no_such_list)
+    }
+
+    /// Open a removal and say which list it speaks of; an error says what is wrong with it.
+    pub fn find_removal(&self, octets: &[u8]) -> Result<(String, SignedRemoval), String> {
+        let nobody = Identities::default();
+        let identities = self.lists.iter().map(|list| &list.list.identities);
+        let mut opened = SignedRemoval::open(octets, &nobody);
+        for identities in identities.filter(|identities| !identities.0.is_empty()) {
+            opened = opened.or_else(|_| SignedRemoval::open(octets, identities));
+        }
+        let opened = opened.map_err(|cause| match cause {
+            Cause::Note(fault) => fault.to_string(),
+            Cause::Secret(reason) => reason,
+            _ => "it cannot be read".to_owned(),
+        })?;
+        Ok((opened.list()?, opened))
+    }
+
+    /// Take a removal; live when this returns. It never waits for a list that is being built.
+    pub fn take_removal(
+        &self,
+        list: ListIndex,
+        signed: SignedRemoval,
+        origin: &Origin,
+    ) -> ListOutcome {
+        match self.lists.get(usize::from(list)) {
+            Some(list) => list.remove(signed, origin),
+            None => no_such_list(),
+        }
+    }
+
+    /// From now on our own doors can be asked; lists that are in force already are proven, which is
+    /// waited for, but not for long.
+    pub fn open_prover(&self, prover: Prover) {
+        let prover = Arc::new(prover);
+        let proofs: Vec<_> = self
+            .lists
+            .iter()
+            .map(|list| list.open_doors(&prover))
+            .collect();
+        let begun = monotonic();
+        for proof in proofs {
+            // One that takes longer is told when it is done.
+            let _ = proof.recv_timeout(PROOFS.saturating_sub(begun.elapsed()));
+        }
+    }
+
+    /// The generations of a list that are on disk, oldest first.
+    pub fn generations(&self, list: ListIndex) -> Vec<Generation> {
+        let list = self.lists.get(usize::from(list));
+        list.map(|list| list.view().generations.clone())
+            .unwrap_or_default()
+    }
+
+    /// The receipts that were signed for a list, as notes, oldest first.
+    pub fn receipts(&self, list: ListIndex) -> Vec<String> {
+        let view = self.lists.get(usize::from(list)).map(Mailbox::view);
+        let folder = view.and_then(|view| view.folder.clone());
+        folder
+            .map(|folder| Receipts::of(&folder).all())
+            .unwrap_or_default()
+    }
+
+    /// The place of the list with this id.
+    pub fn index_of(&self, id: &str) -> Option<ListIndex> {
+        let list = self.lists.iter().find(|list| list.list.id == id)?;
+        Some(list.list.index)
+    }
+
+    /// The ids of the lists that are not in force, of those that the operator requires alone or of
+    /// all.
+    pub fn missing(&self, which: NotInForce) -> Vec<String> {
+        let counts = |list: &&Mailbox| which == NotInForce::Any || list.list.is_required;
+        let lists = self.lists.iter().filter(counts);
+        lists
+            .filter(|list| list.view().state.live_since == 0)
+            .map(|list| list.list.id.clone())
+            .collect()
+    }
+
+    /// How all lists stand now.
+    pub fn states(&self) -> Vec<ListState> {
+        let states = self.lists.iter().map(|list| list.view().state());
+        states.collect()
+    }
+
+    /// The snapshots it keeps up to date.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.front.live
+    }
+
+    /// Where the lists' keepers are spoken to.
+    pub(super) fn mailboxes(&self) -> &[Mailbox] {
+        &self.lists
+    }
+
+    pub(super) const fn quiet(&self) -> Quiet {
+        self.quiet
+    }
+}
+
+const NO_SUCH_LIST: &str = "there is no such list";
+
+fn no_such_list() -> ListOutcome {
+    ListOutcome {
+        id: String::new(),
+        change: ListChange::Refused {
+            message: NO_SUCH_LIST.to_owned(),
+        },
+    }
+}
+
+impl Drop for Updater {
+    fn drop(&mut self) {
+        self.lists.iter().for_each(Mailbox::stop);
+        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        join_until(keepers.drain(..), monotonic() + STOP);
+    }
+}
+
+/// Wait for threads to end, but not for longer than this; what goes on then ends with the process.
+pub(super) fn join_until(threads: impl Iterator<Item = JoinHandle<()>>, until: Instant) {
+    for thread in threads {
+        while !thread.is_finished() {
+            if monotonic() >= until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // A panic was reported where it happened.
+        let _ = thread.join();
+    }
+}
