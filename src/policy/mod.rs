@@ -2,11 +2,13 @@
 //! snapshot.
 
 mod client;
+mod difference;
 mod rules;
 mod shadow;
 mod snapshot;
 
 pub use client::{Clients, Group, GroupSettings, Standing};
+pub use difference::{Difference, differences};
 pub use rules::{Action, Basis, ListRules};
 pub use shadow::{Shadow, Trial};
 pub use snapshot::{Live, Snapshot, Verdict};

@@ -3,6 +3,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::list::manifest::{ListAction, ManifestBasis};
+
 /// The papers and the action of one list; fixed while the process runs.
 #[derive(Clone, Debug)]
 pub struct ListRules {
@@ -36,6 +38,17 @@ pub enum Basis {
     Subscriber,
 }
 
+impl Basis {
+    /// The same as a manifest says it.
+    pub const fn in_manifest(self) -> ManifestBasis {
+        match self {
+            Self::Law => ManifestBasis::Law,
+            Self::Provider => ManifestBasis::Provider,
+            Self::Subscriber => ManifestBasis::Subscriber,
+        }
+    }
+}
+
 /// What a blocked client is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -48,4 +61,14 @@ pub enum Action {
     },
     /// The name does not exist, for every type.
     NxDomain,
+}
+
+impl Action {
+    /// The same as a manifest says it, without the addresses.
+    pub const fn in_manifest(&self) -> ListAction {
+        match self {
+            Self::StopPage { .. } => ListAction::StopPage,
+            Self::NxDomain => ListAction::NxDomain,
+        }
+    }
 }
