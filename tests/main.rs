@@ -36,6 +36,7 @@ mod report;
 mod rfc8906;
 mod root_copy;
 mod seeded;
+mod several_actions;
 mod siege;
 mod story;
 mod tidy;

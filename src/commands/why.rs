@@ -3,7 +3,7 @@
 
 use super::ask::{Asking, check_name};
 use super::failure::CommandFailure;
-use crate::control::{ControlReply, EntryPlace, GroupVerdict, Request, Why};
+use crate::control::{ControlReply, EntryPlace, GroupVerdict, OtherList, Request, Why};
 
 pub(super) fn run(asking: &Asking, name: &str) -> Result<(), CommandFailure> {
     let text = |reply: &ControlReply| match reply {
@@ -49,13 +49,20 @@ fn describe_verdict(verdict: &GroupVerdict) -> String {
             action,
             entry,
             place,
+            others,
             ..
         } => {
             let entry = match place {
                 EntryPlace::Itself => "the name itself is an entry".to_owned(),
                 EntryPlace::Parent => format!("below the entry {entry}"),
             };
-            format!("blocked ({action}) by list {list} of {authority}, {legal_basis}: {entry}")
+            let others = others.iter().fold(String::new(), |text, other| {
+                let OtherList { list, action } = other;
+                text + &format!("; list {list} ({action}) has it too and comes later")
+            });
+            format!(
+                "blocked ({action}) by list {list} of {authority}, {legal_basis}: {entry}{others}"
+            )
         }
     }
 }
@@ -67,7 +74,7 @@ mod tests {
 
     #[test]
     fn each_group_has_its_line() {
-        let block = GroupVerdict::Block {
+        let block = |others| GroupVerdict::Block {
             list: "a".to_owned(),
             authority: "Authority".to_owned(),
             legal_basis: "Act, section 1".to_owned(),
@@ -75,6 +82,11 @@ mod tests {
             entry: "blocked.example".to_owned(),
             labels: 2,
             place: EntryPlace::Parent,
+            others,
+        };
+        let other = OtherList {
+            list: "b".to_owned(),
+            action: "nxdomain".to_owned(),
         };
         let group = |group: &str, verdict| GroupAnswer {
             group: group.to_owned(),
@@ -83,14 +95,16 @@ mod tests {
         let why = Why {
             name: "a.blocked.example".to_owned(),
             groups: vec![
-                group("everybody", block),
+                group("everybody", block(vec![])),
                 group("police", GroupVerdict::Exempt),
+                group("schools", block(vec![other])),
             ],
         };
         let expected = "\
 a.blocked.example
   everybody  blocked (stop-page) by list a of Authority, Act, section 1: below the entry blocked.example
   police     passes: no list applies to this group
+  schools    blocked (stop-page) by list a of Authority, Act, section 1: below the entry blocked.example; list b (nxdomain) has it too and comes later
 ";
         assert_eq!(describe(&why), expected);
     }

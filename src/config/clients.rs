@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::lists::CheckedList;
 use super::review::{Review, unwritten};
 use crate::list::ListIndex;
-use crate::policy::{Action, GroupSettings};
+use crate::policy::GroupSettings;
 
 /// The name that `wardline why` gives to all clients who are in no group.
 const EVERYBODY: &str = "everybody";
@@ -68,15 +68,6 @@ pub(super) fn check_groups(
             &group.name,
             format!("at most {GROUPS_MAX} groups: join some of them"),
         );
-    }
-    let everybodys: Vec<&CheckedList> = lists.iter().collect();
-    if let Some(odd) = first_of_another_action(&everybodys) {
-        let message = format!(
-            "list {} mixes stop-page and nxdomain for one client: give all lists of everybody one \
-             action",
-            odd.rules.id
-        );
-        review.say(&odd.action, message);
     }
     let allow = IpNet::aggregate(&allow.to_vec());
     let (mut names, mut taken) = (vec![EVERYBODY.to_owned()], Vec::new());
@@ -150,26 +141,8 @@ impl GroupSection {
             }
         }
         indexes.sort_unstable();
-        let chosen: Vec<&CheckedList> = lists
-            .iter()
-            .filter(|list| indexes.contains(&list.source.index))
-            .collect();
-        // Where all lists apply, the mixture has been told of already.
-        if chosen.len() < lists.len() && first_of_another_action(&chosen).is_some() {
-            review.say(
-                &self.lists,
-                "lists mixes stop-page and nxdomain for one client: name lists of one action",
-            );
-        }
         indexes
     }
-}
-
-/// The first list whose kind of action is not the first list's.
-fn first_of_another_action<'a>(lists: &[&'a CheckedList]) -> Option<&'a CheckedList> {
-    let kind = |list: &CheckedList| matches!(list.rules.action, Action::NxDomain);
-    let (first, rest) = lists.split_first()?;
-    rest.iter().find(|list| kind(list) != kind(first)).copied()
 }
 
 pub(super) fn network(

@@ -60,9 +60,9 @@ pub(super) struct ListSection {
     #[serde(default = "english")]
     language: Spanned<String>,
     #[serde(default = "stop_page")]
-    pub(super) action: Spanned<ActionWord>,
+    action: Spanned<ActionWord>,
     #[serde(default)]
-    pub(super) stop: Vec<Spanned<String>>,
+    stop: Vec<Spanned<String>>,
     #[serde(default = "a_minute")]
     ttl_s: Spanned<u32>,
     #[serde(default = "no")]
@@ -133,7 +133,6 @@ pub(super) struct CheckedList {
     pub(super) rules: ListRules,
     pub(super) source: ListSource,
     pub(super) zone: Option<TransferredZone>,
-    pub(super) action: Spanned<ActionWord>,
 }
 
 /// Check all lists, each by itself.
@@ -207,7 +206,6 @@ pub(super) fn check_lists(
             rules,
             source,
             zone,
-            action: list.action,
         });
     }
     checked

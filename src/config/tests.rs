@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 use super::*;
+use crate::policy::Action;
 
 const LIST: &str = r#"[[list]]
 id = "a"
@@ -370,8 +371,6 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
         assert_marked(&changed(&good, mistake));
     }
     assert_problem(&format!("{good}{good}"), 10, "the list id \"a\" is taken");
-    let other = LIST.replace("\"a\"", "\"b\"") + "action = \"nxdomain\"\n";
-    assert_problem(&format!("{good}{other}"), 16, "list b mixes");
 }
 
 /// A list in order that comes by zone transfer.
@@ -471,23 +470,22 @@ fn fewer_connections_in_all_lower_the_default_for_one_address() {
 }
 
 #[test]
-fn a_group_must_not_mix_actions() {
-    let mixed = LIST.replace("\"a\"", "\"b\"") + "action = \"nxdomain\"\n";
-    let third = LIST.replace("\"a\"", "\"c\"") + "action = \"nxdomain\"\n";
-    let groups = r#"[[group]]
-name = "g"
-prefixes = ["127.0.0.1/32"]
-lists = ["a", "b"]
-[[group]]
-name = "h"
-prefixes = ["127.0.0.2/32"]
-lists = ["b", "c"]
-"#;
-    let text = format!("{LIST}{STOP}{mixed}{third}{groups}");
-    let problems = problems(&text);
-    assert_eq!(problems.len(), 2, "{problems:#?}");
-    assert!(problems[0].starts_with("16: list b mixes"));
-    assert!(problems[1].starts_with("28: lists mixes"));
+fn one_client_may_be_under_lists_of_several_actions() {
+    let gone = LIST.replace("\"a\"", "\"b\"") + "action = \"nxdomain\"\n";
+    let third = LIST.replace("\"a\"", "\"c\"") + STOP;
+    let group = "[[group]]\nname = \"g\"\nprefixes = [\"127.0.0.1/32\"]\nlists = [\"c\", \
+                 \"b\"]\n";
+    let config = parse(&format!("{LIST}{STOP}{gone}{third}{group}")).unwrap();
+    assert_eq!(
+        config.groups()[0].lists,
+        [1, 2],
+        "asked in the order of the configuration, not of the group"
+    );
+    let gone = config
+        .lists()
+        .iter()
+        .map(|(rules, _)| rules.action == Action::NxDomain);
+    assert_eq!(gone.collect::<Vec<_>>(), [false, true, false]);
 }
 
 #[test]

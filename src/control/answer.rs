@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::protocol::{
     CacheStatus, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict, ListStatus,
-    MemoryStatus, Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus,
+    Why,
 };
 use crate::cache::Flush;
 use crate::clock::monotonic;
@@ -13,7 +14,7 @@ use crate::count::{Board, Event};
 use crate::list::ListIndex;
 use crate::list::guard::Code;
 use crate::name::{Name, SuffixHashes};
-use crate::policy::{Action, Clients, Group, ListRules, Snapshot, Verdict};
+use crate::policy::{Clients, Group, ListRules, Snapshot, Verdict};
 use crate::store::Health;
 use crate::update::{ListOutcome, Origin, Updater, Way, Which};
 
@@ -245,15 +246,20 @@ impl ServerParts {
         let Some(rules) = self.rules.get(usize::from(list)) else {
             return GroupVerdict::Pass;
         };
+        let behind = lists.iter().skip_while(|other| **other != list).skip(1);
+        let others = behind.filter_map(|other| {
+            let is_listed = snapshot.decide(&[*other], hashes) != Verdict::Pass;
+            let rules = self.rules.get(usize::from(*other))?;
+            is_listed.then(|| OtherList {
+                list: rules.id.clone(),
+                action: action_word(rules),
+            })
+        });
         GroupVerdict::Block {
             list: rules.id.clone(),
             authority: rules.authority.clone(),
             legal_basis: rules.legal_basis.clone(),
-            action: match rules.action {
-                Action::StopPage { .. } => "stop-page",
-                Action::NxDomain => "nxdomain",
-            }
-            .to_owned(),
+            action: action_word(rules),
             entry: suffix(name, found.labels),
             labels: found.labels,
             place: if found.is_parent {
@@ -261,8 +267,13 @@ impl ServerParts {
             } else {
                 EntryPlace::Itself
             },
+            others: others.collect(),
         }
     }
+}
+
+fn action_word(rules: &ListRules) -> String {
+    rules.action.in_manifest().as_str().to_owned()
 }
 
 /// What the program has of the machine's memory; 0 where the system does not tell.

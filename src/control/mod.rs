@@ -10,6 +10,7 @@ pub use answer::{Resolution, ServerParts};
 pub use client::{AskFault, ask};
 pub use protocol::{
     CacheStatus, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict, ListStatus,
-    MemoryStatus, Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus,
+    Why,
 };
 pub use server::{BindRefusal, ControlServer, Socket};

@@ -263,7 +263,19 @@ pub enum GroupVerdict {
         labels: usize,
         /// Which of the two it is.
         place: EntryPlace,
+        /// Lists that have the name too and come later in the configuration: they decide nothing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<OtherList>,
     },
+}
+
+/// A list that has a name which an earlier list decides about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherList {
+    /// Its id.
+    pub list: String,
+    /// "stop-page" or "nxdomain".
+    pub action: String,
 }
 
 /// Where an entry stands to the name asked for.

@@ -118,7 +118,9 @@ impl Snapshot {
         self.tables.len()
     }
 
-    /// Hold a name against `lists`; the first list in their order that has it decides.
+    /// Hold a name against `lists`; the first list in their order that has it decides, whatever
+    /// the lists behind it say. A list has a name by any entry that covers it: a later list's
+    /// entry does not go first for being longer.
     pub fn decide(&self, lists: &[ListIndex], name: &SuffixHashes) -> Verdict {
         for &list in lists {
             if let Some(found) = self.table(list).and_then(|table| table.find(name)) {
@@ -208,6 +210,33 @@ mod tests {
             Some((0, false)),
             "a new table stands for itself"
         );
+    }
+
+    #[test]
+    fn a_longer_entry_of_a_later_list_does_not_go_first() {
+        let mut exact = TableBuilder::new(KEY, 1).unwrap();
+        exact.insert(b"\x01a\x04test\0", Scope::Exact);
+        let exact = Arc::new(exact.finish().unwrap());
+        let snapshot = Snapshot::new(
+            KEY,
+            vec![exact, table(b"\x04test\0"), table(b"\x01a\x04test\0")],
+        );
+        let by = |wire: &[u8], lists: &[ListIndex]| {
+            let mut name = SuffixHashes::new();
+            name.fill_for(KEY, wire, snapshot.depths());
+            match snapshot.decide(lists, &name) {
+                Verdict::Block { list, found } => Some((list, found.labels)),
+                Verdict::Pass => None,
+            }
+        };
+        assert_eq!(by(b"\x01a\x04test\0", &[0, 1, 2]), Some((0, 2)));
+        assert_eq!(
+            by(b"\x01b\x01a\x04test\0", &[0, 1, 2]),
+            Some((1, 1)),
+            "an exact entry does not cover it, and the shorter entry's list comes first"
+        );
+        assert_eq!(by(b"\x01b\x01a\x04test\0", &[0, 2]), Some((2, 2)));
+        assert_eq!(by(b"\x01b\x04test\0", &[0, 2]), None);
     }
 
     #[test]

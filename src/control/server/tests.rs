@@ -183,6 +183,7 @@ fn why_says_which_list_and_which_entry() {
         entry: entry.to_owned(),
         labels: 2,
         place,
+        others: Vec::new(),
     };
     assert_eq!(
         verdicts(&path, "A.b.Blocked.example"),
