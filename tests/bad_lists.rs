@@ -160,3 +160,49 @@ fn list_bombs_are_refused_in_little_memory() {
         );
     }
 }
+
+/// As many entries as the operator answers for pass, at the start and at a change, and not one
+/// more.
+#[test]
+fn public_suffixes_pass_up_to_their_number() {
+    let wide = "blocked.example\na.kawasaki.jp\nxn--55qx5d.cn\n";
+    let pass = "guard.pass = [\"guard.public-suffix\"]\nguard.pass_entries = 2\n";
+    let hosts = format!("{pass}format = \"hosts\"\n");
+    let running = Program::new()
+        .list_with("plain", wide, pass)
+        .list_with("hosts", "0.0.0.0 xn--55qx5d.cn\n", &hosts)
+        .start();
+    let is_blocked = |name: &str| {
+        let answers = ask(running.address(), name, "A").answers();
+        answers == [format!("{} A {}", name.to_lowercase(), STOP[0])]
+    };
+    assert!(is_blocked("www.a.kawasaki.jp."));
+    let (code, text, problems) = running.run(&["check"]);
+    assert_eq!((code, problems.as_str()), (0, ""), "{text}");
+    for passed in [
+        "plain.txt: guard.public-suffix: 2 entries cover a public suffix; allowed are 2 (line 2, \
+         line 3); `pass` in [list.guard] lets them pass\n",
+        "hosts.txt: guard.public-suffix: 1 entry covers a public suffix; allowed are 2; `pass` in \
+         [list.guard] lets them pass\n",
+    ] {
+        assert!(text.contains(passed), "{text}");
+    }
+    running.replace_list("plain", &format!("{wide}b.kawasaki.jp\n"));
+    let (code, text, _) = running.run(&["reload", "plain"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(!is_blocked("www.b.kawasaki.jp.") && is_blocked("www.a.kawasaki.jp."));
+    let (code, _, problems) = running.run(&["check"]);
+    assert!(
+        code == 1
+            && problems
+                .contains("3 entries cover a public suffix; allowed are 2 (line 2, line 3, ")
+            && problems.contains("overriding guard.public-suffix"),
+        "{problems}"
+    );
+    running.replace_list("plain", "blocked.example\ngoogle.com\n");
+    let (code, _, problems) = running.run(&["check"]);
+    assert!(
+        code == 1 && problems.contains("guard.never-block"),
+        "{problems}"
+    );
+}

@@ -59,7 +59,8 @@ fn a_real_list_is_blocked_whole_and_nothing_else() {
     let internet = Internet::start();
     let without = program(&internet).start();
     let resident_without = resident_kib(&without);
-    let program = program(&internet).list("real", &text);
+    let pass = "guard.pass = [\"guard.public-suffix\"]\nguard.pass_entries = 1000\n";
+    let program = program(&internet).list_with("real", &text, pass);
     let begun = Instant::now();
     let running = program.start();
     let ready = begun.elapsed();

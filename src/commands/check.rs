@@ -1,6 +1,8 @@
 //! `wardline check`: everything that is wrong with the configuration and the lists, found without
 //! starting.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,8 +11,9 @@ use super::engine;
 use super::failure::{CommandFailure, lines};
 use super::output::{Style, TextColumn, number, print, print_json, table};
 use crate::config::{Config, Problem};
-use crate::list::parse::Reject;
-use crate::update::{Inspection, ListSource, inspect};
+use crate::list::guard::{Guard, GuardFinding, LinePlace, Protected};
+use crate::list::parse::{self, Format, Reject};
+use crate::update::{Inspection, ListSource, Text, inspect};
 
 /// What was found, as `--json` prints it.
 #[derive(Serialize)]
@@ -39,6 +42,8 @@ struct ListFindings {
     duplicates: u64,
     rejects: u64,
     first_rejects: Vec<LineFinding>,
+    /// What the guard found and lets pass.
+    passed: Vec<String>,
     refusal: Option<String>,
 }
 
@@ -61,10 +66,10 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailur
     if let Some(config) = &config {
         match config.protected() {
             Ok(protected) => {
-                let found = config
-                    .lists()
-                    .iter()
-                    .map(|(_, source)| ListFindings::new(source, inspect(source, &protected)));
+                let found = config.lists().iter().map(|(_, source)| {
+                    let passed = passed(source, &protected);
+                    ListFindings::new(source, inspect(source, &protected), &passed)
+                });
                 lists.extend(found);
             }
             // A file that cannot be opened is told of already.
@@ -124,6 +129,49 @@ fn check(config: &Config) -> Vec<Problem> {
         .collect()
 }
 
+/// What the guard finds in a list's file and lets pass, as the configuration says; a reading of its
+/// own, where anything may pass.
+fn passed(source: &ListSource, protected: &Protected) -> Vec<GuardFinding> {
+    let limits = &source.limits;
+    if limits.tld_max == 0 && limits.public_suffix_max == 0 {
+        return Vec::new();
+    }
+    let mut guard = Guard::new(protected);
+    let mut read = |text: &mut dyn BufRead| match source.format {
+        Format::Plain => parse::read_entries(text, |entry| {
+            let place = LinePlace {
+                line: entry.line,
+                number: entry.details.number,
+            };
+            guard.see(place, entry.wire, entry.scope);
+        }),
+        format => parse::read(text, format, |wire, scope| {
+            // Where lines are not counted only the number of entries is told.
+            guard.see(
+                LinePlace {
+                    line: 0,
+                    number: None,
+                },
+                wire,
+                scope,
+            );
+        }),
+    };
+    // A file that cannot be read is refused, and said to be, by its inspection.
+    let _ = match &source.text {
+        Some(Text::File(path)) => File::open(path)
+            .map(BufReader::new)
+            .and_then(|mut text| read(&mut text)),
+        Some(Text::Embedded(text)) => read(&mut text.as_bytes()),
+        Some(Text::Memory(_)) | None => return Vec::new(),
+    };
+    let mut passed = guard.passed(limits);
+    if source.format != Format::Plain {
+        passed.iter_mut().for_each(|finding| finding.first.clear());
+    }
+    passed
+}
+
 impl CheckFindings {
     fn new(problem: &Problem) -> Self {
         Self {
@@ -135,7 +183,7 @@ impl CheckFindings {
 }
 
 impl ListFindings {
-    fn new(source: &ListSource, inspection: Inspection) -> Self {
+    fn new(source: &ListSource, inspection: Inspection, passed: &[GuardFinding]) -> Self {
         let Inspection {
             entries,
             parsed,
@@ -157,6 +205,7 @@ impl ListFindings {
             },
             rejects: parsed.rejects,
             first_rejects: parsed.rejects_shown.iter().map(first).collect(),
+            passed: passed.iter().map(ToString::to_string).collect(),
             refusal,
         }
     }
@@ -196,6 +245,12 @@ impl Findings {
         }
         if self.is_in_order && self.lists.is_empty() {
             text.push_str("there is no [[list]]: nothing is blocked\n");
+        }
+        for list in self.lists.iter().filter(|list| !list.passed.is_empty()) {
+            text.push('\n');
+            for passed in &list.passed {
+                text.push_str(&format!("{}: {passed}\n", list.file));
+            }
         }
         for list in self.lists.iter().filter(|list| list.rejects > 0) {
             text.push('\n');

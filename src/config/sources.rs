@@ -9,10 +9,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::review::{Review, unwritten};
-use crate::list::guard::GuardLimits;
+use crate::list::guard::{Code, GuardLimits};
 use crate::update::{PullSettings, Stage, push};
 
 const EVERY_S_MAX: u64 = 86_400;
+const ENTRIES_MAX: u64 = 1_000_000_000;
 const URL_OCTETS_MAX: usize = 2000;
 const MIB: usize = 1 << 20;
 /// A list that is in order must not be held back for longer than this.
@@ -102,6 +103,8 @@ pub(super) struct GuardSection {
     added_percent_max: Spanned<f64>,
     removed_percent_max: Spanned<f64>,
     small_change: Spanned<u64>,
+    pass: Vec<Spanned<String>>,
+    pass_entries: Spanned<u64>,
 }
 
 impl Default for GuardSection {
@@ -113,6 +116,8 @@ impl Default for GuardSection {
             added_percent_max: unwritten(limits.added_percent_max),
             removed_percent_max: unwritten(limits.removed_percent_max),
             small_change: unwritten(limits.small_change),
+            pass: Vec::new(),
+            pass_entries: unwritten(0),
         }
     }
 }
@@ -120,8 +125,17 @@ impl Default for GuardSection {
 impl GuardSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> GuardLimits {
         const PERCENT_MAX: f64 = 1_000_000.0;
-        const ENTRIES_MAX: u64 = 1_000_000_000;
+        let passing = self.check_pass(review);
+        let pass_max = |code| {
+            if passing.contains(&code) {
+                *self.pass_entries.get_ref()
+            } else {
+                0
+            }
+        };
         GuardLimits {
+            tld_max: pass_max(Code::Tld),
+            public_suffix_max: pass_max(Code::PublicSuffix),
             added_max: review.number("added_max", &self.added_max, 0..=ENTRIES_MAX),
             removed_max: review.number("removed_max", &self.removed_max, 0..=ENTRIES_MAX),
             added_percent_max: review.number(
@@ -135,6 +149,56 @@ impl GuardSection {
                 0.0..=100.0,
             ),
             small_change: review.number("small_change", &self.small_change, 0..=ENTRIES_MAX),
+        }
+    }
+
+    /// The findings that pass. Without a number of entries none does: it is what holds a later
+    /// list back that has more of them.
+    fn check_pass(&self, review: &mut Review<'_>) -> Vec<Code> {
+        let mut codes = Vec::new();
+        for value in &self.pass {
+            let word = value.get_ref();
+            match Code::parse(word) {
+                Some(code) if codes.contains(&code) => {
+                    review.say(value, format!("pass: {word} is named twice"));
+                }
+                Some(code) if Code::PASSABLE.contains(&code) => codes.push(code),
+                Some(code) => review.say(value, format!("pass: {word} {}", why_not(code))),
+                None => review.say(
+                    value,
+                    format!(
+                        "pass: {word:?} is no finding of the guard: {} may pass",
+                        Code::PASSABLE.map(Code::as_str).join(" and ")
+                    ),
+                ),
+            }
+        }
+        let entries = review.number("pass_entries", &self.pass_entries, 0..=ENTRIES_MAX);
+        match self.pass.first() {
+            Some(first) if entries == 0 => review.say(
+                first,
+                "pass: say in `pass_entries` how many entries each finding may concern",
+            ),
+            None if entries > 0 => review.say(
+                &self.pass_entries,
+                "pass_entries has no use without `pass`: leave it out, or name what may pass",
+            ),
+            _ => {}
+        }
+        codes
+    }
+}
+
+/// Why a finding cannot be let pass for good, and what to do instead.
+const fn why_not(code: Code) -> &'static str {
+    match code {
+        Code::Added | Code::AddedPercent | Code::Removed | Code::RemovedPercent => {
+            "has a limit of its own in [list.guard]: raise that"
+        }
+        Code::Shadow => "has a limit of its own in [list.stage]: raise that",
+        _ => {
+            "never passes for good: take the entries off the list, or accept one issue with \
+             wardline reload --override"
         }
     }
 }

@@ -373,6 +373,24 @@ fn each_mistake_in_a_list_has_its_line_and_its_remedy() {
     assert_problem(&format!("{good}{good}"), 10, "the list id \"a\" is taken");
 }
 
+#[test]
+fn what_passes_the_guard_has_its_number_of_entries() {
+    let limits = |guard: &str| {
+        let config = parse(&format!("{LIST}{STOP}{guard}")).unwrap();
+        let limits = config.lists()[0].1.limits;
+        (limits.tld_max, limits.public_suffix_max)
+    };
+    assert_eq!(limits(""), (0, 0));
+    assert_eq!(
+        limits("[list.guard]\npass = [\"guard.public-suffix\"]\npass_entries = 25\n"),
+        (0, 25)
+    );
+    assert_eq!(
+        limits("guard = { pass = [\"guard.tld\", \"guard.public-suffix\"], pass_entries = 2 }\n"),
+        (2, 2)
+    );
+}
+
 /// A list in order that comes by zone transfer.
 fn transferred_list() -> String {
     LIST.replace("file = \"a.txt\"\n", "format = \"rpz\"\n")

@@ -27,6 +27,10 @@ pub struct GuardLimits {
     pub removed_percent_max: f64,
     /// Changes of up to this many entries are within per cent, so that a short list can grow.
     pub small_change: u64,
+    /// Entries that may be a top-level domain.
+    pub tld_max: u64,
+    /// Entries that may cover a public suffix.
+    pub public_suffix_max: u64,
 }
 
 impl Default for GuardLimits {
@@ -37,6 +41,19 @@ impl Default for GuardLimits {
             added_percent_max: 50.0,
             removed_percent_max: 20.0,
             small_change: 50,
+            tld_max: 0,
+            public_suffix_max: 0,
+        }
+    }
+}
+
+impl GuardLimits {
+    /// How many entries a finding about single entries may concern and pass.
+    const fn entries_max(&self, code: Code) -> u64 {
+        match code {
+            Code::Tld => self.tld_max,
+            Code::PublicSuffix => self.public_suffix_max,
+            _ => 0,
         }
     }
 }
@@ -84,6 +101,11 @@ impl Code {
         Self::Shadow,
     ];
 
+    /// Those that an operator may let pass for good, each for a number of entries. What covers
+    /// names that must never be blocked, or lies below them, is not among them, nor what has a
+    /// limit of its own.
+    pub const PASSABLE: [Self; 2] = [Self::Tld, Self::PublicSuffix];
+
     /// The word by which it is overridden.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -129,6 +151,13 @@ pub struct GuardFinding {
     pub allowed: u64,
     /// The first of the entries, for the codes that are about single entries.
     pub first: Vec<LinePlace>,
+}
+
+impl GuardFinding {
+    /// Does it hold nothing back, because it concerns no more entries than may pass?
+    pub fn passes(&self) -> bool {
+        Code::PASSABLE.contains(&self.code) && self.count <= self.allowed
+    }
 }
 
 /// What the new issue is compared with.
@@ -196,11 +225,29 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Everything that was found, the budget of changes included; in the order of the codes.
+    /// Everything that holds the issue back, the budget of changes included; in the order of the
+    /// codes.
     pub fn finish(mut self, limits: &GuardLimits, change: &Change) -> Vec<GuardFinding> {
+        self.limit(limits);
+        self.findings.retain(|finding| !finding.passes());
         self.findings.extend(budget(limits, change));
         self.findings.sort_by_key(|finding| finding.code);
         self.findings
+    }
+
+    /// What was found and holds nothing back, because `limits` let as many entries pass; in the
+    /// order of the codes.
+    pub fn passed(mut self, limits: &GuardLimits) -> Vec<GuardFinding> {
+        self.limit(limits);
+        self.findings.retain(GuardFinding::passes);
+        self.findings.sort_by_key(|finding| finding.code);
+        self.findings
+    }
+
+    fn limit(&mut self, limits: &GuardLimits) {
+        for finding in &mut self.findings {
+            finding.allowed = limits.entries_max(finding.code);
+        }
     }
 }
 
@@ -295,11 +342,26 @@ impl fmt::Display for GuardFinding {
                 f,
                 ", {percent:.1} % of {whole}; allowed are {percent_max:.1} %"
             )?,
-            None if self.first.is_empty() && self.code != Code::Empty => {
+            None if self.code == Code::Empty => {}
+            None if self.first.is_empty() || self.allowed > 0 => {
                 write!(f, "; allowed are {}", self.allowed)?
             }
             None => {}
         }
+        self.write_places(f)?;
+        if self.passes() {
+            return f.write_str("; `pass` in [list.guard] lets them pass");
+        }
+        write!(
+            f,
+            "; mend the list, or accept it as it is by overriding {}",
+            self.code.as_str()
+        )
+    }
+}
+
+impl GuardFinding {
+    fn write_places(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, place) in self.first.iter().enumerate() {
             f.write_str(if at == 0 { " (" } else { ", " })?;
             write!(f, "line {}", place.line)?;
@@ -314,11 +376,7 @@ impl fmt::Display for GuardFinding {
             }
             f.write_str(")")?;
         }
-        write!(
-            f,
-            "; mend the list, or accept it as it is by overriding {}",
-            self.code.as_str()
-        )
+        Ok(())
     }
 }
 
@@ -328,13 +386,19 @@ mod tests {
     use crate::name::Name;
 
     fn findings(entries: &[&str], change: Change) -> Vec<String> {
+        let [held, _] = judge(entries, &GuardLimits::default(), change);
+        held
+    }
+
+    /// What holds a list of these entries back, and what passes.
+    fn judge(entries: &[&str], limits: &GuardLimits, change: Change) -> [Vec<String>; 2] {
         let mut protected = Protected::of_suffixes(
             "com\nuk\nco.uk\n*.ck\n!www.ck\ngithub.io\ns3.cloud.test\n*.deep.wild.test\n",
         );
         protected
             .read_never_block(b"never.example\n=platform.example\n".as_slice())
             .unwrap();
-        let mut guard = Guard::new(&protected);
+        let mut guards = [Guard::new(&protected), Guard::new(&protected)];
         for (at, entry) in entries.iter().enumerate() {
             let (scope, name) = entry
                 .strip_prefix('=')
@@ -343,13 +407,14 @@ mod tests {
                 line: at as u64 + 1,
                 number: Some(100 + at as u32),
             };
-            guard.see(place, Name::parse(name).unwrap().as_wire(), scope);
+            let name = Name::parse(name).unwrap();
+            for guard in &mut guards {
+                guard.see(place, name.as_wire(), scope);
+            }
         }
-        guard
-            .finish(&GuardLimits::default(), &change)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        let [held, passed] = guards;
+        [held.finish(limits, &change), passed.passed(limits)]
+            .map(|findings| findings.iter().map(ToString::to_string).collect())
     }
 
     const FIRST: Change = Change {
@@ -413,6 +478,60 @@ mod tests {
         );
         let many = vec!["co.uk"; 25];
         assert!(findings(&many, FIRST)[0].contains("line 20 entry 119 and 5 more)"));
+    }
+
+    #[test]
+    fn as_many_pass_as_are_let_pass_and_no_more() {
+        let two = GuardLimits {
+            public_suffix_max: 2,
+            ..GuardLimits::default()
+        };
+        let none: [&str; 0] = [];
+        let pass = "guard.public-suffix: 2 entries cover a public suffix; allowed are 2 (line 1 \
+                    entry 100, line 2 entry 101); `pass` in [list.guard] lets them pass";
+        let [held, passed] = judge(&["co.uk", "github.io", "a.test"], &two, FIRST);
+        assert_eq!((held.as_slice(), passed), (&[][..], vec![pass.to_owned()]));
+        let [held, passed] = judge(&["a.test"], &two, FIRST);
+        assert_eq!((held, passed), (vec![], vec![]), "nothing to let pass");
+        let [held, passed] = judge(&["co.uk", "github.io", "cloud.test"], &two, FIRST);
+        assert_eq!(passed, none);
+        assert_eq!(
+            held,
+            [
+                "guard.public-suffix: 3 entries cover a public suffix; allowed are 2 (line 1 entry \
+                 100, line 2 entry 101, line 3 entry 102); mend the list, or accept it as it is by \
+                 overriding guard.public-suffix"
+            ]
+        );
+        let [held, _] = judge(&["co.uk", "com", "never.example"], &two, FIRST);
+        let codes = held.iter().map(|held| held.split_once(": ").unwrap().0);
+        assert_eq!(
+            codes.collect::<Vec<_>>(),
+            ["guard.tld", "guard.never-block"],
+            "one code's count lets no other pass"
+        );
+    }
+
+    #[test]
+    fn what_must_never_be_blocked_does_not_pass() {
+        let limits = GuardLimits {
+            tld_max: 1000,
+            public_suffix_max: 1000,
+            ..GuardLimits::default()
+        };
+        for (entry, codes) in [
+            (".", vec!["guard.root"]),
+            ("com", vec![]),
+            ("example", vec!["guard.never-block"]),
+            ("never.example", vec!["guard.never-block"]),
+            ("a.never.example", vec!["guard.below-never-block"]),
+        ] {
+            let [held, _] = judge(&[entry], &limits, FIRST);
+            let held = held.iter().map(|held| held.split_once(": ").unwrap().0);
+            assert_eq!(held.collect::<Vec<_>>(), codes, "{entry}");
+        }
+        let [held, _] = judge(&["a.test"], &limits, Change { after: 0, ..FIRST });
+        assert!(held[0].starts_with("guard.empty"), "{held:?}");
     }
 
     #[test]
