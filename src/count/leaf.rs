@@ -11,12 +11,15 @@ use serde_json::{Map, Value};
 use super::leaf_parts::Moment;
 use super::leaf_parts::{Blocked, Carried, Ended, LEAF_VERSION, LeafFault, LeafGap};
 use crate::clock::UnixSeconds;
+use crate::list::serial::SERIAL_MAX;
 
 /// The longest leaf in octets: an entry of a bundle has a length of 16 bits (C2SP tlog-tiles).
 pub const LEAF_OCTETS_MAX: usize = u16::MAX as usize;
 
 /// The largest number that every reader of JSON keeps exactly (RFC 8785 section 3.2.2.3).
 const NUMBER_MAX: u64 = (1 << 53) - 1;
+// A serial that a manifest may have is one that a leaf may have.
+const _: () = assert!(SERIAL_MAX == NUMBER_MAX);
 const HOUR_S: u64 = 3600;
 
 /// What a leaf is found to say.

@@ -7,6 +7,7 @@ use std::str::Split;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 
+use super::serial::SERIAL_MAX;
 use crate::clock::UnixSeconds;
 use crate::seal::sha256;
 
@@ -130,6 +131,7 @@ pub(super) const MAY_ID: &str = "1 to 63 letters, digits and hyphens, no hyphen 
 pub(super) const MAY_WORDS: &str =
     "1 to 200 octets of text without white space at its ends or control characters";
 pub(super) const MAY_NUMBER: &str = "a whole number without sign or leading zeros";
+pub(super) const MAY_SERIAL: &str = "a whole number from 1 to 9007199254740991";
 pub(super) const MAY_TIME: &str = "a time in UTC such as 2026-03-01T14:00:00Z";
 pub(super) const MAY_TIME_MS: &str =
     "a time in UTC with milliseconds such as 2026-03-01T14:00:00.000Z";
@@ -171,6 +173,11 @@ pub(super) fn number<N: std::str::FromStr + ToString>(text: &str) -> Option<N> {
         .filter(|number| number.to_string() == text)
 }
 
+/// The serial of an issue.
+pub(super) fn serial(text: &str) -> Option<u64> {
+    number(text).filter(|serial| (1..=SERIAL_MAX).contains(serial))
+}
+
 /// Seconds since 1970, written in one way only.
 pub(super) fn time(text: &str) -> Option<UnixSeconds> {
     let at = text.parse::<Timestamp>().ok()?.as_second();
@@ -192,7 +199,7 @@ pub(super) fn write_time_ms(at: i64) -> String {
 }
 
 /// A SHA-256 as the papers speak of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {

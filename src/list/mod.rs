@@ -3,6 +3,7 @@
 
 pub mod diff;
 mod entry_cells;
+pub mod expiry;
 mod form;
 pub mod guard;
 pub mod lint;
@@ -11,6 +12,7 @@ pub mod parse;
 pub mod receipt;
 pub mod records;
 pub mod removal;
+pub mod serial;
 mod table;
 
 pub use entry_cells::EntryTally;

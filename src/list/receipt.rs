@@ -2,8 +2,8 @@
 //! afterwards. Signed as a note.
 
 use super::form::{
-    FormFault, FormProblem, FormReader, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME_MS, id,
-    number, time_ms, write_time_ms,
+    FormFault, FormProblem, FormReader, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_SERIAL,
+    MAY_TIME_MS, id, number, serial, time_ms, write_time_ms,
 };
 
 const VERSION: &str = "wardline-receipt/v1";
@@ -47,7 +47,7 @@ impl Receipt {
                 crate::seal::is_key_name(text).then(|| text.to_owned())
             })?,
             list: lines.required("list", MAY_ID, id)?,
-            serial: lines.required("serial", MAY_NUMBER, number)?,
+            serial: lines.required("serial", MAY_SERIAL, serial)?,
             manifest: lines.required("manifest", MAY_HASH, Hash::parse)?,
             entries: lines.required("entries", MAY_HASH, Hash::parse)?,
             received_ms: lines.required("received", MAY_TIME_MS, time_ms)?,
@@ -161,6 +161,9 @@ mod tests {
             refused("probes-right: 20", "probes-right: 21"),
             "line 13: `probes-right` must be at most `probes`"
         );
+        let serial = "line 4: `serial` must be a whole number from 1 to 9007199254740991";
+        assert_eq!(refused("serial: 7", "serial: 9007199254740992"), serial);
+        assert_eq!(refused("serial: 7", "serial: 0"), serial);
         assert_eq!(
             refused("live: ", "alive: "),
             "line 9: `live:` is expected here; the keys have a fixed order"

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::StoreError;
 use crate::clock::{UnixSeconds, wall_s};
+use crate::list::serial;
 
 /// Events that wait while the disk refuses; more than this are lost, and that is logged.
 const WAITING_MAX: usize = 10_000;
@@ -99,6 +100,7 @@ pub struct JournalEvent {
     /// To which list; none where it happened to the program.
     pub list: Option<String>,
     /// The list's serial, where it has one.
+    #[serde(default, deserialize_with = "serial::deserialize")]
     pub serial: Option<u64>,
     /// SHA-256 of its manifest's text in hexadecimal, or of its own text where it has no manifest.
     pub manifest: Option<String>,

@@ -9,6 +9,8 @@ mod protected;
 use std::fmt;
 
 use super::Scope;
+use super::serial::{LEAP_MAX, Leap, judge_leap};
+use crate::clock::UnixSeconds;
 pub use protected::Protected;
 
 /// Entries that a finding names; the rest are only counted.
@@ -83,11 +85,13 @@ pub enum Code {
     RemovedPercent,
     /// More questions would be blocked than may be, found by trying the list out.
     Shadow,
+    /// The serial leaps farther than serials do by themselves.
+    Serial,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Root,
         Self::Tld,
         Self::PublicSuffix,
@@ -99,6 +103,7 @@ impl Code {
         Self::Removed,
         Self::RemovedPercent,
         Self::Shadow,
+        Self::Serial,
     ];
 
     /// Those that an operator may let pass for good, each for a number of entries. What covers
@@ -120,6 +125,7 @@ impl Code {
             Self::Removed => "guard.removed",
             Self::RemovedPercent => "guard.removed-percent",
             Self::Shadow => "guard.shadow",
+            Self::Serial => "guard.serial",
         }
     }
 
@@ -143,7 +149,8 @@ pub struct LinePlace {
 pub struct GuardFinding {
     /// What it is about.
     pub code: Code,
-    /// How many entries it concerns, or questions; for the per-cent codes too.
+    /// How many entries it concerns, or questions; for the per-cent codes too. How far a serial
+    /// leaps.
     pub count: u64,
     /// What was found and what is allowed, in per cent, for the per-cent codes.
     pub percent: Option<(f64, f64)>,
@@ -300,6 +307,23 @@ fn budget(limits: &GuardLimits, change: &Change) -> Vec<GuardFinding> {
     findings
 }
 
+impl GuardFinding {
+    /// What is found where the step from the highest serial so far to that of a signed issue is a
+    /// mistake, as it seems.
+    pub fn of_leap(highest: Option<u64>, serial: u64, now: UnixSeconds) -> Option<Self> {
+        let Leap::Suspicious { by } = judge_leap(highest, serial, now) else {
+            return None;
+        };
+        Some(Self {
+            code: Code::Serial,
+            count: by,
+            percent: None,
+            allowed: LEAP_MAX,
+            first: Vec::new(),
+        })
+    }
+}
+
 impl fmt::Display for GuardFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.count;
@@ -331,6 +355,7 @@ impl fmt::Display for GuardFinding {
                 f,
                 "{count} questions would be blocked that are not blocked now"
             )?,
+            Code::Serial => write!(f, "the serial leaps by {count}, and reads as no time")?,
         }
         let whole = if self.code == Code::Shadow {
             "all questions"
@@ -584,6 +609,20 @@ mod tests {
             )]
         );
         assert_eq!(judge(None, 0, 0).len(), 1);
+    }
+
+    #[test]
+    fn a_leap_is_found_and_its_reason_told() {
+        assert_eq!(
+            GuardFinding::of_leap(Some(7), 20_260_301, 1_772_373_600),
+            None
+        );
+        let found = GuardFinding::of_leap(Some(7), 8_000_000, 0).unwrap();
+        assert_eq!(
+            found.to_string(),
+            "guard.serial: the serial leaps by 7999993, and reads as no time; allowed are \
+             1000000; mend the list, or accept it as it is by overriding guard.serial"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::super::super::failure::CommandFailure;
 use super::super::super::files::{read, read_text};
 use crate::clock::UnixSeconds;
+use crate::list::serial;
 
 /// Where Debian and its relatives keep the authorities that the system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -27,6 +28,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 #[derive(Debug, Deserialize)]
 pub(super) struct PushStanding {
     /// The serial in force; none where the list is not in force yet.
+    #[serde(default, deserialize_with = "serial::deserialize")]
     pub(super) serial: Option<u64>,
     /// How far the newest issue got.
     #[serde(default)]
