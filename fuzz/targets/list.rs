@@ -2,7 +2,7 @@
 //! as they were.
 #![cfg_attr(fuzzing, no_main)]
 
-use wardline::list::parse::{self, Column, Format, Heading};
+use wardline::list::parse::{self, Column, Format, Heading, ReadOptions};
 use wardline::list::{lint, records};
 use wardline::name::Name;
 
@@ -29,7 +29,14 @@ pub(crate) fn run(input: &[u8]) -> &'static str {
         entries += 1;
         assert_eq!(Name::from_wire(wire).expect("a name").as_wire(), wire);
     });
-    assert_eq!(parsed.expect("memory can be read").entries, entries);
+    let parsed = parsed.expect("memory can be read");
+    assert_eq!(parsed.entries, entries);
+    let march = ReadOptions {
+        now: Some(1_772_373_600),
+    };
+    let then = parse::read_with(text, format, march, |_, _| ()).expect("memory can be read");
+    assert_eq!(then.entries + then.expired, entries);
+    assert_eq!(then.rejects, parsed.rejects);
 
     let (read, _) = records::read(text).expect("memory can be read");
     lint::lint(&read, parse::read_day("2026-01-01").expect("a day"), 90);

@@ -6,6 +6,7 @@ use std::io::{self, BufRead};
 use jiff::civil::Date;
 use zeroize::Zeroizing;
 
+use super::expiries::{Expiries, ReadOptions};
 use super::line::{LINE_OCTETS_MAX, Length, Parsed, take_line};
 use super::parts;
 use super::{Reason, word};
@@ -43,11 +44,18 @@ pub struct Details<'a> {
 
 /// Read a list in our own format with the details of its entries. An error is one of reading, never
 /// of content; the buffers are wiped.
-pub fn read_entries(
+pub fn read_entries(text: impl BufRead, sink: impl FnMut(&ListEntry<'_>)) -> io::Result<Parsed> {
+    read_entries_with(text, ReadOptions::default(), sink)
+}
+
+/// As [`read_entries`], with options.
+pub fn read_entries_with(
     mut text: impl BufRead,
+    options: ReadOptions,
     mut sink: impl FnMut(&ListEntry<'_>),
 ) -> io::Result<Parsed> {
     let mut parsed = Parsed::default();
+    let mut expiries = Expiries::new(options);
     let mut line = Zeroizing::new(Vec::with_capacity(LINE_OCTETS_MAX + 1));
     let mut wire = Zeroizing::new(Vec::with_capacity(word::WIRE_OCTETS_MAX));
     while let Some(length) = take_line(&mut text, &mut line)? {
@@ -58,13 +66,14 @@ pub fn read_entries(
         }
         let read = match length {
             Length::Over => Err(Reason::LongLine),
-            Length::Within => read_line(words, parsed.lines, &mut wire, &mut sink),
+            Length::Within => read_line(words, parsed.lines, &mut expiries, &mut wire, &mut sink),
         };
         match read {
             Ok(entries) => parsed.entries += entries,
             Err(reason) => parsed.note_reject(reason),
         }
     }
+    expiries.finish(&mut parsed);
     Ok(parsed)
 }
 
@@ -86,6 +95,7 @@ pub fn read_name(text: &[u8]) -> Result<(Name, Scope), Reason> {
 fn read_line(
     line: &[u8],
     number: u64,
+    expiries: &mut Expiries,
     wire: &mut Vec<u8>,
     sink: &mut impl FnMut(&ListEntry<'_>),
 ) -> Result<u64, Reason> {
@@ -94,6 +104,9 @@ fn read_line(
     };
     word::read(parts.name, wire)?;
     let details = read_details(parts.details)?;
+    if !expiries.admit(details.expires) {
+        return Ok(0);
+    }
     sink(&ListEntry {
         line: number,
         wire,

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use super::Reason;
+use crate::clock::UnixSeconds;
 
 /// The longest line that is read, in octets; a longer one is a reject.
 pub const LINE_OCTETS_MAX: usize = 4096;
@@ -26,6 +27,10 @@ pub struct Parsed {
     pub lines: u64,
     /// Entries handed out, duplicates included.
     pub entries: u64,
+    /// Entries that were passed over since their last day is over; a manifest counts them.
+    pub expired: u64,
+    /// The next moment at which the last day of an entry that was handed out is over.
+    pub next_expiry: Option<UnixSeconds>,
     /// Lines that are no entries.
     pub rejects: u64,
     /// The first rejects.
@@ -35,7 +40,7 @@ pub struct Parsed {
 impl Parsed {
     /// Rejected lines in per cent of the lines that were meant as entries.
     pub fn rejects_percent(&self) -> f64 {
-        let meant = self.entries + self.rejects;
+        let meant = self.entries + self.expired + self.rejects;
         if meant == 0 {
             0.0
         } else {

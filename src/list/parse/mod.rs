@@ -8,6 +8,7 @@ use line::{Length, take_line};
 
 mod csv;
 mod entry;
+mod expiries;
 mod hosts;
 mod plain;
 mod rpz;
@@ -15,8 +16,11 @@ mod word;
 use super::Scope;
 pub use csv::{Column, HEADING_OCTETS_MAX, Heading};
 pub use entry::{
-    CATEGORY_OCTETS_MAX, Details, ListEntry, read_category, read_day, read_entries, read_name,
+    CATEGORY_OCTETS_MAX, Details, ListEntry, read_category, read_day, read_entries,
+    read_entries_with, read_name,
 };
+use expiries::Expiries;
+pub use expiries::ReadOptions;
 pub use reason::Reason;
 use std::io::{self, BufRead};
 use zeroize::Zeroizing;
@@ -40,11 +44,22 @@ pub enum Format {
 /// reading, never of content. No entry stays in memory: the buffers are wiped, and so large that
 /// they never move and leave a copy behind.
 pub fn read(
+    text: impl BufRead,
+    format: Format,
+    sink: impl FnMut(&[u8], Scope),
+) -> io::Result<Parsed> {
+    read_with(text, format, ReadOptions::default(), sink)
+}
+
+/// As [`read`], with options. Only our own format knows the last days of its entries.
+pub fn read_with(
     mut text: impl BufRead,
     format: Format,
+    options: ReadOptions,
     mut sink: impl FnMut(&[u8], Scope),
 ) -> io::Result<Parsed> {
     let mut parsed = Parsed::default();
+    let mut expiries = Expiries::new(options);
     let mut zone = rpz::RpzReader::new();
     let mut csv = csv::CsvReader::new(if let Format::Csv(column) = format {
         column
@@ -61,7 +76,9 @@ pub fn read(
         }
         let read = match (length, format) {
             (Length::Over, _) => Err(Reason::LongLine),
-            (Length::Within, Format::Plain) => plain::read_line(words, &mut wire, &mut sink),
+            (Length::Within, Format::Plain) => {
+                plain::read_line(words, &mut expiries, &mut wire, &mut sink)
+            }
             (Length::Within, Format::Hosts) => hosts::read_line(words, &mut wire, &mut sink),
             (Length::Within, Format::Rpz) => zone.read_line(words, &mut wire, &mut sink),
             (Length::Within, Format::Csv(_)) => csv.read_line(words, &mut wire, &mut sink),
@@ -71,6 +88,7 @@ pub fn read(
             Err(reason) => parsed.note_reject(reason),
         }
     }
+    expiries.finish(&mut parsed);
     Ok(parsed)
 }
 

@@ -1,13 +1,16 @@
 //! Our own list format: one entry a line and its details behind it; `#` starts a comment, a leading
 //! `=` means that name alone.
 
+use super::expiries::Expiries;
 use super::parts::{split, without_mark};
 use super::{Reason, entry, word};
 use crate::list::Scope;
 
-/// Read one line and hand out its entry, if it has one. Details are checked but not kept.
+/// Read one line and hand out its entry, if it has one. Details are checked but not kept; one that
+/// is over is passed over.
 pub(super) fn read_line(
     line: &[u8],
+    expiries: &mut Expiries,
     wire: &mut Vec<u8>,
     sink: &mut impl FnMut(&[u8], Scope),
 ) -> Result<u64, Reason> {
@@ -15,8 +18,8 @@ pub(super) fn read_line(
         return Ok(0);
     };
     word::read(parts.name, wire)?;
-    if !parts.details.is_empty() {
-        entry::read_details(parts.details)?;
+    if !parts.details.is_empty() && !expiries.admit(entry::read_details(parts.details)?.expires) {
+        return Ok(0);
     }
     sink(wire, parts.scope);
     Ok(1)
