@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use wardline::audit::LogExporter;
 use wardline::count::{HourCounts, ListIdentity};
 use wardline::list::Hash;
-use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy};
+use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy, Settlement};
 use wardline::seal::checkpoint::Checkpoint;
 use wardline::seal::tree::{leaf_hash, root_of};
 use wardline::seal::{Note, SigningKey};
@@ -931,6 +931,7 @@ fn manifest(serial: u64, curator: &SigningKey) -> (String, String) {
         sha256: Hash::of(&serial.to_be_bytes()),
         test_entry: None,
         secrecy: Secrecy::Open,
+        settles: Settlement::ByDate,
     };
     let mut note = Note::new(&manifest.to_text()).expect("a note");
     note.sign(curator).expect("a signature");

@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wardline::list::Hash;
-use wardline::list::manifest::Manifest;
+use wardline::list::manifest::{Manifest, Settlement};
 use wardline::list::receipt::Receipt;
-use wardline::list::removal::Removal;
+use wardline::list::removal::{CarriedRemoval, Removal, parse_several};
 use wardline::seal::{Note, SigningKey, VerifyKey};
 
 use crate::kit::listener::Listener;
@@ -559,6 +559,225 @@ fn a_removal_needs_one_key_and_no_issue() {
     assert_eq!(
         said,
         "--hours: 1 hour to 31 days (744); what must stay off belongs into a new issue\n"
+    );
+}
+
+/// Make a removal, and return the hashes of all that are handed out then.
+fn remove_now(desk: &Desk, entry: &str) -> Vec<Hash> {
+    desk.does(&format!(
+        "list remove desk {entry} --now --key one.key --reason mistake"
+    ));
+    handed_out(desk)
+}
+
+fn handed_out(desk: &Desk) -> Vec<Hash> {
+    let octets = desk.read("desk/issue/story.removal").into_bytes();
+    let all = parse_several(&octets).expect("removals");
+    all.iter().map(CarriedRemoval::known_by).collect()
+}
+
+fn settled(desk: &Desk) -> Settlement {
+    desk.issue().1.settles
+}
+
+fn named(hashes: &[Hash]) -> Settlement {
+    let mut hashes = hashes.to_vec();
+    hashes.sort();
+    Settlement::Named(hashes)
+}
+
+#[test]
+fn an_issue_settles_the_removals_before_it() {
+    let desk = Desk::new();
+    desk.does("list add desk a.example b.example c.example kept.example");
+    desk.issue_whole();
+    assert_eq!(settled(&desk), Settlement::Named(vec![]));
+    let first = remove_now(&desk, "a.example");
+    let both = remove_now(&desk, "b.example");
+    assert_eq!((both.len(), both[0]), (2, first[0]), "the first holds on");
+
+    desk.does("list sign desk --key one.key");
+    assert_eq!(handed_out(&desk), both, "no resolver has the issue yet");
+    let said = desk.does("list sign desk --key two.key");
+    assert_eq!(
+        said,
+        "story serial 2: 2 entries, 2 removals settled, signed by agency-1.example, \
+         agency-2.example; ready to push\n"
+    );
+    assert_eq!(settled(&desk), named(&both));
+
+    // Resolvers that miss an issue learn it from the next one; the file names what is left to do.
+    let third = remove_now(&desk, "c.example");
+    assert_eq!((third.len(), both.contains(&third[0])), (1, false));
+    let said = desk.does("list sign desk --key two.key --json");
+    let told: Value = serde_json::from_str(&said).expect("JSON");
+    let all = [both, third].concat();
+    assert_eq!(settled(&desk), named(&all));
+    assert_eq!(told["settles"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn an_entry_that_was_taken_back_does_not_come_back_by_mistake() {
+    let desk = Desk::new();
+    desk.does("list add desk a.example kept.example");
+    desk.issue_whole();
+    let removal = remove_now(&desk, "a.example");
+    desk.does("list add desk a.example");
+    let said = desk.fails(1, "list sign desk --key one.key");
+    assert!(
+        said.starts_with("lint.removed: line 1 entry ")
+            && said.ends_with("sign it all the same with --override lint.removed\n"),
+        "{said}"
+    );
+    assert!(desk.fails(1, "list lint desk").contains("lint.removed"));
+    for key in ["one", "two"] {
+        desk.does(&format!(
+            "list sign desk --key {key}.key --override lint.removed"
+        ));
+    }
+    assert_eq!(settled(&desk), named(&removal));
+    // It was meant, and is not asked about again.
+    desk.does("list add desk more.example");
+    desk.issue_whole();
+    assert_eq!(settled(&desk), named(&removal));
+    remove_now(&desk, "a.example");
+    assert_eq!(handed_out(&desk).len(), 1);
+}
+
+#[test]
+fn a_secret_removal_is_known_by_what_is_encrypted() {
+    let desk = Desk::with(&["--encrypted"]);
+    let recipient = desk.does("key new resolver-1.example --out ours.age --age");
+    desk.does("list add desk secret.example other.example kept.example");
+    desk.does(&format!(
+        "list encrypt desk --recipient {}",
+        recipient.trim()
+    ));
+    desk.issue_whole();
+    let first = remove_now(&desk, "secret.example");
+    let text = desk.read("desk/issue/story.removal");
+    assert_eq!(first, [Hash::of(text.as_bytes())]);
+    let both = remove_now(&desk, "other.example");
+    assert!(desk.read("desk/issue/story.removal").starts_with(&text));
+    desk.issue_whole();
+    assert_eq!(settled(&desk), named(&both));
+    for hash in &both {
+        let clear = desk.read(&format!("desk/removals/{hash}.txt"));
+        let note = Note::parse(clear.as_bytes()).expect("a note");
+        let removal = Removal::parse(note.text()).expect("a removal");
+        assert_ne!(removal.hash(), *hash, "names could be tried against it");
+    }
+}
+
+#[test]
+fn a_removal_begins_within_a_day() {
+    let desk = Desk::new();
+    desk.does("list add desk a.example b.example");
+    let from = |hours: i64| {
+        let at = wardline::clock::wall_s() + hours * 3600;
+        let at = jiff::Timestamp::from_second(at).expect("a time");
+        format!("list remove desk a.example --now --key one.key --reason mistake --from {at}")
+    };
+    assert_eq!(
+        desk.fails(2, &from(25)),
+        "--from: 24 hours ahead at most; what is to end later belongs into a later issue\n"
+    );
+    assert_eq!(desk.fails(2, &from(-1)), "--from: it lies in the past\n");
+    let said = desk.fails(2, &(from(1) + "x"));
+    assert_eq!(said, "--from: write a time as 2026-03-01T14:00:00Z\n");
+    assert!(!desk.file("desk/issue/story.removal").exists());
+    desk.does(&from(23));
+    let text = desk.read("desk/issue/story.removal");
+    let note = Note::parse(text.as_bytes()).expect("a note");
+    let removal = Removal::parse(note.text()).expect("a removal");
+    let now = wardline::clock::wall_s();
+    assert!(!removal.holds_at(now) && removal.holds_at(now + 23 * 3600));
+}
+
+#[test]
+fn a_serial_that_leaps_needs_a_reason() {
+    let desk = Desk::new();
+    desk.does("list add desk a.example");
+    desk.does("list sign desk --key one.key --serial 41");
+    assert!(
+        desk.does("list sign desk --key two.key")
+            .starts_with("story serial 41: ")
+    );
+    desk.does("list add desk b.example");
+    let said = desk.fails(1, "list sign desk --key one.key --serial 5000000");
+    assert!(
+        said.starts_with("guard.serial: the serial leaps by 4999959, and reads as no time; "),
+        "{said}"
+    );
+    let said = desk.fails(2, "list sign desk --key one.key --serial 41");
+    assert_eq!(
+        said,
+        "--serial: it must be above 41, that of the last issue\n"
+    );
+    desk.fails(2, "list sign desk --key one.key --serial 9007199254740992");
+    desk.does("list sign desk --key one.key --serial 20260301");
+    desk.does("list add desk c.example");
+    desk.does("list sign desk --key one.key --serial 9007199254740991 --override guard.serial");
+    assert_eq!(desk.issue().1.serial, 9_007_199_254_740_991);
+    // Whoever signs second is asked as the first was; and there is no serial above it.
+    let said = desk.fails(1, "list sign desk --key two.key");
+    assert!(said.starts_with("guard.serial: "), "{said}");
+    desk.does("list sign desk --key two.key --override guard.serial");
+    desk.does("list add desk d.example");
+    let said = desk.fails(2, "list sign desk --key one.key");
+    assert_eq!(said, "there is no serial above that of the last issue\n");
+}
+
+/// 5 days before its end, and signed by both.
+fn expire_soon(desk: &Desk) {
+    let (_, manifest) = desk.issue();
+    let soon = Manifest {
+        issued: manifest.issued - 85 * 86_400,
+        expires: manifest.expires - 85 * 86_400,
+        ..manifest
+    };
+    let mut note = Note::new(&soon.to_text()).expect("a text");
+    for file in ["one.key", "two.key"] {
+        let key = SigningKey::parse(&desk.read(file)).expect("a key");
+        note.sign(&key).expect("a signature");
+    }
+    fs::write(desk.file("desk/issue/story.manifest"), note.to_string()).expect("a manifest");
+}
+
+#[test]
+fn an_issue_that_expires_soon_is_told_of() {
+    let desk = Desk::new();
+    desk.does("list add desk blocked.example");
+    desk.issue_whole();
+    assert_eq!(desk.does("list lint desk"), "1 entry: nothing to look at\n");
+    assert!(!desk.does("list verify desk").contains("sign it again"));
+    expire_soon(&desk);
+    let said = desk.does("list lint desk");
+    assert!(
+        said.starts_with("lint.expiry: serial 1 expires in 5 days, on ")
+            && said.ends_with("1 entry: 1 to look at\n"),
+        "{said}"
+    );
+    assert!(
+        desk.does("list lint desk --json")
+            .contains("\"expiry\":\"serial 1 expires in 5 days, on ")
+    );
+    let said = desk.does("list verify desk");
+    assert!(
+        said.ends_with("\nstory expires in 5 days: sign it again soon\n"),
+        "{said}"
+    );
+    let text = format!(
+        "[[list]]\nid = \"story\"\nauthority = \"A\"\nbasis = \"law\"\nlegal_basis = \"B\"\n\
+         stop = [\"192.0.2.1\"]\nkeys = {:?}\nsignatures = 2\n\
+         folder = {{ path = \"desk/issue\" }}\n",
+        desk.keys
+    );
+    fs::write(desk.file("wardline.toml"), text).expect("a configuration");
+    let said = desk.does("check --config wardline.toml");
+    assert!(
+        said.contains("desk/issue/story.manifest: expires in 5 days, on "),
+        "{said}"
     );
 }
 

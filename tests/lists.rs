@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use wardline::clock::wall_s;
 use wardline::list::Hash;
-use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy};
+use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy, Settlement};
 use wardline::list::parse::Format;
 use wardline::list::receipt::Receipt;
 use wardline::list::removal::Removal;
@@ -101,6 +101,7 @@ impl Desk {
             sha256: Hash::of(issue.entries.as_bytes()),
             test_entry: (issue.entries == ENTRIES).then_some(1),
             secrecy: Secrecy::Open,
+            settles: Settlement::ByDate,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use wardline::list::manifest::Manifest;
 use wardline::list::receipt::Receipt;
-use wardline::list::removal::Removal;
+use wardline::list::removal::{CarriedRemoval, Removal, parse_several};
 use wardline::seal::{Note, SigningKey, VerifyKey};
 
 /// The key that signed the example list.
@@ -17,6 +17,13 @@ libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
 
 pub(crate) fn run(octets: &[u8]) -> &'static str {
     let key = VerifyKey::parse(KEY).ok();
+    if let Ok(all) = parse_several(octets) {
+        let written: String = all.iter().map(CarriedRemoval::to_text).collect();
+        assert_eq!(parse_several(written.as_bytes()).as_ref(), Ok(&all));
+        if all.len() > 1 {
+            return "removals";
+        }
+    }
     if let Ok(note) = Note::parse(octets) {
         assert_eq!(
             Note::parse(note.to_string().as_bytes())

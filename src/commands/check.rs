@@ -1,7 +1,7 @@
 //! `wardline check`: everything that is wrong with the configuration and the lists, found without
 //! starting.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -9,11 +9,15 @@ use serde::Serialize;
 
 use super::engine;
 use super::failure::{CommandFailure, lines};
-use super::output::{Style, TextColumn, number, print, print_json, table};
+use super::output::{Style, TextColumn, number, print, print_json, table, time};
+use crate::clock::wall_s;
 use crate::config::{Config, Problem};
+use crate::list::expiry::warning_of_issue;
 use crate::list::guard::{Guard, GuardFinding, LinePlace, Protected};
+use crate::list::manifest::Manifest;
 use crate::list::parse::{self, Format, Reject};
-use crate::update::{Inspection, ListSource, Text, inspect};
+use crate::seal::Note;
+use crate::update::{Inspection, ListOrigin, ListSource, Text, inspect};
 
 /// What was found, as `--json` prints it.
 #[derive(Serialize)]
@@ -45,6 +49,8 @@ struct ListFindings {
     /// What the guard found and lets pass.
     passed: Vec<String>,
     refusal: Option<String>,
+    /// That the issue in its folder expires soon, where it does.
+    expiry: Option<String>,
 }
 
 /// One line that is no entry.
@@ -207,8 +213,31 @@ impl ListFindings {
             first_rejects: parsed.rejects_shown.iter().map(first).collect(),
             passed: passed.iter().map(ToString::to_string).collect(),
             refusal,
+            expiry: source
+                .sources
+                .iter()
+                .find_map(|origin| expiry_of(origin, &source.id)),
         }
     }
+}
+
+/// That the issue in a watched folder expires soon, or has expired. Whether it is to be believed is
+/// found out when it is taken.
+fn expiry_of(origin: &ListOrigin, list: &str) -> Option<String> {
+    let ListOrigin::Folder(folder) = origin else {
+        return None;
+    };
+    let place = folder.join(Manifest::file(list));
+    let note = Note::parse(&fs::read(&place).ok()?).ok()?;
+    let Manifest {
+        issued, expires, ..
+    } = Manifest::parse(note.text()).ok()?;
+    let warning = warning_of_issue(issued, expires, wall_s())?;
+    Some(format!(
+        "{}: {warning}, on {}",
+        place.display(),
+        time(expires)
+    ))
 }
 
 impl Findings {
@@ -251,6 +280,9 @@ impl Findings {
             for passed in &list.passed {
                 text.push_str(&format!("{}: {passed}\n", list.file));
             }
+        }
+        for said in self.lists.iter().filter_map(|list| list.expiry.as_ref()) {
+            text.push_str(&format!("\n{said}\n"));
         }
         for list in self.lists.iter().filter(|list| list.rejects > 0) {
             text.push('\n');

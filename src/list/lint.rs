@@ -25,6 +25,8 @@ pub enum Concern {
     Expired,
     /// More than one test entry.
     Test,
+    /// A removal that has not run out took it back.
+    Removed,
     /// It was verified too long ago, or never.
     Due,
     /// It starts with `www.` and covers neither the name without it nor others beside it.
@@ -43,6 +45,7 @@ impl Concern {
             Self::Number => "lint.number",
             Self::Expired => "lint.expired",
             Self::Test => "lint.test",
+            Self::Removed => "lint.removed",
             Self::Due => "lint.due",
             Self::Www => "lint.www",
             Self::Covered => "lint.covered",
@@ -54,7 +57,7 @@ impl Concern {
     pub const fn is_error(self) -> bool {
         matches!(
             self,
-            Self::Duplicate | Self::Number | Self::Expired | Self::Test
+            Self::Duplicate | Self::Number | Self::Expired | Self::Test | Self::Removed
         )
     }
 }
@@ -66,6 +69,9 @@ impl fmt::Display for Concern {
             Self::Number => "no number of its own: `wardline list import` and `add` give one",
             Self::Expired => "its last day is over: remove it, or verify it and set a new one",
             Self::Test => "a second test entry: one is enough",
+            Self::Removed => {
+                "an emergency removal took it back, and this issue would block it again: remove it"
+            }
             Self::Due => {
                 "due for verification: somebody must look whether the material is still \
                           there"
@@ -151,6 +157,24 @@ pub fn lint(records: &[(u64, EntryRecord)], today: Date, verify_days: u32) -> Ve
     }
     remarks.sort();
     remarks
+}
+
+/// The entries that stand there although removals took them back.
+pub fn find_removed(records: &[(u64, EntryRecord)], taken_back: &[(Name, Scope)]) -> Vec<Remark> {
+    let taken_back: BTreeSet<(&Name, Scope)> = taken_back
+        .iter()
+        .map(|(name, scope)| (name, *scope))
+        .collect();
+    let found = records
+        .iter()
+        .filter(|(_, record)| taken_back.contains(&(&record.name, record.scope)));
+    found
+        .map(|(line, record)| Remark {
+            concern: Concern::Removed,
+            line: *line,
+            number: record.number,
+        })
+        .collect()
 }
 
 fn is_due(record: &EntryRecord, today: Date, verify_days: u32) -> bool {
@@ -290,6 +314,22 @@ mod tests {
         for (more, expected) in cases {
             assert_eq!(remarks(&(good.to_owned() + more)), expected, "{more}");
         }
+    }
+
+    #[test]
+    fn entries_that_were_taken_back_are_found() {
+        let text = "a.test number=1\n=a.test number=2\nb.test number=3\n";
+        let (records, _) = read(text.as_bytes()).unwrap();
+        let taken_back = [
+            ("a.test", Scope::Exact),
+            ("b.test", Scope::Below),
+            ("c.test", Scope::Below),
+        ]
+        .map(|(name, scope)| (Name::parse(name).unwrap(), scope));
+        let found = find_removed(&records, &taken_back);
+        let lines: Vec<u64> = found.iter().map(|remark| remark.line).collect();
+        assert_eq!(lines, [2, 3]);
+        assert!(found.iter().all(|remark| remark.concern.is_error()));
     }
 
     #[test]

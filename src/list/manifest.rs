@@ -7,13 +7,16 @@
 //! numbers keep that hash from being tried against guessed lists.
 
 use super::form::{
-    FormFault, FormProblem, FormReader, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_TIME, MAY_WORDS,
-    id, number, time, words, write_time,
+    FormFault, FormProblem, FormReader, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_SERIAL, MAY_TIME,
+    MAY_WORDS, id, number, serial, time, words, write_time,
 };
 use crate::clock::UnixSeconds;
 use crate::seal::Note;
 
 const VERSION: &str = "wardline-list/v1";
+
+/// The most removals that one issue may settle.
+pub const SETTLED_MAX: usize = 200;
 
 /// What the text of a list's note says. Fields are written in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,8 @@ pub struct Manifest {
     pub legal_basis: String,
     /// What a blocked client is to be answered.
     pub action: ListAction,
-    /// Rises with each issue of the list, from 1.
+    /// Rises with each issue of the list, from 1 to
+    /// [`SERIAL_MAX`](super::serial::SERIAL_MAX).
     pub serial: u64,
     /// When it was made, in seconds since 1970.
     pub issued: UnixSeconds,
@@ -44,6 +48,28 @@ pub struct Manifest {
     pub test_entry: Option<u32>,
     /// Whether the entries travel and are kept encrypted (age) only.
     pub secrecy: Secrecy,
+    /// Which emergency removals it has taken up.
+    pub settles: Settlement,
+}
+
+/// Which emergency removals end with an issue, because its entries take account of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Those from before it was issued: it is of the older form, which does not say.
+    ByDate,
+    /// Those that are known by these hashes (`CarriedRemoval::known_by`), in ascending order, each
+    /// once, [`SETTLED_MAX`] at most.
+    Named(Vec<Hash>),
+}
+
+impl Settlement {
+    /// The hashes that it names; none in the older form.
+    pub fn named(&self) -> &[Hash] {
+        match self {
+            Self::ByDate => &[],
+            Self::Named(hashes) => hashes,
+        }
+    }
 }
 
 /// On what ground a list is applied; it decides the extended error that clients see (RFC 8914).
@@ -107,9 +133,7 @@ impl Manifest {
             basis: lines.required("basis", "law, provider or subscriber", ManifestBasis::parse)?,
             legal_basis: lines.required("legal-basis", MAY_WORDS, words)?,
             action: lines.required("action", "stop-page or nxdomain", ListAction::parse)?,
-            serial: lines.required("serial", "a whole number from 1", |text| {
-                number(text).filter(|serial| *serial > 0)
-            })?,
+            serial: lines.required("serial", MAY_SERIAL, serial)?,
             issued: lines.required("issued", MAY_TIME, time)?,
             expires: lines.required("expires", MAY_TIME, time)?,
             previous: lines.required(
@@ -128,6 +152,7 @@ impl Manifest {
                     (text == "age").then_some(Secrecy::Age)
                 })?
                 .unwrap_or_default(),
+            settles: read_settlement(&mut lines)?,
         };
         lines.finish()?;
         if manifest.expires <= manifest.issued {
@@ -165,7 +190,25 @@ impl Manifest {
         if self.secrecy == Secrecy::Age {
             text.push_str("encrypted: age\n");
         }
+        match &self.settles {
+            Settlement::ByDate => {}
+            Settlement::Named(hashes) if hashes.is_empty() => text.push_str("settles: none\n"),
+            Settlement::Named(hashes) => {
+                for hash in hashes {
+                    text.push_str(&format!("settles: {hash}\n"));
+                }
+            }
+        }
         text
+    }
+
+    /// Does a removal end with this issue? It does where the issue names what the removal is known
+    /// by; where the issue is of the older form, if it was issued after the removal's `from`.
+    pub fn has_settled(&self, known_by: Hash, from: UnixSeconds) -> bool {
+        match &self.settles {
+            Settlement::ByDate => self.issued > from,
+            Settlement::Named(hashes) => hashes.binary_search(&known_by).is_ok(),
+        }
     }
 
     /// The SHA-256 of the signed text without its signatures: the same however many have signed.
@@ -192,8 +235,32 @@ impl Manifest {
     }
 }
 
+/// The `settles` lines at the end; without any it is the older form.
+fn read_settlement(lines: &mut FormReader<'_>) -> Result<Settlement, FormFault> {
+    let may = "`none` or 64 hexadecimal digits in lower case";
+    let first = lines.optional("settles", may, |text| match text {
+        "none" => Some(None),
+        _ => Hash::parse(text).map(Some),
+    })?;
+    let mut hashes = match first {
+        None => return Ok(Settlement::ByDate),
+        Some(None) => return Ok(Settlement::Named(Vec::new())),
+        Some(Some(hash)) => vec![hash],
+    };
+    let may = "64 hexadecimal digits in lower case, above those of the line before, and there at \
+               most 200 times";
+    let mut last = hashes.last().copied();
+    while let Some(hash) = last {
+        last = lines.optional("settles", may, |text| {
+            Hash::parse(text).filter(|next| *next > hash && hashes.len() < SETTLED_MAX)
+        })?;
+        hashes.extend(last);
+    }
+    Ok(Settlement::Named(hashes))
+}
+
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -228,9 +295,13 @@ basis: law -> basis:  law
 action: stop-page -> Action: stop-page
     line 6: `action:` is expected here; the keys have a fixed order
 serial: 7 -> serial: 0
-    line 7: `serial` must be a whole number from 1
+    line 7: `serial` must be a whole number from 1 to 9007199254740991
 serial: 7 -> serial: 07
-    line 7: `serial` must be a whole number from 1
+    line 7: `serial` must be a whole number from 1 to 9007199254740991
+serial: 7 -> serial: 9007199254740992
+    line 7: `serial` must be a whole number from 1 to 9007199254740991
+serial: 7 -> serial: 18446744073709551616
+    line 7: `serial` must be a whole number from 1 to 9007199254740991
 issued: 2026-03-01 -> issued: 2026-02-30
     line 8: `issued` must be a time in UTC such as 2026-03-01T14:00:00Z
 2026-06-01T14:00:00Z -> 2026-03-01T14:00:00Z
@@ -247,6 +318,12 @@ b855\n -> b855\nsha256: 00\n
     line 13: a key that is unknown, in the wrong place, or given twice
 b855\n -> b855\n\n
     line 13: a key that is unknown, in the wrong place, or given twice
+b855\n -> b855\nsettles: \n
+    line 13: `settles` must be `none` or 64 hexadecimal digits in lower case
+b855\n -> b855\nsettles: none\nsettles: none\n
+    line 14: a key that is unknown, in the wrong place, or given twice
+b855\n -> b855\nsettles: none\ntest-entry: 1\n
+    line 14: a key that is unknown, in the wrong place, or given twice
 sha256: e3b0 -> sha256: E3B0
     line 12: `sha256` must be 64 hexadecimal digits in lower case
 ";
@@ -279,6 +356,53 @@ sha256: e3b0 -> sha256: E3B0
         assert!(manifest.entries_file().ends_with(".entries.age"));
     }
 
+    /// Some hashes in ascending order.
+    fn hashes(count: u8) -> Vec<Hash> {
+        (0..count).map(|at| Hash([at; 32])).collect()
+    }
+
+    #[test]
+    fn an_issue_names_what_it_settles() {
+        let older = Manifest::parse(TEXT).unwrap();
+        assert_eq!(older.settles, Settlement::ByDate);
+        let [one, two] = [Hash([1; 32]), Hash([2; 32])];
+        assert!(older.has_settled(one, older.issued - 1));
+        assert!(!older.has_settled(one, older.issued));
+
+        let none = Manifest::parse(&(TEXT.to_owned() + "settles: none\n")).unwrap();
+        assert_eq!(none.settles, Settlement::Named(vec![]));
+        assert_ne!(none.hash(), older.hash());
+        assert!(!none.has_settled(one, none.issued - 1));
+
+        let text = format!("{TEXT}test-entry: 1\nencrypted: age\nsettles: {one}\n");
+        let named = Manifest::parse(&text).unwrap();
+        assert_eq!(named.to_text(), text);
+        assert!(named.has_settled(one, named.issued + 1));
+        assert!(!named.has_settled(two, named.issued - 1));
+    }
+
+    #[test]
+    fn what_is_settled_has_one_order_and_a_bound() {
+        let with = |hashes: &[Hash]| {
+            let lines = hashes.iter().map(|hash| format!("settles: {hash}\n"));
+            let text = TEXT.to_owned() + &lines.collect::<String>();
+            Manifest::parse(&text).map(|manifest| manifest.settles)
+        };
+        let most = hashes(200);
+        assert_eq!(with(&most), Ok(Settlement::Named(most.clone())));
+        let may = "`settles` must be 64 hexadecimal digits in lower case, above those of the line \
+                   before, and there at most 200 times";
+        let [one, two] = [Hash([1; 32]), Hash([2; 32])];
+        for (hashes, line) in [
+            (hashes(201), 213),
+            (vec![two, one], 14),
+            (vec![one, one], 14),
+        ] {
+            let fault = with(&hashes).unwrap_err();
+            assert_eq!(fault.to_string(), format!("line {line}: {may}"));
+        }
+    }
+
     #[test]
     fn every_fault_has_its_line() {
         let lines: Vec<&str> = FAULTS.trim().lines().collect();
@@ -294,11 +418,20 @@ sha256: e3b0 -> sha256: E3B0
         }
     }
 
+    fn settlements() -> impl Strategy<Value = Settlement> {
+        let hashes = proptest::collection::btree_set(any::<[u8; 32]>(), 0..5);
+        proptest::option::of(hashes).prop_map(|hashes| {
+            hashes.map_or(Settlement::ByDate, |hashes| {
+                Settlement::Named(hashes.into_iter().map(Hash).collect())
+            })
+        })
+    }
+
     prop_compose! {
-        pub(in crate::list) fn manifests()(
+        fn manifests()(
             list in "[a-z0-9][a-z0-9-]{0,20}",
             authority in "[A-Z][a-z]{0,9}( [A-Z][a-z]{1,9}){0,2}",
-            serial in 1..u64::MAX,
+            serial in 1..=crate::list::serial::SERIAL_MAX,
             issued in 0..2_000_000_000_i64,
             days in 1..400_i64,
             entries: u64,
@@ -307,6 +440,7 @@ sha256: e3b0 -> sha256: E3B0
             test_entry: Option<u32>,
             is_secret: bool,
             law: bool,
+            settles in settlements(),
         ) -> Manifest {
             Manifest {
                 list,
@@ -322,6 +456,7 @@ sha256: e3b0 -> sha256: E3B0
                 basis: if law { ManifestBasis::Law } else { ManifestBasis::Subscriber },
                 action: if law { ListAction::StopPage } else { ListAction::NxDomain },
                 secrecy: if is_secret { Secrecy::Age } else { Secrecy::Open },
+                settles,
             }
         }
     }
@@ -333,8 +468,14 @@ sha256: e3b0 -> sha256: E3B0
         }
 
         #[test]
-        fn what_is_read_is_what_is_written(at in 0..TEXT.len(), octet in 0x20_u8..0x7f) {
-            let mut octets = TEXT.as_bytes().to_vec();
+        fn what_is_read_is_what_is_written(
+            settles in settlements(),
+            at: proptest::sample::Index,
+            octet in 0x20_u8..0x7f,
+        ) {
+            let manifest = Manifest { settles, ..Manifest::parse(TEXT).unwrap() };
+            let mut octets = manifest.to_text().into_bytes();
+            let at = at.index(octets.len());
             octets[at] = octet;
             let text = String::from_utf8(octets).unwrap();
             if let Ok(manifest) = Manifest::parse(&text) {

@@ -127,7 +127,7 @@ fn signers<'k>(note: &Note, papers: &'k Trust) -> Result<Vec<&'k VerifyKey>, Cau
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::manifest::{ListAction, ManifestBasis, Secrecy};
+    use crate::list::manifest::{ListAction, ManifestBasis, Secrecy, Settlement};
     use crate::seal::SigningKey;
     use crate::update::Unsigned;
 
@@ -148,6 +148,7 @@ mod tests {
             sha256: Hash::of(b"a.test\n"),
             test_entry: None,
             secrecy: Secrecy::Open,
+            settles: Settlement::ByDate,
         }
     }
 

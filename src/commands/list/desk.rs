@@ -2,9 +2,10 @@
 //! what is handed out.
 //!
 //! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last
-//! issue, `before.txt` those of the last one before it that had all its signatures · `removal.txt`
-//! the last removal · `recipients.txt` the age keys of the resolvers · `issue/` what resolvers
-//! take: the manifest and the entries under their hash. Only `issue/` leaves the desk.
+//! issue, `before.txt` and `before.manifest` the last one before it that had all its signatures ·
+//! `removals/` the removals that have not run out · `recipients.txt` the age keys of the
+//! resolvers · `issue/` what resolvers take: the manifest, the entries under their hash, the
+//! removals. Only `issue/` leaves the desk.
 
 use std::fs::File;
 use std::io::{self};
@@ -24,6 +25,9 @@ use crate::list::records::{self, EntryRecord};
 use crate::list::{is_list_id, is_words};
 use crate::seal::age::Recipient;
 use crate::seal::{Note, VerifyKey};
+
+/// The manifest of the last issue before this one that had all its signatures.
+pub(super) const WHOLE_BEFORE: &str = "before.manifest";
 
 /// The settings of a list, as `list.toml` holds them.
 #[derive(Debug, Deserialize, Serialize)]
@@ -211,6 +215,17 @@ impl Desk {
         } else {
             Ok(None)
         }
+    }
+
+    /// The last issue that has all its signatures, which is what resolvers have; none before the
+    /// first.
+    pub(super) fn whole_issue(&self) -> Result<Option<Issue>, CommandFailure> {
+        let issue = self.issue()?;
+        let place = self.path(WHOLE_BEFORE);
+        if issue.as_ref().is_some_and(|issue| self.is_whole(issue)) || !place.exists() {
+            return Ok(issue.filter(|issue| self.is_whole(issue)));
+        }
+        Issue::read(&place).map(Some)
     }
 
     /// The age keys of the resolvers.

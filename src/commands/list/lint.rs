@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::super::failure::CommandFailure;
-use super::super::output::{Style, print, print_json};
+use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, count_entries, today};
+use super::removals::taken_back;
+use crate::clock::wall_s;
 use crate::list::diff::Diff;
+use crate::list::expiry::warning_of_issue;
 use crate::list::guard::{Change, Guard, GuardFinding, GuardLimits, LinePlace, Protected};
-use crate::list::lint::{Remark, lint, name_at};
+use crate::list::lint::{Remark, find_removed, lint, name_at};
 use crate::list::records::EntryRecord;
 
 /// Remarks that are shown for one concern; the rest are counted.
@@ -31,7 +34,12 @@ pub(super) struct Lint {
     rejects: Vec<String>,
     remarks: Vec<Remark>,
     findings: Vec<GuardFinding>,
+    /// That the last issue expires soon.
+    expiry: Option<String>,
 }
+
+/// The code of a last issue that expires soon; it keeps nothing from being signed.
+const EXPIRY: &str = "lint.expiry";
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -41,6 +49,7 @@ struct PrintedLint<'a> {
     rejects: &'a [String],
     remarks: Vec<PrintedRemark>,
     findings: Vec<String>,
+    expiry: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -86,7 +95,9 @@ impl Lint {
                 parsed.rejects - rejects.len() as u64
             ));
         }
-        let remarks = lint(&entries, today(), desk.settings.verify_days);
+        let mut remarks = lint(&entries, today(), desk.settings.verify_days);
+        remarks.extend(find_removed(&entries, &taken_back(desk)?));
+        remarks.sort();
         let protected = Protected::shipped();
         let mut guard = Guard::new(&protected);
         for (line, record) in &entries {
@@ -123,7 +134,13 @@ impl Lint {
             rejects,
             remarks,
             findings,
+            expiry: expiry_of(desk)?,
         })
+    }
+
+    /// Note what the guard finds besides the entries.
+    pub(super) fn add(&mut self, finding: GuardFinding) {
+        self.findings.push(finding);
     }
 
     /// The codes that keep the list from being signed, each once.
@@ -160,6 +177,7 @@ impl Lint {
             .map(|reject| format!("lint.reject: {reject}"))
             .collect();
         lines.extend(self.findings.iter().map(ToString::to_string));
+        lines.extend(self.expiry.iter().map(|said| format!("{EXPIRY}: {said}")));
         for group in self
             .remarks
             .chunk_by(|one, other| one.concern == other.concern)
@@ -218,6 +236,23 @@ impl Lint {
             rejects: &self.rejects,
             remarks: self.remarks.iter().map(remark).collect(),
             findings: self.findings.iter().map(ToString::to_string).collect(),
+            expiry: self.expiry.as_deref(),
         }
     }
+}
+
+/// That the last issue expires soon, where it does.
+fn expiry_of(desk: &Desk) -> Result<Option<String>, CommandFailure> {
+    let Some(issue) = desk.issue()? else {
+        return Ok(None);
+    };
+    let manifest = issue.manifest;
+    let warning = warning_of_issue(manifest.issued, manifest.expires, wall_s());
+    Ok(warning.map(|warning| {
+        format!(
+            "serial {} {warning}, on {}: `wardline list sign --renew` issues it again",
+            manifest.serial,
+            time(manifest.expires)
+        )
+    }))
 }

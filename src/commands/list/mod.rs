@@ -10,6 +10,7 @@ mod import;
 mod lint;
 mod new;
 mod push;
+mod removals;
 mod remove;
 mod sign;
 mod verify;

@@ -6,23 +6,20 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::super::failure::CommandFailure;
-use super::super::files::write_file;
 use super::super::key::read_signing;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, count_entries};
-use super::encrypt::seal_entries;
-use crate::clock::{HOUR_S, wall_s};
-use crate::list::manifest::Secrecy;
+use super::removals::hand_out;
+use crate::clock::{HOUR_S, UnixSeconds, wall_s};
 use crate::list::parse::read_name;
 use crate::list::records::EntryRecord;
-use crate::list::removal::{REMOVAL_S_MAX, Removal};
+use crate::list::removal::{REMOVAL_AHEAD_S_MAX, REMOVAL_S_MAX, Removal};
 use crate::list::{Scope, is_words};
 use crate::name::Name;
 use crate::seal::Note;
-use crate::seal::age::armor;
 
-/// The last removal in the clear, in the list's folder.
-pub(super) const REMOVAL_KEPT: &str = "removal.txt";
+/// How far back a removal may begin: two clocks may be so far apart.
+const CLOCKS_APART_S: i64 = 300;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
@@ -31,12 +28,17 @@ pub(in crate::commands) struct Args {
     /// An entry: its name as it is listed, or its number.
     #[arg(required = true)]
     entries: Vec<String>,
-    /// Make an emergency removal as well: one key signs, and no new issue is needed.
+    /// Make an emergency removal as well: one key signs, and no new issue is needed. It ends when
+    /// its time is over, or with the next issue.
     #[arg(long, requires = "key", requires = "reason")]
     now: bool,
     /// The private key that signs the removal.
     #[arg(long, value_name = "FILE", requires = "now")]
     key: Option<PathBuf>,
+    /// When the removal begins, such as 2026-03-01T14:00:00Z and within 24 hours; without it at
+    /// once.
+    #[arg(long, value_name = "TIME", requires = "now")]
+    from: Option<String>,
     /// How long the removal holds, in hours: until an issue without these entries is live
     /// everywhere.
     #[arg(long, value_name = "HOURS", default_value_t = 7 * 24, requires = "now")]
@@ -151,7 +153,7 @@ fn make_removal(args: &Args, desk: &Desk, gone: &[EntryRecord]) -> Result<String
             key.name()
         )));
     }
-    let from = wall_s();
+    let from = read_from(args)?;
     let entries = gone
         .iter()
         .map(|record| (record.name.clone(), record.scope))
@@ -167,21 +169,32 @@ fn make_removal(args: &Args, desk: &Desk, gone: &[EntryRecord]) -> Result<String
     Removal::parse(&removal.to_text()).map_err(|fault| failed(fault.to_string()))?;
     let mut note = Note::new(&removal.to_text()).map_err(|error| failed(error.to_string()))?;
     note.sign(&key).map_err(|error| failed(error.to_string()))?;
-    let (place, text) = (
-        desk.handed_out(&Removal::file(&removal.list)),
-        note.to_string(),
-    );
-    // The names of a secret list leave the desk encrypted only; what is kept beside says what was
-    // signed.
-    write_file(&desk.path(REMOVAL_KEPT), text.as_bytes())?;
-    let text = match desk.secrecy() {
-        Secrecy::Open => text,
-        Secrecy::Age => armor(&seal_entries(desk, &text)?),
-    };
-    write_file(&place, text.as_bytes())?;
+    let place = hand_out(desk, note)?;
     Ok(format!(
         "{} (until {})",
         place.display(),
         time(removal.until)
     ))
+}
+
+/// When the removal begins: resolvers hold back what is dated too far ahead.
+fn read_from(args: &Args) -> Result<UnixSeconds, CommandFailure> {
+    let now = wall_s();
+    let Some(text) = &args.from else {
+        return Ok(now);
+    };
+    let refuse = |why: &str| CommandFailure::Usage(format!("--from: {why}"));
+    let from = text
+        .parse::<jiff::Timestamp>()
+        .map_err(|_| refuse("write a time as 2026-03-01T14:00:00Z"))?
+        .as_second();
+    if from.saturating_sub(now) > REMOVAL_AHEAD_S_MAX {
+        return Err(refuse(
+            "24 hours ahead at most; what is to end later belongs into a later issue",
+        ));
+    }
+    if from < now - CLOCKS_APART_S {
+        return Err(refuse("it lies in the past"));
+    }
+    Ok(from)
 }

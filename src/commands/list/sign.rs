@@ -9,15 +9,18 @@ use serde::Serialize;
 use super::super::failure::CommandFailure;
 use super::super::files::{read, unwritable, write_file};
 use super::super::key::read_signing;
-use super::super::output::{Style, print, print_json};
-use super::desk::{Desk, Issue, count_entries};
+use super::super::output::{Style, count, print, print_json};
+use super::desk::{Desk, Issue, WHOLE_BEFORE, count_entries};
 use super::encrypt::seal_entries;
 use super::lint::Lint;
+use super::removals::{self, settlement_at};
 use crate::clock::wall_s;
 use crate::list::Hash;
+use crate::list::guard::GuardFinding;
 use crate::list::lint::test_entry;
-use crate::list::manifest::{Manifest, Secrecy};
+use crate::list::manifest::{Manifest, Secrecy, Settlement};
 use crate::list::records;
+use crate::list::serial::SERIAL_MAX;
 use crate::seal::{Note, SigningKey};
 
 const DAY_S: i64 = 86_400;
@@ -37,6 +40,9 @@ pub(in crate::commands) struct Args {
     /// Issue the list again with new dates, although nothing else changed.
     #[arg(long)]
     renew: bool,
+    /// Issue it under this serial instead of the next one, above that of the last issue.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=SERIAL_MAX))]
+    serial: Option<u64>,
 }
 
 /// What `--json` prints.
@@ -45,6 +51,8 @@ struct SignedIssue {
     list: String,
     serial: u64,
     entries: u64,
+    /// What the removals are known by that end with it.
+    settles: Vec<String>,
     signers: Vec<String>,
     signatures_needed: usize,
     overridden: Vec<String>,
@@ -64,51 +72,113 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let listed: Vec<_> = entries.iter().map(|(_, record)| record.clone()).collect();
     let text = records::write(&listed);
     let last = issue.as_ref().map(|issue| &issue.manifest);
+    let removals = removals::known(&desk)?;
     let fresh = Manifest {
-        list: desk.settings.id.clone(),
-        authority: desk.settings.authority.clone(),
-        basis: desk.basis,
-        legal_basis: desk.settings.legal_basis.clone(),
-        action: desk.action,
-        serial: last.map_or(1, |last| last.serial.saturating_add(1)),
-        issued: wall_s(),
-        expires: wall_s() + i64::from(desk.settings.valid_days) * DAY_S,
-        previous: None,
-        entries: listed.len() as u64,
-        sha256: Hash::of(text.as_bytes()),
         test_entry: test_entry(&entries),
-        secrecy: desk.secrecy(),
+        ..manifest_of(&desk, args, last, &text, listed.len() as u64)
     };
     // A second signature is on the same text; whatever else the second signer finds on the desk
     // makes a new issue.
     let standing = issue.as_ref().filter(|issue| {
-        !args.renew && is_same(&issue.manifest, &fresh) && is_timely(&issue.manifest, &fresh)
+        let then = Manifest {
+            settles: settlement_at(&removals, issue.manifest.issued),
+            ..fresh.clone()
+        };
+        !args.renew
+            && args
+                .serial
+                .is_none_or(|serial| serial == issue.manifest.serial)
+            && is_same(&issue.manifest, &then)
+            && is_timely(&issue.manifest, &then)
     });
-    if standing.is_some_and(|issue| {
-        issue
-            .note
-            .signers(&desk.keys)
-            .is_ok_and(|signers| signers.contains(&&key.public()))
-    }) {
+    if let Some(issue) = standing.filter(|issue| has_signed(&desk, issue, &key)) {
         let message = format!(
             "nothing has changed since serial {} and {} has signed it; --renew issues it again",
-            fresh.serial - 1,
+            issue.manifest.serial,
             key.name()
         );
         return Err(CommandFailure::Failed(message));
     }
-    let lint = Lint::of(&desk)?;
+    let mut lint = Lint::of(&desk)?;
+    let signed = standing.map_or(&fresh, |issue| &issue.manifest);
+    check_serial(
+        &desk,
+        last.filter(|_| standing.is_none()),
+        signed,
+        &mut lint,
+    )?;
     hold_errors(&lint, &args.overrides)?;
     let issue = match standing {
         Some(issue) => Issue {
             note: countersign(&desk, issue, &key)?,
             manifest: issue.manifest.clone(),
         },
-        None => start_issue(&desk, issue.as_ref(), fresh, &text, &key)?,
+        None => {
+            let settles = settlement_at(&removals, fresh.issued);
+            let fresh = Manifest { settles, ..fresh };
+            start_issue(&desk, issue.as_ref(), fresh, &text, &key)?
+        }
     };
     let place = desk.handed_out(&Manifest::file(&desk.settings.id));
     write_file(&place, issue.note.to_string().as_bytes())?;
     tell(&desk, &issue, &args.overrides, style)
+}
+
+/// The manifest of a new issue as far as the desk's settings, the last issue and the text say it.
+fn manifest_of(
+    desk: &Desk,
+    args: &Args,
+    last: Option<&Manifest>,
+    text: &str,
+    entries: u64,
+) -> Manifest {
+    let now = wall_s();
+    let next = last.map_or(1, |last| SERIAL_MAX.min(last.serial.saturating_add(1)));
+    Manifest {
+        list: desk.settings.id.clone(),
+        authority: desk.settings.authority.clone(),
+        basis: desk.basis,
+        legal_basis: desk.settings.legal_basis.clone(),
+        action: desk.action,
+        serial: args.serial.unwrap_or(next),
+        issued: now,
+        expires: now + i64::from(desk.settings.valid_days) * DAY_S,
+        previous: None,
+        entries,
+        sha256: Hash::of(text.as_bytes()),
+        test_entry: None,
+        secrecy: desk.secrecy(),
+        settles: Settlement::Named(Vec::new()),
+    }
+}
+
+fn has_signed(desk: &Desk, issue: &Issue, key: &SigningKey) -> bool {
+    issue
+        .note
+        .signers(&desk.keys)
+        .is_ok_and(|signers| signers.contains(&&key.public()))
+}
+
+/// Serials rise, and not by leaps that every resolver would hold back. `last` is the issue that a
+/// new one follows.
+fn check_serial(
+    desk: &Desk,
+    last: Option<&Manifest>,
+    signed: &Manifest,
+    lint: &mut Lint,
+) -> Result<(), CommandFailure> {
+    if let Some(last) = last.filter(|last| signed.serial <= last.serial) {
+        let message = match last.serial {
+            SERIAL_MAX => "there is no serial above that of the last issue".to_owned(),
+            last => format!("--serial: it must be above {last}, that of the last issue"),
+        };
+        return Err(CommandFailure::Usage(message));
+    }
+    let highest = desk.whole_issue()?.map(|issue| issue.manifest.serial);
+    if let Some(finding) = GuardFinding::of_leap(highest, signed.serial, wall_s()) {
+        lint.add(finding);
+    }
+    Ok(())
 }
 
 /// Is it the same list but for its serial and dates?
@@ -203,6 +273,8 @@ fn start_issue(
     write_file(&desk.handed_out(&manifest.entries_file()), &octets)?;
     if whole.is_some() {
         write_file(&desk.path("before.txt"), &read(&desk.path("issued.txt"))?)?;
+        let place = desk.handed_out(&Manifest::file(&manifest.list));
+        write_file(&desk.path(WHOLE_BEFORE), &read(&place)?)?;
     }
     write_file(&desk.path("issued.txt"), text.as_bytes())?;
     if let Some(old) = last.map(|last| desk.handed_out(&last.manifest.entries_file()))
@@ -229,11 +301,13 @@ fn tell(
         .map(|signer| signer.name().to_owned())
         .collect();
     let (manifest, needed) = (&issue.manifest, desk.settings.signatures);
+    let settled = manifest.settles.named();
     if style == Style::Json {
         return print_json(&SignedIssue {
             list: manifest.list.clone(),
             serial: manifest.serial,
             entries: manifest.entries,
+            settles: settled.iter().map(ToString::to_string).collect(),
             signers,
             signatures_needed: needed,
             overridden: overrides.to_vec(),
@@ -245,8 +319,12 @@ fn tell(
         more => format!("{more} more signatures are needed"),
     };
     let entries = count_entries(usize::try_from(manifest.entries).unwrap_or(usize::MAX));
+    let settles = match settled.len() as u64 {
+        0 => String::new(),
+        removals => format!(", {} settled", count(removals, "removal")),
+    };
     print(&format!(
-        "{} serial {}: {entries}, signed by {}; {state}\n",
+        "{} serial {}: {entries}{settles}, signed by {}; {state}\n",
         manifest.list,
         manifest.serial,
         signers.join(", ")

@@ -12,6 +12,7 @@ use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, Issue, count_entries};
 use crate::clock::wall_s;
 use crate::list::Hash;
+use crate::list::expiry::warning_of_issue;
 use crate::list::manifest::{Manifest, Secrecy};
 use crate::list::parse::read_entries;
 use crate::seal::VerifyKey;
@@ -49,6 +50,8 @@ struct VerifiedIssue {
     sha256: String,
     /// False where a secret list could not be opened without an identity.
     entries_checked: bool,
+    /// That it expires soon, where it does.
+    expiry: Option<String>,
 }
 
 pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
@@ -90,10 +93,17 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
         ));
     }
     let entries_checked = check_entries(&place, manifest, args.identity.as_deref())?;
-    let signers: Vec<String> = signers
-        .iter()
-        .map(|signer| signer.name().to_owned())
-        .collect();
+    let signers = signers.iter().map(|signer| signer.name().to_owned());
+    tell(manifest, signers.collect(), entries_checked, style)
+}
+
+fn tell(
+    manifest: &Manifest,
+    signers: Vec<String>,
+    entries_checked: bool,
+    style: Style,
+) -> Result<(), CommandFailure> {
+    let expiry = warning_of_issue(manifest.issued, manifest.expires, wall_s());
     if style == Style::Json {
         return print_json(&VerifiedIssue {
             list: manifest.list.clone(),
@@ -105,6 +115,7 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
             manifest: manifest.hash().to_string(),
             sha256: manifest.sha256.to_string(),
             entries_checked,
+            expiry: expiry.map(|warning| warning.to_string()),
         });
     }
     let entries = count_entries(usize::try_from(manifest.entries).unwrap_or(usize::MAX));
@@ -113,8 +124,11 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     } else {
         "encrypted; --identity opens them to be checked"
     };
+    let expiry = expiry
+        .map(|warning| format!("{} {warning}: sign it again soon\n", manifest.list))
+        .unwrap_or_default();
     print(&format!(
-        "{} serial {}: signed by {}; {entries}, {checked}; issued {}, expires {}\n",
+        "{} serial {}: signed by {}; {entries}, {checked}; issued {}, expires {}\n{expiry}",
         manifest.list,
         manifest.serial,
         signers.join(", "),

@@ -31,6 +31,20 @@ pub fn unarmor(text: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(base64.as_bytes()).ok()
 }
 
+/// The armoured file that a text begins with, and what stands behind the line of its end; none
+/// where it has no end.
+pub fn split_armored(text: &str) -> Option<(&str, &str)> {
+    if !is_armored(text.as_bytes()) {
+        return None;
+    }
+    let ends = text.split_inclusive('\n').scan(0, |end, line| {
+        *end += line.len();
+        Some((line, *end))
+    });
+    let (_, end) = { ends }.find(|(line, _)| line.trim_end() == END)?;
+    text.split_at_checked(end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +67,15 @@ mod tests {
             );
         }
         assert!(!is_armored(b"wardline-removal/v1\n"));
+    }
+
+    #[test]
+    fn one_file_ends_where_the_next_begins() {
+        let [one, two] = [armor(b"one"), armor(&[2; 100])];
+        let both = one.clone() + &two;
+        assert_eq!(split_armored(&both), Some((one.as_str(), two.as_str())));
+        assert_eq!(split_armored(two.trim_end()), Some((two.trim_end(), "")));
+        assert_eq!(split_armored(&one[..one.len() - 3]), None, "no end");
+        assert_eq!(split_armored("text"), None);
     }
 }

@@ -17,7 +17,7 @@ use aws_lc_rs::hmac;
 use data_encoding::BASE64_NOPAD;
 use zeroize::Zeroizing;
 
-pub use armor::{armor, is_armored, unarmor};
+pub use armor::{armor, is_armored, split_armored, unarmor};
 
 /// The most readers of one file.
 pub const RECIPIENTS_MAX: usize = 1000;

@@ -6,16 +6,15 @@ use arrival::{Arrival, describe};
 
 mod client;
 use super::super::failure::CommandFailure;
-use super::super::files::{read, read_text};
+use super::super::files::read;
 use super::super::key::read_public;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, Issue};
-use super::remove::REMOVAL_KEPT;
+use super::removals;
 use crate::clock::{monotonic, since_epoch, wall_s};
 use crate::list::manifest::Manifest;
 use crate::list::receipt::Receipt;
-use crate::list::removal::Removal;
-use crate::seal::age::is_armored;
+use crate::list::removal::CarriedRemoval;
 use crate::seal::{Note, VerifyKey};
 use client::{Parcel, PushClient, printable};
 use data_encoding::BASE64;
@@ -50,8 +49,8 @@ pub(in crate::commands) struct Args {
     /// Wait for receipts for so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
-    /// Send the emergency removal rather than the issue; it is live with the resolver's answer, and
-    /// there is no receipt for it.
+    /// Send the emergency removals that have not run out rather than the issue; they are live with
+    /// the resolver's answer, and there is no receipt for them.
     #[arg(long)]
     removal: bool,
 }
@@ -66,10 +65,10 @@ struct Shipment {
 }
 
 enum Load {
-    /// The note of an emergency removal.
-    Removal(String),
+    /// The emergency removals as they travel, the newest first.
+    Removals(Vec<String>),
     /// The parcel's JSON, and the manifest that a receipt must speak of.
-    Issue(Vec<u8>, Manifest),
+    Issue(Vec<u8>, Box<Manifest>),
 }
 
 /// A resolver's listener, and where the list stands on it.
@@ -138,14 +137,14 @@ fn pack(args: &Args) -> Result<Shipment, CommandFailure> {
                     .to_owned(),
             )
         };
-        Load::Removal(read_removal(&desk)?.ok_or_else(none)?)
+        Load::Removals(read_removals(&desk)?.ok_or_else(none)?)
     } else if receipt_keys.is_empty() {
         let why = "no receipt can be checked: give the resolvers' public keys with --receipt-key \
                    or in list.toml";
         return Err(CommandFailure::Usage(why.to_owned()));
     } else {
         let (parcel, manifest) = pack_issue(&desk)?;
-        Load::Issue(parcel, manifest)
+        Load::Issue(parcel, Box::new(manifest))
     };
     let started_ms = i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX);
     Ok(Shipment {
@@ -189,40 +188,37 @@ fn pack_issue(desk: &Desk) -> Result<(Vec<u8>, Manifest), CommandFailure> {
     ))
 }
 
-/// The removal that lies in the folder, if it holds now.
-fn read_removal(desk: &Desk) -> Result<Option<String>, CommandFailure> {
-    let place = desk.handed_out(&Removal::file(&desk.settings.id));
-    if !place.exists() {
-        return Ok(None);
+/// The removals that are handed out and have not run out; nothing where there is none.
+fn read_removals(desk: &Desk) -> Result<Option<Vec<String>>, CommandFailure> {
+    let (known, now) = (removals::known(desk)?, wall_s());
+    let mut all = removals::handed_out(desk)?;
+    all.retain(|carried| {
+        known
+            .get(&carried.known_by())
+            .is_some_and(|removal| !removal.is_over_at(now))
+    });
+    let texts: Vec<String> = all.iter().rev().map(CarriedRemoval::to_text).collect();
+    Ok((!texts.is_empty()).then_some(texts))
+}
+
+/// Send removals, each by itself.
+fn deliver_removals(client: &PushClient, removals: &[String], place: &str, url: &str) -> Arrival {
+    for removal in removals {
+        let (kind, body) = ("text/plain; charset=utf-8", removal.as_bytes());
+        if let Err(error) = client.put(&format!("{place}/removal"), kind, body) {
+            return Arrival::failed(url, format!("refused: {error}"));
+        }
     }
-    let sent = read_text(&place)?;
-    let place = if is_armored(sent.as_bytes()) {
-        desk.path(REMOVAL_KEPT)
-    } else {
-        place
-    };
-    let failed = |what: String| CommandFailure::Failed(format!("{}: {what}", place.display()));
-    let note = Note::parse(&read(&place)?).map_err(|error| failed(error.to_string()))?;
-    let removal = Removal::parse(note.text()).map_err(|fault| failed(fault.to_string()))?;
-    Ok(removal.holds_at(wall_s()).then_some(sent))
+    Arrival {
+        is_applied: true,
+        ..Arrival::failed(url, "removed".to_owned())
+    }
 }
 
 fn deliver(client: &PushClient, shipment: &Shipment, url: &str) -> Arrival {
     let place = format!("{}/v1/lists/{}", url.trim_end_matches('/'), shipment.list);
     let (parcel, manifest) = match &shipment.load {
-        Load::Removal(note) => {
-            return match client.put(
-                &format!("{place}/removal"),
-                "text/plain; charset=utf-8",
-                note.as_bytes(),
-            ) {
-                Err(error) => Arrival::failed(url, format!("refused: {error}")),
-                Ok(()) => Arrival {
-                    is_applied: true,
-                    ..Arrival::failed(url, "removed".to_owned())
-                },
-            };
-        }
+        Load::Removals(removals) => return deliver_removals(client, removals, &place, url),
         Load::Issue(parcel, manifest) => (parcel, manifest),
     };
     // What the resolver said of an older issue must not be taken for its word on this one.
@@ -335,7 +331,7 @@ fn check_receipt(text: &str, manifest: &Manifest, keys: &[VerifyKey]) -> Result<
 mod tests {
     use super::*;
     use crate::list::Hash;
-    use crate::list::manifest::{ListAction, ManifestBasis, Secrecy};
+    use crate::list::manifest::{ListAction, ManifestBasis, Secrecy, Settlement};
     use crate::seal::SigningKey;
 
     fn manifest() -> Manifest {
@@ -353,6 +349,7 @@ mod tests {
             sha256: Hash::of(b"entries"),
             test_entry: None,
             secrecy: Secrecy::Open,
+            settles: Settlement::ByDate,
         }
     }
 
