@@ -135,7 +135,7 @@ const fn describe(basis: ManifestBasis) -> &'static str {
 mod tests {
     use super::*;
     use crate::list::Hash;
-    use crate::list::manifest::Secrecy;
+    use crate::list::manifest::{Secrecy, Settlement};
 
     fn manifest() -> Manifest {
         Manifest {
@@ -152,6 +152,7 @@ mod tests {
             sha256: Hash::of(b""),
             test_entry: None,
             secrecy: Secrecy::Open,
+            settles: Settlement::ByDate,
         }
     }
 
