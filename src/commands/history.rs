@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::ask::{Asking, changing};
 use super::failure::CommandFailure;
 use super::output::{Style, TextColumn, number, print, print_json, table, time};
+use super::status::since;
 use crate::config::Config;
 use crate::control::{ControlReply, Request, Status};
 use crate::list::receipt::Receipt;
@@ -44,11 +45,12 @@ fn describe_lists(status: &Status) -> String {
     let rows = status.lists.iter().map(|list| {
         let state = &list.state;
         let word = match (
-            state.last_refusal.is_some(),
+            state.last_refusal.is_some() || state.live_since == 0,
             state.is_expired,
             state.is_rolled_back,
             state.receipt.is_some(),
         ) {
+            (true, ..) if state.live_since == 0 => "NOT IN FORCE",
             (true, ..) => "live, newer refused",
             _ if state.trial.is_some() => "live, newer in shadow",
             (_, true, ..) => "live, run out",
@@ -64,7 +66,7 @@ fn describe_lists(status: &Status) -> String {
             number(state.entries),
             number(state.removed),
             word.to_owned(),
-            time(state.live_since),
+            since(state),
             state.expires.map_or_else(|| "-".to_owned(), time),
             short(state.manifest.as_deref().unwrap_or("-")),
         ]

@@ -129,7 +129,7 @@ fn describe_counts(counts: &Flushing) -> String {
 }
 
 /// Since when a list is in force.
-fn since(state: &ListState) -> String {
+pub(super) fn since(state: &ListState) -> String {
     if state.live_since == 0 {
         return "NOT IN FORCE".to_owned();
     }
@@ -177,6 +177,12 @@ fn describe_lists(status: &Status) -> String {
                 "\n{} in shadow until {until}: {entries} entries would block {hits} of {questions} \
                  questions more\n",
                 list.state.id
+            ));
+        }
+        for alarm in &list.state.alarms {
+            text.push_str(&format!(
+                "\nALARM: list {}: {}\n",
+                list.state.id, alarm.message
             ));
         }
         if let Some(refusal) = &list.state.last_refusal {

@@ -197,6 +197,7 @@ pub(super) fn check_lists(
             stage: list.stage.check(review),
             sources: list.check_sources(review),
             identities: list.check_identity(review),
+            rules: Some(Arc::new(rules.clone())),
             entry_counts: list.check_entry_counts(review),
         };
         let transfer = list.transfer.as_ref();

@@ -197,16 +197,22 @@ impl ServerParts {
     }
 
     fn remove(&self, text: &str) -> ControlReply {
-        match self.updater.find_removal(text.as_bytes()) {
-            Ok((list, signed)) => self.on_list(&list, |index| {
-                let origin = Origin {
-                    way: Way::Operator,
-                    place: "wardline remove".to_owned(),
-                };
-                reloaded(self.updater.take_removal(index, signed, &origin))
-            }),
-            Err(reason) => failed(format!("not a signed removal: {reason}")),
+        let removals = match self.updater.find_removals(text.as_bytes()) {
+            Ok(removals) => removals,
+            Err(reason) => return failed(format!("not a signed removal: {reason}")),
+        };
+        let mut lists = Vec::new();
+        for (list, signed) in removals {
+            let Some(index) = self.updater.index_of(&list) else {
+                return self.on_list(&list, |_| failed(String::new()));
+            };
+            let origin = Origin {
+                way: Way::Operator,
+                place: "wardline remove".to_owned(),
+            };
+            lists.push(self.updater.take_removal(index, signed, &origin));
         }
+        ControlReply::Reload(Reloaded { lists })
     }
 
     fn flush(&self, what: Flush<'_>) -> ControlReply {

@@ -85,6 +85,13 @@ fn set_list(list: &ListReading) {
     }
     let in_force = if list.live_since.is_some() { 1.0 } else { 0.0 };
     gauge!("wardline_list_in_force", "list" => label()).set(in_force);
+    if let Some(at) = list.expires {
+        gauge!("wardline_list_expiry_timestamp_seconds", "list" => label()).set(time(at));
+    }
+    for (kind, is_raised) in &list.alarms {
+        let raised = if *is_raised { 1.0 } else { 0.0 };
+        gauge!("wardline_list_alarm", "list" => label(), "kind" => *kind).set(raised);
+    }
     if let Some(since) = list.live_since {
         gauge!("wardline_list_live_timestamp_seconds", "list" => label()).set(time(since));
     }
@@ -180,7 +187,15 @@ const COUNTERS: [(&str, &str); 11] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 14] = [
+const GAUGES: [(&str, &str); 16] = [
+    (
+        "wardline_list_expiry_timestamp_seconds",
+        "When the issue in force expires.",
+    ),
+    (
+        "wardline_list_alarm",
+        "1 while somebody must see to the list for a reason of this kind, 0 otherwise.",
+    ),
     (
         "wardline_list_in_force",
         "1 while the list is in force, 0 while none of its names is blocked.",
@@ -329,6 +344,8 @@ mod tests {
                     entries: 7,
                     serial: Some(12),
                     live_since: Some(1_767_225_600),
+                    expires: Some(1_767_225_700),
+                    alarms: vec![("expiry", true), ("difference", false)],
                     ..ListReading::default()
                 },
                 ListReading {

@@ -47,6 +47,10 @@ pub struct ListReading {
     pub live_since: Option<UnixSeconds>,
     /// How old it is by its own papers, or by its file's time, in seconds.
     pub age_s: Option<u64>,
+    /// When its issue expires, if it does.
+    pub expires: Option<UnixSeconds>,
+    /// Each kind of alarm, and whether it is raised.
+    pub alarms: Vec<(&'static str, bool)>,
     /// When a newer one was last refused, if ever.
     pub last_refusal: Option<UnixSeconds>,
 }

@@ -20,6 +20,8 @@ pub(super) struct Against {
     pub(super) in_force: String,
     /// The digest of the text that the operator went back from.
     pub(super) left: Option<String>,
+    /// The highest serial that was accepted.
+    pub(super) highest: Option<u64>,
     /// What the operator lets pass.
     pub(super) passes: Vec<(Hash, Code)>,
     /// What is tried out already.

@@ -26,7 +26,7 @@ use super::trial::OnTrial;
 use super::verify::{Believed, SerialStanding};
 use crate::clock::{now_ms, wall_s};
 use crate::list::Hash;
-use crate::list::guard::Code;
+use crate::list::guard::{Code, GuardFinding};
 use crate::policy::Shadow;
 
 /// What a source offers.
@@ -157,10 +157,10 @@ fn read(
         return Ok(None);
     }
     if let Some(manifest) = manifest
-        && loaded.parsed.entries != manifest.entries
+        && loaded.parsed.entries + loaded.parsed.expired != manifest.entries
     {
         return Err(Cause::Count {
-            found: loaded.parsed.entries,
+            found: loaded.parsed.entries + loaded.parsed.expired,
             stated: manifest.entries,
         });
     }
@@ -208,7 +208,12 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
         .as_ref()
         .map_or(Hash(loaded.digest), |believed| believed.hash);
     let bundle = vouched.offered.bundle;
-    let findings = left_over(&loaded.findings, known_by, &against.passes);
+    let mut found = loaded.findings.clone();
+    if let Some(believed) = &believed {
+        let leap = GuardFinding::of_leap(against.highest, believed.manifest.serial, wall_s());
+        found.extend(leap);
+    }
+    let findings = left_over(&found, known_by, &against.passes);
     let is_stored = against.on_trial == Some(known_by);
     let stored = against.folder.as_ref().filter(|_| !is_stored);
     let stored = stored.map(|folder| bundle.store(folder, loaded.digest));

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use super::refusal::{Cause, Refusal, place_of};
 use super::text::{Script, Text};
+use crate::clock::wall_s;
 use crate::list::guard::GuardLimits;
 use crate::list::manifest::Manifest;
 use crate::list::parse::Format;
 use crate::list::{EntryTally, ListIndex};
+use crate::policy::ListRules;
 use crate::seal::VerifyKey;
 use crate::seal::age::Identity;
 
@@ -45,6 +47,8 @@ pub struct ListSource {
     pub limits: GuardLimits,
     /// How a new issue is tried out before it comes in force.
     pub stage: Stage,
+    /// What is done with the list, which its manifest may ask otherwise; nothing where nobody says.
+    pub rules: Option<Arc<ListRules>>,
     /// Where the questions are counted that each of its entries blocks; usually nowhere.
     pub entry_counts: Option<Arc<EntryTally>>,
 }
@@ -151,6 +155,7 @@ impl ListSource {
             stage: Stage::default(),
             sources: Vec::new(),
             identities: Identities::default(),
+            rules: None,
             entry_counts: None,
         }
     }
@@ -197,6 +202,7 @@ impl ListSource {
             text,
             format,
             rejects_percent_max: self.rejects_percent_max,
+            now: wall_s(),
             expected,
             entry_counts: self.entry_counts.as_ref(),
         }

@@ -164,7 +164,7 @@ fn check(script: Script<'_>, parsed: &Parsed) -> Result<(), Cause> {
             first,
         });
     }
-    if parsed.entries == 0 {
+    if parsed.entries + parsed.expired == 0 {
         Err(Cause::Empty)
     } else {
         Ok(())

@@ -98,10 +98,11 @@ pub(super) enum Done {
     Panicked,
 }
 
-/// A generation that was read back for the operator.
+/// A generation that was read back.
 pub(super) struct TakenBack {
     pub(super) target: Generation,
-    pub(super) reason: String,
+    /// Why the operator goes back to it; none where it is in force, and an entry of it is over.
+    pub(super) reason: Option<String>,
     pub(super) result: Result<Kept, Cause>,
 }
 

@@ -7,6 +7,7 @@
 //! must be of the same content. What comes with papers ends where they say.
 
 mod against;
+mod alarm;
 mod bundle;
 mod decisions;
 mod decrypt;
@@ -44,7 +45,9 @@ pub use receipts::{ReceiptKeyFault, receipt_key};
 pub use refusal::{Cause, Refusal, StartRefusal};
 pub use removal::SignedRemoval;
 pub use sources::{Sources, Watch, push, transfer};
-pub use state::{LastRefusal, ListChange, ListOutcome, ListState, TrialState};
+pub use state::{
+    LastRefusal, ListAlarm, ListAlarmKind, ListChange, ListOutcome, ListState, TrialState,
+};
 pub use text::Text;
 pub use updater::{NotInForce, Settings, Updater, Which};
 

@@ -10,6 +10,7 @@ use super::refusal::place_of;
 use super::stand::Stand;
 use crate::clock::now_ms;
 use crate::list::receipt::Receipt;
+use crate::policy::Difference;
 use crate::seal::Note;
 use crate::store::EventKind;
 
@@ -43,6 +44,10 @@ impl Stand {
             probes: asked,
             probes_right: right,
         };
+        if let Some(difference) = self.contradiction() {
+            error!(list = %self.list.id, "no receipt: {difference}");
+            return;
+        }
         if !receipt.is_proof() {
             let remedy = if answers.refused > 0 {
                 "they refuse to answer this machine: allow its own addresses in [clients], and put \
@@ -58,6 +63,12 @@ impl Stand {
             return;
         }
         self.keep_receipt(prover, &receipt);
+    }
+
+    /// In what a receipt would be untrue.
+    fn contradiction(&self) -> Option<Difference> {
+        let mut differences = self.differences().into_iter();
+        differences.find(Difference::contradicts_receipt)
     }
 
     fn keep_receipt(&mut self, prover: &Prover, receipt: &Receipt) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::list::FormFault;
 use crate::list::guard::GuardFinding;
 use crate::list::parse::Reject;
+use crate::list::removal::RemovalFileFault;
 use crate::seal::NoteError;
 
 /// Rejected lines that a refusal shows.
@@ -89,6 +90,8 @@ pub enum Cause {
         /// How far.
         ahead_s: i64,
     },
+    /// A file of removals cannot be read.
+    Removals(RemovalFileFault),
     /// It was tried out and held back; what was said of it then.
     HeldBack(String),
     /// It was signed when it was accepted, and its manifest is gone.
@@ -311,6 +314,7 @@ fn write_kept(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "the removal is dated {ahead_s} s ahead, which is more than a day: check the clocks \
              here and at the curator's, then have it issued anew"
         ),
+        Cause::Removals(fault) => write!(f, "{fault}: fetch the file again, or have it made anew"),
         Cause::HeldBack(message) => f.write_str(message),
         Cause::NoPapers => f.write_str(
             "it was signed when it was accepted, and its manifest is gone: it is not taken for a \

@@ -11,31 +11,44 @@ use super::listed::Identities;
 use super::refusal::Cause;
 use crate::clock::UnixSeconds;
 use crate::list::manifest::Manifest;
-use crate::list::removal::Removal;
+use crate::list::removal::{CarriedRemoval, Removal, parse_several};
 use crate::list::{Hash, Table, TableBuilder};
 use crate::name::HashKey;
 use crate::seal::Note;
-use crate::seal::age::is_armored;
 
 /// One that is dated no further ahead than this holds at once: clocks differ.
 const SKEW_S: i64 = 300;
 
 /// A removal as it came, opened.
 pub struct SignedRemoval {
+    carried: CarriedRemoval,
     pub(super) note: Note,
-    /// What is kept of it: encrypted where it came so.
-    pub(super) kept: String,
 }
 
 impl SignedRemoval {
-    pub(super) fn open(octets: &[u8], identities: &Identities) -> Result<Self, Cause> {
-        let note = open_note(octets, identities)?;
-        let kept = if is_armored(octets) {
-            String::from_utf8_lossy(octets).into_owned()
-        } else {
-            note.to_string()
+    pub(super) fn open(carried: CarriedRemoval, identities: &Identities) -> Result<Self, Cause> {
+        let note = match &carried {
+            CarriedRemoval::Open(note) => note.clone(),
+            CarriedRemoval::Sealed(text) => open_note(text.as_bytes(), identities)?,
         };
-        Ok(Self { note, kept })
+        Ok(Self { carried, note })
+    }
+
+    /// All removals of a file, and why some of them cannot be opened; an error where it is not a
+    /// whole file.
+    pub(super) fn open_all(
+        octets: &[u8],
+        identities: &Identities,
+    ) -> Result<(Vec<Self>, Option<Cause>), Cause> {
+        let carried = parse_several(octets).map_err(Cause::Removals)?;
+        let (mut opened, mut fault) = (Vec::new(), None);
+        for carried in carried {
+            match Self::open(carried, identities) {
+                Ok(removal) => opened.push(removal),
+                Err(cause) => fault = Some(cause),
+            }
+        }
+        Ok((opened, fault))
     }
 
     /// Which list it speaks of.
@@ -44,14 +57,14 @@ impl SignedRemoval {
         Ok(removal.list)
     }
 
-    /// What it is known by. One that came encrypted is not known by a hash of its names, which
-    /// could be guessed.
-    pub(super) fn known_by(&self, removal: &Removal) -> Hash {
-        if is_armored(self.kept.as_bytes()) {
-            Hash::of(self.kept.as_bytes())
-        } else {
-            removal.hash()
-        }
+    /// What it is known by.
+    pub(super) fn known_by(&self) -> Hash {
+        self.carried.known_by()
+    }
+
+    /// What is kept of it: encrypted where it came so.
+    pub(super) fn to_text(&self) -> String {
+        self.carried.to_text()
     }
 }
 
@@ -100,7 +113,7 @@ impl RemovalTerm {
 
     /// Has the issue in force taken it up?
     pub(super) fn is_settled_by(&self, manifest: Option<&Manifest>) -> bool {
-        manifest.is_some_and(|manifest| manifest.issued > self.from)
+        manifest.is_some_and(|manifest| manifest.has_settled(self.known_by, self.from))
     }
 }
 

@@ -17,7 +17,7 @@ use super::state::ListChange;
 use super::verify::believe_removal;
 use crate::clock::{UnixSeconds, wall_s};
 use crate::list::manifest::Manifest;
-use crate::list::removal::Removal;
+use crate::list::removal::{Removal, parse_several};
 use crate::list::{Hash, Table};
 use crate::name::HashKey;
 use crate::store::EventKind;
@@ -25,16 +25,18 @@ use crate::store::EventKind;
 /// Removals whose hashes are remembered after they are over, so that a file left lying does not
 /// bring them back.
 const KNOWN_MAX: usize = 200;
-/// One that is dated further ahead than this is held back.
-const AHEAD_S_MAX: i64 = 86_400;
 
 impl Stand {
     /// The terms of removals that were kept; one that cannot be opened now is left out.
     pub(super) fn terms_of(&self, kept: &[KeptRemoval]) -> Vec<RemovalTerm> {
         let term = |kept: &KeptRemoval| {
-            let signed = SignedRemoval::open(kept.note.as_bytes(), &self.list.identities).ok()?;
+            let carried = parse_several(kept.note.as_bytes())
+                .ok()?
+                .into_iter()
+                .next()?;
+            let signed = SignedRemoval::open(carried, &self.list.identities).ok()?;
             let removal = Removal::parse(signed.note.text()).ok()?;
-            let known_by = signed.known_by(&removal);
+            let known_by = signed.known_by();
             Some(RemovalTerm::new(
                 known_by,
                 &removal,
@@ -53,13 +55,13 @@ impl Stand {
     ) -> Result<ListChange, Cause> {
         let now = wall_s();
         let removal = believe_removal(&signed.note, &self.list.id, &self.list.papers, now)?;
-        if removal.from.saturating_sub(now) > AHEAD_S_MAX {
+        if removal.is_too_far_ahead(now) {
             return Err(Cause::RemovalAhead {
                 ahead_s: removal.from - now,
             });
         }
-        let known_by = signed.known_by(&removal);
-        let term = RemovalTerm::new(known_by, &removal, now, signed.kept.clone());
+        let known_by = signed.known_by();
+        let term = RemovalTerm::new(known_by, &removal, now, signed.to_text());
         let hash = known_by.to_string();
         let Some(shelf) = &mut self.shelf else {
             return Err(Cause::Unsigned);
@@ -68,7 +70,7 @@ impl Stand {
             return Ok(ListChange::Unchanged);
         }
         let kept = KeptRemoval {
-            note: signed.kept.clone(),
+            note: signed.to_text(),
             first_read: now,
         };
         let remember = |record: &mut Decisions| {

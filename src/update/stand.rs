@@ -18,7 +18,7 @@ use super::shelf::Shelf;
 use super::state::ListState;
 use super::text::{Stamp, Text};
 use super::verify::{SerialStanding, believe, judge_time};
-use crate::clock::wall_s;
+use crate::clock::{UnixSeconds, wall_s};
 use crate::list::Hash;
 use crate::list::guard::{Code, Protected};
 use crate::list::manifest::Manifest;
@@ -50,6 +50,10 @@ pub(super) struct Stand {
     pub(super) attempted: Option<Stamp>,
     /// How often somebody asked for its sources to be looked at again.
     pub(super) asked: u64,
+    /// When the next entry of the text in force is over.
+    pub(super) next_expiry: Option<UnixSeconds>,
+    /// The text in force is to be read again: an entry of it is over.
+    pub(super) is_stale: bool,
 }
 
 /// What was held back.
@@ -108,6 +112,8 @@ impl Stand {
             is_unwritten: false,
             attempted: None,
             asked: 0,
+            next_expiry: None,
+            is_stale: false,
         };
         stand.tell_of_shelf();
         stand.take_up();
@@ -182,6 +188,24 @@ impl Stand {
         tried
             .filter(|tried| !self.lets_pass(tried.manifest, Code::Shadow))
             .or(accepted)
+    }
+
+    /// The highest serial that was accepted.
+    pub(super) fn highest_accepted(&self) -> Option<u64> {
+        self.shelf.as_ref().and_then(|shelf| shelf.record.serial)
+    }
+
+    /// Is an entry of the text in force over at this time?
+    pub(super) fn is_stale_at(&self, now: UnixSeconds) -> bool {
+        self.next_expiry.is_some_and(|next| next <= now)
+    }
+
+    /// The digest of the text in force, unless that is to be read again as it is.
+    pub(super) fn unless_stale(&self) -> String {
+        if self.is_stale {
+            return String::new();
+        }
+        self.state.sha256.clone()
     }
 
     /// Is a manifest to be believed, and above what was accepted? One that was accepted, and that

@@ -54,8 +54,43 @@ pub struct ListState {
     /// When the last receipt was signed for it; none where none was.
     #[serde(default)]
     pub receipt: Option<UnixSeconds>,
+    /// What somebody must see to, though the list is in force.
+    #[serde(default)]
+    pub alarms: Vec<ListAlarm>,
     /// Why what was last offered is not in force; none when it is.
     pub last_refusal: Option<LastRefusal>,
+}
+
+/// Something about a list that somebody must see to, until it is mended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListAlarm {
+    /// What it is about.
+    pub kind: ListAlarmKind,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// What an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListAlarmKind {
+    /// The issue in force expires soon, or has expired.
+    Expiry,
+    /// The configuration does otherwise than the manifest asks.
+    Difference,
+}
+
+impl ListAlarmKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Expiry, Self::Difference];
+
+    /// The word in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Expiry => "expiry",
+            Self::Difference => "difference",
+        }
+    }
 }
 
 /// An issue that is tried out: questions are held against it and counted, and it blocks nothing

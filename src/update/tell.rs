@@ -9,7 +9,7 @@ use super::refusal::Cause;
 use super::stand::{Entered, Stand};
 use super::state::{LastRefusal, ListChange, ListState};
 use super::verify::Believed;
-use crate::clock::{UnixSeconds, wall_s};
+use crate::clock::wall_s;
 use crate::list::Hash;
 use crate::store::{EventKind, JournalEvent};
 
@@ -24,6 +24,7 @@ impl Stand {
         } = entered;
         let manifest = manifest.as_ref();
         self.manifest = manifest.cloned();
+        (self.next_expiry, self.is_stale) = (loaded.parsed.next_expiry, false);
         (self.held, self.on_trial) = (None, None);
         self.state = ListState {
             id: self.list.id.clone(),
@@ -38,7 +39,7 @@ impl Stand {
             expires: manifest.map(|manifest| manifest.expires),
             kept: *kept,
             is_rolled_back: *is_rolled_back,
-            receipt: None,
+            alarms: std::mem::take(&mut self.state.alarms),
             ..ListState::default()
         };
         let state = &self.state;
@@ -80,27 +81,6 @@ impl Stand {
             let verified = json!({ "at-ms": verified_ms });
             self.note(EventKind::Verified, believed, verified);
         }
-    }
-
-    /// Say once that the list in force has run out, and once that it has not any more.
-    pub(super) fn note_expiry(&mut self, now: UnixSeconds) {
-        let has_expired = self.state.expires.is_some_and(|expires| expires <= now);
-        if has_expired == std::mem::replace(&mut self.state.is_expired, has_expired) {
-            return;
-        }
-        let state = &self.state;
-        if !has_expired {
-            info!(list = %state.id, serial = state.serial, "the list has not run out any more");
-            return;
-        }
-        warn!(
-            list = %state.id, serial = state.serial,
-            "the list has run out and goes on blocking: have its curator issue it anew"
-        );
-        let body = json!({
-            "serial": state.serial, "manifest": state.manifest, "expires": state.expires,
-        });
-        self.note(EventKind::Expired, None, body);
     }
 
     pub(super) fn note_unchanged(&mut self) -> ListChange {

@@ -22,6 +22,7 @@ use super::text::Quiet;
 use crate::clock::monotonic;
 use crate::list::ListIndex;
 use crate::list::guard::{Code, Protected};
+use crate::list::removal::{CarriedRemoval, parse_several};
 use crate::name::HashKey;
 use crate::policy::{Live, Snapshot};
 use crate::store::Journal;
@@ -182,20 +183,30 @@ impl Updater {
         answer.and_then(Result::ok).unwrap_or_else(no_such_list)
     }
 
-    /// Open a removal and say which list it speaks of; an error says what is wrong with it.
-    pub fn find_removal(&self, octets: &[u8]) -> Result<(String, SignedRemoval), String> {
+    /// Open a file of removals and say which list each speaks of; an error says what is wrong with
+    /// it.
+    pub fn find_removals(&self, octets: &[u8]) -> Result<Vec<(String, SignedRemoval)>, String> {
+        let carried = parse_several(octets).map_err(|fault| fault.to_string())?;
+        let found = carried.into_iter().map(|carried| {
+            let opened = self.open_removal(&carried)?;
+            Ok((opened.list()?, opened))
+        });
+        found.collect()
+    }
+
+    /// Open a removal with whichever key fits.
+    fn open_removal(&self, carried: &CarriedRemoval) -> Result<SignedRemoval, String> {
         let nobody = Identities::default();
         let identities = self.lists.iter().map(|list| &list.list.identities);
-        let mut opened = SignedRemoval::open(octets, &nobody);
+        let mut opened = SignedRemoval::open(carried.clone(), &nobody);
         for identities in identities.filter(|identities| !identities.0.is_empty()) {
-            opened = opened.or_else(|_| SignedRemoval::open(octets, identities));
+            opened = opened.or_else(|_| SignedRemoval::open(carried.clone(), identities));
         }
-        let opened = opened.map_err(|cause| match cause {
+        opened.map_err(|cause| match cause {
             Cause::Note(fault) => fault.to_string(),
             Cause::Secret(reason) => reason,
             _ => "it cannot be read".to_owned(),
-        })?;
-        Ok((opened.list()?, opened))
+        })
     }
 
     /// Take a removal; live when this returns. It never waits for a list that is being built.

@@ -29,7 +29,7 @@ use crate::serve::tls::{self, TlsIdentity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
 use crate::store::{self, Author, Health, Journal, Keeper, Store};
-use crate::update::{ListSource, Updater};
+use crate::update::{ListAlarm, ListAlarmKind, ListSource, Updater};
 pub(super) use resolver::StartError;
 use resolver::{resolve_settings, special_use};
 
@@ -341,6 +341,13 @@ async fn publish(publisher: Publisher, source: ReadingSource) {
     }
 }
 
+/// Each kind of alarm, and whether it is raised.
+fn raised(alarms: &[ListAlarm]) -> Vec<(&'static str, bool)> {
+    let is_raised = |kind| alarms.iter().any(|alarm| alarm.kind == kind);
+    let kinds = ListAlarmKind::ALL.into_iter();
+    kinds.map(|kind| (kind.word(), is_raised(kind))).collect()
+}
+
 impl ReadingSource {
     fn read(&self) -> Reading {
         let fill = self.answering.cache().fill();
@@ -356,6 +363,8 @@ impl ReadingSource {
             age_s: u64::try_from(now - state.live_since)
                 .ok()
                 .filter(|_| state.live_since > 0),
+            expires: state.expires,
+            alarms: raised(&state.alarms),
             last_refusal: state.last_refusal.map(|refusal| refusal.at),
         });
         let upstreams = self.answering.resolver().upstreams().into_iter();

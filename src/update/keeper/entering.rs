@@ -1,5 +1,7 @@
 //! What is in order comes in force, or is tried out first.
 
+use std::sync::Arc;
+
 use super::{Entering, ListKeeper};
 use crate::list::guard::Code;
 use crate::update::decisions::KeptTrial;
@@ -43,5 +45,36 @@ impl ListKeeper {
         } = flow::enter(kept, &mut self.stand, &self.front);
         self.trial = None;
         (ListChange::Swapped { entries, rejects }, unproven)
+    }
+
+    /// Read the text in force again, because an entry of it is over.
+    pub(super) fn read_in_force_again(&mut self) {
+        self.stand.next_expiry = None;
+        let record = self.stand.shelf.as_ref().map(|shelf| &shelf.record);
+        let live = record.and_then(|record| record.live());
+        match live.filter(|live| Some(live.number) == self.stand.state.kept) {
+            Some(live) => self.read_back(live.clone(), None, None),
+            None => {
+                self.stand.is_stale = true;
+                self.reread(self.quiet, None);
+            }
+        }
+    }
+
+    /// What is in force, without the entries that are over.
+    pub(super) fn renew(&mut self, mut kept: Kept) -> (ListChange, Option<Unproven>) {
+        kept.entered.is_rolled_back = self.stand.state.is_rolled_back;
+        let (held, trial) = (self.stand.held.take(), self.stand.on_trial);
+        let EnteredList {
+            entries, rejects, ..
+        } = flow::enter(kept, &mut self.stand, &self.front);
+        (self.stand.held, self.stand.on_trial) = (held, trial);
+        if let Some(trial) = &self.trial {
+            // What is tried out goes on being tried out.
+            let (index, shadow) = (self.stand.list.index, Arc::clone(&trial.shadow));
+            self.front
+                .swap(|before| before.with_shadow(index, Some(shadow)));
+        }
+        (ListChange::Swapped { entries, rejects }, None)
     }
 }

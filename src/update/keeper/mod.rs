@@ -180,7 +180,7 @@ impl ListKeeper {
                 }
             }
             Turn::GoBack { number, reason } => match self.target(number) {
-                Some(target) => self.go_back(target, reason, asker),
+                Some(target) => self.read_back(target, Some(reason), asker),
                 None => {
                     let change = self.refuse_rollback(Cause::NoGeneration);
                     self.answer(asker, change);
@@ -246,7 +246,11 @@ impl ListKeeper {
                     result,
                 } = *taken;
                 self.is_busy = false;
-                match result.and_then(|kept| self.enter_again(kept, &target, &reason)) {
+                let entered = result.and_then(|kept| match &reason {
+                    Some(reason) => self.enter_again(kept, &target, reason),
+                    None => Ok(self.renew(kept)),
+                });
+                match entered {
                     Ok(entered) => self.end(Ok(entered), None, Stored::Offer, asker),
                     Err(cause) => {
                         let change = self.refuse_rollback(cause);
@@ -366,15 +370,17 @@ impl ListKeeper {
             self.save_trial();
         }
         self.stand.enforce(&self.front);
-        self.stand.note_expiry(wall_s());
+        self.stand.note_alarms(wall_s());
         self.stand.catch_up();
         self.front.tidy();
-        let is_idle = !self.is_busy && self.turns.is_empty();
-        let due = self
-            .again
-            .take_if(|again| is_idle && again.due <= monotonic());
+        if self.is_busy || !self.turns.is_empty() {
+            return;
+        }
+        let due = self.again.take_if(|again| again.due <= monotonic());
         if let Some(again) = due {
             self.offer(again.offer, None, None);
+        } else if self.stand.is_stale_at(wall_s()) {
+            self.read_in_force_again();
         }
     }
 }

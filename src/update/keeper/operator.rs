@@ -83,7 +83,7 @@ impl ListKeeper {
         record.generations.iter().rfind(is_wanted).cloned()
     }
 
-    pub(super) fn go_back(&mut self, target: Generation, reason: String, asker: Asker) {
+    pub(super) fn read_back(&mut self, target: Generation, reason: Option<String>, asker: Asker) {
         let Some(folder) = self.stand.folder() else {
             return;
         };

@@ -176,10 +176,16 @@ impl Removals {
         let place = place_of(&self.file);
         let read = read_capped(&self.file, NOTE_OCTETS_MAX as u64);
         let identities = &self.list.list.identities;
-        match read.and_then(|octets| SignedRemoval::open(&octets, identities)) {
-            Ok(signed) => {
+        match read.and_then(|octets| SignedRemoval::open_all(&octets, identities)) {
+            Ok((opened, fault)) => {
                 let way = Way::Folder;
-                drop(self.list.remove(signed, &Origin { way, place }));
+                let origin = Origin { way, place };
+                for signed in opened {
+                    self.list.remove(signed, &origin);
+                }
+                if let Some(fault) = fault {
+                    self.list.note_trouble(fault, &origin.place);
+                }
             }
             // Half a note is no note: it is read again until it rests.
             Err(_) if self.since.elapsed() < REST => return,

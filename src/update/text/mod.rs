@@ -15,8 +15,9 @@ use aws_lc_rs::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
 use super::refusal::Cause;
+use crate::clock::UnixSeconds;
 use crate::list::guard::LinePlace;
-use crate::list::parse::{self, Format, ListEntry, Parsed};
+use crate::list::parse::{self, Format, ListEntry, Parsed, ReadOptions};
 use crate::list::{EntryTally, Scope};
 use counting::Counting;
 pub(super) use stamp::{FileWriter, Quiet, Stamp};
@@ -41,6 +42,8 @@ pub(super) struct Script<'a> {
     pub(super) text: &'a Text,
     pub(super) format: Format,
     pub(super) rejects_percent_max: f64,
+    /// When it is read: entries whose last day is over by then are passed over.
+    pub(super) now: UnixSeconds,
     /// The digest that its papers say, if it has any: no entry is read of another text.
     pub(super) expected: Option<Digest>,
     /// Where the questions are to be counted that its entries block.
@@ -84,12 +87,17 @@ pub(super) fn read(
     stamp: Option<Stamp>,
     mut sink: impl FnMut(&[u8], Scope, Option<u32>),
 ) -> Result<TextReading, Cause> {
+    let options = ReadOptions {
+        now: Some(script.now),
+    };
     let (digest, parsed) = go_over(script, stamp, |text| {
         match (script.format, script.entry_counts) {
-            (Format::Plain, Some(_)) => parse::read_entries(text, |entry| {
+            (Format::Plain, Some(_)) => parse::read_entries_with(text, options, |entry| {
                 sink(entry.wire, entry.scope, entry.details.number)
             }),
-            _ => parse::read(text, script.format, |wire, scope| sink(wire, scope, None)),
+            _ => parse::read_with(text, script.format, options, |wire, scope| {
+                sink(wire, scope, None)
+            }),
         }
     })?;
     Ok(TextReading { digest, parsed })

@@ -202,9 +202,18 @@ impl Pull<'_> {
         let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else {
             return Ok(());
         };
-        match SignedRemoval::open(&octets, &self.list.list.identities) {
-            Ok(signed) => drop(self.list.remove(signed, &self.origin())),
-            Err(cause) => self.list.note_trouble(cause, &self.origin().place),
+        let origin = self.origin();
+        let fault = match SignedRemoval::open_all(&octets, &self.list.list.identities) {
+            Ok((opened, fault)) => {
+                for signed in opened {
+                    self.list.remove(signed, &origin);
+                }
+                fault
+            }
+            Err(cause) => Some(cause),
+        };
+        if let Some(cause) = fault {
+            self.list.note_trouble(cause, &origin.place);
         }
         self.part.tag = tag;
         Ok(())

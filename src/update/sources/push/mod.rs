@@ -331,36 +331,37 @@ fn describe(list: &Mailbox) -> Value {
 }
 
 fn take_removal(list: &Mailbox, body: &[u8], origin: &Origin) -> Said {
-    let signed = match SignedRemoval::open(body, &list.list.identities) {
-        Ok(signed) => signed,
-        Err(Cause::Note(fault)) => {
+    let (opened, fault) = match SignedRemoval::open_all(body, &list.list.identities) {
+        Ok(opened) => opened,
+        Err(Cause::Removals(fault)) => {
             return ("400 Bad Request", json!({ "error": fault.to_string() }));
         }
-        Err(Cause::Secret(reason)) => {
-            return ("422 Unprocessable Content", json!({ "error": reason }));
-        }
         Err(_) => {
-            return (
-                "400 Bad Request",
-                json!({ "error": "the removal cannot be read" }),
-            );
+            let error = "the removal cannot be read";
+            return ("400 Bad Request", json!({ "error": error }));
         }
     };
-    match list.remove(signed, origin).change {
-        ListChange::Refused { message } => {
-            ("422 Unprocessable Content", json!({ "error": message }))
+    let (mut said, mut refused) = (json!({ "state": "removed" }), None);
+    let mut removed = None;
+    for signed in opened {
+        match list.remove(signed, origin).change {
+            ListChange::Refused { message } => refused = Some(message),
+            ListChange::Removed { entries } => removed = Some(removed.unwrap_or(0) + entries),
+            ListChange::RemovalWaits { from } => said = json!({ "state": "waiting", "from": from }),
+            ListChange::Settled => said = json!({ "state": "settled" }),
+            ListChange::Swapped { .. }
+            | ListChange::Staged { .. }
+            | ListChange::Asked
+            | ListChange::Unchanged => {}
         }
-        ListChange::Removed { entries } => {
-            ("200 OK", json!({ "state": "removed", "entries": entries }))
-        }
-        ListChange::RemovalWaits { from } => {
-            ("200 OK", json!({ "state": "waiting", "from": from }))
-        }
-        ListChange::Settled => ("200 OK", json!({ "state": "settled" })),
-        ListChange::Swapped { .. }
-        | ListChange::Staged { .. }
-        | ListChange::Asked
-        | ListChange::Unchanged => ("200 OK", json!({ "state": "removed" })),
+    }
+    if let Some(Cause::Secret(reason)) = fault {
+        refused = Some(reason);
+    }
+    match (refused, removed) {
+        (Some(message), _) => ("422 Unprocessable Content", json!({ "error": message })),
+        (None, Some(entries)) => ("200 OK", json!({ "state": "removed", "entries": entries })),
+        (None, None) => ("200 OK", said),
     }
 }
 

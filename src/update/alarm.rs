@@ -1,0 +1,97 @@
+//! What somebody must see to, though a list is in force: raised once, told again when it gets
+//! worse, and over by itself when it is mended.
+
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::stand::Stand;
+use super::state::{ListAlarm, ListAlarmKind};
+use crate::clock::UnixSeconds;
+use crate::list::expiry::{ExpiryStage, warning_of_issue};
+use crate::policy::{Difference, differences};
+use crate::store::EventKind;
+
+impl Stand {
+    /// Raise what is to be raised at this time, and take back what is mended.
+    pub(super) fn note_alarms(&mut self, now: UnixSeconds) {
+        let mut alarms = Vec::new();
+        alarms.extend(self.expiry_alarm(now));
+        alarms.extend(self.difference_alarm());
+        if alarms == self.state.alarms {
+            return;
+        }
+        let before = std::mem::replace(&mut self.state.alarms, alarms);
+        self.tell_alarms(&before);
+    }
+
+    /// Say what is new, and what is over.
+    fn tell_alarms(&self, before: &[ListAlarm]) {
+        let (list, serial) = (&self.list.id, self.state.serial);
+        for alarm in self
+            .state
+            .alarms
+            .iter()
+            .filter(|alarm| !before.contains(alarm))
+        {
+            warn!(%list, serial, "{}", alarm.message);
+        }
+        for kind in ListAlarmKind::ALL {
+            let is_raised = |alarms: &[ListAlarm]| alarms.iter().any(|alarm| alarm.kind == kind);
+            if is_raised(before) && !is_raised(&self.state.alarms) {
+                info!(%list, serial, alarm = kind.word(), "an alarm is over");
+            }
+        }
+    }
+
+    fn expiry_alarm(&mut self, now: UnixSeconds) -> Option<ListAlarm> {
+        let manifest = self.manifest.as_ref();
+        let warning =
+            manifest.and_then(|manifest| warning_of_issue(manifest.issued, manifest.expires, now));
+        let has_expired = warning.is_some_and(|warning| warning.stage == ExpiryStage::Expired);
+        if has_expired && !self.state.is_expired {
+            let state = &self.state;
+            let body = json!({
+                "serial": state.serial, "manifest": state.manifest, "expires": state.expires,
+            });
+            self.note(EventKind::Expired, None, body);
+        }
+        self.state.is_expired = has_expired;
+        let stage = warning?.stage;
+        let message = match stage {
+            ExpiryStage::Expired => {
+                "the list has run out and goes on blocking: have its curator issue it anew"
+                    .to_owned()
+            }
+            stage => format!(
+                "the list runs out within {}: have its curator issue it anew",
+                if stage.days() == 1 {
+                    "a day".to_owned()
+                } else {
+                    format!("{} days", stage.days())
+                }
+            ),
+        };
+        let kind = ListAlarmKind::Expiry;
+        Some(ListAlarm { kind, message })
+    }
+
+    /// In what the configuration does otherwise than the manifest in force asks.
+    pub(super) fn differences(&self) -> Vec<Difference> {
+        let (Some(manifest), Some(rules)) = (&self.manifest, &self.list.rules) else {
+            return Vec::new();
+        };
+        differences(manifest, rules)
+    }
+
+    fn difference_alarm(&self) -> Option<ListAlarm> {
+        let differences = self.differences();
+        if differences.is_empty() {
+            return None;
+        }
+        let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
+        Some(ListAlarm {
+            kind: ListAlarmKind::Difference,
+            message: told.join("; "),
+        })
+    }
+}
