@@ -6,6 +6,8 @@ mod entry_cells;
 pub mod expiry;
 mod form;
 pub mod guard;
+pub mod key_chain;
+pub mod key_link;
 pub mod lint;
 pub mod manifest;
 pub mod parse;
