@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod history;
 mod key;
+mod key_file;
 mod list;
 mod log;
 mod output;

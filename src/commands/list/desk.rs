@@ -4,8 +4,9 @@
 //! `list.toml` the settings · `entries.txt` the entries at work · `issued.txt` those of the last
 //! issue, `before.txt` and `before.manifest` the last one before it that had all its signatures ·
 //! `removals/` the removals that have not run out · `recipients.txt` the age keys of the
-//! resolvers · `issue/` what resolvers take: the manifest, the entries under their hash, the
-//! removals. Only `issue/` leaves the desk.
+//! resolvers · `next.keys` the change of keys that waits for signatures · `issue/` what resolvers
+//! take: the manifest, the entries under their hash, the removals and the chain of keys. Only
+//! `issue/` leaves the desk.
 
 use std::fs::File;
 use std::io::{self};
@@ -16,15 +17,17 @@ use serde::{Deserialize, Serialize};
 
 use super::super::failure::CommandFailure;
 use super::super::files::{read, read_text, unreadable, write_file};
-use super::super::key::read_public;
+use super::super::key_file::read_public;
 use super::super::output::number;
 use crate::clock::wall_s;
+use crate::list::key_chain::{ChainFault, KeyChain, parse_chain};
+use crate::list::key_link::KeyLink;
 use crate::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy};
 use crate::list::parse::Parsed;
 use crate::list::records::{self, EntryRecord};
 use crate::list::{is_list_id, is_words};
 use crate::seal::age::Recipient;
-use crate::seal::{Note, VerifyKey};
+use crate::seal::{Note, SigningKey, VerifyKey};
 
 /// The manifest of the last issue before this one that had all its signatures.
 pub(super) const WHOLE_BEFORE: &str = "before.manifest";
@@ -38,9 +41,10 @@ pub(in crate::commands) struct Settings {
     pub(super) basis: String,
     pub(super) legal_basis: String,
     pub(super) action: String,
-    /// Signatures of different keys that an issue needs.
+    /// Signatures of different keys that an issue needs, as the resolvers' configurations have it.
     pub(super) signatures: usize,
-    /// The public keys that may sign.
+    /// The public keys that may sign, as the resolvers' configurations have them; the chain of
+    /// keys starts from them.
     pub(super) keys: Vec<String>,
     /// An issue expires after so many days.
     pub(super) valid_days: u32,
@@ -59,7 +63,11 @@ pub(in crate::commands) struct Desk {
     pub(super) settings: Settings,
     pub(super) basis: ManifestBasis,
     pub(super) action: ListAction,
+    /// The keys that sign today.
     pub(super) keys: Vec<VerifyKey>,
+    /// How many of them must.
+    pub(super) signatures: usize,
+    chain: KeyChain,
 }
 
 /// The issue that lies in the folder.
@@ -69,18 +77,76 @@ pub(super) struct Issue {
 }
 
 impl Desk {
-    /// Open a folder and check its settings.
-    pub(super) fn open(folder: &Path) -> Result<Self, CommandFailure> {
+    /// Open a folder, check its settings and follow its chain of keys.
+    pub(in crate::commands) fn open(folder: &Path) -> Result<Self, CommandFailure> {
         let place = folder.join("list.toml");
         let text = read_text(&place)?;
         let settings: Settings = toml::from_str(&text)
             .map_err(|error| CommandFailure::Usage(format!("{}: {error}", place.display())))?;
-        Self::check(folder, settings).map_err(|failure| match failure {
+        let mut desk = Self::check(folder, settings).map_err(|failure| match failure {
             CommandFailure::Usage(message) => {
                 CommandFailure::Usage(format!("{}: {message}", place.display()))
             }
             other => other,
-        })
+        })?;
+        desk.follow_keys()?;
+        Ok(desk)
+    }
+
+    fn follow_keys(&mut self) -> Result<(), CommandFailure> {
+        let place = self.chain_place();
+        let notes = self.chain_notes()?;
+        let list = &self.settings.id;
+        let chain = KeyChain::follow(list, &self.keys, self.signatures, &notes);
+        self.chain = chain.map_err(|fault| {
+            let remedy = match fault {
+                ChainFault::Anchor => {
+                    "; list.toml keeps the `keys` and `signatures` of the resolvers' \
+                     configurations: put them back, or delete the chain where the configurations \
+                     were changed too"
+                }
+                _ => "",
+            };
+            CommandFailure::Failed(format!("{}: {fault}{remedy}", place.display()))
+        })?;
+        let today = self.chain.today();
+        (self.keys, self.signatures) = (today.keys, today.threshold);
+        Ok(())
+    }
+
+    /// The chain of keys; without a link, where those of list.toml sign.
+    pub(in crate::commands) const fn chain(&self) -> &KeyChain {
+        &self.chain
+    }
+
+    /// The chain's file.
+    pub(in crate::commands) fn chain_place(&self) -> PathBuf {
+        self.handed_out(&KeyLink::file(&self.settings.id))
+    }
+
+    /// Its notes; none before the first link.
+    pub(in crate::commands) fn chain_notes(&self) -> Result<Vec<Note>, CommandFailure> {
+        let place = self.chain_place();
+        if !place.exists() {
+            return Ok(Vec::new());
+        }
+        parse_chain(&read(&place)?)
+            .map_err(|fault| CommandFailure::Failed(format!("{}: {fault}", place.display())))
+    }
+
+    /// Refuse a key whose signature under the list nobody would believe.
+    pub(super) fn check_signer(&self, key: &SigningKey) -> Result<(), CommandFailure> {
+        if self.keys.contains(&key.public()) {
+            return Ok(());
+        }
+        let whose = match self.chain.number() {
+            0 => "of list.toml".to_owned(),
+            link => format!("that sign the list since link {link}"),
+        };
+        Err(CommandFailure::Failed(format!(
+            "the key {} is not among the keys {whose}: nobody would believe it",
+            key.name()
+        )))
     }
 
     /// A desk with these settings, which are checked; nothing is written.
@@ -115,12 +181,15 @@ impl Desk {
                 "an issue is valid for 1 to 3660 days, and an entry is due after one day or more",
             );
         }
+        let chain = KeyChain::start(&settings.id, &keys, settings.signatures);
         Ok(Self {
             folder: folder.to_path_buf(),
+            signatures: settings.signatures,
             settings,
             basis,
             action,
             keys,
+            chain,
         })
     }
 
@@ -132,7 +201,7 @@ impl Desk {
         }
     }
 
-    pub(super) fn path(&self, file: &str) -> PathBuf {
+    pub(in crate::commands) fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
 
@@ -185,12 +254,9 @@ impl Desk {
         self.entries_in(if is_whole { "issued.txt" } else { "before.txt" })
     }
 
-    /// Has an issue all its signatures?
+    /// Has an issue all its signatures, of the keys that sign today or signed before?
     pub(super) fn is_whole(&self, issue: &Issue) -> bool {
-        issue
-            .note
-            .signers(&self.keys)
-            .is_ok_and(|signers| signers.len() >= self.settings.signatures)
+        self.chain.vouched_once(&issue.note, issue.manifest.serial)
     }
 
     fn entries_in(&self, file: &str) -> Result<Option<Vec<EntryRecord>>, CommandFailure> {

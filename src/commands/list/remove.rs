@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::super::failure::CommandFailure;
-use super::super::key::read_signing;
+use super::super::key_file::read_signing;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, count_entries};
 use super::removals::hand_out;
@@ -147,12 +147,7 @@ fn make_removal(args: &Args, desk: &Desk, gone: &[EntryRecord]) -> Result<String
             .as_deref()
             .ok_or_else(|| CommandFailure::Usage("--now needs --key".to_owned()))?,
     )?;
-    if !desk.keys.contains(&key.public()) {
-        return Err(CommandFailure::Failed(format!(
-            "the key {} is not among the keys of list.toml: nobody would believe it",
-            key.name()
-        )));
-    }
+    desk.check_signer(&key)?;
     let from = read_from(args)?;
     let entries = gone
         .iter()

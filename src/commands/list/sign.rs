@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::failure::CommandFailure;
 use super::super::files::{read, unwritable, write_file};
-use super::super::key::read_signing;
+use super::super::key_file::read_signing;
 use super::super::output::{Style, count, print, print_json};
 use super::desk::{Desk, Issue, WHOLE_BEFORE, count_entries};
 use super::encrypt::seal_entries;
@@ -61,12 +61,7 @@ struct SignedIssue {
 pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let desk = Desk::open(&args.folder)?;
     let key = read_signing(&args.key)?;
-    if !desk.keys.contains(&key.public()) {
-        return Err(CommandFailure::Failed(format!(
-            "the key {} is not among the keys of list.toml: nobody would believe it",
-            key.name()
-        )));
-    }
+    desk.check_signer(&key)?;
     let issue = desk.issue()?;
     let entries = desk.entries()?.0;
     let listed: Vec<_> = entries.iter().map(|(_, record)| record.clone()).collect();
@@ -300,7 +295,7 @@ fn tell(
         .iter()
         .map(|signer| signer.name().to_owned())
         .collect();
-    let (manifest, needed) = (&issue.manifest, desk.settings.signatures);
+    let (manifest, needed) = (&issue.manifest, desk.signatures);
     let settled = manifest.settles.named();
     if style == Style::Json {
         return print_json(&SignedIssue {

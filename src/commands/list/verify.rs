@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::failure::CommandFailure;
 use super::super::files::{read, read_text};
-use super::super::key::read_public;
+use super::super::key_file::read_public;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, Issue, count_entries};
 use crate::clock::wall_s;
@@ -147,7 +147,7 @@ fn trust(args: &Args) -> Result<(PathBuf, Vec<VerifyKey>, usize), CommandFailure
     let (place, keys, needed) = if args.path.is_dir() {
         let desk = Desk::open(&args.path)?;
         let place = desk.handed_out(&Manifest::file(&desk.settings.id));
-        let needed = desk.settings.signatures;
+        let needed = desk.signatures;
         (
             place,
             if given.is_empty() { desk.keys } else { given },

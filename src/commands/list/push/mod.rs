@@ -6,8 +6,8 @@ use arrival::{Arrival, describe};
 
 mod client;
 use super::super::failure::CommandFailure;
-use super::super::files::read;
-use super::super::key::read_public;
+use super::super::files::{read, read_text};
+use super::super::key_file::read_public;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, Issue};
 use super::removals;
@@ -164,7 +164,7 @@ fn pack_issue(desk: &Desk) -> Result<(Vec<u8>, Manifest), CommandFailure> {
     let signers = note
         .signers(&desk.keys)
         .map_err(|error| CommandFailure::Failed(format!("{}: {error}", place.display())))?;
-    let needed = desk.settings.signatures;
+    let needed = desk.signatures;
     if signers.len() < needed {
         let what = format!(
             "signed by {} of {needed} keys: it needs more signatures",

@@ -1,5 +1,8 @@
 //! `wardline key …`: makes the keys that lists are signed with, and those that secret lists are
-//! encrypted to.
+//! encrypted to; replaces and revokes the former without touching a resolver.
+
+mod chain;
+mod link;
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +13,8 @@ use zeroize::Zeroizing;
 use super::failure::CommandFailure;
 use super::files::{read_text, write_new};
 use super::output::{Style, print, print_json};
+use crate::seal::SigningKey;
 use crate::seal::age::Identity;
-use crate::seal::{SigningKey, VerifyKey};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
@@ -32,6 +35,15 @@ pub(super) enum Keys {
         /// The file.
         file: PathBuf,
     },
+    /// Name the keys that sign a list from now on; the quorum before and the new one sign it.
+    Rotate(link::RotateArgs),
+    /// Take a key off a list: no issue that needs its signature comes into force any more, from a
+    /// serial on.
+    Revoke(link::RevokeArgs),
+    /// Add signatures to the change of keys that waits for them.
+    Cosign(link::CosignArgs),
+    /// Show a list's chain of keys, and the change that waits for signatures.
+    Chain(chain::Args),
 }
 
 /// What `--json` prints.
@@ -80,6 +92,10 @@ pub(super) fn run(keys: &Keys, style: Style) -> Result<(), CommandFailure> {
             write_new(out, &text)?;
             show("signing", key.public().to_string(), out, style)
         }
+        Keys::Rotate(args) => link::rotate(args, style),
+        Keys::Revoke(args) => link::revoke(args, style),
+        Keys::Cosign(args) => link::cosign(args, style),
+        Keys::Chain(args) => chain::run(args, style),
         Keys::Show { file } => {
             let text = Zeroizing::new(read_text(file)?);
             match (SigningKey::parse(&text), Identity::parse_file(&text)) {
@@ -100,18 +116,6 @@ pub(super) fn run(keys: &Keys, style: Style) -> Result<(), CommandFailure> {
             }
         }
     }
-}
-
-/// Read a private key that signs.
-pub(super) fn read_signing(file: &Path) -> Result<SigningKey, CommandFailure> {
-    let text = Zeroizing::new(read_text(file)?);
-    SigningKey::parse(&text)
-        .map_err(|error| CommandFailure::Failed(format!("{}: {error}", file.display())))
-}
-
-/// Read a public key given on the command line or in a list's settings.
-pub(super) fn read_public(text: &str) -> Result<VerifyKey, CommandFailure> {
-    VerifyKey::parse(text).map_err(|error| CommandFailure::Usage(format!("a public key: {error}")))
 }
 
 fn show(
