@@ -23,6 +23,7 @@ mod forward;
 mod hostile;
 mod internet;
 mod keep_alive;
+mod key_docs;
 mod kit;
 mod laboratory;
 mod lists;

@@ -6,7 +6,7 @@ use arrival::{Arrival, describe};
 
 mod client;
 use super::super::failure::CommandFailure;
-use super::super::files::{read, read_text};
+use super::super::files::read;
 use super::super::key_file::read_public;
 use super::super::output::{Style, print, print_json, time};
 use super::desk::{Desk, Issue};
