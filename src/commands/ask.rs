@@ -120,6 +120,7 @@ pub(super) fn changing(asking: &Asking, request: &Request) -> Result<(), Command
             | ListChange::Removed { .. }
             | ListChange::RemovalWaits { .. }
             | ListChange::Settled
+            | ListChange::Keys { .. }
             | ListChange::Asked
             | ListChange::Unchanged => None,
         });
@@ -159,6 +160,7 @@ fn describe(outcomes: &[ListOutcome]) -> String {
             ListChange::Settled => {
                 "unchanged: the issue in force has taken the removal up already".to_owned()
             }
+            ListChange::Keys { link } => format!("its keys have changed, with link {link}"),
             ListChange::Staged { entries, left_s } => {
                 format!(
                     "{} entries are tried out for {left_s} s more before they come in force",

@@ -276,16 +276,20 @@ pub(super) mod tests {
         assert_eq!(next.origin, LinkOrigin::Previous(Hash::of(b"")));
     }
 
+    /// Each change of the text is refused, in this line and for this reason.
+    fn refuse_each(cases: &[(&str, &str, usize, String)]) {
+        for (from, to, line, message) in cases {
+            assert!(text().contains(from), "{from}");
+            let fault = KeyLink::parse(&text().replacen(from, to, 1)).unwrap_err();
+            assert_eq!(fault.to_string(), format!("line {line}: {message}"), "{to}");
+        }
+    }
+
     #[test]
-    fn every_fault_has_its_line() {
-        let key = format!("`key` must be {MAY_KEY}");
-        let revoke = format!("`revoke` must be {MAY_REVOKE}");
+    fn every_fault_of_its_head_has_its_line() {
         let order = "is expected here; the keys have a fixed order";
-        let unexpected = "a key that is unknown, in the wrong place, or given twice";
-        let [ordered, swapped] =
-            [(ONE, TWO), (TWO, ONE)].map(|(first, second)| format!("key: {first}\nkey: {second}"));
         let hash = "64 hexadecimal digits in lower case";
-        let cases = [
+        refuse_each(&[
             (
                 "keys/v1",
                 "keys/v2",
@@ -330,6 +334,21 @@ pub(super) mod tests {
                 5,
                 format!("`issued` must be {MAY_TIME}"),
             ),
+        ]);
+        for lines in 0..8 {
+            let cut: String = text().split_inclusive('\n').take(lines).collect();
+            assert!(KeyLink::parse(&cut).is_err(), "{lines} lines");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_its_keys_has_its_line() {
+        let key = format!("`key` must be {MAY_KEY}");
+        let revoke = format!("`revoke` must be {MAY_REVOKE}");
+        let unexpected = "a key that is unknown, in the wrong place, or given twice";
+        let [ordered, swapped] =
+            [(ONE, TWO), (TWO, ONE)].map(|(first, second)| format!("key: {first}\nkey: {second}"));
+        refuse_each(&[
             (
                 "threshold: 2",
                 "threshold: 3",
@@ -352,16 +371,7 @@ pub(super) mod tests {
             (GONE, TWO, 9, revoke),
             (" from 17\n", " from 17\n\n", 10, unexpected.to_owned()),
             ("revoke: ", "key: ", 9, format!("`key` must be {MAY_KEY}")),
-        ];
-        for (from, to, line, message) in cases {
-            assert!(text().contains(from), "{from}");
-            let fault = KeyLink::parse(&text().replacen(from, to, 1)).unwrap_err();
-            assert_eq!(fault.to_string(), format!("line {line}: {message}"), "{to}");
-        }
-        for lines in 0..8 {
-            let cut: String = text().split_inclusive('\n').take(lines).collect();
-            assert!(KeyLink::parse(&cut).is_err(), "{lines} lines");
-        }
+        ]);
     }
 
     #[test]
@@ -374,7 +384,7 @@ pub(super) mod tests {
             })
             .collect();
         let mut link = KeyLink::parse(&text()).unwrap();
-        (link.keys, link.revoked) = (keys.clone(), Vec::new());
+        (link.keys, link.revoked) = (keys, Vec::new());
         link.sort();
         let fault = KeyLink::parse(&link.to_text()).unwrap_err();
         assert_eq!(

@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::stand::Stand;
 use super::state::{ListAlarm, ListAlarmKind};
+use super::trust::Vouching;
 use crate::clock::UnixSeconds;
 use crate::list::expiry::{ExpiryStage, warning_of_issue};
 use crate::policy::{Difference, differences};
@@ -17,6 +18,7 @@ impl Stand {
         let mut alarms = Vec::new();
         alarms.extend(self.expiry_alarm(now));
         alarms.extend(self.difference_alarm());
+        alarms.extend(self.unvouched_alarm());
         if alarms == self.state.alarms {
             return;
         }
@@ -73,6 +75,16 @@ impl Stand {
         };
         let kind = ListAlarmKind::Expiry;
         Some(ListAlarm { kind, message })
+    }
+
+    fn unvouched_alarm(&self) -> Option<ListAlarm> {
+        let is_unvouched = self.is_live() && self.vouching != Vouching::Vouched;
+        is_unvouched.then(|| ListAlarm {
+            kind: ListAlarmKind::Unvouched,
+            message: "unvouched: the keys that may sign the list today have not signed the issue \
+                      in force, which gets no receipt: have it issued anew"
+                .to_owned(),
+        })
     }
 
     /// In what the configuration does otherwise than the manifest in force asks.

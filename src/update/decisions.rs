@@ -10,6 +10,7 @@ use super::disk::Stored;
 use super::text::Text;
 use crate::clock::UnixSeconds;
 use crate::list::guard::Code;
+use crate::list::key_chain::ChainFloor;
 use crate::list::manifest::Manifest;
 use crate::list::{Hash, ListIndex};
 
@@ -61,10 +62,38 @@ pub(super) struct Decisions {
     pub(super) receipts: Vec<String>,
     /// What the operator let pass, oldest first.
     pub(super) overrides: Vec<KeptOverride>,
+    /// How far the chain of keys has come.
+    pub(super) key_floor: Option<KeptFloor>,
     /// What was held back last, until something else comes in force; its text is kept beside.
     pub(super) held: Option<KeptHeld>,
     /// What is tried out; its text is kept beside.
     pub(super) trial: Option<KeptTrial>,
+}
+
+/// How far the chain of keys has come, under the configuration with this anchor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptFloor {
+    anchor: String,
+    number: u64,
+    hash: String,
+}
+
+impl KeptFloor {
+    pub(super) fn of(floor: ChainFloor) -> Self {
+        Self {
+            anchor: floor.anchor.to_string(),
+            number: floor.number,
+            hash: floor.hash.to_string(),
+        }
+    }
+
+    pub(super) fn read(&self) -> Option<ChainFloor> {
+        Some(ChainFloor {
+            anchor: Hash::parse(&self.anchor)?,
+            number: self.number,
+            hash: Hash::parse(&self.hash)?,
+        })
+    }
 }
 
 /// An issue that is not in force, with its text beside the record.

@@ -336,6 +336,7 @@ pub(super) fn keep(tried: Tried, stand: &mut Stand) -> Result<Kept, Box<RefusedO
     let entered = Entered {
         loaded,
         manifest: believed.map(|believed| believed.manifest),
+        note: bundle.manifest,
         kept: number,
         is_rolled_back: false,
         place: bundle.origin.place,

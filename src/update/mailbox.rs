@@ -33,6 +33,8 @@ pub(super) enum KeeperMessage {
     Turn(Turn, Asker),
     /// To be done at once.
     Remove(Box<SignedRemoval>, Origin, Asker),
+    /// A chain of keys, to be followed at once.
+    Keys(Vec<u8>, Origin, Asker),
     /// Is this manifest worth fetching what it names?
     Wants(Box<Note>, SyncSender<Result<bool, Cause>>),
     /// A source brings nothing, and why.
@@ -55,6 +57,8 @@ pub(super) enum Turn {
     Reread(Quiet),
     /// The operator lets what is held back pass.
     Override { codes: Vec<Code>, reason: String },
+    /// What is in force needs a revoked key.
+    Replace,
     /// The operator goes back to a generation, or to the one before.
     GoBack { number: Option<u64>, reason: String },
 }
@@ -165,6 +169,16 @@ impl Mailbox {
         let removed =
             self.ask(|asker| KeeperMessage::Remove(Box::new(signed), origin.clone(), asker));
         removed.unwrap_or_else(|message| ListOutcome {
+            id: self.list.id.clone(),
+            change: ListChange::Refused { message },
+        })
+    }
+
+    /// Have a chain of keys followed.
+    pub(super) fn follow_keys(&self, octets: &[u8], origin: &Origin) -> ListOutcome {
+        let keys = octets.to_vec();
+        let followed = self.ask(|asker| KeeperMessage::Keys(keys, origin.clone(), asker));
+        followed.unwrap_or_else(|message| ListOutcome {
             id: self.list.id.clone(),
             change: ListChange::Refused { message },
         })

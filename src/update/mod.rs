@@ -33,8 +33,10 @@ mod state;
 mod tell;
 mod text;
 mod trial;
+mod trust;
 mod updater;
 mod verify;
+mod vouch;
 
 pub use bundle::{Bundle, Origin, Way};
 pub use decisions::Generation;

@@ -8,6 +8,7 @@ use super::prove::{ProbeAnswers, Prover, Unproven};
 use super::receipts::{Receipts, parse};
 use super::refusal::place_of;
 use super::stand::Stand;
+use super::trust::Vouching;
 use crate::clock::now_ms;
 use crate::list::receipt::Receipt;
 use crate::policy::Difference;
@@ -44,6 +45,11 @@ impl Stand {
             probes: asked,
             probes_right: right,
         };
+        if self.vouching != Vouching::Vouched {
+            let list = &self.list.id;
+            error!(%list, "no receipt: today's keys have not signed the issue in force");
+            return;
+        }
         if let Some(difference) = self.contradiction() {
             error!(list = %self.list.id, "no receipt: {difference}");
             return;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::list::FormFault;
 use crate::list::guard::GuardFinding;
+use crate::list::key_chain::ChainFault;
 use crate::list::parse::Reject;
 use crate::list::removal::RemovalFileFault;
 use crate::seal::NoteError;
@@ -90,6 +91,8 @@ pub enum Cause {
         /// How far.
         ahead_s: i64,
     },
+    /// A chain of keys is not to be followed.
+    Keys(ChainFault),
     /// A file of removals cannot be read.
     Removals(RemovalFileFault),
     /// It was tried out and held back; what was said of it then.
@@ -152,6 +155,11 @@ impl Cause {
                 | Self::Future { .. }
                 | Self::Expired { .. }
         )
+    }
+
+    /// May other keys, of which we do not know yet, be the remedy?
+    pub(super) const fn awaits_keys(&self) -> bool {
+        matches!(self, Self::Signatures { .. })
     }
 
     /// The cause behind an error of the file system.
@@ -314,6 +322,7 @@ fn write_kept(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "the removal is dated {ahead_s} s ahead, which is more than a day: check the clocks \
              here and at the curator's, then have it issued anew"
         ),
+        Cause::Keys(fault) => write!(f, "the chain of keys is not followed: {fault}"),
         Cause::Removals(fault) => write!(f, "{fault}: fetch the file again, or have it made anew"),
         Cause::HeldBack(message) => f.write_str(message),
         Cause::NoPapers => f.write_str(

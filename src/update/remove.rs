@@ -29,12 +29,16 @@ const KNOWN_MAX: usize = 200;
 impl Stand {
     /// The terms of removals that were kept; one that cannot be opened now is left out.
     pub(super) fn terms_of(&self, kept: &[KeptRemoval]) -> Vec<RemovalTerm> {
+        let removers = self.trust.removers();
         let term = |kept: &KeptRemoval| {
             let carried = parse_several(kept.note.as_bytes())
                 .ok()?
                 .into_iter()
                 .next()?;
             let signed = SignedRemoval::open(carried, &self.list.identities).ok()?;
+            // One that is signed by keys alone that count no more is void.
+            let signers = signed.note.signers(&removers).ok()?;
+            signers.first()?;
             let removal = Removal::parse(signed.note.text()).ok()?;
             let known_by = signed.known_by();
             Some(RemovalTerm::new(
@@ -54,7 +58,7 @@ impl Stand {
         front: &LiveFront,
     ) -> Result<ListChange, Cause> {
         let now = wall_s();
-        let removal = believe_removal(&signed.note, &self.list.id, &self.list.papers, now)?;
+        let removal = believe_removal(&signed.note, &self.list.id, &self.trust.removers(), now)?;
         if removal.is_too_far_ahead(now) {
             return Err(Cause::RemovalAhead {
                 ahead_s: removal.from - now,

@@ -14,6 +14,7 @@ use super::refusal::{Cause, place_of};
 use super::stand::{Entered, Stand};
 use super::state::LastRefusal;
 use super::text::{Stamp, Text};
+use super::trust::Vouching;
 use crate::clock::{now_ms, wall_s};
 use crate::list::guard::Protected;
 use crate::list::manifest::Manifest;
@@ -115,7 +116,8 @@ impl Stand {
         }
     }
 
-    /// The generation in force, then those before it, newest first.
+    /// The generation in force, then those before it, newest first: of those that today's keys have
+    /// signed, then of the others. What needs a revoked key is left out.
     fn generations_to_try(&self) -> Vec<(Generation, bool)> {
         let Some(shelf) = &self.shelf else {
             return Vec::new();
@@ -126,8 +128,16 @@ impl Stand {
         };
         let older = record.generations.iter().rev();
         let older = older.filter(|kept| kept.number < live.number);
-        std::iter::once((live.clone(), record.is_rolled_back))
+        let mut tries: Vec<_> = std::iter::once((live.clone(), record.is_rolled_back))
             .chain(older.map(|kept| (kept.clone(), false)))
+            .map(|(kept, is_rolled_back)| (self.vouching_of_kept(&kept), kept, is_rolled_back))
+            .filter(|(vouching, ..)| *vouching != Vouching::Revoked)
+            .collect();
+        // Stable: what came first among equals stays first.
+        tries.sort_by_key(|(vouching, ..)| *vouching == Vouching::Unvouched);
+        let tries = tries.into_iter();
+        tries
+            .map(|(_, kept, is_rolled_back)| (kept, is_rolled_back))
             .collect()
     }
 }
@@ -147,9 +157,9 @@ pub(super) fn take_back(
     };
     let stored = Stored::Generation(kept.number);
     let note = stored.note(folder).map_err(state)?;
-    let manifest = match (note, &kept.manifest) {
+    let manifest = match (&note, &kept.manifest) {
         (None, None) => None,
-        (Some(note), Some(hash)) if Manifest::hash_of(&note).to_string() == *hash => {
+        (Some(note), Some(hash)) if Manifest::hash_of(note).to_string() == *hash => {
             Some(Manifest::parse(note.text()).map_err(Cause::Papers)?)
         }
         // What was signed is never taken for a list without papers.
@@ -173,6 +183,7 @@ pub(super) fn take_back(
     let entered = Entered {
         loaded,
         manifest,
+        note,
         kept: Some(kept.number),
         is_rolled_back: false,
         place: format!("kept generation {}", kept.number),

@@ -17,6 +17,7 @@ use super::removal::{Enforced, RemovalTerm};
 use super::shelf::Shelf;
 use super::state::ListState;
 use super::text::{Stamp, Text};
+use super::trust::{ListTrust, Vouching};
 use super::verify::{SerialStanding, believe, judge_time};
 use crate::clock::{UnixSeconds, wall_s};
 use crate::list::Hash;
@@ -30,8 +31,15 @@ pub(super) struct Stand {
     pub(super) list: Arc<ListSource>,
     pub(super) journal: Journal,
     pub(super) state: ListState,
-    /// The manifest in force; none where it has none.
+    /// The manifest in force and its note; none where it has none.
     pub(super) manifest: Option<Manifest>,
+    pub(super) note: Option<Note>,
+    /// Who may sign it.
+    pub(super) trust: ListTrust,
+    /// How the issue in force stands to that.
+    pub(super) vouching: Vouching,
+    /// What a new manifest must be above.
+    pub(super) floor: Option<Highest>,
     /// What is kept on disk; nothing where there is no state folder, and for the built-in list.
     pub(super) shelf: Option<Shelf>,
     /// What the guard held back last, until something else comes in force.
@@ -81,6 +89,8 @@ pub(super) struct TrialMark {
 pub(super) struct Entered {
     pub(super) loaded: Loaded,
     pub(super) manifest: Option<Manifest>,
+    /// The manifest's note.
+    pub(super) note: Option<Note>,
     pub(super) kept: Option<u64>,
     pub(super) is_rolled_back: bool,
     /// Where it was found, for messages.
@@ -98,7 +108,16 @@ impl Stand {
             id: list.id.clone(),
             ..ListState::default()
         };
+        let folder = shelf.as_ref().map(|shelf| shelf.folder.as_path());
+        let (trust, fault) = ListTrust::open(&list, folder);
+        if let Some(fault) = fault {
+            warn!(list = %list.id, "the chain of keys that was kept is void: {fault}");
+        }
         let mut stand = Self {
+            trust,
+            note: None,
+            vouching: Vouching::Vouched,
+            floor: None,
             list: Arc::new(list),
             journal,
             state: listed,
@@ -150,6 +169,7 @@ impl Stand {
             .and_then(|kept| self.held_from(kept, shelf));
         self.removals = self.terms_of(&shelf.record.removals);
         Receipts::of(&shelf.folder).take_over(&shelf.record.receipts);
+        self.floor = self.find_floor();
     }
 
     fn held_from(&self, kept: &KeptHeld, shelf: &Shelf) -> Option<Held> {
@@ -177,8 +197,6 @@ impl Stand {
     /// What a new manifest must be above: the last one that was accepted, or that is tried out
     /// unless the operator cuts that short.
     fn highest(&self) -> Option<Highest> {
-        let shelf = self.shelf.as_ref();
-        let accepted = shelf.and_then(|shelf| shelf.record.highest());
         let tried = self.on_trial.and_then(|tried| {
             Some(Highest {
                 serial: tried.serial?,
@@ -187,12 +205,12 @@ impl Stand {
         });
         tried
             .filter(|tried| !self.lets_pass(tried.manifest, Code::Shadow))
-            .or(accepted)
+            .or(self.floor)
     }
 
     /// The highest serial that was accepted.
     pub(super) fn highest_accepted(&self) -> Option<u64> {
-        self.shelf.as_ref().and_then(|shelf| shelf.record.serial)
+        self.floor.map(|floor| floor.serial)
     }
 
     /// Is an entry of the text in force over at this time?
@@ -211,7 +229,7 @@ impl Stand {
     /// Is a manifest to be believed, and above what was accepted? One that was accepted, and that
     /// nothing kept of it can bring back, is taken again.
     pub(super) fn judge(&self, note: &Note) -> Result<SerialStanding, Cause> {
-        let believed = believe(note, &self.list.id, &self.list.papers)?;
+        let believed = believe(note, &self.list.id, &self.trust.quorum(note))?;
         match judge_time(believed, self.highest(), wall_s())? {
             SerialStanding::Known(known) if self.is_lost(known.hash) => {
                 Ok(SerialStanding::Newer(known))
@@ -303,10 +321,12 @@ impl Stand {
             return Ok(None);
         };
         let kept = stored.and_then(|stored| shelf.keep(generation, stored));
-        kept.map(Some).map_err(|error| Cause::State {
+        let number = kept.map_err(|error| Cause::State {
             place: shelf.place(),
             error,
-        })
+        })?;
+        self.floor = self.find_floor();
+        Ok(Some(number))
     }
 
     /// Hold something back, so that the operator may let it pass, after a restart too.

@@ -78,17 +78,20 @@ pub enum ListAlarmKind {
     Expiry,
     /// The configuration does otherwise than the manifest asks.
     Difference,
+    /// Today's keys have not signed what is in force.
+    Unvouched,
 }
 
 impl ListAlarmKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Expiry, Self::Difference];
+    pub const ALL: [Self; 3] = [Self::Expiry, Self::Difference, Self::Unvouched];
 
     /// The word in metrics.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Expiry => "expiry",
             Self::Difference => "difference",
+            Self::Unvouched => "unvouched",
         }
     }
 }
@@ -168,6 +171,11 @@ pub enum ListChange {
     },
     /// The issue in force has taken the removal up already.
     Settled,
+    /// Other keys may sign the list from now on.
+    Keys {
+        /// The last link of the chain.
+        link: u64,
+    },
     /// It was refused; what is in force stays.
     Refused {
         /// What is wrong and what to do.

@@ -18,12 +18,14 @@ impl Stand {
         let Entered {
             loaded,
             manifest,
+            note,
             kept,
             is_rolled_back,
             place,
         } = entered;
         let manifest = manifest.as_ref();
-        self.manifest = manifest.cloned();
+        (self.manifest, self.note) = (manifest.cloned(), note.clone());
+        self.vouching = self.vouching_of(self.note.as_ref());
         (self.next_expiry, self.is_stale) = (loaded.parsed.next_expiry, false);
         (self.held, self.on_trial) = (None, None);
         self.state = ListState {

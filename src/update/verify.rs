@@ -1,10 +1,10 @@
 //! Holds a list's papers against what the operator configured, before a single entry is read.
 
 use super::decisions::Highest;
-use super::listed::Trust;
 use super::refusal::Cause;
 use crate::clock::UnixSeconds;
 use crate::list::Hash;
+use crate::list::key_chain::KeySet;
 use crate::list::manifest::Manifest;
 use crate::list::removal::Removal;
 use crate::seal::{Note, VerifyKey};
@@ -37,13 +37,11 @@ impl SerialStanding {
 }
 
 /// Are enough of the list's keys under the note, and does it speak of this list?
-pub(super) fn believe(note: &Note, list: &str, papers: &Trust) -> Result<Believed, Cause> {
-    let signed = signers(note, papers)?.len();
-    if papers.keys.is_empty() || signed < papers.threshold.max(1) {
-        return Err(Cause::Signatures {
-            signed,
-            needed: papers.threshold.max(1),
-        });
+pub(super) fn believe(note: &Note, list: &str, quorum: &KeySet) -> Result<Believed, Cause> {
+    let signed = signers(note, &quorum.keys)?.len();
+    let needed = quorum.threshold.max(1);
+    if signed < needed {
+        return Err(Cause::Signatures { signed, needed });
     }
     let manifest = Manifest::parse(note.text()).map_err(Cause::Papers)?;
     if !manifest.list.eq(list) {
@@ -99,10 +97,10 @@ pub(super) fn judge_time(
 pub(super) fn believe_removal(
     note: &Note,
     list: &str,
-    papers: &Trust,
+    keys: &[VerifyKey],
     now: UnixSeconds,
 ) -> Result<Removal, Cause> {
-    if signers(note, papers)?.is_empty() {
+    if signers(note, keys)?.is_empty() {
         return Err(Cause::Signatures {
             signed: 0,
             needed: 1,
@@ -120,8 +118,8 @@ pub(super) fn believe_removal(
     Ok(removal)
 }
 
-fn signers<'k>(note: &Note, papers: &'k Trust) -> Result<Vec<&'k VerifyKey>, Cause> {
-    note.signers(&papers.keys).map_err(Cause::Note)
+fn signers<'k>(note: &Note, keys: &'k [VerifyKey]) -> Result<Vec<&'k VerifyKey>, Cause> {
+    note.signers(keys).map_err(Cause::Note)
 }
 
 #[cfg(test)]
@@ -129,7 +127,6 @@ mod tests {
     use super::*;
     use crate::list::manifest::{ListAction, ManifestBasis, Secrecy, Settlement};
     use crate::seal::SigningKey;
-    use crate::update::Unsigned;
 
     const NOW: UnixSeconds = 1_772_373_600;
 
@@ -162,10 +159,9 @@ mod tests {
     fn so_many_of_the_lists_own_keys_must_have_signed() {
         let [one, two, stranger] =
             ["one.test", "two.test", "one.test"].map(|name| SigningKey::generate(name).unwrap());
-        let papers = Trust {
+        let papers = KeySet {
             keys: vec![one.public(), two.public()],
             threshold: 2,
-            unsigned: Unsigned::Refuse,
         };
         let believed =
             |keys: &[&SigningKey]| believe(&signed(&manifest(1), keys), "example", &papers);
@@ -193,10 +189,9 @@ mod tests {
             believe(&note, "other", &papers),
             Err(Cause::OtherList)
         ));
-        let nobody = Trust {
+        let nobody = KeySet {
             keys: vec![],
             threshold: 0,
-            unsigned: Unsigned::Allow,
         };
         assert!(matches!(
             believe(&note, "example", &nobody),

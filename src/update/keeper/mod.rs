@@ -3,6 +3,7 @@
 
 mod aside;
 mod entering;
+mod keys;
 mod operator;
 mod tries;
 
@@ -54,6 +55,8 @@ pub(super) struct ListKeeper {
     /// Something is being built.
     is_busy: bool,
     again: Option<Again>,
+    /// What too few of today's keys have signed: other keys may come.
+    awaits_keys: Option<ListOffer>,
     saved: Instant,
 }
 
@@ -83,6 +86,7 @@ impl ListKeeper {
             turns: VecDeque::new(),
             is_busy: false,
             again: None,
+            awaits_keys: None,
             saved: monotonic(),
         };
         let thread = std::thread::Builder::new()
@@ -118,6 +122,7 @@ impl ListKeeper {
         match message {
             KeeperMessage::Turn(turn, asker) => self.turns.push_back((turn, asker)),
             KeeperMessage::Remove(signed, origin, asker) => self.remove(&signed, &origin, asker),
+            KeeperMessage::Keys(octets, origin, asker) => self.take_keys(&octets, &origin, asker),
             KeeperMessage::Wants(note, asker) => {
                 let standing = self.stand.judge(&note);
                 let wants = standing.map(|standing| standing.is_newer());
@@ -171,6 +176,7 @@ impl ListKeeper {
         match turn {
             Turn::Offer(offer) => self.offer(offer, None, asker),
             Turn::Reread(quiet) => self.reread(quiet, asker),
+            Turn::Replace => self.replace_revoked(asker),
             Turn::Override { codes, reason } => {
                 if let Err(message) = self.let_pass(&codes, &reason, &asker) {
                     self.publish();
@@ -313,13 +319,16 @@ impl ListKeeper {
             believed,
             held,
         } = *refused;
-        let is_passing = cause.is_passing();
+        let (is_passing, awaits_keys) = (cause.is_passing(), cause.awaits_keys());
         let change = self.stand.note_refusal(cause, &place, believed.as_ref());
         if let (Some(held), ListChange::Refused { message }) = (held, &change) {
             let message = message.clone();
             self.stand.hold_back(Held { message, ..held }, from);
         }
-        if is_passing && let Some(offer) = offer.filter(ListOffer::is_repeatable) {
+        let offer = offer.filter(ListOffer::is_repeatable);
+        if awaits_keys {
+            self.awaits_keys = offer;
+        } else if is_passing && let Some(offer) = offer {
             let due = monotonic() + AGAIN;
             self.again = Some(Again { offer, due });
         }

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::monotonic;
 use crate::list::Hash;
+use crate::list::key_link::KeyLink;
 use crate::list::manifest::{Manifest, Secrecy};
 use crate::list::removal::Removal;
 use crate::seal::{NOTE_OCTETS_MAX, Note, NoteError};
@@ -135,63 +136,53 @@ impl FolderLists {
     }
 }
 
-/// Watches for removals; on a thread of its own, so that they never wait for a list that is being
-/// built.
-pub(super) struct Removals {
+/// Watches for removals and chains of keys; on a thread of its own, so that they never wait for a
+/// list that is being built.
+pub(super) struct FolderNotes {
     list: Mailbox,
-    file: PathBuf,
+    removals: WatchedFile,
+    keys: WatchedFile,
+}
+
+/// A file that is read whenever it has changed.
+struct WatchedFile {
+    path: PathBuf,
     done: Option<Stamp>,
     seen: Option<Stamp>,
     since: Instant,
 }
 
-impl Removals {
-    pub(super) fn new(list: Mailbox, folder: &Path) -> Self {
+impl WatchedFile {
+    fn new(path: PathBuf) -> Self {
         Self {
-            file: folder.join(Removal::file(&list.list.id)),
-            list,
+            path,
             done: None,
             seen: None,
             since: monotonic(),
         }
     }
 
-    pub(super) fn run(mut self, stopped: &Receiver<()>) {
-        loop {
-            self.look();
-            if stopped.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
-                return;
-            }
-        }
-    }
-
-    fn look(&mut self) {
-        let stamp = Stamp::of(&self.file).ok();
+    /// Have the file taken where it has changed; one that cannot be taken may be half written, and
+    /// is read again until it rests.
+    fn look(&mut self, list: &Mailbox, take: impl Fn(&[u8], &Origin) -> Result<(), Cause>) {
+        let stamp = Stamp::of(&self.path).ok();
         if stamp.is_none() || stamp == self.done {
             return;
         }
         if stamp != self.seen {
             (self.seen, self.since) = (stamp, monotonic());
         }
-        let place = place_of(&self.file);
-        let read = read_capped(&self.file, NOTE_OCTETS_MAX as u64);
-        let identities = &self.list.list.identities;
-        match read.and_then(|octets| SignedRemoval::open_all(&octets, identities)) {
-            Ok((opened, fault)) => {
-                let way = Way::Folder;
-                let origin = Origin { way, place };
-                for signed in opened {
-                    self.list.remove(signed, &origin);
-                }
-                if let Some(fault) = fault {
-                    self.list.note_trouble(fault, &origin.place);
-                }
-            }
-            // Half a note is no note: it is read again until it rests.
+        let origin = Origin {
+            way: Way::Folder,
+            place: place_of(&self.path),
+        };
+        let read = read_capped(&self.path, NOTE_OCTETS_MAX as u64);
+        match read.and_then(|octets| take(&octets, &origin)) {
+            Ok(()) => {}
             Err(_) if self.since.elapsed() < REST => return,
             Err(cause) => {
                 let is_passing = cause.is_passing();
-                self.list.note_trouble(cause, &place);
+                list.note_trouble(cause, &origin.place);
                 if is_passing {
                     self.since = monotonic();
                     return;
@@ -199,6 +190,36 @@ impl Removals {
             }
         }
         self.done = stamp;
+    }
+}
+
+impl FolderNotes {
+    pub(super) fn new(list: Mailbox, folder: &Path) -> Self {
+        Self {
+            removals: WatchedFile::new(folder.join(Removal::file(&list.list.id))),
+            keys: WatchedFile::new(folder.join(KeyLink::file(&list.list.id))),
+            list,
+        }
+    }
+
+    pub(super) fn run(mut self, stopped: &Receiver<()>) {
+        loop {
+            let list = &self.list;
+            self.keys.look(list, |octets, origin| {
+                list.follow_keys(octets, origin);
+                Ok(())
+            });
+            self.removals.look(list, |octets, origin| {
+                let (opened, fault) = SignedRemoval::open_all(octets, &list.list.identities)?;
+                for signed in opened {
+                    list.remove(signed, origin);
+                }
+                fault.map_or(Ok(()), Err)
+            });
+            if stopped.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
     }
 }
 

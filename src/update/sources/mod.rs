@@ -52,15 +52,15 @@ impl Sources {
         match source {
             ListOrigin::Folder(path) => {
                 let lists = folder::FolderLists::new(list.clone(), &path);
-                let removals = folder::Removals::new(list.clone(), &path);
+                let notes = folder::FolderNotes::new(list.clone(), &path);
                 self.spawn(move |stopped| lists.run(stopped))?;
-                self.spawn(move |stopped| removals.run(stopped))
+                self.spawn(move |stopped| notes.run(stopped))
             }
             ListOrigin::Pull(settings) => {
-                let (removals, of_removals) = (list.clone(), settings.clone());
+                let (notes, of_notes) = (list.clone(), settings.clone());
                 let list = list.clone();
                 self.spawn(move |stopped| pull::run(&list, &settings, stopped))?;
-                self.spawn(move |stopped| pull::run_removals(&removals, &of_removals, stopped))
+                self.spawn(move |stopped| pull::run_notes(&notes, &of_notes, stopped))
             }
             ListOrigin::Push => Ok(()),
         }

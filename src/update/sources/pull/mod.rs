@@ -11,6 +11,7 @@ use ureq::http::StatusCode;
 use zeroize::Zeroizing;
 
 use crate::clock::monotonic;
+use crate::list::key_link::KeyLink;
 use crate::list::manifest::Manifest;
 use crate::list::removal::Removal;
 use crate::seal::{NOTE_OCTETS_MAX, Note};
@@ -58,29 +59,33 @@ pub(super) fn run(list: &Mailbox, settings: &PullSettings, stopped: &Receiver<()
     );
 }
 
-/// Fetch a list's removals, on a thread of their own and more often than the list: taking back is
-/// never slower than putting in.
-pub(super) fn run_removals(list: &Mailbox, settings: &PullSettings, stopped: &Receiver<()>) {
-    let url = beside(&settings.url, &Removal::file(&list.list.id));
+/// Fetch a list's chain of keys and its removals, on a thread of their own and more often than the
+/// list: taking back is never slower than putting in.
+pub(super) fn run_notes(list: &Mailbox, settings: &PullSettings, stopped: &Receiver<()>) {
+    let [keys, removals] = [KeyLink::file(&list.list.id), Removal::file(&list.list.id)]
+        .map(|file| beside(&settings.url, &file));
     let every = (settings.every / REMOVALS_OFTENER)
         .max(REMOVALS_EVERY_MIN)
         .min(settings.every);
-    let mut pull = Pull {
+    let [mut keys, mut removals] = [keys, removals].map(|url| Pull {
         list,
         settings,
-        part: PulledFile::new(url.clone()),
-    };
+        part: PulledFile::new(url),
+    });
     let asked = || list.view().asked;
     follow(
         &list.list.id,
-        &url,
+        &removals.part.url.clone(),
         every,
         settings,
         &Interrupts {
             stopped,
             asked: &asked,
         },
-        |agent| pull.look_for_removal(agent),
+        |agent| {
+            keys.look_for_keys(agent)?;
+            removals.look_for_removals(agent)
+        },
     );
 }
 
@@ -197,8 +202,17 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// One look at the server for a removal.
-    fn look_for_removal(&mut self, agent: &ureq::Agent) -> Result<(), String> {
+    /// One look at the server for a chain of keys.
+    fn look_for_keys(&mut self, agent: &ureq::Agent) -> Result<(), String> {
+        if let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? {
+            self.list.follow_keys(&octets, &self.origin());
+            self.part.tag = tag;
+        }
+        Ok(())
+    }
+
+    /// One look at the server for removals.
+    fn look_for_removals(&mut self, agent: &ureq::Agent) -> Result<(), String> {
         let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else {
             return Ok(());
         };

@@ -2,7 +2,7 @@
 //! to speak; only signatures are believed.
 //!
 //! `PUT /v1/lists/<id>` takes `{"manifest": note, "entries": base64}`, `PUT /v1/lists/<id>/removal`
-//! a note, and `GET /v1/lists/<id>` tells how the list stands, with its receipt. Own code for the
+//! removals, `PUT /v1/lists/<id>/keys` a chain of keys, and `GET /v1/lists/<id>` tells how the list stands, with its receipt. Own code for the
 //! little HTTP/1.1 that this needs (RFC 9112), with caps on everything.
 
 mod request;
@@ -265,9 +265,7 @@ fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bu
     let Some(rest) = request.target.strip_prefix("/v1/lists/") else {
         return missing;
     };
-    let (id, is_removal) = rest
-        .strip_suffix("/removal")
-        .map_or((rest, false), |id| (id, true));
+    let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
     let Some(list) = lists.iter().find(|list| may_be_pushed(list, id)) else {
         return missing;
     };
@@ -275,10 +273,11 @@ fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bu
         way: Way::Push,
         place: "the push listener".to_owned(),
     };
-    match (request.method, is_removal) {
-        (Method::Get, false) => (("200 OK", describe(list)), None),
-        (Method::Put, true) => (take_removal(list, &request.body, &origin), None),
-        (Method::Put, false) => match unpack(request.body) {
+    match (request.method, part) {
+        (Method::Get, "") => (("200 OK", describe(list)), None),
+        (Method::Put, "removal") => (take_removal(list, &request.body, &origin), None),
+        (Method::Put, "keys") => (follow_keys(list, &request.body, &origin), None),
+        (Method::Put, "") => match unpack(request.body) {
             Ok((note, entries)) => {
                 let bundle = Bundle {
                     list: list.list.index,
@@ -293,7 +292,17 @@ fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bu
             }
             Err(reason) => (("400 Bad Request", json!({ "error": reason })), None),
         },
-        (Method::Get, true) => missing,
+        _ => missing,
+    }
+}
+
+fn follow_keys(list: &Mailbox, body: &[u8], origin: &Origin) -> Said {
+    match list.follow_keys(body, origin).change {
+        ListChange::Refused { message } => {
+            ("422 Unprocessable Content", json!({ "error": message }))
+        }
+        ListChange::Keys { link } => ("200 OK", json!({ "state": "followed", "link": link })),
+        _ => ("200 OK", json!({ "state": "followed" })),
     }
 }
 
@@ -351,6 +360,7 @@ fn take_removal(list: &Mailbox, body: &[u8], origin: &Origin) -> Said {
             ListChange::Settled => said = json!({ "state": "settled" }),
             ListChange::Swapped { .. }
             | ListChange::Staged { .. }
+            | ListChange::Keys { .. }
             | ListChange::Asked
             | ListChange::Unchanged => {}
         }

@@ -211,6 +211,7 @@ impl Secondary {
             | ListChange::Removed { .. }
             | ListChange::RemovalWaits { .. }
             | ListChange::Settled
+            | ListChange::Keys { .. }
             | ListChange::Asked
             | ListChange::Unchanged => {
                 info!(list = %self.zone.id, serial, "{place} is in force");
