@@ -123,7 +123,7 @@ fn start_runtime() -> Result<Runtime, CommandFailure> {
 /// Nothing is answered before every list with `required = true` is in force. Nothing where a signal
 /// says stop.
 async fn wait_for_lists(mut signals: Signals, updater: &Updater) -> Option<Signals> {
-    let mut has_said = false;
+    let (mut has_said, mut told) = (false, None);
     while !updater.missing(NotInForce::Required).is_empty() {
         if !std::mem::replace(&mut has_said, true) {
             let missing = updater.missing(NotInForce::Required).join(", ");
@@ -131,6 +131,15 @@ async fn wait_for_lists(mut signals: Signals, updater: &Updater) -> Option<Signa
                 lists = %missing,
                 "waiting for lists with `required = true`: no question is answered before"
             );
+        }
+        if told.is_none_or(|told: Instant| told.elapsed() >= EXTEND / 4) {
+            told = Some(monotonic());
+            // The service manager must not take the wait for a failed start.
+            let missing = updater.missing(NotInForce::Required).join(", ");
+            notify(&[
+                NotifyState::ExtendTimeoutUsec(EXTEND.as_micros() as u32),
+                NotifyState::Status(&format!("waiting for lists: {missing}")),
+            ]);
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -141,6 +150,8 @@ async fn wait_for_lists(mut signals: Signals, updater: &Updater) -> Option<Signa
     Some(signals)
 }
 
+/// For how long the service manager is to wait on at a time.
+const EXTEND: Duration = Duration::from_secs(60);
 /// How often a start looks whether all lists have come.
 const LOOK: Duration = Duration::from_millis(20);
 /// Names of the never-block file that are asked for to see that they are free: these stand for all.

@@ -10,9 +10,9 @@ use super::text::Text;
 use crate::clock::now_ms;
 use crate::list::manifest::Manifest;
 use crate::list::parse::{self, Format};
-use crate::list::{Hash, Scope};
-use crate::name::Name;
-use crate::policy::Action;
+use crate::list::{Hash, ListIndex, Scope};
+use crate::name::{Name, SuffixHashes};
+use crate::policy::{Action, Snapshot, Verdict};
 use crate::seal::SigningKey;
 use crate::wire::{Message, Section, rcode, rtype};
 
@@ -28,8 +28,7 @@ const ATTEMPTS: usize = 3;
 pub struct Prover {
     /// Where the UDP doors are.
     pub doors: Vec<SocketAddr>,
-    /// What blocked clients are answered, list by list: whichever list a name is on, it is one of
-    /// these.
+    /// What blocked clients are answered, list by list.
     pub actions: Vec<Action>,
     /// Names that no list may block.
     pub free: Vec<Name>,
@@ -47,6 +46,8 @@ pub(super) struct Unproven {
     pub(super) manifest: Hash,
     pub(super) entries: Hash,
     samples: Vec<Zeroizing<Vec<u8>>>,
+    /// Which list decides about each sample: an earlier one may have the name too.
+    deciding: Vec<ListIndex>,
 }
 
 impl Unproven {
@@ -74,12 +75,30 @@ impl Unproven {
             manifest: manifest.hash(),
             entries: manifest.sha256,
             samples: samples(octets, manifest),
+            deciding: Vec::new(),
         })
     }
 
-    /// Names that are off the list are not asked for.
-    pub(super) fn leave_out(&mut self, removed: &[Zeroizing<Vec<u8>>]) {
+    /// Find out which list decides about each sample of this one. Names that are off the list are
+    /// not asked for.
+    pub(super) fn prepare(
+        &mut self,
+        list: ListIndex,
+        removed: &[Zeroizing<Vec<u8>>],
+        snapshot: &Snapshot,
+    ) {
         self.samples.retain(|sample| !removed.contains(sample));
+        let lists: Vec<ListIndex> = (0..=list).collect();
+        let mut hashes = SuffixHashes::new();
+        let deciding = self.samples.iter().map(|wire| {
+            hashes.fill(snapshot.key(), wire);
+            match snapshot.decide(&lists, &hashes) {
+                Verdict::Block { list, .. } => list,
+                // It is asked for all the same: not to be blocked is not to be proven.
+                Verdict::Pass => list,
+            }
+        });
+        self.deciding = deciding.collect();
     }
 
     /// It is in force for every question from now on.
@@ -133,27 +152,33 @@ impl Prover {
     pub(super) fn ask_all(&self, unproven: &Unproven) -> ProbeAnswers {
         let mut answers = ProbeAnswers::default();
         for &door in self.doors.iter().take(DOORS_MAX) {
-            let blocked = unproven.samples.iter().map(|wire| (wire.as_slice(), true));
-            let free = self.free.iter().map(|name| (name.as_wire(), false));
-            for (wire, is_blocked) in blocked.chain(free) {
+            let samples = unproven.samples.iter().zip(&unproven.deciding);
+            let blocked = samples.map(|(wire, list)| (wire.as_slice(), Some(*list)));
+            let free = self.free.iter().map(|name| (name.as_wire(), None));
+            for (wire, deciding) in blocked.chain(free) {
                 answers.asked += 1;
                 let reply = ask(door, wire, rtype::A, false);
-                let is_as_asked = reply
-                    .as_deref()
-                    .is_some_and(|reply| self.is_blocked(reply) == is_blocked);
+                let is_as_asked = reply.as_deref().is_some_and(|reply| match deciding {
+                    Some(list) => self.is_blocked(reply, usize::from(list)),
+                    None => !self.is_blocked_by_any(reply),
+                });
                 answers.right += u64::from(is_as_asked);
                 let is_refused = reply
                     .as_deref()
                     .and_then(|reply| Message::new(reply).ok())
                     .is_some_and(|reply| reply.rcode() == rcode::REFUSED);
-                answers.refused += u64::from(is_blocked && is_refused);
+                answers.refused += u64::from(deciding.is_some() && is_refused);
             }
         }
         answers
     }
 
-    /// Is it the answer of a blocked name under any of the lists?
-    fn is_blocked(&self, reply: &[u8]) -> bool {
+    fn is_blocked_by_any(&self, reply: &[u8]) -> bool {
+        (0..self.actions.len()).any(|list| self.is_blocked(reply, list))
+    }
+
+    /// Is it the answer of a name that this list blocks?
+    fn is_blocked(&self, reply: &[u8], list: usize) -> bool {
         let Ok(message) = Message::new(reply) else {
             return false;
         };
@@ -164,7 +189,7 @@ impl Prover {
             }
         });
         walked.is_ok()
-            && self.actions.iter().any(|action| match action {
+            && self.actions.get(list).is_some_and(|action| match action {
                 Action::NxDomain => message.rcode() == rcode::NXDOMAIN,
                 Action::StopPage { v4, .. } => {
                     let is_stop = |data: &&[u8]| {

@@ -74,7 +74,8 @@ impl ListKeeper {
     }
 
     pub(super) fn prove(&mut self, mut unproven: Unproven, change: ListChange, asker: Asker) {
-        unproven.leave_out(&self.stand.removed_names());
+        let (removed, list) = (self.stand.removed_names(), self.stand.list.index);
+        unproven.prepare(list, &removed, &self.front.live.load());
         let Some(prover) = self.prover.clone() else {
             self.unproven = Some(unproven);
             return self.answer(asker, change);
