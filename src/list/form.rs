@@ -184,7 +184,7 @@ pub(super) fn time(text: &str) -> Option<UnixSeconds> {
     (write_time(at) == text).then_some(at)
 }
 
-pub(super) fn write_time(at: UnixSeconds) -> String {
+pub(crate) fn write_time(at: UnixSeconds) -> String {
     Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.to_string())
 }
 

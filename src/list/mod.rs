@@ -18,6 +18,7 @@ pub mod serial;
 mod table;
 
 pub use entry_cells::EntryTally;
+pub(crate) use form::write_time;
 pub use form::{
     FormFault, FormProblem, Hash, LIST_ID_OCTETS_MAX, WORDS_OCTETS_MAX, is_list_id, is_words,
 };

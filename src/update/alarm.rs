@@ -7,10 +7,15 @@ use tracing::{info, warn};
 use super::stand::Stand;
 use super::state::{ListAlarm, ListAlarmKind};
 use super::trust::Vouching;
-use crate::clock::UnixSeconds;
+use crate::clock::{HOUR_S, UnixSeconds};
 use crate::list::expiry::{ExpiryStage, warning_of_issue};
+use crate::list::write_time;
 use crate::policy::{Difference, differences};
 use crate::store::EventKind;
+
+/// So long may the sources of a list not be reached before that is an alarm, and so many looks.
+const SILENT_S: i64 = HOUR_S;
+const LOOKS_MISSED: i64 = 4;
 
 impl Stand {
     /// Raise what is to be raised at this time, and take back what is mended.
@@ -19,6 +24,7 @@ impl Stand {
         alarms.extend(self.expiry_alarm(now));
         alarms.extend(self.difference_alarm());
         alarms.extend(self.unvouched_alarm());
+        alarms.extend(self.silent_alarm(now));
         if alarms == self.state.alarms {
             return;
         }
@@ -75,6 +81,23 @@ impl Stand {
         };
         let kind = ListAlarmKind::Expiry;
         Some(ListAlarm { kind, message })
+    }
+
+    /// None of the sources that are looked at has been reached for long. What is only pushed says
+    /// nothing by being silent.
+    fn silent_alarm(&self, now: UnixSeconds) -> Option<ListAlarm> {
+        let looked_at = self.list.looked_at_every()?;
+        let since = self.state.reached.unwrap_or(self.opened);
+        let silent_s = now.saturating_sub(since);
+        let allowed_s = SILENT_S.max(looked_at.as_secs() as i64 * LOOKS_MISSED);
+        (silent_s > allowed_s).then(|| ListAlarm {
+            kind: ListAlarmKind::Silent,
+            message: format!(
+                "no source has been reached since {}: what is in force may be out of date; look \
+                 at the network and at who serves the list",
+                write_time(since)
+            ),
+        })
     }
 
     fn unvouched_alarm(&self) -> Option<ListAlarm> {

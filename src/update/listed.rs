@@ -160,6 +160,19 @@ impl ListSource {
         }
     }
 
+    /// How often its sources are looked at; nothing for what is only pushed, or is a file here.
+    pub(super) fn looked_at_every(&self) -> Option<Duration> {
+        let of = |source: &ListOrigin| match source {
+            ListOrigin::Folder(_) => Some(Duration::ZERO),
+            ListOrigin::Pull(settings) => Some(settings.every),
+            ListOrigin::Push => None,
+        };
+        // What has no source here is a zone, which has timers of its own.
+        let is_zone = self.text.is_none() && self.sources.is_empty();
+        let zone = is_zone.then_some(Duration::ZERO);
+        self.sources.iter().filter_map(of).max().or(zone)
+    }
+
     /// The file, if there is one.
     pub fn path(&self) -> Option<&Path> {
         match &self.text {

@@ -41,6 +41,8 @@ pub(super) enum KeeperMessage {
     Trouble(Cause, String),
     /// A source has nothing newer than what is in force.
     Current,
+    /// A source was reached, whatever it has.
+    Reached,
     /// Our own doors can be asked from now on.
     Doors(Arc<Prover>, Asker),
     /// Long work has come to an end.
@@ -215,6 +217,11 @@ impl Mailbox {
     /// Note that a source has nothing newer than what is in force.
     pub(super) fn note_current(&self) {
         self.tell(KeeperMessage::Current);
+    }
+
+    /// Note that a source was reached, whatever it has.
+    pub(super) fn note_reached(&self) {
+        self.tell(KeeperMessage::Reached);
     }
 
     /// Our own doors can be asked from now on; something comes back when that is done.

@@ -83,7 +83,8 @@ impl Stand {
             let surplus = record.known_removals.len().saturating_sub(KNOWN_MAX);
             record.known_removals.drain(..surplus);
         };
-        if let Err(error) = shelf.change(remember.clone()) {
+        let kept = shelf.keep_removal(&hash, &signed.to_text());
+        if let Err(error) = kept.and_then(|()| shelf.change(remember.clone())) {
             // Taking back is never slower than putting in.
             remember(&mut shelf.record);
             self.is_unwritten = true;

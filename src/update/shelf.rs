@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::decisions::{Decisions, Generation};
+use super::decisions::{Decisions, Generation, KeptRemoval};
 use super::disk::{Stored, write_whole};
 use super::refusal::place_of;
 use crate::list::Hash;
@@ -31,6 +31,9 @@ const REMOVALS_MAX: usize = 200;
 /// Overrides that are kept.
 const OVERRIDES_MAX: usize = 50;
 const RECORD: &str = "record.json";
+
+/// Where removals are kept as files of their own.
+const REMOVALS: &str = "removals";
 
 /// What a damaged record is called from then on.
 const DAMAGED: &str = "record.json.damaged";
@@ -134,6 +137,13 @@ impl Shelf {
         Ok(())
     }
 
+    /// Keep a removal as a file of its own too, from which a lost record is made anew.
+    pub(super) fn keep_removal(&self, known_by: &str, note: &str) -> io::Result<()> {
+        let folder = self.folder.join(REMOVALS);
+        make_folder(&folder)?;
+        write_whole(&folder, &format!("{known_by}.removal"), note.as_bytes())
+    }
+
     /// Change the record; on disk when this returns.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Decisions)) -> io::Result<()> {
         self.reopen()?;
@@ -159,11 +169,13 @@ struct OpenedFolder {
     repaired: Option<String>,
 }
 
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder)
+}
+
 fn open_record(folder: &Path) -> io::Result<OpenedFolder> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
+    make_folder(folder)?;
     let place = folder.join(RECORD);
     let fault = match fs::read(&place) {
         Ok(text) => match serde_json::from_slice(&text) {
@@ -179,7 +191,8 @@ fn open_record(folder: &Path) -> io::Result<OpenedFolder> {
         Err(error) => return Err(error),
     };
     let record = rebuild(folder)?;
-    if record.generations.is_empty() && !place.exists() {
+    let is_empty = record.generations.is_empty() && record.removals.is_empty();
+    if is_empty && !place.exists() {
         return Ok(OpenedFolder::default());
     }
     // Set aside for whoever wants to know what happened; a second time the first one stays.
@@ -195,8 +208,8 @@ fn open_record(folder: &Path) -> io::Result<OpenedFolder> {
     })
 }
 
-/// What the generations' own files say: who signed what, and which one came last. Removals,
-/// overrides and receipts are in the record alone.
+/// What the files beside the record say: who signed what, which generation came last, and what was
+/// removed since when. Overrides are in the record alone.
 fn rebuild(folder: &Path) -> io::Result<Decisions> {
     let mut record = Decisions::default();
     let mut numbers = Vec::new();
@@ -216,7 +229,31 @@ fn rebuild(folder: &Path) -> io::Result<Decisions> {
         record.live = Some(number);
         record.generations.push(generation);
     }
+    rebuild_removals(&folder.join(REMOVALS), &mut record);
     Ok(record)
+}
+
+fn rebuild_removals(folder: &Path, record: &mut Decisions) {
+    let Ok(files) = fs::read_dir(folder) else {
+        return;
+    };
+    let read = files.filter_map(|file| {
+        let path = file.ok()?.path();
+        let known_by = path
+            .file_name()?
+            .to_str()?
+            .strip_suffix(".removal")?
+            .to_owned();
+        let first_read = path.metadata().ok()?.mtime();
+        let note = fs::read_to_string(&path).ok()?;
+        Some((known_by, KeptRemoval { note, first_read }))
+    });
+    let mut removals: Vec<_> = read.collect();
+    removals.sort_by_key(|(_, removal)| removal.first_read);
+    for (known_by, removal) in removals {
+        record.known_removals.push(known_by);
+        record.removals.push(removal);
+    }
 }
 
 /// A generation by its files; nothing where they cannot be read.

@@ -56,6 +56,8 @@ pub(super) struct Stand {
     /// The file as it was when it was last judged, for better or worse; nothing where it was
     /// missing, or is to be read again.
     pub(super) attempted: Option<Stamp>,
+    /// When the keeper began.
+    pub(super) opened: UnixSeconds,
     /// How often somebody asked for its sources to be looked at again.
     pub(super) asked: u64,
     /// When the next entry of the text in force is over.
@@ -130,6 +132,7 @@ impl Stand {
             enforced: Enforced::default(),
             is_unwritten: false,
             attempted: None,
+            opened: wall_s(),
             asked: 0,
             next_expiry: None,
             is_stale: false,

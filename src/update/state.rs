@@ -54,6 +54,9 @@ pub struct ListState {
     /// When the last receipt was signed for it; none where none was.
     #[serde(default)]
     pub receipt: Option<UnixSeconds>,
+    /// When a source of it was last reached; none since the start.
+    #[serde(default)]
+    pub reached: Option<UnixSeconds>,
     /// What somebody must see to, though the list is in force.
     #[serde(default)]
     pub alarms: Vec<ListAlarm>,
@@ -80,11 +83,18 @@ pub enum ListAlarmKind {
     Difference,
     /// Today's keys have not signed what is in force.
     Unvouched,
+    /// None of its sources has been reached for long.
+    Silent,
 }
 
 impl ListAlarmKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Expiry, Self::Difference, Self::Unvouched];
+    pub const ALL: [Self; 4] = [
+        Self::Expiry,
+        Self::Difference,
+        Self::Unvouched,
+        Self::Silent,
+    ];
 
     /// The word in metrics.
     pub const fn word(self) -> &'static str {
@@ -92,6 +102,7 @@ impl ListAlarmKind {
             Self::Expiry => "expiry",
             Self::Difference => "difference",
             Self::Unvouched => "unvouched",
+            Self::Silent => "silent",
         }
     }
 }

@@ -41,6 +41,7 @@ impl Stand {
             expires: manifest.map(|manifest| manifest.expires),
             kept: *kept,
             is_rolled_back: *is_rolled_back,
+            reached: self.state.reached,
             alarms: std::mem::take(&mut self.state.alarms),
             ..ListState::default()
         };

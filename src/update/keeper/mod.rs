@@ -131,7 +131,11 @@ impl ListKeeper {
             KeeperMessage::Trouble(cause, place) => {
                 self.stand.note_refusal(cause, &place, None);
             }
-            KeeperMessage::Current => drop(self.stand.note_unchanged()),
+            KeeperMessage::Reached => self.stand.state.reached = Some(wall_s()),
+            KeeperMessage::Current => {
+                self.stand.state.reached = Some(wall_s());
+                self.stand.note_unchanged();
+            }
             KeeperMessage::Doors(prover, asker) => self.open_doors(prover, asker),
             KeeperMessage::Done(done, asker) => self.finish(done, asker),
             KeeperMessage::Stop => {}

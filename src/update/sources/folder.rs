@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Files that do not fit together are refused when nobody has touched them for this long; until
 /// then they are being written.
 const REST: Duration = Duration::from_secs(1);
+/// How often it is told that the folder has a manifest.
+const TELL: Duration = Duration::from_secs(10);
+
 /// What a manifest and the entries looked like: nothing where a file is missing.
 type Sight = (Option<Stamp>, Option<Stamp>);
 
@@ -43,6 +46,8 @@ pub(super) struct FolderLists {
     seen: Sight,
     since: Instant,
     asked: u64,
+    /// When it was last told that the folder has a manifest.
+    told: Option<Instant>,
 }
 
 impl FolderLists {
@@ -58,6 +63,7 @@ impl FolderLists {
             seen: nothing,
             since: monotonic(),
             asked: 0,
+            told: None,
         }
     }
 
@@ -77,6 +83,10 @@ impl FolderLists {
                 .as_deref()
                 .and_then(|path| Stamp::of(path).ok()),
         );
+        if sight.0.is_some() && self.told.is_none_or(|told| told.elapsed() >= TELL) {
+            self.told = Some(monotonic());
+            self.list.note_reached();
+        }
         let asked = self.list.view().asked;
         if std::mem::replace(&mut self.asked, asked) != asked {
             // What was refused for a reason that is mended by now is read again.

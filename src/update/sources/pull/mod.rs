@@ -188,9 +188,15 @@ struct Pull<'a> {
 impl Pull<'_> {
     /// One look at the server for a list.
     fn look(&mut self, agent: &ureq::Agent) -> Result<(), String> {
-        let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else {
-            return Ok(());
+        let (octets, tag) = match fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? {
+            PulledLook::New(octets, tag) => (octets, tag),
+            PulledLook::Same => {
+                self.list.note_reached();
+                return Ok(());
+            }
+            PulledLook::Missing => return Ok(()),
         };
+        self.list.note_reached();
         if let Some(bundle) = self.bundle(agent, &octets)?
             && let ListChange::Refused { .. } = self.list.offer(bundle).change
         {
@@ -204,7 +210,8 @@ impl Pull<'_> {
 
     /// One look at the server for a chain of keys.
     fn look_for_keys(&mut self, agent: &ureq::Agent) -> Result<(), String> {
-        if let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? {
+        let look = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)?;
+        if let PulledLook::New(octets, tag) = look {
             self.list.follow_keys(&octets, &self.origin());
             self.part.tag = tag;
         }
@@ -213,7 +220,8 @@ impl Pull<'_> {
 
     /// One look at the server for removals.
     fn look_for_removals(&mut self, agent: &ureq::Agent) -> Result<(), String> {
-        let Some((octets, tag)) = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)? else {
+        let look = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)?;
+        let PulledLook::New(octets, tag) = look else {
             return Ok(());
         };
         let origin = self.origin();
@@ -253,7 +261,8 @@ impl Pull<'_> {
         }
         let manifest = Manifest::parse(note.text()).map_err(|fault| fault.to_string())?;
         let entries = PulledFile::new(beside(&self.settings.url, &manifest.entries_file()));
-        let Some((octets, _)) = fetch(agent, &entries, octets_max(manifest.entries))? else {
+        let look = fetch(agent, &entries, octets_max(manifest.entries))?;
+        let PulledLook::New(octets, _) = look else {
             return refuse(Cause::NoEntries);
         };
         Ok(Some(Bundle {
@@ -284,15 +293,18 @@ fn octets_max(entries: u64) -> u64 {
         .min(ENTRIES_OCTETS_MAX)
 }
 
-/// What a file holds, and its tag.
-type Fetched = (Zeroizing<Vec<u8>>, Option<String>);
+/// What a look at a file on the server found.
+enum PulledLook {
+    /// What it holds now, with its tag.
+    New(Zeroizing<Vec<u8>>, Option<String>),
+    /// It is what it was.
+    Same,
+    /// There is none.
+    Missing,
+}
 
-/// What a file holds now, with its tag; nothing where it is what it was, or where there is none.
-fn fetch(
-    agent: &ureq::Agent,
-    part: &PulledFile,
-    octets_max: u64,
-) -> Result<Option<Fetched>, String> {
+/// Look at a file on the server.
+fn fetch(agent: &ureq::Agent, part: &PulledFile, octets_max: u64) -> Result<PulledLook, String> {
     let mut request = agent.get(&part.url);
     if let Some(tag) = &part.tag {
         request = request.header("If-None-Match", tag);
@@ -300,7 +312,8 @@ fn fetch(
     let mut reply = request.call().map_err(|error| error.to_string())?;
     match reply.status() {
         StatusCode::OK => {}
-        StatusCode::NOT_MODIFIED | StatusCode::NOT_FOUND => return Ok(None),
+        StatusCode::NOT_MODIFIED => return Ok(PulledLook::Same),
+        StatusCode::NOT_FOUND => return Ok(PulledLook::Missing),
         status => return Err(format!("the server answers {status}")),
     }
     let tag = reply
@@ -314,7 +327,7 @@ fn fetch(
         .limit(octets_max)
         .read_to_vec()
         .map_err(|error| error.to_string())?;
-    Ok(Some((octets.into(), tag)))
+    Ok(PulledLook::New(octets.into(), tag))
 }
 
 /// The address of a file in the same folder.
