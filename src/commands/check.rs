@@ -1,8 +1,7 @@
 //! `wardline check`: everything that is wrong with the configuration and the lists, found without
 //! starting.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
@@ -13,11 +12,10 @@ use super::output::{Style, TextColumn, number, print, print_json, table, time};
 use crate::clock::wall_s;
 use crate::config::{Config, Problem};
 use crate::list::expiry::warning_of_issue;
-use crate::list::guard::{Guard, GuardFinding, LinePlace, Protected};
 use crate::list::manifest::Manifest;
-use crate::list::parse::{self, Format, Reject};
+use crate::list::parse::Reject;
 use crate::seal::Note;
-use crate::update::{Inspection, ListOrigin, ListSource, Text, inspect};
+use crate::update::{Inspection, ListOrigin, ListSource, inspect};
 
 /// What was found, as `--json` prints it.
 #[derive(Serialize)]
@@ -73,8 +71,8 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailur
         match config.protected() {
             Ok(protected) => {
                 let found = config.lists().iter().map(|(_, source)| {
-                    let passed = passed(source, &protected);
-                    ListFindings::new(source, inspect(source, &protected), &passed)
+                    let state = Some(config.state.as_path());
+                    ListFindings::new(source, inspect(source, &protected, state))
                 });
                 lists.extend(found);
             }
@@ -135,49 +133,6 @@ fn check(config: &Config) -> Vec<Problem> {
         .collect()
 }
 
-/// What the guard finds in a list's file and lets pass, as the configuration says; a reading of its
-/// own, where anything may pass.
-fn passed(source: &ListSource, protected: &Protected) -> Vec<GuardFinding> {
-    let limits = &source.limits;
-    if limits.tld_max == 0 && limits.public_suffix_max == 0 {
-        return Vec::new();
-    }
-    let mut guard = Guard::new(protected);
-    let mut read = |text: &mut dyn BufRead| match source.format {
-        Format::Plain => parse::read_entries(text, |entry| {
-            let place = LinePlace {
-                line: entry.line,
-                number: entry.details.number,
-            };
-            guard.see(place, entry.wire, entry.scope);
-        }),
-        format => parse::read(text, format, |wire, scope| {
-            // Where lines are not counted only the number of entries is told.
-            guard.see(
-                LinePlace {
-                    line: 0,
-                    number: None,
-                },
-                wire,
-                scope,
-            );
-        }),
-    };
-    // A file that cannot be read is refused, and said to be, by its inspection.
-    let _ = match &source.text {
-        Some(Text::File(path)) => File::open(path)
-            .map(BufReader::new)
-            .and_then(|mut text| read(&mut text)),
-        Some(Text::Embedded(text)) => read(&mut text.as_bytes()),
-        Some(Text::Memory(_)) | None => return Vec::new(),
-    };
-    let mut passed = guard.passed(limits);
-    if source.format != Format::Plain {
-        passed.iter_mut().for_each(|finding| finding.first.clear());
-    }
-    passed
-}
-
 impl CheckFindings {
     fn new(problem: &Problem) -> Self {
         Self {
@@ -189,10 +144,12 @@ impl CheckFindings {
 }
 
 impl ListFindings {
-    fn new(source: &ListSource, inspection: Inspection, passed: &[GuardFinding]) -> Self {
+    fn new(source: &ListSource, inspection: Inspection) -> Self {
         let Inspection {
             entries,
             parsed,
+            overrides,
+            passed,
             refusal,
         } = inspection;
         let first = |reject: &Reject| LineFinding {
@@ -211,7 +168,7 @@ impl ListFindings {
             },
             rejects: parsed.rejects,
             first_rejects: parsed.rejects_shown.iter().map(first).collect(),
-            passed: passed.iter().map(ToString::to_string).collect(),
+            passed: passed.into_iter().chain(overrides).collect(),
             refusal,
             expiry: source
                 .sources

@@ -179,6 +179,12 @@ fn describe_lists(status: &Status) -> String {
                 list.state.id
             ));
         }
+        for told in &list.state.overrides {
+            text.push_str(&format!(
+                "\n{} in force by an override: {told}\n",
+                list.state.id
+            ));
+        }
         for alarm in &list.state.alarms {
             text.push_str(&format!(
                 "\nALARM: list {}: {}\n",

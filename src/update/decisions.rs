@@ -12,7 +12,7 @@ use crate::clock::UnixSeconds;
 use crate::list::guard::Code;
 use crate::list::key_chain::ChainFloor;
 use crate::list::manifest::Manifest;
-use crate::list::{Hash, ListIndex};
+use crate::list::{Hash, ListIndex, write_time};
 
 /// What was last accepted, which a new manifest must be above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +203,20 @@ impl Decisions {
             codes
         };
         self.overrides.iter().flat_map(codes).collect()
+    }
+
+    /// The overrides for what is known by this hash, in words.
+    pub(super) fn overrides_of(&self, known_by: Hash) -> Vec<String> {
+        let known_by = known_by.to_string();
+        let of_this = self
+            .overrides
+            .iter()
+            .filter(|kept| kept.known_by == known_by);
+        let tell = |kept: &KeptOverride| {
+            let (codes, at) = (kept.codes.join(", "), write_time(kept.at));
+            format!("{codes} let pass {at}: {}", kept.reason)
+        };
+        of_this.map(tell).collect()
     }
 
     /// The generation in force.

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::thread;
 
-use super::listed::ListSource;
 use super::refusal::Cause;
 use super::text::{Digest, Script, Stamp, TextReading, measure, read, read_places};
-use crate::list::guard::{Change, Code, Guard, GuardFinding, GuardLimits, LinePlace, Protected};
+use crate::list::guard::{
+    Change, Code, Guard, GuardFinding, GuardFindings, GuardLimits, LinePlace, Protected,
+};
 use crate::list::parse::Parsed;
 use crate::list::{Hash, Table, TableBuilder};
 use crate::name::HashKey;
@@ -19,6 +20,8 @@ pub(super) struct Loaded {
     pub(super) digest: Digest,
     pub(super) parsed: Parsed,
     pub(super) findings: Vec<GuardFinding>,
+    /// What was found, and passes as configured.
+    pub(super) passed: Vec<GuardFinding>,
 }
 
 /// What a new text is held against.
@@ -53,7 +56,7 @@ pub(super) fn load(
 /// Do long work on a thread of its own, which can give way to the doors where they want the same
 /// CPU, and whose panic refuses one list: foreign text is read by libraries too, and all later
 /// lists come by the thread that waits here.
-fn aside<T: Send>(
+pub(super) fn aside<T: Send>(
     gives_way: bool,
     work: impl FnOnce() -> Result<T, Cause> + Send,
 ) -> Result<T, Cause> {
@@ -96,13 +99,14 @@ fn compile(
         Ok(table) if digest == measured.digest => table,
         _ => return Err(Cause::Changed),
     };
-    let mut findings = guard.finish(bounds.limits, &change(&table, bounds.before));
-    locate(&mut findings, script, stamp, bounds.protected)?;
+    let mut found = guard.finish(bounds.limits, &change(&table, bounds.before));
+    locate(&mut found, script, stamp, bounds.protected)?;
     Ok(Some(Loaded {
         table: Arc::new(table),
         digest,
         parsed,
-        findings,
+        findings: found.held,
+        passed: found.passed,
     }))
 }
 
@@ -124,11 +128,12 @@ fn change(table: &Table, before: Option<&Table>) -> Change {
 
 /// Find out where the entries stand that findings speak of, in a reading of its own.
 fn locate(
-    findings: &mut [GuardFinding],
+    found: &mut GuardFindings,
     script: Script<'_>,
     stamp: Option<Stamp>,
     protected: &Protected,
 ) -> Result<(), Cause> {
+    let mut findings: Vec<_> = found.held.iter_mut().chain(&mut found.passed).collect();
     if findings.iter().all(|finding| finding.first.is_empty()) {
         return Ok(());
     }
@@ -141,7 +146,7 @@ fn locate(
         after: 1,
         added: 0,
     };
-    for located in guard.finish(&GuardLimits::default(), &nothing) {
+    for located in guard.finish(&GuardLimits::default(), &nothing).held {
         if let Some(finding) = findings
             .iter_mut()
             .find(|finding| finding.code == located.code)
@@ -168,68 +173,6 @@ fn check(script: Script<'_>, parsed: &Parsed) -> Result<(), Cause> {
         Err(Cause::Empty)
     } else {
         Ok(())
-    }
-}
-
-/// What a list's file holds, found out without putting it in force.
-#[derive(Clone, Debug, Default)]
-pub struct Inspection {
-    /// Different entries.
-    pub entries: u64,
-    /// Lines and rejects.
-    pub parsed: Parsed,
-    /// Why it would be refused, if it would.
-    pub refusal: Option<String>,
-}
-
-/// Read a list's file as the start would, and say what is in it; a list without a file holds
-/// nothing yet.
-pub fn inspect(source: &ListSource, protected: &Protected) -> Inspection {
-    let Some(script) = source
-        .text
-        .as_ref()
-        .map(|text| source.script_of(text, None))
-    else {
-        return Inspection::default();
-    };
-    let refuse = |cause| Some(source.refuse(cause, source.place()).to_string());
-    let stamp = source.path().and_then(|path| Stamp::of(path).ok());
-    let parsed = match aside(false, || read(script, stamp, |_, _, _| {})) {
-        Ok(reading) => reading.parsed,
-        Err(cause) => {
-            let cause = source
-                .path()
-                .map(Stamp::of)
-                .and_then(Result::err)
-                .unwrap_or(cause);
-            return Inspection {
-                refusal: refuse(cause),
-                ..Inspection::default()
-            };
-        }
-    };
-    let bounds = Bounds {
-        protected,
-        limits: &source.limits,
-        before: None,
-        gives_way: false,
-    };
-    let loaded =
-        load(script, HashKey::fixed([0; 16]), stamp, None, bounds).and_then(
-            |loaded| match loaded {
-                Some(loaded) if !loaded.findings.is_empty() => Err(Cause::Guard(loaded.findings)),
-                loaded => Ok(loaded),
-            },
-        );
-    let entries = loaded.as_ref().map_or(0, |loaded| {
-        loaded
-            .as_ref()
-            .map_or(0, |loaded| loaded.table.entry_count() as u64)
-    });
-    Inspection {
-        entries,
-        parsed,
-        refusal: loaded.err().and_then(refuse),
     }
 }
 

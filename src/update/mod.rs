@@ -14,6 +14,7 @@ mod decrypt;
 mod disk;
 mod flow;
 mod front;
+mod inspect;
 mod keeper;
 mod listed;
 mod load;
@@ -40,8 +41,8 @@ mod vouch;
 
 pub use bundle::{Bundle, Origin, Way};
 pub use decisions::Generation;
+pub use inspect::{Inspection, inspect};
 pub use listed::{Identities, ListOrigin, ListSource, PullSettings, Stage, Trust, Unsigned};
-pub use load::{Inspection, inspect};
 pub use prove::Prover;
 pub use receipts::{ReceiptKeyFault, receipt_key};
 pub use refusal::{Cause, Refusal, StartRefusal};

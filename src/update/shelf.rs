@@ -32,6 +32,9 @@ const REMOVALS_MAX: usize = 200;
 const OVERRIDES_MAX: usize = 50;
 const RECORD: &str = "record.json";
 
+/// The lists' folders below the state folder.
+const LISTS: &str = "lists";
+
 /// Where removals are kept as files of their own.
 const REMOVALS: &str = "removals";
 
@@ -52,7 +55,7 @@ pub(super) struct Shelf {
 impl Shelf {
     /// Open a list's folder, made where it is not there.
     pub(super) fn open(state: &Path, list: &str) -> Self {
-        let folder = state.join("lists").join(list);
+        let folder = state.join(LISTS).join(list);
         let (opened, fault) = match open_record(&folder) {
             Ok(opened) => (opened, None),
             Err(error) => (OpenedFolder::default(), Some(error)),
@@ -160,6 +163,12 @@ impl Shelf {
         self.record = record;
         Ok(())
     }
+}
+
+/// What was decided about a list, for whoever only looks; nothing where it cannot be read.
+pub(super) fn peek(state: &Path, list: &str) -> Option<Decisions> {
+    let text = fs::read(state.join(LISTS).join(list).join(RECORD)).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// What opening a folder found.

@@ -54,6 +54,9 @@ pub struct ListState {
     /// When the last receipt was signed for it; none where none was.
     #[serde(default)]
     pub receipt: Option<UnixSeconds>,
+    /// What the operator let pass of it, and why.
+    #[serde(default)]
+    pub overrides: Vec<String>,
     /// When a source of it was last reached; none since the start.
     #[serde(default)]
     pub reached: Option<UnixSeconds>,

@@ -8,9 +8,11 @@ use super::load::hex;
 use super::refusal::Cause;
 use super::stand::{Entered, Stand};
 use super::state::{LastRefusal, ListChange, ListState};
+use super::text::Digest;
 use super::verify::Believed;
 use crate::clock::wall_s;
 use crate::list::Hash;
+use crate::list::manifest::Manifest;
 use crate::store::{EventKind, JournalEvent};
 
 impl Stand {
@@ -41,6 +43,7 @@ impl Stand {
             expires: manifest.map(|manifest| manifest.expires),
             kept: *kept,
             is_rolled_back: *is_rolled_back,
+            overrides: self.overrides_of(&loaded.digest),
             reached: self.state.reached,
             alarms: std::mem::take(&mut self.state.alarms),
             ..ListState::default()
@@ -50,6 +53,12 @@ impl Stand {
             list = %state.id, serial = state.serial, entries = state.entries,
             rejects = state.rejects, sha256 = %state.sha256, "list is in force"
         );
+        for passed in &loaded.passed {
+            info!(list = %state.id, "{passed}");
+        }
+        for told in &state.overrides {
+            info!(list = %state.id, "in force by an override: {told}");
+        }
         if let Some(first) = loaded.parsed.rejects_shown.first() {
             let (line, count) = (first.line, loaded.parsed.rejects);
             warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; \
@@ -69,6 +78,14 @@ impl Stand {
             ..JournalEvent::now(EventKind::Live, body)
         };
         self.journal.note(event);
+    }
+
+    /// The overrides that apply to the list in force.
+    fn overrides_of(&self, digest: &Digest) -> Vec<String> {
+        let manifest = self.manifest.as_ref().map(Manifest::hash);
+        let known_by = manifest.unwrap_or(Hash(*digest));
+        let shelf = self.shelf.as_ref();
+        shelf.map_or(Vec::new(), |shelf| shelf.record.overrides_of(known_by))
     }
 
     /// Papers were believed.

@@ -464,7 +464,7 @@ fn the_built_in_text_is_a_list() {
     let state = updater.states().remove(0);
     assert_eq!((state.entries, state.sha256.len()), (2, 64));
     assert_eq!(updater.reload(Which::All)[0].change, ListChange::Unchanged);
-    let inspection = inspect(&source, &Protected::shipped());
+    let inspection = inspect(&source, &Protected::shipped(), None);
     assert_eq!(
         (
             inspection.entries,

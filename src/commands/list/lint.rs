@@ -128,7 +128,7 @@ impl Lint {
                 }
             },
         );
-        let findings = guard.finish(&GuardLimits::default(), &change);
+        let findings = guard.finish(&GuardLimits::default(), &change).held;
         Ok(Self {
             entries,
             rejects,

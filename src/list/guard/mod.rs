@@ -190,6 +190,15 @@ impl Change {
     }
 }
 
+/// What the guard found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GuardFindings {
+    /// What holds the issue back.
+    pub held: Vec<GuardFinding>,
+    /// What holds nothing back, because as many entries may pass.
+    pub passed: Vec<GuardFinding>,
+}
+
 /// Takes the entries of a new issue one by one and then says what is wrong with it.
 pub struct Guard<'a> {
     protected: &'a Protected,
@@ -232,23 +241,16 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Everything that holds the issue back, the budget of changes included; in the order of the
-    /// codes.
-    pub fn finish(mut self, limits: &GuardLimits, change: &Change) -> Vec<GuardFinding> {
+    /// Everything that was found, the budget of changes included; in the order of the codes.
+    pub fn finish(mut self, limits: &GuardLimits, change: &Change) -> GuardFindings {
         self.limit(limits);
-        self.findings.retain(|finding| !finding.passes());
-        self.findings.extend(budget(limits, change));
-        self.findings.sort_by_key(|finding| finding.code);
-        self.findings
-    }
-
-    /// What was found and holds nothing back, because `limits` let as many entries pass; in the
-    /// order of the codes.
-    pub fn passed(mut self, limits: &GuardLimits) -> Vec<GuardFinding> {
-        self.limit(limits);
-        self.findings.retain(GuardFinding::passes);
-        self.findings.sort_by_key(|finding| finding.code);
-        self.findings
+        let (passed, mut held): (Vec<_>, Vec<_>) =
+            self.findings.into_iter().partition(GuardFinding::passes);
+        held.extend(budget(limits, change));
+        let mut findings = GuardFindings { held, passed };
+        findings.held.sort_by_key(|finding| finding.code);
+        findings.passed.sort_by_key(|finding| finding.code);
+        findings
     }
 
     fn limit(&mut self, limits: &GuardLimits) {
@@ -423,7 +425,7 @@ mod tests {
         protected
             .read_never_block(b"never.example\n=platform.example\n".as_slice())
             .unwrap();
-        let mut guards = [Guard::new(&protected), Guard::new(&protected)];
+        let mut guard = Guard::new(&protected);
         for (at, entry) in entries.iter().enumerate() {
             let (scope, name) = entry
                 .strip_prefix('=')
@@ -433,13 +435,10 @@ mod tests {
                 number: Some(100 + at as u32),
             };
             let name = Name::parse(name).unwrap();
-            for guard in &mut guards {
-                guard.see(place, name.as_wire(), scope);
-            }
+            guard.see(place, name.as_wire(), scope);
         }
-        let [held, passed] = guards;
-        [held.finish(limits, &change), passed.passed(limits)]
-            .map(|findings| findings.iter().map(ToString::to_string).collect())
+        let GuardFindings { held, passed } = guard.finish(limits, &change);
+        [held, passed].map(|findings| findings.iter().map(ToString::to_string).collect())
     }
 
     const FIRST: Change = Change {
