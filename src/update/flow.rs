@@ -352,20 +352,27 @@ pub(super) struct EnteredList {
     pub(super) rejects: u64,
 }
 
-/// Put it in force, with what removals take off it at this moment.
-pub(super) fn enter(kept: Kept, stand: &mut Stand, front: &LiveFront) -> EnteredList {
+/// Put it in force, with what removals take off it at this moment; `tell` shows how the list stands
+/// to others, who may not find the new list in force and the old one told.
+pub(super) fn enter(
+    kept: Kept,
+    stand: &mut Stand,
+    front: &LiveFront,
+    tell: impl FnOnce(&Stand),
+) -> EnteredList {
     let (list, entered) = (stand.list.index, &kept.entered);
     let table = Arc::clone(&entered.loaded.table);
     let key = front.live.load().key();
     let removed = stand.overlay(entered.manifest.as_ref(), key, wall_s());
-    let generation = front.swap(|before| {
-        let next = before.with_table(list, table);
-        match &removed.table {
-            None => next,
-            Some(removed) => next.with_removed(list, Some(Arc::clone(removed))),
+    front.swap(|before| {
+        let mut next = before.with_table(list, table);
+        if let Some(removed) = &removed.table {
+            next = next.with_removed(list, Some(Arc::clone(removed)));
         }
-    });
-    note_entered(kept, stand, generation, removed)
+        let entered = note_entered(kept, stand, next.generation(), removed);
+        tell(stand);
+        (next, entered)
+    })
 }
 
 /// It is in force: as [`enter`], for the start, when there is nothing to swap.

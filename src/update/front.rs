@@ -24,12 +24,11 @@ impl LiveFront {
 
     /// Put the snapshot in force that follows the present one; the old one is kept until its last
     /// reader has left, so that no door has to free it.
-    pub(super) fn swap(&self, next: impl FnOnce(&Snapshot) -> Snapshot) -> u64 {
+    pub(super) fn swap<T>(&self, next: impl FnOnce(&Snapshot) -> (Snapshot, T)) -> T {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = Arc::new(next(&self.live.load()));
-        let generation = next.generation();
-        retired.push(self.live.swap(next));
-        generation
+        let (next, told) = next(&self.live.load());
+        retired.push(self.live.swap(Arc::new(next)));
+        told
     }
 
     /// Free replaced snapshots that nobody reads any more.

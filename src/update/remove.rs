@@ -231,7 +231,7 @@ impl Stand {
         let overlay = self.overlay(manifest, before.key(), now);
         let table = before.table(list).cloned();
         drop(before);
-        front.swap(|before| before.with_removed(list, overlay.table.clone()));
+        front.swap(|before| (before.with_removed(list, overlay.table.clone()), ()));
         if let Some(table) = table {
             self.note_overlay(overlay, &table);
         }

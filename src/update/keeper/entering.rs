@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entering, ListKeeper};
+use super::{Entering, ListKeeper, view};
 use crate::list::guard::Code;
 use crate::update::decisions::KeptTrial;
 use crate::update::flow::{self, EnteredList, Guarded, Kept, Tried, Trying};
@@ -42,7 +42,9 @@ impl ListKeeper {
             unproven,
             entries,
             rejects,
-        } = flow::enter(kept, &mut self.stand, &self.front);
+        } = flow::enter(kept, &mut self.stand, &self.front, |stand| {
+            self.own.publish(view(stand, stand.state.clone()));
+        });
         self.trial = None;
         (ListChange::Swapped { entries, rejects }, unproven)
     }
@@ -67,13 +69,15 @@ impl ListKeeper {
         let (held, trial) = (self.stand.held.take(), self.stand.on_trial);
         let EnteredList {
             entries, rejects, ..
-        } = flow::enter(kept, &mut self.stand, &self.front);
+        } = flow::enter(kept, &mut self.stand, &self.front, |stand| {
+            self.own.publish(view(stand, stand.state.clone()));
+        });
         (self.stand.held, self.stand.on_trial) = (held, trial);
         if let Some(trial) = &self.trial {
             // What is tried out goes on being tried out.
             let (index, shadow) = (self.stand.list.index, Arc::clone(&trial.shadow));
             self.front
-                .swap(|before| before.with_shadow(index, Some(shadow)));
+                .swap(|before| (before.with_shadow(index, Some(shadow)), ()));
         }
         (ListChange::Swapped { entries, rejects }, None)
     }

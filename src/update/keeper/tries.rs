@@ -57,7 +57,8 @@ impl ListKeeper {
         }
         let shadow = Some(Arc::clone(&trial.shadow));
         let index = self.stand.list.index;
-        self.front.swap(|before| before.with_shadow(index, shadow));
+        self.front
+            .swap(|before| (before.with_shadow(index, shadow), ()));
         let change = trial.change(&self.stand.list.stage);
         self.stand.state.last_refusal = None;
         self.trial = Some(trial);
@@ -161,7 +162,8 @@ impl ListKeeper {
         let ended = flow::end_trial(trial, &self.stand).and_then(|tried| self.enter(tried));
         if ended.is_err() {
             let index = self.stand.list.index;
-            self.front.swap(|before| before.with_shadow(index, None));
+            self.front
+                .swap(|before| (before.with_shadow(index, None), ()));
         } else if counted.questions == 0 {
             warn!(
                 list = %self.stand.list.id,
