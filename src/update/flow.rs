@@ -243,14 +243,6 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
 /// Tried out for long enough, or not to be tried out.
 pub(super) struct Tried(Guarded);
 
-impl std::ops::Deref for Tried {
-    type Target = Guarded;
-
-    fn deref(&self) -> &Guarded {
-        &self.0
-    }
-}
-
 /// What becomes of what is in order.
 pub(super) enum Trying {
     Begun(Box<OnTrial<Guarded>>),

@@ -5,6 +5,7 @@ mod aside;
 mod entering;
 mod keys;
 mod operator;
+mod own_file;
 mod tries;
 
 use std::collections::VecDeque;
@@ -13,12 +14,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::against::{FileSight, Rest};
-use super::bundle::{Bundle, Origin, Way};
+use super::against::Rest;
+use super::bundle::Origin;
 use super::disk::Stored;
-use super::flow::{self, Belief, Built, Guarded, Offered};
+use super::flow::{self, Belief, Guarded, Offered};
 use super::front::LiveFront;
-use super::listed::ListOrigin;
 use super::mailbox::{Asker, Done, KeeperMessage, ListOffer, Mailbox, TakenBack, Turn};
 use super::prove::{Prover, Unproven};
 use super::refusal::Cause;
@@ -300,16 +300,6 @@ impl ListKeeper {
         }
     }
 
-    fn note_sight(&mut self, built: &Built) {
-        let refused = built.result.as_ref().err();
-        let is_passing = refused.is_some_and(|refused| refused.cause.is_passing());
-        match built.sight {
-            FileSight::Unread => {}
-            FileSight::Read(stamp) if !is_passing => self.stand.attempted = Some(stamp),
-            FileSight::Read(_) | FileSight::Missing => self.stand.attempted = None,
-        }
-    }
-
     /// What is refused for a reason that passes is tried again by itself.
     fn refuse(
         &mut self,
@@ -337,38 +327,6 @@ impl ListKeeper {
             self.again = Some(Again { offer, due });
         }
         change
-    }
-
-    fn reread(&mut self, quiet: Quiet, asker: Asker) {
-        let list = Arc::clone(&self.stand.list);
-        let Some(text) = &list.text else {
-            // It comes from its sources, and what they last said of it stands until they say
-            // something else.
-            let is_push = |source: &ListOrigin| matches!(source, ListOrigin::Push);
-            self.stand.asked += 1;
-            let change = if list.sources.iter().all(is_push) {
-                ListChange::Unchanged
-            } else {
-                ListChange::Asked
-            };
-            return self.answer(asker, change);
-        };
-        let origin = Origin {
-            way: Way::File,
-            place: list.place(),
-        };
-        let bundle = Bundle {
-            list: list.index,
-            manifest: None,
-            text: text.clone(),
-            origin,
-        };
-        let own = self.own.clone();
-        let rest = Rest {
-            quiet,
-            writer: Box::new(move || own.writer()),
-        };
-        self.offer(ListOffer::new(bundle), Some(rest), asker);
     }
 
     /// Do what is due by now.
