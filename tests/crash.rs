@@ -1,11 +1,13 @@
 //! How the program ends: told to stop, it loses nothing; killed, it loses no more than the last
 //! flush interval and says so.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use wardline::seal::SigningKey;
 
 use crate::kit::ask::{Client, Question, Response, ask};
 use crate::kit::internet::Internet;
@@ -316,6 +318,42 @@ fn the_doors_are_closed_at_once_and_idle_connections_do_not_hold_the_end_up() {
         begun.elapsed()
     );
     assert!(std::net::TcpStream::connect(running.address()).is_err());
+}
+
+/// A web server and a primary that take the connection and say nothing, for as long as anybody
+/// waits for them.
+#[test]
+fn a_stop_takes_five_seconds_at_the_most_whatever_a_source_does() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = silent.local_addr().expect("an address");
+    let (asked, connections) = channel();
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in silent.incoming().flatten() {
+            held.push(stream);
+            let _ = asked.send(());
+        }
+    });
+    let key = SigningKey::generate("agency.test").expect("a key").public();
+    let head = "authority = \"A\"\nbasis = \"law\"\nlegal_basis = \"Act\"\n\
+                stop = [\"192.0.2.1\"]\n";
+    let mut running = program()
+        .toml(&format!(
+            "[[list]]\nid = \"pulled\"\n{head}keys = [\"{key}\"]\nsignatures = 1\n\
+             pull = {{ urls = [\"https://{address}/pulled.manifest\"], addresses = \
+             [\"{address}\"], ca = \"/etc/ssl/certs/ca-certificates.crt\" }}\n\
+             [[list]]\nid = \"zone\"\n{head}unsigned = \"allow\"\nformat = \"rpz\"\n\
+             transfer = {{ zone = \"rpz.example\", primaries = [\"{address}\"] }}\n"
+        ))
+        .start();
+    // Of the list, of its keys and removals, and of the zone.
+    for _ in 0..3 {
+        connections.recv_timeout(PATIENCE).expect("a connection");
+    }
+    let told = Instant::now();
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait_exit(), 0);
+    assert!(told.elapsed() < Duration::from_secs(5));
 }
 
 #[test]

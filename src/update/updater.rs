@@ -30,7 +30,7 @@ use crate::store::Journal;
 /// How long the start waits for the first proofs.
 const PROOFS: Duration = Duration::from_secs(2);
 /// How long a stop waits for the keepers; what they write is whole at every moment.
-const STOP: Duration = Duration::from_secs(2);
+const STOP: Duration = Duration::from_secs(1);
 
 /// What the updater needs to know.
 pub struct Settings {

@@ -27,7 +27,7 @@ use crate::update::updater::{Updater, join_until};
 /// How often the files are looked at where no event comes.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a stop waits for a file that is being read.
-const STOP: Duration = Duration::from_secs(1);
+const STOP: Duration = Duration::from_millis(500);
 /// The longest chain of symbolic links that is followed to find folders to watch.
 const LINKS_MAX: usize = 8;
 

@@ -79,7 +79,7 @@ pub enum StartFault {
 }
 
 /// How long a stop waits for a visit to end.
-const STOP: Duration = Duration::from_secs(1);
+const STOP: Duration = Duration::from_millis(500);
 
 /// Keeps the lists up to date until it is dropped.
 pub struct Transfers {
