@@ -42,6 +42,18 @@ impl Bundle {
         Stored::Offer.write(folder, self.manifest.as_ref(), entries)?;
         Ok(Stored::Offer)
     }
+
+    /// Have a text that is in memory on disk, for as long as it has to wait; where that cannot be
+    /// it stays in memory.
+    pub(super) fn put_by(&mut self, folder: &Path) {
+        if let Text::Memory(octets) = &self.text
+            && Stored::Waiting
+                .write(folder, None, octets.as_slice())
+                .is_ok()
+        {
+            self.text = Text::File(Stored::Waiting.entries(folder));
+        }
+    }
 }
 
 /// Where a bundle was found, for messages and the journal.

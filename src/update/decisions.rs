@@ -12,6 +12,7 @@ use crate::clock::UnixSeconds;
 use crate::list::guard::Code;
 use crate::list::key_chain::ChainFloor;
 use crate::list::manifest::Manifest;
+use crate::list::serial::SERIAL_MAX;
 use crate::list::{Hash, ListIndex, write_time};
 
 /// What was last accepted, which a new manifest must be above.
@@ -188,10 +189,10 @@ pub(super) struct KeptRemoval {
 impl Decisions {
     /// What a new manifest must be above.
     pub(super) fn highest(&self) -> Option<Highest> {
-        Some(Highest {
-            serial: self.serial?,
-            manifest: Hash::parse(self.manifest.as_deref()?)?,
-        })
+        // Versions before had no bound: a serial above it is a thief's, and no floor.
+        let serial = self.serial.filter(|serial| *serial <= SERIAL_MAX)?;
+        let manifest = Hash::parse(self.manifest.as_deref()?)?;
+        Some(Highest { serial, manifest })
     }
 
     /// What the operator let pass, text by text.

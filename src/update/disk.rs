@@ -20,6 +20,8 @@ pub(super) enum Stored {
     Held,
     /// What is tried out.
     Trial,
+    /// What is to be tried again; means nothing after a start.
+    Waiting,
     /// A generation.
     Generation(u64),
 }
@@ -30,6 +32,7 @@ impl Stored {
             Self::Offer => "offer".to_owned(),
             Self::Held => "held".to_owned(),
             Self::Trial => "trial".to_owned(),
+            Self::Waiting => "waiting".to_owned(),
             Self::Generation(number) => number.to_string(),
         }
     }

@@ -115,7 +115,7 @@ impl Shelf {
         for number in dropped {
             Stored::Generation(number).discard(&self.folder);
         }
-        for text in [Stored::Offer, Stored::Held, Stored::Trial] {
+        for text in [Stored::Offer, Stored::Held, Stored::Trial, Stored::Waiting] {
             text.discard(&self.folder);
         }
         Ok(number)

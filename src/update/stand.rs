@@ -1,6 +1,7 @@
 //! One list and how it stands: what is in force, what was decided, what is held back. Its keeper
 //! alone has it.
 
+use std::mem::Discriminant;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ pub(super) struct Stand {
     /// The removals that were taken, with their terms.
     pub(super) removals: Vec<RemovalTerm>,
     pub(super) enforced: Enforced,
+    /// What the last refusal was about.
+    pub(super) refused_for: Option<Discriminant<Cause>>,
     /// The record changed while it could not be written.
     pub(super) is_unwritten: bool,
     /// The file as it was when it was last judged, for better or worse; nothing where it was
@@ -130,6 +133,7 @@ impl Stand {
             passes: Vec::new(),
             removals: Vec::new(),
             enforced: Enforced::default(),
+            refused_for: None,
             is_unwritten: false,
             attempted: None,
             opened: wall_s(),

@@ -69,7 +69,7 @@ impl Stand {
         let (rejects, sha256) = (state.rejects, &state.sha256);
         let body = json!({
             "entries": state.entries, "rejects": rejects, "sha256": sha256,
-            "generation": generation, "issued": issued,
+            "generation": kept, "issued": issued,
         });
         let event = JournalEvent {
             list: Some(state.id.clone()),
@@ -128,7 +128,7 @@ impl Stand {
                 .collect(),
             _ => Vec::new(),
         };
-        let is_passing = cause.is_passing();
+        let (is_passing, kind) = (cause.is_passing(), std::mem::discriminant(&cause));
         let message = match cause {
             // Said before, with its place.
             Cause::HeldBack(message) => message,
@@ -136,9 +136,10 @@ impl Stand {
         };
         let state = &self.state;
         let before = state.last_refusal.as_ref();
-        let is_new = before.is_none_or(|refusal| refusal.message != message);
-        // What is tried again by itself, twice a second, is logged once.
-        if is_new || !is_passing {
+        // What is tried again by itself is told once, though its seconds go on.
+        let is_told = is_passing && before.is_some() && self.refused_for == Some(kind);
+        let is_new = !is_told && before.is_none_or(|refusal| refusal.message != message);
+        if !is_told {
             let entries = state.entries;
             error!(list = %state.id, "{message}. The list of {entries} entries stays in force");
         }
@@ -150,6 +151,7 @@ impl Stand {
                 json!({ "message": message, "codes": codes }),
             );
         }
+        self.refused_for = Some(kind);
         self.state.last_refusal = Some(LastRefusal {
             at: wall_s(),
             message: message.clone(),

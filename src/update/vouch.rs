@@ -4,6 +4,7 @@ use tracing::{info, warn};
 
 use super::decisions::{Generation, Highest, KeptFloor};
 use super::disk::Stored;
+use super::listed::Unsigned;
 use super::refusal::Cause;
 use super::stand::Stand;
 use super::state::ListChange;
@@ -61,8 +62,14 @@ impl Stand {
 
     /// How an issue stands with this note; what has none is the operator's to answer for.
     pub(super) fn vouching_of(&self, note: Option<&Note>) -> Vouching {
+        let papers = &self.list.papers;
         let Some(note) = note else {
-            return Vouching::Vouched;
+            // Before, the operator answered for it; now somebody must have signed.
+            let must_be_signed = papers.unsigned == Unsigned::Refuse && self.list.text.is_none();
+            return match must_be_signed {
+                true => Vouching::Unvouched,
+                false => Vouching::Vouched,
+            };
         };
         let manifest = Manifest::parse(note.text());
         manifest.map_or(Vouching::Unvouched, |manifest| {
@@ -77,7 +84,7 @@ impl Stand {
         let note = folder.and_then(|folder| Stored::Generation(kept.number).note(&folder).ok());
         match (note.flatten(), &kept.manifest) {
             (Some(note), _) => self.vouching_of(Some(&note)),
-            (None, None) => Vouching::Vouched,
+            (None, None) => self.vouching_of(None),
             (None, Some(_)) => Vouching::Unvouched,
         }
     }

@@ -212,6 +212,8 @@ impl ListKeeper {
                 let trial = trial.filter(|trial| trial.tried.known_by == known_by);
                 let change = match trial {
                     Some(trial) => trial.change(&self.stand.list.stage),
+                    // What is held back is newer, and still is.
+                    None if self.stand.held.is_some() => ListChange::Unchanged,
                     None => self.stand.note_unchanged(),
                 };
                 self.answer(asker, change);
@@ -319,7 +321,14 @@ impl ListKeeper {
             let message = message.clone();
             self.stand.hold_back(Held { message, ..held }, from);
         }
-        let offer = offer.filter(ListOffer::is_repeatable);
+        let is_repeated = is_passing || awaits_keys;
+        let offer = offer.filter(|offer| is_repeated && offer.is_repeatable());
+        let offer = offer.map(|mut offer| {
+            if let Some(folder) = self.stand.folder() {
+                offer.bundle.put_by(&folder);
+            }
+            offer
+        });
         if awaits_keys {
             self.awaits_keys = offer;
         } else if is_passing && let Some(offer) = offer {

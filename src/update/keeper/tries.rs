@@ -100,7 +100,11 @@ impl ListKeeper {
                 Ok(())
             }
             // Its own file is read again at the next start.
-            Err(_) if guarded.bundle.origin.way == Way::File => Ok(()),
+            Err(error) if guarded.bundle.origin.way == Way::File => {
+                // By the end of the trial another text may lie where this one did.
+                guarded.stored = Some(Err(error));
+                Ok(())
+            }
             Err(error) => {
                 let cause = Cause::State {
                     place: shelf.place(),
