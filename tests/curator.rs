@@ -617,6 +617,32 @@ fn an_issue_settles_the_removals_before_it() {
 }
 
 #[test]
+fn all_removals_that_hold_are_pushed() {
+    let desk = Desk::new();
+    desk.does("list add desk a.example b.example kept.example");
+    desk.issue_whole();
+    remove_now(&desk, "a.example");
+    let both = remove_now(&desk, "b.example");
+    fs::write(desk.file("ca.pem"), include_str!("cases/tls/cert.pem")).expect("a certificate");
+    let listener = Listener::start("", |_| json!({ "serial": 1 }));
+    desk.does(&format!(
+        "list push desk {} --ca ca.pem --removal",
+        listener.url()
+    ));
+    let pushed: Vec<Hash> = listener
+        .bodies()
+        .iter()
+        .flat_map(|body| parse_several(body.as_bytes()).expect("a removal"))
+        .map(|removal| removal.known_by())
+        .collect();
+    assert_eq!(
+        pushed,
+        [both[1], both[0]],
+        "each by itself, the newest first"
+    );
+}
+
+#[test]
 fn an_entry_that_was_taken_back_does_not_come_back_by_mistake() {
     let desk = Desk::new();
     desk.does("list add desk a.example kept.example");

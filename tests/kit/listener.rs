@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub(crate) struct Listener {
     address: SocketAddr,
     is_over: Arc<AtomicBool>,
+    bodies: Arc<Mutex<Vec<String>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -24,6 +25,7 @@ struct Desk<F> {
     token: String,
     describe: F,
     pushed: Mutex<Option<Value>>,
+    bodies: Arc<Mutex<Vec<String>>>,
 }
 
 impl Listener {
@@ -55,10 +57,12 @@ impl Listener {
             listener.local_addr().expect("an address"),
             Arc::new(AtomicBool::new(false)),
         );
+        let bodies = Arc::new(Mutex::new(Vec::new()));
         let desk = Desk {
             token: token.to_owned(),
             describe,
             pushed: Mutex::new(None),
+            bodies: Arc::clone(&bodies),
         };
         let over = Arc::clone(&is_over);
         let thread = std::thread::spawn(move || {
@@ -73,8 +77,14 @@ impl Listener {
         Self {
             address,
             is_over,
+            bodies,
             thread: Some(thread),
         }
+    }
+
+    /// All that was pushed, in its order.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().expect("nobody panicked").clone()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -117,7 +127,10 @@ fn converse<F: Fn(&Value) -> Value>(
     let (status, said) = match head.first().expect("a request").split(' ').next() {
         _ if !is_allowed => ("403 Forbidden", json!({ "error": "the token is not ours" })),
         Some("PUT") => {
-            *pushed = Some(serde_json::from_slice(&body)?);
+            let body = String::from_utf8(body).map_err(std::io::Error::other)?;
+            // A removal is no JSON.
+            *pushed = serde_json::from_str(&body).ok();
+            desk.bodies.lock().expect("nobody panicked").push(body);
             ("202 Accepted", json!({ "state": "judging" }))
         }
         _ => (
