@@ -181,12 +181,14 @@ impl Signature {
         let (name, base64) = line.strip_prefix(DASH)?.split_once(' ')?;
         let octets = BASE64.decode(base64.as_bytes()).ok()?;
         let (id, octets) = octets.split_first_chunk::<ID_OCTETS>()?;
-        let is_signature = is_key_name(name) && !octets.is_empty();
-        is_signature.then(|| Self {
+        let signature = Self {
             name: name.to_owned(),
             id: u32::from_be_bytes(*id),
             octets: octets.to_vec(),
-        })
+        };
+        // The decoder also takes several padded texts one behind the other.
+        let is_signature = is_key_name(name) && !octets.is_empty() && signature.to_string() == line;
+        is_signature.then_some(signature)
     }
 }
 
@@ -323,6 +325,10 @@ mod tests {
             ),
             (format!("a\n\n{} \n", line), NoteError::Line(3)),
             ("a\n\n\u{2014} x AAAAAA==\n".to_owned(), NoteError::Line(3)),
+            (
+                "a\n\n\u{2014} x AAAAAAA=AAAA\n".to_owned(),
+                NoteError::Line(3),
+            ),
             (
                 "a\n\n\u{2014} x+y AAAAAAA=\n".to_owned(),
                 NoteError::Line(3),
