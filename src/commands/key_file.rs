@@ -1,4 +1,5 @@
-//! Reads the keys that commands are given: private ones from files, public ones as they are written.
+//! Reads the keys that commands are given: private ones from files, public ones as they are
+//! written.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! `wardline key rotate`, `key revoke` and `key cosign`: change the keys that sign a list, by a link
-//! that waits on the desk until the quorum before and the new one have signed it.
+//! `wardline key rotate`, `key revoke` and `key cosign`: change the keys that sign a list, by a
+//! link that waits on the desk until the quorum before and the new one have signed it.
 
 use std::path::{Path, PathBuf};
 
