@@ -207,6 +207,20 @@ pub fn decrypt(octets: &[u8], identities: &[Identity]) -> Result<Zeroizing<Vec<u
     Ok(plain)
 }
 
+/// Which of `identities` open a file, in their order: one that opens none of a resolver's files is
+/// not encrypted to any more. Only the header is read; [`decrypt`] says whether the file is whole.
+///
+/// # Errors
+/// When it is no age file.
+pub fn openers(octets: &[u8], identities: &[Identity]) -> Result<Vec<bool>, AgeError> {
+    let header = AgeHeader::read(octets).ok_or(AgeError::Format)?;
+    let opens = |identity| {
+        let file_key = header.open(std::slice::from_ref(identity))?;
+        Ok(file_key.is_some())
+    };
+    identities.iter().map(opens).collect()
+}
+
 /// The parts of a file before its content.
 struct AgeHeader<'a> {
     /// Share and wrapped file key for each X25519 recipient.
@@ -393,6 +407,17 @@ mod tests {
         let identity = Identity::generate().unwrap();
         let recipient = identity.recipient().unwrap();
         (identity, recipient)
+    }
+
+    #[test]
+    fn each_identity_that_opens_a_file_is_known() {
+        let [(old, old_public), (new, new_public), (stranger, _)] = [key(), key(), key()];
+        let identities = [old, stranger, new];
+        let both = encrypt(b"a", &[old_public, new_public.clone()]).unwrap();
+        assert_eq!(openers(&both, &identities), Ok(vec![true, false, true]));
+        let one = encrypt(b"a", &[new_public]).unwrap();
+        assert_eq!(openers(&one, &identities), Ok(vec![false, false, true]));
+        assert_eq!(openers(b"a", &identities), Err(AgeError::Format));
     }
 
     #[test]
