@@ -235,7 +235,7 @@ fn bounded(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -422,7 +422,7 @@ pub(super) mod tests {
     }
 
     prop_compose! {
-        pub(in crate::list) fn links()(
+        fn links()(
             list in "[a-z0-9][a-z0-9-]{0,20}",
             number in 1..=LINK_NUMBER_MAX,
             octets: [u8; 32],
