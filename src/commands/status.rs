@@ -185,6 +185,12 @@ fn describe_lists(status: &Status) -> String {
                 list.state.id
             ));
         }
+        for unused in &list.state.unused_identities {
+            text.push_str(&format!(
+                "\n{}: the issue in force is not encrypted to {unused}, which `identity` still has\n",
+                list.state.id
+            ));
+        }
         for alarm in &list.state.alarms {
             text.push_str(&format!(
                 "\nALARM: list {}: {}\n",

@@ -6,6 +6,7 @@ use super::listed::{Identities, ListSource};
 use super::refusal::Cause;
 use super::text::Text;
 use crate::list::manifest::{Manifest, Secrecy};
+use crate::seal::age::openers;
 use crate::seal::{Note, age};
 
 /// The entries in the clear.
@@ -26,6 +27,32 @@ pub(super) fn clear(
         Text::Embedded(_) => return Ok(text),
     };
     Ok(Text::Memory(clear.into()))
+}
+
+/// The public parts of the list's age keys that do not open its entries, where there are several:
+/// they are not needed for this issue.
+pub(super) fn unused(text: &Text, manifest: Option<&Manifest>, source: &ListSource) -> Vec<String> {
+    let identities = &source.identities.0;
+    let is_sealed = manifest.is_some_and(|manifest| manifest.secrecy != Secrecy::Open);
+    if !is_sealed || identities.len() < 2 {
+        return Vec::new();
+    }
+    let read: Zeroizing<Vec<u8>>;
+    let octets: &[u8] = match text {
+        Text::Memory(octets) => octets,
+        Text::File(path) => {
+            read = Zeroizing::new(std::fs::read(path).unwrap_or_default());
+            &read
+        }
+        Text::Embedded(_) => return Vec::new(),
+    };
+    let Ok(openers) = openers(octets, identities) else {
+        return Vec::new();
+    };
+    let unused = identities.iter().zip(openers).filter(|(_, opens)| !opens);
+    unused
+        .filter_map(|(identity, _)| Some(identity.recipient().ok()?.to_string()))
+        .collect()
 }
 
 /// A signed note in the clear, whether it came so or encrypted.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::against::{Against, FileSight, Rest};
 use super::bundle::{Bundle, Way};
 use super::decisions::Generation;
-use super::decrypt::clear;
+use super::decrypt::{clear, unused};
 use super::disk::Stored;
 use super::front::LiveFront;
 use super::listed::Unsigned;
@@ -114,12 +114,18 @@ struct ClearList {
     vouched: Vouched,
     /// In memory alone where it came encrypted.
     text: Text,
+    unused_identities: Vec<String>,
 }
 
 fn decrypt(vouched: Vouched, against: &Against) -> Result<ClearList, Cause> {
     let manifest = vouched.believed.as_ref().map(|believed| &believed.manifest);
     let text = clear(vouched.offered.bundle.text.clone(), manifest, &against.list)?;
-    Ok(ClearList { vouched, text })
+    let unused_identities = unused(&vouched.offered.bundle.text, manifest, &against.list);
+    Ok(ClearList {
+        vouched,
+        text,
+        unused_identities,
+    })
 }
 
 /// Read and compiled.
@@ -127,6 +133,7 @@ struct ReadList {
     vouched: Vouched,
     loaded: Loaded,
     unproven: Option<Unproven>,
+    unused_identities: Vec<String>,
 }
 
 fn read(
@@ -134,7 +141,11 @@ fn read(
     rested: Option<Stamp>,
     against: &Against,
 ) -> Result<Option<ReadList>, Cause> {
-    let ClearList { vouched, text } = clear;
+    let ClearList {
+        vouched,
+        text,
+        unused_identities,
+    } = clear;
     let manifest = vouched.believed.as_ref().map(|believed| &believed.manifest);
     let snapshot = against.front.live.load_full();
     let before = snapshot.table(against.list.index);
@@ -144,10 +155,7 @@ fn read(
         before: before.filter(|_| against.is_live).map(|table| &**table),
         gives_way: against.is_live,
     };
-    let stamp = match rested {
-        Some(stamp) => Some(stamp),
-        None => Stamp::of_text(&text)?,
-    };
+    let stamp = rested.map_or_else(|| Stamp::of_text(&text), |stamp| Ok(Some(stamp)))?;
     let in_force = manifest.is_none().then_some(against.in_force.as_str());
     let script = against.list.script_of(&text, manifest);
     let Some(loaded) = load(script, snapshot.key(), stamp, in_force, bounds)? else {
@@ -170,6 +178,7 @@ fn read(
         vouched,
         loaded,
         unproven: unproven.transpose()?,
+        unused_identities,
     }))
 }
 
@@ -182,6 +191,7 @@ pub(super) struct Guarded {
     pub(super) bundle: Bundle,
     pub(super) received_ms: i64,
     unproven: Option<Unproven>,
+    unused_identities: Vec<String>,
     /// Where its text lies in the list's folder; nothing where the list is not kept.
     pub(super) stored: Option<Result<Stored, io::Error>>,
 }
@@ -202,6 +212,7 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
         vouched,
         loaded,
         unproven,
+        unused_identities,
     } = read;
     let (believed, received_ms) = (vouched.believed, vouched.offered.received_ms);
     let known_by = believed
@@ -225,19 +236,15 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
             bundle,
             received_ms,
             unproven,
+            unused_identities,
             stored,
         });
     }
     let codes = findings.iter().map(|finding| finding.code).collect();
     let refused = RefusedOffer::with(Cause::Guard(findings), &bundle.origin.place, believed);
-    Err(refused.holding(Held {
-        known_by,
-        codes,
-        bundle,
-        received_ms,
-        is_stored: matches!(stored, Some(Ok(_))),
-        message: String::new(),
-    }))
+    let is_stored = matches!(stored, Some(Ok(_)));
+    let held = Held::new(known_by, codes, bundle, received_ms);
+    Err(refused.holding(Held { is_stored, ..held }))
 }
 
 /// Tried out for long enough, or not to be tried out.
@@ -274,14 +281,10 @@ pub(super) fn end_trial(
     };
     let cause = Cause::Guard(vec![finding]);
     let refused = RefusedOffer::with(cause, &guarded.bundle.origin.place, guarded.believed);
-    Err(refused.holding(Held {
-        known_by: guarded.known_by,
-        codes: vec![Code::Shadow],
-        is_stored: matches!(guarded.stored, Some(Ok(_))),
-        received_ms: guarded.received_ms,
-        bundle: guarded.bundle,
-        message: String::new(),
-    }))
+    let is_stored = matches!(guarded.stored, Some(Ok(_)));
+    let (known_by, codes) = (guarded.known_by, vec![Code::Shadow]);
+    let held = Held::new(known_by, codes, guarded.bundle, guarded.received_ms);
+    Err(refused.holding(Held { is_stored, ..held }))
 }
 
 /// Remembered on disk: from now on it may be put in force.
@@ -305,6 +308,7 @@ pub(super) fn keep(tried: Tried, stand: &mut Stand) -> Result<Kept, Box<RefusedO
         believed,
         bundle,
         unproven,
+        unused_identities,
         stored,
         ..
     } = tried.0;
@@ -331,6 +335,7 @@ pub(super) fn keep(tried: Tried, stand: &mut Stand) -> Result<Kept, Box<RefusedO
         note: bundle.manifest,
         kept: number,
         is_rolled_back: false,
+        unused_identities,
         place: bundle.origin.place,
     };
     Ok(Kept { entered, unproven })

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::decisions::Generation;
-use super::decrypt::clear;
+use super::decrypt::{clear, unused};
 use super::disk::Stored;
 use super::flow::{self, EnteredList, Kept};
 use super::listed::ListSource;
@@ -170,7 +170,9 @@ pub(super) fn take_back(
     if let Err(error) = entries.metadata() {
         return Err(state(error));
     }
-    let text = clear(Text::File(entries), manifest.as_ref(), list)?;
+    let sealed = Text::File(entries);
+    let unused_identities = unused(&sealed, manifest.as_ref(), list);
+    let text = clear(sealed, manifest.as_ref(), list)?;
     let stamp = Stamp::of_text(&text)?;
     let script = list.script_of(&text, manifest.as_ref());
     let loaded = load(script, key, stamp, None, bounds)?.ok_or(Cause::Empty)?;
@@ -186,6 +188,7 @@ pub(super) fn take_back(
         note,
         kept: Some(kept.number),
         is_rolled_back: false,
+        unused_identities,
         place: format!("kept generation {}", kept.number),
     };
     Ok(Kept::taken_back(entered, unproven.transpose()?))

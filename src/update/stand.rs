@@ -83,6 +83,24 @@ pub(super) struct Held {
     pub(super) message: String,
 }
 
+impl Held {
+    pub(super) const fn new(
+        known_by: Hash,
+        codes: Vec<Code>,
+        bundle: Bundle,
+        received_ms: i64,
+    ) -> Self {
+        Self {
+            known_by,
+            codes,
+            bundle,
+            received_ms,
+            is_stored: false,
+            message: String::new(),
+        }
+    }
+}
+
 /// What is tried out, for whoever must know it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TrialMark {
@@ -98,6 +116,8 @@ pub(super) struct Entered {
     pub(super) note: Option<Note>,
     pub(super) kept: Option<u64>,
     pub(super) is_rolled_back: bool,
+    /// The age keys that do not open it.
+    pub(super) unused_identities: Vec<String>,
     /// Where it was found, for messages.
     pub(super) place: String,
 }

@@ -54,6 +54,9 @@ pub struct ListState {
     /// When the last receipt was signed for it; none where none was.
     #[serde(default)]
     pub receipt: Option<UnixSeconds>,
+    /// The age keys that do not open what is in force, where there are several.
+    #[serde(default)]
+    pub unused_identities: Vec<String>,
     /// What the operator let pass of it, and why.
     #[serde(default)]
     pub overrides: Vec<String>,

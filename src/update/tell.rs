@@ -23,6 +23,7 @@ impl Stand {
             note,
             kept,
             is_rolled_back,
+            unused_identities,
             place,
         } = entered;
         let manifest = manifest.as_ref();
@@ -43,6 +44,7 @@ impl Stand {
             expires: manifest.map(|manifest| manifest.expires),
             kept: *kept,
             is_rolled_back: *is_rolled_back,
+            unused_identities: unused_identities.clone(),
             overrides: self.overrides_of(&loaded.digest),
             reached: self.state.reached,
             alarms: std::mem::take(&mut self.state.alarms),
