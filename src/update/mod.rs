@@ -24,6 +24,7 @@ mod prove;
 mod receipts;
 mod refusal;
 mod refused;
+mod remember;
 mod removal;
 mod remove;
 mod restore;

@@ -1,0 +1,113 @@
+//! What was decided about a list is written down, and written later where it cannot be now.
+
+use tracing::warn;
+
+use super::decisions::{Generation, KeptHeld, KeptOffer, KeptOverride};
+use super::disk::Stored;
+use super::refusal::Cause;
+use super::stand::{Held, Stand};
+use super::text::Text;
+use crate::clock::wall_s;
+use crate::list::Hash;
+use crate::list::guard::Code;
+
+impl Stand {
+    /// Remember an override, so that the text is let pass again after a restart.
+    pub(super) fn keep_override(&mut self, known_by: Hash, codes: &[Code], reason: &str) {
+        self.passes
+            .extend(codes.iter().map(|code| (known_by, *code)));
+        let Some(shelf) = &mut self.shelf else { return };
+        let kept = KeptOverride {
+            known_by: known_by.to_string(),
+            codes: codes.iter().map(|code| code.as_str().to_owned()).collect(),
+            reason: reason.to_owned(),
+            at: wall_s(),
+        };
+        if let Err(error) = shelf.change(|record| record.overrides.push(kept.clone())) {
+            let place = shelf.place();
+            shelf.record.overrides.push(kept);
+            self.is_unwritten = true;
+            warn!(
+                list = %self.list.id,
+                "the override cannot be kept in {place} ({error}): it is written when that is \
+                 possible again"
+            );
+        }
+    }
+
+    /// Remember what is about to come in force; returns its number, or none where the list is not
+    /// kept.
+    pub(super) fn remember(
+        &mut self,
+        generation: Generation,
+        stored: Option<Result<Stored, std::io::Error>>,
+    ) -> Result<Option<u64>, Cause> {
+        let (Some(shelf), Some(stored)) = (&mut self.shelf, stored) else {
+            return Ok(None);
+        };
+        let kept = stored.and_then(|stored| shelf.keep(generation, stored));
+        let number = kept.map_err(|error| Cause::State {
+            place: shelf.place(),
+            error,
+        })?;
+        self.floor = self.find_floor();
+        Ok(Some(number))
+    }
+
+    /// Hold something back, so that the operator may let it pass, after a restart too.
+    pub(super) fn hold_back(&mut self, mut held: Held, from: Stored) {
+        let Some(shelf) = &mut self.shelf else {
+            self.held = Some(held);
+            return;
+        };
+        if held.is_stored {
+            let kept = KeptHeld {
+                offer: KeptOffer::of(held.known_by, &held.bundle, held.received_ms),
+                codes: held
+                    .codes
+                    .iter()
+                    .map(|code| code.as_str().to_owned())
+                    .collect(),
+                message: held.message.clone(),
+                at: wall_s(),
+            };
+            let set = shelf.set_aside(from, Stored::Held, |record| {
+                (record.held, record.trial) = (Some(kept), None);
+            });
+            match set {
+                // The list's own file is read again.
+                Ok(()) if held.bundle.manifest.is_some() || self.list.text.is_none() => {
+                    held.bundle.text = Text::File(Stored::Held.entries(&shelf.folder));
+                }
+                Ok(()) => {}
+                Err(error) => warn!(
+                    list = %self.list.id,
+                    "what is held back cannot be kept in {} ({error}): the next start does not \
+                     know it", shelf.place()
+                ),
+            }
+        }
+        self.held = Some(held);
+    }
+
+    /// Nothing is held back any more.
+    pub(super) fn release(&mut self) {
+        self.held = None;
+        if let Some(shelf) = &mut self.shelf
+            && shelf.record.held.is_some()
+        {
+            // What cannot be written now is written with the next change.
+            self.is_unwritten |= shelf.change(|record| record.held = None).is_err();
+        }
+    }
+
+    /// Write the record where it could not be written.
+    pub(super) fn catch_up(&mut self) {
+        if self.is_unwritten
+            && let Some(shelf) = &mut self.shelf
+            && shelf.change(|_| {}).is_ok()
+        {
+            self.is_unwritten = false;
+        }
+    }
+}
