@@ -182,8 +182,8 @@ fn public_suffixes_pass_up_to_their_number() {
     for passed in [
         "plain.txt: guard.public-suffix: 2 entries cover a public suffix; allowed are 2 (line 2, \
          line 3); `pass` in [list.guard] lets them pass\n",
-        "hosts.txt: guard.public-suffix: 1 entry covers a public suffix; allowed are 2; `pass` in \
-         [list.guard] lets them pass\n",
+        "hosts.txt: guard.public-suffix: 1 entry covers a public suffix; allowed are 2 (line 1); \
+         `pass` in [list.guard] lets them pass\n",
     ] {
         assert!(text.contains(passed), "{text}");
     }

@@ -187,7 +187,7 @@ fn describe_lists(status: &Status) -> String {
         }
         for unused in &list.state.unused_identities {
             text.push_str(&format!(
-                "\n{}: the issue in force is not encrypted to {unused}, which `identity` still has\n",
+                "\n{}: the issue in force is not encrypted to {unused}, one of its identities\n",
                 list.state.id
             ));
         }

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::stand::Stand;
 use super::state::{ListAlarm, ListAlarmKind};
-use super::trust::Vouching;
+use super::trust::KeyStanding;
 use crate::clock::{HOUR_S, UnixSeconds};
 use crate::list::expiry::{ExpiryStage, warning_of_issue};
 use crate::list::write_time;
@@ -101,7 +101,7 @@ impl Stand {
     }
 
     fn unvouched_alarm(&self) -> Option<ListAlarm> {
-        let is_unvouched = self.is_live() && self.vouching != Vouching::Vouched;
+        let is_unvouched = self.is_live() && self.vouching != KeyStanding::Vouched;
         is_unvouched.then(|| ListAlarm {
             kind: ListAlarmKind::Unvouched,
             message: "unvouched: the keys that may sign the list today have not signed the issue \

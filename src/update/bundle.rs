@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::disk::Stored;
+use super::disk::{Haste, Stored};
 use super::text::{Digest, Text, Unchanged};
 use crate::list::ListIndex;
 use crate::seal::Note;
@@ -39,7 +39,12 @@ impl Bundle {
             Text::File(path) if self.manifest.is_some() => Box::new(File::open(path)?),
             Text::File(path) => Box::new(Unchanged::new(File::open(path)?, digest)),
         };
-        Stored::Offer.write(folder, self.manifest.as_ref(), entries)?;
+        // The list's own file is on disk, and is read again where its copy is damaged.
+        let haste = match self.origin.way {
+            Way::File => Haste::Skip,
+            _ => Haste::Wait,
+        };
+        Stored::Offer.write(folder, self.manifest.as_ref(), entries, haste)?;
         Ok(Stored::Offer)
     }
 
@@ -48,7 +53,7 @@ impl Bundle {
     pub(super) fn put_by(&mut self, folder: &Path) {
         if let Text::Memory(octets) = &self.text
             && Stored::Waiting
-                .write(folder, None, octets.as_slice())
+                .write(folder, None, octets.as_slice(), Haste::Skip)
                 .is_ok()
         {
             self.text = Text::File(Stored::Waiting.entries(folder));

@@ -49,12 +49,13 @@ impl Stored {
         [self.manifest(folder), self.entries(folder)]
     }
 
-    /// Write a text and its manifest; on disk when this returns.
+    /// Write a text and its manifest; with `Haste::Wait` it is on disk when this returns.
     pub(super) fn write(
         self,
         folder: &Path,
         note: Option<&Note>,
         entries: impl Read,
+        haste: Haste,
     ) -> io::Result<()> {
         let stem = self.stem();
         match note {
@@ -64,7 +65,7 @@ impl Stored {
             }
             None => remove(&self.manifest(folder))?,
         }
-        write_whole(folder, &format!("{stem}.entries"), entries)
+        write(folder, &format!("{stem}.entries"), entries, haste)
     }
 
     /// Have the same text under another name too; the old one stays until nothing means it any
@@ -106,9 +107,22 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
+/// Is a file waited for until it is on disk?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Yes: after a power cut it is there.
+    Wait,
+    /// No: after a power cut it may be damaged, which whoever reads it must notice.
+    Skip,
+}
+
 /// Replace a file of the folder at one stroke, for the owner alone; after a power cut there is the
 /// old one or the new one.
-pub(super) fn write_whole(folder: &Path, name: &str, mut octets: impl Read) -> io::Result<()> {
+pub(super) fn write_whole(folder: &Path, name: &str, octets: impl Read) -> io::Result<()> {
+    write(folder, name, octets, Haste::Wait)
+}
+
+fn write(folder: &Path, name: &str, mut octets: impl Read, haste: Haste) -> io::Result<()> {
     let beside = folder.join(format!(".{name}.new"));
     let mut file = OpenOptions::new()
         .write(true)
@@ -117,9 +131,14 @@ pub(super) fn write_whole(folder: &Path, name: &str, mut octets: impl Read) -> i
         .mode(0o600)
         .open(&beside)?;
     copy(&mut octets, &mut file)?;
-    file.sync_all()?;
+    if haste == Haste::Wait {
+        file.sync_all()?;
+    }
     fs::rename(&beside, folder.join(name))?;
-    File::open(folder)?.sync_all()
+    match haste {
+        Haste::Wait => File::open(folder)?.sync_all(),
+        Haste::Skip => Ok(()),
+    }
 }
 
 /// As `io::copy`, but what went through the buffer is wiped: it may be a list.

@@ -1,8 +1,8 @@
 //! The list flow, from top to bottom: what a source offers is believed, decrypted, read, guarded,
 //! tried out, kept, put in force and proven.
 //!
-//! Each step makes of one type the next, which nothing else can make: none can be left out. Where one
-//! fails, the list in force stays. `build` runs aside, all else with the list's keeper.
+//! Each step makes of one type the next, which nothing else can make: none can be left out. Where
+//! one fails, the list in force stays. `build` runs aside, all else with the list's keeper.
 
 use std::io;
 use std::sync::Arc;

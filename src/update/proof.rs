@@ -8,7 +8,7 @@ use super::prove::{ProbeAnswers, Prover, Unproven};
 use super::receipts::{Receipts, parse};
 use super::refusal::place_of;
 use super::stand::Stand;
-use super::trust::Vouching;
+use super::trust::KeyStanding;
 use crate::clock::now_ms;
 use crate::list::receipt::Receipt;
 use crate::policy::Difference;
@@ -45,7 +45,7 @@ impl Stand {
             probes: asked,
             probes_right: right,
         };
-        if self.vouching != Vouching::Vouched {
+        if self.vouching != KeyStanding::Vouched {
             let list = &self.list.id;
             error!(%list, "no receipt: today's keys have not signed the issue in force");
             return;

@@ -14,7 +14,7 @@ use super::refusal::{Cause, place_of};
 use super::stand::{Entered, Stand};
 use super::state::LastRefusal;
 use super::text::{Stamp, Text};
-use super::trust::Vouching;
+use super::trust::KeyStanding;
 use crate::clock::{now_ms, wall_s};
 use crate::list::guard::Protected;
 use crate::list::manifest::Manifest;
@@ -131,10 +131,10 @@ impl Stand {
         let mut tries: Vec<_> = std::iter::once((live.clone(), record.is_rolled_back))
             .chain(older.map(|kept| (kept.clone(), false)))
             .map(|(kept, is_rolled_back)| (self.vouching_of_kept(&kept), kept, is_rolled_back))
-            .filter(|(vouching, ..)| *vouching != Vouching::Revoked)
+            .filter(|(vouching, ..)| *vouching != KeyStanding::Revoked)
             .collect();
         // Stable: what came first among equals stays first.
-        tries.sort_by_key(|(vouching, ..)| *vouching == Vouching::Unvouched);
+        tries.sort_by_key(|(vouching, ..)| *vouching == KeyStanding::Unvouched);
         let tries = tries.into_iter();
         tries
             .map(|(_, kept, is_rolled_back)| (kept, is_rolled_back))

@@ -293,6 +293,7 @@ fn read_generation(folder: &Path, number: u64) -> Option<Generation> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::disk::Haste;
     use super::*;
 
     fn generation(serial: u64) -> Generation {
@@ -314,7 +315,7 @@ mod tests {
         for serial in 1..=8 {
             let text = format!("{serial}.test\n");
             Stored::Offer
-                .write(&shelf.folder, None, text.as_bytes())
+                .write(&shelf.folder, None, text.as_bytes(), Haste::Wait)
                 .unwrap();
             assert_eq!(
                 shelf.keep(generation(serial), Stored::Offer).unwrap(),
@@ -358,7 +359,10 @@ mod tests {
     fn what_cannot_be_written_is_not_remembered() {
         let state = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::open(state.path(), "example");
-        let offer = |shelf: &Shelf| Stored::Offer.write(&shelf.folder, None, &b"a.test\n"[..]);
+        let offer = |shelf: &Shelf| {
+            let text = &b"a.test\n"[..];
+            Stored::Offer.write(&shelf.folder, None, text, Haste::Wait)
+        };
         offer(&shelf).unwrap();
         shelf.keep(generation(1), Stored::Offer).unwrap();
         offer(&shelf).unwrap();

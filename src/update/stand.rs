@@ -18,7 +18,7 @@ use super::removal::{Enforced, RemovalTerm};
 use super::shelf::Shelf;
 use super::state::ListState;
 use super::text::{Stamp, Text};
-use super::trust::{ListTrust, Vouching};
+use super::trust::{KeyStanding, ListTrust};
 use super::verify::{SerialStanding, believe, judge_time};
 use crate::clock::{UnixSeconds, wall_s};
 use crate::list::Hash;
@@ -38,7 +38,7 @@ pub(super) struct Stand {
     /// Who may sign it.
     pub(super) trust: ListTrust,
     /// How the issue in force stands to that.
-    pub(super) vouching: Vouching,
+    pub(super) vouching: KeyStanding,
     /// What a new manifest must be above.
     pub(super) floor: Option<Highest>,
     /// What is kept on disk; nothing where there is no state folder, and for the built-in list.
@@ -141,7 +141,7 @@ impl Stand {
         let mut stand = Self {
             trust,
             note: None,
-            vouching: Vouching::Vouched,
+            vouching: KeyStanding::Vouched,
             floor: None,
             list: Arc::new(list),
             journal,

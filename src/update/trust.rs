@@ -23,7 +23,7 @@ pub(super) struct ListTrust {
 
 /// How a kept issue stands to today's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Vouching {
+pub(super) enum KeyStanding {
     /// They have signed it, or it was accepted before they took over from those that have.
     Vouched,
     /// They have not.
@@ -106,13 +106,13 @@ impl ListTrust {
     }
 
     /// How an issue stands that was accepted before.
-    pub(super) fn vouching(&self, note: &Note, serial: u64) -> Vouching {
+    pub(super) fn vouching(&self, note: &Note, serial: u64) -> KeyStanding {
         if self.chain.needs_revoked(note, serial) {
-            Vouching::Revoked
+            KeyStanding::Revoked
         } else if self.chain.vouched_once(note, serial) {
-            Vouching::Vouched
+            KeyStanding::Vouched
         } else {
-            Vouching::Unvouched
+            KeyStanding::Unvouched
         }
     }
 }

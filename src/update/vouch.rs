@@ -8,7 +8,7 @@ use super::listed::Unsigned;
 use super::refusal::Cause;
 use super::stand::Stand;
 use super::state::ListChange;
-use super::trust::{ListTrust, Vouching};
+use super::trust::{KeyStanding, ListTrust};
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
 use crate::seal::Note;
@@ -52,7 +52,7 @@ impl Stand {
             let removals = self.terms_of(&shelf.record.removals);
             self.removals = removals;
         }
-        if self.vouching != Vouching::Vouched {
+        if self.vouching != KeyStanding::Vouched {
             warn!(
                 list = %self.list.id, serial = self.state.serial,
                 "today's keys have not signed the issue in force"
@@ -61,31 +61,31 @@ impl Stand {
     }
 
     /// How an issue stands with this note; what has none is the operator's to answer for.
-    pub(super) fn vouching_of(&self, note: Option<&Note>) -> Vouching {
+    pub(super) fn vouching_of(&self, note: Option<&Note>) -> KeyStanding {
         let papers = &self.list.papers;
         let Some(note) = note else {
             // Before, the operator answered for it; now somebody must have signed.
             let must_be_signed = papers.unsigned == Unsigned::Refuse && self.list.text.is_none();
             return match must_be_signed {
-                true => Vouching::Unvouched,
-                false => Vouching::Vouched,
+                true => KeyStanding::Unvouched,
+                false => KeyStanding::Vouched,
             };
         };
         let manifest = Manifest::parse(note.text());
-        manifest.map_or(Vouching::Unvouched, |manifest| {
+        manifest.map_or(KeyStanding::Unvouched, |manifest| {
             self.trust.vouching(note, manifest.serial)
         })
     }
 
     /// How a kept generation stands; one that was signed, and has no note any more, is not vouched
     /// for.
-    pub(super) fn vouching_of_kept(&self, kept: &Generation) -> Vouching {
+    pub(super) fn vouching_of_kept(&self, kept: &Generation) -> KeyStanding {
         let folder = self.folder();
         let note = folder.and_then(|folder| Stored::Generation(kept.number).note(&folder).ok());
         match (note.flatten(), &kept.manifest) {
             (Some(note), _) => self.vouching_of(Some(&note)),
             (None, None) => self.vouching_of(None),
-            (None, Some(_)) => Vouching::Unvouched,
+            (None, Some(_)) => KeyStanding::Unvouched,
         }
     }
 
@@ -94,7 +94,7 @@ impl Stand {
     pub(super) fn find_floor(&self) -> Option<Highest> {
         let record = &self.shelf.as_ref()?.record;
         let highest = record.highest()?;
-        let is_vouched = |kept: &&Generation| self.vouching_of_kept(kept) == Vouching::Vouched;
+        let is_vouched = |kept: &&Generation| self.vouching_of_kept(kept) == KeyStanding::Vouched;
         let known_by = Some(highest.manifest.to_string());
         let mut generations = record.generations.iter();
         let accepted = generations.find(|kept| kept.manifest == known_by);
@@ -120,7 +120,7 @@ impl Stand {
             .iter()
             .rev()
             .filter(|kept| kept.number < live);
-        let mut vouched = older.filter(|kept| self.vouching_of_kept(kept) == Vouching::Vouched);
+        let mut vouched = older.filter(|kept| self.vouching_of_kept(kept) == KeyStanding::Vouched);
         vouched.next().cloned()
     }
 }

@@ -4,13 +4,13 @@
 //! Pure: the caller brings the entries, the counts and the limits. Entries are spoken of by line
 //! and number, never by name.
 
+mod code;
+mod finding;
 mod protected;
 
-use std::fmt;
-
 use super::Scope;
-use super::serial::{LEAP_MAX, Leap, judge_leap};
-use crate::clock::UnixSeconds;
+pub use code::Code;
+pub use finding::{GuardFinding, LinePlace};
 pub use protected::Protected;
 
 /// Entries that a finding names; the rest are only counted.
@@ -57,113 +57,6 @@ impl GuardLimits {
             Code::PublicSuffix => self.public_suffix_max,
             _ => 0,
         }
-    }
-}
-
-/// What a finding is about. Its word is stable: overrides and the journal speak of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Code {
-    /// An entry covers every name there is.
-    Root,
-    /// An entry is a top-level domain.
-    Tld,
-    /// An entry is a public suffix of either section of the public suffix list, or covers one.
-    PublicSuffix,
-    /// An entry covers a name that must never be blocked.
-    NeverBlock,
-    /// An entry lies below a name under which nothing may be blocked.
-    BelowNeverBlock,
-    /// No entry at all.
-    Empty,
-    /// More entries added than may be.
-    Added,
-    /// The same in per cent.
-    AddedPercent,
-    /// More entries removed than may be.
-    Removed,
-    /// The same in per cent.
-    RemovedPercent,
-    /// More questions would be blocked than may be, found by trying the list out.
-    Shadow,
-    /// The serial leaps farther than serials do by themselves.
-    Serial,
-}
-
-impl Code {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Root,
-        Self::Tld,
-        Self::PublicSuffix,
-        Self::NeverBlock,
-        Self::BelowNeverBlock,
-        Self::Empty,
-        Self::Added,
-        Self::AddedPercent,
-        Self::Removed,
-        Self::RemovedPercent,
-        Self::Shadow,
-        Self::Serial,
-    ];
-
-    /// Those that an operator may let pass for good, each for a number of entries. What covers
-    /// names that must never be blocked, or lies below them, is not among them, nor what has a
-    /// limit of its own.
-    pub const PASSABLE: [Self; 2] = [Self::Tld, Self::PublicSuffix];
-
-    /// The word by which it is overridden.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Root => "guard.root",
-            Self::Tld => "guard.tld",
-            Self::PublicSuffix => "guard.public-suffix",
-            Self::NeverBlock => "guard.never-block",
-            Self::BelowNeverBlock => "guard.below-never-block",
-            Self::Empty => "guard.empty",
-            Self::Added => "guard.added",
-            Self::AddedPercent => "guard.added-percent",
-            Self::Removed => "guard.removed",
-            Self::RemovedPercent => "guard.removed-percent",
-            Self::Shadow => "guard.shadow",
-            Self::Serial => "guard.serial",
-        }
-    }
-
-    /// The meaning of such a word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == word)
-    }
-}
-
-/// Where an entry stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinePlace {
-    /// Its line, from 1.
-    pub line: u64,
-    /// Its number, where it has one.
-    pub number: Option<u32>,
-}
-
-/// Something that holds a list back until it is mended or overridden.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GuardFinding {
-    /// What it is about.
-    pub code: Code,
-    /// How many entries it concerns, or questions; for the per-cent codes too. How far a serial
-    /// leaps.
-    pub count: u64,
-    /// What was found and what is allowed, in per cent, for the per-cent codes.
-    pub percent: Option<(f64, f64)>,
-    /// How many are allowed.
-    pub allowed: u64,
-    /// The first of the entries, for the codes that are about single entries.
-    pub first: Vec<LinePlace>,
-}
-
-impl GuardFinding {
-    /// Does it hold nothing back, because it concerns no more entries than may pass?
-    pub fn passes(&self) -> bool {
-        Code::PASSABLE.contains(&self.code) && self.count <= self.allowed
     }
 }
 
@@ -307,104 +200,6 @@ fn budget(limits: &GuardLimits, change: &Change) -> Vec<GuardFinding> {
         }
     }
     findings
-}
-
-impl GuardFinding {
-    /// What is found where the step from the highest serial so far to that of a signed issue is a
-    /// mistake, as it seems.
-    pub fn of_leap(highest: Option<u64>, serial: u64, now: UnixSeconds) -> Option<Self> {
-        let Leap::Suspicious { by } = judge_leap(highest, serial, now) else {
-            return None;
-        };
-        Some(Self {
-            code: Code::Serial,
-            count: by,
-            percent: None,
-            allowed: LEAP_MAX,
-            first: Vec::new(),
-        })
-    }
-}
-
-impl fmt::Display for GuardFinding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.count;
-        let (entries, are) = if count == 1 {
-            ("entry", "is")
-        } else {
-            ("entries", "are")
-        };
-        let covers = if count == 1 { "covers" } else { "cover" };
-        write!(f, "{}: ", self.code.as_str())?;
-        match self.code {
-            Code::Root => write!(f, "{count} {entries} {are} the root")?,
-            Code::Tld => write!(f, "{count} {entries} {are} a top-level domain")?,
-            Code::PublicSuffix => write!(f, "{count} {entries} {covers} a public suffix")?,
-            Code::NeverBlock => write!(
-                f,
-                "{count} {entries} {covers} a name that must never be blocked"
-            )?,
-            Code::BelowNeverBlock => write!(
-                f,
-                "{count} {entries} {are} below a name under which nothing may be blocked"
-            )?,
-            Code::Empty => f.write_str("the list has no entry")?,
-            Code::Added | Code::AddedPercent => write!(f, "{count} {entries} would be added")?,
-            Code::Removed | Code::RemovedPercent => {
-                write!(f, "{count} {entries} would be removed")?
-            }
-            Code::Shadow => write!(
-                f,
-                "{count} questions would be blocked that are not blocked now"
-            )?,
-            Code::Serial => write!(f, "the serial leaps by {count}, and reads as no time")?,
-        }
-        let whole = if self.code == Code::Shadow {
-            "all questions"
-        } else {
-            "the list"
-        };
-        match self.percent {
-            Some((percent, percent_max)) => write!(
-                f,
-                ", {percent:.1} % of {whole}; allowed are {percent_max:.1} %"
-            )?,
-            None if self.code == Code::Empty => {}
-            None if self.first.is_empty() || self.allowed > 0 => {
-                write!(f, "; allowed are {}", self.allowed)?
-            }
-            None => {}
-        }
-        self.write_places(f)?;
-        if self.passes() {
-            return f.write_str("; `pass` in [list.guard] lets them pass");
-        }
-        write!(
-            f,
-            "; mend the list, or accept it as it is by overriding {}",
-            self.code.as_str()
-        )
-    }
-}
-
-impl GuardFinding {
-    fn write_places(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, place) in self.first.iter().enumerate() {
-            f.write_str(if at == 0 { " (" } else { ", " })?;
-            write!(f, "line {}", place.line)?;
-            place
-                .number
-                .map_or(Ok(()), |number| write!(f, " entry {number}"))?;
-        }
-        if !self.first.is_empty() {
-            let hidden = self.count - self.first.len() as u64;
-            if hidden > 0 {
-                write!(f, " and {hidden} more")?;
-            }
-            f.write_str(")")?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

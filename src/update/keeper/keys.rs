@@ -11,7 +11,7 @@ use crate::update::bundle::Origin;
 use crate::update::disk::Stored;
 use crate::update::mailbox::{Asker, Turn};
 use crate::update::state::{LastRefusal, ListChange, ListState};
-use crate::update::trust::Vouching;
+use crate::update::trust::KeyStanding;
 
 /// Why a generation is gone back to by itself.
 const REASON: &str = "a key that the issue in force needs was revoked";
@@ -34,7 +34,7 @@ impl ListKeeper {
         if let Some(offer) = self.awaits_keys.take() {
             self.turns.push_back((Turn::Offer(offer), None));
         }
-        if self.stand.is_live() && self.stand.vouching == Vouching::Revoked {
+        if self.stand.is_live() && self.stand.vouching == KeyStanding::Revoked {
             self.turns.push_front((Turn::Replace, None));
         }
     }
@@ -42,7 +42,7 @@ impl ListKeeper {
     /// What is tried out, and needs a revoked key, is not tried out any more.
     fn end_trial_of_revoked(&mut self) {
         let trial = self.trial.take_if(|trial| {
-            self.stand.vouching_of(trial.tried.bundle.manifest.as_ref()) == Vouching::Revoked
+            self.stand.vouching_of(trial.tried.bundle.manifest.as_ref()) == KeyStanding::Revoked
         });
         if trial.is_none() {
             return;

@@ -1,9 +1,10 @@
 //! The listener that curators push to: HTTPS, one request a connection. The token is the permission
 //! to speak; only signatures are believed.
 //!
-//! `PUT /v1/lists/<id>` takes `{"manifest": note, "entries": base64}`, `PUT /v1/lists/<id>/removal`
-//! removals, `PUT /v1/lists/<id>/keys` a chain of keys, and `GET /v1/lists/<id>` tells how the list stands, with its receipt. Own code for the
-//! little HTTP/1.1 that this needs (RFC 9112), with caps on everything.
+//! `PUT /v1/lists/<id>` takes `{"manifest": note, "entries": base64}`, `PUT
+//! /v1/lists/<id>/removal` removals, `PUT /v1/lists/<id>/keys` a chain of keys, and `GET
+//! /v1/lists/<id>` tells how the list stands, with its receipt. Own code for the little HTTP/1.1
+//! that this needs (RFC 9112), with caps on everything.
 
 mod request;
 
