@@ -14,6 +14,7 @@ mod bad_lists;
 mod blocked;
 mod commands;
 mod crash;
+mod curated;
 mod curator;
 mod disk;
 mod doors;

@@ -32,7 +32,8 @@ use crate::seal::is_key_name;
 use crate::store::{EventKind, Journal, JournalEvent};
 use crate::update::push::Listener;
 use crate::update::{
-    ListState, NotInForce, Prover, Settings, Sources, Updater, Watch, Which, receipt_key,
+    ListState, NotInForce, Prover, ReceiptKeyFault, Settings, Sources, Updater, Watch, Which,
+    receipt_key,
 };
 
 /// Start everything, answer until told to stop, end in order.
@@ -59,7 +60,9 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let (updater, rules) = load_lists(config, &journal)?;
     let push = config.push.as_ref().map(Listener::open);
     let push = push.transpose().map_err(failed)?;
-    let prover = prover(config, &rules)?;
+    let prover = prover(config, &rules)
+        .inspect_err(|error| error!("no receipt is signed: {error}"))
+        .ok();
     let sources = Sources::start(&updater, push).map_err(failed)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
     let watch = Watch::start(&updater).map_err(failed)?;
@@ -92,10 +95,10 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     };
     let server = ControlServer::start(socket, parts).map_err(failed)?;
 
-    updater.open_prover(Prover {
-        doors: udp_doors(engine.doors()),
-        ..prover
-    });
+    if let Some(prover) = prover {
+        let doors = udp_doors(engine.doors());
+        updater.open_prover(Prover { doors, ..prover });
+    }
     journal.note(JournalEvent::now(
         EventKind::Start,
         json!({ "version": env!("CARGO_PKG_VERSION") }),
@@ -158,7 +161,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const FREE: [&str; 2] = ["interpol.int", "iana.org"];
 
 /// Who asks our doors, still without doors.
-fn prover(config: &Config, rules: &[ListRules]) -> Result<Prover, CommandFailure> {
+fn prover(config: &Config, rules: &[ListRules]) -> Result<Prover, ReceiptKeyFault> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if is_key_name(host.trim()) {
         host.trim()
@@ -175,7 +178,7 @@ fn prover(config: &Config, rules: &[ListRules]) -> Result<Prover, CommandFailure
             .chain(own)
             .take(FREE_MAX)
             .collect(),
-        key: receipt_key(&config.state, host).map_err(failed)?,
+        key: receipt_key(&config.state, host)?,
     })
 }
 

@@ -35,6 +35,8 @@ pub enum FormProblem {
     Expected(&'static str),
     /// A key that is unknown, in the wrong place, or there twice.
     Unexpected,
+    /// Its last line has no end.
+    Unended,
     /// A value that cannot be: the key, and what may stand there.
     Value(&'static str, &'static str),
 }
@@ -49,6 +51,7 @@ impl fmt::Display for FormProblem {
             Self::Unexpected => {
                 f.write_str("a key that is unknown, in the wrong place, or given twice")
             }
+            Self::Unended => f.write_str("the last line must end with a line feed"),
             Self::Value(key, may) => write!(f, "`{key}` must be {may}"),
         }
     }
@@ -59,6 +62,8 @@ pub(super) struct FormReader<'a> {
     lines: Split<'a, char>,
     next: Option<&'a str>,
     line: usize,
+    /// The text ends with a line feed.
+    is_ended: bool,
 }
 
 impl<'a> FormReader<'a> {
@@ -76,6 +81,7 @@ impl<'a> FormReader<'a> {
             lines,
             next,
             line: 2,
+            is_ended: text.ends_with('\n'),
         })
     }
 
@@ -116,14 +122,12 @@ impl<'a> FormReader<'a> {
 
     /// Nothing may be left.
     pub(super) const fn finish(self) -> Result<(), FormFault> {
-        if self.next.is_some() {
-            Err(FormFault {
-                line: self.line,
-                problem: FormProblem::Unexpected,
-            })
-        } else {
-            Ok(())
-        }
+        let (line, problem) = match (self.next.is_some(), self.is_ended) {
+            (true, _) => (self.line, FormProblem::Unexpected),
+            (false, false) => (self.line - 1, FormProblem::Unended),
+            (false, true) => return Ok(()),
+        };
+        Err(FormFault { line, problem })
     }
 }
 
