@@ -19,8 +19,7 @@ mod zone;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -54,17 +53,6 @@ pub struct Settings {
 /// Why transfers could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
-    /// No place for the copies.
-    #[error(
-        "{}: cannot be made ({error}): check the state folder's owner and mode",
-        folder.display()
-    )]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
     /// An address for NOTIFY cannot be had.
     #[error("notify {address}: {error}: choose another address, or stop what uses it")]
     Notify {
@@ -106,7 +94,6 @@ impl Transfers {
         if settings.zones.is_empty() {
             return Ok(transfers);
         }
-        make_folder(&settings.folder)?;
         let mut watched = Vec::new();
         for zone in settings.zones {
             let path = settings.folder.join(format!("{}.zone", zone.id));
@@ -178,17 +165,6 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     UdpSocket::from_std(socket)
-}
-
-fn make_folder(folder: &Path) -> Result<(), StartFault> {
-    let made = std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder);
-    made.map_err(|error| StartFault::Folder {
-        folder: folder.to_path_buf(),
-        error,
-    })
 }
 
 impl Drop for Transfers {
