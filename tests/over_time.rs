@@ -177,7 +177,9 @@ fn a_file_that_cannot_be_kept_is_in_force_all_the_same() {
     fs::create_dir(kept(&running, "one").join(".offer.entries.new")).expect("a folder");
     running.replace_list("one", "one.example\nsecond.example\n");
     wait_for(&running, "second.example", true);
-    assert!(running.stderr().contains("cannot be kept in"));
+    until("the log", PATIENCE, || {
+        running.stderr().contains("cannot be kept in").then_some(())
+    });
     for signal in [libc::SIGTERM, libc::SIGKILL] {
         running.kill(signal);
         running.wait_exit();

@@ -224,6 +224,9 @@ pub fn parse_several(octets: &[u8]) -> Result<Vec<CarriedRemoval>, RemovalFileFa
             // Whoever carries it may change its line ends, but not what it is known by.
             removals.push(CarriedRemoval::Sealed(armor(&sealed)));
             rest = behind;
+        } else if rest.starts_with('\u{2014}') {
+            // A signature that belongs to no note; without the empty line it would be the last one's.
+            return Err(RemovalFileFault::Note(place, NoteError::Line(1)));
         } else {
             let (text, behind) = split_note(rest);
             let note = Note::parse(text.as_bytes());
@@ -262,6 +265,17 @@ mod tests {
 
     const TEXT: &str = "wardline-removal/v1\nlist: example\nfrom: 2026-03-01T14:00:00Z\nuntil: 2026-03-08T14:00:00Z\n\
         reason: listed by mistake\nremove: blocked.example\nremove: =exact.example\n";
+
+    #[test]
+    fn a_stray_signature_is_no_removal() {
+        let mut note = Note::new(TEXT).unwrap();
+        note.sign(&SigningKey::generate("a.test").unwrap()).unwrap();
+        let stray = format!("{note}\n\u{2014} a line\n\n\u{2014} another\n");
+        assert_eq!(
+            parse_several(stray.as_bytes()),
+            Err(RemovalFileFault::Note(2, NoteError::Line(1)))
+        );
+    }
 
     #[test]
     fn a_removal_has_one_text() {
