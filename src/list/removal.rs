@@ -225,7 +225,7 @@ pub fn parse_several(octets: &[u8]) -> Result<Vec<CarriedRemoval>, RemovalFileFa
             removals.push(CarriedRemoval::Sealed(armor(&sealed)));
             rest = behind;
         } else if rest.starts_with('\u{2014}') {
-            // A signature that belongs to no note; without the empty line it would be the last one's.
+            // Without the empty line before it, it would be the last note's.
             return Err(RemovalFileFault::Note(place, NoteError::Line(1)));
         } else {
             let (text, behind) = split_note(rest);
