@@ -359,3 +359,45 @@ fn what_the_configuration_does_otherwise_is_told_and_gets_no_receipt() {
     });
     assert!(!has_alarm(&running, "difference"));
 }
+
+/// A list that is required, and held back at its first start: nothing is answered, but the operator
+/// can ask and let it pass.
+#[test]
+fn a_required_list_that_is_held_back_can_be_let_pass() {
+    let mut running = Program::new()
+        .list_with("one", "one.example\n", "required = true\n")
+        .start();
+    running.kill(libc::SIGTERM);
+    running.wait_exit();
+    fs::remove_dir_all(running.folder().join("state/lists/one")).expect("a folder");
+    fs::write(running.list_file("one"), "one.example\nxn--55qx5d.cn\n").expect("a file");
+    let config = running.folder().join("wardline.toml");
+    let operator = std::thread::spawn(move || {
+        let ask = |words: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_wardline"));
+            let command = command.args(words).arg("--config").arg(&config);
+            let output = command.output().expect("the program");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            output.status.success().then_some(said)
+        };
+        let status = until("the status", PATIENCE, || ask(&["status"]));
+        assert!(status.contains("guard.public-suffix"), "{status}");
+        let words = [
+            "reload",
+            "one",
+            "--override",
+            "guard.public-suffix",
+            "--reason",
+            "meant",
+        ];
+        until("the override", PATIENCE, || ask(&words));
+    });
+    running.restart();
+    operator.join().expect("the operator");
+    assert!(is_blocked(&running, "www.xn--55qx5d.cn") && is_blocked(&running, "one.example"));
+    let (_, status, _) = running.run(&["status"]);
+    assert!(
+        status.contains("in force by an override: guard.public-suffix let pass"),
+        "{status}"
+    );
+}

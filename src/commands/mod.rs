@@ -18,8 +18,10 @@ mod log;
 mod output;
 mod report;
 mod serve;
+mod service;
 mod status;
 mod transfers;
+mod waiting;
 mod why;
 
 use std::process::ExitCode;

@@ -16,12 +16,14 @@ use tracing::{error, info, warn};
 use super::budget::MemoryBudget;
 use super::engine::RunningEngine;
 use super::failure::{CommandFailure, lines};
+use super::service::notify;
+use super::waiting::{StartWait, WaitingControl, wait_for_lists};
 use super::{log, output, transfers};
 use crate::cache::Flush;
 use crate::clock::{monotonic, wall_s};
 use crate::config::Config;
 use crate::control::{
-    CacheStatus, ControlServer, Resolution, RootCopyStatus, ServerParts, Socket, UpstreamStatus,
+    CacheStatus, Resolution, RootCopyStatus, ServerParts, Socket, UpstreamStatus,
 };
 use crate::name::Name;
 use crate::policy::ListRules;
@@ -32,8 +34,7 @@ use crate::seal::is_key_name;
 use crate::store::{EventKind, Journal, JournalEvent};
 use crate::update::push::Listener;
 use crate::update::{
-    ListState, NotInForce, Prover, ReceiptKeyFault, Settings, Sources, Updater, Watch, Which,
-    receipt_key,
+    ListState, Prover, ReceiptKeyFault, Settings, Sources, Updater, Watch, Which, receipt_key,
 };
 
 /// Start everything, answer until told to stop, end in order.
@@ -53,7 +54,7 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let runtime = start_runtime()?;
     // Followed from here on, so that a signal that comes while the lists are loaded waits instead
     // of killing.
-    let signals = runtime.block_on(async { Signals::new() })?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
     let journal = Journal::default();
@@ -66,22 +67,21 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let sources = Sources::start(&updater, push).map_err(failed)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
     let watch = Watch::start(&updater).map_err(failed)?;
-    let Some(signals) = runtime.block_on(wait_for_lists(signals, &updater)) else {
+    let control = WaitingControl::open(socket, config, &updater, &rules, started);
+    let control = control.map_err(failed)?;
+    let waited = runtime.block_on(wait_for_lists(&updater, signals.stop()));
+    if waited == StartWait::Stopped {
         return Ok(());
-    };
+    }
     let engine = RunningEngine::start(runtime, config, &updater, &journal).map_err(failed)?;
 
     let answering = engine.answering();
-    let notified = transfers
-        .addresses()
-        .iter()
-        .map(|address| format!("notify {address}"));
+    let notified = transfers.addresses().iter();
+    let notified = notified.map(|address| format!("notify {address}"));
     let doors: Vec<String> = engine.doors().iter().cloned().chain(notified).collect();
     let budget = MemoryBudget::new(config);
-    info!(
-        "{}",
-        budget.describe(updater.states().iter().map(|list| 2 * list.octets).sum())
-    );
+    let octets = updater.states().iter().map(|list| 2 * list.octets).sum();
+    info!("{}", budget.describe(octets));
     let parts = ServerParts {
         octets_without_lists: budget.without_lists(),
         updater: Arc::clone(&updater),
@@ -93,7 +93,7 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
         resolution: Box::new(LiveResolution(Arc::clone(answering))),
         started,
     };
-    let server = ControlServer::start(socket, parts).map_err(failed)?;
+    let server = control.serve(parts).map_err(failed)?;
 
     if let Some(prover) = prover {
         let doors = udp_doors(engine.doors());
@@ -123,40 +123,6 @@ fn start_runtime() -> Result<Runtime, CommandFailure> {
     builder.build().map_err(failed)
 }
 
-/// Nothing is answered before every list with `required = true` is in force. Nothing where a signal
-/// says stop.
-async fn wait_for_lists(mut signals: Signals, updater: &Updater) -> Option<Signals> {
-    let (mut has_said, mut told) = (false, None);
-    while !updater.missing(NotInForce::Required).is_empty() {
-        if !std::mem::replace(&mut has_said, true) {
-            let missing = updater.missing(NotInForce::Required).join(", ");
-            warn!(
-                lists = %missing,
-                "waiting for lists with `required = true`: no question is answered before"
-            );
-        }
-        if told.is_none_or(|told: Instant| told.elapsed() >= EXTEND / 4) {
-            told = Some(monotonic());
-            // The service manager must not take the wait for a failed start.
-            let missing = updater.missing(NotInForce::Required).join(", ");
-            notify(&[
-                NotifyState::ExtendTimeoutUsec(EXTEND.as_micros() as u32),
-                NotifyState::Status(&format!("waiting for lists: {missing}")),
-            ]);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = signals.terminate.recv() => return None,
-            _ = signals.interrupt.recv() => return None,
-        }
-    }
-    Some(signals)
-}
-
-/// For how long the service manager is to wait on at a time.
-const EXTEND: Duration = Duration::from_secs(60);
-/// How often a start looks whether all lists have come.
-const LOOK: Duration = Duration::from_millis(20);
 /// Names of the never-block file that are asked for to see that they are free: these stand for all.
 const FREE: [&str; 2] = ["interpol.int", "iana.org"];
 
@@ -252,6 +218,14 @@ impl Signals {
             _file_size: follow(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
+
+    /// Until one says stop.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Read all lists again, off the threads that answer; the outcome is in the log.
@@ -322,13 +296,6 @@ fn make_folder(state: &Path) -> Result<(), CommandFailure> {
             state.display()
         ))
     })
-}
-
-/// Tell systemd, where it listens.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!("the service manager cannot be told ({error})");
-    }
 }
 
 fn failed(error: impl std::fmt::Display) -> CommandFailure {

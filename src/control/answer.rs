@@ -58,6 +58,31 @@ pub trait Resolution: Send + Sync {
     fn upstreams(&self) -> Vec<UpstreamStatus>;
 }
 
+/// Nothing is answered yet, and nothing cached.
+pub struct NothingResolved;
+
+impl Resolution for NothingResolved {
+    fn cache(&self) -> CacheStatus {
+        CacheStatus::default()
+    }
+
+    fn flush(&self, _: Flush<'_>) -> u64 {
+        0
+    }
+
+    fn rebindings(&self) -> Option<u64> {
+        None
+    }
+
+    fn root_copy(&self) -> Option<RootCopyStatus> {
+        None
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamStatus> {
+        Vec::new()
+    }
+}
+
 impl ServerParts {
     /// Fulfil one request; a reload takes its time.
     pub(super) fn answer(&self, request: &Request) -> ControlReply {

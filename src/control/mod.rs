@@ -6,7 +6,7 @@ mod client;
 mod protocol;
 mod server;
 
-pub use answer::{Resolution, ServerParts};
+pub use answer::{NothingResolved, Resolution, ServerParts};
 pub use client::{AskFault, ask};
 pub use protocol::{
     CacheStatus, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict, ListStatus,

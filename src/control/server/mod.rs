@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tracing::warn;
 
 use super::answer::ServerParts;
@@ -125,6 +126,7 @@ fn is_something_else(path: &Path) -> bool {
 /// Answers requests until it is dropped.
 pub struct ControlServer {
     path: PathBuf,
+    parts: Arc<ArcSwap<ServerParts>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -133,15 +135,22 @@ impl ControlServer {
     /// Answer requests on threads of its own.
     pub fn start(socket: Socket, parts: ServerParts) -> io::Result<Self> {
         let (path, is_over) = (socket.path.clone(), Arc::new(AtomicBool::new(false)));
-        let (parts, over) = (Arc::new(parts), Arc::clone(&is_over));
+        let parts = Arc::new(ArcSwap::from_pointee(parts));
+        let (served, over) = (Arc::clone(&parts), Arc::clone(&is_over));
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&socket, &parts, &over))?;
+            .spawn(move || accept(&socket, &served, &over))?;
         Ok(Self {
             path,
+            parts,
             is_over,
             thread: Some(thread),
         })
+    }
+
+    /// Answer from these parts from now on.
+    pub fn replace(&self, parts: ServerParts) {
+        self.parts.store(Arc::new(parts));
     }
 }
 
@@ -158,7 +167,7 @@ impl Drop for ControlServer {
     }
 }
 
-fn accept(socket: &Socket, parts: &Arc<ServerParts>, is_over: &AtomicBool) {
+fn accept(socket: &Socket, parts: &ArcSwap<ServerParts>, is_over: &AtomicBool) {
     let seats = Arc::new(());
     loop {
         let accepted = socket.listener.accept();
@@ -178,7 +187,7 @@ fn accept(socket: &Socket, parts: &Arc<ServerParts>, is_over: &AtomicBool) {
                 .and_then(|()| send(&stream, &busy));
             continue;
         }
-        let (parts, seat) = (Arc::clone(parts), Arc::clone(&seats));
+        let (parts, seat) = (parts.load_full(), Arc::clone(&seats));
         let spawned = std::thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || {
