@@ -16,7 +16,7 @@ use wardline::seal::checkpoint::Checkpoint;
 use wardline::seal::tree::{leaf_hash, root_of};
 use wardline::seal::{Note, SigningKey};
 use wardline::store::{
-    Author, ClockStep, EventKind, JournalEvent, LogReader, Store, StoreError, Taking,
+    Author, ClockStep, EventKind, JournalEvent, LogReader, OutOfForce, Store, StoreError, Taking,
     read_or_make_key,
 };
 
@@ -53,7 +53,8 @@ fn month() -> &'static Month {
     })
 }
 
-/// Two lists at work, with a new version, a clean restart, crashes and a clock that is set.
+/// Two lists at work, with a new version, a list that is not in force, a clean restart, crashes and
+/// a clock that is set.
 fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
     let lists = ["law", "policy"].map(|id| ListIdentity {
         id: id.into(),
@@ -89,7 +90,8 @@ fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
                 &Taking {
                     hours: &[counts],
                     events: &events,
-                    steps: &[],
+                    out_of_force: absence(n, hour).as_slice(),
+                    ..Taking::default()
                 },
                 hour + HOUR - 1,
             )
@@ -123,6 +125,20 @@ fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
         }
     }
     store.end(MARCH + HOURS * HOUR).expect("an end");
+}
+
+/// When the first list was not in force in the month's hour `n`: now and then, over an hour's end.
+fn absence(n: i64, hour: i64) -> Option<OutOfForce> {
+    let (from, until) = match n % 200 {
+        20 => (hour + 3500, hour + HOUR - 1),
+        21 => (hour - 1, hour + 100),
+        _ => return None,
+    };
+    Some(OutOfForce {
+        list: 0,
+        from,
+        until,
+    })
 }
 
 fn leaves_of(reader: &LogReader) -> Vec<String> {
@@ -216,9 +232,12 @@ pub(crate) fn verify(arguments: &[String]) -> (i32, Vec<String>, Value) {
     let blocked: Vec<String> = blocked
         .map(|(list, kinds)| format!("blocked {list}: {}", sum(kinds)))
         .collect();
+    let absences = ours.2["not_in_force_s"].as_object().expect("lists").iter();
+    let absences = absences.map(|(list, seconds)| format!("not in force {list}: {seconds} s"));
+    let blocked: Vec<String> = blocked.into_iter().chain(absences).collect();
     let counted: Vec<&str> = said
         .lines()
-        .filter(|line| line.starts_with("blocked "))
+        .filter(|line| line.starts_with("blocked ") || line.starts_with("not in force "))
         .collect();
     assert_eq!(
         (Some(ours.0), blocked),
@@ -340,6 +359,15 @@ fn an_honest_month_is_in_order() {
     assert_eq!(
         one["gap_s"],
         json!({ "crash": 3 * 41, "stopped": 2 * 15, "unrecorded": 2 * 90 }),
+        "{one:#}"
+    );
+    assert_eq!(outcome["not_in_force_s"], json!({ "law": 2 * 4 * 200 }));
+    let first = json!({
+        "from": "2026-03-01T20:58:20Z", "until": "2026-03-01T21:01:40Z", "seconds": 200,
+    });
+    assert_eq!(
+        (&one["not_in_force"]["law"][0], &one["silent_hours"]),
+        (&first, &json!(0)),
         "{one:#}"
     );
     let all: i64 = (0..HOURS).map(|n| n * 7 % 40 + (n * 7 + 1) % 40).sum();
@@ -468,6 +496,13 @@ fn what_the_author_forges_contradicts_itself() {
     ]);
 }
 
+/// What stands before, in and after an hour's times without its list.
+fn around_absences(leaf: &str) -> (&str, &str, &str) {
+    let start = leaf.find("\"not_in_force\":[").expect("an hour");
+    let end = start + leaf[start..].find(']').expect("an end") + 1;
+    (&leaf[..start], &leaf[start..end], &leaf[end..])
+}
+
 #[test]
 fn what_the_author_swaps_contradicts_the_rest() {
     find_each(&[
@@ -520,6 +555,40 @@ fn what_the_author_swaps_contradicts_the_rest() {
             leaves[at] = leaves[at].replace("\"serial\":2,", "\"serial\":1,");
             forge(&leaves, author(), log);
             format!("version provider.example/one leaf {at}")
+        }),
+    ]);
+}
+
+#[test]
+fn a_time_without_a_list_cannot_be_left_out() {
+    find_each(&[
+        ("a time without its list is left out by the author", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 20, "law");
+            let (before, _, after) = around_absences(&leaves[at]);
+            leaves[at] = format!("{before}\"not_in_force\":[]{after}");
+            forge(&leaves, author(), log);
+            format!("gap provider.example/one leaf {at}")
+        }),
+        (
+            "a time without its list is told of the hour before",
+            |log| {
+                let mut leaves = original();
+                let at = place(&leaves, 20, "law");
+                leaves[at] = leaves[at].replace("T20:58:20Z", "T19:58:20Z");
+                forge(&leaves, author(), log);
+                format!("gap provider.example/one leaf {at}")
+            },
+        ),
+        ("an hour goes back to the older form", |log| {
+            let mut leaves = original();
+            let at = place(&leaves, 20, "law");
+            for leaf in &mut leaves[at..at + 2] {
+                let (before, _, after) = around_absences(leaf);
+                *leaf = format!("{before}{}", &after[1..]).replace("\"v\":2", "\"v\":1");
+            }
+            forge(&leaves, author(), log);
+            format!("gap provider.example/one leaf {at}")
         }),
     ]);
 }
@@ -1011,7 +1080,7 @@ fn the_second_verifier_is_short_enough_to_be_read() {
         .max()
         .unwrap_or_default();
     assert!(
-        script.lines().count() <= 250 && longest <= 120,
+        script.lines().count() <= 260 && longest <= 120,
         "{} lines, the longest of {longest}",
         script.lines().count()
     );

@@ -79,7 +79,7 @@ fn run_for_a_year(state: &Path, resolver: usize) {
                 &Taking {
                     hours: &hours,
                     events: &events,
-                    steps: &[],
+                    ..Taking::default()
                 },
                 start + DAY_S,
             )

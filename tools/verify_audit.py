@@ -2,7 +2,7 @@
 """Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules go by their numbers
 there. Needs Python 3.9 and the package `cryptography` (Debian: python3-cryptography)."""
 import argparse, base64, datetime, functools, hashlib, itertools, json, re, sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -15,7 +15,8 @@ HOUR_LEAF = {**LEAF, "hour": str, "list": str, "in_force_s": int, "questions": i
              "ended": dict.fromkeys("blocked failed fault hit limited miss own refused".split(), int),
              "carried": {"in": int, "out": int, "lost": int}, "gaps": [{"from": str, "until": str, "kind": str}],
              "software": str, "configuration": str}
-EVENT_LEAF = {**LEAF, "at": str, "list": (str, None), "body": dict}
+HOUR_LEAVES = {1: HOUR_LEAF, 2: {**HOUR_LEAF, "not_in_force": [{"from": str, "until": str}]}}
+EVENT_LEAVES = {1: {**LEAF, "at": str, "list": (str, None), "body": dict}}
 START = {"software": str, "configuration": str, "lists": [str], "previous": (str, None), "behind_s": int}
 BASE64 = "((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?)"
 SIGNATURE = rf"\u2014 ([^\s+]+) {BASE64}\n"
@@ -64,10 +65,11 @@ def read_leaf(seq, octets):
         leaf = json.loads(octets.decode())
         is_hour = leaf["kind"] == "hour"
         same = json.dumps(leaf, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == octets
-        good = same and fits(leaf, HOUR_LEAF if is_hour else EVENT_LEAF) and leaf["v"] == 1
+        good = same and fits(leaf, (HOUR_LEAVES if is_hour else EVENT_LEAVES).get(leaf["v"], {}))
         good = good and all(fits(item, (str, int, bool, None, [str])) for item in leaf.get("body", {}).values())
         leaf["start"] = seconds(leaf["hour" if is_hour else "at"])
         leaf["gaps"] = [(seconds(gap["from"]), seconds(gap["until"]), gap["kind"]) for gap in leaf.get("gaps", [])]
+        leaf["out"] = [(seconds(span["from"]), seconds(span["until"]), "") for span in leaf.get("not_in_force", [])]
     except (ValueError, KeyError, TypeError, RecursionError):
         good = False
     if not good or is_hour and leaf["start"] % HOUR:
@@ -97,6 +99,7 @@ class Log:
         self.folder, self.keys, self.origin, self.size, self.findings = Path(folder), keys, folder, 0, []
         self.runs, self.boot, self.is_running, self.standing, self.is_whole = {}, None, False, {}, False
         self.time, self.next, self.out, self.blocked = 0, 0, 0, defaultdict(int)
+        self.recent, self.hour_form, self.absent = [], 0, Counter()
         try:
             leaves, self.is_whole = list(map(read_leaf, range(1 << 60), self.read_files(pins))), True
             self.next = leaves[0]["start"] // HOUR * HOUR if leaves else 0
@@ -112,10 +115,8 @@ class Log:
     def checkpoint(self, name):
         try:
             origin, size, root = read_checkpoint((self.folder / name).read_bytes(), self.keys)
-        except InvalidSignature:
-            raise Refused("signature", name)
-        except (ValueError, AttributeError, OSError):
-            raise Refused("note", name)
+        except (InvalidSignature, ValueError, AttributeError, OSError) as error:
+            raise Refused("signature" if isinstance(error, InvalidSignature) else "note", name)
         if name != "checkpoint" and origin != self.origin:
             raise Refused("signature", name)
         self.origin = origin
@@ -127,30 +128,26 @@ class Log:
         names = [f"checkpoints/{path.name}" for path in sorted(self.folder.glob("checkpoints/*"))]
         held = [(*self.checkpoint(name), "checkpoint", name) for name in names]
         held += [(size, root, "since", f"since {size}") for origin, size, root in pins if origin == self.origin]
-        for size, _, code, place in held:
-            if size > self.size:
-                raise Refused(code, place)
+        for _, _, code, place in (pin for pin in held if pin[0] > self.size):
+            raise Refused(code, place)
         entries = list(itertools.chain.from_iterable(map(self.bundle, range(0, self.size, 256))))
         rows = tree_of([sha(b"\0" + entry) for entry in entries])
         held = sorted(held, key=lambda pin: pin[0]) + [(self.size, root, "root", "checkpoint")]
-        for size, expected, code, place in held:
-            if root_of(rows, size) != expected:
-                raise Refused(code, place)
+        for _, _, code, place in (pin for pin in held if root_of(rows, pin[0]) != pin[1]):
+            raise Refused(code, place)
         return entries
 
     def bundle(self, first):
         width, entries, at = min(256, self.size - first), [], 0
-        name = tile_name("entries", first // 256, width)
-        tile = tile_name(0, first // 256, width)
+        name, tile = (tile_name(row, first // 256, width) for row in ("entries", 0))
         octets, hashes = (self.folder / name).read_bytes(), (self.folder / tile).read_bytes()
         while at + 2 <= len(octets):
             start, at = at + 2, at + 2 + int.from_bytes(octets[at:at + 2], "big")
             entries.append(octets[start:at])
         if at != len(octets) or len(entries) != width or len(hashes) != 32 * width:
             raise Refused("missing", name)
-        for at, entry in enumerate(entries):
-            if sha(b"\0" + entry) != hashes[32 * at:32 * at + 32]:
-                raise Refused("tile", f"leaf {first + at}")
+        for at in (at for at, entry in enumerate(entries) if sha(b"\0" + entry) != hashes[32 * at:32 * at + 32]):
+            raise Refused("tile", f"leaf {first + at}")
         return entries
 
     def hold(self, place, *rules):
@@ -166,26 +163,37 @@ class Log:
         for leaf in leaves:
             self.take(leaf)
             carried, ended, gaps, run = leaf["carried"], leaf["ended"], leaf["gaps"], self.runs.get(leaf["boot"], {})
+            out, out_s = leaf["out"], sum(max(0, until - start) for start, until, _ in leaf["out"])
             blocked = sum(leaf["blocked"].values())
             self.blocked[leaf["list"], leaf["hour"][:10]] += blocked
+            self.absent[leaf["list"]] += out_s
             if leaf is leaves[0]:
                 missing = sum(max(0, min(until, hour) - start) for start, until, _ in gaps)
                 self.hold(leaf["here"], ("hour", hour - self.next == missing),
-                          ("carried", self.next != hour or carried["in"] == self.out))
+                          ("carried", self.next != hour or carried["in"] == self.out),
+                          ("gap", self.hour_form <= leaf["v"]))
             came, went = carried["in"] + leaf["questions"], sum(ended.values()) + carried["lost"] + carried["out"]
-            edges = [edge for gap in gaps for edge in gap[:2]] + [hour + HOUR]
+            edges = [edge for span in sorted(gaps + out) for edge in span[:2]] + [hour + HOUR]
+            in_order = [gaps, out, edges] == [sorted(gaps), sorted(out), sorted(edges)]
+            in_order = in_order and all(gap[0] < gap[1] for gap in gaps + out) and all(hour <= gap[0] for gap in out)
             gap_s, within_s = (sum(max(0, until - max(start, at)) for start, until, _ in gaps) for at in (0, hour))
+            told_s = leaf["in_force_s"] + within_s + out_s
+            may_lack = leaf["v"] == 1 or any(leaf["list"] not in self.lists_of(boot) for boot in self.recent)
             self.hold(
                 leaf["here"], ("sum", came == went and blocked <= ended["blocked"]), ("list", before < leaf["list"]),
-                ("sum", all(leaf[key] == first[key] for key in ("questions", "ended", "carried", "gaps", "boot"))),
-                ("gap", edges == sorted(edges) and leaf["gap_s"] == gap_s and leaf["in_force_s"] + within_s <= HOUR),
+                ("sum", all(leaf[key] == first[key] for key in ("questions", "ended", "carried", "gaps", "boot", "v"))),
+                ("gap", in_order and leaf["gap_s"] == gap_s and (told_s == HOUR or told_s < HOUR and may_lack)),
                 ("run", all(leaf[key] == run.get(key) for key in ("software", "configuration"))),
                 ("version", (leaf["serial"], leaf["manifest"]) == self.standing.get(leaf["list"], (None, None))))
             before = max(before, leaf["list"])
-        is_told = {leaf["list"] for leaf in leaves}.issuperset(self.runs.get(first["boot"], {}).get("lists", []))
+        is_told = {leaf["list"] for leaf in leaves}.issuperset(self.lists_of(first["boot"]))
         blocked = sum(sum(leaf["blocked"].values()) for leaf in leaves)
         self.hold(f"hour {first['hour']}", ("list", is_told), ("sum", blocked == first["ended"]["blocked"]))
-        self.next, self.out = hour + HOUR, first["carried"]["out"]
+        self.next, self.out, self.recent = hour + HOUR, first["carried"]["out"], [self.boot]
+        self.hour_form = max(self.hour_form, first["v"])
+
+    def lists_of(self, boot):
+        return self.runs.get(boot, {}).get("lists", [])
 
     def take_event(self, leaf):
         self.take(leaf)
@@ -194,9 +202,9 @@ class Log:
             good = not self.is_running and fits(body, START) and body["previous"] == self.boot and boot not in self.runs
             self.runs.update({boot: body} if good else {})
             self.boot, self.is_running = boot if good else None, True
+            self.recent.append(self.boot)
         self.hold(here, ("run", self.is_running and boot == self.boot))
-        if kind in ("stop", "crash"):
-            self.is_running = False
+        self.is_running &= kind not in ("stop", "crash")
         if kind in ("live", "rollback") and leaf["list"] is not None:
             self.standing[leaf["list"]] = (leaf["serial"], leaf["manifest"])
 
@@ -208,9 +216,9 @@ def check_report(report, logs):
             told[time, name] += count
     for row in (row for month in report["months"] for row in [month, *(month.get("days") or [])]):
         time, shown = row.get("day") or row["month"], row["blocked"]
-        for name in sorted(set(shown) | {name for at, name in told if at == time}):
-            if json.dumps(shown.get(name)) not in ('"hidden"', json.dumps(told.get((time, name)))):
-                findings.append(("report", f"report {time} list {name}"))
+        names = sorted(set(shown) | {name for at, name in told if at == time})
+        findings += [("report", f"report {time} list {name}") for name in names
+                     if json.dumps(shown.get(name)) not in ('"hidden"', json.dumps(told.get((time, name))))]
     for name, figure in sorted(report["sums"]["blocked"].items()):
         parts = [month["blocked"].get(name) for month in report["months"]]
         if type(figure) is int and figure != sum(part for part in parts if type(part) is int):
@@ -237,6 +245,8 @@ def main():
     for name in sorted({name for log in longest for name, _ in log.blocked}):
         counts = (count for log in longest for (key, _), count in log.blocked.items() if key == name)
         print(f"blocked {name}: {sum(counts)}")
+    for name, count in sorted(sum((log.absent for log in longest), Counter()).items()):
+        print(f"not in force {name}: {count} s")
     for code, place in findings:
         print(f"NOT IN ORDER ({code}): {place}")
     print("NOT in order" if findings else "in order")

@@ -10,6 +10,7 @@ use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment};
 
 use super::entry_counts::Commitments;
+use super::told::ToldEvent;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 
@@ -26,6 +27,10 @@ pub(super) struct LogHistory {
     /// The boot of the run that was started last.
     boot: Option<String>,
     is_running: bool,
+    /// The runs since the last hour that has leaves, and the one that went on at its end.
+    recent: Vec<Option<String>>,
+    /// The newest form of an hour so far.
+    hour_form: u64,
     hour: Option<HistoryHour>,
     /// The hour that comes next; at first that of the log's first leaf.
     next_hour: Option<UnixSeconds>,
@@ -36,19 +41,6 @@ pub(super) struct LogHistory {
     pub(super) commitments: Commitments,
     pub(super) told: ToldEvent,
     pub(super) findings: Vec<Finding>,
-}
-
-/// What a log tells, for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ToldEvent {
-    pub(super) first_hour: Option<UnixSeconds>,
-    pub(super) hours: u64,
-    /// Seconds without record within the time that it covers, by kind.
-    pub(super) gap_s: BTreeMap<String, u64>,
-    pub(super) events: BTreeMap<String, u64>,
-    /// Serial and manifest of each version of a list that was in force, and the leaf that first
-    /// said so.
-    pub(super) versions: BTreeMap<(String, u64, String), u64>,
 }
 
 /// What a start says of its run; the other keys of its body are `previous` and `behind_s`.
@@ -68,6 +60,7 @@ struct LogRun {
 struct HistoryHour {
     hour: UnixSeconds,
     boot: String,
+    form: u64,
     figures: Figures,
     /// Its gaps as its first leaf has them.
     gaps: Vec<(UnixSeconds, UnixSeconds, String)>,
@@ -86,6 +79,8 @@ impl LogHistory {
             runs: BTreeMap::new(),
             boot: None,
             is_running: false,
+            recent: Vec::new(),
+            hour_form: 0,
             hour: None,
             next_hour: None,
             carried_out: 0,
@@ -172,6 +167,7 @@ impl LogHistory {
             ));
         }
         let is_shared = open.figures == figures(leaf)
+            && open.form == leaf.v
             && open.boot == leaf.boot
             && open.gaps.iter().map(as_told).eq(leaf.gaps.iter().map(told));
         if !is_shared {
@@ -180,7 +176,16 @@ impl LogHistory {
                 "the resolver's figures differ from those in the hour's other leaves".to_owned(),
             ));
         }
-        found.extend(leaf.misplaced_time().map(|message| ("gap", message)));
+        let had_list = |boot: &Option<String>| {
+            let run = boot.as_ref().and_then(|boot| self.runs.get(boot));
+            run.is_some_and(|run| run.lists.contains(leaf.list))
+        };
+        let untold = || {
+            leaf.untold_time()
+                .filter(|_| self.recent.iter().all(had_list))
+        };
+        let misplaced = leaf.misplaced_time().or_else(untold);
+        found.extend(misplaced.map(|message| ("gap", message)));
         match self.runs.get(leaf.boot) {
             Some(run)
                 if (run.software.as_str(), run.configuration.as_str())
@@ -206,6 +211,8 @@ impl LogHistory {
             .into_iter()
             .for_each(|(code, message)| self.find_at(seq, code, message));
         self.totals.add_list(leaf.hour.0, leaf.list, leaf.blocked);
+        self.totals.add_absence(leaf.list, leaf.not_in_force_s());
+        self.told.note_absences(leaf);
         if let Some(open) = &mut self.hour {
             open.lists.insert(leaf.list.to_owned());
             open.blocked += leaf.blocked.sum();
@@ -235,14 +242,19 @@ impl LogHistory {
             );
             self.find_at(seq, "carried", message);
         }
-        self.told.first_hour.get_or_insert(hour);
-        for gap in &leaf.gaps {
-            *self.told.gap_s.entry(gap.kind.to_owned()).or_default() +=
-                gap.until.0.abs_diff(gap.from.0);
+        if leaf.v < self.hour_form {
+            let message = format!(
+                "is of the form {}, and hours before it are of the form {}",
+                leaf.v, self.hour_form
+            );
+            self.find_at(seq, "gap", message);
         }
+        self.hour_form = self.hour_form.max(leaf.v);
+        self.told.note_hour(leaf);
         self.hour = Some(HistoryHour {
             hour,
             boot: leaf.boot.to_owned(),
+            form: leaf.v,
             figures: figures(leaf),
             gaps: leaf
                 .gaps
@@ -289,6 +301,7 @@ impl LogHistory {
             );
         }
         self.carried_out = carried.out;
+        self.recent = vec![self.boot.clone()];
         self.next_hour = Some(hour + HOUR_S);
         self.totals.add_questions(hour, questions);
         self.told.hours += 1;
@@ -319,6 +332,7 @@ impl LogHistory {
         };
         let run = read_start(&leaf.body).filter(follows);
         self.boot = run.as_ref().map(|_| leaf.boot.to_owned());
+        self.recent.push(self.boot.clone());
         self.is_running = true;
         match run {
             Some(run) => drop(self.runs.insert(leaf.boot.to_owned(), run)),

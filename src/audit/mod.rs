@@ -11,6 +11,7 @@ mod export;
 mod folder;
 mod history;
 mod published;
+mod told;
 mod totals;
 mod verify;
 
@@ -20,6 +21,7 @@ pub use entry_counts::{Commitments, Opened};
 pub use export::{ExportError, LogExporter};
 pub use folder::Folder;
 pub use published::PublishedReport;
+pub use told::AbsentTime;
 pub use totals::{Day, Totals};
 pub use verify::{Cosigner, LogReport, Verified, verify};
 

@@ -17,6 +17,8 @@ pub struct Totals {
     pub blocked: BTreeMap<String, BTreeMap<Day, Blocked>>,
     /// All questions by day.
     pub questions: BTreeMap<Day, u64>,
+    /// Seconds in which lists were configured and not in force, by list; none that always was.
+    pub not_in_force_s: BTreeMap<String, u64>,
 }
 
 impl Totals {
@@ -39,6 +41,14 @@ impl Totals {
             .or_default() += questions;
     }
 
+    /// Adds seconds in which a list was not in force.
+    pub(super) fn add_absence(&mut self, list: &str, seconds: u64) {
+        if seconds > 0 {
+            let sum = self.not_in_force_s.entry(list.to_owned()).or_default();
+            *sum = sum.saturating_add(seconds);
+        }
+    }
+
     /// Adds what another log says.
     pub fn add(&mut self, other: &Self) {
         for (list, days) in &other.blocked {
@@ -48,6 +58,9 @@ impl Totals {
         }
         for (day, questions) in &other.questions {
             self.add_questions(*day, *questions);
+        }
+        for (list, seconds) in &other.not_in_force_s {
+            self.add_absence(list, *seconds);
         }
     }
 

@@ -7,7 +7,8 @@ use super::demands::FORK;
 use super::demands::{Demands, Pin};
 use super::entry_counts::Commitments;
 use super::folder::{CHECKPOINT, CHECKPOINTS, Folder, LeafBundle, check_author};
-use super::history::{LogHistory, ToldEvent};
+use super::history::LogHistory;
+use super::told::{AbsentTime, ToldEvent};
 use super::totals::Totals;
 use crate::clock::UnixSeconds;
 use crate::count::{Leaf, Moment};
@@ -39,8 +40,12 @@ pub struct LogReport {
     pub until: Option<String>,
     /// Hours with leaves.
     pub hours: u64,
+    /// Hours among them that do not say when their lists were not in force.
+    pub silent_hours: u64,
     /// Seconds without record, by kind.
     pub gap_s: BTreeMap<String, u64>,
+    /// When lists were not in force, by list; none that always was.
+    pub not_in_force: BTreeMap<String, Vec<AbsentTime>>,
     /// Events by kind.
     pub events: BTreeMap<String, u64>,
     /// List, serial and manifest of the versions that were in force.
@@ -101,7 +106,9 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     let ToldEvent {
         first_hour,
         hours,
+        silent_hours,
         gap_s,
+        not_in_force,
         events,
         versions,
     } = history.told;
@@ -116,7 +123,9 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         from: first_hour.map(|hour| Moment(hour).to_string()),
         until: until.map(|until| Moment(until).to_string()),
         hours,
+        silent_hours,
         gap_s,
+        not_in_force,
         events,
         versions: versions.into_keys().collect(),
         cosigners: cosigners(&note, &demands.keys, &origin),

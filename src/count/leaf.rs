@@ -8,8 +8,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::leaf_parts::Moment;
-use super::leaf_parts::{Blocked, Carried, Ended, LEAF_VERSION, LeafFault, LeafGap};
+use super::leaf_parts::{
+    Blocked, Carried, Ended, HOUR_LEAF_VERSION, LEAF_VERSION, LeafFault, LeafGap, LeafSpan, Moment,
+};
 use crate::clock::UnixSeconds;
 use crate::list::serial::SERIAL_MAX;
 
@@ -52,15 +53,20 @@ pub struct HourLeaf<'a> {
     pub gaps: Vec<LeafGap<'a>>,
     /// The hour's first second.
     pub hour: Moment,
-    /// Seconds of the hour in which the resolver ran with the list.
+    /// Seconds of the hour in which the resolver ran with the list in force; in the form 1 those
+    /// in which the list was not are among them.
     pub in_force_s: u64,
     /// Always [`HOUR_KIND`].
     pub kind: &'a str,
     /// The list's id.
     pub list: &'a str,
-    /// SHA-256 of the manifest of the list in force at the end of the hour, in hexadecimal; none
-    /// for a list without one.
+    /// SHA-256 of the manifest that the list last came into force with, in hexadecimal; none for a
+    /// list without one.
     pub manifest: Option<&'a str>,
+    /// When the resolver ran and answered without the list's entries, as the list was not in
+    /// force; none in the form 1, which does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_in_force: Option<Vec<LeafSpan>>,
     /// Whose resolver it is.
     pub provider: &'a str,
     /// Questions that came to the resolver.
@@ -69,11 +75,12 @@ pub struct HourLeaf<'a> {
     pub resolver: &'a str,
     /// The leaf's place in the log, from 0.
     pub seq: u64,
-    /// The serial of the list in force at the end of the hour; none for a list without a manifest.
+    /// The serial that the list last came into force with; none for a list without a manifest.
     pub serial: Option<u64>,
     /// The program and its version.
     pub software: &'a str,
-    /// [`LEAF_VERSION`].
+    /// [`HOUR_LEAF_VERSION`], or [`LEAF_VERSION`] in an hour of which nobody knows when its lists
+    /// were not in force.
     pub v: u64,
 }
 
@@ -159,14 +166,19 @@ impl<'a> Leaf<'a> {
     fn is_in_form(&self) -> bool {
         match self {
             Self::Hour(leaf) => {
-                let in_time = leaf.hour.is_in_time()
-                    && leaf
-                        .gaps
-                        .iter()
-                        .all(|gap| gap.from.is_in_time() && gap.until.is_in_time());
+                let gaps = leaf.gaps.iter().flat_map(|gap| [gap.from, gap.until]);
+                let spans = leaf.not_in_force.iter().flatten();
+                let in_time = gaps
+                    .chain(spans.flat_map(|span| [span.from, span.until]))
+                    .chain([leaf.hour])
+                    .all(Moment::is_in_time);
                 let whole = leaf.hour.0 % HOUR_S as i64 == 0;
+                let version = match leaf.not_in_force {
+                    Some(_) => HOUR_LEAF_VERSION,
+                    None => LEAF_VERSION,
+                };
                 leaf.kind == HOUR_KIND
-                    && leaf.v == LEAF_VERSION
+                    && leaf.v == version
                     && in_time
                     && whole
                     && leaf.has_small_numbers()
@@ -242,34 +254,82 @@ impl HourLeaf<'_> {
     /// What is wrong with its seconds; nothing where gaps and time in force fit together.
     pub fn misplaced_time(&self) -> Option<String> {
         let (hour, end) = (self.hour.0, self.hour.0 + HOUR_S as UnixSeconds);
-        let (mut reached, mut gap_s, mut within_s) = (UnixSeconds::MIN, 0, 0);
-        for gap in &self.gaps {
-            let (from, until) = (gap.from.0, gap.until.0);
-            if from < reached || until <= from || until > end {
-                return Some(format!(
-                    "its gap from {} to {} is not one after the other within its time",
-                    gap.from, gap.until
-                ));
-            }
-            reached = until;
-            gap_s += until.abs_diff(from);
-            within_s += until.abs_diff(from.max(hour).min(until));
+        let gaps: Vec<_> = self.gaps.iter().map(|gap| (gap.from, gap.until)).collect();
+        let spans = self.not_in_force.iter().flatten();
+        let spans: Vec<_> = spans.map(|span| (span.from, span.until)).collect();
+        let mut both = [gaps.as_slice(), &spans].concat();
+        both.sort_unstable();
+        let disorder = disorder(&gaps, UnixSeconds::MIN, end)
+            .or_else(|| disorder(&spans, hour, end))
+            .or_else(|| disorder(&both, UnixSeconds::MIN, end));
+        if disorder.is_some() {
+            return disorder;
         }
+        let gap_s: u64 = gaps
+            .iter()
+            .map(|(from, until)| until.0.abs_diff(from.0))
+            .sum();
         if gap_s != self.gap_s {
             return Some(format!(
                 "its gaps have {gap_s} seconds, and it says {}",
                 self.gap_s
             ));
         }
-        if self.in_force_s.saturating_add(within_s) > HOUR_S {
+        (self.told_s() > HOUR_S).then(|| self.describe_seconds("more"))
+    }
+
+    /// What is wrong with its seconds if every run of the hour had the list: then each second is
+    /// in a gap, or the list was in force in it, or it was not and the leaf says so.
+    pub fn untold_time(&self) -> Option<String> {
+        let says = self.not_in_force.is_some();
+        (says && self.told_s() < HOUR_S).then(|| self.describe_seconds("fewer"))
+    }
+
+    /// Seconds in which the list was not in force, as far as the leaf says.
+    pub fn not_in_force_s(&self) -> u64 {
+        let spans = self.not_in_force.iter().flatten();
+        spans
+            .map(|span| (span.until.0 - span.from.0).max(0).unsigned_abs())
+            .sum()
+    }
+
+    /// Seconds of the hour that are in gaps.
+    fn unrecorded_s(&self) -> u64 {
+        let within = |gap: &LeafGap<'_>| gap.until.0 - gap.from.0.max(self.hour.0);
+        let gaps = self.gaps.iter();
+        gaps.map(|gap| within(gap).max(0).unsigned_abs()).sum()
+    }
+
+    /// Seconds of the hour of which the leaf says something.
+    fn told_s(&self) -> u64 {
+        self.in_force_s
+            .saturating_add(self.unrecorded_s() + self.not_in_force_s())
+    }
+
+    fn describe_seconds(&self, fault: &str) -> String {
+        format!(
+            "the list was in force for {} seconds and not in force for {}, and {} are not on \
+             record: {fault} than the hour has",
+            self.in_force_s,
+            self.not_in_force_s(),
+            self.unrecorded_s()
+        )
+    }
+}
+
+/// What is wrong with stretches of time that must be one after the other from `start` up to `end`.
+fn disorder(spans: &[(Moment, Moment)], start: UnixSeconds, end: UnixSeconds) -> Option<String> {
+    let mut reached = start;
+    for (from, until) in spans {
+        if from.0 < reached || until <= from || until.0 > end {
             return Some(format!(
-                "the list was in force for {} seconds of an hour of which {within_s} are not on \
-                 record",
-                self.in_force_s
+                "its gap, or its time without the list, from {from} to {until} is not one after \
+                 the other within its time"
             ));
         }
-        None
+        reached = until.0;
     }
+    None
 }
 
 #[cfg(test)]
@@ -305,13 +365,14 @@ mod tests {
             kind: HOUR_KIND,
             list: "example",
             manifest: None,
+            not_in_force: Some(Vec::new()),
             provider: "provider.example",
             questions: 10,
             resolver: "one",
             seq: 7,
             serial: Some(12),
             software: "wardline 0.1.0",
-            v: LEAF_VERSION,
+            v: HOUR_LEAF_VERSION,
         }
     }
 
@@ -332,9 +393,36 @@ mod tests {
         }
     }
 
+    /// An hour in which the list was not in force in these seconds.
+    fn without_list(spans: &[(i64, i64)]) -> HourLeaf<'static> {
+        let start = 1_767_225_600;
+        let span = |&(from, until)| LeafSpan {
+            from: Moment(start + from),
+            until: Moment(start + until),
+        };
+        HourLeaf {
+            not_in_force: Some(spans.iter().map(span).collect()),
+            ..hour()
+        }
+    }
+
+    /// An hour as it was told before it was told when a list was not in force.
+    fn silent_hour() -> HourLeaf<'static> {
+        HourLeaf {
+            not_in_force: None,
+            v: LEAF_VERSION,
+            ..hour()
+        }
+    }
+
     #[test]
     fn leaves_are_canonical_and_come_back() {
-        for leaf in [Leaf::Hour(hour()), Leaf::Event(event())] {
+        let absent = without_list(&[(90, 100), (200, 3600)]);
+        for leaf in [hour(), absent, silent_hour()]
+            .map(Leaf::Hour)
+            .into_iter()
+            .chain([Leaf::Event(event())])
+        {
             let text = leaf.to_json();
             let sorted: Value = serde_json::from_slice(&text).unwrap();
             assert_eq!(
@@ -393,6 +481,14 @@ mod tests {
             ("00:00:00Z\",\"in", "00:00:01Z\",\"in"),
             ("\"questions\":10", "\"questions\":9007199254740992"),
             ("\"gap_s\":90,", ""),
+            ("\"v\":2", "\"v\":1"),
+            ("\"v\":2", "\"v\":3"),
+            ("\"not_in_force\":[],", ""),
+            ("\"not_in_force\":[],", "\"not_in_force\":null,"),
+            (
+                "\"not_in_force\":[],",
+                "\"not_in_force\":[{\"from\":\"1969-01-01T00:00:00Z\",\"until\":\"2026-01-01T00:00:01Z\"}],",
+            ),
         ] {
             assert_eq!(
                 Leaf::parse(text.replacen(from, to, 1).as_bytes()),
@@ -465,6 +561,42 @@ mod tests {
                 with(&gaps, 20, 0).unwrap().contains("one after the other"),
                 "{gaps:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_second_is_in_a_gap_or_the_list_is_in_force_or_the_leaf_says_that_it_is_not() {
+        let with = |spans: &[(i64, i64)], in_force_s| HourLeaf {
+            in_force_s,
+            ..without_list(spans)
+        };
+        for whole in [
+            with(&[(90, 100), (200, 3600)], 100),
+            with(&[(90, 3600)], 0),
+            with(&[], 3510),
+        ] {
+            assert_eq!((whole.misplaced_time(), whole.untold_time()), (None, None));
+        }
+        let fewer = with(&[(90, 100)], 3499);
+        assert_eq!(fewer.misplaced_time(), None, "a run did not have it");
+        assert!(fewer.untold_time().unwrap().contains("fewer"));
+        let more = with(&[(90, 100)], 3501).misplaced_time();
+        assert!(more.unwrap().contains("not in force for 10, and 90"));
+        let silent = HourLeaf {
+            in_force_s: 3509,
+            ..silent_hour()
+        };
+        assert_eq!(silent.untold_time(), None, "it does not say");
+        for spans in [
+            [(-1, 0), (100, 110)],
+            [(100, 110), (105, 110)],
+            [(200, 210), (100, 110)],
+            [(100, 100), (100, 120)],
+            [(100, 110), (3590, 3601)],
+            [(89, 100), (200, 201)],
+        ] {
+            let message = with(&spans, 0).misplaced_time().unwrap();
+            assert!(message.contains("one after the other"), "{spans:?}");
         }
     }
 

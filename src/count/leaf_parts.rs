@@ -6,8 +6,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::cells::{Event, ListCounts};
 use crate::clock::UnixSeconds;
 
-/// The version of the leaves' form.
+/// The version of the form of events, and of hours that do not say when their list was not in
+/// force.
 pub const LEAF_VERSION: u64 = 1;
+
+/// The version of the form of hours that say when their list was not in force.
+pub const HOUR_LEAF_VERSION: u64 = 2;
 
 /// Blocked questions by [`Kind`](super::Kind).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,11 +75,25 @@ pub struct LeafGap<'a> {
     pub until: Moment,
 }
 
+/// A stretch of an hour in which the leaf's list was configured and not in force, while the
+/// resolver answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeafSpan {
+    /// Its first second.
+    pub from: Moment,
+    /// The first second after it.
+    pub until: Moment,
+}
+
 /// Why octets are no leaf.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeafFault {
     /// Not JSON, a field too many or too few, or one that is not of its kind.
-    #[error("is not a leaf of the form {LEAF_VERSION}")]
+    #[error(
+        "is no leaf of a form that this wardline knows (up to {HOUR_LEAF_VERSION} for hours, \
+         {LEAF_VERSION} for events); a newer wardline may read it"
+    )]
     Form,
     /// It says the same as another text would.
     #[error("is not written in the one canonical way")]

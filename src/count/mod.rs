@@ -14,6 +14,10 @@ pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, 
 pub use hour::{HourCounts, Meter};
 pub use hourly::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind};
 pub use leaf::{EventLeaf, HOUR_KIND, HourLeaf, LEAF_OCTETS_MAX, Leaf, is_plain};
-pub use leaf_parts::{Blocked, Carried, Ended, LEAF_VERSION, LeafFault, LeafGap, Moment};
+pub use leaf_parts::{
+    Blocked, Carried, Ended, HOUR_LEAF_VERSION, LEAF_VERSION, LeafFault, LeafGap, LeafSpan, Moment,
+};
 pub use opening::{ENTRY_COUNTS_KIND, Opening, Openings, OpeningsFault, read_counts};
-pub use record::{Gap, GapKind, HourRecord, ListIdentity, ListRecord, Papers, Record, Stretch};
+pub use record::{
+    Gap, GapKind, HourRecord, ListGap, ListIdentity, ListRecord, Papers, Record, Stretch,
+};

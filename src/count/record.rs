@@ -42,6 +42,11 @@ pub struct Record {
     /// The times for which nothing is on record, earliest first; they may overlap only where the
     /// clock was moved.
     pub gaps: Vec<Gap>,
+    /// The times on record in which a configured list was not in force, by list and earliest first.
+    pub list_gaps: Vec<ListGap>,
+    /// Up to when an older program counted that did not note which lists were not in force; none
+    /// where there is no such time in this record.
+    pub unnoted_until: Option<UnixSeconds>,
 }
 
 /// One list of a record.
@@ -88,6 +93,29 @@ pub struct Gap {
     pub until: UnixSeconds,
     /// Why there is nothing.
     pub kind: GapKind,
+}
+
+/// A time on record in which one list was configured and not in force: the resolver answered, and
+/// none of the list's names was blocked. What other lists blocked is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListGap {
+    /// The list's id.
+    pub list: String,
+    /// Its first second.
+    pub from: UnixSeconds,
+    /// The first second after it.
+    pub until: UnixSeconds,
+}
+
+impl ListGap {
+    /// The name of this kind of gap in reports.
+    pub const KIND: &'static str = "not-in-force";
+
+    /// Its seconds from `start` up to `end`.
+    pub fn seconds_within(&self, start: UnixSeconds, end: UnixSeconds) -> u64 {
+        let seconds = self.until.min(end) - self.from.max(start);
+        seconds.max(0).unsigned_abs()
+    }
 }
 
 /// Why nothing is on record for a time.

@@ -10,6 +10,11 @@ pub(super) const COUNT_MEANING: &str = "\
     device. Nothing in these figures \
     says who asked, and no case can be opened from them.";
 
+/// What a list's gap means, in every form of the report.
+pub(super) const LIST_GAP_MEANING: &str = "\
+    the resolver answered and blocked none of the list's names, since the list was not in force; \
+    what other lists blocked is counted";
+
 /// What a gap means for the counts.
 pub(super) const fn gap_meaning(kind: GapKind) -> &'static str {
     match kind {

@@ -12,6 +12,7 @@ use crate::clock::{UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter, Moment};
 
 use super::journal::{Journal, Told};
+use super::out_of_force::{ForceWatch, InForceSince};
 use super::{ClockStep, Store, StoreError, Taking};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -78,16 +79,17 @@ pub struct Keeper {
 
 impl Keeper {
     /// Starts the thread; `flush_every` is the most that a crash can lose. Events of the journal
-    /// are written at once.
+    /// are written at once. `in_force` is asked now and at each writing which lists are in force.
     pub fn start(
         board: Arc<Board>,
         store: Store,
         journal: &Journal,
         flush_every: Duration,
+        in_force: InForceSince,
     ) -> Result<Self, StoreError> {
         let (stop, told) = channel();
         let health = Health::default();
-        let ledger = Ledger::new(board, store, journal.clone(), health.clone());
+        let ledger = Ledger::new(board, store, journal.clone(), health.clone(), in_force);
         journal.attach(Some(stop.clone()));
         let hold = Hold(journal.clone());
         let thread = std::thread::Builder::new()
@@ -141,6 +143,8 @@ struct Ledger {
     pending: Vec<HourCounts>,
     /// Steps of the clock that are not on disk yet.
     steps: Vec<ClockStep>,
+    /// Which lists are not in force.
+    force: ForceWatch,
     /// The log's time of the last taking, which never runs back.
     last_taking: UnixSeconds,
     last_reading: Clocks,
@@ -164,7 +168,13 @@ impl Clocks {
 }
 
 impl Ledger {
-    fn new(board: Arc<Board>, store: Store, journal: Journal, health: Health) -> Self {
+    fn new(
+        board: Arc<Board>,
+        store: Store,
+        journal: Journal,
+        health: Health,
+        in_force: InForceSince,
+    ) -> Self {
         let last_taking = store.time();
         Self {
             board,
@@ -173,6 +183,7 @@ impl Ledger {
             meter: Meter::default(),
             pending: Vec::new(),
             steps: Vec::new(),
+            force: ForceWatch::new(in_force),
             last_taking,
             last_reading: Clocks::read(),
             health,
@@ -198,6 +209,7 @@ impl Ledger {
             warn_of(step);
         }
         self.steps.extend(step);
+        self.force.look(self.last_taking, now, step.is_some());
         self.last_reading = clocks;
         let mut counts = self
             .meter
@@ -217,12 +229,14 @@ impl Ledger {
             hours: &self.pending,
             steps: &self.steps,
             events: &events,
+            out_of_force: self.force.pending(),
         };
         let written = self.store.write(&taking, now);
         self.health.note(written.as_ref().copied(), now);
         if written.is_ok() {
             self.pending.clear();
             self.steps.clear();
+            self.force.forget();
             self.journal.forget(events.len());
         }
         written
@@ -311,7 +325,13 @@ mod tests {
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
         let store = Store::open(folder, &lists(), author(), at).unwrap();
-        let mut ledger = Ledger::new(board, store, Journal::default(), Health::default());
+        let mut ledger = Ledger::new(
+            board,
+            store,
+            Journal::default(),
+            Health::default(),
+            Box::new(|| vec![Some(1); 2]),
+        );
         ledger.last_reading.wall = at;
         (ledger, cells)
     }
@@ -432,6 +452,29 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_not_in_force_is_noted_from_the_run_s_start_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = ledger(folder.path(), HOUR_START);
+        let since = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&since);
+        ledger.force = ForceWatch::new(Box::new(move || vec![Some(1), *seen.lock().unwrap()]));
+        ledger.store.refuse_changes(true);
+        ledger.flush_at(HOUR_START + 5).unwrap_err();
+        ledger.store.refuse_changes(false);
+        ledger.flush_at(HOUR_START + 10).unwrap();
+        *since.lock().unwrap() = Some(HOUR_START + 12);
+        ledger.flush_at(HOUR_START + 12).unwrap();
+        ledger.flush_at(HOUR_START + 20).unwrap();
+        let record = read(folder.path(), HOUR_START + 20);
+        let gaps = record.list_gaps.iter();
+        let gaps = gaps.map(|gap| (gap.list.as_str(), gap.from, gap.until));
+        let expected = ("two", HOUR_START, HOUR_START + 13);
+        assert_eq!(gaps.collect::<Vec<_>>(), [expected]);
+        assert_eq!(record.unnoted_until, None);
+        assert_eq!(record.recorded_s(HOUR_START), 20, "others are counted");
+    }
+
+    #[test]
     fn the_thread_flushes_and_writes_the_rest_when_it_stops() {
         let folder = tempfile::tempdir().unwrap();
         let board = Arc::new(Board::new(2));
@@ -444,6 +487,7 @@ mod tests {
             store,
             &journal,
             Duration::from_millis(5),
+            Box::new(|| vec![Some(1); 2]),
         )
         .unwrap();
         ask(&cells, 10);

@@ -3,6 +3,7 @@
 use rusqlite::Transaction;
 
 use super::frame::{Validity, in_memory, read_frame, read_lists};
+use super::schema::has_table;
 use crate::clock::UnixSeconds;
 use crate::count::{Applied, GapKind, HourTotal, Hourly, ListHour, Seal, Step, StepKind, Stretch};
 
@@ -132,13 +133,4 @@ fn read_seals(transaction: &Transaction<'_>, from: UnixSeconds) -> rusqlite::Res
         })
     })?;
     seals.collect()
-}
-
-/// A file that an older version wrote, and this one did not open yet, lacks tables.
-fn has_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<bool> {
-    transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)",
-        [name],
-        |row| row.get(0),
-    )
 }

@@ -5,12 +5,12 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{
-    Carried, Ended, Event, GapKind, HOUR_KIND, HourCounts, HourLeaf, Kind, LEAF_VERSION, LeafGap,
-    ListCounts, Moment,
+    Carried, Ended, Event, GapKind, HOUR_KIND, HOUR_LEAF_VERSION, HourCounts, HourLeaf, Kind,
+    LEAF_VERSION, LeafGap, LeafSpan, ListCounts, ListGap, Moment,
 };
 
-use super::entries;
 use super::log::{Log, Run};
+use super::{entries, out_of_force};
 
 /// A stretch in which a run was on record.
 struct Alive {
@@ -21,6 +21,8 @@ struct Alive {
     is_ended: bool,
     /// The run had lists: what it counts otherwise is in no leaf.
     has_lists: bool,
+    /// The run notes which of its lists are not in force.
+    notes_force: bool,
 }
 
 /// An hour as it is in the tables.
@@ -117,7 +119,8 @@ pub(super) fn run(transaction: &Transaction<'_>, key: i64) -> rusqlite::Result<R
         })
 }
 
-/// Adds the leaves of one hour, which nobody adds to any more.
+/// Adds the leaves of one hour, which nobody adds to any more: of the form 2 where all its runs
+/// noted when their lists were not in force.
 pub(super) fn close(
     transaction: &Transaction<'_>,
     log: &mut Log<'_>,
@@ -130,8 +133,11 @@ pub(super) fn close(
     let gaps = gaps(&alive, told_until, hour + HOUR_S);
     let ended = Ended::from(figures.ended);
     let out = (figures.carried_in + figures.questions).saturating_sub(ended.sum() + figures.lost);
+    let absences = absences(transaction, &alive, hour)?;
     for (key, id, blocked) in lists(transaction, hour)? {
         let runs = runs_with(transaction, key)?;
+        let not_in_force = absences.as_ref().map(|absences| spans(absences, &id));
+        let absent_s: u64 = not_in_force.iter().flatten().map(span_s).sum();
         log.close(HourLeaf {
             blocked: blocked.into(),
             boot: &run.boot,
@@ -152,21 +158,50 @@ pub(super) fn close(
                 .iter()
                 .filter(|alive| runs.contains(&alive.run))
                 .map(|alive| overlap_s(alive, hour))
-                .sum(),
+                .sum::<u64>()
+                .saturating_sub(absent_s),
             kind: HOUR_KIND,
             list: &id,
             manifest: None,
+            v: match not_in_force {
+                Some(_) => HOUR_LEAF_VERSION,
+                None => LEAF_VERSION,
+            },
+            not_in_force,
             provider: "",
             questions: figures.questions,
             resolver: "",
             seq: 0,
             serial: None,
             software: &run.software,
-            v: LEAF_VERSION,
         })?;
     }
     log.next_hour = hour + HOUR_S;
     Ok(())
+}
+
+/// When lists were not in force in an hour; none where one of its runs did not note that.
+fn absences(
+    transaction: &Transaction<'_>,
+    alive: &[Alive],
+    hour: UnixSeconds,
+) -> rusqlite::Result<Option<Vec<ListGap>>> {
+    let is_noted = |alive: &Alive| alive.notes_force || overlap_s(alive, hour) == 0;
+    let read = || out_of_force::read(transaction, hour, hour + HOUR_S);
+    alive.iter().all(is_noted).then(read).transpose()
+}
+
+fn spans(absences: &[ListGap], list: &str) -> Vec<LeafSpan> {
+    let of_list = absences.iter().filter(|gap| gap.list == list);
+    let spans = of_list.map(|gap| LeafSpan {
+        from: Moment(gap.from),
+        until: Moment(gap.until),
+    });
+    spans.collect()
+}
+
+const fn span_s(span: &LeafSpan) -> u64 {
+    span.until.0.abs_diff(span.from.0)
 }
 
 /// What the last hour before `hour` carries into it.
@@ -279,7 +314,7 @@ fn alive(
 ) -> rusqlite::Result<Vec<Alive>> {
     let mut statement = transaction.prepare_cached(
         "SELECT run, from_s, until_s, ended IS NOT NULL,
-             EXISTS (SELECT 1 FROM run_list WHERE run_list.run = alive.run)
+             EXISTS (SELECT 1 FROM run_list WHERE run_list.run = alive.run), notes_force
          FROM alive JOIN run USING (run)
          WHERE alive >= coalesce((SELECT max(alive) FROM alive WHERE until_s <= ?1), 0)
            AND alive <= coalesce((SELECT min(alive) FROM alive WHERE from_s >= ?2), 
@@ -292,6 +327,7 @@ fn alive(
             until: row.get(2)?,
             is_ended: row.get(3)?,
             has_lists: row.get(4)?,
+            notes_force: row.get(5)?,
         })
     })?;
     read.collect()

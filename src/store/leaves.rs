@@ -112,12 +112,12 @@ impl LogReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::count::{HourCounts, HourLeaf, Leaf, ListIdentity};
+    use crate::count::{HourCounts, HourLeaf, Leaf, LeafSpan, ListIdentity};
     use crate::seal::checkpoint::Checkpoint;
     use crate::seal::tree::{leaf_hash, root_of};
     use crate::seal::{Note, VerifyKey};
     use crate::store::author::author_of_tests as author;
-    use crate::store::{ClockStep, Store, Taking};
+    use crate::store::{ClockStep, OutOfForce, Reader, Store, Taking};
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -185,7 +185,7 @@ mod tests {
             match leaf {
                 Leaf::Event(event) => format!("{} {}", event.kind, event.at.0 - HOUR),
                 Leaf::Hour(hour) => {
-                    assert_eq!(hour.imbalance(), None);
+                    assert_eq!((hour.imbalance(), hour.misplaced_time()), (None, None));
                     told_hour(&hour)
                 }
             }
@@ -200,8 +200,17 @@ mod tests {
             .map(|gap| format!("{}-{} {}", gap.from.0 - HOUR, gap.until.0 - HOUR, gap.kind))
             .collect();
         let carried = [hour.carried.into, hour.carried.lost, hour.carried.out];
+        let absences = hour.not_in_force.as_ref().map(|spans| {
+            let span = |span: &LeafSpan| format!("{}-{}", span.from.0 - HOUR, span.until.0 - HOUR);
+            spans.iter().map(span).collect::<Vec<_>>()
+        });
+        let absences = match absences {
+            Some(absences) if absences.is_empty() => String::new(),
+            Some(absences) => format!(" without {}", absences.join(" ")),
+            None => " of form 1".to_owned(),
+        };
         format!(
-            "hour {} {} {} {gaps:?} {} {carried:?}",
+            "hour {} {} {} {gaps:?} {} {carried:?}{absences}",
             hour.hour.0 - HOUR,
             hour.list,
             hour.in_force_s,
@@ -268,7 +277,7 @@ mod tests {
                 &Taking {
                     hours: &[counts(HOUR + 7200, 1, 1)],
                     steps: &[step, back],
-                    events: &[],
+                    ..Taking::default()
                 },
                 HOUR + 7900,
             )
@@ -286,6 +295,135 @@ mod tests {
         ];
         assert_eq!(told(&signed(folder.path())), expected);
         assert_eq!(store.time(), HOUR + 5 * 3600);
+    }
+
+    /// Writes at `at` that a list was not in force between two seconds.
+    fn write_absence(store: &mut Store, list: u16, from: i64, until: i64, at: i64) {
+        let span = OutOfForce {
+            list,
+            from: HOUR + from,
+            until: HOUR + until,
+        };
+        let taking = Taking {
+            out_of_force: &[span],
+            ..Taking::default()
+        };
+        store.write(&taking, HOUR + at).unwrap();
+    }
+
+    fn reported(folder: &Path, now: i64) -> Vec<(String, i64, i64)> {
+        let record = Reader::open(folder)
+            .unwrap()
+            .read(Stretch::default(), HOUR + now)
+            .unwrap();
+        let gaps = record.list_gaps.into_iter();
+        gaps.map(|gap| (gap.list, gap.from - HOUR, gap.until - HOUR))
+            .collect()
+    }
+
+    #[test]
+    fn a_list_that_is_not_in_force_is_told_in_its_own_leaf() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path(), &["one", "two"], HOUR + 600);
+        write_absence(&mut store, 1, 600, 700, 700);
+        write_absence(&mut store, 1, 700, 3700, 3700);
+        store.flush(&[counts(HOUR, 5, 5)], HOUR + 7200).unwrap();
+        let expected = [
+            "start 600",
+            "hour 0 one 3000 [\"0-600 unrecorded\"] 0 [0, 0, 0]",
+            "hour 0 two 0 [\"0-600 unrecorded\"] 0 [0, 0, 0] without 600-3600",
+            "hour 3600 one 3600 [] 5 [0, 0, 0]",
+            "hour 3600 two 3500 [] 5 [0, 0, 0] without 3600-3700",
+        ];
+        assert_eq!(told(&signed(folder.path())), expected);
+        assert_eq!(reported(folder.path(), 7200), [("two".into(), 600, 3700)]);
+    }
+
+    #[test]
+    fn a_restart_a_crash_and_a_jump_are_in_no_gap_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path(), &["gone", "one"], HOUR);
+        write_absence(&mut store, 0, 0, 100, 100);
+        store.end(HOUR + 100).unwrap();
+        // Its name in the configuration is another one from here on.
+        let mut store = open(folder.path(), &["new", "one"], HOUR + 150);
+        write_absence(&mut store, 0, 150, 200, 200);
+        drop(store);
+        let mut store = open(folder.path(), &["new", "one"], HOUR + 300);
+        let (span, step) = (
+            OutOfForce {
+                list: 0,
+                from: HOUR + 300,
+                until: HOUR + 7300,
+            },
+            ClockStep {
+                from: HOUR + 400,
+                until: HOUR + 7300,
+                by_s: 6900,
+            },
+        );
+        let taking = Taking {
+            steps: &[step],
+            out_of_force: &[span],
+            ..Taking::default()
+        };
+        store.write(&taking, HOUR + 7300).unwrap();
+        write_absence(&mut store, 0, 7300, 7310, 7310);
+        let told = told(&signed(folder.path()));
+        let gaps = "[\"100-150 stopped\", \"200-300 crash\", \"400-3600 unrecorded\"] 0 [0, 0, 0]";
+        let hours: Vec<_> = told
+            .iter()
+            .filter(|leaf| leaf.starts_with("hour"))
+            .collect();
+        assert_eq!(
+            hours,
+            [
+                &format!("hour 0 gone 0 {gaps} without 0-100"),
+                &format!("hour 0 new 0 {gaps} without 150-200 300-400"),
+                &format!("hour 0 one 250 {gaps}"),
+            ]
+        );
+        let expected = [
+            ("gone", 0, 100),
+            ("new", 150, 200),
+            ("new", 300, 400),
+            ("new", 7300, 7310),
+        ];
+        let expected = expected.map(|(list, from, until)| (list.to_owned(), from, until));
+        assert_eq!(reported(folder.path(), 7310), expected);
+    }
+
+    #[test]
+    fn an_hour_of_a_run_that_did_not_note_it_does_not_say_that_all_were_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path(), &["one"], HOUR);
+        store
+            .connection()
+            .execute("UPDATE run SET notes_force = 0", [])
+            .unwrap();
+        store.flush(&[], HOUR + 3700).unwrap();
+        store.end(HOUR + 3700).unwrap();
+        let mut store = open(folder.path(), &["one"], HOUR + 3700);
+        write_absence(&mut store, 0, 3700, 3800, 3800);
+        store.flush(&[], HOUR + 7200).unwrap();
+        store.flush(&[], HOUR + 3 * 3600).unwrap();
+        let record = Reader::open(folder.path())
+            .unwrap()
+            .read(Stretch::default(), HOUR + 10_800)
+            .unwrap();
+        assert_eq!(record.unnoted_until, Some(HOUR + 3700));
+        let told = told(&signed(folder.path()));
+        let expected = [
+            "hour 0 one 3600 [] 0 [0, 0, 0] of form 1",
+            "hour 3600 one 3600 [] 0 [0, 0, 0] of form 1",
+            "hour 7200 one 3600 [] 0 [0, 0, 0]",
+        ];
+        let hours = told.iter().filter(|leaf| leaf.starts_with("hour"));
+        assert_eq!(hours.collect::<Vec<_>>(), expected.each_ref());
+        assert_eq!(
+            reported(folder.path(), 10_800),
+            [("one".into(), 3700, 3800)]
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Two files in the state folder: `counts.sqlite` (WAL, full sync) and `counts.lock`, which the
 //! running resolver holds. What a list blocked is kept under the list's id and never under its
 //! place in the configuration. Every second is either in an hour's row, in which zero means zero,
-//! or in a gap. When an hour is over, its counts become leaves of the audit log, in the same
+//! or in a gap; a second in which the resolver ran and a list was not in force is in a gap of that
+//! list. When an hour is over, its counts become leaves of the audit log, in the same
 //! transaction.
 
 mod append;
@@ -17,6 +18,7 @@ mod hours;
 mod journal;
 mod leaves;
 mod log;
+mod out_of_force;
 mod read;
 mod run;
 mod schema;
@@ -29,6 +31,7 @@ pub use author::{Author, origin, read_or_make_key};
 pub use flusher::{Flushing, Health, Keeper};
 pub use journal::{EventKind, Journal, JournalEvent};
 pub use leaves::{LogReader, SignedHead};
+pub use out_of_force::{InForceSince, OutOfForce};
 pub use read::Reader;
 pub use steps::ClockStep;
 pub use write::{Store, Taking};

@@ -9,6 +9,7 @@ use super::StoreError;
 use super::frame::{Validity, in_memory, is_going_on, read_frame, read_lists};
 use super::hourly::read_hourly;
 use super::journal::{self, JournalEvent};
+use super::out_of_force;
 use super::schema::{counts_file, open_to_read};
 use crate::clock::UnixSeconds;
 use crate::count::{Event, HourRecord, Hourly, Kind, ListRecord, Record, Stretch};
@@ -91,6 +92,8 @@ fn read_record(
         lists,
         hours,
         gaps,
+        list_gaps: out_of_force::read(transaction, from, until)?,
+        unnoted_until: out_of_force::unnoted_until(transaction, from, until)?,
     })
 }
 

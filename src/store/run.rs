@@ -41,8 +41,8 @@ pub(super) fn begin(
         configuration: author.configuration.clone(),
     };
     transaction.execute(
-        "INSERT INTO run (boot, software, configuration, started, last_flush) VALUES (?1, ?2, ?3, \
-         ?4, ?4)",
+        "INSERT INTO run (boot, software, configuration, started, last_flush, notes_force)
+         VALUES (?1, ?2, ?3, ?4, ?4, 1)",
         params![run.boot, run.software, run.configuration, at],
     )?;
     let run = Run {

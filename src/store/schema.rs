@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
-pub(super) const FORM: i64 = 4;
+pub(super) const FORM: i64 = 5;
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -139,6 +139,19 @@ const ADD_ENTRIES: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// What form 5 adds: when a configured list was not in force. `notes_force` says of a run that it
+/// notes that, so that no row means that all its lists were in force.
+const ADD_OUT_OF_FORCE: &str = "
+    ALTER TABLE run ADD COLUMN notes_force INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE not_in_force (
+        run INTEGER NOT NULL REFERENCES run,
+        list INTEGER NOT NULL REFERENCES list,
+        from_s INTEGER NOT NULL,
+        until_s INTEGER NOT NULL CHECK (until_s > from_s),
+        PRIMARY KEY (run, list, from_s)
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// Where the counts of a state folder are.
 pub(super) fn counts_file(folder: &Path) -> PathBuf {
     folder.join("counts.sqlite")
@@ -205,7 +218,7 @@ pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
         .map_err(failed)?;
     if form < FORM {
         let transaction = connection.transaction().map_err(failed)?;
-        for step in [CREATE, ADD_JOURNAL, ADD_LOG, ADD_ENTRIES]
+        for step in [CREATE, ADD_JOURNAL, ADD_LOG, ADD_ENTRIES, ADD_OUT_OF_FORCE]
             .into_iter()
             .skip(usize::try_from(form).unwrap_or_default())
         {
@@ -250,6 +263,13 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
         }),
         _ => Ok(connection),
     }
+}
+
+/// A file that an older version wrote, and this one did not open yet, lacks tables.
+pub(super) fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)")?
+        .query_row([name], |row| row.get(0))
 }
 
 /// The file's form, 0 for an empty file; refuses one that is newer than we know.

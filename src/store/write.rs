@@ -12,11 +12,12 @@ use super::append::{append, closed_until};
 use super::author::Author;
 use super::journal::{self, JournalEvent};
 use super::log::{self, Happening, Log, Run, Sign};
+use super::out_of_force::OutOfForce;
 use super::run::begin;
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
 use super::steps::ClockStep;
 use super::steps::{Ending, WriteSpan, happening, note_steps};
-use super::{StoreError, entries, hours};
+use super::{StoreError, entries, hours, out_of_force};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity, Moment};
 
@@ -164,6 +165,8 @@ pub struct Taking<'a> {
     pub steps: &'a [ClockStep],
     /// What happened meanwhile.
     pub events: &'a [JournalEvent],
+    /// When lists were not in force meanwhile.
+    pub out_of_force: &'a [OutOfForce],
 }
 
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
@@ -206,6 +209,7 @@ pub(super) fn add(
     let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
     happenings.extend(taking.events.iter().filter_map(happening));
     add_hours(&transaction, run, lists, &hours, span)?;
+    out_of_force::add(&transaction, run.key, lists, taking.out_of_force, span)?;
     transaction
         .prepare_cached(
             "UPDATE alive SET until_s = ?1 WHERE alive = (SELECT max(alive) FROM alive)",
@@ -508,7 +512,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            refused.contains("form 9") && refused.contains("up to 4"),
+            refused.contains("form 9") && refused.contains("up to 5"),
             "{refused}"
         );
         assert!(matches!(

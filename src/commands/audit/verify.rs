@@ -51,6 +51,7 @@ struct VerifiedOutcome {
     verdict: &'static str,
     logs: Vec<LogReport>,
     blocked: BTreeMap<String, Blocked>,
+    not_in_force_s: BTreeMap<String, u64>,
     questions: u64,
     findings: Vec<Finding>,
 }
@@ -193,6 +194,7 @@ fn judge(
         },
         blocked: lists.collect(),
         questions: totals.questions.values().sum(),
+        not_in_force_s: totals.not_in_force_s,
         logs: verified.into_iter().map(|verified| verified.log).collect(),
         findings,
     }
@@ -239,6 +241,7 @@ fn describe(outcome: &VerifiedOutcome, args: &Args) -> String {
         "Of {} in all.\n\n",
         count(outcome.questions, "question")
     ));
+    text.push_str(&describe_absences(outcome));
     text.push_str(&describe_findings(&outcome.findings));
     text.push_str(if outcome.findings.is_empty() {
         "The record is in order: it is signed, nothing in it was changed or left out, and all of \
@@ -273,6 +276,45 @@ fn describe_blocked(blocked: &BTreeMap<String, Blocked>) -> String {
         [list.clone()].into_iter().chain(numbers).collect()
     });
     table(&columns, &rows.collect::<Vec<_>>())
+}
+
+/// When lists were not in force, while the resolver answered.
+fn describe_absences(outcome: &VerifiedOutcome) -> String {
+    let columns = ["LOG", "LIST", "FROM", "UP TO"].map(TextColumn::Left);
+    let columns: Vec<TextColumn> = columns
+        .into_iter()
+        .chain([TextColumn::Right("LENGTH")])
+        .collect();
+    let times = outcome.logs.iter().flat_map(|log| {
+        let lists = log.not_in_force.iter();
+        lists.flat_map(move |(list, times)| times.iter().map(move |time| (log, list, time)))
+    });
+    let rows = times.map(|(log, list, time)| {
+        vec![
+            log.origin.clone(),
+            list.clone(),
+            time.from.to_string(),
+            time.until.to_string(),
+            length(time.seconds),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    let mut text = match rows.as_slice() {
+        // Of what is not in order nobody can say so.
+        [] if !outcome.findings.is_empty() => return String::new(),
+        [] => "All configured lists were in force in every second that was counted.\n".to_owned(),
+        rows => format!(
+            "Lists that were configured and not in force while the resolver answered:\n{}",
+            table(&columns, rows)
+        ),
+    };
+    let silent = outcome.logs.iter().map(|log| log.silent_hours).sum();
+    if silent > 0 {
+        let hours = count(silent, "hour");
+        text.push_str(&format!("{hours} of an older form do not say that.\n"));
+    }
+    text.push('\n');
+    text
 }
 
 /// Seconds as hours, minutes and seconds.

@@ -28,7 +28,7 @@ use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, TlsIdentity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
-use crate::store::{self, Author, Health, Journal, Keeper, Store};
+use crate::store::{self, Author, Health, InForceSince, Journal, Keeper, Store};
 use crate::update::{ListAlarm, ListAlarmKind, ListSource, Updater};
 pub(super) use resolver::StartError;
 use resolver::{resolve_settings, special_use};
@@ -80,6 +80,7 @@ impl RunningEngine {
             Store::open(&config.state, &identities, author, started)?,
             journal,
             config.flush,
+            in_force(updater),
         )?;
         let guard = runtime.enter();
         let (answering, due) = put_together(config, updater.live(), &board)?;
@@ -191,6 +192,16 @@ pub(super) fn check(config: &Config) -> Vec<String> {
         resolver.err().map(|error| error.to_string()),
     ];
     refusals.into_iter().flatten().collect()
+}
+
+/// Since when each list is in force, for what writes the counts.
+fn in_force(updater: &Arc<Updater>) -> InForceSince {
+    let updater = Arc::clone(updater);
+    Box::new(move || {
+        let states = updater.states().into_iter();
+        let since = states.map(|state| (state.live_since > 0).then_some(state.live_since));
+        since.collect()
+    })
 }
 
 /// Where the questions are counted that single entries block, of the lists that want it.

@@ -3,17 +3,18 @@
 
 use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION, papers_of};
 use super::sums::Sums;
-use crate::count::{Event, Kind, ListCounts, Record};
+use crate::count::{Event, Kind, ListCounts, ListGap, Record};
 use crate::report::csv::push_row;
-use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
 use crate::report::span::utc;
 
 /// The columns; they stay as they are, new ones come at the end.
 ///
 /// `record` says what `count` is: `blocked` (questions blocked by `list`, by `kind`), `questions`
 /// (all), `ended` (how they ended, by `kind`), `recorded` (seconds of the hour on record), `gap`
-/// (seconds without a record, by `kind` with its meaning in `note`); with `sum_` before it, the
-/// same over the whole span.
+/// (seconds without a record, by `kind` with its meaning in `note`; of the kind `not-in-force`
+/// seconds on record in which `list` was not in force); with `sum_` before it, the same over the
+/// whole span.
 const COLUMNS: [&str; 9] = [
     "record",
     "from",
@@ -58,6 +59,21 @@ pub(super) fn render(record: &Record) -> String {
             gap.kind.name(),
             &length_s,
             gap_meaning(gap.kind),
+        ]);
+    }
+    for gap in &record.list_gaps {
+        let (from, until) = (utc(gap.from), utc(gap.until));
+        let length_s = gap.until.abs_diff(gap.from).to_string();
+        table.row([
+            "gap",
+            &from,
+            &until,
+            &gap.list,
+            "",
+            "",
+            ListGap::KIND,
+            &length_s,
+            LIST_GAP_MEANING,
         ]);
     }
     let sums = Sums::of(record);
@@ -167,6 +183,7 @@ mod tests {
             (9600, 9600)
         );
         assert_eq!(sum("gap", "", "crash"), 2 * 3600 - 600);
+        assert_eq!(sum("gap", "later", "not-in-force"), 3600 - 600 + 61);
         assert_eq!(rows[1][4], "Example \"Authority\", Ltd");
     }
 

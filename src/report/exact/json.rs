@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 
 use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION};
 use super::sums::Sums;
-use crate::count::{Event, Kind, ListCounts, Record};
-use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::count::{Event, Kind, ListCounts, ListGap, Record};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
 use crate::report::span::utc;
 
 #[derive(Serialize)]
@@ -27,6 +27,9 @@ struct ExactDocument<'a> {
     lists: Vec<ExactList<'a>>,
     hours: Vec<ExactHour<'a>>,
     gaps: Vec<Missing>,
+    list_gaps: Vec<MissingList<'a>>,
+    /// Up to when these were not noted.
+    list_gaps_unknown_until: Option<String>,
     sums: Total<'a>,
 }
 
@@ -71,6 +74,17 @@ struct Missing {
     meaning: &'static str,
 }
 
+/// A time in which a list was not in force.
+#[derive(Serialize)]
+struct MissingList<'a> {
+    list: &'a str,
+    from: String,
+    until: String,
+    length_s: u64,
+    kind: &'static str,
+    meaning: &'static str,
+}
+
 /// An object whose fields keep the order that they were given in.
 struct ExactMap<'a, V>(Vec<(&'a str, V)>);
 
@@ -99,6 +113,8 @@ pub(super) fn render(record: &Record) -> String {
         lists: lists(record),
         hours: hours(record),
         gaps: gaps(record),
+        list_gaps: list_gaps(record),
+        list_gaps_unknown_until: record.unnoted_until.map(utc),
         sums: sums(record),
     };
     // Strings and numbers only: nothing that JSON cannot hold.
@@ -150,6 +166,18 @@ fn gaps(record: &Record) -> Vec<Missing> {
         length_s: gap.until - gap.from,
         kind: gap.kind.name(),
         meaning: gap_meaning(gap.kind),
+    });
+    gaps.collect()
+}
+
+fn list_gaps(record: &Record) -> Vec<MissingList<'_>> {
+    let gaps = record.list_gaps.iter().map(|gap| MissingList {
+        list: &gap.list,
+        from: utc(gap.from),
+        until: utc(gap.until),
+        length_s: gap.until.abs_diff(gap.from),
+        kind: ListGap::KIND,
+        meaning: LIST_GAP_MEANING,
     });
     gaps.collect()
 }
@@ -229,6 +257,12 @@ mod tests {
             (&json["gaps"][0]["kind"], &json["gaps"][0]["length_s"]),
             (&"crash".into(), &6600.into())
         );
+        let gap = &json["list_gaps"][0];
+        assert_eq!(
+            (&gap["list"], &gap["kind"], &gap["length_s"]),
+            (&"later".into(), &"not-in-force".into(), &3061.into())
+        );
+        assert_eq!(json["list_gaps_unknown_until"], "2026-01-01T00:01:01Z");
         assert_eq!(json["sums"]["ended"]["blocked"], 100_037);
         assert_eq!(
             json["sums"]["blocked"]["example"]["sum"].as_u64().unwrap()

@@ -26,12 +26,13 @@ pub fn render(record: &Record, format: ReportFormat) -> Option<String> {
 
 #[cfg(test)]
 mod sample {
-    use crate::count::{Gap, GapKind, HourRecord, ListRecord, Papers, Record};
+    use crate::count::{Gap, GapKind, HourRecord, ListGap, ListRecord, Papers, Record};
 
     /// 2026-01-01T00:00:00Z.
     pub(super) const HOUR: i64 = 1_767_225_600;
 
-    /// Two lists over five hours, of which two were lost to a crash; the second list came later.
+    /// Two lists over five hours, of which two were lost to a crash; the second list came later,
+    /// and came into force after an hour.
     pub(super) fn record() -> Record {
         let papers = |since, basis: &str| Papers {
             since,
@@ -89,6 +90,12 @@ mod sample {
                     kind: GapKind::Crash,
                 },
             ],
+            list_gaps: vec![ListGap {
+                list: "later".into(),
+                from: HOUR + 3600 * 3 + 600,
+                until: HOUR + 3600 * 4 + 61,
+            }],
+            unnoted_until: Some(HOUR + 61),
         }
     }
 }

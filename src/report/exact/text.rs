@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION};
 use super::sums::Sums;
 use crate::clock::UnixSeconds;
-use crate::count::{Event, Gap, HourRecord, Kind, ListCounts, Record};
-use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::count::{Event, Gap, HourRecord, Kind, ListCounts, ListGap, Record};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
 use crate::report::prose::{grouped, length, plain, push_line, push_prose};
 use crate::report::span::utc;
 
@@ -48,6 +48,7 @@ pub(super) fn render(record: &Record) -> String {
         &sum,
     );
     push_gaps(&mut page, &record.gaps);
+    push_list_gaps(&mut page, record);
     push_words(&mut page);
     push_prose(&mut page, LEFT_OUT);
     page
@@ -202,6 +203,33 @@ fn push_gaps(page: &mut String, gaps: &[Gap]) {
             page,
             &format!("    {}: {}", gap.kind.name(), gap_meaning(gap.kind)),
         );
+    }
+    push_line(page, "");
+}
+
+fn push_list_gaps(page: &mut String, record: &Record) {
+    push_line(page, "Lists not in force");
+    match record.unnoted_until {
+        Some(until) => {
+            let unknown = format!(
+                "  Not known up to {}: an older program counted.",
+                moment(until)
+            );
+            push_line(page, &unknown);
+        }
+        None if record.list_gaps.is_empty() => {
+            let none = "  None: all configured lists were in force for all of the time on record.";
+            push_line(page, none);
+        }
+        None => {}
+    }
+    for gap in &record.list_gaps {
+        let (from, until) = (moment(gap.from), moment(gap.until));
+        let (list, length) = (plain(&gap.list), length(gap.until.abs_diff(gap.from)));
+        push_line(page, &format!("  {list}: {from} to {until}: {length}"));
+    }
+    if !record.list_gaps.is_empty() {
+        push_prose(page, &format!("{}: {LIST_GAP_MEANING}.", ListGap::KIND));
     }
     push_line(page, "");
 }

@@ -1,0 +1,65 @@
+//! What a log tells, for people: its hours, gaps, events and versions, gathered as its leaves are
+//! read.
+
+use std::collections::BTreeMap;
+
+use crate::clock::UnixSeconds;
+use crate::count::{HourLeaf, LEAF_VERSION, Moment};
+
+/// What a log tells, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ToldEvent {
+    pub(super) first_hour: Option<UnixSeconds>,
+    pub(super) hours: u64,
+    /// Hours that do not say when their lists were not in force.
+    pub(super) silent_hours: u64,
+    /// Seconds without record within the time that it covers, by kind.
+    pub(super) gap_s: BTreeMap<String, u64>,
+    /// By list.
+    pub(super) not_in_force: BTreeMap<String, Vec<AbsentTime>>,
+    pub(super) events: BTreeMap<String, u64>,
+    /// Serial and manifest of each version of a list that was in force, and the leaf that first
+    /// said so.
+    pub(super) versions: BTreeMap<(String, u64, String), u64>,
+}
+
+/// A time in which a list was configured and not in force.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct AbsentTime {
+    /// Its first second.
+    pub from: Moment,
+    /// The first second after it.
+    pub until: Moment,
+    /// How many seconds that is.
+    pub seconds: u64,
+}
+
+impl ToldEvent {
+    /// Notes what the leaves of an hour have in common, by the first of them.
+    pub(super) fn note_hour(&mut self, leaf: &HourLeaf<'_>) {
+        self.first_hour.get_or_insert(leaf.hour.0);
+        self.silent_hours += u64::from(leaf.v == LEAF_VERSION);
+        for gap in &leaf.gaps {
+            *self.gap_s.entry(gap.kind.to_owned()).or_default() += gap.until.0.abs_diff(gap.from.0);
+        }
+    }
+
+    /// Notes when the leaf's list was not in force; what goes on from the hour before is one time.
+    pub(super) fn note_absences(&mut self, leaf: &HourLeaf<'_>) {
+        for span in leaf.not_in_force.iter().flatten() {
+            let times = self.not_in_force.entry(leaf.list.to_owned()).or_default();
+            let seconds = span.until.0.abs_diff(span.from.0);
+            match times.last_mut().filter(|last| last.until == span.from) {
+                Some(last) => {
+                    last.until = span.until;
+                    last.seconds = last.seconds.saturating_add(seconds);
+                }
+                None => times.push(AbsentTime {
+                    from: span.from,
+                    until: span.until,
+                    seconds,
+                }),
+            }
+        }
+    }
+}
