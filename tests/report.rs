@@ -7,7 +7,8 @@ use std::{env, fs};
 use proptest::prelude::*;
 use serde_json::Value;
 use wardline::count::{
-    Applied, Gap, GapKind, HourTotal, Hourly, ListHour, ListRecord, Papers, Seal, Step, StepKind,
+    Applied, Gap, GapKind, HourTotal, Hourly, ListGap, ListHour, ListRecord, Papers, Seal, Step,
+    StepKind,
 };
 use wardline::report::{K, Month, Months, Period, Published, ReportFormat, publish, render};
 
@@ -133,6 +134,7 @@ fn made_up_resolver(number: u64) -> Hourly {
         hours,
         cells,
         gaps,
+        list_gaps: made_up_list_gaps(number),
         applied: made_up_versions(number),
         steps: made_up_steps(number),
         seals: vec![Seal {
@@ -163,6 +165,17 @@ fn made_up_gaps(number: u64) -> Vec<Gap> {
     } else {
         vec![stopped]
     }
+}
+
+/// On the second resolver a list came only after its first start of December, and over the month's
+/// end.
+fn made_up_list_gaps(number: u64) -> Vec<ListGap> {
+    let gap = ListGap {
+        list: "court-orders".into(),
+        from: day("2025-12", 1) - 2 * HOUR_S,
+        until: day("2025-12", 1) + 75,
+    };
+    if number == 2 { vec![gap] } else { Vec::new() }
 }
 
 fn hour_of_day(hour: i64) -> i64 {

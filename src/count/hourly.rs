@@ -3,7 +3,7 @@
 
 use crate::clock::UnixSeconds;
 
-use super::record::{Gap, ListRecord, recorded_s};
+use super::record::{Gap, ListGap, ListRecord, recorded_s};
 
 /// The hours of one resolver between two moments, without kinds of question: what is published is
 /// coarser still.
@@ -21,11 +21,13 @@ pub struct Hourly {
     pub lists: Vec<ListRecord>,
     /// The hours in which the resolver ran, earliest first.
     pub hours: Vec<HourTotal>,
-    /// Each list's part of these hours, by hour and then by list; a list without a cell was not in
-    /// force in that hour.
+    /// Each list's part of these hours, by hour and then by list; a list without a cell was not
+    /// configured in that hour.
     pub cells: Vec<ListHour>,
     /// The times for which nothing is on record, earliest first.
     pub gaps: Vec<Gap>,
+    /// The times on record in which a list was not in force, by list and earliest first.
+    pub list_gaps: Vec<ListGap>,
     /// The versions of lists that took effect.
     pub applied: Vec<Applied>,
     /// What else was done about the lists.

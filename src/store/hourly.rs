@@ -3,6 +3,7 @@
 use rusqlite::Transaction;
 
 use super::frame::{Validity, in_memory, read_frame, read_lists};
+use super::out_of_force;
 use super::schema::has_table;
 use crate::clock::UnixSeconds;
 use crate::count::{Applied, GapKind, HourTotal, Hourly, ListHour, Seal, Step, StepKind, Stretch};
@@ -67,6 +68,7 @@ pub(super) fn read_hourly(
         hours,
         cells,
         gaps,
+        list_gaps: out_of_force::read(transaction, from, until)?,
         applied,
         steps,
         seals,

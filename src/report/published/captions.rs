@@ -20,7 +20,7 @@ pub(super) fn hiding() -> String {
 /// What time in force means.
 pub(super) const IN_FORCE: &str = "\
     Time in force is the part of the time from a list's first hour to its last in which a resolver \
-    ran with it. Orderly \
+    ran and had it in force. Orderly \
     stops are not counted: a resolver that is stopped answers nobody, so nothing goes past the \
     list. Nor does a crashed one, but that time \
     counts as missing.";

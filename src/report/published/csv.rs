@@ -3,9 +3,9 @@
 use super::captions::{IN_FORCE, LEFT_OUT, hiding, state, step};
 use super::figures::{InForce, Period, Published, PublishedList};
 use super::hide::{Figure, Shown};
-use crate::count::{GapKind, StepKind};
+use crate::count::{GapKind, ListGap, StepKind};
 use crate::report::csv::push_row;
-use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
 use crate::report::month::Month;
 use crate::report::span::utc;
 
@@ -13,7 +13,8 @@ use crate::report::span::utc;
 ///
 /// `record` says what `figure` is: `blocked` (questions blocked by `list` in `period`, a day or a
 /// month; without a list by all of them), `questions` (all, in millions), `in_force` and `due`
-/// (seconds), `gaps` and `gap_seconds` (by kind, in `list`'s place none), `open` (a month that is
+/// (seconds), `gaps` and `gap_seconds` (by kind, in `list`'s place none; of the kind `not-in-force`
+/// by list: times in which resolvers ran and the list was not in force), `open` (a month that is
 /// not published yet), `version` (seconds from publication until the last resolver blocked by it,
 /// live at `period`), `refused`, `override`, `rollback`, `removal`, `receipt` (how often), `log`
 /// (leaves of an audit log), `paper` (authority and legal basis of `list`, since `period`), `note`.
@@ -86,6 +87,13 @@ impl PublishedRows {
                 let note = format!("{}: {}", kind.name(), gap_meaning(kind));
                 self.shown("gaps", &period, "", sum.count, &note);
                 self.shown("gap_seconds", &period, "", sum.seconds, kind.name());
+            }
+        }
+        for list in &report.lists {
+            if let Some(sum) = list.absence(place) {
+                let note = format!("{}: {LIST_GAP_MEANING}", ListGap::KIND);
+                self.shown("gaps", &period, &list.id, sum.count, &note);
+                self.shown("gap_seconds", &period, &list.id, sum.seconds, ListGap::KIND);
             }
         }
     }

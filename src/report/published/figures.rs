@@ -64,6 +64,8 @@ pub struct PublishedList {
     pub applied: Vec<AppliedVersion>,
     /// What else was done about it by month, over all resolvers.
     pub steps: Vec<[u64; StepKind::ALL.len()]>,
+    /// When it was not in force although resolvers ran with it, by month.
+    pub absences: Vec<GapSum>,
 }
 
 /// What the audit log of one resolver said after these months, as its signed checkpoint has it.
@@ -156,6 +158,12 @@ impl PublishedList {
         self.months
             .get(place)
             .is_some_and(|month| month.month != Figure::Absent)
+    }
+
+    /// When it was not in force in the month at this place; none where it always was.
+    pub fn absence(&self, place: usize) -> Option<GapSum> {
+        let sum = self.absences.get(place).copied();
+        sum.filter(|sum| sum.count > 0)
     }
 
     /// The versions that took effect in a month.
@@ -302,6 +310,7 @@ fn publish_list(id: String, list: GatheredList, months: &[Month]) -> PublishedLi
         in_force,
         applied: applied.collect(),
         steps: list.steps,
+        absences: list.absences,
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use super::merge::{by_resolver, merge};
 use crate::clock::UnixSeconds;
-use crate::count::{Applied, Gap, GapKind, Hourly, ListRecord, Papers, Seal, Step, StepKind};
+use crate::count::{
+    Applied, Gap, GapKind, Hourly, ListGap, ListRecord, Papers, Seal, Step, StepKind,
+};
 use crate::report::month::{DAY_S, Month};
 
 /// All resolvers' days together.
@@ -34,6 +36,13 @@ pub struct GapSum {
     pub seconds: u64,
 }
 
+impl GapSum {
+    const fn add(&mut self, seconds: u64) {
+        self.count += 1;
+        self.seconds += seconds;
+    }
+}
+
 /// One list's days on all resolvers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct GatheredList {
@@ -46,6 +55,8 @@ pub(super) struct GatheredList {
     pub(super) applied: BTreeMap<u64, (UnixSeconds, UnixSeconds)>,
     /// What else was done about it, by month and kind, over all resolvers.
     pub(super) steps: Vec<[u64; StepKind::ALL.len()]>,
+    /// When it was not in force although resolvers ran with it, by month, over all resolvers.
+    pub(super) absences: Vec<GapSum>,
 }
 
 /// One list on one day, over all resolvers.
@@ -110,6 +121,19 @@ impl Calendar {
     fn month(&self, at: UnixSeconds) -> Option<usize> {
         self.month_of_day.get(self.day(at)?).copied()
     }
+
+    /// Hands out each month that a time is in, with its seconds in it.
+    fn split(&self, from: UnixSeconds, until: UnixSeconds, mut add: impl FnMut(usize, u64)) {
+        let mut from = from.max(self.start);
+        while let Some(month) = self.month(from) {
+            let end = self.ends.get(month).copied().unwrap_or(from).min(until);
+            add(month, (end - from).max(0).unsigned_abs());
+            if end >= until || end <= from {
+                break;
+            }
+            from = end;
+        }
+    }
 }
 
 impl Gathered {
@@ -131,6 +155,8 @@ impl Gathered {
         add_cells(&mut lists, record, calendar);
         for (place, (mut list, known)) in lists.into_iter().zip(&record.lists).enumerate() {
             add_due(&mut list, record, place, calendar);
+            let absences = record.list_gaps.iter().filter(|gap| gap.list == known.id);
+            add_absences(&mut list, absences, calendar);
             self.lists.insert(known.id.clone(), list);
         }
         self.add_gaps(&record.gaps, calendar);
@@ -191,6 +217,7 @@ impl Gathered {
         list.days
             .resize(calendar.month_of_day.len(), Day::default());
         list.steps.resize(calendar.ends.len(), Default::default());
+        list.absences.resize(calendar.ends.len(), GapSum::default());
         // Papers from after these months would make the same report say something else later.
         for papers in known
             .papers
@@ -216,27 +243,12 @@ impl Gathered {
             let Some(kind) = GapKind::ALL.iter().position(|kind| *kind == gap.kind) else {
                 continue;
             };
-            let mut from = gap.from.max(calendar.start);
-            while let Some(month) = calendar.month(from) {
-                let end = calendar
-                    .ends
-                    .get(month)
-                    .copied()
-                    .unwrap_or(from)
-                    .min(gap.until);
-                if let Some(sum) = self
-                    .gaps
-                    .get_mut(month)
-                    .and_then(|kinds| kinds.get_mut(kind))
-                {
-                    sum.count += 1;
-                    sum.seconds += (end - from).max(0).unsigned_abs();
+            calendar.split(gap.from, gap.until, |month, seconds| {
+                let sum = self.gaps.get_mut(month);
+                if let Some(sum) = sum.and_then(|kinds| kinds.get_mut(kind)) {
+                    sum.add(seconds);
                 }
-                if end >= gap.until || end <= from {
-                    break;
-                }
-                from = end;
-            }
+            });
         }
     }
 }
@@ -258,6 +270,27 @@ fn add_cells(lists: &mut [GatheredList], record: &Hourly, calendar: &Calendar) {
         if let Some(day) = day {
             *day.blocked.get_or_insert_default() += cell.blocked;
             day.in_force_s += hour.1;
+        }
+    }
+}
+
+/// Takes off the time in which the list was not in force on this resolver, and sums it up.
+fn add_absences<'a>(
+    list: &mut GatheredList,
+    absences: impl Iterator<Item = &'a ListGap>,
+    calendar: &Calendar,
+) {
+    for gap in absences {
+        calendar.split(gap.from, gap.until, |month, seconds| {
+            if let Some(sum) = list.absences.get_mut(month) {
+                sum.add(seconds);
+            }
+        });
+        let mut start = calendar.start;
+        for day in &mut list.days {
+            let absent_s = gap.seconds_within(start, start + DAY_S);
+            day.in_force_s = day.in_force_s.saturating_sub(absent_s);
+            start += DAY_S;
         }
     }
 }

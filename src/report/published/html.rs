@@ -11,7 +11,7 @@ use super::figures::{InForce, LogHead, Period, Published, PublishedList, median_
 use super::hide::Figure;
 use super::tables::{TextTable, tables};
 use crate::count::GapKind;
-use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
 use crate::report::prose::{grouped, length, plain};
 use crate::report::span::utc;
 
@@ -39,6 +39,8 @@ struct HtmlPage {
     levels: Vec<Level>,
     months: Vec<MonthLabel>,
     gaps: Vec<GapRow>,
+    absences: Vec<AbsenceRow>,
+    absences_meaning: &'static str,
     heads: Vec<HeadRow>,
     no_heads: &'static str,
     steps_meaning: &'static str,
@@ -96,6 +98,14 @@ struct GapRow {
     meaning: &'static str,
 }
 
+/// When a list was not in force.
+struct AbsenceRow {
+    month: String,
+    list: String,
+    count: String,
+    length: String,
+}
+
 pub(super) fn render(report: &Published) -> String {
     let page = HtmlPage {
         title: title(report),
@@ -134,6 +144,8 @@ pub(super) fn render(report: &Published) -> String {
             })
             .collect(),
         gaps: gaps(report),
+        absences: absences(report),
+        absences_meaning: LIST_GAP_MEANING,
         heads: report.heads.iter().map(head).collect(),
         no_heads: NO_HEADS,
         steps_meaning: STEPS,
@@ -327,5 +339,21 @@ fn gaps(report: &Published) -> Vec<GapRow> {
             length: length(sum.seconds),
             meaning: gap_meaning(kind),
         });
+    rows.collect()
+}
+
+fn absences(report: &Published) -> Vec<AbsenceRow> {
+    let months = report.months.iter().enumerate();
+    let rows = months.flat_map(|(place, month)| {
+        report.lists.iter().filter_map(move |list| {
+            let sum = list.absence(place)?;
+            Some(AbsenceRow {
+                month: month.title(),
+                list: plain(&list.id),
+                count: grouped(sum.count),
+                length: length(sum.seconds),
+            })
+        })
+    });
     rows.collect()
 }

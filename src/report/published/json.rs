@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::captions::{CHECKING, IN_FORCE, LEFT_OUT, by, hiding};
 use super::figures::{InForce, LogHead, Period, Published};
+use super::gather::GapSum;
 use super::hide::{Figure, K, Shown};
 use crate::count::{GapKind, StepKind};
 use crate::report::meaning::COUNT_MEANING;
@@ -77,6 +78,7 @@ struct MonthFigures<'a> {
     in_force: Map<'a, Seconds>,
     done: Map<'a, Map<'static, u64>>,
     gaps: Map<'a, Gaps>,
+    not_in_force: Map<'a, Gaps>,
     #[serde(skip_serializing_if = "Option::is_none")]
     days: Option<Vec<DayFigures<'a>>>,
 }
@@ -198,6 +200,13 @@ fn lists(report: &Published) -> Vec<PublishedFigures<'_>> {
     lists.collect()
 }
 
+const fn gaps_of(sum: &GapSum) -> Gaps {
+    Gaps {
+        count: sum.count,
+        seconds: sum.seconds,
+    }
+}
+
 fn month(report: &Published, place: usize) -> Option<MonthFigures<'_>> {
     let month = *report.months.get(place)?;
     let all = report.all.get(place)?;
@@ -233,6 +242,10 @@ fn month(report: &Published, place: usize) -> Option<MonthFigures<'_>> {
         .into_iter()
         .zip(report.gaps.get(place)?)
         .filter(|(_, sum)| sum.count > 0);
+    let absences = report.lists.iter().filter_map(|list| {
+        let sum = list.absence(place)?;
+        Some((list.id.as_str(), gaps_of(&sum)))
+    });
     let days = all.days.iter().enumerate().map(|(day, figure)| DayFigures {
         day: month.day_name(day),
         blocked: BlockedFigures {
@@ -250,16 +263,9 @@ fn month(report: &Published, place: usize) -> Option<MonthFigures<'_>> {
         in_force: Map(in_force.collect()),
         done: Map(done.collect()),
         gaps: Map(gaps
-            .map(|(kind, sum)| {
-                (
-                    kind.name(),
-                    Gaps {
-                        count: sum.count,
-                        seconds: sum.seconds,
-                    },
-                )
-            })
+            .map(|(kind, sum)| (kind.name(), gaps_of(sum)))
             .collect()),
+        not_in_force: Map(absences.collect()),
         days: (report.period == Period::Day).then(|| days.collect()),
     })
 }

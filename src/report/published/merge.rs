@@ -77,15 +77,14 @@ pub(super) fn merge(copies: &[&Hourly]) -> Hourly {
             .unwrap_or_default(),
         written_until: latest.map_or(0, |latest| latest.written_until),
         gaps: latest.map(|latest| latest.gaps.clone()).unwrap_or_default(),
+        list_gaps: latest.map_or_else(Vec::new, |latest| latest.list_gaps.clone()),
         hours: hours.into_values().collect(),
         cells: cells.into_values().collect(),
         applied: copies
             .iter()
             .flat_map(|copy| copy.applied.clone())
             .collect(),
-        steps: latest
-            .map(|latest| latest.steps.clone())
-            .unwrap_or_default(),
+        steps: latest.map_or_else(Vec::new, |latest| latest.steps.clone()),
         seals: latest
             .map(|latest| latest.seals.clone())
             .unwrap_or_default(),

@@ -8,7 +8,7 @@ use super::captions::{
 use super::figures::{InForce, Period, Published, median_and_slowest};
 use super::hide::{Figure, Shown};
 use crate::count::{GapKind, StepKind};
-use crate::report::meaning::{COUNT_MEANING, gap_meaning};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
 use crate::report::prose::{grouped, length, plain, push_line, push_prose};
 use crate::report::span::utc;
 
@@ -24,6 +24,7 @@ pub(super) fn render(report: &Published) -> String {
         push_in_force(&mut page, report);
         push_steps(&mut page, report);
         push_gaps(&mut page, report);
+        push_absences(&mut page, report);
         push_heads(&mut page, report);
     }
     for paragraph in [IN_FORCE, LEFT_OUT, CHECKING] {
@@ -172,11 +173,7 @@ fn push_gaps(page: &mut String, report: &Published) {
             .zip(kinds)
             .filter(|(_, sum)| sum.count > 0)
         {
-            let times = if sum.count == 1 {
-                "once".to_owned()
-            } else {
-                format!("{} times", grouped(sum.count))
-            };
+            let times = times(sum.count);
             push_line(
                 page,
                 &format!(
@@ -191,6 +188,39 @@ fn push_gaps(page: &mut String, report: &Published) {
     }
     if !any {
         push_line(page, "  None.");
+    }
+    push_line(page, "");
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{} times", grouped(count)),
+    }
+}
+
+fn push_absences(page: &mut String, report: &Published) {
+    push_line(page, "Lists not in force, over all resolvers");
+    let mut any = false;
+    for (place, month) in report.months.iter().enumerate() {
+        for list in &report.lists {
+            let Some(sum) = list.absence(place) else {
+                continue;
+            };
+            push_line(
+                page,
+                &format!(
+                    "  {month}  {}, {}, {} in all: {LIST_GAP_MEANING}",
+                    plain(&list.id),
+                    times(sum.count),
+                    length(sum.seconds)
+                ),
+            );
+            any = true;
+        }
+    }
+    if !any {
+        push_line(page, "  None on record.");
     }
     push_line(page, "");
 }
