@@ -23,6 +23,7 @@ mod read;
 mod run;
 mod schema;
 mod steps;
+mod whole;
 mod write;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub use leaves::{LogReader, SignedHead};
 pub use out_of_force::{InForceSince, OutOfForce};
 pub use read::Reader;
 pub use steps::ClockStep;
+pub use whole::{Haste, write_file, write_whole};
 pub use write::{Store, Taking};
 
 /// What can go wrong with the counts on disk.

@@ -6,10 +6,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::disk::{Haste, Stored};
+use super::disk::Stored;
 use super::text::{Digest, Text, Unchanged};
 use crate::list::ListIndex;
 use crate::seal::Note;
+use crate::store::Haste;
 
 /// A list as a source found it, not yet believed.
 ///

@@ -1,15 +1,11 @@
-//! Files that are replaced at one stroke, and what a list's folder calls them.
+//! What a list's folder calls its files, and how they are replaced.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
 use crate::seal::Note;
-
-const BUFFER_OCTETS: usize = 64 * 1024;
+use crate::store::{Haste, write_file, write_whole};
 
 /// A text in a list's folder, with its manifest beside it where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +61,7 @@ impl Stored {
             }
             None => remove(&self.manifest(folder))?,
         }
-        write(folder, &format!("{stem}.entries"), entries, haste)
+        write_file(folder, &format!("{stem}.entries"), entries, haste)
     }
 
     /// Have the same text under another name too; the old one stays until nothing means it any
@@ -104,51 +100,5 @@ fn remove(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// Is a file waited for until it is on disk?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Haste {
-    /// Yes: after a power cut it is there.
-    Wait,
-    /// No: after a power cut it may be damaged, which whoever reads it must notice.
-    Skip,
-}
-
-/// Replace a file of the folder at one stroke, for the owner alone; after a power cut there is the
-/// old one or the new one.
-pub(super) fn write_whole(folder: &Path, name: &str, octets: impl Read) -> io::Result<()> {
-    write(folder, name, octets, Haste::Wait)
-}
-
-fn write(folder: &Path, name: &str, mut octets: impl Read, haste: Haste) -> io::Result<()> {
-    let beside = folder.join(format!(".{name}.new"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    copy(&mut octets, &mut file)?;
-    if haste == Haste::Wait {
-        file.sync_all()?;
-    }
-    fs::rename(&beside, folder.join(name))?;
-    match haste {
-        Haste::Wait => File::open(folder)?.sync_all(),
-        Haste::Skip => Ok(()),
-    }
-}
-
-/// As `io::copy`, but what went through the buffer is wiped: it may be a list.
-fn copy(from: &mut impl Read, into: &mut File) -> io::Result<()> {
-    let mut buffer = Zeroizing::new(vec![0; BUFFER_OCTETS]);
-    loop {
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
-        }
-        into.write_all(buffer.get(..count).unwrap_or_default())?;
     }
 }

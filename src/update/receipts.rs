@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::disk::write_whole;
 use super::refusal::place_of;
 use crate::list::Hash;
 use crate::list::receipt::Receipt;
 use crate::seal::{KeyError, Note, SigningKey};
+use crate::store::write_whole;
 
 /// Below the list's folder.
 const FOLDER: &str = "receipts";

@@ -16,11 +16,12 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::decisions::{Decisions, Generation, KeptRemoval};
-use super::disk::{Stored, write_whole};
+use super::disk::Stored;
 use super::refusal::place_of;
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
 use crate::seal::Note;
+use crate::store::write_whole;
 
 /// Generations that are kept, the one in force included.
 const GENERATIONS_MAX: usize = 5;
@@ -293,7 +294,7 @@ fn read_generation(folder: &Path, number: u64) -> Option<Generation> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::disk::Haste;
+    use crate::store::Haste;
     use super::*;
 
     fn generation(serial: u64) -> Generation {

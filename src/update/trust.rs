@@ -5,12 +5,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::disk::write_whole;
 use super::listed::ListSource;
 use super::refusal::Cause;
 use crate::list::key_chain::{ChainFloor, KeyChain, KeySet, parse_chain, write_chain};
 use crate::list::manifest::Manifest;
 use crate::seal::{Note, VerifyKey};
+use crate::store::write_whole;
 
 /// The chain in the list's folder.
 const FILE: &str = "chain.keys";

@@ -1,0 +1,67 @@
+//! Files that are replaced at one stroke: after a power cut there is the old one or the new one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+const BUFFER_OCTETS: usize = 64 * 1024;
+
+/// Is a file waited for until it is on disk?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// Yes: after a power cut it is there.
+    Wait,
+    /// No: after a power cut it may be damaged, which whoever reads it must notice.
+    Skip,
+}
+
+/// Replace a file of the folder at one stroke, for the owner alone; on disk when this returns.
+///
+/// # Errors
+/// When the system refuses; then the old file is still there.
+pub fn write_whole(folder: &Path, name: &str, octets: impl Read) -> io::Result<()> {
+    write_file(folder, name, octets, Haste::Wait)
+}
+
+/// As [`write_whole`], waited for or not.
+///
+/// # Errors
+/// When the system refuses; then the old file is still there.
+pub fn write_file(
+    folder: &Path,
+    name: &str,
+    mut octets: impl Read,
+    haste: Haste,
+) -> io::Result<()> {
+    let beside = folder.join(format!(".{name}.new"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
+    copy(&mut octets, &mut file)?;
+    if haste == Haste::Wait {
+        file.sync_all()?;
+    }
+    fs::rename(&beside, folder.join(name))?;
+    match haste {
+        Haste::Wait => File::open(folder)?.sync_all(),
+        Haste::Skip => Ok(()),
+    }
+}
+
+/// As `io::copy`, but what went through the buffer is wiped: it may be a list.
+fn copy(from: &mut impl Read, into: &mut File) -> io::Result<()> {
+    let mut buffer = Zeroizing::new(vec![0; BUFFER_OCTETS]);
+    loop {
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        into.write_all(buffer.get(..count).unwrap_or_default())?;
+    }
+}
