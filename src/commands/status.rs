@@ -43,6 +43,9 @@ fn describe(status: &Status) -> String {
         ("cache", describe_cache(status)),
         ("counts", describe_counts(&status.counts)),
     ];
+    if let Some(restored) = &status.counts.restored {
+        rows.push(("ALARM", restored.clone()));
+    }
     if let Some(copy) = &status.root_copy {
         let state = if copy.holds { "holds until" } else { "ran out" };
         rows.push((
@@ -335,6 +338,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
             last_flush: Some(10),
             failures: 3,
             last_error: Some("the disk is full".to_owned()),
+            ..Flushing::default()
         };
         let expected = "NOT WRITTEN since 1970-01-01T00:00:10Z (3 failures): the disk is full. \
                         Answering goes on";

@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::clock::UnixSeconds;
+use crate::count::Moment;
 use crate::seal::SigningKey;
 
 use super::StoreError;
@@ -20,6 +22,8 @@ pub struct Author {
     pub(super) resolver: String,
     pub(super) configuration: String,
     pub(super) key: SigningKey,
+    /// Where the key is kept; none where somebody else keeps it.
+    file: Option<PathBuf>,
 }
 
 impl Author {
@@ -32,8 +36,73 @@ impl Author {
             resolver: resolver.to_owned(),
             configuration: configuration.to_owned(),
             key,
+            file: None,
         }
     }
+
+    /// The author who signs with the key in `path` (see [`read_or_make_key`]).
+    ///
+    /// # Errors
+    /// When the file cannot be read or made, is no key, or holds one under another name.
+    pub fn open(path: &Path, name: &str, configuration: &str) -> Result<Self, StoreError> {
+        let author = Self::new(read_or_make_key(path, name)?, configuration);
+        Ok(Self {
+            file: Some(path.into()),
+            ..author
+        })
+    }
+
+    /// The author of the log that follows at `at` where none of those in `ended` may be signed for
+    /// any more: with a new key, under the same name with that time behind it. The old key is set
+    /// aside beside the new one.
+    pub(super) fn succeed(self, ended: &[&str], at: UnixSeconds) -> Result<Self, StoreError> {
+        let own = self.key.name().to_owned();
+        let base: Vec<&str> = own.splitn(3, '/').take(2).collect();
+        let name_at = |at| format!("{}/{}", base.join("/"), in_a_name(at));
+        let mut name = name_at(at);
+        for later in 1.. {
+            if name != own && !ended.contains(&name.as_str()) {
+                break;
+            }
+            name = name_at(at.saturating_add(later));
+        }
+        let key = match &self.file {
+            Some(path) => {
+                let aside = name.rsplit('/').next().unwrap_or_default();
+                set_aside(path, aside)?;
+                make_key(path, &name)?
+            }
+            None => SigningKey::generate(&name).map_err(|error| StoreError::Key {
+                path: PathBuf::new(),
+                reason: error.to_string(),
+            })?,
+        };
+        Ok(Self {
+            file: self.file,
+            ..Self::new(key, &self.configuration)
+        })
+    }
+}
+
+/// A time as part of a name: `20260301T140000Z`.
+fn in_a_name(at: UnixSeconds) -> String {
+    Moment(at).to_string().replace(['-', ':'], "")
+}
+
+/// Keeps a key that signs no more under another name in the same folder.
+fn set_aside(path: &Path, since: &str) -> Result<(), StoreError> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".until-{since}"));
+    let aside = PathBuf::from(aside);
+    if aside.exists() {
+        return Ok(());
+    }
+    std::fs::hard_link(path, &aside)
+        .or_else(|_| std::fs::copy(path, &aside).map(drop))
+        .map_err(|source| StoreError::Open {
+            path: aside,
+            source,
+        })
 }
 
 /// The name of a log and of its key: `provider/resolver`.
@@ -42,7 +111,8 @@ pub fn origin(provider: &str, resolver: &str) -> String {
 }
 
 /// Reads the private key in `path`; where there is no file, makes a key under `name` and keeps it
-/// there for the owner alone.
+/// there for the owner alone. A key of a log that follows another one has the time of its beginning
+/// behind that name, as in `provider/resolver/20260301T140000Z`.
 ///
 /// # Errors
 /// When the file cannot be read or made, is no key, or holds one under another name.
@@ -65,7 +135,12 @@ pub fn read_or_make_key(path: &Path, name: &str) -> Result<SigningKey, StoreErro
         Err(source) => return Err(unreadable(source)),
     };
     let key = SigningKey::parse(&text).map_err(|error| unusable(error.to_string()))?;
-    if key.name() == name {
+    let follows = |rest: &str| rest.starts_with('/');
+    if key
+        .name()
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || follows(rest))
+    {
         Ok(key)
     } else {
         Err(unusable(format!(

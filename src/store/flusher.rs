@@ -38,6 +38,9 @@ pub struct Flushing {
     pub failures: u64,
     /// Why they could not be written the last time; none when they were.
     pub last_error: Option<String>,
+    /// What was said where the state folder was found restored at the start.
+    #[serde(default)]
+    pub restored: Option<String>,
 }
 
 impl Health {
@@ -47,6 +50,14 @@ impl Health {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Of a store as it was opened.
+    fn of(store: &Store) -> Self {
+        Self(Arc::new(Mutex::new(Flushing {
+            restored: store.restored().map(str::to_owned),
+            ..Flushing::default()
+        })))
     }
 
     /// Notes the outcome of a flush; only a change goes to the log, as a full disk lasts.
@@ -88,7 +99,7 @@ impl Keeper {
         in_force: InForceSince,
     ) -> Result<Self, StoreError> {
         let (stop, told) = channel();
-        let health = Health::default();
+        let health = Health::of(&store);
         let ledger = Ledger::new(board, store, journal.clone(), health.clone(), in_force);
         journal.attach(Some(stop.clone()));
         let hold = Hold(journal.clone());

@@ -134,6 +134,13 @@ pub(super) fn close(
     let ended = Ended::from(figures.ended);
     let out = (figures.carried_in + figures.questions).saturating_sub(ended.sum() + figures.lost);
     let absences = absences(transaction, &alive, hour)?;
+    // Nothing is carried into a log. Where it follows another one in the same hour, what was
+    // carried into the hour is told as having come in it.
+    let (into, questions) = if first_hour(transaction)? == Some(hour) {
+        (0, figures.carried_in + figures.questions)
+    } else {
+        (figures.carried_in, figures.questions)
+    };
     for (key, id, blocked) in lists(transaction, hour)? {
         let runs = runs_with(transaction, key)?;
         let not_in_force = absences.as_ref().map(|absences| spans(absences, &id));
@@ -142,7 +149,7 @@ pub(super) fn close(
             blocked: blocked.into(),
             boot: &run.boot,
             carried: Carried {
-                into: figures.carried_in,
+                into,
                 lost: figures.lost,
                 out,
             },
@@ -169,7 +176,7 @@ pub(super) fn close(
             },
             not_in_force,
             provider: "",
-            questions: figures.questions,
+            questions,
             resolver: "",
             seq: 0,
             serial: None,
@@ -298,11 +305,16 @@ fn told_until(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Res
     let last: Option<UnixSeconds> = transaction
         .prepare_cached("SELECT max(hour) FROM cell WHERE hour < ?1")?
         .query_row([hour], |row| row.get(0))?;
+    let first = first_hour(transaction)?.unwrap_or(hour);
+    Ok(last.map_or(first, |last| first.max(last + HOUR_S)))
+}
+
+/// The hour in which the log begins.
+fn first_hour(transaction: &Transaction<'_>) -> rusqlite::Result<Option<UnixSeconds>> {
     let first: Option<UnixSeconds> = transaction
         .prepare_cached("SELECT min(from_s) FROM alive")?
         .query_row([], |row| row.get(0))?;
-    let first = first.map_or(hour, hour_start);
-    Ok(last.map_or(first, |last| first.max(last + HOUR_S)))
+    Ok(first.map(hour_start))
 }
 
 /// The stretches that touch a time, in order, with the last one before it in front and the first

@@ -46,6 +46,8 @@ pub enum EventKind {
     Removal,
     /// A list in force has run out, and goes on blocking.
     Expired,
+    /// What is kept is older than what was promised: it was restored, copied or emptied.
+    Restored,
     /// The program answers.
     Start,
     /// The program ends.
@@ -54,7 +56,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Received,
         Self::Verified,
         Self::Refused,
@@ -66,6 +68,7 @@ impl EventKind {
         Self::Rollback,
         Self::Removal,
         Self::Expired,
+        Self::Restored,
         Self::Start,
         Self::Stop,
     ];
@@ -84,6 +87,7 @@ impl EventKind {
             Self::Rollback => "rollback",
             Self::Removal => "removal",
             Self::Expired => "expired",
+            Self::Restored => "restored",
             Self::Start => "start",
             Self::Stop => "stop",
         }

@@ -141,10 +141,11 @@ impl<'t> Log<'t> {
         Ok(())
     }
 
-    /// Signs the log as it is now, if it has grown, and writes where it stands.
-    pub(super) fn save(self, sign: Sign) -> rusqlite::Result<()> {
+    /// Signs the log as it is now, if it has grown, and writes where it stands; gives the
+    /// checkpoint that it signed.
+    pub(super) fn save(self, sign: Sign) -> rusqlite::Result<Option<Checkpoint>> {
         if self.size() == self.size_before {
-            return Ok(());
+            return Ok(None);
         }
         self.transaction
             .prepare_cached("INSERT OR REPLACE INTO log VALUES (0, ?1, ?2, ?3, ?4, ?5)")?
@@ -155,25 +156,25 @@ impl<'t> Log<'t> {
                 self.time,
                 self.next_hour
             ])?;
-        if sign == Sign::Now {
-            let checkpoint = Checkpoint {
-                origin: self.author.key.name().to_owned(),
-                size: self.size(),
-                root: self.tree.root(),
-            };
-            let note = checkpoint
-                .sign(&self.author.key)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-            let mut insert = self
-                .transaction
-                .prepare_cached("INSERT INTO checkpoint VALUES (?1, ?2, ?3)")?;
-            insert.execute(params![
+        if sign == Sign::Later {
+            return Ok(None);
+        }
+        let checkpoint = Checkpoint {
+            origin: self.author.key.name().to_owned(),
+            size: self.size(),
+            root: self.tree.root(),
+        };
+        let note = checkpoint
+            .sign(&self.author.key)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        self.transaction
+            .prepare_cached("INSERT INTO checkpoint VALUES (?1, ?2, ?3)")?
+            .execute(params![
                 self.size().cast_signed(),
                 self.time,
                 note.to_string()
             ])?;
-        }
-        Ok(())
+        Ok(Some(checkpoint))
     }
 }
 

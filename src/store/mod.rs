@@ -4,8 +4,9 @@
 //! running resolver holds. What a list blocked is kept under the list's id and never under its
 //! place in the configuration. Every second is either in an hour's row, in which zero means zero,
 //! or in a gap; a second in which the resolver ran and a list was not in force is in a gap of that
-//! list. When an hour is over, its counts become leaves of the audit log, in the same
-//! transaction.
+//! list. When an hour is over, its counts become leaves of the audit log, in the same transaction.
+//! What the log has signed is promised a second time outside the folder, so that an older copy of
+//! it is noticed.
 
 mod append;
 mod author;
@@ -19,7 +20,9 @@ mod journal;
 mod leaves;
 mod log;
 mod out_of_force;
+mod promises;
 mod read;
+mod restored;
 mod run;
 mod schema;
 mod steps;
@@ -33,6 +36,7 @@ pub use flusher::{Flushing, Health, Keeper};
 pub use journal::{EventKind, Journal, JournalEvent};
 pub use leaves::{LogReader, SignedHead};
 pub use out_of_force::{InForceSince, OutOfForce};
+pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;
 pub use steps::ClockStep;
 pub use whole::{Haste, write_file, write_whole};

@@ -5,33 +5,48 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::append::{append, closed_until};
 use super::author::Author;
 use super::log::{self, Happening, Log, Run, Sign};
+use super::restored::{FoundRestored, end_log};
 use super::{entries, hours};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{GapKind, ListIdentity};
+use crate::seal::checkpoint::Checkpoint;
 
-/// Begins a run; gives it, the keys of its lists and the moment that it began at.
+/// A run that has begun.
+pub(super) struct BegunRun {
+    pub(super) run: Run,
+    /// The keys of its lists.
+    pub(super) lists: Vec<i64>,
+    /// When it began, by the log's time.
+    pub(super) at: UnixSeconds,
+    /// The checkpoint that was signed for it.
+    pub(super) checkpoint: Option<Checkpoint>,
+}
+
+/// The log's time of what is written at `wall`: never earlier than what is on disk.
+pub(super) fn log_time(
+    connection: &Connection,
+    wall: UnixSeconds,
+) -> rusqlite::Result<UnixSeconds> {
+    let reached: Option<UnixSeconds> =
+        connection.query_row("SELECT max(last_flush) FROM run", [], |row| row.get(0))?;
+    Ok(wall.max(reached.unwrap_or(wall)))
+}
+
+/// Begins a run, and a log where the one on disk is not what was promised.
 pub(super) fn begin(
     connection: &mut Connection,
     author: &Author,
     boot: u64,
     lists: &[ListIdentity],
     wall: UnixSeconds,
-) -> rusqlite::Result<(Run, Vec<i64>, UnixSeconds)> {
+    restored: Option<&FoundRestored>,
+) -> rusqlite::Result<BegunRun> {
     let transaction = connection.transaction()?;
-    let reached: Option<UnixSeconds> =
-        transaction.query_row("SELECT max(last_flush) FROM run", [], |row| row.get(0))?;
-    let at = wall.max(reached.unwrap_or(wall));
-    let is_counted: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT * FROM hour WHERE hour >= ?1)",
-        [hour_start(at)],
-        |row| row.get(0),
-    )?;
-    // What was counted before there was a log is not in it.
-    let first_hour = if is_counted {
-        hour_start(at) + HOUR_S
-    } else {
-        hour_start(at)
-    };
+    let at = log_time(&transaction, wall)?;
+    if restored.is_some() {
+        end_log(&transaction)?;
+    }
+    let first_hour = first_hour(&transaction, at, restored)?;
     let mut log = Log::open(&transaction, author, first_hour)?;
     let previous = end_previous(&transaction, &mut log, at)?;
     let run = Run {
@@ -80,11 +95,38 @@ pub(super) fn begin(
             ..Happening::default()
         },
     )?;
+    if let Some(restored) = restored {
+        restored.tell(&transaction, &mut log, &run, at)?;
+    }
     let closed = closed_until(&log, at);
     entries::commit(&transaction, &mut log, &run, closed)?;
-    log.save(Sign::Now)?;
+    let checkpoint = log.save(Sign::Now)?;
     transaction.commit()?;
-    Ok((run, keys, at))
+    Ok(BegunRun {
+        run,
+        lists: keys,
+        at,
+        checkpoint,
+    })
+}
+
+/// The first hour that a new log tells of. What was counted before there was any log is not in it;
+/// what was counted in an open hour of a log that ended is in no other.
+fn first_hour(
+    transaction: &Transaction<'_>,
+    at: UnixSeconds,
+    restored: Option<&FoundRestored>,
+) -> rusqlite::Result<UnixSeconds> {
+    let is_counted: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT * FROM hour WHERE hour >= ?1)",
+        [hour_start(at)],
+        |row| row.get(0),
+    )?;
+    Ok(if is_counted && restored.is_none() {
+        hour_start(at) + HOUR_S
+    } else {
+        hour_start(at)
+    })
 }
 
 fn software() -> String {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
-pub(super) const FORM: i64 = 5;
+pub(super) const FORM: i64 = 6;
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -152,6 +152,31 @@ const ADD_OUT_OF_FORCE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// What form 6 adds: that the log's last checkpoint was once promised outside this folder, and the
+/// logs that ended because the folder was found restored.
+const ADD_ENDED_LOGS: &str = "
+    CREATE TABLE promised (
+        promised INTEGER PRIMARY KEY CHECK (promised = 0)
+    ) STRICT;
+    CREATE TABLE ended_log (
+        log INTEGER PRIMARY KEY,
+        author TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE ended_leaf (
+        log INTEGER NOT NULL REFERENCES ended_log,
+        seq INTEGER NOT NULL,
+        octets BLOB NOT NULL,
+        PRIMARY KEY (log, seq)
+    ) STRICT;
+    CREATE TABLE ended_checkpoint (
+        log INTEGER NOT NULL REFERENCES ended_log,
+        size INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        note TEXT NOT NULL,
+        PRIMARY KEY (log, size)
+    ) STRICT;
+";
+
 /// Where the counts of a state folder are.
 pub(super) fn counts_file(folder: &Path) -> PathBuf {
     folder.join("counts.sqlite")
@@ -218,7 +243,15 @@ pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
         .map_err(failed)?;
     if form < FORM {
         let transaction = connection.transaction().map_err(failed)?;
-        for step in [CREATE, ADD_JOURNAL, ADD_LOG, ADD_ENTRIES, ADD_OUT_OF_FORCE]
+        let steps = [
+            CREATE,
+            ADD_JOURNAL,
+            ADD_LOG,
+            ADD_ENTRIES,
+            ADD_OUT_OF_FORCE,
+            ADD_ENDED_LOGS,
+        ];
+        for step in steps
             .into_iter()
             .skip(usize::try_from(form).unwrap_or_default())
         {

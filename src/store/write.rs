@@ -13,13 +13,17 @@ use super::author::Author;
 use super::journal::{self, JournalEvent};
 use super::log::{self, Happening, Log, Run, Sign};
 use super::out_of_force::OutOfForce;
-use super::run::begin;
+use super::promises::{LogPromise, Promises};
+use super::restored::{self, FoundRestored};
+use super::run::{begin, log_time};
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
 use super::steps::ClockStep;
 use super::steps::{Ending, WriteSpan, happening, note_steps};
 use super::{StoreError, entries, hours, out_of_force};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity, Moment};
+use crate::list::Hash;
+use crate::seal::checkpoint::Checkpoint;
 
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often
 /// before we believe that one does.
@@ -43,6 +47,9 @@ pub struct Store {
     time: UnixSeconds,
     /// Whether the last writing failed.
     is_failing: bool,
+    promises: Promises,
+    /// What was said of it where the folder was found restored at the start.
+    restored: Option<String>,
     _lock: File,
 }
 
@@ -60,34 +67,80 @@ impl Store {
         author: Author,
         at: UnixSeconds,
     ) -> Result<Self, StoreError> {
+        Self::open_promised(folder, lists, author, &Promises::default(), at)
+    }
+
+    /// As [`Store::open`], held against what was promised. Where the log on disk is not the one
+    /// that was promised, it ends there and another one begins, under a new key.
+    pub fn open_promised(
+        folder: &Path,
+        lists: &[ListIdentity],
+        author: Author,
+        promises: &Promises,
+        at: UnixSeconds,
+    ) -> Result<Self, StoreError> {
         make_folder(folder)?;
         let lock = lock(folder)?;
         let mut connection = open_to_write(folder)?;
         let file = counts_file(folder);
         let failed = |source| failed(&file, source);
-        if let Some(written) = log::other_author(&connection, &author).map_err(failed)? {
-            return Err(StoreError::Author {
-                file,
-                written,
-                given: author.key.public().to_string(),
-            });
-        }
+        let restored = restored::find(&connection, promises).map_err(failed)?;
+        let written = log::other_author(&connection, &author).map_err(failed)?;
+        let author = match (&restored, written) {
+            (Some(restored), _) => {
+                let at = log_time(&connection, at).map_err(failed)?;
+                succeed(author, restored, at)?
+            }
+            (None, None) => author,
+            (None, Some(written)) => {
+                return Err(StoreError::Author {
+                    file,
+                    written,
+                    given: author.key.public().to_string(),
+                });
+            }
+        };
         let boot = getrandom::u64().map_err(|source| StoreError::Open {
             path: "the system's random numbers".into(),
             source: source.into(),
         })?;
-        let (run, lists, time) =
-            begin(&mut connection, &author, boot, lists, at).map_err(failed)?;
-        Ok(Self {
+        let begun = begin(&mut connection, &author, boot, lists, at, restored.as_ref());
+        let begun = begun.map_err(failed)?;
+        let store = Self {
             connection,
             file,
             author,
-            run,
-            lists,
-            time,
+            run: begun.run,
+            lists: begun.lists,
+            time: begun.at,
             is_failing: false,
+            promises: promises.clone(),
+            restored: restored.map(|restored| restored.message()),
             _lock: lock,
-        })
+        };
+        store.promise(begun.checkpoint);
+        Ok(store)
+    }
+
+    /// What was found at the start where the folder was restored, copied or emptied.
+    pub fn restored(&self) -> Option<&str> {
+        self.restored.as_deref()
+    }
+
+    /// Promises what was signed. Only once it is on disk: what is promised and not on disk would
+    /// be taken for restored. What cannot be promised now is said by the promises themselves.
+    fn promise(&self, checkpoint: Option<Checkpoint>) {
+        let Some(Checkpoint { origin, size, root }) = checkpoint else {
+            return;
+        };
+        let root = Hash(root);
+        if self
+            .promises
+            .promise_log(&LogPromise { origin, size, root })
+        {
+            // The next checkpoint tries again.
+            let _ = restored::mark(&self.connection);
+        }
     }
 
     /// Up to when counts are on disk, by the log's time.
@@ -149,10 +202,10 @@ impl Store {
             &span,
         );
         self.is_failing = written.is_err();
-        if written.is_ok() {
-            self.time = span.at;
-        }
-        written.map_err(|source| failed(&self.file, source))
+        let checkpoint = written.map_err(|source| failed(&self.file, source))?;
+        self.time = span.at;
+        self.promise(checkpoint);
+        Ok(())
     }
 }
 
@@ -167,6 +220,22 @@ pub struct Taking<'a> {
     pub events: &'a [JournalEvent],
     /// When lists were not in force meanwhile.
     pub out_of_force: &'a [OutOfForce],
+}
+
+/// Says that a log ends, and gives the author of the next one.
+fn succeed(
+    author: Author,
+    restored: &FoundRestored,
+    at: UnixSeconds,
+) -> Result<Author, StoreError> {
+    let next = author.succeed(&[&restored.ended.origin], at)?;
+    let key = next.key.public();
+    tracing::error!(
+        "{}. That log ends here, and another one begins with the key {key}: give that to whoever \
+         checks the log",
+        restored.message()
+    );
+    Ok(next)
 }
 
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
@@ -199,7 +268,7 @@ pub(super) fn add(
     lists: &[i64],
     taking: &Taking<'_>,
     span: &WriteSpan,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<Checkpoint>> {
     let transaction = connection.transaction()?;
     let &WriteSpan { since, at, .. } = span;
     let mut log = Log::open(&transaction, author, hour_start(at))?;
@@ -249,8 +318,9 @@ pub(super) fn add(
         )?;
     }
     let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
-    log.save(if is_due { Sign::Now } else { Sign::Later })?;
-    transaction.commit()
+    let checkpoint = log.save(if is_due { Sign::Now } else { Sign::Later })?;
+    transaction.commit()?;
+    Ok(checkpoint)
 }
 
 fn add_hours(

@@ -1,0 +1,452 @@
+//! Notices that the log on disk is not the one that was promised: the state folder was restored
+//! from an older copy, copied to another place, or emptied.
+//!
+//! The log must never sign a second tree where it signed one before, and nobody knows what it
+//! signed after the copy was made. So that log ends, and another one begins under another name and
+//! another key. Its second leaf says which log it follows and why.
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde_json::{Map, json};
+
+use super::journal::{self, EventKind, JournalEvent};
+use super::log::{Happening, Log, Run};
+use super::promises::{LogPromise, Promises};
+use crate::clock::UnixSeconds;
+use crate::list::Hash;
+use crate::seal::checkpoint::Checkpoint;
+use crate::seal::{Note, VerifyKey};
+
+/// What was found at a start in place of the log that was promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FoundRestored {
+    /// The log that ends: the promised one, or the one on disk where no promise is known.
+    pub(super) ended: LogPromise,
+    /// How many leaves the last checkpoint on disk covers.
+    found: u64,
+    why: Why,
+}
+
+/// In what they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// The log on disk is shorter than promised.
+    Shorter,
+    /// It is another one.
+    Other,
+    /// Something was promised, and the file that says what is gone or damaged.
+    Unknown,
+}
+
+impl Why {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Shorter => "shorter",
+            Self::Other => "other",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Holds the log on disk against what was promised; nothing where all is as it was.
+pub(super) fn find(
+    connection: &Connection,
+    promises: &Promises,
+) -> rusqlite::Result<Option<FoundRestored>> {
+    let author: Option<String> = connection
+        .query_row("SELECT author FROM log", [], |row| row.get(0))
+        .optional()?;
+    let origin = author
+        .as_deref()
+        .and_then(|author| VerifyKey::parse(author).ok())
+        .map(|key| key.name().to_owned());
+    let last = checkpoint(connection, None)?;
+    let found = last.as_ref().map_or(0, |last| last.size);
+    let Some(promised) = promises.log() else {
+        return Ok(last
+            .filter(|_| is_marked(connection))
+            .map(|last| FoundRestored {
+                ended: LogPromise {
+                    origin: last.origin,
+                    size: last.size,
+                    root: Hash(last.root),
+                },
+                found,
+                why: Why::Unknown,
+            }));
+    };
+    let then = checkpoint(connection, Some(promised.size))?;
+    let is_kept = then.is_some_and(|then| then.root == promised.root.0);
+    if is_kept && origin.as_ref() == Some(&promised.origin) {
+        return Ok(None);
+    }
+    let is_this = origin.is_none_or(|origin| origin == promised.origin);
+    let why = if is_this && found < promised.size {
+        Why::Shorter
+    } else {
+        Why::Other
+    };
+    Ok(Some(FoundRestored {
+        ended: promised,
+        found,
+        why,
+    }))
+}
+
+/// A checkpoint of the log on disk, that of a size or the last one.
+fn checkpoint(connection: &Connection, size: Option<u64>) -> rusqlite::Result<Option<Checkpoint>> {
+    let note: Option<String> = connection
+        .query_row(
+            "SELECT note FROM checkpoint WHERE ?1 IS NULL OR size = ?1 ORDER BY size DESC LIMIT 1",
+            [size.map(u64::cast_signed)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let note = note.and_then(|note| Note::parse(note.as_bytes()).ok());
+    Ok(note.and_then(|note| Checkpoint::parse(note.text()).ok()))
+}
+
+/// Was a checkpoint of the log on disk ever promised?
+fn is_marked(connection: &Connection) -> bool {
+    let marked = connection.query_row("SELECT EXISTS (SELECT 1 FROM promised)", [], |row| {
+        row.get(0)
+    });
+    marked.unwrap_or_default()
+}
+
+/// Remembers that a checkpoint of the log on disk was promised.
+pub(super) fn mark(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("INSERT OR IGNORE INTO promised VALUES (0)", [])
+        .map(drop)
+}
+
+/// Ends the log on disk: its leaves and checkpoints are kept apart, and what it needs to go on is
+/// forgotten.
+pub(super) fn end_log(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "INSERT INTO ended_log (author) SELECT author FROM log;
+         INSERT INTO ended_leaf SELECT (SELECT max(log) FROM ended_log), seq, octets FROM leaf;
+         INSERT INTO ended_checkpoint
+             SELECT (SELECT max(log) FROM ended_log), size, at, note FROM checkpoint;
+         DELETE FROM leaf;
+         DELETE FROM checkpoint;
+         DELETE FROM log;
+         DELETE FROM standing;
+         DELETE FROM alive;
+         DELETE FROM promised;",
+    )
+}
+
+impl FoundRestored {
+    /// What is said of it.
+    pub(super) fn message(&self) -> String {
+        let LogPromise { origin, size, .. } = &self.ended;
+        let found = self.found;
+        match self.why {
+            Why::Shorter => format!(
+                "restored: {size} leaves of the audit log {origin} were signed, and the state \
+                 folder has {found}: it was restored from an older copy, or emptied"
+            ),
+            Why::Other => format!(
+                "restored: the state folder does not hold the audit log {origin} of which {size} \
+                 leaves were signed: it was restored, or comes from elsewhere"
+            ),
+            Why::Unknown => format!(
+                "restored or copied: it is not known how much of the audit log {origin} was \
+                 signed, of which the state folder has {found} leaves"
+            ),
+        }
+    }
+
+    /// Says it in the new log and in the journal.
+    pub(super) fn tell(
+        &self,
+        transaction: &Transaction<'_>,
+        log: &mut Log<'_>,
+        run: &Run,
+        at: UnixSeconds,
+    ) -> rusqlite::Result<()> {
+        let LogPromise { origin, size, root } = &self.ended;
+        let body = Map::from_iter([
+            ("found".to_owned(), self.found.into()),
+            ("origin".to_owned(), origin.as_str().into()),
+            ("root".to_owned(), root.to_string().into()),
+            ("size".to_owned(), (*size).into()),
+            ("why".to_owned(), self.why.word().into()),
+        ]);
+        let event = JournalEvent {
+            at,
+            ..JournalEvent::now(EventKind::Restored, json!(body))
+        };
+        journal::add(transaction, &[event])?;
+        let kind = EventKind::Restored.word();
+        log.note(
+            run,
+            Happening {
+                at,
+                kind,
+                body,
+                ..Happening::default()
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::count::{HourCounts, Leaf, ListIdentity};
+    use crate::store::{Author, LogReader, Reader, Store, StoreError};
+
+    const HOUR: UnixSeconds = 1_767_225_600;
+    const NAME: &str = "provider.example/one";
+
+    /// A state folder, and the folder of what was promised beside it.
+    struct Place {
+        folder: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            Self { folder }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn try_open(&self, at: UnixSeconds) -> Result<Store, StoreError> {
+            let state = self.path("state");
+            std::fs::create_dir_all(&state).unwrap();
+            let list = ListIdentity {
+                id: "law".into(),
+                authority: "A".into(),
+                legal_basis: "B".into(),
+            };
+            let author = Author::open(&state.join("audit.key"), NAME, "ab")?;
+            let promises = Promises::open(&self.path("promised"));
+            Store::open_promised(&state, &[list], author, &promises, at)
+        }
+
+        /// Runs for some hours, the first from half past on, and ends in order.
+        fn run(&self, from: UnixSeconds, hours: i64) -> Option<String> {
+            let mut store = self.try_open(from + 1800).unwrap();
+            let said = store.restored().map(str::to_owned);
+            for n in 0..hours {
+                let hour = from + n * 3600;
+                let counts = HourCounts {
+                    hour,
+                    lists: vec![[5, 0, 0, 0]],
+                    questions: 9,
+                    events: [5, 3, 0, 0, 0, 0, 0, 0],
+                    ..HourCounts::default()
+                };
+                store.flush(&[counts], hour + 3599).unwrap();
+            }
+            store.end(from + hours * 3600).unwrap();
+            said
+        }
+
+        fn copy(&self, from: &str, to: &str) {
+            let to = self.path(to);
+            let _ = std::fs::remove_dir_all(&to);
+            std::fs::create_dir_all(&to).unwrap();
+            for entry in std::fs::read_dir(self.path(from)).unwrap().flatten() {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+
+        fn log(&self) -> (LogPromise, Vec<String>) {
+            let reader = LogReader::open(&self.path("state")).unwrap();
+            let note = reader.checkpoints().unwrap().pop().unwrap().note;
+            let last = Checkpoint::parse(Note::parse(note.as_bytes()).unwrap().text()).unwrap();
+            let kinds = kinds(&self.path("state"), last.size);
+            let Checkpoint { origin, size, root } = last;
+            let root = Hash(root);
+            (LogPromise { origin, size, root }, kinds)
+        }
+    }
+
+    fn kinds(state: &Path, size: u64) -> Vec<String> {
+        let mut kinds = Vec::new();
+        let take = |octets: &[u8]| {
+            kinds.push(match Leaf::parse(octets).unwrap() {
+                Leaf::Event(event) => format!("{} {}", event.kind, json!(event.body)),
+                Leaf::Hour(hour) => format!("hour {}", hour.hour.0 - HOUR),
+            });
+            Ok::<_, StoreError>(())
+        };
+        LogReader::open(state).unwrap().leaves(size, take).unwrap();
+        kinds
+    }
+
+    #[test]
+    fn what_goes_on_as_it_was_is_not_restored() {
+        let place = Place::new();
+        for n in 0..5 {
+            assert_eq!(place.run(HOUR + n * 7200, 1), None);
+        }
+        drop(place.try_open(HOUR + 40_000).unwrap());
+        let after_a_crash = place.try_open(HOUR + 40_010).unwrap();
+        assert_eq!(after_a_crash.restored(), None);
+        assert_eq!(place.log().0.origin, NAME);
+        let promised = Promises::open(&place.path("promised")).log().unwrap();
+        assert_eq!(promised, place.log().0);
+    }
+
+    #[test]
+    fn an_older_copy_ends_the_log_and_begins_another() {
+        let place = Place::new();
+        place.run(HOUR, 2);
+        place.copy("state", "backup");
+        place.run(HOUR + 3 * 3600, 2);
+        let (promised, _) = place.log();
+        let key = std::fs::read(place.path("state/audit.key")).unwrap();
+        place.copy("backup", "state");
+        let found = place.log().0.size;
+        let said = place.run(HOUR + 9 * 3600, 2).unwrap();
+        assert!(said.contains("restored") && said.contains(NAME), "{said}");
+        let (log, kinds) = place.log();
+        assert_eq!(log.origin, format!("{NAME}/20260101T093000Z"));
+        let restored = format!(
+            "restored {}",
+            json!({ "found": found, "origin": NAME, "size": promised.size,
+                    "root": promised.root.to_string(), "why": "shorter" })
+        );
+        assert!(kinds[0].starts_with("start "), "{kinds:?}");
+        assert_eq!(kinds[1], restored);
+        assert_eq!(kinds[2..4], ["hour 32400", "hour 36000"], "{kinds:?}");
+        let aside = place.path("state/audit.key.until-20260101T093000Z");
+        assert_eq!(std::fs::read(aside).unwrap(), key);
+        assert_eq!(place.run(HOUR + 12 * 3600, 1), None, "it goes on");
+        let journal = Reader::open(&place.path("state")).unwrap();
+        let events = journal.journal(None, 9).unwrap();
+        let events = events
+            .iter()
+            .filter(|(_, event)| event.kind == EventKind::Restored);
+        assert_eq!(events.count(), 1);
+    }
+
+    #[test]
+    fn an_emptied_folder_and_a_lost_key_are_noticed() {
+        for emptied in [true, false] {
+            let place = Place::new();
+            place.run(HOUR, 2);
+            let key = std::fs::read(place.path("state/audit.key")).unwrap();
+            std::fs::remove_dir_all(place.path("state")).unwrap();
+            if !emptied {
+                std::fs::create_dir(place.path("state")).unwrap();
+                std::fs::write(place.path("state/audit.key"), key).unwrap();
+            }
+            assert!(place.run(HOUR + 4 * 3600, 1).is_some());
+            let (log, kinds) = place.log();
+            assert_eq!(log.origin, format!("{NAME}/20260101T043000Z"));
+            assert!(kinds[1].contains("\"found\":0"), "{kinds:?}");
+            assert_eq!(place.run(HOUR + 6 * 3600, 1), None);
+        }
+    }
+
+    #[test]
+    fn a_copy_without_its_promises_is_noticed_once() {
+        for damage in [None, Some(""), Some("{"), Some("{\"v\":1,\"lists\":{}}")] {
+            let place = Place::new();
+            place.run(HOUR, 1);
+            let file = place.path("promised/promised.json");
+            match damage {
+                None => std::fs::remove_dir_all(place.path("promised")).unwrap(),
+                Some(text) => std::fs::write(file, text).unwrap(),
+            }
+            // Within the hour that was written to last.
+            let said = place.run(HOUR + 3600, 1).unwrap();
+            assert!(said.contains("restored or copied"), "{said}");
+            assert!(place.log().1[1].contains("\"why\":\"unknown\""));
+            assert_eq!(place.run(HOUR + 4 * 3600, 1), None);
+        }
+    }
+
+    #[test]
+    fn an_upgrade_and_a_folder_that_cannot_be_written_raise_nothing() {
+        let place = Place::new();
+        let promised = place.path("promised");
+        std::fs::write(&promised, "in the way").unwrap();
+        for n in 0..3 {
+            assert_eq!(place.run(HOUR + n * 7200, 1), None);
+        }
+        std::fs::remove_file(&promised).unwrap();
+        assert_eq!(place.run(HOUR + 8 * 3600, 1), None, "the first promise");
+        std::fs::remove_dir_all(&promised).unwrap();
+        assert!(place.run(HOUR + 10 * 3600, 1).is_some());
+    }
+
+    #[test]
+    fn another_tree_and_an_older_key_are_another_log() {
+        let place = Place::new();
+        place.run(HOUR, 1);
+        place.copy("state", "backup");
+        place.run(HOUR + 2 * 3600, 1);
+        place.copy("promised", "later");
+        // Somebody goes on from the backup, without the promises, for longer than promised.
+        place.copy("backup", "state");
+        std::fs::remove_dir_all(place.path("promised")).unwrap();
+        let state = place.path("state");
+        let author = Author::open(&state.join("audit.key"), NAME, "ab").unwrap();
+        let mut store = Store::open(&state, &[], author, HOUR + 9 * 3600).unwrap();
+        store.flush(&[], HOUR + 20 * 3600).unwrap();
+        store.end(HOUR + 30 * 3600).unwrap();
+        for n in 0..9 {
+            let author = Author::open(&state.join("audit.key"), NAME, "ab").unwrap();
+            let store = Store::open(&state, &[], author, HOUR + (31 + n) * 3600).unwrap();
+            store.end(HOUR + (31 + n) * 3600 + 1).unwrap();
+        }
+        place.copy("later", "promised");
+        assert!(place.run(HOUR + 50 * 3600, 1).is_some());
+        assert!(place.log().1[1].contains("\"why\":\"other\""));
+        // The key alone is restored: that is nobody's log.
+        let key = std::fs::read(place.path("backup/audit.key")).unwrap();
+        std::fs::write(state.join("audit.key"), key).unwrap();
+        let refused = place.try_open(HOUR + 60 * 3600).unwrap_err();
+        assert!(matches!(refused, StoreError::Author { .. }), "{refused}");
+    }
+
+    #[test]
+    fn a_new_log_is_told_from_its_beginning_though_its_hour_was_counted_before() {
+        let place = Place::new();
+        let mut store = place.try_open(HOUR + 60).unwrap();
+        let counts = HourCounts {
+            hour: HOUR,
+            lists: vec![[1, 0, 0, 0]],
+            questions: 9,
+            events: [1, 3, 0, 0, 0, 0, 0, 0],
+            ..HourCounts::default()
+        };
+        store
+            .flush(std::slice::from_ref(&counts), HOUR + 3600)
+            .unwrap();
+        store.flush(&[], HOUR + 3660).unwrap();
+        drop(store);
+        std::fs::remove_dir_all(place.path("promised")).unwrap();
+        let mut store = place.try_open(HOUR + 3700).unwrap();
+        let counts = HourCounts {
+            hour: HOUR + 3600,
+            ..counts
+        };
+        store.flush(&[counts], HOUR + 7200).unwrap();
+        store.end(HOUR + 7201).unwrap();
+        let state = place.path("state");
+        let mut hours = Vec::new();
+        let take = |octets: &[u8]| {
+            if let Leaf::Hour(hour) = Leaf::parse(octets).unwrap() {
+                assert_eq!((hour.imbalance(), hour.misplaced_time()), (None, None));
+                let gap = hour.gaps.first().unwrap();
+                hours.push((hour.hour.0 - HOUR, hour.carried.into, gap.from.0 - HOUR));
+            }
+            Ok::<_, StoreError>(())
+        };
+        let reader = LogReader::open(&state).unwrap();
+        reader.leaves(place.log().0.size, take).unwrap();
+        assert_eq!(hours, [(3600, 0, 3600)]);
+    }
+}
