@@ -25,6 +25,7 @@ impl Stand {
         alarms.extend(self.difference_alarm());
         alarms.extend(self.unvouched_alarm());
         alarms.extend(self.silent_alarm(now));
+        alarms.extend(self.restored_alarm());
         if alarms == self.state.alarms {
             return;
         }

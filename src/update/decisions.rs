@@ -22,6 +22,16 @@ pub(super) struct Highest {
     pub(super) manifest: Hash,
 }
 
+impl Highest {
+    /// Is it above another one, or another issue with the same serial?
+    pub(super) fn is_above(self, other: Option<Self>) -> bool {
+        other.is_none_or(|other| {
+            self.serial > other.serial
+                || self.serial == other.serial && self.manifest != other.manifest
+        })
+    }
+}
+
 /// A generation on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {

@@ -19,6 +19,7 @@ mod keeper;
 mod listed;
 mod load;
 mod mailbox;
+mod promised;
 mod proof;
 mod prove;
 mod receipts;

@@ -50,6 +50,11 @@ impl Stand {
             error!(%list, "no receipt: today's keys have not signed the issue in force");
             return;
         }
+        if let Some(promised) = self.restored() {
+            let (list, serial) = (&self.list.id, promised.serial);
+            error!(%list, "no receipt: the state folder was restored, and serial {serial} was promised");
+            return;
+        }
         if let Some(difference) = self.contradiction() {
             error!(list = %self.list.id, "no receipt: {difference}");
             return;

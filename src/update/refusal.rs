@@ -159,7 +159,10 @@ impl Cause {
 
     /// May other keys, of which we do not know yet, be the remedy?
     pub(super) const fn awaits_keys(&self) -> bool {
-        matches!(self, Self::Signatures { .. })
+        matches!(
+            self,
+            Self::Signatures { .. } | Self::Keys(ChainFault::Behind { .. })
+        )
     }
 
     /// The cause behind an error of the file system.

@@ -50,7 +50,7 @@ impl Stand {
             place: shelf.place(),
             error,
         })?;
-        self.floor = self.find_floor();
+        self.raise_floor();
         Ok(Some(number))
     }
 

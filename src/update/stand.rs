@@ -25,12 +25,14 @@ use crate::list::Hash;
 use crate::list::guard::{Code, Protected};
 use crate::list::manifest::Manifest;
 use crate::seal::Note;
-use crate::store::Journal;
+use crate::store::{Journal, Promises};
 
 /// How one list stands.
 pub(super) struct Stand {
     pub(super) list: Arc<ListSource>,
     pub(super) journal: Journal,
+    /// What was promised outside the state folder.
+    pub(super) promises: Promises,
     pub(super) state: ListState,
     /// The manifest in force and its note; none where it has none.
     pub(super) manifest: Option<Manifest>,
@@ -124,7 +126,12 @@ pub(super) struct Entered {
 
 impl Stand {
     /// With its folder below `state` open; a folder that cannot be read is told of, and no more.
-    pub(super) fn open(list: ListSource, state: Option<&Path>, journal: Journal) -> Self {
+    pub(super) fn open(
+        list: ListSource,
+        state: Option<&Path>,
+        journal: Journal,
+        promises: Promises,
+    ) -> Self {
         let is_embedded = matches!(list.text, Some(Text::Embedded(_)));
         let shelf = state
             .filter(|_| !is_embedded)
@@ -145,6 +152,7 @@ impl Stand {
             floor: None,
             list: Arc::new(list),
             journal,
+            promises,
             state: listed,
             manifest: None,
             shelf,
@@ -163,6 +171,7 @@ impl Stand {
         };
         stand.tell_of_shelf();
         stand.take_up();
+        stand.note_restored();
         stand
     }
 
@@ -256,6 +265,7 @@ impl Stand {
     /// Is a manifest to be believed, and above what was accepted? One that was accepted, and that
     /// nothing kept of it can bring back, is taken again.
     pub(super) fn judge(&self, note: &Note) -> Result<SerialStanding, Cause> {
+        self.check_promised_keys()?;
         let believed = believe(note, &self.list.id, &self.trust.quorum(note))?;
         match judge_time(believed, self.highest(), wall_s())? {
             SerialStanding::Known(known) if self.is_lost(known.hash) => {
@@ -278,7 +288,9 @@ impl Stand {
 
     /// Is an accepted manifest neither in force nor tried out, and did nobody go back from it?
     fn is_lost(&self, manifest: Hash) -> bool {
-        let went_back = |shelf: &Shelf| shelf.record.is_rolled_back;
+        // Nobody went back from an issue of which the record does not know any more.
+        let is_known = self.restored().is_none();
+        let went_back = |shelf: &Shelf| shelf.record.is_rolled_back && is_known;
         let is_tried = self
             .on_trial
             .is_some_and(|tried| tried.known_by == manifest);

@@ -91,15 +91,18 @@ pub enum ListAlarmKind {
     Unvouched,
     /// None of its sources has been reached for long.
     Silent,
+    /// The state folder was restored from an older copy, copied or emptied.
+    Restored,
 }
 
 impl ListAlarmKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Expiry,
         Self::Difference,
         Self::Unvouched,
         Self::Silent,
+        Self::Restored,
     ];
 
     /// The word in metrics.
@@ -109,6 +112,7 @@ impl ListAlarmKind {
             Self::Difference => "difference",
             Self::Unvouched => "unvouched",
             Self::Silent => "silent",
+            Self::Restored => "restored",
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::list::guard::{Code, Protected};
 use crate::list::removal::{CarriedRemoval, parse_several};
 use crate::name::HashKey;
 use crate::policy::{Live, Snapshot};
-use crate::store::Journal;
+use crate::store::{Journal, Promises};
 
 /// How long the start waits for the first proofs.
 const PROOFS: Duration = Duration::from_secs(2);
@@ -44,10 +44,12 @@ pub struct Settings {
     pub protected: Protected,
     /// Where events are noted.
     pub journal: Journal,
+    /// What was promised outside the state folder.
+    pub promises: Promises,
 }
 
 impl Default for Settings {
-    /// No list; what the program carries is protected.
+    /// No list; what the program carries is protected, and nothing is promised.
     fn default() -> Self {
         let (lists, journal) = (Vec::new(), Journal::default());
         Self {
@@ -56,6 +58,7 @@ impl Default for Settings {
             state: None,
             protected: Protected::shipped(),
             journal,
+            promises: Promises::default(),
         }
     }
 }
@@ -96,7 +99,8 @@ impl Updater {
         let key = HashKey::random().map_err(StartRefusal::NoRandom)?;
         let (mut stands, mut tables, mut removed) = (Vec::new(), Vec::new(), Vec::new());
         for list in settings.lists {
-            let mut stand = Stand::open(list, settings.state.as_deref(), settings.journal.clone());
+            let (journal, promises) = (settings.journal.clone(), settings.promises.clone());
+            let mut stand = Stand::open(list, settings.state.as_deref(), journal, promises);
             let restored = stand.restore(key, &settings.protected);
             let restored = restored.ok_or(StartRefusal::NoMemory)?;
             tables.push(restored.table);

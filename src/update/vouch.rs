@@ -21,7 +21,8 @@ impl Stand {
         let kept = shelf
             .as_ref()
             .and_then(|shelf| shelf.record.key_floor.as_ref());
-        let floors = [kept.and_then(KeptFloor::read), self.trust.floor()];
+        let promised = self.promises.list(&self.list.id).keys;
+        let floors = [kept.and_then(KeptFloor::read), self.trust.floor(), promised];
         for floor in floors.iter().flatten() {
             trust.check_floor(floor)?;
         }
@@ -46,7 +47,7 @@ impl Stand {
 
     /// Hold everything against today's keys.
     pub(super) fn review_keys(&mut self) {
-        self.floor = self.find_floor();
+        self.raise_floor();
         self.vouching = self.vouching_of(self.note.as_ref());
         if let Some(shelf) = &self.shelf {
             let removals = self.terms_of(&shelf.record.removals);
@@ -89,9 +90,19 @@ impl Stand {
         }
     }
 
-    /// What a new manifest must be above: the highest that was accepted, or where today's keys have
-    /// not signed that, the highest that they have. A thief's serial locks nobody out.
+    /// What a new manifest must be above: the highest of the record, or of what was promised
+    /// outside the state folder, where that is above it.
     pub(super) fn find_floor(&self) -> Option<Highest> {
+        let recorded = self.recorded_floor();
+        let promised = self.promised();
+        promised
+            .filter(|promised| promised.is_above(recorded))
+            .or(recorded)
+    }
+
+    /// The highest that was accepted, or where today's keys have not signed that, the highest that
+    /// they have. A thief's serial locks nobody out.
+    fn recorded_floor(&self) -> Option<Highest> {
         let record = &self.shelf.as_ref()?.record;
         let highest = record.highest()?;
         let is_vouched = |kept: &&Generation| self.vouching_of_kept(kept) == KeyStanding::Vouched;
