@@ -15,6 +15,7 @@ use crate::list::expiry::warning_of_issue;
 use crate::list::manifest::Manifest;
 use crate::list::parse::Reject;
 use crate::seal::Note;
+use crate::store::Promises;
 use crate::update::{Inspection, ListOrigin, ListSource, inspect};
 
 /// What was found, as `--json` prints it.
@@ -23,6 +24,8 @@ struct Findings {
     config: String,
     is_in_order: bool,
     problems: Vec<CheckFindings>,
+    /// What does not stop a start, and should be mended.
+    warnings: Vec<String>,
     lists: Vec<ListFindings>,
 }
 
@@ -89,6 +92,9 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailur
         .iter()
         .filter_map(|list| list.refusal.clone())
         .collect();
+    let unkept = config
+        .as_ref()
+        .and_then(|config| Promises::check(&config.promised, &config.state));
     let place = config.map_or_else(
         || path.unwrap_or(Path::new("")).display().to_string(),
         |config| config.place,
@@ -97,6 +103,7 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailur
         config: place,
         is_in_order: problems.is_empty() && refusals.is_empty(),
         problems: problems.iter().map(CheckFindings::new).collect(),
+        warnings: unkept.into_iter().collect(),
         lists,
     };
     match style {
@@ -228,6 +235,9 @@ impl Findings {
             });
             text.push('\n');
             text.push_str(&table(&columns, &rows.collect::<Vec<_>>()));
+        }
+        for warning in &self.warnings {
+            text.push_str(&format!("\nwarning: {warning}\n"));
         }
         if self.is_in_order && self.lists.is_empty() {
             text.push_str("there is no [[list]]: nothing is blocked\n");

@@ -31,7 +31,7 @@ use crate::process::{self, Manners};
 use crate::query::Answering;
 use crate::resolve::RootStanding;
 use crate::seal::is_key_name;
-use crate::store::{EventKind, Journal, JournalEvent};
+use crate::store::{EventKind, Journal, JournalEvent, Promises};
 use crate::update::push::Listener;
 use crate::update::{
     ListState, Prover, ReceiptKeyFault, Settings, Sources, Updater, Watch, Which, receipt_key,
@@ -58,7 +58,8 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     make_folder(&config.state)?;
     let socket = Socket::bind(&config.control).map_err(failed)?;
     let journal = Journal::default();
-    let (updater, rules) = load_lists(config, &journal)?;
+    let promises = Promises::open(&config.promised);
+    let (updater, rules) = load_lists(config, &journal, &promises)?;
     let push = config.push.as_ref().map(Listener::open);
     let push = push.transpose().map_err(failed)?;
     let prover = prover(config, &rules)
@@ -73,7 +74,8 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     if waited == StartWait::Stopped {
         return Ok(());
     }
-    let engine = RunningEngine::start(runtime, config, &updater, &journal).map_err(failed)?;
+    let engine = RunningEngine::start(runtime, config, &updater, &journal, &promises);
+    let engine = engine.map_err(failed)?;
 
     let answering = engine.answering();
     let notified = transfers.addresses().iter();
@@ -245,6 +247,7 @@ async fn reload(updater: Arc<Updater>) {
 fn load_lists(
     config: &Config,
     journal: &Journal,
+    promises: &Promises,
 ) -> Result<(Arc<Updater>, Vec<ListRules>), CommandFailure> {
     let (rules, lists): (Vec<_>, Vec<_>) = config.lists().iter().cloned().unzip();
     if lists.is_empty() {
@@ -256,6 +259,7 @@ fn load_lists(
         state: Some(config.state.clone()),
         protected: config.protected().map_err(CommandFailure::Usage)?,
         journal: journal.clone(),
+        promises: promises.clone(),
     };
     let (updater, _) = Updater::start(settings).map_err(failed)?;
     Ok((updater, rules))

@@ -24,6 +24,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::answer::local::Settings as LocalNames;
 use crate::list::guard::Protected;
@@ -57,6 +58,8 @@ pub struct Config {
     pub place: String,
     /// The folder for counts and the control socket.
     pub state: PathBuf,
+    /// The folder outside it where what was promised is kept a second time.
+    pub promised: PathBuf,
     /// `[listen]` and `[tls]`.
     pub listen: Listen,
     /// The networks of `[clients]`.
@@ -101,6 +104,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 struct Document {
     state: PathBuf,
+    promised: Option<Spanned<PathBuf>>,
     listen: listen::ListenSection,
     tls: listen::TlsSection,
     clients: clients::ClientsSection,
@@ -124,6 +128,7 @@ impl Default for Document {
     fn default() -> Self {
         Self {
             state: PathBuf::from("wardline-state"),
+            promised: None,
             listen: Default::default(),
             tls: Default::default(),
             clients: Default::default(),
@@ -259,6 +264,7 @@ impl Config {
 impl Document {
     fn check(self, place: &str, review: &mut Review<'_>) -> Config {
         let state = review.path(&self.state);
+        let promised = upkeep::check_promised(self.promised.as_ref(), &state, review);
         let listen = self.listen.check(&self.tls, review);
         let allow = self.clients.check(review);
         let lists = lists::check_lists(self.list, &self.lists, review);
@@ -289,6 +295,7 @@ impl Document {
                 .collect(),
             files: Vec::new(),
             state,
+            promised,
             listen,
             allow,
         }

@@ -2,7 +2,7 @@
 //! running program.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -97,6 +97,46 @@ impl AuditSection {
                 .map_or_else(|| state.join("audit.key"), |key| review.path(key)),
         }
     }
+}
+
+/// The folder of what was promised: beside the state folder unless named, and never in it.
+pub(super) fn check_promised(
+    written: Option<&Spanned<PathBuf>>,
+    state: &Path,
+    review: &mut Review<'_>,
+) -> PathBuf {
+    let Some(value) = written else {
+        return beside(state);
+    };
+    let path = review.path(value.get_ref());
+    if plain(&path).starts_with(plain(state)) {
+        review.say(
+            value,
+            "promised: lies in the state folder, and would be restored with it: name a folder \
+             outside, best on another disk",
+        );
+    }
+    path
+}
+
+/// The state folder's name with `.promised` behind it.
+fn beside(state: &Path) -> PathBuf {
+    let mut name = state.components().as_path().as_os_str().to_owned();
+    name.push(".promised");
+    PathBuf::from(name)
+}
+
+/// A path without the parts that go nowhere.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 #[derive(Default, Deserialize)]

@@ -28,7 +28,7 @@ use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, TlsIdentity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
-use crate::store::{self, Author, Health, InForceSince, Journal, Keeper, Store};
+use crate::store::{self, Author, Health, InForceSince, Journal, Keeper, Promises, Store};
 use crate::update::{ListAlarm, ListAlarmKind, ListSource, Updater};
 pub(super) use resolver::StartError;
 use resolver::{resolve_settings, special_use};
@@ -61,6 +61,7 @@ impl RunningEngine {
         config: &Config,
         updater: &Arc<Updater>,
         journal: &Journal,
+        promises: &Promises,
     ) -> Result<Self, StartError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let started = clock::wall_s();
@@ -71,17 +72,10 @@ impl RunningEngine {
             .collect();
         let board = Arc::new(Board::new(identities.len()).with_entries(entry_tallies(config)));
         let name = store::origin(&config.audit.provider, &config.audit.resolver);
-        let author = Author::new(
-            store::read_or_make_key(&config.audit.key, &name)?,
-            &config.digest,
-        );
-        let keeper = Keeper::start(
-            Arc::clone(&board),
-            Store::open(&config.state, &identities, author, started)?,
-            journal,
-            config.flush,
-            in_force(updater),
-        )?;
+        let author = Author::open(&config.audit.key, &name, &config.digest)?;
+        let store = Store::open_promised(&config.state, &identities, author, promises, started)?;
+        let board_of_keeper = Arc::clone(&board);
+        let keeper = Keeper::start(board_of_keeper, store, journal, config.flush, in_force(updater))?;
         let guard = runtime.enter();
         let (answering, due) = put_together(config, updater.live(), &board)?;
         let answering = Arc::new(answering);
