@@ -559,6 +559,54 @@ fn what_the_author_swaps_contradicts_the_rest() {
     ]);
 }
 
+/// The leaf of a log that follows another one.
+fn restored(leaves: &[String], origin: &str, keys: &str) -> String {
+    let (_, boot) = leaves[0].split_once("\"boot\":").expect("a boot");
+    let (at, boot) = (MARCH, &boot[..18]);
+    let at = jiff::Timestamp::from_second(at).expect("a time");
+    format!(
+        "{{\"at\":\"{at}\",\"body\":{{\"found\":1,\"origin\":\"{origin}\",\"root\":\"00\",\"size\":2{keys}}},\
+         \"boot\":{boot},\"kind\":\"restored\",\"list\":null,\"manifest\":null,\
+         \"provider\":\"provider.example\",\"resolver\":\"one\",\"seq\":0,\"serial\":null,\"v\":1}}"
+    )
+}
+
+#[test]
+fn a_log_follows_another_from_its_beginning_or_not_at_all() {
+    const WHY: &str = ",\"why\":\"shorter\"";
+    let folder = TempDir::new().expect("a folder");
+    let log = folder.path().join("one");
+    let mut leaves = original();
+    leaves.insert(1, restored(&leaves, "provider.example/two", WHY));
+    forge(&leaves, author(), &log);
+    let (code, findings, outcome) = verify(&arguments(&log));
+    assert_eq!((code, findings), (0, vec![]));
+    assert_eq!(
+        outcome["logs"][0]["restored"]["origin"],
+        "provider.example/two"
+    );
+    find_each(&[
+        ("a later leaf follows another log", |log| {
+            let mut leaves = original();
+            leaves.insert(2, restored(&leaves, "provider.example/two", WHY));
+            forge(&leaves, author(), log);
+            "restored provider.example/one leaf 2".to_owned()
+        }),
+        ("a log follows itself", |log| {
+            let mut leaves = original();
+            leaves.insert(1, restored(&leaves, "provider.example/one", WHY));
+            forge(&leaves, author(), log);
+            "restored provider.example/one leaf 1".to_owned()
+        }),
+        ("a log does not say why it follows another one", |log| {
+            let mut leaves = original();
+            leaves.insert(1, restored(&leaves, "provider.example/two", ""));
+            forge(&leaves, author(), log);
+            "restored provider.example/one leaf 1".to_owned()
+        }),
+    ]);
+}
+
 #[test]
 fn a_time_without_a_list_cannot_be_left_out() {
     find_each(&[

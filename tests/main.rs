@@ -35,6 +35,7 @@ mod real_list;
 mod regression;
 mod reload;
 mod report;
+mod restored;
 mod rfc8906;
 mod root_copy;
 mod seeded;

@@ -18,6 +18,7 @@ HOUR_LEAF = {**LEAF, "hour": str, "list": str, "in_force_s": int, "questions": i
 HOUR_LEAVES = {1: HOUR_LEAF, 2: {**HOUR_LEAF, "not_in_force": [{"from": str, "until": str}]}}
 EVENT_LEAVES = {1: {**LEAF, "at": str, "list": (str, None), "body": dict}}
 START = {"software": str, "configuration": str, "lists": [str], "previous": (str, None), "behind_s": int}
+RESTORED = {"origin": str, "size": int, "root": str, "found": int, "why": str}
 BASE64 = "((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?)"
 SIGNATURE = rf"\u2014 ([^\s+]+) {BASE64}\n"
 CHECKPOINT = rf"(([^\0-\x1f\x7f-\x9f]+)\n(0|[1-9][0-9]{{0,17}})\n{BASE64}\n)\n{SIGNATURE}(?:{SIGNATURE})*"
@@ -98,7 +99,7 @@ class Log:
     def __init__(self, folder, keys, pins):
         self.folder, self.keys, self.origin, self.size, self.findings = Path(folder), keys, folder, 0, []
         self.runs, self.boot, self.is_running, self.standing, self.is_whole = {}, None, False, {}, False
-        self.time, self.next, self.out, self.blocked = 0, 0, 0, defaultdict(int)
+        self.time, self.next, self.out, self.blocked, self.restored = 0, 0, 0, defaultdict(int), None
         self.recent, self.hour_form, self.absent = [], 0, Counter()
         try:
             leaves, self.is_whole = list(map(read_leaf, range(1 << 60), self.read_files(pins))), True
@@ -204,6 +205,10 @@ class Log:
             self.boot, self.is_running = boot if good else None, True
             self.recent.append(self.boot)
         self.hold(here, ("run", self.is_running and boot == self.boot))
+        if kind == "restored" and leaf["list"] is None:
+            good = here == "leaf 1" and fits(body, RESTORED) and body["origin"] != self.origin
+            self.restored = body if good else self.restored
+            self.hold(here, ("restored", good))
         self.is_running &= kind not in ("stop", "crash")
         if kind in ("live", "rollback") and leaf["list"] is not None:
             self.standing[leaf["list"]] = (leaf["serial"], leaf["manifest"])
@@ -247,6 +252,8 @@ def main():
         print(f"blocked {name}: {sum(counts)}")
     for name, count in sorted(sum((log.absent for log in longest), Counter()).items()):
         print(f"not in force {name}: {count} s")
+    for log in (log for log in logs if log.restored):
+        print(f"RESTORED: {log.origin} follows", *(f"{key}={log.restored[key]}" for key in sorted(RESTORED)))
     for code, place in findings:
         print(f"NOT IN ORDER ({code}): {place}")
     print("NOT in order" if findings else "in order")

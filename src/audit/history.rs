@@ -10,6 +10,7 @@ use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment};
 
 use super::entry_counts::Commitments;
+use super::restored::RestoredLog;
 use super::told::ToldEvent;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
@@ -322,6 +323,7 @@ impl LogHistory {
         match leaf.kind {
             "stop" | "crash" => self.is_running = false,
             "live" | "rollback" => self.stand(seq, leaf),
+            "restored" if leaf.list.is_none() => self.restored(seq, leaf),
             _ => self.commitments.note(leaf),
         }
     }
@@ -342,6 +344,13 @@ impl LogHistory {
                 "a start that does not follow the end of the run before, or does not say of what"
                     .to_owned(),
             ),
+        }
+    }
+
+    fn restored(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
+        match RestoredLog::told_at(seq, leaf, &self.origin) {
+            Ok(restored) => self.told.restored = Some(restored),
+            Err(message) => self.find_at(seq, "restored", message),
         }
     }
 

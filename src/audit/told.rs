@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::restored::RestoredLog;
 use crate::clock::UnixSeconds;
 use crate::count::{HourLeaf, LEAF_VERSION, Moment};
 
@@ -18,6 +19,7 @@ pub(super) struct ToldEvent {
     /// By list.
     pub(super) not_in_force: BTreeMap<String, Vec<AbsentTime>>,
     pub(super) events: BTreeMap<String, u64>,
+    pub(super) restored: Option<RestoredLog>,
     /// Serial and manifest of each version of a list that was in force, and the leaf that first
     /// said so.
     pub(super) versions: BTreeMap<(String, u64, String), u64>,

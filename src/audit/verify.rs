@@ -8,6 +8,7 @@ use super::demands::{Demands, Pin};
 use super::entry_counts::Commitments;
 use super::folder::{CHECKPOINT, CHECKPOINTS, Folder, LeafBundle, check_author};
 use super::history::LogHistory;
+use super::restored::RestoredLog;
 use super::told::{AbsentTime, ToldEvent};
 use super::totals::Totals;
 use crate::clock::UnixSeconds;
@@ -48,6 +49,8 @@ pub struct LogReport {
     pub not_in_force: BTreeMap<String, Vec<AbsentTime>>,
     /// Events by kind.
     pub events: BTreeMap<String, u64>,
+    /// The log that this one follows, where its state was restored, copied or emptied.
+    pub restored: Option<RestoredLog>,
     /// List, serial and manifest of the versions that were in force.
     pub versions: Vec<(String, u64, String)>,
     /// Who cosigned the checkpoint, of the keys that were given.
@@ -110,6 +113,7 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         gap_s,
         not_in_force,
         events,
+        restored,
         versions,
     } = history.told;
     findings.extend(
@@ -127,6 +131,7 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         gap_s,
         not_in_force,
         events,
+        restored,
         versions: versions.into_keys().collect(),
         cosigners: cosigners(&note, &demands.keys, &origin),
         findings,

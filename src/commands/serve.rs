@@ -68,10 +68,9 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let sources = Sources::start(&updater, push).map_err(failed)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
     let watch = Watch::start(&updater).map_err(failed)?;
-    let control = WaitingControl::open(socket, config, &updater, &rules, started);
-    let control = control.map_err(failed)?;
-    let waited = runtime.block_on(wait_for_lists(&updater, signals.stop()));
-    if waited == StartWait::Stopped {
+    let control =
+        WaitingControl::open(socket, config, &updater, &rules, started).map_err(failed)?;
+    if runtime.block_on(wait_for_lists(&updater, signals.stop())) == StartWait::Stopped {
         return Ok(());
     }
     let engine = RunningEngine::start(runtime, config, &updater, &journal, &promises);

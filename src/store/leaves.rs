@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::clock::UnixSeconds;
 use crate::count::{Opening, Stretch};
+use crate::seal::VerifyKey;
 
 use super::schema::{counts_file, open_to_read};
 use super::{StoreError, entries};
@@ -43,6 +44,48 @@ impl LogReader {
                 folder: folder.into(),
             }),
         }
+    }
+
+    /// Opens a log in `folder` that ended because the folder was found restored; fails when there
+    /// is none of this name.
+    pub fn open_ended(folder: &Path, origin: &str) -> Result<Self, StoreError> {
+        let reader = Self {
+            connection: open_to_read(folder)?,
+            folder: folder.into(),
+        };
+        let ended = reader.ended()?;
+        let found = ended.iter().rev().find(|(_, name)| name == origin);
+        let Some((log, _)) = found else {
+            return Err(StoreError::Missing {
+                folder: folder.into(),
+            });
+        };
+        // Behind the names of the log that goes on.
+        let views = format!(
+            "CREATE TEMP VIEW log AS SELECT author FROM main.ended_log WHERE log = {log};
+             CREATE TEMP VIEW leaf AS SELECT seq, octets FROM main.ended_leaf WHERE log = {log};
+             CREATE TEMP VIEW checkpoint AS
+                 SELECT size, at, note FROM main.ended_checkpoint WHERE log = {log};"
+        );
+        let made = reader.connection.execute_batch(&views);
+        made.map_err(|source| reader.failed(source))?;
+        Ok(reader)
+    }
+
+    /// The logs that ended, with their numbers, the first one first.
+    fn ended(&self) -> Result<Vec<(i64, String)>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<(i64, String)>> {
+            let mut select = self
+                .connection
+                .prepare("SELECT log, author FROM ended_log ORDER BY log")?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        let name = |author: &str| VerifyKey::parse(author).map(|key| key.name().to_owned());
+        let ended = read().map_err(|source| self.failed(source))?.into_iter();
+        Ok(ended
+            .filter_map(|(log, author)| Some((log, name(&author).ok()?)))
+            .collect())
     }
 
     /// The author's public key.
@@ -113,9 +156,9 @@ impl LogReader {
 mod tests {
     use super::*;
     use crate::count::{HourCounts, HourLeaf, Leaf, LeafSpan, ListIdentity};
+    use crate::seal::Note;
     use crate::seal::checkpoint::Checkpoint;
     use crate::seal::tree::{leaf_hash, root_of};
-    use crate::seal::{Note, VerifyKey};
     use crate::store::author::author_of_tests as author;
     use crate::store::{ClockStep, OutOfForce, Reader, Store, Taking};
 

@@ -349,7 +349,7 @@ mod tests {
         promises.promise_list("empty", &ListPromise::default());
         assert!(!place.exists(), "nothing was promised");
         promises.promise_list("one", &list(7));
-        assert!(promises.clone().promise_log(&log(12)));
+        assert!(promises.promise_log(&log(12)));
         let again = Promises::open(&place);
         assert_eq!((again.log(), again.list("one")), (Some(log(12)), list(7)));
         assert_eq!(again.list("other"), ListPromise::default());

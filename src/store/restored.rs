@@ -328,6 +328,16 @@ mod tests {
             .iter()
             .filter(|(_, event)| event.kind == EventKind::Restored);
         assert_eq!(events.count(), 1);
+        let ended = LogReader::open_ended(&place.path("state"), NAME).unwrap();
+        assert_eq!(ended.checkpoints().unwrap().pop().unwrap().size, found);
+        let mut leaves = 0;
+        let count = |_: &[u8]| {
+            leaves += 1;
+            Ok::<_, StoreError>(())
+        };
+        ended.leaves(u64::MAX >> 1, count).unwrap();
+        assert_eq!(leaves, found);
+        assert!(LogReader::open_ended(&place.path("state"), "provider.example/two").is_err());
     }
 
     #[test]

@@ -294,8 +294,8 @@ fn read_generation(folder: &Path, number: u64) -> Option<Generation> {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::Haste;
     use super::*;
+    use crate::store::Haste;
 
     fn generation(serial: u64) -> Generation {
         Generation {

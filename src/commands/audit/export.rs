@@ -45,16 +45,26 @@ pub(super) fn print_key(config: &Config) -> Result<(), CommandFailure> {
     ))
 }
 
-pub(super) fn run(config: &Config, folder: &Path, style: Style) -> Result<(), CommandFailure> {
-    export(config, folder, style).map_err(|ExportEnded(message)| CommandFailure::Failed(message))?
+pub(super) fn run(
+    config: &Config,
+    folder: &Path,
+    ended: Option<&str>,
+    style: Style,
+) -> Result<(), CommandFailure> {
+    let reader = match ended {
+        None => LogReader::open(&config.state),
+        Some(origin) => LogReader::open_ended(&config.state, origin),
+    };
+    let reader = reader.map_err(|error| CommandFailure::Failed(error.to_string()))?;
+    export(&reader, folder, style)
+        .map_err(|ExportEnded(message)| CommandFailure::Failed(message))?
 }
 
 fn export(
-    config: &Config,
+    reader: &LogReader,
     folder: &Path,
     style: Style,
 ) -> Result<Result<(), CommandFailure>, ExportEnded> {
-    let reader = LogReader::open(&config.state)?;
     let key = reader.author()?.unwrap_or_default();
     let origin = VerifyKey::parse(&key)?.name().to_owned();
     let checkpoints = reader.checkpoints()?;

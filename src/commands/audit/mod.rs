@@ -25,6 +25,9 @@ pub(super) enum Audit {
     Export {
         /// The folder.
         folder: PathBuf,
+        /// A log that ended here, because the state folder was found restored, copied or emptied.
+        #[arg(long, value_name = "ORIGIN")]
+        ended: Option<String>,
     },
     /// Check exported logs: signatures, that nothing was changed or left out, that all adds up.
     /// Ends with 0 if all is in order, 1 if not.
@@ -47,7 +50,9 @@ pub(super) fn run(
 ) -> Result<(), CommandFailure> {
     match command {
         Audit::Key => export::print_key(&load(config)?),
-        Audit::Export { folder } => export::run(&load(config)?, folder, style),
+        Audit::Export { folder, ended } => {
+            export::run(&load(config)?, folder, ended.as_deref(), style)
+        }
         Audit::Verify(args) => verify::run(args, style),
         Audit::Cosign(args) => cosign::run(args, style),
         Audit::Open(args) => open::open(&load(config)?, args),

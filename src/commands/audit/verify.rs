@@ -235,6 +235,15 @@ fn describe(outcome: &VerifiedOutcome, args: &Args) -> String {
         ]
     });
     let mut text = table(&columns, &rows.collect::<Vec<_>>());
+    for log in &outcome.logs {
+        if let Some(restored) = &log.restored {
+            text.push_str(&format!(
+                "\nRESTORED: {} {}\n",
+                log.origin,
+                restored.describe()
+            ));
+        }
+    }
     text.push_str("\nBlocked questions (a question is not a person and not a visit):\n");
     text.push_str(&describe_blocked(&outcome.blocked));
     text.push_str(&format!(

@@ -75,7 +75,13 @@ impl RunningEngine {
         let author = Author::open(&config.audit.key, &name, &config.digest)?;
         let store = Store::open_promised(&config.state, &identities, author, promises, started)?;
         let board_of_keeper = Arc::clone(&board);
-        let keeper = Keeper::start(board_of_keeper, store, journal, config.flush, in_force(updater))?;
+        let keeper = Keeper::start(
+            board_of_keeper,
+            store,
+            journal,
+            config.flush,
+            in_force(updater),
+        )?;
         let guard = runtime.enter();
         let (answering, due) = put_together(config, updater.live(), &board)?;
         let answering = Arc::new(answering);
