@@ -285,3 +285,54 @@ fn a_start_without_a_writable_state_says_what_to_do() {
         "{stderr}"
     );
 }
+
+/// Counts that are no database any more: answering begins at once, and counting anew.
+#[test]
+fn damaged_counts_are_set_aside_and_keep_nobody_waiting() {
+    let mut running = program().start();
+    let at = running.address();
+    ask_some(at);
+    until("the first writing", PATIENCE, || {
+        (written(&running) == ASKED).then_some(())
+    });
+    running.kill(libc::SIGTERM);
+    running.wait_exit();
+    let state = running.folder().join("state");
+    fs::write(state.join("counts.sqlite"), "no database").expect("a file");
+    running.restart();
+    ask_some(running.address());
+    until("the writing of the new counts", PATIENCE, || {
+        (written(&running) == ASKED).then_some(())
+    });
+    let mut files = fs::read_dir(&state).expect("the state");
+    let is_aside = |file: io::Result<fs::DirEntry>| {
+        let name = file.expect("a file").file_name();
+        name.to_string_lossy().contains("counts.sqlite.damaged-")
+    };
+    assert!(files.any(is_aside), "{}", running.stderr());
+}
+
+/// Counts that cannot be opened at the start: answering begins at once, and nothing that is counted
+/// meanwhile is lost.
+#[test]
+fn counts_that_cannot_be_opened_at_the_start_are_opened_later() {
+    let mut running = program().start();
+    running.kill(libc::SIGTERM);
+    running.wait_exit();
+    let place = running.folder().join("state/counts.sqlite");
+    let aside = place.with_extension("aside");
+    fs::rename(&place, &aside).expect("the counts");
+    fs::create_dir(&place).expect("a folder in their place");
+    running.restart();
+    ask_some(running.address());
+    let said = until("the failure", PATIENCE, || {
+        let said = counts(&running)["last_error"].as_str()?.to_owned();
+        Some(said)
+    });
+    assert!(said.contains("counts.sqlite"), "{said}");
+    fs::remove_dir(&place).expect("the folder");
+    fs::rename(&aside, &place).expect("the counts");
+    until("the writing", PATIENCE, || {
+        (written(&running) == ASKED).then_some(())
+    });
+}

@@ -52,12 +52,10 @@ impl Health {
             .clone()
     }
 
-    /// Of a store as it was opened.
-    fn of(store: &Store) -> Self {
-        Self(Arc::new(Mutex::new(Flushing {
-            restored: store.restored().map(str::to_owned),
-            ..Flushing::default()
-        })))
+    /// A store was opened.
+    fn note_opened(&self, store: &Store) {
+        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        flushing.restored = store.restored().map(str::to_owned);
     }
 
     /// Notes the outcome of a flush; only a change goes to the log, as a full disk lasts.
@@ -91,21 +89,39 @@ pub struct Keeper {
 impl Keeper {
     /// Starts the thread; `flush_every` is the most that a crash can lose. Events of the journal
     /// are written at once. `in_force` is asked now and at each writing which lists are in force.
+    ///
+    /// Where the store cannot be opened now, the counts wait in memory, and it is tried again: the
+    /// evidence keeps nobody from being answered.
+    ///
+    /// # Errors
+    /// Where trying again cannot help: another process has the store, or a newer version or another
+    /// author made it.
     pub fn start(
         board: Arc<Board>,
-        store: Store,
+        mut open: StoreOpener,
         journal: &Journal,
         flush_every: Duration,
         in_force: InForceSince,
     ) -> Result<Self, StoreError> {
         let (stop, told) = channel();
-        let health = Health::of(&store);
-        let ledger = Ledger::new(board, store, journal.clone(), health.clone(), in_force);
+        let health = Health::default();
+        let store = match open() {
+            Err(error) if !error.is_passing() => return Err(error),
+            opened => opened,
+        };
+        let (noted, waiting) = (health.clone(), journal.clone());
+        let force = ForceWatch::new(in_force);
+        let keep = move || {
+            let store = wait_for(store, open, &noted, &told)?;
+            noted.note_opened(&store);
+            let ledger = Ledger::new(board, store, waiting, noted, force);
+            ledger.keep(flush_every, &told)
+        };
         journal.attach(Some(stop.clone()));
         let hold = Hold(journal.clone());
         let thread = std::thread::Builder::new()
             .name("counts".into())
-            .spawn(move || ledger.keep(flush_every, &told));
+            .spawn(keep);
         Ok(Self {
             stop,
             _hold: hold,
@@ -130,6 +146,37 @@ impl Keeper {
         self.thread
             .join()
             .unwrap_or_else(|_| Err(StoreError::Thread("it panicked".into())))
+    }
+}
+
+/// Opens the store, again where it could not be opened before.
+pub type StoreOpener = Box<dyn FnMut() -> Result<Store, StoreError> + Send>;
+
+/// A store that could not be opened is tried again after this long.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// The store, once it can be opened; an error where the program stops before that.
+fn wait_for(
+    mut opened: Result<Store, StoreError>,
+    mut open: StoreOpener,
+    health: &Health,
+    told: &Receiver<Told>,
+) -> Result<Store, StoreError> {
+    loop {
+        let error = match opened {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        health.note(Err(&error), wall_s());
+        let again = monotonic() + OPEN_AGAIN;
+        while monotonic() < again {
+            // Events wait in memory like the counts.
+            match told.recv_timeout(again.saturating_duration_since(monotonic())) {
+                Ok(Told::Write) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => return Err(error),
+            }
+        }
+        opened = open();
     }
 }
 
@@ -184,7 +231,7 @@ impl Ledger {
         store: Store,
         journal: Journal,
         health: Health,
-        in_force: InForceSince,
+        force: ForceWatch,
     ) -> Self {
         let last_taking = store.time();
         Self {
@@ -194,7 +241,7 @@ impl Ledger {
             meter: Meter::default(),
             pending: Vec::new(),
             steps: Vec::new(),
-            force: ForceWatch::new(in_force),
+            force,
             last_taking,
             last_reading: Clocks::read(),
             health,
@@ -341,7 +388,7 @@ mod tests {
             store,
             Journal::default(),
             Health::default(),
-            Box::new(|| vec![Some(1); 2]),
+            ForceWatch::new(Box::new(|| vec![Some(1); 2])),
         );
         ledger.last_reading.wall = at;
         (ledger, cells)
@@ -490,12 +537,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
-        let store = Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
+        let mut store = Some(Store::open(folder.path(), &lists(), author(), wall_s()));
         let journal = Journal::default();
         journal.note(JournalEvent::now(EventKind::Start, serde_json::Value::Null));
         let keeper = Keeper::start(
             Arc::clone(&board),
-            store,
+            Box::new(move || store.take().expect("a store")),
             &journal,
             Duration::from_millis(5),
             Box::new(|| vec![Some(1); 2]),

@@ -10,6 +10,7 @@
 
 mod append;
 mod author;
+mod damaged;
 mod entries;
 mod flusher;
 mod frame;
@@ -32,7 +33,8 @@ mod write;
 use std::path::PathBuf;
 
 pub use author::{Author, origin, read_or_make_key};
-pub use flusher::{Flushing, Health, Keeper};
+pub use damaged::set_damaged_aside;
+pub use flusher::{Flushing, Health, Keeper, StoreOpener};
 pub use journal::{EventKind, Journal, JournalEvent};
 pub use leaves::{LogReader, SignedHead};
 pub use out_of_force::{InForceSince, OutOfForce};
@@ -115,4 +117,14 @@ pub enum StoreError {
     /// The thread that writes the counts could not be started, or it died.
     #[error("the thread that writes the counts failed: {0}; restart wardline")]
     Thread(String),
+}
+
+impl StoreError {
+    /// May it be over by itself: a disk that is full, a file that cannot be read?
+    pub(crate) const fn is_passing(&self) -> bool {
+        !matches!(
+            self,
+            Self::Busy { .. } | Self::Newer { .. } | Self::Author { .. } | Self::Thread(_)
+        )
+    }
 }

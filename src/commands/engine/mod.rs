@@ -28,7 +28,9 @@ use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, TlsIdentity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
-use crate::store::{self, Author, Health, InForceSince, Journal, Keeper, Promises, Store};
+use crate::store::{
+    self, Author, Health, InForceSince, Journal, Keeper, Promises, Store, StoreOpener,
+};
 use crate::update::{ListAlarm, ListAlarmKind, ListSource, Updater};
 pub(super) use resolver::StartError;
 use resolver::{resolve_settings, special_use};
@@ -71,13 +73,11 @@ impl RunningEngine {
             .map(|(rules, _)| identity(rules))
             .collect();
         let board = Arc::new(Board::new(identities.len()).with_entries(entry_tallies(config)));
-        let name = store::origin(&config.audit.provider, &config.audit.resolver);
-        let author = Author::open(&config.audit.key, &name, &config.digest)?;
-        let store = Store::open_promised(&config.state, &identities, author, promises, started)?;
+        let open = store_opener(config, identities, promises, started);
         let board_of_keeper = Arc::clone(&board);
         let keeper = Keeper::start(
             board_of_keeper,
-            store,
+            open,
             journal,
             config.flush,
             in_force(updater),
@@ -201,6 +201,28 @@ fn in_force(updater: &Arc<Updater>) -> InForceSince {
         let states = updater.states().into_iter();
         let since = states.map(|state| (state.live_since > 0).then_some(state.live_since));
         since.collect()
+    })
+}
+
+/// Opens the store of the counts, and begins it anew where it is damaged.
+fn store_opener(
+    config: &Config,
+    identities: Vec<ListIdentity>,
+    promises: &Promises,
+    started: UnixSeconds,
+) -> StoreOpener {
+    let name = store::origin(&config.audit.provider, &config.audit.resolver);
+    let (audit, state) = (config.audit.key.clone(), config.state.clone());
+    let (digest, promises) = (config.digest.clone(), promises.clone());
+    Box::new(move || {
+        let open = || {
+            let author = Author::open(&audit, &name, &digest)?;
+            Store::open_promised(&state, &identities, author, &promises, started)
+        };
+        open().or_else(|error| {
+            store::set_damaged_aside(&state, error)?;
+            open()
+        })
     })
 }
 
