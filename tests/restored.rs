@@ -227,7 +227,7 @@ fn a_start_after_an_upgrade_raises_nothing() {
     fs::remove_dir_all(scene.path("state.promised")).expect("a folder");
     let counts = scene.path("state/counts.sqlite");
     let older = "DROP TABLE promised; DROP TABLE ended_checkpoint; DROP TABLE ended_leaf; \
-                 DROP TABLE ended_log; PRAGMA user_version = 4;";
+                 DROP TABLE ended_log; PRAGMA user_version = 5;";
     let connection = rusqlite::Connection::open(counts).expect("the counts");
     connection.execute_batch(older).expect("the older form");
     drop(connection);

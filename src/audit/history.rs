@@ -6,17 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::count::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment};
-
 use super::entry_counts::Commitments;
 use super::restored::RestoredLog;
 use super::told::ToldEvent;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
+use crate::count::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment};
 
 /// How many keys the body of a start has.
 const START_KEYS: usize = 5;
+/// Said of a start that stands where it cannot.
+const NO_SUCCESSOR: &str = "a start that follows no end of a run, or does not say of what";
 
 /// One log as far as it has been read.
 #[derive(Debug)]
@@ -338,12 +339,7 @@ impl LogHistory {
         self.is_running = true;
         match run {
             Some(run) => drop(self.runs.insert(leaf.boot.to_owned(), run)),
-            None => self.find_at(
-                seq,
-                "run",
-                "a start that does not follow the end of the run before, or does not say of what"
-                    .to_owned(),
-            ),
+            None => self.find_at(seq, "run", NO_SUCCESSOR.to_owned()),
         }
     }
 
@@ -356,16 +352,12 @@ impl LogHistory {
 
     fn stand(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
         let Some(list) = leaf.list else { return };
-        self.standing.insert(
-            list.to_owned(),
-            (leaf.serial, leaf.manifest.map(str::to_owned)),
-        );
-        if let Some((serial, manifest)) = leaf.serial.zip(leaf.manifest) {
-            self.told
-                .versions
-                .entry((list.to_owned(), serial, manifest.to_owned()))
-                .or_insert(seq);
+        let version = (leaf.serial, leaf.manifest.map(str::to_owned));
+        if let (Some(serial), Some(manifest)) = version.clone() {
+            let version = (list.to_owned(), serial, manifest);
+            self.told.versions.entry(version).or_insert(seq);
         }
+        self.standing.insert(list.to_owned(), version);
     }
 
     /// Notes what is wrong with the leaf at `seq`.

@@ -1,5 +1,5 @@
-//! A log that follows another one, because the state that the other was kept in was restored, copied
-//! or emptied.
+//! A log that follows another one, because the state that the other was kept in was restored,
+//! copied or emptied.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

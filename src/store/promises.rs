@@ -33,7 +33,7 @@ const FILE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 /// What was promised, in memory and on disk; a clone speaks of the same. The default promises
 /// nothing and keeps nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Promises(Arc<Mutex<Kept>>);
+pub struct Promises(Arc<Mutex<PromisedFile>>);
 
 /// What was promised of one list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct LogPromise {
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct PromisedFile {
     /// The folder; none where nothing is kept.
     folder: Option<PathBuf>,
     content: Content,
@@ -125,10 +125,10 @@ impl Promises {
                 Content::default()
             }
         };
-        Self(Arc::new(Mutex::new(Kept {
+        Self(Arc::new(Mutex::new(PromisedFile {
             folder: Some(folder.into()),
             content,
-            ..Kept::default()
+            ..PromisedFile::default()
         })))
     }
 
@@ -202,12 +202,12 @@ impl Promises {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, PromisedFile> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl PromisedFile {
     fn write(&mut self) {
         let Some(folder) = self.folder.as_ref().filter(|_| self.is_unwritten) else {
             return;

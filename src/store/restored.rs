@@ -23,12 +23,12 @@ pub(super) struct FoundRestored {
     pub(super) ended: LogPromise,
     /// How many leaves the last checkpoint on disk covers.
     found: u64,
-    why: Why,
+    why: LogMisfit,
 }
 
 /// In what they differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
+enum LogMisfit {
     /// The log on disk is shorter than promised.
     Shorter,
     /// It is another one.
@@ -37,7 +37,7 @@ enum Why {
     Unknown,
 }
 
-impl Why {
+impl LogMisfit {
     const fn word(self) -> &'static str {
         match self {
             Self::Shorter => "shorter",
@@ -71,7 +71,7 @@ pub(super) fn find(
                     root: Hash(last.root),
                 },
                 found,
-                why: Why::Unknown,
+                why: LogMisfit::Unknown,
             }));
     };
     let then = checkpoint(connection, Some(promised.size))?;
@@ -81,9 +81,9 @@ pub(super) fn find(
     }
     let is_this = origin.is_none_or(|origin| origin == promised.origin);
     let why = if is_this && found < promised.size {
-        Why::Shorter
+        LogMisfit::Shorter
     } else {
-        Why::Other
+        LogMisfit::Other
     };
     Ok(Some(FoundRestored {
         ended: promised,
@@ -143,15 +143,15 @@ impl FoundRestored {
         let LogPromise { origin, size, .. } = &self.ended;
         let found = self.found;
         match self.why {
-            Why::Shorter => format!(
+            LogMisfit::Shorter => format!(
                 "restored: {size} leaves of the audit log {origin} were signed, and the state \
                  folder has {found}: it was restored from an older copy, or emptied"
             ),
-            Why::Other => format!(
+            LogMisfit::Other => format!(
                 "restored: the state folder does not hold the audit log {origin} of which {size} \
                  leaves were signed: it was restored, or comes from elsewhere"
             ),
-            Why::Unknown => format!(
+            LogMisfit::Unknown => format!(
                 "restored or copied: it is not known how much of the audit log {origin} was \
                  signed, of which the state folder has {found} leaves"
             ),

@@ -582,7 +582,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            refused.contains("form 9") && refused.contains("up to 5"),
+            refused.contains("form 9") && refused.contains("up to 6"),
             "{refused}"
         );
         assert!(matches!(

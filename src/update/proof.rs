@@ -52,7 +52,7 @@ impl Stand {
         }
         if let Some(promised) = self.restored() {
             let (list, serial) = (&self.list.id, promised.serial);
-            error!(%list, "no receipt: the state folder was restored, and serial {serial} was promised");
+            error!(%list, serial, "no receipt: the state was restored, and more was promised");
             return;
         }
         if let Some(difference) = self.contradiction() {

@@ -1,6 +1,7 @@
 //! Puts the running resolver together from its configuration, and takes it apart again without
 //! losing a question.
 
+mod counting;
 mod resolver;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,12 @@ use tokio::task::JoinSet;
 use crate::answer::blocked::Page;
 use crate::answer::local::Local;
 use crate::cache::{Cache, Lifetimes};
-use crate::clock::{self, UnixSeconds};
+use crate::clock;
 use crate::config::Config;
 use crate::count::{Board, ListIdentity};
-use crate::list::{EntryTally, ListIndex};
+use crate::list::ListIndex;
 use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
-use crate::policy::{Clients, ListRules, Live};
+use crate::policy::{Clients, Live};
 use crate::process;
 use crate::query::{Answering, Due, Parts, RenewalSettings};
 use crate::resolve::Resolver;
@@ -28,10 +29,9 @@ use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, TlsIdentity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
-use crate::store::{
-    self, Author, Health, InForceSince, Journal, Keeper, Promises, Store, StoreOpener,
-};
-use crate::update::{ListAlarm, ListAlarmKind, ListSource, Updater};
+use crate::store::{Health, Journal, Keeper, Promises};
+use crate::update::{ListAlarm, ListAlarmKind, Updater};
+use counting::{entry_tallies, identity, in_force, store_opener};
 pub(super) use resolver::StartError;
 use resolver::{resolve_settings, special_use};
 
@@ -194,54 +194,6 @@ pub(super) fn check(config: &Config) -> Vec<String> {
     refusals.into_iter().flatten().collect()
 }
 
-/// Since when each list is in force, for what writes the counts.
-fn in_force(updater: &Arc<Updater>) -> InForceSince {
-    let updater = Arc::clone(updater);
-    Box::new(move || {
-        let states = updater.states().into_iter();
-        let since = states.map(|state| (state.live_since > 0).then_some(state.live_since));
-        since.collect()
-    })
-}
-
-/// Opens the store of the counts, and begins it anew where it is damaged.
-fn store_opener(
-    config: &Config,
-    identities: Vec<ListIdentity>,
-    promises: &Promises,
-    started: UnixSeconds,
-) -> StoreOpener {
-    let name = store::origin(&config.audit.provider, &config.audit.resolver);
-    let (audit, state) = (config.audit.key.clone(), config.state.clone());
-    let (digest, promises) = (config.digest.clone(), promises.clone());
-    Box::new(move || {
-        let open = || {
-            let author = Author::open(&audit, &name, &digest)?;
-            Store::open_promised(&state, &identities, author, &promises, started)
-        };
-        open().or_else(|error| {
-            store::set_damaged_aside(&state, error)?;
-            open()
-        })
-    })
-}
-
-/// Where the questions are counted that single entries block, of the lists that want it.
-fn entry_tallies(config: &Config) -> Vec<(ListIndex, Arc<EntryTally>)> {
-    let tally = |(_, source): &(ListRules, ListSource)| {
-        Some((source.index, Arc::clone(source.entry_counts.as_ref()?)))
-    };
-    config.lists().iter().filter_map(tally).collect()
-}
-
-fn identity(rules: &ListRules) -> ListIdentity {
-    ListIdentity {
-        id: rules.id.clone(),
-        authority: rules.authority.clone(),
-        legal_basis: rules.legal_basis.clone(),
-    }
-}
-
 fn put_together(
     config: &Config,
     live: &Arc<Live>,
@@ -363,7 +315,7 @@ struct ReadingSource {
     answering: Arc<Answering>,
     updater: Arc<Updater>,
     health: Health,
-    started: UnixSeconds,
+    started: clock::UnixSeconds,
 }
 
 async fn publish(publisher: Publisher, source: ReadingSource) {

@@ -1,0 +1,59 @@
+//! What the counts' keeper is given: the store, what is in force, and what single entries block.
+
+use std::sync::Arc;
+
+use crate::clock::UnixSeconds;
+use crate::config::Config;
+use crate::count::ListIdentity;
+use crate::list::{EntryTally, ListIndex};
+use crate::policy::ListRules;
+use crate::store::{self, Author, InForceSince, Promises, Store, StoreOpener};
+use crate::update::{ListSource, Updater};
+
+/// Opens the store of the counts, and begins it anew where it is damaged.
+pub(super) fn store_opener(
+    config: &Config,
+    identities: Vec<ListIdentity>,
+    promises: &Promises,
+    started: UnixSeconds,
+) -> StoreOpener {
+    let name = store::origin(&config.audit.provider, &config.audit.resolver);
+    let (audit, state) = (config.audit.key.clone(), config.state.clone());
+    let (digest, promises) = (config.digest.clone(), promises.clone());
+    Box::new(move || {
+        let open = || {
+            let author = Author::open(&audit, &name, &digest)?;
+            Store::open_promised(&state, &identities, author, &promises, started)
+        };
+        open().or_else(|error| {
+            store::set_damaged_aside(&state, error)?;
+            open()
+        })
+    })
+}
+
+/// Since when each list is in force, for what writes the counts.
+pub(super) fn in_force(updater: &Arc<Updater>) -> InForceSince {
+    let updater = Arc::clone(updater);
+    Box::new(move || {
+        let states = updater.states().into_iter();
+        let since = states.map(|state| (state.live_since > 0).then_some(state.live_since));
+        since.collect()
+    })
+}
+
+/// Where the questions are counted that single entries block, of the lists that want it.
+pub(super) fn entry_tallies(config: &Config) -> Vec<(ListIndex, Arc<EntryTally>)> {
+    let tally = |(_, source): &(ListRules, ListSource)| {
+        Some((source.index, Arc::clone(source.entry_counts.as_ref()?)))
+    };
+    config.lists().iter().filter_map(tally).collect()
+}
+
+pub(super) fn identity(rules: &ListRules) -> ListIdentity {
+    ListIdentity {
+        id: rules.id.clone(),
+        authority: rules.authority.clone(),
+        legal_basis: rules.legal_basis.clone(),
+    }
+}
