@@ -24,7 +24,7 @@ def run(*words, **options):
 def is_blocked(name):
     question = struct.pack("!6H", 7, 0, 1, 0, 0, 0) + b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0\0\1\0\1"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        asked.settimeout(2)
+        asked.settimeout(10)
         asked.sendto(question, ("127.0.0.1", PORT))
         return asked.recv(512).endswith(socket.inet_aton(STOP))
 
@@ -55,9 +55,11 @@ def configure(folder):
     key = run("key", "show", folder / "key").strip()
     (folder / "wardline.toml").write_text(f"""
 state = "{folder}/state"
-[serve]
+[listen]
 udp = ["127.0.0.1:{PORT}"]
 tcp = ["127.0.0.1:{PORT}"]
+[limits]
+udp_replies_per_s = 0
 [control]
 socket = "{folder}/control"
 [[list]]
@@ -96,9 +98,10 @@ def main():
         configure(folder)
         save(folder, names)
         server = subprocess.Popen(["taskset", "-c", "0", str(PROGRAM), "serve", "--config", str(folder / "wardline.toml")],
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                                  stdout=subprocess.PIPE, text=True)
         try:
-            server.stdout.readline()
+            if not server.stdout.readline():
+                raise SystemExit("the program did not get ready")
             took, built = [], []
             for at, name in enumerate(removed):
                 wait(name, True)
