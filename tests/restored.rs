@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use wardline::clock::wall_s;
 use wardline::count::{HourCounts, ListIdentity};
 use wardline::list::Hash;
+use wardline::list::key_chain::{KeyChain, write_chain};
+use wardline::list::key_link::KeyLink;
 use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy, Settlement};
 use wardline::seal::{Note, SigningKey};
 use wardline::store::{Author, Promises, Store};
@@ -425,6 +427,48 @@ fn a_copy_elsewhere_begins_a_log_of_its_own_and_the_original_goes_on() {
     scene.running.restart();
     assert!(!is_noticed(&scene.running));
     assert_eq!(scene.verified()["origin"], ORIGIN);
+}
+
+/// In the backup an older key still signs; that it was replaced since is a promise too.
+#[test]
+fn keys_that_were_replaced_do_not_come_back() {
+    let mut scene = Scene::start(5);
+    scene.back_up();
+    let old = scene.curator.public();
+    let new = SigningKey::generate("new.example").expect("a key");
+    let chain = KeyChain::start("signed", std::slice::from_ref(&old), 1);
+    let link = KeyLink {
+        list: "signed".to_owned(),
+        number: 1,
+        origin: chain.origin(),
+        issued: wall_s(),
+        threshold: 1,
+        keys: vec![new.public()],
+        revoked: vec![],
+    };
+    let mut note = Note::new(&link.to_text()).expect("a note");
+    note.sign(&scene.curator).expect("a signature");
+    note.sign(&new).expect("a signature");
+    let keys = scene.incoming.path().join("signed.keys");
+    fs::write(&keys, write_chain(&[note])).expect("a file");
+    let promised = scene.path("state.promised/promised.json");
+    until("the link", PATIENCE, || {
+        let promised = fs::read_to_string(&promised).expect("a file");
+        promised.contains("\"number\": 1").then_some(())
+    });
+    fs::rename(&keys, scene.path("signed.keys")).expect("a file");
+    scene.put(6);
+    scene.restore();
+    until("the refusal", PATIENCE, || {
+        let refusal = scene.list()["last_refusal"]["message"].to_string();
+        refusal
+            .contains("the chain of keys is not followed")
+            .then_some(())
+    });
+    assert!(scene.blocks(5) && !scene.blocks(6));
+    put(&new, scene.incoming.path(), 7);
+    fs::rename(scene.path("signed.keys"), &keys).expect("a file");
+    scene.wait_for(7);
 }
 
 /// What happens to the folder of what was promised, while nothing happens to the state.
