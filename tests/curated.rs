@@ -206,6 +206,12 @@ fn keys_change_without_touching_the_resolver() {
     assert!(is_blocked(&running, "one.example"));
     restart(&mut running);
     assert!(is_blocked(&running, "one.example") && !is_blocked(&running, "two.example"));
+    let back = ["rollback", "signed", "2", "--reason", "a mistake"];
+    let (code, _, said) = running.run(&back);
+    assert!(
+        code == 1 && said.contains("a key that was revoked"),
+        "{said}"
+    );
     desk.sign("one", "four", &["--renew"]);
     desk.hand_out("");
     wait_for(&running, "two.example", true);

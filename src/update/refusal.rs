@@ -99,6 +99,8 @@ pub enum Cause {
     HeldBack(String),
     /// It was signed when it was accepted, and its manifest is gone.
     NoPapers,
+    /// It needs a key that was revoked.
+    Revoked,
     /// The program stops.
     Stopping,
     /// The removal has run out.
@@ -332,6 +334,9 @@ fn write_kept(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "it was signed when it was accepted, and its manifest is gone: it is not taken for a \
              list without one",
         ),
+        Cause::Revoked => {
+            f.write_str("it needs a key that was revoked: it comes into force nowhere any more")
+        }
         Cause::Stopping => f.write_str("the program stops"),
         Cause::NoGeneration => f.write_str(
             "there is no such generation on disk: `wardline history LIST` shows what there is",

@@ -189,13 +189,7 @@ impl ListKeeper {
                     }
                 }
             }
-            Turn::GoBack { number, reason } => match self.target(number) {
-                Some(target) => self.read_back(target, Some(reason), asker),
-                None => {
-                    let change = self.refuse_rollback(Cause::NoGeneration);
-                    self.answer(asker, change);
-                }
-            },
+            Turn::GoBack { number, reason } => self.go_back(number, reason, asker),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::update::refusal::Cause;
 use crate::update::restore::take_back;
 use crate::update::stand::Stand;
 use crate::update::state::ListChange;
+use crate::update::trust::KeyStanding;
 
 impl ListKeeper {
     /// Let what is held back or tried out pass, these findings and no others.
@@ -75,7 +76,23 @@ impl ListKeeper {
         }
     }
 
-    pub(super) fn target(&self, number: Option<u64>) -> Option<Generation> {
+    /// Go back to this generation, or to the one before.
+    pub(super) fn go_back(&mut self, number: Option<u64>, reason: String, asker: Asker) {
+        let target = self.target(number).ok_or(Cause::NoGeneration);
+        let target = target.and_then(|target| match self.stand.vouching_of_kept(&target) {
+            KeyStanding::Revoked => Err(Cause::Revoked),
+            KeyStanding::Vouched | KeyStanding::Unvouched => Ok(target),
+        });
+        match target {
+            Ok(target) => self.read_back(target, Some(reason), asker),
+            Err(cause) => {
+                let change = self.refuse_rollback(cause);
+                self.answer(asker, change);
+            }
+        }
+    }
+
+    fn target(&self, number: Option<u64>) -> Option<Generation> {
         let record = &self.stand.shelf.as_ref()?.record;
         let live = record.live.unwrap_or(u64::MAX);
         let is_wanted =
