@@ -307,7 +307,7 @@ fn is_said_of_the_list(scene: &Scene) {
         scene
             .running
             .stderr()
-            .contains("no receipt: the state folder was restored")
+            .contains("no receipt: the state was restored")
     );
 }
 
