@@ -9,10 +9,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::kit::ask::ask;
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
-use crate::kit::until;
+use crate::kit::{is_blocked, until, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -119,17 +118,6 @@ fn put(from: &Path, to: &Path) {
     fs::rename(&beside, to).expect("a file");
 }
 
-fn is_blocked(running: &Running, name: &str) -> bool {
-    let answers = ask(running.address(), name, "A").answers();
-    answers.iter().any(|answer| answer.ends_with(STOP[0]))
-}
-
-fn wait_for(running: &Running, name: &str, wanted: bool) {
-    until(&format!("{name}: blocked {wanted}"), PATIENCE, || {
-        (is_blocked(running, name) == wanted).then_some(())
-    });
-}
-
 fn state(running: &Running) -> Value {
     running.json(&["status", "--json"])["lists"][0].clone()
 }
@@ -150,6 +138,16 @@ fn wait_for_alarm(running: &Running, kind: &str, wanted: bool) {
     until(&format!("alarm {kind}: {wanted}"), PATIENCE, || {
         (has_alarm(running, kind) == wanted).then_some(())
     });
+}
+
+/// Writes the configuration anew, and gives what it was.
+fn configure(running: &Running, change: impl FnOnce(&str) -> String) -> String {
+    let file = running.config_file();
+    let before = fs::read_to_string(&file).expect("the configuration");
+    let after = change(&before);
+    assert_ne!(before, after);
+    fs::write(&file, after).expect("the configuration");
+    before
 }
 
 fn restart(running: &mut Running) {
@@ -236,14 +234,11 @@ fn what_is_kept_is_held_against_the_configured_keys() {
 
     // With key three taken out, the newest issue that the others have signed is in force.
     let without = |running: &Running, name: &str| {
-        let file = running.folder().join("wardline.toml");
-        let text = fs::read_to_string(&file).expect("the configuration");
         let key = format!("\"{}\"", desk.public(name));
-        assert!(text.contains(&key), "{text}");
-        let text = text
-            .replace(&format!(", {key}"), "")
-            .replace(&format!("{key}, "), "");
-        fs::write(&file, text).expect("the configuration");
+        configure(running, |text| {
+            text.replace(&format!(", {key}"), "")
+                .replace(&format!("{key}, "), "")
+        });
     };
     without(&running, "three");
     restart(&mut running);
@@ -252,11 +247,9 @@ fn what_is_kept_is_held_against_the_configured_keys() {
     assert_eq!(state(&running)["serial"], 1);
 
     // Where they have signed none, the last one stays and is told of.
-    let file = running.folder().join("wardline.toml");
-    let text = fs::read_to_string(&file).expect("the configuration");
     desk.key("other");
     let (two, other) = (desk.public("two"), desk.public("other"));
-    fs::write(&file, text.replace(&two, &other)).expect("the configuration");
+    configure(&running, |text| text.replace(&two, &other));
     restart(&mut running);
     assert!(is_blocked(&running, "one.example"));
     wait_for_alarm(&running, "unvouched", true);
@@ -339,11 +332,10 @@ fn what_the_configuration_does_otherwise_is_told_and_gets_no_receipt() {
     let desk = Desk::new(&["one.example"]);
     desk.sign("one", "two", &[]);
     let mut running = desk.program(&["one", "two", "three"], 2).start();
-    let file = running.folder().join("wardline.toml");
-    let text = fs::read_to_string(&file).expect("the configuration");
-    let other = text.replace(&format!("stop = {STOP:?}\n"), "action = \"nxdomain\"\n");
-    assert_ne!(text, other);
-    fs::write(&file, other).expect("the configuration");
+    let stop = format!("stop = {STOP:?}\n");
+    let before = configure(&running, |text| {
+        text.replace(&stop, "action = \"nxdomain\"\n")
+    });
     restart(&mut running);
     desk.hand_out("");
     until("in force", PATIENCE, || {
@@ -357,7 +349,7 @@ fn what_the_configuration_does_otherwise_is_told_and_gets_no_receipt() {
             .then_some(())
     });
     assert!(state(&running)["receipt"].is_null());
-    fs::write(&file, text).expect("the configuration");
+    configure(&running, |_| before);
     restart(&mut running);
     wait_for(&running, "one.example", true);
     until("a receipt", PATIENCE, || {

@@ -8,12 +8,11 @@ use std::time::Duration;
 use serde_json::Value;
 use wardline::seal::SigningKey;
 
-use crate::kit::ask::ask;
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::tool::{FAKETIME, is_missing};
-use crate::kit::until;
 use crate::kit::wall_clock::WallClock;
+use crate::kit::{is_blocked, until, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The list that something happens to, and one that nothing happens to.
@@ -28,17 +27,6 @@ fn start() -> Running {
         .metrics()
         .toml("[lists]\nnever_block_names = [\"stop.example\"]\n")
         .start()
-}
-
-fn is_blocked(running: &Running, name: &str) -> bool {
-    let answers = ask(running.address(), name, "A").answers();
-    answers.iter().any(|answer| answer.ends_with(STOP[0]))
-}
-
-fn wait_for(running: &Running, name: &str, wanted: bool) {
-    until(&format!("{name}: blocked {wanted}"), PATIENCE, || {
-        (is_blocked(running, name) == wanted).then_some(())
-    });
 }
 
 fn status_of(running: &Running, list: &str) -> Value {

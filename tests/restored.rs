@@ -17,10 +17,9 @@ use wardline::seal::{Note, SigningKey};
 use wardline::store::{Author, Promises, Store};
 
 use crate::audit::verify;
-use crate::kit::ask::ask;
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
-use crate::kit::until;
+use crate::kit::{is_blocked, until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const ORIGIN: &str = "provider.example/resolver-1";
@@ -73,8 +72,7 @@ impl Scene {
 
     fn blocks(&self, serial: u64) -> bool {
         let name = format!("serial-{serial}.example");
-        let answers = ask(self.running.address(), &name, "A").answers();
-        answers.iter().any(|answer| answer.ends_with(STOP[0]))
+        is_blocked(&self.running, &name)
     }
 
     fn path(&self, name: &str) -> PathBuf {

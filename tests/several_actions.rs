@@ -121,12 +121,7 @@ fn check(client: &Client, name: &str, kind: &str, fate: Fate) {
     for question in variants(name, kind) {
         let response = client.ask(&question);
         let said = format!("{question:?} from {client:?}: {fate:?}");
-        let shown: Vec<String> = response
-            .message
-            .answers
-            .iter()
-            .map(|record| record.data.to_string())
-            .collect();
+        let shown = response.data();
         let (rcode, stops, errors) = fate.of(kind);
         assert_eq!(
             (response.rcode().as_str(), response.ede().as_slice()),
@@ -220,8 +215,7 @@ fn a_name_falls_to_the_next_list_that_has_it() {
         until("the next list", PATIENCE, || {
             let question = Question::new("www.blocked.example.", "A").edns(Edns::default());
             let response = client.ask(&question);
-            let shown = response.message.answers.iter();
-            let shown: Vec<String> = shown.map(|record| record.data.to_string()).collect();
+            let shown = response.data();
             let is_so = response.rcode() == rcode && shown == stops && response.ede() == errors;
             is_so.then_some(())
         });

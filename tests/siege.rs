@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::kit::ask::{Client, Question, ask};
 use crate::kit::internet::Internet;
 use crate::kit::load::{Asked, Load};
-use crate::kit::program::{Program, STOP};
+use crate::kit::program::Program;
 use crate::kit::until;
 
 /// Clients that an attack comes from.
@@ -98,12 +98,10 @@ fn torture(
             .is_some_and(|(_, response)| response.rcode() == "NXDOMAIN")
     };
     let is_blocked = |asked: &Asked| {
-        asked.reply.as_ref().is_some_and(|(_, response)| {
-            response
-                .answers()
-                .iter()
-                .any(|answer| answer.ends_with(STOP[0]))
-        })
+        asked
+            .reply
+            .as_ref()
+            .is_some_and(|(_, response)| response.is_stopped())
     };
     let shares = (share(&benign, is_answered), share(&listed, is_blocked));
     println!(

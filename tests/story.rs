@@ -270,10 +270,7 @@ impl Prober {
                     else {
                         continue;
                     };
-                    let is_blocked = response
-                        .answers()
-                        .iter()
-                        .any(|answer| answer.ends_with(STOP[0]));
+                    let is_blocked = response.is_stopped();
                     probing.answers.fetch_add(1, SeqCst);
                     probing
                         .wrong
@@ -300,12 +297,10 @@ impl Prober {
 }
 
 fn is_blocked(running: &Running, name: &str) -> bool {
-    let response =
-        Client::udp(running.address()).ask(&Question::new(name, "A").without_recursion());
-    response
-        .answers()
-        .iter()
-        .any(|answer| answer.ends_with(STOP[0]))
+    let client = Client::udp(running.address());
+    client
+        .ask(&Question::new(name, "A").without_recursion())
+        .is_stopped()
 }
 
 fn standing(running: &Running) -> serde_json::Value {

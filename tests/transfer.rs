@@ -12,11 +12,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::kit::ask::ask;
 use crate::kit::program::{Program, STOP};
-use crate::kit::running::Running;
 use crate::kit::tool::{KNOTD, is_missing};
-use crate::kit::until;
+use crate::kit::{is_blocked, until};
 
 const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const OTHER_SECRET: &str = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
@@ -187,13 +185,6 @@ fn secret(folder: &TempDir, text: &str) -> String {
     let path = folder.path().join("secret");
     fs::write(&path, text).unwrap();
     path.display().to_string()
-}
-
-fn is_blocked(running: &Running, name: &str) -> bool {
-    ask(running.address(), name, "A")
-        .answers()
-        .iter()
-        .any(|answer| answer.ends_with(STOP[0]))
 }
 
 #[test]

@@ -487,7 +487,8 @@ mod tests {
             ("\"not_in_force\":[],", "\"not_in_force\":null,"),
             (
                 "\"not_in_force\":[],",
-                "\"not_in_force\":[{\"from\":\"1969-01-01T00:00:00Z\",\"until\":\"2026-01-01T00:00:01Z\"}],",
+                "\"not_in_force\":[{\"from\":\"1969-01-01T00:00:00Z\",\
+                 \"until\":\"2026-01-01T00:00:01Z\"}],",
             ),
         ] {
             assert_eq!(

@@ -438,7 +438,10 @@ mod tests {
             let mut link = KeyLink {
                 list,
                 number,
-                origin: if number == 1 { LinkOrigin::Anchor(hash) } else { LinkOrigin::Previous(hash) },
+                origin: match number {
+                    1 => LinkOrigin::Anchor(hash),
+                    _ => LinkOrigin::Previous(hash),
+                },
                 issued,
                 threshold: threshold.index(keys.len()) + 1,
                 keys,

@@ -13,6 +13,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use super::program::STOP;
+
 const PATIENCE: Duration = Duration::from_secs(8);
 static NEXT_ID: AtomicU16 = AtomicU16::new(1);
 
@@ -220,6 +222,18 @@ impl Response {
         let mut lines: Vec<String> = shown.map(show).collect();
         lines.sort();
         lines
+    }
+
+    /// What the records of the answer section say, in their order.
+    pub(crate) fn data(&self) -> Vec<String> {
+        let answers = self.message.answers.iter();
+        answers.map(|record| record.data.to_string()).collect()
+    }
+
+    /// Whether the stop page's first address is in the answer section.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let answers = self.answers();
+        answers.iter().any(|answer| answer.ends_with(STOP[0]))
     }
 
     /// Whether a section holds a record of this type.

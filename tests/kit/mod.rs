@@ -6,6 +6,9 @@
 
 use std::time::{Duration, Instant};
 
+use ask::ask;
+use running::Running;
+
 pub(crate) mod ask;
 pub(crate) mod in_process;
 pub(crate) mod internet;
@@ -20,6 +23,8 @@ pub(crate) mod weather;
 pub(crate) mod web;
 
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long a change may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks again and again until there is something, or gives up loudly: the only place where a test
 /// waits.
@@ -36,4 +41,16 @@ pub(crate) fn until<T>(
         assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Whether a customer who asks for the name is shown the stop page.
+pub(crate) fn is_blocked(running: &Running, name: &str) -> bool {
+    ask(running.address(), name, "A").is_stopped()
+}
+
+/// Waits until a name is blocked, or is not.
+pub(crate) fn wait_for(running: &Running, name: &str, wanted: bool) {
+    until(&format!("{name}: blocked {wanted}"), PATIENCE, || {
+        (is_blocked(running, name) == wanted).then_some(())
+    });
 }
