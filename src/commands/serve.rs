@@ -2,7 +2,6 @@
 //! order.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +30,7 @@ use crate::process::{self, Manners};
 use crate::query::Answering;
 use crate::resolve::RootStanding;
 use crate::seal::is_key_name;
-use crate::store::{EventKind, Journal, JournalEvent, Promises};
+use crate::store::{EventKind, Journal, JournalEvent, Promises, make_private_folder};
 use crate::update::push::Listener;
 use crate::update::{
     ListState, Prover, ReceiptKeyFault, Settings, Sources, Updater, Watch, Which, receipt_key,
@@ -289,11 +288,7 @@ fn ready_line(updater: &Updater, doors: &[String]) -> String {
 
 /// Make the state folder, for its owner alone; one that is there stays as it is.
 fn make_folder(state: &Path) -> Result<(), CommandFailure> {
-    let made = std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state);
-    made.map_err(|error| {
+    make_private_folder(state).map_err(|error| {
         CommandFailure::Failed(format!(
             "{}: cannot be made ({error}): choose another `state` folder",
             state.display()

@@ -6,6 +6,8 @@ use std::str::Split;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::serial::SERIAL_MAX;
 use crate::clock::UnixSeconds;
@@ -220,6 +222,20 @@ impl Hash {
             .try_into()
             .ok()
             .map(Self)
+    }
+}
+
+/// As its hexadecimal digits.
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("a hash in it is none"))
     }
 }
 

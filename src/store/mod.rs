@@ -41,7 +41,7 @@ pub use out_of_force::{InForceSince, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;
 pub use steps::ClockStep;
-pub use whole::{Haste, write_file, write_whole};
+pub use whole::{Haste, make_private_folder, write_file, write_whole};
 pub use write::{Store, Taking};
 
 /// What can go wrong with the counts on disk.

@@ -7,9 +7,9 @@
 //! everything goes on.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ use rustix::process::{getegid, geteuid};
 use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
-use super::whole::write_whole;
+use super::whole::{make_private_folder, write_whole};
 use crate::list::Hash;
 use crate::list::key_chain::ChainFloor;
 
@@ -45,7 +45,7 @@ pub struct ListPromise {
 }
 
 /// The last checkpoint of the audit log that was signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPromise {
     /// The log.
     pub origin: String,
@@ -71,7 +71,7 @@ struct PromisedFile {
 struct Content {
     v: u64,
     #[serde(default)]
-    log: Option<WrittenLog>,
+    log: Option<LogPromise>,
     #[serde(default)]
     lists: BTreeMap<String, WrittenList>,
 }
@@ -86,26 +86,13 @@ impl Default for Content {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct WrittenLog {
-    origin: String,
-    size: u64,
-    root: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A list's promise, flat as it stands in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct WrittenList {
     serial: Option<u64>,
-    manifest: Option<String>,
-    keys: Option<WrittenKeys>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct WrittenKeys {
-    anchor: String,
-    number: u64,
-    hash: String,
+    manifest: Option<Hash>,
+    keys: Option<ChainFloor>,
 }
 
 impl Promises {
@@ -146,7 +133,7 @@ impl Promises {
         let written = WrittenList::of(promise);
         let mut kept = self.lock();
         let lists = &mut kept.content.lists;
-        if lists.get(list).cloned().unwrap_or_default() != written {
+        if lists.get(list).copied().unwrap_or_default() != written {
             lists.insert(list.to_owned(), written);
             kept.is_unwritten = true;
         }
@@ -155,20 +142,14 @@ impl Promises {
 
     /// The last checkpoint that was promised.
     pub fn log(&self) -> Option<LogPromise> {
-        let kept = self.lock();
-        kept.content.log.as_ref().and_then(WrittenLog::read)
+        self.lock().content.log.clone()
     }
 
     /// Promises this checkpoint; says whether that is on disk.
     pub(super) fn promise_log(&self, promise: &LogPromise) -> bool {
-        let written = WrittenLog {
-            origin: promise.origin.clone(),
-            size: promise.size,
-            root: promise.root.to_string(),
-        };
         let mut kept = self.lock();
-        if kept.content.log.as_ref() != Some(&written) {
-            kept.content.log = Some(written);
+        if kept.content.log.as_ref() != Some(promise) {
+            kept.content.log = Some(promise.clone());
             kept.is_unwritten = true;
         }
         kept.write();
@@ -212,7 +193,7 @@ impl PromisedFile {
         let Some(folder) = self.folder.as_ref().filter(|_| self.is_unwritten) else {
             return;
         };
-        let written = make_folder(folder).and_then(|()| {
+        let written = make_private_folder(folder).and_then(|()| {
             let text = serde_json::to_vec_pretty(&self.content)?;
             write_whole(folder, FILE, text.as_slice())
         });
@@ -234,39 +215,19 @@ impl PromisedFile {
 impl WrittenList {
     fn of(promise: &ListPromise) -> Self {
         let (serial, manifest) = promise.highest.unzip();
+        let keys = promise.keys;
         Self {
             serial,
-            manifest: manifest.map(|manifest| manifest.to_string()),
-            keys: promise.keys.map(|floor| WrittenKeys {
-                anchor: floor.anchor.to_string(),
-                number: floor.number,
-                hash: floor.hash.to_string(),
-            }),
+            manifest,
+            keys,
         }
     }
 
     fn read(&self) -> ListPromise {
-        let manifest = self.manifest.as_deref().and_then(Hash::parse);
         ListPromise {
-            highest: self.serial.zip(manifest),
-            keys: self.keys.as_ref().and_then(|keys| {
-                Some(ChainFloor {
-                    anchor: Hash::parse(&keys.anchor)?,
-                    number: keys.number,
-                    hash: Hash::parse(&keys.hash)?,
-                })
-            }),
+            highest: self.serial.zip(self.manifest),
+            keys: self.keys,
         }
-    }
-}
-
-impl WrittenLog {
-    fn read(&self) -> Option<LogPromise> {
-        Some(LogPromise {
-            origin: self.origin.clone(),
-            size: self.size,
-            root: Hash::parse(&self.root)?,
-        })
     }
 }
 
@@ -292,10 +253,8 @@ fn read(place: &Path) -> io::Result<Option<Content>> {
         return Err(damaged(format!("it has form {}", content.v)));
     }
     let mut lists = content.lists.values();
-    let is_readable = content.log.as_ref().is_none_or(|log| log.read().is_some())
-        && lists.all(|list| WrittenList::of(&list.read()) == *list);
-    if !is_readable {
-        return Err(damaged("a hash in it is none".to_owned()));
+    if !lists.all(|list| list.serial.is_some() == list.manifest.is_some()) {
+        return Err(damaged("a serial in it has no manifest".to_owned()));
     }
     Ok(Some(content))
 }
@@ -307,11 +266,6 @@ fn set_aside(folder: &Path, error: &io::Error) {
         // It is written over all the same.
         let _ = fs::rename(folder.join(FILE), aside);
     }
-}
-
-/// Made for the owner alone; one that is there stays as it is.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! The form of the file on disk, and how it is opened.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
+use super::whole::make_private_folder;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
 pub(super) const FORM: i64 = 6;
@@ -189,14 +190,10 @@ pub(super) fn lock_file(folder: &Path) -> PathBuf {
 
 /// Makes the folder, for the owner only; one that exists is left as it is.
 pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| StoreError::Open {
-            path: folder.into(),
-            source,
-        })
+    make_private_folder(folder).map_err(|source| StoreError::Open {
+        path: folder.into(),
+        source,
+    })
 }
 
 /// Opens a file, made for the owner only if it is not there; SQLite gives its own side files the

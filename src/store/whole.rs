@@ -1,13 +1,23 @@
-//! Files that are replaced at one stroke: after a power cut there is the old one or the new one.
+//! Folders for the owner alone, and files that are replaced at one stroke: after a power cut there
+//! is the old one or the new one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 const BUFFER_OCTETS: usize = 64 * 1024;
+
+/// Makes a folder and those above it, for the owner alone; one that is there stays as it is.
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder)
+}
 
 /// Is a file waited for until it is on disk?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,6 @@ use super::text::Text;
 use crate::clock::UnixSeconds;
 use crate::list::guard::Code;
 use crate::list::key_chain::ChainFloor;
-use crate::list::manifest::Manifest;
 use crate::list::serial::SERIAL_MAX;
 use crate::list::{Hash, ListIndex, write_time};
 
@@ -74,37 +73,11 @@ pub(super) struct Decisions {
     /// What the operator let pass, oldest first.
     pub(super) overrides: Vec<KeptOverride>,
     /// How far the chain of keys has come.
-    pub(super) key_floor: Option<KeptFloor>,
+    pub(super) key_floor: Option<ChainFloor>,
     /// What was held back last, until something else comes in force; its text is kept beside.
     pub(super) held: Option<KeptHeld>,
     /// What is tried out; its text is kept beside.
     pub(super) trial: Option<KeptTrial>,
-}
-
-/// How far the chain of keys has come, under the configuration with this anchor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KeptFloor {
-    anchor: String,
-    number: u64,
-    hash: String,
-}
-
-impl KeptFloor {
-    pub(super) fn of(floor: ChainFloor) -> Self {
-        Self {
-            anchor: floor.anchor.to_string(),
-            number: floor.number,
-            hash: floor.hash.to_string(),
-        }
-    }
-
-    pub(super) fn read(&self) -> Option<ChainFloor> {
-        Some(ChainFloor {
-            anchor: Hash::parse(&self.anchor)?,
-            number: self.number,
-            hash: Hash::parse(&self.hash)?,
-        })
-    }
 }
 
 /// An issue that is not in force, with its text beside the record.
@@ -112,8 +85,6 @@ impl KeptFloor {
 pub(super) struct KeptOffer {
     /// The manifest's hash, or the text's own where it has no manifest.
     pub(super) known_by: String,
-    /// The serial of its manifest; none where it had none.
-    pub(super) serial: Option<u64>,
     /// How it came.
     pub(super) way: String,
     /// Where it was found, for messages.
@@ -124,13 +95,8 @@ pub(super) struct KeptOffer {
 
 impl KeptOffer {
     pub(super) fn of(known_by: Hash, bundle: &Bundle, received_ms: i64) -> Self {
-        let serial = bundle.manifest.as_ref().and_then(|note| {
-            let manifest = Manifest::parse(note.text()).ok()?;
-            Some(manifest.serial)
-        });
         Self {
             known_by: known_by.to_string(),
-            serial,
             way: bundle.origin.way.word().to_owned(),
             place: bundle.origin.place.clone(),
             received_ms,

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -12,7 +11,7 @@ use super::refusal::place_of;
 use crate::list::Hash;
 use crate::list::receipt::Receipt;
 use crate::seal::{KeyError, Note, SigningKey};
-use crate::store::write_whole;
+use crate::store::{make_private_folder, write_whole};
 
 /// Below the list's folder.
 const FOLDER: &str = "receipts";
@@ -47,10 +46,7 @@ impl Receipts {
         if self.find(manifest).is_some() {
             return Ok(());
         }
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)?;
+        make_private_folder(&self.folder)?;
         write_whole(&self.folder, &Self::file(manifest), note.as_bytes())
     }
 

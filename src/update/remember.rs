@@ -101,8 +101,12 @@ impl Stand {
         }
     }
 
-    /// Write the record where it could not be written.
+    /// Write the record where it could not be written, and look at one that could not be read.
     pub(super) fn catch_up(&mut self) {
+        let shelf = self.shelf.as_mut();
+        if shelf.is_some_and(|shelf| std::mem::take(&mut shelf.is_reopened)) {
+            self.find_floor();
+        }
         if self.is_unwritten
             && let Some(shelf) = &mut self.shelf
             && shelf.change(|_| {}).is_ok()

@@ -8,9 +8,9 @@
 //! Opening never fails: a damaged `record.json` is set aside and made anew from the generations'
 //! own files, and a folder that cannot be read now is tried again when something is to be kept.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -21,7 +21,7 @@ use super::refusal::place_of;
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
 use crate::seal::Note;
-use crate::store::write_whole;
+use crate::store::{make_private_folder, write_whole};
 
 /// Generations that are kept, the one in force included.
 const GENERATIONS_MAX: usize = 5;
@@ -51,6 +51,8 @@ pub(super) struct Shelf {
     fault: Option<io::Error>,
     /// What was wrong with the record, where it was made anew from the generations' files.
     pub(super) repaired: Option<String>,
+    /// The record was read after a fault, and nobody has looked at it yet.
+    pub(super) is_reopened: bool,
 }
 
 impl Shelf {
@@ -66,6 +68,7 @@ impl Shelf {
             record: opened.record,
             fault,
             repaired: opened.repaired,
+            is_reopened: false,
         }
     }
 
@@ -79,6 +82,7 @@ impl Shelf {
         if self.fault.is_some() {
             let opened = open_record(&self.folder)?;
             (self.record, self.repaired, self.fault) = (opened.record, opened.repaired, None);
+            self.is_reopened = true;
         }
         Ok(())
     }
@@ -144,7 +148,7 @@ impl Shelf {
     /// Keep a removal as a file of its own too, from which a lost record is made anew.
     pub(super) fn keep_removal(&self, known_by: &str, note: &str) -> io::Result<()> {
         let folder = self.folder.join(REMOVALS);
-        make_folder(&folder)?;
+        make_private_folder(&folder)?;
         write_whole(&folder, &format!("{known_by}.removal"), note.as_bytes())
     }
 
@@ -179,13 +183,8 @@ struct OpenedFolder {
     repaired: Option<String>,
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder)
-}
-
 fn open_record(folder: &Path) -> io::Result<OpenedFolder> {
-    make_folder(folder)?;
+    make_private_folder(folder)?;
     let place = folder.join(RECORD);
     let fault = match fs::read(&place) {
         Ok(text) => match serde_json::from_slice(&text) {

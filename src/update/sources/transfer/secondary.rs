@@ -1,9 +1,7 @@
 //! One zone's secondary: asks when the zone's timers or a primary say so, and hands what is new to
 //! the updater.
 
-use std::fs::DirBuilder;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,6 +15,7 @@ use super::exchange::{FetchedZone, TransferFault, visit};
 use super::message::Soa;
 use super::zone::SecondaryZone;
 use crate::clock::monotonic;
+use crate::store::make_private_folder;
 use crate::update::bundle::{Bundle, Origin, Way};
 use crate::update::mailbox::Mailbox;
 use crate::update::refusal::Cause;
@@ -118,7 +117,10 @@ impl Secondary {
 
     /// Ask the primaries one after the other until one answers, the one that spoke up first.
     fn round(&mut self, told: Option<IpAddr>) -> TransferRound {
-        self.make_folder();
+        if let Some(folder) = self.path.parent() {
+            // Where there is no place for the copy, keeping it fails, and is told.
+            let _ = make_private_folder(folder);
+        }
         let mut primaries = self.zone.primaries.clone();
         primaries.sort_by_key(|primary| Some(primary.ip()) != told);
         let mut last = None;
@@ -150,14 +152,6 @@ impl Secondary {
             self.complain(&place, &fault);
         }
         TransferRound::Failed
-    }
-
-    /// Have a place for the copy; where there is none, keeping it fails, and is told.
-    fn make_folder(&self) {
-        if let Some(folder) = self.path.parent() {
-            let mut builder = DirBuilder::new();
-            let _ = builder.recursive(true).mode(0o700).create(folder);
-        }
     }
 
     /// Have a new zone judged, and keep it where it came in force.
