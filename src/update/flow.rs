@@ -20,6 +20,7 @@ use super::refusal::Cause;
 use super::refused::RefusedOffer;
 use super::removal::Overlay;
 use super::stand::{Entered, Held, Stand};
+use super::state::ListChange;
 use super::text::{Stamp, Text};
 use super::trial::OnTrial;
 use super::verify::{Believed, SerialStanding};
@@ -344,8 +345,18 @@ pub(super) fn keep(tried: Tried, stand: &mut Stand) -> Result<Kept, Box<RefusedO
 pub(super) struct EnteredList {
     /// What our doors are to be asked for; nothing where there is no manifest to prove.
     pub(super) unproven: Option<Unproven>,
-    pub(super) entries: u64,
-    pub(super) rejects: u64,
+    entries: u64,
+    rejects: u64,
+}
+
+impl EnteredList {
+    /// What coming in force changed.
+    pub(super) const fn change(&self) -> ListChange {
+        let Self {
+            entries, rejects, ..
+        } = *self;
+        ListChange::Swapped { entries, rejects }
+    }
 }
 
 /// Put it in force, with what removals take off it at this moment; `tell` shows how the list stands

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::list::ListIndex;
 use crate::list::guard::Protected;
-use crate::policy::{Live, Snapshot};
+use crate::policy::{Live, Shadow, Snapshot};
 
 /// The snapshot in force, and how it is replaced.
 pub(super) struct LiveFront {
@@ -29,6 +30,16 @@ impl LiveFront {
         let (next, told) = next(&self.live.load());
         retired.push(self.live.swap(Arc::new(next)));
         told
+    }
+
+    /// Have a list's next table tried out, or none.
+    pub(super) fn set_shadow(&self, list: ListIndex, shadow: Option<Arc<Shadow>>) {
+        self.replace(|before| before.with_shadow(list, shadow));
+    }
+
+    /// As [`Self::swap`], with nothing to tell.
+    pub(super) fn replace(&self, next: impl FnOnce(&Snapshot) -> Snapshot) {
+        self.swap(|before| (next(before), ()));
     }
 
     /// Free replaced snapshots that nobody reads any more.

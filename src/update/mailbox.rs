@@ -155,7 +155,12 @@ impl Mailbox {
     }
 
     fn take_turn(&self, turn: Turn) -> ListOutcome {
-        self.answer_of(turn).unwrap_or_else(|message| ListOutcome {
+        self.outcome(self.answer_of(turn))
+    }
+
+    /// What became of the list; where nothing was tried, that is a refusal.
+    fn outcome(&self, answer: Answer) -> ListOutcome {
+        answer.unwrap_or_else(|message| ListOutcome {
             id: self.list.id.clone(),
             change: ListChange::Refused { message },
         })
@@ -170,20 +175,14 @@ impl Mailbox {
     pub(super) fn remove(&self, signed: SignedRemoval, origin: &Origin) -> ListOutcome {
         let removed =
             self.ask(|asker| KeeperMessage::Remove(Box::new(signed), origin.clone(), asker));
-        removed.unwrap_or_else(|message| ListOutcome {
-            id: self.list.id.clone(),
-            change: ListChange::Refused { message },
-        })
+        self.outcome(removed)
     }
 
     /// Have a chain of keys followed.
     pub(super) fn follow_keys(&self, octets: &[u8], origin: &Origin) -> ListOutcome {
         let keys = octets.to_vec();
         let followed = self.ask(|asker| KeeperMessage::Keys(keys, origin.clone(), asker));
-        followed.unwrap_or_else(|message| ListOutcome {
-            id: self.list.id.clone(),
-            change: ListChange::Refused { message },
-        })
+        self.outcome(followed)
     }
 
     fn ask(&self, message: impl FnOnce(Asker) -> KeeperMessage) -> Answer {

@@ -24,22 +24,16 @@ impl Stand {
         counts.then_some(Highest { serial, manifest })
     }
 
-    /// What was promised, where the record does not reach it: from then on until such an issue is
-    /// accepted.
-    pub(super) fn restored(&self) -> Option<Highest> {
-        let shelf = self
-            .shelf
-            .as_ref()
-            .filter(|shelf| shelf.fault().is_none())?;
-        let promised = self.promised()?;
-        promised
-            .is_above(shelf.record.highest())
-            .then_some(promised)
+    /// What was promised, where the record can be read and does not reach it.
+    pub(super) fn below_promise(&self, promised: Option<Highest>) -> Option<Highest> {
+        let shelf = self.shelf.as_ref();
+        let shelf = shelf.filter(|shelf| shelf.fault().is_none())?;
+        promised.filter(|promised| promised.is_above(shelf.record.highest()))
     }
 
     /// Something else was accepted, or other keys may sign: find the floor anew and promise it.
     pub(super) fn raise_floor(&mut self) {
-        self.floor = self.find_floor();
+        self.find_floor();
         self.promise();
     }
 
@@ -64,7 +58,7 @@ impl Stand {
 
     /// Say at the start that the record was restored; where it was not, promise what it says.
     pub(super) fn note_restored(&self) {
-        let Some(promised) = self.restored() else {
+        let Some(promised) = self.restored else {
             return self.promise();
         };
         let Highest { serial, manifest } = promised;
@@ -74,7 +68,7 @@ impl Stand {
     }
 
     pub(super) fn restored_alarm(&self) -> Option<ListAlarm> {
-        self.restored().map(|promised| ListAlarm {
+        self.restored.map(|promised| ListAlarm {
             kind: ListAlarmKind::Restored,
             message: self.restored_message(promised),
         })

@@ -50,7 +50,7 @@ impl Stand {
             error!(%list, "no receipt: today's keys have not signed the issue in force");
             return;
         }
-        if let Some(promised) = self.restored() {
+        if let Some(promised) = self.restored {
             let (list, serial) = (&self.list.id, promised.serial);
             error!(%list, serial, "no receipt: the state was restored, and more was promised");
             return;

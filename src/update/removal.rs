@@ -78,7 +78,7 @@ pub(super) struct RemovalTerm {
     pub(super) begins: UnixSeconds,
     ends: UnixSeconds,
     /// As it came.
-    pub(super) note: String,
+    note: String,
 }
 
 impl RemovalTerm {
@@ -107,6 +107,12 @@ impl RemovalTerm {
         }
     }
 
+    /// What it says; nothing where it cannot be opened.
+    pub(super) fn open(&self, identities: &Identities) -> Option<Removal> {
+        let note = open_note(self.note.as_bytes(), identities).ok()?;
+        Removal::parse(note.text()).ok()
+    }
+
     pub(super) const fn holds_at(&self, now: UnixSeconds) -> bool {
         self.begins <= now && now < self.ends
     }
@@ -121,12 +127,6 @@ impl RemovalTerm {
 #[derive(Default)]
 pub(super) struct Overlay {
     pub(super) table: Option<Arc<Table>>,
-    pub(super) holding: Vec<Hash>,
-}
-
-/// What is laid over it now, for whoever must know whether that changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Enforced {
     pub(super) holding: Vec<Hash>,
 }
 

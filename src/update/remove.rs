@@ -7,7 +7,6 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::decisions::{Decisions, KeptRemoval};
-use super::decrypt::open_note;
 use super::front::LiveFront;
 use super::refusal::Cause;
 use super::removal::{Overlay, RemovalTerm, SignedRemoval, compile};
@@ -143,10 +142,7 @@ impl Stand {
             return Overlay::default();
         }
         let identities = &self.list.identities;
-        let opened = holding.iter().filter_map(|term| {
-            let note = open_note(term.note.as_bytes(), identities).ok()?;
-            Removal::parse(note.text()).ok()
-        });
+        let opened = holding.iter().filter_map(|term| term.open(identities));
         let opened: Vec<Removal> = opened.collect();
         Overlay {
             table: compile(&opened, key).map(Arc::new),
@@ -165,12 +161,8 @@ impl Stand {
 
     /// The names that are off the list in force at this moment, in wire format.
     pub(super) fn removed_names(&self) -> Vec<Zeroizing<Vec<u8>>> {
-        let opened = self
-            .holding(self.manifest.as_ref(), wall_s())
-            .filter_map(|term| {
-                let note = open_note(term.note.as_bytes(), &self.list.identities).ok()?;
-                Removal::parse(note.text()).ok()
-            });
+        let holding = self.holding(self.manifest.as_ref(), wall_s());
+        let opened = holding.filter_map(|term| term.open(&self.list.identities));
         opened
             .flat_map(|removal| removal.entries)
             .map(|(name, _)| name.as_wire().to_vec().into())
@@ -181,12 +173,12 @@ impl Stand {
     pub(super) fn note_overlay(&mut self, overlay: Overlay, table: &Table) {
         let removed = overlay.table.as_ref();
         self.state.removed = removed.map_or(0, |removed| removed.shared_with(table) as u64);
-        let before = std::mem::replace(&mut self.enforced.holding, overlay.holding);
+        let before = std::mem::replace(&mut self.enforced, overlay.holding);
         let ended: Vec<&RemovalTerm> = self
             .removals
             .iter()
             .filter(|term| before.contains(&term.known_by))
-            .filter(|term| !self.enforced.holding.contains(&term.known_by))
+            .filter(|term| !self.enforced.contains(&term.known_by))
             .collect();
         for term in ended {
             self.tell_end(term);
@@ -224,14 +216,14 @@ impl Stand {
             .holding(manifest, now)
             .map(|term| term.known_by)
             .collect();
-        if holding == self.enforced.holding {
+        if holding == self.enforced {
             return;
         }
         let (list, before) = (self.list.index, front.live.load_full());
         let overlay = self.overlay(manifest, before.key(), now);
         let table = before.table(list).cloned();
         drop(before);
-        front.swap(|before| (before.with_removed(list, overlay.table.clone()), ()));
+        front.replace(|before| before.with_removed(list, overlay.table.clone()));
         if let Some(table) = table {
             self.note_overlay(overlay, &table);
         }

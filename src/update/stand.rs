@@ -14,7 +14,7 @@ use super::listed::ListSource;
 use super::load::{Bounds, Loaded};
 use super::receipts::Receipts;
 use super::refusal::Cause;
-use super::removal::{Enforced, RemovalTerm};
+use super::removal::RemovalTerm;
 use super::shelf::Shelf;
 use super::state::ListState;
 use super::text::{Stamp, Text};
@@ -43,6 +43,9 @@ pub(super) struct Stand {
     pub(super) vouching: KeyStanding,
     /// What a new manifest must be above.
     pub(super) floor: Option<Highest>,
+    /// What was promised, where the record does not reach it: from then on until such an issue is
+    /// accepted.
+    pub(super) restored: Option<Highest>,
     /// What is kept on disk; nothing where there is no state folder, and for the built-in list.
     pub(super) shelf: Option<Shelf>,
     /// What the guard held back last, until something else comes in force.
@@ -53,7 +56,8 @@ pub(super) struct Stand {
     pub(super) passes: Vec<(Hash, Code)>,
     /// The removals that were taken, with their terms.
     pub(super) removals: Vec<RemovalTerm>,
-    pub(super) enforced: Enforced,
+    /// Those of them that are laid over the list now.
+    pub(super) enforced: Vec<Hash>,
     /// What the last refusal was about.
     pub(super) refused_for: Option<Discriminant<Cause>>,
     /// The record changed while it could not be written.
@@ -150,6 +154,7 @@ impl Stand {
             note: None,
             vouching: KeyStanding::Vouched,
             floor: None,
+            restored: None,
             list: Arc::new(list),
             journal,
             promises,
@@ -160,7 +165,7 @@ impl Stand {
             on_trial: None,
             passes: Vec::new(),
             removals: Vec::new(),
-            enforced: Enforced::default(),
+            enforced: Vec::new(),
             refused_for: None,
             is_unwritten: false,
             attempted: None,
@@ -205,7 +210,7 @@ impl Stand {
             .and_then(|kept| self.held_from(kept, shelf));
         self.removals = self.terms_of(&shelf.record.removals);
         Receipts::of(&shelf.folder).take_over(&shelf.record.receipts);
-        self.floor = self.find_floor();
+        self.find_floor();
     }
 
     fn held_from(&self, kept: &KeptHeld, shelf: &Shelf) -> Option<Held> {
@@ -289,7 +294,7 @@ impl Stand {
     /// Is an accepted manifest neither in force nor tried out, and did nobody go back from it?
     fn is_lost(&self, manifest: Hash) -> bool {
         // Nobody went back from an issue of which the record does not know any more.
-        let is_known = self.restored().is_none();
+        let is_known = self.restored.is_none();
         let went_back = |shelf: &Shelf| shelf.record.is_rolled_back && is_known;
         let is_tried = self
             .on_trial

@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::decisions::{Generation, Highest, KeptFloor};
+use super::decisions::{Generation, Highest};
 use super::disk::Stored;
 use super::listed::Unsigned;
 use super::refusal::Cause;
@@ -18,11 +18,9 @@ impl Stand {
     pub(super) fn take_keys(&mut self, octets: &[u8]) -> Result<ListChange, Cause> {
         let trust = self.trust.follow(octets)?;
         let shelf = self.shelf.as_mut();
-        let kept = shelf
-            .as_ref()
-            .and_then(|shelf| shelf.record.key_floor.as_ref());
+        let kept = shelf.as_ref().and_then(|shelf| shelf.record.key_floor);
         let promised = self.promises.list(&self.list.id).keys;
-        let floors = [kept.and_then(KeptFloor::read), self.trust.floor(), promised];
+        let floors = [kept, self.trust.floor(), promised];
         for floor in floors.iter().flatten() {
             trust.check_floor(floor)?;
         }
@@ -30,7 +28,7 @@ impl Stand {
             return Ok(ListChange::Unchanged);
         }
         if let Some(shelf) = shelf {
-            let floor = trust.floor().map(KeptFloor::of);
+            let floor = trust.floor();
             let written = ListTrust::keep(&shelf.folder, octets);
             let written = written.and_then(|()| shelf.change(|record| record.key_floor = floor));
             written.map_err(|error| Cause::State {
@@ -90,14 +88,14 @@ impl Stand {
         }
     }
 
-    /// What a new manifest must be above: the highest of the record, or of what was promised
-    /// outside the state folder, where that is above it.
-    pub(super) fn find_floor(&self) -> Option<Highest> {
-        let recorded = self.recorded_floor();
-        let promised = self.promised();
-        promised
-            .filter(|promised| promised.is_above(recorded))
-            .or(recorded)
+    /// Find what a new manifest must be above: the highest of the record, or of what was promised
+    /// outside the state folder, where that is above it. Reads kept manifests and checks their
+    /// signatures: done where one of them, or a key, has changed.
+    pub(super) fn find_floor(&mut self) {
+        let (recorded, promised) = (self.recorded_floor(), self.promised());
+        let above = promised.filter(|promised| promised.is_above(recorded));
+        self.floor = above.or(recorded);
+        self.restored = self.below_promise(promised);
     }
 
     /// The highest that was accepted, or where today's keys have not signed that, the highest that

@@ -38,15 +38,15 @@ impl ListKeeper {
     }
 
     pub(super) fn note_entered(&mut self, kept: Kept) -> (ListChange, Option<Unproven>) {
-        let EnteredList {
-            unproven,
-            entries,
-            rejects,
-        } = flow::enter(kept, &mut self.stand, &self.front, |stand| {
-            self.own.publish(view(stand, stand.state.clone()));
-        });
+        let entered = self.put_in_force(kept);
         self.trial = None;
-        (ListChange::Swapped { entries, rejects }, unproven)
+        (entered.change(), entered.unproven)
+    }
+
+    fn put_in_force(&mut self, kept: Kept) -> EnteredList {
+        flow::enter(kept, &mut self.stand, &self.front, |stand| {
+            self.own.publish(view(stand, stand.state.clone()));
+        })
     }
 
     /// Read the text in force again, because an entry of it is over.
@@ -67,18 +67,13 @@ impl ListKeeper {
     pub(super) fn renew(&mut self, mut kept: Kept) -> (ListChange, Option<Unproven>) {
         kept.entered.is_rolled_back = self.stand.state.is_rolled_back;
         let (held, trial) = (self.stand.held.take(), self.stand.on_trial);
-        let EnteredList {
-            entries, rejects, ..
-        } = flow::enter(kept, &mut self.stand, &self.front, |stand| {
-            self.own.publish(view(stand, stand.state.clone()));
-        });
+        let entered = self.put_in_force(kept);
         (self.stand.held, self.stand.on_trial) = (held, trial);
         if let Some(trial) = &self.trial {
             // What is tried out goes on being tried out.
-            let (index, shadow) = (self.stand.list.index, Arc::clone(&trial.shadow));
-            self.front
-                .swap(|before| (before.with_shadow(index, Some(shadow)), ()));
+            let shadow = Arc::clone(&trial.shadow);
+            self.front.set_shadow(self.stand.list.index, Some(shadow));
         }
-        (ListChange::Swapped { entries, rejects }, None)
+        (entered.change(), None)
     }
 }

@@ -48,9 +48,7 @@ impl ListKeeper {
             return;
         }
         self.stand.on_trial = None;
-        let index = self.stand.list.index;
-        self.front
-            .swap(|before| (before.with_shadow(index, None), ()));
+        self.front.set_shadow(self.stand.list.index, None);
         if let Some(shelf) = &mut self.stand.shelf {
             // What cannot be written now is written with the next change.
             self.stand.is_unwritten |= shelf.change(|record| record.trial = None).is_err();
@@ -71,8 +69,7 @@ impl ListKeeper {
         let empty = TableBuilder::new(key, 0).ok().map(TableBuilder::finish);
         let Some(Ok(empty)) = empty else { return };
         let (index, empty) = (self.stand.list.index, Arc::new(empty));
-        self.front
-            .swap(|before| (before.with_table(index, empty), ()));
+        self.front.replace(|before| before.with_table(index, empty));
         let message = format!(
             "list {}: {REASON}, and no other is kept",
             self.stand.list.id

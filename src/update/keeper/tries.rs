@@ -57,8 +57,7 @@ impl ListKeeper {
         }
         let shadow = Some(Arc::clone(&trial.shadow));
         let index = self.stand.list.index;
-        self.front
-            .swap(|before| (before.with_shadow(index, shadow), ()));
+        self.front.set_shadow(index, shadow);
         let change = trial.change(&self.stand.list.stage);
         self.stand.state.last_refusal = None;
         self.trial = Some(trial);
@@ -165,9 +164,7 @@ impl ListKeeper {
         self.stand.note(EventKind::Staged, believed.as_ref(), body);
         let ended = flow::end_trial(trial, &self.stand).and_then(|tried| self.enter(tried));
         if ended.is_err() {
-            let index = self.stand.list.index;
-            self.front
-                .swap(|before| (before.with_shadow(index, None), ()));
+            self.front.set_shadow(self.stand.list.index, None);
         } else if counted.questions == 0 {
             warn!(
                 list = %self.stand.list.id,
