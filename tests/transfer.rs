@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::kit::program::{Program, STOP};
 use crate::kit::tool::{KNOTD, is_missing};
-use crate::kit::{is_blocked, until};
+use crate::kit::{is_blocked, until, wait_for};
 
 const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const OTHER_SECRET: &str = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
@@ -224,6 +224,35 @@ fn a_zone_is_taken_and_its_changes_are_enforced() {
         is_blocked(&running, "new.listed.test"),
         "the copy is the list while no primary answers"
     );
+}
+
+/// The disk is full when a zone comes: it is taken as soon as there is room, and does not wait for
+/// the zone's own timers, which are an hour.
+#[test]
+fn a_zone_that_cannot_be_kept_is_taken_when_it_can() {
+    if is_missing(&KNOTD) {
+        return;
+    }
+    let primary = Primary::start(&zone(1, 3, ""));
+    let keys = TempDir::new().unwrap();
+    let key = secret(&keys, SECRET);
+    let mut running = program(primary.address, primary.notify, Some(&key), "").start();
+    wait_for(&running, "n0.listed.test", true);
+    let in_the_way = running.folder().join("state/lists/zone/.offer.entries.new");
+    for serial in 2..4 {
+        fs::create_dir(&in_the_way).unwrap();
+        let name = format!("new{serial}.listed.test");
+        primary.change(&zone(serial, 3, &format!("{name} CNAME .\n")));
+        until("the refusal", PATIENCE, || {
+            let said = running.json(&["status", "--json"])["lists"].to_string();
+            said.contains("cannot be remembered in").then_some(())
+        });
+        assert!(!is_blocked(&running, &name));
+        fs::remove_dir(&in_the_way).unwrap();
+        wait_for(&running, &name, true);
+        running.restart();
+        assert!(is_blocked(&running, &name));
+    }
 }
 
 #[test]

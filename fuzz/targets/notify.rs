@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use wardline::list::parse::Format;
 use wardline::name::Name;
-use wardline::update::transfer::{Caps, SecondaryZone, Settings, Transfers};
+use wardline::update::transfer::{Caps, SecondaryZone, Settings, SharedKey, Transfers};
 use wardline::update::{self, ListSource, Text, Updater};
 
 /// NOTIFY for a zone that nobody has, which is answered with NOTAUTH.
@@ -73,7 +73,7 @@ fn zone(id: &str, list: u16, primary: SocketAddr) -> SecondaryZone {
         id: id.to_owned(),
         zone: Name::parse(&format!("{id}.test")).expect("a name"),
         primaries: vec![primary],
-        key: (id == "keyed").then(tsig::key),
+        key: (id == "keyed").then(|| SharedKey::of(tsig::key())),
         caps: Caps {
             octets: 1 << 20,
             records: 1_000,

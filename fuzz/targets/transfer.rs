@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use wardline::list::guard::GuardLimits;
 use wardline::list::parse::Format;
 use wardline::name::Name;
-use wardline::update::transfer::{Caps, SecondaryZone, Settings, Transfers};
+use wardline::update::transfer::{Caps, SecondaryZone, Settings, SharedKey, Transfers};
 use wardline::update::{self, ListSource, Text, Updater};
 
 const ZONE: &str = "rpz.test";
@@ -186,7 +186,7 @@ fn settings(scene: &Scene, has_key: bool) -> Settings {
         id: "zone".to_owned(),
         zone: Name::parse(ZONE).expect("a name"),
         primaries: vec![scene.primary],
-        key: has_key.then(tsig::key),
+        key: has_key.then(|| SharedKey::of(tsig::key())),
         caps: Caps {
             octets: 1 << 20,
             records: 1_000,

@@ -130,8 +130,11 @@ fn check(config: &Config) -> Vec<Problem> {
     if !problems.is_empty() {
         return problems;
     }
+    let push = config.push.as_ref();
+    let push = push.and_then(|push| push.check().err());
     let refusals = engine::check(config).into_iter();
     refusals
+        .chain(push.map(|fault| fault.to_string()))
         .map(|message| Problem {
             place: config.place.clone(),
             line: None,

@@ -40,7 +40,7 @@ use crate::update::{
 pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let started = monotonic();
     log::start(config.log);
-    let problems = config.check_files();
+    let problems = config.check_start_files();
     if !problems.is_empty() {
         return Err(CommandFailure::Usage(lines(&problems)));
     }
@@ -54,7 +54,7 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     // Followed from here on, so that a signal that comes while the lists are loaded waits instead
     // of killing.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    make_folder(&config.state)?;
+    make_folder(&config.state);
     let socket = Socket::bind(&config.control).map_err(failed)?;
     let journal = Journal::default();
     let promises = Promises::open(&config.promised);
@@ -286,14 +286,15 @@ fn ready_line(updater: &Updater, doors: &[String]) -> String {
     )
 }
 
-/// Make the state folder, for its owner alone; one that is there stays as it is.
-fn make_folder(state: &Path) -> Result<(), CommandFailure> {
-    make_private_folder(state).map_err(|error| {
-        CommandFailure::Failed(format!(
-            "{}: cannot be made ({error}): choose another `state` folder",
-            state.display()
-        ))
-    })
+/// Make the state folder, for its owner alone; one that is there stays as it is. Whoever keeps
+/// something there says what cannot be kept, and tries again.
+fn make_folder(state: &Path) {
+    if let Err(error) = make_private_folder(state) {
+        let state = state.display();
+        error!(
+            "{state}: cannot be made ({error}): free its disk, or choose another `state` folder"
+        );
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> CommandFailure {

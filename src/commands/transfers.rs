@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::failure::CommandFailure;
-use crate::config::{Config, KeyFile};
+use crate::config::Config;
 use crate::update::Updater;
 use crate::update::transfer::{SecondaryZone, Settings, Transfers};
 
@@ -19,28 +19,24 @@ pub(super) fn start(
     runtime: &Handle,
 ) -> Result<Transfers, CommandFailure> {
     let zones = config.zones().iter().map(|(list, zone)| {
-        let key = zone.key.as_ref().map(KeyFile::read).transpose()?;
         let id = config
             .lists()
             .get(usize::from(*list))
             .map(|(rules, _)| rules.id.clone())
             .unwrap_or_default();
         let (primaries, caps, time_max) = (zone.primaries.clone(), zone.caps, zone.time_max);
-        Ok(SecondaryZone {
+        SecondaryZone {
             list: *list,
             id,
             zone: zone.zone.clone(),
             primaries,
-            key,
+            key: zone.key.clone(),
             caps,
             time_max,
-        })
+        }
     });
-    let zones = zones
-        .collect::<Result<_, String>>()
-        .map_err(CommandFailure::Usage)?;
     let settings = Settings {
-        zones,
+        zones: zones.collect(),
         notify: config.notify.clone(),
         folder: config.state.join(FOLDER),
     };

@@ -5,18 +5,16 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
-use zeroize::Zeroizing;
 
 use super::list_action::{ActionKeys, ActionWord, contact};
 use super::never_block::ListsSection;
-use super::review::{Review, is_written, unwritten};
+use super::review::{FileUse, Review, is_written, unwritten};
 use super::sources::{FolderSection, GuardSection, PullSection, StageSection};
 use super::transfer::{ListTransferSection, TransferredZone};
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
 use crate::list::{EntryTally, ListIndex};
 use crate::policy::{Basis, ListRules};
 use crate::seal::VerifyKey;
-use crate::seal::age::Identity;
 use crate::update::{Identities, ListOrigin, ListSource, Text, Trust, Unsigned};
 
 /// More lists than any provider applies; keeps the metrics' cardinality small.
@@ -287,26 +285,12 @@ impl ListSection {
 
     /// The age keys that entries may be encrypted to.
     fn check_identity(&self, review: &mut Review<'_>) -> Identities {
-        let Some(value) = &self.identity else {
+        let Some(file) = &self.identity else {
             return Identities::default();
         };
-        let path = review.path(value.get_ref());
-        let text = std::fs::read_to_string(&path)
-            .map(Zeroizing::new)
-            .map_err(|error| error.to_string());
-        match text.and_then(|text| Identity::parse_file(&text).map_err(|fault| fault.to_string())) {
-            Ok(identities) => Identities(identities.into()),
-            Err(reason) => {
-                review.say(
-                    value,
-                    format!(
-                        "identity: {}: {reason}: write the file with age-keygen",
-                        path.display()
-                    ),
-                );
-                Identities::default()
-            }
-        }
+        let identities = Identities::in_file(review.path(file.get_ref()));
+        review.file_for(file, FileUse::Identities(identities.clone()));
+        identities
     }
 
     /// Whose signatures the list needs; a plain file has none and needs the operator's word

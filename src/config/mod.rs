@@ -40,8 +40,8 @@ pub use listen::{Listen, TlsFiles};
 pub use never_block::NeverBlock;
 pub use resolve::{Recurse, Resolve, ResolveMode};
 pub use review::Problem;
-use review::{NamedFile, Review};
-pub use transfer::{KeyFile, TransferredZone};
+use review::{FileUse, NamedFile, Review};
+pub use transfer::TransferredZone;
 pub use upkeep::{AuditLog, LogLevel};
 
 /// The commented reference with all defaults, which is also what runs where no file is given.
@@ -176,12 +176,20 @@ impl Config {
     }
 
     /// Check that the files it names can be read now: certificate and key, root hints, trust
-    /// anchors.
+    /// anchors, and what lists need.
     pub fn check_files(&self) -> Vec<Problem> {
-        self.files
+        let files = self.files.iter();
+        files.filter_map(|file| file.check().err()).collect()
+    }
+
+    /// Check that the files can be read without which nothing can be answered. What a list needs
+    /// keeps nobody else from being answered, and is looked for again.
+    pub fn check_start_files(&self) -> Vec<Problem> {
+        let files = self
+            .files
             .iter()
-            .filter_map(|file| file.check().err())
-            .collect()
+            .filter(|file| matches!(file.used, FileUse::Start));
+        files.filter_map(|file| file.check().err()).collect()
     }
 
     /// What no list may block: what we ship, the operator's own files and names, and the hosts that

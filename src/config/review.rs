@@ -10,6 +10,8 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::name::Name;
+use crate::update::Identities;
+use crate::update::transfer::SharedKey;
 
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +33,24 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What a file that the configuration names is for.
+#[derive(Clone, Debug)]
+pub(super) enum FileUse {
+    /// Nothing can be answered without it.
+    Start,
+    /// A list, or those who push lists, cannot do without it; everybody else is answered.
+    List,
+    /// It holds a list's age keys.
+    Identities(Identities),
+    /// It holds the secret that a zone is transferred with.
+    Secret(SharedKey),
+}
+
 /// A file that the configuration names, with the place where it does.
 #[derive(Clone, Debug)]
 pub(super) struct NamedFile {
     pub(super) path: PathBuf,
+    pub(super) used: FileUse,
     place: String,
     line: usize,
 }
@@ -42,14 +58,23 @@ pub(super) struct NamedFile {
 impl NamedFile {
     /// Can it be read now?
     pub(super) fn check(&self) -> Result<(), Problem> {
-        let opened = std::fs::File::open(&self.path);
-        opened.map(drop).map_err(|error| Problem {
-            place: self.place.clone(),
-            line: Some(self.line),
-            message: format!(
+        let cannot = |error: std::io::Error| {
+            format!(
                 "{} cannot be read ({error}): correct the path, or the file's owner and mode",
                 self.path.display()
-            ),
+            )
+        };
+        let checked = match &self.used {
+            FileUse::Identities(identities) => identities.read().map(drop),
+            FileUse::Secret(key) => key.read().map(drop),
+            FileUse::Start | FileUse::List => {
+                std::fs::File::open(&self.path).map(drop).map_err(cannot)
+            }
+        };
+        checked.map_err(|message| Problem {
+            place: self.place.clone(),
+            line: Some(self.line),
+            message,
         })
     }
 }
@@ -209,9 +234,15 @@ impl<'a> Review<'a> {
 
     /// A file that must be there when the program starts.
     pub(super) fn file(&mut self, value: &Spanned<PathBuf>) -> PathBuf {
+        self.file_for(value, FileUse::Start)
+    }
+
+    /// A file that is there when it is used for this.
+    pub(super) fn file_for(&mut self, value: &Spanned<PathBuf>, used: FileUse) -> PathBuf {
         let path = self.path(value.get_ref());
         self.files.push(NamedFile {
             path: path.clone(),
+            used,
             place: self.place.clone(),
             line: self.line_of(value.span().start),
         });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::review::{Review, unwritten};
+use super::review::{FileUse, Review, unwritten};
 use crate::list::guard::{Code, GuardLimits};
 use crate::update::{PullSettings, Stage, push};
 
@@ -60,7 +60,7 @@ impl PullSection {
             .filter_map(|value| review.socket("bootstrap", value, 1))
             .collect();
         let every = Duration::from_secs(review.number("every_s", &self.every_s, 1..=EVERY_S_MAX));
-        let ca = review.file(&self.ca);
+        let ca = review.file_for(&self.ca, FileUse::List);
         for value in &self.urls {
             let url = value.get_ref();
             let host = url
@@ -273,7 +273,8 @@ impl PushSection {
             );
             return None;
         };
-        let [certificate, key, tokens] = [certificate, key, tokens].map(|file| review.file(file));
+        let [certificate, key, tokens] =
+            [certificate, key, tokens].map(|file| review.file_for(file, FileUse::List));
         Some(push::Settings {
             listen: listen?,
             certificate,

@@ -1,27 +1,19 @@
 //! `[transfer]` and `[list.transfer]`: which zones are transferred, from where, and under which
 //! key.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use data_encoding::BASE64;
 use serde::Deserialize;
 use toml::Spanned;
-use zeroize::Zeroizing;
 
-use super::review::{Review, unwritten};
+use super::review::{FileUse, Review, unwritten};
 use crate::list::parse::Format;
 use crate::name::Name;
-use crate::update::transfer::{Caps, TsigAlgorithm, TsigKey};
+use crate::update::transfer::{Caps, SharedKey, TsigAlgorithm};
 
 const PORT: u16 = 53;
-/// The longest secret file that is read, in octets.
-const SECRET_FILE_OCTETS_MAX: u64 = 4096;
-/// A secret shorter than this is guessed rather than known (RFC 8945 section 8 asks for as much as
-/// the hash has).
-const SECRET_OCTETS_MIN: usize = 16;
 
 /// A zone that a list comes from.
 #[derive(Clone, Debug)]
@@ -31,51 +23,11 @@ pub struct TransferredZone {
     /// Where to ask, in this order.
     pub primaries: Vec<SocketAddr>,
     /// The key, if the primaries want one.
-    pub key: Option<KeyFile>,
+    pub key: Option<SharedKey>,
     /// How much a transfer may bring.
     pub caps: Caps,
     /// How long a transfer may take.
     pub time_max: Duration,
-}
-
-/// A key whose secret is in a file of its own.
-#[derive(Clone, Debug)]
-pub struct KeyFile {
-    name: Name,
-    algorithm: TsigAlgorithm,
-    /// One line of Base64.
-    secret_file: PathBuf,
-}
-
-impl KeyFile {
-    /// The key with its secret, or what is wrong with the file.
-    pub fn read(&self) -> Result<TsigKey, String> {
-        let place = self.secret_file.display();
-        let refuse = |message: &str| format!("{place}: {message}");
-        let cannot = |error: std::io::Error| {
-            refuse(&format!(
-                "cannot be read ({error}): correct `secret_file`, or the file's owner and mode"
-            ))
-        };
-        let octets = fs::metadata(&self.secret_file).map_err(cannot)?.len();
-        if octets > SECRET_FILE_OCTETS_MAX {
-            return Err(refuse(
-                "is no file with a secret: write the secret in Base64 into it, and nothing else",
-            ));
-        }
-        let text = Zeroizing::new(fs::read(&self.secret_file).map_err(cannot)?);
-        let secret = BASE64.decode(text.trim_ascii()).map(Zeroizing::new);
-        let secret = secret.map_err(|_| {
-            refuse("is not Base64: write the secret in Base64 into it, and nothing else")
-        })?;
-        if secret.len() < SECRET_OCTETS_MIN {
-            return Err(refuse(&format!(
-                "has a secret of less than {SECRET_OCTETS_MIN} octets: make a longer one, at both \
-                 ends"
-            )));
-        }
-        Ok(TsigKey::new(self.name.clone(), self.algorithm, secret))
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -190,7 +142,7 @@ impl ListTransferSection {
         })
     }
 
-    fn check_key(&self, review: &mut Review<'_>) -> Option<KeyFile> {
+    fn check_key(&self, review: &mut Review<'_>) -> Option<SharedKey> {
         let (name, file) = match (&self.key, &self.secret_file) {
             (Some(name), Some(file)) => (name, file),
             (None, None) => return None,
@@ -214,12 +166,11 @@ impl ListTransferSection {
             AlgorithmWord::Sha384 => TsigAlgorithm::Sha384,
             AlgorithmWord::Sha512 => TsigAlgorithm::Sha512,
         };
-        let secret_file = review.file(file);
-        Some(KeyFile {
-            name: check_name("key", name, review)?,
-            algorithm,
-            secret_file,
-        })
+        let secret_file = review.path(file.get_ref());
+        let name = check_name("key", name, review)?;
+        let key = SharedKey::in_file(name, algorithm, secret_file);
+        review.file_for(file, FileUse::Secret(key.clone()));
+        Some(key)
     }
 }
 

@@ -121,7 +121,12 @@ pub(super) fn check_promised(
 
 /// The state folder's name with `.promised` behind it.
 fn beside(state: &Path) -> PathBuf {
-    let mut name = state.components().as_path().as_os_str().to_owned();
+    let mut place = plain(state);
+    if place.file_name().is_none() {
+        // The working folder, or one above it: it has a name from the root on.
+        place = std::path::absolute(state).map_or(place, |whole| plain(&whole));
+    }
+    let mut name = place.into_os_string();
     name.push(".promised");
     PathBuf::from(name)
 }

@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::listed::{Identities, ListSource};
+use super::identities::Identities;
+use super::listed::ListSource;
 use super::refusal::Cause;
 use super::text::Text;
 use crate::list::manifest::{Manifest, Secrecy};
@@ -32,7 +33,9 @@ pub(super) fn clear(
 /// The public parts of the list's age keys that do not open its entries, where there are several:
 /// they are not needed for this issue.
 pub(super) fn unused(text: &Text, manifest: Option<&Manifest>, source: &ListSource) -> Vec<String> {
-    let identities = &source.identities.0;
+    let Ok(identities) = source.identities.read() else {
+        return Vec::new();
+    };
     let is_sealed = manifest.is_some_and(|manifest| manifest.secrecy != Secrecy::Open);
     if !is_sealed || identities.len() < 2 {
         return Vec::new();
@@ -46,7 +49,7 @@ pub(super) fn unused(text: &Text, manifest: Option<&Manifest>, source: &ListSour
         }
         Text::Embedded(_) => return Vec::new(),
     };
-    let Ok(openers) = openers(octets, identities) else {
+    let Ok(openers) = openers(octets, &identities) else {
         return Vec::new();
     };
     let unused = identities.iter().zip(openers).filter(|(_, opens)| !opens);
@@ -66,11 +69,6 @@ pub(super) fn open_note(octets: &[u8], identities: &Identities) -> Result<Note, 
 }
 
 fn decrypt(octets: &[u8], identities: &Identities) -> Result<Zeroizing<Vec<u8>>, Cause> {
-    if identities.0.is_empty() {
-        return Err(Cause::Secret(
-            "name the file of this resolver's age key as `identity` in the configuration"
-                .to_owned(),
-        ));
-    }
-    age::decrypt(octets, &identities.0).map_err(|fault| Cause::Secret(fault.to_string()))
+    let identities = identities.open()?;
+    age::decrypt(octets, &identities).map_err(|fault| Cause::Secret(fault.to_string()))
 }

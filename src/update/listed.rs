@@ -1,12 +1,12 @@
 //! One list as the configuration describes it: what it is, what is believed of it, how it is tried
 //! out, and where it is looked for.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::identities::Identities;
 use super::refusal::{Cause, Refusal, place_of};
 use super::text::{Script, Text};
 use crate::clock::wall_s;
@@ -16,7 +16,6 @@ use crate::list::parse::Format;
 use crate::list::{EntryTally, ListIndex};
 use crate::policy::ListRules;
 use crate::seal::VerifyKey;
-use crate::seal::age::Identity;
 
 /// The largest entries file that is read.
 pub(super) const ENTRIES_OCTETS_MAX: u64 = 1 << 30;
@@ -51,16 +50,6 @@ pub struct ListSource {
     pub rules: Option<Arc<ListRules>>,
     /// Where the questions are counted that each of its entries blocks; usually nowhere.
     pub entry_counts: Option<Arc<EntryTally>>,
-}
-
-/// Age keys; they never leave it in a message.
-#[derive(Clone, Default)]
-pub struct Identities(pub Arc<Vec<Identity>>);
-
-impl fmt::Debug for Identities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} identities", self.0.len())
-    }
 }
 
 /// What a list must carry to be believed.

@@ -78,6 +78,7 @@ impl fmt::Display for Recipient {
 }
 
 /// A private key, wiped when it is dropped; there is no way to print it but [`Identity::to_text`].
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identity(Zeroizing<[u8; KEY_OCTETS]>);
 
 impl Identity {

@@ -7,32 +7,35 @@
 //! that this needs (RFC 9112), with caps on everything.
 
 mod request;
+mod secrets;
+mod settings;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use arc_swap::ArcSwapOption;
 use data_encoding::BASE64;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::{Zeroize, Zeroizing};
 
+use tracing::error;
+
 use self::request::{Method, PushRequest, read};
+use self::secrets::PushSecrets;
+pub use self::settings::{PushFault, Settings};
 use crate::list::Hash;
 use crate::seal::Note;
 use crate::update::bundle::{Bundle, Origin, Way};
 use crate::update::listed::ListOrigin;
 use crate::update::mailbox::Mailbox;
 use crate::update::receipts::Receipts;
-use crate::update::refusal::{Cause, place_of};
+use crate::update::refusal::Cause;
 use crate::update::removal::SignedRemoval;
 use crate::update::state::ListChange;
 use crate::update::text::Text;
@@ -44,96 +47,56 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long to wait before accepting again where the system refuses.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Where to listen, and who may speak.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The address.
-    pub listen: SocketAddr,
-    /// The certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Its key, PEM.
-    pub key: PathBuf,
-    /// A file with one token a line.
-    pub tokens: PathBuf,
-    /// The largest request, in octets.
-    pub octets_max: usize,
-}
-
-/// What keeps the listener from opening; the message says what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("[push] {place}: {reason}")]
-pub struct PushFault {
-    place: String,
-    reason: String,
-}
-
 /// The open listener, not serving yet.
 pub struct Listener {
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
-    tokens: Vec<Zeroizing<String>>,
-    octets_max: usize,
+    settings: Settings,
+    /// Nothing until they can be read.
+    secrets: ArcSwapOption<PushSecrets>,
+    /// It was told that they cannot.
+    has_complained: AtomicBool,
 }
 
 impl Listener {
-    /// Read certificate, key and tokens, and take the address.
+    /// Take the address. Certificate, key and tokens that cannot be read now are looked for again
+    /// with each connection, and until then nobody can push.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
     pub fn open(settings: &Settings) -> Result<Self, PushFault> {
-        let fault = |place: String, reason: String| PushFault { place, reason };
-        let of_file = |path: &Path, reason: String| fault(place_of(path), reason);
-        let chain: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_file_iter(&settings.certificate)
-                .and_then(Iterator::collect)
-                .map_err(|error| {
-                    of_file(
-                        &settings.certificate,
-                        format!("no certificate can be read: {error}"),
-                    )
-                })?;
-        let key = PrivateKeyDer::from_pem_file(&settings.key)
-            .map_err(|error| of_file(&settings.key, format!("no key can be read: {error}")))?;
-        let tls = ServerConfig::builder_with_provider(Arc::new(
-            rustls::crypto::aws_lc_rs::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| {
-            of_file(
-                &settings.certificate,
-                format!("certificate and key do not fit together: {error}"),
-            )
+        let listener = TcpListener::bind(settings.listen).map_err(|error| PushFault {
+            place: settings.listen.to_string(),
+            reason: format!("cannot listen: {error}"),
         })?;
-        let text = std::fs::read_to_string(&settings.tokens)
-            .map(Zeroizing::new)
-            .map_err(|error| {
-                of_file(
-                    &settings.tokens,
-                    format!("the tokens cannot be read: {error}"),
-                )
-            })?;
-        let tokens: Vec<_> = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .map(|line| Zeroizing::new(line.to_owned()))
-            .collect();
-        if tokens.iter().any(|token| token.len() < TOKEN_OCTETS_MIN) || tokens.is_empty() {
-            return Err(of_file(
-                &settings.tokens,
-                format!("write tokens of at least {TOKEN_OCTETS_MIN} characters, one a line"),
-            ));
-        }
-        let listener = TcpListener::bind(settings.listen).map_err(|error| {
-            fault(
-                settings.listen.to_string(),
-                format!("cannot listen: {error}"),
-            )
-        })?;
-        Ok(Self {
+        let listener = Self {
             listener,
-            tls: Arc::new(tls),
-            tokens,
-            octets_max: settings.octets_max,
-        })
+            settings: settings.clone(),
+            secrets: ArcSwapOption::empty(),
+            has_complained: AtomicBool::new(false),
+        };
+        listener.secrets();
+        Ok(listener)
+    }
+
+    /// Certificate, key and tokens, as soon as they can be read.
+    fn secrets(&self) -> Option<Arc<PushSecrets>> {
+        let read = self.secrets.load_full();
+        if read.is_some() {
+            return read;
+        }
+        match PushSecrets::read(&self.settings) {
+            Ok(secrets) => {
+                let secrets = Arc::new(secrets);
+                self.secrets.store(Some(Arc::clone(&secrets)));
+                Some(secrets)
+            }
+            Err(fault) => {
+                if !self.has_complained.swap(true, Relaxed) {
+                    error!("{fault}; until that is mended nobody can push");
+                }
+                None
+            }
+        }
     }
 
     /// Answer until the returned value is dropped.
@@ -153,9 +116,6 @@ impl Listener {
         })
     }
 }
-
-/// Shorter tokens could be guessed.
-const TOKEN_OCTETS_MIN: usize = 16;
 
 /// The serving listener.
 pub(super) struct Seats {
@@ -207,13 +167,16 @@ fn accept(listener: &Arc<Listener>, lists: &Arc<[Mailbox]>, is_over: &AtomicBool
 type Said = (&'static str, Value);
 
 fn converse(listener: &Listener, lists: &[Mailbox], stream: TcpStream) -> io::Result<()> {
-    let connection = ServerConnection::new(Arc::clone(&listener.tls)).map_err(io::Error::other)?;
+    let Some(secrets) = listener.secrets() else {
+        return Ok(());
+    };
+    let connection = ServerConnection::new(Arc::clone(&secrets.tls)).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
     let (said, bundle) = match read(
         &mut stream,
         PATIENCE,
-        |head| listener.admits(head),
-        listener.octets_max,
+        |head| secrets.admits(head),
+        listener.settings.octets_max,
     ) {
         Ok(request) => answer(lists, request),
         Err(refused) => (refused, None),
@@ -234,15 +197,6 @@ fn converse(listener: &Listener, lists: &[Mailbox], stream: TcpStream) -> io::Re
         list.offer(bundle);
     }
     Ok(())
-}
-
-impl Listener {
-    /// Does a request carry one of the tokens? All are compared, each in constant time.
-    fn admits(&self, bearer: &str) -> bool {
-        self.tokens.iter().fold(false, |admitted, token| {
-            admitted | verify_slices_are_equal(token.as_bytes(), bearer.as_bytes()).is_ok()
-        })
-    }
 }
 
 /// What a curator pushes.
@@ -299,7 +253,7 @@ fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bu
 
 fn follow_keys(list: &Mailbox, body: &[u8], origin: &Origin) -> Said {
     match list.follow_keys(body, origin).change {
-        ListChange::Refused { message } => {
+        ListChange::Refused { message, .. } => {
             ("422 Unprocessable Content", json!({ "error": message }))
         }
         ListChange::Keys { link } => ("200 OK", json!({ "state": "followed", "link": link })),
@@ -355,7 +309,7 @@ fn take_removal(list: &Mailbox, body: &[u8], origin: &Origin) -> Said {
     let mut removed = None;
     for signed in opened {
         match list.remove(signed, origin).change {
-            ListChange::Refused { message } => refused = Some(message),
+            ListChange::Refused { message, .. } => refused = Some(message),
             ListChange::Removed { entries } => removed = Some(removed.unwrap_or(0) + entries),
             ListChange::RemovalWaits { from } => said = json!({ "state": "waiting", "from": from }),
             ListChange::Settled => said = json!({ "state": "settled" }),

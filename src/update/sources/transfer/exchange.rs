@@ -13,6 +13,7 @@ use super::copy::{self, Draft, ZoneCopy};
 use super::intake::{self, AskedPrimary, Harvest, Intake};
 use super::message::{self, Answer, Soa};
 use super::serial::is_newer;
+use super::tsig::TsigKey;
 use super::zone::SecondaryZone;
 use super::{tsig, tsig_fault};
 use crate::clock::{monotonic, wall_s};
@@ -60,6 +61,8 @@ pub(super) enum TransferFault {
     Intake(#[from] intake::IntakeFault),
     #[error("{0}")]
     Copy(#[from] copy::CopyFault),
+    #[error("{0}")]
+    Key(String),
     #[error("the system's random source failed ({0})")]
     Random(getrandom::Error),
     #[error("the program stops")]
@@ -81,16 +84,24 @@ fn told(code: u16) -> String {
     }
 }
 
+/// Who asks, for what, and under which key.
+#[derive(Clone, Copy)]
+pub(super) struct Visit<'z> {
+    pub(super) zone: &'z SecondaryZone,
+    pub(super) key: Option<&'z TsigKey>,
+    pub(super) stop: &'z AtomicBool,
+}
+
 /// Bring what the primary has newer than `copy`; at `path` the copy is or will be.
 pub(super) fn visit(
-    zone: &SecondaryZone,
+    visit: &Visit<'_>,
     primary: SocketAddr,
     copy: Option<&ZoneCopy>,
     path: &Path,
-    stop: &AtomicBool,
 ) -> Result<FetchedZone, TransferFault> {
+    let zone = visit.zone;
     let deadline = monotonic() + zone.time_max;
-    let open = || TransferConnection::open(zone, primary, deadline, stop);
+    let open = || TransferConnection::open(*visit, primary, deadline);
     let mut connection = open()?;
     let offered = connection.ask_soa()?.serial;
     let Some(copy) = copy else {
@@ -154,6 +165,7 @@ impl TransferFault {
 /// A connection to a primary.
 struct TransferConnection<'z> {
     zone: &'z SecondaryZone,
+    key: Option<&'z TsigKey>,
     stream: TcpStream,
     deadline: Instant,
     stop: &'z AtomicBool,
@@ -162,11 +174,11 @@ struct TransferConnection<'z> {
 
 impl<'z> TransferConnection<'z> {
     fn open(
-        zone: &'z SecondaryZone,
+        visit: Visit<'z>,
         primary: SocketAddr,
         deadline: Instant,
-        stop: &'z AtomicBool,
     ) -> Result<Self, TransferFault> {
+        let Visit { zone, key, stop } = visit;
         let stream =
             TcpStream::connect_timeout(&primary, CONNECT).map_err(TransferFault::Connect)?;
         stream.set_read_timeout(Some(LOOK))?;
@@ -174,6 +186,7 @@ impl<'z> TransferConnection<'z> {
         stream.set_nodelay(true)?;
         Ok(Self {
             zone,
+            key,
             stream,
             deadline,
             stop,
@@ -224,9 +237,7 @@ impl<'z> TransferConnection<'z> {
         getrandom::fill(&mut id).map_err(TransferFault::Random)?;
         let mut question = message::question(u16::from_be_bytes(id), &self.zone.zone, qtype, have);
         let session = self
-            .zone
             .key
-            .as_ref()
             .map(|key| tsig::Session::new(key, &key.sign(&mut question, None, wall_s())));
         let framed = [&(question.len() as u16).to_be_bytes()[..], &question].concat();
         self.stream.write_all(&framed)?;

@@ -13,6 +13,7 @@ mod notify;
 mod ordering;
 mod secondary;
 mod serial;
+mod shared_key;
 mod tsig;
 mod tsig_fault;
 mod zone;
@@ -35,6 +36,7 @@ use crate::clock::monotonic;
 use crate::update::updater::{Updater, join_until};
 pub use intake::Caps;
 use secondary::{Secondary, Wake};
+pub use shared_key::SharedKey;
 pub use tsig::{TsigAlgorithm, TsigKey};
 pub use zone::SecondaryZone;
 

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::shared_key::SharedKey;
 use super::tsig::TsigKey;
 use super::tsig_fault;
 use crate::clock::{UnixSeconds, wall_s};
@@ -37,7 +38,7 @@ const RCODE_NOTAUTH: u8 = 9;
 pub(super) struct Watched {
     pub(super) zone: Name,
     pub(super) primaries: Vec<SocketAddr>,
-    pub(super) key: Option<TsigKey>,
+    pub(super) key: Option<SharedKey>,
     /// Called with the address of the primary that spoke.
     pub(super) heard: Box<dyn Fn(IpAddr) + Send + Sync>,
 }
@@ -184,23 +185,41 @@ fn judge(
             zone: Some(at),
         });
     };
+    Some(match key.read() {
+        Ok(key) => judge_signed(packet, &key, at, reply, now),
+        // We cannot tell who it is; the zone's own timers bring the change.
+        Err(_) => NotifyVerdict {
+            reply: reply(rcode::SERVFAIL as u8),
+            zone: None,
+        },
+    })
+}
+
+/// Hold a message for the zone at `at` against the key that its primaries sign with.
+fn judge_signed(
+    packet: &[u8],
+    key: &TsigKey,
+    at: usize,
+    reply: impl Fn(u8) -> Vec<u8>,
+    now: UnixSeconds,
+) -> NotifyVerdict {
     match key.check_question(packet, now) {
         Ok(mac) => {
             let mut reply = reply(0);
             key.sign(&mut reply, Some(&mac), now);
-            Some(NotifyVerdict {
+            NotifyVerdict {
                 reply,
                 zone: Some(at),
-            })
+            }
         }
-        Err(tsig_fault::TsigFault::Unsigned) => Some(NotifyVerdict {
+        Err(tsig_fault::TsigFault::Unsigned) => NotifyVerdict {
             reply: reply(rcode::REFUSED as u8),
             zone: None,
-        }),
+        },
         Err(fault) => {
             let mut reply = reply(RCODE_NOTAUTH);
             key.append_error(&mut reply, fault.code(), now);
-            Some(NotifyVerdict { reply, zone: None })
+            NotifyVerdict { reply, zone: None }
         }
     }
 }
@@ -226,6 +245,8 @@ mod tests {
         )
     }
 
+    const SECRET: &[u8] = b"sixteen octets, or more";
+
     fn zones() -> Vec<Watched> {
         let zone = |name: &str, key| Watched {
             zone: Name::parse(name).unwrap(),
@@ -235,7 +256,7 @@ mod tests {
         };
         vec![
             zone("open.example", None),
-            zone("keyed.example", Some(key(b"secret"))),
+            zone("keyed.example", Some(SharedKey::of(key(SECRET)))),
         ]
     }
 
@@ -281,10 +302,10 @@ mod tests {
         let packet = notify("keyed.example");
         assert_eq!(outcome(&packet, PRIMARY), Some((5, None)));
         let mut signed = packet.clone();
-        let mac = key(b"secret").sign(&mut signed, None, NOW);
+        let mac = key(SECRET).sign(&mut signed, None, NOW);
         let verdict = judge(&signed, PRIMARY, &zones(), NOW).unwrap();
         assert_eq!(verdict.zone, Some(1));
-        let secret = key(b"secret");
+        let secret = key(SECRET);
         assert_eq!(
             tsig::Session::new(&secret, &mac).take(&verdict.reply, NOW),
             Ok(())

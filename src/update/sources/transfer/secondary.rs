@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::copy::{Draft, ZoneCopy};
-use super::exchange::{FetchedZone, TransferFault, visit};
+use super::exchange::{FetchedZone, TransferFault, Visit, visit};
 use super::message::Soa;
+use super::shared_key::SharedKey;
 use super::zone::SecondaryZone;
 use crate::clock::monotonic;
 use crate::store::make_private_folder;
@@ -27,6 +28,8 @@ const TIMER_S_MIN: u32 = 1;
 const TIMER_S_MAX: u32 = 86_400;
 /// What a timer is shortened by at the most, so that many resolvers do not ask at once.
 const JITTER_PERCENT_MAX: u32 = 10;
+/// How soon a zone is judged again that was refused for a reason that passes.
+const DEFERRED_S: u32 = 2;
 /// How often to try where no zone has told its timers yet.
 const RETRY_S: u32 = 10;
 /// Between two visits that primaries ask for: whoever forges their address makes us ask no more
@@ -48,15 +51,21 @@ pub(super) struct Secondary {
     list: Mailbox,
     stop: Arc<AtomicBool>,
     copy: Option<ZoneCopy>,
+    /// A new zone that was refused for a reason that passes, and where it is from.
+    deferred: Option<(Draft, String)>,
     /// When a primary last confirmed or brought the zone.
     confirmed: Instant,
     has_expired: bool,
 }
 
-/// Did any primary answer?
+/// What a round came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TransferRound {
+    /// A primary answered.
     Confirmed,
+    /// What it brought is to be judged again.
+    Deferred,
+    /// None answered.
     Failed,
 }
 
@@ -73,6 +82,7 @@ impl Secondary {
             list,
             stop,
             copy: None,
+            deferred: None,
             confirmed: monotonic(),
             has_expired: false,
         }
@@ -85,7 +95,7 @@ impl Secondary {
         };
         let (path, serial) = (copy.path().to_path_buf(), copy.soa.serial);
         let place = format!("zone {} as it was kept", self.zone.zone);
-        if self.hand_over(path, &place, serial) != Handed::Refused {
+        if self.hand_over(path, &place, serial) == Handed::Taken {
             self.copy = Some(copy);
         }
     }
@@ -115,8 +125,14 @@ impl Secondary {
         }
     }
 
-    /// Ask the primaries one after the other until one answers, the one that spoke up first.
+    /// Ask the primaries one after the other until one answers, the one that spoke up first. What
+    /// is to be judged again comes before, unless a primary has something newer.
     fn round(&mut self, told: Option<IpAddr>) -> TransferRound {
+        if let Some((draft, place)) = self.deferred.take()
+            && told.is_none()
+        {
+            return self.bring(draft, place);
+        }
         if let Some(folder) = self.path.parent() {
             // Where there is no place for the copy, keeping it fails, and is told.
             let _ = make_private_folder(folder);
@@ -125,20 +141,15 @@ impl Secondary {
         primaries.sort_by_key(|primary| Some(primary.ip()) != told);
         let mut last = None;
         for primary in primaries {
-            match visit(
-                &self.zone,
-                primary,
-                self.copy.as_ref(),
-                &self.path,
-                &self.stop,
-            ) {
+            match self.visit(primary) {
                 Ok(FetchedZone::Current) => {
                     self.list.note_current();
-                    return self.confirm();
+                    self.confirm();
+                    return TransferRound::Confirmed;
                 }
                 Ok(FetchedZone::New(draft)) => {
-                    self.bring(draft, &self.place(primary));
-                    return self.confirm();
+                    self.confirm();
+                    return self.bring(draft, self.place(primary));
                 }
                 Err(TransferFault::Stopped) => return TransferRound::Failed,
                 Err(fault) => {
@@ -154,16 +165,35 @@ impl Secondary {
         TransferRound::Failed
     }
 
-    /// Have a new zone judged, and keep it where it came in force.
-    fn bring(&mut self, draft: Draft, place: &str) {
-        if self.hand_over(draft.path().to_path_buf(), place, draft.soa.serial) == Handed::Refused {
-            draft.leave();
-            return;
+    /// Ask one primary, under the shared key as it is now.
+    fn visit(&self, primary: SocketAddr) -> Result<FetchedZone, TransferFault> {
+        let key = self.zone.key.as_ref().map(SharedKey::read).transpose();
+        let key = key.map_err(TransferFault::Key)?;
+        let asked = Visit {
+            zone: &self.zone,
+            key: key.as_deref(),
+            stop: &self.stop,
+        };
+        visit(&asked, primary, self.copy.as_ref(), &self.path)
+    }
+
+    /// Have a new zone judged, and keep it where it came in force. One that is refused for a
+    /// reason that passes is judged again soon.
+    fn bring(&mut self, draft: Draft, place: String) -> TransferRound {
+        match self.hand_over(draft.path().to_path_buf(), &place, draft.soa.serial) {
+            Handed::Taken => match draft.keep() {
+                Ok(copy) => self.copy = Some(copy),
+                Err(fault) => {
+                    warn!(list = %self.zone.id, "{place}: the list is in force, but {fault}");
+                }
+            },
+            Handed::Refused => draft.leave(),
+            Handed::Deferred => {
+                self.deferred = Some((draft, place));
+                return TransferRound::Deferred;
+            }
         }
-        match draft.keep() {
-            Ok(copy) => self.copy = Some(copy),
-            Err(fault) => warn!(list = %self.zone.id, "{place}: the list is in force, but {fault}"),
-        }
+        TransferRound::Confirmed
     }
 
     fn complain(&mut self, place: &str, fault: &TransferFault) {
@@ -184,12 +214,11 @@ impl Secondary {
         format!("zone {} from {primary}", self.zone.zone)
     }
 
-    fn confirm(&mut self) -> TransferRound {
+    fn confirm(&mut self) {
         self.confirmed = monotonic();
         if std::mem::take(&mut self.has_expired) {
             info!(list = %self.zone.id, "zone {} is no longer expired", self.zone.zone);
         }
-        TransferRound::Confirmed
     }
 
     /// Has no primary confirmed the zone for as long as it is good? Then its SOA record.
@@ -211,6 +240,9 @@ impl Secondary {
         match self.list.offer(bundle).change {
             // What is tried out is offered again with the next round, and is known by then to be in
             // force or not.
+            ListChange::Refused {
+                is_passing: true, ..
+            } => Handed::Deferred,
             ListChange::Refused { .. } | ListChange::Staged { .. } => Handed::Refused,
             ListChange::Swapped { .. }
             | ListChange::Removed { .. }
@@ -228,6 +260,7 @@ impl Secondary {
     fn pause(&self, round: TransferRound) -> Duration {
         let soa = self.copy.as_ref().map(|copy| copy.soa);
         let timer_s = match round {
+            TransferRound::Deferred => DEFERRED_S,
             TransferRound::Confirmed => soa.map_or(RETRY_S, |soa| soa.refresh_s),
             TransferRound::Failed => soa.map_or(RETRY_S, |soa| soa.retry_s),
         };
@@ -235,11 +268,13 @@ impl Secondary {
     }
 }
 
-/// What the updater made of a zone.
+/// What the list's keeper made of a zone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handed {
     Taken,
     Refused,
+    /// Refused for a reason that passes.
+    Deferred,
 }
 
 /// A timer, shortened by a share of the jitter.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::intake::Caps;
-use super::tsig::TsigKey;
+use super::shared_key::SharedKey;
 use crate::list::ListIndex;
 use crate::name::Name;
 
@@ -20,7 +20,7 @@ pub struct SecondaryZone {
     /// Where to ask, in this order.
     pub primaries: Vec<SocketAddr>,
     /// The secret shared with all of them.
-    pub key: Option<TsigKey>,
+    pub key: Option<SharedKey>,
     /// How much a transfer may bring.
     pub caps: Caps,
     /// How long a transfer may take.
