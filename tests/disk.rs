@@ -269,21 +269,38 @@ fn a_crash_while_the_disk_refuses_is_a_gap_from_the_last_writing() {
 }
 
 #[test]
-fn a_start_without_a_writable_state_says_what_to_do() {
+fn a_start_without_a_state_folder_says_what_to_do() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("file");
     fs::write(&file, "").expect("a file");
-    let running = program()
-        .toml(&format!("state = {:?}\n", file.join("state")))
-        .prepare();
+    let state = format!("state = {:?}\n", file.join("state"));
+    // The control socket lies in it, and is a door.
+    let running = program().toml(&state).prepare();
     let (code, _, stderr) = running.run(&["serve"]);
     let last = stderr.lines().last().unwrap_or_default();
     assert!(
         code == 1
             && last.contains(&format!("{}", file.display()))
-            && last.contains("choose another `state` folder"),
+            && last.contains("choose another [control] socket"),
         "{stderr}"
     );
+    // Everything else in it is not: questions are answered, and what is missing is told.
+    let socket = folder.path().join("control.sock");
+    let socket = format!("[control]\nsocket = {socket:?}\n");
+    let running = program().toml(&(state + &socket)).start();
+    ask_some(running.address());
+    let said = running.stderr();
+    assert!(said.contains("choose another `state` folder"), "{said}");
+    until("the counts wait", PATIENCE, || {
+        let error = running.json(&["status", "--json"])["counts"]["last_error"].to_string();
+        error.contains("cannot open").then_some(())
+    });
+    // It can be made at last.
+    fs::remove_file(&file).expect("a file");
+    until("the counts are written", PATIENCE, || {
+        running.stderr().contains("none is lost").then_some(())
+    });
+    assert_eq!(written(&running), ASKED);
 }
 
 /// Counts that are no database any more: answering begins at once, and counting anew.

@@ -55,13 +55,19 @@ impl Author {
     /// The author of the log that follows at `at` where none of those in `ended` may be signed for
     /// any more: with a new key, under the same name with that time behind it. The old key is set
     /// aside beside the new one.
-    pub(super) fn succeed(self, ended: &[&str], at: UnixSeconds) -> Result<Self, StoreError> {
+    ///
+    /// A key that was made for this and has signed nothing yet stays: what came after it failed.
+    pub(super) fn succeed(self, ended: &[String], at: UnixSeconds) -> Result<Self, StoreError> {
         let own = self.key.name().to_owned();
+        let is_ended = |name: &String| ended.contains(name);
+        if own.splitn(3, '/').count() == 3 && !is_ended(&own) {
+            return Ok(self);
+        }
         let base: Vec<&str> = own.splitn(3, '/').take(2).collect();
         let name_at = |at| format!("{}/{}", base.join("/"), in_a_name(at));
         let mut name = name_at(at);
         for later in 1.. {
-            if name != own && !ended.contains(&name.as_str()) {
+            if name != own && !is_ended(&name) {
                 break;
             }
             name = name_at(at.saturating_add(later));
@@ -217,5 +223,30 @@ mod tests {
             read_or_make_key(&path, &name),
             Err(StoreError::Key { .. })
         ));
+    }
+
+    /// The disk may refuse again and again what comes after the new key was made.
+    #[test]
+    fn a_new_key_that_signed_nothing_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.key");
+        let name = origin("provider.example", "one");
+        let succeed = |ended: &[String], at| {
+            let author = Author::open(&path, &name, "00").unwrap();
+            let next = author.succeed(ended, at).unwrap();
+            next.key.public().to_string()
+        };
+        let ended = vec![name.clone()];
+        let first = succeed(&ended, 1_772_373_600);
+        assert!(first.starts_with("provider.example/one/20260301T140000Z+"));
+        for later in 1..4 {
+            assert_eq!(succeed(&ended, 1_772_373_600 + later), first);
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 2, "old and new");
+        let signed = [
+            name.clone(),
+            "provider.example/one/20260301T140000Z".to_owned(),
+        ];
+        assert_ne!(succeed(&signed, 1_772_373_600), first);
     }
 }

@@ -94,8 +94,7 @@ impl Keeper {
     /// evidence keeps nobody from being answered.
     ///
     /// # Errors
-    /// Where trying again cannot help: another process has the store, or a newer version or another
-    /// author made it.
+    /// Where another process has the store, or no thread can be started.
     pub fn start(
         board: Arc<Board>,
         mut open: StoreOpener,

@@ -120,11 +120,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// May it be over by itself: a disk that is full, a file that cannot be read?
+    /// May counting begin later, while questions are answered? Not beside another process with the
+    /// same state: that one answers, and both would write.
     pub(crate) const fn is_passing(&self) -> bool {
-        !matches!(
-            self,
-            Self::Busy { .. } | Self::Newer { .. } | Self::Author { .. } | Self::Thread(_)
-        )
+        !matches!(self, Self::Busy { .. } | Self::Thread(_))
     }
 }

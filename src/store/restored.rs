@@ -120,6 +120,16 @@ pub(super) fn mark(connection: &Connection) -> rusqlite::Result<()> {
         .map(drop)
 }
 
+/// The names of all logs on disk, the ended ones included.
+pub(super) fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut authors =
+        connection.prepare("SELECT author FROM log UNION SELECT author FROM ended_log")?;
+    let authors = authors.query_map([], |row| row.get::<_, String>(0))?;
+    let authors = authors.collect::<rusqlite::Result<Vec<_>>>()?;
+    let keys = authors.iter().filter_map(|key| VerifyKey::parse(key).ok());
+    Ok(keys.map(|key| key.name().to_owned()).collect())
+}
+
 /// Ends the log on disk: its leaves and checkpoints are kept apart, and what it needs to go on is
 /// forgotten.
 pub(super) fn end_log(transaction: &Transaction<'_>) -> rusqlite::Result<()> {

@@ -89,7 +89,8 @@ impl Store {
         let author = match (&restored, written) {
             (Some(restored), _) => {
                 let at = log_time(&connection, at).map_err(failed)?;
-                succeed(author, restored, at)?
+                let names = restored::names(&connection).map_err(failed)?;
+                succeed(author, restored, names, at)?
             }
             (None, None) => author,
             (None, Some(written)) => {
@@ -222,13 +223,15 @@ pub struct Taking<'a> {
     pub out_of_force: &'a [OutOfForce],
 }
 
-/// Says that a log ends, and gives the author of the next one.
+/// Says that a log ends, and gives the author of the next one, who has none of these names.
 fn succeed(
     author: Author,
     restored: &FoundRestored,
+    mut names: Vec<String>,
     at: UnixSeconds,
 ) -> Result<Author, StoreError> {
-    let next = author.succeed(&[&restored.ended.origin], at)?;
+    names.push(restored.ended.origin.clone());
+    let next = author.succeed(&names, at)?;
     let key = next.key.public();
     tracing::error!(
         "{}. That log ends here, and another one begins with the key {key}: give that to whoever \
