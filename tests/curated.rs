@@ -2,6 +2,7 @@
 //! between them: keys, removals, last days, the end of an issue.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -11,9 +12,11 @@ use tempfile::TempDir;
 
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
+use crate::kit::web::{CERT, KEY};
 use crate::kit::{is_blocked, until, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const TOKENS: &str = "0123456789abcdef\n";
 
 /// A desk whose issues need two of three keys.
 struct Desk {
@@ -47,8 +50,9 @@ impl Desk {
             .output()
             .expect("the program");
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{words:?}: {stderr}");
-        String::from_utf8(output.stdout).expect("text")
+        let stdout = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{words:?}: {stderr}{stdout}");
+        stdout
     }
 
     fn key(&self, name: &str) {
@@ -214,6 +218,64 @@ fn keys_change_without_touching_the_resolver() {
     desk.hand_out("");
     wait_for(&running, "two.example", true);
     assert_eq!(state(&running)["serial"], 3);
+}
+
+/// What is pushed brings the chain of keys along: a resolver that nobody touches takes an issue
+/// that only the new keys have signed.
+#[test]
+fn a_chain_of_keys_is_pushed_with_the_issue() {
+    let desk = Desk::new(&["one.example"]);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    for (name, text) in [("cert.pem", CERT), ("key.pem", KEY), ("tokens", TOKENS)] {
+        fs::write(desk.folder.path().join(name), text).expect("a file");
+    }
+    let file = |name: &str| desk.folder.path().join(name);
+    let keys = ["one", "two", "three"].map(|key| desk.public(key));
+    let running = Program::new()
+        .toml(&format!(
+            "[push]\nlisten = \"{address}\"\ncertificate = {:?}\nkey = {:?}\ntokens = {:?}\n\
+             [[list]]\nid = \"signed\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
+             legal_basis = \"Act\"\nstop = {STOP:?}\nkeys = {keys:?}\nsignatures = 2\n\
+             push = true\n",
+            file("cert.pem"),
+            file("key.pem"),
+            file("tokens")
+        ))
+        .start();
+    let receipt_key = fs::read_to_string(running.folder().join("state/receipt.pub"));
+    let receipt_key = receipt_key.expect("the receipts' key");
+    let push = |more: &[&str]| {
+        let url = format!("https://{address}");
+        let mut words = vec!["list", "push", "desk", &url, "--ca", "cert.pem"];
+        words.extend([
+            "--token-file",
+            "tokens",
+            "--receipt-key",
+            receipt_key.trim(),
+        ]);
+        words.extend(more);
+        desk.run(&words)
+    };
+    desk.sign("one", "two", &[]);
+    push(&[]);
+    assert!(is_blocked(&running, "one.example"));
+    for key in ["four", "five"] {
+        desk.key(key);
+    }
+    let keys = ["four", "five"].map(|key| desk.public(key));
+    let mut words = vec!["key", "rotate", "desk", "--signatures", "2"];
+    keys.iter().for_each(|key| words.extend(["--key", key]));
+    for signer in ["one.key", "two.key", "four.key", "five.key"] {
+        words.extend(["--sign", signer]);
+    }
+    desk.run(&words);
+    desk.run(&["list", "add", "desk", "two.example"]);
+    desk.sign("four", "five", &[]);
+    push(&[]);
+    assert!(is_blocked(&running, "two.example"));
+    assert_eq!(state(&running)["serial"], 2);
 }
 
 #[test]

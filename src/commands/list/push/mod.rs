@@ -58,6 +58,8 @@ pub(in crate::commands) struct Args {
 /// What is sent, and what proves that it arrived.
 struct Shipment {
     list: String,
+    /// The chain of keys, which goes first; nothing where the keys never changed.
+    keys: Option<Vec<u8>>,
     load: Load,
     receipt_keys: Vec<VerifyKey>,
     started_ms: i64,
@@ -147,8 +149,11 @@ fn pack(args: &Args) -> Result<Shipment, CommandFailure> {
         Load::Issue(parcel, Box::new(manifest))
     };
     let started_ms = i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX);
+    let chain = desk.chain_place();
+    let keys = chain.exists().then(|| read(&chain)).transpose()?;
     Ok(Shipment {
         list,
+        keys,
         load,
         receipt_keys,
         started_ms,
@@ -201,11 +206,13 @@ fn read_removals(desk: &Desk) -> Result<Option<Vec<String>>, CommandFailure> {
     Ok((!texts.is_empty()).then_some(texts))
 }
 
+/// What texts are sent as.
+const TEXT: &str = "text/plain; charset=utf-8";
+
 /// Send removals, each by itself.
 fn deliver_removals(client: &PushClient, removals: &[String], place: &str, url: &str) -> Arrival {
     for removal in removals {
-        let (kind, body) = ("text/plain; charset=utf-8", removal.as_bytes());
-        if let Err(error) = client.put(&format!("{place}/removal"), kind, body) {
+        if let Err(error) = client.put(&format!("{place}/removal"), TEXT, removal.as_bytes()) {
             return Arrival::failed(url, format!("refused: {error}"));
         }
     }
@@ -217,6 +224,11 @@ fn deliver_removals(client: &PushClient, removals: &[String], place: &str, url: 
 
 fn deliver(client: &PushClient, shipment: &Shipment, url: &str) -> Arrival {
     let place = format!("{}/v1/lists/{}", url.trim_end_matches('/'), shipment.list);
+    if let Some(keys) = &shipment.keys
+        && let Err(error) = client.put(&format!("{place}/keys"), TEXT, keys)
+    {
+        return Arrival::failed(url, format!("refused: the chain of keys: {error}"));
+    }
     let (parcel, manifest) = match &shipment.load {
         Load::Removals(removals) => return deliver_removals(client, removals, &place, url),
         Load::Issue(parcel, manifest) => (parcel, manifest),
