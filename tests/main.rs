@@ -12,6 +12,7 @@ mod answers;
 mod audit;
 mod bad_lists;
 mod blocked;
+mod comes_later;
 mod commands;
 mod crash;
 mod curated;

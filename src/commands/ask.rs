@@ -114,7 +114,7 @@ pub(super) fn changing(asking: &Asking, request: &Request) -> Result<(), Command
         .lists
         .into_iter()
         .filter_map(|outcome| match outcome.change {
-            ListChange::Refused { message } => Some(message + "; the old list stays in force"),
+            ListChange::Refused { message, .. } => Some(message + "; the old list stays in force"),
             ListChange::Swapped { .. }
             | ListChange::Staged { .. }
             | ListChange::Removed { .. }

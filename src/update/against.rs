@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::front::LiveFront;
 use super::listed::ListSource;
+use super::refusal::Cause;
 use super::text::{FileWriter, Quiet, Stamp};
 use crate::list::Hash;
 use crate::list::guard::Code;
@@ -44,4 +45,19 @@ pub(super) enum FileSight {
     Missing,
     /// It was read like this.
     Read(Stamp),
+}
+
+impl Against {
+    /// Wait until the list's own file has come to rest, where that is what is offered; what it
+    /// looks like then.
+    pub(super) fn rest(&self, rest: Option<&Rest>) -> (FileSight, Result<Option<Stamp>, Cause>) {
+        let (Some(rest), Some(path)) = (rest, self.list.path()) else {
+            return (FileSight::Unread, Ok(None));
+        };
+        match rest.quiet.settle(path, &rest.writer) {
+            Ok(stamp) => (FileSight::Read(stamp), Ok(Some(stamp))),
+            Err(Cause::StillWritten) => (FileSight::Unread, Err(Cause::StillWritten)),
+            Err(cause) => (FileSight::Missing, Err(cause)),
+        }
+    }
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use super::disk::Stored;
 use super::text::{Digest, Text, Unchanged};
-use crate::list::ListIndex;
+use crate::list::manifest::Manifest;
+use crate::list::{Hash, ListIndex};
 use crate::seal::Note;
 use crate::store::Haste;
 
@@ -51,14 +52,36 @@ impl Bundle {
 
     /// Have a text that is in memory on disk, for as long as it has to wait; where that cannot be
     /// it stays in memory.
-    pub(super) fn put_by(&mut self, folder: &Path) {
-        if let Text::Memory(octets) = &self.text
-            && Stored::Waiting
-                .write(folder, None, octets.as_slice(), Haste::Skip)
-                .is_ok()
-        {
-            self.text = Text::File(Stored::Waiting.entries(folder));
+    pub(super) fn put_by(&mut self, folder: &Path, stored: Stored) {
+        let Text::Memory(octets) = &self.text else {
+            return;
+        };
+        // What was pushed is brought by nobody again.
+        let haste = match self.origin.way {
+            Way::Push => Haste::Wait,
+            _ => Haste::Skip,
+        };
+        let note = self.manifest.as_ref();
+        let written = stored.write(folder, note, octets.as_slice(), haste);
+        if written.is_ok() {
+            self.text = Text::File(stored.entries(folder));
         }
+    }
+
+    /// Does its text lie in the list's folder under this name?
+    pub(super) fn is_stored_as(&self, stored: Stored, folder: &Path) -> bool {
+        matches!(&self.text, Text::File(path) if *path == stored.entries(folder))
+    }
+
+    /// The hash that its manifest is known by; none where it has none.
+    pub(super) fn known_by(&self) -> Option<Hash> {
+        self.manifest.as_ref().map(Manifest::hash_of)
+    }
+
+    /// The serial in its manifest, believed or not; none where it has none that can be read.
+    pub(super) fn serial(&self) -> Option<u64> {
+        let manifest = Manifest::parse(self.manifest.as_ref()?.text()).ok()?;
+        Some(manifest.serial)
     }
 }
 

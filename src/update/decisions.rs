@@ -78,6 +78,9 @@ pub(super) struct Decisions {
     pub(super) held: Option<KeptHeld>,
     /// What is tried out; its text is kept beside.
     pub(super) trial: Option<KeptTrial>,
+    /// What was pushed and is tried again; its text is kept beside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) waiting: Option<KeptOffer>,
 }
 
 /// An issue that is not in force, with its text beside the record.

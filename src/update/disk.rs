@@ -16,19 +16,25 @@ pub(super) enum Stored {
     Held,
     /// What is tried out.
     Trial,
-    /// What is to be tried again; means nothing after a start.
+    /// What is to be tried again.
     Waiting,
+    /// What other keys may have signed; means nothing after a start.
+    Unsigned,
     /// A generation.
     Generation(u64),
 }
 
 impl Stored {
+    /// Those that mean nothing any more once a generation is in force.
+    pub(super) const PASSING: [Self; 3] = [Self::Offer, Self::Held, Self::Trial];
+
     fn stem(self) -> String {
         match self {
             Self::Offer => "offer".to_owned(),
             Self::Held => "held".to_owned(),
             Self::Trial => "trial".to_owned(),
             Self::Waiting => "waiting".to_owned(),
+            Self::Unsigned => "unsigned".to_owned(),
             Self::Generation(number) => number.to_string(),
         }
     }

@@ -82,30 +82,14 @@ pub(super) struct Built {
 
 /// Decrypt, read and guard; seconds for a million names.
 pub(super) fn build(vouched: Vouched, against: &Against) -> Built {
-    let (place, believed) = (
-        vouched.offered.bundle.origin.place.clone(),
-        vouched.believed.clone(),
-    );
-    let path = against.list.path();
-    let rested = match (&vouched.offered.rest, path) {
-        (Some(rest), Some(path)) => rest.quiet.settle(path, &rest.writer).map(Some),
-        _ => Ok(None),
-    };
-    let (sight, rested) = match rested {
-        Ok(Some(stamp)) => (FileSight::Read(stamp), Ok(Some(stamp))),
-        Ok(None) => (FileSight::Unread, Ok(None)),
-        Err(Cause::StillWritten) => (FileSight::Unread, Err(Cause::StillWritten)),
-        Err(cause) => (FileSight::Missing, Err(cause)),
-    };
-    let read = rested.and_then(|rested| {
-        decrypt(vouched, against).and_then(|clear| read(clear, rested, against))
-    });
+    let place = vouched.offered.bundle.origin.place.clone();
+    let believed = vouched.believed.clone();
+    let (sight, rested) = against.rest(vouched.offered.rest.as_ref());
+    let read = rested.and_then(|rested| read(decrypt(vouched, against)?, rested, against));
     let refused = |cause| RefusedOffer::with(cause, &place, believed);
-    let result = match read {
-        Ok(None) => Ok(None),
-        Ok(Some(read)) => guard(read, against).map(Some),
-        Err(cause) => Err(refused(cause)),
-    };
+    let result = read
+        .map_err(refused)
+        .and_then(|read| read.map(|read| guard(read, against)).transpose());
     Built { sight, result }
 }
 
@@ -205,6 +189,19 @@ impl Guarded {
     pub(super) fn place(&self) -> &str {
         &self.bundle.origin.place
     }
+
+    /// Not in order: it is not put in force unless the operator lets it pass.
+    fn hold_back(self, findings: Vec<GuardFinding>) -> Box<RefusedOffer> {
+        let codes = findings.iter().map(|finding| finding.code).collect();
+        let refused = RefusedOffer::with(
+            Cause::Guard(findings),
+            &self.bundle.origin.place,
+            self.believed,
+        );
+        let is_stored = matches!(self.stored, Some(Ok(_)));
+        let held = Held::new(self.known_by, codes, self.bundle, self.received_ms);
+        refused.holding(Held { is_stored, ..held })
+    }
 }
 
 fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>> {
@@ -220,31 +217,28 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
         .map_or(Hash(loaded.digest), |believed| believed.hash);
     let bundle = vouched.offered.bundle;
     let mut found = loaded.findings.clone();
-    if let Some(believed) = &believed {
-        let leap = GuardFinding::of_leap(against.highest, believed.manifest.serial, wall_s());
-        found.extend(leap);
-    }
+    let serial = believed.as_ref().map(|believed| believed.manifest.serial);
+    found
+        .extend(serial.and_then(|serial| GuardFinding::of_leap(against.highest, serial, wall_s())));
     let findings = left_over(&found, known_by, &against.passes);
     let is_stored = against.on_trial == Some(known_by);
     let stored = against.folder.as_ref().filter(|_| !is_stored);
     let stored = stored.map(|folder| bundle.store(folder, loaded.digest));
+    let guarded = Guarded {
+        known_by,
+        loaded,
+        believed,
+        bundle,
+        received_ms,
+        unproven,
+        unused_identities,
+        stored,
+    };
     if findings.is_empty() {
-        return Ok(Guarded {
-            known_by,
-            loaded,
-            believed,
-            bundle,
-            received_ms,
-            unproven,
-            unused_identities,
-            stored,
-        });
+        Ok(guarded)
+    } else {
+        Err(guarded.hold_back(findings))
     }
-    let codes = findings.iter().map(|finding| finding.code).collect();
-    let refused = RefusedOffer::with(Cause::Guard(findings), &bundle.origin.place, believed);
-    let is_stored = matches!(stored, Some(Ok(_)));
-    let held = Held::new(known_by, codes, bundle, received_ms);
-    Err(refused.holding(Held { is_stored, ..held }))
 }
 
 /// Tried out for long enough, or not to be tried out.
@@ -275,16 +269,10 @@ pub(super) fn end_trial(
     stand: &Stand,
 ) -> Result<Tried, Box<RefusedOffer>> {
     let counted = trial.counted();
-    let guarded = trial.tried;
-    let Some(finding) = stand.list.stage.judge(counted) else {
-        return Ok(Tried(guarded));
-    };
-    let cause = Cause::Guard(vec![finding]);
-    let refused = RefusedOffer::with(cause, &guarded.bundle.origin.place, guarded.believed);
-    let is_stored = matches!(guarded.stored, Some(Ok(_)));
-    let (known_by, codes) = (guarded.known_by, vec![Code::Shadow]);
-    let held = Held::new(known_by, codes, guarded.bundle, guarded.received_ms);
-    Err(refused.holding(Held { is_stored, ..held }))
+    match stand.list.stage.judge(counted) {
+        Some(finding) => Err(trial.tried.hold_back(vec![finding])),
+        None => Ok(Tried(trial.tried)),
+    }
 }
 
 /// Remembered on disk: from now on it may be put in force.

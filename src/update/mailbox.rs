@@ -71,6 +71,8 @@ pub(super) struct ListOffer {
     pub(super) received_ms: i64,
     /// It is tried out, and an earlier run began with that.
     pub(super) resumed: Option<KeptTrial>,
+    /// It was offered before, and is tried again.
+    pub(super) is_again: bool,
 }
 
 impl ListOffer {
@@ -79,6 +81,7 @@ impl ListOffer {
             bundle,
             received_ms: now_ms(),
             resumed: None,
+            is_again: false,
         }
     }
 
@@ -162,7 +165,7 @@ impl Mailbox {
     fn outcome(&self, answer: Answer) -> ListOutcome {
         answer.unwrap_or_else(|message| ListOutcome {
             id: self.list.id.clone(),
-            change: ListChange::Refused { message },
+            change: ListChange::refused(message),
         })
     }
 

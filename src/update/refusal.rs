@@ -154,6 +154,7 @@ impl Cause {
                 | Self::NoMemory(_)
                 | Self::State { .. }
                 | Self::Changed
+                | Self::Secret(_)
                 | Self::Future { .. }
                 | Self::Expired { .. }
         )

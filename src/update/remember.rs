@@ -101,8 +101,22 @@ impl Stand {
         }
     }
 
+    /// Remember what is tried again and nobody brings again, or that there is nothing.
+    pub(super) fn keep_waiting(&mut self, waiting: Option<KeptOffer>) {
+        let Some(shelf) = &mut self.shelf else { return };
+        if shelf.record.waiting == waiting {
+            return;
+        }
+        let kept = waiting.clone();
+        if shelf.change(|record| record.waiting = kept).is_err() {
+            shelf.record.waiting = waiting;
+            self.is_unwritten = true;
+        }
+    }
+
     /// Write the record where it could not be written, and look at one that could not be read.
     pub(super) fn catch_up(&mut self) {
+        self.open_removals_again();
         let shelf = self.shelf.as_mut();
         if shelf.is_some_and(|shelf| std::mem::take(&mut shelf.is_reopened)) {
             self.find_floor();
@@ -110,6 +124,7 @@ impl Stand {
         if self.is_unwritten
             && let Some(shelf) = &mut self.shelf
             && shelf.change(|_| {}).is_ok()
+            && shelf.keep_removals().is_ok()
         {
             self.is_unwritten = false;
         }

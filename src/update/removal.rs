@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::decrypt::open_note;
-use super::listed::Identities;
+use super::identities::Identities;
 use super::refusal::Cause;
 use crate::clock::UnixSeconds;
 use crate::list::manifest::Manifest;

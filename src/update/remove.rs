@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use zeroize::Zeroizing;
 
 use super::decisions::{Decisions, KeptRemoval};
@@ -26,7 +26,8 @@ use crate::store::EventKind;
 const KNOWN_MAX: usize = 200;
 
 impl Stand {
-    /// The terms of removals that were kept; one that cannot be opened now is left out.
+    /// The terms of removals that were kept; one that cannot be opened now is told, and opened when
+    /// the file of age keys changes.
     pub(super) fn terms_of(&self, kept: &[KeptRemoval]) -> Vec<RemovalTerm> {
         let removers = self.trust.removers();
         let term = |kept: &KeptRemoval| {
@@ -34,12 +35,15 @@ impl Stand {
                 .ok()?
                 .into_iter()
                 .next()?;
-            let signed = SignedRemoval::open(carried, &self.list.identities).ok()?;
+            let known_by = carried.known_by();
+            let opened = SignedRemoval::open(carried, &self.list.identities);
+            let signed = opened
+                .inspect_err(|cause| self.tell_closed(known_by, cause))
+                .ok()?;
             // One that is signed by keys alone that count no more is void.
             let signers = signed.note.signers(&removers).ok()?;
             signers.first()?;
             let removal = Removal::parse(signed.note.text()).ok()?;
-            let known_by = signed.known_by();
             Some(RemovalTerm::new(
                 known_by,
                 &removal,
@@ -48,6 +52,31 @@ impl Stand {
             ))
         };
         kept.iter().filter_map(term).collect()
+    }
+
+    /// A kept removal cannot be opened.
+    fn tell_closed(&self, known_by: Hash, cause: &Cause) {
+        if let Cause::Secret(reason) = cause {
+            error!(
+                list = %self.list.id, removal = %known_by,
+                "a removal cannot be opened ({reason}): what it takes off the list is blocked \
+                 again until the age key is back"
+            );
+        }
+    }
+
+    /// Open the removals again where the age keys have changed: one may open that did not.
+    pub(super) fn open_removals_again(&mut self) {
+        if !self.list.identities.is_configured() {
+            return;
+        }
+        let seen = self.list.identities.stamp();
+        if seen != self.identities_seen
+            && let Some(shelf) = &self.shelf
+        {
+            self.removals = self.terms_of(&shelf.record.removals);
+            self.identities_seen = seen;
+        }
     }
 
     /// Take a removal; live when this returns.

@@ -37,20 +37,25 @@ impl Stand {
     /// damaged, or an empty one, which blocks nothing and is not in force. Nothing where the system
     /// has no memory for one without an entry.
     pub(super) fn restore(&mut self, key: HashKey, protected: &Protected) -> Option<Restored> {
+        let mut awaited: Option<Generation> = None;
         for (generation, is_rolled_back) in self.generations_to_try() {
             match self.read_back(&generation, key, protected) {
                 Ok(mut kept) => {
                     kept.entered.is_rolled_back = is_rolled_back;
+                    let refusal = self.state.last_refusal.take();
                     let restored = self.put_in_force(kept, key);
+                    (self.awaited, self.state.last_refusal) = (awaited, refusal);
                     self.say_what_is_held();
                     return Some(restored);
                 }
                 Err(cause) => {
-                    let place = format!("kept generation {}", generation.number);
-                    drop(self.note_refusal(cause, &place, None));
+                    let is_passing = cause.is_passing();
+                    drop(self.note_refusal(cause, &place_of_kept(&generation), None));
+                    awaited = awaited.or(is_passing.then_some(generation));
                 }
             }
         }
+        self.awaited = awaited;
         // A table without entries takes a page of memory.
         let empty = TableBuilder::new(key, 0).ok()?.finish();
         let restored = Restored {
@@ -106,9 +111,14 @@ impl Stand {
         let folder = self.folder().ok_or(Cause::NoGeneration)?;
         let bounds = Self::bounds(&self.list, protected);
         let kept = take_back(generation, &folder, &self.list, key, bounds)?;
+        self.judge_kept(kept)
+    }
+
+    /// Hold a kept text against today's guard; what came with papers was judged when it was
+    /// accepted.
+    pub(super) fn judge_kept(&self, kept: Kept) -> Result<Kept, Cause> {
         let known_by = Hash(kept.entered.loaded.digest);
         let findings = left_over(&kept.entered.loaded.findings, known_by, &self.passes);
-        // What came with papers was judged when it was accepted.
         if findings.is_empty() || kept.entered.manifest.is_some() {
             Ok(kept)
         } else {
@@ -140,6 +150,11 @@ impl Stand {
             .map(|(_, kept, is_rolled_back)| (kept, is_rolled_back))
             .collect()
     }
+}
+
+/// Where a kept generation is, for messages.
+pub(super) fn place_of_kept(generation: &Generation) -> String {
+    format!("kept generation {}", generation.number)
 }
 
 /// Read a kept generation back; it was judged when it was accepted, so only its hashes are held
@@ -189,7 +204,7 @@ pub(super) fn take_back(
         kept: Some(kept.number),
         is_rolled_back: false,
         unused_identities,
-        place: format!("kept generation {}", kept.number),
+        place: place_of_kept(kept),
     };
     Ok(Kept::taken_back(entered, unproven.transpose()?))
 }

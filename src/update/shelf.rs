@@ -20,6 +20,7 @@ use super::disk::Stored;
 use super::refusal::place_of;
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
+use crate::list::removal::parse_several;
 use crate::seal::Note;
 use crate::store::{make_private_folder, write_whole};
 
@@ -32,6 +33,9 @@ const REMOVALS_MAX: usize = 200;
 /// Overrides that are kept.
 const OVERRIDES_MAX: usize = 50;
 const RECORD: &str = "record.json";
+
+/// The same once more, written after it: what is read where the record is damaged or gone.
+const COPY: &str = "record.copy.json";
 
 /// The lists' folders below the state folder.
 const LISTS: &str = "lists";
@@ -120,7 +124,7 @@ impl Shelf {
         for number in dropped {
             Stored::Generation(number).discard(&self.folder);
         }
-        for text in [Stored::Offer, Stored::Held, Stored::Trial, Stored::Waiting] {
+        for text in Stored::PASSING {
             text.discard(&self.folder);
         }
         Ok(number)
@@ -149,7 +153,27 @@ impl Shelf {
     pub(super) fn keep_removal(&self, known_by: &str, note: &str) -> io::Result<()> {
         let folder = self.folder.join(REMOVALS);
         make_private_folder(&folder)?;
-        write_whole(&folder, &format!("{known_by}.removal"), note.as_bytes())
+        write_whole(&folder, &removal_file(known_by), note.as_bytes())
+    }
+
+    /// Keep all removals of the record as files of their own, those that could not be kept before.
+    pub(super) fn keep_removals(&self) -> io::Result<()> {
+        for removal in &self.record.removals {
+            let carried = parse_several(removal.note.as_bytes());
+            let Some(known_by) = carried.ok().and_then(|all| Some(all.first()?.known_by())) else {
+                continue;
+            };
+            let known_by = known_by.to_string();
+            if !self
+                .folder
+                .join(REMOVALS)
+                .join(removal_file(&known_by))
+                .exists()
+            {
+                self.keep_removal(&known_by, &removal.note)?;
+            }
+        }
+        Ok(())
     }
 
     /// Change the record; on disk when this returns.
@@ -163,11 +187,14 @@ impl Shelf {
     }
 
     fn replace(&mut self, record: Decisions) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(&record)?;
-        write_whole(&self.folder, RECORD, text.as_slice())?;
+        write_record(&self.folder, &record)?;
         self.record = record;
         Ok(())
     }
+}
+
+fn removal_file(known_by: &str) -> String {
+    format!("{known_by}.removal")
 }
 
 /// What was decided about a list, for whoever only looks; nothing where it cannot be read.
@@ -199,9 +226,8 @@ fn open_record(folder: &Path) -> io::Result<OpenedFolder> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => "it is missing".to_owned(),
         Err(error) => return Err(error),
     };
-    let record = rebuild(folder)?;
-    let is_empty = record.generations.is_empty() && record.removals.is_empty();
-    if is_empty && !place.exists() {
+    let record = rebuild(folder, read_copy(folder))?;
+    if record == Decisions::default() && !place.exists() {
         return Ok(OpenedFolder::default());
     }
     // Set aside for whoever wants to know what happened; a second time the first one stays.
@@ -209,18 +235,31 @@ fn open_record(folder: &Path) -> io::Result<OpenedFolder> {
     if place.exists() && !aside.exists() {
         fs::rename(&place, &aside)?;
     }
-    let text = serde_json::to_vec_pretty(&record)?;
-    write_whole(folder, RECORD, text.as_slice())?;
+    write_record(folder, &record)?;
     Ok(OpenedFolder {
         record,
         repaired: Some(fault),
     })
 }
 
-/// What the files beside the record say: who signed what, which generation came last, and what was
-/// removed since when. Overrides are in the record alone.
-fn rebuild(folder: &Path) -> io::Result<Decisions> {
-    let mut record = Decisions::default();
+/// Write the record, then its copy; without the copy it is only less sure to be read again.
+fn write_record(folder: &Path, record: &Decisions) -> io::Result<()> {
+    let text = serde_json::to_vec_pretty(record)?;
+    write_whole(folder, RECORD, text.as_slice())?;
+    let _ = write_whole(folder, COPY, text.as_slice());
+    Ok(())
+}
+
+/// What the record's copy says; nothing where that cannot be read either.
+fn read_copy(folder: &Path) -> Option<Decisions> {
+    serde_json::from_slice(&fs::read(folder.join(COPY)).ok()?).ok()
+}
+
+/// What the record's copy says, and where that is not as new, the other files beside: who signed
+/// what, which generation came last, and what was removed since when. Without a copy overrides are
+/// lost.
+fn rebuild(folder: &Path, copy: Option<Decisions>) -> io::Result<Decisions> {
+    let mut record = copy.unwrap_or_default();
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
@@ -228,14 +267,15 @@ fn rebuild(folder: &Path) -> io::Result<Decisions> {
         numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
     numbers.sort_unstable();
-    for number in numbers {
+    let newest = record.generations.last().map(|kept| kept.number);
+    for number in numbers.into_iter().filter(|number| Some(*number) > newest) {
         let Some(generation) = read_generation(folder, number) else {
             continue;
         };
         if generation.serial > record.serial {
             (record.serial, record.manifest) = (generation.serial, generation.manifest.clone());
         }
-        record.live = Some(number);
+        (record.live, record.is_rolled_back) = (Some(number), false);
         record.generations.push(generation);
     }
     rebuild_removals(&folder.join(REMOVALS), &mut record);
@@ -260,8 +300,10 @@ fn rebuild_removals(folder: &Path, record: &mut Decisions) {
     let mut removals: Vec<_> = read.collect();
     removals.sort_by_key(|(_, removal)| removal.first_read);
     for (known_by, removal) in removals {
-        record.known_removals.push(known_by);
-        record.removals.push(removal);
+        if !record.known_removals.contains(&known_by) {
+            record.known_removals.push(known_by);
+            record.removals.push(removal);
+        }
     }
 }
 
@@ -350,8 +392,8 @@ mod tests {
             fs::read_dir(state.path().join("lists/example"))
                 .unwrap()
                 .count(),
-            6,
-            "five generations and the record"
+            7,
+            "five generations, the record and its copy"
         );
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tracing::{error, warn};
 
 use super::bundle::Bundle;
-use super::decisions::{Highest, KeptHeld};
+use super::decisions::{Generation, Highest, KeptHeld};
 use super::disk::Stored;
 use super::listed::ListSource;
 use super::load::{Bounds, Loaded};
@@ -60,6 +60,11 @@ pub(super) struct Stand {
     pub(super) enforced: Vec<Hash>,
     /// What the last refusal was about.
     pub(super) refused_for: Option<Discriminant<Cause>>,
+    /// A kept generation that would be in force, had it not been unreadable for a reason that
+    /// passes.
+    pub(super) awaited: Option<Generation>,
+    /// What the file of age keys looked like when removals were last opened.
+    pub(super) identities_seen: Option<Stamp>,
     /// The record changed while it could not be written.
     pub(super) is_unwritten: bool,
     /// The file as it was when it was last judged, for better or worse; nothing where it was
@@ -167,6 +172,8 @@ impl Stand {
             removals: Vec::new(),
             enforced: Vec::new(),
             refused_for: None,
+            awaited: None,
+            identities_seen: None,
             is_unwritten: false,
             attempted: None,
             opened: wall_s(),
@@ -187,7 +194,7 @@ impl Stand {
             warn!(
                 %list,
                 "what was decided about the list cannot be read in {place} ({fault}): the \
-                 generations and removals there are taken up again; overrides are lost"
+                 record's copy, the generations and the removals there are taken up again"
             );
         }
         if let Some(error) = shelf.fault() {
@@ -209,6 +216,7 @@ impl Stand {
             .as_ref()
             .and_then(|kept| self.held_from(kept, shelf));
         self.removals = self.terms_of(&shelf.record.removals);
+        self.identities_seen = self.list.identities.stamp();
         Receipts::of(&shelf.folder).take_over(&shelf.record.receipts);
         self.find_floor();
     }

@@ -201,7 +201,21 @@ pub enum ListChange {
     Refused {
         /// What is wrong and what to do.
         message: String,
+        /// It may be over by itself, as with a full disk: it is tried again without being asked
+        /// for.
+        #[serde(default)]
+        is_passing: bool,
     },
+}
+
+impl ListChange {
+    /// Refused for something that somebody must mend.
+    pub(super) const fn refused(message: String) -> Self {
+        Self::Refused {
+            message,
+            is_passing: false,
+        }
+    }
 }
 
 /// What others may see of a list, published whole by its keeper.

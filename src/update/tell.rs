@@ -30,7 +30,7 @@ impl Stand {
         (self.manifest, self.note) = (manifest.cloned(), note.clone());
         self.vouching = self.vouching_of(self.note.as_ref());
         (self.next_expiry, self.is_stale) = (loaded.parsed.next_expiry, false);
-        (self.held, self.on_trial) = (None, None);
+        (self.held, self.on_trial, self.awaited) = (None, None, None);
         self.state = ListState {
             id: self.list.id.clone(),
             sha256: hex(&loaded.digest),
@@ -159,7 +159,10 @@ impl Stand {
             message: message.clone(),
             manifest: believed.map(|believed| believed.hash.to_string()),
         });
-        ListChange::Refused { message }
+        ListChange::Refused {
+            message,
+            is_passing,
+        }
     }
 
     /// Write an event of this list into the journal.

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::bundle::{Bundle, Origin};
 use super::decisions::Generation;
 use super::front::LiveFront;
+use super::identities::Identities;
 use super::keeper::ListKeeper;
-use super::listed::{Identities, ListSource};
+use super::listed::ListSource;
 use super::mailbox::{Answer, Mailbox, Turn};
 use super::prove::Prover;
 use super::receipts::Receipts;
@@ -203,7 +204,7 @@ impl Updater {
         let nobody = Identities::default();
         let identities = self.lists.iter().map(|list| &list.list.identities);
         let mut opened = SignedRemoval::open(carried.clone(), &nobody);
-        for identities in identities.filter(|identities| !identities.0.is_empty()) {
+        for identities in identities.filter(|identities| identities.is_configured()) {
             opened = opened.or_else(|_| SignedRemoval::open(carried.clone(), identities));
         }
         opened.map_err(|cause| match cause {
@@ -301,9 +302,7 @@ const NO_SUCH_LIST: &str = "there is no such list";
 fn no_such_list() -> ListOutcome {
     ListOutcome {
         id: String::new(),
-        change: ListChange::Refused {
-            message: NO_SUCH_LIST.to_owned(),
-        },
+        change: ListChange::refused(NO_SUCH_LIST.to_owned()),
     }
 }
 

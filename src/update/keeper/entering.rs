@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Entering, ListKeeper, view};
 use crate::list::guard::Code;
-use crate::update::decisions::KeptTrial;
+use crate::update::decisions::{Decisions, KeptTrial};
 use crate::update::flow::{self, EnteredList, Guarded, Kept, Tried, Trying};
 use crate::update::prove::Unproven;
 use crate::update::refusal::Cause;
@@ -40,6 +40,7 @@ impl ListKeeper {
     pub(super) fn note_entered(&mut self, kept: Kept) -> (ListChange, Option<Unproven>) {
         let entered = self.put_in_force(kept);
         self.trial = None;
+        self.forget_again(self.stand.state.serial);
         (entered.change(), entered.unproven)
     }
 
@@ -63,17 +64,27 @@ impl ListKeeper {
         }
     }
 
-    /// What is in force, without the entries that are over.
+    /// What is in force, without the entries that are over; or what should have been in force since
+    /// the start, and can be read at last, which is then to be proven.
     pub(super) fn renew(&mut self, mut kept: Kept) -> (ListChange, Option<Unproven>) {
-        kept.entered.is_rolled_back = self.stand.state.is_rolled_back;
+        let record = self.stand.shelf.as_ref().map(|shelf| &shelf.record);
+        let is_live = |record: &&Decisions| record.live == kept.entered.kept;
+        kept.entered.is_rolled_back = record
+            .filter(is_live)
+            .is_some_and(|record| record.is_rolled_back);
+        let is_new = self.stand.state.kept != kept.entered.kept;
         let (held, trial) = (self.stand.held.take(), self.stand.on_trial);
+        let refusal = self.stand.state.last_refusal.take();
+        // What was said of something newer still stands.
+        let refusal = refusal.filter(|_| !is_new || held.is_some());
         let entered = self.put_in_force(kept);
         (self.stand.held, self.stand.on_trial) = (held, trial);
+        self.stand.state.last_refusal = refusal;
         if let Some(trial) = &self.trial {
             // What is tried out goes on being tried out.
             let shadow = Arc::clone(&trial.shadow);
             self.front.set_shadow(self.stand.list.index, Some(shadow));
         }
-        (entered.change(), None)
+        (entered.change(), entered.unproven.filter(|_| is_new))
     }
 }

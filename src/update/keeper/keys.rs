@@ -31,9 +31,7 @@ impl ListKeeper {
     fn review_keys(&mut self) {
         self.stand.enforce(&self.front);
         self.end_trial_of_revoked();
-        if let Some(offer) = self.awaits_keys.take() {
-            self.turns.push_back((Turn::Offer(offer), None));
-        }
+        self.try_with_other_keys();
         if self.stand.is_live() && self.stand.vouching == KeyStanding::Revoked {
             self.turns.push_front((Turn::Replace, None));
         }

@@ -1,6 +1,7 @@
 //! A list's keeper: a thread that alone owns how the list stands. It takes messages, has long work
 //! done aside, and does by itself what time brings about.
 
+mod again;
 mod aside;
 mod entering;
 mod keys;
@@ -24,7 +25,7 @@ use super::prove::{Prover, Unproven};
 use super::refusal::Cause;
 use super::refused::RefusedOffer;
 use super::removal::SignedRemoval;
-use super::stand::{Held, Stand};
+use super::stand::Stand;
 use super::state::{ListChange, ListOutcome, ListState, ListView};
 use super::text::Quiet;
 use super::trial::OnTrial;
@@ -32,8 +33,6 @@ use crate::clock::{monotonic, wall_s};
 
 /// How often it looks what time has brought about.
 const TICK: Duration = Duration::from_millis(200);
-/// What was refused for a reason that passes is tried again after this long.
-const AGAIN: Duration = Duration::from_secs(2);
 
 /// What coming in force came to, with what is to be proven.
 type Entering = Result<(ListChange, Option<Unproven>), Box<RefusedOffer>>;
@@ -57,6 +56,8 @@ pub(super) struct ListKeeper {
     again: Option<Again>,
     /// What too few of today's keys have signed: other keys may come.
     awaits_keys: Option<ListOffer>,
+    /// When a kept generation that is awaited is read again.
+    awaited_due: Instant,
     saved: Instant,
 }
 
@@ -87,6 +88,7 @@ impl ListKeeper {
             is_busy: false,
             again: None,
             awaits_keys: None,
+            awaited_due: monotonic(),
             saved: monotonic(),
         };
         let thread = std::thread::Builder::new()
@@ -97,6 +99,7 @@ impl ListKeeper {
 
     fn run(mut self, inbox: &Receiver<KeeperMessage>) {
         self.take_up_trial();
+        self.take_up_waiting();
         let mut ticked = monotonic();
         loop {
             match inbox.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
@@ -199,7 +202,6 @@ impl ListKeeper {
             received_ms: offer.received_ms,
             rest,
         };
-        self.again = None;
         match flow::believe(offered, &self.stand) {
             Ok(Belief::Known(known_by)) => {
                 let trial = self.trial.as_ref();
@@ -213,7 +215,7 @@ impl ListKeeper {
                 self.answer(asker, change);
             }
             Ok(Belief::New(vouched)) => {
-                if offer.resumed.is_none() {
+                if offer.resumed.is_none() && !offer.is_again {
                     let times = [offer.received_ms, vouched.verified_ms];
                     let origin = &offer.bundle.origin;
                     self.stand
@@ -252,14 +254,20 @@ impl ListKeeper {
                     result,
                 } = *taken;
                 self.is_busy = false;
-                let entered = result.and_then(|kept| match &reason {
-                    Some(reason) => self.enter_again(kept, &target, reason),
-                    None => Ok(self.renew(kept)),
-                });
-                match entered {
-                    Ok(entered) => self.end(Ok(entered), None, Stored::Offer, asker),
-                    Err(cause) => {
+                let entered = match &reason {
+                    Some(reason) => result.and_then(|kept| self.enter_again(kept, &target, reason)),
+                    None => result
+                        .and_then(|kept| self.stand.judge_kept(kept))
+                        .map(|kept| self.renew(kept)),
+                };
+                match (entered, reason) {
+                    (Ok(entered), _) => self.end(Ok(entered), None, Stored::Offer, asker),
+                    (Err(cause), Some(_)) => {
                         let change = self.refuse_rollback(cause);
+                        self.answer(asker, change);
+                    }
+                    (Err(cause), None) => {
+                        let change = self.await_kept(cause, target);
                         self.answer(asker, change);
                     }
                 }
@@ -296,42 +304,6 @@ impl ListKeeper {
         }
     }
 
-    /// What is refused for a reason that passes is tried again by itself.
-    fn refuse(
-        &mut self,
-        refused: Box<RefusedOffer>,
-        offer: Option<ListOffer>,
-        from: Stored,
-    ) -> ListChange {
-        let RefusedOffer {
-            cause,
-            place,
-            believed,
-            held,
-        } = *refused;
-        let (is_passing, awaits_keys) = (cause.is_passing(), cause.awaits_keys());
-        let change = self.stand.note_refusal(cause, &place, believed.as_ref());
-        if let (Some(held), ListChange::Refused { message }) = (held, &change) {
-            let message = message.clone();
-            self.stand.hold_back(Held { message, ..held }, from);
-        }
-        let is_repeated = is_passing || awaits_keys;
-        let offer = offer.filter(|offer| is_repeated && offer.is_repeatable());
-        let offer = offer.map(|mut offer| {
-            if let Some(folder) = self.stand.folder() {
-                offer.bundle.put_by(&folder);
-            }
-            offer
-        });
-        if awaits_keys {
-            self.awaits_keys = offer;
-        } else if is_passing && let Some(offer) = offer {
-            let due = monotonic() + AGAIN;
-            self.again = Some(Again { offer, due });
-        }
-        change
-    }
-
     /// Do what is due by now.
     fn pass_time(&mut self) {
         let stage = &self.stand.list.stage;
@@ -350,10 +322,7 @@ impl ListKeeper {
         if self.is_busy || !self.turns.is_empty() {
             return;
         }
-        let due = self.again.take_if(|again| again.due <= monotonic());
-        if let Some(again) = due {
-            self.offer(again.offer, None, None);
-        } else if self.stand.is_stale_at(wall_s()) {
+        if !self.try_again() && self.stand.is_stale_at(wall_s()) {
             self.read_in_force_again();
         }
     }

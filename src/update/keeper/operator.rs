@@ -71,9 +71,7 @@ impl ListKeeper {
 
     pub(super) fn refuse_rollback(&self, cause: Cause) -> ListChange {
         let refusal = self.stand.list.refuse(cause, "rollback".to_owned());
-        ListChange::Refused {
-            message: refusal.to_string(),
-        }
+        ListChange::refused(refusal.to_string())
     }
 
     /// Go back to this generation, or to the one before.
@@ -102,7 +100,8 @@ impl ListKeeper {
 
     pub(super) fn read_back(&mut self, target: Generation, reason: Option<String>, asker: Asker) {
         let Some(folder) = self.stand.folder() else {
-            return;
+            let change = self.refuse_rollback(Cause::NoGeneration);
+            return self.answer(asker, change);
         };
         let (list, front) = (Arc::clone(&self.stand.list), Arc::clone(&self.front));
         self.aside(asker, move || {

@@ -60,7 +60,9 @@ impl ListKeeper {
         self.front.set_shadow(index, shadow);
         let change = trial.change(&self.stand.list.stage);
         self.stand.state.last_refusal = None;
+        let serial = trial.tried.serial();
         self.trial = Some(trial);
+        self.forget_again(serial);
         Ok((change, None))
     }
 
@@ -134,6 +136,7 @@ impl ListKeeper {
             bundle: kept.offer.bundle(list, Stored::Trial, &shelf.folder)?,
             received_ms: kept.offer.received_ms,
             resumed: Some(kept),
+            is_again: false,
         })
     }
 

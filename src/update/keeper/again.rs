@@ -1,0 +1,157 @@
+//! What was refused for a reason that passes is tried again by itself, after a restart too.
+
+use std::time::Duration;
+
+use super::{Again, ListKeeper};
+use crate::clock::monotonic;
+use crate::update::bundle::Way;
+use crate::update::decisions::{Generation, KeptOffer};
+use crate::update::disk::Stored;
+use crate::update::mailbox::{ListOffer, Turn};
+use crate::update::refusal::Cause;
+use crate::update::refused::RefusedOffer;
+use crate::update::restore::place_of_kept;
+use crate::update::stand::Held;
+use crate::update::state::ListChange;
+
+/// What was refused for a reason that passes is tried again after this long.
+const AGAIN: Duration = Duration::from_secs(2);
+
+impl Again {
+    /// Is it of a later issue than another offer?
+    fn is_above(&self, other: &ListOffer) -> bool {
+        self.offer.bundle.serial() > other.bundle.serial()
+    }
+}
+
+impl ListKeeper {
+    /// What is refused for a reason that passes is tried again by itself.
+    pub(super) fn refuse(
+        &mut self,
+        refused: Box<RefusedOffer>,
+        offer: Option<ListOffer>,
+        from: Stored,
+    ) -> ListChange {
+        let RefusedOffer {
+            cause,
+            place,
+            believed,
+            held,
+        } = *refused;
+        let (is_passing, awaits_keys) = (cause.is_passing(), cause.awaits_keys());
+        let is_repeated = is_passing && offer.as_ref().is_some_and(|offer| offer.is_again);
+        let change = if is_repeated && self.stand.state.last_refusal.is_some() {
+            // It was told; what was refused since, and is told now, is newer.
+            ListChange::Refused {
+                message: self.stand.list.refuse(cause, place).to_string(),
+                is_passing,
+            }
+        } else {
+            self.stand.note_refusal(cause, &place, believed.as_ref())
+        };
+        if let (Some(held), ListChange::Refused { message, .. }) = (held, &change) {
+            let message = message.clone();
+            self.stand.hold_back(Held { message, ..held }, from);
+        }
+        let offer = offer.filter(|offer| (is_passing || awaits_keys) && offer.is_repeatable());
+        match offer {
+            Some(offer) if awaits_keys => {
+                self.awaits_keys = Some(self.put_by(offer, Stored::Unsigned));
+            }
+            Some(offer)
+                if !self
+                    .again
+                    .as_ref()
+                    .is_some_and(|again| again.is_above(&offer)) =>
+            {
+                let offer = self.put_by(offer, Stored::Waiting);
+                let due = monotonic() + AGAIN;
+                self.again = Some(Again { offer, due });
+            }
+            _ => {}
+        }
+        self.keep_waiting();
+        change
+    }
+
+    /// An offer that waits, with its text on disk where that is possible.
+    fn put_by(&self, mut offer: ListOffer, stored: Stored) -> ListOffer {
+        if let Some(folder) = self.stand.folder() {
+            offer.bundle.put_by(&folder, stored);
+        }
+        offer.is_again = true;
+        offer
+    }
+
+    /// What is kept cannot be read; for a reason that passes it is read again.
+    pub(super) fn await_kept(&mut self, cause: Cause, kept: Generation) -> ListChange {
+        let place = place_of_kept(&kept);
+        self.stand.awaited = cause.is_passing().then_some(kept);
+        self.awaited_due = monotonic() + AGAIN;
+        self.stand.note_refusal(cause, &place, None)
+    }
+
+    /// Try again what is due; says whether there was something.
+    pub(super) fn try_again(&mut self) -> bool {
+        if let Some(again) = self.again.take_if(|again| again.due <= monotonic()) {
+            self.offer(again.offer, None, None);
+            return true;
+        }
+        let due = self.awaited_due <= monotonic();
+        let awaited = self.stand.awaited.clone().filter(|_| due);
+        let is_due = awaited.is_some();
+        if let Some(awaited) = awaited {
+            self.read_back(awaited, None, None);
+        }
+        is_due
+    }
+
+    /// Other keys may sign: what too few of today's had signed is tried again.
+    pub(super) fn try_with_other_keys(&mut self) {
+        let waits = self.awaits_keys.take();
+        self.turns
+            .extend(waits.map(|offer| (Turn::Offer(offer), None)));
+    }
+
+    /// Something with this serial is in force or tried out: what is not above it is not tried
+    /// again.
+    pub(super) fn forget_again(&mut self, serial: Option<u64>) {
+        let is_over = |again: &mut Again| again.offer.bundle.serial() <= serial;
+        if self.again.take_if(is_over).is_some()
+            && let Some(folder) = self.stand.folder()
+        {
+            Stored::Waiting.discard(&folder);
+        }
+        self.keep_waiting();
+    }
+
+    /// Have what waits remembered, where nobody brings it again: what was pushed.
+    fn keep_waiting(&mut self) {
+        let folder = self.stand.folder();
+        let kept = self.again.as_ref().and_then(|Again { offer, .. }| {
+            let (known_by, folder) = (offer.bundle.known_by()?, folder.as_deref()?);
+            let is_kept = offer.bundle.origin.way == Way::Push
+                && offer.bundle.is_stored_as(Stored::Waiting, folder);
+            is_kept.then(|| KeptOffer::of(known_by, &offer.bundle, offer.received_ms))
+        });
+        self.stand.keep_waiting(kept);
+    }
+
+    /// Try again what waited when an earlier run ended.
+    pub(super) fn take_up_waiting(&mut self) {
+        let list = self.stand.list.index;
+        let waiting = self.stand.shelf.as_ref().and_then(|shelf| {
+            let kept = shelf.record.waiting.as_ref()?;
+            let bundle = kept.bundle(list, Stored::Waiting, &shelf.folder)?;
+            // The program may have ended between putting it in force and forgetting that it waits.
+            let is_newer = bundle.serial() > self.stand.highest_accepted();
+            is_newer.then(|| ListOffer {
+                received_ms: kept.received_ms,
+                is_again: true,
+                ..ListOffer::new(bundle)
+            })
+        });
+        self.turns
+            .extend(waiting.map(|offer| (Turn::Offer(offer), None)));
+    }
+}
