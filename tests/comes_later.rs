@@ -345,6 +345,30 @@ fn counts_of_another_author_wait_until_the_key_is_back() {
     assert_eq!(report["sums"]["blocked"]["other"]["sum"], 2, "{report}");
 }
 
+/// A key for receipts that is damaged keeps nobody waiting; receipts are signed once it is mended.
+#[test]
+fn receipts_are_signed_once_their_key_is_there() {
+    let authority = Authority::new();
+    authority.give_age_key();
+    authority.put(1, "listed.example\n");
+    let mut running = authority.encrypted().start();
+    running.kill(libc::SIGTERM);
+    running.wait_exit();
+    let state_folder = running.folder().join("state");
+    fs::remove_dir_all(state_folder.join("lists/signed/receipts")).expect("receipts");
+    let key = state_folder.join("receipt.key");
+    fs::remove_file(&key).expect("a key");
+    fs::create_dir(&key).expect("a folder in its place");
+    running.restart();
+    assert!(is_blocked(&running, "listed.example") && is_blocked(&running, "other.example"));
+    assert!(state(&running)["receipt"].is_null(), "{}", running.stderr());
+    assert!(running.stderr().contains("no receipt is signed"));
+    fs::remove_dir(&key).expect("a folder");
+    until("a receipt", PATIENCE, || {
+        state(&running)["receipt"].as_i64()
+    });
+}
+
 /// An override survives though the record is cut, for the record has a copy.
 #[test]
 fn a_damaged_record_loses_no_decision() {

@@ -16,6 +16,7 @@ mod key_file;
 mod list;
 mod log;
 mod output;
+mod proofs;
 mod report;
 mod serve;
 mod service;

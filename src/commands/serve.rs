@@ -1,7 +1,6 @@
 //! `wardline serve`: puts the parts together, says when it is ready, and takes them down again in
 //! order.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use tracing::{error, info, warn};
 use super::budget::MemoryBudget;
 use super::engine::RunningEngine;
 use super::failure::{CommandFailure, lines};
+use super::proofs::Proofs;
 use super::service::notify;
 use super::waiting::{StartWait, WaitingControl, wait_for_lists};
 use super::{log, output, transfers};
@@ -24,17 +24,13 @@ use crate::config::Config;
 use crate::control::{
     CacheStatus, Resolution, RootCopyStatus, ServerParts, Socket, UpstreamStatus,
 };
-use crate::name::Name;
 use crate::policy::ListRules;
 use crate::process::{self, Manners};
 use crate::query::Answering;
 use crate::resolve::RootStanding;
-use crate::seal::is_key_name;
 use crate::store::{EventKind, Journal, JournalEvent, Promises, make_private_folder};
 use crate::update::push::Listener;
-use crate::update::{
-    ListState, Prover, ReceiptKeyFault, Settings, Sources, Updater, Watch, Which, receipt_key,
-};
+use crate::update::{ListState, Settings, Sources, Updater, Watch, Which};
 
 /// Start everything, answer until told to stop, end in order.
 pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
@@ -61,9 +57,7 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let (updater, rules) = load_lists(config, &journal, &promises)?;
     let push = config.push.as_ref().map(Listener::open);
     let push = push.transpose().map_err(failed)?;
-    let prover = prover(config, &rules)
-        .inspect_err(|error| error!("no receipt is signed: {error}"))
-        .ok();
+    let mut proofs = Proofs::new(config, &rules);
     let sources = Sources::start(&updater, push).map_err(failed)?;
     let transfers = transfers::start(config, &updater, runtime.handle())?;
     let watch = Watch::start(&updater).map_err(failed)?;
@@ -95,17 +89,18 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     };
     let server = control.serve(parts).map_err(failed)?;
 
-    if let Some(prover) = prover {
-        let doors = udp_doors(engine.doors());
-        updater.open_prover(Prover { doors, ..prover });
-    }
-    journal.note(JournalEvent::now(
-        EventKind::Start,
-        json!({ "version": env!("CARGO_PKG_VERSION") }),
+    proofs.begin(&updater, engine.doors());
+    let version = json!({ "version": env!("CARGO_PKG_VERSION") });
+    journal.note(JournalEvent::now(EventKind::Start, version));
+    let told = engine.runtime().block_on(answer_until_told(
+        signals,
+        &updater,
+        &doors,
+        started,
+        || {
+            proofs.begin(&updater, engine.doors());
+        },
     ));
-    let told = engine
-        .runtime()
-        .block_on(answer_until_told(signals, &updater, &doors, started));
     notify(&[NotifyState::Stopping]);
     drop((server, watch, sources, transfers));
     journal.note(JournalEvent::now(EventKind::Stop, json!({})));
@@ -123,55 +118,23 @@ fn start_runtime() -> Result<Runtime, CommandFailure> {
     builder.build().map_err(failed)
 }
 
-/// Names of the never-block file that are asked for to see that they are free: these stand for all.
-const FREE: [&str; 2] = ["interpol.int", "iana.org"];
-
-/// Who asks our doors, still without doors.
-fn prover(config: &Config, rules: &[ListRules]) -> Result<Prover, ReceiptKeyFault> {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if is_key_name(host.trim()) {
-        host.trim()
-    } else {
-        "resolver"
-    };
-    let own = config.never_block.names.iter().cloned();
-    Ok(Prover {
-        doors: Vec::new(),
-        actions: rules.iter().map(|rules| rules.action.clone()).collect(),
-        free: FREE
-            .iter()
-            .filter_map(|name| Name::parse(name).ok())
-            .chain(own)
-            .take(FREE_MAX)
-            .collect(),
-        key: receipt_key(&config.state, host)?,
-    })
-}
-
-const FREE_MAX: usize = 5;
-
-/// The addresses in "udp 127.0.0.1:5300".
-fn udp_doors(doors: &[String]) -> Vec<SocketAddr> {
-    doors
-        .iter()
-        .filter_map(|door| door.strip_prefix("udp ")?.parse().ok())
-        .collect()
-}
-
 /// Say that everything is live, then follow the signals until one says stop.
 async fn answer_until_told(
     mut signals: Signals,
     updater: &Arc<Updater>,
     doors: &[String],
     started: Instant,
+    mut try_again: impl FnMut(),
 ) -> Result<(), CommandFailure> {
     output::print(&ready_line(updater, doors))?;
     notify(&[NotifyState::Ready]);
     info!(ms = started.elapsed().as_millis() as u64, "ready");
     let mut reminder = tokio::time::interval(REMIND);
+    let mut again = tokio::time::interval(AGAIN);
     loop {
         tokio::select! {
             _ = reminder.tick() => remind(updater),
+            _ = again.tick() => try_again(),
             _ = signals.hangup.recv() => reload(Arc::clone(updater)).await,
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
@@ -181,6 +144,8 @@ async fn answer_until_told(
 
 /// How often it is said that a list is not in force.
 const REMIND: Duration = Duration::from_secs(60);
+/// How often a key for receipts is looked for where there is none.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Say which lists are not in force, so that nobody takes silence for blocking.
 fn remind(updater: &Updater) {

@@ -21,6 +21,8 @@ pub(super) fn store_opener(
     let (audit, state) = (config.audit.key.clone(), config.state.clone());
     let (digest, promises) = (config.digest.clone(), promises.clone());
     Box::new(move || {
+        // Where it cannot be made, what is opened in it says so.
+        let _ = store::make_private_folder(&state);
         let open = || {
             let author = Author::open(&audit, &name, &digest)?;
             Store::open_promised(&state, &identities, author, &promises, started)
