@@ -225,9 +225,12 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
         found.extend(leap);
     }
     let findings = left_over(&found, known_by, &against.passes);
-    let is_stored = against.on_trial == Some(known_by);
-    let stored = against.folder.as_ref().filter(|_| !is_stored);
-    let stored = stored.map(|folder| bundle.store(folder, loaded.digest));
+    let on_trial = against.on_trial.filter(|(tried, _)| *tried == known_by);
+    let folder = against.folder.as_ref();
+    let stored = folder.map(|folder| match on_trial {
+        Some((_, stored)) => Ok(stored),
+        None => bundle.store(folder, loaded.digest),
+    });
     if findings.is_empty() {
         return Ok(Guarded {
             known_by,
@@ -242,9 +245,9 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
     }
     let codes = findings.iter().map(|finding| finding.code).collect();
     let refused = RefusedOffer::with(Cause::Guard(findings), &bundle.origin.place, believed);
-    let is_stored = matches!(stored, Some(Ok(_)));
     let held = Held::new(known_by, codes, bundle, received_ms);
-    Err(refused.holding(Held { is_stored, ..held }))
+    let stored = stored.and_then(Result::ok);
+    Err(refused.holding(Held { stored, ..held }))
 }
 
 /// Tried out for long enough, or not to be tried out.
@@ -281,10 +284,10 @@ pub(super) fn end_trial(
     };
     let cause = Cause::Guard(vec![finding]);
     let refused = RefusedOffer::with(cause, &guarded.bundle.origin.place, guarded.believed);
-    let is_stored = matches!(guarded.stored, Some(Ok(_)));
+    let stored = guarded.stored.and_then(Result::ok);
     let (known_by, codes) = (guarded.known_by, vec![Code::Shadow]);
     let held = Held::new(known_by, codes, guarded.bundle, guarded.received_ms);
-    Err(refused.holding(Held { is_stored, ..held }))
+    Err(refused.holding(Held { stored, ..held }))
 }
 
 /// Remembered on disk: from now on it may be put in force.

@@ -83,8 +83,8 @@ pub(super) struct Held {
     pub(super) codes: Vec<Code>,
     pub(super) bundle: Bundle,
     pub(super) received_ms: i64,
-    /// Its text lies in the list's folder.
-    pub(super) is_stored: bool,
+    /// Where its text lies in the list's folder.
+    pub(super) stored: Option<Stored>,
     /// What was said of it.
     pub(super) message: String,
 }
@@ -101,7 +101,7 @@ impl Held {
             codes,
             bundle,
             received_ms,
-            is_stored: false,
+            stored: None,
             message: String::new(),
         }
     }
@@ -214,6 +214,7 @@ impl Stand {
     }
 
     fn held_from(&self, kept: &KeptHeld, shelf: &Shelf) -> Option<Held> {
+        let stored = Stored::Held(kept.offer.slot);
         Some(Held {
             known_by: Hash::parse(&kept.offer.known_by)?,
             codes: kept
@@ -221,11 +222,9 @@ impl Stand {
                 .iter()
                 .filter_map(|code| Code::parse(code))
                 .collect(),
-            bundle: kept
-                .offer
-                .bundle(self.list.index, Stored::Held, &shelf.folder)?,
+            bundle: kept.offer.bundle(self.list.index, stored, &shelf.folder)?,
             received_ms: kept.offer.received_ms,
-            is_stored: true,
+            stored: Some(stored),
             message: kept.message.clone(),
         })
     }

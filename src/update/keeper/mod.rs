@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use super::against::Rest;
 use super::bundle::Origin;
-use super::disk::Stored;
 use super::flow::{self, Belief, Guarded, Offered};
 use super::front::LiveFront;
 use super::mailbox::{Asker, Done, KeeperMessage, ListOffer, Mailbox, TakenBack, Turn};
@@ -222,7 +221,7 @@ impl ListKeeper {
                 self.build(*vouched, offer, asker);
             }
             Err(refused) => {
-                let change = self.refuse(refused, Some(offer), Stored::Offer);
+                let change = self.refuse(refused, Some(offer));
                 self.answer(asker, change);
             }
         }
@@ -243,7 +242,7 @@ impl ListKeeper {
                     Ok(Some(guarded)) => self.admit(guarded, offer.resumed.as_ref()),
                     Err(refused) => Err(refused),
                 };
-                self.end(ended, Some(offer), Stored::Offer, asker);
+                self.end(ended, Some(offer), asker);
             }
             Done::TakenBack(taken) => {
                 let TakenBack {
@@ -257,7 +256,7 @@ impl ListKeeper {
                     None => Ok(self.renew(kept)),
                 });
                 match entered {
-                    Ok(entered) => self.end(Ok(entered), None, Stored::Offer, asker),
+                    Ok(entered) => self.end(Ok(entered), None, asker),
                     Err(cause) => {
                         let change = self.refuse_rollback(cause);
                         self.answer(asker, change);
@@ -284,25 +283,20 @@ impl ListKeeper {
     }
 
     /// What came in force is proven before anybody is told.
-    fn end(&mut self, ended: Entering, offer: Option<ListOffer>, from: Stored, asker: Asker) {
+    fn end(&mut self, ended: Entering, offer: Option<ListOffer>, asker: Asker) {
         self.front.tidy();
         match ended {
             Ok((change, None)) => self.answer(asker, change),
             Ok((change, Some(unproven))) => self.prove(unproven, change, asker),
             Err(refused) => {
-                let change = self.refuse(refused, offer, from);
+                let change = self.refuse(refused, offer);
                 self.answer(asker, change);
             }
         }
     }
 
     /// What is refused for a reason that passes is tried again by itself.
-    fn refuse(
-        &mut self,
-        refused: Box<RefusedOffer>,
-        offer: Option<ListOffer>,
-        from: Stored,
-    ) -> ListChange {
+    fn refuse(&mut self, refused: Box<RefusedOffer>, offer: Option<ListOffer>) -> ListChange {
         let RefusedOffer {
             cause,
             place,
@@ -313,7 +307,7 @@ impl ListKeeper {
         let change = self.stand.note_refusal(cause, &place, believed.as_ref());
         if let (Some(held), ListChange::Refused { message }) = (held, &change) {
             let message = message.clone();
-            self.stand.hold_back(Held { message, ..held }, from);
+            self.stand.hold_back(Held { message, ..held });
         }
         let is_repeated = is_passing || awaits_keys;
         let offer = offer.filter(|offer| is_repeated && offer.is_repeatable());

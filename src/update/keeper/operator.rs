@@ -9,7 +9,6 @@ use crate::list::guard::Code;
 use crate::store::EventKind;
 use crate::update::bundle::Way;
 use crate::update::decisions::Generation;
-use crate::update::disk::Stored;
 use crate::update::flow::Kept;
 use crate::update::mailbox::{Asker, Done, ListOffer, TakenBack};
 use crate::update::prove::Unproven;
@@ -54,7 +53,7 @@ impl ListKeeper {
         self.stand.keep_override(known_by, &needed, reason);
         if let Some(trial) = self.trial.take() {
             let ended = self.admit(trial.tried, None);
-            self.end(ended, None, Stored::Trial, asker.clone());
+            self.end(ended, None, asker.clone());
         } else if let Some(held) = self.stand.held.take() {
             if held.bundle.origin.way == Way::File {
                 self.reread(self.quiet, asker.clone());
