@@ -52,8 +52,13 @@ impl ListKeeper {
         self.stand.note(EventKind::Override, None, body);
         self.stand.keep_override(known_by, &needed, reason);
         if let Some(trial) = self.trial.take() {
+            let offer = self.kept_trial();
+            self.stand.on_trial = None;
             let ended = self.admit(trial.tried, None);
-            self.end(ended, None, asker.clone());
+            if ended.is_err() {
+                self.front.set_shadow(self.stand.list.index, None);
+            }
+            self.end(ended, offer, asker.clone());
         } else if let Some(held) = self.stand.held.take() {
             if held.bundle.origin.way == Way::File {
                 self.reread(self.quiet, asker.clone());

@@ -121,7 +121,7 @@ impl ListKeeper {
     }
 
     /// What is tried out, as it is kept on disk.
-    fn kept_trial(&self) -> Option<ListOffer> {
+    pub(super) fn kept_trial(&self) -> Option<ListOffer> {
         let shelf = self.stand.shelf.as_ref()?;
         let kept = shelf.record.trial.clone()?;
         let list = self.stand.list.index;
