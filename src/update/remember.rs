@@ -108,9 +108,13 @@ impl Stand {
         }
         if self.is_unwritten
             && let Some(shelf) = &mut self.shelf
-            && shelf.change(|_| {}).is_ok()
         {
-            self.is_unwritten = false;
+            let mut removals = self.removals.iter();
+            let kept = removals.try_for_each(|term| {
+                let known_by = term.known_by.to_string();
+                shelf.keep_removal(&known_by, &term.note)
+            });
+            self.is_unwritten = kept.and_then(|()| shelf.change(|_| {})).is_err();
         }
     }
 }

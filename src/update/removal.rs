@@ -78,7 +78,7 @@ pub(super) struct RemovalTerm {
     pub(super) begins: UnixSeconds,
     ends: UnixSeconds,
     /// As it came.
-    note: String,
+    pub(super) note: String,
 }
 
 impl RemovalTerm {

@@ -180,6 +180,12 @@ impl Shelf {
         write_whole(&folder, &format!("{known_by}.removal"), note.as_bytes())
     }
 
+    /// Is there a file of its own for this removal?
+    pub(super) fn has_removal(&self, known_by: Hash) -> bool {
+        let file = format!("{known_by}.removal");
+        self.folder.join(REMOVALS).join(file).exists()
+    }
+
     /// Change the record; on disk when this returns.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Decisions)) -> io::Result<()> {
         self.reopen()?;

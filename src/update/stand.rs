@@ -209,6 +209,8 @@ impl Stand {
             .as_ref()
             .and_then(|kept| self.held_from(kept, shelf));
         self.removals = self.terms_of(&shelf.record.removals);
+        let mut removals = self.removals.iter();
+        self.is_unwritten |= removals.any(|term| !shelf.has_removal(term.known_by));
         Receipts::of(&shelf.folder).take_over(&shelf.record.receipts);
         self.find_floor();
     }

@@ -115,6 +115,7 @@ impl ListKeeper {
             self.publish();
         }
         self.save_trial();
+        self.stand.catch_up();
     }
 
     fn take(&mut self, message: KeeperMessage) {
