@@ -127,9 +127,13 @@ impl ListKeeper {
         target: &Generation,
         reason: &str,
     ) -> Result<(ListChange, Option<Unproven>), Cause> {
+        let mut is_rolled_back = true;
         if let Some(shelf) = &mut self.stand.shelf {
+            // The newest is what it would be without any rollback.
+            let newest = shelf.record.generations.last();
+            is_rolled_back = newest.is_none_or(|newest| newest.number != target.number);
             let remembered = shelf.change(|record| {
-                (record.live, record.is_rolled_back) = (Some(target.number), true);
+                (record.live, record.is_rolled_back) = (Some(target.number), is_rolled_back);
                 (record.held, record.trial) = (None, None);
             });
             remembered.map_err(|error| Cause::State {
@@ -142,7 +146,7 @@ impl ListKeeper {
             "reason": reason,
         });
         self.stand.note(EventKind::Rollback, None, body);
-        kept.entered.is_rolled_back = true;
+        kept.entered.is_rolled_back = is_rolled_back;
         Ok(self.note_entered(kept))
     }
 }
