@@ -10,6 +10,7 @@ use serde_json::Value;
 use wardline::seal::SigningKey;
 
 use crate::kit::ask::{Client, Question, Response, ask};
+use crate::kit::dice::{self, Dice};
 use crate::kit::internet::Internet;
 use crate::kit::load::{Asked, Load};
 use crate::kit::program::Program;
@@ -62,18 +63,6 @@ fn gaps(report: &Value, kind: &str) -> usize {
 
 fn answered(asked: &[Asked]) -> impl Iterator<Item = &(Instant, Response)> {
     asked.iter().filter_map(|asked| asked.reply.as_ref())
-}
-
-/// SplitMix64: random moments that come again with the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) % below
-    }
 }
 
 /// How long before its death a killed program had written last, at the most, over several kills.
@@ -191,11 +180,7 @@ fn last_writing(report: &Value) -> jiff::Timestamp {
 /// Several programs at once, each with a load of its own; the seed is printed, and WARDLINE_SEED
 /// gives it again.
 fn kill_in_parallel(programs: usize, kills: usize) {
-    let seed = std::env::var("WARDLINE_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| getrandom::u64().expect("randomness"));
-    println!("WARDLINE_SEED={seed}");
+    let seed = dice::seed();
     let killers = (0..programs as u64).map(|number| {
         thread::spawn(move || kill_at_random_moments(seed.wrapping_add(number), kills))
     });

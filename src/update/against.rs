@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::disk::Stored;
 use super::front::LiveFront;
 use super::listed::ListSource;
 use super::refusal::Cause;
@@ -25,8 +26,8 @@ pub(super) struct Against {
     pub(super) highest: Option<u64>,
     /// What the operator lets pass.
     pub(super) passes: Vec<(Hash, Code)>,
-    /// What is tried out already.
-    pub(super) on_trial: Option<Hash>,
+    /// What is tried out already, and where its text is.
+    pub(super) on_trial: Option<(Hash, Stored)>,
     /// The list's folder, where it is kept.
     pub(super) folder: Option<PathBuf>,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::bundle::{Bundle, Origin, Way};
-use super::disk::Stored;
+use super::disk::{Stored, TextSlot};
 use super::text::Text;
 use crate::clock::UnixSeconds;
 use crate::list::guard::Code;
@@ -94,6 +94,9 @@ pub(super) struct KeptOffer {
     pub(super) place: String,
     /// When it came, in milliseconds since 1970.
     pub(super) received_ms: i64,
+    /// Where its text is.
+    #[serde(default)]
+    pub(super) slot: TextSlot,
 }
 
 impl KeptOffer {
@@ -103,6 +106,7 @@ impl KeptOffer {
             way: bundle.origin.way.word().to_owned(),
             place: bundle.origin.place.clone(),
             received_ms,
+            slot: TextSlot::default(),
         }
     }
 
@@ -183,6 +187,18 @@ impl Decisions {
             codes
         };
         self.overrides.iter().flat_map(codes).collect()
+    }
+
+    /// Where the text of what is held back is.
+    pub(super) fn held_text(&self) -> Option<Stored> {
+        let held = self.held.as_ref();
+        held.map(|held| Stored::Held(held.offer.slot))
+    }
+
+    /// Where the text of what is tried out is.
+    pub(super) fn trial_text(&self) -> Option<Stored> {
+        let trial = self.trial.as_ref();
+        trial.map(|trial| Stored::Trial(trial.offer.slot))
     }
 
     /// The overrides for what is known by this hash, in words.

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::seal::Note;
 use crate::store::{Haste, write_file, write_whole};
 
@@ -13,9 +15,9 @@ pub(super) enum Stored {
     /// As a source brought it, until it is known what becomes of it; means nothing after a start.
     Offer,
     /// What the guard holds back.
-    Held,
+    Held(TextSlot),
     /// What is tried out.
-    Trial,
+    Trial(TextSlot),
     /// What is to be tried again.
     Waiting,
     /// What other keys may have signed; means nothing after a start.
@@ -24,15 +26,40 @@ pub(super) enum Stored {
     Generation(u64),
 }
 
-impl Stored {
-    /// Those that mean nothing any more once a generation is in force.
-    pub(super) const PASSING: [Self; 3] = [Self::Offer, Self::Held, Self::Trial];
+/// One of two places for a text: a new one is written beside the one that the record names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TextSlot {
+    #[default]
+    First,
+    Second,
+}
 
+impl TextSlot {
+    pub(super) const ALL: [Self; 2] = [Self::First, Self::Second];
+
+    /// The one that the record does not name.
+    pub(super) fn beside(named: Option<Self>) -> Self {
+        match named {
+            Some(Self::First) => Self::Second,
+            Some(Self::Second) | None => Self::First,
+        }
+    }
+
+    const fn ending(self) -> &'static str {
+        match self {
+            Self::First => "",
+            Self::Second => "-2",
+        }
+    }
+}
+
+impl Stored {
     fn stem(self) -> String {
         match self {
             Self::Offer => "offer".to_owned(),
-            Self::Held => "held".to_owned(),
-            Self::Trial => "trial".to_owned(),
+            Self::Held(slot) => format!("held{}", slot.ending()),
+            Self::Trial(slot) => format!("trial{}", slot.ending()),
             Self::Waiting => "waiting".to_owned(),
             Self::Unsigned => "unsigned".to_owned(),
             Self::Generation(number) => number.to_string(),

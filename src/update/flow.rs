@@ -198,9 +198,9 @@ impl Guarded {
             &self.bundle.origin.place,
             self.believed,
         );
-        let is_stored = matches!(self.stored, Some(Ok(_)));
+        let stored = self.stored.and_then(Result::ok);
         let held = Held::new(self.known_by, codes, self.bundle, self.received_ms);
-        refused.holding(Held { is_stored, ..held })
+        refused.holding(Held { stored, ..held })
     }
 }
 
@@ -221,9 +221,11 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
     found
         .extend(serial.and_then(|serial| GuardFinding::of_leap(against.highest, serial, wall_s())));
     let findings = left_over(&found, known_by, &against.passes);
-    let is_stored = against.on_trial == Some(known_by);
-    let stored = against.folder.as_ref().filter(|_| !is_stored);
-    let stored = stored.map(|folder| bundle.store(folder, loaded.digest));
+    let on_trial = against.on_trial.filter(|(tried, _)| *tried == known_by);
+    let stored = against.folder.as_ref().map(|folder| match on_trial {
+        Some((_, stored)) => Ok(stored),
+        None => bundle.store(folder, loaded.digest),
+    });
     let guarded = Guarded {
         known_by,
         loaded,
@@ -268,8 +270,7 @@ pub(super) fn end_trial(
     trial: OnTrial<Guarded>,
     stand: &Stand,
 ) -> Result<Tried, Box<RefusedOffer>> {
-    let counted = trial.counted();
-    match stand.list.stage.judge(counted) {
+    match stand.list.stage.judge(trial.counted()) {
         Some(finding) => Err(trial.tried.hold_back(vec![finding])),
         None => Ok(Tried(trial.tried)),
     }

@@ -55,12 +55,12 @@ impl Stand {
     }
 
     /// Hold something back, so that the operator may let it pass, after a restart too.
-    pub(super) fn hold_back(&mut self, mut held: Held, from: Stored) {
+    pub(super) fn hold_back(&mut self, mut held: Held) {
         let Some(shelf) = &mut self.shelf else {
             self.held = Some(held);
             return;
         };
-        if held.is_stored {
+        if let Some(from) = held.stored {
             let kept = KeptHeld {
                 offer: KeptOffer::of(held.known_by, &held.bundle, held.received_ms),
                 codes: held
@@ -71,15 +71,14 @@ impl Stand {
                 message: held.message.clone(),
                 at: wall_s(),
             };
-            let set = shelf.set_aside(from, Stored::Held, |record| {
-                (record.held, record.trial) = (Some(kept), None);
-            });
-            match set {
-                // The list's own file is read again.
-                Ok(()) if held.bundle.manifest.is_some() || self.list.text.is_none() => {
-                    held.bundle.text = Text::File(Stored::Held.entries(&shelf.folder));
+            match shelf.hold_back(from, kept) {
+                Ok(stored) => {
+                    held.stored = Some(stored);
+                    // The list's own file is read again.
+                    if held.bundle.manifest.is_some() || self.list.text.is_none() {
+                        held.bundle.text = Text::File(stored.entries(&shelf.folder));
+                    }
                 }
-                Ok(()) => {}
                 Err(error) => warn!(
                     list = %self.list.id,
                     "what is held back cannot be kept in {} ({error}): the next start does not \

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::decisions::{Decisions, Generation, KeptRemoval};
-use super::disk::Stored;
+use super::decisions::{Decisions, Generation, KeptHeld, KeptRemoval, KeptTrial};
+use super::disk::{Stored, TextSlot};
 use super::refusal::place_of;
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
@@ -124,29 +124,55 @@ impl Shelf {
         for number in dropped {
             Stored::Generation(number).discard(&self.folder);
         }
-        for text in Stored::PASSING {
-            text.discard(&self.folder);
+        Stored::Offer.discard(&self.folder);
+        for slot in TextSlot::ALL {
+            Stored::Held(slot).discard(&self.folder);
+            Stored::Trial(slot).discard(&self.folder);
         }
         Ok(number)
     }
 
-    /// Keep a text that lies in the folder as what is held back or tried out, and change the record
-    /// with it; on disk when this returns.
-    pub(super) fn set_aside(
+    /// Keep a text that lies in the folder as what is held back; on disk when this returns. What is
+    /// tried out goes on, unless it is that which is held back.
+    pub(super) fn hold_back(&mut self, from: Stored, mut held: KeptHeld) -> io::Result<Stored> {
+        self.reopen()?;
+        let before = self.record.held.as_ref().map(|held| held.offer.slot);
+        held.offer.slot = TextSlot::beside(before);
+        let to = Stored::Held(held.offer.slot);
+        self.set_aside(from, to, self.record.held_text(), |record| {
+            record.held = Some(held);
+            if record.trial_text() == Some(from) {
+                record.trial = None;
+            }
+        })
+    }
+
+    /// Keep a text that lies in the folder as what is tried out; on disk when this returns.
+    pub(super) fn try_out(&mut self, from: Stored, mut trial: KeptTrial) -> io::Result<Stored> {
+        self.reopen()?;
+        let before = self.record.trial.as_ref().map(|trial| trial.offer.slot);
+        trial.offer.slot = TextSlot::beside(before);
+        let to = Stored::Trial(trial.offer.slot);
+        self.set_aside(from, to, self.record.trial_text(), |record| {
+            (record.trial, record.held) = (Some(trial), None);
+        })
+    }
+
+    /// The text that the record names stays where it is until the record names the other one.
+    fn set_aside(
         &mut self,
         from: Stored,
         to: Stored,
+        before: Option<Stored>,
         change: impl FnOnce(&mut Decisions),
-    ) -> io::Result<()> {
-        self.reopen()?;
-        if from != to {
-            from.copy_to(to, &self.folder)?;
-        }
+    ) -> io::Result<Stored> {
+        from.copy_to(to, &self.folder)?;
         self.change(change)?;
-        if from != to {
-            from.discard(&self.folder);
+        from.discard(&self.folder);
+        if let Some(before) = before {
+            before.discard(&self.folder);
         }
-        Ok(())
+        Ok(to)
     }
 
     /// Keep a removal as a file of its own too, from which a lost record is made anew.
@@ -163,17 +189,17 @@ impl Shelf {
             let Some(known_by) = carried.ok().and_then(|all| Some(all.first()?.known_by())) else {
                 continue;
             };
-            let known_by = known_by.to_string();
-            if !self
-                .folder
-                .join(REMOVALS)
-                .join(removal_file(&known_by))
-                .exists()
-            {
-                self.keep_removal(&known_by, &removal.note)?;
+            if !self.has_removal(known_by) {
+                self.keep_removal(&known_by.to_string(), &removal.note)?;
             }
         }
         Ok(())
+    }
+
+    /// Is there a file of its own for this removal?
+    pub(super) fn has_removal(&self, known_by: Hash) -> bool {
+        let file = removal_file(&known_by.to_string());
+        self.folder.join(REMOVALS).join(file).exists()
     }
 
     /// Change the record; on disk when this returns.

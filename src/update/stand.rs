@@ -88,8 +88,8 @@ pub(super) struct Held {
     pub(super) codes: Vec<Code>,
     pub(super) bundle: Bundle,
     pub(super) received_ms: i64,
-    /// Its text lies in the list's folder.
-    pub(super) is_stored: bool,
+    /// Where its text lies in the list's folder.
+    pub(super) stored: Option<Stored>,
     /// What was said of it.
     pub(super) message: String,
 }
@@ -106,7 +106,7 @@ impl Held {
             codes,
             bundle,
             received_ms,
-            is_stored: false,
+            stored: None,
             message: String::new(),
         }
     }
@@ -217,11 +217,14 @@ impl Stand {
             .and_then(|kept| self.held_from(kept, shelf));
         self.removals = self.terms_of(&shelf.record.removals);
         self.identities_seen = self.list.identities.stamp();
+        let mut removals = self.removals.iter();
+        self.is_unwritten |= removals.any(|term| !shelf.has_removal(term.known_by));
         Receipts::of(&shelf.folder).take_over(&shelf.record.receipts);
         self.find_floor();
     }
 
     fn held_from(&self, kept: &KeptHeld, shelf: &Shelf) -> Option<Held> {
+        let stored = Stored::Held(kept.offer.slot);
         Some(Held {
             known_by: Hash::parse(&kept.offer.known_by)?,
             codes: kept
@@ -229,11 +232,9 @@ impl Stand {
                 .iter()
                 .filter_map(|code| Code::parse(code))
                 .collect(),
-            bundle: kept
-                .offer
-                .bundle(self.list.index, Stored::Held, &shelf.folder)?,
+            bundle: kept.offer.bundle(self.list.index, stored, &shelf.folder)?,
             received_ms: kept.offer.received_ms,
-            is_stored: true,
+            stored: Some(stored),
             message: kept.message.clone(),
         })
     }

@@ -10,6 +10,7 @@ use ask::ask;
 use running::Running;
 
 pub(crate) mod ask;
+pub(crate) mod dice;
 pub(crate) mod in_process;
 pub(crate) mod internet;
 pub(crate) mod listener;

@@ -30,7 +30,6 @@ impl ListKeeper {
         &mut self,
         refused: Box<RefusedOffer>,
         offer: Option<ListOffer>,
-        from: Stored,
     ) -> ListChange {
         let RefusedOffer {
             cause,
@@ -51,7 +50,7 @@ impl ListKeeper {
         };
         if let (Some(held), ListChange::Refused { message, .. }) = (held, &change) {
             let message = message.clone();
-            self.stand.hold_back(Held { message, ..held }, from);
+            self.stand.hold_back(Held { message, ..held });
         }
         let offer = offer.filter(|offer| (is_passing || awaits_keys) && offer.is_repeatable());
         match offer {

@@ -9,6 +9,7 @@ use super::ListKeeper;
 use crate::list::Hash;
 use crate::process::{self, Manners};
 use crate::update::against::Against;
+use crate::update::disk::Stored;
 use crate::update::flow::{self, Vouched};
 use crate::update::mailbox::{Asker, Done, ListOffer};
 use crate::update::prove::{Prover, Unproven};
@@ -17,9 +18,10 @@ use crate::update::state::ListChange;
 
 impl ListKeeper {
     pub(super) fn build(&mut self, vouched: Vouched, offer: ListOffer, asker: Asker) {
-        let trial = self.trial.as_ref().map(|trial| trial.tried.known_by);
-        let resumed = offer.resumed.as_ref();
-        let resumed = resumed.and_then(|kept| Hash::parse(&kept.offer.known_by));
+        let record = self.stand.shelf.as_ref().map(|shelf| &shelf.record);
+        let trial = record.and_then(|record| record.trial.as_ref());
+        let trial = trial.map(|kept| (&kept.offer.known_by, Stored::Trial(kept.offer.slot)));
+        let on_trial = trial.and_then(|(known_by, stored)| Some((Hash::parse(known_by)?, stored)));
         let against = Against {
             list: Arc::clone(&self.stand.list),
             front: Arc::clone(&self.front),
@@ -28,7 +30,7 @@ impl ListKeeper {
             left: self.stand.left_behind(),
             highest: self.stand.highest_accepted(),
             passes: self.stand.passes.clone(),
-            on_trial: trial.or(resumed),
+            on_trial,
             folder: self.stand.folder(),
         };
         self.aside(asker, move || {

@@ -8,7 +8,6 @@ use super::ListKeeper;
 use crate::clock::wall_s;
 use crate::list::TableBuilder;
 use crate::update::bundle::Origin;
-use crate::update::disk::Stored;
 use crate::update::mailbox::{Asker, Turn};
 use crate::update::state::{LastRefusal, ListChange, ListState};
 use crate::update::trust::KeyStanding;
@@ -48,9 +47,12 @@ impl ListKeeper {
         self.stand.on_trial = None;
         self.front.set_shadow(self.stand.list.index, None);
         if let Some(shelf) = &mut self.stand.shelf {
+            let text = shelf.record.trial_text();
             // What cannot be written now is written with the next change.
             self.stand.is_unwritten |= shelf.change(|record| record.trial = None).is_err();
-            Stored::Trial.discard(&shelf.folder);
+            if let Some(text) = text {
+                text.discard(&shelf.folder);
+            }
         }
     }
 

@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use super::against::Rest;
 use super::bundle::Origin;
-use super::disk::Stored;
 use super::flow::{self, Belief, Guarded, Offered};
 use super::front::LiveFront;
 use super::mailbox::{Asker, Done, KeeperMessage, ListOffer, Mailbox, TakenBack, Turn};
@@ -119,6 +118,7 @@ impl ListKeeper {
             self.publish();
         }
         self.save_trial();
+        self.stand.catch_up();
     }
 
     fn take(&mut self, message: KeeperMessage) {
@@ -224,7 +224,7 @@ impl ListKeeper {
                 self.build(*vouched, offer, asker);
             }
             Err(refused) => {
-                let change = self.refuse(refused, Some(offer), Stored::Offer);
+                let change = self.refuse(refused, Some(offer));
                 self.answer(asker, change);
             }
         }
@@ -245,7 +245,7 @@ impl ListKeeper {
                     Ok(Some(guarded)) => self.admit(guarded, offer.resumed.as_ref()),
                     Err(refused) => Err(refused),
                 };
-                self.end(ended, Some(offer), Stored::Offer, asker);
+                self.end(ended, Some(offer), asker);
             }
             Done::TakenBack(taken) => {
                 let TakenBack {
@@ -261,7 +261,7 @@ impl ListKeeper {
                         .map(|kept| self.renew(kept)),
                 };
                 match (entered, reason) {
-                    (Ok(entered), _) => self.end(Ok(entered), None, Stored::Offer, asker),
+                    (Ok(entered), _) => self.end(Ok(entered), None, asker),
                     (Err(cause), Some(_)) => {
                         let change = self.refuse_rollback(cause);
                         self.answer(asker, change);
@@ -292,13 +292,13 @@ impl ListKeeper {
     }
 
     /// What came in force is proven before anybody is told.
-    fn end(&mut self, ended: Entering, offer: Option<ListOffer>, from: Stored, asker: Asker) {
+    fn end(&mut self, ended: Entering, offer: Option<ListOffer>, asker: Asker) {
         self.front.tidy();
         match ended {
             Ok((change, None)) => self.answer(asker, change),
             Ok((change, Some(unproven))) => self.prove(unproven, change, asker),
             Err(refused) => {
-                let change = self.refuse(refused, offer, from);
+                let change = self.refuse(refused, offer);
                 self.answer(asker, change);
             }
         }

@@ -9,7 +9,6 @@ use crate::list::guard::Code;
 use crate::store::EventKind;
 use crate::update::bundle::Way;
 use crate::update::decisions::Generation;
-use crate::update::disk::Stored;
 use crate::update::flow::Kept;
 use crate::update::mailbox::{Asker, Done, ListOffer, TakenBack};
 use crate::update::prove::Unproven;
@@ -53,8 +52,13 @@ impl ListKeeper {
         self.stand.note(EventKind::Override, None, body);
         self.stand.keep_override(known_by, &needed, reason);
         if let Some(trial) = self.trial.take() {
+            let offer = self.kept_trial();
+            self.stand.on_trial = None;
             let ended = self.admit(trial.tried, None);
-            self.end(ended, None, Stored::Trial, asker.clone());
+            if ended.is_err() {
+                self.front.set_shadow(self.stand.list.index, None);
+            }
+            self.end(ended, offer, asker.clone());
         } else if let Some(held) = self.stand.held.take() {
             if held.bundle.origin.way == Way::File {
                 self.reread(self.quiet, asker.clone());
@@ -122,9 +126,13 @@ impl ListKeeper {
         target: &Generation,
         reason: &str,
     ) -> Result<(ListChange, Option<Unproven>), Cause> {
+        let mut is_rolled_back = true;
         if let Some(shelf) = &mut self.stand.shelf {
+            // The newest is what it would be without any rollback.
+            let newest = shelf.record.generations.last();
+            is_rolled_back = newest.is_none_or(|newest| newest.number != target.number);
             let remembered = shelf.change(|record| {
-                (record.live, record.is_rolled_back) = (Some(target.number), true);
+                (record.live, record.is_rolled_back) = (Some(target.number), is_rolled_back);
                 (record.held, record.trial) = (None, None);
             });
             remembered.map_err(|error| Cause::State {
@@ -137,7 +145,7 @@ impl ListKeeper {
             "reason": reason,
         });
         self.stand.note(EventKind::Rollback, None, body);
-        kept.entered.is_rolled_back = true;
+        kept.entered.is_rolled_back = is_rolled_back;
         Ok(self.note_entered(kept))
     }
 }

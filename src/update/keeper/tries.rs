@@ -34,13 +34,15 @@ impl ListKeeper {
             };
             trial.resume(kept.since, Duration::from_secs(kept.tried_s), counted);
         }
-        self.set_aside_trial(&mut trial, resumed.is_some())?;
+        if resumed.is_none() {
+            self.set_aside_trial(&mut trial)?;
+            self.stand.held = None;
+        }
         let guarded = &trial.tried;
         self.stand.on_trial = Some(TrialMark {
             known_by: guarded.known_by,
             serial: guarded.serial(),
         });
-        self.stand.held = None;
         let seconds = self.stand.list.stage.time.as_secs();
         let (known_by, entries) = (
             guarded.known_by.to_string(),
@@ -67,11 +69,7 @@ impl ListKeeper {
     }
 
     /// Have the text of a trial on disk, where the list is kept.
-    fn set_aside_trial(
-        &mut self,
-        trial: &mut OnTrial<Guarded>,
-        is_resumed: bool,
-    ) -> Result<(), Box<RefusedOffer>> {
+    fn set_aside_trial(&mut self, trial: &mut OnTrial<Guarded>) -> Result<(), Box<RefusedOffer>> {
         let since = trial.since();
         let guarded = &mut trial.tried;
         let kept = KeptTrial {
@@ -85,18 +83,15 @@ impl ListKeeper {
             return Ok(());
         };
         let set = match &guarded.stored {
-            _ if is_resumed => Ok(()),
-            Some(Ok(stored)) => shelf.set_aside(*stored, Stored::Trial, |record| {
-                (record.trial, record.held) = (Some(kept), None);
-            }),
+            Some(Ok(stored)) => shelf.try_out(*stored, kept),
             Some(Err(error)) => Err(std::io::Error::new(error.kind(), error.to_string())),
-            None => Ok(()),
+            None => return Ok(()),
         };
         match set {
-            Ok(()) => {
-                guarded.stored = Some(Ok(Stored::Trial));
+            Ok(stored) => {
+                guarded.stored = Some(Ok(stored));
                 if guarded.bundle.origin.way != Way::File {
-                    guarded.bundle.text = Text::File(Stored::Trial.entries(&shelf.folder));
+                    guarded.bundle.text = Text::File(stored.entries(&shelf.folder));
                 }
                 Ok(())
             }
@@ -128,12 +123,14 @@ impl ListKeeper {
     }
 
     /// What is tried out, as it is kept on disk.
-    fn kept_trial(&self) -> Option<ListOffer> {
+    pub(super) fn kept_trial(&self) -> Option<ListOffer> {
         let shelf = self.stand.shelf.as_ref()?;
         let kept = shelf.record.trial.clone()?;
         let list = self.stand.list.index;
         Some(ListOffer {
-            bundle: kept.offer.bundle(list, Stored::Trial, &shelf.folder)?,
+            bundle: kept
+                .offer
+                .bundle(list, Stored::Trial(kept.offer.slot), &shelf.folder)?,
             received_ms: kept.offer.received_ms,
             resumed: Some(kept),
             is_again: false,
@@ -174,6 +171,6 @@ impl ListKeeper {
                 "nobody asked anything while the list was tried out: it is in force untried"
             );
         }
-        self.end(ended, offer, Stored::Trial, None);
+        self.end(ended, offer, None);
     }
 }
