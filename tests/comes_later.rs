@@ -20,7 +20,7 @@ use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::tool::{FAKETIME, is_missing};
 use crate::kit::wall_clock::WallClock;
-use crate::kit::web::{CERT, KEY, request};
+use crate::kit::web::{CERT, KEY, Web, request};
 use crate::kit::{is_blocked, until, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,9 +95,17 @@ impl Authority {
 
     /// Put an encrypted issue into the folder.
     fn put(&self, serial: u64, entries: &str) {
-        let (manifest, note) = self.issue(serial, entries, Secrecy::Age, 0);
+        self.put_as(serial, entries, Secrecy::Age);
+    }
+
+    fn put_as(&self, serial: u64, entries: &str, secrecy: Secrecy) {
+        let (manifest, note) = self.issue(serial, entries, secrecy, 0);
         let drop = |name: &str| format!("drop/{name}");
-        self.write(&drop(&manifest.entries_file()), self.sealed(entries));
+        let octets = match secrecy {
+            Secrecy::Open => entries.as_bytes().to_vec(),
+            Secrecy::Age => self.sealed(entries),
+        };
+        self.write(&drop(&manifest.entries_file()), octets);
         self.write(&drop("signed.manifest"), note.to_string());
     }
 
@@ -216,6 +224,30 @@ fn a_new_age_key_is_used_without_a_restart_and_what_the_old_one_opened_stays_off
         !is_blocked(&running, "mistake.example"),
         "its removal is not settled"
     );
+}
+
+/// A server's tag of the removals is no reason not to read them again.
+#[test]
+fn a_pulled_removal_waits_for_its_age_key() {
+    let authority = Authority::new();
+    authority.put_as(1, "listed.example\nmistake.example\n", Secrecy::Open);
+    authority.write("ca.pem", CERT);
+    let web = Web::serve(&authority.file("drop"));
+    let running = authority
+        .program(&format!(
+            "identity = {:?}\npull = {{ urls = [\"https://127.0.0.1:{port}/lists/signed.manifest\"], \
+             addresses = [\"127.0.0.1:{port}\"], ca = {:?}, every_s = 1 }}\n",
+            authority.file("age.key"),
+            authority.file("ca.pem"),
+            port = web.port()
+        ))
+        .start();
+    wait_for(&running, "mistake.example", true);
+    authority.remove("mistake.example");
+    wait_for_refusal(&running, "age.key: cannot be read");
+    authority.give_age_key();
+    wait_for(&running, "mistake.example", false);
+    assert!(is_blocked(&running, "listed.example"));
 }
 
 /// The listener's files, a request to it, and what `[push]` says.

@@ -220,6 +220,37 @@ fn keys_change_without_touching_the_resolver() {
     assert_eq!(state(&running)["serial"], 3);
 }
 
+/// The disk is full when other keys come: they are followed when there is room, though nobody
+/// touches their file.
+#[test]
+fn a_chain_of_keys_that_cannot_be_kept_is_followed_when_it_can() {
+    let desk = Desk::new(&["one.example"]);
+    desk.sign("one", "two", &[]);
+    let running = desk.program(&["one", "two", "three"], 2).start();
+    desk.hand_out("");
+    wait_for(&running, "one.example", true);
+    let in_the_way = running.folder().join("state/lists/signed/.chain.keys.new");
+    fs::create_dir(&in_the_way).expect("a folder");
+    desk.key("four");
+    let keys = ["one", "four"].map(|key| desk.public(key));
+    let mut words = vec!["key", "rotate", "desk", "--signatures", "2"];
+    keys.iter().for_each(|key| words.extend(["--key", key]));
+    words.extend([
+        "--sign", "one.key", "--sign", "two.key", "--sign", "four.key",
+    ]);
+    desk.run(&words);
+    desk.run(&["list", "add", "desk", "two.example"]);
+    desk.sign("one", "four", &[]);
+    desk.hand_out("keys");
+    until("a refusal", PATIENCE, || {
+        let said = state(&running)["last_refusal"]["message"].to_string();
+        said.contains("cannot be remembered").then_some(())
+    });
+    desk.hand_out("");
+    fs::remove_dir(&in_the_way).expect("a folder");
+    wait_for(&running, "two.example", true);
+}
+
 /// What is pushed brings the chain of keys along: a resolver that nobody touches takes an issue
 /// that only the new keys have signed.
 #[test]

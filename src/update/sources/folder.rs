@@ -23,6 +23,7 @@ use crate::update::listed::ENTRIES_OCTETS_MAX;
 use crate::update::mailbox::Mailbox;
 use crate::update::refusal::{Cause, place_of};
 use crate::update::removal::SignedRemoval;
+use crate::update::state::ListChange;
 use crate::update::text::{Stamp, Text};
 
 const LOOK: Duration = Duration::from_millis(100);
@@ -160,6 +161,17 @@ struct WatchedFile {
     done: Option<Stamp>,
     seen: Option<Stamp>,
     since: Instant,
+    /// Before this it is not read again.
+    due: Instant,
+}
+
+/// What became of a file's content.
+enum NoteTaken {
+    Done,
+    /// It was refused, and told, for a reason that passes.
+    Again,
+    /// It cannot be taken like this.
+    Fault(Cause),
 }
 
 impl WatchedFile {
@@ -169,14 +181,15 @@ impl WatchedFile {
             done: None,
             seen: None,
             since: monotonic(),
+            due: monotonic(),
         }
     }
 
     /// Have the file taken where it has changed; one that cannot be taken may be half written, and
     /// is read again until it rests.
-    fn look(&mut self, list: &Mailbox, take: impl Fn(&[u8], &Origin) -> Result<(), Cause>) {
+    fn look(&mut self, list: &Mailbox, take: impl Fn(&[u8], &Origin) -> NoteTaken) {
         let stamp = Stamp::of(&self.path).ok();
-        if stamp.is_none() || stamp == self.done {
+        if stamp.is_none() || stamp == self.done || monotonic() < self.due {
             return;
         }
         if stamp != self.seen {
@@ -187,14 +200,19 @@ impl WatchedFile {
             place: place_of(&self.path),
         };
         let read = read_capped(&self.path, NOTE_OCTETS_MAX as u64);
-        match read.and_then(|octets| take(&octets, &origin)) {
-            Ok(()) => {}
-            Err(_) if self.since.elapsed() < REST => return,
-            Err(cause) => {
+        let taken = read.map_or_else(NoteTaken::Fault, |octets| take(&octets, &origin));
+        match taken {
+            NoteTaken::Done => {}
+            NoteTaken::Again => {
+                self.due = monotonic() + REST;
+                return;
+            }
+            NoteTaken::Fault(_) if self.since.elapsed() < REST => return,
+            NoteTaken::Fault(cause) => {
                 let is_passing = cause.is_passing();
                 list.note_trouble(cause, &origin.place);
                 if is_passing {
-                    self.since = monotonic();
+                    self.due = monotonic() + REST;
                     return;
                 }
             }
@@ -216,15 +234,20 @@ impl FolderNotes {
         loop {
             let list = &self.list;
             self.keys.look(list, |octets, origin| {
-                list.follow_keys(octets, origin);
-                Ok(())
+                match list.follow_keys(octets, origin).change {
+                    ListChange::Refused {
+                        is_passing: true, ..
+                    } => NoteTaken::Again,
+                    _ => NoteTaken::Done,
+                }
             });
             self.removals.look(list, |octets, origin| {
-                let (opened, fault) = SignedRemoval::open_all(octets, &list.list.identities)?;
+                let opened = SignedRemoval::open_all(octets, &list.list.identities);
+                let (opened, fault) = opened.unwrap_or_else(|cause| (Vec::new(), Some(cause)));
                 for signed in opened {
                     list.remove(signed, origin);
                 }
-                fault.map_or(Ok(()), Err)
+                fault.map_or(NoteTaken::Done, NoteTaken::Fault)
             });
             if stopped.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
                 return;

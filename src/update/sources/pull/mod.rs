@@ -105,6 +105,10 @@ fn follow(
             Some(agent) => look(agent),
             None => build(settings).and_then(|built| look(agent.insert(built))),
         };
+        if looked.is_err() {
+            // The certificates that the server's must lead to may have been replaced.
+            agent = None;
+        }
         match looked {
             Ok(()) => {
                 if failures > 0 {
@@ -212,8 +216,17 @@ impl Pull<'_> {
     fn look_for_keys(&mut self, agent: &ureq::Agent) -> Result<(), String> {
         let look = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)?;
         if let PulledLook::New(octets, tag) = look {
-            self.list.follow_keys(&octets, &self.origin());
-            self.part.tag = tag;
+            let followed = self.list.follow_keys(&octets, &self.origin()).change;
+            let is_again = matches!(
+                followed,
+                ListChange::Refused {
+                    is_passing: true,
+                    ..
+                }
+            );
+            if !is_again {
+                self.part.tag = tag;
+            }
         }
         Ok(())
     }
@@ -234,10 +247,13 @@ impl Pull<'_> {
             }
             Err(cause) => Some(cause),
         };
+        let is_again = fault.as_ref().is_some_and(Cause::is_passing);
         if let Some(cause) = fault {
             self.list.note_trouble(cause, &origin.place);
         }
-        self.part.tag = tag;
+        if !is_again {
+            self.part.tag = tag;
+        }
         Ok(())
     }
 
