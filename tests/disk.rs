@@ -2,7 +2,6 @@
 //! down when it can again.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -13,6 +12,7 @@ use tempfile::TempDir;
 use crate::kit::ask::ask;
 use crate::kit::program::Program;
 use crate::kit::running::Running;
+use crate::kit::small_disk::SmallDisk;
 use crate::kit::tool::{MOUNT, STRACE, is_missing};
 use crate::kit::until;
 
@@ -118,38 +118,6 @@ fn verify_log(running: &Running) -> Value {
     running.json(&["audit", "verify", &log, "--key", key.trim(), "--json"])
 }
 
-/// A file system in memory, of one mebibyte, for as long as it lives.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path) -> Self {
-        fs::create_dir_all(at).expect("a folder");
-        let mounted = Command::new(MOUNT.name)
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(at)
-            .status()
-            .expect("mount");
-        assert!(mounted.success(), "{}", at.display());
-        Self(at.into())
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.0.join("ballast")
-    }
-
-    /// Leaves no octet free.
-    fn fill(&self) {
-        let full = fs::write(self.ballast(), vec![0; 1 << 20]).expect_err("no room");
-        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_stops_no_answer_and_loses_no_count() {
     if is_missing(&MOUNT) {
@@ -161,12 +129,7 @@ fn a_full_disk_stops_no_answer_and_loses_no_count() {
     let mut running = program()
         .toml(&format!("state = {:?}\n", state.join("state")))
         .start();
-    go_on_without_a_disk(
-        &mut running,
-        "full",
-        |_| disk.fill(),
-        |_, ()| fs::remove_file(disk.ballast()).expect("room again"),
-    );
+    go_on_without_a_disk(&mut running, "full", |_| disk.fill(), |_, ()| disk.clear());
 }
 
 #[test]

@@ -21,6 +21,8 @@ use super::program::list_file;
 const BINARY: &str = env!("CARGO_BIN_EXE_wardline");
 const PATIENCE: Duration = Duration::from_secs(20);
 const PORT_PATIENCE: Duration = Duration::from_secs(3);
+/// As many descriptors as a program of a test can need.
+const DESCRIPTORS: u64 = 1000;
 
 /// A program that runs, or ran.
 pub(crate) struct Running {
@@ -119,6 +121,13 @@ impl Running {
         self.child.as_ref().expect("a running program").0.id()
     }
 
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        // A program that has ended, and was not waited for, is a zombie.
+        status.is_ok_and(|status| !status.contains(") Z "))
+    }
+
     /// Its memory in use, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
@@ -155,21 +164,28 @@ impl Running {
     }
 
     /// Lets its files grow no further than this; `None` lifts the limit.
-    #[allow(unsafe_code, reason = "std sets no limits")]
     pub(crate) fn limit_files(&self, octets: Option<u64>) {
-        let limit = libc::rlimit {
-            rlim_cur: octets.unwrap_or(libc::RLIM_INFINITY),
-            rlim_max: libc::RLIM_INFINITY,
+        self.limit(libc::RLIMIT_FSIZE, octets);
+    }
+
+    /// Lets it open no file and no socket any more, or as many as it likes; those that it has stay.
+    pub(crate) fn limit_descriptors(&self, count: Option<u64>) {
+        self.limit(libc::RLIMIT_NOFILE, count.or(Some(DESCRIPTORS)));
+    }
+
+    #[allow(unsafe_code, reason = "std sets no limits")]
+    fn limit(&self, what: libc::__rlimit_resource_t, most: Option<u64>) {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
         };
+        let pid = self.pid().cast_signed();
+        // SAFETY: prlimit(2) writes one `rlimit`, which lives until it returns, and reads none.
+        let read = unsafe { libc::prlimit(pid, what, std::ptr::null(), &raw mut limit) };
+        assert_eq!(read, 0, "{}", std::io::Error::last_os_error());
+        limit.rlim_cur = most.unwrap_or(libc::RLIM_INFINITY);
         // SAFETY: prlimit(2) reads one `rlimit`, which lives until it returns, and writes to none.
-        let set = unsafe {
-            libc::prlimit(
-                self.pid().cast_signed(),
-                libc::RLIMIT_FSIZE,
-                &raw const limit,
-                std::ptr::null_mut(),
-            )
-        };
+        let set = unsafe { libc::prlimit(pid, what, &raw const limit, std::ptr::null_mut()) };
         assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
     }
 

@@ -37,6 +37,11 @@ impl WallClock {
         self.write();
     }
 
+    /// By how much it is ahead of the machine's, in seconds.
+    pub(crate) const fn ahead_s(&self) -> i64 {
+        self.ahead_s
+    }
+
     /// What makes a program live by it.
     pub(super) fn environment(&self) -> [(&'static str, String); 4] {
         [

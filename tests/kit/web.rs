@@ -72,6 +72,11 @@ impl Web {
         self.shared.is_down.store(true, SeqCst);
     }
 
+    /// And from now on they are served again.
+    pub(crate) fn come_back(&self) {
+        self.shared.is_down.store(false, SeqCst);
+    }
+
     /// How many files were sent, and of how many the client was told that it has them.
     pub(crate) fn tally(&self) -> (usize, usize) {
         (
