@@ -103,6 +103,7 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     ));
     notify(&[NotifyState::Stopping]);
     drop((server, watch, sources, transfers));
+    updater.stop();
     journal.note(JournalEvent::now(EventKind::Stop, json!({})));
     engine.stop().map_err(failed)?;
     info!("stopped");

@@ -1,13 +1,15 @@
 //! What somebody must see to, though a list is in force: raised once, told again when it gets
 //! worse, and over by itself when it is mended.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tracing::{info, warn};
 
 use super::stand::Stand;
 use super::state::{ListAlarm, ListAlarmKind};
 use super::trust::KeyStanding;
-use crate::clock::{HOUR_S, UnixSeconds};
+use crate::clock::{HOUR_S, UnixSeconds, monotonic};
 use crate::list::expiry::{ExpiryStage, warning_of_issue};
 use crate::list::write_time;
 use crate::policy::{Difference, differences};
@@ -16,10 +18,15 @@ use crate::store::EventKind;
 /// So long may the sources of a list not be reached before that is an alarm, and so many looks.
 const SILENT_S: i64 = HOUR_S;
 const LOOKS_MISSED: i64 = 4;
+/// A look at a source takes no longer than this to be told.
+const LOOK_MAX: Duration = Duration::from_secs(15);
+/// A wall clock that is ahead of the other one by more than this made a step.
+const STEP_S: i64 = 2;
 
 impl Stand {
     /// Raise what is to be raised at this time, and take back what is mended.
     pub(super) fn note_alarms(&mut self, now: UnixSeconds) {
+        self.look_at_clock(now);
         let mut alarms = Vec::new();
         alarms.extend(self.expiry_alarm(now));
         alarms.extend(self.difference_alarm());
@@ -84,10 +91,29 @@ impl Stand {
         Some(ListAlarm { kind, message })
     }
 
+    /// Notice that the wall clock made a step since the last look.
+    fn look_at_clock(&mut self, now: UnixSeconds) {
+        let at = monotonic();
+        if let Some((then, last)) = self.last_look.replace((now, at)) {
+            let elapsed_s = at.duration_since(last).as_secs() as i64;
+            if now - then - elapsed_s > STEP_S {
+                self.stepped = Some(at);
+            }
+        }
+    }
+
     /// None of the sources that are looked at has been reached for long. What is only pushed says
     /// nothing by being silent.
     fn silent_alarm(&self, now: UnixSeconds) -> Option<ListAlarm> {
-        let looked_at = self.list.looked_at_every()?;
+        let looked_at = self
+            .list
+            .looked_at_every()?
+            .max(self.pace.unwrap_or_default());
+        // A clock that was set forward is no silence: what can be reached is, with the next look.
+        let has_looked = |stepped: Instant| stepped.elapsed() >= looked_at + LOOK_MAX;
+        if !self.stepped.is_none_or(has_looked) {
+            return None;
+        }
         let since = self.state.reached.unwrap_or(self.opened);
         let silent_s = now.saturating_sub(since);
         let allowed_s = SILENT_S.max(looked_at.as_secs() as i64 * LOOKS_MISSED);

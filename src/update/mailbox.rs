@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -43,6 +44,8 @@ pub(super) enum KeeperMessage {
     Current,
     /// A source was reached, whatever it has.
     Reached,
+    /// A source is looked at this often from now on.
+    Pace(Duration),
     /// Our own doors can be asked from now on.
     Doors(Arc<Prover>, Asker),
     /// Long work has come to an end.
@@ -224,6 +227,11 @@ impl Mailbox {
     /// Note that a source was reached, whatever it has.
     pub(super) fn note_reached(&self) {
         self.tell(KeeperMessage::Reached);
+    }
+
+    /// Note how often a source is looked at from now on.
+    pub(super) fn note_pace(&self, every: Duration) {
+        self.tell(KeeperMessage::Pace(every));
     }
 
     /// Our own doors can be asked from now on; something comes back when that is done.

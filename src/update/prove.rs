@@ -48,6 +48,8 @@ pub(super) struct Unproven {
     samples: Vec<Zeroizing<Vec<u8>>>,
     /// Which list decides about each sample: an earlier one may have the name too.
     deciding: Vec<ListIndex>,
+    /// Names that no list blocks.
+    free: Vec<Name>,
 }
 
 impl Unproven {
@@ -76,20 +78,29 @@ impl Unproven {
             entries: manifest.sha256,
             samples: samples(octets, manifest),
             deciding: Vec::new(),
+            free: Vec::new(),
         })
     }
 
-    /// Find out which list decides about each sample of this one. Names that are off the list are
-    /// not asked for.
+    /// Find out which list decides about each sample of this one, and which names are free. Names
+    /// that are off the list are not asked for.
     pub(super) fn prepare(
         &mut self,
         list: ListIndex,
         removed: &[Zeroizing<Vec<u8>>],
         snapshot: &Snapshot,
+        prover: &Prover,
     ) {
         self.samples.retain(|sample| !removed.contains(sample));
         let lists: Vec<ListIndex> = (0..=list).collect();
         let mut hashes = SuffixHashes::new();
+        // What the operator let pass in some list is not free.
+        let all: Vec<ListIndex> = (0..prover.actions.len() as ListIndex).collect();
+        let is_free = |name: &&Name| {
+            hashes.fill(snapshot.key(), name.as_wire());
+            matches!(snapshot.decide(&all, &hashes), Verdict::Pass)
+        };
+        self.free = prover.free.iter().filter(is_free).cloned().collect();
         let deciding = self.samples.iter().map(|wire| {
             hashes.fill(snapshot.key(), wire);
             match snapshot.decide(&lists, &hashes) {
@@ -154,7 +165,7 @@ impl Prover {
         for &door in self.doors.iter().take(DOORS_MAX) {
             let samples = unproven.samples.iter().zip(&unproven.deciding);
             let blocked = samples.map(|(wire, list)| (wire.as_slice(), Some(*list)));
-            let free = self.free.iter().map(|name| (name.as_wire(), None));
+            let free = unproven.free.iter().map(|name| (name.as_wire(), None));
             for (wire, deciding) in blocked.chain(free) {
                 answers.asked += 1;
                 let reply = ask(door, wire, rtype::A, false);

@@ -86,6 +86,12 @@ impl Stand {
         front: &LiveFront,
     ) -> Result<ListChange, Cause> {
         let now = wall_s();
+        // One that was taken and is over is not refused for that.
+        let hash = signed.known_by().to_string();
+        let record = self.shelf.as_ref().map(|shelf| &shelf.record);
+        if record.is_some_and(|record| record.known_removals.contains(&hash)) {
+            return Ok(ListChange::Unchanged);
+        }
         let removal = believe_removal(&signed.note, &self.list.id, &self.trust.removers(), now)?;
         if removal.is_too_far_ahead(now) {
             return Err(Cause::RemovalAhead {
@@ -94,13 +100,9 @@ impl Stand {
         }
         let known_by = signed.known_by();
         let term = RemovalTerm::new(known_by, &removal, now, signed.to_text());
-        let hash = known_by.to_string();
         let Some(shelf) = &mut self.shelf else {
             return Err(Cause::Unsigned);
         };
-        if shelf.record.known_removals.contains(&hash) {
-            return Ok(ListChange::Unchanged);
-        }
         let kept = KeptRemoval {
             note: signed.to_text(),
             first_read: now,

@@ -4,6 +4,7 @@
 use std::mem::Discriminant;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
@@ -72,6 +73,11 @@ pub(super) struct Stand {
     pub(super) attempted: Option<Stamp>,
     /// When the keeper began.
     pub(super) opened: UnixSeconds,
+    /// How often a zone's primaries are asked; nothing before the first time.
+    pub(super) pace: Option<Duration>,
+    /// Both clocks when the alarms were last looked at, and when the wall clock last made a step.
+    pub(super) last_look: Option<(UnixSeconds, Instant)>,
+    pub(super) stepped: Option<Instant>,
     /// How often somebody asked for its sources to be looked at again.
     pub(super) asked: u64,
     /// When the next entry of the text in force is over.
@@ -177,6 +183,9 @@ impl Stand {
             is_unwritten: false,
             attempted: None,
             opened: wall_s(),
+            pace: None,
+            last_look: None,
+            stepped: None,
             asked: 0,
             next_expiry: None,
             is_stale: false,

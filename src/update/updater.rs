@@ -276,6 +276,14 @@ impl Updater {
             .collect()
     }
 
+    /// End the keepers, which write down how far they have come; what still holds this value may
+    /// look, and nothing is taken any more.
+    pub fn stop(&self) {
+        self.lists.iter().for_each(Mailbox::stop);
+        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        join_until(keepers.drain(..), monotonic() + STOP);
+    }
+
     /// How all lists stand now.
     pub fn states(&self) -> Vec<ListState> {
         let states = self.lists.iter().map(|list| list.view().state());
@@ -308,9 +316,7 @@ fn no_such_list() -> ListOutcome {
 
 impl Drop for Updater {
     fn drop(&mut self) {
-        self.lists.iter().for_each(Mailbox::stop);
-        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
-        join_until(keepers.drain(..), monotonic() + STOP);
+        self.stop();
     }
 }
 

@@ -16,6 +16,9 @@ use crate::update::state::ListChange;
 
 /// What was refused for a reason that passes is tried again after this long.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Sources are looked at again after this long where they have something that was refused for a
+/// reason that passes.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Again {
     /// Is it of a later issue than another offer?
@@ -90,8 +93,18 @@ impl ListKeeper {
         self.stand.note_refusal(cause, &place, None)
     }
 
+    /// A source asked whether to bring an issue. Where the answer may be another one soon, the
+    /// sources are looked at again.
+    pub(super) fn note_wants(&mut self, wants: &Result<bool, Cause>) {
+        let is_passing = wants.as_ref().is_err_and(Cause::is_passing);
+        self.look_due = is_passing.then(|| monotonic() + LOOK_AGAIN);
+    }
+
     /// Try again what is due; says whether there was something.
     pub(super) fn try_again(&mut self) -> bool {
+        if self.look_due.take_if(|due| *due <= monotonic()).is_some() {
+            self.stand.asked += 1;
+        }
         if let Some(again) = self.again.take_if(|again| again.due <= monotonic()) {
             self.offer(again.offer, None, None);
             return true;
@@ -107,6 +120,7 @@ impl ListKeeper {
 
     /// Other keys may sign: what too few of today's had signed is tried again.
     pub(super) fn try_with_other_keys(&mut self) {
+        self.stand.asked += 1;
         let waits = self.awaits_keys.take();
         self.turns
             .extend(waits.map(|offer| (Turn::Offer(offer), None)));

@@ -76,12 +76,12 @@ impl ListKeeper {
     }
 
     pub(super) fn prove(&mut self, mut unproven: Unproven, change: ListChange, asker: Asker) {
-        let (removed, list) = (self.stand.removed_names(), self.stand.list.index);
-        unproven.prepare(list, &removed, &self.front.live.load());
         let Some(prover) = self.prover.clone() else {
             self.unproven = Some(unproven);
             return self.answer(asker, change);
         };
+        let (removed, list) = (self.stand.removed_names(), self.stand.list.index);
+        unproven.prepare(list, &removed, &self.front.live.load(), &prover);
         let own = self.own.clone();
         let asked = asker.clone();
         let told = change.clone();

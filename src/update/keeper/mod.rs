@@ -57,6 +57,9 @@ pub(super) struct ListKeeper {
     awaits_keys: Option<ListOffer>,
     /// When a kept generation that is awaited is read again.
     awaited_due: Instant,
+    /// When the sources are to be looked at again, where one has what was refused for a reason that
+    /// passes.
+    look_due: Option<Instant>,
     saved: Instant,
 }
 
@@ -88,6 +91,7 @@ impl ListKeeper {
             again: None,
             awaits_keys: None,
             awaited_due: monotonic(),
+            look_due: None,
             saved: monotonic(),
         };
         let thread = std::thread::Builder::new()
@@ -129,12 +133,14 @@ impl ListKeeper {
             KeeperMessage::Wants(note, asker) => {
                 let standing = self.stand.judge(&note);
                 let wants = standing.map(|standing| standing.is_newer());
+                self.note_wants(&wants);
                 let _ = asker.send(wants);
             }
             KeeperMessage::Trouble(cause, place) => {
                 self.stand.note_refusal(cause, &place, None);
             }
             KeeperMessage::Reached => self.stand.state.reached = Some(wall_s()),
+            KeeperMessage::Pace(every) => self.stand.pace = Some(every),
             KeeperMessage::Current => {
                 self.stand.state.reached = Some(wall_s());
                 self.stand.note_unchanged();

@@ -183,6 +183,15 @@ impl PulledFile {
     }
 }
 
+/// What a manifest leads to.
+enum PulledIssue {
+    /// It is in force, or tried out.
+    Known,
+    /// It is not believed, or its entries are not there: it was told.
+    Refused,
+    New(Bundle),
+}
+
 struct Pull<'a> {
     list: &'a Mailbox,
     settings: &'a PullSettings,
@@ -201,14 +210,18 @@ impl Pull<'_> {
             PulledLook::Missing => return Ok(()),
         };
         self.list.note_reached();
-        if let Some(bundle) = self.bundle(agent, &octets)?
-            && let ListChange::Refused { .. } = self.list.offer(bundle).change
-        {
-            // The server may be in the middle of an update: the same manifest is fetched again,
-            // entries and all.
-            return Ok(());
+        let is_done = match self.bundle(agent, &octets)? {
+            PulledIssue::Known => true,
+            PulledIssue::Refused => false,
+            PulledIssue::New(bundle) => {
+                !matches!(self.list.offer(bundle).change, ListChange::Refused { .. })
+            }
+        };
+        // What is refused is fetched again, entries and all: the server may be in the middle of an
+        // update, and the clock or the keys may change.
+        if is_done {
+            self.part.tag = tag;
         }
-        self.part.tag = tag;
         Ok(())
     }
 
@@ -257,13 +270,12 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// The list behind a manifest; nothing where it is in force, or where it is not even worth
-    /// fetching.
-    fn bundle(&self, agent: &ureq::Agent, octets: &[u8]) -> Result<Option<Bundle>, String> {
+    /// The list behind a manifest.
+    fn bundle(&self, agent: &ureq::Agent, octets: &[u8]) -> Result<PulledIssue, String> {
         let origin = self.origin();
         let refuse = |cause| {
             self.list.note_trouble(cause, &origin.place);
-            Ok(None)
+            Ok(PulledIssue::Refused)
         };
         let note = match Note::parse(octets) {
             Ok(note) => note,
@@ -272,7 +284,7 @@ impl Pull<'_> {
         // Whether it is to be believed is asked before anything large is fetched.
         match self.list.wants(&note) {
             Err(cause) => return refuse(cause),
-            Ok(false) => return Ok(None),
+            Ok(false) => return Ok(PulledIssue::Known),
             Ok(true) => {}
         }
         let manifest = Manifest::parse(note.text()).map_err(|fault| fault.to_string())?;
@@ -281,7 +293,7 @@ impl Pull<'_> {
         let PulledLook::New(octets, _) = look else {
             return refuse(Cause::NoEntries);
         };
-        Ok(Some(Bundle {
+        Ok(PulledIssue::New(Bundle {
             list: self.list.list.index,
             manifest: Some(note),
             text: Text::Memory(octets.into()),

@@ -88,11 +88,16 @@ impl Secondary {
         }
     }
 
-    /// Offer the copy that was kept, which the list goes back to where nothing else is kept of it.
+    /// Take up the copy that was kept, to ask for what changed since. It is offered where nothing
+    /// else is kept of the list: what was decided about the list is newer than the copy.
     fn begin(&mut self) {
         let Some(copy) = ZoneCopy::open(&self.path, &self.zone.zone) else {
             return;
         };
+        if !self.list.view().generations.is_empty() {
+            self.copy = Some(copy);
+            return;
+        }
         let (path, serial) = (copy.path().to_path_buf(), copy.soa.serial);
         let place = format!("zone {} as it was kept", self.zone.zone);
         if self.hand_over(path, &place, serial) == Handed::Taken {
@@ -121,6 +126,7 @@ impl Secondary {
             }
             visited = monotonic();
             let round = self.round(told.take());
+            self.list.note_pace(self.pause(TransferRound::Confirmed));
             due = monotonic() + self.pause(round);
         }
     }
@@ -148,6 +154,7 @@ impl Secondary {
                     return TransferRound::Confirmed;
                 }
                 Ok(FetchedZone::New(draft)) => {
+                    self.list.note_reached();
                     self.confirm();
                     return self.bring(draft, self.place(primary));
                 }
