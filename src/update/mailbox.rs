@@ -1,5 +1,6 @@
 //! How everybody else speaks to a list's keeper, and what they may see of the list.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,6 +10,7 @@ use arc_swap::ArcSwap;
 
 use super::bundle::{Bundle, Origin, Way};
 use super::decisions::{Generation, KeptTrial};
+use super::disk::Stored;
 use super::flow::{Built, Kept};
 use super::listed::ListSource;
 use super::prove::{ProbeAnswers, Prover, Unproven};
@@ -101,6 +103,8 @@ pub(super) enum Done {
     /// Built, and what was built, should it have to be tried again.
     Built(Box<(Built, ListOffer)>),
     TakenBack(Box<TakenBack>),
+    /// What is in force was put into the list's folder.
+    Stored(Box<(Generation, io::Result<Stored>)>),
     Proven {
         unproven: Box<Unproven>,
         answers: ProbeAnswers,

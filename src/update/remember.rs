@@ -45,11 +45,13 @@ impl Stand {
         let (Some(shelf), Some(stored)) = (&mut self.shelf, stored) else {
             return Ok(None);
         };
+        self.unkept = Some(generation.clone());
         let kept = stored.and_then(|stored| shelf.keep(generation, stored));
         let number = kept.map_err(|error| Cause::State {
             place: shelf.place(),
             error,
         })?;
+        self.unkept = None;
         self.raise_floor();
         Ok(Some(number))
     }

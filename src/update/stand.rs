@@ -64,6 +64,8 @@ pub(super) struct Stand {
     /// A kept generation that would be in force, had it not been unreadable for a reason that
     /// passes.
     pub(super) awaited: Option<Generation>,
+    /// The generation in force, where it could not be kept; its text is in the list's own file.
+    pub(super) unkept: Option<Generation>,
     /// What the file of age keys looked like when removals were last opened.
     pub(super) identities_seen: Option<Stamp>,
     /// The record changed while it could not be written.
@@ -179,6 +181,7 @@ impl Stand {
             enforced: Vec::new(),
             refused_for: None,
             awaited: None,
+            unkept: None,
             identities_seen: None,
             is_unwritten: false,
             attempted: None,

@@ -70,7 +70,6 @@ fn a_source_that_is_gone_for_over_an_hour_is_an_alarm() {
 }
 
 #[test]
-#[ignore = "it is measured by the wall clock: a folder is silent until it is looked at again"]
 fn a_clock_that_is_set_forward_is_no_silence() {
     if is_missing(&FAKETIME) {
         return;

@@ -79,7 +79,6 @@ fn a_clock_a_year_ahead_and_back_changes_nothing_that_is_in_force() {
 }
 
 #[test]
-#[ignore = "what was refused for the clock is not fetched again when that is right"]
 fn what_is_pulled_is_taken_up_when_the_clock_comes_right() {
     if !is_missing(&FAKETIME) {
         a_day_back(Kind::Pull);

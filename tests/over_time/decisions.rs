@@ -45,14 +45,12 @@ fn an_override_holds_for_its_issue_over_restarts_and_for_no_other() {
 }
 
 #[test]
-#[ignore = "at a start a zone's copy is offered, older than what was let pass"]
 fn an_override_holds_for_its_zone_over_restarts() {
     each(&[Kind::Transfer], override_and_restart);
 }
 
 /// A name that the operator protects, and lets pass for one issue: the list blocks it as it asks.
 #[test]
-#[ignore = "the doors are asked whether protected names are free, those that were let pass too"]
 fn an_override_of_a_protected_name_is_proven() {
     let mut scene = Setting::new(Kind::Folder).start();
     let issue = scene.next().with("stop.example");

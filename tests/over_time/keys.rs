@@ -116,7 +116,6 @@ fn an_issue_that_comes_before_its_chain_of_keys_waits_for_it() {
 }
 
 #[test]
-#[ignore = "what is pulled, and refused for its keys, is not fetched again when the chain has come"]
 fn an_issue_that_is_pulled_before_its_chain_of_keys_waits_for_it() {
     chain_comes_late(Kind::Pull);
 }

@@ -132,7 +132,6 @@ fn a_removal_whose_time_is_over_blocks_again_and_is_told() {
 
 /// The file of removals still lies where it was.
 #[test]
-#[ignore = "a removal that was taken, and is over, is told as refused after the next start"]
 fn a_removal_whose_time_is_over_is_over_after_a_restart_too() {
     if is_missing(&FAKETIME) {
         return;

@@ -62,7 +62,6 @@ fn a_disk_that_is_full_when_a_file_changes_delays_nothing() {
 }
 
 #[test]
-#[ignore = "a file that could not be kept is not kept before the next start"]
 fn a_file_that_could_not_be_kept_is_kept_when_there_is_room() {
     if is_missing(&MOUNT) {
         return;

@@ -66,7 +66,6 @@ fn a_kill_at_once_after_an_issue_is_in_force_loses_nothing() {
 }
 
 #[test]
-#[ignore = "at a start a zone's copy is offered, which is written after the zone is in force"]
 fn a_kill_at_once_after_a_zone_is_in_force_loses_nothing() {
     each(&[Kind::Transfer], killed_at_once);
 }

@@ -214,7 +214,6 @@ fn a_damaged_key_of_the_log_keeps_nobody_waiting() {
 }
 
 #[test]
-#[ignore = "another key is made, which is not the log's, and nobody is answered"]
 fn a_missing_key_of_the_log_keeps_nobody_waiting() {
     each(&[Kind::Plain, Kind::Folder], |kind| {
         log_key_damaged(kind, &DAMAGES[2..])

@@ -95,7 +95,6 @@ fn a_trial_goes_on_after_a_restart() {
 }
 
 #[test]
-#[ignore = "a stop does not write the verdict so far"]
 fn an_orderly_stop_loses_nothing_of_a_trial() {
     each(&Kind::KEPT, |kind| {
         let mut scene = in_trial(kind);
@@ -128,7 +127,6 @@ fn a_refused_trial_is_refused_after_a_restart() {
 }
 
 #[test]
-#[ignore = "at a start the copy of a zone is offered, and what was held back is forgotten for it"]
 fn a_refused_trial_of_a_zone_is_refused_after_a_restart() {
     each(&[Kind::Transfer], refused_trial_and_restart);
 }

@@ -1,13 +1,17 @@
 //! What was refused for a reason that passes is tried again by itself, after a restart too.
 
+use std::io;
 use std::time::Duration;
+
+use tracing::info;
 
 use super::{Again, ListKeeper};
 use crate::clock::monotonic;
+use crate::list::Hash;
 use crate::update::bundle::Way;
 use crate::update::decisions::{Generation, KeptOffer};
 use crate::update::disk::Stored;
-use crate::update::mailbox::{ListOffer, Turn};
+use crate::update::mailbox::{Done, ListOffer, Turn};
 use crate::update::refusal::Cause;
 use crate::update::refused::RefusedOffer;
 use crate::update::restore::place_of_kept;
@@ -89,7 +93,6 @@ impl ListKeeper {
     pub(super) fn await_kept(&mut self, cause: Cause, kept: Generation) -> ListChange {
         let place = place_of_kept(&kept);
         self.stand.awaited = cause.is_passing().then_some(kept);
-        self.awaited_due = monotonic() + AGAIN;
         self.stand.note_refusal(cause, &place, None)
     }
 
@@ -109,13 +112,48 @@ impl ListKeeper {
             self.offer(again.offer, None, None);
             return true;
         }
-        let due = self.awaited_due <= monotonic();
-        let awaited = self.stand.awaited.clone().filter(|_| due);
-        let is_due = awaited.is_some();
-        if let Some(awaited) = awaited {
-            self.read_back(awaited, None, None);
+        if self.awaited_due > monotonic() {
+            return false;
         }
-        is_due
+        self.awaited_due = monotonic() + AGAIN;
+        match self.stand.awaited.clone() {
+            Some(awaited) => self.read_back(awaited, None, None),
+            None => self.keep_late(),
+        }
+        self.is_busy
+    }
+
+    /// Keep what is in force and could not be kept, once there is room.
+    fn keep_late(&mut self) {
+        let state = &self.stand.state;
+        let is_in_force = |kept: &Generation| state.kept.is_none() && kept.sha256 == state.sha256;
+        let unkept = self.stand.unkept.clone().filter(is_in_force);
+        let bundle = self.own_file();
+        let (Some(generation), Some(bundle), Some(shelf)) = (unkept, bundle, &mut self.stand.shelf)
+        else {
+            return;
+        };
+        let (digest, has_room) = (Hash::parse(&generation.sha256), shelf.change(|_| {}));
+        let (Some(digest), Ok(())) = (digest, has_room) else {
+            return;
+        };
+        let folder = shelf.folder.clone();
+        self.aside(None, move || {
+            let stored = bundle.store(&folder, digest.0);
+            Done::Stored(Box::new((generation, stored)))
+        });
+    }
+
+    /// What is in force lies in the list's folder, or could not be put there.
+    pub(super) fn note_stored(&mut self, generation: Generation, stored: io::Result<Stored>) {
+        if self.stand.unkept.as_ref() != Some(&generation) {
+            return;
+        }
+        // Where it fails it is tried again.
+        if let Ok(number) = self.stand.remember(generation, Some(stored)) {
+            self.stand.state.kept = number;
+            info!(list = %self.stand.list.id, number, "the list is kept now");
+        }
     }
 
     /// Other keys may sign: what too few of today's had signed is tried again.

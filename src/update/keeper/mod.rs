@@ -278,6 +278,11 @@ impl ListKeeper {
                     }
                 }
             }
+            Done::Stored(stored) => {
+                self.is_busy = false;
+                self.note_stored(stored.0, stored.1);
+                self.publish();
+            }
             Done::Panicked => {
                 self.is_busy = false;
                 let place = self.stand.list.place();

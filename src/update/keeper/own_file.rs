@@ -14,7 +14,7 @@ use crate::update::text::Quiet;
 impl ListKeeper {
     pub(super) fn reread(&mut self, quiet: Quiet, asker: Asker) {
         let list = Arc::clone(&self.stand.list);
-        let Some(text) = &list.text else {
+        let Some(bundle) = self.own_file() else {
             // It comes from its sources, and what they last said of it stands until they say
             // something else.
             let is_push = |source: &ListOrigin| matches!(source, ListOrigin::Push);
@@ -26,22 +26,26 @@ impl ListKeeper {
             };
             return self.answer(asker, change);
         };
-        let origin = Origin {
-            way: Way::File,
-            place: list.place(),
-        };
-        let bundle = Bundle {
-            list: list.index,
-            manifest: None,
-            text: text.clone(),
-            origin,
-        };
         let own = self.own.clone();
         let rest = Rest {
             quiet,
             writer: Box::new(move || own.writer()),
         };
         self.offer(ListOffer::new(bundle), Some(rest), asker);
+    }
+
+    /// What the list's own file offers; nothing where it has none.
+    pub(super) fn own_file(&self) -> Option<Bundle> {
+        let list = &self.stand.list;
+        Some(Bundle {
+            list: list.index,
+            manifest: None,
+            text: list.text.clone()?,
+            origin: Origin {
+                way: Way::File,
+                place: list.place(),
+            },
+        })
     }
 
     pub(super) fn note_sight(&mut self, built: &Built) {
