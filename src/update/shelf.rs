@@ -120,9 +120,7 @@ impl Shelf {
         for number in dropped {
             Stored::Generation(number).discard(&self.folder);
         }
-        for text in [Stored::Offer, Stored::Waiting] {
-            text.discard(&self.folder);
-        }
+        Stored::Offer.discard(&self.folder);
         for slot in TextSlot::ALL {
             Stored::Held(slot).discard(&self.folder);
             Stored::Trial(slot).discard(&self.folder);

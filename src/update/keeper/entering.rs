@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Entering, ListKeeper, view};
 use crate::list::guard::Code;
 use crate::update::decisions::KeptTrial;
+use crate::update::disk::Stored;
 use crate::update::flow::{self, EnteredList, Guarded, Kept, Tried, Trying};
 use crate::update::prove::Unproven;
 use crate::update::refusal::Cause;
@@ -40,6 +41,10 @@ impl ListKeeper {
     pub(super) fn note_entered(&mut self, kept: Kept) -> (ListChange, Option<Unproven>) {
         let entered = self.put_in_force(kept);
         self.trial = None;
+        let is_waiting = self.again.is_some() || self.awaits_keys.is_some();
+        if let Some(folder) = self.stand.folder().filter(|_| !is_waiting) {
+            Stored::Waiting.discard(&folder);
+        }
         (entered.change(), entered.unproven)
     }
 
