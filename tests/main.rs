@@ -26,6 +26,7 @@ mod hostile;
 mod internet;
 mod keep_alive;
 mod key_docs;
+mod killed;
 mod kit;
 mod laboratory;
 mod lists;

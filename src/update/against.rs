@@ -32,6 +32,14 @@ pub(super) struct Against {
     pub(super) folder: Option<PathBuf>,
 }
 
+impl Against {
+    /// Where the text of this is, if it is tried out already.
+    pub(super) fn stored_trial(&self, known_by: Hash) -> Option<Stored> {
+        let on_trial = self.on_trial.filter(|(tried, _)| *tried == known_by);
+        on_trial.map(|(_, stored)| stored)
+    }
+}
+
 /// How the list's own file is waited for.
 pub(super) struct Rest {
     pub(super) quiet: Quiet,

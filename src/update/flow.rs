@@ -221,11 +221,9 @@ fn guard(read: ReadList, against: &Against) -> Result<Guarded, Box<RefusedOffer>
     found
         .extend(serial.and_then(|serial| GuardFinding::of_leap(against.highest, serial, wall_s())));
     let findings = left_over(&found, known_by, &against.passes);
-    let on_trial = against.on_trial.filter(|(tried, _)| *tried == known_by);
-    let stored = against.folder.as_ref().map(|folder| match on_trial {
-        Some((_, stored)) => Ok(stored),
-        None => bundle.store(folder, loaded.digest),
-    });
+    let on_trial = against.stored_trial(known_by);
+    let store = |folder| on_trial.map_or_else(|| bundle.store(folder, loaded.digest), Ok);
+    let stored = against.folder.as_deref().map(store);
     let guarded = Guarded {
         known_by,
         loaded,
