@@ -10,6 +10,10 @@ pub const HOUR_S: UnixSeconds = 3600;
 
 /// A monotonic moment, for time-outs and measurements.
 pub fn monotonic() -> Instant {
+    #[cfg(test)]
+    if let Some(moment) = faked::moment() {
+        return moment;
+    }
     Instant::now()
 }
 
@@ -28,6 +32,10 @@ pub fn now_ms() -> i64 {
 
 /// The wall clock with its fraction, for aligning timers to the hour.
 pub fn since_epoch() -> Duration {
+    #[cfg(test)]
+    if let Some(wall) = faked::wall() {
+        return wall;
+    }
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
@@ -45,4 +53,36 @@ pub const fn hour_start(at: UnixSeconds) -> UnixSeconds {
 /// together after the machine was suspended.
 pub fn wall_u32_s() -> u32 {
     since_epoch().as_secs() as u32
+}
+
+/// Clocks that stand where a test sets them, for tests that have the process for themselves.
+#[cfg(test)]
+pub(crate) mod faked {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    use std::time::{Duration, Instant};
+
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    static AHEAD_S: AtomicU64 = AtomicU64::new(0);
+    static WALL_S: AtomicU64 = AtomicU64::new(0);
+
+    /// From now on neither clock goes by itself, and the wall clock shows this.
+    pub(crate) fn set(wall_s: u64) {
+        WALL_S.store(wall_s, SeqCst);
+        BEGUN.get_or_init(Instant::now);
+    }
+
+    /// Moves the monotonic clock on.
+    pub(crate) fn advance(by: Duration) {
+        AHEAD_S.fetch_add(by.as_secs(), SeqCst);
+    }
+
+    pub(super) fn wall() -> Option<Duration> {
+        BEGUN.get()?;
+        Some(Duration::from_secs(WALL_S.load(SeqCst)))
+    }
+
+    pub(super) fn moment() -> Option<Instant> {
+        Some(*BEGUN.get()? + Duration::from_secs(AHEAD_S.load(SeqCst)))
+    }
 }

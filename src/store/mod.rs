@@ -12,6 +12,8 @@ mod append;
 mod author;
 mod damaged;
 mod entries;
+#[cfg(test)]
+pub(crate) mod failing;
 mod flusher;
 mod frame;
 mod gaps;

@@ -47,6 +47,8 @@ pub fn write_file(
     haste: Haste,
 ) -> io::Result<()> {
     let beside = folder.join(format!(".{name}.new"));
+    #[cfg(test)]
+    super::failing::reach(folder)?;
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -57,7 +59,11 @@ pub fn write_file(
     if haste == Haste::Wait {
         file.sync_all()?;
     }
+    #[cfg(test)]
+    super::failing::reach(folder)?;
     fs::rename(&beside, folder.join(name))?;
+    #[cfg(test)]
+    super::failing::look(folder);
     match haste {
         Haste::Wait => File::open(folder)?.sync_all(),
         Haste::Skip => Ok(()),

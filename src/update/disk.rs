@@ -98,6 +98,8 @@ impl Stored {
     /// more.
     pub(super) fn copy_to(self, other: Self, folder: &Path) -> io::Result<()> {
         for (from, to) in self.files(folder).iter().zip(other.files(folder)) {
+            #[cfg(test)]
+            crate::store::failing::reach(folder)?;
             remove(&to)?;
             match fs::hard_link(from, &to) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

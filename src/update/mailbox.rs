@@ -49,6 +49,9 @@ pub(super) enum KeeperMessage {
     Done(Done, Asker),
     /// The program stops.
     Stop,
+    /// What time brings about is to be done now.
+    #[cfg(test)]
+    Tick(Asker),
 }
 
 /// What takes long, one thing after the other.
@@ -233,6 +236,12 @@ impl Mailbox {
     /// End the keeper's thread; a full box ends it as soon as it is read.
     pub(super) fn stop(&self) {
         let _ = self.to.try_send(KeeperMessage::Stop);
+    }
+
+    /// Have done what time brings about, before the next tick.
+    #[cfg(test)]
+    pub(super) fn tick(&self) {
+        let _ = self.ask(KeeperMessage::Tick);
     }
 
     /// Tell what long work came to.

@@ -57,4 +57,6 @@ pub use text::Text;
 pub use updater::{NotInForce, Settings, Updater, Which};
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

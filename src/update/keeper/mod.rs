@@ -139,6 +139,11 @@ impl ListKeeper {
             KeeperMessage::Doors(prover, asker) => self.open_doors(prover, asker),
             KeeperMessage::Done(done, asker) => self.finish(done, asker),
             KeeperMessage::Stop => {}
+            #[cfg(test)]
+            KeeperMessage::Tick(asker) => {
+                self.pass_time();
+                self.answer(asker, ListChange::Unchanged);
+            }
         }
     }
 
