@@ -138,7 +138,7 @@ impl Story {
                     }
                 };
             }
-            world.leave();
+            drop(world);
         }));
         story.end(told.is_ok(), &format!("WARDLINE_SEED={seed}"))
     }
@@ -158,7 +158,7 @@ impl Story {
             }
             world = story.restart(world);
             world = story.step(world, &ListEvent::Clock(BEGIN + 1), Mishap::Nothing);
-            story.restart(world).leave();
+            drop(story.restart(world));
         }));
         let is_met = story.figures.cut + story.figures.met > 0;
         let name = format!("{}, {mishap:?}", scenario.name);

@@ -30,11 +30,12 @@ use crate::update::updater::{Settings, Updater, Which};
 
 /// A resolver with one list.
 pub(super) struct World {
-    folder: TempDir,
     updater: Arc<Updater>,
     live: Arc<Live>,
     promises: Promises,
     is_tried_out: bool,
+    /// The last to go: a keeper that stops may write to it.
+    folder: TempDir,
 }
 
 impl World {
@@ -86,14 +87,7 @@ impl World {
 
     /// Start again from what lay on the disk at a moment.
     pub(super) fn start_from(self, disk: TempDir) -> Self {
-        let next = Self::start_in(disk, self.is_tried_out);
-        self.leave();
-        next
-    }
-
-    /// Nobody waits for its end.
-    pub(super) fn leave(self) {
-        std::thread::spawn(move || drop(self));
+        Self::start_in(disk, self.is_tried_out)
     }
 
     pub(super) fn copy(&self) -> TempDir {
