@@ -50,20 +50,27 @@ impl Bundle {
         Ok(Stored::Offer)
     }
 
-    /// Have a text that is in memory on disk, for as long as it has to wait; where that cannot be
-    /// it stays in memory.
+    /// Have a text in a place of its own on disk, for as long as it has to wait: one that is in
+    /// memory, or where something else may be held back or tried out meanwhile. Where that cannot
+    /// be it stays where it is.
     pub(super) fn put_by(&mut self, folder: &Path, stored: Stored) {
-        let Text::Memory(octets) = &self.text else {
-            return;
+        let put = match &self.text {
+            Text::Memory(octets) => {
+                // What was pushed is brought by nobody again.
+                let haste = match self.origin.way {
+                    Way::Push => Haste::Wait,
+                    _ => Haste::Skip,
+                };
+                let note = self.manifest.as_ref();
+                stored.write(folder, note, octets.as_slice(), haste)
+            }
+            Text::File(path) => match Stored::set_aside_at(path, folder) {
+                Some(from) => from.copy_to(stored, folder),
+                None => return,
+            },
+            Text::Embedded(_) => return,
         };
-        // What was pushed is brought by nobody again.
-        let haste = match self.origin.way {
-            Way::Push => Haste::Wait,
-            _ => Haste::Skip,
-        };
-        let note = self.manifest.as_ref();
-        let written = stored.write(folder, note, octets.as_slice(), haste);
-        if written.is_ok() {
+        if put.is_ok() {
             self.text = Text::File(stored.entries(folder));
         }
     }

@@ -189,6 +189,12 @@ impl Decisions {
         self.overrides.iter().flat_map(codes).collect()
     }
 
+    /// Where the text of what was pushed and is tried again is.
+    pub(super) fn waiting_text(&self) -> Option<Stored> {
+        let waiting = self.waiting.as_ref();
+        waiting.map(|waiting| Stored::Waiting(waiting.slot))
+    }
+
     /// Where the text of what is held back is.
     pub(super) fn held_text(&self) -> Option<Stored> {
         let held = self.held.as_ref();

@@ -19,7 +19,7 @@ pub(super) enum Stored {
     /// What is tried out.
     Trial(TextSlot),
     /// What is to be tried again.
-    Waiting,
+    Waiting(TextSlot),
     /// What other keys may have signed; means nothing after a start.
     Unsigned,
     /// A generation.
@@ -60,10 +60,17 @@ impl Stored {
             Self::Offer => "offer".to_owned(),
             Self::Held(slot) => format!("held{}", slot.ending()),
             Self::Trial(slot) => format!("trial{}", slot.ending()),
-            Self::Waiting => "waiting".to_owned(),
+            Self::Waiting(slot) => format!("waiting{}", slot.ending()),
             Self::Unsigned => "unsigned".to_owned(),
             Self::Generation(number) => number.to_string(),
         }
+    }
+
+    /// What is held back or tried out, and has its entries in this file.
+    pub(super) fn set_aside_at(entries: &Path, folder: &Path) -> Option<Self> {
+        let slots = TextSlot::ALL.into_iter();
+        let mut places = slots.flat_map(|slot| [Self::Held(slot), Self::Trial(slot)]);
+        places.find(|place| place.entries(folder) == entries)
     }
 
     pub(super) fn entries(self, folder: &Path) -> PathBuf {

@@ -108,10 +108,14 @@ impl Stand {
         if shelf.record.waiting == waiting {
             return;
         }
-        let kept = waiting.clone();
+        let (kept, before) = (waiting.clone(), shelf.record.waiting_text());
         if shelf.change(|record| record.waiting = kept).is_err() {
             shelf.record.waiting = waiting;
             self.is_unwritten = true;
+        } else if let Some(before) = before
+            && shelf.record.waiting_text() != Some(before)
+        {
+            before.discard(&shelf.folder);
         }
     }
 

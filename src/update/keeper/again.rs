@@ -1,6 +1,7 @@
 //! What was refused for a reason that passes is tried again by itself, after a restart too.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use tracing::info;
@@ -8,9 +9,9 @@ use tracing::info;
 use super::{Again, ListKeeper};
 use crate::clock::monotonic;
 use crate::list::Hash;
-use crate::update::bundle::Way;
+use crate::update::bundle::{Bundle, Way};
 use crate::update::decisions::{Generation, KeptOffer};
-use crate::update::disk::Stored;
+use crate::update::disk::{Stored, TextSlot};
 use crate::update::mailbox::{Done, ListOffer, Turn};
 use crate::update::refusal::Cause;
 use crate::update::refused::RefusedOffer;
@@ -70,7 +71,9 @@ impl ListKeeper {
                     .as_ref()
                     .is_some_and(|again| again.is_above(&offer)) =>
             {
-                let offer = self.put_by(offer, Stored::Waiting);
+                let shelf = self.stand.shelf.as_ref();
+                let named = shelf.and_then(|shelf| Some(shelf.record.waiting.as_ref()?.slot));
+                let offer = self.put_by(offer, Stored::Waiting(TextSlot::beside(named)));
                 let due = monotonic() + AGAIN;
                 self.again = Some(Again { offer, due });
             }
@@ -168,22 +171,34 @@ impl ListKeeper {
     /// again.
     pub(super) fn forget_again(&mut self, serial: Option<u64>) {
         let is_over = |again: &mut Again| again.offer.bundle.serial() <= serial;
-        if self.again.take_if(is_over).is_some()
-            && let Some(folder) = self.stand.folder()
-        {
-            Stored::Waiting.discard(&folder);
-        }
+        let over = self.again.take_if(is_over);
         self.keep_waiting();
+        if let (Some(over), Some(folder)) = (over, self.stand.folder())
+            && let Some(slot) = waiting_slot(&over.offer.bundle, &folder)
+        {
+            Stored::Waiting(slot).discard(&folder);
+        }
     }
 
     /// Have what waits remembered, where nobody brings it again: what was pushed.
-    fn keep_waiting(&mut self) {
+    pub(super) fn keep_waiting(&mut self) {
         let folder = self.stand.folder();
-        let kept = self.again.as_ref().and_then(|Again { offer, .. }| {
+        let again = self.again.as_ref().map(|again| &again.offer);
+        // At a start it is tried after the trial that goes on.
+        let queued = self.turns.iter().find_map(|(turn, _)| match turn {
+            Turn::Offer(offer) if offer.is_again => Some(offer),
+            _ => None,
+        });
+        let mut waits = [again, queued].into_iter().flatten();
+        let kept = waits.find_map(|offer| {
             let (known_by, folder) = (offer.bundle.known_by()?, folder.as_deref()?);
-            let is_kept = offer.bundle.origin.way == Way::Push
-                && offer.bundle.is_stored_as(Stored::Waiting, folder);
-            is_kept.then(|| KeptOffer::of(known_by, &offer.bundle, offer.received_ms))
+            let slot = waiting_slot(&offer.bundle, folder)?;
+            // A trial is remembered by itself.
+            let is_pushed = offer.bundle.origin.way == Way::Push && offer.resumed.is_none();
+            is_pushed.then(|| KeptOffer {
+                slot,
+                ..KeptOffer::of(known_by, &offer.bundle, offer.received_ms)
+            })
         });
         self.stand.keep_waiting(kept);
     }
@@ -193,7 +208,8 @@ impl ListKeeper {
         let list = self.stand.list.index;
         let waiting = self.stand.shelf.as_ref().and_then(|shelf| {
             let kept = shelf.record.waiting.as_ref()?;
-            let bundle = kept.bundle(list, Stored::Waiting, &shelf.folder)?;
+            let stored = shelf.record.waiting_text()?;
+            let bundle = kept.bundle(list, stored, &shelf.folder)?;
             // The program may have ended between putting it in force and forgetting that it waits.
             let is_newer = bundle.serial() > self.stand.highest_accepted();
             is_newer.then(|| ListOffer {
@@ -202,7 +218,15 @@ impl ListKeeper {
                 ..ListOffer::new(bundle)
             })
         });
-        self.turns
-            .extend(waiting.map(|offer| (Turn::Offer(offer), None)));
+        match waiting {
+            Some(offer) => self.turns.push_back((Turn::Offer(offer), None)),
+            None => self.keep_waiting(),
+        }
     }
+}
+
+/// In which place for what waits the text of a bundle lies; nothing where it is elsewhere.
+fn waiting_slot(bundle: &Bundle, folder: &Path) -> Option<TextSlot> {
+    let mut slots = TextSlot::ALL.into_iter();
+    slots.find(|slot| bundle.is_stored_as(Stored::Waiting(*slot), folder))
 }

@@ -223,6 +223,7 @@ impl ListKeeper {
                     None if self.stand.held.is_some() => ListChange::Unchanged,
                     None => self.stand.note_unchanged(),
                 };
+                self.keep_waiting();
                 self.answer(asker, change);
             }
             Ok(Belief::New(vouched)) => {

@@ -169,9 +169,11 @@ impl Expected {
             ..before.clone()
         };
         match event {
-            ListEvent::Offer(issue) => self.waiting = Some((Rc::clone(issue), None)),
+            ListEvent::Offer(issue) => self.wait(issue, None),
             ListEvent::LetPass(_) => {
-                self.waiting = before.held_back().map(|(issue, _)| (issue, None));
+                if let Some((issue, _)) = before.held_back() {
+                    self.wait(&issue, None);
+                }
                 self.memory.passes = memory.passes;
                 match self.memory.trial {
                     Some(_) => self.memory.trial = None,
@@ -192,19 +194,23 @@ impl Expected {
         if let Some(tried) = self.memory.trial.take_if(is_due) {
             let kept = self.disk.trial.as_ref();
             let counts = kept.map(|kept| kept.counts).unwrap_or_default();
-            self.waiting = Some((tried.issue, Some(counts)));
+            self.wait(&tried.issue, Some(counts));
         }
     }
 
-    pub(super) fn restart(&mut self) {
+    /// What was pushed and waits by the record is tried again, where it is still above the floor.
+    pub(super) fn restart(&mut self, waiting: Option<Rc<ModelIssue>>) {
         (self.memory, self.waiting) = (self.disk.clone(), None);
+        let floor = self.memory.line.floor.as_ref().map(|floor| floor.serial);
         if let Some(tried) = self.memory.trial.take() {
             self.offer(&tried.issue, Some(tried.counts));
+        }
+        if let Some(issue) = waiting.filter(|issue| Some(issue.serial) > floor) {
+            self.offer(&issue, None);
         }
     }
 
     fn offer(&mut self, issue: &Rc<ModelIssue>, resumed: Option<TrialCounts>) -> ToldChange {
-        self.waiting = None;
         let trial = self.memory.trial.as_ref().map(|tried| &tried.issue);
         let highest = trial.or(self.memory.line.floor.as_ref());
         let above = highest.map_or(Ordering::Greater, |highest| {
@@ -222,7 +228,7 @@ impl Expected {
             };
         }
         if issue.issued > self.now + SKEW_S || issue.expires <= self.now {
-            self.waiting = Some((Rc::clone(issue), resumed));
+            self.wait(issue, resumed);
             return ToldChange::Refused;
         }
         let by_trial = (Rc::clone(issue), vec![Code::Shadow]);
@@ -239,10 +245,29 @@ impl Expected {
         self.admit(issue, resumed)
     }
 
+    fn accept(&mut self, issue: &Rc<ModelIssue>) {
+        self.write(|decided| decided.accept(issue));
+        self.forget(issue.serial);
+    }
+
+    /// It was refused for a reason that passes; the latest issue of those that wait is tried again.
+    fn wait(&mut self, issue: &Rc<ModelIssue>, counts: Option<TrialCounts>) {
+        let waiting = self.waiting.as_ref();
+        if waiting.is_none_or(|(waiting, _)| waiting.serial <= issue.serial) {
+            self.waiting = Some((Rc::clone(issue), counts));
+        }
+    }
+
+    /// An issue with this serial is in force or tried out: none up to it is tried again.
+    fn forget(&mut self, serial: u64) {
+        self.waiting
+            .take_if(|(waiting, _)| waiting.serial <= serial);
+    }
+
     fn admit(&mut self, issue: &Rc<ModelIssue>, resumed: Option<TrialCounts>) -> ToldChange {
         let is_passed = self.memory.lets_pass(issue, Code::Shadow);
         if !self.is_tried_out || self.memory.line.live.is_none() || is_passed {
-            self.write(|decided| decided.accept(issue));
+            self.accept(issue);
             return ToldChange::Swapped(issue.names.len());
         }
         let tried = TriedIssue {
@@ -253,6 +278,7 @@ impl Expected {
             self.write(|decided| (decided.trial, decided.held) = (Some(tried.clone()), None));
         }
         self.memory.trial = Some(tried);
+        self.forget(issue.serial);
         ToldChange::Staged
     }
 
@@ -285,24 +311,25 @@ impl Expected {
         let Some((target, issue)) = line.kept.iter().rfind(|(kept, _)| is_wanted(*kept)) else {
             return ToldChange::Refused;
         };
-        let (target, entries) = (*target, issue.names.len());
+        let (target, entries, serial) = (*target, issue.names.len(), issue.serial);
         let newest = line.kept.last().map(|(number, _)| *number);
         self.write(|decided| {
             decided.line.live = Some(target);
             decided.line.is_rolled_back = Some(target) != newest;
             (decided.held, decided.trial) = (None, None);
         });
+        self.forget(serial);
         ToldChange::Swapped(entries)
     }
 
     fn remove(&mut self, removed: &Rc<IssuedRemoval>) -> ToldChange {
         let (from, now) = (removed.from, self.now);
-        if !removed.is_signed || removed.until <= now || from - now > AHEAD_S_MAX {
-            return ToldChange::Refused;
-        }
         let mut known = self.memory.removals.iter();
         if known.any(|(known, _)| known == removed) {
             return ToldChange::Unchanged;
+        }
+        if !removed.is_signed || removed.until <= now || from - now > AHEAD_S_MAX {
+            return ToldChange::Refused;
         }
         self.memory.removals.push((Rc::clone(removed), now));
         self.catch_up();
@@ -340,7 +367,7 @@ impl Expected {
             if counts.1 > HITS_MAX {
                 self.write(|decided| (decided.held, decided.trial) = (Some(held.clone()), None));
             } else {
-                self.write(|decided| decided.accept(&issue));
+                self.accept(&issue);
             }
         }
         self.catch_up();

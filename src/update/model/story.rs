@@ -14,6 +14,7 @@ use super::world::{World, record, set_clock};
 use crate::clock::UnixSeconds;
 use crate::list::guard::Code;
 use crate::list::serial::LEAP_MAX;
+use crate::update::decisions::Decisions;
 
 /// 2026-09-21T14:13:20Z
 pub(super) const BEGIN: UnixSeconds = 1_790_000_000;
@@ -87,6 +88,8 @@ pub(super) struct Story {
     dice: Dice,
     expected: Expected,
     issues: Vec<Rc<ModelIssue>>,
+    /// All that was ever offered.
+    offered: Vec<Rc<ModelIssue>>,
     removals: Vec<Rc<IssuedRemoval>>,
     leaps: u64,
     /// The curator's clock, which is right, and how far the one here is ahead.
@@ -111,6 +114,7 @@ impl Story {
             dice,
             expected,
             issues: Vec::new(),
+            offered: Vec::new(),
             removals: Vec::new(),
             leaps: 0,
             now: BEGIN,
@@ -186,9 +190,10 @@ impl Story {
     fn restart(&mut self, world: World) -> World {
         self.told.push("restart".to_owned());
         self.figures.restarts += 1;
-        let world = world.restart();
+        let (record, world) = world.restart();
         self.expected.stop();
-        self.expected.restart();
+        let waiting = self.waiting_in(&record);
+        self.expected.restart(waiting);
         self.check(&world);
         world
     }
@@ -201,6 +206,9 @@ impl Story {
         let is_tick = matches!(event, ListEvent::Ask(..) | ListEvent::Clock(_));
         if is_tick && mishap == Mishap::Nothing {
             world.check_removal_files(&self.expected.disk);
+            let waits = self.waiting_in(&world.record());
+            let waiting = self.expected.waiting.as_ref().map(|(issue, _)| issue);
+            assert!(waits.is_none() || waits.as_ref() == waiting, "{waits:?}");
         }
         world
     }
@@ -216,7 +224,18 @@ impl Story {
         assert_eq!(disk.held, self.expected.disk.held);
     }
 
+    /// What was pushed and is tried again after a start, by the record.
+    fn waiting_in(&self, record: &Decisions) -> Option<Rc<ModelIssue>> {
+        let kept = record.waiting.as_ref()?;
+        let mut offered = self.offered.iter();
+        let found = offered.find(|issue| issue.hash.to_string() == kept.known_by);
+        Some(Rc::clone(found.expect("nobody offered what waits")))
+    }
+
     fn happen(&mut self, world: World, event: &ListEvent, mishap: Mishap) -> World {
+        if let ListEvent::Offer(issue) = event {
+            self.offered.push(Rc::clone(issue));
+        }
         let before = self.expected.clone();
         let told = self.expected.happen(event);
         let (said, cut, is_met) = world.happen(event, mishap);
@@ -243,7 +262,8 @@ impl Story {
                     true => found(&record, [&before.disk, &self.expected.disk]),
                     false => found(&record, [&self.expected.disk; 2]),
                 };
-                self.expected.restart();
+                let waiting = self.waiting_in(&record);
+                self.expected.restart(waiting);
                 world.start_from(disk)
             }
         }

@@ -74,7 +74,8 @@ impl World {
     }
 
     /// Stop in order, and start again.
-    pub(super) fn restart(self) -> Self {
+    /// With the record as it was in between.
+    pub(super) fn restart(self) -> (Decisions, Self) {
         let Self {
             folder,
             updater,
@@ -82,7 +83,8 @@ impl World {
             ..
         } = self;
         drop(updater);
-        Self::start_in(folder, is_tried_out)
+        let stopped = record(folder.path());
+        (stopped, Self::start_in(folder, is_tried_out))
     }
 
     /// Start again from what lay on the disk at a moment.
