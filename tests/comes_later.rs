@@ -235,7 +235,8 @@ fn a_pulled_removal_waits_for_its_age_key() {
     let web = Web::serve(&authority.file("drop"));
     let running = authority
         .program(&format!(
-            "identity = {:?}\npull = {{ urls = [\"https://127.0.0.1:{port}/lists/signed.manifest\"], \
+            "identity = {:?}\n\
+             pull = {{ urls = [\"https://127.0.0.1:{port}/lists/signed.manifest\"], \
              addresses = [\"127.0.0.1:{port}\"], ca = {:?}, every_s = 1 }}\n",
             authority.file("age.key"),
             authority.file("ca.pem"),

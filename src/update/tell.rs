@@ -66,12 +66,18 @@ impl Stand {
             warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; \
                                      the first: {place}:{line}: {}", first.reason);
         }
+        self.note_in_force();
+    }
+
+    /// Write into the journal what is in force.
+    pub(super) fn note_in_force(&self) {
+        let state = &self.state;
         // The report tells how long it took from `issued` on; a list without a manifest has none.
-        let issued = manifest.map(|manifest| manifest.issued);
+        let issued = self.manifest.as_ref().map(|manifest| manifest.issued);
         let (rejects, sha256) = (state.rejects, &state.sha256);
         let body = json!({
             "entries": state.entries, "rejects": rejects, "sha256": sha256,
-            "generation": kept, "issued": issued,
+            "generation": state.kept, "issued": issued,
         });
         let event = JournalEvent {
             list: Some(state.id.clone()),

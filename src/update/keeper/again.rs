@@ -155,6 +155,7 @@ impl ListKeeper {
         // Where it fails it is tried again.
         if let Ok(number) = self.stand.remember(generation, Some(stored)) {
             self.stand.state.kept = number;
+            self.stand.note_in_force();
             info!(list = %self.stand.list.id, number, "the list is kept now");
         }
     }

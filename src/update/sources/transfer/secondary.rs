@@ -89,12 +89,12 @@ impl Secondary {
     }
 
     /// Take up the copy that was kept, to ask for what changed since. It is offered where nothing
-    /// else is kept of the list: what was decided about the list is newer than the copy.
+    /// is in force: what was decided about the list is newer than the copy.
     fn begin(&mut self) {
         let Some(copy) = ZoneCopy::open(&self.path, &self.zone.zone) else {
             return;
         };
-        if !self.list.view().generations.is_empty() {
+        if self.list.view().state.live_since > 0 {
             self.copy = Some(copy);
             return;
         }
