@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::disk::Stored;
 use super::text::{Digest, Text, Unchanged};
@@ -72,6 +73,16 @@ impl Bundle {
         };
         if put.is_ok() {
             self.text = Text::File(stored.entries(folder));
+        }
+    }
+
+    /// Have a text that came by a source in memory, where its place on disk is about to be another
+    /// one's; where that cannot be it stays where it is.
+    pub(super) fn take_up(&mut self) {
+        if let (Text::File(path), Some(_)) = (&self.text, &self.manifest)
+            && let Ok(octets) = std::fs::read(path)
+        {
+            self.text = Text::Memory(Arc::new(octets.into()));
         }
     }
 

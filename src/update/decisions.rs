@@ -190,9 +190,8 @@ impl Decisions {
     }
 
     /// Where the text of what was pushed and is tried again is.
-    pub(super) fn waiting_text(&self) -> Option<Stored> {
-        let waiting = self.waiting.as_ref();
-        waiting.map(|waiting| Stored::Waiting(waiting.slot))
+    pub(super) fn waiting_slot(&self) -> Option<TextSlot> {
+        self.waiting.as_ref().map(|waiting| waiting.slot)
     }
 
     /// Where the text of what is held back is.

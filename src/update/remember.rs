@@ -3,7 +3,7 @@
 use tracing::warn;
 
 use super::decisions::{Generation, KeptHeld, KeptOffer, KeptOverride};
-use super::disk::Stored;
+use super::disk::{Stored, TextSlot};
 use super::refusal::Cause;
 use super::stand::{Held, Stand};
 use super::text::Text;
@@ -81,12 +81,18 @@ impl Stand {
                         held.bundle.text = Text::File(stored.entries(&shelf.folder));
                     }
                 }
-                Err(error) => warn!(
-                    list = %self.list.id,
-                    "what is held back cannot be kept in {} ({error}): the next start does not \
-                     know it", shelf.place()
-                ),
+                Err(error) => {
+                    warn!(
+                        list = %self.list.id,
+                        "what is held back cannot be kept in {} ({error}): the next start does \
+                         not know it", shelf.place()
+                    );
+                }
             }
+        }
+        let is_kept = |slot| held.bundle.is_stored_as(Stored::Held(slot), &shelf.folder);
+        if !TextSlot::ALL.into_iter().any(is_kept) {
+            held.bundle.take_up();
         }
         self.held = Some(held);
     }
@@ -108,14 +114,14 @@ impl Stand {
         if shelf.record.waiting == waiting {
             return;
         }
-        let (kept, before) = (waiting.clone(), shelf.record.waiting_text());
+        let (kept, before) = (waiting.clone(), shelf.waiting_on_disk);
         if shelf.change(|record| record.waiting = kept).is_err() {
             shelf.record.waiting = waiting;
             self.is_unwritten = true;
         } else if let Some(before) = before
-            && shelf.record.waiting_text() != Some(before)
+            && shelf.waiting_on_disk != Some(before)
         {
-            before.discard(&shelf.folder);
+            Stored::Waiting(before).discard(&shelf.folder);
         }
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Shelf {
     fault: Option<io::Error>,
     /// What was wrong with the record, where it was made anew from the generations' files.
     pub(super) repaired: Option<String>,
+    /// Where the record on disk says that the text of what waits is.
+    pub(super) waiting_on_disk: Option<TextSlot>,
     /// The record was read after a fault, and nobody has looked at it yet.
     pub(super) is_reopened: bool,
 }
@@ -69,6 +71,7 @@ impl Shelf {
         };
         Self {
             folder,
+            waiting_on_disk: opened.record.waiting_slot(),
             record: opened.record,
             fault,
             repaired: opened.repaired,
@@ -86,6 +89,7 @@ impl Shelf {
         if self.fault.is_some() {
             let opened = open_record(&self.folder)?;
             (self.record, self.repaired, self.fault) = (opened.record, opened.repaired, None);
+            self.waiting_on_disk = self.record.waiting_slot();
             self.is_reopened = true;
         }
         Ok(())
@@ -214,6 +218,7 @@ impl Shelf {
 
     fn replace(&mut self, record: Decisions) -> io::Result<()> {
         write_record(&self.folder, &record)?;
+        self.waiting_on_disk = record.waiting_slot();
         self.record = record;
         Ok(())
     }

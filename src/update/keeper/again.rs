@@ -72,7 +72,7 @@ impl ListKeeper {
                     .is_some_and(|again| again.is_above(&offer)) =>
             {
                 let shelf = self.stand.shelf.as_ref();
-                let named = shelf.and_then(|shelf| Some(shelf.record.waiting.as_ref()?.slot));
+                let named = shelf.and_then(|shelf| shelf.waiting_on_disk);
                 let offer = self.put_by(offer, Stored::Waiting(TextSlot::beside(named)));
                 let due = monotonic() + AGAIN;
                 self.again = Some(Again { offer, due });
@@ -209,7 +209,7 @@ impl ListKeeper {
         let list = self.stand.list.index;
         let waiting = self.stand.shelf.as_ref().and_then(|shelf| {
             let kept = shelf.record.waiting.as_ref()?;
-            let stored = shelf.record.waiting_text()?;
+            let stored = Stored::Waiting(kept.slot);
             let bundle = kept.bundle(list, stored, &shelf.folder)?;
             // The program may have ended between putting it in force and forgetting that it waits.
             let is_newer = bundle.serial() > self.stand.highest_accepted();

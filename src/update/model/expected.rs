@@ -229,8 +229,6 @@ impl Expected {
         }
         if issue.issued > self.now + SKEW_S || issue.expires <= self.now {
             self.wait(issue, resumed);
-            // It is written down, and all else with it.
-            self.catch_up();
             return ToldChange::Refused;
         }
         let by_trial = (Rc::clone(issue), vec![Code::Shadow]);

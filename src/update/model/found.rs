@@ -5,12 +5,15 @@ use std::fmt;
 use super::expected::Decided;
 use crate::update::decisions::Decisions;
 
-/// What the record says, each thing as one of two expect it.
-pub(super) fn found(record: &Decisions, expected: [&Decided; 2]) -> Decided {
+/// What the record says, each thing as one of two expect it. What could not be written before may
+/// have been by now, as it is in memory.
+pub(super) fn found(record: &Decisions, expected: [&Decided; 2], memory: &Decided) -> Decided {
+    let [one, other] = expected;
+    let late = [one, other, memory];
     let mut found = Decided {
         line: pick(expected, |decided| &decided.line, |line| line.is_in(record)),
         removals: pick(
-            expected,
+            late,
             |decided| &decided.removals,
             |removals| {
                 let known = removals.iter().map(|(removed, _)| removed.hash.to_string());
@@ -20,7 +23,7 @@ pub(super) fn found(record: &Decisions, expected: [&Decided; 2]) -> Decided {
             },
         ),
         passes: pick(
-            expected,
+            late,
             |decided| &decided.passes,
             |passes| *passes == record.all_passes(),
         ),
@@ -52,17 +55,14 @@ pub(super) fn found(record: &Decisions, expected: [&Decided; 2]) -> Decided {
     found
 }
 
-fn pick<T: Clone + fmt::Debug>(
-    [one, other]: [&Decided; 2],
+fn pick<T: Clone + fmt::Debug, const N: usize>(
+    expected: [&Decided; N],
     part: impl Fn(&Decided) -> &T,
     is_found: impl Fn(&T) -> bool,
 ) -> T {
-    let mut parts = [part(one), part(other)].into_iter();
-    let found = parts.find(|part| is_found(part));
+    let parts = expected.map(part);
+    let found = parts.into_iter().find(|part| is_found(part));
     found
-        .unwrap_or_else(|| {
-            let [one, other] = [part(one), part(other)];
-            panic!("the record says neither {one:#?} nor {other:#?}")
-        })
+        .unwrap_or_else(|| panic!("the record says none of {parts:#?}"))
         .clone()
 }

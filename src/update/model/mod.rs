@@ -69,25 +69,27 @@ fn run(test: &str, (first, count): (u64, u64), run: fn(u64, u64) -> ModelFigures
     assert_eq!(sum.failures, 0);
 }
 
-/// The seed is printed, and WARDLINE_SEED gives it again.
-fn run_sequences(test: &str, count: u64) {
+/// From this seed on; it is printed, and WARDLINE_SEED gives another one.
+fn run_sequences(test: &str, count: u64, first: u64) {
     let seed = std::env::var("WARDLINE_SEED").ok();
     let seed = seed.map(|seed| seed.parse().expect("a number"));
-    let seed: u64 = seed.unwrap_or_else(|| getrandom::u64().expect("randomness") >> 1);
+    let seed: u64 = seed.unwrap_or(first);
     println!("WARDLINE_SEED={seed}");
     run(test, (seed, count), run_random);
 }
 
+/// The same sequences each time, so that a change is to blame where one fails.
 #[test]
 fn what_was_decided_holds() {
-    run_sequences("update::model::what_was_decided_holds", 250);
+    run_sequences("update::model::what_was_decided_holds", 250, 1);
 }
 
 #[test]
 #[ignore = "long run: ten thousand sequences take some minutes"]
 fn what_was_decided_holds_ten_thousand_times() {
     let test = "update::model::what_was_decided_holds_ten_thousand_times";
-    run_sequences(test, 10_000);
+    let seed = getrandom::u64().expect("randomness") >> 1;
+    run_sequences(test, 10_000, seed);
 }
 
 #[test]

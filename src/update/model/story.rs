@@ -218,6 +218,7 @@ impl Story {
         let disk = found(
             &world.record(),
             [&self.expected.disk, &self.expected.memory],
+            &self.expected.memory,
         );
         // What could not be written may have been by now.
         assert_eq!(disk.line, self.expected.disk.line);
@@ -243,7 +244,7 @@ impl Story {
         self.told.push(format!("  {said:?}"));
         match mishap {
             Mishap::Nothing => {
-                assert_eq!(said, told);
+                assert_eq!(said, told, "{:?}", world.state().last_refusal);
                 world
             }
             Mishap::Full(..) => {
@@ -252,15 +253,19 @@ impl Story {
                 world
             }
             Mishap::Cut(_) => {
-                assert_eq!(said, told);
+                assert_eq!(said, told, "{:?}", world.state().last_refusal);
                 self.figures.crashes += 1;
                 self.figures.cut += u64::from(cut.is_some());
                 let is_cut = cut.is_some();
                 let disk = cut.unwrap_or_else(|| world.copy());
                 let record = record(disk.path());
                 self.expected.disk = match is_cut {
-                    true => found(&record, [&before.disk, &self.expected.disk]),
-                    false => found(&record, [&self.expected.disk; 2]),
+                    true => found(
+                        &record,
+                        [&before.disk, &self.expected.disk],
+                        &self.expected.memory,
+                    ),
+                    false => found(&record, [&self.expected.disk; 2], &self.expected.memory),
                 };
                 let waiting = self.waiting_in(&record);
                 self.expected.restart(waiting);
@@ -279,7 +284,7 @@ impl Story {
         told: (ToldChange, ToldChange),
     ) {
         let after = &mut self.expected;
-        let disk = found(&world.record(), [&before.disk, &after.disk]);
+        let disk = found(&world.record(), [&before.disk, &after.disk], &after.memory);
         let is_done = match (event, told) {
             (ListEvent::Ask(..) | ListEvent::Clock(_), _) => {
                 let state = world.state();
