@@ -83,10 +83,14 @@ impl ListKeeper {
         change
     }
 
-    /// An offer that waits, with its text on disk where that is possible.
+    /// An offer that waits, with its text in a place of its own: on disk where that is possible,
+    /// else in memory.
     fn put_by(&self, mut offer: ListOffer, stored: Stored) -> ListOffer {
         if let Some(folder) = self.stand.folder() {
             offer.bundle.put_by(&folder, stored);
+            if !offer.bundle.is_stored_as(stored, &folder) {
+                offer.bundle.take_up();
+            }
         }
         offer.is_again = true;
         offer
