@@ -10,12 +10,12 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wardline::clock::wall_s;
-use wardline::list::Hash;
-use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy, Settlement};
+use wardline::list::manifest::{Manifest, Secrecy, Settlement};
 use wardline::list::removal::Removal;
 use wardline::seal::age::{self, Identity};
 use wardline::seal::{Note, SigningKey};
 
+use crate::kit::papers::{self, place, sign};
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::tool::{FAKETIME, is_missing};
@@ -50,9 +50,7 @@ impl Authority {
     }
 
     fn write(&self, name: &str, octets: impl AsRef<[u8]>) {
-        let beside = self.file("beside");
-        fs::write(&beside, octets).expect("a file");
-        fs::rename(beside, self.file(name)).expect("a file");
+        place(self.folder.path(), name, octets);
     }
 
     fn give_age_key(&self) {
@@ -66,24 +64,15 @@ impl Authority {
         secrecy: Secrecy,
         ahead_s: i64,
     ) -> (Manifest, Note) {
+        let issued = wall_s() + ahead_s;
         let manifest = Manifest {
-            list: "signed".to_owned(),
-            authority: "Example Authority".to_owned(),
-            basis: ManifestBasis::Law,
-            legal_basis: "Example Act".to_owned(),
-            action: ListAction::StopPage,
-            serial,
-            issued: wall_s() + ahead_s,
-            expires: wall_s() + ahead_s + 86_400,
-            previous: None,
-            entries: entries.lines().count() as u64,
-            sha256: Hash::of(entries.as_bytes()),
-            test_entry: None,
+            issued,
+            expires: issued + 86_400,
             secrecy,
             settles: Settlement::Named(Vec::new()),
+            ..papers::manifest("signed", serial, entries)
         };
-        let mut note = Note::new(&manifest.to_text()).expect("a note");
-        note.sign(&self.key).expect("a signature");
+        let note = sign(&self.key, &manifest.to_text());
         (manifest, note)
     }
 
@@ -117,8 +106,7 @@ impl Authority {
             "wardline-removal/v1\nlist: signed\nfrom: {from}\nuntil: {until}\n\
              reason: a mistake\nremove: {name}\n"
         );
-        let mut note = Note::new(&text).expect("a note");
-        note.sign(&self.key).expect("a signature");
+        let note = sign(&self.key, &text);
         let recipient = self.age.recipient().expect("a recipient");
         let sealed = age::encrypt(note.to_string().as_bytes(), &[recipient]).expect("encrypted");
         let file = format!("drop/{}", Removal::file("signed"));
@@ -127,12 +115,9 @@ impl Authority {
 
     /// A resolver with this list, from these sources, and another one.
     fn program(&self, sources: &str) -> Program {
-        Program::new().list("other", OTHER).toml(&format!(
-            "[[list]]\nid = \"signed\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
-             legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = [{:?}]\nsignatures = 1\n\
-             {sources}",
-            self.key.public().to_string()
-        ))
+        Program::new()
+            .list("other", OTHER)
+            .signed_list(&self.key, sources)
     }
 
     fn encrypted(&self) -> Program {

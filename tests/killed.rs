@@ -2,7 +2,6 @@
 //! in force afterwards is the old or the new, and what was answered as done holds.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,14 +9,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 use wardline::clock::wall_s;
-use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy, Settlement};
+use wardline::list::manifest::{Manifest, Settlement};
 use wardline::list::removal::Removal;
 use wardline::list::{Hash, Scope};
 use wardline::name::Name;
 use wardline::seal::{Note, SigningKey};
 
 use crate::kit::dice::{self, Dice};
-use crate::kit::program::{Program, STOP};
+use crate::kit::papers::{manifest, place, sign};
+use crate::kit::program::Program;
 use crate::kit::running::Running;
 use crate::kit::{is_blocked, until};
 
@@ -128,13 +128,8 @@ impl Story {
         let key = SigningKey::generate("curator.test").expect("a key");
         let folder = TempDir::new().expect("a folder");
         let running = Program::new()
-            .toml(&format!(
-                "[lists]\nnever_block_names = [{STOP_PAGE:?}]\n[[list]]\nid = \"signed\"\n\
-                 authority = \"Example Authority\"\nbasis = \"law\"\nlegal_basis = \"Act\"\n\
-                 stop = {STOP:?}\nkeys = [{:?}]\nsignatures = 1\nfolder = {{ path = {:?} }}\n",
-                key.public().to_string(),
-                folder.path()
-            ))
+            .toml(&format!("[lists]\nnever_block_names = [{STOP_PAGE:?}]\n"))
+            .signed_folder(&key, folder.path())
             .start();
         let mut story = Self {
             dice: Dice(seed),
@@ -333,39 +328,13 @@ impl Story {
     fn put(&self, issue: &Issue) {
         let entries: String = issue.names.iter().map(|name| format!("{name}\n")).collect();
         let manifest = Manifest {
-            list: "signed".to_owned(),
-            authority: "Example Authority".to_owned(),
-            basis: ManifestBasis::Law,
-            legal_basis: "Act".to_owned(),
-            action: ListAction::StopPage,
-            serial: issue.serial,
-            issued: wall_s(),
             expires: wall_s() + 30 * 86_400,
-            previous: None,
-            entries: issue.names.len() as u64,
-            sha256: Hash::of(entries.as_bytes()),
-            test_entry: None,
-            secrecy: Secrecy::Open,
             settles: Settlement::Named(issue.settles.clone()),
+            ..manifest("signed", issue.serial, &entries)
         };
-        self.place(&manifest.entries_file(), &entries);
-        self.place(
-            "signed.manifest",
-            &self.sign(&manifest.to_text()).to_string(),
-        );
-    }
-
-    fn sign(&self, text: &str) -> Note {
-        let mut note = Note::new(text).expect("a note");
-        note.sign(&self.key).expect("a signature");
-        note
-    }
-
-    /// Whole or not at all.
-    fn place(&self, name: &str, text: &str) {
-        let beside = self.folder.path().join("part");
-        fs::write(&beside, text).expect("a file");
-        fs::rename(beside, self.folder.path().join(name)).expect("a file");
+        let note = sign(&self.key, &manifest.to_text());
+        place(self.folder.path(), &manifest.entries_file(), &entries);
+        place(self.folder.path(), "signed.manifest", note.to_string());
     }
 
     fn make_removal(&mut self, is_in_folder: bool) {
@@ -381,7 +350,7 @@ impl Story {
         };
         self.standing.removals.push(Removed {
             name,
-            note: self.sign(&removal.to_text()),
+            note: sign(&self.key, &removal.to_text()),
             hash: removal.hash(),
             is_in_folder,
         });
@@ -392,13 +361,13 @@ impl Story {
         let removals = self.standing.removals.iter().rev();
         let removals = removals.filter(|removed| removed.is_in_folder).take(50);
         let text: String = removals.map(|removed| removed.note.to_string()).collect();
-        self.place("signed.removal", &text);
+        place(self.folder.path(), "signed.removal", &text);
     }
 
     /// The last one, handed over by the operator.
     fn remove_words(&self) -> Vec<String> {
         let removed = self.standing.removals.last().expect("a removal");
-        self.place("handed-over", &removed.note.to_string());
+        place(self.folder.path(), "handed-over", &removed.note.to_string());
         let place = self.folder.path().join("handed-over");
         vec!["remove".to_owned(), place.display().to_string()]
     }

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tempfile::TempDir;
 use wardline::clock::wall_s;
-use wardline::list::Hash;
-use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy, Settlement};
+use wardline::list::manifest::Manifest;
 use wardline::list::parse::Format;
 use wardline::list::receipt::Receipt;
 use wardline::list::removal::Removal;
@@ -21,6 +20,7 @@ use wardline::update::{
 };
 
 use crate::kit::ask::{Client, Question, ask};
+use crate::kit::papers::{manifest, place};
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::until;
@@ -86,22 +86,13 @@ impl Desk {
 
     fn manifest(issue: &Issue) -> Manifest {
         Manifest {
-            list: issue.list.clone(),
-            authority: "Example Authority".to_owned(),
-            basis: ManifestBasis::Law,
-            legal_basis: "Example Act".to_owned(),
-            action: ListAction::StopPage,
-            serial: issue.serial,
             issued: wall_s() + issue.issued_s,
             expires: wall_s() + issue.expires_s,
-            previous: None,
             entries: issue
                 .stated
                 .unwrap_or_else(|| issue.entries.lines().count() as u64),
-            sha256: Hash::of(issue.entries.as_bytes()),
             test_entry: (issue.entries == ENTRIES).then_some(1),
-            secrecy: Secrecy::Open,
-            settles: Settlement::ByDate,
+            ..manifest(&issue.list, issue.serial, &issue.entries)
         }
     }
 
@@ -180,13 +171,6 @@ fn an_issue_whose_generation_is_lost_is_taken_again() {
             "{lists}"
         );
     }
-}
-
-/// Replace a file with one rename.
-fn place(folder: &Path, name: &str, text: &str) {
-    let beside = folder.join(".new");
-    fs::write(&beside, text).unwrap();
-    fs::rename(beside, folder.join(name)).unwrap();
 }
 
 fn blocks(running: &Running, name: &str) -> bool {

@@ -9,15 +9,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wardline::clock::wall_s;
 use wardline::count::{HourCounts, ListIdentity};
-use wardline::list::Hash;
 use wardline::list::key_chain::{KeyChain, write_chain};
 use wardline::list::key_link::KeyLink;
-use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy, Settlement};
+use wardline::list::manifest::Manifest;
 use wardline::seal::{Note, SigningKey};
 use wardline::store::{Author, Promises, Store};
 
 use crate::audit::verify;
-use crate::kit::program::{Program, STOP};
+use crate::kit::papers::{copy_folder, manifest, place, sign};
+use crate::kit::program::Program;
 use crate::kit::running::Running;
 use crate::kit::{is_blocked, until};
 
@@ -39,13 +39,7 @@ impl Scene {
         put(&curator, incoming.path(), serial);
         let running = Program::new()
             .metrics()
-            .toml(&format!(
-                "[[list]]\nid = \"signed\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
-                 legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = [{:?}]\nsignatures = 1\n\
-                 folder = {{ path = {:?} }}\n",
-                curator.public().to_string(),
-                incoming.path()
-            ))
+            .signed_folder(&curator, incoming.path())
             .start();
         let scene = Self {
             curator,
@@ -87,7 +81,7 @@ impl Scene {
     /// Keep a copy of the state folder, as a backup would.
     fn back_up(&mut self) {
         self.end();
-        copy(&self.path("state"), &self.path("backup"));
+        copy_folder(&self.path("state"), &self.path("backup"));
         self.running.restart();
     }
 
@@ -95,7 +89,7 @@ impl Scene {
     fn restore(&mut self) {
         self.end();
         fs::remove_dir_all(self.path("state")).expect("a folder");
-        copy(&self.path("backup"), &self.path("state"));
+        copy_folder(&self.path("backup"), &self.path("state"));
         self.running.restart();
     }
 
@@ -142,53 +136,22 @@ impl Scene {
 
 fn put(curator: &SigningKey, folder: &Path, serial: u64) {
     let entries = format!("serial-{serial}.example\n");
+    // The same issue is the same whenever it is put.
+    let issued = wall_s() - wall_s() % 86_400;
     let manifest = Manifest {
-        list: "signed".to_owned(),
-        authority: "Example Authority".to_owned(),
-        basis: ManifestBasis::Law,
-        legal_basis: "Example Act".to_owned(),
-        action: ListAction::StopPage,
-        serial,
-        // The same issue is the same whenever it is put.
-        issued: wall_s() - wall_s() % 86_400,
-        expires: wall_s() - wall_s() % 86_400 + 90 * 86_400,
-        previous: None,
-        entries: 1,
-        sha256: Hash::of(entries.as_bytes()),
-        test_entry: None,
-        secrecy: Secrecy::Open,
-        settles: Settlement::ByDate,
+        issued,
+        expires: issued + 90 * 86_400,
+        ..manifest("signed", serial, &entries)
     };
-    let mut note = Note::new(&manifest.to_text()).expect("a note");
-    note.sign(curator).expect("a signature");
-    for (name, text) in [
-        (manifest.entries_file(), entries),
-        ("signed.manifest".to_owned(), note.to_string()),
-    ] {
-        let beside = folder.join(".new");
-        fs::write(&beside, text).expect("a file");
-        fs::rename(beside, folder.join(name)).expect("a file");
-    }
+    place(folder, &manifest.entries_file(), &entries);
+    let note = sign(curator, &manifest.to_text());
+    place(folder, "signed.manifest", note.to_string());
 }
 
 /// Was it ever said that anything was restored or copied?
 fn is_noticed(running: &Running) -> bool {
     let said = running.stderr();
     said.contains("restored: ") || said.contains("restored or copied: ")
-}
-
-/// Sockets are left out.
-fn copy(from: &Path, to: &Path) {
-    let _ = fs::remove_dir_all(to);
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder").flatten() {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else if from.is_file() {
-            fs::copy(from, to).expect("a file");
-        }
-    }
 }
 
 #[test]
@@ -410,7 +373,7 @@ fn a_copy_elsewhere_begins_a_log_of_its_own_and_the_original_goes_on() {
     for place in ["state", "state.promised"] {
         fs::remove_dir_all(other.path(place)).expect("a folder");
     }
-    copy(&scene.path("backup"), &other.path("state"));
+    copy_folder(&scene.path("backup"), &other.path("state"));
     other.running.restart();
     assert!(
         other
@@ -593,11 +556,11 @@ fn both_logs_around_a_restore_are_in_order() {
         ["--key".to_owned(), key.trim().to_owned()]
     };
     run(NOON, 2);
-    copy(&state, &backup);
+    copy_folder(&state, &backup);
     run(NOON + 3 * 3600, 2);
     let ended = export("ended", &[]);
     fs::remove_dir_all(&state).expect("a folder");
-    copy(&backup, &state);
+    copy_folder(&backup, &state);
     run(NOON + 6 * 3600, 2);
     let began = export("began", &[]);
     let to = folder.path().join("logs/ended").display().to_string();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use toml::{Table, Value};
+use wardline::seal::SigningKey;
 
 use super::internet::Internet;
 use super::running::Running;
@@ -75,6 +76,21 @@ ttl_s = 60
             Table::from_iter([("list".to_owned(), Value::Array(vec![Value::Table(list)]))]),
         );
         self
+    }
+
+    /// The list `signed`, which this key signs alone, from these sources.
+    pub(crate) fn signed_list(self, key: &SigningKey, sources: &str) -> Self {
+        self.toml(&format!(
+            "[[list]]\nid = \"signed\"\nauthority = \"Example Authority\"\nbasis = \"law\"\n\
+             legal_basis = \"Example Act\"\nstop = {STOP:?}\nkeys = [{:?}]\nsignatures = 1\n\
+             {sources}\n",
+            key.public().to_string()
+        ))
+    }
+
+    /// The same, from a folder.
+    pub(crate) fn signed_folder(self, key: &SigningKey, folder: &Path) -> Self {
+        self.signed_list(key, &format!("folder = {{ path = {folder:?} }}"))
     }
 
     /// Resolves by itself, from the root of this internet down; `test.`, a special-use name, is

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use super::source::{Issue, Source};
 use super::told::Told;
 use super::{OTHER, PATIENCE};
 use crate::kit::ask::{Client, Question};
+use crate::kit::papers::copy_folder;
 use crate::kit::program::Program;
 use crate::kit::running::Running;
 use crate::kit::small_disk::SmallDisk;
@@ -309,7 +310,7 @@ impl Scene {
     pub(super) fn elsewhere(self) -> Self {
         let (state, issue) = (self.state(), self.issue);
         let mut other = Setting::new(self.kind()).prepare_for(self.source, home());
-        copy(&state, &other.state());
+        copy_folder(&state, &other.state());
         other.issue = issue;
         other
     }
@@ -337,18 +338,4 @@ pub(super) fn list_in<'a>(config: &'a mut Table, id: &str) -> &'a mut Table {
     let lists = lists.iter_mut().filter_map(|list| list.as_table_mut());
     let mut found = lists.filter(|list| list["id"].as_str() == Some(id));
     found.next().expect("the list")
-}
-
-/// Copy a folder; sockets are left out.
-pub(super) fn copy(from: &Path, to: &Path) {
-    let _ = fs::remove_dir_all(to);
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder").flatten() {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else if from.is_file() {
-            fs::copy(from, to).expect("a file");
-        }
-    }
 }

@@ -24,6 +24,14 @@ fn disk(scene: &Scene) -> &SmallDisk {
     scene.disk.as_ref().expect("a disk")
 }
 
+/// The second issue comes when there is no room.
+fn issue_on_a_full_disk(kind: Kind) -> Scene {
+    let mut scene = Setting::new(kind).small_disk().start();
+    disk(&scene).fill();
+    scene.publish();
+    scene
+}
+
 /// What is signed or transferred waits for room.
 #[test]
 fn a_disk_that_is_full_when_an_issue_comes_delays_it() {
@@ -31,9 +39,7 @@ fn a_disk_that_is_full_when_an_issue_comes_delays_it() {
         return;
     }
     each(&WAITING, |kind| {
-        let mut scene = Setting::new(kind).small_disk().start();
-        disk(&scene).fill();
-        scene.publish();
+        let mut scene = issue_on_a_full_disk(kind);
         scene.wait_for_refusal(FULL);
         scene.stands("a full disk", &Told::of(1).refused(FULL));
         disk(&scene).clear();
@@ -51,9 +57,7 @@ fn a_disk_that_is_full_when_a_file_changes_delays_nothing() {
         return;
     }
     each(&FILES, |kind| {
-        let mut scene = Setting::new(kind).small_disk().start();
-        disk(&scene).fill();
-        scene.publish();
+        let mut scene = issue_on_a_full_disk(kind);
         scene.wait_for(2);
         disk(&scene).clear();
         scene.restart_both_ways("a full disk", &Told::of(2));
@@ -67,9 +71,7 @@ fn a_file_that_could_not_be_kept_is_kept_when_there_is_room() {
         return;
     }
     each(&FILES, |kind| {
-        let mut scene = Setting::new(kind).small_disk().start();
-        disk(&scene).fill();
-        scene.publish();
+        let scene = issue_on_a_full_disk(kind);
         scene.wait_for(2);
         disk(&scene).clear();
         scene.stands("room again", &Told::of(2));

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use tempfile::TempDir;
 use wardline::clock::wall_s;
-use wardline::list::Hash;
 use wardline::list::key_chain::{KeyChain, write_chain};
 use wardline::list::key_link::KeyLink;
-use wardline::list::manifest::{ListAction, Manifest, ManifestBasis, Secrecy, Settlement};
+use wardline::list::manifest::{Manifest, Secrecy, Settlement};
 use wardline::list::removal::CarriedRemoval;
 use wardline::seal::age::{Identity, armor, encrypt};
 use wardline::seal::{Note, SigningKey};
 
 use super::kind::Kind;
+use crate::kit::papers::manifest;
 use crate::kit::primary::{Primary, PrimaryZone};
 use crate::kit::program::STOP;
 use crate::kit::web::{CERT, KEY, Web, request};
@@ -197,20 +197,12 @@ impl Source {
             _ => Secrecy::Open,
         };
         Manifest {
-            list: "one".to_owned(),
-            authority: "Example Authority".to_owned(),
-            basis: ManifestBasis::Law,
-            legal_basis: "Example Act".to_owned(),
-            action: ListAction::StopPage,
-            serial: issue.serial,
             issued: now,
             expires: now + self.good_s,
-            previous: None,
             entries: issue.names.len() as u64,
-            sha256: Hash::of(text.as_bytes()),
-            test_entry: None,
             secrecy,
             settles: issue.settles.clone(),
+            ..manifest("one", issue.serial, &text)
         }
     }
 

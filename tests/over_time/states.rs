@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::kind::{Kind, each};
-use super::scene::{Scene, Setting, copy};
+use super::scene::{Scene, Setting};
 use super::told::Told;
+use crate::kit::papers::copy_folder;
 
 /// What was pushed comes again when the curator sees that it is missing.
 fn push_again(scene: &Scene) {
@@ -49,14 +50,14 @@ fn an_older_copy_of_the_state_goes_below_nothing_that_was_promised() {
         let mut scene = Setting::new(kind).start();
         scene.end();
         let backup = scene.running.folder().join("backup");
-        copy(&scene.state(), &backup);
+        copy_folder(&scene.state(), &backup);
         scene.running.restart();
         scene.publish();
         scene.wait_for(2);
         scene.stands("an issue after the copy was made", &Told::of(2));
         scene.end();
         fs::remove_dir_all(scene.state()).expect("a folder");
-        copy(&backup, &scene.state());
+        copy_folder(&backup, &scene.state());
         scene.running.restart();
         assert!(
             scene.blocks("one.example") && scene.blocks("other.example"),
