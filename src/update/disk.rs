@@ -111,8 +111,10 @@ impl Stored {
             #[cfg(test)]
             crate::store::failing::reach(folder)?;
             remove(&to)?;
+            // Not every text has a manifest.
+            let may_be_missing = *from == self.manifest(folder);
             match fs::hard_link(from, &to) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if may_be_missing && error.kind() == io::ErrorKind::NotFound => {}
                 // Not every file system knows links.
                 Err(_) => drop(fs::copy(from, &to)?),
                 Ok(()) => {}

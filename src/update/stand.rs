@@ -270,6 +270,13 @@ impl Stand {
             .or(self.floor)
     }
 
+    /// Does the record say that this is tried out?
+    pub(super) fn is_kept_on_trial(&self, known_by: Hash) -> bool {
+        let record = self.shelf.as_ref().map(|shelf| &shelf.record);
+        let trial = record.and_then(|record| record.trial.as_ref());
+        trial.is_some_and(|kept| kept.offer.known_by == known_by.to_string())
+    }
+
     /// The highest serial that was accepted.
     pub(super) fn highest_accepted(&self) -> Option<u64> {
         self.floor.map(|floor| floor.serial)

@@ -34,7 +34,8 @@ impl ListKeeper {
             };
             trial.resume(kept.since, Duration::from_secs(kept.tried_s), counted);
         }
-        if resumed.is_none() {
+        // One that waited since it was begun may have been gone back from meanwhile.
+        if resumed.is_none() || !self.stand.is_kept_on_trial(trial.tried.known_by) {
             self.set_aside_trial(&mut trial)?;
             self.stand.held = None;
         }

@@ -115,6 +115,19 @@ fn with_trials() -> Vec<Scenario> {
             vec![issue(1), issue(2), hit],
             let_pass(Code::Shadow),
         ),
+        Scenario {
+            after: vec![
+                ListEvent::RollBack(Some(1)),
+                ListEvent::Clock(BEGIN + 7200),
+                held_back(3),
+                free.clone(),
+            ],
+            ..tried(
+                "a trial that waits for the clock, and is gone back from",
+                vec![issue(1), ListEvent::Clock(BEGIN + 7200), ahead(2)],
+                ListEvent::Clock(BEGIN),
+            )
+        },
         tried(
             "back from a trial",
             vec![issue(1), issue(2), free, issue(3)],
