@@ -56,6 +56,8 @@ pub(super) struct Expected {
     pub(super) is_tried_out: bool,
     pub(super) memory: Decided,
     pub(super) disk: Decided,
+    /// Where a tick brings about two things: the disk after the first.
+    pub(super) between: Option<Decided>,
     /// Refused for a reason that passes; with its counts where its trial is to go on.
     pub(super) waiting: Option<(Rc<ModelIssue>, Option<TrialCounts>)>,
 }
@@ -137,6 +139,7 @@ impl Expected {
     }
 
     pub(super) fn happen(&mut self, event: &ListEvent) -> ToldChange {
+        self.between = None;
         match event {
             ListEvent::Offer(issue) => self.offer(issue, None),
             ListEvent::Remove(removed) => self.remove(removed),
@@ -372,6 +375,7 @@ impl Expected {
         }
         self.catch_up();
         if let Some((issue, resumed)) = self.waiting.take() {
+            self.between = Some(self.disk.clone());
             self.offer(&issue, resumed);
         }
         ToldChange::Unchanged

@@ -5,11 +5,10 @@ use std::fmt;
 use super::expected::Decided;
 use crate::update::decisions::Decisions;
 
-/// What the record says, each thing as one of two expect it. What could not be written before may
-/// have been by now, as it is in memory.
-pub(super) fn found(record: &Decisions, expected: [&Decided; 2], memory: &Decided) -> Decided {
-    let [one, other] = expected;
-    let late = [one, other, memory];
+/// What the record says, each thing as one of these expect it. What could not be written before may
+/// have been by now, as it was or is in `memory`.
+pub(super) fn found(record: &Decisions, expected: &[&Decided], memory: &[&Decided]) -> Decided {
+    let late = &[expected, memory].concat();
     let mut found = Decided {
         line: pick(expected, |decided| &decided.line, |line| line.is_in(record)),
         removals: pick(
@@ -55,13 +54,13 @@ pub(super) fn found(record: &Decisions, expected: [&Decided; 2], memory: &Decide
     found
 }
 
-fn pick<T: Clone + fmt::Debug, const N: usize>(
-    expected: [&Decided; N],
+fn pick<T: Clone + fmt::Debug>(
+    expected: &[&Decided],
     part: impl Fn(&Decided) -> &T,
     is_found: impl Fn(&T) -> bool,
 ) -> T {
-    let parts = expected.map(part);
-    let found = parts.into_iter().find(|part| is_found(part));
+    let parts: Vec<&T> = expected.iter().map(|decided| part(decided)).collect();
+    let found = parts.iter().copied().find(|part| is_found(part));
     found
         .unwrap_or_else(|| panic!("the record says none of {parts:#?}"))
         .clone()

@@ -108,6 +108,7 @@ impl Story {
             is_tried_out,
             memory: Decided::default(),
             disk: Decided::default(),
+            between: None,
             waiting: None,
         };
         Self {
@@ -217,8 +218,8 @@ impl Story {
         world.check(&self.expected.memory, self.expected.now);
         let disk = found(
             &world.record(),
-            [&self.expected.disk, &self.expected.memory],
-            &self.expected.memory,
+            &[&self.expected.disk, &self.expected.memory],
+            &[],
         );
         // What could not be written may have been by now.
         assert_eq!(disk.line, self.expected.disk.line);
@@ -259,14 +260,13 @@ impl Story {
                 let is_cut = cut.is_some();
                 let disk = cut.unwrap_or_else(|| world.copy());
                 let record = record(disk.path());
-                self.expected.disk = match is_cut {
-                    true => found(
-                        &record,
-                        [&before.disk, &self.expected.disk],
-                        &self.expected.memory,
-                    ),
-                    false => found(&record, [&self.expected.disk; 2], &self.expected.memory),
-                };
+                let after = &self.expected;
+                let memory = [&before.memory, &after.memory];
+                let mut disks = vec![&after.disk];
+                if is_cut {
+                    disks.splice(0..0, [&before.disk].into_iter().chain(&after.between));
+                }
+                self.expected.disk = found(&record, &disks, &memory);
                 let waiting = self.waiting_in(&record);
                 self.expected.restart(waiting);
                 world.start_from(disk)
@@ -284,7 +284,11 @@ impl Story {
         told: (ToldChange, ToldChange),
     ) {
         let after = &mut self.expected;
-        let disk = found(&world.record(), [&before.disk, &after.disk], &after.memory);
+        let disk = found(
+            &world.record(),
+            &[&before.disk, &after.disk],
+            &[&after.memory],
+        );
         let is_done = match (event, told) {
             (ListEvent::Ask(..) | ListEvent::Clock(_), _) => {
                 let state = world.state();
