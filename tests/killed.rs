@@ -367,7 +367,7 @@ impl Story {
     /// The last one, handed over by the operator.
     fn remove_words(&self) -> Vec<String> {
         let removed = self.standing.removals.last().expect("a removal");
-        place(self.folder.path(), "handed-over", &removed.note.to_string());
+        place(self.folder.path(), "handed-over", removed.note.to_string());
         let place = self.folder.path().join("handed-over");
         vec!["remove".to_owned(), place.display().to_string()]
     }

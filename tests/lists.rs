@@ -105,7 +105,7 @@ impl Desk {
         if !put.is_empty() {
             place(self.folder.path(), &manifest.entries_file(), put);
         }
-        place(self.folder.path(), "signed.manifest", &note.to_string());
+        place(self.folder.path(), "signed.manifest", note.to_string());
     }
 
     fn remove(&self, names: &str, from: i64, signers: &[usize]) -> Note {
@@ -490,8 +490,7 @@ fn a_removal_is_live_within_a_second_and_over_with_the_next_list() {
     place(
         desk.folder.path(),
         "signed.removal",
-        &desk
-            .remove("remove: blocked.example\n", 0, &[2])
+        desk.remove("remove: blocked.example\n", 0, &[2])
             .to_string(),
     );
     let took = until("the removal", SECOND, || {
