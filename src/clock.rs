@@ -41,6 +41,43 @@ pub fn since_epoch() -> Duration {
         .unwrap_or_default()
 }
 
+/// Both clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct ClockReading {
+    /// The wall clock.
+    pub wall: UnixSeconds,
+    /// The other one.
+    pub monotonic: Instant,
+}
+
+impl ClockReading {
+    /// Both clocks now.
+    pub fn now() -> Self {
+        Self {
+            wall: wall_s(),
+            monotonic: monotonic(),
+        }
+    }
+
+    /// How many seconds went by until a later reading.
+    pub fn elapsed_s(self, later: Self) -> i64 {
+        let elapsed = later.monotonic.saturating_duration_since(self.monotonic);
+        i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// By how many seconds the wall clock was set forward until a later reading, or back where that
+    /// is below zero; nothing where it only drifted. A machine that slept looks like one whose clock
+    /// was set forward, since the monotonic clock stands still meanwhile.
+    pub fn step_s(self, later: Self) -> Option<i64> {
+        let by_s = later.wall - self.wall - self.elapsed_s(later);
+        (by_s.abs() > DRIFT_S).then_some(by_s)
+    }
+}
+
+/// The wall clock may drift from the monotonic one by this much between two readings; more is a
+/// step.
+const DRIFT_S: i64 = 2;
+
 /// The start of the UTC hour that `at` falls in.
 pub const fn hour_start(at: UnixSeconds) -> UnixSeconds {
     at - at.rem_euclid(HOUR_S)

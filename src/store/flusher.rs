@@ -4,11 +4,11 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
+use crate::clock::{ClockReading, UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter, Moment};
 
 use super::journal::{Journal, Told};
@@ -20,10 +20,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A flush that is due at the full hour and comes no later than this still books on the hour
 /// before.
 const LATE_S: i64 = 2;
-
-/// The wall clock may drift from the monotonic one by this much between two writings; more is a
-/// step, and goes on record.
-const DRIFT_S: i64 = 2;
 
 /// How the writing goes, for status and metrics; a clone looks at the same keeper.
 #[derive(Clone, Debug, Default)]
@@ -204,24 +200,8 @@ struct Ledger {
     force: ForceWatch,
     /// The log's time of the last taking, which never runs back.
     last_taking: UnixSeconds,
-    last_reading: Clocks,
+    last_reading: ClockReading,
     health: Health,
-}
-
-/// Both clocks at one moment.
-#[derive(Clone, Copy, Debug)]
-struct Clocks {
-    wall: UnixSeconds,
-    monotonic: Instant,
-}
-
-impl Clocks {
-    fn read() -> Self {
-        Self {
-            wall: wall_s(),
-            monotonic: monotonic(),
-        }
-    }
 }
 
 impl Ledger {
@@ -242,7 +222,7 @@ impl Ledger {
             steps: Vec::new(),
             force,
             last_taking,
-            last_reading: Clocks::read(),
+            last_reading: ClockReading::now(),
             health,
         }
     }
@@ -253,13 +233,13 @@ impl Ledger {
             told.recv_timeout(pause(since_epoch(), flush_every))
         {
             // A failure is in `health`, and the counts stay pending.
-            let _ = self.flush(Clocks::read());
+            let _ = self.flush(ClockReading::now());
         }
-        self.flush(Clocks::read())?;
+        self.flush(ClockReading::now())?;
         self.store.end(self.last_taking)
     }
 
-    fn flush(&mut self, clocks: Clocks) -> Result<(), StoreError> {
+    fn flush(&mut self, clocks: ClockReading) -> Result<(), StoreError> {
         let now = clocks.wall.max(self.last_taking);
         let step = step(self.last_taking, self.last_reading, clocks);
         if let Some(step) = step {
@@ -304,14 +284,11 @@ impl Ledger {
 ///
 /// A machine that slept looks the same, since the monotonic clock stands still meanwhile: nothing
 /// was asked of the resolver then.
-fn step(last: UnixSeconds, before: Clocks, now: Clocks) -> Option<ClockStep> {
-    let elapsed = now.monotonic.saturating_duration_since(before.monotonic);
-    let elapsed_s = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
-    let by_s = now.wall - before.wall - elapsed_s;
+fn step(last: UnixSeconds, before: ClockReading, now: ClockReading) -> Option<ClockStep> {
     let until = now.wall.max(last);
-    (by_s.abs() > DRIFT_S).then(|| ClockStep {
+    before.step_s(now).map(|by_s| ClockStep {
         from: if by_s > 0 {
-            last.saturating_add(elapsed_s).min(until)
+            last.saturating_add(before.elapsed_s(now)).min(until)
         } else {
             until
         },
@@ -360,6 +337,7 @@ fn booking_time(last_taking: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
 mod tests {
     use proptest::prelude::*;
     use std::path::Path;
+    use std::time::Instant;
 
     use super::*;
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
@@ -397,7 +375,7 @@ mod tests {
         /// Flushes when both clocks went on to `wall`.
         fn flush_at(&mut self, wall: UnixSeconds) -> Result<(), StoreError> {
             let elapsed = Duration::from_secs((wall - self.last_reading.wall).unsigned_abs());
-            self.flush(Clocks {
+            self.flush(ClockReading {
                 wall,
                 monotonic: self.last_reading.monotonic + elapsed,
             })
@@ -405,7 +383,7 @@ mod tests {
 
         /// Flushes when the wall clock says `wall`, and five seconds went by.
         fn flush_after_a_step(&mut self, wall: UnixSeconds) -> Result<(), StoreError> {
-            self.flush(Clocks {
+            self.flush(ClockReading {
                 wall,
                 monotonic: self.last_reading.monotonic + Duration::from_secs(5),
             })

@@ -38,6 +38,19 @@ impl Against {
         let on_trial = self.on_trial.filter(|(tried, _)| *tried == known_by);
         on_trial.map(|(_, stored)| stored)
     }
+
+    /// Wait until the list's own file has come to rest, where that is what is offered; what it
+    /// looks like then.
+    pub(super) fn rest(&self, rest: Option<&Rest>) -> (FileSight, Result<Option<Stamp>, Cause>) {
+        let (Some(rest), Some(path)) = (rest, self.list.path()) else {
+            return (FileSight::Unread, Ok(None));
+        };
+        match rest.quiet.settle(path, &rest.writer) {
+            Ok(stamp) => (FileSight::Read(stamp), Ok(Some(stamp))),
+            Err(Cause::StillWritten) => (FileSight::Unread, Err(Cause::StillWritten)),
+            Err(cause) => (FileSight::Missing, Err(cause)),
+        }
+    }
 }
 
 /// How the list's own file is waited for.
@@ -54,19 +67,4 @@ pub(super) enum FileSight {
     Missing,
     /// It was read like this.
     Read(Stamp),
-}
-
-impl Against {
-    /// Wait until the list's own file has come to rest, where that is what is offered; what it
-    /// looks like then.
-    pub(super) fn rest(&self, rest: Option<&Rest>) -> (FileSight, Result<Option<Stamp>, Cause>) {
-        let (Some(rest), Some(path)) = (rest, self.list.path()) else {
-            return (FileSight::Unread, Ok(None));
-        };
-        match rest.quiet.settle(path, &rest.writer) {
-            Ok(stamp) => (FileSight::Read(stamp), Ok(Some(stamp))),
-            Err(Cause::StillWritten) => (FileSight::Unread, Err(Cause::StillWritten)),
-            Err(cause) => (FileSight::Missing, Err(cause)),
-        }
-    }
 }

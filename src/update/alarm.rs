@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::stand::Stand;
 use super::state::{ListAlarm, ListAlarmKind};
 use super::trust::KeyStanding;
-use crate::clock::{HOUR_S, UnixSeconds, monotonic};
+use crate::clock::{ClockReading, HOUR_S, UnixSeconds};
 use crate::list::expiry::{ExpiryStage, warning_of_issue};
 use crate::list::write_time;
 use crate::policy::{Difference, differences};
@@ -20,13 +20,11 @@ const SILENT_S: i64 = HOUR_S;
 const LOOKS_MISSED: i64 = 4;
 /// A look at a source takes no longer than this to be told.
 const LOOK_MAX: Duration = Duration::from_secs(15);
-/// A wall clock that is ahead of the other one by more than this made a step.
-const STEP_S: i64 = 2;
 
 impl Stand {
     /// Raise what is to be raised at this time, and take back what is mended.
     pub(super) fn note_alarms(&mut self, now: UnixSeconds) {
-        self.look_at_clock(now);
+        self.look_at_clock();
         let mut alarms = Vec::new();
         alarms.extend(self.expiry_alarm(now));
         alarms.extend(self.difference_alarm());
@@ -91,14 +89,12 @@ impl Stand {
         Some(ListAlarm { kind, message })
     }
 
-    /// Notice that the wall clock made a step since the last look.
-    fn look_at_clock(&mut self, now: UnixSeconds) {
-        let at = monotonic();
-        if let Some((then, last)) = self.last_look.replace((now, at)) {
-            let elapsed_s = at.duration_since(last).as_secs() as i64;
-            if now - then - elapsed_s > STEP_S {
-                self.stepped = Some(at);
-            }
+    /// Notice that the wall clock was set forward since the last look.
+    fn look_at_clock(&mut self) {
+        let now = ClockReading::now();
+        let before = self.last_look.replace(now);
+        if before.and_then(|before| before.step_s(now)) > Some(0) {
+            self.stepped = Some(now.monotonic);
         }
     }
 

@@ -33,13 +33,13 @@ pub(super) fn clear(
 /// The public parts of the list's age keys that do not open its entries, where there are several:
 /// they are not needed for this issue.
 pub(super) fn unused(text: &Text, manifest: Option<&Manifest>, source: &ListSource) -> Vec<String> {
-    let Ok(identities) = source.identities.read() else {
-        return Vec::new();
-    };
-    let is_sealed = manifest.is_some_and(|manifest| manifest.secrecy != Secrecy::Open);
-    if !is_sealed || identities.len() < 2 {
+    if manifest.is_none_or(|manifest| manifest.secrecy == Secrecy::Open) {
         return Vec::new();
     }
+    let identities = source.identities.read();
+    let Some(identities) = identities.ok().filter(|identities| identities.len() > 1) else {
+        return Vec::new();
+    };
     let read: Zeroizing<Vec<u8>>;
     let octets: &[u8] = match text {
         Text::Memory(octets) => octets,

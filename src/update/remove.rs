@@ -87,7 +87,8 @@ impl Stand {
     ) -> Result<ListChange, Cause> {
         let now = wall_s();
         // One that was taken and is over is not refused for that.
-        let hash = signed.known_by().to_string();
+        let known_by = signed.known_by();
+        let hash = known_by.to_string();
         let record = self.shelf.as_ref().map(|shelf| &shelf.record);
         if record.is_some_and(|record| record.known_removals.contains(&hash)) {
             return Ok(ListChange::Unchanged);
@@ -98,7 +99,6 @@ impl Stand {
                 ahead_s: removal.from - now,
             });
         }
-        let known_by = signed.known_by();
         let term = RemovalTerm::new(known_by, &removal, now, signed.to_text());
         let Some(shelf) = &mut self.shelf else {
             return Err(Cause::Unsigned);

@@ -21,7 +21,7 @@ use super::state::ListState;
 use super::text::{Stamp, Text};
 use super::trust::{KeyStanding, ListTrust};
 use super::verify::{SerialStanding, believe, judge_time};
-use crate::clock::{UnixSeconds, wall_s};
+use crate::clock::{ClockReading, UnixSeconds, wall_s};
 use crate::list::Hash;
 use crate::list::guard::{Code, Protected};
 use crate::list::manifest::Manifest;
@@ -77,8 +77,8 @@ pub(super) struct Stand {
     pub(super) opened: UnixSeconds,
     /// How often a zone's primaries are asked; nothing before the first time.
     pub(super) pace: Option<Duration>,
-    /// Both clocks when the alarms were last looked at, and when the wall clock last made a step.
-    pub(super) last_look: Option<(UnixSeconds, Instant)>,
+    /// When the alarms were last looked at, and when the wall clock was last set forward.
+    pub(super) last_look: Option<ClockReading>,
     pub(super) stepped: Option<Instant>,
     /// How often somebody asked for its sources to be looked at again.
     pub(super) asked: u64,

@@ -209,6 +209,17 @@ pub enum ListChange {
 }
 
 impl ListChange {
+    /// Was it refused for a reason that may be over by itself?
+    pub(super) const fn is_refused_for_now(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                is_passing: true,
+                ..
+            }
+        )
+    }
+
     /// Refused for something that somebody must mend.
     pub(super) const fn refused(message: String) -> Self {
         Self::Refused {

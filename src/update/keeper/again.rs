@@ -134,10 +134,10 @@ impl ListKeeper {
     fn keep_late(&mut self) {
         let state = &self.stand.state;
         let is_in_force = |kept: &Generation| state.kept.is_none() && kept.sha256 == state.sha256;
-        let unkept = self.stand.unkept.clone().filter(is_in_force);
-        let bundle = self.own_file();
-        let (Some(generation), Some(bundle), Some(shelf)) = (unkept, bundle, &mut self.stand.shelf)
-        else {
+        let Some(generation) = self.stand.unkept.clone().filter(is_in_force) else {
+            return;
+        };
+        let (Some(bundle), Some(shelf)) = (self.own_file(), &mut self.stand.shelf) else {
             return;
         };
         let (digest, has_room) = (Hash::parse(&generation.sha256), shelf.change(|_| {}));

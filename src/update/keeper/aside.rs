@@ -9,7 +9,6 @@ use super::ListKeeper;
 use crate::list::Hash;
 use crate::process::{self, Manners};
 use crate::update::against::Against;
-use crate::update::disk::Stored;
 use crate::update::flow::{self, Vouched};
 use crate::update::mailbox::{Asker, Done, ListOffer};
 use crate::update::prove::{Prover, Unproven};
@@ -19,9 +18,10 @@ use crate::update::state::ListChange;
 impl ListKeeper {
     pub(super) fn build(&mut self, vouched: Vouched, offer: ListOffer, asker: Asker) {
         let record = self.stand.shelf.as_ref().map(|shelf| &shelf.record);
-        let trial = record.and_then(|record| record.trial.as_ref());
-        let trial = trial.map(|kept| (&kept.offer.known_by, Stored::Trial(kept.offer.slot)));
-        let on_trial = trial.and_then(|(known_by, stored)| Some((Hash::parse(known_by)?, stored)));
+        let on_trial = record.and_then(|record| {
+            let known_by = Hash::parse(&record.trial.as_ref()?.offer.known_by)?;
+            Some((known_by, record.trial_text()?))
+        });
         let against = Against {
             list: Arc::clone(&self.stand.list),
             front: Arc::clone(&self.front),

@@ -12,7 +12,6 @@ use crate::policy::Trial;
 use crate::store::EventKind;
 use crate::update::bundle::Way;
 use crate::update::decisions::{KeptOffer, KeptTrial};
-use crate::update::disk::Stored;
 use crate::update::flow::{self, Guarded};
 use crate::update::mailbox::{ListOffer, Turn};
 use crate::update::refusal::Cause;
@@ -128,13 +127,12 @@ impl ListKeeper {
         let shelf = self.stand.shelf.as_ref()?;
         let kept = shelf.record.trial.clone()?;
         let list = self.stand.list.index;
+        let stored = shelf.record.trial_text()?;
+        let bundle = kept.offer.bundle(list, stored, &shelf.folder)?;
         Some(ListOffer {
-            bundle: kept
-                .offer
-                .bundle(list, Stored::Trial(kept.offer.slot), &shelf.folder)?,
             received_ms: kept.offer.received_ms,
             resumed: Some(kept),
-            is_again: false,
+            ..ListOffer::new(bundle)
         })
     }
 

@@ -23,7 +23,6 @@ use crate::update::listed::ENTRIES_OCTETS_MAX;
 use crate::update::mailbox::Mailbox;
 use crate::update::refusal::{Cause, place_of};
 use crate::update::removal::SignedRemoval;
-use crate::update::state::ListChange;
 use crate::update::text::{Stamp, Text};
 
 const LOOK: Duration = Duration::from_millis(100);
@@ -234,11 +233,11 @@ impl FolderNotes {
         loop {
             let list = &self.list;
             self.keys.look(list, |octets, origin| {
-                match list.follow_keys(octets, origin).change {
-                    ListChange::Refused {
-                        is_passing: true, ..
-                    } => NoteTaken::Again,
-                    _ => NoteTaken::Done,
+                let followed = list.follow_keys(octets, origin).change;
+                if followed.is_refused_for_now() {
+                    NoteTaken::Again
+                } else {
+                    NoteTaken::Done
                 }
             });
             self.removals.look(list, |octets, origin| {

@@ -230,14 +230,7 @@ impl Pull<'_> {
         let look = fetch(agent, &self.part, NOTE_OCTETS_MAX as u64)?;
         if let PulledLook::New(octets, tag) = look {
             let followed = self.list.follow_keys(&octets, &self.origin()).change;
-            let is_again = matches!(
-                followed,
-                ListChange::Refused {
-                    is_passing: true,
-                    ..
-                }
-            );
-            if !is_again {
+            if !followed.is_refused_for_now() {
                 self.part.tag = tag;
             }
         }

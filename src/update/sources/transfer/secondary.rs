@@ -247,9 +247,7 @@ impl Secondary {
         match self.list.offer(bundle).change {
             // What is tried out is offered again with the next round, and is known by then to be in
             // force or not.
-            ListChange::Refused {
-                is_passing: true, ..
-            } => Handed::Deferred,
+            change if change.is_refused_for_now() => Handed::Deferred,
             ListChange::Refused { .. } | ListChange::Staged { .. } => Handed::Refused,
             ListChange::Swapped { .. }
             | ListChange::Removed { .. }
