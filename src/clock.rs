@@ -65,9 +65,9 @@ impl ClockReading {
         i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
     }
 
-    /// By how many seconds the wall clock was set forward until a later reading, or back where that
-    /// is below zero; nothing where it only drifted. A machine that slept looks like one whose clock
-    /// was set forward, since the monotonic clock stands still meanwhile.
+    /// By how many seconds the wall clock was set forward until a later reading, or back where
+    /// that is below zero; nothing where it only drifted. A machine that slept looks like one
+    /// whose clock was set forward, since the monotonic clock stands still meanwhile.
     pub fn step_s(self, later: Self) -> Option<i64> {
         let by_s = later.wall - self.wall - self.elapsed_s(later);
         (by_s.abs() > DRIFT_S).then_some(by_s)
