@@ -12,7 +12,7 @@ use crate::policy::Shadow;
 /// The snapshot in force, read by every door and replaced by the updater.
 pub type Live = ArcSwap<Snapshot>;
 
-/// The tables of all lists, in the order of the configuration.
+/// The tables of all lists, each in its list's place.
 #[derive(Clone)]
 pub struct Snapshot {
     generation: u64,
@@ -63,6 +63,26 @@ impl Snapshot {
         next.shadows.retain(|shadow| shadow.list() != list);
         next.depths = depths_of(&next.tables, &next.shadows);
         next
+    }
+
+    /// The next snapshot, with another list in this place, which may be the next free one, and what
+    /// is removed from it.
+    pub fn with_list(
+        &self,
+        list: ListIndex,
+        table: Arc<Table>,
+        removed: Option<Arc<Table>>,
+    ) -> Self {
+        let mut next = self.clone();
+        if next.tables.len() == usize::from(list) {
+            next.tables.push(Arc::clone(&table));
+            next.removed.push(None);
+        }
+        let next = next.with_table(list, table).with_removed(list, removed);
+        Self {
+            generation: self.generation + 1,
+            ..next
+        }
     }
 
     /// The next snapshot, in which one list's next table is tried out, or none.

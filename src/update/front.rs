@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::list::ListIndex;
 use crate::list::guard::Protected;
+use crate::list::{ListIndex, Table};
 use crate::policy::{Live, Shadow, Snapshot};
 
 /// The snapshot in force, and how it is replaced.
@@ -30,6 +30,11 @@ impl LiveFront {
         let (next, told) = next(&self.live.load());
         retired.push(self.live.swap(Arc::new(next)));
         told
+    }
+
+    /// Put another list in a place, which may be the next free one.
+    pub(super) fn set_list(&self, list: ListIndex, table: Arc<Table>, removed: Option<Arc<Table>>) {
+        self.replace(|before| before.with_list(list, table, removed));
     }
 
     /// Have a list's next table tried out, or none.

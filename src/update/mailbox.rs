@@ -54,6 +54,8 @@ pub(super) enum KeeperMessage {
     Done(Done, Asker),
     /// The program stops.
     Stop,
+    /// The list goes, or another keeper follows: end after what is being built.
+    Leave,
     /// What time brings about is to be done now.
     #[cfg(test)]
     Tick(Asker),
@@ -204,7 +206,7 @@ impl Mailbox {
         let _ = self.to.send(message(Some(asker)));
         let stopped = || {
             format!(
-                "list {}: nothing is taken any more: the program stops",
+                "list {}: nothing is taken any more: the program stops, or the list is set up anew",
                 self.list.id
             )
         };
@@ -251,6 +253,11 @@ impl Mailbox {
     /// End the keeper's thread; a full box ends it as soon as it is read.
     pub(super) fn stop(&self) {
         let _ = self.to.try_send(KeeperMessage::Stop);
+    }
+
+    /// End the keeper's thread once nothing is being built.
+    pub(super) fn leave(&self) {
+        self.tell(KeeperMessage::Leave);
     }
 
     /// Have done what time brings about, before the next tick.

@@ -363,12 +363,23 @@ pub enum StartRefusal {
     NoRandom(getrandom::Error),
     /// The system starts no thread.
     NoThread(io::Error),
+    /// More different lists came and went than there are places.
+    NoPlace,
+    /// None with this id is there.
+    NoSuchList,
+    /// The program stops, and takes no list any more.
+    Stopping,
 }
 
 impl fmt::Display for StartRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMemory => f.write_str("the system has no memory: give the program more"),
+            Self::NoPlace => {
+                f.write_str("more than 65,535 different lists came and went: restart the program")
+            }
+            Self::NoSuchList => f.write_str("there is no such list"),
+            Self::Stopping => f.write_str("the program stops"),
             Self::NoThread(error) => write!(
                 f,
                 "a list's thread cannot be started ({error}): raise the limit of processes"

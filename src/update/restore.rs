@@ -20,9 +20,14 @@ use crate::list::guard::Protected;
 use crate::list::manifest::Manifest;
 use crate::list::{Hash, Table, TableBuilder};
 use crate::name::HashKey;
+use crate::policy::Snapshot;
 
-/// The generation of the first snapshot.
-const FIRST_GENERATION: u64 = 1;
+/// A table that blocks nothing; it takes a page of memory, and there is none where the system has
+/// not even that.
+pub(super) fn empty_table(key: HashKey) -> Option<Arc<Table>> {
+    let table = TableBuilder::new(key, 0).ok()?.finish();
+    Some(Arc::new(table.ok()?))
+}
 
 /// What a list starts with.
 pub(super) struct Restored {
@@ -36,14 +41,15 @@ impl Stand {
     /// The table of the start: the generation that was in force, an older one where that is
     /// damaged, or an empty one, which blocks nothing and is not in force. Nothing where the system
     /// has no memory for one without an entry.
-    pub(super) fn restore(&mut self, key: HashKey, protected: &Protected) -> Option<Restored> {
+    pub(super) fn restore(&mut self, before: &Snapshot, protected: &Protected) -> Option<Restored> {
+        let key = before.key();
         let mut awaited: Option<Generation> = None;
         for (generation, is_rolled_back) in self.generations_to_try() {
             match self.read_back(&generation, key, protected) {
                 Ok(mut kept) => {
                     kept.entered.is_rolled_back = is_rolled_back;
                     let refusal = self.state.last_refusal.take();
-                    let restored = self.put_in_force(kept, key);
+                    let restored = self.put_in_force(kept, before);
                     (self.awaited, self.state.last_refusal) = (awaited, refusal);
                     self.say_what_is_held();
                     return Some(restored);
@@ -56,10 +62,8 @@ impl Stand {
             }
         }
         self.awaited = awaited;
-        // A table without entries takes a page of memory.
-        let empty = TableBuilder::new(key, 0).ok()?.finish();
         let restored = Restored {
-            table: Arc::new(empty.ok()?),
+            table: empty_table(key)?,
             removed: None,
             unproven: None,
         };
@@ -67,13 +71,13 @@ impl Stand {
         Some(restored)
     }
 
-    fn put_in_force(&mut self, kept: Kept, key: HashKey) -> Restored {
+    fn put_in_force(&mut self, kept: Kept, before: &Snapshot) -> Restored {
         let table = Arc::clone(&kept.entered.loaded.table);
-        let overlay = self.overlay(kept.entered.manifest.as_ref(), key, wall_s());
+        let overlay = self.overlay(kept.entered.manifest.as_ref(), before.key(), wall_s());
         let removed = overlay.table.clone();
         let held = self.held.take();
         let EnteredList { unproven, .. } =
-            flow::note_entered(kept, self, FIRST_GENERATION, overlay);
+            flow::note_entered(kept, self, before.generation() + 1, overlay);
         self.held = held;
         Restored {
             table,

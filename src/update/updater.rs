@@ -2,22 +2,20 @@
 //! keepers.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::bundle::{Bundle, Origin};
 use super::decisions::Generation;
 use super::front::LiveFront;
 use super::identities::Identities;
-use super::keeper::ListKeeper;
 use super::listed::ListSource;
 use super::mailbox::{Answer, Mailbox, Turn};
 use super::prove::Prover;
 use super::receipts::Receipts;
 use super::refusal::{Cause, StartRefusal};
 use super::removal::SignedRemoval;
-use super::stand::Stand;
+use super::roster::{Ground, Roster};
 use super::state::{ListChange, ListOutcome, ListState};
 use super::text::Quiet;
 use crate::clock::monotonic;
@@ -30,8 +28,6 @@ use crate::store::{Journal, Promises};
 
 /// How long the start waits for the first proofs.
 const PROOFS: Duration = Duration::from_secs(2);
-/// How long a stop waits for the keepers; what they write is whole at every moment.
-const STOP: Duration = Duration::from_secs(1);
 
 /// What the updater needs to know.
 pub struct Settings {
@@ -67,10 +63,7 @@ impl Default for Settings {
 /// Keeps the live snapshot equal to what the lists' sources last offered, as long as that is in
 /// order.
 pub struct Updater {
-    lists: Vec<Mailbox>,
-    keepers: Mutex<Vec<JoinHandle<()>>>,
-    quiet: Quiet,
-    front: Arc<LiveFront>,
+    lists: Arc<Roster>,
 }
 
 /// Which lists to reload.
@@ -98,44 +91,42 @@ impl Updater {
     /// A file that somebody goes on writing to is read when it has come to rest.
     pub fn start(settings: Settings) -> Result<(Arc<Self>, Arc<Live>), StartRefusal> {
         let key = HashKey::random().map_err(StartRefusal::NoRandom)?;
-        let (mut stands, mut tables, mut removed) = (Vec::new(), Vec::new(), Vec::new());
-        for list in settings.lists {
-            let (journal, promises) = (settings.journal.clone(), settings.promises.clone());
-            let mut stand = Stand::open(list, settings.state.as_deref(), journal, promises);
-            let restored = stand.restore(key, &settings.protected);
-            let restored = restored.ok_or(StartRefusal::NoMemory)?;
-            tables.push(restored.table);
-            removed.push((stand.list.index, restored.removed));
-            stands.push((stand, restored.unproven));
-        }
-        let mut snapshot = Snapshot::new(key, tables);
-        for (list, removed) in removed {
-            if removed.is_some() {
-                snapshot = snapshot.with_removed(list, removed);
-            }
-        }
-        let live = Arc::new(Live::from_pointee(snapshot));
-        let front = Arc::new(LiveFront::new(Arc::clone(&live), settings.protected));
+        let live = Arc::new(Live::from_pointee(Snapshot::new(key, Vec::new())));
         let quiet = Quiet::new(settings.quiet);
-        let (mut lists, mut keepers) = (Vec::new(), Vec::new());
-        for (stand, unproven) in stands {
-            let started = ListKeeper::start(stand, unproven, &front, quiet);
-            let (mailbox, keeper) = started.map_err(StartRefusal::NoThread)?;
-            lists.push(mailbox);
-            keepers.push(keeper);
-        }
-        let updater = Self {
-            lists,
-            keepers: Mutex::new(keepers),
+        let ground = Ground {
+            front: Arc::new(LiveFront::new(Arc::clone(&live), settings.protected)),
             quiet,
-            front,
+            state: settings.state,
+            journal: settings.journal,
+            promises: settings.promises,
         };
-        for list in &updater.lists {
+        let lists = Arc::new(Roster::start(ground, settings.lists)?);
+        for list in lists.all() {
             if list.list.text.is_some() {
                 list.reread(quiet.at_start());
             }
         }
-        Ok((Arc::new(updater), live))
+        Ok((Arc::new(Self { lists }), live))
+    }
+
+    /// Keep this list from now on, beside the others: a new one, or the one with its id as it is
+    /// set up now. What is kept of it is in force when this returns, else what its file holds; what
+    /// was in force stays until then. Its place is returned; what looks for lists is to be started
+    /// anew.
+    ///
+    /// Waits for what is being built of it: keep it off the doors' threads.
+    pub fn set(&self, list: ListSource) -> Result<ListIndex, StartRefusal> {
+        let list = self.lists.set(list)?;
+        if list.list.text.is_some() {
+            list.reread(self.quiet().at_start());
+        }
+        Ok(list.list.index)
+    }
+
+    /// Take a list away: nothing of it is in force any more when this returns. What is kept of it
+    /// stays on disk and is in force when it comes again. An error where there is no such list.
+    pub fn take_away(&self, id: &str) -> Result<(), StartRefusal> {
+        self.lists.take_away(id)
     }
 
     /// Read lists' files again and put in force what changed and is in order; what is not leaves
@@ -148,14 +139,15 @@ impl Updater {
             Which::All => true,
             Which::One(index) => list.list.index == index,
         };
-        let chosen = self.lists.iter().filter(is_chosen);
-        chosen.map(|list| list.reread(self.quiet)).collect()
+        let lists = self.lists.all();
+        let chosen = lists.iter().filter(is_chosen);
+        chosen.map(|list| list.reread(self.quiet())).collect()
     }
 
     /// Judge what a source found, and put it in force where it is in order and newer; otherwise the
     /// old list stays. Returns when the list is live or refused: seconds for a million names.
     pub fn take(&self, bundle: Bundle) -> ListOutcome {
-        match self.lists.get(usize::from(bundle.list)) {
+        match self.lists.at(bundle.list) {
             Some(list) => list.offer(bundle),
             None => no_such_list(),
         }
@@ -168,7 +160,7 @@ impl Updater {
             codes: codes.to_vec(),
             reason: reason.to_owned(),
         };
-        match self.lists.get(usize::from(list)) {
+        match self.lists.at(list) {
             Some(list) => list.answer_of(turn),
             None => Err(NO_SUCH_LIST.to_owned()),
         }
@@ -181,10 +173,7 @@ impl Updater {
             number,
             reason: reason.to_owned(),
         };
-        let answer = self
-            .lists
-            .get(usize::from(list))
-            .map(|list| list.answer_of(turn));
+        let answer = self.lists.at(list).map(|list| list.answer_of(turn));
         answer.and_then(Result::ok).unwrap_or_else(no_such_list)
     }
 
@@ -202,7 +191,8 @@ impl Updater {
     /// Open a removal with whichever key fits.
     fn open_removal(&self, carried: &CarriedRemoval) -> Result<SignedRemoval, String> {
         let nobody = Identities::default();
-        let identities = self.lists.iter().map(|list| &list.list.identities);
+        let lists = self.lists.all();
+        let identities = lists.iter().map(|list| &list.list.identities);
         let mut opened = SignedRemoval::open(carried.clone(), &nobody);
         for identities in identities.filter(|identities| identities.is_configured()) {
             opened = opened.or_else(|_| SignedRemoval::open(carried.clone(), identities));
@@ -221,7 +211,7 @@ impl Updater {
         signed: SignedRemoval,
         origin: &Origin,
     ) -> ListOutcome {
-        match self.lists.get(usize::from(list)) {
+        match self.lists.at(list) {
             Some(list) => list.remove(signed, origin),
             None => no_such_list(),
         }
@@ -231,11 +221,9 @@ impl Updater {
     /// waited for, but not for long.
     pub fn open_prover(&self, prover: Prover) {
         let prover = Arc::new(prover);
-        let proofs: Vec<_> = self
-            .lists
-            .iter()
-            .map(|list| list.open_doors(&prover))
-            .collect();
+        let lists = self.lists.open_doors(&prover);
+        let proofs = lists.iter().map(|list| list.open_doors(&prover));
+        let proofs: Vec<_> = proofs.collect();
         let begun = monotonic();
         for proof in proofs {
             // One that takes longer is told when it is done.
@@ -245,14 +233,14 @@ impl Updater {
 
     /// The generations of a list that are on disk, oldest first.
     pub fn generations(&self, list: ListIndex) -> Vec<Generation> {
-        let list = self.lists.get(usize::from(list));
+        let list = self.lists.at(list);
         list.map(|list| list.view().generations.clone())
             .unwrap_or_default()
     }
 
     /// The receipts that were signed for a list, as notes, oldest first.
     pub fn receipts(&self, list: ListIndex) -> Vec<String> {
-        let view = self.lists.get(usize::from(list)).map(Mailbox::view);
+        let view = self.lists.at(list).map(|list| list.view());
         let folder = view.and_then(|view| view.folder.clone());
         folder
             .map(|folder| Receipts::of(&folder).all())
@@ -261,15 +249,15 @@ impl Updater {
 
     /// The place of the list with this id.
     pub fn index_of(&self, id: &str) -> Option<ListIndex> {
-        let list = self.lists.iter().find(|list| list.list.id == id)?;
-        Some(list.list.index)
+        Some(self.lists.named(id)?.list.index)
     }
 
     /// The ids of the lists that are not in force, of those that the operator requires alone or of
     /// all.
     pub fn missing(&self, which: NotInForce) -> Vec<String> {
         let counts = |list: &&Mailbox| which == NotInForce::Any || list.list.is_required;
-        let lists = self.lists.iter().filter(counts);
+        let lists = self.lists.all();
+        let lists = lists.iter().filter(counts);
         lists
             .filter(|list| list.view().state.live_since == 0)
             .map(|list| list.list.id.clone())
@@ -279,29 +267,27 @@ impl Updater {
     /// End the keepers, which write down how far they have come; what still holds this value may
     /// look, and nothing is taken any more.
     pub fn stop(&self) {
-        self.lists.iter().for_each(Mailbox::stop);
-        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
-        join_until(keepers.drain(..), monotonic() + STOP);
+        self.lists.stop();
     }
 
     /// How all lists stand now.
     pub fn states(&self) -> Vec<ListState> {
-        let states = self.lists.iter().map(|list| list.view().state());
-        states.collect()
+        let lists = self.lists.all();
+        lists.iter().map(|list| list.view().state()).collect()
     }
 
     /// The snapshots it keeps up to date.
     pub fn live(&self) -> &Arc<Live> {
-        &self.front.live
+        &self.lists.ground.front.live
     }
 
-    /// Where the lists' keepers are spoken to.
-    pub(super) fn mailboxes(&self) -> &[Mailbox] {
+    /// The lists, for what looks for them.
+    pub(super) const fn lists(&self) -> &Arc<Roster> {
         &self.lists
     }
 
-    pub(super) const fn quiet(&self) -> Quiet {
-        self.quiet
+    pub(super) fn quiet(&self) -> Quiet {
+        self.lists.ground.quiet
     }
 }
 
@@ -317,19 +303,5 @@ fn no_such_list() -> ListOutcome {
 impl Drop for Updater {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// Wait for threads to end, but not for longer than this; what goes on then ends with the process.
-pub(super) fn join_until(threads: impl Iterator<Item = JoinHandle<()>>, until: Instant) {
-    for thread in threads {
-        while !thread.is_finished() {
-            if monotonic() >= until {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        // A panic was reported where it happened.
-        let _ = thread.join();
     }
 }

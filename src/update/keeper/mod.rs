@@ -52,6 +52,8 @@ pub(super) struct ListKeeper {
     turns: VecDeque<(Turn, Asker)>,
     /// Something is being built.
     is_busy: bool,
+    /// Nothing more is begun.
+    is_leaving: bool,
     again: Option<Again>,
     /// What too few of today's keys have signed: other keys may come.
     awaits_keys: Option<ListOffer>,
@@ -88,6 +90,7 @@ impl ListKeeper {
             unproven,
             turns: VecDeque::new(),
             is_busy: false,
+            is_leaving: false,
             again: None,
             awaits_keys: None,
             awaited_due: monotonic(),
@@ -109,6 +112,12 @@ impl ListKeeper {
                 Ok(KeeperMessage::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.is_leaving {
+                if self.is_busy {
+                    continue;
+                }
+                break;
             }
             if ticked.elapsed() >= TICK {
                 ticked = monotonic();
@@ -148,6 +157,7 @@ impl ListKeeper {
             KeeperMessage::Doors(prover, asker) => self.open_doors(prover, asker),
             KeeperMessage::Done(done, asker) => self.finish(done, asker),
             KeeperMessage::Stop => {}
+            KeeperMessage::Leave => self.is_leaving = true,
             #[cfg(test)]
             KeeperMessage::Tick(asker) => {
                 self.pass_time();

@@ -155,7 +155,7 @@ impl World {
 
     fn tick(&self) -> ToldChange {
         faked::advance(Duration::from_secs(3));
-        self.updater.mailboxes()[0].tick();
+        self.updater.lists().at(0).unwrap().tick();
         self.settle();
         ToldChange::Unchanged
     }

@@ -19,10 +19,11 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, warn};
 
 use crate::clock::monotonic;
+use crate::update::join::join_until;
 use crate::update::mailbox::Mailbox;
 use crate::update::refusal::{Cause, place_of};
 use crate::update::text::{Quiet, Stamp};
-use crate::update::updater::{Updater, join_until};
+use crate::update::updater::Updater;
 
 /// How often the files are looked at where no event comes.
 const LOOK: Duration = Duration::from_millis(500);
@@ -42,13 +43,8 @@ impl Watch {
     /// Start to watch, and a thread that reloads; what is saved after the return is seen.
     pub fn start(updater: &Updater) -> std::io::Result<Self> {
         let (wake, woken) = sync_channel(1);
-        let has_file = |list: &&Mailbox| list.list.path().is_some();
-        let lists: Vec<_> = updater
-            .mailboxes()
-            .iter()
-            .filter(has_file)
-            .cloned()
-            .collect();
+        let has_file = |list: &Mailbox| list.list.path().is_some();
+        let lists: Vec<_> = updater.lists().all().into_iter().filter(has_file).collect();
         let eye = Eye::new(lists.into(), updater.quiet(), wake.clone());
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);

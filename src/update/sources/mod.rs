@@ -8,6 +8,7 @@ pub mod push;
 pub mod transfer;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,9 +16,10 @@ use std::time::Duration;
 pub use file::Watch;
 use push::{Listener, Seats};
 
+use super::join::join_until;
 use super::listed::ListOrigin;
 use super::mailbox::Mailbox;
-use super::updater::{Updater, join_until};
+use super::updater::Updater;
 use crate::clock::monotonic;
 
 /// How long a stop waits for a source that is in the middle of something.
@@ -38,12 +40,12 @@ impl Sources {
             threads: Vec::new(),
             _push: None,
         };
-        for list in updater.mailboxes() {
+        for list in updater.lists().all() {
             for source in &list.list.sources {
-                sources.look_for(list, source.clone())?;
+                sources.look_for(&list, source.clone())?;
             }
         }
-        let push = push.map(|listener| listener.serve(updater.mailboxes().to_vec()));
+        let push = push.map(|listener| listener.serve(Arc::clone(updater.lists())));
         sources._push = push.transpose()?;
         Ok(sources)
     }

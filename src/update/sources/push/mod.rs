@@ -37,6 +37,7 @@ use crate::update::mailbox::Mailbox;
 use crate::update::receipts::Receipts;
 use crate::update::refusal::Cause;
 use crate::update::removal::SignedRemoval;
+use crate::update::roster::Roster;
 use crate::update::state::ListChange;
 use crate::update::text::Text;
 
@@ -100,7 +101,7 @@ impl Listener {
     }
 
     /// Answer until the returned value is dropped.
-    pub(super) fn serve(self, lists: Vec<Mailbox>) -> io::Result<Seats> {
+    pub(super) fn serve(self, lists: Arc<Roster>) -> io::Result<Seats> {
         let (address, is_over) = (
             self.listener.local_addr()?,
             Arc::new(AtomicBool::new(false)),
@@ -108,7 +109,7 @@ impl Listener {
         let over = Arc::clone(&is_over);
         let thread = std::thread::Builder::new()
             .name("push".to_owned())
-            .spawn(move || accept(&Arc::new(self), &lists.into(), &over))?;
+            .spawn(move || accept(&Arc::new(self), &lists, &over))?;
         Ok(Seats {
             address,
             is_over,
@@ -137,7 +138,7 @@ impl Drop for Seats {
     }
 }
 
-fn accept(listener: &Arc<Listener>, lists: &Arc<[Mailbox]>, is_over: &AtomicBool) {
+fn accept(listener: &Arc<Listener>, lists: &Arc<Roster>, is_over: &AtomicBool) {
     let seats = Arc::new(());
     loop {
         let accepted = listener.listener.accept();
@@ -166,7 +167,7 @@ fn accept(listener: &Arc<Listener>, lists: &Arc<[Mailbox]>, is_over: &AtomicBool
 /// What goes back: a status and an object.
 type Said = (&'static str, Value);
 
-fn converse(listener: &Listener, lists: &[Mailbox], stream: TcpStream) -> io::Result<()> {
+fn converse(listener: &Listener, lists: &Roster, stream: TcpStream) -> io::Result<()> {
     let Some(secrets) = listener.secrets() else {
         return Ok(());
     };
@@ -209,7 +210,7 @@ struct Pushed {
 
 /// Answer a request; a bundle is judged after the answer, and the curator asks what became of
 /// it.
-fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bundle)>) {
+fn answer(lists: &Roster, request: PushRequest) -> (Said, Option<(Mailbox, Bundle)>) {
     let missing = (
         (
             "404 Not Found",
@@ -221,7 +222,7 @@ fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bu
         return missing;
     };
     let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
-    let Some(list) = lists.iter().find(|list| may_be_pushed(list, id)) else {
+    let Some(list) = lists.named(id).filter(may_be_pushed) else {
         return missing;
     };
     let origin = Origin {
@@ -229,9 +230,9 @@ fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bu
         place: "the push listener".to_owned(),
     };
     match (request.method, part) {
-        (Method::Get, "") => (("200 OK", describe(list)), None),
-        (Method::Put, "removal") => (take_removal(list, &request.body, &origin), None),
-        (Method::Put, "keys") => (follow_keys(list, &request.body, &origin), None),
+        (Method::Get, "") => (("200 OK", describe(&list)), None),
+        (Method::Put, "removal") => (take_removal(&list, &request.body, &origin), None),
+        (Method::Put, "keys") => (follow_keys(&list, &request.body, &origin), None),
         (Method::Put, "") => match unpack(request.body) {
             Ok((note, entries)) => {
                 let bundle = Bundle {
@@ -242,7 +243,7 @@ fn answer(lists: &[Mailbox], request: PushRequest) -> (Said, Option<(Mailbox, Bu
                 };
                 (
                     ("202 Accepted", json!({ "state": "judging" })),
-                    Some((list.clone(), bundle)),
+                    Some((list, bundle)),
                 )
             }
             Err(reason) => (("400 Bad Request", json!({ "error": reason })), None),
@@ -261,9 +262,9 @@ fn follow_keys(list: &Mailbox, body: &[u8], origin: &Origin) -> Said {
     }
 }
 
-fn may_be_pushed(list: &Mailbox, id: &str) -> bool {
+fn may_be_pushed(list: &Mailbox) -> bool {
     let is_push = |source: &ListOrigin| matches!(source, ListOrigin::Push);
-    list.list.id == id && list.list.sources.iter().any(is_push)
+    list.list.sources.iter().any(is_push)
 }
 
 /// How a list stands, with the receipt for what is in force.

@@ -33,7 +33,8 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::clock::monotonic;
-use crate::update::updater::{Updater, join_until};
+use crate::update::join::join_until;
+use crate::update::updater::Updater;
 pub use intake::Caps;
 use secondary::{Secondary, Wake};
 pub use shared_key::SharedKey;
@@ -99,11 +100,11 @@ impl Transfers {
         let mut watched = Vec::new();
         for zone in settings.zones {
             let path = settings.folder.join(format!("{}.zone", zone.id));
-            let Some(list) = updater.mailboxes().get(usize::from(zone.list)) else {
+            let Some(list) = updater.lists().at(zone.list) else {
                 continue;
             };
             let stop = Arc::clone(&transfers.stop);
-            let secondary = Secondary::new(zone.clone(), path, list.clone(), stop);
+            let secondary = Secondary::new(zone.clone(), path, list, stop);
             let (wake, woken) = sync_channel(1);
             let thread = std::thread::Builder::new()
                 .name("transfer".to_owned())
