@@ -13,27 +13,32 @@ pub mod seal;
 pub mod list;
 pub mod wire;
 
-// 3 knowledge
+// 3 record
+pub mod record;
+
+// 4 knowledge
 pub mod count;
 pub mod policy;
 
-// 4 answers
+// 5 answers
 pub mod answer;
 pub mod audit;
 pub mod cache;
 pub mod report;
 pub mod resolve;
+
+// 6 store
 pub mod store;
 
-// 5 spine
+// 7 spine
 pub mod query;
 
-// 6 doors
+// 8 doors
 pub mod measure;
 pub mod serve;
 pub mod update;
 
-// 7 edge
+// 9 edge
 pub mod commands;
 pub mod config;
 pub mod control;

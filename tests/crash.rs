@@ -410,3 +410,50 @@ fn a_port_that_another_program_shares_is_refused() {
         "{stderr}"
     );
 }
+
+/// Each door in turn is taken when the program starts: its log has no run of that, so that nobody
+/// reads a crash there.
+#[test]
+fn a_start_that_failed_is_no_crash() {
+    let mut running = program().metrics().start();
+    let config = std::fs::read_to_string(running.config_file()).expect("a configuration");
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait_exit(), 0, "{}", running.stderr());
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let udp_taken = udp.local_addr().expect("an address");
+    let tcp_taken = tcp.local_addr().expect("an address");
+    let doors = [
+        (running.address(), udp_taken),
+        (running.address(), tcp_taken),
+        (running.metrics_address(), tcp_taken),
+    ];
+    for (door, taken) in doors {
+        let taken_config = config.replace(&door.to_string(), &taken.to_string());
+        std::fs::write(running.config_file(), taken_config).expect("a configuration");
+        let (code, _, stderr) = running.run(&["serve"]);
+        assert!(code == 1 && stderr.contains(&taken.to_string()), "{stderr}");
+    }
+    std::fs::write(running.config_file(), config).expect("a configuration");
+    let export = running.folder().join("export");
+    let export = export.to_str().expect("a path");
+    assert_eq!(running.run(&["audit", "export", export]).0, 0);
+    let key = format!("{export}/key");
+    let outcome = running.json(&["audit", "verify", export, "--key", &key, "--json"]);
+    let events = &outcome["logs"][0]["events"];
+    assert_eq!(
+        (
+            &outcome["verdict"],
+            &events["start"],
+            &events["stop"],
+            &events["crash"]
+        ),
+        (
+            &Value::from("in order"),
+            &Value::from(1),
+            &Value::from(1),
+            &Value::Null
+        ),
+        "{outcome:#}"
+    );
+}

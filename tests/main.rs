@@ -21,6 +21,7 @@ mod disk;
 mod doors;
 mod entry_counts;
 mod field_tools;
+mod forgeries;
 mod forward;
 mod hostile;
 mod internet;

@@ -13,9 +13,10 @@ use wardline::list::key_chain::{KeyChain, write_chain};
 use wardline::list::key_link::KeyLink;
 use wardline::list::manifest::Manifest;
 use wardline::seal::{Note, SigningKey};
-use wardline::store::{Author, Promises, Store};
+use wardline::store::{Author, Promises, Store, Taking};
 
 use crate::audit::verify;
+use crate::kit::evidence;
 use crate::kit::papers::{copy_folder, manifest, place, sign};
 use crate::kit::program::Program;
 use crate::kit::running::Running;
@@ -531,6 +532,7 @@ fn both_logs_around_a_restore_are_in_order() {
         let promises = Promises::open(&folder.path().join("promised"));
         let mut store =
             Store::open_promised(&state, &[list], author, &promises, from + 600).expect("a store");
+        let events = [evidence::live("law", from + 600, None)];
         for n in 0..hours {
             let counts = HourCounts {
                 hour: from + n * 3600,
@@ -539,7 +541,12 @@ fn both_logs_around_a_restore_are_in_order() {
                 events: [4, 5, 0, 0, 0, 0, 0, 0],
                 ..HourCounts::default()
             };
-            let written = store.flush(&[counts], from + (n + 1) * 3600 - 1);
+            let taking = Taking {
+                hours: &[counts],
+                events: if n == 0 { &events } else { &[] },
+                ..Taking::default()
+            };
+            let written = store.write(&taking, from + (n + 1) * 3600 - 1);
             written.expect("a writing");
         }
         store.end(from + hours * 3600 - 1).expect("an end");

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use wardline::count::{HourCounts, ListIdentity};
-use wardline::store::{Author, EventKind, JournalEvent, Store, Taking, read_or_make_key};
+use wardline::store::{Author, Store, Taking, read_or_make_key};
 
+use crate::kit::evidence;
 use crate::kit::program::Program;
 
 const RESOLVERS: usize = 50;
@@ -61,17 +62,11 @@ fn run_for_a_year(state: &Path, resolver: usize) {
         let hours: Vec<_> = (0..24)
             .map(|hour| counts(start + hour * HOUR_S, resolver))
             .collect();
-        let live = |list: &str| JournalEvent {
-            at: start + 60,
-            kind: EventKind::Live,
-            list: Some(list.into()),
-            serial: Some(day.unsigned_abs()),
-            manifest: Some(format!("{day:064x}")),
-            body: json!({ "issued": start + 40 }),
-        };
+        let version = || Some((day.unsigned_abs(), format!("{day:064x}")));
+        let live = |list: &str| evidence::live(list, start, version());
         let events: Vec<_> = LISTS
             .into_iter()
-            .filter(|_| day % 7 == 1)
+            .filter(|_| day % 7 == 0)
             .map(live)
             .collect();
         store

@@ -12,7 +12,8 @@ use std::sync::LazyLock;
 use wardline::audit::{
     Commitments, Demands, Folder, LogExporter, PublishedReport, Verified, read_pin, verify,
 };
-use wardline::count::{Leaf, Openings};
+use wardline::count::Openings;
+use wardline::record::Leaf;
 use wardline::seal::checkpoint::Checkpoint;
 use wardline::seal::tree::{self, Tree};
 use wardline::seal::{SigningKey, VerifyKey};
@@ -39,7 +40,10 @@ pub(crate) fn run(input: &[u8]) -> &'static str {
 
 fn read_text(octets: &[u8]) -> &'static str {
     if let Ok(leaf) = Leaf::parse(octets) {
-        assert_eq!(leaf.to_json(), octets);
+        // An event of a kind or a body that is not known is read, and not written.
+        if let Ok(written) = leaf.write() {
+            assert_eq!(written, octets);
+        }
         let _ = (leaf.time(), leaf.seq());
         return "leaf";
     }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
 use super::folder::{CHECKPOINT, Folder, check_author, parse_checkpoint};
+use super::told::ListVersion;
 use crate::clock::UnixSeconds;
 use crate::list::manifest::Manifest;
+use crate::record::Moment;
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::{Algorithm, Note, VerifyKey};
 
@@ -39,9 +41,11 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// What a copy of a log says, for other copies of it: one must be the beginning of the other.
-    pub fn of_copy(folder: &Folder) -> Option<Self> {
-        let (_, checkpoint) = folder.checkpoint(CHECKPOINT).ok()?;
+    /// What a copy of a log says that one of `keys` signed, for other copies of it: one must be the
+    /// beginning of the other.
+    pub fn of_copy(folder: &Folder, keys: &[VerifyKey]) -> Option<Self> {
+        let (note, checkpoint) = folder.checkpoint(CHECKPOINT).ok()?;
+        check_author(&note, &checkpoint.origin, keys, CHECKPOINT).ok()?;
         let place = format!("{} {CHECKPOINT} in another folder", checkpoint.origin);
         Some(Self {
             checkpoint,
@@ -91,24 +95,36 @@ impl Demands {
         Ok(())
     }
 
-    /// A version that was in force, where manifests of its list were given and it is none of them.
+    /// A version that was in force, where manifests of its list were given and it is none of them,
+    /// or does not say which it is.
     pub(super) fn unsigned_version(
         &self,
         origin: &str,
-        (list, serial, manifest): &(String, u64, String),
+        (list, serial, manifest): &ListVersion,
         seq: u64,
     ) -> Option<Finding> {
-        let is_foreign = self
-            .manifests
-            .get(list)
-            .is_some_and(|signed| !signed.contains(&(*serial, manifest.clone())));
-        let message = || {
-            format!(
+        let signed = self.manifests.get(list)?;
+        let version = serial.zip(manifest.clone());
+        let is_signed = version.is_some_and(|version| signed.contains(&version));
+        let message = || match serial {
+            Some(serial) => format!(
                 "serial {serial} of list {list} was in force, and no manifest that was given is \
                  that one"
-            )
+            ),
+            None => format!("list {list} was in force without a word on which version it was"),
         };
-        is_foreign.then(|| Finding::new("manifest", format!("{origin} leaf {seq}"), message()))
+        (!is_signed).then(|| Finding::new("manifest", format!("{origin} leaf {seq}"), message()))
+    }
+
+    /// That a log does not tell as far as it must.
+    pub(super) fn missing_end(&self, origin: &str, until: Option<UnixSeconds>) -> Option<Finding> {
+        let missing = |wanted: &UnixSeconds| until.is_none_or(|until| until < *wanted);
+        let wanted = Moment(self.until.filter(missing)?);
+        let reached = until.map_or("nothing".to_owned(), |until| {
+            format!("up to {}", Moment(until))
+        });
+        let message = format!("tells {reached}, not up to {wanted}");
+        Some(Finding::new("until", origin, message))
     }
 
     /// The authors' keys whose log is not among these.

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::{HOUR_S, UnixSeconds};
-use crate::count::{ENTRY_COUNTS_KIND, EntryCounts, EventLeaf, Moment, Openings};
+use crate::count::{EntryCounts, Openings};
+use crate::record::{EventLeaf, Moment, Statement};
 
 use super::Finding;
 
@@ -33,15 +34,9 @@ pub struct Opened {
 impl Commitments {
     /// Notes an event of the log, if it is a commitment.
     pub(super) fn note(&mut self, leaf: &EventLeaf<'_>) {
-        let text = |key: &str| leaf.body.get(key).and_then(|value| value.as_str());
-        let hour = text("hour").and_then(|hour| hour.parse::<Moment>().ok());
-        if let (ENTRY_COUNTS_KIND, Some(list), Some(hour), Some(commitment)) =
-            (leaf.kind, leaf.list, hour, text("commitment"))
-        {
-            self.0
-                .entry((list.to_owned(), hour.0))
-                .or_default()
-                .push(commitment.to_owned());
+        if let (Some(list), Some(Statement::EntryCounts(said))) = (leaf.list, leaf.said()) {
+            let of_hour = self.0.entry((list.to_owned(), said.hour.0));
+            of_hour.or_default().push(said.commitment);
         }
     }
 
@@ -107,7 +102,8 @@ impl Commitments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::count::{LEAF_VERSION, Opening};
+    use crate::count::Opening;
+    use crate::record::{EventKind, LEAF_VERSION};
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -128,7 +124,7 @@ mod tests {
                 at: Moment(opening.hour + 3600),
                 body: body.as_object().unwrap().clone(),
                 boot: "",
-                kind: ENTRY_COUNTS_KIND,
+                kind: EventKind::EntryCounts.word(),
                 list: Some("law"),
                 manifest: None,
                 provider: "p",

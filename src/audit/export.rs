@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::clock::UnixSeconds;
-use crate::count::Moment;
+use crate::record::Moment;
 use crate::seal::tree::{TILE_WIDTH, Tile, Tiler, bundle_path, leaf_hash};
 
 use super::folder::{CHECKPOINT, CHECKPOINTS, parse_checkpoint};
@@ -24,7 +24,7 @@ const README: &str = "\
     key                the author's public key; for a check, have it from the author by another \
     way\n\n\
     To check it: wardline audit verify FOLDER --key KEY\n\
-    or, independently: python3 verify_audit.py FOLDER --key KEY\n";
+    or, independently: python3 verify_audit.py FOLDER --key KEY (with tlog.py beside it)\n";
 
 /// Why a log could not be written.
 #[derive(Debug, thiserror::Error)]

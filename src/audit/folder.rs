@@ -1,10 +1,15 @@
 //! Reads the static files of one log: checkpoints, tiles and bundles of entries (C2SP tlog-tiles).
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags, open};
+
+use crate::record::LEAF_OCTETS_MAX;
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{TILE_WIDTH, bundle_path};
-use crate::seal::{Algorithm, Note, VerifyKey};
+use crate::seal::{Algorithm, NOTE_OCTETS_MAX, Note, VerifyKey};
 
 use super::Finding;
 
@@ -12,6 +17,33 @@ use super::Finding;
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// The folder with one checkpoint a day.
 pub(super) const CHECKPOINTS: &str = "checkpoints";
+
+/// More days than any log has.
+const DAYS_MAX: usize = 40_000;
+/// The longest bundle of entries.
+pub(super) const BUNDLE_OCTETS_MAX: usize = TILE_WIDTH as usize * (2 + LEAF_OCTETS_MAX);
+/// The longest tile.
+pub(super) const TILE_OCTETS_MAX: usize = TILE_WIDTH as usize * 32;
+
+/// The octets of a file that a stranger sent: it must be a regular one, as a pipe would never end,
+/// and have no more octets than that.
+///
+/// # Errors
+/// When it is not, or cannot be read.
+pub fn read_regular(path: &Path, octets_max: usize) -> std::io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut octets = Vec::new();
+    file.take(octets_max as u64 + 1).read_to_end(&mut octets)?;
+    if octets.len() > octets_max {
+        let message = format!("it is longer than {octets_max} octets");
+        return Err(std::io::Error::other(message));
+    }
+    Ok(octets)
+}
 
 /// The folder of one log.
 #[derive(Clone, Debug)]
@@ -25,7 +57,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be read, or holds no log.
     pub fn find(path: &Path) -> Result<Vec<Self>, String> {
-        let is_log = |path: &Path| path.join(CHECKPOINT).is_file();
+        let is_log = |path: &Path| path.join(CHECKPOINT).exists();
         if is_log(path) {
             return Ok(vec![Self { path: path.into() }]);
         }
@@ -56,13 +88,13 @@ impl Folder {
         &self.path
     }
 
-    /// The octets of a file below the folder.
-    pub(super) fn read(&self, name: &str) -> std::io::Result<Vec<u8>> {
-        std::fs::read(self.path.join(name))
+    /// The octets of a regular file below the folder that has no more of them than that.
+    pub(super) fn read(&self, name: &str, octets_max: usize) -> std::io::Result<Vec<u8>> {
+        read_regular(&self.path.join(name), octets_max)
     }
 
-    /// The days that have a checkpoint, in order.
-    pub(super) fn days(&self) -> Vec<String> {
+    /// The days that have a checkpoint, in order; an error where they are too many to be days.
+    pub(super) fn days(&self) -> Result<Vec<String>, String> {
         let entries = self
             .path
             .join(CHECKPOINTS)
@@ -70,17 +102,19 @@ impl Folder {
             .into_iter()
             .flatten()
             .flatten();
-        let mut days: Vec<String> = entries
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut days: Vec<String> = names.take(DAYS_MAX + 1).collect();
+        if days.len() > DAYS_MAX {
+            return Err(format!("has more than {DAYS_MAX} files: these are no days"));
+        }
         days.sort();
-        days
+        Ok(days)
     }
 
     /// A checkpoint's note and what it says, whoever signed it.
     pub(super) fn checkpoint(&self, name: &str) -> Result<(Note, Checkpoint), String> {
         let octets = self
-            .read(name)
+            .read(name, NOTE_OCTETS_MAX)
             .map_err(|error| format!("cannot be read ({error})"))?;
         parse_checkpoint(&octets)
     }
@@ -89,7 +123,7 @@ impl Folder {
     /// returned with their ranges.
     pub(super) fn bundle(&self, index: u64, width: u64) -> Result<LeafBundle, String> {
         let octets = self
-            .read(&bundle_path(index, width))
+            .read(&bundle_path(index, width), BUNDLE_OCTETS_MAX)
             .map_err(|error| format!("cannot be read ({error})"))?;
         LeafBundle::parse(octets, width)
     }
@@ -133,7 +167,8 @@ pub(super) fn parse_checkpoint(octets: &[u8]) -> Result<(Note, Checkpoint), Stri
     Ok((note, checkpoint))
 }
 
-/// Whether the note's first signature is that of the log's author, whose key has the log's name.
+/// Whether the note's first signature is that of the log's author, whose key has the log's name,
+/// and no signature by one of the keys is wrong: such a note is refused (C2SP signed-note).
 pub(super) fn check_author(
     note: &Note,
     origin: &str,
@@ -154,7 +189,10 @@ pub(super) fn check_author(
         .find(|key| first.is_some_and(|first| first.id == key.id()))
         .zip(first)
     {
-        Some((key, first)) if key.verify(note.text().as_bytes(), &first.octets) => Ok(()),
+        Some((key, first)) if key.verify(note.text().as_bytes(), &first.octets) => note
+            .signers(keys)
+            .map(drop)
+            .or_else(|error| refused(error.to_string())),
         Some(_) => refused(format!(
             "is not what {origin} signed: the signature does not hold"
         )),

@@ -3,58 +3,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
 use super::entry_counts::Commitments;
-use super::restored::RestoredLog;
+use super::log_runs::LogRuns;
 use super::told::ToldEvent;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::count::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment};
+use crate::record::{
+    Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX, Statement,
+};
 
-/// How many keys the body of a start has.
-const START_KEYS: usize = 5;
-/// Said of a start that stands where it cannot.
-const NO_SUCCESSOR: &str = "a start that follows no end of a run, or does not say of what";
-
+/// No list has this id.
+const ALL_LISTS: &str = "";
 /// One log as far as it has been read.
 #[derive(Debug)]
 pub(super) struct LogHistory {
     origin: String,
     time: UnixSeconds,
-    /// The runs that were started, by their boot.
-    runs: BTreeMap<String, LogRun>,
-    /// The boot of the run that was started last.
-    boot: Option<String>,
-    is_running: bool,
-    /// The runs since the last hour that has leaves, and the one that went on at its end.
-    recent: Vec<Option<String>>,
+    runs: LogRuns,
     /// The newest form of an hour so far.
     hour_form: u64,
     hour: Option<HistoryHour>,
     /// The hour that comes next; at first that of the log's first leaf.
     next_hour: Option<UnixSeconds>,
     carried_out: u64,
+    /// What was counted so far: by list, and the questions of all under the id of none.
+    sums: BTreeMap<String, u64>,
     /// Serial and manifest of each list in force.
     standing: BTreeMap<String, (Option<u64>, Option<String>)>,
     pub(super) totals: Totals,
     pub(super) commitments: Commitments,
     pub(super) told: ToldEvent,
     pub(super) findings: Vec<Finding>,
-}
-
-/// What a start says of its run; the other keys of its body are `previous` and `behind_s`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LogRun {
-    software: String,
-    configuration: String,
-    lists: BTreeSet<String>,
-    previous: Option<String>,
-    #[serde(rename = "behind_s")]
-    _behind_s: u64,
 }
 
 /// The hour whose leaves are being read.
@@ -78,14 +58,12 @@ impl LogHistory {
         Self {
             origin: origin.to_owned(),
             time: UnixSeconds::MIN,
-            runs: BTreeMap::new(),
-            boot: None,
-            is_running: false,
-            recent: Vec::new(),
+            runs: LogRuns::default(),
             hour_form: 0,
             hour: None,
             next_hour: None,
             carried_out: 0,
+            sums: BTreeMap::new(),
             standing: BTreeMap::new(),
             totals: Totals::default(),
             commitments: Commitments::default(),
@@ -178,24 +156,12 @@ impl LogHistory {
                 "the resolver's figures differ from those in the hour's other leaves".to_owned(),
             ));
         }
-        let had_list = |boot: &Option<String>| {
-            let run = boot.as_ref().and_then(|boot| self.runs.get(boot));
-            run.is_some_and(|run| run.lists.contains(leaf.list))
-        };
-        let untold = || {
-            leaf.untold_time()
-                .filter(|_| self.recent.iter().all(had_list))
-        };
-        let misplaced = leaf.misplaced_time().or_else(untold);
+        let misplaced = leaf.misplaced_time();
+        let misplaced = misplaced.or_else(|| self.runs.times.contradiction(leaf));
         found.extend(misplaced.map(|message| ("gap", message)));
-        match self.runs.get(leaf.boot) {
-            Some(run)
-                if (run.software.as_str(), run.configuration.as_str())
-                    == (leaf.software, leaf.configuration) => {}
-            _ => found.push((
-                "run",
-                "no run was started that has its boot, software and configuration".to_owned(),
-            )),
+        if !self.runs.has_started(leaf) {
+            let message = "no run was started that has its boot, software and configuration";
+            found.push(("run", message.to_owned()));
         }
         let (serial, manifest) = self
             .standing
@@ -213,8 +179,14 @@ impl LogHistory {
             .into_iter()
             .for_each(|(code, message)| self.find_at(seq, code, message));
         self.totals.add_list(leaf.hour.0, leaf.list, leaf.blocked);
+        self.add_up(seq, leaf.list, leaf.blocked.sum());
         self.totals.add_absence(leaf.list, leaf.not_in_force_s());
         self.told.note_absences(leaf);
+        if leaf.in_force_s > 0 || leaf.blocked.sum() > 0 {
+            let manifest = leaf.manifest.map(str::to_owned);
+            self.told
+                .note_version(seq, (leaf.list.to_owned(), leaf.serial, manifest));
+        }
         if let Some(open) = &mut self.hour {
             open.lists.insert(leaf.list.to_owned());
             open.blocked += leaf.blocked.sum();
@@ -252,6 +224,18 @@ impl LogHistory {
             self.find_at(seq, "gap", message);
         }
         self.hour_form = self.hour_form.max(leaf.v);
+        let gaps = self.runs.times.gaps(self.next_hour.unwrap_or(hour), hour);
+        if !leaf.gaps.iter().map(told).eq(gaps) {
+            let message = "its gaps are not the times in which, by the log's events, the resolver \
+                           did not run, or not for these reasons";
+            self.find_at(seq, "gap", message.to_owned());
+        }
+        self.add_up(seq, ALL_LISTS, leaf.questions);
+        let is_busy = leaf.questions > 0 || leaf.ended.sum() > 0;
+        if is_busy && !self.runs.times.touch(hour) {
+            let message = "questions came or ended in an hour in which the resolver did not run";
+            self.find_at(seq, "gap", message.to_owned());
+        }
         self.told.note_hour(leaf);
         self.hour = Some(HistoryHour {
             hour,
@@ -268,6 +252,17 @@ impl LogHistory {
         });
     }
 
+    /// Adds to what the log says in all; a sum that no reader keeps exactly is told once.
+    fn add_up(&mut self, seq: u64, list: &str, count: u64) {
+        let before = self.sums.get(list).copied().unwrap_or_default();
+        let sum = before.saturating_add(count);
+        self.sums.insert(list.to_owned(), sum);
+        if before <= NUMBER_MAX && sum > NUMBER_MAX {
+            let message = "with this leaf the log counts more in all than 2^53 - 1".to_owned();
+            self.find_at(seq, "sum", message);
+        }
+    }
+
     fn close_hour(&mut self) {
         let Some(HistoryHour {
             hour,
@@ -280,7 +275,7 @@ impl LogHistory {
         else {
             return;
         };
-        let expected = self.runs.get(&boot).into_iter().flat_map(|run| &run.lists);
+        let expected = self.runs.lists_of(&boot).into_iter().flatten();
         let missing: Vec<&str> = expected
             .filter(|list| !lists.contains(*list))
             .map(String::as_str)
@@ -303,61 +298,49 @@ impl LogHistory {
             );
         }
         self.carried_out = carried.out;
-        self.recent = vec![self.boot.clone()];
         self.next_hour = Some(hour + HOUR_S);
+        self.runs.times.forget(hour + HOUR_S);
         self.totals.add_questions(hour, questions);
         self.told.hours += 1;
     }
 
     fn take_event(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
         *self.told.events.entry(leaf.kind.to_owned()).or_default() += 1;
-        if leaf.kind == "start" {
-            return self.start(seq, leaf);
-        }
-        if !self.is_running || self.boot.as_deref() != Some(leaf.boot) {
-            self.find_at(
-                seq,
-                "run",
-                "happened to another run than the one that is going on".to_owned(),
-            );
+        let faults = self.runs.follow(leaf);
+        for (code, message) in faults {
+            self.find_at(seq, code, message);
         }
         match leaf.kind {
-            "stop" | "crash" => self.is_running = false,
             "live" | "rollback" => self.stand(seq, leaf),
             "restored" if leaf.list.is_none() => self.restored(seq, leaf),
             _ => self.commitments.note(leaf),
         }
     }
 
-    fn start(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let follows = |run: &LogRun| {
-            !self.is_running && run.previous == self.boot && !self.runs.contains_key(leaf.boot)
-        };
-        let run = read_start(&leaf.body).filter(follows);
-        self.boot = run.as_ref().map(|_| leaf.boot.to_owned());
-        self.recent.push(self.boot.clone());
-        self.is_running = true;
-        match run {
-            Some(run) => drop(self.runs.insert(leaf.boot.to_owned(), run)),
-            None => self.find_at(seq, "run", NO_SUCCESSOR.to_owned()),
-        }
-    }
-
     fn restored(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        match RestoredLog::told_at(seq, leaf, &self.origin) {
-            Ok(restored) => self.told.restored = Some(restored),
-            Err(message) => self.find_at(seq, "restored", message),
+        // A log follows another one from its beginning, or not at all.
+        match leaf.said() {
+            Some(Statement::LogRestored(ended)) if seq == 1 && ended.origin != self.origin => {
+                self.told.restored = Some(ended);
+            }
+            _ => {
+                let message = "does not stand behind the first start, or does not say which other \
+                               log ended";
+                self.find_at(seq, "restored", message.to_owned());
+            }
         }
     }
 
     fn stand(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
         let Some(list) = leaf.list else { return };
-        let version = (leaf.serial, leaf.manifest.map(str::to_owned));
-        if let (Some(serial), Some(manifest)) = version.clone() {
-            let version = (list.to_owned(), serial, manifest);
-            self.told.versions.entry(version).or_insert(seq);
+        self.runs.times.live(list, leaf.at.0);
+        let (serial, manifest) = (leaf.serial, leaf.manifest.map(str::to_owned));
+        // Rollbacks did not say what they put in force; the `live` behind them did.
+        if leaf.kind == "live" || serial.is_some() || manifest.is_some() {
+            let version = (list.to_owned(), serial, manifest.clone());
+            self.told.note_version(seq, version);
         }
-        self.standing.insert(list.to_owned(), version);
+        self.standing.insert(list.to_owned(), (serial, manifest));
     }
 
     /// Notes what is wrong with the leaf at `seq`.
@@ -392,9 +375,4 @@ fn as_told(
     (from, until, kind): &(UnixSeconds, UnixSeconds, String),
 ) -> (UnixSeconds, UnixSeconds, &str) {
     (*from, *until, kind)
-}
-
-fn read_start(body: &Map<String, Value>) -> Option<LogRun> {
-    // A missing `previous` would be read as one that is null.
-    (body.len() == START_KEYS).then(|| serde_json::from_value(Value::Object(body.clone())).ok())?
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::count::Moment;
+use crate::record::Moment;
 
 use super::{Finding, Totals};
 

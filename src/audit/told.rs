@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::restored::RestoredLog;
 use crate::clock::UnixSeconds;
-use crate::count::{HourLeaf, LEAF_VERSION, Moment};
+use crate::record::{EndedLog, HourLeaf, LEAF_VERSION, Moment};
 
 /// What a log tells, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,11 +18,13 @@ pub(super) struct ToldEvent {
     /// By list.
     pub(super) not_in_force: BTreeMap<String, Vec<AbsentTime>>,
     pub(super) events: BTreeMap<String, u64>,
-    pub(super) restored: Option<RestoredLog>,
-    /// Serial and manifest of each version of a list that was in force, and the leaf that first
-    /// said so.
-    pub(super) versions: BTreeMap<(String, u64, String), u64>,
+    pub(super) restored: Option<EndedLog>,
+    /// What each list was in force with, and the leaf that first said so.
+    pub(super) versions: BTreeMap<ListVersion, u64>,
 }
+
+/// A list, and the serial and the manifest that it was in force with; none where nobody says.
+pub(super) type ListVersion = (String, Option<u64>, Option<String>);
 
 /// A time in which a list was configured and not in force.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -37,6 +38,11 @@ pub struct AbsentTime {
 }
 
 impl ToldEvent {
+    /// Notes what a list is in force with.
+    pub(super) fn note_version(&mut self, seq: u64, version: ListVersion) {
+        self.versions.entry(version).or_insert(seq);
+    }
+
     /// Notes what the leaves of an hour have in common, by the first of them.
     pub(super) fn note_hour(&mut self, leaf: &HourLeaf<'_>) {
         self.first_hour.get_or_insert(leaf.hour.0);

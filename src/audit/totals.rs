@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::clock::UnixSeconds;
-use crate::count::Blocked;
+use crate::record::Blocked;
 
 const DAY_S: i64 = 86_400;
 

@@ -6,13 +6,14 @@ use super::Finding;
 use super::demands::FORK;
 use super::demands::{Demands, Pin};
 use super::entry_counts::Commitments;
-use super::folder::{CHECKPOINT, CHECKPOINTS, Folder, LeafBundle, check_author};
+use super::folder::{
+    BUNDLE_OCTETS_MAX, CHECKPOINT, CHECKPOINTS, Folder, LeafBundle, TILE_OCTETS_MAX, check_author,
+};
 use super::history::LogHistory;
-use super::restored::RestoredLog;
 use super::told::{AbsentTime, ToldEvent};
 use super::totals::Totals;
 use crate::clock::UnixSeconds;
-use crate::count::{Leaf, Moment};
+use crate::record::{EndedLog, Leaf, Moment};
 use crate::seal::checkpoint::{Checkpoint, cosigned_at};
 use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tree, bundle_path, leaf_hash, tile_path};
 use crate::seal::{Algorithm, Note, VerifyKey};
@@ -50,7 +51,7 @@ pub struct LogReport {
     /// Events by kind.
     pub events: BTreeMap<String, u64>,
     /// The log that this one follows, where its state was restored, copied or emptied.
-    pub restored: Option<RestoredLog>,
+    pub restored: Option<EndedLog>,
     /// List, serial and manifest of the versions that were in force.
     pub versions: Vec<(String, u64, String)>,
     /// Who cosigned the checkpoint, of the keys that were given.
@@ -93,19 +94,7 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     history.finish();
     let mut findings = std::mem::take(&mut history.findings);
     let until = history.until();
-    if let Some(wanted) = demands
-        .until
-        .filter(|wanted| until.is_none_or(|until| until < *wanted))
-    {
-        let reached = until.map_or("nothing".to_owned(), |until| {
-            format!("up to {}", Moment(until))
-        });
-        findings.push(Finding::new(
-            "until",
-            origin.clone(),
-            format!("tells {reached}, not up to {}", Moment(wanted)),
-        ));
-    }
+    findings.extend(demands.missing_end(&origin, until));
     let ToldEvent {
         first_hour,
         hours,
@@ -132,7 +121,10 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         not_in_force,
         events,
         restored,
-        versions: versions.into_keys().collect(),
+        versions: versions
+            .into_keys()
+            .filter_map(|(list, serial, manifest)| Some((list, serial?, manifest?)))
+            .collect(),
         cosigners: cosigners(&note, &demands.keys, &origin),
         findings,
         origin,
@@ -184,7 +176,10 @@ pub(super) fn pins(
 ) -> Result<Vec<Pin>, Finding> {
     let origin = &last.origin;
     let mut pins = Vec::new();
-    for day in folder.days() {
+    let days = folder
+        .days()
+        .map_err(|message| Finding::new("note", format!("{origin} {CHECKPOINTS}"), message))?;
+    for day in days {
         let name = format!("{CHECKPOINTS}/{day}");
         let place = format!("{origin} {name}");
         let (note, checkpoint) = folder
@@ -252,8 +247,8 @@ impl<'a> LogReading<'a> {
             let width = TILE_WIDTH.min(self.last.size - index * TILE_WIDTH);
             let path = bundle_path(index, width);
             let (octets, tile_octets) = (
-                self.read_file(&path)?,
-                self.read_file(&tile_path(0, index, width))?,
+                self.read_file(&path, BUNDLE_OCTETS_MAX)?,
+                self.read_file(&tile_path(0, index, width), TILE_OCTETS_MAX)?,
             );
             let bundle = LeafBundle::parse(octets, width)
                 .map_err(|message| self.find("missing", &path, message))?;
@@ -348,9 +343,9 @@ impl<'a> LogReading<'a> {
         }
     }
 
-    fn read_file(&self, path: &str) -> Result<Vec<u8>, Finding> {
+    fn read_file(&self, path: &str, octets_max: usize) -> Result<Vec<u8>, Finding> {
         self.folder
-            .read(path)
+            .read(path, octets_max)
             .map_err(|error| self.find("missing", path, format!("cannot be read ({error})")))
     }
 

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::control::{ControlReply, Request, Status};
 use crate::list::receipt::Receipt;
 use crate::seal::{NOTE_OCTETS_MAX, Note};
-use crate::store::{JournalEvent, Reader};
+use crate::store::{JournalRow, Reader};
 use crate::update::Generation;
 
 /// Digits of a hash that are enough to tell two apart by eye.
@@ -90,7 +90,7 @@ struct History {
 struct Numbered {
     seq: u64,
     #[serde(flatten)]
-    event: JournalEvent,
+    event: JournalRow,
 }
 
 /// `wardline history LIST`: what happened to a list, and the generations one can go back to.

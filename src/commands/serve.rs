@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
-use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
@@ -28,7 +27,7 @@ use crate::policy::ListRules;
 use crate::process::{self, Manners};
 use crate::query::Answering;
 use crate::resolve::RootStanding;
-use crate::store::{EventKind, Journal, JournalEvent, Promises, make_private_folder};
+use crate::store::{Journal, Promises, make_private_folder};
 use crate::update::push::Listener;
 use crate::update::{ListState, Settings, Sources, Updater, Watch, Which};
 
@@ -73,9 +72,7 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     let notified = transfers.addresses().iter();
     let notified = notified.map(|address| format!("notify {address}"));
     let doors: Vec<String> = engine.doors().iter().cloned().chain(notified).collect();
-    let budget = MemoryBudget::new(config);
-    let octets = updater.states().iter().map(|list| 2 * list.octets).sum();
-    info!("{}", budget.describe(octets));
+    let budget = tell_budget(config, &updater);
     let parts = ServerParts {
         octets_without_lists: budget.without_lists(),
         updater: Arc::clone(&updater),
@@ -87,11 +84,12 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
         resolution: Box::new(LiveResolution(Arc::clone(answering))),
         started,
     };
-    let server = control.serve(parts).map_err(failed)?;
+    let server = match control.serve(parts) {
+        Ok(server) => server,
+        Err(error) => return engine.stop().and(Err(error.into())).map_err(failed),
+    };
 
     proofs.begin(&updater, engine.doors());
-    let version = json!({ "version": env!("CARGO_PKG_VERSION") });
-    journal.note(JournalEvent::now(EventKind::Start, version));
     let told = engine.runtime().block_on(answer_until_told(
         signals,
         &updater,
@@ -104,10 +102,17 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
     notify(&[NotifyState::Stopping]);
     drop((server, watch, sources, transfers));
     updater.stop();
-    journal.note(JournalEvent::now(EventKind::Stop, json!({})));
     engine.stop().map_err(failed)?;
     info!("stopped");
     told
+}
+
+/// What memory is promised, which is said.
+fn tell_budget(config: &Config, updater: &Updater) -> MemoryBudget {
+    let budget = MemoryBudget::new(config);
+    let octets = updater.states().iter().map(|list| 2 * list.octets).sum();
+    info!("{}", budget.describe(octets));
+    budget
 }
 
 /// The threads that resolve and hold connections.

@@ -4,8 +4,6 @@
 mod cells;
 mod hour;
 mod hourly;
-mod leaf;
-mod leaf_parts;
 mod opening;
 mod record;
 
@@ -13,11 +11,7 @@ pub use cells::EntryCounts;
 pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, OwnCells, Tally};
 pub use hour::{HourCounts, Meter};
 pub use hourly::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind};
-pub use leaf::{EventLeaf, HOUR_KIND, HourLeaf, LEAF_OCTETS_MAX, Leaf, is_plain};
-pub use leaf_parts::{
-    Blocked, Carried, Ended, HOUR_LEAF_VERSION, LEAF_VERSION, LeafFault, LeafGap, LeafSpan, Moment,
-};
-pub use opening::{ENTRY_COUNTS_KIND, Opening, Openings, OpeningsFault, read_counts};
+pub use opening::{Opening, Openings, OpeningsFault, read_counts};
 pub use record::{
     Gap, GapKind, HourRecord, ListGap, ListIdentity, ListRecord, Papers, Record, Stretch,
 };

@@ -10,12 +10,9 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::cells::EntryCounts;
-use super::leaf_parts::Moment;
 use crate::clock::UnixSeconds;
+use crate::record::Moment;
 use crate::seal::sha256;
-
-/// The kind of the event in the log that commits to an hour's counts of a list's entries.
-pub const ENTRY_COUNTS_KIND: &str = "entry-counts";
 
 const SALT_OCTETS: usize = 32;
 const VERSION: u64 = 1;

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::clock::UnixSeconds;
-use crate::count::Moment;
+use crate::record::Moment;
 use crate::seal::SigningKey;
 
 use super::StoreError;

@@ -6,10 +6,10 @@
 //! salted commitment and nothing else.
 
 use rusqlite::{Connection, Transaction, params};
-use serde_json::{Map, Value};
 
 use crate::clock::{HOUR_S, UnixSeconds};
-use crate::count::{ENTRY_COUNTS_KIND, EntryCounts, Moment, Opening, Stretch, read_counts};
+use crate::count::{EntryCounts, Opening, Stretch, read_counts};
+use crate::record::{EntriesCommitted, Moment, Statement};
 
 use super::log::{Happening, Log, Run};
 
@@ -76,10 +76,10 @@ pub(super) fn commit(
             run,
             Happening {
                 at: hour + HOUR_S,
-                kind: ENTRY_COUNTS_KIND,
+                said: Statement::EntryCounts(committed(&opening)),
                 list: Some(&id),
-                body: body(&opening),
-                ..Happening::default()
+                serial: None,
+                manifest: None,
             },
         )?;
     }
@@ -134,12 +134,12 @@ fn counted(
 }
 
 /// All that the log says of the entries.
-fn body(opening: &Opening) -> Map<String, Value> {
-    Map::from_iter([
-        ("commitment".to_owned(), opening.commitment().into()),
-        ("entries".to_owned(), opening.counts.len().into()),
-        ("hour".to_owned(), Moment(opening.hour).to_string().into()),
-    ])
+fn committed(opening: &Opening) -> EntriesCommitted {
+    EntriesCommitted {
+        commitment: opening.commitment(),
+        entries: opening.counts.len() as u64,
+        hour: Moment(opening.hour),
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +148,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::count::{HourCounts, Leaf, ListIdentity};
+    use crate::count::{HourCounts, ListIdentity};
+    use crate::record::Leaf;
     use crate::store::author::author_of_tests as author;
     use crate::store::{LogReader, Store, StoreError};
 
@@ -181,16 +182,10 @@ mod tests {
         let size = reader.checkpoints().unwrap().last().unwrap().size;
         let take = |octets: &[u8]| -> Result<(), StoreError> {
             if let Leaf::Event(leaf) = Leaf::parse(octets).unwrap()
-                && leaf.kind == ENTRY_COUNTS_KIND
+                && let Some(Statement::EntryCounts(said)) = leaf.said()
             {
-                assert_eq!((leaf.list, leaf.body.len()), (Some("law"), 3));
-                let hour: Moment = leaf.body["hour"].as_str().unwrap().parse().unwrap();
-                let commitment = leaf.body["commitment"].as_str().unwrap().to_owned();
-                found.push((
-                    hour.0 - HOUR,
-                    leaf.body["entries"].as_u64().unwrap(),
-                    commitment,
-                ));
+                assert_eq!(leaf.list, Some("law"));
+                found.push((said.hour.0 - HOUR, said.entries, said.commitment));
             }
             Ok(())
         };

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{ClockReading, UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
-use crate::count::{Board, HourCounts, Meter, Moment};
+use crate::count::{Board, HourCounts, Meter};
+use crate::record::Moment;
 
 use super::journal::{Journal, Told};
 use super::out_of_force::{ForceWatch, InForceSince};
@@ -340,9 +341,11 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::audit::{Demands, Folder, LogExporter, verify};
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
+    use crate::record::{EventKind, IssueLive, IssueVerified, Statement};
     use crate::store::author::author_of_tests as author;
-    use crate::store::{EventKind, JournalEvent, Reader};
+    use crate::store::{JournalEvent, LogReader, Reader};
 
     const HOUR_START: UnixSeconds = 1_767_225_600;
 
@@ -516,7 +519,11 @@ mod tests {
         let cells = board.cells();
         let mut store = Some(Store::open(folder.path(), &lists(), author(), wall_s()));
         let journal = Journal::default();
-        journal.note(JournalEvent::now(EventKind::Start, serde_json::Value::Null));
+        let verified = Statement::Verified(IssueVerified { at_ms: 7 });
+        journal.note(JournalEvent {
+            list: Some("one".to_owned()),
+            ..JournalEvent::now(verified)
+        });
         let keeper = Keeper::start(
             Arc::clone(&board),
             Box::new(move || store.take().expect("a store")),
@@ -545,9 +552,152 @@ mod tests {
                 .iter()
                 .map(|(seq, event)| (*seq, event.kind))
                 .collect::<Vec<_>>(),
-            [(1, EventKind::Start)]
+            [
+                (1, EventKind::Start),
+                (2, EventKind::Verified),
+                (3, EventKind::Stop)
+            ]
         );
         Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
+    }
+
+    /// A ledger whose first list is in force from the start or not, and who says so.
+    fn standing_ledger(folder: &Path, at: UnixSeconds, has_first: bool) -> StandingLedger {
+        let board = Arc::new(Board::new(2));
+        let cells = board.cells();
+        let store = Store::open(folder, &lists(), author(), at).unwrap();
+        let since = Arc::new(Mutex::new(vec![has_first.then_some(at), Some(at)]));
+        let told = Arc::clone(&since);
+        let force = ForceWatch::new(Box::new(move || told.lock().unwrap().clone()));
+        let journal = Journal::default();
+        let health = Health::default();
+        let mut ledger = Ledger::new(board, store, journal, health, force);
+        ledger.last_reading.wall = at;
+        let mut standing = StandingLedger {
+            ledger,
+            cells,
+            since,
+        };
+        standing.note_live("two", at);
+        if has_first {
+            standing.note_live("one", at);
+        }
+        standing
+    }
+
+    struct StandingLedger {
+        ledger: Ledger,
+        cells: Arc<Cells>,
+        since: Arc<Mutex<Vec<Option<UnixSeconds>>>>,
+    }
+
+    impl StandingLedger {
+        fn note_live(&mut self, list: &str, at: UnixSeconds) {
+            if list == "one" {
+                self.since.lock().unwrap()[0] = Some(at);
+            }
+            let said = Statement::Live(IssueLive {
+                entries: 7,
+                generation: None,
+                issued: None,
+                rejects: 0,
+                sha256: "ab".to_owned(),
+            });
+            self.ledger.journal.note(JournalEvent {
+                list: Some(list.to_owned()),
+                ..JournalEvent::at(at, said)
+            });
+        }
+
+        fn ask(&self, count: u64) {
+            ask(&self.cells, count);
+            if self.since.lock().unwrap()[0].is_some() {
+                for _ in 0..count {
+                    self.cells.note_question(Door::Udp);
+                    self.cells.note_blocked(0, Kind::Address);
+                }
+            }
+        }
+    }
+
+    /// What the verifier finds in the log of this folder.
+    fn findings(folder: &Path) -> Vec<String> {
+        let reader = LogReader::open(folder).unwrap();
+        let checkpoints = reader.checkpoints().unwrap();
+        let last = checkpoints.last().unwrap();
+        let (to, key) = (tempfile::tempdir().unwrap(), author().key);
+        let mut exporter = LogExporter::create(to.path(), key.name()).unwrap();
+        let keep = |leaf: &[u8]| -> Result<(), StoreError> {
+            exporter.leaf(leaf).unwrap();
+            Ok(())
+        };
+        reader.leaves(last.size, keep).unwrap();
+        exporter
+            .finish("", &[(last.at, last.note.clone())])
+            .unwrap();
+        let demands = Demands {
+            keys: vec![key.public()],
+            ..Demands::default()
+        };
+        let folder = Folder::find(to.path()).unwrap().remove(0);
+        let findings = verify(&folder, &demands).log.findings;
+        findings
+            .into_iter()
+            .map(|finding| format!("{finding:?}"))
+            .collect()
+    }
+
+    /// An honest log is in order, whatever the clock, the disk, crashes and lists did.
+    fn live_through(steps: &[(i64, u64, u8)]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut now = HOUR_START + 17;
+        let mut standing = standing_ledger(folder.path(), now, true);
+        for &(step, count, event) in steps {
+            now += step;
+            standing.ask(count);
+            let ledger = &mut standing.ledger;
+            ledger.store.refuse_changes(event == 0);
+            // Steps of the clock are as likely as time that goes by.
+            let _ = if event.is_multiple_of(2) {
+                ledger.flush_at(now)
+            } else {
+                ledger.flush_after_a_step(now)
+            };
+            ledger.store.refuse_changes(false);
+            match event {
+                1 | 2 => {
+                    drop(standing);
+                    standing = standing_ledger(folder.path(), now, event == 1);
+                }
+                3 => {
+                    let StandingLedger { mut ledger, .. } = standing;
+                    ledger.flush_at(now).unwrap();
+                    ledger.store.end(ledger.last_taking).unwrap();
+                    now += 90;
+                    standing = standing_ledger(folder.path(), now, count.is_multiple_of(2));
+                }
+                4 | 5 if standing.since.lock().unwrap()[0].is_none() => {
+                    standing.note_live("one", now);
+                }
+                // The clock is ahead while somebody notes something, and back when it is written.
+                6 => standing.note_live("two", now + 300_000),
+                _ => {}
+            }
+        }
+        let StandingLedger { mut ledger, .. } = standing;
+        ledger.flush_at(now + 9000).unwrap();
+        ledger.store.end(ledger.last_taking).unwrap();
+        findings(folder.path())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn an_honest_log_is_in_order(
+            steps in prop::collection::vec((prop_oneof![-5000_i64..9000, 0_i64..6, Just(3600)], 0_u64..5, 0_u8..12), 1..40)
+        ) {
+            prop_assert_eq!(live_through(&steps), Vec::<String>::new());
+        }
     }
 
     proptest! {

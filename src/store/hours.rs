@@ -4,9 +4,9 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::count::{
-    Carried, Ended, Event, GapKind, HOUR_KIND, HOUR_LEAF_VERSION, HourCounts, HourLeaf, Kind,
-    LEAF_VERSION, LeafGap, LeafSpan, ListCounts, ListGap, Moment,
+use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListGap};
+use crate::record::{
+    Carried, Ended, HOUR_KIND, HOUR_LEAF_VERSION, HourLeaf, LEAF_VERSION, LeafGap, LeafSpan, Moment,
 };
 
 use super::log::{Log, Run};

@@ -10,93 +10,67 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, params};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::StoreError;
 use crate::clock::{UnixSeconds, wall_s};
-use crate::list::serial;
+use crate::record::{EventKind, Statement};
 
 /// Events that wait while the disk refuses; more than this are lost, and that is logged.
 const WAITING_MAX: usize = 10_000;
 
-/// What kind of thing happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EventKind {
-    /// A source found a list that is not in force.
-    Received,
-    /// Its papers are in order.
-    Verified,
-    /// It was held back.
-    Refused,
-    /// An operator let named findings pass for one manifest.
-    Override,
-    /// It is tried out beside the list in force.
-    Staged,
-    /// It is in force.
-    Live,
-    /// Our own doors were asked about it.
-    Probed,
-    /// A receipt was signed.
-    Receipt,
-    /// An earlier generation was put in force again.
-    Rollback,
-    /// Entries were taken off at once.
-    Removal,
-    /// A list in force has run out, and goes on blocking.
-    Expired,
-    /// What is kept is older than what was promised: it was restored, copied or emptied.
-    Restored,
-    /// The program answers.
-    Start,
-    /// The program ends.
-    Stop,
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEvent {
+    /// When.
+    pub at: UnixSeconds,
+    /// What.
+    pub said: Statement,
+    /// To which list; none where it happened to the program.
+    pub list: Option<String>,
+    /// The list's serial, where it has one.
+    pub serial: Option<u64>,
+    /// SHA-256 of its manifest's text in hexadecimal, or of its own text where it has no manifest.
+    pub manifest: Option<String>,
+    /// Why, as somebody typed it: for the journal alone, since the log is for everybody.
+    pub reason: Option<String>,
 }
 
-impl EventKind {
-    /// All kinds.
-    pub const ALL: [Self; 14] = [
-        Self::Received,
-        Self::Verified,
-        Self::Refused,
-        Self::Override,
-        Self::Staged,
-        Self::Live,
-        Self::Probed,
-        Self::Receipt,
-        Self::Rollback,
-        Self::Removal,
-        Self::Expired,
-        Self::Restored,
-        Self::Start,
-        Self::Stop,
-    ];
+impl JournalEvent {
+    /// An event of this moment.
+    pub fn now(said: Statement) -> Self {
+        Self::at(wall_s(), said)
+    }
 
-    /// The word on disk.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::Verified => "verified",
-            Self::Refused => "refused",
-            Self::Override => "override",
-            Self::Staged => "staged",
-            Self::Live => "live",
-            Self::Probed => "probed",
-            Self::Receipt => "receipt",
-            Self::Rollback => "rollback",
-            Self::Removal => "removal",
-            Self::Expired => "expired",
-            Self::Restored => "restored",
-            Self::Start => "start",
-            Self::Stop => "stop",
+    /// An event of the program.
+    pub(super) const fn at(at: UnixSeconds, said: Statement) -> Self {
+        Self {
+            at,
+            said,
+            list: None,
+            serial: None,
+            manifest: None,
+            reason: None,
         }
+    }
+
+    /// What the journal says of it.
+    fn body(&self) -> Map<String, Value> {
+        let mut body = self.said.body();
+        if let Some(reason) = &self.reason {
+            body.insert(REASON.to_owned(), reason.as_str().into());
+        }
+        body
     }
 }
 
-/// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JournalEvent {
+/// The key of a reason in the journal.
+const REASON: &str = "reason";
+
+/// One thing that happened, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JournalRow {
     /// When.
     pub at: UnixSeconds,
     /// What.
@@ -104,26 +78,11 @@ pub struct JournalEvent {
     /// To which list; none where it happened to the program.
     pub list: Option<String>,
     /// The list's serial, where it has one.
-    #[serde(default, deserialize_with = "serial::deserialize")]
     pub serial: Option<u64>,
-    /// SHA-256 of its manifest's text in hexadecimal, or of its own text where it has no manifest.
+    /// As in [`JournalEvent`].
     pub manifest: Option<String>,
     /// The rest, as an object without any listed name.
     pub body: Value,
-}
-
-impl JournalEvent {
-    /// An event of this moment.
-    pub fn now(kind: EventKind, body: Value) -> Self {
-        Self {
-            at: wall_s(),
-            kind,
-            list: None,
-            serial: None,
-            manifest: None,
-            body,
-        }
-    }
 }
 
 /// Takes events from anywhere in the program; a clone writes to the same journal.
@@ -152,7 +111,7 @@ impl Journal {
         let mut waiting = self.lock();
         if waiting.events.len() >= WAITING_MAX {
             tracing::error!(
-                kind = event.kind.word(),
+                kind = event.said.kind().word(),
                 "{WAITING_MAX} events wait for the disk: this one is lost; check the state folder"
             );
             return;
@@ -198,11 +157,11 @@ pub(super) fn add(transaction: &Transaction<'_>, events: &[JournalEvent]) -> rus
             .map(|serial| i64::try_from(serial).unwrap_or(i64::MAX));
         insert.execute(params![
             event.at,
-            event.kind.word(),
+            event.said.kind().word(),
             event.list,
             serial,
             event.manifest,
-            event.body.to_string()
+            Value::Object(event.body()).to_string()
         ])?;
     }
     Ok(())
@@ -215,7 +174,7 @@ pub(super) fn read(
     file: PathBuf,
     list: Option<&str>,
     count: u32,
-) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+) -> Result<Vec<(u64, JournalRow)>, StoreError> {
     read_rows(connection, list, count).map_err(|source| StoreError::Sqlite {
         attempt: "read the journal in",
         file,
@@ -227,7 +186,7 @@ fn read_rows(
     connection: &Connection,
     list: Option<&str>,
     count: u32,
-) -> rusqlite::Result<Vec<(u64, JournalEvent)>> {
+) -> rusqlite::Result<Vec<(u64, JournalRow)>> {
     let has_journal = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'journal')";
     if !connection.query_row(has_journal, [], |row| row.get::<_, bool>(0))? {
         // Written by a version that kept none, and not yet opened by this one.
@@ -239,10 +198,10 @@ fn read_rows(
     )?;
     let rows = select.query_map(params![list, count], |row| {
         let word: String = row.get(2)?;
-        let kind = EventKind::ALL.into_iter().find(|kind| kind.word() == word);
+        let kind = EventKind::parse(&word);
         let body: String = row.get(6)?;
         let event = kind.map(|kind| {
-            Ok::<_, rusqlite::Error>(JournalEvent {
+            Ok::<_, rusqlite::Error>(JournalRow {
                 at: row.get(1)?,
                 kind,
                 list: row.get(3)?,
@@ -270,20 +229,39 @@ fn read_rows(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::record::{IssueRefused, IssueVerified, LetPass};
     use crate::store::author::author_of_tests as author;
     use crate::store::{Reader, Store, Taking};
 
     fn event(n: u64) -> JournalEvent {
+        let known_by = format!("{n:064x}");
+        let codes = vec!["guard.size".to_owned()];
+        let said = [
+            Statement::Verified(IssueVerified { at_ms: 7 }),
+            Statement::Refused(IssueRefused::new("it is too large", &["guard.size"])),
+            Statement::Override(LetPass { codes, known_by }),
+        ];
+        let said = said[n as usize % 3].clone();
+        let has_reason = said.kind() == EventKind::Override;
         JournalEvent {
             at: 1_767_225_600 + n as i64,
-            kind: EventKind::ALL[n as usize % EventKind::ALL.len()],
-            list: n.is_multiple_of(2).then(|| "even".to_owned()),
+            said,
+            list: Some(if n.is_multiple_of(2) { "even" } else { "odd" }.to_owned()),
             serial: Some(n),
             manifest: None,
-            body: json!({ "n": n }),
+            reason: has_reason.then(|| "as the authority says".to_owned()),
+        }
+    }
+
+    fn row(event: &JournalEvent) -> JournalRow {
+        JournalRow {
+            at: event.at,
+            kind: event.said.kind(),
+            list: event.list.clone(),
+            serial: event.serial,
+            manifest: event.manifest.clone(),
+            body: Value::Object(event.body()),
         }
     }
 
@@ -311,14 +289,15 @@ mod tests {
             )
             .unwrap();
         let reader = Reader::open(folder.path()).unwrap();
-        let read: Vec<_> = reader.journal(None, 100).unwrap();
+        let mut read: Vec<_> = reader.journal(None, 100).unwrap();
+        assert_eq!(read.remove(0).1.kind, EventKind::Start, "the store's own");
         assert_eq!(
             read.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(),
-            (1..=20).collect::<Vec<_>>()
+            (2..=21).collect::<Vec<_>>()
         );
         assert_eq!(
             read.into_iter().map(|(_, event)| event).collect::<Vec<_>>(),
-            events
+            events.iter().map(row).collect::<Vec<_>>()
         );
         let last: Vec<_> = reader
             .journal(Some("even"), 3)

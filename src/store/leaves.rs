@@ -155,7 +155,8 @@ impl LogReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::count::{HourCounts, HourLeaf, Leaf, LeafSpan, ListIdentity};
+    use crate::count::{HourCounts, ListIdentity};
+    use crate::record::{HourLeaf, Leaf, LeafSpan};
     use crate::seal::Note;
     use crate::seal::checkpoint::Checkpoint;
     use crate::seal::tree::{leaf_hash, root_of};

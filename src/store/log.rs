@@ -1,12 +1,11 @@
 //! Adds leaves to the audit log, within the transaction that what they tell of is written in.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use serde_json::{Map, Value};
 
 use crate::clock::UnixSeconds;
-use crate::count::{EventLeaf, HourLeaf, LEAF_VERSION, Leaf, Moment};
+use crate::record::{
+    EventKind, EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment, Statement,
+};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{Tree, leaf_hash};
 
@@ -34,14 +33,26 @@ pub(super) struct Run {
 }
 
 /// An event to be made a leaf of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Happening<'a> {
     pub(super) at: UnixSeconds,
-    pub(super) kind: &'a str,
+    pub(super) said: Statement,
     pub(super) list: Option<&'a str>,
     pub(super) serial: Option<u64>,
     pub(super) manifest: Option<&'a str>,
-    pub(super) body: Map<String, Value>,
+}
+
+impl Happening<'_> {
+    /// Something that happened to the program.
+    pub(super) const fn of_program(at: UnixSeconds, said: Statement) -> Self {
+        Self {
+            at,
+            said,
+            list: None,
+            serial: None,
+            manifest: None,
+        }
+    }
 }
 
 impl<'t> Log<'t> {
@@ -80,9 +91,37 @@ impl<'t> Log<'t> {
         self.tree.size()
     }
 
-    /// Adds an event; its time is not earlier than that of the leaf before.
+    /// Adds an event; its time is not earlier than that of the leaf before. What happened to a list
+    /// and cannot be a leaf is said aloud instead: one event must not keep the rest from being
+    /// written.
     pub(super) fn note(&mut self, run: &Run, event: Happening<'_>) -> rusqlite::Result<()> {
-        if matches!(event.kind, "live" | "rollback")
+        let kind = event.said.kind();
+        let leaf = Leaf::Event(EventLeaf {
+            at: Moment(event.at.max(self.time)),
+            body: event.said.body(),
+            boot: &run.boot,
+            kind: kind.word(),
+            list: event.list,
+            manifest: event.manifest,
+            provider: &self.author.provider,
+            resolver: &self.author.resolver,
+            seq: self.size(),
+            serial: event.serial,
+            v: LEAF_VERSION,
+        });
+        let octets = match leaf.write() {
+            Err(fault) if event.said.is_of_list() => {
+                let (kind, list) = (kind.word(), event.list);
+                tracing::error!(
+                    kind,
+                    list,
+                    "the audit log cannot say this: what happened {fault}"
+                );
+                return Ok(());
+            }
+            written => written.map_err(unwritable)?,
+        };
+        if matches!(kind, EventKind::Live | EventKind::Rollback)
             && let Some(list) = event.list
         {
             self.transaction
@@ -93,19 +132,7 @@ impl<'t> Log<'t> {
                     event.manifest
                 ])?;
         }
-        self.append(&Leaf::Event(EventLeaf {
-            at: Moment(event.at.max(self.time)),
-            body: event.body,
-            boot: &run.boot,
-            kind: event.kind,
-            list: event.list,
-            manifest: event.manifest,
-            provider: &self.author.provider,
-            resolver: &self.author.resolver,
-            seq: self.size(),
-            serial: event.serial,
-            v: LEAF_VERSION,
-        }))
+        self.append(&octets, leaf.time())
     }
 
     /// Adds a closed hour of one list. What names the author, the place in the log and the list's
@@ -121,23 +148,23 @@ impl<'t> Log<'t> {
                 ))
             });
         let (serial, manifest) = standing.optional()?.unwrap_or_default();
-        self.append(&Leaf::Hour(HourLeaf {
+        let leaf = Leaf::Hour(HourLeaf {
             manifest: manifest.as_deref(),
             provider: &self.author.provider,
             resolver: &self.author.resolver,
             seq: self.size(),
             serial: serial.map(i64::cast_unsigned),
             ..hour
-        }))
+        });
+        self.append(&leaf.write().map_err(unwritable)?, leaf.time())
     }
 
-    fn append(&mut self, leaf: &Leaf<'_>) -> rusqlite::Result<()> {
-        let octets = leaf.to_json();
+    fn append(&mut self, octets: &[u8], time: UnixSeconds) -> rusqlite::Result<()> {
         self.transaction
             .prepare_cached("INSERT INTO leaf VALUES (?1, ?2)")?
             .execute(params![self.size().cast_signed(), octets])?;
-        self.time = self.time.max(leaf.time());
-        self.tree.append(leaf_hash(&octets));
+        self.time = self.time.max(time);
+        self.tree.append(leaf_hash(octets));
         Ok(())
     }
 
@@ -199,24 +226,6 @@ pub(super) fn other_author(
     Ok(written.filter(|written| *written != author.key.public().to_string()))
 }
 
-/// What a start's leaf says beside the time.
-pub(super) fn start_body(
-    run: &Run,
-    lists: &BTreeSet<&str>,
-    previous: Option<&Run>,
-    behind_s: i64,
-) -> Map<String, Value> {
-    Map::from_iter([
-        ("behind_s".to_owned(), behind_s.into()),
-        (
-            "configuration".to_owned(),
-            run.configuration.as_str().into(),
-        ),
-        ("lists".to_owned(), lists.iter().copied().collect()),
-        (
-            "previous".to_owned(),
-            previous.map(|run| run.boot.as_str()).into(),
-        ),
-        ("software".to_owned(), run.software.as_str().into()),
-    ])
+fn unwritable(fault: LeafFault) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(fault.into())
 }

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 pub use author::{Author, origin, read_or_make_key};
 pub use damaged::set_damaged_aside;
 pub use flusher::{Flushing, Health, Keeper, StoreOpener};
-pub use journal::{EventKind, Journal, JournalEvent};
+pub use journal::{Journal, JournalEvent, JournalRow};
 pub use leaves::{LogReader, SignedHead};
 pub use out_of_force::{InForceSince, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction};
 use super::StoreError;
 use super::frame::{Validity, in_memory, is_going_on, read_frame, read_lists};
 use super::hourly::read_hourly;
-use super::journal::{self, JournalEvent};
+use super::journal::{self, JournalRow};
 use super::out_of_force;
 use super::schema::{counts_file, open_to_read};
 use crate::clock::UnixSeconds;
@@ -67,7 +67,7 @@ impl Reader {
         &self,
         list: Option<&str>,
         count: u32,
-    ) -> Result<Vec<(u64, JournalEvent)>, StoreError> {
+    ) -> Result<Vec<(u64, JournalRow)>, StoreError> {
         journal::read(&self.connection, counts_file(&self.folder), list, count)
     }
 }

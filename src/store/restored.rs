@@ -5,16 +5,15 @@
 //! signed after the copy was made. So that log ends, and another one begins under another name and
 //! another key. Its second leaf says which log it follows and why.
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
-use serde_json::{Map, json};
-
-use super::journal::{self, EventKind, JournalEvent};
+use super::journal::{self, JournalEvent};
 use super::log::{Happening, Log, Run};
 use super::promises::{LogPromise, Promises};
 use crate::clock::UnixSeconds;
 use crate::list::Hash;
+use crate::record::{EndedLog, Statement};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::{Note, VerifyKey};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
 /// What was found at a start in place of the log that was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,28 +176,15 @@ impl FoundRestored {
         at: UnixSeconds,
     ) -> rusqlite::Result<()> {
         let LogPromise { origin, size, root } = &self.ended;
-        let body = Map::from_iter([
-            ("found".to_owned(), self.found.into()),
-            ("origin".to_owned(), origin.as_str().into()),
-            ("root".to_owned(), root.to_string().into()),
-            ("size".to_owned(), (*size).into()),
-            ("why".to_owned(), self.why.word().into()),
-        ]);
-        let event = JournalEvent {
-            at,
-            ..JournalEvent::now(EventKind::Restored, json!(body))
-        };
-        journal::add(transaction, &[event])?;
-        let kind = EventKind::Restored.word();
-        log.note(
-            run,
-            Happening {
-                at,
-                kind,
-                body,
-                ..Happening::default()
-            },
-        )
+        let said = Statement::LogRestored(EndedLog {
+            found: self.found,
+            origin: origin.clone(),
+            root: root.to_string(),
+            size: *size,
+            why: self.why.word().to_owned(),
+        });
+        journal::add(transaction, &[JournalEvent::at(at, said.clone())])?;
+        log.note(run, Happening::of_program(at, said))
     }
 }
 
@@ -206,8 +192,11 @@ impl FoundRestored {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use serde_json::json;
+
     use super::*;
-    use crate::count::{HourCounts, Leaf, ListIdentity};
+    use crate::count::{HourCounts, ListIdentity};
+    use crate::record::{EventKind, Leaf};
     use crate::store::{Author, LogReader, Reader, Store, StoreError};
 
     const HOUR: UnixSeconds = 1_767_225_600;

@@ -4,11 +4,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::append::{append, closed_until};
 use super::author::Author;
-use super::log::{self, Happening, Log, Run, Sign};
+use super::journal::{self, JournalEvent};
+use super::log::{Happening, Log, Run, Sign};
 use super::restored::{FoundRestored, end_log};
 use super::{entries, hours};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{GapKind, ListIdentity};
+use crate::record::{RunStart, Statement};
 use crate::seal::checkpoint::Checkpoint;
 
 /// A run that has begun.
@@ -84,17 +86,16 @@ pub(super) fn begin(
         &keys,
         &hours::nothing_in(hour_start(at), keys.len()),
     )?;
-    let ids = lists.iter().map(|list| list.id.as_str()).collect();
-    let body = log::start_body(&run, &ids, previous.as_ref(), at - wall);
-    log.note(
-        &run,
-        Happening {
-            at,
-            kind: "start",
-            body,
-            ..Happening::default()
-        },
-    )?;
+    let ids = lists.iter().map(|list| list.id.clone()).collect();
+    let start = Statement::Start(RunStart {
+        behind_s: at.abs_diff(wall),
+        configuration: run.configuration.clone(),
+        lists: ids,
+        previous: previous.map(|run| run.boot),
+        software: run.software.clone(),
+    });
+    journal::add(&transaction, &[JournalEvent::at(at, start.clone())])?;
+    log.note(&run, Happening::of_program(at, start))?;
     if let Some(restored) = restored {
         restored.tell(&transaction, &mut log, &run, at)?;
     }
@@ -171,11 +172,7 @@ fn end_previous(
     if log.size() == 0 {
         return Ok(None);
     }
-    let crash = Happening {
-        at: from,
-        kind: "crash",
-        ..Happening::default()
-    };
+    let crash = Happening::of_program(from, Statement::Crash);
     let happenings = if kind == GapKind::Crash {
         vec![crash]
     } else {

@@ -2,12 +2,12 @@
 //! and events of the lists.
 
 use rusqlite::{Transaction, params};
-use serde_json::{Map, Value};
 
-use super::journal::{EventKind, JournalEvent};
+use super::journal::JournalEvent;
 use super::log::{Happening, Run};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::count::{GapKind, HourCounts, Moment, is_plain};
+use crate::count::{GapKind, HourCounts};
+use crate::record::{ClockLeaf, Moment, Statement};
 
 /// A step of the clock, or a time for which nobody can tell what belongs to which hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,33 +35,16 @@ pub(super) struct WriteSpan {
     pub(super) ending: Ending,
 }
 
-/// A journal's event as the log tells it; the run's start and end are told by the log itself.
-pub(super) fn happening(event: &JournalEvent) -> Option<Happening<'_>> {
-    // Reasons are what somebody typed, and the log is for everybody: they stay in the journal.
-    let is_told = |(key, _): &(&String, &Value)| *key != "reason";
-    let plain = |value: &Value| {
-        if is_plain(value) {
-            value.clone()
-        } else {
-            value.to_string().into()
-        }
-    };
-    let body = event
-        .body
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(is_told)
-        .map(|(key, value)| (key.clone(), plain(value)))
-        .collect();
-    (!matches!(event.kind, EventKind::Start | EventKind::Stop)).then(|| Happening {
-        at: event.at,
-        kind: event.kind.word(),
+/// A journal's event as the log tells it: without the reason, which somebody typed, and within the
+/// time that is written, whatever the clock said when it was noted.
+pub(super) fn happening<'a>(event: &'a JournalEvent, span: &WriteSpan) -> Happening<'a> {
+    Happening {
+        at: event.at.clamp(span.since, span.at),
+        said: event.said.clone(),
         list: event.list.as_deref(),
         serial: event.serial,
         manifest: event.manifest.as_deref(),
-        body,
-    })
+    }
 }
 
 /// Splits the time on record where the clock was set forward, or where hours were slept through;
@@ -125,17 +108,8 @@ pub(super) fn note_steps<'a>(
         ..jump
     });
     let leaf = |step: ClockStep| {
-        let by = if step.by_s < 0 { "back_s" } else { "forward_s" };
-        let body = [
-            (by.to_owned(), step.by_s.unsigned_abs().into()),
-            ("until".to_owned(), Moment(step.until).to_string().into()),
-        ];
-        Happening {
-            at: step.from,
-            kind: "clock",
-            body: Map::from_iter(body),
-            ..Happening::default()
-        }
+        let (by_s, until) = (step.by_s, Moment(step.until));
+        Happening::of_program(step.from, Statement::Clock(ClockLeaf { by_s, until }))
     };
     Ok(joined.chain(backs).map(leaf).collect())
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, params};
-use serde_json::Map;
 
 use super::append::{append, closed_until};
 use super::author::Author;
@@ -21,8 +20,9 @@ use super::steps::ClockStep;
 use super::steps::{Ending, WriteSpan, happening, note_steps};
 use super::{StoreError, entries, hours, out_of_force};
 use crate::clock::{UnixSeconds, hour_start};
-use crate::count::{EntryCounts, HourCounts, ListIdentity, Moment};
+use crate::count::{EntryCounts, HourCounts, ListIdentity};
 use crate::list::Hash;
+use crate::record::{Moment, Statement, Until};
 use crate::seal::checkpoint::Checkpoint;
 
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often
@@ -279,7 +279,7 @@ pub(super) fn add(
     let mut hours = taking.hours.iter().collect::<Vec<_>>();
     hours.sort_by_key(|counts| counts.hour);
     let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
-    happenings.extend(taking.events.iter().filter_map(happening));
+    happenings.extend(taking.events.iter().map(|event| happening(event, span)));
     add_hours(&transaction, run, lists, &hours, span)?;
     out_of_force::add(&transaction, run.key, lists, taking.out_of_force, span)?;
     transaction
@@ -291,13 +291,8 @@ pub(super) fn add(
         .prepare_cached("UPDATE run SET last_flush = ?2 WHERE run = ?1")?
         .execute(params![run.key, at])?;
     if span.was_failing {
-        let body = Map::from_iter([("until".to_owned(), Moment(at).to_string().into())]);
-        happenings.push(Happening {
-            at: since,
-            kind: "unwritten",
-            body,
-            ..Happening::default()
-        });
+        let until = Until { until: Moment(at) };
+        happenings.push(Happening::of_program(since, Statement::Unwritten(until)));
     }
     let next_hour = log.next_hour;
     append(&transaction, &mut log, run, happenings, at)?;
@@ -311,14 +306,8 @@ pub(super) fn add(
             "UPDATE run SET ended = ?2 WHERE run = ?1",
             params![run.key, at],
         )?;
-        log.note(
-            run,
-            Happening {
-                at,
-                kind: "stop",
-                ..Happening::default()
-            },
-        )?;
+        log.note(run, Happening::of_program(at, Statement::Stop))?;
+        journal::add(&transaction, &[JournalEvent::at(at, Statement::Stop)])?;
     }
     let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
     let checkpoint = log.save(if is_due { Sign::Now } else { Sign::Later })?;

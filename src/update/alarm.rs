@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tracing::{info, warn};
 
 use super::stand::Stand;
@@ -13,7 +12,7 @@ use crate::clock::{ClockReading, HOUR_S, UnixSeconds};
 use crate::list::expiry::{ExpiryStage, warning_of_issue};
 use crate::list::write_time;
 use crate::policy::{Difference, differences};
-use crate::store::EventKind;
+use crate::record::{IssueExpired, Statement};
 
 /// So long may the sources of a list not be reached before that is an alarm, and so many looks.
 const SILENT_S: i64 = HOUR_S;
@@ -64,10 +63,12 @@ impl Stand {
         let has_expired = warning.is_some_and(|warning| warning.stage == ExpiryStage::Expired);
         if has_expired && !self.state.is_expired {
             let state = &self.state;
-            let body = json!({
-                "serial": state.serial, "manifest": state.manifest, "expires": state.expires,
+            let said = Statement::Expired(IssueExpired {
+                expires: state.expires,
+                manifest: state.manifest.clone(),
+                serial: state.serial,
             });
-            self.note(EventKind::Expired, None, body);
+            self.note(said, None);
         }
         self.state.is_expired = has_expired;
         let stage = warning?.stage;

@@ -36,6 +36,7 @@ mod roster;
 mod shelf;
 mod sources;
 mod stand;
+mod start_refusal;
 mod state;
 mod tell;
 mod text;
@@ -52,9 +53,10 @@ pub use inspect::{Inspection, inspect};
 pub use listed::{ListOrigin, ListSource, PullSettings, Stage, Trust, Unsigned};
 pub use prove::Prover;
 pub use receipts::{ReceiptKeyFault, receipt_key};
-pub use refusal::{Cause, Refusal, StartRefusal};
+pub use refusal::{Cause, Refusal};
 pub use removal::SignedRemoval;
 pub use sources::{Sources, Watch, push, transfer};
+pub use start_refusal::StartRefusal;
 pub use state::{
     LastRefusal, ListAlarm, ListAlarmKind, ListChange, ListOutcome, ListState, TrialState,
 };

@@ -1,7 +1,6 @@
 //! A list's record against what was promised outside the state folder: one that is below it was
 //! restored from an older copy, copied, or emptied.
 
-use serde_json::json;
 use tracing::error;
 
 use super::decisions::Highest;
@@ -9,7 +8,8 @@ use super::refusal::Cause;
 use super::stand::Stand;
 use super::state::{ListAlarm, ListAlarmKind};
 use super::trust::KeyStanding;
-use crate::store::{EventKind, ListPromise};
+use crate::record::{FoundSerial, Statement};
+use crate::store::ListPromise;
 
 impl Stand {
     /// The highest issue that was promised. One that is kept, and that today's keys have not
@@ -63,8 +63,9 @@ impl Stand {
         };
         let Highest { serial, manifest } = promised;
         error!(list = %self.list.id, serial, "{}", self.restored_message(promised));
-        let body = json!({ "found": self.recorded_serial() });
-        self.note_issue(EventKind::Restored, serial, manifest, body);
+        let found = self.recorded_serial();
+        let said = Statement::ListRestored(FoundSerial { found });
+        self.note_issue(said, serial, manifest);
     }
 
     pub(super) fn restored_alarm(&self) -> Option<ListAlarm> {

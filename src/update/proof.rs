@@ -1,7 +1,6 @@
 //! What our doors answered about an issue is told, and signed: one receipt for an issue, at its
 //! first being in force and proven. After a restart it is proven again, and no time is signed anew.
 
-use serde_json::json;
 use tracing::{error, info};
 
 use super::prove::{ProbeAnswers, Prover, Unproven};
@@ -12,8 +11,8 @@ use super::trust::KeyStanding;
 use crate::clock::now_ms;
 use crate::list::receipt::Receipt;
 use crate::policy::Difference;
+use crate::record::{IssueReceipt, ProbeResult, Statement};
 use crate::seal::Note;
-use crate::store::EventKind;
 
 impl Stand {
     /// Say what our doors answered, and sign for it where it is as the list asks and was not signed
@@ -26,10 +25,9 @@ impl Stand {
     ) {
         let ProbeAnswers { asked, right, .. } = answers;
         self.note_issue(
-            EventKind::Probed,
+            Statement::Probed(ProbeResult { asked, right }),
             unproven.serial,
             unproven.manifest,
-            json!({ "asked": asked, "right": right }),
         );
         let receipt = Receipt {
             resolver: prover.key.name().to_owned(),
@@ -104,11 +102,12 @@ impl Stand {
         let ms = receipt.probed_ms - receipt.received_ms;
         info!(%list, serial, ms, "receipt signed");
         self.state.receipt = Some(receipt.probed_ms.div_euclid(1000));
-        let times = json!({
-            "received-ms": receipt.received_ms, "verified-ms": receipt.verified_ms,
-            "live-ms": receipt.live_ms,
-            "probed-ms": receipt.probed_ms,
+        let said = Statement::Receipt(IssueReceipt {
+            live_ms: receipt.live_ms,
+            probed_ms: receipt.probed_ms,
+            received_ms: receipt.received_ms,
+            verified_ms: receipt.verified_ms,
         });
-        self.note_issue(EventKind::Receipt, serial, receipt.manifest, times);
+        self.note_issue(said, serial, receipt.manifest);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
 use tracing::{error, info, warn};
 use zeroize::Zeroizing;
 
@@ -19,7 +18,7 @@ use crate::list::manifest::Manifest;
 use crate::list::removal::{Removal, parse_several};
 use crate::list::{Hash, Table};
 use crate::name::HashKey;
-use crate::store::EventKind;
+use crate::record::{ListRemoval, RemovalOver, Statement};
 
 /// Removals whose hashes are remembered after they are over, so that a file left lying does not
 /// bring them back.
@@ -131,20 +130,24 @@ impl Stand {
 
     fn tell_removal(&self, term: &RemovalTerm, removal: &Removal, front: &LiveFront) -> ListChange {
         let named = removal.entries.len();
-        let body = |entries: u64| {
-            json!({
-                "removal": term.known_by.to_string(), "named": named, "entries": entries,
-                "from": removal.from, "until": removal.until, "reason": removal.reason,
-            })
+        let note = |entries: u64| {
+            let said = Statement::Removal(ListRemoval {
+                entries,
+                from: removal.from,
+                named: named as u64,
+                removal: term.known_by.to_string(),
+                until: removal.until,
+            });
+            self.note_because(said, removal.reason.clone(), (None, None));
         };
         let list = &self.list.id;
         if term.is_settled_by(self.manifest.as_ref()) {
-            self.note(EventKind::Removal, None, body(0));
+            note(0);
             info!(%list, named, "a removal has been taken up by the issue in force already");
             return ListChange::Settled;
         }
         if !term.holds_at(wall_s()) {
-            self.note(EventKind::Removal, None, body(0));
+            note(0);
             info!(%list, named, from = term.begins, "a removal will hold later");
             return ListChange::RemovalWaits { from: term.begins };
         }
@@ -157,7 +160,7 @@ impl Stand {
             _ => 0,
         };
         info!(%list, named, entries, "entries are removed at once");
-        self.note(EventKind::Removal, None, body(entries));
+        note(entries);
         ListChange::Removed { entries }
     }
 
@@ -231,11 +234,12 @@ impl Stand {
             );
         }
         let end = if is_settled { "settled" } else { "ran out" };
-        self.note(
-            EventKind::Removal,
-            None,
-            json!({ "removal": removal, "end": end, "serial": serial }),
-        );
+        let said = Statement::RemovalOver(RemovalOver {
+            end: end.to_owned(),
+            removal: removal.to_string(),
+            serial,
+        });
+        self.note(said, None);
     }
 
     /// Lay over the list what its removals say at this moment; a snapshot is swapped only where

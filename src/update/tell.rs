@@ -1,6 +1,5 @@
 //! What is told of a list: its state, the log and the journal.
 
-use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::bundle::Origin;
@@ -13,7 +12,8 @@ use super::verify::Believed;
 use crate::clock::wall_s;
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
-use crate::store::{EventKind, JournalEvent};
+use crate::record::{IssueLive, IssueReceived, IssueRefused, IssueVerified, Statement};
+use crate::store::JournalEvent;
 
 impl Stand {
     pub(super) fn note_live(&mut self, entered: &Entered, generation: u64) {
@@ -75,15 +75,18 @@ impl Stand {
         // The report tells how long it took from `issued` on; a list without a manifest has none.
         let issued = self.manifest.as_ref().map(|manifest| manifest.issued);
         let (rejects, sha256) = (state.rejects, &state.sha256);
-        let body = json!({
-            "entries": state.entries, "rejects": rejects, "sha256": sha256,
-            "generation": state.kept, "issued": issued,
+        let said = Statement::Live(IssueLive {
+            entries: state.entries,
+            generation: state.kept,
+            issued,
+            rejects,
+            sha256: sha256.clone(),
         });
         let event = JournalEvent {
             list: Some(state.id.clone()),
             serial: state.serial,
             manifest: state.manifest.clone(),
-            ..JournalEvent::now(EventKind::Live, body)
+            ..JournalEvent::now(said)
         };
         self.journal.note(event);
     }
@@ -104,10 +107,13 @@ impl Stand {
         [received_ms, verified_ms]: [i64; 2],
     ) {
         if believed.is_some() {
-            let received = json!({ "way": origin.way.word(), "at-ms": received_ms });
-            self.note(EventKind::Received, believed, received);
-            let verified = json!({ "at-ms": verified_ms });
-            self.note(EventKind::Verified, believed, verified);
+            let received = IssueReceived {
+                at_ms: received_ms,
+                way: origin.way.word().to_owned(),
+            };
+            self.note(Statement::Received(received), believed);
+            let verified = IssueVerified { at_ms: verified_ms };
+            self.note(Statement::Verified(verified), believed);
         }
     }
 
@@ -153,11 +159,8 @@ impl Stand {
         }
         // The record tells once that something is wrong, however often it is looked at.
         if is_new {
-            self.note(
-                EventKind::Refused,
-                believed,
-                json!({ "message": message, "codes": codes }),
-            );
+            let said = Statement::Refused(IssueRefused::new(&message, &codes));
+            self.note(said, believed);
         }
         self.refused_for = Some(kind);
         self.state.last_refusal = Some(LastRefusal {
@@ -172,7 +175,7 @@ impl Stand {
     }
 
     /// Write an event of this list into the journal.
-    pub(super) fn note(&self, kind: EventKind, believed: Option<&Believed>, body: Value) {
+    pub(super) fn note(&self, said: Statement, believed: Option<&Believed>) {
         let (serial, manifest) = believed
             .map(|believed| (believed.manifest.serial, believed.hash.to_string()))
             .unzip();
@@ -180,12 +183,28 @@ impl Stand {
             list: Some(self.list.id.clone()),
             serial,
             manifest,
-            ..JournalEvent::now(kind, body)
+            ..JournalEvent::now(said)
+        });
+    }
+
+    /// As [`Self::note`], of what somebody did for a reason, to a version where it is to one.
+    pub(super) fn note_because(
+        &self,
+        said: Statement,
+        reason: String,
+        (serial, manifest): (Option<u64>, Option<String>),
+    ) {
+        self.journal.note(JournalEvent {
+            list: Some(self.list.id.clone()),
+            serial,
+            manifest,
+            reason: Some(reason),
+            ..JournalEvent::now(said)
         });
     }
 
     /// Write an event of one issue of this list into the journal.
-    pub(super) fn note_issue(&self, kind: EventKind, serial: u64, manifest: Hash, body: Value) {
+    pub(super) fn note_issue(&self, said: Statement, serial: u64, manifest: Hash) {
         let (list, serial, manifest) = (
             Some(self.list.id.clone()),
             Some(serial),
@@ -195,7 +214,7 @@ impl Stand {
             list,
             serial,
             manifest,
-            ..JournalEvent::now(kind, body)
+            ..JournalEvent::now(said)
         });
     }
 }

@@ -11,6 +11,7 @@ use running::Running;
 
 pub(crate) mod ask;
 pub(crate) mod dice;
+pub(crate) mod evidence;
 pub(crate) mod in_process;
 pub(crate) mod internet;
 pub(crate) mod listener;

@@ -11,11 +11,16 @@ use super::super::output::{self, Style, TextColumn, count, number, table};
 use super::findings::describe_findings;
 use super::keys::read_keys;
 use crate::audit::{
-    Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified, read_pin, verify,
+    Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified, describe_ended,
+    read_pin, read_regular, verify,
 };
 use crate::clock::UnixSeconds;
-use crate::count::Blocked;
+use crate::record::Blocked;
 use crate::report::parse_span;
+use crate::seal::NOTE_OCTETS_MAX;
+
+/// The longest report: years of days take a tenth of this.
+const REPORT_OCTETS_MAX: usize = 64 << 20;
 
 /// What is checked, and against what.
 #[derive(Debug, clap::Args)]
@@ -54,13 +59,15 @@ struct VerifiedOutcome {
     not_in_force_s: BTreeMap<String, u64>,
     questions: u64,
     findings: Vec<Finding>,
+    /// What was not looked at, and what would have it looked at.
+    not_checked: Vec<&'static str>,
 }
 
 pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let outcome = check(args)?;
     match style {
         Style::Json => output::print_json(&outcome)?,
-        Style::Text => output::print(&describe(&outcome, args))?,
+        Style::Text => output::print(&describe(&outcome))?,
     }
     match outcome.findings.len() {
         0 => Ok(()),
@@ -79,7 +86,7 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     }
     let mut pins = Vec::new();
     for path in &args.since {
-        let octets = std::fs::read(path)
+        let octets = read_regular(path, NOTE_OCTETS_MAX)
             .map_err(|error| CommandFailure::Usage(format!("{}: {error}", path.display())))?;
         pins.push(
             read_pin(&octets, &keys, &path.display().to_string()).map_err(CommandFailure::Usage)?,
@@ -88,7 +95,11 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     let until = parse_span(None, args.until.as_deref())
         .map_err(|error| CommandFailure::Usage(error.to_string().replace("--to", "--until")))?
         .until;
-    pins.extend(folders.iter().filter_map(Pin::of_copy));
+    pins.extend(
+        folders
+            .iter()
+            .filter_map(|folder| Pin::of_copy(folder, &keys)),
+    );
     let mut demands = Demands {
         keys,
         pins,
@@ -97,14 +108,29 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     };
     read_manifests(args, &mut demands)?;
     let report = args.report.as_deref().map(read_report).transpose()?;
-    Ok(judge(
-        folders
-            .iter()
-            .map(|folder| verify(folder, &demands))
-            .collect(),
-        &demands,
-        report.as_ref(),
-    ))
+    let verified = folders.iter().map(|folder| verify(folder, &demands));
+    Ok(VerifiedOutcome {
+        not_checked: not_checked(args),
+        ..judge(verified.collect(), &demands, report.as_ref())
+    })
+}
+
+fn not_checked(args: &Args) -> Vec<&'static str> {
+    let questions = [
+        (
+            args.since.is_empty() && args.until.is_none(),
+            "whether the end of a log was cut off: a checkpoint from before (--since) or a time \
+             that it must reach (--until) tells",
+        ),
+        (
+            args.manifest.is_empty(),
+            "which versions of the lists a curator signed (--manifest, --curator)",
+        ),
+        (args.report.is_none(), "published reports (--report)"),
+        (true, "counts by entry (wardline audit opened)"),
+    ];
+    let open = questions.into_iter().filter(|(is_open, _)| *is_open);
+    open.map(|(_, question)| question).collect()
 }
 
 fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), CommandFailure> {
@@ -128,7 +154,8 @@ fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), CommandFailu
                 .collect();
         }
         for file in files {
-            let octets = std::fs::read(&file).map_err(|error| usage(&file, &error))?;
+            let octets = read_regular(&file, NOTE_OCTETS_MAX);
+            let octets = octets.map_err(|error| usage(&file, &error))?;
             demands
                 .add_manifest(&octets, &keys)
                 .map_err(|error| usage(&file, &error))?;
@@ -141,7 +168,7 @@ fn read_report(path: &Path) -> Result<PublishedReport, CommandFailure> {
     let usage = |error: &dyn std::fmt::Display| {
         CommandFailure::Usage(format!("{}: {error}", path.display()))
     };
-    let octets = std::fs::read(path).map_err(|error| usage(&error))?;
+    let octets = read_regular(path, REPORT_OCTETS_MAX).map_err(|error| usage(&error))?;
     serde_json::from_slice(&octets)
         .map_err(|error| usage(&format!("is no published report in JSON ({error})")))
 }
@@ -197,10 +224,11 @@ fn judge(
         not_in_force_s: totals.not_in_force_s,
         logs: verified.into_iter().map(|verified| verified.log).collect(),
         findings,
+        not_checked: Vec::new(),
     }
 }
 
-fn describe(outcome: &VerifiedOutcome, args: &Args) -> String {
+fn describe(outcome: &VerifiedOutcome) -> String {
     let columns = [
         TextColumn::Left("LOG"),
         TextColumn::Left("FROM"),
@@ -240,7 +268,7 @@ fn describe(outcome: &VerifiedOutcome, args: &Args) -> String {
             text.push_str(&format!(
                 "\nRESTORED: {} {}\n",
                 log.origin,
-                restored.describe()
+                describe_ended(restored)
             ));
         }
     }
@@ -258,11 +286,8 @@ fn describe(outcome: &VerifiedOutcome, args: &Args) -> String {
     } else {
         "The record is NOT in order. What is named above, and what depends on it, is no evidence.\n"
     });
-    if args.since.is_empty() && args.until.is_none() {
-        text.push_str(
-            "Whether its end was cut off is seen only with a checkpoint from before (--since) or a \
-             time that it must reach (--until).\n",
-        );
+    for question in &outcome.not_checked {
+        text.push_str(&format!("NOT CHECKED: {question}.\n"));
     }
     text
 }

@@ -57,7 +57,7 @@ pub(super) struct RunningEngine {
 }
 
 impl RunningEngine {
-    /// Open the store, the way outside and all doors. Questions are answered when this returns.
+    /// Open the way outside, all doors and the store. Questions are answered when this returns.
     pub(super) fn start(
         runtime: Runtime,
         config: &Config,
@@ -73,15 +73,6 @@ impl RunningEngine {
             .map(|(rules, _)| identity(rules))
             .collect();
         let board = Arc::new(Board::new(identities.len()).with_entries(entry_tallies(config)));
-        let open = store_opener(config, identities, promises, started);
-        let board_of_keeper = Arc::clone(&board);
-        let keeper = Keeper::start(
-            board_of_keeper,
-            open,
-            journal,
-            config.flush,
-            in_force(updater),
-        )?;
         let guard = runtime.enter();
         let (answering, due) = put_together(config, updater.live(), &board)?;
         let answering = Arc::new(answering);
@@ -100,9 +91,20 @@ impl RunningEngine {
         let guards = guards(config)?;
         let opening = open_streams(config, &answering, &guards, threads, &stopped, &mut streams);
         doors.extend(runtime.block_on(opening)?);
-        if let Some(listen) = config.metrics {
-            let publisher = runtime.block_on(measure::start(listen))?;
-            doors.push(format!("metrics {}", publisher.address()));
+        let publisher = config.metrics.map(measure::start);
+        let publisher = publisher.map(|start| runtime.block_on(start)).transpose()?;
+        let metrics = publisher.iter().map(|publisher| publisher.address());
+        doors.extend(metrics.map(|address| format!("metrics {address}")));
+        // A run begins in the log once nothing can keep its doors shut any more: a start that
+        // failed is no crash.
+        let keeper = Keeper::start(
+            Arc::clone(&board),
+            store_opener(config, identities, promises, started),
+            journal,
+            config.flush,
+            in_force(updater),
+        )?;
+        if let Some(publisher) = publisher {
             let source = ReadingSource {
                 board: Arc::clone(&board),
                 answering: Arc::clone(&answering),
@@ -113,7 +115,13 @@ impl RunningEngine {
             publisher.publish(&source.read());
             runtime.spawn(publish(publisher, source));
         }
-        let udp = bound.serve(&answering, &guards, config.limits.waiting)?;
+        let udp = match bound.serve(&answering, &guards, config.limits.waiting) {
+            Ok(udp) => udp,
+            Err(error) => {
+                keeper.stop()?;
+                return Err(error.into());
+            }
+        };
         drop(guard);
         Ok(Self {
             runtime,

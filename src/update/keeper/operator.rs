@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::ListKeeper;
 use crate::list::guard::Code;
-use crate::store::EventKind;
+use crate::record::{LetPass, RolledBack, Statement};
 use crate::update::bundle::Way;
 use crate::update::decisions::Generation;
 use crate::update::flow::Kept;
@@ -45,11 +43,13 @@ impl ListKeeper {
                 missing.join(", ")
             ));
         }
-        let words: Vec<&str> = needed.iter().map(|code| code.as_str()).collect();
-        let body = json!({
-            "codes": words, "reason": reason, "known-by": known_by.to_string(),
+        let words = needed.iter().map(|code| code.as_str().to_owned());
+        let said = Statement::Override(LetPass {
+            codes: words.collect(),
+            known_by: known_by.to_string(),
         });
-        self.stand.note(EventKind::Override, None, body);
+        let no_version = (None, None);
+        self.stand.note_because(said, reason.to_owned(), no_version);
         self.stand.keep_override(known_by, &needed, reason);
         if let Some(trial) = self.trial.take() {
             let offer = self.kept_trial();
@@ -140,11 +140,13 @@ impl ListKeeper {
                 error,
             })?;
         }
-        let body = json!({
-            "to": target.number, "serial": target.serial, "manifest": target.manifest,
-            "reason": reason,
+        let said = Statement::Rollback(RolledBack {
+            manifest: target.manifest.clone(),
+            serial: target.serial,
+            to: target.number,
         });
-        self.stand.note(EventKind::Rollback, None, body);
+        let version = (target.serial, target.manifest.clone());
+        self.stand.note_because(said, reason.to_owned(), version);
         kept.entered.is_rolled_back = is_rolled_back;
         Ok(self.note_entered(kept))
     }

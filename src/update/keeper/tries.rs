@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tracing::{info, warn};
 
 use super::{Entering, ListKeeper};
 use crate::clock::monotonic;
 use crate::policy::Trial;
-use crate::store::EventKind;
+use crate::record::{Statement, TrialBegun, TrialOver};
 use crate::update::bundle::Way;
 use crate::update::decisions::{KeptOffer, KeptTrial};
 use crate::update::flow::{self, Guarded};
@@ -52,9 +51,12 @@ impl ListKeeper {
         if resumed.is_some() {
             info!(%list, serial, "the trial of the list goes on");
         } else {
-            let body = json!({ "entries": entries, "seconds": seconds, "known-by": known_by });
-            self.stand
-                .note(EventKind::Staged, guarded.believed.as_ref(), body);
+            let said = Statement::TrialBegun(TrialBegun {
+                entries: entries as u64,
+                known_by,
+                seconds,
+            });
+            self.stand.note(said, guarded.believed.as_ref());
             info!(%list, serial, seconds, "list is tried out before it comes in force");
         }
         let shadow = Some(Arc::clone(&trial.shadow));
@@ -159,8 +161,11 @@ impl ListKeeper {
         let (counted, believed) = (trial.counted(), trial.tried.believed.clone());
         let offer = self.kept_trial();
         self.stand.on_trial = None;
-        let body = json!({ "questions": counted.questions, "would-be-blocked": counted.hits });
-        self.stand.note(EventKind::Staged, believed.as_ref(), body);
+        let said = Statement::TrialOver(TrialOver {
+            questions: counted.questions,
+            would_be_blocked: counted.hits,
+        });
+        self.stand.note(said, believed.as_ref());
         let ended = flow::end_trial(trial, &self.stand).and_then(|tried| self.enter(tried));
         if ended.is_err() {
             self.front.set_shadow(self.stand.list.index, None);

@@ -1,19 +1,10 @@
 //! The parts that leaves of the log are made of.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::cells::{Event, ListCounts};
-use crate::clock::UnixSeconds;
+use super::moment::Moment;
 
-/// The version of the form of events, and of hours that do not say when their list was not in
-/// force.
-pub const LEAF_VERSION: u64 = 1;
-
-/// The version of the form of hours that say when their list was not in force.
-pub const HOUR_LEAF_VERSION: u64 = 2;
-
-/// Blocked questions by [`Kind`](super::Kind).
+/// Blocked questions by what was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Blocked {
@@ -27,7 +18,7 @@ pub struct Blocked {
     pub via_cname: u64,
 }
 
-/// Questions by [`Event`].
+/// Questions by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
@@ -69,7 +60,7 @@ pub struct Carried {
 pub struct LeafGap<'a> {
     /// Its first second.
     pub from: Moment,
-    /// Why: the name of a [`GapKind`](super::GapKind).
+    /// Why: `crash`, `stopped` or `unrecorded`.
     pub kind: &'a str,
     /// The first second after it.
     pub until: Moment,
@@ -84,20 +75,6 @@ pub struct LeafSpan {
     pub from: Moment,
     /// The first second after it.
     pub until: Moment,
-}
-
-/// Why octets are no leaf.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LeafFault {
-    /// Not JSON, a field too many or too few, or one that is not of its kind.
-    #[error(
-        "is no leaf of a form that this wardline knows (up to {HOUR_LEAF_VERSION} for hours, \
-         {LEAF_VERSION} for events); a newer wardline may read it"
-    )]
-    Form,
-    /// It says the same as another text would.
-    #[error("is not written in the one canonical way")]
-    Canonical,
 }
 
 impl Blocked {
@@ -115,8 +92,9 @@ impl Blocked {
     }
 }
 
-impl From<ListCounts> for Blocked {
-    fn from([address, https, other, via_cname]: ListCounts) -> Self {
+impl From<[u64; 4]> for Blocked {
+    /// From counts in the order in which the resolver keeps them.
+    fn from([address, https, other, via_cname]: [u64; 4]) -> Self {
         Self {
             address,
             https,
@@ -132,7 +110,7 @@ impl Ended {
         self.all().iter().sum()
     }
 
-    pub(super) const fn all(&self) -> [u64; Event::ALL.len()] {
+    pub(super) const fn all(&self) -> [u64; 8] {
         [
             self.blocked,
             self.hit,
@@ -146,11 +124,9 @@ impl Ended {
     }
 }
 
-impl From<[u64; Event::ALL.len()]> for Ended {
-    /// From counts in the order of [`Event::ALL`].
-    fn from(
-        [blocked, hit, miss, own, refused, limited, fault, failed]: [u64; Event::ALL.len()],
-    ) -> Self {
+impl From<[u64; 8]> for Ended {
+    /// From counts in the order in which the resolver keeps them.
+    fn from([blocked, hit, miss, own, refused, limited, fault, failed]: [u64; 8]) -> Self {
         Self {
             blocked,
             failed,
@@ -161,53 +137,5 @@ impl From<[u64; Event::ALL.len()]> for Ended {
             own,
             refused,
         }
-    }
-}
-
-/// The first second of the year 3000: a leaf's times have four digits of year everywhere.
-const TIME_END: UnixSeconds = 32_503_680_000;
-
-/// A time in a leaf: RFC 3339, UTC, whole seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub UnixSeconds);
-
-impl Moment {
-    /// From 1970 on, and before 3000.
-    pub(super) fn is_in_time(self) -> bool {
-        (0..TIME_END).contains(&self.0)
-    }
-}
-
-impl std::fmt::Display for Moment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match Timestamp::from_second(self.0) {
-            Ok(time) => time.fmt(f),
-            Err(_) => self.0.fmt(f),
-        }
-    }
-}
-
-impl std::str::FromStr for Moment {
-    type Err = LeafFault;
-
-    fn from_str(text: &str) -> Result<Self, LeafFault> {
-        let time: Timestamp = text.parse().map_err(|_| LeafFault::Form)?;
-        Ok(Self(time.as_second()))
-    }
-}
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Moment {
-    /// Other spellings of the same time are refused with the whole leaf, which is not canonical
-    /// then.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&str>::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }

@@ -3,24 +3,18 @@
 //!
 //! The text of a leaf is what its author signs, so there is one text for one meaning: keys sorted,
 //! no white space, whole numbers below 2^53 (the subset of RFC 8785 that we need).
-//! `docs/audit-format.md` describes each field.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::leaf_parts::{
-    Blocked, Carried, Ended, HOUR_LEAF_VERSION, LEAF_VERSION, LeafFault, LeafGap, LeafSpan, Moment,
-};
+use super::event_kind::EventKind;
+use super::form::{HOUR_LEAF_VERSION, LEAF_OCTETS_MAX, LEAF_VERSION, NUMBER_MAX};
+use super::leaf_fault::LeafFault;
+use super::moment::Moment;
+use super::parts::{Blocked, Carried, Ended, LeafGap, LeafSpan};
+use super::statement::Statement;
 use crate::clock::UnixSeconds;
-use crate::list::serial::SERIAL_MAX;
 
-/// The longest leaf in octets: an entry of a bundle has a length of 16 bits (C2SP tlog-tiles).
-pub const LEAF_OCTETS_MAX: usize = u16::MAX as usize;
-
-/// The largest number that every reader of JSON keeps exactly (RFC 8785 section 3.2.2.3).
-const NUMBER_MAX: u64 = (1 << 53) - 1;
-// A serial that a manifest may have is one that a leaf may have.
-const _: () = assert!(SERIAL_MAX == NUMBER_MAX);
 const HOUR_S: u64 = 3600;
 
 /// What a leaf is found to say.
@@ -119,7 +113,7 @@ impl<'a> Leaf<'a> {
     /// Reads a leaf; refuses every text but the canonical one.
     ///
     /// # Errors
-    /// When the octets are not exactly what [`Leaf::to_json`] would make of them.
+    /// When the octets are not exactly the text of the leaf that they describe.
     pub fn parse(octets: &'a [u8]) -> Result<Self, LeafFault> {
         let text = str::from_utf8(octets).map_err(|_| LeafFault::Form)?;
         // Nearly all leaves are hours, and those are read without a copy.
@@ -130,15 +124,34 @@ impl<'a> Leaf<'a> {
         if !leaf.is_in_form() {
             return Err(LeafFault::Form);
         }
-        if leaf.to_json() == octets {
+        if leaf.text() == octets {
             Ok(leaf)
         } else {
             Err(LeafFault::Canonical)
         }
     }
 
+    /// The text that is signed.
+    ///
+    /// # Errors
+    /// When a reader would refuse it, or when it is an event that does not say what one of its kind
+    /// must.
+    pub fn write(&self) -> Result<Vec<u8>, LeafFault> {
+        let text = self.text();
+        if text.len() > LEAF_OCTETS_MAX {
+            return Err(LeafFault::Long);
+        }
+        match (Leaf::parse(&text)?, self) {
+            (Leaf::Event(read), Self::Event(leaf)) if read.said().is_some() && read == *leaf => {
+                Ok(text)
+            }
+            (Leaf::Hour(read), Self::Hour(leaf)) if read == *leaf => Ok(text),
+            _ => Err(LeafFault::Form),
+        }
+    }
+
     /// The canonical text.
-    pub fn to_json(&self) -> Vec<u8> {
+    fn text(&self) -> Vec<u8> {
         let written = match self {
             Self::Hour(leaf) => serde_json::to_vec(leaf),
             Self::Event(leaf) => serde_json::to_vec(leaf),
@@ -196,9 +209,21 @@ impl<'a> Leaf<'a> {
     }
 }
 
+impl EventLeaf<'_> {
+    /// What it says; nothing where it is of a kind that is not known here, or does not say what one
+    /// of its kind says today.
+    pub fn said(&self) -> Option<Statement> {
+        Statement::read(
+            EventKind::parse(self.kind)?,
+            self.list.is_some(),
+            &self.body,
+        )
+    }
+}
+
 /// Whether the body of an event may hold this: no fractions, no huge numbers, nothing nested but a
 /// list of texts.
-pub fn is_plain(value: &Value) -> bool {
+fn is_plain(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::String(_) => true,
         Value::Number(number) => number.as_u64().is_some_and(|number| number <= NUMBER_MAX),
@@ -275,14 +300,15 @@ impl HourLeaf<'_> {
                 self.gap_s
             ));
         }
-        (self.told_s() > HOUR_S).then(|| self.describe_seconds("more"))
-    }
-
-    /// What is wrong with its seconds if every run of the hour had the list: then each second is
-    /// in a gap, or the list was in force in it, or it was not and the leaf says so.
-    pub fn untold_time(&self) -> Option<String> {
-        let says = self.not_in_force.is_some();
-        (says && self.told_s() < HOUR_S).then(|| self.describe_seconds("fewer"))
+        (self.told_s() > HOUR_S).then(|| {
+            format!(
+                "the list was in force for {} seconds and not in force for {}, and {} are not on \
+                 record: more than the hour has",
+                self.in_force_s,
+                self.not_in_force_s(),
+                self.unrecorded_s()
+            )
+        })
     }
 
     /// Seconds in which the list was not in force, as far as the leaf says.
@@ -304,16 +330,6 @@ impl HourLeaf<'_> {
     fn told_s(&self) -> u64 {
         self.in_force_s
             .saturating_add(self.unrecorded_s() + self.not_in_force_s())
-    }
-
-    fn describe_seconds(&self, fault: &str) -> String {
-        format!(
-            "the list was in force for {} seconds and not in force for {}, and {} are not on \
-             record: {fault} than the hour has",
-            self.in_force_s,
-            self.not_in_force_s(),
-            self.unrecorded_s()
-        )
     }
 }
 
@@ -376,13 +392,14 @@ mod tests {
         }
     }
 
+    /// An event of a kind that a later version may have.
     fn event() -> EventLeaf<'static> {
         let body = serde_json::json!({"b": ["x", "ü\"\u{1}"], "a": null, "c": 1, "d": true});
         EventLeaf {
             at: Moment(1_767_225_601),
             body: body.as_object().unwrap().clone(),
             boot: "00112233445566ff",
-            kind: "live",
+            kind: "later",
             list: Some("example"),
             manifest: Some("cd"),
             provider: "provider.example",
@@ -423,7 +440,7 @@ mod tests {
             .into_iter()
             .chain([Leaf::Event(event())])
         {
-            let text = leaf.to_json();
+            let text = leaf.text();
             let sorted: Value = serde_json::from_slice(&text).unwrap();
             assert_eq!(
                 text,
@@ -432,7 +449,7 @@ mod tests {
             );
             assert_eq!(Leaf::parse(&text), Ok(leaf));
         }
-        let text = String::from_utf8(Leaf::Event(event()).to_json()).unwrap();
+        let text = String::from_utf8(Leaf::Event(event()).text()).unwrap();
         assert!(text.contains(r#""at":"2026-01-01T00:00:01Z","body":{"a":null,"b":["x","ü\"\u0001"],"c":1,"d":true}"#), "{text}");
         assert_eq!(
             (Leaf::Hour(hour()).time(), Leaf::Hour(hour()).seq()),
@@ -442,7 +459,7 @@ mod tests {
 
     #[test]
     fn another_text_for_the_same_leaf_is_refused() {
-        let text = String::from_utf8(Leaf::Event(event()).to_json()).unwrap();
+        let text = String::from_utf8(Leaf::Event(event()).text()).unwrap();
         let canonical =
             |from: &str, to: &str| Leaf::parse(text.replacen(from, to, 1).as_bytes()).map(|_| ());
         assert_eq!(canonical("\"at\":", "\"at\": "), Err(LeafFault::Canonical));
@@ -475,8 +492,8 @@ mod tests {
         ] {
             assert_eq!(canonical(from, to), Err(LeafFault::Form), "{to}");
         }
-        assert_eq!(canonical("\"live\"", "\"hour\""), Err(LeafFault::Form));
-        let text = String::from_utf8(Leaf::Hour(hour()).to_json()).unwrap();
+        assert_eq!(canonical("\"later\"", "\"hour\""), Err(LeafFault::Form));
+        let text = String::from_utf8(Leaf::Hour(hour()).write().unwrap()).unwrap();
         for (from, to) in [
             ("00:00:00Z\",\"in", "00:00:01Z\",\"in"),
             ("\"questions\":10", "\"questions\":9007199254740992"),
@@ -576,18 +593,10 @@ mod tests {
             with(&[(90, 3600)], 0),
             with(&[], 3510),
         ] {
-            assert_eq!((whole.misplaced_time(), whole.untold_time()), (None, None));
+            assert_eq!(whole.misplaced_time(), None);
         }
-        let fewer = with(&[(90, 100)], 3499);
-        assert_eq!(fewer.misplaced_time(), None, "a run did not have it");
-        assert!(fewer.untold_time().unwrap().contains("fewer"));
         let more = with(&[(90, 100)], 3501).misplaced_time();
         assert!(more.unwrap().contains("not in force for 10, and 90"));
-        let silent = HourLeaf {
-            in_force_s: 3509,
-            ..silent_hour()
-        };
-        assert_eq!(silent.untold_time(), None, "it does not say");
         for spans in [
             [(-1, 0), (100, 110)],
             [(100, 110), (105, 110)],
@@ -605,11 +614,11 @@ mod tests {
         #[test]
         fn no_octets_break_the_reader(octets in prop::collection::vec(any::<u8>(), 0..200), at in any::<prop::sample::Index>(), octet in any::<u8>()) {
             let _ = Leaf::parse(&octets);
-            let mut text = Leaf::Hour(hour()).to_json();
+            let mut text = Leaf::Hour(hour()).write().unwrap();
             let at = at.index(text.len());
             text[at] = octet;
             if let Ok(leaf) = Leaf::parse(&text) {
-                prop_assert_eq!(leaf.to_json(), text);
+                prop_assert_eq!(leaf.text(), text);
             }
         }
     }

@@ -1,0 +1,91 @@
+//! The runs of the program, by the events of its log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::runs::RunTimes;
+use crate::record::{EventLeaf, HourLeaf, RunStart, Statement};
+
+/// Said of a start that stands where it cannot.
+const NO_SUCCESSOR: &str = "a start that follows no end of a run, or does not say of what";
+
+/// The runs that were started, and the one that goes on.
+#[derive(Debug, Default)]
+pub(super) struct LogRuns {
+    /// By their boot.
+    started: BTreeMap<String, RunStart>,
+    /// The boot of the run that was started last.
+    boot: Option<String>,
+    is_running: bool,
+    pub(super) times: RunTimes,
+}
+
+/// A finding without its place: its code, and what is wrong.
+pub(super) type Fault = (&'static str, String);
+
+impl LogRuns {
+    /// Follows an event; gives what is wrong with it.
+    pub(super) fn follow(&mut self, leaf: &EventLeaf<'_>) -> Vec<Fault> {
+        let (at, mut faults) = (leaf.at.0, Vec::new());
+        if leaf.kind == "start" {
+            faults.extend(self.start(leaf));
+            return faults;
+        }
+        if !self.is_running || self.boot.as_deref() != Some(leaf.boot) {
+            let message = "happened to another run than the one that is going on";
+            faults.push(("run", message.to_owned()));
+        }
+        match (leaf.kind, leaf.said()) {
+            ("stop", _) => {
+                self.is_running = false;
+                self.times.stop(at);
+            }
+            ("crash", _) => {
+                self.is_running = false;
+                self.times.crash(at);
+            }
+            ("clock", Some(Statement::Clock(clock))) => self.times.set_clock(at, clock.until.0),
+            ("clock", _) => {
+                let message = "a clock that was set, without a word on how";
+                faults.push(("clock", message.to_owned()));
+            }
+            _ => {}
+        }
+        faults
+    }
+
+    fn start(&mut self, leaf: &EventLeaf<'_>) -> Option<Fault> {
+        let said = match leaf.said() {
+            Some(Statement::Start(start)) => Some(start),
+            _ => None,
+        };
+        let lists = said.as_ref().map(|start| start.lists.clone());
+        self.times.start(leaf.at.0, lists.unwrap_or_default());
+        let follows = |start: &RunStart| {
+            let is_new = !self.started.contains_key(leaf.boot);
+            !self.is_running && start.previous == self.boot && is_new
+        };
+        let start = said.filter(follows);
+        self.boot = start.as_ref().map(|_| leaf.boot.to_owned());
+        self.is_running = true;
+        match start {
+            Some(start) => {
+                self.started.insert(leaf.boot.to_owned(), start);
+                None
+            }
+            None => Some(("run", NO_SUCCESSOR.to_owned())),
+        }
+    }
+
+    /// Was a run started as the hour says of the one that counted last in it?
+    pub(super) fn has_started(&self, leaf: &HourLeaf<'_>) -> bool {
+        self.started.get(leaf.boot).is_some_and(|start| {
+            (start.software.as_str(), start.configuration.as_str())
+                == (leaf.software, leaf.configuration)
+        })
+    }
+
+    /// The lists of a run.
+    pub(super) fn lists_of(&self, boot: &str) -> Option<&BTreeSet<String>> {
+        self.started.get(boot).map(|start| &start.lists)
+    }
+}

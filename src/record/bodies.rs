@@ -1,0 +1,248 @@
+//! The bodies of events: what each kind says beside its time, its list and its run.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::moment::Moment;
+use crate::clock::UnixSeconds;
+
+/// The longest words that a leaf has room for beside the rest, in characters.
+const WORDS_MAX: usize = 4_000;
+
+/// How a run began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunStart {
+    /// By how many seconds the clock was behind the log.
+    pub behind_s: u64,
+    /// SHA-256 of the configuration file, in hexadecimal.
+    pub configuration: String,
+    /// The ids of its lists.
+    pub lists: BTreeSet<String>,
+    /// The boot of the run before; none at the first start of the log.
+    pub previous: Option<String>,
+    /// The program and its version.
+    pub software: String,
+}
+
+/// How the clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockLeaf {
+    /// By how many seconds: forward, or back where it is negative.
+    pub by_s: i64,
+    /// From when on all is on record again; the event's own time where it was set back.
+    pub until: Moment,
+}
+
+/// A time up to which something lasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Until {
+    /// The first second after it.
+    pub until: Moment,
+}
+
+/// The log that ended, as the one that follows it tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndedLog {
+    /// How many of its leaves were found.
+    pub found: u64,
+    /// Its name.
+    pub origin: String,
+    /// The root of their tree, in hexadecimal.
+    pub root: String,
+    /// How many of its leaves were signed, as far as is known.
+    pub size: u64,
+    /// `shorter`, `other` or `unknown`.
+    pub why: String,
+}
+
+/// What is kept of a list whose record is older than what was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoundSerial {
+    /// The highest serial among it.
+    pub found: Option<u64>,
+}
+
+/// How an issue came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IssueReceived {
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// By which way: `file`, `folder`, `pull`, `push` or `transfer`.
+    pub way: String,
+}
+
+/// When an issue's papers were found in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IssueVerified {
+    /// In milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// Why an issue was held back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueRefused {
+    /// What the guard found, by its codes; none where it was something else.
+    pub codes: Vec<String>,
+    /// In words.
+    pub message: String,
+}
+
+/// What an operator let pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LetPass {
+    /// Which findings, by their codes.
+    pub codes: Vec<String>,
+    /// SHA-256 of the issue's manifest, or of the text where it has none, in hexadecimal.
+    pub known_by: String,
+}
+
+/// An issue is tried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TrialBegun {
+    /// Its different entries.
+    pub entries: u64,
+    /// As in [`LetPass`].
+    pub known_by: String,
+    /// For how long.
+    pub seconds: u64,
+}
+
+/// An issue was tried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TrialOver {
+    /// Questions meanwhile.
+    pub questions: u64,
+    /// Those that the issue would block, and what is in force does not.
+    pub would_be_blocked: u64,
+}
+
+/// An issue is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueLive {
+    /// Its different entries.
+    pub entries: u64,
+    /// Its number among those that are kept; none where it is not kept.
+    pub generation: Option<u64>,
+    /// When it was issued, in seconds since 1970; none without a manifest.
+    pub issued: Option<UnixSeconds>,
+    /// Lines that are no entries.
+    pub rejects: u64,
+    /// SHA-256 of its text, in hexadecimal.
+    pub sha256: String,
+}
+
+/// What our own doors answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeResult {
+    /// Questions to them.
+    pub asked: u64,
+    /// Those that were answered as the list demands.
+    pub right: u64,
+}
+
+/// What a receipt says, each in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IssueReceipt {
+    /// When it was in force.
+    pub live_ms: i64,
+    /// When it was proven.
+    pub probed_ms: i64,
+    /// When it came.
+    pub received_ms: i64,
+    /// When it was believed.
+    pub verified_ms: i64,
+}
+
+/// An earlier generation was put in force again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolledBack {
+    /// SHA-256 of its manifest, in hexadecimal.
+    pub manifest: Option<String>,
+    /// Its serial.
+    pub serial: Option<u64>,
+    /// Its number.
+    pub to: u64,
+}
+
+/// Entries were taken off a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListRemoval {
+    /// How many entries of what is in force are taken off.
+    pub entries: u64,
+    /// From when on, as the removal says, in seconds since 1970.
+    pub from: UnixSeconds,
+    /// How many entries the removal names.
+    pub named: u64,
+    /// SHA-256 of the removal's text, in hexadecimal.
+    pub removal: String,
+    /// Until when, as the removal says.
+    pub until: UnixSeconds,
+}
+
+/// A removal is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemovalOver {
+    /// `settled` by an issue, or `ran out`.
+    pub end: String,
+    /// SHA-256 of the removal's text, in hexadecimal.
+    pub removal: String,
+    /// The serial in force.
+    pub serial: Option<u64>,
+}
+
+/// The issue in force has run out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueExpired {
+    /// When, in seconds since 1970.
+    pub expires: Option<UnixSeconds>,
+    /// SHA-256 of its manifest, in hexadecimal.
+    pub manifest: Option<String>,
+    /// Its serial.
+    pub serial: Option<u64>,
+}
+
+/// What the log says of the counts of a list's entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntriesCommitted {
+    /// SHA-256 of the salt and the counts, in hexadecimal.
+    pub commitment: String,
+    /// How many different entries blocked something.
+    pub entries: u64,
+    /// The hour's first second.
+    pub hour: Moment,
+}
+
+impl IssueRefused {
+    /// With as much of the message as a leaf has room for.
+    pub fn new(message: &str, codes: &[&str]) -> Self {
+        let mut message: String = message.to_owned();
+        if let Some((end, _)) = message.char_indices().nth(WORDS_MAX) {
+            message.truncate(end);
+            message.push('…');
+        }
+        let codes = codes.iter().map(|&code| code.to_owned());
+        Self {
+            codes: codes.collect(),
+            message,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What the audit log says: its leaves, and each kind of event as a type of its own, with one
+//! canonical text for one meaning.
+//!
+//! What is written here is read here: the writer refuses what the reader would refuse, so that no
+//! log ever holds a leaf that its verifiers cannot read. `docs/audit-format.md` describes all of
+//! it.
+
+mod bodies;
+mod event_kind;
+mod form;
+mod leaf;
+mod leaf_fault;
+mod moment;
+mod parts;
+mod statement;
+
+pub use bodies::{
+    ClockLeaf, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive, IssueReceipt,
+    IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult, RemovalOver,
+    RolledBack, RunStart, TrialBegun, TrialOver, Until,
+};
+pub use event_kind::EventKind;
+pub use form::{HOUR_LEAF_VERSION, LEAF_OCTETS_MAX, LEAF_VERSION, NUMBER_MAX};
+pub use leaf::{EventLeaf, HOUR_KIND, HourLeaf, Leaf};
+pub use leaf_fault::LeafFault;
+pub use moment::Moment;
+pub use parts::{Blocked, Carried, Ended, LeafGap, LeafSpan};
+pub use statement::Statement;
+
+#[cfg(test)]
+mod tests;
