@@ -22,23 +22,25 @@ pub mod policy;
 
 // 5 answers
 pub mod answer;
-pub mod audit;
 pub mod cache;
 pub mod report;
 pub mod resolve;
 
-// 6 store
+// 6 proof
+pub mod audit;
+
+// 7 store
 pub mod store;
 
-// 7 spine
+// 8 spine
 pub mod query;
 
-// 8 doors
+// 9 doors
 pub mod measure;
 pub mod serve;
 pub mod update;
 
-// 9 edge
+// 10 edge
 pub mod commands;
 pub mod config;
 pub mod control;

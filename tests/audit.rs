@@ -69,7 +69,15 @@ fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
         let (hour, blocked) = (MARCH + n * HOUR, (n as u64 * 7 + number) % 40);
         let counts = HourCounts {
             hour,
-            lists: vec![[blocked, 1, 0, 2], [3, 0, n as u64 % 2, 0]],
+            // The second list has a quiet day, which a published report hides.
+            lists: vec![
+                [blocked, 1, 0, 2],
+                if n / 24 == 4 {
+                    [0; 4]
+                } else {
+                    [3, 0, n as u64 % 2, 0]
+                },
+            ],
             ..HourCounts::default()
         };
         let all: u64 = counts.lists.iter().flatten().sum();
@@ -883,66 +891,154 @@ fn a_cosigner_vouches_for_one_history_only() {
     );
 }
 
+/// The report that the program makes of both resolvers' states, by day or by month.
+fn published(by: &str, out: &Path) -> String {
+    let states = month().folder.path().join("states");
+    let states = RESOLVERS.map(|resolver| states.join(resolver).display().to_string());
+    let command = [
+        &["report", "--by", by, "--format", "json"][..],
+        &states.each_ref().map(String::as_str)[..],
+    ];
+    let (code, text, error) = Program::new().prepare().run(&command.concat());
+    assert_eq!(code, 0, "{error}");
+    fs::write(out, &text).expect("a report");
+    text
+}
+
 #[test]
-fn a_report_that_was_edited_is_found() {
+fn a_report_is_made_anew_from_the_leaves() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("report.json");
     let mut arguments = arguments(&month().folder.path().join("logs/one"));
-    let blocked = verify(&arguments).2["blocked"].clone();
-    let sum = |list: &str| {
-        blocked[list]
-            .as_object()
-            .expect("kinds")
-            .values()
-            .filter_map(Value::as_u64)
-            .sum::<u64>()
-    };
     arguments.extend(["--report".to_owned(), file.display().to_string()]);
-    let with = |figures: Value, sums: Value| {
-        let report = json!({
-            "months": [{ "month": "2026-03", "blocked": figures }],
-            "sums": { "blocked": sums },
-        });
-        fs::write(&file, report.to_string()).expect("a report");
+    let found = |text: &str| {
+        fs::write(&file, text).expect("a report");
         verify(&arguments).1
     };
     let none = Vec::<String>::new();
-    assert_eq!(
-        with(
-            json!({ "law": sum("law"), "policy": "hidden" }),
-            json!({ "law": sum("law"), "policy": "hidden" })
+    assert_eq!(found(&published("month", &file)), none);
+    let text = published("day", &file);
+    assert_eq!(found(&text), none);
+    assert!(text.contains("\"hidden\""), "{text}");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let edit = |pointer: &str, value: Value| {
+        let old = report.pointer(pointer).expect("a figure").to_string();
+        // The values of a report keep their order only in its text.
+        let key = pointer.rsplit('/').next().expect("a key");
+        let (before, after) = if pointer.starts_with("/months/0/days") {
+            text.split_at(text.find("\"days\"").expect("days"))
+        } else if pointer.starts_with("/sums") {
+            text.split_at(text.find("\"sums\"").expect("sums"))
+        } else {
+            text.split_at(text.find("\"months\"").expect("months"))
+        };
+        let place = format!("\"{key}\": {old}");
+        assert!(after.contains(&place), "{place}");
+        format!(
+            "{before}{}",
+            after.replacen(&place, &format!("\"{key}\": {value}"), 1)
+        )
+    };
+    let hidden = json!("hidden");
+    for (pointer, value, place) in [
+        ("/months/0/blocked/law", json!(7), "2026-03 list law"),
+        ("/months/0/blocked/law", hidden.clone(), "2026-03 list law"),
+        ("/months/0/blocked/law", Value::Null, "2026-03 list law"),
+        ("/months/0/blocked/policy", json!(1), "2026-03 list policy"),
+        ("/months/0/blocked_by_all", json!(1), "2026-03 all"),
+        ("/months/0/blocked_by_all", hidden.clone(), "2026-03 all"),
+        (
+            "/months/0/questions_in_millions",
+            json!(9),
+            "2026-03 questions",
         ),
-        none
-    );
-    assert_eq!(
-        with(
-            json!({ "law": sum("law"), "policy": "hidden" }),
-            json!({ "law": sum("law"), "policy": sum("policy") })
+        (
+            "/months/0/days/0/blocked/law",
+            hidden.clone(),
+            "2026-03-01 list law",
         ),
-        ["report report sums list policy"],
-        "a sum over what is hidden gives it away"
-    );
-    assert_eq!(
-        with(
-            json!({ "law": sum("law") + 1, "policy": "hidden" }),
-            json!({})
+        (
+            "/months/0/days/0/blocked/law",
+            json!(3),
+            "2026-03-01 list law",
         ),
-        ["report report 2026-03 list law"]
-    );
-    assert_eq!(
-        with(json!({ "law": sum("law") }), json!({ "law": 1 })),
-        [
-            "report report 2026-03 list policy",
-            "report report sums list law"
-        ]
-    );
-    assert_eq!(
-        with(
-            json!({ "law": null, "policy": "hidden", "x": null }),
-            json!({})
+        (
+            "/months/0/days/0/blocked_by_all",
+            Value::Null,
+            "2026-03-01 all",
         ),
-        ["report report 2026-03 list law"]
-    );
+        (
+            "/months/0/days/0/blocked/policy",
+            json!(84),
+            "2026-03-01 list policy",
+        ),
+        ("/sums/blocked/law", json!(4), "sums list law"),
+        ("/sums/blocked/policy", hidden.clone(), "sums list policy"),
+        ("/sums/blocked_by_all", hidden, "sums all"),
+        ("/months/0/blocked/law", json!("7"), "form"),
+        ("/months/0/blocked/law", json!(7.5), "form"),
+        ("/months/0/blocked/law", json!(-7), "form"),
+        ("/months/0/blocked/law", json!([7]), "form"),
+        ("/months/0/blocked/law", json!("secret"), "form"),
+    ] {
+        assert_eq!(
+            found(&edit(pointer, value.clone())),
+            [format!("report report {place}")],
+            "{pointer} is {value}"
+        );
+    }
+    let law = format!("\"law\": {}", report["months"][0]["blocked"]["law"]);
+    let [month, by] = ["\"month\": \"2026-03\"", "\"by\": \"day\""];
+    for (from, to, place) in [
+        (law.as_str(), format!("{law},\n        {law}"), "form"),
+        (law.as_str(), "\"other\": 7".to_owned(), "2026-03 list law"),
+        (month, "\"month\": \"2026-04\"".to_owned(), "months"),
+        (
+            "\"until\": \"2026-04\"",
+            "\"until\": \"2026-05\"".to_owned(),
+            "months",
+        ),
+        (
+            "\"from\": \"2026-03\"",
+            "\"from\": null".to_owned(),
+            "months",
+        ),
+        (by, "\"by\": \"month\"".to_owned(), "months"),
+        (by, "\"by\": \"week\"".to_owned(), "months"),
+        (
+            "\"day\": \"2026-03-07\"",
+            "\"day\": \"2026-03-08\"".to_owned(),
+            "months",
+        ),
+        (
+            "\"id\": \"policy\"",
+            "\"id\": \"other\"".to_owned(),
+            "lists",
+        ),
+        ("\"version\": 1", "\"version\": 2".to_owned(), "form"),
+        ("\"resolvers\": 2", "\"resolvers\": 2.0".to_owned(), "form"),
+        ("  \"by\"", " \"by\"".to_owned(), "form"),
+        (
+            "\"report\": \"wardline-report\"",
+            "\"report\": \"wardline\\u002dreport\"".to_owned(),
+            "form",
+        ),
+    ] {
+        let edited = text.replacen(from, &to, 1);
+        assert_ne!(edited, text, "{from}");
+        let findings = found(&edited);
+        let expected = format!("report report {place}");
+        assert!(findings.contains(&expected), "{from}: {findings:?}");
+    }
+    // Sorted keys are another order than a report has.
+    let sorted = serde_json::to_string_pretty(&report).expect("JSON") + "\n";
+    assert_eq!(found(&sorted), ["report report form"]);
+    let months = text.find("\"months\": [").expect("months");
+    let end = text.find("\n  ],\n  \"not_over\"").expect("an end");
+    let emptied = format!("{}\"months\": []{}", &text[..months], &text[end + 4..]);
+    assert_eq!(found(&emptied), ["report report months"], "nothing is said");
+    assert_eq!(found("[]\n"), ["report report form"]);
+    assert_eq!(found("no report"), ["report report form"]);
 }
 
 /// SplitMix64, by Sebastiano Vigna: public domain.

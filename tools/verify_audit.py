@@ -50,8 +50,8 @@ def read_leaf(seq, octets):
         leaf = json.loads(octets.decode())
         is_hour = leaf["kind"] == "hour"
         text = json.dumps(leaf, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        forms = HOUR_LEAVES if is_hour else EVENT_LEAVES
-        good = text.encode() == octets and fits(leaf, forms.get(leaf["v"], {}))
+        form = (HOUR_LEAVES if is_hour else EVENT_LEAVES).get(leaf["v"], {})
+        good = text.encode() == octets and fits(leaf, form)
         body = leaf.get("body", {}).values()
         good = good and all(fits(item, (str, int, bool, None, [str])) for item in body)
         leaf["start"] = seconds(leaf["hour" if is_hour else "at"])
@@ -86,8 +86,9 @@ class Log(tlog.LogFiles):
     def __init__(self, folder, keys, pins):
         super().__init__(folder, keys)
         self.runs, self.boot, self.is_running, self.standing = {}, None, False, {}
-        self.time, self.next, self.out, self.blocked = 0, 0, 0, defaultdict(int)
-        self.stretches, self.hour_form, self.absent, self.sums = [], 0, Counter(), Counter()
+        self.time, self.next, self.out, self.hour_form, self.stretches = 0, 0, 0, 0, []
+        self.blocked, self.absent = defaultdict(int), Counter()
+        self.sums, self.questions = Counter(), Counter()
         self.restored, self.findings, self.is_whole, self.hour = None, [], False, []
         try:
             self.read(pins)
@@ -102,7 +103,6 @@ class Log(tlog.LogFiles):
     def refuse(self, code, place):
         """Nothing of the log can be believed."""
         self.findings, self.blocked, self.absent = [(code, place)], {}, Counter()
-        self.restored = None
 
     def hold(self, place, *rules):
         self.findings += [(code, place) for code, holds in rules if not holds]
@@ -113,9 +113,9 @@ class Log(tlog.LogFiles):
             self.next = leaf["start"] // HOUR * HOUR
         if self.hour and leaf.get("hour") != self.hour[0]["hour"]:
             self.close_hour()
-        author = f"{leaf['provider']}/{leaf['resolver']}"
         self.hold(leaf["here"], ("sequence", leaf["here"] == f"leaf {leaf['seq']}"),
-                  ("time", leaf["end"] >= self.time), ("author", author == self.origin))
+                  ("time", leaf["end"] >= self.time),
+                  ("author", f"{leaf['provider']}/{leaf['resolver']}" == self.origin))
         self.time = max(self.time, leaf["end"])
         self.take_hour(leaf) if "hour" in leaf else self.take_event(leaf)
 
@@ -193,6 +193,7 @@ class Log(tlog.LogFiles):
             return
         leaves, self.hour = self.hour, []
         first, told = leaves[0], leaves[0]["start"] + HOUR
+        self.questions[first["hour"][:10]] += first["questions"]
         lists = set(self.runs.get(first["boot"], {}).get("lists", []))
         blocked = sum(sum(leaf["blocked"].values()) for leaf in leaves)
         self.hold(f"hour {first['hour']}", ("list", lists <= {leaf["list"] for leaf in leaves}),
@@ -276,9 +277,8 @@ def tell(logs, longest):
         print(f"blocked {name}: {sum(count for (key, _), count in days if key == name)}")
     for name, count in sorted(sum((log.absent for log in longest), Counter()).items()):
         print(f"not in force {name}: {count} s")
-    for log in (log for log in logs if log.restored):
-        told = (f"{key}={log.restored[key]}" for key in sorted(RESTORED))
-        print(f"RESTORED: {log.origin} follows", *told)
+    for log in (log for log in logs if log.restored and log.is_whole):
+        print(f"RESTORED: {log.origin} follows", json.dumps(log.restored, sort_keys=True))
 
 def main():
     args = arguments("Check wardline's audit logs: 0 if all is in order.").parse_intermixed_args()

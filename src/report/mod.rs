@@ -13,7 +13,7 @@ mod prose;
 mod published;
 mod span;
 pub use exact::render as render_exact;
-pub use month::{Month, Months};
+pub use month::{DAY_S, Month, Months};
 pub use published::*;
 pub use span::{SpanError, parse_months, parse_span};
 

@@ -18,7 +18,7 @@ pub struct Months {
 }
 
 /// Seconds of a day; UTC as we count it has no leap seconds.
-pub(crate) const DAY_S: i64 = 86_400;
+pub const DAY_S: i64 = 86_400;
 
 /// One month of the years 1 to 9998.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +33,7 @@ impl Month {
     }
 
     /// Reads `2026-03`, or the month's first day, `2026-03-01`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let is_date = |byte: (usize, u8)| {
             if matches!(byte.0, 4 | 7) {
                 byte.1 == b'-'
@@ -72,12 +72,12 @@ impl Month {
     }
 
     /// How many days it has.
-    pub(crate) fn day_count(self) -> usize {
+    pub fn day_count(self) -> usize {
         self.0.days_in_month().unsigned_abs().into()
     }
 
     /// The name of one of its days, `2026-03-01`; the first one is 0.
-    pub(crate) fn day_name(self, day: usize) -> String {
+    pub fn day_name(self, day: usize) -> String {
         format!("{self}-{:02}", day + 1)
     }
 

@@ -75,6 +75,13 @@ impl Frame {
         self.last_run.as_ref().map_or(0, |run| run.last_flush)
     }
 
+    /// Has the last run ended in order?
+    pub(super) fn is_ended(&self) -> bool {
+        self.last_run
+            .as_ref()
+            .is_some_and(|run| run.ended.is_some())
+    }
+
     /// A run that goes on may still bring counts from after its last writing; one that is over
     /// brings none.
     pub(super) fn complete_until(&self) -> UnixSeconds {

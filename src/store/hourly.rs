@@ -1,6 +1,6 @@
 //! Reads what the published report is made of: sums of hours, and what was done about the lists.
 
-use rusqlite::Transaction;
+use rusqlite::{OptionalExtension, Transaction};
 
 use super::frame::{Validity, in_memory, read_frame, read_lists};
 use super::out_of_force;
@@ -16,7 +16,10 @@ pub(super) fn read_hourly(
     now: UnixSeconds,
 ) -> rusqlite::Result<Hourly> {
     let frame = read_frame(transaction, going_on, stretch, now)?;
-    let (from, until) = (frame.from, frame.until);
+    let sealed = read_sealed(transaction)?;
+    // What the log does not tell cannot be checked, and is not published.
+    let until = sealed.map_or(frame.until, |sealed| frame.until.min(sealed.until));
+    let from = frame.from.min(until);
     let keyed = read_lists(transaction, from, until, Validity::Ever)?;
     let mut statement = transaction
         .prepare("SELECT hour, questions FROM hour WHERE hour >= ?1 AND hour < ?2 ORDER BY hour")?;
@@ -52,7 +55,13 @@ pub(super) fn read_hourly(
         .prepare("SELECT boot FROM run")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let (written_until, complete_until) = (frame.written_until(), frame.complete_until());
+    let complete_until = match sealed {
+        Some(sealed) if sealed.is_behind || !frame.is_ended() => {
+            frame.complete_until().min(sealed.until)
+        }
+        _ => frame.complete_until(),
+    };
+    let written_until = frame.written_until();
     let (applied, steps, seals) = (
         read_applied(transaction)?,
         read_steps(transaction, from)?,
@@ -73,6 +82,34 @@ pub(super) fn read_hourly(
         steps,
         seals,
     })
+}
+
+/// How far the log tells of the hours.
+#[derive(Clone, Copy)]
+struct SealedHours {
+    /// The first hour without a leaf.
+    until: UnixSeconds,
+    /// Something was counted from then on.
+    is_behind: bool,
+}
+
+/// How far the log tells; nothing where there is none.
+fn read_sealed(transaction: &Transaction<'_>) -> rusqlite::Result<Option<SealedHours>> {
+    if !has_table(transaction, "log")? {
+        return Ok(None);
+    }
+    let sealed = transaction.query_row(
+        "SELECT next_hour, EXISTS (SELECT 1 FROM hour WHERE hour >= next_hour AND questions > 0)
+         FROM log",
+        [],
+        |row| {
+            Ok(SealedHours {
+                until: row.get(0)?,
+                is_behind: row.get(1)?,
+            })
+        },
+    );
+    sealed.optional()
 }
 
 /// The versions that ever took effect, each the first time that it did; for one of a list without

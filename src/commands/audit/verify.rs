@@ -169,8 +169,7 @@ fn read_report(path: &Path) -> Result<PublishedReport, CommandFailure> {
         CommandFailure::Usage(format!("{}: {error}", path.display()))
     };
     let octets = read_regular(path, REPORT_OCTETS_MAX).map_err(|error| usage(&error))?;
-    serde_json::from_slice(&octets)
-        .map_err(|error| usage(&format!("is no published report in JSON ({error})")))
+    Ok(PublishedReport::read(&octets))
 }
 
 /// Puts the logs together; of several copies of a log the longest counts.

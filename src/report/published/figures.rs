@@ -329,7 +329,7 @@ fn sum_lists(lists: &[PublishedList], month: usize) -> Shown {
 
 /// All questions are an upper bound of the blocked ones: told so coarsely, and only where they are
 /// so many more, they bound nothing.
-fn in_millions(count: u64, blocked: u64) -> Option<u64> {
+pub fn in_millions(count: u64, blocked: u64) -> Option<u64> {
     let millions = (count + MILLION / 2) / MILLION;
     (millions > 0 && millions.saturating_mul(MILLION) > 2 * blocked + MILLION).then_some(millions)
 }

@@ -3,6 +3,7 @@
 mod captions;
 mod chart;
 mod csv;
+mod document;
 mod figures;
 mod gather;
 mod hide;
@@ -13,9 +14,14 @@ mod tables;
 mod text;
 
 use super::ReportFormat;
-pub use figures::{AppliedVersion, InForce, LogHead, Period, Published, PublishedList, publish};
+pub use document::{
+    BlockedFigures, ByList, DayFigures, MonthFigures, PublishedDocument, PublishedFigures,
+};
+pub use figures::{
+    AppliedVersion, InForce, LogHead, Period, Published, PublishedList, in_millions, publish,
+};
 pub use gather::GapSum;
-pub use hide::{Figure, K, Shown};
+pub use hide::{Figure, K, Shown, hide};
 
 /// The report in this form, ready to print; ends with a newline.
 ///
