@@ -28,15 +28,15 @@ const HOUR: i64 = 3600;
 /// 2026-03-01T00:00:00Z.
 const MARCH: i64 = 1_772_323_200;
 const HOURS: i64 = 31 * 24;
-const RESOLVERS: [&str; 2] = ["one", "two"];
+pub(crate) const RESOLVERS: [&str; 2] = ["one", "two"];
 
 /// The logs of two resolvers over a month, exported, and their authors.
-struct Month {
-    folder: TempDir,
+pub(crate) struct Month {
+    pub(crate) folder: TempDir,
     keys: Vec<SigningKey>,
 }
 
-fn month() -> &'static Month {
+pub(crate) fn month() -> &'static Month {
     static MONTH: OnceLock<Month> = OnceLock::new();
     MONTH.get_or_init(|| {
         let folder = TempDir::new().expect("a folder");
@@ -66,88 +66,78 @@ fn run_for_a_month(state: &Path, number: u64, key: impl Fn() -> SigningKey) {
     let mut store = open(MARCH);
     let mut events = vec![live("law", MARCH, 0), live("policy", MARCH, 0)];
     for n in 0..HOURS {
-        let (hour, blocked) = (MARCH + n * HOUR, (n as u64 * 7 + number) % 40);
-        let counts = HourCounts {
-            hour,
-            // The second list has a quiet day, which a published report hides.
-            lists: vec![
-                [blocked, 1, 0, 2],
-                if n / 24 == 4 {
-                    [0; 4]
-                } else {
-                    [3, 0, n as u64 % 2, 0]
-                },
-            ],
-            ..HourCounts::default()
-        };
-        let all: u64 = counts.lists.iter().flatten().sum();
-        let counts = HourCounts {
-            questions: all + 900 + u64::from(n % 5 == 0),
-            events: [all, 500, 300, 100, 0, 0, 0, 0],
-            ..counts
-        };
+        let hour = MARCH + n * HOUR;
         match n % 200 {
             10 => events.push(live("law", hour + 60, n)),
             21 => events.push(live("law", hour + 99, n)),
             _ => {}
         }
-        store
-            .write(
-                &Taking {
-                    hours: &[counts],
-                    events: &events,
-                    out_of_force: absence(n, hour).as_slice(),
-                    ..Taking::default()
-                },
-                if n % 200 == 20 {
-                    hour + 3500
-                } else {
-                    hour + HOUR - 1
-                },
-            )
-            .expect("a writing");
+        let is_cut = n % 200 == 20;
+        let end = if is_cut { 3500 } else { HOUR - 1 };
+        let absence = absence(n, hour);
+        let taking = Taking {
+            hours: &[counts(n, number)],
+            events: &events,
+            out_of_force: absence.as_slice(),
+            ..Taking::default()
+        };
+        store.write(&taking, hour + end).expect("a writing");
         events.clear();
-        if n % 200 == 20 {
+        if is_cut {
             // The next run begins without the first list.
             store.end(hour + 3500).expect("an end");
             store = open(hour + 3500);
             events.push(live("policy", hour + 3500, n));
         }
-        match n % 300 {
+        let begun = match n % 300 {
             100 => {
                 drop(store);
-                store = open(hour + HOUR + 40);
-                events = ["law", "policy"]
-                    .map(|list| live(list, hour + HOUR + 40, n))
-                    .into();
+                hour + HOUR + 40
             }
             150 => {
-                let step = ClockStep {
-                    from: hour + HOUR,
-                    until: hour + HOUR + 90,
-                    by_s: 90,
-                };
-                store
-                    .write(
-                        &Taking {
-                            steps: &[step],
-                            ..Taking::default()
-                        },
-                        hour + HOUR + 90,
-                    )
-                    .expect("a writing");
+                set_clock(&mut store, hour + HOUR);
+                continue;
             }
             250 => {
                 store.end(hour + HOUR + 5).expect("an end");
-                store = open(hour + HOUR + 20);
-                events = ["law", "policy"]
-                    .map(|list| live(list, hour + HOUR + 20, n))
-                    .into();
+                hour + HOUR + 20
             }
-            _ => {}
-        }
+            _ => continue,
+        };
+        store = open(begun);
+        events = ["law", "policy"].map(|list| live(list, begun, n)).into();
     }
     store.end(MARCH + HOURS * HOUR).expect("an end");
+}
+
+/// What is counted in the month's hour `n`.
+fn counts(n: i64, number: u64) -> HourCounts {
+    let blocked = (n as u64 * 7 + number) % 40;
+    // The second list has a quiet day, which a published report hides.
+    let quiet = if n / 24 == 4 {
+        [0; 4]
+    } else {
+        [3, 0, n as u64 % 2, 0]
+    };
+    let lists = vec![[blocked, 1, 0, 2], quiet];
+    let all: u64 = lists.iter().flatten().sum();
+    HourCounts {
+        hour: MARCH + n * HOUR,
+        lists,
+        questions: all + 900 + u64::from(n % 5 == 0),
+        events: [all, 500, 300, 100, 0, 0, 0, 0],
+        ..HourCounts::default()
+    }
+}
+
+/// The clock is set forward by 90 seconds.
+fn set_clock(store: &mut Store, from: i64) {
+    let (until, by_s) = (from + 90, 90);
+    let taking = Taking {
+        steps: &[ClockStep { from, until, by_s }],
+        ..Taking::default()
+    };
+    store.write(&taking, until).expect("a writing");
 }
 
 /// A list comes in force, which only the first one does with a manifest.
@@ -305,7 +295,7 @@ fn verify_with_ours(arguments: &[String]) -> (i32, Vec<String>, Value) {
 }
 
 /// The folders of both logs, one of which is somebody's work, and the keys of their authors.
-fn arguments(one: &Path) -> Vec<String> {
+pub(crate) fn arguments(one: &Path) -> Vec<String> {
     let month = month();
     let mut arguments = vec![
         one.display().to_string(),
@@ -889,156 +879,6 @@ fn a_cosigner_vouches_for_one_history_only() {
         code == 1 && stderr.contains("the leaves are not those that the checkpoint was signed for"),
         "{stderr}"
     );
-}
-
-/// The report that the program makes of both resolvers' states, by day or by month.
-fn published(by: &str, out: &Path) -> String {
-    let states = month().folder.path().join("states");
-    let states = RESOLVERS.map(|resolver| states.join(resolver).display().to_string());
-    let command = [
-        &["report", "--by", by, "--format", "json"][..],
-        &states.each_ref().map(String::as_str)[..],
-    ];
-    let (code, text, error) = Program::new().prepare().run(&command.concat());
-    assert_eq!(code, 0, "{error}");
-    fs::write(out, &text).expect("a report");
-    text
-}
-
-#[test]
-fn a_report_is_made_anew_from_the_leaves() {
-    let folder = TempDir::new().expect("a folder");
-    let file = folder.path().join("report.json");
-    let mut arguments = arguments(&month().folder.path().join("logs/one"));
-    arguments.extend(["--report".to_owned(), file.display().to_string()]);
-    let found = |text: &str| {
-        fs::write(&file, text).expect("a report");
-        verify(&arguments).1
-    };
-    let none = Vec::<String>::new();
-    assert_eq!(found(&published("month", &file)), none);
-    let text = published("day", &file);
-    assert_eq!(found(&text), none);
-    assert!(text.contains("\"hidden\""), "{text}");
-    let report: Value = serde_json::from_str(&text).expect("JSON");
-    let edit = |pointer: &str, value: Value| {
-        let old = report.pointer(pointer).expect("a figure").to_string();
-        // The values of a report keep their order only in its text.
-        let key = pointer.rsplit('/').next().expect("a key");
-        let (before, after) = if pointer.starts_with("/months/0/days") {
-            text.split_at(text.find("\"days\"").expect("days"))
-        } else if pointer.starts_with("/sums") {
-            text.split_at(text.find("\"sums\"").expect("sums"))
-        } else {
-            text.split_at(text.find("\"months\"").expect("months"))
-        };
-        let place = format!("\"{key}\": {old}");
-        assert!(after.contains(&place), "{place}");
-        format!(
-            "{before}{}",
-            after.replacen(&place, &format!("\"{key}\": {value}"), 1)
-        )
-    };
-    let hidden = json!("hidden");
-    for (pointer, value, place) in [
-        ("/months/0/blocked/law", json!(7), "2026-03 list law"),
-        ("/months/0/blocked/law", hidden.clone(), "2026-03 list law"),
-        ("/months/0/blocked/law", Value::Null, "2026-03 list law"),
-        ("/months/0/blocked/policy", json!(1), "2026-03 list policy"),
-        ("/months/0/blocked_by_all", json!(1), "2026-03 all"),
-        ("/months/0/blocked_by_all", hidden.clone(), "2026-03 all"),
-        (
-            "/months/0/questions_in_millions",
-            json!(9),
-            "2026-03 questions",
-        ),
-        (
-            "/months/0/days/0/blocked/law",
-            hidden.clone(),
-            "2026-03-01 list law",
-        ),
-        (
-            "/months/0/days/0/blocked/law",
-            json!(3),
-            "2026-03-01 list law",
-        ),
-        (
-            "/months/0/days/0/blocked_by_all",
-            Value::Null,
-            "2026-03-01 all",
-        ),
-        (
-            "/months/0/days/0/blocked/policy",
-            json!(84),
-            "2026-03-01 list policy",
-        ),
-        ("/sums/blocked/law", json!(4), "sums list law"),
-        ("/sums/blocked/policy", hidden.clone(), "sums list policy"),
-        ("/sums/blocked_by_all", hidden, "sums all"),
-        ("/months/0/blocked/law", json!("7"), "form"),
-        ("/months/0/blocked/law", json!(7.5), "form"),
-        ("/months/0/blocked/law", json!(-7), "form"),
-        ("/months/0/blocked/law", json!([7]), "form"),
-        ("/months/0/blocked/law", json!("secret"), "form"),
-    ] {
-        assert_eq!(
-            found(&edit(pointer, value.clone())),
-            [format!("report report {place}")],
-            "{pointer} is {value}"
-        );
-    }
-    let law = format!("\"law\": {}", report["months"][0]["blocked"]["law"]);
-    let [month, by] = ["\"month\": \"2026-03\"", "\"by\": \"day\""];
-    for (from, to, place) in [
-        (law.as_str(), format!("{law},\n        {law}"), "form"),
-        (law.as_str(), "\"other\": 7".to_owned(), "2026-03 list law"),
-        (month, "\"month\": \"2026-04\"".to_owned(), "months"),
-        (
-            "\"until\": \"2026-04\"",
-            "\"until\": \"2026-05\"".to_owned(),
-            "months",
-        ),
-        (
-            "\"from\": \"2026-03\"",
-            "\"from\": null".to_owned(),
-            "months",
-        ),
-        (by, "\"by\": \"month\"".to_owned(), "months"),
-        (by, "\"by\": \"week\"".to_owned(), "months"),
-        (
-            "\"day\": \"2026-03-07\"",
-            "\"day\": \"2026-03-08\"".to_owned(),
-            "months",
-        ),
-        (
-            "\"id\": \"policy\"",
-            "\"id\": \"other\"".to_owned(),
-            "lists",
-        ),
-        ("\"version\": 1", "\"version\": 2".to_owned(), "form"),
-        ("\"resolvers\": 2", "\"resolvers\": 2.0".to_owned(), "form"),
-        ("  \"by\"", " \"by\"".to_owned(), "form"),
-        (
-            "\"report\": \"wardline-report\"",
-            "\"report\": \"wardline\\u002dreport\"".to_owned(),
-            "form",
-        ),
-    ] {
-        let edited = text.replacen(from, &to, 1);
-        assert_ne!(edited, text, "{from}");
-        let findings = found(&edited);
-        let expected = format!("report report {place}");
-        assert!(findings.contains(&expected), "{from}: {findings:?}");
-    }
-    // Sorted keys are another order than a report has.
-    let sorted = serde_json::to_string_pretty(&report).expect("JSON") + "\n";
-    assert_eq!(found(&sorted), ["report report form"]);
-    let months = text.find("\"months\": [").expect("months");
-    let end = text.find("\n  ],\n  \"not_over\"").expect("an end");
-    let emptied = format!("{}\"months\": []{}", &text[..months], &text[end + 4..]);
-    assert_eq!(found(&emptied), ["report report months"], "nothing is said");
-    assert_eq!(found("[]\n"), ["report report form"]);
-    assert_eq!(found("no report"), ["report report form"]);
 }
 
 /// SplitMix64, by Sebastiano Vigna: public domain.

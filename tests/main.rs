@@ -34,6 +34,7 @@ mod lists;
 mod over_time;
 mod peers;
 mod privacy;
+mod published;
 mod real_list;
 mod regression;
 mod reload;

@@ -514,6 +514,39 @@ fn promises_that_cannot_be_kept_are_said_once_and_stop_nothing() {
     assert!(!check.contains("warning"), "{check}");
 }
 
+/// Some hours of a resolver in the folder's `state`, with the promises beside it.
+fn run_hours(folder: &Path, name: &str, from: i64, hours: i64) {
+    let state = folder.join("state");
+    fs::create_dir_all(&state).expect("a folder");
+    let list = ListIdentity {
+        id: "law".into(),
+        authority: "A".into(),
+        legal_basis: "B".into(),
+    };
+    let author = Author::open(&state.join("audit.key"), name, "ab").expect("an author");
+    let promises = Promises::open(&folder.join("promised"));
+    let mut store =
+        Store::open_promised(&state, &[list], author, &promises, from + 600).expect("a store");
+    let events = [evidence::live("law", from + 600, None)];
+    for n in 0..hours {
+        let counts = HourCounts {
+            hour: from + n * 3600,
+            lists: vec![[4, 0, 0, 0]],
+            questions: 10,
+            events: [4, 5, 0, 0, 0, 0, 0, 0],
+            ..HourCounts::default()
+        };
+        let taking = Taking {
+            hours: &[counts],
+            events: if n == 0 { &events } else { &[] },
+            ..Taking::default()
+        };
+        let written = store.write(&taking, from + (n + 1) * 3600 - 1);
+        written.expect("a writing");
+    }
+    store.end(from + hours * 3600 - 1).expect("an end");
+}
+
 /// Two hours, a restore within the second, and two more: both logs are in order.
 #[test]
 fn both_logs_around_a_restore_are_in_order() {
@@ -521,36 +554,7 @@ fn both_logs_around_a_restore_are_in_order() {
     let folder = TempDir::new().expect("a folder");
     let (state, backup) = (folder.path().join("state"), folder.path().join("backup"));
     let name = "provider.example/one";
-    let run = |from: i64, hours: i64| {
-        fs::create_dir_all(&state).expect("a folder");
-        let list = ListIdentity {
-            id: "law".into(),
-            authority: "A".into(),
-            legal_basis: "B".into(),
-        };
-        let author = Author::open(&state.join("audit.key"), name, "ab").expect("an author");
-        let promises = Promises::open(&folder.path().join("promised"));
-        let mut store =
-            Store::open_promised(&state, &[list], author, &promises, from + 600).expect("a store");
-        let events = [evidence::live("law", from + 600, None)];
-        for n in 0..hours {
-            let counts = HourCounts {
-                hour: from + n * 3600,
-                lists: vec![[4, 0, 0, 0]],
-                questions: 10,
-                events: [4, 5, 0, 0, 0, 0, 0, 0],
-                ..HourCounts::default()
-            };
-            let taking = Taking {
-                hours: &[counts],
-                events: if n == 0 { &events } else { &[] },
-                ..Taking::default()
-            };
-            let written = store.write(&taking, from + (n + 1) * 3600 - 1);
-            written.expect("a writing");
-        }
-        store.end(from + hours * 3600 - 1).expect("an end");
-    };
+    let run = |from: i64, hours: i64| run_hours(folder.path(), name, from, hours);
     let export = |to: &str, more: &[&str]| {
         let to = folder.path().join("logs").join(to).display().to_string();
         let audit = format!(

@@ -98,7 +98,7 @@ impl LogExporter {
         })
     }
 
-    /// Adds the next leaf; one beyond [`LEAF_OCTETS_MAX`](crate::count::LEAF_OCTETS_MAX) is cut,
+    /// Adds the next leaf; one beyond [`LEAF_OCTETS_MAX`](crate::record::LEAF_OCTETS_MAX) is cut,
     /// which every check would find.
     pub fn leaf(&mut self, octets: &[u8]) -> Result<(), ExportError> {
         let len = u16::try_from(octets.len()).unwrap_or(u16::MAX);

@@ -43,7 +43,7 @@ fn of_the_program(number: u64, text: &str, time: i64) -> Vec<Statement> {
         Statement::LogRestored(EndedLog {
             found: number,
             origin: text.to_owned(),
-            root: hash.clone(),
+            root: hash,
             size: number,
             why: "shorter".to_owned(),
         }),

@@ -18,7 +18,7 @@ pub(super) fn append(
     let mut happenings = happenings.into_iter().peekable();
     for (hour, counted_by) in hours::closable(transaction, log.next_hour, hour_start(at))? {
         while let Some(happening) = happenings.next_if(|happening| happening.at < hour + HOUR_S) {
-            log.note(run, happening)?;
+            log.note(run, &happening)?;
         }
         hours::close(
             transaction,
@@ -27,7 +27,7 @@ pub(super) fn append(
             &hours::run(transaction, counted_by)?,
         )?;
     }
-    happenings.try_for_each(|happening| log.note(run, happening))
+    happenings.try_for_each(|happening| log.note(run, &happening))
 }
 
 /// Nobody adds to the hours before this one any more, and the log tells of them.

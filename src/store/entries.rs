@@ -74,7 +74,7 @@ pub(super) fn commit(
             .execute([hour, list])?;
         log.note(
             run,
-            Happening {
+            &Happening {
                 at: hour + HOUR_S,
                 said: Statement::EntryCounts(committed(&opening)),
                 list: Some(&id),

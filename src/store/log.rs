@@ -94,7 +94,7 @@ impl<'t> Log<'t> {
     /// Adds an event; its time is not earlier than that of the leaf before. What happened to a list
     /// and cannot be a leaf is said aloud instead: one event must not keep the rest from being
     /// written.
-    pub(super) fn note(&mut self, run: &Run, event: Happening<'_>) -> rusqlite::Result<()> {
+    pub(super) fn note(&mut self, run: &Run, event: &Happening<'_>) -> rusqlite::Result<()> {
         let kind = event.said.kind();
         let leaf = Leaf::Event(EventLeaf {
             at: Moment(event.at.max(self.time)),

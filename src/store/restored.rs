@@ -184,7 +184,7 @@ impl FoundRestored {
             why: self.why.word().to_owned(),
         });
         journal::add(transaction, &[JournalEvent::at(at, said.clone())])?;
-        log.note(run, Happening::of_program(at, said))
+        log.note(run, &Happening::of_program(at, said))
     }
 }
 

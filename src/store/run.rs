@@ -95,7 +95,7 @@ pub(super) fn begin(
         software: run.software.clone(),
     });
     journal::add(&transaction, &[JournalEvent::at(at, start.clone())])?;
-    log.note(&run, Happening::of_program(at, start))?;
+    log.note(&run, &Happening::of_program(at, start))?;
     if let Some(restored) = restored {
         restored.tell(&transaction, &mut log, &run, at)?;
     }

@@ -306,7 +306,7 @@ pub(super) fn add(
             "UPDATE run SET ended = ?2 WHERE run = ?1",
             params![run.key, at],
         )?;
-        log.note(run, Happening::of_program(at, Statement::Stop))?;
+        log.note(run, &Happening::of_program(at, Statement::Stop))?;
         journal::add(&transaction, &[JournalEvent::at(at, Statement::Stop)])?;
     }
     let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;

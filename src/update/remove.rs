@@ -236,7 +236,7 @@ impl Stand {
         let end = if is_settled { "settled" } else { "ran out" };
         let said = Statement::RemovalOver(RemovalOver {
             end: end.to_owned(),
-            removal: removal.to_string(),
+            removal,
             serial,
         });
         self.note(said, None);
