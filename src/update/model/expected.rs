@@ -277,7 +277,9 @@ impl Expected {
             issue: Rc::clone(issue),
             counts: resumed.unwrap_or_default(),
         };
-        if resumed.is_none() {
+        // One that waited since it was begun may have been gone back from meanwhile.
+        let kept = self.disk.trial.as_ref().map(|kept| &kept.issue);
+        if resumed.is_none() || kept != Some(issue) {
             self.write(|decided| (decided.trial, decided.held) = (Some(tried.clone()), None));
         }
         self.memory.trial = Some(tried);
