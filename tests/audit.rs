@@ -1092,3 +1092,86 @@ fn the_second_verifier_is_short_enough_to_be_read() {
         );
     }
 }
+
+/// What a stranger sends as an export: verifiers neither hang nor read without end.
+#[test]
+fn files_that_are_none_are_refused_at_once() {
+    let folder = TempDir::new().expect("a folder");
+    let log = folder.path().join("one");
+    let fresh = || {
+        let _ = fs::remove_dir_all(&log);
+        copy(&month().folder.path().join("logs/one"), &log);
+    };
+    let pipe = |name: &str| {
+        fs::remove_file(log.join(name)).expect("a file");
+        let made = Command::new("mkfifo").arg(log.join(name)).status();
+        assert!(made.expect("mkfifo").success());
+    };
+    let huge = |name: &str| {
+        let file = fs::File::create(log.join(name)).expect("a file");
+        file.set_len(300 << 20).expect("a sparse file");
+    };
+    let here = log.display().to_string();
+    let cases = [
+        ("checkpoint", format!("note {here} checkpoint")),
+        (
+            "checkpoints/2026-03-02",
+            "note provider.example/one checkpoints/2026-03-02".to_owned(),
+        ),
+        (
+            "tile/entries/000",
+            "missing provider.example/one tile/entries/000".to_owned(),
+        ),
+        (
+            "tile/0/000",
+            "missing provider.example/one tile/0/000".to_owned(),
+        ),
+    ];
+    for (name, expected) in &cases {
+        for spoil in [&pipe as &dyn Fn(&str), &huge] {
+            fresh();
+            spoil(name);
+            let findings = verify(&arguments(&log)).1;
+            assert_eq!(findings.first(), Some(expected), "{name}: {findings:?}");
+        }
+    }
+    fresh();
+    fs::remove_file(log.join("checkpoint")).expect("a file");
+    std::os::unix::fs::symlink("/dev/zero", log.join("checkpoint")).expect("a link");
+    let findings = verify(&arguments(&log)).1;
+    assert_eq!(findings.first(), Some(&cases[0].1), "{findings:?}");
+}
+
+/// A note is refused whose cosignature by a key that was given does not hold (C2SP signed-note).
+#[test]
+fn a_cosignature_that_was_altered_refuses_the_note() {
+    let folder = TempDir::new().expect("a folder");
+    let log = folder.path().join("one");
+    copy(&month().folder.path().join("logs/one"), &log);
+    let witness = SigningKey::generate("witness.example").expect("a key");
+    let note = fs::read(log.join("checkpoint")).expect("a checkpoint");
+    let mut note = Note::parse(&note).expect("a note");
+    wardline::seal::checkpoint::cosign(&mut note, &witness, 1_775_000_000).expect("a note");
+    let cosigned = note.to_string();
+    let mut asked = arguments(&log);
+    asked.extend(["--key".to_owned(), witness.public_cosigner().to_string()]);
+    fs::write(log.join("checkpoint"), &cosigned).expect("a checkpoint");
+    let (code, findings, outcome) = verify(&asked);
+    assert_eq!((code, findings), (0, vec![]));
+    assert_eq!(
+        outcome["logs"][0]["cosigners"][0]["name"],
+        "witness.example"
+    );
+    let line = cosigned.lines().last().expect("a line");
+    let octet = line.len() - 10;
+    let other = if line.as_bytes()[octet] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
+    let altered = format!("{}{other}{}", &line[..octet], &line[octet + 1..]);
+    fs::write(log.join("checkpoint"), cosigned.replace(line, &altered)).expect("a checkpoint");
+    let expected = format!("signature {} checkpoint", log.display());
+    assert_eq!(verify(&asked).1.first(), Some(&expected));
+    assert_eq!(verify(&arguments(&log)).0, 0, "nobody asked for this one");
+}

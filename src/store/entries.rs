@@ -5,7 +5,7 @@
 //! while the hour is open one row in `entry` for each number that was counted. The log gets a
 //! salted commitment and nothing else.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{EntryCounts, Opening, Stretch, read_counts};
@@ -13,8 +13,9 @@ use crate::record::{EntriesCommitted, Moment, Statement};
 
 use super::log::{Happening, Log, Run};
 
-/// How long openings are kept.
-const KEPT_S: i64 = 100 * 24 * HOUR_S;
+/// The openings that are kept of each list: a hundred days of counting. Counted and not dated,
+/// since a clock that is ahead for a moment must not take those of hours that are committed to.
+const KEPT: i64 = 100 * 24;
 /// The form of the file from which on there are openings.
 const FIRST_FORM: i64 = 4;
 
@@ -83,9 +84,30 @@ pub(super) fn commit(
             },
         )?;
     }
-    transaction
-        .prepare_cached("DELETE FROM opening WHERE salt IS NOT NULL AND hour < ?1")?
-        .execute([end - KEPT_S])?;
+    forget(transaction)
+}
+
+/// Forgets the openings of each list but the newest.
+fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let lists = transaction
+        .prepare_cached("SELECT DISTINCT list FROM opening")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut newest = transaction.prepare_cached(
+        "SELECT hour FROM opening WHERE list = ?1 AND salt IS NOT NULL
+         ORDER BY hour DESC LIMIT 1 OFFSET ?2",
+    )?;
+    let mut delete = transaction.prepare_cached(
+        "DELETE FROM opening WHERE list = ?1 AND salt IS NOT NULL AND hour <= ?2",
+    )?;
+    for list in lists {
+        let last: Option<UnixSeconds> = newest
+            .query_row([list, KEPT], |row| row.get(0))
+            .optional()?;
+        if let Some(last) = last {
+            delete.execute([list, last])?;
+        }
+    }
     Ok(())
 }
 
@@ -311,26 +333,30 @@ mod tests {
     }
 
     #[test]
-    fn openings_are_kept_for_a_hundred_days() {
+    fn openings_are_kept_for_a_hundred_days_of_counting() {
+        const YEAR: i64 = 366 * 24 * HOUR_S;
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path(), HOUR);
         store.flush(&[counts(HOUR, &[(9, 1)])], HOUR + 5).unwrap();
+        // For a moment the clock is a year ahead.
         store
-            .flush(&[counts(HOUR + KEPT_S, &[])], HOUR + KEPT_S + 5)
+            .flush(&[counts(HOUR + YEAR, &[])], HOUR + YEAR + 5)
             .unwrap();
-        assert_eq!(openings(folder.path(), Stretch::default()).len(), 1);
-        store
-            .flush(&[counts(HOUR + KEPT_S + 3600, &[])], HOUR + KEPT_S + 3605)
-            .unwrap();
-        let kept: Vec<i64> = openings(folder.path(), Stretch::default())
-            .iter()
-            .map(|opening| opening.hour - HOUR)
-            .collect();
-        assert_eq!(kept, [KEPT_S], "the first is gone");
-        assert_eq!(
-            commitments(folder.path()).len(),
-            2,
-            "the log keeps its commitment"
-        );
+        let kept = |store: &mut Store, hour: i64| {
+            store.flush(&[counts(hour, &[])], hour + 5).unwrap();
+            openings(folder.path(), Stretch::default())
+        };
+        let after = kept(&mut store, HOUR + YEAR + HOUR_S);
+        assert_eq!(after[0].hour, HOUR, "what was committed to can be opened");
+        let last = HOUR + YEAR + (KEPT - 2) * HOUR_S;
+        for n in 2..KEPT - 1 {
+            kept(&mut store, HOUR + YEAR + n * HOUR_S);
+        }
+        let before = kept(&mut store, last + HOUR_S);
+        assert_eq!((before.len() as i64, before[0].hour), (KEPT, HOUR));
+        let after = kept(&mut store, last + 2 * HOUR_S);
+        assert_eq!((after.len() as i64, after[0].hour), (KEPT, HOUR + YEAR));
+        let commitments = commitments(folder.path()).len() as i64;
+        assert_eq!(commitments, KEPT + 1, "the log keeps its commitments");
     }
 }
