@@ -107,8 +107,10 @@ pub fn cosign(
         .map_err(|message| unreadable(format!("{CHECKPOINT} {message}")))?;
     let origin = last.origin.clone();
     let place = format!("{origin} {CHECKPOINT}");
-    check_author(&note, &origin, authors, &place)
-        .map_err(|finding| CosignError::Signature(format!("{place} {}", finding.message)))?;
+    check_author(&note, &origin, authors, &place).map_err(|finding| {
+        let message = finding.message;
+        CosignError::Signature(format!("{place}: {message} (--author, once for each log)"))
+    })?;
     let author = authors
         .iter()
         .find(|key| key.name() == origin)

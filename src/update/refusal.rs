@@ -340,7 +340,8 @@ fn write_kept(cause: &Cause, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         Cause::Stopping => f.write_str("the program stops"),
         Cause::NoGeneration => f.write_str(
-            "there is no such generation on disk: `wardline history LIST` shows what there is",
+            "there is no such generation on disk, or none before the present one: `wardline \
+             history LIST` shows what there is",
         ),
         Cause::State { place, error } => {
             write!(

@@ -254,7 +254,7 @@ fn describe(outcome: &VerifiedOutcome) -> String {
             length(log.gap_s.values().sum()),
             number(log.events.get("crash").copied().unwrap_or_default()),
             if cosigners.is_empty() {
-                "nobody".to_owned()
+                "nobody with a key given".to_owned()
             } else {
                 cosigners.join(", ")
             },

@@ -173,7 +173,8 @@ impl Desk {
             .collect::<Result<Vec<VerifyKey>, _>>()?;
         if !(1..=keys.len().max(1)).contains(&settings.signatures) {
             return wrong(
-                "an issue needs at least one signature, and not more than there are keys",
+                "an issue needs at least one signature, and not more than there are keys: name \
+                 more keys with --key, or fewer signatures with --signatures",
             );
         }
         if !(1..=3660).contains(&settings.valid_days) || settings.verify_days == 0 {
