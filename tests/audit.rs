@@ -1175,3 +1175,43 @@ fn a_cosignature_that_was_altered_refuses_the_note() {
     assert_eq!(verify(&asked).1.first(), Some(&expected));
     assert_eq!(verify(&arguments(&log)).0, 0, "nobody asked for this one");
 }
+
+/// A policy demands that so many of these witnesses have cosigned (C2SP tlog-policy).
+#[test]
+fn a_log_that_too_few_have_cosigned_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let (log, file) = (folder.path().join("one"), folder.path().join("policy"));
+    copy(&month().folder.path().join("logs/one"), &log);
+    let witnesses = ["a.example", "b.example", "c.example"];
+    let witnesses = witnesses.map(|name| SigningKey::generate(name).expect("a key"));
+    let mut policy = format!("log {}\n", author().public());
+    for (name, key) in ["A", "B", "C"].iter().zip(&witnesses) {
+        policy.push_str(&format!("witness {name} {}\n", key.public_cosigner()));
+    }
+    policy.push_str("group two 2 A B C\nquorum two\n");
+    fs::write(&file, &policy).expect("a policy");
+    let arguments = [&log, &file].map(|path| path.display().to_string());
+    let [log_folder, policy_file] = arguments;
+    let arguments = [log_folder, "--policy".to_owned(), policy_file];
+    let missing = "quorum provider.example/one checkpoint";
+    for (at, witness) in witnesses.iter().enumerate() {
+        let expected: &[&str] = if at < 2 { &[missing] } else { &[] };
+        assert_eq!(verify_with_ours(&arguments).1, expected, "{at} cosigned");
+        let note = fs::read(log.join("checkpoint")).expect("a checkpoint");
+        let mut note = Note::parse(&note).expect("a note");
+        let at = 1_775_000_000 + at as u64;
+        wardline::seal::checkpoint::cosign(&mut note, witness, at).expect("a note");
+        fs::write(log.join("checkpoint"), note.to_string()).expect("a checkpoint");
+    }
+    fs::write(&file, policy.replace("quorum two", "quorum three")).expect("a policy");
+    let command = [
+        &["audit", "verify"],
+        &arguments.each_ref().map(String::as_str)[..],
+    ]
+    .concat();
+    let (code, _, stderr) = Program::new().prepare().run(&command);
+    assert!(
+        code == 2 && stderr.contains("policy: line 6: no line above defines three"),
+        "{stderr}"
+    );
+}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
 use super::folder::{CHECKPOINT, Folder, check_author, parse_checkpoint};
+use super::policy::CosignPolicy;
 use super::told::ListVersion;
 use crate::clock::UnixSeconds;
 use crate::list::manifest::Manifest;
@@ -24,6 +25,10 @@ pub struct Demands {
     pub pins: Vec<Pin>,
     /// Up to when, and without, each log must tell.
     pub until: Option<UnixSeconds>,
+    /// Who must have cosigned each log; nobody where there is none.
+    pub policy: Option<CosignPolicy>,
+    /// How many of the keys, at their end, are of logs that need not be there.
+    pub accepted: usize,
     /// What curators signed: serials and hashes of manifests by their list.
     pub manifests: BTreeMap<String, BTreeSet<(u64, String)>>,
 }
@@ -116,6 +121,28 @@ impl Demands {
         (!is_signed).then(|| Finding::new("manifest", format!("{origin} leaf {seq}"), message()))
     }
 
+    /// Takes a policy, whose logs and witnesses are known from now on.
+    pub fn set_policy(&mut self, policy: CosignPolicy) {
+        let known = policy.keys().filter(|key| !self.keys.contains(key));
+        let known: Vec<VerifyKey> = known.cloned().collect();
+        self.accepted = known.len();
+        self.keys.extend(known);
+        self.policy = Some(policy);
+    }
+
+    /// That too few have cosigned a log's checkpoint.
+    pub(super) fn missing_quorum(&self, note: &Note, origin: &str) -> Option<Finding> {
+        // A note with a wrong signature by one of these keys was refused before.
+        let has_cosigned = |key: &VerifyKey| {
+            let keys = std::slice::from_ref(key);
+            note.signers(keys).is_ok_and(|signers| !signers.is_empty())
+        };
+        let policy = self.policy.as_ref()?;
+        let message = "those who cosigned are not the quorum that the policy demands";
+        let place = format!("{origin} {CHECKPOINT}");
+        (!policy.is_met(has_cosigned)).then(|| Finding::new("quorum", place, message))
+    }
+
     /// That a log does not tell as far as it must.
     pub(super) fn missing_end(&self, origin: &str, until: Option<UnixSeconds>) -> Option<Finding> {
         let missing = |wanted: &UnixSeconds| until.is_none_or(|until| until < *wanted);
@@ -129,10 +156,11 @@ impl Demands {
 
     /// The authors' keys whose log is not among these.
     pub fn missing_logs(&self, origins: &[&str]) -> Vec<Finding> {
-        let authors = self
-            .keys
-            .iter()
-            .filter(|key| key.algorithm() == Algorithm::Ed25519 && !origins.contains(&key.name()));
+        let demanded = self.keys.len() - self.accepted;
+        let authors =
+            self.keys.iter().take(demanded).filter(|key| {
+                key.algorithm() == Algorithm::Ed25519 && !origins.contains(&key.name())
+            });
         authors
             .map(|key| {
                 Finding::new(

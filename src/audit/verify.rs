@@ -95,6 +95,7 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     let mut findings = std::mem::take(&mut history.findings);
     let until = history.until();
     findings.extend(demands.missing_end(&origin, until));
+    findings.extend(demands.missing_quorum(&note, &origin));
     let ToldEvent {
         first_hour,
         hours,

@@ -285,14 +285,44 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
         source,
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
-    match check_form(&connection, &file)? {
+    let mut form = check_form(&connection, &file);
+    if matches!(form, Err(StoreError::Sqlite { .. })) && has_no_wal(&file) {
+        // Where the disk is full SQLite has no room for what readers share. Nobody writes then, and
+        // all is in the file itself.
+        let uri = format!("file:{}?immutable=1", escape_uri(&file));
+        let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+        connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
+        form = check_form(&connection, &file);
+    }
+    match form? {
         0 => Err(StoreError::Missing {
             folder: folder.into(),
         }),
         _ => Ok(connection),
     }
+}
+
+/// Is nothing written that is not in the file itself?
+fn has_no_wal(file: &Path) -> bool {
+    let mut wal = file.as_os_str().to_owned();
+    wal.push("-wal");
+    Path::new(&wal)
+        .metadata()
+        .map_or(true, |wal| wal.len() == 0)
+}
+
+/// A path as SQLite's URIs have it.
+fn escape_uri(path: &Path) -> String {
+    let octets = path.as_os_str().as_encoded_bytes().iter();
+    let escaped = octets.map(|octet| match octet {
+        b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+            char::from(*octet).to_string()
+        }
+        octet => format!("%{octet:02X}"),
+    });
+    escaped.collect()
 }
 
 /// A file that an older version wrote, and this one did not open yet, lacks tables.

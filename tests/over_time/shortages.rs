@@ -107,7 +107,6 @@ fn a_disk_that_is_full_at_a_start_keeps_nobody_waiting() {
 }
 
 #[test]
-#[ignore = "counts that could not be opened at the start cannot be read on a full disk"]
 fn the_history_can_be_read_on_a_full_disk() {
     if is_missing(&MOUNT) {
         return;

@@ -11,8 +11,8 @@ use super::super::output::{self, Style, TextColumn, count, number, table};
 use super::findings::describe_findings;
 use super::keys::read_keys;
 use crate::audit::{
-    Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified, describe_ended,
-    read_pin, read_regular, verify,
+    CosignPolicy, Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified,
+    describe_ended, read_pin, read_regular, verify,
 };
 use crate::clock::UnixSeconds;
 use crate::record::Blocked;
@@ -30,8 +30,12 @@ pub(in super::super) struct Args {
     folders: Vec<PathBuf>,
     /// The public key of a log's author or of a cosigner, or a file with one a line; each author's
     /// log must be there.
-    #[arg(long, value_name = "KEY", required = true)]
+    #[arg(long, value_name = "KEY", required_unless_present = "policy")]
     key: Vec<String>,
+    /// A policy (C2SP tlog-policy): its logs and witnesses are known, and each log must have the
+    /// cosignatures of its quorum.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// A checkpoint from before, which its log must still fit.
     #[arg(long, value_name = "FILE")]
     since: Vec<PathBuf>,
@@ -80,6 +84,14 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
 
 fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     let keys = read_keys(&args.key)?;
+    let mut demands = Demands {
+        keys,
+        ..Demands::default()
+    };
+    if let Some(path) = &args.policy {
+        demands.set_policy(read_policy(path)?);
+    }
+    let keys = demands.keys.clone();
     let mut folders = Vec::new();
     for path in &args.folders {
         folders.extend(Folder::find(path).map_err(CommandFailure::Usage)?);
@@ -100,12 +112,7 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
             .iter()
             .filter_map(|folder| Pin::of_copy(folder, &keys)),
     );
-    let mut demands = Demands {
-        keys,
-        pins,
-        until,
-        ..Demands::default()
-    };
+    (demands.pins, demands.until) = (pins, until);
     read_manifests(args, &mut demands)?;
     let report = args.report.as_deref().map(read_report).transpose()?;
     let verified = folders.iter().map(|folder| verify(folder, &demands));
@@ -127,10 +134,22 @@ fn not_checked(args: &Args) -> Vec<&'static str> {
             "which versions of the lists a curator signed (--manifest, --curator)",
         ),
         (args.report.is_none(), "published reports (--report)"),
+        (
+            args.policy.is_none(),
+            "whether as many have cosigned as must (--policy)",
+        ),
         (true, "counts by entry (wardline audit opened)"),
     ];
     let open = questions.into_iter().filter(|(is_open, _)| *is_open);
     open.map(|(_, question)| question).collect()
+}
+
+fn read_policy(path: &Path) -> Result<CosignPolicy, CommandFailure> {
+    let usage = |error: &dyn std::fmt::Display| {
+        CommandFailure::Usage(format!("{}: {error}", path.display()))
+    };
+    let octets = read_regular(path, NOTE_OCTETS_MAX).map_err(|error| usage(&error))?;
+    CosignPolicy::parse(&octets).map_err(|fault| usage(&fault))
 }
 
 fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), CommandFailure> {
