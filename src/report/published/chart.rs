@@ -57,7 +57,39 @@ pub(super) struct Level {
     pub(super) name: &'static str,
 }
 
-/// One bar a figure; `name` gives the period at a place.
+/// Periods that follow each other and are drawn as one.
+#[derive(Clone, Copy)]
+struct ChartRun {
+    first: usize,
+    last: usize,
+}
+
+impl ChartRun {
+    /// Adds a place to the run before it, or begins another one.
+    fn add(runs: &mut Vec<Self>, place: usize) {
+        match runs.last_mut().filter(|run| run.last + 1 == place) {
+            Some(run) => run.last = place,
+            None => runs.push(Self {
+                first: place,
+                last: place,
+            }),
+        }
+    }
+
+    /// Its rectangle, without seams between its periods.
+    fn rectangle(self, step: f64, name: impl Fn(usize) -> String, what: &str) -> Bar {
+        let Self { first, last } = self;
+        let says = if first == last {
+            format!("{}: {what}", name(first))
+        } else {
+            format!("{} to {}: {what}", name(first), name(last))
+        };
+        let width = step * float((last - first + 1) as u64);
+        rectangle(step * float(first as u64), 0.0, width, HEIGHT, says)
+    }
+}
+
+/// One bar a figure, and a band where figures are hidden; `name` gives the period at a place.
 pub(super) fn bars(figures: &[Figure], name: impl Fn(usize) -> String) -> Bars {
     let top = round_up(
         figures
@@ -71,6 +103,7 @@ pub(super) fn bars(figures: &[Figure], name: impl Fn(usize) -> String) -> Bars {
         top,
         ..Bars::default()
     };
+    let mut hidden = Vec::new();
     for (place, figure) in figures.iter().enumerate() {
         let x = step * float(place as u64);
         match figure {
@@ -85,24 +118,22 @@ pub(super) fn bars(figures: &[Figure], name: impl Fn(usize) -> String) -> Bars {
                     says,
                 ));
             }
-            Figure::Hidden => chart.hidden.push(rectangle(
-                x,
-                0.0,
-                step,
-                HEIGHT,
-                format!("{}: hidden", name(place)),
-            )),
+            Figure::Hidden => ChartRun::add(&mut hidden, place),
             Figure::Absent => {}
         }
     }
+    let bands = hidden.into_iter();
+    chart.hidden = bands
+        .map(|run| run.rectangle(step, &name, "hidden"))
+        .collect();
     chart
 }
 
-/// One bar a day: what was in force from below, what was missing hanging from above, large enough
-/// to be seen.
+/// What was in force from below, as one bar where nothing was missing for days, and what was
+/// missing hanging from above, large enough to be seen.
 pub(super) fn strip(days: &[InForce], name: impl Fn(usize) -> String) -> (Vec<Bar>, Vec<Bar>) {
     let step = WIDTH / float(days.len().max(1) as u64);
-    let (mut full, mut missing) = (Vec::new(), Vec::new());
+    let (mut whole, mut full, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for (place, day) in days.iter().enumerate().filter(|(_, day)| day.due_s > 0) {
         let x = step * float(place as u64);
         let lack = day.due_s.saturating_sub(day.seconds);
@@ -112,16 +143,20 @@ pub(super) fn strip(days: &[InForce], name: impl Fn(usize) -> String) -> (Vec<Ba
             day.per_10_000()
                 .map_or_else(String::new, super::captions::per_cent)
         );
-        let height = if lack == 0 {
-            0.0
-        } else {
-            (HEIGHT * float(lack) / float(day.due_s)).max(SEEN)
-        };
-        full.push(rectangle(x, height, step, HEIGHT - height, says.clone()));
-        if lack > 0 {
-            missing.push(rectangle(x, 0.0, step, height, says));
+        if lack == 0 {
+            ChartRun::add(&mut whole, place);
+            continue;
         }
+        let height = (HEIGHT * float(lack) / float(day.due_s)).max(SEEN);
+        full.push(rectangle(x, height, step, HEIGHT - height, says.clone()));
+        missing.push(rectangle(x, 0.0, step, height, says));
     }
+    let all = super::captions::per_cent(10_000);
+    full.extend(
+        whole
+            .into_iter()
+            .map(|run| run.rectangle(step, &name, &all)),
+    );
     (full, missing)
 }
 
@@ -229,6 +264,32 @@ mod tests {
                 chart.hidden[0].says.as_str()
             ),
             ("100", "day 1: hidden")
+        );
+    }
+
+    #[test]
+    fn what_goes_on_for_days_is_one_shape() {
+        let hidden = [
+            [Figure::Hidden; 3].as_slice(),
+            &[Figure::Absent, Figure::Hidden],
+        ]
+        .concat();
+        let chart = bars(&hidden, |place| format!("day {place}"));
+        let said: Vec<_> = chart.hidden.iter().map(|bar| bar.says.as_str()).collect();
+        assert_eq!(said, ["day 0 to day 2: hidden", "day 4: hidden"]);
+        assert_eq!(
+            (chart.hidden[0].width.as_str(), chart.hidden[1].x.as_str()),
+            ("600", "800")
+        );
+        let day = InForce {
+            seconds: 86_400,
+            due_s: 86_400,
+        };
+        let (full, missing) = strip(&[day; 4], |place| place.to_string());
+        assert_eq!((full.len(), missing.len()), (1, 0));
+        assert_eq!(
+            (full[0].width.as_str(), full[0].says.as_str()),
+            ("1000", "0 to 3: 100.00 %")
         );
     }
 
