@@ -3,7 +3,8 @@
 use rusqlite::Transaction;
 
 use super::hours;
-use super::log::{Happening, Log, Run};
+use super::journal::JournalEvent;
+use super::log::{Log, Run};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 
 /// Adds what happened and the hours that are over at `at`, in the order of time.
@@ -11,14 +12,14 @@ pub(super) fn append(
     transaction: &Transaction<'_>,
     log: &mut Log<'_>,
     run: &Run,
-    mut happenings: Vec<Happening<'_>>,
+    mut events: Vec<JournalEvent>,
     at: UnixSeconds,
 ) -> rusqlite::Result<()> {
-    happenings.sort_by_key(|happening| happening.at);
-    let mut happenings = happenings.into_iter().peekable();
+    events.sort_by_key(|event| event.at);
+    let mut events = events.into_iter().peekable();
     for (hour, counted_by) in hours::closable(transaction, log.next_hour, hour_start(at))? {
-        while let Some(happening) = happenings.next_if(|happening| happening.at < hour + HOUR_S) {
-            log.note(run, &happening)?;
+        while let Some(event) = events.next_if(|event| event.at < hour + HOUR_S) {
+            log.note(run, &event)?;
         }
         hours::close(
             transaction,
@@ -27,7 +28,7 @@ pub(super) fn append(
             &hours::run(transaction, counted_by)?,
         )?;
     }
-    happenings.try_for_each(|happening| log.note(run, &happening))
+    events.try_for_each(|event| log.note(run, &event))
 }
 
 /// Nobody adds to the hours before this one any more, and the log tells of them.

@@ -11,7 +11,8 @@ use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{EntryCounts, Opening, Stretch, read_counts};
 use crate::record::{EntriesCommitted, Moment, Statement};
 
-use super::log::{Happening, Log, Run};
+use super::journal::JournalEvent;
+use super::log::{Log, Run};
 
 /// The openings that are kept of each list: a hundred days of counting. Counted and not dated,
 /// since a clock that is ahead for a moment must not take those of hours that are committed to.
@@ -73,16 +74,12 @@ pub(super) fn commit(
         transaction
             .prepare_cached("DELETE FROM entry WHERE hour = ?1 AND list = ?2")?
             .execute([hour, list])?;
-        log.note(
-            run,
-            &Happening {
-                at: hour + HOUR_S,
-                said: Statement::EntryCounts(committed(&opening)),
-                list: Some(&id),
-                serial: None,
-                manifest: None,
-            },
-        )?;
+        let said = Statement::EntryCounts(committed(&opening));
+        let event = JournalEvent {
+            list: Some(id),
+            ..JournalEvent::at(hour + HOUR_S, said)
+        };
+        log.note(run, &event)?;
     }
     forget(transaction)
 }

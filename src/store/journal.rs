@@ -110,11 +110,21 @@ impl Journal {
     pub fn note(&self, event: JournalEvent) {
         let mut waiting = self.lock();
         if waiting.events.len() >= WAITING_MAX {
+            // What is in force is told by these: without one the log would contradict itself.
+            let is_needed = |event: &JournalEvent| event.said.kind() == EventKind::Live;
+            let mut others = waiting.events.iter().map(|event| !is_needed(event));
+            let oldest = others.position(|is_other| is_other);
+            let lost = match oldest.filter(|_| is_needed(&event)) {
+                Some(oldest) => waiting.events.remove(oldest).said.kind(),
+                None => event.said.kind(),
+            };
             tracing::error!(
-                kind = event.said.kind().word(),
+                kind = lost.word(),
                 "{WAITING_MAX} events wait for the disk: this one is lost; check the state folder"
             );
-            return;
+            if lost == event.said.kind() {
+                return;
+            }
         }
         waiting.events.push(event);
         if let Some(wake) = &waiting.wake {
@@ -230,7 +240,7 @@ fn read_rows(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{IssueRefused, IssueVerified, LetPass};
+    use crate::record::{IssueLive, IssueRefused, IssueVerified, LetPass};
     use crate::store::author::author_of_tests as author;
     use crate::store::{Reader, Store, Taking};
 
@@ -306,6 +316,29 @@ mod tests {
             .map(|(_, event)| event.serial)
             .collect();
         assert_eq!(last, [Some(14), Some(16), Some(18)]);
+    }
+
+    #[test]
+    fn what_is_in_force_is_not_lost_for_lack_of_room() {
+        let journal = Journal::default();
+        for n in 0..WAITING_MAX as u64 {
+            journal.note(event(n));
+        }
+        let live = JournalEvent::now(Statement::Live(IssueLive {
+            entries: 7,
+            generation: None,
+            issued: None,
+            rejects: 0,
+            sha256: "ab".to_owned(),
+        }));
+        journal.note(live.clone());
+        journal.note(event(0));
+        let waiting = journal.waiting();
+        assert_eq!(waiting.len(), WAITING_MAX);
+        assert_eq!(
+            (waiting.first(), waiting.last()),
+            (Some(&event(1)), Some(&live))
+        );
     }
 
     #[test]

@@ -3,13 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::clock::UnixSeconds;
-use crate::record::{
-    EventKind, EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment, Statement,
-};
+use crate::record::{EventKind, EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{Tree, leaf_hash};
 
 use super::author::Author;
+use super::journal::JournalEvent;
 
 /// The log as it grows within one transaction; [`Log::save`] writes where it stands.
 pub(super) struct Log<'t> {
@@ -30,29 +29,6 @@ pub(super) struct Run {
     pub(super) boot: String,
     pub(super) software: String,
     pub(super) configuration: String,
-}
-
-/// An event to be made a leaf of.
-#[derive(Clone, Debug)]
-pub(super) struct Happening<'a> {
-    pub(super) at: UnixSeconds,
-    pub(super) said: Statement,
-    pub(super) list: Option<&'a str>,
-    pub(super) serial: Option<u64>,
-    pub(super) manifest: Option<&'a str>,
-}
-
-impl Happening<'_> {
-    /// Something that happened to the program.
-    pub(super) const fn of_program(at: UnixSeconds, said: Statement) -> Self {
-        Self {
-            at,
-            said,
-            list: None,
-            serial: None,
-            manifest: None,
-        }
-    }
 }
 
 impl<'t> Log<'t> {
@@ -91,18 +67,18 @@ impl<'t> Log<'t> {
         self.tree.size()
     }
 
-    /// Adds an event; its time is not earlier than that of the leaf before. What happened to a list
-    /// and cannot be a leaf is said aloud instead: one event must not keep the rest from being
-    /// written.
-    pub(super) fn note(&mut self, run: &Run, event: &Happening<'_>) -> rusqlite::Result<()> {
+    /// Adds an event, without the reason that somebody typed; its time is not earlier than that of
+    /// the leaf before. What happened to a list and cannot be a leaf is said aloud instead: one
+    /// event must not keep the rest from being written.
+    pub(super) fn note(&mut self, run: &Run, event: &JournalEvent) -> rusqlite::Result<()> {
         let kind = event.said.kind();
         let leaf = Leaf::Event(EventLeaf {
             at: Moment(event.at.max(self.time)),
             body: event.said.body(),
             boot: &run.boot,
             kind: kind.word(),
-            list: event.list,
-            manifest: event.manifest,
+            list: event.list.as_deref(),
+            manifest: event.manifest.as_deref(),
             provider: &self.author.provider,
             resolver: &self.author.resolver,
             seq: self.size(),
@@ -111,7 +87,7 @@ impl<'t> Log<'t> {
         });
         let octets = match leaf.write() {
             Err(fault) if event.said.is_of_list() => {
-                let (kind, list) = (kind.word(), event.list);
+                let (kind, list) = (kind.word(), event.list.as_deref());
                 tracing::error!(
                     kind,
                     list,
@@ -122,7 +98,7 @@ impl<'t> Log<'t> {
             written => written.map_err(unwritable)?,
         };
         if matches!(kind, EventKind::Live | EventKind::Rollback)
-            && let Some(list) = event.list
+            && let Some(list) = &event.list
         {
             self.transaction
                 .prepare_cached("INSERT OR REPLACE INTO standing VALUES (?1, ?2, ?3)")?

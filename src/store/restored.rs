@@ -6,7 +6,7 @@
 //! another key. Its second leaf says which log it follows and why.
 
 use super::journal::{self, JournalEvent};
-use super::log::{Happening, Log, Run};
+use super::log::{Log, Run};
 use super::promises::{LogPromise, Promises};
 use crate::clock::UnixSeconds;
 use crate::list::Hash;
@@ -183,8 +183,9 @@ impl FoundRestored {
             size: *size,
             why: self.why.word().to_owned(),
         });
-        journal::add(transaction, &[JournalEvent::at(at, said.clone())])?;
-        log.note(run, &Happening::of_program(at, said))
+        let event = JournalEvent::at(at, said);
+        journal::add(transaction, std::slice::from_ref(&event))?;
+        log.note(run, &event)
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::append::{append, closed_until};
 use super::author::Author;
 use super::journal::{self, JournalEvent};
-use super::log::{Happening, Log, Run, Sign};
+use super::log::{Log, Run, Sign};
 use super::restored::{FoundRestored, end_log};
 use super::{entries, hours};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
@@ -94,8 +94,9 @@ pub(super) fn begin(
         previous: previous.map(|run| run.boot),
         software: run.software.clone(),
     });
-    journal::add(&transaction, &[JournalEvent::at(at, start.clone())])?;
-    log.note(&run, &Happening::of_program(at, start))?;
+    let start = JournalEvent::at(at, start);
+    journal::add(&transaction, std::slice::from_ref(&start))?;
+    log.note(&run, &start)?;
     if let Some(restored) = restored {
         restored.tell(&transaction, &mut log, &run, at)?;
     }
@@ -172,13 +173,13 @@ fn end_previous(
     if log.size() == 0 {
         return Ok(None);
     }
-    let crash = Happening::of_program(from, Statement::Crash);
-    let happenings = if kind == GapKind::Crash {
+    let crash = JournalEvent::at(from, Statement::Crash);
+    let events = if kind == GapKind::Crash {
         vec![crash]
     } else {
         Vec::new()
     };
-    append(transaction, log, &previous, happenings, at)?;
+    append(transaction, log, &previous, events, at)?;
     Ok(Some(previous))
 }
 

@@ -4,7 +4,7 @@
 use rusqlite::{Transaction, params};
 
 use super::journal::JournalEvent;
-use super::log::{Happening, Run};
+use super::log::Run;
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{GapKind, HourCounts};
 use crate::record::{ClockLeaf, Moment, Statement};
@@ -35,27 +35,24 @@ pub(super) struct WriteSpan {
     pub(super) ending: Ending,
 }
 
-/// A journal's event as the log tells it: without the reason, which somebody typed, and within the
-/// time that is written, whatever the clock said when it was noted.
-pub(super) fn happening<'a>(event: &'a JournalEvent, span: &WriteSpan) -> Happening<'a> {
-    Happening {
+/// An event as the log tells it: within the time that is written, whatever the clock said when it
+/// was noted.
+pub(super) fn in_time(event: &JournalEvent, span: &WriteSpan) -> JournalEvent {
+    JournalEvent {
         at: event.at.clamp(span.since, span.at),
-        said: event.said.clone(),
-        list: event.list.as_deref(),
-        serial: event.serial,
-        manifest: event.manifest.as_deref(),
+        ..event.clone()
     }
 }
 
 /// Splits the time on record where the clock was set forward, or where hours were slept through;
 /// gives an event for each.
-pub(super) fn note_steps<'a>(
+pub(super) fn note_steps(
     transaction: &Transaction<'_>,
     run: &Run,
     steps: &[ClockStep],
     hours: &[&HourCounts],
     span: &WriteSpan,
-) -> rusqlite::Result<Vec<Happening<'a>>> {
+) -> rusqlite::Result<Vec<JournalEvent>> {
     let within = |step: &ClockStep| ClockStep {
         from: step.from.clamp(span.since, span.at),
         until: step.until.clamp(span.since, span.at),
@@ -109,7 +106,7 @@ pub(super) fn note_steps<'a>(
     });
     let leaf = |step: ClockStep| {
         let (by_s, until) = (step.by_s, Moment(step.until));
-        Happening::of_program(step.from, Statement::Clock(ClockLeaf { by_s, until }))
+        JournalEvent::at(step.from, Statement::Clock(ClockLeaf { by_s, until }))
     };
     Ok(joined.chain(backs).map(leaf).collect())
 }

@@ -10,14 +10,14 @@ use rusqlite::{Connection, Transaction, params};
 use super::append::{append, closed_until};
 use super::author::Author;
 use super::journal::{self, JournalEvent};
-use super::log::{self, Happening, Log, Run, Sign};
+use super::log::{self, Log, Run, Sign};
 use super::out_of_force::OutOfForce;
 use super::promises::{LogPromise, Promises};
 use super::restored::{self, FoundRestored};
 use super::run::{begin, log_time};
 use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
 use super::steps::ClockStep;
-use super::steps::{Ending, WriteSpan, happening, note_steps};
+use super::steps::{Ending, WriteSpan, in_time, note_steps};
 use super::{StoreError, entries, hours, out_of_force};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity};
@@ -278,8 +278,8 @@ pub(super) fn add(
     journal::add(&transaction, taking.events)?;
     let mut hours = taking.hours.iter().collect::<Vec<_>>();
     hours.sort_by_key(|counts| counts.hour);
-    let mut happenings = note_steps(&transaction, run, taking.steps, &hours, span)?;
-    happenings.extend(taking.events.iter().map(|event| happening(event, span)));
+    let mut told = note_steps(&transaction, run, taking.steps, &hours, span)?;
+    told.extend(taking.events.iter().map(|event| in_time(event, span)));
     add_hours(&transaction, run, lists, &hours, span)?;
     out_of_force::add(&transaction, run.key, lists, taking.out_of_force, span)?;
     transaction
@@ -292,10 +292,10 @@ pub(super) fn add(
         .execute(params![run.key, at])?;
     if span.was_failing {
         let until = Until { until: Moment(at) };
-        happenings.push(Happening::of_program(since, Statement::Unwritten(until)));
+        told.push(JournalEvent::at(since, Statement::Unwritten(until)));
     }
     let next_hour = log.next_hour;
-    append(&transaction, &mut log, run, happenings, at)?;
+    append(&transaction, &mut log, run, told, at)?;
     if next_hour < log.next_hour {
         let closed = closed_until(&log, at);
         entries::commit(&transaction, &mut log, run, closed)?;
@@ -306,8 +306,9 @@ pub(super) fn add(
             "UPDATE run SET ended = ?2 WHERE run = ?1",
             params![run.key, at],
         )?;
-        log.note(run, &Happening::of_program(at, Statement::Stop))?;
-        journal::add(&transaction, &[JournalEvent::at(at, Statement::Stop)])?;
+        let stop = JournalEvent::at(at, Statement::Stop);
+        log.note(run, &stop)?;
+        journal::add(&transaction, &[stop])?;
     }
     let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
     let checkpoint = log.save(if is_due { Sign::Now } else { Sign::Later })?;
