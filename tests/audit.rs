@@ -1082,7 +1082,12 @@ fn a_version_that_the_curator_did_not_sign_is_found() {
 #[test]
 fn the_second_verifier_is_short_enough_to_be_read() {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools");
-    for name in ["tlog.py", "verify_audit.py", "verify_report.py"] {
+    for name in [
+        "tlog.py",
+        "on_record.py",
+        "verify_audit.py",
+        "verify_report.py",
+    ] {
         let script = fs::read_to_string(tools.join(name)).expect("the script");
         let widths = script.lines().map(|line| line.chars().count());
         let (lines, widest) = (script.lines().count(), widths.max().unwrap_or_default());

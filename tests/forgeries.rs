@@ -580,6 +580,79 @@ fn forms() -> Vec<(String, Forgery)> {
     all
 }
 
+/// What a clock that was set does not excuse, and an older run does not hide.
+fn excuses() -> Vec<(String, Forgery)> {
+    let older_boot = |log: &mut Forged| {
+        let boot = log.0[0]["boot"].clone();
+        for list in ["law", "policy"] {
+            let at = log.hour(9, list);
+            log.set(at, "/boot", boot.clone());
+        }
+        "run"
+    };
+    let until_clock = |log: &mut Forged| {
+        let at = log.hour(9, "policy");
+        let hour = log.0[at]["hour"].clone();
+        let gap = log.0[at]["gaps"][0]["from"].clone();
+        log.set(at, "/not_in_force", json!([{ "from": hour, "until": gap }]));
+        log.add(at, "/in_force_s", -1000);
+        "gap"
+    };
+    let set_back = |log: &mut Forged| {
+        let at = log.event("clock", 0);
+        let until = log.0[at]["body"]["until"].clone();
+        log.set(at, "/body", json!({ "back_s": 90, "until": until }));
+        "clock"
+    };
+    let into_the_past = |log: &mut Forged| {
+        let at = log.event("clock", 0);
+        log.move_time(at, "/body/until", -500);
+        "clock"
+    };
+    let of_a_list = |log: &mut Forged| {
+        let at = log.event("clock", 0);
+        log.set(at, "/list", json!("law"));
+        "clock"
+    };
+    let no_such_day = |log: &mut Forged| {
+        let at = log.event("clock", 0);
+        log.set(at, "/body/until", json!("2026-02-30T00:00:00Z"));
+        "clock"
+    };
+    let meanwhile = |log: &mut Forged| {
+        let (at, mut live) = (
+            log.event("clock", 0) + 1,
+            log.0[log.event("live", 0)].clone(),
+        );
+        live["at"] = log.0[at - 1]["at"].clone();
+        live["boot"] = log.0[at - 1]["boot"].clone();
+        log.0.insert(at, live);
+        log.move_time(at, "/at", 50);
+        "clock"
+    };
+    let escaped = |log: &mut Forged| {
+        let at = log.event("start", 1);
+        log.set(at, "/kind", json!("start\n"));
+        "leaf"
+    };
+    let cases: [(&str, Forgery); 8] = [
+        ("an hour names an older run", Box::new(older_boot)),
+        (
+            "a list was out until the clock was set",
+            Box::new(until_clock),
+        ),
+        ("a clock set back leaves a gap", Box::new(set_back)),
+        ("a clock set forward goes back", Box::new(into_the_past)),
+        ("a clock of a list", Box::new(of_a_list)),
+        ("a day that is none", Box::new(no_such_day)),
+        ("something happened in a gap", Box::new(meanwhile)),
+        ("a word that needs an escape", Box::new(escaped)),
+    ];
+    cases
+        .map(|(class, forgery)| (class.to_owned(), forgery))
+        .into()
+}
+
 #[test]
 fn an_honest_day_is_in_order() {
     let folder = TempDir::new().expect("a folder");
@@ -605,6 +678,7 @@ fn whatever_the_author_forges_both_verifiers_refuse_it_alike() {
         absences(),
         places(),
         forms(),
+        excuses(),
     ];
     let all: Vec<(String, Forgery)> = parts.into_iter().flatten().collect();
     let mut classes: Vec<&str> = all.iter().map(|(class, _)| class.as_str()).collect();

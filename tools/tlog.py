@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 NOTE_MAX, DAYS_MAX = 1 << 20, 40_000
 BASE64 = ("((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|"
           "[A-Za-z0-9+/][AQgw]==)?)")
-SIGNATURE = rf"\u2014 ([^\s\0-\x1f\x7f-\x9f+]+) {BASE64}\n"
+NAME = r"[^\s\0-\x1f\x7f-\x9f+]+"
+SIGNATURE = rf"\u2014 ({NAME}) {BASE64}\n"
 CHECKPOINT = (rf"(([^\0-\x1f\x7f-\x9f]+)\n(0|[1-9][0-9]{{0,17}})\n{BASE64}\n)\n"
               rf"((?:{SIGNATURE}){{1,100}})")
 
@@ -22,19 +23,25 @@ def sha(octets):
 
 def read_file(path, most):
     """The octets of a regular file, if it is no longer than that."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(0, "no regular file", str(path))
-        octets = file.read(most + 1)
-    if len(octets) > most:
-        raise OSError(0, "too long", str(path))
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError(0, "no regular file")
+        with open(handle, "rb") as file:
+            octets = file.read(most + 1)
+        if len(octets) > most:
+            raise OSError(0, "too long")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path))
     return octets
 
 def read_key(text):
     """Name, id, algorithm and key of a log's author (1) or of somebody who cosigns (4)."""
     name, key_id, encoded = text.strip().split("+", 2)
     octets = base64.b64decode(encoded, validate=True)
-    if octets[0] not in (1, 4) or sha(name.encode() + b"\n" + octets)[:4].hex() != key_id:
+    is_key = 0 < len(name.encode()) < 256 and re.fullmatch(NAME, name) and octets[0] in (1, 4)
+    if not is_key or sha(name.encode() + b"\n" + octets)[:4].hex() != key_id:
         raise ValueError("not the key of a log's author or of a cosigner")
     return name, key_id, octets[0], Ed25519PublicKey.from_public_bytes(octets[1:])
 
@@ -48,18 +55,15 @@ def read_checkpoint(octets, keys):
     """Origin, size and root of a checkpoint whose first signature is its author's. Of a key that
     is known no signature may be wrong."""
     text, origin, size, root, lines = re.fullmatch(CHECKPOINT, octets.decode()).groups()[:5]
-    is_authentic = False
-    for at, (name, signature) in enumerate(re.findall(SIGNATURE, lines)):
-        octets = base64.b64decode(signature)
-        if len(octets) < 5:
-            raise ValueError("not a signature")
+    is_authentic, root = False, base64.b64decode(root)
+    signed = [(name, base64.b64decode(line)) for name, line in re.findall(SIGNATURE, lines)]
+    if len(root) != 32 or any(len(name.encode()) > 255 or len(line) < 5 for name, line in signed):
+        raise ValueError("not a root, or not a signature")
+    for at, (name, octets) in enumerate(signed):
         for owner, key_id, algorithm, key in keys:
             if owner == name and key_id == octets[:4].hex():
                 check_signature(text, algorithm, key, octets[4:])
                 is_authentic |= at == 0 and algorithm == 1 and name == origin
-    root = base64.b64decode(root)
-    if len(root) != 32:
-        raise ValueError("not a root")
     if not is_authentic:
         raise InvalidSignature
     return origin, int(size), root
@@ -107,7 +111,8 @@ class LogFiles:
         self.size, root = self.checkpoint("checkpoint")
         days = self.folder / "checkpoints"
         names = list(itertools.islice(os.listdir(days) if days.is_dir() else [], DAYS_MAX + 1))
-        if len(names) > DAYS_MAX:
+        is_day = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+        if len(names) > DAYS_MAX or not all(map(is_day, names)):
             raise Refused("note", "checkpoints")
         names = [f"checkpoints/{name}" for name in sorted(names)]
         held = [(*self.checkpoint(name), "checkpoint", name) for name in names]

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules
-go by their numbers there; 1 to 3 are in tlog.py, which must lie beside this file."""
+go by their numbers there; 1 to 3 are in tlog.py, seconds in
+on_record.py: both must lie beside this file."""
 import argparse, datetime, itertools, json, os, re, sys
 from collections import Counter, defaultdict
-import tlog
+import on_record, tlog
+from on_record import Stretch
 from tlog import Refused
 
 HOUR, BIG = 3600, 2**53 - 1
@@ -22,6 +24,8 @@ START = {"software": str, "configuration": str, "lists": [str], "previous": (str
          "behind_s": int}
 RESTORED = {"origin": str, "size": int, "root": str, "found": int, "why": str}
 CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int})
+WORDS = "boot kind provider resolver list manifest software configuration".split()
+PLAIN = r'[^"\\\0-\x1f\x7f-\x9f]*'
 TIME = "(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 def seconds(text):
@@ -54,6 +58,8 @@ def read_leaf(seq, octets):
         good = text.encode() == octets and fits(leaf, form)
         body = leaf.get("body", {}).values()
         good = good and all(fits(item, (str, int, bool, None, [str])) for item in body)
+        words = [leaf.get(key) for key in WORDS] + [gap["kind"] for gap in leaf.get("gaps", [])]
+        good = good and all(re.fullmatch(PLAIN, word) for word in words if word is not None)
         leaf["start"] = seconds(leaf["hour" if is_hour else "at"])
         leaf["gaps"] = read_spans(leaf.get("gaps", []))
         leaf["out"] = read_spans(leaf.get("not_in_force", []))
@@ -63,32 +69,13 @@ def read_leaf(seq, octets):
         raise Refused("leaf", f"leaf {seq}")
     return {**leaf, "here": f"leaf {seq}", "end": leaf["start"] + HOUR * is_hour}
 
-class Stretch:
-    """A time that is on record without a break, and what a gap behind it is called."""
-    def __init__(self, start, lists, live):
-        self.start, self.until, self.end = start, None, "unrecorded"
-        self.lists, self.live, self.set = lists, live, []
-
-    def overlap(self, hour, since=0):
-        until = hour + HOUR if self.until is None else min(self.until, hour + HOUR)
-        return max(0, until - max(self.start, hour, since))
-
-    def touches(self, hour):
-        return self.start <= hour + HOUR and (self.until is None or self.until >= hour)
-
-    def falls_out(self, span, live, end):
-        """Is a list not in force that came in force before, in this run?"""
-        until = span[1] if self.until is None else min(self.until, span[1])
-        is_over = until in self.set or until == end <= live + HOUR or until <= live + 1
-        return max(span[0], self.start) < until and not is_over
-
 class Log(tlog.LogFiles):
     def __init__(self, folder, keys, pins):
         super().__init__(folder, keys)
         self.runs, self.boot, self.is_running, self.standing = {}, None, False, {}
         self.time, self.next, self.out, self.hour_form, self.stretches = 0, 0, 0, 0, []
         self.blocked, self.absent = defaultdict(int), Counter()
-        self.sums, self.questions = Counter(), Counter()
+        self.sums, self.questions, self.out_until, self.jump = Counter(), Counter(), {}, (0, 0)
         self.restored, self.findings, self.is_whole, self.hour = None, [], False, []
         try:
             self.read(pins)
@@ -102,7 +89,7 @@ class Log(tlog.LogFiles):
 
     def refuse(self, code, place):
         """Nothing of the log can be believed."""
-        self.findings, self.blocked, self.absent = [(code, place)], {}, Counter()
+        self.findings, self.blocked, self.absent, self.size = [(code, place)], {}, Counter(), 0
 
     def hold(self, place, *rules):
         self.findings += [(code, place) for code, holds in rules if not holds]
@@ -124,16 +111,6 @@ class Log(tlog.LogFiles):
         self.sums[name] += count
         self.hold(here, ("sum", before > BIG or self.sums[name] <= BIG))
 
-    def told_gaps(self, hour):
-        """The gaps since the last hour, by the events."""
-        gaps, reached, kind = [], self.next, "unrecorded"
-        for run in self.stretches:
-            gaps.append((reached, min(run.start, hour + HOUR), kind))
-            until = hour + HOUR if run.until is None else run.until
-            reached = max(reached, until if run.lists else run.start)
-            kind = run.end if run.lists else "unrecorded"
-        return [gap for gap in [*gaps, (reached, hour + HOUR, kind)] if gap[0] < gap[1]]
-
     def open_hour(self, leaf):
         hour, carried, is_next = leaf["start"], leaf["carried"], self.next == leaf["start"]
         missing = sum(max(0, min(until, hour) - start) for start, until, _ in leaf["gaps"])
@@ -142,31 +119,9 @@ class Log(tlog.LogFiles):
         self.hold(leaf["here"], ("hour", hour - self.next == missing),
                   ("carried", not is_next or carried["in"] == self.out),
                   ("gap", self.hour_form <= leaf["v"]), ("gap", not is_busy or runs),
-                  ("gap", leaf["gaps"] == self.told_gaps(hour)))
+                  ("gap", leaf["gaps"] == on_record.told_gaps(self.stretches, self.next, hour)))
         self.add_up(leaf["here"], "", leaf["questions"])
         self.hour_form = max(self.hour_form, leaf["v"])
-
-    def has_right_seconds(self, leaf):
-        hour, gaps, out, blocked = leaf["start"], leaf["gaps"], leaf["out"], leaf["blocked"]
-        edges = [edge for span in sorted(gaps + out, key=lambda span: span[:2])
-                 for edge in span[:2]] + [hour + HOUR]
-        spans = [[span[:2] for span in times] for times in (gaps, out)]
-        in_order = edges == sorted(edges) and all(times == sorted(times) for times in spans)
-        in_order = in_order and all(span[0] < span[1] for span in gaps + out)
-        in_order = in_order and all(hour <= span[0] for span in out)
-        gap_s, out_s = (sum(until - start for start, until in times) for times in spans)
-        runs = [run for run in self.stretches if leaf["list"] in run.lists and run.touches(hour)]
-        live = [run.live.get(leaf["list"]) for run in runs]
-        ran_s, in_force_s = sum(run.overlap(hour) for run in runs), leaf["in_force_s"]
-        live_s = sum(run.overlap(hour, at) for run, at in zip(runs, live) if at is not None)
-        falls_out = any(run.falls_out(span, at, hour + HOUR) for run, at in zip(runs, live)
-                        for span in out if at is not None)
-        says = leaf["v"] == 1 or in_force_s <= live_s and not falls_out
-        is_brief = any(run.overlap(hour) == 0 or at is not None and hour <= at <= hour + HOUR
-                       for run, at in zip(runs, live))
-        has_time = in_force_s > 0 or sum(blocked.values()) == 0 or is_brief
-        is_exact = in_force_s + out_s == ran_s and leaf["gap_s"] == gap_s
-        return in_order and is_exact and says and has_time
 
     def take_hour(self, leaf):
         if not self.hour:
@@ -182,8 +137,9 @@ class Log(tlog.LogFiles):
         has_sum = came == sum(ended.values()) and blocked <= ended["blocked"]
         self.hold(leaf["here"], ("sum", has_sum), ("list", before < leaf["list"]),
                   ("sum", all(leaf[key] == first[key] for key in shared)),
-                  ("gap", self.has_right_seconds(leaf)),
-                  ("run", all(leaf[key] == run.get(key) for key in ("software", "configuration"))),
+                  ("gap", on_record.has_right_seconds(leaf, self.stretches, self.out_until)),
+                  ("run", leaf["boot"] == self.boot and
+                   all(leaf[key] == run.get(key) for key in ("software", "configuration"))),
                   ("version", (leaf["serial"], leaf["manifest"]) == version))
         self.add_up(leaf["here"], leaf["list"], blocked)
         self.hour.append(leaf)
@@ -195,6 +151,7 @@ class Log(tlog.LogFiles):
         first, told = leaves[0], leaves[0]["start"] + HOUR
         self.questions[first["hour"][:10]] += first["questions"]
         lists = set(self.runs.get(first["boot"], {}).get("lists", []))
+        lists.update(*(run.lists for run in self.stretches if run.overlap(first["start"]) > 0))
         blocked = sum(sum(leaf["blocked"].values()) for leaf in leaves)
         self.hold(f"hour {first['hour']}", ("list", lists <= {leaf["list"] for leaf in leaves}),
                   ("sum", blocked == first["ended"]["blocked"]))
@@ -207,8 +164,11 @@ class Log(tlog.LogFiles):
         here, kind, boot, body = (leaf[key] for key in ("here", "kind", "boot", "body"))
         at, last = leaf["start"], self.stretches[-1] if self.stretches else None
         goes_on = last is not None and last.until is None
+        is_over = self.jump[0] < at < self.jump[1] and kind != "entry-counts"
+        self.hold(here, ("clock", not is_over))
         if kind == "start":
-            good = fits(body, START) and body["lists"] == sorted(set(body["lists"]))
+            good = leaf["list"] is None and fits(body, START)
+            good = good and body["lists"] == sorted(set(body["lists"]))
             lists = set(body["lists"] if good else [])
             good = good and not self.is_running and boot not in self.runs
             good = good and body["previous"] == self.boot
@@ -224,15 +184,20 @@ class Log(tlog.LogFiles):
             if goes_on:
                 last.until, last.end = at, {"stop": "stopped", "crash": "crash"}[kind]
         if kind == "clock":
-            good = fits(body, CLOCKS) and re.fullmatch(TIME, body["until"]) is not None
-            good = good and body.get("back_s") != 0
-            until = seconds(body["until"]) if good else at
+            good, until = leaf["list"] is None and fits(body, CLOCKS), at
+            try:
+                until = seconds(body["until"]) if good else at
+            except ValueError:
+                good = False
+            in_time = until == at if "back_s" in body else until >= at
+            good = good and body.get("back_s") != 0 and in_time
+            until = until if good else at
             self.hold(here, ("clock", good))
-            if last:
-                last.set.append(at)
+            if last and good:
+                last.set.add(at)
             if goes_on and at < until:
-                last.until = at
-                self.stretches.append(Stretch(until, last.lists, dict(last.live)))
+                last.until, self.jump = at, (at, until)
+                self.stretches.append(Stretch(until, last.lists, last.live))
         if kind == "restored" and leaf["list"] is None:
             good = here == "leaf 1" and fits(body, RESTORED) and body["origin"] != self.origin
             self.restored = body if good else self.restored

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks a report that wardline published against its audit logs: rule 6 of docs/audit-format.md,
 and what docs/report.md says is hidden. The logs are checked as verify_audit.py does, which must lie
-beside this file, with tlog.py."""
+beside this file, with what it needs."""
 import datetime, json, re
 from collections import defaultdict
 import tlog, verify_audit
@@ -10,13 +10,14 @@ REPORT_MAX, MILLION, SHOWN_FROM = 64 << 20, 1_000_000, 10
 
 class ByList:
     """The form of an object whose keys are ids."""
-    def __init__(self, form):
-        self.form = form
+    def __init__(self, form, is_sorted=False):
+        self.form, self.is_sorted = form, is_sorted
 
 FIGURE = (int, None, "hidden")
+FIGURES = ByList(FIGURE, True)
 GAPS = ByList({"count": int, "seconds": int})
-DAY = {"day": str, "blocked": ByList(FIGURE), "blocked_by_all": FIGURE}
-MONTH = {"month": str, "blocked": ByList(FIGURE), "blocked_by_all": FIGURE,
+DAY = {"day": str, "blocked": FIGURES, "blocked_by_all": FIGURE}
+MONTH = {"month": str, "blocked": FIGURES, "blocked_by_all": FIGURE,
          "questions_in_millions": (int, None),
          "in_force": ByList({"seconds": int, "due_seconds": int}), "done": ByList(ByList(int)),
          "gaps": GAPS, "not_in_force": GAPS}
@@ -25,11 +26,11 @@ VERSION = {"serial": int, "issued": str, "live": str, "seconds": int}
 HEAD = {"origin": str, "size": str, "root": str, "signed_at": str}
 REPORT = {"report": "wardline-report", "version": 1, "software": str, "by": str,
           "from": (str, None), "until": (str, None), "meaning": str, "hiding": str,
-          "hidden_below": int, "in_force": str, "left_out": str, "checking": str,
+          "hidden_below": SHOWN_FROM, "in_force": str, "left_out": str, "checking": str,
           "resolvers": int, "copies_left_out": int,
           "lists": [{"id": str, "papers": [PAPERS], "versions": [VERSION]}],
           "months": [(MONTH, {**MONTH, "days": [DAY]})], "not_over": [str],
-          "sums": {"blocked": ByList(FIGURE), "blocked_by_all": FIGURE}, "log_heads": [HEAD]}
+          "sums": {"blocked": FIGURES, "blocked_by_all": FIGURE}, "log_heads": [HEAD]}
 
 def fits(value, form):
     """As in verify_audit.py, but keys in their order, and a word or a number for itself."""
@@ -37,7 +38,9 @@ def fits(value, form):
         same = type(value) is dict and list(value) == list(form)
         return same and all(fits(value[key], form[key]) for key in form)
     if isinstance(form, ByList):
-        return type(value) is dict and all(fits(item, form.form) for item in value.values())
+        in_order = not form.is_sorted or type(value) is dict and list(value) == sorted(value)
+        fit = type(value) is dict and all(fits(item, form.form) for item in value.values())
+        return in_order and fit
     if isinstance(form, list):
         return type(value) is list and all(fits(item, form[0]) for item in value)
     if isinstance(form, tuple):
@@ -69,6 +72,10 @@ def days_of(month):
 def after(month):
     year, number = int(month[:4]), int(month[5:])
     return f"{year + number // 12:04}-{number % 12 + 1:02}"
+
+def first_second(month):
+    first = datetime.datetime(int(month[:4]), int(month[5:]), 1, tzinfo=datetime.timezone.utc)
+    return first.timestamp()
 
 def has_all_months(report):
     months, next_one = report["months"], report["from"]
@@ -122,7 +129,7 @@ def check_report(report, logs):
     """Each figure, hidden or not, made anew from the leaves."""
     if report is None:
         return [("report", "report form")]
-    if not has_all_months(report):
+    if not has_all_months(report) or first_second(report["until"]) > min(log.next for log in logs):
         return [("report", "report months")]
     told, questions, findings = defaultdict(int), defaultdict(int), []
     for log in logs:

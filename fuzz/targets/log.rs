@@ -95,13 +95,15 @@ fn verify_folder(octets: &[u8]) -> &'static str {
     write_folder(leaves.unwrap_or_default(), &KEY.public());
     let mut reached = "refused";
     for folder in Folder::find(&FOLDER).expect("a log") {
-        let Verified { log, totals, .. } = verify(&folder, &demands);
+        let Verified {
+            log, totals, until, ..
+        } = verify(&folder, &demands);
         let Some(totals) = totals else {
             continue;
         };
         reached = match report {
             Some(report) => {
-                PublishedReport::read(report).check(&totals);
+                PublishedReport::read(report).check(&totals, until);
                 "report"
             }
             None if log.findings.is_empty() => "verified",

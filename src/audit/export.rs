@@ -24,7 +24,8 @@ const README: &str = "\
     key                the author's public key; for a check, have it from the author by another \
     way\n\n\
     To check it: wardline audit verify FOLDER --key KEY\n\
-    or, independently: python3 verify_audit.py FOLDER --key KEY (with tlog.py beside it)\n";
+    or, independently: python3 verify_audit.py FOLDER --key KEY (tlog.py and on_record.py \
+    beside it)\n";
 
 /// Why a log could not be written.
 #[derive(Debug, thiserror::Error)]

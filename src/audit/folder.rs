@@ -25,6 +25,15 @@ pub(super) const BUNDLE_OCTETS_MAX: usize = TILE_WIDTH as usize * (2 + LEAF_OCTE
 /// The longest tile.
 pub(super) const TILE_OCTETS_MAX: usize = TILE_WIDTH as usize * 32;
 
+/// Is it written as a day, `2026-03-01`?
+fn is_day(name: &str) -> bool {
+    let is_right = |(at, octet): (usize, u8)| match at {
+        4 | 7 => octet == b'-',
+        _ => octet.is_ascii_digit(),
+    };
+    name.len() == 10 && name.bytes().enumerate().all(is_right)
+}
+
 /// The octets of a file that a stranger sent: it must be a regular one, as a pipe would never end,
 /// and have no more octets than that.
 ///
@@ -102,10 +111,12 @@ impl Folder {
             .into_iter()
             .flatten()
             .flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         let mut days: Vec<String> = names.take(DAYS_MAX + 1).collect();
-        if days.len() > DAYS_MAX {
-            return Err(format!("has more than {DAYS_MAX} files: these are no days"));
+        if days.len() > DAYS_MAX || !days.iter().all(|day| is_day(day)) {
+            return Err(format!(
+                "has files that are no days, or more than {DAYS_MAX}"
+            ));
         }
         days.sort();
         Ok(days)

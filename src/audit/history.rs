@@ -160,7 +160,8 @@ impl LogHistory {
         let misplaced = misplaced.or_else(|| self.runs.times.contradiction(leaf));
         found.extend(misplaced.map(|message| ("gap", message)));
         if !self.runs.has_started(leaf) {
-            let message = "no run was started that has its boot, software and configuration";
+            let message =
+                "it is not the boot, software and configuration of the last run that was started";
             found.push(("run", message.to_owned()));
         }
         let (serial, manifest) = self
@@ -182,6 +183,7 @@ impl LogHistory {
         self.add_up(seq, leaf.list, leaf.blocked.sum());
         self.totals.add_absence(leaf.list, leaf.not_in_force_s());
         self.told.note_absences(leaf);
+        self.runs.times.note_out(leaf);
         if leaf.in_force_s > 0 || leaf.blocked.sum() > 0 {
             let manifest = leaf.manifest.map(str::to_owned);
             self.told
@@ -275,11 +277,11 @@ impl LogHistory {
         else {
             return;
         };
-        let expected = self.runs.lists_of(&boot).into_iter().flatten();
-        let missing: Vec<&str> = expected
-            .filter(|list| !lists.contains(*list))
-            .map(String::as_str)
-            .collect();
+        let mut expected = self.runs.times.lists_in(hour);
+        let of_run = self.runs.lists_of(&boot).into_iter().flatten();
+        expected.extend(of_run.map(String::as_str));
+        expected.retain(|list| !lists.contains(*list));
+        let missing: Vec<&str> = expected.into_iter().collect();
         if !missing.is_empty() {
             let message = format!(
                 "has no leaf of a list that the resolver ran with: {}",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::runs::RunTimes;
-use crate::record::{EventLeaf, HourLeaf, RunStart, Statement};
+use crate::record::{EventKind, EventLeaf, HourLeaf, RunStart, Statement};
 
 /// Said of a start that stands where it cannot.
 const NO_SUCCESSOR: &str = "a start that follows no end of a run, or does not say of what";
@@ -26,6 +26,12 @@ impl LogRuns {
     /// Follows an event; gives what is wrong with it.
     pub(super) fn follow(&mut self, leaf: &EventLeaf<'_>) -> Vec<Fault> {
         let (at, mut faults) = (leaf.at.0, Vec::new());
+        // The counts of entries are told as of the end of their hour.
+        let is_of_hour = leaf.kind == EventKind::EntryCounts.word();
+        if !is_of_hour && self.times.is_jumped_over(at) {
+            let message = "happened while, by a clock that was set, nothing is on record";
+            faults.push(("clock", message.to_owned()));
+        }
         if leaf.kind == "start" {
             faults.extend(self.start(leaf));
             return faults;
@@ -43,9 +49,12 @@ impl LogRuns {
                 self.is_running = false;
                 self.times.crash(at);
             }
-            ("clock", Some(Statement::Clock(clock))) => self.times.set_clock(at, clock.until.0),
+            ("clock", Some(Statement::Clock(clock))) if clock.is_of(leaf.at) => {
+                self.times.set_clock(at, clock.until.0);
+            }
             ("clock", _) => {
-                let message = "a clock that was set, without a word on how";
+                let message = "a clock that was set, without a word on how, or up to another \
+                               time than it can be";
                 faults.push(("clock", message.to_owned()));
             }
             _ => {}
@@ -78,7 +87,9 @@ impl LogRuns {
 
     /// Was a run started as the hour says of the one that counted last in it?
     pub(super) fn has_started(&self, leaf: &HourLeaf<'_>) -> bool {
-        self.started.get(leaf.boot).is_some_and(|start| {
+        let is_last = self.boot.as_deref() == Some(leaf.boot);
+        let start = self.started.get(leaf.boot).filter(|_| is_last);
+        start.is_some_and(|start| {
             (start.software.as_str(), start.configuration.as_str())
                 == (leaf.software, leaf.configuration)
         })

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Totals};
+use crate::clock::UnixSeconds;
 use crate::record::Blocked;
 use crate::report::{
     BlockedFigures, ByList, DAY_S, DayFigures, Figure, Month, MonthFigures, PublishedDocument,
@@ -30,7 +31,9 @@ impl PublishedReport {
     }
 
     /// Each figure that is not what the leaves of all logs together make it.
-    pub fn check(&self, totals: &Totals) -> Vec<Finding> {
+    ///
+    /// `until` is how far all logs tell.
+    pub fn check(&self, totals: &Totals, until: Option<UnixSeconds>) -> Vec<Finding> {
         let document = match &self.0 {
             Ok(document) => document,
             Err(message) => return vec![wrong("form", message)],
@@ -40,6 +43,11 @@ impl PublishedReport {
                            `until`, or their days are not all";
             return vec![wrong("months", message)];
         };
+        let end = months.last().map(|month| month.end());
+        if end > until {
+            let message = "its last month is not over in all logs";
+            return vec![wrong("months", message)];
+        }
         let lists = make_anew(totals, &months);
         let mut findings = Vec::new();
         let named = document.lists.iter().map(|list| list.id.as_str());

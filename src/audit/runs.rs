@@ -1,15 +1,21 @@
 //! When the resolver ran, by the events of its log: what hours say of gaps and of the time that a
 //! list was in force is held against it, second by second.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::clock::{HOUR_S, UnixSeconds};
-use crate::record::{HourLeaf, LEAF_VERSION};
+use crate::record::{HourLeaf, LEAF_VERSION, LeafSpan};
 
 /// The stretches of time that are on record, as far as hours to come may speak of them.
 #[derive(Debug, Default)]
 pub(super) struct RunTimes {
     stretches: Vec<RunStretch>,
+    /// The time of which a clock that was set has said last that it is not on record.
+    jump: (UnixSeconds, UnixSeconds),
+    /// Up to when each list was last said to be not in force.
+    out_until: BTreeMap<String, UnixSeconds>,
 }
 
 /// A time that is on record without a break.
@@ -20,9 +26,9 @@ struct RunStretch {
     until: Option<UnixSeconds>,
     /// What a gap behind it is called.
     end: &'static str,
-    lists: BTreeSet<String>,
-    /// When each list was first said to be in force in the run.
-    live: BTreeMap<String, UnixSeconds>,
+    lists: Rc<BTreeSet<String>>,
+    /// When each list was first said to be in force in the run, of which this is a part.
+    live: Rc<RefCell<BTreeMap<String, UnixSeconds>>>,
     /// When the clock was set in it.
     set: Vec<UnixSeconds>,
 }
@@ -42,8 +48,8 @@ impl RunTimes {
             from: at,
             until: None,
             end: UNRECORDED,
-            lists,
-            live: BTreeMap::new(),
+            lists: Rc::new(lists),
+            live: Rc::default(),
             set: Vec::new(),
         });
     }
@@ -67,7 +73,8 @@ impl RunTimes {
         if last.until.is_none() && at < until {
             last.until = Some(at);
             last.end = UNRECORDED;
-            let (lists, live) = (last.lists.clone(), last.live.clone());
+            let (lists, live) = (Rc::clone(&last.lists), Rc::clone(&last.live));
+            self.jump = (at, until);
             self.stretches.push(RunStretch {
                 from: until,
                 until: None,
@@ -82,7 +89,8 @@ impl RunTimes {
     /// A list is in force.
     pub(super) fn live(&mut self, list: &str, at: UnixSeconds) {
         if let Some(last) = self.stretches.last_mut() {
-            last.live.entry(list.to_owned()).or_insert(at);
+            let mut live = last.live.borrow_mut();
+            live.entry(list.to_owned()).or_insert(at);
         }
     }
 
@@ -115,6 +123,26 @@ impl RunTimes {
         gaps
     }
 
+    /// Is nothing on record of this moment, since the clock was set?
+    pub(super) fn is_jumped_over(&self, at: UnixSeconds) -> bool {
+        self.jump.0 < at && at < self.jump.1
+    }
+
+    /// The lists of all runs that have a second of this hour.
+    pub(super) fn lists_in(&self, hour: UnixSeconds) -> BTreeSet<&str> {
+        let runs = self.stretches.iter();
+        let runs = runs.filter(|stretch| stretch.overlap_s(hour, None) > 0);
+        let lists = runs.flat_map(|stretch| stretch.lists.iter());
+        lists.map(String::as_str).collect()
+    }
+
+    /// Remembers up to when the leaf's list was not in force.
+    pub(super) fn note_out(&mut self, leaf: &HourLeaf<'_>) {
+        if let Some(last) = leaf.not_in_force.iter().flatten().last() {
+            self.out_until.insert(leaf.list.to_owned(), last.until.0);
+        }
+    }
+
     /// Did the resolver run in any moment of this hour?
     pub(super) fn touch(&self, hour: UnixSeconds) -> bool {
         self.stretches.iter().any(|stretch| stretch.touches(hour))
@@ -139,7 +167,22 @@ impl RunTimes {
                 leaf.not_in_force_s()
             ));
         }
-        let live = |run: &&RunStretch| run.live.get(leaf.list).copied();
+        let live = |run: &&RunStretch| run.live.borrow().get(leaf.list).copied();
+        let is_within = |span: &&LeafSpan| {
+            let within = with_list
+                .iter()
+                .map(|run| run.common_s(span.from.0, span.until.0));
+            within.sum::<i64>() == span.until.0 - span.from.0
+        };
+        if !leaf
+            .not_in_force
+            .iter()
+            .flatten()
+            .all(|span| is_within(&span))
+        {
+            let message = "the list was not in force while no run had it";
+            return Some(message.to_owned());
+        }
         if leaf.v != LEAF_VERSION {
             let live_s = |run: &&RunStretch| live(run).map(|at| run.overlap_s(hour, Some(at)));
             let live_s: u64 = with_list.iter().filter_map(live_s).sum();
@@ -150,7 +193,8 @@ impl RunTimes {
                     leaf.in_force_s
                 ));
             }
-            if with_list.iter().any(|run| run.falls_out(leaf)) {
+            let before = self.out_until.get(leaf.list).copied();
+            if with_list.iter().any(|run| run.falls_out(leaf, before)) {
                 return Some(
                     "the list was not in force, though it had come in force in the same run"
                         .to_owned(),
@@ -159,8 +203,8 @@ impl RunTimes {
         }
         // What was blocked within the first or last second of a time counts as no second of it.
         let is_brief = |run: &&RunStretch| {
-            run.overlap_s(hour, None) == 0
-                || live(run).is_some_and(|at| (hour..=hour + HOUR_S).contains(&at))
+            let is_empty = run.overlap_s(hour, None) == 0;
+            live(run).is_some_and(|at| is_empty || (hour..=hour + HOUR_S).contains(&at))
         };
         (leaf.in_force_s == 0 && leaf.blocked.sum() > 0 && !with_list.iter().any(is_brief)).then(
             || {
@@ -194,19 +238,27 @@ impl RunStretch {
         u64::try_from(until - start).unwrap_or_default()
     }
 
+    /// The seconds that it has of this time.
+    fn common_s(&self, from: UnixSeconds, until: UnixSeconds) -> i64 {
+        (self.until.unwrap_or(until).min(until) - self.from.max(from)).max(0)
+    }
+
     /// Was the list not in force after it had come in force? The second of its coming counts as one
     /// without it; and where the clock was set, nobody can tell that second. At an hour's end that
-    /// may be told behind the hour.
-    fn falls_out(&self, leaf: &HourLeaf<'_>) -> bool {
-        let Some(live) = self.live.get(leaf.list) else {
+    /// may be told behind the hour, and such a time goes on from the hour `before`.
+    fn falls_out(&self, leaf: &HourLeaf<'_>, before: Option<UnixSeconds>) -> bool {
+        let live = self.live.borrow().get(leaf.list).copied();
+        let Some(live) = live else {
             return false;
         };
         let hour_end = leaf.hour.0 + HOUR_S;
         leaf.not_in_force.iter().flatten().any(|span| {
+            let begin = span.from.0.max(self.from);
             let end = span.until.0.min(self.until.unwrap_or(span.until.0));
-            let may_be_set = end == hour_end && *live >= leaf.hour.0;
-            let is_over = self.set.contains(&end) || may_be_set || end <= live + 1;
-            span.from.0.max(self.from) < end && !is_over
+            let may_begin = begin <= live || begin == leaf.hour.0 && before == Some(begin);
+            let may_be_set = end == hour_end && live >= leaf.hour.0;
+            let may_end = self.set.contains(&end) || may_be_set || end <= live + 1;
+            begin < end && !(may_begin && may_end)
         })
     }
 

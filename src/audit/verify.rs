@@ -69,6 +69,8 @@ pub struct Verified {
     pub totals: Option<Totals>,
     /// The commitments to entry counts among them; none where its files are not in order.
     pub commitments: Commitments,
+    /// Up to when every hour is told of; none where its files are not in order.
+    pub until: Option<UnixSeconds>,
 }
 
 /// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of
@@ -134,6 +136,7 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         log,
         totals: Some(history.totals),
         commitments: history.commitments,
+        until,
     }
 }
 

@@ -231,6 +231,17 @@ pub struct EntriesCommitted {
     pub hour: Moment,
 }
 
+impl ClockLeaf {
+    /// Can it be of this moment? Where the clock was set back, nothing is missing.
+    pub fn is_of(self, at: Moment) -> bool {
+        if self.by_s < 0 {
+            self.until == at
+        } else {
+            self.until >= at
+        }
+    }
+}
+
 impl IssueRefused {
     /// With as much of the message as a leaf has room for.
     pub fn new(message: &str, codes: &[&str]) -> Self {

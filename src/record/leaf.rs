@@ -177,6 +177,29 @@ impl<'a> Leaf<'a> {
     }
 
     fn is_in_form(&self) -> bool {
+        self.has_plain_words() && self.has_right_parts()
+    }
+
+    /// Whether its words can be printed as they are; they are read without a copy.
+    fn has_plain_words(&self) -> bool {
+        let is_plain = |word: &str| !word.contains(|c: char| c.is_control() || "\"\\".contains(c));
+        match self {
+            Self::Hour(leaf) => {
+                let words = [leaf.boot, leaf.software, leaf.configuration, leaf.list];
+                let author = [leaf.provider, leaf.resolver];
+                let kinds = leaf.gaps.iter().map(|gap| gap.kind);
+                let all = words.into_iter().chain(author).chain(kinds);
+                all.chain(leaf.manifest).all(is_plain)
+            }
+            Self::Event(leaf) => {
+                let words = [leaf.boot, leaf.kind, leaf.provider, leaf.resolver];
+                let of_list = leaf.list.into_iter().chain(leaf.manifest);
+                words.into_iter().chain(of_list).all(is_plain)
+            }
+        }
+    }
+
+    fn has_right_parts(&self) -> bool {
         match self {
             Self::Hour(leaf) => {
                 let gaps = leaf.gaps.iter().flat_map(|gap| [gap.from, gap.until]);

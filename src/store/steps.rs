@@ -35,11 +35,20 @@ pub(super) struct WriteSpan {
     pub(super) ending: Ending,
 }
 
-/// An event as the log tells it: within the time that is written, whatever the clock said when it
-/// was noted.
-pub(super) fn in_time(event: &JournalEvent, span: &WriteSpan) -> JournalEvent {
+/// An event as the log tells it: within the time that is written and not in one that is not on
+/// record by these steps, whatever the clock said when it was noted.
+pub(super) fn in_time(
+    event: &JournalEvent,
+    span: &WriteSpan,
+    steps: &[JournalEvent],
+) -> JournalEvent {
+    let at = event.at.clamp(span.since, span.at);
+    let over = steps.iter().find_map(|step| match &step.said {
+        Statement::Clock(clock) if step.at < at && at < clock.until.0 => Some(step.at),
+        _ => None,
+    });
     JournalEvent {
-        at: event.at.clamp(span.since, span.at),
+        at: over.unwrap_or(at),
         ..event.clone()
     }
 }

@@ -279,7 +279,12 @@ pub(super) fn add(
     let mut hours = taking.hours.iter().collect::<Vec<_>>();
     hours.sort_by_key(|counts| counts.hour);
     let mut told = note_steps(&transaction, run, taking.steps, &hours, span)?;
-    told.extend(taking.events.iter().map(|event| in_time(event, span)));
+    let events = taking
+        .events
+        .iter()
+        .map(|event| in_time(event, span, &told));
+    let events: Vec<_> = events.collect();
+    told.extend(events);
     add_hours(&transaction, run, lists, &hours, span)?;
     out_of_force::add(&transaction, run.key, lists, taking.out_of_force, span)?;
     transaction

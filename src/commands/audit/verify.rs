@@ -199,12 +199,17 @@ fn judge(
 ) -> VerifiedOutcome {
     verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
     let (mut totals, mut last) = (Totals::default(), None);
+    let mut told_until = Vec::new();
     for Verified {
-        log, totals: sums, ..
+        log,
+        totals: sums,
+        until,
+        ..
     } in &verified
     {
         if last != Some(&log.origin) {
             sums.iter().for_each(|sums| totals.add(sums));
+            told_until.push(*until);
         }
         last = Some(&log.origin);
     }
@@ -222,7 +227,7 @@ fn judge(
         report
             .filter(|_| is_whole)
             .into_iter()
-            .flat_map(|report| report.check(&totals)),
+            .flat_map(|report| report.check(&totals, told_until.iter().copied().min().flatten())),
     );
     let everything = (UnixSeconds::MIN, UnixSeconds::MAX);
     let lists = totals.blocked.keys().map(|list| {

@@ -10,7 +10,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::hide::Figure;
+use super::hide::{Figure, K};
 
 /// A published report.
 #[derive(Debug, Serialize, Deserialize)]
@@ -203,6 +203,9 @@ impl PublishedDocument {
         if read.report != Self::KIND || read.version != Self::VERSION {
             return Err("is no published report of version 1".to_owned());
         }
+        if read.hidden_below != K || !read.has_sorted_lists() {
+            return Err("hides by another rule, or has its lists in another order".to_owned());
+        }
         if read.to_json().as_bytes() != octets {
             return Err("is not written as a report is: it was edited".to_owned());
         }
@@ -210,7 +213,22 @@ impl PublishedDocument {
     }
 }
 
+impl PublishedDocument {
+    /// Do the figures stand in the order of their lists?
+    fn has_sorted_lists(&self) -> bool {
+        let is_sorted = |month: &MonthFigures| {
+            let mut days = month.days.iter().flatten();
+            month.blocked.is_sorted() && days.all(|day| day.blocked.is_sorted())
+        };
+        self.sums.blocked.is_sorted() && self.months.iter().all(is_sorted)
+    }
+}
+
 impl<V> ByList<V> {
+    fn is_sorted(&self) -> bool {
+        self.0.is_sorted_by(|(one, _), (other, _)| one < other)
+    }
+
     /// What stands under this id.
     pub fn get(&self, id: &str) -> Option<&V> {
         self.0
