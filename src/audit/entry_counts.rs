@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{EntryCounts, Openings};
-use crate::record::{EventLeaf, Moment, Statement};
+use crate::record::{EventKind, EventLeaf, Moment, Statement};
 
 use super::Finding;
 
@@ -34,7 +34,9 @@ pub struct Opened {
 impl Commitments {
     /// Notes an event of the log, if it is a commitment.
     pub(super) fn note(&mut self, leaf: &EventLeaf<'_>) {
-        if let (Some(list), Some(Statement::EntryCounts(said))) = (leaf.list, leaf.said()) {
+        if leaf.kind == EventKind::EntryCounts.word()
+            && let (Some(list), Some(Statement::EntryCounts(said))) = (leaf.list, leaf.said())
+        {
             let of_hour = self.0.entry((list.to_owned(), said.hour.0));
             of_hour.or_default().push(said.commitment);
         }
@@ -103,7 +105,7 @@ impl Commitments {
 mod tests {
     use super::*;
     use crate::count::Opening;
-    use crate::record::{EventKind, LEAF_VERSION};
+    use crate::record::LEAF_VERSION;
 
     const HOUR: UnixSeconds = 1_767_225_600;
 

@@ -40,23 +40,25 @@ impl LogRuns {
             let message = "happened to another run than the one that is going on";
             faults.push(("run", message.to_owned()));
         }
-        match (leaf.kind, leaf.said()) {
-            ("stop", _) => {
+        match leaf.kind {
+            "stop" => {
                 self.is_running = false;
                 self.times.stop(at);
             }
-            ("crash", _) => {
+            "crash" => {
                 self.is_running = false;
                 self.times.crash(at);
             }
-            ("clock", Some(Statement::Clock(clock))) if clock.is_of(leaf.at) => {
-                self.times.set_clock(at, clock.until.0);
-            }
-            ("clock", _) => {
-                let message = "a clock that was set, without a word on how, or up to another \
-                               time than it can be";
-                faults.push(("clock", message.to_owned()));
-            }
+            "clock" => match leaf.said() {
+                Some(Statement::Clock(clock)) if clock.is_of(leaf.at) => {
+                    self.times.set_clock(at, clock.until.0);
+                }
+                _ => {
+                    let message = "a clock that was set, without a word on how, or up to another \
+                                   time than it can be";
+                    faults.push(("clock", message.to_owned()));
+                }
+            },
             _ => {}
         }
         faults

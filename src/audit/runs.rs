@@ -138,7 +138,7 @@ impl RunTimes {
 
     /// Remembers up to when the leaf's list was not in force.
     pub(super) fn note_out(&mut self, leaf: &HourLeaf<'_>) {
-        if let Some(last) = leaf.not_in_force.iter().flatten().last() {
+        if let Some(last) = leaf.absences().last() {
             self.out_until.insert(leaf.list.to_owned(), last.until.0);
         }
     }
@@ -168,20 +168,13 @@ impl RunTimes {
             ));
         }
         let live = |run: &&RunStretch| run.live.borrow().get(leaf.list).copied();
-        let is_within = |span: &&LeafSpan| {
-            let within = with_list
-                .iter()
-                .map(|run| run.common_s(span.from.0, span.until.0));
-            within.sum::<i64>() == span.until.0 - span.from.0
+        let is_within = |span: &LeafSpan| {
+            let (from, until) = (span.from.0, span.until.0);
+            let within = with_list.iter().map(|run| run.common_s(from, until));
+            within.sum::<i64>() == until - from
         };
-        if !leaf
-            .not_in_force
-            .iter()
-            .flatten()
-            .all(|span| is_within(&span))
-        {
-            let message = "the list was not in force while no run had it";
-            return Some(message.to_owned());
+        if !leaf.absences().all(is_within) {
+            return Some("the list was not in force while no run had it".to_owned());
         }
         if leaf.v != LEAF_VERSION {
             let live_s = |run: &&RunStretch| live(run).map(|at| run.overlap_s(hour, Some(at)));
@@ -252,7 +245,7 @@ impl RunStretch {
             return false;
         };
         let hour_end = leaf.hour.0 + HOUR_S;
-        leaf.not_in_force.iter().flatten().any(|span| {
+        leaf.absences().any(|span| {
             let begin = span.from.0.max(self.from);
             let end = span.until.0.min(self.until.unwrap_or(span.until.0));
             let may_begin = begin <= live || begin == leaf.hour.0 && before == Some(begin);

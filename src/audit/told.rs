@@ -54,7 +54,7 @@ impl ToldEvent {
 
     /// Notes when the leaf's list was not in force; what goes on from the hour before is one time.
     pub(super) fn note_absences(&mut self, leaf: &HourLeaf<'_>) {
-        for span in leaf.not_in_force.iter().flatten() {
+        for span in leaf.absences() {
             let times = self.not_in_force.entry(leaf.list.to_owned()).or_default();
             let seconds = span.until.0.abs_diff(span.from.0);
             match times.last_mut().filter(|last| last.until == span.from) {

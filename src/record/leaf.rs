@@ -180,9 +180,10 @@ impl<'a> Leaf<'a> {
         self.has_plain_words() && self.has_right_parts()
     }
 
-    /// Whether its words can be printed as they are; they are read without a copy.
+    /// Whether its words can be printed as they are. One with an escape is not even read, since
+    /// words are read without a copy.
     fn has_plain_words(&self) -> bool {
-        let is_plain = |word: &str| !word.contains(|c: char| c.is_control() || "\"\\".contains(c));
+        let is_plain = |word: &str| !word.contains(char::is_control);
         match self {
             Self::Hour(leaf) => {
                 let words = [leaf.boot, leaf.software, leaf.configuration, leaf.list];
@@ -203,7 +204,7 @@ impl<'a> Leaf<'a> {
         match self {
             Self::Hour(leaf) => {
                 let gaps = leaf.gaps.iter().flat_map(|gap| [gap.from, gap.until]);
-                let spans = leaf.not_in_force.iter().flatten();
+                let spans = leaf.absences();
                 let in_time = gaps
                     .chain(spans.flat_map(|span| [span.from, span.until]))
                     .chain([leaf.hour])
@@ -303,7 +304,7 @@ impl HourLeaf<'_> {
     pub fn misplaced_time(&self) -> Option<String> {
         let (hour, end) = (self.hour.0, self.hour.0 + HOUR_S as UnixSeconds);
         let gaps: Vec<_> = self.gaps.iter().map(|gap| (gap.from, gap.until)).collect();
-        let spans = self.not_in_force.iter().flatten();
+        let spans = self.absences();
         let spans: Vec<_> = spans.map(|span| (span.from, span.until)).collect();
         let mut both = [gaps.as_slice(), &spans].concat();
         both.sort_unstable();
@@ -334,9 +335,14 @@ impl HourLeaf<'_> {
         })
     }
 
+    /// When the list was not in force, as far as the leaf says.
+    pub fn absences(&self) -> impl Iterator<Item = &LeafSpan> {
+        self.not_in_force.iter().flatten()
+    }
+
     /// Seconds in which the list was not in force, as far as the leaf says.
     pub fn not_in_force_s(&self) -> u64 {
-        let spans = self.not_in_force.iter().flatten();
+        let spans = self.absences();
         spans
             .map(|span| (span.until.0 - span.from.0).max(0).unsigned_abs())
             .sum()

@@ -261,7 +261,11 @@ fn the_documentation_has_each_body_with_its_keys() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(number in 0_u64..1 << 53, text in "[\\x00-\\u{10ffff}]{0,40}", time in 0_i64..32_503_680_000) {
+    fn what_is_written_is_read(
+        number in 0_u64..1 << 53,
+        text in "[\\x00-\\u{10ffff}]{0,40}",
+        time in 0_i64..32_503_680_000,
+    ) {
         for said in all(number, &text, time) {
             let leaf = of(&said);
             let octets = leaf.write().unwrap();

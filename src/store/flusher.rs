@@ -694,7 +694,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn an_honest_log_is_in_order(
-            steps in prop::collection::vec((prop_oneof![-5000_i64..9000, 0_i64..6, Just(3600)], 0_u64..5, 0_u8..12), 1..40)
+            steps in prop::collection::vec(
+                (prop_oneof![-5000_i64..9000, 0_i64..6, Just(3600)], 0_u64..5, 0_u8..12),
+                1..40,
+            )
         ) {
             prop_assert_eq!(live_through(&steps), Vec::<String>::new());
         }

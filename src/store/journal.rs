@@ -17,7 +17,8 @@ use super::StoreError;
 use crate::clock::{UnixSeconds, wall_s};
 use crate::record::{EventKind, Statement};
 
-/// Events that wait while the disk refuses; more than this are lost, and that is logged.
+/// Events that wait while the disk refuses; more than this are lost, and that is logged. There is as
+/// much room again for those that say that a list is in force.
 const WAITING_MAX: usize = 10_000;
 
 /// One thing that happened.
@@ -109,22 +110,19 @@ impl Journal {
     /// Note an event; never waits for the disk.
     pub fn note(&self, event: JournalEvent) {
         let mut waiting = self.lock();
-        if waiting.events.len() >= WAITING_MAX {
-            // What is in force is told by these: without one the log would contradict itself.
-            let is_needed = |event: &JournalEvent| event.said.kind() == EventKind::Live;
-            let mut others = waiting.events.iter().map(|event| !is_needed(event));
-            let oldest = others.position(|is_other| is_other);
-            let lost = match oldest.filter(|_| is_needed(&event)) {
-                Some(oldest) => waiting.events.remove(oldest).said.kind(),
-                None => event.said.kind(),
-            };
+        // What is in force is told by these: without one the log would contradict itself.
+        let is_needed = event.said.kind() == EventKind::Live;
+        let most = if is_needed {
+            2 * WAITING_MAX
+        } else {
+            WAITING_MAX
+        };
+        if waiting.events.len() >= most {
             tracing::error!(
-                kind = lost.word(),
-                "{WAITING_MAX} events wait for the disk: this one is lost; check the state folder"
+                kind = event.said.kind().word(),
+                "{most} events wait for the disk: this one is lost; check the state folder"
             );
-            if lost == event.said.kind() {
-                return;
-            }
+            return;
         }
         waiting.events.push(event);
         if let Some(wake) = &waiting.wake {
@@ -331,13 +329,29 @@ mod tests {
             rejects: 0,
             sha256: "ab".to_owned(),
         }));
+        // The disk takes what waits while more comes.
+        let written = journal.waiting().len();
         journal.note(live.clone());
         journal.note(event(0));
         let waiting = journal.waiting();
-        assert_eq!(waiting.len(), WAITING_MAX);
+        assert_eq!(waiting.len(), WAITING_MAX + 1);
         assert_eq!(
             (waiting.first(), waiting.last()),
-            (Some(&event(1)), Some(&live))
+            (Some(&event(0)), Some(&live))
+        );
+        journal.forget(written);
+        assert_eq!(
+            journal.waiting(),
+            std::slice::from_ref(&live),
+            "it is not written yet"
+        );
+        for _ in 0..3 * WAITING_MAX {
+            journal.note(live.clone());
+        }
+        assert_eq!(
+            journal.waiting().len(),
+            2 * WAITING_MAX,
+            "even these have an end"
         );
     }
 

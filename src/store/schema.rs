@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StoreError;
 use super::whole::make_private_folder;
@@ -288,9 +288,8 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     let mut form = check_form(&connection, &file);
-    if matches!(form, Err(StoreError::Sqlite { .. })) && has_no_wal(&file) {
-        // Where the disk is full SQLite has no room for what readers share. Nobody writes then, and
-        // all is in the file itself.
+    if form.as_ref().is_err_and(lacks_room) && has_no_wal(&file) {
+        // Nobody writes then, and all is in the file itself.
         let uri = format!("file:{}?immutable=1", escape_uri(&file));
         let flags = flags | OpenFlags::SQLITE_OPEN_URI;
         connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
@@ -302,6 +301,17 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
         }),
         _ => Ok(connection),
     }
+}
+
+/// Has SQLite no room for what readers share, as where the disk is full?
+fn lacks_room(error: &StoreError) -> bool {
+    let StoreError::Sqlite { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::DiskFull | ErrorCode::SystemIoFailure)
+    )
 }
 
 /// Is nothing written that is not in the file itself?

@@ -91,30 +91,28 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     if let Some(path) = &args.policy {
         demands.set_policy(read_policy(path)?);
     }
-    let keys = demands.keys.clone();
     let mut folders = Vec::new();
     for path in &args.folders {
         folders.extend(Folder::find(path).map_err(CommandFailure::Usage)?);
     }
     let mut pins = Vec::new();
     for path in &args.since {
-        let octets = read_regular(path, NOTE_OCTETS_MAX)
-            .map_err(|error| CommandFailure::Usage(format!("{}: {error}", path.display())))?;
-        pins.push(
-            read_pin(&octets, &keys, &path.display().to_string()).map_err(CommandFailure::Usage)?,
-        );
+        let octets = read_named(path, NOTE_OCTETS_MAX)?;
+        let pin = read_pin(&octets, &demands.keys, &path.display().to_string());
+        pins.push(pin.map_err(CommandFailure::Usage)?);
     }
     let until = parse_span(None, args.until.as_deref())
         .map_err(|error| CommandFailure::Usage(error.to_string().replace("--to", "--until")))?
         .until;
-    pins.extend(
-        folders
-            .iter()
-            .filter_map(|folder| Pin::of_copy(folder, &keys)),
-    );
+    let copies = folders.iter();
+    pins.extend(copies.filter_map(|folder| Pin::of_copy(folder, &demands.keys)));
     (demands.pins, demands.until) = (pins, until);
     read_manifests(args, &mut demands)?;
-    let report = args.report.as_deref().map(read_report).transpose()?;
+    let report = args.report.as_deref();
+    let report = report.map(|path| read_named(path, REPORT_OCTETS_MAX));
+    let report = report
+        .transpose()?
+        .map(|octets| PublishedReport::read(&octets));
     let verified = folders.iter().map(|folder| verify(folder, &demands));
     Ok(VerifiedOutcome {
         not_checked: not_checked(args),
@@ -144,25 +142,28 @@ fn not_checked(args: &Args) -> Vec<&'static str> {
     open.map(|(_, question)| question).collect()
 }
 
+/// A file that the caller names, of no more octets than that.
+fn read_named(path: &Path, octets_max: usize) -> Result<Vec<u8>, CommandFailure> {
+    read_regular(path, octets_max).map_err(|error| wrong_file(path, &error))
+}
+
+fn wrong_file(path: &Path, error: &dyn std::fmt::Display) -> CommandFailure {
+    CommandFailure::Usage(format!("{}: {error}", path.display()))
+}
+
 fn read_policy(path: &Path) -> Result<CosignPolicy, CommandFailure> {
-    let usage = |error: &dyn std::fmt::Display| {
-        CommandFailure::Usage(format!("{}: {error}", path.display()))
-    };
-    let octets = read_regular(path, NOTE_OCTETS_MAX).map_err(|error| usage(&error))?;
-    CosignPolicy::parse(&octets).map_err(|fault| usage(&fault))
+    let octets = read_named(path, NOTE_OCTETS_MAX)?;
+    CosignPolicy::parse(&octets).map_err(|fault| wrong_file(path, &fault))
 }
 
 fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), CommandFailure> {
     let keys = read_keys(&args.curator)?;
-    let usage = |path: &Path, error: &dyn std::fmt::Display| {
-        CommandFailure::Usage(format!("{}: {error}", path.display()))
-    };
     for path in &args.manifest {
         let mut files = vec![path.clone()];
         if path.is_dir() {
             let entries = path
                 .read_dir()
-                .map_err(|error| usage(path, &error))?
+                .map_err(|error| wrong_file(path, &error))?
                 .flatten()
                 .map(|entry| entry.path());
             files = entries
@@ -173,22 +174,13 @@ fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), CommandFailu
                 .collect();
         }
         for file in files {
-            let octets = read_regular(&file, NOTE_OCTETS_MAX);
-            let octets = octets.map_err(|error| usage(&file, &error))?;
+            let octets = read_named(&file, NOTE_OCTETS_MAX)?;
             demands
                 .add_manifest(&octets, &keys)
-                .map_err(|error| usage(&file, &error))?;
+                .map_err(|error| wrong_file(&file, &error))?;
         }
     }
     Ok(())
-}
-
-fn read_report(path: &Path) -> Result<PublishedReport, CommandFailure> {
-    let usage = |error: &dyn std::fmt::Display| {
-        CommandFailure::Usage(format!("{}: {error}", path.display()))
-    };
-    let octets = read_regular(path, REPORT_OCTETS_MAX).map_err(|error| usage(&error))?;
-    Ok(PublishedReport::read(&octets))
 }
 
 /// Puts the logs together; of several copies of a log the longest counts.

@@ -211,9 +211,7 @@ impl PublishedDocument {
         }
         Ok(read)
     }
-}
 
-impl PublishedDocument {
     /// Do the figures stand in the order of their lists?
     fn has_sorted_lists(&self) -> bool {
         let is_sorted = |month: &MonthFigures| {
