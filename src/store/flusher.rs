@@ -13,7 +13,7 @@ use crate::count::{Board, HourCounts, Meter};
 use crate::record::Moment;
 
 use super::journal::{Journal, Told};
-use super::out_of_force::{ForceWatch, InForceSince};
+use super::out_of_force::{ForceWatch, InForceSince, Look};
 use super::{ClockStep, Store, StoreError, Taking};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -94,19 +94,23 @@ impl Keeper {
     /// Where another process has the store, or no thread can be started.
     pub fn start(
         board: Arc<Board>,
-        mut open: StoreOpener,
+        mut opener: StoreOpener,
         journal: &Journal,
         flush_every: Duration,
         in_force: InForceSince,
     ) -> Result<Self, StoreError> {
         let (stop, told) = channel();
         let health = Health::default();
+        // In this order: what is in force now is so when the run begins.
+        let force = ForceWatch::new(in_force);
+        let began = wall_s();
+        journal.place(began, began);
+        let mut open = move || opener(began);
         let store = match open() {
             Err(error) if !error.is_passing() => return Err(error),
             opened => opened,
         };
         let (noted, waiting) = (health.clone(), journal.clone());
-        let force = ForceWatch::new(in_force);
         let keep = move || {
             let store = wait_for(store, open, &noted, &told)?;
             noted.note_opened(&store);
@@ -145,8 +149,8 @@ impl Keeper {
     }
 }
 
-/// Opens the store, again where it could not be opened before.
-pub type StoreOpener = Box<dyn FnMut() -> Result<Store, StoreError> + Send>;
+/// Opens the store for a run that began then, again where it could not be opened before.
+pub type StoreOpener = Box<dyn FnMut(UnixSeconds) -> Result<Store, StoreError> + Send>;
 
 /// A store that could not be opened is tried again after this long.
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
@@ -154,7 +158,7 @@ const OPEN_AGAIN: Duration = Duration::from_secs(5);
 /// The store, once it can be opened; an error where the program stops before that.
 fn wait_for(
     mut opened: Result<Store, StoreError>,
-    mut open: StoreOpener,
+    mut open: impl FnMut() -> Result<Store, StoreError>,
     health: &Health,
     told: &Receiver<Told>,
 ) -> Result<Store, StoreError> {
@@ -199,6 +203,8 @@ struct Ledger {
     steps: Vec<ClockStep>,
     /// Which lists are not in force.
     force: ForceWatch,
+    /// How many of the journal's waiting events `force` has seen.
+    seen_events: usize,
     /// The log's time of the last taking, which never runs back.
     last_taking: UnixSeconds,
     last_reading: ClockReading,
@@ -222,6 +228,7 @@ impl Ledger {
             pending: Vec::new(),
             steps: Vec::new(),
             force,
+            seen_events: 0,
             last_taking,
             last_reading: ClockReading::now(),
             health,
@@ -247,7 +254,17 @@ impl Ledger {
             warn_of(step);
         }
         self.steps.extend(step);
-        self.force.look(self.last_taking, now, step.is_some());
+        let lists = self.force.ask();
+        self.journal.place(self.last_taking, now);
+        let events = self.journal.waiting();
+        let look = Look {
+            from: self.last_taking,
+            until: now,
+            is_clock_set: step.is_some(),
+            events: events.get(self.seen_events..).unwrap_or_default(),
+        };
+        self.force.look(&lists, &look);
+        self.seen_events = events.len();
         self.last_reading = clocks;
         let mut counts = self
             .meter
@@ -262,7 +279,6 @@ impl Ledger {
             Some(pending) => pending.add(&counts),
             None => self.pending.push(counts),
         }
-        let events = self.journal.waiting();
         let taking = Taking {
             hours: &self.pending,
             steps: &self.steps,
@@ -276,6 +292,7 @@ impl Ledger {
             self.steps.clear();
             self.force.forget();
             self.journal.forget(events.len());
+            self.seen_events = 0;
         }
         written
     }
@@ -345,7 +362,7 @@ mod tests {
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
     use crate::record::{EventKind, IssueLive, IssueVerified, Statement};
     use crate::store::author::author_of_tests as author;
-    use crate::store::{JournalEvent, LogReader, Reader};
+    use crate::store::{JournalEvent, ListForce, LogReader, Reader};
 
     const HOUR_START: UnixSeconds = 1_767_225_600;
 
@@ -359,6 +376,16 @@ mod tests {
             .into()
     }
 
+    /// The two lists, in force since then.
+    fn stand(since: [Option<UnixSeconds>; 2]) -> Vec<ListForce> {
+        let lists = ["one", "two"].into_iter().zip(since);
+        let list = |(id, since): (&str, _)| ListForce {
+            id: id.to_owned(),
+            since,
+        };
+        lists.map(list).collect()
+    }
+
     fn ledger(folder: &Path, at: UnixSeconds) -> (Ledger, Arc<Cells>) {
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
@@ -368,7 +395,7 @@ mod tests {
             store,
             Journal::default(),
             Health::default(),
-            ForceWatch::new(Box::new(|| vec![Some(1); 2])),
+            ForceWatch::new(Box::new(|| stand([Some(1); 2]))),
         );
         ledger.last_reading.wall = at;
         (ledger, cells)
@@ -495,7 +522,7 @@ mod tests {
         let (mut ledger, _) = ledger(folder.path(), HOUR_START);
         let since = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&since);
-        ledger.force = ForceWatch::new(Box::new(move || vec![Some(1), *seen.lock().unwrap()]));
+        ledger.force = ForceWatch::new(Box::new(move || stand([Some(1), *seen.lock().unwrap()])));
         ledger.store.refuse_changes(true);
         ledger.flush_at(HOUR_START + 5).unwrap_err();
         ledger.store.refuse_changes(false);
@@ -526,10 +553,10 @@ mod tests {
         });
         let keeper = Keeper::start(
             Arc::clone(&board),
-            Box::new(move || store.take().expect("a store")),
+            Box::new(move |_| store.take().expect("a store")),
             &journal,
             Duration::from_millis(5),
-            Box::new(|| vec![Some(1); 2]),
+            Box::new(|| stand([Some(1); 2])),
         )
         .unwrap();
         ask(&cells, 10);
@@ -566,52 +593,66 @@ mod tests {
         let board = Arc::new(Board::new(2));
         let cells = board.cells();
         let store = Store::open(folder, &lists(), author(), at).unwrap();
-        let since = Arc::new(Mutex::new(vec![has_first.then_some(at), Some(at)]));
-        let told = Arc::clone(&since);
-        let force = ForceWatch::new(Box::new(move || told.lock().unwrap().clone()));
+        let since = Arc::new(Mutex::new([has_first.then_some(at), Some(at)]));
+        let shown = Arc::clone(&since);
+        let force = ForceWatch::new(Box::new(move || stand(*shown.lock().unwrap())));
         let journal = Journal::default();
+        // The clock was ahead when the lists came in force, and is right when the run begins.
+        note_live(&journal, "two", at + 300_000);
+        if has_first {
+            note_live(&journal, "one", at + 1);
+        }
+        journal.place(at, at);
         let health = Health::default();
         let mut ledger = Ledger::new(board, store, journal, health, force);
         ledger.last_reading.wall = at;
-        let mut standing = StandingLedger {
+        StandingLedger {
             ledger,
             cells,
             since,
-        };
-        standing.note_live("two", at);
-        if has_first {
-            standing.note_live("one", at);
+            is_told: has_first,
         }
-        standing
+    }
+
+    fn note_live(journal: &Journal, list: &str, at: UnixSeconds) {
+        let said = Statement::Live(IssueLive {
+            entries: 7,
+            generation: None,
+            issued: None,
+            rejects: 0,
+            sha256: "ab".to_owned(),
+        });
+        journal.note(JournalEvent {
+            list: Some(list.to_owned()),
+            ..JournalEvent::at(at, said)
+        });
     }
 
     struct StandingLedger {
         ledger: Ledger,
         cells: Arc<Cells>,
-        since: Arc<Mutex<Vec<Option<UnixSeconds>>>>,
+        since: Arc<Mutex<[Option<UnixSeconds>; 2]>>,
+        /// The journal says that the first list is in force.
+        is_told: bool,
     }
 
     impl StandingLedger {
-        fn note_live(&mut self, list: &str, at: UnixSeconds) {
-            if list == "one" {
-                self.since.lock().unwrap()[0] = Some(at);
+        /// The first list comes in force: the journal says it first, then everybody can see it.
+        fn enter(&mut self, at: UnixSeconds) {
+            self.tell(at);
+            self.since.lock().unwrap()[0] = Some(at);
+        }
+
+        fn tell(&mut self, at: UnixSeconds) {
+            if !self.is_told {
+                note_live(&self.ledger.journal, "one", at);
             }
-            let said = Statement::Live(IssueLive {
-                entries: 7,
-                generation: None,
-                issued: None,
-                rejects: 0,
-                sha256: "ab".to_owned(),
-            });
-            self.ledger.journal.note(JournalEvent {
-                list: Some(list.to_owned()),
-                ..JournalEvent::at(at, said)
-            });
+            self.is_told = true;
         }
 
         fn ask(&self, count: u64) {
             ask(&self.cells, count);
-            if self.since.lock().unwrap()[0].is_some() {
+            if self.is_told {
                 for _ in 0..count {
                     self.cells.note_question(Door::Udp);
                     self.cells.note_blocked(0, Kind::Address);
@@ -676,11 +717,12 @@ mod tests {
                     now += 90;
                     standing = standing_ledger(folder.path(), now, count.is_multiple_of(2));
                 }
-                4 | 5 if standing.since.lock().unwrap()[0].is_none() => {
-                    standing.note_live("one", now);
-                }
+                4 | 5 => standing.enter(now),
+                // The keeper of the list does not come to show it.
+                6 => standing.tell(now),
                 // The clock is ahead while somebody notes something, and back when it is written.
-                6 => standing.note_live("two", now + 300_000),
+                7 => standing.enter(now + 300_000),
+                8 => note_live(&standing.ledger.journal, "two", now + 300_000),
                 _ => {}
             }
         }
@@ -695,7 +737,7 @@ mod tests {
         #[test]
         fn an_honest_log_is_in_order(
             steps in prop::collection::vec(
-                (prop_oneof![-5000_i64..9000, 0_i64..6, Just(3600)], 0_u64..5, 0_u8..12),
+                (prop_oneof![-5000_i64..9000, 0_i64..6, Just(3600)], 0_u64..5, 0_u8..14),
                 1..40,
             )
         ) {

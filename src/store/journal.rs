@@ -17,15 +17,18 @@ use super::StoreError;
 use crate::clock::{UnixSeconds, wall_s};
 use crate::record::{EventKind, Statement};
 
-/// Events that wait while the disk refuses; more than this are lost, and that is logged. There is as
-/// much room again for those that say that a list is in force.
+/// Events that wait while the disk refuses; more than this are lost, and that is logged. Those that
+/// say that a list is in force have as much room again.
 const WAITING_MAX: usize = 10_000;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEvent {
-    /// When.
+    /// When, by the clock.
     pub at: UnixSeconds,
+    /// When, by the log's time, which a clock that is set does not move back; none where it is not
+    /// placed yet. Whoever notes an event leaves that to the one who writes it.
+    pub placed: Option<UnixSeconds>,
     /// What.
     pub said: Statement,
     /// To which list; none where it happened to the program.
@@ -45,9 +48,10 @@ impl JournalEvent {
     }
 
     /// An event of the program.
-    pub(super) const fn at(at: UnixSeconds, said: Statement) -> Self {
+    pub const fn at(at: UnixSeconds, said: Statement) -> Self {
         Self {
             at,
+            placed: None,
             said,
             list: None,
             serial: None,
@@ -128,6 +132,14 @@ impl Journal {
         if let Some(wake) = &waiting.wake {
             // The thread has ended: the last flush took what there was.
             let _ = wake.send(Told::Write);
+        }
+    }
+
+    /// What waits and was not placed yet happened between these moments of the log's time, whatever
+    /// the clock said then.
+    pub(super) fn place(&self, from: UnixSeconds, until: UnixSeconds) {
+        for event in &mut self.lock().events {
+            event.placed = event.placed.or(Some(event.at.clamp(from, until)));
         }
     }
 
@@ -253,12 +265,10 @@ mod tests {
         let said = said[n as usize % 3].clone();
         let has_reason = said.kind() == EventKind::Override;
         JournalEvent {
-            at: 1_767_225_600 + n as i64,
-            said,
             list: Some(if n.is_multiple_of(2) { "even" } else { "odd" }.to_owned()),
             serial: Some(n),
-            manifest: None,
             reason: has_reason.then(|| "as the authority says".to_owned()),
+            ..JournalEvent::at(1_767_225_600 + n as i64, said)
         }
     }
 

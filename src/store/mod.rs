@@ -39,7 +39,7 @@ pub use damaged::set_damaged_aside;
 pub use flusher::{Flushing, Health, Keeper, StoreOpener};
 pub use journal::{Journal, JournalEvent, JournalRow};
 pub use leaves::{LogReader, SignedHead};
-pub use out_of_force::{InForceSince, OutOfForce};
+pub use out_of_force::{InForceSince, ListForce, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;
 pub use steps::ClockStep;

@@ -3,15 +3,27 @@
 
 use rusqlite::{Transaction, params};
 
+use super::journal::JournalEvent;
 use super::schema::has_table;
 use super::steps::WriteSpan;
 use crate::clock::UnixSeconds;
 use crate::count::ListGap;
 use crate::list::ListIndex;
+use crate::record::EventKind;
 
-/// Since when each list is in force, in the order of the configuration; none for one that is not.
-/// It is asked at each writing.
-pub type InForceSince = Box<dyn Fn() -> Vec<Option<UnixSeconds>> + Send>;
+/// How a list stands, as its keeper shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListForce {
+    /// The list's id.
+    pub id: String,
+    /// Since when it is in force; none where it is not.
+    pub since: Option<UnixSeconds>,
+}
+
+/// How the lists stand, in the order of the configuration. It is asked at each writing.
+///
+/// What says that a list came in force is in the journal before it is shown here.
+pub type InForceSince = Box<dyn Fn() -> Vec<ListForce> + Send>;
 
 /// A time in which a list was not in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,50 +39,85 @@ pub struct OutOfForce {
 /// Notices which lists are not in force from one writing to the next.
 pub(super) struct ForceWatch {
     in_force: InForceSince,
-    /// Whether each list was not in force at the last look.
-    is_out: Vec<bool>,
+    /// How each list stood at the last look.
+    stands: Vec<Standing>,
     /// What is not on disk yet.
     pending: Vec<OutOfForce>,
 }
 
+/// How a list stood at a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It is not in force, or only from this moment on.
+    Out(Option<UnixSeconds>),
+    /// The journal says that it is in force, and its keeper does not show it yet.
+    Told,
+    In,
+}
+
+/// A look from `from` to `until`, by the log's time.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) from: UnixSeconds,
+    pub(super) until: UnixSeconds,
+    pub(super) is_clock_set: bool,
+    /// What the journal has got since the last look.
+    pub(super) events: &'a [JournalEvent],
+}
+
+impl Look<'_> {
+    /// When the list came in force, by the journal.
+    fn told(&self, list: &str) -> Option<UnixSeconds> {
+        let of_list = |event: &&JournalEvent| event.list.as_deref() == Some(list);
+        let live = self.events.iter().filter(of_list);
+        let live = live.filter(|event| event.said.kind() == EventKind::Live);
+        live.map(|event| event.placed.unwrap_or(event.at)).min()
+    }
+
+    /// When a list that came in force at `at` is in force for a whole second.
+    fn whole_second_after(&self, at: UnixSeconds) -> UnixSeconds {
+        at.min(self.until).saturating_add(1)
+    }
+}
+
 impl ForceWatch {
-    /// Looks for the first time: what is not in force now is not from here on.
+    /// Looks for the first time, before the run begins: what is in force now is so in all of it.
     pub(super) fn new(in_force: InForceSince) -> Self {
-        let is_out = in_force().iter().map(Option::is_none).collect();
+        let stand = |list: ListForce| match list.since {
+            Some(_) => Standing::In,
+            None => Standing::Out(None),
+        };
         Self {
+            stands: in_force().into_iter().map(stand).collect(),
             in_force,
-            is_out,
             pending: Vec::new(),
         }
     }
 
-    /// Looks again: the last look was at `from`, by the log's time, and this one is at `until`.
+    /// How the lists stand now. To be asked before the journal is: what is in force here is told
+    /// there.
+    pub(super) fn ask(&self) -> Vec<ListForce> {
+        (self.in_force)()
+    }
+
+    /// Looks again, at what [`ForceWatch::ask`] gave.
     ///
     /// A list that came into force meanwhile was not before, in the second of its coming neither;
     /// where the clock was set, nobody can tell that second, and the whole time counts.
-    pub(super) fn look(&mut self, from: UnixSeconds, until: UnixSeconds, is_clock_set: bool) {
-        let since = (self.in_force)();
-        self.is_out.resize(since.len(), false);
-        for (list, (since, is_out)) in since.into_iter().zip(&mut self.is_out).enumerate() {
-            let came = since.map(|since| since.saturating_add(1));
-            let end = match came {
-                Some(came) if *is_out && !is_clock_set => came.clamp(from, until),
-                Some(_) if !*is_out => from,
-                _ => until,
-            };
-            *is_out = match came {
-                Some(came) => *is_out && !is_clock_set && came > until,
-                None => true,
-            };
-            let Ok(list) = ListIndex::try_from(list) else {
+    pub(super) fn look(&mut self, lists: &[ListForce], look: &Look<'_>) {
+        self.stands.resize(lists.len(), Standing::In);
+        for (place, (list, stands)) in lists.iter().zip(&mut self.stands).enumerate() {
+            let (end, next) = stands.after(list, look);
+            *stands = next;
+            let Ok(index) = ListIndex::try_from(place) else {
                 continue;
             };
-            if from < end {
+            if look.from < end {
                 note(
                     &mut self.pending,
                     OutOfForce {
-                        list,
-                        from,
+                        list: index,
+                        from: look.from,
                         until: end,
                     },
                 );
@@ -86,6 +133,31 @@ impl ForceWatch {
     /// What was pending is on disk.
     pub(super) fn forget(&mut self) {
         self.pending.clear();
+    }
+}
+
+impl Standing {
+    /// Up to when the list was not in force since the last look, and how it stands now.
+    fn after(self, list: &ListForce, look: &Look<'_>) -> (UnixSeconds, Self) {
+        let shown = list.since.is_some();
+        let arrived = if shown { Self::In } else { Self::Told };
+        match self {
+            Self::In if shown => (look.from, Self::In),
+            Self::In => (look.until, Self::Out(None)),
+            Self::Told => (look.from, arrived),
+            Self::Out(came) => {
+                let came = came.or_else(|| {
+                    let at = list.since.or_else(|| look.told(&list.id))?;
+                    Some(look.whole_second_after(at))
+                });
+                match came {
+                    None => (look.until, Self::Out(None)),
+                    Some(_) if look.is_clock_set => (look.until, arrived),
+                    Some(came) if came > look.until => (look.until, Self::Out(Some(came))),
+                    Some(came) => (came.max(look.from), arrived),
+                }
+            }
+        }
     }
 }
 
@@ -175,16 +247,55 @@ pub(super) fn unnoted_until(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
+    use crate::record::{IssueLive, Statement};
 
-    /// A watch on lists whose standing a test sets.
-    fn watch(first: &[Option<i64>]) -> (ForceWatch, Arc<Mutex<Vec<Option<i64>>>>) {
-        let standing = Arc::new(Mutex::new(first.to_vec()));
-        let seen = Arc::clone(&standing);
-        let watch = ForceWatch::new(Box::new(move || seen.lock().unwrap().clone()));
-        (watch, standing)
+    /// A watch on lists that first stand so.
+    fn watch(first: &[Option<i64>]) -> ForceWatch {
+        let first = stand(first);
+        ForceWatch::new(Box::new(move || first.clone()))
+    }
+
+    fn stand(since: &[Option<i64>]) -> Vec<ListForce> {
+        let lists = since.iter().enumerate();
+        let list = |(place, &since): (usize, &Option<i64>)| ListForce {
+            id: place.to_string(),
+            since,
+        };
+        lists.map(list).collect()
+    }
+
+    fn live(list: &str, at: UnixSeconds) -> JournalEvent {
+        let said = Statement::Live(IssueLive {
+            entries: 7,
+            generation: None,
+            issued: None,
+            rejects: 0,
+            sha256: "ab".to_owned(),
+        });
+        JournalEvent {
+            list: Some(list.to_owned()),
+            ..JournalEvent::at(at, said)
+        }
+    }
+
+    fn look_at(watch: &mut ForceWatch, since: &[Option<i64>], from: i64, until: i64) {
+        look_with(watch, since, (from, until), &[]);
+    }
+
+    fn look_with(
+        watch: &mut ForceWatch,
+        since: &[Option<i64>],
+        (from, until): (i64, i64),
+        events: &[JournalEvent],
+    ) {
+        let look = Look {
+            from,
+            until,
+            is_clock_set: false,
+            events,
+        };
+        watch.look(&stand(since), &look);
     }
 
     fn spans(watch: &ForceWatch) -> Vec<(ListIndex, i64, i64)> {
@@ -196,41 +307,70 @@ mod tests {
 
     #[test]
     fn a_list_is_out_until_the_second_in_which_it_came_is_over() {
-        let (mut watch, standing) = watch(&[None, Some(90), None]);
-        watch.look(100, 105, false);
-        watch.look(105, 110, false);
+        let first = [None, Some(90), None];
+        let mut watch = watch(&first);
+        look_at(&mut watch, &first, 100, 105);
+        look_at(&mut watch, &first, 105, 110);
         assert_eq!(spans(&watch), [(0, 100, 110), (2, 100, 110)]);
-        standing.lock().unwrap()[0] = Some(112);
-        watch.look(110, 112, false);
-        watch.look(112, 115, false);
-        watch.look(115, 120, false);
+        let next = [Some(112), Some(90), None];
+        look_at(&mut watch, &next, 110, 112);
+        look_at(&mut watch, &next, 112, 115);
+        look_at(&mut watch, &next, 115, 120);
         assert_eq!(spans(&watch), [(0, 100, 113), (2, 100, 120)]);
         watch.forget();
-        standing.lock().unwrap()[1] = Some(123);
-        watch.look(120, 125, false);
+        look_at(&mut watch, &[Some(112), Some(123), None], 120, 125);
         assert_eq!(spans(&watch), [(2, 120, 125)], "a new issue is no gap");
     }
 
     #[test]
     fn where_the_clock_was_set_the_whole_time_counts() {
-        let (mut watch, standing) = watch(&[None]);
-        standing.lock().unwrap()[0] = Some(5000);
-        watch.look(100, 105, true);
-        watch.look(105, 110, false);
-        assert_eq!(spans(&watch), [(0, 100, 105)]);
-        let (mut watch, standing) = self::watch(&[None]);
-        standing.lock().unwrap()[0] = Some(7);
-        watch.look(100, 105, false);
-        assert_eq!(spans(&watch), [], "the log's time stood still before it");
+        let mut first = watch(&[None]);
+        let look = Look {
+            from: 100,
+            until: 105,
+            is_clock_set: true,
+            events: &[],
+        };
+        first.look(&stand(&[Some(5000)]), &look);
+        look_at(&mut first, &[Some(5000)], 105, 110);
+        assert_eq!(spans(&first), [(0, 100, 105)]);
+        let mut second = watch(&[None]);
+        look_at(&mut second, &[Some(7)], 100, 105);
+        assert_eq!(spans(&second), [], "the log's time stood still before it");
+    }
+
+    #[test]
+    fn a_list_that_came_while_the_clock_was_ahead_is_in_force_all_the_same() {
+        let mut watch = watch(&[None]);
+        look_at(&mut watch, &[Some(90_000)], 100, 105);
+        look_at(&mut watch, &[Some(90_000)], 105, 110);
+        look_at(&mut watch, &[Some(90_000)], 110, 115);
+        assert_eq!(spans(&watch), [(0, 100, 106)]);
+    }
+
+    #[test]
+    fn what_the_journal_tells_holds_before_the_keeper_shows_it() {
+        let mut watch = watch(&[None, None]);
+        let told = [live("0", 102), live("0", 104)];
+        look_with(&mut watch, &[None; 2], (100, 102), &told);
+        look_at(&mut watch, &[None; 2], 102, 110);
+        look_at(&mut watch, &[None; 2], 110, 120);
+        assert_eq!(spans(&watch), [(0, 100, 103), (1, 100, 120)]);
+        look_at(&mut watch, &[Some(102), None], 120, 130);
+        look_at(&mut watch, &[None; 2], 130, 140);
+        assert_eq!(
+            spans(&watch),
+            [(0, 100, 103), (1, 100, 140), (0, 130, 140)],
+            "what was shown and is shown no longer is out of force"
+        );
     }
 
     #[test]
     fn a_list_that_falls_out_of_force_is_out_since_it_was_last_seen_in_force() {
-        let (mut watch, standing) = watch(&[Some(1)]);
-        standing.lock().unwrap()[0] = None;
-        watch.look(100, 105, false);
-        watch.look(105, 105, false);
-        watch.look(105, 106, false);
+        let mut watch = watch(&[Some(1)]);
+        look_at(&mut watch, &[None], 100, 105);
+        look_at(&mut watch, &[None], 105, 105);
+        look_at(&mut watch, &[None], 105, 106);
         assert_eq!(spans(&watch), [(0, 100, 106)]);
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn in_time(
     span: &WriteSpan,
     steps: &[JournalEvent],
 ) -> JournalEvent {
-    let at = event.at.clamp(span.since, span.at);
+    let at = event.placed.unwrap_or(event.at);
+    let at = at.clamp(span.since, span.at);
     let over = steps.iter().find_map(|step| match &step.said {
         Statement::Clock(clock) if step.at < at && at < clock.until.0 => Some(step.at),
         _ => None,

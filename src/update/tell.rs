@@ -9,7 +9,7 @@ use super::stand::{Entered, Stand};
 use super::state::{LastRefusal, ListChange, ListState};
 use super::text::Digest;
 use super::verify::Believed;
-use crate::clock::wall_s;
+use crate::clock::{UnixSeconds, wall_s};
 use crate::list::Hash;
 use crate::list::manifest::Manifest;
 use crate::record::{IssueLive, IssueReceived, IssueRefused, IssueVerified, Statement};
@@ -66,11 +66,12 @@ impl Stand {
             warn!(list = %state.id, "{place}: {count} of its lines passed over, being no entries; \
                                      the first: {place}:{line}: {}", first.reason);
         }
-        self.note_in_force();
+        // By the same clock as the state: both tell of the same second.
+        self.note_in_force(self.state.live_since);
     }
 
-    /// Write into the journal what is in force.
-    pub(super) fn note_in_force(&self) {
+    /// Write into the journal what is in force at this moment.
+    pub(super) fn note_in_force(&self, at: UnixSeconds) {
         let state = &self.state;
         // The report tells how long it took from `issued` on; a list without a manifest has none.
         let issued = self.manifest.as_ref().map(|manifest| manifest.issued);
@@ -86,7 +87,7 @@ impl Stand {
             list: Some(state.id.clone()),
             serial: state.serial,
             manifest: state.manifest.clone(),
-            ..JournalEvent::now(said)
+            ..JournalEvent::at(at, said)
         };
         self.journal.note(event);
     }

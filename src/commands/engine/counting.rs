@@ -2,30 +2,28 @@
 
 use std::sync::Arc;
 
-use crate::clock::UnixSeconds;
 use crate::config::Config;
 use crate::count::ListIdentity;
 use crate::list::{EntryTally, ListIndex};
 use crate::policy::ListRules;
-use crate::store::{self, Author, InForceSince, Promises, Store, StoreOpener};
-use crate::update::{ListSource, Updater};
+use crate::store::{self, Author, InForceSince, ListForce, Promises, Store, StoreOpener};
+use crate::update::{ListSource, ListState, Updater};
 
 /// Opens the store of the counts, and begins it anew where it is damaged.
 pub(super) fn store_opener(
     config: &Config,
     identities: Vec<ListIdentity>,
     promises: &Promises,
-    started: UnixSeconds,
 ) -> StoreOpener {
     let name = store::origin(&config.audit.provider, &config.audit.resolver);
     let (audit, state) = (config.audit.key.clone(), config.state.clone());
     let (digest, promises) = (config.digest.clone(), promises.clone());
-    Box::new(move || {
+    Box::new(move |began| {
         // Where it cannot be made, what is opened in it says so.
         let _ = store::make_private_folder(&state);
         let open = || {
             let author = Author::open(&audit, &name, &digest)?;
-            Store::open_promised(&state, &identities, author, &promises, started)
+            Store::open_promised(&state, &identities, author, &promises, began)
         };
         open().or_else(|error| {
             store::set_damaged_aside(&state, error)?;
@@ -34,13 +32,16 @@ pub(super) fn store_opener(
     })
 }
 
-/// Since when each list is in force, for what writes the counts.
+/// How the lists stand, for what writes the counts.
 pub(super) fn in_force(updater: &Arc<Updater>) -> InForceSince {
     let updater = Arc::clone(updater);
     Box::new(move || {
         let states = updater.states().into_iter();
-        let since = states.map(|state| (state.live_since > 0).then_some(state.live_since));
-        since.collect()
+        let list = |state: ListState| ListForce {
+            since: (state.live_since > 0).then_some(state.live_since),
+            id: state.id,
+        };
+        states.map(list).collect()
     })
 }
 

@@ -99,7 +99,7 @@ impl RunningEngine {
         // failed is no crash.
         let keeper = Keeper::start(
             Arc::clone(&board),
-            store_opener(config, identities, promises, started),
+            store_opener(config, identities, promises),
             journal,
             config.flush,
             in_force(updater),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::{Again, ListKeeper};
-use crate::clock::monotonic;
+use crate::clock::{monotonic, wall_s};
 use crate::list::Hash;
 use crate::update::bundle::{Bundle, Way};
 use crate::update::decisions::{Generation, KeptOffer};
@@ -159,7 +159,7 @@ impl ListKeeper {
         // Where it fails it is tried again.
         if let Ok(number) = self.stand.remember(generation, Some(stored)) {
             self.stand.state.kept = number;
-            self.stand.note_in_force();
+            self.stand.note_in_force(wall_s());
             info!(list = %self.stand.list.id, number, "the list is kept now");
         }
     }
