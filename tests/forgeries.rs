@@ -39,6 +39,19 @@ fn day() -> &'static Day {
     })
 }
 
+/// The same day as a resolver of an older version told it.
+fn older_day() -> Vec<Value> {
+    let older = |leaf: &Value| {
+        let mut leaf = leaf.clone();
+        let object = leaf.as_object_mut().expect("an object");
+        object.remove("salt");
+        let is_event = object.remove("touches").is_some();
+        object.insert("v".to_owned(), json!(if is_event { 1 } else { 2 }));
+        leaf
+    };
+    day().leaves.iter().map(older).collect()
+}
+
 /// A crash in hour 5, a clock set forward in hour 9, an end in hour 14 and a start without the
 /// first list, which comes back in hour 15; a new version in hour 20.
 fn run_for_a_day(state: &Path, key: impl Fn() -> SigningKey) {
@@ -224,7 +237,7 @@ fn words() -> Vec<(String, Forgery)> {
         ("/provider", "author", json!("other.example")),
         ("/resolver", "author", json!("two")),
         ("/v", "leaf", json!(1)),
-        ("/v", "leaf", json!(3)),
+        ("/v", "leaf", json!(4)),
         ("/kind", "leaf", json!("hours")),
         ("/in_force_s", "leaf", json!(1_u64 << 53)),
         ("/questions", "leaf", json!(-1)),
@@ -532,7 +545,8 @@ fn forms() -> Vec<(String, Forgery)> {
             .cloned()
             .collect()
     };
-    for key in keys.into_iter().filter(|key| key != "seq") {
+    // The older form has no salt.
+    for key in keys.into_iter().filter(|key| key != "seq" && key != "salt") {
         let name = key.clone();
         let gone = move |log: &mut Forged| {
             let at = log.hour(6, "policy");
@@ -653,6 +667,114 @@ fn excuses() -> Vec<(String, Forgery)> {
         .into()
 }
 
+/// What a leaf of today's form has around what it says, and which log was closed for this one.
+fn envelopes() -> Vec<(String, Forgery)> {
+    let mut all: Vec<(String, Forgery)> = Vec::new();
+    for kind in ["start", "live", "stop", "hour"] {
+        for salt in ["", "00", "000102030405060708090A0B0C0D0E0F"] {
+            let change = move |log: &mut Forged| {
+                log.set(log.event(kind, 1), "/salt", json!(salt));
+                "leaf"
+            };
+            all.push((
+                format!("the salt of a {kind} is {salt:?}"),
+                Box::new(change),
+            ));
+        }
+        for key in ["salt", "touches", "not_in_force"] {
+            if (key == "touches") == (kind == "hour") && key != "salt" {
+                continue;
+            }
+            let change = move |log: &mut Forged| {
+                log.remove_key(log.event(kind, 1), "", key);
+                "leaf"
+            };
+            if key != "not_in_force" || kind == "hour" {
+                all.push((format!("a {kind} without {key}"), Box::new(change)));
+            }
+        }
+        let older = move |log: &mut Forged| {
+            let at = log.event(kind, 1);
+            log.remove_key(at, "", "salt");
+            if kind != "hour" {
+                log.remove_key(at, "", "touches");
+            }
+            log.set(at, "/v", json!(if kind == "hour" { 2 } else { 1 }));
+            "leaf"
+        };
+        all.push((format!("a {kind} of the older form"), Box::new(older)));
+    }
+    for (kind, touches) in [
+        ("start", json!(["counts"])),
+        ("stop", json!([])),
+        ("live", json!(["in-force", "counts"])),
+        ("clock", json!(["counts", "counts"])),
+        ("crash", json!("counts")),
+    ] {
+        let class = format!("a {kind} touches {touches}");
+        let change = move |log: &mut Forged| {
+            log.set(log.event(kind, 0), "/touches", touches.clone());
+            "leaf"
+        };
+        all.push((class, Box::new(change)));
+    }
+    all.extend(followers());
+    all
+}
+
+/// That this log goes on in the place of another one, where it cannot say so.
+fn followers() -> Vec<(String, Forgery)> {
+    let follow = |log: &mut Forged, at: usize, origin: &str, until: i64| {
+        let until = jiff::Timestamp::from_second(MARCH + until).expect("a time");
+        let mut leaf = log.0[0].clone();
+        leaf["kind"] = json!("follows");
+        leaf["touches"] = json!(["counts"]);
+        leaf["body"] = json!({ "origin": origin, "root": "00", "size": 7,
+                               "until": until.to_string(), "why": "key" });
+        leaf["at"] = log.0[at - 1]["at"].clone();
+        log.0.insert(at, leaf);
+    };
+    let cases: [(&str, Forgery); 5] = [
+        (
+            "a later leaf follows",
+            Box::new(move |log| {
+                follow(log, 2, "provider.example/other", 0);
+                "follows"
+            }),
+        ),
+        (
+            "a log follows itself",
+            Box::new(move |log| {
+                follow(log, 1, ORIGIN, 0);
+                "follows"
+            }),
+        ),
+        (
+            "a log tells from within an hour on",
+            Box::new(move |log| {
+                follow(log, 1, "provider.example/other", -60);
+                "follows"
+            }),
+        ),
+        (
+            "a log tells from later on than it does",
+            Box::new(move |log| {
+                follow(log, 1, "provider.example/other", HOUR);
+                "follows"
+            }),
+        ),
+        (
+            "a log does not tell from where the other one ends",
+            Box::new(move |log| {
+                follow(log, 1, "provider.example/other", -HOUR);
+                "hour"
+            }),
+        ),
+    ];
+    let named = cases.map(|(class, forgery)| (class.to_owned(), forgery));
+    named.into()
+}
+
 #[test]
 fn an_honest_day_is_in_order() {
     let folder = TempDir::new().expect("a folder");
@@ -667,8 +789,42 @@ fn an_honest_day_is_in_order() {
     assert_eq!((&events["crash"], &events["clock"]), (&json!(1), &json!(1)));
 }
 
+/// What somebody may add later, who says what it bears on.
 #[test]
-fn whatever_the_author_forges_both_verifiers_refuse_it_alike() {
+fn a_kind_that_is_not_known_is_judged_by_what_it_touches() {
+    for (touches, exit) in [
+        (json!([]), 0),
+        (json!(["counts"]), 2),
+        (json!(["in-force"]), 2),
+        (json!(["prices"]), 2),
+    ] {
+        let folder = TempDir::new().expect("a folder");
+        let log = folder.path().join("one");
+        let mut leaves = day().leaves.clone();
+        let mut later = leaves[0].clone();
+        later["kind"] = json!("later");
+        later["touches"] = touches.clone();
+        later["body"] = json!({ "how-many": 3 });
+        leaves.insert(1, later);
+        let leaves: Vec<String> = leaves.iter().map(Value::to_string).collect();
+        forge(&leaves, &day().key, &log);
+        let key = day().key.public().to_string();
+        let (code, findings, outcome) = verify(&[log.display().to_string(), "--key".into(), key]);
+        assert_eq!((code, findings), (exit, vec![]), "{touches}: {outcome:#}");
+        let verdict = match exit {
+            0 => "in order",
+            _ => "cannot be judged",
+        };
+        assert_eq!(outcome["verdict"], verdict, "{touches}");
+        let unjudged = &outcome["logs"][0]["unjudged"];
+        let expected = json!([{ "leaf": 1, "kind": "later", "touches": touches }]);
+        let expected = if exit == 0 { json!([]) } else { expected };
+        assert_eq!(*unjudged, expected);
+    }
+}
+
+/// All forgeries that both forms know.
+fn all_forgeries() -> Vec<(String, Forgery)> {
     let parts = [
         figures(),
         words(),
@@ -680,7 +836,38 @@ fn whatever_the_author_forges_both_verifiers_refuse_it_alike() {
         forms(),
         excuses(),
     ];
-    let all: Vec<(String, Forgery)> = parts.into_iter().flatten().collect();
+    parts.into_iter().flatten().collect()
+}
+
+/// Both verifiers refuse each of these, with a code that may be the expected one.
+fn are_refused(
+    leaves: &[Value],
+    all: &[(String, Forgery)],
+    is_expected: impl Fn(&str, &str) -> bool,
+) {
+    let folder = TempDir::new().expect("a folder");
+    let key = day().key.public().to_string();
+    let mut accepted = Vec::new();
+    for (at, (class, forgery)) in all.iter().enumerate() {
+        let mut forged = Forged(leaves.to_vec());
+        let expected = forgery(&mut forged);
+        let leaves: Vec<String> = forged.0.iter().map(Value::to_string).collect();
+        let log = folder.path().join(at.to_string());
+        forge(&leaves, &day().key, &log);
+        let (code, findings, _) = verify(&[log.display().to_string(), "--key".into(), key.clone()]);
+        let mut codes = findings.iter().filter_map(|found| found.split(' ').next());
+        if code != 1 || !codes.any(|code| is_expected(code, expected)) {
+            accepted.push(format!("{class}: {expected} is not among {findings:?}"));
+        }
+        std::fs::remove_dir_all(&log).expect("a folder");
+    }
+    assert!(accepted.is_empty(), "{}", accepted.join("\n"));
+}
+
+#[test]
+fn whatever_the_author_forges_both_verifiers_refuse_it_alike() {
+    let mut all = all_forgeries();
+    all.extend(envelopes());
     let mut classes: Vec<&str> = all.iter().map(|(class, _)| class.as_str()).collect();
     classes.sort_unstable();
     classes.dedup();
@@ -691,24 +878,15 @@ fn whatever_the_author_forges_both_verifiers_refuse_it_alike() {
         all.len(),
         classes.len()
     );
-    let folder = TempDir::new().expect("a folder");
-    let key = day().key.public().to_string();
-    let mut accepted = Vec::new();
-    for (at, (class, forgery)) in all.iter().enumerate() {
-        let mut forged = Forged(day().leaves.clone());
-        let expected = forgery(&mut forged);
-        let leaves: Vec<String> = forged.0.iter().map(Value::to_string).collect();
-        let log = folder.path().join(at.to_string());
-        forge(&leaves, &day().key, &log);
-        let (code, findings, _) = verify(&[log.display().to_string(), "--key".into(), key.clone()]);
-        let codes: Vec<&str> = findings
-            .iter()
-            .filter_map(|found| found.split(' ').next())
-            .collect();
-        if code != 1 || !codes.contains(&expected) {
-            accepted.push(format!("{class}: {expected} is not among {findings:?}"));
-        }
-        std::fs::remove_dir_all(&log).expect("a folder");
-    }
-    assert!(accepted.is_empty(), "{}", accepted.join("\n"));
+    // What does not say what one of its kind says is no leaf.
+    are_refused(&day().leaves, &all, |code, expected| {
+        code == expected || code == "leaf"
+    });
+}
+
+#[test]
+fn whatever_the_author_of_an_older_log_forges_is_refused_too() {
+    are_refused(&older_day(), &all_forgeries(), |code, expected| {
+        code == expected
+    });
 }

@@ -49,6 +49,7 @@ mod story;
 mod tidy;
 mod torture;
 mod transfer;
+mod upgraded;
 mod upstreams;
 mod wall_clock;
 mod weather;

@@ -184,29 +184,6 @@ fn usual_starts_raise_nothing() {
 }
 
 #[test]
-fn a_start_after_an_upgrade_raises_nothing() {
-    let mut scene = Scene::start(5);
-    scene.end();
-    // As a version left it that promised nothing.
-    fs::remove_dir_all(scene.path("state.promised")).expect("a folder");
-    let counts = scene.path("state/counts.sqlite");
-    let older = "DROP TABLE promised; DROP TABLE ended_checkpoint; DROP TABLE ended_leaf; \
-                 DROP TABLE ended_log; PRAGMA user_version = 5;";
-    let connection = rusqlite::Connection::open(counts).expect("the counts");
-    connection.execute_batch(older).expect("the older form");
-    drop(connection);
-    scene.running.restart();
-    assert!(!is_noticed(&scene.running));
-    assert_eq!(scene.verified()["origin"], ORIGIN);
-    let promised = scene.path("state.promised/promised.json");
-    let promised = fs::read_to_string(promised).expect("a file");
-    assert!(
-        promised.contains("\"serial\": 5") && promised.contains(ORIGIN),
-        "{promised}"
-    );
-}
-
-#[test]
 fn an_older_copy_is_said_and_goes_below_nothing() {
     let mut scene = Scene::start(5);
     scene.back_up();

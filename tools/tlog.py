@@ -15,6 +15,9 @@ SIGNATURE = rf"\u2014 ({NAME}) {BASE64}\n"
 CHECKPOINT = (rf"(([^\0-\x1f\x7f-\x9f]+)\n(0|[1-9][0-9]{{0,17}})\n{BASE64}\n)\n"
               rf"((?:{SIGNATURE}){{1,100}})")
 
+KEY_NOTE = (rf"(wardline-log-key/v1\nfollows ([^\n]+)\nkey ([^\n]+)\n)\n"
+            rf"((?:{SIGNATURE}){{1,100}})")
+
 class Refused(Exception):
     """A finding that ends the reading of a log: code and place."""
 
@@ -89,10 +92,37 @@ class Tree:
         join = lambda right, left: sha(b"\1" + left + right)
         return functools.reduce(join, reversed(self.peaks)) if self.peaks else sha(b"")
 
+def known_keys(folder, keys):
+    """The keys, and those that follow from them by the words in the folder; and these words."""
+    keys, links = list(keys), []
+    for at in range(100):
+        try:
+            octets = read_file(Path(folder) / "keys" / str(at), NOTE_MAX)
+            text, follows, key, lines = re.fullmatch(KEY_NOTE, octets.decode()).groups()[:4]
+            key = read_key(key)
+            base = "/".join(follows.split("/")[:2])
+            may = key[2] == 1 and key[0] != follows and "/" in base
+            may = may and "/".join(key[0].split("/")[:2]) == base
+            signed = [(name, base64.b64decode(line)) for name, line in
+                      re.findall(SIGNATURE, lines)]
+            signers = [known for known in keys for name, octets in signed
+                       if (known[0], known[1]) == (name, octets[:4].hex())
+                       and (check_signature(text, known[2], known[3], octets[4:]) or True)]
+            if may and any(known[2] == 1 and known[0] in (follows, base + "/recovery")
+                           for known in signers):
+                keys.append(key)
+                links.append((follows, key[0]))
+        except OSError:
+            break
+        except (ValueError, AttributeError, InvalidSignature):
+            pass
+    return keys, links
+
 class LogFiles:
     """The files of one log. Whoever reads them says what `take` does with each entry."""
     def __init__(self, folder, keys):
-        self.folder, self.keys, self.origin, self.size = Path(folder), keys, folder, 0
+        self.folder, self.origin, self.size = Path(folder), folder, 0
+        self.keys, self.links, self.ancestors = *known_keys(folder, keys), []
 
     def checkpoint(self, name):
         try:
@@ -108,7 +138,12 @@ class LogFiles:
 
     def read(self, pins):
         """Rules 1 to 3, in one pass over the entries; `take` refuses what is no leaf."""
-        self.size, root = self.checkpoint("checkpoint")
+        self.size, self.root = self.checkpoint("checkpoint")
+        root, name = self.root, self.origin
+        for follows, key_name in reversed(self.links):
+            if key_name == name:
+                self.ancestors.append(follows)
+                name = follows
         days = self.folder / "checkpoints"
         names = list(itertools.islice(os.listdir(days) if days.is_dir() else [], DAYS_MAX + 1))
         is_day = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
@@ -159,6 +194,6 @@ def copies(folders, keys):
     for folder in folders:
         try:
             octets = read_file(Path(folder) / "checkpoint", NOTE_MAX)
-            yield ("fork", *read_checkpoint(octets, keys))
+            yield ("fork", *read_checkpoint(octets, known_keys(folder, keys)[0]))
         except (OSError, ValueError, AttributeError, InvalidSignature):
             pass

@@ -1,73 +1,13 @@
 #!/usr/bin/env python3
 """Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules
-go by their numbers there; 1 to 3 are in tlog.py, seconds in
-on_record.py: both must lie beside this file."""
-import argparse, datetime, itertools, json, os, re, sys
+go by their numbers there; 1 to 3 are in tlog.py, single leaves in leaves.py, seconds in
+on_record.py: all three must lie beside this file."""
+import argparse, itertools, json, os, sys
 from collections import Counter, defaultdict
 import on_record, tlog
+from leaves import BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, read_leaf, seconds
 from on_record import Stretch
 from tlog import Refused
-
-HOUR, BIG = 3600, 2**53 - 1
-LEAF = {"v": int, "kind": str, "provider": str, "resolver": str, "seq": int, "boot": str,
-        "serial": (int, None), "manifest": (str, None)}
-ENDED = "blocked failed fault hit limited miss own refused"
-HOUR_LEAF = {**LEAF, "hour": str, "list": str, "in_force_s": int, "questions": int, "gap_s": int,
-             "blocked": {"address": int, "https": int, "other": int, "via_cname": int},
-             "ended": dict.fromkeys(ENDED.split(), int),
-             "carried": {"in": int, "out": int, "lost": int},
-             "gaps": [{"from": str, "until": str, "kind": str}],
-             "software": str, "configuration": str}
-HOUR_LEAVES = {1: HOUR_LEAF, 2: {**HOUR_LEAF, "not_in_force": [{"from": str, "until": str}]}}
-EVENT_LEAVES = {1: {**LEAF, "at": str, "list": (str, None), "body": dict}}
-START = {"software": str, "configuration": str, "lists": [str], "previous": (str, None),
-         "behind_s": int}
-RESTORED = {"origin": str, "size": int, "root": str, "found": int, "why": str}
-CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int})
-WORDS = "boot kind provider resolver list manifest software configuration".split()
-PLAIN = r'[^"\\\0-\x1f\x7f-\x9f]*'
-TIME = "(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
-
-def seconds(text):
-    if not re.fullmatch(TIME, text):
-        raise ValueError("not a time")
-    return int(datetime.datetime.fromisoformat(text[:-1] + "+00:00").timestamp())
-
-def fits(value, form):
-    """A form is a type (whole numbers are counts), nothing, a choice, a list of one form, or a
-    form for each key."""
-    if isinstance(form, dict):
-        same = fits(value, dict) and value.keys() == form.keys()
-        return same and all(fits(value[key], form[key]) for key in form)
-    if isinstance(form, list):
-        return fits(value, list) and all(fits(item, form[0]) for item in value)
-    if isinstance(form, tuple):
-        return any(fits(value, choice) for choice in form)
-    return value is None if form is None else type(value) is form and (
-        form is not int or 0 <= value <= BIG)
-
-def read_spans(spans):
-    return [(seconds(span["from"]), seconds(span["until"]), span.get("kind")) for span in spans]
-
-def read_leaf(seq, octets):
-    try:
-        leaf = json.loads(octets.decode())
-        is_hour = leaf["kind"] == "hour"
-        text = json.dumps(leaf, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        form = (HOUR_LEAVES if is_hour else EVENT_LEAVES).get(leaf["v"], {})
-        good = text.encode() == octets and fits(leaf, form)
-        body = leaf.get("body", {}).values()
-        good = good and all(fits(item, (str, int, bool, None, [str])) for item in body)
-        words = [leaf.get(key) for key in WORDS] + [gap["kind"] for gap in leaf.get("gaps", [])]
-        good = good and all(re.fullmatch(PLAIN, word) for word in words if word is not None)
-        leaf["start"] = seconds(leaf["hour" if is_hour else "at"])
-        leaf["gaps"] = read_spans(leaf.get("gaps", []))
-        leaf["out"] = read_spans(leaf.get("not_in_force", []))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        good = False
-    if not good or is_hour and leaf["start"] % HOUR:
-        raise Refused("leaf", f"leaf {seq}")
-    return {**leaf, "here": f"leaf {seq}", "end": leaf["start"] + HOUR * is_hour}
 
 class Log(tlog.LogFiles):
     def __init__(self, folder, keys, pins):
@@ -77,6 +17,7 @@ class Log(tlog.LogFiles):
         self.blocked, self.absent = defaultdict(int), Counter()
         self.sums, self.questions, self.out_until, self.jump = Counter(), Counter(), {}, (0, 0)
         self.restored, self.findings, self.is_whole, self.hour = None, [], False, []
+        self.follows, self.unjudged, self.is_salted, self.root = None, [], None, None
         try:
             self.read(pins)
             self.close_hour()
@@ -96,6 +37,10 @@ class Log(tlog.LogFiles):
 
     def take(self, seq, octets):
         leaf = read_leaf(seq, octets)
+        if self.is_salted is None:
+            self.is_salted = "salt" in leaf
+        if self.is_salted != ("salt" in leaf):
+            raise Refused("leaf", leaf["here"])
         if leaf["here"] == "leaf 0":
             self.next = leaf["start"] // HOUR * HOUR
         if self.hour and leaf.get("hour") != self.hour[0]["hour"]:
@@ -162,12 +107,15 @@ class Log(tlog.LogFiles):
 
     def take_event(self, leaf):
         here, kind, boot, body = (leaf[key] for key in ("here", "kind", "boot", "body"))
+        if leaf.get("touches") and kind not in KINDS and len(self.unjudged) < 100:
+            self.unjudged.append((here, kind, leaf["touches"]))
         at, last = leaf["start"], self.stretches[-1] if self.stretches else None
         goes_on = last is not None and last.until is None
         is_over = self.jump[0] < at < self.jump[1] and kind != "entry-counts"
         self.hold(here, ("clock", not is_over))
         if kind == "start":
-            good = leaf["list"] is None and fits(body, START)
+            said = {key: body[key] for key in body if key != "recovery" or not self.is_salted}
+            good = leaf["list"] is None and fits(said, START)
             good = good and body["lists"] == sorted(set(body["lists"]))
             lists = set(body["lists"] if good else [])
             good = good and not self.is_running and boot not in self.runs
@@ -202,10 +150,30 @@ class Log(tlog.LogFiles):
             good = here == "leaf 1" and fits(body, RESTORED) and body["origin"] != self.origin
             self.restored = body if good else self.restored
             self.hold(here, ("restored", good))
+        if kind == "follows":
+            until = seconds(body["until"]) if self.is_salted else None
+            good = here == "leaf 1" and until is not None and body["origin"] != self.origin
+            good = good and until % HOUR == 0 and until <= self.next
+            self.hold(here, ("follows", good))
+            if good:
+                self.follows, self.next = body, until
         if kind in ("live", "rollback") and leaf["list"] is not None:
             self.standing[leaf["list"]] = (leaf["serial"], leaf["manifest"])
             if last:
                 last.live.setdefault(leaf["list"], at)
+
+def misfits(log, longest):
+    """What the log says of the one before it, held against that one."""
+    said = log.follows or log.restored
+    other = longest.get(said["origin"]) if said else None
+    if other and other.is_whole:
+        head, told = (other.size, other.root.hex()), (said["size"], said["root"])
+        if log.follows:
+            good = head == told and other.next == seconds(said["until"])
+        else:
+            good = head[0] != told[0] or head == told
+        if not good:
+            yield "follows", f"{log.origin} leaf 1"
 
 def check_logs(args):
     """All logs, the longest copy of each, and all findings."""
@@ -216,9 +184,17 @@ def check_logs(args):
     logs = [Log(folder, keys, pins) for folder in args.folders]
     logs.sort(key=lambda log: (log.origin, -log.size))
     findings = [finding for log in logs for finding in log.findings]
-    findings += [("until", log.origin) for log in logs if log.is_whole and log.next < until]
-    told = {log.origin for log in logs}
-    findings += [("absent", key[0]) for key in keys if key[2] == 1 and key[0] not in told]
+    longest = {log.origin: log for log in reversed(logs)}
+    findings += [misfit for log in logs if log.is_whole for misfit in misfits(log, longest)]
+    before = [log.follows or log.restored for log in logs if log.is_whole]
+    followed = {said["origin"] for said in before if said}
+    for log in logs:
+        log.is_followed = log.origin in followed
+    findings += [("until", log.origin) for log in logs
+                 if log.is_whole and log.next < until and not log.is_followed]
+    told = {name for log in logs for name in [log.origin, *log.ancestors]}
+    findings += [("absent", key[0]) for key in keys if key[2] == 1 and key[0] not in told
+                 and key[0].split("/")[2:] != ["recovery"]]
     last = [None] + [log.origin for log in logs]
     return logs, [log for log, before in zip(logs, last) if log.origin != before], findings
 
@@ -230,11 +206,14 @@ def arguments(description):
     parser.add_argument("--until", default="1970-01-01T00:00:00Z", help="time to be reached")
     return parser
 
-def conclude(findings):
+def conclude(findings, logs):
     for code, place in findings:
         print(f"NOT IN ORDER ({code}): {place}")
-    print("NOT in order" if findings else "in order")
-    return int(bool(findings))
+    unjudged = [(log.origin, *said) for log in logs if log.is_whole for said in log.unjudged]
+    for origin, here, kind, touches in unjudged:
+        print(f"CANNOT BE JUDGED: {origin} {here} says {kind}, which touches", *touches)
+    print("NOT in order" if findings else "CANNOT be judged" if unjudged else "in order")
+    return 1 if findings else 2 if unjudged else 0
 
 def tell(logs, longest):
     for name in sorted({name for log in longest for name, _ in log.blocked}):
@@ -244,6 +223,8 @@ def tell(logs, longest):
         print(f"not in force {name}: {count} s")
     for log in (log for log in logs if log.restored and log.is_whole):
         print(f"RESTORED: {log.origin} follows", json.dumps(log.restored, sort_keys=True))
+    for log in (log for log in logs if log.follows and log.is_whole):
+        print(f"{log.origin} goes on for", json.dumps(log.follows, sort_keys=True))
 
 def main():
     args = arguments("Check wardline's audit logs: 0 if all is in order.").parse_intermixed_args()
@@ -251,7 +232,7 @@ def main():
     tell(logs, longest)
     print("NOT CHECKED: published reports (verify_report.py), which versions a curator signed, "
           "counts by entry, how many cosigned")
-    return conclude(findings)
+    return conclude(findings, logs)
 
 def run(main):
     try:

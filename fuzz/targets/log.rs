@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use wardline::audit::{
-    Commitments, Demands, Folder, LogExporter, PublishedReport, Verified, read_pin, verify,
+    Commitments, Demands, ExportPart, Folder, LogExporter, PublishedReport, Verified, read_pin,
+    verify,
 };
 use wardline::count::Openings;
 use wardline::record::Leaf;
@@ -115,7 +116,8 @@ fn verify_folder(octets: &[u8]) -> &'static str {
 
 fn write_folder(leaves: &[u8], key: &VerifyKey) {
     let _ = fs::remove_dir_all(&*FOLDER);
-    let mut writer = LogExporter::create(&FOLDER, ORIGIN).expect("an empty folder");
+    let mut writer =
+        LogExporter::create(&FOLDER, ORIGIN, ExportPart::Whole).expect("an empty folder");
     let mut tree = Tree::default();
     for leaf in leaves.split(|octet| *octet == b'\n') {
         writer.leaf(leaf).expect("room");

@@ -107,7 +107,8 @@ pub fn cosign(
         .map_err(|message| unreadable(format!("{CHECKPOINT} {message}")))?;
     let origin = last.origin.clone();
     let place = format!("{origin} {CHECKPOINT}");
-    check_author(&note, &origin, authors, &place).map_err(|finding| {
+    let authors = folder.known_keys(authors);
+    check_author(&note, &origin, &authors, &place).map_err(|finding| {
         let message = finding.message;
         CosignError::Signature(format!("{place}: {message} (--author, once for each log)"))
     })?;

@@ -9,7 +9,7 @@ use super::policy::CosignPolicy;
 use super::told::ListVersion;
 use crate::clock::UnixSeconds;
 use crate::list::manifest::Manifest;
-use crate::record::Moment;
+use crate::record::{Moment, recovery_name};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::{Algorithm, Note, VerifyKey};
 
@@ -27,6 +27,8 @@ pub struct Demands {
     pub until: Option<UnixSeconds>,
     /// Who must have cosigned each log; nobody where there is none.
     pub policy: Option<CosignPolicy>,
+    /// Are only checkpoints and hashes there?
+    pub is_public: bool,
     /// How many of the keys, at their end, are of logs that need not be there.
     pub accepted: usize,
     /// What curators signed: serials and hashes of manifests by their list.
@@ -50,7 +52,8 @@ impl Pin {
     /// beginning of the other.
     pub fn of_copy(folder: &Folder, keys: &[VerifyKey]) -> Option<Self> {
         let (note, checkpoint) = folder.checkpoint(CHECKPOINT).ok()?;
-        check_author(&note, &checkpoint.origin, keys, CHECKPOINT).ok()?;
+        let keys = folder.known_keys(keys);
+        check_author(&note, &checkpoint.origin, &keys, CHECKPOINT).ok()?;
         let place = format!("{} {CHECKPOINT} in another folder", checkpoint.origin);
         Some(Self {
             checkpoint,
@@ -144,7 +147,7 @@ impl Demands {
     }
 
     /// That a log does not tell as far as it must.
-    pub(super) fn missing_end(&self, origin: &str, until: Option<UnixSeconds>) -> Option<Finding> {
+    pub fn missing_end(&self, origin: &str, until: Option<UnixSeconds>) -> Option<Finding> {
         let missing = |wanted: &UnixSeconds| until.is_none_or(|until| until < *wanted);
         let wanted = Moment(self.until.filter(missing)?);
         let reached = until.map_or("nothing".to_owned(), |until| {
@@ -157,10 +160,12 @@ impl Demands {
     /// The authors' keys whose log is not among these.
     pub fn missing_logs(&self, origins: &[&str]) -> Vec<Finding> {
         let demanded = self.keys.len() - self.accepted;
-        let authors =
-            self.keys.iter().take(demanded).filter(|key| {
-                key.algorithm() == Algorithm::Ed25519 && !origins.contains(&key.name())
-            });
+        let authors = self.keys.iter().take(demanded).filter(|key| {
+            let is_of_log = key.algorithm() == Algorithm::Ed25519;
+            // A recovery key has no log of its own.
+            let is_recovery = key.name() == recovery_name(key.name());
+            is_of_log && !is_recovery && !origins.contains(&key.name())
+        });
         authors
             .map(|key| {
                 Finding::new(

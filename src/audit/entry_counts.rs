@@ -131,8 +131,10 @@ mod tests {
                 manifest: None,
                 provider: "p",
                 resolver: "r",
+                salt: None,
                 seq: 0,
                 serial: None,
+                touches: None,
                 v: LEAF_VERSION,
             });
         }

@@ -8,11 +8,13 @@ use crate::clock::UnixSeconds;
 use crate::record::Moment;
 use crate::seal::tree::{TILE_WIDTH, Tile, Tiler, bundle_path, leaf_hash};
 
-use super::folder::{CHECKPOINT, CHECKPOINTS, parse_checkpoint};
+use super::folder::{CHECKPOINT, CHECKPOINTS, KEYS, parse_checkpoint};
 
 const README: &str = "\
     This folder is the audit log of a wardline resolver: what was counted in each hour, for each \
     list, and what happened to the lists.\n\
+    It is for the regulator: it has small counts that the published report hides. For everybody \
+    there is `wardline audit export --public`.\n\
     No address of anyone and no name on a list is in it. One count is one question that a device \
     put to the resolver; a question is not a\n\
     person and not a visit.\n\n\
@@ -21,11 +23,30 @@ const README: &str = "\
     checkpoints/DAY    the last one of each day (UTC)\n\
     tile/entries/      the entries, each a line of JSON, in bundles (C2SP tlog-tiles)\n\
     tile/0/ and above  the hashes of the Merkle tree (RFC 6962)\n\
+    keys/              by whose word one key followed another, where one did\n\
     key                the author's public key; for a check, have it from the author by another \
     way\n\n\
     To check it: wardline audit verify FOLDER --key KEY\n\
-    or, independently: python3 verify_audit.py FOLDER --key KEY (tlog.py and on_record.py \
-    beside it)\n";
+    or, independently: python3 verify_audit.py FOLDER --key KEY (tlog.py, leaves.py \
+    and on_record.py beside it)\n";
+
+const PUBLIC_README: &str = "\
+    This folder is the public part of the audit log of a wardline resolver: its checkpoints, and \
+    the hashes of its entries. The entries\n\
+    themselves are not in it, since they hold small counts that a report hides; each has 16 random \
+    octets, so that nobody can guess it\n\
+    from its hash.\n\n\
+    checkpoint         the author's signed word on how many entries there are and what their \
+    Merkle root is\n\
+    checkpoints/DAY    the last one of each day (UTC)\n\
+    tile/0/ and above  the hashes of the Merkle tree (RFC 6962, C2SP tlog-tiles)\n\
+    keys/              by whose word one key followed another, where one did\n\
+    report.*           the published report, where a month is over\n\
+    key                the author's public key; for a check, have it from the author by another \
+    way\n\n\
+    What the public can check with it: that the log only grows, and who has cosigned it.\n\
+    wardline audit verify --public FOLDER --key KEY\n\
+    What it cannot check: figures. The regulator can, with the whole log.\n";
 
 /// Why a log could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -62,15 +83,25 @@ pub struct LogExporter {
     tiler: Tiler,
     bundle: Vec<u8>,
     size: u64,
+    part: ExportPart,
+}
+
+/// How much of a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportPart {
+    /// All of it, for the regulator.
+    Whole,
+    /// Checkpoints and hashes, for everybody.
+    Public,
 }
 
 impl LogExporter {
-    /// Writes into `folder`, which is made if it is not there; an earlier export of the log
-    /// `origin` in it is brought up to date.
+    /// Writes into `folder`, which is made if it is not there; an earlier export of the same part
+    /// of the log `origin` in it is brought up to date.
     ///
     /// # Errors
     /// When the folder holds anything else.
-    pub fn create(folder: &Path, origin: &str) -> Result<Self, ExportError> {
+    pub fn create(folder: &Path, origin: &str, part: ExportPart) -> Result<Self, ExportError> {
         let taken = |reason: &str| ExportError::Taken {
             path: folder.into(),
             reason: reason.into(),
@@ -81,7 +112,18 @@ impl LogExporter {
         })?;
         match fs::read(folder.join(CHECKPOINT)) {
             Ok(octets) => match parse_checkpoint(&octets) {
-                Ok((_, checkpoint)) if checkpoint.origin == origin => {}
+                Ok((_, checkpoint)) if checkpoint.origin == origin => {
+                    let has_entries = folder.join("tile/entries").exists();
+                    match (part, has_entries) {
+                        (ExportPart::Public, true) => {
+                            return Err(taken("holds the whole log, which is not for everybody"));
+                        }
+                        (ExportPart::Whole, false) if checkpoint.size > 0 => {
+                            return Err(taken("holds the public part of the log"));
+                        }
+                        _ => {}
+                    }
+                }
                 Ok(_) => return Err(taken("holds another log")),
                 Err(_) => return Err(taken("holds a checkpoint that cannot be read")),
             },
@@ -96,26 +138,42 @@ impl LogExporter {
             tiler: Tiler::default(),
             bundle: Vec::new(),
             size: 0,
+            part,
         })
     }
 
     /// Adds the next leaf; one beyond [`LEAF_OCTETS_MAX`](crate::record::LEAF_OCTETS_MAX) is cut,
     /// which every check would find.
     pub fn leaf(&mut self, octets: &[u8]) -> Result<(), ExportError> {
-        let len = u16::try_from(octets.len()).unwrap_or(u16::MAX);
-        self.bundle.extend_from_slice(&len.to_be_bytes());
-        self.bundle.extend(octets.iter().take(usize::from(len)));
+        if self.part == ExportPart::Whole {
+            let len = u16::try_from(octets.len()).unwrap_or(u16::MAX);
+            self.bundle.extend_from_slice(&len.to_be_bytes());
+            self.bundle.extend(octets.iter().take(usize::from(len)));
+        }
         self.size += 1;
         for tile in self.tiler.append(&leaf_hash(octets)) {
             write_tile(&self.folder, &tile)?;
         }
-        if self.size.is_multiple_of(TILE_WIDTH) {
+        if self.size.is_multiple_of(TILE_WIDTH) && self.part == ExportPart::Whole {
             let bundle = std::mem::take(&mut self.bundle);
             write(
                 &self.folder,
                 &bundle_path(self.size / TILE_WIDTH - 1, TILE_WIDTH),
                 &bundle,
             )?;
+        }
+        Ok(())
+    }
+
+    /// Writes a published report beside the public part.
+    pub fn report(&self, name: &str, text: &str) -> Result<(), ExportError> {
+        write(&self.folder, name, text.as_bytes())
+    }
+
+    /// Writes the words on which key followed, in their order.
+    pub fn key_notes(&self, notes: &[String]) -> Result<(), ExportError> {
+        for (at, note) in notes.iter().enumerate() {
+            write(&self.folder, &format!("{KEYS}/{at}"), note.as_bytes())?;
         }
         Ok(())
     }
@@ -132,6 +190,7 @@ impl LogExporter {
             tiler,
             bundle,
             size,
+            part,
         } = self;
         for tile in tiler.finish() {
             write_tile(&folder, &tile)?;
@@ -152,7 +211,11 @@ impl LogExporter {
                 write(&folder, &format!("{CHECKPOINTS}/{day}"), note.as_bytes())?;
             }
         }
-        write(&folder, "README.txt", README.as_bytes())?;
+        let readme = match part {
+            ExportPart::Whole => README,
+            ExportPart::Public => PUBLIC_README,
+        };
+        write(&folder, "README.txt", readme.as_bytes())?;
         write(&folder, "key", format!("{key}\n").as_bytes())?;
         let last = checkpoints
             .last()

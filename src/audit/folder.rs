@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, open};
 
-use crate::record::LEAF_OCTETS_MAX;
+use crate::record::{LEAF_OCTETS_MAX, LogKeyNote, believed_key_notes};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{TILE_WIDTH, bundle_path};
 use crate::seal::{Algorithm, NOTE_OCTETS_MAX, Note, VerifyKey};
@@ -17,6 +17,11 @@ use super::Finding;
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// The folder with one checkpoint a day.
 pub(super) const CHECKPOINTS: &str = "checkpoints";
+
+/// The folder with the words on which key followed, numbered from 0.
+pub(super) const KEYS: &str = "keys";
+/// More than any log has.
+const KEY_NOTES_MAX: usize = 100;
 
 /// More days than any log has.
 const DAYS_MAX: usize = 40_000;
@@ -128,6 +133,23 @@ impl Folder {
             .read(name, NOTE_OCTETS_MAX)
             .map_err(|error| format!("cannot be read ({error})"))?;
         parse_checkpoint(&octets)
+    }
+
+    /// What is believed, by keys that are known, of which keys followed; what cannot be read is
+    /// nobody's word.
+    pub(super) fn key_notes(&self, known: &[VerifyKey]) -> Vec<LogKeyNote> {
+        let read = |at| {
+            let octets = self.read(&format!("{KEYS}/{at}"), NOTE_OCTETS_MAX).ok()?;
+            Note::parse(&octets).ok()
+        };
+        let notes: Vec<Note> = (0..KEY_NOTES_MAX).map_while(read).collect();
+        believed_key_notes(&notes, known)
+    }
+
+    /// The keys that are known, and those that follow from them by the words in the folder.
+    pub(super) fn known_keys(&self, known: &[VerifyKey]) -> Vec<VerifyKey> {
+        let followed = self.key_notes(known).into_iter().map(|said| said.key);
+        known.iter().cloned().chain(followed).collect()
     }
 
     /// The entries of a bundle, `width` of them, one after the other in the octets that are

@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::begins::{closed_by, ended_by};
 use super::entry_counts::Commitments;
 use super::log_runs::LogRuns;
 use super::told::ToldEvent;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::record::{
-    Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX, Statement,
-};
+use crate::record::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX};
 
 /// No list has this id.
 const ALL_LISTS: &str = "";
@@ -307,7 +306,7 @@ impl LogHistory {
     }
 
     fn take_event(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        *self.told.events.entry(leaf.kind.to_owned()).or_default() += 1;
+        self.told.note_event(seq, leaf);
         let faults = self.runs.follow(leaf);
         for (code, message) in faults {
             self.find_at(seq, code, message);
@@ -315,21 +314,31 @@ impl LogHistory {
         match leaf.kind {
             "live" | "rollback" => self.stand(seq, leaf),
             "restored" if leaf.list.is_none() => self.restored(seq, leaf),
+            "follows" => self.follows(seq, leaf),
             _ => self.commitments.note(leaf),
         }
     }
 
     fn restored(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        // A log follows another one from its beginning, or not at all.
-        match leaf.said() {
-            Some(Statement::LogRestored(ended)) if seq == 1 && ended.origin != self.origin => {
-                self.told.restored = Some(ended);
-            }
-            _ => {
-                let message = "does not stand behind the first start, or does not say which other \
-                               log ended";
-                self.find_at(seq, "restored", message.to_owned());
-            }
+        if let Some(ended) = ended_by(seq, leaf, &self.origin) {
+            self.told.restored = Some(ended);
+        } else {
+            let message = "does not stand behind the first start, or does not say which other log \
+                           ended";
+            self.find_at(seq, "restored", message.to_owned());
+        }
+    }
+
+    fn follows(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
+        let begins = self.next_hour.unwrap_or(UnixSeconds::MIN);
+        if let Some(closed) = closed_by(seq, leaf, &self.origin, begins) {
+            // From there on nobody else tells.
+            self.next_hour = Some(closed.until.0);
+            self.told.follows = Some(closed);
+        } else {
+            let message = "does not stand behind the first start, or does not say which other log \
+                           was closed, and up to when that told";
+            self.find_at(seq, "follows", message.to_owned());
         }
     }
 

@@ -4,6 +4,7 @@
 //! `docs/audit-format.md` describes the files and every check; `tools/verify_audit.py` is written
 //! from it and not from this code.
 
+mod begins;
 mod cosign;
 mod demands;
 mod entry_counts;
@@ -13,6 +14,7 @@ mod history;
 mod log_runs;
 mod policy;
 mod published;
+mod reading;
 mod restored;
 mod runs;
 mod told;
@@ -22,12 +24,12 @@ mod verify;
 pub use cosign::{CosignError, Seen, cosign};
 pub use demands::{Demands, Pin, read_pin};
 pub use entry_counts::{Commitments, Opened};
-pub use export::{ExportError, LogExporter};
+pub use export::{ExportError, ExportPart, LogExporter};
 pub use folder::{Folder, read_regular};
 pub use policy::{CosignPolicy, PolicyFault};
 pub use published::PublishedReport;
-pub use restored::describe_ended;
-pub use told::AbsentTime;
+pub use restored::{describe_closed, describe_ended, misfits};
+pub use told::{AbsentTime, Unjudged};
 pub use totals::{Day, Totals};
 pub use verify::{Cosigner, LogReport, Verified, verify};
 

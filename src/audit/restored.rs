@@ -1,7 +1,64 @@
-//! A log that follows another one, because the state that the other was kept in was restored,
-//! copied or emptied.
+//! A log that follows another one: because the state that the other was kept in was restored,
+//! copied or emptied, or because it was closed for another form or another key.
 
-use crate::record::EndedLog;
+use super::Finding;
+use super::verify::Verified;
+use crate::record::{ClosedLog, EndedLog};
+
+/// What a log says of the one before it, held against that one where it is given too.
+pub fn misfits(verified: &[Verified]) -> Vec<Finding> {
+    let find = |origin: &str| {
+        let mut copies = verified.iter().filter(|other| other.log.origin == origin);
+        // Of several copies the longest counts.
+        let first = copies.next()?;
+        Some(copies.fold(first, |longest, copy| {
+            if copy.log.size > longest.log.size {
+                copy
+            } else {
+                longest
+            }
+        }))
+    };
+    let misfit = |log: &Verified| {
+        let (is_fit, message) = if let Some(closed) = &log.log.follows {
+            let before = find(&closed.origin).filter(|before| before.totals.is_some())?;
+            let says = (closed.size, closed.root.as_str(), Some(closed.until.0));
+            let is_fit = (before.log.size, before.log.root.as_str(), before.until) == says;
+            (
+                is_fit,
+                "is not how the log ends that was closed for this one",
+            )
+        } else {
+            let ended = log.log.restored.as_ref()?;
+            let before = find(&ended.origin).filter(|before| before.totals.is_some())?;
+            // A copy may have less, or more, than was known.
+            let is_fit = before.log.size != ended.size || before.log.root == ended.root;
+            (is_fit, "is not the log that ended")
+        };
+        let place = format!("{} leaf 1", log.log.origin);
+        (!is_fit).then(|| Finding::new("follows", place, message))
+    };
+    verified.iter().filter_map(misfit).collect()
+}
+
+/// In words.
+pub fn describe_closed(closed: &ClosedLog) -> String {
+    let ClosedLog {
+        origin,
+        root,
+        size,
+        until,
+        why,
+    } = closed;
+    let what = match why.as_str() {
+        "form" => "another form of leaves",
+        _ => "another key",
+    };
+    format!(
+        "goes on in the place of {origin}, which was closed for {what} with {size} leaves (root \
+         {root}) and tells up to {until}"
+    )
+}
 
 /// In words.
 pub fn describe_ended(ended: &EndedLog) -> String {

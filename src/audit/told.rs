@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::FINDINGS_MAX;
 use crate::clock::UnixSeconds;
-use crate::record::{EndedLog, HourLeaf, LEAF_VERSION, Moment};
+use crate::record::{ClosedLog, EndedLog, EventLeaf, HourLeaf, LEAF_VERSION, Moment};
 
 /// What a log tells, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,12 +20,26 @@ pub(super) struct ToldEvent {
     pub(super) not_in_force: BTreeMap<String, Vec<AbsentTime>>,
     pub(super) events: BTreeMap<String, u64>,
     pub(super) restored: Option<EndedLog>,
+    pub(super) follows: Option<ClosedLog>,
+    /// What is of a kind that is not known here, and bears on something.
+    pub(super) unjudged: Vec<Unjudged>,
     /// What each list was in force with, and the leaf that first said so.
     pub(super) versions: BTreeMap<ListVersion, u64>,
 }
 
 /// A list, and the serial and the manifest that it was in force with; none where nobody says.
 pub(super) type ListVersion = (String, Option<u64>, Option<String>);
+
+/// A statement of a kind that this program does not know, and that bears on something.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Unjudged {
+    /// The leaf's place in the log.
+    pub leaf: u64,
+    /// Its kind.
+    pub kind: String,
+    /// What it bears on.
+    pub touches: Vec<String>,
+}
 
 /// A time in which a list was configured and not in force.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -41,6 +56,19 @@ impl ToldEvent {
     /// Notes what a list is in force with.
     pub(super) fn note_version(&mut self, seq: u64, version: ListVersion) {
         self.versions.entry(version).or_insert(seq);
+    }
+
+    /// Notes an event, and whether it cannot be judged here.
+    pub(super) fn note_event(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
+        *self.events.entry(leaf.kind.to_owned()).or_default() += 1;
+        if leaf.is_beyond_judgement() && self.unjudged.len() < FINDINGS_MAX {
+            let touches = leaf.touches.iter().flatten();
+            self.unjudged.push(Unjudged {
+                leaf: seq,
+                kind: leaf.kind.to_owned(),
+                touches: touches.map(|word| (*word).to_owned()).collect(),
+            });
+        }
     }
 
     /// Notes what the leaves of an hour have in common, by the first of them.

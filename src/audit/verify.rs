@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::Finding;
-use super::demands::FORK;
-use super::demands::{Demands, Pin};
+use super::demands::Demands;
 use super::entry_counts::Commitments;
-use super::folder::{
-    BUNDLE_OCTETS_MAX, CHECKPOINT, CHECKPOINTS, Folder, LeafBundle, TILE_OCTETS_MAX, check_author,
-};
+use super::folder::{CHECKPOINT, Folder, check_author};
 use super::history::LogHistory;
-use super::told::{AbsentTime, ToldEvent};
+use super::reading::{LogReading, pins};
+use super::told::{AbsentTime, ToldEvent, Unjudged};
 use super::totals::Totals;
 use crate::clock::UnixSeconds;
-use crate::record::{EndedLog, Leaf, Moment};
-use crate::seal::checkpoint::{Checkpoint, cosigned_at};
-use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tree, bundle_path, leaf_hash, tile_path};
+use crate::record::{ClosedLog, EndedLog, LogKeyNote, Moment};
+use crate::seal::checkpoint::cosigned_at;
 use crate::seal::{Algorithm, Note, VerifyKey};
 
 /// Somebody other than the author who saw the log.
@@ -52,12 +49,24 @@ pub struct LogReport {
     pub events: BTreeMap<String, u64>,
     /// The log that this one follows, where its state was restored, copied or emptied.
     pub restored: Option<EndedLog>,
+    /// The log that was closed for this one.
+    pub follows: Option<ClosedLog>,
+    /// What cannot be judged here, since it is of a kind that is not known.
+    pub unjudged: Vec<Unjudged>,
     /// List, serial and manifest of the versions that were in force.
     pub versions: Vec<(String, u64, String)>,
     /// Who cosigned the checkpoint, of the keys that were given.
     pub cosigners: Vec<Cosigner>,
     /// What is not as it should be.
     pub findings: Vec<Finding>,
+}
+
+impl LogReport {
+    /// The name of the log that this one follows.
+    pub fn before(&self) -> Option<&str> {
+        let closed = self.follows.as_ref().map(|closed| closed.origin.as_str());
+        closed.or(self.restored.as_ref().map(|ended| ended.origin.as_str()))
+    }
 }
 
 /// A log that was checked, and what its leaves add up to.
@@ -71,6 +80,8 @@ pub struct Verified {
     pub commitments: Commitments,
     /// Up to when every hour is told of; none where its files are not in order.
     pub until: Option<UnixSeconds>,
+    /// The logs before it whose keys lead to its own.
+    pub ancestors: Vec<String>,
 }
 
 /// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of
@@ -84,20 +95,45 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         Err(message) => return refused(place, Finding::new("note", here, message)),
     };
     let origin = checkpoint.origin.clone();
-    if let Err(finding) = check_author(&note, &origin, &demands.keys, &here) {
+    let believed = folder.key_notes(&demands.keys);
+    let keys = folder.known_keys(&demands.keys);
+    if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
     let mut history = LogHistory::new(&origin);
-    if let Err(finding) = pins(folder, &checkpoint, demands)
-        .and_then(|pins| LogReading::new(folder, &checkpoint, pins).read(&mut history))
-    {
+    if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
+        LogReading::new(folder, &checkpoint, pins, demands.is_public).read(&mut history)
+    }) {
         return refused(origin, finding);
     }
+    let log = LogReport {
+        size: checkpoint.size,
+        root: data_encoding::HEXLOWER.encode(&checkpoint.root),
+        cosigners: cosigners(&note, &demands.keys, &origin),
+        findings: demands.missing_quorum(&note, &origin).into_iter().collect(),
+        origin,
+        ..LogReport::default()
+    };
+    let ancestors = ancestors(&log.origin, &believed);
+    let verified = Verified {
+        log,
+        ancestors,
+        ..Verified::default()
+    };
+    if demands.is_public {
+        verified
+    } else {
+        add_history(verified, history, demands)
+    }
+}
+
+/// Adds what the leaves say, and what is wrong with it.
+fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -> Verified {
+    let Verified { log, ancestors, .. } = verified;
     history.finish();
     let mut findings = std::mem::take(&mut history.findings);
     let until = history.until();
-    findings.extend(demands.missing_end(&origin, until));
-    findings.extend(demands.missing_quorum(&note, &origin));
+    findings.extend(log.findings);
     let ToldEvent {
         first_hour,
         hours,
@@ -106,16 +142,16 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         not_in_force,
         events,
         restored,
+        follows,
+        unjudged,
         versions,
     } = history.told;
     findings.extend(
         versions
             .iter()
-            .filter_map(|(version, seq)| demands.unsigned_version(&origin, version, *seq)),
+            .filter_map(|(version, seq)| demands.unsigned_version(&log.origin, version, *seq)),
     );
     let log = LogReport {
-        size: checkpoint.size,
-        root: data_encoding::HEXLOWER.encode(&checkpoint.root),
         from: first_hour.map(|hour| Moment(hour).to_string()),
         until: until.map(|until| Moment(until).to_string()),
         hours,
@@ -124,20 +160,33 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         not_in_force,
         events,
         restored,
+        follows,
+        unjudged,
         versions: versions
             .into_keys()
             .filter_map(|(list, serial, manifest)| Some((list, serial?, manifest?)))
             .collect(),
-        cosigners: cosigners(&note, &demands.keys, &origin),
         findings,
-        origin,
+        ..log
     };
     Verified {
         log,
         totals: Some(history.totals),
         commitments: history.commitments,
         until,
+        ancestors,
     }
+}
+
+/// The names of the logs whose keys lead to the key of this one.
+fn ancestors(origin: &str, notes: &[LogKeyNote]) -> Vec<String> {
+    let mut names = vec![origin.to_owned()];
+    for note in notes.iter().rev() {
+        if names.last().is_some_and(|last| *last == note.key.name()) {
+            names.push(note.follows.clone());
+        }
+    }
+    names.split_off(1)
 }
 
 fn refused(origin: String, finding: Finding) -> Verified {
@@ -169,191 +218,4 @@ pub(super) fn cosigners(note: &Note, keys: &[VerifyKey], origin: &str) -> Vec<Co
         })
     });
     signed.collect()
-}
-
-/// The checkpoints that the log must fit on its way: its own of each day, and those seen elsewhere,
-/// smallest first.
-pub(super) fn pins(
-    folder: &Folder,
-    last: &Checkpoint,
-    demands: &Demands,
-) -> Result<Vec<Pin>, Finding> {
-    let origin = &last.origin;
-    let mut pins = Vec::new();
-    let days = folder
-        .days()
-        .map_err(|message| Finding::new("note", format!("{origin} {CHECKPOINTS}"), message))?;
-    for day in days {
-        let name = format!("{CHECKPOINTS}/{day}");
-        let place = format!("{origin} {name}");
-        let (note, checkpoint) = folder
-            .checkpoint(&name)
-            .map_err(|message| Finding::new("note", place.clone(), message))?;
-        if checkpoint.origin != *origin {
-            return Err(Finding::new(
-                "signature",
-                place,
-                format!("is of {}", checkpoint.origin),
-            ));
-        }
-        check_author(&note, origin, &demands.keys, &place)?;
-        pins.push(Pin {
-            checkpoint,
-            code: "checkpoint",
-            place,
-        });
-    }
-    // A longer copy is held against this one when its turn comes, and the same checkpoint says
-    // nothing more.
-    let of_copy = |pin: &Pin| pin.checkpoint.size <= last.size && pin.checkpoint != *last;
-    let met = |pin: &&Pin| pin.checkpoint.origin == *origin && (pin.code != FORK || of_copy(pin));
-    pins.extend(demands.pins.iter().filter(met).cloned());
-    if let Some(beyond) = pins.iter().find(|pin| pin.checkpoint.size > last.size) {
-        let message = format!(
-            "it speaks of {} leaves, the log's checkpoint of {} only: the end is missing",
-            beyond.checkpoint.size, last.size
-        );
-        return Err(Finding::new(beyond.code, beyond.place.clone(), message));
-    }
-    pins.sort_by_key(|pin| pin.checkpoint.size);
-    Ok(pins)
-}
-
-/// One pass over the leaves of a log.
-struct LogReading<'a> {
-    folder: &'a Folder,
-    last: &'a Checkpoint,
-    pins: std::iter::Peekable<std::vec::IntoIter<Pin>>,
-    tree: Tree,
-    /// The first checkpoint that the leaves do not fit.
-    misfit: Option<Finding>,
-    /// The first leaf that is not of the form.
-    unreadable: Option<Finding>,
-}
-
-impl<'a> LogReading<'a> {
-    pub(super) fn new(folder: &'a Folder, last: &'a Checkpoint, pins: Vec<Pin>) -> Self {
-        Self {
-            folder,
-            last,
-            pins: pins.into_iter().peekable(),
-            tree: Tree::default(),
-            misfit: None,
-            unreadable: None,
-        }
-    }
-
-    /// Reads all leaves; what is wrong with the files counts before what is wrong with a
-    /// checkpoint, and that before a leaf's form.
-    fn read(mut self, history: &mut LogHistory) -> Result<(), Finding> {
-        self.meet_pins();
-        for index in 0..self.last.size.div_ceil(TILE_WIDTH) {
-            let width = TILE_WIDTH.min(self.last.size - index * TILE_WIDTH);
-            let path = bundle_path(index, width);
-            let (octets, tile_octets) = (
-                self.read_file(&path, BUNDLE_OCTETS_MAX)?,
-                self.read_file(&tile_path(0, index, width), TILE_OCTETS_MAX)?,
-            );
-            let bundle = LeafBundle::parse(octets, width)
-                .map_err(|message| self.find("missing", &path, message))?;
-            let mut hashes = Vec::with_capacity(TILE_WIDTH as usize * 32);
-            bundle
-                .entries()
-                .for_each(|entry| hashes.extend_from_slice(&leaf_hash(entry)));
-            let tile = Tile {
-                level: 0,
-                index,
-                octets: hashes,
-            };
-            self.check_leaf_hashes(&tile, &tile_octets)?;
-            for (entry, hash) in bundle.entries().zip(tile.octets.as_chunks::<32>().0) {
-                self.take(entry, hash, history);
-            }
-        }
-        let is_root = self.tree.root() == self.last.root;
-        let root = (!is_root).then(|| {
-            self.find(
-                "root",
-                CHECKPOINT,
-                "the leaves are not those that it was signed for".to_owned(),
-            )
-        });
-        self.misfit.or(root).or(self.unreadable).map_or(Ok(()), Err)
-    }
-
-    fn take(&mut self, entry: &[u8], hash: &Hash, history: &mut LogHistory) {
-        let seq = self.tree.size();
-        self.tree.append(*hash);
-        self.meet_pins();
-        if self.unreadable.is_some() {
-            return;
-        }
-        match Leaf::parse(entry) {
-            Ok(leaf) => history.take(seq, &leaf),
-            Err(fault) => {
-                self.unreadable = Some(self.find("leaf", &format!("leaf {seq}"), fault.to_string()))
-            }
-        }
-    }
-
-    /// Holds the tree as it is against the checkpoints of its size.
-    fn meet_pins(&mut self) {
-        while let Some(pin) = self
-            .pins
-            .next_if(|pin| pin.checkpoint.size == self.tree.size())
-        {
-            if pin.checkpoint.root != self.tree.root() {
-                let message = format!(
-                    "the first {} leaves are not those that it was signed for",
-                    pin.checkpoint.size
-                );
-                self.misfit
-                    .get_or_insert(Finding::new(pin.code, pin.place, message));
-            }
-        }
-    }
-
-    /// The tile of leaf hashes names the leaf that was changed.
-    fn check_leaf_hashes(&self, tile: &Tile, octets: &[u8]) -> Result<(), Finding> {
-        let path = tile.path();
-        if octets.len() != tile.octets.len() {
-            let message =
-                format!("its tile of hashes, {path}, has another length than its name says");
-            return Err(self.find(
-                "missing",
-                &bundle_path(tile.index, (tile.octets.len() / 32) as u64),
-                message,
-            ));
-        }
-        let leaves = tile
-            .octets
-            .as_chunks::<32>()
-            .0
-            .iter()
-            .zip(octets.as_chunks::<32>().0);
-        let changed = leaves
-            .enumerate()
-            .find(|(_, (made, written))| made != written);
-        match changed {
-            None => Ok(()),
-            Some((at, _)) => {
-                let seq = tile.index * TILE_WIDTH + at as u64;
-                Err(self.find(
-                    "tile",
-                    &format!("leaf {seq}"),
-                    format!("is not what {path} was made of"),
-                ))
-            }
-        }
-    }
-
-    fn read_file(&self, path: &str, octets_max: usize) -> Result<Vec<u8>, Finding> {
-        self.folder
-            .read(path, octets_max)
-            .map_err(|error| self.find("missing", path, format!("cannot be read ({error})")))
-    }
-
-    fn find(&self, code: &'static str, place: &str, message: String) -> Finding {
-        Finding::new(code, format!("{} {place}", self.last.origin), message)
-    }
 }

@@ -10,6 +10,9 @@ use toml::Spanned;
 
 use super::listen::Listen;
 use super::review::{Review, unwritten};
+use crate::record::recovery_name;
+use crate::seal::{Algorithm, VerifyKey};
+use crate::store::origin;
 
 /// How much is logged; no level writes a client's address or a listed name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -66,6 +69,8 @@ pub struct AuditLog {
     pub resolver: String,
     /// The file of the log's key.
     pub key: PathBuf,
+    /// The public key that may name another key of the log, should its own be lost.
+    pub recovery: Option<VerifyKey>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +79,7 @@ pub(super) struct AuditSection {
     provider: Spanned<String>,
     resolver: Spanned<String>,
     key: Option<PathBuf>,
+    recovery: Option<Spanned<String>>,
 }
 
 impl Default for AuditSection {
@@ -82,15 +88,38 @@ impl Default for AuditSection {
             provider: unwritten("provider.example".to_owned()),
             resolver: unwritten("resolver-1".to_owned()),
             key: None,
+            recovery: None,
         }
     }
 }
 
 impl AuditSection {
     pub(super) fn check(&self, state: &Path, review: &mut Review<'_>) -> AuditLog {
+        let provider = review.domain_like("provider", &self.provider);
+        let resolver = review.domain_like("resolver", &self.resolver);
+        let recovery = self.recovery.as_ref();
+        let recovery = recovery.and_then(|written| {
+            let name = recovery_name(&origin(&provider, &resolver));
+            let key = VerifyKey::parse(written.get_ref());
+            match key.ok().filter(|key| key.name() == name) {
+                Some(key) if key.algorithm() == Algorithm::Ed25519 => Some(key),
+                _ => {
+                    review.say(
+                        written,
+                        format!(
+                            "recovery: is not a public key that signs, of the name {name}: make \
+                             it with `wardline key new {name} --out FILE`, and keep the file off \
+                             this machine"
+                        ),
+                    );
+                    None
+                }
+            }
+        });
         AuditLog {
-            provider: review.domain_like("provider", &self.provider),
-            resolver: review.domain_like("resolver", &self.resolver),
+            provider,
+            resolver,
+            recovery,
             key: self
                 .key
                 .as_ref()

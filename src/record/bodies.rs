@@ -22,6 +22,9 @@ pub struct RunStart {
     pub lists: BTreeSet<String>,
     /// The boot of the run before; none at the first start of the log.
     pub previous: Option<String>,
+    /// The public key that may name another key of the log, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<String>,
     /// The program and its version.
     pub software: String,
 }
@@ -56,6 +59,22 @@ pub struct EndedLog {
     /// How many of its leaves were signed, as far as is known.
     pub size: u64,
     /// `shorter`, `other` or `unknown`.
+    pub why: String,
+}
+
+/// The log that was closed in order, as the one that goes on in its place tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedLog {
+    /// Its name.
+    pub origin: String,
+    /// The root of its tree, in hexadecimal.
+    pub root: String,
+    /// How many leaves it has.
+    pub size: u64,
+    /// Up to when its hours are told: from there on this log tells them.
+    pub until: Moment,
+    /// `form` or `key`: what is new.
     pub why: String,
 }
 

@@ -19,6 +19,8 @@ pub enum EventKind {
     /// The log follows another one, or a list's record is older than what was promised: the state
     /// was restored, copied or emptied.
     Restored,
+    /// The log follows another one, which was closed for a new form or a new key.
+    Follows,
     /// A source found a list that is not in force.
     Received,
     /// Its papers are in order.
@@ -47,13 +49,14 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Start,
         Self::Stop,
         Self::Crash,
         Self::Clock,
         Self::Unwritten,
         Self::Restored,
+        Self::Follows,
         Self::Received,
         Self::Verified,
         Self::Refused,
@@ -77,6 +80,7 @@ impl EventKind {
             Self::Clock => "clock",
             Self::Unwritten => "unwritten",
             Self::Restored => "restored",
+            Self::Follows => "follows",
             Self::Received => "received",
             Self::Verified => "verified",
             Self::Refused => "refused",

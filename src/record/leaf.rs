@@ -4,18 +4,13 @@
 //! The text of a leaf is what its author signs, so there is one text for one meaning: keys sorted,
 //! no white space, whole numbers below 2^53 (the subset of RFC 8785 that we need).
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use super::event_kind::EventKind;
-use super::form::{HOUR_LEAF_VERSION, LEAF_OCTETS_MAX, LEAF_VERSION, NUMBER_MAX};
+use super::event::EventLeaf;
+use super::form::LEAF_OCTETS_MAX;
+use super::hour::HourLeaf;
 use super::leaf_fault::LeafFault;
-use super::moment::Moment;
-use super::parts::{Blocked, Carried, Ended, LeafGap, LeafSpan};
-use super::statement::Statement;
 use crate::clock::UnixSeconds;
 
-const HOUR_S: u64 = 3600;
+const HOUR_S: UnixSeconds = 3600;
 
 /// What a leaf is found to say.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,89 +20,6 @@ pub enum Leaf<'a> {
     /// Something that happened.
     Event(EventLeaf<'a>),
 }
-
-/// A closed hour of one list. The figures without a list are those of the whole resolver, the same
-/// in all leaves of an hour.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HourLeaf<'a> {
-    /// Questions that the list blocked, by kind.
-    pub blocked: Blocked,
-    /// The run that counted last in the hour: 16 hexadecimal digits.
-    pub boot: &'a str,
-    /// Questions on their way at the ends of the hour.
-    pub carried: Carried,
-    /// SHA-256 of the configuration file, in hexadecimal.
-    pub configuration: &'a str,
-    /// Questions of the resolver by how they ended.
-    pub ended: Ended,
-    /// Seconds since the end of the last hour that has leaves which are not on record.
-    pub gap_s: u64,
-    /// When they were, and why; the first may reach back over hours that have no leaves.
-    pub gaps: Vec<LeafGap<'a>>,
-    /// The hour's first second.
-    pub hour: Moment,
-    /// Seconds of the hour in which the resolver ran with the list in force; in the form 1 those
-    /// in which the list was not are among them.
-    pub in_force_s: u64,
-    /// Always [`HOUR_KIND`].
-    pub kind: &'a str,
-    /// The list's id.
-    pub list: &'a str,
-    /// SHA-256 of the manifest that the list last came into force with, in hexadecimal; none for a
-    /// list without one.
-    pub manifest: Option<&'a str>,
-    /// When the resolver ran and answered without the list's entries, as the list was not in
-    /// force; none in the form 1, which does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_in_force: Option<Vec<LeafSpan>>,
-    /// Whose resolver it is.
-    pub provider: &'a str,
-    /// Questions that came to the resolver.
-    pub questions: u64,
-    /// Which of the provider's resolvers.
-    pub resolver: &'a str,
-    /// The leaf's place in the log, from 0.
-    pub seq: u64,
-    /// The serial that the list last came into force with; none for a list without a manifest.
-    pub serial: Option<u64>,
-    /// The program and its version.
-    pub software: &'a str,
-    /// [`HOUR_LEAF_VERSION`], or [`LEAF_VERSION`] in an hour of which nobody knows when its lists
-    /// were not in force.
-    pub v: u64,
-}
-
-/// Something that happened to the resolver or to a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EventLeaf<'a> {
-    /// When.
-    pub at: Moment,
-    /// Particulars, by kind.
-    pub body: Map<String, Value>,
-    /// The run that it happened to: 16 hexadecimal digits.
-    pub boot: &'a str,
-    /// What.
-    pub kind: &'a str,
-    /// The list that it happened to, if to one.
-    pub list: Option<&'a str>,
-    /// SHA-256 of the list's manifest, in hexadecimal.
-    pub manifest: Option<&'a str>,
-    /// Whose resolver it is.
-    pub provider: &'a str,
-    /// Which of the provider's resolvers.
-    pub resolver: &'a str,
-    /// The leaf's place in the log, from 0.
-    pub seq: u64,
-    /// The list's serial.
-    pub serial: Option<u64>,
-    /// [`LEAF_VERSION`].
-    pub v: u64,
-}
-
-/// The kind of a leaf that is a closed hour; every other kind is an event.
-pub const HOUR_KIND: &str = "hour";
 
 impl<'a> Leaf<'a> {
     /// Reads a leaf; refuses every text but the canonical one.
@@ -163,7 +75,7 @@ impl<'a> Leaf<'a> {
     /// The moment up to which the log tells with this leaf: an hour's end, an event's own time.
     pub const fn time(&self) -> UnixSeconds {
         match self {
-            Self::Hour(leaf) => leaf.hour.0 + HOUR_S as UnixSeconds,
+            Self::Hour(leaf) => leaf.hour.0 + HOUR_S,
             Self::Event(leaf) => leaf.at.0,
         }
     }
@@ -177,211 +89,33 @@ impl<'a> Leaf<'a> {
     }
 
     fn is_in_form(&self) -> bool {
-        self.has_plain_words() && self.has_right_parts()
-    }
-
-    /// Whether its words can be printed as they are. One with an escape is not even read, since
-    /// words are read without a copy.
-    fn has_plain_words(&self) -> bool {
-        let is_plain = |word: &str| !word.contains(char::is_control);
         match self {
-            Self::Hour(leaf) => {
-                let words = [leaf.boot, leaf.software, leaf.configuration, leaf.list];
-                let author = [leaf.provider, leaf.resolver];
-                let kinds = leaf.gaps.iter().map(|gap| gap.kind);
-                let all = words.into_iter().chain(author).chain(kinds);
-                all.chain(leaf.manifest).all(is_plain)
-            }
-            Self::Event(leaf) => {
-                let words = [leaf.boot, leaf.kind, leaf.provider, leaf.resolver];
-                let of_list = leaf.list.into_iter().chain(leaf.manifest);
-                words.into_iter().chain(of_list).all(is_plain)
-            }
+            Self::Hour(leaf) => leaf.is_in_form(),
+            Self::Event(leaf) => leaf.is_in_form(),
         }
     }
 
-    fn has_right_parts(&self) -> bool {
+    /// Is it of the form that all leaves of a log have, or none: with a salt?
+    pub const fn is_salted(&self) -> bool {
         match self {
-            Self::Hour(leaf) => {
-                let gaps = leaf.gaps.iter().flat_map(|gap| [gap.from, gap.until]);
-                let spans = leaf.absences();
-                let in_time = gaps
-                    .chain(spans.flat_map(|span| [span.from, span.until]))
-                    .chain([leaf.hour])
-                    .all(Moment::is_in_time);
-                let whole = leaf.hour.0 % HOUR_S as i64 == 0;
-                let version = match leaf.not_in_force {
-                    Some(_) => HOUR_LEAF_VERSION,
-                    None => LEAF_VERSION,
-                };
-                leaf.kind == HOUR_KIND
-                    && leaf.v == version
-                    && in_time
-                    && whole
-                    && leaf.has_small_numbers()
-            }
-            Self::Event(leaf) => {
-                let small = leaf.seq <= NUMBER_MAX && leaf.serial.unwrap_or_default() <= NUMBER_MAX;
-                let plain = leaf.body.values().all(is_plain);
-                leaf.kind != HOUR_KIND
-                    && leaf.v == LEAF_VERSION
-                    && leaf.at.is_in_time()
-                    && small
-                    && plain
-            }
+            Self::Hour(leaf) => leaf.salt.is_some(),
+            Self::Event(leaf) => leaf.salt.is_some(),
         }
     }
-}
-
-impl EventLeaf<'_> {
-    /// What it says; nothing where it is of a kind that is not known here, or does not say what one
-    /// of its kind says today.
-    pub fn said(&self) -> Option<Statement> {
-        Statement::read(
-            EventKind::parse(self.kind)?,
-            self.list.is_some(),
-            &self.body,
-        )
-    }
-}
-
-/// Whether the body of an event may hold this: no fractions, no huge numbers, nothing nested but a
-/// list of texts.
-fn is_plain(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(_) | Value::String(_) => true,
-        Value::Number(number) => number.as_u64().is_some_and(|number| number <= NUMBER_MAX),
-        Value::Array(values) => values.iter().all(Value::is_string),
-        Value::Object(_) => false,
-    }
-}
-
-impl HourLeaf<'_> {
-    fn has_small_numbers(&self) -> bool {
-        let blocked = [
-            self.blocked.address,
-            self.blocked.https,
-            self.blocked.other,
-            self.blocked.via_cname,
-        ];
-        let carried = [self.carried.into, self.carried.lost, self.carried.out];
-        let others = [
-            self.questions,
-            self.seq,
-            self.serial.unwrap_or_default(),
-            self.gap_s,
-            self.in_force_s,
-        ];
-        blocked
-            .into_iter()
-            .chain(carried)
-            .chain(others)
-            .chain(self.ended.all())
-            .all(|number| number <= NUMBER_MAX)
-    }
-
-    /// What does not add up in this leaf by itself; nothing where all does.
-    pub fn imbalance(&self) -> Option<String> {
-        let Carried { into, lost, out } = self.carried;
-        let (came, went) = (into + self.questions, self.ended.sum() + lost + out);
-        if came != went {
-            return Some(format!(
-                "{came} questions came in or were carried in, but {went} ended, were lost or \
-                 carried out"
-            ));
-        }
-        if self.blocked.sum() > self.ended.blocked {
-            return Some(format!(
-                "the list blocked {}, the resolver only {}",
-                self.blocked.sum(),
-                self.ended.blocked
-            ));
-        }
-        None
-    }
-
-    /// What is wrong with its seconds; nothing where gaps and time in force fit together.
-    pub fn misplaced_time(&self) -> Option<String> {
-        let (hour, end) = (self.hour.0, self.hour.0 + HOUR_S as UnixSeconds);
-        let gaps: Vec<_> = self.gaps.iter().map(|gap| (gap.from, gap.until)).collect();
-        let spans = self.absences();
-        let spans: Vec<_> = spans.map(|span| (span.from, span.until)).collect();
-        let mut both = [gaps.as_slice(), &spans].concat();
-        both.sort_unstable();
-        let disorder = disorder(&gaps, UnixSeconds::MIN, end)
-            .or_else(|| disorder(&spans, hour, end))
-            .or_else(|| disorder(&both, UnixSeconds::MIN, end));
-        if disorder.is_some() {
-            return disorder;
-        }
-        let gap_s: u64 = gaps
-            .iter()
-            .map(|(from, until)| until.0.abs_diff(from.0))
-            .sum();
-        if gap_s != self.gap_s {
-            return Some(format!(
-                "its gaps have {gap_s} seconds, and it says {}",
-                self.gap_s
-            ));
-        }
-        (self.told_s() > HOUR_S).then(|| {
-            format!(
-                "the list was in force for {} seconds and not in force for {}, and {} are not on \
-                 record: more than the hour has",
-                self.in_force_s,
-                self.not_in_force_s(),
-                self.unrecorded_s()
-            )
-        })
-    }
-
-    /// When the list was not in force, as far as the leaf says.
-    pub fn absences(&self) -> impl Iterator<Item = &LeafSpan> {
-        self.not_in_force.iter().flatten()
-    }
-
-    /// Seconds in which the list was not in force, as far as the leaf says.
-    pub fn not_in_force_s(&self) -> u64 {
-        let spans = self.absences();
-        spans
-            .map(|span| (span.until.0 - span.from.0).max(0).unsigned_abs())
-            .sum()
-    }
-
-    /// Seconds of the hour that are in gaps.
-    fn unrecorded_s(&self) -> u64 {
-        let within = |gap: &LeafGap<'_>| gap.until.0 - gap.from.0.max(self.hour.0);
-        let gaps = self.gaps.iter();
-        gaps.map(|gap| within(gap).max(0).unsigned_abs()).sum()
-    }
-
-    /// Seconds of the hour of which the leaf says something.
-    fn told_s(&self) -> u64 {
-        self.in_force_s
-            .saturating_add(self.unrecorded_s() + self.not_in_force_s())
-    }
-}
-
-/// What is wrong with stretches of time that must be one after the other from `start` up to `end`.
-fn disorder(spans: &[(Moment, Moment)], start: UnixSeconds, end: UnixSeconds) -> Option<String> {
-    let mut reached = start;
-    for (from, until) in spans {
-        if from.0 < reached || until <= from || until.0 > end {
-            return Some(format!(
-                "its gap, or its time without the list, from {from} to {until} is not one after \
-                 the other within its time"
-            ));
-        }
-        reached = until.0;
-    }
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::*;
+    use crate::record::{
+        Blocked, Carried, HOUR_KIND, HOUR_LEAF_VERSION, LEAF_VERSION, LeafGap, LeafSpan, Moment,
+        SALTED_LEAF_VERSION, Statement,
+    };
+
+    const SALT: &str = "000102030405060708090a0b0c0d0eff";
 
     fn hour() -> HourLeaf<'static> {
         HourLeaf {
@@ -414,6 +148,7 @@ mod tests {
             provider: "provider.example",
             questions: 10,
             resolver: "one",
+            salt: None,
             seq: 7,
             serial: Some(12),
             software: "wardline 0.1.0",
@@ -433,9 +168,29 @@ mod tests {
             manifest: Some("cd"),
             provider: "provider.example",
             resolver: "one",
+            salt: None,
             seq: 8,
             serial: Some(3),
+            touches: None,
             v: LEAF_VERSION,
+        }
+    }
+
+    /// The same in the form of today, of a kind that touches these.
+    fn salted_event(touches: &[&'static str]) -> EventLeaf<'static> {
+        EventLeaf {
+            salt: Some(SALT),
+            touches: Some(touches.to_vec()),
+            v: SALTED_LEAF_VERSION,
+            ..event()
+        }
+    }
+
+    fn salted_hour() -> HourLeaf<'static> {
+        HourLeaf {
+            salt: Some(SALT),
+            v: SALTED_LEAF_VERSION,
+            ..hour()
         }
     }
 
@@ -464,10 +219,15 @@ mod tests {
     #[test]
     fn leaves_are_canonical_and_come_back() {
         let absent = without_list(&[(90, 100), (200, 3600)]);
-        for leaf in [hour(), absent, silent_hour()]
+        let events = [
+            event(),
+            salted_event(&[]),
+            salted_event(&["counts", "later"]),
+        ];
+        for leaf in [hour(), absent, silent_hour(), salted_hour()]
             .map(Leaf::Hour)
             .into_iter()
-            .chain([Leaf::Event(event())])
+            .chain(events.map(Leaf::Event))
         {
             let text = leaf.text();
             let sorted: Value = serde_json::from_slice(&text).unwrap();
@@ -543,6 +303,66 @@ mod tests {
                 "{to}"
             );
         }
+    }
+
+    #[test]
+    fn a_salted_leaf_has_all_that_its_form_has() {
+        let is_read = |leaf: Leaf<'_>| Leaf::parse(&leaf.text()).is_ok();
+        for salt in ["", "00", &SALT.replace('f', "F"), &SALT.replace('f', "g")] {
+            let salt = Some(salt);
+            let (hour, event) = (salted_hour(), salted_event(&[]));
+            assert!(!is_read(Leaf::Hour(HourLeaf { salt, ..hour })), "{salt:?}");
+            assert!(!is_read(Leaf::Event(EventLeaf { salt, ..event })));
+        }
+        for v in [1, 2, 4] {
+            assert!(!is_read(Leaf::Hour(HourLeaf { v, ..salted_hour() })));
+            let event = salted_event(&[]);
+            assert!(!is_read(Leaf::Event(EventLeaf { v, ..event })));
+        }
+        let (not_in_force, touches) = (None, None);
+        let hour = salted_hour();
+        assert!(!is_read(Leaf::Hour(HourLeaf {
+            not_in_force,
+            ..hour
+        })));
+        let event = salted_event(&[]);
+        assert!(!is_read(Leaf::Event(EventLeaf { touches, ..event })));
+        for touches in [["in-force", "counts"], ["counts", "counts"]] {
+            assert!(!is_read(Leaf::Event(salted_event(&touches))), "not sorted");
+        }
+    }
+
+    #[test]
+    fn who_does_not_know_a_kind_knows_whether_to_judge() {
+        assert!(!event().is_beyond_judgement(), "older forms do not say");
+        assert!(!salted_event(&[]).is_beyond_judgement());
+        assert!(salted_event(&["counts"]).is_beyond_judgement());
+        assert!(salted_event(&["later"]).is_beyond_judgement());
+    }
+
+    #[test]
+    fn a_known_kind_says_what_it_says_and_touches_what_it_touches() {
+        let stop = |touches: &[&'static str]| EventLeaf {
+            body: Statement::Stop.body(),
+            kind: "stop",
+            list: None,
+            ..salted_event(touches)
+        };
+        let read = |leaf: EventLeaf<'_>| Leaf::parse(&Leaf::Event(leaf).text()).map(drop);
+        assert_eq!(read(stop(&["counts"])), Ok(()));
+        for touches in [&[][..], &["in-force"], &["counts", "in-force"]] {
+            assert_eq!(read(stop(touches)), Err(LeafFault::Form), "{touches:?}");
+        }
+        let more = EventLeaf {
+            body: event().body,
+            ..stop(&["counts"])
+        };
+        assert_eq!(read(more), Err(LeafFault::Form));
+        let of_list = EventLeaf {
+            list: Some("law"),
+            ..stop(&["counts"])
+        };
+        assert_eq!(read(of_list), Err(LeafFault::Form));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Why octets are no leaf, and why none is made.
 
-use super::form::{HOUR_LEAF_VERSION, LEAF_OCTETS_MAX, LEAF_VERSION};
+use super::form::{LEAF_OCTETS_MAX, SALTED_LEAF_VERSION};
 
 /// Why octets are no leaf, and why none is made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeafFault {
     /// Not JSON, a field too many or too few, or one that is not of its kind.
     #[error(
-        "is no leaf of a form that this wardline knows (up to {HOUR_LEAF_VERSION} for hours, \
-         {LEAF_VERSION} for events); a newer wardline may read it"
+        "is no leaf of a form that this wardline knows (up to {SALTED_LEAF_VERSION}), or not of \
+         its kind; a newer wardline may read it"
     )]
     Form,
     /// It says the same as another text would.

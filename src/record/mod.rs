@@ -6,26 +6,36 @@
 //! it.
 
 mod bodies;
+mod event;
 mod event_kind;
 mod form;
+mod hour;
+mod key_note;
 mod leaf;
 mod leaf_fault;
 mod moment;
 mod parts;
 mod statement;
+mod touch;
 
 pub use bodies::{
-    ClockLeaf, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive, IssueReceipt,
-    IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult, RemovalOver,
-    RolledBack, RunStart, TrialBegun, TrialOver, Until,
+    ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
+    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult,
+    RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until,
 };
+pub use event::EventLeaf;
 pub use event_kind::EventKind;
-pub use form::{HOUR_LEAF_VERSION, LEAF_OCTETS_MAX, LEAF_VERSION, NUMBER_MAX};
-pub use leaf::{EventLeaf, HOUR_KIND, HourLeaf, Leaf};
+pub use form::{
+    HOUR_LEAF_VERSION, LEAF_OCTETS_MAX, LEAF_VERSION, NUMBER_MAX, SALT_DIGITS, SALTED_LEAF_VERSION,
+};
+pub use hour::{HOUR_KIND, HourLeaf};
+pub use key_note::{LogKeyNote, believed_key_notes, recovery_name};
+pub use leaf::Leaf;
 pub use leaf_fault::LeafFault;
 pub use moment::Moment;
 pub use parts::{Blocked, Carried, Ended, LeafGap, LeafSpan};
 pub use statement::Statement;
+pub use touch::Touch;
 
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::bodies::{
-    ClockLeaf, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive, IssueReceipt,
-    IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult, RemovalOver,
-    RolledBack, RunStart, TrialBegun, TrialOver, Until,
+    ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
+    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult,
+    RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until,
 };
 use super::event_kind::EventKind;
 use super::moment::Moment;
+use super::touch::Touch;
 
 /// What an event says. Nothing in it is a listed name, or what somebody typed as a reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +26,10 @@ pub enum Statement {
     Clock(ClockLeaf),
     /// Nothing could be written up to this moment.
     Unwritten(Until),
-    /// This log follows another one.
+    /// This log follows another one, whose state was restored, copied or emptied.
     LogRestored(EndedLog),
+    /// This log follows another one, which was closed in order.
+    LogFollows(ClosedLog),
     /// What is kept of a list is older than what was promised.
     ListRestored(FoundSerial),
     /// A source found an issue that is not in force.
@@ -80,6 +83,7 @@ impl Statement {
             Self::Clock(_) => EventKind::Clock,
             Self::Unwritten(_) => EventKind::Unwritten,
             Self::LogRestored(_) | Self::ListRestored(_) => EventKind::Restored,
+            Self::LogFollows(_) => EventKind::Follows,
             Self::Received(_) => EventKind::Received,
             Self::Verified(_) => EventKind::Verified,
             Self::Refused(_) => EventKind::Refused,
@@ -105,7 +109,30 @@ impl Statement {
                 | Self::Clock(_)
                 | Self::Unwritten(_)
                 | Self::LogRestored(_)
+                | Self::LogFollows(_)
         )
+    }
+
+    /// What it bears on.
+    pub const fn touches(&self) -> &'static [Touch] {
+        match self {
+            Self::Start(_) | Self::Live(_) | Self::Rollback(_) => &[Touch::Counts, Touch::InForce],
+            Self::Stop | Self::Crash | Self::Clock(_) => &[Touch::Counts],
+            Self::LogRestored(_) | Self::LogFollows(_) => &[Touch::Counts],
+            Self::Removal(_) | Self::RemovalOver(_) => &[Touch::InForce],
+            Self::Unwritten(_)
+            | Self::ListRestored(_)
+            | Self::Received(_)
+            | Self::Verified(_)
+            | Self::Refused(_)
+            | Self::Override(_)
+            | Self::TrialBegun(_)
+            | Self::TrialOver(_)
+            | Self::Probed(_)
+            | Self::Receipt(_)
+            | Self::Expired(_)
+            | Self::EntryCounts(_) => &[],
+        }
     }
 
     /// The body of its leaf.
@@ -124,6 +151,7 @@ impl Statement {
             }
             Self::Unwritten(body) => written(body),
             Self::LogRestored(body) => written(body),
+            Self::LogFollows(body) => written(body),
             Self::ListRestored(body) => written(body),
             Self::Received(body) => written(body),
             Self::Verified(body) => written(body),
@@ -153,6 +181,7 @@ impl Statement {
             EventKind::Unwritten => Self::Unwritten(read(body)?),
             EventKind::Restored if of_list => Self::ListRestored(read(body)?),
             EventKind::Restored => Self::LogRestored(read(body)?),
+            EventKind::Follows => Self::LogFollows(read(body)?),
             EventKind::Received => Self::Received(read(body)?),
             EventKind::Verified => Self::Verified(read(body)?),
             EventKind::Refused => Self::Refused(read(body)?),

@@ -27,6 +27,7 @@ fn of_the_program(number: u64, text: &str, time: i64) -> Vec<Statement> {
             configuration: hash.clone(),
             lists: BTreeSet::from(["b".to_owned(), text.to_owned()]),
             previous: maybe.map(|_| text.to_owned()),
+            recovery: maybe.map(|_| text.to_owned()),
             software: text.to_owned(),
         }),
         Statement::Stop,
@@ -43,9 +44,16 @@ fn of_the_program(number: u64, text: &str, time: i64) -> Vec<Statement> {
         Statement::LogRestored(EndedLog {
             found: number,
             origin: text.to_owned(),
-            root: hash,
+            root: hash.clone(),
             size: number,
             why: "shorter".to_owned(),
+        }),
+        Statement::LogFollows(ClosedLog {
+            origin: text.to_owned(),
+            root: hash,
+            size: number,
+            until,
+            why: "key".to_owned(),
         }),
         Statement::ListRestored(FoundSerial { found: maybe }),
     ]
@@ -133,9 +141,11 @@ fn leaf<'a>(said: &Statement, list: Option<&'a str>, serial: Option<u64>) -> Lea
         manifest: None,
         provider: "provider.example",
         resolver: "one",
+        salt: Some("000102030405060708090a0b0c0d0eff"),
         seq: 8,
         serial,
-        v: LEAF_VERSION,
+        touches: Some(said.touches().iter().map(|touch| touch.word()).collect()),
+        v: SALTED_LEAF_VERSION,
     })
 }
 
@@ -169,7 +179,7 @@ fn what_a_reader_would_refuse_is_not_written() {
     );
     let stray = leaf(&Statement::Stop, Some("law"), None);
     assert_eq!(stray.write(), Err(LeafFault::Form), "a stop of a list");
-    let live = all(4, "law", AT).remove(14);
+    let live = all(4, "law", AT).remove(15);
     assert_eq!(leaf(&live, None, None).write(), Err(LeafFault::Form));
     for said in all(1 << 53, "law", AT) {
         let has_number = said
@@ -209,7 +219,9 @@ fn a_body_says_exactly_what_it_must() {
         for key in body.keys() {
             let mut less = body.clone();
             less.remove(key);
-            assert_eq!(Statement::read(kind, of_list, &less), None, "{key}");
+            let may_be_left_out = key == "recovery";
+            let read = Statement::read(kind, of_list, &less);
+            assert_eq!(read.is_some(), may_be_left_out, "{key}");
             let mut other = body.clone();
             other.insert(key.clone(), json!(["x", "x"]));
             let read = Statement::read(kind, of_list, &other);
@@ -221,11 +233,13 @@ fn a_body_says_exactly_what_it_must() {
     }
 }
 
-/// The keys that the documentation's table of events gives for each row of a kind.
-fn documented() -> BTreeSet<(String, Vec<String>)> {
+/// A row of the documentation's table of events: a kind, what it touches, the keys of its body.
+type DocumentedRow = (String, Vec<String>, Vec<String>);
+
+fn documented() -> BTreeSet<DocumentedRow> {
     let page = include_str!("../../docs/audit-format.md");
     let table = page
-        .split("| kind | what happened | `body` |")
+        .split("| kind | what happened | touches | `body` |")
         .nth(1)
         .unwrap();
     let rows = table
@@ -241,8 +255,12 @@ fn documented() -> BTreeSet<(String, Vec<String>)> {
     };
     let row = |line: &str| {
         let columns: Vec<&str> = line.split('|').collect();
-        let keys = columns[3].split(':').next().unwrap();
-        (quoted(columns[1]).remove(0), quoted(keys))
+        let keys = columns[4].split(':').next().unwrap();
+        (
+            quoted(columns[1]).remove(0),
+            quoted(columns[3]),
+            quoted(keys),
+        )
     };
     rows.map(row).collect()
 }
@@ -251,12 +269,10 @@ fn documented() -> BTreeSet<(String, Vec<String>)> {
 fn the_documentation_has_each_body_with_its_keys() {
     let told = all(4, "law", AT).into_iter().map(|said| {
         let keys = said.body().keys().cloned().collect();
-        (said.kind().word().to_owned(), keys)
+        let touches = said.touches().iter().map(|touch| touch.word().to_owned());
+        (said.kind().word().to_owned(), touches.collect(), keys)
     });
-    assert_eq!(
-        told.collect::<BTreeSet<(String, Vec<String>)>>(),
-        documented()
-    );
+    assert_eq!(told.collect::<BTreeSet<DocumentedRow>>(), documented());
 }
 
 proptest! {

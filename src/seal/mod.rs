@@ -5,12 +5,14 @@ pub mod age;
 pub mod checkpoint;
 mod key;
 mod note;
+mod proof;
 pub mod tree;
 
 pub use key::{
     Algorithm, KEY_NAME_OCTETS_MAX, KeyError, SIGNATURE_OCTETS, SigningKey, VerifyKey, is_key_name,
 };
 pub use note::{NOTE_OCTETS_MAX, Note, NoteError, SIGNATURES_MAX, Signature};
+pub use proof::{EntryProof, PROOF_OCTETS_MAX};
 
 /// The SHA-256 of `octets` (FIPS 180-4).
 pub fn sha256(octets: &[u8]) -> [u8; 32] {

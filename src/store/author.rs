@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::clock::UnixSeconds;
-use crate::record::Moment;
-use crate::seal::SigningKey;
+use crate::record::{LogKeyNote, Moment};
+use crate::seal::{Note, SigningKey, VerifyKey};
 
 use super::StoreError;
 use super::schema::open_private;
@@ -22,9 +22,25 @@ pub struct Author {
     pub(super) resolver: String,
     pub(super) configuration: String,
     pub(super) key: SigningKey,
+    /// The key that may name another one where the log's own is lost.
+    pub(super) recovery: Option<VerifyKey>,
     /// Where the key is kept; none where somebody else keeps it.
     file: Option<PathBuf>,
 }
+
+/// The key of a log that is to follow, where it lies beside the log's own.
+#[derive(Debug)]
+pub struct NextKey {
+    /// The key.
+    pub key: SigningKey,
+    /// Who says that it follows.
+    pub note: Note,
+    pub(super) place: NextPlace,
+}
+
+/// Where such a key lies: beside this file, the log's own; none where there is no file.
+#[derive(Debug)]
+pub(super) struct NextPlace(Option<PathBuf>);
 
 impl Author {
     /// The author who signs with `key`, which is named after the provider and the resolver (see
@@ -36,8 +52,62 @@ impl Author {
             resolver: resolver.to_owned(),
             configuration: configuration.to_owned(),
             key,
+            recovery: None,
             file: None,
         }
+    }
+
+    /// This author with another key, of a log that follows.
+    pub(super) fn with_key(&self, key: SigningKey) -> Self {
+        Self {
+            recovery: self.recovery.clone(),
+            file: self.file.clone(),
+            ..Self::new(key, &self.configuration)
+        }
+    }
+
+    /// The same author, whose log another key may continue when its own is lost.
+    #[must_use]
+    pub fn with_recovery(self, recovery: Option<VerifyKey>) -> Self {
+        Self { recovery, ..self }
+    }
+
+    /// The key that was prepared beside the log's own, if any.
+    ///
+    /// # Errors
+    /// When it, or the note on it, is none.
+    pub(super) fn next_key(&self) -> Result<Option<NextKey>, StoreError> {
+        let Some(path) = &self.file else {
+            return Ok(None);
+        };
+        let place = beside(path, NEXT);
+        let Some(key) = read_log_key(&place)? else {
+            return Ok(None);
+        };
+        let note_place = beside(path, NEXT_NOTE);
+        let octets = std::fs::read(&note_place).map_err(|source| StoreError::Open {
+            path: note_place.clone(),
+            source,
+        })?;
+        let note = Note::parse(&octets).map_err(|error| StoreError::Key {
+            path: note_place,
+            reason: error.to_string(),
+        })?;
+        let place = NextPlace(Some(path.clone()));
+        Ok(Some(NextKey { key, note, place }))
+    }
+
+    /// Makes the key of a log that follows at `at`, and has `signer` say so: the log's own key, or
+    /// the recovery key. The next start takes it.
+    ///
+    /// # Errors
+    /// When one was prepared already, or it cannot be written.
+    pub(super) fn prepare_next(
+        &self,
+        signer: &SigningKey,
+        at: UnixSeconds,
+    ) -> Result<NextKey, StoreError> {
+        prepare_next_key(self.file.as_deref(), self.key.name(), signer, at)
     }
 
     /// The author who signs with the key in `path` (see [`read_or_make_key`]).
@@ -83,10 +153,90 @@ impl Author {
                 reason: error.to_string(),
             })?,
         };
-        Ok(Self {
-            file: self.file,
-            ..Self::new(key, &self.configuration)
-        })
+        Ok(self.with_key(key))
+    }
+}
+
+/// Behind the name of the log's key: the key that was prepared, and the word on it.
+const NEXT: &str = ".next";
+const NEXT_NOTE: &str = ".next.note";
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// As [`Author::prepare_next`], for the log `follows` whose key is, or was, in the file `path`.
+///
+/// # Errors
+/// When one was prepared already, or it cannot be written.
+pub fn prepare_next_key(
+    path: Option<&Path>,
+    follows: &str,
+    signer: &SigningKey,
+    at: UnixSeconds,
+) -> Result<NextKey, StoreError> {
+    let unusable = |reason: String| StoreError::Key {
+        path: path.map(|path| beside(path, NEXT)).unwrap_or_default(),
+        reason,
+    };
+    let base: Vec<&str> = follows.splitn(3, '/').take(2).collect();
+    let name = format!("{}/{}", base.join("/"), in_a_name(at));
+    if name == follows {
+        return Err(unusable("another key was made in this second".to_owned()));
+    }
+    let key = SigningKey::generate(&name).map_err(|error| unusable(error.to_string()))?;
+    let said = LogKeyNote {
+        follows: follows.to_owned(),
+        key: key.public(),
+    };
+    let mut note = Note::new(&said.to_string()).map_err(|error| unusable(error.to_string()))?;
+    note.sign(signer)
+        .map_err(|error| unusable(error.to_string()))?;
+    if let Some(path) = path {
+        let place = beside(path, NEXT);
+        if place.exists() {
+            return Err(unusable(
+                "a key was prepared already, and the next start takes it; delete it first to \
+                 prepare another one"
+                    .to_owned(),
+            ));
+        }
+        // The note first: a key without one is of no use.
+        write_private(&beside(path, NEXT_NOTE), note.to_string().as_bytes())?;
+        write_private(&place, format!("{}\n", *key.to_text()).as_bytes())?;
+    }
+    let place = NextPlace(path.map(Path::to_owned));
+    Ok(NextKey { key, note, place })
+}
+
+impl NextPlace {
+    /// The file of the key that is to follow.
+    pub(super) fn file(&self) -> PathBuf {
+        let own = self.0.as_deref();
+        own.map(|path| beside(path, NEXT)).unwrap_or_default()
+    }
+
+    /// The key of `author` becomes the log's own; the one before is set aside.
+    pub(super) fn settle(&self, author: &Author) -> Result<(), StoreError> {
+        let Some(path) = &self.0 else {
+            return Ok(());
+        };
+        let failed = |source| StoreError::Open {
+            path: path.clone(),
+            source,
+        };
+        if path.exists() {
+            let aside = author.key.name().rsplit('/').next().unwrap_or_default();
+            set_aside(path, aside)?;
+        }
+        std::fs::rename(beside(path, NEXT), path)
+            .and_then(|()| sync_folder_of(path))
+            .map_err(failed)?;
+        // The log has the note by now.
+        let _ = std::fs::remove_file(beside(path, NEXT_NOTE));
+        Ok(())
     }
 }
 
@@ -123,24 +273,9 @@ pub fn origin(provider: &str, resolver: &str) -> String {
 /// # Errors
 /// When the file cannot be read or made, is no key, or holds one under another name.
 pub fn read_or_make_key(path: &Path, name: &str) -> Result<SigningKey, StoreError> {
-    let unreadable = |source| StoreError::Open {
-        path: path.into(),
-        source,
+    let Some(key) = read_log_key(path)? else {
+        return make_key(path, name);
     };
-    let unusable = |reason: String| StoreError::Key {
-        path: path.into(),
-        reason,
-    };
-    let mut text = zeroize::Zeroizing::new(String::new());
-    match File::open(path) {
-        Ok(file) => file
-            .take(KEY_FILE_OCTETS_MAX)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return make_key(path, name),
-        Err(source) => return Err(unreadable(source)),
-    };
-    let key = SigningKey::parse(&text).map_err(|error| unusable(error.to_string()))?;
     let follows = |rest: &str| rest.starts_with('/');
     if key
         .name()
@@ -149,40 +284,70 @@ pub fn read_or_make_key(path: &Path, name: &str) -> Result<SigningKey, StoreErro
     {
         Ok(key)
     } else {
-        Err(unusable(format!(
-            "it is the key of {}, and the configuration names {name}",
-            key.name()
-        )))
+        Err(StoreError::Key {
+            path: path.into(),
+            reason: format!(
+                "it is the key of {}, and the configuration names {name}",
+                key.name()
+            ),
+        })
     }
 }
 
-/// Written beside and renamed, so that no half a key is ever found.
-fn make_key(path: &Path, name: &str) -> Result<SigningKey, StoreError> {
-    let failed = |source| StoreError::Open {
+/// The private key of a log in a file; nothing where there is no file.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub fn read_log_key(path: &Path) -> Result<Option<SigningKey>, StoreError> {
+    let unreadable = |source| StoreError::Open {
         path: path.into(),
         source,
     };
+    let mut text = zeroize::Zeroizing::new(String::new());
+    match File::open(path) {
+        Ok(file) => file
+            .take(KEY_FILE_OCTETS_MAX)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(unreadable(source)),
+    };
+    let key = SigningKey::parse(&text).map_err(|error| StoreError::Key {
+        path: path.into(),
+        reason: error.to_string(),
+    })?;
+    Ok(Some(key))
+}
+
+fn make_key(path: &Path, name: &str) -> Result<SigningKey, StoreError> {
     let key = SigningKey::generate(name).map_err(|error| StoreError::Key {
         path: path.into(),
         reason: error.to_string(),
     })?;
-    let beside = path.with_extension("new");
-    let mut file = open_private(&beside)?;
-    file.set_len(0)
-        .and_then(|()| file.write_all(key.to_text().as_bytes()))
-        .map_err(failed)?;
-    file.write_all(b"\n")
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed)?;
+    write_private(path, format!("{}\n", *key.to_text()).as_bytes())?;
     Ok(key)
+}
+
+/// Written beside and renamed, so that no half a key is ever found.
+fn write_private(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Open {
+        path: path.into(),
+        source,
+    };
+    let written = beside(path, ".new");
+    let mut file = open_private(&written)?;
+    file.set_len(0)
+        .and_then(|()| file.write_all(octets))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&written, path))
+        .and_then(|()| sync_folder_of(path))
+        .map_err(failed)
+}
+
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent();
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
 }
 
 /// The author of the logs that tests write.

@@ -13,7 +13,7 @@ use crate::count::{Board, HourCounts, Meter};
 use crate::record::Moment;
 
 use super::journal::{Journal, Told};
-use super::out_of_force::{ForceWatch, InForceSince, Look};
+use super::out_of_force::{ForceLook, ForceWatch, InForceSince};
 use super::{ClockStep, Store, StoreError, Taking};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -257,7 +257,7 @@ impl Ledger {
         let lists = self.force.ask();
         self.journal.place(self.last_taking, now);
         let events = self.journal.waiting();
-        let look = Look {
+        let look = ForceLook {
             from: self.last_taking,
             until: now,
             is_clock_set: step.is_some(),
@@ -358,7 +358,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::audit::{Demands, Folder, LogExporter, verify};
+    use crate::audit::{Demands, ExportPart, Folder, LogExporter, verify};
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
     use crate::record::{EventKind, IssueLive, IssueVerified, Statement};
     use crate::store::author::author_of_tests as author;
@@ -667,7 +667,7 @@ mod tests {
         let checkpoints = reader.checkpoints().unwrap();
         let last = checkpoints.last().unwrap();
         let (to, key) = (tempfile::tempdir().unwrap(), author().key);
-        let mut exporter = LogExporter::create(to.path(), key.name()).unwrap();
+        let mut exporter = LogExporter::create(to.path(), key.name(), ExportPart::Whole).unwrap();
         let keep = |leaf: &[u8]| -> Result<(), StoreError> {
             exporter.leaf(leaf).unwrap();
             Ok(())

@@ -3,13 +3,13 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::clock::{HOUR_S, UnixSeconds, hour_start};
+use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{Event, GapKind, HourCounts, Kind, ListCounts, ListGap};
 use crate::record::{
     Carried, Ended, HOUR_KIND, HOUR_LEAF_VERSION, HourLeaf, LEAF_VERSION, LeafGap, LeafSpan, Moment,
 };
 
-use super::log::{Log, Run};
+use super::log::{Log, LogBegins, Run};
 use super::{entries, out_of_force};
 
 /// A stretch in which a run was on record.
@@ -128,15 +128,16 @@ pub(super) fn close(
     run: &Run,
 ) -> rusqlite::Result<()> {
     let figures = figures(transaction, hour)?;
-    let told_until = told_until(transaction, hour)?;
-    let alive = alive(transaction, told_until, hour + HOUR_S)?;
+    let told = last_told(transaction, log.begins, hour)?;
+    let told_until = told.unwrap_or(log.begins.at);
+    let alive = alive(transaction, log.begins, told_until, hour + HOUR_S)?;
     let gaps = gaps(&alive, told_until, hour + HOUR_S);
     let ended = Ended::from(figures.ended);
     let out = (figures.carried_in + figures.questions).saturating_sub(ended.sum() + figures.lost);
     let absences = absences(transaction, &alive, hour)?;
     // Nothing is carried into a log. Where it follows another one in the same hour, what was
     // carried into the hour is told as having come in it.
-    let (into, questions) = if first_hour(transaction)? == Some(hour) {
+    let (into, questions) = if told.is_none() {
         (0, figures.carried_in + figures.questions)
     } else {
         (figures.carried_in, figures.questions)
@@ -178,6 +179,7 @@ pub(super) fn close(
             provider: "",
             questions,
             resolver: "",
+            salt: None,
             seq: 0,
             serial: None,
             software: &run.software,
@@ -299,28 +301,24 @@ fn runs_with(transaction: &Transaction<'_>, list: i64) -> rusqlite::Result<Vec<i
     statement.query_map([list], |row| row.get(0))?.collect()
 }
 
-/// The end of the last hour before `hour` that has leaves; the beginning of the log's first hour
-/// where there is none. The leaves of `hour` account for all time since.
-fn told_until(transaction: &Transaction<'_>, hour: UnixSeconds) -> rusqlite::Result<UnixSeconds> {
+/// The end of the last hour before `hour` that has leaves in this log; none where it is the first.
+/// The leaves of `hour` account for all time since.
+fn last_told(
+    transaction: &Transaction<'_>,
+    begins: LogBegins,
+    hour: UnixSeconds,
+) -> rusqlite::Result<Option<UnixSeconds>> {
     let last: Option<UnixSeconds> = transaction
-        .prepare_cached("SELECT max(hour) FROM cell WHERE hour < ?1")?
-        .query_row([hour], |row| row.get(0))?;
-    let first = first_hour(transaction)?.unwrap_or(hour);
-    Ok(last.map_or(first, |last| first.max(last + HOUR_S)))
-}
-
-/// The hour in which the log begins.
-fn first_hour(transaction: &Transaction<'_>) -> rusqlite::Result<Option<UnixSeconds>> {
-    let first: Option<UnixSeconds> = transaction
-        .prepare_cached("SELECT min(from_s) FROM alive")?
-        .query_row([], |row| row.get(0))?;
-    Ok(first.map(hour_start))
+        .prepare_cached("SELECT max(hour) FROM cell WHERE hour >= ?1 AND hour < ?2")?
+        .query_row([begins.first_hour, hour], |row| row.get(0))?;
+    Ok(last.map(|last| last + HOUR_S))
 }
 
 /// The stretches that touch a time, in order, with the last one before it in front and the first
 /// one after it behind: they say why it begins or ends with a gap.
 fn alive(
     transaction: &Transaction<'_>,
+    begins: LogBegins,
     from: UnixSeconds,
     until: UnixSeconds,
 ) -> rusqlite::Result<Vec<Alive>> {
@@ -328,11 +326,11 @@ fn alive(
         "SELECT run, from_s, until_s, ended IS NOT NULL,
              EXISTS (SELECT 1 FROM run_list WHERE run_list.run = alive.run), notes_force
          FROM alive JOIN run USING (run)
-         WHERE alive >= coalesce((SELECT max(alive) FROM alive WHERE until_s <= ?1), 0)
+         WHERE alive >= max(?3, coalesce((SELECT max(alive) FROM alive WHERE until_s <= ?1), 0))
            AND alive <= coalesce((SELECT min(alive) FROM alive WHERE from_s >= ?2), 
              (SELECT max(alive) FROM alive)) ORDER BY alive",
     )?;
-    let read = statement.query_map(params![from, until], |row| {
+    let read = statement.query_map(params![from, until, begins.first_alive], |row| {
         Ok(Alive {
             run: row.get(0)?,
             from: row.get(1)?,

@@ -8,7 +8,7 @@ use crate::clock::UnixSeconds;
 use crate::count::{Opening, Stretch};
 use crate::seal::VerifyKey;
 
-use super::schema::{counts_file, open_to_read};
+use super::schema::{counts_file, has_table, open_to_read};
 use super::{StoreError, entries};
 
 /// The audit log of one state folder, open for reading.
@@ -94,6 +94,29 @@ impl LogReader {
             .query_row("SELECT author FROM log", [], |row| row.get(0))
             .optional()
             .map_err(|source| self.failed(source))
+    }
+
+    /// The words on which key followed, the first one first.
+    pub fn key_notes(&self) -> Result<Vec<String>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            if !has_table(&self.connection, "key_note")? {
+                return Ok(Vec::new());
+            }
+            let select = "SELECT note FROM key_note ORDER BY key_note";
+            let mut statement = self.connection.prepare(select)?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        };
+        read().map_err(|source| self.failed(source))
+    }
+
+    /// The leaf at a place.
+    pub fn leaf(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let read = self.connection.query_row(
+            "SELECT octets FROM leaf WHERE seq = ?1",
+            [seq.cast_signed()],
+            |row| row.get(0),
+        );
+        read.optional().map_err(|source| self.failed(source))
     }
 
     /// All checkpoints, the smallest first; the last one covers all leaves that are signed for.
@@ -443,7 +466,7 @@ mod tests {
         let mut store = open(folder.path(), &["one"], HOUR);
         store
             .connection()
-            .execute("UPDATE run SET notes_force = 0", [])
+            .execute_batch("UPDATE run SET notes_force = 0; UPDATE log SET is_salted = 0")
             .unwrap();
         store.flush(&[], HOUR + 3700).unwrap();
         store.end(HOUR + 3700).unwrap();

@@ -1,9 +1,13 @@
 //! Adds leaves to the audit log, within the transaction that what they tell of is written in.
 
+use data_encoding::HEXLOWER;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::clock::UnixSeconds;
-use crate::record::{EventKind, EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment};
+use crate::record::{
+    EventKind, EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment, SALT_DIGITS,
+    SALTED_LEAF_VERSION,
+};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{Tree, leaf_hash};
 
@@ -19,7 +23,36 @@ pub(super) struct Log<'t> {
     pub(super) time: UnixSeconds,
     /// The first hour that has no leaves yet.
     pub(super) next_hour: UnixSeconds,
+    pub(super) begins: LogBegins,
+    is_salted: bool,
     size_before: u64,
+}
+
+/// Where a log begins among what the store has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogBegins {
+    /// From when on it accounts for the time.
+    pub(super) at: UnixSeconds,
+    /// The first hour whose counts may be in it.
+    pub(super) first_hour: UnixSeconds,
+    /// The first stretch of a run that it tells of.
+    pub(super) first_alive: i64,
+}
+
+impl LogBegins {
+    /// A log that begins now, with its own first run.
+    pub(super) fn now(
+        transaction: &Transaction<'_>,
+        at: UnixSeconds,
+        first_hour: UnixSeconds,
+    ) -> rusqlite::Result<Self> {
+        let next = "SELECT coalesce(max(alive), 0) + 1 FROM alive";
+        Ok(Self {
+            at,
+            first_hour,
+            first_alive: transaction.query_row(next, [], |row| row.get(0))?,
+        })
+    }
 }
 
 /// A run, as leaves name it.
@@ -32,33 +65,51 @@ pub(super) struct Run {
 }
 
 impl<'t> Log<'t> {
-    /// The log as it stands on disk; a new one where there is none, whose first hour is
-    /// `first_hour`.
+    /// The log as it stands on disk; a new one where there is none, which begins so.
     pub(super) fn open(
         transaction: &'t Transaction<'t>,
         author: &'t Author,
-        first_hour: UnixSeconds,
+        begins: impl FnOnce() -> rusqlite::Result<LogBegins>,
     ) -> rusqlite::Result<Self> {
-        let stands = transaction
-            .prepare_cached("SELECT size, peaks, time, next_hour FROM log")?
+        let found = transaction
+            .prepare_cached(
+                "SELECT size, peaks, time, next_hour, is_salted, first_alive,
+                     coalesce(begins, (SELECT min(from_s) / 3600 * 3600 FROM alive), next_hour),
+                     first_hour FROM log",
+            )?
             .query_row([], |row| {
                 let (size, peaks): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
                 let tree = Tree::from_peaks(size.cast_unsigned(), &peaks)
                     .ok_or(rusqlite::Error::InvalidQuery)?;
-                Ok((tree, row.get(2)?, row.get(3)?))
+                let at = row.get(6)?;
+                Ok(Self {
+                    transaction,
+                    author,
+                    size_before: tree.size(),
+                    tree,
+                    time: row.get(2)?,
+                    next_hour: row.get(3)?,
+                    is_salted: row.get(4)?,
+                    begins: LogBegins {
+                        at,
+                        first_hour: row.get::<_, Option<_>>(7)?.unwrap_or(at),
+                        first_alive: row.get(5)?,
+                    },
+                })
             });
-        let (tree, time, next_hour) =
-            stands
-                .optional()?
-                .unwrap_or((Tree::default(), UnixSeconds::MIN, first_hour));
-        let size_before = tree.size();
+        if let Some(found) = found.optional()? {
+            return Ok(found);
+        }
+        let begins = begins()?;
         Ok(Self {
             transaction,
             author,
-            tree,
-            time,
-            next_hour,
-            size_before,
+            tree: Tree::default(),
+            time: UnixSeconds::MIN,
+            next_hour: begins.first_hour,
+            begins,
+            is_salted: true,
+            size_before: 0,
         })
     }
 
@@ -72,6 +123,8 @@ impl<'t> Log<'t> {
     /// event must not keep the rest from being written.
     pub(super) fn note(&mut self, run: &Run, event: &JournalEvent) -> rusqlite::Result<()> {
         let kind = event.said.kind();
+        let salt = self.salt()?;
+        let touches = event.said.touches().iter().map(|touch| touch.word());
         let leaf = Leaf::Event(EventLeaf {
             at: Moment(event.at.max(self.time)),
             body: event.said.body(),
@@ -81,9 +134,15 @@ impl<'t> Log<'t> {
             manifest: event.manifest.as_deref(),
             provider: &self.author.provider,
             resolver: &self.author.resolver,
+            salt: salt.as_deref(),
             seq: self.size(),
             serial: event.serial,
-            v: LEAF_VERSION,
+            touches: self.is_salted.then(|| touches.collect()),
+            v: if self.is_salted {
+                SALTED_LEAF_VERSION
+            } else {
+                LEAF_VERSION
+            },
         });
         let octets = match leaf.write() {
             Err(fault) if event.said.is_of_list() => {
@@ -124,15 +183,33 @@ impl<'t> Log<'t> {
                 ))
             });
         let (serial, manifest) = standing.optional()?.unwrap_or_default();
+        let salt = self.salt()?;
         let leaf = Leaf::Hour(HourLeaf {
             manifest: manifest.as_deref(),
             provider: &self.author.provider,
             resolver: &self.author.resolver,
+            salt: salt.as_deref(),
             seq: self.size(),
             serial: serial.map(i64::cast_unsigned),
+            v: if self.is_salted {
+                SALTED_LEAF_VERSION
+            } else {
+                hour.v
+            },
             ..hour
         });
         self.append(&leaf.write().map_err(unwritable)?, leaf.time())
+    }
+
+    /// New random octets for a leaf, in hexadecimal; none in a log of the older form.
+    fn salt(&self) -> rusqlite::Result<Option<String>> {
+        let mut salt = [0; SALT_DIGITS / 2];
+        if !self.is_salted {
+            return Ok(None);
+        }
+        getrandom::fill(&mut salt)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(Some(HEXLOWER.encode(&salt)))
     }
 
     fn append(&mut self, octets: &[u8], time: UnixSeconds) -> rusqlite::Result<()> {
@@ -151,13 +228,21 @@ impl<'t> Log<'t> {
             return Ok(None);
         }
         self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO log VALUES (0, ?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO log (log, author, size, peaks, time, next_hour, is_salted,
+                     begins, first_hour, first_alive)
+                 VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
             .execute(params![
                 self.author.key.public().to_string(),
                 self.size().cast_signed(),
                 self.tree.peaks(),
                 self.time,
-                self.next_hour
+                self.next_hour,
+                self.is_salted,
+                self.begins.at,
+                self.begins.first_hour,
+                self.begins.first_alive
             ])?;
         if sign == Sign::Later {
             return Ok(None);

@@ -17,6 +17,7 @@ pub(crate) mod failing;
 mod flusher;
 mod frame;
 mod gaps;
+mod handover;
 mod hourly;
 mod hours;
 mod journal;
@@ -29,12 +30,13 @@ mod restored;
 mod run;
 mod schema;
 mod steps;
+mod successor;
 mod whole;
 mod write;
 
 use std::path::PathBuf;
 
-pub use author::{Author, origin, read_or_make_key};
+pub use author::{Author, NextKey, origin, prepare_next_key, read_log_key, read_or_make_key};
 pub use damaged::set_damaged_aside;
 pub use flusher::{Flushing, Health, Keeper, StoreOpener};
 pub use journal::{Journal, JournalEvent, JournalRow};

@@ -40,14 +40,14 @@ pub struct OutOfForce {
 pub(super) struct ForceWatch {
     in_force: InForceSince,
     /// How each list stood at the last look.
-    stands: Vec<Standing>,
+    stands: Vec<ForceStanding>,
     /// What is not on disk yet.
     pending: Vec<OutOfForce>,
 }
 
 /// How a list stood at a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum ForceStanding {
     /// It is not in force, or only from this moment on.
     Out(Option<UnixSeconds>),
     /// The journal says that it is in force, and its keeper does not show it yet.
@@ -57,7 +57,7 @@ enum Standing {
 
 /// A look from `from` to `until`, by the log's time.
 #[derive(Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(super) struct ForceLook<'a> {
     pub(super) from: UnixSeconds,
     pub(super) until: UnixSeconds,
     pub(super) is_clock_set: bool,
@@ -65,7 +65,7 @@ pub(super) struct Look<'a> {
     pub(super) events: &'a [JournalEvent],
 }
 
-impl Look<'_> {
+impl ForceLook<'_> {
     /// When the list came in force, by the journal.
     fn told(&self, list: &str) -> Option<UnixSeconds> {
         let of_list = |event: &&JournalEvent| event.list.as_deref() == Some(list);
@@ -84,8 +84,8 @@ impl ForceWatch {
     /// Looks for the first time, before the run begins: what is in force now is so in all of it.
     pub(super) fn new(in_force: InForceSince) -> Self {
         let stand = |list: ListForce| match list.since {
-            Some(_) => Standing::In,
-            None => Standing::Out(None),
+            Some(_) => ForceStanding::In,
+            None => ForceStanding::Out(None),
         };
         Self {
             stands: in_force().into_iter().map(stand).collect(),
@@ -104,8 +104,8 @@ impl ForceWatch {
     ///
     /// A list that came into force meanwhile was not before, in the second of its coming neither;
     /// where the clock was set, nobody can tell that second, and the whole time counts.
-    pub(super) fn look(&mut self, lists: &[ListForce], look: &Look<'_>) {
-        self.stands.resize(lists.len(), Standing::In);
+    pub(super) fn look(&mut self, lists: &[ListForce], look: &ForceLook<'_>) {
+        self.stands.resize(lists.len(), ForceStanding::In);
         for (place, (list, stands)) in lists.iter().zip(&mut self.stands).enumerate() {
             let (end, next) = stands.after(list, look);
             *stands = next;
@@ -136,9 +136,9 @@ impl ForceWatch {
     }
 }
 
-impl Standing {
+impl ForceStanding {
     /// Up to when the list was not in force since the last look, and how it stands now.
-    fn after(self, list: &ListForce, look: &Look<'_>) -> (UnixSeconds, Self) {
+    fn after(self, list: &ListForce, look: &ForceLook<'_>) -> (UnixSeconds, Self) {
         let shown = list.since.is_some();
         let arrived = if shown { Self::In } else { Self::Told };
         match self {
@@ -289,7 +289,7 @@ mod tests {
         (from, until): (i64, i64),
         events: &[JournalEvent],
     ) {
-        let look = Look {
+        let look = ForceLook {
             from,
             until,
             is_clock_set: false,
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn where_the_clock_was_set_the_whole_time_counts() {
         let mut first = watch(&[None]);
-        let look = Look {
+        let look = ForceLook {
             from: 100,
             until: 105,
             is_clock_set: true,

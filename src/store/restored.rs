@@ -5,10 +5,7 @@
 //! signed after the copy was made. So that log ends, and another one begins under another name and
 //! another key. Its second leaf says which log it follows and why.
 
-use super::journal::{self, JournalEvent};
-use super::log::{Log, Run};
 use super::promises::{LogPromise, Promises};
-use crate::clock::UnixSeconds;
 use crate::list::Hash;
 use crate::record::{EndedLog, Statement};
 use crate::seal::checkpoint::Checkpoint;
@@ -78,6 +75,10 @@ pub(super) fn find(
     if is_kept && origin.as_ref() == Some(&promised.origin) {
         return Ok(None);
     }
+    if is_closed_here(connection, &promised)? {
+        // The log that follows was begun, and the start came no further.
+        return Ok(None);
+    }
     let is_this = origin.is_none_or(|origin| origin == promised.origin);
     let why = if is_this && found < promised.size {
         LogMisfit::Shorter
@@ -91,8 +92,29 @@ pub(super) fn find(
     }))
 }
 
+/// Is what was promised the end of a log that was closed here, to be followed by the one on disk?
+fn is_closed_here(connection: &Connection, promised: &LogPromise) -> rusqlite::Result<bool> {
+    let mut notes = connection.prepare(
+        "SELECT note FROM ended_checkpoint WHERE size = ?1
+             AND log = (SELECT max(log) FROM ended_log)
+             AND EXISTS (SELECT 1 FROM log) AND EXISTS (SELECT 1 FROM key_note)",
+    )?;
+    let notes = notes.query_map([promised.size.cast_signed()], |row| row.get::<_, String>(0))?;
+    let notes = notes.collect::<rusqlite::Result<Vec<_>>>()?;
+    let ends = notes.iter().filter_map(|note| {
+        let note = Note::parse(note.as_bytes()).ok()?;
+        Checkpoint::parse(note.text()).ok()
+    });
+    Ok(ends
+        .into_iter()
+        .any(|end| end.origin == promised.origin && end.root == promised.root.0))
+}
+
 /// A checkpoint of the log on disk, that of a size or the last one.
-fn checkpoint(connection: &Connection, size: Option<u64>) -> rusqlite::Result<Option<Checkpoint>> {
+pub(super) fn checkpoint(
+    connection: &Connection,
+    size: Option<u64>,
+) -> rusqlite::Result<Option<Checkpoint>> {
     let note: Option<String> = connection
         .query_row(
             "SELECT note FROM checkpoint WHERE ?1 IS NULL OR size = ?1 ORDER BY size DESC LIMIT 1",
@@ -141,7 +163,6 @@ pub(super) fn end_log(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
          DELETE FROM checkpoint;
          DELETE FROM log;
          DELETE FROM standing;
-         DELETE FROM alive;
          DELETE FROM promised;",
     )
 }
@@ -167,25 +188,16 @@ impl FoundRestored {
         }
     }
 
-    /// Says it in the new log and in the journal.
-    pub(super) fn tell(
-        &self,
-        transaction: &Transaction<'_>,
-        log: &mut Log<'_>,
-        run: &Run,
-        at: UnixSeconds,
-    ) -> rusqlite::Result<()> {
+    /// What the new log says of it.
+    pub(super) fn statement(&self) -> Statement {
         let LogPromise { origin, size, root } = &self.ended;
-        let said = Statement::LogRestored(EndedLog {
+        Statement::LogRestored(EndedLog {
             found: self.found,
             origin: origin.clone(),
             root: root.to_string(),
             size: *size,
             why: self.why.word().to_owned(),
-        });
-        let event = JournalEvent::at(at, said);
-        journal::add(transaction, std::slice::from_ref(&event))?;
-        log.note(run, &event)
+        })
     }
 }
 
@@ -196,6 +208,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::clock::UnixSeconds;
     use crate::count::{HourCounts, ListIdentity};
     use crate::record::{EventKind, Leaf};
     use crate::store::{Author, LogReader, Reader, Store, StoreError};

@@ -4,8 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::append::{append, closed_until};
 use super::author::Author;
+use super::handover::Handover;
 use super::journal::{self, JournalEvent};
-use super::log::{Log, Run, Sign};
+use super::log::{Log, LogBegins, Run, Sign};
 use super::restored::{FoundRestored, end_log};
 use super::{entries, hours};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
@@ -34,23 +35,90 @@ pub(super) fn log_time(
     Ok(wall.max(reached.unwrap_or(wall)))
 }
 
-/// Begins a run, and a log where the one on disk is not what was promised.
+/// Begins a run, and a log where the one on disk ends.
 pub(super) fn begin(
     connection: &mut Connection,
     author: &Author,
     boot: u64,
     lists: &[ListIdentity],
     wall: UnixSeconds,
-    restored: Option<&FoundRestored>,
+    handover: &Handover,
 ) -> rusqlite::Result<BegunRun> {
     let transaction = connection.transaction()?;
     let at = log_time(&transaction, wall)?;
-    if restored.is_some() {
-        end_log(&transaction)?;
+    let (mut log, previous, follows) = begin_log(&transaction, author, at, handover)?;
+    let (run, keys) = note_run(&transaction, author, boot, lists, at)?;
+    hours::add(
+        &transaction,
+        run.key,
+        &keys,
+        &hours::nothing_in(hour_start(at), keys.len()),
+    )?;
+    let ids = lists.iter().map(|list| list.id.clone()).collect();
+    let start = Statement::Start(RunStart {
+        behind_s: at.abs_diff(wall),
+        configuration: run.configuration.clone(),
+        lists: ids,
+        previous: previous.map(|run| run.boot),
+        recovery: author.recovery.as_ref().map(ToString::to_string),
+        software: run.software.clone(),
+    });
+    let start = JournalEvent::at(at, start);
+    journal::add(&transaction, std::slice::from_ref(&start))?;
+    log.note(&run, &start)?;
+    if let Some(follows) = follows {
+        let follows = JournalEvent::at(at, follows);
+        journal::add(&transaction, std::slice::from_ref(&follows))?;
+        log.note(&run, &follows)?;
     }
-    let first_hour = first_hour(&transaction, at, restored)?;
-    let mut log = Log::open(&transaction, author, first_hour)?;
-    let previous = end_previous(&transaction, &mut log, at)?;
+    let closed = closed_until(&log, at);
+    entries::commit(&transaction, &mut log, &run, closed)?;
+    let checkpoint = log.save(Sign::Now)?;
+    transaction.commit()?;
+    Ok(BegunRun {
+        run,
+        lists: keys,
+        at,
+        checkpoint,
+    })
+}
+
+/// The log that the run is told in, the run before it in that log, and which log it follows.
+fn begin_log<'t>(
+    transaction: &'t Transaction<'t>,
+    author: &'t Author,
+    at: UnixSeconds,
+    handover: &Handover,
+) -> rusqlite::Result<(Log<'t>, Option<Run>, Option<Statement>)> {
+    let hour = hour_start(at);
+    if let Handover::Following(closed) = handover {
+        let (old, succession) = closed.as_ref();
+        let end = |log: &mut Log<'_>| end_previous(transaction, log, at).map(drop);
+        let (closed, begins) = succession.close(transaction, old, end, hour)?;
+        let log = Log::open(transaction, author, || Ok(begins))?;
+        return Ok((log, None, Some(Statement::LogFollows(closed))));
+    }
+    let restored = handover.restored().map(FoundRestored::statement);
+    if restored.is_some() {
+        end_log(transaction)?;
+    }
+    let begins = || {
+        let first_hour = first_hour(transaction, at, restored.is_some())?;
+        LogBegins::now(transaction, hour, first_hour)
+    };
+    let mut log = Log::open(transaction, author, begins)?;
+    let previous = end_previous(transaction, &mut log, at)?;
+    Ok((log, previous, restored))
+}
+
+/// Notes the run with its lists; gives their keys.
+fn note_run(
+    transaction: &Transaction<'_>,
+    author: &Author,
+    boot: u64,
+    lists: &[ListIdentity],
+    at: UnixSeconds,
+) -> rusqlite::Result<(Run, Vec<i64>)> {
     let run = Run {
         key: 0,
         boot: format!("{boot:016x}"),
@@ -72,7 +140,7 @@ pub(super) fn begin(
     )?;
     let keys = lists
         .iter()
-        .map(|list| note_list(&transaction, list, at))
+        .map(|list| note_list(transaction, list, at))
         .collect::<Result<Vec<_>, _>>()?;
     for key in &keys {
         transaction.execute(
@@ -80,36 +148,7 @@ pub(super) fn begin(
             params![run.key, key],
         )?;
     }
-    hours::add(
-        &transaction,
-        run.key,
-        &keys,
-        &hours::nothing_in(hour_start(at), keys.len()),
-    )?;
-    let ids = lists.iter().map(|list| list.id.clone()).collect();
-    let start = Statement::Start(RunStart {
-        behind_s: at.abs_diff(wall),
-        configuration: run.configuration.clone(),
-        lists: ids,
-        previous: previous.map(|run| run.boot),
-        software: run.software.clone(),
-    });
-    let start = JournalEvent::at(at, start);
-    journal::add(&transaction, std::slice::from_ref(&start))?;
-    log.note(&run, &start)?;
-    if let Some(restored) = restored {
-        restored.tell(&transaction, &mut log, &run, at)?;
-    }
-    let closed = closed_until(&log, at);
-    entries::commit(&transaction, &mut log, &run, closed)?;
-    let checkpoint = log.save(Sign::Now)?;
-    transaction.commit()?;
-    Ok(BegunRun {
-        run,
-        lists: keys,
-        at,
-        checkpoint,
-    })
+    Ok((run, keys))
 }
 
 /// The first hour that a new log tells of. What was counted before there was any log is not in it;
@@ -117,14 +156,14 @@ pub(super) fn begin(
 fn first_hour(
     transaction: &Transaction<'_>,
     at: UnixSeconds,
-    restored: Option<&FoundRestored>,
+    is_restored: bool,
 ) -> rusqlite::Result<UnixSeconds> {
     let is_counted: bool = transaction.query_row(
         "SELECT EXISTS (SELECT * FROM hour WHERE hour >= ?1)",
         [hour_start(at)],
         |row| row.get(0),
     )?;
-    Ok(if is_counted && restored.is_none() {
+    Ok(if is_counted && !is_restored {
         hour_start(at) + HOUR_S
     } else {
         hour_start(at)

@@ -12,7 +12,7 @@ use super::StoreError;
 use super::whole::make_private_folder;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
-pub(super) const FORM: i64 = 6;
+pub(super) const FORM: i64 = 7;
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -178,6 +178,20 @@ const ADD_ENDED_LOGS: &str = "
     ) STRICT;
 ";
 
+/// What form 7 adds: in which form a log's leaves are, from when on it tells, which hour is the
+/// first that it has leaves of and which stretch its first run; and the notes by which keys follow
+/// from one another.
+const ADD_LOG_FORM: &str = "
+    ALTER TABLE log ADD COLUMN is_salted INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE log ADD COLUMN begins INTEGER;
+    ALTER TABLE log ADD COLUMN first_hour INTEGER;
+    ALTER TABLE log ADD COLUMN first_alive INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE key_note (
+        key_note INTEGER PRIMARY KEY,
+        note TEXT NOT NULL
+    ) STRICT;
+";
+
 /// Where the counts of a state folder are.
 pub(super) fn counts_file(folder: &Path) -> PathBuf {
     folder.join("counts.sqlite")
@@ -247,6 +261,7 @@ pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
             ADD_ENTRIES,
             ADD_OUT_OF_FORCE,
             ADD_ENDED_LOGS,
+            ADD_LOG_FORM,
         ];
         for step in steps
             .into_iter()

@@ -9,8 +9,9 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::append::{append, closed_until};
 use super::author::Author;
+use super::handover;
 use super::journal::{self, JournalEvent};
-use super::log::{self, Log, Run, Sign};
+use super::log::{Log, LogBegins, Run, Sign};
 use super::out_of_force::OutOfForce;
 use super::promises::{LogPromise, Promises};
 use super::restored::{self, FoundRestored};
@@ -84,29 +85,15 @@ impl Store {
         let mut connection = open_to_write(folder)?;
         let file = counts_file(folder);
         let failed = |source| failed(&file, source);
-        let restored = restored::find(&connection, promises).map_err(failed)?;
-        let written = log::other_author(&connection, &author).map_err(failed)?;
-        let author = match (&restored, written) {
-            (Some(restored), _) => {
-                let at = log_time(&connection, at).map_err(failed)?;
-                let names = restored::names(&connection).map_err(failed)?;
-                succeed(author, restored, names, at)?
-            }
-            (None, None) => author,
-            (None, Some(written)) => {
-                return Err(StoreError::Author {
-                    file,
-                    written,
-                    given: author.key.public().to_string(),
-                });
-            }
-        };
+        let told_at = log_time(&connection, at).map_err(failed)?;
+        let (author, handover) = handover::decide(&connection, &file, author, promises, told_at)?;
         let boot = getrandom::u64().map_err(|source| StoreError::Open {
             path: "the system's random numbers".into(),
             source: source.into(),
         })?;
-        let begun = begin(&mut connection, &author, boot, lists, at, restored.as_ref());
+        let begun = begin(&mut connection, &author, boot, lists, at, &handover);
         let begun = begun.map_err(failed)?;
+        handover.settle(&author)?;
         let store = Self {
             connection,
             file,
@@ -116,7 +103,7 @@ impl Store {
             time: begun.at,
             is_failing: false,
             promises: promises.clone(),
-            restored: restored.map(|restored| restored.message()),
+            restored: handover.restored().map(FoundRestored::message),
             _lock: lock,
         };
         store.promise(begun.checkpoint);
@@ -223,24 +210,6 @@ pub struct Taking<'a> {
     pub out_of_force: &'a [OutOfForce],
 }
 
-/// Says that a log ends, and gives the author of the next one, who has none of these names.
-fn succeed(
-    author: Author,
-    restored: &FoundRestored,
-    mut names: Vec<String>,
-    at: UnixSeconds,
-) -> Result<Author, StoreError> {
-    names.push(restored.ended.origin.clone());
-    let next = author.succeed(&names, at)?;
-    let key = next.key.public();
-    tracing::error!(
-        "{}. That log ends here, and another one begins with the key {key}: give that to whoever \
-         checks the log",
-        restored.message()
-    );
-    Ok(next)
-}
-
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
     StoreError::Sqlite {
         attempt: "write the counts to",
@@ -274,7 +243,10 @@ pub(super) fn add(
 ) -> rusqlite::Result<Option<Checkpoint>> {
     let transaction = connection.transaction()?;
     let &WriteSpan { since, at, .. } = span;
-    let mut log = Log::open(&transaction, author, hour_start(at))?;
+    let hour = hour_start(at);
+    let mut log = Log::open(&transaction, author, || {
+        LogBegins::now(&transaction, hour, hour)
+    })?;
     journal::add(&transaction, taking.events)?;
     let mut hours = taking.hours.iter().collect::<Vec<_>>();
     hours.sort_by_key(|counts| counts.hour);
@@ -388,6 +360,7 @@ mod tests {
     use crate::count::{Gap, Record, Stretch};
     use crate::store::Reader;
     use crate::store::author::author_of_tests as author;
+    use crate::store::schema::FORM;
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -573,14 +546,15 @@ mod tests {
         ));
         store
             .connection
-            .pragma_update(None, "user_version", 9)
+            .pragma_update(None, "user_version", FORM + 1)
             .unwrap();
         store.end(HOUR).unwrap();
         let refused = Store::open(folder.path(), &[], author(), HOUR)
             .unwrap_err()
             .to_string();
         assert!(
-            refused.contains("form 9") && refused.contains("up to 6"),
+            refused.contains(&format!("form {}", FORM + 1))
+                && refused.contains(&format!("up to {FORM}")),
             "{refused}"
         );
         assert!(matches!(

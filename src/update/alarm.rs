@@ -93,8 +93,8 @@ impl Stand {
     /// Notice that the wall clock was set forward since the last look.
     fn look_at_clock(&mut self) {
         let now = ClockReading::now();
-        let before = self.last_look.replace(now);
-        if before.and_then(|before| before.step_s(now)) > Some(0) {
+        let before = std::mem::replace(&mut self.last_look, now);
+        if before.step_s(now) > Some(0) {
             self.stepped = Some(now.monotonic);
         }
     }

@@ -78,7 +78,7 @@ pub(super) struct Stand {
     /// How often a zone's primaries are asked; nothing before the first time.
     pub(super) pace: Option<Duration>,
     /// When the alarms were last looked at, and when the wall clock was last set forward.
-    pub(super) last_look: Option<ClockReading>,
+    pub(super) last_look: ClockReading,
     pub(super) stepped: Option<Instant>,
     /// How often somebody asked for its sources to be looked at again.
     pub(super) asked: u64,
@@ -187,7 +187,7 @@ impl Stand {
             attempted: None,
             opened: wall_s(),
             pace: None,
-            last_look: None,
+            last_look: ClockReading::now(),
             stepped: None,
             asked: 0,
             next_expiry: None,

@@ -1,16 +1,20 @@
 //! `wardline audit export` and `wardline audit key`: from the state folder to files that anybody
 //! can check.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::super::failure::CommandFailure;
 use super::super::output::{self, Style, count};
-use crate::audit::LogExporter;
+use crate::audit::{ExportPart, LogExporter};
+use crate::clock::wall_s;
 use crate::config::Config;
+use crate::count::Stretch;
+use crate::record::Leaf;
+use crate::report::{self, Months, Period, ReportFormat};
 use crate::seal::VerifyKey;
-use crate::store::LogReader;
+use crate::store::{LogReader, Reader};
 
 /// What was written.
 #[derive(Serialize)]
@@ -45,36 +49,84 @@ pub(super) fn print_key(config: &Config) -> Result<(), CommandFailure> {
     ))
 }
 
-pub(super) fn run(
-    config: &Config,
-    folder: &Path,
-    ended: Option<&str>,
-    style: Style,
-) -> Result<(), CommandFailure> {
-    let reader = match ended {
+/// What is written, and where.
+#[derive(Debug, clap::Args)]
+pub(in super::super) struct ExportArgs {
+    /// The folder.
+    folder: PathBuf,
+    /// A log that ended here: it was closed for another key or another form, or the state folder
+    /// was found restored, copied or emptied.
+    #[arg(long, value_name = "ORIGIN")]
+    ended: Option<String>,
+    /// Only what everybody may see: checkpoints, the hashes of the entries, and the published
+    /// report.
+    #[arg(long)]
+    public: bool,
+}
+
+pub(super) fn run(config: &Config, args: &ExportArgs, style: Style) -> Result<(), CommandFailure> {
+    let reader = match &args.ended {
         None => LogReader::open(&config.state),
         Some(origin) => LogReader::open_ended(&config.state, origin),
     };
     let reader = reader.map_err(|error| CommandFailure::Failed(error.to_string()))?;
-    export(&reader, folder, style)
+    export(config, &reader, args, style)
         .map_err(|ExportEnded(message)| CommandFailure::Failed(message))?
 }
 
+/// Everybody may see hashes only of what cannot be guessed.
+fn check_salts(reader: &LogReader, origin: &str) -> Result<(), ExportEnded> {
+    let first = reader.leaf(0)?;
+    let first = first.as_deref().map(Leaf::parse);
+    if first.is_none_or(|leaf| leaf.is_ok_and(|leaf| leaf.is_salted())) {
+        return Ok(());
+    }
+    Err(ExportEnded(format!(
+        "the log {origin} is of the older form, in which small counts can be guessed from hashes: \
+         it cannot be public. The next start of this wardline closes it, and the log that goes on \
+         can be"
+    )))
+}
+
+/// The published report beside the public part, where a month is over.
+fn write_reports(config: &Config, writer: &LogExporter) -> Result<(), ExportEnded> {
+    let record = Reader::open(&config.state)?.read_hourly(Stretch::default(), wall_s())?;
+    let published = report::publish(&[record], Months::default(), Period::Month);
+    for (name, format) in [
+        ("report.json", ReportFormat::Json),
+        ("report.html", ReportFormat::Html),
+    ] {
+        writer.report(name, &report::render(&published, format))?;
+    }
+    Ok(())
+}
+
 fn export(
+    config: &Config,
     reader: &LogReader,
-    folder: &Path,
+    args: &ExportArgs,
     style: Style,
 ) -> Result<Result<(), CommandFailure>, ExportEnded> {
     let key = reader.author()?.unwrap_or_default();
     let origin = VerifyKey::parse(&key)?.name().to_owned();
     let checkpoints = reader.checkpoints()?;
     let size = checkpoints.last().map_or(0, |last| last.size);
-    let mut writer = LogExporter::create(folder, &origin)?;
+    let part = if args.public {
+        check_salts(reader, &origin)?;
+        ExportPart::Public
+    } else {
+        ExportPart::Whole
+    };
+    let mut writer = LogExporter::create(&args.folder, &origin, part)?;
     reader.leaves::<ExportEnded>(size, |leaf| Ok(writer.leaf(leaf)?))?;
     let notes: Vec<_> = checkpoints
         .into_iter()
         .map(|signed| (signed.at, signed.note))
         .collect();
+    writer.key_notes(&reader.key_notes()?)?;
+    if args.public && args.ended.is_none() {
+        write_reports(config, &writer)?;
+    }
     writer.finish(&key, &notes)?;
     Ok(match style {
         Style::Json => output::print_json(&Exported {
@@ -86,7 +138,7 @@ fn export(
         Style::Text => output::print(&format!(
             "{origin}: {} in {}\nkey: {key}\n",
             count(size, "leaf").replace("leafs", "leaves"),
-            folder.display()
+            args.folder.display()
         )),
     })
 }

@@ -7,8 +7,12 @@ mod cosign;
 mod export;
 mod keys;
 mod open;
+mod prove;
+mod replace_key;
+mod verified;
 mod verify;
-use std::path::{Path, PathBuf};
+
+use std::path::Path;
 
 use clap::Subcommand;
 
@@ -20,17 +24,19 @@ use super::output;
 pub(super) enum Audit {
     /// Print the public key of this resolver's log, for those who check it.
     Key,
-    /// Write the log as static files, for any web server to publish; an earlier export in the
-    /// folder is brought up to date.
-    Export {
-        /// The folder.
-        folder: PathBuf,
-        /// A log that ended here, because the state folder was found restored, copied or emptied.
-        #[arg(long, value_name = "ORIGIN")]
-        ended: Option<String>,
-    },
+    /// Write the log as static files: all of it for the regulator, or with --public what everybody
+    /// may see; an earlier export in the folder is brought up to date.
+    Export(export::ExportArgs),
+    /// Write single leaves, each with the proof that it is in the log (C2SP tlog-proof), for those
+    /// who may see no others.
+    Prove(prove::ProveArgs),
+    /// Check such a leaf, and show it.
+    Proven(prove::ProvenArgs),
+    /// Prepare another key for this resolver's log, which the next start takes: the old key, or the
+    /// recovery key, signs that it follows.
+    ReplaceKey(replace_key::ReplaceArgs),
     /// Check exported logs: signatures, that nothing was changed or left out, that all adds up.
-    /// Ends with 0 if all is in order, 1 if not.
+    /// Ends with 0 if all is in order, 1 if not, 2 if it cannot be judged.
     Verify(verify::Args),
     /// Vouch for an exported log with a signature of one's own, if it continues what was seen of it
     /// before.
@@ -50,9 +56,10 @@ pub(super) fn run(
 ) -> Result<(), CommandFailure> {
     match command {
         Audit::Key => export::print_key(&load(config)?),
-        Audit::Export { folder, ended } => {
-            export::run(&load(config)?, folder, ended.as_deref(), style)
-        }
+        Audit::Export(args) => export::run(&load(config)?, args, style),
+        Audit::Prove(args) => prove::prove(&load(config)?, args),
+        Audit::Proven(args) => prove::proven(args, style),
+        Audit::ReplaceKey(args) => replace_key::run(&load(config)?, args, style),
         Audit::Verify(args) => verify::run(args, style),
         Audit::Cosign(args) => cosign::run(args, style),
         Audit::Open(args) => open::open(&load(config)?, args),

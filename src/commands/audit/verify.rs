@@ -1,21 +1,17 @@
 //! `wardline audit verify`: is the record whole, unchanged and in itself right? A table to read, or
 //! JSON.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::super::failure::CommandFailure;
-use super::super::output::{self, Style, TextColumn, count, number, table};
-use super::findings::describe_findings;
+use super::super::output::{self, Style, count};
 use super::keys::read_keys;
+use super::verified::{IN_ORDER, NOT_IN_ORDER, NOT_JUDGED, VerifiedOutcome, describe};
 use crate::audit::{
-    CosignPolicy, Demands, Finding, Folder, LogReport, Pin, PublishedReport, Totals, Verified,
-    describe_ended, read_pin, read_regular, verify,
+    CosignPolicy, Demands, Finding, Folder, Pin, PublishedReport, Totals, Verified, misfits,
+    read_pin, read_regular, verify,
 };
 use crate::clock::UnixSeconds;
-use crate::record::Blocked;
 use crate::report::parse_span;
 use crate::seal::NOTE_OCTETS_MAX;
 
@@ -32,6 +28,9 @@ pub(in super::super) struct Args {
     /// log must be there.
     #[arg(long, value_name = "KEY", required_unless_present = "policy")]
     key: Vec<String>,
+    /// The folders are of the public part of logs: checkpoints and hashes, no figures.
+    #[arg(long, conflicts_with_all = ["report", "manifest", "until"])]
+    public: bool,
     /// A policy (C2SP tlog-policy): its logs and witnesses are known, and each log must have the
     /// cosignatures of its quorum.
     #[arg(long, value_name = "FILE")]
@@ -54,26 +53,23 @@ pub(in super::super) struct Args {
     curator: Vec<String>,
 }
 
-/// All that was found.
-#[derive(Serialize)]
-struct VerifiedOutcome {
-    verdict: &'static str,
-    logs: Vec<LogReport>,
-    blocked: BTreeMap<String, Blocked>,
-    not_in_force_s: BTreeMap<String, u64>,
-    questions: u64,
-    findings: Vec<Finding>,
-    /// What was not looked at, and what would have it looked at.
-    not_checked: Vec<&'static str>,
-}
-
 pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
     let outcome = check(args)?;
     match style {
         Style::Json => output::print_json(&outcome)?,
         Style::Text => output::print(&describe(&outcome))?,
     }
+    let unjudged = outcome
+        .logs
+        .iter()
+        .map(|log| log.unjudged.len())
+        .sum::<usize>();
     match outcome.findings.len() {
+        0 if unjudged > 0 => Err(CommandFailure::Usage(format!(
+            "the record cannot be judged: {} of kinds that this wardline does not know; check it \
+             with a newer one",
+            count(unjudged as u64, "statement")
+        ))),
         0 => Ok(()),
         findings => Err(CommandFailure::Failed(format!(
             "the record is not in order: {}",
@@ -86,6 +82,7 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     let keys = read_keys(&args.key)?;
     let mut demands = Demands {
         keys,
+        is_public: args.public,
         ..Demands::default()
     };
     if let Some(path) = &args.policy {
@@ -122,6 +119,10 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
 
 fn not_checked(args: &Args) -> Vec<&'static str> {
     let questions = [
+        (
+            args.public,
+            "what the entries say, and any figure: only the regulator has the whole log",
+        ),
         (
             args.since.is_empty() && args.until.is_none(),
             "whether the end of a log was cut off: a checkpoint from before (--since) or a time \
@@ -191,7 +192,7 @@ fn judge(
 ) -> VerifiedOutcome {
     verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
     let (mut totals, mut last) = (Totals::default(), None);
-    let mut told_until = Vec::new();
+    let mut told = Vec::new();
     for Verified {
         log,
         totals: sums,
@@ -201,25 +202,37 @@ fn judge(
     {
         if last != Some(&log.origin) {
             sums.iter().for_each(|sums| totals.add(sums));
-            told_until.push(*until);
+            told.push((log.origin.as_str(), *until));
         }
         last = Some(&log.origin);
     }
+    // A log that another one follows tells up to there.
+    let followed = verified.iter().filter_map(|verified| verified.log.before());
+    let followed: Vec<&str> = followed.collect();
+    told.retain(|(origin, _)| !followed.contains(origin));
     let is_whole = verified.iter().all(|verified| verified.totals.is_some());
     let mut findings: Vec<Finding> = verified
         .iter()
         .flat_map(|verified| verified.log.findings.clone())
         .collect();
-    let origins: Vec<&str> = verified
-        .iter()
-        .map(|verified| verified.log.origin.as_str())
-        .collect();
-    findings.extend(demands.missing_logs(&origins));
+    findings.extend(misfits(&verified));
+    let whole = verified.iter().filter(|verified| {
+        verified.totals.is_some() && !followed.contains(&verified.log.origin.as_str())
+    });
+    findings.extend(
+        whole.filter_map(|verified| demands.missing_end(&verified.log.origin, verified.until)),
+    );
+    let origins = verified.iter().flat_map(|verified| {
+        let own = std::iter::once(&verified.log.origin);
+        own.chain(&verified.ancestors).map(String::as_str)
+    });
+    findings.extend(demands.missing_logs(&origins.collect::<Vec<_>>()));
+    let until = told.iter().map(|(_, until)| *until).min().flatten();
+    let report = report.filter(|_| is_whole);
     findings.extend(
         report
-            .filter(|_| is_whole)
             .into_iter()
-            .flat_map(|report| report.check(&totals, told_until.iter().copied().min().flatten())),
+            .flat_map(|report| report.check(&totals, until)),
     );
     let everything = (UnixSeconds::MIN, UnixSeconds::MAX);
     let lists = totals.blocked.keys().map(|list| {
@@ -229,10 +242,13 @@ fn judge(
         )
     });
     VerifiedOutcome {
-        verdict: if findings.is_empty() {
-            "in order"
-        } else {
-            "not in order"
+        verdict: match verified
+            .iter()
+            .all(|verified| verified.log.unjudged.is_empty())
+        {
+            _ if !findings.is_empty() => NOT_IN_ORDER,
+            true => IN_ORDER,
+            false => NOT_JUDGED,
         },
         blocked: lists.collect(),
         questions: totals.questions.values().sum(),
@@ -241,137 +257,4 @@ fn judge(
         findings,
         not_checked: Vec::new(),
     }
-}
-
-fn describe(outcome: &VerifiedOutcome) -> String {
-    let columns = [
-        TextColumn::Left("LOG"),
-        TextColumn::Left("FROM"),
-        TextColumn::Left("UP TO"),
-        TextColumn::Right("HOURS"),
-        TextColumn::Right("LEAVES"),
-        TextColumn::Right("NOT ON RECORD"),
-        TextColumn::Right("CRASHES"),
-        TextColumn::Left("COSIGNED BY"),
-        TextColumn::Left("IN ORDER"),
-    ];
-    let rows = outcome.logs.iter().map(|log| {
-        let cosigners: Vec<String> = log
-            .cosigners
-            .iter()
-            .map(|cosigner| format!("{} {}", cosigner.name, output::time(cosigner.at)))
-            .collect();
-        vec![
-            log.origin.clone(),
-            log.from.clone().unwrap_or_else(|| "no hour yet".to_owned()),
-            log.until.clone().unwrap_or_else(|| "-".to_owned()),
-            number(log.hours),
-            number(log.size),
-            length(log.gap_s.values().sum()),
-            number(log.events.get("crash").copied().unwrap_or_default()),
-            if cosigners.is_empty() {
-                "nobody with a key given".to_owned()
-            } else {
-                cosigners.join(", ")
-            },
-            if log.findings.is_empty() { "yes" } else { "NO" }.to_owned(),
-        ]
-    });
-    let mut text = table(&columns, &rows.collect::<Vec<_>>());
-    for log in &outcome.logs {
-        if let Some(restored) = &log.restored {
-            text.push_str(&format!(
-                "\nRESTORED: {} {}\n",
-                log.origin,
-                describe_ended(restored)
-            ));
-        }
-    }
-    text.push_str("\nBlocked questions (a question is not a person and not a visit):\n");
-    text.push_str(&describe_blocked(&outcome.blocked));
-    text.push_str(&format!(
-        "Of {} in all.\n\n",
-        count(outcome.questions, "question")
-    ));
-    text.push_str(&describe_absences(outcome));
-    text.push_str(&describe_findings(&outcome.findings));
-    text.push_str(if outcome.findings.is_empty() {
-        "The record is in order: it is signed, nothing in it was changed or left out, and all of \
-         it adds up.\n"
-    } else {
-        "The record is NOT in order. What is named above, and what depends on it, is no evidence.\n"
-    });
-    for question in &outcome.not_checked {
-        text.push_str(&format!("NOT CHECKED: {question}.\n"));
-    }
-    text
-}
-
-fn describe_blocked(blocked: &BTreeMap<String, Blocked>) -> String {
-    let columns = ["ADDRESS", "HTTPS", "OTHER", "VIA CNAME", "SUM"].map(TextColumn::Right);
-    let columns: Vec<TextColumn> = [TextColumn::Left("LIST")]
-        .into_iter()
-        .chain(columns)
-        .collect();
-    let rows = blocked.iter().map(|(list, blocked)| {
-        let numbers = [
-            blocked.address,
-            blocked.https,
-            blocked.other,
-            blocked.via_cname,
-            blocked.sum(),
-        ]
-        .map(number);
-        [list.clone()].into_iter().chain(numbers).collect()
-    });
-    table(&columns, &rows.collect::<Vec<_>>())
-}
-
-/// When lists were not in force, while the resolver answered.
-fn describe_absences(outcome: &VerifiedOutcome) -> String {
-    let columns = ["LOG", "LIST", "FROM", "UP TO"].map(TextColumn::Left);
-    let columns: Vec<TextColumn> = columns
-        .into_iter()
-        .chain([TextColumn::Right("LENGTH")])
-        .collect();
-    let times = outcome.logs.iter().flat_map(|log| {
-        let lists = log.not_in_force.iter();
-        lists.flat_map(move |(list, times)| times.iter().map(move |time| (log, list, time)))
-    });
-    let rows = times.map(|(log, list, time)| {
-        vec![
-            log.origin.clone(),
-            list.clone(),
-            time.from.to_string(),
-            time.until.to_string(),
-            length(time.seconds),
-        ]
-    });
-    let rows: Vec<_> = rows.collect();
-    let mut text = match rows.as_slice() {
-        // Of what is not in order nobody can say so.
-        [] if !outcome.findings.is_empty() => return String::new(),
-        [] => "All configured lists were in force in every second that was counted.\n".to_owned(),
-        rows => format!(
-            "Lists that were configured and not in force while the resolver answered:\n{}",
-            table(&columns, rows)
-        ),
-    };
-    let silent = outcome.logs.iter().map(|log| log.silent_hours).sum();
-    if silent > 0 {
-        let hours = count(silent, "hour");
-        text.push_str(&format!("{hours} of an older form do not say that.\n"));
-    }
-    text.push('\n');
-    text
-}
-
-/// Seconds as hours, minutes and seconds.
-fn length(seconds: u64) -> String {
-    format!(
-        "{}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
 }

@@ -18,11 +18,13 @@ pub(super) fn store_opener(
     let name = store::origin(&config.audit.provider, &config.audit.resolver);
     let (audit, state) = (config.audit.key.clone(), config.state.clone());
     let (digest, promises) = (config.digest.clone(), promises.clone());
+    let recovery = config.audit.recovery.clone();
     Box::new(move |began| {
         // Where it cannot be made, what is opened in it says so.
         let _ = store::make_private_folder(&state);
         let open = || {
             let author = Author::open(&audit, &name, &digest)?;
+            let author = author.with_recovery(recovery.clone());
             Store::open_promised(&state, &identities, author, &promises, began)
         };
         open().or_else(|error| {

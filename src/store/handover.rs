@@ -1,0 +1,99 @@
+//! Whether the log on disk goes on at a start, or ends and another one takes its place.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::StoreError;
+use super::author::Author;
+use super::log::other_author;
+use super::promises::Promises;
+use super::restored::{self, FoundRestored};
+use super::successor::{self, NextLog, Succession, Successor};
+use crate::clock::UnixSeconds;
+
+/// In which log a run is told.
+pub(super) enum Handover {
+    /// In the one that is there, or the first one.
+    None,
+    /// In another one, as the one on disk is not what was promised.
+    Restored(FoundRestored),
+    /// In another one, as this author's is closed.
+    Following(Box<(Author, Succession)>),
+}
+
+impl Handover {
+    /// What was found in place of what was promised.
+    pub(super) const fn restored(&self) -> Option<&FoundRestored> {
+        match self {
+            Self::Restored(restored) => Some(restored),
+            Self::None | Self::Following(_) => None,
+        }
+    }
+
+    /// The log that `author` signs is on disk.
+    pub(super) fn settle(&self, author: &Author) -> Result<(), StoreError> {
+        match self {
+            Self::Following(closed) => closed.1.settle(author),
+            Self::None | Self::Restored(_) => Ok(()),
+        }
+    }
+}
+
+/// Decides in which log a run that begins at `at` is told, and who signs it.
+pub(super) fn decide(
+    connection: &Connection,
+    file: &Path,
+    author: Author,
+    promises: &Promises,
+    at: UnixSeconds,
+) -> Result<(Author, Handover), StoreError> {
+    let failed = |source| StoreError::Sqlite {
+        attempt: "read",
+        file: file.into(),
+        source,
+    };
+    if let Some(restored) = restored::find(connection, promises).map_err(failed)? {
+        let names = restored::names(connection).map_err(failed)?;
+        let author = succeed(author, &restored, names, at)?;
+        return Ok((author, Handover::Restored(restored)));
+    }
+    let author = match successor::find(connection, author, at)? {
+        Successor::Same(author) => *author,
+        Successor::Next(next) => {
+            let NextLog {
+                old,
+                author,
+                succession,
+            } = *next;
+            let closed = Box::new((old, succession));
+            return Ok((author, Handover::Following(closed)));
+        }
+    };
+    match other_author(connection, &author).map_err(failed)? {
+        None => Ok((author, Handover::None)),
+        Some(written) => Err(StoreError::Author {
+            file: file.into(),
+            written,
+            given: author.key.public().to_string(),
+        }),
+    }
+}
+
+/// Says that a log ends, and gives the author of the next one, who has none of these names.
+fn succeed(
+    author: Author,
+    restored: &FoundRestored,
+    mut names: Vec<String>,
+    at: UnixSeconds,
+) -> Result<Author, StoreError> {
+    names.push(restored.ended.origin.clone());
+    let next = author.succeed(&names, at)?;
+    let key = next.key.public();
+    tracing::error!(
+        "{}. That log ends here, and another one begins with the key {key}: give that to whoever \
+         checks the log",
+        restored.message()
+    );
+    Ok(next)
+}

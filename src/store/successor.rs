@@ -1,0 +1,174 @@
+//! A log that goes on under another key: it is closed in order, and the log that follows it names
+//! its head. The old key signs the new one's name, so that whoever has the old key goes on.
+//!
+//! That happens at a start, for one of two reasons: an operator prepared another key
+//! (`wardline audit replace-key`), or the log's leaves are of an older form than is written now.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::StoreError;
+use super::author::{Author, NextKey, NextPlace};
+use super::log::{Log, LogBegins, Sign};
+use super::restored::{checkpoint, end_log};
+use crate::clock::UnixSeconds;
+use crate::record::{ClosedLog, LogKeyNote, Moment};
+use crate::seal::{Note, VerifyKey};
+
+/// The log that ends, and the key that follows.
+pub(super) struct Succession {
+    /// What the old log's key or the recovery key signed.
+    note: Note,
+    /// `form` or `key`.
+    why: &'static str,
+    /// Where the new key lies until it is the log's own.
+    place: NextPlace,
+}
+
+/// What was found at a start.
+pub(super) enum Successor {
+    /// The log goes on with its key.
+    Same(Box<Author>),
+    /// It ends, and another one begins.
+    Next(Box<NextLog>),
+}
+
+/// Who signs the log that ends for the last time, where that key is still there, and who the one
+/// that goes on.
+pub(super) struct NextLog {
+    pub(super) old: Author,
+    pub(super) author: Author,
+    pub(super) succession: Succession,
+}
+
+impl NextLog {
+    fn follow(old: Author, NextKey { key, note, place }: NextKey, why: &'static str) -> Successor {
+        Successor::Next(Box::new(Self {
+            author: old.with_key(key),
+            old,
+            succession: Succession { note, why, place },
+        }))
+    }
+}
+
+/// Looks whether the log on disk is to end.
+///
+/// # Errors
+/// When a key was prepared, and nobody who may has signed that it follows.
+pub(super) fn find(
+    connection: &Connection,
+    author: Author,
+    at: UnixSeconds,
+) -> Result<Successor, StoreError> {
+    let Some((key, is_salted)) = read_log(connection)? else {
+        return Ok(Successor::Same(Box::new(author)));
+    };
+    if let Some(next) = author.next_key()? {
+        if next.key.public().to_string() == key.to_string() {
+            // A start before this one began the log, and did not come further.
+            let author = author.with_key(next.key);
+            next.place.settle(&author)?;
+            return Ok(Successor::Same(Box::new(author)));
+        }
+        let note = &next.note;
+        let said = LogKeyNote::parse(note.text()).filter(|said| said.key == next.key.public());
+        let mut known = vec![key.clone()];
+        known.extend(author.recovery.clone());
+        let signer = said.filter(|said| said.follows == key.name());
+        if signer.is_none_or(|said| said.signer(note, &known).is_none()) {
+            return Err(StoreError::Key {
+                path: next.place.file(),
+                reason: format!(
+                    "it does not follow {key} by the word of that key or of the key `recovery`: \
+                     prepare it anew (wardline audit replace-key), or delete it"
+                ),
+            });
+        }
+        return Ok(NextLog::follow(author, next, "key"));
+    }
+    if is_salted || author.key.public() != key {
+        return Ok(Successor::Same(Box::new(author)));
+    }
+    match author.prepare_next(&author.key, at) {
+        Ok(next) => Ok(NextLog::follow(author, next, "form")),
+        Err(error) => {
+            tracing::error!(
+                "the audit log stays in its older form, whose leaves have no salt: the key of \
+                 the next one cannot be made ({error})"
+            );
+            Ok(Successor::Same(Box::new(author)))
+        }
+    }
+}
+
+fn read_log(connection: &Connection) -> Result<Option<(VerifyKey, bool)>, StoreError> {
+    let found: Option<(String, bool)> = connection
+        .query_row("SELECT author, is_salted FROM log", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+        .map_err(|source| StoreError::Sqlite {
+            attempt: "read",
+            file: connection.path().map(PathBuf::from).unwrap_or_default(),
+            source,
+        })?;
+    Ok(found.and_then(|(author, is_salted)| Some((VerifyKey::parse(&author).ok()?, is_salted))))
+}
+
+impl Succession {
+    /// The log on disk ends here, with the run before closed in it where its key is there; gives
+    /// what the next one says of it, and where that begins.
+    pub(super) fn close(
+        &self,
+        transaction: &Transaction<'_>,
+        old: &Author,
+        end_previous: impl FnOnce(&mut Log<'_>) -> rusqlite::Result<()>,
+        hour: UnixSeconds,
+    ) -> rusqlite::Result<(ClosedLog, LogBegins)> {
+        let mut log = Log::open(transaction, old, || LogBegins::now(transaction, hour, hour))?;
+        let can_sign = super::log::other_author(transaction, old)?.is_none();
+        // What only an unsigned end of the log would say is lost with its key.
+        let told = log.next_hour;
+        end_previous(&mut log)?;
+        let until = if can_sign { log.next_hour } else { told };
+        if can_sign {
+            log.save(Sign::Now)?;
+        }
+        let last = checkpoint(transaction, None)?;
+        let closed = ClosedLog {
+            origin: self.follows(),
+            root: last.as_ref().map_or_else(String::new, |last| {
+                data_encoding::HEXLOWER.encode(&last.root)
+            }),
+            size: last.map_or(0, |last| last.size),
+            until: Moment(until.min(hour)),
+            why: self.why.to_owned(),
+        };
+        end_log(transaction)?;
+        transaction.execute(
+            "INSERT INTO key_note (note) VALUES (?1)",
+            [self.note.to_string()],
+        )?;
+        let begins = LogBegins::now(transaction, closed.until.0, hour)?;
+        Ok((closed, begins))
+    }
+
+    fn follows(&self) -> String {
+        LogKeyNote::parse(self.note.text())
+            .map(|said| said.follows)
+            .unwrap_or_default()
+    }
+
+    /// The new log is on disk: the key of its author becomes the log's own.
+    pub(super) fn settle(&self, author: &Author) -> Result<(), StoreError> {
+        let key = author.key.public();
+        tracing::warn!(
+            "the audit log {} is closed, and goes on as {} under the key {key}, which the old key \
+             or the recovery key has signed",
+            self.follows(),
+            key.name()
+        );
+        self.place.settle(author)
+    }
+}
