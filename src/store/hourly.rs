@@ -77,7 +77,7 @@ pub(super) fn read_hourly(
         hours,
         cells,
         gaps,
-        list_gaps: out_of_force::read(transaction, from, until)?,
+        list_gaps: out_of_force::read(transaction, from, until, 0)?,
         applied,
         steps,
         seals,

@@ -134,7 +134,7 @@ pub(super) fn close(
     let gaps = gaps(&alive, told_until, hour + HOUR_S);
     let ended = Ended::from(figures.ended);
     let out = (figures.carried_in + figures.questions).saturating_sub(ended.sum() + figures.lost);
-    let absences = absences(transaction, &alive, hour)?;
+    let absences = absences(transaction, log.begins, &alive, hour)?;
     // Nothing is carried into a log. Where it follows another one in the same hour, what was
     // carried into the hour is told as having come in it.
     let (into, questions) = if told.is_none() {
@@ -192,11 +192,12 @@ pub(super) fn close(
 /// When lists were not in force in an hour; none where one of its runs did not note that.
 fn absences(
     transaction: &Transaction<'_>,
+    begins: LogBegins,
     alive: &[Alive],
     hour: UnixSeconds,
 ) -> rusqlite::Result<Option<Vec<ListGap>>> {
     let is_noted = |alive: &Alive| alive.notes_force || overlap_s(alive, hour) == 0;
-    let read = || out_of_force::read(transaction, hour, hour + HOUR_S);
+    let read = || out_of_force::read(transaction, hour, hour + HOUR_S, begins.first_alive);
     alive.iter().all(is_noted).then(read).transpose()
 }
 

@@ -200,11 +200,12 @@ pub(super) fn add(
 }
 
 /// When lists were not in force between two moments, by list and earliest first: only where their
-/// run was on record, so that no second of it is in a gap too.
+/// run was on record, so that no second of it is in a gap too, and from this stretch of a run on.
 pub(super) fn read(
     transaction: &Transaction<'_>,
     from: UnixSeconds,
     until: UnixSeconds,
+    first_alive: i64,
 ) -> rusqlite::Result<Vec<ListGap>> {
     if !has_table(transaction, "not_in_force")? {
         return Ok(Vec::new());
@@ -212,9 +213,10 @@ pub(super) fn read(
     let mut statement = transaction.prepare_cached(
         "SELECT id, max(o.from_s, a.from_s, ?1) AS start, min(o.until_s, a.until_s, ?2) AS stop
          FROM not_in_force o JOIN alive a USING (run) JOIN list USING (list)
-         WHERE o.until_s > ?1 AND o.from_s < ?2 AND start < stop ORDER BY id, start",
+         WHERE o.until_s > ?1 AND o.from_s < ?2 AND alive >= ?3 AND start < stop
+         ORDER BY id, start",
     )?;
-    let mut rows = statement.query([from, until])?;
+    let mut rows = statement.query([from, until, first_alive])?;
     let mut gaps: Vec<ListGap> = Vec::new();
     while let Some(row) = rows.next()? {
         let gap = ListGap {

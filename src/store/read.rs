@@ -92,7 +92,7 @@ fn read_record(
         lists,
         hours,
         gaps,
-        list_gaps: out_of_force::read(transaction, from, until)?,
+        list_gaps: out_of_force::read(transaction, from, until, 0)?,
         unnoted_until: out_of_force::unnoted_until(transaction, from, until)?,
     })
 }
