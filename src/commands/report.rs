@@ -125,7 +125,7 @@ fn read_complaints(file: Option<&Path>) -> Result<Option<Complaints>, CommandFai
     }
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
     let complaints = Complaints::parse(&text)
-        .map_err(|fault| CommandFailure::Usage(format!("{place}: {fault}")))?;
+        .map_err(|fault| CommandFailure::Usage(format!("{place}:{fault}")))?;
     Ok(Some(complaints))
 }
 

@@ -58,17 +58,17 @@ impl Complaints {
     /// and kind, like `2026-01,owner,3,1`.
     ///
     /// # Errors
-    /// When a line is anything else; the words name the line and say what may stand there.
+    /// When a line is anything else: `LINE: ` and what may stand there.
     pub fn parse(text: &str) -> Result<Self, String> {
         // A spreadsheet program writes a byte order mark and ends lines its own way.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut lines = text.lines().zip(1_u64..);
         if lines.next().is_none_or(|(line, _)| line != HEADER) {
-            return Err(format!("line 1: must be `{HEADER}`"));
+            return Err(format!("1: must be `{HEADER}`"));
         }
         let mut months = BTreeMap::new();
         for (line, number) in lines {
-            read_line(line, &mut months).map_err(|fault| format!("line {number}: {fault}"))?;
+            read_line(line, &mut months).map_err(|fault| format!("{number}: {fault}"))?;
         }
         Ok(Self(months))
     }
@@ -143,46 +143,28 @@ mod tests {
     #[test]
     fn every_other_line_is_refused_by_its_number() {
         for (lines, fault) in [
-            (
-                "2026-1,owner,3,1",
-                "line 2: the first field must be a month",
-            ),
-            (
-                "2026-01-01,owner,3,1",
-                "line 2: the first field must be a month",
-            ),
-            (
-                "2026-01,police,3,1",
-                "line 2: the second field must be owner",
-            ),
-            ("2026-01,owner,3", "line 2: must have four fields"),
-            (
-                "2026-01,owner,3,1,Mr Example",
-                "line 2: must have four fields",
-            ),
-            ("", "line 2: must have four fields"),
-            (
-                "2026-01,owner,-3,1",
-                "line 2: `received` and `upheld` must be",
-            ),
+            ("2026-1,owner,3,1", "2: the first field must be a month"),
+            ("2026-01-01,owner,3,1", "2: the first field must be a month"),
+            ("2026-01,police,3,1", "2: the second field must be owner"),
+            ("2026-01,owner,3", "2: must have four fields"),
+            ("2026-01,owner,3,1,Mr Example", "2: must have four fields"),
+            ("", "2: must have four fields"),
+            ("2026-01,owner,-3,1", "2: `received` and `upheld` must be"),
             (
                 "2026-01,owner,1000000000,1",
-                "line 2: `received` and `upheld` must be",
+                "2: `received` and `upheld` must be",
             ),
-            ("2026-01,owner,1,2", "line 2: no more can be upheld"),
+            ("2026-01,owner,1,2", "2: no more can be upheld"),
             (
                 "2026-01,owner,1,0\n2026-01,owner,1,0",
-                "line 3: this month and kind stand",
+                "3: this month and kind stand",
             ),
         ] {
             let refused = Complaints::parse(&format!("{HEADER}\n{lines}\n")).unwrap_err();
             assert!(refused.starts_with(fault), "{lines}: {refused}");
         }
         let headless = Complaints::parse("2026-01,owner,3,1\n").unwrap_err();
-        assert!(
-            headless.starts_with("line 1: must be `month,"),
-            "{headless}"
-        );
+        assert!(headless.starts_with("1: must be `month,"), "{headless}");
         assert!(Complaints::parse("").is_err());
     }
 }
