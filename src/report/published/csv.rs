@@ -19,8 +19,8 @@ use crate::report::span::utc;
 /// live at `period`, with the resolvers' receipts), `deadline` (seconds that a version of `list`
 /// may take for that), `within_deadline` (versions of the month that took no longer), `complaints`
 /// and `upheld` (what the operator received, and was found right; `note` says by whom), `refused`,
-/// `override`, `rollback`, `removal`, `receipt` (how often), `log` (leaves of an audit log), `paper`
-/// (authority and legal basis of `list`, since `period`), `note`.
+/// `override`, `rollback`, `removal`, `receipt` (how often), `log` (leaves of an audit log),
+/// `paper` (authority and legal basis of `list`, since `period`), `note`.
 /// `state` is `shown`, `hidden` or `absent` (the list was not in force).
 const COLUMNS: [&str; 6] = ["record", "period", "list", "figure", "state", "note"];
 
