@@ -942,6 +942,7 @@ fn receipt_for(note: &Note, key: &SigningKey) -> String {
         generation: 1,
         probes: 5,
         probes_right: 5,
+        term: None,
     };
     let mut note = Note::new(&receipt.to_text()).expect("a text");
     note.sign(key).expect("a signature");

@@ -215,6 +215,63 @@ fn what_is_in_order_is_live_proven_and_there_again_after_a_restart() {
     assert_eq!(state(&running)["serial"], 5);
 }
 
+/// A deadline stands in the receipt and in the status; what missed it is told, and not once more
+/// when a restart puts the same issue in force again.
+#[test]
+fn each_issue_is_held_to_the_deadline_of_its_list() {
+    let desk = Desk::new();
+    let issue = |serial, issued_s| Issue {
+        serial,
+        entries: ENTRIES.to_owned(),
+        issued_s,
+        ..Issue::default()
+    };
+    desk.put(&issue(5, -7200));
+    let mut running = desk.program_with("apply_within_s = 3600\n").start();
+    let proven = |running: &Running, serial: u64| {
+        until(
+            &format!("a receipt for serial {serial}"),
+            20 * SECOND,
+            || {
+                let said = running.json(&["receipts", "signed", "--json"]);
+                let notes = said["receipts"].as_array()?.clone();
+                let notes = notes
+                    .iter()
+                    .filter_map(|note| Note::parse(note.as_str()?.as_bytes()).ok());
+                let mut receipts = notes.filter_map(|note| Receipt::parse(note.text()).ok());
+                receipts.find(|receipt| receipt.serial == serial)
+            },
+        )
+    };
+    let late = proven(&running, 5);
+    assert_eq!(late.is_in_time(), Some(false), "{late:?}");
+    assert!(late.in_force_after_s() >= Some(7200), "{late:?}");
+    let told = |running: &Running| {
+        running
+            .stderr()
+            .matches("later than apply_within_s")
+            .count()
+    };
+    assert_eq!(
+        (told(&running), &state(&running)["apply_within_s"]),
+        (1, &3600.into())
+    );
+    let (_, status, _) = running.run(&["status"]);
+    assert!(
+        status.contains("due in force 3,600 s after it was issued"),
+        "{status}"
+    );
+    assert!(status.contains("TOO LATE"), "{status}");
+    running.restart();
+    assert!(blocks(&running, "blocked.example"));
+    desk.put(&issue(6, 0));
+    assert_eq!(proven(&running, 6).is_in_time(), Some(true));
+    assert_eq!(told(&running), 1, "{}", running.stderr());
+    let (_, receipts, _) = running.run(&["receipts", "signed"]);
+    assert!(receipts.contains("later than its 3600 s"), "{receipts}");
+    assert!(receipts.contains("within its 3600 s"), "{receipts}");
+}
+
 #[test]
 fn every_bad_bundle_is_refused_with_its_message_and_blocks_nothing_wrong() {
     let desk = Desk::new();

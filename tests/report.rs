@@ -10,7 +10,10 @@ use wardline::count::{
     Applied, Gap, GapKind, HourTotal, Hourly, ListGap, ListHour, ListRecord, Papers, Seal, Step,
     StepKind,
 };
-use wardline::report::{K, Month, Months, Period, Published, ReportFormat, publish, render};
+use wardline::report::{
+    Complaints, K, Month, Months, Period, Published, PublishedDocument, ReportFormat, publish,
+    render,
+};
 
 const HOUR_S: i64 = 3600;
 const DAY_S: i64 = 86_400;
@@ -241,6 +244,8 @@ fn made_up_versions(number: u64) -> Vec<Applied> {
                 serial: 2_025_000 + serial as u64,
                 issued,
                 live: issued + took as i64,
+                receipt: Some(issued + took as i64 + 1)
+                    .filter(|_| number == 1 || list != "market-conduct"),
             });
         }
     }
@@ -272,6 +277,10 @@ fn made_up_steps(number: u64) -> Vec<Step> {
 }
 
 fn quarter(period: Period) -> Published {
+    let deadlines = [("child-protection", 300), ("gambling", 1800)];
+    let deadlines = deadlines.map(|(list, seconds)| (list.to_owned(), seconds));
+    let complaints = "month,by,received,upheld\n2025-10,owner,2,1\n2025-10,visitor,14,0\n\
+                      2025-11,owner,1,0\n2025-11,appeal,1,1\n";
     publish(
         &[made_up_resolver(1), made_up_resolver(2)],
         Months {
@@ -280,6 +289,8 @@ fn quarter(period: Period) -> Published {
         },
         period,
     )
+    .with_deadlines(&deadlines.into())
+    .with_complaints(Some(Complaints::parse(complaints).expect("an account")))
 }
 
 const FORMS: [(ReportFormat, &str); 4] = [
@@ -316,6 +327,112 @@ fn every_form_is_as_it_was() {
             );
         }
     }
+}
+
+/// Over three years every other month has its name below a chart, so that each stands whole.
+#[test]
+fn names_of_months_have_room_below_a_chart() {
+    let months = Months {
+        from: Some(month_of("2023-01")),
+        until: None,
+    };
+    let report = publish(&[made_up_resolver(1)], months, Period::Month);
+    assert_eq!(report.months.len(), 36);
+    let page = render(&report, ReportFormat::Html);
+    let axis = page
+        .lines()
+        .find(|line| line.starts_with("<div class=\"months\""));
+    let axis = axis.expect("an axis");
+    assert_eq!(axis.matches("<span style").count(), 36);
+    assert_eq!(axis.matches("\"></span>").count(), 18);
+}
+
+/// In a resolver's first hour the log tells nothing yet; its month is one that is not over.
+#[test]
+fn the_month_of_a_first_hour_is_not_over() {
+    let first = Hourly {
+        written_until: day("2025-10", 3) + 600,
+        complete_until: day("2025-10", 3),
+        ..Hourly::default()
+    };
+    let open = |from: Option<&str>| {
+        let months = Months {
+            from: from.map(month_of),
+            until: None,
+        };
+        publish(std::slice::from_ref(&first), months, Period::Month).open
+    };
+    assert_eq!(open(None), [month_of("2025-10")]);
+    assert_eq!(open(Some("2025-10")), [month_of("2025-10")]);
+    assert_eq!(open(Some("2025-11")), []);
+    let nothing = Hourly::default();
+    let nothing = publish(&[nothing], Months::default(), Period::Month);
+    assert_eq!((nothing.open, nothing.months), (Vec::new(), Vec::new()));
+}
+
+/// A deadline stands where verifiers look for nothing, in the form that they read.
+#[test]
+fn a_deadline_leaves_the_form_as_it_is() {
+    let json = render(&quarter(Period::Day), ReportFormat::Json);
+    let read = PublishedDocument::parse(json.as_bytes()).expect("the form of a report");
+    let done = read.months[0].done.get("child-protection").expect("a list");
+    let figure = |key| done.get(key).copied();
+    assert_eq!(figure("deadline_seconds"), Some(300));
+    assert!(figure("within_deadline") <= figure("versions"));
+    let without = read.months[0].done.get("court-orders").expect("a list");
+    assert_eq!(without.get("deadline_seconds"), None);
+}
+
+/// A receipt that is signed after the month in which its issue came into force is not told of that
+/// month: the month would say something else in a later report.
+#[test]
+fn receipts_and_deadlines_are_told_issue_by_issue() {
+    let live = month_of("2025-11").end() - 100;
+    let issue = |serial, took, receipt: Option<i64>| Applied {
+        list: "child-protection".into(),
+        serial,
+        issued: live - took,
+        live,
+        receipt: receipt.map(|after| live + after),
+    };
+    let mut resolver = made_up_resolver(1);
+    resolver.applied = vec![
+        issue(1, 60, Some(99)),
+        issue(2, 61, Some(100)),
+        issue(3, 3600, None),
+    ];
+    let again = Applied {
+        live: live + 50,
+        ..resolver.applied[2].clone()
+    };
+    resolver.applied.push(again);
+    let months = Months {
+        from: Some(month_of("2025-11")),
+        until: Some(month_of("2026-01")),
+    };
+    let deadlines = [("child-protection".to_owned(), 60)].into();
+    let report = publish(&[resolver], months, Period::Month).with_deadlines(&deadlines);
+    let list = &report.lists[0];
+    let told = list.applied.iter();
+    let told: Vec<_> = told
+        .map(|issue| {
+            (
+                issue.serial,
+                issue.seconds(),
+                issue.receipts,
+                issue.resolvers,
+            )
+        })
+        .collect();
+    assert_eq!(told, [(1, 60, 1, 1), (2, 61, 0, 1), (3, 3600, 0, 1)]);
+    assert_eq!(list.in_time(&list.applied), Some(1));
+    let text = render(&report, ReportFormat::Text);
+    assert!(
+        text.contains("Issues of child-protection: 1 of 3 within 1 min (33.33 %)"),
+        "{text}"
+    );
+    let csv = render(&report, ReportFormat::Csv);
+    assert!(csv.contains("within_deadline,2025-11,child-protection,1,shown,of 3 versions"));
 }
 
 /// Figures as a reader of the published documents has them: each day and month of each list, or

@@ -50,6 +50,8 @@ struct ListFindings {
     /// What the guard found and lets pass.
     passed: Vec<String>,
     refusal: Option<String>,
+    /// How soon after it is issued an issue must be in force.
+    apply_within_s: Option<u64>,
     /// That the issue in its folder expires soon, where it does.
     expiry: Option<String>,
 }
@@ -180,11 +182,23 @@ impl ListFindings {
             first_rejects: parsed.rejects_shown.iter().map(first).collect(),
             passed: passed.into_iter().chain(overrides).collect(),
             refusal,
+            apply_within_s: source.apply_within.map(|within| within.as_secs()),
             expiry: source
                 .sources
                 .iter()
                 .find_map(|origin| expiry_of(origin, &source.id)),
         }
+    }
+}
+
+impl ListFindings {
+    /// How soon an issue must be in force, where somebody says.
+    fn describe_deadline(&self) -> Option<String> {
+        let within_s = number(self.apply_within_s?);
+        let id = &self.id;
+        Some(format!(
+            "\n{id}: each issue is due in force {within_s} s after it was issued\n"
+        ))
     }
 }
 
@@ -251,6 +265,11 @@ impl Findings {
                 text.push_str(&format!("{}: {passed}\n", list.file));
             }
         }
+        text.extend(
+            self.lists
+                .iter()
+                .filter_map(ListFindings::describe_deadline),
+        );
         for said in self.lists.iter().filter_map(|list| list.expiry.as_ref()) {
             text.push_str(&format!("\n{said}\n"));
         }

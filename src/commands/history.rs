@@ -147,6 +147,10 @@ fn describe_history(generations: &[Generation], events: &[Numbered]) -> String {
         text.push_str(&table(&columns, &rows.collect::<Vec<_>>()));
         text.push('\n');
     }
+    if events.is_empty() {
+        text.push_str("no event of this list is written yet: ask again in a few seconds\n");
+        return text;
+    }
     let columns = [
         TextColumn::Left("AT"),
         TextColumn::Left("EVENT"),
@@ -212,6 +216,20 @@ pub(super) fn receipts(asking: &Asking, list: Option<String>) -> Result<(), Comm
     asking.ask(&Request::Receipts { list }, text).map(drop)
 }
 
+/// How an issue stood to its list's deadline; nothing where it has none.
+fn describe_term(receipt: &Receipt) -> String {
+    let (Some(term), Some(after_s)) = (receipt.term, receipt.in_force_after_s()) else {
+        return String::new();
+    };
+    let within_s = term.apply_within_s;
+    let verdict = if after_s > within_s {
+        "later than"
+    } else {
+        "within"
+    };
+    format!("; in force {after_s} s after it was issued, {verdict} its {within_s} s")
+}
+
 fn describe_receipts(receipts: &[String]) -> String {
     let mut text = String::new();
     for note in receipts {
@@ -225,12 +243,13 @@ fn describe_receipts(receipts: &[String]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{} serial {}: live {}, {} of {} probes right, {took} ms after it came",
+            "{} serial {}: live {}, {} of {} probes right, {took} ms after it came{}",
             receipt.list,
             receipt.serial,
             time(receipt.live_ms / 1000),
             receipt.probes_right,
-            receipt.probes
+            receipt.probes,
+            describe_term(&receipt)
         );
     }
     if text.is_empty() {

@@ -1,6 +1,7 @@
 //! `wardline report`: the figures for the public, or the exact ones for the operator, read from
 //! disk whether the program runs or not.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -8,9 +9,13 @@ use clap::ValueEnum;
 use super::failure::{CommandFailure, load};
 use super::output;
 use crate::clock;
+use crate::config::Config;
 use crate::count::Stretch;
-use crate::report::{self, Months, parse_months, parse_span};
+use crate::report::{self, Complaints, Months, parse_months, parse_span};
 use crate::store::{Reader, StoreError};
+
+/// Two hundred years of complaints are shorter.
+const COMPLAINTS_OCTETS_MAX: u64 = 1 << 20;
 
 /// What is reported, and how.
 #[derive(Debug, clap::Args)]
@@ -33,6 +38,10 @@ pub(super) struct Args {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = ReportFormatWord::Text)]
     format: ReportFormatWord,
+    /// A file with the complaints and appeals that the operator received, month by month
+    /// (docs/report.md), which the report then shows.
+    #[arg(long, value_name = "FILE", conflicts_with = "exact")]
+    complaints: Option<PathBuf>,
     /// Every figure of every hour, for the operator's own eyes: not for publication.
     #[arg(long)]
     exact: bool,
@@ -63,9 +72,14 @@ pub(super) fn run(
     args: &Args,
     style: output::Style,
 ) -> Result<(), CommandFailure> {
-    let folders = match args.folders.as_slice() {
-        [] => vec![load(config)?.state],
-        folders => folders.to_vec(),
+    // With folders alone there may be no configuration on this machine, and none is needed.
+    let config = match (config, args.folders.as_slice()) {
+        (None, [_, ..]) => None,
+        _ => Some(load(config)?),
+    };
+    let folders = match (&config, args.folders.as_slice()) {
+        (Some(config), []) => vec![config.state.clone()],
+        (_, folders) => folders.to_vec(),
     };
     let format = match (args.format, style) {
         (ReportFormatWord::Json, _) | (ReportFormatWord::Text, output::Style::Json) => {
@@ -78,8 +92,41 @@ pub(super) fn run(
     if args.exact {
         print_exact(&folders, args, format)
     } else {
-        print_published(&folders, args, format)
+        let deadlines = config.as_ref().map(deadlines).unwrap_or_default();
+        print_published(&folders, args, format, &deadlines)
     }
+}
+
+/// The deadlines that the configuration names, in seconds by the list's id.
+fn deadlines(config: &Config) -> BTreeMap<String, u64> {
+    let lists = config.lists().iter();
+    let deadlines = lists.filter_map(|(_, list)| {
+        let within = list.apply_within?;
+        Some((list.id.clone(), within.as_secs()))
+    });
+    deadlines.collect()
+}
+
+/// The operator's account of complaints, where one is named.
+fn read_complaints(file: Option<&Path>) -> Result<Option<Complaints>, CommandFailure> {
+    let Some(file) = file else { return Ok(None) };
+    let place = file.display();
+    let refuse = |reason: String| CommandFailure::Usage(format!("{place}: {reason}"));
+    let unreadable = |error: std::io::Error| {
+        refuse(format!(
+            "cannot be read ({error}): name a file of complaints with --complaints"
+        ))
+    };
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > COMPLAINTS_OCTETS_MAX {
+        return Err(refuse(
+            "is no file of complaints, or longer than 1 MiB".to_owned(),
+        ));
+    }
+    let text = std::fs::read_to_string(file).map_err(unreadable)?;
+    let complaints = Complaints::parse(&text)
+        .map_err(|fault| CommandFailure::Usage(format!("{place}:{fault}")))?;
+    Ok(Some(complaints))
 }
 
 fn print_exact(
@@ -109,7 +156,9 @@ fn print_published(
     folders: &[PathBuf],
     args: &Args,
     format: report::ReportFormat,
+    deadlines: &BTreeMap<String, u64>,
 ) -> Result<(), CommandFailure> {
+    let complaints = read_complaints(args.complaints.as_deref())?;
     let months = parse_months(args.from.as_deref(), args.to.as_deref())
         .map_err(|error| CommandFailure::Usage(error.to_string()))?;
     let period = match args.by {
@@ -121,10 +170,10 @@ fn print_published(
         .iter()
         .map(|folder| Reader::open(folder)?.read_hourly(stretch(months), now));
     let records = records.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    output::print(&report::render(
-        &report::publish(&records, months, period),
-        format,
-    ))
+    let published = report::publish(&records, months, period)
+        .with_deadlines(deadlines)
+        .with_complaints(complaints);
+    output::print(&report::render(&published, format))
 }
 
 fn stretch(months: Months) -> Stretch {

@@ -182,6 +182,7 @@ fn describe_lists(status: &Status) -> String {
                 list.state.id
             ));
         }
+        text.push_str(&describe_deadline(&list.state).unwrap_or_default());
         for told in &list.state.overrides {
             text.push_str(&format!(
                 "\n{} in force by an override: {told}\n",
@@ -209,6 +210,23 @@ fn describe_lists(status: &Status) -> String {
         }
     }
     text
+}
+
+/// The deadline of a list that has one, and how the issue in force stands to it.
+fn describe_deadline(state: &ListState) -> Option<String> {
+    let within_s = state.apply_within_s?;
+    let (id, due) = (&state.id, number(within_s));
+    let took = state.in_force_after_s.map_or_else(String::new, |after_s| {
+        let verdict = if after_s > within_s {
+            "TOO LATE"
+        } else {
+            "in time"
+        };
+        format!("; the one in force took {} s, {verdict}", number(after_s))
+    });
+    Some(format!(
+        "\n{id}: each issue is due in force {due} s after it was issued{took}\n"
+    ))
 }
 
 /// A span of time in its two largest units.
@@ -344,6 +362,25 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
                         Answering goes on";
         let told = describe_counts(&full);
         assert!(told.starts_with(expected), "{told}");
+    }
+
+    #[test]
+    fn a_deadline_is_told_with_what_became_of_it() {
+        let told = |within, after| {
+            describe_deadline(&ListState {
+                id: "a".to_owned(),
+                apply_within_s: within,
+                in_force_after_s: after,
+                ..ListState::default()
+            })
+        };
+        assert_eq!(told(None, Some(5)), None);
+        let due = "\na: each issue is due in force 1,800 s after it was issued";
+        assert_eq!(told(Some(1800), None), Some(format!("{due}\n")));
+        for (after_s, words) in [(1800, "1,800 s, in time"), (1801, "1,801 s, TOO LATE")] {
+            let expected = format!("{due}; the one in force took {words}\n");
+            assert_eq!(told(Some(1800), Some(after_s)), Some(expected));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -24,6 +25,9 @@ const LISTS_MAX: usize = 256;
 /// off a list.
 const TTL_S_MAX: u32 = 300;
 
+/// No law waits for longer than a month.
+const APPLY_WITHIN_S_MAX: u64 = 31 * 86_400;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListSection {
@@ -44,6 +48,7 @@ pub(super) struct ListSection {
     guard: GuardSection,
     #[serde(default)]
     stage: StageSection,
+    apply_within_s: Option<Spanned<u64>>,
     #[serde(default = "two_signatures")]
     signatures: Spanned<usize>,
     #[serde(default = "plain")]
@@ -193,6 +198,7 @@ pub(super) fn check_lists(
             papers: list.check_papers(review),
             limits: list.guard.check(review),
             stage: list.stage.check(review),
+            apply_within: list.check_apply_within(review),
             sources: list.check_sources(review),
             identities: list.check_identity(review),
             rules: Some(Arc::new(rules.clone())),
@@ -339,6 +345,23 @@ impl ListSection {
             keys,
             unsigned,
         }
+    }
+
+    /// The deadline; only a manifest says when an issue was made, so that one can be held to it.
+    fn check_apply_within(&self, review: &mut Review<'_>) -> Option<Duration> {
+        let value = self.apply_within_s.as_ref()?;
+        // Of one that comes from elsewhere without keys that is said already.
+        let comes_from_elsewhere = self.push || self.folder.is_some() || self.pull.is_some();
+        if self.keys.is_empty() && !comes_from_elsewhere {
+            review.say(
+                value,
+                "apply_within_s: only a signed list says when it was issued: name its `keys`, or \
+                 leave this out",
+            );
+            return None;
+        }
+        let within_s = review.number("apply_within_s", value, 1..=APPLY_WITHIN_S_MAX);
+        Some(Duration::from_secs(within_s))
     }
 
     /// Only entries of our own format can have numbers to be counted by.

@@ -105,6 +105,8 @@ pub struct Applied {
     pub issued: UnixSeconds,
     /// Since when the resolver blocks by it.
     pub live: UnixSeconds,
+    /// When it signed a receipt for it; none where it did not.
+    pub receipt: Option<UnixSeconds>,
 }
 
 /// All questions of one hour.

@@ -2,11 +2,16 @@
 //! afterwards. Signed as a note.
 
 use super::form::{
-    FormFault, FormProblem, FormReader, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_SERIAL,
-    MAY_TIME_MS, id, number, serial, time_ms, write_time_ms,
+    FormFault, FormProblem, FormReader, Hash, MAY_HASH, MAY_ID, MAY_NUMBER, MAY_SERIAL, MAY_TIME,
+    MAY_TIME_MS, id, number, serial, time, time_ms, write_time, write_time_ms,
 };
+use crate::clock::UnixSeconds;
 
+/// The form of a receipt for a list without a deadline.
 const VERSION: &str = "wardline-receipt/v1";
+/// The form of one that also says whether the list's deadline was kept. Readers that know only the
+/// first form refuse it, so it is written for lists with a deadline alone.
+const VERSION_WITH_TERM: &str = "wardline-receipt/v2";
 
 /// What the text of a receipt's note says. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +40,36 @@ pub struct Receipt {
     pub probes: u64,
     /// Those of them that were answered as the list asks.
     pub probes_right: u64,
+    /// When it was due; none for a list without a deadline.
+    pub term: Option<ReceiptTerm>,
+}
+
+/// When an issue was made, and how soon after that it had to be in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiptTerm {
+    /// When its authority issued it, by its manifest.
+    pub issued: UnixSeconds,
+    /// The deadline in seconds from then on, as the resolver's operator configured it.
+    pub apply_within_s: u64,
+}
+
+impl ReceiptTerm {
+    /// Seconds from being issued to being in force, a part of a second counting whole; 0 where the
+    /// two clocks disagree about which came first.
+    pub fn in_force_after_s(&self, live_ms: i64) -> u64 {
+        let since_ms = live_ms.saturating_sub(self.issued.saturating_mul(1000));
+        since_ms.max(0).unsigned_abs().div_ceil(1000)
+    }
 }
 
 impl Receipt {
     /// Read the text of a note; whether the note is to be believed is another question.
     pub fn parse(text: &str) -> Result<Self, FormFault> {
-        let mut lines = FormReader::new(text, VERSION)?;
+        let has_term = text.lines().next() == Some(VERSION_WITH_TERM);
+        let version = if has_term { VERSION_WITH_TERM } else { VERSION };
+        let mut lines = FormReader::new(text, version)?;
         let may_resolver = "the name of a key: 1 to 255 octets, neither white space nor `+`";
-        let receipt = Self {
+        let mut receipt = Self {
             resolver: lines.required("resolver", may_resolver, |text| {
                 crate::seal::is_key_name(text).then(|| text.to_owned())
             })?,
@@ -57,13 +84,31 @@ impl Receipt {
             generation: lines.required("generation", MAY_NUMBER, number)?,
             probes: lines.required("probes", MAY_NUMBER, number)?,
             probes_right: lines.required("probes-right", MAY_NUMBER, number)?,
+            term: None,
         };
-        lines.finish()?;
-        if receipt.probes_right > receipt.probes {
-            return Err(FormFault {
-                line: 13,
-                problem: FormProblem::Value("probes-right", "at most `probes`"),
+        let mut stated_s = None;
+        if has_term {
+            let issued = lines.required("issued", MAY_TIME, time)?;
+            stated_s = Some(lines.required("in-force-after-s", MAY_NUMBER, number)?);
+            let apply_within_s = lines.required("apply-within-s", MAY_NUMBER, number)?;
+            receipt.term = Some(ReceiptTerm {
+                issued,
+                apply_within_s,
             });
+        }
+        lines.finish()?;
+        let refuse = |line, key, may| {
+            Err(FormFault {
+                line,
+                problem: FormProblem::Value(key, may),
+            })
+        };
+        if receipt.probes_right > receipt.probes {
+            return refuse(13, "probes-right", "at most `probes`");
+        }
+        if stated_s != receipt.in_force_after_s() {
+            let may = "the seconds from `issued` to `live`, rounded up";
+            return refuse(15, "in-force-after-s", may);
         }
         Ok(receipt)
     }
@@ -77,8 +122,9 @@ impl Receipt {
             self.probed_ms,
         ]
         .map(write_time_ms);
-        format!(
-            "{VERSION}\nresolver: {}\nlist: {}\nserial: {}\nmanifest: {}\nentries: {}\n\
+        let version = self.term.map_or(VERSION, |_| VERSION_WITH_TERM);
+        let text = format!(
+            "{version}\nresolver: {}\nlist: {}\nserial: {}\nmanifest: {}\nentries: {}\n\
              received: {received}\nverified: {verified}\n\
              live: {live}\nprobed: {probed}\ngeneration: {}\nprobes: {}\nprobes-right: {}\n",
             self.resolver,
@@ -89,7 +135,24 @@ impl Receipt {
             self.generation,
             self.probes,
             self.probes_right,
+        );
+        let Some(term) = &self.term else { return text };
+        let (issued, after_s) = (write_time(term.issued), term.in_force_after_s(self.live_ms));
+        format!(
+            "{text}issued: {issued}\nin-force-after-s: {after_s}\napply-within-s: {}\n",
+            term.apply_within_s
         )
+    }
+
+    /// Seconds from being issued to being in force; none where the list has no deadline.
+    pub fn in_force_after_s(&self) -> Option<u64> {
+        self.term.map(|term| term.in_force_after_s(self.live_ms))
+    }
+
+    /// Was it in force within its deadline? None where the list has none.
+    pub fn is_in_time(&self) -> Option<bool> {
+        let within = |term: ReceiptTerm| term.in_force_after_s(self.live_ms) <= term.apply_within_s;
+        self.term.map(within)
     }
 
     /// Did every question to its own doors get the answer that the list asks for?
@@ -116,6 +179,57 @@ mod tests {
             generation: 12,
             probes: 20,
             probes_right: 20,
+            term: None,
+        }
+    }
+
+    /// The same, of a list that must be applied within a minute.
+    fn receipt_with_term(before_s: i64) -> Receipt {
+        let term = ReceiptTerm {
+            issued: 1_772_373_600 - before_s,
+            apply_within_s: 60,
+        };
+        Receipt {
+            term: Some(term),
+            ..receipt()
+        }
+    }
+
+    #[test]
+    fn a_list_with_a_deadline_has_a_form_of_its_own() {
+        let in_time = receipt_with_term(59);
+        let text = in_time.to_text();
+        assert_eq!(Receipt::parse(&text), Ok(in_time.clone()));
+        let told = [
+            "wardline-receipt/v2",
+            "issued: 2026-03-01T13:59:01Z",
+            "in-force-after-s: 60",
+            "apply-within-s: 60",
+        ];
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!([0, 13, 14, 15].map(|at| lines[at]), told);
+        assert_eq!(in_time.is_in_time(), Some(true));
+        assert_eq!(receipt_with_term(60).is_in_time(), Some(false));
+        assert_eq!(receipt_with_term(-9).in_force_after_s(), Some(0));
+        assert_eq!(receipt().is_in_time(), None);
+        // A list without a deadline has the form that every curator's program reads.
+        assert!(receipt().to_text().starts_with("wardline-receipt/v1\n"));
+        for (from, to, expected) in [
+            (
+                "after-s: 60",
+                "after-s: 59",
+                "line 15: `in-force-after-s` must be",
+            ),
+            ("/v2", "/v1", "line 14: a key that is unknown"),
+            ("/v2", "/v3", "line 1: the first line must be"),
+            (
+                "apply-within-s: 60\n",
+                "",
+                "line 16: `apply-within-s:` is expected",
+            ),
+        ] {
+            let fault = Receipt::parse(&text.replacen(from, to, 1)).unwrap_err();
+            assert!(fault.to_string().starts_with(expected), "{fault}");
         }
     }
 

@@ -6,12 +6,14 @@
 
 mod meaning;
 
+mod complaints;
 mod csv;
 mod exact;
 mod month;
 mod prose;
 mod published;
 mod span;
+pub use complaints::{ComplaintCount, Complaints, MonthComplaints};
 pub use exact::render as render_exact;
 pub use month::{DAY_S, Month, Months};
 pub use published::*;

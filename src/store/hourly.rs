@@ -112,16 +112,21 @@ fn read_sealed(transaction: &Transaction<'_>) -> rusqlite::Result<Option<SealedH
     sealed.optional()
 }
 
-/// The versions that ever took effect, each the first time that it did; for one of a list without
-/// papers there is nothing to tell.
+/// The versions that ever took effect, each the first time that it did, and their receipts; for one
+/// of a list without papers there is nothing to tell.
 fn read_applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>> {
     if !has_table(transaction, "journal")? {
         return Ok(Vec::new());
     }
     let mut statement = transaction.prepare(
-        "SELECT list, serial, json_extract(body, '$.issued') AS issued, min(at) FROM journal
-         WHERE kind = 'live' AND list IS NOT NULL AND serial IS NOT NULL
-           AND issued IS NOT NULL GROUP BY list, serial",
+        "SELECT list, serial,
+           min(CASE kind WHEN 'live' THEN json_extract(body, '$.issued') END) AS issued,
+           min(CASE WHEN kind = 'live' AND json_extract(body, '$.issued') IS NOT NULL
+             THEN at END),
+           min(CASE kind WHEN 'receipt' THEN at END)
+         FROM journal
+         WHERE kind IN ('live', 'receipt') AND list IS NOT NULL AND serial IS NOT NULL
+         GROUP BY list, serial HAVING issued IS NOT NULL",
     )?;
     let applied = statement.query_map([], |row| {
         Ok(Applied {
@@ -129,6 +134,7 @@ fn read_applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>>
             serial: in_memory(row.get(1)?),
             issued: row.get(2)?,
             live: row.get(3)?,
+            receipt: row.get(4)?,
         })
     })?;
     applied.collect()

@@ -46,6 +46,8 @@ pub struct ListSource {
     pub limits: GuardLimits,
     /// How a new issue is tried out before it comes in force.
     pub stage: Stage,
+    /// How soon after it is issued an issue must be in force; nothing where nobody says.
+    pub apply_within: Option<Duration>,
     /// What is done with the list, which its manifest may ask otherwise; nothing where nobody says.
     pub rules: Option<Arc<ListRules>>,
     /// Where the questions are counted that each of its entries blocks; usually nowhere.
@@ -142,6 +144,7 @@ impl ListSource {
             papers,
             limits: GuardLimits::default(),
             stage: Stage::default(),
+            apply_within: None,
             sources: Vec::new(),
             identities: Identities::default(),
             rules: None,

@@ -9,7 +9,7 @@ use super::refusal::place_of;
 use super::stand::Stand;
 use super::trust::KeyStanding;
 use crate::clock::now_ms;
-use crate::list::receipt::Receipt;
+use crate::list::receipt::{Receipt, ReceiptTerm};
 use crate::policy::Difference;
 use crate::record::{IssueReceipt, ProbeResult, Statement};
 use crate::seal::Note;
@@ -29,6 +29,10 @@ impl Stand {
             unproven.serial,
             unproven.manifest,
         );
+        let term = self.list.apply_within.map(|within| ReceiptTerm {
+            issued: unproven.issued,
+            apply_within_s: within.as_secs(),
+        });
         let receipt = Receipt {
             resolver: prover.key.name().to_owned(),
             list: self.list.id.clone(),
@@ -42,6 +46,7 @@ impl Stand {
             generation: self.state.generation,
             probes: asked,
             probes_right: right,
+            term,
         };
         if self.vouching != KeyStanding::Vouched {
             let list = &self.list.id;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::refusal::Cause;
 use super::text::Text;
-use crate::clock::now_ms;
+use crate::clock::{UnixSeconds, now_ms};
 use crate::list::manifest::Manifest;
 use crate::list::parse::{self, Format};
 use crate::list::{Hash, ListIndex, Scope};
@@ -43,6 +43,8 @@ pub(super) struct Unproven {
     pub(super) verified_ms: i64,
     pub(super) live_ms: i64,
     pub(super) serial: u64,
+    /// When its authority issued it.
+    pub(super) issued: UnixSeconds,
     pub(super) manifest: Hash,
     pub(super) entries: Hash,
     samples: Vec<Zeroizing<Vec<u8>>>,
@@ -74,6 +76,7 @@ impl Unproven {
             verified_ms,
             live_ms: verified_ms,
             serial: manifest.serial,
+            issued: manifest.issued,
             manifest: manifest.hash(),
             entries: manifest.sha256,
             samples: samples(octets, manifest),

@@ -155,6 +155,7 @@ impl Stand {
             .map(|state| Shelf::open(state, &list.id));
         let listed = ListState {
             id: list.id.clone(),
+            apply_within_s: list.apply_within.map(|within| within.as_secs()),
             ..ListState::default()
         };
         let folder = shelf.as_ref().map(|shelf| shelf.folder.as_path());

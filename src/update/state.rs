@@ -33,6 +33,13 @@ pub struct ListState {
     /// SHA-256 of its manifest's text, in hexadecimal; none where it has none.
     #[serde(default)]
     pub manifest: Option<String>,
+    /// How soon after it is issued an issue must be in force, in seconds; none where nobody says.
+    #[serde(default)]
+    pub apply_within_s: Option<u64>,
+    /// Seconds from being issued to being in force, of an issue that first came into force in this
+    /// run; none of any other.
+    #[serde(default)]
+    pub in_force_after_s: Option<u64>,
     /// When it runs out; it goes on blocking, and that is an alarm.
     #[serde(default)]
     pub expires: Option<UnixSeconds>,

@@ -41,6 +41,7 @@ impl Stand {
             generation,
             serial: manifest.map(|manifest| manifest.serial),
             manifest: manifest.map(|manifest| manifest.hash().to_string()),
+            apply_within_s: self.list.apply_within.map(|within| within.as_secs()),
             expires: manifest.map(|manifest| manifest.expires),
             kept: *kept,
             is_rolled_back: *is_rolled_back,
@@ -68,6 +69,30 @@ impl Stand {
         }
         // By the same clock as the state: both tell of the same second.
         self.note_in_force(self.state.live_since);
+    }
+
+    /// Note how long an issue took that has never been in force before, and say where that was
+    /// longer than its list's deadline. A restart brings the same issue back, and says nothing.
+    pub(super) fn note_first_in_force(&mut self) {
+        let Some(manifest) = &self.manifest else {
+            return;
+        };
+        let after_s = (self.state.live_since - manifest.issued)
+            .max(0)
+            .unsigned_abs();
+        self.state.in_force_after_s = Some(after_s);
+        let (list, serial) = (&self.list.id, manifest.serial);
+        if let Some(within_s) = self
+            .state
+            .apply_within_s
+            .filter(|within_s| after_s > *within_s)
+        {
+            warn!(
+                %list, serial, after_s, within_s,
+                "the issue came into force later than apply_within_s allows: `wardline history \
+                 {list}` shows when it was received, and what held it up"
+            );
+        }
     }
 
     /// Write into the journal what is in force at this moment.

@@ -88,9 +88,11 @@ pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), CommandFailur
     let origin = VerifyKey::parse(&key).map_err(failed)?.name().to_owned();
     let openings = reader.openings(&args.list, span).map_err(failed)?;
     if openings.is_empty() {
-        let message = "no hour of that time is kept in which this list's entries were counted: set \
-                       `entry_counts` in its [[list]]";
-        return Err(CommandFailure::Failed(format!("{}: {message}", args.list)));
+        return Err(CommandFailure::Failed(format!(
+            "{}: no hour of that time is kept in which this list's entries were counted: {}",
+            args.list,
+            why_none(config, &args.list)
+        )));
     }
     let openings = Openings {
         origin,
@@ -99,6 +101,21 @@ pub(super) fn open(config: &Config, args: &OpenArgs) -> Result<(), CommandFailur
     };
     let text = Zeroizing::new(openings.to_json().map_err(failed)?);
     output::print(&armor(&encrypt(&text, &recipients).map_err(failed)?))
+}
+
+/// Why there is nothing to open, and what to do.
+fn why_none(config: &Config, list: &str) -> &'static str {
+    let lists = config.lists().iter();
+    let counted = lists.map(|(_, source)| (&source.id, source.entry_counts.is_some()));
+    let counted = counted.into_iter().find(|(id, _)| *id == list);
+    match counted {
+        None => "the configuration has no list of this id: `wardline lists` shows them",
+        Some((_, false)) => "set `entry_counts` in its [[list]]",
+        Some((_, true)) => {
+            "an hour's counts are opened once it is over and in the log; ask again after the full \
+             hour, or for another time"
+        }
+    }
 }
 
 /// Checks the openings in a file against the log and prints what they come to.

@@ -76,13 +76,12 @@ fn push_header(page: &mut String, record: &Record, sums: &Sums) {
         1 => "1 hour".into(),
         count => format!("{count} hours"),
     };
-    push_line(
-        page,
-        &format!(
-            "recorded  {} in {hours}; all times are UTC",
-            length(sums.recorded_s)
-        ),
-    );
+    let recorded = if record.hours.is_empty() {
+        "nothing of this time is written yet: right after a start ask again in a few seconds".into()
+    } else {
+        format!("{} in {hours}; all times are UTC", length(sums.recorded_s))
+    };
+    push_line(page, &format!("recorded  {recorded}"));
     push_line(page, "");
     push_prose(page, COUNT_MEANING);
     push_line(page, "");

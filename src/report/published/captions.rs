@@ -38,13 +38,11 @@ pub(super) const LEFT_OUT: &str = "\
 
 /// How the figures can be checked.
 pub(super) const CHECKING: &str = "\
-    The exact counts are in each resolver's audit log, hour by hour: signed, and so made that \
-    nothing in it can be \
-    changed, left out or added later without being seen. Whoever may see the logs checks them with \
-    wardline audit verify, or with another \
-    program written from docs/audit-format.md, and makes this report again, octet for octet, with \
-    wardline report. The heads of the logs \
-    after these months stand here so that they cannot be exchanged later.";
+    The exact counts are in each resolver's audit log, hour by hour, and signed. Whoever kept a \
+    checkpoint of a log, or a head from this page, sees whether anything before it was changed, \
+    left out or added later; without one, the log shows only that its key signed it. Whoever may \
+    see the logs checks them, and the counts of this report, with wardline audit verify, or with \
+    another program written from docs/audit-format.md.";
 
 /// What is said where there is no log.
 pub(super) const NO_HEADS: &str = "No log reaches to the end of these months.";

@@ -16,8 +16,11 @@ use crate::report::span::utc;
 /// (seconds), `gaps` and `gap_seconds` (by kind, in `list`'s place none; of the kind `not-in-force`
 /// by list: times in which resolvers ran and the list was not in force), `open` (a month that is
 /// not published yet), `version` (seconds from publication until the last resolver blocked by it,
-/// live at `period`), `refused`, `override`, `rollback`, `removal`, `receipt` (how often), `log`
-/// (leaves of an audit log), `paper` (authority and legal basis of `list`, since `period`), `note`.
+/// live at `period`, with the resolvers' receipts), `deadline` (seconds that a version of `list`
+/// may take for that), `within_deadline` (versions of the month that took no longer), `complaints`
+/// and `upheld` (what the operator received, and was found right; `note` says by whom), `refused`,
+/// `override`, `rollback`, `removal`, `receipt` (how often), `log` (leaves of an audit log),
+/// `paper` (authority and legal basis of `list`, since `period`), `note`.
 /// `state` is `shown`, `hidden` or `absent` (the list was not in force).
 const COLUMNS: [&str; 6] = ["record", "period", "list", "figure", "state", "note"];
 
@@ -32,6 +35,9 @@ pub(super) fn render(report: &Published) -> String {
     }
     for place in 0..report.months.len() {
         table.month(report, place);
+    }
+    for month in &report.months {
+        table.complaints(report, *month);
     }
     for month in &report.open {
         let note = "not over yet, or not all written";
@@ -101,15 +107,42 @@ impl PublishedRows {
     /// How a list changed in a month.
     fn changes(&mut self, list: &PublishedList, month: Month, place: usize) {
         for version in list.applied_in(month) {
-            let note = format!("serial {}; issued {}", version.serial, utc(version.issued));
+            let note = format!(
+                "serial {}; issued {}; receipts {} of {}",
+                version.serial,
+                utc(version.issued),
+                version.receipts,
+                version.resolvers
+            );
             let seconds = version.seconds().to_string();
             let live = utc(version.live);
             self.row(["version", &live, &list.id, &seconds, "shown", &note]);
         }
         let period = month.to_string();
+        if let (Some(deadline_s), Some(within)) =
+            (list.deadline_s, list.in_time(list.applied_in(month)))
+        {
+            let note = format!("of {} versions", list.applied_in(month).count());
+            self.shown("deadline", &period, &list.id, deadline_s, "seconds");
+            self.shown("within_deadline", &period, &list.id, within, &note);
+        }
         let counts = list.steps.get(place).into_iter().flatten();
         for (kind, count) in StepKind::ALL.into_iter().zip(counts) {
             self.shown(kind.word(), &period, &list.id, *count, step(kind));
+        }
+    }
+
+    fn complaints(&mut self, report: &Published, month: Month) {
+        let period = month.to_string();
+        let complaints = report
+            .complaints
+            .iter()
+            .flat_map(|all| all.of(month).kinds());
+        for (kind, count) in complaints {
+            if let Some(count) = count {
+                self.shown("complaints", &period, "", count.received, kind);
+                self.shown("upheld", &period, "", count.upheld, kind);
+            }
         }
     }
 

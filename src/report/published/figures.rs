@@ -1,9 +1,12 @@
 //! What the published report says, before it takes a form.
 
-use super::gather::{Day, GapSum, Gathered, GatheredList, gather};
+use std::collections::BTreeMap;
+
+use super::gather::{AppliedVersion, Day, GapSum, Gathered, GatheredList, gather};
 use super::hide::{Figure, Shown, hide};
 use crate::clock::UnixSeconds;
 use crate::count::{GapKind, Hourly, Papers, Seal, StepKind};
+use crate::report::complaints::Complaints;
 use crate::report::month::Month;
 use crate::report::month::Months;
 
@@ -46,6 +49,8 @@ pub struct Published {
     /// The audit logs' heads after these months, by name; none of a resolver that keeps no log, or
     /// whose log does not reach so far.
     pub heads: Vec<LogHead>,
+    /// What people complained about, where the operator keeps account of it.
+    pub complaints: Option<Complaints>,
 }
 
 /// One list in a published report.
@@ -62,6 +67,9 @@ pub struct PublishedList {
     pub in_force: Vec<Vec<InForce>>,
     /// The versions that took effect in these months, by serial.
     pub applied: Vec<AppliedVersion>,
+    /// How soon after it was issued a version had to be in force, in seconds; none where nobody
+    /// says. See [`Published::with_deadlines`].
+    pub deadline_s: Option<u64>,
     /// What else was done about it by month, over all resolvers.
     pub steps: Vec<[u64; StepKind::ALL.len()]>,
     /// When it was not in force although resolvers ran with it, by month.
@@ -92,24 +100,6 @@ impl LogHead {
             root,
             at: seal.at,
         })
-    }
-}
-
-/// A version of a list that took effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppliedVersion {
-    /// Its serial.
-    pub serial: u64,
-    /// When its authority published it.
-    pub issued: UnixSeconds,
-    /// Since when the last of the resolvers blocks by it.
-    pub live: UnixSeconds,
-}
-
-impl AppliedVersion {
-    /// From publication to blocking everywhere, in seconds; none where clocks disagree.
-    pub fn seconds(&self) -> u64 {
-        (self.live - self.issued).try_into().unwrap_or_default()
     }
 }
 
@@ -146,6 +136,23 @@ impl PublishedList {
 }
 
 impl Published {
+    /// With the lists' deadlines, in seconds by the list's id, as they are configured: the records
+    /// do not have them.
+    #[must_use]
+    pub fn with_deadlines(mut self, deadlines: &BTreeMap<String, u64>) -> Self {
+        for list in &mut self.lists {
+            list.deadline_s = deadlines.get(&list.id).copied();
+        }
+        self
+    }
+
+    /// With the operator's own account of complaints and appeals.
+    #[must_use]
+    pub fn with_complaints(mut self, complaints: Option<Complaints>) -> Self {
+        self.complaints = complaints;
+        self
+    }
+
     /// The sum over all lists and months, shown where each part is.
     pub fn sum(&self) -> Figure {
         Figure::sum(self.lists.iter().map(PublishedList::sum))
@@ -164,6 +171,18 @@ impl PublishedList {
     pub fn absence(&self, place: usize) -> Option<GapSum> {
         let sum = self.absences.get(place).copied();
         sum.filter(|sum| sum.count > 0)
+    }
+
+    /// How many of these versions were in force within the list's deadline; none where it has none.
+    pub fn in_time<'a>(
+        &self,
+        versions: impl IntoIterator<Item = &'a AppliedVersion>,
+    ) -> Option<u64> {
+        let deadline_s = self.deadline_s?;
+        let within = versions
+            .into_iter()
+            .filter(|version| version.seconds() <= deadline_s);
+        Some(within.count() as u64)
     }
 
     /// The versions that took effect in a month.
@@ -233,6 +252,7 @@ pub fn publish(records: &[Hourly], asked: Months, period: Period) -> Published {
         questions,
         gaps,
         heads,
+        complaints: None,
     }
 }
 
@@ -248,7 +268,7 @@ fn choose_months(records: &[Hourly], asked: Months) -> (Vec<Month>, Vec<Month>) 
         asked.from.or_else(|| hours().min().map(Month::of)),
         hours().max(),
     ) else {
-        return (Vec::new(), Vec::new());
+        return (Vec::new(), open_without_hours(records, asked));
     };
     // Months without any hour at the end have nothing to tell.
     let until = asked.until.unwrap_or(Month::of(last).next());
@@ -262,6 +282,16 @@ fn choose_months(records: &[Hourly], asked: Months) -> (Vec<Month>, Vec<Month>) 
     asked
         .take(MONTHS_MAX)
         .partition(|month| month.end() <= complete)
+}
+
+/// The month in which something was written, where the log tells no hour of it yet: it is not over.
+fn open_without_hours(records: &[Hourly], asked: Months) -> Vec<Month> {
+    let written = records.iter().map(|record| record.written_until);
+    let month = written.max().filter(|at| *at > 0).map(Month::of);
+    let is_asked = |month: &Month| {
+        asked.from.is_none_or(|from| from <= *month) && asked.until.is_none_or(|end| *month < end)
+    };
+    month.into_iter().filter(is_asked).collect()
 }
 
 /// A hundred years: an end in the far future is a slip.
@@ -295,20 +325,13 @@ fn publish_list(id: String, list: GatheredList, months: &[Month]) -> PublishedLi
                 .collect(),
         );
     }
-    let applied = list
-        .applied
-        .into_iter()
-        .map(|(serial, (issued, live))| AppliedVersion {
-            serial,
-            issued,
-            live,
-        });
     PublishedList {
         id,
         papers: list.papers,
         months: shown,
         in_force,
-        applied: applied.collect(),
+        applied: list.applied.into_values().collect(),
+        deadline_s: None,
         steps: list.steps,
         absences: list.absences,
     }

@@ -50,13 +50,34 @@ pub(super) struct GatheredList {
     pub(super) papers: Vec<Papers>,
     /// The days of all months asked for, one after the other.
     pub(super) days: Vec<Day>,
-    /// Serials that took effect in these months, with when they were issued and when the last
-    /// resolver blocked by them.
-    pub(super) applied: BTreeMap<u64, (UnixSeconds, UnixSeconds)>,
+    /// The issues that took effect in these months, by serial.
+    pub(super) applied: BTreeMap<u64, AppliedVersion>,
     /// What else was done about it, by month and kind, over all resolvers.
     pub(super) steps: Vec<[u64; StepKind::ALL.len()]>,
     /// When it was not in force although resolvers ran with it, by month, over all resolvers.
     pub(super) absences: Vec<GapSum>,
+}
+
+/// A version of a list that took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppliedVersion {
+    /// Its serial.
+    pub serial: u64,
+    /// When its authority published it.
+    pub issued: UnixSeconds,
+    /// Since when the last of the resolvers blocks by it.
+    pub live: UnixSeconds,
+    /// On how many resolvers it took effect in these months.
+    pub resolvers: u64,
+    /// How many of them signed a receipt for it in the month in which it took effect there.
+    pub receipts: u64,
+}
+
+impl AppliedVersion {
+    /// From publication to blocking everywhere, in seconds; none where clocks disagree.
+    pub fn seconds(&self) -> u64 {
+        (self.live - self.issued).try_into().unwrap_or_default()
+    }
 }
 
 /// One list on one day, over all resolvers.
@@ -188,26 +209,34 @@ impl Gathered {
     /// A version that is live a second time, after a restart or a rollback, took effect the first
     /// time.
     fn add_applied(&mut self, applied: &[Applied], calendar: &Calendar) {
-        let mut first: BTreeMap<(&str, u64), &Applied> = BTreeMap::new();
+        let mut first: BTreeMap<(&str, u64), Applied> = BTreeMap::new();
         for version in applied {
             let known = first
                 .entry((&version.list, version.serial))
-                .or_insert(version);
-            if version.live < known.live {
-                *known = version;
-            }
+                .or_insert_with(|| version.clone());
+            known.live = known.live.min(version.live);
+            known.receipt = known.receipt.into_iter().chain(version.receipt).min();
         }
-        for version in first
-            .into_values()
-            .filter(|version| calendar.day(version.live).is_some())
-        {
-            if let Some(list) = self.lists.get_mut(&version.list) {
-                let known = list
-                    .applied
-                    .entry(version.serial)
-                    .or_insert((version.issued, version.live));
-                known.1 = known.1.max(version.live);
-            }
+        for version in first.into_values() {
+            let month = calendar.month(version.live);
+            let end = month.and_then(|month| calendar.ends.get(month).copied());
+            let (Some(end), Some(list)) = (end, self.lists.get_mut(&version.list)) else {
+                continue;
+            };
+            let known = list
+                .applied
+                .entry(version.serial)
+                .or_insert(AppliedVersion {
+                    serial: version.serial,
+                    issued: version.issued,
+                    live: version.live,
+                    resolvers: 0,
+                    receipts: 0,
+                });
+            known.live = known.live.max(version.live);
+            known.resolvers += 1;
+            // What is signed later would make the same report say something else then.
+            known.receipts += u64::from(version.receipt.is_some_and(|at| at < end));
         }
     }
 

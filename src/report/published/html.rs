@@ -9,11 +9,16 @@ use super::captions::{
 use super::chart::{self, Bar, Bars, Dot, Level};
 use super::figures::{InForce, LogHead, Period, Published, PublishedList, median_and_slowest};
 use super::hide::Figure;
+use super::issues;
 use super::tables::{TextTable, tables};
 use crate::count::GapKind;
 use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
+use crate::report::month::Month;
 use crate::report::prose::{grouped, length, plain};
 use crate::report::span::utc;
+
+/// So many names of months have room below a chart.
+const MONTHS_NAMED: usize = 18;
 
 /// What the template shows; it escapes every text.
 #[derive(Template)]
@@ -44,6 +49,7 @@ struct HtmlPage {
     heads: Vec<HeadRow>,
     no_heads: &'static str,
     steps_meaning: &'static str,
+    issues_meaning: &'static str,
     tables: Vec<TextTable>,
 }
 
@@ -135,24 +141,33 @@ pub(super) fn render(report: &Published) -> String {
             .filter_map(|list| applied_chart(report, list))
             .collect(),
         levels: chart::levels(),
-        months: report
-            .months
-            .iter()
-            .map(|month| MonthLabel {
-                name: month.short(),
-                days: month.day_count(),
-            })
-            .collect(),
+        months: month_labels(report),
         gaps: gaps(report),
         absences: absences(report),
         absences_meaning: LIST_GAP_MEANING,
         heads: report.heads.iter().map(head).collect(),
         no_heads: NO_HEADS,
         steps_meaning: STEPS,
+        issues_meaning: issues::ISSUES,
         tables: tables(report),
     };
     // Writing to a String cannot fail, and the template calls nothing that can.
     page.render().unwrap_or_default()
+}
+
+/// The names below a chart; over many months only every so-many-th has one, so that each stands on
+/// one line and whole.
+fn month_labels(report: &Published) -> Vec<MonthLabel> {
+    let every = report.months.len().div_ceil(MONTHS_NAMED).max(1);
+    let label = |(place, month): (usize, &Month)| MonthLabel {
+        name: if place % every == 0 {
+            month.short()
+        } else {
+            String::new()
+        },
+        days: month.day_count(),
+    };
+    report.months.iter().enumerate().map(label).collect()
 }
 
 fn keys(report: &Published) -> Vec<LegendKey> {
@@ -289,8 +304,10 @@ fn applied_chart(report: &Published, list: &PublishedList) -> Option<AppliedChar
         1 => "1 version".to_owned(),
         count => format!("{} versions", grouped(count as u64)),
     };
+    let kept = issues::deadline_kept(list, list.applied.iter());
+    let kept = kept.map_or_else(String::new, |kept| format!("; {kept}"));
     let summary = format!(
-        "{versions}; median {}, slowest {}",
+        "{versions}; median {}, slowest {}{kept}",
         length(median),
         length(slowest)
     );

@@ -5,11 +5,12 @@ use super::document::{
     BlockedFigures, ByList, DayFigures, ForceSeconds, GapFigures, ListPapers, MonthFigures,
     PublishedDocument, PublishedFigures, PublishedHead, PublishedVersion,
 };
-use super::figures::{InForce, LogHead, Period, Published};
+use super::figures::{InForce, LogHead, Period, Published, PublishedList};
 use super::gather::GapSum;
 use super::hide::{Figure, K, Shown};
 use crate::count::{GapKind, StepKind};
 use crate::report::meaning::COUNT_MEANING;
+use crate::report::month::Month;
 use crate::report::span::utc;
 
 pub(super) fn render(report: &Published) -> String {
@@ -79,6 +80,20 @@ fn lists(report: &Published) -> Vec<PublishedFigures> {
     lists.collect()
 }
 
+/// A list's deadline and how many of a month's versions kept it; nothing where it has none.
+fn deadline_of(list: &PublishedList, month: Month) -> Vec<(String, u64)> {
+    let (Some(deadline_s), Some(within)) = (list.deadline_s, list.in_time(list.applied_in(month)))
+    else {
+        return Vec::new();
+    };
+    let named = [
+        ("versions", list.applied_in(month).count() as u64),
+        ("within_deadline", within),
+        ("deadline_seconds", deadline_s),
+    ];
+    named.map(|(key, figure)| (key.to_owned(), figure)).into()
+}
+
 const fn gaps_of(sum: &GapSum) -> GapFigures {
     GapFigures {
         count: sum.count,
@@ -115,6 +130,7 @@ fn month(report: &Published, place: usize) -> Option<MonthFigures> {
                 .into_iter()
                 .map(|kind| kind.word().to_owned())
                 .zip(list.steps.get(place)?.iter().copied());
+            let steps = steps.chain(deadline_of(list, month));
             Some((list.id.clone(), ByList(steps.collect())))
         });
     let gaps = GapKind::ALL

@@ -8,6 +8,7 @@ mod figures;
 mod gather;
 mod hide;
 mod html;
+mod issues;
 mod json;
 mod merge;
 mod tables;
@@ -17,10 +18,8 @@ use super::ReportFormat;
 pub use document::{
     BlockedFigures, ByList, DayFigures, MonthFigures, PublishedDocument, PublishedFigures,
 };
-pub use figures::{
-    AppliedVersion, InForce, LogHead, Period, Published, PublishedList, in_millions, publish,
-};
-pub use gather::GapSum;
+pub use figures::{InForce, LogHead, Period, Published, PublishedList, in_millions, publish};
+pub use gather::{AppliedVersion, GapSum};
 pub use hide::{Figure, K, Shown, hide};
 
 /// The report in this form, ready to print; ends with a newline.

@@ -1,11 +1,11 @@
 //! The tables behind the page's charts.
 
 use super::captions::{per_cent, step};
-use super::figures::{InForce, Period, Published, median_and_slowest};
+use super::figures::{InForce, Period, Published, PublishedList, median_and_slowest};
 use super::hide::{Figure, Shown};
+use super::issues::{self, IssueRows};
 use crate::count::StepKind;
 use crate::report::prose::{grouped, length, plain};
-use crate::report::span::utc;
 
 /// More rows than this stand closer on paper.
 const LONG: usize = 20;
@@ -62,7 +62,12 @@ impl Cell {
 
 pub(super) fn tables(report: &Published) -> Vec<TextTable> {
     let mut tables = vec![by_month(report), in_force(report), done(report)];
-    tables.extend(applied(report));
+    let issues = report.lists.iter().filter_map(of_issues);
+    tables.extend(issues);
+    if let Some(first) = tables.get_mut(3) {
+        first.heading = "Issues of the lists";
+    }
+    tables.extend(of_complaints(report));
     if report.period == Period::Day {
         tables.extend((0..report.months.len()).filter_map(|place| by_day(report, place)));
     }
@@ -91,7 +96,7 @@ fn by_month(report: &Published) -> TextTable {
         let sums = report
             .lists
             .iter()
-            .map(super::PublishedList::sum)
+            .map(PublishedList::sum)
             .chain([report.sum()])
             .map(Cell::figure);
         rows.push(Row {
@@ -140,7 +145,7 @@ fn by_day(report: &Published, place: usize) -> Option<TextTable> {
 
 fn in_force(report: &Published) -> TextTable {
     let months = || report.months.iter().enumerate();
-    let row = |list: &super::PublishedList, place: usize, month: &crate::report::Month| {
+    let row = |list: &PublishedList, place: usize, month: &crate::report::Month| {
         let in_force = list
             .in_force
             .get(place)
@@ -231,44 +236,50 @@ fn done(report: &Published) -> TextTable {
     }
 }
 
-/// The versions of the lists, where these are on record.
-fn applied(report: &Published) -> Option<TextTable> {
-    let versions = report
-        .lists
-        .iter()
-        .flat_map(|list| list.applied.iter().map(move |version| (list, version)));
-    let rows = versions.map(|(list, version)| {
-        let moment = |at| utc(at).trim_end_matches('Z').replace('T', " ");
-        let cells = [
-            version.serial.to_string(),
-            moment(version.issued),
-            moment(version.live),
-            length(version.seconds()),
-        ];
-        Row {
-            name: plain(&list.id),
-            cells: cells.map(Cell::of).into(),
-            is_sum: false,
-        }
-    });
-    let rows: Vec<_> = rows.collect();
-    (!rows.is_empty()).then(|| TextTable {
-        heading: "Versions of the lists",
-        anchor: "applied-table",
-        caption: "Versions that took effect in these months".into(),
-        columns: [
-            "List",
-            "Serial",
-            "Published",
-            "Blocking on the last resolver",
-            "Time",
-        ]
-        .map(String::from)
-        .into(),
-        is_long: rows.len() > LONG,
-        is_month: false,
-        rows,
+/// The issues of a list, where these are on record.
+fn of_issues(list: &PublishedList) -> Option<TextTable> {
+    let issues = issues::issues(list)?;
+    let kept = issues::deadline_kept(list, list.applied.iter());
+    let kept = kept.map_or_else(String::new, |kept| format!(": {kept}"));
+    let caption = format!("{}, issues that came into force{kept}", plain(&list.id));
+    Some(TextTable::of_rows(
+        "applied-table",
+        caption,
+        "Serial",
+        issues,
+    ))
+}
+
+/// Complaints and appeals, where the operator gave an account of them.
+fn of_complaints(report: &Published) -> Option<TextTable> {
+    let complaints = issues::complaints(report)?;
+    let caption = issues::COMPLAINTS.to_owned();
+    let table = TextTable::of_rows("complaints", caption, "Month", complaints);
+    Some(TextTable {
+        heading: "Complaints and appeals",
+        ..table
     })
+}
+
+impl TextTable {
+    fn of_rows(anchor: &'static str, caption: String, first: &str, content: IssueRows) -> Self {
+        let IssueRows { columns, rows } = content;
+        let rows = rows.into_iter().map(|(name, cells)| Row {
+            name,
+            cells: cells.into_iter().map(Cell::of).collect(),
+            is_sum: false,
+        });
+        let rows: Vec<_> = rows.collect();
+        Self {
+            heading: "",
+            anchor,
+            caption,
+            columns: [first.to_owned()].into_iter().chain(columns).collect(),
+            is_long: rows.len() > LONG,
+            is_month: false,
+            rows,
+        }
+    }
 }
 
 fn columns(report: &Published, first: &str) -> impl Iterator<Item = String> {

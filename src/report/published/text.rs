@@ -7,6 +7,7 @@ use super::captions::{
 };
 use super::figures::{InForce, Period, Published, median_and_slowest};
 use super::hide::{Figure, Shown};
+use super::issues;
 use crate::count::{GapKind, StepKind};
 use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
 use crate::report::prose::{grouped, length, plain, push_line, push_prose};
@@ -23,6 +24,8 @@ pub(super) fn render(report: &Published) -> String {
         }
         push_in_force(&mut page, report);
         push_steps(&mut page, report);
+        push_issues(&mut page, report);
+        push_complaints(&mut page, report);
         push_gaps(&mut page, report);
         push_absences(&mut page, report);
         push_heads(&mut page, report);
@@ -252,6 +255,34 @@ fn push_steps(page: &mut String, report: &Published) {
     }
     push_table(page, "month", &columns.collect::<Vec<_>>(), &rows);
     push_prose(page, STEPS);
+    push_line(page, "");
+}
+
+fn push_issues(page: &mut String, report: &Published) {
+    let mut any = false;
+    for list in &report.lists {
+        let Some(rows) = issues::issues(list) else {
+            continue;
+        };
+        let kept = issues::deadline_kept(list, list.applied.iter());
+        let kept = kept.map_or_else(String::new, |kept| format!(": {kept}"));
+        push_line(page, &format!("Issues of {}{kept}", plain(&list.id)));
+        push_table(page, "serial", &rows.columns, &rows.rows);
+        any = true;
+    }
+    if any {
+        push_prose(page, issues::ISSUES);
+        push_line(page, "");
+    }
+}
+
+fn push_complaints(page: &mut String, report: &Published) {
+    let Some(rows) = issues::complaints(report) else {
+        return;
+    };
+    push_line(page, "Complaints and appeals");
+    push_table(page, "month", &rows.columns, &rows.rows);
+    push_prose(page, issues::COMPLAINTS);
     push_line(page, "");
 }
 

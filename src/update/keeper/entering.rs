@@ -34,7 +34,9 @@ impl ListKeeper {
 
     pub(super) fn enter(&mut self, tried: Tried) -> Entering {
         let kept = flow::keep(tried, &mut self.stand)?;
-        Ok(self.note_entered(kept))
+        let entered = self.note_entered(kept);
+        self.stand.note_first_in_force();
+        Ok(entered)
     }
 
     pub(super) fn note_entered(&mut self, kept: Kept) -> (ListChange, Option<Unproven>) {

@@ -16,6 +16,10 @@ pub(super) struct Arrival {
     /// where it was live before.
     pub(super) late_ms: Option<i64>,
     pub(super) receipt_by: Option<String>,
+    /// Seconds from being issued to being in force, where the resolver has a deadline for the list.
+    pub(super) in_force_after_s: Option<u64>,
+    /// Whether that deadline was kept.
+    pub(super) is_in_time: Option<bool>,
 }
 
 impl Arrival {
@@ -31,14 +35,24 @@ impl Arrival {
             is_applied: false,
             late_ms: None,
             receipt_by: None,
+            in_force_after_s: None,
+            is_in_time: None,
         }
     }
 
     pub(super) fn proven_by(self, receipt: Receipt, started_ms: i64) -> Self {
         let (serial, late_ms) = (Some(receipt.serial), Some(receipt.live_ms - started_ms));
+        let (in_force_after_s, is_in_time) = (receipt.in_force_after_s(), receipt.is_in_time());
+        let state = match is_in_time {
+            None => "live, probed",
+            Some(true) => "live, probed, in time",
+            Some(false) => "live, probed, after its deadline",
+        };
         Self {
             serial,
-            state: "live, probed".to_owned(),
+            state: state.to_owned(),
+            in_force_after_s,
+            is_in_time,
             is_applied: true,
             late_ms,
             receipt_by: Some(receipt.resolver),

@@ -330,6 +330,12 @@ fn check_receipt(text: &str, manifest: &Manifest, keys: &[VerifyKey]) -> Result<
     {
         return Err(format!("receipt is for serial {}", receipt.serial));
     }
+    if receipt
+        .term
+        .is_some_and(|term| term.issued != manifest.issued)
+    {
+        return Err("receipt: it counts from another time than the issue was made at".to_owned());
+    }
     if !receipt.is_proof() {
         return Err(format!(
             "receipt: {} of {} probes were answered right",
@@ -344,6 +350,7 @@ mod tests {
     use super::*;
     use crate::list::Hash;
     use crate::list::manifest::{ListAction, ManifestBasis, Secrecy, Settlement};
+    use crate::list::receipt::ReceiptTerm;
     use crate::seal::SigningKey;
 
     fn manifest() -> Manifest {
@@ -379,6 +386,7 @@ mod tests {
             generation: 1,
             probes: 3,
             probes_right: 3,
+            term: None,
         }
     }
 
@@ -420,6 +428,18 @@ mod tests {
                 &one
             ),
             "receipt: 2 of 3 probes were answered right"
+        );
+        let with_term = |issued| Receipt {
+            term: Some(ReceiptTerm {
+                issued,
+                apply_within_s: 60,
+            }),
+            ..receipt()
+        };
+        let issued = manifest().issued;
+        assert_eq!(
+            why(with_term(issued + 1), &one),
+            "receipt: it counts from another time than the issue was made at"
         );
         let mut note = Note::new(&receipt().to_text()).unwrap();
         note.sign(&one).unwrap();
