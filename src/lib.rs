@@ -10,6 +10,7 @@ pub mod process;
 pub mod seal;
 
 // 2 shapes
+pub mod http;
 pub mod list;
 pub mod wire;
 
