@@ -10,7 +10,7 @@ use super::super::output::{self, Style, count};
 use crate::audit::LogExporter;
 use crate::config::Config;
 use crate::seal::VerifyKey;
-use crate::store::LogReader;
+use crate::store::{Cosignatures, LogReader};
 
 /// What was written.
 #[derive(Serialize)]
@@ -56,12 +56,15 @@ pub(super) fn run(
         Some(origin) => LogReader::open_ended(&config.state, origin),
     };
     let reader = reader.map_err(|error| CommandFailure::Failed(error.to_string()))?;
-    export(&reader, folder, style)
+    let cosignatures = Cosignatures::read(&config.state)
+        .map_err(|error| CommandFailure::Failed(error.to_string()))?;
+    export(&reader, cosignatures.as_ref(), folder, style)
         .map_err(|ExportEnded(message)| CommandFailure::Failed(message))?
 }
 
 fn export(
     reader: &LogReader,
+    cosignatures: Option<&Cosignatures>,
     folder: &Path,
     style: Style,
 ) -> Result<Result<(), CommandFailure>, ExportEnded> {
@@ -71,9 +74,16 @@ fn export(
     let size = checkpoints.last().map_or(0, |last| last.size);
     let mut writer = LogExporter::create(folder, &origin)?;
     reader.leaves::<ExportEnded>(size, |leaf| Ok(writer.leaf(leaf)?))?;
+    let lines = cosignatures.map(|kept| kept.of_log(&origin)).transpose()?;
+    let lines = lines.unwrap_or_default();
     let notes: Vec<_> = checkpoints
         .into_iter()
-        .map(|signed| (signed.at, signed.note))
+        .map(|signed| {
+            // The author's signature stays the first.
+            let lines = lines.get(&signed.size).into_iter().flatten();
+            let lines = lines.flat_map(|line| [line.as_str(), "\n"]);
+            (signed.at, signed.note + &lines.collect::<String>())
+        })
         .collect();
     writer.finish(&key, &notes)?;
     Ok(match style {
