@@ -40,6 +40,7 @@ pub mod query;
 pub mod measure;
 pub mod serve;
 pub mod update;
+pub mod witness;
 
 // 10 edge
 pub mod commands;

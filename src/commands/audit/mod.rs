@@ -8,6 +8,7 @@ mod export;
 mod keys;
 mod open;
 mod verify;
+mod witness;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -35,6 +36,9 @@ pub(super) enum Audit {
     /// Vouch for an exported log with a signature of one's own, if it continues what was seen of it
     /// before.
     Cosign(cosign::Args),
+    /// Witness logs that grow: what a regulator or another provider runs.
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
     /// Write how often each entry of a list blocked in each hour, encrypted to its curator; for
     /// lists with `entry_counts`.
     Open(open::OpenArgs),
@@ -55,6 +59,7 @@ pub(super) fn run(
         }
         Audit::Verify(args) => verify::run(args, style),
         Audit::Cosign(args) => cosign::run(args, style),
+        Audit::Witness(witness::WitnessCommand::Serve(args)) => witness::serve(args, style),
         Audit::Open(args) => open::open(&load(config)?, args),
         Audit::Opened(args) => open::show(args, style),
     }
