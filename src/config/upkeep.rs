@@ -10,6 +10,8 @@ use toml::Spanned;
 
 use super::listen::Listen;
 use super::review::{Review, unwritten};
+use super::witness::{WitnessSection, check_witnesses};
+use crate::witness;
 
 /// How much is logged; no level writes a client's address or a listed name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -66,6 +68,8 @@ pub struct AuditLog {
     pub resolver: String,
     /// The file of the log's key.
     pub key: PathBuf,
+    /// Who cosigns its checkpoints.
+    pub witnesses: Vec<witness::Settings>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +78,7 @@ pub(super) struct AuditSection {
     provider: Spanned<String>,
     resolver: Spanned<String>,
     key: Option<PathBuf>,
+    witness: Vec<WitnessSection>,
 }
 
 impl Default for AuditSection {
@@ -82,6 +87,7 @@ impl Default for AuditSection {
             provider: unwritten("provider.example".to_owned()),
             resolver: unwritten("resolver-1".to_owned()),
             key: None,
+            witness: Vec::new(),
         }
     }
 }
@@ -95,6 +101,7 @@ impl AuditSection {
                 .key
                 .as_ref()
                 .map_or_else(|| state.join("audit.key"), |key| review.path(key)),
+            witnesses: check_witnesses(&self.witness, review),
         }
     }
 }
