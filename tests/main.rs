@@ -52,5 +52,6 @@ mod transfer;
 mod upstreams;
 mod wall_clock;
 mod weather;
+mod witness;
 mod year;
 mod zones;
