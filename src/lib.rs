@@ -10,6 +10,7 @@ pub mod process;
 pub mod seal;
 
 // 2 shapes
+pub mod http;
 pub mod list;
 pub mod wire;
 
@@ -39,6 +40,7 @@ pub mod query;
 pub mod measure;
 pub mod serve;
 pub mod update;
+pub mod witness;
 
 // 10 edge
 pub mod commands;

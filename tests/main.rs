@@ -53,5 +53,6 @@ mod upgraded;
 mod upstreams;
 mod wall_clock;
 mod weather;
+mod witness;
 mod year;
 mod zones;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::UnixSeconds;
 use crate::record::Moment;
+use crate::seal::Note;
 use crate::seal::tree::{TILE_WIDTH, Tile, Tiler, bundle_path, leaf_hash};
 
 use super::folder::{CHECKPOINT, CHECKPOINTS, KEYS, parse_checkpoint};
@@ -221,12 +222,34 @@ impl LogExporter {
             .last()
             .map(|(_, note)| note.as_str())
             .unwrap_or_default();
-        // Nobody's cosignature gets lost because nothing has happened since.
-        match fs::read(folder.join(CHECKPOINT)).map(|octets| parse_checkpoint(&octets)) {
-            Ok(Ok((note, _))) if last.starts_with(&format!("{}\n", note.text())) => Ok(()),
-            _ => write(&folder, CHECKPOINT, last.as_bytes()),
+        let last = with_signatures_of(&folder, last);
+        write(&folder, CHECKPOINT, last.as_bytes())
+    }
+}
+
+/// The last checkpoint with the cosignatures that the folder's has beside them, where both are of
+/// one text: nobody's gets lost because nothing has happened since.
+fn with_signatures_of(folder: &Path, last: &str) -> String {
+    let written = fs::read(folder.join(CHECKPOINT))
+        .ok()
+        .and_then(|octets| parse_checkpoint(&octets).ok());
+    let (Some((written, _)), Ok(mut note)) = (written, Note::parse(last.as_bytes())) else {
+        return last.to_owned();
+    };
+    if written.text() != note.text() {
+        return last.to_owned();
+    }
+    for signature in written.signatures() {
+        let is_there = note
+            .signatures()
+            .iter()
+            .any(|other| (&other.name, other.id) == (&signature.name, signature.id));
+        // One that there is no room for is left out.
+        if !is_there {
+            let _ = note.add(signature.clone());
         }
     }
+    note.to_string()
 }
 
 /// The UTC day that a time falls in; midnight itself ends the day before, for an hour's leaf has

@@ -80,6 +80,7 @@ pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
         rules,
         board: Arc::clone(engine.board()),
         health: engine.health(),
+        witnesses: engine.witnesses(),
         doors: doors.clone(),
         resolution: Box::new(LiveResolution(Arc::clone(answering))),
         started,

@@ -6,6 +6,7 @@ use super::output::{TextColumn, count, number, table, time};
 use crate::control::{ControlReply, Request, Status};
 use crate::store::Flushing;
 use crate::update::{ListState, TrialState};
+use crate::witness::WitnessStanding;
 
 /// Digits of a digest that are enough to tell two lists apart by eye.
 const DIGEST_SHOWN: usize = 12;
@@ -75,6 +76,7 @@ fn describe(status: &Status) -> String {
             ),
         ));
     }
+    rows.extend(status.witnesses.iter().flat_map(describe_witness));
     let mut text: String = rows
         .into_iter()
         .map(|(label, words)| format!("{label:<9}  {words}\n"))
@@ -82,6 +84,26 @@ fn describe(status: &Status) -> String {
     text.push('\n');
     text.push_str(&describe_lists(status));
     text
+}
+
+/// What a witness has cosigned; an alarm behind it where it refuses.
+fn describe_witness(witness: &WitnessStanding) -> Vec<(&'static str, String)> {
+    let name = &witness.name;
+    let cosigned = match (witness.size, witness.at) {
+        (Some(size), Some(at)) => format!("cosigned {} leaves at {}", number(size), time(at)),
+        _ => "has cosigned nothing yet".to_owned(),
+    };
+    match &witness.fault {
+        Some(fault) if witness.is_refused => vec![
+            ("witness", format!("{name} {cosigned}")),
+            ("ALARM", format!("witness {name}: NOT COSIGNED: {fault}")),
+        ],
+        Some(fault) => vec![(
+            "witness",
+            format!("{name} {cosigned}; the last checkpoint waits: {fault}"),
+        )],
+        None => vec![("witness", format!("{name} {cosigned}"))],
+    }
 }
 
 const fn mib(octets: u64) -> u64 {
@@ -258,6 +280,10 @@ counts     written to disk 1970-01-01T00:00:10Z
 root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
 rebinding  3 answers refused
 upstream   192.0.2.53:53 passed over, asked 9, failed 9
+witness    one.example cosigned 1,200 leaves at 1970-01-01T00:01:00Z
+witness    two.example has cosigned nothing yet; the last checkpoint waits: refused
+witness    three.example cosigned 7 leaves at 1970-01-01T00:00:01Z
+ALARM      witness three.example: NOT COSIGNED: SPLIT VIEW
 
 LIST     AUTHORITY  ENTRIES  REJECTS  BLOCKED  IN FORCE SINCE        SHA-256
 example  Authority  120,000        3        5  1970-01-02T00:00:00Z  0123456789ab
@@ -318,6 +344,21 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
         }
     }
 
+    fn witnesses() -> Vec<WitnessStanding> {
+        let witness = |name: &str, size, at, fault: Option<&str>| WitnessStanding {
+            name: name.to_owned(),
+            size,
+            at,
+            fault: fault.map(str::to_owned),
+            is_refused: fault == Some("SPLIT VIEW"),
+        };
+        vec![
+            witness("one.example", Some(1200), Some(60), None),
+            witness("two.example", None, None, Some("refused")),
+            witness("three.example", Some(7), Some(1), Some("SPLIT VIEW")),
+        ]
+    }
+
     #[test]
     fn the_status_fits_one_screen() {
         let status = Status {
@@ -346,6 +387,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
             }),
             rebindings: Some(3),
             upstreams: vec![upstream()],
+            witnesses: witnesses(),
         };
         assert_eq!(describe(&status), SCREEN);
     }

@@ -19,6 +19,7 @@ use crate::list::ListIndex;
 use crate::policy::{Clients, ListRules};
 use crate::store::Health;
 use crate::update::{NotInForce, Updater};
+use crate::witness::Witnesses;
 
 /// For how long the service manager is to wait on at a time.
 const EXTEND: Duration = Duration::from_secs(60);
@@ -51,6 +52,7 @@ impl WaitingControl {
             rules: rules.to_vec(),
             board: Arc::new(Board::new(rules.len())),
             health: Health::default(),
+            witnesses: Witnesses::default(),
             doors: Vec::new(),
             resolution: Box::new(NothingResolved),
             octets_without_lists: MemoryBudget::new(config).without_lists(),

@@ -15,6 +15,7 @@ mod review;
 mod sources;
 mod transfer;
 mod upkeep;
+mod witness;
 
 use std::io::BufReader;
 use std::net::SocketAddr;

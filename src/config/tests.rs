@@ -136,7 +136,7 @@ fn the_reference_has_every_key_of_every_section() {
     let keys_of = |section: &str| -> Vec<String> {
         let unknown = match section {
             "" => format!("no-such-key = 1\n{text}"),
-            "list" | "group" | "resolve.zone" => text.replacen(
+            "list" | "group" | "resolve.zone" | "audit.witness" => text.replacen(
                 &format!("[[{section}]]\n"),
                 &format!("[[{section}]]\nno-such-key = 1\n"),
                 1,
@@ -234,6 +234,33 @@ fn the_commented_keys_can_be_used() {
     assert_eq!(config.metrics.unwrap().port(), 9153);
     assert_eq!(config.control, Path::new("/etc/wardline/control.sock"));
     assert_eq!(config.groups.len(), 1);
+    assert_eq!(config.audit.witnesses[0].key.name(), "witness.example");
+}
+
+#[test]
+fn each_mistake_in_a_witness_has_its_line_and_its_remedy() {
+    let witness = crate::seal::SigningKey::generate("witness.test").unwrap();
+    let [cosigner, author] = [witness.public_cosigner(), witness.public()];
+    let section = |url: &str, key: &str, rest: &str| {
+        format!("[[audit.witness]]\nurl = {url:?}\nkey = {key:?}\n{rest}")
+    };
+    let (good, key) = ("http://127.0.0.1:8780", cosigner.to_string());
+    let config = parse(&section(good, &key, "")).unwrap();
+    assert_eq!(config.audit.witnesses[0].url, good);
+    assert_eq!(config.audit.witnesses[0].ca, None);
+    for (url, key, rest, line, words) in [
+        ("ftp://127.0.0.1", key.as_str(), "", 2, "https://HOST"),
+        ("https://", &key, "", 2, "https://HOST"),
+        ("https://a.test/?a", &key, "", 2, "https://HOST"),
+        ("https://witness.test", &key, "", 2, "`addresses`"),
+        (good, "witness", "", 3, "key: "),
+        (good, &author.to_string(), "", 3, "audit witness serve"),
+        (good, &key, "addresses = [\"a\"]\n", 4, "no address"),
+    ] {
+        assert_problem(&section(url, key, rest), line, words);
+    }
+    let twice = section(good, &key, "") + &section("http://[::1]:80", &key, "");
+    assert_problem(&twice, 6, "named twice");
 }
 
 #[test]

@@ -10,9 +10,11 @@ use toml::Spanned;
 
 use super::listen::Listen;
 use super::review::{Review, unwritten};
+use super::witness::{WitnessSection, check_witnesses};
 use crate::record::recovery_name;
 use crate::seal::{Algorithm, VerifyKey};
 use crate::store::origin;
+use crate::witness;
 
 /// How much is logged; no level writes a client's address or a listed name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -71,6 +73,8 @@ pub struct AuditLog {
     pub key: PathBuf,
     /// The public key that may name another key of the log, should its own be lost.
     pub recovery: Option<VerifyKey>,
+    /// Who cosigns its checkpoints.
+    pub witnesses: Vec<witness::Settings>,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +84,7 @@ pub(super) struct AuditSection {
     resolver: Spanned<String>,
     key: Option<PathBuf>,
     recovery: Option<Spanned<String>>,
+    witness: Vec<WitnessSection>,
 }
 
 impl Default for AuditSection {
@@ -89,6 +94,7 @@ impl Default for AuditSection {
             resolver: unwritten("resolver-1".to_owned()),
             key: None,
             recovery: None,
+            witness: Vec::new(),
         }
     }
 }
@@ -124,6 +130,7 @@ impl AuditSection {
                 .key
                 .as_ref()
                 .map_or_else(|| state.join("audit.key"), |key| review.path(key)),
+            witnesses: check_witnesses(&self.witness, review),
         }
     }
 }

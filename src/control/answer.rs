@@ -17,6 +17,7 @@ use crate::name::{Name, SuffixHashes};
 use crate::policy::{Clients, Group, ListRules, Snapshot, Verdict};
 use crate::store::Health;
 use crate::update::{ListOutcome, Origin, Updater, Way, Which};
+use crate::witness::Witnesses;
 
 /// The parts of the running program that an operator can ask about.
 pub struct ServerParts {
@@ -30,6 +31,8 @@ pub struct ServerParts {
     pub board: Arc<Board>,
     /// Knows whether they are written to disk.
     pub health: Health,
+    /// Know how it stands with those who cosign the audit log.
+    pub witnesses: Witnesses,
     /// The doors that are open, like "udp 127.0.0.1:5300".
     pub doors: Vec<String>,
     /// Cache and resolver.
@@ -172,6 +175,7 @@ impl ServerParts {
             root_copy: self.resolution.root_copy(),
             rebindings: self.resolution.rebindings(),
             upstreams: self.resolution.upstreams(),
+            witnesses: self.witnesses.standings(),
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::Flushing;
 use crate::update::{Generation, ListOutcome, ListState};
+use crate::witness::WitnessStanding;
 
 /// What an operator asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +130,9 @@ pub struct Status {
     /// The resolvers that are asked, about everything or about single zones; none where the
     /// authorities are.
     pub upstreams: Vec<UpstreamStatus>,
+    /// Who cosigns the audit log, in the order of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<WitnessStanding>,
 }
 
 /// How one list stands.

@@ -6,7 +6,7 @@
 //! start at 0 with the process; the regulator's counts, which outlive it, are in the store.
 
 mod reading;
-pub use reading::{ListReading, Reading, UpstreamReading};
+pub use reading::{ListReading, Reading, UpstreamReading, WitnessReading};
 
 mod page;
 mod scrape;

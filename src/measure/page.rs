@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::reading::{ListReading, Reading, UpstreamReading};
+use super::reading::{ListReading, Reading, UpstreamReading, WitnessReading};
 use crate::clock::UnixSeconds;
 use crate::count::{Door, Event, Kind, LATENCY_BOUNDS_US, Tally};
 
@@ -55,6 +55,7 @@ impl MetricsPage {
             for upstream in &reading.upstreams {
                 set_upstream(upstream);
             }
+            reading.witnesses.iter().for_each(set_witness);
             set_process(reading);
         });
         let mut page = self.handle.render();
@@ -110,6 +111,18 @@ fn set_upstream(upstream: &UpstreamReading) {
     counter!("wardline_upstream_questions_total", labels.clone()).absolute(upstream.asked);
     counter!("wardline_upstream_failures_total", labels.clone()).absolute(upstream.failures);
     gauge!("wardline_upstream_up", labels).set(if upstream.is_up { 1.0 } else { 0.0 });
+}
+
+/// What it has not cosigned yet has no age.
+fn set_witness(witness: &WitnessReading) {
+    let label = || witness.name.clone();
+    if let Some(age_s) = witness.age_s {
+        gauge!("wardline_witness_cosignature_age_seconds", "witness" => label()).set(float(age_s));
+    }
+    let leaves = witness.leaves.unwrap_or_default();
+    gauge!("wardline_witness_cosigned_leaves", "witness" => label()).set(float(leaves));
+    let refused = if witness.is_refused { 1.0 } else { 0.0 };
+    gauge!("wardline_witness_refused", "witness" => label()).set(refused);
 }
 
 fn set_process(reading: &Reading) {
@@ -187,7 +200,19 @@ const COUNTERS: [(&str, &str); 11] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 16] = [
+const GAUGES: [(&str, &str); 19] = [
+    (
+        "wardline_witness_cosignature_age_seconds",
+        "How old a witness's last cosignature under the audit log is.",
+    ),
+    (
+        "wardline_witness_cosigned_leaves",
+        "Leaves of the audit log that a witness has cosigned.",
+    ),
+    (
+        "wardline_witness_refused",
+        "1 while a witness refuses to cosign or its cosignature does not hold, 0 otherwise.",
+    ),
     (
         "wardline_list_expiry_timestamp_seconds",
         "When the issue in force expires.",

@@ -30,6 +30,8 @@ pub struct Reading {
     pub last_flush: Option<UnixSeconds>,
     /// How many times they could not be written.
     pub flush_failures: u64,
+    /// Who cosigns the audit log.
+    pub witnesses: Vec<WitnessReading>,
 }
 
 /// One list at one moment.
@@ -68,4 +70,17 @@ pub struct UpstreamReading {
     pub asked: u64,
     /// How many times it did not answer, or not usefully.
     pub failures: u64,
+}
+
+/// One of those who cosign the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WitnessReading {
+    /// Its name.
+    pub name: String,
+    /// How many leaves it has cosigned; none where it has cosigned nothing yet.
+    pub leaves: Option<u64>,
+    /// How long ago that was, in seconds.
+    pub age_s: Option<u64>,
+    /// Does it refuse to cosign, or is its cosignature not one?
+    pub is_refused: bool,
 }

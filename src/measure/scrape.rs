@@ -13,11 +13,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::page::Shown;
+use crate::http::{HEAD_OCTETS_MAX, RequestHead, head_end};
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 16;
-/// The longest request that is read, in octets.
-const REQUEST_MAX: usize = 8192;
 /// How long to wait when nothing can be accepted, as when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -53,7 +52,8 @@ async fn answer(mut stream: TcpStream, shown: &Shown) -> io::Result<()> {
 /// The request up to the empty line; what is too long or broken off is returned as it is.
 async fn read_request(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let (mut request, mut searched) = (Vec::with_capacity(1024), 0);
-    while request.len() < REQUEST_MAX && !request.get(searched..).is_some_and(is_ended) {
+    let is_ended = |from: &[u8]| head_end(from).is_some();
+    while request.len() < HEAD_OCTETS_MAX && !request.get(searched..).is_some_and(is_ended) {
         searched = request.len().saturating_sub(3);
         if stream.read_buf(&mut request).await? == 0 {
             break;
@@ -62,35 +62,23 @@ async fn read_request(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(request)
 }
 
-fn is_ended(request: &[u8]) -> bool {
-    request.windows(4).any(|end| end == b"\r\n\r\n")
-}
-
 fn reply(request: &[u8], page: &str) -> String {
-    let line = request
-        .split(|octet| *octet == b'\r')
-        .next()
-        .unwrap_or_default();
-    let line: Vec<_> = std::str::from_utf8(line)
-        .unwrap_or_default()
-        .split(' ')
-        .collect();
-    let (status, kind, extra, body) = match line.as_slice() {
-        [method, target, version] if is_ended(request) && version.starts_with("HTTP/1.") => {
-            match (*method, target.split('?').next().unwrap_or_default()) {
-                ("GET" | "HEAD", "/metrics") => ("200 OK", EXPOSITION, "", page),
-                ("GET" | "HEAD", _) => {
-                    ("404 Not Found", PLAIN, "", "The metrics are at /metrics.\n")
-                }
-                _ => (
-                    "405 Method Not Allowed",
-                    PLAIN,
-                    "Allow: GET, HEAD\r\n",
-                    "Only GET and HEAD are answered here.\n",
-                ),
-            }
-        }
-        _ => (
+    let head = head_end(request).and_then(|end| request.get(..end));
+    let head = head.and_then(|head| RequestHead::parse(head).ok());
+    let asked = head.as_ref().map(|head| {
+        let path = head.target.split('?').next().unwrap_or_default();
+        (head.method, path)
+    });
+    let (status, kind, extra, body) = match asked {
+        Some(("GET" | "HEAD", "/metrics")) => ("200 OK", EXPOSITION, "", page),
+        Some(("GET" | "HEAD", _)) => ("404 Not Found", PLAIN, "", "The metrics are at /metrics.\n"),
+        Some(_) => (
+            "405 Method Not Allowed",
+            PLAIN,
+            "Allow: GET, HEAD\r\n",
+            "Only GET and HEAD are answered here.\n",
+        ),
+        None => (
             "400 Bad Request",
             PLAIN,
             "",
@@ -98,10 +86,9 @@ fn reply(request: &[u8], page: &str) -> String {
         ),
     };
     let length = body.len();
-    let body = if line.first() == Some(&"HEAD") {
-        ""
-    } else {
-        body
+    let body = match asked {
+        Some(("HEAD", _)) => "",
+        _ => body,
     };
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: \
@@ -152,7 +139,7 @@ mod tests {
             Duration::from_millis(300),
         ));
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(&[b'x'; REQUEST_MAX]).await.unwrap();
+        stream.write_all(&[b'x'; HEAD_OCTETS_MAX]).await.unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).await.unwrap();
         assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");

@@ -64,6 +64,23 @@ impl Checkpoint {
         }
     }
 
+    /// As [`Checkpoint::parse`], with extension lines passed over: other logs may write them, and
+    /// cosignatures say nothing of what is in them (C2SP tlog-cosignature).
+    ///
+    /// # Errors
+    /// When its first three lines are not those of a checkpoint, or an extension line is empty.
+    pub fn parse_extended(text: &str) -> Result<Self, CheckpointError> {
+        let mut lines = text.split_inclusive('\n');
+        let first: String = lines.by_ref().take(3).collect();
+        let checkpoint = Self::parse(&first)?;
+        let is_extension = |line: &str| line != "\n" && line.ends_with('\n');
+        if lines.all(is_extension) {
+            Ok(checkpoint)
+        } else {
+            Err(CheckpointError::Form)
+        }
+    }
+
     /// The note that its author signs.
     ///
     /// # Errors
@@ -151,6 +168,37 @@ mod tests {
                 "{other:?}"
             );
         }
+    }
+
+    #[test]
+    fn extension_lines_are_passed_over_where_that_is_wanted() {
+        let text = checkpoint().to_string();
+        for whole in [
+            text.clone(),
+            format!("{text}one\n"),
+            format!("{text}one\ntwo\n"),
+        ] {
+            assert_eq!(Checkpoint::parse_extended(&whole), Ok(checkpoint()));
+        }
+        for other in [
+            format!("{text}\n"),
+            format!("{text}one"),
+            format!("{text}\none\n"),
+        ] {
+            let refused = Checkpoint::parse_extended(&other);
+            assert_eq!(refused, Err(CheckpointError::Form), "{other:?}");
+        }
+    }
+
+    /// The example of C2SP tlog-cosignature.
+    #[test]
+    fn the_time_of_a_cosignature_is_read_as_the_specification_has_it() {
+        let note = "example.com/behind-the-sofa\n20852163\n\
+            CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\
+            \u{2014} witness.example.com/w1 \
+            jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n";
+        let note = Note::parse(note.as_bytes()).unwrap();
+        assert_eq!(cosigned_at(&note.signatures()[0]), Some(1_679_315_147));
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! Signed and secret things for everybody above: Ed25519 keys, signed notes (C2SP), Merkle trees
-//! and their checkpoints, age files; knows nothing of DNS.
+//! Signed and secret things for everybody above: Ed25519 keys, signed notes (C2SP), Merkle trees,
+//! their checkpoints and what witnesses are brought, age files; knows nothing of DNS.
 
 pub mod age;
 pub mod checkpoint;
+pub mod growth;
 mod key;
 mod note;
 mod proof;
+pub mod submission;
 pub mod tree;
 
 pub use key::{

@@ -96,8 +96,13 @@ pub fn root_of(leaves: &[Hash]) -> Hash {
 }
 
 /// Where a tree of this size (at least 2) divides: at the largest power of two below it.
-const fn division(size: usize) -> usize {
-    1 << (usize::BITS - 1 - (size - 1).leading_zeros())
+pub(super) const fn division(size: u64) -> u64 {
+    1 << (u64::BITS - 1 - (size - 1).leading_zeros())
+}
+
+/// The leaves on both sides of that place.
+fn divide(leaves: &[Hash]) -> (&[Hash], &[Hash]) {
+    leaves.split_at(division(leaves.len() as u64) as usize)
 }
 
 /// The proof that the leaf at `index` is in the tree of `leaves` (RFC 6962 section 2.1.1); none
@@ -109,7 +114,7 @@ pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     if leaves.len() == 1 {
         return Some(Vec::new());
     }
-    let (left, right) = leaves.split_at(division(leaves.len()));
+    let (left, right) = divide(leaves);
     let (mut proof, sibling) = match index.checked_sub(left.len()) {
         None => (inclusion_proof(left, index)?, root_of(right)),
         Some(index) => (inclusion_proof(right, index)?, root_of(left)),
@@ -156,7 +161,7 @@ fn subproof(leaves: &[Hash], old_size: usize, is_whole: bool) -> Vec<Hash> {
             vec![root_of(leaves)]
         };
     }
-    let (left, right) = leaves.split_at(division(leaves.len()));
+    let (left, right) = divide(leaves);
     let (mut proof, sibling) = match old_size.checked_sub(left.len()).filter(|rest| *rest > 0) {
         None => (subproof(left, old_size, is_whole), root_of(right)),
         Some(rest) => (subproof(right, rest, false), root_of(left)),

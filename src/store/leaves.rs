@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock::UnixSeconds;
 use crate::count::{Opening, Stretch};
 use crate::seal::VerifyKey;
+use crate::seal::tree::{Hash, leaf_hash};
 
 use super::schema::{counts_file, has_table, open_to_read};
 use super::{StoreError, entries};
@@ -125,12 +126,30 @@ impl LogReader {
             let mut statement = self
                 .connection
                 .prepare("SELECT size, at, note FROM checkpoint ORDER BY size")?;
-            let rows = statement.query_map([], |row| {
-                Ok(SignedHead {
-                    size: row.get::<_, i64>(0)?.unsigned_abs(),
-                    at: row.get(1)?,
-                    note: row.get(2)?,
-                })
+            let rows = statement.query_map([], read_head)?;
+            rows.collect()
+        };
+        read().map_err(|source| self.failed(source))
+    }
+
+    /// The last checkpoint; none where nothing was signed yet.
+    pub fn last_checkpoint(&self) -> Result<Option<SignedHead>, StoreError> {
+        let row = self.connection.query_row(
+            "SELECT size, at, note FROM checkpoint ORDER BY size DESC LIMIT 1",
+            [],
+            read_head,
+        );
+        row.optional().map_err(|source| self.failed(source))
+    }
+
+    /// The hashes of the leaves from one place up to, and without, another.
+    pub fn leaf_hashes(&self, from: u64, until: u64) -> Result<Vec<Hash>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<Hash>> {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT octets FROM leaf WHERE seq >= ?1 AND seq < ?2 ORDER BY seq",
+            )?;
+            let rows = statement.query_map([from.cast_signed(), until.cast_signed()], |row| {
+                Ok(leaf_hash(row.get_ref(0)?.as_blob()?))
             })?;
             rows.collect()
         };
@@ -175,6 +194,14 @@ impl LogReader {
     }
 }
 
+fn read_head(row: &Row<'_>) -> rusqlite::Result<SignedHead> {
+    Ok(SignedHead {
+        size: row.get::<_, i64>(0)?.unsigned_abs(),
+        at: row.get(1)?,
+        note: row.get(2)?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +209,7 @@ mod tests {
     use crate::record::{HourLeaf, Leaf, LeafSpan};
     use crate::seal::Note;
     use crate::seal::checkpoint::Checkpoint;
-    use crate::seal::tree::{leaf_hash, root_of};
+    use crate::seal::tree::root_of;
     use crate::store::author::author_of_tests as author;
     use crate::store::{ClockStep, OutOfForce, Reader, Store, Taking};
 
@@ -226,6 +253,11 @@ mod tests {
             })
             .unwrap();
         let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+        let size = hashes.len() as u64;
+        assert_eq!(reader.leaf_hashes(0, size).unwrap(), hashes);
+        assert_eq!(reader.leaf_hashes(1, 2).unwrap(), hashes[1..2]);
+        let last = reader.last_checkpoint().unwrap();
+        assert_eq!(last.as_ref(), checkpoints.last());
         let key = [VerifyKey::parse(&reader.author().unwrap().unwrap()).unwrap()];
         for signed in checkpoints {
             let note = Note::parse(signed.note.as_bytes()).unwrap();

@@ -1,15 +1,16 @@
 //! Keeps the counts on disk, so that they outlive the process, and reads them back for the report.
 //!
-//! Two files in the state folder: `counts.sqlite` (WAL, full sync) and `counts.lock`, which the
-//! running resolver holds. What a list blocked is kept under the list's id and never under its
-//! place in the configuration. Every second is either in an hour's row, in which zero means zero,
-//! or in a gap; a second in which the resolver ran and a list was not in force is in a gap of that
-//! list. When an hour is over, its counts become leaves of the audit log, in the same transaction.
-//! What the log has signed is promised a second time outside the folder, so that an older copy of
-//! it is noticed.
+//! Files in the state folder: `counts.sqlite` (WAL, full sync), `counts.lock`, which the running
+//! resolver holds, and `cosignatures.sqlite` where there are witnesses. What a list blocked is kept
+//! under the list's id and never under its place in the configuration. Every second is either in an
+//! hour's row, in which zero means zero, or in a gap; a second in which the resolver ran and a list
+//! was not in force is in a gap of that list. When an hour is over, its counts become leaves of the
+//! audit log, in the same transaction. What the log has signed is promised a second time outside
+//! the folder, so that an older copy of it is noticed.
 
 mod append;
 mod author;
+mod cosignatures;
 mod damaged;
 mod entries;
 #[cfg(test)]
@@ -37,6 +38,7 @@ mod write;
 use std::path::PathBuf;
 
 pub use author::{Author, NextKey, origin, prepare_next_key, read_log_key, read_or_make_key};
+pub use cosignatures::{Cosignatures, KeptCosignature};
 pub use damaged::set_damaged_aside;
 pub use flusher::{Flushing, Health, Keeper, StoreOpener};
 pub use journal::{Journal, JournalEvent, JournalRow};

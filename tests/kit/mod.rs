@@ -26,6 +26,7 @@ pub(crate) mod tool;
 pub(crate) mod wall_clock;
 pub(crate) mod weather;
 pub(crate) mod web;
+pub(crate) mod witness;
 
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long a change may take.

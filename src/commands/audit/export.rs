@@ -14,7 +14,7 @@ use crate::count::Stretch;
 use crate::record::Leaf;
 use crate::report::{self, Months, Period, ReportFormat};
 use crate::seal::VerifyKey;
-use crate::store::{LogReader, Reader};
+use crate::store::{Cosignatures, LogReader, Reader};
 
 /// What was written.
 #[derive(Serialize)]
@@ -119,9 +119,17 @@ fn export(
     };
     let mut writer = LogExporter::create(&args.folder, &origin, part)?;
     reader.leaves::<ExportEnded>(size, |leaf| Ok(writer.leaf(leaf)?))?;
+    let cosignatures = Cosignatures::read(&config.state)?;
+    let lines = cosignatures.map(|kept| kept.of_log(&origin)).transpose()?;
+    let lines = lines.unwrap_or_default();
     let notes: Vec<_> = checkpoints
         .into_iter()
-        .map(|signed| (signed.at, signed.note))
+        .map(|signed| {
+            // The author's signature stays the first.
+            let lines = lines.get(&signed.size).into_iter().flatten();
+            let lines = lines.flat_map(|line| [line.as_str(), "\n"]);
+            (signed.at, signed.note + &lines.collect::<String>())
+        })
         .collect();
     writer.key_notes(&reader.key_notes()?)?;
     if args.public && args.ended.is_none() {

@@ -11,6 +11,7 @@ mod prove;
 mod replace_key;
 mod verified;
 mod verify;
+mod witness;
 
 use std::path::Path;
 
@@ -41,6 +42,9 @@ pub(super) enum Audit {
     /// Vouch for an exported log with a signature of one's own, if it continues what was seen of it
     /// before.
     Cosign(cosign::Args),
+    /// Witness logs that grow: what a regulator or another provider runs.
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
     /// Write how often each entry of a list blocked in each hour, encrypted to its curator; for
     /// lists with `entry_counts`.
     Open(open::OpenArgs),
@@ -62,6 +66,7 @@ pub(super) fn run(
         Audit::ReplaceKey(args) => replace_key::run(&load(config)?, args, style),
         Audit::Verify(args) => verify::run(args, style),
         Audit::Cosign(args) => cosign::run(args, style),
+        Audit::Witness(witness::WitnessCommand::Serve(args)) => witness::serve(args, style),
         Audit::Open(args) => open::open(&load(config)?, args),
         Audit::Opened(args) => open::show(args, style),
     }

@@ -2,6 +2,7 @@
 //! losing a question.
 
 mod counting;
+mod readings;
 mod resolver;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::count::{Board, ListIdentity};
 use crate::list::ListIndex;
-use crate::measure::{self, ListReading, Publisher, Reading, UpstreamReading};
+use crate::measure;
 use crate::policy::{Clients, Live};
 use crate::process;
 use crate::query::{Answering, Due, Parts, RenewalSettings};
@@ -30,13 +31,12 @@ use crate::serve::tls::{self, TlsIdentity};
 use crate::serve::udp::{self, Udp};
 use crate::serve::waiters::Waiters;
 use crate::store::{Health, Journal, Keeper, Promises};
-use crate::update::{ListAlarm, ListAlarmKind, Updater};
+use crate::update::Updater;
+use crate::witness::Witnesses;
 use counting::{entry_tallies, identity, in_force, store_opener};
+use readings::{ReadingSource, publish};
 pub(super) use resolver::StartError;
 use resolver::{resolve_settings, special_use};
-
-/// How often the metrics page is made anew.
-const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
 /// Files that are open beside connections: sockets to others, lists, the store.
 const FILES_BESIDE_CONNECTIONS: u64 = 2000;
@@ -54,6 +54,7 @@ pub(super) struct RunningEngine {
     streams: JoinSet<()>,
     stop: watch::Sender<bool>,
     keeper: Keeper,
+    witnesses: Witnesses,
 }
 
 impl RunningEngine {
@@ -104,12 +105,15 @@ impl RunningEngine {
             config.flush,
             in_force(updater),
         )?;
+        // By now it is known whether the log goes on.
+        let witnesses = Witnesses::start(&config.audit.witnesses, &config.state)?;
         if let Some(publisher) = publisher {
             let source = ReadingSource {
                 board: Arc::clone(&board),
                 answering: Arc::clone(&answering),
                 updater: Arc::clone(updater),
                 health: keeper.health(),
+                witnesses: witnesses.clone(),
                 started,
             };
             publisher.publish(&source.read());
@@ -132,6 +136,7 @@ impl RunningEngine {
             streams,
             stop,
             keeper,
+            witnesses,
         })
     }
 
@@ -148,6 +153,11 @@ impl RunningEngine {
     /// How the writing of the counts goes.
     pub(super) fn health(&self) -> Health {
         self.keeper.health()
+    }
+
+    /// How it stands with those who cosign the log.
+    pub(super) fn witnesses(&self) -> Witnesses {
+        self.witnesses.clone()
     }
 
     /// The counts of all threads.
@@ -315,73 +325,4 @@ fn guards(config: &Config) -> Result<udp::Guards, StartError> {
         cookies,
         balancers: Arc::new(Balancers::new(config.listen.balancers.clone())),
     })
-}
-
-/// Where the metrics come from.
-struct ReadingSource {
-    board: Arc<Board>,
-    answering: Arc<Answering>,
-    updater: Arc<Updater>,
-    health: Health,
-    started: clock::UnixSeconds,
-}
-
-async fn publish(publisher: Publisher, source: ReadingSource) {
-    let mut ticks = tokio::time::interval(PUBLISH_EVERY);
-    loop {
-        ticks.tick().await;
-        publisher.publish(&source.read());
-    }
-}
-
-/// Each kind of alarm, and whether it is raised.
-fn raised(alarms: &[ListAlarm]) -> Vec<(&'static str, bool)> {
-    let is_raised = |kind| alarms.iter().any(|alarm| alarm.kind == kind);
-    let kinds = ListAlarmKind::ALL.into_iter();
-    kinds.map(|kind| (kind.word(), is_raised(kind))).collect()
-}
-
-impl ReadingSource {
-    fn read(&self) -> Reading {
-        let fill = self.answering.cache().fill();
-        let renewals = self.answering.renewals();
-        let flushing = self.health.read();
-        let now = clock::wall_s();
-        let lists = self.updater.states().into_iter().map(|state| ListReading {
-            id: state.id,
-            entries: state.entries,
-            rejects: state.rejects,
-            serial: state.serial,
-            live_since: (state.live_since > 0).then_some(state.live_since),
-            age_s: u64::try_from(now - state.live_since)
-                .ok()
-                .filter(|_| state.live_since > 0),
-            expires: state.expires,
-            alarms: raised(&state.alarms),
-            last_refusal: state.last_refusal.map(|refusal| refusal.at),
-        });
-        let upstreams = self.answering.resolver().upstreams().into_iter();
-        Reading {
-            tally: self.board.sum(),
-            lists: lists.collect(),
-            cache_entries: fill.entries as u64,
-            cache_bytes: fill.octets,
-            stale: renewals.stale,
-            renewed: renewals.renewed,
-            rebindings: self.answering.resolver().totals().rebindings,
-            root_copy_until: self.answering.resolver().root_copy().map(|copy| copy.until),
-            upstreams: upstreams
-                .map(|upstream| UpstreamReading {
-                    address: upstream.server.to_string(),
-                    zone: upstream.zone.map(|zone| zone.to_string()),
-                    is_up: upstream.down_since.is_none(),
-                    asked: upstream.answers + upstream.failures,
-                    failures: upstream.failures,
-                })
-                .collect(),
-            started: self.started,
-            last_flush: flushing.last_flush,
-            flush_failures: flushing.failures,
-        }
-    }
 }

@@ -81,6 +81,7 @@ fn parts() -> ServerParts {
         rules: vec![rules],
         board,
         health: Health::default(),
+        witnesses: crate::witness::Witnesses::default(),
         doors: vec!["udp 127.0.0.1:5300".to_owned()],
         resolution: Box::new(Desk(Mutex::default())),
         octets_without_lists: 1000,

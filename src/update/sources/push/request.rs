@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::clock::monotonic;
+use crate::http::{HEAD_OCTETS_MAX, HeadFault, RequestHead, head_end};
 
-/// The longest head of a request, in octets.
-const HEAD_OCTETS_MAX: usize = 8192;
 const BUFFER_OCTETS: usize = 16 * 1024;
 
 /// What a request asks for.
@@ -34,7 +33,7 @@ type Refused = (&'static str, Value);
 
 /// The head of a request, as far as it matters.
 #[derive(Debug, PartialEq, Eq)]
-struct Head {
+struct PushHead {
     method: Method,
     target: String,
     bearer: String,
@@ -51,18 +50,16 @@ pub(super) fn read(
     let deadline = monotonic() + patience;
     let mut received = Zeroizing::new(Vec::new());
     let end = loop {
-        if let Some(end) = memchr::memmem::find(&received, b"\r\n\r\n") {
-            break end + 4;
+        if let Some(end) = head_end(&received) {
+            break end;
         }
         if received.len() > HEAD_OCTETS_MAX {
-            return Err(refuse(
-                "431 Request Header Fields Too Large",
-                "the head of the request is too long",
-            ));
+            let fault = HeadFault::Long;
+            return Err(refuse(fault.status(), &fault.to_string()));
         }
         receive(stream, &mut received, deadline)?;
     };
-    let Head {
+    let PushHead {
         method,
         target,
         bearer,
@@ -125,15 +122,13 @@ fn receive(
     }
 }
 
-fn parse(head: &[u8]) -> Result<Head, Refused> {
-    let bad = |what| refuse("400 Bad Request", what);
-    let text = str::from_utf8(head).map_err(|_| bad("the head is not text"))?;
-    let mut lines = text.split("\r\n");
-    let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let [method, target, "HTTP/1.1"] = words.as_slice() else {
-        return Err(bad("this is not an HTTP/1.1 request"));
-    };
-    let method = match *method {
+fn parse(head: &[u8]) -> Result<PushHead, Refused> {
+    let bad = |fault: HeadFault| refuse(fault.status(), &fault.to_string());
+    let head = RequestHead::parse(head).map_err(bad)?;
+    if head.version != "HTTP/1.1" {
+        return Err(bad(HeadFault::Line));
+    }
+    let method = match head.method {
         "GET" => Method::Get,
         "PUT" => Method::Put,
         _ => {
@@ -143,38 +138,13 @@ fn parse(head: &[u8]) -> Result<Head, Refused> {
             ));
         }
     };
-    let (mut bearer, mut length) = (None, None);
-    for line in lines.take_while(|line| !line.is_empty()) {
-        let (name, value) = line
-            .split_once(':')
-            .ok_or_else(|| bad("a header without a colon"))?;
-        let value = value.trim();
-        match name.to_ascii_lowercase().as_str() {
-            "authorization" if bearer.is_none() => {
-                bearer = value.strip_prefix("Bearer ").map(str::to_owned)
-            }
-            "content-length" if length.is_none() => {
-                length = Some(
-                    value
-                        .parse()
-                        .map_err(|_| bad("Content-Length is no number"))?,
-                )
-            }
-            "authorization" | "content-length" => return Err(bad("a header is given twice")),
-            "transfer-encoding" => {
-                return Err(refuse(
-                    "411 Length Required",
-                    "send the body with a Content-Length",
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(Head {
+    let bearer = head.field("authorization").map_err(bad)?;
+    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
+    Ok(PushHead {
         method,
-        target: (*target).to_owned(),
-        bearer: bearer.unwrap_or_default(),
-        length: length.unwrap_or(0),
+        target: head.target.to_owned(),
+        bearer: bearer.unwrap_or_default().to_owned(),
+        length: head.length().map_err(bad)?,
     })
 }
 
@@ -191,7 +161,7 @@ mod tests {
         let head = |text: &str| parse(text.as_bytes()).map_err(|(status, _)| status);
         let good = "PUT /v1/lists/a HTTP/1.1\r\nHost: x\r\nauthorization: Bearer \
                     secret\r\nContent-Length: 7\r\n\r\n";
-        let expected = Head {
+        let expected = PushHead {
             method: Method::Put,
             target: "/v1/lists/a".to_owned(),
             bearer: "secret".to_owned(),
