@@ -124,6 +124,7 @@ fn made_up_resolver(number: u64) -> Hourly {
                     hour,
                     list,
                     blocked,
+                    ran_s: None,
                 });
             }
         }
@@ -574,6 +575,7 @@ fn resolver_with(days: &[Vec<Option<u64>>]) -> Hourly {
             hour: at(place),
             list,
             blocked,
+            ran_s: None,
         }));
     }
     cells.sort_unstable();

@@ -406,3 +406,85 @@ fn the_public_part_of_a_log_has_no_entries() {
         "{said}"
     );
 }
+
+#[test]
+fn two_logs_may_end_within_one_hour_after_a_pause() {
+    let machine = Machine::new();
+    let hour = KILLED + 50 * HOUR;
+    let mut store = machine.open(hour + 60).expect("a store");
+    let counts = HourCounts {
+        hour,
+        lists: vec![[4, 0, 0, 0], [1, 0, 0, 0]],
+        questions: 10,
+        events: [5, 5, 0, 0, 0, 0, 0, 0],
+        ..HourCounts::default()
+    };
+    // What it blocked is told by the log that takes the hour over, where nothing came in force.
+    store.flush(&[counts], hour + 120).expect("a writing");
+    drop(store);
+    let second = machine.key();
+    let (code, _, error) = machine.command(&["audit", "replace-key"]);
+    assert_eq!(code, 0, "{error}");
+    let store = machine.open(hour + 180).expect("a store");
+    store.end(hour + HOUR).expect("an end");
+    machine.run(hour + 2 * HOUR, 1);
+    let logs = export_all(&machine, &[NAME, name_of(&second)]);
+    let logs: Vec<&str> = logs.iter().map(String::as_str).collect();
+    let outcome = assert_findings(&logs, &[&old_key()], &[]);
+    assert_eq!(
+        outcome["blocked"]["law"]["address"],
+        4 + 3 + 2 + 4 + 4,
+        "{outcome:#}"
+    );
+    let tells = outcome["logs"].as_array().expect("logs").iter();
+    let until: Vec<&Value> = tells.map(|log| &log["follows"]["until"]).collect();
+    assert_eq!(until[1], until[2], "nothing is told twice, or by nobody");
+}
+
+#[test]
+fn a_key_that_was_prepared_for_another_log_stops_nothing() {
+    let machine = Machine::new();
+    machine.run(KILLED + 50 * HOUR, 1);
+    let (code, _, error) = machine.command(&["audit", "replace-key"]);
+    assert_eq!(code, 0, "{error}");
+    // The log ends otherwise: nobody knows any more what was promised.
+    fs::remove_dir_all(machine.path("promised")).expect("a folder");
+    machine.run(KILLED + 60 * HOUR, 1);
+    let restored = machine.key();
+    machine.run(KILLED + 70 * HOUR, 1);
+    assert_eq!(machine.key(), restored, "it goes on");
+    assert!(!machine.path("state/audit.key.next").exists());
+    assert!(machine.path("state/audit.key.next.refused").exists());
+}
+
+#[test]
+fn no_key_is_named_anew_and_none_makes_a_recovery_key() {
+    let (machine, first) = (Machine::new(), old_key());
+    machine.run(KILLED + 50 * HOUR, 1);
+    let (new, second) = (machine.export("new", &[]), machine.key());
+    let note = |name: &str| {
+        let own = fs::read_to_string(machine.path("state/audit.key")).expect("a key");
+        let own = SigningKey::parse(own.trim()).expect("a key");
+        let key = SigningKey::generate(name).expect("a key").public();
+        let text = format!(
+            "wardline-log-key/v1\nfollows {}\nkey {key}\n",
+            name_of(&second)
+        );
+        let mut note = wardline::seal::Note::new(&text).expect("a note");
+        note.sign(&own).expect("a signature");
+        (note.to_string(), key.to_string())
+    };
+    let broken = "wardline-log-key/v1\nfollows p/r\nkey p/r/T+00000000+\n\n\u{2014} p/r AAAAAAA=\n";
+    let recovery = format!("{NAME}/recovery");
+    let notes = [
+        note(NAME).0,
+        note(&recovery).0,
+        broken.to_owned(),
+        "no note".to_owned(),
+    ];
+    for (at, text) in notes.iter().enumerate() {
+        fs::write(machine.path(&format!("new/keys/{}", at + 1)), text).expect("a note");
+    }
+    let old = machine.export("old", &["--ended", NAME]);
+    assert_findings(&[&old, &new], &[&first], &[]);
+}

@@ -37,8 +37,9 @@ def told_gaps(stretches, told, hour):
         kind = run.end if run.lists else "unrecorded"
     return [gap for gap in [*gaps, (reached, hour + HOUR, kind)] if gap[0] < gap[1]]
 
-def has_right_seconds(leaf, stretches, out_until):
+def has_right_seconds(leaf, log):
     """Do the seconds of an hour's leaf agree with the events? Notes when its list was out."""
+    stretches, out_until = log.stretches, log.out_until
     hour, gaps, out, blocked = leaf["start"], leaf["gaps"], leaf["out"], leaf["blocked"]
     edges = [edge for span in sorted(gaps + out, key=lambda span: span[:2])
              for edge in span[:2]] + [hour + HOUR]
@@ -62,7 +63,8 @@ def has_right_seconds(leaf, stretches, out_until):
     says = leaf["v"] == 1 or in_force_s <= live_s and not falls_out
     is_brief = any(at is not None and (run.overlap(hour) == 0 or hour <= at <= hour + HOUR)
                    for run, at in zip(runs, live))
-    has_time = in_force_s > 0 or sum(blocked.values()) == 0 or is_brief
+    # What was blocked before in the hour of a log that took over is told there.
+    has_time = hour == log.handed_over or in_force_s > 0 or sum(blocked.values()) == 0 or is_brief
     in_gaps = sum(max(0, until - max(start, hour)) for start, until in spans[0])
     is_exact = in_force_s + out_s == ran_s <= HOUR - in_gaps and leaf["gap_s"] == gap_s
     return in_order and is_exact and says and has_time

@@ -15,7 +15,7 @@ SIGNATURE = rf"\u2014 ({NAME}) {BASE64}\n"
 CHECKPOINT = (rf"(([^\0-\x1f\x7f-\x9f]+)\n(0|[1-9][0-9]{{0,17}})\n{BASE64}\n)\n"
               rf"((?:{SIGNATURE}){{1,100}})")
 
-KEY_NOTE = (rf"(wardline-log-key/v1\nfollows ([^\n]+)\nkey ([^\n]+)\n)\n"
+KEY_NOTE = (rf"(wardline-log-key/v1\nfollows ([^\0-\x1f\x7f-\x9f]+)\nkey ([^\0-\x1f\x7f-\x9f]+)\n)\n"
             rf"((?:{SIGNATURE}){{1,100}})")
 
 class Refused(Exception):
@@ -43,7 +43,7 @@ def read_key(text):
     """Name, id, algorithm and key of a log's author (1) or of somebody who cosigns (4)."""
     name, key_id, encoded = text.strip().split("+", 2)
     octets = base64.b64decode(encoded, validate=True)
-    is_key = 0 < len(name.encode()) < 256 and re.fullmatch(NAME, name) and octets[0] in (1, 4)
+    is_key = 0 < len(name.encode()) < 256 and re.fullmatch(NAME, name) and octets[:1] in (b"\1", b"\4")
     if not is_key or sha(name.encode() + b"\n" + octets)[:4].hex() != key_id:
         raise ValueError("not the key of a log's author or of a cosigner")
     return name, key_id, octets[0], Ed25519PublicKey.from_public_bytes(octets[1:])
@@ -103,8 +103,12 @@ def known_keys(folder, keys):
             base = "/".join(follows.split("/")[:2])
             may = key[2] == 1 and key[0] != follows and "/" in base
             may = may and "/".join(key[0].split("/")[:2]) == base
+            may = may and key[0] != base + "/recovery" and all(
+                known[0] != key[0] or known[1] == key[1] for known in keys)
             signed = [(name, base64.b64decode(line)) for name, line in
                       re.findall(SIGNATURE, lines)]
+            if any(len(name.encode()) > 255 or len(octets) < 5 for name, octets in signed):
+                raise ValueError("not a signature")
             signers = [known for known in keys for name, octets in signed
                        if (known[0], known[1]) == (name, octets[:4].hex())
                        and (check_signature(text, known[2], known[3], octets[4:]) or True)]
@@ -114,7 +118,7 @@ def known_keys(folder, keys):
                 links.append((follows, key[0]))
         except OSError:
             break
-        except (ValueError, AttributeError, InvalidSignature):
+        except (ValueError, AttributeError, LookupError, InvalidSignature):
             pass
     return keys, links
 

@@ -18,6 +18,7 @@ class Log(tlog.LogFiles):
         self.sums, self.questions, self.out_until, self.jump = Counter(), Counter(), {}, (0, 0)
         self.restored, self.findings, self.is_whole, self.hour = None, [], False, []
         self.follows, self.unjudged, self.is_salted, self.root = None, [], None, None
+        self.handed_over, self.began = None, 0
         try:
             self.read(pins)
             self.close_hour()
@@ -32,6 +33,11 @@ class Log(tlog.LogFiles):
         """Nothing of the log can be believed."""
         self.findings, self.blocked, self.absent, self.size = [(code, place)], {}, Counter(), 0
 
+    def known_ancestors(self):
+        """The logs before it by its keys, where it says itself that it follows the last of them."""
+        said = self.follows or self.restored or {"origin": None}
+        return self.ancestors if [said["origin"]] == self.ancestors[:1] else []
+
     def hold(self, place, *rules):
         self.findings += [(code, place) for code, holds in rules if not holds]
 
@@ -42,7 +48,7 @@ class Log(tlog.LogFiles):
         if self.is_salted != ("salt" in leaf):
             raise Refused("leaf", leaf["here"])
         if leaf["here"] == "leaf 0":
-            self.next = leaf["start"] // HOUR * HOUR
+            self.next, self.began = leaf["start"] // HOUR * HOUR, leaf["start"]
         if self.hour and leaf.get("hour") != self.hour[0]["hour"]:
             self.close_hour()
         self.hold(leaf["here"], ("sequence", leaf["here"] == f"leaf {leaf['seq']}"),
@@ -82,7 +88,7 @@ class Log(tlog.LogFiles):
         has_sum = came == sum(ended.values()) and blocked <= ended["blocked"]
         self.hold(leaf["here"], ("sum", has_sum), ("list", before < leaf["list"]),
                   ("sum", all(leaf[key] == first[key] for key in shared)),
-                  ("gap", on_record.has_right_seconds(leaf, self.stretches, self.out_until)),
+                  ("gap", on_record.has_right_seconds(leaf, self)),
                   ("run", leaf["boot"] == self.boot and
                    all(leaf[key] == run.get(key) for key in ("software", "configuration"))),
                   ("version", (leaf["serial"], leaf["manifest"]) == version))
@@ -114,7 +120,7 @@ class Log(tlog.LogFiles):
         is_over = self.jump[0] < at < self.jump[1] and kind != "entry-counts"
         self.hold(here, ("clock", not is_over))
         if kind == "start":
-            said = {key: body[key] for key in body if key != "recovery" or not self.is_salted}
+            said = {key: body[key] for key in body if key != "recovery" or type(body[key]) is not str}
             good = leaf["list"] is None and fits(said, START)
             good = good and body["lists"] == sorted(set(body["lists"]))
             lists = set(body["lists"] if good else [])
@@ -149,6 +155,7 @@ class Log(tlog.LogFiles):
         if kind == "restored" and leaf["list"] is None:
             good = here == "leaf 1" and fits(body, RESTORED) and body["origin"] != self.origin
             self.restored = body if good else self.restored
+            self.handed_over = self.next if good else self.handed_over
             self.hold(here, ("restored", good))
         if kind == "follows":
             until = seconds(body["until"]) if self.is_salted else None
@@ -156,7 +163,7 @@ class Log(tlog.LogFiles):
             good = good and until % HOUR == 0 and until <= self.next
             self.hold(here, ("follows", good))
             if good:
-                self.follows, self.next = body, until
+                self.handed_over, self.follows, self.next = self.next, body, until
         if kind in ("live", "rollback") and leaf["list"] is not None:
             self.standing[leaf["list"]] = (leaf["serial"], leaf["manifest"])
             if last:
@@ -169,7 +176,8 @@ def misfits(log, longest):
     if other and other.is_whole:
         head, told = (other.size, other.root.hex()), (said["size"], said["root"])
         if log.follows:
-            good = head == told and other.next == seconds(said["until"])
+            good = head == told and other.next == seconds(said["until"]) and (
+                other.time <= log.began)
         else:
             good = head[0] != told[0] or head == told
         if not good:
@@ -185,6 +193,10 @@ def check_logs(args):
     logs.sort(key=lambda log: (log.origin, -log.size))
     findings = [finding for log in logs for finding in log.findings]
     longest = {log.origin: log for log in reversed(logs)}
+    heirs = [(log.follows["origin"], log.origin) for log in longest.values()
+             if log.is_whole and log.follows]
+    findings += [("follows", f"{name} leaf 1") for origin, name in sorted(heirs)
+                 if name != min(heir for other, heir in heirs if other == origin)]
     findings += [misfit for log in logs if log.is_whole for misfit in misfits(log, longest)]
     before = [log.follows or log.restored for log in logs if log.is_whole]
     followed = {said["origin"] for said in before if said}
@@ -192,7 +204,7 @@ def check_logs(args):
         log.is_followed = log.origin in followed
     findings += [("until", log.origin) for log in logs
                  if log.is_whole and log.next < until and not log.is_followed]
-    told = {name for log in logs for name in [log.origin, *log.ancestors]}
+    told = {name for log in logs for name in [log.origin, *log.known_ancestors()]}
     findings += [("absent", key[0]) for key in keys if key[2] == 1 and key[0] not in told
                  and key[0].split("/")[2:] != ["recovery"]]
     last = [None] + [log.origin for log in logs]

@@ -138,11 +138,11 @@ impl Folder {
     /// What is believed, by keys that are known, of which keys followed; what cannot be read is
     /// nobody's word.
     pub(super) fn key_notes(&self, known: &[VerifyKey]) -> Vec<LogKeyNote> {
-        let read = |at| {
-            let octets = self.read(&format!("{KEYS}/{at}"), NOTE_OCTETS_MAX).ok()?;
-            Note::parse(&octets).ok()
-        };
-        let notes: Vec<Note> = (0..KEY_NOTES_MAX).map_while(read).collect();
+        let read = |at| self.read(&format!("{KEYS}/{at}"), NOTE_OCTETS_MAX).ok();
+        let files = (0..KEY_NOTES_MAX).map_while(read);
+        let notes: Vec<Note> = files
+            .filter_map(|octets| Note::parse(&octets).ok())
+            .collect();
         believed_key_notes(&notes, known)
     }
 

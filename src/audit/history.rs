@@ -19,6 +19,8 @@ const ALL_LISTS: &str = "";
 pub(super) struct LogHistory {
     origin: String,
     time: UnixSeconds,
+    /// When its first leaf is of, and its last one.
+    pub(super) span: (UnixSeconds, UnixSeconds),
     runs: LogRuns,
     /// The newest form of an hour so far.
     hour_form: u64,
@@ -57,6 +59,7 @@ impl LogHistory {
         Self {
             origin: origin.to_owned(),
             time: UnixSeconds::MIN,
+            span: (0, 0),
             runs: LogRuns::default(),
             hour_form: 0,
             hour: None,
@@ -81,7 +84,9 @@ impl LogHistory {
             Leaf::Hour(leaf) => leaf.hour.0,
             Leaf::Event(leaf) => leaf.at.0,
         };
-        self.next_hour.get_or_insert(hour_start(start));
+        if self.next_hour.is_none() {
+            (self.next_hour, self.span.0) = (Some(hour_start(start)), start);
+        }
         if leaf.seq() != seq {
             self.find_at(
                 seq,
@@ -107,6 +112,7 @@ impl LogHistory {
             self.find_at(seq, "author", format!("is of {provider}/{resolver}"));
         }
         self.time = self.time.max(leaf.time());
+        self.span.1 = self.time;
         match leaf {
             Leaf::Hour(leaf) => self.take_hour(seq, leaf),
             Leaf::Event(leaf) => {
@@ -183,7 +189,8 @@ impl LogHistory {
         self.totals.add_absence(leaf.list, leaf.not_in_force_s());
         self.told.note_absences(leaf);
         self.runs.times.note_out(leaf);
-        if leaf.in_force_s > 0 || leaf.blocked.sum() > 0 {
+        let is_taken_over = self.runs.times.is_taken_over(leaf.hour.0);
+        if leaf.in_force_s > 0 || leaf.blocked.sum() > 0 && !is_taken_over {
             let manifest = leaf.manifest.map(str::to_owned);
             self.told
                 .note_version(seq, (leaf.list.to_owned(), leaf.serial, manifest));
@@ -322,6 +329,7 @@ impl LogHistory {
     fn restored(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
         if let Some(ended) = ended_by(seq, leaf, &self.origin) {
             self.told.restored = Some(ended);
+            self.runs.times.hand_over(self.next_hour);
         } else {
             let message = "does not stand behind the first start, or does not say which other log \
                            ended";
@@ -332,6 +340,7 @@ impl LogHistory {
     fn follows(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
         let begins = self.next_hour.unwrap_or(UnixSeconds::MIN);
         if let Some(closed) = closed_by(seq, leaf, &self.origin, begins) {
+            self.runs.times.hand_over(self.next_hour);
             // From there on nobody else tells.
             self.next_hour = Some(closed.until.0);
             self.told.follows = Some(closed);

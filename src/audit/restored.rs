@@ -1,6 +1,8 @@
 //! A log that follows another one: because the state that the other was kept in was restored,
 //! copied or emptied, or because it was closed for another form or another key.
 
+use std::collections::BTreeSet;
+
 use super::Finding;
 use super::verify::Verified;
 use crate::record::{ClosedLog, EndedLog};
@@ -23,7 +25,8 @@ pub fn misfits(verified: &[Verified]) -> Vec<Finding> {
         let (is_fit, message) = if let Some(closed) = &log.log.follows {
             let before = find(&closed.origin).filter(|before| before.totals.is_some())?;
             let says = (closed.size, closed.root.as_str(), Some(closed.until.0));
-            let is_fit = (before.log.size, before.log.root.as_str(), before.until) == says;
+            let is_fit = (before.log.size, before.log.root.as_str(), before.until) == says
+                && before.span.1 <= log.span.0;
             (
                 is_fit,
                 "is not how the log ends that was closed for this one",
@@ -38,7 +41,33 @@ pub fn misfits(verified: &[Verified]) -> Vec<Finding> {
         let place = format!("{} leaf 1", log.log.origin);
         (!is_fit).then(|| Finding::new("follows", place, message))
     };
-    verified.iter().filter_map(misfit).collect()
+    let mut found: Vec<Finding> = verified.iter().filter_map(misfit).collect();
+    found.extend(heirs(verified));
+    found
+}
+
+/// Logs that go on in the place of one that another log goes on for already.
+fn heirs(verified: &[Verified]) -> Vec<Finding> {
+    let heirs: BTreeSet<(&str, &str)> = verified
+        .iter()
+        .filter_map(|log| {
+            Some((
+                log.log.follows.as_ref()?.origin.as_str(),
+                log.log.origin.as_str(),
+            ))
+        })
+        .collect();
+    let is_later = |(origin, name): &(&str, &str)| {
+        heirs
+            .iter()
+            .any(|(other, heir)| other == origin && heir < name)
+    };
+    let later = heirs.iter().filter(|heir| is_later(heir));
+    let find = |(_, name): &(&str, &str)| {
+        let message = "goes on in the place of a log in whose place another one goes on";
+        Finding::new("follows", format!("{name} leaf 1"), message)
+    };
+    later.map(find).collect()
 }
 
 /// In words.

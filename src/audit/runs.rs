@@ -16,6 +16,8 @@ pub(super) struct RunTimes {
     jump: (UnixSeconds, UnixSeconds),
     /// Up to when each list was last said to be not in force.
     out_until: BTreeMap<String, UnixSeconds>,
+    /// The hour in which the log took over from another one, whose runs it does not know.
+    taken_over: Option<UnixSeconds>,
 }
 
 /// A time that is on record without a break.
@@ -84,6 +86,16 @@ impl RunTimes {
                 set: Vec::new(),
             });
         }
+    }
+
+    /// The log goes on in the place of another one in this hour.
+    pub(super) fn hand_over(&mut self, hour: Option<UnixSeconds>) {
+        self.taken_over = hour;
+    }
+
+    /// May the hour have what was counted in runs that another log tells of?
+    pub(super) fn is_taken_over(&self, hour: UnixSeconds) -> bool {
+        self.taken_over == Some(hour)
     }
 
     /// A list is in force.
@@ -199,14 +211,13 @@ impl RunTimes {
             let is_empty = run.overlap_s(hour, None) == 0;
             live(run).is_some_and(|at| is_empty || (hour..=hour + HOUR_S).contains(&at))
         };
-        (leaf.in_force_s == 0 && leaf.blocked.sum() > 0 && !with_list.iter().any(is_brief)).then(
-            || {
-                format!(
-                    "the list blocked {} in an hour in which it was never in force",
-                    leaf.blocked.sum()
-                )
-            },
-        )
+        let is_idle = leaf.in_force_s == 0 && !self.is_taken_over(hour);
+        (is_idle && leaf.blocked.sum() > 0 && !with_list.iter().any(is_brief)).then(|| {
+            format!(
+                "the list blocked {} in an hour in which it was never in force",
+                leaf.blocked.sum()
+            )
+        })
     }
 
     /// Hours have told all up to this moment.

@@ -82,6 +82,22 @@ pub struct Verified {
     pub until: Option<UnixSeconds>,
     /// The logs before it whose keys lead to its own.
     pub ancestors: Vec<String>,
+    /// When its first leaf is of, and its last one.
+    pub span: (UnixSeconds, UnixSeconds),
+}
+
+impl Verified {
+    /// The logs before it by its keys, where it says itself that it follows the last of them; of
+    /// the public part nobody sees that.
+    pub fn known_ancestors(&self) -> &[String] {
+        let first = self.ancestors.first().map(String::as_str);
+        let is_public = self.log.from.is_none() && self.totals.is_none();
+        if is_public && self.log.findings.is_empty() || self.log.before() == first {
+            &self.ancestors
+        } else {
+            &[]
+        }
+    }
 }
 
 /// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of
@@ -100,11 +116,15 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
+    let ancestors = ancestors(&origin, &believed);
     let mut history = LogHistory::new(&origin);
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
         LogReading::new(folder, &checkpoint, pins, demands.is_public).read(&mut history)
     }) {
-        return refused(origin, finding);
+        return Verified {
+            ancestors,
+            ..refused(origin, finding)
+        };
     }
     let log = LogReport {
         size: checkpoint.size,
@@ -114,7 +134,6 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         origin,
         ..LogReport::default()
     };
-    let ancestors = ancestors(&log.origin, &believed);
     let verified = Verified {
         log,
         ancestors,
@@ -175,6 +194,7 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         commitments: history.commitments,
         until,
         ancestors,
+        span: history.span,
     }
 }
 

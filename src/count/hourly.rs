@@ -127,6 +127,9 @@ pub struct ListHour {
     pub list: usize,
     /// Blocked questions of every kind.
     pub blocked: u64,
+    /// Seconds on record in which the resolver ran with the list in its configuration; none where
+    /// that was not noted, as by older programs.
+    pub ran_s: Option<u64>,
 }
 
 impl Hourly {

@@ -70,7 +70,13 @@ pub fn believed_key_notes(notes: &[Note], known: &[VerifyKey]) -> Vec<LogKeyNote
     let (mut keys, mut believed) = (known.to_vec(), Vec::new());
     for note in notes {
         let said = LogKeyNote::parse(note.text());
-        let Some(said) = said.filter(|said| said.signer(note, &keys).is_some()) else {
+        // Nobody names a key anew that has its name already, or makes a recovery key of it.
+        let is_new = |said: &LogKeyNote| {
+            let has_other = |key: &VerifyKey| key.name() == said.key.name() && *key != said.key;
+            said.key.name() != recovery_name(&said.follows) && !keys.iter().any(has_other)
+        };
+        let may = |said: &LogKeyNote| is_new(said) && said.signer(note, &keys).is_some();
+        let Some(said) = said.filter(may) else {
             continue;
         };
         keys.push(said.key.clone());
@@ -135,6 +141,11 @@ mod tests {
         assert_eq!(follow(note(names[0], &other, &first)), []);
         assert_eq!(follow(note(names[0], &second, &other)), []);
         assert_eq!(follow(note(names[0], &first, &first)), []);
+        let (anew, recovery) = (key(names[0]), key("p.example/one/recovery"));
+        let known = [first.public(), second.public()];
+        for next in [&anew, &recovery] {
+            assert_eq!(followed(&[note(names[2], next, &second)], &known), []);
+        }
         let mut more = note(names[0], &second, &first).to_string();
         more.insert_str(more.find("follows").unwrap(), "more\n");
         assert_eq!(follow(Note::parse(more.as_bytes()).unwrap()), []);

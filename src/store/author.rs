@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::clock::UnixSeconds;
@@ -206,12 +207,35 @@ pub fn prepare_next_key(
         // The note first: a key without one is of no use.
         write_private(&beside(path, NEXT_NOTE), note.to_string().as_bytes())?;
         write_private(&place, format!("{}\n", *key.to_text()).as_bytes())?;
+        for place in [beside(path, NEXT_NOTE), place] {
+            give_to_owner(path, &place)?;
+        }
     }
     let place = NextPlace(path.map(Path::to_owned));
     Ok(NextKey { key, note, place })
 }
 
 impl NextPlace {
+    /// Sets a key aside that follows no log that is here.
+    pub(super) fn refuse(&self) -> Result<(), StoreError> {
+        let Some(path) = &self.0 else {
+            return Ok(());
+        };
+        let (place, aside) = (beside(path, NEXT), beside(path, ".next.refused"));
+        tracing::error!(
+            "{}: was prepared for another log than the one that is here, and is set aside as {}",
+            place.display(),
+            aside.display()
+        );
+        let note = beside(path, NEXT_NOTE);
+        std::fs::rename(&place, &aside)
+            .and_then(|()| std::fs::remove_file(note))
+            .map_err(|source| StoreError::Open {
+                path: place,
+                source,
+            })
+    }
+
     /// The file of the key that is to follow.
     pub(super) fn file(&self) -> PathBuf {
         let own = self.0.as_deref();
@@ -342,6 +366,23 @@ fn write_private(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
         .and_then(|()| std::fs::rename(&written, path))
         .and_then(|()| sync_folder_of(path))
         .map_err(failed)
+}
+
+/// A file that root made is for whoever has the key, or its folder: the service.
+fn give_to_owner(key: &Path, place: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Open {
+        path: place.into(),
+        source,
+    };
+    let folder = key.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let owner = std::fs::metadata(key)
+        .or_else(|_| std::fs::metadata(folder.unwrap_or(Path::new("."))))
+        .map_err(failed)?;
+    let own = std::fs::metadata(place).map_err(failed)?;
+    if (own.uid(), own.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(place, Some(owner.uid()), Some(owner.gid())).map_err(failed)
 }
 
 fn sync_folder_of(path: &Path) -> std::io::Result<()> {

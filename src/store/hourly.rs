@@ -1,11 +1,13 @@
 //! Reads what the published report is made of: sums of hours, and what was done about the lists.
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::frame::{Validity, in_memory, read_frame, read_lists};
 use super::out_of_force;
 use super::schema::has_table;
-use crate::clock::UnixSeconds;
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{Applied, GapKind, HourTotal, Hourly, ListHour, Seal, Step, StepKind, Stretch};
 
 /// The record of this stretch without kinds of question.
@@ -36,14 +38,18 @@ pub(super) fn read_hourly(
                              ?2 GROUP BY hour, list",
     )?;
     let mut rows = statement.query([from, until])?;
+    let ran = read_ran(transaction, from, until)?;
     let mut cells = Vec::with_capacity(hours.len() * keyed.len());
     while let Some(row) = rows.next()? {
         let key: i64 = row.get(1)?;
         if let Some(list) = keyed.iter().position(|(other, _)| *other == key) {
+            let hour = row.get(0)?;
+            let noted = ran.from.filter(|from| *from <= hour);
             cells.push(ListHour {
-                hour: row.get(0)?,
+                hour,
                 list,
                 blocked: in_memory(row.get(2)?),
+                ran_s: noted.map(|_| ran.seconds.get(&(hour, key)).copied().unwrap_or_default()),
             });
         }
     }
@@ -82,6 +88,50 @@ pub(super) fn read_hourly(
         steps,
         seals,
     })
+}
+
+/// When runs had lists in their configuration.
+struct ListRuns {
+    /// The first hour of which that is noted.
+    from: Option<UnixSeconds>,
+    /// Seconds by hour and list.
+    seconds: HashMap<(UnixSeconds, i64), u64>,
+}
+
+fn read_ran(
+    transaction: &Transaction<'_>,
+    from: UnixSeconds,
+    until: UnixSeconds,
+) -> rusqlite::Result<ListRuns> {
+    let mut runs = ListRuns {
+        from: None,
+        seconds: HashMap::new(),
+    };
+    if !has_table(transaction, "alive")? {
+        return Ok(runs);
+    }
+    let first = "SELECT min(from_s), EXISTS (SELECT 1 FROM run
+                     WHERE started < (SELECT min(from_s) FROM alive)) FROM alive";
+    let (first, has_older): (Option<UnixSeconds>, bool) =
+        transaction.query_row(first, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // A run from before that was noted may have been in the same hour.
+    let later = if has_older { HOUR_S } else { 0 };
+    runs.from = first.map(|first| hour_start(first) + later);
+    let mut select = transaction.prepare(
+        "SELECT list, max(from_s, ?1), min(until_s, ?2) FROM alive JOIN run_list USING (run)
+         WHERE until_s > ?1 AND from_s < ?2",
+    )?;
+    let mut rows = select.query([from, until])?;
+    while let Some(row) = rows.next()? {
+        let (list, mut at, end): (i64, UnixSeconds, UnixSeconds) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
+        while at < end {
+            let next = end.min(hour_start(at) + HOUR_S);
+            *runs.seconds.entry((hour_start(at), list)).or_default() += next.abs_diff(at);
+            at = next;
+        }
+    }
+    Ok(runs)
 }
 
 /// How far the log tells of the hours.
@@ -178,4 +228,50 @@ fn read_seals(transaction: &Transaction<'_>, from: UnixSeconds) -> rusqlite::Res
         })
     })?;
     seals.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::count::{ListIdentity, Stretch};
+    use crate::store::author::author_of_tests as author;
+    use crate::store::{Reader, Store};
+
+    const HOUR: i64 = 1_767_225_600;
+
+    fn lists(ids: &[&str]) -> Vec<ListIdentity> {
+        let list = |id: &&str| ListIdentity {
+            id: (*id).to_owned(),
+            authority: "A".into(),
+            legal_basis: "B".into(),
+        };
+        ids.iter().map(list).collect()
+    }
+
+    #[test]
+    fn a_list_ran_for_the_seconds_of_the_runs_that_had_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |ids: &[&str], from: i64, writings: &[i64]| {
+            let from = HOUR + from;
+            let mut store = Store::open(folder.path(), &lists(ids), author(), from).unwrap();
+            for at in writings {
+                store.flush(&[], HOUR + at).unwrap();
+            }
+            store.end(HOUR + writings.last().unwrap()).unwrap();
+        };
+        run(&["one"], 1000, &[1009]);
+        run(&["one", "two"], 1020, &[1028]);
+        run(&["two"], 3590, &[3605, 7199, 7210]);
+        let reader = Reader::open(folder.path()).unwrap();
+        let hourly = reader.read_hourly(Stretch::default(), HOUR + 7300).unwrap();
+        let cells = hourly.cells.iter().map(|cell| {
+            let list = hourly.lists[cell.list].id.as_str();
+            (cell.hour - HOUR, list, cell.ran_s)
+        });
+        let expected = [
+            (0, "one", Some(17)),
+            (0, "two", Some(18)),
+            (3600, "two", Some(3600)),
+        ];
+        assert_eq!(cells.collect::<Vec<_>>(), expected);
+    }
 }

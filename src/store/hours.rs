@@ -302,6 +302,16 @@ fn runs_with(transaction: &Transaction<'_>, list: i64) -> rusqlite::Result<Vec<i
     statement.query_map([list], |row| row.get(0))?.collect()
 }
 
+/// Up to when the log tells, as its verifiers know it: to the end of the last hour with leaves, or
+/// to where it begins.
+pub(super) fn told_until(
+    transaction: &Transaction<'_>,
+    log: &Log<'_>,
+) -> rusqlite::Result<UnixSeconds> {
+    let last = last_told(transaction, log.begins, log.next_hour)?;
+    Ok(last.unwrap_or(log.begins.at))
+}
+
 /// The end of the last hour before `hour` that has leaves in this log; none where it is the first.
 /// The leaves of `hour` account for all time since.
 fn last_told(

@@ -501,8 +501,15 @@ mod tests {
             .execute_batch("UPDATE run SET notes_force = 0; UPDATE log SET is_salted = 0")
             .unwrap();
         store.flush(&[], HOUR + 3700).unwrap();
+        // At a start an older log would be closed.
+        let salted = |store: &Store, is_salted: i64| {
+            let set = format!("UPDATE log SET is_salted = {is_salted}");
+            store.connection().execute_batch(&set).unwrap();
+        };
+        salted(&store, 1);
         store.end(HOUR + 3700).unwrap();
         let mut store = open(folder.path(), &["one"], HOUR + 3700);
+        salted(&store, 0);
         write_absence(&mut store, 0, 3700, 3800, 3800);
         store.flush(&[], HOUR + 7200).unwrap();
         store.flush(&[], HOUR + 3 * 3600).unwrap();

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::clock::UnixSeconds;
+use crate::clock::{UnixSeconds, hour_start};
 use crate::record::{
     EventKind, EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment, SALT_DIGITS,
     SALTED_LEAF_VERSION,
@@ -74,21 +74,25 @@ impl<'t> Log<'t> {
         let found = transaction
             .prepare_cached(
                 "SELECT size, peaks, time, next_hour, is_salted, first_alive,
-                     coalesce(begins, (SELECT min(from_s) / 3600 * 3600 FROM alive), next_hour),
-                     first_hour FROM log",
+                     begins, first_hour, (SELECT octets FROM leaf WHERE seq = 0) FROM log",
             )?
             .query_row([], |row| {
                 let (size, peaks): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
                 let tree = Tree::from_peaks(size.cast_unsigned(), &peaks)
                     .ok_or(rusqlite::Error::InvalidQuery)?;
-                let at = row.get(6)?;
+                let next_hour = row.get(3)?;
+                let noted: Option<UnixSeconds> = row.get(6)?;
+                let at = match (noted, row.get::<_, Option<Vec<u8>>>(8)?) {
+                    (Some(noted), _) => noted,
+                    (None, first) => first.as_deref().and_then(hour_of).unwrap_or(next_hour),
+                };
                 Ok(Self {
                     transaction,
                     author,
                     size_before: tree.size(),
                     tree,
                     time: row.get(2)?,
-                    next_hour: row.get(3)?,
+                    next_hour,
                     is_salted: row.get(4)?,
                     begins: LogBegins {
                         at,
@@ -111,6 +115,11 @@ impl<'t> Log<'t> {
             is_salted: true,
             size_before: 0,
         })
+    }
+
+    /// Have its leaves salts?
+    pub(super) const fn is_salted(&self) -> bool {
+        self.is_salted
     }
 
     /// How many leaves there are.
@@ -264,6 +273,15 @@ impl<'t> Log<'t> {
             ])?;
         Ok(Some(checkpoint))
     }
+}
+
+/// The hour that a leaf is of.
+fn hour_of(octets: &[u8]) -> Option<UnixSeconds> {
+    let at = match Leaf::parse(octets).ok()? {
+        Leaf::Hour(leaf) => leaf.hour.0,
+        Leaf::Event(leaf) => leaf.at.0,
+    };
+    Some(hour_start(at))
 }
 
 /// Whether a checkpoint is due.

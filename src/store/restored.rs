@@ -10,7 +10,7 @@ use crate::list::Hash;
 use crate::record::{EndedLog, Statement};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::{Note, VerifyKey};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// What was found at a start in place of the log that was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,10 +96,11 @@ pub(super) fn find(
 fn is_closed_here(connection: &Connection, promised: &LogPromise) -> rusqlite::Result<bool> {
     let mut notes = connection.prepare(
         "SELECT note FROM ended_checkpoint WHERE size = ?1
-             AND log = (SELECT max(log) FROM ended_log)
-             AND EXISTS (SELECT 1 FROM log) AND EXISTS (SELECT 1 FROM key_note)",
+             AND EXISTS (SELECT 1 FROM log) AND EXISTS (SELECT 1 FROM key_note WHERE
+                 instr(note, char(10) || 'follows ' || ?2 || char(10)) > 0)",
     )?;
-    let notes = notes.query_map([promised.size.cast_signed()], |row| row.get::<_, String>(0))?;
+    let wanted = params![promised.size.cast_signed(), promised.origin];
+    let notes = notes.query_map(wanted, |row| row.get::<_, String>(0))?;
     let notes = notes.collect::<rusqlite::Result<Vec<_>>>()?;
     let ends = notes.iter().filter_map(|note| {
         let note = Note::parse(note.as_bytes()).ok()?;

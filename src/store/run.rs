@@ -55,12 +55,14 @@ pub(super) fn begin(
         &hours::nothing_in(hour_start(at), keys.len()),
     )?;
     let ids = lists.iter().map(|list| list.id.clone()).collect();
+    // The older form has no word for it.
+    let recovery = author.recovery.as_ref().filter(|_| log.is_salted());
     let start = Statement::Start(RunStart {
         behind_s: at.abs_diff(wall),
         configuration: run.configuration.clone(),
         lists: ids,
         previous: previous.map(|run| run.boot),
-        recovery: author.recovery.as_ref().map(ToString::to_string),
+        recovery: recovery.map(ToString::to_string),
         software: run.software.clone(),
     });
     let start = JournalEvent::at(at, start);

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::StoreError;
 use super::author::{Author, NextKey, NextPlace};
+use super::hours;
 use super::log::{Log, LogBegins, Sign};
 use super::restored::{checkpoint, end_log};
 use crate::clock::UnixSeconds;
@@ -72,7 +73,13 @@ pub(super) fn find(
             return Ok(Successor::Same(Box::new(author)));
         }
         let note = &next.note;
-        let said = LogKeyNote::parse(note.text()).filter(|said| said.key == next.key.public());
+        let said = LogKeyNote::parse(note.text());
+        if said.as_ref().is_some_and(|said| said.follows != key.name()) {
+            // It was prepared for a log that ended otherwise.
+            next.place.refuse()?;
+            return Ok(Successor::Same(Box::new(author)));
+        }
+        let said = said.filter(|said| said.key == next.key.public());
         let mut known = vec![key.clone()];
         known.extend(author.recovery.clone());
         let signer = said.filter(|said| said.follows == key.name());
@@ -85,7 +92,9 @@ pub(super) fn find(
                 ),
             });
         }
-        return Ok(NextLog::follow(author, next, "key"));
+        // One that was made for the form is found again where the start was cut short.
+        let why = if is_salted { "key" } else { "form" };
+        return Ok(NextLog::follow(author, next, why));
     }
     if is_salted || author.key.public() != key {
         return Ok(Successor::Same(Box::new(author)));
@@ -129,9 +138,11 @@ impl Succession {
         let mut log = Log::open(transaction, old, || LogBegins::now(transaction, hour, hour))?;
         let can_sign = super::log::other_author(transaction, old)?.is_none();
         // What only an unsigned end of the log would say is lost with its key.
-        let told = log.next_hour;
+        let mut until = hours::told_until(transaction, &log)?;
         end_previous(&mut log)?;
-        let until = if can_sign { log.next_hour } else { told };
+        if can_sign {
+            until = hours::told_until(transaction, &log)?;
+        }
         if can_sign {
             log.save(Sign::Now)?;
         }

@@ -117,15 +117,19 @@ impl Follower {
         let _ = give_way(Manners::Behind);
         let mut failures = 0_u32;
         loop {
-            let tried = self.trees.last().map_or(Ok(()), |own| self.bring(&own));
-            failures = match &tried {
-                Ok(()) => 0,
-                Err(_) => failures.saturating_add(1),
-            };
-            self.tell(tried);
-            let pause = match failures {
-                0 => LOOK,
-                _ => PAUSE_MAX.min(PAUSE * 2_u32.saturating_pow(failures.min(16) - 1)),
+            // Without a log that can be read now nothing is known anew.
+            let pause = match self.trees.last() {
+                None => LOOK,
+                Some(own) => {
+                    let tried = self.bring(&own);
+                    failures = if tried.is_ok() {
+                        0
+                    } else {
+                        failures.saturating_add(1)
+                    };
+                    self.tell(tried);
+                    pause_after(failures)
+                }
             };
             if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                 return;
@@ -252,6 +256,14 @@ impl Follower {
     }
 }
 
+/// How long to wait after so many failures in a row.
+fn pause_after(failures: u32) -> Duration {
+    match failures.checked_sub(1) {
+        None => LOOK,
+        Some(before) => PAUSE_MAX.min(PAUSE * 2_u32.saturating_pow(before.min(16))),
+    }
+}
+
 /// Whether what a witness says that it has can be.
 fn check_told(has: u64, known: Option<u64>, own: &OwnCheckpoint) -> Result<(), NotCosigned> {
     let origin = &own.checkpoint.origin;
@@ -274,4 +286,15 @@ fn check_told(has: u64, known: Option<u64>, own: &OwnCheckpoint) -> Result<(), N
 
 fn passing(error: impl std::fmt::Display) -> NotCosigned {
     NotCosigned::Passing(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_longest() {
+        let pauses = [0, 1, 2, 3, 9, 10, 100, u32::MAX].map(|n| pause_after(n).as_secs());
+        assert_eq!(pauses, [2, 2, 4, 8, 512, 600, 600, 600]);
+    }
 }

@@ -298,7 +298,7 @@ fn add_cells(lists: &mut [GatheredList], record: &Hourly, calendar: &Calendar) {
             .and_then(|day| lists.get_mut(cell.list)?.days.get_mut(day));
         if let Some(day) = day {
             *day.blocked.get_or_insert_default() += cell.blocked;
-            day.in_force_s += hour.1;
+            day.in_force_s += cell.ran_s.unwrap_or(hour.1);
         }
     }
 }
@@ -366,7 +366,8 @@ fn add_due(list: &mut GatheredList, record: &Hourly, place: usize, calendar: &Ca
                 .sum();
             day.due_s += ((until - from).max(0) - stopped).max(0).unsigned_abs();
         }
-        // An hour in which the list came counts whole, so no more than what was due.
+        // Where it was not noted when the list came, its first hour counts whole: no more than
+        // what was due.
         day.in_force_s = day.in_force_s.min(day.due_s);
         start += DAY_S;
     }

@@ -62,6 +62,7 @@ pub(super) fn merge(copies: &[&Hourly]) -> Hourly {
                 .entry((cell.hour, list))
                 .or_insert(ListHour { list, ..*cell });
             known.blocked = known.blocked.max(cell.blocked);
+            known.ran_s = known.ran_s.max(cell.ran_s);
         }
     }
     let latest = copies
