@@ -15,7 +15,8 @@ SIGNATURE = rf"\u2014 ({NAME}) {BASE64}\n"
 CHECKPOINT = (rf"(([^\0-\x1f\x7f-\x9f]+)\n(0|[1-9][0-9]{{0,17}})\n{BASE64}\n)\n"
               rf"((?:{SIGNATURE}){{1,100}})")
 
-KEY_NOTE = (rf"(wardline-log-key/v1\nfollows ([^\0-\x1f\x7f-\x9f]+)\nkey ([^\0-\x1f\x7f-\x9f]+)\n)\n"
+WORDS = r"([^\0-\x1f\x7f-\x9f]+)"
+KEY_NOTE = (rf"(wardline-log-key/v1\nfollows {WORDS}\nkey {WORDS}\n)\n"
             rf"((?:{SIGNATURE}){{1,100}})")
 
 class Refused(Exception):
@@ -43,7 +44,8 @@ def read_key(text):
     """Name, id, algorithm and key of a log's author (1) or of somebody who cosigns (4)."""
     name, key_id, encoded = text.strip().split("+", 2)
     octets = base64.b64decode(encoded, validate=True)
-    is_key = 0 < len(name.encode()) < 256 and re.fullmatch(NAME, name) and octets[:1] in (b"\1", b"\4")
+    is_key = 0 < len(name.encode()) < 256 and re.fullmatch(NAME, name)
+    is_key = is_key and octets[:1] in (b"\1", b"\4")
     if not is_key or sha(name.encode() + b"\n" + octets)[:4].hex() != key_id:
         raise ValueError("not the key of a log's author or of a cosigner")
     return name, key_id, octets[0], Ed25519PublicKey.from_public_bytes(octets[1:])

@@ -120,7 +120,8 @@ class Log(tlog.LogFiles):
         is_over = self.jump[0] < at < self.jump[1] and kind != "entry-counts"
         self.hold(here, ("clock", not is_over))
         if kind == "start":
-            said = {key: body[key] for key in body if key != "recovery" or type(body[key]) is not str}
+            said = {key: body[key] for key in body
+                    if key != "recovery" or type(body[key]) is not str}
             good = leaf["list"] is None and fits(said, START)
             good = good and body["lists"] == sorted(set(body["lists"]))
             lists = set(body["lists"] if good else [])
