@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wardline::count::{HourCounts, ListIdentity};
 use wardline::seal::{SigningKey, VerifyKey};
-use wardline::store::{Author, Promises, Store, StoreError, Taking};
+use wardline::store::{Author, OutOfForce, Promises, Store, StoreError, Taking};
 
 use crate::audit::verify;
 use crate::kit::evidence::live;
@@ -425,8 +425,18 @@ fn two_logs_may_end_within_one_hour_after_a_pause() {
     let second = machine.key();
     let (code, _, error) = machine.command(&["audit", "replace-key"]);
     assert_eq!(code, 0, "{error}");
-    let store = machine.open(hour + 180).expect("a store");
-    store.end(hour + HOUR).expect("an end");
+    let mut store = machine.open(hour + 180).expect("a store");
+    let out_of_force = [0, 1].map(|list| OutOfForce {
+        list,
+        from: hour + 180,
+        until: hour + 3599,
+    });
+    let taking = Taking {
+        out_of_force: &out_of_force,
+        ..Taking::default()
+    };
+    store.write(&taking, hour + 3599).expect("a writing");
+    store.end(hour + 3599).expect("an end");
     machine.run(hour + 2 * HOUR, 1);
     let logs = export_all(&machine, &[NAME, name_of(&second)]);
     let logs: Vec<&str> = logs.iter().map(String::as_str).collect();

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::clock::UnixSeconds;
@@ -12,6 +11,7 @@ use crate::seal::{Note, SigningKey, VerifyKey};
 
 use super::StoreError;
 use super::schema::open_private;
+use super::whole::give_to_owner;
 
 /// The longest key file that is read, in octets.
 const KEY_FILE_OCTETS_MAX: u64 = 4096;
@@ -208,7 +208,10 @@ pub fn prepare_next_key(
         write_private(&beside(path, NEXT_NOTE), note.to_string().as_bytes())?;
         write_private(&place, format!("{}\n", *key.to_text()).as_bytes())?;
         for place in [beside(path, NEXT_NOTE), place] {
-            give_to_owner(path, &place)?;
+            give_to_owner(path, &place).map_err(|source| StoreError::Open {
+                path: place.clone(),
+                source,
+            })?;
         }
     }
     let place = NextPlace(path.map(Path::to_owned));
@@ -366,23 +369,6 @@ fn write_private(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
         .and_then(|()| std::fs::rename(&written, path))
         .and_then(|()| sync_folder_of(path))
         .map_err(failed)
-}
-
-/// A file that root made is for whoever has the key, or its folder: the service.
-fn give_to_owner(key: &Path, place: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Open {
-        path: place.into(),
-        source,
-    };
-    let folder = key.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let owner = std::fs::metadata(key)
-        .or_else(|_| std::fs::metadata(folder.unwrap_or(Path::new("."))))
-        .map_err(failed)?;
-    let own = std::fs::metadata(place).map_err(failed)?;
-    if (own.uid(), own.gid()) == (owner.uid(), owner.gid()) {
-        return Ok(());
-    }
-    std::os::unix::fs::chown(place, Some(owner.uid()), Some(owner.gid())).map_err(failed)
 }
 
 fn sync_folder_of(path: &Path) -> std::io::Result<()> {

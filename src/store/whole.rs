@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -47,6 +47,7 @@ pub fn write_file(
     haste: Haste,
 ) -> io::Result<()> {
     let beside = folder.join(format!(".{name}.new"));
+
     #[cfg(test)]
     super::failing::reach(folder)?;
     let mut file = OpenOptions::new()
@@ -80,4 +81,16 @@ fn copy(from: &mut impl Read, into: &mut File) -> io::Result<()> {
         }
         into.write_all(buffer.get(..count).unwrap_or_default())?;
     }
+}
+
+/// Gives a file that root made to whoever has `kept` beside it, or their folder: the service.
+pub(super) fn give_to_owner(kept: &Path, place: &Path) -> io::Result<()> {
+    let folder = kept.parent();
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    let owner = fs::metadata(kept).or_else(|_| fs::metadata(folder.unwrap_or(Path::new("."))))?;
+    let own = fs::metadata(place)?;
+    if (own.uid(), own.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    chown(place, Some(owner.uid()), Some(owner.gid()))
 }
