@@ -37,8 +37,8 @@ pub struct EventLeaf<'a> {
     pub seq: u64,
     /// The list's serial.
     pub serial: Option<u64>,
-    /// What it bears on, in the words of [`Touch`], sorted: whoever does not know its kind cannot
-    /// judge that. None in the forms before 3.
+    /// What it bears on, in the words of [`Touch`](super::Touch), sorted: whoever does not know
+    /// its kind cannot judge that. None in the forms before 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touches: Option<Vec<&'a str>>,
     /// [`SALTED_LEAF_VERSION`], or [`LEAF_VERSION`] in older logs.

@@ -168,7 +168,8 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// As [`Author::prepare_next`], for the log `follows` whose key is, or was, in the file `path`.
+/// Makes the key of a log that follows the log `follows`, whose key is, or was, in the file `path`,
+/// and has `signer` say so. The next start takes it.
 ///
 /// # Errors
 /// When one was prepared already, or it cannot be written.
