@@ -35,7 +35,7 @@ class Log(tlog.LogFiles):
 
     def known_ancestors(self):
         """The logs before it by its keys, where it says itself that it follows the last of them."""
-        said = self.follows or self.restored or {"origin": None}
+        said = self.is_whole and (self.follows or self.restored) or {"origin": None}
         return self.ancestors if [said["origin"]] == self.ancestors[:1] else []
 
     def hold(self, place, *rules):

@@ -148,8 +148,7 @@ impl Folder {
 
     /// The keys that are known, and those that follow from them by the words in the folder.
     pub(super) fn known_keys(&self, known: &[VerifyKey]) -> Vec<VerifyKey> {
-        let followed = self.key_notes(known).into_iter().map(|said| said.key);
-        known.iter().cloned().chain(followed).collect()
+        with_followed(known, &self.key_notes(known))
     }
 
     /// The entries of a bundle, `width` of them, one after the other in the octets that are
@@ -160,6 +159,12 @@ impl Folder {
             .map_err(|error| format!("cannot be read ({error})"))?;
         LeafBundle::parse(octets, width)
     }
+}
+
+/// The keys that are known, and those that follow by these words.
+pub(super) fn with_followed(known: &[VerifyKey], notes: &[LogKeyNote]) -> Vec<VerifyKey> {
+    let followed = notes.iter().map(|said| &said.key);
+    known.iter().chain(followed).cloned().collect()
 }
 
 /// The entries of a bundle.

@@ -7,23 +7,16 @@ use super::Finding;
 use super::verify::Verified;
 use crate::record::{ClosedLog, EndedLog};
 
-/// What a log says of the one before it, held against that one where it is given too.
+/// What a log says of the one before it, held against that one where it is given too. Of several
+/// copies of a log the longest comes first, and counts.
 pub fn misfits(verified: &[Verified]) -> Vec<Finding> {
     let find = |origin: &str| {
-        let mut copies = verified.iter().filter(|other| other.log.origin == origin);
-        // Of several copies the longest counts.
-        let first = copies.next()?;
-        Some(copies.fold(first, |longest, copy| {
-            if copy.log.size > longest.log.size {
-                copy
-            } else {
-                longest
-            }
-        }))
+        let found = verified.iter().find(|other| other.log.origin == origin);
+        found.filter(|other| other.totals.is_some())
     };
     let misfit = |log: &Verified| {
         let (is_fit, message) = if let Some(closed) = &log.log.follows {
-            let before = find(&closed.origin).filter(|before| before.totals.is_some())?;
+            let before = find(&closed.origin)?;
             let says = (closed.size, closed.root.as_str(), Some(closed.until.0));
             let is_fit = (before.log.size, before.log.root.as_str(), before.until) == says
                 && before.span.1 <= log.span.0;
@@ -33,7 +26,7 @@ pub fn misfits(verified: &[Verified]) -> Vec<Finding> {
             )
         } else {
             let ended = log.log.restored.as_ref()?;
-            let before = find(&ended.origin).filter(|before| before.totals.is_some())?;
+            let before = find(&ended.origin)?;
             // A copy may have less, or more, than was known.
             let is_fit = before.log.size != ended.size || before.log.root == ended.root;
             (is_fit, "is not the log that ended")
@@ -48,22 +41,14 @@ pub fn misfits(verified: &[Verified]) -> Vec<Finding> {
 
 /// Logs that go on in the place of one that another log goes on for already.
 fn heirs(verified: &[Verified]) -> Vec<Finding> {
-    let heirs: BTreeSet<(&str, &str)> = verified
-        .iter()
-        .filter_map(|log| {
-            Some((
-                log.log.follows.as_ref()?.origin.as_str(),
-                log.log.origin.as_str(),
-            ))
-        })
-        .collect();
-    let is_later = |(origin, name): &(&str, &str)| {
-        heirs
-            .iter()
-            .any(|(other, heir)| other == origin && heir < name)
+    let heir = |log: &'_ Verified| -> Option<(String, String)> {
+        let closed = log.log.follows.as_ref()?;
+        Some((closed.origin.clone(), log.log.origin.clone()))
     };
-    let later = heirs.iter().filter(|heir| is_later(heir));
-    let find = |(_, name): &(&str, &str)| {
+    let heirs: BTreeSet<(String, String)> = verified.iter().filter_map(heir).collect();
+    let later = heirs.iter().zip(heirs.iter().skip(1));
+    let later = later.filter(|((before, _), (origin, _))| before == origin);
+    let find = |(_, (_, name)): (_, &(String, String))| {
         let message = "goes on in the place of a log in whose place another one goes on";
         Finding::new("follows", format!("{name} leaf 1"), message)
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Finding;
 use super::demands::Demands;
 use super::entry_counts::Commitments;
-use super::folder::{CHECKPOINT, Folder, check_author};
+use super::folder::{CHECKPOINT, Folder, check_author, with_followed};
 use super::history::LogHistory;
 use super::reading::{LogReading, pins};
 use super::told::{AbsentTime, ToldEvent, Unjudged};
@@ -80,24 +80,11 @@ pub struct Verified {
     pub commitments: Commitments,
     /// Up to when every hour is told of; none where its files are not in order.
     pub until: Option<UnixSeconds>,
-    /// The logs before it whose keys lead to its own.
+    /// The logs before it whose keys lead to its own, the last one first, where it says itself that
+    /// it follows that one; of the public part nobody sees that.
     pub ancestors: Vec<String>,
     /// When its first leaf is of, and its last one.
     pub span: (UnixSeconds, UnixSeconds),
-}
-
-impl Verified {
-    /// The logs before it by its keys, where it says itself that it follows the last of them; of
-    /// the public part nobody sees that.
-    pub fn known_ancestors(&self) -> &[String] {
-        let first = self.ancestors.first().map(String::as_str);
-        let is_public = self.log.from.is_none() && self.totals.is_none();
-        if is_public && self.log.findings.is_empty() || self.log.before() == first {
-            &self.ancestors
-        } else {
-            &[]
-        }
-    }
 }
 
 /// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of
@@ -112,19 +99,15 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     };
     let origin = checkpoint.origin.clone();
     let believed = folder.key_notes(&demands.keys);
-    let keys = folder.known_keys(&demands.keys);
+    let keys = with_followed(&demands.keys, &believed);
     if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
-    let ancestors = ancestors(&origin, &believed);
     let mut history = LogHistory::new(&origin);
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
         LogReading::new(folder, &checkpoint, pins, demands.is_public).read(&mut history)
     }) {
-        return Verified {
-            ancestors,
-            ..refused(origin, finding)
-        };
+        return refused(origin, finding);
     }
     let log = LogReport {
         size: checkpoint.size,
@@ -135,8 +118,8 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
         ..LogReport::default()
     };
     let verified = Verified {
+        ancestors: ancestors(&log.origin, &believed),
         log,
-        ancestors,
         ..Verified::default()
     };
     if demands.is_public {
@@ -148,7 +131,9 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
 
 /// Adds what the leaves say, and what is wrong with it.
 fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -> Verified {
-    let Verified { log, ancestors, .. } = verified;
+    let Verified {
+        log, mut ancestors, ..
+    } = verified;
     history.finish();
     let mut findings = std::mem::take(&mut history.findings);
     let until = history.until();
@@ -188,6 +173,9 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         findings,
         ..log
     };
+    if log.before() != ancestors.first().map(String::as_str) {
+        ancestors.clear();
+    }
     Verified {
         log,
         totals: Some(history.totals),

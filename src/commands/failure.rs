@@ -20,6 +20,16 @@ pub(super) fn load(path: Option<&Path>) -> Result<Config, CommandFailure> {
     Config::load(path).map_err(|problems| CommandFailure::Usage(lines(&problems)))
 }
 
+/// It was tried and failed, for this reason.
+// `map_err` hands over what it has.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err asks for"
+)]
+pub(super) fn failed(error: impl std::fmt::Display) -> CommandFailure {
+    CommandFailure::Failed(error.to_string())
+}
+
 pub(super) fn lines(problems: &[Problem]) -> String {
     problems
         .iter()

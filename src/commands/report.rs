@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::failure::{CommandFailure, load};
+use super::failure::{CommandFailure, failed, load};
 use super::output;
 use crate::clock;
 use crate::config::Config;
 use crate::count::Stretch;
 use crate::report::{self, Complaints, Months, parse_months, parse_span};
-use crate::store::{Reader, StoreError};
+use crate::store::Reader;
 
 /// Two hundred years of complaints are shorter.
 const COMPLAINTS_OCTETS_MAX: u64 = 1 << 20;
@@ -181,13 +181,4 @@ fn stretch(months: Months) -> Stretch {
         from: months.from.map(|month| month.start()),
         until: months.until.map(|month| month.start()),
     }
-}
-
-// `map_err` hands over what it has.
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "the shape that map_err asks for"
-)]
-fn failed(error: StoreError) -> CommandFailure {
-    CommandFailure::Failed(error.to_string())
 }

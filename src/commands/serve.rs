@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::budget::MemoryBudget;
 use super::engine::RunningEngine;
-use super::failure::{CommandFailure, lines};
+use super::failure::{CommandFailure, failed, lines};
 use super::proofs::Proofs;
 use super::service::notify;
 use super::waiting::{StartWait, WaitingControl, wait_for_lists};
@@ -267,10 +267,6 @@ fn make_folder(state: &Path) {
             "{state}: cannot be made ({error}): free its disk, or choose another `state` folder"
         );
     }
-}
-
-fn failed(error: impl std::fmt::Display) -> CommandFailure {
-    CommandFailure::Failed(error.to_string())
 }
 
 /// Cache and resolver, as the control socket sees them.

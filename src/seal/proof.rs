@@ -6,6 +6,7 @@ use std::fmt;
 use data_encoding::BASE64;
 
 use super::note::{NOTE_OCTETS_MAX, Note};
+use super::submission::{parse_hash, parse_size};
 use super::tree::{Hash, is_included, leaf_hash};
 use crate::seal::checkpoint::Checkpoint;
 
@@ -43,15 +44,13 @@ impl EntryProof {
                 .decode(extra.strip_prefix("extra ")?.as_bytes())
                 .ok()?;
         }
-        let index = lines.next()?.strip_prefix("index ")?;
-        let number: u64 = index.parse().ok()?;
-        let hash = |line: &str| Hash::try_from(BASE64.decode(line.as_bytes()).ok()?).ok();
-        let hashes: Vec<Hash> = lines.map(hash).collect::<Option<_>>()?;
-        let is_right = number.to_string() == index && hashes.len() <= HASHES_MAX;
-        is_right.then_some(Self {
-            index: number,
+        let index = parse_size(lines.next()?.strip_prefix("index ")?)?;
+        let hashes: Vec<Hash> = lines.map(parse_hash).collect::<Option<_>>()?;
+        let note = Note::parse(note.as_bytes()).ok()?;
+        (hashes.len() <= HASHES_MAX).then_some(Self {
+            index,
             hashes,
-            note: Note::parse(note.as_bytes()).ok()?,
+            note,
         })
     }
 

@@ -85,7 +85,8 @@ pub fn parse_size(text: &str) -> Option<u64> {
     (size.to_string() == text).then_some(size)
 }
 
-fn parse_hash(line: &str) -> Option<Hash> {
+/// A hash in base64, as a line of a proof has it.
+pub(super) fn parse_hash(line: &str) -> Option<Hash> {
     (line.len() == HASH_CHARACTERS)
         .then(|| BASE64.decode(line.as_bytes()).ok()?.try_into().ok())
         .flatten()

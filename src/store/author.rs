@@ -98,17 +98,9 @@ impl Author {
         Ok(Some(NextKey { key, note, place }))
     }
 
-    /// Makes the key of a log that follows at `at`, and has `signer` say so: the log's own key, or
-    /// the recovery key. The next start takes it.
-    ///
-    /// # Errors
-    /// When one was prepared already, or it cannot be written.
-    pub(super) fn prepare_next(
-        &self,
-        signer: &SigningKey,
-        at: UnixSeconds,
-    ) -> Result<NextKey, StoreError> {
-        prepare_next_key(self.file.as_deref(), self.key.name(), signer, at)
+    /// As [`prepare_next_key`], by the word of the log's own key.
+    pub(super) fn prepare_next(&self, at: UnixSeconds) -> Result<NextKey, StoreError> {
+        prepare_next_key(self.file.as_deref(), self.key.name(), &self.key, at)
     }
 
     /// The author who signs with the key in `path` (see [`read_or_make_key`]).
@@ -134,14 +126,12 @@ impl Author {
         if own.splitn(3, '/').count() == 3 && !is_ended(&own) {
             return Ok(self);
         }
-        let base: Vec<&str> = own.splitn(3, '/').take(2).collect();
-        let name_at = |at| format!("{}/{}", base.join("/"), in_a_name(at));
-        let mut name = name_at(at);
+        let mut name = name_at(&own, at);
         for later in 1.. {
             if name != own && !is_ended(&name) {
                 break;
             }
-            name = name_at(at.saturating_add(later));
+            name = name_at(&own, at.saturating_add(later));
         }
         let key = match &self.file {
             Some(path) => {
@@ -183,8 +173,7 @@ pub fn prepare_next_key(
         path: path.map(|path| beside(path, NEXT)).unwrap_or_default(),
         reason,
     };
-    let base: Vec<&str> = follows.splitn(3, '/').take(2).collect();
-    let name = format!("{}/{}", base.join("/"), in_a_name(at));
+    let name = name_at(follows, at);
     if name == follows {
         return Err(unusable("another key was made in this second".to_owned()));
     }
@@ -268,9 +257,12 @@ impl NextPlace {
     }
 }
 
-/// A time as part of a name: `20260301T140000Z`.
-fn in_a_name(at: UnixSeconds) -> String {
-    Moment(at).to_string().replace(['-', ':'], "")
+/// The name of the log that takes the place of `origin` at `at`: as in
+/// `provider/resolver/20260301T140000Z`.
+fn name_at(origin: &str, at: UnixSeconds) -> String {
+    let base: Vec<&str> = origin.splitn(3, '/').take(2).collect();
+    let time = Moment(at).to_string().replace(['-', ':'], "");
+    format!("{}/{time}", base.join("/"))
 }
 
 /// Keeps a key that signs no more under another name in the same folder.

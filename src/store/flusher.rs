@@ -360,8 +360,9 @@ mod tests {
     use super::*;
     use crate::audit::{Demands, ExportPart, Folder, LogExporter, verify};
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
-    use crate::record::{EventKind, IssueLive, IssueVerified, Statement};
+    use crate::record::{EventKind, IssueVerified, Statement};
     use crate::store::author::author_of_tests as author;
+    use crate::store::journal::live_of_tests;
     use crate::store::{JournalEvent, ListForce, LogReader, Reader};
 
     const HOUR_START: UnixSeconds = 1_767_225_600;
@@ -615,17 +616,7 @@ mod tests {
     }
 
     fn note_live(journal: &Journal, list: &str, at: UnixSeconds) {
-        let said = Statement::Live(IssueLive {
-            entries: 7,
-            generation: None,
-            issued: None,
-            rejects: 0,
-            sha256: "ab".to_owned(),
-        });
-        journal.note(JournalEvent {
-            list: Some(list.to_owned()),
-            ..JournalEvent::at(at, said)
-        });
+        journal.note(live_of_tests(list, at));
     }
 
     struct StandingLedger {

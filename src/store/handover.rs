@@ -9,7 +9,7 @@ use super::author::Author;
 use super::log::other_author;
 use super::promises::Promises;
 use super::restored::{self, FoundRestored};
-use super::successor::{self, NextLog, Succession, Successor};
+use super::successor::{self, Succession};
 use crate::clock::UnixSeconds;
 
 /// In which log a run is told.
@@ -18,8 +18,8 @@ pub(super) enum Handover {
     None,
     /// In another one, as the one on disk is not what was promised.
     Restored(FoundRestored),
-    /// In another one, as this author's is closed.
-    Following(Box<(Author, Succession)>),
+    /// In another one, as the one on disk is closed.
+    Following(Box<Succession>),
 }
 
 impl Handover {
@@ -34,7 +34,7 @@ impl Handover {
     /// The log that `author` signs is on disk.
     pub(super) fn settle(&self, author: &Author) -> Result<(), StoreError> {
         match self {
-            Self::Following(closed) => closed.1.settle(author),
+            Self::Following(succession) => succession.settle(author),
             Self::None | Self::Restored(_) => Ok(()),
         }
     }
@@ -58,18 +58,10 @@ pub(super) fn decide(
         let author = succeed(author, &restored, names, at)?;
         return Ok((author, Handover::Restored(restored)));
     }
-    let author = match successor::find(connection, author, at)? {
-        Successor::Same(author) => *author,
-        Successor::Next(next) => {
-            let NextLog {
-                old,
-                author,
-                succession,
-            } = *next;
-            let closed = Box::new((old, succession));
-            return Ok((author, Handover::Following(closed)));
-        }
-    };
+    let (author, succession) = successor::find(connection, author, at)?;
+    if let Some(succession) = succession {
+        return Ok((author, Handover::Following(Box::new(succession))));
+    }
     match other_author(connection, &author).map_err(failed)? {
         None => Ok((author, Handover::None)),
         Some(written) => Err(StoreError::Author {

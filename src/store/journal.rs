@@ -247,10 +247,26 @@ fn read_rows(
     Ok(events)
 }
 
+/// That a list came in force, as tests note it.
+#[cfg(test)]
+pub(super) fn live_of_tests(list: &str, at: UnixSeconds) -> JournalEvent {
+    let said = Statement::Live(crate::record::IssueLive {
+        entries: 7,
+        generation: None,
+        issued: None,
+        rejects: 0,
+        sha256: "ab".to_owned(),
+    });
+    JournalEvent {
+        list: Some(list.to_owned()),
+        ..JournalEvent::at(at, said)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{IssueLive, IssueRefused, IssueVerified, LetPass};
+    use crate::record::{IssueRefused, IssueVerified, LetPass};
     use crate::store::author::author_of_tests as author;
     use crate::store::{Reader, Store, Taking};
 
@@ -332,13 +348,7 @@ mod tests {
         for n in 0..WAITING_MAX as u64 {
             journal.note(event(n));
         }
-        let live = JournalEvent::now(Statement::Live(IssueLive {
-            entries: 7,
-            generation: None,
-            issued: None,
-            rejects: 0,
-            sha256: "ab".to_owned(),
-        }));
+        let live = live_of_tests("even", 1_767_225_600);
         // The disk takes what waits while more comes.
         let written = journal.waiting().len();
         journal.note(live.clone());

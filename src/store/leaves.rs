@@ -47,9 +47,17 @@ impl LogReader {
         }
     }
 
-    /// Opens a log in `folder` that ended because the folder was found restored; fails when there
-    /// is none of this name.
-    pub fn open_ended(folder: &Path, origin: &str) -> Result<Self, StoreError> {
+    /// Opens the log that goes on in `folder`, or one of this name that ended there; fails when
+    /// there is none.
+    pub fn open_named(folder: &Path, ended: Option<&str>) -> Result<Self, StoreError> {
+        ended.map_or_else(
+            || Self::open(folder),
+            |origin| Self::open_ended(folder, origin),
+        )
+    }
+
+    /// Opens a log in `folder` that ended; fails when there is none of this name.
+    pub(super) fn open_ended(folder: &Path, origin: &str) -> Result<Self, StoreError> {
         let reader = Self {
             connection: open_to_read(folder)?,
             folder: folder.into(),

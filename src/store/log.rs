@@ -74,7 +74,9 @@ impl<'t> Log<'t> {
         let found = transaction
             .prepare_cached(
                 "SELECT size, peaks, time, next_hour, is_salted, first_alive,
-                     begins, first_hour, (SELECT octets FROM leaf WHERE seq = 0) FROM log",
+                     begins, first_hour,
+                     CASE WHEN begins IS NULL THEN (SELECT octets FROM leaf WHERE seq = 0) END
+                 FROM log",
             )?
             .query_row([], |row| {
                 let (size, peaks): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);

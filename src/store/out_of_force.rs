@@ -250,7 +250,7 @@ pub(super) fn unnoted_until(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{IssueLive, Statement};
+    use crate::store::journal::live_of_tests as live;
 
     /// A watch on lists that first stand so.
     fn watch(first: &[Option<i64>]) -> ForceWatch {
@@ -265,20 +265,6 @@ mod tests {
             since,
         };
         lists.map(list).collect()
-    }
-
-    fn live(list: &str, at: UnixSeconds) -> JournalEvent {
-        let said = Statement::Live(IssueLive {
-            entries: 7,
-            generation: None,
-            issued: None,
-            rejects: 0,
-            sha256: "ab".to_owned(),
-        });
-        JournalEvent {
-            list: Some(list.to_owned()),
-            ..JournalEvent::at(at, said)
-        }
     }
 
     fn look_at(watch: &mut ForceWatch, since: &[Option<i64>], from: i64, until: i64) {

@@ -93,10 +93,9 @@ fn begin_log<'t>(
     handover: &Handover,
 ) -> rusqlite::Result<(Log<'t>, Option<Run>, Option<Statement>)> {
     let hour = hour_start(at);
-    if let Handover::Following(closed) = handover {
-        let (old, succession) = closed.as_ref();
+    if let Handover::Following(succession) = handover {
         let end = |log: &mut Log<'_>| end_previous(transaction, log, at).map(drop);
-        let (closed, begins) = succession.close(transaction, old, end, hour)?;
+        let (closed, begins) = succession.close(transaction, end, hour)?;
         let log = Log::open(transaction, author, || Ok(begins))?;
         return Ok((log, None, Some(Statement::LogFollows(closed))));
     }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use super::StoreError;
 use super::author::{Author, NextKey, NextPlace};
 use super::hours;
-use super::log::{Log, LogBegins, Sign};
+use super::log::{Log, LogBegins, Sign, other_author};
 use super::restored::{checkpoint, end_log};
 use crate::clock::UnixSeconds;
 use crate::record::{ClosedLog, LogKeyNote, Moment};
@@ -19,6 +19,8 @@ use crate::seal::{Note, VerifyKey};
 
 /// The log that ends, and the key that follows.
 pub(super) struct Succession {
+    /// Who signs the log that ends for the last time, where that key is still there.
+    old: Author,
     /// What the old log's key or the recovery key signed.
     note: Note,
     /// `form` or `key`.
@@ -27,33 +29,7 @@ pub(super) struct Succession {
     place: NextPlace,
 }
 
-/// What was found at a start.
-pub(super) enum Successor {
-    /// The log goes on with its key.
-    Same(Box<Author>),
-    /// It ends, and another one begins.
-    Next(Box<NextLog>),
-}
-
-/// Who signs the log that ends for the last time, where that key is still there, and who the one
-/// that goes on.
-pub(super) struct NextLog {
-    pub(super) old: Author,
-    pub(super) author: Author,
-    pub(super) succession: Succession,
-}
-
-impl NextLog {
-    fn follow(old: Author, NextKey { key, note, place }: NextKey, why: &'static str) -> Successor {
-        Successor::Next(Box::new(Self {
-            author: old.with_key(key),
-            old,
-            succession: Succession { note, why, place },
-        }))
-    }
-}
-
-/// Looks whether the log on disk is to end.
+/// Looks whether the log on disk is to end; gives who signs the one that goes on.
 ///
 /// # Errors
 /// When a key was prepared, and nobody who may has signed that it follows.
@@ -61,29 +37,34 @@ pub(super) fn find(
     connection: &Connection,
     author: Author,
     at: UnixSeconds,
-) -> Result<Successor, StoreError> {
+) -> Result<(Author, Option<Succession>), StoreError> {
     let Some((key, is_salted)) = read_log(connection)? else {
-        return Ok(Successor::Same(Box::new(author)));
+        return Ok((author, None));
     };
+    // A key that was made for the form is found again where the start was cut short.
+    let why = if is_salted { "key" } else { "form" };
     if let Some(next) = author.next_key()? {
-        if next.key.public().to_string() == key.to_string() {
+        if next.key.public() == key {
             // A start before this one began the log, and did not come further.
             let author = author.with_key(next.key);
             next.place.settle(&author)?;
-            return Ok(Successor::Same(Box::new(author)));
+            return Ok((author, None));
         }
-        let note = &next.note;
-        let said = LogKeyNote::parse(note.text());
+        let said = LogKeyNote::parse(next.note.text());
         if said.as_ref().is_some_and(|said| said.follows != key.name()) {
             // It was prepared for a log that ended otherwise.
             next.place.refuse()?;
-            return Ok(Successor::Same(Box::new(author)));
+            return Ok((author, None));
         }
-        let said = said.filter(|said| said.key == next.key.public());
-        let mut known = vec![key.clone()];
-        known.extend(author.recovery.clone());
-        let signer = said.filter(|said| said.follows == key.name());
-        if signer.is_none_or(|said| said.signer(note, &known).is_none()) {
+        let known: Vec<VerifyKey> = [&key]
+            .into_iter()
+            .chain(&author.recovery)
+            .cloned()
+            .collect();
+        let is_right = |said: &LogKeyNote| {
+            said.key == next.key.public() && said.signer(&next.note, &known).is_some()
+        };
+        if !said.as_ref().is_some_and(is_right) {
             return Err(StoreError::Key {
                 path: next.place.file(),
                 reason: format!(
@@ -92,21 +73,19 @@ pub(super) fn find(
                 ),
             });
         }
-        // One that was made for the form is found again where the start was cut short.
-        let why = if is_salted { "key" } else { "form" };
-        return Ok(NextLog::follow(author, next, why));
+        return Ok(Succession::new(author, next, why));
     }
     if is_salted || author.key.public() != key {
-        return Ok(Successor::Same(Box::new(author)));
+        return Ok((author, None));
     }
-    match author.prepare_next(&author.key, at) {
-        Ok(next) => Ok(NextLog::follow(author, next, "form")),
+    match author.prepare_next(at) {
+        Ok(next) => Ok(Succession::new(author, next, why)),
         Err(error) => {
             tracing::error!(
                 "the audit log stays in its older form, whose leaves have no salt: the key of \
                  the next one cannot be made ({error})"
             );
-            Ok(Successor::Same(Box::new(author)))
+            Ok((author, None))
         }
     }
 }
@@ -126,24 +105,38 @@ fn read_log(connection: &Connection) -> Result<Option<(VerifyKey, bool)>, StoreE
 }
 
 impl Succession {
+    fn new(
+        old: Author,
+        NextKey { key, note, place }: NextKey,
+        why: &'static str,
+    ) -> (Author, Option<Self>) {
+        let author = old.with_key(key);
+        let succession = Self {
+            old,
+            note,
+            why,
+            place,
+        };
+        (author, Some(succession))
+    }
+
     /// The log on disk ends here, with the run before closed in it where its key is there; gives
     /// what the next one says of it, and where that begins.
     pub(super) fn close(
         &self,
         transaction: &Transaction<'_>,
-        old: &Author,
         end_previous: impl FnOnce(&mut Log<'_>) -> rusqlite::Result<()>,
         hour: UnixSeconds,
     ) -> rusqlite::Result<(ClosedLog, LogBegins)> {
-        let mut log = Log::open(transaction, old, || LogBegins::now(transaction, hour, hour))?;
-        let can_sign = super::log::other_author(transaction, old)?.is_none();
+        let mut log = Log::open(transaction, &self.old, || {
+            LogBegins::now(transaction, hour, hour)
+        })?;
+        let can_sign = other_author(transaction, &self.old)?.is_none();
         // What only an unsigned end of the log would say is lost with its key.
         let mut until = hours::told_until(transaction, &log)?;
         end_previous(&mut log)?;
         if can_sign {
             until = hours::told_until(transaction, &log)?;
-        }
-        if can_sign {
             log.save(Sign::Now)?;
         }
         let last = checkpoint(transaction, None)?;

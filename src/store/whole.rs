@@ -47,7 +47,6 @@ pub fn write_file(
     haste: Haste,
 ) -> io::Result<()> {
     let beside = folder.join(format!(".{name}.new"));
-
     #[cfg(test)]
     super::failing::reach(folder)?;
     let mut file = OpenOptions::new()

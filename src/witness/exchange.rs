@@ -1,29 +1,21 @@
 //! One exchange with a witness: a checkpoint is brought, and what comes back is believed only as
 //! far as the witness's key goes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use ureq::config::Config;
-use ureq::http::{Uri, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::http::header;
 
 use super::SIZE_TYPE;
+use crate::http::{ClientSettings, client, named_addresses, read_authorities};
 use crate::seal::submission::{Submission, parse_size};
 use crate::seal::{Note, Signature, VerifyKey, checkpoint};
 
-/// How long one exchange may take in all, and a connection.
+/// How long one exchange may take in all.
 const EXCHANGE: Duration = Duration::from_secs(30);
-const CONNECT: Duration = Duration::from_secs(10);
 /// The most octets of an answer that are read.
 const ANSWER_OCTETS_MAX: u64 = 16 * 1024;
-const ADDRESSES_MAX: usize = 8;
 /// How much of a witness's own words is passed on.
 const WORDS_MAX: usize = 200;
 
@@ -40,72 +32,19 @@ pub(super) enum WitnessSaid {
     Unreached(String),
 }
 
-/// The HTTP client of a witness, which finds it by its addresses alone: the system's resolver may
-/// be us.
+/// The HTTP client of a witness, which is found at its addresses, or at the one in its URL.
 pub(super) fn build(ca: Option<&Path>, addresses: &[SocketAddr]) -> Result<ureq::Agent, String> {
-    let roots = ca.map(read_authorities).transpose()?.unwrap_or_default();
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .build();
-    let config = Config::builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(None)
-        .user_agent(concat!("wardline/", env!("CARGO_PKG_VERSION")))
-        .timeout_global(Some(EXCHANGE))
-        .timeout_connect(Some(CONNECT))
-        .tls_config(tls)
-        .build();
-    let addresses = NamedAddresses(addresses.to_vec());
-    Ok(ureq::Agent::with_parts(
-        config,
-        DefaultConnector::default(),
-        addresses,
-    ))
-}
-
-fn read_authorities(file: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let read = || -> Result<Vec<_>, rustls::pki_types::pem::Error> {
-        CertificateDer::pem_file_iter(file)?
-            .map(|found| found.map(|found| Certificate::from_der(&found).to_owned()))
-            .collect()
+    let read = |file: &Path| {
+        read_authorities(file).map_err(|error| format!("{}: {error}", file.display()))
     };
-    read().map_err(|error| format!("{}: {error}", file.display()))
-}
-
-/// The addresses in the configuration, or the one in the URL.
-#[derive(Debug)]
-struct NamedAddresses(Vec<SocketAddr>);
-
-impl Resolver for NamedAddresses {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _: &Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let mut found = self.empty();
-        let written = uri.host().unwrap_or_default();
-        let written = written.trim_start_matches('[').trim_end_matches(']');
-        let port = match uri.scheme_str() {
-            Some("http") => 80,
-            _ => 443,
-        };
-        let port = uri.port_u16().unwrap_or(port);
-        let written = written.parse::<IpAddr>().ok();
-        let written = written.map(|address| SocketAddr::new(address, port));
-        let named = self.0.iter().copied();
-        let all = named.chain(written.filter(|_| self.0.is_empty()));
-        all.take(ADDRESSES_MAX)
-            .for_each(|address| found.push(address));
-        if found.is_empty() {
-            Err(ureq::Error::HostNotFound)
-        } else {
-            Ok(found)
-        }
-    }
+    let settings = ClientSettings {
+        roots: ca.map(read).transpose()?.unwrap_or_default(),
+        exchange: EXCHANGE,
+        is_https_only: false,
+    };
+    let addresses = addresses.to_vec();
+    let find = move |host: &str, port| named_addresses(&addresses, host, port);
+    Ok(client(&settings, Box::new(find)))
 }
 
 /// Brings a checkpoint to a witness.

@@ -65,10 +65,7 @@ pub(in super::super) struct ExportArgs {
 }
 
 pub(super) fn run(config: &Config, args: &ExportArgs, style: Style) -> Result<(), CommandFailure> {
-    let reader = match &args.ended {
-        None => LogReader::open(&config.state),
-        Some(origin) => LogReader::open_ended(&config.state, origin),
-    };
+    let reader = LogReader::open_named(&config.state, args.ended.as_deref());
     let reader = reader.map_err(|error| CommandFailure::Failed(error.to_string()))?;
     export(config, &reader, args, style)
         .map_err(|ExportEnded(message)| CommandFailure::Failed(message))?

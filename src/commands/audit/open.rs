@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::super::failure::CommandFailure;
+use super::super::failure::{CommandFailure, failed};
 use super::super::files::{read, read_text};
 use super::super::output::{self, Style, TextColumn, count, number, table};
 use super::findings::describe_findings;
@@ -231,8 +231,4 @@ impl OpenedOutcome {
         });
         text
     }
-}
-
-fn failed(error: impl std::error::Error) -> CommandFailure {
-    CommandFailure::Failed(error.to_string())
 }

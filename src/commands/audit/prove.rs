@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::failure::CommandFailure;
+use super::super::failure::{CommandFailure, failed};
 use super::super::output::{self, Style};
 use super::keys::read_keys;
 use crate::audit::read_regular;
 use crate::config::Config;
 use crate::record::LEAF_OCTETS_MAX;
-use crate::seal::tree::{Hash, inclusion_proof, leaf_hash};
+use crate::seal::tree::inclusion_proof;
 use crate::seal::{Algorithm, EntryProof, Note, PROOF_OCTETS_MAX};
-use crate::store::{LogReader, StoreError};
+use crate::store::LogReader;
 
 /// Which leaves.
 #[derive(Debug, clap::Args)]
@@ -49,25 +49,12 @@ struct Proven {
 
 const PROOF: &str = "tlog-proof";
 
-fn failed(error: impl std::fmt::Display) -> CommandFailure {
-    CommandFailure::Failed(error.to_string())
-}
-
 pub(super) fn prove(config: &Config, args: &ProveArgs) -> Result<(), CommandFailure> {
-    let reader = match &args.ended {
-        None => LogReader::open(&config.state),
-        Some(origin) => LogReader::open_ended(&config.state, origin),
-    };
-    let reader = reader.map_err(failed)?;
-    let last = reader.checkpoints().map_err(failed)?.pop();
+    let reader = LogReader::open_named(&config.state, args.ended.as_deref()).map_err(failed)?;
+    let last = reader.last_checkpoint().map_err(failed)?;
     let last = last.ok_or_else(|| failed("the log has no checkpoint yet"))?;
     let note = Note::parse(last.note.as_bytes()).map_err(failed)?;
-    let mut hashes: Vec<Hash> = Vec::new();
-    let hash = |leaf: &[u8]| -> Result<(), StoreError> {
-        hashes.push(leaf_hash(leaf));
-        Ok(())
-    };
-    reader.leaves(last.size, hash).map_err(failed)?;
+    let hashes = reader.leaf_hashes(0, last.size).map_err(failed)?;
     std::fs::create_dir_all(&args.to)
         .map_err(|error| failed(format!("{}: {error}", args.to.display())))?;
     for &leaf in &args.leaves {

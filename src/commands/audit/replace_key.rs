@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::failure::CommandFailure;
+use super::super::failure::{CommandFailure, failed};
 use super::super::key_file::read_signing;
 use super::super::output::{self, Style};
 use crate::clock::wall_s;
@@ -30,21 +30,16 @@ struct Prepared<'a> {
 }
 
 pub(super) fn run(config: &Config, args: &ReplaceArgs, style: Style) -> Result<(), CommandFailure> {
-    let failed = |error: &dyn std::fmt::Display| CommandFailure::Failed(error.to_string());
     let author = LogReader::open(&config.state).and_then(|reader| reader.author());
-    let author = author.map_err(|error| failed(&error))?.unwrap_or_default();
-    let author = VerifyKey::parse(&author).map_err(|error| failed(&error))?;
+    let author = author.map_err(failed)?.unwrap_or_default();
+    let author = VerifyKey::parse(&author).map_err(failed)?;
     let signer = match &args.recovery {
         Some(file) => recovery_key(config, &author, read_signing(file)?)?,
         None => own_key(config, &author)?,
     };
     let path = Some(config.audit.key.as_path());
     let next = prepare_next_key(path, author.name(), &signer, wall_s());
-    let key = next
-        .map_err(|error| failed(&error))?
-        .key
-        .public()
-        .to_string();
+    let key = next.map_err(failed)?.key.public().to_string();
     let follows = author.name();
     match style {
         Style::Json => output::print_json(&Prepared { follows, key }),
@@ -59,7 +54,7 @@ pub(super) fn run(config: &Config, args: &ReplaceArgs, style: Style) -> Result<(
 /// The log's own key.
 fn own_key(config: &Config, author: &VerifyKey) -> Result<SigningKey, CommandFailure> {
     let path = &config.audit.key;
-    let key = read_log_key(path).map_err(|error| CommandFailure::Failed(error.to_string()))?;
+    let key = read_log_key(path).map_err(failed)?;
     key.filter(|key| key.public() == *author).ok_or_else(|| {
         CommandFailure::Failed(format!(
             "{}: is not the key {author} of the log: put that back, or have the recovery key say \

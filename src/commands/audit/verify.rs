@@ -224,7 +224,7 @@ fn judge(
     );
     let origins = verified.iter().flat_map(|verified| {
         let own = std::iter::once(&verified.log.origin);
-        own.chain(verified.known_ancestors()).map(String::as_str)
+        own.chain(&verified.ancestors).map(String::as_str)
     });
     findings.extend(demands.missing_logs(&origins.collect::<Vec<_>>()));
     let until = told.iter().map(|(_, until)| *until).min().flatten();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::super::failure::CommandFailure;
+use super::super::failure::{CommandFailure, failed};
 use super::super::key_file::read_signing;
 use super::super::log;
 use super::super::output::{self, Style};
@@ -113,8 +113,4 @@ fn describe(ready: &WitnessReady<'_>) -> String {
         ready.logs.join(", "),
         ready.pid
     )
-}
-
-fn failed(error: impl std::fmt::Display) -> CommandFailure {
-    CommandFailure::Failed(error.to_string())
 }

@@ -62,11 +62,13 @@ impl Cell {
 
 pub(super) fn tables(report: &Published) -> Vec<TextTable> {
     let mut tables = vec![by_month(report), in_force(report), done(report)];
-    let issues = report.lists.iter().filter_map(of_issues);
+    let mut issues = report.lists.iter().filter_map(of_issues);
+    // One heading stands above all of them.
+    tables.extend(issues.next().map(|first| TextTable {
+        heading: "Issues of the lists",
+        ..first
+    }));
     tables.extend(issues);
-    if let Some(first) = tables.get_mut(3) {
-        first.heading = "Issues of the lists";
-    }
     tables.extend(of_complaints(report));
     if report.period == Period::Day {
         tables.extend((0..report.months.len()).filter_map(|place| by_day(report, place)));

@@ -1,5 +1,4 @@
-//! Reads the head of an HTTP/1.1 request (RFC 9112) for the doors that take few requests and short
-//! ones: the push listener, the metrics and the witness.
+//! Reads the head of a request (RFC 9112): for the push listener, the metrics and the witness.
 
 /// The longest head that is read, in octets.
 pub const HEAD_OCTETS_MAX: usize = 8192;
@@ -130,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_head_is_its_first_line_and_its_fields() {
-        let text = b"PUT /v1/a HTTP/1.1\r\nHost: x\r\nauthorization:Bearer b\r\nContent-Length: 7\r\n\r\nbody";
+        let text = b"PUT /v1/a HTTP/1.1\r\nHost: x\r\nauthorization:Bearer b\r\n\
+            Content-Length: 7\r\n\r\nbody";
         let end = head_end(text).unwrap();
         assert_eq!(&text[end..], b"body");
         let head = RequestHead::parse(&text[..end]).unwrap();
