@@ -127,6 +127,11 @@ impl LogHistory {
         self.close_hour();
     }
 
+    /// The time of the last leaf so far.
+    pub(super) const fn time(&self) -> UnixSeconds {
+        self.time
+    }
+
     /// Up to when every hour is told of.
     pub(super) fn until(&self) -> Option<UnixSeconds> {
         self.next_hour
@@ -184,7 +189,7 @@ impl LogHistory {
         found
             .into_iter()
             .for_each(|(code, message)| self.find_at(seq, code, message));
-        self.totals.add_list(leaf.hour.0, leaf.list, leaf.blocked);
+        self.totals.add_list(leaf.list, leaf.blocked);
         self.add_up(seq, leaf.list, leaf.blocked.sum());
         self.totals.add_absence(leaf.list, leaf.not_in_force_s());
         self.told.note_absences(leaf);
@@ -308,7 +313,7 @@ impl LogHistory {
         self.carried_out = carried.out;
         self.next_hour = Some(hour + HOUR_S);
         self.runs.times.forget(hour + HOUR_S);
-        self.totals.add_questions(hour, questions);
+        self.totals.add_questions(questions);
         self.told.hours += 1;
     }
 

@@ -7,6 +7,7 @@ use super::demands::Demands;
 use super::entry_counts::Commitments;
 use super::folder::{CHECKPOINT, Folder, check_author, with_followed};
 use super::history::LogHistory;
+use super::published::PublishedReport;
 use super::reading::{LogReading, pins};
 use super::told::{AbsentTime, ToldEvent, Unjudged};
 use super::totals::Totals;
@@ -89,7 +90,13 @@ pub struct Verified {
 
 /// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of
 /// it can be believed then.
-pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
+///
+/// A report's figures are counted on the way, unless another copy of the log was before.
+pub fn verify(
+    folder: &Folder,
+    demands: &Demands,
+    report: Option<&mut PublishedReport>,
+) -> Verified {
     // Nobody knows whose log it is before its checkpoint is believed.
     let place = folder.path().display().to_string();
     let here = format!("{place} {CHECKPOINT}");
@@ -105,7 +112,8 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     }
     let mut history = LogHistory::new(&origin);
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
-        LogReading::new(folder, &checkpoint, pins, demands.is_public).read(&mut history)
+        let is_public = demands.is_public;
+        LogReading::new(folder, &checkpoint, pins, is_public, report).read(&mut history)
     }) {
         return refused(origin, finding);
     }

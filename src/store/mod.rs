@@ -19,7 +19,6 @@ mod flusher;
 mod frame;
 mod gaps;
 mod handover;
-mod hourly;
 mod hours;
 mod journal;
 mod leaves;
@@ -32,6 +31,7 @@ mod run;
 mod schema;
 mod steps;
 mod successor;
+mod unlogged;
 mod whole;
 mod write;
 
@@ -47,6 +47,7 @@ pub use out_of_force::{InForceSince, ListForce, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;
 pub use steps::ClockStep;
+pub use unlogged::Unlogged;
 pub use whole::{Haste, make_private_folder, write_file, write_whole};
 pub use write::{Store, Taking};
 
