@@ -11,8 +11,9 @@ from on_record import Stretch
 from tlog import Refused
 
 class Log(tlog.LogFiles):
-    def __init__(self, folder, keys, pins):
+    def __init__(self, folder, keys, pins, report=None):
         super().__init__(folder, keys)
+        self.report = report
         self.runs, self.boot, self.is_running, self.standing = {}, None, False, {}
         self.time, self.next, self.out, self.hour_form, self.stretches = 0, 0, 0, 0, []
         self.blocked, self.absent = defaultdict(int), Counter()
@@ -60,6 +61,13 @@ class Log(tlog.LogFiles):
                   ("author", f"{leaf['provider']}/{leaf['resolver']}" == self.origin))
         self.time = max(self.time, leaf["end"])
         self.take_hour(leaf) if "hour" in leaf else self.take_event(leaf)
+        if self.report:
+            stands = "hour" not in leaf or self.back.stands(leaf)
+            self.report.figures.take(leaf, stands, self.back.at_the_latest(leaf))
+
+    def passed(self, tree):
+        if self.report and self.report.head_size(self.origin) == tree.size:
+            self.report.seen[self.origin] = (tree.size, tree.root(), self.time)
 
     def add_up(self, here, name, count):
         before = self.sums[name]
@@ -206,13 +214,14 @@ def misfits(log, longest):
         if not good:
             yield "follows", f"{log.origin} leaf 1"
 
-def check_logs(args):
-    """All logs, the longest copy of each, and all findings."""
+def check_logs(args, report=None):
+    """All logs, the longest copy of each, and all findings. The report's figures are counted."""
     keys, until = [tlog.read_key(text) for text in args.key], seconds(args.until)
     notes = [tlog.read_file(name, tlog.NOTE_MAX) for name in args.since]
     pins = [("since", *tlog.read_checkpoint(octets, keys)) for octets in notes]
-    pins += tlog.copies(args.folders, keys)
-    logs = [Log(folder, keys, pins) for folder in args.folders]
+    copies = tlog.copies(args.folders, keys)
+    pins += [pin for _, pin in copies if pin]
+    logs = [Log(folder, keys, pins, report and report.counted(pin)) for folder, pin in copies]
     logs.sort(key=lambda log: (log.origin, -log.size))
     findings = [finding for log in logs for finding in log.findings]
     longest = {log.origin: log for log in reversed(logs)}
