@@ -7,7 +7,7 @@ use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::name::{NAME_OCTETS_MAX, Name};
 
 /// Our name in hickory's form.

@@ -2,21 +2,26 @@
 //! translator (DNS64, RFC 6147).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{RData, Record, RecordType};
 use ipnet::Ipv6Net;
-use tokio::time::Instant;
 
 use super::convert::{covered_type, their_name};
-use super::{Failure, Fetched, Question, Resolver};
+use super::question::{Fetched, Question};
 
 /// The octet that is always zero (RFC 6052 section 2.2).
 const RESERVED_OCTET: usize = 8;
 /// How long made addresses hold where the denial says nothing, in seconds (RFC 6147 section 5.1.7).
 const TTL_S_UNSAID: u32 = 600;
+
+/// The question for a name's IPv4 addresses.
+pub(super) struct WantedAddresses {
+    pub(super) question: Question,
+    /// The longest that addresses made of them hold.
+    pub(super) ttl_s_max: u32,
+}
 
 /// A translator's prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,36 +57,39 @@ impl Prefix {
         octets.into()
     }
 
-    /// What is to be said to a question whose answer from outside is `fetched`: the same, or
-    /// addresses made of the name's IPv4 ones.
-    ///
-    /// An error is passed on as it is, against RFC 6147 section 5.1.2: data that fails validation
-    /// must not lead around it.
-    pub(super) async fn complete(
-        &self,
-        resolver: &Resolver,
-        question: &Question,
-        fetched: Fetched,
-        deadline: Instant,
-    ) -> Result<Fetched, Failure> {
-        let Some(ttl_s_max) = lacks_addresses(question, &fetched) else {
-            return Ok(fetched);
-        };
-        let v4 = Question {
+    /// What must be asked before a question can be answered of which `fetched` is the answer from
+    /// outside: nothing, or the name's IPv4 addresses.
+    pub(super) fn wants(&self, question: &Question, fetched: &Fetched) -> Option<WantedAddresses> {
+        let ttl_s_max = lacks_addresses(question, fetched)?;
+        let question = Question {
             qtype: RecordType::A.into(),
             ..question.clone()
         };
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .max(Duration::from_millis(1));
-        let found = resolver.fetch_one(&v4, left).await?;
-        self.translate(question, &fetched, &found, ttl_s_max)
-            .map_or(Ok(fetched), |wire| {
-                Ok(Fetched {
-                    wire,
-                    ede: found.ede,
-                })
-            })
+        Some(WantedAddresses {
+            question,
+            ttl_s_max,
+        })
+    }
+
+    /// What is to be said to the question: `fetched` as it is, or addresses made of those that were
+    /// `found`.
+    ///
+    /// An error is passed on as it is, against RFC 6147 section 5.1.2: data that fails validation
+    /// must not lead around it.
+    pub(super) fn complete(
+        &self,
+        question: &Question,
+        fetched: Fetched,
+        found: &Fetched,
+        ttl_s_max: u32,
+    ) -> Fetched {
+        match self.translate(question, &fetched, found, ttl_s_max) {
+            Some(wire) => Fetched {
+                wire,
+                ede: found.ede,
+            },
+            None => fetched,
+        }
     }
 
     /// The IPv4 answer with the addresses made of it; `None` where it has none. Its signatures over

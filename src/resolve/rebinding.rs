@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::convert::address_of;
-use super::{Fetched, Question};
+use super::question::{Fetched, Question};
 use crate::name::Name;
 use crate::wire::{Message, Section, bare_reply, ede, rcode, rtype};
 

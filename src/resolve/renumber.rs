@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::convert::address_of;
-use super::{Fetched, Question};
+use super::question::{Fetched, Question};
 use crate::wire::{Message, Section, rtype};
 
 /// The flag AD, in a header's fourth octet.

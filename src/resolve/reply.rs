@@ -7,23 +7,18 @@
 
 use std::collections::HashMap;
 
-use super::Question;
 use super::exchange::{CLASS_IN, HEADER_OCTETS};
+use super::question::Question;
+use super::reply_record::{MESSAGE_OCTETS_MAX, Malformed, Part, ReplyRecord};
 use super::reply_writer::{Compress, ReplyWriter};
 use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
 
-/// The largest message (RFC 1035 section 4.2.2).
-pub(super) const MESSAGE_OCTETS_MAX: usize = 65_535;
 const CNAME: u16 = 5;
 const DNAME: u16 = 39;
 const OPT: u16 = 41;
 
 /// The EDNS option that carries an extended error (RFC 8914 section 2).
 const OPTION_EDE: u16 = 15;
-
-/// A reply that breaks the format, or does not fit when it is laid out anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
 
 /// A reply that has been read to its last record.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,22 +31,6 @@ pub(super) struct ServerReply {
     pub(super) ede: Option<u16>,
     answers: Vec<ReplyRecord>,
     authorities: Vec<ReplyRecord>,
-}
-
-/// One record with its names in full.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ReplyRecord {
-    pub(super) owner: Vec<u8>,
-    pub(super) rtype: u16,
-    pub(super) ttl: u32,
-    pub(super) rdata: Vec<Part>,
-}
-
-/// A piece of a record's data.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Octets(Vec<u8>),
-    Name(Vec<u8>),
 }
 
 impl ServerReply {

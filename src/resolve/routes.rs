@@ -8,10 +8,11 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::budget::Budget;
 use super::convert::{label_count, their_name, wire_of};
+use super::failure::Failure;
 use super::forward::{self, Upstreams};
 use super::iterate::Walker;
 use super::rrset::{Ask, Cut, Said};
-use super::{Failure, StartError};
+use super::start_error::StartError;
 use crate::name::is_within;
 use crate::wire::{Message, rtype};
 
@@ -67,10 +68,6 @@ impl OwnRoutes {
         Ok(ready)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.stubs.is_empty() && self.forwards.is_empty()
-    }
-
     /// Those whose servers are known by address.
     pub(super) fn stubs(&self) -> &[(Name, Vec<SocketAddr>)] {
         &self.stubs
@@ -105,13 +102,27 @@ impl Routes {
         Self { usual, zones }
     }
 
-    /// Does the name go another way than the usual one?
-    pub(super) fn is_apart(&self, name: &Name) -> bool {
-        self.zones.iter().any(|(zone, _)| zone.zone_of(name))
+    /// The resolvers that are asked about the name, where that is the usual way.
+    pub(super) fn usual_upstreams(
+        &self,
+        name: &crate::name::Name,
+    ) -> Result<Option<&Upstreams>, Failure> {
+        let RouteTarget::Forward(upstreams) = &self.usual else {
+            return Ok(None);
+        };
+        if self.zones.is_empty() {
+            return Ok(Some(upstreams));
+        }
+        let name = their_name(name)?;
+        let is_apart = self.zones.iter().any(|(zone, _)| zone.zone_of(&name));
+        Ok(Some(&**upstreams).filter(|_| !is_apart))
     }
 
     /// Does a reply's chain of aliases lead into one of the zones?
     pub(super) fn is_led_into(&self, reply: &[u8]) -> bool {
+        if self.zones.is_empty() {
+            return false;
+        }
         let Ok(message) = Message::new(reply) else {
             return false;
         };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, Record, RecordType};
 
-use super::Failure;
 use super::budget::Budget;
+use super::failure::Failure;
 
 /// Records of one name and type as one server said them (RFC 2181 section 5).
 #[derive(Clone, Debug)]

@@ -12,25 +12,21 @@ pub(in crate::commands) type StartError = Box<dyn std::error::Error + Send + Syn
 
 pub(super) fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
-    let mode = match resolve.mode {
-        ResolveMode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
-        ResolveMode::Forward => resolve::Mode::Forward(forward_settings(
-            config,
-            &resolve.forward.upstreams,
-            recurse_settings(config)?,
-        )),
-    };
+    let recurse = recurse_settings(config)?;
+    let forward = (resolve.mode == ResolveMode::Forward)
+        .then(|| forward_settings(config, &resolve.forward.upstreams));
     let zones = resolve.zones.iter().map(|zone| resolve::Route {
         name: zone.name.clone(),
         target: match &zone.target {
             config::OwnZoneTarget::Stub(servers) => resolve::Target::Stub(servers.clone()),
-            config::OwnZoneTarget::Forward(servers) => resolve::Target::Forward(Box::new(
-                forward_settings(config, servers, recurse::Settings::default()),
-            )),
+            config::OwnZoneTarget::Forward(servers) => {
+                resolve::Target::Forward(Box::new(forward_settings(config, servers)))
+            }
         },
     });
     Ok(resolve::Settings {
-        mode,
+        recurse,
+        forward,
         zones: zones.collect(),
         private_names: resolve
             .rebinding_protection
@@ -41,11 +37,7 @@ pub(super) fn resolve_settings(config: &Config) -> Result<resolve::Settings, Sta
     })
 }
 
-fn forward_settings(
-    config: &Config,
-    upstreams: &[forward::Server],
-    recurse: recurse::Settings,
-) -> forward::Settings {
+fn forward_settings(config: &Config, upstreams: &[forward::Server]) -> forward::Settings {
     let forward = &config.resolve.forward;
     forward::Settings {
         upstreams: upstreams.to_vec(),
@@ -55,8 +47,6 @@ fn forward_settings(
         edns_octets: config.resolve.recurse.edns_octets,
         outgoing: config.resolve.recurse.outgoing.clone(),
         trust_ad: forward.trust_ad,
-        validate: forward.validate,
-        recurse,
     }
 }
 
@@ -118,7 +108,8 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
             .chain(unchecked)
             .cloned()
             .collect(),
-        validate: recurse.validate,
+        validate: recurse.validate
+            && (config.resolve.mode == ResolveMode::Recurse || config.resolve.forward.validate),
         sha1: recurse.sha1,
         minimise: recurse.minimise,
         ipv4: recurse.ipv4,

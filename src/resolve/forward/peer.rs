@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use rustls::ClientConfig;
 
 use super::dot::TlsLine;
-use super::{Server, Upstream};
+use super::server::{Server, Upstream};
 use crate::clock;
 use crate::name::Name;
 use crate::resolve::exchange::{ExchangeFault, Outgoing, OutgoingEdns, Sockets, ask};
 use crate::resolve::reply::ServerReply;
-use crate::resolve::{ResolveTally, StartError};
+use crate::resolve::start_error::StartError;
+use crate::resolve::tally::ResolveTally;
 
 /// So many tries in a row without a usable reply, and an upstream is passed over.
 const FAILURES_IN_A_ROW_MAX: u32 = 3;

@@ -21,7 +21,7 @@ use super::servers::{ServerRecord, UnderWay};
 use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
-use crate::resolve::Failure;
+use crate::resolve::failure::Failure;
 
 /// How deep looking for servers' addresses may lead.
 const DEPTH_MAX: usize = 5;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::super::exchange::ExchangeFault;
-use crate::resolve::Failure;
+use crate::resolve::failure::Failure;
 
 /// Locks, so that threads seldom meet.
 const SHARDS: usize = 16;

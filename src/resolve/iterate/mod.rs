@@ -38,8 +38,9 @@ use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
 use super::convert::wire_of;
 use super::exchange::Sockets;
+use super::failure::Failure;
 use super::rrset::Said;
-use super::{Failure, ResolveTally};
+use super::tally::ResolveTally;
 use crate::clock::{self, UnixSeconds};
 
 /// Zones and partial names gone through for one name; IPv6 reverse names have 34 labels.

@@ -14,8 +14,8 @@ use super::proof::wildcard;
 use super::zone_spans::TTL_S_MAX;
 use super::zone_spans::{KeptProof, WantedProof, ZoneSpans, is_useful, negative_ttl_s};
 use crate::clock::UnixSeconds;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{RrSet, Said};
 
 /// What a set with its signature takes in memory, about.

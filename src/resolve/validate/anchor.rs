@@ -8,7 +8,7 @@ use hickory_proto::dnssec::{Algorithm, DigestType, PublicKey, PublicKeyBuf};
 use hickory_proto::rr::{Name, RecordType};
 
 use super::rules::Rules;
-use crate::resolve::StartError;
+use crate::resolve::start_error::StartError;
 
 /// The root's keys of 2017 and 2024, as <https://data.iana.org/root-anchors/root-anchors.xml> gives
 /// them.

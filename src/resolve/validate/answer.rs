@@ -15,8 +15,8 @@ use super::signature::{self, HeldSignature, ZoneKeys};
 use super::verdict::{Insecurity, Judged, Security, is_bogus};
 use super::zone::ZoneTrust;
 use crate::clock;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, RrSet, Said};
 
 /// What became of one set.

@@ -4,7 +4,6 @@
 //! A zone's parent is whoever signed its DS records or their denial, so that cuts nobody told us of
 //! are found where they matter.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 
 use hickory_proto::dnssec::rdata::DS;
@@ -13,15 +12,16 @@ use hickory_proto::rr::{Name, RecordType};
 use super::Validator;
 use super::anchor::AnchorStanding;
 use super::denial::{Denial, NoDs};
+use super::keys::now_s;
 use super::keys::{KeysSigned, Vouching, digests};
-use super::keys::{RETRIES_MAX, now_s};
+use super::retry::Retry;
 use super::signature::{self};
 use super::verdict::{Insecurity, is_bogus};
 use super::zone::ZoneTrust;
 use crate::clock::{self, UnixSeconds};
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::{is_below, label_count};
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, Cut, RrSet};
 
 /// The longest that keys and insecure delegations are believed; RFC 4035 leaves it to their TTLs,
@@ -180,24 +180,15 @@ impl Validator {
         child: &Name,
         budget: &Budget,
     ) -> Result<Delegation, Failure> {
-        let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
+        let mut retry = Retry::default();
         loop {
-            let cut = match ask.cut(child, &avoid, budget).await {
-                Ok(cut) => cut,
-                Err(failure) => return Err(bogus.unwrap_or(failure)),
-            };
-            match self.judge_cut(ask, &cut, budget).await {
-                Err(failure) if is_bogus(failure) => {
-                    let from = cut
-                        .from
-                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else {
-                        return Err(bogus.unwrap_or(failure));
-                    };
-                    bogus.get_or_insert(failure);
-                    avoid.push(from);
-                }
-                other => return other,
+            let cut = ask
+                .cut(child, retry.avoid(), budget)
+                .await
+                .map_err(|failure| retry.unheard(failure))?;
+            let judged = self.judge_cut(ask, &cut, budget).await;
+            if let Some(delegation) = retry.settle(judged, cut.from)? {
+                return Ok(delegation);
             }
         }
     }

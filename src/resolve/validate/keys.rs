@@ -1,6 +1,5 @@
 //! A zone's keys: fetched, and held against what vouches for them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::dnssec::DigestType;
@@ -9,11 +8,12 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::Validator;
 use super::anchor::Anchor;
+use super::retry::Retry;
 use super::signature::{self, ZoneKeys};
-use super::verdict::{Insecurity, is_bogus};
+use super::verdict::Insecurity;
 use crate::clock;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, RrSet};
 
 /// The wall clock as signatures count it.
@@ -21,9 +21,6 @@ pub(super) fn now_s() -> u32 {
     // Serial numbers go round: RFC 4034 section 3.1.5.
     clock::wall_s() as u32
 }
-
-/// Servers asked anew for keys or DS after bogus ones.
-pub(super) const RETRIES_MAX: usize = 2;
 
 /// Who vouches for keys.
 #[derive(Clone, Copy)]
@@ -57,34 +54,25 @@ impl Validator {
         vouching: Vouching<'_>,
         budget: &Budget,
     ) -> Result<(Arc<ZoneKeys>, u32), Failure> {
-        let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
+        let mut retry = Retry::default();
         loop {
-            let said = match ask.ask(apex, RecordType::DNSKEY, &avoid, budget).await {
-                Ok(said) => said,
-                Err(failure) => return Err(bogus.unwrap_or(failure)),
-            };
+            let said = ask
+                .ask(apex, RecordType::DNSKEY, retry.avoid(), budget)
+                .await
+                .map_err(|failure| retry.unheard(failure))?;
             let set = said
                 .answer
                 .iter()
                 .find(|set| set.rtype == RecordType::DNSKEY && set.name == *apex);
             if set.is_none() && !said.authoritative && said.authority.is_empty() {
                 // Nobody has said anything: a network that catches all DNS does so.
-                return Err(bogus.unwrap_or(Failure::Unreachable));
+                return Err(retry.unheard(Failure::Unreachable));
             }
-            match set.map_or(Err(Failure::KeyMissing), |set| {
+            let judged = set.map_or(Err(Failure::KeyMissing), |set| {
                 self.judge_keys(set, vouching, budget)
-            }) {
-                Err(failure) if is_bogus(failure) => {
-                    let from = said
-                        .from
-                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else {
-                        return Err(bogus.unwrap_or(failure));
-                    };
-                    bogus.get_or_insert(failure);
-                    avoid.push(from);
-                }
-                other => return other,
+            });
+            if let Some(keys) = retry.settle(judged, said.from)? {
+                return Ok(keys);
             }
         }
     }

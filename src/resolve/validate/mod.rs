@@ -6,7 +6,6 @@
 //! [`answer`] puts it together for one reply, [`spans`] answers from proofs seen before.
 
 mod verdict;
-use verdict::is_bogus;
 pub(super) use verdict::{Judged, Security};
 
 mod aggressive_nsec;
@@ -17,6 +16,7 @@ mod denial;
 mod keys;
 mod nsec3;
 mod proof;
+mod retry;
 mod rsa;
 mod rules;
 mod sentinel;
@@ -29,18 +29,15 @@ mod zone_spans;
 use self::aggressive_nsec::Spans;
 use self::anchor::AnchorStanding;
 pub(super) use self::anchor::Anchors;
+use self::retry::Retry;
 use self::rules::Rules;
 use self::zone_cache::TrustCache;
-use super::Failure;
 use super::budget::Budget;
+use super::failure::Failure;
 use super::rrset::{Ask, Said};
 use crate::clock;
 use hickory_proto::rr::{Name, RecordType};
-use std::net::IpAddr;
 use std::sync::Arc;
-
-/// Servers asked anew after a bogus answer.
-const RETRIES_MAX: usize = 2;
 
 /// What is believed.
 #[derive(Clone, Debug)]
@@ -100,32 +97,23 @@ impl Validator {
                 verdict: Security::Secure,
             });
         }
-        let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
-        loop {
-            let said = match ask.ask(name, rtype, &avoid, budget).await {
-                Ok(said) => said,
-                Err(failure) => return Err(bogus.unwrap_or(failure)),
-            };
-            match self.judge(ask, name, rtype, &said, budget).await {
-                Err(failure) if is_bogus(failure) => {
-                    let from = said
-                        .from
-                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else {
-                        return Err(bogus.unwrap_or(failure));
-                    };
-                    bogus.get_or_insert(failure);
-                    avoid.push(from);
-                }
-                Ok(judged)
-                    if judged.verdict == Security::Secure
-                        && sentinel::withholds(name, rtype, self.root_tags.as_deref()) =>
-                {
-                    return Err(Failure::Sentinel);
-                }
-                other => return other,
+        let mut retry = Retry::default();
+        let judged = loop {
+            let said = ask
+                .ask(name, rtype, retry.avoid(), budget)
+                .await
+                .map_err(|failure| retry.unheard(failure))?;
+            let judged = self.judge(ask, name, rtype, &said, budget).await;
+            if let Some(judged) = retry.settle(judged, said.from)? {
+                break judged;
             }
+        };
+        if judged.verdict == Security::Secure
+            && sentinel::withholds(name, rtype, self.root_tags.as_deref())
+        {
+            return Err(Failure::Sentinel);
         }
+        Ok(judged)
     }
 
     /// Forget the keys of zones at and below a name, and what proves that something there does not

@@ -10,8 +10,8 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use super::anchor::Anchor;
 use super::rsa::ShortKey;
 use super::rules::Rules;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::RrSet;
 
 /// Signatures looked at in one set; the rest is not (KeyTrap, CVE-2023-50387).

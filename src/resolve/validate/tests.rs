@@ -17,8 +17,8 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, SerialNumber}
 use super::keys::now_s;
 use super::verdict::{Insecurity, Security};
 use super::{Anchors, Settings, Validator};
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, Cut, RrSet, Said};
 
 pub(super) fn name(text: &str) -> Name {

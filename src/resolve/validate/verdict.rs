@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::rrset::Said;
 
 /// Why data is not secure although nothing is wrong with it.

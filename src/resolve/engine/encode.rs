@@ -5,8 +5,9 @@ use hickory_proto::rr::{Record, RecordType};
 
 use super::hop::Hop;
 use crate::resolve::convert::their_name;
+use crate::resolve::failure::Failure;
+use crate::resolve::question::{Fetched, Question};
 use crate::resolve::rrset::RrSet;
-use crate::resolve::{Failure, Fetched, Question};
 
 /// How a chain of aliases ends.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::rrset::Said;
+use crate::resolve::rrset::Said;
 
 /// What one name says.
 pub(super) struct Hop {

@@ -1,55 +1,18 @@
-//! The upstreams as somebody whom the validator can ask: nothing that they say is believed without
-//! a signature.
+//! The upstreams as somebody whom the engine can ask about one name and type, as it asks a zone's
+//! own servers: nothing that they say is believed without a signature.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::Upstreams;
+use super::upstreams::Upstreams;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::our_name;
+use crate::resolve::failure::Failure;
 use crate::resolve::iterate::read_forwarded;
-use crate::resolve::recurse::{Engine, build_validator, build_walker};
-use crate::resolve::routes::{OwnRoutes, RouteTarget, Routes};
+use crate::resolve::question::Question;
 use crate::resolve::rrset::{Ask, Cut, Said};
-use crate::resolve::{Failure, Question, StartError};
-
-/// What checks the upstreams' word and knows the zones that others are asked about, where there is
-/// either.
-pub(super) fn build(
-    upstreams: &Arc<Upstreams>,
-    zones: &OwnRoutes,
-) -> Result<Option<Arc<Engine>>, StartError> {
-    let settings = &upstreams.settings;
-    let validator = if settings.validate {
-        build_validator(&settings.recurse)?
-    } else {
-        None
-    };
-    if validator.is_none() && zones.is_empty() {
-        return Ok(None);
-    }
-    let walker = if zones.stubs().is_empty() {
-        None
-    } else {
-        // Names of servers beside the zones are looked up by their addresses in delegations alone:
-        // the roots may be out of reach.
-        Some(Arc::new(build_walker(
-            &settings.recurse,
-            &[],
-            zones,
-            None,
-            &upstreams.tally,
-        )))
-    };
-    let walker = Routes::new(
-        RouteTarget::Forward(Arc::clone(upstreams)),
-        zones,
-        walker.as_ref(),
-    );
-    Ok(Some(Arc::new(Engine { walker, validator })))
-}
 
 impl Ask for Arc<Upstreams> {
     /// Asked with CD, so that an upstream that validates keeps nothing back (RFC 6840 section 5.9).
