@@ -48,6 +48,16 @@ pub(super) fn is_below(name: &HickoryName, parent: &HickoryName) -> bool {
     label_count(name) > label_count(parent) && parent.zone_of(name)
 }
 
+/// The lowest name that the zone may have which holds a name's records of a type: DS belong to the
+/// zone above (RFC 4035 section 2.4).
+pub(super) fn lowest_zone(name: &HickoryName, rtype: RecordType) -> HickoryName {
+    if rtype == RecordType::DS && !name.is_root() {
+        name.base_name()
+    } else {
+        name.clone()
+    }
+}
+
 /// The type that a signature covers; `None` for everything that is no signature.
 pub(super) fn covered_type(record: &Record) -> Option<RecordType> {
     match &record.data {

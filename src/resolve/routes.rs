@@ -77,6 +77,12 @@ impl OwnRoutes {
     pub(super) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstreams>> {
         self.forwards.iter().map(|(_, upstreams)| upstreams)
     }
+
+    /// All zones' names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        let stubs = self.stubs.iter().map(|(name, _)| name);
+        stubs.chain(self.forwards.iter().map(|(name, _)| name))
+    }
 }
 
 /// All ways together, for the validator and the chase along aliases.
@@ -118,7 +124,8 @@ impl Routes {
         Ok(Some(&**upstreams).filter(|_| !is_apart))
     }
 
-    /// Does a reply's chain of aliases lead into one of the zones?
+    /// Does a reply's chain of aliases lead into one of the zones? A DNAME may, as far as it goes
+    /// without the alias that it makes.
     pub(super) fn is_led_into(&self, reply: &[u8]) -> bool {
         if self.zones.is_empty() {
             return false;
@@ -130,10 +137,12 @@ impl Routes {
         let mut is_led = false;
         let walked = message.walk(|record| {
             let mut target = Vec::new();
-            if record.rtype == rtype::CNAME
-                && message.read_name(record.data_at, &mut target).is_ok()
-            {
-                is_led |= zones.iter().any(|zone| is_within(&target, zone));
+            let is_alias = matches!(record.rtype, rtype::CNAME | rtype::DNAME);
+            if is_alias && message.read_name(record.data_at, &mut target).is_ok() {
+                is_led |= zones.iter().any(|zone| {
+                    is_within(&target, zone)
+                        || record.rtype == rtype::DNAME && is_within(zone, &target)
+                });
             }
         });
         walked.is_ok() && is_led

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::answer::special_use::{About, Designated, SpecialUse};
 use crate::config::{self, Config, Listen, Resolve, ResolveMode};
+use crate::name::Name;
 use crate::resolve::{self, forward, recurse};
 
 /// What stops a start; the message says what to do.
@@ -108,6 +109,7 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
             .chain(unchecked)
             .cloned()
             .collect(),
+        own_names: own_names(config),
         validate: recurse.validate
             && (config.resolve.mode == ResolveMode::Recurse || config.resolve.forward.validate),
         sha1: recurse.sha1,
@@ -124,6 +126,17 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
         ttl_s_max: config.cache.ttl_s_max,
         prime: recurse.prime,
     })
+}
+
+/// What the operator has answered here, or resolved although it is special.
+fn own_names(config: &Config) -> Vec<Name> {
+    let local = &config.local;
+    let addresses = local.addresses.iter().map(|(name, _)| name);
+    addresses
+        .chain(&local.nowhere_except)
+        .chain(&config.resolve.special_use_except)
+        .cloned()
+        .collect()
 }
 
 fn read_text(path: &Path) -> Result<String, StartError> {

@@ -76,7 +76,7 @@ impl Engine {
         };
         Ok(Self {
             routes: Routes::new(usual, &from.zones, walker.as_ref()),
-            validator: build_validator(&from.recurse)?,
+            validator: build_validator(&from.recurse, &from.zones)?,
         })
     }
 

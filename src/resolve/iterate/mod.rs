@@ -222,7 +222,11 @@ impl Walker {
             match self.ask_zone(&place.zone, &asked, trip).await {
                 Ok(Judgement::Answer(said, continuations)) if whole => {
                     for Continuation { name, said } in continuations {
-                        self.settle(&name, rtype, said, &place.zone);
+                        // The servers of another zone have the word about it, above all where the
+                        // operator names them.
+                        if self.start(&name, rtype, now).name == place.zone.name {
+                            self.settle(&name, rtype, said, &place.zone);
+                        }
                     }
                     return Ok(self.settle(name, rtype, said, &place.zone));
                 }

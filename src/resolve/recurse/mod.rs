@@ -39,6 +39,9 @@ pub struct Settings {
     /// Zones whose signatures are not checked, with all below them (negative trust anchors, RFC
     /// 7646).
     pub negative_anchors: Vec<Name>,
+    /// Names of the operator's own beside the zones and the anchors, with all below them: what other
+    /// zones prove is not taken to speak of them.
+    pub own_names: Vec<Name>,
     /// Check signatures (RFC 4035).
     pub validate: bool,
     /// Believe signatures and DS digests made with SHA-1 (algorithms 5 and 7, digest type 1), which
@@ -80,6 +83,7 @@ impl Default for Settings {
             root_copy: None,
             trust_anchors: None,
             negative_anchors: Vec::new(),
+            own_names: Vec::new(),
             validate: true,
             sha1: false,
             minimise: true,
@@ -180,7 +184,10 @@ pub(super) fn build_walker(
 }
 
 /// The validator that the settings ask for, if they ask for one.
-pub(super) fn build_validator(settings: &Settings) -> Result<Option<Validator>, StartError> {
+pub(super) fn build_validator(
+    settings: &Settings,
+    zones: &OwnRoutes,
+) -> Result<Option<Validator>, StartError> {
     if !settings.validates() {
         return Ok(None);
     }
@@ -194,8 +201,13 @@ pub(super) fn build_validator(settings: &Settings) -> Result<Option<Validator>, 
         .map_err(|_| StartError::TrustAnchors("a negative anchor is not a name".to_owned()))?;
     let anchors = Anchors::read(&texts, &negative)?;
     let wanted = !anchors.is_empty();
+    let own_names = settings.own_names.iter().map(their_name);
+    let own_names = own_names
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| StartError::NoZone("a name of the operator's own".to_owned()))?;
     let settings = validate::Settings {
         anchors,
+        boundaries: zones.names().cloned().chain(own_names).collect(),
         sha1: settings.sha1,
         aggressive: true,
         memory_octets_max: PROOFS_OCTETS_MAX,

@@ -11,6 +11,7 @@ pub(super) use verdict::{Judged, Security};
 mod aggressive_nsec;
 mod anchor;
 mod answer;
+mod boundaries;
 mod chain;
 mod denial;
 mod keys;
@@ -21,6 +22,7 @@ mod rsa;
 mod rules;
 mod sentinel;
 mod signature;
+mod signer;
 #[cfg(test)]
 mod tests;
 mod zone;
@@ -29,10 +31,12 @@ mod zone_spans;
 use self::aggressive_nsec::Spans;
 use self::anchor::AnchorStanding;
 pub(super) use self::anchor::Anchors;
+use self::boundaries::Boundaries;
 use self::retry::Retry;
 use self::rules::Rules;
 use self::zone_cache::TrustCache;
 use super::budget::Budget;
+use super::convert::lowest_zone;
 use super::failure::Failure;
 use super::rrset::{Ask, Said};
 use crate::clock;
@@ -44,6 +48,9 @@ use std::sync::Arc;
 pub(super) struct Settings {
     /// Whose keys are believed.
     pub(super) anchors: Anchors,
+    /// Names of the operator's own beside the anchors', with all below them: what other zones prove
+    /// says nothing of them.
+    pub(super) boundaries: Vec<Name>,
     /// Believe RSA with SHA-1 (algorithms 5 and 7) and DS records with SHA-1; off, such zones are
     /// insecure (RFC 9905).
     pub(super) sha1: bool,
@@ -56,6 +63,7 @@ pub(super) struct Settings {
 /// Checks what servers say; shared by all questions.
 pub(super) struct Validator {
     anchors: Anchors,
+    boundaries: Boundaries,
     /// Of the root's anchors, if it has any.
     root_tags: Option<Vec<u16>>,
     rules: Rules,
@@ -68,6 +76,9 @@ impl Validator {
         let half = settings.memory_octets_max / 2;
         Self {
             root_tags: settings.anchors.root_tags(),
+            boundaries: Boundaries::new(
+                settings.anchors.names().cloned().chain(settings.boundaries),
+            ),
             anchors: settings.anchors,
             rules: Rules {
                 sha1: settings.sha1,
@@ -125,15 +136,21 @@ impl Validator {
         }
     }
 
-    /// What proofs seen before say, without asking anybody.
+    /// What proofs seen before say, without asking anybody: those of the zone that holds the name as
+    /// far as is known, and of none beyond a boundary.
     fn foresee(
         &self,
         name: &Name,
         rtype: RecordType,
         budget: &Budget,
     ) -> Result<Option<Said>, Failure> {
+        let (lowest, now) = (lowest_zone(name, rtype), clock::wall_s());
+        let is_close = |zone: &Name| {
+            !self.boundaries.separate(zone, &lowest)
+                && self.known_between(zone, &lowest, now).is_none()
+        };
         self.spans.as_ref().map_or(Ok(None), |spans| {
-            spans.foresee(name, rtype, clock::wall_s(), budget)
+            spans.foresee(name, rtype, is_close, now, budget)
         })
     }
 }

@@ -10,12 +10,26 @@ use super::zone::{Dnssec, Zone, Zones, zone_of};
 
 const LINKS_MAX: usize = 16;
 
+/// Which zones it answers from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knows {
+    /// Those that somebody delegates.
+    PublicZones,
+    /// The operator's private ones too.
+    PrivateZones,
+}
+
 /// Answers as a validating resolver would: RA, AD for secure data, SERVFAIL for bogus data unless
 /// CD is set.
-pub(crate) fn answer_forwarded(zones: &Zones, asked: &Asked, transport: Transport) -> Vec<u8> {
+pub(crate) fn answer_forwarded(
+    zones: &Zones,
+    knows: Knows,
+    asked: &Asked,
+    transport: Transport,
+) -> Vec<u8> {
     let (mut reply, secure) = match asked.refusal() {
         Some(refusal) => (refusal, false),
-        None => resolve(zones, asked),
+        None => resolve(zones, knows, asked),
     };
     reply.authoritative = false;
     let wants_ad = asked.message.authentic_data || asked.signatures() == Signatures::Wanted;
@@ -26,12 +40,15 @@ pub(crate) fn answer_forwarded(zones: &Zones, asked: &Asked, transport: Transpor
     })
 }
 
-fn resolve(zones: &Zones, asked: &Asked) -> (Reply, bool) {
+fn resolve(zones: &Zones, knows: Knows, asked: &Asked) -> (Reply, bool) {
     let kind = asked.query.query_type();
     let (mut at, mut secure) = (asked.query.name().clone(), true);
     let mut whole = Reply::bare(ResponseCode::NoError);
     for _ in 0..LINKS_MAX {
-        let zone = zone_of(zones, &at, kind, |_| true).expect("a root");
+        let zone = zone_of(zones, &at, kind, |zone| {
+            knows == Knows::PrivateZones || !zone.private
+        })
+        .expect("a root");
         let is_bogus = !zone.dnssec.is_secure() && !zone.dnssec.is_insecure();
         if is_bogus && !asked.message.checking_disabled || !is_alive(zone) {
             return (Reply::bare(ResponseCode::ServFail), false);

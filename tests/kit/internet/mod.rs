@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use authority::Reply;
 pub(crate) use expected::{Expected, expected_answers};
+use forwarder::Knows;
 use ledger::{Entry, Ledger};
 use manner::Manner;
 pub(crate) use manner::SLOW;
@@ -41,7 +42,10 @@ const FORWARDER: u8 = 250;
 const FORWARDER_SILENT: u8 = 251;
 const FORWARDER_FAILING: u8 = 252;
 const FORWARDER_SLOW: u8 = 253;
-const FORWARDERS: [(u8, Manner); 4] = [
+/// Knows the private zones too.
+const FORWARDER_PRIVATE: u8 = 254;
+const FORWARDERS: [(u8, Manner); 5] = [
+    (FORWARDER_PRIVATE, Manner::Answer),
     (FORWARDER, Manner::Answer),
     (FORWARDER_SILENT, Manner::Silent),
     (FORWARDER_FAILING, Manner::Fail),
@@ -92,7 +96,7 @@ impl Internet {
 
     /// The zones that a seed makes, and a forwarder that knows them all.
     pub(crate) fn seeded(seeded: &Seeded, port: Option<u16>) -> Self {
-        Self::serve(port, &FORWARDERS[..1], None, |prefix| {
+        Self::serve(port, &FORWARDERS[1..2], None, |prefix| {
             seeded.build_zones(prefix)
         })
     }
@@ -145,7 +149,7 @@ impl Internet {
                 if host < FORWARDER {
                     answer_as((host, manner), &zones, &asked, transport)
                 } else {
-                    forward_as(manner, &zones, &asked, transport)
+                    forward_as((host, manner), &zones, &asked, transport)
                 }
             });
             served.push((
@@ -298,6 +302,11 @@ impl Internet {
         self.at(FORWARDER)
     }
 
+    /// One that knows the private zones too.
+    pub(crate) fn forwarder_private(&self) -> SocketAddr {
+        self.at(FORWARDER_PRIVATE)
+    }
+
     /// A resolver that never answers.
     pub(crate) fn forwarder_silent(&self) -> SocketAddr {
         self.at(FORWARDER_SILENT)
@@ -385,7 +394,17 @@ fn answer_as(
 }
 
 /// What a resolver that knows all zones says.
-fn forward_as(manner: Manner, zones: &Zones, asked: &Asked, transport: Transport) -> Reaction {
+fn forward_as(
+    (host, manner): (u8, Manner),
+    zones: &Zones,
+    asked: &Asked,
+    transport: Transport,
+) -> Reaction {
+    let knows = match host {
+        FORWARDER_PRIVATE => Knows::PrivateZones,
+        _ => Knows::PublicZones,
+    };
+    let answer = || forwarder::answer_forwarded(zones, knows, asked, transport);
     match manner {
         Manner::Silent => Reaction::none(),
         Manner::Fail => {
@@ -393,9 +412,9 @@ fn forward_as(manner: Manner, zones: &Zones, asked: &Asked, transport: Transport
         }
         Manner::Slow => Reaction {
             delay: SLOW,
-            ..Reaction::one(forwarder::answer_forwarded(zones, asked, transport))
+            ..Reaction::one(answer())
         },
-        _ => Reaction::one(forwarder::answer_forwarded(zones, asked, transport)),
+        _ => Reaction::one(answer()),
     }
 }
 
