@@ -266,8 +266,8 @@ fn with_private_zones(internet: &Internet) -> Vec<(&'static str, Running)> {
     .collect()
 }
 
-/// Asks for a private zone's names and types, with every flag, and for its DS, which is the parent's
-/// to deny.
+/// Asks for a private zone's names and types, with every flag, and for its DS, which is the
+/// parent's to deny.
 fn private_names_are_the_operators(way: &str, running: &Running) {
     let client = || Client::udp(running.address());
     for (zone, names) in PRIVATE {

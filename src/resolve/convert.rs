@@ -74,6 +74,16 @@ pub(super) fn signer_of(record: &Record) -> Option<&HickoryName> {
     }
 }
 
+/// Until when a signature holds, as 32 bits of the wall clock (RFC 4034 section 3.1.5).
+pub(super) fn expiration_of(record: &Record) -> Option<u32> {
+    match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(signature)) => {
+            Some(signature.input().sig_expiration.get())
+        }
+        _ => None,
+    }
+}
+
 /// Is it an alias whose data are no whole name? hickory does not look into a DNAME's data, in which
 /// a name must not be compressed (RFC 6672 section 2.5), and passes over empty ones.
 pub(super) fn names_nothing(record: &Record) -> bool {

@@ -41,13 +41,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Is it one of the network or of load, which an answer of before helps over (RFC 8767)? What
-    /// fails validation is none.
-    pub const fn is_outage(self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable | Self::Unusable | Self::TooMuchWork | Self::Crowded
-        )
+    /// May an answer of before, which has run out, be given in its place (RFC 8767)? Yes where
+    /// nothing was said that can be believed; the sentinel's no is an answer.
+    pub const fn leaves_stale(self) -> bool {
+        !matches!(self, Self::Sentinel)
     }
 
     /// The INFO-CODE of RFC 8914 section 4 that tells the client.

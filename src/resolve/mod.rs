@@ -153,6 +153,12 @@ impl Resolver {
     /// take two questions.
     pub async fn fetch(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
         let deadline = Instant::now() + patience;
+        if let Some(prefix) = &self.dns64
+            && let Some(wanted) = prefix.reversed(question)
+        {
+            let found = self.fetch_one(&wanted, patience).await?;
+            return prefix.lead_to(question, &wanted, found);
+        }
         let fetched = self.fetch_one(question, patience).await?;
         let wanted = self
             .dns64

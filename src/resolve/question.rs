@@ -15,6 +15,23 @@ pub struct Question {
     pub checking_disabled: bool,
 }
 
+/// Why an upstream resolver keeps an answer back, in its own words (RFC 8914).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UpstreamBlock {
+    /// The INFO-CODE.
+    pub(super) code: u16,
+    /// The EXTRA-TEXT.
+    pub(super) text: Box<str>,
+}
+
+impl UpstreamBlock {
+    /// Forged, Blocked, Censored, Filtered, and the code that announces structured text
+    /// (draft-ietf-dnsop-structured-dns-error).
+    pub(super) const fn is_one(code: u16) -> bool {
+        matches!(code, 4 | 15 | 16 | 17 | 35)
+    }
+}
+
 /// A reply from outside, ready to be cached.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -24,4 +41,21 @@ pub struct Fetched {
     pub wire: Vec<u8>,
     /// The extended error that goes with it, if any (RFC 8914 INFO-CODE).
     pub ede: Option<u16>,
+    /// What is told with it (EXTRA-TEXT).
+    pub text: Box<str>,
+    /// When the first of the signatures that vouch for it runs out, as 32 bits of the wall clock
+    /// (RFC 4034 section 3.1.5); `None` where nobody vouches.
+    pub signed_until_s: Option<u32>,
+}
+
+impl Fetched {
+    /// A reply without anything more to tell.
+    pub fn new(wire: Vec<u8>, ede: Option<u16>) -> Self {
+        Self {
+            wire,
+            ede,
+            text: Box::default(),
+            signed_until_s: None,
+        }
+    }
 }

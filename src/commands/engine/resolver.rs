@@ -6,6 +6,8 @@ use std::path::Path;
 use crate::answer::special_use::{About, Designated, SpecialUse};
 use crate::config::{self, Config, Listen, Resolve, ResolveMode};
 use crate::name::Name;
+use crate::policy::{Action, ListRules};
+use crate::resolve::dns64::Prefix;
 use crate::resolve::{self, forward, recurse};
 
 /// What stops a start; the message says what to do.
@@ -126,6 +128,18 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
         ttl_s_max: config.cache.ttl_s_max,
         prime: recurse.prime,
     })
+}
+
+/// The rules of a list with addresses for clients that have IPv6 alone, made of the IPv4 ones where
+/// the list has no others and there is a translator (RFC 6147).
+pub(super) fn with_made_addresses(rules: &ListRules, dns64: Option<&Prefix>) -> ListRules {
+    let mut rules = rules.clone();
+    if let (Action::StopPage { v4, v6 }, Some(prefix)) = (&mut rules.action, dns64)
+        && v6.is_empty()
+    {
+        v6.extend(v4.iter().map(|address| prefix.embed(*address)));
+    }
+    rules
 }
 
 /// What the operator has answered here, or resolved although it is special.

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
 use super::upstreams::Upstreams;
@@ -11,7 +12,7 @@ use crate::resolve::budget::Budget;
 use crate::resolve::convert::our_name;
 use crate::resolve::failure::Failure;
 use crate::resolve::iterate::read_forwarded;
-use crate::resolve::question::Question;
+use crate::resolve::question::{Question, UpstreamBlock};
 use crate::resolve::rrset::{Ask, Cut, Said};
 
 impl Ask for Arc<Upstreams> {
@@ -34,9 +35,27 @@ impl Ask for Arc<Upstreams> {
         };
         let fetched = self.fetch(&question).await?;
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        read_forwarded(&fetched.wire, name, rtype, nobody)
-            .map(Arc::new)
-            .ok_or(Failure::Unusable)
+        let said = read_forwarded(&fetched.wire, name, rtype, nobody);
+        let Some(code) = fetched.ede.filter(|code| UpstreamBlock::is_one(*code)) else {
+            return said.map(Arc::new).ok_or(Failure::Unusable);
+        };
+        // What is kept back is not always said in a way that answers.
+        let said = said.unwrap_or_else(|| Said {
+            rcode: rcode_of(&fetched.wire),
+            answer: Vec::new(),
+            authority: Vec::new(),
+            servers: Vec::new(),
+            zone: Name::root(),
+            from: None,
+            authoritative: false,
+            contradicts: false,
+            blocked: None,
+        });
+        let text = fetched.text;
+        Ok(Arc::new(Said {
+            blocked: Some(Arc::new(UpstreamBlock { code, text })),
+            ..said
+        }))
     }
 
     async fn cut(
@@ -64,4 +83,8 @@ impl Ask for Arc<Upstreams> {
     fn apex(&self, _name: &Name) -> Name {
         Name::root()
     }
+}
+
+fn rcode_of(wire: &[u8]) -> ResponseCode {
+    ResponseCode::from(0, wire.get(3).copied().unwrap_or_default() & 0x0f)
 }

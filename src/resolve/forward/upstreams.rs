@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::dot;
 use super::peer::{Peer, PeerHeard, attempt};
 use super::server::{Server, Upstream};
+use crate::clock;
 use crate::name::Name;
 use crate::resolve::exchange::{
     LocalAddress, Outgoing, OutgoingEdns, Spelling, UDP_PAYLOAD_OCTETS,
@@ -204,8 +205,9 @@ impl Upstreams {
         };
         let wire = reply.lay_out(question, authentic).ok()?;
         Some(Fetched {
-            wire,
-            ede: reply.ede,
+            text: reply.text.clone(),
+            signed_until_s: reply.signed_until_s(clock::wall_u32_s()),
+            ..Fetched::new(wire, reply.ede)
         })
     }
 
@@ -288,7 +290,11 @@ mod tests {
         Garble,
         /// FORMERR while there is an OPT record.
         DislikeEdns,
+        /// NOTIMP while there is an OPT record.
+        NotImplementEdns,
         Keep,
+        /// Silent over UDP; TCP answers.
+        KeepUdp,
     }
 
     /// An upstream at `address` that acts by the script, and by its last line when that is over.
@@ -296,6 +302,9 @@ mod tests {
         let socket = UdpSocket::bind((address, 0)).await.unwrap();
         let at = socket.local_addr().unwrap();
         let listener = TcpListener::bind(at).await.unwrap();
+        let takes_tcp = script
+            .iter()
+            .any(|act| matches!(act, Act::Truncate | Act::WrongThenRight | Act::KeepUdp));
         let (asked, counted, script) = (
             Arc::new(AtomicUsize::new(0)),
             Arc::new(AtomicUsize::new(0)),
@@ -313,6 +322,9 @@ mod tests {
                 }
             }
         });
+        if !takes_tcp {
+            return (at, counted);
+        }
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
@@ -373,8 +385,9 @@ mod tests {
                     })
                     .collect()
             }
-            Act::DislikeEdns => vec![answer(asked)],
-            Act::Keep => Vec::new(),
+            Act::NotImplementEdns if asked[11] == 1 => vec![header_and_question(asked, 4)],
+            Act::DislikeEdns | Act::NotImplementEdns => vec![answer(asked)],
+            Act::Keep | Act::KeepUdp => Vec::new(),
         }
     }
 
@@ -458,6 +471,7 @@ mod tests {
             (Act::Truncate, 1),
             (Act::WrongThenRight, 1),
             (Act::DislikeEdns, 2),
+            (Act::NotImplementEdns, 2),
         ] {
             let (at, counted) = upstream("127.9.1.1", &[act]).await;
             assert_eq!(ask_one(&resolver(&[at], 1, false)).await.unwrap(), WIRE);
@@ -488,6 +502,17 @@ mod tests {
             );
             assert_eq!(resolver.totals().failures, 1);
         }
+    }
+
+    #[tokio::test]
+    async fn tcp_is_asked_where_udp_does_not_get_through() {
+        let (at, counted) = upstream("127.9.7.1", &[Act::KeepUdp]).await;
+        let resolver = resolver(&[at], 3, false);
+        assert_eq!(ask_one(&resolver).await.unwrap(), WIRE);
+        assert_eq!(counted.load(Ordering::Relaxed), 3);
+        assert_eq!(resolver.totals().failures, 2);
+        assert_eq!(ask_one(&resolver).await.unwrap(), WIRE);
+        assert_eq!(resolver.totals().failures, 2, "known by now");
     }
 
     #[tokio::test]

@@ -175,6 +175,7 @@ mod tests {
             from: "192.0.2.1".parse().ok(),
             authoritative: true,
             contradicts: false,
+            blocked: None,
         })
     }
 

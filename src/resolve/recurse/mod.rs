@@ -39,8 +39,8 @@ pub struct Settings {
     /// Zones whose signatures are not checked, with all below them (negative trust anchors, RFC
     /// 7646).
     pub negative_anchors: Vec<Name>,
-    /// Names of the operator's own beside the zones and the anchors, with all below them: what other
-    /// zones prove is not taken to speak of them.
+    /// Names of the operator's own beside the zones and the anchors, with all below them: what
+    /// other zones prove is not taken to speak of them.
     pub own_names: Vec<Name>,
     /// Check signatures (RFC 4035).
     pub validate: bool,

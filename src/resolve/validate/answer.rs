@@ -12,7 +12,7 @@ use super::denial::Denial;
 use super::keys::now_s;
 use super::proof::Proof;
 use super::signature::{self, HeldSignature, ZoneKeys};
-use super::signer::{Between, Origin};
+use super::signer::{Between, Provenance};
 use super::verdict::{Insecurity, Judged, Security, is_bogus};
 use super::zone::ZoneTrust;
 use crate::clock;
@@ -149,6 +149,7 @@ impl Validator {
             .filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3))
         {
             match signature::check(proof, keys, self.rules, now_s(), budget) {
+                Ok(held) if held.expanded_from.is_some() => {}
                 Ok(held) => proofs.push(RrSet {
                     ttl_s: held.ttl_s,
                     ..proof.clone()
@@ -244,7 +245,7 @@ impl Validator {
         // section 4.4).
         let lowest = lowest_zone(name, rtype);
         let is_about = |signer: &Name| top.zone_of(signer) && signer.zone_of(&lowest);
-        let origin = Origin {
+        let origin = Provenance {
             lowest: &lowest,
             said_by: &said.zone,
             proven: None,
@@ -261,6 +262,8 @@ impl Validator {
                 .check_signed(ask, set, origin, is_about, budget)
                 .await?
             {
+                // From a wildcard: it speaks of the wildcard.
+                Some(Checked::HeldSignature(held, _)) if held.expanded_from.is_some() => continue,
                 Some(Checked::HeldSignature(held, keys)) => (held, keys),
                 Some(Checked::Insecure(why)) => return Ok(Err(why)),
                 None => continue,
@@ -316,13 +319,13 @@ impl Validator {
         let AnchorStanding::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
             return Ok(Checked::Insecure(Insecurity::Unanchored));
         };
-        // Both zones at a cut have an NSEC there (RFC 4035 section 2.3); a DNAME speaks for all names
-        // below it, the one that was asked for among them.
+        // Both zones at a cut have an NSEC there (RFC 4035 section 2.3); a DNAME speaks for all
+        // names below it, the one that was asked for among them.
         let lowest = match set.rtype {
             RecordType::NSEC => lowest_zone(name, RecordType::DS),
             rtype => lowest_zone(name, rtype),
         };
-        let origin = Origin {
+        let origin = Provenance {
             lowest: &lowest,
             said_by,
             proven: None,
@@ -345,7 +348,7 @@ impl Validator {
         &self,
         ask: &A,
         set: &RrSet,
-        origin: Origin<'_>,
+        origin: Provenance<'_>,
         may_sign: impl Fn(&Name) -> bool + Send,
         budget: &Budget,
     ) -> Result<Option<Checked>, Failure> {

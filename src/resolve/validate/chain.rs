@@ -16,7 +16,7 @@ use super::keys::now_s;
 use super::keys::{KeysSigned, Vouching, digests};
 use super::retry::Retry;
 use super::signature::{self};
-use super::signer::{Between, Origin};
+use super::signer::{Between, Provenance};
 use super::verdict::{Insecurity, is_bogus};
 use super::zone::ZoneTrust;
 use crate::clock::{self, UnixSeconds};
@@ -85,10 +85,10 @@ impl Validator {
             }
             budget.pay_step().await?;
             if top == apex {
-                let (keys, ttl_s) = self
+                let (trust, ttl_s) = self
                     .keys(ask, apex, Vouching::Anchor(anchor), budget)
                     .await?;
-                return Ok(Some(self.settle(apex, ZoneTrust::Secure(keys), ttl_s, now)));
+                return Ok(Some(self.settle(apex, trust, ttl_s, now)));
             }
             let (trust, ttl_s) = match self.delegation(ask, apex, None, budget).await? {
                 Delegation::KeysSigned(signers, ds_ttl_s) => {
@@ -100,7 +100,7 @@ impl Validator {
                             now,
                         )));
                     }
-                    let (keys, ttl_s) = self
+                    let (trust, ttl_s) = self
                         .keys(
                             ask,
                             apex,
@@ -108,7 +108,7 @@ impl Validator {
                             budget,
                         )
                         .await?;
-                    (ZoneTrust::Secure(keys), ttl_s.min(ds_ttl_s))
+                    (trust, ttl_s.min(ds_ttl_s))
                 }
                 Delegation::Insecure(why, ttl_s) => (ZoneTrust::Insecure(why), ttl_s),
                 Delegation::NoCut => return Ok(None),
@@ -232,7 +232,7 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Delegation, Failure> {
         let (child, lowest) = (&cut.child, cut.child.base_name());
-        let origin = Origin {
+        let origin = Provenance {
             lowest: &lowest,
             said_by: &cut.parent,
             proven,
@@ -303,7 +303,7 @@ impl Validator {
         &self,
         ask: &A,
         set: &RrSet,
-        origin: Origin<'_>,
+        origin: Provenance<'_>,
         budget: &Budget,
     ) -> Result<KeysSigned, Failure> {
         let mut fault = None;
@@ -320,6 +320,8 @@ impl Validator {
                 ZoneTrust::Insecure(why) => return Ok(KeysSigned::Insecure(why)),
                 ZoneTrust::Secure(keys) => {
                     match signature::check(set, &keys, self.rules, now_s(), budget) {
+                        // From a wildcard: it speaks of the wildcard.
+                        Ok(held) if held.expanded_from.is_some() => {}
                         Ok(held) => return Ok(KeysSigned::Held(held.ttl_s, keys)),
                         Err(failure) if is_bogus(failure) => fault = Some(failure),
                         Err(failure) => return Err(failure),

@@ -11,6 +11,7 @@ use super::anchor::Anchor;
 use super::retry::Retry;
 use super::signature::{self, ZoneKeys};
 use super::verdict::Insecurity;
+use super::zone::ZoneTrust;
 use crate::clock;
 use crate::resolve::budget::Budget;
 use crate::resolve::failure::Failure;
@@ -45,15 +46,15 @@ pub(super) fn digests(set: &RrSet) -> Vec<DS> {
 }
 
 impl Validator {
-    /// The keys of a zone, asked for and checked against who vouches for them; and for how many
-    /// seconds.
+    /// The keys of a zone, asked for and checked against who vouches for them, or that they are too
+    /// short to vouch for anything themselves; and for how many seconds.
     pub(super) async fn keys<A: Ask>(
         &self,
         ask: &A,
         apex: &Name,
         vouching: Vouching<'_>,
         budget: &Budget,
-    ) -> Result<(Arc<ZoneKeys>, u32), Failure> {
+    ) -> Result<(ZoneTrust, u32), Failure> {
         let mut retry = Retry::default();
         loop {
             let said = ask
@@ -82,7 +83,7 @@ impl Validator {
         set: &RrSet,
         vouching: Vouching<'_>,
         budget: &Budget,
-    ) -> Result<(Arc<ZoneKeys>, u32), Failure> {
+    ) -> Result<(ZoneTrust, u32), Failure> {
         let keys = ZoneKeys::of(set, self.rules);
         let vouched = match vouching {
             Vouching::Anchor(anchor) => keys.vouched_by_anchor(anchor),
@@ -91,8 +92,15 @@ impl Validator {
         if vouched.is_empty() {
             return Err(Failure::KeyMissing);
         }
-        let held = signature::check(set, &vouched, self.rules, now_s(), budget)?;
-        Ok((Arc::new(keys), held.ttl_s))
+        let (short, strong) = (ZoneTrust::Insecure(Insecurity::Algorithm), vouched.strong());
+        if strong.is_empty() {
+            return Ok((short, set.ttl_s));
+        }
+        let held = signature::check(set, &strong, self.rules, now_s(), budget)?;
+        if keys.has_short() {
+            return Ok((short, held.ttl_s));
+        }
+        Ok((ZoneTrust::Secure(Arc::new(keys)), held.ttl_s))
     }
 
     /// Why none of the digests can be checked, if none can (RFC 4035 section 5.2, RFC 6840 section

@@ -6,6 +6,7 @@
 //! [`answer`] puts it together for one reply, [`spans`] answers from proofs seen before.
 
 mod verdict;
+use verdict::{Insecurity, is_bogus};
 pub(super) use verdict::{Judged, Security};
 
 mod aggressive_nsec;
@@ -40,6 +41,7 @@ use super::convert::lowest_zone;
 use super::failure::Failure;
 use super::rrset::{Ask, Said};
 use crate::clock;
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 use std::sync::Arc;
 
@@ -58,6 +60,23 @@ pub(super) struct Settings {
     pub(super) aggressive: bool,
     /// Memory for keys and proofs, in octets.
     pub(super) memory_octets_max: u64,
+}
+
+/// An answer that an upstream keeps back by its own word, and that nobody vouches for: that it
+/// does, and none of the records.
+fn keep_back(said: &Said) -> Said {
+    let rcode = if said.answer.is_empty() {
+        said.rcode
+    } else {
+        ResponseCode::ServFail
+    };
+    Said {
+        rcode,
+        answer: Vec::new(),
+        authority: Vec::new(),
+        servers: Vec::new(),
+        ..said.clone()
+    }
 }
 
 /// Checks what servers say; shared by all questions.
@@ -115,6 +134,14 @@ impl Validator {
                 .await
                 .map_err(|failure| retry.unheard(failure))?;
             let judged = self.judge(ask, name, rtype, &said, budget).await;
+            if let (Err(failure), Some(_)) = (&judged, &said.blocked)
+                && is_bogus(*failure)
+            {
+                return Ok(Judged {
+                    said: Arc::new(keep_back(&said)),
+                    verdict: Security::Insecure(Insecurity::Blocked),
+                });
+            }
             if let Some(judged) = retry.settle(judged, said.from)? {
                 break judged;
             }
@@ -136,8 +163,8 @@ impl Validator {
         }
     }
 
-    /// What proofs seen before say, without asking anybody: those of the zone that holds the name as
-    /// far as is known, and of none beyond a boundary.
+    /// What proofs seen before say, without asking anybody: those of the zone that holds the name
+    /// as far as is known, and of none beyond a boundary.
     fn foresee(
         &self,
         name: &Name,

@@ -24,7 +24,7 @@ pub(super) enum Between {
 
 /// Who said something, and what is known of the zones above the name.
 #[derive(Clone, Copy)]
-pub(super) struct Origin<'a> {
+pub(super) struct Provenance<'a> {
     /// The lowest name that the zone may have which holds what was said.
     pub(super) lowest: &'a Name,
     /// The zone whose servers said it, as far as delegations tell.
@@ -34,16 +34,16 @@ pub(super) struct Origin<'a> {
 }
 
 impl Validator {
-    /// Is there a zone between that holds the name in the signer's place? Known are those whose keys
-    /// were checked a while ago, and the one whose servers spoke.
+    /// Is there a zone between that holds the name in the signer's place? Known are those whose
+    /// keys were checked a while ago, and the one whose servers spoke.
     pub(super) async fn between<A: Ask>(
         &self,
         ask: &A,
         signer: &Name,
-        origin: Origin<'_>,
+        origin: Provenance<'_>,
         budget: &Budget,
     ) -> Result<Between, Failure> {
-        let Origin {
+        let Provenance {
             lowest,
             said_by,
             proven,

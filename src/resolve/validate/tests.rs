@@ -9,7 +9,9 @@ use std::time::Duration;
 use hickory_proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_proto::dnssec::rdata::sig::SigInput;
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, NSEC, NSEC3, RRSIG};
-use hickory_proto::dnssec::{Algorithm, DigestType, Nsec3HashAlgorithm, SigningKey, TBS};
+use hickory_proto::dnssec::{
+    Algorithm, DigestType, Nsec3HashAlgorithm, PublicKeyBuf, SigningKey, TBS,
+};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::{A, CNAME, NULL, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, SerialNumber};
@@ -217,6 +219,7 @@ impl World {
             authority,
             servers: Vec::new(),
             contradicts: false,
+            blocked: None,
             zone,
             from,
             authoritative: true,
@@ -761,6 +764,7 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
         authority: Vec::new(),
         servers: Vec::new(),
         contradicts: false,
+        blocked: None,
         zone: Name::root(),
         from: None,
         authoritative: true,
@@ -989,5 +993,74 @@ async fn a_signature_from_above_makes_nothing_secure_in_an_unsigned_zone() {
             Ok(Security::Insecure(Insecurity::Unsigned)),
             "{owner}"
         );
+    }
+}
+
+/// The NSEC at a wildcard may be asked for by a name that the wildcard stands for, and denies
+/// nothing there.
+#[tokio::test]
+async fn the_nsec_of_a_wildcard_is_an_answer_and_no_proof() {
+    let mut zones = Signed::new();
+    let made = zones.test.sign_as(
+        nsec("one.test.", "plain.test.", &[A_TYPE, RecordType::NSEC]),
+        |input| input.num_labels = 1,
+    );
+    let gap = zones.test.sign(nsec("*.test.", "plain.test.", &[A_TYPE]));
+    zones.world.says(
+        "one.test.",
+        RecordType::NSEC,
+        std::slice::from_ref(&made),
+        std::slice::from_ref(&gap),
+    );
+    assert_eq!(
+        zones.verdict("one.test.", RecordType::NSEC).await,
+        Ok(Security::Secure)
+    );
+    let start = zones.test.sign(soa("test."));
+    zones
+        .world
+        .says("one.test.", RecordType::TXT, &[], &[start, made.clone()]);
+    assert_eq!(
+        zones.verdict("one.test.", RecordType::TXT).await,
+        Err(Failure::Unproven)
+    );
+    zones.world.says("one.test.", RecordType::DS, &[], &[made]);
+    zones.world.says(
+        "one.test.",
+        A_TYPE,
+        &[set("one.test.", vec![address(4)])],
+        &[],
+    );
+    assert_eq!(
+        zones.verdict("one.test.", A_TYPE).await,
+        Err(Failure::Unsigned)
+    );
+}
+
+/// A zone that has an RSA key of less than 1,024 bits is insecure, and only its own keys make it
+/// so.
+#[tokio::test]
+async fn a_zone_with_a_short_key_is_insecure() {
+    let short = {
+        let public = [&[3, 1, 0, 1][..], &[0xff; 64]].concat();
+        let public = PublicKeyBuf::new(public, Algorithm::RSASHA256);
+        RData::DNSSEC(DNSSECRData::DNSKEY(DNSKEY::with_flags(256, public)))
+    };
+    let mut zones = Signed::new();
+    let long = RData::DNSSEC(DNSSECRData::DNSKEY(zones.test.dnskey.clone()));
+    let keys = set("test.", vec![long, short]);
+    let unsigned = RrSet {
+        signatures: zones.test.keys().signatures,
+        ..keys.clone()
+    };
+    for (keys, expected) in [
+        (
+            zones.test.sign(keys),
+            Ok(Security::Insecure(Insecurity::Algorithm)),
+        ),
+        (unsigned, Err(Failure::Bogus)),
+    ] {
+        zones.world.says("test.", RecordType::DNSKEY, &[keys], &[]);
+        assert_eq!(zones.verdict("www.test.", A_TYPE).await, expected);
     }
 }

@@ -81,6 +81,7 @@ impl WantedProof<'_> {
             from: None,
             authoritative: false,
             contradicts: false,
+            blocked: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! anybody.
 
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::authority::{Reply, Signatures};
@@ -107,4 +108,16 @@ fn alias_end(reply: &Reply, at: &Name, kind: RecordType) -> Option<Name> {
         .iter()
         .any(|record| record.name == end && record.record_type() == kind);
     (links > 0 && !settled).then_some(end)
+}
+
+/// NXDOMAIN without a proof, with EDE 16 (Censored) and who asked for it.
+pub(crate) fn keep_back(asked: &Asked, transport: Transport) -> Vec<u8> {
+    let text = [&[0, 16], b"an order".as_slice()].concat();
+    asked.encode(Reply::bare(ResponseCode::NXDomain), transport, |message| {
+        message.metadata.recursion_available = true;
+        if let Some(edns) = &mut message.edns {
+            let option = EdnsOption::Unknown(15, text.clone());
+            edns.options_mut().insert(option);
+        }
+    })
 }

@@ -567,6 +567,7 @@ impl HeardSections<'_> {
             from,
             authoritative,
             contradicts,
+            blocked: None,
         }
     }
 }
