@@ -10,7 +10,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
-use tokio::io::BufWriter;
+use tokio::io::{AsyncWriteExt as _, BufWriter};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time;
@@ -161,10 +161,17 @@ async fn shake_hands(
 ) -> Option<TlsStream<BufWriter<TcpStream>>> {
     let _turn = handshakes.try_acquire().ok()?;
     let stream = BufWriter::with_capacity(PACKET_OCTETS, stream);
-    time::timeout(patience, acceptor.accept(stream))
-        .await
-        .ok()?
-        .ok()
+    let secured = async {
+        match acceptor.accept(stream).into_fallible().await {
+            Ok(stream) => Some(stream),
+            Err((_, mut stream)) => {
+                // The alert that says why.
+                let _ = stream.flush().await;
+                None
+            }
+        }
+    };
+    time::timeout(patience, secured).await.ok()?
 }
 
 #[cfg(test)]
@@ -173,7 +180,7 @@ mod tests {
 
     use rustls::pki_types::ServerName;
     use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncReadExt as _;
     use tokio::sync::watch;
     use tokio::task::JoinHandle;
     use tokio_rustls::{TlsConnector, client};
