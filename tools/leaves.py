@@ -21,7 +21,8 @@ FORMS = {("hour", 1): HOUR_LEAF, ("hour", 2): {**HOUR_LEAF, **OUT},
 START = {"software": str, "configuration": str, "lists": [str], "previous": (str, None),
          "behind_s": int}
 RESTORED = {"origin": str, "size": int, "root": str, "found": int, "why": str}
-CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int})
+CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int}, {"until": str},
+          {"since": str, "until": str})
 # Kind, list or program, what it touches, and the keys of its body: a number, a word, a time, words;
 # with a question mark also null. Of a key with an exclamation mark there may be none.
 TABLE = """
@@ -30,6 +31,8 @@ stop program counts
 crash program counts
 clock program counts forward_s:n until:t
 clock program counts back_s:n until:t
+clock program counts until:t
+clock program counts since:t until:t
 unwritten program - until:t
 live list counts,in-force entries:n generation:n? issued:n? rejects:n sha256:w
 rollback list counts,in-force manifest:w? serial:n? to:n
@@ -86,21 +89,21 @@ def read_table():
 
 KINDS = read_table()
 
-def has_right_body(leaf):
-    """Does an event of a known kind say what one of its kind says?"""
+def read_body(leaf):
+    """What an event touches that says what one of its kind says; else nothing."""
     body = leaf["body"]
-    for of_list, touches, form, optional, times in KINDS[leaf["kind"]]:
+    for of_list, touches, form, optional, times in KINDS.get(leaf["kind"], []):
         form = {key: form[key] for key in form if key in body or key not in optional}
         if of_list == (leaf["list"] is not None) and fits(body, form):
-            is_right = touches == leaf["touches"] and body.get("back_s") != 0
             words = body.get("lists", [])
-            return is_right and words == sorted(set(words)) and all(
-                seconds(body[key]) is not None for key in times)
-    return False
+            is_right = body.get("back_s") != 0 and words == sorted(set(words)) and all(
+                re.fullmatch(TIME, body[key]) for key in times)
+            return touches if is_right else None
+    return None
 
 def has_right_envelope(leaf):
     salt, touches = leaf["salt"], leaf.get("touches", [])
-    is_known = "touches" not in leaf or leaf["kind"] not in KINDS or has_right_body(leaf)
+    is_known = "touches" not in leaf or leaf["kind"] not in KINDS or read_body(leaf) == touches
     return re.fullmatch("[0-9a-f]{32}", salt) and touches == sorted(set(touches)) and is_known \
         and all(re.fullmatch(PLAIN, word) for word in touches)
 

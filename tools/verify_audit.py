@@ -1,24 +1,27 @@
 #!/usr/bin/env python3
 """Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules
 go by their numbers there; 1 to 3 are in tlog.py, single leaves in leaves.py, seconds in
-on_record.py: all three must lie beside this file."""
+on_record.py, where a log goes back in going_back.py: all four must lie beside this file."""
 import argparse, itertools, json, os, sys
 from collections import Counter, defaultdict
 import on_record, tlog
+from going_back import WaysBack
 from leaves import BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, read_leaf, seconds
 from on_record import Stretch
 from tlog import Refused
 
 class Log(tlog.LogFiles):
-    def __init__(self, folder, keys, pins):
+    def __init__(self, folder, keys, pins, report=None):
         super().__init__(folder, keys)
+        self.report = report
         self.runs, self.boot, self.is_running, self.standing = {}, None, False, {}
         self.time, self.next, self.out, self.hour_form, self.stretches = 0, 0, 0, 0, []
         self.blocked, self.absent = defaultdict(int), Counter()
         self.sums, self.questions, self.out_until, self.jump = Counter(), Counter(), {}, (0, 0)
         self.restored, self.findings, self.is_whole, self.hour = None, [], False, []
         self.follows, self.unjudged, self.is_salted, self.root = None, [], None, None
-        self.handed_over, self.began = None, 0
+        self.handed_over, self.began, self.back = None, 0, WaysBack()
+        self.is_cut, self.withdrawn = False, Counter()
         try:
             self.read(pins)
             self.close_hour()
@@ -49,6 +52,8 @@ class Log(tlog.LogFiles):
             raise Refused("leaf", leaf["here"])
         if leaf["here"] == "leaf 0":
             self.next, self.began = leaf["start"] // HOUR * HOUR, leaf["start"]
+            self.back.first = self.next
+            self.back.foresee(self.entries())
         if self.hour and leaf.get("hour") != self.hour[0]["hour"]:
             self.close_hour()
         self.hold(leaf["here"], ("sequence", leaf["here"] == f"leaf {leaf['seq']}"),
@@ -56,6 +61,13 @@ class Log(tlog.LogFiles):
                   ("author", f"{leaf['provider']}/{leaf['resolver']}" == self.origin))
         self.time = max(self.time, leaf["end"])
         self.take_hour(leaf) if "hour" in leaf else self.take_event(leaf)
+        if self.report:
+            stands = "hour" not in leaf or self.back.stands(leaf)
+            self.report.figures.take(leaf, stands, self.back.at_the_latest(leaf))
+
+    def passed(self, tree):
+        if self.report and self.report.head_size(self.origin) == tree.size:
+            self.report.seen[self.origin] = (tree.size, tree.root(), self.time)
 
     def add_up(self, here, name, count):
         before = self.sums[name]
@@ -80,8 +92,11 @@ class Log(tlog.LogFiles):
         first, carried, ended = (self.hour or [leaf])[0], leaf["carried"], leaf["ended"]
         before = max((other["list"] for other in self.hour), default="")
         run, blocked = self.runs.get(leaf["boot"], {}), sum(leaf["blocked"].values())
-        self.blocked[leaf["list"], leaf["hour"][:10]] += blocked
-        self.absent[leaf["list"]] += sum(max(0, span[1] - span[0]) for span in leaf["out"])
+        if self.back.stands(first):
+            self.blocked[leaf["list"], leaf["hour"][:10]] += blocked
+            self.absent[leaf["list"]] += sum(max(0, span[1] - span[0]) for span in leaf["out"])
+        else:
+            self.withdrawn[leaf["list"]] += blocked
         came = carried["in"] + leaf["questions"] - carried["lost"] - carried["out"]
         shared = ("questions", "ended", "carried", "gaps", "boot", "v")
         version = self.standing.get(leaf["list"], (None, None))
@@ -100,7 +115,9 @@ class Log(tlog.LogFiles):
             return
         leaves, self.hour = self.hour, []
         first, told = leaves[0], leaves[0]["start"] + HOUR
-        self.questions[first["hour"][:10]] += first["questions"]
+        if self.back.stands(first):
+            self.questions[first["hour"][:10]] += first["questions"]
+        self.back.tell(first["start"])
         lists = set(self.runs.get(first["boot"], {}).get("lists", []))
         lists.update(*(run.lists for run in self.stretches if run.overlap(first["start"]) > 0))
         blocked = sum(sum(leaf["blocked"].values()) for leaf in leaves)
@@ -119,7 +136,11 @@ class Log(tlog.LogFiles):
         goes_on = last is not None and last.until is None
         is_over = self.jump[0] < at < self.jump[1] and kind != "entry-counts"
         self.hold(here, ("clock", not is_over))
+        way_back = kind == "clock" and fits(body, CLOCKS[3])
+        self.hold(here, ("clock", kind == "entry-counts" or self.is_cut == way_back))
+        self.is_cut = self.is_cut and kind == "entry-counts"
         if kind == "start":
+            self.back.forward = []
             said = {key: body[key] for key in body
                     if key != "recovery" or type(body[key]) is not str}
             good = leaf["list"] is None and fits(said, START)
@@ -144,12 +165,20 @@ class Log(tlog.LogFiles):
                 until = seconds(body["until"]) if good else at
             except ValueError:
                 good = False
-            in_time = until == at if "back_s" in body else until >= at
+            self.is_cut = good and body.keys() == CLOCKS[2].keys()
+            in_time = until == at if "back_s" in body else until >= at or way_back
+            in_time = until == at // HOUR * HOUR + HOUR if self.is_cut else in_time
             good = good and body.get("back_s") != 0 and in_time
-            until = until if good else at
+            if way_back:
+                since = seconds(body["since"]) if good else at
+                good = good and self.back.go_back(self, leaf["seq"], at, since, until)
+                until = at
+            until, self.is_cut = until if good else at, self.is_cut and good
             self.hold(here, ("clock", good))
-            if last and good:
+            if last and good and not way_back:
                 last.set.add(at)
+            if good and "forward_s" in body and body["forward_s"] > 0:
+                self.back.set_forward(at)
             if goes_on and at < until:
                 last.until, self.jump = at, (at, until)
                 self.stretches.append(Stretch(until, last.lists, last.live))
@@ -165,6 +194,7 @@ class Log(tlog.LogFiles):
             self.hold(here, ("follows", good))
             if good:
                 self.handed_over, self.follows, self.next = self.next, body, until
+                self.back.first = until
         if kind in ("live", "rollback") and leaf["list"] is not None:
             self.standing[leaf["list"]] = (leaf["serial"], leaf["manifest"])
             if last:
@@ -184,13 +214,14 @@ def misfits(log, longest):
         if not good:
             yield "follows", f"{log.origin} leaf 1"
 
-def check_logs(args):
-    """All logs, the longest copy of each, and all findings."""
+def check_logs(args, report=None):
+    """All logs, the longest copy of each, and all findings. The report's figures are counted."""
     keys, until = [tlog.read_key(text) for text in args.key], seconds(args.until)
     notes = [tlog.read_file(name, tlog.NOTE_MAX) for name in args.since]
     pins = [("since", *tlog.read_checkpoint(octets, keys)) for octets in notes]
-    pins += tlog.copies(args.folders, keys)
-    logs = [Log(folder, keys, pins) for folder in args.folders]
+    copies = tlog.copies(args.folders, keys)
+    pins += [pin for _, pin in copies if pin]
+    logs = [Log(folder, keys, pins, report and report.counted(pin)) for folder, pin in copies]
     logs.sort(key=lambda log: (log.origin, -log.size))
     findings = [finding for log in logs for finding in log.findings]
     longest = {log.origin: log for log in reversed(logs)}
@@ -234,6 +265,8 @@ def tell(logs, longest):
         print(f"blocked {name}: {sum(count for (key, _), count in days if key == name)}")
     for name, count in sorted(sum((log.absent for log in longest), Counter()).items()):
         print(f"not in force {name}: {count} s")
+    for log in (log for log in longest if log.withdrawn and log.is_whole):
+        print(f"WITHDRAWN: {log.origin} went back; in no sum:", dict(sorted(log.withdrawn.items())))
     for log in (log for log in logs if log.restored and log.is_whole):
         print(f"RESTORED: {log.origin} follows", json.dumps(log.restored, sort_keys=True))
     for log in (log for log in logs if log.follows and log.is_whole):

@@ -7,8 +7,9 @@ use super::demands::Demands;
 use super::entry_counts::Commitments;
 use super::folder::{CHECKPOINT, Folder, check_author, with_followed};
 use super::history::LogHistory;
-use super::reading::{LogReading, pins};
-use super::told::{AbsentTime, ToldEvent, Unjudged};
+use super::published::PublishedReport;
+use super::reading::{LogReading, pins, withdrawals};
+use super::told::{AbsentTime, ToldEvent, Unjudged, WithdrawnHours};
 use super::totals::Totals;
 use crate::clock::UnixSeconds;
 use crate::record::{ClosedLog, EndedLog, LogKeyNote, Moment};
@@ -53,6 +54,8 @@ pub struct LogReport {
     pub follows: Option<ClosedLog>,
     /// What cannot be judged here, since it is of a kind that is not known.
     pub unjudged: Vec<Unjudged>,
+    /// Hours that were told while the clock was ahead: they are in no sum.
+    pub withdrawn: WithdrawnHours,
     /// List, serial and manifest of the versions that were in force.
     pub versions: Vec<(String, u64, String)>,
     /// Who cosigned the checkpoint, of the keys that were given.
@@ -89,7 +92,13 @@ pub struct Verified {
 
 /// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of
 /// it can be believed then.
-pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
+///
+/// A report's figures are counted on the way, unless another copy of the log was before.
+pub fn verify(
+    folder: &Folder,
+    demands: &Demands,
+    report: Option<&mut PublishedReport>,
+) -> Verified {
     // Nobody knows whose log it is before its checkpoint is believed.
     let place = folder.path().display().to_string();
     let here = format!("{place} {CHECKPOINT}");
@@ -103,9 +112,12 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
-    let mut history = LogHistory::new(&origin);
+    let withdrawals = withdrawals(folder, &checkpoint);
+    let mut history = LogHistory::new(&origin, withdrawals.clone());
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
-        LogReading::new(folder, &checkpoint, pins, demands.is_public).read(&mut history)
+        let is_public = demands.is_public;
+        LogReading::new(folder, &checkpoint, pins, is_public, report, &withdrawals)
+            .read(&mut history)
     }) {
         return refused(origin, finding);
     }
@@ -148,6 +160,7 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         restored,
         follows,
         unjudged,
+        withdrawn,
         versions,
     } = history.told;
     findings.extend(
@@ -166,6 +179,7 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         restored,
         follows,
         unjudged,
+        withdrawn,
         versions: versions
             .into_keys()
             .filter_map(|(list, serial, manifest)| Some((list, serial?, manifest?)))

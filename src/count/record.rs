@@ -24,6 +24,15 @@ pub struct Stretch {
     pub until: Option<UnixSeconds>,
 }
 
+/// The hours that a log tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldHours {
+    /// The first second of the first one.
+    pub from: UnixSeconds,
+    /// The first second after the last one.
+    pub until: UnixSeconds,
+}
+
 /// Everything on record between two hours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -47,6 +56,8 @@ pub struct Record {
     /// Up to when an older program counted that did not note which lists were not in force; none
     /// where there is no such time in this record.
     pub unnoted_until: Option<UnixSeconds>,
+    /// What a clock that was ahead dated, by when the log went back.
+    pub withdrawn: Vec<WithdrawnTime>,
 }
 
 /// One list of a record.
@@ -118,6 +129,24 @@ impl ListGap {
     }
 }
 
+/// What was counted while the clock was ahead, or before it was known to be: in no hour, since
+/// nobody can tell when it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WithdrawnTime {
+    /// The end of the last hour that stands.
+    pub since: UnixSeconds,
+    /// How far the clock had come.
+    pub until: UnixSeconds,
+    /// What the clock said when it had come right again; nothing here was counted later.
+    pub back_to: UnixSeconds,
+    /// Hours that were counted in.
+    pub hours: u64,
+    /// All questions.
+    pub questions: u64,
+    /// What each list blocked, by its id.
+    pub lists: Vec<(String, ListCounts)>,
+}
+
 /// Why nothing is on record for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapKind {
@@ -155,25 +184,19 @@ impl Record {
     /// How many seconds of an hour are on record: its length, as far as it has been written, less
     /// the gaps in it.
     pub fn recorded_s(&self, hour: UnixSeconds) -> u64 {
-        recorded_s(&self.gaps, self.written_until, hour)
+        let written = if self.written_until > hour {
+            self.written_until
+        } else {
+            UnixSeconds::MAX
+        };
+        let end = written.min(hour.saturating_add(3600));
+        let (mut recorded, mut reached) = (0, hour);
+        for gap in self.gaps.iter().take_while(|gap| gap.from < end) {
+            recorded += (gap.from.min(end) - reached).max(0);
+            reached = reached.max(gap.until).min(end);
+        }
+        (recorded + end - reached).try_into().unwrap_or_default()
     }
-}
-
-/// How many seconds of an hour are on record, with these gaps, earliest first, and counts written
-/// up to here.
-pub(super) fn recorded_s(gaps: &[Gap], written_until: UnixSeconds, hour: UnixSeconds) -> u64 {
-    let written = if written_until > hour {
-        written_until
-    } else {
-        UnixSeconds::MAX
-    };
-    let end = written.min(hour.saturating_add(3600));
-    let (mut recorded, mut reached) = (0, hour);
-    for gap in gaps.iter().take_while(|gap| gap.from < end) {
-        recorded += (gap.from.min(end) - reached).max(0);
-        reached = reached.max(gap.until).min(end);
-    }
-    (recorded + end - reached).try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -17,11 +17,12 @@ mod moment;
 mod parts;
 mod statement;
 mod touch;
+mod withdrawals;
 
 pub use bodies::{
     ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
     IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult,
-    RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until,
+    RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
 };
 pub use event::EventLeaf;
 pub use event_kind::EventKind;
@@ -36,6 +37,7 @@ pub use moment::Moment;
 pub use parts::{Blocked, Carried, Ended, LeafGap, LeafSpan};
 pub use statement::Statement;
 pub use touch::Touch;
+pub use withdrawals::Withdrawals;
 
 #[cfg(test)]
 mod tests;

@@ -10,16 +10,18 @@
 
 mod append;
 mod author;
+mod clock_track;
 mod cosignatures;
 mod damaged;
 mod entries;
 #[cfg(test)]
 pub(crate) mod failing;
 mod flusher;
+mod forms;
 mod frame;
 mod gaps;
+mod going_back;
 mod handover;
-mod hourly;
 mod hours;
 mod journal;
 mod leaves;
@@ -32,7 +34,9 @@ mod run;
 mod schema;
 mod steps;
 mod successor;
+mod unlogged;
 mod whole;
+mod withdrawn;
 mod write;
 
 use std::path::PathBuf;
@@ -47,6 +51,7 @@ pub use out_of_force::{InForceSince, ListForce, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;
 pub use steps::ClockStep;
+pub use unlogged::Unlogged;
 pub use whole::{Haste, make_private_folder, write_file, write_whole};
 pub use write::{Store, Taking};
 

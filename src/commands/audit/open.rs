@@ -128,7 +128,7 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), CommandFailure
     let folders = Folder::find(&args.folder).map_err(CommandFailure::Usage)?;
     let mut logs = folders
         .iter()
-        .map(|folder| verify(folder, &demands))
+        .map(|folder| verify(folder, &demands, None))
         .filter(|verified| is_of(verified, &openings.origin));
     let Some(Verified {
         log, commitments, ..
