@@ -79,3 +79,32 @@ fn a_slow_upstream_holds_nobody_up() {
         },
     );
 }
+
+/// What an upstream keeps back is passed on as that, with its code and its text, also where its
+/// answers are checked: nobody signs a denial that is none.
+#[test]
+fn what_an_upstream_keeps_back_is_passed_on() {
+    let internet = Internet::start();
+    let upstream = internet.forwarder_blocking();
+    for running in [
+        Program::new().forward(upstream).start(),
+        Program::new().forward_checked(upstream, &internet).start(),
+    ] {
+        for question in [
+            Question::new("www.good.test.", "A").dnssec_ok(),
+            Question::new("good.test.", "MX").dnssec_ok(),
+        ] {
+            let response = Client::udp(running.address()).ask(&question);
+            assert_eq!(
+                (
+                    response.rcode().as_str(),
+                    response.message.authentic_data,
+                    response.extended_errors(),
+                ),
+                ("NXDOMAIN", false, vec![(16, "an order".to_owned())])
+            );
+        }
+        let other = ask(running.address(), "www.plain.test.", "A");
+        assert_eq!(other.answers(), ["www.plain.test. A 198.51.100.30"]);
+    }
+}

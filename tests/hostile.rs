@@ -318,3 +318,34 @@ fn random_names_below_a_silent_zone_cost_others_nothing() {
     // Six servers, and time for ten tries within a question's patience.
     assert!(packets <= 15 * RANDOM_NAMES, "{packets} packets");
 }
+
+/// A server that is out of reach over UDP, or for which somebody else seems to answer there, is
+/// asked over TCP: at once, or after two silences, and never in lower case over UDP before it
+/// answered well otherwise.
+#[test]
+fn tcp_is_asked_before_a_defence_is_given_up() {
+    let internet = Internet::hostile();
+    let running = start(&internet, IpAddr::V4(Ipv4Addr::new(127, 0, 9, 31)));
+    for (zone, address, packets) in [
+        ("tcp-only.test.", "203.0.113.244", 3),
+        ("wrong-id-over-udp.test.", "203.0.113.245", 1),
+        ("wrong-question-over-udp.test.", "203.0.113.246", 1),
+    ] {
+        let name = format!("www.{zone}");
+        assert_eq!(
+            ask(running.address(), &name, "A").answers(),
+            [format!("{name} A {address}")]
+        );
+        let (over_udp, in_lower_case) = internet.udp_packets_at(zone);
+        assert!(
+            over_udp <= packets && in_lower_case == 0,
+            "{zone}: {over_udp} packets, {in_lower_case} in lower case"
+        );
+        assert_eq!(ask(running.address(), &name, "TXT").rcode(), "NOERROR");
+        assert_eq!(
+            internet.udp_packets_at(zone).0,
+            over_udp + 1,
+            "{zone}: what is known is not found out again"
+        );
+    }
+}

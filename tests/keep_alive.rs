@@ -157,3 +157,33 @@ fn popular_answers_are_renewed_before_they_run_out() {
         "and the new one is given"
     );
 }
+
+/// An answer that ran out outlives a renewal that brings nothing to believe, and yields to one that
+/// does.
+#[test]
+fn what_ran_out_outlives_a_bogus_renewal() {
+    if is_missing(&FAKETIME) {
+        return;
+    }
+    let (internet, mut clock) = (Internet::start(), WallClock::new());
+    let running = Program::new().recurse(&internet).clock(&clock).start();
+    let signed =
+        || Client::udp(running.address()).ask(&Question::new("www.good.test.", "A").dnssec_ok());
+    assert!(www(&running).ede().is_empty() && signed().message.authentic_data);
+    internet.spoil("good.test.");
+    clock.advance(Duration::from_secs(TTL_S + 1));
+    for _ in 0..2 {
+        for response in [www(&running), signed()] {
+            assert_eq!(
+                (response.rcode().as_str(), response.ede(), ttl_s(&response)),
+                ("NOERROR", vec![STALE_ANSWER], 30)
+            );
+        }
+    }
+    let never = Client::udp(running.address()).ask(&Question::new("good.test.", "MX").dnssec_ok());
+    assert_eq!(
+        (never.rcode().as_str(), never.ede()),
+        ("SERVFAIL", vec![6]),
+        "what is bogus is given to nobody"
+    );
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use wardline::cache::{Entry, Lifetimes};
 use wardline::list::parse::{self, Format, Reason};
 use wardline::name::Name;
-use wardline::resolve::{Failure, Fetched, Mode, Question, Resolver, Settings, forward, recurse};
+use wardline::resolve::{Failure, Fetched, Question, Resolver, Settings, forward, recurse};
 
 const NAME: &str = "www.zone.example";
 const A: u16 = 1;
@@ -102,9 +102,10 @@ impl Server {
             attempts: 1,
             ..forward::Settings::default()
         };
-        [Mode::Recurse(recursion), Mode::Forward(forwarding)].map(|mode| {
+        [None, Some(forwarding)].map(|forward| {
             Resolver::start(Settings {
-                mode,
+                recurse: recursion.clone(),
+                forward,
                 zones: vec![],
                 private_names: None,
                 patience: PATIENCE,

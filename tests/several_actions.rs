@@ -49,7 +49,14 @@ impl Fate {
                 &[FORGED, CENSORED],
             ),
             (Page, _) => ("NOERROR", &[], &[CENSORED]),
-            (Later, "A" | "ANY") => ("NOERROR", &["192.0.2.13"], &[FORGED, FILTERED]),
+            (Later, "A") => ("NOERROR", &["192.0.2.13"], &[FORGED, FILTERED]),
+            // Made of the other by the translator's prefix.
+            (Later, "AAAA") => ("NOERROR", &["64:ff9b::c000:20d"], &[FORGED, FILTERED]),
+            (Later, "ANY") => (
+                "NOERROR",
+                &["192.0.2.13", "64:ff9b::c000:20d"],
+                &[FORGED, FILTERED],
+            ),
             (Later, _) => ("NOERROR", &[], &[FILTERED]),
             (Gone, _) => ("NXDOMAIN", &[], &[BLOCKED]),
             (Real, _) => ("NOERROR", &[], &[]),

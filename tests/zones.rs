@@ -215,6 +215,167 @@ fn a_special_use_zone_with_servers_is_resolved() {
     );
 }
 
+/// The operator's private zones, with their servers' addresses and addresses of names in them.
+const PRIVATE: [(&str, &[(&str, &str)]); 3] = [
+    ("corp", &[("corp.", "10.0.0.1"), ("host.corp.", "10.0.0.2")]),
+    (
+        "office.test",
+        &[
+            ("office.test.", "10.0.0.3"),
+            ("host.office.test.", "10.0.0.4"),
+            ("a.b.office.test.", "10.0.0.5"),
+        ],
+    ),
+    (
+        "split.test",
+        &[
+            ("split.test.", "10.0.0.6"),
+            ("host.split.test.", "10.0.0.7"),
+        ],
+    ),
+];
+
+/// Each way to resolve with each way to reach the private zones, of which nobody checks anything.
+fn with_private_zones(internet: &Internet) -> Vec<(&'static str, Running)> {
+    let keys = |key: &str, servers: &dyn Fn(&str) -> Vec<std::net::SocketAddr>| {
+        let all: Vec<_> = PRIVATE
+            .iter()
+            .map(|(name, _)| (*name, key, servers(&format!("{name}.")), "validate = false"))
+            .collect();
+        zones(&all)
+    };
+    let stubs = keys("stub", &|zone| internet.authorities(zone));
+    let forwards = keys("forward", &|_| vec![internet.forwarder_private()]);
+    let lab = format!(
+        "[resolve.recurse]\nloopback = true\nipv6 = false\nport = {}\n",
+        internet.port()
+    );
+    let recursing = || Program::new().recurse(internet);
+    let forwarding = || Program::new().forward_checked(internet.forwarder(), internet);
+    let unchecked = || Program::new().forward(internet.forwarder()).toml(&lab);
+    vec![
+        ("recursing, stubs", recursing().toml(&stubs)),
+        ("recursing, forwards", recursing().toml(&forwards)),
+        ("forwarding, stubs", forwarding().toml(&lab).toml(&stubs)),
+        ("forwarding, forwards", forwarding().toml(&forwards)),
+        ("unchecked, stubs", unchecked().toml(&stubs)),
+        ("unchecked, forwards", unchecked().toml(&forwards)),
+    ]
+    .into_iter()
+    .map(|(way, program)| (way, program.start()))
+    .collect()
+}
+
+/// Asks for a private zone's names and types, with every flag, and for its DS, which is the
+/// parent's to deny.
+fn private_names_are_the_operators(way: &str, running: &Running) {
+    let client = || Client::udp(running.address());
+    for (zone, names) in PRIVATE {
+        for (name, address) in names {
+            let plain = || Question::new(name, "A");
+            let questions = [plain().dnssec_ok(), plain().unchecked(), plain()];
+            for question in questions {
+                let told = client().ask(&question);
+                assert_eq!(
+                    (told.answers(), told.message.authentic_data),
+                    (vec![format!("{name} A {address}")], false),
+                    "{way}: {name} {question:?}"
+                );
+            }
+            for (question, rcode) in [
+                (Question::new(name, "TXT").dnssec_ok(), "NOERROR"),
+                (
+                    Question::new(&format!("no.{name}"), "A").dnssec_ok(),
+                    "NXDOMAIN",
+                ),
+                (
+                    Question::new(&format!("no.{name}"), "DS").dnssec_ok(),
+                    "NXDOMAIN",
+                ),
+            ] {
+                let told = client().ask(&question);
+                assert_eq!(
+                    (told.rcode().as_str(), told.message.authentic_data),
+                    (rcode, false),
+                    "{way}: {name} {question:?}"
+                );
+            }
+        }
+        let ds = client().ask(&Question::new(&format!("{zone}."), "DS").dnssec_ok());
+        assert_eq!(
+            ds.rcode(),
+            if zone == "split.test" {
+                "NOERROR"
+            } else {
+                "NXDOMAIN"
+            },
+            "{way}: {zone}"
+        );
+    }
+}
+
+/// What the signed zones above prove covers the private ones, and darkens none of them: with cold
+/// caches, after denials of names beside them and of their own DS, and through aliases.
+#[test]
+fn what_zones_above_prove_says_nothing_of_the_operators_zones() {
+    let internet = Internet::start();
+    for (way, running) in with_private_zones(&internet) {
+        for name in ["corn.", "offer.test.", "split2.test.", "x.corn."] {
+            for kind in ["A", "DS"] {
+                let told = Client::udp(running.address()).ask(&Question::new(name, kind));
+                assert_eq!(told.rcode(), "NXDOMAIN", "{way}: {name}");
+            }
+        }
+        for (alias, address) in [
+            ("private.chain.test.", "host.corp. A 10.0.0.2"),
+            ("inside.chain.test.", "host.office.test. A 10.0.0.4"),
+            ("host.private.dname.test.", "host.corp. A 10.0.0.2"),
+            ("tosplit.test.", "split.test. A 10.0.0.6"),
+        ] {
+            let told = Client::udp(running.address()).ask(&Question::new(alias, "A").dnssec_ok());
+            assert!(
+                told.answers().iter().any(|answer| answer == address)
+                    && !told.message.authentic_data,
+                "{way}: {alias} {:?} {:?}",
+                told.rcode(),
+                told.answers()
+            );
+        }
+        private_names_are_the_operators(way, &running);
+        private_names_are_the_operators(way, &running);
+        let beside = Client::udp(running.address()).ask(&Question::new("corn.", "MX").dnssec_ok());
+        assert_eq!(beside.rcode(), "NXDOMAIN", "{way}");
+        assert_eq!(running.run(&["flush"]).0, 0);
+        private_names_are_the_operators(way, &running);
+    }
+}
+
+/// Below a negative anchor nothing is proven, whatever stands above it (RFC 7646).
+#[test]
+fn below_a_negative_anchor_nothing_is_proven() {
+    let internet = Internet::start();
+    let running = Program::new()
+        .recurse(&internet)
+        .toml("[resolve.recurse]\nnegative_anchors = [\"corp\", \"office.test\", \"good.test\"]\n")
+        .start();
+    for (name, rcode, authentic) in [
+        ("corn.", "NXDOMAIN", true),
+        ("offer.test.", "NXDOMAIN", true),
+        ("corp.", "NXDOMAIN", false),
+        ("host.corp.", "NXDOMAIN", false),
+        ("host.office.test.", "NXDOMAIN", false),
+        ("www.good.test.", "NOERROR", false),
+        ("no.good.test.", "NXDOMAIN", false),
+        ("no.wild.test.", "NOERROR", true),
+    ] {
+        assert_eq!(
+            told(&running, name),
+            (rcode.to_owned(), authentic, vec![]),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn names_of_the_internet_do_not_lead_into_private_networks() {
     let internet = Internet::start();

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use wardline::cache::{Entry, Lifetimes};
 use wardline::name::Name;
-use wardline::resolve::{Mode, Question, Resolver, Settings, forward, recurse};
+use wardline::resolve::{Question, Resolver, Settings, forward, recurse};
 
 const LIFETIMES: Lifetimes = Lifetimes {
     ttl_s_min: 0,
@@ -104,7 +104,8 @@ pub(crate) fn run(input: &[u8]) -> &'static str {
         at: 0,
     };
     let settings = Settings {
-        mode: mode(way, scene.address),
+        recurse: recursion(way, scene.address),
+        forward: (way & 1 == 1).then(|| forwarding(scene.address)),
         zones: vec![],
         private_names: None,
         patience: PATIENCE,
@@ -129,28 +130,27 @@ pub(crate) fn run(input: &[u8]) -> &'static str {
     })
 }
 
-fn mode(way: u8, server: SocketAddr) -> Mode {
+fn recursion(way: u8, server: SocketAddr) -> recurse::Settings {
     let is_signed = way & 2 != 0;
     let anchors = is_signed.then(|| ANCHOR.to_owned()).into_iter().collect();
-    let recurse = recurse::Settings {
+    recurse::Settings {
         root_hints: Some(format!(". NS ns.test.\nns.test. A {}\n", server.ip())),
         trust_anchors: Some(anchors),
+        validate: way & 1 == 0 || way & 4 == 0,
         ipv6: false,
         loopback: true,
         private: true,
         prime: false,
         port: server.port(),
         ..recurse::Settings::default()
-    };
-    if way & 1 == 0 {
-        return Mode::Recurse(recurse);
     }
-    Mode::Forward(forward::Settings {
+}
+
+fn forwarding(server: SocketAddr) -> forward::Settings {
+    forward::Settings {
         upstreams: vec![server.into()],
         timeout: PATIENCE,
         attempts: 1,
-        validate: way & 4 == 0,
-        recurse,
         ..forward::Settings::default()
-    })
+    }
 }

@@ -128,6 +128,7 @@ impl SpecialUse {
 }
 
 const OWN_TTL_S: u32 = 3600;
+const TYPE_PTR: u16 = 12;
 const TYPE_AXFR: u16 = 252;
 const TYPE_IXFR: u16 = 251;
 const VERSION: &str = concat!("wardline ", env!("CARGO_PKG_VERSION"));
@@ -145,12 +146,25 @@ const KEY_IPV6_HINT: u16 = 6;
 enum ZoneAnswer {
     /// The loopback addresses (RFC 6761 section 6.3).
     Loopback,
+    /// The one name has the other as its own (RFC 1912 section 4.1, RFC 6303 sections 4.2 and 4.3).
+    LoopbackReverse,
     /// The apex exists without data, everything below does not exist (RFC 6303).
     Empty,
 }
 
+/// The reverse name of ::1.
+const LOOPBACK_V6: &[u8] = b"\x011\
+    \x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\
+    \x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\
+    \x03ip6\x04arpa\0";
+
 /// Zones in lower-case wire form that are answered here while no [`SpecialUse`] says otherwise.
-const ZONES: [(&[u8], ZoneAnswer); 36] = [
+const ZONES: [(&[u8], ZoneAnswer); 38] = [
+    (
+        b"\x011\x010\x010\x03127\x07in-addr\x04arpa\0",
+        ZoneAnswer::LoopbackReverse,
+    ),
+    (LOOPBACK_V6, ZoneAnswer::LoopbackReverse),
     (b"\x09localhost\0", ZoneAnswer::Loopback),
     (b"\x07invalid\0", ZoneAnswer::Empty),
     (b"\x04test\0", ZoneAnswer::Empty),
@@ -252,10 +266,17 @@ pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8])
         (ZoneAnswer::Loopback, rtype::A) => records(question, &[127, 0, 0, 1], out),
         (ZoneAnswer::Loopback, rtype::AAAA) => records(question, &1u128.to_be_bytes(), out),
         (ZoneAnswer::Loopback, _) => nothing(question, rcode::NOERROR, out),
-        (ZoneAnswer::Empty, _) if name.as_slice() == *zone => {
+        (ZoneAnswer::LoopbackReverse, TYPE_PTR) if name.as_slice() == *zone => {
+            records(question, b"\x09localhost\0", out)
+        }
+        (ZoneAnswer::Empty | ZoneAnswer::LoopbackReverse, _) if name.as_slice() == *zone => {
             nothing(question, rcode::NOERROR, out)
         }
-        (ZoneAnswer::Empty, _) => nothing(question, rcode::NXDOMAIN, out),
+        // Above a name that exists (RFC 8020).
+        _ if ZONES.iter().any(|(below, _)| is_within(below, &name)) => {
+            nothing(question, rcode::NOERROR, out)
+        }
+        _ => nothing(question, rcode::NXDOMAIN, out),
     }
 }
 
@@ -356,6 +377,20 @@ mod tests {
         assert_eq!(ours("a.test", rtype::A), Some((rcode::NXDOMAIN, 1)));
         assert_eq!(
             ours("1.1.168.192.in-addr.arpa", 12),
+            Some((rcode::NXDOMAIN, 1))
+        );
+        let localhost = b"\x09localhost\0".to_vec();
+        let reverse = Name::from_wire(LOOPBACK_V6).unwrap().to_string();
+        let below = format!("x.{reverse}");
+        for name in ["1.0.0.127.in-addr.arpa", &reverse] {
+            let told = ask(name, 12, 1, &SpecialUse::ours()).unwrap();
+            assert_eq!(told, (rcode::NOERROR, vec![localhost.clone()]), "{name}");
+            assert_eq!(ours(name, rtype::A), Some((rcode::NOERROR, 1)));
+        }
+        assert_eq!(ours(&below, 12), Some((rcode::NXDOMAIN, 1)));
+        assert_eq!(ours("0.127.in-addr.arpa", 12), Some((rcode::NOERROR, 1)));
+        assert_eq!(
+            ours("2.0.0.127.in-addr.arpa", 12),
             Some((rcode::NXDOMAIN, 1))
         );
         assert_eq!(

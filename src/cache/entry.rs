@@ -62,6 +62,10 @@ pub struct Entry {
     pub(super) kept_at_s: u32,
     pub(super) ttl_s: u32,
     pub(super) ede: Option<u16>,
+    /// What is told with the extended error.
+    pub(super) text: Box<str>,
+    /// When the first of its signatures runs out; 0 where none was checked.
+    signed_until_s: u32,
     /// The snapshot under which no list at all had the name asked for or a name of the chain; 0 for
     /// none.
     clear_under: AtomicU64,
@@ -133,6 +137,8 @@ impl Entry {
             kept_at_s: now_s,
             ttl_s,
             ede,
+            text: Box::default(),
+            signed_until_s: 0,
             clear_under: AtomicU64::new(0),
             stale_until_age_s: AtomicU32::new(0),
             is_renewed: AtomicBool::new(false),
@@ -149,10 +155,25 @@ impl Entry {
             kept_at_s: now_s,
             ttl_s,
             ede: Some(ede),
+            text: Box::default(),
+            signed_until_s: 0,
             clear_under: AtomicU64::new(0),
             stale_until_age_s: AtomicU32::new(0),
             is_renewed: AtomicBool::new(false),
         }
+    }
+
+    /// With what is told beside its extended error (RFC 8914 section 2).
+    pub fn told(mut self, text: Box<str>) -> Self {
+        self.text = text;
+        self
+    }
+
+    /// With the second, as 32 bits of the wall clock, from which on one of its signatures does not
+    /// hold any more.
+    pub fn signed_until(mut self, second: Option<u32>) -> Self {
+        self.signed_until_s = second.unwrap_or_default();
+        self
     }
 
     /// How long the failure that comes after this is to be kept: twice as long if it comes soon
@@ -174,14 +195,17 @@ impl Entry {
         now_s.wrapping_sub(self.kept_at_s) < self.ttl_s
     }
 
-    /// Has it run out, and may it be given all the same while nobody can be reached? Failures never
-    /// (RFC 8767 section 4).
+    /// Has it run out, and may it be given all the same while nothing better is heard? Failures
+    /// never (RFC 8767 section 4), nor what was signed and is so no more.
     pub fn is_stale(&self, now_s: u32, stale_s_max: u32) -> bool {
         let age_s = now_s.wrapping_sub(self.kept_at_s);
         age_s >= self.ttl_s
             && age_s - self.ttl_s < stale_s_max
             && self.ttl_s > 0
             && !self.is_failure()
+            // Serial number arithmetic, as for signatures (RFC 4034 section 3.1.5).
+            && (self.signed_until_s == 0
+                || self.signed_until_s.wrapping_sub(now_s).cast_signed() > 0)
     }
 
     /// It could not be renewed: for a while it is given without asking again.
@@ -227,7 +251,7 @@ impl Entry {
 
     /// The memory it takes.
     pub fn octets(&self) -> usize {
-        OVERHEAD_OCTETS + self.octets.len()
+        OVERHEAD_OCTETS + self.octets.len() + self.text.len()
     }
 
     /// The name that was asked for.
@@ -443,6 +467,39 @@ mod tests {
     }
 
     #[test]
+    fn what_ran_out_is_not_given_once_its_signatures_have() {
+        let kept = |signed_until_s| {
+            Entry::from_wire(reply(&[0x81, 0x80], [1, 0, 0], A), None, 100, LIFETIMES)
+                .unwrap()
+                .signed_until(signed_until_s)
+        };
+        assert!(kept(None).is_stale(200, 86_400));
+        let signed = kept(Some(300));
+        assert!(signed.is_stale(299, 86_400) && !signed.is_stale(300, 86_400));
+    }
+
+    #[test]
+    fn what_is_told_goes_along_where_it_fits() {
+        let entry = Entry::from_wire(reply(&[0x81, 0x83], [0, 0, 0], b""), Some(16), 0, LIFETIMES)
+            .unwrap()
+            .told("an order".into());
+        let packet = asked(&[0x01, 0], true);
+        let question = wire::read(&packet).ok().unwrap();
+        let mut out = [0; 512];
+        let len = entry.write(&question, 0, &mut out).unwrap();
+        assert_eq!(
+            out[24..len],
+            *b"\0\0\x29\x04\xd0\0\0\0\0\0\x0e\0\x0f\0\x0a\0\x10an order"
+        );
+        let len = entry.write(&question, 0, &mut out[..48]).unwrap();
+        assert_eq!(
+            (len, out[2] & 2),
+            (24 + 11 + 6, 2),
+            "the text goes first where there is no room"
+        );
+    }
+
+    #[test]
     fn what_does_not_fit_is_cut_short() {
         let records = A.repeat(100);
         let entry = Entry::from_wire(
@@ -457,10 +514,23 @@ mod tests {
         let len = entry
             .write(&wire::read(&packet).ok().unwrap(), 0, &mut out)
             .unwrap();
+        // 29 of the addresses, each of 16 octets, with what is left of their TTL.
         assert_eq!(
             (len, out[2], &out[4..12]),
-            (24 + 11, 0x83, [0, 1, 0, 0, 0, 0, 0, 1].as_slice())
+            (
+                24 + 29 * 16 + 11,
+                0x83,
+                [0, 1, 0, 29, 0, 0, 0, 1].as_slice()
+            )
         );
+        assert_eq!(out[24..40], A[..]);
+        let packet = asked(&[0x01, 0], false);
+        let question = wire::read(&packet).ok().unwrap();
+        for (room, count) in [(39, 0), (40, 1), (55, 1), (56, 2)] {
+            let len = entry.write(&question, 10, &mut out[..room]).unwrap();
+            assert_eq!((len, out[7]), (24 + 16 * count, count as u8), "{room}");
+        }
+        assert_eq!(out[30..34], 50u32.to_be_bytes());
     }
 
     #[test]

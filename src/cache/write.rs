@@ -11,20 +11,36 @@ impl Entry {
     /// `None` where not even the question fits.
     pub fn write(&self, question: &Question<'_>, now_s: u32, out: &mut [u8]) -> Option<usize> {
         let age_s = now_s.wrapping_sub(self.kept_at_s);
-        let opt_octets = self.opt_octets(question, age_s);
-        let wire = self.wire();
-        let len = wire.len();
+        let opt_octets = self.opt_octets(question, age_s, &self.text);
+        let len = self.wire().len();
         if len + opt_octets > out.len() {
-            return self.write_truncated(question, out);
+            return self.write_truncated(question, age_s, out);
         }
-        let reply = out.get_mut(..len)?;
-        reply.copy_from_slice(wire);
+        self.write_records(question, age_s, out.get_mut(..len)?)?;
+        self.write_head(question, Flags::default(), out.first_chunk_mut()?);
+        Some(
+            len + self.write_opt(
+                question,
+                age_s,
+                &self.text,
+                out.get_mut(len..len + opt_octets)?,
+            ),
+        )
+    }
+
+    /// As much of the reply as there is room for: the question in the client's spelling, and the
+    /// records behind it with what is left of their TTLs.
+    #[inline]
+    fn write_records(&self, question: &Question<'_>, age_s: u32, reply: &mut [u8]) -> Option<()> {
+        reply.copy_from_slice(self.wire().get(..reply.len())?);
         reply
             .get_mut(HEADER_OCTETS..HEADER_OCTETS + question.octets.len())?
             .copy_from_slice(question.octets);
         let is_stale = self.ttl_s > 0 && age_s >= self.ttl_s;
         for at in self.ttls_at() {
-            let ttl = reply.get_mut(at..)?.first_chunk_mut::<4>()?;
+            let Some(ttl) = reply.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else {
+                break;
+            };
             let left_s = if is_stale {
                 STALE_TTL_S
             } else {
@@ -32,18 +48,26 @@ impl Entry {
             };
             *ttl = left_s.to_be_bytes();
         }
-        self.write_head(question, Flags::default(), reply.first_chunk_mut()?);
-        Some(len + self.write_opt(question, age_s, out.get_mut(len..len + opt_octets)?))
+        Some(())
     }
 
-    fn write_truncated(&self, question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
-        let len = HEADER_OCTETS + question.octets.len();
-        let opt_octets = self.opt_octets(question, 0);
-        let reply = out.get_mut(..len)?;
-        let (head, asked) = reply.split_first_chunk_mut::<HEADER_OCTETS>()?;
-        head.copy_from_slice(self.octets.first_chunk::<HEADER_OCTETS>()?);
+    /// With TC set, and as many whole records of the answer as fit: some clients never ask over
+    /// TCP, and others know that they have not seen all (RFC 2181 section 9).
+    fn write_truncated(
+        &self,
+        question: &Question<'_>,
+        age_s: u32,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let opt_octets = self.opt_octets(question, age_s, "");
+        let (len, count) = self.fitting(
+            HEADER_OCTETS + question.octets.len(),
+            out.len().checked_sub(opt_octets)?,
+        );
+        self.write_records(question, age_s, out.get_mut(..len)?)?;
+        let head = out.first_chunk_mut::<HEADER_OCTETS>()?;
         head.get_mut(6..)?.fill(0);
-        asked.copy_from_slice(question.octets);
+        head.get_mut(6..8)?.copy_from_slice(&count.to_be_bytes());
         self.write_head(
             question,
             Flags {
@@ -52,7 +76,22 @@ impl Entry {
             },
             head,
         );
-        Some(len + self.write_opt(question, 0, out.get_mut(len..len + opt_octets)?))
+        Some(len + self.write_opt(question, age_s, "", out.get_mut(len..len + opt_octets)?))
+    }
+
+    /// Where the last record of the answer ends that fits into so many octets, and how many do;
+    /// where there is none, where the question ends.
+    fn fitting(&self, question_end: usize, octets_max: usize) -> (usize, u16) {
+        let wire = self.wire();
+        let number = |at: usize| {
+            wire.get(at..)
+                .and_then(|rest| rest.first_chunk())
+                .map_or(0, |octets| usize::from(u16::from_be_bytes(*octets)))
+        };
+        let ends = self.ttls_at().map(|at| at + 6 + number(at + 4));
+        ends.take(number(6))
+            .take_while(|end| *end <= octets_max)
+            .fold((question_end, 0), |(_, count), end| (end, count + 1))
     }
 
     /// Id, flags and the OPT record's count; AD only for clients that understand it (RFC 6840
@@ -92,11 +131,11 @@ impl Entry {
     }
 
     #[inline]
-    fn opt_octets(&self, question: &Question<'_>, age_s: u32) -> usize {
+    fn opt_octets(&self, question: &Question<'_>, age_s: u32, text: &str) -> usize {
         let errors =
             usize::from(self.ede.is_some()) + usize::from(self.extra_error(age_s).is_some());
         if question.edns.is_some() {
-            OPT_OCTETS + 6 * errors
+            OPT_OCTETS + 6 * errors + text.len()
         } else {
             0
         }
@@ -104,12 +143,14 @@ impl Entry {
 
     /// The OPT record, with the extended error and, for a kept failure, Cached Error.
     #[inline]
-    fn write_opt(&self, question: &Question<'_>, age_s: u32, room: &mut [u8]) -> usize {
+    fn write_opt(&self, question: &Question<'_>, age_s: u32, text: &str, room: &mut [u8]) -> usize {
         let Some(edns) = question.edns else { return 0 };
         let extra = self.extra_error(age_s);
-        let codes = self.ede.into_iter().chain(extra);
+        let own = self.ede.map(|code| (code, text.as_bytes()));
+        let errors = own.into_iter().chain(extra.map(|code| (code, &[][..])));
         let [size_high, size_low] = (UDP_OCTETS_MAX as u16).to_be_bytes();
-        let data_octets = 6 * codes.clone().count();
+        let data_octets: usize = errors.clone().map(|(_, text)| 6 + text.len()).sum();
+        let [octets_high, octets_low] = (data_octets as u16).to_be_bytes();
         let opt = [
             0,
             0,
@@ -120,19 +161,22 @@ impl Entry {
             0,
             u8::from(edns.dnssec_ok) << 7,
             0,
-            0,
-            data_octets as u8,
+            octets_high,
+            octets_low,
         ];
         let Some(place) = room.get_mut(..OPT_OCTETS) else {
             return 0;
         };
         place.copy_from_slice(&opt);
         let mut at = OPT_OCTETS;
-        for code in codes {
+        for (code, text) in errors {
             let [high, low] = code.to_be_bytes();
-            if let Some(place) = room.get_mut(at..at + 6) {
-                place.copy_from_slice(&[0, 15, 0, 2, high, low]);
-                at += 6;
+            let [length_high, length_low] = (2 + text.len() as u16).to_be_bytes();
+            let place = room.get_mut(at..at + 6 + text.len());
+            if let Some((head, rest)) = place.and_then(|place| place.split_at_mut_checked(6)) {
+                head.copy_from_slice(&[0, 15, length_high, length_low, high, low]);
+                rest.copy_from_slice(text);
+                at += 6 + text.len();
             }
         }
         at

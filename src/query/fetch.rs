@@ -27,8 +27,8 @@ pub(super) struct Outside {
 pub(super) struct Landed {
     /// The answer, a failure too.
     pub(super) entry: Arc<Entry>,
-    /// Nobody could be reached, which an answer of before helps over (RFC 8767).
-    pub(super) is_outage: bool,
+    /// Nothing came that can be believed, which an answer of before helps over (RFC 8767).
+    pub(super) leaves_stale: bool,
 }
 
 impl Outside {
@@ -79,9 +79,14 @@ impl Outside {
         let now_s = clock::wall_u32_s();
         let read = |fetched: Fetched| {
             Entry::from_wire(fetched.wire, fetched.ede, now_s, self.lifetimes)
+                .map(|entry| {
+                    entry
+                        .told(fetched.text)
+                        .signed_until(fetched.signed_until_s)
+                })
                 .map_err(|_| Failure::Unusable)
         };
-        let (entry, is_outage) = match fetched.and_then(read) {
+        let (entry, leaves_stale) = match fetched.and_then(read) {
             Ok(entry) => (entry, false),
             Err(failure) => {
                 let ttl_s = if failure == Failure::Crowded {
@@ -91,7 +96,7 @@ impl Outside {
                 };
                 (
                     Entry::failure(name, *qtype, failure.ede(), now_s, ttl_s),
-                    failure.is_outage(),
+                    failure.leaves_stale(),
                 )
             }
         };
@@ -99,12 +104,15 @@ impl Outside {
         let has_better = || {
             let is_good = |kept: Arc<Entry>| !kept.is_failure();
             self.cache.find(key, now_s).is_some_and(is_good)
-                || is_outage && self.find_stale(key, now_s).is_some()
+                || leaves_stale && self.find_stale(key, now_s).is_some()
         };
         if entry.is_keepable() && !(entry.is_failure() && has_better()) {
             self.cache.keep(key, Arc::clone(&entry));
         }
-        Landed { entry, is_outage }
+        Landed {
+            entry,
+            leaves_stale,
+        }
     }
 }
 

@@ -56,8 +56,8 @@ impl Answering {
         }
     }
 
-    /// Ask outside, and where that takes too long or nobody can be reached, fall back on an answer
-    /// that has run out.
+    /// Ask outside, and where that takes too long, nobody can be reached, or what was said cannot
+    /// be believed, fall back on an answer that has run out.
     pub(super) async fn fetch_or_stale(
         &self,
         question: resolve::Question,
@@ -75,7 +75,7 @@ impl Answering {
             )
             .await
             {
-                Ok(landed) if !landed.is_outage => return landed.entry,
+                Ok(landed) if !landed.leaves_stale => return landed.entry,
                 Ok(_) | Err(_) => stale.note_unrenewed(now_s),
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Packets to servers: questions, their repetitions, name servers' addresses, keys and DS.
 const PACKETS_MAX: u32 = 50;

@@ -7,7 +7,7 @@ use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::name::{NAME_OCTETS_MAX, Name};
 
 /// Our name in hickory's form.
@@ -48,6 +48,16 @@ pub(super) fn is_below(name: &HickoryName, parent: &HickoryName) -> bool {
     label_count(name) > label_count(parent) && parent.zone_of(name)
 }
 
+/// The lowest name that the zone may have which holds a name's records of a type: DS belong to the
+/// zone above (RFC 4035 section 2.4).
+pub(super) fn lowest_zone(name: &HickoryName, rtype: RecordType) -> HickoryName {
+    if rtype == RecordType::DS && !name.is_root() {
+        name.base_name()
+    } else {
+        name.clone()
+    }
+}
+
 /// The type that a signature covers; `None` for everything that is no signature.
 pub(super) fn covered_type(record: &Record) -> Option<RecordType> {
     match &record.data {
@@ -60,6 +70,16 @@ pub(super) fn covered_type(record: &Record) -> Option<RecordType> {
 pub(super) fn signer_of(record: &Record) -> Option<&HickoryName> {
     match &record.data {
         RData::DNSSEC(DNSSECRData::RRSIG(signature)) => Some(&signature.input().signer_name),
+        _ => None,
+    }
+}
+
+/// Until when a signature holds, as 32 bits of the wall clock (RFC 4034 section 3.1.5).
+pub(super) fn expiration_of(record: &Record) -> Option<u32> {
+    match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(signature)) => {
+            Some(signature.input().sig_expiration.get())
+        }
         _ => None,
     }
 }

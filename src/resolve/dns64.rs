@@ -2,21 +2,30 @@
 //! translator (DNS64, RFC 6147).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{RData, Record, RecordType};
 use ipnet::Ipv6Net;
-use tokio::time::Instant;
 
 use super::convert::{covered_type, their_name};
-use super::{Failure, Fetched, Question, Resolver};
+use super::failure::Failure;
+use super::question::{Fetched, Question};
+use crate::name::Name;
 
 /// The octet that is always zero (RFC 6052 section 2.2).
 const RESERVED_OCTET: usize = 8;
+/// The longest prefix, behind which nothing is reserved.
+const PREFIX_OCTETS_MAX: usize = 12;
 /// How long made addresses hold where the denial says nothing, in seconds (RFC 6147 section 5.1.7).
 const TTL_S_UNSAID: u32 = 600;
+
+/// The question for a name's IPv4 addresses.
+pub(super) struct WantedAddresses {
+    pub(super) question: Question,
+    /// The longest that addresses made of them hold.
+    pub(super) ttl_s_max: u32,
+}
 
 /// A translator's prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +48,7 @@ impl Prefix {
     }
 
     /// The address that stands for `address` (RFC 6052 section 2.2).
-    fn embed(&self, address: Ipv4Addr) -> Ipv6Addr {
+    pub fn embed(&self, address: Ipv4Addr) -> Ipv6Addr {
         let mut octets = self.octets;
         let places = octets
             .iter_mut()
@@ -52,36 +61,85 @@ impl Prefix {
         octets.into()
     }
 
-    /// What is to be said to a question whose answer from outside is `fetched`: the same, or
-    /// addresses made of the name's IPv4 ones.
-    ///
-    /// An error is passed on as it is, against RFC 6147 section 5.1.2: data that fails validation
-    /// must not lead around it.
-    pub(super) async fn complete(
+    /// The address that `address` stands for, if it stands for one.
+    fn extract(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+        let octets = address.octets();
+        let places = octets
+            .iter()
+            .enumerate()
+            .skip(self.length)
+            .filter(|(at, _)| *at != RESERVED_OCTET || self.length == PREFIX_OCTETS_MAX);
+        let mut v4 = [0; 4];
+        for (place, (_, octet)) in v4.iter_mut().zip(places) {
+            *place = *octet;
+        }
+        let v4 = Ipv4Addr::from(v4);
+        (self.embed(v4) == address).then_some(v4)
+    }
+
+    /// The question that leads to the answer where a made address is asked for its name (RFC 6147
+    /// section 5.3.1): for the name of the address that it is made of.
+    pub(super) fn reversed(&self, question: &Question) -> Option<Question> {
+        if RecordType::from(question.qtype) != RecordType::PTR || question.checking_disabled {
+            return None;
+        }
+        let [a, b, c, d] = self.extract(reverse_address(&question.name)?)?.octets();
+        Some(Question {
+            name: Name::parse(&format!("{d}.{c}.{b}.{a}.in-addr.arpa")).ok()?,
+            ..question.clone()
+        })
+    }
+
+    /// What was `found` for the name in `in-addr.arpa`, with the alias that leads there.
+    pub(super) fn lead_to(
         &self,
-        resolver: &Resolver,
         question: &Question,
-        fetched: Fetched,
-        deadline: Instant,
+        wanted: &Question,
+        found: Fetched,
     ) -> Result<Fetched, Failure> {
-        let Some(ttl_s_max) = lacks_addresses(question, &fetched) else {
-            return Ok(fetched);
-        };
-        let v4 = Question {
+        let mut message = Message::from_vec(&found.wire).map_err(|_| Failure::Unusable)?;
+        let (from, to) = (their_name(&question.name)?, their_name(&wanted.name)?);
+        let alias = Record::from_rdata(from.clone(), TTL_S_UNSAID, RData::CNAME(CNAME(to)));
+        message.metadata.authentic_data = false;
+        message.queries = vec![Query::query(from, RecordType::PTR)];
+        message.answers.insert(0, alias);
+        let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
+        Ok(Fetched { wire, ..found })
+    }
+
+    /// What must be asked before a question can be answered of which `fetched` is the answer from
+    /// outside: nothing, or the name's IPv4 addresses.
+    pub(super) fn wants(&self, question: &Question, fetched: &Fetched) -> Option<WantedAddresses> {
+        let ttl_s_max = lacks_addresses(question, fetched)?;
+        let question = Question {
             qtype: RecordType::A.into(),
             ..question.clone()
         };
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .max(Duration::from_millis(1));
-        let found = resolver.fetch_one(&v4, left).await?;
-        self.translate(question, &fetched, &found, ttl_s_max)
-            .map_or(Ok(fetched), |wire| {
-                Ok(Fetched {
-                    wire,
-                    ede: found.ede,
-                })
-            })
+        Some(WantedAddresses {
+            question,
+            ttl_s_max,
+        })
+    }
+
+    /// What is to be said to the question: `fetched` as it is, or addresses made of those that were
+    /// `found`.
+    ///
+    /// An error is passed on as it is, against RFC 6147 section 5.1.2: data that fails validation
+    /// must not lead around it.
+    pub(super) fn complete(
+        &self,
+        question: &Question,
+        fetched: Fetched,
+        found: &Fetched,
+        ttl_s_max: u32,
+    ) -> Fetched {
+        match self.translate(question, &fetched, found, ttl_s_max) {
+            Some(wire) => Fetched {
+                wire,
+                ..found.clone()
+            },
+            None => fetched,
+        }
     }
 
     /// The IPv4 answer with the addresses made of it; `None` where it has none. Its signatures over
@@ -131,6 +189,21 @@ impl Prefix {
     }
 }
 
+/// The address in a name under `ip6.arpa` (RFC 3596 section 2.5).
+fn reverse_address(name: &Name) -> Option<Ipv6Addr> {
+    let nibbles = name.as_wire().strip_suffix(b"\x03ip6\x04arpa\0")?;
+    let (labels, rest) = nibbles.as_chunks::<2>();
+    if labels.len() != 32 || !rest.is_empty() {
+        return None;
+    }
+    let mut address = 0_u128;
+    for [length, digit] in labels.iter().rev() {
+        let nibble = char::from(*digit).to_digit(16).filter(|_| *length == 1)?;
+        address = address << 4 | u128::from(nibble);
+    }
+    Some(address.into())
+}
+
 /// Does the name exist without an address in IPv6, and may one be made (RFC 6147 sections 5.1 and
 /// 5.5)? Then for how many seconds at the most. Mapped addresses are none (section 5.1.4).
 fn lacks_addresses(question: &Question, fetched: &Fetched) -> Option<u32> {
@@ -172,14 +245,67 @@ mod tests {
             ("2001:db8:0:0:100::/96", "2001:db8:0:0:100:0:c000:221"),
         ] {
             let prefix = Prefix::new(net.parse().unwrap()).unwrap();
+            let made: Ipv6Addr = address.parse().unwrap();
+            assert_eq!(
+                prefix.extract(made),
+                Some(Ipv4Addr::new(192, 0, 2, 33)),
+                "{net}"
+            );
+            assert_eq!(prefix.extract("2001:db9::1".parse().unwrap()), None);
             assert_eq!(
                 prefix.embed(Ipv4Addr::new(192, 0, 2, 33)),
                 address.parse::<Ipv6Addr>().unwrap(),
                 "{net}"
             );
         }
+        let prefix = Prefix::new("2001:db8:122:344::/64".parse().unwrap()).unwrap();
+        let beside = "2001:db8:122:344:1c0:2:2100::".parse().unwrap();
+        assert_eq!(prefix.extract(beside), None, "what is reserved is zero");
         for net in ["2001:db8::/33", "2001:db8::/128"] {
             assert_eq!(Prefix::new(net.parse().unwrap()), None, "{net}");
         }
+    }
+
+    #[test]
+    fn made_addresses_have_the_names_of_those_that_they_are_made_of() {
+        let prefix = Prefix::new("64:ff9b::/96".parse().unwrap()).unwrap();
+        let nibbles = "1.2.2.0.0.0.0.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa";
+        let question = |name: &str| Question {
+            name: Name::parse(name).unwrap(),
+            qtype: RecordType::PTR.into(),
+            dnssec_ok: false,
+            checking_disabled: false,
+        };
+        let asked = question(nibbles);
+        let wanted = prefix.reversed(&asked).unwrap();
+        assert_eq!(wanted.name, Name::parse("33.2.0.192.in-addr.arpa").unwrap());
+        for other in [
+            question("33.2.0.192.in-addr.arpa"),
+            question(nibbles.split_once('.').unwrap().1),
+            question(&format!("x.{nibbles}")),
+            question(&nibbles.replace("b.9.f.f", "b.9.f.e")),
+            question(&nibbles.replacen('1', "g", 1)),
+            Question {
+                qtype: 1,
+                ..asked.clone()
+            },
+            Question {
+                checking_disabled: true,
+                ..asked.clone()
+            },
+        ] {
+            assert_eq!(prefix.reversed(&other), None, "{other:?}");
+        }
+        let mut found = Message::new(0, MessageType::Response, OpCode::Query);
+        found.metadata.response_code = ResponseCode::NXDomain;
+        found.metadata.authentic_data = true;
+        let found = Fetched::new(found.to_vec().unwrap(), None);
+        let led = prefix.lead_to(&asked, &wanted, found).unwrap();
+        let message = Message::from_vec(&led.wire).unwrap();
+        assert_eq!(message.metadata.response_code, ResponseCode::NXDomain);
+        assert!(!message.metadata.authentic_data);
+        let alias = RData::CNAME(CNAME(their_name(&wanted.name).unwrap()));
+        assert_eq!(message.answers[0].data, alias);
+        assert_eq!(message.queries[0].name(), &their_name(&asked.name).unwrap());
     }
 }

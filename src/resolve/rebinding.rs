@@ -4,11 +4,11 @@
 //! A web page whose name first leads to its own server and then into its reader's network is
 //! trusted with what it finds there.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::convert::address_of;
-use super::{Fetched, Question};
+use super::question::{Fetched, Question};
 use crate::name::Name;
 use crate::wire::{Message, Section, bare_reply, ede, rcode, rtype};
 
@@ -53,10 +53,7 @@ impl Rebinding {
             &question.name,
             question.qtype,
         );
-        Fetched {
-            wire,
-            ede: Some(ede::BLOCKED),
-        }
+        Fetched::new(wire, Some(ede::BLOCKED))
     }
 }
 
@@ -108,24 +105,40 @@ fn hints(data: &[u8]) -> impl Iterator<Item = IpAddr> {
     })
 }
 
-/// Does the address lead to this host, its network, or a private one (RFC 6890)?
+/// Does the address lead to this host, its network, or a private one (RFC 6890), be it through a
+/// translator or a tunnel?
 fn is_within_reach(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            a == 0
-                || v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || a == 100 && b & 0xc0 == 64
-        }
-        IpAddr::V6(v6) => {
-            let [first, ..] = v6.segments();
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || first & 0xfe00 == 0xfc00
-                || first & 0xffc0 == 0xfe80
-        }
+    let v6 = match address {
+        IpAddr::V4(v4) => return is_private(v4),
+        IpAddr::V6(v6) => v6,
+    };
+    let [first, ..] = v6.segments();
+    v6.is_loopback()
+        || v6.is_unspecified()
+        || first & 0xfe00 == 0xfc00
+        || first & 0xffc0 == 0xfe80
+        || embedded(v6).is_some_and(is_private)
+}
+
+fn is_private(v4: Ipv4Addr) -> bool {
+    let [a, b, ..] = v4.octets();
+    a == 0
+        || v4.is_loopback()
+        || v4.is_private()
+        || v4.is_link_local()
+        || a == 100 && b & 0xc0 == 64
+}
+
+/// The IPv4 address that a packet to this one ends up at: mapped and compatible ones (RFC 4291
+/// section 2.5.5), 6to4 (RFC 3056), and a translator's (RFC 6052, RFC 8215).
+fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let address = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0x2002, high, low, ..] => Some(address(high, low)),
+        _ => None,
     }
 }
 
@@ -146,7 +159,7 @@ mod tests {
         );
         wire.extend((data.len() as u16).to_be_bytes());
         wire.extend(data);
-        Fetched { wire, ede: None }
+        Fetched::new(wire, None)
     }
 
     fn is_refused(rebinding: &Rebinding, rtype: u16, data: &[u8]) -> bool {
@@ -183,6 +196,14 @@ mod tests {
             ("fd00::1", true),
             ("fe80::1", true),
             ("::ffff:10.0.0.1", true),
+            ("::10.0.0.1", true),
+            ("64:ff9b::10.0.0.1", true),
+            ("64:ff9b:1::c0a8:1", true),
+            ("2002:a00:1::1", true),
+            ("::ffff:192.0.2.1", false),
+            ("64:ff9b::192.0.2.1", false),
+            ("2002:c000:201::1", false),
+            ("2001:db8::10.0.0.1", false),
             ("2001:db8::1", false),
         ] {
             let data = match address.parse().unwrap() {
@@ -195,7 +216,7 @@ mod tests {
                 "{address}"
             );
         }
-        assert_eq!(rebinding.refused(), 11);
+        assert_eq!(rebinding.refused(), 15);
         assert!(!is_refused(&rebinding, rtype::TXT, &[10, 0, 0, 1]));
     }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::convert::address_of;
-use super::{Fetched, Question};
+use super::question::{Fetched, Question};
 use crate::wire::{Message, Section, rtype};
 
 /// The flag AD, in a header's fourth octet.
@@ -112,7 +112,7 @@ mod tests {
             ("2001:db8::/64", "fd00::1"),
         ]
         .map(|(from, to)| Renumbering::new(from.parse().unwrap(), to.parse().unwrap()).unwrap());
-        let wire = renumber(&all, &question, Fetched { wire, ede: None }).wire;
+        let wire = renumber(&all, &question, Fetched::new(wire, None)).wire;
         let data = wire.len() - octets.len();
         (wire[3], address_of(&wire[data..]).unwrap())
     }

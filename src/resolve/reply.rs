@@ -7,23 +7,22 @@
 
 use std::collections::HashMap;
 
-use super::Question;
 use super::exchange::{CLASS_IN, HEADER_OCTETS};
+use super::question::{Question, UpstreamBlock};
+use super::reply_record::{MESSAGE_OCTETS_MAX, Malformed, Part, ReplyRecord};
 use super::reply_writer::{Compress, ReplyWriter};
 use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
 
-/// The largest message (RFC 1035 section 4.2.2).
-pub(super) const MESSAGE_OCTETS_MAX: usize = 65_535;
 const CNAME: u16 = 5;
 const DNAME: u16 = 39;
 const OPT: u16 = 41;
+const RRSIG: u16 = 46;
 
 /// The EDNS option that carries an extended error (RFC 8914 section 2).
 const OPTION_EDE: u16 = 15;
 
-/// A reply that breaks the format, or does not fit when it is laid out anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+/// The longest text that is passed on with an extended error.
+const EXTRA_TEXT_OCTETS_MAX: usize = 600;
 
 /// A reply that has been read to its last record.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,24 +33,10 @@ pub(super) struct ServerReply {
     pub(super) authentic: bool,
     /// The extended error's INFO-CODE, if one came along.
     pub(super) ede: Option<u16>,
+    /// What was told with it, where it says that the answer is kept back.
+    pub(super) text: Box<str>,
     answers: Vec<ReplyRecord>,
     authorities: Vec<ReplyRecord>,
-}
-
-/// One record with its names in full.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ReplyRecord {
-    pub(super) owner: Vec<u8>,
-    pub(super) rtype: u16,
-    pub(super) ttl: u32,
-    pub(super) rdata: Vec<Part>,
-}
-
-/// A piece of a record's data.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Octets(Vec<u8>),
-    Name(Vec<u8>),
 }
 
 impl ServerReply {
@@ -75,6 +60,7 @@ impl ServerReply {
             rcode: flags & 0x0f,
             authentic: flags & 0x20 != 0,
             ede: None,
+            text: Box::default(),
             answers: Vec::new(),
             authorities: Vec::new(),
         };
@@ -84,10 +70,29 @@ impl ServerReply {
         for record in reader.section(additionals)? {
             if record.rtype == OPT {
                 reply.rcode |= (record.ttl >> 24 << 4) as u16;
-                reply.ede = find_ede(&record);
+                (reply.ede, reply.text) = find_ede(&record);
             }
         }
         Ok(reply)
+    }
+
+    /// When the first set that is signed has no signature any more that is in time.
+    pub(super) fn signed_until_s(&self, now_s: u32) -> Option<u32> {
+        let mut ends: HashMap<(&[u8], u16), u32> = HashMap::new();
+        for record in self.answers.iter().chain(&self.authorities) {
+            if let (RRSIG, [Part::Octets(head), ..]) = (record.rtype, record.rdata.as_slice())
+                && let Some((covered, rest)) = head.split_first_chunk::<2>()
+                && let Some(end) = rest.get(6..10).and_then(|rest| rest.first_chunk::<4>())
+            {
+                let end = u32::from_be_bytes(*end);
+                let last = ends
+                    .entry((&record.owner, u16::from_be_bytes(*covered)))
+                    .or_insert(end);
+                *last = later(*last, end, now_s);
+            }
+        }
+        ends.into_values()
+            .min_by_key(|end| end.wrapping_sub(now_s).cast_signed())
     }
 
     /// The message as [`super::Fetched`] wants it: without additional records, without signatures
@@ -127,6 +132,16 @@ impl ServerReply {
     }
 }
 
+/// The later of two moments in serial number arithmetic (RFC 4034 section 3.1.5).
+pub(super) fn later(one: u32, other: u32, now_s: u32) -> u32 {
+    let from_now = |moment: u32| moment.wrapping_sub(now_s).cast_signed();
+    if from_now(one) < from_now(other) {
+        other
+    } else {
+        one
+    }
+}
+
 /// Does the AD bit go out set?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Authentic {
@@ -160,24 +175,46 @@ fn forget_spelling(answers: &mut [ReplyRecord]) {
     }
 }
 
-fn find_ede(opt: &ReplyRecord) -> Option<u16> {
+/// The extended error that says the most: that somebody keeps the answer back, with the text, or
+/// the first.
+fn find_ede(opt: &ReplyRecord) -> (Option<u16>, Box<str>) {
     let [Part::Octets(options)] = opt.rdata.as_slice() else {
-        return None;
+        return (None, Box::default());
     };
-    let mut rest = options.as_slice();
+    let (mut rest, mut first) = (options.as_slice(), None);
     while let Some((&[code_high, code_low, len_high, len_low], tail)) =
         rest.split_first_chunk::<4>()
     {
-        let (value, tail) =
-            tail.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
-        if u16::from_be_bytes([code_high, code_low]) == OPTION_EDE {
-            return value
-                .first_chunk::<2>()
-                .map(|code| u16::from_be_bytes(*code));
-        }
+        let length = usize::from(u16::from_be_bytes([len_high, len_low]));
+        let Some((value, tail)) = tail.split_at_checked(length) else {
+            break;
+        };
         rest = tail;
+        let Some((code, text)) = value.split_first_chunk::<2>() else {
+            continue;
+        };
+        let code = u16::from_be_bytes(*code);
+        if u16::from_be_bytes([code_high, code_low]) != OPTION_EDE {
+            continue;
+        }
+        if UpstreamBlock::is_one(code) {
+            return (Some(code), extra_text(text));
+        }
+        first.get_or_insert(code);
     }
-    None
+    (first, Box::default())
+}
+
+/// Text that may be shown: not too long, UTF-8 and without control characters; else none.
+fn extra_text(octets: &[u8]) -> Box<str> {
+    let text = std::str::from_utf8(octets).unwrap_or_default();
+    let text = text.trim_end_matches('\0');
+    let may_be_shown = text.len() <= EXTRA_TEXT_OCTETS_MAX && !text.chars().any(char::is_control);
+    if may_be_shown {
+        text.into()
+    } else {
+        Box::default()
+    }
 }
 
 /// A field of a record's data that has to be known to find names in it.
@@ -361,6 +398,39 @@ mod tests {
         octets.extend_from_slice(&[qtype, 0, 1]);
         octets.extend_from_slice(rest);
         octets
+    }
+
+    #[test]
+    fn the_extended_error_that_says_the_most_is_taken() {
+        let told = |options: &[u8]| {
+            let opt = ReplyRecord {
+                owner: vec![0],
+                rtype: OPT,
+                ttl: 0,
+                rdata: vec![Part::Octets(options.to_vec())],
+            };
+            let (code, text) = find_ede(&opt);
+            (code, text.into_string())
+        };
+        let nothing = String::new;
+        for (options, expected) in [
+            (&b""[..], (None, nothing())),
+            (b"\0\x0f\0\x02\0\x06", (Some(6), nothing())),
+            (b"\0\x0f\0\x03\0\x06x", (Some(6), nothing())),
+            (b"\0\x0f\0\x05\0\x10law", (Some(16), "law".to_owned())),
+            (
+                b"\0\x0f\0\x02\0\x06\0\x0f\0\x05\0\x10law\0\x03\0\0",
+                (Some(16), "law".to_owned()),
+            ),
+            (b"\0\x0f\0\x04\0\x0fa\x07", (Some(15), nothing())),
+            (b"\0\x0f\0\x03\0\x0f\xff", (Some(15), nothing())),
+            (b"\0\x0f\0\x01\0\0\x0f\0\x02\0\x11", (Some(17), nothing())),
+            (b"\0\x0f\0\x09\0\x0f", (None, nothing())),
+        ] {
+            assert_eq!(told(options), expected, "{options:?}");
+        }
+        let long = [b"\0\x0f\x02\x5b\0\x0f".as_slice(), &[b'x'; 601]].concat();
+        assert_eq!(told(&long), (Some(15), nothing()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::exchange::CLASS_IN;
-use super::reply::{MESSAGE_OCTETS_MAX, Malformed, Part, ReplyRecord};
+use super::reply_record::{MESSAGE_OCTETS_MAX, Malformed, Part, ReplyRecord};
 
 /// RFC 3597 section 4: only the types of RFC 1035 may be compressed when sending.
 pub(super) const fn compress(rtype: u16) -> Compress {

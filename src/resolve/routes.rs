@@ -8,10 +8,11 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::budget::Budget;
 use super::convert::{label_count, their_name, wire_of};
+use super::failure::Failure;
 use super::forward::{self, Upstreams};
 use super::iterate::Walker;
 use super::rrset::{Ask, Cut, Said};
-use super::{Failure, StartError};
+use super::start_error::StartError;
 use crate::name::is_within;
 use crate::wire::{Message, rtype};
 
@@ -67,10 +68,6 @@ impl OwnRoutes {
         Ok(ready)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.stubs.is_empty() && self.forwards.is_empty()
-    }
-
     /// Those whose servers are known by address.
     pub(super) fn stubs(&self) -> &[(Name, Vec<SocketAddr>)] {
         &self.stubs
@@ -79,6 +76,12 @@ impl OwnRoutes {
     /// The resolvers of all zones.
     pub(super) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstreams>> {
         self.forwards.iter().map(|(_, upstreams)| upstreams)
+    }
+
+    /// All zones' names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        let stubs = self.stubs.iter().map(|(name, _)| name);
+        stubs.chain(self.forwards.iter().map(|(name, _)| name))
     }
 }
 
@@ -105,13 +108,28 @@ impl Routes {
         Self { usual, zones }
     }
 
-    /// Does the name go another way than the usual one?
-    pub(super) fn is_apart(&self, name: &Name) -> bool {
-        self.zones.iter().any(|(zone, _)| zone.zone_of(name))
+    /// The resolvers that are asked about the name, where that is the usual way.
+    pub(super) fn usual_upstreams(
+        &self,
+        name: &crate::name::Name,
+    ) -> Result<Option<&Upstreams>, Failure> {
+        let RouteTarget::Forward(upstreams) = &self.usual else {
+            return Ok(None);
+        };
+        if self.zones.is_empty() {
+            return Ok(Some(upstreams));
+        }
+        let name = their_name(name)?;
+        let is_apart = self.zones.iter().any(|(zone, _)| zone.zone_of(&name));
+        Ok(Some(&**upstreams).filter(|_| !is_apart))
     }
 
-    /// Does a reply's chain of aliases lead into one of the zones?
+    /// Does a reply's chain of aliases lead into one of the zones? A DNAME may, as far as it goes
+    /// without the alias that it makes.
     pub(super) fn is_led_into(&self, reply: &[u8]) -> bool {
+        if self.zones.is_empty() {
+            return false;
+        }
         let Ok(message) = Message::new(reply) else {
             return false;
         };
@@ -119,10 +137,12 @@ impl Routes {
         let mut is_led = false;
         let walked = message.walk(|record| {
             let mut target = Vec::new();
-            if record.rtype == rtype::CNAME
-                && message.read_name(record.data_at, &mut target).is_ok()
-            {
-                is_led |= zones.iter().any(|zone| is_within(&target, zone));
+            let is_alias = matches!(record.rtype, rtype::CNAME | rtype::DNAME);
+            if is_alias && message.read_name(record.data_at, &mut target).is_ok() {
+                is_led |= zones.iter().any(|zone| {
+                    is_within(&target, zone)
+                        || record.rtype == rtype::DNAME && is_within(zone, &target)
+                });
             }
         });
         walked.is_ok() && is_led

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, Record, RecordType};
 
-use super::Failure;
 use super::budget::Budget;
+use super::failure::Failure;
+use super::question::UpstreamBlock;
 
 /// Records of one name and type as one server said them (RFC 2181 section 5).
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub(super) struct Said {
     /// A CNAME came along that is not the one which the DNAME makes. It is not in the answer; where
     /// the DNAME is secure, it is an attack (RFC 6672 section 5.3.1).
     pub(super) contradicts: bool,
+    /// It came from an upstream that says that it keeps the answer back.
+    pub(super) blocked: Option<Arc<UpstreamBlock>>,
 }
 
 /// What a parent said of a zone cut, from its referral or by asking.

@@ -60,6 +60,12 @@ pub(super) async fn converse<A: StreamAnswers>(
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut ticks =
         time::interval((client.idle / 8).clamp(Duration::from_millis(5), Duration::from_secs(5)));
+    // Some clients stall where one TLS record holds two replies (Stubby 0.4 for five seconds); the
+    // records that are ready together leave in one packet all the same.
+    let piece = match client.door {
+        Door::Tls => Piece::Reply,
+        Door::Udp | Door::Tcp => Piece::All,
+    };
     let mut talk = Conversation::new(client);
     loop {
         talk.answer();
@@ -73,7 +79,7 @@ pub(super) async fn converse<A: StreamAnswers>(
             Some(reply) = talk.waiting.join_next(), if !talk.waiting.is_empty() => {
                 talk.outbox.ready.push(&reply.unwrap_or_default());
             }
-            sent = talk.outbox.send(&mut writer), if !talk.outbox.is_empty() => match sent {
+            sent = talk.outbox.send(&mut writer, piece), if !talk.outbox.is_empty() => match sent {
                 Ok(()) => talk.alive = clock::monotonic(),
                 Err(_) => return,
             },
@@ -249,12 +255,23 @@ impl Inbox {
     }
 }
 
+/// What is written at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    /// All that is ready.
+    All,
+    /// One reply with its length.
+    Reply,
+}
+
 /// Replies: those on their way and, while these are, those that become ready.
 #[derive(Default)]
 struct Outbox {
     ready: Replies,
     leaving: Vec<u8>,
     left: usize,
+    /// Where the reply ends of which a part has left.
+    reply_end: usize,
     /// When the first octet of `leaving` was ready to go.
     since: Option<Instant>,
 }
@@ -266,16 +283,18 @@ impl Outbox {
 
     /// Send the replies on their way to the last octet, or go on with it where an earlier call was
     /// dropped.
-    async fn send(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    async fn send(
+        &mut self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        piece: Piece,
+    ) -> io::Result<()> {
         if self.leaving.is_empty() {
             std::mem::swap(&mut self.leaving, &mut self.ready.octets);
             self.since = Some(clock::monotonic());
         }
-        while let Some(rest) = self
-            .leaving
-            .get(self.left..)
-            .filter(|rest| !rest.is_empty())
-        {
+        while self.left < self.leaving.len() {
+            let end = self.piece_end(piece);
+            let rest = self.leaving.get(self.left..end).unwrap_or_default();
             match writer.write(rest).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 sent => self.left += sent,
@@ -284,20 +303,85 @@ impl Outbox {
         writer.flush().await?;
         self.leaving.clear();
         self.leaving.shrink_to(KEPT_OCTETS);
-        self.left = 0;
+        (self.left, self.reply_end) = (0, 0);
         self.since = None;
         Ok(())
+    }
+
+    /// How far the next write goes.
+    fn piece_end(&mut self, piece: Piece) -> usize {
+        let all = self.leaving.len();
+        if piece == Piece::All {
+            return all;
+        }
+        if self.left >= self.reply_end {
+            let length = self.leaving.get(self.left..).and_then(<[u8]>::first_chunk);
+            let octets = length.map_or(all, |length| 2 + usize::from(u16::from_be_bytes(*length)));
+            self.reply_end = all.min(self.left + octets);
+        }
+        self.reply_end
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
     use tokio::io::{DuplexStream, duplex};
     use tokio::sync::{Semaphore, watch};
     use tokio::task::JoinHandle;
 
     use super::super::stream_answers::stand_in::{BIG, LATER, NEVER, NOW, StandIn, question};
     use super::*;
+
+    /// Takes so many octets a write, and tells of each write.
+    struct Writes {
+        octets_max: usize,
+        done: Vec<Vec<u8>>,
+    }
+
+    impl AsyncWrite for Writes {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            octets: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = octets.len().min(self.octets_max);
+            self.done.push(octets[..taken].to_vec());
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn no_write_of_a_reply_goes_into_the_next_one() {
+        let replies = [b"\0\x03abc".as_slice(), b"\0\0", b"\0\x05defgh"];
+        for (piece, octets_max, expected) in [
+            (Piece::All, 100, vec![14]),
+            (Piece::Reply, 100, vec![5, 2, 7]),
+            (Piece::Reply, 4, vec![4, 1, 2, 4, 3]),
+        ] {
+            let mut outbox = Outbox::default();
+            let mut writes = Writes {
+                octets_max,
+                done: Vec::new(),
+            };
+            outbox.ready.octets = replies.concat();
+            outbox.send(&mut writes, piece).await.unwrap();
+            let sizes: Vec<usize> = writes.done.iter().map(Vec::len).collect();
+            assert_eq!(sizes, expected);
+            assert_eq!(writes.done.concat(), replies.concat());
+            assert!(outbox.is_empty());
+        }
+    }
 
     const LONG: Duration = Duration::from_secs(30);
     const SHORT: Duration = Duration::from_millis(40);

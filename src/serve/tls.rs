@@ -10,6 +10,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
+use tokio::io::{AsyncWriteExt as _, BufWriter};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time;
@@ -115,6 +116,9 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
 
 /// The longest a handshake may take; less where connections are short.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// What TLS records are gathered in, so that those which are ready together leave together: as much
+/// as a packet takes, since each connection has it.
+const PACKET_OCTETS: usize = 1400;
 /// One in so many connections may be in its handshake: under overload new handshakes are what is
 /// given up first.
 const HANDSHAKES_SHARE: usize = 4;
@@ -154,12 +158,20 @@ async fn shake_hands(
     handshakes: Arc<Semaphore>,
     patience: Duration,
     stream: TcpStream,
-) -> Option<TlsStream<TcpStream>> {
+) -> Option<TlsStream<BufWriter<TcpStream>>> {
     let _turn = handshakes.try_acquire().ok()?;
-    time::timeout(patience, acceptor.accept(stream))
-        .await
-        .ok()?
-        .ok()
+    let stream = BufWriter::with_capacity(PACKET_OCTETS, stream);
+    let secured = async {
+        match acceptor.accept(stream).into_fallible().await {
+            Ok(stream) => Some(stream),
+            Err((_, mut stream)) => {
+                // The alert that says why.
+                let _ = stream.flush().await;
+                None
+            }
+        }
+    };
+    time::timeout(patience, secured).await.ok()?
 }
 
 #[cfg(test)]
@@ -168,7 +180,7 @@ mod tests {
 
     use rustls::pki_types::ServerName;
     use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncReadExt as _;
     use tokio::sync::watch;
     use tokio::task::JoinHandle;
     use tokio_rustls::{TlsConnector, client};

@@ -16,7 +16,7 @@ use wardline::list::{Scope, TableBuilder};
 use wardline::name::{HashKey, Name, SuffixHashes};
 use wardline::policy::{Action, Basis, Clients, ListRules, Snapshot};
 use wardline::query::{Answering, Parts, RenewalSettings};
-use wardline::resolve::{Mode, Resolver, Settings, forward};
+use wardline::resolve::{Resolver, Settings, forward, recurse};
 
 const KEY: HashKey = HashKey::fixed([9; 16]);
 const LIFETIMES: Lifetimes = Lifetimes {
@@ -57,7 +57,11 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
         ..forward::Settings::default()
     };
     let settings = Settings {
-        mode: Mode::Forward(upstream),
+        forward: Some(upstream),
+        recurse: recurse::Settings {
+            validate: false,
+            ..recurse::Settings::default()
+        },
         zones: vec![],
         private_names: None,
         patience: Duration::from_secs(1),

@@ -12,29 +12,7 @@ use super::scan::{Source, Token, is_word, without_tests};
 /// A room, what stands in a circle there, and the issue that redraws it.
 type Waiting<'a> = (&'a str, &'a [&'a str], u32);
 /// Circles that wait for the issue that redraws their room; none is added.
-const WAITING: [Waiting<'_>; 2] = [
-    (
-        "resolve",
-        &[
-            "budget",
-            "convert",
-            "dns64",
-            "forward",
-            "iterate",
-            "mod",
-            "rebinding",
-            "recurse",
-            "renumber",
-            "reply",
-            "reply_writer",
-            "routes",
-            "rrset",
-            "validate",
-        ],
-        15,
-    ),
-    ("resolve/forward", &["mod", "peer", "validated"], 15),
-];
+const WAITING: [Waiting<'_>; 0] = [];
 
 /// What a module is called from the crate's root: `["count", "cells"]`.
 type Module<'a> = Vec<&'a str>;

@@ -36,7 +36,7 @@ use crate::witness::Witnesses;
 use counting::{entry_tallies, identity, in_force, store_opener};
 use readings::{ReadingSource, publish};
 pub(super) use resolver::StartError;
-use resolver::{resolve_settings, special_use};
+use resolver::{resolve_settings, special_use, with_made_addresses};
 
 /// Files that are open beside connections: sockets to others, lists, the store.
 const FILES_BESIDE_CONNECTIONS: u64 = 2000;
@@ -224,7 +224,7 @@ fn put_together(
         pages: config
             .lists()
             .iter()
-            .map(|(rules, _)| Page::new(rules))
+            .map(|(rules, _)| Page::new(&with_made_addresses(rules, config.resolve.dns64.as_ref())))
             .collect(),
         board: Arc::clone(board),
         cache: Cache::new(config.cache.octets_max)?,

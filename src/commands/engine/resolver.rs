@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::answer::special_use::{About, Designated, SpecialUse};
 use crate::config::{self, Config, Listen, Resolve, ResolveMode};
+use crate::name::Name;
+use crate::policy::{Action, ListRules};
+use crate::resolve::dns64::Prefix;
 use crate::resolve::{self, forward, recurse};
 
 /// What stops a start; the message says what to do.
@@ -12,25 +15,21 @@ pub(in crate::commands) type StartError = Box<dyn std::error::Error + Send + Syn
 
 pub(super) fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;
-    let mode = match resolve.mode {
-        ResolveMode::Recurse => resolve::Mode::Recurse(recurse_settings(config)?),
-        ResolveMode::Forward => resolve::Mode::Forward(forward_settings(
-            config,
-            &resolve.forward.upstreams,
-            recurse_settings(config)?,
-        )),
-    };
+    let recurse = recurse_settings(config)?;
+    let forward = (resolve.mode == ResolveMode::Forward)
+        .then(|| forward_settings(config, &resolve.forward.upstreams));
     let zones = resolve.zones.iter().map(|zone| resolve::Route {
         name: zone.name.clone(),
         target: match &zone.target {
             config::OwnZoneTarget::Stub(servers) => resolve::Target::Stub(servers.clone()),
-            config::OwnZoneTarget::Forward(servers) => resolve::Target::Forward(Box::new(
-                forward_settings(config, servers, recurse::Settings::default()),
-            )),
+            config::OwnZoneTarget::Forward(servers) => {
+                resolve::Target::Forward(Box::new(forward_settings(config, servers)))
+            }
         },
     });
     Ok(resolve::Settings {
-        mode,
+        recurse,
+        forward,
         zones: zones.collect(),
         private_names: resolve
             .rebinding_protection
@@ -41,11 +40,7 @@ pub(super) fn resolve_settings(config: &Config) -> Result<resolve::Settings, Sta
     })
 }
 
-fn forward_settings(
-    config: &Config,
-    upstreams: &[forward::Server],
-    recurse: recurse::Settings,
-) -> forward::Settings {
+fn forward_settings(config: &Config, upstreams: &[forward::Server]) -> forward::Settings {
     let forward = &config.resolve.forward;
     forward::Settings {
         upstreams: upstreams.to_vec(),
@@ -55,8 +50,6 @@ fn forward_settings(
         edns_octets: config.resolve.recurse.edns_octets,
         outgoing: config.resolve.recurse.outgoing.clone(),
         trust_ad: forward.trust_ad,
-        validate: forward.validate,
-        recurse,
     }
 }
 
@@ -118,7 +111,9 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
             .chain(unchecked)
             .cloned()
             .collect(),
-        validate: recurse.validate,
+        own_names: own_names(config),
+        validate: recurse.validate
+            && (config.resolve.mode == ResolveMode::Recurse || config.resolve.forward.validate),
         sha1: recurse.sha1,
         minimise: recurse.minimise,
         ipv4: recurse.ipv4,
@@ -133,6 +128,29 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
         ttl_s_max: config.cache.ttl_s_max,
         prime: recurse.prime,
     })
+}
+
+/// The rules of a list with addresses for clients that have IPv6 alone, made of the IPv4 ones where
+/// the list has no others and there is a translator (RFC 6147).
+pub(super) fn with_made_addresses(rules: &ListRules, dns64: Option<&Prefix>) -> ListRules {
+    let mut rules = rules.clone();
+    if let (Action::StopPage { v4, v6 }, Some(prefix)) = (&mut rules.action, dns64)
+        && v6.is_empty()
+    {
+        v6.extend(v4.iter().map(|address| prefix.embed(*address)));
+    }
+    rules
+}
+
+/// What the operator has answered here, or resolved although it is special.
+fn own_names(config: &Config) -> Vec<Name> {
+    let local = &config.local;
+    let addresses = local.addresses.iter().map(|(name, _)| name);
+    addresses
+        .chain(&local.nowhere_except)
+        .chain(&config.resolve.special_use_except)
+        .cloned()
+        .collect()
 }
 
 fn read_text(path: &Path) -> Result<String, StartError> {

@@ -18,7 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
-use super::LocalAddress;
+use super::outgoing::LocalAddress;
 
 /// The longest that a port is in use. Finding one port by the system's rate of ICMP errors, 1,000 a
 /// second, takes half a minute.

@@ -24,10 +24,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::resolve::StartError;
 use crate::resolve::exchange::{
     ExchangeFault, Likeness, LocalAddress, Outgoing, OutgoingEdns, Sent, connect, is_truncated,
 };
+use crate::resolve::start_error::StartError;
 
 /// The protocol's name in the handshake (RFC 7858, IANA's ALPN registry).
 const ALPN: &[u8] = b"dot";

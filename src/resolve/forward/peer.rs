@@ -1,21 +1,27 @@
 //! One upstream resolver: how it is asked, how long it takes, and whether it is passed over.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
 use super::dot::TlsLine;
-use super::{Server, Upstream};
+use super::server::{Server, Upstream};
 use crate::clock;
 use crate::name::Name;
-use crate::resolve::exchange::{ExchangeFault, Outgoing, OutgoingEdns, Sockets, ask};
+use crate::resolve::exchange::{
+    ExchangeFault, First, Outgoing, OutgoingEdns, Sockets, Wait, ask, ask_both, ask_tcp, ask_udp,
+};
+use crate::resolve::question::UpstreamBlock;
 use crate::resolve::reply::ServerReply;
-use crate::resolve::{ResolveTally, StartError};
+use crate::resolve::start_error::StartError;
+use crate::resolve::tally::ResolveTally;
 
 /// So many tries in a row without a usable reply, and an upstream is passed over.
 const FAILURES_IN_A_ROW_MAX: u32 = 3;
+/// After so many of them TCP is tried beside UDP.
+const SILENCES_BEFORE_TCP: u32 = 2;
 /// How long it is passed over at first; doubled each time it fails again.
 const PAUSE_FIRST: Duration = Duration::from_secs(2);
 /// The longest it is passed over before it is tried again.
@@ -35,6 +41,8 @@ pub(super) struct Peer {
     sockets: Sockets,
     tally: ResolveTally,
     failures_in_a_row: AtomicU32,
+    /// TCP alone got through to it last.
+    needs_tcp: AtomicBool,
     /// Wall-clock seconds; 0 while it is up.
     down_since: AtomicI64,
     /// When it may be tried again.
@@ -84,6 +92,8 @@ pub(super) async fn attempt(
             // NOERROR, NXDOMAIN, and YXDOMAIN for a DNAME that leads to a name too long (RFC 6672
             // section 2.2).
             0 | 3 | 6 => PeerHeard::Answer(Box::new(reply)),
+            // What an upstream keeps back is its answer, whatever its code.
+            _ if reply.ede.is_some_and(UpstreamBlock::is_one) => PeerHeard::Answer(Box::new(reply)),
             // SERVFAIL, NOTIMP: it is there, but not for this question.
             2 | 4 => PeerHeard::Unable(reply.ede),
             _ => PeerHeard::Unusable,
@@ -105,15 +115,18 @@ pub(super) async fn attempt(
         PeerHeard::Unusable | PeerHeard::Silence => {
             tally.note_failure();
             peer.tally.note_failure();
-            peer.note_useless();
+            peer.note_useless(match heard {
+                PeerHeard::Silence => "an upstream resolver does not answer",
+                _ => "an upstream resolver gives no answer that is of use",
+            });
         }
     }
     heard
 }
 
-/// FORMERR, or BADVERS (RFC 6891 section 9).
+/// FORMERR, NOTIMP (RFC 6891 section 7), or BADVERS (section 9).
 const fn is_edns_fault(rcode: u16) -> bool {
-    matches!(rcode, 1 | 16)
+    matches!(rcode, 1 | 4 | 16)
 }
 
 fn micros(span: Duration) -> u32 {
@@ -140,6 +153,7 @@ impl Peer {
             sockets: Sockets::default(),
             tally: ResolveTally::default(),
             failures_in_a_row: AtomicU32::new(0),
+            needs_tcp: AtomicBool::new(false),
             down_since: AtomicI64::new(0),
             retry_at: Mutex::default(),
         })
@@ -148,8 +162,32 @@ impl Peer {
     async fn ask(&self, outgoing: &Outgoing, timeout: Duration) -> Result<Vec<u8>, ExchangeFault> {
         match &self.line {
             Some(line) => line.ask(outgoing, timeout).await,
+            None if self.needs_tcp.load(Ordering::Relaxed) || self.is_mute() => {
+                self.ask_beside(outgoing, timeout).await
+            }
             None => ask(&self.sockets, self.server.address, outgoing, timeout).await,
         }
+    }
+
+    /// Over UDP and TCP at once, where UDP does not seem to get through.
+    async fn ask_beside(
+        &self,
+        outgoing: &Outgoing,
+        timeout: Duration,
+    ) -> Result<Vec<u8>, ExchangeFault> {
+        let at = self.server.address;
+        let udp = ask_udp(&self.sockets, at, outgoing, Wait::once(timeout), || false);
+        let first = ask_both(udp, ask_tcp(at, outgoing, timeout)).await;
+        self.needs_tcp
+            .store(matches!(first, Ok(First::Tcp(_))), Ordering::Relaxed);
+        first.map(|first| match first {
+            First::Udp(octets) | First::Tcp(octets) => octets,
+        })
+    }
+
+    /// Did it keep silent more than once?
+    fn is_mute(&self) -> bool {
+        self.failures_in_a_row.load(Ordering::Relaxed) >= SILENCES_BEFORE_TCP
     }
 
     pub(super) fn show(&self) -> Upstream {
@@ -207,7 +245,7 @@ impl Peer {
         self.failures_in_a_row.store(0, Ordering::Relaxed);
     }
 
-    fn note_useless(&self) {
+    fn note_useless(&self, why: &str) {
         let failures = self
             .failures_in_a_row
             .fetch_add(1, Ordering::Relaxed)
@@ -218,8 +256,7 @@ impl Peer {
         }
         if failures == FAILURES_IN_A_ROW_MAX {
             self.down_since.store(clock::wall_s(), Ordering::Relaxed);
-            tracing::warn!(upstream = %self.server, "an upstream resolver does not answer; it is \
-                                                     passed over for a while");
+            tracing::warn!(upstream = %self.server, "{why}; it is passed over for a while");
         }
     }
 }

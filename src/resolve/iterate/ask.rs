@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::super::convert::{our_name, wire_of};
 use super::super::exchange::{
-    ExchangeFault, Heard, LocalAddress, Outgoing, OutgoingEdns, REPEATS_MAX, Spelling, Wait,
-    ask_tcp, ask_udp,
+    ExchangeFault, First, Heard, LocalAddress, Outgoing, OutgoingEdns, REPEATS_MAX, Spelling, Wait,
+    ask_both, ask_tcp, ask_udp,
 };
 use super::candidates::AddressCandidate;
 use super::candidates::TRIES_MAX;
@@ -21,7 +21,7 @@ use super::servers::{ServerRecord, UnderWay};
 use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
-use crate::resolve::Failure;
+use crate::resolve::failure::Failure;
 
 /// How deep looking for servers' addresses may lead.
 const DEPTH_MAX: usize = 5;
@@ -29,6 +29,9 @@ const DEPTH_MAX: usize = 5;
 /// TCP takes a round trip more to begin with, and some servers their time.
 const TCP_WAIT_MIN: Duration = Duration::from_millis(800);
 const TCP_WAIT_MAX: Duration = Duration::from_millis(2000);
+
+/// After so many tries over UDP without a word from a server, TCP is tried beside.
+const UDP_TRIES: u32 = 2;
 
 /// What asking one server brought.
 enum Attempt {
@@ -147,8 +150,7 @@ impl Walker {
         addresses
     }
 
-    /// Ask one server: over UDP, without EDNS where it cannot read that, over TCP where the reply
-    /// was cut short or came back respelled.
+    /// Ask one server, without EDNS where it cannot read that.
     async fn ask_server(
         &self,
         candidate: &AddressCandidate,
@@ -164,8 +166,8 @@ impl Walker {
         let want = OutgoingEdns::WantSignatures(self.settings.udp_octets);
         let is_plain = !is_signed && (is_mute || server.is_plain(self.servers.now_ms()));
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
-        // The last two tries are in lower case: some servers drop what has capital letters.
-        let is_delicate = candidate.tries + 2 >= TRIES_MAX
+        // One that was found to change or to drop capital letters answered well over TCP.
+        let is_delicate = server.respells(self.servers.now_ms())
             || self
                 .settings
                 .plain_spelling
@@ -191,13 +193,8 @@ impl Walker {
             let key = (at, Box::from(outgoing.name.as_wire()), outgoing.qtype);
             let work = self.exchange(at, server, &outgoing, candidate.tries, trip);
             let octets = match self.shared.join(&key, work).await? {
-                Ok(Some(octets)) => octets,
-                // Neither the spelling came back nor TCP works: then without the spelling.
-                Ok(None) if outgoing.spelling == Spelling::Drawn => {
-                    outgoing.spelling = Spelling::Plain;
-                    continue;
-                }
-                Ok(None) | Err(ExchangeFault::Broken | ExchangeFault::Unsent) => {
+                Ok(octets) => octets,
+                Err(ExchangeFault::Broken | ExchangeFault::Unsent) => {
                     return Ok(Attempt::Unreachable);
                 }
                 Err(ExchangeFault::Silent) => return Ok(Attempt::Silence),
@@ -222,8 +219,8 @@ impl Walker {
         }
     }
 
-    /// One exchange over UDP and where needed over TCP; `None` where the reply was respelled and
-    /// TCP is of no use.
+    /// One exchange over UDP, and over TCP where the reply is cut short or does not match, or UDP
+    /// does not seem to get through.
     async fn exchange(
         &self,
         at: SocketAddr,
@@ -234,7 +231,13 @@ impl Walker {
     ) -> Result<Reply, Failure> {
         trip.budget.pay_packet()?;
         let _under_way = UnderWay::begin(server);
-        let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
+        let now_ms = self.servers.now_ms();
+        if tries == UDP_TRIES || server.needs_tcp(now_ms) {
+            return self
+                .exchange_beside(at, server, outgoing, tries, trip)
+                .await;
+        }
+        let began = Instant::now();
         let left = trip.budget.deadline().saturating_duration_since(began);
         let wait = server.wait(tries);
         let before_repeat = server.wait_before_repeat();
@@ -250,7 +253,7 @@ impl Walker {
             Err(fault) => {
                 match fault {
                     ExchangeFault::Unsent => trip.budget.refund_packet(),
-                    ExchangeFault::Silent => server.note_silence(asked_ms, self.servers.now_ms()),
+                    ExchangeFault::Silent => server.note_silence(now_ms, self.servers.now_ms()),
                     ExchangeFault::Broken => {}
                 }
                 self.tally.note_failure();
@@ -258,30 +261,98 @@ impl Walker {
             }
         };
         server.note_reply(began.elapsed());
-        let is_respelled = match heard {
-            Heard::Whole(octets) => return Ok(Ok(Some(Arc::new(octets)))),
-            Heard::Respelled => true,
-            Heard::Truncated => false,
+        let (is_respelled, listening) = match heard {
+            Heard::Whole(octets) => return Ok(Ok(Arc::new(octets))),
+            Heard::Respelled => (true, None),
+            Heard::NearMiss(listening) => (false, Some(listening)),
+            Heard::Truncated => (false, None),
         };
+        let over_tcp = self.exchange_tcp(at, server, outgoing, wait, trip).await?;
+        // The server is there, but for this question it may be of no use.
+        Ok(match (over_tcp, listening) {
+            (Ok(octets), _) => {
+                if is_respelled {
+                    server.note_respells(self.servers.now_ms());
+                }
+                Ok(octets)
+            }
+            (Err(_), Some(listening)) => listening.go_on().await.map(Arc::new),
+            (Err(_), None) => Err(ExchangeFault::Broken),
+        })
+    }
+
+    /// One exchange over TCP, within what such a server may take.
+    async fn exchange_tcp(
+        &self,
+        at: SocketAddr,
+        server: &ServerRecord,
+        outgoing: &Outgoing,
+        wait: Duration,
+        trip: &Trip<'_>,
+    ) -> Result<Reply, Failure> {
         let Some(_connection) = UnderWay::connect(server) else {
             return Ok(Err(ExchangeFault::Broken));
         };
         trip.budget.pay_packet()?;
-        let left = trip
-            .budget
-            .deadline()
-            .saturating_duration_since(Instant::now());
-        match ask_tcp(
-            at,
-            outgoing,
-            (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left),
-        )
-        .await
-        {
-            Ok(octets) => Ok(Ok(Some(Arc::new(octets)))),
-            Err(_) if is_respelled => Ok(Ok(None)),
-            // The server is there, but for this question it is of no use.
-            Err(_) => Ok(Err(ExchangeFault::Broken)),
+        let now = Instant::now();
+        let left = trip.budget.deadline().saturating_duration_since(now);
+        let patience = (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left);
+        Ok(ask_tcp(at, outgoing, patience).await.map(Arc::new))
+    }
+
+    /// Over UDP and TCP at once. Where TCP alone gets through, that is remembered; the question
+    /// over UDP is in lower case from then on, in case that it was the capital letters.
+    async fn exchange_beside(
+        &self,
+        at: SocketAddr,
+        server: &ServerRecord,
+        outgoing: &Outgoing,
+        tries: u32,
+        trip: &Trip<'_>,
+    ) -> Result<Reply, Failure> {
+        let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
+        let left = trip.budget.deadline().saturating_duration_since(began);
+        let wait = server.wait(tries);
+        let is_tcp_known = server.needs_tcp(asked_ms);
+        let mut over_udp = outgoing.clone();
+        if is_tcp_known {
+            over_udp.spelling = Spelling::Plain;
         }
+        let patience = Wait {
+            whole: wait.min(left),
+            before_repeat: wait,
+        };
+        let udp = ask_udp(&self.sockets, at, &over_udp, patience, || false);
+        let tcp = async {
+            match self.exchange_tcp(at, server, outgoing, wait, trip).await {
+                Ok(reply) => reply.map(Arc::unwrap_or_clone),
+                Err(_) => Err(ExchangeFault::Broken),
+            }
+        };
+        let now_ms = || self.servers.now_ms();
+        Ok(match ask_both(udp, tcp).await {
+            Ok(First::Udp(octets)) => {
+                server.note_reply(began.elapsed());
+                if is_tcp_known && outgoing.spelling == Spelling::Drawn {
+                    server.note_respells(now_ms());
+                }
+                server.note_no_need_of_tcp();
+                Ok(Arc::new(octets))
+            }
+            Ok(First::Tcp(octets)) => {
+                server.note_tcp_alone(now_ms());
+                Ok(Arc::new(octets))
+            }
+            Err(fault) => {
+                match fault {
+                    ExchangeFault::Unsent => trip.budget.refund_packet(),
+                    ExchangeFault::Silent => server.note_silence(asked_ms, now_ms()),
+                    ExchangeFault::Broken => {}
+                }
+                server.note_no_need_of_tcp();
+                self.tally.note_failure();
+                Err(fault)
+            }
+        })
     }
 }

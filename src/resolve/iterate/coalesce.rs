@@ -13,15 +13,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::super::exchange::ExchangeFault;
-use crate::resolve::Failure;
+use crate::resolve::failure::Failure;
 
 /// Locks, so that threads seldom meet.
 const SHARDS: usize = 16;
 
 /// Server, name and type.
 pub(super) type Key = (SocketAddr, Box<[u8]>, u16);
-/// A reply's octets; `None` where it came back respelled and TCP is of no use.
-pub(super) type Reply = Result<Option<Arc<Vec<u8>>>, ExchangeFault>;
+/// A reply's octets.
+pub(super) type Reply = Result<Arc<Vec<u8>>, ExchangeFault>;
 
 /// Where those wait who came second; nobody mostly.
 type Waiting = Option<watch::Sender<Option<Reply>>>;
@@ -132,7 +132,7 @@ mod tests {
                 if asked.fetch_add(1, Ordering::Relaxed) == 0 {
                     Err(Failure::TooMuchWork)
                 } else {
-                    Ok(Ok(None))
+                    Ok(Err(ExchangeFault::Silent))
                 }
             })
         };
@@ -141,9 +141,9 @@ mod tests {
             replies,
             (
                 Err(Failure::TooMuchWork),
-                Ok(Ok(None)),
-                Ok(Ok(None)),
-                Ok(Ok(None))
+                Ok(Err(ExchangeFault::Silent)),
+                Ok(Err(ExchangeFault::Silent)),
+                Ok(Err(ExchangeFault::Silent))
             )
         );
         assert_eq!(asked.load(Ordering::Relaxed), 2);

@@ -112,6 +112,7 @@ impl Walker {
                 answer: vec![dname.clone()],
                 authority: Vec::new(),
                 contradicts: false,
+                blocked: None,
                 ..(*said).clone()
             };
             self.memory
@@ -136,6 +137,7 @@ impl Walker {
             from,
             authoritative: false,
             contradicts: false,
+            blocked: None,
         }
     }
 }

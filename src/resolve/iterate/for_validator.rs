@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::super::Failure;
 use super::super::budget::Budget;
 use super::super::convert::wire_of;
+use super::super::failure::Failure;
 use super::super::rrset::{Ask, Cut, Said};
 use super::{Trip, Walker};
 use crate::clock::{self};

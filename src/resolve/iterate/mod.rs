@@ -38,8 +38,9 @@ use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
 use super::convert::wire_of;
 use super::exchange::Sockets;
+use super::failure::Failure;
 use super::rrset::Said;
-use super::{Failure, ResolveTally};
+use super::tally::ResolveTally;
 use crate::clock::{self, UnixSeconds};
 
 /// Zones and partial names gone through for one name; IPv6 reverse names have 34 labels.
@@ -221,7 +222,11 @@ impl Walker {
             match self.ask_zone(&place.zone, &asked, trip).await {
                 Ok(Judgement::Answer(said, continuations)) if whole => {
                     for Continuation { name, said } in continuations {
-                        self.settle(&name, rtype, said, &place.zone);
+                        // The servers of another zone have the word about it, above all where the
+                        // operator names them.
+                        if self.start(&name, rtype, now).name == place.zone.name {
+                            self.settle(&name, rtype, said, &place.zone);
+                        }
                     }
                     return Ok(self.settle(name, rtype, said, &place.zone));
                 }

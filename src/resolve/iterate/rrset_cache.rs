@@ -20,7 +20,9 @@ const NEGATIVE_TTL_S_MAX: u32 = 3600;
 const SAID_OCTETS: usize = 400;
 /// What a record takes: hickory keeps each with its name in full.
 const RECORD_OCTETS: usize = 320;
-/// A name that does not exist has no type (RFC 2308 section 5): it is kept under none.
+/// A name that does not exist has no type (RFC 2308 section 5): it is kept under none. But that it
+/// does not exist for the zone above, which is asked for DS, does not keep the operator's servers
+/// from having it: there the word about DS is of DS alone.
 const NO_TYPE: u16 = 0;
 
 /// Name and type.
@@ -74,7 +76,8 @@ impl Memory {
         let mut key: Key = (wire_of(name).into(), rtype.into());
         let kept = self.shelf.get(&key).or_else(|| {
             key.1 = NO_TYPE;
-            self.shelf.get(&key)
+            let is_of_child = |kept: &KeptRrset| rtype == RecordType::DS && kept.said.zone == *name;
+            self.shelf.get(&key).filter(|kept| !is_of_child(kept))
         })?;
         if now >= kept.until
             || now < kept.since
@@ -108,7 +111,9 @@ impl Memory {
         let Some(ttl_s) = ttl_s.filter(|ttl_s| *ttl_s > 0) else {
             return;
         };
-        let is_nobody = said.rcode == ResponseCode::NXDomain && said.answer.is_empty();
+        let is_nobody = said.rcode == ResponseCode::NXDomain
+            && said.answer.is_empty()
+            && rtype != RecordType::DS;
         let key = (
             wire_of(name).into(),
             if is_nobody { NO_TYPE } else { rtype.into() },
@@ -170,6 +175,7 @@ mod tests {
             from: "192.0.2.1".parse().ok(),
             authoritative: true,
             contradicts: false,
+            blocked: None,
         })
     }
 
@@ -223,10 +229,18 @@ mod tests {
         memory.keep(
             &name,
             RecordType::A,
-            &said(ResponseCode::NXDomain, &[], &[soa]),
+            &said(ResponseCode::NXDomain, &[], std::slice::from_ref(&soa)),
             1000,
         );
         assert!(memory.recall(&name, RecordType::TXT, &[], 1029).is_some());
         assert!(memory.recall(&name, RecordType::TXT, &[], 1030).is_none());
+        let name = Name::from_ascii("ds.test.").unwrap();
+        let denial = said(ResponseCode::NXDomain, &[], &[soa]);
+        memory.keep(&name, RecordType::DS, &denial, 1000);
+        assert!(memory.recall(&name, RecordType::DS, &[], 1000).is_some());
+        assert!(
+            memory.recall(&name, RecordType::A, &[], 1000).is_none(),
+            "the zone above has no say about it"
+        );
     }
 }

@@ -40,7 +40,7 @@ const IN_FLIGHT_MAX: u32 = 2_000;
 const IN_FLIGHT_IN_DOUBT_MAX: u32 = 200;
 /// TCP connections to one server at once.
 const CONNECTIONS_MAX: u32 = 50;
-/// How long a server is taken to be unable to read EDNS.
+/// How long a server is taken to be unable to read EDNS, to get UDP, to keep a spelling.
 const PLAIN_FOR_MS: u64 = 900_000;
 
 /// One server, by its address.
@@ -56,6 +56,10 @@ pub(super) struct ServerRecord {
     in_flight: AtomicU32,
     connections: AtomicU32,
     plain_until_ms: AtomicU64,
+    /// Until when it is taken to be out of reach over UDP.
+    tcp_until_ms: AtomicU64,
+    /// Until when it is taken to change or to drop capital letters.
+    respells_until_ms: AtomicU64,
 }
 
 /// Whether a server may be asked now.
@@ -150,6 +154,32 @@ impl ServerRecord {
     /// It answered without EDNS what it would not with.
     pub(super) fn note_plain(&self, now_ms: u64) {
         self.plain_until_ms.store(now_ms + PLAIN_FOR_MS, Relaxed);
+    }
+
+    /// Did TCP alone get through to it?
+    pub(super) fn needs_tcp(&self, now_ms: u64) -> bool {
+        now_ms < self.tcp_until_ms.load(Relaxed)
+    }
+
+    /// It answered over TCP what it would not over UDP: it is there.
+    pub(super) fn note_tcp_alone(&self, now_ms: u64) {
+        self.tcp_until_ms.store(now_ms + PLAIN_FOR_MS, Relaxed);
+        self.silences.store(0, Relaxed);
+    }
+
+    /// UDP gets through as well as TCP does.
+    pub(super) fn note_no_need_of_tcp(&self) {
+        self.tcp_until_ms.store(0, Relaxed);
+    }
+
+    /// Should it be asked in lower case?
+    pub(super) fn respells(&self, now_ms: u64) -> bool {
+        now_ms < self.respells_until_ms.load(Relaxed)
+    }
+
+    /// It answers well, but for a spelling that is not lower case.
+    pub(super) fn note_respells(&self, now_ms: u64) {
+        self.respells_until_ms.store(now_ms + PLAIN_FOR_MS, Relaxed);
     }
 
     /// It answered after `took`.

@@ -1,32 +1,20 @@
-//! Asking the authorities ourselves, from the root down: settings, root hints, and the chase along
-//! aliases.
+//! How authorities are asked and what is believed, as the operator wants it: settings, root hints,
+//! and the walker and the validator that come of them.
 
-mod hop;
-use hop::Hop;
-
-mod reply;
-#[cfg(test)]
-mod tests;
-use self::reply::{End, encode};
-use super::budget::Budget;
-use super::convert::their_name;
-use super::iterate::{self, RootCopy, RootStanding, Walker};
-use super::routes::{OwnRoutes, RouteTarget, Routes};
-use super::rrset::{Ask, Said};
-use super::validate::{self, Anchors, Security, Validator};
-use super::{Failure, Fetched, Question, ResolveTally, StartError, Upstream};
-use crate::name::Name;
-use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
+
+use super::convert::their_name;
+use super::iterate::{self, RootCopy, Walker};
+use super::routes::OwnRoutes;
+use super::start_error::StartError;
+use super::tally::ResolveTally;
+use super::validate::{self, Anchors, Validator};
+use crate::name::Name;
 
 /// The root servers' addresses, for the first question.
 const ROOT_HINTS: &str = include_str!("root.hints");
-
-/// Aliases followed for one question; Unbound follows 11, Knot Resolver 12.
-const ALIASES_MAX: usize = 12;
 
 /// Questions under way in one zone: a quarter of all that may wait, as shipped.
 const PER_ZONE_MAX: u32 = 2_500;
@@ -51,6 +39,9 @@ pub struct Settings {
     /// Zones whose signatures are not checked, with all below them (negative trust anchors, RFC
     /// 7646).
     pub negative_anchors: Vec<Name>,
+    /// Names of the operator's own beside the zones and the anchors, with all below them: what
+    /// other zones prove is not taken to speak of them.
+    pub own_names: Vec<Name>,
     /// Check signatures (RFC 4035).
     pub validate: bool,
     /// Believe signatures and DS digests made with SHA-1 (algorithms 5 and 7, digest type 1), which
@@ -92,6 +83,7 @@ impl Default for Settings {
             root_copy: None,
             trust_anchors: None,
             negative_anchors: Vec::new(),
+            own_names: Vec::new(),
             validate: true,
             sha1: false,
             minimise: true,
@@ -111,6 +103,32 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The root servers' addresses, of the families that are wanted.
+    pub(super) fn roots(&self) -> Result<Vec<IpAddr>, StartError> {
+        let mut roots = parse_hints(self.root_hints.as_deref().unwrap_or(ROOT_HINTS))?;
+        roots.retain(|address| {
+            if address.is_ipv4() {
+                self.ipv4
+            } else {
+                self.ipv6
+            }
+        });
+        if roots.is_empty() {
+            return Err(StartError::NoRoot);
+        }
+        Ok(roots)
+    }
+
+    /// The copy of the root zone, if one is wanted.
+    pub(super) fn open_root_copy(&self) -> Result<Option<Arc<RootCopy>>, StartError> {
+        let open = |file: &PathBuf| {
+            RootCopy::open(file)
+                .map(Arc::new)
+                .map_err(|fault| StartError::RootCopy(format!("{}: {fault}", file.display())))
+        };
+        self.root_copy.as_ref().map(open).transpose()
+    }
+
     /// Are signatures checked at all?
     pub fn validates(&self) -> bool {
         self.validate
@@ -118,137 +136,6 @@ impl Settings {
                 .trust_anchors
                 .as_ref()
                 .is_none_or(|anchors| !anchors.is_empty())
-    }
-}
-
-/// The way from the root down.
-pub(super) struct Recursion {
-    engine: RwLock<Arc<Engine>>,
-    settings: Settings,
-    roots: Vec<IpAddr>,
-    zones: OwnRoutes,
-    root_copy: Option<Arc<RootCopy>>,
-    tally: Arc<ResolveTally>,
-}
-
-/// What is learnt from outside, and how it is checked.
-pub(super) struct Engine<A = Routes> {
-    /// Whom to ask.
-    pub(super) walker: A,
-    /// `None` when nothing is checked at all.
-    pub(super) validator: Option<Validator>,
-}
-
-impl Recursion {
-    pub(super) fn start(settings: Settings, zones: OwnRoutes) -> Result<Self, StartError> {
-        let mut roots = parse_hints(settings.root_hints.as_deref().unwrap_or(ROOT_HINTS))?;
-        roots.retain(|address| {
-            if address.is_ipv4() {
-                settings.ipv4
-            } else {
-                settings.ipv6
-            }
-        });
-        if roots.is_empty() {
-            return Err(StartError::NoRoot);
-        }
-        let tally = Arc::new(ResolveTally::default());
-        let root_copy = settings.root_copy.as_ref().map(|file| {
-            let copy = RootCopy::open(file)
-                .map_err(|fault| StartError::RootCopy(format!("{}: {fault}", file.display())))?;
-            Ok::<_, StartError>(Arc::new(copy))
-        });
-        let root_copy = root_copy.transpose()?;
-        let engine = RwLock::new(Arc::new(Engine::build(
-            &settings,
-            &roots,
-            &zones,
-            root_copy.as_ref(),
-            &tally,
-        )?));
-        Ok(Self {
-            engine,
-            settings,
-            roots,
-            zones,
-            root_copy,
-            tally,
-        })
-    }
-
-    pub(super) fn tally(&self) -> &ResolveTally {
-        &self.tally
-    }
-
-    /// How the copy of the root zone stands, if there is one.
-    pub(super) fn root_copy(&self) -> Option<RootStanding> {
-        self.root_copy.as_ref().and_then(|copy| copy.standing())
-    }
-
-    /// The resolvers of single zones.
-    pub(super) fn upstreams(&self) -> Vec<Upstream> {
-        self.zones
-            .upstreams()
-            .flat_map(|upstreams| upstreams.show())
-            .collect()
-    }
-
-    /// Forget what was learnt about a name and those below it; or begin anew with empty caches,
-    /// while questions in flight finish with the old ones.
-    pub(super) fn forget(&self, below: Option<&Name>) -> Result<(), StartError> {
-        if let Some(below) = below {
-            let below = their_name(below).map_err(|_| StartError::NoZone(below.to_string()))?;
-            self.engine().forget(&below);
-            return Ok(());
-        }
-        let engine = Arc::new(Engine::build(
-            &self.settings,
-            &self.roots,
-            &self.zones,
-            self.root_copy.as_ref(),
-            &self.tally,
-        )?);
-        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
-        Ok(())
-    }
-
-    fn engine(&self) -> Arc<Engine> {
-        Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Find the answer, alias after alias, within the question's budget, of which the time is
-    /// `patience`.
-    pub(super) async fn fetch(
-        &self,
-        question: &Question,
-        patience: Duration,
-    ) -> Result<Fetched, Failure> {
-        self.engine().chase(question, &Budget::new(patience)).await
-    }
-}
-
-impl Engine {
-    fn build(
-        settings: &Settings,
-        roots: &[IpAddr],
-        zones: &OwnRoutes,
-        root_copy: Option<&Arc<RootCopy>>,
-        tally: &Arc<ResolveTally>,
-    ) -> Result<Self, StartError> {
-        let walker = Arc::new(build_walker(settings, roots, zones, root_copy, tally));
-        let routes = Routes::new(RouteTarget::Walk(Arc::clone(&walker)), zones, Some(&walker));
-        Ok(Self {
-            walker: routes,
-            validator: build_validator(settings)?,
-        })
-    }
-
-    /// Forget what was learnt about a name and all below it.
-    pub(super) fn forget(&self, below: &HickoryName) {
-        self.walker.forget(below);
-        if let Some(validator) = &self.validator {
-            validator.forget(below);
-        }
     }
 }
 
@@ -296,65 +183,11 @@ pub(super) fn build_walker(
     Walker::new(walking, Arc::clone(tally))
 }
 
-impl<A: Ask> Engine<A> {
-    /// Follow the aliases one by one: each hop has its own servers and its own chain of trust.
-    pub(super) async fn chase(
-        &self,
-        question: &Question,
-        budget: &Budget,
-    ) -> Result<Fetched, Failure> {
-        let rtype = RecordType::from(question.qtype);
-        let mut hops: Vec<Hop> = Vec::with_capacity(1);
-        let mut visited = vec![their_name(&question.name)?];
-        while let Some(name) = visited.last() {
-            let hop = self
-                .hop(name, rtype, question.checking_disabled, budget)
-                .await?;
-            let next = alias(&hop.said, rtype);
-            hops.push(hop);
-            match next {
-                None => break,
-                // Chains that lead round or too far are an error, and shown as far as they go (RFC
-                // 1034 section 3.6.2).
-                Some(target) if visited.len() > ALIASES_MAX || visited.contains(&target) => {
-                    return encode(question, &hops, End::Nowhere);
-                }
-                Some(target) => visited.push(target),
-            }
-        }
-        encode(question, &hops, End::Answer)
-    }
-
-    async fn hop(
-        &self,
-        name: &HickoryName,
-        rtype: RecordType,
-        unchecked: bool,
-        budget: &Budget,
-    ) -> Result<Hop, Failure> {
-        let Some(validator) = self.validator.as_ref().filter(|_| !unchecked) else {
-            let said = self.walker.ask(name, rtype, &[], budget).await?;
-            return Ok(Hop {
-                said,
-                secure: false,
-                ede: None,
-            });
-        };
-        let judged = validator.ask(&self.walker, name, rtype, budget).await?;
-        let (secure, ede) = match judged.verdict {
-            Security::Secure => (true, None),
-            Security::Insecure(why) => (false, why.ede()),
-        };
-        Ok(Hop {
-            said: judged.said,
-            secure,
-            ede,
-        })
-    }
-}
-
 /// The validator that the settings ask for, if they ask for one.
-pub(super) fn build_validator(settings: &Settings) -> Result<Option<Validator>, StartError> {
+pub(super) fn build_validator(
+    settings: &Settings,
+    zones: &OwnRoutes,
+) -> Result<Option<Validator>, StartError> {
     if !settings.validates() {
         return Ok(None);
     }
@@ -368,31 +201,18 @@ pub(super) fn build_validator(settings: &Settings) -> Result<Option<Validator>, 
         .map_err(|_| StartError::TrustAnchors("a negative anchor is not a name".to_owned()))?;
     let anchors = Anchors::read(&texts, &negative)?;
     let wanted = !anchors.is_empty();
+    let own_names = settings.own_names.iter().map(their_name);
+    let own_names = own_names
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| StartError::NoZone("a name of the operator's own".to_owned()))?;
     let settings = validate::Settings {
         anchors,
+        boundaries: zones.names().cloned().chain(own_names).collect(),
         sha1: settings.sha1,
         aggressive: true,
         memory_octets_max: PROOFS_OCTETS_MAX,
     };
     Ok(wanted.then(|| Validator::new(settings)))
-}
-
-/// Where an answer leads on; nowhere if it is what was asked for.
-fn alias(said: &Said, rtype: RecordType) -> Option<HickoryName> {
-    if matches!(
-        rtype,
-        RecordType::CNAME | RecordType::ANY | RecordType::RRSIG
-    ) {
-        return None;
-    }
-    let set = said
-        .answer
-        .last()
-        .filter(|set| set.rtype == RecordType::CNAME)?;
-    match &set.records.first()?.data {
-        RData::CNAME(target) => Some(target.0.to_lowercase()),
-        _ => None,
-    }
 }
 
 /// The addresses in a hints file (RFC 8109 section 2): A and AAAA records, one a line, names and

@@ -14,8 +14,9 @@ use super::proof::wildcard;
 use super::zone_spans::TTL_S_MAX;
 use super::zone_spans::{KeptProof, WantedProof, ZoneSpans, is_useful, negative_ttl_s};
 use crate::clock::UnixSeconds;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::convert::lowest_zone;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{RrSet, Said};
 
 /// What a set with its signature takes in memory, about.
@@ -106,11 +107,13 @@ impl Spans {
             .retain(|zone, _| !below.zone_of(zone) && !zone.zone_of(below));
     }
 
-    /// What the zone would say to name and type, if what is kept proves it.
+    /// What the closest zone would say to name and type, if what is kept proves it and `is_close`
+    /// lets it speak.
     pub(super) fn foresee(
         &self,
         name: &Name,
         rtype: RecordType,
+        is_close: impl FnOnce(&Name) -> bool,
         now: UnixSeconds,
         budget: &Budget,
     ) -> Result<Option<Said>, Failure> {
@@ -121,11 +124,7 @@ impl Spans {
             return Ok(None);
         }
         let zones = self.lock();
-        let mut zone = if rtype == RecordType::DS && !name.is_root() {
-            name.base_name()
-        } else {
-            name.clone()
-        };
+        let mut zone = lowest_zone(name, rtype);
         let spans = loop {
             match zones.get(&zone) {
                 Some(spans) => break spans,
@@ -133,6 +132,9 @@ impl Spans {
                 None => zone = zone.base_name(),
             }
         };
+        if !is_close(&zone) {
+            return Ok(None);
+        }
         let wanted = WantedProof {
             zone: &zone,
             name,
@@ -230,6 +232,7 @@ mod tests {
                 .foresee(
                     &name("www.a.test."),
                     RecordType::A,
+                    |_| true,
                     1,
                     &super::super::tests::budget(),
                 )

@@ -8,7 +8,8 @@ use hickory_proto::dnssec::{Algorithm, DigestType, PublicKey, PublicKeyBuf};
 use hickory_proto::rr::{Name, RecordType};
 
 use super::rules::Rules;
-use crate::resolve::StartError;
+use crate::resolve::convert::lowest_zone;
+use crate::resolve::start_error::StartError;
 
 /// The root's keys of 2017 and 2024, as <https://data.iana.org/root-anchors/root-anchors.xml> gives
 /// them.
@@ -78,6 +79,11 @@ impl Anchors {
         self.zones.values().all(Option::is_none)
     }
 
+    /// All zones with an anchor, positive or negative.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.zones.keys()
+    }
+
     /// The tags of the root's keys, for RFC 8509; `None` without an anchor at the root.
     pub(super) fn root_tags(&self) -> Option<Vec<u16>> {
         self.zones.get(&Name::root())?.as_ref().map(Anchor::tags)
@@ -99,11 +105,7 @@ impl Anchors {
     /// The same for records of a type: DS records belong to the zone above their name (RFC 4035
     /// section 2.4).
     pub(super) fn standing_of(&self, name: &Name, rtype: RecordType) -> AnchorStanding<'_> {
-        if rtype == RecordType::DS && !name.is_root() {
-            self.standing(&name.base_name())
-        } else {
-            self.standing(name)
-        }
+        self.standing(&lowest_zone(name, rtype))
     }
 }
 

@@ -12,11 +12,13 @@ use super::denial::Denial;
 use super::keys::now_s;
 use super::proof::Proof;
 use super::signature::{self, HeldSignature, ZoneKeys};
+use super::signer::{Between, Provenance};
 use super::verdict::{Insecurity, Judged, Security, is_bogus};
 use super::zone::ZoneTrust;
 use crate::clock;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::convert::lowest_zone;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, RrSet, Said};
 
 /// What became of one set.
@@ -68,12 +70,13 @@ impl Validator {
         if !said.answer.iter().all(fits) {
             return Err(Failure::Bogus);
         }
-        self.judge_answer(ask, said, budget).await
+        self.judge_answer(ask, name, said, budget).await
     }
 
     async fn judge_answer<A: Ask>(
         &self,
         ask: &A,
+        name: &Name,
         said: &Arc<Said>,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
@@ -92,7 +95,7 @@ impl Validator {
                 set.ttl_s = set.ttl_s.min(ttl_s);
                 continue;
             }
-            match self.check_set(ask, set, &said.zone, budget).await? {
+            match self.check_set(ask, set, name, &said.zone, budget).await? {
                 Checked::Insecure(why) => verdict = Security::Insecure(why),
                 Checked::HeldSignature(held, keys) => {
                     set.ttl_s = held.ttl_s;
@@ -146,6 +149,7 @@ impl Validator {
             .filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3))
         {
             match signature::check(proof, keys, self.rules, now_s(), budget) {
+                Ok(held) if held.expanded_from.is_some() => {}
                 Ok(held) => proofs.push(RrSet {
                     ttl_s: held.ttl_s,
                     ..proof.clone()
@@ -156,7 +160,8 @@ impl Validator {
         }
         let proof = Denial::new(&keys.zone, &proofs).wildcard_answer(&set.name, labels, budget)?;
         let outcome = insecurity(proof).ok_or(blame)?;
-        if let (None, Some(spans)) = (outcome, &self.spans) {
+        let is_beyond = self.boundaries.separate(&keys.zone, &set.name);
+        if let (None, Some(spans), false) = (outcome, &self.spans, is_beyond) {
             spans.note_wildcard(&keys.zone, set, labels, &proofs, clock::wall_s());
         }
         let new = proofs.into_iter().filter(|set| {
@@ -197,7 +202,10 @@ impl Validator {
             Some(Insecurity::Iterations) => return insecure(Insecurity::Iterations),
             Some(why) => Security::Insecure(why),
         };
-        if let (Security::Secure, Some(spans)) = (verdict, &self.spans) {
+        let is_beyond = self
+            .boundaries
+            .separate(&evidence.keys.zone, &lowest_zone(name, rtype));
+        if let (Security::Secure, Some(spans), false) = (verdict, &self.spans, is_beyond) {
             spans.note(
                 &evidence.keys.zone,
                 evidence.soa.as_ref(),
@@ -232,12 +240,15 @@ impl Validator {
         if top != &said.zone && said.zone.zone_of(top) {
             return Ok(Err(Insecurity::Unanchored));
         }
-        // Only a zone that the name may be in can say that it is not, or be insecure and thereby
+        // Only the zone that the name may be in can say that it is not, or be insecure and thereby
         // make its absence so. The child's own word about its DS counts for nothing (RFC 6840
         // section 4.4).
-        let is_about = |signer: &Name| {
-            let own_ds = rtype == RecordType::DS && signer == name && !name.is_root();
-            top.zone_of(signer) && signer.zone_of(name) && !own_ds
+        let lowest = lowest_zone(name, rtype);
+        let is_about = |signer: &Name| top.zone_of(signer) && signer.zone_of(&lowest);
+        let origin = Provenance {
+            lowest: &lowest,
+            said_by: &said.zone,
+            proven: None,
         };
         let mut evidence: Option<Evidence> = None;
         let (mut soa, mut any_signed) = (None, false);
@@ -247,7 +258,12 @@ impl Validator {
             if !is_proof && set.rtype != RecordType::SOA {
                 continue;
             }
-            let (held, keys) = match self.check_signed(ask, set, is_about, budget).await? {
+            let (held, keys) = match self
+                .check_signed(ask, set, origin, is_about, budget)
+                .await?
+            {
+                // From a wildcard: it speaks of the wildcard.
+                Some(Checked::HeldSignature(held, _)) if held.expanded_from.is_some() => continue,
                 Some(Checked::HeldSignature(held, keys)) => (held, keys),
                 Some(Checked::Insecure(why)) => return Ok(Err(why)),
                 None => continue,
@@ -296,14 +312,26 @@ impl Validator {
         &self,
         ask: &A,
         set: &RrSet,
+        name: &Name,
         said_by: &Name,
         budget: &Budget,
     ) -> Result<Checked, Failure> {
         let AnchorStanding::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
             return Ok(Checked::Insecure(Insecurity::Unanchored));
         };
+        // Both zones at a cut have an NSEC there (RFC 4035 section 2.3); a DNAME speaks for all
+        // names below it, the one that was asked for among them.
+        let lowest = match set.rtype {
+            RecordType::NSEC => lowest_zone(name, RecordType::DS),
+            rtype => lowest_zone(name, rtype),
+        };
+        let origin = Provenance {
+            lowest: &lowest,
+            said_by,
+            proven: None,
+        };
         if let Some(checked) = self
-            .check_signed(ask, set, |signer| top.zone_of(signer), budget)
+            .check_signed(ask, set, origin, |signer| top.zone_of(signer), budget)
             .await?
         {
             return Ok(checked);
@@ -320,6 +348,7 @@ impl Validator {
         &self,
         ask: &A,
         set: &RrSet,
+        origin: Provenance<'_>,
         may_sign: impl Fn(&Name) -> bool + Send,
         budget: &Budget,
     ) -> Result<Option<Checked>, Failure> {
@@ -328,6 +357,11 @@ impl Validator {
             .iter()
             .filter(|signer| may_sign(signer))
         {
+            match self.between(ask, signer, origin, budget).await? {
+                Between::Nothing => {}
+                Between::Secure => continue,
+                Between::Insecure(why) => return Ok(Some(Checked::Insecure(why))),
+            }
             match self.zone(ask, signer, budget).await? {
                 ZoneTrust::Insecure(why) => return Ok(Some(Checked::Insecure(why))),
                 ZoneTrust::Secure(keys) => {

@@ -4,7 +4,6 @@
 //! A zone's parent is whoever signed its DS records or their denial, so that cuts nobody told us of
 //! are found where they matter.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 
 use hickory_proto::dnssec::rdata::DS;
@@ -13,15 +12,17 @@ use hickory_proto::rr::{Name, RecordType};
 use super::Validator;
 use super::anchor::AnchorStanding;
 use super::denial::{Denial, NoDs};
+use super::keys::now_s;
 use super::keys::{KeysSigned, Vouching, digests};
-use super::keys::{RETRIES_MAX, now_s};
+use super::retry::Retry;
 use super::signature::{self};
+use super::signer::{Between, Provenance};
 use super::verdict::{Insecurity, is_bogus};
 use super::zone::ZoneTrust;
 use crate::clock::{self, UnixSeconds};
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
-use crate::resolve::convert::{is_below, label_count};
+use crate::resolve::convert::{is_below, label_count, lowest_zone};
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, Cut, RrSet};
 
 /// The longest that keys and insecure delegations are believed; RFC 4035 leaves it to their TTLs,
@@ -44,35 +45,62 @@ enum Delegation {
     NoCut,
 }
 
+/// What begins at a name.
+enum ZoneBegins {
+    /// No zone: it belongs to the one above.
+    Nowhere,
+    /// A zone whose keys are vouched for.
+    Signed,
+    /// A zone for which nobody vouches.
+    Insecure(Insecurity),
+}
+
 impl Validator {
     /// The keys of the zone at `apex`, or that it is insecure.
-    pub(super) fn zone<'a, A: Ask>(
+    pub(super) async fn zone<A: Ask>(
+        &self,
+        ask: &A,
+        apex: &Name,
+        budget: &Budget,
+    ) -> Result<ZoneTrust, Failure> {
+        // Somebody claims to have signed as a zone that is none.
+        let trust = self.trust(ask, apex, budget).await?;
+        trust.ok_or(Failure::Bogus)
+    }
+
+    /// The same; nothing where the zone above proves that there is no such zone.
+    pub(super) fn trust<'a, A: Ask>(
         &'a self,
         ask: &'a A,
         apex: &'a Name,
         budget: &'a Budget,
-    ) -> Boxed<'a, ZoneTrust> {
+    ) -> Boxed<'a, Option<ZoneTrust>> {
         Box::pin(async move {
             let AnchorStanding::Below(top, anchor) = self.anchors.standing(apex) else {
-                return Ok(ZoneTrust::Insecure(Insecurity::Unanchored));
+                return Ok(Some(ZoneTrust::Insecure(Insecurity::Unanchored)));
             };
             let now = clock::wall_s();
             if let Some(zone) = self.zones.recall(apex, now) {
-                return Ok(zone);
+                return Ok(Some(zone));
             }
             budget.pay_step().await?;
             if top == apex {
-                let (keys, ttl_s) = self
+                let (trust, ttl_s) = self
                     .keys(ask, apex, Vouching::Anchor(anchor), budget)
                     .await?;
-                return Ok(self.settle(apex, ZoneTrust::Secure(keys), ttl_s, now));
+                return Ok(Some(self.settle(apex, trust, ttl_s, now)));
             }
-            match self.delegation(ask, apex, budget).await? {
+            let (trust, ttl_s) = match self.delegation(ask, apex, None, budget).await? {
                 Delegation::KeysSigned(signers, ds_ttl_s) => {
                     if let Some(why) = self.unknown(&signers) {
-                        return Ok(self.settle(apex, ZoneTrust::Insecure(why), ds_ttl_s, now));
+                        return Ok(Some(self.settle(
+                            apex,
+                            ZoneTrust::Insecure(why),
+                            ds_ttl_s,
+                            now,
+                        )));
                     }
-                    let (keys, ttl_s) = self
+                    let (trust, ttl_s) = self
                         .keys(
                             ask,
                             apex,
@@ -80,14 +108,12 @@ impl Validator {
                             budget,
                         )
                         .await?;
-                    Ok(self.settle(apex, ZoneTrust::Secure(keys), ttl_s.min(ds_ttl_s), now))
+                    (trust, ttl_s.min(ds_ttl_s))
                 }
-                Delegation::Insecure(why, ttl_s) => {
-                    Ok(self.settle(apex, ZoneTrust::Insecure(why), ttl_s, now))
-                }
-                // Somebody claims to have signed as a zone that is none.
-                Delegation::NoCut => Err(Failure::Bogus),
-            }
+                Delegation::Insecure(why, ttl_s) => (ZoneTrust::Insecure(why), ttl_s),
+                Delegation::NoCut => return Ok(None),
+            };
+            Ok(Some(self.settle(apex, trust, ttl_s, now)))
         })
     }
 
@@ -103,11 +129,7 @@ impl Validator {
         budget: &'a Budget,
     ) -> Boxed<'a, Option<Insecurity>> {
         Box::pin(async move {
-            let lowest = if rtype == RecordType::DS && !name.is_root() {
-                name.base_name()
-            } else {
-                name.clone()
-            };
+            let lowest = lowest_zone(name, rtype);
             let AnchorStanding::Below(anchored, _) = self.anchors.standing(&lowest) else {
                 return Ok(Some(Insecurity::Unanchored));
             };
@@ -125,45 +147,53 @@ impl Validator {
             if let ZoneTrust::Insecure(why) = self.zone(ask, &top, budget).await? {
                 return Ok(Some(why));
             }
-            for labels in label_count(&top) + 1..=label_count(&lowest) {
+            let mut proven = top;
+            for labels in label_count(&proven) + 1..=label_count(&lowest) {
                 budget.pay_step().await?;
-                match self.insecure_at(ask, &lowest.trim_to(labels), budget).await {
-                    Ok(None) => {}
+                let name = lowest.trim_to(labels);
+                match self.begins_at(ask, &name, &proven, budget).await {
+                    Ok(ZoneBegins::Nowhere) => {}
+                    Ok(ZoneBegins::Signed) => proven = name,
+                    Ok(ZoneBegins::Insecure(why)) => return Ok(Some(why)),
                     // That the servers prove nothing is no news: what they said came without
                     // signatures already.
                     Err(Failure::Unproven) => return Ok(None),
-                    other => return other,
+                    Err(failure) => return Err(failure),
                 }
             }
             Ok(None)
         })
     }
 
-    /// Does an insecure zone begin at the name?
-    async fn insecure_at<A: Ask>(
+    /// Does a zone begin at the name, below the signed zone that is `proven`?
+    async fn begins_at<A: Ask>(
         &self,
         ask: &A,
         name: &Name,
+        proven: &Name,
         budget: &Budget,
-    ) -> Result<Option<Insecurity>, Failure> {
+    ) -> Result<ZoneBegins, Failure> {
         match self.anchors.standing(name) {
-            AnchorStanding::Outside => return Ok(Some(Insecurity::Unanchored)),
-            AnchorStanding::Below(top, _) if top == name => return Ok(None),
+            AnchorStanding::Outside => return Ok(ZoneBegins::Insecure(Insecurity::Unanchored)),
+            AnchorStanding::Below(top, _) if top == name => return Ok(ZoneBegins::Signed),
             AnchorStanding::Below(..) => {}
         }
         let now = clock::wall_s();
         match self.zones.recall(name, now) {
-            Some(ZoneTrust::Insecure(why)) => return Ok(Some(why)),
-            Some(ZoneTrust::Secure(_)) => return Ok(None),
+            Some(ZoneTrust::Insecure(why)) => return Ok(ZoneBegins::Insecure(why)),
+            Some(ZoneTrust::Secure(_)) => return Ok(ZoneBegins::Signed),
             None => {}
         }
-        Ok(match self.delegation(ask, name, budget).await? {
+        let delegation = self.delegation(ask, name, Some(proven), budget).await?;
+        Ok(match delegation {
             Delegation::Insecure(why, ttl_s) => {
                 self.settle(name, ZoneTrust::Insecure(why), ttl_s, now);
-                Some(why)
+                ZoneBegins::Insecure(why)
             }
-            Delegation::KeysSigned(signers, _) => self.unknown(&signers),
-            Delegation::NoCut => None,
+            Delegation::KeysSigned(signers, _) => self
+                .unknown(&signers)
+                .map_or(ZoneBegins::Signed, ZoneBegins::Insecure),
+            Delegation::NoCut => ZoneBegins::Nowhere,
         })
     }
 
@@ -173,31 +203,23 @@ impl Validator {
     }
 
     /// What the parent says about a delegation at `child`; another server is asked where one's word
-    /// is bogus.
+    /// is bogus. Zones above the one that is `proven` to be signed have no say.
     async fn delegation<A: Ask>(
         &self,
         ask: &A,
         child: &Name,
+        proven: Option<&Name>,
         budget: &Budget,
     ) -> Result<Delegation, Failure> {
-        let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
+        let mut retry = Retry::default();
         loop {
-            let cut = match ask.cut(child, &avoid, budget).await {
-                Ok(cut) => cut,
-                Err(failure) => return Err(bogus.unwrap_or(failure)),
-            };
-            match self.judge_cut(ask, &cut, budget).await {
-                Err(failure) if is_bogus(failure) => {
-                    let from = cut
-                        .from
-                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else {
-                        return Err(bogus.unwrap_or(failure));
-                    };
-                    bogus.get_or_insert(failure);
-                    avoid.push(from);
-                }
-                other => return other,
+            let cut = ask
+                .cut(child, retry.avoid(), budget)
+                .await
+                .map_err(|failure| retry.unheard(failure))?;
+            let judged = self.judge_cut(ask, &cut, proven, budget).await;
+            if let Some(delegation) = retry.settle(judged, cut.from)? {
+                return Ok(delegation);
             }
         }
     }
@@ -206,11 +228,17 @@ impl Validator {
         &self,
         ask: &A,
         cut: &Cut,
+        proven: Option<&Name>,
         budget: &Budget,
     ) -> Result<Delegation, Failure> {
-        let child = &cut.child;
+        let (child, lowest) = (&cut.child, cut.child.base_name());
+        let origin = Provenance {
+            lowest: &lowest,
+            said_by: &cut.parent,
+            proven,
+        };
         if let Some(ds) = cut.ds.as_ref().filter(|ds| ds.name == *child) {
-            return Ok(match self.signed_above(ask, ds, child, budget).await? {
+            return Ok(match self.signed_above(ask, ds, origin, budget).await? {
                 KeysSigned::Held(ttl_s, _) => Delegation::KeysSigned(digests(ds), ttl_s),
                 KeysSigned::Insecure(why) => Delegation::Insecure(why, ds.ttl_s),
                 KeysSigned::Not => {
@@ -225,7 +253,7 @@ impl Validator {
             .iter()
             .filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3))
         {
-            match self.signed_above(ask, set, child, budget).await? {
+            match self.signed_above(ask, set, origin, budget).await? {
                 KeysSigned::Held(set_ttl_s, keys) => {
                     ttl_s = ttl_s.min(set_ttl_s);
                     zone = Some(keys);
@@ -270,23 +298,30 @@ impl Validator {
             .ok_or(otherwise)
     }
 
-    /// Check a set that only a zone truly above `child` may have signed.
+    /// Check a set that only the zone above a cut may have signed.
     async fn signed_above<A: Ask>(
         &self,
         ask: &A,
         set: &RrSet,
-        child: &Name,
+        origin: Provenance<'_>,
         budget: &Budget,
     ) -> Result<KeysSigned, Failure> {
         let mut fault = None;
         for signer in signature::signers(set)
             .iter()
-            .filter(|signer| is_below(child, signer))
+            .filter(|signer| signer.zone_of(origin.lowest))
         {
+            match self.between(ask, signer, origin, budget).await? {
+                Between::Nothing => {}
+                Between::Secure => continue,
+                Between::Insecure(why) => return Ok(KeysSigned::Insecure(why)),
+            }
             match self.zone(ask, signer, budget).await? {
                 ZoneTrust::Insecure(why) => return Ok(KeysSigned::Insecure(why)),
                 ZoneTrust::Secure(keys) => {
                     match signature::check(set, &keys, self.rules, now_s(), budget) {
+                        // From a wildcard: it speaks of the wildcard.
+                        Ok(held) if held.expanded_from.is_some() => {}
                         Ok(held) => return Ok(KeysSigned::Held(held.ttl_s, keys)),
                         Err(failure) if is_bogus(failure) => fault = Some(failure),
                         Err(failure) => return Err(failure),

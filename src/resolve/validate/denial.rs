@@ -6,9 +6,9 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::nsec3::Hashed;
 use super::proof::{Proof, is_delegation, lacks, wildcard};
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::label_count;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::RrSet;
 
 /// What a parent's records say of a name that has no DS.

@@ -1,6 +1,5 @@
 //! A zone's keys: fetched, and held against what vouches for them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::dnssec::DigestType;
@@ -9,11 +8,13 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::Validator;
 use super::anchor::Anchor;
+use super::retry::Retry;
 use super::signature::{self, ZoneKeys};
-use super::verdict::{Insecurity, is_bogus};
+use super::verdict::Insecurity;
+use super::zone::ZoneTrust;
 use crate::clock;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, RrSet};
 
 /// The wall clock as signatures count it.
@@ -21,9 +22,6 @@ pub(super) fn now_s() -> u32 {
     // Serial numbers go round: RFC 4034 section 3.1.5.
     clock::wall_s() as u32
 }
-
-/// Servers asked anew for keys or DS after bogus ones.
-pub(super) const RETRIES_MAX: usize = 2;
 
 /// Who vouches for keys.
 #[derive(Clone, Copy)]
@@ -48,43 +46,34 @@ pub(super) fn digests(set: &RrSet) -> Vec<DS> {
 }
 
 impl Validator {
-    /// The keys of a zone, asked for and checked against who vouches for them; and for how many
-    /// seconds.
+    /// The keys of a zone, asked for and checked against who vouches for them, or that they are too
+    /// short to vouch for anything themselves; and for how many seconds.
     pub(super) async fn keys<A: Ask>(
         &self,
         ask: &A,
         apex: &Name,
         vouching: Vouching<'_>,
         budget: &Budget,
-    ) -> Result<(Arc<ZoneKeys>, u32), Failure> {
-        let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
+    ) -> Result<(ZoneTrust, u32), Failure> {
+        let mut retry = Retry::default();
         loop {
-            let said = match ask.ask(apex, RecordType::DNSKEY, &avoid, budget).await {
-                Ok(said) => said,
-                Err(failure) => return Err(bogus.unwrap_or(failure)),
-            };
+            let said = ask
+                .ask(apex, RecordType::DNSKEY, retry.avoid(), budget)
+                .await
+                .map_err(|failure| retry.unheard(failure))?;
             let set = said
                 .answer
                 .iter()
                 .find(|set| set.rtype == RecordType::DNSKEY && set.name == *apex);
             if set.is_none() && !said.authoritative && said.authority.is_empty() {
                 // Nobody has said anything: a network that catches all DNS does so.
-                return Err(bogus.unwrap_or(Failure::Unreachable));
+                return Err(retry.unheard(Failure::Unreachable));
             }
-            match set.map_or(Err(Failure::KeyMissing), |set| {
+            let judged = set.map_or(Err(Failure::KeyMissing), |set| {
                 self.judge_keys(set, vouching, budget)
-            }) {
-                Err(failure) if is_bogus(failure) => {
-                    let from = said
-                        .from
-                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else {
-                        return Err(bogus.unwrap_or(failure));
-                    };
-                    bogus.get_or_insert(failure);
-                    avoid.push(from);
-                }
-                other => return other,
+            });
+            if let Some(keys) = retry.settle(judged, said.from)? {
+                return Ok(keys);
             }
         }
     }
@@ -94,7 +83,7 @@ impl Validator {
         set: &RrSet,
         vouching: Vouching<'_>,
         budget: &Budget,
-    ) -> Result<(Arc<ZoneKeys>, u32), Failure> {
+    ) -> Result<(ZoneTrust, u32), Failure> {
         let keys = ZoneKeys::of(set, self.rules);
         let vouched = match vouching {
             Vouching::Anchor(anchor) => keys.vouched_by_anchor(anchor),
@@ -103,8 +92,15 @@ impl Validator {
         if vouched.is_empty() {
             return Err(Failure::KeyMissing);
         }
-        let held = signature::check(set, &vouched, self.rules, now_s(), budget)?;
-        Ok((Arc::new(keys), held.ttl_s))
+        let (short, strong) = (ZoneTrust::Insecure(Insecurity::Algorithm), vouched.strong());
+        if strong.is_empty() {
+            return Ok((short, set.ttl_s));
+        }
+        let held = signature::check(set, &strong, self.rules, now_s(), budget)?;
+        if keys.has_short() {
+            return Ok((short, held.ttl_s));
+        }
+        Ok((ZoneTrust::Secure(Arc::new(keys)), held.ttl_s))
     }
 
     /// Why none of the digests can be checked, if none can (RFC 4035 section 5.2, RFC 6840 section

@@ -6,21 +6,24 @@
 //! [`answer`] puts it together for one reply, [`spans`] answers from proofs seen before.
 
 mod verdict;
-use verdict::is_bogus;
+use verdict::{Insecurity, is_bogus};
 pub(super) use verdict::{Judged, Security};
 
 mod aggressive_nsec;
 mod anchor;
 mod answer;
+mod boundaries;
 mod chain;
 mod denial;
 mod keys;
 mod nsec3;
 mod proof;
+mod retry;
 mod rsa;
 mod rules;
 mod sentinel;
 mod signature;
+mod signer;
 #[cfg(test)]
 mod tests;
 mod zone;
@@ -29,24 +32,27 @@ mod zone_spans;
 use self::aggressive_nsec::Spans;
 use self::anchor::AnchorStanding;
 pub(super) use self::anchor::Anchors;
+use self::boundaries::Boundaries;
+use self::retry::Retry;
 use self::rules::Rules;
 use self::zone_cache::TrustCache;
-use super::Failure;
 use super::budget::Budget;
+use super::convert::lowest_zone;
+use super::failure::Failure;
 use super::rrset::{Ask, Said};
 use crate::clock;
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
-use std::net::IpAddr;
 use std::sync::Arc;
-
-/// Servers asked anew after a bogus answer.
-const RETRIES_MAX: usize = 2;
 
 /// What is believed.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Whose keys are believed.
     pub(super) anchors: Anchors,
+    /// Names of the operator's own beside the anchors', with all below them: what other zones prove
+    /// says nothing of them.
+    pub(super) boundaries: Vec<Name>,
     /// Believe RSA with SHA-1 (algorithms 5 and 7) and DS records with SHA-1; off, such zones are
     /// insecure (RFC 9905).
     pub(super) sha1: bool,
@@ -56,9 +62,27 @@ pub(super) struct Settings {
     pub(super) memory_octets_max: u64,
 }
 
+/// An answer that an upstream keeps back by its own word, and that nobody vouches for: that it
+/// does, and none of the records.
+fn keep_back(said: &Said) -> Said {
+    let rcode = if said.answer.is_empty() {
+        said.rcode
+    } else {
+        ResponseCode::ServFail
+    };
+    Said {
+        rcode,
+        answer: Vec::new(),
+        authority: Vec::new(),
+        servers: Vec::new(),
+        ..said.clone()
+    }
+}
+
 /// Checks what servers say; shared by all questions.
 pub(super) struct Validator {
     anchors: Anchors,
+    boundaries: Boundaries,
     /// Of the root's anchors, if it has any.
     root_tags: Option<Vec<u16>>,
     rules: Rules,
@@ -71,6 +95,9 @@ impl Validator {
         let half = settings.memory_octets_max / 2;
         Self {
             root_tags: settings.anchors.root_tags(),
+            boundaries: Boundaries::new(
+                settings.anchors.names().cloned().chain(settings.boundaries),
+            ),
             anchors: settings.anchors,
             rules: Rules {
                 sha1: settings.sha1,
@@ -100,32 +127,31 @@ impl Validator {
                 verdict: Security::Secure,
             });
         }
-        let (mut avoid, mut bogus): (Vec<IpAddr>, Option<Failure>) = (Vec::new(), None);
-        loop {
-            let said = match ask.ask(name, rtype, &avoid, budget).await {
-                Ok(said) => said,
-                Err(failure) => return Err(bogus.unwrap_or(failure)),
-            };
-            match self.judge(ask, name, rtype, &said, budget).await {
-                Err(failure) if is_bogus(failure) => {
-                    let from = said
-                        .from
-                        .filter(|from| avoid.len() < RETRIES_MAX && !avoid.contains(from));
-                    let Some(from) = from else {
-                        return Err(bogus.unwrap_or(failure));
-                    };
-                    bogus.get_or_insert(failure);
-                    avoid.push(from);
-                }
-                Ok(judged)
-                    if judged.verdict == Security::Secure
-                        && sentinel::withholds(name, rtype, self.root_tags.as_deref()) =>
-                {
-                    return Err(Failure::Sentinel);
-                }
-                other => return other,
+        let mut retry = Retry::default();
+        let judged = loop {
+            let said = ask
+                .ask(name, rtype, retry.avoid(), budget)
+                .await
+                .map_err(|failure| retry.unheard(failure))?;
+            let judged = self.judge(ask, name, rtype, &said, budget).await;
+            if let (Err(failure), Some(_)) = (&judged, &said.blocked)
+                && is_bogus(*failure)
+            {
+                return Ok(Judged {
+                    said: Arc::new(keep_back(&said)),
+                    verdict: Security::Insecure(Insecurity::Blocked),
+                });
             }
+            if let Some(judged) = retry.settle(judged, said.from)? {
+                break judged;
+            }
+        };
+        if judged.verdict == Security::Secure
+            && sentinel::withholds(name, rtype, self.root_tags.as_deref())
+        {
+            return Err(Failure::Sentinel);
         }
+        Ok(judged)
     }
 
     /// Forget the keys of zones at and below a name, and what proves that something there does not
@@ -137,15 +163,21 @@ impl Validator {
         }
     }
 
-    /// What proofs seen before say, without asking anybody.
+    /// What proofs seen before say, without asking anybody: those of the zone that holds the name
+    /// as far as is known, and of none beyond a boundary.
     fn foresee(
         &self,
         name: &Name,
         rtype: RecordType,
         budget: &Budget,
     ) -> Result<Option<Said>, Failure> {
+        let (lowest, now) = (lowest_zone(name, rtype), clock::wall_s());
+        let is_close = |zone: &Name| {
+            !self.boundaries.separate(zone, &lowest)
+                && self.known_between(zone, &lowest, now).is_none()
+        };
         self.spans.as_ref().map_or(Ok(None), |spans| {
-            spans.foresee(name, rtype, clock::wall_s(), budget)
+            spans.foresee(name, rtype, is_close, now, budget)
         })
     }
 }

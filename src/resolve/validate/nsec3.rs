@@ -5,9 +5,9 @@ use hickory_proto::dnssec::rdata::NSEC3;
 use hickory_proto::rr::{Name, RecordType, RecordTypeSet};
 
 use super::proof::{Proof, is_delegation, lacks, wildcard};
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::label_count;
+use crate::resolve::failure::Failure;
 
 /// More iterations than these are not done: the answer is insecure (RFC 9276 section 3.2; BIND and
 /// Knot Resolver draw the line here).

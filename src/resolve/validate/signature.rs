@@ -8,10 +8,10 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use super::anchor::Anchor;
-use super::rsa::ShortKey;
+use super::rsa::is_short;
 use super::rules::Rules;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::RrSet;
 
 /// Signatures looked at in one set; the rest is not (KeyTrap, CVE-2023-50387).
@@ -94,6 +94,16 @@ impl ZoneKeys {
             zone: self.zone.clone(),
             keys,
         }
+    }
+
+    /// Those that are long enough to vouch for anything.
+    pub(super) fn strong(&self) -> Self {
+        self.only(|key| !is_short(&key.key))
+    }
+
+    /// Is there one among them that somebody may have broken?
+    pub(super) fn has_short(&self) -> bool {
+        self.keys.iter().any(|key| is_short(&key.key))
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -224,15 +234,11 @@ fn signed_name(set: &RrSet, input: &SigInput) -> Option<Name> {
     if labels == owner_labels {
         return Some(set.name.clone());
     }
-    // What describes one name or zone never comes from a wildcard.
+    // What describes one name or zone never comes from a wildcard. The NSEC at a wildcard does, for
+    // who asks for it, and then proves nothing.
     let is_single = matches!(
         set.rtype,
-        RecordType::NSEC
-            | RecordType::NSEC3
-            | RecordType::DNSKEY
-            | RecordType::DS
-            | RecordType::SOA
-            | RecordType::NS
+        RecordType::NSEC3 | RecordType::DNSKEY | RecordType::DS | RecordType::SOA | RecordType::NS
     );
     let within = labels < owner_labels && labels >= usize::from(input.signer_name.num_labels());
     (within && !is_single).then(|| set.name.trim_to(labels).prepend_label("*").ok())?
@@ -299,14 +305,7 @@ fn signed_data(input: &SigInput, name: &Name, rows: &[Vec<u8>]) -> Option<Vec<u8
 }
 
 fn holds(key: &DNSKEY, message: &[u8], signature: &[u8]) -> bool {
-    let public = key.public_key();
-    let algorithm = u8::from(public.algorithm());
-    match ShortKey::read(public.public_bytes()) {
-        Some(short) if matches!(algorithm, 5 | 7 | 8 | 10) => {
-            short.verify(algorithm, message, signature)
-        }
-        _ => public.verify(message, signature).is_ok(),
-    }
+    key.public_key().verify(message, signature).is_ok()
 }
 
 fn held(set: &RrSet, input: &SigInput, now_s: u32) -> HeldSignature {

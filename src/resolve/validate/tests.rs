@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use hickory_proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_proto::dnssec::rdata::sig::SigInput;
-use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, NSEC, RRSIG};
-use hickory_proto::dnssec::{Algorithm, DigestType, SigningKey, TBS};
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, NSEC, NSEC3, RRSIG};
+use hickory_proto::dnssec::{
+    Algorithm, DigestType, Nsec3HashAlgorithm, PublicKeyBuf, SigningKey, TBS,
+};
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::rdata::{A, CNAME, SOA};
+use hickory_proto::rr::rdata::{A, CNAME, NULL, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, SerialNumber};
 
 use super::keys::now_s;
+use super::nsec3::{Hash, Parameters};
 use super::verdict::{Insecurity, Security};
 use super::{Anchors, Settings, Validator};
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, Cut, RrSet, Said};
 
 pub(super) fn name(text: &str) -> Name {
@@ -158,6 +161,8 @@ pub(super) fn budget() -> Budget {
 /// Two servers of every zone; the second says the same as the first unless told otherwise.
 #[derive(Default)]
 pub(super) struct World {
+    /// As with a forwarder: nobody tells of delegations.
+    tells_nothing: bool,
     said: BTreeMap<(Name, u16, usize), Said>,
     asked: AtomicUsize,
 }
@@ -214,6 +219,7 @@ impl World {
             authority,
             servers: Vec::new(),
             contradicts: false,
+            blocked: None,
             zone,
             from,
             authoritative: true,
@@ -223,6 +229,9 @@ impl World {
 
     /// All zones are known as soon as they have a DNSKEY set.
     fn zone_of(&self, owner: &Name, rtype: RecordType) -> Name {
+        if self.tells_nothing {
+            return Name::root();
+        }
         let mut zone = if rtype == RecordType::DS && !owner.is_root() {
             owner.base_name()
         } else {
@@ -352,6 +361,7 @@ impl Signed {
         let anchors = Anchors::read(&[anchor], negative).unwrap();
         Validator::new(Settings {
             anchors,
+            boundaries: Vec::new(),
             sha1: false,
             aggressive: true,
             memory_octets_max: 1 << 20,
@@ -743,6 +753,7 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
     let anchors = Anchors::read(&[anchor], &[]).unwrap();
     let validator = Validator::new(Settings {
         anchors,
+        boundaries: Vec::new(),
         sha1: false,
         aggressive: true,
         memory_octets_max: 1 << 20,
@@ -753,6 +764,7 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
         authority: Vec::new(),
         servers: Vec::new(),
         contradicts: false,
+        blocked: None,
         zone: Name::root(),
         from: None,
         authoritative: true,
@@ -783,4 +795,272 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
         verdict("www.plain.test.").await,
         Ok(Security::Insecure(Insecurity::Unsigned))
     );
+}
+
+/// Below `test.` a signed `c.test.`, and below that an unsigned `grand.c.test.`, of which
+/// `c.test.` says nothing.
+fn grandchildren(tells_nothing: bool) -> (Signed, Signer, Signer) {
+    let mut zones = Signed::new();
+    let (child, grandchild) = (Signer::new("c.test."), Signer::new("grand.c.test."));
+    let world = &mut zones.world;
+    world.tells_nothing = tells_nothing;
+    world.says(
+        "c.test.",
+        RecordType::DS,
+        &[zones.test.sign(child.ds_set())],
+        &[],
+    );
+    world.says("c.test.", RecordType::DNSKEY, &[child.keys()], &[]);
+    world.says(
+        "grand.c.test.",
+        RecordType::DNSKEY,
+        &[grandchild.keys()],
+        &[],
+    );
+    let own = child.sign(nsec("x.c.test.", "c.test.", &[A_TYPE]));
+    world.says("x.c.test.", RecordType::DS, &[], &[own]);
+    world.says(
+        "www.grand.c.test.",
+        A_TYPE,
+        &[set("www.grand.c.test.", vec![address(7)])],
+        &[],
+    );
+    (zones, child, grandchild)
+}
+
+/// Who signed `c.test.`'s delegation has no say about what stands below it (RFC 4035 section 5.2).
+#[tokio::test]
+async fn a_grandparent_says_nothing_of_the_ds_below_its_child() {
+    for tells_nothing in [false, true] {
+        let (mut zones, child, grandchild) = grandchildren(tells_nothing);
+        let denial = nsec("grand.c.test.", "x.test.", &[RecordType::NS]);
+        let by = |signer: &Signer, zone| vec![signer.sign(soa(zone)), signer.sign(denial.clone())];
+        zones.world.says(
+            "grand.c.test.",
+            RecordType::DS,
+            &[],
+            &by(&zones.test, "test."),
+        );
+        // What is wrong is found on the way up, or on the way down.
+        let fault = if tells_nothing {
+            Failure::Unsigned
+        } else {
+            Failure::Unproven
+        };
+        assert_eq!(zones.verdict("www.grand.c.test.", A_TYPE).await, Err(fault));
+        let validator = zones.validator();
+        let ask = async |world: &World, owner: &str, rtype| {
+            let judged = validator.ask(world, &name(owner), rtype, &budget()).await;
+            judged.map(|judged| judged.verdict)
+        };
+        // By asking for its keys the child is known, whoever speaks.
+        zones.world.says(
+            "x.c.test.",
+            A_TYPE,
+            &[child.sign(set("x.c.test.", vec![address(8)]))],
+            &[],
+        );
+        assert_eq!(
+            ask(&zones.world, "x.c.test.", A_TYPE).await,
+            Ok(Security::Secure)
+        );
+        assert_eq!(
+            ask(&zones.world, "grand.c.test.", RecordType::DS).await,
+            Err(Failure::Unproven)
+        );
+        // DS records of the grandparent's are none either.
+        let ds = zones.test.sign(grandchild.ds_set());
+        zones
+            .world
+            .says("grand.c.test.", RecordType::DS, &[ds], &[]);
+        let signed = grandchild.sign(set("www.grand.c.test.", vec![address(7)]));
+        zones
+            .world
+            .says("www.grand.c.test.", A_TYPE, &[signed], &[]);
+        assert_eq!(
+            ask(&zones.world, "www.grand.c.test.", A_TYPE).await,
+            Err(Failure::Unsigned)
+        );
+        // The parent's count, both ways.
+        let ds = child.sign(grandchild.ds_set());
+        zones
+            .world
+            .says("grand.c.test.", RecordType::DS, &[ds], &[]);
+        assert_eq!(
+            ask(&zones.world, "www.grand.c.test.", A_TYPE).await,
+            Ok(Security::Secure)
+        );
+        zones
+            .world
+            .says("grand.c.test.", RecordType::DS, &[], &by(&child, "c.test."));
+        zones.world.says(
+            "www.grand.c.test.",
+            A_TYPE,
+            &[set("www.grand.c.test.", vec![address(7)])],
+            &[],
+        );
+        assert_eq!(
+            zones.verdict("www.grand.c.test.", A_TYPE).await,
+            Ok(Security::Insecure(Insecurity::Unsigned))
+        );
+    }
+}
+
+/// An NSEC3 at the apex of `test.` that leaves out all unsigned delegations.
+fn opt_out_of_test() -> RrSet {
+    let parameters = Parameters {
+        iterations: 0,
+        salt: Vec::new(),
+    };
+    let apex: Hash = parameters.hash(&name("test."), &budget()).unwrap();
+    let label = data_encoding::BASE32HEX_NOPAD.encode(&apex).to_lowercase();
+    let (salt, next, types) = (Vec::new(), apex.to_vec(), [RecordType::SOA]);
+    let data = NSEC3::new(Nsec3HashAlgorithm::SHA1, true, 0, salt, next, types);
+    set(
+        &format!("{label}.test."),
+        vec![RData::DNSSEC(DNSSECRData::NSEC3(data))],
+    )
+}
+
+/// Nor about names, whatever it says of them: wildcards, DNAMEs, denials with opt-out.
+#[tokio::test]
+async fn a_grandparent_says_nothing_of_names_below_its_child() {
+    const OWNER: &str = "x.c.test.";
+    for tells_nothing in [false, true] {
+        let (mut zones, child, _) = grandchildren(tells_nothing);
+        let validator = zones.validator();
+        let verdict = async |world: &World| {
+            let judged = validator.ask(world, &name(OWNER), A_TYPE, &budget()).await;
+            judged.map(|judged| judged.verdict)
+        };
+        let own = child.sign(set(OWNER, vec![address(8)]));
+        zones.world.says(OWNER, A_TYPE, &[own], &[]);
+        assert_eq!(verdict(&zones.world).await, Ok(Security::Secure));
+        let test = &zones.test;
+        let forged = || set(OWNER, vec![address(9)]);
+        let gap = test.sign(nsec("b.test.", "d.test.", &[A_TYPE]));
+        let wildcard = test.sign_as(forged(), |input| input.num_labels = 1);
+        let dname = test.sign(set(
+            "test.",
+            vec![RData::Unknown {
+                code: RecordType::DNAME,
+                rdata: NULL::with(vec![5, b'o', b't', b'h', b'e', b'r', 0]),
+            }],
+        ));
+        let alias = set(OWNER, vec![RData::CNAME(CNAME(name("x.c.other.")))]);
+        for (kind, answer) in [
+            ("a wildcard", vec![wildcard]),
+            ("the name itself", vec![test.sign(forged())]),
+            ("a DNAME", vec![dname, alias]),
+        ] {
+            let proof = std::slice::from_ref(&gap);
+            zones.world.says(OWNER, A_TYPE, &answer, proof);
+            assert_eq!(
+                verdict(&zones.world).await,
+                Err(Failure::Unsigned),
+                "{kind}"
+            );
+        }
+        let start = test.sign(soa("test."));
+        let first = test.sign(nsec("test.", "b.test.", &[RecordType::SOA]));
+        for denial in [
+            vec![start.clone(), first, gap],
+            vec![start, test.sign(opt_out_of_test())],
+        ] {
+            zones.world.denies(OWNER, A_TYPE, &denial);
+            assert_eq!(verdict(&zones.world).await, Err(Failure::Unproven));
+        }
+    }
+}
+
+/// What stands in an unsigned zone is insecure, whoever above it has signed the like.
+#[tokio::test]
+async fn a_signature_from_above_makes_nothing_secure_in_an_unsigned_zone() {
+    let mut zones = Signed::new();
+    let signed = zones.test.sign(set("www.plain.test.", vec![address(9)]));
+    zones.world.says("www.plain.test.", A_TYPE, &[signed], &[]);
+    let gap = zones
+        .test
+        .sign(nsec("a.plain.test.", "www.test.", &[A_TYPE]));
+    zones.world.denies(
+        "no.plain.test.",
+        A_TYPE,
+        &[zones.test.sign(soa("test.")), gap],
+    );
+    for owner in ["www.plain.test.", "no.plain.test."] {
+        assert_eq!(
+            zones.verdict(owner, A_TYPE).await,
+            Ok(Security::Insecure(Insecurity::Unsigned)),
+            "{owner}"
+        );
+    }
+}
+
+/// The NSEC at a wildcard may be asked for by a name that the wildcard stands for, and denies
+/// nothing there.
+#[tokio::test]
+async fn the_nsec_of_a_wildcard_is_an_answer_and_no_proof() {
+    let mut zones = Signed::new();
+    let made = zones.test.sign_as(
+        nsec("one.test.", "plain.test.", &[A_TYPE, RecordType::NSEC]),
+        |input| input.num_labels = 1,
+    );
+    let gap = zones.test.sign(nsec("*.test.", "plain.test.", &[A_TYPE]));
+    zones.world.says(
+        "one.test.",
+        RecordType::NSEC,
+        std::slice::from_ref(&made),
+        std::slice::from_ref(&gap),
+    );
+    assert_eq!(
+        zones.verdict("one.test.", RecordType::NSEC).await,
+        Ok(Security::Secure)
+    );
+    let start = zones.test.sign(soa("test."));
+    zones
+        .world
+        .says("one.test.", RecordType::TXT, &[], &[start, made.clone()]);
+    assert_eq!(
+        zones.verdict("one.test.", RecordType::TXT).await,
+        Err(Failure::Unproven)
+    );
+    zones.world.says("one.test.", RecordType::DS, &[], &[made]);
+    zones.world.says(
+        "one.test.",
+        A_TYPE,
+        &[set("one.test.", vec![address(4)])],
+        &[],
+    );
+    assert_eq!(
+        zones.verdict("one.test.", A_TYPE).await,
+        Err(Failure::Unsigned)
+    );
+}
+
+/// A zone that has an RSA key of less than 1,024 bits is insecure, and only its own keys make it
+/// so.
+#[tokio::test]
+async fn a_zone_with_a_short_key_is_insecure() {
+    let short = {
+        let public = [&[3, 1, 0, 1][..], &[0xff; 64]].concat();
+        let public = PublicKeyBuf::new(public, Algorithm::RSASHA256);
+        RData::DNSSEC(DNSSECRData::DNSKEY(DNSKEY::with_flags(256, public)))
+    };
+    let mut zones = Signed::new();
+    let long = RData::DNSSEC(DNSSECRData::DNSKEY(zones.test.dnskey.clone()));
+    let keys = set("test.", vec![long, short]);
+    let unsigned = RrSet {
+        signatures: zones.test.keys().signatures,
+        ..keys.clone()
+    };
+    for (keys, expected) in [
+        (
+            zones.test.sign(keys),
+            Ok(Security::Insecure(Insecurity::Algorithm)),
+        ),
+        (unsigned, Err(Failure::Bogus)),
+    ] {
+        zones.world.says("test.", RecordType::DNSKEY, &[keys], &[]);
+        assert_eq!(zones.verdict("www.test.", A_TYPE).await, expected);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::rrset::Said;
 
 /// Why data is not secure although nothing is wrong with it.
@@ -22,6 +22,8 @@ pub(in crate::resolve) enum Insecurity {
     Iterations,
     /// There are no signatures for what was asked, which is signatures.
     Unsignable,
+    /// An upstream keeps the answer back, and says so.
+    Blocked,
 }
 
 impl Insecurity {
@@ -31,7 +33,9 @@ impl Insecurity {
             Self::Algorithm => Some(1),
             Self::Digest => Some(2),
             Self::Iterations => Some(27),
-            Self::Unanchored | Self::Unsigned | Self::OptOut | Self::Unsignable => None,
+            Self::Unanchored | Self::Unsigned | Self::OptOut | Self::Unsignable | Self::Blocked => {
+                None
+            }
         }
     }
 }

@@ -10,9 +10,9 @@ use super::denial::Denial;
 use super::nsec3::{Hash, ITERATIONS_MAX, Parameters, owner_hash};
 use super::proof::{Proof, wildcard};
 use crate::clock::UnixSeconds;
-use crate::resolve::Failure;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::label_count;
+use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{RrSet, Said};
 
 /// The longest that a proof is used (RFC 8198 section 5.4 leaves it to the negative TTL).
@@ -81,6 +81,7 @@ impl WantedProof<'_> {
             from: None,
             authoritative: false,
             contradicts: false,
+            blocked: None,
         }
     }
 }

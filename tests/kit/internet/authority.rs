@@ -332,7 +332,7 @@ impl Answering<'_> {
     fn records(&self, set: &RecordSet, owner: &Name) -> Vec<Record> {
         let mut records: Vec<Record> = set.records_without_rrsigs().cloned().collect();
         if self.signatures == Signatures::Wanted {
-            records.extend(self.zone.key.signatures(set, self.zone.dnssec));
+            records.extend(self.zone.signatures(set));
         }
         records
             .iter_mut()

@@ -19,7 +19,7 @@ pub(super) fn text(zone: &Zone) -> String {
         if zone.cut(owner).is_none()
             || matches!(set.record_type(), RecordType::DS | RecordType::NSEC)
         {
-            records.extend(zone.key.signatures(set, zone.dnssec));
+            records.extend(zone.signatures(set));
         }
     }
     records.sort_by_key(|record| record.record_type() != RecordType::SOA);

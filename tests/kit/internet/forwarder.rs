@@ -2,6 +2,7 @@
 //! anybody.
 
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::authority::{Reply, Signatures};
@@ -10,12 +11,26 @@ use super::zone::{Dnssec, Zone, Zones, zone_of};
 
 const LINKS_MAX: usize = 16;
 
+/// Which zones it answers from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knows {
+    /// Those that somebody delegates.
+    PublicZones,
+    /// The operator's private ones too.
+    PrivateZones,
+}
+
 /// Answers as a validating resolver would: RA, AD for secure data, SERVFAIL for bogus data unless
 /// CD is set.
-pub(crate) fn answer_forwarded(zones: &Zones, asked: &Asked, transport: Transport) -> Vec<u8> {
+pub(crate) fn answer_forwarded(
+    zones: &Zones,
+    knows: Knows,
+    asked: &Asked,
+    transport: Transport,
+) -> Vec<u8> {
     let (mut reply, secure) = match asked.refusal() {
         Some(refusal) => (refusal, false),
-        None => resolve(zones, asked),
+        None => resolve(zones, knows, asked),
     };
     reply.authoritative = false;
     let wants_ad = asked.message.authentic_data || asked.signatures() == Signatures::Wanted;
@@ -26,12 +41,15 @@ pub(crate) fn answer_forwarded(zones: &Zones, asked: &Asked, transport: Transpor
     })
 }
 
-fn resolve(zones: &Zones, asked: &Asked) -> (Reply, bool) {
+fn resolve(zones: &Zones, knows: Knows, asked: &Asked) -> (Reply, bool) {
     let kind = asked.query.query_type();
     let (mut at, mut secure) = (asked.query.name().clone(), true);
     let mut whole = Reply::bare(ResponseCode::NoError);
     for _ in 0..LINKS_MAX {
-        let zone = zone_of(zones, &at, kind, |_| true).expect("a root");
+        let zone = zone_of(zones, &at, kind, |zone| {
+            knows == Knows::PrivateZones || !zone.private
+        })
+        .expect("a root");
         let is_bogus = !zone.dnssec.is_secure() && !zone.dnssec.is_insecure();
         if is_bogus && !asked.message.checking_disabled || !is_alive(zone) {
             return (Reply::bare(ResponseCode::ServFail), false);
@@ -90,4 +108,16 @@ fn alias_end(reply: &Reply, at: &Name, kind: RecordType) -> Option<Name> {
         .iter()
         .any(|record| record.name == end && record.record_type() == kind);
     (links > 0 && !settled).then_some(end)
+}
+
+/// NXDOMAIN without a proof, with EDE 16 (Censored) and who asked for it.
+pub(crate) fn keep_back(asked: &Asked, transport: Transport) -> Vec<u8> {
+    let text = [&[0, 16], b"an order".as_slice()].concat();
+    asked.encode(Reply::bare(ResponseCode::NXDomain), transport, |message| {
+        message.metadata.recursion_available = true;
+        if let Some(edns) = &mut message.edns {
+            let option = EdnsOption::Unknown(15, text.clone());
+            edns.options_mut().insert(option);
+        }
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::serve::Asked;
+use super::serve::{Asked, Transport};
 
 /// Whose packet, to which host, about what.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -15,6 +15,9 @@ pub(super) struct Entry {
     pub(super) host: u8,
     pub(super) name: Name,
     pub(super) kind: RecordType,
+    pub(super) transport: Transport,
+    /// There is no capital letter in the name.
+    pub(super) is_lower: bool,
 }
 
 /// The counts.
@@ -22,12 +25,15 @@ pub(super) struct Entry {
 pub(super) struct Ledger(Mutex<HashMap<Entry, usize>>);
 
 impl Ledger {
-    pub(super) fn note(&self, client: IpAddr, host: u8, asked: &Asked) {
+    pub(super) fn note(&self, client: IpAddr, host: u8, asked: &Asked, transport: Transport) {
+        let name = asked.query.name();
         let entry = Entry {
             client,
             host,
-            name: asked.query.name().to_lowercase(),
+            name: name.to_lowercase(),
             kind: asked.query.query_type(),
+            transport,
+            is_lower: name.to_ascii() == name.to_lowercase().to_ascii(),
         };
         *self.0.lock().expect("the ledger").entry(entry).or_default() += 1;
     }

@@ -55,11 +55,15 @@ pub(crate) enum Manner {
     TruncateSilentTcp,
     /// Sends more over UDP than was asked for.
     Oversize,
+    /// Silent over UDP.
+    TcpOnly,
     WrongId,
+    WrongIdOverUdp,
     WrongIdThenRight,
     WrongPort,
     WrongPortThenRight,
     WrongQuestion,
+    WrongQuestionOverUdp,
     WrongQuestionThenRight,
     /// QR is clear.
     QueryBit,
@@ -69,6 +73,8 @@ pub(crate) enum Manner {
     Kaminsky,
     /// The question comes back in lower case.
     Respell,
+    /// The same, without TCP.
+    RespellNoTcp,
     /// Silent to questions with capital letters.
     LowerCaseOnly,
     /// The reply has no question.
@@ -102,7 +108,7 @@ impl Manner {
 
     /// Whether it takes TCP connections.
     pub(crate) fn takes_tcp(self) -> bool {
-        self != Self::TruncateNoTcp
+        !matches!(self, Self::TruncateNoTcp | Self::RespellNoTcp)
     }
 
     /// What goes out for a question about this zone.
@@ -133,6 +139,7 @@ impl Manner {
                 Reaction::one(asked.encode(self.answer(asked, zone), Transport::Tcp, |_| {}))
             }
             _ if transport == Transport::Tcp => self.react_over_tcp(right),
+            Self::TcpOnly => Reaction::none(),
             Self::Slow => Reaction {
                 delay: SLOW,
                 ..Reaction::one(right())
@@ -182,9 +189,11 @@ impl Manner {
         let wrong_id = || with_id(forged(asked), |id| id ^ 0x5555);
         let noise = || (0..40).map(|n: u8| n.wrapping_mul(37)).collect::<Vec<u8>>();
         match self {
-            Self::WrongId => vec![with_id(right, |id| id ^ 0x5555)],
+            Self::WrongId | Self::WrongIdOverUdp => vec![with_id(right, |id| id ^ 0x5555)],
             Self::WrongIdThenRight => vec![wrong_id(), right],
-            Self::WrongQuestion => vec![with_other_question(right)],
+            Self::WrongQuestion | Self::WrongQuestionOverUdp => {
+                vec![with_other_question(right)]
+            }
             Self::WrongQuestionThenRight => vec![with_other_question(forged(asked)), right],
             Self::QueryBit => vec![with_octet(right, 2, |flags| flags & !QUERY_RESPONSE)],
             Self::Garbage => vec![noise()],
@@ -200,7 +209,7 @@ impl Manner {
                 let guesses = (1..=1000).map(|n| with_id(forged(asked), |_| id.wrapping_add(n)));
                 guesses.chain([right]).collect()
             }
-            Self::Respell => vec![with_lower_question(right, asked)],
+            Self::Respell | Self::RespellNoTcp => vec![with_lower_question(right, asked)],
             Self::NoQuestion => vec![without_question(&right)],
             _ => vec![right],
         }

@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use authority::Reply;
 pub(crate) use expected::{Expected, expected_answers};
+use forwarder::Knows;
 use ledger::{Entry, Ledger};
 use manner::Manner;
 pub(crate) use manner::SLOW;
@@ -36,12 +37,19 @@ use zone::{Dnssec, Zone, Zones, address, name, zone_of};
 use super::weather::{Proxy, Weather};
 
 /// The last octets of the zones' servers; those above are the forwarders'.
-const HOST_MAX: u8 = 249;
+const HOST_MAX: u8 = 248;
 const FORWARDER: u8 = 250;
 const FORWARDER_SILENT: u8 = 251;
 const FORWARDER_FAILING: u8 = 252;
 const FORWARDER_SLOW: u8 = 253;
-const FORWARDERS: [(u8, Manner); 4] = [
+/// Knows the private zones too.
+const FORWARDER_PRIVATE: u8 = 254;
+/// Keeps a zone back.
+const FORWARDER_BLOCKING: u8 = 249;
+const BLOCKED_BY_FORWARDER: &str = "good.test.";
+const FORWARDERS: [(u8, Manner); 6] = [
+    (FORWARDER_BLOCKING, Manner::Answer),
+    (FORWARDER_PRIVATE, Manner::Answer),
     (FORWARDER, Manner::Answer),
     (FORWARDER_SILENT, Manner::Silent),
     (FORWARDER_FAILING, Manner::Fail),
@@ -92,7 +100,7 @@ impl Internet {
 
     /// The zones that a seed makes, and a forwarder that knows them all.
     pub(crate) fn seeded(seeded: &Seeded, port: Option<u16>) -> Self {
-        Self::serve(port, &FORWARDERS[..1], None, |prefix| {
+        Self::serve(port, &FORWARDERS[2..3], None, |prefix| {
             seeded.build_zones(prefix)
         })
     }
@@ -140,12 +148,12 @@ impl Internet {
                 let Some(asked) = Asked::read(bytes) else {
                     return Reaction::none();
                 };
-                ledger.note(client, host, &asked);
+                ledger.note(client, host, &asked, transport);
                 let zones = zones.read().expect("the zones");
-                if host < FORWARDER {
+                if host <= HOST_MAX {
                     answer_as((host, manner), &zones, &asked, transport)
                 } else {
-                    forward_as(manner, &zones, &asked, transport)
+                    forward_as((host, manner), &zones, &asked, transport)
                 }
             });
             served.push((
@@ -239,7 +247,7 @@ impl Internet {
     pub(crate) fn forwarded(&self, question: &str, kind: &str) -> usize {
         let (question, kind) = (name(question), kind.parse().expect("a record type"));
         self.ledger
-            .count(|entry| entry.host >= FORWARDER && entry.name == question && entry.kind == kind)
+            .count(|entry| entry.host > HOST_MAX && entry.name == question && entry.kind == kind)
     }
 
     /// How many packets this client sent to anybody.
@@ -257,6 +265,20 @@ impl Internet {
         let zone = self.zone(zone);
         self.ledger
             .count(|entry| zone.servers.iter().any(|server| server.host == entry.host))
+    }
+
+    /// How many packets the servers of a zone got over UDP, and how many of them without a capital
+    /// letter.
+    pub(crate) fn udp_packets_at(&self, zone: &str) -> (usize, usize) {
+        let zone = self.zone(zone);
+        let is_its = |entry: &Entry| {
+            entry.transport == Transport::Udp
+                && zone.servers.iter().any(|server| server.host == entry.host)
+        };
+        (
+            self.ledger.count(is_its),
+            self.ledger.count(|entry| is_its(entry) && entry.is_lower),
+        )
     }
 
     /// Sets every count to nought.
@@ -293,9 +315,30 @@ impl Internet {
         zones.insert(parent.origin.clone(), Arc::new(left));
     }
 
+    /// Has a zone sign everything wrongly from now on, but for its keys.
+    pub(crate) fn spoil(&self, zone: &str) {
+        let origin = name(zone);
+        let mut zones = self.zones.write().expect("the zones");
+        let good = Arc::clone(&zones[&origin]);
+        let mut bad = Zone::new(origin.clone(), Dnssec::BadSignatures, good.servers.clone());
+        bad.nodes = good.nodes.clone();
+        bad.key = Arc::clone(&good.key);
+        zones.insert(origin, Arc::new(bad));
+    }
+
+    /// A resolver that keeps back good.test and all below it: NXDOMAIN, and why.
+    pub(crate) fn forwarder_blocking(&self) -> SocketAddr {
+        self.at(FORWARDER_BLOCKING)
+    }
+
     /// A resolver that answers every question from the zones.
     pub(crate) fn forwarder(&self) -> SocketAddr {
         self.at(FORWARDER)
+    }
+
+    /// One that knows the private zones too.
+    pub(crate) fn forwarder_private(&self) -> SocketAddr {
+        self.at(FORWARDER_PRIVATE)
     }
 
     /// A resolver that never answers.
@@ -385,7 +428,17 @@ fn answer_as(
 }
 
 /// What a resolver that knows all zones says.
-fn forward_as(manner: Manner, zones: &Zones, asked: &Asked, transport: Transport) -> Reaction {
+fn forward_as(
+    (host, manner): (u8, Manner),
+    zones: &Zones,
+    asked: &Asked,
+    transport: Transport,
+) -> Reaction {
+    let knows = match host {
+        FORWARDER_PRIVATE => Knows::PrivateZones,
+        _ => Knows::PublicZones,
+    };
+    let answer = || forwarder::answer_forwarded(zones, knows, asked, transport);
     match manner {
         Manner::Silent => Reaction::none(),
         Manner::Fail => {
@@ -393,9 +446,14 @@ fn forward_as(manner: Manner, zones: &Zones, asked: &Asked, transport: Transport
         }
         Manner::Slow => Reaction {
             delay: SLOW,
-            ..Reaction::one(forwarder::answer_forwarded(zones, asked, transport))
+            ..Reaction::one(answer())
         },
-        _ => Reaction::one(forwarder::answer_forwarded(zones, asked, transport)),
+        _ if host == FORWARDER_BLOCKING
+            && name(BLOCKED_BY_FORWARDER).zone_of(asked.query.name()) =>
+        {
+            Reaction::one(forwarder::keep_back(asked, transport))
+        }
+        _ => Reaction::one(answer()),
     }
 }
 

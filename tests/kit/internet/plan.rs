@@ -34,6 +34,9 @@ pub(crate) struct ZonePlan {
     records: String,
     #[serde(default)]
     dnames: BTreeMap<String, String>,
+    /// Nobody delegates it: only the operator's own servers know of it.
+    #[serde(default)]
+    private: bool,
     /// How many zones like this one there are.
     times: Option<usize>,
     /// Name servers of which there is nothing but a name: how many, and the pattern with `#` for
@@ -94,9 +97,15 @@ pub(crate) fn build_zones(plans: &[ZonePlan], prefix: [u8; 2]) -> Zones {
     let mut zones: Vec<Zone> = plans.iter().map(|plan| plan.build(prefix)).collect();
     for (child, plan) in plans.iter().enumerate() {
         let origin = zones[child].origin.clone();
-        let Some(parent) = parent(&origins, &origin) else {
+        let Some(parent) = parent(&origins, &origin).map(|parent| match plan.private {
+            true => child,
+            false => parent,
+        }) else {
             continue;
         };
+        if zones[child].dnssec == Dnssec::AncestorProofs {
+            zones[child].proof_key = Some(Arc::clone(&zones[parent].key));
+        }
         let delegation = parse(&plan.name_servers(prefix), &origin);
         let records = delegation
             .values()
@@ -104,8 +113,12 @@ pub(crate) fn build_zones(plans: &[ZonePlan], prefix: [u8; 2]) -> Zones {
             .flat_map(|set| set.records_without_rrsigs().cloned());
         let records: Vec<Record> = records.chain(zones[child].ds()).collect();
         for record in records {
+            if plan.private && record.record_type() == hickory_proto::rr::RecordType::DS {
+                continue;
+            }
             zones[parent].insert(record.clone());
-            if zones[child].origin.zone_of(&record.name)
+            if parent != child
+                && zones[child].origin.zone_of(&record.name)
                 && record.record_type() != hickory_proto::rr::RecordType::DS
             {
                 zones[child].insert(record);
@@ -182,6 +195,7 @@ impl ZonePlan {
             self.server_name(0),
             self.records
         );
+        zone.private = self.private;
         zone.nodes = parse(&fill(&text, prefix), &origin);
         for set in parse(
             &fill(&format!("$TTL {TTL_S}\n{}\n", self.extra), prefix),

@@ -16,7 +16,7 @@ use super::authority::{Reply, Signatures};
 const UDP_OCTETS_MAX: u16 = 1232;
 
 /// How a question came in.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Transport {
     Udp,
     Tcp,

@@ -35,6 +35,7 @@ pub(crate) enum Dnssec {
     UnknownAlgorithm,
     UnknownDigest,
     CollidingKeys,
+    AncestorProofs,
 }
 
 impl Dnssec {
@@ -107,9 +108,13 @@ pub(crate) struct Zone {
     pub(crate) dnssec: Dnssec,
     pub(crate) servers: Vec<Server>,
     pub(crate) nodes: Nodes,
+    /// Nobody delegates it.
+    pub(crate) private: bool,
     /// Records that come along with every answer, whoever they belong to.
     pub(super) extra: Vec<Record>,
-    pub(super) key: Key,
+    pub(super) key: Arc<Key>,
+    /// Signs its proofs of absence in the place of its own key.
+    pub(super) proof_key: Option<Arc<Key>>,
     pub(super) hashed: Option<Hashed>,
 }
 
@@ -142,12 +147,14 @@ pub(crate) fn zone_of<'a>(
 impl Zone {
     /// A zone with a key and nothing in it.
     pub(super) fn new(origin: Name, dnssec: Dnssec, servers: Vec<Server>) -> Self {
-        let key = Key::make(&origin, dnssec);
+        let key = Arc::new(Key::make(&origin, dnssec));
         Self {
+            proof_key: None,
             origin,
             dnssec,
             servers,
             nodes: Nodes::new(),
+            private: false,
             extra: vec![],
             key,
             hashed: None,
@@ -170,13 +177,20 @@ impl Zone {
         let key = match self.dnssec {
             Dnssec::Unsigned => return None,
             Dnssec::WrongDs => &Key::make(&self.origin, self.dnssec),
-            _ => &self.key,
+            _ => &*self.key,
         };
         Some(Record::from_rdata(
             self.origin.clone(),
             300,
             key.ds(self.dnssec),
         ))
+    }
+
+    /// The signatures that go with a set.
+    pub(super) fn signatures(&self, set: &RecordSet) -> Vec<Record> {
+        let is_proof = matches!(set.record_type(), RecordType::NSEC | RecordType::NSEC3);
+        let key = self.proof_key.as_ref().filter(|_| is_proof);
+        key.unwrap_or(&self.key).signatures(set, self.dnssec)
     }
 
     /// Adds one record to its set.

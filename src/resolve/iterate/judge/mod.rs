@@ -13,10 +13,10 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
-use super::super::Failure;
 use super::super::convert::{
     Redirection, covered_type, is_below, names_nothing, redirect, signer_of,
 };
+use super::super::failure::Failure;
 use super::super::reply::ServerReply;
 use super::super::rrset::{Cut, RrSet, Said};
 use super::zones::NameServer;
@@ -567,6 +567,7 @@ impl HeardSections<'_> {
             from,
             authoritative,
             contradicts,
+            blocked: None,
         }
     }
 }

@@ -22,8 +22,7 @@ use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 
 use crate::name::Name;
-use crate::resolve::routes::OwnRoutes;
-use crate::resolve::{Failure, Mode, Question, Resolver, Settings, StartError, recurse};
+use crate::resolve::{Failure, Question, Resolver, Settings, StartError, recurse};
 
 const DNAME: RecordType = RecordType::DNAME;
 
@@ -393,7 +392,8 @@ impl Internet {
             ..recurse::Settings::default()
         };
         Resolver::start(Settings {
-            mode: Mode::Recurse(settings),
+            recurse: settings,
+            forward: None,
             zones: Vec::new(),
             private_names: None,
             patience: Duration::from_secs(4),
@@ -683,8 +683,16 @@ fn settings_that_cannot_work_are_refused() {
         ..recurse::Settings::default()
     };
     let start = |settings: &recurse::Settings| {
-        recurse::Recursion::start(settings.clone(), OwnRoutes::start(Vec::new()).ok().unwrap())
-            .err()
+        Resolver::start(Settings {
+            recurse: settings.clone(),
+            forward: None,
+            zones: Vec::new(),
+            private_names: None,
+            patience: Duration::from_secs(4),
+            dns64: None,
+            renumbering: Vec::new(),
+        })
+        .err()
     };
     assert!(matches!(
         start(&settings),

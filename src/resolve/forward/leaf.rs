@@ -1,55 +1,19 @@
-//! The upstreams as somebody whom the validator can ask: nothing that they say is believed without
-//! a signature.
+//! The upstreams as somebody whom the engine can ask about one name and type, as it asks a zone's
+//! own servers: nothing that they say is believed without a signature.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
-use super::Upstreams;
+use super::upstreams::Upstreams;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::our_name;
+use crate::resolve::failure::Failure;
 use crate::resolve::iterate::read_forwarded;
-use crate::resolve::recurse::{Engine, build_validator, build_walker};
-use crate::resolve::routes::{OwnRoutes, RouteTarget, Routes};
+use crate::resolve::question::{Question, UpstreamBlock};
 use crate::resolve::rrset::{Ask, Cut, Said};
-use crate::resolve::{Failure, Question, StartError};
-
-/// What checks the upstreams' word and knows the zones that others are asked about, where there is
-/// either.
-pub(super) fn build(
-    upstreams: &Arc<Upstreams>,
-    zones: &OwnRoutes,
-) -> Result<Option<Arc<Engine>>, StartError> {
-    let settings = &upstreams.settings;
-    let validator = if settings.validate {
-        build_validator(&settings.recurse)?
-    } else {
-        None
-    };
-    if validator.is_none() && zones.is_empty() {
-        return Ok(None);
-    }
-    let walker = if zones.stubs().is_empty() {
-        None
-    } else {
-        // Names of servers beside the zones are looked up by their addresses in delegations alone:
-        // the roots may be out of reach.
-        Some(Arc::new(build_walker(
-            &settings.recurse,
-            &[],
-            zones,
-            None,
-            &upstreams.tally,
-        )))
-    };
-    let walker = Routes::new(
-        RouteTarget::Forward(Arc::clone(upstreams)),
-        zones,
-        walker.as_ref(),
-    );
-    Ok(Some(Arc::new(Engine { walker, validator })))
-}
 
 impl Ask for Arc<Upstreams> {
     /// Asked with CD, so that an upstream that validates keeps nothing back (RFC 6840 section 5.9).
@@ -71,9 +35,27 @@ impl Ask for Arc<Upstreams> {
         };
         let fetched = self.fetch(&question).await?;
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        read_forwarded(&fetched.wire, name, rtype, nobody)
-            .map(Arc::new)
-            .ok_or(Failure::Unusable)
+        let said = read_forwarded(&fetched.wire, name, rtype, nobody);
+        let Some(code) = fetched.ede.filter(|code| UpstreamBlock::is_one(*code)) else {
+            return said.map(Arc::new).ok_or(Failure::Unusable);
+        };
+        // What is kept back is not always said in a way that answers.
+        let said = said.unwrap_or_else(|| Said {
+            rcode: rcode_of(&fetched.wire),
+            answer: Vec::new(),
+            authority: Vec::new(),
+            servers: Vec::new(),
+            zone: Name::root(),
+            from: None,
+            authoritative: false,
+            contradicts: false,
+            blocked: None,
+        });
+        let text = fetched.text;
+        Ok(Arc::new(Said {
+            blocked: Some(Arc::new(UpstreamBlock { code, text })),
+            ..said
+        }))
     }
 
     async fn cut(
@@ -101,4 +83,8 @@ impl Ask for Arc<Upstreams> {
     fn apex(&self, _name: &Name) -> Name {
         Name::root()
     }
+}
+
+fn rcode_of(wire: &[u8]) -> ResponseCode {
+    ResponseCode::from(0, wire.get(3).copied().unwrap_or_default() & 0x0f)
 }

@@ -4,9 +4,12 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Record, RecordType};
 
 use super::hop::Hop;
-use crate::resolve::convert::their_name;
+use crate::clock;
+use crate::resolve::convert::{expiration_of, their_name};
+use crate::resolve::failure::Failure;
+use crate::resolve::question::{Fetched, Question};
+use crate::resolve::reply::later;
 use crate::resolve::rrset::RrSet;
-use crate::resolve::{Failure, Fetched, Question};
 
 /// How a chain of aliases ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,11 +56,25 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
         message.metadata.authentic_data = false;
     }
     let wire = message.to_vec().map_err(|_| Failure::Unusable)?;
-    let nowhere = (end == End::Nowhere).then_some(Failure::TooMuchWork.ede());
+    let nowhere = (end == End::Nowhere).then(|| (Failure::TooMuchWork.ede(), Box::default()));
+    let error = nowhere.or_else(|| hops.iter().find_map(Hop::error));
+    let (ede, text) = error.unzip();
     Ok(Fetched {
-        wire,
-        ede: nowhere.or_else(|| hops.iter().find_map(|hop| hop.ede)),
+        text: text.unwrap_or_default(),
+        signed_until_s: signed_until_s(hops, clock::wall_u32_s()),
+        ..Fetched::new(wire, ede)
     })
+}
+
+/// When the first set that is believed for its signatures has none any more that is in time.
+fn signed_until_s(hops: &[Hop], now_s: u32) -> Option<u32> {
+    let secure = hops.iter().filter(|hop| hop.secure);
+    let sets = secure.flat_map(|hop| hop.said.answer.iter().chain(&hop.said.authority));
+    sets.filter_map(|set| {
+        let ends = set.signatures.iter().filter_map(expiration_of);
+        ends.reduce(|one, other| later(one, other, now_s))
+    })
+    .min_by_key(|end| end.wrapping_sub(now_s).cast_signed())
 }
 
 fn is_there(section: &[Record], set: &RrSet) -> bool {

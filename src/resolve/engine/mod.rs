@@ -1,0 +1,184 @@
+//! The engine that resolves: whom to ask about each name, what was learnt from them, how it is
+//! checked, and the chase along aliases; one for both ways to resolve.
+
+mod encode;
+mod hop;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::rr::{Name as HickoryName, RData, RecordType};
+
+use self::encode::{End, encode};
+use self::hop::Hop;
+use super::budget::Budget;
+use super::convert::their_name;
+use super::failure::Failure;
+use super::forward::Upstreams;
+use super::iterate::RootCopy;
+use super::question::{Fetched, Question};
+use super::recurse::{self, build_validator, build_walker};
+use super::routes::{OwnRoutes, RouteTarget, Routes};
+use super::rrset::{Ask, Said};
+use super::start_error::StartError;
+use super::tally::ResolveTally;
+use super::validate::{Security, Validator};
+
+/// Aliases followed for one question; Unbound follows 11, Knot Resolver 12.
+const ALIASES_MAX: usize = 12;
+
+/// What an engine is built from, and what outlives the memory of one.
+pub(super) struct Foundation {
+    /// How authorities are asked and what is believed.
+    pub(super) recurse: recurse::Settings,
+    /// Where recursion begins; none where `upstreams` are asked.
+    pub(super) roots: Vec<IpAddr>,
+    /// The copy of the root zone, if there is one.
+    pub(super) root_copy: Option<Arc<RootCopy>>,
+    /// Whom to ask about everything but the zones; nobody in order to recurse.
+    pub(super) upstreams: Option<Arc<Upstreams>>,
+    /// The operator's own zones.
+    pub(super) zones: OwnRoutes,
+    /// What servers did.
+    pub(super) tally: Arc<ResolveTally>,
+}
+
+/// What is learnt from outside, and how it is checked.
+pub(super) struct Engine<A = Routes> {
+    /// Whom to ask.
+    routes: A,
+    /// `None` when nothing is checked at all.
+    validator: Option<Validator>,
+}
+
+impl Engine {
+    /// An engine that has learnt nothing yet.
+    pub(super) fn build(from: &Foundation) -> Result<Self, StartError> {
+        // Beside a forwarder the walker is there for stubs alone. Names of servers elsewhere are
+        // looked up by their addresses in delegations then: the roots may be out of reach.
+        let is_walking = from.upstreams.is_none() || !from.zones.stubs().is_empty();
+        let walker = is_walking.then(|| {
+            Arc::new(build_walker(
+                &from.recurse,
+                &from.roots,
+                &from.zones,
+                from.root_copy.as_ref(),
+                &from.tally,
+            ))
+        });
+        let usual = match (&from.upstreams, &walker) {
+            (Some(upstreams), _) => RouteTarget::Forward(Arc::clone(upstreams)),
+            (None, Some(walker)) => RouteTarget::Walk(Arc::clone(walker)),
+            (None, None) => return Err(StartError::NoUpstream),
+        };
+        Ok(Self {
+            routes: Routes::new(usual, &from.zones, walker.as_ref()),
+            validator: build_validator(&from.recurse, &from.zones)?,
+        })
+    }
+
+    /// Forget what was learnt about a name and all below it.
+    pub(super) fn forget(&self, below: &HickoryName) {
+        self.routes.forget(below);
+        if let Some(validator) = &self.validator {
+            validator.forget(below);
+        }
+    }
+
+    /// Find the answer within the question's budget, of which the time is `patience`.
+    ///
+    /// What upstreams say is passed on as it is where nobody checks it here, and neither the name
+    /// nor an alias of it is in a zone that others are asked about.
+    pub(super) async fn fetch(
+        &self,
+        question: &Question,
+        patience: Duration,
+    ) -> Result<Fetched, Failure> {
+        let is_checked = self.validator.is_some() && !question.checking_disabled;
+        if !is_checked && let Some(upstreams) = self.routes.usual_upstreams(&question.name)? {
+            let fetched = upstreams.fetch(question).await?;
+            if !self.routes.is_led_into(&fetched.wire) {
+                return Ok(fetched);
+            }
+        }
+        self.chase(question, &Budget::new(patience)).await
+    }
+}
+
+impl<A: Ask> Engine<A> {
+    /// Follow the aliases one by one: each hop has its own servers and its own chain of trust.
+    pub(super) async fn chase(
+        &self,
+        question: &Question,
+        budget: &Budget,
+    ) -> Result<Fetched, Failure> {
+        let rtype = RecordType::from(question.qtype);
+        let mut hops: Vec<Hop> = Vec::with_capacity(1);
+        let mut visited = vec![their_name(&question.name)?];
+        while let Some(name) = visited.last() {
+            let hop = self
+                .hop(name, rtype, question.checking_disabled, budget)
+                .await?;
+            let next = alias(&hop.said, rtype);
+            hops.push(hop);
+            match next {
+                None => break,
+                // Chains that lead round or too far are an error, and shown as far as they go (RFC
+                // 1034 section 3.6.2).
+                Some(target) if visited.len() > ALIASES_MAX || visited.contains(&target) => {
+                    return encode(question, &hops, End::Nowhere);
+                }
+                Some(target) => visited.push(target),
+            }
+        }
+        encode(question, &hops, End::Answer)
+    }
+
+    async fn hop(
+        &self,
+        name: &HickoryName,
+        rtype: RecordType,
+        unchecked: bool,
+        budget: &Budget,
+    ) -> Result<Hop, Failure> {
+        let Some(validator) = self.validator.as_ref().filter(|_| !unchecked) else {
+            let said = self.routes.ask(name, rtype, &[], budget).await?;
+            return Ok(Hop {
+                said,
+                secure: false,
+                ede: None,
+            });
+        };
+        let judged = validator.ask(&self.routes, name, rtype, budget).await?;
+        let (secure, ede) = match judged.verdict {
+            Security::Secure => (true, None),
+            Security::Insecure(why) => (false, why.ede()),
+        };
+        Ok(Hop {
+            said: judged.said,
+            secure,
+            ede,
+        })
+    }
+}
+
+/// Where an answer leads on; nowhere if it is what was asked for.
+fn alias(said: &Said, rtype: RecordType) -> Option<HickoryName> {
+    if matches!(
+        rtype,
+        RecordType::CNAME | RecordType::ANY | RecordType::RRSIG
+    ) {
+        return None;
+    }
+    let set = said
+        .answer
+        .last()
+        .filter(|set| set.rtype == RecordType::CNAME)?;
+    match &set.records.first()?.data {
+        RData::CNAME(target) => Some(target.0.to_lowercase()),
+        _ => None,
+    }
+}

@@ -1,0 +1,61 @@
+//! What is asked of the outside world, and what comes back to be cached.
+
+use crate::name::Name;
+
+/// What is asked of the outside world: one name and type in class IN.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// The name, lower-case.
+    pub name: Name,
+    /// The record type's number.
+    pub qtype: u16,
+    /// The client set DO: signatures are wanted in the answer (RFC 4035 section 3.2.1).
+    pub dnssec_ok: bool,
+    /// The client set CD: it validates by itself (RFC 4035 section 3.2.2).
+    pub checking_disabled: bool,
+}
+
+/// Why an upstream resolver keeps an answer back, in its own words (RFC 8914).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UpstreamBlock {
+    /// The INFO-CODE.
+    pub(super) code: u16,
+    /// The EXTRA-TEXT.
+    pub(super) text: Box<str>,
+}
+
+impl UpstreamBlock {
+    /// Forged, Blocked, Censored, Filtered, and the code that announces structured text
+    /// (draft-ietf-dnsop-structured-dns-error).
+    pub(super) const fn is_one(code: u16) -> bool {
+        matches!(code, 4 | 15 | 16 | 17 | 35)
+    }
+}
+
+/// A reply from outside, ready to be cached.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// A whole DNS message: header (id 0, QR, RA, AD and RCODE as they are to be served), the
+    /// question with the lower-case name uncompressed at octet 12, then the answer and authority
+    /// sections. Without additional records and without OPT.
+    pub wire: Vec<u8>,
+    /// The extended error that goes with it, if any (RFC 8914 INFO-CODE).
+    pub ede: Option<u16>,
+    /// What is told with it (EXTRA-TEXT).
+    pub text: Box<str>,
+    /// When the first of the signatures that vouch for it runs out, as 32 bits of the wall clock
+    /// (RFC 4034 section 3.1.5); `None` where nobody vouches.
+    pub signed_until_s: Option<u32>,
+}
+
+impl Fetched {
+    /// A reply without anything more to tell.
+    pub fn new(wire: Vec<u8>, ede: Option<u16>) -> Self {
+        Self {
+            wire,
+            ede,
+            text: Box::default(),
+            signed_until_s: None,
+        }
+    }
+}
