@@ -3,39 +3,48 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::begins::{closed_by, ended_by};
+use super::demands::Demands;
 use super::entry_counts::Commitments;
 use super::log_runs::LogRuns;
-use super::told::ToldEvent;
+use super::told::{ListVersion, ToldEvent};
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::record::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX};
+use crate::record::{Carried, Ended, HourLeaf, Leaf, LeafGap, ListVersions, Moment, NUMBER_MAX};
 
+/// Lists that one log names.
+const LISTS_MAX: usize = 1000;
 /// No list has this id.
 const ALL_LISTS: &str = "";
 /// One log as far as it has been read.
 #[derive(Debug)]
-pub(super) struct LogHistory {
-    origin: String,
+pub(super) struct LogHistory<'d> {
+    pub(super) demands: &'d Demands,
+    pub(super) origin: String,
     time: UnixSeconds,
     /// When its first leaf is of, and its last one.
     pub(super) span: (UnixSeconds, UnixSeconds),
-    runs: LogRuns,
+    pub(super) runs: LogRuns,
     /// The newest form of an hour so far.
     hour_form: u64,
     hour: Option<HistoryHour>,
     /// The hour that comes next; at first that of the log's first leaf.
-    next_hour: Option<UnixSeconds>,
+    pub(super) next_hour: Option<UnixSeconds>,
     carried_out: u64,
     /// What was counted so far: by list, and the questions of all under the id of none.
     sums: BTreeMap<String, u64>,
-    /// Serial and manifest of each list in force.
-    standing: BTreeMap<String, (Option<u64>, Option<String>)>,
+    /// What was told of each list's versions.
+    pub(super) versions: BTreeMap<String, ListVersions>,
+    /// An hour's leaves that only a clock set at the hour's end explains.
+    pub(super) awaiting: Vec<u64>,
     pub(super) totals: Totals,
     pub(super) commitments: Commitments,
     pub(super) told: ToldEvent,
     pub(super) findings: Vec<Finding>,
+    /// The lists that it names.
+    pub(super) lists: BTreeSet<String>,
+    /// Versions that no curator signed.
+    pub(super) unsigned: BTreeSet<ListVersion>,
 }
 
 /// The hour whose leaves are being read.
@@ -54,9 +63,12 @@ struct HistoryHour {
 /// What is the resolver's and not a list's.
 type Figures = (u64, Ended, Carried);
 
-impl LogHistory {
-    pub(super) fn new(origin: &str) -> Self {
+impl<'d> LogHistory<'d> {
+    pub(super) fn new(origin: &str, demands: &'d Demands) -> Self {
         Self {
+            demands,
+            lists: BTreeSet::new(),
+            unsigned: BTreeSet::new(),
             origin: origin.to_owned(),
             time: UnixSeconds::MIN,
             span: (0, 0),
@@ -66,7 +78,8 @@ impl LogHistory {
             next_hour: None,
             carried_out: 0,
             sums: BTreeMap::new(),
-            standing: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            awaiting: Vec::new(),
             totals: Totals::default(),
             commitments: Commitments::default(),
             told: ToldEvent::default(),
@@ -113,6 +126,7 @@ impl LogHistory {
         }
         self.time = self.time.max(leaf.time());
         self.span.1 = self.time;
+        self.note_lists(leaf);
         match leaf {
             Leaf::Hour(leaf) => self.take_hour(seq, leaf),
             Leaf::Event(leaf) => {
@@ -122,9 +136,27 @@ impl LogHistory {
         }
     }
 
+    /// Why the log has more lists, runs or clocks than are kept; nothing where it has not.
+    pub(super) fn excess(&self) -> Option<&'static str> {
+        let is_beyond = self.lists.len() > LISTS_MAX;
+        let message = is_beyond.then_some("the log names more than 1,000 lists");
+        message.or(self.runs.excess())
+    }
+
+    fn note_lists(&mut self, leaf: &Leaf<'_>) {
+        let list = match leaf {
+            Leaf::Hour(leaf) => Some(leaf.list),
+            Leaf::Event(leaf) => leaf.list,
+        };
+        if let Some(list) = list.filter(|list| !self.lists.contains(*list)) {
+            self.lists.insert(list.to_owned());
+        }
+    }
+
     /// The log ends here.
     pub(super) fn finish(&mut self) {
         self.close_hour();
+        self.give_up_clock();
     }
 
     /// The time of the last leaf so far.
@@ -143,10 +175,15 @@ impl LogHistory {
             .as_ref()
             .is_none_or(|open| open.hour != leaf.hour.0)
         {
+            self.close_hour();
+            self.give_up_clock();
             self.open_hour(seq, leaf);
         }
         if let Some(message) = leaf.imbalance() {
             self.find_at(seq, "sum", message);
+        }
+        if self.runs.times.awaits_clock(leaf) && self.awaiting.len() < FINDINGS_MAX {
+            self.awaiting.push(seq);
         }
         let Some(open) = &self.hour else { return };
         let mut found = Vec::new();
@@ -174,13 +211,11 @@ impl LogHistory {
                 "it is not the boot, software and configuration of the last run that was started";
             found.push(("run", message.to_owned()));
         }
-        let (serial, manifest) = self
-            .standing
-            .get(leaf.list)
-            .map_or((None, None), |(serial, manifest)| {
-                (*serial, manifest.as_deref())
-            });
-        if (serial, manifest) != (leaf.serial, leaf.manifest) {
+        let standing = self.versions.get(leaf.list).map(|told| &told.standing);
+        let standing = standing.map_or((None, None), |(serial, manifest)| {
+            (*serial, manifest.as_deref())
+        });
+        if standing != (leaf.serial, leaf.manifest) {
             found.push((
                 "version",
                 "serial and manifest are not those of the list's last version".to_owned(),
@@ -197,8 +232,7 @@ impl LogHistory {
         let is_taken_over = self.runs.times.is_taken_over(leaf.hour.0);
         if leaf.in_force_s > 0 || leaf.blocked.sum() > 0 && !is_taken_over {
             let manifest = leaf.manifest.map(str::to_owned);
-            self.told
-                .note_version(seq, (leaf.list.to_owned(), leaf.serial, manifest));
+            self.note_version(seq, (leaf.list.to_owned(), leaf.serial, manifest));
         }
         if let Some(open) = &mut self.hour {
             open.lists.insert(leaf.list.to_owned());
@@ -207,7 +241,6 @@ impl LogHistory {
     }
 
     fn open_hour(&mut self, seq: u64, leaf: &HourLeaf<'_>) {
-        self.close_hour();
         let hour = leaf.hour.0;
         let before = |gap: &LeafGap<'_>| (gap.until.0.min(hour) - gap.from.0).max(0);
         let missing_s: i64 = leaf.gaps.iter().map(before).sum();
@@ -248,6 +281,10 @@ impl LogHistory {
         if is_busy && !self.runs.times.touch(hour) {
             let message = "questions came or ended in an hour in which the resolver did not run";
             self.find_at(seq, "gap", message.to_owned());
+        }
+        if leaf.carried.lost > 0 && !self.runs.times.end_in(self.next_hour, hour) {
+            let message = "questions were lost, and by the log's events no run ended in the hour";
+            self.find_at(seq, "carried", message.to_owned());
         }
         self.told.note_hour(leaf);
         self.hour = Some(HistoryHour {
@@ -292,10 +329,11 @@ impl LogHistory {
         let of_run = self.runs.lists_of(&boot).into_iter().flatten();
         expected.extend(of_run.map(String::as_str));
         expected.retain(|list| !lists.contains(*list));
-        let missing: Vec<&str> = expected.into_iter().collect();
+        let count = expected.len();
+        let missing: Vec<&str> = expected.into_iter().take(3).collect();
         if !missing.is_empty() {
             let message = format!(
-                "has no leaf of a list that the resolver ran with: {}",
+                "has no leaf of lists that the resolver ran with, {count} in all: {}",
                 missing.join(", ")
             );
             self.find_in(hour, "list", message);
@@ -317,59 +355,8 @@ impl LogHistory {
         self.told.hours += 1;
     }
 
-    fn take_event(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        self.told.note_event(seq, leaf);
-        let faults = self.runs.follow(leaf);
-        for (code, message) in faults {
-            self.find_at(seq, code, message);
-        }
-        match leaf.kind {
-            "live" | "rollback" => self.stand(seq, leaf),
-            "restored" if leaf.list.is_none() => self.restored(seq, leaf),
-            "follows" => self.follows(seq, leaf),
-            _ => self.commitments.note(leaf),
-        }
-    }
-
-    fn restored(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        if let Some(ended) = ended_by(seq, leaf, &self.origin) {
-            self.told.restored = Some(ended);
-            self.runs.times.hand_over(self.next_hour);
-        } else {
-            let message = "does not stand behind the first start, or does not say which other log \
-                           ended";
-            self.find_at(seq, "restored", message.to_owned());
-        }
-    }
-
-    fn follows(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let begins = self.next_hour.unwrap_or(UnixSeconds::MIN);
-        if let Some(closed) = closed_by(seq, leaf, &self.origin, begins) {
-            self.runs.times.hand_over(self.next_hour);
-            // From there on nobody else tells.
-            self.next_hour = Some(closed.until.0);
-            self.told.follows = Some(closed);
-        } else {
-            let message = "does not stand behind the first start, or does not say which other log \
-                           was closed, and up to when that told";
-            self.find_at(seq, "follows", message.to_owned());
-        }
-    }
-
-    fn stand(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let Some(list) = leaf.list else { return };
-        self.runs.times.live(list, leaf.at.0);
-        let (serial, manifest) = (leaf.serial, leaf.manifest.map(str::to_owned));
-        // Rollbacks did not say what they put in force; the `live` behind them did.
-        if leaf.kind == "live" || serial.is_some() || manifest.is_some() {
-            let version = (list.to_owned(), serial, manifest.clone());
-            self.told.note_version(seq, version);
-        }
-        self.standing.insert(list.to_owned(), (serial, manifest));
-    }
-
     /// Notes what is wrong with the leaf at `seq`.
-    fn find_at(&mut self, seq: u64, code: &'static str, message: String) {
+    pub(super) fn find_at(&mut self, seq: u64, code: &'static str, message: String) {
         self.find(code, format!("{} leaf {seq}", self.origin), message);
     }
 
@@ -381,7 +368,7 @@ impl LogHistory {
         );
     }
 
-    fn find(&mut self, code: &'static str, place: String, message: String) {
+    pub(super) fn find(&mut self, code: &'static str, place: String, message: String) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding::new(code, place, message));
         }

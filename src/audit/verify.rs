@@ -44,7 +44,7 @@ pub struct LogReport {
     pub silent_hours: u64,
     /// Seconds without record, by kind.
     pub gap_s: BTreeMap<String, u64>,
-    /// When lists were not in force, by list; none that always was.
+    /// When lists were not in force, by list; none that always was. Up to 100 times.
     pub not_in_force: BTreeMap<String, Vec<AbsentTime>>,
     /// Events by kind.
     pub events: BTreeMap<String, u64>,
@@ -54,8 +54,14 @@ pub struct LogReport {
     pub follows: Option<ClosedLog>,
     /// What cannot be judged here, since it is of a kind that is not known.
     pub unjudged: Vec<Unjudged>,
-    /// List, serial and manifest of the versions that were in force.
+    /// List, serial and manifest of the versions that were in force, up to 200.
     pub versions: Vec<(String, u64, String)>,
+    /// Are there more versions than these, or more times without a list?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_more_versions: bool,
+    /// As said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_more_absences: bool,
     /// Who cosigned the checkpoint, of the keys that were given.
     pub cosigners: Vec<Cosigner>,
     /// What is not as it should be.
@@ -110,7 +116,7 @@ pub fn verify(
     if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
-    let mut history = LogHistory::new(&origin);
+    let mut history = LogHistory::new(&origin, demands);
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
         let is_public = demands.is_public;
         LogReading::new(folder, &checkpoint, pins, is_public, report).read(&mut history)
@@ -133,12 +139,12 @@ pub fn verify(
     if demands.is_public {
         verified
     } else {
-        add_history(verified, history, demands)
+        add_history(verified, history)
     }
 }
 
 /// Adds what the leaves say, and what is wrong with it.
-fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -> Verified {
+fn add_history(verified: Verified, mut history: LogHistory<'_>) -> Verified {
     let Verified {
         log, mut ancestors, ..
     } = verified;
@@ -157,12 +163,10 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         follows,
         unjudged,
         versions,
+        has_more_versions,
+        has_more_absences,
+        ..
     } = history.told;
-    findings.extend(
-        versions
-            .iter()
-            .filter_map(|(version, seq)| demands.unsigned_version(&log.origin, version, *seq)),
-    );
     let log = LogReport {
         from: first_hour.map(|hour| Moment(hour).to_string()),
         until: until.map(|until| Moment(until).to_string()),
@@ -175,9 +179,11 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         follows,
         unjudged,
         versions: versions
-            .into_keys()
+            .into_iter()
             .filter_map(|(list, serial, manifest)| Some((list, serial?, manifest?)))
             .collect(),
+        has_more_versions,
+        has_more_absences,
         findings,
         ..log
     };

@@ -32,6 +32,7 @@ mod schema;
 mod steps;
 mod successor;
 mod unlogged;
+mod versions;
 mod whole;
 mod write;
 

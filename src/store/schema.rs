@@ -12,7 +12,7 @@ use super::StoreError;
 use super::whole::make_private_folder;
 
 /// The form that this version writes, kept in SQLite's `user_version`.
-pub(super) const FORM: i64 = 7;
+pub(super) const FORM: i64 = 8;
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -192,6 +192,17 @@ const ADD_LOG_FORM: &str = "
     ) STRICT;
 ";
 
+/// What form 8 adds: the versions of lists that the log has told of, the highest serials of each.
+const ADD_TOLD_VERSIONS: &str = "
+    CREATE TABLE told_version (
+        list TEXT NOT NULL,
+        serial INTEGER NOT NULL,
+        manifest TEXT,
+        PRIMARY KEY (list, serial)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO told_version SELECT list, serial, manifest FROM standing WHERE serial IS NOT NULL;
+";
+
 /// Where the counts of a state folder are.
 pub(super) fn counts_file(folder: &Path) -> PathBuf {
     folder.join("counts.sqlite")
@@ -262,6 +273,7 @@ pub(super) fn open_to_write(folder: &Path) -> Result<Connection, StoreError> {
             ADD_OUT_OF_FORCE,
             ADD_ENDED_LOGS,
             ADD_LOG_FORM,
+            ADD_TOLD_VERSIONS,
         ];
         for step in steps
             .into_iter()
