@@ -149,10 +149,8 @@ fn an_older_checkpoint_is_believed_by_the_keys_that_followed() {
     fs::write(shorter.join("keys/0"), keys).expect("a key note");
     let (code, findings, _) = verify(&with(&first));
     let place = format!("since {} since {}", second.name(), leaves.len() + 1);
-    assert_eq!(
-        (shorter, code, findings),
-        (followed.clone(), 1, vec![place])
-    );
+    assert_eq!((shorter, code), (followed.clone(), 1));
+    assert!(findings.contains(&place), "{findings:?}");
 }
 
 /// Ends alike without a word of either verifier in between.
