@@ -1091,6 +1091,7 @@ fn the_second_verifier_is_short_enough_to_be_read() {
         "history.py",
         "on_record.py",
         "figures.py",
+        "going_back.py",
         "verify_audit.py",
         "verify_report.py",
     ] {

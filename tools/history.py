@@ -5,10 +5,12 @@ import itertools, os
 from collections import Counter, defaultdict
 import on_record, tlog
 from leaves import BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, read_leaf, seconds
+from going_back import WaysBack
 from on_record import Stretch
 from tlog import Refused
 
 LISTS_MAX, RUNS_MAX, STRETCHES_MAX, UNJUDGED_MAX, NAME_MAX = 1000, 500_000, 50_000, 10, 255
+WITHDRAWN_MAX = 100
 
 def is_short(body):
     return all(len(body[key].encode()) <= NAME_MAX for key in ("origin", "root", "why"))
@@ -26,6 +28,7 @@ class Log(tlog.LogFiles):
         self.restored, self.findings, self.is_whole, self.hour = None, [], False, []
         self.follows, self.unjudged, self.is_salted, self.root = None, [], None, None
         self.handed_over, self.began, self.lists, self.hour_blocked = None, 0, set(), 0
+        self.back, self.is_cut, self.withdrawn = WaysBack(), False, Counter()
         try:
             self.read(pins)
             self.close_hour()
@@ -38,6 +41,7 @@ class Log(tlog.LogFiles):
         self.findings = [(code, f"{self.origin} {place}") for code, place in self.findings[:100]]
         # What only the leaves need is not kept.
         self.boots = self.stretches = self.versions = self.sums = self.names = self.hour = None
+        self.back = None
 
     def refuse(self, code, place):
         """Nothing of the log can be believed."""
@@ -77,6 +81,8 @@ class Log(tlog.LogFiles):
             raise Refused("leaf", leaf["here"])
         if leaf["here"] == "leaf 0":
             self.next, self.began = leaf["start"] // HOUR * HOUR, leaf["start"]
+            self.back.first = self.next
+            self.back.foresee(entry for _, entry in self.entries())
         if self.hour and leaf.get("hour") != self.hour[0]["hour"]:
             self.close_hour()
         if "hour" in leaf and not self.hour:
@@ -92,7 +98,7 @@ class Log(tlog.LogFiles):
                 self.weight > STRETCHES_MAX):
             raise Refused("excess", leaf["here"])
         if self.report:
-            self.report.figures.take(leaf)
+            self.report.figures.take(leaf, self.back.stands(leaf))
 
     def passed(self, tree):
         if self.report and self.report.head_size(self.origin) == tree.size:
@@ -125,8 +131,12 @@ class Log(tlog.LogFiles):
         first, carried, ended = (self.hour or [leaf])[0], leaf["carried"], leaf["ended"]
         before, blocked = self.hour[1] if self.hour else "", sum(leaf["blocked"].values())
         run = self.last_start
-        self.blocked[leaf["list"]] += blocked
-        self.absent[leaf["list"]] += sum(max(0, span[1] - span[0]) for span in leaf["out"])
+        if self.back.stands(first):
+            self.blocked[leaf["list"]] += blocked
+        elif len(self.withdrawn) < WITHDRAWN_MAX or leaf["list"] in self.withdrawn:
+            self.withdrawn[leaf["list"]] += blocked
+        self.absent[leaf["list"]] += self.back.stands(first) * sum(
+            max(0, span[1] - span[0]) for span in leaf["out"])
         came = carried["in"] + leaf["questions"] - carried["lost"] - carried["out"]
         shared = ("questions", "ended", "carried", "gaps", "boot", "v")
         name, version = leaf["list"], (leaf["serial"], leaf["manifest"])
@@ -150,6 +160,7 @@ class Log(tlog.LogFiles):
             return
         first, told, there = self.hour[0], self.hour[0]["start"] + HOUR, self.lists
         blocked, self.hour, self.lists, self.hour_blocked = self.hour_blocked, [], set(), 0
+        self.back.tell(first["start"])
         lists = set(self.last_start.get("lists", []) if first["boot"] == self.boot else [])
         lists.update(*(run.lists for run in self.stretches if run.overlap(first["start"]) > 0))
         self.hold(f"hour {first['hour']}", ("list", lists <= there),
@@ -170,11 +181,15 @@ class Log(tlog.LogFiles):
         goes_on = last is not None and last.until is None
         is_over = self.jump[0] < at < self.jump[1] and kind != "entry-counts"
         self.hold(here, ("clock", not is_over))
+        way_back = kind == "clock" and fits(body, CLOCKS[3])
+        self.hold(here, ("clock", kind == "entry-counts" or self.is_cut == way_back))
+        self.is_cut = self.is_cut and kind == "entry-counts"
         if kind == "clock" and at == self.next and self.is_running and boot == self.boot:
             self.awaiting = []
         if kind == "start" or at > self.next:
             self.give_up_clock()
         if kind == "start":
+            self.back.forward = []
             said = {key: body[key] for key in body
                     if key != "recovery" or type(body[key]) is not str}
             good = leaf["list"] is None and fits(said, START)
@@ -204,11 +219,19 @@ class Log(tlog.LogFiles):
                 until = seconds(body["until"]) if good else at
             except ValueError:
                 good = False
-            in_time = until == at if "back_s" in body else until >= at
+            self.is_cut = good and body.keys() == CLOCKS[2].keys()
+            in_time = until == at if "back_s" in body else until >= at or way_back
+            in_time = until == at // HOUR * HOUR + HOUR if self.is_cut else in_time
             good = good and body.get("back_s") != 0 and in_time
-            until = until if good else at
+            if way_back:
+                since = seconds(body["since"]) if good else at
+                good = good and self.back.go_back(self, leaf["seq"], at, since, until)
+                until = at
+            until, self.is_cut = until if good else at, self.is_cut and good
             self.hold(here, ("clock", good))
-            if last and good:
+            if good and body.get("forward_s", 0) > 0:
+                self.back.set_forward(at)
+            if last and good and not way_back:
                 self.weight += at not in last.set
                 last.set.add(at)
             if goes_on and at < until:
@@ -227,6 +250,7 @@ class Log(tlog.LogFiles):
             self.hold(here, ("follows", good))
             if good:
                 self.handed_over, self.follows, self.next = self.next, body, until
+                self.back.first = until
         if kind == "restored" and leaf["list"] in self.versions:
             self.versions[leaf["list"]].known.clear()
         if kind in ("live", "rollback") and leaf["list"] is not None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules
-go by their numbers there: 1 to 3 are in tlog.py, 4 is in history.py, leaves.py and on_record.py,
-which must lie beside this file."""
+go by their numbers there: 1 to 3 are in tlog.py, 4 is in history.py, leaves.py, on_record.py and
+going_back.py, which must lie beside this file."""
 import argparse, json, sys
 from collections import Counter
 import tlog
@@ -14,6 +14,7 @@ class LogSums:
     """What the logs add up to; of each the longest copy that can be believed."""
     def __init__(self):
         self.blocked, self.absent, self.counted, self.findings = {}, Counter(), set(), 0
+        self.longest = []
 
     def add(self, log):
         """Adds a log, and keeps no more of it than is told in the end."""
@@ -21,6 +22,7 @@ class LogSums:
             log.is_whole, log.findings = False, [("excess", log.origin)]
         if log.is_whole and log.origin not in self.counted:
             self.counted.add(log.origin)
+            self.longest.append(log)
             for name, count in log.blocked.items():
                 self.blocked[name] = self.blocked.get(name, 0) + count
             self.absent.update(log.absent)
@@ -103,6 +105,8 @@ def tell(logs, sums):
     for name, count in sorted(sums.absent.items()):
         if count > 0:
             print(f"not in force {name}: {count} s")
+    for log in (log for log in sums.longest if log.withdrawn):
+        print(f"WITHDRAWN: {log.origin} went back; in no sum:", dict(sorted(log.withdrawn.items())))
     for log in (log for log in logs if log.restored and log.is_whole):
         print(f"RESTORED: {log.origin} follows", json.dumps(log.restored, sort_keys=True))
     for log in (log for log in logs if log.follows and log.is_whole):

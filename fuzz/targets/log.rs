@@ -60,7 +60,7 @@ fn read_text(octets: &[u8]) -> &'static str {
         Commitments::default().open(&openings);
         return "openings";
     }
-    let _ = read_pin(octets, &[KEY.public()], "checkpoint");
+    let _ = read_pin(octets, &[KEY.public()], &[], "checkpoint");
     "refused"
 }
 
@@ -96,15 +96,16 @@ fn verify_folder(octets: &[u8]) -> &'static str {
     write_folder(leaves.unwrap_or_default(), &KEY.public());
     let mut reached = "refused";
     for folder in Folder::find(&FOLDER).expect("a log") {
+        let mut report = report.map(PublishedReport::read);
         let Verified {
             log, totals, until, ..
-        } = verify(&folder, &demands);
-        let Some(totals) = totals else {
+        } = verify(&folder, &demands, report.as_mut());
+        if totals.is_none() {
             continue;
-        };
+        }
         reached = match report {
             Some(report) => {
-                PublishedReport::read(report).check(&totals, until);
+                report.check(until);
                 "report"
             }
             None if log.findings.is_empty() => "verified",

@@ -6,7 +6,7 @@ use super::begins::{closed_by, ended_by};
 use super::history::LogHistory;
 use super::told::ListVersion;
 use crate::clock::UnixSeconds;
-use crate::record::EventLeaf;
+use crate::record::{EventLeaf, Statement};
 
 impl LogHistory<'_> {
     /// Follows an event, the leaf at `seq`.
@@ -27,6 +27,7 @@ impl LogHistory<'_> {
                 self.forget_versions(|list| !lists.contains(list));
             }
             "follows" => self.follows(seq, leaf),
+            "clock" => self.go_back(seq, leaf),
             _ if self.demands.opens => self.commitments.note(leaf),
             _ => {}
         }
@@ -48,13 +49,35 @@ impl LogHistory<'_> {
         if let Some(closed) = closed_by(seq, leaf, &self.origin, begins) {
             self.runs.times.hand_over(self.next_hour);
             // From there on nobody else tells.
-            self.next_hour = Some(closed.until.0);
+            (self.next_hour, self.first) = (Some(closed.until.0), closed.until.0);
             self.told.follows = Some(closed);
         } else {
             let message = "does not stand behind the first start, or does not say which other log \
                            was closed, and up to when that told";
             self.find_at(seq, "follows", message.to_owned());
         }
+    }
+
+    /// Goes back, where the event says so.
+    fn go_back(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
+        let Some(Statement::Withdrawn(withdrawal)) = leaf.said() else {
+            return;
+        };
+        let (since, until) = (withdrawal.since.0, withdrawal.until.0);
+        let is_known = self.withdrawals.has(seq);
+        let standing = &mut self.runs.standing;
+        if !is_known || !standing.go_back(leaf.at.0, withdrawal, self.first) {
+            let message = "goes back to a time that is none which the clock can have come right \
+                           at, or more often than any clock does";
+            self.find_at(seq, "clock", message.to_owned());
+            return;
+        }
+        self.told.withdrawn.times += 1;
+        self.runs.times.go_back(until);
+        self.commitments.withdraw(since);
+        self.first = self.first.min(since);
+        self.next_hour = Some(since);
+        (self.time, self.span.1) = (until, until);
     }
 
     fn stand(&mut self, seq: u64, leaf: &EventLeaf<'_>) {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::demands::Demands;
 use super::entry_counts::Commitments;
 use super::log_runs::LogRuns;
+use super::standing::Withdrawals;
 use super::told::{ListVersion, ToldEvent};
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
@@ -21,13 +22,17 @@ const ALL_LISTS: &str = "";
 pub(super) struct LogHistory<'d> {
     pub(super) demands: &'d Demands,
     pub(super) origin: String,
-    time: UnixSeconds,
+    pub(super) time: UnixSeconds,
     /// When its first leaf is of, and its last one.
     pub(super) span: (UnixSeconds, UnixSeconds),
     pub(super) runs: LogRuns,
+    /// Where it goes back, as is known beforehand.
+    pub(super) withdrawals: Withdrawals,
+    /// From when on it accounts for the time.
+    pub(super) first: UnixSeconds,
     /// The newest form of an hour so far.
     hour_form: u64,
-    hour: Option<HistoryHour>,
+    pub(super) hour: Option<HistoryHour>,
     /// The hour that comes next; at first that of the log's first leaf.
     pub(super) next_hour: Option<UnixSeconds>,
     carried_out: u64,
@@ -49,27 +54,31 @@ pub(super) struct LogHistory<'d> {
 
 /// The hour whose leaves are being read.
 #[derive(Debug)]
-struct HistoryHour {
-    hour: UnixSeconds,
-    boot: String,
-    form: u64,
-    figures: Figures,
+pub(super) struct HistoryHour {
+    pub(super) hour: UnixSeconds,
+    pub(super) boot: String,
+    pub(super) form: u64,
+    pub(super) stands: bool,
+    pub(super) figures: Figures,
     /// Its gaps as its first leaf has them.
-    gaps: Vec<(UnixSeconds, UnixSeconds, String)>,
-    lists: BTreeSet<String>,
-    blocked: u64,
+    pub(super) gaps: Vec<(UnixSeconds, UnixSeconds, String)>,
+    pub(super) lists: BTreeSet<String>,
+    pub(super) blocked: u64,
 }
 
 /// What is the resolver's and not a list's.
-type Figures = (u64, Ended, Carried);
+pub(super) type Figures = (u64, Ended, Carried);
 
 impl<'d> LogHistory<'d> {
-    pub(super) fn new(origin: &str, demands: &'d Demands) -> Self {
+    /// Nothing has been read but where the log goes back.
+    pub(super) fn new(origin: &str, demands: &'d Demands, withdrawals: Withdrawals) -> Self {
         Self {
             demands,
             lists: BTreeSet::new(),
             unsigned: BTreeSet::new(),
             origin: origin.to_owned(),
+            withdrawals,
+            first: 0,
             time: UnixSeconds::MIN,
             span: (0, 0),
             runs: LogRuns::default(),
@@ -98,7 +107,8 @@ impl<'d> LogHistory<'d> {
             Leaf::Event(leaf) => leaf.at.0,
         };
         if self.next_hour.is_none() {
-            (self.next_hour, self.span.0) = (Some(hour_start(start)), start);
+            self.first = hour_start(start);
+            (self.next_hour, self.span.0) = (Some(self.first), start);
         }
         if leaf.seq() != seq {
             self.find_at(
@@ -159,6 +169,15 @@ impl<'d> LogHistory<'d> {
         self.give_up_clock();
     }
 
+    /// Does this leaf stand, or does the log go back behind it to before what it tells of?
+    pub(super) fn stands(&self, seq: u64, leaf: &Leaf<'_>) -> bool {
+        let start = match leaf {
+            Leaf::Hour(leaf) => leaf.hour.0,
+            Leaf::Event(leaf) => leaf.at.0,
+        };
+        !self.withdrawals.withdraw(seq, start)
+    }
+
     /// The time of the last leaf so far.
     pub(super) const fn time(&self) -> UnixSeconds {
         self.time
@@ -169,78 +188,7 @@ impl<'d> LogHistory<'d> {
         self.next_hour
     }
 
-    fn take_hour(&mut self, seq: u64, leaf: &HourLeaf<'_>) {
-        if self
-            .hour
-            .as_ref()
-            .is_none_or(|open| open.hour != leaf.hour.0)
-        {
-            self.close_hour();
-            self.give_up_clock();
-            self.open_hour(seq, leaf);
-        }
-        if let Some(message) = leaf.imbalance() {
-            self.find_at(seq, "sum", message);
-        }
-        if self.runs.times.awaits_clock(leaf) && self.awaiting.len() < FINDINGS_MAX {
-            self.awaiting.push(seq);
-        }
-        let Some(open) = &self.hour else { return };
-        let mut found = Vec::new();
-        if open.lists.last().map_or("", String::as_str) >= leaf.list {
-            found.push((
-                "list",
-                format!("list {} is told of twice, or out of order", leaf.list),
-            ));
-        }
-        let is_shared = open.figures == figures(leaf)
-            && open.form == leaf.v
-            && open.boot == leaf.boot
-            && open.gaps.iter().map(as_told).eq(leaf.gaps.iter().map(told));
-        if !is_shared {
-            found.push((
-                "sum",
-                "the resolver's figures differ from those in the hour's other leaves".to_owned(),
-            ));
-        }
-        let misplaced = leaf.misplaced_time();
-        let misplaced = misplaced.or_else(|| self.runs.times.contradiction(leaf));
-        found.extend(misplaced.map(|message| ("gap", message)));
-        if !self.runs.has_started(leaf) {
-            let message =
-                "it is not the boot, software and configuration of the last run that was started";
-            found.push(("run", message.to_owned()));
-        }
-        let standing = self.versions.get(leaf.list).map(|told| &told.standing);
-        let standing = standing.map_or((None, None), |(serial, manifest)| {
-            (*serial, manifest.as_deref())
-        });
-        if standing != (leaf.serial, leaf.manifest) {
-            found.push((
-                "version",
-                "serial and manifest are not those of the list's last version".to_owned(),
-            ));
-        }
-        found
-            .into_iter()
-            .for_each(|(code, message)| self.find_at(seq, code, message));
-        self.totals.add_list(leaf.list, leaf.blocked);
-        self.add_up(seq, leaf.list, leaf.blocked.sum());
-        self.totals.add_absence(leaf.list, leaf.not_in_force_s());
-        self.told.note_absences(leaf);
-        self.runs.times.note_out(leaf);
-        let is_taken_over = self.runs.times.is_taken_over(leaf.hour.0);
-        if leaf.in_force_s > 0 || leaf.blocked.sum() > 0 && !is_taken_over {
-            let manifest = leaf.manifest.map(str::to_owned);
-            self.note_version(seq, (leaf.list.to_owned(), leaf.serial, manifest));
-        }
-        if let Some(open) = &mut self.hour {
-            open.lists.insert(leaf.list.to_owned());
-            open.blocked += leaf.blocked.sum();
-        }
-    }
-
-    fn open_hour(&mut self, seq: u64, leaf: &HourLeaf<'_>) {
+    pub(super) fn open_hour(&mut self, seq: u64, leaf: &HourLeaf<'_>) {
         let hour = leaf.hour.0;
         let before = |gap: &LeafGap<'_>| (gap.until.0.min(hour) - gap.from.0).max(0);
         let missing_s: i64 = leaf.gaps.iter().map(before).sum();
@@ -286,9 +234,13 @@ impl<'d> LogHistory<'d> {
             let message = "questions were lost, and by the log's events no run ended in the hour";
             self.find_at(seq, "carried", message.to_owned());
         }
-        self.told.note_hour(leaf);
+        let stands = !self.withdrawals.withdraw(seq, hour);
+        if stands {
+            self.told.note_hour(leaf);
+        }
         self.hour = Some(HistoryHour {
             hour,
+            stands,
             boot: leaf.boot.to_owned(),
             form: leaf.v,
             figures: figures(leaf),
@@ -303,7 +255,7 @@ impl<'d> LogHistory<'d> {
     }
 
     /// Adds to what the log says in all; a sum that no reader keeps exactly is told once.
-    fn add_up(&mut self, seq: u64, list: &str, count: u64) {
+    pub(super) fn add_up(&mut self, seq: u64, list: &str, count: u64) {
         let before = self.sums.get(list).copied().unwrap_or_default();
         let sum = before.saturating_add(count);
         self.sums.insert(list.to_owned(), sum);
@@ -313,10 +265,11 @@ impl<'d> LogHistory<'d> {
         }
     }
 
-    fn close_hour(&mut self) {
+    pub(super) fn close_hour(&mut self) {
         let Some(HistoryHour {
             hour,
             boot,
+            stands,
             figures: (questions, ended, carried),
             lists,
             blocked,
@@ -351,8 +304,14 @@ impl<'d> LogHistory<'d> {
         self.carried_out = carried.out;
         self.next_hour = Some(hour + HOUR_S);
         self.runs.times.forget(hour + HOUR_S);
-        self.totals.add_questions(questions);
-        self.told.hours += 1;
+        self.runs.standing.tell(hour);
+        if stands {
+            self.totals.add_questions(questions);
+            self.told.hours += 1;
+        } else {
+            self.told.withdrawn.questions += questions;
+            self.told.withdrawn.hours += 1;
+        }
     }
 
     /// Notes what is wrong with the leaf at `seq`.
@@ -375,15 +334,15 @@ impl<'d> LogHistory<'d> {
     }
 }
 
-const fn figures(leaf: &HourLeaf<'_>) -> Figures {
+pub(super) const fn figures(leaf: &HourLeaf<'_>) -> Figures {
     (leaf.questions, leaf.ended, leaf.carried)
 }
 
-const fn told<'a>(gap: &LeafGap<'a>) -> (UnixSeconds, UnixSeconds, &'a str) {
+pub(super) const fn told<'a>(gap: &LeafGap<'a>) -> (UnixSeconds, UnixSeconds, &'a str) {
     (gap.from.0, gap.until.0, gap.kind)
 }
 
-fn as_told(
+pub(super) fn as_told(
     (from, until, kind): &(UnixSeconds, UnixSeconds, String),
 ) -> (UnixSeconds, UnixSeconds, &str) {
     (*from, *until, kind)

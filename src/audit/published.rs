@@ -57,9 +57,9 @@ impl PublishedReport {
     }
 
     /// Reads a leaf of the log.
-    pub(super) fn take(&mut self, leaf: &Leaf<'_>) {
+    pub(super) fn take(&mut self, leaf: &Leaf<'_>, stands: bool) {
         if let Some(figures) = &mut self.figures {
-            figures.take(leaf);
+            figures.take(leaf, stands);
         }
     }
 

@@ -8,6 +8,7 @@ use super::folder::{
 };
 use super::history::LogHistory;
 use super::published::PublishedReport;
+use super::standing::Withdrawals;
 use crate::record::Leaf;
 use crate::seal::VerifyKey;
 use crate::seal::checkpoint::Checkpoint;
@@ -60,6 +61,26 @@ pub(super) fn pins(
     }
     pins.sort_by_key(|pin| pin.checkpoint.size);
     Ok(pins)
+}
+
+/// Where the log goes back; what cannot be read is found where its leaves are checked.
+pub(super) fn withdrawals(folder: &Folder, last: &Checkpoint) -> Withdrawals {
+    let mut withdrawals = Withdrawals::default();
+    for index in 0..last.size.div_ceil(TILE_WIDTH) {
+        let width = TILE_WIDTH.min(last.size - index * TILE_WIDTH);
+        let octets = folder.read(&bundle_path(index, width), BUNDLE_OCTETS_MAX);
+        let bundle = octets
+            .ok()
+            .and_then(|octets| LeafBundle::parse(octets, width).ok());
+        let Some(bundle) = bundle else {
+            break;
+        };
+        for (seq, entry) in (index * TILE_WIDTH..).zip(bundle.entries()) {
+            withdrawals.note(seq, entry);
+        }
+    }
+    withdrawals.finish();
+    withdrawals
 }
 
 /// One pass over the leaves of a log.
@@ -188,12 +209,13 @@ impl<'a> LogReading<'a> {
     fn count(&mut self, leaf: &Leaf<'_>, history: &mut LogHistory<'_>) {
         let size = self.tree.size();
         history.take(size - 1, leaf);
+        let stands = history.stands(size - 1, leaf);
         if let Some(message) = history.excess() {
             let place = format!("leaf {}", size - 1);
             self.unreadable = Some(self.find("excess", &place, message.to_owned()));
         }
         if let Some(report) = &mut self.report {
-            report.take(leaf);
+            report.take(leaf, stands);
             if self.head_size == Some(size) {
                 report.note_head(&self.last.origin, size, &self.tree.root(), history.time());
             }

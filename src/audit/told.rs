@@ -11,6 +11,8 @@ use crate::record::{
 
 /// Times without a list that are told one by one, of one log.
 const ABSENCES_MAX: usize = 100;
+/// Lists of which withdrawn hours are told, of one log.
+const WITHDRAWN_LISTS_MAX: usize = 100;
 /// Versions that are told one by one, of one log.
 const VERSIONS_MAX: usize = 200;
 /// Statements of unknown kinds that are told of one log.
@@ -40,6 +42,21 @@ pub(super) struct ToldEvent {
     /// Times without a list that are kept, and whether there are more.
     absences: usize,
     pub(super) has_more_absences: bool,
+    /// What it told of times that had not come.
+    pub(super) withdrawn: WithdrawnHours,
+}
+
+/// Hours that were told while the clock was ahead, and are withdrawn: they are in no sum.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WithdrawnHours {
+    /// How often the log went back.
+    pub times: u64,
+    /// How many hours.
+    pub hours: u64,
+    /// Questions in them.
+    pub questions: u64,
+    /// What each list blocked in them, of the first hundred lists.
+    pub blocked: BTreeMap<String, u64>,
 }
 
 /// A list, and the serial and the manifest that it was in force with; none where nobody says.
@@ -65,6 +82,16 @@ pub struct AbsentTime {
     pub until: Moment,
     /// How many seconds that is.
     pub seconds: u64,
+}
+
+impl WithdrawnHours {
+    /// Adds an hour of one list.
+    pub(super) fn add(&mut self, leaf: &HourLeaf<'_>) {
+        if self.blocked.len() < WITHDRAWN_LISTS_MAX || self.blocked.contains_key(leaf.list) {
+            let sum = self.blocked.entry(leaf.list.to_owned()).or_default();
+            *sum = sum.saturating_add(leaf.blocked.sum());
+        }
+    }
 }
 
 impl ToldEvent {

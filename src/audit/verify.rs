@@ -8,8 +8,8 @@ use super::entry_counts::Commitments;
 use super::folder::{CHECKPOINT, Folder, check_author, with_followed};
 use super::history::LogHistory;
 use super::published::PublishedReport;
-use super::reading::{LogReading, pins};
-use super::told::{AbsentTime, ToldEvent, Unjudged};
+use super::reading::{LogReading, pins, withdrawals};
+use super::told::{AbsentTime, ToldEvent, Unjudged, WithdrawnHours};
 use super::totals::Totals;
 use crate::clock::UnixSeconds;
 use crate::record::{ClosedLog, EndedLog, LogKeyNote, Moment};
@@ -54,6 +54,8 @@ pub struct LogReport {
     pub follows: Option<ClosedLog>,
     /// What cannot be judged here, since it is of a kind that is not known.
     pub unjudged: Vec<Unjudged>,
+    /// Hours that were told while the clock was ahead: they are in no sum.
+    pub withdrawn: WithdrawnHours,
     /// List, serial and manifest of the versions that were in force, up to 200.
     pub versions: Vec<(String, u64, String)>,
     /// Are there more versions than these, or more times without a list?
@@ -116,7 +118,7 @@ pub fn verify(
     if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
-    let mut history = LogHistory::new(&origin, demands);
+    let mut history = LogHistory::new(&origin, demands, withdrawals(folder, &checkpoint));
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
         let is_public = demands.is_public;
         LogReading::new(folder, &checkpoint, pins, is_public, report).read(&mut history)
@@ -162,6 +164,7 @@ fn add_history(verified: Verified, mut history: LogHistory<'_>) -> Verified {
         restored,
         follows,
         unjudged,
+        withdrawn,
         versions,
         has_more_versions,
         has_more_absences,
@@ -178,6 +181,7 @@ fn add_history(verified: Verified, mut history: LogHistory<'_>) -> Verified {
         restored,
         follows,
         unjudged,
+        withdrawn,
         versions: versions
             .into_iter()
             .filter_map(|(list, serial, manifest)| Some((list, serial?, manifest?)))

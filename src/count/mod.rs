@@ -12,6 +12,7 @@ pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, 
 pub use hour::{HourCounts, Meter};
 pub use opening::{Opening, Openings, OpeningsFault, read_counts};
 pub use record::{
-    Gap, GapKind, HourRecord, ListGap, ListIdentity, ListRecord, Papers, Record, Stretch, ToldHours,
+    Gap, GapKind, HourRecord, ListGap, ListIdentity, ListRecord, Papers, Record, Stretch,
+    ToldHours, WithdrawnTime,
 };
 pub use step_kind::StepKind;

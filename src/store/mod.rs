@@ -10,14 +10,17 @@
 
 mod append;
 mod author;
+mod clock_track;
 mod cosignatures;
 mod damaged;
 mod entries;
 #[cfg(test)]
 pub(crate) mod failing;
 mod flusher;
+mod forms;
 mod frame;
 mod gaps;
+mod going_back;
 mod handover;
 mod hours;
 mod journal;
@@ -34,6 +37,7 @@ mod successor;
 mod unlogged;
 mod versions;
 mod whole;
+mod withdrawn;
 mod write;
 
 use std::path::PathBuf;

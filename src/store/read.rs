@@ -8,9 +8,9 @@ use rusqlite::{Connection, Transaction};
 use super::StoreError;
 use super::frame::{Validity, in_memory, is_going_on, read_frame, read_lists};
 use super::journal::{self, JournalRow};
-use super::out_of_force;
 use super::schema::{counts_file, open_to_read};
 use super::unlogged::{Unlogged, read_unlogged};
+use super::{out_of_force, withdrawn};
 use crate::clock::UnixSeconds;
 use crate::count::{Event, HourRecord, Kind, ListRecord, Record, Stretch};
 
@@ -93,6 +93,7 @@ fn read_record(
         gaps,
         list_gaps: out_of_force::read(transaction, from, until, 0)?,
         unnoted_until: out_of_force::unnoted_until(transaction, from, until)?,
+        withdrawn: withdrawn::within(transaction, from, until)?,
     })
 }
 

@@ -200,7 +200,7 @@ impl MadeUpRecord {
             software: "wardline",
             v: SALTED_LEAF_VERSION,
         };
-        figures.take(&Leaf::Hour(leaf));
+        figures.take(&Leaf::Hour(leaf), true);
     }
 }
 
@@ -211,21 +211,24 @@ fn take_event(
     serial: Option<u64>,
     said: &Statement,
 ) {
-    figures.take(&Leaf::Event(EventLeaf {
-        at: Moment(at),
-        body: said.body(),
-        boot: "0000000000000001",
-        kind: said.kind().word(),
-        list,
-        manifest: None,
-        provider: "example-provider",
-        resolver: "one",
-        salt: Some(SALT),
-        seq: 0,
-        serial,
-        touches: Some(vec![]),
-        v: SALTED_LEAF_VERSION,
-    }));
+    figures.take(
+        &Leaf::Event(EventLeaf {
+            at: Moment(at),
+            body: said.body(),
+            boot: "0000000000000001",
+            kind: said.kind().word(),
+            list,
+            manifest: None,
+            provider: "example-provider",
+            resolver: "one",
+            salt: Some(SALT),
+            seq: 0,
+            serial,
+            touches: Some(vec![]),
+            v: SALTED_LEAF_VERSION,
+        }),
+        true,
+    );
 }
 
 /// Something that is done about a list.

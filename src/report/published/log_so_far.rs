@@ -64,7 +64,26 @@ pub(super) struct LastGap {
     pub(super) kind: usize,
 }
 
+impl ResolverSoFar {
+    /// Is the serial above all of the list before? It is not from now on.
+    pub(super) fn raise(&mut self, list: &str, serial: u64) -> bool {
+        let highest = self.highest.get(list).copied();
+        let rises = highest.is_none_or(|highest| serial > highest);
+        if rises {
+            self.highest.insert(list.to_owned(), serial);
+        }
+        rises
+    }
+}
+
 impl LogSoFar {
+    /// The log goes back, and tells from there on anew.
+    pub(super) fn go_back(&mut self, since: UnixSeconds) {
+        (self.hour_before, self.gap) = (None, None);
+        self.absent_until.clear();
+        self.begins = self.begins.min(since);
+    }
+
     /// Had the list a leaf in the hour before? It has one in this hour.
     pub(super) fn was_there(&mut self, list: &str, hour: UnixSeconds) -> bool {
         if let Some(last) = self.last.get_mut(list) {

@@ -61,8 +61,9 @@ impl LoggedFigures {
         self.log.origin = origin.to_owned();
     }
 
-    /// Reads the next leaf.
-    pub fn take(&mut self, leaf: &Leaf<'_>) {
+    /// Reads the next leaf; what the log takes back behind it (`stands` is false) counts in no
+    /// month.
+    pub fn take(&mut self, leaf: &Leaf<'_>, stands: bool) {
         if self.log.size == 0 {
             self.log.begins = match leaf {
                 Leaf::Hour(leaf) => leaf.hour.0,
@@ -70,10 +71,11 @@ impl LoggedFigures {
             };
         }
         match leaf {
-            Leaf::Hour(leaf) => self.take_hour(leaf),
+            Leaf::Hour(leaf) if stands => self.take_hour(leaf),
+            Leaf::Hour(_) => self.end_hour(),
             Leaf::Event(leaf) => {
                 self.end_hour();
-                self.take_event(leaf);
+                self.take_event(leaf, stands);
             }
         }
         self.log.size += 1;
@@ -201,8 +203,9 @@ impl LoggedFigures {
             .insert(self.log.origin.clone(), hour + HOUR_S);
     }
 
-    fn take_event(&mut self, leaf: &EventLeaf<'_>) {
+    fn take_event(&mut self, leaf: &EventLeaf<'_>, stands: bool) {
         match (leaf.said(), leaf.list) {
+            (Some(Statement::Withdrawn(withdrawal)), _) => self.log.go_back(withdrawal.since.0),
             (Some(Statement::LogFollows(_)), _) => self.log.is_successor = true,
             (Some(Statement::LogRestored(ended)), _) => {
                 let told = self.resolver.told.get(&ended.origin).copied();
@@ -214,9 +217,12 @@ impl LoggedFigures {
                 }
             }
             (Some(Statement::Live(live)), Some(list)) => {
-                self.apply(leaf, list, live.issued);
+                self.apply(leaf, list, live.issued.filter(|_| stands));
+                if let (false, Some(serial), Some(_)) = (stands, leaf.serial, live.issued) {
+                    self.resolver.raise(list, serial);
+                }
             }
-            (Some(said), Some(list)) => {
+            (Some(said), Some(list)) if stands => {
                 let step = match said {
                     Statement::Refused(_) => StepKind::Refused,
                     Statement::Override(_) => StepKind::Override,
@@ -257,11 +263,9 @@ impl LoggedFigures {
         let (Some(serial), Some(issued)) = (leaf.serial, issued) else {
             return;
         };
-        let highest = self.resolver.highest.get(list).copied();
-        if highest.is_some_and(|highest| serial <= highest) {
+        if !self.resolver.raise(list, serial) {
             return;
         }
-        self.resolver.highest.insert(list.to_owned(), serial);
         let month = self.calendar.month(leaf.at.0);
         let Some(month_end) = month.and_then(|month| self.calendar.end_of(month)) else {
             return;
