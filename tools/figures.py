@@ -1,7 +1,7 @@
 """What the leaves of all logs say of the months of a published report. Written from "What follows
 from the logs" in docs/report.md."""
 from collections import Counter, defaultdict
-from leaves import HOUR, read_body, seconds
+from leaves import HOUR, read_body
 
 DAY, DAYS_MAX, VERSIONS_MAX = 86_400, 200_000, 100_000
 GAPS = ("crash", "stopped", "unwritten", "unrecorded")
@@ -92,17 +92,16 @@ class Figures:
             self.lists[name] = ListFigures(days)
         return self.lists[name]
 
-    def take(self, leaf, stands):
-        """What the log takes back behind it counts in no month."""
+    def take(self, leaf, stands, at):
+        """`stands`: it is no hour that is withdrawn behind; `at`: when it was, at the latest."""
         if self.log.size == 0:
             self.log.begins = leaf["start"]
-        is_hour = "hour" in leaf
-        if not (is_hour and stands):
-            self.end_hour()
-        if is_hour and stands:
+        if "hour" in leaf and stands:
             self.take_hour(leaf)
-        elif not is_hour and read_body(leaf) is not None:
-            self.take_event(leaf, stands)
+        else:
+            self.end_hour()
+            if "hour" not in leaf and read_body(leaf) is not None:
+                self.take_event(leaf, at)
         self.log.size += 1
 
     def end_hour(self):
@@ -160,31 +159,28 @@ class Figures:
             figures.out[month][1] += until - begin
             log.out_until[name] = until
 
-    def take_event(self, leaf, stands):
-        kind, name, at, body = leaf["kind"], leaf["list"], leaf["start"], leaf["body"]
-        if kind == "clock" and "since" in body:
-            self.log.before, self.log.gap, self.log.out_until = None, None, {}
-            self.log.begins = min(self.log.begins, seconds(body["since"]))
+    def take_event(self, leaf, at):
+        kind, name, body = leaf["kind"], leaf["list"], leaf["body"]
         if kind == "follows":
             self.log.is_successor = True
         if kind == "restored" and name is None and body["origin"] in self.resolver.told:
             self.add_gap(self.resolver.told[body["origin"]], self.log.begins, "unrecorded")
         if kind == "live":
-            self.apply(name, leaf["serial"], body["issued"], at, stands)
+            self.apply(name, leaf["serial"], body["issued"], at)
         here = self.resolver.applied.get((name, leaf["serial"]))
-        if kind == "receipt" and here and stands:
+        if kind == "receipt" and here:
             here[2] = here[2] or at < self.bounds[self.month(here[1]) + 1]
-        month = self.month(at) if stands else None
+        month = self.month(at)
         if kind in STEPS and "end" not in body and month is not None:
             self.list_named(name).steps[month, kind] += 1
 
-    def apply(self, name, serial, issued, live, stands):
+    def apply(self, name, serial, issued, live):
         """An issue takes effect when none with its serial or a higher one was in force before."""
         highest = self.resolver.highest.get(name, -1)
         if serial is None or issued is None or serial <= highest:
             return
         self.resolver.highest[name] = serial
-        if self.month(live) is None or not stands:
+        if self.month(live) is None:
             return
         if len(self.resolver.applied) + self.versions >= VERSIONS_MAX:
             self.is_beyond = True

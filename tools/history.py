@@ -98,7 +98,8 @@ class Log(tlog.LogFiles):
                 self.weight > STRETCHES_MAX):
             raise Refused("excess", leaf["here"])
         if self.report:
-            self.report.figures.take(leaf, self.back.stands(leaf))
+            stands = "hour" not in leaf or self.back.stands(leaf)
+            self.report.figures.take(leaf, stands, self.back.at_the_latest(leaf))
 
     def passed(self, tree):
         if self.report and self.report.head_size(self.origin) == tree.size:

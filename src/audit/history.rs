@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::demands::Demands;
 use super::entry_counts::Commitments;
 use super::log_runs::LogRuns;
-use super::standing::Withdrawals;
 use super::told::{ListVersion, ToldEvent};
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::record::{Carried, Ended, HourLeaf, Leaf, LeafGap, ListVersions, Moment, NUMBER_MAX};
+use crate::record::{
+    Carried, Ended, HourLeaf, Leaf, LeafGap, ListVersions, Moment, NUMBER_MAX, Withdrawals,
+};
 
 /// Lists that one log names.
 const LISTS_MAX: usize = 1000;
@@ -167,15 +168,6 @@ impl<'d> LogHistory<'d> {
     pub(super) fn finish(&mut self) {
         self.close_hour();
         self.give_up_clock();
-    }
-
-    /// Does this leaf stand, or does the log go back behind it to before what it tells of?
-    pub(super) fn stands(&self, seq: u64, leaf: &Leaf<'_>) -> bool {
-        let start = match leaf {
-            Leaf::Hour(leaf) => leaf.hour.0,
-            Leaf::Event(leaf) => leaf.at.0,
-        };
-        !self.withdrawals.withdraw(seq, start)
     }
 
     /// The time of the last leaf so far.

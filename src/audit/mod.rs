@@ -32,7 +32,6 @@ pub use folder::{Folder, LOGS_MAX, read_regular};
 pub use policy::{CosignPolicy, PolicyFault};
 pub use published::PublishedReport;
 pub use restored::{describe_closed, describe_ended, followed, misfits};
-pub use standing::Withdrawals;
 pub use told::{AbsentTime, Unjudged};
 pub use totals::Totals;
 pub use verify::{Cosigner, LogReport, Verified, verify};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FINDINGS_MAX, Finding};
 use crate::clock::UnixSeconds;
-use crate::record::{Leaf, Moment};
+use crate::record::{Leaf, Moment, Withdrawals};
 use crate::report::{
     ByList, Figure, LoggedFigures, Month, MonthFigures, Period, PublishedDocument, PublishedHead,
     document, publish,
@@ -50,16 +50,17 @@ impl PublishedReport {
     }
 
     /// The leaves that follow are of this log; false where they count already, or not at all.
-    pub(super) fn begin_log(&mut self, origin: &str) -> bool {
+    pub(super) fn begin_log(&mut self, origin: &str, withdrawals: &Withdrawals) -> bool {
         let is_new = self.origins.insert(origin.to_owned());
         let figures = self.figures.as_mut().filter(|_| is_new);
-        figures.map(|figures| figures.begin_log(origin)).is_some()
+        let begun = figures.map(|figures| figures.begin_log(origin, withdrawals.clone()));
+        begun.is_some()
     }
 
     /// Reads a leaf of the log.
-    pub(super) fn take(&mut self, leaf: &Leaf<'_>, stands: bool) {
+    pub(super) fn take(&mut self, leaf: &Leaf<'_>) {
         if let Some(figures) = &mut self.figures {
-            figures.take(leaf, stands);
+            figures.take(leaf);
         }
     }
 

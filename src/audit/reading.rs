@@ -8,8 +8,7 @@ use super::folder::{
 };
 use super::history::LogHistory;
 use super::published::PublishedReport;
-use super::standing::Withdrawals;
-use crate::record::Leaf;
+use crate::record::{Leaf, Withdrawals};
 use crate::seal::VerifyKey;
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tree, bundle_path, leaf_hash, tile_path};
@@ -110,9 +109,11 @@ impl<'a> LogReading<'a> {
         pins: Vec<Pin>,
         is_public: bool,
         report: Option<&'a mut PublishedReport>,
+        withdrawals: &Withdrawals,
     ) -> Self {
         let origin = &last.origin;
-        let report = report.and_then(|report| report.begin_log(origin).then_some(report));
+        let report =
+            report.and_then(|report| report.begin_log(origin, withdrawals).then_some(report));
         let head_size = report.as_ref().and_then(|report| report.head_size(origin));
         Self {
             report,
@@ -209,13 +210,12 @@ impl<'a> LogReading<'a> {
     fn count(&mut self, leaf: &Leaf<'_>, history: &mut LogHistory<'_>) {
         let size = self.tree.size();
         history.take(size - 1, leaf);
-        let stands = history.stands(size - 1, leaf);
         if let Some(message) = history.excess() {
             let place = format!("leaf {}", size - 1);
             self.unreadable = Some(self.find("excess", &place, message.to_owned()));
         }
         if let Some(report) = &mut self.report {
-            report.take(leaf, stands);
+            report.take(leaf);
             if self.head_size == Some(size) {
                 report.note_head(&self.last.origin, size, &self.tree.root(), history.time());
             }

@@ -118,10 +118,12 @@ pub fn verify(
     if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
-    let mut history = LogHistory::new(&origin, demands, withdrawals(folder, &checkpoint));
+    let withdrawals = withdrawals(folder, &checkpoint);
+    let mut history = LogHistory::new(&origin, demands, withdrawals.clone());
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
         let is_public = demands.is_public;
-        LogReading::new(folder, &checkpoint, pins, is_public, report).read(&mut history)
+        LogReading::new(folder, &checkpoint, pins, is_public, report, &withdrawals)
+            .read(&mut history)
     }) {
         return refused(origin, finding);
     }

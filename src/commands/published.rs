@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::audit::Withdrawals;
 use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{ListRecord, Papers, ToldHours};
-use crate::record::Leaf;
+use crate::record::{Leaf, Withdrawals};
 use crate::report::{
     LogHead, LoggedFigures, Month, Months, Period, Published, choose_months, open_without_hours,
     publish, resolver_of,
@@ -118,15 +117,11 @@ fn read_logs(
 ) -> Result<(LoggedFigures, Vec<LogHead>), StoreError> {
     let mut figures = LoggedFigures::new(months);
     for log in logs {
-        figures.begin_log(&log.origin);
+        figures.begin_log(&log.origin, log.withdrawals.clone());
         log.reader.leaves::<StoreError>(log.size, |octets| {
             // What this program has written it can read.
             if let Ok(leaf) = Leaf::parse(octets) {
-                let start = match &leaf {
-                    Leaf::Hour(leaf) => leaf.hour.0,
-                    Leaf::Event(leaf) => leaf.at.0,
-                };
-                figures.take(&leaf, !log.withdrawals.withdraw(leaf.seq(), start));
+                figures.take(&leaf);
             }
             Ok(())
         })?;

@@ -5,7 +5,7 @@ use wardline::count::{Gap, ListGap, Papers, StepKind, ToldHours};
 use wardline::record::{
     Blocked, Carried, EventLeaf, HOUR_KIND, HourLeaf, IssueLive, IssueReceipt, IssueRefused, Leaf,
     LeafGap, LeafSpan, LetPass, ListRemoval, Moment, RolledBack, RunStart, SALTED_LEAF_VERSION,
-    Statement,
+    Statement, Withdrawals,
 };
 use wardline::report::{
     LogHead, LoggedFigures, Months, Period, Published, choose_months, open_without_hours, publish,
@@ -59,7 +59,10 @@ pub(crate) fn published(records: &[MadeUpRecord], asked: Months, period: Period)
     };
     let mut figures = LoggedFigures::new(&months);
     for record in records {
-        figures.begin_log(&format!("example-provider/{}", record.resolver));
+        figures.begin_log(
+            &format!("example-provider/{}", record.resolver),
+            Withdrawals::default(),
+        );
         record.feed(&mut figures);
     }
     figures.finish();
@@ -200,7 +203,7 @@ impl MadeUpRecord {
             software: "wardline",
             v: SALTED_LEAF_VERSION,
         };
-        figures.take(&Leaf::Hour(leaf), true);
+        figures.take(&Leaf::Hour(leaf));
     }
 }
 
@@ -211,24 +214,21 @@ fn take_event(
     serial: Option<u64>,
     said: &Statement,
 ) {
-    figures.take(
-        &Leaf::Event(EventLeaf {
-            at: Moment(at),
-            body: said.body(),
-            boot: "0000000000000001",
-            kind: said.kind().word(),
-            list,
-            manifest: None,
-            provider: "example-provider",
-            resolver: "one",
-            salt: Some(SALT),
-            seq: 0,
-            serial,
-            touches: Some(vec![]),
-            v: SALTED_LEAF_VERSION,
-        }),
-        true,
-    );
+    figures.take(&Leaf::Event(EventLeaf {
+        at: Moment(at),
+        body: said.body(),
+        boot: "0000000000000001",
+        kind: said.kind().word(),
+        list,
+        manifest: None,
+        provider: "example-provider",
+        resolver: "one",
+        salt: Some(SALT),
+        seq: 0,
+        serial,
+        touches: Some(vec![]),
+        v: SALTED_LEAF_VERSION,
+    }));
 }
 
 /// Something that is done about a list.

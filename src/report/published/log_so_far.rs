@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::clock::UnixSeconds;
+use crate::record::Withdrawals;
 
 /// Where a log first tells all of the months.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) struct AppliedHere {
 #[derive(Debug, Default)]
 pub(super) struct LogSoFar {
     pub(super) origin: String,
+    /// Where it goes back: what was told while the clock was ahead is of no month.
+    pub(super) withdrawals: Withdrawals,
     pub(super) size: u64,
     /// When its first leaf is of.
     pub(super) begins: UnixSeconds,
@@ -77,13 +80,6 @@ impl ResolverSoFar {
 }
 
 impl LogSoFar {
-    /// The log goes back, and tells from there on anew.
-    pub(super) fn go_back(&mut self, since: UnixSeconds) {
-        (self.hour_before, self.gap) = (None, None);
-        self.absent_until.clear();
-        self.begins = self.begins.min(since);
-    }
-
     /// Had the list a leaf in the hour before? It has one in this hour.
     pub(super) fn was_there(&mut self, list: &str, hour: UnixSeconds) -> bool {
         if let Some(last) = self.last.get_mut(list) {

@@ -7,7 +7,7 @@ use super::gather::{AppliedVersion, Calendar, Gathered};
 use super::log_so_far::{AppliedHere, HeadPlace, LastGap, LogSoFar, ResolverSoFar};
 use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{GapKind, StepKind};
-use crate::record::{EventLeaf, HourLeaf, Leaf, Statement};
+use crate::record::{EventLeaf, HourLeaf, Leaf, Statement, Withdrawals};
 use crate::report::month::Month;
 
 /// Days of lists that one report can have: fifty lists over ten years.
@@ -52,18 +52,18 @@ impl LoggedFigures {
 
     /// The leaves that follow are of this log. The logs of a resolver come one after the other, in
     /// the order of their names.
-    pub fn begin_log(&mut self, origin: &str) {
+    pub fn begin_log(&mut self, origin: &str, withdrawals: Withdrawals) {
         self.end_log();
         if self.resolver.name != resolver_of(origin) {
             self.end_resolver();
             self.resolver.name = resolver_of(origin).to_owned();
         }
         self.log.origin = origin.to_owned();
+        self.log.withdrawals = withdrawals;
     }
 
-    /// Reads the next leaf; what the log takes back behind it (`stands` is false) counts in no
-    /// month.
-    pub fn take(&mut self, leaf: &Leaf<'_>, stands: bool) {
+    /// Reads the next leaf.
+    pub fn take(&mut self, leaf: &Leaf<'_>) {
         if self.log.size == 0 {
             self.log.begins = match leaf {
                 Leaf::Hour(leaf) => leaf.hour.0,
@@ -71,11 +71,10 @@ impl LoggedFigures {
             };
         }
         match leaf {
-            Leaf::Hour(leaf) if stands => self.take_hour(leaf),
-            Leaf::Hour(_) => self.end_hour(),
+            Leaf::Hour(leaf) => self.take_hour(leaf),
             Leaf::Event(leaf) => {
                 self.end_hour();
-                self.take_event(leaf, stands);
+                self.take_event(leaf);
             }
         }
         self.log.size += 1;
@@ -103,6 +102,9 @@ impl LoggedFigures {
     }
 
     fn take_hour(&mut self, leaf: &HourLeaf<'_>) {
+        if self.log.withdrawals.withdraw(self.log.size, leaf.hour.0) {
+            return self.end_hour();
+        }
         if self.log.hour != Some(leaf.hour.0) {
             self.end_hour();
             self.open_hour(leaf);
@@ -203,9 +205,9 @@ impl LoggedFigures {
             .insert(self.log.origin.clone(), hour + HOUR_S);
     }
 
-    fn take_event(&mut self, leaf: &EventLeaf<'_>, stands: bool) {
+    fn take_event(&mut self, leaf: &EventLeaf<'_>) {
+        let at = self.log.withdrawals.at_the_latest(self.log.size, leaf.at.0);
         match (leaf.said(), leaf.list) {
-            (Some(Statement::Withdrawn(withdrawal)), _) => self.log.go_back(withdrawal.since.0),
             (Some(Statement::LogFollows(_)), _) => self.log.is_successor = true,
             (Some(Statement::LogRestored(ended)), _) => {
                 let told = self.resolver.told.get(&ended.origin).copied();
@@ -217,24 +219,21 @@ impl LoggedFigures {
                 }
             }
             (Some(Statement::Live(live)), Some(list)) => {
-                self.apply(leaf, list, live.issued.filter(|_| stands));
-                if let (false, Some(serial), Some(_)) = (stands, leaf.serial, live.issued) {
-                    self.resolver.raise(list, serial);
-                }
+                self.apply(leaf, list, live.issued, at);
             }
-            (Some(said), Some(list)) if stands => {
+            (Some(said), Some(list)) => {
                 let step = match said {
                     Statement::Refused(_) => StepKind::Refused,
                     Statement::Override(_) => StepKind::Override,
                     Statement::Rollback(_) => StepKind::Rollback,
                     Statement::Removal(_) => StepKind::Removal,
                     Statement::Receipt(_) => {
-                        self.note_receipt(leaf, list);
+                        self.note_receipt(leaf, list, at);
                         StepKind::Receipt
                     }
                     _ => return,
                 };
-                self.add_step(leaf.at.0, list, step);
+                self.add_step(at, list, step);
             }
             _ => {}
         }
@@ -259,14 +258,20 @@ impl LoggedFigures {
 
     /// An issue takes effect when it is in force and none with its serial or a higher one was
     /// before: not after a restart, a rollback or a restore.
-    fn apply(&mut self, leaf: &EventLeaf<'_>, list: &str, issued: Option<UnixSeconds>) {
+    fn apply(
+        &mut self,
+        leaf: &EventLeaf<'_>,
+        list: &str,
+        issued: Option<UnixSeconds>,
+        at: UnixSeconds,
+    ) {
         let (Some(serial), Some(issued)) = (leaf.serial, issued) else {
             return;
         };
         if !self.resolver.raise(list, serial) {
             return;
         }
-        let month = self.calendar.month(leaf.at.0);
+        let month = self.calendar.month(at);
         let Some(month_end) = month.and_then(|month| self.calendar.end_of(month)) else {
             return;
         };
@@ -276,7 +281,7 @@ impl LoggedFigures {
         }
         let here = AppliedHere {
             issued,
-            live: leaf.at.0,
+            live: at,
             month_end,
             has_receipt: false,
         };
@@ -286,10 +291,10 @@ impl LoggedFigures {
     }
 
     /// What is signed after the month would make the same report say something else then.
-    fn note_receipt(&mut self, leaf: &EventLeaf<'_>, list: &str) {
+    fn note_receipt(&mut self, leaf: &EventLeaf<'_>, list: &str, at: UnixSeconds) {
         let key = leaf.serial.map(|serial| (list.to_owned(), serial));
         if let Some(here) = key.and_then(|key| self.resolver.applied.get_mut(&key)) {
-            here.has_receipt |= leaf.at.0 < here.month_end;
+            here.has_receipt |= at < here.month_end;
         }
     }
 
