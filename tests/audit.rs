@@ -1088,7 +1088,9 @@ fn the_second_verifier_is_short_enough_to_be_read() {
     for name in [
         "tlog.py",
         "leaves.py",
+        "history.py",
         "on_record.py",
+        "figures.py",
         "going_back.py",
         "verify_audit.py",
         "verify_report.py",

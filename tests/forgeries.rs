@@ -39,6 +39,11 @@ fn day() -> &'static Day {
     })
 }
 
+/// The leaves of that day.
+pub(crate) fn day_leaves() -> Vec<Value> {
+    day().leaves.clone()
+}
+
 /// The same day as a resolver of an older version told it.
 fn older_day() -> Vec<Value> {
     let older = |leaf: &Value| {
@@ -823,6 +828,136 @@ fn a_kind_that_is_not_known_is_judged_by_what_it_touches() {
     }
 }
 
+impl Forged {
+    /// In hour 20 another issue came into force: this one.
+    fn reissue(&mut self, serial: u64, manifest: &str) {
+        let live = self.event("live", 8);
+        let is_law = |leaf: &Value| leaf["list"] == "law";
+        for leaf in self.0[live..].iter_mut().filter(|leaf| is_law(leaf)) {
+            leaf["serial"] = json!(serial);
+            leaf["manifest"] = json!(manifest);
+        }
+    }
+
+    /// In the hour `n` questions that were answered are said to be lost.
+    fn lose(&mut self, n: i64) {
+        for list in ["law", "policy"] {
+            let at = self.hour(n, list);
+            self.add(at, "/ended/hit", -5);
+            self.add(at, "/carried/lost", 5);
+        }
+    }
+}
+
+/// Versions that nothing explains.
+fn versions() -> Vec<(String, Forgery)> {
+    let mut all: Vec<(String, Forgery)> = Vec::new();
+    let first = format!("{:064x}", 1);
+    for (serial, manifest) in [(0, "ab"), (1, "ab"), (1, "")] {
+        let change = move |log: &mut Forged| {
+            log.reissue(serial, manifest);
+            "version"
+        };
+        let class = format!("serial {serial} comes behind serial 1");
+        all.push((class, Box::new(change)));
+    }
+    let rolled_back = move |log: &mut Forged| {
+        log.reissue(1, "cd");
+        let live = log.event("live", 8);
+        let mut event = log.0[live].clone();
+        event["kind"] = json!("rollback");
+        event["body"] = json!({ "manifest": "cd", "serial": 1, "to": 1 });
+        log.0.insert(live, event);
+        "version"
+    };
+    all.push((
+        "a rollback to another manifest of the serial".to_owned(),
+        Box::new(rolled_back),
+    ));
+    let restart = move |log: &mut Forged| {
+        let live = log.event("live", 6);
+        for leaf in log.0[live..].iter_mut() {
+            if leaf["list"] == "law" && leaf["serial"] == 1 {
+                leaf["serial"] = json!(0);
+                leaf["manifest"] = json!(first.clone());
+            }
+        }
+        "version"
+    };
+    all.push((
+        "a serial goes back with a restart".to_owned(),
+        Box::new(restart),
+    ));
+    all
+}
+
+/// Losses that nothing explains, and a list that is live and said to be out of force.
+fn unexplained() -> Vec<(String, Forgery)> {
+    let mut all: Vec<(String, Forgery)> = Vec::new();
+    for n in [3, 9, 16, 20] {
+        let change = move |log: &mut Forged| {
+            log.lose(n);
+            "carried"
+        };
+        all.push((
+            "questions are lost, and no run ended".to_owned(),
+            Box::new(change),
+        ));
+    }
+    for clock in [None, Some(-1), Some(1)] {
+        let change = move |log: &mut Forged| {
+            let (hour, at) = (MARCH + 15 * HOUR, log.hour(15, "law"));
+            let time = |s: i64| {
+                let at = jiff::Timestamp::from_second(s).expect("a time");
+                json!(at.to_string())
+            };
+            let out = json!([{ "from": time(hour), "until": time(hour + HOUR) }]);
+            log.set(at, "/not_in_force", out);
+            log.set(at, "/in_force_s", json!(0));
+            // Only a clock that is set at the hour's end, in that run, would explain it.
+            if let Some(by) = clock {
+                let mut event = log.0[log.event("clock", 0)].clone();
+                let moment = hour + HOUR + by;
+                event["at"] = time(moment);
+                event["boot"] = log.0[at]["boot"].clone();
+                event["body"] = json!({ "back_s": 5, "until": time(moment) });
+                let place = if by < 0 { at } else { at + 2 };
+                log.0.insert(place, event);
+            }
+            "gap"
+        };
+        let class = "a list is told live and then out of force up to the hour's end".to_owned();
+        all.push((class, Box::new(change)));
+    }
+    all
+}
+
+/// A clock that is set at the hour's end is told behind the hour.
+#[test]
+fn a_clock_at_the_hours_end_explains_the_time_before() {
+    let mut log = Forged(day().leaves.clone());
+    let (hour, at) = (MARCH + 15 * HOUR, log.hour(15, "law"));
+    log.set(
+        at,
+        "/not_in_force",
+        json!([{ "from": "2026-03-01T15:00:00Z", "until": "2026-03-01T16:00:00Z" }]),
+    );
+    log.set(at, "/in_force_s", json!(0));
+    let mut event = log.0[log.event("clock", 0)].clone();
+    let end = jiff::Timestamp::from_second(hour + HOUR).expect("a time");
+    event["at"] = json!(end.to_string());
+    event["boot"] = log.0[at]["boot"].clone();
+    event["body"] = json!({ "back_s": 5, "until": end.to_string() });
+    log.0.insert(at + 2, event);
+    let folder = TempDir::new().expect("a folder");
+    let to = folder.path().join("one");
+    let leaves: Vec<String> = log.0.iter().map(Value::to_string).collect();
+    forge(&leaves, &day().key, &to);
+    let key = day().key.public().to_string();
+    let (code, findings, _) = verify(&[to.display().to_string(), "--key".into(), key]);
+    assert_eq!((code, findings), (0, vec![]));
+}
+
 /// All forgeries that both forms know.
 fn all_forgeries() -> Vec<(String, Forgery)> {
     let parts = [
@@ -835,6 +970,8 @@ fn all_forgeries() -> Vec<(String, Forgery)> {
         places(),
         forms(),
         excuses(),
+        unexplained(),
+        versions(),
     ];
     parts.into_iter().flatten().collect()
 }

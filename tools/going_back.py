@@ -76,5 +76,6 @@ class WaysBack:
             log.stretches = [Stretch(until, last.lists, last.live)]
             log.stretches[0].set.add(until)
         log.jump, log.out_until = (0, 0), {}
+        log.weight = sum(2 + len(run.lists) for run in log.stretches)
         self.first, log.next, log.time = min(self.first, since), since, until
         return True

@@ -3,7 +3,7 @@ docs/audit-format.md."""
 import datetime, json, re
 from tlog import Refused
 
-HOUR, BIG = 3600, 2**53 - 1
+HOUR, BIG, WORD_MAX, TOUCHES_MAX = 3600, 2**53 - 1, 255, 8
 LEAF = {"v": int, "kind": str, "provider": str, "resolver": str, "seq": int, "boot": str,
         "serial": (int, None), "manifest": (str, None)}
 ENDED = "blocked failed fault hit limited miss own refused"
@@ -61,6 +61,16 @@ def seconds(text):
         raise ValueError("not a time")
     return int(datetime.datetime.fromisoformat(text[:-1] + "+00:00").timestamp())
 
+def is_word(text):
+    """A word of an envelope."""
+    return len(text.encode()) <= WORD_MAX and re.fullmatch(PLAIN, text) is not None
+
+def is_time(text):
+    try:
+        return seconds(text) >= 0
+    except ValueError:
+        return False
+
 def fits(value, form):
     """A form is a type (whole numbers are counts), nothing, a choice, a list of one form, or a
     form for each key."""
@@ -97,7 +107,7 @@ def read_body(leaf):
         if of_list == (leaf["list"] is not None) and fits(body, form):
             words = body.get("lists", [])
             is_right = body.get("back_s") != 0 and words == sorted(set(words)) and all(
-                re.fullmatch(TIME, body[key]) for key in times)
+                is_time(body[key]) for key in times)
             return touches if is_right else None
     return None
 
@@ -105,7 +115,7 @@ def has_right_envelope(leaf):
     salt, touches = leaf["salt"], leaf.get("touches", [])
     is_known = "touches" not in leaf or leaf["kind"] not in KINDS or read_body(leaf) == touches
     return re.fullmatch("[0-9a-f]{32}", salt) and touches == sorted(set(touches)) and is_known \
-        and all(re.fullmatch(PLAIN, word) for word in touches)
+        and len(touches) <= TOUCHES_MAX and all(map(is_word, touches))
 
 def read_spans(spans):
     return [(seconds(span["from"]), seconds(span["until"]), span.get("kind")) for span in spans]
@@ -120,7 +130,7 @@ def read_leaf(seq, octets):
         body = leaf.get("body", {}).values()
         good = good and all(fits(item, (str, int, bool, None, [str])) for item in body)
         words = [leaf.get(key) for key in WORDS] + [gap["kind"] for gap in leaf.get("gaps", [])]
-        good = good and all(re.fullmatch(PLAIN, word) for word in words if word is not None)
+        good = good and all(is_word(word) for word in words if word is not None)
         good = good and (leaf["v"] != 3 or has_right_envelope(leaf))
         leaf["start"] = seconds(leaf["hour" if is_hour else "at"])
         leaf["gaps"] = read_spans(leaf.get("gaps", []))

@@ -1,7 +1,28 @@
-"""The time that is on record by a log's events, and what its hours say of it: rule 4 of
-docs/audit-format.md, as far as it is about seconds."""
+"""The time that is on record by a log's events, and what its hours say of it; and which versions of
+a list may be in force: rule 4 of docs/audit-format.md, as far as it is about these."""
 
-HOUR = 3600
+HOUR, SERIALS_MAX = 3600, 64
+
+class ListVersions:
+    """What a log has said of one list's versions."""
+    def __init__(self):
+        self.standing, self.known = (None, None), {}
+
+    def may_be_live(self, serial, manifest):
+        """A serial is above all before, or the standing one, or the highest again."""
+        rises = serial is None or serial >= max(self.known, default=serial)
+        is_standing = (serial, manifest) == self.standing
+        return (rises or is_standing) and self.has_one_manifest(serial, manifest)
+
+    def has_one_manifest(self, serial, manifest):
+        return serial is None or self.known.get(serial, manifest) == manifest
+
+    def stand(self, serial, manifest):
+        self.standing = (serial, manifest)
+        if serial is not None:
+            self.known[serial] = manifest
+            if len(self.known) > SERIALS_MAX:
+                del self.known[min(self.known)]
 
 class Stretch:
     """A time that is on record without a break, and what a gap behind it is called."""
@@ -15,6 +36,12 @@ class Stretch:
 
     def touches(self, hour):
         return self.start <= hour + HOUR and (self.until is None or self.until >= hour)
+
+    def awaits_clock(self, name, hour):
+        """Did the list come in force in this hour, at whose end no clock was set so far?"""
+        end, live = hour + HOUR, self.live.get(name)
+        is_on = name in self.lists and self.start < end and (self.until or end) >= end
+        return is_on and end not in self.set and live is not None and hour <= live < end - 1
 
     def common(self, span):
         """What it has of a time: from, until."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-NOTE_MAX, DAYS_MAX = 1 << 20, 40_000
+NOTE_MAX, KEY_NOTE_MAX, DAYS_MAX, LOGS_MAX = 1 << 20, 64 << 10, 40_000, 500
 BASE64 = ("((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|"
           "[A-Za-z0-9+/][AQgw]==)?)")
 NAME = r"[^\s\0-\x1f\x7f-\x9f+]+"
@@ -99,7 +99,7 @@ def known_keys(folder, keys):
     keys, links = list(keys), []
     for at in range(100):
         try:
-            octets = read_file(Path(folder) / "keys" / str(at), NOTE_MAX)
+            octets = read_file(Path(folder) / "keys" / str(at), KEY_NOTE_MAX)
             text, follows, key, lines = re.fullmatch(KEY_NOTE, octets.decode()).groups()[:4]
             key = read_key(key)
             base = "/".join(follows.split("/")[:2])
@@ -125,9 +125,11 @@ def known_keys(folder, keys):
     return keys, links
 
 class LogFiles:
-    """The files of one log. Whoever reads them says what `take` does with each entry."""
-    def __init__(self, folder, keys):
-        self.folder, self.origin, self.size = Path(folder), folder, 0
+    """The files of one log. Whoever reads them says what `take` does with each entry; the public
+    part of a log has only their hashes."""
+    def __init__(self, folder, keys, is_public=False):
+        self.folder, self.origin, self.size = Path(folder), str(folder), 0
+        self.is_public = is_public
         self.keys, self.links, self.ancestors = *known_keys(folder, keys), []
 
     def checkpoint(self, name):
@@ -151,10 +153,11 @@ class LogFiles:
                 self.ancestors.append(follows)
                 name = follows
         days = self.folder / "checkpoints"
-        names = list(itertools.islice(os.listdir(days) if days.is_dir() else [], DAYS_MAX + 1))
-        is_day = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
-        if len(names) > DAYS_MAX or not all(map(is_day, names)):
-            raise Refused("note", "checkpoints")
+        is_day, names = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch, []
+        for entry in os.scandir(days) if days.is_dir() else []:
+            if len(names) == DAYS_MAX or not is_day(entry.name):
+                raise Refused("note", "checkpoints")
+            names.append(entry.name)
         names = [f"checkpoints/{name}" for name in sorted(names)]
         held = [(*self.checkpoint(name), "checkpoint", name) for name in names]
         for code, origin, size, pinned in pins:
@@ -164,9 +167,10 @@ class LogFiles:
         for _, _, code, place in (pin for pin in held if pin[0] > self.size):
             raise Refused(code, place)
         held, tree, misfit, bad = sorted(held, key=lambda pin: pin[0]), Tree(), None, None
-        for entry in itertools.chain([None], self.entries()):
-            if entry is not None:
-                tree.append(sha(b"\0" + entry))
+        leaves = self.hashes() if self.is_public else self.entries()
+        for leaf_hash, entry in itertools.chain([(None, None)], leaves):
+            if leaf_hash is not None:
+                tree.append(leaf_hash)
             while held and held[0][0] == tree.size:
                 _, pinned, code, place = held.pop(0)
                 misfit = misfit or (None if tree.root() == pinned else (code, place))
@@ -197,7 +201,36 @@ class LogFiles:
             for at, entry in enumerate(entries):
                 if sha(b"\0" + entry) != hashes[32 * at:32 * at + 32]:
                     raise Refused("tile", f"leaf {first + at}")
-            yield from entries
+            yield from ((hashes[32 * at:32 * at + 32], entry) for at, entry in enumerate(entries))
+
+    def hashes(self):
+        for first in range(0, self.size, 256):
+            name = tile_name(0, first // 256, min(256, self.size - first))
+            hashes = read_file(self.folder / name, 256 * 32)
+            if len(hashes) != 32 * min(256, self.size - first):
+                raise Refused("missing", name)
+            yield from ((hashes[at:at + 32], None) for at in range(0, len(hashes), 32))
+
+def find_logs(folder):
+    """The folder itself, or else the logs in it."""
+    folder = Path(folder)
+    if (folder / "checkpoint").exists():
+        return [folder]
+    logs = (Path(entry.path) for entry in os.scandir(folder))
+    logs = (log for log in logs if (log / "checkpoint").exists())
+    found = sorted(itertools.islice(logs, LOGS_MAX + 1))
+    if len(found) > LOGS_MAX:
+        raise ValueError(f"{folder}: more than {LOGS_MAX} logs: name them in several calls")
+    return found or [folder]
+
+def read_pin(octets, keys, folders):
+    """An older checkpoint, by keys that are known or that follow from them in a folder."""
+    for known in [keys, *(known_keys(folder, keys)[0] for folder in folders)]:
+        try:
+            return read_checkpoint(octets, known)
+        except InvalidSignature:
+            pass
+    raise InvalidSignature
 
 def copies(folders, keys):
     """The folders, each with what its copy of a log says for the other copies of it, or nothing:

@@ -256,12 +256,14 @@ def main():
     parser = verify_audit.arguments("Check a published report: 0 if it is what the logs say.")
     parser.add_argument("--report", required=True, help="file of a published report (JSON)")
     args = parser.parse_intermixed_args()
+    if args.public:
+        parser.error("a report can only be checked with the whole logs, not with their public part")
     report = Report(read_report(tlog.read_file(args.report, REPORT_MAX)))
-    logs, longest, findings = verify_audit.check_logs(args, report)
+    logs, longest, findings, sums = verify_audit.check_logs(args, report)
     if all(log.is_whole for log in logs):
         told = min((log.next for log in longest if not log.is_followed), default=0)
         findings += report.check(told)
-    verify_audit.tell(logs, longest)
+    verify_audit.tell(logs, sums)
     print("NOT CHECKED: what a report says in words, who answers for its lists, its deadlines, the "
           "months that it says are not over, and how many copies were left out")
     return verify_audit.conclude(findings, logs)

@@ -60,7 +60,7 @@ fn read_text(octets: &[u8]) -> &'static str {
         Commitments::default().open(&openings);
         return "openings";
     }
-    let _ = read_pin(octets, &[KEY.public()], "checkpoint");
+    let _ = read_pin(octets, &[KEY.public()], &[], "checkpoint");
     "refused"
 }
 
@@ -97,9 +97,10 @@ fn verify_folder(octets: &[u8]) -> &'static str {
     let mut reached = "refused";
     for folder in Folder::find(&FOLDER).expect("a log") {
         let mut report = report.map(PublishedReport::read);
-        let verified = verify(&folder, &demands, report.as_mut());
-        let Verified { log, until, .. } = verified;
-        if verified.totals.is_none() {
+        let Verified {
+            log, totals, until, ..
+        } = verify(&folder, &demands, report.as_mut());
+        if totals.is_none() {
             continue;
         }
         reached = match report {

@@ -3,13 +3,26 @@
 use crate::clock::{UnixSeconds, hour_start};
 use crate::record::{ClosedLog, EndedLog, EventLeaf, Statement};
 
+/// The longest name of a log.
+const NAME_OCTETS_MAX: usize = 255;
+
 /// The log that ended as its state was restored, by the leaf at `seq` of the log `origin`; nothing
 /// where it may not say so. A log follows another one from its beginning, or not at all.
 pub(super) fn ended_by(seq: u64, leaf: &EventLeaf<'_>, origin: &str) -> Option<EndedLog> {
     match leaf.said() {
-        Some(Statement::LogRestored(ended)) if seq == 1 && ended.origin != origin => Some(ended),
+        Some(Statement::LogRestored(ended)) if seq == 1 && ended.origin != origin => {
+            let EndedLog {
+                origin, root, why, ..
+            } = &ended;
+            are_short(&[origin, root, why]).then_some(ended)
+        }
         _ => None,
     }
+}
+
+/// Can these be a log's name and its root?
+fn are_short(words: &[&String]) -> bool {
+    words.iter().all(|word| word.len() <= NAME_OCTETS_MAX)
 }
 
 /// The log that was closed for this one, whose first leaf is of the hour `begins`; nothing where
@@ -26,5 +39,8 @@ pub(super) fn closed_by(
     let until = closed.until.0;
     let is_hour = until == hour_start(until) && until <= begins;
     let is_right = seq == 1 && leaf.salt.is_some() && closed.origin != origin && is_hour;
-    is_right.then_some(closed)
+    let ClosedLog {
+        origin, root, why, ..
+    } = &closed;
+    (is_right && are_short(&[origin, root, why])).then_some(closed)
 }

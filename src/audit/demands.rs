@@ -29,6 +29,8 @@ pub struct Demands {
     pub policy: Option<CosignPolicy>,
     /// Are only checkpoints and hashes there?
     pub is_public: bool,
+    /// Are commitments to entry counts wanted?
+    pub opens: bool,
     /// How many of the keys, at their end, are of logs that need not be there.
     pub accepted: usize,
     /// What curators signed: serials and hashes of manifests by their list.
@@ -63,15 +65,26 @@ impl Pin {
     }
 }
 
-/// An older checkpoint, which its author must have signed.
+/// An older checkpoint, which its author must have signed, be it with a key that follows from
+/// `keys` by the words in one of the folders.
 ///
 /// # Errors
-/// When it is none, or not signed with one of `keys`.
-pub fn read_pin(octets: &[u8], keys: &[VerifyKey], file: &str) -> Result<Pin, String> {
+/// When it is none, or not signed with one of these.
+pub fn read_pin(
+    octets: &[u8],
+    keys: &[VerifyKey],
+    folders: &[Folder],
+    file: &str,
+) -> Result<Pin, String> {
     let (note, checkpoint) =
         parse_checkpoint(octets).map_err(|message| format!("{file}: {message}"))?;
-    check_author(&note, &checkpoint.origin, keys, file)
-        .map_err(|finding| format!("{file}: {}", finding.message))?;
+    let check = |keys: &[VerifyKey]| check_author(&note, &checkpoint.origin, keys, file);
+    let follows = |folder: &Folder| check(&folder.known_keys(keys)).is_ok();
+    if let Err(finding) = check(keys)
+        && !folders.iter().any(follows)
+    {
+        return Err(format!("{file}: {}", finding.message));
+    }
     let place = format!("{} since {}", checkpoint.origin, checkpoint.size);
     Ok(Pin {
         checkpoint,

@@ -28,8 +28,8 @@ const README: &str = "\
     key                the author's public key; for a check, have it from the author by another \
     way\n\n\
     To check it: wardline audit verify FOLDER --key KEY\n\
-    or, independently: python3 verify_audit.py FOLDER --key KEY (tlog.py, leaves.py \
-    and on_record.py beside it)\n";
+    or, independently: python3 verify_audit.py FOLDER --key KEY (tlog.py, history.py, \
+    leaves.py and on_record.py beside it)\n";
 
 const PUBLIC_README: &str = "\
     This folder is the public part of the audit log of a wardline resolver: its checkpoints, and \

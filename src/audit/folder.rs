@@ -22,6 +22,11 @@ pub(super) const CHECKPOINTS: &str = "checkpoints";
 pub(super) const KEYS: &str = "keys";
 /// More than any log has.
 const KEY_NOTES_MAX: usize = 100;
+/// The longest of them.
+const KEY_NOTE_OCTETS_MAX: usize = 64 << 10;
+
+/// Logs that are checked at once.
+pub const LOGS_MAX: usize = 500;
 
 /// More days than any log has.
 const DAYS_MAX: usize = 40_000;
@@ -50,7 +55,9 @@ pub fn read_regular(path: &Path, octets_max: usize) -> std::io::Result<Vec<u8>> 
     if !file.metadata()?.is_file() {
         return Err(std::io::Error::other("it is no regular file"));
     }
-    let mut octets = Vec::new();
+    // A vector that doubles would take twice the room.
+    let expected = file.metadata()?.len().min(octets_max as u64) as usize;
+    let mut octets = Vec::with_capacity(expected + 1);
     file.take(octets_max as u64 + 1).read_to_end(&mut octets)?;
     if octets.len() > octets_max {
         let message = format!("it is longer than {octets_max} octets");
@@ -66,10 +73,11 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folders of logs at `path`: itself, or else those in it, by name.
+    /// The folders of logs at `path`: itself, or else those in it, by name. One without a
+    /// checkpoint and without logs in it is a log's from which the checkpoint is missing.
     ///
     /// # Errors
-    /// When it cannot be read, or holds no log.
+    /// When it cannot be read.
     pub fn find(path: &Path) -> Result<Vec<Self>, String> {
         let is_log = |path: &Path| path.join(CHECKPOINT).exists();
         if is_log(path) {
@@ -83,18 +91,20 @@ impl Folder {
         };
         let mut found: Vec<Self> = Vec::new();
         for entry in path.read_dir().map_err(explain)? {
-            let path = entry.map_err(explain)?.path();
-            found.extend(is_log(&path).then_some(Self { path }));
+            let inner = entry.map_err(explain)?.path();
+            found.extend(is_log(&inner).then_some(Self { path: inner }));
+            if found.len() > LOGS_MAX {
+                return Err(format!(
+                    "{}: holds more than {LOGS_MAX} logs: name them in several calls",
+                    path.display()
+                ));
+            }
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         if found.is_empty() {
-            Err(format!(
-                "{}: holds no log: name a folder that `wardline audit export` made",
-                path.display()
-            ))
-        } else {
-            Ok(found)
+            found.push(Self { path: path.into() });
         }
+        Ok(found)
     }
 
     /// Where it is.
@@ -117,11 +127,13 @@ impl Folder {
             .flatten()
             .flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut days: Vec<String> = names.take(DAYS_MAX + 1).collect();
-        if days.len() > DAYS_MAX || !days.iter().all(|day| is_day(day)) {
-            return Err(format!(
-                "has files that are no days, or more than {DAYS_MAX}"
-            ));
+        let mut days = Vec::new();
+        for day in names {
+            if days.len() == DAYS_MAX || !is_day(&day) {
+                let message = format!("has files that are no days, or more than {DAYS_MAX}");
+                return Err(message);
+            }
+            days.push(day);
         }
         days.sort();
         Ok(days)
@@ -138,7 +150,7 @@ impl Folder {
     /// What is believed, by keys that are known, of which keys followed; what cannot be read is
     /// nobody's word.
     pub(super) fn key_notes(&self, known: &[VerifyKey]) -> Vec<LogKeyNote> {
-        let read = |at| self.read(&format!("{KEYS}/{at}"), NOTE_OCTETS_MAX).ok();
+        let read = |at| self.read(&format!("{KEYS}/{at}"), KEY_NOTE_OCTETS_MAX).ok();
         let files = (0..KEY_NOTES_MAX).map_while(read);
         let notes: Vec<Note> = files
             .filter_map(|octets| Note::parse(&octets).ok())

@@ -3,68 +3,80 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::begins::{closed_by, ended_by};
+use super::demands::Demands;
 use super::entry_counts::Commitments;
 use super::log_runs::LogRuns;
-use super::told::ToldEvent;
+use super::told::{ListVersion, ToldEvent};
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::record::{
-    Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX, Statement, Withdrawals,
+    Carried, Ended, HourLeaf, Leaf, LeafGap, ListVersions, Moment, NUMBER_MAX, Withdrawals,
 };
 
+/// Lists that one log names.
+const LISTS_MAX: usize = 1000;
 /// No list has this id.
 const ALL_LISTS: &str = "";
 /// One log as far as it has been read.
 #[derive(Debug)]
-pub(super) struct LogHistory {
-    origin: String,
-    time: UnixSeconds,
+pub(super) struct LogHistory<'d> {
+    pub(super) demands: &'d Demands,
+    pub(super) origin: String,
+    pub(super) time: UnixSeconds,
     /// When its first leaf is of, and its last one.
     pub(super) span: (UnixSeconds, UnixSeconds),
-    runs: LogRuns,
+    pub(super) runs: LogRuns,
     /// Where it goes back, as is known beforehand.
-    withdrawals: Withdrawals,
+    pub(super) withdrawals: Withdrawals,
     /// From when on it accounts for the time.
-    first: UnixSeconds,
+    pub(super) first: UnixSeconds,
     /// The newest form of an hour so far.
     hour_form: u64,
-    hour: Option<HistoryHour>,
+    pub(super) hour: Option<HistoryHour>,
     /// The hour that comes next; at first that of the log's first leaf.
-    next_hour: Option<UnixSeconds>,
+    pub(super) next_hour: Option<UnixSeconds>,
     carried_out: u64,
     /// What was counted so far: by list, and the questions of all under the id of none.
     sums: BTreeMap<String, u64>,
-    /// Serial and manifest of each list in force.
-    standing: BTreeMap<String, (Option<u64>, Option<String>)>,
+    /// What was told of each list's versions.
+    pub(super) versions: BTreeMap<String, ListVersions>,
+    /// An hour's leaves that only a clock set at the hour's end explains.
+    pub(super) awaiting: Vec<u64>,
     pub(super) totals: Totals,
     pub(super) commitments: Commitments,
     pub(super) told: ToldEvent,
     pub(super) findings: Vec<Finding>,
+    /// The lists that it names.
+    pub(super) lists: BTreeSet<String>,
+    /// Versions that no curator signed.
+    pub(super) unsigned: BTreeSet<ListVersion>,
 }
 
 /// The hour whose leaves are being read.
 #[derive(Debug)]
-struct HistoryHour {
-    hour: UnixSeconds,
-    boot: String,
-    form: u64,
-    stands: bool,
-    figures: Figures,
+pub(super) struct HistoryHour {
+    pub(super) hour: UnixSeconds,
+    pub(super) boot: String,
+    pub(super) form: u64,
+    pub(super) stands: bool,
+    pub(super) figures: Figures,
     /// Its gaps as its first leaf has them.
-    gaps: Vec<(UnixSeconds, UnixSeconds, String)>,
-    lists: BTreeSet<String>,
-    blocked: u64,
+    pub(super) gaps: Vec<(UnixSeconds, UnixSeconds, String)>,
+    pub(super) lists: BTreeSet<String>,
+    pub(super) blocked: u64,
 }
 
 /// What is the resolver's and not a list's.
-type Figures = (u64, Ended, Carried);
+pub(super) type Figures = (u64, Ended, Carried);
 
-impl LogHistory {
+impl<'d> LogHistory<'d> {
     /// Nothing has been read but where the log goes back.
-    pub(super) fn new(origin: &str, withdrawals: Withdrawals) -> Self {
+    pub(super) fn new(origin: &str, demands: &'d Demands, withdrawals: Withdrawals) -> Self {
         Self {
+            demands,
+            lists: BTreeSet::new(),
+            unsigned: BTreeSet::new(),
             origin: origin.to_owned(),
             withdrawals,
             first: 0,
@@ -76,7 +88,8 @@ impl LogHistory {
             next_hour: None,
             carried_out: 0,
             sums: BTreeMap::new(),
-            standing: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            awaiting: Vec::new(),
             totals: Totals::default(),
             commitments: Commitments::default(),
             told: ToldEvent::default(),
@@ -124,6 +137,7 @@ impl LogHistory {
         }
         self.time = self.time.max(leaf.time());
         self.span.1 = self.time;
+        self.note_lists(leaf);
         match leaf {
             Leaf::Hour(leaf) => self.take_hour(seq, leaf),
             Leaf::Event(leaf) => {
@@ -133,9 +147,27 @@ impl LogHistory {
         }
     }
 
+    /// Why the log has more lists, runs or clocks than are kept; nothing where it has not.
+    pub(super) fn excess(&self) -> Option<&'static str> {
+        let is_beyond = self.lists.len() > LISTS_MAX;
+        let message = is_beyond.then_some("the log names more than 1,000 lists");
+        message.or(self.runs.excess())
+    }
+
+    fn note_lists(&mut self, leaf: &Leaf<'_>) {
+        let list = match leaf {
+            Leaf::Hour(leaf) => Some(leaf.list),
+            Leaf::Event(leaf) => leaf.list,
+        };
+        if let Some(list) = list.filter(|list| !self.lists.contains(*list)) {
+            self.lists.insert(list.to_owned());
+        }
+    }
+
     /// The log ends here.
     pub(super) fn finish(&mut self) {
         self.close_hour();
+        self.give_up_clock();
     }
 
     /// The time of the last leaf so far.
@@ -148,81 +180,7 @@ impl LogHistory {
         self.next_hour
     }
 
-    fn take_hour(&mut self, seq: u64, leaf: &HourLeaf<'_>) {
-        if self
-            .hour
-            .as_ref()
-            .is_none_or(|open| open.hour != leaf.hour.0)
-        {
-            self.open_hour(seq, leaf);
-        }
-        if let Some(message) = leaf.imbalance() {
-            self.find_at(seq, "sum", message);
-        }
-        let Some(open) = &self.hour else { return };
-        let mut found = Vec::new();
-        if open.lists.last().map_or("", String::as_str) >= leaf.list {
-            found.push((
-                "list",
-                format!("list {} is told of twice, or out of order", leaf.list),
-            ));
-        }
-        let is_shared = open.figures == figures(leaf)
-            && open.form == leaf.v
-            && open.boot == leaf.boot
-            && open.gaps.iter().map(as_told).eq(leaf.gaps.iter().map(told));
-        if !is_shared {
-            found.push((
-                "sum",
-                "the resolver's figures differ from those in the hour's other leaves".to_owned(),
-            ));
-        }
-        let misplaced = leaf.misplaced_time();
-        let misplaced = misplaced.or_else(|| self.runs.times.contradiction(leaf));
-        found.extend(misplaced.map(|message| ("gap", message)));
-        if !self.runs.has_started(leaf) {
-            let message =
-                "it is not the boot, software and configuration of the last run that was started";
-            found.push(("run", message.to_owned()));
-        }
-        let (serial, manifest) = self
-            .standing
-            .get(leaf.list)
-            .map_or((None, None), |(serial, manifest)| {
-                (*serial, manifest.as_deref())
-            });
-        if (serial, manifest) != (leaf.serial, leaf.manifest) {
-            found.push((
-                "version",
-                "serial and manifest are not those of the list's last version".to_owned(),
-            ));
-        }
-        found
-            .into_iter()
-            .for_each(|(code, message)| self.find_at(seq, code, message));
-        self.add_up(seq, leaf.list, leaf.blocked.sum());
-        self.runs.times.note_out(leaf);
-        if self.hour.as_ref().is_some_and(|open| open.stands) {
-            self.totals.add_list(leaf.list, leaf.blocked);
-            self.totals.add_absence(leaf.list, leaf.not_in_force_s());
-            self.told.note_absences(leaf);
-        } else {
-            self.told.withdrawn.add(leaf);
-        }
-        let is_taken_over = self.runs.times.is_taken_over(leaf.hour.0);
-        if leaf.in_force_s > 0 || leaf.blocked.sum() > 0 && !is_taken_over {
-            let manifest = leaf.manifest.map(str::to_owned);
-            self.told
-                .note_version(seq, (leaf.list.to_owned(), leaf.serial, manifest));
-        }
-        if let Some(open) = &mut self.hour {
-            open.lists.insert(leaf.list.to_owned());
-            open.blocked += leaf.blocked.sum();
-        }
-    }
-
-    fn open_hour(&mut self, seq: u64, leaf: &HourLeaf<'_>) {
-        self.close_hour();
+    pub(super) fn open_hour(&mut self, seq: u64, leaf: &HourLeaf<'_>) {
         let hour = leaf.hour.0;
         let before = |gap: &LeafGap<'_>| (gap.until.0.min(hour) - gap.from.0).max(0);
         let missing_s: i64 = leaf.gaps.iter().map(before).sum();
@@ -264,6 +222,10 @@ impl LogHistory {
             let message = "questions came or ended in an hour in which the resolver did not run";
             self.find_at(seq, "gap", message.to_owned());
         }
+        if leaf.carried.lost > 0 && !self.runs.times.end_in(self.next_hour, hour) {
+            let message = "questions were lost, and by the log's events no run ended in the hour";
+            self.find_at(seq, "carried", message.to_owned());
+        }
         let stands = !self.withdrawals.withdraw(seq, hour);
         if stands {
             self.told.note_hour(leaf);
@@ -285,7 +247,7 @@ impl LogHistory {
     }
 
     /// Adds to what the log says in all; a sum that no reader keeps exactly is told once.
-    fn add_up(&mut self, seq: u64, list: &str, count: u64) {
+    pub(super) fn add_up(&mut self, seq: u64, list: &str, count: u64) {
         let before = self.sums.get(list).copied().unwrap_or_default();
         let sum = before.saturating_add(count);
         self.sums.insert(list.to_owned(), sum);
@@ -295,7 +257,7 @@ impl LogHistory {
         }
     }
 
-    fn close_hour(&mut self) {
+    pub(super) fn close_hour(&mut self) {
         let Some(HistoryHour {
             hour,
             boot,
@@ -312,10 +274,11 @@ impl LogHistory {
         let of_run = self.runs.lists_of(&boot).into_iter().flatten();
         expected.extend(of_run.map(String::as_str));
         expected.retain(|list| !lists.contains(*list));
-        let missing: Vec<&str> = expected.into_iter().collect();
+        let count = expected.len();
+        let missing: Vec<&str> = expected.into_iter().take(3).collect();
         if !missing.is_empty() {
             let message = format!(
-                "has no leaf of a list that the resolver ran with: {}",
+                "has no leaf of lists that the resolver ran with, {count} in all: {}",
                 missing.join(", ")
             );
             self.find_in(hour, "list", message);
@@ -343,82 +306,8 @@ impl LogHistory {
         }
     }
 
-    fn take_event(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        self.told.note_event(seq, leaf);
-        let faults = self.runs.follow(leaf);
-        for (code, message) in faults {
-            self.find_at(seq, code, message);
-        }
-        match leaf.kind {
-            "live" | "rollback" => self.stand(seq, leaf),
-            "restored" if leaf.list.is_none() => self.restored(seq, leaf),
-            "follows" => self.follows(seq, leaf),
-            "clock" => self.go_back(seq, leaf),
-            _ => self.commitments.note(leaf),
-        }
-    }
-
-    fn restored(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        if let Some(ended) = ended_by(seq, leaf, &self.origin) {
-            self.told.restored = Some(ended);
-            self.runs.times.hand_over(self.next_hour);
-        } else {
-            let message = "does not stand behind the first start, or does not say which other log \
-                           ended";
-            self.find_at(seq, "restored", message.to_owned());
-        }
-    }
-
-    fn follows(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let begins = self.next_hour.unwrap_or(UnixSeconds::MIN);
-        if let Some(closed) = closed_by(seq, leaf, &self.origin, begins) {
-            self.runs.times.hand_over(self.next_hour);
-            // From there on nobody else tells.
-            (self.next_hour, self.first) = (Some(closed.until.0), closed.until.0);
-            self.told.follows = Some(closed);
-        } else {
-            let message = "does not stand behind the first start, or does not say which other log \
-                           was closed, and up to when that told";
-            self.find_at(seq, "follows", message.to_owned());
-        }
-    }
-
-    /// Goes back, where the event says so.
-    fn go_back(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let Some(Statement::Withdrawn(withdrawal)) = leaf.said() else {
-            return;
-        };
-        let (since, until) = (withdrawal.since.0, withdrawal.until.0);
-        let is_known = self.withdrawals.has(seq);
-        let standing = &mut self.runs.standing;
-        if !is_known || !standing.go_back(leaf.at.0, withdrawal, self.first) {
-            let message = "goes back to a time that is none which the clock can have come right \
-                           at, or more often than any clock does";
-            self.find_at(seq, "clock", message.to_owned());
-            return;
-        }
-        self.told.withdrawn.times += 1;
-        self.runs.times.go_back(until);
-        self.commitments.withdraw(since);
-        self.first = self.first.min(since);
-        self.next_hour = Some(since);
-        (self.time, self.span.1) = (until, until);
-    }
-
-    fn stand(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let Some(list) = leaf.list else { return };
-        self.runs.times.live(list, leaf.at.0);
-        let (serial, manifest) = (leaf.serial, leaf.manifest.map(str::to_owned));
-        // Rollbacks did not say what they put in force; the `live` behind them did.
-        if leaf.kind == "live" || serial.is_some() || manifest.is_some() {
-            let version = (list.to_owned(), serial, manifest.clone());
-            self.told.note_version(seq, version);
-        }
-        self.standing.insert(list.to_owned(), (serial, manifest));
-    }
-
     /// Notes what is wrong with the leaf at `seq`.
-    fn find_at(&mut self, seq: u64, code: &'static str, message: String) {
+    pub(super) fn find_at(&mut self, seq: u64, code: &'static str, message: String) {
         self.find(code, format!("{} leaf {seq}", self.origin), message);
     }
 
@@ -430,22 +319,22 @@ impl LogHistory {
         );
     }
 
-    fn find(&mut self, code: &'static str, place: String, message: String) {
+    pub(super) fn find(&mut self, code: &'static str, place: String, message: String) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding::new(code, place, message));
         }
     }
 }
 
-const fn figures(leaf: &HourLeaf<'_>) -> Figures {
+pub(super) const fn figures(leaf: &HourLeaf<'_>) -> Figures {
     (leaf.questions, leaf.ended, leaf.carried)
 }
 
-const fn told<'a>(gap: &LeafGap<'a>) -> (UnixSeconds, UnixSeconds, &'a str) {
+pub(super) const fn told<'a>(gap: &LeafGap<'a>) -> (UnixSeconds, UnixSeconds, &'a str) {
     (gap.from.0, gap.until.0, gap.kind)
 }
 
-fn as_told(
+pub(super) fn as_told(
     (from, until, kind): &(UnixSeconds, UnixSeconds, String),
 ) -> (UnixSeconds, UnixSeconds, &str) {
     (*from, *until, kind)

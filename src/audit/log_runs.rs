@@ -1,11 +1,24 @@
 //! The runs of the program, by the events of its log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::runs::RunTimes;
 use super::standing::StandingHours;
 use crate::clock::{HOUR_S, hour_start};
 use crate::record::{EventKind, EventLeaf, HourLeaf, RunStart, Statement};
+use crate::seal::tree::leaf_hash;
+
+/// Runs of one log.
+const RUNS_MAX: usize = 500_000;
+/// Stretches of runs, their lists and the clocks set in them between two hours.
+const STRETCHES_MAX: usize = 50_000;
+
+/// The beginning of a boot's hash.
+fn digest(boot: &str) -> u64 {
+    let hash = leaf_hash(boot.as_bytes());
+    hash.first_chunk()
+        .map_or(0, |head| u64::from_be_bytes(*head))
+}
 
 /// Said of a start that stands where it cannot.
 const NO_SUCCESSOR: &str = "a start that follows no end of a run, or does not say of what";
@@ -17,9 +30,11 @@ const NO_WAY_BACK: &str = "a log goes back behind an hour that was cut short for
 /// The runs that were started, and the one that goes on.
 #[derive(Debug, Default)]
 pub(super) struct LogRuns {
-    /// By their boot.
-    started: BTreeMap<String, RunStart>,
-    /// The boot of the run that was started last.
+    /// Digests of the boots of all.
+    boots: HashSet<u64>,
+    /// What the run that was started last said, where its start was in order.
+    last: Option<RunStart>,
+    /// The boot of that run.
     boot: Option<String>,
     is_running: bool,
     /// The hour was cut short: nothing comes but its leaves and the way back.
@@ -97,33 +112,54 @@ impl LogRuns {
         self.standing.start();
         self.times.start(leaf.at.0, lists.unwrap_or_default());
         let follows = |start: &RunStart| {
-            let is_new = !self.started.contains_key(leaf.boot);
+            let is_new = !self.boots.contains(&digest(leaf.boot));
             !self.is_running && start.previous == self.boot && is_new
         };
         let start = said.filter(follows);
         self.boot = start.as_ref().map(|_| leaf.boot.to_owned());
         self.is_running = true;
-        match start {
-            Some(start) => {
-                self.started.insert(leaf.boot.to_owned(), start);
-                None
-            }
+        self.boots.extend(start.as_ref().map(|_| digest(leaf.boot)));
+        self.last = start;
+        match &self.last {
+            Some(_) => None,
             None => Some(("run", NO_SUCCESSOR.to_owned())),
         }
     }
 
     /// Was a run started as the hour says of the one that counted last in it?
     pub(super) fn has_started(&self, leaf: &HourLeaf<'_>) -> bool {
-        let is_last = self.boot.as_deref() == Some(leaf.boot);
-        let start = self.started.get(leaf.boot).filter(|_| is_last);
+        let start = self.last.as_ref().filter(|_| self.is_last(leaf.boot));
         start.is_some_and(|start| {
             (start.software.as_str(), start.configuration.as_str())
                 == (leaf.software, leaf.configuration)
         })
     }
 
-    /// The lists of a run.
+    /// Is this run going on?
+    pub(super) fn goes_on(&self, boot: &str) -> bool {
+        self.is_running && self.boot.as_deref() == Some(boot)
+    }
+
+    /// The lists of the run that was started last, where its start was in order.
+    pub(super) fn current_lists(&self) -> Option<&BTreeSet<String>> {
+        self.last.as_ref().map(|start| &start.lists)
+    }
+
+    /// The lists of a run, where it is the one that was started last.
     pub(super) fn lists_of(&self, boot: &str) -> Option<&BTreeSet<String>> {
-        self.started.get(boot).map(|start| &start.lists)
+        self.current_lists().filter(|_| self.is_last(boot))
+    }
+
+    fn is_last(&self, boot: &str) -> bool {
+        self.boot.as_deref() == Some(boot)
+    }
+
+    /// Why the log has more than is kept of one; nothing where it has not.
+    pub(super) fn excess(&self) -> Option<&'static str> {
+        if self.boots.len() > RUNS_MAX {
+            return Some("the log tells of more than 500,000 runs");
+        }
+        let is_beyond = self.times.weight() > STRETCHES_MAX;
+        is_beyond.then_some("between two hours are more runs, lists and clocks than are kept")
     }
 }

@@ -8,9 +8,11 @@ mod begins;
 mod cosign;
 mod demands;
 mod entry_counts;
+mod event_history;
 mod export;
 mod folder;
 mod history;
+mod hour_history;
 mod log_runs;
 mod policy;
 mod published;
@@ -26,10 +28,10 @@ pub use cosign::{CosignError, Seen, cosign};
 pub use demands::{Demands, Pin, read_pin};
 pub use entry_counts::{Commitments, Opened};
 pub use export::{ExportError, ExportPart, LogExporter};
-pub use folder::{Folder, read_regular};
+pub use folder::{Folder, LOGS_MAX, read_regular};
 pub use policy::{CosignPolicy, PolicyFault};
 pub use published::PublishedReport;
-pub use restored::{describe_closed, describe_ended, misfits};
+pub use restored::{describe_closed, describe_ended, followed, misfits};
 pub use told::{AbsentTime, Unjudged};
 pub use totals::Totals;
 pub use verify::{Cosigner, LogReport, Verified, verify};
@@ -49,6 +51,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// That there is more of something than a verifier keeps.
+    pub fn excess(place: &str, message: &str) -> Self {
+        Self::new("excess", place, message)
+    }
+
     fn new(code: &'static str, place: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             code,

@@ -32,7 +32,7 @@ pub struct PublishedReport {
 }
 
 /// A figure that is held against one made anew, by its place.
-struct Held<'a> {
+struct HeldReport<'a> {
     findings: &'a mut Vec<Finding>,
 }
 
@@ -106,7 +106,7 @@ impl PublishedReport {
             return vec![wrong("months", message)];
         }
         let (mut findings, deadlines) = (Vec::new(), deadlines(&document));
-        let mut held = Held {
+        let mut held = HeldReport {
             findings: &mut findings,
         };
         held.heads(&document, &figures, &self.heads);
@@ -126,7 +126,7 @@ impl PublishedReport {
     }
 }
 
-impl Held<'_> {
+impl HeldReport<'_> {
     fn find(&mut self, place: &str, message: &str) {
         self.findings.push(wrong(place, message));
     }

@@ -131,7 +131,7 @@ impl<'a> LogReading<'a> {
 
     /// Reads all leaves; what is wrong with the files counts before what is wrong with a
     /// checkpoint, and that before a leaf's form.
-    pub(super) fn read(mut self, history: &mut LogHistory) -> Result<(), Finding> {
+    pub(super) fn read(mut self, history: &mut LogHistory<'_>) -> Result<(), Finding> {
         self.meet_pins();
         for index in 0..self.last.size.div_ceil(TILE_WIDTH) {
             let width = TILE_WIDTH.min(self.last.size - index * TILE_WIDTH);
@@ -187,7 +187,7 @@ impl<'a> LogReading<'a> {
         Ok(())
     }
 
-    fn take(&mut self, entry: &[u8], hash: &Hash, history: &mut LogHistory) {
+    fn take(&mut self, entry: &[u8], hash: &Hash, history: &mut LogHistory<'_>) {
         let seq = self.tree.size();
         self.tree.append(*hash);
         self.meet_pins();
@@ -207,9 +207,13 @@ impl<'a> LogReading<'a> {
     }
 
     /// Follows the leaf, and counts it for the report.
-    fn count(&mut self, leaf: &Leaf<'_>, history: &mut LogHistory) {
+    fn count(&mut self, leaf: &Leaf<'_>, history: &mut LogHistory<'_>) {
         let size = self.tree.size();
         history.take(size - 1, leaf);
+        if let Some(message) = history.excess() {
+            let place = format!("leaf {}", size - 1);
+            self.unreadable = Some(self.find("excess", &place, message.to_owned()));
+        }
         if let Some(report) = &mut self.report {
             report.take(leaf);
             if self.head_size == Some(size) {

@@ -36,7 +36,32 @@ pub fn misfits(verified: &[Verified]) -> Vec<Finding> {
     };
     let mut found: Vec<Finding> = verified.iter().filter_map(misfit).collect();
     found.extend(heirs(verified));
+    let circles = verified.iter().filter(|log| is_in_circle(verified, log));
+    let circles: BTreeSet<&str> = circles.map(|log| log.log.origin.as_str()).collect();
+    found.extend(circles.into_iter().map(|origin| {
+        let message = "follows a log that follows this one";
+        Finding::new("follows", format!("{origin} leaf 1"), message)
+    }));
     found
+}
+
+/// The logs that another one follows: nobody asks them to tell up to today. Of logs that follow
+/// each other in a circle none is the last, so they are not among these.
+pub fn followed(verified: &[Verified]) -> BTreeSet<String> {
+    let others = verified.iter().filter(|log| !is_in_circle(verified, log));
+    let before = others.filter_map(|log| log.log.before());
+    before.map(str::to_owned).collect()
+}
+
+/// Do the logs before this one, as each says which that is, lead back to it?
+fn is_in_circle(verified: &[Verified], log: &Verified) -> bool {
+    let before = |origin: &str| {
+        let mut copies = verified.iter().filter(|other| other.log.origin == origin);
+        copies.next()?.log.before()
+    };
+    let chain = std::iter::successors(log.log.before(), |origin| before(origin));
+    let mut chain = chain.take(verified.len());
+    chain.any(|origin| origin == log.log.origin)
 }
 
 /// Logs that go on in the place of one that another log goes on for already.

@@ -12,6 +12,8 @@ use crate::record::{HourLeaf, LEAF_VERSION, LeafSpan};
 #[derive(Debug, Default)]
 pub(super) struct RunTimes {
     stretches: Vec<RunStretch>,
+    /// How much is kept of these.
+    weight: usize,
     /// The time of which a clock that was set has said last that it is not on record.
     jump: (UnixSeconds, UnixSeconds),
     /// Up to when each list was last said to be not in force.
@@ -46,6 +48,7 @@ impl RunTimes {
     /// A run with these lists began.
     pub(super) fn start(&mut self, at: UnixSeconds, lists: BTreeSet<String>) {
         self.end(at, UNRECORDED);
+        self.weight += 1 + lists.len();
         self.stretches.push(RunStretch {
             from: at,
             until: None,
@@ -71,12 +74,16 @@ impl RunTimes {
         let Some(last) = self.stretches.last_mut() else {
             return;
         };
-        last.set.push(at);
+        if last.set.last() != Some(&at) {
+            last.set.push(at);
+            self.weight += 1;
+        }
         if last.until.is_none() && at < until {
             last.until = Some(at);
             last.end = UNRECORDED;
             let (lists, live) = (Rc::clone(&last.lists), Rc::clone(&last.live));
             self.jump = (at, until);
+            self.weight += 1;
             self.stretches.push(RunStretch {
                 from: until,
                 until: None,
@@ -88,12 +95,25 @@ impl RunTimes {
         }
     }
 
+    /// The lists of the run that was started last.
+    pub(super) fn last_lists(&self) -> impl Iterator<Item = &String> {
+        self.stretches
+            .last()
+            .into_iter()
+            .flat_map(|last| last.lists.iter())
+    }
+
+    /// How much is kept: stretches, the lists of their runs, clocks that were set.
+    pub(super) const fn weight(&self) -> usize {
+        self.weight
+    }
+
     /// The log's time goes back to `until`, and the run goes on from there. What was in force stays
     /// so.
     pub(super) fn go_back(&mut self, until: UnixSeconds) {
         let last = self.stretches.pop();
         self.stretches.clear();
-        self.jump = (0, 0);
+        (self.jump, self.weight) = ((0, 0), 0);
         self.out_until.clear();
         let Some(last) = last.filter(|last| last.until.is_none()) else {
             return;
@@ -101,6 +121,7 @@ impl RunTimes {
         for live in last.live.borrow_mut().values_mut() {
             *live = until.min(*live);
         }
+        self.weight = 2 + last.lists.len();
         self.stretches.push(RunStretch {
             from: until,
             set: vec![until],
@@ -240,6 +261,34 @@ impl RunTimes {
         })
     }
 
+    /// Did a run end in this hour, or in one of the hours before it of which nothing is told?
+    pub(super) fn end_in(&self, told: Option<UnixSeconds>, hour: UnixSeconds) -> bool {
+        let since = told.unwrap_or(hour).min(hour);
+        let is_end = |stretch: &RunStretch| {
+            let is_over = |until| (since..hour + HOUR_S).contains(&until);
+            stretch.end != UNRECORDED && stretch.until.is_some_and(is_over)
+        };
+        self.is_taken_over(hour) || self.stretches.iter().any(is_end)
+    }
+
+    /// Is the list said to be not in force up to the hour's end, though it came in force in this
+    /// hour? Only a clock that is set at that moment explains it, and that may be told behind the
+    /// hour.
+    pub(super) fn awaits_clock(&self, leaf: &HourLeaf<'_>) -> bool {
+        let end = leaf.hour.0 + HOUR_S;
+        let reaches_end = leaf.absences().any(|span| span.until.0 == end);
+        let came = |run: &RunStretch| {
+            let live = run.live.borrow().get(leaf.list).copied();
+            let is_on = run.from < end && run.until.is_none_or(|until| until >= end);
+            let is_explained = run.set.contains(&end);
+            is_on && !is_explained && live.is_some_and(|at| at >= leaf.hour.0 && at + 1 < end)
+        };
+        let runs = self.stretches.iter();
+        leaf.v != LEAF_VERSION
+            && reaches_end
+            && runs.filter(|run| run.lists.contains(leaf.list)).any(came)
+    }
+
     /// Hours have told all up to this moment.
     pub(super) fn forget(&mut self, told: UnixSeconds) {
         let is_over = |stretch: &RunStretch| stretch.until.is_some_and(|until| until <= told);
@@ -250,6 +299,12 @@ impl RunTimes {
             .take_while(|stretch| is_over(stretch))
             .count();
         self.stretches.drain(..over.saturating_sub(1));
+        for stretch in &mut self.stretches {
+            stretch.set.retain(|at| *at >= told);
+        }
+        let weights = self.stretches.iter();
+        let weights = weights.map(|stretch| 1 + stretch.lists.len() + stretch.set.len());
+        self.weight = weights.sum();
     }
 }
 

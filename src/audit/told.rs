@@ -1,11 +1,24 @@
 //! What a log tells, for people: its hours, gaps, events and versions, gathered as its leaves are
 //! read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::FINDINGS_MAX;
 use crate::clock::UnixSeconds;
-use crate::record::{ClosedLog, EndedLog, EventLeaf, HourLeaf, LEAF_VERSION, Moment};
+use crate::count::GapKind;
+use crate::record::{
+    ClosedLog, EndedLog, EventKind, EventLeaf, HourLeaf, LEAF_VERSION, LeafGap, Moment,
+};
+
+/// Times without a list that are told one by one, of one log.
+const ABSENCES_MAX: usize = 100;
+/// Lists of which withdrawn hours are told, of one log.
+const WITHDRAWN_LISTS_MAX: usize = 100;
+/// Versions that are told one by one, of one log.
+const VERSIONS_MAX: usize = 200;
+/// Statements of unknown kinds that are told of one log.
+const UNJUDGED_MAX: usize = 10;
+/// What events of such kinds are counted under.
+const UNKNOWN_KIND: &str = "unknown";
 
 /// What a log tells, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,10 +36,14 @@ pub(super) struct ToldEvent {
     pub(super) follows: Option<ClosedLog>,
     /// What is of a kind that is not known here, and bears on something.
     pub(super) unjudged: Vec<Unjudged>,
+    /// What each list was in force with, as far as that is kept.
+    pub(super) versions: BTreeSet<ListVersion>,
+    pub(super) has_more_versions: bool,
+    /// Times without a list that are kept, and whether there are more.
+    absences: usize,
+    pub(super) has_more_absences: bool,
     /// What it told of times that had not come.
     pub(super) withdrawn: WithdrawnHours,
-    /// What each list was in force with, and the leaf that first said so.
-    pub(super) versions: BTreeMap<ListVersion, u64>,
 }
 
 /// Hours that were told while the clock was ahead, and are withdrawn: they are in no sum.
@@ -38,7 +55,7 @@ pub struct WithdrawnHours {
     pub hours: u64,
     /// Questions in them.
     pub questions: u64,
-    /// What each list blocked in them.
+    /// What each list blocked in them, of the first hundred lists.
     pub blocked: BTreeMap<String, u64>,
 }
 
@@ -70,21 +87,33 @@ pub struct AbsentTime {
 impl WithdrawnHours {
     /// Adds an hour of one list.
     pub(super) fn add(&mut self, leaf: &HourLeaf<'_>) {
-        let sum = self.blocked.entry(leaf.list.to_owned()).or_default();
-        *sum = sum.saturating_add(leaf.blocked.sum());
+        if self.blocked.len() < WITHDRAWN_LISTS_MAX || self.blocked.contains_key(leaf.list) {
+            let sum = self.blocked.entry(leaf.list.to_owned()).or_default();
+            *sum = sum.saturating_add(leaf.blocked.sum());
+        }
     }
 }
 
 impl ToldEvent {
     /// Notes what a list is in force with.
-    pub(super) fn note_version(&mut self, seq: u64, version: ListVersion) {
-        self.versions.entry(version).or_insert(seq);
+    pub(super) fn note_version(&mut self, version: ListVersion) {
+        if self.versions.len() < VERSIONS_MAX {
+            self.versions.insert(version);
+        } else {
+            self.has_more_versions |= !self.versions.contains(&version);
+        }
     }
 
     /// Notes an event, and whether it cannot be judged here.
     pub(super) fn note_event(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        *self.events.entry(leaf.kind.to_owned()).or_default() += 1;
-        if leaf.is_beyond_judgement() && self.unjudged.len() < FINDINGS_MAX {
+        let kind = EventKind::parse(leaf.kind).map_or(UNKNOWN_KIND, EventKind::word);
+        match self.events.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => {
+                self.events.insert(kind.to_owned(), 1);
+            }
+        }
+        if leaf.is_beyond_judgement() && self.unjudged.len() < UNJUDGED_MAX {
             let touches = leaf.touches.iter().flatten();
             self.unjudged.push(Unjudged {
                 leaf: seq,
@@ -98,7 +127,8 @@ impl ToldEvent {
     pub(super) fn note_hour(&mut self, leaf: &HourLeaf<'_>) {
         self.first_hour.get_or_insert(leaf.hour.0);
         self.silent_hours += u64::from(leaf.v == LEAF_VERSION);
-        for gap in &leaf.gaps {
+        let known = |gap: &&LeafGap<'_>| GapKind::ALL.iter().any(|kind| kind.name() == gap.kind);
+        for gap in leaf.gaps.iter().filter(known) {
             *self.gap_s.entry(gap.kind.to_owned()).or_default() += gap.until.0.abs_diff(gap.from.0);
         }
     }
@@ -113,11 +143,15 @@ impl ToldEvent {
                     last.until = span.until;
                     last.seconds = last.seconds.saturating_add(seconds);
                 }
-                None => times.push(AbsentTime {
-                    from: span.from,
-                    until: span.until,
-                    seconds,
-                }),
+                None if self.absences == ABSENCES_MAX => self.has_more_absences = true,
+                None => {
+                    self.absences += 1;
+                    times.push(AbsentTime {
+                        from: span.from,
+                        until: span.until,
+                        seconds,
+                    });
+                }
             }
         }
     }

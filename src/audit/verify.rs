@@ -44,7 +44,7 @@ pub struct LogReport {
     pub silent_hours: u64,
     /// Seconds without record, by kind.
     pub gap_s: BTreeMap<String, u64>,
-    /// When lists were not in force, by list; none that always was.
+    /// When lists were not in force, by list; none that always was. Up to 100 times.
     pub not_in_force: BTreeMap<String, Vec<AbsentTime>>,
     /// Events by kind.
     pub events: BTreeMap<String, u64>,
@@ -56,8 +56,14 @@ pub struct LogReport {
     pub unjudged: Vec<Unjudged>,
     /// Hours that were told while the clock was ahead: they are in no sum.
     pub withdrawn: WithdrawnHours,
-    /// List, serial and manifest of the versions that were in force.
+    /// List, serial and manifest of the versions that were in force, up to 200.
     pub versions: Vec<(String, u64, String)>,
+    /// Are there more versions than these, or more times without a list?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_more_versions: bool,
+    /// As said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_more_absences: bool,
     /// Who cosigned the checkpoint, of the keys that were given.
     pub cosigners: Vec<Cosigner>,
     /// What is not as it should be.
@@ -113,7 +119,7 @@ pub fn verify(
         return refused(place, finding);
     }
     let withdrawals = withdrawals(folder, &checkpoint);
-    let mut history = LogHistory::new(&origin, withdrawals.clone());
+    let mut history = LogHistory::new(&origin, demands, withdrawals.clone());
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
         let is_public = demands.is_public;
         LogReading::new(folder, &checkpoint, pins, is_public, report, &withdrawals)
@@ -137,12 +143,12 @@ pub fn verify(
     if demands.is_public {
         verified
     } else {
-        add_history(verified, history, demands)
+        add_history(verified, history)
     }
 }
 
 /// Adds what the leaves say, and what is wrong with it.
-fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -> Verified {
+fn add_history(verified: Verified, mut history: LogHistory<'_>) -> Verified {
     let Verified {
         log, mut ancestors, ..
     } = verified;
@@ -162,12 +168,10 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         unjudged,
         withdrawn,
         versions,
+        has_more_versions,
+        has_more_absences,
+        ..
     } = history.told;
-    findings.extend(
-        versions
-            .iter()
-            .filter_map(|(version, seq)| demands.unsigned_version(&log.origin, version, *seq)),
-    );
     let log = LogReport {
         from: first_hour.map(|hour| Moment(hour).to_string()),
         until: until.map(|until| Moment(until).to_string()),
@@ -181,9 +185,11 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         unjudged,
         withdrawn,
         versions: versions
-            .into_keys()
+            .into_iter()
             .filter_map(|(list, serial, manifest)| Some((list, serial?, manifest?)))
             .collect(),
+        has_more_versions,
+        has_more_absences,
         findings,
         ..log
     };

@@ -34,9 +34,17 @@ pub(super) fn print(text: &str) -> Result<(), CommandFailure> {
 
 /// Print a value as one line of JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), CommandFailure> {
-    let line = serde_json::to_string(value)
-        .map_err(|error| CommandFailure::Failed(format!("no JSON can be made of it: {error}")))?;
-    print(&(line + "\n"))
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = serde_json::to_writer(&mut out, value).map_err(io::Error::from);
+    match written
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandFailure::Failed(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Tell standard error; each line says whose it is.

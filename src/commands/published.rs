@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::clock::UnixSeconds;
-use crate::count::{ListRecord, Papers};
+use crate::clock::{HOUR_S, UnixSeconds};
+use crate::count::{ListRecord, Papers, ToldHours};
 use crate::record::{Leaf, Withdrawals};
 use crate::report::{
     LogHead, LoggedFigures, Month, Months, Period, Published, choose_months, open_without_hours,
@@ -18,6 +18,8 @@ struct KeptLog {
     origin: String,
     size: u64,
     reader: LogReader,
+    /// Where it goes back.
+    withdrawals: Withdrawals,
 }
 
 /// The report of these resolvers for the months asked for. Of several copies of a log the longest
@@ -50,13 +52,14 @@ pub(super) fn publish_states(
             logs.push(KeptLog {
                 origin,
                 size,
+                withdrawals: withdrawals_of(&reader, size)?,
                 reader,
             });
         }
     }
     logs.sort_by(|one, other| one.order().cmp(&other.order()));
     logs.dedup_by(|later, longest| later.origin == longest.origin);
-    let told = logs.iter().map(|log| log.reader.told());
+    let told = logs.iter().map(KeptLog::told);
     let told: Vec<_> = told.collect::<Result<_, _>>()?;
     let told: Vec<_> = told.into_iter().flatten().collect();
     let complete = complete.into_iter().min().unwrap_or_default();
@@ -73,23 +76,37 @@ pub(super) fn publish_states(
         .with_left_out(open, copies))
 }
 
+/// What the log takes back.
+fn withdrawals_of(reader: &LogReader, size: u64) -> Result<Withdrawals, StoreError> {
+    let (mut withdrawals, mut seq) = (Withdrawals::default(), 0);
+    reader.leaves::<StoreError>(size, |octets| {
+        withdrawals.note(seq, octets);
+        seq += 1;
+        Ok(())
+    })?;
+    withdrawals.finish();
+    Ok(withdrawals)
+}
+
 impl KeptLog {
+    /// The hours that stand in it; none where it tells no hour yet.
+    fn told(&self) -> Result<Option<ToldHours>, StoreError> {
+        let Some((from, seq, hour)) = self.reader.told()? else {
+            return Ok(None);
+        };
+        let since = self.withdrawals.first();
+        let until = match since.filter(|_| self.withdrawals.withdraw(seq, hour)) {
+            Some(since) => since,
+            None => hour + HOUR_S,
+        };
+        let from = since.map_or(from, |since| from.min(since));
+        Ok(Some(ToldHours { from, until }))
+    }
+
     /// The logs of a resolver one after the other, the longest copy of each first.
     fn order(&self) -> (&str, &str, std::cmp::Reverse<u64>) {
         let resolver = resolver_of(&self.origin);
         (resolver, &self.origin, std::cmp::Reverse(self.size))
-    }
-
-    /// Where it goes back.
-    fn withdrawals(&self) -> Result<Withdrawals, StoreError> {
-        let (mut withdrawals, mut seq) = (Withdrawals::default(), 0);
-        self.reader.leaves::<StoreError>(self.size, |octets| {
-            withdrawals.note(seq, octets);
-            seq += 1;
-            Ok(())
-        })?;
-        withdrawals.finish();
-        Ok(withdrawals)
     }
 }
 
@@ -100,7 +117,7 @@ fn read_logs(
 ) -> Result<(LoggedFigures, Vec<LogHead>), StoreError> {
     let mut figures = LoggedFigures::new(months);
     for log in logs {
-        figures.begin_log(&log.origin, log.withdrawals()?);
+        figures.begin_log(&log.origin, log.withdrawals.clone());
         log.reader.leaves::<StoreError>(log.size, |octets| {
             // What this program has written it can read.
             if let Ok(leaf) = Leaf::parse(octets) {

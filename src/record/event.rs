@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::event_kind::EventKind;
-use super::form::{LEAF_VERSION, NUMBER_MAX, SALTED_LEAF_VERSION, is_plain_word, is_salt};
+use super::form::{
+    LEAF_VERSION, NUMBER_MAX, SALTED_LEAF_VERSION, TOUCHES_MAX, is_plain_word, is_salt,
+};
 use super::hour::HOUR_KIND;
 use super::moment::Moment;
 use super::statement::Statement;
@@ -74,6 +76,7 @@ impl EventLeaf<'_> {
         self.v == SALTED_LEAF_VERSION
             && is_salt(salt)
             && is_sorted
+            && touches.len() <= TOUCHES_MAX
             && touches.iter().all(|word| is_plain_word(word))
             && is_known
     }

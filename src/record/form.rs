@@ -29,8 +29,13 @@ pub(super) fn is_salt(text: &str) -> bool {
     text.len() == SALT_DIGITS && text.bytes().all(is_digit)
 }
 
+/// The longest word of an envelope in octets.
+pub(super) const WORD_OCTETS_MAX: usize = 255;
+/// What an event may say that it bears on, in words.
+pub(super) const TOUCHES_MAX: usize = 8;
+
 /// Whether a word can be printed as it is. One with an escape is not even read, since words are
 /// read without a copy.
 pub(super) fn is_plain_word(word: &str) -> bool {
-    !word.contains(char::is_control)
+    word.len() <= WORD_OCTETS_MAX && !word.contains(char::is_control)
 }

@@ -56,6 +56,11 @@ impl Withdrawals {
         }
     }
 
+    /// From when on anything is withdrawn; nothing where the log never goes back.
+    pub fn first(&self) -> Option<UnixSeconds> {
+        self.of.first().map(|placed| placed.since)
+    }
+
     /// Was the leaf at `seq` seen beforehand?
     pub fn has(&self, seq: u64) -> bool {
         self.of

@@ -4,7 +4,7 @@
 pub(super) const FORM: i64 = FORMS.len() as i64;
 
 /// What makes each form of the one before, from an empty file on.
-pub(super) const FORMS: [&str; 8] = [
+pub(super) const FORMS: [&str; 9] = [
     CREATE,
     ADD_JOURNAL,
     ADD_LOG,
@@ -13,6 +13,7 @@ pub(super) const FORMS: [&str; 8] = [
     ADD_ENDED_LOGS,
     ADD_LOG_FORM,
     ADD_WITHDRAWN,
+    ADD_TOLD_VERSIONS,
 ];
 
 /// `paper` and `gap` rows are only ever added; a count only ever grows.
@@ -216,4 +217,15 @@ const ADD_WITHDRAWN: &str = "
         counts TEXT NOT NULL,
         PRIMARY KEY (withdrawal, hour, list)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// What form 9 adds: the versions of lists that the log has told of, the highest serials of each.
+const ADD_TOLD_VERSIONS: &str = "
+    CREATE TABLE told_version (
+        list TEXT NOT NULL,
+        serial INTEGER NOT NULL,
+        manifest TEXT,
+        PRIMARY KEY (list, serial)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO told_version SELECT list, serial, manifest FROM standing WHERE serial IS NOT NULL;
 ";

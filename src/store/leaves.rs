@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::count::{Opening, Stretch, ToldHours};
+use crate::clock::{UnixSeconds, hour_start};
+use crate::count::{Opening, Stretch};
 use crate::record::Leaf;
 use crate::seal::VerifyKey;
 use crate::seal::tree::{Hash, leaf_hash};
@@ -174,9 +174,10 @@ impl LogReader {
         row.optional().map_err(|source| self.failed(source))
     }
 
-    /// The hours that it tells of; none where it tells no hour yet.
-    pub fn told(&self) -> Result<Option<ToldHours>, StoreError> {
-        let read = || -> rusqlite::Result<Option<ToldHours>> {
+    /// The hour of its first leaf, and the place and the beginning of the hour that it tells of
+    /// last; none where it tells no hour yet.
+    pub fn told(&self) -> Result<Option<(UnixSeconds, u64, UnixSeconds)>, StoreError> {
+        let read = || -> rusqlite::Result<Option<(UnixSeconds, u64, UnixSeconds)>> {
             let first = "SELECT octets FROM leaf WHERE seq = 0";
             let first = self.connection.query_row(first, [], |row| {
                 Ok(Leaf::parse(row.get_ref(0)?.as_blob()?)
@@ -187,17 +188,16 @@ impl LogReader {
                 .connection
                 .prepare("SELECT octets FROM leaf ORDER BY seq DESC")?;
             let mut rows = select.query([])?;
-            let mut until = None;
-            while let (None, Some(row)) = (until, rows.next()?) {
+            let mut last = None;
+            while let (None, Some(row)) = (last, rows.next()?) {
                 if let Ok(Leaf::Hour(hour)) = Leaf::parse(row.get_ref(0)?.as_blob()?) {
-                    until = Some(hour.hour.0 + HOUR_S);
+                    last = Some((hour.seq, hour.hour.0));
                 }
             }
             let first = first.optional()?.flatten();
-            Ok(first.zip(until).map(|(first, until)| ToldHours {
-                from: hour_start(first),
-                until,
-            }))
+            Ok(first
+                .zip(last)
+                .map(|(first, (seq, hour))| (hour_start(first), seq, hour)))
         };
         read().map_err(|source| self.failed(source))
     }

@@ -5,14 +5,14 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::clock::{UnixSeconds, hour_start};
 use crate::record::{
-    EventKind, EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment, SALT_DIGITS,
-    SALTED_LEAF_VERSION,
+    EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment, SALT_DIGITS, SALTED_LEAF_VERSION,
 };
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{Tree, leaf_hash};
 
 use super::author::Author;
 use super::journal::JournalEvent;
+use super::versions;
 
 /// The log as it grows within one transaction; [`Log::save`] writes where it stands.
 pub(super) struct Log<'t> {
@@ -139,6 +139,9 @@ impl<'t> Log<'t> {
     /// event must not keep the rest from being written.
     pub(super) fn note(&mut self, run: &Run, event: &JournalEvent) -> rusqlite::Result<()> {
         let kind = event.said.kind();
+        if let Some(explanation) = versions::explanation(self.transaction, event)? {
+            self.note(run, &explanation)?;
+        }
         let salt = self.salt()?;
         let touches = event.said.touches().iter().map(|touch| touch.word());
         let leaf = Leaf::Event(EventLeaf {
@@ -172,17 +175,7 @@ impl<'t> Log<'t> {
             }
             written => written.map_err(unwritable)?,
         };
-        if matches!(kind, EventKind::Live | EventKind::Rollback)
-            && let Some(list) = &event.list
-        {
-            self.transaction
-                .prepare_cached("INSERT OR REPLACE INTO standing VALUES (?1, ?2, ?3)")?
-                .execute(params![
-                    list,
-                    event.serial.map(u64::cast_signed),
-                    event.manifest
-                ])?;
-        }
+        versions::remember(self.transaction, event)?;
         self.append(&octets, leaf.time())
     }
 

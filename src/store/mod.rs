@@ -35,6 +35,7 @@ mod schema;
 mod steps;
 mod successor;
 mod unlogged;
+mod versions;
 mod whole;
 mod withdrawn;
 mod write;

@@ -164,6 +164,7 @@ pub(super) fn end_log(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
          DELETE FROM checkpoint;
          DELETE FROM log;
          DELETE FROM standing;
+         DELETE FROM told_version;
          DELETE FROM promised;",
     )
 }

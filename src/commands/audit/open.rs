@@ -123,6 +123,7 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), CommandFailure
     let openings = decrypted(&args.file, &args.identity)?;
     let demands = Demands {
         keys: read_keys(&args.key)?,
+        opens: true,
         ..Demands::default()
     };
     let folders = Folder::find(&args.folder).map_err(CommandFailure::Usage)?;

@@ -2,6 +2,7 @@
 //! JSON.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::super::failure::CommandFailure;
@@ -9,8 +10,8 @@ use super::super::output::{self, Style, count};
 use super::keys::read_keys;
 use super::verified::{IN_ORDER, NOT_IN_ORDER, NOT_JUDGED, VerifiedOutcome, describe};
 use crate::audit::{
-    CosignPolicy, Demands, Finding, Folder, Pin, PublishedReport, Totals, Verified, misfits,
-    read_pin, read_regular, verify,
+    CosignPolicy, Demands, Finding, Folder, LOGS_MAX, Pin, PublishedReport, Totals, Verified,
+    followed, misfits, read_pin, read_regular, verify,
 };
 use crate::report::{parse_span, resolver_of};
 use crate::seal::NOTE_OCTETS_MAX;
@@ -93,10 +94,15 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     for path in &args.folders {
         folders.extend(Folder::find(path).map_err(CommandFailure::Usage)?);
     }
+    if folders.len() > LOGS_MAX {
+        let message = format!("more than {LOGS_MAX} logs are named: check them in several calls");
+        return Err(CommandFailure::Usage(message));
+    }
     let mut pins = Vec::new();
     for path in &args.since {
         let octets = read_named(path, NOTE_OCTETS_MAX)?;
-        let pin = read_pin(&octets, &demands.keys, &path.display().to_string());
+        let file = path.display().to_string();
+        let pin = read_pin(&octets, &demands.keys, &folders, &file);
         pins.push(pin.map_err(CommandFailure::Usage)?);
     }
     let until = parse_span(None, args.until.as_deref())
@@ -109,12 +115,51 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     let report = report.map(|path| read_named(path, REPORT_OCTETS_MAX));
     let report = report.transpose()?;
     let mut report = report.map(|octets| PublishedReport::read(&octets));
+    let mut sums = LogSums::default();
     let verified = folders.iter();
-    let verified = verified.map(|folder| verify(folder, &demands, report.as_mut()));
+    let verified = verified.map(|folder| sums.add(verify(folder, &demands, report.as_mut())));
+    let verified = verified.collect();
     Ok(VerifiedOutcome {
         not_checked: not_checked(args),
-        ..judge(verified.collect(), &demands, report)
+        ..judge(verified, sums, &demands, report)
     })
+}
+
+/// Findings that are kept of all logs together, but for the first of each.
+const FINDINGS_MAX: usize = 1000;
+/// Lists that are kept of all logs together.
+const LISTS_MAX: usize = 1000;
+
+/// What the logs add up to; of each the longest copy that can be believed.
+#[derive(Default)]
+struct LogSums {
+    totals: Totals,
+    counted: BTreeSet<String>,
+    findings: usize,
+}
+
+impl LogSums {
+    /// Adds a log, and keeps no more of it than is told in the end.
+    fn add(&mut self, mut verified: Verified) -> Verified {
+        let origin = &verified.log.origin;
+        if let Some(sums) = verified.totals.replace(Totals::default()) {
+            let lists = sums.blocked.keys();
+            let new = lists.filter(|list| !self.totals.blocked.contains_key(*list));
+            if self.totals.blocked.len() + new.count() > LISTS_MAX {
+                let message = "with this log there are more than 1,000 lists";
+                verified.log.findings = vec![Finding::excess(origin, message)];
+                verified.totals = None;
+            } else if self.counted.insert(origin.clone()) {
+                self.totals.add(&sums);
+            }
+        } else {
+            verified.totals = None;
+        }
+        let room = FINDINGS_MAX.saturating_sub(self.findings).max(1);
+        verified.log.findings.truncate(room);
+        self.findings += verified.log.findings.len();
+        verified
+    }
 }
 
 /// Brings the logs of a resolver one after the other, the longest copy of each first; gives what
@@ -211,38 +256,28 @@ fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), CommandFailu
 /// Puts the logs together; of several copies of a log the longest counts.
 fn judge(
     mut verified: Vec<Verified>,
+    LogSums { totals, .. }: LogSums,
     demands: &Demands,
     report: Option<PublishedReport>,
 ) -> VerifiedOutcome {
     verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
-    let (mut totals, mut last) = (Totals::default(), None);
-    let mut told = Vec::new();
-    for Verified {
-        log,
-        totals: sums,
-        until,
-        ..
-    } in &verified
-    {
-        if last != Some(&log.origin) {
-            sums.iter().for_each(|sums| totals.add(sums));
-            told.push((log.origin.as_str(), *until));
-        }
-        last = Some(&log.origin);
-    }
+    let mut told: Vec<_> = verified
+        .iter()
+        .map(|verified| (verified.log.origin.as_str(), verified.until))
+        .collect();
+    told.dedup_by_key(|(origin, _)| *origin);
     // A log that another one follows tells up to there.
-    let followed = verified.iter().filter_map(|verified| verified.log.before());
-    let followed: Vec<&str> = followed.collect();
-    told.retain(|(origin, _)| !followed.contains(origin));
+    let followed = followed(&verified);
+    told.retain(|(origin, _)| !followed.contains(*origin));
     let is_whole = verified.iter().all(|verified| verified.totals.is_some());
     let mut findings: Vec<Finding> = verified
         .iter()
         .flat_map(|verified| verified.log.findings.clone())
         .collect();
     findings.extend(misfits(&verified));
-    let whole = verified.iter().filter(|verified| {
-        verified.totals.is_some() && !followed.contains(&verified.log.origin.as_str())
-    });
+    let whole = verified
+        .iter()
+        .filter(|verified| verified.totals.is_some() && !followed.contains(&verified.log.origin));
     findings.extend(
         whole.filter_map(|verified| demands.missing_end(&verified.log.origin, verified.until)),
     );

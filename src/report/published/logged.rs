@@ -3,9 +3,8 @@
 //!
 //! `docs/report.md` has the rules.
 
-use std::collections::BTreeMap;
-
 use super::gather::{AppliedVersion, Calendar, Gathered};
+use super::log_so_far::{AppliedHere, HeadPlace, LastGap, LogSoFar, ResolverSoFar};
 use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{GapKind, StepKind};
 use crate::record::{EventLeaf, HourLeaf, Leaf, Statement, Withdrawals};
@@ -27,68 +26,6 @@ pub struct LoggedFigures {
     heads: Vec<HeadPlace>,
     versions: usize,
     is_beyond: bool,
-}
-
-/// Where a log first tells all of the months.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeadPlace {
-    /// The log's name.
-    pub origin: String,
-    /// With how many leaves.
-    pub size: u64,
-}
-
-/// One resolver, whose logs follow each other.
-#[derive(Debug, Default)]
-struct ResolverSoFar {
-    /// `PROVIDER/RESOLVER`.
-    name: String,
-    has_hour: bool,
-    /// The highest serial that was in force of each list.
-    highest: BTreeMap<String, u64>,
-    /// What took effect in these months.
-    applied: BTreeMap<(String, u64), AppliedHere>,
-    /// Up to when each of its logs told.
-    told: BTreeMap<String, UnixSeconds>,
-}
-
-/// An issue that took effect on one resolver.
-#[derive(Debug)]
-struct AppliedHere {
-    issued: UnixSeconds,
-    live: UnixSeconds,
-    month_end: UnixSeconds,
-    has_receipt: bool,
-}
-
-/// One log as far as it was read.
-#[derive(Debug, Default)]
-struct LogSoFar {
-    origin: String,
-    /// Where it goes back: what was told while the clock was ahead is of no month.
-    withdrawals: Withdrawals,
-    size: u64,
-    /// When its first leaf is of.
-    begins: UnixSeconds,
-    /// It goes on in the place of another one, and tells from where that ends.
-    is_successor: bool,
-    hour: Option<UnixSeconds>,
-    /// The hour with leaves before that one.
-    hour_before: Option<UnixSeconds>,
-    /// The last hour that each list has a leaf of.
-    last: BTreeMap<String, UnixSeconds>,
-    /// Has it an hour before the end of these months?
-    has_begun: bool,
-    head: Option<u64>,
-    gap: Option<LastGap>,
-    absent_until: BTreeMap<String, UnixSeconds>,
-}
-
-/// Where the last gap ended.
-#[derive(Clone, Copy, Debug)]
-struct LastGap {
-    until: UnixSeconds,
-    kind: usize,
 }
 
 /// `PROVIDER/RESOLVER`, the same for all logs of a resolver.
@@ -331,11 +268,9 @@ impl LoggedFigures {
         let (Some(serial), Some(issued)) = (leaf.serial, issued) else {
             return;
         };
-        let highest = self.resolver.highest.get(list).copied();
-        if highest.is_some_and(|highest| serial <= highest) {
+        if !self.resolver.raise(list, serial) {
             return;
         }
-        self.resolver.highest.insert(list.to_owned(), serial);
         let month = self.calendar.month(at);
         let Some(month_end) = month.and_then(|month| self.calendar.end_of(month)) else {
             return;
@@ -398,28 +333,6 @@ impl LoggedFigures {
             known.live = known.live.max(here.live);
             known.resolvers += 1;
             known.receipts += u64::from(here.has_receipt);
-        }
-    }
-}
-
-impl LogSoFar {
-    /// Had the list a leaf in the hour before? It has one in this hour.
-    fn was_there(&mut self, list: &str, hour: UnixSeconds) -> bool {
-        if let Some(last) = self.last.get_mut(list) {
-            let was_there = self.hour_before == Some(*last);
-            *last = hour;
-            return was_there;
-        }
-        self.last.insert(list.to_owned(), hour);
-        false
-    }
-
-    /// What lies before the first start of a resolver says nothing.
-    const fn counts_from(&self) -> UnixSeconds {
-        if self.is_successor {
-            UnixSeconds::MIN
-        } else {
-            self.begins
         }
     }
 }

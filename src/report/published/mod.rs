@@ -10,6 +10,7 @@ mod hide;
 mod html;
 mod issues;
 mod json;
+mod log_so_far;
 mod logged;
 mod tables;
 mod text;
@@ -22,7 +23,8 @@ pub use figures::{
 pub use gather::{AppliedVersion, GapSum};
 pub use hide::{Figure, K, Shown};
 pub use json::document;
-pub use logged::{HeadPlace, LoggedFigures, REPORT_DAYS_MAX, REPORT_VERSIONS_MAX, resolver_of};
+pub use log_so_far::HeadPlace;
+pub use logged::{LoggedFigures, REPORT_DAYS_MAX, REPORT_VERSIONS_MAX, resolver_of};
 
 /// The report in this form, ready to print; ends with a newline.
 ///
