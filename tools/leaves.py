@@ -25,7 +25,7 @@ CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int})
 # Kind, list or program, what it touches, and the keys of its body: a number, a word, a time, words;
 # with a question mark also null. Of a key with an exclamation mark there may be none.
 TABLE = """
-start program counts,in-force behind_s:n configuration:w lists:l previous:w? recovery:w! software:w
+start program counts,in-force arrived:w! behind_s:n configuration:w lists:l previous:w? recovery:w! software:w
 stop program counts
 crash program counts
 clock program counts forward_s:n until:t
@@ -44,7 +44,8 @@ receipt list - live-ms:n probed-ms:n received-ms:n verified-ms:n
 removal list in-force entries:n from:n named:n removal:w until:n
 removal list in-force end:w removal:w serial:n?
 expired list - expires:n? manifest:w? serial:n?
-restored program counts found:n origin:w root:w size:n why:w
+moved program counts to:w
+restored program counts found:n from:t! origin:w root:w size:n until:t! why:w
 restored list - found:n?
 follows program counts origin:w root:w size:n until:t why:w
 entry-counts list - commitment:w entries:n hour:t
@@ -79,7 +80,7 @@ def read_table():
         form = {key: (types[mark[0]], None) if mark[1:] == "?" else types[mark[0]]
                 for key, mark in spec}
         optional = {key for key, mark in spec if mark[1:] == "!"}
-        times = [key for key, mark in spec if mark == "t"]
+        times = [key for key, mark in spec if mark[0] == "t"]
         touched = [] if touches == "-" else touches.split(",")
         kinds.setdefault(kind, []).append((owner == "list", touched, form, optional, times))
     return kinds
@@ -95,7 +96,7 @@ def has_right_body(leaf):
             is_right = touches == leaf["touches"] and body.get("back_s") != 0
             words = body.get("lists", [])
             return is_right and words == sorted(set(words)) and all(
-                seconds(body[key]) is not None for key in times)
+                seconds(body[key]) is not None for key in times if key in body)
     return False
 
 def has_right_envelope(leaf):

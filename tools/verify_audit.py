@@ -2,7 +2,7 @@
 """Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules
 go by their numbers there; 1 to 3 are in tlog.py, single leaves in leaves.py, seconds in
 on_record.py: all three must lie beside this file."""
-import argparse, itertools, json, os, sys
+import argparse, hashlib, itertools, json, os, re, sys
 from collections import Counter, defaultdict
 import on_record, tlog
 from leaves import BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, read_leaf, seconds
@@ -18,7 +18,7 @@ class Log(tlog.LogFiles):
         self.sums, self.questions, self.out_until, self.jump = Counter(), Counter(), {}, (0, 0)
         self.restored, self.findings, self.is_whole, self.hour = None, [], False, []
         self.follows, self.unjudged, self.is_salted, self.root = None, [], None, None
-        self.handed_over, self.began = None, 0
+        self.handed_over, self.began, self.moved = None, 0, None
         try:
             self.read(pins)
             self.close_hour()
@@ -111,6 +111,20 @@ class Log(tlog.LogFiles):
         over = len(list(itertools.takewhile(is_over, self.stretches)))
         del self.stretches[:max(0, over - 1)]
 
+    def arrive(self, here, arrived):
+        """A log that was moved is gone on with where it was moved to, and nowhere else."""
+        shown = type(arrived) is str and re.fullmatch("[0-9a-f]{64}", arrived)
+        shown = shown and hashlib.sha256(bytes.fromhex(arrived)).hexdigest()
+        shown = None if arrived is None else shown or False
+        self.hold(here, ("moved", shown == self.moved))
+        self.moved = None
+
+    def tells_until(self, body):
+        """Are the times between the log that ended and this one full hours, up to its first?"""
+        since, until = (body.get(key) and seconds(body[key]) for key in ("from", "until"))
+        in_order = since is None or since % HOUR == 0 and since <= self.next
+        return until == self.next and in_order
+
     def take_event(self, leaf):
         here, kind, boot, body = (leaf[key] for key in ("here", "kind", "boot", "body"))
         if leaf.get("touches") and kind not in KINDS and len(self.unjudged) < 100:
@@ -121,7 +135,8 @@ class Log(tlog.LogFiles):
         self.hold(here, ("clock", not is_over))
         if kind == "start":
             said = {key: body[key] for key in body
-                    if key != "recovery" or type(body[key]) is not str}
+                    if key not in ("arrived", "recovery") or type(body[key]) is not str}
+            self.arrive(here, body.get("arrived"))
             good = leaf["list"] is None and fits(said, START)
             good = good and body["lists"] == sorted(set(body["lists"]))
             lists = set(body["lists"] if good else [])
@@ -134,10 +149,12 @@ class Log(tlog.LogFiles):
             self.stretches.append(Stretch(at, lists, {}))
             return self.hold(here, ("run", good))
         self.hold(here, ("run", self.is_running and boot == self.boot))
-        if kind in ("stop", "crash"):
+        if kind in ("stop", "crash", "moved"):
             self.is_running = False
+            is_moved = kind == "moved" and leaf["list"] is None and fits(body, {"to": str})
+            self.moved = body["to"] if is_moved else self.moved
             if goes_on:
-                last.until, last.end = at, {"stop": "stopped", "crash": "crash"}[kind]
+                last.until, last.end = at, "crash" if kind == "crash" else "stopped"
         if kind == "clock":
             good, until = leaf["list"] is None and fits(body, CLOCKS), at
             try:
@@ -154,7 +171,9 @@ class Log(tlog.LogFiles):
                 last.until, self.jump = at, (at, until)
                 self.stretches.append(Stretch(until, last.lists, last.live))
         if kind == "restored" and leaf["list"] is None:
-            good = here == "leaf 1" and fits(body, RESTORED) and body["origin"] != self.origin
+            said = {key: body[key] for key in body if key not in ("from", "until")}
+            good = here == "leaf 1" and fits(said, RESTORED) and body["origin"] != self.origin
+            good = good and (said == body or self.is_salted and self.tells_until(body))
             self.restored = body if good else self.restored
             self.handed_over = self.next if good else self.handed_over
             self.hold(here, ("restored", good))
@@ -181,6 +200,8 @@ def misfits(log, longest):
                 other.time <= log.began)
         else:
             good = head[0] != told[0] or head == told
+            if other.size == said["found"] and "from" in said:
+                good = good and other.next == seconds(said["from"])
         if not good:
             yield "follows", f"{log.origin} leaf 1"
 

@@ -3,13 +3,22 @@
 use crate::clock::{UnixSeconds, hour_start};
 use crate::record::{ClosedLog, EndedLog, EventLeaf, Statement};
 
-/// The log that ended as its state was restored, by the leaf at `seq` of the log `origin`; nothing
-/// where it may not say so. A log follows another one from its beginning, or not at all.
-pub(super) fn ended_by(seq: u64, leaf: &EventLeaf<'_>, origin: &str) -> Option<EndedLog> {
-    match leaf.said() {
-        Some(Statement::LogRestored(ended)) if seq == 1 && ended.origin != origin => Some(ended),
-        _ => None,
-    }
+/// The log that ended as its state was restored, by the leaf at `seq` of the log `origin`, whose
+/// first leaf is of the hour `begins`; nothing where it may not say so. A log follows another one
+/// from its beginning, or not at all.
+pub(super) fn ended_by(
+    seq: u64,
+    leaf: &EventLeaf<'_>,
+    origin: &str,
+    begins: UnixSeconds,
+) -> Option<EndedLog> {
+    let Some(Statement::LogRestored(ended)) = leaf.said() else {
+        return None;
+    };
+    // There were no such times in the older form.
+    let is_told = leaf.salt.is_some() || ended.until.is_none();
+    let is_right = seq == 1 && ended.origin != origin && is_told && ended.is_told_by(begins);
+    is_right.then_some(ended)
 }
 
 /// The log that was closed for this one, whose first leaf is of the hour `begins`; nothing where

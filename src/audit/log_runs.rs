@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::runs::RunTimes;
-use crate::record::{EventKind, EventLeaf, HourLeaf, RunStart, Statement};
+use crate::record::{EventKind, EventLeaf, HourLeaf, MovedLog, RunStart, Statement};
 
 /// Said of a start that stands where it cannot.
 const NO_SUCCESSOR: &str = "a start that follows no end of a run, or does not say of what";
@@ -16,6 +16,8 @@ pub(super) struct LogRuns {
     /// The boot of the run that was started last.
     boot: Option<String>,
     is_running: bool,
+    /// Where the log was moved to, until a start shows that it is there.
+    moved: Option<MovedLog>,
     pub(super) times: RunTimes,
 }
 
@@ -33,6 +35,7 @@ impl LogRuns {
             faults.push(("clock", message.to_owned()));
         }
         if leaf.kind == "start" {
+            faults.extend(self.arrive(leaf));
             faults.extend(self.start(leaf));
             return faults;
         }
@@ -44,6 +47,14 @@ impl LogRuns {
             "stop" => {
                 self.is_running = false;
                 self.times.stop(at);
+            }
+            "moved" => {
+                self.is_running = false;
+                self.times.stop(at);
+                self.moved = match leaf.said() {
+                    Some(Statement::Moved(moved)) => Some(moved),
+                    _ => None,
+                };
             }
             "crash" => {
                 self.is_running = false;
@@ -62,6 +73,21 @@ impl LogRuns {
             _ => {}
         }
         faults
+    }
+
+    /// A log that was moved is gone on with by whoever it was moved to, and by nobody else.
+    fn arrive(&mut self, leaf: &EventLeaf<'_>) -> Option<Fault> {
+        let arrived = match leaf.said() {
+            Some(Statement::Start(start)) => start.arrived,
+            _ => None,
+        };
+        let message = match (self.moved.take(), arrived) {
+            (None, None) => return None,
+            (Some(moved), Some(arrived)) if moved.admits(&arrived) => return None,
+            (Some(_), _) => "a start where the log was not moved to: two go on with it",
+            (None, Some(_)) => "a start that says that the log was moved to it, and it was not",
+        };
+        Some(("moved", message.to_owned()))
     }
 
     fn start(&mut self, leaf: &EventLeaf<'_>) -> Option<Fault> {

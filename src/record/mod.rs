@@ -20,8 +20,8 @@ mod touch;
 
 pub use bodies::{
     ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
-    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult,
-    RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until,
+    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, MovedLog,
+    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until,
 };
 pub use event::EventLeaf;
 pub use event_kind::EventKind;

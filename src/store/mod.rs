@@ -9,6 +9,7 @@
 //! the folder, so that an older copy of it is noticed.
 
 mod append;
+mod arrival;
 mod author;
 mod cosignatures;
 mod damaged;
@@ -24,6 +25,7 @@ mod hours;
 mod journal;
 mod leaves;
 mod log;
+mod moving;
 mod out_of_force;
 mod promises;
 mod read;
@@ -32,23 +34,27 @@ mod run;
 mod schema;
 mod steps;
 mod successor;
+mod untold;
 mod whole;
 mod write;
 
 use std::path::PathBuf;
 
+pub use arrival::Arrival;
 pub use author::{Author, NextKey, origin, prepare_next_key, read_log_key, read_or_make_key};
 pub use cosignatures::{Cosignatures, KeptCosignature};
-pub use damaged::set_damaged_aside;
+pub use damaged::set_unusable_aside;
 pub use flusher::{Flushing, Health, Keeper, StoreOpener};
 pub use journal::{Journal, JournalEvent, JournalRow};
 pub use leaves::{LogReader, SignedHead};
+pub use moving::{MovedState, move_away};
 pub use out_of_force::{InForceSince, ListForce, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;
+pub use schema::restoring_folder;
 pub use steps::ClockStep;
 pub use whole::{Haste, make_private_folder, write_file, write_whole};
-pub use write::{Store, Taking};
+pub use write::{Store, Taking, lock_state};
 
 /// What can go wrong with the counts on disk.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +112,22 @@ pub enum StoreError {
         written: String,
         /// The public key that was given.
         given: String,
+    },
+    /// The log on disk goes on at another place.
+    #[error("{}: the audit log {origin} was moved away from here: restore the archive of the move \
+             where it is to go on", folder.display())]
+    Moved {
+        /// The state folder.
+        folder: PathBuf,
+        /// The log.
+        origin: String,
+    },
+    /// A restore was cut short.
+    #[error("{}: a restore was cut short: run `wardline state restore BACKUP --replace` again",
+            folder.display())]
+    HalfRestored {
+        /// The state folder.
+        folder: PathBuf,
     },
     /// SQLite refused.
     #[error(

@@ -202,6 +202,11 @@ pub(super) fn lock_file(folder: &Path) -> PathBuf {
     folder.join("counts.lock")
 }
 
+/// Where what is restored lies in a state folder until all of it is there.
+pub fn restoring_folder(folder: &Path) -> PathBuf {
+    folder.join(".restoring")
+}
+
 /// Makes the folder, for the owner only; one that exists is left as it is.
 pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
     make_private_folder(folder).map_err(|source| StoreError::Open {

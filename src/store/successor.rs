@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::StoreError;
 use super::author::{Author, NextKey, NextPlace};
-use super::hours;
 use super::log::{Log, LogBegins, Sign, other_author};
 use super::restored::{checkpoint, end_log};
+use super::untold::forget_untold;
 use crate::clock::UnixSeconds;
 use crate::record::{ClosedLog, LogKeyNote, Moment};
 use crate::seal::{Note, VerifyKey};
@@ -133,10 +133,10 @@ impl Succession {
         })?;
         let can_sign = other_author(transaction, &self.old)?.is_none();
         // What only an unsigned end of the log would say is lost with its key.
-        let mut until = hours::told_until(transaction, &log)?;
+        let mut until = log.told_until()?;
         end_previous(&mut log)?;
         if can_sign {
-            until = hours::told_until(transaction, &log)?;
+            until = log.told_until()?;
             log.save(Sign::Now)?;
         }
         let last = checkpoint(transaction, None)?;
@@ -150,6 +150,7 @@ impl Succession {
             why: self.why.to_owned(),
         };
         end_log(transaction)?;
+        forget_untold(transaction, closed.until.0, hour)?;
         transaction.execute(
             "INSERT INTO key_note (note) VALUES (?1)",
             [self.note.to_string()],

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, params};
 
 use super::append::{append, closed_until};
+use super::arrival::Arrival;
 use super::author::Author;
 use super::handover;
 use super::journal::{self, JournalEvent};
@@ -16,15 +17,15 @@ use super::out_of_force::OutOfForce;
 use super::promises::{LogPromise, Promises};
 use super::restored::{self, FoundRestored};
 use super::run::{begin, log_time};
-use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
+use super::schema::{
+    counts_file, lock_file, make_folder, open_private, open_to_write, restoring_folder,
+};
 use super::steps::ClockStep;
 use super::steps::{Ending, WriteSpan, in_time, note_steps};
 use super::{StoreError, entries, hours, out_of_force};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity};
-use crate::list::Hash;
-use crate::record::{Moment, Statement, Until};
-use crate::seal::checkpoint::Checkpoint;
+use crate::record::{Moment, MovedLog, Statement, Until};
 
 /// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often
 /// before we believe that one does.
@@ -51,7 +52,7 @@ pub struct Store {
     promises: Promises,
     /// What was said of it where the folder was found restored at the start.
     restored: Option<String>,
-    _lock: File,
+    lock: File,
 }
 
 impl Store {
@@ -81,18 +82,22 @@ impl Store {
         at: UnixSeconds,
     ) -> Result<Self, StoreError> {
         make_folder(folder)?;
-        let lock = lock(folder)?;
+        let lock = lock_state(folder)?;
+        check_whole(folder)?;
+        let arrival = Arrival::read(folder)?;
         let mut connection = open_to_write(folder)?;
         let file = counts_file(folder);
         let failed = |source| failed(&file, source);
         let told_at = log_time(&connection, at).map_err(failed)?;
-        let (author, handover) = handover::decide(&connection, &file, author, promises, told_at)?;
+        let promised = (promises.log(), arrival);
+        let (author, handover) = handover::decide(&connection, &file, author, promised, told_at)?;
         let boot = getrandom::u64().map_err(|source| StoreError::Open {
             path: "the system's random numbers".into(),
             source: source.into(),
         })?;
         let begun = begin(&mut connection, &author, boot, lists, at, &handover);
         let begun = begun.map_err(failed)?;
+        Arrival::forget(folder);
         handover.settle(&author)?;
         let store = Self {
             connection,
@@ -104,9 +109,9 @@ impl Store {
             is_failing: false,
             promises: promises.clone(),
             restored: handover.restored().map(FoundRestored::message),
-            _lock: lock,
+            lock,
         };
-        store.promise(begun.checkpoint);
+        store.promise(begun.signed);
         Ok(store)
     }
 
@@ -117,15 +122,8 @@ impl Store {
 
     /// Promises what was signed. Only once it is on disk: what is promised and not on disk would
     /// be taken for restored. What cannot be promised now is said by the promises themselves.
-    fn promise(&self, checkpoint: Option<Checkpoint>) {
-        let Some(Checkpoint { origin, size, root }) = checkpoint else {
-            return;
-        };
-        let root = Hash(root);
-        if self
-            .promises
-            .promise_log(&LogPromise { origin, size, root })
-        {
+    fn promise(&self, signed: Option<LogPromise>) {
+        if signed.is_some_and(|signed| self.promises.promise_log(&signed)) {
             // The next checkpoint tries again.
             let _ = restored::mark(&self.connection);
         }
@@ -159,14 +157,22 @@ impl Store {
 
     /// Ends the run at `at`; until the next one nothing is asked of the resolver, so nothing is
     /// lost.
-    pub fn end(mut self, at: UnixSeconds) -> Result<(), StoreError> {
-        self.add(&Taking::default(), at, Ending::Stop)?;
+    pub fn end(self, at: UnixSeconds) -> Result<(), StoreError> {
+        self.end_as(at, Ending::Stop).map(drop)
+    }
+
+    /// Ends the run in this way; gives the lock of the folder.
+    pub(super) fn end_as(mut self, at: UnixSeconds, ending: Ending) -> Result<File, StoreError> {
+        self.add(&Taking::default(), at, ending)?;
         let Self {
-            connection, file, ..
+            connection,
+            file,
+            lock,
+            ..
         } = self;
-        connection
-            .close()
-            .map_err(|(_, source)| failed(&file, source))
+        let closed = connection.close();
+        closed.map_err(|(_, source)| failed(&file, source))?;
+        Ok(lock)
     }
 
     pub(super) fn add(
@@ -190,9 +196,9 @@ impl Store {
             &span,
         );
         self.is_failing = written.is_err();
-        let checkpoint = written.map_err(|source| failed(&self.file, source))?;
+        let signed = written.map_err(|source| failed(&self.file, source))?;
         self.time = span.at;
-        self.promise(checkpoint);
+        self.promise(signed);
         Ok(())
     }
 }
@@ -218,7 +224,21 @@ fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, StoreError> {
+/// Is nothing left over from a restore that did not come to its end?
+fn check_whole(folder: &Path) -> Result<(), StoreError> {
+    if restoring_folder(folder).exists() {
+        return Err(StoreError::HalfRestored {
+            folder: folder.into(),
+        });
+    }
+    Ok(())
+}
+
+/// Takes the lock of a state folder, so that no resolver runs on it; held until it is dropped.
+///
+/// # Errors
+/// When another process has it.
+pub fn lock_state(folder: &Path) -> Result<File, StoreError> {
     let path = lock_file(folder);
     let lock = open_private(&path)?;
     for _ in 0..LOCK_ATTEMPTS {
@@ -240,7 +260,7 @@ pub(super) fn add(
     lists: &[i64],
     taking: &Taking<'_>,
     span: &WriteSpan,
-) -> rusqlite::Result<Option<Checkpoint>> {
+) -> rusqlite::Result<Option<LogPromise>> {
     let transaction = connection.transaction()?;
     let &WriteSpan { since, at, .. } = span;
     let hour = hour_start(at);
@@ -277,20 +297,25 @@ pub(super) fn add(
         let closed = closed_until(&log, at);
         entries::commit(&transaction, &mut log, run, closed)?;
     }
-    if span.ending == Ending::Stop {
+    let end = match span.ending {
+        Ending::GoOn => None,
+        Ending::Stop => Some(Statement::Stop),
+        Ending::Move(token) => Some(Statement::Moved(MovedLog::to(&token))),
+    };
+    let is_due = next_hour < log.next_hour || end.is_some();
+    if let Some(end) = end {
         hours::lose_open(&transaction)?;
         transaction.execute(
             "UPDATE run SET ended = ?2 WHERE run = ?1",
             params![run.key, at],
         )?;
-        let stop = JournalEvent::at(at, Statement::Stop);
-        log.note(run, &stop)?;
-        journal::add(&transaction, &[stop])?;
+        let end = JournalEvent::at(at, end);
+        log.note(run, &end)?;
+        journal::add(&transaction, &[end])?;
     }
-    let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
-    let checkpoint = log.save(if is_due { Sign::Now } else { Sign::Later })?;
+    let signed = log.save(if is_due { Sign::Now } else { Sign::Later })?;
     transaction.commit()?;
-    Ok(checkpoint)
+    Ok(signed)
 }
 
 fn add_hours(

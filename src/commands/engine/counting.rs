@@ -9,7 +9,7 @@ use crate::policy::ListRules;
 use crate::store::{self, Author, InForceSince, ListForce, Promises, Store, StoreOpener};
 use crate::update::{ListSource, ListState, Updater};
 
-/// Opens the store of the counts, and begins it anew where it is damaged.
+/// Opens the store of the counts, and begins it anew where it cannot be used.
 pub(super) fn store_opener(
     config: &Config,
     identities: Vec<ListIdentity>,
@@ -28,7 +28,7 @@ pub(super) fn store_opener(
             Store::open_promised(&state, &identities, author, &promises, began)
         };
         open().or_else(|error| {
-            store::set_damaged_aside(&state, error)?;
+            store::set_unusable_aside(&state, error)?;
             open()
         })
     })
