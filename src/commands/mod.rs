@@ -20,6 +20,7 @@ mod proofs;
 mod report;
 mod serve;
 mod service;
+mod state;
 mod status;
 mod transfers;
 mod waiting;
@@ -81,6 +82,7 @@ fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
         Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
         Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),
         Command::Audit(command) => audit::run(config, command, output::Style::of(cli.json)),
+        Command::State(command) => state::run(config, command, output::Style::of(cli.json)),
         Command::Completions { shell } => completions::print(*shell),
         Command::Man { folder } => completions::write_man(folder.as_deref()),
     }

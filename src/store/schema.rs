@@ -323,6 +323,21 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
     }
 }
 
+/// Opens another database of the folder for reading only.
+pub(super) fn connect_to_read(file: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(file, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        Ok(connection)
+    };
+    open().map_err(|source| StoreError::Sqlite {
+        attempt: "open",
+        file: file.into(),
+        source,
+    })
+}
+
 /// Has SQLite no room for what readers share, as where the disk is full?
 fn lacks_room(error: &StoreError) -> bool {
     let StoreError::Sqlite { source, .. } = error else {
