@@ -25,7 +25,8 @@ CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int})
 # Kind, list or program, what it touches, and the keys of its body: a number, a word, a time, words;
 # with a question mark also null. Of a key with an exclamation mark there may be none.
 TABLE = """
-start program counts,in-force arrived:w! behind_s:n configuration:w lists:l previous:w? recovery:w! software:w
+start program counts,in-force arrived:w! behind_s:n configuration:w lists:l previous:w? \
+recovery:w! software:w
 stop program counts
 crash program counts
 clock program counts forward_s:n until:t

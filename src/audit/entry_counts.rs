@@ -42,6 +42,14 @@ impl Commitments {
         }
     }
 
+    /// Adds those of another log.
+    pub fn extend(&mut self, other: &Self) {
+        for (hour, commitments) in &other.0 {
+            let known = self.0.entry(hour.clone()).or_default();
+            known.extend(commitments.iter().cloned());
+        }
+    }
+
     /// Holds openings against the commitments; an hour whose opening is refused is in no sum.
     pub fn open(&self, openings: &Openings) -> Opened {
         let (mut opened, mut seen) = (Opened::default(), BTreeSet::new());
@@ -58,8 +66,9 @@ impl Commitments {
             let refusal = match self.of(list, hour) {
                 _ if !seen.insert(hour) => Some("the file opens this hour twice"),
                 [] => Some(
-                    "the log has no commitment to this hour's entry counts: export the log anew, \
-                     or ask for the right file",
+                    "the log has no commitment to this hour's entry counts: export it anew, and \
+                     the one that it follows (--ended) into a folder beside it, or ask for the \
+                     right file",
                 ),
                 [commitment] if *commitment == opening.commitment() => None,
                 [_] => Some("the counts are not those that the log commits to"),

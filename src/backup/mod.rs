@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use manifest::{BackupFile, BackupLog, BackupManifest};
-pub use restore::{Existing, RestoreJob, Restored, RestoredAs, restore};
+pub use restore::{Existing, RestoreJob, RestoredAs, RestoredBackup, restore};
 pub use write::{BackupJob, BackupKeys, BackupMove, write_backup};
 
 use crate::store::StoreError;

@@ -13,7 +13,7 @@ use super::write::read_log;
 use super::{BackupError, Watcher};
 use crate::clock::wall_s;
 use crate::store::{
-    Arrival, LogPromise, Promises, lock_state, make_private_folder, restoring_folder,
+    LogPromise, Promises, StateArrival, lock_state, make_private_folder, restoring_folder,
 };
 
 /// What is restored, and where to.
@@ -44,7 +44,7 @@ pub enum Existing {
 
 /// What was restored.
 #[derive(Clone, Debug)]
-pub struct Restored {
+pub struct RestoredBackup {
     /// The backup's own words.
     pub manifest: BackupManifest,
     /// What the next start makes of it.
@@ -70,7 +70,7 @@ pub enum RestoredAs {
 /// When a resolver runs on the folder, when there is something in it that was not to be set aside,
 /// when the backup is not whole, of another resolver or of a newer form, or when the system
 /// refuses. Until all was checked nothing changes.
-pub fn restore(job: &RestoreJob<'_>, watcher: Watcher<'_>) -> Result<Restored, BackupError> {
+pub fn restore(job: &RestoreJob<'_>, watcher: Watcher<'_>) -> Result<RestoredBackup, BackupError> {
     let state = job.state;
     let is_new = !state.exists();
     make_private_folder(state).map_err(BackupError::system("made", state))?;
@@ -103,7 +103,7 @@ pub fn restore(job: &RestoreJob<'_>, watcher: Watcher<'_>) -> Result<Restored, B
     note_arrival(state, &manifest, means)?;
     put_in_place(&staging.join(STATE), state)?;
     finish(state)?;
-    Ok(Restored {
+    Ok(RestoredBackup {
         manifest,
         means,
         promised,
@@ -194,8 +194,8 @@ fn note_arrival(
     means: RestoredAs,
 ) -> Result<(), BackupError> {
     let arrival = match (means, manifest.moved) {
-        (RestoredAs::Move, Some(token)) => Arrival::Move { token },
-        _ => Arrival::Backup {
+        (RestoredAs::Move, Some(token)) => StateArrival::Move { token },
+        _ => StateArrival::Backup {
             origin: manifest.log.as_ref().map(|log| log.origin.clone()),
         },
     };

@@ -104,7 +104,7 @@ pub(super) enum Command {
     Audit(audit::Audit),
     /// Copy the state folder, restore a copy, or move it to another machine.
     #[command(subcommand)]
-    State(state::State),
+    State(state::StateCommand),
     /// Print a script that completes wardline's arguments in a shell.
     Completions {
         /// The shell.

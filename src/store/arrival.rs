@@ -20,7 +20,7 @@ const FILE: &str = "arrival.json";
 /// How the state folder came to be as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Arrival {
+pub enum StateArrival {
     /// It was restored from a backup, with this log in it.
     Backup {
         /// The log's name; none where it has none.
@@ -37,7 +37,7 @@ pub enum Arrival {
     Newer,
 }
 
-impl Arrival {
+impl StateArrival {
     /// Reads what is noted in the state folder; nothing where it just stayed.
     ///
     /// # Errors

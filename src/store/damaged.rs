@@ -7,15 +7,20 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use super::StoreError;
-use super::arrival::Arrival;
+use super::arrival::StateArrival;
 use super::schema::counts_file;
 use crate::clock::{UnixSeconds, wall_s};
 
 impl StoreError {
+    /// Will the file of the counts never be of use again?
+    pub(super) fn is_final(&self) -> bool {
+        self.unusable().is_some()
+    }
+
     /// Why the file of the counts is of no use any more, if it is not.
-    fn unusable(&self) -> Option<(&'static str, Arrival)> {
+    fn unusable(&self) -> Option<(&'static str, StateArrival)> {
         let source = match self {
-            Self::Newer { .. } => return Some(("newer", Arrival::Newer)),
+            Self::Newer { .. } => return Some(("newer", StateArrival::Newer)),
             Self::Sqlite { source, .. } => source,
             _ => return None,
         };
@@ -24,7 +29,7 @@ impl StoreError {
             code,
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
         )
-        .then_some(("damaged", Arrival::Damaged))
+        .then_some(("damaged", StateArrival::Damaged))
     }
 }
 

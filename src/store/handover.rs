@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::StoreError;
-use super::arrival::Arrival;
+use super::arrival::StateArrival;
 use super::author::Author;
 use super::log::other_author;
 use super::promises::LogPromise;
@@ -44,21 +44,20 @@ impl Handover {
     }
 
     /// The log that `author` signs is on disk.
-    pub(super) fn settle(&self, author: &Author) -> Result<(), StoreError> {
-        match self {
-            Self::Following(succession) => succession.settle(author),
-            Self::None | Self::Arriving(_) | Self::Restored(_) => Ok(()),
+    pub(super) fn settle(&self, author: &Author) {
+        if let Self::Following(succession) = self {
+            succession.settle(author);
         }
     }
 }
 
-/// Decides in which log a run that begins at `at` is told, and who signs it: by what was promised of
-/// the log, and how the folder came to be as it is.
+/// Decides in which log a run that begins at `at` is told, and who signs it: by what was promised
+/// of the log, and how the folder came to be as it is.
 pub(super) fn decide(
     connection: &Connection,
     file: &Path,
     author: Author,
-    (promised, arrival): (Option<LogPromise>, Option<Arrival>),
+    (promised, arrival): (Option<LogPromise>, Option<StateArrival>),
     at: UnixSeconds,
 ) -> Result<(Author, Handover), StoreError> {
     let failed = |source| StoreError::Sqlite {

@@ -20,10 +20,13 @@ mod flusher;
 mod frame;
 mod gaps;
 mod handover;
+mod health;
 mod hourly;
 mod hours;
 mod journal;
+mod key_file;
 mod leaves;
+mod lock;
 mod log;
 mod moving;
 mod out_of_force;
@@ -41,13 +44,16 @@ mod write;
 
 use std::path::PathBuf;
 
-pub use arrival::Arrival;
-pub use author::{Author, NextKey, origin, prepare_next_key, read_log_key, read_or_make_key};
+pub use arrival::StateArrival;
+pub use author::{Author, NextKey, origin, prepare_next_key};
 pub use cosignatures::{Cosignatures, KeptCosignature};
 pub use damaged::set_unusable_aside;
-pub use flusher::{Flushing, Health, Keeper, StoreOpener};
+pub use flusher::{Keeper, StoreOpener};
+pub use health::{Flushing, Health};
 pub use journal::{Journal, JournalEvent, JournalRow};
+pub use key_file::{read_log_key, read_or_make_key};
 pub use leaves::{LogReader, SignedHead};
+pub use lock::lock_state;
 pub use moving::{MovedState, move_away};
 pub use out_of_force::{InForceSince, ListForce, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
@@ -56,7 +62,7 @@ pub use schema::restoring_folder;
 pub use snapshot::copy_database;
 pub use steps::ClockStep;
 pub use whole::{Haste, make_private_folder, write_file, write_whole};
-pub use write::{Store, Taking, lock_state};
+pub use write::{Store, Taking};
 
 /// What can go wrong with the counts on disk.
 #[derive(Debug, thiserror::Error)]

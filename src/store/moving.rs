@@ -8,12 +8,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::arrival::Arrival;
+use super::arrival::StateArrival;
+use super::lock::lock_state;
 use super::restored::{checkpoint, moved_to};
 use super::schema::{counts_file, open_to_read};
 use super::steps::Ending;
 use super::whole::write_whole;
-use super::write::{Store, lock_state};
+use super::write::Store;
 use crate::list::Hash;
 use crate::record::MovedLog;
 
@@ -80,7 +81,7 @@ impl MovedState {
     /// # Errors
     /// When the token cannot be deleted here.
     pub fn finish(self, folder: &Path) -> Result<(), StoreError> {
-        Arrival::forget(folder);
+        StateArrival::forget(folder);
         match fs::remove_file(folder.join(FILE)) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StoreError::Open {
                 path: folder.join(FILE),
@@ -111,8 +112,8 @@ fn read_token(folder: &Path) -> Option<Hash> {
 }
 
 fn token_of_arrival(folder: &Path) -> Result<Option<Hash>, StoreError> {
-    Ok(match Arrival::read(folder)? {
-        Some(Arrival::Move { token }) => Some(token),
+    Ok(match StateArrival::read(folder)? {
+        Some(StateArrival::Move { token }) => Some(token),
         _ => None,
     })
 }

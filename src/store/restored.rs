@@ -5,7 +5,7 @@
 //! signed after the copy was made. So that log ends, and another one begins under another name and
 //! another key. Its second leaf says which log it follows and why.
 
-use super::arrival::Arrival;
+use super::arrival::StateArrival;
 use super::author::Author;
 use super::log::Log;
 use super::promises::LogPromise;
@@ -71,7 +71,7 @@ pub(super) fn find(
     connection: &Connection,
     author: &Author,
     promised: Option<LogPromise>,
-    arrival: Option<&Arrival>,
+    arrival: Option<&StateArrival>,
     at: UnixSeconds,
 ) -> rusqlite::Result<Option<FoundRestored>> {
     let head = checkpoint(connection, None)?.map(head_of);
@@ -80,14 +80,14 @@ pub(super) fn find(
     let found = match misfit(connection, promised.clone())? {
         Some(misfit) => Some(misfit),
         None => match arrival {
-            Some(Arrival::Backup { origin }) => head
+            Some(StateArrival::Backup { origin }) => head
                 .clone()
                 .filter(|head| Some(&head.origin) == origin.as_ref())
                 .map(|head| match promised {
                     Some(promised) if is_same(&promised, &head) => (head, LogMisfit::Backup),
                     _ => (head, LogMisfit::Unknown),
                 }),
-            Some(Arrival::Damaged | Arrival::Newer) if !is_begun => {
+            Some(StateArrival::Damaged | StateArrival::Newer) if !is_begun => {
                 Some((nothing_of(author), LogMisfit::Unknown))
             }
             _ if is_moved_away(connection, arrival)? => {
@@ -100,8 +100,8 @@ pub(super) fn find(
         return Ok(None);
     };
     let why = match arrival {
-        Some(Arrival::Damaged) if !is_begun => LogMisfit::Damaged,
-        Some(Arrival::Newer) if !is_begun => LogMisfit::Newer,
+        Some(StateArrival::Damaged) if !is_begun => LogMisfit::Damaged,
+        Some(StateArrival::Newer) if !is_begun => LogMisfit::Newer,
         _ => why,
     };
     let begins = hour_start(at);
@@ -197,7 +197,10 @@ fn read_move(event: &EventLeaf<'_>) -> Option<MovedLog> {
     }
 }
 
-fn is_moved_away(connection: &Connection, arrival: Option<&Arrival>) -> rusqlite::Result<bool> {
+fn is_moved_away(
+    connection: &Connection,
+    arrival: Option<&StateArrival>,
+) -> rusqlite::Result<bool> {
     let moved = moved_to(connection)?.is_some();
     Ok(moved && arriving(connection, arrival)?.is_none())
 }
@@ -205,9 +208,9 @@ fn is_moved_away(connection: &Connection, arrival: Option<&Arrival>) -> rusqlite
 /// What shows that the log on disk was moved to here, where it was and no run has shown it yet.
 pub(super) fn arriving(
     connection: &Connection,
-    arrival: Option<&Arrival>,
+    arrival: Option<&StateArrival>,
 ) -> rusqlite::Result<Option<Hash>> {
-    let Some(Arrival::Move { token }) = arrival else {
+    let Some(StateArrival::Move { token }) = arrival else {
         return Ok(None);
     };
     let moved = moved_to(connection)?;

@@ -1,36 +1,29 @@
 //! The running resolver's hold on its counts: one run opened, hour after hour added to, ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, params};
 
 use super::append::{append, closed_until};
-use super::arrival::Arrival;
+use super::arrival::StateArrival;
 use super::author::Author;
 use super::handover;
 use super::journal::{self, JournalEvent};
+use super::lock::{check_whole, lock_state};
 use super::log::{Log, LogBegins, Run, Sign};
 use super::out_of_force::OutOfForce;
 use super::promises::{LogPromise, Promises};
 use super::restored::{self, FoundRestored};
 use super::run::{begin, log_time};
-use super::schema::{
-    counts_file, lock_file, make_folder, open_private, open_to_write, restoring_folder,
-};
+use super::schema::{counts_file, lock_file, make_folder, open_to_write};
 use super::steps::ClockStep;
 use super::steps::{Ending, WriteSpan, in_time, note_steps};
 use super::{StoreError, entries, hours, out_of_force};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity};
 use crate::record::{Moment, MovedLog, Statement, Until};
-
-/// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often
-/// before we believe that one does.
-const LOCK_ATTEMPTS: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// The counts of one state folder, open for writing; no other process can have them open so.
 ///
@@ -84,7 +77,7 @@ impl Store {
         make_folder(folder)?;
         let lock = lock_state(folder)?;
         check_whole(folder)?;
-        let arrival = Arrival::read(folder)?;
+        let arrival = StateArrival::read(folder)?;
         let mut connection = open_to_write(folder)?;
         let file = counts_file(folder);
         let failed = |source| failed(&file, source);
@@ -97,8 +90,8 @@ impl Store {
         })?;
         let begun = begin(&mut connection, &author, boot, lists, at, &handover);
         let begun = begun.map_err(failed)?;
-        Arrival::forget(folder);
-        handover.settle(&author)?;
+        StateArrival::forget(folder);
+        handover.settle(&author);
         let store = Self {
             connection,
             file,
@@ -159,6 +152,20 @@ impl Store {
     /// lost.
     pub fn end(self, at: UnixSeconds) -> Result<(), StoreError> {
         self.end_as(at, Ending::Stop).map(drop)
+    }
+
+    /// Lets go of the file, which is of no use any more, and of the folder, which it gives: nothing
+    /// more can be written here.
+    pub(super) fn release(&mut self) -> Result<PathBuf, StoreError> {
+        let folder = self.file.parent().unwrap_or(Path::new(".")).to_path_buf();
+        let nothing = Connection::open_in_memory();
+        self.connection = nothing.map_err(|source| failed(&self.file, source))?;
+        let released = self.lock.unlock();
+        released.map_err(|source| StoreError::Open {
+            path: lock_file(&folder),
+            source,
+        })?;
+        Ok(folder)
     }
 
     /// Ends the run in this way; gives the lock of the folder.
@@ -222,35 +229,6 @@ fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
         file: file.into(),
         source,
     }
-}
-
-/// Is nothing left over from a restore that did not come to its end?
-fn check_whole(folder: &Path) -> Result<(), StoreError> {
-    if restoring_folder(folder).exists() {
-        return Err(StoreError::HalfRestored {
-            folder: folder.into(),
-        });
-    }
-    Ok(())
-}
-
-/// Takes the lock of a state folder, so that no resolver runs on it; held until it is dropped.
-///
-/// # Errors
-/// When another process has it.
-pub fn lock_state(folder: &Path) -> Result<File, StoreError> {
-    let path = lock_file(folder);
-    let lock = open_private(&path)?;
-    for _ in 0..LOCK_ATTEMPTS {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(source)) => return Err(StoreError::Open { path, source }),
-        }
-    }
-    Err(StoreError::Busy {
-        folder: folder.into(),
-    })
 }
 
 pub(super) fn add(
@@ -367,6 +345,16 @@ impl Store {
                 row.get(0)
             })
             .unwrap();
+    }
+
+    /// Has garbage in the place of the file, as after a fault of the disk.
+    pub(super) fn damage(&mut self) {
+        self.connection = Connection::open_in_memory().unwrap();
+        for end in ["", "-wal", "-shm"] {
+            let place = format!("{}{end}", self.file.display());
+            std::fs::write(place, "garbage".repeat(999)).unwrap();
+        }
+        self.connection = Connection::open(&self.file).unwrap();
     }
 
     /// Makes every writing fail, or work again.

@@ -20,7 +20,7 @@ pub(super) fn store_opener(
     identities: Vec<ListIdentity>,
     promises: &Promises,
 ) -> StoreOpener {
-    let opening = Opening::new(config, identities, promises);
+    let opening = StoreOpening::new(config, identities, promises);
     Box::new(move |began| {
         // Where it cannot be made, what is opened in it says so.
         let _ = store::make_private_folder(&opening.state);
@@ -39,11 +39,11 @@ pub(in super::super) fn open_store(
 ) -> Result<Store, StoreError> {
     let lists = config.lists().iter();
     let identities = lists.map(|(rules, _)| identity(rules)).collect();
-    Opening::new(config, identities, promises).open(at)
+    StoreOpening::new(config, identities, promises).open(at)
 }
 
 /// What a store is opened with.
-struct Opening {
+struct StoreOpening {
     state: PathBuf,
     key: PathBuf,
     name: String,
@@ -53,7 +53,7 @@ struct Opening {
     promises: Promises,
 }
 
-impl Opening {
+impl StoreOpening {
     fn new(config: &Config, identities: Vec<ListIdentity>, promises: &Promises) -> Self {
         Self {
             state: config.state.clone(),

@@ -15,7 +15,7 @@ use super::output;
 
 /// What to do with the state folder.
 #[derive(Debug, Subcommand)]
-pub(super) enum State {
+pub(super) enum StateCommand {
     /// Copy the state folder as it is at one moment, whether the program runs or not.
     Backup {
         /// A new or empty folder, or a new file whose name ends in .tar.
@@ -44,12 +44,16 @@ pub(super) enum State {
 
 pub(super) fn run(
     config: Option<&Path>,
-    command: &State,
+    command: &StateCommand,
     style: output::Style,
 ) -> Result<(), CommandFailure> {
     match command {
-        State::Backup { to, without_keys } => backup::run(&load(config)?, to, *without_keys, style),
-        State::Restore { from, replace } => restore::run(&load(config)?, from, *replace, style),
-        State::Move { to } => move_away::run(&load(config)?, to, style),
+        StateCommand::Backup { to, without_keys } => {
+            backup::run(&load(config)?, to, *without_keys, style)
+        }
+        StateCommand::Restore { from, replace } => {
+            restore::run(&load(config)?, from, *replace, style)
+        }
+        StateCommand::Move { to } => move_away::run(&load(config)?, to, style),
     }
 }

@@ -8,7 +8,7 @@ use super::super::failure::{CommandFailure, failed};
 use super::super::output::{self, Style, number};
 use super::backup::describe_log;
 use super::progress::watch;
-use crate::backup::{BackupLog, Existing, RestoreJob, Restored, RestoredAs, restore};
+use crate::backup::{BackupLog, Existing, RestoreJob, RestoredAs, RestoredBackup, restore};
 use crate::config::Config;
 use crate::store::origin;
 
@@ -61,13 +61,13 @@ pub(super) fn run(
 }
 
 /// How many leaves are promised of the log that is in the backup.
-fn promised_of(restored: &Restored) -> Option<u64> {
+fn promised_of(restored: &RestoredBackup) -> Option<u64> {
     let (promised, log) = (restored.promised.as_ref()?, restored.manifest.log.as_ref()?);
     (promised.origin == log.origin).then_some(promised.size)
 }
 
-fn describe(config: &Config, from: &Path, restored: &Restored) -> String {
-    let Restored {
+fn describe(config: &Config, from: &Path, restored: &RestoredBackup) -> String {
+    let RestoredBackup {
         manifest,
         means,
         replaced,
