@@ -162,6 +162,12 @@ fn a_backup_of_a_running_program_is_whole_and_for_the_owner_alone() {
         let mode = file.metadata().expect("a file").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{}", file.display());
     }
+    let file = fs::File::open(path(&running, "copy.tar")).expect("a file");
+    let mut archive = tar::Archive::new(file);
+    for entry in archive.entries().expect("entries") {
+        let entry = entry.expect("an entry");
+        assert_eq!(entry.header().mode().expect("a mode"), 0o600);
+    }
     let manifest = fs::read(path(&running, "copy/manifest.json")).expect("a manifest");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
     let listed = manifest["files"].as_array().expect("files").iter();
@@ -341,6 +347,11 @@ fn a_damaged_backup_changes_nothing() {
         assert!(said.contains("cut.tar"), "{said}");
         assert_eq!(files(&path(&running, "state")), before, "{length}");
     }
+    let said = refused(
+        &running,
+        &["restore", &text(&running, "nowhere"), "--replace"],
+    );
+    assert!(said.contains("nowhere"), "{said}");
     // Another resolver's.
     let other = program()
         .toml("[audit]\nprovider = \"provider.example\"\nresolver = \"other\"\n")
@@ -420,12 +431,43 @@ fn a_log_that_is_moved_goes_on_at_one_place() {
         assert_eq!(findings, Vec::<String>::new(), "{outcome:#}");
         assert_eq!(log_of(&old)["restored"]["why"], "moved");
 
+        assert_eq!(
+            old.report()["sums"]["questions"],
+            5,
+            "the rest is told elsewhere"
+        );
+
         // And the archive is restored a second time, at the same place: the log is not cut.
         let said = state(&new, &["restore", &text(&old, name), "--replace"]);
         assert!(said.contains("this log ends"), "{said}");
         new.restart();
         assert_eq!(log_of(&new)["restored"]["why"], "shorter");
     }
+}
+
+/// The old machine goes on after all, by the archive; and once it has, not a second time, though
+/// its log goes by another name by then.
+#[test]
+fn a_move_is_taken_back_once() {
+    let mut host = program().start();
+    count(&host, 3);
+    end(&mut host);
+    state(&host, &["move", &text(&host, "archive")]);
+    host.restart();
+    end(&mut host);
+    assert_eq!(log_of(&host)["restored"]["why"], "moved");
+    state(&host, &["restore", &text(&host, "archive"), "--replace"]);
+    host.restart();
+    assert_eq!(log_of(&host)["origin"], ORIGIN);
+    let (code, _, error) = host.run(&["audit", "replace-key"]);
+    assert_eq!(code, 0, "{error}");
+    host.restart();
+    end(&mut host);
+    let said = state(&host, &["restore", &text(&host, "archive"), "--replace"]);
+    assert!(said.contains("this log ends"), "{said}");
+    host.restart();
+    assert_eq!(log_of(&host)["restored"]["why"], "other");
+    end(&mut host);
 }
 
 /// Two machines that go on with one archive are found out by whoever sees both.

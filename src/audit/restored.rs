@@ -96,7 +96,8 @@ pub fn describe_ended(ended: &EndedLog) -> String {
         "moved" => ("", "it was moved to another place, and goes on there"),
         _ => ("", "the state was restored, copied or emptied"),
     };
-    let untold = until.map_or_else(String::new, |until| {
+    let untold = until.filter(|until| *from != Some(*until));
+    let untold = untold.map_or_else(String::new, |until| {
         let from = from.map_or_else(
             || "a time that is not known".to_owned(),
             |from| from.to_string(),

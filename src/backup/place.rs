@@ -11,17 +11,16 @@ use super::tree::{DATABASES, names};
 use crate::clock::UnixSeconds;
 use crate::store::{make_private_folder, restoring_folder};
 
-/// What stays in a state folder whatever is restored into it.
-const STAYS: [&str; 2] = ["counts.lock", ".restoring"];
-
 /// The names of what is in a state folder and is to be kept from being mixed with another one.
 pub(super) fn content(state: &Path) -> Result<Vec<PathBuf>, BackupError> {
     let mut content = names(state)?;
     content.retain(|name| {
-        let is_set_aside = name.to_string_lossy().starts_with("replaced-");
+        let text = name.to_string_lossy();
+        let is_of_this_place =
+            text.starts_with("replaced-") || text.ends_with(".lock") || text == ".restoring";
         let is_socket = fs::symlink_metadata(state.join(name))
             .is_ok_and(|found| !found.is_file() && !found.is_dir() && !found.is_symlink());
-        !is_set_aside && !is_socket && !STAYS.iter().any(|stays| name == Path::new(stays))
+        !is_of_this_place && !is_socket
     });
     Ok(content)
 }

@@ -13,7 +13,8 @@ use super::write::read_log;
 use super::{BackupError, Watcher};
 use crate::clock::wall_s;
 use crate::store::{
-    LogPromise, Promises, StateArrival, lock_state, make_private_folder, restoring_folder,
+    LogPromise, Promises, StateArrival, has_arrived, lock_state, make_private_folder,
+    restoring_folder,
 };
 
 /// What is restored, and where to.
@@ -71,6 +72,7 @@ pub enum RestoredAs {
 /// when the backup is not whole, of another resolver or of a newer form, or when the system
 /// refuses. Until all was checked nothing changes.
 pub fn restore(job: &RestoreJob<'_>, watcher: Watcher<'_>) -> Result<RestoredBackup, BackupError> {
+    fs::metadata(job.from).map_err(BackupError::system("read", job.from))?;
     let state = job.state;
     let is_new = !state.exists();
     make_private_folder(state).map_err(BackupError::system("made", state))?;
@@ -90,7 +92,7 @@ pub fn restore(job: &RestoreJob<'_>, watcher: Watcher<'_>) -> Result<RestoredBac
             return Err(error);
         }
     };
-    let (means, promised) = meaning(job, &manifest);
+    let (means, promised) = meaning(job, &manifest)?;
     let replaced = if found.is_empty() {
         None
     } else {
@@ -173,19 +175,29 @@ fn check_keys(job: &RestoreJob<'_>, keys: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// What the next start makes of it: a log that has gone on from this archive already does not
-/// arrive a second time.
-fn meaning(job: &RestoreJob<'_>, manifest: &BackupManifest) -> (RestoredAs, Option<LogPromise>) {
+/// What the next start makes of it: a log that has gone on from this archive here already does not
+/// arrive a second time. Also gives what was promised here.
+fn meaning(
+    job: &RestoreJob<'_>,
+    manifest: &BackupManifest,
+) -> Result<(RestoredAs, Option<LogPromise>), BackupError> {
     let promised = Promises::open(job.promised).log();
-    let has_gone_on = promised.as_ref().zip(manifest.log.as_ref());
-    let has_gone_on = has_gone_on.is_some_and(|(promised, log)| {
-        promised.size > log.size && promised.origin.starts_with(job.name)
-    });
-    if manifest.moved.is_some() && !has_gone_on {
-        (RestoredAs::Move, promised)
+    let (Some(token), Some(log)) = (manifest.moved, manifest.log.as_ref()) else {
+        return Ok((RestoredAs::Backup, promised));
+    };
+    let has_gone_on = match &promised {
+        None => false,
+        Some(promised) if promised.origin == log.origin => promised.size > log.size,
+        Some(promised) if !promised.origin.starts_with(job.name) => false,
+        // Another log of this resolver: it may have begun behind the one in the archive.
+        Some(_) => has_arrived(job.state, &token)?.unwrap_or(true),
+    };
+    let means = if has_gone_on {
+        RestoredAs::Backup
     } else {
-        (RestoredAs::Backup, promised)
-    }
+        RestoredAs::Move
+    };
+    Ok((means, promised))
 }
 
 fn note_arrival(

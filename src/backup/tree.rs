@@ -10,13 +10,7 @@ use super::BackupError;
 const DEPTH_MAX: usize = 8;
 
 /// What is about this folder at this place alone, by the beginning of its name.
-const OF_THIS_PLACE: [&str; 5] = [
-    "counts.lock",
-    "arrival.json",
-    "moving.json",
-    ".restoring",
-    "replaced-",
-];
+const OF_THIS_PLACE: [&str; 4] = ["arrival.json", "moving.json", ".restoring", "replaced-"];
 
 /// The databases; SQLite copies them, with what their other files have.
 pub(super) const DATABASES: [&str; 2] = ["counts.sqlite", "cosignatures.sqlite"];
@@ -41,7 +35,8 @@ impl StateTree {
                 ends.iter().any(|end| text == format!("{database}{end}"))
             });
             let is_of_this_place = OF_THIS_PLACE.iter().any(|begin| text.starts_with(begin));
-            if is_of_database || is_of_this_place || is_key(&path, key) {
+            let is_lock = text.ends_with(".lock");
+            if is_of_database || is_of_this_place || is_lock || is_key(&path, key) {
                 continue;
             }
             if text == "lists" && path.is_dir() {

@@ -199,11 +199,16 @@ fn pack(folder: &Path, manifest: &BackupManifest) -> Result<PathBuf, BackupError
     let failed = || BackupError::system("written", &place);
     let file = File::options().write(true).open(&place).map_err(failed())?;
     let mut archive = tar::Builder::new(io::BufWriter::new(file));
-    archive.mode(tar::HeaderMode::Deterministic);
+    let made = u64::try_from(manifest.made.0).unwrap_or_default();
     let paths = manifest.files.iter().map(|file| file.path.as_str());
     for path in std::iter::once(MANIFEST).chain(paths) {
-        let mut file = File::open(folder.join(path)).map_err(failed())?;
-        archive.append_file(path, &mut file).map_err(failed())?;
+        let file = File::open(folder.join(path)).map_err(failed())?;
+        let mut header = tar::Header::new_gnu();
+        header.set_size(file.metadata().map_err(failed())?.len());
+        header.set_mode(0o600);
+        header.set_mtime(made);
+        let appended = archive.append_data(&mut header, path, file);
+        appended.map_err(failed())?;
     }
     let file = archive.into_inner().map_err(failed())?;
     let file = file.into_inner().map_err(io::IntoInnerError::into_error);

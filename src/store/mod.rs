@@ -54,7 +54,7 @@ pub use journal::{Journal, JournalEvent, JournalRow};
 pub use key_file::{read_log_key, read_or_make_key};
 pub use leaves::{LogReader, SignedHead};
 pub use lock::lock_state;
-pub use moving::{MovedState, move_away};
+pub use moving::{MovedState, has_arrived, move_away};
 pub use out_of_force::{InForceSince, ListForce, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;

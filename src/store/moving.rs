@@ -105,6 +105,29 @@ fn find_moved(folder: &Path) -> Result<Option<(MovedLog, String)>, StoreError> {
     Ok(moved.zip(head.map(|head| head.origin)))
 }
 
+/// Has a log in the folder gone on from the move with this token? Nothing where there are no counts.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn has_arrived(folder: &Path, token: &Hash) -> Result<Option<bool>, StoreError> {
+    let connection = match open_to_read(folder) {
+        Err(StoreError::Missing { .. }) => return Ok(None),
+        opened => opened?,
+    };
+    let said = format!("\"arrived\":\"{token}\"").into_bytes();
+    let found = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM leaf WHERE instr(octets, ?1) > 0)
+             OR EXISTS (SELECT 1 FROM ended_leaf WHERE instr(octets, ?1) > 0)",
+        [said],
+        |row| row.get(0),
+    );
+    found.map(Some).map_err(|source| StoreError::Sqlite {
+        attempt: "read",
+        file: counts_file(folder),
+        source,
+    })
+}
+
 fn read_token(folder: &Path) -> Option<Hash> {
     let text = fs::read(folder.join(FILE)).ok()?;
     let under_way: MoveUnderWay = serde_json::from_slice(&text).ok()?;

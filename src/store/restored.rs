@@ -9,13 +9,21 @@ use super::arrival::StateArrival;
 use super::author::Author;
 use super::log::Log;
 use super::promises::LogPromise;
-use crate::clock::{UnixSeconds, hour_start};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::list::Hash;
 use crate::record::{EndedLog, EventLeaf, Leaf, Moment, MovedLog, Statement};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::Tree;
 use crate::seal::{Note, VerifyKey};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+/// A number of leaves, in words.
+fn leaves(count: u64) -> String {
+    match count {
+        1 => "1 leaf".to_owned(),
+        count => format!("{count} leaves"),
+    }
+}
 
 /// What was found at a start in place of the log that was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -313,34 +321,34 @@ impl FoundRestored {
 
     fn reason(&self) -> String {
         let LogPromise { origin, size, .. } = &self.ended;
-        let found = self.found;
+        let (size, found) = (leaves(*size), leaves(self.found));
         match self.why {
             LogMisfit::Shorter => format!(
-                "restored: {size} leaves of the audit log {origin} were signed, and the state \
-                 folder has {found}: it was restored from an older copy, or emptied"
+                "restored: of the audit log {origin} {size} were signed, and the state folder \
+                 has {found}: it was restored from an older copy, or emptied"
             ),
             LogMisfit::Other => format!(
                 "restored: the state folder does not hold the audit log {origin} of which {size} \
-                 leaves were signed: it was restored, or comes from elsewhere"
+                 were signed: it was restored, or comes from elsewhere"
             ),
             LogMisfit::Unknown => format!(
                 "restored or copied: it is not known how much of the audit log {origin} was \
-                 signed, of which the state folder has {found} leaves"
+                 signed, of which the state folder has {found}"
             ),
             LogMisfit::Backup => format!(
-                "restored: the state folder comes from a backup, with all {size} leaves of the \
+                "restored: the state folder comes from a backup, with all {size} of the \
                  audit log {origin} that were signed; what was not signed yet is lost"
             ),
             LogMisfit::Damaged => format!(
                 "restored: the counts could not be read any more and were set aside, with the \
-                 audit log {origin} of which {size} leaves are known to be signed"
+                 audit log {origin} of which {size} are known to be signed"
             ),
             LogMisfit::Newer => format!(
                 "restored: a newer wardline had written the counts, which were set aside, with \
-                 the audit log {origin} of which {size} leaves are known to be signed"
+                 the audit log {origin} of which {size} are known to be signed"
             ),
             LogMisfit::Moved => format!(
-                "moved: the audit log {origin} was moved to another place with {size} leaves and \
+                "moved: the audit log {origin} was moved to another place with {size} and \
                  goes on there, and this resolver was started here again"
             ),
         }
@@ -350,6 +358,9 @@ impl FoundRestored {
     fn untold(&self) -> String {
         let begins = Moment(self.begins);
         match self.from() {
+            Some(from) if self.told_until.is_none() => {
+                format!("It is known to tell up to {from}, and the next one tells from {begins} on")
+            }
             Some(from) if from == begins => "Every hour that is over is told".to_owned(),
             Some(from) => format!("Of the time from {from} to {begins} nothing is told"),
             None => format!(
@@ -367,6 +378,15 @@ impl FoundRestored {
     /// Up to when the log on disk tells; none where there is none.
     pub(super) const fn told_until(&self) -> Option<UnixSeconds> {
         self.told_until
+    }
+
+    /// Up to when nothing is on record that neither log tells: where the one that ends goes on
+    /// elsewhere, that tells the present hour.
+    pub(super) const fn untold_until(&self) -> UnixSeconds {
+        match self.why {
+            LogMisfit::Moved => self.begins + HOUR_S,
+            _ => self.begins,
+        }
     }
 
     /// The log that ends.

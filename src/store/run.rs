@@ -104,7 +104,7 @@ fn begin_log<'t>(
     if let Some(restored) = handover.restored() {
         end_log(transaction)?;
         if let Some(told_until) = restored.told_until() {
-            forget_untold(transaction, told_until, hour)?;
+            forget_untold(transaction, told_until, restored.untold_until())?;
         }
     }
     let restored = handover.restored().map(FoundRestored::statement);
