@@ -1096,6 +1096,7 @@ fn the_second_verifier_is_short_enough_to_be_read() {
         "tlog.py",
         "leaves.py",
         "on_record.py",
+        "going_back.py",
         "verify_audit.py",
         "verify_report.py",
     ] {

@@ -21,7 +21,8 @@ FORMS = {("hour", 1): HOUR_LEAF, ("hour", 2): {**HOUR_LEAF, **OUT},
 START = {"software": str, "configuration": str, "lists": [str], "previous": (str, None),
          "behind_s": int}
 RESTORED = {"origin": str, "size": int, "root": str, "found": int, "why": str}
-CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int})
+CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int}, {"until": str},
+          {"since": str, "until": str})
 # Kind, list or program, what it touches, and the keys of its body: a number, a word, a time, words;
 # with a question mark also null. Of a key with an exclamation mark there may be none.
 TABLE = """
@@ -31,6 +32,8 @@ stop program counts
 crash program counts
 clock program counts forward_s:n until:t
 clock program counts back_s:n until:t
+clock program counts until:t
+clock program counts since:t until:t
 unwritten program - until:t
 live list counts,in-force entries:n generation:n? issued:n? rejects:n sha256:w
 rollback list counts,in-force manifest:w? serial:n? to:n

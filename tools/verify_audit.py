@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules
 go by their numbers there; 1 to 3 are in tlog.py, single leaves in leaves.py, seconds in
-on_record.py: all three must lie beside this file."""
+on_record.py, where a log goes back in going_back.py: all four must lie beside this file."""
 import argparse, hashlib, itertools, json, os, re, sys
 from collections import Counter, defaultdict
 import on_record, tlog
+from going_back import WaysBack
 from leaves import BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, read_leaf, seconds
 from on_record import Stretch
 from tlog import Refused
@@ -18,7 +19,8 @@ class Log(tlog.LogFiles):
         self.sums, self.questions, self.out_until, self.jump = Counter(), Counter(), {}, (0, 0)
         self.restored, self.findings, self.is_whole, self.hour = None, [], False, []
         self.follows, self.unjudged, self.is_salted, self.root = None, [], None, None
-        self.handed_over, self.began, self.moved = None, 0, None
+        self.handed_over, self.began, self.back = None, 0, WaysBack()
+        self.is_cut, self.withdrawn, self.moved = False, Counter(), None
         try:
             self.read(pins)
             self.close_hour()
@@ -49,6 +51,8 @@ class Log(tlog.LogFiles):
             raise Refused("leaf", leaf["here"])
         if leaf["here"] == "leaf 0":
             self.next, self.began = leaf["start"] // HOUR * HOUR, leaf["start"]
+            self.back.first = self.next
+            self.back.foresee(self.entries())
         if self.hour and leaf.get("hour") != self.hour[0]["hour"]:
             self.close_hour()
         self.hold(leaf["here"], ("sequence", leaf["here"] == f"leaf {leaf['seq']}"),
@@ -80,8 +84,11 @@ class Log(tlog.LogFiles):
         first, carried, ended = (self.hour or [leaf])[0], leaf["carried"], leaf["ended"]
         before = max((other["list"] for other in self.hour), default="")
         run, blocked = self.runs.get(leaf["boot"], {}), sum(leaf["blocked"].values())
-        self.blocked[leaf["list"], leaf["hour"][:10]] += blocked
-        self.absent[leaf["list"]] += sum(max(0, span[1] - span[0]) for span in leaf["out"])
+        if self.back.stands(first):
+            self.blocked[leaf["list"], leaf["hour"][:10]] += blocked
+            self.absent[leaf["list"]] += sum(max(0, span[1] - span[0]) for span in leaf["out"])
+        else:
+            self.withdrawn[leaf["list"]] += blocked
         came = carried["in"] + leaf["questions"] - carried["lost"] - carried["out"]
         shared = ("questions", "ended", "carried", "gaps", "boot", "v")
         version = self.standing.get(leaf["list"], (None, None))
@@ -100,7 +107,9 @@ class Log(tlog.LogFiles):
             return
         leaves, self.hour = self.hour, []
         first, told = leaves[0], leaves[0]["start"] + HOUR
-        self.questions[first["hour"][:10]] += first["questions"]
+        if self.back.stands(first):
+            self.questions[first["hour"][:10]] += first["questions"]
+        self.back.tell(first["start"])
         lists = set(self.runs.get(first["boot"], {}).get("lists", []))
         lists.update(*(run.lists for run in self.stretches if run.overlap(first["start"]) > 0))
         blocked = sum(sum(leaf["blocked"].values()) for leaf in leaves)
@@ -133,7 +142,11 @@ class Log(tlog.LogFiles):
         goes_on = last is not None and last.until is None
         is_over = self.jump[0] < at < self.jump[1] and kind != "entry-counts"
         self.hold(here, ("clock", not is_over))
+        way_back = kind == "clock" and fits(body, CLOCKS[3])
+        self.hold(here, ("clock", kind == "entry-counts" or self.is_cut == way_back))
+        self.is_cut = self.is_cut and kind == "entry-counts"
         if kind == "start":
+            self.back.forward = []
             said = {key: body[key] for key in body
                     if key not in ("arrived", "recovery") or type(body[key]) is not str}
             self.arrive(here, body.get("arrived"))
@@ -161,12 +174,20 @@ class Log(tlog.LogFiles):
                 until = seconds(body["until"]) if good else at
             except ValueError:
                 good = False
-            in_time = until == at if "back_s" in body else until >= at
+            self.is_cut = good and body.keys() == CLOCKS[2].keys()
+            in_time = until == at if "back_s" in body else until >= at or way_back
+            in_time = until == at // HOUR * HOUR + HOUR if self.is_cut else in_time
             good = good and body.get("back_s") != 0 and in_time
-            until = until if good else at
+            if way_back:
+                since = seconds(body["since"]) if good else at
+                good = good and self.back.go_back(self, leaf["seq"], at, since, until)
+                until = at
+            until, self.is_cut = until if good else at, self.is_cut and good
             self.hold(here, ("clock", good))
-            if last and good:
+            if last and good and not way_back:
                 last.set.add(at)
+            if good and "forward_s" in body and body["forward_s"] > 0:
+                self.back.set_forward(at)
             if goes_on and at < until:
                 last.until, self.jump = at, (at, until)
                 self.stretches.append(Stretch(until, last.lists, last.live))
@@ -184,6 +205,7 @@ class Log(tlog.LogFiles):
             self.hold(here, ("follows", good))
             if good:
                 self.handed_over, self.follows, self.next = self.next, body, until
+                self.back.first = until
         if kind in ("live", "rollback") and leaf["list"] is not None:
             self.standing[leaf["list"]] = (leaf["serial"], leaf["manifest"])
             if last:
@@ -255,6 +277,8 @@ def tell(logs, longest):
         print(f"blocked {name}: {sum(count for (key, _), count in days if key == name)}")
     for name, count in sorted(sum((log.absent for log in longest), Counter()).items()):
         print(f"not in force {name}: {count} s")
+    for log in (log for log in longest if log.withdrawn and log.is_whole):
+        print(f"WITHDRAWN: {log.origin} went back; in no sum:", dict(sorted(log.withdrawn.items())))
     for log in (log for log in logs if log.restored and log.is_whole):
         print(f"RESTORED: {log.origin} follows", json.dumps(log.restored, sort_keys=True))
     for log in (log for log in logs if log.follows and log.is_whole):

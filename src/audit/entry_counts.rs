@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::{HOUR_S, UnixSeconds};
-use crate::count::{EntryCounts, Openings};
+use crate::count::{EntryCounts, Opening, Openings};
 use crate::record::{EventKind, EventLeaf, Moment, Statement};
 
 use super::Finding;
@@ -14,7 +14,12 @@ const OPENING: &str = "opening";
 
 /// The commitments in one log, by list and hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Commitments(BTreeMap<(String, UnixSeconds), Vec<String>>);
+pub struct Commitments {
+    /// Of hours that stand.
+    standing: BTreeMap<(String, UnixSeconds), Vec<String>>,
+    /// Of hours that were told while the clock was ahead.
+    withdrawn: BTreeMap<(String, UnixSeconds), Vec<String>>,
+}
 
 /// What openings come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,22 +42,39 @@ impl Commitments {
         if leaf.kind == EventKind::EntryCounts.word()
             && let (Some(list), Some(Statement::EntryCounts(said))) = (leaf.list, leaf.said())
         {
-            let of_hour = self.0.entry((list.to_owned(), said.hour.0));
+            let of_hour = self.standing.entry((list.to_owned(), said.hour.0));
             of_hour.or_default().push(said.commitment);
         }
     }
 
     /// Adds those of another log.
     pub fn extend(&mut self, other: &Self) {
-        for (hour, commitments) in &other.0 {
-            let known = self.0.entry(hour.clone()).or_default();
-            known.extend(commitments.iter().cloned());
+        for (own, others) in [
+            (&mut self.standing, &other.standing),
+            (&mut self.withdrawn, &other.withdrawn),
+        ] {
+            for (of_hour, commitments) in others {
+                let known = own.entry(of_hour.clone()).or_default();
+                known.extend(commitments.iter().cloned());
+            }
+        }
+    }
+
+    /// What was told of the hours from there on is withdrawn; its openings hold all the same.
+    pub(super) fn withdraw(&mut self, since: UnixSeconds) {
+        let withdrawn = self.standing.extract_if(.., |(_, hour), _| *hour >= since);
+        for (of_hour, commitments) in withdrawn.collect::<Vec<_>>() {
+            self.withdrawn
+                .entry(of_hour)
+                .or_default()
+                .extend(commitments);
         }
     }
 
     /// Holds openings against the commitments; an hour whose opening is refused is in no sum.
     pub fn open(&self, openings: &Openings) -> Opened {
         let (mut opened, mut seen) = (Opened::default(), BTreeSet::new());
+        let mut seen_withdrawn = BTreeSet::new();
         let Openings {
             origin,
             list,
@@ -63,6 +85,13 @@ impl Commitments {
         };
         for opening in openings {
             let hour = opening.hour;
+            let commitment = opening.commitment();
+            let withdrawn = self.withdrawn.get(&(list.to_owned(), hour));
+            let is_withdrawn = withdrawn.is_some_and(|all| all.contains(&commitment));
+            if is_withdrawn && seen_withdrawn.insert(commitment.clone()) {
+                opened.add(opening);
+                continue;
+            }
             let refusal = match self.of(list, hour) {
                 _ if !seen.insert(hour) => Some("the file opens this hour twice"),
                 [] => Some(
@@ -70,7 +99,7 @@ impl Commitments {
                      the one that it follows (--ended) into a folder beside it, or ask for the \
                      right file",
                 ),
-                [commitment] if *commitment == opening.commitment() => None,
+                [committed] if *committed == commitment => None,
                 [_] => Some("the counts are not those that the log commits to"),
                 _ => Some("the log has several commitments to this hour's entry counts"),
             };
@@ -78,18 +107,12 @@ impl Commitments {
                 opened.findings.push(find(hour, message));
                 continue;
             }
-            opened.hours += 1;
-            opened.from = Some(opened.from.map_or(hour, |from| from.min(hour)));
-            opened.until = opened.until.max(Some(hour + HOUR_S));
-            opening.counts.iter().for_each(|(number, count)| {
-                let sum = opened.counts.entry(*number).or_default();
-                *sum = sum.saturating_add(*count);
-            });
+            opened.add(opening);
         }
         // What lies between the first and the last hour was asked for too.
         let span = seen.first().copied().zip(seen.last().copied());
         let withheld = self
-            .0
+            .standing
             .keys()
             .filter(|(of, hour)| of == list && !seen.contains(hour));
         let withheld = withheld
@@ -104,9 +127,22 @@ impl Commitments {
     }
 
     fn of(&self, list: &str, hour: UnixSeconds) -> &[String] {
-        self.0
+        self.standing
             .get(&(list.to_owned(), hour))
             .map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Opened {
+    fn add(&mut self, opening: &Opening) {
+        let hour = opening.hour;
+        self.hours += 1;
+        self.from = Some(self.from.map_or(hour, |from| from.min(hour)));
+        self.until = self.until.max(Some(hour + HOUR_S));
+        opening.counts.iter().for_each(|(number, count)| {
+            let sum = self.counts.entry(*number).or_default();
+            *sum = sum.saturating_add(*count);
+        });
     }
 }
 

@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::begins::{closed_by, ended_by};
 use super::entry_counts::Commitments;
 use super::log_runs::LogRuns;
+use super::standing::Withdrawals;
 use super::told::ToldEvent;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::record::{Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX};
+use crate::record::{
+    Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX, Statement,
+};
 
 /// No list has this id.
 const ALL_LISTS: &str = "";
@@ -22,6 +25,10 @@ pub(super) struct LogHistory {
     /// When its first leaf is of, and its last one.
     pub(super) span: (UnixSeconds, UnixSeconds),
     runs: LogRuns,
+    /// Where it goes back, as is known beforehand.
+    withdrawals: Withdrawals,
+    /// From when on it accounts for the time.
+    first: UnixSeconds,
     /// The newest form of an hour so far.
     hour_form: u64,
     hour: Option<HistoryHour>,
@@ -44,6 +51,7 @@ struct HistoryHour {
     hour: UnixSeconds,
     boot: String,
     form: u64,
+    stands: bool,
     figures: Figures,
     /// Its gaps as its first leaf has them.
     gaps: Vec<(UnixSeconds, UnixSeconds, String)>,
@@ -55,9 +63,12 @@ struct HistoryHour {
 type Figures = (u64, Ended, Carried);
 
 impl LogHistory {
-    pub(super) fn new(origin: &str) -> Self {
+    /// Nothing has been read but where the log goes back.
+    pub(super) fn new(origin: &str, withdrawals: Withdrawals) -> Self {
         Self {
             origin: origin.to_owned(),
+            withdrawals,
+            first: 0,
             time: UnixSeconds::MIN,
             span: (0, 0),
             runs: LogRuns::default(),
@@ -85,7 +96,8 @@ impl LogHistory {
             Leaf::Event(leaf) => leaf.at.0,
         };
         if self.next_hour.is_none() {
-            (self.next_hour, self.span.0) = (Some(hour_start(start)), start);
+            self.first = hour_start(start);
+            (self.next_hour, self.span.0) = (Some(self.first), start);
         }
         if leaf.seq() != seq {
             self.find_at(
@@ -184,11 +196,15 @@ impl LogHistory {
         found
             .into_iter()
             .for_each(|(code, message)| self.find_at(seq, code, message));
-        self.totals.add_list(leaf.hour.0, leaf.list, leaf.blocked);
         self.add_up(seq, leaf.list, leaf.blocked.sum());
-        self.totals.add_absence(leaf.list, leaf.not_in_force_s());
-        self.told.note_absences(leaf);
         self.runs.times.note_out(leaf);
+        if self.hour.as_ref().is_some_and(|open| open.stands) {
+            self.totals.add_list(leaf.hour.0, leaf.list, leaf.blocked);
+            self.totals.add_absence(leaf.list, leaf.not_in_force_s());
+            self.told.note_absences(leaf);
+        } else {
+            self.told.withdrawn.add(leaf);
+        }
         let is_taken_over = self.runs.times.is_taken_over(leaf.hour.0);
         if leaf.in_force_s > 0 || leaf.blocked.sum() > 0 && !is_taken_over {
             let manifest = leaf.manifest.map(str::to_owned);
@@ -244,9 +260,13 @@ impl LogHistory {
             let message = "questions came or ended in an hour in which the resolver did not run";
             self.find_at(seq, "gap", message.to_owned());
         }
-        self.told.note_hour(leaf);
+        let stands = !self.withdrawals.withdraw(seq, hour);
+        if stands {
+            self.told.note_hour(leaf);
+        }
         self.hour = Some(HistoryHour {
             hour,
+            stands,
             boot: leaf.boot.to_owned(),
             form: leaf.v,
             figures: figures(leaf),
@@ -275,6 +295,7 @@ impl LogHistory {
         let Some(HistoryHour {
             hour,
             boot,
+            stands,
             figures: (questions, ended, carried),
             lists,
             blocked,
@@ -308,8 +329,14 @@ impl LogHistory {
         self.carried_out = carried.out;
         self.next_hour = Some(hour + HOUR_S);
         self.runs.times.forget(hour + HOUR_S);
-        self.totals.add_questions(hour, questions);
-        self.told.hours += 1;
+        self.runs.standing.tell(hour);
+        if stands {
+            self.totals.add_questions(hour, questions);
+            self.told.hours += 1;
+        } else {
+            self.told.withdrawn.questions += questions;
+            self.told.withdrawn.hours += 1;
+        }
     }
 
     fn take_event(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
@@ -322,6 +349,7 @@ impl LogHistory {
             "live" | "rollback" => self.stand(seq, leaf),
             "restored" if leaf.list.is_none() => self.restored(seq, leaf),
             "follows" => self.follows(seq, leaf),
+            "clock" => self.go_back(seq, leaf),
             _ => self.commitments.note(leaf),
         }
     }
@@ -343,13 +371,35 @@ impl LogHistory {
         if let Some(closed) = closed_by(seq, leaf, &self.origin, begins) {
             self.runs.times.hand_over(self.next_hour);
             // From there on nobody else tells.
-            self.next_hour = Some(closed.until.0);
+            (self.next_hour, self.first) = (Some(closed.until.0), closed.until.0);
             self.told.follows = Some(closed);
         } else {
             let message = "does not stand behind the first start, or does not say which other log \
                            was closed, and up to when that told";
             self.find_at(seq, "follows", message.to_owned());
         }
+    }
+
+    /// Goes back, where the event says so.
+    fn go_back(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
+        let Some(Statement::Withdrawn(withdrawal)) = leaf.said() else {
+            return;
+        };
+        let (since, until) = (withdrawal.since.0, withdrawal.until.0);
+        let is_known = self.withdrawals.has(seq);
+        let standing = &mut self.runs.standing;
+        if !is_known || !standing.go_back(leaf.at.0, withdrawal, self.first) {
+            let message = "goes back to a time that is none which the clock can have come right \
+                           at, or more often than any clock does";
+            self.find_at(seq, "clock", message.to_owned());
+            return;
+        }
+        self.told.withdrawn.times += 1;
+        self.runs.times.go_back(until);
+        self.commitments.withdraw(since);
+        self.first = self.first.min(since);
+        self.next_hour = Some(since);
+        (self.time, self.span.1) = (until, until);
     }
 
     fn stand(&mut self, seq: u64, leaf: &EventLeaf<'_>) {

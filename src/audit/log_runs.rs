@@ -3,10 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::runs::RunTimes;
+use super::standing::StandingHours;
+use crate::clock::{HOUR_S, hour_start};
 use crate::record::{EventKind, EventLeaf, HourLeaf, MovedLog, RunStart, Statement};
 
 /// Said of a start that stands where it cannot.
 const NO_SUCCESSOR: &str = "a start that follows no end of a run, or does not say of what";
+
+/// Said of an hour that is cut short while the log does not go back, and of a log that goes back
+/// without that.
+const NO_WAY_BACK: &str = "a log goes back behind an hour that was cut short for that, and only so";
 
 /// The runs that were started, and the one that goes on.
 #[derive(Debug, Default)]
@@ -18,7 +24,10 @@ pub(super) struct LogRuns {
     is_running: bool,
     /// Where the log was moved to, until a start shows that it is there.
     moved: Option<MovedLog>,
+    /// The hour was cut short: nothing comes but its leaves and the way back.
+    is_cut_short: bool,
     pub(super) times: RunTimes,
+    pub(super) standing: StandingHours,
 }
 
 /// A finding without its place: its code, and what is wrong.
@@ -34,6 +43,12 @@ impl LogRuns {
             let message = "happened while, by a clock that was set, nothing is on record";
             faults.push(("clock", message.to_owned()));
         }
+        let said = leaf.said();
+        let is_way_back = matches!(said, Some(Statement::Withdrawn(_)));
+        if !is_of_hour && self.is_cut_short != is_way_back {
+            faults.push(("clock", NO_WAY_BACK.to_owned()));
+        }
+        self.is_cut_short &= is_of_hour;
         if leaf.kind == "start" {
             faults.extend(self.arrive(leaf));
             faults.extend(self.start(leaf));
@@ -60,10 +75,19 @@ impl LogRuns {
                 self.is_running = false;
                 self.times.crash(at);
             }
-            "clock" => match leaf.said() {
+            "clock" => match said {
                 Some(Statement::Clock(clock)) if clock.is_of(leaf.at) => {
                     self.times.set_clock(at, clock.until.0);
+                    if clock.by_s > 0 {
+                        self.standing.set_forward(at);
+                    }
                 }
+                Some(Statement::HourCutShort(end)) if end.until.0 == hour_start(at) + HOUR_S => {
+                    self.times.set_clock(at, end.until.0);
+                    self.is_cut_short = true;
+                }
+                // Its time is held against the hours that were told.
+                Some(Statement::Withdrawn(_)) => {}
                 _ => {
                     let message = "a clock that was set, without a word on how, or up to another \
                                    time than it can be";
@@ -96,6 +120,7 @@ impl LogRuns {
             _ => None,
         };
         let lists = said.as_ref().map(|start| start.lists.clone());
+        self.standing.start();
         self.times.start(leaf.at.0, lists.unwrap_or_default());
         let follows = |start: &RunStart| {
             let is_new = !self.started.contains_key(leaf.boot);

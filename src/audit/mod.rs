@@ -17,6 +17,7 @@ mod published;
 mod reading;
 mod restored;
 mod runs;
+mod standing;
 mod told;
 mod totals;
 mod verify;

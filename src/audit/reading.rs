@@ -7,6 +7,7 @@ use super::folder::{
     BUNDLE_OCTETS_MAX, CHECKPOINT, CHECKPOINTS, Folder, LeafBundle, TILE_OCTETS_MAX, check_author,
 };
 use super::history::LogHistory;
+use super::standing::Withdrawals;
 use crate::record::Leaf;
 use crate::seal::VerifyKey;
 use crate::seal::checkpoint::Checkpoint;
@@ -59,6 +60,26 @@ pub(super) fn pins(
     }
     pins.sort_by_key(|pin| pin.checkpoint.size);
     Ok(pins)
+}
+
+/// Where the log goes back; what cannot be read is found where its leaves are checked.
+pub(super) fn withdrawals(folder: &Folder, last: &Checkpoint) -> Withdrawals {
+    let mut withdrawals = Withdrawals::default();
+    for index in 0..last.size.div_ceil(TILE_WIDTH) {
+        let width = TILE_WIDTH.min(last.size - index * TILE_WIDTH);
+        let octets = folder.read(&bundle_path(index, width), BUNDLE_OCTETS_MAX);
+        let bundle = octets
+            .ok()
+            .and_then(|octets| LeafBundle::parse(octets, width).ok());
+        let Some(bundle) = bundle else {
+            break;
+        };
+        for (seq, entry) in (index * TILE_WIDTH..).zip(bundle.entries()) {
+            withdrawals.note(seq, entry);
+        }
+    }
+    withdrawals.finish();
+    withdrawals
 }
 
 /// One pass over the leaves of a log.

@@ -88,6 +88,26 @@ impl RunTimes {
         }
     }
 
+    /// The log's time goes back to `until`, and the run goes on from there. What was in force stays
+    /// so.
+    pub(super) fn go_back(&mut self, until: UnixSeconds) {
+        let last = self.stretches.pop();
+        self.stretches.clear();
+        self.jump = (0, 0);
+        self.out_until.clear();
+        let Some(last) = last.filter(|last| last.until.is_none()) else {
+            return;
+        };
+        for live in last.live.borrow_mut().values_mut() {
+            *live = until.min(*live);
+        }
+        self.stretches.push(RunStretch {
+            from: until,
+            set: vec![until],
+            ..last
+        });
+    }
+
     /// The log goes on in the place of another one in this hour.
     pub(super) fn hand_over(&mut self, hour: Option<UnixSeconds>) {
         self.taken_over = hour;

@@ -23,8 +23,23 @@ pub(super) struct ToldEvent {
     pub(super) follows: Option<ClosedLog>,
     /// What is of a kind that is not known here, and bears on something.
     pub(super) unjudged: Vec<Unjudged>,
+    /// What it told of times that had not come.
+    pub(super) withdrawn: WithdrawnHours,
     /// What each list was in force with, and the leaf that first said so.
     pub(super) versions: BTreeMap<ListVersion, u64>,
+}
+
+/// Hours that were told while the clock was ahead, and are withdrawn: they are in no sum.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WithdrawnHours {
+    /// How often the log went back.
+    pub times: u64,
+    /// How many hours.
+    pub hours: u64,
+    /// Questions in them.
+    pub questions: u64,
+    /// What each list blocked in them.
+    pub blocked: BTreeMap<String, u64>,
 }
 
 /// A list, and the serial and the manifest that it was in force with; none where nobody says.
@@ -50,6 +65,14 @@ pub struct AbsentTime {
     pub until: Moment,
     /// How many seconds that is.
     pub seconds: u64,
+}
+
+impl WithdrawnHours {
+    /// Adds an hour of one list.
+    pub(super) fn add(&mut self, leaf: &HourLeaf<'_>) {
+        let sum = self.blocked.entry(leaf.list.to_owned()).or_default();
+        *sum = sum.saturating_add(leaf.blocked.sum());
+    }
 }
 
 impl ToldEvent {

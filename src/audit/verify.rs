@@ -7,8 +7,8 @@ use super::demands::Demands;
 use super::entry_counts::Commitments;
 use super::folder::{CHECKPOINT, Folder, check_author, with_followed};
 use super::history::LogHistory;
-use super::reading::{LogReading, pins};
-use super::told::{AbsentTime, ToldEvent, Unjudged};
+use super::reading::{LogReading, pins, withdrawals};
+use super::told::{AbsentTime, ToldEvent, Unjudged, WithdrawnHours};
 use super::totals::Totals;
 use crate::clock::UnixSeconds;
 use crate::record::{ClosedLog, EndedLog, LogKeyNote, Moment};
@@ -53,6 +53,8 @@ pub struct LogReport {
     pub follows: Option<ClosedLog>,
     /// What cannot be judged here, since it is of a kind that is not known.
     pub unjudged: Vec<Unjudged>,
+    /// Hours that were told while the clock was ahead: they are in no sum.
+    pub withdrawn: WithdrawnHours,
     /// List, serial and manifest of the versions that were in force.
     pub versions: Vec<(String, u64, String)>,
     /// Who cosigned the checkpoint, of the keys that were given.
@@ -103,7 +105,7 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
-    let mut history = LogHistory::new(&origin);
+    let mut history = LogHistory::new(&origin, withdrawals(folder, &checkpoint));
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
         LogReading::new(folder, &checkpoint, pins, demands.is_public).read(&mut history)
     }) {
@@ -148,6 +150,7 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         restored,
         follows,
         unjudged,
+        withdrawn,
         versions,
     } = history.told;
     findings.extend(
@@ -166,6 +169,7 @@ fn add_history(verified: Verified, mut history: LogHistory, demands: &Demands) -
         restored,
         follows,
         unjudged,
+        withdrawn,
         versions: versions
             .into_keys()
             .filter_map(|(list, serial, manifest)| Some((list, serial?, manifest?)))

@@ -44,9 +44,13 @@ fn describe(status: &Status) -> String {
         ("cache", describe_cache(status)),
         ("counts", describe_counts(&status.counts)),
     ];
-    if let Some(restored) = &status.counts.restored {
-        rows.push(("ALARM", restored.clone()));
-    }
+    let alarms = [&status.counts.restored, &status.counts.clock];
+    rows.extend(
+        alarms
+            .into_iter()
+            .flatten()
+            .map(|alarm| ("ALARM", alarm.clone())),
+    );
     if let Some(copy) = &status.root_copy {
         let state = if copy.holds { "holds until" } else { "ran out" };
         rows.push((

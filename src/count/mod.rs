@@ -14,4 +14,5 @@ pub use hourly::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind};
 pub use opening::{Opening, Openings, OpeningsFault, read_counts};
 pub use record::{
     Gap, GapKind, HourRecord, ListGap, ListIdentity, ListRecord, Papers, Record, Stretch,
+    WithdrawnTime,
 };

@@ -47,6 +47,8 @@ pub struct Record {
     /// Up to when an older program counted that did not note which lists were not in force; none
     /// where there is no such time in this record.
     pub unnoted_until: Option<UnixSeconds>,
+    /// What a clock that was ahead dated, by when the log went back.
+    pub withdrawn: Vec<WithdrawnTime>,
 }
 
 /// One list of a record.
@@ -116,6 +118,24 @@ impl ListGap {
         let seconds = self.until.min(end) - self.from.max(start);
         seconds.max(0).unsigned_abs()
     }
+}
+
+/// What was counted while the clock was ahead, or before it was known to be: in no hour, since
+/// nobody can tell when it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WithdrawnTime {
+    /// The end of the last hour that stands.
+    pub since: UnixSeconds,
+    /// How far the clock had come.
+    pub until: UnixSeconds,
+    /// What the clock said when it had come right again; nothing here was counted later.
+    pub back_to: UnixSeconds,
+    /// Hours that were counted in.
+    pub hours: u64,
+    /// All questions.
+    pub questions: u64,
+    /// What each list blocked, by its id.
+    pub lists: Vec<(String, ListCounts)>,
 }
 
 /// Why nothing is on record for a time.

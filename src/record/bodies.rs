@@ -42,6 +42,16 @@ pub struct ClockLeaf {
     pub until: Moment,
 }
 
+/// What the log told of this time and later is withdrawn: a clock that was ahead had dated it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawal {
+    /// The end of the last hour that stands: hours that were told since are withdrawn.
+    pub since: Moment,
+    /// The log's time from here on.
+    pub until: Moment,
+}
+
 /// A time up to which something lasted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

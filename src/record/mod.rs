@@ -21,7 +21,7 @@ mod touch;
 pub use bodies::{
     ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
     IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, MovedLog,
-    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until,
+    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
 };
 pub use event::EventLeaf;
 pub use event_kind::EventKind;

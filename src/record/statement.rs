@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::bodies::{
     ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
     IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, MovedLog,
-    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until,
+    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
 };
 use super::event_kind::EventKind;
 use super::moment::Moment;
@@ -24,6 +24,10 @@ pub enum Statement {
     Crash,
     /// The clock was set, or hours were slept through.
     Clock(ClockLeaf),
+    /// The hour ends early in the log, which is about to go back.
+    HourCutShort(Until),
+    /// The log goes back to a time that is earlier than its own.
+    Withdrawn(Withdrawal),
     /// Nothing could be written up to this moment.
     Unwritten(Until),
     /// This log follows another one, whose state was restored, copied or emptied.
@@ -82,7 +86,7 @@ impl Statement {
             Self::Start(_) => EventKind::Start,
             Self::Stop => EventKind::Stop,
             Self::Crash => EventKind::Crash,
-            Self::Clock(_) => EventKind::Clock,
+            Self::Clock(_) | Self::HourCutShort(_) | Self::Withdrawn(_) => EventKind::Clock,
             Self::Unwritten(_) => EventKind::Unwritten,
             Self::LogRestored(_) | Self::ListRestored(_) => EventKind::Restored,
             Self::LogFollows(_) => EventKind::Follows,
@@ -110,6 +114,8 @@ impl Statement {
                 | Self::Stop
                 | Self::Crash
                 | Self::Clock(_)
+                | Self::HourCutShort(_)
+                | Self::Withdrawn(_)
                 | Self::Unwritten(_)
                 | Self::LogRestored(_)
                 | Self::LogFollows(_)
@@ -121,7 +127,8 @@ impl Statement {
     pub const fn touches(&self) -> &'static [Touch] {
         match self {
             Self::Start(_) | Self::Live(_) | Self::Rollback(_) => &[Touch::Counts, Touch::InForce],
-            Self::Stop | Self::Crash | Self::Clock(_) => &[Touch::Counts],
+            Self::Stop | Self::Crash => &[Touch::Counts],
+            Self::Clock(_) | Self::HourCutShort(_) | Self::Withdrawn(_) => &[Touch::Counts],
             Self::LogRestored(_) | Self::LogFollows(_) | Self::Moved(_) => &[Touch::Counts],
             Self::Removal(_) | Self::RemovalOver(_) => &[Touch::InForce],
             Self::Unwritten(_)
@@ -153,7 +160,8 @@ impl Statement {
                     until: *until,
                 })
             }
-            Self::Unwritten(body) => written(body),
+            Self::HourCutShort(body) | Self::Unwritten(body) => written(body),
+            Self::Withdrawn(body) => written(body),
             Self::LogRestored(body) => written(body),
             Self::LogFollows(body) => written(body),
             Self::Moved(body) => written(body),
@@ -182,6 +190,8 @@ impl Statement {
             EventKind::Start => Self::Start(read(body)?),
             EventKind::Stop => Self::Stop,
             EventKind::Crash => Self::Crash,
+            EventKind::Clock if body.contains_key("since") => Self::Withdrawn(read(body)?),
+            EventKind::Clock if body.len() == 1 => Self::HourCutShort(read(body)?),
             EventKind::Clock => Self::Clock(read_clock(body)?),
             EventKind::Unwritten => Self::Unwritten(read(body)?),
             EventKind::Restored if of_list => Self::ListRestored(read(body)?),

@@ -15,6 +15,11 @@ pub(super) const LIST_GAP_MEANING: &str = "\
     the resolver answered and blocked none of the list's names, since the list was not in force; \
     what other lists blocked is counted";
 
+/// What it means that counts are in no hour.
+pub(super) const WITHDRAWN_MEANING: &str = "\
+    counted while the clock was ahead, or in an hour that such a clock had closed: in no hour, no \
+    month and no sum, since nobody can tell when it was";
+
 /// What a gap means for the counts.
 pub(super) const fn gap_meaning(kind: GapKind) -> &'static str {
     match kind {

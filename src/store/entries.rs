@@ -13,6 +13,7 @@ use crate::record::{EntriesCommitted, Moment, Statement};
 
 use super::journal::JournalEvent;
 use super::log::{Log, Run};
+use super::schema::has_table;
 
 /// The openings that are kept of each list: a hundred days of counting. Counted and not dated,
 /// since a clock that is ahead for a moment must not take those of hours that are committed to.
@@ -97,12 +98,15 @@ fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut delete = transaction.prepare_cached(
         "DELETE FROM opening WHERE list = ?1 AND salt IS NOT NULL AND hour <= ?2",
     )?;
+    let mut delete_withdrawn = transaction
+        .prepare_cached("DELETE FROM withdrawn_opening WHERE list = ?1 AND hour <= ?2")?;
     for list in lists {
         let last: Option<UnixSeconds> = newest
             .query_row([list, KEPT], |row| row.get(0))
             .optional()?;
         if let Some(last) = last {
             delete.execute([list, last])?;
+            delete_withdrawn.execute([list, last])?;
         }
     }
     Ok(())
@@ -118,10 +122,17 @@ pub(super) fn read(
     if form < FIRST_FORM {
         return Ok(Vec::new());
     }
-    let mut statement = connection.prepare(
-        "SELECT hour, salt, counts FROM opening JOIN list USING (list)
-         WHERE id = ?1 AND salt IS NOT NULL AND hour >= ?2 AND hour < ?3 ORDER BY hour",
-    )?;
+    let withdrawn = if has_table(connection, "withdrawn_opening")? {
+        "UNION ALL SELECT hour, list, salt, counts FROM withdrawn_opening"
+    } else {
+        ""
+    };
+    let select = format!(
+        "SELECT hour, salt, counts FROM
+             (SELECT hour, list, salt, counts FROM opening {withdrawn}) JOIN list USING (list)
+         WHERE id = ?1 AND salt IS NOT NULL AND hour >= ?2 AND hour < ?3 ORDER BY hour"
+    );
+    let mut statement = connection.prepare(&select)?;
     let (from, until) = (
         stretch.from.unwrap_or(UnixSeconds::MIN),
         stretch.until.unwrap_or(UnixSeconds::MAX),

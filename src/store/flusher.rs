@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crate::clock::{ClockReading, UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter};
-use crate::record::Moment;
 
+use super::clock_track::{
+    ClockTrack, TOLD_FOR_S, tell_stands_still, tell_unsure, tell_withdrawn, warn_of,
+};
 use super::damaged::set_unusable_aside;
 use super::health::Health;
 use super::journal::{Journal, Told};
@@ -164,6 +166,7 @@ struct Ledger {
     /// The log's time of the last taking, which never runs back.
     last_taking: UnixSeconds,
     last_reading: ClockReading,
+    clock: ClockTrack,
     health: Health,
 }
 
@@ -190,6 +193,7 @@ impl Ledger {
             seen_events: 0,
             last_taking,
             last_reading: ClockReading::now(),
+            clock: ClockTrack::default(),
             health,
         }
     }
@@ -213,6 +217,7 @@ impl Ledger {
             warn_of(step);
         }
         self.steps.extend(step);
+        self.clock.note(step, now, clocks);
         let lists = self.force.ask();
         self.journal.place(self.last_taking, now);
         let events = self.journal.waiting();
@@ -245,6 +250,9 @@ impl Ledger {
                 .and_then(|()| self.write(self.last_taking));
         }
         self.health.note(written.as_ref().copied(), now);
+        if written.is_ok() {
+            self.attend_to_clock(clocks);
+        }
         written
     }
 
@@ -290,6 +298,8 @@ impl Ledger {
         self.health.note_opened(&self.store);
         self.last_taking = self.store.time();
         self.steps.clear();
+        // The new log knows of no step of the clock.
+        self.clock = ClockTrack::default();
         self.force.forget();
         let in_force = lists.iter().filter(|list| list.since.is_some());
         let in_force: Vec<&str> = in_force.map(|list| list.id.as_str()).collect();
@@ -301,6 +311,40 @@ impl Ledger {
             first.questions += std::mem::take(&mut self.under_way);
         }
         Ok(())
+    }
+
+    /// Has the log go back where the clock was ahead, once that is sure; what cannot be written now
+    /// is tried again at the next writing.
+    fn attend_to_clock(&mut self, clocks: ClockReading) {
+        let message = if self.clock.is_behind() {
+            self.go_back(clocks)
+        } else {
+            let last = self.store.last_withdrawn().ok().flatten();
+            let lately = last.filter(|time| clocks.wall - time.back_to < TOLD_FOR_S);
+            lately.map(|time| tell_withdrawn(&time))
+        };
+        self.health.note_clock(message);
+    }
+
+    /// Gives what is to be known of it.
+    fn go_back(&mut self, clocks: ClockReading) -> Option<String> {
+        let ahead_since = self.clock.ahead_since().unwrap_or(clocks.wall);
+        let way = match self.store.way_back(clocks.wall, ahead_since) {
+            Ok(Some(way)) => way,
+            Ok(None) => return Some(tell_stands_still(self.last_taking)),
+            Err(error) => return Some(error.to_string()),
+        };
+        if !self.clock.unsure_for(way.hours, clocks.monotonic).is_zero() {
+            return Some(tell_unsure(self.last_taking));
+        }
+        if let Err(error) = self.store.go_back(&way) {
+            return Some(error.to_string());
+        }
+        self.last_taking = way.to;
+        self.force.go_back(way.to);
+        self.clock.note(None, way.to, clocks);
+        let withdrawn = self.store.last_withdrawn().ok().flatten();
+        withdrawn.map(|time| tell_withdrawn(&time))
     }
 }
 
@@ -319,25 +363,6 @@ fn step(last: UnixSeconds, before: ClockReading, now: ClockReading) -> Option<Cl
         until,
         by_s,
     })
-}
-
-/// The log's time never runs back, so a clock that was wrong once is felt until it has come as far
-/// again: somebody should know.
-fn warn_of(step: ClockStep) {
-    let (by_s, until) = (step.by_s, Moment(step.until));
-    if by_s < 0 {
-        tracing::warn!(
-            by_s,
-            "the clock was set back: what is counted before it reaches {until} again stands in \
-             that hour"
-        );
-    } else {
-        tracing::warn!(
-            by_s,
-            "the clock was set forward, or the machine slept: up to {until} that time is on record \
-             as missing"
-        );
-    }
 }
 
 /// How long to sleep: until the next flush, or until just after the full hour.
@@ -690,7 +715,7 @@ mod tests {
     /// An honest log is in order, whatever the clock, the disk, crashes and lists did.
     fn live_through(steps: &[(i64, u64, u8)]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        let mut now = HOUR_START + 17;
+        let mut now = HOUR_START + 40 * 86_400 + 17;
         let mut standing = standing_ledger(folder.path(), now, true);
         for &(step, count, event) in steps {
             now += step;
@@ -736,7 +761,18 @@ mod tests {
         #[test]
         fn an_honest_log_is_in_order(
             steps in prop::collection::vec(
-                (prop_oneof![-5000_i64..9000, 0_i64..6, Just(3600)], 0_u64..5, 0_u8..14),
+                (
+                    prop_oneof![
+                        3 => -5000_i64..9000,
+                        2 => 0_i64..6,
+                        1 => Just(3600),
+                        1 => Just(3 * 86_400),
+                        1 => Just(-3 * 86_400),
+                        1 => -400_000_i64..-3600,
+                    ],
+                    0_u64..5,
+                    0_u8..14,
+                ),
                 1..40,
             )
         ) {
@@ -869,10 +905,13 @@ mod tests {
             keeping.flush_after_a_step(now).unwrap();
             let wanted = Stretch { from: Some(hour_start(span.0) - 3600), until: Some(hour_start(span.1) + 3600) };
             let record = Reader::open(folder.path()).unwrap().read(wanted, now).unwrap();
-            prop_assert_eq!(record.hours.iter().map(|hour| hour.questions).sum::<u64>(), asked);
-            prop_assert_eq!(record.hours.iter().map(|hour| hour.events[Event::Blocked as usize]).sum::<u64>(), asked);
+            let withdrawn = || record.withdrawn.iter();
+            let in_no_hour: u64 = withdrawn().map(|time| time.questions).sum();
+            prop_assert_eq!(record.hours.iter().map(|hour| hour.questions).sum::<u64>() + in_no_hour, asked);
+            prop_assert_eq!(record.hours.iter().map(|hour| hour.events[Event::Blocked as usize]).sum::<u64>() + in_no_hour, asked);
             let listed = record.hours.iter().filter_map(|hour| hour.lists[1]).map(|kinds| kinds[Kind::Https as usize]);
-            prop_assert_eq!(listed.sum::<u64>(), asked);
+            let unlisted = withdrawn().map(|time| time.lists[1].1[Kind::Https as usize]);
+            prop_assert_eq!(listed.sum::<u64>() + unlisted.sum::<u64>(), asked);
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct Flushing {
     /// What was said where the state folder was found restored at the start.
     #[serde(default)]
     pub restored: Option<String>,
+    /// What somebody should know of the clock: that it is behind the log, or was ahead lately.
+    #[serde(default)]
+    pub clock: Option<String>,
 }
 
 impl Health {
@@ -39,6 +42,17 @@ impl Health {
     pub(super) fn note_opened(&self, store: &Store) {
         let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         flushing.restored = store.restored().map(str::to_owned);
+    }
+
+    /// Notes what is to be known of the clock; only a change goes to the log.
+    pub(super) fn note_clock(&self, message: Option<String>) {
+        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if flushing.clock != message
+            && let Some(message) = &message
+        {
+            tracing::warn!("{message}");
+        }
+        flushing.clock = message;
     }
 
     /// Notes the outcome of a flush; only a change goes to the log, as a full disk lasts.

@@ -137,7 +137,7 @@ pub(super) fn close(
     let absences = absences(transaction, log.begins, &alive, hour)?;
     // Nothing is carried into a log. Where it follows another one in the same hour, what was
     // carried into the hour is told as having come in it.
-    let (into, questions) = if told.is_none() {
+    let (into, questions) = if told.is_none() && !log.begins.carries_in {
         (0, figures.carried_in + figures.questions)
     } else {
         (figures.carried_in, figures.questions)

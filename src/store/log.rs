@@ -39,6 +39,8 @@ pub(super) struct LogBegins {
     pub(super) first_hour: UnixSeconds,
     /// The first stretch of a run that it tells of.
     pub(super) first_alive: i64,
+    /// Did it go back here, so that questions may be carried in?
+    pub(super) carries_in: bool,
 }
 
 impl LogBegins {
@@ -53,6 +55,7 @@ impl LogBegins {
             at,
             first_hour,
             first_alive: transaction.query_row(next, [], |row| row.get(0))?,
+            carries_in: false,
         })
     }
 }
@@ -77,7 +80,8 @@ impl<'t> Log<'t> {
             .prepare_cached(
                 "SELECT size, peaks, time, next_hour, is_salted, first_alive,
                      begins, first_hour,
-                     CASE WHEN begins IS NULL THEN (SELECT octets FROM leaf WHERE seq = 0) END
+                     CASE WHEN begins IS NULL THEN (SELECT octets FROM leaf WHERE seq = 0) END,
+                     carries_in
                  FROM log",
             )?
             .query_row([], |row| {
@@ -102,6 +106,7 @@ impl<'t> Log<'t> {
                         at,
                         first_hour: row.get::<_, Option<_>>(7)?.unwrap_or(at),
                         first_alive: row.get(5)?,
+                        carries_in: row.get(9)?,
                     },
                 })
             });
@@ -230,6 +235,18 @@ impl<'t> Log<'t> {
         self.append(&leaf.write().map_err(unwritable)?, leaf.time())
     }
 
+    /// Goes on from a time that is earlier than its last leaf's.
+    pub(super) const fn go_back(
+        &mut self,
+        to: UnixSeconds,
+        next_hour: UnixSeconds,
+        begins: LogBegins,
+    ) {
+        self.time = to;
+        self.next_hour = next_hour;
+        self.begins = begins;
+    }
+
     /// New random octets for a leaf, in hexadecimal; none in a log of the older form.
     fn salt(&self) -> rusqlite::Result<Option<String>> {
         let mut salt = [0; SALT_DIGITS / 2];
@@ -259,8 +276,8 @@ impl<'t> Log<'t> {
         self.transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO log (log, author, size, peaks, time, next_hour, is_salted,
-                     begins, first_hour, first_alive)
-                 VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                     begins, first_hour, first_alive, carries_in)
+                 VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 self.author.key.public().to_string(),
@@ -271,7 +288,8 @@ impl<'t> Log<'t> {
                 self.is_salted,
                 self.begins.at,
                 self.begins.first_hour,
-                self.begins.first_alive
+                self.begins.first_alive,
+                self.begins.carries_in
             ])?;
         if sign == Sign::Later {
             return Ok(None);

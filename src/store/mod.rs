@@ -11,14 +11,17 @@
 mod append;
 mod arrival;
 mod author;
+mod clock_track;
 mod cosignatures;
 mod damaged;
 mod entries;
 #[cfg(test)]
 pub(crate) mod failing;
 mod flusher;
+mod forms;
 mod frame;
 mod gaps;
+mod going_back;
 mod handover;
 mod health;
 mod hourly;
@@ -40,6 +43,7 @@ mod steps;
 mod successor;
 mod untold;
 mod whole;
+mod withdrawn;
 mod write;
 
 use std::path::PathBuf;

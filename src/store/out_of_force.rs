@@ -125,6 +125,15 @@ impl ForceWatch {
         }
     }
 
+    /// The log's time went back: what has come in force is so from then on.
+    pub(super) fn go_back(&mut self, to: UnixSeconds) {
+        for stands in &mut self.stands {
+            if let ForceStanding::Out(Some(came)) = stands {
+                *came = to.min(*came);
+            }
+        }
+    }
+
     /// What is not on disk yet, earliest first within each list.
     pub(super) fn pending(&self) -> &[OutOfForce] {
         &self.pending

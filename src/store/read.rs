@@ -9,8 +9,8 @@ use super::StoreError;
 use super::frame::{Validity, in_memory, is_going_on, read_frame, read_lists};
 use super::hourly::read_hourly;
 use super::journal::{self, JournalRow};
-use super::out_of_force;
 use super::schema::{counts_file, open_to_read};
+use super::{out_of_force, withdrawn};
 use crate::clock::UnixSeconds;
 use crate::count::{Event, HourRecord, Hourly, Kind, ListRecord, Record, Stretch};
 
@@ -94,6 +94,7 @@ fn read_record(
         gaps,
         list_gaps: out_of_force::read(transaction, from, until, 0)?,
         unnoted_until: out_of_force::unnoted_until(transaction, from, until)?,
+        withdrawn: withdrawn::within(transaction, from, until)?,
     })
 }
 

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::append::{append, closed_until};
 use super::arrival::StateArrival;
 use super::author::Author;
+use super::going_back::{self, WayBack};
 use super::handover;
 use super::journal::{self, JournalEvent};
 use super::lock::{check_whole, lock_state};
@@ -20,9 +21,9 @@ use super::run::{begin, log_time};
 use super::schema::{counts_file, lock_file, make_folder, open_to_write};
 use super::steps::ClockStep;
 use super::steps::{Ending, WriteSpan, in_time, note_steps};
-use super::{StoreError, entries, hours, out_of_force};
+use super::{StoreError, entries, hours, out_of_force, withdrawn};
 use crate::clock::{UnixSeconds, hour_start};
-use crate::count::{EntryCounts, HourCounts, ListIdentity};
+use crate::count::{EntryCounts, HourCounts, ListIdentity, WithdrawnTime};
 use crate::record::{Moment, MovedLog, Statement, Until};
 
 /// The counts of one state folder, open for writing; no other process can have them open so.
@@ -180,6 +181,38 @@ impl Store {
         let closed = connection.close();
         closed.map_err(|(_, source)| failed(&file, source))?;
         Ok(lock)
+    }
+
+    /// Where the log would go back to, if its clock had been ahead since then and now says `to`;
+    /// none where it cannot.
+    pub(super) fn way_back(
+        &mut self,
+        to: UnixSeconds,
+        ahead_since: UnixSeconds,
+    ) -> Result<Option<WayBack>, StoreError> {
+        going_back::find(&mut self.connection, &self.author, to, ahead_since)
+            .map_err(|source| failed(&self.file, source))
+    }
+
+    /// Has the log and the run go on from an earlier time.
+    pub(super) fn go_back(&mut self, way: &WayBack) -> Result<(), StoreError> {
+        let gone = going_back::take(
+            &mut self.connection,
+            &self.author,
+            &self.run,
+            way,
+            self.time,
+        );
+        let signed = gone.map_err(|source| failed(&self.file, source))?;
+        self.time = way.to;
+        self.promise(signed);
+        Ok(())
+    }
+
+    /// What was counted by a clock that was ahead, the last time; none where that never happened.
+    pub(super) fn last_withdrawn(&self) -> Result<Option<WithdrawnTime>, StoreError> {
+        let read = withdrawn::read(&self.connection).map_err(|source| failed(&self.file, source));
+        Ok(read?.pop())
     }
 
     pub(super) fn add(
@@ -373,7 +406,7 @@ mod tests {
     use crate::count::{Gap, Record, Stretch};
     use crate::store::Reader;
     use crate::store::author::author_of_tests as author;
-    use crate::store::schema::FORM;
+    use crate::store::forms::FORM;
 
     const HOUR: UnixSeconds = 1_767_225_600;
 

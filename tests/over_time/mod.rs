@@ -7,6 +7,7 @@
 //! over UDP, and status, history, receipts, metrics and log must agree with their answers
 //! ([`told::Told`]).
 
+mod ahead;
 mod alarms;
 mod clocks;
 mod configured;

@@ -84,6 +84,7 @@ pub(super) fn describe(outcome: &VerifiedOutcome) -> String {
         "Of {} in all.\n\n",
         count(outcome.questions, "question")
     ));
+    text.push_str(&describe_withdrawn(outcome));
     text.push_str(&describe_absences(outcome));
     text.push_str(&describe_findings(&outcome.findings));
     for log in &outcome.logs {
@@ -138,6 +139,30 @@ fn describe_blocked(blocked: &BTreeMap<String, Blocked>) -> String {
         [list.clone()].into_iter().chain(numbers).collect()
     });
     table(&columns, &rows.collect::<Vec<_>>())
+}
+
+/// What stands in no hour, since the clock was ahead when it was counted.
+fn describe_withdrawn(outcome: &VerifiedOutcome) -> String {
+    let gone_back = outcome.logs.iter().filter(|log| log.withdrawn.times > 0);
+    let told = gone_back.map(|log| {
+        let withdrawn = &log.withdrawn;
+        let blocked = withdrawn.blocked.iter();
+        let blocked = blocked.map(|(list, sum)| format!("; {list} blocked {}", number(*sum)));
+        format!(
+            "WITHDRAWN: the clock of {} was ahead, and came right {}: {} in {} are of no known \
+             time, and in no sum above{}\n",
+            log.origin,
+            count(withdrawn.times, "time"),
+            count(withdrawn.questions, "question"),
+            count(withdrawn.hours, "hour"),
+            blocked.collect::<String>()
+        )
+    });
+    let mut text: String = told.collect();
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
 }
 
 /// When lists were not in force, while the resolver answered.

@@ -5,7 +5,7 @@ use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION, papers_of};
 use super::sums::Sums;
 use crate::count::{Event, Kind, ListCounts, ListGap, Record};
 use crate::report::csv::push_row;
-use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, WITHDRAWN_MEANING, gap_meaning};
 use crate::report::span::utc;
 
 /// The columns; they stay as they are, new ones come at the end.
@@ -14,7 +14,8 @@ use crate::report::span::utc;
 /// (all), `ended` (how they ended, by `kind`), `recorded` (seconds of the hour on record), `gap`
 /// (seconds without a record, by `kind` with its meaning in `note`; of the kind `not-in-force`
 /// seconds on record in which `list` was not in force); with `sum_` before it, the same over the
-/// whole span.
+/// whole span; with `withdrawn_` before it, what a clock that was ahead dated, in no
+/// hour and in no sum.
 const COLUMNS: [&str; 9] = [
     "record",
     "from",
@@ -76,6 +77,7 @@ pub(super) fn render(record: &Record) -> String {
             LIST_GAP_MEANING,
         ]);
     }
+    table.withdrawn(record);
     let sums = Sums::of(record);
     let span = (utc(record.from), utc(record.until));
     for (list, counts) in record.lists.iter().zip(&sums.lists) {
@@ -93,6 +95,28 @@ struct ExactRows(String);
 impl ExactRows {
     fn row(&mut self, fields: [&str; COLUMNS.len()]) {
         push_row(&mut self.0, &fields);
+    }
+
+    /// What a clock that was ahead dated.
+    fn withdrawn(&mut self, record: &Record) {
+        for time in &record.withdrawn {
+            let span = (utc(time.since), utc(time.until));
+            for (list, counts) in &time.lists {
+                self.blocked("withdrawn_blocked", &span, list, ("", ""), counts);
+            }
+            let questions = time.questions.to_string();
+            self.row([
+                "withdrawn_questions",
+                &span.0,
+                &span.1,
+                "",
+                "",
+                "",
+                "all",
+                &questions,
+                WITHDRAWN_MEANING,
+            ]);
+        }
     }
 
     fn blocked(

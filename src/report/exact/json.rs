@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION};
 use super::sums::Sums;
 use crate::count::{Event, Kind, ListCounts, ListGap, Record};
-use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, WITHDRAWN_MEANING, gap_meaning};
 use crate::report::span::utc;
 
 #[derive(Serialize)]
@@ -30,6 +30,8 @@ struct ExactDocument<'a> {
     list_gaps: Vec<MissingList<'a>>,
     /// Up to when these were not noted.
     list_gaps_unknown_until: Option<String>,
+    /// What a clock that was ahead dated: in no hour, and in no sum.
+    withdrawn: Vec<ExactWithdrawn<'a>>,
     sums: Total<'a>,
 }
 
@@ -85,6 +87,18 @@ struct MissingList<'a> {
     meaning: &'static str,
 }
 
+/// What was counted by a clock that was ahead.
+#[derive(Serialize)]
+struct ExactWithdrawn<'a> {
+    since: String,
+    until: String,
+    back_to: String,
+    hours: u64,
+    questions: u64,
+    blocked: ExactMap<'a, ExactMap<'static, u64>>,
+    meaning: &'static str,
+}
+
 /// An object whose fields keep the order that they were given in.
 struct ExactMap<'a, V>(Vec<(&'a str, V)>);
 
@@ -115,6 +129,7 @@ pub(super) fn render(record: &Record) -> String {
         gaps: gaps(record),
         list_gaps: list_gaps(record),
         list_gaps_unknown_until: record.unnoted_until.map(utc),
+        withdrawn: withdrawn(record),
         sums: sums(record),
     };
     // Strings and numbers only: nothing that JSON cannot hold.
@@ -157,6 +172,23 @@ fn hours(record: &Record) -> Vec<ExactHour<'_>> {
         }
     });
     hours.collect()
+}
+
+fn withdrawn(record: &Record) -> Vec<ExactWithdrawn<'_>> {
+    let withdrawn = record.withdrawn.iter().map(|time| {
+        let lists = time.lists.iter();
+        let blocked = lists.map(|(id, counts)| (id.as_str(), by_kind(counts)));
+        ExactWithdrawn {
+            since: utc(time.since),
+            until: utc(time.until),
+            back_to: utc(time.back_to),
+            hours: time.hours,
+            questions: time.questions,
+            blocked: ExactMap(blocked.collect()),
+            meaning: WITHDRAWN_MEANING,
+        }
+    });
+    withdrawn.collect()
 }
 
 fn gaps(record: &Record) -> Vec<Missing> {

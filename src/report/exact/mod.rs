@@ -26,10 +26,23 @@ pub fn render(record: &Record, format: ReportFormat) -> Option<String> {
 
 #[cfg(test)]
 mod sample {
-    use crate::count::{Gap, GapKind, HourRecord, ListGap, ListRecord, Papers, Record};
+    use crate::count::{
+        Gap, GapKind, HourRecord, ListGap, ListRecord, Papers, Record, WithdrawnTime,
+    };
 
     /// 2026-01-01T00:00:00Z.
     pub(super) const HOUR: i64 = 1_767_225_600;
+
+    fn withdrawn() -> WithdrawnTime {
+        WithdrawnTime {
+            since: HOUR,
+            until: HOUR + 3600 * 72 + 8,
+            back_to: HOUR + 3600 * 3,
+            hours: 2,
+            questions: 1007,
+            lists: vec![("example".into(), [100, 0, 3, 0])],
+        }
+    }
 
     /// Two lists over five hours, of which two were lost to a crash; the second list came later,
     /// and came into force after an hour.
@@ -96,6 +109,7 @@ mod sample {
                 until: HOUR + 3600 * 4 + 61,
             }],
             unnoted_until: Some(HOUR + 61),
+            withdrawn: vec![withdrawn()],
         }
     }
 }

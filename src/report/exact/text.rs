@@ -6,7 +6,7 @@ use super::captions::{LEFT_OUT, NOT_FOR_PUBLICATION};
 use super::sums::Sums;
 use crate::clock::UnixSeconds;
 use crate::count::{Event, Gap, HourRecord, Kind, ListCounts, ListGap, Record};
-use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, gap_meaning};
+use crate::report::meaning::{COUNT_MEANING, LIST_GAP_MEANING, WITHDRAWN_MEANING, gap_meaning};
 use crate::report::prose::{grouped, length, plain, push_line, push_prose};
 use crate::report::span::utc;
 
@@ -49,6 +49,7 @@ pub(super) fn render(record: &Record) -> String {
     );
     push_gaps(&mut page, &record.gaps);
     push_list_gaps(&mut page, record);
+    push_withdrawn(&mut page, record);
     push_words(&mut page);
     push_prose(&mut page, LEFT_OUT);
     page
@@ -230,6 +231,28 @@ fn push_list_gaps(page: &mut String, record: &Record) {
     if !record.list_gaps.is_empty() {
         push_prose(page, &format!("{}: {LIST_GAP_MEANING}.", ListGap::KIND));
     }
+    push_line(page, "");
+}
+
+/// Said only where it happened.
+fn push_withdrawn(page: &mut String, record: &Record) {
+    if record.withdrawn.is_empty() {
+        return;
+    }
+    push_line(page, "In no hour");
+    for time in &record.withdrawn {
+        let (from, until) = (moment(time.since), moment(time.until));
+        let came_right = moment(time.back_to);
+        let line = format!("  dated {from} to {until}, before the clock came right, {came_right}:");
+        push_line(page, &line);
+        let questions = grouped(time.questions);
+        push_line(page, &format!("    questions: {questions}"));
+        for (list, counts) in &time.lists {
+            let sum = grouped(counts.iter().sum());
+            push_line(page, &format!("    blocked by {}: {sum}", plain(list)));
+        }
+    }
+    push_prose(page, &format!("withdrawn: {WITHDRAWN_MEANING}."));
     push_line(page, "");
 }
 
