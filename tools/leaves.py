@@ -1,6 +1,6 @@
 """Reads one leaf of an audit log: its form, and what each kind of event says. Written from
 docs/audit-format.md."""
-import datetime, json, re
+import datetime, hashlib, json, re
 from tlog import Refused
 
 HOUR, BIG = 3600, 2**53 - 1
@@ -132,3 +132,16 @@ def read_leaf(seq, octets):
     if not good or is_hour and leaf["start"] % HOUR:
         raise Refused("leaf", f"leaf {seq}")
     return {**leaf, "here": f"leaf {seq}", "end": leaf["start"] + HOUR * is_hour}
+
+def has_arrived(arrived, moved):
+    """A log that was moved is gone on with where it was moved to, and nowhere else."""
+    if arrived is None or moved is None:
+        return arrived is moved
+    is_token = type(arrived) is str and re.fullmatch("[0-9a-f]{64}", arrived)
+    return is_token and hashlib.sha256(bytes.fromhex(arrived)).hexdigest() == moved
+
+def tells_until(body, first):
+    """Are the times between the log that ended and this one full hours, up to its first?"""
+    since, until = (body.get(key) and seconds(body[key]) for key in ("from", "until"))
+    in_order = since is None or since % HOUR == 0 and since <= first
+    return until == first and in_order

@@ -2,11 +2,12 @@
 """Checks wardline's audit logs; written from docs/audit-format.md, not from wardline's code. Rules
 go by their numbers there; 1 to 3 are in tlog.py, single leaves in leaves.py, seconds in
 on_record.py, where a log goes back in going_back.py: all four must lie beside this file."""
-import argparse, hashlib, itertools, json, os, re, sys
+import argparse, itertools, json, os, sys
 from collections import Counter, defaultdict
 import on_record, tlog
 from going_back import WaysBack
-from leaves import BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, read_leaf, seconds
+from leaves import (BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, has_arrived, read_leaf,
+                    seconds, tells_until)
 from on_record import Stretch
 from tlog import Refused
 
@@ -120,20 +121,6 @@ class Log(tlog.LogFiles):
         over = len(list(itertools.takewhile(is_over, self.stretches)))
         del self.stretches[:max(0, over - 1)]
 
-    def arrive(self, here, arrived):
-        """A log that was moved is gone on with where it was moved to, and nowhere else."""
-        shown = type(arrived) is str and re.fullmatch("[0-9a-f]{64}", arrived)
-        shown = shown and hashlib.sha256(bytes.fromhex(arrived)).hexdigest()
-        shown = None if arrived is None else shown or False
-        self.hold(here, ("moved", shown == self.moved))
-        self.moved = None
-
-    def tells_until(self, body):
-        """Are the times between the log that ended and this one full hours, up to its first?"""
-        since, until = (body.get(key) and seconds(body[key]) for key in ("from", "until"))
-        in_order = since is None or since % HOUR == 0 and since <= self.next
-        return until == self.next and in_order
-
     def take_event(self, leaf):
         here, kind, boot, body = (leaf[key] for key in ("here", "kind", "boot", "body"))
         if leaf.get("touches") and kind not in KINDS and len(self.unjudged) < 100:
@@ -149,7 +136,8 @@ class Log(tlog.LogFiles):
             self.back.forward = []
             said = {key: body[key] for key in body
                     if key not in ("arrived", "recovery") or type(body[key]) is not str}
-            self.arrive(here, body.get("arrived"))
+            self.hold(here, ("moved", has_arrived(body.get("arrived"), self.moved)))
+            self.moved = None
             good = leaf["list"] is None and fits(said, START)
             good = good and body["lists"] == sorted(set(body["lists"]))
             lists = set(body["lists"] if good else [])
@@ -194,7 +182,7 @@ class Log(tlog.LogFiles):
         if kind == "restored" and leaf["list"] is None:
             said = {key: body[key] for key in body if key not in ("from", "until")}
             good = here == "leaf 1" and fits(said, RESTORED) and body["origin"] != self.origin
-            good = good and (said == body or self.is_salted and self.tells_until(body))
+            good = good and (said == body or self.is_salted and tells_until(body, self.next))
             self.restored = body if good else self.restored
             self.handed_over = self.next if good else self.handed_over
             self.hold(here, ("restored", good))

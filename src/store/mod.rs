@@ -31,6 +31,7 @@ mod key_file;
 mod leaves;
 mod lock;
 mod log;
+mod misfit;
 mod moving;
 mod out_of_force;
 mod promises;

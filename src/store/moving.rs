@@ -105,7 +105,8 @@ fn find_moved(folder: &Path) -> Result<Option<(MovedLog, String)>, StoreError> {
     Ok(moved.zip(head.map(|head| head.origin)))
 }
 
-/// Has a log in the folder gone on from the move with this token? Nothing where there are no counts.
+/// Has a log in the folder gone on from the move with this token? Nothing where there are no
+/// counts.
 ///
 /// # Errors
 /// When they cannot be read.

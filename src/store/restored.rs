@@ -8,6 +8,7 @@
 use super::arrival::StateArrival;
 use super::author::Author;
 use super::log::Log;
+use super::misfit::LogMisfit;
 use super::promises::LogPromise;
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::list::Hash;
@@ -16,14 +17,6 @@ use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::Tree;
 use crate::seal::{Note, VerifyKey};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-
-/// A number of leaves, in words.
-fn leaves(count: u64) -> String {
-    match count {
-        1 => "1 leaf".to_owned(),
-        count => format!("{count} leaves"),
-    }
-}
 
 /// What was found at a start in place of the log that was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,40 +30,6 @@ pub(super) struct FoundRestored {
     told_until: Option<UnixSeconds>,
     /// From when on the log that follows tells.
     begins: UnixSeconds,
-}
-
-/// Why it cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LogMisfit {
-    /// The log on disk is shorter than promised.
-    Shorter,
-    /// It is another one.
-    Other,
-    /// Something was promised, and the file that says what is gone or damaged.
-    Unknown,
-    /// It is as it was promised, in a folder that was restored from a backup: what it had not
-    /// signed yet is lost.
-    Backup,
-    /// It could not be read any more.
-    Damaged,
-    /// A newer version had written it.
-    Newer,
-    /// It was moved to another place.
-    Moved,
-}
-
-impl LogMisfit {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Shorter => "shorter",
-            Self::Other => "other",
-            Self::Unknown => "unknown",
-            Self::Backup => "backup",
-            Self::Damaged => "damaged",
-            Self::Newer => "newer",
-            Self::Moved => "moved",
-        }
-    }
 }
 
 /// Holds the log on disk, which `author` would sign from `at` on, against what was promised and how
@@ -316,42 +275,9 @@ pub(super) fn end_log(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 impl FoundRestored {
     /// What is said of it.
     pub(super) fn message(&self) -> String {
-        format!("{}. {}", self.reason(), self.untold())
-    }
-
-    fn reason(&self) -> String {
         let LogPromise { origin, size, .. } = &self.ended;
-        let (size, found) = (leaves(*size), leaves(self.found));
-        match self.why {
-            LogMisfit::Shorter => format!(
-                "restored: of the audit log {origin} {size} were signed, and the state folder \
-                 has {found}: it was restored from an older copy, or emptied"
-            ),
-            LogMisfit::Other => format!(
-                "restored: the state folder does not hold the audit log {origin} of which {size} \
-                 were signed: it was restored, or comes from elsewhere"
-            ),
-            LogMisfit::Unknown => format!(
-                "restored or copied: it is not known how much of the audit log {origin} was \
-                 signed, of which the state folder has {found}"
-            ),
-            LogMisfit::Backup => format!(
-                "restored: the state folder comes from a backup, with all {size} of the \
-                 audit log {origin} that were signed; what was not signed yet is lost"
-            ),
-            LogMisfit::Damaged => format!(
-                "restored: the counts could not be read any more and were set aside, with the \
-                 audit log {origin} of which {size} are known to be signed"
-            ),
-            LogMisfit::Newer => format!(
-                "restored: a newer wardline had written the counts, which were set aside, with \
-                 the audit log {origin} of which {size} are known to be signed"
-            ),
-            LogMisfit::Moved => format!(
-                "moved: the audit log {origin} was moved to another place with {size} and \
-                 goes on there, and this resolver was started here again"
-            ),
-        }
+        let reason = self.why.reason(origin, *size, self.found);
+        format!("{reason}. {}", self.untold())
     }
 
     /// From when to when nothing is told, in words.
