@@ -516,6 +516,21 @@ fn a_move_that_could_not_be_written_is_gone_on_with() {
     drop(small);
 }
 
+/// Promises that were never kept are none that go along.
+#[test]
+fn a_log_without_promises_is_moved() {
+    let mut old = program().prepare();
+    fs::write(path(&old, "state.promised"), "in the way").expect("a file");
+    old.restart();
+    end(&mut old);
+    state(&old, &["move", &text(&old, "archive")]);
+    let mut new = program().prepare();
+    state(&new, &["restore", &text(&old, "archive")]);
+    new.restart();
+    assert_eq!(log_of(&new)["origin"], ORIGIN);
+    end(&mut new);
+}
+
 /// Whatever became of the run before, the move closes it.
 #[test]
 fn a_log_is_moved_after_a_crash_and_moved_on() {

@@ -256,7 +256,8 @@ impl Backup<'_> {
         if self.job.keys == BackupKeys::With {
             self.copy_keys(key)?;
         }
-        if let Some(moved) = self.job.moved {
+        // Where it could not be kept, nothing was promised.
+        if let Some(moved) = self.job.moved.filter(|moved| moved.promised.is_dir()) {
             for name in names(moved.promised)? {
                 self.copy_file(
                     &moved.promised.join(&name),
