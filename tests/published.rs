@@ -7,6 +7,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use wardline::report::{ByList, PublishedDocument};
+
 use crate::audit::{RESOLVERS, arguments, month, verify};
 use crate::kit::program::Program;
 
@@ -132,6 +134,138 @@ fn each_figure_is_made_anew() {
             "{pointer} is {value}"
         );
     }
+}
+
+/// What is done to a report, and the place at which both verifiers refuse it.
+type Edit = (&'static str, fn(&mut PublishedDocument));
+
+/// What follows from leaves beside counts.
+const EDITS: &[Edit] = &[
+    ("resolvers", |report| report.resolvers = 1),
+    ("resolvers", |report| report.resolvers += 1),
+    ("2026-03 in-force law", |report| {
+        report.months[0].in_force.0[0].1.seconds += 1;
+    }),
+    ("2026-03 in-force law", |report| {
+        report.months[0].in_force.0[0].1.due_seconds -= 1;
+    }),
+    ("2026-03 in-force policy", |report| {
+        report.months[0].in_force.0.truncate(1);
+    }),
+    ("2026-03 not-in-force law", |report| {
+        report.months[0].not_in_force.0[0].1.count -= 1;
+    }),
+    ("2026-03 not-in-force law", |report| {
+        report.months[0].not_in_force.0[0].1.seconds -= 1;
+    }),
+    ("2026-03 not-in-force law", |report| {
+        report.months[0].not_in_force.0.clear();
+    }),
+    ("2026-03 gaps", |report| report.months[0].gaps.0.clear()),
+    ("2026-03 gaps", |report| report.months[0].gaps.0.reverse()),
+    ("2026-03 gaps", |report| {
+        report.months[0].gaps.0[0].0 = "stopped for a while".to_owned();
+    }),
+    ("2026-03 gaps", |report| {
+        report.months[0].gaps.0[0].1.seconds -= 1;
+    }),
+    ("2026-03 gaps", |report| {
+        report.months[0].gaps.0[1].1.count -= 1;
+    }),
+    ("2026-03 done law", |report| {
+        report.months[0].done.0[0].1.0[0].1 += 1;
+    }),
+    ("2026-03 done law", |report| {
+        report.months[0].done.0[0].1.0.pop();
+    }),
+    ("2026-03 done policy", |report| {
+        report.months[0].done.0.pop();
+    }),
+    ("2026-03 done law", |report| {
+        // All versions took 40 seconds.
+        let done = &mut report.months[0].done.0[0].1.0;
+        done.push(("versions".to_owned(), 4));
+        done.push(("within_deadline".to_owned(), 4));
+        done.push(("deadline_seconds".to_owned(), 39));
+    }),
+    ("versions law", |report| {
+        report.lists[0].versions.pop();
+    }),
+    ("versions law", |report| {
+        report.lists[0].versions[0].serial += 7;
+    }),
+    ("versions law", |report| {
+        report.lists[0].versions[0].seconds -= 1;
+    }),
+    ("versions law", |report| {
+        report.lists[0].versions[1].issued = "2026-03-02T00:00:00Z".to_owned();
+    }),
+    ("versions law", |report| {
+        report.lists[0].versions[1].live = "2026-03-02T00:00:00Z".to_owned();
+    }),
+    ("head provider.example/one", |report| {
+        report.log_heads.remove(0);
+    }),
+    ("head provider.example/two", |report| {
+        report.log_heads[1].size = "7".to_owned();
+    }),
+    ("head provider.example/two", |report| {
+        report.log_heads[1].size.insert(0, '0');
+    }),
+    ("head provider.example/one", |report| {
+        report.log_heads[0].root = report.log_heads[1].root.clone();
+    }),
+    ("head provider.example/one", |report| {
+        report.log_heads[0].signed_at = "2026-03-31T23:59:59Z".to_owned();
+    }),
+    ("form", |report| report.log_heads.reverse()),
+    ("form", |report| report.months[0].in_force.0.reverse()),
+    ("form", |report| report.months[0].done.0.reverse()),
+];
+
+#[test]
+fn all_that_follows_from_leaves_is_made_anew() {
+    let edited = Edited::new();
+    for (number, (place, edit)) in EDITS.iter().enumerate() {
+        let mut report = PublishedDocument::parse(edited.text.as_bytes()).expect("a report");
+        edit(&mut report);
+        let text = report.to_json();
+        assert_ne!(text, edited.text, "edit {number}, {place}");
+        let findings = edited.found(&text);
+        assert_eq!(
+            findings,
+            [format!("report report {place}")],
+            "edit {number}"
+        );
+    }
+}
+
+/// Deadlines are the operator's word; who kept them follows from the leaves.
+#[test]
+fn a_deadline_is_held_against_the_issues() {
+    let edited = Edited::new();
+    let with = |within: u64, deadline: u64| {
+        let mut report = PublishedDocument::parse(edited.text.as_bytes()).expect("a report");
+        let issues = report.lists[0].versions.len() as u64;
+        let ByList(done) = &mut report.months[0].done;
+        for (key, count) in [
+            ("versions", issues),
+            ("within_deadline", within),
+            ("deadline_seconds", deadline),
+        ] {
+            done[0].1.0.push((key.to_owned(), count));
+        }
+        edited.found(&report.to_json())
+    };
+    assert_eq!(edited.report["lists"][0]["versions"][0]["seconds"], 40);
+    let all = edited.report["lists"][0]["versions"]
+        .as_array()
+        .expect("versions")
+        .len() as u64;
+    assert_eq!(with(all, 40), Vec::<String>::new());
+    assert_eq!(with(0, 39), Vec::<String>::new());
+    assert_eq!(with(all, 39), ["report report 2026-03 done law"]);
+    assert_eq!(with(all - 1, 40), ["report report 2026-03 done law"]);
 }
 
 #[test]

@@ -6,14 +6,12 @@ use std::{env, fs};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use wardline::count::{
-    Applied, Gap, GapKind, HourTotal, Hourly, ListGap, ListHour, ListRecord, Papers, Seal, Step,
-    StepKind,
-};
+use wardline::count::{Gap, GapKind, ListGap, Papers, StepKind};
 use wardline::report::{
-    Complaints, K, Month, Months, Period, Published, PublishedDocument, ReportFormat, publish,
-    render,
+    Complaints, K, Month, Months, Period, Published, PublishedDocument, ReportFormat, render,
 };
+
+use crate::kit::logged::{MadeUpIssue, MadeUpRecord, published};
 
 const HOUR_S: i64 = 3600;
 const DAY_S: i64 = 86_400;
@@ -99,7 +97,7 @@ fn made_up_lists() -> [MadeUp; 4] {
 }
 
 /// One resolver of the made-up provider over the last quarter of 2025.
-fn made_up_resolver(number: u64) -> Hourly {
+fn made_up_resolver(number: u64) -> MadeUpRecord {
     let mut chance = Chance(number);
     let lists = made_up_lists();
     let (from, until) = (day("2025-10", 1), day("2026-01", 2));
@@ -113,25 +111,17 @@ fn made_up_resolver(number: u64) -> Hourly {
             continue;
         }
         let busy = busy(hour);
-        hours.push(HourTotal {
-            hour,
-            questions: busy * (24_000 + chance.below(4000)),
-        });
+        hours.push((hour, busy * (24_000 + chance.below(4000))));
         for (list, made_up) in lists.iter().enumerate() {
             if made_up.since < hour + HOUR_S && made_up.until > hour {
                 let blocked = made_up_blocks(made_up, hour, &mut chance);
-                cells.push(ListHour {
-                    hour,
-                    list,
-                    blocked,
-                    ran_s: None,
-                });
+                cells.push((hour, list, blocked));
             }
         }
     }
-    Hourly {
-        boots: vec![format!("{number:016x}")],
-        read_at: until,
+    MadeUpRecord {
+        resolver: format!("resolver-{number}"),
+        from,
         complete_until: until,
         written_until: until,
         lists: lists.iter().map(list_record).collect(),
@@ -139,16 +129,8 @@ fn made_up_resolver(number: u64) -> Hourly {
         cells,
         gaps,
         list_gaps: made_up_list_gaps(number),
-        applied: made_up_versions(number),
-        steps: made_up_steps(number),
-        seals: vec![Seal {
-            at: until - DAY_S + 3601,
-            note: format!(
-                "example-provider/resolver-{number}\n{}\n\
-                 q1v0Zc2m0cmZWYxZzVQhQ4oW1y0Yt2i5bYl3m9nRk0{number}=\n\n— made up\n",
-                26_501 + number
-            ),
-        }],
+        issues: made_up_issues(number),
+        steps: made_up_steps(),
     }
 }
 
@@ -206,21 +188,18 @@ fn made_up_blocks(list: &MadeUp, hour: i64, chance: &mut Chance) -> u64 {
     }
 }
 
-fn list_record(list: &MadeUp) -> ListRecord {
+fn list_record(list: &MadeUp) -> (String, Papers) {
     let papers = Papers {
         since: list.since,
         authority: list.authority.into(),
         legal_basis: list.legal_basis.into(),
     };
-    ListRecord {
-        id: list.id.into(),
-        papers: vec![papers],
-    }
+    (list.id.into(), papers)
 }
 
 /// The police publish every weekday, the others now and then; the second resolver hears of it a
 /// little later.
-fn made_up_versions(number: u64) -> Vec<Applied> {
+fn made_up_issues(number: u64) -> Vec<MadeUpIssue> {
     let mut chance = Chance(77);
     let mut versions = Vec::new();
     for (list, every, usual_s) in [
@@ -240,7 +219,7 @@ fn made_up_versions(number: u64) -> Vec<Applied> {
             let issued = (day * DAY_S + 9 * HOUR_S).max(span.since) + chance.below(28_000) as i64;
             let slow = if chance.below(23) == 0 { 60 } else { 1 };
             let took = (usual_s + chance.below(usual_s * 2)) * slow + number;
-            versions.push(Applied {
+            versions.push(MadeUpIssue {
                 list: list.into(),
                 serial: 2_025_000 + serial as u64,
                 issued,
@@ -253,28 +232,16 @@ fn made_up_versions(number: u64) -> Vec<Applied> {
     versions
 }
 
-/// A receipt for each version, a refusal that the operator let pass, and an entry taken off at
-/// once.
-fn made_up_steps(number: u64) -> Vec<Step> {
-    let receipt = |version: Applied| Step {
-        at: version.live + 1,
-        list: version.list,
-        kind: StepKind::Receipt,
-    };
-    let mut steps: Vec<_> = made_up_versions(number).into_iter().map(receipt).collect();
+/// A refusal that the operator let pass, and an entry taken off at once.
+fn made_up_steps() -> Vec<(i64, String, StepKind)> {
     let noon = day("2025-11", 20) + 12 * HOUR_S;
-    for (at, list, kind) in [
+    let steps = [
         (noon, "gambling", StepKind::Refused),
         (noon + 600, "gambling", StepKind::Override),
         (noon + 9000, "child-protection", StepKind::Removal),
-    ] {
-        steps.push(Step {
-            at,
-            list: list.into(),
-            kind,
-        });
-    }
-    steps
+    ];
+    let steps = steps.map(|(at, list, kind)| (at, list.to_owned(), kind));
+    steps.into()
 }
 
 fn quarter(period: Period) -> Published {
@@ -282,7 +249,7 @@ fn quarter(period: Period) -> Published {
     let deadlines = deadlines.map(|(list, seconds)| (list.to_owned(), seconds));
     let complaints = "month,by,received,upheld\n2025-10,owner,2,1\n2025-10,visitor,14,0\n\
                       2025-11,owner,1,0\n2025-11,appeal,1,1\n";
-    publish(
+    published(
         &[made_up_resolver(1), made_up_resolver(2)],
         Months {
             from: Some(month_of("2025-10")),
@@ -337,7 +304,7 @@ fn names_of_months_have_room_below_a_chart() {
         from: Some(month_of("2023-01")),
         until: None,
     };
-    let report = publish(&[made_up_resolver(1)], months, Period::Month);
+    let report = published(&[made_up_resolver(1)], months, Period::Month);
     assert_eq!(report.months.len(), 36);
     let page = render(&report, ReportFormat::Html);
     let axis = page
@@ -351,23 +318,23 @@ fn names_of_months_have_room_below_a_chart() {
 /// In a resolver's first hour the log tells nothing yet; its month is one that is not over.
 #[test]
 fn the_month_of_a_first_hour_is_not_over() {
-    let first = Hourly {
+    let first = MadeUpRecord {
         written_until: day("2025-10", 3) + 600,
         complete_until: day("2025-10", 3),
-        ..Hourly::default()
+        ..MadeUpRecord::default()
     };
     let open = |from: Option<&str>| {
         let months = Months {
             from: from.map(month_of),
             until: None,
         };
-        publish(std::slice::from_ref(&first), months, Period::Month).open
+        published(std::slice::from_ref(&first), months, Period::Month).open
     };
     assert_eq!(open(None), [month_of("2025-10")]);
     assert_eq!(open(Some("2025-10")), [month_of("2025-10")]);
     assert_eq!(open(Some("2025-11")), []);
-    let nothing = Hourly::default();
-    let nothing = publish(&[nothing], Months::default(), Period::Month);
+    let nothing = MadeUpRecord::default();
+    let nothing = published(&[nothing], Months::default(), Period::Month);
     assert_eq!((nothing.open, nothing.months), (Vec::new(), Vec::new()));
 }
 
@@ -389,7 +356,7 @@ fn a_deadline_leaves_the_form_as_it_is() {
 #[test]
 fn receipts_and_deadlines_are_told_issue_by_issue() {
     let live = month_of("2025-11").end() - 100;
-    let issue = |serial, took, receipt: Option<i64>| Applied {
+    let issue = |serial, took, receipt: Option<i64>| MadeUpIssue {
         list: "child-protection".into(),
         serial,
         issued: live - took,
@@ -397,22 +364,22 @@ fn receipts_and_deadlines_are_told_issue_by_issue() {
         receipt: receipt.map(|after| live + after),
     };
     let mut resolver = made_up_resolver(1);
-    resolver.applied = vec![
+    resolver.issues = vec![
         issue(1, 60, Some(99)),
         issue(2, 61, Some(100)),
         issue(3, 3600, None),
     ];
-    let again = Applied {
+    let again = MadeUpIssue {
         live: live + 50,
-        ..resolver.applied[2].clone()
+        ..resolver.issues[2].clone()
     };
-    resolver.applied.push(again);
+    resolver.issues.push(again);
     let months = Months {
         from: Some(month_of("2025-11")),
         until: Some(month_of("2026-01")),
     };
     let deadlines = [("child-protection".to_owned(), 60)].into();
-    let report = publish(&[resolver], months, Period::Month).with_deadlines(&deadlines);
+    let report = published(&[resolver], months, Period::Month).with_deadlines(&deadlines);
     let list = &report.lists[0];
     let told = list.applied.iter();
     let told: Vec<_> = told
@@ -561,22 +528,17 @@ impl Readings {
 
 /// A resolver with these figures for each list and day from 2026-01-01 on, all counted in one hour
 /// of the day.
-fn resolver_with(days: &[Vec<Option<u64>>]) -> Hourly {
+fn resolver_with(days: &[Vec<Option<u64>>]) -> MadeUpRecord {
     let first = day("2026-01", 1);
     let day_count = days.iter().map(Vec::len).max().unwrap_or_default() as i64;
     let at = |place: usize| first + place as i64 * DAY_S;
-    let mut cells: Vec<ListHour> = Vec::new();
+    let mut cells = Vec::new();
     for (list, days) in days.iter().enumerate() {
         let figures = days
             .iter()
             .enumerate()
             .filter_map(|(place, blocked)| Some((place, (*blocked)?)));
-        cells.extend(figures.map(|(place, blocked)| ListHour {
-            hour: at(place),
-            list,
-            blocked,
-            ran_s: None,
-        }));
+        cells.extend(figures.map(|(place, blocked)| (at(place), list, blocked)));
     }
     cells.sort_unstable();
     let papers = Papers {
@@ -584,25 +546,19 @@ fn resolver_with(days: &[Vec<Option<u64>>]) -> Hourly {
         authority: "Example Authority".into(),
         legal_basis: "Example Act".into(),
     };
-    let list = |place: usize| ListRecord {
-        id: format!("list-{place}"),
-        papers: vec![papers.clone()],
-    };
+    let list = |place: usize| (format!("list-{place}"), papers.clone());
     let end = first + day_count * DAY_S;
-    Hourly {
-        boots: vec!["0000000000000001".into()],
-        read_at: end,
+    MadeUpRecord {
+        resolver: "one".into(),
+        from: first,
         complete_until: end,
         written_until: end,
         lists: (0..days.len()).map(list).collect(),
         hours: (0..day_count)
-            .map(|place| HourTotal {
-                hour: first + place * DAY_S,
-                questions: 5_000_000,
-            })
+            .map(|place| (first + place * DAY_S, 5_000_000))
             .collect(),
         cells,
-        ..Hourly::default()
+        ..MadeUpRecord::default()
     }
 }
 
@@ -644,7 +600,7 @@ proptest! {
             for from in 0..3 {
                 for until in from + 1..4 {
                     let span = Months { from: Some(months[from]), until: Some(months[until]) };
-                    readings.read(&publish(&record, span, period));
+                    readings.read(&published(&record, span, period));
                 }
             }
         }

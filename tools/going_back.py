@@ -10,7 +10,7 @@ WAYS_MAX, STRETCHES_KEPT, STEPS_KEPT = 4096, 65536, 64
 class WaysBack:
     """What is known of a log before its leaves are read one by one, and its hours that stand."""
     def __init__(self):
-        self.places, self.withdrawn_from, self.first = [], [], 0
+        self.places, self.withdrawn_from, self.right_at, self.first = [], [], [], 0
         self.told, self.forward = [], []
 
     def foresee(self, entries):
@@ -22,8 +22,8 @@ class WaysBack:
         except (OSError, Refused):
             pass
         for at in range(len(self.places) - 1, 0, -1):
-            least = min(self.withdrawn_from[at - 1:at + 1])
-            self.withdrawn_from[at - 1] = least
+            for moments in (self.withdrawn_from, self.right_at):
+                moments[at - 1] = min(moments[at - 1:at + 1])
 
     def note(self, seq, octets):
         try:
@@ -33,11 +33,17 @@ class WaysBack:
         if leaf["kind"] == "clock" and leaf["v"] == 3 and fits(leaf["body"], CLOCKS[3]):
             self.places.append(seq)
             self.withdrawn_from.append(seconds(leaf["body"]["since"]))
+            self.right_at.append(seconds(leaf["body"]["until"]))
 
     def stands(self, leaf):
         """Is the hour of this leaf withdrawn by none behind it?"""
         behind = bisect.bisect_right(self.places, leaf["seq"])
         return behind == len(self.places) or self.withdrawn_from[behind] > leaf["start"]
+
+    def at_the_latest(self, leaf):
+        """When what this leaf tells happened, at the latest."""
+        behind = bisect.bisect_right(self.places, leaf["seq"])
+        return min([leaf["start"], *self.right_at[behind:behind + 1]])
 
     def tell(self, hour):
         if self.told and self.told[-1][1] == hour:

@@ -91,21 +91,21 @@ def read_table():
 
 KINDS = read_table()
 
-def has_right_body(leaf):
-    """Does an event of a known kind say what one of its kind says?"""
+def read_body(leaf):
+    """What an event touches that says what one of its kind says; else nothing."""
     body = leaf["body"]
-    for of_list, touches, form, optional, times in KINDS[leaf["kind"]]:
+    for of_list, touches, form, optional, times in KINDS.get(leaf["kind"], []):
         form = {key: form[key] for key in form if key in body or key not in optional}
         if of_list == (leaf["list"] is not None) and fits(body, form):
-            is_right = touches == leaf["touches"] and body.get("back_s") != 0
             words = body.get("lists", [])
-            return is_right and words == sorted(set(words)) and all(
-                seconds(body[key]) is not None for key in times if key in body)
-    return False
+            is_right = body.get("back_s") != 0 and words == sorted(set(words)) and all(
+                re.fullmatch(TIME, body[key]) for key in times if key in body)
+            return touches if is_right else None
+    return None
 
 def has_right_envelope(leaf):
     salt, touches = leaf["salt"], leaf.get("touches", [])
-    is_known = "touches" not in leaf or leaf["kind"] not in KINDS or has_right_body(leaf)
+    is_known = "touches" not in leaf or leaf["kind"] not in KINDS or read_body(leaf) == touches
     return re.fullmatch("[0-9a-f]{32}", salt) and touches == sorted(set(touches)) and is_known \
         and all(re.fullmatch(PLAIN, word) for word in touches)
 
@@ -140,8 +140,14 @@ def has_arrived(arrived, moved):
     is_token = type(arrived) is str and re.fullmatch("[0-9a-f]{64}", arrived)
     return is_token and hashlib.sha256(bytes.fromhex(arrived)).hexdigest() == moved
 
-def tells_until(body, first):
-    """Are the times between the log that ended and this one full hours, up to its first?"""
-    since, until = (body.get(key) and seconds(body[key]) for key in ("from", "until"))
-    in_order = since is None or since % HOUR == 0 and since <= first
-    return until == first and in_order
+def tells_of_end(body, first):
+    """Does it say what log ended, and are the times up to this one full hours, the last one its
+    first? Without a first hour, as in the older form, there are no times."""
+    said = {key: body[key] for key in body if key not in ("from", "until")}
+    if not fits(said, RESTORED) or said == body or first is None:
+        return fits(body, RESTORED)
+    try:
+        since, until = (body.get(key) and seconds(body[key]) for key in ("from", "until"))
+    except ValueError:
+        return False
+    return until == first and (since is None or since % HOUR == 0 and since <= first)

@@ -173,11 +173,15 @@ class LogFiles:
             try:
                 if entry is not None and bad is None:
                     self.take(tree.size - 1, entry)
+                    self.passed(tree)
             except Refused as refused:
                 bad = refused.args
         misfit = misfit or (None if tree.root() == root else ("root", "checkpoint")) or bad
         if misfit:
             raise Refused(*misfit)
+
+    def passed(self, tree):
+        """All leaves of this tree are taken."""
 
     def entries(self):
         for first in range(0, self.size, 256):
@@ -196,10 +200,14 @@ class LogFiles:
             yield from entries
 
 def copies(folders, keys):
-    """What each copy of a log says, for the other copies of it."""
+    """The folders, each with what its copy of a log says for the other copies of it, or nothing:
+    the logs of a resolver one after the other, the longest copy of each first."""
+    said = []
     for folder in folders:
         try:
             octets = read_file(Path(folder) / "checkpoint", NOTE_MAX)
-            yield ("fork", *read_checkpoint(octets, known_keys(folder, keys)[0]))
+            pin = ("fork", *read_checkpoint(octets, known_keys(folder, keys)[0]))
+            said.append((pin[1].split("/")[:2], pin[1], -pin[2], folder, pin))
         except (OSError, ValueError, AttributeError, InvalidSignature):
-            pass
+            said.append(([], "", 0, folder, None))
+    return [(folder, pin) for *_, folder, pin in sorted(said, key=lambda copy: copy[:3])]

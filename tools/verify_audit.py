@@ -6,14 +6,15 @@ import argparse, itertools, json, os, sys
 from collections import Counter, defaultdict
 import on_record, tlog
 from going_back import WaysBack
-from leaves import (BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, has_arrived, read_leaf,
-                    seconds, tells_until)
+from leaves import (BIG, CLOCKS, HOUR, KINDS, START, fits, has_arrived, read_leaf, seconds,
+                    tells_of_end)
 from on_record import Stretch
 from tlog import Refused
 
 class Log(tlog.LogFiles):
-    def __init__(self, folder, keys, pins):
+    def __init__(self, folder, keys, pins, report=None):
         super().__init__(folder, keys)
+        self.report = report
         self.runs, self.boot, self.is_running, self.standing = {}, None, False, {}
         self.time, self.next, self.out, self.hour_form, self.stretches = 0, 0, 0, 0, []
         self.blocked, self.absent = defaultdict(int), Counter()
@@ -61,6 +62,13 @@ class Log(tlog.LogFiles):
                   ("author", f"{leaf['provider']}/{leaf['resolver']}" == self.origin))
         self.time = max(self.time, leaf["end"])
         self.take_hour(leaf) if "hour" in leaf else self.take_event(leaf)
+        if self.report:
+            stands = "hour" not in leaf or self.back.stands(leaf)
+            self.report.figures.take(leaf, stands, self.back.at_the_latest(leaf))
+
+    def passed(self, tree):
+        if self.report and self.report.head_size(self.origin) == tree.size:
+            self.report.seen[self.origin] = (tree.size, tree.root(), self.time)
 
     def add_up(self, here, name, count):
         before = self.sums[name]
@@ -180,9 +188,8 @@ class Log(tlog.LogFiles):
                 last.until, self.jump = at, (at, until)
                 self.stretches.append(Stretch(until, last.lists, last.live))
         if kind == "restored" and leaf["list"] is None:
-            said = {key: body[key] for key in body if key not in ("from", "until")}
-            good = here == "leaf 1" and fits(said, RESTORED) and body["origin"] != self.origin
-            good = good and (said == body or self.is_salted and tells_until(body, self.next))
+            good = tells_of_end(body, self.next if self.is_salted else None)
+            good = good and here == "leaf 1" and body["origin"] != self.origin
             self.restored = body if good else self.restored
             self.handed_over = self.next if good else self.handed_over
             self.hold(here, ("restored", good))
@@ -215,13 +222,14 @@ def misfits(log, longest):
         if not good:
             yield "follows", f"{log.origin} leaf 1"
 
-def check_logs(args):
-    """All logs, the longest copy of each, and all findings."""
+def check_logs(args, report=None):
+    """All logs, the longest copy of each, and all findings. The report's figures are counted."""
     keys, until = [tlog.read_key(text) for text in args.key], seconds(args.until)
     notes = [tlog.read_file(name, tlog.NOTE_MAX) for name in args.since]
     pins = [("since", *tlog.read_checkpoint(octets, keys)) for octets in notes]
-    pins += tlog.copies(args.folders, keys)
-    logs = [Log(folder, keys, pins) for folder in args.folders]
+    copies = tlog.copies(args.folders, keys)
+    pins += [pin for _, pin in copies if pin]
+    logs = [Log(folder, keys, pins, report and report.counted(pin)) for folder, pin in copies]
     logs.sort(key=lambda log: (log.origin, -log.size))
     findings = [finding for log in logs for finding in log.findings]
     longest = {log.origin: log for log in reversed(logs)}

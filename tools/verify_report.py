@@ -2,11 +2,10 @@
 """Checks a report that wardline published against its audit logs: rule 6 of docs/audit-format.md,
 and what docs/report.md says is hidden. The logs are checked as verify_audit.py does, which must lie
 beside this file, with what it needs."""
-import datetime, json, re
-from collections import defaultdict
-import tlog, verify_audit
+import base64, datetime, itertools, json, re
+import figures, tlog, verify_audit
 
-REPORT_MAX, MILLION, SHOWN_FROM = 64 << 20, 1_000_000, 10
+REPORT_MAX, MONTHS_MAX, MILLION, SHOWN_FROM = 8 << 20, 120, 1_000_000, 10
 
 class ByList:
     """The form of an object whose keys are ids."""
@@ -15,12 +14,12 @@ class ByList:
 
 FIGURE = (int, None, "hidden")
 FIGURES = ByList(FIGURE, True)
-GAPS = ByList({"count": int, "seconds": int})
+GAP = {"count": int, "seconds": int}
 DAY = {"day": str, "blocked": FIGURES, "blocked_by_all": FIGURE}
 MONTH = {"month": str, "blocked": FIGURES, "blocked_by_all": FIGURE,
          "questions_in_millions": (int, None),
-         "in_force": ByList({"seconds": int, "due_seconds": int}), "done": ByList(ByList(int)),
-         "gaps": GAPS, "not_in_force": GAPS}
+         "in_force": ByList({"seconds": int, "due_seconds": int}, True),
+         "done": ByList(ByList(int), True), "gaps": ByList(GAP), "not_in_force": ByList(GAP, True)}
 PAPERS = {"since": str, "authority": str, "legal_basis": str}
 VERSION = {"serial": int, "issued": str, "live": str, "seconds": int}
 HEAD = {"origin": str, "size": str, "root": str, "signed_at": str}
@@ -57,8 +56,10 @@ def read_report(octets):
         text = octets.decode()
         report = json.loads(text)
         same = json.dumps(report, indent=2, ensure_ascii=False) + "\n" == text
+        heads = [head["origin"] for head in report["log_heads"]] if same else []
+        same = same and heads == sorted(set(heads))
         return report if same and fits(report, REPORT) else None
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, LookupError, TypeError):
         return None
 
 def days_of(month):
@@ -75,7 +76,7 @@ def after(month):
 
 def first_second(month):
     first = datetime.datetime(int(month[:4]), int(month[5:]), 1, tzinfo=datetime.timezone.utc)
-    return first.timestamp()
+    return int(first.timestamp())
 
 def has_all_months(report):
     months, next_one = report["months"], report["from"]
@@ -86,7 +87,7 @@ def has_all_months(report):
         if month["month"] != next_one or not days or not (by_day or by_month):
             return False
         next_one = after(next_one)
-    return bool(months) and next_one == report["until"]
+    return 0 < len(months) <= MONTHS_MAX and next_one == report["until"]
 
 def blocks_of(days):
     """The weeks from the 1st, 8th, 15th and 22nd on, those with less than two days in force joined
@@ -125,59 +126,144 @@ def add_up(figures):
     figures = [figure for figure in figures if figure is not None]
     return "hidden" if "hidden" in figures else sum(figures) if figures else None
 
-def check_report(report, logs):
-    """Each figure, hidden or not, made anew from the leaves."""
-    if report is None:
-        return [("report", "report form")]
-    told = min((log.next for log in logs if not log.is_followed), default=0)
-    if not has_all_months(report) or first_second(report["until"]) > told:
-        return [("report", "report months")]
-    told, questions, findings = defaultdict(int), defaultdict(int), []
-    for log in logs:
-        for key, count in log.blocked.items():
-            told[key] += count
-        for day, count in log.questions.items():
-            questions[day[:7]] += count
-    months = [month["month"] for month in report["months"]]
-    made = {name: [hide([told.get((name, day)) for day in days_of(month)]) for month in months]
-            for name in sorted({name for name, _ in told})}
-    is_there = lambda all_of: any(month is not None for month, _ in all_of)
-    made = {name: all_of for name, all_of in made.items() if is_there(all_of)}
-    def hold(time, shown, by_all, figures):
-        for name in sorted({*shown, *figures}):
-            if name not in shown or name not in figures or shown[name] != figures[name]:
-                findings.append(("report", f"report {time} list {name}"))
-        if by_all != add_up(figures.values()):
-            findings.append(("report", f"report {time} all"))
-    if [one["id"] for one in report["lists"]] != list(made):
-        findings.append(("report", "report lists"))
-    for place, month in enumerate(report["months"]):
-        figures = {name: all_of[place][0] for name, all_of in made.items()}
-        hold(month["month"], month["blocked"], month["blocked_by_all"], figures)
+def utc(at):
+    """Beyond the year 9999 a time stays a number."""
+    if at > 253_402_207_200:
+        return str(at)
+    moment = datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}".zfill(20)
+
+class Report:
+    """A report, and what the logs say of its months."""
+    def __init__(self, report):
+        self.report, self.seen, self.counted_logs, self.findings = report, {}, set(), []
+        self.figures = None
+        if report and has_all_months(report):
+            names = [month["month"] for month in report["months"]] + [report["until"]]
+            self.figures = figures.Figures([first_second(name) for name in names])
+
+    def counted(self, pin):
+        """Itself, if the log's leaves are to be counted for it; of copies only the longest are."""
+        if self.figures is None or pin is None or pin[1] in self.counted_logs:
+            return None
+        self.counted_logs.add(pin[1])
+        self.figures.begin_log(pin[1])
+        return self
+
+    def head_size(self, origin):
+        sizes = [head["size"] for head in self.report["log_heads"] if head["origin"] == origin]
+        is_size = sizes and re.fullmatch("0|[1-9][0-9]{0,17}", sizes[0])
+        return int(sizes[0]) if is_size else None
+
+    def hold(self, place, shown, made):
+        if shown != made:
+            self.findings.append(("report", f"report {place}"))
+
+    def hold_each(self, place, shown, made):
+        for name in sorted({*shown, *made}):
+            is_same = name in shown and name in made and shown[name] == made[name]
+            self.hold(f"{place} {name}", is_same, True)
+
+    def hold_heads(self):
+        shown = {head["origin"]: head for head in self.report["log_heads"]}
+        made = {}
+        for origin, size in self.figures.heads.items():
+            seen, root, time = self.seen.get(origin, (-1, b"", 0))
+            made[origin] = seen >= size and {
+                "origin": origin, "size": str(seen), "signed_at": utc(time),
+                "root": base64.b64encode(root).decode()}
+        self.hold_each("head", shown, made)
+
+    def check(self, told):
+        if self.report is None:
+            return [("report", "report form")]
+        if self.figures is None or self.figures.end > told:
+            return [("report", "report months")]
+        self.figures.finish()
+        if self.figures.is_beyond:
+            return [("report", "report months")]
+        self.hold_heads()
+        lists = {}
+        for name, list_figures in sorted(self.figures.lists.items()):
+            days = iter(list_figures.blocked)
+            months = [hide(list(itertools.islice(days, len(days_of(month["month"])))))
+                      for month in self.report["months"]]
+            if any(month is not None for month, _ in months):
+                lists[name] = months
+        self.hold("lists", [one["id"] for one in self.report["lists"]], list(lists))
+        self.hold_versions(lists)
+        self.hold("resolvers", self.report["resolvers"], self.figures.resolvers)
+        for place in range(len(self.report["months"])):
+            self.hold_month(place, lists)
+        sums = {name: add_up(month for month, _ in months) for name, months in lists.items()}
+        self.hold_figures("sums", self.report["sums"], sums)
+        return self.findings[:100]
+
+    def hold_versions(self, lists):
+        shown = {one["id"]: one["versions"] for one in self.report["lists"]}
+        for name in lists:
+            made = [{"serial": serial, "issued": utc(issued), "live": utc(live),
+                     "seconds": max(0, live - issued)}
+                    for serial, (issued, live) in sorted(self.figures.lists[name].versions.items())]
+            self.hold(f"versions {name}", shown.get(name, made), made)
+
+    def hold_figures(self, time, shown, made):
+        self.hold_each(f"{time} list", shown["blocked"], made)
+        self.hold(f"{time} all", shown["blocked_by_all"], add_up(made.values()))
+
+    def hold_month(self, place, lists):
+        month, of_all = self.report["months"][place], self.figures
+        name, days = month["month"], [day for day, of in enumerate(of_all.month_of_day)
+                                      if of == place]
+        made = {one: months[place][0] for one, months in lists.items()}
+        self.hold_figures(name, month, made)
         for at, day in enumerate(month.get("days", [])):
-            of_day = {name: all_of[place][1][at] for name, all_of in made.items()}
-            hold(day["day"], day["blocked"], day["blocked_by_all"], of_day)
-        count = questions[month["month"]]
-        blocked = sum(figure for figure in figures.values() if type(figure) is int)
-        millions = (count + MILLION // 2) // MILLION
+            self.hold_figures(day["day"], day, {one: lists[one][place][1][at] for one in lists})
+        blocked = sum(figure for figure in made.values() if type(figure) is int)
+        millions = (of_all.questions[place] + MILLION // 2) // MILLION
         millions = millions if 0 < millions and millions * MILLION > 2 * blocked + MILLION else None
-        if month["questions_in_millions"] != millions:
-            findings.append(("report", f"report {month['month']} questions"))
-    sums = {name: add_up(month for month, _ in all_of) for name, all_of in made.items()}
-    hold("sums", report["sums"]["blocked"], report["sums"]["blocked_by_all"], sums)
-    return findings
+        self.hold(f"{name} questions", month["questions_in_millions"], millions)
+        add = lambda seconds: sum(seconds[day] for day in days)
+        force = {one: {"seconds": add(of_all.lists[one].in_force),
+                       "due_seconds": add(of_all.lists[one].due)} for one in lists}
+        self.hold_each(f"{name} in-force", month["in_force"], force)
+        in_order = lambda done: {one: list(steps.items()) for one, steps in done.items()}
+        done = {one: self.done(place, one) for one in lists if made[one] is not None}
+        self.hold_each(f"{name} done", in_order(month["done"]), in_order(done))
+        gaps = [(kind, of_all.gaps[place, kind]) for kind in figures.GAPS]
+        gaps = [(kind, {"count": count, "seconds": seconds}) for kind, (count, seconds) in gaps
+                if count > 0]
+        self.hold(f"{name} gaps", list(month["gaps"].items()), gaps)
+        out = {one: of_all.lists[one].out[place] for one in lists}
+        out = {one: {"count": count, "seconds": seconds} for one, (count, seconds) in out.items()
+               if count > 0}
+        self.hold_each(f"{name} not-in-force", month["not_in_force"], out)
+
+    def done(self, place, name):
+        """What was done about a list, with the deadline that the report itself names first."""
+        of_list, bounds = self.figures.lists[name], self.figures.bounds
+        done = {kind: of_list.steps[place, kind] for kind in figures.STEPS}
+        told = (month["done"][name] for month in self.report["months"] if name in month["done"])
+        deadline = next(told, {}).get("deadline_seconds")
+        if deadline is not None:
+            took = [max(0, live - issued) for issued, live in of_list.versions.values()
+                    if bounds[place] <= live < bounds[place + 1]]
+            done.update(versions=len(took), within_deadline=sum(
+                seconds <= deadline for seconds in took), deadline_seconds=deadline)
+        return done
 
 def main():
     parser = verify_audit.arguments("Check a published report: 0 if it is what the logs say.")
     parser.add_argument("--report", required=True, help="file of a published report (JSON)")
     args = parser.parse_intermixed_args()
-    report = read_report(tlog.read_file(args.report, REPORT_MAX))
-    logs, longest, findings = verify_audit.check_logs(args)
+    report = Report(read_report(tlog.read_file(args.report, REPORT_MAX)))
+    logs, longest, findings = verify_audit.check_logs(args, report)
     if all(log.is_whole for log in logs):
-        findings += check_report(report, longest)
+        told = min((log.next for log in longest if not log.is_followed), default=0)
+        findings += report.check(told)
     verify_audit.tell(logs, longest)
-    print("NOT CHECKED: what a report says beside its counts (papers, versions, time in force, "
-          "gaps, what was done, heads of logs)")
+    print("NOT CHECKED: what a report says in words, who answers for its lists, its deadlines, the "
+          "months that it says are not over, and how many copies were left out")
     return verify_audit.conclude(findings, logs)
 
 if __name__ == "__main__":

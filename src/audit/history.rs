@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::begins::{closed_by, ended_by};
 use super::entry_counts::Commitments;
 use super::log_runs::LogRuns;
-use super::standing::Withdrawals;
 use super::told::ToldEvent;
 use super::totals::Totals;
 use super::{FINDINGS_MAX, Finding};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::record::{
-    Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX, Statement,
+    Carried, Ended, EventLeaf, HourLeaf, Leaf, LeafGap, Moment, NUMBER_MAX, Statement, Withdrawals,
 };
 
 /// No list has this id.
@@ -139,6 +138,11 @@ impl LogHistory {
         self.close_hour();
     }
 
+    /// The time of the last leaf so far.
+    pub(super) const fn time(&self) -> UnixSeconds {
+        self.time
+    }
+
     /// Up to when every hour is told of.
     pub(super) fn until(&self) -> Option<UnixSeconds> {
         self.next_hour
@@ -199,7 +203,7 @@ impl LogHistory {
         self.add_up(seq, leaf.list, leaf.blocked.sum());
         self.runs.times.note_out(leaf);
         if self.hour.as_ref().is_some_and(|open| open.stands) {
-            self.totals.add_list(leaf.hour.0, leaf.list, leaf.blocked);
+            self.totals.add_list(leaf.list, leaf.blocked);
             self.totals.add_absence(leaf.list, leaf.not_in_force_s());
             self.told.note_absences(leaf);
         } else {
@@ -331,7 +335,7 @@ impl LogHistory {
         self.runs.times.forget(hour + HOUR_S);
         self.runs.standing.tell(hour);
         if stands {
-            self.totals.add_questions(hour, questions);
+            self.totals.add_questions(questions);
             self.told.hours += 1;
         } else {
             self.told.withdrawn.questions += questions;

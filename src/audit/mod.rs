@@ -31,7 +31,7 @@ pub use policy::{CosignPolicy, PolicyFault};
 pub use published::PublishedReport;
 pub use restored::{describe_closed, describe_ended, misfits};
 pub use told::{AbsentTime, Unjudged};
-pub use totals::{Day, Totals};
+pub use totals::Totals;
 pub use verify::{Cosigner, LogReport, Verified, verify};
 
 /// Findings that are kept of one log: whoever sees so many needs no more.

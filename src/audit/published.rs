@@ -1,77 +1,276 @@
-//! Holds a published report against what the leaves add up to: each figure, hidden or not, is made
+//! Holds a published report against the leaves of the logs: whatever follows from them is made
 //! anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Totals};
+use super::{FINDINGS_MAX, Finding};
 use crate::clock::UnixSeconds;
-use crate::record::Blocked;
+use crate::record::{Leaf, Moment, Withdrawals};
 use crate::report::{
-    BlockedFigures, ByList, DAY_S, DayFigures, Figure, Month, MonthFigures, PublishedDocument,
-    Shown, hide, in_millions,
+    ByList, Figure, LoggedFigures, Month, MonthFigures, Period, PublishedDocument, PublishedHead,
+    document, publish,
 };
+use crate::seal::tree::Hash;
 
 /// The code of all findings about a report.
 const REPORT: &str = "report";
+/// Ten years.
+const MONTHS_MAX: usize = 120;
+/// What a list's `done` has only where the operator named a deadline, which no log knows.
+const DEADLINE: &str = "deadline_seconds";
 
-/// A published report, as it was read.
+/// A published report, as it was read, and what the logs say of its months so far.
 #[derive(Debug)]
-pub struct PublishedReport(Result<PublishedDocument, String>);
+pub struct PublishedReport {
+    document: Result<PublishedDocument, String>,
+    /// None where the report has no months that can be checked.
+    figures: Option<LoggedFigures>,
+    /// The logs that were read.
+    origins: BTreeSet<String>,
+    /// What the logs have where the report names their heads.
+    heads: BTreeMap<String, PublishedHead>,
+}
 
-/// A list's months, made anew.
-struct MadeAnew {
-    id: String,
-    months: Vec<Shown>,
+/// A figure that is held against one made anew, by its place.
+struct Held<'a> {
+    findings: &'a mut Vec<Finding>,
 }
 
 impl PublishedReport {
     /// Reads it; what is wrong with its form is found when it is checked.
     pub fn read(octets: &[u8]) -> Self {
-        Self(PublishedDocument::parse(octets))
+        let document = PublishedDocument::parse(octets);
+        let months = document.as_ref().ok().and_then(months_of);
+        Self {
+            figures: months.map(|months| LoggedFigures::new(&months)),
+            document,
+            origins: BTreeSet::new(),
+            heads: BTreeMap::new(),
+        }
     }
 
-    /// Each figure that is not what the leaves of all logs together make it.
+    /// The leaves that follow are of this log; false where they count already, or not at all.
+    pub(super) fn begin_log(&mut self, origin: &str, withdrawals: &Withdrawals) -> bool {
+        let is_new = self.origins.insert(origin.to_owned());
+        let figures = self.figures.as_mut().filter(|_| is_new);
+        let begun = figures.map(|figures| figures.begin_log(origin, withdrawals.clone()));
+        begun.is_some()
+    }
+
+    /// Reads a leaf of the log.
+    pub(super) fn take(&mut self, leaf: &Leaf<'_>) {
+        if let Some(figures) = &mut self.figures {
+            figures.take(leaf);
+        }
+    }
+
+    /// With how many leaves the report has the log's head.
+    pub(super) fn head_size(&self, origin: &str) -> Option<u64> {
+        let heads = &self.document.as_ref().ok()?.log_heads;
+        let head = heads.iter().find(|head| head.origin == origin)?;
+        let size = head.size.parse::<u64>().ok()?;
+        (size.to_string() == head.size).then_some(size)
+    }
+
+    /// The log with so many leaves.
+    pub(super) fn note_head(&mut self, origin: &str, size: u64, root: &Hash, at: UnixSeconds) {
+        let head = PublishedHead {
+            origin: origin.to_owned(),
+            size: size.to_string(),
+            root: data_encoding::BASE64.encode(root),
+            signed_at: Moment(at).to_string(),
+        };
+        self.heads.insert(origin.to_owned(), head);
+    }
+
+    /// Whatever is not what the leaves of all logs together make it.
     ///
     /// `until` is how far all logs tell.
-    pub fn check(&self, totals: &Totals, until: Option<UnixSeconds>) -> Vec<Finding> {
-        let document = match &self.0 {
+    pub fn check(self, until: Option<UnixSeconds>) -> Vec<Finding> {
+        let document = match self.document {
             Ok(document) => document,
-            Err(message) => return vec![wrong("form", message)],
+            Err(message) => return vec![wrong("form", &message)],
         };
-        let Some(months) = months_of(document) else {
+        let Some(mut figures) = self.figures else {
             let message = "its months are none, or do not follow each other from `from` to \
-                           `until`, or their days are not all";
+                           `until`, or are more than ten years, or their days are not all";
             return vec![wrong("months", message)];
         };
-        let end = months.last().map(|month| month.end());
-        if end > until {
+        figures.finish();
+        if figures.end() > until {
             let message = "its last month is not over in all logs";
             return vec![wrong("months", message)];
         }
-        let lists = make_anew(totals, &months);
-        let mut findings = Vec::new();
-        let named = document.lists.iter().map(|list| list.id.as_str());
-        if !named.eq(lists.iter().map(|list| list.id.as_str())) {
-            let message = "its lists are not those that have hours in these months";
-            findings.push(wrong("lists", message));
+        if figures.is_beyond() {
+            let message = "the logs have more lists and issues in these months than are checked";
+            return vec![wrong("months", message)];
         }
-        for (place, (shown, month)) in document.months.iter().zip(&months).enumerate() {
-            check_month(shown, place, &lists, &mut findings);
-            let questions = questions_of(totals, *month, &lists, place);
-            if shown.questions_in_millions != questions {
-                let message = format!("the leaves make that {questions:?} millions");
-                findings.push(wrong(&format!("{month} questions"), &message));
-            }
+        let (mut findings, deadlines) = (Vec::new(), deadlines(&document));
+        let mut held = Held {
+            findings: &mut findings,
+        };
+        held.heads(&document, &figures, &self.heads);
+        let made = made_anew(figures, &document, &deadlines);
+        held.lists(&document, &made);
+        for (shown, made) in document.months.iter().zip(&made.months) {
+            held.month(shown, made);
         }
-        let BlockedFigures {
-            blocked,
-            blocked_by_all,
-        } = &document.sums;
-        let sum = |list: &MadeAnew| Figure::sum(list.months.iter().map(|month| month.month));
-        check_lists("sums", blocked, &lists, sum, &mut findings);
-        check_all("sums", *blocked_by_all, &lists, sum, &mut findings);
+        held.figures("sums", &document.sums.blocked, &made.sums.blocked);
+        held.all(
+            "sums",
+            document.sums.blocked_by_all,
+            made.sums.blocked_by_all,
+        );
+        findings.truncate(FINDINGS_MAX);
         findings
     }
+}
+
+impl Held<'_> {
+    fn find(&mut self, place: &str, message: &str) {
+        self.findings.push(wrong(place, message));
+    }
+
+    /// The first head after the months of each log that tells all of them.
+    fn heads(
+        &mut self,
+        document: &PublishedDocument,
+        figures: &LoggedFigures,
+        seen: &BTreeMap<String, PublishedHead>,
+    ) {
+        let due = figures.heads().iter();
+        let due: BTreeMap<&str, u64> = due
+            .map(|place| (place.origin.as_str(), place.size))
+            .collect();
+        let shown = document.log_heads.iter();
+        let shown: BTreeMap<&str, &PublishedHead> =
+            shown.map(|head| (head.origin.as_str(), head)).collect();
+        let origins: BTreeSet<&str> = due.keys().chain(shown.keys()).copied().collect();
+        for origin in origins {
+            let size = seen.get(origin).and_then(|seen| seen.size.parse().ok());
+            let is_due = due.get(origin).copied() <= size && due.contains_key(origin);
+            if !is_due || shown.get(origin).copied() != seen.get(origin) {
+                let message = "is not a head of the log, or not one behind these months";
+                self.find(&format!("head {origin}"), message);
+            }
+        }
+    }
+
+    fn lists(&mut self, document: &PublishedDocument, made: &PublishedDocument) {
+        let ids = |document: &PublishedDocument| -> Vec<String> {
+            document.lists.iter().map(|list| list.id.clone()).collect()
+        };
+        if ids(document) != ids(made) {
+            let message = "its lists are not those that have hours in these months";
+            self.find("lists", message);
+        }
+        for list in &made.lists {
+            let shown = document.lists.iter().find(|shown| shown.id == list.id);
+            if shown.is_some_and(|shown| shown.versions != list.versions) {
+                let message = "are not those that the leaves say came into force, and when";
+                self.find(&format!("versions {}", list.id), message);
+            }
+        }
+        if document.resolvers != made.resolvers {
+            let message = format!("{} have an hour in these months", made.resolvers);
+            self.find("resolvers", &message);
+        }
+    }
+
+    fn month(&mut self, shown: &MonthFigures, made: &MonthFigures) {
+        let month = &shown.month;
+        self.figures(month, &shown.blocked, &made.blocked);
+        self.all(month, shown.blocked_by_all, made.blocked_by_all);
+        let days = shown.days.iter().flatten();
+        for (shown, made) in days.zip(made.days.iter().flatten()) {
+            self.figures(&shown.day, &shown.blocked, &made.blocked);
+            self.all(&shown.day, shown.blocked_by_all, made.blocked_by_all);
+        }
+        if shown.questions_in_millions != made.questions_in_millions {
+            let message = format!(
+                "the leaves make that {:?} millions",
+                made.questions_in_millions
+            );
+            self.find(&format!("{month} questions"), &message);
+        }
+        let seconds = "is not what the leaves add up to";
+        self.by_list(&shown.in_force, &made.in_force, |id, _| {
+            (format!("{month} in-force {id}"), seconds.to_owned())
+        });
+        self.by_list(&shown.done, &made.done, |id, _| {
+            (format!("{month} done {id}"), seconds.to_owned())
+        });
+        if shown.gaps != made.gaps {
+            self.find(&format!("{month} gaps"), seconds);
+        }
+        self.by_list(&shown.not_in_force, &made.not_in_force, |id, _| {
+            (format!("{month} not-in-force {id}"), seconds.to_owned())
+        });
+    }
+
+    /// Each list's figure, and that no other list has one.
+    fn figures(&mut self, time: &str, shown: &ByList<Figure>, made: &ByList<Figure>) {
+        self.by_list(shown, made, |id, made| {
+            let message = format!("the leaves make that {}", describe(made.copied()));
+            (format!("{time} list {id}"), message)
+        });
+    }
+
+    fn all(&mut self, time: &str, shown: Figure, made: Figure) {
+        if shown != made {
+            let message = format!("the leaves make that {}", describe(Some(made)));
+            self.find(&format!("{time} all"), &message);
+        }
+    }
+
+    fn by_list<V: PartialEq>(
+        &mut self,
+        shown: &ByList<V>,
+        made: &ByList<V>,
+        explain: impl Fn(&str, Option<&V>) -> (String, String),
+    ) {
+        // Both are sorted by the lists' ids.
+        let mut left = shown.0.iter().peekable();
+        let mut right = made.0.iter().peekable();
+        while let Some(id) = first_of(left.peek(), right.peek()) {
+            let shown = left.next_if(|(other, _)| *other == id);
+            let made = right.next_if(|(other, _)| *other == id);
+            let (shown, made) = (shown.map(|(_, v)| v), made.map(|(_, v)| v));
+            if shown != made {
+                let (place, message) = explain(&id, made);
+                self.find(&place, &message);
+            }
+        }
+    }
+}
+
+fn first_of<V>(left: Option<&&(String, V)>, right: Option<&&(String, V)>) -> Option<String> {
+    let ids = left.into_iter().chain(right).map(|(id, _)| id);
+    ids.min().cloned()
+}
+
+/// The deadlines that the report itself names, by list: no log knows them, but they must be the
+/// same in all months.
+fn deadlines(document: &PublishedDocument) -> BTreeMap<String, u64> {
+    let (mut deadlines, mut seen) = (BTreeMap::new(), BTreeSet::new());
+    for (list, done) in document.months.iter().flat_map(|month| &month.done.0) {
+        if seen.insert(list) {
+            deadlines.extend(done.get(DEADLINE).map(|deadline| (list.clone(), *deadline)));
+        }
+    }
+    deadlines
+}
+
+fn made_anew(
+    figures: LoggedFigures,
+    document_read: &PublishedDocument,
+    deadlines: &BTreeMap<String, u64>,
+) -> PublishedDocument {
+    let period = match document_read.by.as_str() {
+        "day" => Period::Day,
+        _ => Period::Month,
+    };
+    document(&publish(figures, period).with_deadlines(deadlines))
 }
 
 /// The months of a report, if each follows the one before and has all its days.
@@ -97,110 +296,14 @@ fn months_of(document: &PublishedDocument) -> Option<Vec<Month>> {
     let is_whole = months.last()?.next().to_string() == until
         && document.from.as_deref() == Some(from.to_string().as_str());
     let are_named = document.months.iter().zip(&months).all(is_named);
-    (is_whole && are_named).then_some(months)
-}
-
-/// The lists that have an hour in these months, by id.
-fn make_anew(totals: &Totals, months: &[Month]) -> Vec<MadeAnew> {
-    let lists = totals.blocked.iter().map(|(id, days)| {
-        let months = months.iter().map(|month| {
-            let starts = (0..month.day_count()).map(|day| month.start() + day as i64 * DAY_S);
-            let counts = starts.map(|start| days.get(&start).map(Blocked::sum));
-            hide(&counts.collect::<Vec<_>>())
-        });
-        MadeAnew {
-            id: id.clone(),
-            months: months.collect(),
-        }
-    });
-    let is_there = |list: &MadeAnew| {
-        list.months
-            .iter()
-            .any(|month| month.month != Figure::Absent)
-    };
-    lists.filter(is_there).collect()
-}
-
-fn check_month(
-    shown: &MonthFigures,
-    place: usize,
-    lists: &[MadeAnew],
-    findings: &mut Vec<Finding>,
-) {
-    let of_month = |list: &MadeAnew| list.months.get(place).map_or(Figure::Absent, |m| m.month);
-    check_lists(&shown.month, &shown.blocked, lists, of_month, findings);
-    check_all(
-        &shown.month,
-        shown.blocked_by_all,
-        lists,
-        of_month,
-        findings,
-    );
-    for (at, figures) in shown.days.iter().flatten().enumerate() {
-        let DayFigures {
-            day,
-            blocked,
-            blocked_by_all,
-        } = figures;
-        let of_day = |list: &MadeAnew| {
-            let days = list.months.get(place).map(|month| &month.days);
-            let figure = days.and_then(|days| days.get(at).copied());
-            figure.unwrap_or(Figure::Absent)
-        };
-        check_lists(day, blocked, lists, of_day, findings);
-        check_all(day, *blocked_by_all, lists, of_day, findings);
-    }
-}
-
-/// All questions of a month, as a report may tell them.
-fn questions_of(totals: &Totals, month: Month, lists: &[MadeAnew], place: usize) -> Option<u64> {
-    let days = totals.questions.range(month.start()..month.end());
-    let count = days.map(|(_, questions)| questions).sum();
-    let shown = |list: &MadeAnew| list.months.get(place)?.month.shown();
-    in_millions(count, lists.iter().filter_map(shown).sum())
-}
-
-/// Each list's figure, and that no other list has one.
-fn check_lists(
-    time: &str,
-    shown: &ByList<Figure>,
-    lists: &[MadeAnew],
-    figure: impl Fn(&MadeAnew) -> Figure,
-    findings: &mut Vec<Finding>,
-) {
-    let ids = shown.0.iter().map(|(id, _)| id.as_str());
-    let ids: BTreeSet<&str> = ids
-        .chain(lists.iter().map(|list| list.id.as_str()))
-        .collect();
-    for id in ids {
-        let made = lists.iter().find(|list| list.id == id).map(&figure);
-        if shown.get(id).copied() != made {
-            let message = format!("the leaves make that {}", describe(made));
-            findings.push(wrong(&format!("{time} list {id}"), &message));
-        }
-    }
-}
-
-/// The figure of all lists together.
-fn check_all(
-    time: &str,
-    shown: Figure,
-    lists: &[MadeAnew],
-    figure: impl Fn(&MadeAnew) -> Figure,
-    findings: &mut Vec<Finding>,
-) {
-    let made = Figure::sum(lists.iter().map(figure));
-    if shown != made {
-        let message = format!("the leaves make that {}", describe(Some(made)));
-        findings.push(wrong(&format!("{time} all"), &message));
-    }
+    (is_whole && are_named && months.len() <= MONTHS_MAX).then_some(months)
 }
 
 fn describe(figure: Option<Figure>) -> String {
     match figure {
         Some(Figure::Shown(count)) => count.to_string(),
         Some(Figure::Hidden) => "a hidden one".to_owned(),
-        Some(Figure::Absent) => "one that says that the list was not in force".to_owned(),
+        Some(Figure::Absent) => "one that says that the list had no hour".to_owned(),
         None => "no figure at all".to_owned(),
     }
 }

@@ -7,8 +7,8 @@ use super::folder::{
     BUNDLE_OCTETS_MAX, CHECKPOINT, CHECKPOINTS, Folder, LeafBundle, TILE_OCTETS_MAX, check_author,
 };
 use super::history::LogHistory;
-use super::standing::Withdrawals;
-use crate::record::Leaf;
+use super::published::PublishedReport;
+use crate::record::{Leaf, Withdrawals};
 use crate::seal::VerifyKey;
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::tree::{Hash, TILE_WIDTH, Tile, Tree, bundle_path, leaf_hash, tile_path};
@@ -96,6 +96,10 @@ pub(super) struct LogReading<'a> {
     is_salted: Option<bool>,
     /// Are there hashes and no leaves?
     is_public: bool,
+    /// The report that the leaves are also counted for.
+    report: Option<&'a mut PublishedReport>,
+    /// With how many leaves the report has the log's head.
+    head_size: Option<u64>,
 }
 
 impl<'a> LogReading<'a> {
@@ -104,8 +108,16 @@ impl<'a> LogReading<'a> {
         last: &'a Checkpoint,
         pins: Vec<Pin>,
         is_public: bool,
+        report: Option<&'a mut PublishedReport>,
+        withdrawals: &Withdrawals,
     ) -> Self {
+        let origin = &last.origin;
+        let report =
+            report.and_then(|report| report.begin_log(origin, withdrawals).then_some(report));
+        let head_size = report.as_ref().and_then(|report| report.head_size(origin));
         Self {
+            report,
+            head_size,
             is_public,
             folder,
             last,
@@ -187,9 +199,21 @@ impl<'a> LogReading<'a> {
                 let message = "is of another form than the log's first leaf".to_owned();
                 self.unreadable = Some(self.find("leaf", &format!("leaf {seq}"), message));
             }
-            Ok(leaf) => history.take(seq, &leaf),
+            Ok(leaf) => self.count(&leaf, history),
             Err(fault) => {
                 self.unreadable = Some(self.find("leaf", &format!("leaf {seq}"), fault.to_string()))
+            }
+        }
+    }
+
+    /// Follows the leaf, and counts it for the report.
+    fn count(&mut self, leaf: &Leaf<'_>, history: &mut LogHistory) {
+        let size = self.tree.size();
+        history.take(size - 1, leaf);
+        if let Some(report) = &mut self.report {
+            report.take(leaf);
+            if self.head_size == Some(size) {
+                report.note_head(&self.last.origin, size, &self.tree.root(), history.time());
             }
         }
     }

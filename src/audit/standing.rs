@@ -3,68 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
-use crate::record::{Leaf, Statement, Withdrawal};
+use crate::record::Withdrawal;
 
-/// How often a log may go back: more than once a day for ten years.
-const WITHDRAWALS_MAX: usize = 4096;
 /// Hours that follow each other without a break are one stretch; the last ones are remembered.
 const STRETCHES_KEPT: usize = 65_536;
 /// Steps forward of a run that are remembered.
 const STEPS_KEPT: usize = 64;
 /// A log waits for a clock that is behind by less.
 const WAITS_S: i64 = HOUR_S;
-
-/// Where a log goes back, as is seen before its leaves are read one by one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Withdrawals {
-    /// The places of these leaves, and from when on hours told before are withdrawn.
-    of: Vec<(u64, UnixSeconds)>,
-}
-
-impl Withdrawals {
-    /// Notes a leaf, if it is one; more than a log may have are left out.
-    pub(super) fn note(&mut self, seq: u64, octets: &[u8]) {
-        if self.of.len() < WITHDRAWALS_MAX
-            && let Some(Withdrawal { since, .. }) = withdrawal_in(octets)
-        {
-            self.of.push((seq, since.0));
-        }
-    }
-
-    /// Was the leaf at `seq` seen beforehand?
-    pub(super) fn has(&self, seq: u64) -> bool {
-        self.of.binary_search_by_key(&seq, |(at, _)| *at).is_ok()
-    }
-
-    /// From when on the hours that were told before each of them are withdrawn by it or by a later
-    /// one.
-    pub(super) fn finish(&mut self) {
-        let mut earliest = UnixSeconds::MAX;
-        for (_, since) in self.of.iter_mut().rev() {
-            earliest = earliest.min(*since);
-            *since = earliest;
-        }
-    }
-
-    /// Is an hour that the leaf at `seq` tells of withdrawn behind it?
-    pub(super) fn withdraw(&self, seq: u64, hour: UnixSeconds) -> bool {
-        let next = self.of.partition_point(|(at, _)| *at <= seq);
-        self.of.get(next).is_some_and(|(_, since)| *since <= hour)
-    }
-}
-
-/// What the leaf withdraws. Most leaves are not even read for that.
-fn withdrawal_in(octets: &[u8]) -> Option<Withdrawal> {
-    let key = br#""since":"#;
-    octets.windows(key.len()).find(|window| window == key)?;
-    match Leaf::parse(octets) {
-        Ok(Leaf::Event(leaf)) if leaf.salt.is_some() => match leaf.said() {
-            Some(Statement::Withdrawn(withdrawal)) => Some(withdrawal),
-            _ => None,
-        },
-        _ => None,
-    }
-}
 
 /// The hours that stand at a leaf, and where the log may go back to.
 #[derive(Debug, Default)]
@@ -184,27 +130,5 @@ mod tests {
         hours.tell(3 * DAY);
         assert!(hours.go_back(at, withdrawal(3600, 3600 + 9), 3 * DAY));
         assert!(hours.stretches.is_empty());
-    }
-
-    #[test]
-    fn an_hour_is_withdrawn_by_what_stands_behind_it() {
-        let mut withdrawals = Withdrawals {
-            of: vec![(10, 7200), (20, 3600), (30, 9 * 3600)],
-        };
-        withdrawals.finish();
-        for (seq, hour, is_withdrawn) in [
-            (9, 3600, true),
-            (9, 0, false),
-            (10, 3600, true),
-            (21, 8 * 3600, false),
-            (29, 9 * 3600, true),
-            (30, 9 * 3600, false),
-        ] {
-            assert_eq!(
-                withdrawals.withdraw(seq, hour),
-                is_withdrawn,
-                "{seq} {hour}"
-            );
-        }
     }
 }

@@ -7,6 +7,7 @@ use super::demands::Demands;
 use super::entry_counts::Commitments;
 use super::folder::{CHECKPOINT, Folder, check_author, with_followed};
 use super::history::LogHistory;
+use super::published::PublishedReport;
 use super::reading::{LogReading, pins, withdrawals};
 use super::told::{AbsentTime, ToldEvent, Unjudged, WithdrawnHours};
 use super::totals::Totals;
@@ -91,7 +92,13 @@ pub struct Verified {
 
 /// Checks the log in `folder`. Of findings about its files there is at most one, since nothing of
 /// it can be believed then.
-pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
+///
+/// A report's figures are counted on the way, unless another copy of the log was before.
+pub fn verify(
+    folder: &Folder,
+    demands: &Demands,
+    report: Option<&mut PublishedReport>,
+) -> Verified {
     // Nobody knows whose log it is before its checkpoint is believed.
     let place = folder.path().display().to_string();
     let here = format!("{place} {CHECKPOINT}");
@@ -105,9 +112,12 @@ pub fn verify(folder: &Folder, demands: &Demands) -> Verified {
     if let Err(finding) = check_author(&note, &origin, &keys, &here) {
         return refused(place, finding);
     }
-    let mut history = LogHistory::new(&origin, withdrawals(folder, &checkpoint));
+    let withdrawals = withdrawals(folder, &checkpoint);
+    let mut history = LogHistory::new(&origin, withdrawals.clone());
     if let Err(finding) = pins(folder, &checkpoint, demands, &keys).and_then(|pins| {
-        LogReading::new(folder, &checkpoint, pins, demands.is_public).read(&mut history)
+        let is_public = demands.is_public;
+        LogReading::new(folder, &checkpoint, pins, is_public, report, &withdrawals)
+            .read(&mut history)
     }) {
         return refused(origin, finding);
     }

@@ -17,6 +17,7 @@ mod list;
 mod log;
 mod output;
 mod proofs;
+mod published;
 mod report;
 mod serve;
 mod service;

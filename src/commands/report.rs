@@ -8,10 +8,10 @@ use clap::ValueEnum;
 
 use super::failure::{CommandFailure, failed, load};
 use super::output;
+use super::published::publish_states;
 use crate::clock;
 use crate::config::Config;
-use crate::count::Stretch;
-use crate::report::{self, Complaints, Months, parse_months, parse_span};
+use crate::report::{self, Complaints, parse_months, parse_span};
 use crate::store::Reader;
 
 /// Two hundred years of complaints are shorter.
@@ -165,20 +165,9 @@ fn print_published(
         By::Day => report::Period::Day,
         By::Month => report::Period::Month,
     };
-    let now = clock::wall_s();
-    let records = folders
-        .iter()
-        .map(|folder| Reader::open(folder)?.read_hourly(stretch(months), now));
-    let records = records.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    let published = report::publish(&records, months, period)
+    let published = publish_states(folders, months, period, clock::wall_s())
+        .map_err(failed)?
         .with_deadlines(deadlines)
         .with_complaints(complaints);
     output::print(&report::render(&published, format))
-}
-
-fn stretch(months: Months) -> Stretch {
-    Stretch {
-        from: months.from.map(|month| month.start()),
-        until: months.until.map(|month| month.start()),
-    }
 }

@@ -3,16 +3,16 @@
 
 mod cells;
 mod hour;
-mod hourly;
 mod opening;
 mod record;
+mod step_kind;
 
 pub use cells::EntryCounts;
 pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, OwnCells, Tally};
 pub use hour::{HourCounts, Meter};
-pub use hourly::{Applied, HourTotal, Hourly, ListHour, Seal, Step, StepKind};
 pub use opening::{Opening, Openings, OpeningsFault, read_counts};
 pub use record::{
     Gap, GapKind, HourRecord, ListGap, ListIdentity, ListRecord, Papers, Record, Stretch,
-    WithdrawnTime,
+    ToldHours, WithdrawnTime,
 };
+pub use step_kind::StepKind;

@@ -24,6 +24,15 @@ pub struct Stretch {
     pub until: Option<UnixSeconds>,
 }
 
+/// The hours that a log tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldHours {
+    /// The first second of the first one.
+    pub from: UnixSeconds,
+    /// The first second after the last one.
+    pub until: UnixSeconds,
+}
+
 /// Everything on record between two hours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -175,25 +184,19 @@ impl Record {
     /// How many seconds of an hour are on record: its length, as far as it has been written, less
     /// the gaps in it.
     pub fn recorded_s(&self, hour: UnixSeconds) -> u64 {
-        recorded_s(&self.gaps, self.written_until, hour)
+        let written = if self.written_until > hour {
+            self.written_until
+        } else {
+            UnixSeconds::MAX
+        };
+        let end = written.min(hour.saturating_add(3600));
+        let (mut recorded, mut reached) = (0, hour);
+        for gap in self.gaps.iter().take_while(|gap| gap.from < end) {
+            recorded += (gap.from.min(end) - reached).max(0);
+            reached = reached.max(gap.until).min(end);
+        }
+        (recorded + end - reached).try_into().unwrap_or_default()
     }
-}
-
-/// How many seconds of an hour are on record, with these gaps, earliest first, and counts written
-/// up to here.
-pub(super) fn recorded_s(gaps: &[Gap], written_until: UnixSeconds, hour: UnixSeconds) -> u64 {
-    let written = if written_until > hour {
-        written_until
-    } else {
-        UnixSeconds::MAX
-    };
-    let end = written.min(hour.saturating_add(3600));
-    let (mut recorded, mut reached) = (0, hour);
-    for gap in gaps.iter().take_while(|gap| gap.from < end) {
-        recorded += (gap.from.min(end) - reached).max(0);
-        reached = reached.max(gap.until).min(end);
-    }
-    (recorded + end - reached).try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod moment;
 mod parts;
 mod statement;
 mod touch;
+mod withdrawals;
 
 pub use bodies::{
     ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
@@ -36,6 +37,7 @@ pub use moment::Moment;
 pub use parts::{Blocked, Carried, Ended, LeafGap, LeafSpan};
 pub use statement::Statement;
 pub use touch::Touch;
+pub use withdrawals::Withdrawals;
 
 #[cfg(test)]
 mod tests;

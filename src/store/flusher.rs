@@ -705,7 +705,7 @@ mod tests {
             ..Demands::default()
         };
         let folder = Folder::find(to.path()).unwrap().remove(0);
-        let findings = verify(&folder, &demands).log.findings;
+        let findings = verify(&folder, &demands, None).log.findings;
         findings
             .into_iter()
             .map(|finding| format!("{finding:?}"))

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::clock::UnixSeconds;
-use crate::count::{Opening, Stretch};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
+use crate::count::{Opening, Stretch, ToldHours};
+use crate::record::Leaf;
 use crate::seal::VerifyKey;
 use crate::seal::tree::{Hash, leaf_hash};
 
@@ -54,6 +55,19 @@ impl LogReader {
             || Self::open(folder),
             |origin| Self::open_ended(folder, origin),
         )
+    }
+
+    /// Opens all logs in `folder`: those that ended, and the one that goes on; none where there is
+    /// none.
+    pub fn open_all(folder: &Path) -> Result<Vec<Self>, StoreError> {
+        let Ok(last) = Self::open(folder) else {
+            return Ok(Vec::new());
+        };
+        let ended = last.ended()?.into_iter();
+        let ended = ended.map(|(_, origin)| Self::open_ended(folder, &origin));
+        let mut all = ended.collect::<Result<Vec<_>, _>>()?;
+        all.push(last);
+        Ok(all)
     }
 
     /// Opens a log in `folder` that ended; fails when there is none of this name.
@@ -153,6 +167,44 @@ impl LogReader {
             read_head,
         );
         row.optional().map_err(|source| self.failed(source))
+    }
+
+    /// The first checkpoint that covers so many leaves.
+    pub fn checkpoint_from(&self, size: u64) -> Result<Option<SignedHead>, StoreError> {
+        let row = self.connection.query_row(
+            "SELECT size, at, note FROM checkpoint WHERE size >= ?1 ORDER BY size LIMIT 1",
+            [size.cast_signed()],
+            read_head,
+        );
+        row.optional().map_err(|source| self.failed(source))
+    }
+
+    /// The hours that it tells of; none where it tells no hour yet.
+    pub fn told(&self) -> Result<Option<ToldHours>, StoreError> {
+        let read = || -> rusqlite::Result<Option<ToldHours>> {
+            let first = "SELECT octets FROM leaf WHERE seq = 0";
+            let first = self.connection.query_row(first, [], |row| {
+                Ok(Leaf::parse(row.get_ref(0)?.as_blob()?)
+                    .ok()
+                    .map(|leaf| leaf.time()))
+            });
+            let mut select = self
+                .connection
+                .prepare("SELECT octets FROM leaf ORDER BY seq DESC")?;
+            let mut rows = select.query([])?;
+            let mut until = None;
+            while let (None, Some(row)) = (until, rows.next()?) {
+                if let Ok(Leaf::Hour(hour)) = Leaf::parse(row.get_ref(0)?.as_blob()?) {
+                    until = Some(hour.hour.0 + HOUR_S);
+                }
+            }
+            let first = first.optional()?.flatten();
+            Ok(first.zip(until).map(|(first, until)| ToldHours {
+                from: hour_start(first),
+                until,
+            }))
+        };
+        read().map_err(|source| self.failed(source))
     }
 
     /// The hashes of the leaves from one place up to, and without, another.

@@ -7,12 +7,12 @@ use rusqlite::{Connection, Transaction};
 
 use super::StoreError;
 use super::frame::{Validity, in_memory, is_going_on, read_frame, read_lists};
-use super::hourly::read_hourly;
 use super::journal::{self, JournalRow};
 use super::schema::{counts_file, open_to_read};
+use super::unlogged::{Unlogged, read_unlogged};
 use super::{out_of_force, withdrawn};
 use crate::clock::UnixSeconds;
-use crate::count::{Event, HourRecord, Hourly, Kind, ListRecord, Record, Stretch};
+use crate::count::{Event, HourRecord, Kind, ListRecord, Record, Stretch};
 
 /// The counts of one state folder, open for reading.
 #[derive(Debug)]
@@ -39,10 +39,9 @@ impl Reader {
         self.in_one_state(|transaction, going_on| read_record(transaction, going_on, stretch, now))
     }
 
-    /// The same hours for the published report: blocked questions by list alone, read several times
-    /// faster.
-    pub fn read_hourly(&self, stretch: Stretch, now: UnixSeconds) -> Result<Hourly, StoreError> {
-        self.in_one_state(|transaction, going_on| read_hourly(transaction, going_on, stretch, now))
+    /// What a published report needs and the logs do not tell.
+    pub fn read_unlogged(&self, now: UnixSeconds) -> Result<Unlogged, StoreError> {
+        self.in_one_state(|transaction, going_on| read_unlogged(transaction, going_on, now))
     }
 
     /// Reads in one transaction, so that it is one state of the file, whatever is flushed

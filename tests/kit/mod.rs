@@ -16,6 +16,7 @@ pub(crate) mod in_process;
 pub(crate) mod internet;
 pub(crate) mod listener;
 pub(crate) mod load;
+pub(crate) mod logged;
 pub(crate) mod papers;
 pub(crate) mod peers;
 pub(crate) mod primary;

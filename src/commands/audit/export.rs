@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::super::failure::CommandFailure;
 use super::super::output::{self, Style, count};
+use super::super::published::publish_states;
 use crate::audit::{ExportPart, LogExporter};
 use crate::clock::wall_s;
 use crate::config::Config;
-use crate::count::Stretch;
 use crate::record::Leaf;
 use crate::report::{self, Months, Period, ReportFormat};
 use crate::seal::VerifyKey;
-use crate::store::{Cosignatures, LogReader, Reader};
+use crate::store::{Cosignatures, LogReader};
 
 /// What was written.
 #[derive(Serialize)]
@@ -87,8 +87,8 @@ fn check_salts(reader: &LogReader, origin: &str) -> Result<(), ExportEnded> {
 
 /// The published report beside the public part, where a month is over.
 fn write_reports(config: &Config, writer: &LogExporter) -> Result<(), ExportEnded> {
-    let record = Reader::open(&config.state)?.read_hourly(Stretch::default(), wall_s())?;
-    let published = report::publish(&[record], Months::default(), Period::Month);
+    let folder = std::slice::from_ref(&config.state);
+    let published = publish_states(folder, Months::default(), Period::Month, wall_s())?;
     for (name, format) in [
         ("report.json", ReportFormat::Json),
         ("report.html", ReportFormat::Html),

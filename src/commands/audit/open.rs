@@ -126,7 +126,7 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), CommandFailure
         ..Demands::default()
     };
     let folders = Folder::find(&args.folder).map_err(CommandFailure::Usage)?;
-    let logs = folders.iter().map(|folder| verify(folder, &demands));
+    let logs = folders.iter().map(|folder| verify(folder, &demands, None));
     let Some((commitments, found)) = committed(logs.collect(), &openings.origin) else {
         let message = format!(
             "{}: holds no log of {} that is signed with a key that was given",

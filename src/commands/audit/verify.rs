@@ -1,6 +1,7 @@
 //! `wardline audit verify`: is the record whole, unchanged and in itself right? A table to read, or
 //! JSON.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use super::super::failure::CommandFailure;
@@ -11,12 +12,12 @@ use crate::audit::{
     CosignPolicy, Demands, Finding, Folder, Pin, PublishedReport, Totals, Verified, misfits,
     read_pin, read_regular, verify,
 };
-use crate::clock::UnixSeconds;
-use crate::report::parse_span;
+use crate::report::{parse_span, resolver_of};
 use crate::seal::NOTE_OCTETS_MAX;
+use crate::seal::checkpoint::Checkpoint;
 
-/// The longest report: years of days take a tenth of this.
-const REPORT_OCTETS_MAX: usize = 64 << 20;
+/// The longest report: ten years of days and lists.
+const REPORT_OCTETS_MAX: usize = 8 << 20;
 
 /// What is checked, and against what.
 #[derive(Debug, clap::Args)]
@@ -101,20 +102,38 @@ fn check(args: &Args) -> Result<VerifiedOutcome, CommandFailure> {
     let until = parse_span(None, args.until.as_deref())
         .map_err(|error| CommandFailure::Usage(error.to_string().replace("--to", "--until")))?
         .until;
-    let copies = folders.iter();
-    pins.extend(copies.filter_map(|folder| Pin::of_copy(folder, &demands.keys)));
+    pins.extend(order(&mut folders, &demands));
     (demands.pins, demands.until) = (pins, until);
     read_manifests(args, &mut demands)?;
     let report = args.report.as_deref();
     let report = report.map(|path| read_named(path, REPORT_OCTETS_MAX));
-    let report = report
-        .transpose()?
-        .map(|octets| PublishedReport::read(&octets));
-    let verified = folders.iter().map(|folder| verify(folder, &demands));
+    let report = report.transpose()?;
+    let mut report = report.map(|octets| PublishedReport::read(&octets));
+    let verified = folders.iter();
+    let verified = verified.map(|folder| verify(folder, &demands, report.as_mut()));
     Ok(VerifiedOutcome {
         not_checked: not_checked(args),
-        ..judge(verified.collect(), &demands, report.as_ref())
+        ..judge(verified.collect(), &demands, report)
     })
+}
+
+/// Brings the logs of a resolver one after the other, the longest copy of each first; gives what
+/// each copy says, for the other ones.
+fn order(folders: &mut Vec<Folder>, demands: &Demands) -> Vec<Pin> {
+    let copies = folders.drain(..);
+    let copies = copies.map(|folder| (Pin::of_copy(&folder, &demands.keys), folder));
+    let mut copies: Vec<_> = copies.collect();
+    let key = |pin: &Option<Pin>| {
+        let checkpoint = pin.as_ref().map(|pin| pin.checkpoint.clone());
+        checkpoint.map(|Checkpoint { origin, size, .. }| {
+            let resolver = resolver_of(&origin).to_owned();
+            (resolver, origin, Reverse(size))
+        })
+    };
+    copies.sort_by_cached_key(|(pin, _)| key(pin));
+    let (pins, ordered): (Vec<_>, Vec<_>) = copies.into_iter().unzip();
+    *folders = ordered;
+    pins.into_iter().flatten().collect()
 }
 
 fn not_checked(args: &Args) -> Vec<&'static str> {
@@ -133,6 +152,11 @@ fn not_checked(args: &Args) -> Vec<&'static str> {
             "which versions of the lists a curator signed (--manifest, --curator)",
         ),
         (args.report.is_none(), "published reports (--report)"),
+        (
+            args.report.is_some(),
+            "what the report says in words, who answers for its lists, its deadlines, the months \
+             that it says are not over, and how many copies were left out",
+        ),
         (
             args.policy.is_none(),
             "whether as many have cosigned as must (--policy)",
@@ -188,7 +212,7 @@ fn read_manifests(args: &Args, demands: &mut Demands) -> Result<(), CommandFailu
 fn judge(
     mut verified: Vec<Verified>,
     demands: &Demands,
-    report: Option<&PublishedReport>,
+    report: Option<PublishedReport>,
 ) -> VerifiedOutcome {
     verified.sort_by(|a, b| (&a.log.origin, b.log.size).cmp(&(&b.log.origin, a.log.size)));
     let (mut totals, mut last) = (Totals::default(), None);
@@ -229,18 +253,7 @@ fn judge(
     findings.extend(demands.missing_logs(&origins.collect::<Vec<_>>()));
     let until = told.iter().map(|(_, until)| *until).min().flatten();
     let report = report.filter(|_| is_whole);
-    findings.extend(
-        report
-            .into_iter()
-            .flat_map(|report| report.check(&totals, until)),
-    );
-    let everything = (UnixSeconds::MIN, UnixSeconds::MAX);
-    let lists = totals.blocked.keys().map(|list| {
-        (
-            list.clone(),
-            totals.blocked(list, everything.0, everything.1),
-        )
-    });
+    findings.extend(report.into_iter().flat_map(|report| report.check(until)));
     VerifiedOutcome {
         verdict: match verified
             .iter()
@@ -250,8 +263,8 @@ fn judge(
             true => IN_ORDER,
             false => NOT_JUDGED,
         },
-        blocked: lists.collect(),
-        questions: totals.questions.values().sum(),
+        blocked: totals.blocked,
+        questions: totals.questions,
         not_in_force_s: totals.not_in_force_s,
         logs: verified.into_iter().map(|verified| verified.log).collect(),
         findings,

@@ -41,8 +41,8 @@ pub(super) const CHECKING: &str = "\
     The exact counts are in each resolver's audit log, hour by hour, and signed. Whoever kept a \
     checkpoint of a log, or a head from this page, sees whether anything before it was changed, \
     left out or added later; without one, the log shows only that its key signed it. Whoever may \
-    see the logs checks them, and the counts of this report, with wardline audit verify, or with \
-    another program written from docs/audit-format.md.";
+    see the logs makes this report anew from them, but for its words, with wardline audit verify, or \
+    with another program written from docs/audit-format.md.";
 
 /// What is said where there is no log.
 pub(super) const NO_HEADS: &str = "No log reaches to the end of these months.";

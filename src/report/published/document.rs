@@ -3,6 +3,7 @@
 //! Field names stay as long as `version` is 1; new ones may come. A figure is a number, `"hidden"`,
 //! or `null` where the list was not in force. `until` is the first month after the last one.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -40,7 +41,7 @@ pub struct PublishedDocument {
     pub left_out: String,
     /// How it is checked, in words.
     pub checking: String,
-    /// Resolvers, each counted once.
+    /// Resolvers with an hour in these months, each counted once.
     pub resolvers: usize,
     /// Copies that were not counted again.
     pub copies_left_out: usize,
@@ -57,7 +58,7 @@ pub struct PublishedDocument {
 }
 
 /// An audit log after these months.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedHead {
     /// Its name.
@@ -66,7 +67,7 @@ pub struct PublishedHead {
     pub size: String,
     /// The root over them, in base64.
     pub root: String,
-    /// When it was signed.
+    /// When its last leaf is of.
     pub signed_at: String,
 }
 
@@ -83,7 +84,7 @@ pub struct PublishedFigures {
 }
 
 /// A version that took effect in these months.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedVersion {
     /// Its serial.
@@ -156,7 +157,7 @@ pub struct BlockedFigures {
 }
 
 /// How long a list was in force, added up over the resolvers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForceSeconds {
     /// Seconds in force.
@@ -166,7 +167,7 @@ pub struct ForceSeconds {
 }
 
 /// How often and how long something was missing.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GapFigures {
     /// How often.
@@ -176,7 +177,7 @@ pub struct GapFigures {
 }
 
 /// An object whose fields keep the order that they were given in; each stands once.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ByList<V>(pub Vec<(String, V)>);
 
 impl PublishedDocument {
@@ -204,7 +205,8 @@ impl PublishedDocument {
             return Err("is no published report of version 1".to_owned());
         }
         if read.hidden_below != K || !read.has_sorted_lists() {
-            return Err("hides by another rule, or has its lists in another order".to_owned());
+            let message = "hides by another rule, or has its lists or logs in another order";
+            return Err(message.to_owned());
         }
         if read.to_json().as_bytes() != octets {
             return Err("is not written as a report is: it was edited".to_owned());
@@ -216,9 +218,16 @@ impl PublishedDocument {
     fn has_sorted_lists(&self) -> bool {
         let is_sorted = |month: &MonthFigures| {
             let mut days = month.days.iter().flatten();
-            month.blocked.is_sorted() && days.all(|day| day.blocked.is_sorted())
+            month.blocked.is_sorted()
+                && days.all(|day| day.blocked.is_sorted())
+                && month.in_force.is_sorted()
+                && month.done.is_sorted()
+                && month.not_in_force.is_sorted()
         };
-        self.sums.blocked.is_sorted() && self.months.iter().all(is_sorted)
+        let heads = self.log_heads.iter();
+        self.sums.blocked.is_sorted()
+            && self.months.iter().all(is_sorted)
+            && heads.is_sorted_by(|one, other| one.origin < other.origin)
     }
 }
 
@@ -257,9 +266,9 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for ByList<V> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::<(String, V)>::new();
+                let (mut fields, mut known) = (Vec::<(String, V)>::new(), BTreeSet::new());
                 while let Some((key, value)) = map.next_entry::<String, V>()? {
-                    if fields.iter().any(|(known, _)| *known == key) {
+                    if !known.insert(key.clone()) {
                         return Err(A::Error::custom(format!("{key:?} stands twice")));
                     }
                     fields.push((key, value));

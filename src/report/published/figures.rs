@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::gather::{AppliedVersion, Day, GapSum, Gathered, GatheredList, gather};
+use super::gather::{AppliedVersion, Day, GapSum, Gathered, GatheredList};
 use super::hide::{Figure, Shown, hide};
+use super::logged::LoggedFigures;
 use crate::clock::UnixSeconds;
-use crate::count::{GapKind, Hourly, Papers, Seal, StepKind};
+use crate::count::{GapKind, Papers, StepKind, ToldHours};
 use crate::report::complaints::Complaints;
 use crate::report::month::Month;
 use crate::report::month::Months;
@@ -34,7 +35,7 @@ pub struct Published {
     pub months: Vec<Month>,
     /// Months that were asked for and are not over, or whose counts are not all written.
     pub open: Vec<Month>,
-    /// Resolvers, each counted once.
+    /// Resolvers with an hour in these months, each counted once.
     pub resolvers: usize,
     /// Records that were copies of another one's resolver, and not counted again.
     pub copies: usize,
@@ -85,20 +86,20 @@ pub struct LogHead {
     pub size: String,
     /// The hash over all of them, in base64.
     pub root: String,
-    /// When it was signed.
+    /// When its last leaf is of.
     pub at: UnixSeconds,
 }
 
 impl LogHead {
-    /// From a note whose text is not a checkpoint's there is none to tell.
-    fn of(seal: &Seal) -> Option<Self> {
-        let mut lines = seal.note.lines().map(str::to_owned);
+    /// Of a checkpoint whose last leaf is of `at`; none where the note's text is not one's.
+    pub fn of(note: &str, at: UnixSeconds) -> Option<Self> {
+        let mut lines = note.lines().map(str::to_owned);
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
         Some(Self {
             origin,
             size,
             root,
-            at: seal.at,
+            at,
         })
     }
 }
@@ -153,6 +154,30 @@ impl Published {
         self
     }
 
+    /// With who answers for the lists, by the list's id, each as of its date.
+    #[must_use]
+    pub fn with_papers(mut self, mut papers: BTreeMap<String, Vec<Papers>>) -> Self {
+        for list in &mut self.lists {
+            list.papers = papers.remove(&list.id).unwrap_or_default();
+        }
+        self
+    }
+
+    /// With the heads of the logs, in the order of their names.
+    #[must_use]
+    pub fn with_heads(mut self, mut heads: Vec<LogHead>) -> Self {
+        heads.sort_by(|one, other| one.origin.cmp(&other.origin));
+        self.heads = heads;
+        self
+    }
+
+    /// With the months that were asked for and are not over, and how many records were copies.
+    #[must_use]
+    pub fn with_left_out(mut self, open: Vec<Month>, copies: usize) -> Self {
+        (self.open, self.copies) = (open, copies);
+        self
+    }
+
     /// The sum over all lists and months, shown where each part is.
     pub fn sum(&self) -> Figure {
         Figure::sum(self.lists.iter().map(PublishedList::sum))
@@ -202,17 +227,17 @@ pub(super) fn median_and_slowest<'a>(
     Some((*times.get(times.len() / 2)?, *times.last()?))
 }
 
-/// Makes the report of these records for the months asked for.
-pub fn publish(records: &[Hourly], asked: Months, period: Period) -> Published {
-    let (months, open) = choose_months(records, asked);
+/// Makes the report of what the logs say.
+pub fn publish(logged: LoggedFigures, period: Period) -> Published {
+    let LoggedFigures {
+        months, gathered, ..
+    } = logged;
     let Gathered {
         resolvers,
-        copies,
         lists,
         questions,
         gaps,
-        seals,
-    } = gather(records, &months);
+    } = gathered;
     let lists: Vec<_> = lists
         .into_iter()
         .map(|(id, list)| publish_list(id, list, &months))
@@ -239,44 +264,36 @@ pub fn publish(records: &[Hourly], asked: Months, period: Period) -> Published {
         .zip(blocked)
         .map(|(count, blocked)| in_millions(count, blocked))
         .collect();
-    let mut heads: Vec<_> = seals.iter().filter_map(LogHead::of).collect();
-    heads.sort_by(|one, other| one.origin.cmp(&other.origin));
     Published {
         period,
         months,
-        open,
+        open: Vec::new(),
         resolvers,
-        copies,
+        copies: 0,
         lists,
         all,
         questions,
         gaps,
-        heads,
+        heads: Vec::new(),
         complaints: None,
     }
 }
 
 /// The months that are over on every resolver, without a break, and those after them.
-fn choose_months(records: &[Hourly], asked: Months) -> (Vec<Month>, Vec<Month>) {
-    let hours = || {
-        records
-            .iter()
-            .flat_map(|record| &record.hours)
-            .map(|hour| hour.hour)
-    };
-    let (Some(first), Some(last)) = (
-        asked.from.or_else(|| hours().min().map(Month::of)),
-        hours().max(),
-    ) else {
-        return (Vec::new(), open_without_hours(records, asked));
+///
+/// `complete` is up to when nothing more can come of any.
+pub fn choose_months(
+    told: &[ToldHours],
+    complete: UnixSeconds,
+    asked: Months,
+) -> (Vec<Month>, Vec<Month>) {
+    let first = told.iter().map(|told| Month::of(told.from)).min();
+    let last = told.iter().map(|told| told.until).max();
+    let (Some(first), Some(last)) = (asked.from.or(first), last) else {
+        return (Vec::new(), Vec::new());
     };
     // Months without any hour at the end have nothing to tell.
-    let until = asked.until.unwrap_or(Month::of(last).next());
-    let complete: UnixSeconds = records
-        .iter()
-        .map(|record| record.complete_until)
-        .min()
-        .unwrap_or_default();
+    let until = asked.until.unwrap_or(Month::of(last - 1).next());
     let asked = std::iter::successors(Some(first), |month| Some(month.next()))
         .take_while(|month| *month < until);
     asked
@@ -284,10 +301,9 @@ fn choose_months(records: &[Hourly], asked: Months) -> (Vec<Month>, Vec<Month>) 
         .partition(|month| month.end() <= complete)
 }
 
-/// The month in which something was written, where the log tells no hour of it yet: it is not over.
-fn open_without_hours(records: &[Hourly], asked: Months) -> Vec<Month> {
-    let written = records.iter().map(|record| record.written_until);
-    let month = written.max().filter(|at| *at > 0).map(Month::of);
+/// The month in which something was written, where no log tells an hour of it yet: it is not over.
+pub fn open_without_hours(written: UnixSeconds, asked: Months) -> Vec<Month> {
+    let month = (written > 0).then(|| Month::of(written));
     let is_asked = |month: &Month| {
         asked.from.is_none_or(|from| from <= *month) && asked.until.is_none_or(|end| *month < end)
     };
@@ -327,7 +343,7 @@ fn publish_list(id: String, list: GatheredList, months: &[Month]) -> PublishedLi
     }
     PublishedList {
         id,
-        papers: list.papers,
+        papers: Vec::new(),
         months: shown,
         in_force,
         applied: list.applied.into_values().collect(),
@@ -352,7 +368,7 @@ fn sum_lists(lists: &[PublishedList], month: usize) -> Shown {
 
 /// All questions are an upper bound of the blocked ones: told so coarsely, and only where they are
 /// so many more, they bound nothing.
-pub fn in_millions(count: u64, blocked: u64) -> Option<u64> {
+pub(super) fn in_millions(count: u64, blocked: u64) -> Option<u64> {
     let millions = (count + MILLION / 2) / MILLION;
     (millions > 0 && millions.saturating_mul(MILLION) > 2 * blocked + MILLION).then_some(millions)
 }

@@ -57,7 +57,7 @@ pub struct Shown {
 
 /// What is shown of these days; none is a day on which the list was not in force, which everybody
 /// may know.
-pub fn hide(days: &[Option<u64>]) -> Shown {
+pub(super) fn hide(days: &[Option<u64>]) -> Shown {
     hide_below(K, days)
 }
 

@@ -14,7 +14,12 @@ use crate::report::month::Month;
 use crate::report::span::utc;
 
 pub(super) fn render(report: &Published) -> String {
-    let document = PublishedDocument {
+    document(report).to_json()
+}
+
+/// The report as what its JSON says.
+pub fn document(report: &Published) -> PublishedDocument {
+    PublishedDocument {
         report: PublishedDocument::KIND.to_owned(),
         version: PublishedDocument::VERSION,
         software: concat!("wardline ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -45,8 +50,7 @@ pub(super) fn render(report: &Published) -> String {
             blocked_by_all: report.sum(),
         },
         log_heads: report.heads.iter().map(head).collect(),
-    };
-    document.to_json()
+    }
 }
 
 fn head(head: &LogHead) -> PublishedHead {

@@ -10,17 +10,19 @@ mod hide;
 mod html;
 mod issues;
 mod json;
-mod merge;
+mod logged;
 mod tables;
 mod text;
 
 use super::ReportFormat;
-pub use document::{
-    BlockedFigures, ByList, DayFigures, MonthFigures, PublishedDocument, PublishedFigures,
+pub use document::{ByList, MonthFigures, PublishedDocument, PublishedHead};
+pub use figures::{
+    InForce, LogHead, Period, Published, PublishedList, choose_months, open_without_hours, publish,
 };
-pub use figures::{InForce, LogHead, Period, Published, PublishedList, in_millions, publish};
 pub use gather::{AppliedVersion, GapSum};
-pub use hide::{Figure, K, Shown, hide};
+pub use hide::{Figure, K, Shown};
+pub use json::document;
+pub use logged::{HeadPlace, LoggedFigures, REPORT_DAYS_MAX, REPORT_VERSIONS_MAX, resolver_of};
 
 /// The report in this form, ready to print; ends with a newline.
 ///
