@@ -33,16 +33,19 @@ pub mod audit;
 // 7 store
 pub mod store;
 
-// 8 spine
+// 8 copies
+pub mod backup;
+
+// 9 spine
 pub mod query;
 
-// 9 doors
+// 10 doors
 pub mod measure;
 pub mod serve;
 pub mod update;
 pub mod witness;
 
-// 10 edge
+// 11 edge
 pub mod commands;
 pub mod config;
 pub mod control;

@@ -625,6 +625,13 @@ fn a_log_follows_another_from_its_beginning_or_not_at_all() {
             forge(&leaves, author(), log);
             "restored provider.example/one leaf 1".to_owned()
         }),
+        ("a log is told from later on than it does", |log| {
+            let mut leaves = original();
+            let keys = format!(",\"until\":\"2026-03-02T00:00:00Z\"{WHY}");
+            leaves.insert(1, restored(&leaves, "provider.example/two", &keys));
+            forge(&leaves, author(), log);
+            "restored provider.example/one leaf 1".to_owned()
+        }),
         ("a log does not say why it follows another one", |log| {
             let mut leaves = original();
             leaves.insert(1, restored(&leaves, "provider.example/two", ""));

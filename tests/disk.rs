@@ -2,6 +2,7 @@
 //! down when it can again.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -266,30 +267,82 @@ fn a_start_without_a_state_folder_says_what_to_do() {
     assert_eq!(written(&running), ASKED);
 }
 
-/// Counts that are no database any more: answering begins at once, and counting anew.
+type Damage = (&'static str, &'static str, fn(&Path));
+
+const DAMAGES: [Damage; 3] = [
+    ("no database", "damaged", |state| {
+        fs::write(state.join("counts.sqlite"), "no database").expect("a file");
+    }),
+    ("pages of something else", "damaged", |state| {
+        let place = state.join("counts.sqlite");
+        let mut octets = fs::read(&place).expect("a file");
+        octets[4096..].fill(0x5a);
+        fs::write(place, octets).expect("a file");
+    }),
+    ("a newer form", "newer", |state| {
+        let connection = rusqlite::Connection::open(state.join("counts.sqlite")).expect("a file");
+        let set = connection.pragma_update(None, "user_version", 99);
+        set.expect("a version");
+    }),
+];
+
+/// Counts that cannot be used: answering begins at once, and counting goes on in a new log, which
+/// names the head of the one before as far as it is known, and never under its name.
 #[test]
-fn damaged_counts_are_set_aside_and_keep_nobody_waiting() {
-    let mut running = program().start();
-    let at = running.address();
-    ask_some(at);
-    until("the first writing", PATIENCE, || {
-        (written(&running) == ASKED).then_some(())
-    });
-    running.kill(libc::SIGTERM);
-    running.wait_exit();
-    let state = running.folder().join("state");
-    fs::write(state.join("counts.sqlite"), "no database").expect("a file");
-    running.restart();
-    ask_some(running.address());
-    until("the writing of the new counts", PATIENCE, || {
-        (written(&running) == ASKED).then_some(())
-    });
-    let mut files = fs::read_dir(&state).expect("the state");
-    let is_aside = |file: io::Result<fs::DirEntry>| {
-        let name = file.expect("a file").file_name();
-        name.to_string_lossy().contains("counts.sqlite.damaged-")
-    };
-    assert!(files.any(is_aside), "{}", running.stderr());
+fn counts_that_cannot_be_used_are_set_aside_and_keep_nobody_waiting() {
+    for (class, why, damage) in DAMAGES {
+        for has_promises in [true, false] {
+            let mut running = program().start();
+            ask_some(running.address());
+            until("the first writing", PATIENCE, || {
+                (written(&running) == ASKED).then_some(())
+            });
+            running.kill(libc::SIGTERM);
+            running.wait_exit();
+            let state = running.folder().join("state");
+            let promised = running.folder().join("state.promised/promised.json");
+            let text = fs::read_to_string(&promised).expect("promises");
+            let promises: Value = serde_json::from_str(&text).expect("JSON");
+            if !has_promises {
+                fs::remove_file(&promised).expect("promises");
+            }
+            damage(&state);
+            running.restart();
+            ask_some(running.address());
+            until("the writing of the new counts", PATIENCE, || {
+                (written(&running) == ASKED).then_some(())
+            });
+            let text = running.run(&["status"]).1;
+            assert!(text.contains("ALARM      restored: "), "{class}: {text}");
+            until("the metric", PATIENCE, || {
+                (running.metric("wardline_log_restored")? == 1.0).then_some(())
+            });
+            let mut files = fs::read_dir(&state).expect("the state");
+            let is_aside = |file: io::Result<fs::DirEntry>| {
+                let name = file.expect("a file").file_name();
+                let begin = format!("counts.sqlite.{why}-");
+                name.to_string_lossy().contains(&begin)
+            };
+            assert!(files.any(is_aside), "{class}: {}", running.stderr());
+            let outcome = verify_log(&running);
+            let log = &outcome["logs"][0];
+            let expected = if has_promises {
+                promises["log"]["size"].clone()
+            } else {
+                0.into()
+            };
+            assert_eq!(
+                (&outcome["verdict"], &log["restored"]["why"]),
+                (&"in order".into(), &why.into()),
+                "{class}: {outcome:#}"
+            );
+            assert_eq!(log["restored"]["size"], expected, "{class}");
+            assert_eq!(log["restored"]["origin"], promises["log"]["origin"]);
+            running.restart();
+            let again = verify_log(&running)["logs"][0]["origin"].clone();
+            assert_eq!(again, log["origin"], "{class}: it goes on");
+        }
+    }
 }
 
 /// Counts that cannot be opened at the start: answering begins at once, and nothing that is counted

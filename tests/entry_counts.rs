@@ -530,3 +530,63 @@ fn a_crash_loses_no_entry_count_that_was_written() {
         "{outcome}"
     );
 }
+
+/// The key is replaced: the openings of hours before it are held against the log that committed to
+/// them, and those of the last one against the log that goes on.
+#[test]
+fn openings_are_read_over_a_log_that_was_closed() {
+    if is_missing(&FAKETIME) {
+        return;
+    }
+    let mut scene = Scene::new();
+    scene.ask(&["quixotic-walrus.example."]);
+    scene.wait_for_writing(1);
+    scene.close_hour(1);
+    scene.ask(&["exact-heron.example."]);
+    scene.wait_for_writing(2);
+    let first = scene.run(&["audit", "key"]).trim().to_owned();
+    scene.run(&["audit", "replace-key"]);
+    scene.running.restart();
+    fs::remove_dir_all(scene.path("log")).expect("a folder");
+    scene.close_hour(1);
+    scene.open("opened.age");
+    let origin = first.split('+').next().expect("a name");
+    let read = |logs: &str| {
+        let [file, logs, key] = ["opened.age", logs, "curator.key"].map(|name| scene.path(name));
+        let opened = [
+            "audit",
+            "opened",
+            &file,
+            &logs,
+            "--identity",
+            &key,
+            "--key",
+            &first,
+        ];
+        let (code, said, error) = scene.running.run(&[&opened[..], &["--json"]].concat());
+        let outcome: Value = serde_json::from_str(&said).unwrap_or_default();
+        (code, outcome, error)
+    };
+    let (code, outcome, _) = read("log");
+    let said = outcome["findings"][0]["message"].to_string();
+    assert!(code == 1 && said.contains("--ended"), "{outcome}");
+    scene.run(&["audit", "export", &scene.path("logs/now")]);
+    scene.run(&[
+        "audit",
+        "export",
+        &scene.path("logs/ended"),
+        "--ended",
+        origin,
+    ]);
+    let (code, outcome, error) = read("logs");
+    assert_eq!(
+        (code, &outcome["hours"]),
+        (0, &2.into()),
+        "{outcome:#}{error}"
+    );
+    let expected = json!([
+        { "number": 157_595_653, "blocked": 1 },
+        { "number": 3_777_080_414_u32, "blocked": 1 },
+    ]);
+    assert_eq!(outcome["entries"], expected);
+}

@@ -777,6 +777,61 @@ fn followers() -> Vec<(String, Forgery)> {
         ),
     ];
     let named = cases.map(|(class, forgery)| (class.to_owned(), forgery));
+    let mut all: Vec<(String, Forgery)> = named.into();
+    all.extend(moves());
+    all
+}
+
+/// That the log was moved, where nobody arrived or nobody left.
+fn moves() -> Vec<(String, Forgery)> {
+    const TOKEN: [u8; 32] = [7; 32];
+    let token = "07".repeat(32);
+    let leave = |log: &mut Forged| {
+        let at = log.event("stop", 0);
+        let to = data_encoding::HEXLOWER.encode(&wardline::seal::sha256(&TOKEN));
+        log.set(at, "/kind", json!("moved"));
+        log.set(at, "/body", json!({ "to": to }));
+        at
+    };
+    let arrive = |log: &mut Forged, after: usize, token: &str| {
+        let starts = log.0.iter().skip(after);
+        let at = starts.take_while(|leaf| leaf["kind"] != "start").count() + after;
+        log.0[at]["body"]["arrived"] = json!(token);
+    };
+    let right = token.clone();
+    let cases: [(&str, Forgery); 4] = [
+        (
+            "a start goes on where the log was not moved to",
+            Box::new(move |log| {
+                leave(log);
+                "moved"
+            }),
+        ),
+        (
+            "a start shows something else than the move asks for",
+            Box::new(move |log| {
+                let at = leave(log);
+                arrive(log, at, &"08".repeat(32));
+                "moved"
+            }),
+        ),
+        (
+            "a start shows it in other words",
+            Box::new(move |log| {
+                let at = leave(log);
+                arrive(log, at, &format!("{right} "));
+                "moved"
+            }),
+        ),
+        (
+            "a start arrives that nobody sent",
+            Box::new(move |log| {
+                arrive(log, 0, &token);
+                "moved"
+            }),
+        ),
+    ];
+    let named = cases.map(|(class, forgery)| (class.to_owned(), forgery));
     named.into()
 }
 

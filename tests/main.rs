@@ -33,6 +33,7 @@ mod killed;
 mod kit;
 mod laboratory;
 mod lists;
+mod moved;
 mod over_time;
 mod peers;
 mod privacy;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wardline::count::{HourCounts, ListIdentity};
 use wardline::seal::{SigningKey, VerifyKey};
-use wardline::store::{Author, OutOfForce, Promises, Store, StoreError, Taking};
+use wardline::store::{Author, OutOfForce, Promises, Store, StoreError, Taking, prepare_next_key};
 
 use crate::audit::verify;
 use crate::kit::evidence::live;
@@ -497,4 +497,95 @@ fn no_key_is_named_anew_and_none_makes_a_recovery_key() {
     }
     let old = machine.export("old", &["--ended", NAME]);
     assert_findings(&[&old, &new], &[&first], &[]);
+}
+
+/// The key is lost, and the power too: what no log tells is on no record.
+#[test]
+fn hours_that_the_lost_key_did_not_sign_are_on_no_record() {
+    let (mut machine, first) = (Machine::new(), old_key());
+    let recovery = SigningKey::generate(&format!("{NAME}/recovery")).expect("a key");
+    machine.recovery = Some(recovery.public().to_string());
+    machine.run(KILLED + 50 * HOUR, 2);
+    let second = machine.key();
+    let hour = KILLED + 55 * HOUR;
+    let mut store = machine.open(hour + 60).expect("a store");
+    let counts = |hour| HourCounts {
+        hour,
+        lists: vec![[4, 0, 0, 0], [1, 0, 0, 0]],
+        questions: 10,
+        events: [5, 5, 0, 0, 0, 0, 0, 0],
+        ..HourCounts::default()
+    };
+    let events = ["law", "other"].map(|list| live(list, hour + 60, None));
+    let taking = Taking {
+        hours: &[counts(hour)],
+        events: &events,
+        ..Taking::default()
+    };
+    store.write(&taking, hour + 3000).expect("a writing");
+    drop(store);
+    fs::remove_file(machine.path("state/audit.key")).expect("a key");
+    let file = machine.path("recovery.key");
+    fs::write(&file, &*recovery.to_text()).expect("a key");
+    let file = file.display().to_string();
+    let (code, _, error) = machine.command(&["audit", "replace-key", "--recovery", &file]);
+    assert_eq!(code, 0, "{error}");
+    machine.run(KILLED + 60 * HOUR, 2);
+    let logs = export_all(&machine, &[NAME, name_of(&second)]);
+    let logs: Vec<&str> = logs.iter().map(String::as_str).collect();
+    let public = recovery.public().to_string();
+    let outcome = assert_findings(&logs, &[&first, &public], &[]);
+    let (code, report, error) = machine.command(&["report", "--exact", "--json"]);
+    assert_eq!(code, 0, "{error}");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(
+        report["sums"]["questions"], outcome["questions"],
+        "{report:#}"
+    );
+    assert_eq!(
+        fs::read_dir(machine.path("state"))
+            .expect("a folder")
+            .flatten()
+            .filter(|file| file.file_name().to_string_lossy().starts_with("audit.key"))
+            .count(),
+        2,
+        "the log's key and the one of the older form: none was made in vain"
+    );
+}
+
+/// Root prepared the key, and the service cannot write to its folder.
+#[test]
+fn a_key_that_cannot_be_put_in_place_signs_from_where_it_is() {
+    let (machine, first) = (Machine::new(), old_key());
+    machine.run(KILLED + 50 * HOUR, 2);
+    let second = machine.key();
+    let (code, said, error) = machine.command(&["audit", "replace-key"]);
+    assert_eq!(code, 0, "{error}");
+    let third = said.lines().nth(1).expect("a key").to_owned();
+    let time = name_of(&third).rsplit('/').next().expect("a time");
+    let in_the_way = machine.path(&format!("state/audit.key.until-{time}"));
+    fs::create_dir(&in_the_way).expect("a folder");
+    for n in 6..9 {
+        machine.run(KILLED + n * 10 * HOUR, 2);
+        assert_eq!(machine.key(), third);
+        assert!(machine.path("state/audit.key.next").exists());
+    }
+    fs::remove_dir(in_the_way).expect("a folder");
+    machine.run(KILLED + 90 * HOUR, 2);
+    assert!(!machine.path("state/audit.key.next").exists());
+    let logs = export_all(&machine, &[NAME, name_of(&second)]);
+    let logs: Vec<&str> = logs.iter().map(String::as_str).collect();
+    assert_findings(&logs, &[&first], &[]);
+}
+
+#[test]
+fn a_prepared_key_has_the_name_of_no_log_that_ended() {
+    let key = SigningKey::generate("provider.example/one").expect("a key");
+    let taken = ["20260301T140000Z", "20260301T140001Z"];
+    let taken = taken.map(|time| format!("provider.example/one/{time}"));
+    let at = 1_772_373_600;
+    let next = prepare_next_key(None, &taken[1], &key, &taken[..1], at).expect("a key");
+    assert_eq!(next.key.name(), "provider.example/one/20260301T140002Z");
+    let next = prepare_next_key(None, &taken[1], &key, &[], at).expect("a key");
+    assert_eq!(next.key.name(), "provider.example/one/20260301T140000Z");
 }

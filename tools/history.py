@@ -4,7 +4,8 @@ each other in on_record.py."""
 import itertools, os
 from collections import Counter, defaultdict
 import on_record, tlog
-from leaves import BIG, CLOCKS, HOUR, KINDS, RESTORED, START, fits, read_leaf, seconds
+from leaves import (BIG, CLOCKS, HOUR, KINDS, START, fits, has_arrived, read_leaf, seconds,
+                    tells_of_end)
 from going_back import WaysBack
 from on_record import Stretch
 from tlog import Refused
@@ -29,6 +30,7 @@ class Log(tlog.LogFiles):
         self.follows, self.unjudged, self.is_salted, self.root = None, [], None, None
         self.handed_over, self.began, self.lists, self.hour_blocked = None, 0, set(), 0
         self.back, self.is_cut, self.withdrawn = WaysBack(), False, Counter()
+        self.moved = None
         try:
             self.read(pins)
             self.close_hour()
@@ -192,7 +194,9 @@ class Log(tlog.LogFiles):
         if kind == "start":
             self.back.forward = []
             said = {key: body[key] for key in body
-                    if key != "recovery" or type(body[key]) is not str}
+                    if key not in ("arrived", "recovery") or type(body[key]) is not str}
+            self.hold(here, ("moved", has_arrived(body.get("arrived"), self.moved)))
+            self.moved = None
             good = leaf["list"] is None and fits(said, START)
             good = good and body["lists"] == sorted(set(body["lists"]))
             lists = {self.names.setdefault(name, name) for name in (body["lists"] if good else [])}
@@ -210,10 +214,12 @@ class Log(tlog.LogFiles):
             self.stretches.append(Stretch(at, lists, {}))
             return self.hold(here, ("run", good))
         self.hold(here, ("run", self.is_running and boot == self.boot))
-        if kind in ("stop", "crash"):
+        if kind in ("stop", "crash", "moved"):
             self.is_running = False
+            is_moved = kind == "moved" and leaf["list"] is None and fits(body, {"to": str})
+            self.moved = body["to"] if is_moved else self.moved
             if goes_on:
-                last.until, last.end = at, {"stop": "stopped", "crash": "crash"}[kind]
+                last.until, last.end = at, "crash" if kind == "crash" else "stopped"
         if kind == "clock":
             good, until = leaf["list"] is None and fits(body, CLOCKS), at
             try:
@@ -239,7 +245,8 @@ class Log(tlog.LogFiles):
                 last.until, self.jump, self.weight = at, (at, until), self.weight + 1
                 self.stretches.append(Stretch(until, last.lists, last.live))
         if kind == "restored" and leaf["list"] is None:
-            good = here == "leaf 1" and fits(body, RESTORED) and body["origin"] != self.origin
+            good = tells_of_end(body, self.next if self.is_salted else None)
+            good = good and here == "leaf 1" and body["origin"] != self.origin
             good = good and is_short(body)
             self.restored = body if good else self.restored
             self.handed_over = self.next if good else self.handed_over

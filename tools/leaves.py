@@ -1,6 +1,6 @@
 """Reads one leaf of an audit log: its form, and what each kind of event says. Written from
 docs/audit-format.md."""
-import datetime, json, re
+import datetime, hashlib, json, re
 from tlog import Refused
 
 HOUR, BIG, WORD_MAX, TOUCHES_MAX = 3600, 2**53 - 1, 255, 8
@@ -26,7 +26,8 @@ CLOCKS = ({"until": str, "forward_s": int}, {"until": str, "back_s": int}, {"unt
 # Kind, list or program, what it touches, and the keys of its body: a number, a word, a time, words;
 # with a question mark also null. Of a key with an exclamation mark there may be none.
 TABLE = """
-start program counts,in-force behind_s:n configuration:w lists:l previous:w? recovery:w! software:w
+start program counts,in-force arrived:w! behind_s:n configuration:w lists:l previous:w? \
+recovery:w! software:w
 stop program counts
 crash program counts
 clock program counts forward_s:n until:t
@@ -47,7 +48,8 @@ receipt list - live-ms:n probed-ms:n received-ms:n verified-ms:n
 removal list in-force entries:n from:n named:n removal:w until:n
 removal list in-force end:w removal:w serial:n?
 expired list - expires:n? manifest:w? serial:n?
-restored program counts found:n origin:w root:w size:n why:w
+moved program counts to:w
+restored program counts found:n from:t! origin:w root:w size:n until:t! why:w
 restored list - found:n?
 follows program counts origin:w root:w size:n until:t why:w
 entry-counts list - commitment:w entries:n hour:t
@@ -92,7 +94,7 @@ def read_table():
         form = {key: (types[mark[0]], None) if mark[1:] == "?" else types[mark[0]]
                 for key, mark in spec}
         optional = {key for key, mark in spec if mark[1:] == "!"}
-        times = [key for key, mark in spec if mark == "t"]
+        times = [key for key, mark in spec if mark[0] == "t"]
         touched = [] if touches == "-" else touches.split(",")
         kinds.setdefault(kind, []).append((owner == "list", touched, form, optional, times))
     return kinds
@@ -107,7 +109,7 @@ def read_body(leaf):
         if of_list == (leaf["list"] is not None) and fits(body, form):
             words = body.get("lists", [])
             is_right = body.get("back_s") != 0 and words == sorted(set(words)) and all(
-                is_time(body[key]) for key in times)
+                is_time(body[key]) for key in times if key in body)
             return touches if is_right else None
     return None
 
@@ -140,3 +142,22 @@ def read_leaf(seq, octets):
     if not good or is_hour and leaf["start"] % HOUR:
         raise Refused("leaf", f"leaf {seq}")
     return {**leaf, "here": f"leaf {seq}", "end": leaf["start"] + HOUR * is_hour}
+
+def has_arrived(arrived, moved):
+    """A log that was moved is gone on with where it was moved to, and nowhere else."""
+    if arrived is None or moved is None:
+        return arrived is moved
+    is_token = type(arrived) is str and re.fullmatch("[0-9a-f]{64}", arrived)
+    return is_token and hashlib.sha256(bytes.fromhex(arrived)).hexdigest() == moved
+
+def tells_of_end(body, first):
+    """Does it say what log ended, and are the times up to this one full hours, the last one its
+    first? Without a first hour, as in the older form, there are no times."""
+    said = {key: body[key] for key in body if key not in ("from", "until")}
+    if not fits(said, RESTORED) or said == body or first is None:
+        return fits(body, RESTORED)
+    try:
+        since, until = (body.get(key) and seconds(body[key]) for key in ("from", "until"))
+    except ValueError:
+        return False
+    return until == first and (since is None or since % HOUR == 0 and since <= first)

@@ -42,6 +42,8 @@ def misfits(log, longest):
                 other.time <= log.began)
         else:
             good = head[0] != told[0] or head == told
+            if other.size == said["found"] and "from" in said:
+                good = good and other.next == seconds(said["from"])
         if not good:
             yield "follows", f"{log.origin} leaf 1"
 

@@ -6,18 +6,23 @@ use crate::record::{ClosedLog, EndedLog, EventLeaf, Statement};
 /// The longest name of a log.
 const NAME_OCTETS_MAX: usize = 255;
 
-/// The log that ended as its state was restored, by the leaf at `seq` of the log `origin`; nothing
-/// where it may not say so. A log follows another one from its beginning, or not at all.
-pub(super) fn ended_by(seq: u64, leaf: &EventLeaf<'_>, origin: &str) -> Option<EndedLog> {
-    match leaf.said() {
-        Some(Statement::LogRestored(ended)) if seq == 1 && ended.origin != origin => {
-            let EndedLog {
-                origin, root, why, ..
-            } = &ended;
-            are_short(&[origin, root, why]).then_some(ended)
-        }
-        _ => None,
-    }
+/// The log that ended as its state was restored, by the leaf at `seq` of the log `origin`, whose
+/// first leaf is of the hour `begins`; nothing where it may not say so. A log follows another one
+/// from its beginning, or not at all.
+pub(super) fn ended_by(
+    seq: u64,
+    leaf: &EventLeaf<'_>,
+    origin: &str,
+    begins: UnixSeconds,
+) -> Option<EndedLog> {
+    let Some(Statement::LogRestored(ended)) = leaf.said() else {
+        return None;
+    };
+    // There were no such times in the older form.
+    let is_told = leaf.salt.is_some() || ended.until.is_none();
+    let is_right = seq == 1 && ended.origin != origin && is_told && ended.is_told_by(begins);
+    let is_short = are_short(&[&ended.origin, &ended.root, &ended.why]);
+    (is_right && is_short).then_some(ended)
 }
 
 /// Can these be a log's name and its root?

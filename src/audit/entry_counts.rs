@@ -47,6 +47,19 @@ impl Commitments {
         }
     }
 
+    /// Adds those of another log.
+    pub fn extend(&mut self, other: &Self) {
+        for (own, others) in [
+            (&mut self.standing, &other.standing),
+            (&mut self.withdrawn, &other.withdrawn),
+        ] {
+            for (of_hour, commitments) in others {
+                let known = own.entry(of_hour.clone()).or_default();
+                known.extend(commitments.iter().cloned());
+            }
+        }
+    }
+
     /// What was told of the hours from there on is withdrawn; its openings hold all the same.
     pub(super) fn withdraw(&mut self, since: UnixSeconds) {
         let withdrawn = self.standing.extract_if(.., |(_, hour), _| *hour >= since);
@@ -82,8 +95,9 @@ impl Commitments {
             let refusal = match self.of(list, hour) {
                 _ if !seen.insert(hour) => Some("the file opens this hour twice"),
                 [] => Some(
-                    "the log has no commitment to this hour's entry counts: export the log anew, \
-                     or ask for the right file",
+                    "the log has no commitment to this hour's entry counts: export it anew, and \
+                     the one that it follows (--ended) into a folder beside it, or ask for the \
+                     right file",
                 ),
                 [committed] if *committed == commitment => None,
                 [_] => Some("the counts are not those that the log commits to"),

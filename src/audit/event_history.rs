@@ -34,12 +34,13 @@ impl LogHistory<'_> {
     }
 
     fn restored(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        if let Some(ended) = ended_by(seq, leaf, &self.origin) {
+        let begins = self.next_hour.unwrap_or(UnixSeconds::MIN);
+        if let Some(ended) = ended_by(seq, leaf, &self.origin, begins) {
             self.told.restored = Some(ended);
             self.runs.times.hand_over(self.next_hour);
         } else {
             let message = "does not stand behind the first start, or does not say which other log \
-                           ended";
+                           ended, and from when to when nothing is told";
             self.find_at(seq, "restored", message.to_owned());
         }
     }

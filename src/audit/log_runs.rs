@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::runs::RunTimes;
 use super::standing::StandingHours;
 use crate::clock::{HOUR_S, hour_start};
-use crate::record::{EventKind, EventLeaf, HourLeaf, RunStart, Statement};
+use crate::record::{EventKind, EventLeaf, HourLeaf, MovedLog, RunStart, Statement};
 use crate::seal::tree::leaf_hash;
 
 /// Runs of one log.
@@ -37,6 +37,8 @@ pub(super) struct LogRuns {
     /// The boot of that run.
     boot: Option<String>,
     is_running: bool,
+    /// Where the log was moved to, until a start shows that it is there.
+    moved: Option<MovedLog>,
     /// The hour was cut short: nothing comes but its leaves and the way back.
     is_cut_short: bool,
     pub(super) times: RunTimes,
@@ -63,6 +65,7 @@ impl LogRuns {
         }
         self.is_cut_short &= is_of_hour;
         if leaf.kind == "start" {
+            faults.extend(self.arrive(leaf));
             faults.extend(self.start(leaf));
             return faults;
         }
@@ -74,6 +77,14 @@ impl LogRuns {
             "stop" => {
                 self.is_running = false;
                 self.times.stop(at);
+            }
+            "moved" => {
+                self.is_running = false;
+                self.times.stop(at);
+                self.moved = match leaf.said() {
+                    Some(Statement::Moved(moved)) => Some(moved),
+                    _ => None,
+                };
             }
             "crash" => {
                 self.is_running = false;
@@ -101,6 +112,21 @@ impl LogRuns {
             _ => {}
         }
         faults
+    }
+
+    /// A log that was moved is gone on with by whoever it was moved to, and by nobody else.
+    fn arrive(&mut self, leaf: &EventLeaf<'_>) -> Option<Fault> {
+        let arrived = match leaf.said() {
+            Some(Statement::Start(start)) => start.arrived,
+            _ => None,
+        };
+        let message = match (self.moved.take(), arrived) {
+            (None, None) => return None,
+            (Some(moved), Some(arrived)) if moved.admits(&arrived) => return None,
+            (Some(_), _) => "a start where the log was not moved to: two go on with it",
+            (None, Some(_)) => "a start that says that the log was moved to it, and it was not",
+        };
+        Some(("moved", message.to_owned()))
     }
 
     fn start(&mut self, leaf: &EventLeaf<'_>) -> Option<Fault> {

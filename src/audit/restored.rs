@@ -28,7 +28,10 @@ pub fn misfits(verified: &[Verified]) -> Vec<Finding> {
             let ended = log.log.restored.as_ref()?;
             let before = find(&ended.origin)?;
             // A copy may have less, or more, than was known.
-            let is_fit = before.log.size != ended.size || before.log.root == ended.root;
+            let has_root = before.log.size != ended.size || before.log.root == ended.root;
+            let is_found = before.log.size == ended.found && ended.from.is_some();
+            let has_end = !is_found || before.until == ended.from.map(|from| from.0);
+            let is_fit = has_root && has_end;
             (is_fit, "is not the log that ended")
         };
         let place = format!("{} leaf 1", log.log.origin);
@@ -106,14 +109,28 @@ pub fn describe_ended(ended: &EndedLog) -> String {
         size,
         root,
         found,
+        from,
+        until,
         why,
     } = ended;
-    let known = match why.as_str() {
-        "unknown" => "at least ",
-        _ => "",
+    let (known, reason) = match why.as_str() {
+        "unknown" => ("at least ", "the state was restored or copied"),
+        "backup" => ("", "the state was restored from a backup"),
+        "damaged" => ("", "its file could not be read any more"),
+        "newer" => ("", "a newer version had written its file"),
+        "moved" => ("", "it was moved to another place, and goes on there"),
+        _ => ("", "the state was restored, copied or emptied"),
     };
+    let untold = until.filter(|until| *from != Some(*until));
+    let untold = untold.map_or_else(String::new, |until| {
+        let from = from.map_or_else(
+            || "a time that is not known".to_owned(),
+            |from| from.to_string(),
+        );
+        format!("; from {from} to {until} this log tells nothing, and what was found neither")
+    });
     format!(
-        "follows {origin}, which ended with {known}{size} leaves (root {root}), as the state was \
-         restored, copied or emptied ({why}: {found} leaves were found)"
+        "follows {origin}, which ended with {known}{size} leaves (root {root}), as {reason} \
+         ({why}: {found} leaves were found){untold}"
     )
 }

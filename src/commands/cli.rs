@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{audit, key, list, report};
+use super::{audit, key, list, report, state};
 
 /// An access-blocking DNS resolver for internet providers.
 #[derive(Debug, Parser)]
@@ -102,6 +102,9 @@ pub(super) enum Command {
     /// Publish, check and cosign the signed log of counts and events.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Copy the state folder, restore a copy, or move it to another machine.
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// Print a script that completes wardline's arguments in a shell.
     Completions {
         /// The shell.

@@ -21,6 +21,7 @@ mod published;
 mod report;
 mod serve;
 mod service;
+mod state;
 mod status;
 mod transfers;
 mod waiting;
@@ -82,6 +83,7 @@ fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
         Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
         Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),
         Command::Audit(command) => audit::run(config, command, output::Style::of(cli.json)),
+        Command::State(command) => state::run(config, command, output::Style::of(cli.json)),
         Command::Completions { shell } => completions::print(*shell),
         Command::Man { folder } => completions::write_man(folder.as_deref()),
     }

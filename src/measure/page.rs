@@ -139,6 +139,8 @@ fn set_process(reading: &Reading) {
     gauge!("wardline_start_time_seconds").set(time(reading.started));
     gauge!("wardline_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     counter!("wardline_counts_flush_failures_total").absolute(reading.flush_failures);
+    let restored = if reading.is_log_restored { 1.0 } else { 0.0 };
+    gauge!("wardline_log_restored").set(restored);
     if let Some(at) = reading.last_flush {
         gauge!("wardline_counts_last_flush_timestamp_seconds").set(time(at));
     }
@@ -200,7 +202,7 @@ const COUNTERS: [(&str, &str); 11] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 19] = [
+const GAUGES: [(&str, &str); 20] = [
     (
         "wardline_witness_cosignature_age_seconds",
         "How old a witness's last cosignature under the audit log is.",
@@ -252,6 +254,11 @@ const GAUGES: [(&str, &str); 19] = [
     (
         "wardline_cache_bytes",
         "Memory that the answers in the cache take.",
+    ),
+    (
+        "wardline_log_restored",
+        "1 while the audit log follows one that ended in this run, as its state was restored, \
+         copied, emptied, moved or damaged, 0 otherwise.",
     ),
     ("wardline_start_time_seconds", "When the resolver started."),
     (

@@ -30,6 +30,8 @@ pub struct Reading {
     pub last_flush: Option<UnixSeconds>,
     /// How many times they could not be written.
     pub flush_failures: u64,
+    /// Did another audit log begin in this run, as the one before could not go on?
+    pub is_log_restored: bool,
     /// Who cosigns the audit log.
     pub witnesses: Vec<WitnessReading>,
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::moment::Moment;
-use crate::clock::UnixSeconds;
+use crate::clock::{HOUR_S, UnixSeconds};
+use crate::list::Hash;
 
 /// The longest words that a leaf has room for beside the rest, in characters.
 const WORDS_MAX: usize = 4_000;
@@ -14,6 +15,9 @@ const WORDS_MAX: usize = 4_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunStart {
+    /// What shows that the log goes on where it was moved to; see [`MovedLog::admits`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<String>,
     /// By how many seconds the clock was behind the log.
     pub behind_s: u64,
     /// SHA-256 of the configuration file, in hexadecimal.
@@ -62,14 +66,28 @@ pub struct Until {
 pub struct EndedLog {
     /// How many of its leaves were found.
     pub found: u64,
+    /// Up to when what was found tells; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Moment>,
     /// Its name.
     pub origin: String,
     /// The root of their tree, in hexadecimal.
     pub root: String,
     /// How many of its leaves were signed, as far as is known.
     pub size: u64,
-    /// `shorter`, `other` or `unknown`.
+    /// From when on this log tells; none in older leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
+    /// `shorter`, `other`, `unknown`, `backup`, `damaged`, `newer` or `moved`.
     pub why: String,
+}
+
+/// The log goes on at another place, and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MovedLog {
+    /// SHA-256 of the octets that the next start has to show, in hexadecimal.
+    pub to: String,
 }
 
 /// The log that was closed in order, as the one that goes on in its place tells.
@@ -267,6 +285,34 @@ impl ClockLeaf {
             self.until == at
         } else {
             self.until >= at
+        }
+    }
+}
+
+impl MovedLog {
+    /// The move to whoever has `token`.
+    pub fn to(token: &Hash) -> Self {
+        Self {
+            to: Hash::of(&token.0).to_string(),
+        }
+    }
+
+    /// Does a start that shows this go on with the log?
+    pub fn admits(&self, arrived: &str) -> bool {
+        Hash::parse(arrived).is_some_and(|token| Self::to(&token) == *self)
+    }
+}
+
+impl EndedLog {
+    /// Can a log whose first leaf is of the hour `begins` say this of when it tells?
+    pub fn is_told_by(&self, begins: UnixSeconds) -> bool {
+        let is_hour = |at: Moment| at.0 % HOUR_S == 0;
+        match (self.from, self.until) {
+            (from, Some(until)) => {
+                until.0 == begins && from.is_none_or(|from| is_hour(from) && from <= until)
+            }
+            (None, None) => true,
+            (Some(_), None) => false,
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum EventKind {
     Restored,
     /// The log follows another one, which was closed for a new form or a new key.
     Follows,
+    /// The run ended in order, and the log goes on at another place alone.
+    Moved,
     /// A source found a list that is not in force.
     Received,
     /// Its papers are in order.
@@ -49,7 +51,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Start,
         Self::Stop,
         Self::Crash,
@@ -57,6 +59,7 @@ impl EventKind {
         Self::Unwritten,
         Self::Restored,
         Self::Follows,
+        Self::Moved,
         Self::Received,
         Self::Verified,
         Self::Refused,
@@ -81,6 +84,7 @@ impl EventKind {
             Self::Unwritten => "unwritten",
             Self::Restored => "restored",
             Self::Follows => "follows",
+            Self::Moved => "moved",
             Self::Received => "received",
             Self::Verified => "verified",
             Self::Refused => "refused",

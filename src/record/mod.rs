@@ -22,8 +22,8 @@ mod withdrawals;
 
 pub use bodies::{
     ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
-    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult,
-    RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
+    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, MovedLog,
+    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
 };
 pub use event::EventLeaf;
 pub use event_kind::EventKind;

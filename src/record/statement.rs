@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::bodies::{
     ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
-    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, ProbeResult,
-    RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
+    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, MovedLog,
+    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
 };
 use super::event_kind::EventKind;
 use super::moment::Moment;
@@ -34,6 +34,8 @@ pub enum Statement {
     LogRestored(EndedLog),
     /// This log follows another one, which was closed in order.
     LogFollows(ClosedLog),
+    /// The run ended in order, and the log goes on at another place.
+    Moved(MovedLog),
     /// What is kept of a list is older than what was promised.
     ListRestored(FoundSerial),
     /// A source found an issue that is not in force.
@@ -88,6 +90,7 @@ impl Statement {
             Self::Unwritten(_) => EventKind::Unwritten,
             Self::LogRestored(_) | Self::ListRestored(_) => EventKind::Restored,
             Self::LogFollows(_) => EventKind::Follows,
+            Self::Moved(_) => EventKind::Moved,
             Self::Received(_) => EventKind::Received,
             Self::Verified(_) => EventKind::Verified,
             Self::Refused(_) => EventKind::Refused,
@@ -116,6 +119,7 @@ impl Statement {
                 | Self::Unwritten(_)
                 | Self::LogRestored(_)
                 | Self::LogFollows(_)
+                | Self::Moved(_)
         )
     }
 
@@ -125,7 +129,7 @@ impl Statement {
             Self::Start(_) | Self::Live(_) | Self::Rollback(_) => &[Touch::Counts, Touch::InForce],
             Self::Stop | Self::Crash => &[Touch::Counts],
             Self::Clock(_) | Self::HourCutShort(_) | Self::Withdrawn(_) => &[Touch::Counts],
-            Self::LogRestored(_) | Self::LogFollows(_) => &[Touch::Counts],
+            Self::LogRestored(_) | Self::LogFollows(_) | Self::Moved(_) => &[Touch::Counts],
             Self::Removal(_) | Self::RemovalOver(_) => &[Touch::InForce],
             Self::Unwritten(_)
             | Self::ListRestored(_)
@@ -160,6 +164,7 @@ impl Statement {
             Self::Withdrawn(body) => written(body),
             Self::LogRestored(body) => written(body),
             Self::LogFollows(body) => written(body),
+            Self::Moved(body) => written(body),
             Self::ListRestored(body) => written(body),
             Self::Received(body) => written(body),
             Self::Verified(body) => written(body),
@@ -192,6 +197,7 @@ impl Statement {
             EventKind::Restored if of_list => Self::ListRestored(read(body)?),
             EventKind::Restored => Self::LogRestored(read(body)?),
             EventKind::Follows => Self::LogFollows(read(body)?),
+            EventKind::Moved => Self::Moved(read(body)?),
             EventKind::Received => Self::Received(read(body)?),
             EventKind::Verified => Self::Verified(read(body)?),
             EventKind::Refused => Self::Refused(read(body)?),

@@ -1,8 +1,6 @@
 //! Who signs a state folder's audit log: the provider's resolver, with a key made at the first
 //! start.
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::clock::UnixSeconds;
@@ -10,11 +8,10 @@ use crate::record::{LogKeyNote, Moment};
 use crate::seal::{Note, SigningKey, VerifyKey};
 
 use super::StoreError;
-use super::schema::open_private;
+use super::key_file::{
+    beside, make_key, read_log_key, read_or_make_key, sync_folder_of, write_private,
+};
 use super::whole::give_to_owner;
-
-/// The longest key file that is read, in octets.
-const KEY_FILE_OCTETS_MAX: u64 = 4096;
 
 /// The author of an audit log, as its leaves name it.
 #[derive(Debug)]
@@ -27,6 +24,8 @@ pub struct Author {
     pub(super) recovery: Option<VerifyKey>,
     /// Where the key is kept; none where somebody else keeps it.
     file: Option<PathBuf>,
+    /// The key was made just now, and has signed nothing.
+    is_made: bool,
 }
 
 /// The key of a log that is to follow, where it lies beside the log's own.
@@ -55,6 +54,7 @@ impl Author {
             key,
             recovery: None,
             file: None,
+            is_made: false,
         }
     }
 
@@ -99,8 +99,12 @@ impl Author {
     }
 
     /// As [`prepare_next_key`], by the word of the log's own key.
-    pub(super) fn prepare_next(&self, at: UnixSeconds) -> Result<NextKey, StoreError> {
-        prepare_next_key(self.file.as_deref(), self.key.name(), &self.key, at)
+    pub(super) fn prepare_next(
+        &self,
+        taken: &[String],
+        at: UnixSeconds,
+    ) -> Result<NextKey, StoreError> {
+        prepare_next_key(self.file.as_deref(), self.key.name(), &self.key, taken, at)
     }
 
     /// The author who signs with the key in `path` (see [`read_or_make_key`]).
@@ -108,9 +112,18 @@ impl Author {
     /// # Errors
     /// When the file cannot be read or made, is no key, or holds one under another name.
     pub fn open(path: &Path, name: &str, configuration: &str) -> Result<Self, StoreError> {
-        let author = Self::new(read_or_make_key(path, name)?, configuration);
+        // Where the log's own key is lost, the one that is to follow is the only one.
+        let is_there = path.exists();
+        let next = beside(path, NEXT);
+        let place = if is_there || !next.exists() {
+            path
+        } else {
+            &next
+        };
+        let author = Self::new(read_or_make_key(place, name)?, configuration);
         Ok(Self {
             file: Some(path.into()),
+            is_made: !is_there && place == path,
             ..author
         })
     }
@@ -126,17 +139,12 @@ impl Author {
         if own.splitn(3, '/').count() == 3 && !is_ended(&own) {
             return Ok(self);
         }
-        let mut name = name_at(&own, at);
-        for later in 1.. {
-            if name != own && !is_ended(&name) {
-                break;
-            }
-            name = name_at(&own, at.saturating_add(later));
-        }
+        let name = free_name(&own, at, ended);
         let key = match &self.file {
             Some(path) => {
-                let aside = name.rsplit('/').next().unwrap_or_default();
-                set_aside(path, aside)?;
+                if !self.is_made {
+                    set_aside(path, time_of(&name))?;
+                }
                 make_key(path, &name)?
             }
             None => SigningKey::generate(&name).map_err(|error| StoreError::Key {
@@ -152,14 +160,8 @@ impl Author {
 const NEXT: &str = ".next";
 const NEXT_NOTE: &str = ".next.note";
 
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
-}
-
 /// Makes the key of a log that follows the log `follows`, whose key is, or was, in the file `path`,
-/// and has `signer` say so. The next start takes it.
+/// and has `signer` say so. The next start takes it. No log is called as one of those in `taken`.
 ///
 /// # Errors
 /// When one was prepared already, or it cannot be written.
@@ -167,16 +169,14 @@ pub fn prepare_next_key(
     path: Option<&Path>,
     follows: &str,
     signer: &SigningKey,
+    taken: &[String],
     at: UnixSeconds,
 ) -> Result<NextKey, StoreError> {
     let unusable = |reason: String| StoreError::Key {
         path: path.map(|path| beside(path, NEXT)).unwrap_or_default(),
         reason,
     };
-    let name = name_at(follows, at);
-    if name == follows {
-        return Err(unusable("another key was made in this second".to_owned()));
-    }
+    let name = free_name(follows, at, taken);
     let key = SigningKey::generate(&name).map_err(|error| unusable(error.to_string()))?;
     let said = LogKeyNote {
         follows: follows.to_owned(),
@@ -235,8 +235,20 @@ impl NextPlace {
         own.map(|path| beside(path, NEXT)).unwrap_or_default()
     }
 
+    /// The key of `author` becomes the log's own. Where that cannot be, it signs from where it
+    /// lies, and each start tries again.
+    pub(super) fn settle_or_say(&self, author: &Author) {
+        if let Err(error) = self.settle(author) {
+            tracing::error!(
+                "the key of the audit log stays in {}, and must not be deleted there: {error}; \
+                 give the folder to whoever the program runs as, and restart it",
+                self.file().display()
+            );
+        }
+    }
+
     /// The key of `author` becomes the log's own; the one before is set aside.
-    pub(super) fn settle(&self, author: &Author) -> Result<(), StoreError> {
+    fn settle(&self, author: &Author) -> Result<(), StoreError> {
         let Some(path) = &self.0 else {
             return Ok(());
         };
@@ -245,8 +257,7 @@ impl NextPlace {
             source,
         };
         if path.exists() {
-            let aside = author.key.name().rsplit('/').next().unwrap_or_default();
-            set_aside(path, aside)?;
+            set_aside(path, time_of(author.key.name()))?;
         }
         std::fs::rename(beside(path, NEXT), path)
             .and_then(|()| sync_folder_of(path))
@@ -265,12 +276,25 @@ fn name_at(origin: &str, at: UnixSeconds) -> String {
     format!("{}/{time}", base.join("/"))
 }
 
+/// The name of the log that takes the place of `origin` at `at`, or as soon after that as no other
+/// log has it.
+fn free_name(origin: &str, at: UnixSeconds, taken: &[String]) -> String {
+    let is_free = |name: &String| name != origin && !taken.contains(name);
+    let names = (at..).map(|at| name_at(origin, at));
+    names.into_iter().find(is_free).unwrap_or_default()
+}
+
+/// The time in the name of a log that follows another one.
+fn time_of(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or_default()
+}
+
 /// Keeps a key that signs no more under another name in the same folder.
 fn set_aside(path: &Path, since: &str) -> Result<(), StoreError> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".until-{since}"));
-    let aside = PathBuf::from(aside);
-    if aside.exists() {
+    let aside = beside(path, &format!(".until-{since}"));
+    // A start before this one came so far.
+    let is_same = |there: Vec<u8>| std::fs::read(path).is_ok_and(|own| own == there);
+    if std::fs::read(&aside).is_ok_and(is_same) {
         return Ok(());
     }
     std::fs::hard_link(path, &aside)
@@ -284,90 +308,6 @@ fn set_aside(path: &Path, since: &str) -> Result<(), StoreError> {
 /// The name of a log and of its key: `provider/resolver`.
 pub fn origin(provider: &str, resolver: &str) -> String {
     format!("{provider}/{resolver}")
-}
-
-/// Reads the private key in `path`; where there is no file, makes a key under `name` and keeps it
-/// there for the owner alone. A key of a log that follows another one has the time of its beginning
-/// behind that name, as in `provider/resolver/20260301T140000Z`.
-///
-/// # Errors
-/// When the file cannot be read or made, is no key, or holds one under another name.
-pub fn read_or_make_key(path: &Path, name: &str) -> Result<SigningKey, StoreError> {
-    let Some(key) = read_log_key(path)? else {
-        return make_key(path, name);
-    };
-    let follows = |rest: &str| rest.starts_with('/');
-    if key
-        .name()
-        .strip_prefix(name)
-        .is_some_and(|rest| rest.is_empty() || follows(rest))
-    {
-        Ok(key)
-    } else {
-        Err(StoreError::Key {
-            path: path.into(),
-            reason: format!(
-                "it is the key of {}, and the configuration names {name}",
-                key.name()
-            ),
-        })
-    }
-}
-
-/// The private key of a log in a file; nothing where there is no file.
-///
-/// # Errors
-/// When it cannot be read, or is none.
-pub fn read_log_key(path: &Path) -> Result<Option<SigningKey>, StoreError> {
-    let unreadable = |source| StoreError::Open {
-        path: path.into(),
-        source,
-    };
-    let mut text = zeroize::Zeroizing::new(String::new());
-    match File::open(path) {
-        Ok(file) => file
-            .take(KEY_FILE_OCTETS_MAX)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(unreadable(source)),
-    };
-    let key = SigningKey::parse(&text).map_err(|error| StoreError::Key {
-        path: path.into(),
-        reason: error.to_string(),
-    })?;
-    Ok(Some(key))
-}
-
-fn make_key(path: &Path, name: &str) -> Result<SigningKey, StoreError> {
-    let key = SigningKey::generate(name).map_err(|error| StoreError::Key {
-        path: path.into(),
-        reason: error.to_string(),
-    })?;
-    write_private(path, format!("{}\n", *key.to_text()).as_bytes())?;
-    Ok(key)
-}
-
-/// Written beside and renamed, so that no half a key is ever found.
-fn write_private(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Open {
-        path: path.into(),
-        source,
-    };
-    let written = beside(path, ".new");
-    let mut file = open_private(&written)?;
-    file.set_len(0)
-        .and_then(|()| file.write_all(octets))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(&written, path))
-        .and_then(|()| sync_folder_of(path))
-        .map_err(failed)
-}
-
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent();
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
 }
 
 /// The author of the logs that tests write.
@@ -416,6 +356,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.key");
         let name = origin("provider.example", "one");
+        Author::open(&path, &name, "00").unwrap();
         let succeed = |ended: &[String], at| {
             let author = Author::open(&path, &name, "00").unwrap();
             let next = author.succeed(ended, at).unwrap();

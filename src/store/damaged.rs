@@ -1,5 +1,5 @@
-//! Counts that cannot be read any more are set aside, so that counting goes on; that they are
-//! missing is noticed like any other emptied folder.
+//! Counts that cannot be read, or that a newer version wrote, are set aside, so that counting goes
+//! on in a new file and a new log that says so.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,42 +7,60 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use super::StoreError;
+use super::arrival::StateArrival;
 use super::schema::counts_file;
-use crate::clock::wall_s;
+use crate::clock::{UnixSeconds, wall_s};
 
 impl StoreError {
-    /// Is the file of the counts none any more?
-    fn is_damage(&self) -> bool {
-        let Self::Sqlite { source, .. } = self else {
-            return false;
+    /// Will the file of the counts never be of use again?
+    pub(super) fn is_final(&self) -> bool {
+        self.unusable().is_some()
+    }
+
+    /// Why the file of the counts is of no use any more, if it is not.
+    fn unusable(&self) -> Option<(&'static str, StateArrival)> {
+        let source = match self {
+            Self::Newer { .. } => return Some(("newer", StateArrival::Newer)),
+            Self::Sqlite { source, .. } => source,
+            _ => return None,
         };
         let code = source.sqlite_error_code();
         matches!(
             code,
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
         )
+        .then_some(("damaged", StateArrival::Damaged))
     }
 }
 
-/// Where `error` says that the counts are damaged, set their files aside for whoever wants to see
-/// what is left of them.
+/// Where `error` says that the counts are damaged, or of a newer form, set their files aside for
+/// whoever can still read them, and note it for the log that begins anew.
 ///
 /// # Errors
 /// The same error where it says something else, or where the files cannot be moved.
-pub fn set_damaged_aside(folder: &Path, error: StoreError) -> Result<(), StoreError> {
-    if !error.is_damage() {
+pub fn set_unusable_aside(folder: &Path, error: StoreError) -> Result<(), StoreError> {
+    let Some((word, arrival)) = error.unusable() else {
+        return Err(error);
+    };
+    let file = counts_file(folder);
+    let aside = |at: UnixSeconds| PathBuf::from(format!("{}.{word}-{at}", file.display()));
+    let Some(aside) = (wall_s()..).map(aside).find(|aside| !aside.exists()) else {
+        return Err(error);
+    };
+    // First of all: a log that begins anew must not be taken for the one before.
+    if arrival.write(folder).is_err() {
         return Err(error);
     }
-    let (file, at) = (counts_file(folder), wall_s());
-    for end in ["", "-wal", "-shm"] {
-        let place = PathBuf::from(format!("{}{end}", file.display()));
-        let aside = PathBuf::from(format!("{}.damaged-{at}{end}", file.display()));
-        if place.exists() && fs::rename(&place, &aside).is_err() {
+    for end in ["-shm", "-wal", ""] {
+        let with_end = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
+        let place = with_end(&file);
+        if place.exists() && fs::rename(&place, with_end(&aside)).is_err() {
             return Err(error);
         }
     }
     tracing::error!(
-        "{error}. The counts are set aside and begun anew: the log before is not whole"
+        "{error}. Counting goes on in a new file and a new log; what was there is set aside as {}",
+        aside.display()
     );
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! The thread that carries the counts from memory to disk, so that answering never waits for the
 //! disk.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use crate::clock::{ClockReading, UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter};
@@ -14,8 +12,10 @@ use crate::count::{Board, HourCounts, Meter};
 use super::clock_track::{
     ClockTrack, TOLD_FOR_S, tell_stands_still, tell_unsure, tell_withdrawn, warn_of,
 };
+use super::damaged::set_unusable_aside;
+use super::health::Health;
 use super::journal::{Journal, Told};
-use super::out_of_force::{ForceLook, ForceWatch, InForceSince};
+use super::out_of_force::{ForceLook, ForceWatch, InForceSince, ListForce};
 use super::{ClockStep, Store, StoreError, Taking};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,70 +23,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A flush that is due at the full hour and comes no later than this still books on the hour
 /// before.
 const LATE_S: i64 = 2;
-
-/// How the writing goes, for status and metrics; a clone looks at the same keeper.
-#[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<Flushing>>);
-
-/// How the writing goes at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flushing {
-    /// When counts were last written; none before the first time.
-    pub last_flush: Option<UnixSeconds>,
-    /// How many times they could not be written, since the start.
-    pub failures: u64,
-    /// Why they could not be written the last time; none when they were.
-    pub last_error: Option<String>,
-    /// What was said where the state folder was found restored at the start.
-    #[serde(default)]
-    pub restored: Option<String>,
-    /// What somebody should know of the clock: that it is behind the log, or was ahead lately.
-    #[serde(default)]
-    pub clock: Option<String>,
-}
-
-impl Health {
-    /// How the writing goes now.
-    pub fn read(&self) -> Flushing {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// A store was opened.
-    fn note_opened(&self, store: &Store) {
-        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        flushing.restored = store.restored().map(str::to_owned);
-    }
-
-    /// Notes what is to be known of the clock; only a change goes to the log.
-    fn note_clock(&self, message: Option<String>) {
-        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if flushing.clock != message
-            && let Some(message) = &message
-        {
-            tracing::warn!("{message}");
-        }
-        flushing.clock = message;
-    }
-
-    /// Notes the outcome of a flush; only a change goes to the log, as a full disk lasts.
-    fn note(&self, outcome: Result<(), &StoreError>, at: UnixSeconds) {
-        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let error = outcome.err().map(ToString::to_string);
-        match (&flushing.last_error, &error) {
-            (None, Some(error)) => tracing::error!("{error}; until then the counts wait in memory"),
-            (Some(_), None) => tracing::info!("the counts are written to disk again, none is lost"),
-            _ => {}
-        }
-        match error {
-            Some(_) => flushing.failures += 1,
-            None => flushing.last_flush = Some(at),
-        }
-        flushing.last_error = error;
-    }
-}
 
 /// Writes a board's counts to a store every few seconds and at each full hour.
 #[derive(Debug)]
@@ -121,16 +57,16 @@ impl Keeper {
         let force = ForceWatch::new(in_force);
         let began = wall_s();
         journal.place(began, began);
-        let mut open = move || opener(began);
-        let store = match open() {
+        let store = match opener(began) {
             Err(error) if !error.is_passing() => return Err(error),
             opened => opened,
         };
         let (noted, waiting) = (health.clone(), journal.clone());
         let keep = move || {
-            let store = wait_for(store, open, &noted, &told)?;
+            let store = wait_for(store, || opener(began), &noted, &told)?;
             noted.note_opened(&store);
-            let ledger = Ledger::new(board, store, waiting, noted, force);
+            let mut ledger = Ledger::new(board, store, waiting, noted, force);
+            ledger.opener = Some(opener);
             ledger.keep(flush_every, &told)
         };
         journal.attach(Some(stop.clone()));
@@ -210,8 +146,14 @@ impl Drop for Hold {
 struct Ledger {
     board: Arc<Board>,
     store: Store,
+    /// Opens another store where this one is of no use any more.
+    opener: Option<StoreOpener>,
+    /// It was let go, and no other one could be opened yet.
+    is_released: bool,
     journal: Journal,
     meter: Meter,
+    /// Questions on disk whose end is not.
+    under_way: u64,
     /// Counts that are not on disk yet, one entry an hour; more than one only while the disk
     /// refuses.
     pending: Vec<HourCounts>,
@@ -240,8 +182,11 @@ impl Ledger {
         Self {
             board,
             store,
+            opener: None,
+            is_released: false,
             journal,
             meter: Meter::default(),
+            under_way: 0,
             pending: Vec::new(),
             steps: Vec::new(),
             force,
@@ -298,23 +243,74 @@ impl Ledger {
             Some(pending) => pending.add(&counts),
             None => self.pending.push(counts),
         }
+        let mut written = self.write(now);
+        if self.is_released || written.as_ref().is_err_and(StoreError::is_final) {
+            written = self
+                .renew(written, &lists, now)
+                .and_then(|()| self.write(self.last_taking));
+        }
+        self.health.note(written.as_ref().copied(), now);
+        if written.is_ok() {
+            self.attend_to_clock(clocks);
+        }
+        written
+    }
+
+    /// Writes what is not on disk yet.
+    fn write(&mut self, now: UnixSeconds) -> Result<(), StoreError> {
+        let events = self.journal.waiting();
         let taking = Taking {
             hours: &self.pending,
             steps: &self.steps,
             events: &events,
             out_of_force: self.force.pending(),
         };
-        let written = self.store.write(&taking, now);
-        self.health.note(written.as_ref().copied(), now);
-        if written.is_ok() {
-            self.pending.clear();
-            self.steps.clear();
-            self.force.forget();
-            self.journal.forget(events.len());
-            self.seen_events = 0;
-            self.attend_to_clock(clocks);
+        self.store.write(&taking, now)?;
+        for counts in self.pending.drain(..) {
+            let ended: u64 = counts.events.iter().sum();
+            self.under_way = (self.under_way + counts.questions).saturating_sub(ended);
         }
-        written
+        self.steps.clear();
+        self.force.forget();
+        self.journal.forget(events.len());
+        self.seen_events = 0;
+        Ok(())
+    }
+
+    /// Goes on in another store, and another log, where this one is of no use any more: a run
+    /// begins there, with the lists that are in force, and with what is not written yet.
+    fn renew(
+        &mut self,
+        written: Result<(), StoreError>,
+        lists: &[ListForce],
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let Some(opener) = &mut self.opener else {
+            return written;
+        };
+        if !self.is_released {
+            let folder = self.store.release()?;
+            self.is_released = true;
+            written.or_else(|error| set_unusable_aside(&folder, error))?;
+        }
+        self.store = opener(now)?;
+        self.is_released = false;
+        self.health.note_opened(&self.store);
+        self.last_taking = self.store.time();
+        self.steps.clear();
+        // The new log knows of no step of the clock.
+        self.clock = ClockTrack::default();
+        self.force.forget();
+        let in_force = lists.iter().filter(|list| list.since.is_some());
+        let in_force: Vec<&str> = in_force.map(|list| list.id.as_str()).collect();
+        self.journal.tell_again(&in_force);
+        self.journal.place(self.last_taking, self.last_taking);
+        self.seen_events = self.journal.waiting().len();
+        // They came in a run that is told nowhere; where they end is told here.
+        if let Some(first) = self.pending.first_mut() {
+            first.questions += std::mem::take(&mut self.under_way);
+        }
+        Ok(())
     }
 
     /// Has the log go back where the clock was ahead, once that is sure; what cannot be written now
@@ -390,15 +386,17 @@ fn booking_time(last_taking: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
 mod tests {
     use proptest::prelude::*;
     use std::path::Path;
+    use std::sync::Mutex;
     use std::time::Instant;
 
     use super::*;
     use crate::audit::{Demands, ExportPart, Folder, LogExporter, verify};
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
     use crate::record::{EventKind, IssueVerified, Statement};
+    use crate::seal::VerifyKey;
     use crate::store::author::author_of_tests as author;
     use crate::store::journal::live_of_tests;
-    use crate::store::{JournalEvent, ListForce, LogReader, Reader};
+    use crate::store::{Author, JournalEvent, ListForce, LogReader, Promises, Reader};
 
     const HOUR_START: UnixSeconds = 1_767_225_600;
 
@@ -779,6 +777,104 @@ mod tests {
             )
         ) {
             prop_assert_eq!(live_through(&steps), Vec::<String>::new());
+        }
+    }
+
+    /// The folder's log, and its key, as those who check it have them.
+    fn findings_of(folder: &Path) -> (Vec<String>, crate::audit::LogReport) {
+        let reader = LogReader::open(folder).unwrap();
+        let key = VerifyKey::parse(&reader.author().unwrap().unwrap()).unwrap();
+        let last = reader.last_checkpoint().unwrap().unwrap();
+        let to = tempfile::tempdir().unwrap();
+        let mut exporter = LogExporter::create(to.path(), key.name(), ExportPart::Whole).unwrap();
+        let keep = |leaf: &[u8]| -> Result<(), StoreError> {
+            exporter.leaf(leaf).unwrap();
+            Ok(())
+        };
+        reader.leaves(last.size, keep).unwrap();
+        exporter.finish("", &[(last.at, last.note)]).unwrap();
+        let demands = Demands {
+            keys: vec![key],
+            ..Demands::default()
+        };
+        let folder = Folder::find(to.path()).unwrap().remove(0);
+        let log = verify(&folder, &demands, None).log;
+        let findings = log.findings.iter().map(|finding| format!("{finding:?}"));
+        (findings.collect(), log)
+    }
+
+    /// Counts that are damaged while the program runs: what was not written yet is in a new log,
+    /// which names what was promised of the one before; the lists in force are told again.
+    #[test]
+    fn counts_that_are_damaged_while_it_runs_go_on_in_a_new_log() {
+        for (has_promises, has_first, waits_s) in [
+            (true, true, 0),
+            (true, false, 0),
+            (false, true, 0),
+            (true, true, 9000),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let state = folder.path().join("state");
+            std::fs::create_dir(&state).unwrap();
+            let promises = if has_promises {
+                Promises::open(&folder.path().join("promised"))
+            } else {
+                Promises::default()
+            };
+            let (place, kept) = (state.clone(), promises.clone());
+            let mut opener: StoreOpener = Box::new(move |at| {
+                let name = "provider.example/one";
+                let author = Author::open(&place.join("audit.key"), name, "00")?;
+                Store::open_promised(&place, &lists(), author, &kept, at)
+            });
+            let store = opener(HOUR_START).unwrap();
+            let mut standing = standing_ledger(&folder.path().join("other"), HOUR_START, has_first);
+            standing.ledger.store = store;
+            standing.ledger.opener = Some(opener);
+            standing.ask(3);
+            standing.ledger.flush_at(HOUR_START + 5).unwrap();
+            // Two that are under way when it happens, and end later.
+            for _ in 0..2 {
+                standing.cells.note_question(Door::Udp);
+            }
+            standing.ledger.flush_at(HOUR_START + 3700).unwrap();
+            let promised = promises.log();
+            standing.ask(2);
+            standing.ledger.store.refuse_changes(true);
+            standing.ledger.flush_at(HOUR_START + 3710).unwrap_err();
+            standing.ledger.store.damage();
+            let at = HOUR_START + 3720 + waits_s;
+            for _ in 0..2 {
+                standing.cells.note_blocked(1, Kind::Https);
+            }
+            standing.ledger.flush_at(at).unwrap();
+            standing.enter(at + 10);
+            standing.ask(4);
+            standing.ledger.flush_at(at + 20).unwrap();
+            let said = standing.ledger.health.read().restored.unwrap();
+            assert!(said.contains("could not be read any more"), "{said}");
+            standing.ledger.flush_at(at + 9000).unwrap();
+            let StandingLedger { ledger, .. } = standing;
+            ledger.store.end(at + 9000).unwrap();
+            let (findings, log) = findings_of(&state);
+            assert_eq!(findings, Vec::<String>::new());
+            let ended = log.restored.unwrap();
+            assert_eq!((ended.why.as_str(), ended.found), ("damaged", 0));
+            assert_eq!(ended.origin, "provider.example/one");
+            assert_eq!(ended.size, promised.as_ref().map_or(0, |log| log.size));
+            assert!(ended.from.is_some(), "it is known in memory at least");
+            let files = std::fs::read_dir(&state).unwrap().flatten();
+            let aside = files.filter(|file| {
+                let name = file.file_name().to_string_lossy().into_owned();
+                let is_beside = ["-shm", "-wal"].iter().any(|end| name.ends_with(end));
+                name.starts_with("counts.sqlite.damaged-") && !is_beside
+            });
+            assert_eq!(aside.count(), 1);
+            let record = read(&state, at + 9000);
+            let asked: u64 = record.hours.iter().map(|hour| hour.questions).sum();
+            let each = |count: u64, two: bool| count * (1 + u64::from(two));
+            let expected = each(2, has_first) + 2 + each(4, true);
+            assert_eq!(asked, expected);
         }
     }
 

@@ -7,11 +7,11 @@ use super::append::append;
 use super::author::Author;
 use super::journal::JournalEvent;
 use super::log::{Log, LogBegins, Run, Sign};
+use super::promises::LogPromise;
 use super::{entries, hours};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::GapKind;
 use crate::record::{Leaf, Moment, Statement, Until, Withdrawal};
-use crate::seal::checkpoint::Checkpoint;
 
 /// So far the clock may be behind the log, which waits for it; from a clock that is farther behind
 /// the log learns that it was ahead itself.
@@ -42,7 +42,7 @@ pub(super) fn find(
     let transaction = connection.transaction()?;
     let log = open_log(&transaction, author, to)?;
     let limit = hour_start(to.min(ahead_since));
-    let told = hours::last_told(&transaction, log.begins, limit)?;
+    let told = log.last_told(limit)?;
     let since = told.unwrap_or(log.begins.at.min(limit));
     let told_elsewhere = other_log_until(&transaction)?;
     if to < EARLIEST || !log.is_salted() || told_elsewhere.is_some_and(|until| since < until) {
@@ -65,7 +65,7 @@ pub(super) fn take(
     run: &Run,
     way: &WayBack,
     at: UnixSeconds,
-) -> rusqlite::Result<Option<Checkpoint>> {
+) -> rusqlite::Result<Option<LogPromise>> {
     let transaction = connection.transaction()?;
     let mut log = open_log(&transaction, author, at)?;
     let end = hour_start(at) + HOUR_S;

@@ -128,7 +128,7 @@ pub(super) fn close(
     run: &Run,
 ) -> rusqlite::Result<()> {
     let figures = figures(transaction, hour)?;
-    let told = last_told(transaction, log.begins, hour)?;
+    let told = log.last_told(hour)?;
     let told_until = told.unwrap_or(log.begins.at);
     let alive = alive(transaction, log.begins, told_until, hour + HOUR_S)?;
     let gaps = gaps(&alive, told_until, hour + HOUR_S);
@@ -300,29 +300,6 @@ fn lists(
 fn runs_with(transaction: &Transaction<'_>, list: i64) -> rusqlite::Result<Vec<i64>> {
     let mut statement = transaction.prepare_cached("SELECT run FROM run_list WHERE list = ?1")?;
     statement.query_map([list], |row| row.get(0))?.collect()
-}
-
-/// Up to when the log tells, as its verifiers know it: to the end of the last hour with leaves, or
-/// to where it begins.
-pub(super) fn told_until(
-    transaction: &Transaction<'_>,
-    log: &Log<'_>,
-) -> rusqlite::Result<UnixSeconds> {
-    let last = last_told(transaction, log.begins, log.next_hour)?;
-    Ok(last.unwrap_or(log.begins.at))
-}
-
-/// The end of the last hour before `hour` that has leaves in this log; none where it is the first.
-/// The leaves of `hour` account for all time since.
-pub(super) fn last_told(
-    transaction: &Transaction<'_>,
-    begins: LogBegins,
-    hour: UnixSeconds,
-) -> rusqlite::Result<Option<UnixSeconds>> {
-    let last: Option<UnixSeconds> = transaction
-        .prepare_cached("SELECT max(hour) FROM cell WHERE hour >= ?1 AND hour < ?2")?
-        .query_row([begins.first_hour, hour], |row| row.get(0))?;
-    Ok(last.map(|last| last + HOUR_S))
 }
 
 /// The stretches that touch a time, in order, with the last one before it in front and the first

@@ -5,6 +5,7 @@
 //! transaction with them; while the disk refuses, events wait. No event holds a listed name or a
 //! client: lists go by their id, entries by their number.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -97,6 +98,8 @@ pub struct Journal(Arc<Mutex<WaitingEvents>>);
 #[derive(Debug, Default)]
 struct WaitingEvents {
     events: Vec<JournalEvent>,
+    /// What the journal on disk said last of each list's coming in force.
+    told: BTreeMap<String, JournalEvent>,
     /// Wakes the thread that writes; none before it runs.
     wake: Option<Sender<Told>>,
 }
@@ -152,7 +155,25 @@ impl Journal {
     pub(super) fn forget(&self, count: usize) {
         let mut waiting = self.lock();
         let count = count.min(waiting.events.len());
-        waiting.events.drain(..count);
+        let WaitingEvents { events, told, .. } = &mut *waiting;
+        for event in events.drain(..count) {
+            if let (EventKind::Live, Some(list)) = (event.said.kind(), event.list.clone()) {
+                told.insert(list, event);
+            }
+        }
+    }
+
+    /// Has said again, before all that waits, with what these lists are in force; for a log that
+    /// does not know it.
+    pub(super) fn tell_again(&self, in_force: &[&str]) {
+        let mut waiting = self.lock();
+        let WaitingEvents { events, told, .. } = &mut *waiting;
+        let again = in_force.iter().filter_map(|list| told.get(*list));
+        let again: Vec<JournalEvent> = again.cloned().collect();
+        events.splice(..0, again);
+        for event in events {
+            event.placed = None;
+        }
     }
 
     /// Have `wake` told of each event, or nobody.

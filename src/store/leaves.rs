@@ -11,7 +11,7 @@ use crate::seal::VerifyKey;
 use crate::seal::tree::{Hash, leaf_hash};
 
 use super::schema::{counts_file, has_table, open_to_read};
-use super::{StoreError, entries};
+use super::{StoreError, entries, restored};
 
 /// The audit log of one state folder, open for reading.
 #[derive(Debug)]
@@ -117,6 +117,11 @@ impl LogReader {
             .query_row("SELECT author FROM log", [], |row| row.get(0))
             .optional()
             .map_err(|source| self.failed(source))
+    }
+
+    /// The names of all logs in the folder, those that ended included.
+    pub fn names(&self) -> Result<Vec<String>, StoreError> {
+        restored::names(&self.connection).map_err(|source| self.failed(source))
     }
 
     /// The words on which key followed, the first one first.

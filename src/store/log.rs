@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::clock::{UnixSeconds, hour_start};
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::record::{
     EventLeaf, HourLeaf, LEAF_VERSION, Leaf, LeafFault, Moment, SALT_DIGITS, SALTED_LEAF_VERSION,
 };
@@ -12,7 +12,9 @@ use crate::seal::tree::{Tree, leaf_hash};
 
 use super::author::Author;
 use super::journal::JournalEvent;
+use super::promises::LogPromise;
 use super::versions;
+use crate::list::Hash;
 
 /// The log as it grows within one transaction; [`Log::save`] writes where it stands.
 pub(super) struct Log<'t> {
@@ -134,6 +136,22 @@ impl<'t> Log<'t> {
         self.tree.size()
     }
 
+    /// Up to when it tells, as its verifiers know it: to the end of the last hour with leaves, or
+    /// to where it begins.
+    pub(super) fn told_until(&self) -> rusqlite::Result<UnixSeconds> {
+        Ok(self.last_told(self.next_hour)?.unwrap_or(self.begins.at))
+    }
+
+    /// The end of the last hour before `hour` that has leaves in this log; none where it is the
+    /// first. The leaves of `hour` account for all time since.
+    pub(super) fn last_told(&self, hour: UnixSeconds) -> rusqlite::Result<Option<UnixSeconds>> {
+        let last: Option<UnixSeconds> = self
+            .transaction
+            .prepare_cached("SELECT max(hour) FROM cell WHERE hour >= ?1 AND hour < ?2")?
+            .query_row([self.begins.first_hour, hour], |row| row.get(0))?;
+        Ok(last.map(|last| last + HOUR_S))
+    }
+
     /// Adds an event, without the reason that somebody typed; its time is not earlier than that of
     /// the leaf before. What happened to a list and cannot be a leaf is said aloud instead: one
     /// event must not keep the rest from being written.
@@ -242,9 +260,9 @@ impl<'t> Log<'t> {
         Ok(())
     }
 
-    /// Signs the log as it is now, if it has grown, and writes where it stands; gives the
-    /// checkpoint that it signed.
-    pub(super) fn save(self, sign: Sign) -> rusqlite::Result<Option<Checkpoint>> {
+    /// Signs the log as it is now, if it has grown, and writes where it stands; gives what is to be
+    /// promised of that.
+    pub(super) fn save(self, sign: Sign) -> rusqlite::Result<Option<LogPromise>> {
         if self.size() == self.size_before {
             return Ok(None);
         }
@@ -284,7 +302,12 @@ impl<'t> Log<'t> {
                 self.time,
                 note.to_string()
             ])?;
-        Ok(Some(checkpoint))
+        Ok(Some(LogPromise {
+            origin: checkpoint.origin,
+            size: checkpoint.size,
+            root: Hash(checkpoint.root),
+            until: Some(Moment(self.told_until()?)),
+        }))
     }
 }
 

@@ -9,6 +9,7 @@
 //! the folder, so that an older copy of it is noticed.
 
 mod append;
+mod arrival;
 mod author;
 mod clock_track;
 mod cosignatures;
@@ -22,19 +23,26 @@ mod frame;
 mod gaps;
 mod going_back;
 mod handover;
+mod health;
 mod hours;
 mod journal;
+mod key_file;
 mod leaves;
+mod lock;
 mod log;
+mod misfit;
+mod moving;
 mod out_of_force;
 mod promises;
 mod read;
 mod restored;
 mod run;
 mod schema;
+mod snapshot;
 mod steps;
 mod successor;
 mod unlogged;
+mod untold;
 mod versions;
 mod whole;
 mod withdrawn;
@@ -42,15 +50,22 @@ mod write;
 
 use std::path::PathBuf;
 
-pub use author::{Author, NextKey, origin, prepare_next_key, read_log_key, read_or_make_key};
+pub use arrival::StateArrival;
+pub use author::{Author, NextKey, origin, prepare_next_key};
 pub use cosignatures::{Cosignatures, KeptCosignature};
-pub use damaged::set_damaged_aside;
-pub use flusher::{Flushing, Health, Keeper, StoreOpener};
+pub use damaged::set_unusable_aside;
+pub use flusher::{Keeper, StoreOpener};
+pub use health::{Flushing, Health};
 pub use journal::{Journal, JournalEvent, JournalRow};
+pub use key_file::{read_log_key, read_or_make_key};
 pub use leaves::{LogReader, SignedHead};
+pub use lock::lock_state;
+pub use moving::{MovedState, has_arrived, move_away};
 pub use out_of_force::{InForceSince, ListForce, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;
+pub use schema::restoring_folder;
+pub use snapshot::copy_database;
 pub use steps::ClockStep;
 pub use unlogged::Unlogged;
 pub use whole::{Haste, make_private_folder, write_file, write_whole};
@@ -112,6 +127,22 @@ pub enum StoreError {
         written: String,
         /// The public key that was given.
         given: String,
+    },
+    /// The log on disk goes on at another place.
+    #[error("{}: the audit log {origin} was moved away from here: restore the archive of the move \
+             where it is to go on", folder.display())]
+    Moved {
+        /// The state folder.
+        folder: PathBuf,
+        /// The log.
+        origin: String,
+    },
+    /// A restore was cut short.
+    #[error("{}: a restore was cut short: run `wardline state restore BACKUP --replace` again",
+            folder.display())]
+    HalfRestored {
+        /// The state folder.
+        folder: PathBuf,
     },
     /// SQLite refused.
     #[error(

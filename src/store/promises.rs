@@ -20,6 +20,7 @@ use tracing::{error, info};
 use super::whole::{make_private_folder, write_whole};
 use crate::list::Hash;
 use crate::list::key_chain::ChainFloor;
+use crate::record::Moment;
 
 /// The file in its folder.
 const FILE: &str = "promised.json";
@@ -53,6 +54,9 @@ pub struct LogPromise {
     pub size: u64,
     /// Their root.
     pub root: Hash,
+    /// Up to when their hours tell; none where an older version promised it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
 }
 
 #[derive(Debug, Default)]
@@ -277,6 +281,7 @@ mod tests {
             origin: "provider.example/one".to_owned(),
             size,
             root: Hash::of(&size.to_be_bytes()),
+            until: Some(Moment(3600)),
         }
     }
 

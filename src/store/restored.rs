@@ -5,10 +5,16 @@
 //! signed after the copy was made. So that log ends, and another one begins under another name and
 //! another key. Its second leaf says which log it follows and why.
 
-use super::promises::{LogPromise, Promises};
+use super::arrival::StateArrival;
+use super::author::Author;
+use super::log::Log;
+use super::misfit::LogMisfit;
+use super::promises::LogPromise;
+use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::list::Hash;
-use crate::record::{EndedLog, Statement};
+use crate::record::{EndedLog, EventLeaf, Leaf, Moment, MovedLog, Statement};
 use crate::seal::checkpoint::Checkpoint;
+use crate::seal::tree::Tree;
 use crate::seal::{Note, VerifyKey};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -16,38 +22,71 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FoundRestored {
     /// The log that ends: the promised one, or the one on disk where no promise is known.
-    pub(super) ended: LogPromise,
+    ended: LogPromise,
     /// How many leaves the last checkpoint on disk covers.
     found: u64,
     why: LogMisfit,
+    /// Up to when the log on disk tells; none where there is none.
+    told_until: Option<UnixSeconds>,
+    /// From when on the log that follows tells.
+    begins: UnixSeconds,
 }
 
-/// In what they differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LogMisfit {
-    /// The log on disk is shorter than promised.
-    Shorter,
-    /// It is another one.
-    Other,
-    /// Something was promised, and the file that says what is gone or damaged.
-    Unknown,
-}
-
-impl LogMisfit {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Shorter => "shorter",
-            Self::Other => "other",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// Holds the log on disk against what was promised; nothing where all is as it was.
+/// Holds the log on disk, which `author` would sign from `at` on, against what was promised and how
+/// it came here; nothing where all is as it was.
 pub(super) fn find(
     connection: &Connection,
-    promises: &Promises,
+    author: &Author,
+    promised: Option<LogPromise>,
+    arrival: Option<&StateArrival>,
+    at: UnixSeconds,
 ) -> rusqlite::Result<Option<FoundRestored>> {
+    let head = checkpoint(connection, None)?.map(head_of);
+    let begun = "SELECT EXISTS (SELECT 1 FROM log)";
+    let is_begun: bool = connection.query_row(begun, [], |row| row.get(0))?;
+    let found = match misfit(connection, promised.clone())? {
+        Some(misfit) => Some(misfit),
+        None => match arrival {
+            Some(StateArrival::Backup { origin }) => head
+                .clone()
+                .filter(|head| Some(&head.origin) == origin.as_ref())
+                .map(|head| match promised {
+                    Some(promised) if is_same(&promised, &head) => (head, LogMisfit::Backup),
+                    _ => (head, LogMisfit::Unknown),
+                }),
+            Some(StateArrival::Damaged | StateArrival::Newer) if !is_begun => {
+                Some((nothing_of(author), LogMisfit::Unknown))
+            }
+            _ if is_moved_away(connection, arrival)? => {
+                head.clone().map(|head| (head, LogMisfit::Moved))
+            }
+            _ => None,
+        },
+    };
+    let Some((ended, why)) = found else {
+        return Ok(None);
+    };
+    let why = match arrival {
+        Some(StateArrival::Damaged) if !is_begun => LogMisfit::Damaged,
+        Some(StateArrival::Newer) if !is_begun => LogMisfit::Newer,
+        _ => why,
+    };
+    let begins = hour_start(at);
+    let told = told_until(connection, author)?;
+    Ok(Some(FoundRestored {
+        ended,
+        found: head.map_or(0, |head| head.size),
+        why,
+        told_until: told.map(|told| told.min(begins)),
+        begins,
+    }))
+}
+
+/// In what the log on disk is another one than was promised.
+fn misfit(
+    connection: &Connection,
+    promised: Option<LogPromise>,
+) -> rusqlite::Result<Option<(LogPromise, LogMisfit)>> {
     let author: Option<String> = connection
         .query_row("SELECT author FROM log", [], |row| row.get(0))
         .optional()?;
@@ -57,18 +96,10 @@ pub(super) fn find(
         .map(|key| key.name().to_owned());
     let last = checkpoint(connection, None)?;
     let found = last.as_ref().map_or(0, |last| last.size);
-    let Some(promised) = promises.log() else {
+    let Some(promised) = promised else {
         return Ok(last
             .filter(|_| is_marked(connection))
-            .map(|last| FoundRestored {
-                ended: LogPromise {
-                    origin: last.origin,
-                    size: last.size,
-                    root: Hash(last.root),
-                },
-                found,
-                why: LogMisfit::Unknown,
-            }));
+            .map(|last| (head_of(last), LogMisfit::Unknown)));
     };
     let then = checkpoint(connection, Some(promised.size))?;
     let is_kept = then.is_some_and(|then| then.root == promised.root.0);
@@ -85,11 +116,84 @@ pub(super) fn find(
     } else {
         LogMisfit::Other
     };
-    Ok(Some(FoundRestored {
-        ended: promised,
-        found,
-        why,
-    }))
+    Ok(Some((promised, why)))
+}
+
+fn head_of(Checkpoint { origin, size, root }: Checkpoint) -> LogPromise {
+    LogPromise {
+        origin,
+        size,
+        root: Hash(root),
+        until: None,
+    }
+}
+
+fn is_same(promised: &LogPromise, head: &LogPromise) -> bool {
+    (&promised.origin, promised.size, promised.root) == (&head.origin, head.size, head.root)
+}
+
+/// A log of which nothing is known but who signed it.
+fn nothing_of(author: &Author) -> LogPromise {
+    LogPromise {
+        origin: author.key.name().to_owned(),
+        size: 0,
+        root: Hash(Tree::default().root()),
+        until: None,
+    }
+}
+
+/// Where the log on disk says last that it was moved to.
+pub(super) fn moved_to(connection: &Connection) -> rusqlite::Result<Option<MovedLog>> {
+    // Hours may stand behind it.
+    let mut leaves = connection.prepare("SELECT octets FROM leaf ORDER BY seq DESC")?;
+    let mut rows = leaves.query([])?;
+    while let Some(row) = rows.next()? {
+        match Leaf::parse(row.get_ref(0)?.as_blob()?) {
+            Ok(Leaf::Hour(_)) => {}
+            Ok(Leaf::Event(event)) => return Ok(read_move(&event)),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+fn read_move(event: &EventLeaf<'_>) -> Option<MovedLog> {
+    match event.said() {
+        Some(Statement::Moved(moved)) => Some(moved),
+        _ => None,
+    }
+}
+
+fn is_moved_away(
+    connection: &Connection,
+    arrival: Option<&StateArrival>,
+) -> rusqlite::Result<bool> {
+    let moved = moved_to(connection)?.is_some();
+    Ok(moved && arriving(connection, arrival)?.is_none())
+}
+
+/// What shows that the log on disk was moved to here, where it was and no run has shown it yet.
+pub(super) fn arriving(
+    connection: &Connection,
+    arrival: Option<&StateArrival>,
+) -> rusqlite::Result<Option<Hash>> {
+    let Some(StateArrival::Move { token }) = arrival else {
+        return Ok(None);
+    };
+    let moved = moved_to(connection)?;
+    Ok(moved
+        .filter(|moved| *moved == MovedLog::to(token))
+        .map(|_| *token))
+}
+
+/// Up to when the log on disk tells; none where there is none.
+fn told_until(connection: &Connection, author: &Author) -> rusqlite::Result<Option<UnixSeconds>> {
+    let transaction = connection.unchecked_transaction()?;
+    if checkpoint(&transaction, None)?.is_none() {
+        return Ok(None);
+    }
+    let log = Log::open(&transaction, author, || Err(rusqlite::Error::InvalidQuery))?;
+    log.told_until().map(Some)
 }
 
 /// Is what was promised the end of a log that was closed here, to be followed by the one on disk?
@@ -173,28 +277,59 @@ impl FoundRestored {
     /// What is said of it.
     pub(super) fn message(&self) -> String {
         let LogPromise { origin, size, .. } = &self.ended;
-        let found = self.found;
-        match self.why {
-            LogMisfit::Shorter => format!(
-                "restored: {size} leaves of the audit log {origin} were signed, and the state \
-                 folder has {found}: it was restored from an older copy, or emptied"
-            ),
-            LogMisfit::Other => format!(
-                "restored: the state folder does not hold the audit log {origin} of which {size} \
-                 leaves were signed: it was restored, or comes from elsewhere"
-            ),
-            LogMisfit::Unknown => format!(
-                "restored or copied: it is not known how much of the audit log {origin} was \
-                 signed, of which the state folder has {found} leaves"
+        let reason = self.why.reason(origin, *size, self.found);
+        format!("{reason}. {}", self.untold())
+    }
+
+    /// From when to when nothing is told, in words.
+    fn untold(&self) -> String {
+        let begins = Moment(self.begins);
+        match self.from() {
+            Some(from) if self.told_until.is_none() => {
+                format!("It is known to tell up to {from}, and the next one tells from {begins} on")
+            }
+            Some(from) if from == begins => "Every hour that is over is told".to_owned(),
+            Some(from) => format!("Of the time from {from} to {begins} nothing is told"),
+            None => format!(
+                "It is not known up to when that log told; the next one tells from {begins} on"
             ),
         }
     }
 
+    /// Up to when what was found tells, or what was promised.
+    fn from(&self) -> Option<Moment> {
+        let promised = self.ended.until.map(|until| until.0.min(self.begins));
+        self.told_until.or(promised).map(Moment)
+    }
+
+    /// Up to when the log on disk tells; none where there is none.
+    pub(super) const fn told_until(&self) -> Option<UnixSeconds> {
+        self.told_until
+    }
+
+    /// Up to when nothing is on record that neither log tells: where the one that ends goes on
+    /// elsewhere, that tells the present hour.
+    pub(super) const fn untold_until(&self) -> UnixSeconds {
+        match self.why {
+            LogMisfit::Moved => self.begins + HOUR_S,
+            _ => self.begins,
+        }
+    }
+
+    /// The log that ends.
+    pub(super) fn origin(&self) -> &str {
+        &self.ended.origin
+    }
+
     /// What the new log says of it.
     pub(super) fn statement(&self) -> Statement {
-        let LogPromise { origin, size, root } = &self.ended;
+        let LogPromise {
+            origin, size, root, ..
+        } = &self.ended;
         Statement::LogRestored(EndedLog {
             found: self.found,
+            from: self.from(),
+            until: Some(Moment(self.begins)),
             origin: origin.clone(),
             root: root.to_string(),
             size: *size,
@@ -213,7 +348,7 @@ mod tests {
     use crate::clock::UnixSeconds;
     use crate::count::{HourCounts, ListIdentity};
     use crate::record::{EventKind, Leaf};
-    use crate::store::{Author, LogReader, Reader, Store, StoreError};
+    use crate::store::{Author, LogReader, Promises, Reader, Store, StoreError};
 
     const HOUR: UnixSeconds = 1_767_225_600;
     const NAME: &str = "provider.example/one";
@@ -281,7 +416,14 @@ mod tests {
             let kinds = kinds(&self.path("state"), last.size);
             let Checkpoint { origin, size, root } = last;
             let root = Hash(root);
-            (LogPromise { origin, size, root }, kinds)
+            let until = None;
+            let head = LogPromise {
+                origin,
+                size,
+                root,
+                until,
+            };
+            (head, kinds)
         }
     }
 
@@ -309,7 +451,8 @@ mod tests {
         assert_eq!(after_a_crash.restored(), None);
         assert_eq!(place.log().0.origin, NAME);
         let promised = Promises::open(&place.path("promised")).log().unwrap();
-        assert_eq!(promised, place.log().0);
+        assert!(is_same(&promised, &place.log().0));
+        assert_eq!(promised.until, Some(Moment(HOUR + 10 * 3600)));
     }
 
     #[test]
@@ -329,6 +472,7 @@ mod tests {
         let restored = format!(
             "restored {}",
             json!({ "found": found, "origin": NAME, "size": promised.size,
+                    "from": "2026-01-01T02:00:00Z", "until": "2026-01-01T09:00:00Z",
                     "root": promised.root.to_string(), "why": "shorter" })
         );
         assert!(kinds[0].starts_with("start "), "{kinds:?}");

@@ -7,12 +7,13 @@ use super::author::Author;
 use super::handover::Handover;
 use super::journal::{self, JournalEvent};
 use super::log::{Log, LogBegins, Run, Sign};
+use super::promises::LogPromise;
 use super::restored::{FoundRestored, end_log};
+use super::untold::forget_untold;
 use super::{entries, hours};
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{GapKind, ListIdentity};
 use crate::record::{RunStart, Statement};
-use crate::seal::checkpoint::Checkpoint;
 
 /// A run that has begun.
 pub(super) struct BegunRun {
@@ -21,8 +22,8 @@ pub(super) struct BegunRun {
     pub(super) lists: Vec<i64>,
     /// When it began, by the log's time.
     pub(super) at: UnixSeconds,
-    /// The checkpoint that was signed for it.
-    pub(super) checkpoint: Option<Checkpoint>,
+    /// What was signed for it.
+    pub(super) signed: Option<LogPromise>,
 }
 
 /// The log's time of what is written at `wall`: never earlier than what is on disk.
@@ -58,6 +59,7 @@ pub(super) fn begin(
     // The older form has no word for it.
     let recovery = author.recovery.as_ref().filter(|_| log.is_salted());
     let start = Statement::Start(RunStart {
+        arrived: handover.arrived(),
         behind_s: at.abs_diff(wall),
         configuration: run.configuration.clone(),
         lists: ids,
@@ -75,13 +77,13 @@ pub(super) fn begin(
     }
     let closed = closed_until(&log, at);
     entries::commit(&transaction, &mut log, &run, closed)?;
-    let checkpoint = log.save(Sign::Now)?;
+    let signed = log.save(Sign::Now)?;
     transaction.commit()?;
     Ok(BegunRun {
         run,
         lists: keys,
         at,
-        checkpoint,
+        signed,
     })
 }
 
@@ -99,10 +101,13 @@ fn begin_log<'t>(
         let log = Log::open(transaction, author, || Ok(begins))?;
         return Ok((log, None, Some(Statement::LogFollows(closed))));
     }
-    let restored = handover.restored().map(FoundRestored::statement);
-    if restored.is_some() {
+    if let Some(restored) = handover.restored() {
         end_log(transaction)?;
+        if let Some(told_until) = restored.told_until() {
+            forget_untold(transaction, told_until, restored.untold_until())?;
+        }
     }
+    let restored = handover.restored().map(FoundRestored::statement);
     let begins = || {
         let first_hour = first_hour(transaction, at, restored.is_some())?;
         LogBegins::now(transaction, hour, first_hour)

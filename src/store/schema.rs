@@ -25,6 +25,11 @@ pub(super) fn lock_file(folder: &Path) -> PathBuf {
     folder.join("counts.lock")
 }
 
+/// Where what is restored lies in a state folder until all of it is there.
+pub fn restoring_folder(folder: &Path) -> PathBuf {
+    folder.join(".restoring")
+}
+
 /// Makes the folder, for the owner only; one that exists is left as it is.
 pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
     make_private_folder(folder).map_err(|source| StoreError::Open {
@@ -130,6 +135,21 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
         }),
         _ => Ok(connection),
     }
+}
+
+/// Opens another database of the folder for reading only.
+pub(super) fn connect_to_read(file: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(file, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        Ok(connection)
+    };
+    open().map_err(|source| StoreError::Sqlite {
+        attempt: "open",
+        file: file.into(),
+        source,
+    })
 }
 
 /// Has SQLite no room for what readers share, as where the disk is full?

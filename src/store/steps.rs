@@ -7,6 +7,7 @@ use super::journal::JournalEvent;
 use super::log::Run;
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::count::{GapKind, HourCounts};
+use crate::list::Hash;
 use crate::record::{ClockLeaf, Moment, Statement};
 
 /// A step of the clock, or a time for which nobody can tell what belongs to which hour.
@@ -25,6 +26,8 @@ pub struct ClockStep {
 pub(super) enum Ending {
     GoOn,
     Stop,
+    /// The log goes on where this is known.
+    Move(Hash),
 }
 
 /// The time that a writing is about, by the log's time.

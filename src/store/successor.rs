@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::StoreError;
 use super::author::{Author, NextKey, NextPlace};
-use super::hours;
 use super::log::{Log, LogBegins, Sign, other_author};
-use super::restored::{checkpoint, end_log};
+use super::restored::{checkpoint, end_log, names};
+use super::untold::forget_untold;
 use crate::clock::UnixSeconds;
 use crate::record::{ClosedLog, LogKeyNote, Moment};
 use crate::seal::{Note, VerifyKey};
@@ -47,7 +47,7 @@ pub(super) fn find(
         if next.key.public() == key {
             // A start before this one began the log, and did not come further.
             let author = author.with_key(next.key);
-            next.place.settle(&author)?;
+            next.place.settle_or_say(&author);
             return Ok((author, None));
         }
         let said = LogKeyNote::parse(next.note.text());
@@ -78,7 +78,8 @@ pub(super) fn find(
     if is_salted || author.key.public() != key {
         return Ok((author, None));
     }
-    match author.prepare_next(at) {
+    let taken = names(connection).map_err(|source| unreadable(connection, source))?;
+    match author.prepare_next(&taken, at) {
         Ok(next) => Ok(Succession::new(author, next, why)),
         Err(error) => {
             tracing::error!(
@@ -96,12 +97,16 @@ fn read_log(connection: &Connection) -> Result<Option<(VerifyKey, bool)>, StoreE
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()
-        .map_err(|source| StoreError::Sqlite {
-            attempt: "read",
-            file: connection.path().map(PathBuf::from).unwrap_or_default(),
-            source,
-        })?;
+        .map_err(|source| unreadable(connection, source))?;
     Ok(found.and_then(|(author, is_salted)| Some((VerifyKey::parse(&author).ok()?, is_salted))))
+}
+
+fn unreadable(connection: &Connection, source: rusqlite::Error) -> StoreError {
+    StoreError::Sqlite {
+        attempt: "read",
+        file: connection.path().map(PathBuf::from).unwrap_or_default(),
+        source,
+    }
 }
 
 impl Succession {
@@ -133,10 +138,10 @@ impl Succession {
         })?;
         let can_sign = other_author(transaction, &self.old)?.is_none();
         // What only an unsigned end of the log would say is lost with its key.
-        let mut until = hours::told_until(transaction, &log)?;
+        let mut until = log.told_until()?;
         end_previous(&mut log)?;
         if can_sign {
-            until = hours::told_until(transaction, &log)?;
+            until = log.told_until()?;
             log.save(Sign::Now)?;
         }
         let last = checkpoint(transaction, None)?;
@@ -150,6 +155,7 @@ impl Succession {
             why: self.why.to_owned(),
         };
         end_log(transaction)?;
+        forget_untold(transaction, closed.until.0, hour)?;
         transaction.execute(
             "INSERT INTO key_note (note) VALUES (?1)",
             [self.note.to_string()],
@@ -165,7 +171,7 @@ impl Succession {
     }
 
     /// The new log is on disk: the key of its author becomes the log's own.
-    pub(super) fn settle(&self, author: &Author) -> Result<(), StoreError> {
+    pub(super) fn settle(&self, author: &Author) {
         let key = author.key.public();
         tracing::warn!(
             "the audit log {} is closed, and goes on as {} under the key {key}, which the old key \
@@ -173,6 +179,6 @@ impl Succession {
             self.follows(),
             key.name()
         );
-        self.place.settle(author)
+        self.place.settle_or_say(author);
     }
 }

@@ -1,36 +1,30 @@
 //! The running resolver's hold on its counts: one run opened, hour after hour added to, ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, params};
 
 use super::append::{append, closed_until};
+use super::arrival::StateArrival;
 use super::author::Author;
 use super::going_back::{self, WayBack};
 use super::handover;
 use super::journal::{self, JournalEvent};
+use super::lock::{check_whole, lock_state};
 use super::log::{Log, LogBegins, Run, Sign};
 use super::out_of_force::OutOfForce;
 use super::promises::{LogPromise, Promises};
 use super::restored::{self, FoundRestored};
 use super::run::{begin, log_time};
-use super::schema::{counts_file, lock_file, make_folder, open_private, open_to_write};
+use super::schema::{counts_file, lock_file, make_folder, open_to_write};
 use super::steps::ClockStep;
 use super::steps::{Ending, WriteSpan, in_time, note_steps};
 use super::{StoreError, entries, hours, out_of_force, withdrawn};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity, WithdrawnTime};
-use crate::list::Hash;
-use crate::record::{Moment, Statement, Until};
-use crate::seal::checkpoint::Checkpoint;
-
-/// A reader holds the lock for an instant to see whether a resolver runs; so we ask this often
-/// before we believe that one does.
-const LOCK_ATTEMPTS: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(25);
+use crate::record::{Moment, MovedLog, Statement, Until};
 
 /// The counts of one state folder, open for writing; no other process can have them open so.
 ///
@@ -52,7 +46,7 @@ pub struct Store {
     promises: Promises,
     /// What was said of it where the folder was found restored at the start.
     restored: Option<String>,
-    _lock: File,
+    lock: File,
 }
 
 impl Store {
@@ -82,19 +76,23 @@ impl Store {
         at: UnixSeconds,
     ) -> Result<Self, StoreError> {
         make_folder(folder)?;
-        let lock = lock(folder)?;
+        let lock = lock_state(folder)?;
+        check_whole(folder)?;
+        let arrival = StateArrival::read(folder)?;
         let mut connection = open_to_write(folder)?;
         let file = counts_file(folder);
         let failed = |source| failed(&file, source);
         let told_at = log_time(&connection, at).map_err(failed)?;
-        let (author, handover) = handover::decide(&connection, &file, author, promises, told_at)?;
+        let promised = (promises.log(), arrival);
+        let (author, handover) = handover::decide(&connection, &file, author, promised, told_at)?;
         let boot = getrandom::u64().map_err(|source| StoreError::Open {
             path: "the system's random numbers".into(),
             source: source.into(),
         })?;
         let begun = begin(&mut connection, &author, boot, lists, at, &handover);
         let begun = begun.map_err(failed)?;
-        handover.settle(&author)?;
+        StateArrival::forget(folder);
+        handover.settle(&author);
         let store = Self {
             connection,
             file,
@@ -105,9 +103,9 @@ impl Store {
             is_failing: false,
             promises: promises.clone(),
             restored: handover.restored().map(FoundRestored::message),
-            _lock: lock,
+            lock,
         };
-        store.promise(begun.checkpoint);
+        store.promise(begun.signed);
         Ok(store)
     }
 
@@ -118,15 +116,8 @@ impl Store {
 
     /// Promises what was signed. Only once it is on disk: what is promised and not on disk would
     /// be taken for restored. What cannot be promised now is said by the promises themselves.
-    fn promise(&self, checkpoint: Option<Checkpoint>) {
-        let Some(Checkpoint { origin, size, root }) = checkpoint else {
-            return;
-        };
-        let root = Hash(root);
-        if self
-            .promises
-            .promise_log(&LogPromise { origin, size, root })
-        {
+    fn promise(&self, signed: Option<LogPromise>) {
+        if signed.is_some_and(|signed| self.promises.promise_log(&signed)) {
             // The next checkpoint tries again.
             let _ = restored::mark(&self.connection);
         }
@@ -160,14 +151,36 @@ impl Store {
 
     /// Ends the run at `at`; until the next one nothing is asked of the resolver, so nothing is
     /// lost.
-    pub fn end(mut self, at: UnixSeconds) -> Result<(), StoreError> {
-        self.add(&Taking::default(), at, Ending::Stop)?;
+    pub fn end(self, at: UnixSeconds) -> Result<(), StoreError> {
+        self.end_as(at, Ending::Stop).map(drop)
+    }
+
+    /// Lets go of the file, which is of no use any more, and of the folder, which it gives: nothing
+    /// more can be written here.
+    pub(super) fn release(&mut self) -> Result<PathBuf, StoreError> {
+        let folder = self.file.parent().unwrap_or(Path::new(".")).to_path_buf();
+        let nothing = Connection::open_in_memory();
+        self.connection = nothing.map_err(|source| failed(&self.file, source))?;
+        let released = self.lock.unlock();
+        released.map_err(|source| StoreError::Open {
+            path: lock_file(&folder),
+            source,
+        })?;
+        Ok(folder)
+    }
+
+    /// Ends the run in this way; gives the lock of the folder.
+    pub(super) fn end_as(mut self, at: UnixSeconds, ending: Ending) -> Result<File, StoreError> {
+        self.add(&Taking::default(), at, ending)?;
         let Self {
-            connection, file, ..
+            connection,
+            file,
+            lock,
+            ..
         } = self;
-        connection
-            .close()
-            .map_err(|(_, source)| failed(&file, source))
+        let closed = connection.close();
+        closed.map_err(|(_, source)| failed(&file, source))?;
+        Ok(lock)
     }
 
     /// Where the log would go back to, if its clock had been ahead since then and now says `to`;
@@ -190,9 +203,9 @@ impl Store {
             way,
             self.time,
         );
-        let checkpoint = gone.map_err(|source| failed(&self.file, source))?;
+        let signed = gone.map_err(|source| failed(&self.file, source))?;
         self.time = way.to;
-        self.promise(checkpoint);
+        self.promise(signed);
         Ok(())
     }
 
@@ -223,9 +236,9 @@ impl Store {
             &span,
         );
         self.is_failing = written.is_err();
-        let checkpoint = written.map_err(|source| failed(&self.file, source))?;
+        let signed = written.map_err(|source| failed(&self.file, source))?;
         self.time = span.at;
-        self.promise(checkpoint);
+        self.promise(signed);
         Ok(())
     }
 }
@@ -251,21 +264,6 @@ fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, StoreError> {
-    let path = lock_file(folder);
-    let lock = open_private(&path)?;
-    for _ in 0..LOCK_ATTEMPTS {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(source)) => return Err(StoreError::Open { path, source }),
-        }
-    }
-    Err(StoreError::Busy {
-        folder: folder.into(),
-    })
-}
-
 pub(super) fn add(
     connection: &mut Connection,
     author: &Author,
@@ -273,7 +271,7 @@ pub(super) fn add(
     lists: &[i64],
     taking: &Taking<'_>,
     span: &WriteSpan,
-) -> rusqlite::Result<Option<Checkpoint>> {
+) -> rusqlite::Result<Option<LogPromise>> {
     let transaction = connection.transaction()?;
     let &WriteSpan { since, at, .. } = span;
     let hour = hour_start(at);
@@ -310,20 +308,25 @@ pub(super) fn add(
         let closed = closed_until(&log, at);
         entries::commit(&transaction, &mut log, run, closed)?;
     }
-    if span.ending == Ending::Stop {
+    let end = match span.ending {
+        Ending::GoOn => None,
+        Ending::Stop => Some(Statement::Stop),
+        Ending::Move(token) => Some(Statement::Moved(MovedLog::to(&token))),
+    };
+    let is_due = next_hour < log.next_hour || end.is_some();
+    if let Some(end) = end {
         hours::lose_open(&transaction)?;
         transaction.execute(
             "UPDATE run SET ended = ?2 WHERE run = ?1",
             params![run.key, at],
         )?;
-        let stop = JournalEvent::at(at, Statement::Stop);
-        log.note(run, &stop)?;
-        journal::add(&transaction, &[stop])?;
+        let end = JournalEvent::at(at, end);
+        log.note(run, &end)?;
+        journal::add(&transaction, &[end])?;
     }
-    let is_due = next_hour < log.next_hour || span.ending == Ending::Stop;
-    let checkpoint = log.save(if is_due { Sign::Now } else { Sign::Later })?;
+    let signed = log.save(if is_due { Sign::Now } else { Sign::Later })?;
     transaction.commit()?;
-    Ok(checkpoint)
+    Ok(signed)
 }
 
 fn add_hours(
@@ -375,6 +378,16 @@ impl Store {
                 row.get(0)
             })
             .unwrap();
+    }
+
+    /// Has garbage in the place of the file, as after a fault of the disk.
+    pub(super) fn damage(&mut self) {
+        self.connection = Connection::open_in_memory().unwrap();
+        for end in ["", "-wal", "-shm"] {
+            let place = format!("{}{end}", self.file.display());
+            std::fs::write(place, "garbage".repeat(999)).unwrap();
+        }
+        self.connection = Connection::open(&self.file).unwrap();
     }
 
     /// Makes every writing fail, or work again.

@@ -95,6 +95,7 @@ impl MadeUpRecord {
     /// Hands its log's leaves out.
     fn feed(&self, figures: &mut LoggedFigures) {
         let start = Statement::Start(RunStart {
+            arrived: None,
             behind_s: 0,
             configuration: "ab".into(),
             lists: self.lists.iter().map(|(id, _)| id.clone()).collect(),

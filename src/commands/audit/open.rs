@@ -11,7 +11,7 @@ use super::super::files::{read, read_text};
 use super::super::output::{self, Style, TextColumn, count, number, table};
 use super::findings::describe_findings;
 use super::keys::read_keys;
-use crate::audit::{Demands, Finding, Folder, Opened, Verified, verify};
+use crate::audit::{Commitments, Demands, Finding, Folder, Opened, Verified, verify};
 use crate::config::Config;
 use crate::count::Openings;
 use crate::record::Moment;
@@ -127,14 +127,8 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), CommandFailure
         ..Demands::default()
     };
     let folders = Folder::find(&args.folder).map_err(CommandFailure::Usage)?;
-    let mut logs = folders
-        .iter()
-        .map(|folder| verify(folder, &demands, None))
-        .filter(|verified| is_of(verified, &openings.origin));
-    let Some(Verified {
-        log, commitments, ..
-    }) = logs.next()
-    else {
+    let logs = folders.iter().map(|folder| verify(folder, &demands, None));
+    let Some((commitments, found)) = committed(logs.collect(), &openings.origin) else {
         let message = format!(
             "{}: holds no log of {} that is signed with a key that was given",
             args.folder.display(),
@@ -149,7 +143,7 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), CommandFailure
         until,
         findings,
     } = commitments.open(&openings);
-    let findings: Vec<Finding> = log.findings.into_iter().chain(findings).collect();
+    let findings: Vec<Finding> = found.into_iter().chain(findings).collect();
     let mut entries: Vec<EntryCount> = counts
         .into_iter()
         .map(|(number, blocked)| EntryCount { number, blocked })
@@ -182,9 +176,24 @@ pub(super) fn show(args: &OpenedArgs, style: Style) -> Result<(), CommandFailure
     }
 }
 
-/// One whose signature does not hold has its folder in place of its name.
-fn is_of(verified: &Verified, origin: &str) -> bool {
-    verified.log.origin == origin
+/// The commitments in the log of this name and in those that it follows, as far as they were
+/// given, with what is wrong with these logs; nothing where the log was not given. One whose
+/// signature does not hold has its folder in place of its name.
+fn committed(mut logs: Vec<Verified>, origin: &str) -> Option<(Commitments, Vec<Finding>)> {
+    let (mut commitments, mut findings) = (Commitments::default(), Vec::new());
+    let mut next = Some(origin.to_owned());
+    let mut is_found = false;
+    while let Some(name) = next.take() {
+        let Some(at) = logs.iter().position(|log| log.log.origin == name) else {
+            break;
+        };
+        let found = logs.swap_remove(at);
+        commitments.extend(&found.commitments);
+        next = found.log.before().map(str::to_owned);
+        findings.extend(found.log.findings);
+        is_found = true;
+    }
+    is_found.then_some((commitments, findings))
 }
 
 fn decrypted(file: &Path, identity: &Path) -> Result<Openings, CommandFailure> {

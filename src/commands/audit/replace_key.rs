@@ -30,15 +30,16 @@ struct Prepared<'a> {
 }
 
 pub(super) fn run(config: &Config, args: &ReplaceArgs, style: Style) -> Result<(), CommandFailure> {
-    let author = LogReader::open(&config.state).and_then(|reader| reader.author());
-    let author = author.map_err(failed)?.unwrap_or_default();
+    let reader = LogReader::open(&config.state).map_err(failed)?;
+    let author = reader.author().map_err(failed)?.unwrap_or_default();
+    let taken = reader.names().map_err(failed)?;
     let author = VerifyKey::parse(&author).map_err(failed)?;
     let signer = match &args.recovery {
         Some(file) => recovery_key(config, &author, read_signing(file)?)?,
         None => own_key(config, &author)?,
     };
     let path = Some(config.audit.key.as_path());
-    let next = prepare_next_key(path, author.name(), &signer, wall_s());
+    let next = prepare_next_key(path, author.name(), &signer, &taken, wall_s());
     let key = next.map_err(failed)?.key.public().to_string();
     let follows = author.name();
     match style {

@@ -1,37 +1,76 @@
 //! What the counts' keeper is given: the store, what is in force, and what single entries block.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::clock::UnixSeconds;
 use crate::config::Config;
 use crate::count::ListIdentity;
 use crate::list::{EntryTally, ListIndex};
 use crate::policy::ListRules;
-use crate::store::{self, Author, InForceSince, ListForce, Promises, Store, StoreOpener};
+use crate::seal::VerifyKey;
+use crate::store::{
+    self, Author, InForceSince, ListForce, Promises, Store, StoreError, StoreOpener,
+};
 use crate::update::{ListSource, ListState, Updater};
 
-/// Opens the store of the counts, and begins it anew where it is damaged.
+/// Opens the store of the counts, and begins it anew where it cannot be used.
 pub(super) fn store_opener(
     config: &Config,
     identities: Vec<ListIdentity>,
     promises: &Promises,
 ) -> StoreOpener {
-    let name = store::origin(&config.audit.provider, &config.audit.resolver);
-    let (audit, state) = (config.audit.key.clone(), config.state.clone());
-    let (digest, promises) = (config.digest.clone(), promises.clone());
-    let recovery = config.audit.recovery.clone();
+    let opening = StoreOpening::new(config, identities, promises);
     Box::new(move |began| {
         // Where it cannot be made, what is opened in it says so.
-        let _ = store::make_private_folder(&state);
-        let open = || {
-            let author = Author::open(&audit, &name, &digest)?;
-            let author = author.with_recovery(recovery.clone());
-            Store::open_promised(&state, &identities, author, &promises, began)
-        };
-        open().or_else(|error| {
-            store::set_damaged_aside(&state, error)?;
-            open()
+        let _ = store::make_private_folder(&opening.state);
+        opening.open(began).or_else(|error| {
+            store::set_unusable_aside(&opening.state, error)?;
+            opening.open(began)
         })
     })
+}
+
+/// Opens the store for a run that answers nothing.
+pub(in super::super) fn open_store(
+    config: &Config,
+    promises: &Promises,
+    at: UnixSeconds,
+) -> Result<Store, StoreError> {
+    let lists = config.lists().iter();
+    let identities = lists.map(|(rules, _)| identity(rules)).collect();
+    StoreOpening::new(config, identities, promises).open(at)
+}
+
+/// What a store is opened with.
+struct StoreOpening {
+    state: PathBuf,
+    key: PathBuf,
+    name: String,
+    digest: String,
+    recovery: Option<VerifyKey>,
+    identities: Vec<ListIdentity>,
+    promises: Promises,
+}
+
+impl StoreOpening {
+    fn new(config: &Config, identities: Vec<ListIdentity>, promises: &Promises) -> Self {
+        Self {
+            state: config.state.clone(),
+            key: config.audit.key.clone(),
+            name: store::origin(&config.audit.provider, &config.audit.resolver),
+            digest: config.digest.clone(),
+            recovery: config.audit.recovery.clone(),
+            identities,
+            promises: promises.clone(),
+        }
+    }
+
+    fn open(&self, at: UnixSeconds) -> Result<Store, StoreError> {
+        let author = Author::open(&self.key, &self.name, &self.digest)?;
+        let author = author.with_recovery(self.recovery.clone());
+        Store::open_promised(&self.state, &self.identities, author, &self.promises, at)
+    }
 }
 
 /// How the lists stand, for what writes the counts.

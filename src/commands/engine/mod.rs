@@ -33,6 +33,7 @@ use crate::serve::waiters::Waiters;
 use crate::store::{Health, Journal, Keeper, Promises};
 use crate::update::Updater;
 use crate::witness::Witnesses;
+pub(super) use counting::open_store;
 use counting::{entry_tallies, identity, in_force, store_opener};
 use readings::{ReadingSource, publish};
 pub(super) use resolver::StartError;

@@ -80,6 +80,7 @@ impl ReadingSource {
             started: self.started,
             last_flush: flushing.last_flush,
             flush_failures: flushing.failures,
+            is_log_restored: flushing.restored.is_some(),
             witnesses: self
                 .witnesses
                 .standings()
