@@ -24,6 +24,7 @@ mod entry_counts;
 mod field_tools;
 mod forgeries;
 mod forward;
+mod gone_back;
 mod hostile;
 mod hostile_evidence;
 mod internet;

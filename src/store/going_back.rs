@@ -22,13 +22,13 @@ const EARLIEST: UnixSeconds = 1_767_225_600;
 
 /// Where the log would go back to, and what would be withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct WayBack {
+pub struct WayBack {
     /// What the clock says.
-    pub(super) to: UnixSeconds,
+    pub to: UnixSeconds,
     /// The end of the last hour that stands.
-    pub(super) since: UnixSeconds,
+    pub since: UnixSeconds,
     /// How many hours were counted in since.
-    pub(super) hours: u64,
+    pub hours: u64,
 }
 
 /// The way back to `to`, where the log's clock may have been ahead since `ahead_since`; none where

@@ -55,6 +55,7 @@ pub use author::{Author, NextKey, origin, prepare_next_key};
 pub use cosignatures::{Cosignatures, KeptCosignature};
 pub use damaged::set_unusable_aside;
 pub use flusher::{Keeper, StoreOpener};
+pub use going_back::WayBack;
 pub use health::{Flushing, Health};
 pub use journal::{Journal, JournalEvent, JournalRow};
 pub use key_file::{read_log_key, read_or_make_key};

@@ -185,7 +185,7 @@ impl Store {
 
     /// Where the log would go back to, if its clock had been ahead since then and now says `to`;
     /// none where it cannot.
-    pub(super) fn way_back(
+    pub fn way_back(
         &mut self,
         to: UnixSeconds,
         ahead_since: UnixSeconds,
@@ -195,7 +195,7 @@ impl Store {
     }
 
     /// Has the log and the run go on from an earlier time.
-    pub(super) fn go_back(&mut self, way: &WayBack) -> Result<(), StoreError> {
+    pub fn go_back(&mut self, way: &WayBack) -> Result<(), StoreError> {
         let gone = going_back::take(
             &mut self.connection,
             &self.author,
