@@ -143,6 +143,17 @@ fn log_of(running: &Running) -> Value {
 }
 
 #[test]
+fn where_there_is_no_state_folder_nothing_is_copied() {
+    let prepared = program().prepare();
+    for command in ["backup", "move"] {
+        let (code, _, error) = prepared.run(&["state", command, &text(&prepared, "copy.tar")]);
+        assert_eq!(code, 1, "{error}");
+        assert!(error.contains("no such state folder"), "{error}");
+        assert!(!path(&prepared, "copy.tar").exists());
+    }
+}
+
+#[test]
 fn a_backup_of_a_running_program_is_whole_and_for_the_owner_alone() {
     let running = program().start();
     count(&running, 20);

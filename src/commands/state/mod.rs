@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::failure::{CommandFailure, load};
+use super::failure::{CommandFailure, failed, load};
 use super::output;
+use crate::config::Config;
 
 /// What to do with the state folder.
 #[derive(Debug, Subcommand)]
@@ -49,11 +50,23 @@ pub(super) fn run(
 ) -> Result<(), CommandFailure> {
     match command {
         StateCommand::Backup { to, without_keys } => {
-            backup::run(&load(config)?, to, *without_keys, style)
+            backup::run(&with_state(load(config)?)?, to, *without_keys, style)
         }
         StateCommand::Restore { from, replace } => {
             restore::run(&load(config)?, from, *replace, style)
         }
-        StateCommand::Move { to } => move_away::run(&load(config)?, to, style),
+        StateCommand::Move { to } => move_away::run(&with_state(load(config)?)?, to, style),
     }
+}
+
+/// The configuration, if there is the state folder that it names.
+fn with_state(config: Config) -> Result<Config, CommandFailure> {
+    if config.state.is_dir() {
+        return Ok(config);
+    }
+    Err(failed(format!(
+        "{}: no such state folder: no resolver has run with this configuration here; name the \
+         one that the resolver runs with (--config FILE)",
+        config.state.display()
+    )))
 }
