@@ -14,7 +14,7 @@ use super::clock_track::{
 };
 use super::damaged::set_unusable_aside;
 use super::health::Health;
-use super::journal::{Journal, Told};
+use super::journal::{Journal, JournalEvent, Told};
 use super::out_of_force::{ForceLook, ForceWatch, InForceSince, ListForce};
 use super::{ClockStep, Store, StoreError, Taking};
 
@@ -243,11 +243,11 @@ impl Ledger {
             Some(pending) => pending.add(&counts),
             None => self.pending.push(counts),
         }
-        let mut written = self.write(now);
+        let mut written = self.write(&events, now);
         if self.is_released || written.as_ref().is_err_and(StoreError::is_final) {
             written = self
                 .renew(written, &lists, now)
-                .and_then(|()| self.write(self.last_taking));
+                .and_then(|events| self.write(&events, self.last_taking));
         }
         self.health.note(written.as_ref().copied(), now);
         if written.is_ok() {
@@ -256,13 +256,12 @@ impl Ledger {
         written
     }
 
-    /// Writes what is not on disk yet.
-    fn write(&mut self, now: UnixSeconds) -> Result<(), StoreError> {
-        let events = self.journal.waiting();
+    /// Writes what is not on disk yet, with these events of the journal, which were looked at.
+    fn write(&mut self, events: &[JournalEvent], now: UnixSeconds) -> Result<(), StoreError> {
         let taking = Taking {
             hours: &self.pending,
             steps: &self.steps,
-            events: &events,
+            events,
             out_of_force: self.force.pending(),
         };
         self.store.write(&taking, now)?;
@@ -278,15 +277,16 @@ impl Ledger {
     }
 
     /// Goes on in another store, and another log, where this one is of no use any more: a run
-    /// begins there, with the lists that are in force, and with what is not written yet.
+    /// begins there, with the lists that are in force, and with what is not written yet. Gives the
+    /// events that it begins with.
     fn renew(
         &mut self,
         written: Result<(), StoreError>,
         lists: &[ListForce],
         now: UnixSeconds,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<JournalEvent>, StoreError> {
         let Some(opener) = &mut self.opener else {
-            return written;
+            return written.map(|()| Vec::new());
         };
         if !self.is_released {
             let folder = self.store.release()?;
@@ -305,28 +305,27 @@ impl Ledger {
         let in_force: Vec<&str> = in_force.map(|list| list.id.as_str()).collect();
         self.journal.tell_again(&in_force);
         self.journal.place(self.last_taking, self.last_taking);
-        self.seen_events = self.journal.waiting().len();
+        let events = self.journal.waiting();
+        self.seen_events = events.len();
         // They came in a run that is told nowhere; where they end is told here.
         if let Some(first) = self.pending.first_mut() {
             first.questions += std::mem::take(&mut self.under_way);
         }
-        Ok(())
+        Ok(events)
     }
 
     /// Has the log go back where the clock was ahead, once that is sure; what cannot be written now
     /// is tried again at the next writing.
     fn attend_to_clock(&mut self, clocks: ClockReading) {
-        let message = if self.clock.is_behind() {
-            self.go_back(clocks)
-        } else {
-            let last = self.store.last_withdrawn().ok().flatten();
-            let lately = last.filter(|time| clocks.wall - time.back_to < TOLD_FOR_S);
-            lately.map(|time| tell_withdrawn(&time))
-        };
+        let waits = self.clock.is_behind().then(|| self.go_back(clocks));
+        let message = waits.flatten().or_else(|| {
+            let last = self.store.last_withdrawn()?;
+            (clocks.wall - last.back_to < TOLD_FOR_S).then(|| tell_withdrawn(last))
+        });
         self.health.note_clock(message);
     }
 
-    /// Gives what is to be known of it.
+    /// Gives what keeps it from that, if something does.
     fn go_back(&mut self, clocks: ClockReading) -> Option<String> {
         let ahead_since = self.clock.ahead_since().unwrap_or(clocks.wall);
         let way = match self.store.way_back(clocks.wall, ahead_since) {
@@ -343,8 +342,7 @@ impl Ledger {
         self.last_taking = way.to;
         self.force.go_back(way.to);
         self.clock.note(None, way.to, clocks);
-        let withdrawn = self.store.last_withdrawn().ok().flatten();
-        withdrawn.map(|time| tell_withdrawn(&time))
+        None
     }
 }
 

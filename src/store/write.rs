@@ -44,6 +44,8 @@ pub struct Store {
     /// Whether the last writing failed.
     is_failing: bool,
     promises: Promises,
+    /// What was counted by a clock that was ahead, the last time.
+    withdrawn: Option<WithdrawnTime>,
     /// What was said of it where the folder was found restored at the start.
     restored: Option<String>,
     lock: File,
@@ -93,6 +95,7 @@ impl Store {
         let begun = begun.map_err(failed)?;
         StateArrival::forget(folder);
         handover.settle(&author);
+        let withdrawn = last_withdrawn(&connection);
         let store = Self {
             connection,
             file,
@@ -102,6 +105,7 @@ impl Store {
             time: begun.at,
             is_failing: false,
             promises: promises.clone(),
+            withdrawn,
             restored: handover.restored().map(FoundRestored::message),
             lock,
         };
@@ -205,14 +209,14 @@ impl Store {
         );
         let signed = gone.map_err(|source| failed(&self.file, source))?;
         self.time = way.to;
+        self.withdrawn = last_withdrawn(&self.connection);
         self.promise(signed);
         Ok(())
     }
 
     /// What was counted by a clock that was ahead, the last time; none where that never happened.
-    pub(super) fn last_withdrawn(&self) -> Result<Option<WithdrawnTime>, StoreError> {
-        let read = withdrawn::read(&self.connection).map_err(|source| failed(&self.file, source));
-        Ok(read?.pop())
+    pub(super) const fn last_withdrawn(&self) -> Option<&WithdrawnTime> {
+        self.withdrawn.as_ref()
     }
 
     pub(super) fn add(
@@ -254,6 +258,11 @@ pub struct Taking<'a> {
     pub events: &'a [JournalEvent],
     /// When lists were not in force meanwhile.
     pub out_of_force: &'a [OutOfForce],
+}
+
+/// It is only told: where it cannot be read, nothing else is kept from being written.
+fn last_withdrawn(connection: &Connection) -> Option<WithdrawnTime> {
+    withdrawn::read(connection).ok()?.pop()
 }
 
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
