@@ -1112,6 +1112,25 @@ fn the_second_verifier_is_short_enough_to_be_read() {
     }
 }
 
+/// Who follows the words in an export has all files of the second verifier beside each other.
+#[test]
+fn an_export_names_each_file_of_the_second_verifier() {
+    let folder = TempDir::new().expect("a folder");
+    let exporter = LogExporter::create(folder.path(), "provider.example/one", ExportPart::Whole);
+    exporter
+        .and_then(|exporter| exporter.finish("", &[]))
+        .expect("an export");
+    let readme = fs::read_to_string(folder.path().join("README.txt")).expect("a file");
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools");
+    let of_reports = ["verify_report.py", "figures.py"];
+    for tool in fs::read_dir(tools).expect("a folder") {
+        let name = tool.expect("a file").file_name();
+        let name = name.to_string_lossy();
+        let is_named = readme.contains(&*name) || of_reports.contains(&&*name);
+        assert!(is_named || !name.ends_with(".py"), "{name}: {readme}");
+    }
+}
+
 /// What a stranger sends as an export: verifiers neither hang nor read without end.
 #[test]
 fn files_that_are_none_are_refused_at_once() {

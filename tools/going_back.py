@@ -37,12 +37,12 @@ class WaysBack:
 
     def stands(self, leaf):
         """Is the hour of this leaf withdrawn by none behind it?"""
-        behind = bisect.bisect_right(self.places, leaf["seq"])
+        behind = bisect.bisect_right(self.places, leaf["place"])
         return behind == len(self.places) or self.withdrawn_from[behind] > leaf["start"]
 
     def at_the_latest(self, leaf):
         """When what this leaf tells happened, at the latest."""
-        behind = bisect.bisect_right(self.places, leaf["seq"])
+        behind = bisect.bisect_right(self.places, leaf["place"])
         return min([leaf["start"], *self.right_at[behind:behind + 1]])
 
     def tell(self, hour):

@@ -30,6 +30,7 @@ class Log(tlog.LogFiles):
         self.follows, self.unjudged, self.is_salted, self.root = None, [], None, None
         self.handed_over, self.began, self.lists, self.hour_blocked = None, 0, set(), 0
         self.back, self.is_cut, self.withdrawn = WaysBack(), False, Counter()
+        self.stands = True
         self.moved = None
         try:
             self.read(pins)
@@ -100,11 +101,10 @@ class Log(tlog.LogFiles):
                 self.weight > STRETCHES_MAX):
             raise Refused("excess", leaf["here"])
         if self.report:
-            stands = "hour" not in leaf or self.back.stands(leaf)
-            self.report.figures.take(leaf, stands, self.back.at_the_latest(leaf))
+            self.report.figures.take(leaf, self.stands, self.back.at_the_latest(leaf))
 
     def passed(self, tree):
-        if self.report and self.report.head_size(self.origin) == tree.size:
+        if self.report and self.report.head_size == tree.size:
             self.report.seen[self.origin] = (tree.size, tree.root(), self.time)
 
     def add_up(self, here, name, count):
@@ -130,15 +130,16 @@ class Log(tlog.LogFiles):
 
     def take_hour(self, leaf):
         if not self.hour:
+            self.stands = self.back.stands(leaf)
             self.open_hour(leaf)
         first, carried, ended = (self.hour or [leaf])[0], leaf["carried"], leaf["ended"]
         before, blocked = self.hour[1] if self.hour else "", sum(leaf["blocked"].values())
         run = self.last_start
-        if self.back.stands(first):
+        if self.stands:
             self.blocked[leaf["list"]] += blocked
         elif len(self.withdrawn) < WITHDRAWN_MAX or leaf["list"] in self.withdrawn:
             self.withdrawn[leaf["list"]] += blocked
-        self.absent[leaf["list"]] += self.back.stands(first) * sum(
+        self.absent[leaf["list"]] += self.stands * sum(
             max(0, span[1] - span[0]) for span in leaf["out"])
         came = carried["in"] + leaf["questions"] - carried["lost"] - carried["out"]
         shared = ("questions", "ended", "carried", "gaps", "boot", "v")
@@ -184,7 +185,7 @@ class Log(tlog.LogFiles):
         goes_on = last is not None and last.until is None
         is_over = self.jump[0] < at < self.jump[1] and kind != "entry-counts"
         self.hold(here, ("clock", not is_over))
-        way_back = kind == "clock" and fits(body, CLOCKS[3])
+        way_back = kind == "clock" and leaf["list"] is None and fits(body, CLOCKS[3])
         self.hold(here, ("clock", kind == "entry-counts" or self.is_cut == way_back))
         self.is_cut = self.is_cut and kind == "entry-counts"
         if kind == "clock" and at == self.next and self.is_running and boot == self.boot:
@@ -232,7 +233,7 @@ class Log(tlog.LogFiles):
             good = good and body.get("back_s") != 0 and in_time
             if way_back:
                 since = seconds(body["since"]) if good else at
-                good = good and self.back.go_back(self, leaf["seq"], at, since, until)
+                good = good and self.back.go_back(self, leaf["place"], at, since, until)
                 until = at
             until, self.is_cut = until if good else at, self.is_cut and good
             self.hold(here, ("clock", good))

@@ -141,7 +141,7 @@ def read_leaf(seq, octets):
         good = False
     if not good or is_hour and leaf["start"] % HOUR:
         raise Refused("leaf", f"leaf {seq}")
-    return {**leaf, "here": f"leaf {seq}", "end": leaf["start"] + HOUR * is_hour}
+    return {**leaf, "place": seq, "here": f"leaf {seq}", "end": leaf["start"] + HOUR * is_hour}
 
 def has_arrived(arrived, moved):
     """A log that was moved is gone on with where it was moved to, and nowhere else."""

@@ -137,7 +137,7 @@ class Report:
     """A report, and what the logs say of its months."""
     def __init__(self, report):
         self.report, self.seen, self.counted_logs, self.findings = report, {}, set(), []
-        self.figures = None
+        self.figures, self.head_size = None, None
         if report and has_all_months(report):
             names = [month["month"] for month in report["months"]] + [report["until"]]
             self.figures = figures.Figures([first_second(name) for name in names])
@@ -148,12 +148,10 @@ class Report:
             return None
         self.counted_logs.add(pin[1])
         self.figures.begin_log(pin[1])
+        heads = self.report["log_heads"]
+        size = next((head["size"] for head in heads if head["origin"] == pin[1]), "")
+        self.head_size = int(size) if re.fullmatch("0|[1-9][0-9]{0,17}", size) else None
         return self
-
-    def head_size(self, origin):
-        sizes = [head["size"] for head in self.report["log_heads"] if head["origin"] == origin]
-        is_size = sizes and re.fullmatch("0|[1-9][0-9]{0,17}", sizes[0])
-        return int(sizes[0]) if is_size else None
 
     def hold(self, place, shown, made):
         if shown != made:

@@ -29,7 +29,7 @@ const README: &str = "\
     way\n\n\
     To check it: wardline audit verify FOLDER --key KEY\n\
     or, independently: python3 verify_audit.py FOLDER --key KEY (tlog.py, history.py, \
-    leaves.py and on_record.py beside it)\n";
+    leaves.py, on_record.py and going_back.py beside it)\n";
 
 const PUBLIC_README: &str = "\
     This folder is the public part of the audit log of a wardline resolver: its checkpoints, and \

@@ -103,13 +103,9 @@ impl<'d> LogHistory<'d> {
             Leaf::Hour(leaf) => (leaf.provider, leaf.resolver),
             Leaf::Event(leaf) => (leaf.provider, leaf.resolver),
         };
-        let start = match leaf {
-            Leaf::Hour(leaf) => leaf.hour.0,
-            Leaf::Event(leaf) => leaf.at.0,
-        };
         if self.next_hour.is_none() {
-            self.first = hour_start(start);
-            (self.next_hour, self.span.0) = (Some(self.first), start);
+            self.first = hour_start(leaf.start());
+            (self.next_hour, self.span.0) = (Some(self.first), leaf.start());
         }
         if leaf.seq() != seq {
             self.find_at(
@@ -137,7 +133,9 @@ impl<'d> LogHistory<'d> {
         }
         self.time = self.time.max(leaf.time());
         self.span.1 = self.time;
-        self.note_lists(leaf);
+        if let Some(list) = leaf.list().filter(|list| !self.lists.contains(*list)) {
+            self.lists.insert(list.to_owned());
+        }
         match leaf {
             Leaf::Hour(leaf) => self.take_hour(seq, leaf),
             Leaf::Event(leaf) => {
@@ -154,25 +152,10 @@ impl<'d> LogHistory<'d> {
         message.or(self.runs.excess())
     }
 
-    fn note_lists(&mut self, leaf: &Leaf<'_>) {
-        let list = match leaf {
-            Leaf::Hour(leaf) => Some(leaf.list),
-            Leaf::Event(leaf) => leaf.list,
-        };
-        if let Some(list) = list.filter(|list| !self.lists.contains(*list)) {
-            self.lists.insert(list.to_owned());
-        }
-    }
-
     /// The log ends here.
     pub(super) fn finish(&mut self) {
         self.close_hour();
         self.give_up_clock();
-    }
-
-    /// The time of the last leaf so far.
-    pub(super) const fn time(&self) -> UnixSeconds {
-        self.time
     }
 
     /// Up to when every hour is told of.
@@ -301,7 +284,8 @@ impl<'d> LogHistory<'d> {
             self.totals.add_questions(questions);
             self.told.hours += 1;
         } else {
-            self.told.withdrawn.questions += questions;
+            let sum = &mut self.told.withdrawn.questions;
+            *sum = sum.saturating_add(questions);
             self.told.withdrawn.hours += 1;
         }
     }

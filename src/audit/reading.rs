@@ -217,7 +217,7 @@ impl<'a> LogReading<'a> {
         if let Some(report) = &mut self.report {
             report.take(leaf);
             if self.head_size == Some(size) {
-                report.note_head(&self.last.origin, size, &self.tree.root(), history.time());
+                report.note_head(&self.last.origin, size, &self.tree.root(), history.time);
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{ListRecord, Papers, ToldHours};
 use crate::record::{Leaf, Withdrawals};
 use crate::report::{
-    LogHead, LoggedFigures, Month, Months, Period, Published, choose_months, open_without_hours,
-    publish, resolver_of,
+    LogHead, LoggedFigures, Month, Months, Period, Published, choose_months, publish,
+    reading_order, resolver_of,
 };
 use crate::seal::VerifyKey;
 use crate::store::{LogReader, Reader, StoreError};
@@ -52,22 +52,21 @@ pub(super) fn publish_states(
             logs.push(KeptLog {
                 origin,
                 size,
-                withdrawals: withdrawals_of(&reader, size)?,
+                withdrawals: Withdrawals::default(),
                 reader,
             });
         }
     }
-    logs.sort_by(|one, other| one.order().cmp(&other.order()));
+    logs.sort_by_cached_key(|log| reading_order(&log.origin, log.size));
     logs.dedup_by(|later, longest| later.origin == longest.origin);
+    for log in &mut logs {
+        log.withdrawals = withdrawals_of(&log.reader, log.size)?;
+    }
     let told = logs.iter().map(KeptLog::told);
     let told: Vec<_> = told.collect::<Result<_, _>>()?;
     let told: Vec<_> = told.into_iter().flatten().collect();
     let complete = complete.into_iter().min().unwrap_or_default();
-    let (months, open) = if told.is_empty() {
-        (Vec::new(), open_without_hours(written, asked))
-    } else {
-        choose_months(&told, complete, asked)
-    };
+    let (months, open) = choose_months(&told, complete, written, asked);
     let copies = folders.len().saturating_sub(resolvers.len());
     let (figures, heads) = read_logs(&logs, &months)?;
     Ok(publish(figures, period)
@@ -95,18 +94,10 @@ impl KeptLog {
             return Ok(None);
         };
         let since = self.withdrawals.first();
-        let until = match since.filter(|_| self.withdrawals.withdraw(seq, hour)) {
-            Some(since) => since,
-            None => hour + HOUR_S,
-        };
-        let from = since.map_or(from, |since| from.min(since));
-        Ok(Some(ToldHours { from, until }))
-    }
-
-    /// The logs of a resolver one after the other, the longest copy of each first.
-    fn order(&self) -> (&str, &str, std::cmp::Reverse<u64>) {
-        let resolver = resolver_of(&self.origin);
-        (resolver, &self.origin, std::cmp::Reverse(self.size))
+        Ok(Some(ToldHours {
+            from: since.map_or(from, |since| from.min(since)),
+            until: self.withdrawals.stands_until(seq, hour + HOUR_S),
+        }))
     }
 }
 

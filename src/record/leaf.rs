@@ -80,6 +80,22 @@ impl<'a> Leaf<'a> {
         }
     }
 
+    /// When what it tells begins: an hour's first second, an event's time.
+    pub const fn start(&self) -> UnixSeconds {
+        match self {
+            Self::Hour(leaf) => leaf.hour.0,
+            Self::Event(leaf) => leaf.at.0,
+        }
+    }
+
+    /// The list that it is of; none where it is of the program.
+    pub const fn list(&self) -> Option<&'a str> {
+        match self {
+            Self::Hour(leaf) => Some(leaf.list),
+            Self::Event(leaf) => leaf.list,
+        }
+    }
+
     /// Its place in the log.
     pub const fn seq(&self) -> u64 {
         match self {

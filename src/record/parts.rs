@@ -85,10 +85,10 @@ impl Blocked {
 
     /// Adds what was counted elsewhere.
     pub const fn add(&mut self, other: Self) {
-        self.address += other.address;
-        self.https += other.https;
-        self.other += other.other;
-        self.via_cname += other.via_cname;
+        self.address = self.address.saturating_add(other.address);
+        self.https = self.https.saturating_add(other.https);
+        self.other = self.other.saturating_add(other.other);
+        self.via_cname = self.via_cname.saturating_add(other.via_cname);
     }
 }
 

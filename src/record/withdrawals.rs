@@ -27,16 +27,6 @@ struct PlacedWithdrawal {
 }
 
 impl Withdrawals {
-    /// Those among all leaves of a log.
-    pub fn among<'a>(leaves: impl IntoIterator<Item = (u64, &'a [u8])>) -> Self {
-        let mut withdrawals = Self::default();
-        for (seq, octets) in leaves {
-            withdrawals.note(seq, octets);
-        }
-        withdrawals.finish();
-        withdrawals
-    }
-
     /// Notes a leaf, if it is one; more than a log may have are left out.
     pub fn note(&mut self, seq: u64, octets: &[u8]) {
         if self.of.len() < WITHDRAWALS_MAX
@@ -73,6 +63,11 @@ impl Withdrawals {
         self.next(seq).is_some_and(|placed| placed.since <= hour)
     }
 
+    /// Up to when a log stands whose last hour with leaves, at `seq`, ends at `end`.
+    pub fn stands_until(&self, seq: u64, end: UnixSeconds) -> UnixSeconds {
+        self.next(seq).map_or(end, |placed| placed.since.min(end))
+    }
+
     /// When what the leaf at `seq` dates `at` happened, at the latest.
     pub fn at_the_latest(&self, seq: u64, at: UnixSeconds) -> UnixSeconds {
         self.next(seq).map_or(at, |placed| placed.until.min(at))
@@ -86,8 +81,7 @@ impl Withdrawals {
 
 /// What the leaf withdraws. Most leaves are not even read for that.
 fn withdrawal_in(octets: &[u8]) -> Option<Withdrawal> {
-    let key = br#""since":"#;
-    octets.windows(key.len()).find(|window| window == key)?;
+    memchr::memmem::find(octets, br#""since":"#)?;
     match Leaf::parse(octets) {
         Ok(Leaf::Event(leaf)) if leaf.salt.is_some() => match leaf.said() {
             Some(Statement::Withdrawn(withdrawal)) => Some(withdrawal),

@@ -182,13 +182,7 @@ impl LogReader {
     /// The hour of its first leaf, and the place and the beginning of the hour that it tells of
     /// last; none where it tells no hour yet.
     pub fn told(&self) -> Result<Option<(UnixSeconds, u64, UnixSeconds)>, StoreError> {
-        let read = || -> rusqlite::Result<Option<(UnixSeconds, u64, UnixSeconds)>> {
-            let first = "SELECT octets FROM leaf WHERE seq = 0";
-            let first = self.connection.query_row(first, [], |row| {
-                Ok(Leaf::parse(row.get_ref(0)?.as_blob()?)
-                    .ok()
-                    .map(|leaf| leaf.time()))
-            });
+        let read = || -> rusqlite::Result<Option<(u64, UnixSeconds)>> {
             let mut select = self
                 .connection
                 .prepare("SELECT octets FROM leaf ORDER BY seq DESC")?;
@@ -199,12 +193,14 @@ impl LogReader {
                     last = Some((hour.seq, hour.hour.0));
                 }
             }
-            let first = first.optional()?.flatten();
-            Ok(first
-                .zip(last)
-                .map(|(first, (seq, hour))| (hour_start(first), seq, hour)))
+            Ok(last)
         };
-        read().map_err(|source| self.failed(source))
+        let last = read().map_err(|source| self.failed(source))?;
+        let first = self.leaf(0)?;
+        let first = first.and_then(|octets| Some(hour_start(Leaf::parse(&octets).ok()?.start())));
+        Ok(first
+            .zip(last)
+            .map(|(first, (seq, hour))| (first, seq, hour)))
     }
 
     /// The hashes of the leaves from one place up to, and without, another.

@@ -313,11 +313,7 @@ impl<'t> Log<'t> {
 
 /// The hour that a leaf is of.
 fn hour_of(octets: &[u8]) -> Option<UnixSeconds> {
-    let at = match Leaf::parse(octets).ok()? {
-        Leaf::Hour(leaf) => leaf.hour.0,
-        Leaf::Event(leaf) => leaf.at.0,
-    };
-    Some(hour_start(at))
+    Some(hour_start(Leaf::parse(octets).ok()?.start()))
 }
 
 /// Whether a checkpoint is due.

@@ -18,8 +18,14 @@ pub(super) fn within(
     Ok(found)
 }
 
+/// The last time that the log went back. It is only told: where it cannot be read, nothing else is
+/// kept from being written.
+pub(super) fn last(connection: &Connection) -> Option<WithdrawnTime> {
+    read(connection).ok()?.pop()
+}
+
 /// Each time that the log went back, the first one first.
-pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<WithdrawnTime>> {
+fn read(connection: &Connection) -> rusqlite::Result<Vec<WithdrawnTime>> {
     if !has_table(connection, "withdrawal")? {
         return Ok(Vec::new());
     }

@@ -95,7 +95,7 @@ impl Store {
         let begun = begun.map_err(failed)?;
         StateArrival::forget(folder);
         handover.settle(&author);
-        let withdrawn = last_withdrawn(&connection);
+        let withdrawn = withdrawn::last(&connection);
         let store = Self {
             connection,
             file,
@@ -200,16 +200,11 @@ impl Store {
 
     /// Has the log and the run go on from an earlier time.
     pub fn go_back(&mut self, way: &WayBack) -> Result<(), StoreError> {
-        let gone = going_back::take(
-            &mut self.connection,
-            &self.author,
-            &self.run,
-            way,
-            self.time,
-        );
+        let (connection, author) = (&mut self.connection, &self.author);
+        let gone = going_back::take(connection, author, &self.run, way, self.time);
         let signed = gone.map_err(|source| failed(&self.file, source))?;
         self.time = way.to;
-        self.withdrawn = last_withdrawn(&self.connection);
+        self.withdrawn = withdrawn::last(&self.connection);
         self.promise(signed);
         Ok(())
     }
@@ -258,11 +253,6 @@ pub struct Taking<'a> {
     pub events: &'a [JournalEvent],
     /// When lists were not in force meanwhile.
     pub out_of_force: &'a [OutOfForce],
-}
-
-/// It is only told: where it cannot be read, nothing else is kept from being written.
-fn last_withdrawn(connection: &Connection) -> Option<WithdrawnTime> {
-    withdrawn::read(connection).ok()?.pop()
 }
 
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {

@@ -7,9 +7,7 @@ use wardline::record::{
     LeafGap, LeafSpan, LetPass, ListRemoval, Moment, RolledBack, RunStart, SALTED_LEAF_VERSION,
     Statement, Withdrawals,
 };
-use wardline::report::{
-    LogHead, LoggedFigures, Months, Period, Published, choose_months, open_without_hours, publish,
-};
+use wardline::report::{LogHead, LoggedFigures, Months, Period, Published, choose_months, publish};
 
 const HOUR_S: i64 = 3600;
 const SALT: &str = "000102030405060708090a0b0c0d0eff";
@@ -49,14 +47,8 @@ pub(crate) fn published(records: &[MadeUpRecord], asked: Months, period: Period)
     let told: Vec<ToldHours> = told.collect();
     let complete = records.iter().map(|record| record.complete_until).min();
     let written = records.iter().map(|record| record.written_until).max();
-    let (months, open) = if told.is_empty() {
-        (
-            vec![],
-            open_without_hours(written.unwrap_or_default(), asked),
-        )
-    } else {
-        choose_months(&told, complete.unwrap_or_default(), asked)
-    };
+    let (complete, written) = (complete.unwrap_or_default(), written.unwrap_or_default());
+    let (months, open) = choose_months(&told, complete, written, asked);
     let mut figures = LoggedFigures::new(&months);
     for record in records {
         figures.begin_log(
@@ -70,7 +62,7 @@ pub(crate) fn published(records: &[MadeUpRecord], asked: Months, period: Period)
         origin: place.origin.clone(),
         size: place.size.to_string(),
         root: "q1v0Zc2m0cmZWYxZzVQhQ4oW1y0Yt2i5bYl3m9nRk01=".to_owned(),
-        at: complete.unwrap_or_default(),
+        at: complete,
     });
     let heads = heads.collect();
     let papers = records.iter().flat_map(|record| record.lists.clone());

@@ -1,11 +1,12 @@
 //! The clock was ahead for a while: what was counted then is in no hour, and counting goes on in
 //! the right one.
 
+use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ONE, PATIENCE, end, status_of};
+use super::{ONE, PATIENCE, end, exported, status_of, verified};
 use crate::kit::is_blocked;
 use crate::kit::program::Program;
 use crate::kit::running::Running;
@@ -71,12 +72,7 @@ fn finish_hour(running: &mut Running, clock: &mut WallClock) {
 
 /// Both verifiers find the log in order, and say what it withdrew.
 fn verify(running: &Running, in_hours: u64, in_no_hour: u64, times: u64) {
-    let log = running.folder().join("log").display().to_string();
-    assert_eq!(running.run(&["audit", "export", &log]).0, 0);
-    let key = running.run(&["audit", "key"]).1;
-    let arguments = [log, "--key".to_owned(), key.trim().to_owned()];
-    let (code, findings, outcome) = crate::audit::verify(&arguments);
-    assert_eq!((code, findings), (0, vec![]), "{outcome:#}");
+    let (outcome, text) = verified(running, &[]);
     assert_eq!(
         outcome["blocked"]["one"]["address"].as_u64(),
         Some(in_hours),
@@ -89,11 +85,6 @@ fn verify(running: &Running, in_hours: u64, in_no_hour: u64, times: u64) {
         "{outcome:#}"
     );
     assert_eq!(withdrawn["times"].as_u64(), Some(times), "{outcome:#}");
-    let text: Vec<&str> = ["audit", "verify"]
-        .into_iter()
-        .chain(arguments.iter().map(String::as_str))
-        .collect();
-    let (_, text, _) = running.run(&text);
     assert!(
         text.contains("WITHDRAWN: the clock of isp.example/r1"),
         "{text}"
@@ -142,6 +133,42 @@ fn three_days_ahead_for_some_seconds_and_back() {
 
 fn utc(at: i64) -> String {
     wardline::record::Moment(at).to_string()
+}
+
+/// The month's report has what was counted by the right clock, and both verifiers make the same.
+#[test]
+fn what_is_withdrawn_is_in_no_published_month() {
+    if is_missing(&FAKETIME) {
+        return;
+    }
+    let mut clock = WallClock::new();
+    let mut running = program(&clock).start();
+    ask(&running, 14);
+    wait_for_counts(&running, 14, 0);
+    clock.set(3 * DAY_S);
+    ask(&running, 3);
+    wait_for_counts(&running, 17, 0);
+    clock.set(0);
+    wait_for_counts(&running, 0, 17);
+    ask(&running, 12);
+    wait_for_counts(&running, 12, 17);
+    for (days, sum) in [(40, 13), (41, 14)] {
+        clock.set(days * DAY_S);
+        ask(&running, 1);
+        wait_for_counts(&running, sum, 17);
+    }
+    end(&mut running);
+    let report = running.folder().join("report.json");
+    let (code, text, error) = running.run(&["report", "--json"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(text.contains("\"one\": 12"), "{text}");
+    let place = report.display().to_string();
+    fs::write(&report, &text).expect("a file");
+    verified(&running, &["--report", &place]);
+    fs::write(&report, text.replace("\"one\": 12", "\"one\": 29")).expect("a file");
+    let (code, findings, _) = crate::audit::verify(&exported(&running, &["--report", &place]));
+    let is_of_list = |finding: &String| finding.ends_with(" list one");
+    assert!(code == 1 && findings.iter().any(is_of_list), "{findings:?}");
 }
 
 /// A machine without a battery for its clock, each time it starts.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use wardline::seal::SigningKey;
 
-use super::{ONE, OTHER, PATIENCE, end, kept, status_of};
+use super::{ONE, OTHER, PATIENCE, end, kept, status_of, verified};
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::tool::{FAKETIME, is_missing};
@@ -105,28 +105,17 @@ fn each_second_without_a_list_is_sealed_with_its_hour() {
 }
 
 fn both_verifiers_tell(running: &Running, told: &[(String, String, String)]) {
-    let log = running.folder().join("log").display().to_string();
-    assert_eq!(running.run(&["audit", "export", &log]).0, 0);
-    let key = running.run(&["audit", "key"]).1;
-    // The other verifier is held against ours in there.
-    let arguments = [log, "--key".to_owned(), key.trim().to_owned()];
-    let (code, findings, outcome) = crate::audit::verify(&arguments);
-    assert_eq!((code, findings), (0, vec![]), "{outcome:#}");
+    let (outcome, text) = verified(running, &[]);
     let times = &outcome["logs"][0]["not_in_force"];
     assert_eq!(times.as_object().expect("lists").len(), 1, "{times:#}");
     let times = times["bad"].as_array().expect("times").iter();
-    let text = |time: &Value, key: &str| time[key].as_str().expect("a time").to_owned();
+    let at = |time: &Value, key: &str| time[key].as_str().expect("a time").to_owned();
     let sealed: Vec<_> = times
-        .map(|time| ("bad".to_owned(), text(time, "from"), text(time, "until")))
+        .map(|time| ("bad".to_owned(), at(time, "from"), at(time, "until")))
         .collect();
     assert_eq!(sealed, told);
     assert!(outcome["not_in_force_s"]["bad"].as_u64() > Some(0));
     assert_eq!(outcome["blocked"]["other"]["address"], 1, "{outcome:#}");
-    let text: Vec<&str> = ["audit", "verify"]
-        .into_iter()
-        .chain(arguments.iter().map(String::as_str))
-        .collect();
-    let (_, text, _) = running.run(&text);
     assert!(text.contains("isp.example/r1  bad "), "{text}");
 }
 

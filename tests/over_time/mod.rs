@@ -60,6 +60,29 @@ fn refusal_of(running: &Running, list: &str) -> String {
     refusal["message"].as_str().unwrap_or_default().to_owned()
 }
 
+/// Both verifiers find the log in order, also with these arguments: what ours says, as JSON and for
+/// people.
+fn verified(running: &Running, more: &[&str]) -> (Value, String) {
+    let arguments = exported(running, more);
+    let (code, findings, outcome) = crate::audit::verify(&arguments);
+    assert_eq!((code, findings), (0, vec![]), "{outcome:#}");
+    let command = ["audit", "verify"].into_iter();
+    let command: Vec<&str> = command
+        .chain(arguments.iter().map(String::as_str))
+        .collect();
+    (outcome, running.run(&command).1)
+}
+
+/// Exports the log; gives what verifiers are called with, and these arguments behind that.
+fn exported(running: &Running, more: &[&str]) -> Vec<String> {
+    let log = running.folder().join("log").display().to_string();
+    assert_eq!(running.run(&["audit", "export", &log]).0, 0);
+    let key = running.run(&["audit", "key"]).1;
+    let own = [log, "--key".to_owned(), key.trim().to_owned()];
+    let more = more.iter().map(|&argument| argument.to_owned());
+    own.into_iter().chain(more).collect()
+}
+
 /// The folder where what was decided about a list is kept.
 fn kept(running: &Running, list: &str) -> PathBuf {
     running.folder().join("state/lists").join(list)

@@ -1,7 +1,6 @@
 //! `wardline audit verify`: is the record whole, unchanged and in itself right? A table to read, or
 //! JSON.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +12,8 @@ use crate::audit::{
     CosignPolicy, Demands, Finding, Folder, LOGS_MAX, Pin, PublishedReport, Totals, Verified,
     followed, misfits, read_pin, read_regular, verify,
 };
-use crate::report::{parse_span, resolver_of};
+use crate::report::{parse_span, reading_order};
 use crate::seal::NOTE_OCTETS_MAX;
-use crate::seal::checkpoint::Checkpoint;
 
 /// The longest report: ten years of days and lists.
 const REPORT_OCTETS_MAX: usize = 8 << 20;
@@ -142,18 +140,19 @@ impl LogSums {
     /// Adds a log, and keeps no more of it than is told in the end.
     fn add(&mut self, mut verified: Verified) -> Verified {
         let origin = &verified.log.origin;
-        if let Some(sums) = verified.totals.replace(Totals::default()) {
+        if let Some(sums) = verified.totals.take() {
             let lists = sums.blocked.keys();
             let new = lists.filter(|list| !self.totals.blocked.contains_key(*list));
             if self.totals.blocked.len() + new.count() > LISTS_MAX {
                 let message = "with this log there are more than 1,000 lists";
                 verified.log.findings = vec![Finding::excess(origin, message)];
-                verified.totals = None;
-            } else if self.counted.insert(origin.clone()) {
-                self.totals.add(&sums);
+            } else {
+                // What is kept says no more than that they are in order.
+                verified.totals = Some(Totals::default());
+                if self.counted.insert(origin.clone()) {
+                    self.totals.add(&sums);
+                }
             }
-        } else {
-            verified.totals = None;
         }
         let room = FINDINGS_MAX.saturating_sub(self.findings).max(1);
         verified.log.findings.truncate(room);
@@ -168,14 +167,10 @@ fn order(folders: &mut Vec<Folder>, demands: &Demands) -> Vec<Pin> {
     let copies = folders.drain(..);
     let copies = copies.map(|folder| (Pin::of_copy(&folder, &demands.keys), folder));
     let mut copies: Vec<_> = copies.collect();
-    let key = |pin: &Option<Pin>| {
-        let checkpoint = pin.as_ref().map(|pin| pin.checkpoint.clone());
-        checkpoint.map(|Checkpoint { origin, size, .. }| {
-            let resolver = resolver_of(&origin).to_owned();
-            (resolver, origin, Reverse(size))
-        })
-    };
-    copies.sort_by_cached_key(|(pin, _)| key(pin));
+    copies.sort_by_cached_key(|(pin, _)| {
+        let checkpoint = pin.as_ref().map(|pin| &pin.checkpoint);
+        checkpoint.map(|checkpoint| reading_order(&checkpoint.origin, checkpoint.size))
+    });
     let (pins, ordered): (Vec<_>, Vec<_>) = copies.into_iter().unzip();
     *folders = ordered;
     pins.into_iter().flatten().collect()

@@ -281,16 +281,18 @@ pub fn publish(logged: LoggedFigures, period: Period) -> Published {
 
 /// The months that are over on every resolver, without a break, and those after them.
 ///
-/// `complete` is up to when nothing more can come of any.
+/// `complete` is up to when nothing more can come of any, `written` when something was written
+/// last.
 pub fn choose_months(
     told: &[ToldHours],
     complete: UnixSeconds,
+    written: UnixSeconds,
     asked: Months,
 ) -> (Vec<Month>, Vec<Month>) {
     let first = told.iter().map(|told| Month::of(told.from)).min();
     let last = told.iter().map(|told| told.until).max();
     let (Some(first), Some(last)) = (asked.from.or(first), last) else {
-        return (Vec::new(), Vec::new());
+        return (Vec::new(), open_without_hours(written, asked));
     };
     // Months without any hour at the end have nothing to tell.
     let until = asked.until.unwrap_or(Month::of(last - 1).next());
@@ -302,7 +304,7 @@ pub fn choose_months(
 }
 
 /// The month in which something was written, where no log tells an hour of it yet: it is not over.
-pub fn open_without_hours(written: UnixSeconds, asked: Months) -> Vec<Month> {
+fn open_without_hours(written: UnixSeconds, asked: Months) -> Vec<Month> {
     let month = (written > 0).then(|| Month::of(written));
     let is_asked = |month: &Month| {
         asked.from.is_none_or(|from| from <= *month) && asked.until.is_none_or(|end| *month < end)

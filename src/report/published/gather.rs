@@ -82,6 +82,9 @@ impl AppliedVersion {
     }
 }
 
+/// Days of lists that one report can have: fifty lists over ten years.
+const REPORT_DAYS_MAX: usize = 200_000;
+
 /// One list on one day, over all resolvers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Day {
@@ -102,13 +105,14 @@ impl Gathered {
         }
     }
 
-    /// The list, which is there from now on.
-    pub(super) fn list(&mut self, id: &str, calendar: &Calendar) -> &mut GatheredList {
-        if !self.lists.contains_key(id) {
-            self.lists
-                .insert(id.to_owned(), GatheredList::new(calendar));
+    /// The list, which is there from now on; none where that is more than a report can have.
+    pub(super) fn list(&mut self, id: &str, calendar: &Calendar) -> Option<&mut GatheredList> {
+        let days = (self.lists.len() + 1) * calendar.day_count();
+        if days > REPORT_DAYS_MAX && !self.lists.contains_key(id) {
+            return None;
         }
-        self.lists.entry(id.to_owned()).or_default()
+        let list = self.lists.entry(id.to_owned());
+        Some(list.or_insert_with(|| GatheredList::new(calendar)))
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! `docs/report.md` has the rules.
 
+use std::cmp::Reverse;
+
 use super::gather::{AppliedVersion, Calendar, Gathered};
 use super::log_so_far::{AppliedHere, HeadPlace, LastGap, LogSoFar, ResolverSoFar};
 use crate::clock::{HOUR_S, UnixSeconds};
@@ -10,10 +12,8 @@ use crate::count::{GapKind, StepKind};
 use crate::record::{EventLeaf, HourLeaf, Leaf, Statement, Withdrawals};
 use crate::report::month::Month;
 
-/// Days of lists that one report can have: fifty lists over ten years.
-pub const REPORT_DAYS_MAX: usize = 200_000;
 /// Issues that one report can have.
-pub const REPORT_VERSIONS_MAX: usize = 100_000;
+const REPORT_VERSIONS_MAX: usize = 100_000;
 
 /// What the logs of all resolvers say of some months.
 #[derive(Debug)]
@@ -26,6 +26,13 @@ pub struct LoggedFigures {
     heads: Vec<HeadPlace>,
     versions: usize,
     is_beyond: bool,
+}
+
+/// How logs are brought in an order: those of a resolver one after the other, the longest copy of
+/// each first.
+pub fn reading_order(origin: &str, size: u64) -> (String, String, Reverse<u64>) {
+    let resolver = resolver_of(origin).to_owned();
+    (resolver, origin.to_owned(), Reverse(size))
 }
 
 /// `PROVIDER/RESOLVER`, the same for all logs of a resolver.
@@ -65,10 +72,7 @@ impl LoggedFigures {
     /// Reads the next leaf.
     pub fn take(&mut self, leaf: &Leaf<'_>) {
         if self.log.size == 0 {
-            self.log.begins = match leaf {
-                Leaf::Hour(leaf) => leaf.hour.0,
-                Leaf::Event(leaf) => leaf.at.0,
-            };
+            self.log.begins = leaf.start();
         }
         match leaf {
             Leaf::Hour(leaf) => self.take_hour(leaf),
@@ -114,18 +118,17 @@ impl LoggedFigures {
         if hour + HOUR_S <= self.calendar.start || hour >= self.calendar.end {
             return;
         }
-        let lists = self.gathered.lists.len();
-        let is_new = !self.gathered.lists.contains_key(leaf.list);
-        if is_new && (lists + 1) * self.calendar.day_count() > REPORT_DAYS_MAX {
+        let Some(list) = self.gathered.list(leaf.list, &self.calendar) else {
             self.is_beyond = true;
             return;
-        }
-        let list = self.gathered.list(leaf.list, &self.calendar);
+        };
         let day = self.calendar.day(hour);
         if let Some(day) = day.and_then(|day| list.days.get_mut(day)) {
-            *day.blocked.get_or_insert_default() += leaf.blocked.sum();
-            day.in_force_s += leaf.in_force_s;
-            day.due_s += leaf.in_force_s.saturating_add(leaf.not_in_force_s());
+            let blocked = day.blocked.get_or_insert_default();
+            *blocked = blocked.saturating_add(leaf.blocked.sum());
+            let due_s = leaf.in_force_s.saturating_add(leaf.not_in_force_s());
+            day.in_force_s = day.in_force_s.saturating_add(leaf.in_force_s);
+            day.due_s = day.due_s.saturating_add(due_s);
         }
         for gap in &leaf.gaps {
             let reach = if was_there { gap.from.0 } else { hour };
@@ -133,7 +136,7 @@ impl LoggedFigures {
             if gap.kind != GapKind::Stopped.name() {
                 let due = |day: usize, seconds| {
                     if let Some(day) = list.days.get_mut(day) {
-                        day.due_s += seconds;
+                        day.due_s = day.due_s.saturating_add(seconds);
                     }
                 };
                 self.calendar.split_days(from, gap.until.0, due);
@@ -243,13 +246,10 @@ impl LoggedFigures {
         let Some(month) = self.calendar.month(at) else {
             return;
         };
-        let lists = self.gathered.lists.len();
-        let is_new = !self.gathered.lists.contains_key(list);
-        if is_new && (lists + 1) * self.calendar.day_count() > REPORT_DAYS_MAX {
+        let Some(list) = self.gathered.list(list, &self.calendar) else {
             self.is_beyond = true;
             return;
-        }
-        let list = self.gathered.list(list, &self.calendar);
+        };
         let kind = StepKind::ALL.iter().position(|kind| *kind == step);
         if let Some(count) = kind.and_then(|kind| list.steps.get_mut(month)?.get_mut(kind)) {
             *count += 1;

@@ -17,14 +17,12 @@ mod text;
 
 use super::ReportFormat;
 pub use document::{ByList, MonthFigures, PublishedDocument, PublishedHead};
-pub use figures::{
-    InForce, LogHead, Period, Published, PublishedList, choose_months, open_without_hours, publish,
-};
+pub use figures::{InForce, LogHead, Period, Published, PublishedList, choose_months, publish};
 pub use gather::{AppliedVersion, GapSum};
 pub use hide::{Figure, K, Shown};
 pub use json::document;
 pub use log_so_far::HeadPlace;
-pub use logged::{LoggedFigures, REPORT_DAYS_MAX, REPORT_VERSIONS_MAX, resolver_of};
+pub use logged::{LoggedFigures, reading_order, resolver_of};
 
 /// The report in this form, ready to print; ends with a newline.
 ///
