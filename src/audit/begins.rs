@@ -11,18 +11,18 @@ const NAME_OCTETS_MAX: usize = 255;
 /// from its beginning, or not at all.
 pub(super) fn ended_by(
     seq: u64,
-    leaf: &EventLeaf<'_>,
+    (leaf, said): (&EventLeaf<'_>, Option<&Statement>),
     origin: &str,
     begins: UnixSeconds,
 ) -> Option<EndedLog> {
-    let Some(Statement::LogRestored(ended)) = leaf.said() else {
+    let Some(Statement::LogRestored(ended)) = said else {
         return None;
     };
     // There were no such times in the older form.
     let is_told = leaf.salt.is_some() || ended.until.is_none();
     let is_right = seq == 1 && ended.origin != origin && is_told && ended.is_told_by(begins);
     let is_short = are_short(&[&ended.origin, &ended.root, &ended.why]);
-    (is_right && is_short).then_some(ended)
+    (is_right && is_short).then(|| ended.clone())
 }
 
 /// Can these be a log's name and its root?
@@ -34,11 +34,11 @@ fn are_short(words: &[&String]) -> bool {
 /// it may not say so. There was no such kind in the older form.
 pub(super) fn closed_by(
     seq: u64,
-    leaf: &EventLeaf<'_>,
+    (leaf, said): (&EventLeaf<'_>, Option<&Statement>),
     origin: &str,
     begins: UnixSeconds,
 ) -> Option<ClosedLog> {
-    let Some(Statement::LogFollows(closed)) = leaf.said() else {
+    let Some(Statement::LogFollows(closed)) = said else {
         return None;
     };
     let until = closed.until.0;
@@ -47,5 +47,5 @@ pub(super) fn closed_by(
     let ClosedLog {
         origin, root, why, ..
     } = &closed;
-    (is_right && are_short(&[origin, root, why])).then_some(closed)
+    (is_right && are_short(&[origin, root, why])).then(|| closed.clone())
 }

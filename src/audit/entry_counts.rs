@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::{HOUR_S, UnixSeconds};
 use crate::count::{EntryCounts, Opening, Openings};
-use crate::record::{EventKind, EventLeaf, Moment, Statement};
+use crate::record::{Moment, Statement};
 
 use super::Finding;
 
@@ -38,12 +38,10 @@ pub struct Opened {
 
 impl Commitments {
     /// Notes an event of the log, if it is a commitment.
-    pub(super) fn note(&mut self, leaf: &EventLeaf<'_>) {
-        if leaf.kind == EventKind::EntryCounts.word()
-            && let (Some(list), Some(Statement::EntryCounts(said))) = (leaf.list, leaf.said())
-        {
+    pub(super) fn note(&mut self, list: Option<&str>, said: Option<&Statement>) {
+        if let (Some(list), Some(Statement::EntryCounts(said))) = (list, said) {
             let of_hour = self.standing.entry((list.to_owned(), said.hour.0));
-            of_hour.or_default().push(said.commitment);
+            of_hour.or_default().push(said.commitment.clone());
         }
     }
 
@@ -150,7 +148,7 @@ impl Opened {
 mod tests {
     use super::*;
     use crate::count::Opening;
-    use crate::record::LEAF_VERSION;
+    use crate::record::EntriesCommitted;
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -165,23 +163,12 @@ mod tests {
     fn commitments(openings: &[Opening]) -> Commitments {
         let mut commitments = Commitments::default();
         for opening in openings {
-            let hour = Moment(opening.hour).to_string();
-            let body = serde_json::json!({ "hour": hour, "commitment": opening.commitment(), "entries": 1 });
-            commitments.note(&EventLeaf {
-                at: Moment(opening.hour + 3600),
-                body: body.as_object().unwrap().clone(),
-                boot: "",
-                kind: EventKind::EntryCounts.word(),
-                list: Some("law"),
-                manifest: None,
-                provider: "p",
-                resolver: "r",
-                salt: None,
-                seq: 0,
-                serial: None,
-                touches: None,
-                v: LEAF_VERSION,
+            let said = Statement::EntryCounts(EntriesCommitted {
+                commitment: opening.commitment(),
+                entries: 1,
+                hour: Moment(opening.hour),
             });
+            commitments.note(Some("law"), Some(&said));
         }
         commitments
     }

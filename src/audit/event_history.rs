@@ -8,34 +8,39 @@ use super::told::ListVersion;
 use crate::clock::UnixSeconds;
 use crate::record::{EventLeaf, Statement};
 
+/// An event, and what it says.
+type SaidEvent<'a> = (&'a EventLeaf<'a>, Option<&'a Statement>);
+
 impl LogHistory<'_> {
     /// Follows an event, the leaf at `seq`.
     pub(super) fn take_event(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
         self.told.note_event(seq, leaf);
         self.await_clock(leaf);
-        let faults = self.runs.follow(leaf);
+        let said = leaf.said();
+        let said = said.as_ref();
+        let faults = self.runs.follow(leaf, said);
         for (code, message) in faults {
             self.find_at(seq, code, message);
         }
         match leaf.kind {
             "live" | "rollback" => self.stand(seq, leaf),
-            "restored" if leaf.list.is_none() => self.restored(seq, leaf),
+            "restored" if leaf.list.is_none() => self.restored(seq, (leaf, said)),
             "restored" => self.forget_versions(|list| leaf.list == Some(list)),
             "start" => {
                 let lists = self.runs.current_lists().cloned().unwrap_or_default();
                 self.lists.extend(self.runs.times.last_lists().cloned());
                 self.forget_versions(|list| !lists.contains(list));
             }
-            "follows" => self.follows(seq, leaf),
-            "clock" => self.go_back(seq, leaf),
-            _ if self.demands.opens => self.commitments.note(leaf),
+            "follows" => self.follows(seq, (leaf, said)),
+            "clock" => self.go_back(seq, (leaf, said)),
+            _ if self.demands.opens => self.commitments.note(leaf.list, said),
             _ => {}
         }
     }
 
-    fn restored(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
+    fn restored(&mut self, seq: u64, event: SaidEvent<'_>) {
         let begins = self.next_hour.unwrap_or(UnixSeconds::MIN);
-        if let Some(ended) = ended_by(seq, leaf, &self.origin, begins) {
+        if let Some(ended) = ended_by(seq, event, &self.origin, begins) {
             self.told.restored = Some(ended);
             self.runs.times.hand_over(self.next_hour);
         } else {
@@ -45,9 +50,9 @@ impl LogHistory<'_> {
         }
     }
 
-    fn follows(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
+    fn follows(&mut self, seq: u64, event: SaidEvent<'_>) {
         let begins = self.next_hour.unwrap_or(UnixSeconds::MIN);
-        if let Some(closed) = closed_by(seq, leaf, &self.origin, begins) {
+        if let Some(closed) = closed_by(seq, event, &self.origin, begins) {
             self.runs.times.hand_over(self.next_hour);
             // From there on nobody else tells.
             (self.next_hour, self.first) = (Some(closed.until.0), closed.until.0);
@@ -60,14 +65,14 @@ impl LogHistory<'_> {
     }
 
     /// Goes back, where the event says so.
-    fn go_back(&mut self, seq: u64, leaf: &EventLeaf<'_>) {
-        let Some(Statement::Withdrawn(withdrawal)) = leaf.said() else {
+    fn go_back(&mut self, seq: u64, event: SaidEvent<'_>) {
+        let (leaf, Some(Statement::Withdrawn(withdrawal))) = event else {
             return;
         };
         let (since, until) = (withdrawal.since.0, withdrawal.until.0);
         let is_known = self.withdrawals.has(seq);
         let standing = &mut self.runs.standing;
-        if !is_known || !standing.go_back(leaf.at.0, withdrawal, self.first) {
+        if !is_known || !standing.go_back(leaf.at.0, *withdrawal, self.first) {
             let message = "goes back to a time that is none which the clock can have come right \
                            at, or more often than any clock does";
             self.find_at(seq, "clock", message.to_owned());

@@ -32,10 +32,8 @@ const NO_WAY_BACK: &str = "a log goes back behind an hour that was cut short for
 pub(super) struct LogRuns {
     /// Digests of the boots of all.
     boots: HashSet<u64>,
-    /// What the run that was started last said, where its start was in order.
-    last: Option<RunStart>,
-    /// The boot of that run.
-    boot: Option<String>,
+    /// The boot of the run that was started last, and what it said, where its start was in order.
+    last: Option<(String, RunStart)>,
     is_running: bool,
     /// Where the log was moved to, until a start shows that it is there.
     moved: Option<MovedLog>,
@@ -50,7 +48,7 @@ pub(super) type Fault = (&'static str, String);
 
 impl LogRuns {
     /// Follows an event; gives what is wrong with it.
-    pub(super) fn follow(&mut self, leaf: &EventLeaf<'_>) -> Vec<Fault> {
+    pub(super) fn follow(&mut self, leaf: &EventLeaf<'_>, said: Option<&Statement>) -> Vec<Fault> {
         let (at, mut faults) = (leaf.at.0, Vec::new());
         // The counts of entries are told as of the end of their hour.
         let is_of_hour = leaf.kind == EventKind::EntryCounts.word();
@@ -58,33 +56,31 @@ impl LogRuns {
             let message = "happened while, by a clock that was set, nothing is on record";
             faults.push(("clock", message.to_owned()));
         }
-        let said = leaf.said();
         let is_way_back = matches!(said, Some(Statement::Withdrawn(_)));
         if !is_of_hour && self.is_cut_short != is_way_back {
             faults.push(("clock", NO_WAY_BACK.to_owned()));
         }
         self.is_cut_short &= is_of_hour;
         if leaf.kind == "start" {
-            faults.extend(self.arrive(leaf));
-            faults.extend(self.start(leaf));
+            let start = match said {
+                Some(Statement::Start(start)) => Some(start),
+                _ => None,
+            };
+            faults.extend(self.arrive(start));
+            faults.extend(self.start(leaf, start));
             return faults;
         }
-        if !self.is_running || self.boot.as_deref() != Some(leaf.boot) {
+        if !self.goes_on(leaf.boot) {
             let message = "happened to another run than the one that is going on";
             faults.push(("run", message.to_owned()));
         }
         match leaf.kind {
-            "stop" => {
+            "stop" | "moved" => {
                 self.is_running = false;
                 self.times.stop(at);
-            }
-            "moved" => {
-                self.is_running = false;
-                self.times.stop(at);
-                self.moved = match leaf.said() {
-                    Some(Statement::Moved(moved)) => Some(moved),
-                    _ => None,
-                };
+                if let Some(Statement::Moved(moved)) = said {
+                    self.moved = Some(moved.clone());
+                }
             }
             "crash" => {
                 self.is_running = false;
@@ -115,47 +111,39 @@ impl LogRuns {
     }
 
     /// A log that was moved is gone on with by whoever it was moved to, and by nobody else.
-    fn arrive(&mut self, leaf: &EventLeaf<'_>) -> Option<Fault> {
-        let arrived = match leaf.said() {
-            Some(Statement::Start(start)) => start.arrived,
-            _ => None,
-        };
+    fn arrive(&mut self, start: Option<&RunStart>) -> Option<Fault> {
+        let arrived = start.and_then(|start| start.arrived.as_ref());
         let message = match (self.moved.take(), arrived) {
             (None, None) => return None,
-            (Some(moved), Some(arrived)) if moved.admits(&arrived) => return None,
+            (Some(moved), Some(arrived)) if moved.admits(arrived) => return None,
             (Some(_), _) => "a start where the log was not moved to: two go on with it",
             (None, Some(_)) => "a start that says that the log was moved to it, and it was not",
         };
         Some(("moved", message.to_owned()))
     }
 
-    fn start(&mut self, leaf: &EventLeaf<'_>) -> Option<Fault> {
-        let said = match leaf.said() {
-            Some(Statement::Start(start)) => Some(start),
-            _ => None,
-        };
-        let lists = said.as_ref().map(|start| start.lists.clone());
+    fn start(&mut self, leaf: &EventLeaf<'_>, start: Option<&RunStart>) -> Option<Fault> {
+        let (lists, digest) = (start.map(|start| start.lists.clone()), digest(leaf.boot));
         self.standing.start();
         self.times.start(leaf.at.0, lists.unwrap_or_default());
-        let follows = |start: &RunStart| {
-            let is_new = !self.boots.contains(&digest(leaf.boot));
-            !self.is_running && start.previous == self.boot && is_new
+        let follows = |start: &&RunStart| {
+            let previous = self.last.as_ref().map(|(boot, _)| boot);
+            let is_new = !self.boots.contains(&digest);
+            !self.is_running && start.previous.as_ref() == previous && is_new
         };
-        let start = said.filter(follows);
-        self.boot = start.as_ref().map(|_| leaf.boot.to_owned());
+        let start = start.filter(follows);
+        self.boots.extend(start.map(|_| digest));
+        self.last = start.map(|start| (leaf.boot.to_owned(), start.clone()));
         self.is_running = true;
-        self.boots.extend(start.as_ref().map(|_| digest(leaf.boot)));
-        self.last = start;
-        match &self.last {
-            Some(_) => None,
-            None => Some(("run", NO_SUCCESSOR.to_owned())),
-        }
+        self.last
+            .is_none()
+            .then(|| ("run", NO_SUCCESSOR.to_owned()))
     }
 
     /// Was a run started as the hour says of the one that counted last in it?
     pub(super) fn has_started(&self, leaf: &HourLeaf<'_>) -> bool {
-        let start = self.last.as_ref().filter(|_| self.is_last(leaf.boot));
-        start.is_some_and(|start| {
+        let start = self.last.as_ref().filter(|(boot, _)| boot == leaf.boot);
+        start.is_some_and(|(_, start)| {
             (start.software.as_str(), start.configuration.as_str())
                 == (leaf.software, leaf.configuration)
         })
@@ -163,12 +151,12 @@ impl LogRuns {
 
     /// Is this run going on?
     pub(super) fn goes_on(&self, boot: &str) -> bool {
-        self.is_running && self.boot.as_deref() == Some(boot)
+        self.is_running && self.is_last(boot)
     }
 
     /// The lists of the run that was started last, where its start was in order.
     pub(super) fn current_lists(&self) -> Option<&BTreeSet<String>> {
-        self.last.as_ref().map(|start| &start.lists)
+        self.last.as_ref().map(|(_, start)| &start.lists)
     }
 
     /// The lists of a run, where it is the one that was started last.
@@ -177,7 +165,7 @@ impl LogRuns {
     }
 
     fn is_last(&self, boot: &str) -> bool {
-        self.boot.as_deref() == Some(boot)
+        self.last.as_ref().is_some_and(|(last, _)| last == boot)
     }
 
     /// Why the log has more than is kept of one; nothing where it has not.
