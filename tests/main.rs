@@ -33,6 +33,7 @@ mod key_docs;
 mod killed;
 mod kit;
 mod laboratory;
+mod limits;
 mod lists;
 mod moved;
 mod over_time;

@@ -36,9 +36,9 @@ impl Answering {
         out: &mut [u8],
     ) -> Outcome {
         desk.cells.note_question(asked.door);
-        let question = match wire::read(asked.packet) {
+        let question = match read_within_rate(asked, &desk.cells, out) {
             Ok(question) => question,
-            Err(fault) => return answer_fault(&desk.cells, fault, asked.packet, out),
+            Err(outcome) => return outcome,
         };
         let Some(out) = room_for(&question, asked.door, out) else {
             return Outcome::Silence;
@@ -123,19 +123,28 @@ impl Answering {
             let len = minimal::empty(question, rcode::REFUSED, &errors, out);
             return Err(end(cells, Event::Refused, len));
         };
-        match asked.rate {
-            Rate::Within => {}
-            Rate::Slip => {
-                let len = minimal::truncated(question, out);
-                return Err(end(cells, Event::Limited, len));
-            }
-            Rate::Over => return Err(end(cells, Event::Limited, None)),
+        if asked.rate == Rate::Slip {
+            let len = minimal::truncated(question, out);
+            return Err(end(cells, Event::Limited, len));
         }
         match special_use::answer(question, &self.special_use, out) {
             Some(len) => Err(end(cells, Event::Own, Some(len))),
             None => Ok(group),
         }
     }
+}
+
+/// The question; one that cannot be read, or whose client gets no reply of any kind now, ends here.
+#[inline]
+fn read_within_rate<'p>(
+    asked: &Asked<'p>,
+    cells: &Cells,
+    out: &mut [u8],
+) -> Result<Question<'p>, Outcome> {
+    if asked.rate == Rate::Over {
+        return Err(end(cells, Event::Limited, None));
+    }
+    wire::read(asked.packet).map_err(|fault| answer_fault(cells, fault, asked.packet, out))
 }
 
 /// As much of the buffer as a reply by this door may have.

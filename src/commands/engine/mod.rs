@@ -24,6 +24,8 @@ use crate::process;
 use crate::query::{Answering, Due, Parts, RenewalSettings};
 use crate::resolve::Resolver;
 use crate::serve::cookies::Cookies;
+use crate::serve::Guards;
+use crate::serve::client_limits::ClientLimitTable;
 use crate::serve::limits::ReplyRate;
 use crate::serve::proxy::Balancers;
 use crate::serve::tcp::{self, Streams};
@@ -262,7 +264,7 @@ fn udp_settings(config: &Config, threads: usize) -> udp::Settings {
 async fn open_streams(
     config: &Config,
     answering: &Arc<Answering>,
-    guards: &udp::Guards,
+    guards: &Guards,
     threads: usize,
     stopped: &crate::serve::stop::Stop,
     tasks: &mut JoinSet<()>,
@@ -272,10 +274,8 @@ async fn open_streams(
         idle: config.limits.idle,
         drain: config.resolve.patience + DRAIN_EXTRA,
         connections: config.limits.connections,
-        connections_per_address: config.limits.connections_per_address,
     };
-    let (cookies, balancers) = (guards.cookies.clone(), Arc::clone(&guards.balancers));
-    let streams = Streams::new(Arc::clone(answering), threads, settings, cookies, balancers);
+    let streams = Streams::new(Arc::clone(answering), threads, settings, guards);
     for &address in &config.listen.tcp {
         let listener = tcp::bind(address).await?;
         doors.push(format!("tcp {}", listener.local_addr()?));
@@ -313,16 +313,18 @@ fn warn_of_few_files(config: &Config) {
     }
 }
 
-fn guards(config: &Config) -> Result<udp::Guards, StartError> {
+fn guards(config: &Config) -> Result<Guards, StartError> {
     let limits = &config.limits;
     let cookies = match &limits.cookie_secrets {
         _ if !limits.cookies => None,
         Some(file) => Some(Arc::new(Cookies::read(file)?)),
         None => Some(Arc::new(Cookies::random()?)),
     };
-    Ok(udp::Guards {
-        rate: Arc::new(ReplyRate::new(limits.udp_replies_per_s, limits.slip)),
-        waiters: Waiters::new(limits.waiting, limits.waiting_per_client),
+    let client_limits = Arc::new(ClientLimitTable::new(limits.of_client, &limits.networks));
+    Ok(Guards {
+        rate: Arc::new(ReplyRate::new(Arc::clone(&client_limits), limits.slip)),
+        waiters: Waiters::new(limits.waiting, Arc::clone(&client_limits)),
+        client_limits,
         cookies,
         balancers: Arc::new(Balancers::new(config.listen.balancers.clone())),
     })
