@@ -54,6 +54,7 @@ mod story;
 mod tidy;
 mod torture;
 mod transfer;
+mod trust_anchors;
 mod upgraded;
 mod upstreams;
 mod wall_clock;

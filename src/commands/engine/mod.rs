@@ -1,6 +1,7 @@
 //! Puts the running resolver together from its configuration, and takes it apart again without
 //! losing a question.
 
+mod anchors;
 mod counting;
 mod readings;
 mod resolver;
@@ -23,9 +24,9 @@ use crate::policy::{Clients, Live};
 use crate::process;
 use crate::query::{Answering, Due, Parts, RenewalSettings};
 use crate::resolve::Resolver;
-use crate::serve::cookies::Cookies;
 use crate::serve::Guards;
 use crate::serve::client_limits::ClientLimitTable;
+use crate::serve::cookies::Cookies;
 use crate::serve::limits::ReplyRate;
 use crate::serve::proxy::Balancers;
 use crate::serve::tcp::{self, Streams};
@@ -81,6 +82,7 @@ impl RunningEngine {
         let (answering, due) = put_together(config, updater.live(), &board)?;
         let answering = Arc::new(answering);
         runtime.spawn(Arc::clone(&answering).renew(due));
+        follow_anchors(&runtime, &answering, config);
         let (stop, stopped) = watch::channel(false);
         let mut streams = JoinSet::new();
         let mut doors = Vec::new();
@@ -194,6 +196,15 @@ impl RunningEngine {
     }
 }
 
+/// Let the trust anchors follow their zones' keys, and be told to their servers, as it is wanted.
+fn follow_anchors(runtime: &Runtime, answering: &Answering, config: &Config) {
+    let recurse = &config.resolve.recurse;
+    if recurse.update_trust_anchors || recurse.signal_trust_anchors {
+        let resolver = answering.resolver().clone();
+        runtime.spawn(anchors::follow(resolver, config.state.clone()));
+    }
+}
+
 /// What would stop a start although the files that the configuration names can be opened: what
 /// stands in them.
 pub(super) fn check(config: &Config) -> Vec<String> {
@@ -221,6 +232,8 @@ fn put_together(
     board: &Arc<Board>,
 ) -> Result<(Answering, Due), StartError> {
     let list_count = config.lists().len() as ListIndex;
+    let mut resolve = resolve_settings(config)?;
+    resolve.recurse.kept_anchors = anchors::read(config);
     Ok(Answering::new(Parts {
         live: Arc::clone(live),
         clients: Arc::new(Clients::new(&config.allow, config.groups(), list_count)),
@@ -240,7 +253,7 @@ fn put_together(
         special_use: special_use(&config.resolve, &config.listen),
         udp_octets_max: config.limits.udp_octets,
         local: Local::new(config.local.clone()),
-        resolver: Resolver::start(resolve_settings(config)?)?,
+        resolver: Resolver::start(resolve)?,
         waiting_max: config.limits.waiting,
         renewal: RenewalSettings {
             stale_after: config.cache.stale_after,

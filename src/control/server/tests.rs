@@ -12,6 +12,7 @@ use crate::cache::Flush;
 use crate::count::{Board, Kind};
 use crate::list::parse::Format;
 use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
+use crate::resolve::AnchorStatus;
 use crate::store::Health;
 use crate::update::{ListChange, ListSource, Settings, Text, Updater};
 
@@ -42,6 +43,10 @@ impl Resolution for Desk {
 
     fn rebindings(&self) -> Option<u64> {
         None
+    }
+
+    fn trust_anchors(&self) -> Vec<AnchorStatus> {
+        Vec::new()
     }
 
     fn upstreams(&self) -> Vec<UpstreamStatus> {

@@ -25,7 +25,7 @@ use super::routes::{OwnRoutes, RouteTarget, Routes};
 use super::rrset::{Ask, Said};
 use super::start_error::StartError;
 use super::tally::ResolveTally;
-use super::validate::{Security, Validator};
+use super::validate::{Security, TrustAnchors, Validator};
 
 /// Aliases followed for one question; Unbound follows 11, Knot Resolver 12.
 const ALIASES_MAX: usize = 12;
@@ -34,6 +34,8 @@ const ALIASES_MAX: usize = 12;
 pub(super) struct Foundation {
     /// How authorities are asked and what is believed.
     pub(super) recurse: recurse::Settings,
+    /// Whose keys are believed.
+    pub(super) anchors: Arc<TrustAnchors>,
     /// Where recursion begins; none where `upstreams` are asked.
     pub(super) roots: Vec<IpAddr>,
     /// The copy of the root zone, if there is one.
@@ -76,7 +78,7 @@ impl Engine {
         };
         Ok(Self {
             routes: Routes::new(usual, &from.zones, walker.as_ref()),
-            validator: build_validator(&from.recurse, &from.zones)?,
+            validator: build_validator(&from.recurse, &from.anchors, &from.zones)?,
         })
     }
 
@@ -85,6 +87,27 @@ impl Engine {
         self.routes.forget(below);
         if let Some(validator) = &self.validator {
             validator.forget(below);
+        }
+    }
+
+    /// Ask for the keys of a zone with an anchor, whatever is remembered of them.
+    pub(super) async fn refresh_keys(
+        &self,
+        zone: &HickoryName,
+        budget: &Budget,
+    ) -> Result<(), Failure> {
+        let Some(validator) = &self.validator else {
+            return Ok(());
+        };
+        self.routes.forget_rrset(zone, RecordType::DNSKEY);
+        validator.refresh_keys(&self.routes, zone, budget).await
+    }
+
+    /// Ask for a name whose answer does not matter: those who are asked take note of it.
+    pub(super) async fn signal(&self, name: &HickoryName, budget: &Budget) {
+        let answered = self.routes.ask(name, RecordType::NULL, &[], budget).await;
+        if let Err(failure) = answered {
+            tracing::debug!(%name, %failure, "a signal of trust anchors was not answered");
         }
     }
 

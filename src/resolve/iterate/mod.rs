@@ -174,6 +174,11 @@ impl Walker {
         self.zones.forget(below);
     }
 
+    /// Forget what was said about one name and type.
+    pub(super) fn forget_rrset(&self, name: &Name, rtype: RecordType) {
+        self.memory.forget_rrset(name, rtype);
+    }
+
     /// What the authorities say about name and type.
     pub(super) async fn walk(
         &self,

@@ -53,7 +53,8 @@ impl Validator {
                 verdict: Security::Insecure(why),
             })
         };
-        if let AnchorStanding::Outside = self.anchors.standing_of(name, rtype) {
+        let anchors = self.anchors.in_force();
+        if let AnchorStanding::Outside = anchors.standing_of(name, rtype) {
             return insecure(Insecurity::Unanchored);
         }
         // Signatures are not signed (RFC 4035 section 2.2).
@@ -233,7 +234,8 @@ impl Validator {
         said: &Said,
         budget: &Budget,
     ) -> Result<Result<Evidence, Insecurity>, Failure> {
-        let AnchorStanding::Below(top, _) = self.anchors.standing_of(name, rtype) else {
+        let anchors = self.anchors.in_force();
+        let AnchorStanding::Below(top, _) = anchors.standing_of(name, rtype) else {
             return Ok(Err(Insecurity::Unanchored));
         };
         // Servers above the anchor's zone deny it, and nobody signs for them.
@@ -316,7 +318,8 @@ impl Validator {
         said_by: &Name,
         budget: &Budget,
     ) -> Result<Checked, Failure> {
-        let AnchorStanding::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
+        let anchors = self.anchors.in_force();
+        let AnchorStanding::Below(top, _) = anchors.standing_of(&set.name, set.rtype) else {
             return Ok(Checked::Insecure(Insecurity::Unanchored));
         };
         // Both zones at a cut have an NSEC there (RFC 4035 section 2.3); a DNAME speaks for all

@@ -76,7 +76,8 @@ impl Validator {
         budget: &'a Budget,
     ) -> Boxed<'a, Option<ZoneTrust>> {
         Box::pin(async move {
-            let AnchorStanding::Below(top, anchor) = self.anchors.standing(apex) else {
+            let anchors = self.anchors.in_force();
+            let AnchorStanding::Below(top, _) = anchors.standing(apex) else {
                 return Ok(Some(ZoneTrust::Insecure(Insecurity::Unanchored)));
             };
             let now = clock::wall_s();
@@ -85,10 +86,7 @@ impl Validator {
             }
             budget.pay_step().await?;
             if top == apex {
-                let (trust, ttl_s) = self
-                    .keys(ask, apex, Vouching::Anchor(anchor), budget)
-                    .await?;
-                return Ok(Some(self.settle(apex, trust, ttl_s, now)));
+                return self.anchored(ask, apex, budget).await.map(Some);
             }
             let (trust, ttl_s) = match self.delegation(ask, apex, None, budget).await? {
                 Delegation::KeysSigned(signers, ds_ttl_s) => {
@@ -117,6 +115,18 @@ impl Validator {
         })
     }
 
+    /// The keys of a zone with an anchor, asked for anew.
+    pub(super) async fn anchored<A: Ask>(
+        &self,
+        ask: &A,
+        apex: &Name,
+        budget: &Budget,
+    ) -> Result<ZoneTrust, Failure> {
+        let now = clock::wall_s();
+        let (trust, ttl_s) = self.keys(ask, apex, Vouching::Anchor, budget).await?;
+        Ok(self.settle(apex, trust, ttl_s, now))
+    }
+
     /// Is the name below an insecure delegation that nobody has told of yet? Asked when data came
     /// without signatures: the servers of a signed zone may serve an unsigned one below it too.
     /// `None` when every delegation on the way is signed.
@@ -130,7 +140,8 @@ impl Validator {
     ) -> Boxed<'a, Option<Insecurity>> {
         Box::pin(async move {
             let lowest = lowest_zone(name, rtype);
-            let AnchorStanding::Below(anchored, _) = self.anchors.standing(&lowest) else {
+            let anchors = self.anchors.in_force();
+            let AnchorStanding::Below(anchored, _) = anchors.standing(&lowest) else {
                 return Ok(Some(Insecurity::Unanchored));
             };
             // What stands above the anchor says nothing about what is below it.
@@ -173,7 +184,7 @@ impl Validator {
         proven: &Name,
         budget: &Budget,
     ) -> Result<ZoneBegins, Failure> {
-        match self.anchors.standing(name) {
+        match self.anchors.in_force().standing(name) {
             AnchorStanding::Outside => return Ok(ZoneBegins::Insecure(Insecurity::Unanchored)),
             AnchorStanding::Below(top, _) if top == name => return Ok(ZoneBegins::Signed),
             AnchorStanding::Below(..) => {}

@@ -15,6 +15,7 @@ mod answer;
 mod boundaries;
 mod chain;
 mod denial;
+mod kept_anchors;
 mod keys;
 mod nsec3;
 mod proof;
@@ -26,6 +27,8 @@ mod signature;
 mod signer;
 #[cfg(test)]
 mod tests;
+mod trust_anchors;
+mod trust_point;
 mod zone;
 mod zone_cache;
 mod zone_spans;
@@ -33,8 +36,12 @@ use self::aggressive_nsec::Spans;
 use self::anchor::AnchorStanding;
 pub(super) use self::anchor::Anchors;
 use self::boundaries::Boundaries;
+pub use self::kept_anchors::KeptAnchors;
 use self::retry::Retry;
 use self::rules::Rules;
+pub use self::trust_anchors::AnchorStatus;
+pub(super) use self::trust_anchors::TrustAnchors;
+pub use self::trust_point::KeyState;
 use self::zone_cache::TrustCache;
 use super::budget::Budget;
 use super::convert::lowest_zone;
@@ -46,10 +53,9 @@ use hickory_proto::rr::{Name, RecordType};
 use std::sync::Arc;
 
 /// What is believed.
-#[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Whose keys are believed.
-    pub(super) anchors: Anchors,
+    pub(super) anchors: Arc<TrustAnchors>,
     /// Names of the operator's own beside the anchors', with all below them: what other zones prove
     /// says nothing of them.
     pub(super) boundaries: Vec<Name>,
@@ -81,10 +87,8 @@ fn keep_back(said: &Said) -> Said {
 
 /// Checks what servers say; shared by all questions.
 pub(super) struct Validator {
-    anchors: Anchors,
+    anchors: Arc<TrustAnchors>,
     boundaries: Boundaries,
-    /// Of the root's anchors, if it has any.
-    root_tags: Option<Vec<u16>>,
     rules: Rules,
     zones: TrustCache,
     spans: Option<Spans>,
@@ -94,9 +98,13 @@ impl Validator {
     pub(super) fn new(settings: Settings) -> Self {
         let half = settings.memory_octets_max / 2;
         Self {
-            root_tags: settings.anchors.root_tags(),
             boundaries: Boundaries::new(
-                settings.anchors.names().cloned().chain(settings.boundaries),
+                settings
+                    .anchors
+                    .in_force()
+                    .names()
+                    .cloned()
+                    .chain(settings.boundaries),
             ),
             anchors: settings.anchors,
             rules: Rules {
@@ -116,7 +124,8 @@ impl Validator {
         rtype: RecordType,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
-        if let AnchorStanding::Below(_, anchor) = self.anchors.standing_of(name, rtype)
+        let anchors = self.anchors.in_force();
+        if let AnchorStanding::Below(_, anchor) = anchors.standing_of(name, rtype)
             && !anchor.is_usable(self.rules)
         {
             return Err(Failure::KeyMissing);
@@ -147,11 +156,21 @@ impl Validator {
             }
         };
         if judged.verdict == Security::Secure
-            && sentinel::withholds(name, rtype, self.root_tags.as_deref())
+            && sentinel::withholds(name, rtype, anchors.root_tags())
         {
             return Err(Failure::Sentinel);
         }
         Ok(judged)
+    }
+
+    /// Ask for the keys of a zone with an anchor, for the anchor's sake.
+    pub(super) async fn refresh_keys<A: Ask>(
+        &self,
+        ask: &A,
+        apex: &Name,
+        budget: &Budget,
+    ) -> Result<(), Failure> {
+        self.anchored(ask, apex, budget).await.map(drop)
     }
 
     /// Forget the keys of zones at and below a name, and what proves that something there does not

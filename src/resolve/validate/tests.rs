@@ -19,7 +19,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, SerialNumber}
 use super::keys::now_s;
 use super::nsec3::{Hash, Parameters};
 use super::verdict::{Insecurity, Security};
-use super::{Anchors, Settings, Validator};
+use super::{Anchors, Settings, TrustAnchors, Validator};
 use crate::resolve::budget::Budget;
 use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, Cut, RrSet, Said};
@@ -75,17 +75,31 @@ pub(super) fn soa(zone: &str) -> RrSet {
 pub(super) struct Signer {
     zone: Name,
     key: Ed25519SigningKey,
+    pkcs8: Vec<u8>,
     pub(super) dnskey: DNSKEY,
 }
 
 impl Signer {
     pub(super) fn new(zone: &str) -> Self {
-        let key =
-            Ed25519SigningKey::from_pkcs8(&Ed25519SigningKey::generate_pkcs8().unwrap()).unwrap();
+        let pkcs8 = Ed25519SigningKey::generate_pkcs8().unwrap();
+        let key = Ed25519SigningKey::from_pkcs8(&pkcs8).unwrap();
         let dnskey = DNSKEY::with_flags(257, key.to_public_key().unwrap());
         Self {
             zone: name(zone),
             key,
+            pkcs8: pkcs8.secret_pkcs8_der().to_vec(),
+            dnskey,
+        }
+    }
+
+    /// The same key, which says that it is revoked (RFC 5011 section 2.1).
+    pub(super) fn revoked(&self) -> Self {
+        let key = Ed25519SigningKey::from_pkcs8(&self.pkcs8.as_slice().into()).unwrap();
+        let dnskey = DNSKEY::with_flags(257 | 0x80, key.to_public_key().unwrap());
+        Self {
+            zone: self.zone.clone(),
+            key,
+            pkcs8: self.pkcs8.clone(),
             dnskey,
         }
     }
@@ -360,7 +374,7 @@ impl Signed {
         let anchor = format!(". DNSKEY {}", self.root.dnskey);
         let anchors = Anchors::read(&[anchor], negative).unwrap();
         Validator::new(Settings {
-            anchors,
+            anchors: Arc::new(TrustAnchors::fixed(anchors)),
             boundaries: Vec::new(),
             sha1: false,
             aggressive: true,
@@ -752,7 +766,7 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
     let anchor = format!("test. DNSKEY {}", zones.test.dnskey);
     let anchors = Anchors::read(&[anchor], &[]).unwrap();
     let validator = Validator::new(Settings {
-        anchors,
+        anchors: Arc::new(TrustAnchors::fixed(anchors)),
         boundaries: Vec::new(),
         sha1: false,
         aggressive: true,
