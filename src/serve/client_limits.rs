@@ -43,6 +43,7 @@ pub struct NetworkLimits {
 pub struct ClientLimitTable {
     everywhere: Allowance,
     networks: Prefixes<Allowance>,
+    limits_replies: bool,
 }
 
 /// The limits of a client and the entry that they come from.
@@ -66,7 +67,10 @@ impl ClientLimitTable {
     /// Clients have the limits of their network; those of none on loopback, whose addresses nobody
     /// else can use, have none, and all others have those of `everywhere`.
     pub fn new(everywhere: ClientLimits, networks: &[NetworkLimits]) -> Self {
+        let all = networks.iter().map(|network| network.limits);
+        let mut all = all.chain([everywhere]);
         let mut table = Self {
+            limits_replies: all.any(|limits| limits.udp_replies_per_s.is_some()),
             everywhere: Allowance::new(0, everywhere),
             networks: Prefixes::default(),
         };
@@ -83,6 +87,11 @@ impl ClientLimitTable {
             }
         }
         table
+    }
+
+    /// Is there anybody whose UDP replies are limited?
+    pub(super) const fn limits_replies(&self) -> bool {
+        self.limits_replies
     }
 
     /// What the client at `address` may have.
