@@ -74,11 +74,7 @@ fn names_of_made_addresses_go_through_the_same_decisions() {
     let internet = Internet::start();
     let running = Program::new()
         .recurse(&internet)
-        .list_with(
-            "law",
-            "33.113.0.203.in-addr.arpa\n",
-            "guard.pass = [\"guard.below-never-block\"]\nguard.pass_entries = 1\n",
-        )
+        .list("law", "33.113.0.203.in-addr.arpa\n")
         .toml(
             "[resolve]\ndns64 = \"64:ff9b::/96\"\nspecial_use = true\n\
              special_use_except = [\"test\"]\n\
@@ -86,6 +82,10 @@ fn names_of_made_addresses_go_through_the_same_decisions() {
              nowhere = [\"8.100.51.198.in-addr.arpa\"]\n",
         )
         .start();
+    // Names below in-addr.arpa are listed on purpose or not at all.
+    let pass = ["guard.below-never-block", "--reason", "meant"];
+    let (code, _, said) = running.run(&[&["reload", "law", "--override"], &pass[..]].concat());
+    assert_eq!(code, 0, "{said}");
     let client = Client::udp(running.address());
     let reverse = |v4: [u8; 4]| {
         let address = u128::from(u32::from_be_bytes(v4)) | 0x64_ff9b << 96;

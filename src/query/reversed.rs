@@ -7,13 +7,16 @@ use super::fetch::as_asked;
 use crate::answer::special_use;
 use crate::count::{Door, Event};
 use crate::name::SuffixHashes;
-use crate::wire::Question;
+use crate::wire::{Question, rtype};
 
 impl Answering {
     /// Answer a question for the name of a made address (RFC 6147 section 5.3.1) where the name
     /// that it leads to is ours, listed, or the operator's; as if it were the name asked for, since
     /// what is answered here has no servers that an alias could lead to.
     pub(super) fn answer_reversed(&self, wanted: &Wanted<'_>, out: &mut [u8]) -> Option<Outcome> {
+        if wanted.question.qtype != rtype::PTR {
+            return None;
+        }
         let asked = as_asked(wanted.question)?;
         let reversed = self.resolver().reversed(&asked)?;
         let question = Question {
