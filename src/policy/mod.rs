@@ -11,6 +11,6 @@ mod snapshot;
 pub use client::{Clients, Group, GroupSettings, Standing};
 pub use difference::{Difference, differences};
 pub use prefixes::Prefixes;
-pub use rules::{Action, Basis, ListRules};
+pub use rules::{Action, Basis, FilteringDatabaseEntry, ListRules};
 pub use shadow::{Shadow, Trial};
 pub use snapshot::{Live, Snapshot, Verdict};

@@ -8,6 +8,7 @@ mod fetch;
 mod later;
 mod renew;
 mod renewer;
+mod reversed;
 mod single_flight;
 
 pub use answering::{Answering, Parts};
@@ -16,6 +17,7 @@ pub use desk::{AnswerDesk, Round};
 pub use renewer::{Due, Renewals, Settings as RenewalSettings};
 
 use crate::answer::{minimal, special_use};
+use crate::cache::CacheKey;
 use crate::count::{Cells, Door, Event};
 use crate::policy::{Group, Standing};
 use crate::wire::{self, Question, UDP_OCTETS_MAX, ede, rcode, rtype};
@@ -96,15 +98,29 @@ impl Answering {
             desk.front.keep(key, entry);
             return outcome;
         }
-        if !question.recursion_desired {
+        self.leave(asked, &wanted, key, out)
+    }
+
+    /// Nothing is kept for the question: the world outside has to be asked, where that may be.
+    fn leave(
+        &self,
+        asked: &Asked<'_>,
+        wanted: &Wanted<'_>,
+        key: CacheKey,
+        out: &mut [u8],
+    ) -> Outcome {
+        if let Some(outcome) = self.answer_reversed(wanted, out) {
+            return outcome;
+        }
+        if !wanted.question.recursion_desired {
             let errors = [(ede::NOT_AUTHORITATIVE, "")];
-            let len = minimal::empty(&question, rcode::REFUSED, &errors, out);
+            let len = minimal::empty(wanted.question, rcode::REFUSED, &errors, out);
             return wanted.end(Event::Own, len);
         }
         Outcome::Later(Later {
             packet: asked.packet.into(),
             key,
-            group,
+            group: wanted.group,
             door: asked.door,
         })
     }
@@ -124,7 +140,8 @@ impl Answering {
             return Err(end(cells, Event::Refused, len));
         };
         if asked.rate == Rate::Slip {
-            let len = minimal::truncated(question, out);
+            let errors = [(ede::RATE_LIMITED, "")];
+            let len = minimal::truncated(question, &errors, out);
             return Err(end(cells, Event::Limited, len));
         }
         match special_use::answer(question, &self.special_use, out) {

@@ -136,7 +136,7 @@ impl Resolver {
             .collect();
         let rebinding = settings
             .private_names
-            .map(|names| Arc::new(Rebinding::new([names, own].concat())));
+            .map(|names| Arc::new(Rebinding::new([names, own].concat(), settings.dns64)));
         let zones = OwnRoutes::start(settings.zones)?;
         Ok(Self {
             source: Arc::new(Source::start(settings.recurse, settings.forward, zones)?),
@@ -157,7 +157,7 @@ impl Resolver {
     pub async fn fetch(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
         let deadline = Instant::now() + patience;
         if let Some(prefix) = &self.dns64
-            && let Some(wanted) = prefix.reversed(question)
+            && let Some(wanted) = self.reversed(question)
         {
             let found = self.fetch_one(&wanted, patience).await?;
             return prefix.lead_to(question, &wanted, found);
@@ -174,7 +174,13 @@ impl Resolver {
             .saturating_duration_since(Instant::now())
             .max(Duration::from_millis(1));
         let found = self.fetch_one(&wanted.question, left).await?;
-        Ok(prefix.complete(question, fetched, &found, wanted.ttl_s_max))
+        let made = prefix.complete(question, &fetched, found, wanted.ttl_s_max);
+        Ok(made.unwrap_or(fetched))
+    }
+
+    /// The question that is asked in place of one for the name of an address made by DNS64.
+    pub fn reversed(&self, question: &Question) -> Option<Question> {
+        self.dns64.as_ref()?.reversed(question)
     }
 
     async fn fetch_one(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {

@@ -65,6 +65,7 @@ fn parts() -> ServerParts {
     .unwrap();
     let rules = ListRules {
         contact: Vec::new(),
+        filtering_databases: Vec::new(),
         language: "en".to_owned(),
         id: "a".to_owned(),
         authority: "Authority".to_owned(),

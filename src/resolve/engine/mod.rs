@@ -120,7 +120,8 @@ impl Engine {
         question: &Question,
         patience: Duration,
     ) -> Result<Fetched, Failure> {
-        let is_checked = self.validator.is_some() && !question.checking_disabled;
+        let wants_check = question.dnssec_ok || !question.checking_disabled;
+        let is_checked = self.validator.is_some() && wants_check;
         if !is_checked && let Some(upstreams) = self.routes.usual_upstreams(&question.name)? {
             let fetched = upstreams.fetch(question).await?;
             if !self.routes.is_led_into(&fetched.wire) {
@@ -142,9 +143,7 @@ impl<A: Ask> Engine<A> {
         let mut hops: Vec<Hop> = Vec::with_capacity(1);
         let mut visited = vec![their_name(&question.name)?];
         while let Some(name) = visited.last() {
-            let hop = self
-                .hop(name, rtype, question.checking_disabled, budget)
-                .await?;
+            let hop = self.hop(question, name, budget).await?;
             let next = alias(&hop.said, rtype);
             hops.push(hop);
             match next {
@@ -162,28 +161,34 @@ impl<A: Ask> Engine<A> {
 
     async fn hop(
         &self,
+        question: &Question,
         name: &HickoryName,
-        rtype: RecordType,
-        unchecked: bool,
         budget: &Budget,
     ) -> Result<Hop, Failure> {
-        let Some(validator) = self.validator.as_ref().filter(|_| !unchecked) else {
+        let rtype = RecordType::from(question.qtype);
+        let Some(validator) = self.validator.as_ref() else {
+            return Ok(Hop::unchecked(
+                self.routes.ask(name, rtype, &[], budget).await?,
+            ));
+        };
+        if question.checking_disabled {
             let said = self.routes.ask(name, rtype, &[], budget).await?;
-            return Ok(Hop {
-                said,
-                secure: false,
-                ede: None,
-            });
-        };
+            let vouched = if question.dnssec_ok {
+                validator
+                    .vouch(&self.routes, name, rtype, &said, budget)
+                    .await
+            } else {
+                None
+            };
+            return Ok(vouched.map_or_else(|| Hop::unchecked(said), Hop::secure));
+        }
         let judged = validator.ask(&self.routes, name, rtype, budget).await?;
-        let (secure, ede) = match judged.verdict {
-            Security::Secure => (true, None),
-            Security::Insecure(why) => (false, why.ede()),
-        };
-        Ok(Hop {
-            said: judged.said,
-            secure,
-            ede,
+        Ok(match judged.verdict {
+            Security::Secure => Hop::secure(judged.said),
+            Security::Insecure(why) => Hop {
+                ede: why.ede(),
+                ..Hop::unchecked(judged.said)
+            },
         })
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::convert::their_name;
+use super::exchange::LocalAddress;
 use super::iterate::{self, RootCopy, Walker};
 use super::routes::OwnRoutes;
 use super::start_error::StartError;
@@ -154,20 +155,6 @@ pub(super) fn build_walker(
     root_copy: Option<&Arc<RootCopy>>,
     tally: &Arc<ResolveTally>,
 ) -> Walker {
-    let v4 = settings.outgoing.iter().find_map(|address| {
-        if let IpAddr::V4(v4) = address {
-            Some(*v4)
-        } else {
-            None
-        }
-    });
-    let v6 = settings.outgoing.iter().find_map(|address| {
-        if let IpAddr::V6(v6) = address {
-            Some(*v6)
-        } else {
-            None
-        }
-    });
     let walking = iterate::Settings {
         roots: roots.to_vec(),
         root_copy: root_copy.cloned(),
@@ -182,7 +169,7 @@ pub(super) fn build_walker(
         harden_glue: settings.harden_glue,
         plain_spelling: settings.plain_spelling.clone(),
         udp_octets: settings.edns_octets,
-        local: (v4, v6),
+        local: LocalAddress::of(&settings.outgoing),
         ttl_s_max: settings.ttl_s_max,
         memory_octets_max: MEMORY_OCTETS_MAX,
         per_zone_max: PER_ZONE_MAX,

@@ -8,6 +8,7 @@ use hickory_proto::dnssec::{Algorithm, DigestType, PublicKey, PublicKeyBuf};
 use hickory_proto::rr::{Name, RecordType};
 
 use super::rules::Rules;
+use super::verdict::Insecurity;
 use crate::resolve::convert::lowest_zone;
 use crate::resolve::start_error::StartError;
 
@@ -31,7 +32,7 @@ pub(super) struct Anchor {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum AnchorStanding<'a> {
     /// Below no anchor, or nearer to a negative one (RFC 7646): nothing is checked.
-    Outside,
+    Outside(Insecurity),
     /// At or below the zone of this anchor.
     Below(&'a Name, &'a Anchor),
 }
@@ -87,7 +88,7 @@ impl Anchors {
         zones.remove(zone);
         let is_left = !anchor.digests.is_empty() || !anchor.keys.is_empty();
         let others = Self::of(zones.clone());
-        if is_left || matches!(others.standing(zone), AnchorStanding::Outside) {
+        if is_left || matches!(others.standing(zone), AnchorStanding::Outside(_)) {
             zones.insert(zone.clone(), Some(anchor));
         }
         Self::of(zones)
@@ -130,8 +131,8 @@ impl Anchors {
         loop {
             match self.zones.get_key_value(&zone) {
                 Some((owner, Some(anchor))) => return AnchorStanding::Below(owner, anchor),
-                Some((_, None)) => return AnchorStanding::Outside,
-                None if zone.is_root() => return AnchorStanding::Outside,
+                Some((_, None)) => return AnchorStanding::Outside(Insecurity::NegativeAnchor),
+                None if zone.is_root() => return AnchorStanding::Outside(Insecurity::Unanchored),
                 None => zone = zone.base_name(),
             }
         }
@@ -459,7 +460,7 @@ mod tests {
         assert_eq!(anchor.keys.len(), 2);
         assert!(
             anchor.names(&anchor.keys[0])
-                && matches!(anchors.standing(&name("test.")), AnchorStanding::Outside)
+                && matches!(anchors.standing(&name("test.")), AnchorStanding::Outside(_))
         );
     }
 
@@ -492,7 +493,7 @@ mod tests {
         let anchors = Anchors::read(&texts, &[name("b.a.test."), name("c.test.")]).unwrap();
         let zone = |text: &str, rtype| match anchors.standing_of(&name(text), rtype) {
             AnchorStanding::Below(zone, _) => zone.to_string(),
-            AnchorStanding::Outside => "outside".to_owned(),
+            AnchorStanding::Outside(_) => "outside".to_owned(),
         };
         let (a, ds) = (RecordType::A, RecordType::DS);
         for (text, rtype, expected) in [

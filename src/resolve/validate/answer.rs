@@ -54,8 +54,8 @@ impl Validator {
             })
         };
         let anchors = self.anchors.in_force();
-        if let AnchorStanding::Outside = anchors.standing_of(name, rtype) {
-            return insecure(Insecurity::Unanchored);
+        if let AnchorStanding::Outside(why) = anchors.standing_of(name, rtype) {
+            return insecure(why);
         }
         // Signatures are not signed (RFC 4035 section 2.2).
         if rtype == RecordType::RRSIG && !said.answer.is_empty() {
@@ -235,8 +235,9 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Result<Evidence, Insecurity>, Failure> {
         let anchors = self.anchors.in_force();
-        let AnchorStanding::Below(top, _) = anchors.standing_of(name, rtype) else {
-            return Ok(Err(Insecurity::Unanchored));
+        let top = match anchors.standing_of(name, rtype) {
+            AnchorStanding::Below(top, _) => top,
+            AnchorStanding::Outside(why) => return Ok(Err(why)),
         };
         // Servers above the anchor's zone deny it, and nobody signs for them.
         if top != &said.zone && said.zone.zone_of(top) {
@@ -319,8 +320,9 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Checked, Failure> {
         let anchors = self.anchors.in_force();
-        let AnchorStanding::Below(top, _) = anchors.standing_of(&set.name, set.rtype) else {
-            return Ok(Checked::Insecure(Insecurity::Unanchored));
+        let top = match anchors.standing_of(&set.name, set.rtype) {
+            AnchorStanding::Below(top, _) => top,
+            AnchorStanding::Outside(why) => return Ok(Checked::Insecure(why)),
         };
         // Both zones at a cut have an NSEC there (RFC 4035 section 2.3); a DNAME speaks for all
         // names below it, the one that was asked for among them.

@@ -77,8 +77,9 @@ impl Validator {
     ) -> Boxed<'a, Option<ZoneTrust>> {
         Box::pin(async move {
             let anchors = self.anchors.in_force();
-            let AnchorStanding::Below(top, _) = anchors.standing(apex) else {
-                return Ok(Some(ZoneTrust::Insecure(Insecurity::Unanchored)));
+            let top = match anchors.standing(apex) {
+                AnchorStanding::Below(top, _) => top,
+                AnchorStanding::Outside(why) => return Ok(Some(ZoneTrust::Insecure(why))),
             };
             let now = clock::wall_s();
             if let Some(zone) = self.zones.recall(apex, now) {
@@ -141,8 +142,9 @@ impl Validator {
         Box::pin(async move {
             let lowest = lowest_zone(name, rtype);
             let anchors = self.anchors.in_force();
-            let AnchorStanding::Below(anchored, _) = anchors.standing(&lowest) else {
-                return Ok(Some(Insecurity::Unanchored));
+            let anchored = match anchors.standing(&lowest) {
+                AnchorStanding::Below(anchored, _) => anchored,
+                AnchorStanding::Outside(why) => return Ok(Some(why)),
             };
             // What stands above the anchor says nothing about what is below it.
             let told = if said_by.zone_of(&lowest) {
@@ -185,7 +187,7 @@ impl Validator {
         budget: &Budget,
     ) -> Result<ZoneBegins, Failure> {
         match self.anchors.in_force().standing(name) {
-            AnchorStanding::Outside => return Ok(ZoneBegins::Insecure(Insecurity::Unanchored)),
+            AnchorStanding::Outside(why) => return Ok(ZoneBegins::Insecure(why)),
             AnchorStanding::Below(top, _) if top == name => return Ok(ZoneBegins::Signed),
             AnchorStanding::Below(..) => {}
         }
@@ -243,9 +245,16 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Delegation, Failure> {
         let (child, lowest) = (&cut.child, cut.child.base_name());
+        let said_by = match (proven, &cut.ds) {
+            (Some(_), _) => cut.parent.clone(),
+            (None, ds) => {
+                let sets = ds.as_slice().iter().chain(&cut.denial);
+                self.holder(ask, sets, &lowest, &cut.parent, budget).await?
+            }
+        };
         let origin = Provenance {
             lowest: &lowest,
-            said_by: &cut.parent,
+            said_by: &said_by,
             proven,
         };
         if let Some(ds) = cut.ds.as_ref().filter(|ds| ds.name == *child) {

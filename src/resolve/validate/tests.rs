@@ -423,7 +423,8 @@ async fn a_chain_of_trust_leads_to_secure_and_to_insecure() {
         .ask(&zones.world, &name("www.test."), A_TYPE, &budget())
         .await
         .unwrap();
-    assert_eq!(negative.verdict, Security::Insecure(Insecurity::Unanchored));
+    let why = Insecurity::NegativeAnchor;
+    assert_eq!(negative.verdict, Security::Insecure(why));
 }
 
 #[tokio::test]
@@ -918,6 +919,44 @@ async fn a_grandparent_says_nothing_of_the_ds_below_its_child() {
             Ok(Security::Insecure(Insecurity::Unsigned))
         );
     }
+}
+
+/// A client may ask for DS itself, of an upstream that tells of no delegations, before anything is
+/// known of the zones between: the parent is found by what is proven then, too.
+#[tokio::test]
+async fn a_grandparent_s_denial_of_ds_is_not_believed_from_an_upstream_either() {
+    let owner = "grand.c.test.";
+    let (mut zones, child, grandchild) = grandchildren(true);
+    let denial = nsec(owner, "x.test.", &[RecordType::NS]);
+    let by = |signer: &Signer, zone| vec![signer.sign(soa(zone)), signer.sign(denial.clone())];
+    for (answer, authority, verdict) in [
+        (vec![], by(&zones.test, "test."), Err(Failure::Unproven)),
+        (
+            vec![zones.test.sign(grandchild.ds_set())],
+            vec![],
+            Err(Failure::Unsigned),
+        ),
+        (vec![], by(&child, "c.test."), Ok(Security::Secure)),
+        (
+            vec![child.sign(grandchild.ds_set())],
+            vec![],
+            Ok(Security::Secure),
+        ),
+    ] {
+        zones.world.says(owner, RecordType::DS, &answer, &authority);
+        assert_eq!(zones.verdict(owner, RecordType::DS).await, verdict);
+    }
+    // Nor on the way down to the zone that is denied.
+    let signed = grandchild.sign(set("www.grand.c.test.", vec![address(7)]));
+    zones
+        .world
+        .says("www.grand.c.test.", A_TYPE, &[signed], &[]);
+    let forged = by(&zones.test, "test.");
+    zones.world.says(owner, RecordType::DS, &[], &forged);
+    assert_eq!(
+        zones.verdict("www.grand.c.test.", A_TYPE).await,
+        Err(Failure::Unproven)
+    );
 }
 
 /// An NSEC3 at the apex of `test.` that leaves out all unsigned delegations.
