@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::answer::HttpAnswer;
 use super::head::{HEAD_OCTETS_MAX, HeadFault, RequestHead};
-use super::places::{LobbyPlace, Seats};
+use super::places::{HttpSeats, LobbyPlace};
 use super::service::{Admission, Body, Service};
 
 /// How long a TLS handshake may take.
@@ -35,7 +35,7 @@ pub type FindTls = Box<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
 pub(super) struct Serving {
     pub(super) service: Box<dyn Service>,
     pub(super) tls: Option<FindTls>,
-    pub(super) seats: Seats,
+    pub(super) seats: HttpSeats,
 }
 
 /// One connection, from its first octet to its last.
@@ -71,12 +71,12 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         () = place.pushed_out() => return Ok(()),
     };
     drop(place);
-    let Heard { shape, admitted } = match heard.unwrap_or_else(|_| Err(slow())) {
+    let HeardHead { shape, admitted } = match heard.unwrap_or_else(|_| Err(slow())) {
         Ok(heard) => heard,
         // Who said nothing is told nothing.
         Err(_) if received.is_empty() => return Ok(()),
-        Err(refused) => Heard {
-            shape: Shape::default(),
+        Err(refused) => HeardHead {
+            shape: RequestShape::default(),
             admitted: Err(refused),
         },
     };
@@ -111,14 +111,14 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// What was made of a head.
-struct Heard {
-    shape: Shape,
+struct HeardHead {
+    shape: RequestShape,
     admitted: Result<Admission, HttpAnswer>,
 }
 
 /// How a request is to be read and answered.
 #[derive(Clone, Copy, Default)]
-struct Shape {
+struct RequestShape {
     /// Octets of its body.
     length: usize,
     /// A word is expected before the body comes.
@@ -132,7 +132,7 @@ async fn hear<S: AsyncRead + Unpin>(
     serving: &Serving,
     stream: &mut S,
     received: &mut Body,
-) -> Result<Heard, HttpAnswer> {
+) -> Result<HeardHead, HttpAnswer> {
     loop {
         receive(stream, received).await?;
         let parsed = RequestHead::parse(received)?;
@@ -140,14 +140,14 @@ async fn hear<S: AsyncRead + Unpin>(
             return Err(HeadFault::Long.into());
         }
         if let Some((head, end)) = parsed {
-            let shape = Shape {
+            let shape = RequestShape {
                 length: head.length()?,
                 waits: head.field("expect")?.is_some(),
                 is_head_only: head.method == "HEAD",
             };
             let admitted = serving.service.admit(&head);
             received.drain(..end);
-            return Ok(Heard { shape, admitted });
+            return Ok(HeardHead { shape, admitted });
         }
     }
 }
@@ -156,7 +156,7 @@ async fn hear<S: AsyncRead + Unpin>(
 async fn take<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     received: Body,
-    shape: Shape,
+    shape: RequestShape,
     admission: Admission,
 ) -> Result<HttpAnswer, HttpAnswer> {
     let Admission { limits, answer } = admission;

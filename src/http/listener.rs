@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::conversation::{FindTls, Serving, converse};
-use super::places::{Lobby, Seats};
+use super::places::{HttpSeats, Lobby};
 use super::service::Service;
 
 /// How long to wait before accepting again where the system refuses.
@@ -89,7 +89,7 @@ impl HttpListener {
         let serving = Arc::new(Serving {
             service: Box::new(service),
             tls,
-            seats: Seats::new(limits.seats, limits.seats_per_address),
+            seats: HttpSeats::new(limits.seats, limits.seats_per_address),
         });
         let lobby = Lobby::new(limits.lobby);
         let address = self.address;

@@ -12,12 +12,12 @@ const V6_PREFIX_BITS: u32 = 56;
 /// Where connections wait whose request is not yet allowed.
 pub(super) struct Lobby {
     places_max: usize,
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<HeldPlaces>>,
 }
 
 /// By network, the oldest first: dropping one pushes its connection out.
 #[derive(Default)]
-struct Held {
+struct HeldPlaces {
     by_network: HashMap<IpAddr, VecDeque<(u64, oneshot::Sender<()>)>>,
     count: usize,
     next: u64,
@@ -25,7 +25,7 @@ struct Held {
 
 /// A place in the lobby, free again when it is dropped.
 pub(super) struct LobbyPlace {
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<HeldPlaces>>,
     network: IpAddr,
     number: u64,
     is_wanted: oneshot::Receiver<()>,
@@ -69,7 +69,7 @@ impl LobbyPlace {
     }
 }
 
-impl Held {
+impl HeldPlaces {
     fn make_room(&mut self) {
         let fullest = self
             .by_network
@@ -103,19 +103,19 @@ impl Drop for LobbyPlace {
 }
 
 /// What requests that are allowed take while they are read and answered.
-pub(super) struct Seats {
+pub(super) struct HttpSeats {
     in_all: usize,
     per_address: usize,
     held: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 /// A seat, free again when it is dropped.
-pub(super) struct Seat {
+pub(super) struct HttpSeat {
     held: Arc<Mutex<HashMap<IpAddr, usize>>>,
     network: IpAddr,
 }
 
-impl Seats {
+impl HttpSeats {
     pub(super) fn new(in_all: usize, per_address: usize) -> Self {
         Self {
             in_all,
@@ -124,7 +124,7 @@ impl Seats {
         }
     }
 
-    pub(super) fn take(&self, address: IpAddr) -> Option<Seat> {
+    pub(super) fn take(&self, address: IpAddr) -> Option<HttpSeat> {
         let network = network_of(address);
         let mut held = lock(&self.held);
         let of_network = held.get(&network).copied().unwrap_or_default();
@@ -133,14 +133,14 @@ impl Seats {
         }
         held.insert(network, of_network + 1);
         drop(held);
-        Some(Seat {
+        Some(HttpSeat {
             held: Arc::clone(&self.held),
             network,
         })
     }
 }
 
-impl Drop for Seat {
+impl Drop for HttpSeat {
     fn drop(&mut self) {
         let mut held = lock(&self.held);
         match held.get_mut(&self.network) {
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn seats_are_held_by_address_and_in_all() {
-        let seats = Seats::new(3, 2);
+        let seats = HttpSeats::new(3, 2);
         let take = |address: &str| seats.take(address.parse().unwrap());
         let one = take("192.0.2.1").unwrap();
         let two = take("::ffff:192.0.2.1").unwrap();
