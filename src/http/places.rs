@@ -39,8 +39,8 @@ impl Lobby {
         }
     }
 
-    /// Take a place; where all are taken, the oldest connection of the network that holds most makes
-    /// room.
+    /// Take a place; where all are taken, the oldest connection of the network that holds most
+    /// makes room.
     pub(super) fn enter(&self, address: IpAddr) -> LobbyPlace {
         let network = network_of(address);
         let (push_out, is_wanted) = oneshot::channel();
