@@ -97,8 +97,7 @@ impl RunningEngine {
         let guards = guards(config)?;
         let opening = open_streams(config, &answering, &guards, threads, &stopped, &mut streams);
         doors.extend(runtime.block_on(opening)?);
-        let publisher = config.metrics.map(measure::start);
-        let publisher = publisher.map(|start| runtime.block_on(start)).transpose()?;
+        let publisher = config.metrics.map(measure::start).transpose()?;
         let metrics = publisher.iter().map(|publisher| publisher.address());
         doors.extend(metrics.map(|address| format!("metrics {address}")));
         // A run begins in the log once nothing can keep its doors shut any more: a start that
