@@ -319,6 +319,26 @@ fn random_names_below_a_silent_zone_cost_others_nothing() {
     assert!(packets <= 15 * RANDOM_NAMES, "{packets} packets");
 }
 
+/// One forged packet says that a server does not read EDNS: the next question has it all the same.
+#[test]
+fn one_forged_packet_does_not_take_edns_away() {
+    let internet = Internet::hostile();
+    let running = start(&internet, IpAddr::V4(Ipv4Addr::new(127, 0, 9, 32)));
+    let zone = "forged-formerr.test.";
+    let name = format!("www.{zone}");
+    assert_eq!(
+        ask(running.address(), &name, "A").answers(),
+        [format!("{name} A 198.18.28.1")]
+    );
+    let without = internet.packets_without_edns_at(zone);
+    // The right reply comes late, and looks like a guess, so that TCP is asked.
+    assert!((1..=2).contains(&without), "{without} packets without EDNS");
+    for kind in ["TXT", "MX", "AAAA"] {
+        assert_eq!(ask(running.address(), &name, kind).rcode(), "NOERROR");
+    }
+    assert_eq!(internet.packets_without_edns_at(zone), without);
+}
+
 /// A server that is out of reach over UDP, or for which somebody else seems to answer there, is
 /// asked over TCP: at once, or after two silences, and never in lower case over UDP before it
 /// answered well otherwise.

@@ -833,8 +833,10 @@ fn grandchildren(tells_nothing: bool) -> (Signed, Signer, Signer) {
 async fn a_grandparent_says_nothing_of_the_ds_below_its_child() {
     for tells_nothing in [false, true] {
         let (mut zones, child, grandchild) = grandchildren(tells_nothing);
-        let denial = nsec("grand.c.test.", "x.test.", &[RecordType::NS]);
-        let by = |signer: &Signer, zone| vec![signer.sign(soa(zone)), signer.sign(denial.clone())];
+        let by = |signer: &Signer, zone| {
+            let denial = nsec("grand.c.test.", &format!("x.{zone}"), &[RecordType::NS]);
+            vec![signer.sign(soa(zone)), signer.sign(denial)]
+        };
         zones.world.says(
             "grand.c.test.",
             RecordType::DS,
