@@ -10,6 +10,7 @@ use crate::kit::internet::{Expected, Internet, hostile_answers};
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::tool::{FAKETIME, is_missing};
+use crate::kit::until;
 use crate::kit::wall_clock::WallClock;
 
 const LIST: &str = "blocked.example\n=exact.example\n";
@@ -274,6 +275,26 @@ fn a_ghost_domain_goes_with_its_delegation() {
     assert_eq!(
         (gone.rcode(), gone.answers()),
         ("NXDOMAIN".to_owned(), vec![])
+    );
+}
+
+/// What is bogus is not kept for the TTL that it came with (CVE-2026-123598), but as the failure
+/// that it is (RFC 4035 section 4.7, RFC 9520).
+#[test]
+fn a_bogus_answer_s_ttl_counts_for_nothing() {
+    let internet = Internet::hostile();
+    let running = Program::new().recurse(&internet).start();
+    let name = "www.fine.test.";
+    internet.spoil("fine.test.");
+    assert_eq!(ask(running.address(), name, "A").rcode(), "SERVFAIL");
+    internet.mend("fine.test.");
+    until(
+        "the zone is believed again",
+        Duration::from_secs(10),
+        || {
+            let answers = ask(running.address(), name, "A").answers();
+            (answers == ["www.fine.test. A 203.0.113.1"]).then_some(())
+        },
     );
 }
 

@@ -30,6 +30,21 @@ struct Evidence {
     blame: Failure,
 }
 
+impl Evidence {
+    /// Add a proof whose signature holds; those of another zone than the first one's are left out.
+    fn add(evidence: &mut Option<Self>, proof: RrSet, keys: Arc<ZoneKeys>) {
+        let evidence = evidence.get_or_insert_with(|| Self {
+            keys: Arc::clone(&keys),
+            proofs: Vec::new(),
+            soa: None,
+            blame: Failure::Unproven,
+        });
+        if evidence.keys.zone == keys.zone {
+            evidence.proofs.push(proof);
+        }
+    }
+}
+
 impl Validator {
     /// May this reply be believed, which says that there is no such name or type?
     pub(super) async fn judge_denial<A: Ask>(
@@ -92,10 +107,6 @@ impl Validator {
         let AnchorStanding::Below(top, _) = self.anchors.standing_of(name, rtype) else {
             return Ok(Err(Insecurity::Unanchored));
         };
-        // Servers above the anchor's zone deny it, and nobody signs for them.
-        if top != &said.zone && said.zone.zone_of(top) {
-            return Ok(Err(Insecurity::Unanchored));
-        }
         // Only the zone that the name may be in can say that it is not, or be insecure and thereby
         // make its absence so. The child's own word about its DS counts for nothing (RFC 6840
         // section 4.4).
@@ -137,18 +148,7 @@ impl Validator {
                 soa = Some(set);
                 continue;
             }
-            match &mut evidence {
-                Some(evidence) if evidence.keys.zone == keys.zone => evidence.proofs.push(set),
-                Some(_) => {}
-                None => {
-                    evidence = Some(Evidence {
-                        keys,
-                        proofs: vec![set],
-                        soa: None,
-                        blame: Failure::Unproven,
-                    })
-                }
-            }
+            Evidence::add(&mut evidence, set, keys);
         }
         if let Some(mut evidence) = evidence {
             evidence.soa = soa.filter(|soa| soa.name == evidence.keys.zone);
@@ -174,9 +174,9 @@ impl Validator {
     }
 }
 
-/// What the records prove of the name and type, and the code that this is. The code that came along
-/// is not signed: where the records prove that the name exists it is not NXDOMAIN, and the other way
-/// round.
+/// What the records prove of the name and type, and the code that this is. The code that came
+/// along is not signed: where the records prove that the name exists it is not NXDOMAIN, and the
+/// other way round.
 fn prove(
     denial: &Denial<'_>,
     name: &Name,

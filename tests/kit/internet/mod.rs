@@ -330,13 +330,22 @@ impl Internet {
 
     /// Has a zone sign everything wrongly from now on, but for its keys.
     pub(crate) fn spoil(&self, zone: &str) {
+        self.sign_anew(zone, Dnssec::BadSignatures);
+    }
+
+    /// Has a zone that was spoilt sign rightly again.
+    pub(crate) fn mend(&self, zone: &str) {
+        self.sign_anew(zone, Dnssec::Signed);
+    }
+
+    fn sign_anew(&self, zone: &str, dnssec: Dnssec) {
         let origin = name(zone);
         let mut zones = self.zones.write().expect("the zones");
         let good = Arc::clone(&zones[&origin]);
-        let mut bad = Zone::new(origin.clone(), Dnssec::BadSignatures, good.servers.clone());
-        bad.nodes = good.nodes.clone();
-        bad.key = Arc::clone(&good.key);
-        zones.insert(origin, Arc::new(bad));
+        let mut anew = Zone::new(origin.clone(), dnssec, good.servers.clone());
+        anew.nodes = good.nodes.clone();
+        anew.key = Arc::clone(&good.key);
+        zones.insert(origin, Arc::new(anew));
     }
 
     /// A resolver that keeps back good.test and all below it: NXDOMAIN, and why.
