@@ -65,8 +65,8 @@ impl Memory {
     }
 
     /// What was said about name and type, its TTLs as much shorter as time has passed; nothing from
-    /// servers to avoid. What those said was bogus, and is forgotten, whatever its TTLs: where nobody
-    /// else can be asked, the next question asks them again.
+    /// servers to avoid. What those said was bogus, and is forgotten, whatever its TTLs: where
+    /// nobody else can be asked, the next question asks them again.
     pub(super) fn recall(
         &self,
         name: &Name,

@@ -46,10 +46,10 @@ impl<'a> Denial<'a> {
         for set in sets.into_iter().filter(|set| zone.zone_of(&set.name)) {
             for record in &set.records {
                 match &record.data {
-                    RData::DNSSEC(DNSSECRData::NSEC(nsec)) => {
-                        if zone.zone_of(nsec.next_domain_name()) {
-                            plain.push((&set.name, nsec));
-                        }
+                    RData::DNSSEC(DNSSECRData::NSEC(nsec))
+                        if zone.zone_of(nsec.next_domain_name()) =>
+                    {
+                        plain.push((&set.name, nsec));
                     }
                     RData::DNSSEC(DNSSECRData::NSEC3(nsec3)) => hashed.push((&set.name, nsec3)),
                     _ => {}

@@ -32,9 +32,9 @@ struct Evidence {
 
 impl Evidence {
     /// Add a proof whose signature holds; those of another zone than the first one's are left out.
-    fn add(evidence: &mut Option<Self>, proof: RrSet, keys: Arc<ZoneKeys>) {
+    fn add(evidence: &mut Option<Self>, proof: RrSet, keys: &Arc<ZoneKeys>) {
         let evidence = evidence.get_or_insert_with(|| Self {
-            keys: Arc::clone(&keys),
+            keys: Arc::clone(keys),
             proofs: Vec::new(),
             soa: None,
             blame: Failure::Unproven,
@@ -148,7 +148,7 @@ impl Validator {
                 soa = Some(set);
                 continue;
             }
-            Evidence::add(&mut evidence, set, keys);
+            Evidence::add(&mut evidence, set, &keys);
         }
         if let Some(mut evidence) = evidence {
             evidence.soa = soa.filter(|soa| soa.name == evidence.keys.zone);

@@ -248,18 +248,7 @@ impl Manner {
                 authoritative: false,
                 ..reply
             },
-            Self::FromMemory => {
-                let addresses = reply
-                    .answers
-                    .iter_mut()
-                    .filter(|record| record.record_type() == RecordType::A);
-                addresses.for_each(|record| record.data = forged_address());
-                Reply {
-                    authoritative: false,
-                    recursive: true,
-                    ..reply
-                }
-            }
+            Self::FromMemory => from_memory(reply),
             Self::DenyEmpty
                 if reply.answers.is_empty()
                     && reply.authoritative
@@ -274,20 +263,7 @@ impl Manner {
                 authorities: vec![],
                 ..reply
             },
-            Self::ForgeTarget => {
-                let targets = reply
-                    .answers
-                    .iter()
-                    .filter_map(|record| match &record.data {
-                        RData::CNAME(cname) => Some(cname.0.clone()),
-                        _ => None,
-                    });
-                let forged: Vec<Record> = targets
-                    .map(|target| Record::from_rdata(target, 86_400, forged_address()))
-                    .collect();
-                reply.answers.extend(forged);
-                reply
-            }
+            Self::ForgeTarget => with_forged_target(reply),
             Self::WrongType if kind == RecordType::A => {
                 let text = zone
                     .set(&question.to_lowercase(), RecordType::TXT)
@@ -314,6 +290,35 @@ impl Manner {
             _ => reply,
         }
     }
+}
+
+/// What a resolver has of it: an address that is no more.
+fn from_memory(mut reply: Reply) -> Reply {
+    let addresses = reply
+        .answers
+        .iter_mut()
+        .filter(|record| record.record_type() == RecordType::A);
+    addresses.for_each(|record| record.data = forged_address());
+    Reply {
+        authoritative: false,
+        recursive: true,
+        ..reply
+    }
+}
+
+fn with_forged_target(mut reply: Reply) -> Reply {
+    let targets = reply
+        .answers
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::CNAME(cname) => Some(cname.0.clone()),
+            _ => None,
+        });
+    let forged: Vec<Record> = targets
+        .map(|target| Record::from_rdata(target, 86_400, forged_address()))
+        .collect();
+    reply.answers.extend(forged);
+    reply
 }
 
 fn refer(zone: &Name, server: &str) -> Reply {

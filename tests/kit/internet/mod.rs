@@ -1,5 +1,5 @@
 //! A small internet on loopback: a signed root and, under it, the zones of
-//! `tests/cases/zones.toml`, those of `hostile.toml` that each do one thing wrong, or thousands
+//! `tests/cases/zones.toml`, those of `hostile*.toml` that each do one thing wrong, or thousands
 //! that a seed makes.
 
 mod authority;
@@ -91,7 +91,7 @@ impl Internet {
         })
     }
 
-    /// The same and the zones of `hostile.toml`, without forwarders.
+    /// The same and the zones of `hostile*.toml`, without forwarders.
     pub(crate) fn hostile() -> Self {
         Self::hostile_at(None)
     }

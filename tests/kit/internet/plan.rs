@@ -1,4 +1,4 @@
-//! Reads zones from `tests/cases/zones.toml` and `hostile.toml` and completes them with name
+//! Reads zones from `tests/cases/zones.toml` and `hostile*.toml` and completes them with name
 //! servers, glue and DS.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -91,7 +91,7 @@ fn longest() -> String {
     [63, 63, 63, 48].map(|octets| "x".repeat(octets)).join(".")
 }
 
-/// What is asked of the zones of `hostile.toml`, and what must come of it.
+/// What is asked of the zones of `hostile*.toml`, and what must come of it.
 pub(crate) fn hostile_answers() -> Vec<Expected> {
     read_plans(&HOSTILE)
         .into_iter()
