@@ -447,6 +447,69 @@ fn without_a_way_out_the_reason_is_told() {
     }
 }
 
+/// ANY gets the alias, or that the name exists, or that it does not (RFC 8482 section 4).
+#[test]
+fn any_says_whether_a_name_exists() {
+    let internet = Internet::start();
+    let checked = Program::new().recurse(&internet).start();
+    let forwarding = Program::new().forward(internet.forwarder()).start();
+    for running in [&checked, &forwarding] {
+        for (name, rcode, answers) in [
+            ("www.good.test.", "NOERROR", vec!["www.good.test. HINFO"]),
+            ("missing.good.test.", "NXDOMAIN", vec![]),
+            ("www.plain.test.", "NOERROR", vec!["www.plain.test. HINFO"]),
+            ("missing.plain.test.", "NXDOMAIN", vec![]),
+            ("one.chain.test.", "NOERROR", vec!["one.chain.test. CNAME"]),
+            ("www.bogus.test.", "SERVFAIL", vec![]),
+        ] {
+            for turn in ["asked", "kept"] {
+                let response = ask(running.address(), name, "ANY");
+                let got: Vec<String> = response
+                    .answers()
+                    .iter()
+                    .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+                    .collect();
+                assert_eq!(
+                    (response.rcode().as_str(), got),
+                    (rcode, answers.iter().map(ToString::to_string).collect()),
+                    "{name} {turn}"
+                );
+            }
+        }
+    }
+    let asked = internet.forwarded("www.good.test.", "CNAME");
+    ask(forwarding.address(), "www.good.test.", "ANY");
+    assert_eq!(
+        internet.forwarded("www.good.test.", "CNAME"),
+        asked,
+        "it is kept"
+    );
+    assert_eq!(internet.forwarded("www.good.test.", "ANY"), 0);
+}
+
+/// With DO an answer must have its signatures (RFC 4035 section 3.2.1), and without RD nobody is
+/// asked for them: what is kept without them is as good as not kept (RFC 8914 section 4.21).
+#[test]
+fn what_is_kept_without_signatures_is_not_given_to_who_wants_them() {
+    let internet = Internet::start();
+    let running = Program::new().recurse(&internet).start();
+    ask(running.address(), "www.good.test.", "A");
+    let asked = internet.asked_below(".");
+    let with_do = Question::new("www.good.test.", "A").dnssec_ok();
+    let refused = Client::udp(running.address()).ask(&with_do.clone().without_recursion());
+    assert_eq!(
+        (refused.rcode(), refused.ede(), refused.answers()),
+        ("REFUSED".to_owned(), vec![20], vec![])
+    );
+    assert_eq!(internet.asked_below("."), asked);
+    Client::udp(running.address()).ask(&with_do);
+    let kept = Client::udp(running.address()).ask(&with_do.without_recursion());
+    let is_signature = |record: &hickory_proto::rr::Record| {
+        record.record_type() == hickory_proto::rr::RecordType::RRSIG
+    };
+    assert!(kept.message.answers.iter().any(is_signature));
+}
+
 #[test]
 fn a_name_nobody_asked_for_is_not_fetched_without_rd() {
     let internet = Internet::start();

@@ -46,6 +46,37 @@ fn signatures_behind_an_upstream_are_checked() {
     );
 }
 
+/// A resolver's denials are denials, also without the SOA (RFC 2308 section 2.2) or with NS in its
+/// place as in a referral: no resolver refers to others. What is signed is proven by NSEC alone.
+#[test]
+fn an_upstream_s_denials_count_without_their_soa() {
+    let internet = Internet::start();
+    let running = Program::new()
+        .forward_checked(internet.forwarder_terse(), &internet)
+        .start();
+    let client = Client::udp(running.address());
+    for (name, kind, rcode, authentic, ede) in [
+        ("www.good.test.", "MX", "NOERROR", true, vec![]),
+        ("missing.good.test.", "A", "NXDOMAIN", true, vec![]),
+        ("www.plain.test.", "MX", "NOERROR", false, vec![]),
+        ("missing.plain.test.", "A", "NXDOMAIN", false, vec![]),
+        ("three.chain.test.", "MX", "NOERROR", true, vec![]),
+        ("mixed.chain.test.", "MX", "NOERROR", false, vec![]),
+        ("www.nosig.test.", "MX", "SERVFAIL", false, vec![10]),
+    ] {
+        let response = client.ask(&Question::new(name, kind).dnssec_ok());
+        assert_eq!(
+            (
+                response.rcode().as_str(),
+                response.message.authentic_data,
+                response.ede()
+            ),
+            (rcode, authentic, ede),
+            "{name} {kind}"
+        );
+    }
+}
+
 /// The second upstream is asked long before the first one's time-out, and the first one is found
 /// out all the same.
 #[test]

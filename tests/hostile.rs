@@ -1,5 +1,5 @@
 //! The hostile internet at the running program: each zone does one thing wrong, and
-//! `tests/cases/hostile.toml` says what must come of it.
+//! `tests/cases/hostile*.toml` say what must come of it.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::thread;
@@ -10,6 +10,7 @@ use crate::kit::internet::{Expected, Internet, hostile_answers};
 use crate::kit::program::{Program, STOP};
 use crate::kit::running::Running;
 use crate::kit::tool::{FAKETIME, is_missing};
+use crate::kit::until;
 use crate::kit::wall_clock::WallClock;
 
 const LIST: &str = "blocked.example\n=exact.example\n";
@@ -277,6 +278,25 @@ fn a_ghost_domain_goes_with_its_delegation() {
     );
 }
 
+/// What is bogus is not kept for the TTL that it came with (CVE-2026-123598), but as the failure
+/// that it is (RFC 4035 section 4.7, RFC 9520).
+#[test]
+fn a_bogus_answer_s_ttl_counts_for_nothing() {
+    let internet = Internet::hostile();
+    let name = "www.fine.test.";
+    // What it says itself, and what its parent says of its keys.
+    for zone in ["fine.test.", "test."] {
+        let running = Program::new().recurse(&internet).start();
+        internet.spoil(zone);
+        assert_eq!(ask(running.address(), name, "A").rcode(), "SERVFAIL");
+        internet.mend(zone);
+        until(zone, Duration::from_secs(10), || {
+            let answers = ask(running.address(), name, "A").answers();
+            (answers == ["www.fine.test. A 203.0.113.1"]).then_some(())
+        });
+    }
+}
+
 /// Random names below a zone whose servers are all silent (water torture): others are answered
 /// meanwhile, and no name costs much.
 #[test]
@@ -317,6 +337,26 @@ fn random_names_below_a_silent_zone_cost_others_nothing() {
     println!("{RANDOM_NAMES} random names: {packets} packets to the silent servers");
     // Six servers, and time for ten tries within a question's patience.
     assert!(packets <= 15 * RANDOM_NAMES, "{packets} packets");
+}
+
+/// One forged packet says that a server does not read EDNS: the next question has it all the same.
+#[test]
+fn one_forged_packet_does_not_take_edns_away() {
+    let internet = Internet::hostile();
+    let running = start(&internet, IpAddr::V4(Ipv4Addr::new(127, 0, 9, 32)));
+    let zone = "forged-formerr.test.";
+    let name = format!("www.{zone}");
+    assert_eq!(
+        ask(running.address(), &name, "A").answers(),
+        [format!("{name} A 198.18.28.1")]
+    );
+    let without = internet.packets_without_edns_at(zone);
+    // The right reply comes late, and looks like a guess, so that TCP is asked.
+    assert!((1..=2).contains(&without), "{without} packets without EDNS");
+    for kind in ["TXT", "MX", "AAAA"] {
+        assert_eq!(ask(running.address(), &name, kind).rcode(), "NOERROR");
+    }
+    assert_eq!(internet.packets_without_edns_at(zone), without);
 }
 
 /// A server that is out of reach over UDP, or for which somebody else seems to answer there, is

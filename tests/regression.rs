@@ -323,6 +323,59 @@ fn aliases_that_name_nothing_are_not_believed() {
     }
 }
 
+/// Names that point into their own record's data, forward or round, are no names (CVE-2026-81642: a
+/// DNSKEY whose owner does): a pointer leads to what stood before (RFC 1035 section 4.1.4).
+#[test]
+fn names_do_not_point_into_their_own_data() {
+    const DNSKEY: u16 = 48;
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _guard = runtime.enter();
+    let server = Server::start();
+    let after_owner = records_at() + 2 + 10;
+    let key = [&[1, 1, 3, 13][..], &[7; 64]].concat();
+    for resolver in server.resolvers() {
+        for (rtype, owner, data) in [
+            (DNSKEY, pointer(after_owner), key.clone()),
+            (A, pointer(after_owner), vec![1, b'a', 0, 0]),
+            (CNAME, pointer(12), pointer(after_owner).to_vec()),
+            (
+                CNAME,
+                pointer(12),
+                [&[1, b'a'][..], &pointer(after_owner)].concat(),
+            ),
+            (
+                CNAME,
+                pointer(12),
+                [&pointer(after_owner + 2)[..], &[1, b'a', 0]].concat(),
+            ),
+        ] {
+            server.say([1, 0, 0], record(&owner, rtype, &data));
+            let fetched = fetch_type(&resolver, rtype).map(|fetched| fetched.wire);
+            assert!(fetched.is_err(), "type {rtype}, {data:?}: {fetched:?}");
+        }
+    }
+}
+
+/// A name whose octets are another record's TTL, which a cache counts down (CVE-2026-82717). We
+/// were never open to it: names are written out anew before any TTL changes.
+#[test]
+fn a_name_in_a_ttl_does_not_change_with_it() {
+    const TXT: u16 = 16;
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _guard = runtime.enter();
+    let server = Server::start();
+    let mut text = record(&pointer(12), TXT, b"\x01t");
+    // One label, and the root: 01 61 00 00.
+    text[6..10].copy_from_slice(&[1, b'a', 0, 0]);
+    let ttl_at = records_at() + 6;
+    let alias = record(&pointer(12), CNAME, &pointer(ttl_at));
+    server.say([2, 0, 0], [text, alias].concat());
+    for resolver in server.resolvers() {
+        let wire = fetch_type(&resolver, CNAME).expect("a legal reply").wire;
+        assert!(wire.ends_with(&[0, 3, 1, b'a', 0]), "{wire:?}");
+    }
+}
+
 /// Long run: what each bomb costs, in CPU time of the whole process.
 #[test]
 #[ignore = "measures time"]

@@ -2,21 +2,29 @@
 //! to ANY.
 
 use super::blocked::push_head;
-use crate::wire::{Flags, Question, Reply, rcode};
+use crate::wire::{Flags, HEADER_OCTETS, Question, Reply, class, rcode, rtype};
 
 const ANY_TTL_S: u32 = 3600;
 /// "RFC8482" and an empty string as HINFO (RFC 8482, section 4.2).
 const MINIMAL_ANY: &[u8] = b"\x07RFC8482\0";
 const TYPE_HINFO: u16 = 13;
 
-/// The minimal answer to ANY (RFC 8482), given when the name is not listed.
-pub fn any(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
-    let mut record = Vec::new();
-    push_head(&mut record, TYPE_HINFO, ANY_TTL_S, MINIMAL_ANY.len() as u16);
-    record.extend_from_slice(MINIMAL_ANY);
-    let mut reply = Reply::start(out, question, rcode::NOERROR, Flags::default())?;
-    reply.push_answers(&record, 1);
-    Some(reply.finish(question, rcode::NOERROR, &[]))
+/// QR and RA, no error, one question, one answer.
+const ANY_HEADER: [u8; HEADER_OCTETS] = [0, 0, 0x80, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+
+/// The minimal answer to ANY (RFC 8482) as a whole message, about a name that exists.
+pub fn any(name: &[u8]) -> Vec<u8> {
+    let mut message = [&ANY_HEADER, name].concat();
+    message.extend_from_slice(&rtype::ANY.to_be_bytes());
+    message.extend_from_slice(&class::IN.to_be_bytes());
+    push_head(
+        &mut message,
+        TYPE_HINFO,
+        ANY_TTL_S,
+        MINIMAL_ANY.len() as u16,
+    );
+    message.extend_from_slice(MINIMAL_ANY);
+    message
 }
 
 /// A reply without records.

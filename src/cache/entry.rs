@@ -95,8 +95,9 @@ impl Entry {
             .map_err(|_| UnusableReply)?;
         // For a question about the alias itself the alias is the data.
         let qtype = message.question_type().map_err(|_| UnusableReply)?;
-        let has_data =
-            |record: &WireRecord| record.section == Section::Answer && record.rtype == qtype;
+        let has_data = |record: &WireRecord| {
+            record.section == Section::Answer && (record.rtype == qtype || qtype == rtype::ANY)
+        };
         let is_negative = code == rcode::NXDOMAIN || !records.iter().any(has_data);
         if let (false, Some(start)) = (is_negative, needless_from(&records)) {
             records.retain(|record| record.start < start);

@@ -2,13 +2,15 @@
 //! them is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::single_flight::Flights;
+use crate::answer::minimal;
 use crate::cache::{Cache, CacheKey, Entry, Lifetimes};
 use crate::clock;
 use crate::name::Name;
 use crate::resolve::{Failure, Fetched, Question, Resolver};
-use crate::wire;
+use crate::wire::{self, HEADER_OCTETS, rtype};
 
 /// How long it is kept that too many wait, which is ours and over in a moment.
 const CROWDED_TTL_S: u32 = 1;
@@ -53,13 +55,27 @@ impl Outside {
         let (outside, asked) = (self.clone(), question.clone());
         // In a box: it would be copied at each step of the way to its task otherwise.
         let work = Box::pin(async move {
-            let fetched = outside.resolver.fetch(&asked, patience).await;
+            let fetched = outside.ask(&asked, patience).await;
             outside.keep(&asked, key, fetched)
         });
         self.flights
             .join(key, work)
             .await
             .unwrap_or_else(|failure| self.keep(&question, key, Err(failure)))
+    }
+
+    /// To ANY there is no conventional answer (RFC 8482 section 4): an alias is one, and of a name
+    /// without an alias it is told no more than that it exists.
+    async fn ask(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
+        if question.qtype != rtype::ANY {
+            return self.resolver.fetch(question, patience).await;
+        }
+        let of_alias = Question {
+            qtype: rtype::CNAME,
+            ..question.clone()
+        };
+        let fetched = self.resolver.fetch(&of_alias, patience).await?;
+        Ok(as_any(fetched, question.name.as_wire()))
     }
 
     /// An answer that has run out and may still be given.
@@ -114,6 +130,19 @@ impl Outside {
             leaves_stale,
         }
     }
+}
+
+/// What was said about a name's alias as the answer to ANY.
+fn as_any(mut fetched: Fetched, name: &[u8]) -> Fetched {
+    // The code, and that there is no answer.
+    if matches!(fetched.wire.get(3..8), Some([code, _, _, 0, 0]) if code & 0x0f == 0) {
+        return Fetched::new(minimal::any(name), fetched.ede);
+    }
+    let qtype = HEADER_OCTETS + name.len();
+    if let Some(qtype) = fetched.wire.get_mut(qtype..qtype + 2) {
+        qtype.copy_from_slice(&rtype::ANY.to_be_bytes());
+    }
+    fetched
 }
 
 /// The question as it is asked outside.

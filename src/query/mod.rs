@@ -20,7 +20,7 @@ use crate::answer::{minimal, special_use};
 use crate::cache::CacheKey;
 use crate::count::{Cells, Door, Event};
 use crate::policy::{Group, Standing};
-use crate::wire::{self, Question, UDP_OCTETS_MAX, ede, rcode, rtype};
+use crate::wire::{self, Question, UDP_OCTETS_MAX, ede, rcode};
 use answering::write;
 use asked::{Wanted, answer_fault, end};
 
@@ -83,9 +83,6 @@ impl Answering {
         }
         if let Some(len) = self.local.answer(&question, asked.door == Door::Udp, out) {
             return wanted.end(Event::Own, Some(len));
-        }
-        if question.qtype == rtype::ANY {
-            return wanted.end(Event::Own, minimal::any(&question, out));
         }
         if let Some(entry) = near {
             self.prefetch(entry, &wanted);

@@ -16,7 +16,8 @@ use super::super::exchange::{
 use super::candidates::AddressCandidate;
 use super::candidates::TRIES_MAX;
 use super::coalesce::Reply;
-use super::judge::{AskedZone, Judgement, Useless, judge};
+use super::judge::{AskedZone, Judgement, Useless, is_from_memory, judge};
+use super::second_best::SecondBest;
 use super::servers::{ServerRecord, UnderWay};
 use super::zones::Zone;
 use super::{Trip, Walker};
@@ -36,6 +37,8 @@ const UDP_TRIES: u32 = 2;
 /// What asking one server brought.
 enum Attempt {
     Judged(Box<Judgement>),
+    /// An answer that the server has from others (RA without AA).
+    FromMemory(Box<Judgement>),
     Silence,
     /// Nothing went out, or the server's host said no.
     Unreachable,
@@ -43,7 +46,8 @@ enum Attempt {
 
 impl Walker {
     /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is
-    /// what the last of them said where none is.
+    /// what the last of them said where none is. What a server has from others counts where none of
+    /// them has an answer of its own.
     pub(super) async fn ask_zone(
         &self,
         zone: &Zone,
@@ -62,21 +66,21 @@ impl Walker {
         let mut candidates = self.candidates(zone, asked, trip);
         let is_signed =
             zone.name.is_root() || zone.cut.as_ref().is_some_and(|cut| cut.ds.is_some());
-        let mut useless = None;
-        let end =
-            |useless: Option<Useless>| useless.map(Judgement::Useless).ok_or(Failure::Unreachable);
+        // For part of a name a hint is all that is wanted, and the operator may name resolvers.
+        let takes_memories = asked.is_partial || self.zones.is_in_stub(&zone.name);
+        let mut second = SecondBest::default();
         loop {
             if Instant::now() >= trip.budget.deadline() {
-                return Err(Failure::Unreachable);
+                return second.from_memory.ok_or(Failure::Unreachable);
             }
             let Some(index) = candidates.pick(self.servers.now_ms()) else {
                 // For part of a name nobody else is looked for: those who would not say who serves
                 // it may answer for the whole.
-                if asked.is_partial && useless.is_some() {
-                    return end(useless);
+                if asked.is_partial && second.useless.is_some() {
+                    return second.end();
                 }
                 let Some(name) = candidates.next_name() else {
-                    return end(useless);
+                    return second.end();
                 };
                 let word = self.word_of(zone);
                 for address in self.look_up(&name, trip).await {
@@ -85,7 +89,7 @@ impl Walker {
                 continue;
             };
             let Some(candidate) = candidates.known.get_mut(index) else {
-                return end(useless);
+                return second.end();
             };
             let outcome = self.ask_server(candidate, asked, is_signed, trip).await?;
             candidate.tries += 1;
@@ -95,11 +99,18 @@ impl Walker {
                         return Ok(*judgement);
                     };
                     candidate.useless = true;
-                    useless = Some(why);
+                    second.useless = Some(why);
                     // A server that will not say who serves part of a name may still answer for the
                     // whole of it.
                     if why == Useless::Refuses && asked.is_partial {
-                        return end(useless);
+                        return second.end();
+                    }
+                }
+                Attempt::FromMemory(judgement) if takes_memories => return Ok(*judgement),
+                Attempt::FromMemory(judgement) => {
+                    candidate.useless = true;
+                    if second.is_enough_with(*judgement) {
+                        return second.end();
                     }
                 }
                 Attempt::Silence => {}
@@ -186,6 +197,7 @@ impl Walker {
             },
             local: self.settings.local,
         };
+        let mut is_refused = false;
         loop {
             let key = (at, Box::from(outgoing.name.as_wire()), outgoing.qtype);
             let work = self.exchange(at, server, &outgoing, candidate.tries, trip);
@@ -204,15 +216,25 @@ impl Walker {
                     && outgoing.edns != OutgoingEdns::Leave
                 {
                     outgoing.edns = OutgoingEdns::Leave;
+                    is_refused = true;
                     continue;
                 }
             } else {
                 self.tally.note_answer();
-                if outgoing.edns == OutgoingEdns::Leave && !server.is_plain(self.servers.now_ms()) {
-                    server.note_plain(self.servers.now_ms());
+                let now_ms = self.servers.now_ms();
+                match outgoing.edns {
+                    OutgoingEdns::Leave if is_refused => server.note_refuses_edns(now_ms),
+                    OutgoingEdns::Leave if !server.is_plain(now_ms) => server.note_plain(now_ms),
+                    OutgoingEdns::Leave => {}
+                    _ => server.note_reads_edns(),
                 }
             }
-            return Ok(Attempt::Judged(Box::new(judgement)));
+            let is_second_hand =
+                matches!(judgement, Judgement::Answer(..)) && is_from_memory(&octets);
+            return Ok(match is_second_hand {
+                true => Attempt::FromMemory(Box::new(judgement)),
+                false => Attempt::Judged(Box::new(judgement)),
+            });
         }
     }
 

@@ -43,8 +43,11 @@ impl Ask for Walker {
             .zones
             .find(&wire_of(zone), now)
             .and_then(|zone| zone.cut.clone());
-        if let Some(cut) = kept.filter(|cut| !cut.from.is_some_and(|from| avoid.contains(&from))) {
-            return Ok(cut);
+        if let Some(cut) = kept {
+            if !cut.from.is_some_and(|from| avoid.contains(&from)) {
+                return Ok(cut);
+            }
+            self.zones.forget_cut(zone, now);
         }
         let said = self.ask(zone, RecordType::DS, avoid, budget).await?;
         let cut = Arc::new(Cut {

@@ -17,6 +17,7 @@ mod coalesce;
 mod judge;
 mod root_copy;
 mod rrset_cache;
+mod second_best;
 mod servers;
 mod zone_limits;
 mod zones;
@@ -28,7 +29,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use hickory_proto::rr::{Name, RecordType};
 
 use self::coalesce::UnderWayPackets;
-use self::judge::{AskedZone, Continuation, Glue, Judgement};
+use self::judge::{AskedZone, Continuation, Glue, Judgement, ServerRole};
 pub(super) use self::root_copy::RootCopy;
 pub use self::root_copy::RootStanding;
 use self::rrset_cache::Memory;
@@ -223,6 +224,7 @@ impl Walker {
                 } else {
                     Glue::Any
                 },
+                role: ServerRole::Authoritative,
             };
             match self.ask_zone(&place.zone, &asked, trip).await {
                 Ok(Judgement::Answer(said, continuations)) if whole => {
@@ -274,6 +276,7 @@ impl Walker {
             rtype: RecordType::NS,
             is_partial: true,
             glue: Glue::InBailiwick,
+            role: ServerRole::Authoritative,
         };
         let Ok(Judgement::Apex(found)) = self.ask_zone(&root, &asked, trip).await else {
             return false;
@@ -348,6 +351,7 @@ pub(super) fn read_forwarded(
         rtype,
         is_partial: false,
         glue: Glue::InBailiwick,
+        role: ServerRole::Recursive,
     };
     match judge::judge(octets, &asked, from) {
         Judgement::Answer(said, _) => Some(Said { from: None, ..said }),

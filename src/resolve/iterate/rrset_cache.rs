@@ -65,7 +65,8 @@ impl Memory {
     }
 
     /// What was said about name and type, its TTLs as much shorter as time has passed; nothing from
-    /// servers to avoid.
+    /// servers to avoid. What those said was bogus, and is forgotten, whatever its TTLs: where
+    /// nobody else can be asked, the next question asks them again.
     pub(super) fn recall(
         &self,
         name: &Name,
@@ -79,10 +80,11 @@ impl Memory {
             let is_of_child = |kept: &KeptRrset| rtype == RecordType::DS && kept.said.zone == *name;
             self.shelf.get(&key).filter(|kept| !is_of_child(kept))
         })?;
-        if now >= kept.until
-            || now < kept.since
-            || kept.said.from.is_some_and(|from| avoid.contains(&from))
-        {
+        if kept.said.from.is_some_and(|from| avoid.contains(&from)) {
+            self.shelf.remove(&key);
+            return None;
+        }
+        if now >= kept.until || now < kept.since {
             return None;
         }
         let age_s = u32::try_from(now - kept.since).unwrap_or(u32::MAX);

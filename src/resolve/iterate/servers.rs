@@ -40,6 +40,8 @@ const IN_FLIGHT_MAX: u32 = 2_000;
 const IN_FLIGHT_IN_DOUBT_MAX: u32 = 200;
 /// TCP connections to one server at once.
 const CONNECTIONS_MAX: u32 = 50;
+/// For so long a server must refuse EDNS before it is asked without.
+const REFUSES_EDNS_FOR_MS: u64 = 1_000;
 /// How long a server is taken to be unable to read EDNS, to get UDP, to keep a spelling.
 const PLAIN_FOR_MS: u64 = 900_000;
 
@@ -56,6 +58,8 @@ pub(super) struct ServerRecord {
     in_flight: AtomicU32,
     connections: AtomicU32,
     plain_until_ms: AtomicU64,
+    /// Since when it refuses EDNS; 0 where it does not.
+    refuses_edns_since_ms: AtomicU64,
     /// Until when it is taken to be out of reach over UDP.
     tcp_until_ms: AtomicU64,
     /// Until when it is taken to change or to drop capital letters.
@@ -149,6 +153,24 @@ impl ServerRecord {
     /// Should it be asked without EDNS?
     pub(super) fn is_plain(&self, now_ms: u64) -> bool {
         now_ms < self.plain_until_ms.load(Relaxed)
+    }
+
+    /// It said that it does not read EDNS, and answered without. That may have been a stranger's
+    /// packet: it is believed once it was said again later, and nothing was answered with EDNS in
+    /// between.
+    pub(super) fn note_refuses_edns(&self, now_ms: u64) {
+        let since_ms = &self.refuses_edns_since_ms;
+        let first_ms = since_ms.compare_exchange(0, now_ms.max(1), Relaxed, Relaxed);
+        if first_ms.is_err_and(|first_ms| now_ms >= first_ms + REFUSES_EDNS_FOR_MS) {
+            self.note_plain(now_ms);
+        }
+    }
+
+    /// It answered with EDNS.
+    pub(super) fn note_reads_edns(&self) {
+        if self.refuses_edns_since_ms.load(Relaxed) > 0 {
+            self.refuses_edns_since_ms.store(0, Relaxed);
+        }
     }
 
     /// It answered without EDNS what it would not with.
@@ -331,6 +353,20 @@ mod tests {
         assert_eq!(connections.len(), CONNECTIONS_MAX as usize);
         drop(connections);
         assert_eq!(server.connections.load(Relaxed), 0);
+    }
+
+    /// A server says that it does not read EDNS; or a stranger did.
+    #[test]
+    fn one_packet_does_not_take_edns_away() {
+        let server = ServerRecord::default();
+        server.note_refuses_edns(0);
+        server.note_refuses_edns(REFUSES_EDNS_FOR_MS - 1);
+        assert!(!server.is_plain(REFUSES_EDNS_FOR_MS), "one burst");
+        server.note_reads_edns();
+        server.note_refuses_edns(5_000);
+        assert!(!server.is_plain(5_000), "it was answered in between");
+        server.note_refuses_edns(6_000);
+        assert!(server.is_plain(6_000));
     }
 
     #[test]

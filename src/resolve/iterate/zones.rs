@@ -160,7 +160,16 @@ impl Zones {
 
     /// What was asked about a cut that the referral left open.
     pub(super) fn note_cut(&self, cut: &Arc<Cut>, now: UnixSeconds) {
-        let wire = wire_of(&cut.child);
+        self.change_cut(&cut.child, Some(cut), now);
+    }
+
+    /// Forget what a parent said of a cut, since it was bogus; who serves the zone stays.
+    pub(super) fn forget_cut(&self, child: &Name, now: UnixSeconds) {
+        self.change_cut(child, None, now);
+    }
+
+    fn change_cut(&self, child: &Name, cut: Option<&Arc<Cut>>, now: UnixSeconds) {
+        let wire = wire_of(child);
         if let Some(zone) = self
             .shelf
             .get(wire.as_slice())
@@ -174,7 +183,7 @@ impl Zones {
                     servers,
                     since: zone.since,
                     until: zone.until,
-                    cut: Some(Arc::clone(cut)),
+                    cut: cut.cloned(),
                 }),
             );
         }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 
 use super::Validator;
@@ -22,19 +21,11 @@ use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, RrSet, Said};
 
 /// What became of one set.
-enum Checked {
+pub(super) enum Checked {
     /// A signature holds by these keys.
     HeldSignature(HeldSignature, Arc<ZoneKeys>),
     /// The set's zone is insecure.
     Insecure(Insecurity),
-}
-
-/// The sets of a denial whose signatures hold, all of one zone.
-struct Evidence {
-    keys: Arc<ZoneKeys>,
-    /// NSEC and NSEC3.
-    proofs: Vec<RrSet>,
-    soa: Option<RrSet>,
 }
 
 impl Validator {
@@ -175,141 +166,6 @@ impl Validator {
         Ok(outcome)
     }
 
-    async fn judge_denial<A: Ask>(
-        &self,
-        ask: &A,
-        name: &Name,
-        rtype: RecordType,
-        said: &Arc<Said>,
-        budget: &Budget,
-    ) -> Result<Judged, Failure> {
-        let insecure = |why| {
-            Ok(Judged {
-                said: Arc::clone(said),
-                verdict: Security::Insecure(why),
-            })
-        };
-        let evidence = match self.gather(ask, name, rtype, said, budget).await? {
-            Ok(evidence) => evidence,
-            Err(why) => return insecure(why),
-        };
-        let denial = Denial::new(&evidence.keys.zone, &evidence.proofs);
-        let proof = match said.rcode {
-            ResponseCode::NXDomain => denial.name_error(name, budget)?,
-            _ => denial.no_data(name, rtype, budget)?,
-        };
-        let verdict = match insecurity(proof).ok_or(Failure::Unproven)? {
-            None => Security::Secure,
-            Some(Insecurity::Iterations) => return insecure(Insecurity::Iterations),
-            Some(why) => Security::Insecure(why),
-        };
-        let is_beyond = self
-            .boundaries
-            .separate(&evidence.keys.zone, &lowest_zone(name, rtype));
-        if let (Security::Secure, Some(spans), false) = (verdict, &self.spans, is_beyond) {
-            spans.note(
-                &evidence.keys.zone,
-                evidence.soa.as_ref(),
-                &evidence.proofs,
-                clock::wall_s(),
-            );
-        }
-        let authority = evidence.soa.into_iter().chain(evidence.proofs).collect();
-        let believed = Said {
-            authority,
-            ..Said::clone(said)
-        };
-        Ok(Judged {
-            said: Arc::new(believed),
-            verdict,
-        })
-    }
-
-    /// Check the authority section of a denial: what of it holds, or why it needs not.
-    async fn gather<A: Ask>(
-        &self,
-        ask: &A,
-        name: &Name,
-        rtype: RecordType,
-        said: &Said,
-        budget: &Budget,
-    ) -> Result<Result<Evidence, Insecurity>, Failure> {
-        let anchors = self.anchors.in_force();
-        let top = match anchors.standing_of(name, rtype) {
-            AnchorStanding::Below(top, _) => top,
-            AnchorStanding::Outside(why) => return Ok(Err(why)),
-        };
-        // Servers above the anchor's zone deny it, and nobody signs for them.
-        if top != &said.zone && said.zone.zone_of(top) {
-            return Ok(Err(Insecurity::Unanchored));
-        }
-        // Only the zone that the name may be in can say that it is not, or be insecure and thereby
-        // make its absence so. The child's own word about its DS counts for nothing (RFC 6840
-        // section 4.4).
-        let lowest = lowest_zone(name, rtype);
-        let is_about = |signer: &Name| top.zone_of(signer) && signer.zone_of(&lowest);
-        let origin = Provenance {
-            lowest: &lowest,
-            said_by: &said.zone,
-            proven: None,
-        };
-        let mut evidence: Option<Evidence> = None;
-        let (mut soa, mut any_signed) = (None, false);
-        for set in &said.authority {
-            any_signed |= !set.signatures.is_empty();
-            let is_proof = matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3);
-            if !is_proof && set.rtype != RecordType::SOA {
-                continue;
-            }
-            let (held, keys) = match self
-                .check_signed(ask, set, origin, is_about, budget)
-                .await?
-            {
-                // From a wildcard: it speaks of the wildcard.
-                Some(Checked::HeldSignature(held, _)) if held.expanded_from.is_some() => continue,
-                Some(Checked::HeldSignature(held, keys)) => (held, keys),
-                Some(Checked::Insecure(why)) => return Ok(Err(why)),
-                None => continue,
-            };
-            let set = RrSet {
-                ttl_s: held.ttl_s,
-                ..set.clone()
-            };
-            if !is_proof {
-                soa = Some(set);
-                continue;
-            }
-            match &mut evidence {
-                Some(evidence) if evidence.keys.zone == keys.zone => evidence.proofs.push(set),
-                Some(_) => {}
-                None => {
-                    evidence = Some(Evidence {
-                        keys,
-                        proofs: vec![set],
-                        soa: None,
-                    })
-                }
-            }
-        }
-        if let Some(mut evidence) = evidence {
-            evidence.soa = soa.filter(|soa| soa.name == evidence.keys.zone);
-            return Ok(Ok(evidence));
-        }
-        // The zone's own signature stands beside the gap.
-        if soa.is_some() {
-            return Err(Failure::Unproven);
-        }
-        let blame = if any_signed {
-            Failure::Unproven
-        } else {
-            Failure::Unsigned
-        };
-        self.insecure_above(ask, name, rtype, &said.zone, budget)
-            .await?
-            .map(Err)
-            .ok_or(blame)
-    }
-
     /// Check one set of an answer against the keys of whoever signed it.
     async fn check_set<A: Ask>(
         &self,
@@ -349,7 +205,7 @@ impl Validator {
 
     /// Check a set against the signers that may have a say; `None` when it is signed by none of
     /// them.
-    async fn check_signed<A: Ask>(
+    pub(super) async fn check_signed<A: Ask>(
         &self,
         ask: &A,
         set: &RrSet,
@@ -383,7 +239,7 @@ impl Validator {
 }
 
 /// What a proof makes of the answer; `None` when it proves nothing.
-const fn insecurity(proof: Proof) -> Option<Option<Insecurity>> {
+pub(super) const fn insecurity(proof: Proof) -> Option<Option<Insecurity>> {
     match proof {
         Proof::Holds => Some(None),
         Proof::OptOut => Some(Some(Insecurity::OptOut)),

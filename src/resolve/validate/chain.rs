@@ -267,21 +267,29 @@ impl Validator {
                 }
             });
         }
-        let (mut held, mut zone, mut ttl_s) = (Vec::new(), None, u32::MAX);
+        let (mut held, mut zone, mut ttl_s, mut fault) = (Vec::new(), None, u32::MAX, None);
         for set in cut
             .denial
             .iter()
             .filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3))
         {
-            match self.signed_above(ask, set, origin, budget).await? {
-                KeysSigned::Held(set_ttl_s, keys) => {
+            match self.signed_above(ask, set, origin, budget).await {
+                Ok(KeysSigned::Held(set_ttl_s, keys)) => {
                     ttl_s = ttl_s.min(set_ttl_s);
                     zone = Some(keys);
                     held.push(set);
                 }
-                KeysSigned::Insecure(why) => return Ok(Delegation::Insecure(why, set.ttl_s)),
-                KeysSigned::Not => {}
+                Ok(KeysSigned::Insecure(why)) => return Ok(Delegation::Insecure(why, set.ttl_s)),
+                Ok(KeysSigned::Not) => {}
+                // A proof holds whatever else came along (RFC 4035 section 5.4).
+                Err(failure) if is_bogus(failure) => {
+                    fault.get_or_insert(failure);
+                }
+                Err(failure) => return Err(failure),
             }
+        }
+        if let (None, Some(failure)) = (&zone, fault) {
+            return Err(failure);
         }
         let Some(keys) = zone else {
             return self
@@ -294,7 +302,7 @@ impl Validator {
             NoDs::OptOut => Delegation::Insecure(Insecurity::OptOut, ttl_s),
             NoDs::TooCostly => Delegation::Insecure(Insecurity::Iterations, ttl_s),
             NoDs::NoCut => Delegation::NoCut,
-            NoDs::Fails => return Err(Failure::Unproven),
+            NoDs::Fails => return Err(fault.unwrap_or(Failure::Unproven)),
         })
     }
 

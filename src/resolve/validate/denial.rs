@@ -27,6 +27,9 @@ pub(super) enum NoDs {
 }
 
 /// Validated records of one zone that speak of absence.
+///
+/// NSEC and NSEC3 prove each by themselves: a zone that changes from the one to the other may send
+/// both (RFC 5155 section 10.4), and half a proof of each is none.
 pub(super) struct Denial<'a> {
     zone: &'a Name,
     plain: Vec<(&'a Name, &'a NSEC)>,
@@ -35,14 +38,19 @@ pub(super) struct Denial<'a> {
 
 impl<'a> Denial<'a> {
     /// Take what `sets` hold of NSEC and NSEC3; all of them must have been validated with the keys
-    /// of `zone`.
+    /// of `zone`. An NSEC whose next name is none of the zone proves nothing (RFC 4034 section
+    /// 4.1.1).
     pub(super) fn new(zone: &'a Name, sets: impl IntoIterator<Item = &'a RrSet>) -> Self {
         let mut plain: Vec<(&Name, &NSEC)> = Vec::new();
         let mut hashed: Vec<(&Name, &NSEC3)> = Vec::new();
         for set in sets.into_iter().filter(|set| zone.zone_of(&set.name)) {
             for record in &set.records {
                 match &record.data {
-                    RData::DNSSEC(DNSSECRData::NSEC(nsec)) => plain.push((&set.name, nsec)),
+                    RData::DNSSEC(DNSSECRData::NSEC(nsec))
+                        if zone.zone_of(nsec.next_domain_name()) =>
+                    {
+                        plain.push((&set.name, nsec));
+                    }
                     RData::DNSSEC(DNSSECRData::NSEC3(nsec3)) => hashed.push((&set.name, nsec3)),
                     _ => {}
                 }
@@ -60,14 +68,12 @@ impl<'a> Denial<'a> {
         if !self.zone.zone_of(name) {
             return Ok(Proof::Fails);
         }
-        if self.plain.is_empty() {
-            return self.hashed.name_error(name, budget);
+        let encloser = self.closest_encloser(name);
+        let wildcard = encloser.and_then(|encloser| wildcard(&encloser));
+        if wildcard.is_some_and(|wildcard| self.cover(&wildcard).is_some()) {
+            return Ok(Proof::Holds);
         }
-        let Some(encloser) = self.closest_encloser(name) else {
-            return Ok(Proof::Fails);
-        };
-        let covered = wildcard(&encloser).is_some_and(|wildcard| self.cover(&wildcard).is_some());
-        Ok(if covered { Proof::Holds } else { Proof::Fails })
+        self.hashed.name_error(name, budget)
     }
 
     /// The name, or the wildcard that stands for it, has no records of the type, and no alias.
@@ -80,9 +86,6 @@ impl<'a> Denial<'a> {
         if !self.zone.zone_of(name) {
             return Ok(Proof::Fails);
         }
-        if self.plain.is_empty() {
-            return self.hashed.no_data(name, rtype, budget);
-        }
         let denies = |name: &Name| {
             self.plain
                 .iter()
@@ -94,7 +97,7 @@ impl<'a> Denial<'a> {
         // The next name stands below this one: it exists, with nothing at it (an empty
         // non-terminal).
         if self.plain.iter().any(|(owner, nsec)| {
-            is_between(owner, nsec, name) && name.zone_of(nsec.next_domain_name())
+            self.is_between(owner, nsec, name) && name.zone_of(nsec.next_domain_name())
         }) {
             return Ok(Proof::Holds);
         }
@@ -102,11 +105,10 @@ impl<'a> Denial<'a> {
         let at_wildcard = encloser
             .and_then(|encloser| wildcard(&encloser))
             .is_some_and(|wildcard| denies(&wildcard));
-        Ok(if at_wildcard {
-            Proof::Holds
-        } else {
-            Proof::Fails
-        })
+        if at_wildcard {
+            return Ok(Proof::Holds);
+        }
+        self.hashed.no_data(name, rtype, budget)
     }
 
     /// Nothing stands closer to the name than the wildcard of `labels` labels, asterisk not
@@ -117,13 +119,11 @@ impl<'a> Denial<'a> {
         labels: usize,
         budget: &Budget,
     ) -> Result<Proof, Failure> {
-        if self.plain.is_empty() {
-            return self.hashed.wildcard_answer(name, labels, budget);
+        let encloser = self.closest_encloser(name);
+        if encloser.is_some_and(|encloser| label_count(&encloser) == labels) {
+            return Ok(Proof::Holds);
         }
-        let right = self
-            .closest_encloser(name)
-            .is_some_and(|encloser| label_count(&encloser) == labels);
-        Ok(if right { Proof::Holds } else { Proof::Fails })
+        self.hashed.wildcard_answer(name, labels, budget)
     }
 
     /// What is said of a delegation at `name` (RFC 4035 section 5.2, RFC 5155 section 8.9).
@@ -133,10 +133,9 @@ impl<'a> Denial<'a> {
             .iter()
             .find(|(owner, _)| *owner == name)
             .map(|(_, nsec)| nsec.type_set());
-        let types = if self.plain.is_empty() {
-            self.hashed.at(name, budget)?
-        } else {
-            plain
+        let types = match plain {
+            Some(types) => Some(types),
+            None => self.hashed.at(name, budget)?,
         };
         if let Some(types) = types {
             // With SOA it is the child's own record, which knows nothing of DS.
@@ -175,16 +174,18 @@ impl<'a> Denial<'a> {
             let types = nsec.type_set();
             let leads_away = owner.zone_of(name)
                 && (is_delegation(nsec.type_set()) || types.contains(RecordType::DNAME));
-            is_between(owner, nsec, name) && !leads_away && !name.zone_of(nsec.next_domain_name())
+            self.is_between(owner, nsec, name)
+                && !leads_away
+                && !name.zone_of(nsec.next_domain_name())
         })
     }
-}
 
-/// Does the name stand in the gap after the owner? The last record of a zone points back to the
-/// apex.
-fn is_between(owner: &Name, nsec: &NSEC, name: &Name) -> bool {
-    let next = nsec.next_domain_name();
-    owner < name && (name < next || next <= owner && next.zone_of(name))
+    /// Does the name stand in the gap after the owner? The last record of a zone points back to the
+    /// apex.
+    fn is_between(&self, owner: &Name, nsec: &NSEC, name: &Name) -> bool {
+        let next = nsec.next_domain_name();
+        owner < name && (name < next || next == self.zone && next.zone_of(name))
+    }
 }
 
 /// Labels that two names share, from the root down.
@@ -318,6 +319,29 @@ mod tests {
                 )),
                 expected,
                 "{asked} {rtype} {owners:?}"
+            );
+        }
+    }
+
+    /// RFC 4034 section 4.1.1: the next name is one of the zone's, and after the last its apex.
+    #[test]
+    fn a_gap_that_leads_out_of_the_zone_is_none() {
+        let zone = name("example.");
+        let apex = nsec("example.", "a.example.", &[NS, SOA]);
+        for (owner, next, expected) in [
+            ("b.example.", "zz.example.", Proof::Holds),
+            ("b.example.", "example.", Proof::Holds),
+            ("b.example.", "zz.test.", Proof::Fails),
+            ("b.example.", "test.", Proof::Fails),
+            ("b.example.", ".", Proof::Fails),
+            ("x.b.example.", "b.example.", Proof::Fails),
+        ] {
+            let gap = nsec(owner, next, &[A]);
+            let denial = Denial::new(&zone, [&gap, &apex]);
+            assert_eq!(
+                denial.name_error(&name("ml.example."), &budget()).unwrap(),
+                expected,
+                "{owner} {next}"
             );
         }
     }

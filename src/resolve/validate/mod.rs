@@ -3,7 +3,8 @@
 //!
 //! [`anchor`] says whom the operator believes, [`chain`] leads from there to a zone's keys,
 //! [`signature`] checks one set against them, [`denial`] and [`nsec3`] check proofs of absence,
-//! [`answer`] puts it together for one reply, [`spans`] answers from proofs seen before.
+//! [`answer`] and [`negative_answer`] put it together for one reply, [`spans`] answers from proofs
+//! seen before.
 
 mod verdict;
 use verdict::{Insecurity, is_bogus};
@@ -17,6 +18,7 @@ mod chain;
 mod denial;
 mod kept_anchors;
 mod keys;
+mod negative_answer;
 mod nsec3;
 mod proof;
 mod retry;

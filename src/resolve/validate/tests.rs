@@ -812,6 +812,65 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
     );
 }
 
+/// An island below an unsigned parent: what its anchor vouches for is not denied by anybody above
+/// (CVE-2026-50106, CVE-2026-35501).
+#[tokio::test]
+async fn nobody_above_denies_what_an_island_s_anchor_vouches_for() {
+    let mut zones = Signed::new();
+    let island = Signer::new("island.plain.test.");
+    let anchors = Anchors::read(
+        &[
+            format!(". DNSKEY {}", zones.root.dnskey),
+            format!("island.plain.test. DNSKEY {}", island.dnskey),
+        ],
+        &[],
+    );
+    let validator = Validator::new(Settings {
+        anchors: Arc::new(TrustAnchors::fixed(anchors.unwrap())),
+        boundaries: Vec::new(),
+        sha1: false,
+        aggressive: true,
+        memory_octets_max: 1 << 20,
+    });
+    let (owner, apex) = ("www.island.plain.test.", "island.plain.test.");
+    let world = &mut zones.world;
+    world.says(apex, RecordType::DNSKEY, &[island.keys()], &[]);
+    let own = island.sign(nsec(owner, apex, &[A_TYPE]));
+    world.says(owner, RecordType::DS, &[], &[island.sign(soa(apex)), own]);
+    let gap = || nsec(apex, "zz.island.plain.test.", &[RecordType::NS]);
+    let as_parent =
+        |set: RrSet| island.sign_as(set, |input| input.signer_name = name("plain.test."));
+    for (zone, authority) in [
+        (".", vec![]),
+        (".", vec![soa("plain.test."), gap()]),
+        ("plain.test.", vec![soa("plain.test."), gap()]),
+        (
+            "plain.test.",
+            vec![as_parent(soa("plain.test.")), as_parent(gap())],
+        ),
+        (apex, vec![soa(apex), gap()]),
+    ] {
+        for rcode in [ResponseCode::NXDomain, ResponseCode::NoError] {
+            let forged = Said {
+                rcode,
+                answer: Vec::new(),
+                authority: authority.clone(),
+                servers: Vec::new(),
+                contradicts: false,
+                blocked: None,
+                zone: name(zone),
+                from: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                authoritative: true,
+            };
+            let key = (name(owner), A_TYPE.into(), 0);
+            world.said.insert(key, forged);
+            let judged = validator.ask(world, &name(owner), A_TYPE, &budget()).await;
+            let failure = judged.map(|judged| judged.verdict).unwrap_err();
+            assert!(super::is_bogus(failure), "{zone} {rcode}: {failure:?}");
+        }
+    }
+}
+
 /// Below `test.` a signed `c.test.`, and below that an unsigned `grand.c.test.`, of which
 /// `c.test.` says nothing.
 fn grandchildren(tells_nothing: bool) -> (Signed, Signer, Signer) {
@@ -843,18 +902,23 @@ fn grandchildren(tells_nothing: bool) -> (Signed, Signer, Signer) {
     (zones, child, grandchild)
 }
 
+/// That `grand.c.test.` has no DS, as this zone says it.
+fn no_ds_of_grandchild(signer: &Signer, zone: &str) -> [RrSet; 2] {
+    let next = format!("x.{zone}");
+    let denial = nsec("grand.c.test.", &next, &[RecordType::NS]);
+    [signer.sign(soa(zone)), signer.sign(denial)]
+}
+
 /// Who signed `c.test.`'s delegation has no say about what stands below it (RFC 4035 section 5.2).
 #[tokio::test]
 async fn a_grandparent_says_nothing_of_the_ds_below_its_child() {
     for tells_nothing in [false, true] {
         let (mut zones, child, grandchild) = grandchildren(tells_nothing);
-        let denial = nsec("grand.c.test.", "x.test.", &[RecordType::NS]);
-        let by = |signer: &Signer, zone| vec![signer.sign(soa(zone)), signer.sign(denial.clone())];
         zones.world.says(
             "grand.c.test.",
             RecordType::DS,
             &[],
-            &by(&zones.test, "test."),
+            &no_ds_of_grandchild(&zones.test, "test."),
         );
         // What is wrong is found on the way up, or on the way down.
         let fault = if tells_nothing {
@@ -905,9 +969,12 @@ async fn a_grandparent_says_nothing_of_the_ds_below_its_child() {
             ask(&zones.world, "www.grand.c.test.", A_TYPE).await,
             Ok(Security::Secure)
         );
-        zones
-            .world
-            .says("grand.c.test.", RecordType::DS, &[], &by(&child, "c.test."));
+        zones.world.says(
+            "grand.c.test.",
+            RecordType::DS,
+            &[],
+            &no_ds_of_grandchild(&child, "c.test."),
+        );
         zones.world.says(
             "www.grand.c.test.",
             A_TYPE,

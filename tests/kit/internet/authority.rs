@@ -16,6 +16,8 @@ use super::zone::Zone;
 pub(crate) struct Reply {
     pub(crate) rcode: ResponseCode,
     pub(crate) authoritative: bool,
+    /// RA: the server says that it would ask others too.
+    pub(crate) recursive: bool,
     pub(crate) answers: Vec<Record>,
     pub(crate) authorities: Vec<Record>,
     pub(crate) additionals: Vec<Record>,
@@ -27,6 +29,7 @@ impl Reply {
         Self {
             rcode,
             authoritative: false,
+            recursive: false,
             answers: vec![],
             authorities: vec![],
             additionals: vec![],
@@ -51,6 +54,9 @@ impl Zone {
     ) -> Reply {
         if !self.origin.zone_of(question) {
             return Reply::bare(ResponseCode::Refused);
+        }
+        if let Some(script) = self.scripts.get(&(question.to_lowercase(), kind)) {
+            return script.reply(self, signatures);
         }
         let mut answering = Answering {
             zone: self,

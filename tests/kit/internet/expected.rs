@@ -1,5 +1,5 @@
 //! What names of the tests' internet must resolve to: a line of `tests/cases/internet.toml`, or of
-//! a zone in `hostile.toml`.
+//! a zone in `hostile*.toml`.
 
 use serde::Deserialize;
 

@@ -1,9 +1,11 @@
 //! A resolver for forward mode: it answers from the zones of the tests' internet without asking
 //! anybody.
 
+use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::rdata::NS;
 use hickory_proto::rr::rdata::opt::EdnsOption;
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::authority::{Reply, Signatures};
 use super::serve::{Asked, Transport};
@@ -20,11 +22,20 @@ pub(crate) enum Knows {
     PrivateZones,
 }
 
+/// Whether denials come with the SOA (RFC 2308 section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DenialSoa {
+    Sent,
+    /// Left out; of unsigned zones there is the NS in its place, as in a referral.
+    Left,
+}
+
 /// Answers as a validating resolver would: RA, AD for secure data, SERVFAIL for bogus data unless
 /// CD is set.
 pub(crate) fn answer_forwarded(
     zones: &Zones,
     knows: Knows,
+    soa: DenialSoa,
     asked: &Asked,
     transport: Transport,
 ) -> Vec<u8> {
@@ -33,6 +44,9 @@ pub(crate) fn answer_forwarded(
         None => resolve(zones, knows, asked),
     };
     reply.authoritative = false;
+    if soa == DenialSoa::Left {
+        leave_soa_out(&mut reply);
+    }
     let wants_ad = asked.message.authentic_data || asked.signatures() == Signatures::Wanted;
     asked.encode(reply, transport, |message| {
         message.metadata.recursion_available = true;
@@ -65,6 +79,27 @@ fn resolve(zones: &Zones, knows: Knows, asked: &Asked) -> (Reply, bool) {
         }
     }
     (Reply::bare(ResponseCode::ServFail), false)
+}
+
+fn leave_soa_out(reply: &mut Reply) {
+    let is_soa = |record: &Record| covers(record) == RecordType::SOA;
+    let origin = reply.authorities.iter().find(|record| is_soa(record));
+    let servers = origin.map(|soa| {
+        let server = NS(Name::from_ascii("ns1.").expect("a name"));
+        Record::from_rdata(soa.name.clone(), 300, RData::NS(server))
+    });
+    let is_signed = reply.authorities.len() > 1;
+    reply.authorities.retain(|record| !is_soa(record));
+    if !is_signed {
+        reply.authorities.extend(servers);
+    }
+}
+
+fn covers(record: &Record) -> RecordType {
+    match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(signature)) => signature.input().type_covered,
+        _ => record.record_type(),
+    }
 }
 
 /// Whether a chain of trust leads to the zone.

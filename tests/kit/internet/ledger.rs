@@ -18,6 +18,7 @@ pub(super) struct Entry {
     pub(super) transport: Transport,
     /// There is no capital letter in the name.
     pub(super) is_lower: bool,
+    pub(super) has_edns: bool,
 }
 
 /// The counts.
@@ -34,6 +35,7 @@ impl Ledger {
             kind: asked.query.query_type(),
             transport,
             is_lower: name.to_ascii() == name.to_lowercase().to_ascii(),
+            has_edns: asked.message.edns.is_some(),
         };
         *self.0.lock().expect("the ledger").entry(entry).or_default() += 1;
     }

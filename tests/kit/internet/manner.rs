@@ -38,6 +38,8 @@ pub(crate) enum Manner {
     Empty,
     /// Answers without AA.
     NoAuthority,
+    /// A resolver, not an authority: RA without AA, and an address of its own for A.
+    FromMemory,
     NotImplemented,
     /// Refuses questions for NS.
     RefuseNs,
@@ -48,11 +50,16 @@ pub(crate) enum Manner {
     /// FORMERR to whatever has EDNS, in a bare header.
     BareFormerrEdns,
     BadversEdns,
+    /// Somebody else says FORMERR to a question for A that has EDNS, in a bare header, before it
+    /// answers.
+    ForgedFormerr,
     /// Truncated over UDP, whole over TCP.
     Truncate,
     TruncateNoTcp,
     TruncateSlowTcp,
     TruncateSilentTcp,
+    /// Sends a long reply over TCP, octet by octet, for ever.
+    TruncateEndlessTcp,
     /// Sends more over UDP than was asked for.
     Oversize,
     /// Silent over UDP.
@@ -135,6 +142,9 @@ impl Manner {
             Self::BareFormerrEdns if has_edns => {
                 Reaction::one(bare_header(asked, ResponseCode::FormErr))
             }
+            Self::ForgedFormerr if has_edns && asked.query.query_type() == RecordType::A => {
+                Reaction::many([bare_header(asked, ResponseCode::FormErr), right()])
+            }
             Self::Oversize => {
                 Reaction::one(asked.encode(self.answer(asked, zone), Transport::Tcp, |_| {}))
             }
@@ -147,7 +157,8 @@ impl Manner {
             Self::Truncate
             | Self::TruncateNoTcp
             | Self::TruncateSlowTcp
-            | Self::TruncateSilentTcp => {
+            | Self::TruncateSilentTcp
+            | Self::TruncateEndlessTcp => {
                 let mut octets = tell(Reply {
                     authoritative: true,
                     ..Reply::bare(ResponseCode::NoError)
@@ -171,6 +182,10 @@ impl Manner {
     fn react_over_tcp(self, right: impl Fn() -> Vec<u8>) -> Reaction {
         match self {
             Self::TruncateSilentTcp => Reaction::none(),
+            Self::TruncateEndlessTcp => Reaction {
+                endless: true,
+                ..Reaction::one(right())
+            },
             Self::Slow | Self::TruncateSlowTcp => Reaction {
                 delay: SLOW,
                 ..Reaction::one(right())
@@ -233,6 +248,7 @@ impl Manner {
                 authoritative: false,
                 ..reply
             },
+            Self::FromMemory => from_memory(reply),
             Self::DenyEmpty
                 if reply.answers.is_empty()
                     && reply.authoritative
@@ -247,20 +263,7 @@ impl Manner {
                 authorities: vec![],
                 ..reply
             },
-            Self::ForgeTarget => {
-                let targets = reply
-                    .answers
-                    .iter()
-                    .filter_map(|record| match &record.data {
-                        RData::CNAME(cname) => Some(cname.0.clone()),
-                        _ => None,
-                    });
-                let forged: Vec<Record> = targets
-                    .map(|target| Record::from_rdata(target, 86_400, forged_address()))
-                    .collect();
-                reply.answers.extend(forged);
-                reply
-            }
+            Self::ForgeTarget => with_forged_target(reply),
             Self::WrongType if kind == RecordType::A => {
                 let text = zone
                     .set(&question.to_lowercase(), RecordType::TXT)
@@ -287,6 +290,35 @@ impl Manner {
             _ => reply,
         }
     }
+}
+
+/// What a resolver has of it: an address that is no more.
+fn from_memory(mut reply: Reply) -> Reply {
+    let addresses = reply
+        .answers
+        .iter_mut()
+        .filter(|record| record.record_type() == RecordType::A);
+    addresses.for_each(|record| record.data = forged_address());
+    Reply {
+        authoritative: false,
+        recursive: true,
+        ..reply
+    }
+}
+
+fn with_forged_target(mut reply: Reply) -> Reply {
+    let targets = reply
+        .answers
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::CNAME(cname) => Some(cname.0.clone()),
+            _ => None,
+        });
+    let forged: Vec<Record> = targets
+        .map(|target| Record::from_rdata(target, 86_400, forged_address()))
+        .collect();
+    reply.answers.extend(forged);
+    reply
 }
 
 fn refer(zone: &Name, server: &str) -> Reply {

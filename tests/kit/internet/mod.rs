@@ -1,5 +1,5 @@
 //! A small internet on loopback: a signed root and, under it, the zones of
-//! `tests/cases/zones.toml`, those of `hostile.toml` that each do one thing wrong, or thousands
+//! `tests/cases/zones.toml`, those of `hostile*.toml` that each do one thing wrong, or thousands
 //! that a seed makes.
 
 mod authority;
@@ -10,6 +10,7 @@ mod ledger;
 mod manner;
 mod plan;
 mod proof;
+mod script;
 mod seeded;
 mod serve;
 mod sign;
@@ -25,7 +26,7 @@ use tokio::sync::oneshot;
 
 use authority::Reply;
 pub(crate) use expected::{Expected, expected_answers};
-use forwarder::Knows;
+use forwarder::{DenialSoa, Knows};
 use ledger::{Entry, Ledger};
 use manner::Manner;
 pub(crate) use manner::SLOW;
@@ -37,23 +38,26 @@ use zone::{Dnssec, Zone, Zones, address, name, zone_of};
 use super::weather::{Proxy, Weather};
 
 /// The last octets of the zones' servers; those above are the forwarders'.
-const HOST_MAX: u8 = 248;
+const HOST_MAX: u8 = 247;
 const FORWARDER: u8 = 250;
 const FORWARDER_SILENT: u8 = 251;
 const FORWARDER_FAILING: u8 = 252;
 const FORWARDER_SLOW: u8 = 253;
 /// Knows the private zones too.
 const FORWARDER_PRIVATE: u8 = 254;
+/// Sends denials without their SOA.
+const FORWARDER_TERSE: u8 = 248;
 /// Keeps a zone back.
 const FORWARDER_BLOCKING: u8 = 249;
 const BLOCKED_BY_FORWARDER: &str = "good.test.";
-const FORWARDERS: [(u8, Manner); 6] = [
+const FORWARDERS: [(u8, Manner); 7] = [
     (FORWARDER_BLOCKING, Manner::Answer),
     (FORWARDER_PRIVATE, Manner::Answer),
     (FORWARDER, Manner::Answer),
     (FORWARDER_SILENT, Manner::Silent),
     (FORWARDER_FAILING, Manner::Fail),
     (FORWARDER_SLOW, Manner::Slow),
+    (FORWARDER_TERSE, Manner::Answer),
 ];
 const BIND_ATTEMPTS: usize = 50;
 /// Where resolvers that cannot be told otherwise look for authorities.
@@ -87,14 +91,15 @@ impl Internet {
         })
     }
 
-    /// The same and the zones of `hostile.toml`, without forwarders.
+    /// The same and the zones of `hostile*.toml`, without forwarders.
     pub(crate) fn hostile() -> Self {
         Self::hostile_at(None)
     }
 
     /// The hostile internet at this port: resolvers other than ours know only [`DNS_PORT`].
     pub(crate) fn hostile_at(port: Option<u16>) -> Self {
-        let plans = plan::read_plans(&[plan::GOOD, plan::HOSTILE]);
+        let texts: Vec<&str> = [plan::GOOD].into_iter().chain(plan::HOSTILE).collect();
+        let plans = plan::read_plans(&texts);
         Self::serve(port, &[], None, |prefix| plan::build_zones(&plans, prefix))
     }
 
@@ -281,6 +286,14 @@ impl Internet {
         )
     }
 
+    /// How many packets the servers of a zone got without EDNS.
+    pub(crate) fn packets_without_edns_at(&self, zone: &str) -> usize {
+        let zone = self.zone(zone);
+        self.ledger.count(|entry| {
+            !entry.has_edns && zone.servers.iter().any(|server| server.host == entry.host)
+        })
+    }
+
     /// Sets every count to nought.
     pub(crate) fn forget(&self) {
         self.ledger.forget(|_| true);
@@ -317,18 +330,32 @@ impl Internet {
 
     /// Has a zone sign everything wrongly from now on, but for its keys.
     pub(crate) fn spoil(&self, zone: &str) {
+        self.sign_anew(zone, Dnssec::BadSignatures);
+    }
+
+    /// Has a zone that was spoilt sign rightly again.
+    pub(crate) fn mend(&self, zone: &str) {
+        self.sign_anew(zone, Dnssec::Signed);
+    }
+
+    fn sign_anew(&self, zone: &str, dnssec: Dnssec) {
         let origin = name(zone);
         let mut zones = self.zones.write().expect("the zones");
         let good = Arc::clone(&zones[&origin]);
-        let mut bad = Zone::new(origin.clone(), Dnssec::BadSignatures, good.servers.clone());
-        bad.nodes = good.nodes.clone();
-        bad.key = Arc::clone(&good.key);
-        zones.insert(origin, Arc::new(bad));
+        let mut anew = Zone::new(origin.clone(), dnssec, good.servers.clone());
+        anew.nodes = good.nodes.clone();
+        anew.key = Arc::clone(&good.key);
+        zones.insert(origin, Arc::new(anew));
     }
 
     /// A resolver that keeps back good.test and all below it: NXDOMAIN, and why.
     pub(crate) fn forwarder_blocking(&self) -> SocketAddr {
         self.at(FORWARDER_BLOCKING)
+    }
+
+    /// A resolver that answers like the next one, and leaves the SOA out of denials.
+    pub(crate) fn forwarder_terse(&self) -> SocketAddr {
+        self.at(FORWARDER_TERSE)
     }
 
     /// A resolver that answers every question from the zones.
@@ -438,7 +465,12 @@ fn forward_as(
         FORWARDER_PRIVATE => Knows::PrivateZones,
         _ => Knows::PublicZones,
     };
-    let answer = || forwarder::answer_forwarded(zones, knows, asked, transport);
+    let soa = if host == FORWARDER_TERSE {
+        DenialSoa::Left
+    } else {
+        DenialSoa::Sent
+    };
+    let answer = || forwarder::answer_forwarded(zones, knows, soa, asked, transport);
     match manner {
         Manner::Silent => Reaction::none(),
         Manner::Fail => {

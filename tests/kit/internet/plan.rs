@@ -1,4 +1,4 @@
-//! Reads zones from `tests/cases/zones.toml` and `hostile.toml` and completes them with name
+//! Reads zones from `tests/cases/zones.toml` and `hostile*.toml` and completes them with name
 //! servers, glue and DS.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::expected::Expected;
 use super::manner::Manner;
+use super::script::Script;
 use super::zone::{Dnssec, Server, Zone, Zones, address, name, parse};
 
 const TTL_S: u32 = 300;
@@ -17,7 +18,11 @@ pub(crate) const HUGE: usize = 60_000;
 
 /// Which zones there are.
 pub(crate) const GOOD: &str = include_str!("../../cases/zones.toml");
-pub(crate) const HOSTILE: &str = include_str!("../../cases/hostile.toml");
+pub(crate) const HOSTILE: [&str; 3] = [
+    include_str!("../../cases/hostile.toml"),
+    include_str!("../../cases/hostile_proofs.toml"),
+    include_str!("../../cases/hostile_replies.toml"),
+];
 
 /// A zone as the files write it; `zones.toml` says what each key means.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +50,8 @@ pub(crate) struct ZonePlan {
     #[serde(default)]
     extra: String,
     #[serde(default)]
+    says: Vec<Script>,
+    #[serde(default)]
     asks: Vec<Expected>,
 }
 
@@ -59,7 +66,7 @@ pub(crate) fn read_plans(texts: &[&str]) -> Vec<ZonePlan> {
         zone: Vec<ZonePlan>,
     }
     let read = |text: &&str| {
-        toml::from_str::<Plans>(text)
+        toml::from_str::<Plans>(&text.replace("{255}", &longest()))
             .unwrap_or_else(|e| panic!("zones: {e}"))
             .zone
     };
@@ -79,9 +86,14 @@ pub(crate) fn read_plans(texts: &[&str]) -> Vec<ZonePlan> {
     plans
 }
 
-/// What is asked of the zones of `hostile.toml`, and what must come of it.
+/// Labels that make a name of 255 octets above `longest.test.`.
+fn longest() -> String {
+    [63, 63, 63, 48].map(|octets| "x".repeat(octets)).join(".")
+}
+
+/// What is asked of the zones of `hostile*.toml`, and what must come of it.
 pub(crate) fn hostile_answers() -> Vec<Expected> {
-    read_plans(&[HOSTILE])
+    read_plans(&HOSTILE)
         .into_iter()
         .flat_map(|plan| plan.asks)
         .collect()
@@ -213,8 +225,13 @@ impl ZonePlan {
             }
         }
         for (owner, target) in &self.dnames {
-            zone.insert_dname(&name(owner), &name(target), TTL_S);
+            zone.insert(Zone::dname(&name(owner), &name(target), TTL_S));
         }
+        zone.scripts = self
+            .says
+            .iter()
+            .map(|script| script.keyed(&origin))
+            .collect();
         zone
     }
 

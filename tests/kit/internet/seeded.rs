@@ -291,7 +291,7 @@ impl Seeded {
             );
         }
         if n.is_multiple_of(5) {
-            zone.insert_dname(&at("old"), &name(&far), TTL_S);
+            zone.insert(Zone::dname(&at("old"), &name(&far), TTL_S));
         }
         (zone, servers)
     }

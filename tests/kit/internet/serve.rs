@@ -14,6 +14,8 @@ use tokio::time::sleep;
 use super::authority::{Reply, Signatures};
 
 const UDP_OCTETS_MAX: u16 = 1232;
+/// How long an endless stream takes for each octet.
+const DRIP: Duration = Duration::from_millis(20);
 
 /// How a question came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +30,8 @@ pub(crate) struct Reaction {
     pub(crate) replies: Vec<Vec<u8>>,
     pub(crate) delay: Duration,
     pub(crate) from: Port,
+    /// A stream never ends: a reply as long as can be is promised, and comes octet by octet.
+    pub(crate) endless: bool,
 }
 
 /// Which port of the server replies come from.
@@ -56,6 +60,7 @@ impl Reaction {
             replies: replies.into(),
             delay: Duration::ZERO,
             from: Port::Own,
+            endless: false,
         }
     }
 }
@@ -141,6 +146,13 @@ async fn serve_tcp(mut stream: TcpStream, client: IpAddr, answer: Answer) -> std
         let mut message = vec![0; usize::from(stream.read_u16().await?)];
         stream.read_exact(&mut message).await?;
         let reaction = answer(&message, client, Transport::Tcp);
+        if reaction.endless {
+            stream.write_u16(u16::MAX).await?;
+            loop {
+                stream.write_all(&[0]).await?;
+                sleep(DRIP).await;
+            }
+        }
         if let Some(reply) = reaction.replies.first() {
             sleep(reaction.delay).await;
             let framed = [&(reply.len() as u16).to_be_bytes()[..], reply].concat();
@@ -191,6 +203,7 @@ impl Asked {
         let mut message = Message::response(self.message.id, self.message.op_code);
         message.metadata.recursion_desired = self.message.recursion_desired;
         message.metadata.authoritative = reply.authoritative;
+        message.metadata.recursion_available = reply.recursive;
         message.metadata.response_code = reply.rcode;
         message.add_query(self.query.clone());
         message.answers = reply.answers;

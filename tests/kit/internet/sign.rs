@@ -107,6 +107,25 @@ impl Key {
         }
     }
 
+    /// A signature which says that the name had so many labels; right where it may have had.
+    pub(crate) fn relabelled(&self, set: &RecordSet, labels: u8) -> Record {
+        let input = self.input(set, Dnssec::Signed);
+        let signed = SigInput {
+            num_labels: labels.min(input.num_labels),
+            ..input.clone()
+        };
+        let told = SigInput {
+            num_labels: labels,
+            ..input
+        };
+        let mut record = self.signature(set, signed, Signing::Right);
+        if let RData::DNSSEC(DNSSECRData::RRSIG(rrsig)) = &record.data {
+            let signature = rrsig.sig().to_vec();
+            record.data = RData::DNSSEC(DNSSECRData::RRSIG(RRSIG::from_sig(told, signature)));
+        }
+        record
+    }
+
     fn input(&self, set: &RecordSet, dnssec: Dnssec) -> SigInput {
         let now_s = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::manner::Manner;
 use super::proof::{Hashed, Proofs};
+use super::script::Scripts;
 use super::sign::Key;
 
 /// How a zone is signed, rightly or wrongly.
@@ -112,6 +113,8 @@ pub(crate) struct Zone {
     pub(crate) private: bool,
     /// Records that come along with every answer, whoever they belong to.
     pub(super) extra: Vec<Record>,
+    /// What it says to some questions whatever it holds.
+    pub(super) scripts: Scripts,
     pub(super) key: Arc<Key>,
     /// Signs its proofs of absence in the place of its own key.
     pub(super) proof_key: Option<Arc<Key>>,
@@ -156,6 +159,7 @@ impl Zone {
             nodes: Nodes::new(),
             private: false,
             extra: vec![],
+            scripts: Scripts::new(),
             key,
             hashed: None,
         }
@@ -193,6 +197,16 @@ impl Zone {
         key.unwrap_or(&self.key).signatures(set, self.dnssec)
     }
 
+    /// Signatures that say to go with a set, and do not.
+    pub(super) fn rotten_signatures(&self, set: &RecordSet) -> Vec<Record> {
+        self.key.signatures(set, Dnssec::BadSignatures)
+    }
+
+    /// Signatures over a set, which say that its name had so many labels.
+    pub(super) fn relabelled_signatures(&self, set: &RecordSet, labels: u8) -> Vec<Record> {
+        vec![self.key.relabelled(set, labels)]
+    }
+
     /// Adds one record to its set.
     pub(crate) fn insert(&mut self, record: Record) {
         let (owner, kind, ttl) = (record.name.clone(), record.record_type(), record.ttl);
@@ -202,8 +216,8 @@ impl Zone {
             .insert(record, 1);
     }
 
-    /// Adds a DNAME, which hickory cannot read.
-    pub(super) fn insert_dname(&mut self, owner: &Name, target: &Name, ttl_s: u32) {
+    /// A DNAME, which hickory cannot read.
+    pub(super) fn dname(owner: &Name, target: &Name, ttl_s: u32) -> Record {
         let wire = target
             .iter()
             .flat_map(|label| [&[label.len() as u8], label].concat())
@@ -213,7 +227,7 @@ impl Zone {
             code: RecordType::DNAME,
             rdata: NULL::with(wire),
         };
-        self.insert(Record::from_rdata(owner.clone(), ttl_s, rdata));
+        Record::from_rdata(owner.clone(), ttl_s, rdata)
     }
 
     /// The delegation at or above `at`, nearest to the zone's own top.

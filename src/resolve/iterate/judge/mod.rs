@@ -53,6 +53,18 @@ pub(super) struct AskedZone<'a> {
     pub(super) is_partial: bool,
     /// Which glue is believed.
     pub(super) glue: Glue,
+    /// What the server is.
+    pub(super) role: ServerRole,
+}
+
+/// What kind of server was asked (RFC 9499 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServerRole {
+    /// One that the zone's delegation names.
+    Authoritative,
+    /// A resolver, which speaks for all zones and refers to nobody: what is empty is a denial,
+    /// whatever it lacks (RFC 2308 section 2.2).
+    Recursive,
 }
 
 /// Which addresses in a referral are believed.
@@ -154,7 +166,13 @@ pub(super) fn judge(octets: &[u8], asked: &AskedZone<'_>, from: IpAddr) -> Judge
     if asked.is_partial && answer.iter().any(|set| set.rtype == RecordType::NS) {
         return Judgement::Apex(heard.apex(&answer));
     }
-    if answer.is_empty() || heard.is_referral_with_answer(&answer) {
+    // YXDOMAIN tells of a DNAME that makes too long a name (RFC 6672 section 2.2); without one it
+    // is no answer to a question.
+    if answer.is_empty() && heard.message.metadata.response_code == ResponseCode::YXDomain {
+        return Judgement::Useless(Useless::Refuses);
+    }
+    let may_refer = asked.role == ServerRole::Authoritative;
+    if may_refer && (answer.is_empty() || heard.is_referral_with_answer(&answer)) {
         match heard.referral() {
             Ok(Some(referral)) => return Judgement::Referral(referral),
             Err(useless) if answer.is_empty() => return Judgement::Useless(useless),
@@ -166,6 +184,12 @@ pub(super) fn judge(octets: &[u8], asked: &AskedZone<'_>, from: IpAddr) -> Judge
     }
     let continuations = heard.continuations(&answer);
     Judgement::Answer(heard.said(answer), continuations)
+}
+
+/// Did a resolver answer from its memory where an authoritative server was asked (RA without AA)?
+/// An authority's own word goes before (RFC 2181 section 5.4.1).
+pub(super) fn is_from_memory(octets: &[u8]) -> bool {
+    matches!(octets, [_, _, flags, more, ..] if flags & 0x04 == 0 && more & 0x80 != 0)
 }
 
 /// How many records a reply's header promises, in all sections behind the question.
@@ -494,8 +518,9 @@ impl HeardSections<'_> {
         self.message.authorities.iter().any(is_soa)
     }
 
-    /// Is an empty reply a denial? With AA or an SOA of the zone it is; at the zone's own apex,
-    /// where lameness would show otherwise; and where records of another type answer.
+    /// Is an empty reply a denial? A resolver's is; with AA or an SOA of the zone it is; at the
+    /// zone's own apex, where lameness would show otherwise; and where records of another type
+    /// answer.
     fn denies(&self) -> bool {
         let has_others = || {
             self.message
@@ -503,7 +528,8 @@ impl HeardSections<'_> {
                 .iter()
                 .any(|record| self.belongs(record) && record.name == *self.asked.name)
         };
-        self.message.metadata.authoritative
+        self.asked.role == ServerRole::Recursive
+            || self.message.metadata.authoritative
             || self.has_soa()
             || self.asked.name == self.asked.zone
             || has_others()
@@ -550,7 +576,7 @@ impl HeardSections<'_> {
                 ResponseCode::YXDomain
             }
             // An alias exists; the code is about its end, which is asked for by itself.
-            ResponseCode::NXDomain if !answer.is_empty() => ResponseCode::NoError,
+            _ if !answer.is_empty() => ResponseCode::NoError,
             rcode => rcode,
         };
         let (from, authoritative, contradicts) = (

@@ -48,6 +48,7 @@ fn judge_script(asked_name: &str, script: &Script<'_>) -> Judgement {
         rtype: RecordType::A,
         is_partial: false,
         glue: Glue::InBailiwick,
+        role: ServerRole::Authoritative,
     };
     judge(
         &message.to_vec().unwrap(),
@@ -349,6 +350,7 @@ fn rubbish_is_malformed_and_a_bare_formerr_is_about_edns() {
         rtype: RecordType::A,
         is_partial: false,
         glue: Glue::InBailiwick,
+        role: ServerRole::Authoritative,
     };
     let from = "192.0.2.53".parse().unwrap();
     let header = |flags: u8| [0, 7, 0x80, flags, 0, 1, 0, 9, 0, 0, 0, 0, 0xff];
