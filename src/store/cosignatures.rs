@@ -48,9 +48,8 @@ pub struct Cosignatures {
     file: PathBuf,
 }
 
-fn cosignatures_file(folder: &Path) -> PathBuf {
-    folder.join("cosignatures.sqlite")
-}
+/// The file of the cosignatures in a state folder.
+pub const COSIGNATURES_FILE: &str = "cosignatures.sqlite";
 
 impl Cosignatures {
     /// Opens the file in `folder` for writing; it is made where it is not there.
@@ -58,7 +57,7 @@ impl Cosignatures {
     /// # Errors
     /// When it cannot be opened, or a newer version wrote it.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let file = cosignatures_file(folder);
+        let file = folder.join(COSIGNATURES_FILE);
         open_private(&file)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Self::connect(file, flags, |connection, form| {
@@ -80,7 +79,7 @@ impl Cosignatures {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read(folder: &Path) -> Result<Option<Self>, StoreError> {
-        let file = cosignatures_file(folder);
+        let file = folder.join(COSIGNATURES_FILE);
         if !file.exists() {
             return Ok(None);
         }

@@ -2,14 +2,15 @@
 //! on in a new file and a new log that says so.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::ErrorCode;
 
 use super::StoreError;
 use super::arrival::StateArrival;
 use super::schema::counts_file;
-use crate::clock::{UnixSeconds, wall_s};
+use super::whole::{beside, free_name};
+use crate::clock::wall_s;
 
 impl StoreError {
     /// Will the file of the counts never be of use again?
@@ -43,18 +44,14 @@ pub fn set_unusable_aside(folder: &Path, error: StoreError) -> Result<(), StoreE
         return Err(error);
     };
     let file = counts_file(folder);
-    let aside = |at: UnixSeconds| PathBuf::from(format!("{}.{word}-{at}", file.display()));
-    let Some(aside) = (wall_s()..).map(aside).find(|aside| !aside.exists()) else {
-        return Err(error);
-    };
+    let aside = free_name(&beside(&file, &format!(".{word}")), wall_s());
     // First of all: a log that begins anew must not be taken for the one before.
     if arrival.write(folder).is_err() {
         return Err(error);
     }
     for end in ["-shm", "-wal", ""] {
-        let with_end = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
-        let place = with_end(&file);
-        if place.exists() && fs::rename(&place, with_end(&aside)).is_err() {
+        let place = beside(&file, end);
+        if place.exists() && fs::rename(&place, beside(&aside, end)).is_err() {
             return Err(error);
         }
     }

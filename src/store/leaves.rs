@@ -11,7 +11,7 @@ use crate::seal::VerifyKey;
 use crate::seal::tree::{Hash, leaf_hash};
 
 use super::schema::{counts_file, has_table, open_to_read};
-use super::{StoreError, entries, restored};
+use super::{LogPromise, StoreError, entries, restored};
 
 /// The audit log of one state folder, open for reading.
 #[derive(Debug)]
@@ -38,11 +38,9 @@ impl LogReader {
             connection: open_to_read(folder)?,
             folder: folder.into(),
         };
-        match reader.author() {
-            Ok(Some(_)) => Ok(reader),
-            // An error tells of a file of the first form, which no resolver has opened since there
-            // are logs.
-            Ok(None) | Err(_) => Err(StoreError::Missing {
+        match reader.author()? {
+            Some(_) => Ok(reader),
+            None => Err(StoreError::Missing {
                 folder: folder.into(),
             }),
         }
@@ -60,8 +58,9 @@ impl LogReader {
     /// Opens all logs in `folder`: those that ended, and the one that goes on; none where there is
     /// none.
     pub fn open_all(folder: &Path) -> Result<Vec<Self>, StoreError> {
-        let Ok(last) = Self::open(folder) else {
-            return Ok(Vec::new());
+        let last = match Self::open(folder) {
+            Err(StoreError::Missing { .. }) => return Ok(Vec::new()),
+            opened => opened?,
         };
         let ended = last.ended()?.into_iter();
         let ended = ended.map(|(_, origin)| Self::open_ended(folder, &origin));
@@ -98,6 +97,9 @@ impl LogReader {
     /// The logs that ended, with their numbers, the first one first.
     fn ended(&self) -> Result<Vec<(i64, String)>, StoreError> {
         let read = || -> rusqlite::Result<Vec<(i64, String)>> {
+            if !has_table(&self.connection, "ended_log")? {
+                return Ok(Vec::new());
+            }
             let mut select = self
                 .connection
                 .prepare("SELECT log, author FROM ended_log ORDER BY log")?;
@@ -113,10 +115,12 @@ impl LogReader {
 
     /// The author's public key.
     pub fn author(&self) -> Result<Option<String>, StoreError> {
-        self.connection
-            .query_row("SELECT author FROM log", [], |row| row.get(0))
-            .optional()
-            .map_err(|source| self.failed(source))
+        restored::author(&self.connection).map_err(|source| self.failed(source))
+    }
+
+    /// What of the log is signed; none where nothing is.
+    pub fn head(&self) -> Result<Option<LogPromise>, StoreError> {
+        restored::head(&self.connection).map_err(|source| self.failed(source))
     }
 
     /// The names of all logs in the folder, those that ended included.

@@ -10,24 +10,31 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StoreError;
 use super::forms::{FORM, FORMS};
-use super::whole::make_private_folder;
+use super::whole::{beside, make_private_folder};
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The file of the counts in a state folder.
+pub const COUNTS_FILE: &str = "counts.sqlite";
+/// The file that whoever runs on a state folder holds locked.
+const LOCK_FILE: &str = "counts.lock";
+/// The folder in a state folder in which what is restored lies until all of it is there.
+pub const RESTORING_FOLDER: &str = ".restoring";
+
 /// Where the counts of a state folder are.
 pub(super) fn counts_file(folder: &Path) -> PathBuf {
-    folder.join("counts.sqlite")
+    folder.join(COUNTS_FILE)
 }
 
 /// Where the lock of a state folder is.
-pub(super) fn lock_file(folder: &Path) -> PathBuf {
-    folder.join("counts.lock")
+pub fn lock_file(folder: &Path) -> PathBuf {
+    folder.join(LOCK_FILE)
 }
 
 /// Where what is restored lies in a state folder until all of it is there.
 pub fn restoring_folder(folder: &Path) -> PathBuf {
-    folder.join(".restoring")
+    folder.join(RESTORING_FOLDER)
 }
 
 /// Makes the folder, for the owner only; one that exists is left as it is.
@@ -165,9 +172,7 @@ fn lacks_room(error: &StoreError) -> bool {
 
 /// Is nothing written that is not in the file itself?
 fn has_no_wal(file: &Path) -> bool {
-    let mut wal = file.as_os_str().to_owned();
-    wal.push("-wal");
-    Path::new(&wal)
+    beside(file, "-wal")
         .metadata()
         .map_or(true, |wal| wal.len() == 0)
 }

@@ -21,6 +21,7 @@ use super::run::{begin, log_time};
 use super::schema::{counts_file, lock_file, make_folder, open_to_write};
 use super::steps::ClockStep;
 use super::steps::{Ending, WriteSpan, in_time, note_steps};
+use super::whole::folder_of;
 use super::{StoreError, entries, hours, out_of_force, withdrawn};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity, WithdrawnTime};
@@ -162,7 +163,7 @@ impl Store {
     /// Lets go of the file, which is of no use any more, and of the folder, which it gives: nothing
     /// more can be written here.
     pub(super) fn release(&mut self) -> Result<PathBuf, StoreError> {
-        let folder = self.file.parent().unwrap_or(Path::new(".")).to_path_buf();
+        let folder = folder_of(&self.file).to_path_buf();
         let nothing = Connection::open_in_memory();
         self.connection = nothing.map_err(|source| failed(&self.file, source))?;
         let released = self.lock.unlock();
