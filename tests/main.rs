@@ -15,6 +15,7 @@ mod blocked;
 mod comes_later;
 mod commands;
 mod contradictions;
+mod copied;
 mod crash;
 mod curated;
 mod curator;
