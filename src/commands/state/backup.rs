@@ -83,7 +83,7 @@ pub(super) fn describe_log(log: Option<&LogPromise>) -> String {
         |LogPromise {
              origin, size, root, ..
          }| {
-            let leaves = count(*size, "leaf").replace("leafs", "leaves");
+            let leaves = output::leaves(*size);
             format!("Audit log {origin}: {leaves} signed (root {root})")
         },
     )
