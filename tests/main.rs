@@ -19,6 +19,7 @@ mod copied;
 mod crash;
 mod curated;
 mod curator;
+mod deleted;
 mod disk;
 mod doors;
 mod entry_counts;

@@ -276,7 +276,8 @@ mod tests {
     use crate::seal::checkpoint::Checkpoint;
     use crate::seal::tree::root_of;
     use crate::store::author::author_of_tests as author;
-    use crate::store::{ClockStep, OutOfForce, Reader, Store, Taking};
+    use crate::store::forms::{FORM, FORMS};
+    use crate::store::{ClockStep, OutOfForce, Reader, Store, Taking, has_arrived};
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -303,6 +304,60 @@ mod tests {
             questions,
             events,
             ..HourCounts::default()
+        }
+    }
+
+    /// What an older version wrote lacks tables.
+    #[test]
+    fn counts_of_every_older_form_are_read() {
+        let key = author().key.public().to_string();
+        for form in 1..=FORM {
+            let folder = tempfile::tempdir().unwrap();
+            let file = counts_file(folder.path());
+            let written = Connection::open(&file).unwrap();
+            for step in FORMS.into_iter().take(form as usize) {
+                written.execute_batch(step).unwrap();
+            }
+            written.pragma_update(None, "user_version", form).unwrap();
+            let has_log = form >= 3;
+            if has_log {
+                let log = "INSERT INTO log (log, author, size, peaks, time, next_hour)
+                    VALUES (0, ?1, 0, x'', 0, 0)";
+                written.execute(log, [&key]).unwrap();
+            }
+            drop(written);
+            let all = LogReader::open_all(folder.path()).unwrap();
+            assert_eq!(all.len(), usize::from(has_log), "{form}");
+            for reader in &all {
+                assert_eq!(reader.names().unwrap(), ["provider.example/one"]);
+                assert_eq!(reader.head().unwrap(), None);
+                assert_eq!(reader.key_notes().unwrap(), [] as [String; 0]);
+                let openings = reader.openings("law", Stretch::default());
+                assert!(openings.unwrap().is_empty(), "{form}");
+            }
+            let ended = LogReader::open_ended(folder.path(), "provider.example/two");
+            assert!(matches!(ended, Err(StoreError::Missing { .. })), "{form}");
+            let arrived = has_arrived(folder.path(), &crate::list::Hash([7; 32]));
+            assert_eq!(arrived.unwrap(), Some(false), "{form}");
+            let reader = Reader::open(folder.path()).unwrap();
+            reader.read_unlogged(HOUR).unwrap();
+            reader.read(Stretch::default(), HOUR).unwrap();
+        }
+    }
+
+    #[test]
+    fn counts_that_cannot_be_read_are_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(LogReader::open_all(folder.path()).unwrap().len(), 0);
+        std::fs::write(counts_file(folder.path()), "garbage".repeat(999)).unwrap();
+        for opened in [
+            LogReader::open_all(folder.path()).map(drop),
+            LogReader::open(folder.path()).map(drop),
+        ] {
+            assert!(
+                matches!(opened, Err(StoreError::Sqlite { .. })),
+                "{opened:?}"
+            );
         }
     }
 

@@ -25,6 +25,7 @@ mod going_back;
 mod handover;
 mod health;
 mod hours;
+mod in_place;
 mod journal;
 mod key_file;
 mod leaves;
@@ -140,6 +141,12 @@ pub enum StoreError {
         folder: PathBuf,
         /// The log.
         origin: String,
+    },
+    /// The file that is open is not in its place any more.
+    #[error("{} was deleted or replaced while wardline ran", file.display())]
+    Gone {
+        /// The file.
+        file: PathBuf,
     },
     /// A restore was cut short.
     #[error("{}: a restore was cut short: run `wardline state restore BACKUP --replace` again",

@@ -1,12 +1,12 @@
 //! The form of the file on disk, and how it is opened.
 
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{Access, access};
 
 use super::StoreError;
 use super::forms::{FORM, FORMS};
@@ -115,10 +115,11 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
         }
         Err(source) => return Err(StoreError::Open { path: file, source }),
     }
-    // SQLite says only "unable to open" for a file that we may not read.
-    File::open(&file).map_err(|source: io::Error| StoreError::Open {
+    // SQLite says only "unable to open" for a file that we may not read. To open and close it here
+    // would let go of the locks that a store of this process has on it (fcntl_locking(2)).
+    access(&file, Access::READ_OK).map_err(|source| StoreError::Open {
         path: file.clone(),
-        source,
+        source: source.into(),
     })?;
     let failed = |source| StoreError::Sqlite {
         attempt: "open",
