@@ -19,9 +19,9 @@ use crate::kit::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Questions that are asked at each stage.
-const ASKED: u64 = 100;
+pub(crate) const ASKED: u64 = 100;
 
-fn program() -> Program {
+pub(crate) fn program() -> Program {
     Program::new()
         .list("stop", "stop.example\n")
         .metrics()
@@ -29,14 +29,14 @@ fn program() -> Program {
 }
 
 /// Every question must be answered, disk or no disk.
-fn ask_some(at: SocketAddr) {
+pub(crate) fn ask_some(at: SocketAddr) {
     for number in 0..ASKED {
         let answers = ask(at, &format!("n{number}.stop.example"), "A").answers();
         assert!(answers[0].ends_with(" A 192.0.2.1"), "{answers:?}");
     }
 }
 
-fn written(running: &Running) -> u64 {
+pub(crate) fn written(running: &Running) -> u64 {
     running.report()["sums"]["questions"]
         .as_u64()
         .expect("a sum")
@@ -108,7 +108,7 @@ fn go_on_without_a_disk<T>(
     );
 }
 
-fn verify_log(running: &Running) -> Value {
+pub(crate) fn verify_log(running: &Running) -> Value {
     let (folder, key) = (
         TempDir::new().expect("a folder"),
         running.run(&["audit", "key"]).1,

@@ -19,9 +19,9 @@ use crate::kit::tool::{MOUNT, is_missing};
 use crate::kit::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const ORIGIN: &str = "provider.example/resolver-1";
+pub(crate) const ORIGIN: &str = "provider.example/resolver-1";
 
-fn program() -> Program {
+pub(crate) fn program() -> Program {
     Program::new()
         .list("stop", "stop.example\n")
         .metrics()
@@ -29,7 +29,7 @@ fn program() -> Program {
 }
 
 /// Each question is blocked, and is in the counts on disk when this returns.
-fn count(running: &Running, questions: u64) {
+pub(crate) fn count(running: &Running, questions: u64) {
     let written = || {
         let sums = running.report()["sums"]["questions"].as_u64();
         sums.expect("a sum")
@@ -44,35 +44,35 @@ fn count(running: &Running, questions: u64) {
     });
 }
 
-fn end(running: &mut Running) {
+pub(crate) fn end(running: &mut Running) {
     running.kill(libc::SIGTERM);
     assert_eq!(running.wait_exit(), 0);
 }
 
-fn path(running: &Running, name: &str) -> PathBuf {
+pub(crate) fn path(running: &Running, name: &str) -> PathBuf {
     running.folder().join(name)
 }
 
-fn text(running: &Running, name: &str) -> String {
+pub(crate) fn text(running: &Running, name: &str) -> String {
     path(running, name).display().to_string()
 }
 
 /// Runs `wardline state …`, which must do it; gives what it says.
-fn state(running: &Running, arguments: &[&str]) -> String {
+pub(crate) fn state(running: &Running, arguments: &[&str]) -> String {
     let (code, said, error) = running.run(&[&["state"], arguments].concat());
     assert_eq!(code, 0, "{arguments:?}: {error}");
     said
 }
 
 /// Runs `wardline state …`, which must refuse; gives the reason.
-fn refused(running: &Running, arguments: &[&str]) -> String {
+pub(crate) fn refused(running: &Running, arguments: &[&str]) -> String {
     let (code, said, error) = running.run(&[&["state"], arguments].concat());
     assert_eq!((code, said.as_str()), (1, ""), "{arguments:?}: {error}");
     error
 }
 
 /// All files below a folder, with what they hold.
-fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -90,7 +90,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).expect("a folder").flatten();
     let mut names: Vec<_> = names
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
@@ -135,7 +135,7 @@ impl Exports {
 }
 
 /// The log that a folder's resolver writes now, which must be in order.
-fn log_of(running: &Running) -> Value {
+pub(crate) fn log_of(running: &Running) -> Value {
     let mut exports = Exports::new();
     let (findings, outcome) = exports.add(running, "log", &[]).verify();
     assert_eq!(findings, Vec::<String>::new(), "{outcome:#}");

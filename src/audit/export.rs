@@ -1,6 +1,6 @@
 //! Writes a log as static files that any web server can publish and anybody can check.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -223,8 +223,20 @@ impl LogExporter {
             .map(|(_, note)| note.as_str())
             .unwrap_or_default();
         let last = with_signatures_of(&folder, last);
-        write(&folder, CHECKPOINT, last.as_bytes())
+        // What the checkpoint speaks of is there after a power cut too.
+        sync(&folder)?;
+        write(&folder, CHECKPOINT, last.as_bytes())?;
+        sync(&folder)
     }
+}
+
+/// Waits until all that was written is on disk.
+fn sync(folder: &Path) -> Result<(), ExportError> {
+    let synced = File::open(folder).and_then(|open| Ok(rustix::fs::syncfs(open)?));
+    synced.map_err(|source| ExportError::Write {
+        path: folder.into(),
+        source,
+    })
 }
 
 /// The last checkpoint with the cosignatures that the folder's has beside them, where both are of

@@ -116,7 +116,7 @@ pub fn describe_ended(ended: &EndedLog) -> String {
     let (known, reason) = match why.as_str() {
         "unknown" => ("at least ", "the state was restored or copied"),
         "backup" => ("", "the state was restored from a backup"),
-        "damaged" => ("", "its file could not be read any more"),
+        "damaged" => ("", "its file could not be read any more, or was deleted"),
         "newer" => ("", "a newer version had written its file"),
         "moved" => ("", "it was moved to another place, and goes on there"),
         _ => ("", "the state was restored, copied or emptied"),

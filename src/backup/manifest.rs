@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::list::Hash;
 use crate::record::Moment;
+use crate::store::LogPromise;
 
 /// The file of the manifest.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -33,26 +34,14 @@ pub struct BackupManifest {
     pub made: Moment,
     /// The program and its version.
     pub software: String,
-    /// The audit log; none where no resolver had run yet.
-    pub log: Option<BackupLog>,
+    /// The audit log, as far as it was signed; none where no resolver had run yet.
+    pub log: Option<LogPromise>,
     /// Are the private keys of the log and of the receipts in it?
     pub has_keys: bool,
     /// Where the log moves with it: what shows that it was moved to here.
     pub moved: Option<Hash>,
     /// All its files.
     pub files: Vec<BackupFile>,
-}
-
-/// The audit log in a backup, as far as it was signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackupLog {
-    /// Its name.
-    pub origin: String,
-    /// How many leaves were signed.
-    pub size: u64,
-    /// Their root.
-    pub root: Hash,
 }
 
 /// A file in a backup.

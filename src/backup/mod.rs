@@ -15,7 +15,7 @@ mod write;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use manifest::{BackupFile, BackupLog, BackupManifest};
+pub use manifest::{BackupFile, BackupManifest};
 pub use restore::{Existing, RestoreJob, RestoredAs, RestoredBackup, restore};
 pub use write::{BackupJob, BackupKeys, BackupMove, write_backup};
 

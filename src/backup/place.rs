@@ -9,7 +9,7 @@ use super::BackupError;
 use super::copy::sync_folders;
 use super::tree::{DATABASES, names};
 use crate::clock::UnixSeconds;
-use crate::store::{make_private_folder, restoring_folder};
+use crate::store::{RESTORING_FOLDER, free_name, make_private_folder, restoring_folder};
 
 /// The names of what is in a state folder and is to be kept from being mixed with another one.
 pub(super) fn content(state: &Path) -> Result<Vec<PathBuf>, BackupError> {
@@ -17,7 +17,7 @@ pub(super) fn content(state: &Path) -> Result<Vec<PathBuf>, BackupError> {
     content.retain(|name| {
         let text = name.to_string_lossy();
         let is_of_this_place =
-            text.starts_with("replaced-") || text.ends_with(".lock") || text == ".restoring";
+            text.starts_with("replaced-") || text.ends_with(".lock") || text == RESTORING_FOLDER;
         let is_socket = fs::symlink_metadata(state.join(name))
             .is_ok_and(|found| !found.is_file() && !found.is_dir() && !found.is_symlink());
         !is_of_this_place && !is_socket
@@ -37,14 +37,24 @@ pub(super) fn set_aside(
         let from = state.join(name);
         fs::rename(&from, aside.join(name)).map_err(BackupError::system("set aside", &from))?;
     }
+    sync(&aside)?;
+    sync(state)?;
     Ok(aside)
 }
 
-/// A name that nothing has, with this time, or a later one, behind it.
-pub(super) fn free_name(path: &Path, at: UnixSeconds) -> PathBuf {
-    let name = |at: UnixSeconds| PathBuf::from(format!("{}-{at}", path.display()));
-    let free = (at..).map(name).find(|name| !name.exists());
-    free.unwrap_or_else(|| name(at))
+/// Deletes all that is in a folder, which stays.
+pub(super) fn empty(folder: &Path) -> Result<(), BackupError> {
+    for name in names(folder)? {
+        let place = folder.join(name);
+        let is_folder = fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir());
+        let deleted = if is_folder {
+            fs::remove_dir_all(&place)
+        } else {
+            fs::remove_file(&place)
+        };
+        deleted.map_err(BackupError::system("deleted", &place))?;
+    }
+    Ok(())
 }
 
 /// Puts all parts that lie in `from` into the state folder, the counts last.

@@ -4,17 +4,17 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-use super::copy::copy;
-use super::manifest::{BackupLog, BackupManifest, KEYS, LOG_KEY, PROMISED, STATE};
-use super::place::{content, finish, free_name, give_to_owner, put_in_place, set_aside};
+use super::copy::write_new;
+use super::manifest::{BackupManifest, KEYS, LOG_KEY, PROMISED, STATE};
+use super::place::{content, empty, finish, give_to_owner, put_in_place, set_aside};
 use super::source::unpack;
-use super::tree::names;
+use super::tree::{key_end, names};
 use super::write::read_log;
 use super::{BackupError, Watcher};
 use crate::clock::wall_s;
 use crate::store::{
-    LogPromise, Promises, StateArrival, has_arrived, lock_state, make_private_folder,
-    restoring_folder,
+    LogPromise, Promises, StateArrival, beside, free_name, has_arrived, is_log_of, lock_file,
+    lock_state, make_private_folder, restoring_folder, sync_folder_of,
 };
 
 /// What is restored, and where to.
@@ -78,21 +78,29 @@ pub fn restore(job: &RestoreJob<'_>, watcher: Watcher<'_>) -> Result<RestoredBac
     make_private_folder(state).map_err(BackupError::system("made", state))?;
     let lock = lock_state(state)?;
     let staging = restoring_folder(state);
-    let checked = check(job, &staging, watcher);
-    let (manifest, found) = match checked {
+    let was_cut_short = staging.exists();
+    let CheckedBackup {
+        manifest,
+        found,
+        means,
+        promised,
+    } = match check(job, &staging, watcher) {
         Ok(checked) => checked,
         Err(error) => {
-            // What was there before is as it was.
-            let _ = fs::remove_dir_all(&staging);
+            // What was there before is as it was; half of a restore stays known as that.
+            if was_cut_short {
+                let _ = empty(&staging);
+            } else {
+                let _ = fs::remove_dir_all(&staging);
+            }
             if is_new {
                 drop(lock);
-                let _ = fs::remove_file(state.join("counts.lock"));
+                let _ = fs::remove_file(lock_file(state));
                 let _ = fs::remove_dir(state);
             }
             return Err(error);
         }
     };
-    let (means, promised) = meaning(job, &manifest)?;
     let replaced = if found.is_empty() {
         None
     } else {
@@ -113,16 +121,21 @@ pub fn restore(job: &RestoreJob<'_>, watcher: Watcher<'_>) -> Result<RestoredBac
     })
 }
 
-/// Unpacks the backup and holds it against the place that it is to have; gives what is there.
+/// A backup that was unpacked, and all that is to be known before anything changes.
+struct CheckedBackup {
+    manifest: BackupManifest,
+    /// What is in the state folder.
+    found: Vec<PathBuf>,
+    means: RestoredAs,
+    promised: Option<LogPromise>,
+}
+
+/// Unpacks the backup and holds it against the place that it is to have.
 fn check(
     job: &RestoreJob<'_>,
     staging: &Path,
     watcher: Watcher<'_>,
-) -> Result<(BackupManifest, Vec<PathBuf>), BackupError> {
-    // Left over from one that was cut short.
-    if staging.exists() {
-        fs::remove_dir_all(staging).map_err(BackupError::system("deleted", staging))?;
-    }
+) -> Result<CheckedBackup, BackupError> {
     let found = content(job.state)?;
     if !found.is_empty() && job.existing == Existing::Refuse {
         let reason = "is not empty: name another state folder in the configuration, or have what \
@@ -130,6 +143,8 @@ fn check(
         return Err(BackupError::refused(job.state, reason));
     }
     make_private_folder(staging).map_err(BackupError::system("made", staging))?;
+    // Left over from one that was cut short.
+    empty(staging)?;
     let manifest = unpack(job.from, staging, watcher)?;
     let state = staging.join(STATE);
     make_private_folder(&state).map_err(BackupError::system("made", &state))?;
@@ -144,13 +159,18 @@ fn check(
         check_keys(job, &staging.join(KEYS))?;
     }
     give_to_owner(job.state, staging)?;
-    Ok((manifest, found))
+    let promised = Promises::open(job.promised).log();
+    Ok(CheckedBackup {
+        means: meaning(job, &manifest, promised.as_ref()),
+        manifest,
+        found,
+        promised,
+    })
 }
 
 /// Is it a log of the resolver that the configuration names?
-fn check_name(job: &RestoreJob<'_>, log: &BackupLog) -> Result<(), BackupError> {
-    let rest = log.origin.strip_prefix(job.name);
-    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+fn check_name(job: &RestoreJob<'_>, log: &LogPromise) -> Result<(), BackupError> {
+    if is_log_of(&log.origin, job.name) {
         return Ok(());
     }
     let reason = format!(
@@ -176,28 +196,27 @@ fn check_keys(job: &RestoreJob<'_>, keys: &Path) -> Result<(), BackupError> {
 }
 
 /// What the next start makes of it: a log that has gone on from this archive here already does not
-/// arrive a second time. Also gives what was promised here.
+/// arrive a second time, and one of which that is not known does not either.
 fn meaning(
     job: &RestoreJob<'_>,
     manifest: &BackupManifest,
-) -> Result<(RestoredAs, Option<LogPromise>), BackupError> {
-    let promised = Promises::open(job.promised).log();
+    promised: Option<&LogPromise>,
+) -> RestoredAs {
     let (Some(token), Some(log)) = (manifest.moved, manifest.log.as_ref()) else {
-        return Ok((RestoredAs::Backup, promised));
+        return RestoredAs::Backup;
     };
-    let has_gone_on = match &promised {
+    let has_gone_on = match promised {
         None => false,
         Some(promised) if promised.origin == log.origin => promised.size > log.size,
-        Some(promised) if !promised.origin.starts_with(job.name) => false,
+        Some(promised) if !is_log_of(&promised.origin, job.name) => false,
         // Another log of this resolver: it may have begun behind the one in the archive.
-        Some(_) => has_arrived(job.state, &token)?.unwrap_or(true),
+        Some(_) => !matches!(has_arrived(job.state, &token), Ok(Some(false))),
     };
-    let means = if has_gone_on {
+    if has_gone_on {
         RestoredAs::Backup
     } else {
         RestoredAs::Move
-    };
-    Ok((means, promised))
+    }
 }
 
 fn note_arrival(
@@ -236,10 +255,10 @@ fn put_keys(job: &RestoreJob<'_>, from: &Path) -> Result<(), BackupError> {
         return Ok(());
     }
     for name in names(from)? {
-        let text = name.display().to_string();
-        let mut place = job.key.as_os_str().to_owned();
-        place.push(text.strip_prefix(LOG_KEY).unwrap_or_default());
-        let place = PathBuf::from(place);
+        let Some(end) = key_end(Path::new(LOG_KEY), name.as_os_str()) else {
+            continue;
+        };
+        let place = beside(job.key, end);
         // Within the state folder it comes with the rest.
         let place = match place.strip_prefix(job.state) {
             Ok(within) => restoring_folder(job.state).join(STATE).join(within),
@@ -257,18 +276,17 @@ fn put_file(from: &Path, to: &Path) -> Result<(), BackupError> {
     match fs::read(to) {
         Ok(there) if there == *text => return Ok(()),
         Ok(_) => {
-            let mut aside = to.as_os_str().to_owned();
-            aside.push(".replaced");
-            let aside = free_name(Path::new(&aside), wall_s());
+            let aside = free_name(&beside(to, ".replaced"), wall_s());
             fs::rename(to, aside).map_err(BackupError::system("set aside", to))?;
         }
         Err(_) => {}
     }
-    let beside = PathBuf::from(format!("{}.restored", to.display()));
+    let beside = beside(to, ".restored");
     let _ = fs::remove_file(&beside);
-    copy(text.as_slice(), &beside, |_| {})?;
+    write_new(&text, &beside)?;
     let owner = fs::metadata(from).map_err(BackupError::system("read", from))?;
     let given = chown(&beside, Some(owner.uid()), Some(owner.gid()));
     given.map_err(BackupError::system("given away", &beside))?;
-    fs::rename(&beside, to).map_err(BackupError::system("put in place", to))
+    let placed = fs::rename(&beside, to).and_then(|()| sync_folder_of(to));
+    placed.map_err(BackupError::system("put in place", to))
 }

@@ -76,12 +76,16 @@ fn unpack_archive(
     let mut unpacking = Unpacking::new(&manifest, to, watcher);
     for entry in entries {
         let entry = entry.map_err(failed())?;
-        let path = entry.path().map_err(failed())?.display().to_string();
+        let path = entry.path().map_err(failed())?.into_owned();
+        let Some(path) = path.to_str() else {
+            let reason = format!("has {path:?}, a name that is no text");
+            return Err(BackupError::refused(from, reason));
+        };
         if !entry.header().entry_type().is_file() {
             let reason = format!("has {path:?}, which is no file");
             return Err(BackupError::refused(from, reason));
         }
-        unpacking.take(&path, entry, from)?;
+        unpacking.take(path, entry, from)?;
     }
     unpacking.finish(from)?;
     Ok(manifest)
@@ -126,7 +130,7 @@ impl<'a> Unpacking<'a> {
         // One octet more shows that it is longer.
         let file = file.take(wanted.octets.saturating_add(1));
         let (progress, watcher) = (&mut self.progress, &mut self.watcher);
-        let (octets, sha256) = copy(file, &self.to.join(path), |octets| {
+        let (octets, sha256) = copy(file, place, &self.to.join(path), |octets| {
             progress.done += octets;
             watcher(*progress);
         })?;

@@ -1,19 +1,26 @@
 //! What of a state folder belongs into a backup.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::BackupError;
+use crate::store::{
+    ARRIVAL_FILE, COSIGNATURES_FILE, COUNTS_FILE, MOVING_FILE, RESTORING_FOLDER, folder_of,
+};
 
 /// Folders below each other that are looked into.
 const DEPTH_MAX: usize = 8;
 
 /// What is about this folder at this place alone, by the beginning of its name.
-const OF_THIS_PLACE: [&str; 4] = ["arrival.json", "moving.json", ".restoring", "replaced-"];
+const OF_THIS_PLACE: [&str; 4] = [ARRIVAL_FILE, MOVING_FILE, RESTORING_FOLDER, "replaced-"];
 
 /// The databases; SQLite copies them, with what their other files have.
-pub(super) const DATABASES: [&str; 2] = ["counts.sqlite", "cosignatures.sqlite"];
+pub(super) const DATABASES: [&str; 2] = [COUNTS_FILE, COSIGNATURES_FILE];
+
+/// What stands behind the name of the log's key in the names of those beside it, whole or not.
+const KEY_ENDS: [&str; 5] = [".next", ".until-", ".new", ".replaced-", ".restored"];
 
 /// What of a state folder belongs into a backup, beside the databases.
 #[derive(Debug, Default)]
@@ -25,8 +32,8 @@ pub(super) struct StateTree {
 }
 
 impl StateTree {
-    /// Looks into a state folder, in which `key` and what begins with its name are the log's keys.
-    pub(super) fn read(state: &Path, key: &Path) -> Result<Self, BackupError> {
+    /// Looks into a state folder; what are the log's keys is passed over.
+    pub(super) fn read(state: &Path, keys: &LogKeys) -> Result<Self, BackupError> {
         let mut tree = Self::default();
         for name in names(state)? {
             let (path, text) = (state.join(&name), name.display().to_string());
@@ -36,7 +43,7 @@ impl StateTree {
             });
             let is_of_this_place = OF_THIS_PLACE.iter().any(|begin| text.starts_with(begin));
             let is_lock = text.ends_with(".lock");
-            if is_of_database || is_of_this_place || is_lock || is_key(&path, key) {
+            if is_of_database || is_of_this_place || is_lock {
                 continue;
             }
             if text == "lists" && path.is_dir() {
@@ -44,25 +51,67 @@ impl StateTree {
                 tree.lists
                     .extend(lists.into_iter().map(|list| name.join(list)));
             } else {
-                walk(state, &name, 0, &mut tree.files)?;
+                tree.files.extend(keys.files_beside(state, &name)?);
             }
         }
         Ok(tree)
     }
 }
 
-/// Is this the log's key, or one that is kept beside it?
-fn is_key(path: &Path, key: &Path) -> bool {
-    let (folder, name) = (key.parent(), key.file_name());
-    path.parent() == folder
-        && name
-            .zip(path.file_name())
-            .is_some_and(|(key, name)| name.as_encoded_bytes().starts_with(key.as_encoded_bytes()))
+/// The log's key and those that are kept beside it, wherever a path leads to them.
+#[derive(Debug)]
+pub(super) struct LogKeys {
+    /// The key as it is configured, and the same file by the path without links.
+    places: [PathBuf; 2],
 }
 
-/// All files below a place in the folder; what is written at this moment, and what is no file, is
-/// passed over.
-pub(super) fn walk(
+impl LogKeys {
+    pub(super) fn new(key: &Path) -> Self {
+        let folder = whole(folder_of(key));
+        let name = key.file_name().unwrap_or_default();
+        Self {
+            places: [folder.join(name), whole(key)],
+        }
+    }
+
+    /// Is this one of them?
+    fn has(&self, path: &Path) -> bool {
+        let path = whole(path);
+        self.places.iter().any(|key| {
+            let end = path.file_name().and_then(|name| key_end(key, name));
+            path.parent() == key.parent() && end.is_some()
+        })
+    }
+
+    /// All files below a place in the state folder that are none of these; what is written at this
+    /// moment, and what is no file, is passed over.
+    pub(super) fn files_beside(
+        &self,
+        state: &Path,
+        at: &Path,
+    ) -> Result<Vec<PathBuf>, BackupError> {
+        let mut files = Vec::new();
+        walk(state, at, 0, &mut files)?;
+        files.retain(|file| !self.has(&state.join(file)));
+        Ok(files)
+    }
+}
+
+/// What the name of a file has behind that of the log's key; nothing where it is no key beside it.
+pub(super) fn key_end<'a>(key: &Path, name: &'a OsStr) -> Option<&'a str> {
+    let own = key.file_name()?.as_encoded_bytes();
+    let end = name.as_encoded_bytes().strip_prefix(own)?;
+    let end = std::str::from_utf8(end).ok()?;
+    let is_known = end.is_empty() || KEY_ENDS.iter().any(|begin| end.starts_with(begin));
+    is_known.then_some(end)
+}
+
+/// A path without links, as far as there is something.
+fn whole(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.into())
+}
+
+fn walk(
     state: &Path,
     at: &Path,
     depth: usize,

@@ -5,18 +5,17 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::copy::{copy, hash_of, sync_folders};
-use super::manifest::{
-    BackupFile, BackupLog, BackupManifest, FORM, KEYS, LOG_KEY, MANIFEST, PROMISED, STATE,
-};
-use super::tree::{DATABASES, StateTree, names, walk};
+use super::copy::{copy, hash_of, new_private, sync_folders, write_new};
+use super::manifest::{BackupFile, BackupManifest, FORM, KEYS, LOG_KEY, MANIFEST, PROMISED, STATE};
+use super::tree::{DATABASES, LogKeys, StateTree, key_end, names};
 use super::{BackupError, Progress, Watcher};
 use crate::clock::wall_s;
 use crate::list::Hash;
 use crate::record::Moment;
-use crate::seal::Note;
-use crate::seal::checkpoint::Checkpoint;
-use crate::store::{LogReader, StoreError, copy_database, make_private_folder};
+use crate::store::{
+    LogPromise, LogReader, StoreError, beside, copy_database, folder_of, make_private_folder,
+    read_log_key, sync_folder_of,
+};
 
 /// How often a list is copied again that changed meanwhile, and after how long.
 const LIST_ATTEMPTS: u32 = 50;
@@ -52,7 +51,7 @@ impl BackupJob<'_> {
         let to = self.to;
         let state =
             fs::canonicalize(self.state).map_err(BackupError::system("read", self.state))?;
-        let parent = parent_of(to);
+        let parent = folder_of(to);
         let whole = fs::canonicalize(parent).map_err(BackupError::system("found", parent))?;
         if whole.starts_with(&state) {
             let reason = "lies in the state folder: name a place outside it, best on another disk";
@@ -105,6 +104,7 @@ pub fn write_backup(
     let mut backup = Backup {
         job,
         folder: &staging.folder,
+        log_keys: LogKeys::new(job.key),
         files: Vec::new(),
         progress: Progress::default(),
         watcher,
@@ -122,7 +122,7 @@ pub fn write_backup(
     let place = staging.folder.join(MANIFEST);
     let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::from);
     let text = text.map_err(BackupError::system("written", &place))?;
-    copy(text.as_slice(), &place, |_| {})?;
+    write_new(&text, &place)?;
     sync_folders(&staging.folder).map_err(BackupError::system("written", &staging.folder))?;
     staging.finish(job.to, &manifest)?;
     Ok(manifest)
@@ -130,13 +130,6 @@ pub fn write_backup(
 
 fn is_one_file(to: &Path) -> bool {
     to.extension().is_some_and(|end| end == ONE_FILE)
-}
-
-fn parent_of(path: &Path) -> &Path {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
 }
 
 /// A folder beside the backup's place, which is gone again unless the backup was finished.
@@ -148,9 +141,7 @@ struct Staging {
 
 impl Staging {
     fn make(to: &Path) -> Result<Self, BackupError> {
-        let mut name = to.as_os_str().to_owned();
-        name.push(".part");
-        let folder = PathBuf::from(name);
+        let folder = beside(to, ".part");
         if folder.exists() {
             let lock = File::open(&folder).map_err(BackupError::system("read", &folder))?;
             let known = [STATE, KEYS, PROMISED, MANIFEST, ARCHIVE].map(PathBuf::from);
@@ -180,7 +171,7 @@ impl Staging {
         } else {
             self.folder.clone()
         };
-        let placed = fs::rename(from, to).and_then(|()| File::open(parent_of(to))?.sync_all());
+        let placed = fs::rename(from, to).and_then(|()| sync_folder_of(to));
         placed.map_err(BackupError::system("put in place", to))
     }
 }
@@ -195,16 +186,17 @@ impl Drop for Staging {
 /// All files in one, the manifest first.
 fn pack(folder: &Path, manifest: &BackupManifest) -> Result<PathBuf, BackupError> {
     let place = folder.join(ARCHIVE);
-    copy(io::empty(), &place, |_| {})?;
     let failed = || BackupError::system("written", &place);
-    let file = File::options().write(true).open(&place).map_err(failed())?;
+    let file = new_private(&place)?;
     let mut archive = tar::Builder::new(io::BufWriter::new(file));
     let made = u64::try_from(manifest.made.0).unwrap_or_default();
     let paths = manifest.files.iter().map(|file| file.path.as_str());
     for path in std::iter::once(MANIFEST).chain(paths) {
-        let file = File::open(folder.join(path)).map_err(failed())?;
+        let from = folder.join(path);
+        let unread = || BackupError::system("read", &from);
+        let file = File::open(&from).map_err(unread())?;
         let mut header = tar::Header::new_gnu();
-        header.set_size(file.metadata().map_err(failed())?.len());
+        header.set_size(file.metadata().map_err(unread())?.len());
         header.set_mode(0o600);
         header.set_mtime(made);
         let appended = archive.append_data(&mut header, path, file);
@@ -221,6 +213,7 @@ struct Backup<'a> {
     job: &'a BackupJob<'a>,
     /// Where it is made.
     folder: &'a Path,
+    log_keys: LogKeys,
     files: Vec<BackupFile>,
     progress: Progress,
     watcher: Watcher<'a>,
@@ -228,16 +221,15 @@ struct Backup<'a> {
 
 impl Backup<'_> {
     /// Copies everything; gives the log that is in it.
-    fn copy_all(&mut self) -> Result<Option<BackupLog>, BackupError> {
+    fn copy_all(&mut self) -> Result<Option<LogPromise>, BackupError> {
         let BackupJob { state, key, .. } = *self.job;
-        let tree = StateTree::read(state, key)?;
+        let tree = StateTree::read(state, &self.log_keys)?;
         let size = |path: PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
         let databases = DATABASES.iter().map(|name| size(state.join(name)));
         let files = tree.files.iter().map(|file| size(state.join(file)));
         self.progress.total = databases.chain(files).sum();
         for list in &tree.lists {
-            let mut files = Vec::new();
-            walk(state, list, 0, &mut files)?;
+            let files = self.log_keys.files_beside(state, list)?;
             self.progress.total += files.iter().map(|file| size(state.join(file))).sum::<u64>();
         }
         // The log last: what it says of the lists is then in them too.
@@ -245,12 +237,9 @@ impl Backup<'_> {
             self.copy_list(list)?;
         }
         for file in &tree.files {
-            let is_secret = file.as_path() == Path::new(RECEIPT_KEY);
-            if self.job.keys == BackupKeys::With || !is_secret {
-                match self.copy_file(&state.join(file), &Path::new(STATE).join(file)) {
-                    Err(error) if error.is_missing() => {}
-                    copied => copied?,
-                }
+            match self.copy_state_file(file) {
+                Err(error) if error.is_missing() => {}
+                copied => copied?,
             }
         }
         if self.job.keys == BackupKeys::With {
@@ -268,7 +257,16 @@ impl Backup<'_> {
         for name in DATABASES {
             self.copy_database(name)?;
         }
-        self.read_log()
+        read_log(&self.folder.join(STATE))
+    }
+
+    /// Copies a file of the state folder, unless it is a key that is not to be in the backup.
+    fn copy_state_file(&mut self, file: &Path) -> Result<(), BackupError> {
+        let from = self.job.state.join(file);
+        if self.job.keys == BackupKeys::Without && is_private_key(file, &from) {
+            return Ok(());
+        }
+        self.copy_file(&from, &Path::new(STATE).join(file))
     }
 
     /// Copies a list's folder as it is at one moment, by its record.
@@ -278,11 +276,8 @@ impl Backup<'_> {
         let (files_before, progress) = (self.files.len(), self.progress);
         for _ in 0..LIST_ATTEMPTS {
             let before = fs::read(&record).ok();
-            let mut files = Vec::new();
-            walk(state, list, 0, &mut files)?;
-            let copied = files.iter().try_for_each(|file| {
-                self.copy_file(&state.join(file), &Path::new(STATE).join(file))
-            });
+            let files = self.log_keys.files_beside(state, list)?;
+            let copied = files.iter().try_for_each(|file| self.copy_state_file(file));
             if !copied.as_ref().is_err_and(BackupError::is_missing) {
                 copied?;
                 if fs::read(&record).ok() == before {
@@ -303,20 +298,16 @@ impl Backup<'_> {
     }
 
     fn copy_keys(&mut self, key: &Path) -> Result<(), BackupError> {
-        let own = key.file_name().unwrap_or_default();
-        for name in names(parent_of(key))? {
-            let Some(end) = name
-                .as_os_str()
-                .as_encoded_bytes()
-                .strip_prefix(own.as_encoded_bytes())
-            else {
+        let folder = folder_of(key);
+        for name in names(folder)? {
+            let Some(end) = key_end(key, name.as_os_str()) else {
                 continue;
             };
-            let end = String::from_utf8_lossy(end);
+            let is_whole = !end.ends_with(".new");
             let is_key = end.is_empty() || end.starts_with(".next") || end.starts_with(".until-");
-            if is_key {
+            if is_key && is_whole {
                 let to = Path::new(KEYS).join(format!("{LOG_KEY}{end}"));
-                self.copy_file(&parent_of(key).join(&name), &to)?;
+                self.copy_file(&folder.join(&name), &to)?;
             }
         }
         Ok(())
@@ -335,10 +326,15 @@ impl Backup<'_> {
             return Ok(());
         }
         let (progress, watcher) = (&mut self.progress, &mut self.watcher);
-        let (octets, sha256) = copy(file.take(metadata.len()), &self.folder.join(to), |octets| {
-            progress.done += octets;
-            watcher(*progress);
-        })?;
+        let (octets, sha256) = copy(
+            file.take(metadata.len()),
+            from,
+            &self.folder.join(to),
+            |octets| {
+                progress.done += octets;
+                watcher(*progress);
+            },
+        )?;
         self.files.push(BackupFile {
             path,
             octets,
@@ -353,7 +349,7 @@ impl Backup<'_> {
         if !from.exists() {
             return Ok(());
         }
-        copy(io::empty(), &to, |_| {})?;
+        new_private(&to)?;
         let (before, progress) = (self.progress, &mut self.progress);
         let watcher = &mut self.watcher;
         copy_database(&from, &to, &mut |octets| {
@@ -362,7 +358,7 @@ impl Backup<'_> {
         })?;
         let synced = File::open(&to).and_then(|file| file.sync_all());
         synced.map_err(BackupError::system("written", &to))?;
-        let (octets, sha256) = hash_of(&to).map_err(BackupError::system("read", &to))?;
+        let (octets, sha256) = hash_of(&to)?;
         self.files.push(BackupFile {
             path,
             octets,
@@ -370,27 +366,19 @@ impl Backup<'_> {
         });
         Ok(())
     }
+}
 
-    /// The log in what was copied.
-    fn read_log(&self) -> Result<Option<BackupLog>, BackupError> {
-        read_log(&self.folder.join(STATE))
-    }
+/// Is a file of the state folder, which lies at `place`, a private key: that of the receipts, or
+/// any that a file holds as the log's key does?
+fn is_private_key(file: &Path, place: &Path) -> bool {
+    file == Path::new(RECEIPT_KEY) || read_log_key(place).is_ok_and(|key| key.is_some())
 }
 
 /// The log in a state folder, as far as it is signed; none where there is none.
-pub(super) fn read_log(state: &Path) -> Result<Option<BackupLog>, BackupError> {
-    let head = match LogReader::open(state) {
-        Ok(reader) => reader.last_checkpoint()?,
-        Err(StoreError::Missing { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let head = head.and_then(|head| {
-        let note = Note::parse(head.note.as_bytes()).ok()?;
-        Checkpoint::parse(note.text()).ok()
-    });
-    Ok(head.map(|Checkpoint { origin, size, root }| BackupLog {
-        origin,
-        size,
-        root: Hash(root),
-    }))
+pub(super) fn read_log(state: &Path) -> Result<Option<LogPromise>, BackupError> {
+    match LogReader::open(state) {
+        Ok(reader) => Ok(reader.head()?),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -1,11 +1,12 @@
 //! Reading and writing the files that commands are given, with errors that name the file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::failure::CommandFailure;
+use crate::store::{beside, sync_folder_of};
 
 /// A file's octets.
 pub(super) fn read(place: &Path) -> Result<Vec<u8>, CommandFailure> {
@@ -29,7 +30,8 @@ pub(super) fn write_new(place: &Path, octets: &[u8]) -> Result<(), CommandFailur
         .open(place)
         .and_then(|mut file| {
             file.write_all(octets)?;
-            file.sync_all()
+            file.sync_all()?;
+            sync_folder_of(place)
         });
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => CommandFailure::Failed(format!(
@@ -42,28 +44,27 @@ pub(super) fn write_new(place: &Path, octets: &[u8]) -> Result<(), CommandFailur
 
 /// Replace a file whole, so that nobody ever sees half of it; only its owner can read it.
 pub(super) fn write_file(place: &Path, octets: &[u8]) -> Result<(), CommandFailure> {
-    let mut beside = place.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let written = OpenOptions::new()
+    replace(place, octets, 0o600).map_err(|error| unwritable(place, &error))
+}
+
+/// As [`write_file`], for a file that others may read.
+pub(super) fn publish_file(place: &Path, octets: &[u8]) -> io::Result<()> {
+    replace(place, octets, 0o666)
+}
+
+/// Written beside and renamed; on disk when this returns.
+fn replace(place: &Path, octets: &[u8], mode: u32) -> io::Result<()> {
+    let beside = beside(place, ".new");
+    let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .and_then(|mut file| {
-            file.write_all(octets)?;
-            file.sync_all()?;
-            fs::rename(&beside, place)?;
-            File::open(
-                place
-                    .parent()
-                    .filter(|folder| !folder.as_os_str().is_empty())
-                    .unwrap_or(Path::new(".")),
-            )?
-            .sync_all()
-        });
-    written.map_err(|error| unwritable(place, &error))
+        .mode(mode)
+        .open(&beside)?;
+    file.write_all(octets)?;
+    file.sync_all()?;
+    fs::rename(&beside, place)?;
+    sync_folder_of(place)
 }
 
 pub(super) fn unwritable(place: &Path, error: &io::Error) -> CommandFailure {

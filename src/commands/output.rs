@@ -121,6 +121,12 @@ pub(super) fn count(value: u64, noun: &str) -> String {
     format!("{} {noun}{ending}", number(value))
 }
 
+/// A number of leaves of a log.
+pub(super) fn leaves(value: u64) -> String {
+    let noun = if value == 1 { "leaf" } else { "leaves" };
+    format!("{} {noun}", number(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use super::whole::write_whole;
 use crate::list::Hash;
 
 /// The file in the state folder.
-const FILE: &str = "arrival.json";
+pub const ARRIVAL_FILE: &str = "arrival.json";
 
 /// How the state folder came to be as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl StateArrival {
     /// # Errors
     /// When it is there and cannot be read, or says nothing that is known here.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, StoreError> {
-        let path = folder.join(FILE);
+        let path = folder.join(ARRIVAL_FILE);
         let failed = |source| StoreError::Open {
             path: path.clone(),
             source,
@@ -63,18 +63,18 @@ impl StateArrival {
     /// When the system refuses.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let text = serde_json::to_vec(self)?;
-        write_whole(folder, FILE, text.as_slice())
+        write_whole(folder, ARRIVAL_FILE, text.as_slice())
     }
 
     /// The log has said it.
     pub(super) fn forget(folder: &Path) {
-        if let Err(error) = fs::remove_file(folder.join(FILE))
+        if let Err(error) = fs::remove_file(folder.join(ARRIVAL_FILE))
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(
                 "{}: cannot be deleted ({error}); delete it, or the next start says again what it \
                  says",
-                folder.join(FILE).display()
+                folder.join(ARRIVAL_FILE).display()
             );
         }
     }

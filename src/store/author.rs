@@ -8,10 +8,8 @@ use crate::record::{LogKeyNote, Moment};
 use crate::seal::{Note, SigningKey, VerifyKey};
 
 use super::StoreError;
-use super::key_file::{
-    beside, make_key, read_log_key, read_or_make_key, sync_folder_of, write_private,
-};
-use super::whole::give_to_owner;
+use super::key_file::{make_key, read_log_key, read_or_make_key, write_private};
+use super::whole::{beside, give_to_owner, sync_folder_of};
 
 /// The author of an audit log, as its leaves name it.
 #[derive(Debug)]
@@ -223,6 +221,7 @@ impl NextPlace {
         let note = beside(path, NEXT_NOTE);
         std::fs::rename(&place, &aside)
             .and_then(|()| std::fs::remove_file(note))
+            .and_then(|()| sync_folder_of(&aside))
             .map_err(|source| StoreError::Open {
                 path: place,
                 source,
@@ -297,12 +296,18 @@ fn set_aside(path: &Path, since: &str) -> Result<(), StoreError> {
     if std::fs::read(&aside).is_ok_and(is_same) {
         return Ok(());
     }
-    std::fs::hard_link(path, &aside)
-        .or_else(|_| std::fs::copy(path, &aside).map(drop))
-        .map_err(|source| StoreError::Open {
-            path: aside,
-            source,
-        })
+    let failed = |source| StoreError::Open {
+        path: aside.clone(),
+        source,
+    };
+    match std::fs::hard_link(path, &aside) {
+        Ok(()) => sync_folder_of(&aside).map_err(failed),
+        // Not every file system knows links.
+        Err(_) => {
+            let key = std::fs::read(path).map(zeroize::Zeroizing::new);
+            write_private(&aside, &key.map_err(failed)?)
+        }
+    }
 }
 
 /// The name of a log and of its key: `provider/resolver`.

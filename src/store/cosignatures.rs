@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::StoreError;
+use super::damaged::set_aside;
+use super::in_place::OpenFiles;
 use super::schema::open_private;
 use crate::clock::UnixSeconds;
 
@@ -46,32 +49,50 @@ pub struct KeptCosignature {
 pub struct Cosignatures {
     connection: Connection,
     file: PathBuf,
+    files: OpenFiles,
 }
 
-fn cosignatures_file(folder: &Path) -> PathBuf {
-    folder.join("cosignatures.sqlite")
-}
+/// Held while the file is opened.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// The file of the cosignatures in a state folder.
+pub const COSIGNATURES_FILE: &str = "cosignatures.sqlite";
 
 impl Cosignatures {
-    /// Opens the file in `folder` for writing; it is made where it is not there.
+    /// Opens the file in `folder` for writing; it is made where it is not there. One that is
+    /// damaged or that a newer version wrote is set aside: what was in it is asked of the
+    /// witnesses again.
     ///
     /// # Errors
-    /// When it cannot be opened, or a newer version wrote it.
+    /// When it cannot be opened.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let file = cosignatures_file(folder);
+        // Witnesses are followed by a thread each: one of them sets it aside.
+        let _turn = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::open_whole(folder).or_else(|error| {
+            let Some((word, _)) = error.unusable() else {
+                return Err(error);
+            };
+            let Ok(aside) = set_aside(&folder.join(COSIGNATURES_FILE), word) else {
+                return Err(error);
+            };
+            tracing::error!("{error}. Cosignatures are kept in a new file{aside}");
+            Self::open_whole(folder)
+        })
+    }
+
+    fn open_whole(folder: &Path) -> Result<Self, StoreError> {
+        let file = folder.join(COSIGNATURES_FILE);
         open_private(&file)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Self::connect(file, flags, |connection, form| {
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "full")?;
-            // Each witness is followed by a thread of its own: one of them makes the table.
-            match form {
-                0 => connection.execute_batch(&format!(
-                    "BEGIN IMMEDIATE; {} PRAGMA user_version = {FORM}; COMMIT;",
-                    CREATE.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
-                )),
-                _ => Ok(()),
+            if form == 0 {
+                connection.execute_batch(&format!(
+                    "BEGIN IMMEDIATE; {CREATE} PRAGMA user_version = {FORM}; COMMIT;"
+                ))?;
             }
+            check_whole(connection)
         })
     }
 
@@ -80,7 +101,7 @@ impl Cosignatures {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read(folder: &Path) -> Result<Option<Self>, StoreError> {
-        let file = cosignatures_file(folder);
+        let file = folder.join(COSIGNATURES_FILE);
         if !file.exists() {
             return Ok(None);
         }
@@ -113,7 +134,11 @@ impl Cosignatures {
             });
         }
         prepare(&connection, form).map_err(|source| failed("open", &file, source))?;
-        Ok(Self { connection, file })
+        Ok(Self {
+            connection,
+            files: OpenFiles::of(&file),
+            file,
+        })
     }
 
     /// Keeps a cosignature; on disk when this returns.
@@ -121,6 +146,7 @@ impl Cosignatures {
     /// # Errors
     /// When it cannot be written.
     pub fn keep(&self, kept: &KeptCosignature) -> Result<(), StoreError> {
+        self.files.check()?;
         let sql = "INSERT OR REPLACE INTO cosignature VALUES (?1, ?2, ?3, ?4, ?5)";
         let size = kept.size.cast_signed();
         let values = params![kept.origin, size, kept.witness, kept.at, kept.line];
@@ -170,6 +196,16 @@ impl Cosignatures {
     }
 }
 
+/// Fails where a part of the file is damaged that opening it does not read.
+fn check_whole(connection: &Connection) -> rusqlite::Result<()> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Err(rusqlite::Error::SqliteFailure(corrupt, Some(found)))
+}
+
 fn failed(attempt: &'static str, file: &Path, source: rusqlite::Error) -> StoreError {
     StoreError::Sqlite {
         attempt,
@@ -216,19 +252,62 @@ mod tests {
         assert_eq!(lines, BTreeMap::from(expected));
     }
 
+    fn names(folder: &Path) -> Vec<String> {
+        let names = std::fs::read_dir(folder).unwrap().flatten();
+        names
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect()
+    }
+
+    /// What happens to a file, and the word that it is set aside with.
+    type Fault = (&'static str, fn(&Path));
+
+    const FAULTS: [Fault; 3] = [
+        ("damaged", |file| {
+            std::fs::write(file, "garbage".repeat(999)).unwrap();
+        }),
+        ("damaged", |file| {
+            // The header is whole, and the tables are not.
+            let mut octets = std::fs::read(file).unwrap();
+            octets[4096..].fill(7);
+            std::fs::write(file, octets).unwrap();
+        }),
+        ("newer", |file| {
+            let file = Connection::open(file).unwrap();
+            file.pragma_update(None, "user_version", FORM + 1).unwrap();
+        }),
+    ];
+
     #[test]
-    fn a_newer_file_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let newer = Cosignatures::open(folder.path()).unwrap();
-        newer
-            .connection
-            .pragma_update(None, "user_version", FORM + 1)
-            .unwrap();
-        for refused in [
-            Cosignatures::open(folder.path()).map(drop),
-            Cosignatures::read(folder.path()).map(drop),
-        ] {
-            assert!(matches!(refused, Err(StoreError::Newer { .. })));
+    fn a_file_that_is_of_no_use_is_set_aside() {
+        for (word, happen) in FAULTS {
+            let folder = tempfile::tempdir().unwrap();
+            let before = Cosignatures::open(folder.path()).unwrap();
+            before.keep(&kept(9, "a")).unwrap();
+            drop(before);
+            happen(&folder.path().join(COSIGNATURES_FILE));
+            let opened = Cosignatures::open(folder.path()).unwrap();
+            let other = Cosignatures::open(folder.path()).unwrap();
+            opened.keep(&kept(12, "a")).unwrap();
+            let last = other.last("provider.example/one", "a").unwrap();
+            assert_eq!(last, Some(kept(12, "a")), "{word}");
+            let begin = format!("{COSIGNATURES_FILE}.{word}-");
+            let names = names(folder.path());
+            let aside = names.iter().filter(|name| name.starts_with(&begin));
+            let aside = aside.filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
+            assert_eq!(aside.count(), 1, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_deleted_is_noticed_at_the_next_writing() {
+        for name in [COSIGNATURES_FILE, "cosignatures.sqlite-wal"] {
+            let folder = tempfile::tempdir().unwrap();
+            let opened = Cosignatures::open(folder.path()).unwrap();
+            opened.keep(&kept(9, "a")).unwrap();
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+            let lost = opened.keep(&kept(12, "a"));
+            assert!(matches!(lost, Err(StoreError::Gone { .. })), "{lost:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How the writing of the counts goes, for status and metrics.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,21 +32,18 @@ pub struct Flushing {
 impl Health {
     /// How the writing goes now.
     pub fn read(&self) -> Flushing {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().clone()
     }
 
     /// A store was opened.
     pub(super) fn note_opened(&self, store: &Store) {
-        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flushing = self.lock();
         flushing.restored = store.restored().map(str::to_owned);
     }
 
     /// Notes what is to be known of the clock; only a change goes to the log.
     pub(super) fn note_clock(&self, message: Option<String>) {
-        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flushing = self.lock();
         if flushing.clock != message
             && let Some(message) = &message
         {
@@ -57,7 +54,7 @@ impl Health {
 
     /// Notes the outcome of a flush; only a change goes to the log, as a full disk lasts.
     pub(super) fn note(&self, outcome: Result<(), &StoreError>, at: UnixSeconds) {
-        let mut flushing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flushing = self.lock();
         let error = outcome.err().map(ToString::to_string);
         match (&flushing.last_error, &error) {
             (None, Some(error)) => tracing::error!("{error}; until then the counts wait in memory"),
@@ -69,5 +66,9 @@ impl Health {
             None => flushing.last_flush = Some(at),
         }
         flushing.last_error = error;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Flushing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,20 +2,20 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::StoreError;
 use super::schema::open_private;
+use super::whole::{beside, sync_folder_of};
 use crate::seal::SigningKey;
 
 /// The longest key file that is read, in octets.
 const KEY_FILE_OCTETS_MAX: u64 = 4096;
 
-/// A file of this name with `end` behind it.
-pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
+/// Is `origin` the first log of the resolver `name`, or one that followed it?
+pub fn is_log_of(origin: &str, name: &str) -> bool {
+    let rest = origin.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Reads the private key in `path`; where there is no file, makes a key under `name` and keeps it
@@ -28,12 +28,7 @@ pub fn read_or_make_key(path: &Path, name: &str) -> Result<SigningKey, StoreErro
     let Some(key) = read_log_key(path)? else {
         return make_key(path, name);
     };
-    let follows = |rest: &str| rest.starts_with('/');
-    if key
-        .name()
-        .strip_prefix(name)
-        .is_some_and(|rest| rest.is_empty() || follows(rest))
-    {
+    if is_log_of(key.name(), name) {
         Ok(key)
     } else {
         Err(StoreError::Key {
@@ -94,10 +89,4 @@ pub(super) fn write_private(path: &Path, octets: &[u8]) -> Result<(), StoreError
         .and_then(|()| std::fs::rename(&written, path))
         .and_then(|()| sync_folder_of(path))
         .map_err(failed)
-}
-
-pub(super) fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent();
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
 }

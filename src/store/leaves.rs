@@ -11,7 +11,7 @@ use crate::seal::VerifyKey;
 use crate::seal::tree::{Hash, leaf_hash};
 
 use super::schema::{counts_file, has_table, open_to_read};
-use super::{StoreError, entries, restored};
+use super::{LogPromise, StoreError, entries, restored};
 
 /// The audit log of one state folder, open for reading.
 #[derive(Debug)]
@@ -38,11 +38,9 @@ impl LogReader {
             connection: open_to_read(folder)?,
             folder: folder.into(),
         };
-        match reader.author() {
-            Ok(Some(_)) => Ok(reader),
-            // An error tells of a file of the first form, which no resolver has opened since there
-            // are logs.
-            Ok(None) | Err(_) => Err(StoreError::Missing {
+        match reader.author()? {
+            Some(_) => Ok(reader),
+            None => Err(StoreError::Missing {
                 folder: folder.into(),
             }),
         }
@@ -60,8 +58,9 @@ impl LogReader {
     /// Opens all logs in `folder`: those that ended, and the one that goes on; none where there is
     /// none.
     pub fn open_all(folder: &Path) -> Result<Vec<Self>, StoreError> {
-        let Ok(last) = Self::open(folder) else {
-            return Ok(Vec::new());
+        let last = match Self::open(folder) {
+            Err(StoreError::Missing { .. }) => return Ok(Vec::new()),
+            opened => opened?,
         };
         let ended = last.ended()?.into_iter();
         let ended = ended.map(|(_, origin)| Self::open_ended(folder, &origin));
@@ -98,6 +97,9 @@ impl LogReader {
     /// The logs that ended, with their numbers, the first one first.
     fn ended(&self) -> Result<Vec<(i64, String)>, StoreError> {
         let read = || -> rusqlite::Result<Vec<(i64, String)>> {
+            if !has_table(&self.connection, "ended_log")? {
+                return Ok(Vec::new());
+            }
             let mut select = self
                 .connection
                 .prepare("SELECT log, author FROM ended_log ORDER BY log")?;
@@ -113,10 +115,12 @@ impl LogReader {
 
     /// The author's public key.
     pub fn author(&self) -> Result<Option<String>, StoreError> {
-        self.connection
-            .query_row("SELECT author FROM log", [], |row| row.get(0))
-            .optional()
-            .map_err(|source| self.failed(source))
+        restored::author(&self.connection).map_err(|source| self.failed(source))
+    }
+
+    /// What of the log is signed; none where nothing is.
+    pub fn head(&self) -> Result<Option<LogPromise>, StoreError> {
+        restored::head(&self.connection).map_err(|source| self.failed(source))
     }
 
     /// The names of all logs in the folder, those that ended included.
@@ -272,7 +276,8 @@ mod tests {
     use crate::seal::checkpoint::Checkpoint;
     use crate::seal::tree::root_of;
     use crate::store::author::author_of_tests as author;
-    use crate::store::{ClockStep, OutOfForce, Reader, Store, Taking};
+    use crate::store::forms::{FORM, FORMS};
+    use crate::store::{ClockStep, OutOfForce, Reader, Store, Taking, has_arrived};
 
     const HOUR: UnixSeconds = 1_767_225_600;
 
@@ -299,6 +304,60 @@ mod tests {
             questions,
             events,
             ..HourCounts::default()
+        }
+    }
+
+    /// What an older version wrote lacks tables.
+    #[test]
+    fn counts_of_every_older_form_are_read() {
+        let key = author().key.public().to_string();
+        for form in 1..=FORM {
+            let folder = tempfile::tempdir().unwrap();
+            let file = counts_file(folder.path());
+            let written = Connection::open(&file).unwrap();
+            for step in FORMS.into_iter().take(form as usize) {
+                written.execute_batch(step).unwrap();
+            }
+            written.pragma_update(None, "user_version", form).unwrap();
+            let has_log = form >= 3;
+            if has_log {
+                let log = "INSERT INTO log (log, author, size, peaks, time, next_hour)
+                    VALUES (0, ?1, 0, x'', 0, 0)";
+                written.execute(log, [&key]).unwrap();
+            }
+            drop(written);
+            let all = LogReader::open_all(folder.path()).unwrap();
+            assert_eq!(all.len(), usize::from(has_log), "{form}");
+            for reader in &all {
+                assert_eq!(reader.names().unwrap(), ["provider.example/one"]);
+                assert_eq!(reader.head().unwrap(), None);
+                assert_eq!(reader.key_notes().unwrap(), [] as [String; 0]);
+                let openings = reader.openings("law", Stretch::default());
+                assert!(openings.unwrap().is_empty(), "{form}");
+            }
+            let ended = LogReader::open_ended(folder.path(), "provider.example/two");
+            assert!(matches!(ended, Err(StoreError::Missing { .. })), "{form}");
+            let arrived = has_arrived(folder.path(), &crate::list::Hash([7; 32]));
+            assert_eq!(arrived.unwrap(), Some(false), "{form}");
+            let reader = Reader::open(folder.path()).unwrap();
+            reader.read_unlogged(HOUR).unwrap();
+            reader.read(Stretch::default(), HOUR).unwrap();
+        }
+    }
+
+    #[test]
+    fn counts_that_cannot_be_read_are_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(LogReader::open_all(folder.path()).unwrap().len(), 0);
+        std::fs::write(counts_file(folder.path()), "garbage".repeat(999)).unwrap();
+        for opened in [
+            LogReader::open_all(folder.path()).map(drop),
+            LogReader::open(folder.path()).map(drop),
+        ] {
+            assert!(
+                matches!(opened, Err(StoreError::Sqlite { .. })),
+                "{opened:?}"
+            );
         }
     }
 

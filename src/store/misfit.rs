@@ -55,8 +55,8 @@ impl LogMisfit {
                  audit log {origin} that were signed; what was not signed yet is lost"
             ),
             Self::Damaged => format!(
-                "restored: the counts could not be read any more and were set aside, with the \
-                 audit log {origin} of which {size} are known to be signed"
+                "restored: the counts could not be read any more, or were deleted, with the audit \
+                 log {origin} of which {size} are known to be signed"
             ),
             Self::Newer => format!(
                 "restored: a newer wardline had written the counts, which were set aside, with \

@@ -25,6 +25,7 @@ mod going_back;
 mod handover;
 mod health;
 mod hours;
+mod in_place;
 mod journal;
 mod key_file;
 mod leaves;
@@ -50,26 +51,29 @@ mod write;
 
 use std::path::PathBuf;
 
-pub use arrival::StateArrival;
+pub use arrival::{ARRIVAL_FILE, StateArrival};
 pub use author::{Author, NextKey, origin, prepare_next_key};
-pub use cosignatures::{Cosignatures, KeptCosignature};
+pub use cosignatures::{COSIGNATURES_FILE, Cosignatures, KeptCosignature};
 pub use damaged::set_unusable_aside;
 pub use flusher::{Keeper, StoreOpener};
 pub use going_back::WayBack;
 pub use health::{Flushing, Health};
 pub use journal::{Journal, JournalEvent, JournalRow};
-pub use key_file::{read_log_key, read_or_make_key};
+pub use key_file::{is_log_of, read_log_key, read_or_make_key};
 pub use leaves::{LogReader, SignedHead};
 pub use lock::lock_state;
-pub use moving::{MovedState, has_arrived, move_away};
+pub use moving::{MOVING_FILE, MovedState, has_arrived, move_away};
 pub use out_of_force::{InForceSince, ListForce, OutOfForce};
 pub use promises::{ListPromise, LogPromise, Promises};
 pub use read::Reader;
-pub use schema::restoring_folder;
+pub use schema::{COUNTS_FILE, RESTORING_FOLDER, lock_file, restoring_folder};
 pub use snapshot::copy_database;
 pub use steps::ClockStep;
 pub use unlogged::Unlogged;
-pub use whole::{Haste, make_private_folder, write_file, write_whole};
+pub use whole::{
+    Haste, beside, folder_of, free_name, make_private_folder, sync_folder_of, write_file,
+    write_whole,
+};
 pub use write::{Store, Taking};
 
 /// What can go wrong with the counts on disk.
@@ -137,6 +141,12 @@ pub enum StoreError {
         folder: PathBuf,
         /// The log.
         origin: String,
+    },
+    /// The file that is open is not in its place any more.
+    #[error("{} was deleted or replaced while wardline ran", file.display())]
+    Gone {
+        /// The file.
+        file: PathBuf,
     },
     /// A restore was cut short.
     #[error("{}: a restore was cut short: run `wardline state restore BACKUP --replace` again",

@@ -11,7 +11,7 @@ use super::StoreError;
 use super::arrival::StateArrival;
 use super::lock::lock_state;
 use super::restored::{checkpoint, moved_to};
-use super::schema::{counts_file, open_to_read};
+use super::schema::{counts_file, has_table, open_to_read};
 use super::steps::Ending;
 use super::whole::write_whole;
 use super::write::Store;
@@ -19,7 +19,7 @@ use crate::list::Hash;
 use crate::record::MovedLog;
 
 /// The token of a move whose archive is not written yet.
-const FILE: &str = "moving.json";
+pub const MOVING_FILE: &str = "moving.json";
 
 /// The state folder of a log that was moved away; no resolver starts on it while this lives.
 #[derive(Debug)]
@@ -62,13 +62,13 @@ pub fn move_away(
     let store = open()?;
     let mut token = Hash([0; 32]);
     let unwritable = |source| StoreError::Open {
-        path: folder.join(FILE),
+        path: folder.join(MOVING_FILE),
         source,
     };
     getrandom::fill(&mut token.0).map_err(|error| unwritable(io::Error::other(error)))?;
     let written = serde_json::to_vec(&MoveUnderWay { token }).map_err(io::Error::from);
     written
-        .and_then(|text| write_whole(folder, FILE, text.as_slice()))
+        .and_then(|text| write_whole(folder, MOVING_FILE, text.as_slice()))
         .map_err(unwritable)?;
     let at = store.time();
     let lock = store.end_as(at, Ending::Move(token))?;
@@ -82,9 +82,9 @@ impl MovedState {
     /// When the token cannot be deleted here.
     pub fn finish(self, folder: &Path) -> Result<(), StoreError> {
         StateArrival::forget(folder);
-        match fs::remove_file(folder.join(FILE)) {
+        match fs::remove_file(folder.join(MOVING_FILE)) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StoreError::Open {
-                path: folder.join(FILE),
+                path: folder.join(MOVING_FILE),
                 source,
             }),
             _ => Ok(()),
@@ -116,13 +116,18 @@ pub fn has_arrived(folder: &Path, token: &Hash) -> Result<Option<bool>, StoreErr
         opened => opened?,
     };
     let said = format!("\"arrived\":\"{token}\"").into_bytes();
-    let found = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM leaf WHERE instr(octets, ?1) > 0)
-             OR EXISTS (SELECT 1 FROM ended_leaf WHERE instr(octets, ?1) > 0)",
-        [said],
-        |row| row.get(0),
-    );
-    found.map(Some).map_err(|source| StoreError::Sqlite {
+    let find = || -> rusqlite::Result<bool> {
+        for table in ["leaf", "ended_leaf"] {
+            let find = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE instr(octets, ?1) > 0)");
+            if has_table(&connection, table)?
+                && connection.query_row(&find, [&said], |row| row.get(0))?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    find().map(Some).map_err(|source| StoreError::Sqlite {
         attempt: "read",
         file: counts_file(folder),
         source,
@@ -130,7 +135,7 @@ pub fn has_arrived(folder: &Path, token: &Hash) -> Result<Option<bool>, StoreErr
 }
 
 fn read_token(folder: &Path) -> Option<Hash> {
-    let text = fs::read(folder.join(FILE)).ok()?;
+    let text = fs::read(folder.join(MOVING_FILE)).ok()?;
     let under_way: MoveUnderWay = serde_json::from_slice(&text).ok()?;
     Some(under_way.token)
 }

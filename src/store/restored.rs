@@ -10,6 +10,7 @@ use super::author::Author;
 use super::log::Log;
 use super::misfit::LogMisfit;
 use super::promises::LogPromise;
+use super::schema::has_table;
 use crate::clock::{HOUR_S, UnixSeconds, hour_start};
 use crate::list::Hash;
 use crate::record::{EndedLog, EventLeaf, Leaf, Moment, MovedLog, Statement};
@@ -41,7 +42,7 @@ pub(super) fn find(
     arrival: Option<&StateArrival>,
     at: UnixSeconds,
 ) -> rusqlite::Result<Option<FoundRestored>> {
-    let head = checkpoint(connection, None)?.map(head_of);
+    let head = head(connection)?;
     let begun = "SELECT EXISTS (SELECT 1 FROM log)";
     let is_begun: bool = connection.query_row(begun, [], |row| row.get(0))?;
     let found = match misfit(connection, promised.clone())? {
@@ -87,10 +88,7 @@ fn misfit(
     connection: &Connection,
     promised: Option<LogPromise>,
 ) -> rusqlite::Result<Option<(LogPromise, LogMisfit)>> {
-    let author: Option<String> = connection
-        .query_row("SELECT author FROM log", [], |row| row.get(0))
-        .optional()?;
-    let origin = author
+    let origin = author(connection)?
         .as_deref()
         .and_then(|author| VerifyKey::parse(author).ok())
         .map(|key| key.name().to_owned());
@@ -119,6 +117,20 @@ fn misfit(
     Ok(Some((promised, why)))
 }
 
+/// The public key of the author of the log that goes on; none where there is no log.
+pub(super) fn author(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    if !has_table(connection, "log")? {
+        return Ok(None);
+    }
+    let author = connection.query_row("SELECT author FROM log", [], |row| row.get(0));
+    author.optional()
+}
+
+/// What is signed of the log on disk.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<Option<LogPromise>> {
+    Ok(checkpoint(connection, None)?.map(head_of))
+}
+
 fn head_of(Checkpoint { origin, size, root }: Checkpoint) -> LogPromise {
     LogPromise {
         origin,
@@ -144,6 +156,9 @@ fn nothing_of(author: &Author) -> LogPromise {
 
 /// Where the log on disk says last that it was moved to.
 pub(super) fn moved_to(connection: &Connection) -> rusqlite::Result<Option<MovedLog>> {
+    if !has_table(connection, "leaf")? {
+        return Ok(None);
+    }
     // Hours may stand behind it.
     let mut leaves = connection.prepare("SELECT octets FROM leaf ORDER BY seq DESC")?;
     let mut rows = leaves.query([])?;
@@ -220,6 +235,9 @@ pub(super) fn checkpoint(
     connection: &Connection,
     size: Option<u64>,
 ) -> rusqlite::Result<Option<Checkpoint>> {
+    if !has_table(connection, "checkpoint")? {
+        return Ok(None);
+    }
     let note: Option<String> = connection
         .query_row(
             "SELECT note FROM checkpoint WHERE ?1 IS NULL OR size = ?1 ORDER BY size DESC LIMIT 1",
@@ -248,10 +266,13 @@ pub(super) fn mark(connection: &Connection) -> rusqlite::Result<()> {
 
 /// The names of all logs on disk, the ended ones included.
 pub(super) fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut authors =
-        connection.prepare("SELECT author FROM log UNION SELECT author FROM ended_log")?;
-    let authors = authors.query_map([], |row| row.get::<_, String>(0))?;
-    let authors = authors.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut authors: Vec<String> = author(connection)?.into_iter().collect();
+    if has_table(connection, "ended_log")? {
+        let mut ended = connection.prepare("SELECT author FROM ended_log ORDER BY log")?;
+        for author in ended.query_map([], |row| row.get(0))? {
+            authors.push(author?);
+        }
+    }
     let keys = authors.iter().filter_map(|key| VerifyKey::parse(key).ok());
     Ok(keys.map(|key| key.name().to_owned()).collect())
 }

@@ -1,33 +1,40 @@
 //! The form of the file on disk, and how it is opened.
 
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{Access, access};
 
 use super::StoreError;
 use super::forms::{FORM, FORMS};
-use super::whole::make_private_folder;
+use super::whole::{beside, make_private_folder};
 
 /// How long one process waits for another one's turn at the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The file of the counts in a state folder.
+pub const COUNTS_FILE: &str = "counts.sqlite";
+/// The file that whoever runs on a state folder holds locked.
+const LOCK_FILE: &str = "counts.lock";
+/// The folder in a state folder in which what is restored lies until all of it is there.
+pub const RESTORING_FOLDER: &str = ".restoring";
+
 /// Where the counts of a state folder are.
 pub(super) fn counts_file(folder: &Path) -> PathBuf {
-    folder.join("counts.sqlite")
+    folder.join(COUNTS_FILE)
 }
 
 /// Where the lock of a state folder is.
-pub(super) fn lock_file(folder: &Path) -> PathBuf {
-    folder.join("counts.lock")
+pub fn lock_file(folder: &Path) -> PathBuf {
+    folder.join(LOCK_FILE)
 }
 
 /// Where what is restored lies in a state folder until all of it is there.
 pub fn restoring_folder(folder: &Path) -> PathBuf {
-    folder.join(".restoring")
+    folder.join(RESTORING_FOLDER)
 }
 
 /// Makes the folder, for the owner only; one that exists is left as it is.
@@ -108,10 +115,11 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, StoreError> {
         }
         Err(source) => return Err(StoreError::Open { path: file, source }),
     }
-    // SQLite says only "unable to open" for a file that we may not read.
-    File::open(&file).map_err(|source: io::Error| StoreError::Open {
+    // SQLite says only "unable to open" for a file that we may not read. To open and close it here
+    // would let go of the locks that a store of this process has on it (fcntl_locking(2)).
+    access(&file, Access::READ_OK).map_err(|source| StoreError::Open {
         path: file.clone(),
-        source,
+        source: source.into(),
     })?;
     let failed = |source| StoreError::Sqlite {
         attempt: "open",
@@ -165,9 +173,7 @@ fn lacks_room(error: &StoreError) -> bool {
 
 /// Is nothing written that is not in the file itself?
 fn has_no_wal(file: &Path) -> bool {
-    let mut wal = file.as_os_str().to_owned();
-    wal.push("-wal");
-    Path::new(&wal)
+    beside(file, "-wal")
         .metadata()
         .map_or(true, |wal| wal.len() == 0)
 }

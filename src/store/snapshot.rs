@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::StoreError;
 use super::schema::{connect_to_read, counts_file, open_to_read};
+use super::whole::folder_of;
 
 /// How often somebody is told how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(20);
@@ -17,7 +19,7 @@ const TELL_EVERY: Duration = Duration::from_millis(20);
 /// # Errors
 /// When it cannot be read, is newer than we know, or the copy cannot be written.
 pub fn copy_database(from: &Path, to: &Path, note: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
-    let folder = from.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(from);
     let connection = if counts_file(folder) == from {
         open_to_read(folder)
     } else {
@@ -41,8 +43,9 @@ pub fn copy_database(from: &Path, to: &Path, note: &mut dyn FnMut(u64)) -> Resul
 }
 
 fn copy(connection: &Connection, to: &Path) -> rusqlite::Result<()> {
-    let name = to.to_string_lossy();
+    // A path need not be text in Rust's sense, and SQLite takes it as the octets that it is.
+    let name = ValueRef::Text(to.as_os_str().as_encoded_bytes());
     connection
-        .execute("VACUUM INTO ?1", [name.as_ref()])
+        .execute("VACUUM INTO ?1", [ToSqlOutput::Borrowed(name)])
         .map(drop)
 }

@@ -36,13 +36,13 @@ pub(super) fn explanation(
     let (Some(list), Some(serial)) = (&event.list, event.serial) else {
         return Ok(None);
     };
-    let versions = read(transaction, list)?;
-    let manifest = event.manifest.as_deref();
-    let misfit = match event.said.kind() {
-        EventKind::Live => versions.misfit(Some(serial), manifest),
-        EventKind::Rollback => versions.rollback_misfit(Some(serial), manifest),
-        _ => None,
+    let find = match event.said.kind() {
+        EventKind::Live => ListVersions::misfit,
+        EventKind::Rollback => ListVersions::rollback_misfit,
+        _ => return Ok(None),
     };
+    let versions = read(transaction, list)?;
+    let misfit = find(&versions, Some(serial), event.manifest.as_deref());
     let Some((message, (highest, manifest))) = misfit.zip(versions.highest()) else {
         return Ok(None);
     };

@@ -1,22 +1,60 @@
 //! Folders for the owner alone, and files that are replaced at one stroke: after a power cut there
 //! is the old one or the new one.
+//!
+//! A file or a folder that was made, linked or renamed is on disk once the folder around it is
+//! (fsync(2)).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::clock::UnixSeconds;
+
 const BUFFER_OCTETS: usize = 64 * 1024;
 
-/// Makes a folder and those above it, for the owner alone; one that is there stays as it is.
+/// A file of this name with `end` behind it.
+pub fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// A name that nothing has: this one with a time behind it, `at` or as soon after that as possible.
+pub fn free_name(path: &Path, at: UnixSeconds) -> PathBuf {
+    let mut names = (at..).map(|at| beside(path, &format!("-{at}")));
+    let free = names.find(|name| fs::symlink_metadata(name).is_err());
+    free.unwrap_or_else(|| beside(path, "-"))
+}
+
+/// The folder that a path lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent();
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Waits until the folder that a path lies in is on disk.
+///
+/// # Errors
+/// When the system refuses.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Makes a folder and those above it, for the owner alone; one that is there stays as it is. On
+/// disk when this returns.
 ///
 /// # Errors
 /// When the system refuses.
 pub fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let above = folder.ancestors();
+    let missing: Vec<_> = above.take_while(|folder| !folder.exists()).collect();
     let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder)
+    builder.recursive(true).mode(0o700).create(folder)?;
+    missing.into_iter().try_for_each(sync_folder_of)
 }
 
 /// Is a file waited for until it is on disk?
@@ -65,7 +103,7 @@ pub fn write_file(
     #[cfg(test)]
     super::failing::look(folder);
     match haste {
-        Haste::Wait => File::open(folder)?.sync_all(),
+        Haste::Wait => sync_folder_of(&beside),
         Haste::Skip => Ok(()),
     }
 }
@@ -84,9 +122,7 @@ fn copy(from: &mut impl Read, into: &mut File) -> io::Result<()> {
 
 /// Gives a file that root made to whoever has `kept` beside it, or their folder: the service.
 pub(super) fn give_to_owner(kept: &Path, place: &Path) -> io::Result<()> {
-    let folder = kept.parent();
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-    let owner = fs::metadata(kept).or_else(|_| fs::metadata(folder.unwrap_or(Path::new("."))))?;
+    let owner = fs::metadata(kept).or_else(|_| fs::metadata(folder_of(kept)))?;
     let own = fs::metadata(place)?;
     if (own.uid(), own.gid()) == (owner.uid(), owner.gid()) {
         return Ok(());

@@ -11,6 +11,7 @@ use super::arrival::StateArrival;
 use super::author::Author;
 use super::going_back::{self, WayBack};
 use super::handover;
+use super::in_place::OpenFiles;
 use super::journal::{self, JournalEvent};
 use super::lock::{check_whole, lock_state};
 use super::log::{Log, LogBegins, Run, Sign};
@@ -19,8 +20,8 @@ use super::promises::{LogPromise, Promises};
 use super::restored::{self, FoundRestored};
 use super::run::{begin, log_time};
 use super::schema::{counts_file, lock_file, make_folder, open_to_write};
-use super::steps::ClockStep;
-use super::steps::{Ending, WriteSpan, in_time, note_steps};
+use super::steps::{ClockStep, Ending, WriteSpan, in_time, note_steps};
+use super::whole::folder_of;
 use super::{StoreError, entries, hours, out_of_force, withdrawn};
 use crate::clock::{UnixSeconds, hour_start};
 use crate::count::{EntryCounts, HourCounts, ListIdentity, WithdrawnTime};
@@ -35,6 +36,8 @@ use crate::record::{Moment, MovedLog, Statement, Until};
 pub struct Store {
     connection: Connection,
     file: PathBuf,
+    /// What of it was opened.
+    files: OpenFiles,
     author: Author,
     run: Run,
     /// The lists' keys on disk, by their index in memory.
@@ -98,6 +101,7 @@ impl Store {
         let withdrawn = withdrawn::last(&connection);
         let store = Self {
             connection,
+            files: OpenFiles::of(&file),
             file,
             author,
             run: begun.run,
@@ -162,7 +166,7 @@ impl Store {
     /// Lets go of the file, which is of no use any more, and of the folder, which it gives: nothing
     /// more can be written here.
     pub(super) fn release(&mut self) -> Result<PathBuf, StoreError> {
-        let folder = self.file.parent().unwrap_or(Path::new(".")).to_path_buf();
+        let folder = folder_of(&self.file).to_path_buf();
         let nothing = Connection::open_in_memory();
         self.connection = nothing.map_err(|source| failed(&self.file, source))?;
         let released = self.lock.unlock();
@@ -200,6 +204,7 @@ impl Store {
 
     /// Has the log and the run go on from an earlier time.
     pub fn go_back(&mut self, way: &WayBack) -> Result<(), StoreError> {
+        self.files.check()?;
         let (connection, author) = (&mut self.connection, &self.author);
         let gone = going_back::take(connection, author, &self.run, way, self.time);
         let signed = gone.map_err(|source| failed(&self.file, source))?;
@@ -220,6 +225,7 @@ impl Store {
         at: UnixSeconds,
         ending: Ending,
     ) -> Result<(), StoreError> {
+        self.files.check()?;
         let span = WriteSpan {
             since: self.time,
             at: at.max(self.time),
@@ -366,25 +372,20 @@ impl Store {
     /// Lets the file grow by so many pages and no further, as a full disk would; `None` makes room
     /// again.
     pub(super) fn fill_disk(&self, spare_pages: Option<i64>) {
-        let pages: i64 = self
+        let read = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let pages = self.connection.pragma_query_value(None, "page_count", read);
+        let limit = spare_pages.map_or(1 << 30, |spare| pages.unwrap() + spare);
+        let set = self
             .connection
-            .query_row("PRAGMA page_count", [], |row| row.get(0))
-            .unwrap();
-        let limit = spare_pages.map_or(1 << 30, |spare| pages + spare);
-        let _: i64 = self
-            .connection
-            .query_row(&format!("PRAGMA max_page_count = {limit}"), [], |row| {
-                row.get(0)
-            })
-            .unwrap();
+            .pragma_update_and_check(None, "max_page_count", limit, read);
+        set.unwrap();
     }
 
     /// Has garbage in the place of the file, as after a fault of the disk.
     pub(super) fn damage(&mut self) {
         self.connection = Connection::open_in_memory().unwrap();
         for end in ["", "-wal", "-shm"] {
-            let place = format!("{}{end}", self.file.display());
-            std::fs::write(place, "garbage".repeat(999)).unwrap();
+            std::fs::write(super::whole::beside(&self.file, end), "garbage".repeat(999)).unwrap();
         }
         self.connection = Connection::open(&self.file).unwrap();
     }

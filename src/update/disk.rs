@@ -116,7 +116,10 @@ impl Stored {
             match fs::hard_link(from, &to) {
                 Err(error) if may_be_missing && error.kind() == io::ErrorKind::NotFound => {}
                 // Not every file system knows links.
-                Err(_) => drop(fs::copy(from, &to)?),
+                Err(_) => {
+                    fs::copy(from, &to)?;
+                    File::open(&to)?.sync_all()?;
+                }
                 Ok(()) => {}
             }
         }

@@ -15,7 +15,7 @@ use crate::clock::UnixSeconds;
 use crate::process::{Manners, give_way};
 use crate::seal::submission::Submission;
 use crate::seal::{Signature, VerifyKey, checkpoint};
-use crate::store::{Cosignatures, KeptCosignature};
+use crate::store::{Cosignatures, KeptCosignature, StoreError};
 
 /// How often it is looked whether there is a new checkpoint.
 const LOOK: Duration = Duration::from_secs(2);
@@ -167,19 +167,24 @@ impl Follower {
     fn known_of(&mut self, origin: &str) -> Result<Option<u64>, NotCosigned> {
         if self.last.as_ref().is_none_or(|last| last.origin != origin) {
             let key = self.settings.key.to_string();
-            let last = self.cosignatures()?.last(origin, &key).map_err(passing)?;
-            self.last = last;
+            self.last = self.with_cosignatures(|kept| kept.last(origin, &key))?;
             self.note(self.last.clone());
         }
         Ok(self.last.as_ref().map(|last| last.size))
     }
 
-    fn cosignatures(&mut self) -> Result<&Cosignatures, NotCosigned> {
+    fn with_cosignatures<T>(
+        &mut self,
+        act: impl FnOnce(&Cosignatures) -> Result<T, StoreError>,
+    ) -> Result<T, NotCosigned> {
         let opened = match self.cosignatures.take() {
             Some(open) => open,
             None => Cosignatures::open(&self.state).map_err(passing)?,
         };
-        Ok(self.cosignatures.insert(opened))
+        // After a failure it is opened anew: it may have been moved, or be damaged.
+        let done = act(&opened).map_err(passing)?;
+        self.cosignatures = Some(opened);
+        Ok(done)
     }
 
     fn submit(&mut self, own: &OwnCheckpoint, old: u64) -> Result<WitnessSaid, NotCosigned> {
@@ -217,12 +222,7 @@ impl Follower {
             at: UnixSeconds::try_from(at).unwrap_or(UnixSeconds::MAX),
             line: signature.to_string(),
         };
-        let written = self.cosignatures()?.keep(&kept).map_err(passing);
-        if written.is_err() {
-            // The file may have been moved: it is opened anew.
-            self.cosignatures = None;
-        }
-        written?;
+        self.with_cosignatures(|file| file.keep(&kept))?;
         self.note(Some(kept.clone()));
         self.last = Some(kept);
         Ok(())

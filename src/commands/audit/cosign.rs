@@ -2,12 +2,13 @@
 //! it vouched for.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::super::failure::CommandFailure;
+use super::super::files::publish_file;
 use super::super::output::{self, Style};
 use super::keys::read_keys;
 use crate::audit::{Folder, Seen, cosign};
@@ -67,9 +68,9 @@ pub(super) fn run(args: &Args, style: Style) -> Result<(), CommandFailure> {
         // Remembered before anybody can see the signature.
         let state =
             serde_json::to_vec(&seen).map_err(|error| CommandFailure::Failed(error.to_string()))?;
-        replace(&args.state, &state).map_err(failed)?;
+        publish_file(&args.state, &state).map_err(failed)?;
         let checkpoint = folder.path().join("checkpoint");
-        let written = replace(&checkpoint, note.to_string().as_bytes());
+        let written = publish_file(&checkpoint, note.to_string().as_bytes());
         written.map_err(|error| {
             CommandFailure::Failed(format!(
                 "{}: {error}; it lacks the cosignature",
@@ -99,18 +100,4 @@ fn read_state(path: &Path) -> Result<Seen, CommandFailure> {
             path.display()
         ))),
     }
-}
-
-/// Written beside and renamed, through to the disk.
-fn replace(path: &Path, octets: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(octets)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }

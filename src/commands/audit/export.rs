@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::super::failure::CommandFailure;
-use super::super::output::{self, Style, count};
+use super::super::output::{self, Style, leaves};
 use super::super::published::publish_states;
 use crate::audit::{ExportPart, LogExporter};
 use crate::clock::wall_s;
@@ -142,7 +142,7 @@ fn export(
         }),
         Style::Text => output::print(&format!(
             "{origin}: {} in {}\nkey: {key}\n",
-            count(size, "leaf").replace("leafs", "leaves"),
+            leaves(size),
             args.folder.display()
         )),
     })

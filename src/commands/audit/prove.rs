@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::super::failure::{CommandFailure, failed};
+use super::super::files::{publish_file, unwritable};
 use super::super::output::{self, Style};
 use super::keys::read_keys;
 use crate::audit::read_regular;
@@ -83,7 +84,7 @@ pub(super) fn prove(config: &Config, args: &ProveArgs) -> Result<(), CommandFail
 }
 
 fn write(path: &Path, octets: &[u8]) -> Result<(), CommandFailure> {
-    std::fs::write(path, octets).map_err(|error| failed(format!("{}: {error}", path.display())))
+    publish_file(path, octets).map_err(|error| unwritable(path, &error))
 }
 
 pub(super) fn proven(args: &ProvenArgs, style: Style) -> Result<(), CommandFailure> {

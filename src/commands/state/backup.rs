@@ -7,15 +7,16 @@ use serde::Serialize;
 use super::super::failure::{CommandFailure, failed};
 use super::super::output::{self, Style, count, number};
 use super::progress::watch;
-use crate::backup::{BackupJob, BackupKeys, BackupLog, BackupManifest, write_backup};
+use crate::backup::{BackupJob, BackupKeys, BackupManifest, write_backup};
 use crate::config::Config;
+use crate::store::LogPromise;
 
 /// What was written, as `--json` prints it.
 #[derive(Serialize)]
 pub(super) struct WrittenBackup<'a> {
     to: &'a Path,
     made: String,
-    log: Option<&'a BackupLog>,
+    log: Option<&'a LogPromise>,
     files: usize,
     octets: u64,
     has_keys: bool,
@@ -76,11 +77,13 @@ fn describe(to: &Path, manifest: &BackupManifest) -> String {
 }
 
 /// The audit log in a backup.
-pub(super) fn describe_log(log: Option<&BackupLog>) -> String {
+pub(super) fn describe_log(log: Option<&LogPromise>) -> String {
     log.map_or_else(
         || "No audit log: no resolver has run with this state folder yet.".to_owned(),
-        |BackupLog { origin, size, root }| {
-            let leaves = count(*size, "leaf").replace("leafs", "leaves");
+        |LogPromise {
+             origin, size, root, ..
+         }| {
+            let leaves = output::leaves(*size);
             format!("Audit log {origin}: {leaves} signed (root {root})")
         },
     )

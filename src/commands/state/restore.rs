@@ -8,16 +8,16 @@ use super::super::failure::{CommandFailure, failed};
 use super::super::output::{self, Style, number};
 use super::backup::describe_log;
 use super::progress::watch;
-use crate::backup::{BackupLog, Existing, RestoreJob, RestoredAs, RestoredBackup, restore};
+use crate::backup::{Existing, RestoreJob, RestoredAs, RestoredBackup, restore};
 use crate::config::Config;
-use crate::store::origin;
+use crate::store::{LogPromise, origin};
 
 /// What was restored, as `--json` prints it.
 #[derive(Serialize)]
 struct RestoredOutcome<'a> {
     state: &'a Path,
     made: String,
-    log: Option<&'a BackupLog>,
+    log: Option<&'a LogPromise>,
     /// How many leaves of the log are known to be signed; none where that is not known.
     promised: Option<u64>,
     /// `begins-anew` or `goes-on`.
@@ -99,7 +99,7 @@ fn describe(config: &Config, from: &Path, restored: &RestoredBackup) -> String {
     text
 }
 
-fn describe_loss(log: &BackupLog, promised: Option<u64>) -> String {
+fn describe_loss(log: &LogPromise, promised: Option<u64>) -> String {
     let loss = match promised {
         None => "how many leaves of it were signed since is not known".to_owned(),
         Some(promised) => match promised.saturating_sub(log.size) {

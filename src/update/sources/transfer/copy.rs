@@ -17,6 +17,7 @@ use super::intake::ZoneChange;
 use super::message::Soa;
 use super::ordering::{Lines, OrderedLine, compare};
 use crate::name::Name;
+use crate::store::sync_folder_of;
 
 const BUFFER_OCTETS: usize = 1 << 18;
 /// The longest line: a record of 64 KiB in hexadecimal with its owner.
@@ -172,9 +173,7 @@ impl Draft {
     pub(super) fn keep(self) -> Result<ZoneCopy, CopyFault> {
         self.file.sync_all()?;
         std::fs::rename(&self.path, &self.kept_as)?;
-        if let Some(folder) = self.kept_as.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        sync_folder_of(&self.kept_as)?;
         Ok(ZoneCopy {
             path: self.kept_as.clone(),
             soa: self.soa,
