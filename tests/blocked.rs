@@ -539,7 +539,8 @@ fn strangers_are_refused() {
 #[test]
 fn a_flood_over_udp_is_held_back() {
     const FLOOD: usize = 400;
-    let limits = "[limits]\nudp_replies_per_s = 20\nslip = 2\n";
+    let limits = "[limits]\nudp_replies_per_s = 20\nslip = 2\n[[limits.network]]\nnetworks = \
+                  [\"127.0.0.0/8\"]\nexempt = false\n";
     let running = Program::new().list("law", LIST).toml(limits).start();
     let (begun, socket) = (
         Instant::now(),

@@ -2,7 +2,7 @@
 //! while the old list goes on blocking.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -645,6 +645,10 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
         request(push, token, method, "/v1/lists/signed", body)
     };
     assert!(request("not-the-token-at-all", "PUT", &body).starts_with("HTTP/1.1 401 "));
+    // Who says nothing, or has no token, keeps no curator out.
+    let _silent: Vec<_> = (0..100)
+        .map(|_| TcpStream::connect(push).expect("a listener"))
+        .collect();
     let pushed = Instant::now();
     assert!(request("0123456789abcdef", "PUT", &body).starts_with("HTTP/1.1 202 "));
     let told = until("proof", 5 * SECOND, || {

@@ -205,7 +205,8 @@ fn gathered_replies_do_not_come_at_once() {
     upstream
         .set_read_timeout(Some(Duration::from_millis(20)))
         .expect("a deadline");
-    let toml = "[limits]\nudp_replies_per_s = 0\n[resolve]\npatience_ms = \
+    let toml = "[limits]\nudp_replies_per_s = 0\n[[limits.network]]\nnetworks = \
+                [\"127.0.0.0/8\"]\nexempt = false\n[resolve]\npatience_ms = \
                 6000\n[resolve.forward]\ntimeout_ms = 6000\nattempts = 1\n";
     let running = Program::new()
         .forward(upstream.local_addr().expect("an address"))

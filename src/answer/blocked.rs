@@ -17,9 +17,9 @@ pub struct Page {
     nodata_rcode: u16,
     code: u16,
     authority: Box<str>,
-    /// Why, as clients' programs read it: all of it, and the least of it. None without anybody to
-    /// complain to.
-    why: Option<[Box<str>; 2]>,
+    /// Why, as clients' programs read it: all of it, then ever less. None without anybody to
+    /// complain to and any public record.
+    why: Option<[Box<str>; 3]>,
 }
 
 /// Who can read a reply on its way.
@@ -140,7 +140,7 @@ impl Page {
     fn write_why(
         &self,
         question: &Question<'_>,
-        why: &[Box<str>; 2],
+        why: &[Box<str>; 3],
         out: &mut [u8],
     ) -> Option<usize> {
         let room = out.len();
@@ -156,20 +156,49 @@ impl Page {
 }
 
 /// The I-JSON of a list, with and without what may be left out: `c` whom to ask, `j` why, `o` who
-/// says so, `l` in which language.
-fn explain(rules: &ListRules) -> Option<[Box<str>; 2]> {
-    if rules.contact.is_empty() {
+/// says so, `l` in which language; `fdbs` where it is on public record
+/// (draft-ietf-dnsop-filtering-transparency section 2.2).
+fn explain(rules: &ListRules) -> Option<[Box<str>; 3]> {
+    if rules.contact.is_empty() && rules.filtering_databases.is_empty() {
         return None;
     }
-    let contact: Vec<String> = rules.contact.iter().map(|contact| quote(contact)).collect();
-    let contact = contact.join(",");
-    let (why, who, language) = (
+    let array = |key: &str, values: Vec<String>| {
+        let is_told = !values.is_empty();
+        is_told.then(|| format!("\"{key}\":[{}]", values.join(",")))
+    };
+    let contact = rules.contact.iter().map(|contact| quote(contact));
+    let contact = array("c", contact.collect());
+    let databases = rules.filtering_databases.iter().map(|entry| {
+        format!(
+            "{{\"db\":{},\"id\":{}}}",
+            quote(&entry.db),
+            quote(&entry.id)
+        )
+    });
+    let databases = array("fdbs", databases.collect());
+    let words = Some(format!(
+        "\"j\":{},\"o\":{},\"l\":{}",
         quote(&rules.legal_basis),
         quote(&rules.authority),
         quote(&rules.language),
-    );
-    let whole = format!("{{\"c\":[{contact}],\"j\":{why},\"o\":{who},\"l\":{language}}}");
-    Some([whole.into(), format!("{{\"c\":[{contact}]}}").into()])
+    ));
+    let object = |members: &[&Option<String>]| {
+        let members: Vec<&str> = members
+            .iter()
+            .filter_map(|member| member.as_deref())
+            .collect();
+        format!("{{{}}}", members.join(",")).into_boxed_str()
+    };
+    let least = if contact.is_some() {
+        &contact
+    } else {
+        &databases
+    };
+    Some([
+        object(&[&contact, &words, &databases]),
+        object(&[&contact, &databases]),
+        object(&[least]),
+    ])
 }
 
 /// A JSON string; there are no control characters in it.
@@ -246,6 +275,7 @@ pub(super) fn push_head(octets: &mut Vec<u8>, rtype: u16, ttl_s: u32, data_octet
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::FilteringDatabaseEntry;
     use crate::wire::{self, Message};
 
     /// What a reply says: response code, flag octets, (type, ttl, data) of its records, and its
@@ -271,6 +301,7 @@ mod tests {
             legal_basis: "Example Act".to_owned(),
             basis: Basis::Law,
             contact: Vec::new(),
+            filtering_databases: Vec::new(),
             language: "en".to_owned(),
             action,
             ttl_s: 60,
@@ -418,10 +449,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn programs_are_told_why_over_an_encrypted_way_alone() {
-        let mut packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\0\0\x29\x10\0\0\0\0\0\0\x04\0\x1a\0\0".to_vec();
-        let mut rules = ListRules {
+    /// A question for structured errors.
+    const STRUCTURED: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\
+        \0\0\x29\x10\0\0\0\0\0\0\x04\0\x1a\0\0";
+    const CONTACT: &str = r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"]"#;
+
+    fn with_contact() -> ListRules {
+        ListRules {
             id: "example".to_owned(),
             authority: "The \"Authority\"".to_owned(),
             legal_basis: "Act".to_owned(),
@@ -430,32 +464,33 @@ mod tests {
                 "mailto:a@authority.example".to_owned(),
                 "tel:+1-555-0100".to_owned(),
             ],
+            filtering_databases: Vec::new(),
             language: "en".to_owned(),
             action: Action::StopPage {
                 v4: vec![[192, 0, 2, 1].into()],
                 v6: vec![],
             },
             ttl_s: 60,
-        };
-        let told = |rules: &ListRules, packet: &[u8], way, room: usize| {
-            let mut out = [0; 1232];
-            let len = Page::new(rules)
-                .write(&wire::read(packet).ok().unwrap(), way, &mut out[..room])
-                .unwrap();
-            read(&out[..len])
-        };
+        }
+    }
+
+    fn told(rules: &ListRules, packet: &[u8], way: Channel, room: usize) -> Said {
+        let mut out = [0; 1232];
+        let len = Page::new(rules)
+            .write(&wire::read(packet).ok().unwrap(), way, &mut out[..room])
+            .unwrap();
+        read(&out[..len])
+    }
+
+    #[test]
+    fn programs_are_told_why_over_an_encrypted_way_alone() {
+        let (mut packet, mut rules) = (STRUCTURED.to_vec(), with_contact());
         let why = told(&rules, &packet, Channel::Encrypted, 1232);
         assert_eq!((why.rcode, why.records[0].0), (rcode::NOERROR, rtype::SOA));
-        let json = r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"],"j":"Act","o":"The \"Authority\"","l":"en"}"#;
-        assert_eq!(why.errors, [(ede::CENSORED, json.to_owned())]);
+        let json = format!(r#"{CONTACT},"j":"Act","o":"The \"Authority\"","l":"en"}}"#);
+        assert_eq!(why.errors, [(ede::CENSORED, json)]);
         let least = told(&rules, &packet, Channel::Encrypted, 160);
-        assert_eq!(
-            least.errors,
-            [(
-                ede::CENSORED,
-                r#"{"c":["mailto:a@authority.example","tel:+1-555-0100"]}"#.to_owned()
-            )]
-        );
+        assert_eq!(least.errors, [(ede::CENSORED, format!("{CONTACT}}}"))]);
         let is_page =
             |said: &Said| said.records[0].0 == rtype::A && said.errors[0].0 == ede::FORGED;
         assert!(
@@ -474,6 +509,35 @@ mod tests {
         assert!(
             is_page(&told(&rules, &packet, Channel::Encrypted, 1232)),
             "unasked"
+        );
+    }
+
+    /// The form of draft-ietf-dnsop-filtering-transparency sections 1.1 and 2.2.
+    #[test]
+    fn programs_are_told_where_it_is_on_record() {
+        let entry = |db: &str, id: &str| FilteringDatabaseEntry {
+            db: db.to_owned(),
+            id: id.to_owned(),
+        };
+        let mut rules = ListRules {
+            filtering_databases: vec![entry("example", "abc123"), entry("lumen", "def456")],
+            ..with_contact()
+        };
+        let databases = r#""fdbs":[{"db":"example","id":"abc123"},{"db":"lumen","id":"def456"}]"#;
+        let words = r#""j":"Act","o":"The \"Authority\"","l":"en""#;
+        for (room, text) in [
+            (1232, format!("{CONTACT},{words},{databases}}}")),
+            (230, format!("{CONTACT},{databases}}}")),
+            (160, format!("{CONTACT}}}")),
+            (100, String::new()),
+        ] {
+            let why = told(&rules, STRUCTURED, Channel::Encrypted, room);
+            assert_eq!(why.errors, [(ede::CENSORED, text)], "{room} octets");
+        }
+        rules.contact.clear();
+        assert_eq!(
+            told(&rules, STRUCTURED, Channel::Encrypted, 180).errors,
+            [(ede::CENSORED, format!("{{{databases}}}"))]
         );
     }
 }

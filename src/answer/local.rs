@@ -10,7 +10,6 @@ use crate::name::{Name, is_within};
 use crate::wire::{Flags, Question, Reply, class, rcode, rtype};
 
 const TTL_S: u32 = 3600;
-const TYPE_PTR: u16 = 12;
 
 /// What the operator wants.
 #[derive(Clone, Debug, Default)]
@@ -92,19 +91,19 @@ impl Local {
             return records(question, data, out);
         }
         if let Some(names) = self.reverse.get(name.as_slice()) {
-            let is_wanted = matches!(question.qtype, TYPE_PTR | rtype::ANY);
+            let is_wanted = matches!(question.qtype, rtype::PTR | rtype::ANY);
             return records(
                 question,
                 names
                     .iter()
                     .filter(|_| is_wanted)
-                    .map(|name| (TYPE_PTR, name.as_wire().to_vec())),
+                    .map(|name| (rtype::PTR, name.as_wire().to_vec())),
                 out,
             );
         }
         let is_among = |names: &[Name]| names.iter().any(|zone| is_within(&name, zone.as_wire()));
         if is_udp && is_among(&self.tcp_only) {
-            return truncated(question, out);
+            return truncated(question, &[], out);
         }
         if !is_among(&self.nowhere) || is_among(&self.nowhere_except) {
             return None;
@@ -232,21 +231,21 @@ mod tests {
 
     #[test]
     fn addresses_lead_back_to_their_names() {
-        let (_, _, records) = ask("10.2.0.192.in-addr.arpa", TYPE_PTR).unwrap();
+        let (_, _, records) = ask("10.2.0.192.in-addr.arpa", rtype::PTR).unwrap();
         assert_eq!(
             records,
             [
-                (TYPE_PTR, b"\x06portal\x07example\0".to_vec()),
-                (TYPE_PTR, b"\x02v4\x07example\0".to_vec())
+                (rtype::PTR, b"\x06portal\x07example\0".to_vec()),
+                (rtype::PTR, b"\x02v4\x07example\0".to_vec())
             ]
         );
         let v6 = "0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
         assert_eq!(
-            ask(v6, TYPE_PTR).unwrap().2,
-            [(TYPE_PTR, b"\x06portal\x07example\0".to_vec())]
+            ask(v6, rtype::PTR).unwrap().2,
+            [(rtype::PTR, b"\x06portal\x07example\0".to_vec())]
         );
         assert_eq!(ask(v6, rtype::A).unwrap().2[0].0, rtype::SOA);
-        assert_eq!(ask("12.2.0.192.in-addr.arpa", TYPE_PTR), None);
+        assert_eq!(ask("12.2.0.192.in-addr.arpa", rtype::PTR), None);
     }
 
     #[test]

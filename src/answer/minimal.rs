@@ -29,11 +29,12 @@ pub fn empty(
     Some(Reply::start(out, question, rcode, Flags::default())?.finish(question, rcode, errors))
 }
 
-/// A reply that says nothing but "ask again over TCP".
-pub fn truncated(question: &Question<'_>, out: &mut [u8]) -> Option<usize> {
+/// A reply that says nothing but "ask again over TCP", and with `errors` why.
+pub fn truncated(question: &Question<'_>, errors: &[(u16, &str)], out: &mut [u8]) -> Option<usize> {
     let flags = Flags {
         truncated: true,
         ..Flags::default()
     };
-    Some(Reply::start(out, question, rcode::NOERROR, flags)?.finish(question, rcode::NOERROR, &[]))
+    let reply = Reply::start(out, question, rcode::NOERROR, flags)?;
+    Some(reply.finish(question, rcode::NOERROR, errors))
 }

@@ -128,7 +128,6 @@ impl SpecialUse {
 }
 
 const OWN_TTL_S: u32 = 3600;
-const TYPE_PTR: u16 = 12;
 const TYPE_AXFR: u16 = 252;
 const TYPE_IXFR: u16 = 251;
 const VERSION: &str = concat!("wardline ", env!("CARGO_PKG_VERSION"));
@@ -266,7 +265,7 @@ pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8])
         (ZoneAnswer::Loopback, rtype::A) => records(question, &[127, 0, 0, 1], out),
         (ZoneAnswer::Loopback, rtype::AAAA) => records(question, &1u128.to_be_bytes(), out),
         (ZoneAnswer::Loopback, _) => nothing(question, rcode::NOERROR, out),
-        (ZoneAnswer::LoopbackReverse, TYPE_PTR) if name.as_slice() == *zone => {
+        (ZoneAnswer::LoopbackReverse, rtype::PTR) if name.as_slice() == *zone => {
             records(question, b"\x09localhost\0", out)
         }
         (ZoneAnswer::Empty | ZoneAnswer::LoopbackReverse, _) if name.as_slice() == *zone => {

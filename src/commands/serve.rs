@@ -26,7 +26,7 @@ use crate::control::{
 use crate::policy::ListRules;
 use crate::process::{self, Manners};
 use crate::query::Answering;
-use crate::resolve::RootStanding;
+use crate::resolve::{AnchorStatus, RootStanding};
 use crate::store::{Journal, Promises, make_private_folder};
 use crate::update::push::Listener;
 use crate::update::{ListState, Settings, Sources, Updater, Watch, Which};
@@ -304,6 +304,10 @@ impl Resolution for LiveResolution {
             until,
             holds: wall_s() < until,
         })
+    }
+
+    fn trust_anchors(&self) -> Vec<AnchorStatus> {
+        self.0.resolver().anchors()
     }
 
     fn rebindings(&self) -> Option<u64> {

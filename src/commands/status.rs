@@ -4,6 +4,7 @@ use super::ask::Asking;
 use super::failure::CommandFailure;
 use super::output::{TextColumn, count, number, table, time};
 use crate::control::{ControlReply, Request, Status};
+use crate::resolve::{AnchorStatus, KeyState};
 use crate::store::Flushing;
 use crate::update::{ListState, TrialState};
 use crate::witness::WitnessStanding;
@@ -58,6 +59,8 @@ fn describe(status: &Status) -> String {
             format!("serial {}, {state} {}", copy.serial, time(copy.until)),
         ));
     }
+    rows.extend(status.trust_anchors.iter().map(describe_anchor));
+    rows.extend(anchor_alarms(&status.trust_anchors));
     if let Some(rebindings) = status.rebindings {
         rows.push((
             "rebinding",
@@ -88,6 +91,41 @@ fn describe(status: &Status) -> String {
     text.push('\n');
     text.push_str(&describe_lists(status));
     text
+}
+
+/// A key by its tag, and how it stands.
+fn describe_anchor(anchor: &AnchorStatus) -> (&'static str, String) {
+    let since = if anchor.since > 0 {
+        format!(" since {}", time(anchor.since))
+    } else {
+        String::new()
+    };
+    let left = anchor.left_s.map(|left_s| left_s.try_into().unwrap_or(0));
+    let left = left.map_or_else(String::new, |left_s| format!(", for {} more", span(left_s)));
+    let state = match anchor.state {
+        None => "as configured",
+        Some(KeyState::Start) => "not seen yet",
+        Some(KeyState::AddPend) => "not believed yet",
+        Some(KeyState::Valid) => "valid",
+        Some(KeyState::Missing) => "valid, missing in the zone",
+        Some(KeyState::Revoked) => "revoked",
+        Some(KeyState::Removed) => "removed",
+    };
+    let AnchorStatus { zone, key_tag, .. } = anchor;
+    ("anchor", format!("{zone} {key_tag} {state}{since}{left}"))
+}
+
+/// Each zone whose keys cannot be had, once.
+fn anchor_alarms(anchors: &[AnchorStatus]) -> Vec<(&'static str, String)> {
+    let mut alarms: Vec<_> = anchors
+        .iter()
+        .filter_map(|AnchorStatus { zone, fault, .. }| {
+            let fault = fault.as_ref()?;
+            Some(("ALARM", format!("trust anchor {zone}: {fault}")))
+        })
+        .collect();
+    alarms.dedup();
+    alarms
 }
 
 /// What a witness has cosigned; an alarm behind it where it refuses.
@@ -282,6 +320,10 @@ memory     40 of at most 513 MiB
 cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
 counts     written to disk 1970-01-01T00:00:10Z
 root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
+anchor     . 20326 revoked since 1970-01-01T00:01:00Z, for 1 d 0 h more
+anchor     . 38696 valid since 1970-01-01T00:01:00Z
+anchor     . 50000 not seen yet
+ALARM      trust anchor .: no anchor fits
 rebinding  3 answers refused
 upstream   192.0.2.53:53 passed over, asked 9, failed 9
 witness    one.example cosigned 1,200 leaves at 1970-01-01T00:01:00Z
@@ -294,6 +336,23 @@ example  Authority  120,000        3        5  1970-01-02T00:00:00Z  0123456789a
 
 refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
 ";
+
+    fn anchors() -> Vec<AnchorStatus> {
+        let anchor = |key_tag, state, since, left_s| AnchorStatus {
+            zone: ".".to_owned(),
+            key_tag,
+            algorithm: 8,
+            state: Some(state),
+            since,
+            left_s,
+            fault: Some("no anchor fits".to_owned()),
+        };
+        vec![
+            anchor(20326, KeyState::Revoked, 60, Some(86_400)),
+            anchor(38696, KeyState::Valid, 60, None),
+            anchor(50000, KeyState::Start, 0, None),
+        ]
+    }
 
     fn list() -> ListStatus {
         let state = ListState {
@@ -389,6 +448,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
                 until: 60,
                 holds: true,
             }),
+            trust_anchors: anchors(),
             rebindings: Some(3),
             upstreams: vec![upstream()],
             witnesses: witnesses(),

@@ -1,5 +1,7 @@
 //! `[clients]` and `[[group]]`: who may ask, and who is treated differently.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
@@ -152,10 +154,11 @@ pub(super) fn network(
 ) -> Option<IpNet> {
     let text = value.get_ref();
     let Ok(net) = text.parse::<IpNet>() else {
-        review.say(
-            value,
-            format!("{key}: {text:?} is no network: write 192.0.2.0/24 or 2001:db8::/32"),
+        let advice = text.parse::<IpAddr>().map_or_else(
+            |_| "write 192.0.2.0/24 or 2001:db8::/32".to_owned(),
+            |address| format!("write {}", IpNet::from(address)),
         );
+        review.say(value, format!("{key}: {text:?} is no network: {advice}"));
         return None;
     };
     if net != net.trunc() {
@@ -165,6 +168,19 @@ pub(super) fn network(
                 "{key}: {net} has bits set behind its prefix: write {}",
                 net.trunc()
             ),
+        );
+        return None;
+    }
+    // Whoever comes from a mapped address counts as IPv4, so that such a prefix has nobody in it.
+    if let IpNet::V6(mapped) = net
+        && let (Some(address), Some(prefix_len)) = (
+            mapped.network().to_ipv4_mapped(),
+            mapped.prefix_len().checked_sub(96),
+        )
+    {
+        review.say(
+            value,
+            format!("{key}: {net} is IPv4, mapped into IPv6: write {address}/{prefix_len}"),
         );
         return None;
     }

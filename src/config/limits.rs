@@ -1,13 +1,26 @@
 //! `[limits]`: how much one client, and all together, may ask of us.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::clients::network;
 use super::review::{Review, is_written, unwritten};
+use crate::serve::client_limits::{ClientLimits, NetworkLimits};
 use crate::wire::UDP_OCTETS_MAX;
+
+/// The highest UDP reply rate; more is as good as none.
+const REPLIES_MAX: u32 = 10_000_000;
+/// The highest number of connections.
+const CONNECTIONS_MAX: usize = 1_000_000;
+/// The highest number of questions that may wait.
+const WAITING_MAX: usize = 10_000_000;
+/// More entries than any provider has; keeps their number within its type.
+const NETWORKS_MAX: usize = 10_000;
 
 /// What the doors withstand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +28,6 @@ pub struct Limits {
     /// The largest UDP reply with an answer that has just come from outside, in octets; kept ones
     /// stay within 1,232.
     pub udp_octets: usize,
-    /// UDP replies a second to one client network; 0 for no limit.
-    pub udp_replies_per_s: u32,
     /// Of the replies over the limit each so-many-th goes out truncated; 0 for none.
     pub slip: u32,
     /// Give cookies to clients that ask for them.
@@ -25,14 +36,14 @@ pub struct Limits {
     pub cookie_secrets: Option<PathBuf>,
     /// Connections over TCP and TLS in all.
     pub connections: usize,
-    /// Connections over TCP and TLS from one address.
-    pub connections_per_address: usize,
     /// How long a connection may ask nothing.
     pub idle: Duration,
     /// Questions that may wait for an answer from outside.
     pub waiting: usize,
-    /// Questions of one client that may wait, over UDP.
-    pub waiting_per_client: usize,
+    /// Of all this, what one client may have.
+    pub of_client: ClientLimits,
+    /// And what it may have in some networks.
+    pub networks: Vec<NetworkLimits>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +59,18 @@ pub(super) struct LimitsSection {
     idle_s: Spanned<u64>,
     waiting: Spanned<usize>,
     waiting_per_client: Spanned<usize>,
+    network: Vec<NetworkSection>,
+}
+
+/// `[[limits.network]]`; what is left out is as everywhere.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NetworkSection {
+    networks: Spanned<Vec<Spanned<String>>>,
+    exempt: Option<Spanned<bool>>,
+    udp_replies_per_s: Option<Spanned<u32>>,
+    connections_per_address: Option<Spanned<usize>>,
+    waiting_per_client: Option<Spanned<usize>>,
 }
 
 impl Default for LimitsSection {
@@ -63,46 +86,138 @@ impl Default for LimitsSection {
             idle_s: unwritten(10),
             waiting: unwritten(10_000),
             waiting_per_client: unwritten(2000),
+            network: Vec::new(),
         }
     }
 }
 
 impl LimitsSection {
     pub(super) fn check(&self, review: &mut Review<'_>) -> Limits {
-        let mut limits = Limits {
+        let connections = review.number("connections", &self.connections, 1..=CONNECTIONS_MAX);
+        let of_client = self.check_client(review);
+        Limits {
             udp_octets: review.number("udp_octets", &self.udp_octets, UDP_OCTETS_MAX..=4096),
-            udp_replies_per_s: review.number(
-                "udp_replies_per_s",
-                &self.udp_replies_per_s,
-                0..=10_000_000,
-            ),
             slip: review.number("slip", &self.slip, 0..=1000),
             cookies: self.cookies,
             cookie_secrets: self.cookie_secrets.as_ref().map(|file| review.file(file)),
-            connections: review.number("connections", &self.connections, 1..=1_000_000),
-            connections_per_address: review.number(
-                "connections_per_address",
-                &self.connections_per_address,
-                1..=1_000_000,
-            ),
+            connections,
             idle: Duration::from_secs(review.number("idle_s", &self.idle_s, 1..=3600)),
-            waiting: review.number("waiting", &self.waiting, 1..=10_000_000),
-            waiting_per_client: review.number(
-                "waiting_per_client",
-                &self.waiting_per_client,
-                1..=10_000_000,
-            ),
+            waiting: review.number("waiting", &self.waiting, 1..=WAITING_MAX),
+            networks: self.check_networks(of_client, review),
+            of_client,
+        }
+    }
+
+    fn check_client(&self, review: &mut Review<'_>) -> ClientLimits {
+        let connections = if is_written(&self.connections_per_address) {
+            self.connections_of_client(&self.connections_per_address, review)
+        } else {
+            let usual = *self.connections_per_address.get_ref();
+            usual.min(*self.connections.get_ref())
         };
-        if limits.connections_per_address > limits.connections {
-            limits.connections_per_address = limits.connections;
-            if !is_written(&self.connections_per_address) {
-                return limits;
-            }
+        ClientLimits {
+            udp_replies_per_s: replies(&self.udp_replies_per_s, review),
+            connections: Some(connections),
+            waiting: Some(waiting(&self.waiting_per_client, review)),
+        }
+    }
+
+    fn connections_of_client(&self, value: &Spanned<usize>, review: &mut Review<'_>) -> usize {
+        let number = review.number("connections_per_address", value, 1..=CONNECTIONS_MAX);
+        if number > *self.connections.get_ref() {
             review.say(
-                &self.connections_per_address,
+                value,
                 "connections_per_address is more than `connections` allows in all: lower it",
             );
         }
+        number
+    }
+
+    fn check_networks(&self, usual: ClientLimits, review: &mut Review<'_>) -> Vec<NetworkLimits> {
+        if let Some(section) = self.network.get(NETWORKS_MAX) {
+            review.say(
+                &section.networks,
+                format!("at most {NETWORKS_MAX} [[limits.network]]: join some of them"),
+            );
+        }
+        let mut taken = Vec::new();
+        let checked = self.network.iter().map(|section| NetworkLimits {
+            networks: section.check_prefixes(&mut taken, review),
+            limits: self.check_network(section, usual, review),
+        });
+        checked.collect()
+    }
+
+    fn check_network(
+        &self,
+        section: &NetworkSection,
+        usual: ClientLimits,
+        review: &mut Review<'_>,
+    ) -> ClientLimits {
+        let mut limits = usual;
+        let mut changes = false;
+        if let Some(value) = &section.udp_replies_per_s {
+            limits.udp_replies_per_s = replies(value, review);
+            changes = true;
+        }
+        if let Some(value) = &section.connections_per_address {
+            limits.connections = Some(self.connections_of_client(value, review));
+            changes = true;
+        }
+        if let Some(value) = &section.waiting_per_client {
+            limits.waiting = Some(waiting(value, review));
+            changes = true;
+        }
+        match &section.exempt {
+            Some(exempt) if *exempt.get_ref() && changes => review.say(
+                exempt,
+                "exempt = true: there are limits beside it: leave out one or the other",
+            ),
+            Some(exempt) if *exempt.get_ref() => limits = ClientLimits::EXEMPT,
+            None if !changes => review.say(
+                &section.networks,
+                "this [[limits.network]] changes nothing: write exempt = true, or \
+                 udp_replies_per_s, connections_per_address or waiting_per_client",
+            ),
+            Some(_) | None => {}
+        }
         limits
     }
+}
+
+impl NetworkSection {
+    fn check_prefixes(&self, taken: &mut Vec<IpNet>, review: &mut Review<'_>) -> Vec<IpNet> {
+        if self.networks.get_ref().is_empty() {
+            review.say(&self.networks, "networks is empty: name the networks");
+        }
+        let mut prefixes: Vec<IpNet> = Vec::new();
+        for value in self.networks.get_ref() {
+            let Some(prefix) = network("networks", value, review) else {
+                continue;
+            };
+            let overlaps = |other: &&IpNet| other.contains(&prefix) || prefix.contains(*other);
+            if let Some(other) = prefixes.iter().find(overlaps) {
+                review.say(
+                    value,
+                    format!("networks: {prefix} and {other} overlap: keep the wider one"),
+                );
+            } else if taken.contains(&prefix) {
+                review.say(
+                    value,
+                    format!("networks: {prefix} is in another [[limits.network]]: take one out"),
+                );
+            }
+            prefixes.push(prefix);
+        }
+        taken.extend(&prefixes);
+        prefixes
+    }
+}
+
+fn replies(value: &Spanned<u32>, review: &mut Review<'_>) -> Option<NonZeroU32> {
+    NonZeroU32::new(review.number("udp_replies_per_s", value, 0..=REPLIES_MAX))
+}
+
+fn waiting(value: &Spanned<usize>, review: &mut Review<'_>) -> usize {
+    review.number("waiting_per_client", value, 1..=WAITING_MAX)
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::review::{Review, is_written};
-use crate::policy::Action;
+use crate::policy::{Action, FilteringDatabaseEntry};
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -25,12 +25,7 @@ pub(super) fn contact(value: &Spanned<String>, review: &mut Review<'_>) -> Strin
         .strip_prefix("tel:")
         .or_else(|| text.strip_prefix("mailto:"))
         .is_some_and(|rest| !rest.is_empty());
-    if !is_uri
-        || text.len() > CONTACT_OCTETS_MAX
-        || !text
-            .bytes()
-            .all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\'))
-    {
+    if !is_uri || !is_told_as_it_is(text) {
         review.say(
             value,
             format!(
@@ -42,8 +37,43 @@ pub(super) fn contact(value: &Spanned<String>, review: &mut Review<'_>) -> Strin
     text.clone()
 }
 
+/// An entry of a public database of filtering incidents.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilteringDatabaseKeys {
+    db: Spanned<String>,
+    id: Spanned<String>,
+}
+
+impl FilteringDatabaseKeys {
+    pub(super) fn check(&self, review: &mut Review<'_>) -> FilteringDatabaseEntry {
+        for (key, value) in [("db", &self.db), ("id", &self.id)] {
+            let text = value.get_ref();
+            if text.is_empty() || !is_told_as_it_is(text) {
+                review.say(
+                    value,
+                    format!(
+                        "filtering_databases: {key} = {text:?}: write the name that the database \
+                         has for it, of up to {TOLD_OCTETS_MAX} letters, digits and signs"
+                    ),
+                );
+            }
+        }
+        FilteringDatabaseEntry {
+            db: self.db.get_ref().clone(),
+            id: self.id.get_ref().clone(),
+        }
+    }
+}
+
+/// Does it fit into replies, and needs nothing to be escaped in them?
+fn is_told_as_it_is(text: &str) -> bool {
+    let is_plain = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\');
+    text.len() <= TOLD_OCTETS_MAX && text.bytes().all(is_plain)
+}
+
 /// Longer ones do not fit into replies.
-const CONTACT_OCTETS_MAX: usize = 100;
+const TOLD_OCTETS_MAX: usize = 100;
 
 /// An address that a browser can reach; 0.0.0.0 and :: would send it to its own machine.
 fn stop_address(value: &Spanned<String>, review: &mut Review<'_>) -> Option<IpAddr> {

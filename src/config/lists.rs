@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::list_action::{ActionKeys, ActionWord, contact};
+use super::list_action::{ActionKeys, ActionWord, FilteringDatabaseKeys, contact};
 use super::never_block::ListsSection;
 use super::review::{FileUse, Review, is_written, unwritten};
 use super::sources::{FolderSection, GuardSection, PullSection, StageSection};
@@ -60,6 +60,8 @@ pub(super) struct ListSection {
     legal_basis: Spanned<String>,
     #[serde(default)]
     pub(super) contact: Vec<Spanned<String>>,
+    #[serde(default)]
+    filtering_databases: Vec<FilteringDatabaseKeys>,
     #[serde(default = "english")]
     language: Spanned<String>,
     #[serde(default = "stop_page")]
@@ -167,24 +169,7 @@ pub(super) fn check_lists(
                 format!("the list id {id:?} is taken: choose another"),
             );
         }
-        let rules = ListRules {
-            id: id.clone(),
-            authority: review.words("authority", &list.authority),
-            legal_basis: review.words("legal_basis", &list.legal_basis),
-            basis: match list.basis {
-                BasisWord::Law => Basis::Law,
-                BasisWord::Provider => Basis::Provider,
-                BasisWord::Subscriber => Basis::Subscriber,
-            },
-            contact: list
-                .contact
-                .iter()
-                .map(|value| contact(value, review))
-                .collect(),
-            language: review.id("language", &list.language),
-            action: list.action_keys().check(review),
-            ttl_s: review.number("ttl_s", &list.ttl_s, 0..=TTL_S_MAX),
-        };
+        let rules = list.check_rules(&id, review);
         let source = ListSource {
             is_required: list.required,
             id,
@@ -217,6 +202,33 @@ pub(super) fn check_lists(
 }
 
 impl ListSection {
+    /// What a blocked question gets, and what is told of the list.
+    fn check_rules(&self, id: &str, review: &mut Review<'_>) -> ListRules {
+        ListRules {
+            id: id.to_owned(),
+            authority: review.words("authority", &self.authority),
+            legal_basis: review.words("legal_basis", &self.legal_basis),
+            basis: match self.basis {
+                BasisWord::Law => Basis::Law,
+                BasisWord::Provider => Basis::Provider,
+                BasisWord::Subscriber => Basis::Subscriber,
+            },
+            contact: self
+                .contact
+                .iter()
+                .map(|value| contact(value, review))
+                .collect(),
+            filtering_databases: self
+                .filtering_databases
+                .iter()
+                .map(|entry| entry.check(review))
+                .collect(),
+            language: review.id("language", &self.language),
+            action: self.action_keys().check(review),
+            ttl_s: review.number("ttl_s", &self.ttl_s, 0..=TTL_S_MAX),
+        }
+    }
+
     const fn action_keys(&self) -> ActionKeys<'_> {
         ActionKeys {
             id: &self.id,

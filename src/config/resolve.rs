@@ -85,6 +85,10 @@ pub struct Recurse {
     /// Files of trust anchors; the built-in root anchors without it, no anchor and so no validation
     /// where it is empty.
     pub trust_anchors: Option<Vec<PathBuf>>,
+    /// Follow the zones' own keys from there on (RFC 5011).
+    pub update_trust_anchors: bool,
+    /// Tell the zones' servers which anchors are in force (RFC 8145).
+    pub signal_trust_anchors: bool,
     /// Zones whose signatures are not checked.
     pub negative_anchors: Vec<Name>,
     /// Check signatures.
@@ -155,6 +159,8 @@ struct RecurseSection {
     root_hints: Option<Spanned<PathBuf>>,
     root_copy: Option<Spanned<PathBuf>>,
     trust_anchors: Option<Vec<Spanned<PathBuf>>>,
+    update_trust_anchors: bool,
+    signal_trust_anchors: bool,
     negative_anchors: Vec<Spanned<String>>,
     validate: bool,
     sha1: bool,
@@ -177,6 +183,8 @@ impl Default for RecurseSection {
             root_hints: None,
             root_copy: None,
             trust_anchors: None,
+            update_trust_anchors: true,
+            signal_trust_anchors: true,
             negative_anchors: Vec::new(),
             validate: true,
             sha1: false,
@@ -274,6 +282,8 @@ impl RecurseSection {
                 .trust_anchors
                 .as_ref()
                 .map(|files| files.iter().map(|file| review.file(file)).collect()),
+            update_trust_anchors: self.update_trust_anchors,
+            signal_trust_anchors: self.signal_trust_anchors,
             negative_anchors: review.names("negative_anchors", &self.negative_anchors),
             validate: self.validate,
             sha1: self.sha1,

@@ -136,11 +136,12 @@ fn the_reference_has_every_key_of_every_section() {
     let keys_of = |section: &str| -> Vec<String> {
         let unknown = match section {
             "" => format!("no-such-key = 1\n{text}"),
-            "list" | "group" | "resolve.zone" | "audit.witness" => text.replacen(
-                &format!("[[{section}]]\n"),
-                &format!("[[{section}]]\nno-such-key = 1\n"),
-                1,
-            ),
+            "list" | "group" | "limits.network" | "resolve.zone" | "audit.witness" => text
+                .replacen(
+                    &format!("[[{section}]]\n"),
+                    &format!("[[{section}]]\nno-such-key = 1\n"),
+                    1,
+                ),
             _ => text.replacen(
                 &format!("\n[{section}]\n"),
                 &format!("\n[{section}]\nno-such-key = 1\n"),
@@ -542,8 +543,9 @@ fn fewer_connections_in_all_lower_the_default_for_one_address() {
         parse("[limits]\nconnections = 10")
             .unwrap()
             .limits
-            .connections_per_address,
-        10
+            .of_client
+            .connections,
+        Some(10)
     );
 }
 

@@ -15,6 +15,7 @@ use crate::list::ListIndex;
 use crate::list::guard::Code;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Clients, Group, ListRules, Snapshot, Verdict};
+use crate::resolve::AnchorStatus;
 use crate::store::Health;
 use crate::update::{ListOutcome, Origin, Updater, Way, Which};
 use crate::witness::Witnesses;
@@ -57,6 +58,8 @@ pub trait Resolution: Send + Sync {
     fn rebindings(&self) -> Option<u64>;
     /// How the copy of the root zone stands, if there is one.
     fn root_copy(&self) -> Option<RootCopyStatus>;
+    /// How the trust anchors stand.
+    fn trust_anchors(&self) -> Vec<AnchorStatus>;
     /// How the upstream resolvers stand.
     fn upstreams(&self) -> Vec<UpstreamStatus>;
 }
@@ -79,6 +82,10 @@ impl Resolution for NothingResolved {
 
     fn root_copy(&self) -> Option<RootCopyStatus> {
         None
+    }
+
+    fn trust_anchors(&self) -> Vec<AnchorStatus> {
+        Vec::new()
     }
 
     fn upstreams(&self) -> Vec<UpstreamStatus> {
@@ -173,6 +180,7 @@ impl ServerParts {
             },
             counts: self.health.read(),
             root_copy: self.resolution.root_copy(),
+            trust_anchors: self.resolution.trust_anchors(),
             rebindings: self.resolution.rebindings(),
             upstreams: self.resolution.upstreams(),
             witnesses: self.witnesses.standings(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::resolve::AnchorStatus;
 use crate::store::Flushing;
 use crate::update::{Generation, ListOutcome, ListState};
 use crate::witness::WitnessStanding;
@@ -124,6 +125,9 @@ pub struct Status {
     /// The copy of the root zone, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_copy: Option<RootCopyStatus>,
+    /// The trust anchors, where signatures are checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trust_anchors: Vec<AnchorStatus>,
     /// Answers refused because they lead into private networks, where that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebindings: Option<u64>,

@@ -1,10 +1,10 @@
-//! Reads the head of a request (RFC 9112): for the push listener, the metrics and the witness.
+//! Reads the head of a request (RFC 9112): for the listener of this room.
 
 /// The longest head that is read, in octets.
-pub const HEAD_OCTETS_MAX: usize = 8192;
+pub(super) const HEAD_OCTETS_MAX: usize = 8192;
 
-/// What ends a head.
-const END: &[u8] = b"\r\n\r\n";
+/// Fields of a head.
+const FIELDS_MAX: usize = 64;
 
 /// The head of a request; its body is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,25 +13,20 @@ pub struct RequestHead<'h> {
     pub method: &'h str,
     /// What it asks for, as it was sent.
     pub target: &'h str,
-    /// `HTTP/1.0` or `HTTP/1.1`.
-    pub version: &'h str,
     fields: Vec<(&'h str, &'h str)>,
 }
 
 /// Why some octets are no head that we answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadFault {
-    /// Longer than [`HEAD_OCTETS_MAX`].
+    /// Longer than [`HEAD_OCTETS_MAX`], or with too many fields.
     #[error("the head of the request is too long")]
     Long,
-    /// Not UTF-8.
-    #[error("the head is not text")]
-    Encoding,
     /// The first line is none.
     #[error("this is not an HTTP/1.1 request")]
     Line,
-    /// A field without a colon.
-    #[error("a header without a colon")]
+    /// A field that is none, such as one without a colon.
+    #[error("a header that is none")]
     Field,
     /// A field that may stand once stands twice.
     #[error("a header is given twice")]
@@ -55,40 +50,45 @@ impl HeadFault {
     }
 }
 
-/// Where the head ends in what has come so far, its empty line included; none while it is not all
-/// there.
-pub fn head_end(received: &[u8]) -> Option<usize> {
-    memchr::memmem::find(received, END).map(|end| end + END.len())
-}
-
 impl<'h> RequestHead<'h> {
-    /// Reads a head that [`head_end`] has found.
+    /// Reads a head at the beginning of what has come so far, and says where it ends, its empty
+    /// line included; none while it is not all there.
     ///
     /// # Errors
     /// When its lines are not those of a request.
-    pub fn parse(head: &'h [u8]) -> Result<Self, HeadFault> {
-        let text = str::from_utf8(head).map_err(|_| HeadFault::Encoding)?;
-        let mut lines = text.split("\r\n");
-        let mut words = lines.next().unwrap_or_default().split(' ');
-        let [Some(method), Some(target), Some(version), None] =
-            std::array::from_fn(|_| words.next())
-        else {
+    pub fn parse(received: &'h [u8]) -> Result<Option<(Self, usize)>, HeadFault> {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut head = httparse::Request::new(&mut fields);
+        let end = match head.parse(received) {
+            Ok(httparse::Status::Complete(end)) => end,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(httparse::Error::TooManyHeaders) => return Err(HeadFault::Long),
+            Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
+                return Err(HeadFault::Field);
+            }
+            Err(_) => return Err(HeadFault::Line),
+        };
+        let (Some(method), Some(target)) = (head.method, head.path) else {
             return Err(HeadFault::Line);
         };
-        let is_request = !method.is_empty() && !target.is_empty();
-        if !is_request || !matches!(version, "HTTP/1.0" | "HTTP/1.1") {
-            return Err(HeadFault::Line);
-        }
-        let fields = lines.take_while(|line| !line.is_empty()).map(|line| {
-            let (name, value) = line.split_once(':').ok_or(HeadFault::Field)?;
-            Ok((name, value.trim()))
+        let fields = head.headers.iter().map(|field| {
+            let value = str::from_utf8(field.value).map_err(|_| HeadFault::Field)?;
+            Ok((field.name, value.trim()))
         });
-        Ok(Self {
-            method,
-            target,
-            version,
-            fields: fields.collect::<Result<_, _>>()?,
-        })
+        let fields = fields.collect::<Result<_, _>>()?;
+        Ok(Some((
+            Self {
+                method,
+                target,
+                fields,
+            },
+            end,
+        )))
+    }
+
+    /// What it asks for, without what stands behind a `?`.
+    pub fn path(&self) -> &'h str {
+        self.target.split('?').next().unwrap_or_default()
     }
 
     /// The value of a field that may stand once, whatever its letters' case.
@@ -131,35 +131,35 @@ mod tests {
     fn a_head_is_its_first_line_and_its_fields() {
         let text = b"PUT /v1/a HTTP/1.1\r\nHost: x\r\nauthorization:Bearer b\r\n\
             Content-Length: 7\r\n\r\nbody";
-        let end = head_end(text).unwrap();
+        let (head, end) = RequestHead::parse(text).unwrap().unwrap();
         assert_eq!(&text[end..], b"body");
-        let head = RequestHead::parse(&text[..end]).unwrap();
-        assert_eq!(
-            (head.method, head.target, head.version),
-            ("PUT", "/v1/a", "HTTP/1.1")
-        );
+        assert_eq!((head.method, head.target), ("PUT", "/v1/a"));
         assert_eq!(head.field("Authorization"), Ok(Some("Bearer b")));
         assert_eq!(head.field("accept"), Ok(None));
         assert_eq!(head.length(), Ok(7));
-        assert_eq!(head_end(b"GET / HTTP/1.1\r\n\r"), None);
+        for part in 0..end {
+            assert_eq!(RequestHead::parse(&text[..part]), Ok(None), "{part}");
+        }
     }
 
     #[test]
     fn what_is_no_head_has_its_fault() {
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(65));
         for (text, fault) in [
-            ("", HeadFault::Line),
-            ("GET  / HTTP/1.1\r\n\r\n", HeadFault::Line),
-            ("GET / HTTP/2\r\n\r\n", HeadFault::Line),
-            ("GET /\r\n\r\n", HeadFault::Line),
-            (" / HTTP/1.1\r\n\r\n", HeadFault::Line),
-            ("GET / HTTP/1.1\r\nnothing\r\n\r\n", HeadFault::Field),
+            (&b"GET  / HTTP/1.1\r\n\r\n"[..], HeadFault::Line),
+            (b"GET / HTTP/2\r\n\r\n", HeadFault::Line),
+            (b"GET /\r\n\r\n", HeadFault::Line),
+            (b" / HTTP/1.1\r\n\r\n", HeadFault::Line),
+            (b"\xff\r\n\r\n", HeadFault::Line),
+            (b"GET / HTTP/1.1\r\nnothing\r\n\r\n", HeadFault::Field),
+            (b"GET / HTTP/1.1\r\na: \xff\r\n\r\n", HeadFault::Field),
+            // Two readers could take these for fields of their own.
+            (b"GET / HTTP/1.1\r\na : b\r\n\r\n", HeadFault::Field),
+            (b"GET / HTTP/1.1\r\na: b\r\n c\r\n\r\n", HeadFault::Field),
+            (many.as_bytes(), HeadFault::Long),
         ] {
-            assert_eq!(RequestHead::parse(text.as_bytes()), Err(fault), "{text:?}");
+            assert_eq!(RequestHead::parse(text), Err(fault), "{text:?}");
         }
-        assert_eq!(
-            RequestHead::parse(b"\xff\r\n\r\n"),
-            Err(HeadFault::Encoding)
-        );
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
             ),
         ] {
             let text = format!("GET / HTTP/1.1\r\n{fields}\r\n\r\n");
-            let head = RequestHead::parse(text.as_bytes()).unwrap();
+            let (head, _) = RequestHead::parse(text.as_bytes()).unwrap().unwrap();
             assert_eq!(head.length(), length, "{fields:?}");
         }
     }

@@ -1,7 +1,16 @@
 //! HTTP/1.1 for the doors that take few requests and short ones, and for what we ask of others.
 
+mod answer;
 mod client;
+mod conversation;
 mod head;
+mod listener;
+mod places;
+mod service;
 
+pub use answer::{HttpAnswer, PLAIN};
 pub use client::{ClientSettings, FindAddresses, client, named_addresses, read_authorities};
-pub use head::{HEAD_OCTETS_MAX, HeadFault, RequestHead, head_end};
+pub use conversation::FindTls;
+pub use head::{HeadFault, RequestHead};
+pub use listener::{HttpDoor, HttpListener, ListenerLimits};
+pub use service::{Admission, Body, BodyLimits, Service};

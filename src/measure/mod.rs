@@ -13,11 +13,8 @@ mod scrape;
 use page::{MetricsPage, Shown};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinHandle;
 
-/// The longest that one scrape may take.
-const SCRAPE_PATIENCE: Duration = Duration::from_secs(5);
+use crate::http::{HttpDoor, HttpListener};
 
 /// Why nothing can be measured.
 #[derive(Debug, thiserror::Error)]
@@ -39,29 +36,26 @@ pub enum MeasureError {
 pub struct Publisher {
     page: MetricsPage,
     shown: Shown,
-    address: SocketAddr,
-    door: JoinHandle<()>,
+    door: HttpDoor,
 }
 
-/// Listens for Prometheus on `listen`, inside the running tokio runtime; port 0 takes a free one.
+/// Listens for Prometheus on `listen`; port 0 takes a free one.
 ///
 /// # Errors
-/// When the address cannot be bound.
-pub async fn start(listen: SocketAddr) -> Result<Publisher, MeasureError> {
+/// When the address cannot be had.
+pub fn start(listen: SocketAddr) -> Result<Publisher, MeasureError> {
     let failed = |source| MeasureError::Listen {
         address: listen,
         source,
     };
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let shown = Shown::default();
-    let door = tokio::spawn(scrape::serve(listener, Arc::clone(&shown), SCRAPE_PATIENCE));
+    let scrape = scrape::Scrape(Arc::clone(&shown));
+    let door = HttpListener::bind(listen)
+        .and_then(|listener| listener.serve("metrics", scrape::LIMITS, None, scrape))
+        .map_err(failed)?;
     Ok(Publisher {
         page: MetricsPage::new(),
         shown,
-        address,
         door,
     })
 }
@@ -75,13 +69,7 @@ impl Publisher {
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.door.abort();
+        self.door.address()
     }
 }
 
@@ -104,14 +92,7 @@ mod tests {
 
     #[test]
     fn a_scrape_shows_the_last_reading() {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let publisher = runtime
-            .block_on(start("127.0.0.1:0".parse().unwrap()))
-            .unwrap();
+        let publisher = start("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = publisher.address();
         let board = Board::new(1);
         let cells = board.cells();
@@ -156,13 +137,9 @@ mod tests {
 
     #[test]
     fn an_address_that_is_taken_is_told() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let refused = runtime.block_on(start(address)).unwrap_err().to_string();
+        let refused = start(address).unwrap_err().to_string();
         assert!(
             refused.contains(&address.to_string()) && refused.contains("[metrics]"),
             "{refused}"

@@ -3,9 +3,9 @@
 
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use prefix_trie::PrefixMap;
+use ipnet::IpNet;
 
+use super::prefixes::Prefixes;
 use crate::list::ListIndex;
 
 /// The clients' group, an index; nothing about the client can be learned from it.
@@ -69,7 +69,6 @@ impl Clients {
 
     /// What the client at `address` may do; the longest prefix decides its group.
     pub fn classify(&self, address: IpAddr) -> Standing {
-        let address = address.to_canonical();
         if self.allowed.find(address).is_none() {
             return Standing::Refused;
         }
@@ -90,44 +89,6 @@ impl Clients {
             .iter()
             .enumerate()
             .map(|(index, (name, _))| (Group(index as u16), name.as_str()))
-    }
-}
-
-/// Longest-prefix match for both families.
-#[derive(Debug)]
-struct Prefixes<T> {
-    v4: PrefixMap<Ipv4Net, T>,
-    v6: PrefixMap<Ipv6Net, T>,
-}
-
-impl<T> Default for Prefixes<T> {
-    fn default() -> Self {
-        Self {
-            v4: PrefixMap::new(),
-            v6: PrefixMap::new(),
-        }
-    }
-}
-
-impl<T: Copy> Prefixes<T> {
-    fn insert(&mut self, prefix: IpNet, value: T) {
-        match prefix.trunc() {
-            IpNet::V4(prefix) => drop(self.v4.insert(prefix, value)),
-            IpNet::V6(prefix) => drop(self.v6.insert(prefix, value)),
-        }
-    }
-
-    fn find(&self, address: IpAddr) -> Option<T> {
-        match address {
-            IpAddr::V4(address) => self
-                .v4
-                .get_lpm(&Ipv4Net::from(address))
-                .map(|(_, value)| *value),
-            IpAddr::V6(address) => self
-                .v6
-                .get_lpm(&Ipv6Net::from(address))
-                .map(|(_, value)| *value),
-        }
     }
 }
 

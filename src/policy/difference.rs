@@ -163,6 +163,7 @@ mod tests {
             legal_basis: "Loi d'exemple".to_owned(),
             basis: Basis::Law,
             contact: Vec::new(),
+            filtering_databases: Vec::new(),
             language: "fr".to_owned(),
             action: Action::StopPage {
                 v4: vec![[192, 0, 2, 1].into()],

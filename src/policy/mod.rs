@@ -3,12 +3,14 @@
 
 mod client;
 mod difference;
+mod prefixes;
 mod rules;
 mod shadow;
 mod snapshot;
 
 pub use client::{Clients, Group, GroupSettings, Standing};
 pub use difference::{Difference, differences};
-pub use rules::{Action, Basis, ListRules};
+pub use prefixes::Prefixes;
+pub use rules::{Action, Basis, FilteringDatabaseEntry, ListRules};
 pub use shadow::{Shadow, Trial};
 pub use snapshot::{Live, Snapshot, Verdict};

@@ -19,12 +19,24 @@ pub struct ListRules {
     /// Where to complain, as "tel:" and "mailto:" addresses; told to clients that can read it, if
     /// there is one.
     pub contact: Vec<String>,
+    /// Where the list's blocking is on public record; told to clients that can read it.
+    pub filtering_databases: Vec<FilteringDatabaseEntry>,
     /// The language of authority and legal basis (BCP 47).
     pub language: String,
     /// What a blocked client is answered.
     pub action: Action,
     /// How long a client may keep the blocked answer, in seconds.
     pub ttl_s: u32,
+}
+
+/// An entry of a public database of filtering incidents (draft-ietf-dnsop-filtering-transparency
+/// section 2.1): one for the whole list, never for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilteringDatabaseEntry {
+    /// Who keeps the database, as IANA's registry calls them.
+    pub db: String,
+    /// The incident, as the database calls it.
+    pub id: String,
 }
 
 /// The kind of ground a list rests on; chooses the extended error (RFC 8914).

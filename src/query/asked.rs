@@ -26,7 +26,8 @@ pub struct Asked<'a> {
 pub enum Rate {
     /// Below it: answer.
     Within,
-    /// Above it: a truncated reply, so that a real client can come back over TCP.
+    /// Above it: a truncated reply, so that a real client can come back over TCP. FORMERR, NOTIMP
+    /// and REFUSED go out as they are: TCP would bring nothing else, and they are as short.
     Slip,
     /// Above it: silence.
     Over,

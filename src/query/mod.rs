@@ -8,6 +8,7 @@ mod fetch;
 mod later;
 mod renew;
 mod renewer;
+mod reversed;
 mod single_flight;
 mod zone_above;
 
@@ -17,6 +18,7 @@ pub use desk::{AnswerDesk, Round};
 pub use renewer::{Due, Renewals, Settings as RenewalSettings};
 
 use crate::answer::{minimal, special_use};
+use crate::cache::CacheKey;
 use crate::count::{Cells, Door, Event};
 use crate::policy::{Group, Standing};
 use crate::wire::{self, Question, UDP_OCTETS_MAX, ede, rcode, rtype};
@@ -37,9 +39,9 @@ impl Answering {
         out: &mut [u8],
     ) -> Outcome {
         desk.cells.note_question(asked.door);
-        let question = match wire::read(asked.packet) {
+        let question = match read_within_rate(asked, &desk.cells, out) {
             Ok(question) => question,
-            Err(fault) => return answer_fault(&desk.cells, fault, asked.packet, out),
+            Err(outcome) => return outcome,
         };
         let Some(out) = room_for(&question, asked.door, out) else {
             return Outcome::Silence;
@@ -101,9 +103,17 @@ impl Answering {
             desk.front.keep(key, entry);
             return outcome;
         }
-        if !question.recursion_desired {
+        self.leave(&wanted, key, out)
+    }
+
+    /// Nothing is kept for the question: the world outside has to be asked, where that may be.
+    fn leave(&self, wanted: &Wanted<'_>, key: CacheKey, out: &mut [u8]) -> Outcome {
+        if let Some(outcome) = self.answer_reversed(wanted, out) {
+            return outcome;
+        }
+        if !wanted.question.recursion_desired {
             let errors = [(ede::NOT_AUTHORITATIVE, "")];
-            let len = minimal::empty(&question, rcode::REFUSED, &errors, out);
+            let len = minimal::empty(wanted.question, rcode::REFUSED, &errors, out);
             return wanted.end(Event::Own, len);
         }
         wanted.wait_for(key)
@@ -124,13 +134,10 @@ impl Answering {
             let len = minimal::empty(question, rcode::REFUSED, &errors, out);
             return Err(end(cells, Event::Refused, len));
         };
-        match asked.rate {
-            Rate::Within => {}
-            Rate::Slip => {
-                let len = minimal::truncated(question, out);
-                return Err(end(cells, Event::Limited, len));
-            }
-            Rate::Over => return Err(end(cells, Event::Limited, None)),
+        if asked.rate == Rate::Slip {
+            let errors = [(ede::RATE_LIMITED, "")];
+            let len = minimal::truncated(question, &errors, out);
+            return Err(end(cells, Event::Limited, len));
         }
         let Some(len) = special_use::answer(question, &self.special_use, out) else {
             return Ok((group, None));
@@ -140,6 +147,19 @@ impl Answering {
             None => Err(end(cells, Event::Own, Some(len))),
         }
     }
+}
+
+/// The question; one that cannot be read, or whose client gets no reply of any kind now, ends here.
+#[inline]
+fn read_within_rate<'p>(
+    asked: &Asked<'p>,
+    cells: &Cells,
+    out: &mut [u8],
+) -> Result<Question<'p>, Outcome> {
+    if asked.rate == Rate::Over {
+        return Err(end(cells, Event::Limited, None));
+    }
+    wire::read(asked.packet).map_err(|fault| answer_fault(cells, fault, asked.packet, out))
 }
 
 /// As much of the buffer as a reply by this door may have.

@@ -13,7 +13,7 @@ use super::fetch::as_asked;
 use super::renewer::{Due, Renewals};
 use crate::cache::{CacheKey, Entry};
 use crate::clock;
-use crate::name::SuffixHashes;
+use crate::name::{Name, SuffixHashes};
 use crate::policy::Verdict;
 use crate::resolve;
 
@@ -96,9 +96,14 @@ impl Answering {
         let key = {
             let snapshot = self.live.load();
             let mut hashes = SuffixHashes::new();
-            hashes.fill_for(snapshot.key(), question.name.as_wire(), snapshot.depths());
+            let mut is_listed = |name: &Name| {
+                hashes.fill_for(snapshot.key(), name.as_wire(), snapshot.depths());
+                snapshot.decide(&self.all_lists, &hashes) != Verdict::Pass
+            };
             // Listed meanwhile: nobody is asked about it any more.
-            if snapshot.decide(&self.all_lists, &hashes) != Verdict::Pass {
+            let reversed = self.resolver().reversed(&question);
+            let leads_to_listed = reversed.is_some_and(|led_to| is_listed(&led_to.name));
+            if leads_to_listed || is_listed(&question.name) {
                 return;
             }
             CacheKey::new(

@@ -11,12 +11,12 @@ use ipnet::Ipv6Net;
 use super::convert::{covered_type, their_name};
 use super::failure::Failure;
 use super::question::{Fetched, Question};
+use super::reply::earlier;
+use crate::clock;
 use crate::name::Name;
 
 /// The octet that is always zero (RFC 6052 section 2.2).
 const RESERVED_OCTET: usize = 8;
-/// The longest prefix, behind which nothing is reserved.
-const PREFIX_OCTETS_MAX: usize = 12;
 /// How long made addresses hold where the denial says nothing, in seconds (RFC 6147 section 5.1.7).
 const TTL_S_UNSAID: u32 = 600;
 
@@ -47,31 +47,29 @@ impl Prefix {
         })
     }
 
+    /// The places of an IPv4 address's octets in one that is made of it: behind the prefix, but for
+    /// the octet that is reserved.
+    fn places(&self) -> impl Iterator<Item = usize> {
+        (self.length..16).filter(|at| *at != RESERVED_OCTET)
+    }
+
     /// The address that stands for `address` (RFC 6052 section 2.2).
     pub fn embed(&self, address: Ipv4Addr) -> Ipv6Addr {
         let mut octets = self.octets;
-        let places = octets
-            .iter_mut()
-            .enumerate()
-            .skip(self.length)
-            .filter(|(at, _)| *at != RESERVED_OCTET);
-        for ((_, place), octet) in places.zip(address.octets()) {
-            *place = octet;
+        for (at, octet) in self.places().zip(address.octets()) {
+            if let Some(place) = octets.get_mut(at) {
+                *place = octet;
+            }
         }
         octets.into()
     }
 
     /// The address that `address` stands for, if it stands for one.
-    fn extract(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+    pub fn extract(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
         let octets = address.octets();
-        let places = octets
-            .iter()
-            .enumerate()
-            .skip(self.length)
-            .filter(|(at, _)| *at != RESERVED_OCTET || self.length == PREFIX_OCTETS_MAX);
         let mut v4 = [0; 4];
-        for (place, (_, octet)) in v4.iter_mut().zip(places) {
-            *place = *octet;
+        for (place, at) in v4.iter_mut().zip(self.places()) {
+            *place = *octets.get(at)?;
         }
         let v4 = Ipv4Addr::from(v4);
         (self.embed(v4) == address).then_some(v4)
@@ -121,25 +119,26 @@ impl Prefix {
         })
     }
 
-    /// What is to be said to the question: `fetched` as it is, or addresses made of those that were
-    /// `found`.
+    /// What is to be said to the question: addresses made of those that were `found`, or nothing
+    /// else than the `denial` where there are none. They hold as long as both that they are made
+    /// of.
     ///
     /// An error is passed on as it is, against RFC 6147 section 5.1.2: data that fails validation
     /// must not lead around it.
     pub(super) fn complete(
         &self,
         question: &Question,
-        fetched: Fetched,
-        found: &Fetched,
+        denial: &Fetched,
+        found: Fetched,
         ttl_s_max: u32,
-    ) -> Fetched {
-        match self.translate(question, &fetched, found, ttl_s_max) {
-            Some(wire) => Fetched {
-                wire,
-                ..found.clone()
-            },
-            None => fetched,
-        }
+    ) -> Option<Fetched> {
+        let wire = self.translate(question, denial, &found, ttl_s_max)?;
+        let (one, other) = (denial.signed_until_s, found.signed_until_s);
+        Some(Fetched {
+            wire,
+            signed_until_s: earlier(one, other, clock::wall_u32_s()),
+            ..found
+        })
     }
 
     /// The IPv4 answer with the addresses made of it; `None` where it has none. Its signatures over
@@ -263,6 +262,41 @@ mod tests {
         assert_eq!(prefix.extract(beside), None, "what is reserved is zero");
         for net in ["2001:db8::/33", "2001:db8::/128"] {
             assert_eq!(Prefix::new(net.parse().unwrap()), None, "{net}");
+        }
+    }
+
+    /// What is made of two answers is signed no longer than either: a stale answer must not outlive
+    /// the signatures of the denial that it rests on.
+    #[test]
+    fn made_addresses_are_signed_as_long_as_all_they_are_made_of() {
+        let prefix = Prefix::new("64:ff9b::/96".parse().unwrap()).unwrap();
+        let question = Question {
+            name: Name::parse("a.example").unwrap(),
+            qtype: RecordType::AAAA.into(),
+            dnssec_ok: false,
+            checking_disabled: false,
+        };
+        let owner = their_name(&question.name).unwrap();
+        let denial = Message::new(0, MessageType::Response, OpCode::Query);
+        let mut found = Message::new(0, MessageType::Response, OpCode::Query);
+        let address = RData::A(A(Ipv4Addr::new(192, 0, 2, 33)));
+        found.answers = vec![Record::from_rdata(owner, 60, address)];
+        let now_s = clock::wall_u32_s();
+        let [sooner, later] = [now_s.wrapping_add(10), now_s.wrapping_add(1000)];
+        for (of_denial, of_found, of_both) in [
+            (Some(sooner), Some(later), Some(sooner)),
+            (Some(later), Some(sooner), Some(sooner)),
+            (Some(sooner), None, Some(sooner)),
+            (None, Some(later), Some(later)),
+            (None, None, None),
+        ] {
+            let fetched = |message: &Message, signed_until_s| Fetched {
+                signed_until_s,
+                ..Fetched::new(message.to_vec().unwrap(), None)
+            };
+            let denial = fetched(&denial, of_denial);
+            let made = prefix.complete(&question, &denial, fetched(&found, of_found), 600);
+            assert_eq!(made.unwrap().signed_until_s, of_both);
         }
     }
 

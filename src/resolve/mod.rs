@@ -41,7 +41,9 @@ pub use self::renumber::Renumbering;
 pub use self::routes::{Route, Target};
 pub use self::start_error::StartError;
 pub use self::validate::is_zone_cut;
+pub use self::validate::{AnchorStatus, KeptAnchors, KeyState};
 
+use self::budget::Budget;
 use self::convert::their_name;
 use self::engine::{Engine, Foundation};
 use self::forward::Upstreams;
@@ -110,6 +112,7 @@ impl Source {
                 Arc::clone(upstreams.tally())
             });
         let foundation = Foundation {
+            anchors: Arc::new(recurse::build_anchors(&recurse)?),
             recurse,
             roots,
             root_copy,
@@ -136,7 +139,7 @@ impl Resolver {
             .collect();
         let rebinding = settings
             .private_names
-            .map(|names| Arc::new(Rebinding::new([names, own].concat())));
+            .map(|names| Arc::new(Rebinding::new([names, own].concat(), settings.dns64)));
         let zones = OwnRoutes::start(settings.zones)?;
         Ok(Self {
             source: Arc::new(Source::start(settings.recurse, settings.forward, zones)?),
@@ -157,7 +160,7 @@ impl Resolver {
     pub async fn fetch(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
         let deadline = Instant::now() + patience;
         if let Some(prefix) = &self.dns64
-            && let Some(wanted) = prefix.reversed(question)
+            && let Some(wanted) = self.reversed(question)
         {
             let found = self.fetch_one(&wanted, patience).await?;
             return prefix.lead_to(question, &wanted, found);
@@ -174,7 +177,13 @@ impl Resolver {
             .saturating_duration_since(Instant::now())
             .max(Duration::from_millis(1));
         let found = self.fetch_one(&wanted.question, left).await?;
-        Ok(prefix.complete(question, fetched, &found, wanted.ttl_s_max))
+        let made = prefix.complete(question, &fetched, found, wanted.ttl_s_max);
+        Ok(made.unwrap_or(fetched))
+    }
+
+    /// The question that is asked in place of one for the name of an address made by DNS64.
+    pub fn reversed(&self, question: &Question) -> Option<Question> {
+        self.dns64.as_ref()?.reversed(question)
     }
 
     async fn fetch_one(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
@@ -205,6 +214,40 @@ impl Resolver {
             .root_copy
             .as_ref()
             .and_then(|copy| copy.standing())
+    }
+
+    /// How the trust anchors stand.
+    pub fn anchors(&self) -> Vec<AnchorStatus> {
+        self.source.foundation.anchors.status()
+    }
+
+    /// What is to be kept of the trust anchors over a restart, with its version, which is another
+    /// one whenever there is news. Nothing where they are not followed.
+    pub fn anchors_to_keep(&self, known: u64) -> Option<(u64, String)> {
+        let anchors = &self.source.foundation.anchors;
+        let version = anchors.version();
+        (version != known).then(|| (version, anchors.text()))
+    }
+
+    /// Ask for the keys of the zones with anchors where that is due (RFC 5011 section 2.3), and
+    /// tell their servers which anchors are in force (RFC 8145), if that is wanted.
+    pub async fn refresh_anchors(&self) {
+        let Foundation {
+            anchors, recurse, ..
+        } = &self.source.foundation;
+        for zone in anchors.due() {
+            let (engine, budget) = (self.source.engine(), Budget::new(self.patience));
+            let refreshed = engine.refresh_keys(&zone, &budget);
+            let refreshed = tokio::time::timeout(self.patience, refreshed).await;
+            if let Err(failure) = refreshed.unwrap_or(Err(Failure::Unreachable)) {
+                anchors.note_failure(&zone, failure);
+            }
+            if let Some(signal) = anchors.signal(&zone).filter(|_| recurse.signal_anchors) {
+                let budget = Budget::new(self.patience);
+                let signalled = engine.signal(&signal, &budget);
+                let _ = tokio::time::timeout(self.patience, signalled).await;
+            }
+        }
     }
 
     /// What all servers asked so far did.

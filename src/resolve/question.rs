@@ -1,6 +1,7 @@
 //! What is asked of the outside world, and what comes back to be cached.
 
 use crate::name::Name;
+use crate::wire::ede;
 
 /// What is asked of the outside world: one name and type in class IN.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,10 +26,21 @@ pub(super) struct UpstreamBlock {
 }
 
 impl UpstreamBlock {
-    /// Forged, Blocked, Censored, Filtered, and the code that announces structured text
-    /// (draft-ietf-dnsop-structured-dns-error).
+    /// Forged, Blocked, Censored, Filtered, and Blocked by Upstream Server.
     pub(super) const fn is_one(code: u16) -> bool {
-        matches!(code, 4 | 15 | 16 | 17 | 35)
+        matches!(
+            code,
+            ede::FORGED | ede::BLOCKED | ede::CENSORED | ede::FILTERED | ede::BLOCKED_UPSTREAM
+        )
+    }
+
+    /// An upstream's code as it is passed on: who says Blocked speaks of a policy of its own, which
+    /// to our clients is not ours (draft-ietf-dnsop-structured-dns-error).
+    pub(super) const fn pass_on(code: u16) -> u16 {
+        match code {
+            ede::BLOCKED => ede::BLOCKED_UPSTREAM,
+            code => code,
+        }
     }
 }
 
@@ -57,5 +69,17 @@ impl Fetched {
             text: Box::default(),
             signed_until_s: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_s_own_policy_is_not_passed_on_as_ours() {
+        let told = [4, 15, 16, 17, 35, 22].map(UpstreamBlock::pass_on);
+        assert_eq!(told, [4, 35, 16, 17, 35, 22]);
+        assert!(UpstreamBlock::is_one(UpstreamBlock::pass_on(15)));
     }
 }

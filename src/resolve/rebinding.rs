@@ -7,7 +7,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use ipnet::Ipv6Net;
+
 use super::convert::address_of;
+use super::dns64::Prefix;
 use super::question::{Fetched, Question};
 use crate::name::Name;
 use crate::wire::{Message, Section, bare_reply, ede, rcode, rtype};
@@ -20,13 +23,16 @@ const IPV6_HINT: u16 = 6;
 pub(super) struct Rebinding {
     /// Names that may have private addresses, with all below them.
     private_names: Vec<Name>,
+    /// Behind it, the operator's own translator reaches all IPv4 addresses.
+    dns64: Option<Prefix>,
     refused: AtomicU64,
 }
 
 impl Rebinding {
-    pub(super) const fn new(private_names: Vec<Name>) -> Self {
+    pub(super) const fn new(private_names: Vec<Name>, dns64: Option<Prefix>) -> Self {
         Self {
             private_names,
+            dns64,
             refused: AtomicU64::new(0),
         }
     }
@@ -43,7 +49,7 @@ impl Rebinding {
             .private_names
             .iter()
             .any(|zone| question.name.is_within(zone))
-            || !has_private_address(&fetched.wire)
+            || !self.has_private_address(&fetched.wire)
         {
             return fetched;
         }
@@ -55,23 +61,48 @@ impl Rebinding {
         );
         Fetched::new(wire, Some(ede::BLOCKED))
     }
-}
 
-fn has_private_address(wire: &[u8]) -> bool {
-    let Ok(message) = Message::new(wire) else {
-        return false;
-    };
-    let mut is_private = false;
-    let walked = message.walk(|record| {
-        let data = wire.get(record.data_at..record.end).unwrap_or_default();
-        is_private |= record.section == Section::Answer
-            && match record.rtype {
-                rtype::A | rtype::AAAA => addresses(data, data.len()).any(is_within_reach),
-                rtype::SVCB | rtype::HTTPS => hints(data).any(is_within_reach),
-                _ => false,
-            };
-    });
-    walked.is_ok() && is_private
+    fn has_private_address(&self, wire: &[u8]) -> bool {
+        let Ok(message) = Message::new(wire) else {
+            return false;
+        };
+        let mut is_private = false;
+        let walked = message.walk(|record| {
+            let data = wire.get(record.data_at..record.end).unwrap_or_default();
+            is_private |= record.section == Section::Answer
+                && match record.rtype {
+                    rtype::A | rtype::AAAA => {
+                        addresses(data, data.len()).any(|address| self.is_within_reach(address))
+                    }
+                    rtype::SVCB | rtype::HTTPS => {
+                        hints(data).any(|address| self.is_within_reach(address))
+                    }
+                    _ => false,
+                };
+        });
+        walked.is_ok() && is_private
+    }
+
+    /// Does the address lead to this host, its network, or a private one (RFC 6890), be it through
+    /// a translator or a tunnel?
+    fn is_within_reach(&self, address: IpAddr) -> bool {
+        let v6 = match address {
+            IpAddr::V4(v4) => return is_private(v4),
+            IpAddr::V6(v6) => v6,
+        };
+        let [first, ..] = v6.segments();
+        // The operator's own translator has one length; of others all may be meant.
+        let is_translated = match self.dns64.and_then(|prefix| prefix.extract(v6)) {
+            Some(v4) => is_private(v4),
+            None => embedded_for_local_use(v6).any(is_private),
+        };
+        v6.is_loopback()
+            || v6.is_unspecified()
+            || first & 0xfe00 == 0xfc00
+            || first & 0xffc0 == 0xfe80
+            || embedded(v6).is_some_and(is_private)
+            || is_translated
+    }
 }
 
 /// Addresses of `octets` octets each, one behind the other.
@@ -105,21 +136,6 @@ fn hints(data: &[u8]) -> impl Iterator<Item = IpAddr> {
     })
 }
 
-/// Does the address lead to this host, its network, or a private one (RFC 6890), be it through a
-/// translator or a tunnel?
-fn is_within_reach(address: IpAddr) -> bool {
-    let v6 = match address {
-        IpAddr::V4(v4) => return is_private(v4),
-        IpAddr::V6(v6) => v6,
-    };
-    let [first, ..] = v6.segments();
-    v6.is_loopback()
-        || v6.is_unspecified()
-        || first & 0xfe00 == 0xfc00
-        || first & 0xffc0 == 0xfe80
-        || embedded(v6).is_some_and(is_private)
-}
-
 fn is_private(v4: Ipv4Addr) -> bool {
     let [a, b, ..] = v4.octets();
     a == 0
@@ -129,17 +145,32 @@ fn is_private(v4: Ipv4Addr) -> bool {
         || a == 100 && b & 0xc0 == 64
 }
 
-/// The IPv4 address that a packet to this one ends up at: mapped and compatible ones (RFC 4291
-/// section 2.5.5), 6to4 (RFC 3056), and a translator's (RFC 6052, RFC 8215).
+/// The IPv4 address that a packet to this one ends up at, whoever translates for this network:
+/// mapped and compatible ones (RFC 4291 section 2.5.5), those of translators (RFC 2765 section 2.1,
+/// RFC 6052 section 2.1), 6to4 (RFC 3056 section 2) and ISATAP (RFC 5214 section 6.1). Not Teredo's
+/// (RFC 4380 section 4): a packet to such an address ends up inside another one at a UDP port.
 fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let address = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match v6.segments() {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low]
         | [0x2002, high, low, ..] => Some(address(high, low)),
         _ => None,
     }
+}
+
+/// The IPv4 addresses that one in `64:ff9b:1::/48` may stand for: each network has a translator
+/// there behind a prefix of the length that it likes (RFC 8215 section 5).
+fn embedded_for_local_use(v6: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let is_there = matches!(v6.segments(), [0x64, 0xff9b, 1, ..]);
+    let lengths = [48, 56, 64, 96].into_iter().filter(move |_| is_there);
+    lengths.filter_map(move |length| {
+        let prefix = Prefix::new(Ipv6Net::new(v6, length).ok()?)?;
+        // Behind a shorter prefix the last octets are zero.
+        prefix.extract(v6).filter(|v4| !v4.is_unspecified())
+    })
 }
 
 #[cfg(test)]
@@ -181,7 +212,7 @@ mod tests {
 
     #[test]
     fn addresses_within_reach_are_refused() {
-        let rebinding = Rebinding::new(vec![Name::parse("other.example").unwrap()]);
+        let rebinding = Rebinding::new(vec![Name::parse("other.example").unwrap()], None);
         for (address, refused) in [
             ("10.0.0.1", true),
             ("127.0.0.1", true),
@@ -199,6 +230,20 @@ mod tests {
             ("::10.0.0.1", true),
             ("64:ff9b::10.0.0.1", true),
             ("64:ff9b:1::c0a8:1", true),
+            ("64:ff9b:1:2:3:4:a00:1", true),
+            ("64:ff9b:1:a00:0:100::", true),
+            ("64:ff9b:1:c0:a8:100::", true),
+            ("64:ff9b:1:20a:0:1::", true),
+            ("64:ff9b:1:2:a:0:100::", true),
+            ("64:ff9b:1:2:c0:2:100::", false),
+            ("64:ff9b:1:cb01:71:500::", false),
+            ("::ffff:0:10.0.0.1", true),
+            ("::ffff:0:192.0.2.1", false),
+            ("2001:db8:1:2:0:5efe:a00:1", true),
+            ("fd00:1:2:3:0:5efe:c000:201", true),
+            ("2001:db8:1:2:200:5efe:a00:1", true),
+            ("2001:db8:1:2:200:5efe:c000:201", false),
+            ("2001:0:a00:1:0:0:f5ff:fffe", false),
             ("2002:a00:1::1", true),
             ("::ffff:192.0.2.1", false),
             ("64:ff9b::192.0.2.1", false),
@@ -216,13 +261,44 @@ mod tests {
                 "{address}"
             );
         }
-        assert_eq!(rebinding.refused(), 15);
+        assert_eq!(rebinding.refused(), 24);
         assert!(!is_refused(&rebinding, rtype::TXT, &[10, 0, 0, 1]));
+    }
+
+    /// What the operator's own translator turns into a private address leads there, whichever length
+    /// of RFC 6052 section 2.2 its prefix has.
+    #[test]
+    fn the_own_translator_leads_within_reach() {
+        for net in [
+            "2001:db8::/32",
+            "2001:db8:100::/40",
+            "2001:db8:122::/48",
+            "2001:db8:122:300::/56",
+            "2001:db8:122:344::/64",
+            "2001:db8:122:344::/96",
+        ] {
+            let prefix = Prefix::new(net.parse().unwrap()).unwrap();
+            let [without, with] =
+                [None, Some(prefix)].map(|dns64| Rebinding::new(Vec::new(), dns64));
+            for (v4, refused) in [
+                (Ipv4Addr::new(192, 168, 1, 1), true),
+                (Ipv4Addr::new(127, 0, 0, 1), true),
+                (Ipv4Addr::new(192, 0, 2, 1), false),
+            ] {
+                let address = prefix.embed(v4).octets();
+                assert!(!is_refused(&without, rtype::AAAA, &address), "{net} {v4}");
+                assert_eq!(
+                    is_refused(&with, rtype::AAAA, &address),
+                    refused,
+                    "{net} {v4}"
+                );
+            }
+        }
     }
 
     #[test]
     fn hints_count_as_addresses() {
-        let rebinding = Rebinding::new(Vec::new());
+        let rebinding = Rebinding::new(Vec::new(), None);
         let public = b"\0\x01\x03www\0\0\x01\0\x03\x02h2\0\x04\0\x04\xc0\0\x02\x01";
         assert!(!is_refused(&rebinding, rtype::HTTPS, public));
         assert!(is_refused(
@@ -245,7 +321,7 @@ mod tests {
 
     #[test]
     fn names_of_private_networks_may_have_their_addresses() {
-        let rebinding = Rebinding::new(vec![Name::parse("example").unwrap()]);
+        let rebinding = Rebinding::new(vec![Name::parse("example").unwrap()], None);
         assert!(!is_refused(&rebinding, rtype::A, &[10, 0, 0, 1]));
     }
 }

@@ -153,6 +153,12 @@ pub(super) fn later(one: u32, other: u32, now_s: u32) -> u32 {
     }
 }
 
+/// The earlier of two such moments; what has none sets none.
+pub(super) fn earlier(one: Option<u32>, other: Option<u32>, now_s: u32) -> Option<u32> {
+    let both = one.into_iter().chain(other);
+    both.min_by_key(|moment| moment.wrapping_sub(now_s).cast_signed())
+}
+
 /// Does the AD bit go out set?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Authentic {

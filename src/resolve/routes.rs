@@ -158,6 +158,13 @@ impl Routes {
         });
     }
 
+    /// Forget what was said about one name and type.
+    pub(super) fn forget_rrset(&self, name: &Name, rtype: RecordType) {
+        if let RouteTarget::Walk(walker) = self.way(name, rtype) {
+            walker.forget_rrset(name, rtype);
+        }
+    }
+
     /// The way of a question: DS is the parent's to answer.
     fn way(&self, name: &Name, rtype: RecordType) -> &RouteTarget {
         let is_for = |zone: &Name| zone.zone_of(name) && (rtype != RecordType::DS || zone != name);

@@ -332,6 +332,7 @@ mod tests {
     use tokio::sync::{Semaphore, watch};
     use tokio::task::JoinHandle;
 
+    use super::super::client_limits::{ClientLimits, samples::everywhere};
     use super::super::stream_answers::stand_in::{BIG, LATER, NEVER, NOW, StandIn, question};
     use super::*;
 
@@ -401,7 +402,7 @@ mod tests {
         let answers = Arc::new(StandIn::new());
         let client = Client {
             answers: Arc::clone(&answers),
-            connections: Connections::new(10, 10),
+            connections: Connections::new(10, everywhere(ClientLimits::EXEMPT)),
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             cookies: None,
             standing: Standing::Refused,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::client_limits::{ClientLimitTable, CountedNetwork};
 use crate::clock;
 use crate::policy::Standing;
 use crate::query::Rate;
@@ -28,8 +29,7 @@ const DUE_MASK: u64 = (1 << DUE_BITS) - 1;
 /// network with nothing due needs no slot, so that sources forged at random leave no trace.
 #[derive(Debug)]
 pub struct ReplyRate {
-    /// Microseconds from one allowed reply to the next; 0 switches the limit off.
-    step_us: u64,
+    limits: Arc<ClientLimitTable>,
     slip: u32,
     over: AtomicU32,
     start: Instant,
@@ -38,20 +38,15 @@ pub struct ReplyRate {
 }
 
 impl ReplyRate {
-    /// Allow `replies_per_s` to each network, after a pause as many at once; 0 allows all,
+    /// Allow each network the replies a second that `limits` say, after a pause as many at once;
     /// 1,000,000 is the highest limit.
     ///
-    /// Of those over the limit one in `slip` goes out truncated, picked so that no client can step
-    /// around it; 0 sends none.
-    pub fn new(replies_per_s: u32, slip: u32) -> Self {
-        let step_us = if replies_per_s == 0 {
-            0
-        } else {
-            (CREDIT_US / u64::from(replies_per_s)).max(1)
-        };
-        let sets = if step_us == 0 { 0 } else { SETS };
+    /// Of those over the limit one in `slip` may still be sent, so that a real client can come back
+    /// over TCP, picked so that no client can step around it; 0 allows none.
+    pub fn new(limits: Arc<ClientLimitTable>, slip: u32) -> Self {
+        let sets = if limits.limits_replies() { SETS } else { 0 };
         Self {
-            step_us,
+            limits,
             slip,
             over: AtomicU32::new(0),
             start: clock::monotonic(),
@@ -62,10 +57,14 @@ impl ReplyRate {
 
     /// Take a reply to `address` at `now` into account and say what to do with it.
     pub fn admit(&self, address: IpAddr, now: Instant) -> Rate {
-        if self.step_us == 0 {
+        if self.sets.is_empty() {
             return Rate::Within;
         }
-        let hash = self.key.hash_one(network(address, 24, 56));
+        let allowance = self.limits.find(address);
+        let Some(step_us) = allowance.reply_step_us else {
+            return Rate::Within;
+        };
+        let hash = self.key.hash_one(allowance.replies_to(address));
         let Some(ways) = self.sets.get(hash as usize % SETS) else {
             return Rate::Within;
         };
@@ -76,7 +75,7 @@ impl ReplyRate {
                 return Rate::Within;
             };
             let mine = seen & !DUE_MASK == tag;
-            let due_us = if mine { debt(seen, now_us) } else { 0 } + self.step_us;
+            let due_us = if mine { debt(seen, now_us) } else { 0 } + step_us;
             if due_us > CREDIT_US {
                 return self.refuse();
             }
@@ -121,28 +120,16 @@ const fn debt(slot: u64, now_us: u64) -> u64 {
     if debt > CREDIT_US { 0 } else { debt }
 }
 
-/// The address's network as one number: IPv4, also mapped, cut to `v4_bits`, IPv6 cut to `v6_bits`,
-/// at most 64.
-///
-/// IPv4 takes numbers that belong to ::/32 in IPv6, where no client lives.
-pub(super) fn network(address: IpAddr, v4_bits: u32, v6_bits: u32) -> u64 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u64::from(address.to_bits()) >> (32 - v4_bits) << (32 - v4_bits),
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64 >> (64 - v6_bits) << (64 - v6_bits),
-    }
-}
-
 /// Of all connections, the share that clients may hold who are not allowed to ask: enough to be
 /// told so, too few to shut others out.
 const STRANGERS_SHARE: usize = 8;
 /// Under load a silent connection is kept at least this share of the usual time.
 const PATIENCE_SHARE_MIN: usize = 10;
 
-/// The open connections of all stream doors together, in all and by client: an IPv4 address or an
-/// IPv6 /64.
+/// The open connections of all stream doors together, in all and by client.
 pub struct Connections {
     max: usize,
-    per_address_max: usize,
+    limits: Arc<ClientLimitTable>,
     open: Mutex<Open>,
 }
 
@@ -150,30 +137,32 @@ pub struct Connections {
 struct Open {
     all: usize,
     strangers: usize,
-    by_client: HashMap<u64, usize>,
+    by_client: HashMap<CountedNetwork, usize>,
 }
 
 /// The right to one connection, given back when dropped. It knows the client and is therefore not
 /// `Debug`.
 pub struct Permit {
     connections: Arc<Connections>,
-    client: u64,
+    client: CountedNetwork,
     standing: Standing,
 }
 
 impl Connections {
-    /// Allow `max` connections in all and `per_address_max` from one client.
-    pub fn new(max: usize, per_address_max: usize) -> Arc<Self> {
+    /// Allow `max` connections in all, and each client what `limits` say.
+    pub fn new(max: usize, limits: Arc<ClientLimitTable>) -> Arc<Self> {
         Arc::new(Self {
             max,
-            per_address_max,
+            limits,
             open: Mutex::default(),
         })
     }
 
     /// A permit for one more connection, or nothing where it would be one too many.
     pub fn admit(self: &Arc<Self>, address: IpAddr, standing: Standing) -> Option<Permit> {
-        let client = network(address, 32, 64);
+        let allowance = self.limits.find(address);
+        let client = allowance.places_of(address);
+        let of_client_max = allowance.limits.connections.unwrap_or(self.max);
         let mut open = self.lock();
         let is_stranger = standing == Standing::Refused;
         if open.all >= self.max
@@ -181,7 +170,7 @@ impl Connections {
         {
             return None;
         }
-        if open.by_client.get(&client).copied().unwrap_or_default() >= self.per_address_max {
+        if open.by_client.get(&client).copied().unwrap_or_default() >= of_client_max {
             return None;
         }
         *open.by_client.entry(client).or_default() += 1;
@@ -232,9 +221,22 @@ impl Drop for Permit {
 mod tests {
     use super::*;
     use crate::policy::Clients;
+    use crate::serve::client_limits::samples::{everywhere, two_connections};
+    use crate::serve::client_limits::{ClientLimits, NetworkLimits};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    fn replies(per_s: u32) -> ClientLimits {
+        ClientLimits {
+            udp_replies_per_s: per_s.try_into().ok(),
+            ..ClientLimits::EXEMPT
+        }
+    }
+
+    fn reply_rate(per_s: u32, slip: u32) -> ReplyRate {
+        ReplyRate::new(everywhere(replies(per_s)), slip)
     }
 
     fn passed(rate: &ReplyRate, address: &str, now: Instant, count: usize) -> usize {
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_network_gets_its_rate_and_recovers() {
-        let rate = ReplyRate::new(100, 2);
+        let rate = reply_rate(100, 2);
         let start = clock::monotonic();
         assert_eq!(passed(&rate, "192.0.2.1", start, 1000), 100);
         assert_eq!(passed(&rate, "192.0.2.254", start, 10), 0, "the same /24");
@@ -286,7 +288,7 @@ mod tests {
     fn some_of_the_rest_slip_through_truncated() {
         let now = clock::monotonic();
         let slips = |slip: u32| {
-            let rate = ReplyRate::new(1, slip);
+            let rate = reply_rate(1, slip);
             (0..10_001)
                 .filter(|_| rate.admit(ip("192.0.2.1"), now) == Rate::Slip)
                 .count()
@@ -298,7 +300,7 @@ mod tests {
 
     #[test]
     fn rate_0_is_off() {
-        let rate = ReplyRate::new(0, 2);
+        let rate = reply_rate(0, 2);
         assert_eq!(
             passed(&rate, "192.0.2.1", clock::monotonic(), 100_000),
             100_000
@@ -306,8 +308,35 @@ mod tests {
     }
 
     #[test]
+    fn other_networks_have_other_rates_and_take_nothing_from_their_neighbours() {
+        let network = |prefix: &str, limits| NetworkLimits {
+            networks: vec![prefix.parse().unwrap()],
+            limits,
+        };
+        let networks = [
+            network("192.0.2.8/32", ClientLimits::EXEMPT),
+            network("192.0.2.128/25", replies(30)),
+            network("2001:db8:0:8::/64", replies(40)),
+        ];
+        let table = Arc::new(ClientLimitTable::new(replies(10), &networks));
+        let (rate, now) = (ReplyRate::new(table, 0), clock::monotonic());
+        for (address, count) in [
+            ("192.0.2.8", 1000),
+            ("192.0.2.129", 30),
+            ("192.0.2.130", 0),
+            ("192.0.2.1", 10),
+            ("2001:db8:0:8::1", 40),
+            ("2001:db8::1", 10),
+            ("127.0.0.1", 1000),
+            ("::1", 1000),
+        ] {
+            assert_eq!(passed(&rate, address, now, 1000), count, "{address}");
+        }
+    }
+
+    #[test]
     fn a_flood_of_forged_sources_costs_nobody_a_reply() {
-        let rate = ReplyRate::new(1000, 0);
+        let rate = reply_rate(1000, 0);
         let mut now = clock::monotonic();
         assert_eq!(passed(&rate, "203.0.113.1", now, 1000), 1000);
         for forged in 0..200_000_u32 {
@@ -329,7 +358,7 @@ mod tests {
 
     #[test]
     fn threads_share_one_rate() {
-        let rate = ReplyRate::new(10_000, 0);
+        let rate = reply_rate(10_000, 0);
         let now = clock::monotonic();
         let all: usize = std::thread::scope(|scope| {
             let threads = [0; 4].map(|_| scope.spawn(|| passed(&rate, "192.0.2.1", now, 10_000)));
@@ -345,20 +374,20 @@ mod tests {
     fn connections_are_capped_and_given_back() {
         let allowed =
             Clients::new(&["0.0.0.0/0".parse().unwrap()], &[], 0).classify(ip("192.0.2.1"));
-        let connections = Connections::new(20, 2);
+        let connections = Connections::new(20, two_connections());
         let admit = |address: &str| connections.admit(ip(address), allowed);
         let first = admit("192.0.2.1").unwrap();
         let second = admit("::ffff:192.0.2.1").unwrap();
         assert!(admit("192.0.2.1").is_none());
         drop(first);
         let third = admit("192.0.2.1").unwrap();
-        let six: Vec<_> = ["2001:db8::1", "2001:db8::2"]
+        let six: Vec<_> = ["2001:db8::1", "2001:db8:0:1::1"]
             .map(admit)
             .into_iter()
             .flatten()
             .collect();
         assert_eq!(six.len(), 2);
-        assert!(admit("2001:db8:0:0:9::1").is_none(), "the same /64");
+        assert!(admit("2001:db8:0:ff::1").is_none(), "the same /56");
         let strangers: Vec<_> = (0..10_u8)
             .filter_map(|host| {
                 connections.admit(IpAddr::from([198, 51, 100, host]), Standing::Refused)

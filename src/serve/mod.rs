@@ -2,9 +2,11 @@
 //! the replies.
 
 mod backlog;
+pub mod client_limits;
 mod connection;
 pub mod cookies;
 mod edns_options;
+mod guards;
 pub mod kernel;
 pub mod limits;
 pub mod proxy;
@@ -15,6 +17,7 @@ pub mod tls;
 pub mod udp;
 mod udp_socket;
 
+pub use guards::Guards;
 pub use stream_answers::Desks;
 
 pub mod waiters;

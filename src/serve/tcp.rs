@@ -12,8 +12,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time;
 
+use super::client_limits::ClientLimitTable;
 use super::connection::{Client, converse};
 use super::cookies::Cookies;
+use super::guards::Guards;
 use super::limits::{Connections, Permit};
 use super::proxy::{Balancers, introduce};
 use super::stop::{Stop, stopped};
@@ -31,8 +33,6 @@ pub struct Settings {
     pub drain: Duration,
     /// Connections in all; those beyond are closed at once.
     pub connections: usize,
-    /// Connections from one IPv4 address or one IPv6 /64.
-    pub connections_per_address: usize,
 }
 
 /// What all TCP and TLS doors share: the desks and the limits. Clone it for each.
@@ -47,26 +47,25 @@ pub struct Streams<A = Desks> {
 }
 
 impl Streams {
-    /// For a runtime of this many threads; with cookies for those who ask for them, and balancers
-    /// who say for whom they come.
+    /// For a runtime of this many threads.
     pub fn new(
         answering: Arc<Answering>,
         threads: usize,
         settings: Settings,
-        cookies: Option<Arc<Cookies>>,
-        balancers: Arc<Balancers>,
+        guards: &Guards,
     ) -> Self {
+        let answers = Desks::new(answering, threads);
         Self {
-            cookies,
-            balancers,
-            ..Self::with(Desks::new(answering, threads), settings)
+            cookies: guards.cookies.clone(),
+            balancers: Arc::clone(&guards.balancers),
+            ..Self::with(answers, settings, Arc::clone(&guards.client_limits))
         }
     }
 }
 
 impl<A> Streams<A> {
-    pub(super) fn with(answers: A, settings: Settings) -> Self {
-        let connections = Connections::new(settings.connections, settings.connections_per_address);
+    pub(super) fn with(answers: A, settings: Settings, limits: Arc<ClientLimitTable>) -> Self {
+        let connections = Connections::new(settings.connections, limits);
         let strangers = Arc::new(Semaphore::new(settings.connections));
         Self {
             answers: Arc::new(answers),
@@ -306,6 +305,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::task::JoinHandle;
 
+    use super::super::client_limits::samples::two_connections;
     use super::super::stream_answers::stand_in::{LATER, NOW, StandIn, question};
     use tokio::sync::watch;
 
@@ -315,7 +315,6 @@ mod tests {
         idle: Duration::from_secs(30),
         drain: Duration::from_secs(30),
         connections: 10,
-        connections_per_address: 2,
     };
     const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -330,7 +329,7 @@ mod tests {
     async fn open(settings: Settings) -> Opened {
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let streams = Streams::with(StandIn::new(), settings);
+        let streams = Streams::with(StandIn::new(), settings, two_connections());
         let gate = Arc::clone(&streams.answers.gate);
         let (stop, stopped) = watch::channel(false);
         let greet = |stream| std::future::ready(Some(stream));

@@ -185,6 +185,7 @@ mod tests {
     use tokio::task::JoinHandle;
     use tokio_rustls::{TlsConnector, client};
 
+    use super::super::client_limits::{ClientLimits, samples::everywhere};
     use super::super::stream_answers::stand_in::{LATER, NOW, StandIn, question};
     use super::super::tcp::{Settings, bind};
     use super::*;
@@ -193,7 +194,6 @@ mod tests {
         idle: Duration::from_secs(30),
         drain: Duration::from_secs(30),
         connections: 100,
-        connections_per_address: 50,
     };
     const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -220,7 +220,7 @@ mod tests {
         let door = tokio::spawn(accept_secured(
             listener,
             identity,
-            Streams::with(stand_in, settings),
+            Streams::with(stand_in, settings, everywhere(ClientLimits::EXEMPT)),
             stopped,
         ));
         Opened {

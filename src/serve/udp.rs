@@ -13,12 +13,11 @@ use tokio_util::task::TaskTracker;
 
 use super::backlog::Backlog;
 use super::cookies::{CookieProof, Cookies, WholeCookie};
+use super::guards::Guards;
 use super::kernel::{self, BATCH, Batch, ReturnPath};
-use super::limits::ReplyRate;
-use super::proxy::Balancers;
 use super::udp_socket::LOOK_UP;
 use super::udp_socket::{BindError, bind_one, find_free};
-use super::waiters::{Waiter, Waiters};
+use super::waiters::Waiter;
 use crate::clock;
 use crate::count::{Cells, Door};
 use crate::process;
@@ -32,19 +31,6 @@ pub struct Settings {
     pub addresses: Vec<SocketAddr>,
     /// Threads for each address.
     pub threads: usize,
-}
-
-/// What stands between datagrams and their answers, for all threads.
-#[derive(Clone)]
-pub struct Guards {
-    /// How many replies a client's network gets.
-    pub rate: Arc<ReplyRate>,
-    /// How many of a client's questions wait.
-    pub waiters: Arc<Waiters>,
-    /// Cookies for those who ask for them; whoever brings one back is not held to the rate.
-    pub cookies: Option<Arc<Cookies>>,
-    /// Who says for whom they come.
-    pub balancers: Arc<Balancers>,
 }
 
 /// A thread's turn at its CPU is about what a full batch takes. With turns of the usual length, the

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::limits::network;
+use super::client_limits::{ClientLimitTable, CountedNetwork};
 
 /// However full it is, a client may have so many waiting until all places are taken.
 const FAIR_SHARE_MIN: usize = 20;
@@ -29,17 +29,17 @@ const GATHERED_AGE: Duration = Duration::from_millis(50);
 /// replies, one that fell silent no more than these.
 const GATHERED_REPLIES_MAX: u32 = 25;
 
-/// The waiting questions by client: an IPv4 address or an IPv6 /64.
+/// The waiting questions by client.
 pub struct Waiters {
     max: usize,
-    per_client_max: usize,
+    limits: Arc<ClientLimitTable>,
     present: Mutex<PresentClient>,
 }
 
 #[derive(Default)]
 struct PresentClient {
     all: usize,
-    clients: HashMap<u64, Waiting>,
+    clients: HashMap<CountedNetwork, Waiting>,
 }
 
 /// One client's questions.
@@ -54,16 +54,18 @@ struct Waiting {
 /// The right to wait, given back when dropped. It knows the client and is therefore not `Debug`.
 pub struct Waiter {
     waiters: Arc<Waiters>,
-    client: u64,
+    client: CountedNetwork,
+    /// Nobody can forge its address, or the operator vouches for it.
+    is_exempt: bool,
 }
 
 impl Waiters {
-    /// Let `max` questions wait in all, and `per_client_max` of each client while half of the
-    /// places are free.
-    pub fn new(max: usize, per_client_max: usize) -> Arc<Self> {
+    /// Let `max` questions wait in all, and of each client as many as `limits` say while half of
+    /// the places are free.
+    pub fn new(max: usize, limits: Arc<ClientLimitTable>) -> Arc<Self> {
         Arc::new(Self {
             max,
-            per_client_max,
+            limits,
             present: Mutex::default(),
         })
     }
@@ -73,12 +75,14 @@ impl Waiters {
     /// as few wait: then it is other programs that have the CPU, and more waiting makes nobody
     /// later.
     pub fn admit(self: &Arc<Self>, address: IpAddr, is_late: bool) -> Option<Waiter> {
-        let client = network(address, 32, 64);
+        let allowance = self.limits.find(address);
+        let client = allowance.places_of(address);
+        let of_client_max = allowance.limits.waiting.unwrap_or(self.max);
         let mut present = self.lock();
         let free = self.max.saturating_sub(present.all);
         let half = (self.max / 2).max(1);
-        let share = (self.per_client_max * free.min(half) / half)
-            .max(FAIR_SHARE_MIN.min(self.per_client_max));
+        let share = (of_client_max.saturating_mul(free.min(half)) / half)
+            .max(FAIR_SHARE_MIN.min(of_client_max));
         let count = present
             .clients
             .get(&client)
@@ -99,6 +103,7 @@ impl Waiters {
         Some(Waiter {
             waiters: Arc::clone(self),
             client,
+            is_exempt: allowance.limits.waiting.is_none(),
         })
     }
 
@@ -110,7 +115,7 @@ impl Waiters {
 impl Waiter {
     /// May a reply that was waited for as long as `age` still be sent?
     pub fn may_send(&self, age: Duration) -> bool {
-        if age <= GATHERED_AGE {
+        if self.is_exempt || age <= GATHERED_AGE {
             return true;
         }
         let mut present = self.waiters.lock();
@@ -145,6 +150,19 @@ impl Drop for Waiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::client_limits::samples::everywhere;
+    use crate::serve::client_limits::{ClientLimits, NetworkLimits};
+
+    fn waiters(max: usize, per_client: usize) -> Arc<Waiters> {
+        Waiters::new(max, everywhere(of_client(per_client)))
+    }
+
+    fn of_client(waiting: usize) -> ClientLimits {
+        ClientLimits {
+            waiting: Some(waiting),
+            ..ClientLimits::EXEMPT
+        }
+    }
 
     fn admit(waiters: &Arc<Waiters>, address: &str, count: usize) -> Vec<Waiter> {
         (0..count)
@@ -154,7 +172,7 @@ mod tests {
 
     #[test]
     fn each_client_has_its_own_places() {
-        let waiters = Waiters::new(1000, 20);
+        let waiters = waiters(1000, 20);
         let held = admit(&waiters, "192.0.2.1", 30);
         assert_eq!(
             (
@@ -169,8 +187,36 @@ mod tests {
     }
 
     #[test]
+    fn one_customer_has_one_share_from_all_subnets() {
+        let waiters = waiters(1000, 20);
+        let held: Vec<_> = (0..40)
+            .flat_map(|subnet| admit(&waiters, &format!("2001:db8:0:{subnet:x}::1"), 20))
+            .collect();
+        assert_eq!(held.len(), 20, "40 /64s of one /56");
+        assert_eq!(admit(&waiters, "2001:db8:0:100::1", 1).len(), 1);
+    }
+
+    /// What a balancer on this host asks for is many clients', and nobody can forge its address.
+    #[test]
+    fn who_is_exempt_waits_as_long_as_there_are_places_for_others() {
+        let network = NetworkLimits {
+            networks: vec!["192.0.2.8/32".parse().unwrap()],
+            limits: ClientLimits::EXEMPT,
+        };
+        let table = ClientLimitTable::new(of_client(20), &[network]);
+        let waiters = Waiters::new(3000, Arc::new(table));
+        for exempt in ["192.0.2.8", "127.0.0.1", "::1"] {
+            let held = admit(&waiters, exempt, 3000);
+            assert_eq!(held.len(), 2000, "{exempt}: the rest is for others");
+            assert_eq!(admit(&waiters, "192.0.2.9", 30).len(), 20);
+            let late = Duration::from_secs(4);
+            assert!(held.iter().all(|waiter| waiter.may_send(late)), "{exempt}");
+        }
+    }
+
+    #[test]
     fn while_all_are_late_few_may_wait() {
-        let waiters = Waiters::new(4 * FEW, 2 * FEW);
+        let waiters = waiters(4 * FEW, 2 * FEW);
         let held: Vec<_> = (0..2 * FEW)
             .map_while(|_| waiters.admit("192.0.2.1".parse().unwrap(), true))
             .collect();
@@ -185,7 +231,7 @@ mod tests {
 
     #[test]
     fn those_who_ask_most_give_way_first() {
-        let waiters = Waiters::new(1000, 500);
+        let waiters = waiters(1000, 500);
         let mut held = admit(&waiters, "192.0.2.1", 1000);
         assert_eq!(held.len(), 500, "half of the places are free");
         held.extend(admit(&waiters, "192.0.2.2", 1000));
@@ -207,7 +253,7 @@ mod tests {
     /// 2,000 questions gathered in 4 s and answered at once.
     #[test]
     fn gathered_replies_do_not_come_at_once() {
-        let waiters = Waiters::new(10_000, 2000);
+        let waiters = waiters(10_000, 2000);
         let held = admit(&waiters, "192.0.2.1", 2000);
         let sent = held
             .iter()
@@ -225,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_crowd_that_goes_on_asking_gets_its_replies() {
-        let waiters = Waiters::new(10_000, 2000);
+        let waiters = waiters(10_000, 2000);
         let mut held = std::collections::VecDeque::from(admit(&waiters, "192.0.2.1", 1000));
         for _ in 0..10_000 {
             held.extend(admit(&waiters, "192.0.2.1", 1));

@@ -34,6 +34,8 @@ pub mod rtype {
     pub const CNAME: u16 = 5;
     /// SOA, start of a zone of authority.
     pub const SOA: u16 = 6;
+    /// PTR, the name of an address.
+    pub const PTR: u16 = 12;
     /// TXT, text.
     pub const TXT: u16 = 16;
     /// AAAA, an IPv6 address.
@@ -82,7 +84,8 @@ pub mod rcode {
     pub const BADVERS: u16 = 16;
 }
 
-/// Extended error codes (RFC 8914).
+/// Extended error codes: RFC 8914 section 4, and what IANA has registered since. Those of
+/// validation and of servers out of reach belong to [`Failure`](crate::resolve::Failure).
 pub mod ede {
     /// Stale Answer.
     pub const STALE: u16 = 3;
@@ -90,8 +93,6 @@ pub mod ede {
     pub const FORGED: u16 = 4;
     /// Cached Error.
     pub const CACHED_ERROR: u16 = 13;
-    /// Not Ready.
-    pub const NOT_READY: u16 = 14;
     /// Blocked: the provider's own policy.
     pub const BLOCKED: u16 = 15;
     /// Censored: a law or an order.
@@ -106,4 +107,10 @@ pub mod ede {
     pub const NOT_AUTHORITATIVE: u16 = 20;
     /// Network Error.
     pub const NETWORK: u16 = 23;
+    /// Rate Limited: the client's network asks more often than it may.
+    pub const RATE_LIMITED: u16 = 31;
+    /// Negative Trust Anchor: the operator has said that nothing is checked there (RFC 7646).
+    pub const NEGATIVE_ANCHOR: u16 = 33;
+    /// Blocked by Upstream Server (draft-ietf-dnsop-structured-dns-error).
+    pub const BLOCKED_UPSTREAM: u16 = 35;
 }

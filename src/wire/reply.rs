@@ -187,6 +187,20 @@ mod tests {
         );
     }
 
+    /// We give no delegations by DELEG, and must not say that we do: DE is clear in replies whatever
+    /// the question says (draft-ietf-deleg section 5.1), and so is every flag but DO.
+    #[test]
+    fn of_the_flags_of_edns_only_do_comes_back() {
+        let mut asked = ASKED.to_vec();
+        let flags_at = asked.len() - 4;
+        asked[flags_at..flags_at + 2].copy_from_slice(&[0xff, 0xff]);
+        let question = read(&asked).ok().unwrap();
+        let mut out = [0; 100];
+        let reply = Reply::start(&mut out, &question, rcode::NOERROR, Flags::default()).unwrap();
+        let len = reply.finish(&question, rcode::NOERROR, &[]);
+        assert_eq!(&out[19..len], b"\0\0\x29\x04\xd0\0\0\x80\0\0\0");
+    }
+
     #[test]
     fn what_does_not_fit_is_left_out_whole() {
         let question = read(ASKED).ok().unwrap();

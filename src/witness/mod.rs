@@ -14,7 +14,7 @@ mod state;
 mod trees;
 
 pub use client::{Settings, Witnesses};
-pub use door::{DoorLimits, WitnessDoor};
+pub use door::{DoorLimits, open};
 pub use judge::{Witness, WitnessAnswer};
 pub use known::{KnownLogs, KnownLogsFault};
 pub use standing::WitnessStanding;

@@ -39,6 +39,7 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
     let snapshot = Snapshot::new(KEY, vec![Arc::new(table.finish().expect("room"))]);
     let rules = ListRules {
         contact: vec![],
+        filtering_databases: vec![],
         language: "en".to_owned(),
         id: "big".to_owned(),
         authority: "Example Authority".to_owned(),

@@ -13,7 +13,7 @@ use super::super::log;
 use super::super::output::{self, Style};
 use super::keys::read_keys;
 use crate::config::LogLevel;
-use crate::witness::{DoorLimits, KnownLogs, Witness, WitnessDoor, WitnessState};
+use crate::witness::{self, DoorLimits, KnownLogs, Witness, WitnessState};
 
 /// What to do as a witness.
 #[derive(Debug, clap::Subcommand)]
@@ -79,7 +79,7 @@ pub(super) fn serve(args: &ServeArgs, style: Style) -> Result<(), CommandFailure
         connections: args.connections,
         connections_per_address: args.connections_per_address,
     };
-    let door = WitnessDoor::open(witness, args.listen, limits).map_err(|error| {
+    let door = witness::open(witness, args.listen, limits).map_err(|error| {
         CommandFailure::Failed(format!(
             "cannot listen on {} ({error}): choose another --listen",
             args.listen

@@ -1,6 +1,7 @@
 //! Puts the running resolver together from its configuration, and takes it apart again without
 //! losing a question.
 
+mod anchors;
 mod counting;
 mod readings;
 mod resolver;
@@ -23,6 +24,8 @@ use crate::policy::{Clients, Live};
 use crate::process;
 use crate::query::{Answering, Due, Parts, RenewalSettings};
 use crate::resolve::Resolver;
+use crate::serve::Guards;
+use crate::serve::client_limits::ClientLimitTable;
 use crate::serve::cookies::Cookies;
 use crate::serve::limits::ReplyRate;
 use crate::serve::proxy::Balancers;
@@ -79,6 +82,7 @@ impl RunningEngine {
         let (answering, due) = put_together(config, updater.live(), &board)?;
         let answering = Arc::new(answering);
         runtime.spawn(Arc::clone(&answering).renew(due));
+        follow_anchors(&runtime, &answering, config);
         let (stop, stopped) = watch::channel(false);
         let mut streams = JoinSet::new();
         let mut doors = Vec::new();
@@ -93,8 +97,7 @@ impl RunningEngine {
         let guards = guards(config)?;
         let opening = open_streams(config, &answering, &guards, threads, &stopped, &mut streams);
         doors.extend(runtime.block_on(opening)?);
-        let publisher = config.metrics.map(measure::start);
-        let publisher = publisher.map(|start| runtime.block_on(start)).transpose()?;
+        let publisher = config.metrics.map(measure::start).transpose()?;
         let metrics = publisher.iter().map(|publisher| publisher.address());
         doors.extend(metrics.map(|address| format!("metrics {address}")));
         // A run begins in the log once nothing can keep its doors shut any more: a start that
@@ -192,6 +195,15 @@ impl RunningEngine {
     }
 }
 
+/// Let the trust anchors follow their zones' keys, and be told to their servers, as it is wanted.
+fn follow_anchors(runtime: &Runtime, answering: &Answering, config: &Config) {
+    let recurse = &config.resolve.recurse;
+    if recurse.update_trust_anchors || recurse.signal_trust_anchors {
+        let resolver = answering.resolver().clone();
+        runtime.spawn(anchors::follow(resolver, config.state.clone()));
+    }
+}
+
 /// What would stop a start although the files that the configuration names can be opened: what
 /// stands in them.
 pub(super) fn check(config: &Config) -> Vec<String> {
@@ -219,6 +231,8 @@ fn put_together(
     board: &Arc<Board>,
 ) -> Result<(Answering, Due), StartError> {
     let list_count = config.lists().len() as ListIndex;
+    let mut resolve = resolve_settings(config)?;
+    resolve.recurse.kept_anchors = anchors::read(config);
     Ok(Answering::new(Parts {
         live: Arc::clone(live),
         clients: Arc::new(Clients::new(&config.allow, config.groups(), list_count)),
@@ -238,7 +252,7 @@ fn put_together(
         special_use: special_use(&config.resolve, &config.listen),
         udp_octets_max: config.limits.udp_octets,
         local: Local::new(config.local.clone()),
-        resolver: Resolver::start(resolve_settings(config)?)?,
+        resolver: Resolver::start(resolve)?,
         waiting_max: config.limits.waiting,
         renewal: RenewalSettings {
             stale_after: config.cache.stale_after,
@@ -262,7 +276,7 @@ fn udp_settings(config: &Config, threads: usize) -> udp::Settings {
 async fn open_streams(
     config: &Config,
     answering: &Arc<Answering>,
-    guards: &udp::Guards,
+    guards: &Guards,
     threads: usize,
     stopped: &crate::serve::stop::Stop,
     tasks: &mut JoinSet<()>,
@@ -272,10 +286,8 @@ async fn open_streams(
         idle: config.limits.idle,
         drain: config.resolve.patience + DRAIN_EXTRA,
         connections: config.limits.connections,
-        connections_per_address: config.limits.connections_per_address,
     };
-    let (cookies, balancers) = (guards.cookies.clone(), Arc::clone(&guards.balancers));
-    let streams = Streams::new(Arc::clone(answering), threads, settings, cookies, balancers);
+    let streams = Streams::new(Arc::clone(answering), threads, settings, guards);
     for &address in &config.listen.tcp {
         let listener = tcp::bind(address).await?;
         doors.push(format!("tcp {}", listener.local_addr()?));
@@ -313,16 +325,18 @@ fn warn_of_few_files(config: &Config) {
     }
 }
 
-fn guards(config: &Config) -> Result<udp::Guards, StartError> {
+fn guards(config: &Config) -> Result<Guards, StartError> {
     let limits = &config.limits;
     let cookies = match &limits.cookie_secrets {
         _ if !limits.cookies => None,
         Some(file) => Some(Arc::new(Cookies::read(file)?)),
         None => Some(Arc::new(Cookies::random()?)),
     };
-    Ok(udp::Guards {
-        rate: Arc::new(ReplyRate::new(limits.udp_replies_per_s, limits.slip)),
-        waiters: Waiters::new(limits.waiting, limits.waiting_per_client),
+    let client_limits = Arc::new(ClientLimitTable::new(limits.of_client, &limits.networks));
+    Ok(Guards {
+        rate: Arc::new(ReplyRate::new(Arc::clone(&client_limits), limits.slip)),
+        waiters: Waiters::new(limits.waiting, Arc::clone(&client_limits)),
+        client_limits,
         cookies,
         balancers: Arc::new(Balancers::new(config.listen.balancers.clone())),
     })

@@ -105,6 +105,8 @@ fn recurse_settings(config: &Config) -> Result<recurse::Settings, StartError> {
         root_hints: recurse.root_hints.as_deref().map(read_text).transpose()?,
         root_copy: recurse.root_copy.clone(),
         trust_anchors: anchors.transpose()?,
+        kept_anchors: None,
+        signal_anchors: recurse.signal_trust_anchors,
         negative_anchors: recurse
             .negative_anchors
             .iter()

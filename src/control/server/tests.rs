@@ -12,6 +12,7 @@ use crate::cache::Flush;
 use crate::count::{Board, Kind};
 use crate::list::parse::Format;
 use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
+use crate::resolve::AnchorStatus;
 use crate::store::Health;
 use crate::update::{ListChange, ListSource, Settings, Text, Updater};
 
@@ -44,6 +45,10 @@ impl Resolution for Desk {
         None
     }
 
+    fn trust_anchors(&self) -> Vec<AnchorStatus> {
+        Vec::new()
+    }
+
     fn upstreams(&self) -> Vec<UpstreamStatus> {
         Vec::new()
     }
@@ -60,6 +65,7 @@ fn parts() -> ServerParts {
     .unwrap();
     let rules = ListRules {
         contact: Vec::new(),
+        filtering_databases: Vec::new(),
         language: "en".to_owned(),
         id: "a".to_owned(),
         authority: "Authority".to_owned(),

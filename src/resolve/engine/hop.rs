@@ -13,6 +13,23 @@ pub(super) struct Hop {
 }
 
 impl Hop {
+    /// What nobody vouches for.
+    pub(super) fn unchecked(said: Arc<Said>) -> Self {
+        Self {
+            said,
+            secure: false,
+            ede: None,
+        }
+    }
+
+    /// What was validated.
+    pub(super) fn secure(said: Arc<Said>) -> Self {
+        Self {
+            secure: true,
+            ..Self::unchecked(said)
+        }
+    }
+
     /// The extended error that goes with it, and its text: that an upstream keeps it back, or why
     /// it is not secure.
     pub(super) fn error(&self) -> Option<(u16, Box<str>)> {

@@ -25,7 +25,7 @@ use super::routes::{OwnRoutes, RouteTarget, Routes};
 use super::rrset::{Ask, Said};
 use super::start_error::StartError;
 use super::tally::ResolveTally;
-use super::validate::{Security, Validator};
+use super::validate::{Security, TrustAnchors, Validator};
 
 /// Aliases followed for one question; Unbound follows 11, Knot Resolver 12.
 const ALIASES_MAX: usize = 12;
@@ -34,6 +34,8 @@ const ALIASES_MAX: usize = 12;
 pub(super) struct Foundation {
     /// How authorities are asked and what is believed.
     pub(super) recurse: recurse::Settings,
+    /// Whose keys are believed.
+    pub(super) anchors: Arc<TrustAnchors>,
     /// Where recursion begins; none where `upstreams` are asked.
     pub(super) roots: Vec<IpAddr>,
     /// The copy of the root zone, if there is one.
@@ -76,7 +78,7 @@ impl Engine {
         };
         Ok(Self {
             routes: Routes::new(usual, &from.zones, walker.as_ref()),
-            validator: build_validator(&from.recurse, &from.zones)?,
+            validator: build_validator(&from.recurse, &from.anchors, &from.zones)?,
         })
     }
 
@@ -85,6 +87,27 @@ impl Engine {
         self.routes.forget(below);
         if let Some(validator) = &self.validator {
             validator.forget(below);
+        }
+    }
+
+    /// Ask for the keys of a zone with an anchor, whatever is remembered of them.
+    pub(super) async fn refresh_keys(
+        &self,
+        zone: &HickoryName,
+        budget: &Budget,
+    ) -> Result<(), Failure> {
+        let Some(validator) = &self.validator else {
+            return Ok(());
+        };
+        self.routes.forget_rrset(zone, RecordType::DNSKEY);
+        validator.refresh_keys(&self.routes, zone, budget).await
+    }
+
+    /// Ask for a name whose answer does not matter: those who are asked take note of it.
+    pub(super) async fn signal(&self, name: &HickoryName, budget: &Budget) {
+        let answered = self.routes.ask(name, RecordType::NULL, &[], budget).await;
+        if let Err(failure) = answered {
+            tracing::debug!(%name, %failure, "a signal of trust anchors was not answered");
         }
     }
 
@@ -97,7 +120,8 @@ impl Engine {
         question: &Question,
         patience: Duration,
     ) -> Result<Fetched, Failure> {
-        let is_checked = self.validator.is_some() && !question.checking_disabled;
+        let wants_check = question.dnssec_ok || !question.checking_disabled;
+        let is_checked = self.validator.is_some() && wants_check;
         if !is_checked && let Some(upstreams) = self.routes.usual_upstreams(&question.name)? {
             let fetched = upstreams.fetch(question).await?;
             if !self.routes.is_led_into(&fetched.wire) {
@@ -119,9 +143,7 @@ impl<A: Ask> Engine<A> {
         let mut hops: Vec<Hop> = Vec::with_capacity(1);
         let mut visited = vec![their_name(&question.name)?];
         while let Some(name) = visited.last() {
-            let hop = self
-                .hop(name, rtype, question.checking_disabled, budget)
-                .await?;
+            let hop = self.hop(question, name, budget).await?;
             let next = alias(&hop.said, rtype);
             hops.push(hop);
             match next {
@@ -139,28 +161,34 @@ impl<A: Ask> Engine<A> {
 
     async fn hop(
         &self,
+        question: &Question,
         name: &HickoryName,
-        rtype: RecordType,
-        unchecked: bool,
         budget: &Budget,
     ) -> Result<Hop, Failure> {
-        let Some(validator) = self.validator.as_ref().filter(|_| !unchecked) else {
+        let rtype = RecordType::from(question.qtype);
+        let Some(validator) = self.validator.as_ref() else {
+            return Ok(Hop::unchecked(
+                self.routes.ask(name, rtype, &[], budget).await?,
+            ));
+        };
+        if question.checking_disabled {
             let said = self.routes.ask(name, rtype, &[], budget).await?;
-            return Ok(Hop {
-                said,
-                secure: false,
-                ede: None,
-            });
-        };
+            let vouched = if question.dnssec_ok {
+                validator
+                    .vouch(&self.routes, name, rtype, &said, budget)
+                    .await
+            } else {
+                None
+            };
+            return Ok(vouched.map_or_else(|| Hop::unchecked(said), Hop::secure));
+        }
         let judged = validator.ask(&self.routes, name, rtype, budget).await?;
-        let (secure, ede) = match judged.verdict {
-            Security::Secure => (true, None),
-            Security::Insecure(why) => (false, why.ede()),
-        };
-        Ok(Hop {
-            said: judged.said,
-            secure,
-            ede,
+        Ok(match judged.verdict {
+            Security::Secure => Hop::secure(judged.said),
+            Security::Insecure(why) => Hop {
+                ede: why.ede(),
+                ..Hop::unchecked(judged.said)
+            },
         })
     }
 }

@@ -33,6 +33,7 @@ const MISMATCHES_MAX: usize = 20;
 /// How often a packet goes out once more: where a third of the exchanges is lost, three packets
 /// lose one in thirty.
 pub(super) const REPEATS_MAX: u32 = 2;
+
 /// Ask `server` over UDP, each try at most `wait`, and again over TCP where the reply is cut short,
 /// the spelling came back wrong, or somebody else seems to answer.
 ///
@@ -44,10 +45,12 @@ pub(super) async fn ask(
     outgoing: &Outgoing,
     wait: Duration,
 ) -> Result<Vec<u8>, ExchangeFault> {
+    let plain = outgoing.in_lower_case();
+    let over_tcp = async || Ok(ask_tcp(server, &plain, wait).await?.octets);
     match ask_udp(sockets, server, outgoing, Wait::once(wait), || false).await? {
         Heard::Whole(octets) => Ok(octets),
-        Heard::Truncated | Heard::Respelled => ask_tcp(server, outgoing, wait).await,
-        Heard::NearMiss(listening) => match ask_tcp(server, outgoing, wait).await {
+        Heard::Truncated | Heard::Respelled => over_tcp().await,
+        Heard::NearMiss(listening) => match over_tcp().await {
             Ok(octets) => Ok(octets),
             Err(_) => listening.go_on().await,
         },
@@ -56,8 +59,12 @@ pub(super) async fn ask(
 
 /// What came first of UDP and TCP.
 pub(super) enum First {
+    /// The whole reply over UDP.
     Udp(Vec<u8>),
-    Tcp(Vec<u8>),
+    /// The reply over TCP, while UDP was silent or refused.
+    TcpAlone(Vec<u8>),
+    /// The reply over TCP, after something came over UDP: UDP gets through.
+    TcpToo(Vec<u8>),
 }
 
 /// Ask over UDP and TCP at once, each with its time, for servers that UDP may not get through to:
@@ -68,16 +75,21 @@ pub(super) async fn ask_both(
 ) -> Result<First, ExchangeFault> {
     let (mut udp, mut tcp) = (pin!(udp), pin!(tcp));
     let (mut over_udp, mut over_tcp) = (None, None);
+    let mut is_udp_heard = false;
     loop {
         tokio::select! {
             heard = &mut udp, if over_udp.is_none() => match heard {
                 Ok(Heard::Whole(octets)) => return Ok(First::Udp(octets)),
                 // TCP will tell.
-                Ok(_) => over_udp = Some(ExchangeFault::Broken),
+                Ok(_) => {
+                    is_udp_heard = true;
+                    over_udp = Some(ExchangeFault::Broken);
+                }
                 Err(fault) => over_udp = Some(fault),
             },
             octets = &mut tcp, if over_tcp.is_none() => match octets {
-                Ok(octets) => return Ok(First::Tcp(octets)),
+                Ok(octets) if is_udp_heard => return Ok(First::TcpToo(octets)),
+                Ok(octets) => return Ok(First::TcpAlone(octets)),
                 Err(fault) => over_tcp = Some(fault),
             },
             else => return Err(over_udp.or(over_tcp).unwrap_or(ExchangeFault::Silent)),
@@ -85,17 +97,22 @@ pub(super) async fn ask_both(
     }
 }
 
-/// Ask `server` over TCP alone, within `wait` in all, and in lower case: who cannot see the
-/// question cannot answer it.
+/// A reply over TCP.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TcpReply {
+    pub(super) octets: Vec<u8>,
+    /// The name came back in another spelling than it went out in, and no stranger had a hand in
+    /// it.
+    pub(super) is_respelled: bool,
+}
+
+/// Ask `server` over TCP alone, within `wait` in all.
 pub(super) async fn ask_tcp(
     server: SocketAddr,
     outgoing: &Outgoing,
     wait: Duration,
-) -> Result<Vec<u8>, ExchangeFault> {
-    let sent = Sent::draw(&Outgoing {
-        spelling: Spelling::Plain,
-        ..outgoing.clone()
-    })?;
+) -> Result<TcpReply, ExchangeFault> {
+    let sent = Sent::draw(outgoing)?;
     let exchange = async {
         let mut stream = connect(server, outgoing.local).await?;
         let mut framed = Vec::with_capacity(2 + sent.octets.len());
@@ -111,7 +128,12 @@ pub(super) async fn ask_tcp(
         .await
         .map_err(|_| ExchangeFault::Silent)??;
     match sent.compare(&octets) {
-        Likeness::Same | Likeness::Respelled if !is_truncated(&octets) => Ok(sent.restore(octets)),
+        likeness @ (Likeness::Same | Likeness::Respelled) if !is_truncated(&octets) => {
+            Ok(TcpReply {
+                octets: sent.restore(octets),
+                is_respelled: likeness == Likeness::Respelled,
+            })
+        }
         _ => Err(ExchangeFault::Broken),
     }
 }
@@ -137,10 +159,11 @@ pub(super) enum Heard<'a> {
     Whole(Vec<u8>),
     /// One that was cut short: TCP has the rest.
     Truncated,
-    /// One in another spelling: TCP will tell.
+    /// One in another spelling: TCP will tell whose.
     Respelled,
-    /// One with another id or another question, as of somebody who guesses: TCP will tell, and
-    /// where there is none, who was listened to may be listened to further.
+    /// One with another id or another question, or much that is no reply at all, as of somebody who
+    /// guesses: TCP will tell, and where there is none, who was listened to may be listened to
+    /// further.
     NearMiss(Box<Listening<'a>>),
 }
 
@@ -216,7 +239,7 @@ pub(super) async fn ask_udp<'a>(
             likeness => return Ok(listening.take(likeness)),
         }
     }
-    Ok(Heard::Respelled)
+    Ok(Heard::NearMiss(Box::new(listening)))
 }
 
 /// A socket with a question under way.
@@ -284,20 +307,10 @@ impl<'a> Listening<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::name::Name;
+    use tokio::net::{TcpListener, UdpSocket};
 
-    fn outgoing() -> Outgoing {
-        Outgoing {
-            name: Name::parse("www.some-long-name.example").unwrap(),
-            qtype: 1,
-            recursion_desired: true,
-            checking_disabled: true,
-            edns: OutgoingEdns::WantSignatures(UDP_PAYLOAD_OCTETS),
-            spelling: Spelling::Drawn,
-            local: LocalAddress::default(),
-        }
-    }
+    use super::outgoing::outgoing;
+    use super::*;
 
     #[tokio::test]
     async fn an_address_without_a_way_to_it_is_known_at_once() {
@@ -322,7 +335,7 @@ mod tests {
             (3, true, false),
             (1, false, false),
         ] {
-            let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             let at = server.local_addr().unwrap();
             let answering = async {
                 let mut octets = [0; 512];
@@ -350,6 +363,113 @@ mod tests {
                 heard = asking => assert_eq!(heard.is_ok(), is_answered, "{lost} lost"),
                 () = async { answering.await; std::future::pending().await } => {}
             }
+        }
+    }
+    #[tokio::test]
+    async fn a_flood_of_rubbish_is_somebody_who_guesses() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let at = server.local_addr().unwrap();
+        let flooding = async {
+            let mut octets = [0; 512];
+            let (_, client) = server.recv_from(&mut octets).await.unwrap();
+            for _ in 0..MISMATCHES_MAX {
+                server.send_to(b"rubbish", client).await.unwrap();
+            }
+            std::future::pending().await
+        };
+        let (sockets, outgoing) = (Sockets::default(), outgoing());
+        let wait = Wait::once(Duration::from_secs(5));
+        tokio::select! {
+            heard = ask_udp(&sockets, at, &outgoing, wait, || false) => {
+                assert!(matches!(heard, Ok(Heard::NearMiss(_))), "not of another spelling");
+            }
+            () = flooding => {}
+        }
+    }
+
+    /// What a server says over UDP and then over TCP, and what is learnt of UDP from that.
+    #[tokio::test]
+    async fn tcp_is_alone_only_where_udp_is_silent_or_refused() {
+        #[derive(Clone, Copy, Debug)]
+        enum OverUdp {
+            Silent,
+            Refused,
+            Truncated,
+            Respelled,
+            WrongId,
+        }
+        for (act, is_alone) in [
+            (OverUdp::Silent, true),
+            (OverUdp::Refused, true),
+            (OverUdp::Truncated, false),
+            (OverUdp::Respelled, false),
+            (OverUdp::WrongId, false),
+        ] {
+            let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let at = server.local_addr().unwrap();
+            let (said, told) = tokio::sync::oneshot::channel();
+            let answering = async {
+                if let OverUdp::Refused = act {
+                    drop(server);
+                    std::future::pending::<()>().await;
+                    return;
+                }
+                let mut octets = [0; 512];
+                let (length, client) = server.recv_from(&mut octets).await.unwrap();
+                octets[2] |= 0x80;
+                match act {
+                    OverUdp::Truncated => octets[2] |= 0x02,
+                    OverUdp::Respelled => octets[13] ^= 0x20,
+                    OverUdp::WrongId => octets[0] ^= 1,
+                    OverUdp::Silent | OverUdp::Refused => return std::future::pending().await,
+                }
+                server.send_to(&octets[..length], client).await.unwrap();
+                std::future::pending().await
+            };
+            let (sockets, outgoing) = (Sockets::default(), outgoing());
+            let udp = async {
+                let heard = ask_udp(
+                    &sockets,
+                    at,
+                    &outgoing,
+                    Wait::once(Duration::from_millis(100)),
+                    || false,
+                )
+                .await;
+                let _ = said.send(());
+                heard
+            };
+            let tcp = async {
+                let _ = told.await;
+                tokio::task::yield_now().await;
+                Ok(Vec::new())
+            };
+            let first = tokio::select! {
+                first = ask_both(udp, tcp) => first.unwrap(),
+                () = answering => continue,
+            };
+            assert_eq!(matches!(first, First::TcpAlone(_)), is_alone, "{act:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn over_tcp_a_server_shows_how_it_spells() {
+        for is_respelled in [false, true] {
+            let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let at = server.local_addr().unwrap();
+            let answering = async {
+                let (mut stream, _) = server.accept().await.unwrap();
+                let mut octets = vec![0; usize::from(stream.read_u16().await.unwrap())];
+                stream.read_exact(&mut octets).await.unwrap();
+                octets[2] |= 0x80;
+                octets[13] ^= if is_respelled { 0x20 } else { 0 };
+                stream.write_u16(octets.len() as u16).await.unwrap();
+                stream.write_all(&octets).await.unwrap();
+            };
+            let outgoing = outgoing();
+            let asking = ask_tcp(at, &outgoing, Duration::from_secs(5));
+            let (reply, ()) = tokio::join!(asking, answering);
+            assert_eq!(reply.map(|reply| reply.is_respelled), Ok(is_respelled));
         }
     }
 }

@@ -32,6 +32,16 @@ pub(in crate::resolve) struct Outgoing {
     pub(in crate::resolve) local: LocalAddress,
 }
 
+impl Outgoing {
+    /// The same in lower case: for TCP, where who cannot see the question cannot answer it.
+    pub(in crate::resolve) fn in_lower_case(&self) -> Self {
+        Self {
+            spelling: Spelling::Plain,
+            ..self.clone()
+        }
+    }
+}
+
 /// The case in which a name goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::resolve) enum Spelling {
@@ -51,6 +61,18 @@ pub(in crate::resolve) struct LocalAddress {
 }
 
 impl LocalAddress {
+    /// The first of each family.
+    pub(in crate::resolve) fn of(addresses: &[IpAddr]) -> Self {
+        let mut local = Self::default();
+        for address in addresses {
+            match *address {
+                IpAddr::V4(v4) => local.v4 = local.v4.or(Some(v4)),
+                IpAddr::V6(v6) => local.v6 = local.v6.or(Some(v6)),
+            }
+        }
+        local
+    }
+
     /// The address to bind to before asking `server`; its port is the system's choice.
     pub(super) fn address_for(self, server: SocketAddr) -> SocketAddr {
         let ip = match server {
@@ -182,21 +204,23 @@ fn spell(name: &[u8], coins: &[u8], octets: &mut Vec<u8>) {
     }
 }
 
+/// A question as tests ask it.
+#[cfg(test)]
+pub(super) fn outgoing() -> Outgoing {
+    Outgoing {
+        name: Name::parse("www.some-long-name.example").unwrap(),
+        qtype: 1,
+        recursion_desired: true,
+        checking_disabled: true,
+        edns: OutgoingEdns::WantSignatures(UDP_PAYLOAD_OCTETS),
+        spelling: Spelling::Drawn,
+        local: LocalAddress::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn outgoing() -> Outgoing {
-        Outgoing {
-            name: Name::parse("www.some-long-name.example").unwrap(),
-            qtype: 1,
-            recursion_desired: true,
-            checking_disabled: true,
-            edns: OutgoingEdns::WantSignatures(UDP_PAYLOAD_OCTETS),
-            spelling: Spelling::Drawn,
-            local: LocalAddress::default(),
-        }
-    }
 
     #[test]
     fn questions_are_laid_out_as_rfc_1035_says() {

@@ -20,7 +20,7 @@ use crate::resolve::tally::ResolveTally;
 
 /// So many tries in a row without a usable reply, and an upstream is passed over.
 const FAILURES_IN_A_ROW_MAX: u32 = 3;
-/// After so many of them TCP is tried beside UDP.
+/// After so many silences in a row TCP is tried beside UDP.
 const SILENCES_BEFORE_TCP: u32 = 2;
 /// How long it is passed over at first; doubled each time it fails again.
 const PAUSE_FIRST: Duration = Duration::from_secs(2);
@@ -41,6 +41,8 @@ pub(super) struct Peer {
     sockets: Sockets,
     tally: ResolveTally,
     failures_in_a_row: AtomicU32,
+    /// Tries in a row without a word of its own.
+    silences_in_a_row: AtomicU32,
     /// TCP alone got through to it last.
     needs_tcp: AtomicBool,
     /// Wall-clock seconds; 0 while it is up.
@@ -59,6 +61,8 @@ pub(super) enum PeerHeard {
     Unable(Option<u16>),
     /// Something that is no use, from a server that may be down for us.
     Unusable,
+    /// The network's or its host's word that nobody is there.
+    Broken,
     /// Nothing.
     Silence,
 }
@@ -98,29 +102,21 @@ pub(super) async fn attempt(
             2 | 4 => PeerHeard::Unable(reply.ede),
             _ => PeerHeard::Unusable,
         },
-        Ok(Err(_)) | Err(ExchangeFault::Broken | ExchangeFault::Unsent) => PeerHeard::Unusable,
+        Ok(Err(_)) => PeerHeard::Unusable,
+        Err(ExchangeFault::Broken | ExchangeFault::Unsent) => PeerHeard::Broken,
         Err(ExchangeFault::Silent) => PeerHeard::Silence,
     };
     match heard {
         PeerHeard::Answer(_) => {
             tally.note_answer();
             peer.tally.note_answer();
-            peer.note_alive();
         }
-        PeerHeard::Unable(_) => {
+        _ => {
             tally.note_failure();
             peer.tally.note_failure();
-            peer.note_alive();
-        }
-        PeerHeard::Unusable | PeerHeard::Silence => {
-            tally.note_failure();
-            peer.tally.note_failure();
-            peer.note_useless(match heard {
-                PeerHeard::Silence => "an upstream resolver does not answer",
-                _ => "an upstream resolver gives no answer that is of use",
-            });
         }
     }
+    peer.note(&heard);
     heard
 }
 
@@ -153,6 +149,7 @@ impl Peer {
             sockets: Sockets::default(),
             tally: ResolveTally::default(),
             failures_in_a_row: AtomicU32::new(0),
+            silences_in_a_row: AtomicU32::new(0),
             needs_tcp: AtomicBool::new(false),
             down_since: AtomicI64::new(0),
             retry_at: Mutex::default(),
@@ -177,17 +174,19 @@ impl Peer {
     ) -> Result<Vec<u8>, ExchangeFault> {
         let at = self.server.address;
         let udp = ask_udp(&self.sockets, at, outgoing, Wait::once(timeout), || false);
-        let first = ask_both(udp, ask_tcp(at, outgoing, timeout)).await;
+        let plain = outgoing.in_lower_case();
+        let tcp = async { Ok(ask_tcp(at, &plain, timeout).await?.octets) };
+        let first = ask_both(udp, tcp).await;
         self.needs_tcp
-            .store(matches!(first, Ok(First::Tcp(_))), Ordering::Relaxed);
+            .store(matches!(first, Ok(First::TcpAlone(_))), Ordering::Relaxed);
         first.map(|first| match first {
-            First::Udp(octets) | First::Tcp(octets) => octets,
+            First::Udp(octets) | First::TcpAlone(octets) | First::TcpToo(octets) => octets,
         })
     }
 
     /// Did it keep silent more than once?
-    fn is_mute(&self) -> bool {
-        self.failures_in_a_row.load(Ordering::Relaxed) >= SILENCES_BEFORE_TCP
+    pub(super) fn is_mute(&self) -> bool {
+        self.silences_in_a_row.load(Ordering::Relaxed) >= SILENCES_BEFORE_TCP
     }
 
     pub(super) fn show(&self) -> Upstream {
@@ -241,11 +240,18 @@ impl Peer {
         PAUSE_MAX.min(PAUSE_FIRST * 2u32.pow(extra.min(5)))
     }
 
-    fn note_alive(&self) {
-        self.failures_in_a_row.store(0, Ordering::Relaxed);
-    }
-
-    fn note_useless(&self, why: &str) {
+    /// Keep the books on what one try brought.
+    pub(super) fn note(&self, heard: &PeerHeard) {
+        let silences = if matches!(heard, PeerHeard::Silence | PeerHeard::Broken) {
+            self.silences_in_a_row.fetch_add(1, Ordering::Relaxed) + 1
+        } else {
+            self.silences_in_a_row.store(0, Ordering::Relaxed);
+            0
+        };
+        if matches!(heard, PeerHeard::Answer(_) | PeerHeard::Unable(_)) {
+            self.failures_in_a_row.store(0, Ordering::Relaxed);
+            return;
+        }
         let failures = self
             .failures_in_a_row
             .fetch_add(1, Ordering::Relaxed)
@@ -256,6 +262,11 @@ impl Peer {
         }
         if failures == FAILURES_IN_A_ROW_MAX {
             self.down_since.store(clock::wall_s(), Ordering::Relaxed);
+            let why = if silences >= failures {
+                "an upstream resolver does not answer"
+            } else {
+                "an upstream resolver gives no answer that is of use"
+            };
             tracing::warn!(upstream = %self.server, "{why}; it is passed over for a while");
         }
     }

@@ -18,7 +18,7 @@ use crate::resolve::exchange::{
     LocalAddress, Outgoing, OutgoingEdns, Spelling, UDP_PAYLOAD_OCTETS,
 };
 use crate::resolve::failure::Failure;
-use crate::resolve::question::{Fetched, Question};
+use crate::resolve::question::{Fetched, Question, UpstreamBlock};
 use crate::resolve::reply::{Authentic, ServerReply};
 use crate::resolve::start_error::StartError;
 use crate::resolve::tally::ResolveTally;
@@ -154,28 +154,15 @@ impl Upstreams {
                     None => failure = worse(failure, Failure::Unusable),
                 },
                 PeerHeard::Unable(ede) => failure = worse(failure, judge(ede)),
-                PeerHeard::Unusable => failure = worse(failure, Failure::Unusable),
+                PeerHeard::Unusable | PeerHeard::Broken => {
+                    failure = worse(failure, Failure::Unusable)
+                }
                 PeerHeard::Silence => {}
             }
         }
     }
 
     fn outgoing(&self, question: &Question) -> Outgoing {
-        let addresses = &self.settings.outgoing;
-        let v4 = addresses.iter().find_map(|address| {
-            if let IpAddr::V4(v4) = address {
-                Some(*v4)
-            } else {
-                None
-            }
-        });
-        let v6 = addresses.iter().find_map(|address| {
-            if let IpAddr::V6(v6) = address {
-                Some(*v6)
-            } else {
-                None
-            }
-        });
         Outgoing {
             name: question.name.clone(),
             qtype: question.qtype,
@@ -183,7 +170,7 @@ impl Upstreams {
             checking_disabled: question.checking_disabled,
             edns: OutgoingEdns::WantSignatures(self.settings.edns_octets),
             spelling: Spelling::Drawn,
-            local: LocalAddress { v4, v6 },
+            local: LocalAddress::of(&self.settings.outgoing),
         }
     }
 
@@ -207,7 +194,7 @@ impl Upstreams {
         Some(Fetched {
             text: reply.text.clone(),
             signed_until_s: reply.signed_until_s(clock::wall_u32_s()),
-            ..Fetched::new(wire, reply.ede)
+            ..Fetched::new(wire, reply.ede.map(UpstreamBlock::pass_on))
         })
     }
 
@@ -513,6 +500,29 @@ mod tests {
         assert_eq!(resolver.totals().failures, 2);
         assert_eq!(ask_one(&resolver).await.unwrap(), WIRE);
         assert_eq!(resolver.totals().failures, 2, "known by now");
+    }
+
+    /// An upstream that refuses is not silent: it is not asked over TCP, and nobody says that it
+    /// does not answer.
+    #[tokio::test]
+    async fn a_refusal_is_no_silence() {
+        let server: Server = SocketAddr::from(([127, 0, 0, 1], 53)).into();
+        let peer = Peer::new(server, None, None, Duration::from_secs(1)).ok();
+        let peer = peer.unwrap();
+        let refused = [PeerHeard::Unusable, PeerHeard::Unusable, PeerHeard::Silence];
+        for heard in &refused {
+            peer.note(heard);
+            assert!(!peer.is_mute());
+        }
+        assert!(!peer.is_up());
+        peer.note(&PeerHeard::Silence);
+        assert!(peer.is_mute());
+        peer.note(&PeerHeard::Unable(None));
+        assert!(!peer.is_mute() && peer.is_up());
+        let (at, counted) = upstream("127.9.8.1", &[Act::Refuse]).await;
+        let resolver = resolver(&[at], 5, false);
+        assert_eq!(ask_one(&resolver).await, Err(Failure::Unusable));
+        assert_eq!(counted.load(Ordering::Relaxed), 5);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::convert::{our_name, wire_of};
 use super::super::exchange::{
-    ExchangeFault, First, Heard, LocalAddress, Outgoing, OutgoingEdns, REPEATS_MAX, Spelling, Wait,
+    ExchangeFault, First, Heard, Outgoing, OutgoingEdns, REPEATS_MAX, Spelling, TcpReply, Wait,
     ask_both, ask_tcp, ask_udp,
 };
 use super::candidates::AddressCandidate;
@@ -184,10 +184,7 @@ impl Walker {
             } else {
                 Spelling::Drawn
             },
-            local: LocalAddress {
-                v4: self.settings.local.0,
-                v6: self.settings.local.1,
-            },
+            local: self.settings.local,
         };
         loop {
             let key = (at, Box::from(outgoing.name.as_wire()), outgoing.qtype);
@@ -219,8 +216,7 @@ impl Walker {
         }
     }
 
-    /// One exchange over UDP, and over TCP where the reply is cut short or does not match, or UDP
-    /// does not seem to get through.
+    /// One exchange with a server, over UDP as long as that gets through.
     async fn exchange(
         &self,
         at: SocketAddr,
@@ -231,128 +227,167 @@ impl Walker {
     ) -> Result<Reply, Failure> {
         trip.budget.pay_packet()?;
         let _under_way = UnderWay::begin(server);
-        let now_ms = self.servers.now_ms();
-        if tries == UDP_TRIES || server.needs_tcp(now_ms) {
-            return self
-                .exchange_beside(at, server, outgoing, tries, trip)
-                .await;
+        let asked_ms = self.servers.now_ms();
+        let exchange = Exchange {
+            at,
+            server,
+            outgoing,
+            wait: server.wait(tries),
+            began: Instant::now(),
+            trip,
+        };
+        let reply = if tries == UDP_TRIES || server.needs_tcp(asked_ms) {
+            self.exchange_beside(&exchange).await
+        } else {
+            self.exchange_in_turn(&exchange).await?
+        };
+        if let Err(fault) = &reply {
+            match fault {
+                ExchangeFault::Unsent => trip.budget.refund_packet(),
+                ExchangeFault::Silent => server.note_silence(asked_ms, self.servers.now_ms()),
+                ExchangeFault::Broken => {}
+            }
+            self.tally.note_failure();
         }
-        let began = Instant::now();
-        let left = trip.budget.deadline().saturating_duration_since(began);
-        let wait = server.wait(tries);
+        Ok(reply.map(Arc::new))
+    }
+
+    /// Over UDP, and then over TCP where the reply is cut short or does not match.
+    async fn exchange_in_turn(
+        &self,
+        exchange: &Exchange<'_>,
+    ) -> Result<Result<Vec<u8>, ExchangeFault>, Failure> {
+        let Exchange {
+            at,
+            server,
+            outgoing,
+            wait,
+            began,
+            trip,
+        } = *exchange;
         let before_repeat = server.wait_before_repeat();
         let may_repeat = || before_repeat.is_some() && trip.budget.pay_packet().is_ok();
         // The last packet has its whole time too.
         let whole = wait + before_repeat.unwrap_or_default() * REPEATS_MAX;
         let patience = Wait {
-            whole: whole.min(left),
+            whole: whole.min(exchange.left()),
             before_repeat: before_repeat.unwrap_or(whole),
         };
         let heard = match ask_udp(&self.sockets, at, outgoing, patience, may_repeat).await {
             Ok(heard) => heard,
-            Err(fault) => {
-                match fault {
-                    ExchangeFault::Unsent => trip.budget.refund_packet(),
-                    ExchangeFault::Silent => server.note_silence(now_ms, self.servers.now_ms()),
-                    ExchangeFault::Broken => {}
-                }
-                self.tally.note_failure();
-                return Ok(Err(fault));
-            }
+            Err(fault) => return Ok(Err(fault)),
         };
-        server.note_reply(began.elapsed());
-        let (is_respelled, listening) = match heard {
-            Heard::Whole(octets) => return Ok(Ok(Arc::new(octets))),
-            Heard::Respelled => (true, None),
-            Heard::NearMiss(listening) => (false, Some(listening)),
-            Heard::Truncated => (false, None),
-        };
-        let over_tcp = self.exchange_tcp(at, server, outgoing, wait, trip).await?;
-        // The server is there, but for this question it may be of no use.
-        Ok(match (over_tcp, listening) {
-            (Ok(octets), _) => {
-                if is_respelled {
+        // What almost matches may be a stranger's, from whom nothing is learnt of the server.
+        if !matches!(heard, Heard::NearMiss(_)) {
+            server.note_reply(began.elapsed());
+        }
+        let plain = outgoing.in_lower_case();
+        let over_tcp = match heard {
+            Heard::Whole(octets) => return Ok(Ok(octets)),
+            Heard::Truncated => self.exchange_tcp(exchange, &plain).await?,
+            // Whoever guessed the rest may have changed a letter: only over TCP the server itself
+            // shows that it cannot keep a spelling.
+            Heard::Respelled => {
+                let reply = self.exchange_tcp(exchange, outgoing).await?;
+                if matches!(&reply, Ok(reply) if reply.is_respelled) {
                     server.note_respells(self.servers.now_ms());
                 }
-                Ok(octets)
+                reply
             }
-            (Err(_), Some(listening)) => listening.go_on().await.map(Arc::new),
-            (Err(_), None) => Err(ExchangeFault::Broken),
+            Heard::NearMiss(listening) => match self.exchange_tcp(exchange, &plain).await? {
+                Ok(reply) => {
+                    server.note_heard();
+                    Ok(reply)
+                }
+                Err(_) => return Ok(listening.go_on().await),
+            },
+        };
+        // The server is there, but for this question it may be of no use.
+        Ok(match over_tcp {
+            Ok(reply) => Ok(reply.octets),
+            Err(_) => Err(ExchangeFault::Broken),
         })
     }
 
-    /// One exchange over TCP, within what such a server may take.
+    /// Over TCP, within what such a server may take.
     async fn exchange_tcp(
         &self,
-        at: SocketAddr,
-        server: &ServerRecord,
+        exchange: &Exchange<'_>,
         outgoing: &Outgoing,
-        wait: Duration,
-        trip: &Trip<'_>,
-    ) -> Result<Reply, Failure> {
-        let Some(_connection) = UnderWay::connect(server) else {
+    ) -> Result<Result<TcpReply, ExchangeFault>, Failure> {
+        let Some(_connection) = UnderWay::connect(exchange.server) else {
             return Ok(Err(ExchangeFault::Broken));
         };
-        trip.budget.pay_packet()?;
-        let now = Instant::now();
-        let left = trip.budget.deadline().saturating_duration_since(now);
-        let patience = (wait * 3).clamp(TCP_WAIT_MIN, TCP_WAIT_MAX).min(left);
-        Ok(ask_tcp(at, outgoing, patience).await.map(Arc::new))
+        exchange.trip.budget.pay_packet()?;
+        let patience = (exchange.wait * 3)
+            .clamp(TCP_WAIT_MIN, TCP_WAIT_MAX)
+            .min(exchange.left());
+        Ok(ask_tcp(exchange.at, outgoing, patience).await)
     }
 
     /// Over UDP and TCP at once. Where TCP alone gets through, that is remembered; the question
     /// over UDP is in lower case from then on, in case that it was the capital letters.
-    async fn exchange_beside(
-        &self,
-        at: SocketAddr,
-        server: &ServerRecord,
-        outgoing: &Outgoing,
-        tries: u32,
-        trip: &Trip<'_>,
-    ) -> Result<Reply, Failure> {
-        let (began, asked_ms) = (Instant::now(), self.servers.now_ms());
-        let left = trip.budget.deadline().saturating_duration_since(began);
-        let wait = server.wait(tries);
-        let is_tcp_known = server.needs_tcp(asked_ms);
-        let mut over_udp = outgoing.clone();
-        if is_tcp_known {
-            over_udp.spelling = Spelling::Plain;
-        }
+    async fn exchange_beside(&self, exchange: &Exchange<'_>) -> Result<Vec<u8>, ExchangeFault> {
+        let Exchange {
+            at,
+            server,
+            outgoing,
+            wait,
+            began,
+            ..
+        } = *exchange;
+        let is_tcp_known = server.needs_tcp(self.servers.now_ms());
+        let plain = outgoing.in_lower_case();
+        let over_udp = if is_tcp_known { &plain } else { outgoing };
         let patience = Wait {
-            whole: wait.min(left),
+            whole: wait.min(exchange.left()),
             before_repeat: wait,
         };
-        let udp = ask_udp(&self.sockets, at, &over_udp, patience, || false);
+        let udp = ask_udp(&self.sockets, at, over_udp, patience, || false);
         let tcp = async {
-            match self.exchange_tcp(at, server, outgoing, wait, trip).await {
-                Ok(reply) => reply.map(Arc::unwrap_or_clone),
+            match self.exchange_tcp(exchange, &plain).await {
+                Ok(reply) => reply.map(|reply| reply.octets),
                 Err(_) => Err(ExchangeFault::Broken),
             }
         };
-        let now_ms = || self.servers.now_ms();
-        Ok(match ask_both(udp, tcp).await {
-            Ok(First::Udp(octets)) => {
+        let first = ask_both(udp, tcp).await;
+        if let Ok(First::TcpAlone(_)) = first {
+            server.note_tcp_alone(self.servers.now_ms());
+        } else {
+            server.note_no_need_of_tcp();
+        }
+        match first? {
+            First::Udp(octets) => {
                 server.note_reply(began.elapsed());
                 if is_tcp_known && outgoing.spelling == Spelling::Drawn {
-                    server.note_respells(now_ms());
+                    server.note_respells(self.servers.now_ms());
                 }
-                server.note_no_need_of_tcp();
-                Ok(Arc::new(octets))
+                Ok(octets)
             }
-            Ok(First::Tcp(octets)) => {
-                server.note_tcp_alone(now_ms());
-                Ok(Arc::new(octets))
+            First::TcpAlone(octets) => Ok(octets),
+            First::TcpToo(octets) => {
+                server.note_heard();
+                Ok(octets)
             }
-            Err(fault) => {
-                match fault {
-                    ExchangeFault::Unsent => trip.budget.refund_packet(),
-                    ExchangeFault::Silent => server.note_silence(asked_ms, now_ms()),
-                    ExchangeFault::Broken => {}
-                }
-                server.note_no_need_of_tcp();
-                self.tally.note_failure();
-                Err(fault)
-            }
-        })
+        }
+    }
+}
+
+/// One question under way to one server.
+struct Exchange<'a> {
+    at: SocketAddr,
+    server: &'a ServerRecord,
+    outgoing: &'a Outgoing,
+    /// How long to wait for one reply.
+    wait: Duration,
+    began: Instant,
+    trip: &'a Trip<'a>,
+}
+
+impl Exchange<'_> {
+    /// The time that the whole question has left.
+    fn left(&self) -> Duration {
+        let deadline = self.trip.budget.deadline();
+        deadline.saturating_duration_since(Instant::now())
     }
 }

@@ -20,7 +20,7 @@ mod rrset_cache;
 mod servers;
 mod zone_limits;
 mod zones;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -37,7 +37,7 @@ use self::zone_limits::Crowds;
 use self::zones::{NameServer, Zone, Zones, one_below};
 use super::budget::Budget;
 use super::convert::wire_of;
-use super::exchange::Sockets;
+use super::exchange::{LocalAddress, Sockets};
 use super::failure::Failure;
 use super::rrset::Said;
 use super::tally::ResolveTally;
@@ -86,7 +86,7 @@ pub(super) struct Settings {
     /// The largest UDP reply to ask for, in octets.
     pub(super) udp_octets: u16,
     /// The addresses to ask from.
-    pub(super) local: (Option<Ipv4Addr>, Option<Ipv6Addr>),
+    pub(super) local: LocalAddress,
     /// The longest that anything said is believed, in seconds.
     pub(super) ttl_s_max: u32,
     /// Memory for delegations and what was said, in octets.
@@ -172,6 +172,11 @@ impl Walker {
     pub(super) fn forget(&self, below: &Name) {
         self.memory.forget(below);
         self.zones.forget(below);
+    }
+
+    /// Forget what was said about one name and type.
+    pub(super) fn forget_rrset(&self, name: &Name, rtype: RecordType) {
+        self.memory.forget_rrset(name, rtype);
     }
 
     /// What the authorities say about name and type.

@@ -99,6 +99,11 @@ impl Memory {
         self.shelf.retain(|(wire, _), _| !is_within(wire, &below));
     }
 
+    /// Forget what was said about one name and type.
+    pub(super) fn forget_rrset(&self, name: &Name, rtype: RecordType) {
+        self.shelf.remove(&(wire_of(name).into(), rtype.into()));
+    }
+
     /// Keep what was said as long as its TTLs allow; a denial without SOA is not kept at all (RFC
     /// 2308 section 5).
     pub(super) fn keep(&self, name: &Name, rtype: RecordType, said: &Arc<Said>, now: UnixSeconds) {

@@ -164,6 +164,11 @@ impl ServerRecord {
     /// It answered over TCP what it would not over UDP: it is there.
     pub(super) fn note_tcp_alone(&self, now_ms: u64) {
         self.tcp_until_ms.store(now_ms + PLAIN_FOR_MS, Relaxed);
+        self.note_heard();
+    }
+
+    /// It is there, however long it took.
+    pub(super) fn note_heard(&self) {
         self.silences.store(0, Relaxed);
     }
 

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::convert::their_name;
+use super::exchange::LocalAddress;
 use super::iterate::{self, RootCopy, Walker};
 use super::routes::OwnRoutes;
 use super::start_error::StartError;
 use super::tally::ResolveTally;
-use super::validate::{self, Anchors, Validator};
+use super::validate::{self, Anchors, KeptAnchors, TrustAnchors, Validator};
 use crate::name::Name;
 
 /// The root servers' addresses, for the first question.
@@ -36,6 +37,11 @@ pub struct Settings {
     /// built-in root anchors (key tags 20326 and 38696). No text at all is no anchor at all:
     /// nothing is validated.
     pub trust_anchors: Option<Vec<String>>,
+    /// Follow the zones' own keys from there on (RFC 5011), and what is known of that from before;
+    /// without it the anchors stay as they are.
+    pub kept_anchors: Option<KeptAnchors>,
+    /// Tell the zones' servers which anchors are in force (RFC 8145).
+    pub signal_anchors: bool,
     /// Zones whose signatures are not checked, with all below them (negative trust anchors, RFC
     /// 7646).
     pub negative_anchors: Vec<Name>,
@@ -82,6 +88,8 @@ impl Default for Settings {
             root_hints: None,
             root_copy: None,
             trust_anchors: None,
+            kept_anchors: None,
+            signal_anchors: false,
             negative_anchors: Vec::new(),
             own_names: Vec::new(),
             validate: true,
@@ -147,20 +155,6 @@ pub(super) fn build_walker(
     root_copy: Option<&Arc<RootCopy>>,
     tally: &Arc<ResolveTally>,
 ) -> Walker {
-    let v4 = settings.outgoing.iter().find_map(|address| {
-        if let IpAddr::V4(v4) = address {
-            Some(*v4)
-        } else {
-            None
-        }
-    });
-    let v6 = settings.outgoing.iter().find_map(|address| {
-        if let IpAddr::V6(v6) = address {
-            Some(*v6)
-        } else {
-            None
-        }
-    });
     let walking = iterate::Settings {
         roots: roots.to_vec(),
         root_copy: root_copy.cloned(),
@@ -175,7 +169,7 @@ pub(super) fn build_walker(
         harden_glue: settings.harden_glue,
         plain_spelling: settings.plain_spelling.clone(),
         udp_octets: settings.edns_octets,
-        local: (v4, v6),
+        local: LocalAddress::of(&settings.outgoing),
         ttl_s_max: settings.ttl_s_max,
         memory_octets_max: MEMORY_OCTETS_MAX,
         per_zone_max: PER_ZONE_MAX,
@@ -183,13 +177,10 @@ pub(super) fn build_walker(
     Walker::new(walking, Arc::clone(tally))
 }
 
-/// The validator that the settings ask for, if they ask for one.
-pub(super) fn build_validator(
-    settings: &Settings,
-    zones: &OwnRoutes,
-) -> Result<Option<Validator>, StartError> {
+/// The anchors that the settings name; none where nothing is to be checked.
+pub(super) fn build_anchors(settings: &Settings) -> Result<TrustAnchors, StartError> {
     if !settings.validates() {
-        return Ok(None);
+        return Ok(TrustAnchors::fixed(Anchors::default()));
     }
     let texts = settings.trust_anchors.clone().unwrap_or_else(Anchors::root);
     let negative = settings
@@ -200,19 +191,32 @@ pub(super) fn build_validator(
     let negative = negative
         .map_err(|_| StartError::TrustAnchors("a negative anchor is not a name".to_owned()))?;
     let anchors = Anchors::read(&texts, &negative)?;
-    let wanted = !anchors.is_empty();
+    Ok(match &settings.kept_anchors {
+        Some(kept) => TrustAnchors::followed(anchors, kept),
+        None => TrustAnchors::fixed(anchors),
+    })
+}
+
+/// The validator that the settings ask for, if they ask for one.
+pub(super) fn build_validator(
+    settings: &Settings,
+    anchors: &Arc<TrustAnchors>,
+    zones: &OwnRoutes,
+) -> Result<Option<Validator>, StartError> {
+    if anchors.is_empty() {
+        return Ok(None);
+    }
     let own_names = settings.own_names.iter().map(their_name);
     let own_names = own_names
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| StartError::NoZone("a name of the operator's own".to_owned()))?;
-    let settings = validate::Settings {
-        anchors,
+    Ok(Some(Validator::new(validate::Settings {
+        anchors: Arc::clone(anchors),
         boundaries: zones.names().cloned().chain(own_names).collect(),
         sha1: settings.sha1,
         aggressive: true,
         memory_octets_max: PROOFS_OCTETS_MAX,
-    };
-    Ok(wanted.then(|| Validator::new(settings)))
+    })))
 }
 
 /// The addresses in a hints file (RFC 8109 section 2): A and AAAA records, one a line, names and

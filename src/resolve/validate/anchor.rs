@@ -8,6 +8,7 @@ use hickory_proto::dnssec::{Algorithm, DigestType, PublicKey, PublicKeyBuf};
 use hickory_proto::rr::{Name, RecordType};
 
 use super::rules::Rules;
+use super::verdict::Insecurity;
 use crate::resolve::convert::lowest_zone;
 use crate::resolve::start_error::StartError;
 
@@ -31,7 +32,7 @@ pub(super) struct Anchor {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum AnchorStanding<'a> {
     /// Below no anchor, or nearer to a negative one (RFC 7646): nothing is checked.
-    Outside,
+    Outside(Insecurity),
     /// At or below the zone of this anchor.
     Below(&'a Name, &'a Anchor),
 }
@@ -40,6 +41,8 @@ pub(super) enum AnchorStanding<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Anchors {
     zones: HashMap<Name, Option<Anchor>>,
+    /// Of the root's keys, for RFC 8509; none without an anchor at the root.
+    root_tags: Option<Vec<u16>>,
 }
 
 impl Anchors {
@@ -66,7 +69,40 @@ impl Anchors {
             }
         }
         zones.extend(negative.iter().map(|name| (name.to_lowercase(), None)));
-        Ok(Self { zones })
+        Ok(Self::of(zones))
+    }
+
+    fn of(zones: HashMap<Name, Option<Anchor>>) -> Self {
+        let root = zones.get(&Name::root()).and_then(Option::as_ref);
+        Self {
+            root_tags: root.map(Anchor::tags),
+            zones,
+        }
+    }
+
+    /// The same with another anchor for a zone. Where none of its keys is left, the anchor of a
+    /// zone above counts (RFC 5011 section 5); where there is none either, all below it fails,
+    /// rather than that nothing is checked any more.
+    pub(super) fn with(&self, zone: &Name, anchor: Anchor) -> Self {
+        let mut zones = self.zones.clone();
+        zones.remove(zone);
+        let is_left = !anchor.digests.is_empty() || !anchor.keys.is_empty();
+        let others = Self::of(zones.clone());
+        if is_left || matches!(others.standing(zone), AnchorStanding::Outside(_)) {
+            zones.insert(zone.clone(), Some(anchor));
+        }
+        Self::of(zones)
+    }
+
+    /// The zone's own anchor.
+    pub(super) fn at(&self, zone: &Name) -> Option<&Anchor> {
+        self.zones.get(zone)?.as_ref()
+    }
+
+    /// All positive anchors.
+    pub(super) fn positive(&self) -> impl Iterator<Item = (&Name, &Anchor)> {
+        let zones = self.zones.iter();
+        zones.filter_map(|(zone, anchor)| Some((zone, anchor.as_ref()?)))
     }
 
     /// The built-in anchors of the root.
@@ -85,8 +121,8 @@ impl Anchors {
     }
 
     /// The tags of the root's keys, for RFC 8509; `None` without an anchor at the root.
-    pub(super) fn root_tags(&self) -> Option<Vec<u16>> {
-        self.zones.get(&Name::root())?.as_ref().map(Anchor::tags)
+    pub(super) fn root_tags(&self) -> Option<&[u16]> {
+        self.root_tags.as_deref()
     }
 
     /// The nearest anchor at or above `name`.
@@ -95,8 +131,8 @@ impl Anchors {
         loop {
             match self.zones.get_key_value(&zone) {
                 Some((owner, Some(anchor))) => return AnchorStanding::Below(owner, anchor),
-                Some((_, None)) => return AnchorStanding::Outside,
-                None if zone.is_root() => return AnchorStanding::Outside,
+                Some((_, None)) => return AnchorStanding::Outside(Insecurity::NegativeAnchor),
+                None if zone.is_root() => return AnchorStanding::Outside(Insecurity::Unanchored),
                 None => zone = zone.base_name(),
             }
         }
@@ -107,6 +143,23 @@ impl Anchors {
     pub(super) fn standing_of(&self, name: &Name, rtype: RecordType) -> AnchorStanding<'_> {
         self.standing(&lowest_zone(name, rtype))
     }
+}
+
+/// One record in zone file form, with its owner.
+pub(super) fn parse_one(text: &str) -> Option<(Name, Anchor)> {
+    let (owner, material) = parse(text).ok()?.into_iter().next()?;
+    let mut anchor = Anchor::default();
+    match material {
+        Material::Digest(digest) => anchor.digests.push(digest),
+        Material::Key(key) => anchor.keys.push(key),
+    }
+    Some((owner, anchor))
+}
+
+/// Is it the same public key, whatever its flags say?
+pub(super) fn is_same_key(one: &DNSKEY, other: &DNSKEY) -> bool {
+    let (one, other) = (one.public_key(), other.public_key());
+    one.algorithm() == other.algorithm() && one.public_bytes() == other.public_bytes()
 }
 
 enum Material {
@@ -271,21 +324,57 @@ impl Anchor {
     }
 
     /// The tags of all keys that are vouched for.
-    fn tags(&self) -> Vec<u16> {
-        let whole = self
-            .keys
-            .iter()
-            .filter_map(|key| key.calculate_key_tag().ok());
-        self.digests.iter().map(DS::key_tag).chain(whole).collect()
+    pub(super) fn tags(&self) -> Vec<u16> {
+        self.tagged().map(|(tag, _)| tag).collect()
     }
 
-    /// Is this one of the keys that the operator names as a whole?
+    /// The tags and the algorithms' numbers of all keys that are vouched for.
+    pub(super) fn tagged(&self) -> impl Iterator<Item = (u16, u8)> {
+        let digests = self.digests.iter();
+        let digests = digests.map(|ds| (ds.key_tag(), u8::from(ds.algorithm())));
+        let whole = self.keys.iter().filter_map(|key| {
+            let algorithm = key.public_key().algorithm();
+            Some((key.calculate_key_tag().ok()?, u8::from(algorithm)))
+        });
+        digests.chain(whole)
+    }
+
+    /// Each record for itself.
+    pub(super) fn singly(&self) -> impl Iterator<Item = Self> {
+        let digests = self.digests.iter().map(|digest| Self {
+            digests: vec![digest.clone()],
+            keys: Vec::new(),
+        });
+        let keys = self.keys.iter().map(|key| Self {
+            digests: Vec::new(),
+            keys: vec![key.clone()],
+        });
+        digests.chain(keys)
+    }
+
+    /// Is this one of the keys that are named as a whole?
     pub(super) fn names(&self, key: &DNSKEY) -> bool {
-        let same = |ours: &DNSKEY| {
-            let (ours, theirs) = (ours.public_key(), key.public_key());
-            ours.algorithm() == theirs.algorithm() && ours.public_bytes() == theirs.public_bytes()
-        };
-        self.keys.iter().any(same)
+        self.keys.iter().any(|ours| is_same_key(ours, key))
+    }
+
+    /// Is the zone's key named, as a whole or by its digest?
+    pub(super) fn vouches_for(&self, zone: &Name, key: &DNSKEY) -> bool {
+        let covers = |ds: &DS| ds.covers(zone, key).unwrap_or(false);
+        self.names(key) || self.digests.iter().any(covers)
+    }
+
+    /// Name one more of the zone's keys.
+    pub(super) fn add(&mut self, zone: &Name, key: &DNSKEY) {
+        if !self.vouches_for(zone, key) {
+            self.keys.push(key.clone());
+        }
+    }
+
+    /// Name a key of the zone's no more.
+    pub(super) fn remove(&mut self, zone: &Name, key: &DNSKEY) {
+        self.keys.retain(|ours| !is_same_key(ours, key));
+        self.digests
+            .retain(|ds| !ds.covers(zone, key).unwrap_or(false));
     }
 }
 
@@ -371,7 +460,7 @@ mod tests {
         assert_eq!(anchor.keys.len(), 2);
         assert!(
             anchor.names(&anchor.keys[0])
-                && matches!(anchors.standing(&name("test.")), AnchorStanding::Outside)
+                && matches!(anchors.standing(&name("test.")), AnchorStanding::Outside(_))
         );
     }
 
@@ -404,7 +493,7 @@ mod tests {
         let anchors = Anchors::read(&texts, &[name("b.a.test."), name("c.test.")]).unwrap();
         let zone = |text: &str, rtype| match anchors.standing_of(&name(text), rtype) {
             AnchorStanding::Below(zone, _) => zone.to_string(),
-            AnchorStanding::Outside => "outside".to_owned(),
+            AnchorStanding::Outside(_) => "outside".to_owned(),
         };
         let (a, ds) = (RecordType::A, RecordType::DS);
         for (text, rtype, expected) in [

@@ -53,8 +53,9 @@ impl Validator {
                 verdict: Security::Insecure(why),
             })
         };
-        if let AnchorStanding::Outside = self.anchors.standing_of(name, rtype) {
-            return insecure(Insecurity::Unanchored);
+        let anchors = self.anchors.in_force();
+        if let AnchorStanding::Outside(why) = anchors.standing_of(name, rtype) {
+            return insecure(why);
         }
         // Signatures are not signed (RFC 4035 section 2.2).
         if rtype == RecordType::RRSIG && !said.answer.is_empty() {
@@ -233,8 +234,10 @@ impl Validator {
         said: &Said,
         budget: &Budget,
     ) -> Result<Result<Evidence, Insecurity>, Failure> {
-        let AnchorStanding::Below(top, _) = self.anchors.standing_of(name, rtype) else {
-            return Ok(Err(Insecurity::Unanchored));
+        let anchors = self.anchors.in_force();
+        let top = match anchors.standing_of(name, rtype) {
+            AnchorStanding::Below(top, _) => top,
+            AnchorStanding::Outside(why) => return Ok(Err(why)),
         };
         // Servers above the anchor's zone deny it, and nobody signs for them.
         if top != &said.zone && said.zone.zone_of(top) {
@@ -316,8 +319,10 @@ impl Validator {
         said_by: &Name,
         budget: &Budget,
     ) -> Result<Checked, Failure> {
-        let AnchorStanding::Below(top, _) = self.anchors.standing_of(&set.name, set.rtype) else {
-            return Ok(Checked::Insecure(Insecurity::Unanchored));
+        let anchors = self.anchors.in_force();
+        let top = match anchors.standing_of(&set.name, set.rtype) {
+            AnchorStanding::Below(top, _) => top,
+            AnchorStanding::Outside(why) => return Ok(Checked::Insecure(why)),
         };
         // Both zones at a cut have an NSEC there (RFC 4035 section 2.3); a DNAME speaks for all
         // names below it, the one that was asked for among them.

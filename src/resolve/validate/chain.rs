@@ -76,8 +76,10 @@ impl Validator {
         budget: &'a Budget,
     ) -> Boxed<'a, Option<ZoneTrust>> {
         Box::pin(async move {
-            let AnchorStanding::Below(top, anchor) = self.anchors.standing(apex) else {
-                return Ok(Some(ZoneTrust::Insecure(Insecurity::Unanchored)));
+            let anchors = self.anchors.in_force();
+            let top = match anchors.standing(apex) {
+                AnchorStanding::Below(top, _) => top,
+                AnchorStanding::Outside(why) => return Ok(Some(ZoneTrust::Insecure(why))),
             };
             let now = clock::wall_s();
             if let Some(zone) = self.zones.recall(apex, now) {
@@ -85,10 +87,7 @@ impl Validator {
             }
             budget.pay_step().await?;
             if top == apex {
-                let (trust, ttl_s) = self
-                    .keys(ask, apex, Vouching::Anchor(anchor), budget)
-                    .await?;
-                return Ok(Some(self.settle(apex, trust, ttl_s, now)));
+                return self.anchored(ask, apex, budget).await.map(Some);
             }
             let (trust, ttl_s) = match self.delegation(ask, apex, None, budget).await? {
                 Delegation::KeysSigned(signers, ds_ttl_s) => {
@@ -117,6 +116,18 @@ impl Validator {
         })
     }
 
+    /// The keys of a zone with an anchor, asked for anew.
+    pub(super) async fn anchored<A: Ask>(
+        &self,
+        ask: &A,
+        apex: &Name,
+        budget: &Budget,
+    ) -> Result<ZoneTrust, Failure> {
+        let now = clock::wall_s();
+        let (trust, ttl_s) = self.keys(ask, apex, Vouching::Anchor, budget).await?;
+        Ok(self.settle(apex, trust, ttl_s, now))
+    }
+
     /// Is the name below an insecure delegation that nobody has told of yet? Asked when data came
     /// without signatures: the servers of a signed zone may serve an unsigned one below it too.
     /// `None` when every delegation on the way is signed.
@@ -130,8 +141,10 @@ impl Validator {
     ) -> Boxed<'a, Option<Insecurity>> {
         Box::pin(async move {
             let lowest = lowest_zone(name, rtype);
-            let AnchorStanding::Below(anchored, _) = self.anchors.standing(&lowest) else {
-                return Ok(Some(Insecurity::Unanchored));
+            let anchors = self.anchors.in_force();
+            let anchored = match anchors.standing(&lowest) {
+                AnchorStanding::Below(anchored, _) => anchored,
+                AnchorStanding::Outside(why) => return Ok(Some(why)),
             };
             // What stands above the anchor says nothing about what is below it.
             let told = if said_by.zone_of(&lowest) {
@@ -173,8 +186,8 @@ impl Validator {
         proven: &Name,
         budget: &Budget,
     ) -> Result<ZoneBegins, Failure> {
-        match self.anchors.standing(name) {
-            AnchorStanding::Outside => return Ok(ZoneBegins::Insecure(Insecurity::Unanchored)),
+        match self.anchors.in_force().standing(name) {
+            AnchorStanding::Outside(why) => return Ok(ZoneBegins::Insecure(why)),
             AnchorStanding::Below(top, _) if top == name => return Ok(ZoneBegins::Signed),
             AnchorStanding::Below(..) => {}
         }
@@ -232,9 +245,16 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Delegation, Failure> {
         let (child, lowest) = (&cut.child, cut.child.base_name());
+        let said_by = match (proven, &cut.ds) {
+            (Some(_), _) => cut.parent.clone(),
+            (None, ds) => {
+                let sets = ds.as_slice().iter().chain(&cut.denial);
+                self.holder(ask, sets, &lowest, &cut.parent, budget).await?
+            }
+        };
         let origin = Provenance {
             lowest: &lowest,
-            said_by: &cut.parent,
+            said_by: &said_by,
             proven,
         };
         if let Some(ds) = cut.ds.as_ref().filter(|ds| ds.name == *child) {

@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use hickory_proto::dnssec::DigestType;
-use hickory_proto::dnssec::rdata::{DNSSECRData, DS};
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS};
+use hickory_proto::dnssec::{DigestType, PublicKey, PublicKeyBuf};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::Validator;
-use super::anchor::Anchor;
 use super::retry::Retry;
+use super::rsa::is_short;
 use super::signature::{self, ZoneKeys};
-use super::verdict::Insecurity;
+use super::verdict::{Insecurity, is_bogus};
 use super::zone::ZoneTrust;
-use crate::clock;
+use crate::clock::{self, ClockReading};
 use crate::resolve::budget::Budget;
 use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, RrSet};
+
+/// The flag of a key whose owner has revoked it (RFC 5011 section 7).
+const REVOKE: u16 = 0x0080;
 
 /// The wall clock as signatures count it.
 pub(super) fn now_s() -> u32 {
@@ -26,7 +29,8 @@ pub(super) fn now_s() -> u32 {
 /// Who vouches for keys.
 #[derive(Clone, Copy)]
 pub(super) enum Vouching<'a> {
-    Anchor(&'a Anchor),
+    /// The anchor of the zone itself that is in force.
+    Anchor,
     Parent(&'a [DS]),
 }
 
@@ -35,6 +39,21 @@ pub(super) enum KeysSigned {
     Held(u32, Arc<ZoneKeys>),
     Insecure(Insecurity),
     Not,
+}
+
+/// The keys of a DNSKEY set.
+fn shown(set: &RrSet) -> impl Iterator<Item = &DNSKEY> {
+    set.records.iter().filter_map(|record| match &record.data {
+        RData::DNSSEC(DNSSECRData::DNSKEY(key)) => Some(key),
+        _ => None,
+    })
+}
+
+/// The key as it was before its owner set the REVOKE bit, which is part of its tag and its digests.
+fn unrevoked(key: &DNSKEY) -> DNSKEY {
+    let public = key.public_key();
+    let public = PublicKeyBuf::new(public.public_bytes().to_vec(), public.algorithm());
+    DNSKEY::with_flags(key.flags() & !REVOKE, public)
 }
 
 pub(super) fn digests(set: &RrSet) -> Vec<DS> {
@@ -86,7 +105,12 @@ impl Validator {
     ) -> Result<(ZoneTrust, u32), Failure> {
         let keys = ZoneKeys::of(set, self.rules);
         let vouched = match vouching {
-            Vouching::Anchor(anchor) => keys.vouched_by_anchor(anchor),
+            Vouching::Anchor => {
+                self.note_revoked(set, budget)?;
+                let anchors = self.anchors.in_force();
+                let anchor = anchors.at(&set.name).ok_or(Failure::KeyMissing)?;
+                keys.vouched_by_anchor(anchor)
+            }
             Vouching::Parent(signers) => keys.vouched_by(signers),
         };
         if vouched.is_empty() {
@@ -97,10 +121,48 @@ impl Validator {
             return Ok((short, set.ttl_s));
         }
         let held = signature::check(set, &strong, self.rules, now_s(), budget)?;
+        if matches!(vouching, Vouching::Anchor) {
+            self.note_shown(set, held.ttl_s);
+        }
         if keys.has_short() {
             return Ok((short, held.ttl_s));
         }
         Ok((ZoneTrust::Secure(Arc::new(keys)), held.ttl_s))
+    }
+
+    /// Take out of the anchors what the set says is revoked: keys with the REVOKE bit that have
+    /// signed the set themselves, whoever else has or has not (RFC 5011 section 2.1).
+    fn note_revoked(&self, set: &RrSet, budget: &Budget) -> Result<(), Failure> {
+        for revoked in shown(set).filter(|key| key.revoke() && key.zone_key()) {
+            let before = unrevoked(revoked);
+            if !self.anchors.may_be_revoked(&set.name, &before) {
+                continue;
+            }
+            let alone = ZoneKeys::one(&set.name, revoked);
+            match signature::check(set, &alone, self.rules, now_s(), budget) {
+                Ok(_) => self.anchors.revoke(&set.name, &before, ClockReading::now()),
+                Err(failure) if is_bogus(failure) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// Let the anchors follow the keys that one of them has signed. Only keys that may sign others
+    /// (SEP bit) and that can be checked here become anchors by themselves.
+    fn note_shown(&self, set: &RrSet, ttl_s: u32) {
+        let keys: Vec<DNSKEY> = shown(set)
+            .filter(|key| key.zone_key() && !key.revoke())
+            .cloned()
+            .collect();
+        let may_be_new = |key: &DNSKEY| {
+            key.secure_entry_point()
+                && self.rules.knows(key.public_key().algorithm())
+                && !is_short(key)
+        };
+        let now = ClockReading::now();
+        self.anchors
+            .observe(&set.name, &keys, may_be_new, ttl_s, now);
     }
 
     /// Why none of the digests can be checked, if none can (RFC 4035 section 5.2, RFC 6840 section
@@ -131,5 +193,106 @@ impl Validator {
             signers.retain(|ds| ds.digest_type() != DigestType::SHA1);
         }
         signers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::Record;
+
+    use super::super::anchor::Anchors;
+    use super::super::kept_anchors::KeptAnchors;
+    use super::super::tests::{Signer, budget, set};
+    use super::super::trust_anchors::TrustAnchors;
+    use super::super::{Settings, Validator};
+    use super::*;
+
+    /// A validator that follows the root's keys from these on.
+    fn validator(anchors: &[&Signer]) -> Validator {
+        let texts = anchors
+            .iter()
+            .map(|signer| format!(". DNSKEY {}", signer.dnskey));
+        let texts: Vec<_> = texts.collect();
+        let anchors = Anchors::read(&texts, &[]).unwrap();
+        let anchors = TrustAnchors::followed(anchors, &KeptAnchors::default());
+        Validator::new(Settings {
+            anchors: Arc::new(anchors),
+            boundaries: Vec::new(),
+            sha1: false,
+            aggressive: false,
+            memory_octets_max: 1 << 20,
+        })
+    }
+
+    /// The root's key set, signed by these.
+    fn key_set(shown: &[&DNSKEY], signers: &[&Signer]) -> RrSet {
+        let records = shown
+            .iter()
+            .map(|key| RData::DNSSEC(DNSSECRData::DNSKEY((*key).clone())));
+        let keys = set(".", records.collect());
+        signers.iter().fold(keys, |keys, signer| signer.sign(keys))
+    }
+
+    fn judged(validator: &Validator, set: &RrSet) -> Result<(), Failure> {
+        validator
+            .judge_keys(set, Vouching::Anchor, &budget())
+            .map(drop)
+    }
+
+    fn believes(validator: &Validator, signer: &Signer) -> bool {
+        let in_force = validator.anchors.in_force();
+        let root = in_force.at(&Name::root()).unwrap();
+        root.vouches_for(&Name::root(), &signer.dnskey)
+    }
+
+    #[test]
+    fn a_key_that_signs_its_own_revocation_is_not_believed_from_then_on() {
+        let (old, new, zone_key) = (Signer::new("."), Signer::new("."), Signer::new("."));
+        let validator = validator(&[&old, &new]);
+        assert!(judged(&validator, &key_set(&[&old.dnskey], &[&old])).is_ok());
+        let revoked = old.revoked();
+        // Somebody else's word is none, and neither is a signature that does not hold.
+        let by_others = key_set(&[&revoked.dnskey, &new.dnskey], &[&new]);
+        assert!(judged(&validator, &by_others).is_ok());
+        assert!(believes(&validator, &old));
+        let mut spoilt = key_set(&[&revoked.dnskey, &new.dnskey], &[&revoked, &new]);
+        let added = Record::clone(&spoilt.records[0]);
+        spoilt.records.push(Record::from_rdata(
+            added.name,
+            added.ttl,
+            RData::DNSSEC(DNSSECRData::DNSKEY(zone_key.dnskey.clone())),
+        ));
+        assert!(judged(&validator, &spoilt).is_err() && believes(&validator, &old));
+        // By itself it is enough, though nobody else vouches for the set.
+        let alone = key_set(&[&revoked.dnskey, &zone_key.dnskey], &[&revoked]);
+        assert_eq!(judged(&validator, &alone), Err(Failure::KeyMissing));
+        assert!(!believes(&validator, &old) && believes(&validator, &new));
+        let replayed = key_set(&[&old.dnskey], &[&old]);
+        assert_eq!(judged(&validator, &replayed), Err(Failure::KeyMissing));
+        assert!(!believes(&validator, &zone_key));
+    }
+
+    #[test]
+    fn a_new_key_is_not_believed_before_its_time_and_only_by_a_believed_ones_word() {
+        let (old, new) = (Signer::new("."), Signer::new("."));
+        let validator = validator(&[&old]);
+        let stranger = key_set(&[&old.dnskey, &new.dnskey], &[&new]);
+        assert!(judged(&validator, &stranger).is_err());
+        assert_eq!(validator.anchors.status().len(), 1, "nothing is pending");
+        assert!(judged(&validator, &key_set(&[&old.dnskey, &new.dnskey], &[&old])).is_ok());
+        assert_eq!(validator.anchors.status().len(), 2);
+        let by_new = key_set(&[&new.dnskey], &[&new]);
+        assert_eq!(judged(&validator, &by_new), Err(Failure::KeyMissing));
+        assert!(!believes(&validator, &new));
+    }
+
+    #[test]
+    fn keys_that_sign_no_keys_are_not_followed() {
+        let (old, zone_key) = (Signer::new("."), Signer::new("."));
+        let validator = validator(&[&old]);
+        let mut plain = unrevoked(&zone_key.dnskey);
+        plain = DNSKEY::with_flags(256, plain.public_key().clone());
+        assert!(judged(&validator, &key_set(&[&old.dnskey, &plain], &[&old])).is_ok());
+        assert_eq!(validator.anchors.status().len(), 1);
     }
 }

@@ -15,6 +15,7 @@ mod answer;
 mod boundaries;
 mod chain;
 mod denial;
+mod kept_anchors;
 mod keys;
 mod nsec3;
 mod proof;
@@ -26,6 +27,8 @@ mod signature;
 mod signer;
 #[cfg(test)]
 mod tests;
+mod trust_anchors;
+mod trust_point;
 mod zone;
 mod zone_cache;
 mod zone_cut;
@@ -34,8 +37,12 @@ use self::aggressive_nsec::Spans;
 use self::anchor::AnchorStanding;
 pub(super) use self::anchor::Anchors;
 use self::boundaries::Boundaries;
+pub use self::kept_anchors::KeptAnchors;
 use self::retry::Retry;
 use self::rules::Rules;
+pub use self::trust_anchors::AnchorStatus;
+pub(super) use self::trust_anchors::TrustAnchors;
+pub use self::trust_point::KeyState;
 use self::zone_cache::TrustCache;
 pub use self::zone_cut::is_zone_cut;
 use super::budget::Budget;
@@ -46,12 +53,12 @@ use crate::clock;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 use std::sync::Arc;
+use tokio::time::{Instant, timeout};
 
 /// What is believed.
-#[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Whose keys are believed.
-    pub(super) anchors: Anchors,
+    pub(super) anchors: Arc<TrustAnchors>,
     /// Names of the operator's own beside the anchors', with all below them: what other zones prove
     /// says nothing of them.
     pub(super) boundaries: Vec<Name>,
@@ -83,10 +90,8 @@ fn keep_back(said: &Said) -> Said {
 
 /// Checks what servers say; shared by all questions.
 pub(super) struct Validator {
-    anchors: Anchors,
+    anchors: Arc<TrustAnchors>,
     boundaries: Boundaries,
-    /// Of the root's anchors, if it has any.
-    root_tags: Option<Vec<u16>>,
     rules: Rules,
     zones: TrustCache,
     spans: Option<Spans>,
@@ -96,9 +101,13 @@ impl Validator {
     pub(super) fn new(settings: Settings) -> Self {
         let half = settings.memory_octets_max / 2;
         Self {
-            root_tags: settings.anchors.root_tags(),
             boundaries: Boundaries::new(
-                settings.anchors.names().cloned().chain(settings.boundaries),
+                settings
+                    .anchors
+                    .in_force()
+                    .names()
+                    .cloned()
+                    .chain(settings.boundaries),
             ),
             anchors: settings.anchors,
             rules: Rules {
@@ -118,7 +127,8 @@ impl Validator {
         rtype: RecordType,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
-        if let AnchorStanding::Below(_, anchor) = self.anchors.standing_of(name, rtype)
+        let anchors = self.anchors.in_force();
+        if let AnchorStanding::Below(_, anchor) = anchors.standing_of(name, rtype)
             && !anchor.is_usable(self.rules)
         {
             return Err(Failure::KeyMissing);
@@ -135,7 +145,9 @@ impl Validator {
                 .ask(name, rtype, retry.avoid(), budget)
                 .await
                 .map_err(|failure| retry.unheard(failure))?;
-            let judged = self.judge(ask, name, rtype, &said, budget).await;
+            let judged = self
+                .judge_from_holder(ask, name, rtype, &said, budget)
+                .await;
             if let (Err(failure), Some(_)) = (&judged, &said.blocked)
                 && is_bogus(*failure)
             {
@@ -149,11 +161,64 @@ impl Validator {
             }
         };
         if judged.verdict == Security::Secure
-            && sentinel::withholds(name, rtype, self.root_tags.as_deref())
+            && sentinel::withholds(name, rtype, anchors.root_tags())
         {
             return Err(Failure::Sentinel);
         }
         Ok(judged)
+    }
+
+    /// Ask for the keys of a zone with an anchor, for the anchor's sake.
+    pub(super) async fn refresh_keys<A: Ask>(
+        &self,
+        ask: &A,
+        apex: &Name,
+        budget: &Budget,
+    ) -> Result<(), Failure> {
+        self.anchored(ask, apex, budget).await.map(drop)
+    }
+
+    /// The same with what was `said` already: that it is secure, if it is. For clients that want an
+    /// answer whatever is found out (CD), and are still told by AD where all of it was checked (RFC
+    /// 4035 section 3.2.3, RFC 6840 section 5.8). Takes half the time that is left at the most.
+    pub(super) async fn vouch<A: Ask>(
+        &self,
+        ask: &A,
+        name: &Name,
+        rtype: RecordType,
+        said: &Arc<Said>,
+        budget: &Budget,
+    ) -> Option<Arc<Said>> {
+        let left = budget.deadline().saturating_duration_since(Instant::now());
+        let judging = self.judge_from_holder(ask, name, rtype, said, budget);
+        let judged = timeout(left / 2, judging).await.ok()?.ok()?;
+        (judged.verdict == Security::Secure).then_some(judged.said)
+    }
+
+    /// Judge what was said as the word of the zone that holds the name. For DS this is the parent
+    /// by what is proven (RFC 4035 section 5.2), also where nobody tells of delegations.
+    async fn judge_from_holder<A: Ask>(
+        &self,
+        ask: &A,
+        name: &Name,
+        rtype: RecordType,
+        said: &Arc<Said>,
+        budget: &Budget,
+    ) -> Result<Judged, Failure> {
+        if rtype != RecordType::DS {
+            return self.judge(ask, name, rtype, said, budget).await;
+        }
+        let sets = said.answer.iter().chain(&said.authority);
+        let lowest = lowest_zone(name, rtype);
+        let zone = self.holder(ask, sets, &lowest, &said.zone, budget).await?;
+        if zone == said.zone {
+            return self.judge(ask, name, rtype, said, budget).await;
+        }
+        let said = Arc::new(Said {
+            zone,
+            ..Said::clone(said)
+        });
+        self.judge(ask, name, rtype, &said, budget).await
     }
 
     /// Forget the keys of zones at and below a name, and what proves that something there does not

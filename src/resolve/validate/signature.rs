@@ -60,6 +60,18 @@ impl ZoneKeys {
         }
     }
 
+    /// One key alone, which may be revoked.
+    pub(super) fn one(zone: &Name, key: &DNSKEY) -> Self {
+        let tagged = key.calculate_key_tag().map(|tag| ZoneKey {
+            tag,
+            key: key.clone(),
+        });
+        Self {
+            zone: zone.clone(),
+            keys: tagged.into_iter().collect(),
+        }
+    }
+
     /// Only those that the parent vouches for.
     pub(super) fn vouched_by(&self, signers: &[DS]) -> Self {
         let vouched = |key: &&ZoneKey| {

@@ -19,7 +19,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, SerialNumber}
 use super::keys::now_s;
 use super::nsec3::{Hash, Parameters};
 use super::verdict::{Insecurity, Security};
-use super::{Anchors, Settings, Validator};
+use super::{Anchors, Settings, TrustAnchors, Validator};
 use crate::resolve::budget::Budget;
 use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, Cut, RrSet, Said};
@@ -75,17 +75,31 @@ pub(super) fn soa(zone: &str) -> RrSet {
 pub(super) struct Signer {
     zone: Name,
     key: Ed25519SigningKey,
+    pkcs8: Vec<u8>,
     pub(super) dnskey: DNSKEY,
 }
 
 impl Signer {
     pub(super) fn new(zone: &str) -> Self {
-        let key =
-            Ed25519SigningKey::from_pkcs8(&Ed25519SigningKey::generate_pkcs8().unwrap()).unwrap();
+        let pkcs8 = Ed25519SigningKey::generate_pkcs8().unwrap();
+        let key = Ed25519SigningKey::from_pkcs8(&pkcs8).unwrap();
         let dnskey = DNSKEY::with_flags(257, key.to_public_key().unwrap());
         Self {
             zone: name(zone),
             key,
+            pkcs8: pkcs8.secret_pkcs8_der().to_vec(),
+            dnskey,
+        }
+    }
+
+    /// The same key, which says that it is revoked (RFC 5011 section 2.1).
+    pub(super) fn revoked(&self) -> Self {
+        let key = Ed25519SigningKey::from_pkcs8(&self.pkcs8.as_slice().into()).unwrap();
+        let dnskey = DNSKEY::with_flags(257 | 0x80, key.to_public_key().unwrap());
+        Self {
+            zone: self.zone.clone(),
+            key,
+            pkcs8: self.pkcs8.clone(),
             dnskey,
         }
     }
@@ -360,7 +374,7 @@ impl Signed {
         let anchor = format!(". DNSKEY {}", self.root.dnskey);
         let anchors = Anchors::read(&[anchor], negative).unwrap();
         Validator::new(Settings {
-            anchors,
+            anchors: Arc::new(TrustAnchors::fixed(anchors)),
             boundaries: Vec::new(),
             sha1: false,
             aggressive: true,
@@ -409,7 +423,8 @@ async fn a_chain_of_trust_leads_to_secure_and_to_insecure() {
         .ask(&zones.world, &name("www.test."), A_TYPE, &budget())
         .await
         .unwrap();
-    assert_eq!(negative.verdict, Security::Insecure(Insecurity::Unanchored));
+    let why = Insecurity::NegativeAnchor;
+    assert_eq!(negative.verdict, Security::Insecure(why));
 }
 
 #[tokio::test]
@@ -752,7 +767,7 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
     let anchor = format!("test. DNSKEY {}", zones.test.dnskey);
     let anchors = Anchors::read(&[anchor], &[]).unwrap();
     let validator = Validator::new(Settings {
-        anchors,
+        anchors: Arc::new(TrustAnchors::fixed(anchors)),
         boundaries: Vec::new(),
         sha1: false,
         aggressive: true,
@@ -904,6 +919,44 @@ async fn a_grandparent_says_nothing_of_the_ds_below_its_child() {
             Ok(Security::Insecure(Insecurity::Unsigned))
         );
     }
+}
+
+/// A client may ask for DS itself, of an upstream that tells of no delegations, before anything is
+/// known of the zones between: the parent is found by what is proven then, too.
+#[tokio::test]
+async fn a_grandparent_s_denial_of_ds_is_not_believed_from_an_upstream_either() {
+    let owner = "grand.c.test.";
+    let (mut zones, child, grandchild) = grandchildren(true);
+    let denial = nsec(owner, "x.test.", &[RecordType::NS]);
+    let by = |signer: &Signer, zone| vec![signer.sign(soa(zone)), signer.sign(denial.clone())];
+    for (answer, authority, verdict) in [
+        (vec![], by(&zones.test, "test."), Err(Failure::Unproven)),
+        (
+            vec![zones.test.sign(grandchild.ds_set())],
+            vec![],
+            Err(Failure::Unsigned),
+        ),
+        (vec![], by(&child, "c.test."), Ok(Security::Secure)),
+        (
+            vec![child.sign(grandchild.ds_set())],
+            vec![],
+            Ok(Security::Secure),
+        ),
+    ] {
+        zones.world.says(owner, RecordType::DS, &answer, &authority);
+        assert_eq!(zones.verdict(owner, RecordType::DS).await, verdict);
+    }
+    // Nor on the way down to the zone that is denied.
+    let signed = grandchild.sign(set("www.grand.c.test.", vec![address(7)]));
+    zones
+        .world
+        .says("www.grand.c.test.", A_TYPE, &[signed], &[]);
+    let forged = by(&zones.test, "test.");
+    zones.world.says(owner, RecordType::DS, &[], &forged);
+    assert_eq!(
+        zones.verdict("www.grand.c.test.", A_TYPE).await,
+        Err(Failure::Unproven)
+    );
 }
 
 /// An NSEC3 at the apex of `test.` that leaves out all unsigned delegations.

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::super::failure::Failure;
 use super::super::rrset::Said;
+use crate::wire::ede;
 
 /// Why data is not secure although nothing is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::resolve) enum Insecurity {
     /// Below no anchor.
     Unanchored,
+    /// Below a negative anchor of the operator's (RFC 7646).
+    NegativeAnchor,
     /// A parent says that the zone is not signed.
     Unsigned,
     /// The zone is signed only with algorithms that we do not know.
@@ -33,6 +36,7 @@ impl Insecurity {
             Self::Algorithm => Some(1),
             Self::Digest => Some(2),
             Self::Iterations => Some(27),
+            Self::NegativeAnchor => Some(ede::NEGATIVE_ANCHOR),
             Self::Unanchored | Self::Unsigned | Self::OptOut | Self::Unsignable | Self::Blocked => {
                 None
             }

@@ -14,13 +14,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use file::Watch;
-use push::{Listener, Seats};
+use push::Listener;
 
 use super::join::join_until;
 use super::listed::ListOrigin;
 use super::mailbox::Mailbox;
 use super::updater::Updater;
 use crate::clock::monotonic;
+use crate::http::HttpDoor;
 
 /// How long a stop waits for a source that is in the middle of something.
 const STOP: Duration = Duration::from_secs(1);
@@ -29,7 +30,7 @@ const STOP: Duration = Duration::from_secs(1);
 pub struct Sources {
     stops: Vec<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
-    _push: Option<Seats>,
+    _push: Option<HttpDoor>,
 }
 
 impl Sources {

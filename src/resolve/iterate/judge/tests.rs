@@ -1,6 +1,7 @@
 //! Replies of all kinds, judged.
 
 use hickory_proto::op::{MessageType, OpCode, Query};
+use hickory_proto::rr::rdata::NULL;
 use hickory_proto::serialize::txt::Parser;
 
 use super::*;
@@ -13,6 +14,8 @@ struct Script<'a> {
     answer: &'a str,
     authority: &'a str,
     additional: &'a str,
+    /// Records in the authority section that are no text.
+    strange: Vec<Record>,
 }
 
 fn name(text: &str) -> Name {
@@ -36,6 +39,7 @@ fn judge_script(asked_name: &str, script: &Script<'_>) -> Judgement {
     message.add_query(Query::query(name(asked_name), RecordType::A));
     message.answers = records(script.answer);
     message.authorities = records(script.authority);
+    message.authorities.extend(script.strange.clone());
     message.additionals = records(script.additional);
     let (zone, asked_name) = (name("test."), name(asked_name));
     let asked = AskedZone {
@@ -99,6 +103,40 @@ fn answers_are_kept_and_everything_beside_them_is_not() {
         told(&judge_script("www.a.test.", &script)),
         "No Error [www.a.test. A 2] [] of test."
     );
+}
+
+/// A delegation by DELEG (draft-ietf-deleg) is nothing to who asks without DE: NS beside it leads
+/// down as ever, and alone it leads nowhere, whatever stands in it.
+#[test]
+fn deleg_records_lead_nowhere() {
+    let deleg = |owner: &str, data: &[u8]| {
+        let data = RData::Unknown {
+            code: RecordType::Unknown(61440),
+            rdata: NULL::with(data.to_vec()),
+        };
+        Record::from_rdata(name(owner), 60, data)
+    };
+    for data in [&b"\0"[..], b"\0\x01\0\x04\xc0\0\x02\x01", &[0xff; 300]] {
+        let script = Script {
+            authority: "a.test. 60 NS ns.a.test.",
+            additional: "ns.a.test. 60 A 192.0.2.1",
+            strange: vec![deleg("a.test.", data), deleg("b.test.", data)],
+            ..Script::default()
+        };
+        assert_eq!(
+            told(&judge_script("www.a.test.", &script)),
+            "to a.test. ns.a.test. [192.0.2.1]",
+            "{data:?}"
+        );
+        let alone = Script {
+            strange: vec![deleg("a.test.", data)],
+            ..Script::default()
+        };
+        assert!(matches!(
+            judge_script("www.a.test.", &alone),
+            Judgement::Useless(_)
+        ));
+    }
 }
 
 #[test]

@@ -6,29 +6,27 @@
 //! /v1/lists/<id>` tells how the list stands, with its receipt. Own code for the little HTTP/1.1
 //! that this needs (RFC 9112), with caps on everything.
 
-mod request;
 mod secrets;
 mod settings;
 
-use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use data_encoding::BASE64;
-use rustls::{ServerConnection, StreamOwned};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::error;
 use zeroize::{Zeroize, Zeroizing};
 
-use tracing::error;
-
-use self::request::{Method, PushRequest, read};
 use self::secrets::PushSecrets;
 pub use self::settings::{PushFault, Settings};
+use crate::http::{
+    Admission, Body, BodyLimits, FindTls, HttpAnswer, HttpDoor, HttpListener, ListenerLimits,
+    RequestHead, Service,
+};
 use crate::list::Hash;
 use crate::seal::Note;
 use crate::update::bundle::{Bundle, Origin, Way};
@@ -41,16 +39,24 @@ use crate::update::roster::Roster;
 use crate::update::state::ListChange;
 use crate::update::text::Text;
 
-/// Connections at once; one more is closed.
-const CONNECTIONS_MAX: usize = 8;
-/// How long one connection may take to bring its request, in all.
+/// Requests with a token at once, each of which may be as large as a list; an address that many
+/// curators share may have all but two.
+const LIMITS: ListenerLimits = ListenerLimits {
+    lobby: 64,
+    seats: 8,
+    seats_per_address: 6,
+};
+/// How long a request may take to come, in all.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long to wait before accepting again where the system refuses.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// The open listener, not serving yet.
 pub struct Listener {
-    listener: TcpListener,
+    listener: HttpListener,
+    secrets: Arc<FoundSecrets>,
+}
+
+/// Certificate, key and tokens, which may come later than the listener.
+struct FoundSecrets {
     settings: Settings,
     /// Nothing until they can be read.
     secrets: ArcSwapOption<PushSecrets>,
@@ -65,22 +71,37 @@ impl Listener {
     /// # Errors
     /// When the address cannot be had.
     pub fn open(settings: &Settings) -> Result<Self, PushFault> {
-        let listener = TcpListener::bind(settings.listen).map_err(|error| PushFault {
+        let listener = HttpListener::bind(settings.listen).map_err(|error| PushFault {
             place: settings.listen.to_string(),
             reason: format!("cannot listen: {error}"),
         })?;
-        let listener = Self {
-            listener,
+        let secrets = FoundSecrets {
             settings: settings.clone(),
             secrets: ArcSwapOption::empty(),
             has_complained: AtomicBool::new(false),
         };
-        listener.secrets();
-        Ok(listener)
+        secrets.find();
+        Ok(Self {
+            listener,
+            secrets: Arc::new(secrets),
+        })
     }
 
+    /// Answer until the returned value is dropped.
+    pub(super) fn serve(self, lists: Arc<Roster>) -> io::Result<HttpDoor> {
+        let secrets = Arc::clone(&self.secrets);
+        let tls: FindTls = Box::new(move || Some(Arc::clone(&secrets.find()?.tls)));
+        let service = Pushes {
+            secrets: self.secrets,
+            lists,
+        };
+        self.listener.serve("push", LIMITS, Some(tls), service)
+    }
+}
+
+impl FoundSecrets {
     /// Certificate, key and tokens, as soon as they can be read.
-    fn secrets(&self) -> Option<Arc<PushSecrets>> {
+    fn find(&self) -> Option<Arc<PushSecrets>> {
         let read = self.secrets.load_full();
         if read.is_some() {
             return read;
@@ -99,105 +120,66 @@ impl Listener {
             }
         }
     }
-
-    /// Answer until the returned value is dropped.
-    pub(super) fn serve(self, lists: Arc<Roster>) -> io::Result<Seats> {
-        let (address, is_over) = (
-            self.listener.local_addr()?,
-            Arc::new(AtomicBool::new(false)),
-        );
-        let over = Arc::clone(&is_over);
-        let thread = std::thread::Builder::new()
-            .name("push".to_owned())
-            .spawn(move || accept(&Arc::new(self), &lists, &over))?;
-        Ok(Seats {
-            address,
-            is_over,
-            thread: Some(thread),
-        })
-    }
-}
-
-/// The serving listener.
-pub(super) struct Seats {
-    address: SocketAddr,
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Seats {
-    fn drop(&mut self) {
-        self.is_over.store(true, Relaxed);
-        // A connection wakes the thread; where there can be none, it is left to end with the
-        // process.
-        if TcpStream::connect_timeout(&self.address, PAUSE).is_ok()
-            && let Some(thread) = self.thread.take()
-        {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn accept(listener: &Arc<Listener>, lists: &Arc<Roster>, is_over: &AtomicBool) {
-    let seats = Arc::new(());
-    loop {
-        let accepted = listener.listener.accept();
-        if is_over.load(Relaxed) {
-            return;
-        }
-        let Ok((stream, _)) = accepted else {
-            std::thread::sleep(PAUSE);
-            continue;
-        };
-        if Arc::strong_count(&seats) > CONNECTIONS_MAX {
-            continue;
-        }
-        let (listener, lists, seat) = (Arc::clone(listener), Arc::clone(lists), Arc::clone(&seats));
-        // Without a thread the connection is closed, and the curator tries again.
-        let _ = std::thread::Builder::new()
-            .name("push".to_owned())
-            .spawn(move || {
-                // The other side is gone or too slow: there is nobody to tell.
-                let _ = converse(&listener, &lists, stream);
-                drop(seat);
-            });
-    }
 }
 
 /// What goes back: a status and an object.
 type Said = (&'static str, Value);
 
-fn converse(listener: &Listener, lists: &Roster, stream: TcpStream) -> io::Result<()> {
-    let Some(secrets) = listener.secrets() else {
-        return Ok(());
-    };
-    let connection = ServerConnection::new(Arc::clone(&secrets.tls)).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(connection, stream);
-    let (said, bundle) = match read(
-        &mut stream,
-        PATIENCE,
-        |head| secrets.admits(head),
-        listener.settings.octets_max,
-    ) {
-        Ok(request) => answer(lists, request),
-        Err(refused) => (refused, None),
-    };
-    let body = said.1.to_string();
-    let head = format!(
-        "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
-         close\r\n\r\n",
-        said.0,
-        body.len()
-    );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
-    stream.conn.send_close_notify();
-    stream.flush()?;
-    drop(stream);
-    if let Some((list, bundle)) = bundle {
-        list.offer(bundle);
+fn say((status, object): Said) -> HttpAnswer {
+    HttpAnswer::new(status, "application/json", object.to_string())
+}
+
+fn refuse(status: &'static str, what: &str) -> HttpAnswer {
+    say((status, json!({ "error": what })))
+}
+
+/// How a request asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Get,
+    Put,
+}
+
+/// Answers those who have a token.
+struct Pushes {
+    secrets: Arc<FoundSecrets>,
+    lists: Arc<Roster>,
+}
+
+impl Service for Pushes {
+    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpAnswer> {
+        let method = match head.method {
+            "GET" => Method::Get,
+            "PUT" => Method::Put,
+            _ => {
+                let message = "only GET and PUT are answered here";
+                return Err(refuse("405 Method Not Allowed", message));
+            }
+        };
+        let bearer = head.field("authorization")?;
+        let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
+        let secrets = self.secrets.find();
+        if !secrets.is_some_and(|secrets| secrets.admits(bearer.unwrap_or_default())) {
+            let message = "the token is not one of those in [push] tokens";
+            return Err(refuse("401 Unauthorized", message));
+        }
+        let (lists, target) = (Arc::clone(&self.lists), head.target.to_owned());
+        Ok(Admission {
+            limits: BodyLimits {
+                octets_max: self.secrets.settings.octets_max,
+                too_large: "the list is larger than [push] mib_max",
+                patience: PATIENCE,
+            },
+            answer: Box::new(move |body| {
+                let (said, bundle) = answer(&lists, method, &target, body);
+                let mut answer = say(said);
+                if let Some((list, bundle)) = bundle {
+                    answer.then = Some(Box::new(move || drop(list.offer(bundle))));
+                }
+                answer
+            }),
+        })
     }
-    Ok(())
 }
 
 /// What a curator pushes.
@@ -210,7 +192,12 @@ struct Pushed {
 
 /// Answer a request; a bundle is judged after the answer, and the curator asks what became of
 /// it.
-fn answer(lists: &Roster, request: PushRequest) -> (Said, Option<(Mailbox, Bundle)>) {
+fn answer(
+    lists: &Roster,
+    method: Method,
+    target: &str,
+    body: Body,
+) -> (Said, Option<(Mailbox, Bundle)>) {
     let missing = (
         (
             "404 Not Found",
@@ -218,7 +205,7 @@ fn answer(lists: &Roster, request: PushRequest) -> (Said, Option<(Mailbox, Bundl
         ),
         None,
     );
-    let Some(rest) = request.target.strip_prefix("/v1/lists/") else {
+    let Some(rest) = target.strip_prefix("/v1/lists/") else {
         return missing;
     };
     let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
@@ -229,11 +216,11 @@ fn answer(lists: &Roster, request: PushRequest) -> (Said, Option<(Mailbox, Bundl
         way: Way::Push,
         place: "the push listener".to_owned(),
     };
-    match (request.method, part) {
+    match (method, part) {
         (Method::Get, "") => (("200 OK", describe(&list)), None),
-        (Method::Put, "removal") => (take_removal(&list, &request.body, &origin), None),
-        (Method::Put, "keys") => (follow_keys(&list, &request.body, &origin), None),
-        (Method::Put, "") => match unpack(request.body) {
+        (Method::Put, "removal") => (take_removal(&list, &body, &origin), None),
+        (Method::Put, "keys") => (follow_keys(&list, &body, &origin), None),
+        (Method::Put, "") => match unpack(body) {
             Ok((note, entries)) => {
                 let bundle = Bundle {
                     list: list.list.index,
