@@ -141,7 +141,12 @@ fn every_type_and_flag_gets_the_stop_page_or_no_data() {
             "a.b.c.d.blocked.example.",
             "exact.example.",
         ] {
-            for kind in TYPES {
+            // DS at an entry's own name is the zone above's to answer (tests/zone_above.rs).
+            let is_own_name = name.matches('.').count() == 2;
+            for kind in TYPES
+                .into_iter()
+                .filter(|kind| *kind != "DS" || !is_own_name)
+            {
                 for question in variants(name, kind) {
                     let response = client.ask(&question);
                     check_form(&question, &response);

@@ -151,6 +151,9 @@ enum ZoneAnswer {
     Empty,
 }
 
+/// Where a resolver tells of itself (RFC 9462 section 4, RFC 9606).
+const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\0";
+
 /// The reverse name of ::1.
 const LOOPBACK_V6: &[u8] = b"\x011\
     \x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\
@@ -205,7 +208,7 @@ const ZONES: [(&[u8], ZoneAnswer); 38] = [
     (b"\x01b\x01e\x01f\x03ip6\x04arpa\0", ZoneAnswer::Empty),
 ];
 
-/// Last labels that one of our names can have, so that all other names are passed on at once.
+/// Last labels that one of our names can have.
 const LAST_LABELS: [&[u8]; 9] = [
     b"arpa",
     b"localhost",
@@ -236,18 +239,15 @@ pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8])
         (class::IN, _) => {}
         _ => return empty(question, rcode::REFUSED, &[], out),
     }
-    if !LAST_LABELS
-        .iter()
-        .any(|label| ends_with(question.name, label))
-    {
+    if !may_be_ours(question.name) {
         return None;
     }
     let name = question.name.to_ascii_lowercase();
     match name.as_slice() {
-        b"\x08resolver\x04arpa\0" if question.qtype == rtype::RESINFO => {
+        RESOLVER_ARPA if question.qtype == rtype::RESINFO => {
             return records(question, &special_use.about.resinfo(), out);
         }
-        _ if is_within(&name, b"\x08resolver\x04arpa\0") => {
+        _ if is_within(&name, RESOLVER_ARPA) => {
             let is_asked =
                 question.qtype == rtype::SVCB && name == b"\x04_dns\x08resolver\x04arpa\0";
             return match special_use.about.designated.as_ref().filter(|_| is_asked) {
@@ -277,6 +277,27 @@ pub fn answer(question: &Question<'_>, special_use: &SpecialUse, out: &mut [u8])
         }
         _ => nothing(question, rcode::NXDOMAIN, out),
     }
+}
+
+/// The special-use zone of which the zone above must have spoken for this question, since the
+/// client validates: it believes our answer only where the zone is proven to be unsigned, and its
+/// absence only with the proof (RFC 8375 section 4).
+///
+/// Nobody is ever asked about more than this zone's own DS. Names whose addresses are ours alone
+/// are not among these: no proof agrees with them.
+pub fn zone_to_prove(question: &Question<'_>, special_use: &SpecialUse) -> Option<&'static [u8]> {
+    if question.qclass != class::IN || !question.dnssec_ok() || !may_be_ours(question.name) {
+        return None;
+    }
+    let name = question.name.to_ascii_lowercase();
+    if question.qtype == rtype::DS && name == RESOLVER_ARPA {
+        return Some(RESOLVER_ARPA);
+    }
+    if special_use.resolves(&name) {
+        return None;
+    }
+    let (zone, kind) = ZONES.iter().find(|(zone, _)| is_within(&name, zone))?;
+    matches!(kind, ZoneAnswer::Empty).then_some(*zone)
 }
 
 /// `version.bind` and `version.server` (RFC 4892); every other name in class CH is refused.
@@ -319,6 +340,11 @@ fn nothing(question: &Question<'_>, rcode: u16, out: &mut [u8]) -> Option<usize>
     let mut reply = Reply::start(out, question, rcode, Flags::default())?;
     reply.push_authorities(&soa(OWN_TTL_S), 1);
     Some(reply.finish(question, rcode, &[]))
+}
+
+/// Most names are told apart from ours by their last label.
+fn may_be_ours(name: &[u8]) -> bool {
+    LAST_LABELS.iter().any(|label| ends_with(name, label))
 }
 
 fn ends_with(wire: &[u8], label: &[u8]) -> bool {
@@ -418,6 +444,40 @@ mod tests {
         ] {
             assert_eq!(ask(name, rtype::A, 1, &lab).is_some(), is_ours, "{name}");
         }
+    }
+
+    #[test]
+    fn the_zone_above_must_have_spoken_where_a_client_validates() {
+        let needed = |name: &str, qtype: u16, flags: u8, special_use: &SpecialUse| {
+            let mut packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01".to_vec();
+            packet.extend(Name::parse(name).unwrap().as_wire().to_ascii_uppercase());
+            packet.extend([qtype.to_be_bytes(), class::IN.to_be_bytes()].concat());
+            packet.extend([0, 0, 41, 4, 208, 0, 0, flags, 0, 0, 0]);
+            let question = wire::read(&packet).ok().unwrap();
+            zone_to_prove(&question, special_use)
+                .map(|zone| Name::from_wire(zone).unwrap().to_string())
+        };
+        let ours = SpecialUse::ours();
+        for (name, qtype, zone) in [
+            ("printer.local", rtype::A, Some("local")),
+            ("local", rtype::DS, Some("local")),
+            ("1.1.168.192.in-addr.arpa", 12, Some("168.192.in-addr.arpa")),
+            ("2.0.0.127.in-addr.arpa", 12, Some("127.in-addr.arpa")),
+            ("resolver.arpa", rtype::DS, Some("resolver.arpa")),
+            ("resolver.arpa", rtype::A, None),
+            ("_dns.resolver.arpa", rtype::SVCB, None),
+            ("a.localhost", rtype::A, None),
+            ("1.0.0.127.in-addr.arpa", 12, None),
+            ("1.1.1.1.in-addr.arpa", 12, None),
+            ("local.example", rtype::A, None),
+        ] {
+            let needs = needed(name, qtype, 0x80, &ours);
+            let zone = zone.map(|zone| Name::parse(zone).unwrap().to_string());
+            assert_eq!(needs, zone, "{name} {qtype}");
+            assert_eq!(needed(name, qtype, 0, &ours), None, "{name} without DO");
+        }
+        let resolved = SpecialUse::ours_except(vec![Name::parse("local").unwrap()]);
+        assert_eq!(needed("printer.local", rtype::A, 0x80, &resolved), None);
     }
 
     #[test]

@@ -276,8 +276,9 @@ impl Entry {
             ^ self.octets.get(64).copied().unwrap_or_default()
     }
 
+    /// The whole reply, with the TTLs that it had when it was kept.
     #[inline]
-    pub(super) fn wire(&self) -> &[u8] {
+    pub fn wire(&self) -> &[u8] {
         self.octets
             .get(..usize::from(self.wire_octets))
             .unwrap_or_default()

@@ -1,10 +1,17 @@
 //! Writing a reply from a kept answer: the TTLs as they are now, the flags and the EDNS of the
 //! question.
 
-use super::entry::{Entry, OPT_OCTETS, STALE_TTL_S};
+use super::entry::{Entry, Lifetimes, OPT_OCTETS, STALE_TTL_S, UnusableReply};
 use crate::wire::{Flags, HEADER_OCTETS, Question, UDP_OCTETS_MAX, ede, rcode, rtype};
 
 impl Entry {
+    /// What this reply says, as `wire` puts it for another question: as old, and told with the same
+    /// error.
+    pub fn reworded(&self, wire: Vec<u8>, lifetimes: Lifetimes) -> Result<Self, UnusableReply> {
+        let reworded = Self::from_wire(wire, self.ede, self.kept_at_s, lifetimes)?;
+        Ok(reworded.told(self.text.clone()))
+    }
+
     /// Write it as the reply to `question`, with the TTLs counted down; cut short where it does not
     /// fit into `out`.
     ///

@@ -17,6 +17,7 @@ use crate::list::{ListIndex, Match};
 use crate::name::SuffixHashes;
 use crate::policy::{Clients, Live, Verdict};
 use crate::resolve::Resolver;
+use crate::wire::rtype;
 
 /// Everything a question needs on its way; one for the process, shared by all doors.
 pub struct Answering {
@@ -142,12 +143,22 @@ impl Answering {
         }
     }
 
-    /// The blocked answer, where the name is on a list that applies to the client.
+    /// The blocked answer, where the name is on a list that applies to the client. `landed` is what
+    /// came from outside, if it was asked.
     #[inline]
-    pub(super) fn block_listed(&self, wanted: &Wanted<'_>, out: &mut [u8]) -> Option<Outcome> {
+    pub(super) fn block_listed(
+        &self,
+        wanted: &Wanted<'_>,
+        landed: Option<&Entry>,
+        out: &mut [u8],
+    ) -> Option<Outcome> {
         let lists = self.clients.lists(wanted.group);
         match wanted.snapshot.decide(lists, wanted.hashes) {
             Verdict::Block { list, found } => {
+                let is_ds = wanted.question.qtype == rtype::DS && !found.is_parent;
+                if is_ds && self.is_for_zone_above(wanted) {
+                    return Some(self.answer_ds(list, wanted, landed, out));
+                }
                 let kind = Kind::of_type(wanted.question.qtype);
                 Some(self.block((list, found), kind, wanted, out))
             }
@@ -207,13 +218,24 @@ impl Answering {
     ) -> Outcome {
         wanted.cells.note_blocked(list, kind);
         wanted.snapshot.note_blocked(list, found);
-        let page = self.pages.get(usize::from(list));
+        self.write_page(list, wanted, out)
+            .map_or(Outcome::Silence, Outcome::Reply)
+    }
+
+    /// What this list answers to anything but DS at an entry's own name.
+    #[inline]
+    pub(super) fn write_page(
+        &self,
+        list: ListIndex,
+        wanted: &Wanted<'_>,
+        out: &mut [u8],
+    ) -> Option<usize> {
         let way = match wanted.door {
             Door::Tls => Channel::Encrypted,
             Door::Udp | Door::Tcp => Channel::Open,
         };
-        page.and_then(|page| page.write(wanted.question, way, out))
-            .map_or(Outcome::Silence, Outcome::Reply)
+        let page = self.pages.get(usize::from(list))?;
+        page.write(wanted.question, way, out)
     }
 }
 

@@ -55,6 +55,7 @@ pub struct Later {
 
 /// A question on the way to its answer, with the lists and the time that it is answered by.
 pub(super) struct Wanted<'a> {
+    pub(super) packet: &'a [u8],
     pub(super) question: &'a Question<'a>,
     pub(super) hashes: &'a SuffixHashes,
     pub(super) snapshot: &'a Snapshot,
@@ -74,6 +75,16 @@ impl Wanted<'_> {
             question.dnssec_ok(),
             question.checking_disabled,
         )
+    }
+
+    /// It has to wait for what comes from outside for this key.
+    pub(super) fn wait_for(&self, key: CacheKey) -> Outcome {
+        Outcome::Later(Later {
+            packet: self.packet.into(),
+            key,
+            group: self.group,
+            door: self.door,
+        })
     }
 
     #[inline]

@@ -2,13 +2,14 @@
 //! one for.
 
 use super::answering::Answering;
-use super::asked::{Later, Outcome, Wanted, end};
+use super::asked::{Later, Outcome, Wanted};
 use super::fetch::as_asked;
-use crate::answer::minimal;
+use super::zone_above::ds_of;
+use crate::answer::special_use;
 use crate::cache::Entry;
 use crate::clock;
 use crate::count::{Cells, Door, Event};
-use crate::name::SuffixHashes;
+use crate::name::{Name, SuffixHashes};
 use crate::wire::{self, Question, ede, rcode};
 
 impl Answering {
@@ -19,7 +20,8 @@ impl Answering {
         let Ok(question) = wire::read(&later.packet) else {
             return;
         };
-        let Some(asked) = as_asked(&question) else {
+        let zone = special_use::zone_to_prove(&question, &self.special_use);
+        let Some(asked) = zone.map_or_else(|| as_asked(&question), ds_of) else {
             return;
         };
         let entry = self.fetch_or_stale(asked, later.key).await;
@@ -40,20 +42,25 @@ impl Answering {
     /// (RFC 8767), or with SERVFAIL, so that the client asks another resolver, or with nothing at
     /// all where it is not refused `aloud`.
     pub fn shed(&self, later: &Later, aloud: bool, cells: &Cells, out: &mut [u8]) -> Outcome {
-        let stale = self.find_stale(later.key);
-        if stale.is_none() && !aloud {
-            return end(cells, Event::Failed, None);
-        }
         let Ok(question) = wire::read(&later.packet) else {
             return Outcome::Silence;
         };
-        match stale {
-            Some(stale) => self.end_wait(later, &question, &stale, cells, out),
-            None => end(
-                cells,
-                Event::Failed,
-                minimal::empty(&question, rcode::SERVFAIL, &[(ede::NETWORK, "")], out),
-            ),
+        if let Some(stale) = self.find_stale(later.key) {
+            return self.end_wait(later, &question, &stale, cells, out);
+        }
+        let Ok(name) = Name::from_wire(question.name) else {
+            return Outcome::Silence;
+        };
+        // Where the zone above should have spoken there is an answer without it.
+        let failure = Entry::failure(&name, question.qtype, ede::NETWORK, clock::wall_u32_s(), 1);
+        let outcome = self.end_wait(later, &question, &failure, cells, out);
+        let is_failure = out
+            .get(3)
+            .is_some_and(|octet| u16::from(octet & 0xf) == rcode::SERVFAIL);
+        if is_failure && !aloud {
+            Outcome::Silence
+        } else {
+            outcome
         }
     }
 
@@ -70,6 +77,7 @@ impl Answering {
         let mut hashes = SuffixHashes::new();
         hashes.fill_for(snapshot.key(), question.name, snapshot.depths());
         let wanted = Wanted {
+            packet: &later.packet,
             question,
             hashes: &hashes,
             snapshot: &snapshot,
@@ -78,7 +86,10 @@ impl Answering {
             door: later.door,
             now_s: clock::wall_u32_s(),
         };
-        self.block_listed(&wanted, out)
+        if let Some(zone) = special_use::zone_to_prove(question, &self.special_use) {
+            return self.answer_special(zone, &wanted, Some(entry), out);
+        }
+        self.block_listed(&wanted, Some(entry), out)
             .unwrap_or_else(|| self.serve(entry, &wanted, Event::Miss, out))
     }
 }

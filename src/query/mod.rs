@@ -10,6 +10,7 @@ mod renew;
 mod renewer;
 mod reversed;
 mod single_flight;
+mod zone_above;
 
 pub use answering::{Answering, Parts};
 pub use asked::{Asked, Later, Outcome, Rate};
@@ -45,8 +46,8 @@ impl Answering {
         let Some(out) = room_for(&question, asked.door, out) else {
             return Outcome::Silence;
         };
-        let group = match self.admit(asked, &question, &desk.cells, out) {
-            Ok(group) => group,
+        let (group, special) = match self.admit(asked, &question, &desk.cells, out) {
+            Ok(admitted) => admitted,
             Err(outcome) => return outcome,
         };
         let Some(hashes) = desk.seats.get_mut(asked.seat) else {
@@ -56,6 +57,7 @@ impl Answering {
             hashes.fill_for(round.snapshot.key(), question.name, round.snapshot.depths());
         }
         let wanted = Wanted {
+            packet: asked.packet,
             question: &question,
             hashes,
             snapshot: &round.snapshot,
@@ -64,6 +66,9 @@ impl Answering {
             door: asked.door,
             now_s: round.now_s,
         };
+        if let Some(zone) = special {
+            return self.answer_special(zone, &wanted, None, out);
+        }
         if wanted.snapshot.has_shadow() {
             let lists = self.clients.lists(group);
             wanted.snapshot.note_shadows(lists, wanted.hashes);
@@ -78,7 +83,7 @@ impl Answering {
             self.prefetch(entry, &wanted);
             return write(entry, &wanted, Event::Hit, out);
         }
-        if let Some(outcome) = self.block_listed(&wanted, out) {
+        if let Some(outcome) = self.block_listed(&wanted, None, out) {
             return outcome;
         }
         if let Some(len) = self.local.answer(&question, asked.door == Door::Udp, out) {
@@ -95,17 +100,11 @@ impl Answering {
             desk.front.keep(key, entry);
             return outcome;
         }
-        self.leave(asked, &wanted, key, out)
+        self.leave(&wanted, key, out)
     }
 
     /// Nothing is kept for the question: the world outside has to be asked, where that may be.
-    fn leave(
-        &self,
-        asked: &Asked<'_>,
-        wanted: &Wanted<'_>,
-        key: CacheKey,
-        out: &mut [u8],
-    ) -> Outcome {
+    fn leave(&self, wanted: &Wanted<'_>, key: CacheKey, out: &mut [u8]) -> Outcome {
         if let Some(outcome) = self.answer_reversed(wanted, out) {
             return outcome;
         }
@@ -114,15 +113,11 @@ impl Answering {
             let len = minimal::empty(wanted.question, rcode::REFUSED, &errors, out);
             return wanted.end(Event::Own, len);
         }
-        Outcome::Later(Later {
-            packet: asked.packet.into(),
-            key,
-            group: wanted.group,
-            door: asked.door,
-        })
+        wanted.wait_for(key)
     }
 
-    /// Who asks, within their rate, for a name that is not ours; everything else ends here.
+    /// Who asks, within their rate, for a name that is not ours, or for one of a special-use zone
+    /// that must be proven; everything else ends here.
     #[inline]
     fn admit(
         &self,
@@ -130,7 +125,7 @@ impl Answering {
         question: &Question<'_>,
         cells: &Cells,
         out: &mut [u8],
-    ) -> Result<Group, Outcome> {
+    ) -> Result<(Group, Option<&'static [u8]>), Outcome> {
         let Standing::Allowed(group) = asked.standing else {
             let errors = [(ede::PROHIBITED, "")];
             let len = minimal::empty(question, rcode::REFUSED, &errors, out);
@@ -141,9 +136,12 @@ impl Answering {
             let len = minimal::truncated(question, &errors, out);
             return Err(end(cells, Event::Limited, len));
         }
-        match special_use::answer(question, &self.special_use, out) {
-            Some(len) => Err(end(cells, Event::Own, Some(len))),
-            None => Ok(group),
+        let Some(len) = special_use::answer(question, &self.special_use, out) else {
+            return Ok((group, None));
+        };
+        match special_use::zone_to_prove(question, &self.special_use) {
+            Some(zone) => Ok((group, Some(zone))),
+            None => Err(end(cells, Event::Own, Some(len))),
         }
     }
 }

@@ -34,7 +34,7 @@ impl Answering {
             hashes: &hashes,
             ..*wanted
         };
-        if let Some(outcome) = self.block_listed(&led_to, out) {
+        if let Some(outcome) = self.block_listed(&led_to, None, out) {
             return Some(outcome);
         }
         let is_udp = wanted.door == Door::Udp;

@@ -6,6 +6,7 @@
 
 mod budget;
 mod convert;
+mod deny_below;
 pub mod dns64;
 mod engine;
 mod exchange;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::deny_below::deny_below;
 pub use self::failure::Failure;
 pub use self::forward::Upstream;
 pub use self::iterate::RootStanding;
@@ -38,6 +40,7 @@ pub use self::question::{Fetched, Question};
 pub use self::renumber::Renumbering;
 pub use self::routes::{Route, Target};
 pub use self::start_error::StartError;
+pub use self::validate::is_zone_cut;
 pub use self::validate::{AnchorStatus, KeptAnchors, KeyState};
 
 use self::budget::Budget;

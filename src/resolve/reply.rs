@@ -12,11 +12,14 @@ use super::question::{Question, UpstreamBlock};
 use super::reply_record::{MESSAGE_OCTETS_MAX, Malformed, Part, ReplyRecord};
 use super::reply_writer::{Compress, ReplyWriter};
 use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
+use crate::wire::rcode;
 
 const CNAME: u16 = 5;
 const DNAME: u16 = 39;
 const OPT: u16 = 41;
 const RRSIG: u16 = 46;
+const NSEC: u16 = 47;
+const NSEC3: u16 = 50;
 
 /// The EDNS option that carries an extended error (RFC 8914 section 2).
 const OPTION_EDE: u16 = 15;
@@ -95,6 +98,14 @@ impl ServerReply {
             .min_by_key(|end| end.wrapping_sub(now_s).cast_signed())
     }
 
+    /// That the name does not exist, with the proof (RFC 4035 section 5.4, RFC 5155 section 8.4).
+    pub(super) fn proves_absence(&self) -> bool {
+        let is_proof = |record: &ReplyRecord| matches!(record.rtype, NSEC | NSEC3);
+        self.rcode == rcode::NXDOMAIN
+            && self.answers.is_empty()
+            && self.authorities.iter().any(is_proof)
+    }
+
     /// The message as [`super::Fetched`] wants it: without additional records, without signatures
     /// and proofs unless they were asked for.
     pub(super) fn lay_out(
@@ -162,7 +173,7 @@ pub(super) enum Authentic {
 fn is_wanted(rtype: u16, question: &Question) -> bool {
     match rtype {
         OPT => false,
-        46 | 47 | 50 => question.dnssec_ok || rtype == question.qtype,
+        RRSIG | NSEC | NSEC3 => question.dnssec_ok || rtype == question.qtype,
         _ => true,
     }
 }

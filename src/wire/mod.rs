@@ -42,6 +42,8 @@ pub mod rtype {
     pub const AAAA: u16 = 28;
     /// DNAME, an alias for everything below (RFC 6672).
     pub const DNAME: u16 = 39;
+    /// DS, which belongs to the zone above (RFC 4034 section 5).
+    pub const DS: u16 = 43;
     /// OPT, the EDNS record (RFC 6891).
     pub const OPT: u16 = 41;
     /// SVCB (RFC 9460).

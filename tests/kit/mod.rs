@@ -12,6 +12,7 @@ use running::Running;
 pub(crate) mod ask;
 pub(crate) mod dice;
 pub(crate) mod evidence;
+pub(crate) mod forwarders;
 pub(crate) mod in_process;
 pub(crate) mod internet;
 pub(crate) mod listener;

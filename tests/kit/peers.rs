@@ -149,7 +149,7 @@ impl Drop for RunningPeer {
 }
 
 /// On 127.0.0.1, since BIND listens only on addresses that an interface has.
-fn free_address() -> SocketAddr {
+pub(super) fn free_address() -> SocketAddr {
     loop {
         let udp = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
         let address = udp.local_addr().expect("an address");

@@ -40,6 +40,7 @@ pub(crate) const AUTHORITIES: Tool = Tool {
     ..program("update-ca-certificates", "ca-certificates")
 };
 pub(crate) const DIG: Tool = program("dig", "dnsutils");
+pub(crate) const DNSMASQ: Tool = program("dnsmasq", "dnsmasq-base");
 pub(crate) const FAKETIME: Tool = Tool {
     is_there: |_| faketime_library().is_some(),
     ..program("faketime", "faketime")
@@ -61,6 +62,7 @@ pub(crate) const STRACE: Tool = Tool {
     is_there: can_trace,
     ..program("strace", "strace")
 };
+pub(crate) const STUBBY: Tool = program("stubby", "stubby");
 
 /// The resolvers that long runs ask beside ours.
 pub(crate) const KRESD: Tool = program("kresd", "knot-resolver");
@@ -235,17 +237,20 @@ mod tests {
             AGE,
             AUTHORITIES,
             DIG,
+            DNSMASQ,
             FAKETIME,
             KDIG,
             KNOTD,
             MOUNT,
             PYTHON,
             STRACE,
+            STUBBY,
+            UNBOUND,
         ];
         for (script, tools) in [
             (".ci/run", &all[..]),
             (".ci/long", &all[..]),
-            (".ci/long", &[KRESD, NAMED, RECURSOR, UNBOUND]),
+            (".ci/long", &[KRESD, NAMED, RECURSOR]),
         ] {
             let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
             let text: String = [script, ".ci/steps"]

@@ -199,6 +199,11 @@ impl Internet {
         self.zone(".").key.dnskey().to_string() + "\n"
     }
 
+    /// The root's key as its DS: key tag, algorithm, digest type and digest.
+    pub(crate) fn trust_anchor_ds(&self) -> String {
+        self.zone(".").key.ds(Dnssec::Signed).to_string()
+    }
+
     /// The root zone with its signatures, as a zone file.
     pub(crate) fn root_zone(&self) -> String {
         file::text(&self.zone("."))
@@ -246,6 +251,13 @@ impl Internet {
     pub(crate) fn asked_below(&self, top: &str) -> usize {
         let top = name(top);
         self.ledger.count(|entry| top.zone_of(&entry.name))
+    }
+
+    /// How often anybody was asked for this name and type.
+    pub(crate) fn asked_anybody(&self, question: &str, kind: &str) -> usize {
+        let (question, kind) = (name(question), kind.parse().expect("a record type"));
+        self.ledger
+            .count(|entry| entry.name == question && entry.kind == kind)
     }
 
     /// How often the forwarders were asked for a name and type.
