@@ -19,7 +19,7 @@ pub struct RequestHead<'h> {
 /// Why some octets are no head that we answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadFault {
-    /// Longer than [`HEAD_OCTETS_MAX`], or with too many fields.
+    /// Longer than is read, or with too many fields.
     #[error("the head of the request is too long")]
     Long,
     /// The first line is none.

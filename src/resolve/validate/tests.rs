@@ -994,7 +994,7 @@ async fn a_grandparent_says_nothing_of_the_ds_below_its_child() {
 async fn a_grandparent_s_denial_of_ds_is_not_believed_from_an_upstream_either() {
     let owner = "grand.c.test.";
     let (mut zones, child, grandchild) = grandchildren(true);
-    let denial = nsec(owner, "x.test.", &[RecordType::NS]);
+    let denial = nsec(owner, "x.c.test.", &[RecordType::NS]);
     let by = |signer: &Signer, zone| vec![signer.sign(soa(zone)), signer.sign(denial.clone())];
     for (answer, authority, verdict) in [
         (vec![], by(&zones.test, "test."), Err(Failure::Unproven)),
