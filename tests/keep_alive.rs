@@ -187,3 +187,42 @@ fn what_ran_out_outlives_a_bogus_renewal() {
         "what is bogus is given to nobody"
     );
 }
+
+/// A wildcard's answer is kept with the proof that nothing stands closer: what comes without one
+/// neither replaces it nor borrows it (RFC 4035 section 5.3.4).
+#[test]
+fn a_wildcard_s_answer_goes_stale_with_its_own_proof() {
+    if is_missing(&FAKETIME) {
+        return;
+    }
+    let (internet, mut clock) = (Internet::start(), WallClock::new());
+    let running = Program::new().recurse(&internet).clock(&clock).start();
+    let ask = |name| Client::udp(running.address()).ask(&Question::new(name, "A").dnssec_ok());
+    let proofs = |response: &Response| {
+        let proofs = response.message.authorities.iter();
+        proofs
+            .filter(|proof| proof.record_type() == RecordType::NSEC)
+            .count()
+    };
+    let fresh = ask("any.wild.test.");
+    assert!(fresh.message.authentic_data && proofs(&fresh) > 0);
+    internet.hide_proofs("wild.test.");
+    clock.advance(Duration::from_secs(TTL_S + 1));
+    for _ in 0..2 {
+        let stale = ask("any.wild.test.");
+        assert_eq!(
+            (stale.rcode().as_str(), stale.ede(), proofs(&stale)),
+            ("NOERROR", vec![STALE_ANSWER], proofs(&fresh))
+        );
+    }
+    // Its neighbour has no proof of its own to go stale with.
+    let other = ask("other.wild.test.");
+    assert_eq!(
+        (other.rcode().as_str(), other.ede()),
+        ("SERVFAIL", vec![12])
+    );
+    internet.mend("wild.test.");
+    clock.advance(Duration::from_secs(60));
+    let anew = ask("any.wild.test.");
+    assert!(anew.ede().is_empty() && anew.message.authentic_data && proofs(&anew) > 0);
+}

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::kit::ask::{Client, Connection, Edns, Question};
 use crate::kit::program::Program;
@@ -82,7 +82,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Vec<u8>, &'static str)> {
         (
             "ANY",
             ALLOWED,
-            Question::new("www.example.", "ANY").octets(),
+            Question::new("listed.example.", "ANY").octets(),
             "NOERROR",
         ),
         (
@@ -151,7 +151,10 @@ fn every_kind_of_reply_is_held_to_the_rate() {
             let reply = asked.send(&question).expect("a reply");
             let reply = crate::kit::ask::Response::read(reply);
             assert_eq!(reply.rcode(), code, "{kind}");
+            let begun = Instant::now();
             let (replies, _) = flood(&running, client, &question);
+            // A busy machine takes longer to send them.
+            let most = most + 10 * begun.elapsed().as_secs() as usize;
             assert!(
                 (least - 1..=most).contains(&replies),
                 "{kind}: {replies} replies of {FLOOD}"

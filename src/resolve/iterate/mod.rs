@@ -12,6 +12,7 @@ mod descend;
 
 mod address_scope;
 mod ask;
+mod ask_server;
 mod candidates;
 mod coalesce;
 mod judge;
