@@ -120,7 +120,8 @@ impl Sent {
     /// Lay out the question with a fresh id and a fresh spelling.
     pub(in crate::resolve) fn draw(outgoing: &Outgoing) -> Result<Self, ExchangeFault> {
         let mut luck = [0u8; 34];
-        getrandom::fill(&mut luck).map_err(|_| ExchangeFault::Broken)?;
+        // From a generator of this thread, which the system's random source seeds.
+        aws_lc_rs::rand::fill(&mut luck).map_err(|_| ExchangeFault::Broken)?;
         let (id, coins) = luck.split_at(2);
         let mut octets = Vec::with_capacity(HEADER_OCTETS + outgoing.name.as_wire().len() + 4 + 11);
         octets.extend_from_slice(id);

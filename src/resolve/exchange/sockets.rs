@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
@@ -86,6 +87,11 @@ impl Sockets {
         if !lent.may_serve(now) {
             return;
         }
+        // The next question's wait begins with the watcher, not with a read in vain: what may still
+        // lie here came before that question went out, and its reply will wake the watcher anew.
+        let _ = lent
+            .socket
+            .try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         let mut idle = self.lock();
         if idle.count < IDLE_MAX {
             idle.count += 1;
