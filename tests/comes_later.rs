@@ -262,7 +262,11 @@ impl Door {
         let (_, note) = authority.issue(serial, entries, Secrecy::Open, ahead_s);
         let entries = BASE64.encode(entries.as_bytes());
         let body = json!({ "manifest": note.to_string(), "entries": entries }).to_string();
-        let answer = request(self.address, TOKEN, "PUT", "/v1/lists/signed", &body);
+        // Files that were missing are looked for once a second.
+        let answer = until("a word from the door", PATIENCE, || {
+            let answer = request(self.address, TOKEN, "PUT", "/v1/lists/signed", &body);
+            (!answer.is_empty()).then_some(answer)
+        });
         assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
     }
 }

@@ -19,7 +19,7 @@ pub struct HttpAnswer {
     pub fields: &'static str,
     /// The body.
     pub body: Vec<u8>,
-    /// What is begun once the answer is on its way.
+    /// What is begun once the answer is on its way; until it has ended, the request has its seat.
     pub then: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -38,6 +38,14 @@ impl HttpAnswer {
     /// A line for people on why there is nothing else.
     pub fn refuse(status: &'static str, message: &str) -> Self {
         Self::new(status, PLAIN, format!("{message}\n"))
+    }
+
+    /// There is no room for the request now.
+    pub fn full(what: &str) -> Self {
+        Self {
+            fields: "Retry-After: 5\r\n",
+            ..Self::refuse("503 Service Unavailable", &format!("{what}; try again"))
+        }
     }
 
     /// The whole answer goes out; its body only where it is wanted.

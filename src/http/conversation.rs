@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::answer::HttpAnswer;
 use super::head::{HEAD_OCTETS_MAX, HeadFault, RequestHead};
-use super::places::{HttpSeats, LobbyPlace};
+use super::places::{HttpSeat, HttpSeats, LobbyPlace};
 use super::service::{Admission, Body, Service};
 
 /// How long a TLS handshake may take.
@@ -65,12 +65,13 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     peer: IpAddr,
     mut place: LobbyPlace,
 ) -> io::Result<()> {
-    let mut received = Zeroizing::new(Vec::new());
+    // Of one piece, since what is moved is not wiped.
+    let room = HEAD_OCTETS_MAX + 2 * BUFFER_OCTETS;
+    let mut received = Zeroizing::new(Vec::with_capacity(room));
     let heard = tokio::select! {
         heard = timeout(HEAD_PATIENCE, hear(serving, &mut stream, &mut received)) => heard,
         () = place.pushed_out() => return Ok(()),
     };
-    drop(place);
     let HeardHead { shape, admitted } = match heard.unwrap_or_else(|_| Err(slow())) {
         Ok(heard) => heard,
         // Who said nothing is told nothing.
@@ -80,33 +81,42 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
             admitted: Err(refused),
         },
     };
-    let taken = match admitted {
+    // One of both places is held until the answer is written.
+    let (answer, seat) = match admitted {
         Ok(admission) => match serving.seats.take(peer) {
-            Some(_seat) => take(&mut stream, received, shape, admission).await,
-            None => Err(HttpAnswer {
-                fields: "Retry-After: 5\r\n",
-                ..HttpAnswer::refuse("503 Service Unavailable", "all places are taken; try again")
-            }),
+            Some(seat) => {
+                drop(place);
+                let taken = take(&mut stream, received, shape, admission).await;
+                (taken.unwrap_or_else(|refused| refused), Some(seat))
+            }
+            None => (HttpAnswer::full("all places are taken"), None),
         },
-        Err(refused) => Err(refused),
+        Err(refused) => (refused, None),
     };
-    let mut answer = taken.unwrap_or_else(|refused| refused);
+    end(stream, answer, shape, seat).await
+}
+
+/// Write the answer, and begin what comes after it, which keeps the seat.
+async fn end<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    mut answer: HttpAnswer,
+    shape: RequestShape,
+    seat: Option<HttpSeat>,
+) -> io::Result<()> {
     let then = answer.then.take();
-    let written = timeout(
-        ANSWER_PATIENCE,
-        answer.write(&mut stream, shape.is_head_only),
-    )
-    .await;
-    if let Some(then) = then {
-        tokio::task::spawn_blocking(then);
+    let writing = answer.write(&mut stream, shape.is_head_only);
+    let written = timeout(ANSWER_PATIENCE, writing).await;
+    match then {
+        Some(then) => drop(tokio::task::spawn_blocking(move || {
+            then();
+            drop(seat);
+        })),
+        None => drop(seat),
     }
     written??;
-    let mut rest = stream.take(POLITE_OCTETS);
-    let _ = timeout(
-        POLITENESS,
-        tokio::io::copy(&mut rest, &mut tokio::io::sink()),
-    )
-    .await;
+    let (mut rest, mut nowhere) = (stream.take(POLITE_OCTETS), tokio::io::sink());
+    let reading = tokio::io::copy(&mut rest, &mut nowhere);
+    let _ = timeout(POLITENESS, reading).await;
     Ok(())
 }
 

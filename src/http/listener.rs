@@ -21,8 +21,6 @@ use super::service::Service;
 
 /// How long to wait before accepting again where the system refuses.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Threads that make answers, beyond which answers wait.
-const ANSWERING_THREADS: usize = 4;
 
 /// How many there may be at once.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +80,8 @@ impl HttpListener {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(ANSWERING_THREADS)
+            // As many as can be wanted: no answer waits for another one.
+            .max_blocking_threads(limits.seats + 1)
             .thread_name(name)
             .build()?;
         let (over, is_over) = oneshot::channel();

@@ -1,5 +1,6 @@
 //! Who holds how many connections of a listener.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,13 +72,14 @@ impl LobbyPlace {
 
 impl HeldPlaces {
     fn make_room(&mut self) {
+        let oldest =
+            |of_network: &VecDeque<(u64, _)>| of_network.front().map(|(number, _)| *number);
         let fullest = self
             .by_network
             .iter()
-            .max_by_key(|(_, of_network)| of_network.len());
-        let oldest = fullest.and_then(|(network, of_network)| {
-            of_network.front().map(|(number, _)| (*network, *number))
-        });
+            .max_by_key(|(_, of_network)| (of_network.len(), Reverse(oldest(of_network))));
+        let oldest =
+            fullest.and_then(|(network, of_network)| Some((*network, oldest(of_network)?)));
         if let Some((network, number)) = oldest {
             self.leave(network, number);
         }
@@ -204,7 +206,14 @@ mod tests {
         for mut place in [other, second, newcomer] {
             assert!(!is_out(&mut place));
         }
-        let held = lock(&lobby.held);
-        assert!(held.by_network.is_empty() && held.count == 0);
+        assert!(lock(&lobby.held).by_network.is_empty() && lock(&lobby.held).count == 0);
+        // Where all hold the same, the oldest of all.
+        let mut alone: Vec<_> = (1..=9).map(|n| enter(&format!("192.0.2.{n}"))).collect();
+        let is_out: Vec<_> = alone.iter_mut().map(is_out).collect();
+        assert_eq!(
+            is_out.iter().position(|is_out| !is_out),
+            Some(6),
+            "{is_out:?}"
+        );
     }
 }

@@ -89,9 +89,9 @@ impl Sockets {
         }
         // The next question's wait begins with the watcher, not with a read in vain: what may still
         // lie here came before that question went out, and its reply will wake the watcher anew.
-        let _ = lent
-            .socket
-            .try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+        let _ = lent.socket.try_io(Interest::READABLE, || {
+            Err::<(), _>(io::ErrorKind::WouldBlock.into())
+        });
         let mut idle = self.lock();
         if idle.count < IDLE_MAX {
             idle.count += 1;

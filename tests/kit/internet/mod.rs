@@ -345,11 +345,6 @@ impl Internet {
         self.sign_anew(zone, Dnssec::BadSignatures);
     }
 
-    /// Has a zone leave out all proofs of absence from now on.
-    pub(crate) fn hide_proofs(&self, zone: &str) {
-        self.sign_anew(zone, Dnssec::NoProofs);
-    }
-
     /// Has a zone that was spoilt sign rightly again.
     pub(crate) fn mend(&self, zone: &str) {
         self.sign_anew(zone, Dnssec::Signed);

@@ -10,19 +10,21 @@ mod secrets;
 mod settings;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tracing::error;
 use zeroize::{Zeroize, Zeroizing};
 
 use self::secrets::PushSecrets;
 pub use self::settings::{PushFault, Settings};
+use crate::clock::monotonic;
 use crate::http::{
     Admission, Body, BodyLimits, FindTls, HttpAnswer, HttpDoor, HttpListener, ListenerLimits,
     RequestHead, Service,
@@ -46,6 +48,13 @@ const LIMITS: ListenerLimits = ListenerLimits {
     seats: 8,
     seats_per_address: 6,
 };
+/// Where lists are, each by its id.
+const LISTS: &str = "/v1/lists/";
+/// Lists that are read and judged at once, which takes its time: the other seats are left for
+/// removals and for those who ask.
+const BUNDLES: usize = 4;
+/// How often files that could not be read are looked at again.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a request may take to come, in all.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -62,6 +71,8 @@ struct FoundSecrets {
     secrets: ArcSwapOption<PushSecrets>,
     /// It was told that they cannot.
     has_complained: AtomicBool,
+    /// When they were looked for.
+    looked: Mutex<Option<Instant>>,
 }
 
 impl Listener {
@@ -79,6 +90,7 @@ impl Listener {
             settings: settings.clone(),
             secrets: ArcSwapOption::empty(),
             has_complained: AtomicBool::new(false),
+            looked: Mutex::new(None),
         };
         secrets.find();
         Ok(Self {
@@ -94,6 +106,7 @@ impl Listener {
         let service = Pushes {
             secrets: self.secrets,
             lists,
+            bundles: Arc::new(Semaphore::new(BUNDLES)),
         };
         self.listener.serve("push", LIMITS, Some(tls), service)
     }
@@ -106,6 +119,12 @@ impl FoundSecrets {
         if read.is_some() {
             return read;
         }
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = monotonic();
+        if looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK) {
+            return None;
+        }
+        *looked = Some(now);
         match PushSecrets::read(&self.settings) {
             Ok(secrets) => {
                 let secrets = Arc::new(secrets);
@@ -144,6 +163,7 @@ enum Method {
 struct Pushes {
     secrets: Arc<FoundSecrets>,
     lists: Arc<Roster>,
+    bundles: Arc<Semaphore>,
 }
 
 impl Service for Pushes {
@@ -164,6 +184,23 @@ impl Service for Pushes {
             return Err(refuse("401 Unauthorized", message));
         }
         let (lists, target) = (Arc::clone(&self.lists), head.target.to_owned());
+        // Only a list has no part behind its id.
+        let is_list = target
+            .strip_prefix(LISTS)
+            .is_some_and(|rest| !rest.contains('/'));
+        let place = match method {
+            Method::Put if is_list => {
+                let place = Arc::clone(&self.bundles).try_acquire_owned();
+                Some(place.map_err(|_| HttpAnswer {
+                    fields: "Retry-After: 5\r\n",
+                    ..refuse(
+                        "503 Service Unavailable",
+                        "other lists are being judged; try again",
+                    )
+                })?)
+            }
+            _ => None,
+        };
         Ok(Admission {
             limits: BodyLimits {
                 octets_max: self.secrets.settings.octets_max,
@@ -174,7 +211,10 @@ impl Service for Pushes {
                 let (said, bundle) = answer(&lists, method, &target, body);
                 let mut answer = say(said);
                 if let Some((list, bundle)) = bundle {
-                    answer.then = Some(Box::new(move || drop(list.offer(bundle))));
+                    answer.then = Some(Box::new(move || {
+                        list.offer(bundle);
+                        drop(place);
+                    }));
                 }
                 answer
             }),
@@ -205,7 +245,7 @@ fn answer(
         ),
         None,
     );
-    let Some(rest) = target.strip_prefix("/v1/lists/") else {
+    let Some(rest) = target.strip_prefix(LISTS) else {
         return missing;
     };
     let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
