@@ -217,10 +217,7 @@ fn a_wildcard_s_answer_goes_stale_with_its_own_proof() {
     }
     // Its neighbour has no proof of its own to go stale with.
     let other = ask("other.wild.test.");
-    assert_eq!(
-        (other.rcode().as_str(), other.ede()),
-        ("SERVFAIL", vec![6])
-    );
+    assert_eq!((other.rcode().as_str(), other.ede()), ("SERVFAIL", vec![6]));
     internet.mend("wild.test.");
     clock.advance(Duration::from_secs(60));
     let anew = ask("any.wild.test.");

@@ -239,6 +239,7 @@ impl Resolver {
             let (engine, budget) = (self.source.engine(), Budget::new(self.patience));
             let refreshed = engine.refresh_keys(&zone, &budget);
             let refreshed = tokio::time::timeout(self.patience, refreshed).await;
+            anchors.note_asked(&zone);
             if let Err(failure) = refreshed.unwrap_or(Err(Failure::Unreachable)) {
                 anchors.note_failure(&zone, failure);
             }

@@ -65,10 +65,20 @@ impl KeptAnchors {
         if file.form != FORM {
             return Err(format!("its form {} is not {FORM}", file.form));
         }
-        let points = file.zones.iter().map(ZoneText::read);
-        let points = points.collect::<Option<_>>();
-        let points = points.ok_or("it has a name or a key that is none")?;
-        Ok(Self { points })
+        let points = file.zones.iter().filter_map(|zone| {
+            let read = zone.read();
+            if read.is_none() {
+                let zone = &zone.zone;
+                tracing::error!(
+                    "trust anchor: what was learnt of the keys of {zone} cannot be read and is \
+                     left out; its anchors of the configuration hold (docs/root-key.md)"
+                );
+            }
+            read
+        });
+        Ok(Self {
+            points: points.collect(),
+        })
     }
 
     /// The text of these zones and of the operator's anchors for them.
@@ -82,6 +92,13 @@ impl KeptAnchors {
         let json = serde_json::to_string_pretty(&file).unwrap_or_default();
         let digest = HEXLOWER.encode(&sha256(json.as_bytes()));
         format!("{json}\n{digest}\n")
+    }
+
+    /// What is kept of other zones than these.
+    pub(super) fn others(&self, points: &[TrustPoint]) -> Vec<(TrustPoint, Anchor)> {
+        let is_other = |kept: &TrustPoint| points.iter().all(|point| point.zone != kept.zone);
+        let others = self.points.iter().filter(|(point, _)| is_other(point));
+        others.cloned().collect()
     }
 
     /// What is kept of a zone, without the keys that the operator alone had vouched for and does
@@ -113,11 +130,12 @@ impl ZoneText {
         let digests = configured.digests.iter().map(|ds| {
             let (tag, algorithm) = (ds.key_tag(), u8::from(ds.algorithm()));
             let (kind, digest) = (u8::from(ds.digest_type()), HEXLOWER.encode(ds.digest()));
-            format!("{} DS {tag} {algorithm} {kind} {digest}", point.zone)
+            let zone = point.zone.to_ascii();
+            format!("{zone} DS {tag} {algorithm} {kind} {digest}")
         });
         let whole = configured.keys.iter().map(|key| key_text(&point.zone, key));
         Self {
-            zone: point.zone.to_string(),
+            zone: point.zone.to_ascii(),
             observed_at: point.observed_at,
             configured: digests.chain(whole).collect(),
             keys: keys.collect(),
@@ -143,7 +161,7 @@ impl ZoneText {
                 hold_down_s: kept.hold_down_s,
             });
         }
-        let zone = zone.filter(|zone| zone.to_string() == self.zone)?;
+        let zone = zone.filter(|zone| zone.to_ascii() == self.zone)?;
         Some((TrustPoint::kept(zone, keys, self.observed_at), configured))
     }
 }
@@ -152,6 +170,6 @@ impl ZoneText {
 fn key_text(zone: &Name, key: &DNSKEY) -> String {
     let public = key.public_key();
     let algorithm = u8::from(public.algorithm());
-    let octets = BASE64.encode(public.public_bytes());
+    let (zone, octets) = (zone.to_ascii(), BASE64.encode(public.public_bytes()));
     format!("{zone} DNSKEY {} 3 {algorithm} {octets}", key.flags())
 }

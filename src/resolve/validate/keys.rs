@@ -140,7 +140,11 @@ impl Validator {
             }
             let alone = ZoneKeys::one(&set.name, revoked);
             match signature::check(set, &alone, self.rules, now_s(), budget) {
-                Ok(_) => self.anchors.revoke(&set.name, &before, ClockReading::now()),
+                Ok(_) => {
+                    self.anchors.revoke(&set.name, &before, ClockReading::now());
+                    // What is below the zone is believed by its keys of before.
+                    self.zones.forget(&set.name);
+                }
                 Err(failure) if is_bogus(failure) => {}
                 Err(failure) => return Err(failure),
             }
@@ -157,6 +161,7 @@ impl Validator {
             .collect();
         let may_be_new = |key: &DNSKEY| {
             key.secure_entry_point()
+                && !key.public_key().public_bytes().is_empty()
                 && self.rules.knows(key.public_key().algorithm())
                 && !is_short(key)
         };

@@ -49,6 +49,8 @@ pub(in crate::resolve) struct TrustAnchors {
     are_followed: bool,
     /// The zones with anchors.
     points: Mutex<Vec<TrustPoint>>,
+    /// What is kept of zones that have none now, since they may have again.
+    others: Vec<(TrustPoint, Anchor)>,
     /// Goes up with all that is to be kept.
     version: AtomicU64,
     /// Both clocks when they were last looked at.
@@ -64,6 +66,7 @@ impl TrustAnchors {
             in_force: ArcSwap::from_pointee(configured.clone()),
             are_followed: false,
             points: Mutex::new(points.collect()),
+            others: Vec::new(),
             configured,
             version: AtomicU64::new(0),
             looked: Mutex::new(ClockReading::now()),
@@ -86,6 +89,7 @@ impl TrustAnchors {
         }
         Self {
             are_followed: true,
+            others: kept.others(&points),
             points: Mutex::new(points),
             ..anchors
         }
@@ -115,7 +119,7 @@ impl TrustAnchors {
                 point.observe(configured, shown, may_be_new, ttl_s, now)
             });
         } else if let Some(point) = self.lock().iter_mut().find(|point| point.zone == *zone) {
-            point.note_seen(ttl_s, now);
+            point.note_seen(ttl_s);
         }
     }
 
@@ -151,12 +155,19 @@ impl TrustAnchors {
         due.map(|point| point.zone.clone()).collect()
     }
 
+    /// A zone was asked for its keys for the anchor's sake.
+    pub(in crate::resolve) fn note_asked(&self, zone: &Name) {
+        if let Some(point) = self.lock().iter_mut().find(|point| point.zone == *zone) {
+            point.note_asked(ClockReading::now());
+        }
+    }
+
     /// A zone's keys were asked for in vain.
     pub(in crate::resolve) fn note_failure(&self, zone: &Name, failure: Failure) {
         let is_unmatched = failure == Failure::KeyMissing;
         let fault = if is_unmatched {
-            "no anchor fits the zone's keys: all below it fails; name its new key in trust_anchors \
-             (docs/root-key.md)"
+            "the zone shows no key that an anchor fits: all below it fails; name its new key in \
+             trust_anchors (docs/root-key.md)"
                 .to_owned()
         } else {
             format!("the zone's keys could not be had ({failure})")
@@ -172,7 +183,7 @@ impl TrustAnchors {
                 tracing::warn!(%zone, "trust anchor: {fault}");
             }
         }
-        point.note_failure(fault, ClockReading::now());
+        point.note_failure(fault);
     }
 
     /// The name that tells the zone's servers which anchors are in force (RFC 8145 section 5.1).
@@ -181,6 +192,9 @@ impl TrustAnchors {
         let mut tags = in_force.at(zone)?.tags();
         tags.sort_unstable();
         tags.dedup();
+        if tags.is_empty() {
+            return None;
+        }
         let tags = tags.iter().take(SIGNALLED_MAX);
         let label = tags.fold("_ta".to_owned(), |label, tag| format!("{label}-{tag:04x}"));
         zone.prepend_label(label.as_bytes()).ok()
@@ -214,7 +228,8 @@ impl TrustAnchors {
             let configured = self.configured.at(&point.zone)?;
             Some((point, configured))
         });
-        KeptAnchors::text(all)
+        let others = self.others.iter().map(|(point, before)| (point, before));
+        KeptAnchors::text(all.chain(others))
     }
 
     /// How all anchors stand.
@@ -284,7 +299,9 @@ impl TrustAnchors {
         if has_changed {
             self.put_in_force(point);
         }
-        self.version.fetch_add(1, Relaxed);
+        if has_changed || point.is_news(&before) {
+            self.version.fetch_add(1, Relaxed);
+        }
     }
 
     /// Let what is believed of a zone's keys count: those that the zone has shown for long enough,
@@ -516,6 +533,47 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_right_makes_nothing_older_that_an_earlier_run_saw() {
+        let (old, new) = (Signer::new("."), Signer::new("."));
+        let mut following = Following::of(&[&old]);
+        following.shows(0, &[&old, &new]);
+        following.restart();
+        following.ahead_s = 40 * DAY_S;
+        *following.anchors.looked.lock().unwrap() = following.at(1);
+        following.ahead_s = 0;
+        following.anchors.note_clock(following.at(1));
+        following.shows(2, &[&old, &new]);
+        assert_eq!(following.state(&new), Some(KeyState::AddPend));
+    }
+
+    #[test]
+    fn what_was_learnt_of_a_zone_outlives_its_anchors_absence() {
+        let (root, island) = (Signer::new("."), Signer::new("xn--p1ai."));
+        let zone = Name::from_ascii("xn--p1ai.").unwrap();
+        let both = [
+            anchor_text(&root),
+            format!("xn--p1ai. DNSKEY {}", island.dnskey),
+        ];
+        let run = |texts: &[String], kept: &str| {
+            let kept = match kept {
+                "" => KeptAnchors::default(),
+                kept => KeptAnchors::read(kept).unwrap(),
+            };
+            TrustAnchors::followed(configured(texts), &kept)
+        };
+        let first = run(&both, "");
+        first.revoke(&zone, &island.dnskey, ClockReading::now());
+        assert_eq!(first.signal(&zone), None, "there is none in force");
+        let without = run(&both[..1], &first.text());
+        let keys = [root.dnskey.clone()];
+        without.observe(&Name::root(), &keys, |_| true, TTL_S, ClockReading::now());
+        let again = run(&both, &without.text());
+        let all = again.status();
+        let state = all.iter().find(|one| one.zone != ".").unwrap().state;
+        assert_eq!(state, Some(KeyState::Revoked), "{all:?}");
+    }
+
+    #[test]
     fn a_resolver_that_was_off_for_sixty_days_goes_on_where_the_zone_lets_it() {
         let (old, new) = (Signer::new("."), Signer::new("."));
         let mut following = Following::of(&[&old]);
@@ -594,13 +652,16 @@ mod tests {
             let mut point = TrustPoint::new(Name::root());
             let anchor = following.anchors.configured.at(&Name::root()).unwrap();
             point.observe(anchor, &[], |_| true, TTL_S, following.at(day));
+            assert!(point.is_due(following.at(day)), "seen, and not asked for");
+            point.note_asked(following.at(day));
             point
         };
         assert!(TrustPoint::new(Name::root()).is_due(following.at(0)));
         let mut asked = point(10);
         assert!(!asked.is_due(following.at(10)) && asked.is_due(following.at(11)));
         assert!(asked.is_due(following.at(9)), "the clock was set back");
-        asked.note_failure("unreachable".to_owned(), following.at(11));
+        asked.note_failure("unreachable".to_owned());
+        asked.note_asked(following.at(11));
         let later = |s: i64| ClockReading {
             wall: following.at(11).wall + s,
             monotonic: following.at(11).monotonic + Duration::from_secs(s as u64),

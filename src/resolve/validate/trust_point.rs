@@ -128,17 +128,22 @@ impl TrustPoint {
                 hold_down_s: HOLD_DOWN_S.max(ttl_s.into()),
             });
         }
-        self.note_seen(ttl_s, now);
+        self.note_seen(ttl_s);
         (self.observed_at, self.observed) = (now.wall, Some(now));
         has_changed
     }
 
-    /// The zone's keys, which may be kept for `ttl_s`, were had.
-    pub(super) fn note_seen(&mut self, ttl_s: u32, now: ClockReading) {
+    /// The zone's keys, which may be kept for `ttl_s`, were had, be it from memory.
+    pub(super) fn note_seen(&mut self, ttl_s: u32) {
         let bounded = |[least, most]: [i64; 2], share_s: i64| share_s.clamp(least, most);
         self.query_s = bounded(QUERY_S, i64::from(ttl_s) / 2);
         self.retry_s = bounded(RETRY_S, i64::from(ttl_s) / 10);
-        (self.asked, self.fault) = (Some(now), None);
+        self.fault = None;
+    }
+
+    /// The zone was asked for its keys for their own sake, whatever became of it.
+    pub(super) const fn note_asked(&mut self, now: ClockReading) {
+        self.asked = Some(now);
     }
 
     /// The owner of `key` has revoked it, signed by itself (section 2.1): at once and for good.
@@ -162,13 +167,18 @@ impl TrustPoint {
     }
 
     /// The zone's keys were asked for in vain.
-    pub(super) fn note_failure(&mut self, fault: String, now: ClockReading) {
-        (self.fault, self.asked) = (Some(fault), Some(now));
+    pub(super) fn note_failure(&mut self, fault: String) {
+        self.fault = Some(fault);
     }
 
     /// The wall clock was set: what was seen before is dated by the new one. What was never seen
-    /// stays so.
+    /// stays so, and what an earlier run saw was not dated by the clock that was set: it may only
+    /// become younger.
     pub(super) fn note_clock_step(&mut self, by_s: i64) {
+        let by_s = match self.observed {
+            Some(_) => by_s,
+            None => by_s.max(0),
+        };
         if self.observed_at > 0 {
             self.observed_at = self.observed_at.saturating_add(by_s).max(1);
         }
@@ -192,6 +202,14 @@ impl TrustPoint {
         self.keys
             .iter()
             .find(|tracked| is_same_key(&tracked.key, key))
+    }
+
+    /// Does it stand otherwise than `before`, so that it must be kept anew? That the keys were seen
+    /// again is worth a word an hour.
+    pub(super) fn is_news(&self, before: &Self) -> bool {
+        let states = |point: &Self| point.keys.iter().map(|key| key.state).collect::<Vec<_>>();
+        self.observed_at / QUERY_S[0] != before.observed_at / QUERY_S[0]
+            || states(self) != states(before)
     }
 
     /// How much of a hold-down has gone by since the keys were last seen.
