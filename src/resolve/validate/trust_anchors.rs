@@ -166,7 +166,7 @@ impl TrustAnchors {
     pub(in crate::resolve) fn note_failure(&self, zone: &Name, failure: Failure) {
         let is_unmatched = failure == Failure::KeyMissing;
         let fault = if is_unmatched {
-            "the zone shows no key that an anchor fits: all below it fails; name its new key in \
+            "no anchor fits the zone's keys, if it shows any: all below it fails; name its new key in \
              trust_anchors (docs/root-key.md)"
                 .to_owned()
         } else {
@@ -565,7 +565,7 @@ mod tests {
         first.revoke(&zone, &island.dnskey, ClockReading::now());
         assert_eq!(first.signal(&zone), None, "there is none in force");
         let without = run(&both[..1], &first.text());
-        let keys = [root.dnskey.clone()];
+        let keys = [root.dnskey];
         without.observe(&Name::root(), &keys, |_| true, TTL_S, ClockReading::now());
         let again = run(&both, &without.text());
         let all = again.status();
