@@ -389,7 +389,7 @@ fn anchors_that_fit_no_key_are_an_alarm_and_can_be_named_anew() {
     let mut running = resolver(&root, &[&old], None);
     running.restart();
     assert!(!is_secure(&running));
-    let alarm = "ALARM      trust anchor .: no anchor fits";
+    let alarm = "ALARM      trust anchor .: the zone shows no key that an anchor fits";
     wait_for(alarm, || status(&running).contains(alarm));
     assert!(status(&running).contains("name its new key in trust_anchors (docs/root-key.md)"));
     write_anchors(&running, &[&old, &new]);
