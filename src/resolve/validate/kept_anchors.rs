@@ -94,11 +94,16 @@ impl KeptAnchors {
         format!("{json}\n{digest}\n")
     }
 
-    /// What is kept of other zones than these.
+    /// What is kept of other zones than these, without the keys that are not believed yet: nobody
+    /// sees meanwhile whether the zone goes on showing them.
     pub(super) fn others(&self, points: &[TrustPoint]) -> Vec<(TrustPoint, Anchor)> {
         let is_other = |kept: &TrustPoint| points.iter().all(|point| point.zone != kept.zone);
         let others = self.points.iter().filter(|(point, _)| is_other(point));
-        others.cloned().collect()
+        let mut others: Vec<_> = others.cloned().collect();
+        for (point, _) in &mut others {
+            point.keys.retain(|key| key.state != KeyState::AddPend);
+        }
+        others
     }
 
     /// What is kept of a zone, without the keys that the operator alone had vouched for and does

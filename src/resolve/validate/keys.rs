@@ -7,6 +7,7 @@ use hickory_proto::dnssec::{DigestType, PublicKey, PublicKeyBuf};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::Validator;
+use super::anchor::Anchors;
 use super::retry::Retry;
 use super::rsa::is_short;
 use super::signature::{self, ZoneKeys};
@@ -104,14 +105,14 @@ impl Validator {
         budget: &Budget,
     ) -> Result<(ZoneTrust, u32), Failure> {
         let keys = ZoneKeys::of(set, self.rules);
-        let vouched = match vouching {
+        let (vouched, anchors) = match vouching {
             Vouching::Anchor => {
                 self.note_revoked(set, budget)?;
                 let anchors = self.anchors.in_force();
                 let anchor = anchors.at(&set.name).ok_or(Failure::KeyMissing)?;
-                keys.vouched_by_anchor(anchor)
+                (keys.vouched_by_anchor(anchor), Some(anchors))
             }
-            Vouching::Parent(signers) => keys.vouched_by(signers),
+            Vouching::Parent(signers) => (keys.vouched_by(signers), None),
         };
         if vouched.is_empty() {
             return Err(Failure::KeyMissing);
@@ -121,8 +122,9 @@ impl Validator {
             return Ok((short, set.ttl_s));
         }
         let held = signature::check(set, &strong, self.rules, now_s(), budget)?;
-        if matches!(vouching, Vouching::Anchor) {
-            self.note_shown(set, held.ttl_s);
+        if anchors.is_some_and(|by| !self.note_shown(set, &by, held.ttl_s)) {
+            // Meanwhile the key that has signed may have been revoked.
+            return self.judge_keys(set, vouching, budget);
         }
         if keys.has_short() {
             return Ok((short, held.ttl_s));
@@ -142,8 +144,8 @@ impl Validator {
             match signature::check(set, &alone, self.rules, now_s(), budget) {
                 Ok(_) => {
                     self.anchors.revoke(&set.name, &before, ClockReading::now());
-                    // What is below the zone is believed by its keys of before.
-                    self.zones.forget(&set.name);
+                    // What is below the zone is believed, or denied, by its keys of before.
+                    self.forget(&set.name);
                 }
                 Err(failure) if is_bogus(failure) => {}
                 Err(failure) => return Err(failure),
@@ -153,8 +155,9 @@ impl Validator {
     }
 
     /// Let the anchors follow the keys that one of them has signed. Only keys that may sign others
-    /// (SEP bit) and that can be checked here become anchors by themselves.
-    fn note_shown(&self, set: &RrSet, ttl_s: u32) {
+    /// (SEP bit) and that can be checked here become anchors by themselves. Not where other anchors
+    /// than those that it was held against, `by`, are in force by now.
+    fn note_shown(&self, set: &RrSet, by: &Arc<Anchors>, ttl_s: u32) -> bool {
         let keys: Vec<DNSKEY> = shown(set)
             .filter(|key| key.zone_key() && !key.revoke())
             .cloned()
@@ -167,7 +170,7 @@ impl Validator {
         };
         let now = ClockReading::now();
         self.anchors
-            .observe(&set.name, &keys, may_be_new, ttl_s, now);
+            .observe(&set.name, by, &keys, may_be_new, ttl_s, now)
     }
 
     /// Why none of the digests can be checked, if none can (RFC 4035 section 5.2, RFC 6840 section
@@ -205,7 +208,6 @@ impl Validator {
 mod tests {
     use hickory_proto::rr::Record;
 
-    use super::super::anchor::Anchors;
     use super::super::kept_anchors::KeptAnchors;
     use super::super::tests::{Signer, budget, set};
     use super::super::trust_anchors::TrustAnchors;

@@ -105,22 +105,27 @@ impl TrustAnchors {
         self.in_force.load_full()
     }
 
-    /// What an anchor's zone shows, signed by an anchor that is in force.
+    /// What an anchor's zone shows, signed by one of the anchors `by`. It counts for nothing, and
+    /// false is returned, where those are not in force any more.
     pub(super) fn observe(
         &self,
         zone: &Name,
+        by: &Arc<Anchors>,
         shown: &[DNSKEY],
         may_be_new: impl Fn(&DNSKEY) -> bool,
         ttl_s: u32,
         now: ClockReading,
-    ) {
+    ) -> bool {
+        let mut are_in_force = true;
         if self.are_followed {
             self.change(zone, |point, configured| {
-                point.observe(configured, shown, may_be_new, ttl_s, now)
+                are_in_force = Arc::ptr_eq(by, &self.in_force());
+                are_in_force && point.observe(configured, shown, may_be_new, ttl_s, now)
             });
         } else if let Some(point) = self.lock().iter_mut().find(|point| point.zone == *zone) {
             point.note_seen(ttl_s);
         }
+        are_in_force
     }
 
     /// A key of the zone was revoked, signed by itself.
@@ -406,9 +411,11 @@ mod tests {
 
         fn shows(&self, day: i64, signers: &[&Signer]) {
             let keys: Vec<_> = signers.iter().map(|signer| signer.dnskey.clone()).collect();
-            let now = self.at(day);
-            self.anchors
-                .observe(&self.zone, &keys, |_| true, TTL_S, now);
+            let (by, now) = (self.anchors.in_force(), self.at(day));
+            let observed = self
+                .anchors
+                .observe(&self.zone, &by, &keys, |_| true, TTL_S, now);
+            assert!(observed);
         }
 
         fn revokes(&self, day: i64, signer: &Signer) {
@@ -566,11 +573,46 @@ mod tests {
         assert_eq!(first.signal(&zone), None, "there is none in force");
         let without = run(&both[..1], &first.text());
         let keys = [root.dnskey];
-        without.observe(&Name::root(), &keys, |_| true, TTL_S, ClockReading::now());
+        let (by, now) = (without.in_force(), ClockReading::now());
+        assert!(without.observe(&Name::root(), &by, &keys, |_| true, TTL_S, now));
         let again = run(&both, &without.text());
         let all = again.status();
         let state = all.iter().find(|one| one.zone != ".").unwrap().state;
         assert_eq!(state, Some(KeyState::Revoked), "{all:?}");
+    }
+
+    #[test]
+    fn a_key_that_is_pending_begins_anew_after_its_zones_absence() {
+        let (root, old, new) = (Signer::new("."), Signer::new("."), Signer::new("."));
+        let mut following = Following::of(&[&old]);
+        following.shows(0, &[&old, &new]);
+        let all = std::mem::take(&mut following.texts);
+        following.texts = vec![format!("island. DNSKEY {}", root.dnskey)];
+        following.restart();
+        following.texts = all;
+        following.restart();
+        assert_eq!(following.state(&new), None);
+        following.shows(60, &[&old, &new]);
+        assert_eq!(following.state(&new), Some(KeyState::AddPend));
+        assert_eq!(following.state(&old), Some(KeyState::Valid));
+    }
+
+    #[test]
+    fn what_a_key_has_signed_that_was_revoked_meanwhile_adds_no_key() {
+        let [old, other, new] = [(); 3].map(|()| Signer::new("."));
+        let following = Following::of(&[&old, &other]);
+        let by = following.anchors.in_force();
+        following.revokes(0, &old);
+        let (keys, now) = ([old.dnskey.clone(), new.dnskey.clone()], following.at(0));
+        let zone = Name::root();
+        let observe = |by| {
+            let anchors = &following.anchors;
+            anchors.observe(&zone, by, &keys, |_| true, TTL_S, now)
+        };
+        assert!(!observe(&by));
+        assert_eq!(following.state(&new), None);
+        assert!(observe(&following.anchors.in_force()));
+        assert_eq!(following.state(&new), Some(KeyState::AddPend));
     }
 
     #[test]
