@@ -603,7 +603,7 @@ mod tests {
         let following = Following::of(&[&old, &other]);
         let by = following.anchors.in_force();
         following.revokes(0, &old);
-        let (keys, now) = ([old.dnskey.clone(), new.dnskey.clone()], following.at(0));
+        let (keys, now) = ([old.dnskey, new.dnskey.clone()], following.at(0));
         let zone = Name::root();
         let observe = |by| {
             let anchors = &following.anchors;
