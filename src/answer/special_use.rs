@@ -289,6 +289,12 @@ pub fn zone_to_prove(question: &Question<'_>, special_use: &SpecialUse) -> Optio
     if question.qclass != class::IN || !question.dnssec_ok() || !may_be_ours(question.name) {
         return None;
     }
+    // What gets no answer at any name.
+    let is_no_data = matches!(question.qtype, rtype::OPT | 0 | TYPE_AXFR | TYPE_IXFR)
+        || rtype::TRANSFERS.contains(&question.qtype);
+    if is_no_data || question.edns.is_some_and(|edns| edns.version > 0) {
+        return None;
+    }
     let name = question.name.to_ascii_lowercase();
     if question.qtype == rtype::DS && name == RESOLVER_ARPA {
         return Some(RESOLVER_ARPA);
@@ -467,6 +473,9 @@ mod tests {
             ("resolver.arpa", rtype::A, None),
             ("_dns.resolver.arpa", rtype::SVCB, None),
             ("a.localhost", rtype::A, None),
+            // Of a form that nobody gets an answer to.
+            ("printer.local", 252, None),
+            ("printer.local", 0, None),
             ("1.0.0.127.in-addr.arpa", 12, None),
             ("1.1.1.1.in-addr.arpa", 12, None),
             ("local.example", rtype::A, None),

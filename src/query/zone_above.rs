@@ -26,20 +26,29 @@ pub(super) fn ds_of(zone: &[u8]) -> Option<resolve::Question> {
     })
 }
 
+/// The name above, in wire form; empty above the root.
+fn parent(name: &[u8]) -> &[u8] {
+    name.first()
+        .and_then(|len| name.get(1 + usize::from(*len)..))
+        .unwrap_or_default()
+}
+
 impl Answering {
     /// Is this question, for a listed name, one for the zone above? Of the names that lists cover
-    /// that zone must be free itself, or it would be an entry's own servers that are asked.
+    /// all above must be free, or it would be an entry's own servers that are asked.
     #[cold]
     pub(super) fn is_for_zone_above(&self, wanted: &Wanted<'_>) -> bool {
-        let name = wanted.question.name;
-        let parent = name
-            .first()
-            .and_then(|len| name.get(1 + usize::from(*len)..))
-            .unwrap_or_default();
-        let mut hashes = SuffixHashes::new();
-        hashes.fill_for(wanted.snapshot.key(), parent, wanted.snapshot.depths());
-        let lists = self.clients.lists(wanted.group);
-        wanted.snapshot.decide(lists, &hashes) == Verdict::Pass
+        let (lists, mut hashes) = (self.clients.lists(wanted.group), SuffixHashes::new());
+        let mut above = parent(wanted.question.name);
+        // Which of them is the zone's own name is not known here.
+        while above.len() > 1 {
+            hashes.fill_for(wanted.snapshot.key(), above, wanted.snapshot.depths());
+            if wanted.snapshot.decide(lists, &hashes) != Verdict::Pass {
+                return false;
+            }
+            above = parent(above);
+        }
+        true
     }
 
     /// DS at the own name of an entry: what the zone above says (RFC 4035 section 3.1.4.1), where

@@ -47,6 +47,10 @@ impl Walker {
                 return second.from_memory.ok_or(Failure::Unreachable);
             }
             let Some(index) = candidates.pick(self.servers.now_ms()) else {
+                // What is in hand is not lost to a search for others.
+                if second.from_memory.is_some() {
+                    return second.end();
+                }
                 // For part of a name nobody else is looked for: those who would not say who serves
                 // it may answer for the whole.
                 if asked.is_partial && second.useless.is_some() {
@@ -64,7 +68,14 @@ impl Walker {
             let Some(candidate) = candidates.known.get_mut(index) else {
                 return second.end();
             };
-            let outcome = self.ask_server(candidate, asked, is_signed, trip).await?;
+            // Whoever may know better is asked once.
+            if second.from_memory.is_some() && candidate.tries > 0 {
+                return second.end();
+            }
+            let outcome = match self.ask_server(candidate, asked, is_signed, trip).await {
+                Err(_) if second.from_memory.is_some() => return second.end(),
+                outcome => outcome?,
+            };
             candidate.tries += 1;
             match outcome {
                 Attempt::Judged(judgement) => {

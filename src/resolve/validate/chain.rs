@@ -178,6 +178,43 @@ impl Validator {
         })
     }
 
+    /// The zone that holds `lowest` as far as can be proven, where whoever spoke tells of no
+    /// delegations, as upstreams do not: between the signer of what was said and the name there may
+    /// be a zone that the signer itself has delegated. `said_by` where the signer is no deeper.
+    pub(super) fn holder<'a, A: Ask>(
+        &'a self,
+        ask: &'a A,
+        said: impl Iterator<Item = &'a RrSet>,
+        lowest: &'a Name,
+        said_by: &'a Name,
+        budget: &'a Budget,
+    ) -> Boxed<'a, Name> {
+        let signers = said.flat_map(signature::signers);
+        let signer = signers
+            .filter(|signer| is_below(signer, said_by) && signer.zone_of(lowest))
+            .max_by_key(label_count);
+        Box::pin(async move {
+            let Some(mut holder) = signer else {
+                return Ok(said_by.clone());
+            };
+            // Each label is asked about once: what was found above it is known by then.
+            let mut is_signed = true;
+            for labels in label_count(&holder) + 1..=label_count(lowest) {
+                budget.pay_step().await?;
+                let name = lowest.trim_to(labels);
+                if !is_signed && self.anchors.in_force().at(&name).is_none() {
+                    continue;
+                }
+                match self.begins_at(ask, &name, &holder, budget).await? {
+                    ZoneBegins::Nowhere => {}
+                    ZoneBegins::Signed => (holder, is_signed) = (name, true),
+                    ZoneBegins::Insecure(_) => (holder, is_signed) = (name, false),
+                }
+            }
+            Ok(holder)
+        })
+    }
+
     /// Does a zone begin at the name, below the signed zone that is `proven`?
     async fn begins_at<A: Ask>(
         &self,

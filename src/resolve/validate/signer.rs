@@ -4,14 +4,13 @@
 use hickory_proto::rr::Name;
 
 use super::Validator;
-use super::signature;
 use super::verdict::Insecurity;
 use super::zone::ZoneTrust;
 use crate::clock::{self, UnixSeconds};
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::{is_below, label_count};
 use crate::resolve::failure::Failure;
-use crate::resolve::rrset::{Ask, RrSet};
+use crate::resolve::rrset::Ask;
 
 /// What stands between a signer and a name.
 pub(super) enum Between {
@@ -35,34 +34,6 @@ pub(super) struct Provenance<'a> {
 }
 
 impl Validator {
-    /// The zone that holds `lowest` as far as can be proven, where whoever spoke tells of no
-    /// delegations, as upstreams do not: between the signer of what was said and the name there may
-    /// be a zone that the signer itself has delegated. `said_by` where the signer is no deeper.
-    pub(super) async fn holder<A: Ask>(
-        &self,
-        ask: &A,
-        said: impl Iterator<Item = &RrSet> + Send,
-        lowest: &Name,
-        said_by: &Name,
-        budget: &Budget,
-    ) -> Result<Name, Failure> {
-        let signers = said.flat_map(signature::signers);
-        let signer = signers
-            .filter(|signer| is_below(signer, said_by) && signer.zone_of(lowest))
-            .max_by_key(label_count);
-        let Some(signer) = signer else {
-            return Ok(said_by.clone());
-        };
-        let mut holder = signer;
-        for labels in label_count(&holder) + 1..=label_count(lowest) {
-            let name = lowest.trim_to(labels);
-            if self.trust(ask, &name, budget).await?.is_some() {
-                holder = name;
-            }
-        }
-        Ok(holder)
-    }
-
     /// Is there a zone between that holds the name in the signer's place? Known are those whose
     /// keys were checked a while ago, and the one whose servers spoke.
     pub(super) async fn between<A: Ask>(

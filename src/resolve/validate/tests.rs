@@ -1026,6 +1026,29 @@ async fn a_grandparent_s_denial_of_ds_is_not_believed_from_an_upstream_either() 
     );
 }
 
+/// Labels without a zone between the signer and a name, as in `ip6.arpa`: each is asked about once.
+#[tokio::test]
+async fn the_way_down_to_a_deep_name_is_walked_once() {
+    let (mut zones, child, _) = grandchildren(true);
+    let owner = "a.b.d.e.f.g.h.c.test.";
+    let nothing = nsec("c.test.", owner, &[RecordType::NS, RecordType::SOA]);
+    let mut above = name(owner).base_name();
+    while above != name("c.test.") {
+        let said = [child.sign(soa("c.test.")), child.sign(nothing.clone())];
+        zones
+            .world
+            .says(&above.to_ascii(), RecordType::DS, &[], &said);
+        above = above.base_name();
+    }
+    let denial = nsec(owner, "c.test.", &[RecordType::NS]);
+    let said = [child.sign(soa("c.test.")), child.sign(denial)];
+    zones.world.says(owner, RecordType::DS, &[], &said);
+    let verdict = zones.verdict(owner, RecordType::DS).await;
+    assert_eq!(verdict, Ok(Security::Secure));
+    let asked = zones.world.asked();
+    assert!(asked <= 16, "{asked} questions");
+}
+
 /// An NSEC3 at the apex of `test.` that leaves out all unsigned delegations.
 fn opt_out_of_test() -> RrSet {
     let parameters = Parameters {

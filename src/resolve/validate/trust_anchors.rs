@@ -171,8 +171,8 @@ impl TrustAnchors {
     pub(in crate::resolve) fn note_failure(&self, zone: &Name, failure: Failure) {
         let is_unmatched = failure == Failure::KeyMissing;
         let fault = if is_unmatched {
-            "no anchor fits the zone's keys, if it shows any: all below it fails; name its new key in \
-             trust_anchors (docs/root-key.md)"
+            "no anchor fits the zone's keys, if it shows any: all below it fails; name its new \
+             key in trust_anchors (docs/root-key.md)"
                 .to_owned()
         } else {
             format!("the zone's keys could not be had ({failure})")
