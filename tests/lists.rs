@@ -2,7 +2,7 @@
 //! while the old list goes on blocking.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -590,6 +590,21 @@ fn a_removal_is_live_within_a_second_and_over_with_the_next_list() {
     );
 }
 
+/// Whoever refuses, the door or what is below it, it is told in the door's own form.
+fn refusals_are_objects(push: SocketAddr) {
+    for (method, message) in [
+        ("PUT", "the token is not one of those in [push] tokens"),
+        ("PUT x", "this is not an HTTP/1.1 request"),
+    ] {
+        let refused = request(push, "not-the-token-at-all", method, "/v1/lists/signed", "");
+        let expected = serde_json::json!({ "error": message }).to_string();
+        assert!(
+            refused.ends_with(&format!("\r\n\r\n{expected}")),
+            "{refused}"
+        );
+    }
+}
+
 #[test]
 fn a_list_is_pulled_and_a_newer_one_pushed() {
     let desk = Desk::new();
@@ -645,6 +660,7 @@ fn a_list_is_pulled_and_a_newer_one_pushed() {
         request(push, token, method, "/v1/lists/signed", body)
     };
     assert!(request("not-the-token-at-all", "PUT", &body).starts_with("HTTP/1.1 401 "));
+    refusals_are_objects(push);
     // Who says nothing, or has no token, keeps no curator out.
     let _silent: Vec<_> = (0..100)
         .map(|_| TcpStream::connect(push).expect("a listener"))

@@ -35,17 +35,9 @@ impl HttpAnswer {
         }
     }
 
-    /// A line for people on why there is nothing else.
-    pub fn refuse(status: &'static str, message: &str) -> Self {
+    /// A line for people.
+    pub fn line(status: &'static str, message: &str) -> Self {
         Self::new(status, PLAIN, format!("{message}\n"))
-    }
-
-    /// There is no room for the request now.
-    pub fn full(what: &str) -> Self {
-        Self {
-            fields: "Retry-After: 5\r\n",
-            ..Self::refuse("503 Service Unavailable", &format!("{what}; try again"))
-        }
     }
 
     /// The whole answer goes out; its body only where it is wanted.
@@ -70,8 +62,38 @@ impl HttpAnswer {
     }
 }
 
-impl From<HeadFault> for HttpAnswer {
+/// Why a request gets no answer of its own; each door has its own form for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRefusal {
+    /// Such as `404 Not Found`.
+    pub status: &'static str,
+    /// What is wrong, for people.
+    pub message: String,
+    /// More fields of the head, each with its line's end.
+    pub fields: &'static str,
+}
+
+impl HttpRefusal {
+    /// With nothing but this status.
+    pub fn new(status: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            fields: "",
+        }
+    }
+
+    /// There is no room for the request now.
+    pub fn full(what: &str) -> Self {
+        Self {
+            fields: "Retry-After: 5\r\n",
+            ..Self::new("503 Service Unavailable", format!("{what}; try again"))
+        }
+    }
+}
+
+impl From<HeadFault> for HttpRefusal {
     fn from(fault: HeadFault) -> Self {
-        Self::refuse(fault.status(), &fault.to_string())
+        Self::new(fault.status(), fault.to_string())
     }
 }

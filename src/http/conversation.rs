@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
-use super::answer::HttpAnswer;
+use super::answer::{HttpAnswer, HttpRefusal};
 use super::head::{HEAD_OCTETS_MAX, HeadFault, RequestHead};
 use super::places::{HttpSeat, HttpSeats, LobbyPlace};
 use super::service::{Admission, Body, Service};
@@ -76,23 +76,27 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(heard) => heard,
         // Who said nothing is told nothing.
         Err(_) if received.is_empty() => return Ok(()),
-        Err(refused) => HeardHead {
+        Err(refusal) => HeardHead {
             shape: RequestShape::default(),
-            admitted: Err(refused),
+            admitted: Err(refusal),
         },
     };
     // One of both places is held until the answer is written.
-    let (answer, seat) = match admitted {
+    let (answered, seat) = match admitted {
         Ok(admission) => match serving.seats.take(peer) {
             Some(seat) => {
                 drop(place);
                 let taken = take(&mut stream, received, shape, admission).await;
-                (taken.unwrap_or_else(|refused| refused), Some(seat))
+                (taken, Some(seat))
             }
-            None => (HttpAnswer::full("all places are taken"), None),
+            None => (Err(HttpRefusal::full("all places are taken")), None),
         },
-        Err(refused) => (refused, None),
+        Err(refusal) => (Err(refusal), None),
     };
+    let answer = answered.unwrap_or_else(|refusal| HttpAnswer {
+        fields: refusal.fields,
+        ..serving.service.refuse(&refusal)
+    });
     end(stream, answer, shape, seat).await
 }
 
@@ -123,7 +127,7 @@ async fn end<S: AsyncRead + AsyncWrite + Unpin>(
 /// What was made of a head.
 struct HeardHead {
     shape: RequestShape,
-    admitted: Result<Admission, HttpAnswer>,
+    admitted: Result<Admission, HttpRefusal>,
 }
 
 /// How a request is to be read and answered.
@@ -142,7 +146,7 @@ async fn hear<S: AsyncRead + Unpin>(
     serving: &Serving,
     stream: &mut S,
     received: &mut Body,
-) -> Result<HeardHead, HttpAnswer> {
+) -> Result<HeardHead, HttpRefusal> {
     loop {
         receive(stream, received).await?;
         let parsed = RequestHead::parse(received)?;
@@ -168,13 +172,10 @@ async fn take<S: AsyncRead + AsyncWrite + Unpin>(
     received: Body,
     shape: RequestShape,
     admission: Admission,
-) -> Result<HttpAnswer, HttpAnswer> {
+) -> Result<HttpAnswer, HttpRefusal> {
     let Admission { limits, answer } = admission;
     if shape.length > limits.octets_max {
-        return Err(HttpAnswer::refuse(
-            "413 Content Too Large",
-            limits.too_large,
-        ));
+        return Err(HttpRefusal::new("413 Content Too Large", limits.too_large));
     }
     // Of one piece, since what is moved is not wiped.
     let room = shape.length.max(received.len()) + BUFFER_OCTETS;
@@ -189,19 +190,19 @@ async fn take<S: AsyncRead + AsyncWrite + Unpin>(
         while body.len() < shape.length {
             receive(stream, &mut body).await?;
         }
-        Ok::<_, HttpAnswer>(())
+        Ok::<_, HttpRefusal>(())
     };
     timeout(limits.patience, all).await.map_err(|_| slow())??;
     if body.len() > shape.length {
         let message = "more came than Content-Length says";
-        return Err(HttpAnswer::refuse("400 Bad Request", message));
+        return Err(HttpRefusal::new("400 Bad Request", message));
     }
     let made = tokio::task::spawn_blocking(move || answer(body)).await;
-    made.map_err(|_| HttpAnswer::refuse("500 Internal Server Error", "no answer can be made"))
+    made.map_err(|_| HttpRefusal::new("500 Internal Server Error", "no answer can be made"))
 }
 
 /// Read on; a stream that ends is as slow as one that stands still.
-async fn receive<S: AsyncRead + Unpin>(stream: &mut S, into: &mut Body) -> Result<(), HttpAnswer> {
+async fn receive<S: AsyncRead + Unpin>(stream: &mut S, into: &mut Body) -> Result<(), HttpRefusal> {
     let mut buffer = Zeroizing::new([0; BUFFER_OCTETS]);
     match stream.read(&mut *buffer).await {
         Ok(count @ 1..) => {
@@ -212,6 +213,6 @@ async fn receive<S: AsyncRead + Unpin>(stream: &mut S, into: &mut Body) -> Resul
     }
 }
 
-fn slow() -> HttpAnswer {
-    HttpAnswer::refuse("408 Request Timeout", "the request did not come in time")
+fn slow() -> HttpRefusal {
+    HttpRefusal::new("408 Request Timeout", "the request did not come in time")
 }

@@ -35,10 +35,7 @@ pub struct ListenerLimits {
 
 /// An address that is taken, and does not answer yet.
 #[derive(Debug)]
-pub struct HttpListener {
-    listener: TcpListener,
-    address: SocketAddr,
-}
+pub struct HttpListener(TcpListener);
 
 /// The open door; closed when it is dropped.
 #[derive(Debug)]
@@ -56,13 +53,7 @@ impl HttpListener {
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
-    }
-
-    /// Where it listens.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Self(listener))
     }
 
     /// Answers on a thread of its own, which is named `name`, until the returned value is dropped;
@@ -91,13 +82,13 @@ impl HttpListener {
             seats: HttpSeats::new(limits.seats, limits.seats_per_address),
         });
         let lobby = Lobby::new(limits.lobby);
-        let address = self.address;
+        let address = self.0.local_addr()?;
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = accept(self.listener, lobby, serving) => {}
+                        () = accept(self.0, lobby, serving) => {}
                         _ = is_over => {}
                     }
                 });
@@ -151,7 +142,7 @@ mod tests {
     use std::net::TcpStream;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-    use super::super::answer::HttpAnswer;
+    use super::super::answer::{HttpAnswer, HttpRefusal};
     use super::super::head::RequestHead;
     use super::super::service::{Admission, BodyLimits};
     use super::*;
@@ -167,9 +158,9 @@ mod tests {
     struct Echo(Arc<AtomicBool>);
 
     impl Service for Echo {
-        fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpAnswer> {
+        fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpRefusal> {
             if head.target == "/no" {
-                return Err(HttpAnswer::refuse("404 Not Found", "not here"));
+                return Err(HttpRefusal::new("404 Not Found", "not here"));
             }
             let holds = (head.target == "/hold").then(|| Arc::clone(&self.0));
             Ok(Admission {

@@ -8,7 +8,7 @@ mod listener;
 mod places;
 mod service;
 
-pub use answer::{HttpAnswer, PLAIN};
+pub use answer::{HttpAnswer, HttpRefusal, PLAIN};
 pub use client::{ClientSettings, FindAddresses, client, named_addresses, read_authorities};
 pub use conversation::FindTls;
 pub use head::{HeadFault, RequestHead};

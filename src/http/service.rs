@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::answer::HttpAnswer;
+use super::answer::{HttpAnswer, HttpRefusal};
 use super::head::RequestHead;
 
 /// The body of a request.
@@ -15,8 +15,13 @@ pub trait Service: Send + Sync + 'static {
     /// Looks at a request's head, before anything of its body is read.
     ///
     /// # Errors
-    /// The answer, where there is nothing more to be read.
-    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpAnswer>;
+    /// Why there is nothing more to be read.
+    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpRefusal>;
+
+    /// What a refused request is told: a line for people, unless the door speaks another way.
+    fn refuse(&self, refusal: &HttpRefusal) -> HttpAnswer {
+        HttpAnswer::line(refusal.status, &refusal.message)
+    }
 }
 
 /// A request that is allowed.

@@ -4,7 +4,9 @@
 //! them and spins when the process is out of file descriptors.
 
 use super::page::Shown;
-use crate::http::{Admission, BodyLimits, HttpAnswer, ListenerLimits, PLAIN, RequestHead, Service};
+use crate::http::{
+    Admission, BodyLimits, HttpAnswer, HttpRefusal, ListenerLimits, RequestHead, Service,
+};
 
 /// A page is made once a second and written in a moment: few at once are many.
 pub(super) const LIMITS: ListenerLimits = ListenerLimits {
@@ -20,23 +22,17 @@ const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) struct Scrape(pub(super) Shown);
 
 impl Service for Scrape {
-    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpAnswer> {
+    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpRefusal> {
         if !matches!(head.method, "GET" | "HEAD") {
-            return Err(HttpAnswer {
+            let message = "Only GET and HEAD are answered here.";
+            return Err(HttpRefusal {
                 fields: "Allow: GET, HEAD\r\n",
-                ..HttpAnswer::refuse(
-                    "405 Method Not Allowed",
-                    "Only GET and HEAD are answered here.",
-                )
+                ..HttpRefusal::new("405 Method Not Allowed", message)
             });
         }
         if head.path() != "/metrics" {
             let message = "The metrics are at /metrics.";
-            return Err(HttpAnswer::new(
-                "404 Not Found",
-                PLAIN,
-                format!("{message}\n"),
-            ));
+            return Err(HttpRefusal::new("404 Not Found", message));
         }
         let page = self.0.load_full();
         Ok(Admission {

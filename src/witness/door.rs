@@ -9,8 +9,8 @@ use super::judge::{Witness, WitnessAnswer};
 use super::{ADD_CHECKPOINT, SIZE_TYPE};
 use crate::clock::wall_s;
 use crate::http::{
-    Admission, BodyLimits, HttpAnswer, HttpDoor, HttpListener, ListenerLimits, PLAIN, RequestHead,
-    Service,
+    Admission, BodyLimits, HttpAnswer, HttpDoor, HttpListener, HttpRefusal, ListenerLimits, PLAIN,
+    RequestHead, Service,
 };
 use crate::seal::submission::SUBMISSION_OCTETS_MAX;
 
@@ -47,14 +47,14 @@ pub fn open(witness: Witness, listen: SocketAddr, limits: DoorLimits) -> io::Res
 struct Submissions(Arc<Witness>);
 
 impl Service for Submissions {
-    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpAnswer> {
+    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpRefusal> {
         if head.target != ADD_CHECKPOINT {
             let message = "checkpoints are posted to /add-checkpoint";
-            return Err(HttpAnswer::refuse("404 Not Found", message));
+            return Err(HttpRefusal::new("404 Not Found", message));
         }
         if head.method != "POST" {
             let message = "checkpoints are sent with POST";
-            return Err(HttpAnswer::refuse("405 Method Not Allowed", message));
+            return Err(HttpRefusal::new("405 Method Not Allowed", message));
         }
         let witness = Arc::clone(&self.0);
         Ok(Admission {
@@ -68,18 +68,18 @@ fn describe(answer: WitnessAnswer) -> HttpAnswer {
     let size = |size: u64| HttpAnswer::new("409 Conflict", SIZE_TYPE, format!("{size}\n"));
     match answer {
         WitnessAnswer::Cosigned(body) => HttpAnswer::new("200 OK", PLAIN, body),
-        WitnessAnswer::Unreadable(fault) => HttpAnswer::refuse("400 Bad Request", &fault),
-        WitnessAnswer::Unknown => HttpAnswer::refuse("404 Not Found", "this log is not known here"),
-        WitnessAnswer::Unsigned => HttpAnswer::refuse(
+        WitnessAnswer::Unreadable(fault) => HttpAnswer::line("400 Bad Request", &fault),
+        WitnessAnswer::Unknown => HttpAnswer::line("404 Not Found", "this log is not known here"),
+        WitnessAnswer::Unsigned => HttpAnswer::line(
             "403 Forbidden",
             "no key that is known of this log has signed the checkpoint",
         ),
         WitnessAnswer::Stale(last) | WitnessAnswer::OtherRoot(last) => size(last),
-        WitnessAnswer::Unproven => HttpAnswer::refuse(
+        WitnessAnswer::Unproven => HttpAnswer::line(
             "422 Unprocessable Content",
             "the proof does not lead from what was cosigned last to this checkpoint",
         ),
-        WitnessAnswer::Failed => HttpAnswer::refuse(
+        WitnessAnswer::Failed => HttpAnswer::line(
             "500 Internal Server Error",
             "nothing can be remembered at present, and is therefore not cosigned",
         ),

@@ -3,8 +3,7 @@
 //!
 //! `PUT /v1/lists/<id>` takes `{"manifest": note, "entries": base64}`, `PUT
 //! /v1/lists/<id>/removal` removals, `PUT /v1/lists/<id>/keys` a chain of keys, and `GET
-//! /v1/lists/<id>` tells how the list stands, with its receipt. Own code for the little HTTP/1.1
-//! that this needs (RFC 9112), with caps on everything.
+//! /v1/lists/<id>` tells how the list stands, with its receipt.
 
 mod secrets;
 mod settings;
@@ -26,8 +25,8 @@ use self::secrets::PushSecrets;
 pub use self::settings::{PushFault, Settings};
 use crate::clock::monotonic;
 use crate::http::{
-    Admission, Body, BodyLimits, FindTls, HttpAnswer, HttpDoor, HttpListener, ListenerLimits,
-    RequestHead, Service,
+    Admission, Body, BodyLimits, FindTls, HttpAnswer, HttpDoor, HttpListener, HttpRefusal,
+    ListenerLimits, RequestHead, Service,
 };
 use crate::list::Hash;
 use crate::seal::Note;
@@ -148,10 +147,6 @@ fn say((status, object): Said) -> HttpAnswer {
     HttpAnswer::new(status, "application/json", object.to_string())
 }
 
-fn refuse(status: &'static str, what: &str) -> HttpAnswer {
-    say((status, json!({ "error": what })))
-}
-
 /// How a request asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
@@ -167,13 +162,17 @@ struct Pushes {
 }
 
 impl Service for Pushes {
-    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpAnswer> {
+    fn refuse(&self, refusal: &HttpRefusal) -> HttpAnswer {
+        say((refusal.status, json!({ "error": refusal.message })))
+    }
+
+    fn admit(&self, head: &RequestHead<'_>) -> Result<Admission, HttpRefusal> {
         let method = match head.method {
             "GET" => Method::Get,
             "PUT" => Method::Put,
             _ => {
                 let message = "only GET and PUT are answered here";
-                return Err(refuse("405 Method Not Allowed", message));
+                return Err(HttpRefusal::new("405 Method Not Allowed", message));
             }
         };
         let bearer = head.field("authorization")?;
@@ -181,7 +180,7 @@ impl Service for Pushes {
         let secrets = self.secrets.find();
         if !secrets.is_some_and(|secrets| secrets.admits(bearer.unwrap_or_default())) {
             let message = "the token is not one of those in [push] tokens";
-            return Err(refuse("401 Unauthorized", message));
+            return Err(HttpRefusal::new("401 Unauthorized", message));
         }
         let (lists, target) = (Arc::clone(&self.lists), head.target.to_owned());
         // Only a list has no part behind its id.
@@ -191,13 +190,7 @@ impl Service for Pushes {
         let place = match method {
             Method::Put if is_list => {
                 let place = Arc::clone(&self.bundles).try_acquire_owned();
-                Some(place.map_err(|_| HttpAnswer {
-                    fields: "Retry-After: 5\r\n",
-                    ..refuse(
-                        "503 Service Unavailable",
-                        "other lists are being judged; try again",
-                    )
-                })?)
+                Some(place.map_err(|_| HttpRefusal::full("other lists are being judged"))?)
             }
             _ => None,
         };
