@@ -2,15 +2,15 @@
 //! one for.
 
 use super::answering::Answering;
-use super::asked::{Later, Outcome, Wanted};
+use super::asked::{Later, Outcome, Wanted, end};
 use super::fetch::as_asked;
 use super::zone_above::ds_of;
-use crate::answer::special_use;
+use crate::answer::{minimal, special_use};
 use crate::cache::Entry;
 use crate::clock;
 use crate::count::{Cells, Door, Event};
 use crate::name::{Name, SuffixHashes};
-use crate::wire::{self, Question, ede, rcode};
+use crate::wire::{self, Question, ede, rcode, rtype};
 
 impl Answering {
     /// Fetch the answer to a question and put the whole reply into `out`, which stays empty where
@@ -48,10 +48,17 @@ impl Answering {
         if let Some(stale) = self.find_stale(later.key) {
             return self.end_wait(later, &question, &stale, cells, out);
         }
+        // Where the zone above should have spoken there is an answer without it.
+        let has_own_answer = question.qtype == rtype::DS
+            || special_use::zone_to_prove(&question, &self.special_use).is_some();
+        if !has_own_answer {
+            let errors = [(ede::NETWORK, "")];
+            let len = aloud.then(|| minimal::empty(&question, rcode::SERVFAIL, &errors, out));
+            return end(cells, Event::Failed, len.flatten());
+        }
         let Ok(name) = Name::from_wire(question.name) else {
             return Outcome::Silence;
         };
-        // Where the zone above should have spoken there is an answer without it.
         let failure = Entry::failure(&name, question.qtype, ede::NETWORK, clock::wall_u32_s(), 1);
         let outcome = self.end_wait(later, &question, &failure, cells, out);
         let is_failure = out
