@@ -11,7 +11,7 @@ use ipnet::Ipv6Net;
 use super::convert::{covered_type, their_name};
 use super::failure::Failure;
 use super::question::{Fetched, Question};
-use super::reply::earlier;
+use super::reply::earliest;
 use crate::clock;
 use crate::name::Name;
 
@@ -133,10 +133,13 @@ impl Prefix {
         ttl_s_max: u32,
     ) -> Option<Fetched> {
         let wire = self.translate(question, denial, &found, ttl_s_max)?;
-        let (one, other) = (denial.signed_until_s, found.signed_until_s);
+        let ends = denial
+            .signed_until_s
+            .into_iter()
+            .chain(found.signed_until_s);
         Some(Fetched {
             wire,
-            signed_until_s: earlier(one, other, clock::wall_u32_s()),
+            signed_until_s: earliest(ends, clock::wall_u32_s()),
             ..found
         })
     }

@@ -94,8 +94,7 @@ impl ServerReply {
                 *last = later(*last, end, now_s);
             }
         }
-        ends.into_values()
-            .min_by_key(|end| end.wrapping_sub(now_s).cast_signed())
+        earliest(ends.into_values(), now_s)
     }
 
     /// That the name does not exist, with the proof (RFC 4035 section 5.4, RFC 5155 section 8.4).
@@ -153,10 +152,10 @@ pub(super) fn later(one: u32, other: u32, now_s: u32) -> u32 {
     }
 }
 
-/// The earlier of two such moments; what has none sets none.
-pub(super) fn earlier(one: Option<u32>, other: Option<u32>, now_s: u32) -> Option<u32> {
-    let both = one.into_iter().chain(other);
-    both.min_by_key(|moment| moment.wrapping_sub(now_s).cast_signed())
+/// The earliest of such moments, if there are any.
+pub(super) fn earliest(moments: impl IntoIterator<Item = u32>, now_s: u32) -> Option<u32> {
+    let moments = moments.into_iter();
+    moments.min_by_key(|moment| moment.wrapping_sub(now_s).cast_signed())
 }
 
 /// Does the AD bit go out set?

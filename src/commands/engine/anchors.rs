@@ -10,7 +10,7 @@ use tokio::time::{self, MissedTickBehavior};
 use crate::clock;
 use crate::config::Config;
 use crate::resolve::{KeptAnchors, Resolver};
-use crate::store::write_whole;
+use crate::store::{beside, free_name, write_whole};
 
 const FILE: &str = "trust-anchors.json";
 /// How often is looked whether something is to be asked or kept.
@@ -46,11 +46,10 @@ pub(super) fn read(config: &Config) -> Option<KeptAnchors> {
 
 /// Where the file is now, for a message.
 fn set_aside(file: &Path) -> String {
-    let aside = |at| PathBuf::from(format!("{}.damaged-{at}", file.display()));
-    let free = (clock::wall_s()..).map(aside).find(|aside| !aside.exists());
-    match free.filter(|aside| fs::rename(file, aside).is_ok()) {
-        Some(aside) => format!(", and is set aside as {}", aside.display()),
-        None => String::new(),
+    let aside = free_name(&beside(file, ".damaged"), clock::wall_s());
+    match fs::rename(file, &aside) {
+        Ok(()) => format!(", and is set aside as {}", aside.display()),
+        Err(_) => String::new(),
     }
 }
 

@@ -38,12 +38,7 @@ impl Validator {
         said: &Arc<Said>,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
-        let insecure = |why| {
-            Ok(Judged {
-                said: Arc::clone(said),
-                verdict: Security::Insecure(why),
-            })
-        };
+        let insecure = |why| Ok(Judged::insecure(said, why));
         let anchors = self.anchors.in_force();
         if let AnchorStanding::Outside(why) = anchors.standing_of(name, rtype) {
             return insecure(why);

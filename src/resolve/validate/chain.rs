@@ -282,12 +282,11 @@ impl Validator {
         budget: &Budget,
     ) -> Result<Delegation, Failure> {
         let (child, lowest) = (&cut.child, cut.child.base_name());
-        let said_by = match (proven, &cut.ds) {
-            (Some(_), _) => cut.parent.clone(),
-            (None, ds) => {
-                let sets = ds.as_slice().iter().chain(&cut.denial);
-                self.holder(ask, sets, &lowest, &cut.parent, budget).await?
-            }
+        let said_by = if proven.is_some() {
+            cut.parent.clone()
+        } else {
+            let sets = cut.ds.iter().chain(&cut.denial);
+            self.holder(ask, sets, &lowest, &cut.parent, budget).await?
         };
         let origin = Provenance {
             lowest: &lowest,

@@ -55,12 +55,7 @@ impl Validator {
         said: &Arc<Said>,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
-        let insecure = |why| {
-            Ok(Judged {
-                said: Arc::clone(said),
-                verdict: Security::Insecure(why),
-            })
-        };
+        let insecure = |why| Ok(Judged::insecure(said, why));
         let evidence = match self.gather(ask, name, rtype, said, budget).await? {
             Ok(evidence) => evidence,
             Err(why) => return insecure(why),

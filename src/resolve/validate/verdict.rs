@@ -63,6 +63,16 @@ pub(in crate::resolve) struct Judged {
     pub(in crate::resolve) verdict: Security,
 }
 
+impl Judged {
+    /// What was said, as it came.
+    pub(super) fn insecure(said: &Arc<Said>, why: Insecurity) -> Self {
+        Self {
+            said: Arc::clone(said),
+            verdict: Security::Insecure(why),
+        }
+    }
+}
+
 /// Failures that another server may not have; a limit or silence is none.
 pub(in crate::resolve) const fn is_bogus(failure: Failure) -> bool {
     matches!(
