@@ -41,26 +41,35 @@ fn written_anew(running: &Running) -> Option<u64> {
     (code == 0).then(|| written(running))
 }
 
+fn count_some(running: &Running) {
+    ask_some(running.address());
+    until("the first writing", PATIENCE, || {
+        (written(running) == ASKED).then_some(())
+    });
+}
+
+/// The loss is told, and what is asked from then on is counted.
+fn see_it_begin_anew(running: &Running) {
+    until("the new log", PATIENCE, || {
+        let said = running.stderr();
+        said.contains("was deleted or replaced").then_some(())
+    });
+    ask_some(running.address());
+    until("the writing of the new counts", PATIENCE, || {
+        written_anew(running)
+            .filter(|written| *written == ASKED)
+            .map(drop)
+    });
+}
+
 #[test]
 fn counts_that_are_deleted_while_it_runs_begin_anew_at_once() {
     for (class, happen) in LOSSES {
         let mut running = program().start();
-        ask_some(running.address());
-        until("the first writing", PATIENCE, || {
-            (written(&running) == ASKED).then_some(())
-        });
+        count_some(&running);
         let state = running.folder().join("state");
         happen(&state);
-        until("the new log", PATIENCE, || {
-            let said = running.stderr();
-            said.contains("was deleted or replaced").then_some(())
-        });
-        ask_some(running.address());
-        until("the writing of the new counts", PATIENCE, || {
-            written_anew(&running)
-                .filter(|written| *written == ASKED)
-                .map(drop)
-        });
+        see_it_begin_anew(&running);
         let status = running.run(&["status"]).1;
         assert!(
             status.contains("ALARM      restored: "),
@@ -88,22 +97,10 @@ fn counts_that_are_deleted_while_it_runs_begin_anew_at_once() {
 #[test]
 fn a_state_folder_that_is_deleted_while_it_runs_is_made_anew() {
     let mut running = program().start();
-    ask_some(running.address());
-    until("the first writing", PATIENCE, || {
-        (written(&running) == ASKED).then_some(())
-    });
+    count_some(&running);
     let state = running.folder().join("state");
     fs::rename(&state, running.folder().join("away")).expect("the state");
-    until("the new log", PATIENCE, || {
-        let said = running.stderr();
-        said.contains("was deleted or replaced").then_some(())
-    });
-    ask_some(running.address());
-    until("the writing of the new counts", PATIENCE, || {
-        written_anew(&running)
-            .filter(|written| *written == ASKED)
-            .map(drop)
-    });
+    see_it_begin_anew(&running);
     let outcome = verify_log(&running);
     assert_eq!(outcome["verdict"], "in order", "{outcome:#}");
     assert!(!outcome["logs"][0]["restored"].is_null(), "{outcome:#}");

@@ -7,6 +7,18 @@ use crate::kit::ask::{Client, Question, ask};
 use crate::kit::internet::Internet;
 use crate::kit::program::Program;
 
+/// Hold what name and type get, with DO, against code, AD and extended errors.
+fn assert_answer(client: &Client, (name, kind): (&str, &str), expected: &(&str, bool, Vec<u16>)) {
+    let response = client.ask(&Question::new(name, kind).dnssec_ok());
+    let rcode = response.rcode();
+    let told = (
+        rcode.as_str(),
+        response.message.authentic_data,
+        response.ede(),
+    );
+    assert_eq!(told, *expected, "{name} {kind}");
+}
+
 /// What an upstream says is checked by ourselves; that it says AD is neither needed nor enough.
 #[test]
 fn signatures_behind_an_upstream_are_checked() {
@@ -27,16 +39,7 @@ fn signatures_behind_an_upstream_are_checked() {
         ("www.expired.test.", "A", "SERVFAIL", false, vec![7]),
         ("www.nosig.test.", "A", "SERVFAIL", false, vec![10]),
     ] {
-        let response = client.ask(&Question::new(name, kind).dnssec_ok());
-        assert_eq!(
-            (
-                response.rcode().as_str(),
-                response.message.authentic_data,
-                response.ede()
-            ),
-            (rcode, authentic, ede),
-            "{name} {kind}"
-        );
+        assert_answer(&client, (name, kind), &(rcode, authentic, ede));
     }
     let unchecked = client.ask(&Question::new("www.bogus.test.", "A").unchecked());
     assert_eq!(
@@ -64,16 +67,7 @@ fn an_upstream_s_denials_count_without_their_soa() {
         ("mixed.chain.test.", "MX", "NOERROR", false, vec![]),
         ("www.nosig.test.", "MX", "SERVFAIL", false, vec![10]),
     ] {
-        let response = client.ask(&Question::new(name, kind).dnssec_ok());
-        assert_eq!(
-            (
-                response.rcode().as_str(),
-                response.message.authentic_data,
-                response.ede()
-            ),
-            (rcode, authentic, ede),
-            "{name} {kind}"
-        );
+        assert_answer(&client, (name, kind), &(rcode, authentic, ede));
     }
 }
 

@@ -3,21 +3,15 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::ask::{Client, Question};
+use super::daemon::{Daemon, bind_anchor, free_address, wait_for};
 use super::internet::Internet;
-use super::peers::free_address;
 use super::tool::{DNSMASQ, KRESD, NAMED, STUBBY, Tool, UNBOUND};
-use super::until;
 
 /// Stubby reads it as YAML only where its name says so.
 const CONFIGURATION: &str = "conf.yml";
-const PATIENCE: Duration = Duration::from_secs(20);
-const SOON: Duration = Duration::from_millis(500);
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +29,7 @@ pub(crate) enum Forwarder {
 /// One that runs; it ends when dropped.
 pub(crate) struct RunningForwarder {
     address: SocketAddr,
-    child: Child,
-    _folder: TempDir,
+    _daemon: Daemon,
 }
 
 impl Forwarder {
@@ -87,25 +80,11 @@ impl Forwarder {
         };
         let text = text.replace("{folder}", &at.to_string());
         fs::write(folder.path().join(CONFIGURATION), text).expect("a configuration");
-        let log = fs::File::create(folder.path().join("log")).expect("a log");
-        let child = Command::new(self.tool().name)
-            .args(arguments)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("the program");
         let running = RunningForwarder {
             address,
-            child,
-            _folder: folder,
+            _daemon: Daemon::start(self.tool(), folder, arguments),
         };
-        let client = Client::udp(address).patience(SOON);
-        until(&format!("{self:?} answers"), PATIENCE, || {
-            let response = client.try_ask(&Question::new("good.test.", "SOA"))?;
-            (response.rcode() == "NOERROR").then_some(())
-        });
+        wait_for(address, "good.test.", |said| said.rcode() == "NOERROR");
         running
     }
 }
@@ -113,13 +92,6 @@ impl Forwarder {
 impl RunningForwarder {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
-    }
-}
-
-impl Drop for RunningForwarder {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -171,10 +143,7 @@ forward-zone:
 }
 
 fn bind(at: SocketAddr, upstream: SocketAddr, anchor: &str) -> String {
-    let fields: Vec<&str> = anchor.split_whitespace().collect();
-    let [.., flags, protocol, algorithm, key] = fields.as_slice() else {
-        panic!("no key in {anchor}")
-    };
+    let anchor = bind_anchor(anchor);
     format!(
         r#"
 options {{
@@ -192,7 +161,7 @@ options {{
     forwarders {{ {} port {}; }};
 }};
 controls {{ }};
-trust-anchors {{ "." static-key {flags} {protocol} {algorithm} "{key}"; }};
+{anchor}
 "#,
         at.port(),
         at.ip(),

@@ -10,6 +10,7 @@ use ask::ask;
 use running::Running;
 
 pub(crate) mod ask;
+mod daemon;
 pub(crate) mod dice;
 pub(crate) mod evidence;
 pub(crate) mod forwarders;

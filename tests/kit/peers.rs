@@ -2,19 +2,13 @@
 //! internet, with its own root and anchor.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tempfile::TempDir;
 
-use super::ask::{Client, Question};
+use super::daemon::{Daemon, bind_anchor, free_address, wait_for};
 use super::internet::Internet;
 use super::tool::{KRESD, NAMED, RECURSOR, Tool, UNBOUND, is_missing};
-use super::until;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-const SOON: Duration = Duration::from_millis(500);
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +23,7 @@ pub(crate) enum Peer {
 pub(crate) struct RunningPeer {
     address: SocketAddr,
     outgoing: IpAddr,
-    child: Child,
-    _folder: TempDir,
+    _daemon: Daemon,
 }
 
 impl Peer {
@@ -101,31 +94,20 @@ impl Peer {
             text.replace("{folder}", &at.to_string()),
         )
         .expect("a configuration");
-        let log = fs::File::create(folder.path().join("log")).expect("a log");
-        let mut command = Command::new(self.tool().name);
-        match self {
-            Self::Unbound => command.args(["-d", "-c", file]),
-            Self::Bind => command.args(["-f", "-n", "1", "-c", &format!("{at}/{file}")]),
-            Self::Knot => command.args(["-n", "-q", "-c", file, "."]),
-            Self::PowerDns => command.arg(format!("--config-dir={at}")),
+        let arguments = match self {
+            Self::Unbound => vec!["-d".to_owned(), "-c".to_owned(), file.to_owned()],
+            Self::Bind => ["-f", "-n", "1", "-c", &format!("{at}/{file}")]
+                .map(str::to_owned)
+                .to_vec(),
+            Self::Knot => ["-n", "-q", "-c", file, "."].map(str::to_owned).to_vec(),
+            Self::PowerDns => vec![format!("--config-dir={at}")],
         };
-        command
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log);
-        let child = command.spawn().expect("the program");
         let running = RunningPeer {
             address,
             outgoing,
-            child,
-            _folder: folder,
+            _daemon: Daemon::start(self.tool(), folder, arguments),
         };
-        let client = Client::udp(address).patience(SOON);
-        until(self.name(), PATIENCE, || {
-            let response = client.try_ask(&Question::new("www.fine.test.", "SOA"))?;
-            (response.rcode() != "REFUSED").then_some(())
-        });
+        wait_for(address, "www.fine.test.", |said| said.rcode() != "REFUSED");
         running
     }
 }
@@ -138,24 +120,6 @@ impl RunningPeer {
     /// Where its questions come from.
     pub(crate) fn outgoing(&self) -> IpAddr {
         self.outgoing
-    }
-}
-
-impl Drop for RunningPeer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// On 127.0.0.1, since BIND listens only on addresses that an interface has.
-pub(super) fn free_address() -> SocketAddr {
-    loop {
-        let udp = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
-        let address = udp.local_addr().expect("an address");
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
     }
 }
 
@@ -192,10 +156,7 @@ remote-control:
 
 fn bind(at: SocketAddr, outgoing: IpAddr, anchor: &str) -> String {
     let (ip, port) = (at.ip(), at.port());
-    let fields: Vec<&str> = anchor.split_whitespace().collect();
-    let [.., flags, protocol, algorithm, key] = fields.as_slice() else {
-        panic!("no key in {anchor}")
-    };
+    let anchor = bind_anchor(anchor);
     format!(
         r#"
 options {{
@@ -214,7 +175,7 @@ options {{
 }};
 controls {{ }};
 zone "." {{ type hint; file "root.hints"; }};
-trust-anchors {{ "." static-key {flags} {protocol} {algorithm} "{key}"; }};
+{anchor}
 server ::/0 {{ bogus yes; }};
 "#
     )
