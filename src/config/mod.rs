@@ -2,6 +2,7 @@
 //! no other module knows.
 
 mod cache;
+mod changes;
 mod clients;
 mod forward;
 mod limits;
@@ -35,6 +36,8 @@ use crate::policy::{GroupSettings, ListRules};
 use crate::seal::sha256;
 use crate::update::{ListOrigin, ListSource, Text, push};
 pub use cache::CacheLimits;
+use changes::changes_between;
+pub use changes::{KeyChange, ValueChange};
 pub use forward::{Forward, OwnZone, OwnZoneTarget};
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
@@ -98,6 +101,8 @@ pub struct Config {
     zones: Vec<(ListIndex, TransferredZone)>,
     groups: Vec<GroupSettings>,
     files: Vec<NamedFile>,
+    /// What was written, as it was written.
+    written: toml::Table,
 }
 
 /// The file as it is written.
@@ -174,6 +179,13 @@ impl Config {
     /// All groups but everybody's.
     pub fn groups(&self) -> &[GroupSettings] {
         &self.groups
+    }
+
+    /// What is written otherwise in `next`, one line a key; a list, a group or the like that is
+    /// new or gone is one line.
+    pub fn changes_to(&self, next: &Self) -> Vec<KeyChange> {
+        let reference = toml::from_str(REFERENCE).unwrap_or_default();
+        changes_between(&self.written, &next.written, &reference)
     }
 
     /// Check that the files it names can be read now: certificate and key, root hints, trust
@@ -260,6 +272,8 @@ impl Config {
         };
         let mut config = document.check(place, &mut review);
         config.files = review.files;
+        // It was read as a document just now.
+        config.written = toml::from_str(text).unwrap_or_default();
         config.digest = HEXLOWER.encode(&sha256(text.as_bytes()));
         if review.problems.is_empty() {
             Ok(config)
@@ -303,6 +317,7 @@ impl Document {
                 .map(|list| (list.rules, list.source))
                 .collect(),
             files: Vec::new(),
+            written: toml::Table::new(),
             state,
             promised,
             listen,

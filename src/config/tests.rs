@@ -113,7 +113,13 @@ fn the_reference_says_the_defaults() {
     assert!(reference.lists.is_empty());
     let nothing = parse("").unwrap();
     assert_ne!(reference.digest, nothing.digest);
+    assert_eq!(
+        changes(&nothing, &reference),
+        ["list.example: added"],
+        "keys that are left out have their defaults"
+    );
     reference.digest.clone_from(&nothing.digest);
+    reference.written.clear();
     assert_eq!(format!("{reference:?}"), format!("{nothing:?}"));
     let keys = r#"[[list]]
 file = "../blocklists/example.txt"
@@ -124,8 +130,55 @@ basis = "law"
 legal_basis = "Example Act, section 1"
 stop = ["192.0.2.1", "2001:db8::1"]
 "#;
+    let without_defaults: toml::Table = toml::from_str(keys).unwrap();
+    let examples = without_defaults["list"][0].as_table().unwrap();
+    assert!(
+        changes::EXAMPLES
+            .iter()
+            .all(|key| examples.contains_key(*key))
+    );
+    assert_eq!(examples.len(), changes::EXAMPLES.len());
     let with_defaults = parse(keys).unwrap().lists.pop().unwrap();
     assert_eq!(format!("{list:?}"), format!("{with_defaults:?}"));
+}
+
+fn changes(before: &Config, after: &Config) -> Vec<String> {
+    let changes = before.changes_to(after);
+    changes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_changed_configuration_is_told_key_by_key() {
+    let before = parse(&format!("{LIST}{STOP}")).unwrap();
+    let after = format!("[limits]\nwaiting = 3000\n{LIST}{STOP}required = true\n");
+    let after = parse(&after).unwrap();
+    assert_eq!(
+        changes(&before, &after),
+        [
+            "limits.waiting: 10000 -> 3000",
+            "list.a.required: false -> true"
+        ]
+    );
+    assert_eq!(
+        changes(&after, &before),
+        [
+            "limits.waiting: 3000 -> 10000",
+            "list.a.required: true -> false"
+        ]
+    );
+    assert_eq!(changes(&after, &after), [""; 0]);
+}
+
+/// A repeated section that `changes` did not know would be told as one value.
+#[test]
+fn every_repeated_section_is_told_by_its_name() {
+    let headings = REFERENCE.lines().filter_map(|line| {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        line.strip_prefix("[[")?.strip_suffix("]]")
+    });
+    let headings: BTreeSet<&str> = headings.collect();
+    let known = changes::REPEATED.map(|(section, _)| section);
+    assert_eq!(headings, BTreeSet::from(known));
 }
 
 #[test]

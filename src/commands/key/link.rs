@@ -68,7 +68,7 @@ pub(super) fn rotate(args: &RotateArgs, style: Style) -> Result<(), CommandFailu
     let keys = read_all(&args.keys)?;
     start_link(
         &desk,
-        KeyChange {
+        LinkTerms {
             keys,
             signatures: args.signatures,
             revoked: Vec::new(),
@@ -98,7 +98,7 @@ pub(super) fn revoke(args: &RevokeArgs, style: Style) -> Result<(), CommandFailu
     keys.extend(read_all(&args.keys)?);
     start_link(
         &desk,
-        KeyChange {
+        LinkTerms {
             keys,
             signatures: args.signatures.unwrap_or(today.threshold),
             revoked,
@@ -121,7 +121,7 @@ pub(super) fn cosign(args: &CosignArgs, style: Style) -> Result<(), CommandFailu
 }
 
 /// What a link is to change.
-struct KeyChange {
+struct LinkTerms {
     keys: Vec<VerifyKey>,
     signatures: usize,
     revoked: Vec<Revocation>,
@@ -129,7 +129,7 @@ struct KeyChange {
 
 fn start_link(
     desk: &Desk,
-    change: KeyChange,
+    change: LinkTerms,
     signers: &[PathBuf],
     style: Style,
 ) -> Result<(), CommandFailure> {
