@@ -42,7 +42,7 @@ pub fn since_epoch() -> Duration {
 }
 
 /// Both clocks at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClockReading {
     /// The wall clock.
     pub wall: UnixSeconds,

@@ -46,9 +46,14 @@ pub mod update;
 pub mod witness;
 
 // 11 edge
-pub mod commands;
 pub mod config;
 pub mod control;
+
+// 12 engine
+pub mod engine;
+
+// 13 commands
+pub mod commands;
 
 /// Keeps small long-lived things (cached answers) apart from large short-lived ones (questions
 /// under way). With glibc's allocator 100,000 cached answers of 21 MiB held 190 MiB, since each

@@ -127,8 +127,14 @@ fn reload_often(running: &Running) -> Vec<Swap> {
         side = side.other();
         let from = Instant::now();
         running.replace_list("swapped", &texts[side as usize]);
-        let reply = ask_control(&running.control_socket(), &Request::Reload { list: None })
-            .expect("a reply");
+        let reply = ask_control(
+            &running.control_socket(),
+            &Request::Reload {
+                list: None,
+                dry_run: false,
+            },
+        )
+        .expect("a reply");
         assert!(matches!(reply, ControlReply::Reload(_)), "{reply:?}");
         swaps.push(Swap {
             from,

@@ -49,6 +49,7 @@ removal list in-force entries:n from:n named:n removal:w until:n
 removal list in-force end:w removal:w serial:n?
 expired list - expires:n? manifest:w? serial:n?
 moved program counts to:w
+configured program - changed:l waiting:l
 restored program counts found:n from:t! origin:w root:w size:n until:t! why:w
 restored list - found:n?
 follows program counts origin:w root:w size:n until:t why:w

@@ -12,7 +12,7 @@ use crate::wire::{Flags, Question, Reply, class, rcode, rtype};
 const TTL_S: u32 = 3600;
 
 /// What the operator wants.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Names with their addresses, each of which leads back to them.
     pub addresses: Vec<(Name, IpAddr)>,

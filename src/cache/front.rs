@@ -35,11 +35,14 @@ impl Front {
         }
     }
 
-    /// Forget everything if something was flushed since the last call.
-    pub fn follow(&mut self, flushes: u64) {
+    /// Forget everything if something was flushed since the last call, and have room for `entries`
+    /// from then on.
+    pub fn follow(&mut self, flushes: u64, entries: impl FnOnce() -> usize) {
         if flushes != self.flushes {
-            self.flushes = flushes;
-            self.sets.iter_mut().for_each(|set| *set = Set::default());
+            *self = Self {
+                flushes,
+                ..Self::new(entries())
+            };
         }
     }
 
@@ -147,9 +150,9 @@ mod tests {
                 .find(CacheKey::new(name(10), 1, false, false), 10)
                 .is_some()
         );
-        front.follow(0);
+        front.follow(0, || 1024);
         assert!(front.guess(name(10)).is_some());
-        front.follow(1);
+        front.follow(1, || 1024);
         assert!(front.guess(name(10)).is_none());
     }
 

@@ -7,7 +7,7 @@ mod write;
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use quick_cache::sync::{Cache as Shelf, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
@@ -73,7 +73,7 @@ type Lifecycle = DefaultLifecycle<CacheKey, Arc<Entry>>;
 /// The cache of all answers.
 pub struct Cache {
     shelf: Shelf<CacheKey, Arc<Entry>, EntryOctets, Folding, Lifecycle>,
-    /// Grows with each flush, so that the threads' fronts know when to forget.
+    /// Grows with each flush and change of size, so that the threads' fronts know when to forget.
     flushes: AtomicU64,
 }
 
@@ -157,9 +157,17 @@ impl Cache {
         self.shelf.insert(key, entry);
     }
 
+    /// Forget the answer under this key.
+    pub fn forget(&self, key: CacheKey) {
+        self.shelf.remove(&key);
+    }
+
     /// Forget answers. Returns how many there were.
     pub fn flush(&self, what: Flush<'_>) -> usize {
         let before = self.shelf.len();
+        // Counted before, so that nothing is kept any more that was asked before it, and after, so
+        // that no front keeps what it found meanwhile.
+        self.flushes.fetch_add(1, SeqCst);
         match what {
             Flush::All => self.shelf.clear(),
             Flush::Name(name) => self
@@ -169,7 +177,7 @@ impl Cache {
                 .shelf
                 .retain(|_, entry| !entry.name().is_some_and(|name| name.is_within(parent))),
         }
-        self.flushes.fetch_add(1, Relaxed);
+        self.flushes.fetch_add(1, SeqCst);
         before.saturating_sub(self.shelf.len())
     }
 
@@ -180,9 +188,15 @@ impl Cache {
         (fair as usize).min(FRONT_ENTRIES_MAX)
     }
 
-    /// How many times something was flushed.
+    /// Take about `octets_max` octets at the most from now on; what is too much goes at once.
+    pub fn resize(&self, octets_max: u64) {
+        self.shelf.set_capacity(octets_max);
+        self.flushes.fetch_add(1, SeqCst);
+    }
+
+    /// Grows with each flush and each change of size.
     pub fn flushes(&self) -> u64 {
-        self.flushes.load(Relaxed)
+        self.flushes.load(SeqCst)
     }
 
     /// How full it is.

@@ -4,11 +4,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use super::cli::ReloadArgs;
 use super::failure::{CommandFailure, load};
-use super::output::{Style, count, print, print_json, time};
-use crate::control::{AskFault, ControlReply, Request, ask};
+use super::output::{Style, count, number, print, print_json, time};
+use crate::control::{AskFault, ConfigReload, ControlReply, Reloaded, Request, ask};
 use crate::name::Name;
-use crate::update::{ListChange, ListOutcome};
+use crate::update::ListChange;
 
 /// Whom to ask, and how to print what they say.
 pub(super) struct Asking {
@@ -78,21 +79,20 @@ impl Asking {
     }
 }
 
-/// `wardline reload [LIST]`: fails where a list was refused.
-pub(super) fn reload(
-    asking: &Asking,
-    list: Option<String>,
-    codes: &[String],
-    reason: Option<&str>,
-) -> Result<(), CommandFailure> {
-    match (list, reason) {
-        (list, None) if codes.is_empty() => changing(asking, &Request::Reload { list }),
+/// `wardline reload [LIST]`: fails where the configuration or a list was refused.
+pub(super) fn reload(asking: &Asking, wanted: &ReloadArgs) -> Result<(), CommandFailure> {
+    let (list, codes) = (wanted.list.clone(), wanted.codes.clone());
+    match (list, wanted.reason.clone()) {
+        (list, None) if codes.is_empty() => {
+            let dry_run = wanted.dry_run;
+            changing(asking, &Request::Reload { list, dry_run })
+        }
         (Some(list), Some(reason)) if !codes.is_empty() => changing(
             asking,
             &Request::Override {
                 list,
-                codes: codes.to_vec(),
-                reason: reason.to_owned(),
+                codes,
+                reason,
             },
         ),
         _ => Err(CommandFailure::Usage(
@@ -104,7 +104,7 @@ pub(super) fn reload(
 /// A request that changes lists: fails where one was refused.
 pub(super) fn changing(asking: &Asking, request: &Request) -> Result<(), CommandFailure> {
     let reply = asking.ask(request, |reply| match reply {
-        ControlReply::Reload(reloaded) => Some(describe(&reloaded.lists)),
+        ControlReply::Reload(reloaded) => Some(describe(reloaded)),
         _ => None,
     })?;
     let ControlReply::Reload(reloaded) = reply else {
@@ -132,52 +132,78 @@ pub(super) fn changing(asking: &Asking, request: &Request) -> Result<(), Command
     }
 }
 
-fn describe(outcomes: &[ListOutcome]) -> String {
-    outcomes.iter().fold(String::new(), |mut text, outcome| {
-        let change = match &outcome.change {
-            ListChange::Swapped {
-                entries,
-                rejects: 0,
-            } => format!("in force with {} entries", super::output::number(*entries)),
-            ListChange::Swapped { entries, rejects } => {
-                format!(
-                    "in force with {} entries; {} passed over",
-                    super::output::number(*entries),
-                    count(*rejects, "line")
-                )
-            }
-            ListChange::Removed { entries } => format!(
-                "{} no longer blocked",
-                if *entries == 1 {
-                    "1 entry".to_owned()
-                } else {
-                    format!("{} entries", super::output::number(*entries))
+fn describe(reloaded: &Reloaded) -> String {
+    let configuration = reloaded.configuration.as_ref();
+    let configuration = configuration.map_or_else(String::new, describe_configuration);
+    reloaded
+        .lists
+        .iter()
+        .fold(configuration, |mut text, outcome| {
+            let change = match &outcome.change {
+                ListChange::Swapped {
+                    entries,
+                    rejects: 0,
+                } => format!("in force with {} entries", number(*entries)),
+                ListChange::Swapped { entries, rejects } => {
+                    format!(
+                        "in force with {} entries; {} passed over",
+                        number(*entries),
+                        count(*rejects, "line")
+                    )
                 }
-            ),
-            ListChange::RemovalWaits { from } => {
-                format!("still blocked: the removal holds from {} on", time(*from))
-            }
-            ListChange::Settled => {
-                "unchanged: the issue in force has taken the removal up already".to_owned()
-            }
-            ListChange::Keys { link } => format!("its keys have changed, with link {link}"),
-            ListChange::Staged { entries, left_s } => {
-                format!(
-                    "{} entries are tried out for {left_s} s more before they come in force",
-                    super::output::number(*entries)
-                )
-            }
-            ListChange::Asked => {
-                "its sources are looked at again; `wardline lists` shows what comes of it"
-                    .to_owned()
-            }
-            ListChange::Unchanged => "unchanged".to_owned(),
-            ListChange::Refused { .. } => "refused".to_owned(),
-        };
+                ListChange::Removed { entries } => format!(
+                    "{} no longer blocked",
+                    if *entries == 1 {
+                        "1 entry".to_owned()
+                    } else {
+                        format!("{} entries", number(*entries))
+                    }
+                ),
+                ListChange::RemovalWaits { from } => {
+                    format!("still blocked: the removal holds from {} on", time(*from))
+                }
+                ListChange::Settled => {
+                    "unchanged: the issue in force has taken the removal up already".to_owned()
+                }
+                ListChange::Keys { link } => format!("its keys have changed, with link {link}"),
+                ListChange::Staged { entries, left_s } => {
+                    format!(
+                        "{} entries are tried out for {left_s} s more before they come in force",
+                        number(*entries)
+                    )
+                }
+                ListChange::Asked => {
+                    "its sources are looked at again; `wardline lists` shows what comes of it"
+                        .to_owned()
+                }
+                ListChange::Unchanged => "unchanged".to_owned(),
+                ListChange::Refused { .. } => "refused".to_owned(),
+            };
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{}: {change}", outcome.id);
+            text
+        })
+}
+
+/// What became of the configuration, or would become of it.
+fn describe_configuration(told: &ConfigReload) -> String {
+    let mut text = String::new();
+    for change in &told.changed {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}: {change}", outcome.id);
-        text
-    })
+        let _ = writeln!(text, "{change}");
+    }
+    for waiting in &told.waiting {
+        let _ = writeln!(text, "NOT IN FORCE: {waiting}");
+    }
+    let is_same = told.changed.is_empty() && told.waiting.is_empty();
+    let outcome = match (is_same, told.dry_run, told.waiting.is_empty()) {
+        (true, _, _) => "unchanged",
+        (false, true, _) => "not changed: this was a dry run",
+        (false, false, true) => "in force",
+        (false, false, false) => "in force but for what waits for a restart",
+    };
+    let _ = writeln!(text, "configuration: {outcome}");
+    text
 }
 
 /// A name that is none is wrong usage, whether the program runs or not.

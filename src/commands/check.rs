@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::engine;
 use super::failure::{CommandFailure, lines};
 use super::output::{Style, TextColumn, number, print, print_json, table, time};
 use crate::clock::wall_s;
 use crate::config::{Config, Problem};
+use crate::engine;
 use crate::list::expiry::warning_of_issue;
 use crate::list::manifest::Manifest;
 use crate::list::parse::Reject;

@@ -33,23 +33,8 @@ pub(super) enum Command {
     Check,
     /// Show how the running program stands: lists, questions, cache, upstream resolvers.
     Status,
-    /// Have the running program read its lists again.
-    Reload {
-        /// Only the list with this id.
-        list: Option<String>,
-        /// Let this finding of the guard pass, for what it holds back of the list now; once for
-        /// each finding.
-        #[arg(
-            long = "override",
-            value_name = "CODE",
-            value_delimiter = ',',
-            requires = "reason"
-        )]
-        codes: Vec<String>,
-        /// Why it is let pass; written into the journal.
-        #[arg(long, value_name = "TEXT", requires = "codes")]
-        reason: Option<String>,
-    },
+    /// Have the running program read its configuration and its lists again, and put both in force.
+    Reload(ReloadArgs),
     /// Show how the lists stand: serial, entries, whether they are proven to be in force, when they
     /// run out.
     Lists,
@@ -115,4 +100,26 @@ pub(super) enum Command {
         /// Into this folder; without it the main page goes to standard output.
         folder: Option<PathBuf>,
     },
+}
+
+/// What is read again.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReloadArgs {
+    /// Only the list with this id.
+    pub(super) list: Option<String>,
+    /// Only say what would be changed in the configuration.
+    #[arg(long, conflicts_with_all = ["list", "codes"])]
+    pub(super) dry_run: bool,
+    /// Let this finding of the guard pass, for what it holds back of the list now; once for each
+    /// finding.
+    #[arg(
+        long = "override",
+        value_name = "CODE",
+        value_delimiter = ',',
+        requires = "reason"
+    )]
+    pub(super) codes: Vec<String>,
+    /// Why it is let pass; written into the journal.
+    #[arg(long, value_name = "TEXT", requires = "codes")]
+    pub(super) reason: Option<String>,
 }

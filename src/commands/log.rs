@@ -3,22 +3,40 @@
 
 use std::any::Any;
 use std::panic::Location;
+use std::sync::OnceLock;
 
 use tracing::error;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::LogLevel;
 
+/// Where the level is set while the program runs.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Start logging; a second call changes nothing.
 pub(super) fn start(level: LogLevel) {
-    let format = tracing_subscriber::fmt()
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let format = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_env_filter(filter(level));
-    let _ = format.try_init();
+        .with_target(false);
+    let subscriber = tracing_subscriber::registry().with(filter).with(format);
+    if subscriber.try_init().is_ok() {
+        let _ = LEVEL.set(handle);
+    }
     std::panic::set_hook(Box::new(|panic| {
         error!("{}", describe_panic(panic.location(), panic.payload()))
     }));
+}
+
+/// From now on this much is logged.
+pub(super) fn set_level(level: LogLevel) {
+    if let Some(handle) = LEVEL.get()
+        && let Err(error) = handle.reload(filter(level))
+    {
+        error!("the log's level stays as it was ({error})");
+    }
 }
 
 /// Libraries do not speak at all: hickory logs questions with the client's address, and nobody
@@ -39,8 +57,6 @@ fn describe_panic(place: Option<&Location<'_>>, words: &(dyn Any + Send)) -> Str
 
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::layer::SubscriberExt;
-
     use super::*;
 
     #[test]

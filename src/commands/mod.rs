@@ -3,11 +3,9 @@
 
 mod ask;
 mod audit;
-mod budget;
 mod check;
 mod cli;
 mod completions;
-mod engine;
 mod failure;
 mod files;
 mod history;
@@ -16,15 +14,11 @@ mod key_file;
 mod list;
 mod log;
 mod output;
-mod proofs;
 mod published;
 mod report;
 mod serve;
-mod service;
 mod state;
 mod status;
-mod transfers;
-mod waiting;
 mod why;
 
 use std::process::ExitCode;
@@ -60,14 +54,10 @@ fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
     };
     let config = cli.config.as_deref();
     match &cli.command {
-        Command::Serve => serve::run(&load(config)?),
+        Command::Serve => serve::run(config),
         Command::Check => check::run(config, output::Style::of(cli.json)),
         Command::Status => status::run(&asking()?),
-        Command::Reload {
-            list,
-            codes,
-            reason,
-        } => ask::reload(&asking()?, list.clone(), codes, reason.as_deref()),
+        Command::Reload(wanted) => ask::reload(&asking()?, wanted),
         Command::Lists => history::lists(&asking()?),
         Command::History { list } => history::history(&asking()?, &load(config)?, list),
         Command::Rollback {

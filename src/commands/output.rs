@@ -1,5 +1,6 @@
 //! Writes to standard output and standard error; a reader that went away (`| head`) is no mistake.
 
+pub(super) use crate::engine::number;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -93,19 +94,6 @@ pub(super) fn table(columns: &[TextColumn], rows: &[Vec<String>]) -> String {
                 });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
-    }
-    text
-}
-
-/// A number with its thousands set apart.
-pub(super) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
     }
     text
 }

@@ -1,4 +1,4 @@
-//! `wardline serve`: puts the parts together, says when it is ready, and takes them down again in
+//! `wardline serve`: starts the engine, says when it is ready, follows signals, and stops it in
 //! order.
 
 use std::path::Path;
@@ -10,110 +10,60 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::budget::MemoryBudget;
-use super::engine::RunningEngine;
-use super::failure::{CommandFailure, failed, lines};
-use super::proofs::Proofs;
-use super::service::notify;
-use super::waiting::{StartWait, WaitingControl, wait_for_lists};
-use super::{log, output, transfers};
-use crate::cache::Flush;
-use crate::clock::{monotonic, wall_s};
+use super::failure::{CommandFailure, failed, lines, load};
+use super::{log, output};
+use crate::clock::monotonic;
 use crate::config::Config;
-use crate::control::{
-    CacheStatus, Resolution, RootCopyStatus, ServerParts, Socket, UpstreamStatus,
-};
-use crate::policy::ListRules;
+use crate::control::ReloadTurn;
+use crate::engine::{Engine, OpenedEngine, Operator, StartWait, notify};
 use crate::process::{self, Manners};
-use crate::query::Answering;
-use crate::resolve::{AnchorStatus, RootStanding};
-use crate::store::{Journal, Promises, make_private_folder};
-use crate::update::push::Listener;
-use crate::update::{ListState, Settings, Sources, Updater, Watch, Which};
+use crate::update::{ListState, Updater, Which};
 
 /// Start everything, answer until told to stop, end in order.
-pub(super) fn run(config: &Config) -> Result<(), CommandFailure> {
+pub(super) fn run(path: Option<&Path>) -> Result<(), CommandFailure> {
     let started = monotonic();
+    let config = load(path)?;
     log::start(config.log);
+    check(&config)?;
+    let runtime = start_runtime()?;
+    // Followed from here on, so that a signal that comes while the lists are loaded waits instead
+    // of killing.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let opened = OpenedEngine::open(config, runtime.handle(), started).map_err(failed)?;
+    if runtime.block_on(opened.wait(signals.stop())) == StartWait::Stopped {
+        return Ok(());
+    }
+    let path = path.map(Path::to_path_buf);
+    let operator = Operator {
+        load: Box::new(move || Config::load(path.as_deref())),
+        log: Box::new(log::set_level),
+    };
+    let engine = Engine::start(opened, operator).map_err(failed)?;
+    let told = runtime.block_on(answer_until_told(signals, &engine, started));
+    notify(&[NotifyState::Stopping]);
+    engine.stop().map_err(failed)?;
+    runtime.shutdown_background();
+    info!("stopped");
+    told
+}
+
+/// What keeps a start from being tried.
+fn check(config: &Config) -> Result<(), CommandFailure> {
     let problems = config.check_start_files();
     if !problems.is_empty() {
         return Err(CommandFailure::Usage(lines(&problems)));
     }
+    config
+        .protected()
+        .map(drop)
+        .map_err(CommandFailure::Usage)?;
     if !config.resolve.checks_signatures() {
         warn!(
             "{}: signatures are not checked: answers can be forged",
             config.place
         );
     }
-    let runtime = start_runtime()?;
-    // Followed from here on, so that a signal that comes while the lists are loaded waits instead
-    // of killing.
-    let mut signals = runtime.block_on(async { Signals::new() })?;
-    make_folder(&config.state);
-    let socket = Socket::bind(&config.control).map_err(failed)?;
-    let journal = Journal::default();
-    let promises = Promises::open(&config.promised);
-    let (updater, rules) = load_lists(config, &journal, &promises)?;
-    let push = config.push.as_ref().map(Listener::open);
-    let push = push.transpose().map_err(failed)?;
-    let mut proofs = Proofs::new(config, &rules);
-    let sources = Sources::start(&updater, push).map_err(failed)?;
-    let transfers = transfers::start(config, &updater, runtime.handle())?;
-    let watch = Watch::start(&updater).map_err(failed)?;
-    let control =
-        WaitingControl::open(socket, config, &updater, &rules, started).map_err(failed)?;
-    if runtime.block_on(wait_for_lists(&updater, signals.stop())) == StartWait::Stopped {
-        return Ok(());
-    }
-    let engine = RunningEngine::start(runtime, config, &updater, &journal, &promises);
-    let engine = engine.map_err(failed)?;
-
-    let answering = engine.answering();
-    let notified = transfers.addresses().iter();
-    let notified = notified.map(|address| format!("notify {address}"));
-    let doors: Vec<String> = engine.doors().iter().cloned().chain(notified).collect();
-    let budget = tell_budget(config, &updater);
-    let parts = ServerParts {
-        octets_without_lists: budget.without_lists(),
-        updater: Arc::clone(&updater),
-        clients: Arc::clone(answering.clients()),
-        rules,
-        board: Arc::clone(engine.board()),
-        health: engine.health(),
-        witnesses: engine.witnesses(),
-        doors: doors.clone(),
-        resolution: Box::new(LiveResolution(Arc::clone(answering))),
-        started,
-    };
-    let server = match control.serve(parts) {
-        Ok(server) => server,
-        Err(error) => return engine.stop().and(Err(error.into())).map_err(failed),
-    };
-
-    proofs.begin(&updater, engine.doors());
-    let told = engine.runtime().block_on(answer_until_told(
-        signals,
-        &updater,
-        &doors,
-        started,
-        || {
-            proofs.begin(&updater, engine.doors());
-        },
-    ));
-    notify(&[NotifyState::Stopping]);
-    drop((server, watch, sources, transfers));
-    updater.stop();
-    engine.stop().map_err(failed)?;
-    info!("stopped");
-    told
-}
-
-/// What memory is promised, which is said.
-fn tell_budget(config: &Config, updater: &Updater) -> MemoryBudget {
-    let budget = MemoryBudget::new(config);
-    let octets = updater.states().iter().map(|list| 2 * list.octets).sum();
-    info!("{}", budget.describe(octets));
-    budget
+    Ok(())
 }
 
 /// The threads that resolve and hold connections.
@@ -128,30 +78,50 @@ fn start_runtime() -> Result<Runtime, CommandFailure> {
 /// Say that everything is live, then follow the signals until one says stop.
 async fn answer_until_told(
     mut signals: Signals,
-    updater: &Arc<Updater>,
-    doors: &[String],
+    engine: &Arc<Engine>,
     started: Instant,
-    mut try_again: impl FnMut(),
 ) -> Result<(), CommandFailure> {
-    output::print(&ready_line(updater, doors))?;
+    output::print(&ready_line(engine.updater(), &engine.doors()))?;
     notify(&[NotifyState::Ready]);
     info!(ms = started.elapsed().as_millis() as u64, "ready");
     let mut reminder = tokio::time::interval(REMIND);
     let mut again = tokio::time::interval(AGAIN);
     loop {
         tokio::select! {
-            _ = reminder.tick() => remind(updater),
-            _ = again.tick() => try_again(),
-            _ = signals.hangup.recv() => reload(Arc::clone(updater)).await,
+            _ = reminder.tick() => remind(engine.updater()),
+            _ = again.tick() => aside(engine, Engine::look_again).await,
+            _ = signals.hangup.recv() => aside(engine, reload).await,
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
         }
     }
 }
 
+/// Do this off the threads that answer.
+async fn aside(engine: &Arc<Engine>, work: impl FnOnce(&Engine) + Send + 'static) {
+    let engine = Arc::clone(engine);
+    let done = tokio::task::spawn_blocking(move || work(&engine)).await;
+    if let Err(error) = done {
+        warn!("what was to be done ended early ({error})");
+    }
+}
+
+/// Read the configuration and all lists again; the outcome is in the log.
+fn reload(engine: &Engine) {
+    let begun = NotifyState::monotonic_usec_now();
+    notify(&begun.map_or_else(
+        |_| vec![NotifyState::Reloading],
+        |now| vec![NotifyState::Reloading, now],
+    ));
+    if engine.reload(ReloadTurn::Real).is_ok() {
+        engine.updater().reload(Which::All);
+    }
+    notify(&[NotifyState::Ready]);
+}
+
 /// How often it is said that a list is not in force.
 const REMIND: Duration = Duration::from_secs(60);
-/// How often a key for receipts is looked for where there is none.
+/// How often is looked again for what could not be had before, and for what changed by itself.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Say which lists are not in force, so that nobody takes silence for blocking.
@@ -200,41 +170,6 @@ impl Signals {
     }
 }
 
-/// Read all lists again, off the threads that answer; the outcome is in the log.
-async fn reload(updater: Arc<Updater>) {
-    let begun = NotifyState::monotonic_usec_now();
-    notify(&begun.map_or_else(
-        |_| vec![NotifyState::Reloading],
-        |now| vec![NotifyState::Reloading, now],
-    ));
-    let reloaded = tokio::task::spawn_blocking(move || updater.reload(Which::All)).await;
-    if let Err(error) = reloaded {
-        warn!("the reload ended early ({error})");
-    }
-    notify(&[NotifyState::Ready]);
-}
-
-fn load_lists(
-    config: &Config,
-    journal: &Journal,
-    promises: &Promises,
-) -> Result<(Arc<Updater>, Vec<ListRules>), CommandFailure> {
-    let (rules, lists): (Vec<_>, Vec<_>) = config.lists().iter().cloned().unzip();
-    if lists.is_empty() {
-        warn!("{}: there is no [[list]]: nothing is blocked", config.place);
-    }
-    let settings = Settings {
-        lists,
-        quiet: config.quiet,
-        state: Some(config.state.clone()),
-        protected: config.protected().map_err(CommandFailure::Usage)?,
-        journal: journal.clone(),
-        promises: promises.clone(),
-    };
-    let (updater, _) = Updater::start(settings).map_err(failed)?;
-    Ok((updater, rules))
-}
-
 /// The one line on standard output: what is live now.
 fn ready_line(updater: &Updater, doors: &[String]) -> String {
     let lists = updater.states();
@@ -256,73 +191,4 @@ fn ready_line(updater: &Updater, doors: &[String]) -> String {
         doors.join(", "),
         std::process::id()
     )
-}
-
-/// Make the state folder, for its owner alone; one that is there stays as it is. Whoever keeps
-/// something there says what cannot be kept, and tries again.
-fn make_folder(state: &Path) {
-    if let Err(error) = make_private_folder(state) {
-        let state = state.display();
-        error!(
-            "{state}: cannot be made ({error}): free its disk, or choose another `state` folder"
-        );
-    }
-}
-
-/// Cache and resolver, as the control socket sees them.
-struct LiveResolution(Arc<Answering>);
-
-impl Resolution for LiveResolution {
-    fn cache(&self) -> CacheStatus {
-        let fill = self.0.cache().fill();
-        let renewals = self.0.renewals();
-        CacheStatus {
-            answers: fill.entries as u64,
-            octets: fill.octets,
-            octets_max: fill.octets_max,
-            stale: renewals.stale,
-            renewed: renewals.renewed,
-            ..CacheStatus::default()
-        }
-    }
-
-    fn flush(&self, what: Flush<'_>) -> u64 {
-        let below = match what {
-            Flush::All => None,
-            Flush::Name(name) | Flush::Below(name) => Some(name),
-        };
-        if let Err(error) = self.0.resolver().forget(below) {
-            warn!("the resolver keeps what it learnt ({error})");
-        }
-        self.0.cache().flush(what) as u64
-    }
-
-    fn root_copy(&self) -> Option<RootCopyStatus> {
-        let RootStanding { serial, until } = self.0.resolver().root_copy()?;
-        Some(RootCopyStatus {
-            serial,
-            until,
-            holds: wall_s() < until,
-        })
-    }
-
-    fn trust_anchors(&self) -> Vec<AnchorStatus> {
-        self.0.resolver().anchors()
-    }
-
-    fn rebindings(&self) -> Option<u64> {
-        self.0.resolver().totals().rebindings
-    }
-
-    fn upstreams(&self) -> Vec<UpstreamStatus> {
-        let upstreams = self.0.resolver().upstreams().into_iter();
-        let status = upstreams.map(|upstream| UpstreamStatus {
-            address: upstream.server.to_string(),
-            zone: upstream.zone.map(|zone| zone.to_string()),
-            is_up: upstream.down_since.is_none(),
-            asked: upstream.answers + upstream.failures,
-            failed: upstream.failures,
-        });
-        status.collect()
-    }
 }

@@ -59,6 +59,10 @@ fn describe(status: &Status) -> String {
             format!("serial {}, {state} {}", copy.serial, time(copy.until)),
         ));
     }
+    if !status.waiting.is_empty() {
+        let keys = status.waiting.join(", ");
+        rows.push(("WAITS", format!("for a restart, to be in force: {keys}")));
+    }
     rows.extend(status.trust_anchors.iter().map(describe_anchor));
     rows.extend(anchor_alarms(&status.trust_anchors));
     if let Some(rebindings) = status.rebindings {
@@ -320,6 +324,7 @@ memory     40 of at most 513 MiB
 cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
 counts     written to disk 1970-01-01T00:00:10Z
 root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
+WAITS      for a restart, to be in force: listen.threads
 anchor     . 20326 revoked since 1970-01-01T00:01:00Z, for 1 d 0 h more
 anchor     . 38696 valid since 1970-01-01T00:01:00Z
 anchor     . 50000 not seen yet
@@ -432,6 +437,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
             doors: ["udp 127.0.0.1:5300", "tcp 127.0.0.1:5300"]
                 .map(str::to_owned)
                 .into(),
+            waiting: vec!["listen.threads".to_owned()],
             lists: vec![list()],
             questions: questions(),
             memory: MemoryStatus {

@@ -21,6 +21,7 @@ mod witness;
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -169,6 +170,33 @@ impl Config {
     /// All lists with their rules and their sources, in the order of the configuration.
     pub fn lists(&self) -> &[(ListRules, ListSource)] {
         &self.lists
+    }
+
+    /// Give the lists these places, in their order: what speaks of a list by its place speaks of
+    /// the same list afterwards.
+    pub fn set_places(&mut self, places: &[ListIndex]) {
+        let place = |index: ListIndex| places.get(usize::from(index)).copied().unwrap_or(index);
+        for (list, _) in &mut self.zones {
+            *list = place(*list);
+        }
+        for group in &mut self.groups {
+            group.lists.iter_mut().for_each(|list| *list = place(*list));
+        }
+        for ((_, list), place) in self.lists.iter_mut().zip(places) {
+            list.index = *place;
+        }
+    }
+
+    /// Go on with the counts by entry of the lists that were counted so before.
+    pub fn go_on_counting(&mut self, before: &Self) {
+        for (rules, list) in &mut self.lists {
+            let mut known = before.lists.iter();
+            let known = known.find(|(known, _)| known.id == rules.id);
+            let tally = known.and_then(|(_, known)| known.entry_counts.as_ref());
+            if let (Some(counts), Some(tally)) = (&mut list.entry_counts, tally) {
+                *counts = Arc::clone(tally);
+            }
+        }
     }
 
     /// The lists that are transferred as zones, with their places among all lists.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
+
+use super::facts::{Configuration, Facts, ReloadTurn};
 use super::protocol::{
-    CacheStatus, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict, ListStatus,
-    MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus,
-    Why,
+    CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus, Questions, Reloaded,
+    Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
 use crate::cache::Flush;
 use crate::clock::monotonic;
@@ -14,32 +16,24 @@ use crate::count::{Board, Event};
 use crate::list::ListIndex;
 use crate::list::guard::Code;
 use crate::name::{Name, SuffixHashes};
-use crate::policy::{Clients, Group, ListRules, Snapshot, Verdict};
 use crate::resolve::AnchorStatus;
 use crate::store::Health;
 use crate::update::{ListOutcome, Origin, Updater, Way, Which};
-use crate::witness::Witnesses;
 
 /// The parts of the running program that an operator can ask about.
 pub struct ServerParts {
     /// Keeps the lists.
     pub updater: Arc<Updater>,
-    /// Knows the groups.
-    pub clients: Arc<Clients>,
-    /// The lists' rules in the order of the configuration.
-    pub rules: Vec<ListRules>,
+    /// What the configuration says.
+    pub facts: Arc<ArcSwap<Facts>>,
+    /// Reads it again.
+    pub configuration: Box<dyn Configuration>,
     /// Knows the counts.
     pub board: Arc<Board>,
     /// Knows whether they are written to disk.
     pub health: Health,
-    /// Know how it stands with those who cosign the audit log.
-    pub witnesses: Witnesses,
-    /// The doors that are open, like "udp 127.0.0.1:5300".
-    pub doors: Vec<String>,
     /// Cache and resolver.
     pub resolution: Box<dyn Resolution>,
-    /// The most memory that everything but the lists may take, in octets.
-    pub octets_without_lists: u64,
     /// When the program started.
     pub started: Instant,
 }
@@ -98,7 +92,13 @@ impl ServerParts {
     pub(super) fn answer(&self, request: &Request) -> ControlReply {
         match request {
             Request::Status => ControlReply::Status(Box::new(self.status())),
-            Request::Reload { list } => self.reload(list.as_deref()),
+            Request::Reload {
+                list: None,
+                dry_run,
+            } => self.reload_all(*dry_run),
+            Request::Reload {
+                list: Some(list), ..
+            } => self.reload(list),
             Request::Override {
                 list,
                 codes,
@@ -123,8 +123,11 @@ impl ServerParts {
                 })
             }
             Request::Receipts { list: None } => {
-                let all = (0..self.rules.len())
-                    .flat_map(|index| self.updater.receipts(index as ListIndex));
+                let facts = self.facts.load();
+                let all = facts
+                    .rules
+                    .keys()
+                    .flat_map(|index| self.updater.receipts(*index));
                 ControlReply::Receipts {
                     receipts: all.collect(),
                 }
@@ -144,24 +147,30 @@ impl ServerParts {
 
     fn status(&self) -> Status {
         let tally = self.board.sum();
-        let blocked = tally.lists.iter().map(|counts| counts.iter().sum());
+        let facts = self.facts.load();
+        let blocked = |place: ListIndex| {
+            let counts = tally.lists.get(usize::from(place));
+            counts.map_or(0, |counts| counts.iter().sum())
+        };
         let states = self.updater.states();
         let budget =
-            self.octets_without_lists + states.iter().map(|state| 2 * state.octets).sum::<u64>();
-        let lists = states.into_iter().zip(&self.rules).zip(blocked);
+            facts.octets_without_lists + states.iter().map(|state| 2 * state.octets).sum::<u64>();
+        let lists = states.into_iter().filter_map(|state| {
+            let place = self.updater.index_of(&state.id)?;
+            Some(ListStatus {
+                authority: facts.rules.get(&place)?.authority.clone(),
+                blocked: blocked(place),
+                state,
+            })
+        });
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_s: monotonic().duration_since(self.started).as_secs(),
             generation: self.updater.live().load().generation(),
-            doors: self.doors.clone(),
-            lists: lists
-                .map(|((state, rules), blocked)| ListStatus {
-                    state,
-                    authority: rules.authority.clone(),
-                    blocked,
-                })
-                .collect(),
+            doors: facts.doors.clone(),
+            waiting: facts.waiting.clone(),
+            lists: lists.collect(),
             questions: Questions {
                 total: tally.questions(),
                 ended: Event::ALL
@@ -183,28 +192,48 @@ impl ServerParts {
             trust_anchors: self.resolution.trust_anchors(),
             rebindings: self.resolution.rebindings(),
             upstreams: self.resolution.upstreams(),
-            witnesses: self.witnesses.standings(),
+            witnesses: facts.witnesses.standings(),
         }
     }
 
-    fn reload(&self, list: Option<&str>) -> ControlReply {
-        match list {
-            None => ControlReply::Reload(Reloaded {
-                lists: self.updater.reload(Which::All),
-            }),
-            Some(id) => self.on_list(id, |index| {
-                ControlReply::Reload(Reloaded {
-                    lists: self.updater.reload(Which::One(index)),
-                })
+    /// The configuration and all lists, as it says.
+    fn reload_all(&self, dry_run: bool) -> ControlReply {
+        let turn = if dry_run {
+            ReloadTurn::DryRun
+        } else {
+            ReloadTurn::Real
+        };
+        match self.configuration.reload(turn) {
+            Err(message) => failed(message),
+            Ok(configuration) => ControlReply::Reload(Reloaded {
+                lists: match turn {
+                    ReloadTurn::Real => self.updater.reload(Which::All),
+                    ReloadTurn::DryRun => Vec::new(),
+                },
+                configuration: Some(configuration),
             }),
         }
+    }
+
+    fn reload(&self, list: &str) -> ControlReply {
+        self.on_list(list, |index| {
+            ControlReply::Reload(Reloaded {
+                lists: self.updater.reload(Which::One(index)),
+                configuration: None,
+            })
+        })
     }
 
     fn on_list(&self, id: &str, answer: impl FnOnce(ListIndex) -> ControlReply) -> ControlReply {
         match self.updater.index_of(id) {
             Some(index) => answer(index),
             None => {
-                let known: Vec<&str> = self.rules.iter().map(|rules| rules.id.as_str()).collect();
+                let facts = self.facts.load();
+                let known: Vec<&str> = facts
+                    .rules
+                    .values()
+                    .map(|rules| rules.id.as_str())
+                    .collect();
                 failed(format!(
                     "there is no list {id:?}: the lists are {}",
                     known.join(", ")
@@ -249,7 +278,10 @@ impl ServerParts {
             };
             lists.push(self.updater.take_removal(index, signed, &origin));
         }
-        ControlReply::Reload(Reloaded { lists })
+        ControlReply::Reload(Reloaded {
+            lists,
+            configuration: None,
+        })
     }
 
     fn flush(&self, what: Flush<'_>) -> ControlReply {
@@ -262,61 +294,16 @@ impl ServerParts {
         let snapshot = self.updater.live().load();
         let mut hashes = SuffixHashes::new();
         hashes.fill(snapshot.key(), name.as_wire());
-        let groups = self.clients.groups().map(|(group, label)| GroupAnswer {
+        let facts = self.facts.load();
+        let groups = facts.clients.groups().map(|(group, label)| GroupAnswer {
             group: label.to_owned(),
-            verdict: self.verdict(&snapshot, group, name, &hashes),
+            verdict: facts.verdict(&snapshot, group, name, &hashes),
         });
         Why {
             name: name.to_string(),
             groups: groups.collect(),
         }
     }
-
-    fn verdict(
-        &self,
-        snapshot: &Snapshot,
-        group: Group,
-        name: &Name,
-        hashes: &SuffixHashes,
-    ) -> GroupVerdict {
-        let lists = self.clients.lists(group);
-        if lists.is_empty() {
-            return GroupVerdict::Exempt;
-        }
-        let Verdict::Block { list, found } = snapshot.decide(lists, hashes) else {
-            return GroupVerdict::Pass;
-        };
-        let Some(rules) = self.rules.get(usize::from(list)) else {
-            return GroupVerdict::Pass;
-        };
-        let behind = lists.iter().skip_while(|other| **other != list).skip(1);
-        let others = behind.filter_map(|other| {
-            let is_listed = snapshot.decide(&[*other], hashes) != Verdict::Pass;
-            let rules = self.rules.get(usize::from(*other))?;
-            is_listed.then(|| OtherList {
-                list: rules.id.clone(),
-                action: action_word(rules),
-            })
-        });
-        GroupVerdict::Block {
-            list: rules.id.clone(),
-            authority: rules.authority.clone(),
-            legal_basis: rules.legal_basis.clone(),
-            action: action_word(rules),
-            entry: suffix(name, found.labels),
-            labels: found.labels,
-            place: if found.is_parent {
-                EntryPlace::Parent
-            } else {
-                EntryPlace::Itself
-            },
-            others: others.collect(),
-        }
-    }
-}
-
-fn action_word(rules: &ListRules) -> String {
-    rules.action.in_manifest().as_str().to_owned()
 }
 
 /// What the program has of the machine's memory; 0 where the system does not tell.
@@ -339,21 +326,10 @@ fn with_name(text: &str, answer: impl FnOnce(&Name) -> ControlReply) -> ControlR
 fn reloaded(outcome: ListOutcome) -> ControlReply {
     ControlReply::Reload(Reloaded {
         lists: vec![outcome],
+        configuration: None,
     })
 }
 
 fn failed(message: String) -> ControlReply {
     ControlReply::Failed { message }
-}
-
-/// The last `labels` labels of a name.
-fn suffix(name: &Name, labels: usize) -> String {
-    let above = name.label_count().saturating_sub(labels);
-    let start = name
-        .labels()
-        .take(above)
-        .map(|label| label.len() + 1)
-        .sum::<usize>();
-    let wire = name.as_wire().get(start..).unwrap_or_default();
-    Name::from_wire(wire).map_or_else(|_| String::new(), |suffix| suffix.to_string())
 }

@@ -3,14 +3,16 @@
 
 mod answer;
 mod client;
+mod facts;
 mod protocol;
 mod server;
 
 pub use answer::{NothingResolved, Resolution, ServerParts};
 pub use client::{AskFault, ask};
+pub use facts::{Configuration, Facts, ReloadTurn};
 pub use protocol::{
-    CacheStatus, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict, ListStatus,
-    MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus,
-    Why,
+    CacheStatus, ConfigReload, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict,
+    ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status,
+    UpstreamStatus, Why,
 };
 pub use server::{BindRefusal, ControlServer, Socket};

@@ -15,10 +15,13 @@ use crate::witness::WitnessStanding;
 pub enum Request {
     /// How everything stands.
     Status,
-    /// Read lists again.
+    /// Read the configuration and all lists again, or one list.
     Reload {
-        /// One list's id; all lists without it.
+        /// One list's id; everything without it.
         list: Option<String>,
+        /// Only say what would be changed in the configuration.
+        #[serde(default)]
+        dry_run: bool,
     },
     /// Let findings of the guard pass, for what it holds back of a list now.
     Override {
@@ -111,6 +114,9 @@ pub struct Status {
     pub generation: u64,
     /// The doors that are open, like "udp 127.0.0.1:5300".
     pub doors: Vec<String>,
+    /// Keys of the configuration that wait for the next start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<String>,
     /// The lists in the order of the configuration.
     pub lists: Vec<ListStatus>,
     /// Questions since the start.
@@ -226,6 +232,20 @@ pub struct UpstreamStatus {
 pub struct Reloaded {
     /// List by list.
     pub lists: Vec<ListOutcome>,
+    /// What became of the configuration, where it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigReload>,
+}
+
+/// What a reload did to the configuration, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigReload {
+    /// What is otherwise than before, in words, such as "limits.waiting: 2000 -> 3000".
+    pub changed: Vec<String>,
+    /// What is otherwise in the file and can be in force only after a restart, in words.
+    pub waiting: Vec<String>,
+    /// It was only looked at.
+    pub dry_run: bool,
 }
 
 /// Would a name be blocked, and for whom?

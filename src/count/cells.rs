@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::list::{EntryTally, ListIndex};
+use crate::list::{EntryTally, LIST_PLACES_MAX, ListIndex};
 
 /// Blocked questions by the number of the entry that blocked them.
 pub type EntryCounts = BTreeMap<u32, u64>;
@@ -165,10 +165,10 @@ impl Deref for OwnCells {
 }
 
 impl Cells {
-    fn new(list_count: usize, writers: Writers) -> Self {
+    fn new(writers: Writers) -> Self {
         Self {
             writers,
-            lists: (0..list_count).map(|_| Default::default()).collect(),
+            lists: (0..LIST_PLACES_MAX).map(|_| Default::default()).collect(),
             doors: Default::default(),
             events: Default::default(),
             latency: Default::default(),
@@ -244,10 +244,15 @@ impl Tally {
     /// up in every sum.
     fn add(&mut self, cells: &Cells) {
         let mut blocked = 0;
-        for (sums, kinds) in self.lists.iter_mut().zip(&cells.lists) {
-            let before: u64 = sums.iter().sum();
-            add_each(sums, kinds);
-            blocked += sums.iter().sum::<u64>() - before;
+        for (index, kinds) in cells.lists.iter().enumerate() {
+            let mut counts = ListCounts::default();
+            add_each(&mut counts, kinds);
+            blocked += counts.iter().sum::<u64>();
+            if let Some(sums) = self.lists.get_mut(index) {
+                sums.iter_mut()
+                    .zip(counts)
+                    .for_each(|(sum, count)| *sum += count);
+            }
         }
         if let Some(sum) = self.events.get_mut(Event::Blocked as usize) {
             *sum += blocked;
@@ -268,34 +273,40 @@ fn add_each(sums: &mut [u64], cells: &[AtomicU64]) {
 /// Hands a set of counters to each thread and adds them all up.
 #[derive(Debug)]
 pub struct Board {
-    list_count: usize,
+    /// How many lists there are or were.
+    list_count: AtomicUsize,
     threads: Mutex<Vec<Arc<Cells>>>,
     /// Of the lists whose entries are counted.
-    entries: Vec<(ListIndex, Arc<EntryTally>)>,
+    entries: Mutex<BTreeMap<ListIndex, Arc<EntryTally>>>,
 }
 
 impl Board {
     /// A board for this many lists.
     pub const fn new(list_count: usize) -> Self {
         Self {
-            list_count,
+            list_count: AtomicUsize::new(list_count),
             threads: Mutex::new(Vec::new()),
-            entries: Vec::new(),
+            entries: Mutex::new(BTreeMap::new()),
         }
     }
 
-    /// The board with the tallies of the lists whose entries are counted.
-    pub fn with_entries(self, entries: Vec<(ListIndex, Arc<EntryTally>)>) -> Self {
-        Self { entries, ..self }
+    /// There are so many lists from now on, of [`LIST_PLACES_MAX`] at the most.
+    pub fn make_room(&self, list_count: usize) {
+        self.list_count.fetch_max(list_count, Relaxed);
+    }
+
+    /// From now on the entries of these lists are counted, and no others. What was counted of
+    /// others and not taken yet is lost: take it first.
+    pub fn count_entries(&self, entries: BTreeMap<ListIndex, Arc<EntryTally>>) {
+        *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = entries;
     }
 
     /// What was counted by entry since it was last taken; each list that is counted so is there,
     /// with nothing where nothing was.
     pub fn take_entries(&self) -> BTreeMap<ListIndex, EntryCounts> {
-        self.entries
-            .iter()
-            .map(|(list, tally)| (*list, tally.take()))
-            .collect()
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = entries.iter().map(|(list, tally)| (*list, tally.take()));
+        taken.collect()
     }
 
     /// Counters for one more holder, who alone writes to them; they are counted in for ever.
@@ -309,7 +320,7 @@ impl Board {
     }
 
     fn cells_for(&self, writers: Writers) -> Arc<Cells> {
-        let cells = Arc::new(Cells::new(self.list_count, writers));
+        let cells = Arc::new(Cells::new(writers));
         self.threads
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -320,7 +331,7 @@ impl Board {
     /// The sum over all threads.
     pub fn sum(&self) -> Tally {
         let mut tally = Tally {
-            lists: vec![Default::default(); self.list_count],
+            lists: vec![Default::default(); self.list_count.load(Relaxed)],
             ..Tally::default()
         };
         for cells in self
@@ -389,5 +400,10 @@ mod tests {
         board.cells().note_blocked(9, Kind::Address);
         assert_eq!(board.sum().lists, [[0; 4]]);
         assert_eq!(board.sum().event(Event::Blocked), 1);
+        board.make_room(10);
+        assert_eq!(board.sum().lists[9], [1, 0, 0, 0], "until there is one");
+        let beyond = LIST_PLACES_MAX as ListIndex;
+        board.cells().note_blocked(beyond, Kind::Address);
+        assert_eq!(board.sum().event(Event::Blocked), 2);
     }
 }

@@ -22,6 +22,21 @@ pub struct HourCounts {
 }
 
 impl HourCounts {
+    /// The same of the lists in these places alone, in their order.
+    pub fn of_lists(self, places: &[ListIndex]) -> Self {
+        let count = |place: &ListIndex| self.lists.get(usize::from(*place)).copied();
+        let lists = places.iter().map(|place| count(place).unwrap_or_default());
+        let lists = lists.collect();
+        let mut entries = self.entries;
+        let of_list = |(index, place)| Some((index, entries.remove(place)?));
+        let entries = (0..).zip(places).filter_map(of_list).collect();
+        Self {
+            lists,
+            entries,
+            ..self
+        }
+    }
+
     /// Adds what was counted later in the same hour.
     pub fn add(&mut self, later: &Self) {
         if self.lists.len() < later.lists.len() {

@@ -28,6 +28,9 @@ pub use table::{Match, Overfull, Table, TableBuilder};
 /// of it to itself.
 pub type ListIndex = u16;
 
+/// So many lists have a place while a program runs, those that went included.
+pub const LIST_PLACES_MAX: usize = 512;
+
 /// How far an entry reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {

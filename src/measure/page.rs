@@ -43,8 +43,13 @@ impl MetricsPage {
     pub(super) fn render(&self, reading: &Reading) -> String {
         metrics::with_local_recorder(&self.recorder, || {
             set_counts(&reading.tally);
-            for (place, list) in reading.lists.iter().enumerate() {
-                let blocked = reading.tally.lists.get(place).copied().unwrap_or_default();
+            for list in &reading.lists {
+                let blocked = reading
+                    .tally
+                    .lists
+                    .get(list.place)
+                    .copied()
+                    .unwrap_or_default();
                 for (kind, count) in Kind::ALL.into_iter().zip(blocked) {
                     let (list, kind) = (list.id.clone(), kind.name());
                     counter!("wardline_blocked_total", "list" => list, "kind" => kind)
@@ -381,6 +386,7 @@ mod tests {
                     ..ListReading::default()
                 },
                 ListReading {
+                    place: 1,
                     id: "two".into(),
                     rejects: 2,
                     age_s: Some(60),

@@ -39,6 +39,8 @@ pub struct Reading {
 /// One list at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListReading {
+    /// Its place among the counts.
+    pub place: usize,
     /// Its id.
     pub id: String,
     /// Entries in the live table.

@@ -32,7 +32,7 @@ pub struct GroupSettings {
     pub lists: Vec<ListIndex>,
 }
 
-/// Who may ask and who belongs to which group; fixed while the process runs.
+/// Who may ask and who belongs to which group; fixed: another one takes its place.
 #[derive(Debug)]
 pub struct Clients {
     allowed: Prefixes<()>,
@@ -44,13 +44,12 @@ pub struct Clients {
 const EVERYBODY: &str = "everybody";
 
 impl Clients {
-    /// Allow the clients in `allow`; all lists from 0 to `list_count` apply to those in none of
-    /// `groups`.
-    pub fn new(allow: &[IpNet], groups: &[GroupSettings], list_count: ListIndex) -> Self {
+    /// Allow the clients in `allow`; `lists`, in this order, apply to those in none of `groups`.
+    pub fn new(allow: &[IpNet], groups: &[GroupSettings], lists: &[ListIndex]) -> Self {
         let mut clients = Self {
             allowed: Prefixes::default(),
             grouped: Prefixes::default(),
-            groups: vec![(EVERYBODY.to_owned(), (0..list_count).collect())],
+            groups: vec![(EVERYBODY.to_owned(), lists.into())],
         };
         for prefix in allow {
             clients.allowed.insert(*prefix, ());
@@ -116,7 +115,7 @@ mod tests {
         let clients = Clients::new(
             &nets(&["10.0.0.0/8", "10.1.2.0/24", "2001:db8::/32"]),
             &groups,
-            2,
+            &[0, 1],
         );
         let lists = |address: &str| match clients.classify(address.parse().unwrap()) {
             Standing::Allowed(group) => Some(clients.lists(group).to_vec()),

@@ -18,6 +18,8 @@ pub struct Snapshot {
     generation: u64,
     key: HashKey,
     tables: Vec<Arc<Table>>,
+    /// The places of all of them.
+    all: Arc<[ListIndex]>,
     /// What was taken off each list at once, without a new one; usually nothing.
     removed: Vec<Option<Arc<Table>>>,
     /// What is tried out and blocks nothing; usually nothing.
@@ -46,6 +48,7 @@ impl Snapshot {
         Self {
             generation: 1,
             key,
+            all: places(&tables),
             tables,
             removed,
             shadows: Vec::new(),
@@ -77,6 +80,7 @@ impl Snapshot {
         if next.tables.len() == usize::from(list) {
             next.tables.push(Arc::clone(&table));
             next.removed.push(None);
+            next.all = places(&next.tables);
         }
         let next = next.with_table(list, table).with_removed(list, removed);
         Self {
@@ -133,9 +137,10 @@ impl Snapshot {
         self.tables.get(usize::from(list))
     }
 
-    /// How many lists there are.
-    pub const fn list_count(&self) -> usize {
-        self.tables.len()
+    /// The places of all lists, also of those that are not there any more: a name that none of
+    /// these has is listed for nobody.
+    pub fn all_lists(&self) -> &[ListIndex] {
+        &self.all
     }
 
     /// Hold a name against `lists`; the first list in their order that has it decides, whatever
@@ -180,6 +185,10 @@ impl Snapshot {
             .filter(|shadow| lists.contains(&shadow.list()))
             .for_each(|shadow| shadow.note(name, is_free));
     }
+}
+
+fn places(tables: &[Arc<Table>]) -> Arc<[ListIndex]> {
+    (0..).take(tables.len()).collect()
 }
 
 fn depths_of(tables: &[Arc<Table>], shadows: &[Arc<Shadow>]) -> Depths {

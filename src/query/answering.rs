@@ -10,7 +10,7 @@ use super::renewer::{Due, Renewer, Settings as RenewalSettings};
 use crate::answer::blocked::{Channel, Page};
 use crate::answer::local::Local;
 use crate::answer::special_use::SpecialUse;
-use crate::cache::{Cache, Entry, Lifetimes};
+use crate::cache::{Cache, Entry, Front, Lifetimes};
 use crate::clock;
 use crate::count::{Board, Cells, Door, Event, Kind};
 use crate::list::{ListIndex, Match};
@@ -19,90 +19,97 @@ use crate::policy::{Clients, Live, Verdict};
 use crate::resolve::Resolver;
 use crate::wire::rtype;
 
-/// Everything a question needs on its way; one for the process, shared by all doors.
+/// Everything a question needs on its way, shared by all doors; another one takes its place when
+/// the configuration changes.
 pub struct Answering {
     pub(super) live: Arc<Live>,
-    pub(super) clients: Arc<Clients>,
-    pub(super) pages: Vec<Page>,
-    pub(super) all_lists: Box<[ListIndex]>,
     pub(super) board: Arc<Board>,
     pub(super) outside: Outside,
-    pub(super) special_use: SpecialUse,
-    pub(super) local: Local,
-    pub(super) renewer: Renewer,
-    pub(super) udp_octets_max: usize,
+    pub(super) renewer: Arc<Renewer>,
+    pub(super) terms: Terms,
+}
+
+/// What an operator may change while questions are answered.
+pub struct Terms {
+    /// Who may ask.
+    pub clients: Arc<Clients>,
+    /// What to answer for each list, each in its list's place.
+    pub pages: Vec<Option<Page>>,
+    /// Who answers the special-use names.
+    pub special_use: SpecialUse,
+    /// Names that the operator has answered here.
+    pub local: Local,
+    /// The largest UDP reply with an answer that has just come from outside, in octets.
+    pub udp_octets_max: usize,
+    /// Questions that may wait for an answer from outside; more fail with
+    /// [`Failure::Crowded`](crate::resolve::Failure).
+    pub waiting_max: usize,
+    /// How long answers are kept.
+    pub lifetimes: Lifetimes,
+    /// How answers are kept alive.
+    pub renewal: RenewalSettings,
 }
 
 /// The parts that [`Answering`] is built from.
 pub struct Parts {
     /// The lists in force.
     pub live: Arc<Live>,
-    /// Who may ask.
-    pub clients: Arc<Clients>,
-    /// What to answer for each list, in the order of the configuration.
-    pub pages: Vec<Page>,
     /// Where to count.
     pub board: Arc<Board>,
     /// Kept answers.
     pub cache: Cache,
-    /// How long to keep them.
-    pub lifetimes: Lifetimes,
-    /// Who answers the special-use names.
-    pub special_use: SpecialUse,
-    /// Names that the operator has answered here.
-    pub local: Local,
     /// The way outside.
     pub resolver: Resolver,
-    /// Questions that may wait for an answer from outside; more fail with
-    /// [`Failure::Crowded`](crate::resolve::Failure).
-    pub waiting_max: usize,
-    /// How answers are kept alive.
-    pub renewal: RenewalSettings,
-    /// The largest UDP reply with an answer that has just come from outside, in octets.
-    pub udp_octets_max: usize,
+    /// What may change.
+    pub terms: Terms,
 }
 
 impl Answering {
     /// Put the parts together. What is to be renewed goes to [`Answering::renew`].
     pub fn new(parts: Parts) -> (Self, Due) {
-        let list_count = parts.live.load().list_count() as ListIndex;
         let Parts {
             live,
-            clients,
-            pages,
             board,
             cache,
-            lifetimes,
-            special_use,
-            local,
             resolver,
-            waiting_max,
-            renewal,
-            udp_octets_max,
+            terms,
         } = parts;
-        let all_lists = (0..list_count).collect();
-        let (renewer, due) = Renewer::new(renewal);
-        let outside = Outside::new(resolver, cache, lifetimes, waiting_max);
-        (
-            Self {
-                live,
-                clients,
-                pages,
-                all_lists,
-                board,
-                outside,
-                special_use,
-                local,
-                renewer,
-                udp_octets_max,
-            },
-            due,
-        )
+        let (renewer, due) = Renewer::new();
+        let outside = Outside::new(resolver, Arc::new(cache), &terms);
+        let answering = Self {
+            live,
+            board,
+            outside,
+            renewer,
+            terms,
+        };
+        (answering, due)
+    }
+
+    /// The same under other terms: with the same lists, counters and kept answers, and with another
+    /// way outside where one is given. What is on its way stays with this one.
+    pub fn under(&self, terms: Terms, resolver: Option<Resolver>) -> Self {
+        let outside = match resolver {
+            Some(resolver) => Outside::new(resolver, Arc::clone(&self.outside.cache), &terms),
+            None => self.outside.under(&terms),
+        };
+        Self {
+            live: Arc::clone(&self.live),
+            board: Arc::clone(&self.board),
+            outside,
+            renewer: Arc::clone(&self.renewer),
+            terms,
+        }
+    }
+
+    /// From now on nothing is kept of what is still asked on this one's way outside.
+    pub fn retire(&self) {
+        self.outside.retire();
     }
 
     /// Who may ask.
     pub const fn clients(&self) -> &Arc<Clients> {
-        &self.clients
+        &self.terms.clients
     }
 
     /// The kept answers.
@@ -117,7 +124,7 @@ impl Answering {
 
     /// A desk for one more thread that takes questions one by one.
     pub fn desk(&self) -> AnswerDesk {
-        AnswerDesk::new(self.board.own_cells(), 1, 0)
+        AnswerDesk::new(self.board.own_cells(), 1, Front::new(0), None)
     }
 
     /// Counters for tasks that run on any thread.
@@ -127,16 +134,15 @@ impl Answering {
 
     /// A desk for one of `threads` threads that take questions in batches of up to `seats`.
     pub fn desk_for_batches(&self, seats: usize, threads: usize) -> AnswerDesk {
-        AnswerDesk::new(
-            self.board.own_cells(),
-            seats,
-            self.outside.cache.front_entries(threads),
-        )
+        let front = Front::new(self.outside.cache.front_entries(threads));
+        AnswerDesk::new(self.board.own_cells(), seats, front, Some(threads))
     }
 
     /// Look up the lists in force and the time, once for a batch of questions.
     pub fn round(&self, desk: &mut AnswerDesk) -> Round {
-        desk.front.follow(self.outside.cache.flushes());
+        let (cache, threads) = (&self.outside.cache, desk.threads);
+        let entries = || threads.map_or(0, |threads| cache.front_entries(threads));
+        desk.front.follow(cache.flushes(), entries);
         Round {
             snapshot: self.live.load(),
             now_s: clock::wall_u32_s(),
@@ -152,7 +158,7 @@ impl Answering {
         landed: Option<&Entry>,
         out: &mut [u8],
     ) -> Option<Outcome> {
-        let lists = self.clients.lists(wanted.group);
+        let lists = self.terms.clients.lists(wanted.group);
         match wanted.snapshot.decide(lists, wanted.hashes) {
             Verdict::Block { list, found } => {
                 let is_ds = wanted.question.qtype == rtype::DS && !found.is_parent;
@@ -187,12 +193,12 @@ impl Answering {
     /// Hold each name of the alias chain against the lists, and remember it where no list at all
     /// has any of them nor the name asked for.
     fn decide_chain(&self, entry: &Entry, wanted: &Wanted<'_>) -> Verdict {
-        let (lists, snapshot) = (self.clients.lists(wanted.group), wanted.snapshot);
-        let mut is_clear = snapshot.decide(&self.all_lists, wanted.hashes) == Verdict::Pass;
+        let (lists, snapshot) = (self.terms.clients.lists(wanted.group), wanted.snapshot);
+        let mut is_clear = snapshot.decide(snapshot.all_lists(), wanted.hashes) == Verdict::Pass;
         let mut hashes = SuffixHashes::new();
         for name in entry.chain() {
             hashes.fill_for(snapshot.key(), name, snapshot.depths());
-            if snapshot.decide(&self.all_lists, &hashes) == Verdict::Pass {
+            if snapshot.decide(snapshot.all_lists(), &hashes) == Verdict::Pass {
                 continue;
             }
             is_clear = false;
@@ -234,7 +240,7 @@ impl Answering {
             Door::Tls => Channel::Encrypted,
             Door::Udp | Door::Tcp => Channel::Open,
         };
-        let page = self.pages.get(usize::from(list))?;
+        let page = self.terms.pages.get(usize::from(list))?.as_ref()?;
         page.write(wanted.question, way, out)
     }
 }

@@ -28,6 +28,8 @@ impl Round {
 pub struct AnswerDesk {
     pub(super) cells: OwnCells,
     pub(super) front: Front,
+    /// How many threads share what may be kept in fronts; none where there is no front.
+    pub(super) threads: Option<usize>,
     /// The hashes of the names of a batch's questions; of a single question in the first.
     pub(super) seats: Box<[SuffixHashes]>,
     /// The seats in front that are taken by [`AnswerDesk::foresee`].
@@ -35,11 +37,12 @@ pub struct AnswerDesk {
 }
 
 impl AnswerDesk {
-    pub(super) fn new(cells: OwnCells, seats: usize, front_entries: usize) -> Self {
+    pub(super) fn new(cells: OwnCells, seats: usize, front: Front, threads: Option<usize>) -> Self {
         let seats = (0..seats.max(1)).map(|_| SuffixHashes::new()).collect();
         Self {
             cells,
-            front: Front::new(front_entries),
+            front,
+            threads,
             seats,
             foreseen: 0,
         }

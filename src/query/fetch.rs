@@ -2,8 +2,10 @@
 //! them is told.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use super::answering::Terms;
 use super::single_flight::Flights;
 use crate::answer::minimal;
 use crate::cache::{Cache, CacheKey, Entry, Lifetimes};
@@ -22,6 +24,8 @@ pub(super) struct Outside {
     pub(super) resolver: Resolver,
     pub(super) cache: Arc<Cache>,
     pub(super) lifetimes: Lifetimes,
+    /// Another way outside is in force.
+    is_retired: Arc<AtomicBool>,
 }
 
 /// What asking came to.
@@ -34,18 +38,28 @@ pub(super) struct Landed {
 }
 
 impl Outside {
-    pub(super) fn new(
-        resolver: Resolver,
-        cache: Cache,
-        lifetimes: Lifetimes,
-        waiting_max: usize,
-    ) -> Self {
+    pub(super) fn new(resolver: Resolver, cache: Arc<Cache>, terms: &Terms) -> Self {
         Self {
-            flights: Flights::new(waiting_max),
+            flights: Flights::new(terms.waiting_max),
             resolver,
-            cache: Arc::new(cache),
-            lifetimes,
+            cache,
+            lifetimes: terms.lifetimes,
+            is_retired: Arc::default(),
         }
+    }
+
+    /// The same way outside under other terms.
+    pub(super) fn under(&self, terms: &Terms) -> Self {
+        self.flights.allow(terms.waiting_max);
+        Self {
+            lifetimes: terms.lifetimes,
+            ..self.clone()
+        }
+    }
+
+    /// Nothing is kept any more of what comes this way.
+    pub(super) fn retire(&self) {
+        self.is_retired.store(true, SeqCst);
     }
 
     /// Ask, or wait for the one who is asking already. The asking goes on when this future is
@@ -53,15 +67,16 @@ impl Outside {
     pub(super) async fn fetch(&self, question: Question, key: CacheKey) -> Landed {
         let patience = self.flights.patience(self.resolver.patience());
         let (outside, asked) = (self.clone(), question.clone());
+        let flushes = self.cache.flushes();
         // In a box: it would be copied at each step of the way to its task otherwise.
         let work = Box::pin(async move {
             let fetched = outside.ask(&asked, patience).await;
-            outside.keep(&asked, key, fetched)
+            outside.keep(&asked, key, flushes, fetched)
         });
         self.flights
             .join(key, work)
             .await
-            .unwrap_or_else(|failure| self.keep(&question, key, Err(failure)))
+            .unwrap_or_else(|failure| self.keep(&question, key, flushes, Err(failure)))
     }
 
     /// To ANY there is no conventional answer (RFC 8482 section 4): an alias is one, and of a name
@@ -85,11 +100,12 @@ impl Outside {
     }
 
     /// Keep what came, a failure for a moment too (RFC 9520), but for one in whose place a better
-    /// answer stands.
+    /// answer stands, and for what was asked before a flush: that may be what was to be forgotten.
     fn keep(
         &self,
         Question { name, qtype, .. }: &Question,
         key: CacheKey,
+        flushes: u64,
         fetched: Result<Fetched, Failure>,
     ) -> Landed {
         let now_s = clock::wall_u32_s();
@@ -124,6 +140,10 @@ impl Outside {
         };
         if entry.is_keepable() && !(entry.is_failure() && has_better()) {
             self.cache.keep(key, Arc::clone(&entry));
+            // Seen afterwards, so that no flush can come between.
+            if self.is_retired.load(SeqCst) || self.cache.flushes() != flushes {
+                self.cache.forget(key);
+            }
         }
         Landed {
             entry,

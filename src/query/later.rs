@@ -20,13 +20,13 @@ impl Answering {
         let Ok(question) = wire::read(&later.packet) else {
             return;
         };
-        let zone = special_use::zone_to_prove(&question, &self.special_use);
+        let zone = special_use::zone_to_prove(&question, &self.terms.special_use);
         let Some(asked) = zone.map_or_else(|| as_asked(&question), ds_of) else {
             return;
         };
         let entry = self.fetch_or_stale(asked, later.key).await;
         let room = match later.door {
-            Door::Udp => question.udp_octets_max(self.udp_octets_max),
+            Door::Udp => question.udp_octets_max(self.terms.udp_octets_max),
             Door::Tcp | Door::Tls => usize::from(u16::MAX),
         };
         out.resize(room, 0);
@@ -50,7 +50,7 @@ impl Answering {
         }
         // Where the zone above should have spoken there is an answer without it.
         let has_own_answer = question.qtype == rtype::DS
-            || special_use::zone_to_prove(&question, &self.special_use).is_some();
+            || special_use::zone_to_prove(&question, &self.terms.special_use).is_some();
         if !has_own_answer {
             let errors = [(ede::NETWORK, "")];
             let len = aloud.then(|| minimal::empty(&question, rcode::SERVFAIL, &errors, out));
@@ -93,7 +93,7 @@ impl Answering {
             door: later.door,
             now_s: clock::wall_u32_s(),
         };
-        if let Some(zone) = special_use::zone_to_prove(question, &self.special_use) {
+        if let Some(zone) = special_use::zone_to_prove(question, &self.terms.special_use) {
             return self.answer_special(zone, &wanted, Some(entry), out);
         }
         self.block_listed(&wanted, Some(entry), out)

@@ -12,7 +12,7 @@ mod reversed;
 mod single_flight;
 mod zone_above;
 
-pub use answering::{Answering, Parts};
+pub use answering::{Answering, Parts, Terms};
 pub use asked::{Asked, Later, Outcome, Rate};
 pub use desk::{AnswerDesk, Round};
 pub use renewer::{Due, Renewals, Settings as RenewalSettings};
@@ -70,7 +70,7 @@ impl Answering {
             return self.answer_special(zone, &wanted, None, out);
         }
         if wanted.snapshot.has_shadow() {
-            let lists = self.clients.lists(group);
+            let lists = self.terms.clients.lists(group);
             wanted.snapshot.note_shadows(lists, wanted.hashes);
         }
         let key = wanted.key();
@@ -86,7 +86,11 @@ impl Answering {
         if let Some(outcome) = self.block_listed(&wanted, None, out) {
             return outcome;
         }
-        if let Some(len) = self.local.answer(&question, asked.door == Door::Udp, out) {
+        if let Some(len) = self
+            .terms
+            .local
+            .answer(&question, asked.door == Door::Udp, out)
+        {
             return wanted.end(Event::Own, Some(len));
         }
         if let Some(entry) = near {
@@ -136,10 +140,10 @@ impl Answering {
             let len = minimal::truncated(question, &errors, out);
             return Err(end(cells, Event::Limited, len));
         }
-        let Some(len) = special_use::answer(question, &self.special_use, out) else {
+        let Some(len) = special_use::answer(question, &self.terms.special_use, out) else {
             return Ok((group, None));
         };
-        match special_use::zone_to_prove(question, &self.special_use) {
+        match special_use::zone_to_prove(question, &self.terms.special_use) {
             Some(zone) => Ok((group, Some(zone))),
             None => Err(end(cells, Event::Own, Some(len))),
         }

@@ -21,14 +21,14 @@ use crate::resolve;
 const AT_ONCE_MAX: usize = 100;
 
 impl Answering {
-    /// Renew what is due, for ever; spawn it once.
-    pub async fn renew(self: Arc<Self>, mut due: Due) {
+    /// Renew what is due, for ever, with what is answered by at the `present`; spawn it once.
+    pub async fn renew(present: impl Fn() -> Arc<Self> + Send, mut due: Due) {
         let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
         while let Some(question) = due.recv().await {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                 return;
             };
-            let answering = Arc::clone(&self);
+            let answering = present();
             tokio::spawn(async move {
                 answering.renew_one(question).await;
                 drop(place);
@@ -47,7 +47,7 @@ impl Answering {
     /// Have an answer renewed if it is asked for shortly before its end; nobody waits for that.
     #[inline]
     pub(super) fn prefetch(&self, entry: &Entry, wanted: &Wanted<'_>) {
-        if self.renewer.settings.prefetch
+        if self.terms.renewal.prefetch
             && entry.claim_renewal(wanted.now_s)
             && let Some(question) = as_asked(wanted.question)
         {
@@ -70,7 +70,7 @@ impl Answering {
         if !stale.is_unrenewed(now_s) {
             // When the time is over the asking goes on, and keeps what it brings.
             match timeout(
-                self.renewer.settings.stale_after,
+                self.terms.renewal.stale_after,
                 self.outside.fetch(question, key),
             )
             .await
@@ -98,7 +98,7 @@ impl Answering {
             let mut hashes = SuffixHashes::new();
             let mut is_listed = |name: &Name| {
                 hashes.fill_for(snapshot.key(), name.as_wire(), snapshot.depths());
-                snapshot.decide(&self.all_lists, &hashes) != Verdict::Pass
+                snapshot.decide(snapshot.all_lists(), &hashes) != Verdict::Pass
             };
             // Listed meanwhile: nobody is asked about it any more.
             let reversed = self.resolver().reversed(&question);

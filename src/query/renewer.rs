@@ -1,5 +1,6 @@
 //! The queue of answers that are due to be renewed, and the counts of what became of them.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -33,23 +34,19 @@ pub type Due = mpsc::Receiver<resolve::Question>;
 
 /// The renewals that are due, and what became of others.
 pub(super) struct Renewer {
-    pub(super) settings: Settings,
     pub(super) due: mpsc::Sender<resolve::Question>,
     pub(super) stale: AtomicU64,
     pub(super) renewed: AtomicU64,
 }
 
 impl Renewer {
-    pub(super) fn new(settings: Settings) -> (Self, Due) {
+    pub(super) fn new() -> (Arc<Self>, Due) {
         let (due, receiver) = mpsc::channel(WAITING_MAX);
-        (
-            Self {
-                settings,
-                due,
-                stale: AtomicU64::new(0),
-                renewed: AtomicU64::new(0),
-            },
-            receiver,
-        )
+        let renewer = Self {
+            due,
+            stale: AtomicU64::new(0),
+            renewed: AtomicU64::new(0),
+        };
+        (Arc::new(renewer), receiver)
     }
 }

@@ -23,7 +23,7 @@ impl Answering {
             name: reversed.name.as_wire(),
             ..*wanted.question
         };
-        if let Some(len) = special_use::answer(&question, &self.special_use, out) {
+        if let Some(len) = special_use::answer(&question, &self.terms.special_use, out) {
             return Some(wanted.end(Event::Own, Some(len)));
         }
         let (key, depths) = (wanted.snapshot.key(), wanted.snapshot.depths());
@@ -38,7 +38,7 @@ impl Answering {
             return Some(outcome);
         }
         let is_udp = wanted.door == Door::Udp;
-        let len = self.local.answer(&question, is_udp, out)?;
+        let len = self.terms.local.answer(&question, is_udp, out)?;
         Some(wanted.end(Event::Own, Some(len)))
     }
 }

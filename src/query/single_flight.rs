@@ -26,7 +26,7 @@ pub(super) struct Flights<T> {
 struct OpenFlights<T> {
     open: Mutex<HashMap<CacheKey, Arrival<T>>>,
     waiting: AtomicUsize,
-    waiting_max: usize,
+    waiting_max: AtomicUsize,
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
@@ -36,9 +36,16 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             shared: Arc::new(OpenFlights {
                 open: Mutex::default(),
                 waiting: AtomicUsize::new(0),
-                waiting_max,
+                waiting_max: waiting_max.into(),
             }),
         }
+    }
+
+    /// From now on room for `waiting_max`; who waits already goes on waiting.
+    pub(super) fn allow(&self, waiting_max: usize) {
+        self.shared
+            .waiting_max
+            .store(waiting_max, Ordering::Relaxed);
     }
 
     /// How many wait now.
@@ -49,8 +56,9 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// How long a new flight may take: all of `patience` until half of the places are taken, then
     /// less with each, so that those which wait in vain make room for those which do not.
     pub(super) fn patience(&self, patience: Duration) -> Duration {
-        let half = (self.shared.waiting_max / 2).max(1);
-        let free = self.shared.waiting_max.saturating_sub(self.waiting());
+        let waiting_max = self.shared.waiting_max();
+        let half = (waiting_max / 2).max(1);
+        let free = waiting_max.saturating_sub(self.waiting());
         let share = free.clamp(half.div_ceil(PATIENCE_SHARE_MIN), half);
         patience.mul_f64(share as f64 / half as f64)
     }
@@ -83,7 +91,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         match open.entry(key) {
             Entry::Occupied(flight) => Ok(flight.get().clone()),
             // Those who left do not count as waiting, but what they asked is still in flight.
-            Entry::Vacant(_) if flights >= self.shared.waiting_max => Err(Failure::Crowded),
+            Entry::Vacant(_) if flights >= self.shared.waiting_max() => Err(Failure::Crowded),
             Entry::Vacant(place) => {
                 let (sender, arrival) = watch::channel(None);
                 place.insert(arrival.clone());
@@ -103,6 +111,10 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 }
 
 impl<T> OpenFlights<T> {
+    fn waiting_max(&self) -> usize {
+        self.waiting_max.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, Arrival<T>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,7 +126,7 @@ struct WaitingSeat<'a, T>(&'a OpenFlights<T>);
 impl<'a, T> WaitingSeat<'a, T> {
     fn take(shared: &'a OpenFlights<T>) -> Result<Self, Failure> {
         let seat = Self(shared);
-        if shared.waiting.fetch_add(1, Ordering::Relaxed) < shared.waiting_max {
+        if shared.waiting.fetch_add(1, Ordering::Relaxed) < shared.waiting_max() {
             Ok(seat)
         } else {
             Err(Failure::Crowded)

@@ -38,7 +38,7 @@ impl Answering {
     /// all above must be free, or it would be an entry's own servers that are asked.
     #[cold]
     pub(super) fn is_for_zone_above(&self, wanted: &Wanted<'_>) -> bool {
-        let (lists, mut hashes) = (self.clients.lists(wanted.group), SuffixHashes::new());
+        let (lists, mut hashes) = (self.terms.clients.lists(wanted.group), SuffixHashes::new());
         let mut above = parent(wanted.question.name);
         // Which of them is the zone's own name is not known here.
         while above.len() > 1 {
@@ -72,7 +72,11 @@ impl Answering {
                 write(entry, wanted, event, out)
             }
             None if wanted.question.recursion_desired
-                && self.local.answer(wanted.question, false, out).is_none() =>
+                && self
+                    .terms
+                    .local
+                    .answer(wanted.question, false, out)
+                    .is_none() =>
             {
                 wanted.wait_for(wanted.key())
             }
@@ -101,7 +105,7 @@ impl Answering {
             None => None,
             Some(entry) => self.write_proof(entry, wanted, out),
         };
-        let own = || special_use::answer(wanted.question, &self.special_use, out);
+        let own = || special_use::answer(wanted.question, &self.terms.special_use, out);
         wanted.end(Event::Own, len.or_else(own))
     }
 

@@ -33,6 +33,38 @@ pub struct RunStart {
     pub software: String,
 }
 
+/// What was changed while the program ran: names of keys, never what they say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigurationChanged {
+    /// The keys of the configuration that are in force as they stand now, and were otherwise
+    /// before.
+    pub changed: BTreeSet<String>,
+    /// Those that were changed too, and wait for the next start.
+    pub waiting: BTreeSet<String>,
+}
+
+impl ConfigurationChanged {
+    /// The most keys that are named; a whole configuration may have more.
+    const KEYS_MAX: usize = 200;
+
+    /// With these keys, as far as a leaf has room for them.
+    pub fn new(changed: Vec<String>, waiting: Vec<String>) -> Self {
+        let named = |mut keys: Vec<String>| {
+            if keys.len() > Self::KEYS_MAX {
+                let more = keys.len() - Self::KEYS_MAX;
+                keys.truncate(Self::KEYS_MAX);
+                keys.push(format!("and {more} more"));
+            }
+            keys.into_iter().collect()
+        };
+        Self {
+            changed: named(changed),
+            waiting: named(waiting),
+        }
+    }
+}
+
 /// How the clock was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockLeaf {

@@ -23,6 +23,8 @@ pub enum EventKind {
     Follows,
     /// The run ended in order, and the log goes on at another place alone.
     Moved,
+    /// The configuration was changed; the run began with it.
+    Configured,
     /// A source found a list that is not in force.
     Received,
     /// Its papers are in order.
@@ -51,7 +53,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Start,
         Self::Stop,
         Self::Crash,
@@ -60,6 +62,7 @@ impl EventKind {
         Self::Restored,
         Self::Follows,
         Self::Moved,
+        Self::Configured,
         Self::Received,
         Self::Verified,
         Self::Refused,
@@ -85,6 +88,7 @@ impl EventKind {
             Self::Restored => "restored",
             Self::Follows => "follows",
             Self::Moved => "moved",
+            Self::Configured => "configured",
             Self::Received => "received",
             Self::Verified => "verified",
             Self::Refused => "refused",

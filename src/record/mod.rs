@@ -21,9 +21,10 @@ mod touch;
 mod withdrawals;
 
 pub use bodies::{
-    ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
-    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, MovedLog,
-    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
+    ClockLeaf, ClosedLog, ConfigurationChanged, EndedLog, EntriesCommitted, FoundSerial,
+    IssueExpired, IssueLive, IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass,
+    ListRemoval, MovedLog, ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver,
+    Until, Withdrawal,
 };
 pub use event::EventLeaf;
 pub use event_kind::EventKind;

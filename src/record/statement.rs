@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::bodies::{
-    ClockLeaf, ClosedLog, EndedLog, EntriesCommitted, FoundSerial, IssueExpired, IssueLive,
-    IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass, ListRemoval, MovedLog,
-    ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver, Until, Withdrawal,
+    ClockLeaf, ClosedLog, ConfigurationChanged, EndedLog, EntriesCommitted, FoundSerial,
+    IssueExpired, IssueLive, IssueReceipt, IssueReceived, IssueRefused, IssueVerified, LetPass,
+    ListRemoval, MovedLog, ProbeResult, RemovalOver, RolledBack, RunStart, TrialBegun, TrialOver,
+    Until, Withdrawal,
 };
 use super::event_kind::EventKind;
 use super::moment::Moment;
@@ -36,6 +37,8 @@ pub enum Statement {
     LogFollows(ClosedLog),
     /// The run ended in order, and the log goes on at another place.
     Moved(MovedLog),
+    /// The configuration was changed; the run began with it.
+    Configured(ConfigurationChanged),
     /// What is kept of a list is older than what was promised.
     ListRestored(FoundSerial),
     /// A source found an issue that is not in force.
@@ -91,6 +94,7 @@ impl Statement {
             Self::LogRestored(_) | Self::ListRestored(_) => EventKind::Restored,
             Self::LogFollows(_) => EventKind::Follows,
             Self::Moved(_) => EventKind::Moved,
+            Self::Configured(_) => EventKind::Configured,
             Self::Received(_) => EventKind::Received,
             Self::Verified(_) => EventKind::Verified,
             Self::Refused(_) => EventKind::Refused,
@@ -120,6 +124,7 @@ impl Statement {
                 | Self::LogRestored(_)
                 | Self::LogFollows(_)
                 | Self::Moved(_)
+                | Self::Configured(_)
         )
     }
 
@@ -132,6 +137,7 @@ impl Statement {
             Self::LogRestored(_) | Self::LogFollows(_) | Self::Moved(_) => &[Touch::Counts],
             Self::Removal(_) | Self::RemovalOver(_) => &[Touch::InForce],
             Self::Unwritten(_)
+            | Self::Configured(_)
             | Self::ListRestored(_)
             | Self::Received(_)
             | Self::Verified(_)
@@ -165,6 +171,7 @@ impl Statement {
             Self::LogRestored(body) => written(body),
             Self::LogFollows(body) => written(body),
             Self::Moved(body) => written(body),
+            Self::Configured(body) => written(body),
             Self::ListRestored(body) => written(body),
             Self::Received(body) => written(body),
             Self::Verified(body) => written(body),
@@ -198,6 +205,7 @@ impl Statement {
             EventKind::Restored => Self::LogRestored(read(body)?),
             EventKind::Follows => Self::LogFollows(read(body)?),
             EventKind::Moved => Self::Moved(read(body)?),
+            EventKind::Configured => Self::Configured(read(body)?),
             EventKind::Received => Self::Received(read(body)?),
             EventKind::Verified => Self::Verified(read(body)?),
             EventKind::Refused => Self::Refused(read(body)?),

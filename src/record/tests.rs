@@ -47,6 +47,10 @@ fn of_the_program(number: u64, text: &str, time: i64) -> Vec<Statement> {
             until,
         }),
         Statement::Unwritten(Until { until }),
+        Statement::Configured(ConfigurationChanged {
+            changed: BTreeSet::from([text.to_owned(), "limits.waiting".to_owned()]),
+            waiting: BTreeSet::new(),
+        }),
         Statement::Moved(MovedLog {
             to: "ab".repeat(32),
         }),

@@ -56,7 +56,7 @@ use crate::name::Name;
 pub const MEMORY_OCTETS_MAX: u64 = recurse::MEMORY_OCTETS_MAX + recurse::PROOFS_OCTETS_MAX;
 
 /// How the outside world is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// How authorities are asked, and what is believed, whoever says it.
     pub recurse: recurse::Settings,

@@ -17,7 +17,7 @@ use crate::name::is_within;
 use crate::wire::{Message, rtype};
 
 /// A zone that is resolved in another way than everything else, with all below it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Its name.
     pub name: crate::name::Name,
@@ -26,7 +26,7 @@ pub struct Route {
 }
 
 /// Who is asked about a zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// Its authoritative servers; zones that they delegate are found from there.
     Stub(Vec<SocketAddr>),

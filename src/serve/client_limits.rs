@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -37,13 +38,19 @@ pub struct NetworkLimits {
     pub limits: ClientLimits,
 }
 
-/// Finds what a client may have: the longest prefix that has its address decides. Fixed while the
-/// process runs.
+/// Finds what a client may have: the longest prefix that has its address decides. Fixed: another
+/// one takes its place.
 #[derive(Debug)]
 pub struct ClientLimitTable {
     everywhere: Allowance,
     networks: Prefixes<Allowance>,
     limits_replies: bool,
+}
+
+/// How many places there are for all, and for each client.
+pub(super) struct Places {
+    pub(super) max: usize,
+    pub(super) limits: Arc<ClientLimitTable>,
 }
 
 /// The limits of a client and the entry that they come from.

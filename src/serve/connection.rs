@@ -9,18 +9,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time;
 
-use super::cookies::Cookies;
 use super::edns_options::Addenda;
 use super::limits::Connections;
 use super::stop::{Stop, stopped};
 use super::stream_answers::{Replies, StreamAnswers};
+use super::stream_terms::StreamTerms;
 use crate::clock;
 use crate::count::Door;
-use crate::policy::Standing;
 use crate::query::{Asked, Rate};
 use crate::wire::HEADER_OCTETS;
 
@@ -41,13 +41,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Client<A> {
     pub(super) answers: Arc<A>,
     pub(super) connections: Arc<Connections>,
-    /// It is known here for its cookie alone.
+    pub(super) terms: Arc<ArcSwap<StreamTerms>>,
+    /// It is known here for its cookie, and for what it may do, which can change while it is here.
     pub(super) address: IpAddr,
-    pub(super) cookies: Option<Arc<Cookies>>,
-    pub(super) standing: Standing,
     pub(super) door: Door,
-    /// How long it may be silent, or leave replies unread, while there is room for everybody.
-    pub(super) idle: Duration,
 }
 
 /// Speak with a client until it goes, falls silent, does not read, or the door is stopped; then
@@ -59,7 +56,7 @@ pub(super) async fn converse<A: StreamAnswers>(
 ) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut ticks =
-        time::interval((client.idle / 8).clamp(Duration::from_millis(5), Duration::from_secs(5)));
+        time::interval((client.idle() / 8).clamp(Duration::from_millis(5), Duration::from_secs(5)));
     // Some clients stall where one TLS record holds two replies (Stubby 0.4 for five seconds); the
     // records that are ready together leave in one packet all the same.
     let piece = match client.door {
@@ -120,13 +117,19 @@ enum Patience {
 }
 
 impl<A> Client<A> {
+    /// How long it may be silent, or leave replies unread, while there is room for everybody.
+    fn idle(&self) -> Duration {
+        self.terms.load().settings.idle
+    }
+
     fn addenda(&self, packet: &[u8]) -> Addenda {
+        let terms = self.terms.load();
         Addenda::read(
             packet,
             self.door,
             self.address,
-            self.cookies.as_deref(),
-            || self.connections.patience(self.idle),
+            terms.cookies.as_deref(),
+            || self.connections.patience(terms.settings.idle),
         )
     }
 }
@@ -153,7 +156,7 @@ impl<A: StreamAnswers> Conversation<A> {
                     let client = &self.client;
                     let asked = Asked {
                         packet,
-                        standing: client.standing,
+                        standing: client.answers.classify(client.address),
                         door: client.door,
                         rate: Rate::Within,
                         seat: 0,
@@ -195,7 +198,7 @@ impl<A: StreamAnswers> Conversation<A> {
     }
 
     fn patience(&self) -> Patience {
-        let patience = self.client.connections.patience(self.client.idle);
+        let patience = self.client.connections.patience(self.client.idle());
         let lasts = |since: Instant| clock::monotonic().saturating_duration_since(since) < patience;
         match self.outbox.since {
             Some(since) if !lasts(since) => Patience::EndsUnread,
@@ -334,6 +337,7 @@ mod tests {
 
     use super::super::client_limits::{ClientLimits, samples::everywhere};
     use super::super::stream_answers::stand_in::{BIG, LATER, NEVER, NOW, StandIn, question};
+    use super::super::stream_terms::Settings;
     use super::*;
 
     /// Takes so many octets a write, and tells of each write.
@@ -404,10 +408,12 @@ mod tests {
             answers: Arc::clone(&answers),
             connections: Connections::new(10, everywhere(ClientLimits::EXEMPT)),
             address: std::net::Ipv4Addr::LOCALHOST.into(),
-            cookies: None,
-            standing: Standing::Refused,
+            terms: Arc::new(ArcSwap::from_pointee(StreamTerms::plain(Settings {
+                idle,
+                drain: idle,
+                connections: 10,
+            }))),
             door: Door::Tcp,
-            idle,
         };
         let (stop, stopped) = watch::channel(false);
         let ended = tokio::spawn(converse(theirs, client, stopped));

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::client_limits::{ClientLimitTable, CountedNetwork};
+use arc_swap::ArcSwap;
+
+use super::client_limits::{ClientLimitTable, CountedNetwork, Places};
 use crate::clock;
 use crate::policy::Standing;
 use crate::query::Rate;
@@ -128,8 +130,7 @@ const PATIENCE_SHARE_MIN: usize = 10;
 
 /// The open connections of all stream doors together, in all and by client.
 pub struct Connections {
-    max: usize,
-    limits: Arc<ClientLimitTable>,
+    places: ArcSwap<Places>,
     open: Mutex<Open>,
 }
 
@@ -152,22 +153,26 @@ impl Connections {
     /// Allow `max` connections in all, and each client what `limits` say.
     pub fn new(max: usize, limits: Arc<ClientLimitTable>) -> Arc<Self> {
         Arc::new(Self {
-            max,
-            limits,
+            places: ArcSwap::from_pointee(Places { max, limits }),
             open: Mutex::default(),
         })
     }
 
+    /// From now on allow so many; those that are open stay.
+    pub fn allow(&self, max: usize, limits: Arc<ClientLimitTable>) {
+        self.places.store(Arc::new(Places { max, limits }));
+    }
+
     /// A permit for one more connection, or nothing where it would be one too many.
     pub fn admit(self: &Arc<Self>, address: IpAddr, standing: Standing) -> Option<Permit> {
-        let allowance = self.limits.find(address);
+        let places = self.places.load();
+        let max = places.max;
+        let allowance = places.limits.find(address);
         let client = allowance.places_of(address);
-        let of_client_max = allowance.limits.connections.unwrap_or(self.max);
+        let of_client_max = allowance.limits.connections.unwrap_or(max);
         let mut open = self.lock();
         let is_stranger = standing == Standing::Refused;
-        if open.all >= self.max
-            || is_stranger && open.strangers >= self.max.div_ceil(STRANGERS_SHARE)
-        {
+        if open.all >= max || is_stranger && open.strangers >= max.div_ceil(STRANGERS_SHARE) {
             return None;
         }
         if open.by_client.get(&client).copied().unwrap_or_default() >= of_client_max {
@@ -187,8 +192,9 @@ impl Connections {
     /// How long a silent connection may be kept now: `idle` until half of all are in use, then less
     /// with each (RFC 9210 section 4.4).
     pub fn patience(&self, idle: Duration) -> Duration {
-        let free = self.max.saturating_sub(self.lock().all);
-        let half = (self.max / 2).max(1);
+        let max = self.places.load().max;
+        let free = max.saturating_sub(self.lock().all);
+        let half = (max / 2).max(1);
         let share = free.clamp(half.div_ceil(PATIENCE_SHARE_MIN), half);
         idle.mul_f64(share as f64 / half as f64)
     }
@@ -373,7 +379,7 @@ mod tests {
     #[test]
     fn connections_are_capped_and_given_back() {
         let allowed =
-            Clients::new(&["0.0.0.0/0".parse().unwrap()], &[], 0).classify(ip("192.0.2.1"));
+            Clients::new(&["0.0.0.0/0".parse().unwrap()], &[], &[]).classify(ip("192.0.2.1"));
         let connections = Connections::new(20, two_connections());
         let admit = |address: &str| connections.admit(ip(address), allowed);
         let first = admit("192.0.2.1").unwrap();

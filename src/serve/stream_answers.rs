@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use super::edns_options::Addenda;
+use super::in_service::Current;
 use crate::clock;
 use crate::count::Cells;
 use crate::policy::Standing;
-use crate::query::{AnswerDesk, Answering, Asked, Outcome};
+use crate::query::{AnswerDesk, Asked, Outcome};
 
 /// What a connection needs; a seam, so that tests can answer in its place.
 pub(super) trait StreamAnswers: Send + Sync + 'static {
@@ -62,7 +63,7 @@ const REPLY_OCTETS_MAX: usize = u16::MAX as usize;
 /// As many desks as threads answer at the same time: connections come and go, but counters are kept
 /// for ever.
 pub struct Desks {
-    answering: Arc<Answering>,
+    current: Arc<Current>,
     seats: Box<[Mutex<Seat>]>,
     /// Where answers are counted that had to be waited for.
     cells: Arc<Cells>,
@@ -76,7 +77,8 @@ struct Seat {
 
 impl Desks {
     /// Desks for a runtime of this many threads.
-    pub fn new(answering: Arc<Answering>, threads: usize) -> Self {
+    pub fn new(current: Arc<Current>, threads: usize) -> Self {
+        let answering = Arc::clone(&current.load().answering);
         let seat = |_| {
             Mutex::new(Seat {
                 desk: answering.desk(),
@@ -86,7 +88,7 @@ impl Desks {
         let seats = (0..threads.max(1)).map(seat).collect();
         let cells = answering.shared_cells();
         Self {
-            answering,
+            current,
             seats,
             cells,
             turn: AtomicUsize::new(0),
@@ -114,7 +116,7 @@ impl Desks {
 
 impl StreamAnswers for Desks {
     fn classify(&self, address: IpAddr) -> Standing {
-        self.answering.clients().classify(address)
+        self.current.load().answering.clients().classify(address)
     }
 
     fn answer(
@@ -125,8 +127,9 @@ impl StreamAnswers for Desks {
         let arrived = clock::monotonic();
         let mut seat = self.sit()?;
         let Seat { desk, reply } = &mut *seat;
-        let round = self.answering.round(desk);
-        match self.answering.answer(&round, desk, asked, reply) {
+        let serving = self.current.load();
+        let round = serving.answering.round(desk);
+        match serving.answering.answer(&round, desk, asked, reply) {
             Outcome::Reply(len) => {
                 replies.push(reply.get(..len).unwrap_or_default());
                 note_latency(desk.cells(), arrived);
@@ -134,7 +137,7 @@ impl StreamAnswers for Desks {
             }
             Outcome::Silence => None,
             Outcome::Later(later) => {
-                let (answering, cells) = (Arc::clone(&self.answering), Arc::clone(&self.cells));
+                let (answering, cells) = (Arc::clone(&serving.answering), Arc::clone(&self.cells));
                 Some(async move {
                     let mut reply = Vec::new();
                     answering.answer_later(later, &cells, &mut reply).await;
@@ -181,7 +184,7 @@ pub(super) mod stand_in {
     impl StandIn {
         pub(in super::super) fn new() -> Self {
             Self {
-                clients: Clients::new(&["127.0.0.0/8".parse().unwrap()], &[], 0),
+                clients: Clients::new(&["127.0.0.0/8".parse().unwrap()], &[], &[]),
                 gate: Arc::new(Semaphore::new(0)),
                 asked: AtomicUsize::new(0),
                 waiting: Arc::default(),

@@ -5,75 +5,63 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time;
 
 use super::client_limits::ClientLimitTable;
 use super::connection::{Client, converse};
-use super::cookies::Cookies;
 use super::guards::Guards;
+use super::in_service::Current;
 use super::limits::{Connections, Permit};
-use super::proxy::{Balancers, introduce};
+use super::proxy::introduce;
+use super::slots::Slots;
 use super::stop::{Stop, stopped};
 use super::stream_answers::{Desks, StreamAnswers};
+pub use super::stream_terms::Settings;
+use super::stream_terms::StreamTerms;
 use crate::count::Door;
-use crate::query::Answering;
-
-/// Limits of all TCP and TLS doors together.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// How long a client may be silent, take for one question, or leave replies unread; it shrinks
-    /// when half of all connections are open.
-    pub idle: Duration,
-    /// How long a stopped door waits for answers that are under way.
-    pub drain: Duration,
-    /// Connections in all; those beyond are closed at once.
-    pub connections: usize,
-}
 
 /// What all TCP and TLS doors share: the desks and the limits. Clone it for each.
 pub struct Streams<A = Desks> {
     answers: Arc<A>,
-    cookies: Option<Arc<Cookies>>,
-    balancers: Arc<Balancers>,
+    pub(super) terms: Arc<ArcSwap<StreamTerms>>,
     /// Balancers' connections that did not say yet for whom they come.
-    strangers: Arc<Semaphore>,
+    strangers: Arc<Slots>,
+    pub(super) handshakes: Arc<Slots>,
     pub(super) connections: Arc<Connections>,
-    pub(super) settings: Settings,
 }
 
 impl Streams {
     /// For a runtime of this many threads.
-    pub fn new(
-        answering: Arc<Answering>,
-        threads: usize,
-        settings: Settings,
-        guards: &Guards,
-    ) -> Self {
-        let answers = Desks::new(answering, threads);
-        Self {
-            cookies: guards.cookies.clone(),
-            balancers: Arc::clone(&guards.balancers),
-            ..Self::with(answers, settings, Arc::clone(&guards.client_limits))
-        }
+    pub fn new(current: Arc<Current>, threads: usize, settings: Settings) -> Self {
+        let serving = current.load_full();
+        let terms = StreamTerms::new(settings, &serving.guards);
+        let limits = Arc::clone(&serving.guards.client_limits);
+        Self::under(Desks::new(current, threads), terms, limits)
+    }
+
+    /// From now on these limits hold, for what is open too; what is too much of that stays until it
+    /// ends.
+    pub fn change(&self, settings: Settings, guards: &Guards) {
+        let limits = Arc::clone(&guards.client_limits);
+        self.connections.allow(settings.connections, limits);
+        self.terms
+            .store(Arc::new(StreamTerms::new(settings, guards)));
     }
 }
 
 impl<A> Streams<A> {
-    pub(super) fn with(answers: A, settings: Settings, limits: Arc<ClientLimitTable>) -> Self {
-        let connections = Connections::new(settings.connections, limits);
-        let strangers = Arc::new(Semaphore::new(settings.connections));
+    fn under(answers: A, terms: StreamTerms, limits: Arc<ClientLimitTable>) -> Self {
         Self {
             answers: Arc::new(answers),
-            cookies: None,
-            balancers: Arc::default(),
-            strangers,
-            connections,
-            settings,
+            strangers: Arc::default(),
+            handshakes: Arc::default(),
+            connections: Connections::new(terms.settings.connections, limits),
+            terms: Arc::new(ArcSwap::from_pointee(terms)),
         }
     }
 
@@ -88,23 +76,21 @@ impl<A> Streams<A> {
     {
         let standing = self.answers.classify(address);
         let permit = self.connections.admit(address, standing)?;
-        let (answers, connections, cookies) = (
-            Arc::clone(&self.answers),
-            Arc::clone(&self.connections),
-            self.cookies.clone(),
-        );
-        Some((
-            Client {
-                answers,
-                connections,
-                address,
-                cookies,
-                standing,
-                door,
-                idle: self.settings.idle,
-            },
-            permit,
-        ))
+        let client = Client {
+            answers: Arc::clone(&self.answers),
+            connections: Arc::clone(&self.connections),
+            terms: Arc::clone(&self.terms),
+            address,
+            door,
+        };
+        Some((client, permit))
+    }
+}
+
+#[cfg(test)]
+impl<A> Streams<A> {
+    pub(super) fn with(answers: A, settings: Settings, limits: Arc<ClientLimitTable>) -> Self {
+        Self::under(answers, StreamTerms::plain(settings), limits)
     }
 }
 
@@ -112,11 +98,10 @@ impl<A> Clone for Streams<A> {
     fn clone(&self) -> Self {
         Self {
             answers: Arc::clone(&self.answers),
-            cookies: self.cookies.clone(),
-            balancers: Arc::clone(&self.balancers),
+            terms: Arc::clone(&self.terms),
             strangers: Arc::clone(&self.strangers),
+            handshakes: Arc::clone(&self.handshakes),
             connections: Arc::clone(&self.connections),
-            settings: self.settings,
         }
     }
 }
@@ -212,7 +197,7 @@ pub(super) async fn accept_each<A, G, F, S>(
                 [pause, _] = PAUSE;
                 // Replies go out whole; waiting to fill a segment would only delay them.
                 let _ = stream.set_nodelay(true);
-                if streams.balancers.has(peer.ip()) {
+                if streams.terms.load().balancers.has(peer.ip()) {
                     open.spawn(receive_introduced(
                         stream,
                         peer.ip(),
@@ -238,10 +223,8 @@ pub(super) async fn accept_each<A, G, F, S>(
     }
     drop(listener);
     // What is not done by then is dropped with the set.
-    let _ = time::timeout(streams.settings.drain, async {
-        while open.join_next().await.is_some() {}
-    })
-    .await;
+    let drain = streams.terms.load().settings.drain;
+    let _ = time::timeout(drain, async { while open.join_next().await.is_some() {} }).await;
 }
 
 /// The client left before it was let in: says nothing about the next one.
@@ -268,16 +251,19 @@ async fn receive_introduced<A, G, F, S>(
     F: Future<Output = Option<S>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let Ok(turn) = Arc::clone(&streams.strangers).try_acquire_owned() else {
+    let Settings {
+        connections, idle, ..
+    } = streams.terms.load().settings;
+    let Some(slot) = streams.strangers.take(connections) else {
         return;
     };
-    let patience = streams.connections.patience(streams.settings.idle);
+    let patience = streams.connections.patience(idle);
     let client = tokio::select! {
         biased;
         client = introduce(&mut stream, from, patience) => client,
         () = stopped(&mut stop) => None,
     };
-    drop(turn);
+    drop(slot);
     if let Some((client, permit)) = client.and_then(|address| streams.admit(address, door)) {
         receive(greet(stream), client, permit, stop).await;
     }
@@ -307,7 +293,7 @@ mod tests {
 
     use super::super::client_limits::samples::two_connections;
     use super::super::stream_answers::stand_in::{LATER, NOW, StandIn, question};
-    use tokio::sync::watch;
+    use tokio::sync::{Semaphore, watch};
 
     use super::*;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
@@ -12,11 +13,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::slots::Slot;
 use super::stop::Stop;
 use super::stream_answers::StreamAnswers;
 use super::tcp::{Streams, accept_each};
@@ -30,6 +31,10 @@ const ALPN: &[u8] = b"dot";
 pub struct TlsIdentity {
     config: Arc<ServerConfig>,
 }
+
+/// The identity in force; another one is shown to those who come after it, and connections that are
+/// open stay as they are.
+pub type LiveIdentity = ArcSwap<TlsIdentity>;
 
 /// Why there can be no handshakes.
 #[derive(Debug, thiserror::Error)]
@@ -125,28 +130,29 @@ const HANDSHAKES_SHARE: usize = 4;
 
 /// Serve DNS over TLS until `stop`; returns when the last connection is closed, at the latest after
 /// `tcp::Settings::drain`.
-pub async fn serve(listener: TcpListener, identity: TlsIdentity, streams: Streams, stop: Stop) {
+pub async fn serve(
+    listener: TcpListener,
+    identity: Arc<LiveIdentity>,
+    streams: Streams,
+    stop: Stop,
+) {
     accept_secured(listener, identity, streams, stop).await;
 }
 
 async fn accept_secured<A: StreamAnswers>(
     listener: TcpListener,
-    identity: TlsIdentity,
+    identity: Arc<LiveIdentity>,
     streams: Streams<A>,
     stop: Stop,
 ) {
-    let acceptor = TlsAcceptor::from(identity.config);
-    let handshakes = Arc::new(Semaphore::new(
-        streams.settings.connections.div_ceil(HANDSHAKES_SHARE),
-    ));
-    let (connections, idle) = (Arc::clone(&streams.connections), streams.settings.idle);
+    let (connections, terms) = (Arc::clone(&streams.connections), Arc::clone(&streams.terms));
+    let handshakes = Arc::clone(&streams.handshakes);
     let greet = move |stream| {
-        shake_hands(
-            acceptor.clone(),
-            Arc::clone(&handshakes),
-            connections.patience(idle).min(HANDSHAKE),
-            stream,
-        )
+        let settings = terms.load().settings;
+        let slot = handshakes.take(settings.connections.div_ceil(HANDSHAKES_SHARE));
+        let acceptor = TlsAcceptor::from(Arc::clone(&identity.load().config));
+        let patience = connections.patience(settings.idle).min(HANDSHAKE);
+        shake_hands(acceptor, slot, patience, stream)
     };
     accept_each(listener, streams, Door::Tls, greet, stop).await;
 }
@@ -155,11 +161,11 @@ async fn accept_secured<A: StreamAnswers>(
 /// are at it.
 async fn shake_hands(
     acceptor: TlsAcceptor,
-    handshakes: Arc<Semaphore>,
+    slot: Option<Slot>,
     patience: Duration,
     stream: TcpStream,
 ) -> Option<TlsStream<BufWriter<TcpStream>>> {
-    let _turn = handshakes.try_acquire().ok()?;
+    let _slot = slot?;
     let stream = BufWriter::with_capacity(PACKET_OCTETS, stream);
     let secured = async {
         match acceptor.accept(stream).into_fallible().await {
@@ -181,7 +187,7 @@ mod tests {
     use rustls::pki_types::ServerName;
     use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
     use tokio::io::AsyncReadExt as _;
-    use tokio::sync::watch;
+    use tokio::sync::{Semaphore, watch};
     use tokio::task::JoinHandle;
     use tokio_rustls::{TlsConnector, client};
 
@@ -217,6 +223,7 @@ mod tests {
         let gate = Arc::clone(&stand_in.gate);
         let (stop, stopped) = watch::channel(false);
         let identity = TlsIdentity::load(&case("cert.pem"), &case("key.pem")).unwrap();
+        let identity = Arc::new(ArcSwap::from_pointee(identity));
         let door = tokio::spawn(accept_secured(
             listener,
             identity,
@@ -348,7 +355,7 @@ mod tests {
         drop(slow);
         let until = time::Instant::now() + DEADLINE;
         while connect(opened.address, &TLS13, &[ALPN]).await.is_err() {
-            assert!(time::Instant::now() < until, "the turns are not given back");
+            assert!(time::Instant::now() < until, "the slots are not given back");
         }
     }
 

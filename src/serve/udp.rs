@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backlog::Backlog;
 use super::cookies::{CookieProof, Cookies, WholeCookie};
-use super::guards::Guards;
+use super::in_service::{Current, InService};
 use super::kernel::{self, BATCH, Batch, ReturnPath};
 use super::udp_socket::LOOK_UP;
 use super::udp_socket::{BindError, bind_one, find_free};
@@ -62,10 +62,19 @@ pub struct Udp {
 /// A question that waits for its answer, and where the reply goes.
 struct Miss {
     later: Later,
+    /// What it came under.
+    answering: Arc<Answering>,
     back: ReturnPath,
     socket: Arc<UdpSocket>,
     arrived: Instant,
     waiter: Waiter,
+    given: Option<Given>,
+}
+
+/// Who waits for a miss, and since when.
+struct WaitingClient {
+    arrived: Instant,
+    client: IpAddr,
     given: Option<Given>,
 }
 
@@ -106,35 +115,32 @@ impl Bound {
     /// Start a thread a socket, and the task that takes up misses; call it inside the tokio
     /// runtime.
     ///
-    /// At most `waiting` misses wait to be taken up; more are refused with SERVFAIL.
-    pub fn serve(
-        self,
-        answering: &Arc<Answering>,
-        guards: &Guards,
-        waiting: usize,
-    ) -> io::Result<Udp> {
+    /// `threads_in_all` is how many threads all UDP doors have, which share the room for fronts.
+    pub fn serve(self, current: &Arc<Current>, threads_in_all: usize) -> io::Result<Udp> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (queue, misses) = mpsc::channel(waiting.max(1));
+        // Each holds a place of `Waiters`, which bounds them all.
+        let (queue, misses) = mpsc::unbounded_channel();
         let tracker = TaskTracker::new();
         let backlog = Arc::new(Backlog::new());
+        let answering = Arc::clone(&current.load().answering);
+        let cells = answering.shared_cells();
         tracker.spawn(take_up(
             misses,
-            Arc::clone(answering),
+            cells,
             tracker.clone(),
             Arc::clone(&backlog),
         ));
-        let count = self.sockets.len();
-        let mut threads = Vec::with_capacity(count);
+        let mut threads = Vec::with_capacity(self.sockets.len());
         for (index, socket) in self.sockets.into_iter().enumerate() {
-            let desk = answering.desk_for_batches(BATCH, count);
-            let (answering, backlog) = (Arc::clone(answering), Arc::clone(&backlog));
-            let worker = Worker {
+            let misses = MissQueue {
                 socket,
-                answering,
-                guards: guards.clone(),
                 queue: queue.clone(),
-                backlog,
-                desk,
+                backlog: Arc::clone(&backlog),
+            };
+            let worker = Worker {
+                misses,
+                serving: arc_swap::Cache::new(Arc::clone(current)),
+                desk: answering.desk_for_batches(BATCH, threads_in_all),
             };
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new().name(format!("udp-{index}"));
@@ -178,19 +184,24 @@ impl Udp {
 
 /// One thread's door.
 struct Worker {
-    socket: Arc<UdpSocket>,
-    answering: Arc<Answering>,
-    guards: Guards,
-    queue: mpsc::Sender<Miss>,
-    backlog: Arc<Backlog>,
+    misses: MissQueue,
+    /// What is answered by, looked up once a batch.
+    serving: arc_swap::Cache<Arc<Current>, Arc<InService>>,
     desk: AnswerDesk,
+}
+
+/// Where a thread's misses go.
+struct MissQueue {
+    socket: Arc<UdpSocket>,
+    queue: mpsc::UnboundedSender<Miss>,
+    backlog: Arc<Backlog>,
 }
 
 impl Worker {
     fn run(mut self, stop: &AtomicBool) {
         let mut batch = Batch::new();
         while !stop.load(Relaxed) {
-            let taken = match batch.receive(&self.socket) {
+            let taken = match batch.receive(&self.misses.socket) {
                 Ok(taken) => taken,
                 Err(error) => {
                     // Such as ENOMEM, or ICMP errors that the kernel reports late: none of them
@@ -202,20 +213,30 @@ impl Worker {
             };
             if taken > 0 {
                 self.answer_batch(&mut batch, taken);
+            } else {
+                // So that what is not in force any more can go.
+                let _ = self.serving.load();
             }
         }
     }
 
     fn answer_batch(&mut self, batch: &mut Batch, taken: usize) {
         let arrived = clock::monotonic();
-        let round = self.answering.round(&mut self.desk);
+        let Self {
+            misses,
+            serving,
+            desk,
+        } = self;
+        let serving: &InService = serving.load();
+        let InService { answering, guards } = serving;
+        let round = answering.round(desk);
         // Behind a balancer's header a question stands elsewhere: there is nothing to foresee.
-        let foreseen = if self.guards.balancers.is_empty() {
+        let foreseen = if guards.balancers.is_empty() {
             taken
         } else {
             0
         };
-        self.desk.foresee(&round, batch.packets(foreseen));
+        desk.foresee(&round, batch.packets(foreseen));
         let mut is_late = false;
         for index in 0..taken {
             let Some((packet, from, room)) = batch.exchange(index) else {
@@ -224,12 +245,11 @@ impl Worker {
             if from.port() == 0 {
                 continue;
             }
-            let Some((packet, client)) = self.guards.balancers.unwrap(packet, from.ip()) else {
+            let Some((packet, client)) = guards.balancers.unwrap(packet, from.ip()) else {
                 continue;
             };
-            let standing = self.answering.clients().classify(client);
-            let given = self
-                .guards
+            let standing = answering.clients().classify(client);
+            let given = guards
                 .cookies
                 .as_deref()
                 .and_then(|cookies| give(cookies, packet, client, round.now_s()));
@@ -238,7 +258,7 @@ impl Worker {
                     proof: CookieProof::Valid,
                     ..
                 }) => Rate::Within,
-                _ => self.guards.rate.admit(client, arrived),
+                _ => guards.rate.admit(client, arrived),
             };
             let asked = Asked {
                 packet,
@@ -247,7 +267,7 @@ impl Worker {
                 rate,
                 seat: index,
             };
-            match self.answering.answer(&round, &mut self.desk, &asked, room) {
+            match answering.answer(&round, desk, &asked, room) {
                 Outcome::Reply(len) => {
                     let len = given.map_or(len, |given| {
                         add_option(room, len, given.octets_max, COOKIE, &given.cookie)
@@ -256,59 +276,67 @@ impl Worker {
                 }
                 Outcome::Silence => {}
                 Outcome::Later(later) => {
-                    is_late |= self.put_off(batch, index, later, arrived, client, given)
+                    let waiter = WaitingClient {
+                        arrived,
+                        client,
+                        given,
+                    };
+                    is_late |= misses.put_off(batch, index, (later, waiter), serving, desk);
                 }
             }
         }
-        let sent = batch.send(&self.socket);
+        let sent = batch.send(&misses.socket);
         let elapsed_us = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.desk.cells().note_latency(elapsed_us, sent as u64);
+        desk.cells().note_latency(elapsed_us, sent as u64);
         if is_late && !batch.is_full() {
             std::thread::sleep(GATHERING);
         }
     }
+}
 
-    /// Hand a miss to tokio. Where that is late, its queue is full, or the client has too many
-    /// waiting already, an answer that has run out goes out at once, or a refusal, so that the
-    /// client can ask another resolver. Is it late?
+impl MissQueue {
+    /// Hand a miss to tokio. Where that is late, or the client has too many waiting already, an
+    /// answer that has run out goes out at once, or a refusal, so that the client can ask another
+    /// resolver. Is it late?
     fn put_off(
         &self,
         batch: &mut Batch,
         index: usize,
-        later: Later,
-        arrived: Instant,
-        client: IpAddr,
-        given: Option<Given>,
+        (later, waiting): (Later, WaitingClient),
+        InService { answering, guards }: &InService,
+        desk: &AnswerDesk,
     ) -> bool {
         let Some(back) = batch.return_path(index) else {
             return false;
         };
+        let WaitingClient {
+            arrived,
+            client,
+            given,
+        } = waiting;
         let is_late = self.backlog.is_late(arrived);
-        let later = match self.guards.waiters.admit(client, is_late) {
+        let later = match guards.waiters.admit(client, is_late) {
             None => later,
             Some(waiter) => {
                 self.backlog.note_waiting(arrived);
-                match self.queue.try_send(Miss {
+                let miss = Miss {
                     later,
+                    answering: Arc::clone(answering),
                     back,
                     socket: Arc::clone(&self.socket),
                     arrived,
                     waiter,
                     given,
-                }) {
+                };
+                match self.queue.send(miss) {
                     Ok(()) => return is_late,
-                    Err(
-                        mpsc::error::TrySendError::Full(miss)
-                        | mpsc::error::TrySendError::Closed(miss),
-                    ) => miss.later,
+                    Err(mpsc::error::SendError(miss)) => miss.later,
                 }
             }
         };
         let is_aloud = index < REFUSED_ALOUD && !batch.is_full();
         if let Some((_, _, room)) = batch.exchange(index)
-            && let Outcome::Reply(len) =
-                self.answering
-                    .shed(&later, is_aloud, self.desk.cells(), room)
+            && let Outcome::Reply(len) = answering.shed(&later, is_aloud, desk.cells(), room)
         {
             batch.reply(index, len);
         }
@@ -329,20 +357,20 @@ fn give(cookies: &Cookies, packet: &[u8], client: IpAddr, now_s: u32) -> Option<
 
 /// Start a task for each miss until all threads have stopped.
 async fn take_up(
-    mut misses: mpsc::Receiver<Miss>,
-    answering: Arc<Answering>,
+    mut misses: mpsc::UnboundedReceiver<Miss>,
+    cells: Arc<Cells>,
     tracker: TaskTracker,
     backlog: Arc<Backlog>,
 ) {
-    let cells = answering.shared_cells();
     while let Some(miss) = misses.recv().await {
         backlog.note_taken(miss.arrived, misses.is_empty());
-        tracker.spawn(finish(miss, Arc::clone(&answering), Arc::clone(&cells)));
+        tracker.spawn(finish(miss, Arc::clone(&cells)));
     }
 }
 
-async fn finish(miss: Miss, answering: Arc<Answering>, cells: Arc<Cells>) {
+async fn finish(miss: Miss, cells: Arc<Cells>) {
     let mut reply = Vec::new();
+    let answering = miss.answering;
     answering.answer_later(miss.later, &cells, &mut reply).await;
     if let Some(given) = miss.given {
         push_option(&mut reply, given.octets_max, COOKIE, &given.cookie);

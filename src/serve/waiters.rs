@@ -9,7 +9,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::client_limits::{ClientLimitTable, CountedNetwork};
+use arc_swap::ArcSwap;
+
+use super::client_limits::{ClientLimitTable, CountedNetwork, Places};
 
 /// However full it is, a client may have so many waiting until all places are taken.
 const FAIR_SHARE_MIN: usize = 20;
@@ -31,8 +33,7 @@ const GATHERED_REPLIES_MAX: u32 = 25;
 
 /// The waiting questions by client.
 pub struct Waiters {
-    max: usize,
-    limits: Arc<ClientLimitTable>,
+    places: ArcSwap<Places>,
     present: Mutex<PresentClient>,
 }
 
@@ -64,10 +65,14 @@ impl Waiters {
     /// the places are free.
     pub fn new(max: usize, limits: Arc<ClientLimitTable>) -> Arc<Self> {
         Arc::new(Self {
-            max,
-            limits,
+            places: ArcSwap::from_pointee(Places { max, limits }),
             present: Mutex::default(),
         })
+    }
+
+    /// From now on let so many wait; those who wait already stay.
+    pub fn allow(&self, max: usize, limits: Arc<ClientLimitTable>) {
+        self.places.store(Arc::new(Places { max, limits }));
     }
 
     /// The right to wait, or nothing where the client has as many waiting as it may. The fuller it
@@ -75,12 +80,14 @@ impl Waiters {
     /// as few wait: then it is other programs that have the CPU, and more waiting makes nobody
     /// later.
     pub fn admit(self: &Arc<Self>, address: IpAddr, is_late: bool) -> Option<Waiter> {
-        let allowance = self.limits.find(address);
+        let places = self.places.load();
+        let max = places.max;
+        let allowance = places.limits.find(address);
         let client = allowance.places_of(address);
-        let of_client_max = allowance.limits.waiting.unwrap_or(self.max);
+        let of_client_max = allowance.limits.waiting.unwrap_or(max);
         let mut present = self.lock();
-        let free = self.max.saturating_sub(present.all);
-        let half = (self.max / 2).max(1);
+        let free = max.saturating_sub(present.all);
+        let half = (max / 2).max(1);
         let share = (of_client_max.saturating_mul(free.min(half)) / half)
             .max(FAIR_SHARE_MIN.min(of_client_max));
         let count = present

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clock::{ClockReading, UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter};
+use crate::list::ListIndex;
 
 use super::clock_track::{
     ClockTrack, TOLD_FOR_S, tell_stands_still, tell_unsure, tell_withdrawn, warn_of,
@@ -15,7 +16,8 @@ use super::clock_track::{
 use super::damaged::set_unusable_aside;
 use super::health::Health;
 use super::journal::{Journal, JournalEvent, Told};
-use super::out_of_force::{ForceLook, ForceWatch, InForceSince, ListForce};
+use super::out_of_force::{ForceLook, ForceWatch, ListForce};
+use super::run_change::{RunChange, RunSettings, StoreOpener};
 use super::{ClockStep, Store, StoreError, Taking};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -36,8 +38,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread; `flush_every` is the most that a crash can lose. Events of the journal
-    /// are written at once. `in_force` is asked now and at each writing which lists are in force.
+    /// Starts the thread. Events of the journal are written at once, and at each writing it is asked
+    /// which lists are in force.
     ///
     /// Where the store cannot be opened now, the counts wait in memory, and it is tried again: the
     /// evidence keeps nobody from being answered.
@@ -46,28 +48,26 @@ impl Keeper {
     /// Where another process has the store, or no thread can be started.
     pub fn start(
         board: Arc<Board>,
-        mut opener: StoreOpener,
+        settings: RunSettings,
         journal: &Journal,
-        flush_every: Duration,
-        in_force: InForceSince,
     ) -> Result<Self, StoreError> {
         let (stop, told) = channel();
         let health = Health::default();
         // In this order: what is in force now is so when the run begins.
-        let force = ForceWatch::new(in_force);
+        let mut kept = Kept::new(settings);
         let began = wall_s();
         journal.place(began, began);
-        let store = match opener(began) {
+        let store = match (kept.opener)(began) {
             Err(error) if !error.is_passing() => return Err(error),
             opened => opened,
         };
         let (noted, waiting) = (health.clone(), journal.clone());
         let keep = move || {
-            let store = wait_for(store, || opener(began), &noted, &told)?;
+            let store = wait_for(store, began, &mut kept, &noted, &told)?;
             noted.note_opened(&store);
-            let mut ledger = Ledger::new(board, store, waiting, noted, force);
-            ledger.opener = Some(opener);
-            ledger.keep(flush_every, &told)
+            let mut ledger = Ledger::new(board, store, waiting, noted, kept);
+            ledger.can_reopen = true;
+            ledger.keep(&told)
         };
         journal.attach(Some(stop.clone()));
         let hold = Hold(journal.clone());
@@ -80,6 +80,19 @@ impl Keeper {
             thread: thread.map_err(|source| StoreError::Thread(source.to_string()))?,
             health,
         })
+    }
+
+    /// Ends the run in order and begins another one in the same second; returns when that is done.
+    /// Blocks for as long as the disk.
+    ///
+    /// # Errors
+    /// Where the run cannot be ended now, since the disk refuses: nothing is changed then.
+    pub fn change(&self, change: RunChange) -> Result<(), StoreError> {
+        let (done, told) = channel();
+        let gone = || StoreError::Thread("it has ended".into());
+        let change = Told::Change(Box::new(change), done);
+        self.stop.send(change).map_err(|_| gone())?;
+        told.recv().map_err(|_| gone())?
     }
 
     /// How the writing goes.
@@ -101,16 +114,14 @@ impl Keeper {
     }
 }
 
-/// Opens the store for a run that began then, again where it could not be opened before.
-pub type StoreOpener = Box<dyn FnMut(UnixSeconds) -> Result<Store, StoreError> + Send>;
-
 /// A store that could not be opened is tried again after this long.
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// The store, once it can be opened; an error where the program stops before that.
 fn wait_for(
     mut opened: Result<Store, StoreError>,
-    mut open: impl FnMut() -> Result<Store, StoreError>,
+    began: UnixSeconds,
+    kept: &mut Kept,
     health: &Health,
     told: &Receiver<Told>,
 ) -> Result<Store, StoreError> {
@@ -125,10 +136,16 @@ fn wait_for(
             // Events wait in memory like the counts.
             match told.recv_timeout(again.saturating_duration_since(monotonic())) {
                 Ok(Told::Write) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Told::Change(change, done)) => {
+                    // No run has begun that would have to end.
+                    (change.meanwhile)();
+                    *kept = Kept::new(change.next);
+                    let _ = done.send(Ok(()));
+                }
                 Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => return Err(error),
             }
         }
-        opened = open();
+        opened = (kept.opener)(began);
     }
 }
 
@@ -142,12 +159,35 @@ impl Drop for Hold {
     }
 }
 
+/// What a run is written by, and what was seen of its lists.
+struct Kept {
+    opener: StoreOpener,
+    force: ForceWatch,
+    places: Vec<ListIndex>,
+    flush_every: Duration,
+}
+
+impl Kept {
+    /// Looks at the lists for the first time.
+    fn new(settings: RunSettings) -> Self {
+        Self {
+            opener: settings.opener,
+            force: ForceWatch::new(settings.in_force),
+            places: settings.places,
+            flush_every: settings.flush_every,
+        }
+    }
+}
+
 /// What the thread works on.
 struct Ledger {
     board: Arc<Board>,
     store: Store,
-    /// Opens another store where this one is of no use any more.
-    opener: Option<StoreOpener>,
+    run: Kept,
+    /// Another store can be opened where this one is of no use any more.
+    can_reopen: bool,
+    /// The run that is to begin once this one could be ended.
+    next: Option<RunSettings>,
     /// It was let go, and no other one could be opened yet.
     is_released: bool,
     journal: Journal,
@@ -159,9 +199,7 @@ struct Ledger {
     pending: Vec<HourCounts>,
     /// Steps of the clock that are not on disk yet.
     steps: Vec<ClockStep>,
-    /// Which lists are not in force.
-    force: ForceWatch,
-    /// How many of the journal's waiting events `force` has seen.
+    /// How many of the journal's waiting events were looked at.
     seen_events: usize,
     /// The log's time of the last taking, which never runs back.
     last_taking: UnixSeconds,
@@ -171,25 +209,20 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn new(
-        board: Arc<Board>,
-        store: Store,
-        journal: Journal,
-        health: Health,
-        force: ForceWatch,
-    ) -> Self {
+    fn new(board: Arc<Board>, store: Store, journal: Journal, health: Health, run: Kept) -> Self {
         let last_taking = store.time();
         Self {
             board,
             store,
-            opener: None,
+            run,
+            can_reopen: false,
+            next: None,
             is_released: false,
             journal,
             meter: Meter::default(),
             under_way: 0,
             pending: Vec::new(),
             steps: Vec::new(),
-            force,
             seen_events: 0,
             last_taking,
             last_reading: ClockReading::now(),
@@ -199,15 +232,55 @@ impl Ledger {
     }
 
     /// Flushes until told to stop, or until the keeper is dropped.
-    fn keep(mut self, flush_every: Duration, told: &Receiver<Told>) -> Result<(), StoreError> {
-        while let Ok(Told::Write) | Err(RecvTimeoutError::Timeout) =
-            told.recv_timeout(pause(since_epoch(), flush_every))
-        {
-            // A failure is in `health`, and the counts stay pending.
-            let _ = self.flush(ClockReading::now());
+    fn keep(mut self, told: &Receiver<Told>) -> Result<(), StoreError> {
+        loop {
+            match told.recv_timeout(pause(since_epoch(), self.run.flush_every)) {
+                Ok(Told::Write) | Err(RecvTimeoutError::Timeout) => {
+                    // A failure is in `health`, and the counts stay pending.
+                    let _ = self.flush(ClockReading::now());
+                }
+                // Nobody waits for it any more: the program stops.
+                Ok(Told::Change(change, done)) => drop(done.send(self.change(*change))),
+                Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
         self.flush(ClockReading::now())?;
         self.store.end(self.last_taking)
+    }
+
+    /// Ends the run and begins the next one. What cannot be written between both is written later;
+    /// until then nothing more is taken.
+    fn change(&mut self, change: RunChange) -> Result<(), StoreError> {
+        if self.next.is_some() {
+            return Err(StoreError::Thread(
+                "the change before waits for the disk".into(),
+            ));
+        }
+        self.flush(ClockReading::now())?;
+        (change.meanwhile)();
+        let last = self.flush(ClockReading::now());
+        self.next = Some(change.next);
+        if last.is_ok() {
+            // Otherwise the next writing tries again.
+            let _ = self.begin_next();
+        }
+        Ok(())
+    }
+
+    /// Begins the run that is to come, with all written that came before.
+    fn begin_next(&mut self) -> Result<(), StoreError> {
+        let now = self.last_taking;
+        if self.next.is_some() {
+            self.store.end_run(now)?;
+            self.store.release()?;
+            self.is_released = true;
+        }
+        if let Some(next) = self.next.take() {
+            self.run = Kept::new(next);
+        }
+        let lists = self.run.force.ask();
+        let events = self.renew(Ok(()), &lists, now)?;
+        self.write(&events, self.last_taking)
     }
 
     fn flush(&mut self, clocks: ClockReading) -> Result<(), StoreError> {
@@ -218,7 +291,7 @@ impl Ledger {
         }
         self.steps.extend(step);
         self.clock.note(step, now, clocks);
-        let lists = self.force.ask();
+        let lists = self.run.force.ask();
         self.journal.place(self.last_taking, now);
         let events = self.journal.waiting();
         let look = ForceLook {
@@ -227,27 +300,21 @@ impl Ledger {
             is_clock_set: step.is_some(),
             events: events.get(self.seen_events..).unwrap_or_default(),
         };
-        self.force.look(&lists, &look);
+        self.run.force.look(&lists, &look);
         self.seen_events = events.len();
         self.last_reading = clocks;
-        let mut counts = self
-            .meter
-            .take(self.board.sum(), booking_time(self.last_taking, now));
-        counts.entries = self.board.take_entries();
-        self.last_taking = now;
-        match self
-            .pending
-            .iter_mut()
-            .find(|pending| pending.hour == counts.hour)
-        {
-            Some(pending) => pending.add(&counts),
-            None => self.pending.push(counts),
+        // What is counted now may be of lists that this run does not have.
+        if self.next.is_none() {
+            self.take(now);
         }
         let mut written = self.write(&events, now);
         if self.is_released || written.as_ref().is_err_and(StoreError::is_final) {
             written = self
                 .renew(written, &lists, now)
                 .and_then(|events| self.write(&events, self.last_taking));
+        }
+        if written.is_ok() && self.next.is_some() {
+            written = self.begin_next();
         }
         self.health.note(written.as_ref().copied(), now);
         if written.is_ok() {
@@ -256,13 +323,27 @@ impl Ledger {
         written
     }
 
+    /// Takes what was counted since the last taking, of the lists of this run.
+    fn take(&mut self, now: UnixSeconds) {
+        let at = booking_time(self.last_taking, now);
+        let mut counts = self.meter.take(self.board.sum(), at);
+        counts.entries = self.board.take_entries();
+        let counts = counts.of_lists(&self.run.places);
+        self.last_taking = now;
+        let mut pending = self.pending.iter_mut();
+        match pending.find(|pending| pending.hour == counts.hour) {
+            Some(pending) => pending.add(&counts),
+            None => self.pending.push(counts),
+        }
+    }
+
     /// Writes what is not on disk yet, with these events of the journal, which were looked at.
     fn write(&mut self, events: &[JournalEvent], now: UnixSeconds) -> Result<(), StoreError> {
         let taking = Taking {
             hours: &self.pending,
             steps: &self.steps,
             events,
-            out_of_force: self.force.pending(),
+            out_of_force: self.run.force.pending(),
         };
         self.store.write(&taking, now)?;
         for counts in self.pending.drain(..) {
@@ -270,7 +351,7 @@ impl Ledger {
             self.under_way = (self.under_way + counts.questions).saturating_sub(ended);
         }
         self.steps.clear();
-        self.force.forget();
+        self.run.force.forget();
         self.journal.forget(events.len());
         self.seen_events = 0;
         Ok(())
@@ -285,22 +366,22 @@ impl Ledger {
         lists: &[ListForce],
         now: UnixSeconds,
     ) -> Result<Vec<JournalEvent>, StoreError> {
-        let Some(opener) = &mut self.opener else {
+        if !self.can_reopen {
             return written.map(|()| Vec::new());
-        };
+        }
         if !self.is_released {
             let folder = self.store.release()?;
             self.is_released = true;
             written.or_else(|error| set_unusable_aside(&folder, error))?;
         }
-        self.store = opener(now)?;
+        self.store = (self.run.opener)(now)?;
         self.is_released = false;
         self.health.note_opened(&self.store);
         self.last_taking = self.store.time();
         self.steps.clear();
         // The new log knows of no step of the clock.
         self.clock = ClockTrack::default();
-        self.force.forget();
+        self.run.force.forget();
         let in_force = lists.iter().filter(|list| list.since.is_some());
         let in_force: Vec<&str> = in_force.map(|list| list.id.as_str()).collect();
         self.journal.tell_again(&in_force);
@@ -340,7 +421,7 @@ impl Ledger {
             return Some(error.to_string());
         }
         self.last_taking = way.to;
-        self.force.go_back(way.to);
+        self.run.force.go_back(way.to);
         self.clock.note(None, way.to, clocks);
         None
     }
@@ -427,7 +508,7 @@ mod tests {
             store,
             Journal::default(),
             Health::default(),
-            ForceWatch::new(Box::new(|| stand([Some(1); 2]))),
+            written_by(|| stand([Some(1); 2])),
         );
         ledger.last_reading.wall = at;
         (ledger, cells)
@@ -450,6 +531,16 @@ mod tests {
                 monotonic: self.last_reading.monotonic + Duration::from_secs(5),
             })
         }
+    }
+
+    /// A run of both lists, which stand so.
+    fn written_by(in_force: impl Fn() -> Vec<ListForce> + Send + 'static) -> Kept {
+        Kept::new(RunSettings {
+            opener: Box::new(|_| Err(StoreError::Thread("nothing to open".into()))),
+            in_force: Box::new(in_force),
+            places: vec![0, 1],
+            flush_every: Duration::from_secs(10),
+        })
     }
 
     fn ask(cells: &Cells, count: u64) {
@@ -554,7 +645,8 @@ mod tests {
         let (mut ledger, _) = ledger(folder.path(), HOUR_START);
         let since = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&since);
-        ledger.force = ForceWatch::new(Box::new(move || stand([Some(1), *seen.lock().unwrap()])));
+        ledger.run.force =
+            ForceWatch::new(Box::new(move || stand([Some(1), *seen.lock().unwrap()])));
         ledger.store.refuse_changes(true);
         ledger.flush_at(HOUR_START + 5).unwrap_err();
         ledger.store.refuse_changes(false);
@@ -585,10 +677,13 @@ mod tests {
         });
         let keeper = Keeper::start(
             Arc::clone(&board),
-            Box::new(move |_| store.take().expect("a store")),
+            RunSettings {
+                opener: Box::new(move |_| store.take().expect("a store")),
+                in_force: Box::new(|| stand([Some(1); 2])),
+                places: vec![0, 1],
+                flush_every: Duration::from_millis(5),
+            },
             &journal,
-            Duration::from_millis(5),
-            Box::new(|| stand([Some(1); 2])),
         )
         .unwrap();
         ask(&cells, 10);
@@ -627,7 +722,7 @@ mod tests {
         let store = Store::open(folder, &lists(), author(), at).unwrap();
         let since = Arc::new(Mutex::new([has_first.then_some(at), Some(at)]));
         let shown = Arc::clone(&since);
-        let force = ForceWatch::new(Box::new(move || stand(*shown.lock().unwrap())));
+        let run = written_by(move || stand(*shown.lock().unwrap()));
         let journal = Journal::default();
         // The clock was ahead when the lists came in force, and is right when the run begins.
         note_live(&journal, "two", at + 300_000);
@@ -636,7 +731,7 @@ mod tests {
         }
         journal.place(at, at);
         let health = Health::default();
-        let mut ledger = Ledger::new(board, store, journal, health, force);
+        let mut ledger = Ledger::new(board, store, journal, health, run);
         ledger.last_reading.wall = at;
         StandingLedger {
             ledger,
@@ -828,7 +923,8 @@ mod tests {
             let store = opener(HOUR_START).unwrap();
             let mut standing = standing_ledger(&folder.path().join("other"), HOUR_START, has_first);
             standing.ledger.store = store;
-            standing.ledger.opener = Some(opener);
+            standing.ledger.run.opener = opener;
+            standing.ledger.can_reopen = true;
             standing.ask(3);
             standing.ledger.flush_at(HOUR_START + 5).unwrap();
             // Two that are under way when it happens, and end later.

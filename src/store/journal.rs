@@ -6,6 +6,7 @@
 //! client: lists go by their id, entries by their number.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::StoreError;
+use super::run_change::RunChange;
 use crate::clock::{UnixSeconds, wall_s};
 use crate::record::{EventKind, Statement};
 
@@ -105,12 +107,23 @@ struct WaitingEvents {
 }
 
 /// What the writing thread is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
     /// Write now.
     Write,
+    /// Another run is to begin; it is said when it has.
+    Change(Box<RunChange>, Sender<Result<(), StoreError>>),
     /// Write the rest and end.
     Stop,
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Write => "Write",
+            Self::Change(..) => "Change",
+            Self::Stop => "Stop",
+        })
+    }
 }
 
 impl Journal {

@@ -133,8 +133,9 @@ fn read(
     let manifest = vouched.believed.as_ref().map(|believed| &believed.manifest);
     let snapshot = against.front.live.load_full();
     let before = snapshot.table(against.list.index);
+    let protected = against.front.protected();
     let bounds = Bounds {
-        protected: &against.front.protected,
+        protected: &protected,
         limits: &against.list.limits,
         before: before.filter(|_| against.is_live).map(|table| &**table),
         gives_way: against.is_live,

@@ -22,7 +22,7 @@ use super::stand::Stand;
 use super::start_refusal::StartRefusal;
 use super::text::Quiet;
 use crate::clock::monotonic;
-use crate::list::ListIndex;
+use crate::list::{LIST_PLACES_MAX, ListIndex};
 use crate::store::{Journal, Promises};
 
 /// How long a stop waits for the keepers; what they write is whole at every moment.
@@ -39,7 +39,7 @@ pub(super) struct Roster {
 /// What every list stands on.
 pub(super) struct Ground {
     pub(super) front: Arc<LiveFront>,
-    pub(super) quiet: Quiet,
+    pub(super) quiet: ArcSwap<Quiet>,
     /// The state folder, for lists that are kept there; without it none is.
     pub(super) state: Option<PathBuf>,
     pub(super) journal: Journal,
@@ -105,6 +105,19 @@ impl Roster {
         Ok(mailbox)
     }
 
+    /// The place that this list has, or will have when it comes: nothing is in it yet.
+    pub(super) fn reserve(&self, id: &str) -> Result<ListIndex, StartRefusal> {
+        let _keepers = self.keepers();
+        let index = self.place_for(id).ok_or(StartRefusal::NoPlace)?;
+        if usize::from(index) == self.places.load().len() {
+            let front = &self.ground.front;
+            let table = empty_table(front.live.load().key()).ok_or(StartRefusal::NoMemory)?;
+            front.set_list(index, table, None);
+            self.place(index, id, None);
+        }
+        Ok(index)
+    }
+
     /// Nothing of this list is in force any more when this returns, and nobody keeps it; what is
     /// kept on disk stays, for the day that it comes again.
     pub(super) fn take_away(&self, id: &str) -> Result<(), StartRefusal> {
@@ -116,7 +129,7 @@ impl Roster {
         let front = &self.ground.front;
         let table = empty_table(front.live.load().key()).ok_or(StartRefusal::NoMemory)?;
         front.set_list(index, table, None);
-        front.tidy();
+        front.settle();
         Ok(())
     }
 
@@ -164,7 +177,7 @@ impl Roster {
         let (front, state) = (&self.ground.front, self.ground.state.as_deref());
         let (journal, promises) = (self.ground.journal.clone(), self.ground.promises.clone());
         let mut stand = Stand::open(list, state, journal, promises);
-        let restored = stand.restore(&front.live.load(), &front.protected);
+        let restored = stand.restore(&front.live.load(), &front.protected());
         let restored = restored.ok_or(StartRefusal::NoMemory)?;
         front.set_list(index, restored.table, restored.removed);
         Ok((stand, restored.unproven))
@@ -173,7 +186,12 @@ impl Roster {
     fn keep(&self, opened: Opened, keepers: &mut Keepers) -> Result<Mailbox, StartRefusal> {
         let (stand, unproven) = opened;
         let (index, id) = (stand.list.index, stand.list.id.clone());
-        let started = ListKeeper::start(stand, unproven, &self.ground.front, self.ground.quiet);
+        let started = ListKeeper::start(
+            stand,
+            unproven,
+            &self.ground.front,
+            **self.ground.quiet.load(),
+        );
         let (mailbox, thread) = started.map_err(StartRefusal::NoThread)?;
         keepers.threads.insert(index, thread);
         self.place(index, &id, Some(mailbox.clone()));
@@ -196,7 +214,10 @@ impl Roster {
     fn place_for(&self, id: &str) -> Option<ListIndex> {
         let places = self.places.load();
         let place = places.iter().position(|place| place.id == id);
-        ListIndex::try_from(place.unwrap_or(places.len())).ok()
+        let place = place.unwrap_or(places.len());
+        ListIndex::try_from(place)
+            .ok()
+            .filter(|_| place < LIST_PLACES_MAX)
     }
 
     /// From now on the list in this place is spoken to there; nothing: it is gone.
@@ -253,8 +274,8 @@ mod tests {
         let snapshot = updater.live().load();
         let mut hashes = SuffixHashes::new();
         hashes.fill(snapshot.key(), Name::parse(name).unwrap().as_wire());
-        let all: Vec<_> = (0..snapshot.list_count() as ListIndex).collect();
-        match snapshot.decide(&all, &hashes) {
+        let all = snapshot.all_lists();
+        match snapshot.decide(all, &hashes) {
             Verdict::Block { list, .. } => Some(list),
             Verdict::Pass => None,
         }
@@ -299,7 +320,7 @@ mod tests {
             "the rollback holds"
         );
         assert_eq!(blocking(&updater, "newer.test"), None);
-        assert_eq!(updater.live().load().list_count(), 1);
+        assert_eq!(updater.live().load().all_lists(), [0]);
     }
 
     #[test]

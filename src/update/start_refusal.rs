@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::list::LIST_PLACES_MAX;
+
 /// Why nothing can be answered at all; a refused list is no such reason.
 #[derive(Debug)]
 pub enum StartRefusal {
@@ -25,7 +27,10 @@ impl fmt::Display for StartRefusal {
         match self {
             Self::NoMemory => f.write_str("the system has no memory: give the program more"),
             Self::NoPlace => {
-                f.write_str("more than 65,535 different lists came and went: restart the program")
+                write!(
+                    f,
+                    "more than {LIST_PLACES_MAX} different lists came and went: restart the program"
+                )
             }
             Self::NoSuchList => f.write_str("there is no such list"),
             Self::Stopping => f.write_str("the program stops"),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::bundle::{Bundle, Origin};
 use super::decisions::Generation;
 use super::front::LiveFront;
@@ -96,7 +98,7 @@ impl Updater {
         let quiet = Quiet::new(settings.quiet);
         let ground = Ground {
             front: Arc::new(LiveFront::new(Arc::clone(&live), settings.protected)),
-            quiet,
+            quiet: ArcSwap::from_pointee(quiet),
             state: settings.state,
             journal: settings.journal,
             promises: settings.promises,
@@ -108,6 +110,22 @@ impl Updater {
             }
         }
         Ok((Arc::new(Self { lists }), live))
+    }
+
+    /// The place that the list with this id has, or will have when it is set.
+    pub fn reserve(&self, id: &str) -> Result<ListIndex, StartRefusal> {
+        self.lists.reserve(id)
+    }
+
+    /// A changed file is read when nobody has written to it for this long, for lists that are set
+    /// from now on.
+    pub fn wait_quiet(&self, quiet: Duration) {
+        self.lists.ground.quiet.store(Arc::new(Quiet::new(quiet)));
+    }
+
+    /// From now on no list that comes may block these.
+    pub fn protect(&self, protected: Protected) {
+        self.lists.ground.front.protect(protected);
     }
 
     /// Keep this list from now on, beside the others: a new one, or the one with its id as it is
@@ -288,7 +306,7 @@ impl Updater {
     }
 
     pub(super) fn quiet(&self) -> Quiet {
-        self.lists.ground.quiet
+        **self.lists.ground.quiet.load()
     }
 }
 

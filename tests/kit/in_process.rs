@@ -15,7 +15,7 @@ use wardline::count::Board;
 use wardline::list::{Scope, TableBuilder};
 use wardline::name::{HashKey, Name, SuffixHashes};
 use wardline::policy::{Action, Basis, Clients, ListRules, Snapshot};
-use wardline::query::{Answering, Parts, RenewalSettings};
+use wardline::query::{Answering, Parts, RenewalSettings, Terms};
 use wardline::resolve::{Resolver, Settings, forward, recurse};
 
 const KEY: HashKey = HashKey::fixed([9; 16]);
@@ -73,26 +73,29 @@ pub(crate) fn answering(listed: usize, cached: usize) -> Answering {
     for n in 0..cached {
         keep(&cache, &cached_name(n));
     }
-    let parts = Parts {
+    let terms = Terms {
         renewal: RenewalSettings {
             stale_after: Duration::from_secs(1),
             prefetch: false,
         },
         udp_octets_max: 1232,
-        live: Arc::new(ArcSwap::from_pointee(snapshot)),
         clients: Arc::new(Clients::new(
             &["127.0.0.0/8".parse().expect("a prefix")],
             &[],
-            1,
+            &[0],
         )),
-        pages: vec![Page::new(&rules)],
-        board: Arc::new(Board::new(1)),
-        cache,
+        pages: vec![Some(Page::new(&rules))],
         lifetimes: LIFETIMES,
         special_use: SpecialUse::ours(),
         local: Local::default(),
-        resolver: Resolver::start(settings).expect("a resolver"),
         waiting_max: 10,
+    };
+    let parts = Parts {
+        live: Arc::new(ArcSwap::from_pointee(snapshot)),
+        board: Arc::new(Board::new(1)),
+        cache,
+        resolver: Resolver::start(settings).expect("a resolver"),
+        terms,
     };
     Answering::new(parts).0
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::super::engine::open_store;
 use super::super::failure::{CommandFailure, failed};
 use super::super::output::{self, Style};
 use super::backup::{WrittenBackup, describe_log};
@@ -10,6 +9,7 @@ use super::progress::watch;
 use crate::backup::{BackupJob, BackupKeys, BackupMove, write_backup};
 use crate::clock::wall_s;
 use crate::config::Config;
+use crate::engine::open_store;
 use crate::store::{Promises, move_away, read_log_key};
 
 pub(super) fn run(config: &Config, to: &Path, style: Style) -> Result<(), CommandFailure> {

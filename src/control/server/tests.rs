@@ -1,12 +1,13 @@
 //! The socket from outside: every request, what does not belong there, and what a crash leaves
 //! behind.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
 
 use super::super::protocol::*;
-use super::super::{AskFault, Resolution, ask};
+use super::super::{AskFault, Configuration, Facts, ReloadTurn, Resolution, ask};
 use super::*;
 use crate::cache::Flush;
 use crate::count::{Board, Kind};
@@ -54,6 +55,18 @@ impl Resolution for Desk {
     }
 }
 
+/// A configuration that is what it was.
+struct Unchanging;
+
+impl Configuration for Unchanging {
+    fn reload(&self, turn: ReloadTurn) -> Result<ConfigReload, String> {
+        Ok(ConfigReload {
+            dry_run: turn == ReloadTurn::DryRun,
+            ..ConfigReload::default()
+        })
+    }
+}
+
 fn parts() -> ServerParts {
     let text = Text::Embedded("blocked.example\n=exact.example\n");
     let source = ListSource::unsigned("a", 0, text, Format::Plain);
@@ -83,14 +96,18 @@ fn parts() -> ServerParts {
     board.cells().note_blocked(0, Kind::Address);
     ServerParts {
         updater,
-        clients: Arc::new(Clients::new(&[], &[exempt], 1)),
-        rules: vec![rules],
+        facts: Arc::new(ArcSwap::from_pointee(Facts {
+            clients: Arc::new(Clients::new(&[], &[exempt], &[0])),
+            rules: BTreeMap::from([(0, rules)]),
+            doors: vec!["udp 127.0.0.1:5300".to_owned()],
+            octets_without_lists: 1000,
+            waiting: Vec::new(),
+            witnesses: crate::witness::Witnesses::default(),
+        })),
+        configuration: Box::new(Unchanging),
         board,
         health: Health::default(),
-        witnesses: crate::witness::Witnesses::default(),
-        doors: vec!["udp 127.0.0.1:5300".to_owned()],
         resolution: Box::new(Desk(Mutex::default())),
-        octets_without_lists: 1000,
         started: monotonic(),
     }
 }
@@ -140,7 +157,14 @@ fn every_request_has_its_reply() {
         (2, 1, 1)
     );
     for list in [None, Some("a".to_owned())] {
-        let ControlReply::Reload(reloaded) = ask(&path, &Request::Reload { list }).unwrap() else {
+        let ControlReply::Reload(reloaded) = ask(
+            &path,
+            &Request::Reload {
+                list,
+                dry_run: false,
+            },
+        )
+        .unwrap() else {
             panic!()
         };
         assert_eq!(reloaded.lists[0].change, ListChange::Unchanged);
@@ -149,6 +173,7 @@ fn every_request_has_its_reply() {
         &path,
         &Request::Reload {
             list: Some("b".to_owned()),
+            dry_run: false,
         },
     )
     .unwrap() else {

@@ -27,7 +27,7 @@ use crate::resolve::tally::ResolveTally;
 const PROBES_MAX: usize = 16;
 
 /// Whom to ask and how patiently.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Upstream resolvers, the preferred one first.
     pub upstreams: Vec<Server>,

@@ -27,7 +27,7 @@ pub(super) const MEMORY_OCTETS_MAX: u64 = 64 << 20;
 pub(super) const PROOFS_OCTETS_MAX: u64 = 32 << 20;
 
 /// How authorities are asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Root hints as zone file text, one record a line; without it the built-in ones.
     pub root_hints: Option<String>,

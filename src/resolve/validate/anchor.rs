@@ -20,7 +20,7 @@ const ROOT: &str = "\
 ";
 
 /// What one zone's keys are held against.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Anchor {
     /// Digests of keys.
     pub(super) digests: Vec<DS>,

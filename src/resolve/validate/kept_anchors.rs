@@ -13,7 +13,7 @@ use crate::clock::UnixSeconds;
 use crate::seal::sha256;
 
 /// What stands in the file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeptAnchors {
     points: Vec<(TrustPoint, Anchor)>,
 }

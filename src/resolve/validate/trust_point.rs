@@ -38,7 +38,7 @@ pub enum KeyState {
 }
 
 /// One key of a trust point.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct TrackedKey {
     /// As it was before it was revoked.
     pub(super) key: DNSKEY,
@@ -52,7 +52,7 @@ pub(super) struct TrackedKey {
 }
 
 /// A zone whose keys are followed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct TrustPoint {
     pub(super) zone: Name,
     pub(super) keys: Vec<TrackedKey>,

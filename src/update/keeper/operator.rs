@@ -109,7 +109,8 @@ impl ListKeeper {
         };
         let (list, front) = (Arc::clone(&self.stand.list), Arc::clone(&self.front));
         self.aside(asker, move || {
-            let bounds = Stand::bounds(&list, &front.protected);
+            let protected = front.protected();
+            let bounds = Stand::bounds(&list, &protected);
             let key = front.live.load().key();
             let result = take_back(&target, &folder, &list, key, bounds);
             Done::TakenBack(Box::new(TakenBack {

@@ -8,20 +8,17 @@ pub mod push;
 pub mod transfer;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use file::Watch;
-use push::Listener;
 
 use super::join::join_until;
 use super::listed::ListOrigin;
 use super::mailbox::Mailbox;
 use super::updater::Updater;
 use crate::clock::monotonic;
-use crate::http::HttpDoor;
 
 /// How long a stop waits for a source that is in the middle of something.
 const STOP: Duration = Duration::from_secs(1);
@@ -30,24 +27,20 @@ const STOP: Duration = Duration::from_secs(1);
 pub struct Sources {
     stops: Vec<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
-    _push: Option<HttpDoor>,
 }
 
 impl Sources {
-    /// Start to look for all lists; `push` answers those who push.
-    pub fn start(updater: &Updater, push: Option<Listener>) -> io::Result<Self> {
+    /// Start to look for all lists.
+    pub fn start(updater: &Updater) -> io::Result<Self> {
         let mut sources = Self {
             stops: Vec::new(),
             threads: Vec::new(),
-            _push: None,
         };
         for list in updater.lists().all() {
             for source in &list.list.sources {
                 sources.look_for(&list, source.clone())?;
             }
         }
-        let push = push.map(|listener| listener.serve(Arc::clone(updater.lists())));
-        sources._push = push.transpose()?;
         Ok(sources)
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,6 +39,7 @@ use crate::update::removal::SignedRemoval;
 use crate::update::roster::Roster;
 use crate::update::state::ListChange;
 use crate::update::text::Text;
+use crate::update::updater::Updater;
 
 /// Requests with a token at once, each of which may be as large as a list; an address that many
 /// curators share may have all but two.
@@ -63,9 +64,39 @@ pub struct Listener {
     secrets: Arc<FoundSecrets>,
 }
 
+/// The open door; closed when it is dropped.
+pub struct PushDoor {
+    secrets: Arc<FoundSecrets>,
+    _door: HttpDoor,
+}
+
+impl PushDoor {
+    /// Answer whoever pushes one of the lists that there are at the time.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn serve(listener: Listener, updater: &Updater) -> io::Result<Self> {
+        let secrets = Arc::clone(&listener.secrets);
+        let _door = listener.serve(Arc::clone(updater.lists()))?;
+        Ok(Self { secrets, _door })
+    }
+
+    /// From now on with these certificate, key and tokens, which are read again; those that cannot
+    /// be read now leave the door as it was, and that is said.
+    pub fn change(&self, settings: &Settings) {
+        match PushSecrets::read(settings) {
+            Ok(read) => {
+                self.secrets.settings.store(Arc::new(settings.clone()));
+                self.secrets.secrets.store(Some(Arc::new(read)));
+            }
+            Err(fault) => error!("the push listener stays as it was: {fault}"),
+        }
+    }
+}
+
 /// Certificate, key and tokens, which may come later than the listener.
 struct FoundSecrets {
-    settings: Settings,
+    settings: ArcSwap<Settings>,
     /// Nothing until they can be read.
     secrets: ArcSwapOption<PushSecrets>,
     /// It was told that they cannot.
@@ -86,7 +117,7 @@ impl Listener {
             reason: format!("cannot listen: {error}"),
         })?;
         let secrets = FoundSecrets {
-            settings: settings.clone(),
+            settings: ArcSwap::from_pointee(settings.clone()),
             secrets: ArcSwapOption::empty(),
             has_complained: AtomicBool::new(false),
             looked: Mutex::new(None),
@@ -98,8 +129,7 @@ impl Listener {
         })
     }
 
-    /// Answer until the returned value is dropped.
-    pub(super) fn serve(self, lists: Arc<Roster>) -> io::Result<HttpDoor> {
+    fn serve(self, lists: Arc<Roster>) -> io::Result<HttpDoor> {
         let secrets = Arc::clone(&self.secrets);
         let tls: FindTls = Box::new(move || Some(Arc::clone(&secrets.find()?.tls)));
         let service = Pushes {
@@ -124,7 +154,7 @@ impl FoundSecrets {
             return None;
         }
         *looked = Some(now);
-        match PushSecrets::read(&self.settings) {
+        match PushSecrets::read(&self.settings.load()) {
             Ok(secrets) => {
                 let secrets = Arc::new(secrets);
                 self.secrets.store(Some(Arc::clone(&secrets)));
@@ -196,7 +226,7 @@ impl Service for Pushes {
         };
         Ok(Admission {
             limits: BodyLimits {
-                octets_max: self.secrets.settings.octets_max,
+                octets_max: self.secrets.settings.load().octets_max,
                 too_large: "the list is larger than [push] mib_max",
                 patience: PATIENCE,
             },

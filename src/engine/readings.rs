@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::clock;
+use crate::control::Facts;
 use crate::count::Board;
 use crate::measure::{ListReading, Publisher, Reading, UpstreamReading, WitnessReading};
-use crate::query::Answering;
+use crate::serve::Current;
 use crate::store::Health;
 use crate::update::{ListAlarm, ListAlarmKind, Updater};
-use crate::witness::{WitnessStanding, Witnesses};
+use crate::witness::WitnessStanding;
 
 /// How often the metrics page is made anew.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
@@ -17,10 +20,10 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Where the metrics come from.
 pub(super) struct ReadingSource {
     pub(super) board: Arc<Board>,
-    pub(super) answering: Arc<Answering>,
+    pub(super) current: Arc<Current>,
     pub(super) updater: Arc<Updater>,
     pub(super) health: Health,
-    pub(super) witnesses: Witnesses,
+    pub(super) facts: Arc<ArcSwap<Facts>>,
     pub(super) started: clock::UnixSeconds,
 }
 
@@ -41,11 +44,17 @@ fn raised(alarms: &[ListAlarm]) -> Vec<(&'static str, bool)> {
 
 impl ReadingSource {
     pub(super) fn read(&self) -> Reading {
-        let fill = self.answering.cache().fill();
-        let renewals = self.answering.renewals();
+        let answering = Arc::clone(&self.current.load().answering);
+        let resolver = answering.resolver();
+        let fill = answering.cache().fill();
+        let renewals = answering.renewals();
         let flushing = self.health.read();
         let now = clock::wall_s();
         let lists = self.updater.states().into_iter().map(|state| ListReading {
+            place: self
+                .updater
+                .index_of(&state.id)
+                .map_or(usize::MAX, usize::from),
             id: state.id,
             entries: state.entries,
             rejects: state.rejects,
@@ -58,7 +67,7 @@ impl ReadingSource {
             alarms: raised(&state.alarms),
             last_refusal: state.last_refusal.map(|refusal| refusal.at),
         });
-        let upstreams = self.answering.resolver().upstreams().into_iter();
+        let upstreams = resolver.upstreams().into_iter();
         Reading {
             tally: self.board.sum(),
             lists: lists.collect(),
@@ -66,8 +75,8 @@ impl ReadingSource {
             cache_bytes: fill.octets,
             stale: renewals.stale,
             renewed: renewals.renewed,
-            rebindings: self.answering.resolver().totals().rebindings,
-            root_copy_until: self.answering.resolver().root_copy().map(|copy| copy.until),
+            rebindings: resolver.totals().rebindings,
+            root_copy_until: resolver.root_copy().map(|copy| copy.until),
             upstreams: upstreams
                 .map(|upstream| UpstreamReading {
                     address: upstream.server.to_string(),
@@ -82,6 +91,8 @@ impl ReadingSource {
             flush_failures: flushing.failures,
             is_log_restored: flushing.restored.is_some(),
             witnesses: self
+                .facts
+                .load()
                 .witnesses
                 .standings()
                 .into_iter()

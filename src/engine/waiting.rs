@@ -2,80 +2,23 @@
 //! ask what is missing, and let it pass.
 
 use std::future::Future;
-use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tracing::{info, warn};
 
-use super::budget::MemoryBudget;
 use super::service::notify;
 use crate::clock::monotonic;
-use crate::config::Config;
-use crate::control::{ControlServer, NothingResolved, ServerParts, Socket};
-use crate::count::Board;
-use crate::list::ListIndex;
-use crate::policy::{Clients, ListRules};
-use crate::store::Health;
 use crate::update::{NotInForce, Updater};
-use crate::witness::Witnesses;
 
 /// For how long the service manager is to wait on at a time.
 const EXTEND: Duration = Duration::from_secs(60);
 /// How often a start looks whether all lists have come.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The control socket of a start that may have to wait.
-pub(super) enum WaitingControl {
-    /// Nothing has to be waited for.
-    Unused(Socket),
-    Serving(ControlServer),
-}
-
-impl WaitingControl {
-    /// Serve the socket already where lists are waited for.
-    pub(super) fn open(
-        socket: Socket,
-        config: &Config,
-        updater: &Arc<Updater>,
-        rules: &[ListRules],
-        started: Instant,
-    ) -> io::Result<Self> {
-        if updater.missing(NotInForce::Required).is_empty() {
-            return Ok(Self::Unused(socket));
-        }
-        let count = rules.len() as ListIndex;
-        let parts = ServerParts {
-            updater: Arc::clone(updater),
-            clients: Arc::new(Clients::new(&config.allow, config.groups(), count)),
-            rules: rules.to_vec(),
-            board: Arc::new(Board::new(rules.len())),
-            health: Health::default(),
-            witnesses: Witnesses::default(),
-            doors: Vec::new(),
-            resolution: Box::new(NothingResolved),
-            octets_without_lists: MemoryBudget::new(config).without_lists(),
-            started,
-        };
-        ControlServer::start(socket, parts).map(Self::Serving)
-    }
-
-    /// From now on questions are answered.
-    pub(super) fn serve(self, parts: ServerParts) -> io::Result<ControlServer> {
-        match self {
-            Self::Unused(socket) => ControlServer::start(socket, parts),
-            Self::Serving(server) => {
-                server.replace(parts);
-                Ok(server)
-            }
-        }
-    }
-}
-
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StartWait {
+pub enum StartWait {
     /// All lists are in force.
     Come,
     /// The program is to stop.

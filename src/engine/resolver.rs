@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::StartError;
 use crate::answer::special_use::{About, Designated, SpecialUse};
 use crate::config::{self, Config, Listen, Resolve, ResolveMode};
 use crate::name::Name;
 use crate::policy::{Action, ListRules};
 use crate::resolve::dns64::Prefix;
 use crate::resolve::{self, forward, recurse};
-
-/// What stops a start; the message says what to do.
-pub(in crate::commands) type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 pub(super) fn resolve_settings(config: &Config) -> Result<resolve::Settings, StartError> {
     let resolve = &config.resolve;

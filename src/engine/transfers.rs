@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::failure::CommandFailure;
+use super::StartError;
 use crate::config::Config;
 use crate::update::Updater;
 use crate::update::transfer::{SecondaryZone, Settings, Transfers};
@@ -17,11 +17,12 @@ pub(super) fn start(
     config: &Config,
     updater: &Arc<Updater>,
     runtime: &Handle,
-) -> Result<Transfers, CommandFailure> {
+) -> Result<Transfers, StartError> {
     let zones = config.zones().iter().map(|(list, zone)| {
         let id = config
             .lists()
-            .get(usize::from(*list))
+            .iter()
+            .find(|(_, source)| source.index == *list)
             .map(|(rules, _)| rules.id.clone())
             .unwrap_or_default();
         let (primaries, caps, time_max) = (zone.primaries.clone(), zone.caps, zone.time_max);
@@ -40,6 +41,5 @@ pub(super) fn start(
         notify: config.notify.clone(),
         folder: config.state.join(FOLDER),
     };
-    Transfers::start(settings, updater, runtime)
-        .map_err(|fault| CommandFailure::Failed(fault.to_string()))
+    Ok(Transfers::start(settings, updater, runtime)?)
 }

@@ -4,7 +4,7 @@ use sd_notify::NotifyState;
 use tracing::warn;
 
 /// Tell systemd, where it listens.
-pub(super) fn notify(states: &[NotifyState<'_>]) {
+pub fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!("the service manager cannot be told ({error})");
     }

@@ -1,7 +1,6 @@
 //! The memory that the program may take, told at the start: each part has a bound, and this is
 //! their sum.
 
-use super::output::number;
 use crate::config::{Config, ResolveMode};
 use crate::resolve;
 
@@ -14,6 +13,19 @@ const PROGRAM_OCTETS: u64 = 40 * MIB;
 const CONNECTION_OCTETS: u64 = 24 * 1024;
 /// A question that waits for its answer from outside (measured in tests/doors.rs: 13,864 octets).
 const QUESTION_OCTETS: u64 = 16 * 1024;
+
+/// A number with its thousands set apart.
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
 
 /// The bounds, in octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! What the counts' keeper is given: the store, what is in force, and what single entries block.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,12 +11,12 @@ use crate::list::{EntryTally, ListIndex};
 use crate::policy::ListRules;
 use crate::seal::VerifyKey;
 use crate::store::{
-    self, Author, InForceSince, ListForce, Promises, Store, StoreError, StoreOpener,
+    self, Author, InForceSince, ListForce, Promises, RunSettings, Store, StoreError, StoreOpener,
 };
-use crate::update::{ListSource, ListState, Updater};
+use crate::update::{ListSource, Updater};
 
 /// Opens the store of the counts, and begins it anew where it cannot be used.
-pub(super) fn store_opener(
+fn store_opener(
     config: &Config,
     identities: Vec<ListIdentity>,
     promises: &Promises,
@@ -32,7 +33,7 @@ pub(super) fn store_opener(
 }
 
 /// Opens the store for a run that answers nothing.
-pub(in super::super) fn open_store(
+pub fn open_store(
     config: &Config,
     promises: &Promises,
     at: UnixSeconds,
@@ -73,28 +74,49 @@ impl StoreOpening {
     }
 }
 
-/// How the lists stand, for what writes the counts.
-pub(super) fn in_force(updater: &Arc<Updater>) -> InForceSince {
+/// What a run with these lists is written by.
+pub(super) fn run_settings(
+    config: &Config,
+    promises: &Promises,
+    updater: &Arc<Updater>,
+) -> RunSettings {
+    let lists = config.lists();
+    let identities: Vec<_> = lists.iter().map(|(rules, _)| identity(rules)).collect();
+    let ids = lists.iter().map(|(rules, _)| rules.id.clone()).collect();
+    RunSettings {
+        opener: store_opener(config, identities, promises),
+        in_force: in_force(updater, ids),
+        places: lists.iter().map(|(_, list)| list.index).collect(),
+        flush_every: config.flush,
+    }
+}
+
+/// How these lists stand; one that has not come yet is not in force.
+fn in_force(updater: &Arc<Updater>, ids: Vec<String>) -> InForceSince {
     let updater = Arc::clone(updater);
     Box::new(move || {
-        let states = updater.states().into_iter();
-        let list = |state: ListState| ListForce {
-            since: (state.live_since > 0).then_some(state.live_since),
-            id: state.id,
+        let states = updater.states();
+        let list = |id: &String| {
+            let mut states = states.iter();
+            let state = states.find(|state| state.id == *id && state.live_since > 0);
+            ListForce {
+                since: state.map(|state| state.live_since),
+                id: id.clone(),
+            }
         };
-        states.map(list).collect()
+        ids.iter().map(list).collect()
     })
 }
 
 /// Where the questions are counted that single entries block, of the lists that want it.
-pub(super) fn entry_tallies(config: &Config) -> Vec<(ListIndex, Arc<EntryTally>)> {
+pub(super) fn entry_tallies(config: &Config) -> BTreeMap<ListIndex, Arc<EntryTally>> {
     let tally = |(_, source): &(ListRules, ListSource)| {
         Some((source.index, Arc::clone(source.entry_counts.as_ref()?)))
     };
     config.lists().iter().filter_map(tally).collect()
 }
 
-pub(super) fn identity(rules: &ListRules) -> ListIdentity {
+fn identity(rules: &ListRules) -> ListIdentity {
     ListIdentity {
         id: rules.id.clone(),
         authority: rules.authority.clone(),

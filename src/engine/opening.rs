@@ -1,0 +1,179 @@
+//! The first half of a start: the lists, who looks for them, and the control socket. Nothing is
+//! answered yet, but the operator can ask what is missing, and let it pass.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tracing::{error, warn};
+
+use super::StartError;
+use super::answering::clients;
+use super::budget::MemoryBudget;
+use super::looking::{Looking, open_push};
+use super::waiting::{StartWait, wait_for_lists};
+use crate::config::Config;
+use crate::control::{
+    ConfigReload, Configuration, ControlServer, Facts, NothingResolved, ReloadTurn, ServerParts,
+    Socket,
+};
+use crate::count::Board;
+use crate::store::{Health, Journal, Promises, make_private_folder};
+use crate::update::push::PushDoor;
+use crate::update::{NotInForce, Settings, Updater};
+use crate::witness::Witnesses;
+
+/// A resolver that answers nothing yet.
+pub struct OpenedEngine {
+    pub(super) config: Config,
+    pub(super) runtime: Handle,
+    pub(super) control: OpenedControl,
+    pub(super) journal: Journal,
+    pub(super) promises: Promises,
+    pub(super) updater: Arc<Updater>,
+    pub(super) looking: Looking,
+    pub(super) push: Option<PushDoor>,
+    pub(super) started: Instant,
+}
+
+/// The control socket of a start that may have to wait.
+pub(super) enum OpenedControl {
+    /// Nothing has to be waited for.
+    Unused(Socket),
+    /// It answers already.
+    Serving(ControlServer),
+}
+
+impl OpenedEngine {
+    /// Bring all lists in force that can be, and begin to look for the others.
+    ///
+    /// # Errors
+    /// Where nothing can be answered at all: another process has the state, an address cannot be
+    /// had, the system has no memory or threads left.
+    pub fn open(config: Config, runtime: &Handle, started: Instant) -> Result<Self, StartError> {
+        make_folder(&config);
+        let socket = Socket::bind(&config.control)?;
+        let journal = Journal::default();
+        let promises = Promises::open(&config.promised);
+        let updater = load_lists(&config, &journal, &promises)?;
+        let push = open_push(&config, &updater)?;
+        let looking = Looking::start(&config, &updater, runtime)?;
+        let control = OpenedControl::open(socket, &config, &updater, started)?;
+        Ok(Self {
+            config,
+            runtime: runtime.clone(),
+            control,
+            journal,
+            promises,
+            updater,
+            looking,
+            push,
+            started,
+        })
+    }
+
+    /// Wait until every list with `required = true` is in force, or `told` says stop.
+    pub async fn wait(&self, told: impl Future<Output = ()>) -> StartWait {
+        wait_for_lists(&self.updater, told).await
+    }
+}
+
+impl OpenedControl {
+    /// Serve the socket already where lists are waited for.
+    fn open(
+        socket: Socket,
+        config: &Config,
+        updater: &Arc<Updater>,
+        started: Instant,
+    ) -> std::io::Result<Self> {
+        if updater.missing(NotInForce::Required).is_empty() {
+            return Ok(Self::Unused(socket));
+        }
+        let facts = facts(config, Vec::new(), Witnesses::default());
+        let parts = ServerParts {
+            updater: Arc::clone(updater),
+            facts: Arc::new(ArcSwap::from_pointee(facts)),
+            configuration: Box::new(NotYet),
+            board: Arc::new(Board::new(config.lists().len())),
+            health: Health::default(),
+            resolution: Box::new(NothingResolved),
+            started,
+        };
+        ControlServer::start(socket, parts).map(Self::Serving)
+    }
+
+    /// From now on questions are answered.
+    pub(super) fn serve(self, parts: ServerParts) -> std::io::Result<ControlServer> {
+        match self {
+            Self::Unused(socket) => ControlServer::start(socket, parts),
+            Self::Serving(server) => {
+                server.replace(parts);
+                Ok(server)
+            }
+        }
+    }
+}
+
+/// The configuration of a program that has not begun to answer.
+struct NotYet;
+
+impl Configuration for NotYet {
+    fn reload(&self, _: ReloadTurn) -> Result<ConfigReload, String> {
+        Err(
+            "the program waits for lists with `required = true`, and takes another configuration \
+             only once it answers: restart it, or bring the lists in force"
+                .to_owned(),
+        )
+    }
+}
+
+/// What the operator can ask about.
+pub(super) fn facts(config: &Config, doors: Vec<String>, witnesses: Witnesses) -> Facts {
+    let rules = config.lists().iter();
+    let rules = rules.map(|(rules, list)| (list.index, rules.clone()));
+    Facts {
+        clients: Arc::new(clients(config)),
+        rules: rules.collect::<BTreeMap<_, _>>(),
+        doors,
+        octets_without_lists: MemoryBudget::new(config).without_lists(),
+        witnesses,
+        waiting: Vec::new(),
+    }
+}
+
+fn load_lists(
+    config: &Config,
+    journal: &Journal,
+    promises: &Promises,
+) -> Result<Arc<Updater>, StartError> {
+    let lists = config.lists().iter().map(|(_, list)| list.clone());
+    let settings = Settings {
+        lists: lists.collect(),
+        quiet: config.quiet,
+        state: Some(config.state.clone()),
+        protected: config.protected()?,
+        journal: journal.clone(),
+        promises: promises.clone(),
+    };
+    warn_without_lists(config);
+    Ok(Updater::start(settings)?.0)
+}
+
+pub(super) fn warn_without_lists(config: &Config) {
+    if config.lists().is_empty() {
+        warn!("{}: there is no [[list]]: nothing is blocked", config.place);
+    }
+}
+
+/// Make the state folder, for its owner alone; one that is there stays as it is. Whoever keeps
+/// something there says what cannot be kept, and tries again.
+fn make_folder(config: &Config) {
+    if let Err(error) = make_private_folder(&config.state) {
+        let state = config.state.display();
+        error!(
+            "{state}: cannot be made ({error}): free its disk, or choose another `state` folder"
+        );
+    }
+}
