@@ -45,6 +45,7 @@ mod peers;
 mod privacy;
 mod published;
 mod real_list;
+mod reconfigured;
 mod regression;
 mod reload;
 mod report;

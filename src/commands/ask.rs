@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::cli::ReloadArgs;
 use super::failure::{CommandFailure, load};
 use super::output::{Style, count, number, print, print_json, time};
+use crate::config::Config;
 use crate::control::{AskFault, ConfigReload, ControlReply, Reloaded, Request, ask};
 use crate::name::Name;
 use crate::update::ListChange;
@@ -26,7 +27,13 @@ impl Asking {
     ) -> Result<Self, CommandFailure> {
         let socket = match socket {
             Some(socket) => socket.to_path_buf(),
-            None => load(config)?.control,
+            None => load(config)
+                .map(|config| config.control)
+                .or_else(|failure| {
+                    // What runs may be asked although its configuration is being written: it says
+                    // itself what is wrong with it.
+                    config.and_then(Config::control_of).ok_or(failure)
+                })?,
         };
         Ok(Self { socket, style })
     }

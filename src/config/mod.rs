@@ -167,6 +167,24 @@ impl Config {
         }
     }
 
+    /// The control socket that a file names, whatever else is wrong with it; nothing where it is no
+    /// TOML.
+    pub fn control_of(path: &Path) -> Option<PathBuf> {
+        let table: toml::Table = read_text(path).ok()?.parse().ok()?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let socket = table
+            .get("control")
+            .and_then(|control| control.get("socket"));
+        let state = table.get("state").and_then(toml::Value::as_str);
+        let state = state.map_or(Document::default().state, PathBuf::from);
+        let own = folder.join(state).join("control.sock");
+        Some(
+            socket
+                .and_then(toml::Value::as_str)
+                .map_or(own, |socket| folder.join(socket)),
+        )
+    }
+
     /// All lists with their rules and their sources, in the order of the configuration.
     pub fn lists(&self) -> &[(ListRules, ListSource)] {
         &self.lists

@@ -62,7 +62,7 @@ fn refusal_of(running: &Running, list: &str) -> String {
 
 /// Both verifiers find the log in order, also with these arguments: what ours says, as JSON and for
 /// people.
-fn verified(running: &Running, more: &[&str]) -> (Value, String) {
+pub(crate) fn verified(running: &Running, more: &[&str]) -> (Value, String) {
     let arguments = exported(running, more);
     let (code, findings, outcome) = crate::audit::verify(&arguments);
     assert_eq!((code, findings), (0, vec![]), "{outcome:#}");
