@@ -222,8 +222,9 @@ impl Walker {
         Ok(ask_tcp(exchange.at, outgoing, patience).await)
     }
 
-    /// Over UDP and TCP at once. Where TCP alone gets through, that is remembered; the question
-    /// over UDP is in lower case from then on, in case that it was the capital letters.
+    /// Over UDP and TCP at once. Where TCP alone gets through, that is remembered, also where the
+    /// server is silent over UDP because of the capital letters: the spelling is drawn there as
+    /// ever, since nobody can tell whose a reply in lower case would be.
     async fn exchange_beside(&self, exchange: &Exchange<'_>) -> Result<Vec<u8>, ExchangeFault> {
         let Exchange {
             at,
@@ -233,14 +234,12 @@ impl Walker {
             began,
             ..
         } = *exchange;
-        let is_tcp_known = server.needs_tcp(self.servers.now_ms());
         let plain = outgoing.in_lower_case();
-        let over_udp = if is_tcp_known { &plain } else { outgoing };
         let patience = Wait {
             whole: wait.min(exchange.left()),
             before_repeat: wait,
         };
-        let udp = ask_udp(&self.sockets, at, over_udp, patience, || false);
+        let udp = ask_udp(&self.sockets, at, outgoing, patience, || false);
         let tcp = async {
             match self.exchange_tcp(exchange, &plain).await {
                 Ok(reply) => reply.map(|reply| reply.octets),
@@ -256,9 +255,6 @@ impl Walker {
         match first? {
             First::Udp(octets) => {
                 server.note_reply(began.elapsed());
-                if is_tcp_known && outgoing.spelling == Spelling::Drawn {
-                    server.note_respells(self.servers.now_ms());
-                }
                 Ok(octets)
             }
             First::TcpAlone(octets) => Ok(octets),
