@@ -65,25 +65,31 @@ pub(super) enum First {
     TcpAlone(Vec<u8>),
     /// The reply over TCP, after something came over UDP: UDP gets through.
     TcpToo(Vec<u8>),
+    /// The whole reply over UDP, after something that almost matched, and nothing over TCP.
+    UdpLate(Vec<u8>),
 }
 
 /// Ask over UDP and TCP at once, each with its time, for servers that UDP may not get through to:
-/// what comes first counts.
+/// what comes first counts. Where something over UDP almost matches, TCP has the word; if it says
+/// nothing, who was listened to over UDP is listened to further, as in [`ask`].
 pub(super) async fn ask_both(
     udp: impl Future<Output = Result<Heard<'_>, ExchangeFault>>,
     tcp: impl Future<Output = Result<Vec<u8>, ExchangeFault>>,
 ) -> Result<First, ExchangeFault> {
     let (mut udp, mut tcp) = (pin!(udp), pin!(tcp));
     let (mut over_udp, mut over_tcp) = (None, None);
-    let mut is_udp_heard = false;
+    let (mut is_udp_heard, mut near_miss) = (false, None);
     loop {
         tokio::select! {
             heard = &mut udp, if over_udp.is_none() => match heard {
                 Ok(Heard::Whole(octets)) => return Ok(First::Udp(octets)),
                 // TCP will tell.
-                Ok(_) => {
+                Ok(heard) => {
                     is_udp_heard = true;
                     over_udp = Some(ExchangeFault::Broken);
+                    if let Heard::NearMiss(listening) = heard {
+                        near_miss = Some(listening);
+                    }
                 }
                 Err(fault) => over_udp = Some(fault),
             },
@@ -92,8 +98,12 @@ pub(super) async fn ask_both(
                 Ok(octets) => return Ok(First::TcpAlone(octets)),
                 Err(fault) => over_tcp = Some(fault),
             },
-            else => return Err(over_udp.or(over_tcp).unwrap_or(ExchangeFault::Silent)),
+            else => break,
         }
+    }
+    match near_miss {
+        Some(listening) => listening.go_on().await.map(First::UdpLate),
+        None => Err(over_udp.or(over_tcp).unwrap_or(ExchangeFault::Silent)),
     }
 }
 
@@ -449,6 +459,52 @@ mod tests {
                 () = answering => continue,
             };
             assert_eq!(matches!(first, First::TcpAlone(_)), is_alone, "{act:?}");
+        }
+    }
+
+    /// Somebody guesses, the server answers afterwards, and there is no TCP, or TCP answers too.
+    #[tokio::test]
+    async fn a_true_reply_behind_a_guess_is_heard_where_tcp_is_none() {
+        for (spoil_at, is_tcp_there) in [(0, false), (13, false), (0, true)] {
+            let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let at = server.local_addr().unwrap();
+            let (said, told) = tokio::sync::oneshot::channel();
+            let answering = async {
+                let mut octets = [0; 512];
+                let (length, client) = server.recv_from(&mut octets).await.unwrap();
+                octets[2] |= 0x80;
+                let mut guess = octets;
+                guess[spoil_at] ^= 1;
+                server.send_to(&guess[..length], client).await.unwrap();
+                server.send_to(&octets[..length], client).await.unwrap();
+                std::future::pending().await
+            };
+            let (sockets, outgoing) = (Sockets::default(), outgoing());
+            let wait = Wait::once(Duration::from_secs(30));
+            let udp = async {
+                let heard = ask_udp(&sockets, at, &outgoing, wait, || false).await;
+                let _ = said.send(());
+                heard
+            };
+            let tcp = async {
+                let _ = told.await;
+                if is_tcp_there {
+                    Ok(b"over TCP".to_vec())
+                } else {
+                    Err(ExchangeFault::Broken)
+                }
+            };
+            let first = tokio::select! {
+                first = ask_both(udp, tcp) => first,
+                () = answering => continue,
+            };
+            match first {
+                Ok(First::UdpLate(octets)) => {
+                    assert!(!is_tcp_there && octets[2..4] == [0x81, 0x10], "{spoil_at}");
+                }
+                Ok(First::TcpToo(octets)) => assert!(is_tcp_there && octets == b"over TCP"),
+                _ => panic!("{spoil_at} {is_tcp_there}: nothing was heard"),
+            }
         }
     }
 

@@ -180,7 +180,10 @@ impl Peer {
         self.needs_tcp
             .store(matches!(first, Ok(First::TcpAlone(_))), Ordering::Relaxed);
         first.map(|first| match first {
-            First::Udp(octets) | First::TcpAlone(octets) | First::TcpToo(octets) => octets,
+            First::Udp(octets)
+            | First::TcpAlone(octets)
+            | First::TcpToo(octets)
+            | First::UdpLate(octets) => octets,
         })
     }
 

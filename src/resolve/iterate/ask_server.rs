@@ -258,7 +258,7 @@ impl Walker {
                 Ok(octets)
             }
             First::TcpAlone(octets) => Ok(octets),
-            First::TcpToo(octets) => {
+            First::TcpToo(octets) | First::UdpLate(octets) => {
                 server.note_heard();
                 Ok(octets)
             }
