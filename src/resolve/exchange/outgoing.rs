@@ -84,7 +84,7 @@ impl LocalAddress {
 }
 
 /// The OPT record of a question; never with a client subnet (RFC 7871).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::resolve) enum OutgoingEdns {
     /// No OPT record, for servers that cannot read one.
     Leave,

@@ -12,7 +12,7 @@ use super::super::exchange::{
     ask_both, ask_tcp, ask_udp,
 };
 use super::candidates::{AddressCandidate, TRIES_MAX};
-use super::coalesce::Reply;
+use super::coalesce::{PacketKey, Reply};
 use super::judge::{AskedZone, Judgement, Useless, is_from_memory, judge};
 use super::servers::{ServerRecord, UnderWay};
 use super::{Trip, Walker};
@@ -74,7 +74,7 @@ impl Walker {
         };
         let mut is_refused = false;
         loop {
-            let key = (at, Box::from(outgoing.name.as_wire()), outgoing.qtype);
+            let key = PacketKey::new(at, &outgoing);
             let work = self.exchange(at, server, &outgoing, candidate.tries, trip);
             let octets = match self.shared.join(&key, work).await? {
                 Ok(octets) => octets,

@@ -12,21 +12,41 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::super::exchange::ExchangeFault;
+use super::super::exchange::{ExchangeFault, Outgoing, OutgoingEdns};
 use crate::resolve::failure::Failure;
 
 /// Locks, so that threads seldom meet.
 const SHARDS: usize = 16;
 
-/// Server, name and type.
-pub(super) type Key = (SocketAddr, Box<[u8]>, u16);
+/// What is asked of whom, as far as the reply depends on it: without EDNS there are no signatures.
+/// The case of the name's letters does not count, and all that is asked here has RD and CD clear.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PacketKey {
+    server: SocketAddr,
+    name: Box<[u8]>,
+    qtype: u16,
+    edns: OutgoingEdns,
+}
+
+impl PacketKey {
+    /// The key of a question to `server`.
+    pub(super) fn new(server: SocketAddr, outgoing: &Outgoing) -> Self {
+        Self {
+            server,
+            name: outgoing.name.as_wire().into(),
+            qtype: outgoing.qtype,
+            edns: outgoing.edns,
+        }
+    }
+}
+
 /// A reply's octets.
 pub(super) type Reply = Result<Arc<Vec<u8>>, ExchangeFault>;
 
 /// Where those wait who came second; nobody mostly.
 type Waiting = Option<watch::Sender<Option<Reply>>>;
 
-type Shard = Mutex<HashMap<Key, Waiting>>;
+type Shard = Mutex<HashMap<PacketKey, Waiting>>;
 
 /// The exchanges under way.
 pub(super) struct UnderWayPackets {
@@ -46,7 +66,7 @@ impl UnderWayPackets {
     /// work pays for it, and when that ends without a reply, one of those who waited goes on.
     pub(super) async fn join(
         &self,
-        key: &Key,
+        key: &PacketKey,
         work: impl Future<Output = Result<Reply, Failure>>,
     ) -> Result<Reply, Failure> {
         loop {
@@ -78,13 +98,13 @@ impl UnderWayPackets {
         }
     }
 
-    fn lock(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, Waiting>> {
+    fn lock(&self, key: &PacketKey) -> MutexGuard<'_, HashMap<PacketKey, Waiting>> {
         self.shard(key)
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shard(&self, key: &Key) -> &Shard {
+    fn shard(&self, key: &PacketKey) -> &Shard {
         let [first, rest @ ..] = &self.shards;
         let index = self.hasher.hash_one(key) as usize % SHARDS;
         index
@@ -97,7 +117,7 @@ impl UnderWayPackets {
 /// Makes room for the next exchange however this one ends.
 struct PacketLanding<'a> {
     shared: &'a UnderWayPackets,
-    key: &'a Key,
+    key: &'a PacketKey,
 }
 
 impl PacketLanding<'_> {
@@ -120,12 +140,46 @@ impl Drop for PacketLanding<'_> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use super::super::super::exchange::{LocalAddress, Spelling};
     use super::*;
+    use crate::name::Name;
+
+    fn outgoing(edns: OutgoingEdns) -> Outgoing {
+        Outgoing {
+            name: Name::parse("www.example").unwrap(),
+            qtype: 1,
+            recursion_desired: false,
+            checking_disabled: false,
+            edns,
+            spelling: Spelling::Drawn,
+            local: LocalAddress::default(),
+        }
+    }
+
+    fn key(edns: OutgoingEdns) -> PacketKey {
+        PacketKey::new("192.0.2.1:53".parse().unwrap(), &outgoing(edns))
+    }
+
+    /// Who wants signatures does not get the reply to a question that could not have any.
+    #[tokio::test]
+    async fn with_edns_and_without_are_two_questions() {
+        let (shared, asked) = (UnderWayPackets::new(), AtomicU32::new(0));
+        let [signed, plain] = [OutgoingEdns::WantSignatures(1232), OutgoingEdns::Leave].map(key);
+        let ask = |key| {
+            shared.join(key, async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                Ok(Err(ExchangeFault::Silent))
+            })
+        };
+        let _ = tokio::join!(ask(&plain), ask(&signed), ask(&plain), ask(&signed));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
 
     #[tokio::test]
     async fn many_wait_for_one_and_another_goes_on_when_it_cannot_pay() {
         let (shared, asked) = (UnderWayPackets::new(), AtomicU32::new(0));
-        let key: Key = ("192.0.2.1:53".parse().unwrap(), Box::from([0]), 1);
+        let key = key(OutgoingEdns::Leave);
         let ask = || {
             shared.join(&key, async {
                 tokio::task::yield_now().await;
