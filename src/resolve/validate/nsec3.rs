@@ -130,10 +130,12 @@ impl<'a> Hashed<'a> {
         let Some(wildcard) = wildcard(&encloser.name) else {
             return Ok(Proof::Fails);
         };
-        let Some(covering) = self.cover(&parameters.hash(&wildcard, budget)?) else {
+        if self.cover(&parameters.hash(&wildcard, budget)?).is_none() {
             return Ok(Proof::Fails);
-        };
-        let opt_out = encloser.next_closer.record.opt_out() || covering.record.opt_out();
+        }
+        // An unsigned delegation could stand in the next closer name's span alone (RFC 5155
+        // sections 6 and 9.2): what the wildcard's span leaves out is not at or above the name.
+        let opt_out = encloser.next_closer.record.opt_out();
         Ok(if opt_out { Proof::OptOut } else { Proof::Holds })
     }
 
@@ -302,15 +304,20 @@ mod tests {
 
     /// The zone of RFC 5155 appendix A: twelve iterations, the salt aabbccdd.
     fn chain(opt_out: bool, iterations: u16) -> Vec<RrSet> {
+        chain_of(|_| opt_out, iterations)
+    }
+
+    /// The same with opt-out in the spans that begin at some of the owners.
+    fn chain_of(has_opt_out: impl Fn(&str) -> bool, iterations: u16) -> Vec<RrSet> {
         let next = OWNERS.iter().cycle().skip(1);
-        let record = |((_, hash, types), (_, next, _)): (&Row, &Row)| {
+        let record = |((owner, hash, types), (_, next, _)): (&Row, &Row)| {
             let next = data_encoding::BASE32HEX_NOPAD
                 .decode(next.to_uppercase().as_bytes())
                 .unwrap();
             let salt = vec![0xaa, 0xbb, 0xcc, 0xdd];
             let record = NSEC3::new(
                 Nsec3HashAlgorithm::SHA1,
-                opt_out,
+                has_opt_out(owner),
                 iterations,
                 salt,
                 next,
@@ -389,6 +396,30 @@ mod tests {
                 .name_error(&name("b.a.example."), &budget())),
             Proof::Fails
         );
+    }
+
+    /// The span that covers the wildcard may leave out unsigned delegations; none of them has the
+    /// name (RFC 5155 sections 8.6 and 9.2).
+    #[test]
+    fn opt_out_counts_in_the_span_of_the_next_closer_name_alone() {
+        let (zone, asked) = (name("example."), name("a.c.x.w.example."));
+        let (of_next_closer, of_wildcard) = ("example.", "a.example.");
+        for (opted_out, error, no_ds) in [
+            (of_next_closer, Proof::OptOut, NoDs::OptOut),
+            (of_wildcard, Proof::Holds, NoDs::NoCut),
+            ("x.w.example.", Proof::Holds, NoDs::NoCut),
+        ] {
+            let chain = chain_of(|owner| owner == opted_out, 12);
+            let used = OWNERS.iter().zip(&chain).filter(|((owner, ..), _)| {
+                [of_next_closer, of_wildcard, "x.w.example."].contains(owner)
+            });
+            let denial = Denial::new(&zone, used.map(|(_, set)| set));
+            let found = (
+                denial.name_error(&asked, &budget()),
+                denial.no_ds(&asked, &budget()),
+            );
+            assert_eq!(found, (Ok(error), Ok(no_ds)), "{opted_out}");
+        }
     }
 
     #[test]
