@@ -359,6 +359,28 @@ fn one_forged_packet_does_not_take_edns_away() {
     assert_eq!(internet.packets_without_edns_at(zone), without);
 }
 
+/// A server that was silent and then answers without EDNS may drop EDNS, or the network was down:
+/// the next question has EDNS again, and it is given up for one that drops it again.
+#[test]
+fn edns_is_given_up_for_a_server_that_has_dropped_it_twice() {
+    let internet = Internet::hostile();
+    let running = start(&internet, IpAddr::V4(Ipv4Addr::new(127, 0, 9, 33)));
+    let zone = "drop-edns.test.";
+    let packets = |n: usize| {
+        let before = internet.packets_at(zone);
+        let response = ask(running.address(), &format!("n{n}.{zone}"), "A");
+        assert_eq!(response.rcode(), "NXDOMAIN");
+        internet.packets_at(zone) - before
+    };
+    assert!(packets(0) > 1);
+    assert!(packets(1) > 1, "one silence is no proof");
+    // Two such answers a second apart are.
+    let mut next = 2..;
+    until("a question without EDNS", Duration::from_secs(20), || {
+        (packets(next.next()?) == 1).then_some(())
+    });
+}
+
 /// A server that is out of reach over UDP, or for which somebody else seems to answer there, is
 /// asked over TCP: at once, or after two silences, and never in lower case over UDP, where a
 /// stranger could answer. Servers that drop capital letters are no exception.

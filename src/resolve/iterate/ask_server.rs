@@ -45,10 +45,10 @@ impl Walker {
         trip: &Trip<'_>,
     ) -> Result<Attempt, Failure> {
         let (server, at) = (&*candidate.server, candidate.at);
-        // A server that was never heard may be one that drops what has EDNS (RFC 6891 section
-        // 6.2.2); but without EDNS a signed zone's answers come without their signatures, and are
-        // worth nothing.
-        let is_mute = candidate.tries + 1 == TRIES_MAX && server.round_trip_us().is_none();
+        // A server that was never heard with EDNS may be one that drops what has it (RFC 6891
+        // section 6.2.2); but without EDNS a signed zone's answers come without their signatures,
+        // and are worth nothing.
+        let is_mute = candidate.tries + 1 == TRIES_MAX && server.may_drop_edns();
         let want = OutgoingEdns::WantSignatures(self.settings.udp_octets);
         let is_plain = !is_signed && (is_mute || server.is_plain(self.servers.now_ms()));
         let name = our_name(asked.name).ok_or(Failure::Unusable)?;
@@ -72,7 +72,6 @@ impl Walker {
             },
             local: self.settings.local,
         };
-        let mut is_refused = false;
         loop {
             let key = PacketKey::new(at, &outgoing);
             let work = self.exchange(at, server, &outgoing, candidate.tries, trip);
@@ -91,16 +90,14 @@ impl Walker {
                     && outgoing.edns != OutgoingEdns::Leave
                 {
                     outgoing.edns = OutgoingEdns::Leave;
-                    is_refused = true;
                     continue;
                 }
             } else {
                 self.tally.note_answer();
                 let now_ms = self.servers.now_ms();
                 match outgoing.edns {
-                    OutgoingEdns::Leave if is_refused => server.note_refuses_edns(now_ms),
-                    OutgoingEdns::Leave if !server.is_plain(now_ms) => server.note_plain(now_ms),
-                    OutgoingEdns::Leave => {}
+                    OutgoingEdns::Leave if server.is_plain(now_ms) => {}
+                    OutgoingEdns::Leave => server.note_refuses_edns(now_ms),
                     _ => server.note_reads_edns(),
                 }
             }

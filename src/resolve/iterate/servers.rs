@@ -155,14 +155,19 @@ impl ServerRecord {
         now_ms < self.plain_until_ms.load(Relaxed)
     }
 
-    /// It said that it does not read EDNS, and answered without. That may have been a stranger's
-    /// packet: it is believed once it was said again later, and nothing was answered with EDNS in
-    /// between.
+    /// Might it be one that drops what has EDNS: was it never heard, or without EDNS alone?
+    pub(super) fn may_drop_edns(&self) -> bool {
+        self.round_trip_us().is_none() || self.refuses_edns_since_ms.load(Relaxed) > 0
+    }
+
+    /// It answered without EDNS what it would not with: it said that it does not read that, or kept
+    /// silent. That may have been a stranger's packet, or a network that was down: it is believed
+    /// once it was so again later, and nothing was answered with EDNS in between.
     pub(super) fn note_refuses_edns(&self, now_ms: u64) {
         let since_ms = &self.refuses_edns_since_ms;
         let first_ms = since_ms.compare_exchange(0, now_ms.max(1), Relaxed, Relaxed);
         if first_ms.is_err_and(|first_ms| now_ms >= first_ms + REFUSES_EDNS_FOR_MS) {
-            self.note_plain(now_ms);
+            self.plain_until_ms.store(now_ms + PLAIN_FOR_MS, Relaxed);
         }
     }
 
@@ -171,11 +176,6 @@ impl ServerRecord {
         if self.refuses_edns_since_ms.load(Relaxed) > 0 {
             self.refuses_edns_since_ms.store(0, Relaxed);
         }
-    }
-
-    /// It answered without EDNS what it would not with.
-    pub(super) fn note_plain(&self, now_ms: u64) {
-        self.plain_until_ms.store(now_ms + PLAIN_FOR_MS, Relaxed);
     }
 
     /// Did TCP alone get through to it?
@@ -367,6 +367,24 @@ mod tests {
         assert!(!server.is_plain(5_000), "it was answered in between");
         server.note_refuses_edns(6_000);
         assert!(server.is_plain(6_000));
+    }
+
+    /// A server that was heard without EDNS alone is asked without again, when it is silent.
+    #[test]
+    fn whether_a_server_drops_edns_is_open_until_it_has_answered_with() {
+        let server = ServerRecord::default();
+        assert!(server.may_drop_edns(), "never heard");
+        server.note_refuses_edns(5_000);
+        server.note_reply(Duration::from_millis(20));
+        assert!(server.may_drop_edns() && !server.is_plain(5_000));
+        server.note_refuses_edns(6_000);
+        assert!(server.is_plain(6_000));
+        let over = 6_000 + PLAIN_FOR_MS;
+        assert!(!server.is_plain(over) && server.may_drop_edns());
+        server.note_refuses_edns(over);
+        assert!(server.is_plain(over), "what was found out is not lost");
+        server.note_reads_edns();
+        assert!(!server.may_drop_edns());
     }
 
     #[test]
