@@ -46,6 +46,7 @@ impl Walker {
             since: now,
             until,
             cut,
+            is_cut_doubted: false,
         });
         self.zones.keep(Arc::clone(&zone));
         zone

@@ -147,6 +147,7 @@ impl Walker {
             since: 0,
             until: UnixSeconds::MAX,
             cut: None,
+            is_cut_doubted: false,
         };
         let half = settings.memory_octets_max / 2;
         Self {
@@ -297,6 +298,7 @@ impl Walker {
             since: now,
             until: UnixSeconds::MAX,
             cut: None,
+            is_cut_doubted: false,
         });
         self.prime_at.store(
             now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S),
@@ -375,6 +377,7 @@ fn stub(name: &Name, servers: &[SocketAddr]) -> Zone {
         since: UnixSeconds::MAX,
         until: UnixSeconds::MAX,
         cut: None,
+        is_cut_doubted: false,
     }
 }
 

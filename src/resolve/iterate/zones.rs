@@ -28,7 +28,7 @@ const CUT_OCTETS: usize = 1500;
 const APEX_TTL_S: u32 = 86_400;
 
 /// One zone and who answers for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Zone {
     /// Its apex, lower-case.
     pub(super) name: Name,
@@ -41,6 +41,9 @@ pub(super) struct Zone {
     /// What the referral said about DS; `None` where it said neither that there are some nor that
     /// there are none, or where the zone is known from its parent's servers answering for it too.
     pub(super) cut: Option<Arc<Cut>>,
+    /// It was found to be bogus: the parent is asked about DS anew. Until that has an answer, what
+    /// is known stays: whether the zone is signed says how its servers may be asked.
+    pub(super) is_cut_doubted: bool,
 }
 
 /// A server's name and its addresses as the parent said them.
@@ -152,40 +155,36 @@ impl Zones {
                 since: now,
                 until,
                 cut: None,
+                is_cut_doubted: false,
             });
             self.shelf.insert(wire.into(), Arc::clone(&zone));
             zone
         })
     }
 
-    /// What was asked about a cut that the referral left open.
+    /// What was asked about a cut that the referral left open, or of which the word was bogus.
     pub(super) fn note_cut(&self, cut: &Arc<Cut>, now: UnixSeconds) {
-        self.change_cut(&cut.child, Some(cut), now);
+        self.change(&cut.child, now, |zone| Zone {
+            cut: Some(Arc::clone(cut)),
+            is_cut_doubted: false,
+            ..zone
+        });
     }
 
-    /// Forget what a parent said of a cut, since it was bogus; who serves the zone stays.
-    pub(super) fn forget_cut(&self, child: &Name, now: UnixSeconds) {
-        self.change_cut(child, None, now);
+    /// What a parent said of a cut is bogus.
+    pub(super) fn doubt_cut(&self, child: &Name, now: UnixSeconds) {
+        self.change(child, now, |zone| Zone {
+            is_cut_doubted: true,
+            ..zone
+        });
     }
 
-    fn change_cut(&self, child: &Name, cut: Option<&Arc<Cut>>, now: UnixSeconds) {
-        let wire = wire_of(child);
-        if let Some(zone) = self
-            .shelf
-            .get(wire.as_slice())
-            .filter(|zone| now < zone.until)
-        {
-            let (name, servers) = (zone.name.clone(), zone.servers.clone());
-            self.shelf.insert(
-                wire.into(),
-                Arc::new(Zone {
-                    name,
-                    servers,
-                    since: zone.since,
-                    until: zone.until,
-                    cut: cut.cloned(),
-                }),
-            );
+    fn change(&self, name: &Name, now: UnixSeconds, change: impl FnOnce(Zone) -> Zone) {
+        let wire = wire_of(name);
+        let known = self.shelf.get(wire.as_slice());
+        if let Some(zone) = known.filter(|zone| now < zone.until) {
+            let changed = change(Zone::clone(&zone));
+            self.shelf.insert(wire.into(), Arc::new(changed));
         }
     }
 
@@ -231,6 +230,7 @@ mod tests {
             since: 0,
             until,
             cut: None,
+            is_cut_doubted: false,
         })
     }
 
@@ -242,6 +242,7 @@ mod tests {
             since: 0,
             until: UnixSeconds::MAX,
             cut: None,
+            is_cut_doubted: false,
         };
         let own = Arc::into_inner(zone("own.test.", UnixSeconds::MAX)).unwrap();
         let zones = Zones::new(root, vec![own], 1 << 20);
