@@ -139,6 +139,8 @@ impl<A: Ask> Engine<A> {
         question: &Question,
         budget: &Budget,
     ) -> Result<Fetched, Failure> {
+    /// Clients that set CD get the answer whatever is found out about it: all of it is there before
+    /// any of it is checked.
         let rtype = RecordType::from(question.qtype);
         let mut hops: Vec<Hop> = Vec::with_capacity(1);
         let mut visited = vec![their_name(&question.name)?];
@@ -161,27 +163,41 @@ impl<A: Ask> Engine<A> {
 
     async fn hop(
         &self,
+        if question.checking_disabled && question.dnssec_ok {
+            self.vouch(rtype, &visited, &mut hops, budget).await;
+        }
         question: &Question,
         name: &HickoryName,
         budget: &Budget,
+    /// Check the hops from `names` with what finding them has left of the budget, for AD, which
+    /// stands for all of them: the first that is not secure ends it.
+    async fn vouch(
+        &self,
+        rtype: RecordType,
+        names: &[HickoryName],
+        hops: &mut [Hop],
+        budget: &Budget,
+    ) {
+        let Some(validator) = &self.validator else {
+            return;
+        };
+        for (name, hop) in names.iter().zip(hops) {
+            let vouched = validator.vouch(&self.routes, name, rtype, &hop.said, budget);
+            let Some(said) = vouched.await else {
+                return;
+            };
+            *hop = Hop::secure(said);
+        }
+    }
+
     ) -> Result<Hop, Failure> {
         let rtype = RecordType::from(question.qtype);
-        let Some(validator) = self.validator.as_ref() else {
+        let checks = !question.checking_disabled;
+        let Some(validator) = self.validator.as_ref().filter(|_| checks) else {
             return Ok(Hop::unchecked(
                 self.routes.ask(name, rtype, &[], budget).await?,
             ));
         };
-        if question.checking_disabled {
-            let said = self.routes.ask(name, rtype, &[], budget).await?;
-            let vouched = if question.dnssec_ok {
-                validator
-                    .vouch(&self.routes, name, rtype, &said, budget)
-                    .await
-            } else {
-                None
-            };
-            return Ok(vouched.map_or_else(|| Hop::unchecked(said), Hop::secure));
-        }
         let judged = validator.ask(&self.routes, name, rtype, budget).await?;
         Ok(match judged.verdict {
             Security::Secure => Hop::secure(judged.said),

@@ -1,6 +1,6 @@
 //! The recursor against a small internet of signed, unsigned, lame, silent and hostile zones.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use hickory_proto::dnssec::crypto::Ed25519SigningKey;
@@ -17,11 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::dnssec::rdata::DNSSECRData;
-use hickory_proto::op::{Message, OpCode};
-use hickory_proto::rr::rdata::CNAME;
+use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::{A, CNAME};
 use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType};
 
+use super::Engine;
 use crate::name::Name;
+use crate::resolve::budget::Budget;
+use crate::resolve::rrset::{Ask, Cut, RrSet, Said};
+use crate::resolve::validate::{self, Anchors, TrustAnchors, Validator};
 use crate::resolve::{Failure, Question, Resolver, Settings, StartError, recurse};
 
 const DNAME: RecordType = RecordType::DNAME;
@@ -712,4 +716,95 @@ fn settings_that_cannot_work_are_refused() {
         })
         .is_none()
     );
+}
+
+/// Twelve aliases, `a0.test` to `a12.test`, whose servers are so far that each question costs three
+/// packets; nothing is signed.
+struct Far;
+
+impl Ask for Far {
+    async fn ask(
+        &self,
+        name: &HickoryName,
+        rtype: RecordType,
+        _: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Said>, Failure> {
+        for _ in 0..3 {
+            budget.pay_packet()?;
+        }
+        let label = name.iter().next().map(<[u8]>::to_vec).unwrap_or_default();
+        let place = std::str::from_utf8(&label).unwrap().strip_prefix('a');
+        let data = match place.and_then(|place| place.parse::<u8>().ok()) {
+            Some(12) => Some(RData::A(A::new(192, 0, 2, 1))),
+            Some(n) => {
+                let target = HickoryName::from_ascii(format!("a{}.test.", n + 1));
+                Some(RData::CNAME(CNAME(target.unwrap())))
+            }
+            None => None,
+        };
+        let set = data.filter(|_| rtype == RecordType::A).map(|data| RrSet {
+            name: name.clone(),
+            rtype: data.record_type(),
+            ttl_s: 300,
+            records: vec![Record::from_rdata(name.clone(), 300, data)],
+            signatures: Vec::new(),
+        });
+        Ok(Arc::new(Said {
+            rcode: ResponseCode::NoError,
+            answer: set.into_iter().collect(),
+            authority: Vec::new(),
+            servers: Vec::new(),
+            zone: HickoryName::root(),
+            from: None,
+            authoritative: true,
+            contradicts: false,
+            blocked: None,
+        }))
+    }
+
+    async fn cut(
+        &self,
+        zone: &HickoryName,
+        avoid: &[IpAddr],
+        budget: &Budget,
+    ) -> Result<Arc<Cut>, Failure> {
+        self.ask(zone, RecordType::DS, avoid, budget).await?;
+        Err(Failure::Unreachable)
+    }
+
+    fn apex(&self, _: &HickoryName) -> HickoryName {
+        HickoryName::root()
+    }
+}
+
+/// Checking an answer for AD costs no client its answer that wants it unchecked (CD).
+#[tokio::test]
+async fn what_is_checked_for_ad_alone_does_not_use_up_the_budget() {
+    let anchors = Anchors::read(&Anchors::root(), &[]).unwrap();
+    let engine = Engine {
+        routes: Far,
+        validator: Some(Validator::new(validate::Settings {
+            anchors: Arc::new(TrustAnchors::fixed(anchors)),
+            boundaries: Vec::new(),
+            sha1: false,
+            aggressive: false,
+            memory_octets_max: 1 << 20,
+        })),
+    };
+    for dnssec_ok in [false, true] {
+        let question = Question {
+            name: Name::parse("a0.test").unwrap(),
+            qtype: RecordType::A.into(),
+            dnssec_ok,
+            checking_disabled: true,
+        };
+        let fetched = engine
+            .chase(&question, &Budget::new(Duration::from_secs(60)))
+            .await
+            .unwrap();
+        let message = Message::from_vec(&fetched.wire).unwrap();
+        assert_eq!(message.answers.len(), 13, "DO {dnssec_ok}");
+        assert!(!message.metadata.authentic_data);
+    }
 }
