@@ -6,6 +6,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
+use hickory_proto::rr::RecordType;
+
 use crate::kit::ask::{Client, Edns, Question, Response, ask};
 use crate::kit::internet::{Expected, Internet, expected_answers};
 use crate::kit::program::{Program, STOP};
@@ -487,6 +489,43 @@ fn any_says_whether_a_name_exists() {
     assert_eq!(internet.forwarded("www.good.test.", "ANY"), 0);
 }
 
+/// Clients that validate cannot believe what nobody has signed: of a signed name ANY gets them one
+/// set with its signatures (RFC 8482 sections 4.1 and 7).
+#[test]
+fn any_gets_a_signed_set_where_signatures_are_wanted() {
+    let internet = Internet::start();
+    for running in [
+        Program::new().recurse(&internet).start(),
+        Program::new().forward(internet.forwarder()).start(),
+    ] {
+        for (name, first, is_signed) in [
+            ("www.good.test.", "www.good.test. A", true),
+            ("good.test.", "good.test. A", true),
+            ("www.plain.test.", "www.plain.test. HINFO", false),
+            ("one.chain.test.", "one.chain.test. CNAME", true),
+        ] {
+            let any = Question::new(name, "ANY").dnssec_ok();
+            for turn in ["asked", "kept"] {
+                let response = Client::udp(running.address()).ask(&any);
+                let records = &response.message.answers;
+                assert!(
+                    response.answers()[0].starts_with(first),
+                    "{name} {turn}: {:?}",
+                    response.answers()
+                );
+                assert_eq!(
+                    (
+                        response.has(records, RecordType::RRSIG),
+                        response.rcode().as_str()
+                    ),
+                    (is_signed, "NOERROR"),
+                    "{name} {turn}"
+                );
+            }
+        }
+    }
+}
+
 /// With DO an answer must have its signatures (RFC 4035 section 3.2.1), and without RD nobody is
 /// asked for them: what is kept without them is as good as not kept (RFC 8914 section 4.21).
 #[test]
@@ -504,9 +543,8 @@ fn what_is_kept_without_signatures_is_not_given_to_who_wants_them() {
     assert_eq!(internet.asked_below("."), asked);
     Client::udp(running.address()).ask(&with_do);
     let kept = Client::udp(running.address()).ask(&with_do.without_recursion());
-    let is_signature = |record: &hickory_proto::rr::Record| {
-        record.record_type() == hickory_proto::rr::RecordType::RRSIG
-    };
+    let is_signature =
+        |record: &hickory_proto::rr::Record| record.record_type() == RecordType::RRSIG;
     assert!(kept.message.answers.iter().any(is_signature));
 }
 

@@ -129,6 +129,17 @@ fn what_an_upstream_keeps_back_is_passed_on() {
                 ("NXDOMAIN", false, vec![(16, "an order".to_owned())])
             );
         }
+        // Nobody makes of it that the name exists.
+        for any in [
+            Question::new("www.good.test.", "ANY"),
+            Question::new("www.good.test.", "ANY").dnssec_ok(),
+        ] {
+            let response = Client::udp(running.address()).ask(&any);
+            assert_eq!(response.answers(), Vec::<String>::new());
+            if response.message.edns.is_some() {
+                assert_eq!(response.extended_errors(), [(16, "an order".to_owned())]);
+            }
+        }
         let other = ask(running.address(), "www.plain.test.", "A");
         assert_eq!(other.answers(), ["www.plain.test. A 198.51.100.30"]);
     }

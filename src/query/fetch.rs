@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::answering::Terms;
 use super::single_flight::Flights;
 use crate::answer::minimal;
 use crate::cache::{Cache, CacheKey, Entry, Lifetimes};
 use crate::clock;
 use crate::name::Name;
-use crate::resolve::{Failure, Fetched, Question, Resolver};
+use crate::resolve::{BesideAlias, Failure, Fetched, Question, Resolver};
 use crate::wire::{self, HEADER_OCTETS, rtype};
 
 /// How long it is kept that too many wait, which is ours and over in a moment.
@@ -80,7 +82,9 @@ impl Outside {
     }
 
     /// To ANY there is no conventional answer (RFC 8482 section 4): an alias is one, and of a name
-    /// without an alias it is told no more than that it exists.
+    /// without an alias it is told no more than that it exists. Clients that want signatures could
+    /// not believe that of a signed name, since nobody has signed it (section 7): they get one of
+    /// the name's own sets, or the signed denial where it shows none.
     async fn ask(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
         if question.qtype != rtype::ANY {
             return self.resolver.fetch(question, patience).await;
@@ -89,8 +93,30 @@ impl Outside {
             qtype: rtype::CNAME,
             ..question.clone()
         };
+        let deadline = Instant::now() + patience;
         let fetched = self.resolver.fetch(&of_alias, patience).await?;
-        Ok(as_any(fetched, question.name.as_wire()))
+        let name = question.name.as_wire();
+        // What is kept back is told as it is: that is no word on what the name has.
+        if !says_no_alias(&fetched.wire) || fetched.is_kept_back() {
+            return Ok(as_any(fetched, name));
+        }
+        let beside = if question.dnssec_ok {
+            BesideAlias::read(&fetched.wire, &question.name)
+        } else {
+            BesideAlias::Unsigned
+        };
+        let qtype = match beside {
+            BesideAlias::Unsigned => return Ok(Fetched::new(minimal::any(name), fetched.ede)),
+            BesideAlias::Unknown => return Ok(as_any(fetched, name)),
+            BesideAlias::Type(qtype) => qtype,
+        };
+        let one_set = Question {
+            qtype,
+            ..question.clone()
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let fetched = self.resolver.fetch(&one_set, left).await?;
+        Ok(as_any(fetched, name))
     }
 
     /// An answer that has run out and may still be given.
@@ -152,12 +178,13 @@ impl Outside {
     }
 }
 
-/// What was said about a name's alias as the answer to ANY.
+/// NOERROR without an answer.
+fn says_no_alias(wire: &[u8]) -> bool {
+    matches!(wire.get(3..8), Some([code, _, _, 0, 0]) if code & 0x0f == 0)
+}
+
+/// What was said about one type of a name as the answer to ANY.
 fn as_any(mut fetched: Fetched, name: &[u8]) -> Fetched {
-    // The code, and that there is no answer.
-    if matches!(fetched.wire.get(3..8), Some([code, _, _, 0, 0]) if code & 0x0f == 0) {
-        return Fetched::new(minimal::any(name), fetched.ede);
-    }
     let qtype = HEADER_OCTETS + name.len();
     if let Some(qtype) = fetched.wire.get_mut(qtype..qtype + 2) {
         qtype.copy_from_slice(&rtype::ANY.to_be_bytes());

@@ -4,6 +4,7 @@
 //! Both ways stand behind [`Resolver`], which asks never longer than patience allows. Whoever asks
 //! sees to it that a question is asked once.
 
+mod beside_alias;
 mod budget;
 mod convert;
 mod deny_below;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::beside_alias::BesideAlias;
 pub use self::deny_below::deny_below;
 pub use self::failure::Failure;
 pub use self::forward::Upstream;

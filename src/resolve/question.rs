@@ -70,6 +70,11 @@ impl Fetched {
             signed_until_s: None,
         }
     }
+
+    /// Does somebody keep the answer back, and say so?
+    pub fn is_kept_back(&self) -> bool {
+        self.ede.is_some_and(UpstreamBlock::is_one)
+    }
 }
 
 #[cfg(test)]

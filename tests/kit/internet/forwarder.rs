@@ -145,10 +145,15 @@ fn alias_end(reply: &Reply, at: &Name, kind: RecordType) -> Option<Name> {
     (links > 0 && !settled).then_some(end)
 }
 
-/// NXDOMAIN without a proof, with EDE 16 (Censored) and who asked for it.
+/// NXDOMAIN without a proof, and to a question for an alias that there is none, with EDE 16
+/// (Censored) and who asked for it.
 pub(crate) fn keep_back(asked: &Asked, transport: Transport) -> Vec<u8> {
     let text = [&[0, 16], b"an order".as_slice()].concat();
-    asked.encode(Reply::bare(ResponseCode::NXDomain), transport, |message| {
+    let rcode = match asked.query.query_type() {
+        RecordType::CNAME => ResponseCode::NoError,
+        _ => ResponseCode::NXDomain,
+    };
+    asked.encode(Reply::bare(rcode), transport, |message| {
         message.metadata.recursion_available = true;
         if let Some(edns) = &mut message.edns {
             let option = EdnsOption::Unknown(15, text.clone());
