@@ -66,13 +66,22 @@ impl Prefix {
 
     /// The address that `address` stands for, if it stands for one.
     pub fn extract(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+        self.reached(address)
+            .filter(|v4| self.embed(*v4) == address)
+    }
+
+    /// The address that a packet to `address` ends up at, if it goes to the translator, which may
+    /// pass over what is reserved (RFC 6052 section 2.2).
+    pub(super) fn reached(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
         let octets = address.octets();
+        if octets.get(..self.length) != self.octets.get(..self.length) {
+            return None;
+        }
         let mut v4 = [0; 4];
         for (place, at) in v4.iter_mut().zip(self.places()) {
             *place = *octets.get(at)?;
         }
-        let v4 = Ipv4Addr::from(v4);
-        (self.embed(v4) == address).then_some(v4)
+        Some(v4.into())
     }
 
     /// The question that leads to the answer where a made address is asked for its name (RFC 6147

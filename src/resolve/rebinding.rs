@@ -91,17 +91,15 @@ impl Rebinding {
             IpAddr::V6(v6) => v6,
         };
         let [first, ..] = v6.segments();
-        // The operator's own translator has one length; of others all may be meant.
-        let is_translated = match self.dns64.and_then(|prefix| prefix.extract(v6)) {
-            Some(v4) => is_private(v4),
-            None => embedded_for_local_use(v6).any(is_private),
-        };
+        // The operator's own translator is known; of another one the length must be guessed.
+        let own = self.dns64.and_then(|prefix| prefix.reached(v6));
+        let translated = own.or_else(|| embedded_for_local_use(v6));
         v6.is_loopback()
             || v6.is_unspecified()
             || first & 0xfe00 == 0xfc00
             || first & 0xffc0 == 0xfe80
             || embedded(v6).is_some_and(is_private)
-            || is_translated
+            || translated.is_some_and(is_private)
     }
 }
 
@@ -161,15 +159,20 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The IPv4 addresses that one in `64:ff9b:1::/48` may stand for: each network has a translator
-/// there behind a prefix of the length that it likes (RFC 8215 section 5).
-fn embedded_for_local_use(v6: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
-    let is_there = matches!(v6.segments(), [0x64, 0xff9b, 1, ..]);
-    let lengths = [48, 56, 64, 96].into_iter().filter(move |_| is_there);
-    lengths.filter_map(move |length| {
+/// The IPv4 address that one in `64:ff9b:1::/48` stands for: each network has a translator there
+/// behind a prefix of the length that it likes (RFC 8215 section 5).
+///
+/// The length shows in the address, since all behind the embedded one is zero (RFC 6052 section
+/// 2.2): it is the shortest that fits, unless the last octet of the IPv4 address is 0. To try all
+/// of them would find private addresses in public ones: 203.0.10.5 behind 48 bits is 10.5.0.0
+/// behind 64.
+fn embedded_for_local_use(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    if !matches!(v6.segments(), [0x64, 0xff9b, 1, ..]) {
+        return None;
+    }
+    [48, 56, 64, 96].into_iter().find_map(|length| {
         let prefix = Prefix::new(Ipv6Net::new(v6, length).ok()?)?;
-        // Behind a shorter prefix the last octets are zero.
-        prefix.extract(v6).filter(|v4| !v4.is_unspecified())
+        prefix.extract(v6)
     })
 }
 
@@ -237,6 +240,10 @@ mod tests {
             ("64:ff9b:1:2:a:0:100::", true),
             ("64:ff9b:1:2:c0:2:100::", false),
             ("64:ff9b:1:cb01:71:500::", false),
+            ("64:ff9b:1:cb00:a:500::", false),
+            ("64:ff9b:1:cb0a:1:100::", false),
+            ("64:ff9b:1:cb:0:7105::", false),
+            ("64:ff9b:1:2:c6:330a:100::", false),
             ("::ffff:0:10.0.0.1", true),
             ("::ffff:0:192.0.2.1", false),
             ("2001:db8:1:2:0:5efe:a00:1", true),
@@ -285,13 +292,15 @@ mod tests {
                 (Ipv4Addr::new(127, 0, 0, 1), true),
                 (Ipv4Addr::new(192, 0, 2, 1), false),
             ] {
-                let address = prefix.embed(v4).octets();
+                let mut address = prefix.embed(v4).octets();
                 assert!(!is_refused(&without, rtype::AAAA, &address), "{net} {v4}");
-                assert_eq!(
-                    is_refused(&with, rtype::AAAA, &address),
-                    refused,
-                    "{net} {v4}"
-                );
+                let is_refused = |address: [u8; 16]| is_refused(&with, rtype::AAAA, &address);
+                assert_eq!(is_refused(address), refused, "{net} {v4}");
+                // A translator need not look at what is reserved behind the address.
+                if !net.ends_with("/96") {
+                    address[15] = 1;
+                    assert_eq!(is_refused(address), refused, "{net} {v4}");
+                }
             }
         }
     }
