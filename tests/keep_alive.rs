@@ -1,6 +1,10 @@
 //! Shows how kept answers are kept alive: renewed while they are popular, given after their end
 //! while nobody can be reached (RFC 8767).
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
@@ -127,6 +131,93 @@ fn a_slow_authority_costs_no_more_than_the_time_set() {
     // A packet whose reply is overdue goes out once more, on a busy machine this one too.
     let asked = internet.forwarded("www.good.test.", "A");
     assert!((2..=4).contains(&asked), "{asked}");
+}
+
+/// An upstream in front of another one, until it hangs: it takes questions over UDP and connections
+/// over TCP then, and says nothing.
+struct Hanging {
+    at: SocketAddr,
+    hangs: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
+    /// The system takes connections for it.
+    _tcp: TcpListener,
+    relay: Option<JoinHandle<()>>,
+}
+
+impl Hanging {
+    fn before(upstream: SocketAddr) -> Self {
+        let both = || {
+            let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            let udp = UdpSocket::bind(tcp.local_addr().expect("an address")).ok()?;
+            Some((udp, tcp))
+        };
+        let mut tries = (0..20).filter_map(|_| both());
+        let (udp, tcp) = tries.next().expect("a port that is free for both");
+        let at = tcp.local_addr().expect("an address");
+        let (hangs, is_over) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+        let (silent, over) = (Arc::clone(&hangs), Arc::clone(&is_over));
+        let relay = thread::spawn(move || {
+            let behind = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            behind.connect(upstream).expect("an upstream");
+            let mut octets = [0; 4096];
+            while let Ok((length, from)) = udp.recv_from(&mut octets) {
+                if over.load(Relaxed) {
+                    return;
+                }
+                if silent.load(Relaxed) {
+                    continue;
+                }
+                behind.send(&octets[..length]).expect("loopback");
+                let length = behind.recv(&mut octets).expect("a reply");
+                udp.send_to(&octets[..length], from).expect("loopback");
+            }
+        });
+        Self {
+            at,
+            hangs,
+            is_over,
+            _tcp: tcp,
+            relay: Some(relay),
+        }
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.is_over.store(true, Relaxed);
+        let last = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        last.send_to(&[0], self.at).expect("loopback");
+        let _ = self.relay.take().map(JoinHandle::join);
+    }
+}
+
+/// Nobody says that there will be no answer: the client does not wait for that.
+#[test]
+fn an_upstream_that_hangs_costs_no_more_than_the_time_set() {
+    if is_missing(&FAKETIME) {
+        return;
+    }
+    let (internet, mut clock) = (Internet::start(), WallClock::new());
+    let upstream = Hanging::before(internet.forwarder());
+    let running = Program::new()
+        .forward(upstream.at)
+        .toml(
+            "[resolve]\npatience_ms = 60000\n[resolve.forward]\ntimeout_ms = 30000\n\
+             [cache]\nstale_after_ms = 300\n",
+        )
+        .clock(&clock)
+        .start();
+    assert!(www(&running).ede().is_empty());
+    upstream.hangs.store(true, Relaxed);
+    clock.advance(Duration::from_secs(TTL_S + 1));
+    // The client gives up long before the upstream would be given up.
+    for _ in 0..2 {
+        let stale = www(&running);
+        assert_eq!(
+            (stale.rcode().as_str(), stale.ede(), ttl_s(&stale)),
+            ("NOERROR", vec![STALE_ANSWER], 30)
+        );
+    }
 }
 
 #[test]
