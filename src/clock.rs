@@ -59,6 +59,15 @@ impl ClockReading {
         }
     }
 
+    /// Both clocks so many seconds before.
+    pub fn before(self, s: u32) -> Self {
+        let monotonic = self.monotonic.checked_sub(Duration::from_secs(s.into()));
+        Self {
+            wall: self.wall - UnixSeconds::from(s),
+            monotonic: monotonic.unwrap_or(self.monotonic),
+        }
+    }
+
     /// How many seconds went by until a later reading.
     pub fn elapsed_s(self, later: Self) -> i64 {
         let elapsed = later.monotonic.saturating_duration_since(self.monotonic);

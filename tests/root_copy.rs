@@ -10,9 +10,15 @@ use crate::kit::running::Running;
 use crate::kit::until;
 
 const COPY: &str = "[resolve.recurse]\nroot_copy = \"root.zone\"\n";
+const WITHOUT_SIGNAL: &str = "signal_trust_anchors = false\n";
 
 fn start(internet: &Internet, text: &str, written_s: Option<u64>) -> Running {
-    let mut running = Program::new().recurse(internet).toml(COPY).prepare();
+    start_with(internet, text, written_s, WITHOUT_SIGNAL)
+}
+
+fn start_with(internet: &Internet, text: &str, written_s: Option<u64>, more: &str) -> Running {
+    let keys = format!("{COPY}{more}");
+    let mut running = Program::new().recurse(internet).toml(&keys).prepare();
     let file = running.folder().join("root.zone");
     std::fs::write(&file, text).unwrap();
     if let Some(written_s) = written_s {
@@ -56,6 +62,22 @@ fn a_copy_of_the_root_answers_in_its_place() {
         (copy["serial"].as_u64(), copy["holds"].as_bool()),
         (Some(1), Some(true))
     );
+}
+
+/// RFC 8145: it tells the root's operators which anchors are in use, and no copy can. It goes out
+/// ten seconds after the start.
+#[test]
+fn the_signal_of_trust_anchors_goes_to_the_roots_servers() {
+    let internet = Internet::start();
+    let running = start_with(&internet, &internet.root_zone(), None, "");
+    let anchors = running.json(&["status", "--json"])["trust_anchors"].clone();
+    let tag = anchors[0]["key_tag"].as_u64().expect("a key tag");
+    let signal = format!("_ta-{tag:04x}.");
+    until(&signal, Duration::from_secs(40), || {
+        (internet.asked(&signal, "NULL") > 0).then_some(())
+    });
+    let asked = internet.asked_root();
+    assert!(asked <= internet.asked(&signal, "NULL"), "and nothing else");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What servers said, in the form that the iterator gives and the validator takes: sets of records,
 //! replies, zone cuts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use hickory_proto::op::ResponseCode;
@@ -46,6 +46,9 @@ pub(super) struct Said {
     pub(super) zone: Name,
     /// Who said it, for [`Ask::ask`]'s `avoid`; `None` for what was put together from several.
     pub(super) from: Option<IpAddr>,
+    /// Seconds since the zone's servers said it, as far as that is known: how long it has been kept
+    /// in memory, or the age of the root's copy.
+    pub(super) age_s: u32,
     /// AA was set.
     pub(super) authoritative: bool,
     /// A CNAME came along that is not the one which the DNAME makes. It is not in the answer; where
@@ -54,6 +57,10 @@ pub(super) struct Said {
     /// It came from an upstream that says that it keeps the answer back.
     pub(super) blocked: Option<Arc<UpstreamBlock>>,
 }
+
+/// Whom what comes from the root's copy is from; for [`Ask::ask`]'s `avoid`, where the root's own
+/// servers are to be asked.
+pub(super) const FROM_COPY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// What a parent said of a zone cut, from its referral or by asking.
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ use super::iterate::RootCopy;
 use super::question::{Fetched, Question};
 use super::recurse::{self, build_validator, build_walker};
 use super::routes::{OwnRoutes, RouteTarget, Routes};
-use super::rrset::{Ask, Said};
+use super::rrset::{Ask, FROM_COPY, Said};
 use super::start_error::StartError;
 use super::tally::ResolveTally;
 use super::validate::{Security, TrustAnchors, Validator};
@@ -103,9 +103,14 @@ impl Engine {
         validator.refresh_keys(&self.routes, zone, budget).await
     }
 
-    /// Ask for a name whose answer does not matter: those who are asked take note of it.
+    /// Ask for a name whose answer does not matter: those who are asked take note of it. So it is
+    /// taken neither from memory nor from the root's copy.
     pub(super) async fn signal(&self, name: &HickoryName, budget: &Budget) {
-        let answered = self.routes.ask(name, RecordType::NULL, &[], budget).await;
+        self.routes.forget(name);
+        let asking = self
+            .routes
+            .ask(name, RecordType::NULL, &[FROM_COPY], budget);
+        let answered = asking.await;
         if let Err(failure) = answered {
             tracing::debug!(%name, %failure, "a signal of trust anchors was not answered");
         }
@@ -134,13 +139,13 @@ impl Engine {
 
 impl<A: Ask> Engine<A> {
     /// Follow the aliases one by one: each hop has its own servers and its own chain of trust.
+    /// Clients that set CD get the answer whatever is found out about it: all of it is there before
+    /// any of it is checked.
     pub(super) async fn chase(
         &self,
         question: &Question,
         budget: &Budget,
     ) -> Result<Fetched, Failure> {
-    /// Clients that set CD get the answer whatever is found out about it: all of it is there before
-    /// any of it is checked.
         let rtype = RecordType::from(question.qtype);
         let mut hops: Vec<Hop> = Vec::with_capacity(1);
         let mut visited = vec![their_name(&question.name)?];
@@ -158,17 +163,12 @@ impl<A: Ask> Engine<A> {
                 Some(target) => visited.push(target),
             }
         }
-        encode(question, &hops, End::Answer)
-    }
-
-    async fn hop(
-        &self,
         if question.checking_disabled && question.dnssec_ok {
             self.vouch(rtype, &visited, &mut hops, budget).await;
         }
-        question: &Question,
-        name: &HickoryName,
-        budget: &Budget,
+        encode(question, &hops, End::Answer)
+    }
+
     /// Check the hops from `names` with what finding them has left of the budget, for AD, which
     /// stands for all of them: the first that is not secure ends it.
     async fn vouch(
@@ -190,6 +190,11 @@ impl<A: Ask> Engine<A> {
         }
     }
 
+    async fn hop(
+        &self,
+        question: &Question,
+        name: &HickoryName,
+        budget: &Budget,
     ) -> Result<Hop, Failure> {
         let rtype = RecordType::from(question.qtype);
         let checks = !question.checking_disabled;

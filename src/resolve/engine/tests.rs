@@ -757,6 +757,7 @@ impl Ask for Far {
             servers: Vec::new(),
             zone: HickoryName::root(),
             from: None,
+            age_s: 0,
             authoritative: true,
             contradicts: false,
             blocked: None,

@@ -47,6 +47,7 @@ impl Ask for Arc<Upstreams> {
             servers: Vec::new(),
             zone: Name::root(),
             from: None,
+            age_s: 0,
             authoritative: false,
             contradicts: false,
             blocked: None,

@@ -1,6 +1,6 @@
 //! One question to one zone: which of its servers is asked when, until one is of help.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use hickory_proto::rr::Name;
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
 use crate::resolve::failure::Failure;
+use crate::resolve::rrset::{FROM_COPY, Said};
 
 /// How deep looking for servers' addresses may lead.
 const DEPTH_MAX: usize = 5;
@@ -103,17 +104,21 @@ impl Walker {
         }
     }
 
-    /// What the copy of the root zone on this machine says, if there is one and it was not found to
-    /// be bogus.
+    /// What the copy of the root zone on this machine says, if there is one and it need not be
+    /// avoided.
     fn ask_copy(&self, asked: &AskedZone<'_>, trip: &Trip<'_>) -> Option<Judgement> {
         let copy = self.settings.root_copy.as_ref()?;
-        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        if trip.avoid.contains(&nobody) {
+        if trip.avoid.contains(&FROM_COPY) {
             return None;
         }
-        let octets = copy.reply(&wire_of(asked.name), asked.rtype.into())?;
-        Some(judge(&octets, asked, nobody))
-            .filter(|judgement| !matches!(judgement, Judgement::Useless(_)))
+        let (octets, age_s) = copy.reply(&wire_of(asked.name), asked.rtype.into())?;
+        match judge(&octets, asked, FROM_COPY) {
+            Judgement::Useless(_) => None,
+            Judgement::Answer(said, further) => {
+                Some(Judgement::Answer(Said { age_s, ..said }, further))
+            }
+            judgement => Some(judgement),
+        }
     }
 
     /// Ask for a server's addresses, for IPv6 ones only where there are no others.

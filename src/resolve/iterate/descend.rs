@@ -136,6 +136,7 @@ impl Walker {
             servers: Vec::new(),
             zone: zone.name.clone(),
             from,
+            age_s: 0,
             authoritative: false,
             contradicts: false,
             blocked: None,

@@ -149,6 +149,7 @@ pub(super) fn negative_ttl_s(authority: &[RrSet]) -> Option<u32> {
 
 fn aged(said: &Said, age_s: u32) -> Said {
     let mut said = said.clone();
+    said.age_s = said.age_s.saturating_add(age_s);
     for set in said.answer.iter_mut().chain(&mut said.authority) {
         set.ttl_s = set.ttl_s.saturating_sub(age_s);
     }
@@ -180,6 +181,7 @@ mod tests {
             servers: Vec::new(),
             zone: Name::root(),
             from: "192.0.2.1".parse().ok(),
+            age_s: 0,
             authoritative: true,
             contradicts: false,
             blocked: None,
@@ -211,6 +213,11 @@ mod tests {
             [ttl_s(1000), ttl_s(1059), ttl_s(1060), ttl_s(999)],
             [Some(60), Some(1), None, None]
         );
+        let age_s = |now| {
+            let said = memory.recall(&name, RecordType::A, &[], now);
+            said.map(|said| said.age_s)
+        };
+        assert_eq!([age_s(1000), age_s(1059)], [Some(0), Some(59)]);
         assert!(
             memory
                 .recall(&name, RecordType::A, &["192.0.2.1".parse().unwrap()], 1000)

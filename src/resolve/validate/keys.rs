@@ -90,7 +90,7 @@ impl Validator {
                 return Err(retry.unheard(Failure::Unreachable));
             }
             let judged = set.map_or(Err(Failure::KeyMissing), |set| {
-                self.judge_keys(set, vouching, budget)
+                self.judge_keys(set, said.age_s, vouching, budget)
             });
             if let Some(keys) = retry.settle(judged, said.from)? {
                 return Ok(keys);
@@ -98,9 +98,11 @@ impl Validator {
         }
     }
 
+    /// The same for a set of keys that the zone has said `age_s` ago.
     fn judge_keys(
         &self,
         set: &RrSet,
+        age_s: u32,
         vouching: Vouching<'_>,
         budget: &Budget,
     ) -> Result<(ZoneTrust, u32), Failure> {
@@ -119,12 +121,19 @@ impl Validator {
         }
         let (short, strong) = (ZoneTrust::Insecure(Insecurity::Algorithm), vouched.strong());
         if strong.is_empty() {
+            if anchors.is_some() {
+                self.anchors.note_had(&set.name, set.ttl_s);
+            }
             return Ok((short, set.ttl_s));
         }
         let held = signature::check(set, &strong, self.rules, now_s(), budget)?;
-        if anchors.is_some_and(|by| !self.note_shown(set, &by, held.ttl_s)) {
-            // Meanwhile the key that has signed may have been revoked.
-            return self.judge_keys(set, vouching, budget);
+        if let Some(by) = anchors {
+            // What was kept meanwhile, by us or by an upstream, was seen when the zone said it.
+            let said_at = ClockReading::now().before(age_s.max(held.aged_s));
+            if !self.note_shown(set, &by, held.ttl_s, said_at) {
+                // Meanwhile the key that has signed may have been revoked.
+                return self.judge_keys(set, age_s, vouching, budget);
+            }
         }
         if keys.has_short() {
             return Ok((short, held.ttl_s));
@@ -157,7 +166,13 @@ impl Validator {
     /// Let the anchors follow the keys that one of them has signed. Only keys that may sign others
     /// (SEP bit) and that can be checked here become anchors by themselves. Not where other anchors
     /// than those that it was held against, `by`, are in force by now.
-    fn note_shown(&self, set: &RrSet, by: &Arc<Anchors>, ttl_s: u32) -> bool {
+    fn note_shown(
+        &self,
+        set: &RrSet,
+        by: &Arc<Anchors>,
+        ttl_s: u32,
+        said_at: ClockReading,
+    ) -> bool {
         let keys: Vec<DNSKEY> = shown(set)
             .filter(|key| key.zone_key() && !key.revoke())
             .cloned()
@@ -168,9 +183,8 @@ impl Validator {
                 && self.rules.knows(key.public_key().algorithm())
                 && !is_short(key)
         };
-        let now = ClockReading::now();
         self.anchors
-            .observe(&set.name, by, &keys, may_be_new, ttl_s, now)
+            .observe(&set.name, by, &keys, may_be_new, ttl_s, said_at)
     }
 
     /// Why none of the digests can be checked, if none can (RFC 4035 section 5.2, RFC 6840 section
@@ -242,7 +256,7 @@ mod tests {
 
     fn judged(validator: &Validator, set: &RrSet) -> Result<(), Failure> {
         validator
-            .judge_keys(set, Vouching::Anchor, &budget())
+            .judge_keys(set, 0, Vouching::Anchor, &budget())
             .map(drop)
     }
 
@@ -291,6 +305,54 @@ mod tests {
         let by_new = key_set(&[&new.dnskey], &[&new]);
         assert_eq!(judged(&validator, &by_new), Err(Failure::KeyMissing));
         assert!(!believes(&validator, &new));
+    }
+
+    /// From memory, from a copy of the root, or by the TTL that an upstream's cache has left.
+    #[test]
+    fn keys_are_seen_when_the_zone_said_them() {
+        let (old, new) = (Signer::new("."), Signer::new("."));
+        for (age_s, ttl_s) in [(200, 300), (0, 100), (150, 100)] {
+            let validator = validator(&[&old]);
+            let mut set = key_set(&[&old.dnskey, &new.dnskey], &[&old]);
+            set.ttl_s = ttl_s;
+            let before = clock::wall_s();
+            let judged = validator.judge_keys(&set, age_s, Vouching::Anchor, &budget());
+            assert!(judged.is_ok());
+            let seen_at = validator.anchors.status().into_iter().map(|one| one.since);
+            let ages: Vec<_> = seen_at.map(|since| before - since).collect();
+            // The clock may have gone on.
+            assert!(ages.iter().all(|age| (190..=200).contains(age)), "{ages:?}");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_too_short_are_no_fault_of_before() {
+        let mut octets = vec![3, 1, 0, 1];
+        octets.extend([0xff; 64]);
+        let public = PublicKeyBuf::new(octets, hickory_proto::dnssec::Algorithm::RSASHA256);
+        let mut short = Signer::new(".");
+        short.dnskey = DNSKEY::with_flags(257, public);
+        let validator = validator(&[&short]);
+        let zone = Name::root();
+        validator.anchors.note_failure(&zone, Failure::Unreachable);
+        let fault = || {
+            validator
+                .anchors
+                .status()
+                .into_iter()
+                .find_map(|one| one.fault)
+        };
+        assert!(fault().is_some());
+        let (trust, _) = validator
+            .judge_keys(
+                &key_set(&[&short.dnskey], &[]),
+                0,
+                Vouching::Anchor,
+                &budget(),
+            )
+            .unwrap();
+        assert!(matches!(trust, ZoneTrust::Insecure(Insecurity::Algorithm)));
+        assert_eq!(fault(), None);
     }
 
     #[test]

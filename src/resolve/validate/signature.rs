@@ -141,6 +141,8 @@ pub(super) struct HeldSignature {
     pub(super) expanded_from: Option<usize>,
     /// Seconds for which the set may be kept (RFC 4035 section 5.3.3).
     pub(super) ttl_s: u32,
+    /// Seconds by which its TTL is shorter than the zone has it: it was kept for so long by others.
+    pub(super) aged_s: u32,
 }
 
 /// Who claims to have signed the set, each zone once: at or above the owner, for DS truly above
@@ -326,5 +328,6 @@ fn held(set: &RrSet, input: &SigInput, now_s: u32) -> HeldSignature {
     HeldSignature {
         expanded_from: (labels < usize::from(set.name.num_labels())).then_some(labels),
         ttl_s: set.ttl_s.min(input.original_ttl).min(left_s),
+        aged_s: input.original_ttl.saturating_sub(set.ttl_s),
     }
 }

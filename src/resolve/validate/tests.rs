@@ -236,6 +236,7 @@ impl World {
             blocked: None,
             zone,
             from,
+            age_s: 0,
             authoritative: true,
         };
         self.said.insert((name(owner), rtype.into(), server), said);
@@ -782,6 +783,7 @@ async fn what_stands_above_an_anchor_cannot_answer_for_what_is_below() {
         blocked: None,
         zone: Name::root(),
         from: None,
+        age_s: 0,
         authoritative: true,
     };
     let answer = forged(
@@ -860,6 +862,7 @@ async fn nobody_above_denies_what_an_island_s_anchor_vouches_for() {
                 blocked: None,
                 zone: name(zone),
                 from: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                age_s: 0,
                 authoritative: true,
             };
             let key = (name(owner), A_TYPE.into(), 0);

@@ -105,8 +105,8 @@ impl TrustAnchors {
         self.in_force.load_full()
     }
 
-    /// What an anchor's zone shows, signed by one of the anchors `by`. It counts for nothing, and
-    /// false is returned, where those are not in force any more.
+    /// What an anchor's zone has shown at `said_at`, signed by one of the anchors `by`. It counts
+    /// for nothing, and false is returned, where those are not in force any more.
     pub(super) fn observe(
         &self,
         zone: &Name,
@@ -114,18 +114,26 @@ impl TrustAnchors {
         shown: &[DNSKEY],
         may_be_new: impl Fn(&DNSKEY) -> bool,
         ttl_s: u32,
-        now: ClockReading,
+        said_at: ClockReading,
     ) -> bool {
         let mut are_in_force = true;
         if self.are_followed {
             self.change(zone, |point, configured| {
                 are_in_force = Arc::ptr_eq(by, &self.in_force());
-                are_in_force && point.observe(configured, shown, may_be_new, ttl_s, now)
+                are_in_force && point.observe(configured, shown, may_be_new, ttl_s, said_at)
             });
-        } else if let Some(point) = self.lock().iter_mut().find(|point| point.zone == *zone) {
-            point.note_seen(ttl_s);
+        } else {
+            self.note_had(zone, ttl_s);
         }
         are_in_force
+    }
+
+    /// A zone's keys, which may be kept for `ttl_s`, were had, and nothing else is to be learnt
+    /// from them.
+    pub(super) fn note_had(&self, zone: &Name, ttl_s: u32) {
+        if let Some(point) = self.lock().iter_mut().find(|point| point.zone == *zone) {
+            point.note_seen(ttl_s);
+        }
     }
 
     /// A key of the zone was revoked, signed by itself.
@@ -499,6 +507,29 @@ mod tests {
         assert!(following.believes(&old), "missing is not revoked");
         following.shows(62, &[&old, &new]);
         assert_eq!(following.state(&old), Some(KeyState::Valid));
+    }
+
+    /// A set from memory was seen when it was fetched: it ends no hold-down, and what is older than
+    /// the last sight says nothing new.
+    #[test]
+    fn what_was_kept_is_seen_no_later_than_it_was_said() {
+        let (old, new) = (Signer::new("."), Signer::new("."));
+        let following = Following::of(&[&old]);
+        let shows_kept = |day, signers: &[&Signer], for_days: i64| {
+            let keys: Vec<_> = signers.iter().map(|signer| signer.dnskey.clone()).collect();
+            let by = following.anchors.in_force();
+            let said_at = following.at(day).before((for_days * DAY_S) as u32);
+            let zone = &following.zone;
+            let anchors = &following.anchors;
+            assert!(anchors.observe(zone, &by, &keys, |_| true, TTL_S, said_at));
+        };
+        following.shows(0, &[&old, &new]);
+        shows_kept(30, &[&old, &new], 1);
+        assert_eq!(following.state(&new), Some(KeyState::AddPend));
+        shows_kept(30, &[&old], 2);
+        assert_eq!(following.state(&new), Some(KeyState::AddPend));
+        following.shows(30, &[&old, &new]);
+        assert_eq!(following.state(&new), Some(KeyState::Valid));
     }
 
     #[test]

@@ -87,9 +87,10 @@ impl TrustPoint {
         }
     }
 
-    /// Take in the zone's keys, which an anchor that is in force has signed and which may be kept
-    /// for `ttl_s` (sections 2.4 and 4). `may_be_new` says which may become anchors by themselves.
-    /// Returns whether other keys are believed now.
+    /// Take in the keys that the zone has shown at `now`, which an anchor that is in force has
+    /// signed and which may be kept for `ttl_s` (sections 2.4 and 4). `may_be_new` says which may
+    /// become anchors by themselves. What is older than the last sight says nothing. Returns
+    /// whether other keys are believed now.
     pub(super) fn observe(
         &mut self,
         configured: &Anchor,
@@ -98,6 +99,11 @@ impl TrustPoint {
         ttl_s: u32,
         now: ClockReading,
     ) -> bool {
+        let is_old = |last: ClockReading| now.monotonic < last.monotonic;
+        if self.observed.is_some_and(is_old) {
+            self.note_seen(ttl_s);
+            return false;
+        }
         let elapsed_s = self.elapsed_s(now);
         let is_shown =
             |tracked: &TrackedKey| shown.iter().any(|key| is_same_key(key, &tracked.key));

@@ -79,6 +79,7 @@ impl WantedProof<'_> {
             servers: Vec::new(),
             zone: self.zone.clone(),
             from: None,
+            age_s: 0,
             authoritative: false,
             contradicts: false,
             blocked: None,

@@ -591,6 +591,7 @@ impl HeardSections<'_> {
             servers,
             zone,
             from,
+            age_s: 0,
             authoritative,
             contradicts,
             blocked: None,

@@ -113,17 +113,17 @@ impl RootCopy {
         })
     }
 
-    /// What the root's servers would reply to a question, its name in lower-case wire form; nothing
-    /// when the copy has run out.
-    pub(super) fn reply(self: &Arc<Self>, name: &[u8], qtype: u16) -> Option<Vec<u8>> {
+    /// What the root's servers would reply to a question, its name in lower-case wire form, and how
+    /// many seconds ago the copy was written; nothing when it has run out.
+    pub(super) fn reply(self: &Arc<Self>, name: &[u8], qtype: u16) -> Option<(Vec<u8>, u32)> {
         let now = clock::wall_s();
         self.look(now);
         let zone = self.current.load_full()?;
-        if now < zone.until {
-            zone.reply(name, qtype)
-        } else {
-            None
+        if now >= zone.until {
+            return None;
         }
+        let age_s = u32::try_from((now - zone.written_at).max(0)).unwrap_or(u32::MAX);
+        Some((zone.reply(name, qtype)?, age_s))
     }
 
     /// Read the file again where it has changed, off the threads that answer; a broken one leaves
