@@ -54,7 +54,7 @@ impl Local {
                 .or_default()
                 .push(address);
             reverse
-                .entry(reverse_name(address).into())
+                .entry(Name::reverse_of(address).as_wire().into())
                 .or_default()
                 .push(name);
         }
@@ -136,32 +136,6 @@ fn records(
         reply.push_authorities(&soa(TTL_S), 1);
     }
     Some(reply.finish(question, rcode::NOERROR, &[]))
-}
-
-/// The name under which an address's own name is found (RFC 1035 section 3.5, RFC 3596 section
-/// 2.5), in wire form.
-fn reverse_name(address: IpAddr) -> Vec<u8> {
-    let (labels, end): (Vec<String>, &[u8]) = match address {
-        IpAddr::V4(address) => (
-            address.octets().iter().map(u8::to_string).collect(),
-            b"\x07in-addr\x04arpa\0",
-        ),
-        IpAddr::V6(address) => {
-            let nibbles = address
-                .octets()
-                .into_iter()
-                .flat_map(|octet| [octet >> 4, octet & 0xf]);
-            (
-                nibbles.map(|nibble| format!("{nibble:x}")).collect(),
-                b"\x03ip6\x04arpa\0",
-            )
-        }
-    };
-    let labels = labels
-        .iter()
-        .rev()
-        .flat_map(|label| std::iter::once(label.len() as u8).chain(label.bytes()));
-    labels.chain(end.iter().copied()).collect()
 }
 
 #[cfg(test)]

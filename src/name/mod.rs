@@ -4,6 +4,7 @@
 //! Text follows RFC 1035 section 5.1 (`\.` and `\DDD` escapes); names with non-ASCII text are
 //! turned into A-labels (RFC 5890, UTS #46).
 
+mod reverse;
 mod suffix;
 
 use std::fmt;

@@ -90,9 +90,9 @@ impl Prefix {
         if RecordType::from(question.qtype) != RecordType::PTR || question.checking_disabled {
             return None;
         }
-        let [a, b, c, d] = self.extract(reverse_address(&question.name)?)?.octets();
+        let within = self.extract(reverse_address(&question.name)?)?;
         Some(Question {
-            name: Name::parse(&format!("{d}.{c}.{b}.{a}.in-addr.arpa")).ok()?,
+            name: Name::reverse_of(within.into()),
             ..question.clone()
         })
     }
