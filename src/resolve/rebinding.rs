@@ -13,7 +13,7 @@ use super::convert::address_of;
 use super::dns64::Prefix;
 use super::question::{Fetched, Question};
 use crate::name::Name;
-use crate::wire::{Message, Section, bare_reply, ede, rcode, rtype};
+use crate::wire::{Message, OptionWalk, Section, bare_reply, ede, rcode, rtype};
 
 /// SvcParamKeys that carry addresses (RFC 9460 section 7.3).
 const IPV4_HINT: u16 = 4;
@@ -115,16 +115,7 @@ fn hints(data: &[u8]) -> impl Iterator<Item = IpAddr> {
     while let Some(&length) = data.get(at).filter(|length| **length > 0) {
         at += 1 + usize::from(length);
     }
-    let mut rest = data.get(at + 1..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (&[key_high, key_low, length_high, length_low], tail) =
-            rest.split_first_chunk::<4>()?;
-        let (value, tail) =
-            tail.split_at_checked(usize::from(u16::from_be_bytes([length_high, length_low])))?;
-        rest = tail;
-        Some((u16::from_be_bytes([key_high, key_low]), value))
-    })
-    .flat_map(|(key, value)| {
+    OptionWalk::new(data.get(at + 1..).unwrap_or_default()).flat_map(|(key, value)| {
         let octets = match key {
             IPV4_HINT => 4,
             IPV6_HINT => 16,

@@ -12,7 +12,7 @@ use super::question::{Question, UpstreamBlock};
 use super::reply_record::{MESSAGE_OCTETS_MAX, Malformed, Part, ReplyRecord};
 use super::reply_writer::{Compress, ReplyWriter};
 use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
-use crate::wire::rcode;
+use crate::wire::{OptionWalk, rcode};
 
 const CNAME: u16 = 5;
 const DNAME: u16 = 39;
@@ -197,22 +197,10 @@ fn find_ede(opt: &ReplyRecord) -> (Option<u16>, Box<str>) {
     let [Part::Octets(options)] = opt.rdata.as_slice() else {
         return (None, Box::default());
     };
-    let (mut rest, mut first) = (options.as_slice(), None);
-    while let Some((&[code_high, code_low, len_high, len_low], tail)) =
-        rest.split_first_chunk::<4>()
-    {
-        let length = usize::from(u16::from_be_bytes([len_high, len_low]));
-        let Some((value, tail)) = tail.split_at_checked(length) else {
-            break;
-        };
-        rest = tail;
-        let Some((code, text)) = value.split_first_chunk::<2>() else {
-            continue;
-        };
+    let mut first = None;
+    let errors = OptionWalk::new(options).filter(|(option, _)| *option == OPTION_EDE);
+    for (code, text) in errors.filter_map(|(_, value)| value.split_first_chunk::<2>()) {
         let code = u16::from_be_bytes(*code);
-        if u16::from_be_bytes([code_high, code_low]) != OPTION_EDE {
-            continue;
-        }
         if UpstreamBlock::is_one(code) {
             return (Some(code), extra_text(text));
         }

@@ -1,11 +1,13 @@
 //! DNS messages as octets: reading a question in place and writing a reply into a buffer, without
 //! allocation.
 
+mod option_walk;
 mod options;
 mod question;
 mod reply;
 mod walk;
 
+pub use option_walk::OptionWalk;
 pub use options::{
     COOKIE, COOKIE_OCTETS_CLIENT, DoorOptions, KEEPALIVE, PADDING, add_option, door_options, pad,
     push_option,

@@ -4,6 +4,7 @@
 //! Answers know nothing of them: what goes out with a cookie or with padding is the reply that
 //! would have gone out without.
 
+use super::option_walk::OptionWalk;
 use super::{HEADER_OCTETS, Message, UDP_OCTETS_PLAIN, rtype};
 
 /// COOKIE (RFC 7873).
@@ -54,13 +55,9 @@ pub fn door_options(packet: &[u8]) -> Option<DoorOptions<'_>> {
         udp_octets_max,
         ..DoorOptions::default()
     };
-    let mut rest = packet.get(opt.data_at..opt.end)?;
-    while let Some((&[code_high, code_low, len_high, len_low], tail)) =
-        rest.split_first_chunk::<HEAD_OCTETS>()
-    {
-        let (value, tail) =
-            tail.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
-        match u16::from_be_bytes([code_high, code_low]) {
+    let mut all = OptionWalk::new(packet.get(opt.data_at..opt.end)?);
+    for (code, value) in all.by_ref() {
+        match code {
             // The first counts (RFC 7873 section 5.2).
             COOKIE if matches!(value.len(), 8 | 16..=40) => {
                 options.cookie = options.cookie.or(Some(value))
@@ -69,9 +66,8 @@ pub fn door_options(packet: &[u8]) -> Option<DoorOptions<'_>> {
             PADDING => options.padding = true,
             _ => {}
         }
-        rest = tail;
     }
-    Some(options)
+    all.is_at_end().then_some(options)
 }
 
 /// Does the packet end in an OPT record without options, right behind the question? Most do.

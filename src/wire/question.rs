@@ -1,5 +1,6 @@
 //! Reads a client's question in place: header, one name, type, class and the EDNS record.
 
+use super::option_walk::OptionWalk;
 use super::{HEADER_OCTETS, UDP_OCTETS_PLAIN, rtype};
 use crate::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX};
 
@@ -226,23 +227,24 @@ fn skip_owner(octets: &[u8]) -> Result<usize, Fault> {
     }
 }
 
-fn read_options(mut rest: &[u8], edns: &mut Edns) -> Result<(), Fault> {
-    while !rest.is_empty() {
-        let ([code_high, code_low, len_high, len_low], tail) =
-            rest.split_first_chunk::<4>().ok_or(Fault::Format)?;
-        let len = usize::from(u16::from_be_bytes([*len_high, *len_low]));
-        rest = tail.get(len..).ok_or(Fault::Format)?;
-        match u16::from_be_bytes([*code_high, *code_low]) {
+fn read_options(octets: &[u8], edns: &mut Edns) -> Result<(), Fault> {
+    let mut options = OptionWalk::new(octets);
+    for (code, value) in options.by_ref() {
+        match code {
             // RFC 7873 section 5.2.2: any other length is a format error.
-            OPTION_COOKIE if !matches!(len, 8 | 16..=40) => return Err(Fault::Format),
+            OPTION_COOKIE if !matches!(value.len(), 8 | 16..=40) => return Err(Fault::Format),
             OPTION_COOKIE => edns.cookie = true,
             OPTION_KEEPALIVE => edns.keepalive = true,
             OPTION_PADDING => edns.padding = true,
-            OPTION_STRUCTURED_ERROR if len == 0 => edns.structured_error = true,
+            OPTION_STRUCTURED_ERROR if value.is_empty() => edns.structured_error = true,
             _ => {}
         }
     }
-    Ok(())
+    if options.is_at_end() {
+        Ok(())
+    } else {
+        Err(Fault::Format)
+    }
 }
 
 #[cfg(test)]
