@@ -11,7 +11,7 @@ use super::denial::Denial;
 use super::keys::now_s;
 use super::proof::Proof;
 use super::signature::{self, HeldSignature, ZoneKeys};
-use super::signer::{Between, Provenance};
+use super::signer::{FoundZone, Provenance};
 use super::verdict::{Insecurity, Judged, Security, is_bogus};
 use super::zone::ZoneTrust;
 use crate::clock;
@@ -214,9 +214,9 @@ impl Validator {
             .filter(|signer| may_sign(signer))
         {
             match self.between(ask, signer, origin, budget).await? {
-                Between::Nothing => {}
-                Between::Secure => continue,
-                Between::Insecure(why) => return Ok(Some(Checked::Insecure(why))),
+                FoundZone::Nothing => {}
+                FoundZone::Signed => continue,
+                FoundZone::Insecure(why) => return Ok(Some(Checked::Insecure(why))),
             }
             match self.zone(ask, signer, budget).await? {
                 ZoneTrust::Insecure(why) => return Ok(Some(Checked::Insecure(why))),

@@ -11,12 +11,12 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::Validator;
 use super::anchor::AnchorStanding;
+use super::answer::Checked;
 use super::denial::{Denial, NoDs};
-use super::keys::now_s;
-use super::keys::{KeysSigned, Vouching, digests};
+use super::keys::{Vouching, digests};
 use super::retry::Retry;
-use super::signature::{self};
-use super::signer::{Between, Provenance};
+use super::signature;
+use super::signer::{FoundZone, Provenance};
 use super::verdict::{Insecurity, is_bogus};
 use super::zone::ZoneTrust;
 use crate::clock::{self, UnixSeconds};
@@ -43,16 +43,6 @@ enum Delegation {
     Insecure(Insecurity, u32),
     /// There is no delegation at all.
     NoCut,
-}
-
-/// What begins at a name.
-enum ZoneBegins {
-    /// No zone: it belongs to the one above.
-    Nowhere,
-    /// A zone whose keys are vouched for.
-    Signed,
-    /// A zone for which nobody vouches.
-    Insecure(Insecurity),
 }
 
 impl Validator {
@@ -90,25 +80,15 @@ impl Validator {
                 return self.anchored(ask, apex, budget).await.map(Some);
             }
             let (trust, ttl_s) = match self.delegation(ask, apex, None, budget).await? {
-                Delegation::KeysSigned(signers, ds_ttl_s) => {
-                    if let Some(why) = self.unknown(&signers) {
-                        return Ok(Some(self.settle(
-                            apex,
-                            ZoneTrust::Insecure(why),
-                            ds_ttl_s,
-                            now,
-                        )));
+                Delegation::KeysSigned(signers, ds_ttl_s) => match self.unknown(&signers) {
+                    Some(why) => (ZoneTrust::Insecure(why), ds_ttl_s),
+                    None => {
+                        let signers = self.strongest(signers);
+                        let vouching = Vouching::Parent(&signers);
+                        let (trust, ttl_s) = self.keys(ask, apex, vouching, budget).await?;
+                        (trust, ttl_s.min(ds_ttl_s))
                     }
-                    let (trust, ttl_s) = self
-                        .keys(
-                            ask,
-                            apex,
-                            Vouching::Parent(&self.strongest(signers)),
-                            budget,
-                        )
-                        .await?;
-                    (trust, ttl_s.min(ds_ttl_s))
-                }
+                },
                 Delegation::Insecure(why, ttl_s) => (ZoneTrust::Insecure(why), ttl_s),
                 Delegation::NoCut => return Ok(None),
             };
@@ -165,9 +145,9 @@ impl Validator {
                 budget.pay_step().await?;
                 let name = lowest.trim_to(labels);
                 match self.begins_at(ask, &name, &proven, budget).await {
-                    Ok(ZoneBegins::Nowhere) => {}
-                    Ok(ZoneBegins::Signed) => proven = name,
-                    Ok(ZoneBegins::Insecure(why)) => return Ok(Some(why)),
+                    Ok(FoundZone::Nothing) => {}
+                    Ok(FoundZone::Signed) => proven = name,
+                    Ok(FoundZone::Insecure(why)) => return Ok(Some(why)),
                     // That the servers prove nothing is no news: what they said came without
                     // signatures already.
                     Err(Failure::Unproven) => return Ok(None),
@@ -206,9 +186,9 @@ impl Validator {
                     continue;
                 }
                 match self.begins_at(ask, &name, &holder, budget).await? {
-                    ZoneBegins::Nowhere => {}
-                    ZoneBegins::Signed => (holder, is_signed) = (name, true),
-                    ZoneBegins::Insecure(_) => (holder, is_signed) = (name, false),
+                    FoundZone::Nothing => {}
+                    FoundZone::Signed => (holder, is_signed) = (name, true),
+                    FoundZone::Insecure(_) => (holder, is_signed) = (name, false),
                 }
             }
             Ok(holder)
@@ -222,28 +202,28 @@ impl Validator {
         name: &Name,
         proven: &Name,
         budget: &Budget,
-    ) -> Result<ZoneBegins, Failure> {
+    ) -> Result<FoundZone, Failure> {
         match self.anchors.in_force().standing(name) {
-            AnchorStanding::Outside(why) => return Ok(ZoneBegins::Insecure(why)),
-            AnchorStanding::Below(top, _) if top == name => return Ok(ZoneBegins::Signed),
+            AnchorStanding::Outside(why) => return Ok(FoundZone::Insecure(why)),
+            AnchorStanding::Below(top, _) if top == name => return Ok(FoundZone::Signed),
             AnchorStanding::Below(..) => {}
         }
         let now = clock::wall_s();
         match self.zones.recall(name, now) {
-            Some(ZoneTrust::Insecure(why)) => return Ok(ZoneBegins::Insecure(why)),
-            Some(ZoneTrust::Secure(_)) => return Ok(ZoneBegins::Signed),
+            Some(ZoneTrust::Insecure(why)) => return Ok(FoundZone::Insecure(why)),
+            Some(ZoneTrust::Secure(_)) => return Ok(FoundZone::Signed),
             None => {}
         }
         let delegation = self.delegation(ask, name, Some(proven), budget).await?;
         Ok(match delegation {
             Delegation::Insecure(why, ttl_s) => {
                 self.settle(name, ZoneTrust::Insecure(why), ttl_s, now);
-                ZoneBegins::Insecure(why)
+                FoundZone::Insecure(why)
             }
             Delegation::KeysSigned(signers, _) => self
                 .unknown(&signers)
-                .map_or(ZoneBegins::Signed, ZoneBegins::Insecure),
-            Delegation::NoCut => ZoneBegins::Nowhere,
+                .map_or(FoundZone::Signed, FoundZone::Insecure),
+            Delegation::NoCut => FoundZone::Nothing,
         })
     }
 
@@ -294,10 +274,12 @@ impl Validator {
             proven,
         };
         if let Some(ds) = cut.ds.as_ref().filter(|ds| ds.name == *child) {
-            return Ok(match self.signed_above(ask, ds, origin, budget).await? {
-                KeysSigned::Held(ttl_s, _) => Delegation::KeysSigned(digests(ds), ttl_s),
-                KeysSigned::Insecure(why) => Delegation::Insecure(why, ds.ttl_s),
-                KeysSigned::Not => {
+            return Ok(match self.check_above(ask, ds, origin, budget).await? {
+                Some(Checked::HeldSignature(held, _)) => {
+                    Delegation::KeysSigned(digests(ds), held.ttl_s)
+                }
+                Some(Checked::Insecure(why)) => Delegation::Insecure(why, ds.ttl_s),
+                None => {
                     self.unsigned_cut(ask, cut, ds.ttl_s, Failure::Unsigned, budget)
                         .await?
                 }
@@ -309,14 +291,16 @@ impl Validator {
             .iter()
             .filter(|set| matches!(set.rtype, RecordType::NSEC | RecordType::NSEC3))
         {
-            match self.signed_above(ask, set, origin, budget).await {
-                Ok(KeysSigned::Held(set_ttl_s, keys)) => {
-                    ttl_s = ttl_s.min(set_ttl_s);
+            match self.check_above(ask, set, origin, budget).await {
+                Ok(Some(Checked::HeldSignature(signature, keys))) => {
+                    ttl_s = ttl_s.min(signature.ttl_s);
                     zone = Some(keys);
                     held.push(set);
                 }
-                Ok(KeysSigned::Insecure(why)) => return Ok(Delegation::Insecure(why, set.ttl_s)),
-                Ok(KeysSigned::Not) => {}
+                Ok(Some(Checked::Insecure(why))) => {
+                    return Ok(Delegation::Insecure(why, set.ttl_s));
+                }
+                Ok(None) => {}
                 // A proof holds whatever else came along (RFC 4035 section 5.4).
                 Err(failure) if is_bogus(failure) => {
                     fault.get_or_insert(failure);
@@ -362,37 +346,23 @@ impl Validator {
             .ok_or(otherwise)
     }
 
-    /// Check a set that only the zone above a cut may have signed.
-    async fn signed_above<A: Ask>(
+    /// Check a set that only the zone above a cut may have signed; `None` when it did not. What a
+    /// wildcard made speaks of the wildcard.
+    async fn check_above<A: Ask>(
         &self,
         ask: &A,
         set: &RrSet,
         origin: Provenance<'_>,
         budget: &Budget,
-    ) -> Result<KeysSigned, Failure> {
-        let mut fault = None;
-        for signer in signature::signers(set)
-            .iter()
-            .filter(|signer| signer.zone_of(origin.lowest))
-        {
-            match self.between(ask, signer, origin, budget).await? {
-                Between::Nothing => {}
-                Between::Secure => continue,
-                Between::Insecure(why) => return Ok(KeysSigned::Insecure(why)),
-            }
-            match self.zone(ask, signer, budget).await? {
-                ZoneTrust::Insecure(why) => return Ok(KeysSigned::Insecure(why)),
-                ZoneTrust::Secure(keys) => {
-                    match signature::check(set, &keys, self.rules, now_s(), budget) {
-                        // From a wildcard: it speaks of the wildcard.
-                        Ok(held) if held.expanded_from.is_some() => {}
-                        Ok(held) => return Ok(KeysSigned::Held(held.ttl_s, keys)),
-                        Err(failure) if is_bogus(failure) => fault = Some(failure),
-                        Err(failure) => return Err(failure),
-                    }
-                }
-            }
-        }
-        fault.map_or(Ok(KeysSigned::Not), Err)
+    ) -> Result<Option<Checked>, Failure> {
+        let may_sign = |signer: &Name| signer.zone_of(origin.lowest);
+        let checked = self
+            .check_signed(ask, set, origin, may_sign, budget)
+            .await?;
+        let is_expanded = |checked: &Checked| match checked {
+            Checked::HeldSignature(held, _) => held.expanded_from.is_some(),
+            Checked::Insecure(_) => false,
+        };
+        Ok(checked.filter(|checked| !is_expanded(checked)))
     }
 }

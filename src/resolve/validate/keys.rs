@@ -35,13 +35,6 @@ pub(super) enum Vouching<'a> {
     Parent(&'a [DS]),
 }
 
-/// What became of a set's signatures.
-pub(super) enum KeysSigned {
-    Held(u32, Arc<ZoneKeys>),
-    Insecure(Insecurity),
-    Not,
-}
-
 /// The keys of a DNSKEY set.
 fn shown(set: &RrSet) -> impl Iterator<Item = &DNSKEY> {
     set.records.iter().filter_map(|record| match &record.data {

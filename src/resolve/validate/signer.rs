@@ -12,13 +12,14 @@ use crate::resolve::convert::{is_below, label_count};
 use crate::resolve::failure::Failure;
 use crate::resolve::rrset::Ask;
 
-/// What stands between a signer and a name.
-pub(super) enum Between {
-    /// No zone that is known.
+/// A zone that is looked for at a name, or between a signer and a name.
+pub(super) enum FoundZone {
+    /// There is none, as far as is known: the zone above holds the name.
     Nothing,
-    /// A signed zone: the signer's word does not reach below its delegation.
-    Secure,
-    /// An unsigned zone, about which nobody can say anything.
+    /// One whose keys are vouched for: a signer's word from above does not reach below its
+    /// delegation.
+    Signed,
+    /// One for which nobody vouches, and about which nobody can say anything.
     Insecure(Insecurity),
 }
 
@@ -42,7 +43,7 @@ impl Validator {
         signer: &Name,
         origin: Provenance<'_>,
         budget: &Budget,
-    ) -> Result<Between, Failure> {
+    ) -> Result<FoundZone, Failure> {
         let Provenance {
             lowest,
             said_by,
@@ -52,14 +53,14 @@ impl Validator {
             return Ok(known);
         }
         if proven.is_some_and(|proven| is_below(proven, signer) && proven.zone_of(lowest)) {
-            return Ok(Between::Secure);
+            return Ok(FoundZone::Signed);
         }
         if !is_below(said_by, signer) || !said_by.zone_of(lowest) {
-            return Ok(Between::Nothing);
+            return Ok(FoundZone::Nothing);
         }
         Ok(match self.trust(ask, said_by, budget).await? {
-            None => Between::Nothing,
-            Some(ZoneTrust::Secure(_)) => Between::Secure,
+            None => FoundZone::Nothing,
+            Some(ZoneTrust::Secure(_)) => FoundZone::Signed,
             Some(ZoneTrust::Insecure(why)) => insecure(why),
         })
     }
@@ -70,13 +71,13 @@ impl Validator {
         signer: &Name,
         lowest: &Name,
         now: UnixSeconds,
-    ) -> Option<Between> {
+    ) -> Option<FoundZone> {
         let between = label_count(signer) + 1..=label_count(lowest);
         between.rev().find_map(
             |labels| match self.zones.recall(&lowest.trim_to(labels), now)? {
-                ZoneTrust::Secure(_) => Some(Between::Secure),
+                ZoneTrust::Secure(_) => Some(FoundZone::Signed),
                 ZoneTrust::Insecure(why) => {
-                    Some(insecure(why)).filter(|known| !matches!(known, Between::Nothing))
+                    Some(insecure(why)).filter(|known| !matches!(known, FoundZone::Nothing))
                 }
             },
         )
@@ -85,9 +86,9 @@ impl Validator {
 
 /// A zone that is unsigned by its parent's word, or nothing where there may be none at all: opt-out
 /// and proofs that nobody follows leave that open.
-const fn insecure(why: Insecurity) -> Between {
+const fn insecure(why: Insecurity) -> FoundZone {
     match why {
-        Insecurity::OptOut | Insecurity::Iterations => Between::Nothing,
-        why => Between::Insecure(why),
+        Insecurity::OptOut | Insecurity::Iterations => FoundZone::Nothing,
+        why => FoundZone::Insecure(why),
     }
 }
