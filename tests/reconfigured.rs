@@ -499,6 +499,116 @@ fn what_waits_for_a_restart_is_named_until_then() {
     verified(&running, &[]);
 }
 
+/// What `flush` with these arguments says that it forgot.
+fn forgotten(running: &Running, arguments: &[&str]) -> u64 {
+    let arguments: Vec<&str> = ["flush", "--json"]
+        .iter()
+        .chain(arguments)
+        .copied()
+        .collect();
+    running.json(&arguments)["removed"]
+        .as_u64()
+        .expect("a count")
+}
+
+#[test]
+fn what_is_changed_for_a_time_is_in_force_at_once_and_gone_with_a_restart() {
+    let internet = Internet::hostile();
+    let mut running = Program::new().recurse(&internet).start();
+    let at = running.address();
+    let bogus = "www.bogus-signature.test";
+    let rcode = |name: &str| ask(at, name, "A").rcode();
+    assert_eq!(
+        (rcode(bogus), rcode("host.corp")),
+        ("SERVFAIL".into(), "NXDOMAIN".into())
+    );
+    let change = |arguments: &[&str]| {
+        let (code, said, complaint) = running.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {complaint}");
+        said
+    };
+    change(&["negative-anchor", "add", "bogus-signature.test"]);
+    assert_eq!(rcode(bogus), "NOERROR", "what was kept of it is forgotten");
+    change(&["local", "add", "host.corp", "10.0.0.7"]);
+    assert_eq!(data(at, "host.corp"), ["10.0.0.7"]);
+    let said = change(&["log", "level", "debug", "--for", "2h"]);
+    for line in [
+        "negative anchor bogus-signature.test",
+        "local name host.corp",
+        "log level debug",
+    ] {
+        assert!(
+            said.contains(line) && change(&["status"]).contains(line),
+            "{line}: {said}"
+        );
+    }
+    // A reload reads the file and leaves what was changed by hand.
+    assert!(reload(&running).contains("unchanged"));
+    assert_eq!(
+        (rcode(bogus), data(at, "host.corp")),
+        ("NOERROR".into(), vec!["10.0.0.7".into()])
+    );
+    change(&["negative-anchor", "remove", "bogus-signature.test"]);
+    assert_eq!(rcode(bogus), "SERVFAIL");
+    change(&["negative-anchor", "add", "bogus-signature.test"]);
+    for (arguments, said) in [
+        (
+            vec!["local", "remove", "other.corp"],
+            "there is no such local name",
+        ),
+        (vec!["log", "level", "loud"], "error, warn, info, debug"),
+        (
+            vec!["negative-anchor", "remove", "not-there.test"],
+            "no such negative anchor",
+        ),
+    ] {
+        let (code, _, complaint) = running.run(&arguments);
+        assert!(
+            code == 1 && complaint.contains(said),
+            "{arguments:?}: {complaint}"
+        );
+    }
+    verified(&running, &[]);
+    running.restart();
+    assert_eq!(
+        ask(running.address(), bogus, "A").rcode(),
+        "SERVFAIL",
+        "gone with the restart"
+    );
+    assert!(!running.run(&["status"]).1.contains("until the next start"));
+}
+
+#[test]
+fn answers_of_one_kind_are_forgotten_and_no_others() {
+    let internet = Internet::hostile();
+    let running = Program::new().recurse(&internet).start();
+    let at = running.address();
+    let fill = || {
+        for (name, kind) in [
+            ("www.bogus-signature.test", "A"),
+            ("not-there.test", "A"),
+            ("localhost.test", "MX"),
+            ("test", "SOA"),
+        ] {
+            ask(at, name, kind);
+        }
+    };
+    fill();
+    assert_eq!(forgotten(&running, &["--bogus"]), 1);
+    assert_eq!(forgotten(&running, &["--bogus"]), 0);
+    fill();
+    assert_eq!(forgotten(&running, &["--negative"]), 2);
+    assert_eq!(forgotten(&running, &["--type", "SOA"]), 1);
+    fill();
+    assert_eq!(forgotten(&running, &["test", "--below", "--type", "mx"]), 1);
+    assert_eq!(forgotten(&running, &["--type", "TYPE6"]), 1);
+    let (code, _, complaint) = running.run(&["flush", "--type", "AAAAA"]);
+    assert!(
+        code == 2 && complaint.contains("no record type"),
+        "{complaint}"
+    );
+}
+
 #[test]
 fn a_renewed_certificate_is_shown_and_a_wrong_one_is_not() {
     let internet = Internet::start();

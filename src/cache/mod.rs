@@ -2,6 +2,7 @@
 //! thread-safe.
 
 mod entry;
+mod flush_kind;
 mod front;
 mod write;
 
@@ -15,6 +16,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 use crate::name::{Name, SuffixHash};
 use entry::FAILURE_TTL_S;
 pub use entry::{Entry, Lifetimes, UnusableReply};
+pub use flush_kind::FlushKind;
 pub use front::Front;
 
 /// What an answer is found by: the name's keyed hash, the type, and whether DO and CD were set.
@@ -112,6 +114,16 @@ pub struct CacheSizeError {
     octets_max: u64,
 }
 
+impl Flush<'_> {
+    fn has(self, entry: &Entry) -> bool {
+        match self {
+            Self::All => true,
+            Self::Name(name) => entry.name().as_ref() == Some(name),
+            Self::Below(parent) => entry.name().is_some_and(|name| name.is_within(parent)),
+        }
+    }
+}
+
 impl Cache {
     /// A cache that takes about `octets_max` octets at the most.
     pub fn new(octets_max: u64) -> Result<Self, CacheSizeError> {
@@ -162,20 +174,17 @@ impl Cache {
         self.shelf.remove(&key);
     }
 
-    /// Forget answers. Returns how many there were.
-    pub fn flush(&self, what: Flush<'_>) -> usize {
+    /// Forget answers of this kind. Returns how many there were.
+    pub fn flush(&self, what: Flush<'_>, kind: FlushKind) -> usize {
         let before = self.shelf.len();
         // Counted before, so that nothing is kept any more that was asked before it, and after, so
         // that no front keeps what it found meanwhile.
         self.flushes.fetch_add(1, SeqCst);
-        match what {
-            Flush::All => self.shelf.clear(),
-            Flush::Name(name) => self
+        match (what, kind) {
+            (Flush::All, FlushKind::Any) => self.shelf.clear(),
+            _ => self
                 .shelf
-                .retain(|_, entry| entry.name().as_ref() != Some(name)),
-            Flush::Below(parent) => self
-                .shelf
-                .retain(|_, entry| !entry.name().is_some_and(|name| name.is_within(parent))),
+                .retain(|_, entry| !(what.has(entry) && entry.is_of(kind))),
         }
         self.flushes.fetch_add(1, SeqCst);
         before.saturating_sub(self.shelf.len())
@@ -291,13 +300,19 @@ mod tests {
             cache.keep(key, entry);
         }
         let name = |text| Name::parse(text).unwrap();
-        assert_eq!(cache.flush(Flush::Below(&name("b.test"))), 1);
-        assert_eq!(cache.flush(Flush::Below(&name("x.test"))), 0);
-        assert_eq!(cache.flush(Flush::Name(&name("test"))), 0);
-        assert_eq!(cache.flush(Flush::Name(&name("a.test"))), 1);
-        assert_eq!(cache.flush(Flush::Below(&name("test"))), 1);
+        assert_eq!(
+            cache.flush(Flush::Below(&name("b.test")), FlushKind::Any),
+            1
+        );
+        assert_eq!(
+            cache.flush(Flush::Below(&name("x.test")), FlushKind::Any),
+            0
+        );
+        assert_eq!(cache.flush(Flush::Name(&name("test")), FlushKind::Any), 0);
+        assert_eq!(cache.flush(Flush::Name(&name("a.test")), FlushKind::Any), 1);
+        assert_eq!(cache.flush(Flush::Below(&name("test")), FlushKind::Any), 1);
         cache.keep(answer(b'a').0, answer(b'a').1);
-        assert_eq!(cache.flush(Flush::All), 1);
+        assert_eq!(cache.flush(Flush::All, FlushKind::Any), 1);
     }
 
     #[test]

@@ -4,12 +4,13 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::cli::ReloadArgs;
+use super::cli::{FlushArgs, ReloadArgs};
 use super::failure::{CommandFailure, load};
 use super::output::{Style, count, number, print, print_json, time};
 use crate::config::Config;
-use crate::control::{AskFault, ConfigReload, ControlReply, Reloaded, Request, ask};
+use crate::control::{AnswerKind, AskFault, ConfigReload, ControlReply, Reloaded, Request, ask};
 use crate::name::Name;
+use crate::resolve::type_number;
 use crate::update::ListChange;
 
 /// Whom to ask, and how to print what they say.
@@ -222,18 +223,35 @@ pub(super) fn check_name(text: &str) -> Result<(), CommandFailure> {
     })
 }
 
-/// `wardline flush [NAME] [--below]`.
-pub(super) fn flush(
-    asking: &Asking,
-    name: Option<String>,
-    below: bool,
-) -> Result<(), CommandFailure> {
+/// `wardline flush [NAME] [--below] [--bogus | --negative | --type TYPE]`.
+pub(super) fn flush(asking: &Asking, wanted: &FlushArgs) -> Result<(), CommandFailure> {
     let text = |reply: &ControlReply| match reply {
         ControlReply::Flush(flushed) => {
             Some(format!("{} forgotten\n", count(flushed.removed, "answer")))
         }
         _ => None,
     };
-    name.as_deref().map_or(Ok(()), check_name)?;
-    asking.ask(&Request::Flush { name, below }, text).map(drop)
+    wanted.name.as_deref().map_or(Ok(()), check_name)?;
+    let request = Request::Flush {
+        name: wanted.name.clone(),
+        below: wanted.below,
+        kind: kind(wanted)?,
+    };
+    asking.ask(&request, text).map(drop)
+}
+
+fn kind(wanted: &FlushArgs) -> Result<Option<AnswerKind>, CommandFailure> {
+    if wanted.bogus {
+        return Ok(Some(AnswerKind::Bogus));
+    }
+    if wanted.negative {
+        return Ok(Some(AnswerKind::Negative));
+    }
+    let of_type = wanted.of_type.as_deref().map(|text| {
+        type_number(text).ok_or_else(|| {
+            CommandFailure::Usage(format!("{text:?} is no record type: write AAAA or TYPE28"))
+        })
+    });
+    let number = of_type.transpose()?;
+    Ok(number.map(|number| AnswerKind::Type { number }))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{audit, key, list, report, state};
+use crate::control::TemporaryChange;
 
 /// An access-blocking DNS resolver for internet providers.
 #[derive(Debug, Parser)]
@@ -35,6 +36,28 @@ pub(super) enum Command {
     Status,
     /// Have the running program read its configuration and its lists again, and put both in force.
     Reload(ReloadArgs),
+    /// Check no signatures at and below a name, until the next start; or check them again.
+    NegativeAnchor {
+        /// `add` or `remove`.
+        turn: Turned,
+        /// The name.
+        name: String,
+    },
+    /// Answer a name here, until the next start; or leave it to others again.
+    Local {
+        /// `add` or `remove`.
+        turn: Turned,
+        /// The name.
+        name: String,
+        /// To add: its address.
+        address: Option<std::net::IpAddr>,
+    },
+    /// Log more or less for a time.
+    Log(LogArgs),
+    /// Say that clients are to go elsewhere, before a stop; questions are answered all the same.
+    Drain,
+    /// Say that clients may come again.
+    Resume,
     /// Show how the lists stand: serial, entries, whether they are proven to be in force, when they
     /// run out.
     Lists,
@@ -69,13 +92,7 @@ pub(super) enum Command {
         name: String,
     },
     /// Have the running program forget cached answers.
-    Flush {
-        /// Only this name's.
-        name: Option<String>,
-        /// And those of all names below it.
-        #[arg(long, requires = "name")]
-        below: bool,
-    },
+    Flush(FlushArgs),
     /// Print what was blocked, by list and month or day, for publication.
     Report(report::Args),
     /// Make and show the keys that lists are signed with and encrypted to.
@@ -122,4 +139,76 @@ pub(super) struct ReloadArgs {
     /// Why it is let pass; written into the journal.
     #[arg(long, value_name = "TEXT", requires = "codes")]
     pub(super) reason: Option<String>,
+}
+
+/// Which way a change goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Turned {
+    Add,
+    Remove,
+}
+
+/// `wardline log level LEVEL --for TIME`.
+#[derive(Debug, clap::Args)]
+pub(super) struct LogArgs {
+    #[command(subcommand)]
+    pub(super) what: LogCommand,
+}
+
+/// What is changed of the log.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum LogCommand {
+    /// Set how much is logged.
+    Level {
+        /// `error`, `warn`, `info` or `debug`.
+        level: String,
+        /// For how long: `90s`, `10m`, `2h`; a day at the most.
+        #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = seconds)]
+        for_s: u64,
+    },
+}
+
+impl LogCommand {
+    pub(super) fn as_change(&self) -> TemporaryChange {
+        let Self::Level { level, for_s } = self;
+        TemporaryChange::Log {
+            level: level.clone(),
+            for_s: *for_s,
+        }
+    }
+}
+
+/// A time such as `90s`, `10m` or `2h`, in seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let explain = || format!("{text:?} is no time: write it as 90s, 10m or 2h");
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or_else(explain)?;
+    let unit_s = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(explain()),
+    };
+    let number: u64 = number.parse().map_err(|_| explain())?;
+    number.checked_mul(unit_s).ok_or_else(explain)
+}
+
+/// Which answers are forgotten.
+#[derive(Debug, clap::Args)]
+pub(super) struct FlushArgs {
+    /// Only this name's.
+    pub(super) name: Option<String>,
+    /// And those of all names below it.
+    #[arg(long, requires = "name")]
+    pub(super) below: bool,
+    /// Only those that could not be validated.
+    #[arg(long, group = "kind")]
+    pub(super) bogus: bool,
+    /// Only those that say that there is nothing.
+    #[arg(long, group = "kind")]
+    pub(super) negative: bool,
+    /// Only those to questions for this type.
+    #[arg(long = "type", value_name = "TYPE", group = "kind")]
+    pub(super) of_type: Option<String>,
 }

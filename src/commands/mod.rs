@@ -3,6 +3,7 @@
 
 mod ask;
 mod audit;
+mod change;
 mod check;
 mod cli;
 mod completions;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use crate::control::TemporaryChange;
 use crate::process;
 use cli::{Cli, Command};
 use failure::{CommandFailure, load};
@@ -68,7 +70,16 @@ fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
         Command::Remove { file } => history::remove(&asking()?, file),
         Command::Receipts { list } => history::receipts(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
-        Command::Flush { name, below } => ask::flush(&asking()?, name.clone(), *below),
+        Command::Flush(wanted) => ask::flush(&asking()?, wanted),
+        Command::NegativeAnchor { turn, name } => change::negative_anchor(&asking()?, *turn, name),
+        Command::Local {
+            turn,
+            name,
+            address,
+        } => change::local(&asking()?, *turn, name, *address),
+        Command::Log(wanted) => change::change(&asking()?, wanted.what.as_change()),
+        Command::Drain => change::change(&asking()?, TemporaryChange::Drain),
+        Command::Resume => change::change(&asking()?, TemporaryChange::Resume),
         Command::Key(keys) => key::run(keys, output::Style::of(cli.json)),
         Command::List(lists) => list::run(lists, output::Style::of(cli.json)),
         Command::Report(args) => report::run(config, args, output::Style::of(cli.json)),

@@ -63,6 +63,8 @@ fn describe(status: &Status) -> String {
         let keys = status.waiting.join(", ");
         rows.push(("WAITS", format!("for a restart, to be in force: {keys}")));
     }
+    let temporary = status.temporary.iter();
+    rows.extend(temporary.map(|words| ("changed", format!("until the next start: {words}"))));
     rows.extend(status.trust_anchors.iter().map(describe_anchor));
     rows.extend(anchor_alarms(&status.trust_anchors));
     if let Some(rebindings) = status.rebindings {
@@ -438,6 +440,8 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
                 .map(str::to_owned)
                 .into(),
             waiting: vec!["listen.threads".to_owned()],
+            temporary: Vec::new(),
+            is_leaving: false,
             lists: vec![list()],
             questions: questions(),
             memory: MemoryStatus {

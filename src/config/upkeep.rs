@@ -31,6 +31,9 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// All levels, from the quietest.
+    pub const ALL: [Self; 4] = [Self::Error, Self::Warn, Self::Info, Self::Debug];
+
     /// The word in the configuration.
     pub const fn word(self) -> &'static str {
         match self {

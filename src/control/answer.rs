@@ -7,10 +7,10 @@ use arc_swap::ArcSwap;
 
 use super::facts::{Configuration, Facts, ReloadTurn};
 use super::protocol::{
-    CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus, Questions, Reloaded,
-    Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    AnswerKind, CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus,
+    Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
-use crate::cache::Flush;
+use crate::cache::{Flush, FlushKind};
 use crate::clock::monotonic;
 use crate::count::{Board, Event};
 use crate::list::ListIndex;
@@ -46,7 +46,7 @@ pub trait Resolution: Send + Sync {
     /// How the cache stands.
     fn cache(&self) -> CacheStatus;
     /// Forget answers; returns how many.
-    fn flush(&self, what: Flush<'_>) -> u64;
+    fn flush(&self, what: Flush<'_>, kind: FlushKind) -> u64;
     /// How many answers were refused because they lead into private networks, where that is asked
     /// for.
     fn rebindings(&self) -> Option<u64>;
@@ -66,7 +66,7 @@ impl Resolution for NothingResolved {
         CacheStatus::default()
     }
 
-    fn flush(&self, _: Flush<'_>) -> u64 {
+    fn flush(&self, _: Flush<'_>, _: FlushKind) -> u64 {
         0
     }
 
@@ -133,15 +133,13 @@ impl ServerParts {
                 }
             }
             Request::Why { name } => with_name(name, |name| ControlReply::Why(self.why(name))),
-            Request::Flush { name: None, .. } => self.flush(Flush::All),
-            Request::Flush {
-                name: Some(name),
-                below: false,
-            } => with_name(name, |name| self.flush(Flush::Name(name))),
-            Request::Flush {
-                name: Some(name),
-                below: true,
-            } => with_name(name, |name| self.flush(Flush::Below(name))),
+            Request::Flush { name, below, kind } => {
+                self.flush_named(name.as_deref(), *below, *kind)
+            }
+            Request::Change { change } => match self.configuration.change(change) {
+                Ok(temporary) => ControlReply::Temporary { temporary },
+                Err(message) => failed(message),
+            },
         }
     }
 
@@ -170,6 +168,8 @@ impl ServerParts {
             generation: self.updater.live().load().generation(),
             doors: facts.doors.clone(),
             waiting: facts.waiting.clone(),
+            temporary: facts.temporary.clone(),
+            is_leaving: facts.is_leaving,
             lists: lists.collect(),
             questions: Questions {
                 total: tally.questions(),
@@ -284,10 +284,27 @@ impl ServerParts {
         })
     }
 
-    fn flush(&self, what: Flush<'_>) -> ControlReply {
-        ControlReply::Flush(Flushed {
-            removed: self.resolution.flush(what),
-        })
+    fn flush_named(
+        &self,
+        name: Option<&str>,
+        below: bool,
+        kind: Option<AnswerKind>,
+    ) -> ControlReply {
+        let kind = match kind {
+            None => FlushKind::Any,
+            Some(AnswerKind::Bogus) => FlushKind::Bogus,
+            Some(AnswerKind::Negative) => FlushKind::Negative,
+            Some(AnswerKind::Type { number }) => FlushKind::Type(number),
+        };
+        let flush = |what: Flush<'_>| {
+            let removed = self.resolution.flush(what, kind);
+            ControlReply::Flush(Flushed { removed })
+        };
+        match name {
+            None => flush(Flush::All),
+            Some(name) if below => with_name(name, |name| flush(Flush::Below(name))),
+            Some(name) => with_name(name, |name| flush(Flush::Name(name))),
+        }
     }
 
     fn why(&self, name: &Name) -> Why {

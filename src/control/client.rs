@@ -63,7 +63,10 @@ pub fn ask(socket: &Path, request: &Request) -> Result<ControlReply, AskFault> {
     let mut stream = UnixStream::connect(socket).map_err(fault)?;
     let patience = if matches!(
         request,
-        Request::Reload { .. } | Request::Override { .. } | Request::Rollback { .. }
+        Request::Reload { .. }
+            | Request::Override { .. }
+            | Request::Rollback { .. }
+            | Request::Change { .. }
     ) {
         RELOAD_PATIENCE
     } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::protocol::{ConfigReload, EntryPlace, GroupVerdict, OtherList};
+use super::protocol::{ConfigReload, EntryPlace, GroupVerdict, OtherList, TemporaryChange};
 use crate::list::ListIndex;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Clients, Group, ListRules, Snapshot, Verdict};
@@ -23,6 +23,10 @@ pub struct Facts {
     pub witnesses: Witnesses,
     /// Keys of the configuration that wait for the next start.
     pub waiting: Vec<String>,
+    /// What an operator changed until the next start, in words.
+    pub temporary: Vec<String>,
+    /// Clients are to go elsewhere, before a stop.
+    pub is_leaving: bool,
 }
 
 /// What the control socket asks of the configuration.
@@ -30,6 +34,10 @@ pub trait Configuration: Send + Sync {
     /// Read it again and put it in force; or say what that would change. An error says all that is
     /// wrong, and nothing is changed then.
     fn reload(&self, turn: ReloadTurn) -> Result<ConfigReload, String>;
+
+    /// Change something until the next start; gives all that is changed so, in words. An error
+    /// says why nothing was changed.
+    fn change(&self, change: &TemporaryChange) -> Result<Vec<String>, String>;
 }
 
 /// Is a change of the configuration meant, or only looked at?

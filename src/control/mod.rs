@@ -11,8 +11,8 @@ pub use answer::{NothingResolved, Resolution, ServerParts};
 pub use client::{AskFault, ask};
 pub use facts::{Configuration, Facts, ReloadTurn};
 pub use protocol::{
-    CacheStatus, ConfigReload, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict,
-    ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status,
-    UpstreamStatus, Why,
+    AnswerKind, CacheStatus, ConfigReload, ControlReply, EntryPlace, Flushed, GroupAnswer,
+    GroupVerdict, ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request,
+    RootCopyStatus, Status, TemporaryChange, UpstreamStatus, Why,
 };
 pub use server::{BindRefusal, ControlServer, Socket};

@@ -1,6 +1,7 @@
 //! What is said over the control socket; the same shapes are what `--json` prints.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,69 @@ pub enum Request {
         /// And those of all names below it.
         #[serde(default)]
         below: bool,
+        /// Only those of this kind.
+        #[serde(default)]
+        kind: Option<AnswerKind>,
     },
+    /// Change something until the next start.
+    Change {
+        /// What.
+        change: TemporaryChange,
+    },
+}
+
+/// A kind of kept answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AnswerKind {
+    /// Those that could not be validated.
+    Bogus,
+    /// Those that say that there is nothing.
+    Negative,
+    /// Those to questions for this type.
+    Type {
+        /// The type's number.
+        number: u16,
+    },
+}
+
+/// What is changed until the next start, or until it is taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TemporaryChange {
+    /// Check no signatures at and below this name.
+    AddNegativeAnchor {
+        /// The name, as text.
+        name: String,
+    },
+    /// Check them again.
+    RemoveNegativeAnchor {
+        /// The name, as text.
+        name: String,
+    },
+    /// Answer this name here.
+    AddLocal {
+        /// The name, as text.
+        name: String,
+        /// One of its addresses.
+        address: IpAddr,
+    },
+    /// Leave it to others again.
+    RemoveLocal {
+        /// The name, as text.
+        name: String,
+    },
+    /// Log this much.
+    Log {
+        /// As `level` in the configuration.
+        level: String,
+        /// For so long, in seconds.
+        for_s: u64,
+    },
+    /// Say that clients are to go elsewhere; questions are answered all the same.
+    Drain,
+    /// Say that clients may come again.
+    Resume,
 }
 
 /// What the running program says to it.
@@ -94,6 +157,11 @@ pub enum ControlReply {
     Why(Why),
     /// To [`Request::Flush`].
     Flush(Flushed),
+    /// To [`Request::Change`].
+    Temporary {
+        /// All that is changed until the next start, in words.
+        temporary: Vec<String>,
+    },
     /// The request could not be fulfilled.
     Failed {
         /// Why, and what to do.
@@ -117,6 +185,12 @@ pub struct Status {
     /// Keys of the configuration that wait for the next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<String>,
+    /// What an operator changed until the next start, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub temporary: Vec<String>,
+    /// Clients are to go elsewhere, before a stop.
+    #[serde(default)]
+    pub is_leaving: bool,
     /// The lists in the order of the configuration.
     pub lists: Vec<ListStatus>,
     /// Questions since the start.

@@ -4,7 +4,7 @@
 use tracing::info;
 
 use crate::answer::local;
-use crate::cache::{Cache, Flush};
+use crate::cache::{Cache, Flush, FlushKind};
 use crate::name::Name;
 use crate::resolve::{self, Route};
 
@@ -62,10 +62,10 @@ impl Forgotten {
         let mut count = 0;
         match self {
             Self::Nothing => {}
-            Self::All => count += cache.flush(Flush::All),
+            Self::All => count += cache.flush(Flush::All, FlushKind::Any),
             Self::Below(names) => {
                 for name in names {
-                    count += cache.flush(Flush::Below(name));
+                    count += cache.flush(Flush::Below(name), FlushKind::Any);
                 }
             }
         }

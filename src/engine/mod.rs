@@ -17,6 +17,7 @@ mod resolver;
 mod restart_keys;
 mod running;
 mod service;
+mod temporary;
 mod transfers;
 mod waiting;
 

@@ -17,7 +17,7 @@ use super::waiting::{StartWait, wait_for_lists};
 use crate::config::Config;
 use crate::control::{
     ConfigReload, Configuration, ControlServer, Facts, NothingResolved, ReloadTurn, ServerParts,
-    Socket,
+    Socket, TemporaryChange,
 };
 use crate::count::Board;
 use crate::store::{Health, Journal, Promises, make_private_folder};
@@ -116,16 +116,19 @@ impl OpenedControl {
     }
 }
 
+const NOT_YET: &str = "the program waits for lists with `required = true`, and changes nothing \
+                       before it answers: restart it, or bring the lists in force";
+
 /// The configuration of a program that has not begun to answer.
 struct NotYet;
 
 impl Configuration for NotYet {
     fn reload(&self, _: ReloadTurn) -> Result<ConfigReload, String> {
-        Err(
-            "the program waits for lists with `required = true`, and takes another configuration \
-             only once it answers: restart it, or bring the lists in force"
-                .to_owned(),
-        )
+        Err(NOT_YET.to_owned())
+    }
+
+    fn change(&self, _: &TemporaryChange) -> Result<Vec<String>, String> {
+        Err(NOT_YET.to_owned())
     }
 }
 
@@ -140,6 +143,8 @@ pub(super) fn facts(config: &Config, doors: Vec<String>, witnesses: Witnesses) -
         octets_without_lists: MemoryBudget::new(config).without_lists(),
         witnesses,
         waiting: Vec::new(),
+        temporary: Vec::new(),
+        is_leaving: false,
     }
 }
 

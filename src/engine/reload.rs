@@ -17,8 +17,9 @@ use super::proofs::Proofs;
 use super::resolver::resolve_settings;
 use super::restart_keys::{as_far_as_possible, explain, is_one};
 use super::running::{Engine, Parts, tls_identity, warn_of_few_files};
+use super::temporary::Temporary;
 use crate::config::{Config, KeyChange, Problem};
-use crate::control::{ConfigReload, Configuration, ReloadTurn};
+use crate::control::{ConfigReload, Configuration, ReloadTurn, TemporaryChange};
 use crate::list::guard::Protected;
 use crate::measure;
 use crate::record::{ConfigurationChanged, Statement};
@@ -33,6 +34,11 @@ impl Configuration for Weak<Engine> {
     fn reload(&self, turn: ReloadTurn) -> Result<ConfigReload, String> {
         let engine = self.upgrade().ok_or(STOPPING)?;
         engine.reload(turn)
+    }
+
+    fn change(&self, change: &TemporaryChange) -> Result<Vec<String>, String> {
+        let engine = self.upgrade().ok_or(STOPPING)?;
+        engine.change(change)
     }
 }
 
@@ -90,24 +96,77 @@ impl Engine {
             return Err(lines(&problems));
         }
         let plan = Plan::new(parts, &next);
-        let next = as_far_as_possible(next, &parts.started);
-        let _inside = self.runtime.enter();
-        let prepared = Prepared::new(parts, &next, &plan).map_err(|error| error.to_string())?;
+        let file = as_far_as_possible(next, &parts.started);
+        let next = parts.temporary.lay_over(file.clone());
+        self.exchange(parts, &plan, next, turn)
+            .map_err(|error| error.to_string())?;
         if turn == ReloadTurn::Real {
-            let change = Change {
-                engine: self,
-                parts,
-                plan: &plan,
-            };
-            change
-                .put_in_force(next, prepared)
-                .map_err(|error| error.to_string())?;
+            parts.file = file;
         }
         Ok(ConfigReload {
             changed: plan.changed.iter().map(ToString::to_string).collect(),
             waiting: plan.waiting.iter().map(explain).collect(),
             dry_run: turn == ReloadTurn::DryRun,
         })
+    }
+}
+
+impl Engine {
+    /// Put this configuration in force, or only see whether that could be done.
+    fn exchange(
+        &self,
+        parts: &mut Parts,
+        plan: &Plan,
+        next: Config,
+        turn: ReloadTurn,
+    ) -> Result<(), StartError> {
+        let _inside = self.runtime.enter();
+        let prepared = Prepared::new(parts, &next, plan)?;
+        if turn == ReloadTurn::DryRun {
+            return Ok(());
+        }
+        let change = Change {
+            engine: self,
+            parts,
+            plan,
+        };
+        change.put_in_force(next, prepared)
+    }
+
+    /// Change something until the next start; gives all that is changed so, in words.
+    ///
+    /// # Errors
+    /// Why it cannot be; nothing is changed then.
+    pub fn change(&self, change: &TemporaryChange) -> Result<Vec<String>, String> {
+        let mut parts = self.parts();
+        let parts = parts.as_mut().ok_or(STOPPING)?;
+        let temporary = parts.temporary.with(change, &parts.file)?;
+        let changed = self.lay_over(parts, temporary);
+        changed.map_err(|error| error.to_string())?;
+        let words = parts.temporary.words();
+        info!("changed until the next start: {}", words.join("; "));
+        Ok(words)
+    }
+
+    /// Take back what was to last for a time that is over.
+    pub(super) fn end_what_is_over(&self, parts: &mut Parts) {
+        let Some(temporary) = parts.temporary.without_what_is_over() else {
+            return;
+        };
+        if let Err(error) = self.lay_over(parts, temporary) {
+            error!("what was to last for a time does so for longer: {error}");
+        }
+    }
+
+    fn lay_over(&self, parts: &mut Parts, temporary: Temporary) -> Result<(), StartError> {
+        let next = temporary.lay_over(parts.file.clone());
+        let plan = Plan::new(parts, &parts.file);
+        let before = std::mem::replace(&mut parts.temporary, temporary);
+        let exchanged = self.exchange(parts, &plan, next, ReloadTurn::Real);
+        if exchanged.is_err() {
+            parts.temporary = before;
+        }
+        exchanged
     }
 }
 
@@ -118,10 +177,8 @@ fn lines(problems: &[Problem]) -> String {
 
 impl Plan {
     fn new(parts: &Parts, next: &Config) -> Self {
-        let (mut changed, mut waiting) = (
-            parts.config.changes_to(next),
-            parts.started.changes_to(next),
-        );
+        let (mut changed, mut waiting) =
+            (parts.file.changes_to(next), parts.started.changes_to(next));
         changed.retain(|change| !is_one(change));
         waiting.retain(is_one);
         Self { changed, waiting }

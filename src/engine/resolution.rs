@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::cache::Flush;
+use crate::cache::{Flush, FlushKind};
 use crate::clock::wall_s;
 use crate::control::{CacheStatus, Resolution, RootCopyStatus, UpstreamStatus};
 use crate::query::Answering;
@@ -34,7 +34,7 @@ impl Resolution for LiveResolution {
         }
     }
 
-    fn flush(&self, what: Flush<'_>) -> u64 {
+    fn flush(&self, what: Flush<'_>, kind: FlushKind) -> u64 {
         let below = match what {
             Flush::All => None,
             Flush::Name(name) | Flush::Below(name) => Some(name),
@@ -42,7 +42,7 @@ impl Resolution for LiveResolution {
         if let Err(error) = self.answering().resolver().forget(below) {
             warn!("the resolver keeps what it learnt ({error})");
         }
-        self.answering().cache().flush(what) as u64
+        self.answering().cache().flush(what, kind) as u64
     }
 
     fn root_copy(&self) -> Option<RootCopyStatus> {

@@ -18,6 +18,7 @@ use super::proofs::Proofs;
 use super::readings::{ReadingSource, publish};
 use super::resolution::LiveResolution;
 use super::resolver::resolve_settings;
+use super::temporary::Temporary;
 use super::{StartError, anchors};
 use crate::clock::{self, UnixSeconds};
 use crate::config::{Config, LogLevel, Problem};
@@ -66,7 +67,11 @@ pub struct Operator {
 pub(super) struct Parts {
     /// What was in force at the start.
     pub(super) started: Config,
-    /// What is in force.
+    /// As the file has it, as far as it can be in force.
+    pub(super) file: Config,
+    /// What an operator changed since.
+    pub(super) temporary: Temporary,
+    /// What is in force: both together.
     pub(super) config: Config,
     /// The way outside as it was asked for.
     pub(super) resolve: resolve::Settings,
@@ -158,6 +163,8 @@ impl Engine {
         }
         let parts = Parts {
             started: config.clone(),
+            file: config.clone(),
+            temporary: Temporary::default(),
             resolve: resolve_settings(&config)?,
             anchors: engine.follow_anchors(&config),
             metrics: publisher.map(|publisher| engine.publish(publisher)),
@@ -195,6 +202,7 @@ impl Engine {
         };
         if let Some(parts) = &mut *parts {
             parts.proofs.begin(&self.updater, &parts.doors.udp());
+            self.end_what_is_over(parts);
             parts
                 .retired
                 .retain(|retired| Arc::strong_count(retired) > 1);
@@ -279,7 +287,12 @@ impl Engine {
         let notified = parts.looking.iter().flat_map(Looking::notified);
         doors.extend(notified.map(|address| format!("notify {address}")));
         let facts = facts(&parts.config, doors, witnesses);
-        self.facts.store(Arc::new(Facts { waiting, ..facts }));
+        self.facts.store(Arc::new(Facts {
+            waiting,
+            temporary: parts.temporary.words(),
+            is_leaving: parts.temporary.is_leaving,
+            ..facts
+        }));
         let octets = self
             .updater
             .states()

@@ -38,7 +38,7 @@ pub use self::deny_below::deny_below;
 pub use self::failure::Failure;
 pub use self::forward::Upstream;
 pub use self::iterate::RootStanding;
-pub use self::question::{Fetched, Question};
+pub use self::question::{Fetched, Question, type_number};
 pub use self::renumber::Renumbering;
 pub use self::routes::{Route, Target};
 pub use self::start_error::StartError;

@@ -1,5 +1,9 @@
 //! What is asked of the outside world, and what comes back to be cached.
 
+use std::str::FromStr as _;
+
+use hickory_proto::rr::RecordType;
+
 use crate::name::Name;
 use crate::wire::ede;
 
@@ -74,6 +78,16 @@ impl Fetched {
     /// Does somebody keep the answer back, and say so?
     pub fn is_kept_back(&self) -> bool {
         self.ede.is_some_and(UpstreamBlock::is_one)
+    }
+}
+
+/// The number of a record type in words, as "AAAA", "aaaa" or "TYPE65" (RFC 3597 section 5).
+pub fn type_number(text: &str) -> Option<u16> {
+    let upper = text.to_ascii_uppercase();
+    let numbered = upper.strip_prefix("TYPE").map(str::parse);
+    match numbered {
+        Some(number) => number.ok(),
+        None => RecordType::from_str(&upper).ok().map(u16::from),
     }
 }
 

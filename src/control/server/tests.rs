@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::super::protocol::*;
 use super::super::{AskFault, Configuration, Facts, ReloadTurn, Resolution, ask};
 use super::*;
-use crate::cache::Flush;
+use crate::cache::{Flush, FlushKind};
 use crate::count::{Board, Kind};
 use crate::list::parse::Format;
 use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
@@ -29,7 +29,7 @@ impl Resolution for Desk {
         }
     }
 
-    fn flush(&self, what: Flush<'_>) -> u64 {
+    fn flush(&self, what: Flush<'_>, _: FlushKind) -> u64 {
         self.0.lock().unwrap().push(match what {
             Flush::All => None,
             Flush::Name(name) => Some(name.to_string()),
@@ -64,6 +64,10 @@ impl Configuration for Unchanging {
             dry_run: turn == ReloadTurn::DryRun,
             ..ConfigReload::default()
         })
+    }
+
+    fn change(&self, change: &TemporaryChange) -> Result<Vec<String>, String> {
+        Ok(vec![format!("{change:?}")])
     }
 }
 
@@ -102,6 +106,8 @@ fn parts() -> ServerParts {
             doors: vec!["udp 127.0.0.1:5300".to_owned()],
             octets_without_lists: 1000,
             waiting: Vec::new(),
+            temporary: Vec::new(),
+            is_leaving: false,
             witnesses: crate::witness::Witnesses::default(),
         })),
         configuration: Box::new(Unchanging),
@@ -185,7 +191,8 @@ fn every_request_has_its_reply() {
             &path,
             &Request::Flush {
                 name: Some("X.test.".to_owned()),
-                below: false
+                below: false,
+                kind: None,
             }
         )
         .unwrap(),
@@ -196,7 +203,8 @@ fn every_request_has_its_reply() {
             &path,
             &Request::Flush {
                 name: None,
-                below: false
+                below: false,
+                kind: None,
             }
         )
         .unwrap(),
