@@ -316,9 +316,9 @@ mod tests {
     fn each_change_is_one_line() {
         let cases = include_str!("../../tests/cases/config/changes.txt");
         let mut told = 0;
-        for case in cases.trim_end().split("\n\n").skip(1) {
-            let mut parts = case.splitn(3, "\n--\n");
-            let [before, after, expected] = [(); 3].map(|()| parts.next().unwrap_or_default());
+        for case in cases.split("====\n").skip(1) {
+            let mut parts = case.split("--\n");
+            let [before, after, expected] = [(); 3].map(|()| parts.next().unwrap());
             let expected: Vec<&str> = expected.lines().collect();
             assert_eq!(changes(before, after), expected, "{case}");
             told += expected.len();
