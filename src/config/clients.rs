@@ -72,16 +72,20 @@ pub(super) fn check_groups(
         );
     }
     let allow = IpNet::aggregate(&allow.to_vec());
-    let (mut names, mut taken) = (vec![EVERYBODY.to_owned()], Vec::new());
+    let everybody = (
+        EVERYBODY.to_owned(),
+        "by all who are in no group".to_owned(),
+    );
+    let (mut names, mut taken) = (vec![everybody], Vec::new());
     let checked = groups.iter().map(|group| {
         let name = review.id("name", &group.name);
-        if names.contains(&name) {
+        if let Some((_, place)) = names.iter().find(|(other, _)| *other == name) {
             review.say(
                 &group.name,
-                format!("the group name {name:?} is taken: choose another"),
+                format!("the group name {name:?} is taken {place}: choose another"),
             );
         }
-        names.push(name.clone());
+        names.push((name.clone(), format!("at {}", review.place_of(&group.name))));
         GroupSettings {
             name,
             prefixes: group.check_prefixes(&allow, &mut taken, review),

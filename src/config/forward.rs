@@ -223,19 +223,22 @@ pub(super) fn check_zones(
     review: &mut Review<'_>,
 ) -> Vec<OwnZone> {
     let mut zones: Vec<OwnZone> = Vec::new();
+    let mut places = Vec::new();
     for section in sections {
         let Some(zone) = section.check(listen, review) else {
             continue;
         };
-        if zones.iter().any(|other| other.name == zone.name) {
+        if let Some(at) = zones.iter().position(|other| other.name == zone.name) {
             review.say(
                 &section.name,
                 format!(
-                    "name: the zone {} is there already: put all its servers in one place",
-                    zone.name
+                    "name: the zone {} is there already, at {}: put all its servers in one place",
+                    zone.name,
+                    places.get(at).map_or("", String::as_str)
                 ),
             );
         }
+        places.push(review.place_of(&section.name));
         zones.push(zone);
     }
     zones

@@ -135,6 +135,8 @@ enum BasisWord {
 
 /// A list whose own keys have been checked.
 pub(super) struct CheckedList {
+    /// Where its id is written.
+    place: String,
     pub(super) rules: ListRules,
     pub(super) source: ListSource,
     pub(super) zone: Option<TransferredZone>,
@@ -160,14 +162,15 @@ pub(super) fn check_lists(
     let mut checked: Vec<CheckedList> = Vec::new();
     for (index, list) in lists.into_iter().enumerate() {
         let id = review.id("id", &list.id);
-        if checked
+        let taken = checked
             .iter()
-            .any(|other| other.rules.id.eq_ignore_ascii_case(&id))
-        {
-            review.say(
-                &list.id,
-                format!("the list id {id:?} is taken: choose another"),
+            .find(|other| other.rules.id.eq_ignore_ascii_case(&id));
+        if let Some(other) = taken {
+            let message = format!(
+                "the list id {id:?} is taken at {}: choose another",
+                other.place
             );
+            review.say(&list.id, message);
         }
         let rules = list.check_rules(&id, review);
         let source = ListSource {
@@ -193,6 +196,7 @@ pub(super) fn check_lists(
         let zone =
             transfer.and_then(|transfer| transfer.check(source.format, list.file.as_ref(), review));
         checked.push(CheckedList {
+            place: review.place_of(&list.id),
             rules,
             source,
             zone,

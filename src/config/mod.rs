@@ -5,6 +5,7 @@ mod cache;
 mod changes;
 mod clients;
 mod forward;
+mod include;
 mod limits;
 mod list_action;
 mod listen;
@@ -14,7 +15,9 @@ mod never_block;
 mod resolve;
 mod review;
 mod sources;
+mod text;
 mod transfer;
+mod tree;
 mod upkeep;
 mod witness;
 
@@ -24,7 +27,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
@@ -34,7 +36,6 @@ use crate::list::guard::Protected;
 use crate::list::{ListIndex, Scope};
 use crate::name::Name;
 use crate::policy::{GroupSettings, ListRules};
-use crate::seal::sha256;
 use crate::update::{ListOrigin, ListSource, Text, push};
 pub use cache::CacheLimits;
 use changes::changes_between;
@@ -44,17 +45,17 @@ pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
 pub use never_block::NeverBlock;
 pub use resolve::{Recurse, Resolve, ResolveMode};
-pub use review::Problem;
 use review::{FileUse, NamedFile, Review};
+use text::ConfigText;
+pub use text::Problem;
 pub use transfer::TransferredZone;
+use tree::Tree;
 pub use upkeep::{AuditLog, LogLevel};
 
 /// The commented reference with all defaults, which is also what runs where no file is given.
 pub const REFERENCE: &str = include_str!("../../config/wardline.toml");
 /// The list that is in force where no file is given.
 const EXAMPLE_LIST: &str = include_str!("../../blocklists/example.txt");
-/// The longest configuration file that is read, in octets.
-const FILE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
 /// Everything an operator can choose, checked.
 #[derive(Clone, Debug)]
@@ -89,8 +90,8 @@ pub struct Config {
     pub flush: Duration,
     /// `[audit]`.
     pub audit: AuditLog,
-    /// SHA-256 of the file, in hexadecimal: the audit log says with it when the configuration
-    /// changed.
+    /// SHA-256 of the file, and of those it includes with their names, in hexadecimal: the audit
+    /// log says with it when the configuration changed.
     pub digest: String,
     /// Where metrics are fetched.
     pub metrics: Option<SocketAddr>,
@@ -110,6 +111,8 @@ pub struct Config {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Document {
+    #[serde(rename = "include")]
+    _include: Vec<String>,
     state: PathBuf,
     promised: Option<Spanned<PathBuf>>,
     listen: listen::ListenSection,
@@ -134,6 +137,7 @@ struct Document {
 impl Default for Document {
     fn default() -> Self {
         Self {
+            _include: Vec::new(),
             state: PathBuf::from("wardline-state"),
             promised: None,
             listen: Default::default(),
@@ -170,7 +174,7 @@ impl Config {
     /// The control socket that a file names, whatever else is wrong with it; nothing where it is no
     /// TOML.
     pub fn control_of(path: &Path) -> Option<PathBuf> {
-        let table: toml::Table = read_text(path).ok()?.parse().ok()?;
+        let table: toml::Table = include::read_main(path).ok()?.parse().ok()?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let socket = table
             .get("control")
@@ -288,7 +292,8 @@ impl Config {
     /// The reference, with the example list that the program carries and the state in the working
     /// folder.
     fn built_in() -> Result<Self, Vec<Problem>> {
-        let mut config = Self::parse(REFERENCE, "built-in configuration", Path::new(""))?;
+        let texts = ConfigText::new(REFERENCE.to_owned(), "built-in configuration", "built-in");
+        let mut config = Self::parse(texts, Path::new(""))?;
         for (_, source) in &mut config.lists {
             source.text = Some(Text::Embedded(EXAMPLE_LIST));
         }
@@ -297,34 +302,39 @@ impl Config {
 
     fn read(path: &Path) -> Result<Self, Vec<Problem>> {
         let place = path.display().to_string();
-        let text = read_text(path).map_err(|message| {
+        let text = include::read_main(path).map_err(|message| {
             vec![Problem {
                 place: place.clone(),
                 line: None,
                 message,
             }]
         })?;
-        Self::parse(&text, &place, path.parent().unwrap_or(Path::new("")))
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let texts = ConfigText::new(text, &place, &name);
+        Self::parse(texts, path.parent().unwrap_or(Path::new("")))
     }
 
-    fn parse(text: &str, place: &str, folder: &Path) -> Result<Self, Vec<Problem>> {
-        let mut review = Review::new(text, place, folder);
-        let document: Document = match toml::from_str(text) {
-            Ok(document) => document,
-            Err(error) => {
-                review.say_unreadable(&error);
-                return Err(review.problems);
-            }
+    /// Check a main file's text; `folder` is where it lies, and what it includes.
+    fn parse(mut texts: ConfigText, folder: &Path) -> Result<Self, Vec<Problem>> {
+        let mut problems = include::read_included(&mut texts, folder);
+        let read = Tree::parse(&texts, &mut problems).and_then(|tree| {
+            let document = tree.read::<Document>(&mut problems)?;
+            Some((document, tree.written()))
+        });
+        let Some((document, written)) = read else {
+            texts.sort(&mut problems);
+            return Err(problems);
         };
+        let place = &texts.main().place;
+        let mut review = Review::new(&texts, folder, problems);
         let mut config = document.check(place, &mut review);
         config.files = review.files;
-        // It was read as a document just now.
-        config.written = toml::from_str(text).unwrap_or_default();
-        config.digest = HEXLOWER.encode(&sha256(text.as_bytes()));
+        config.written = written;
+        config.digest = texts.digest();
         if review.problems.is_empty() {
             Ok(config)
         } else {
-            review.problems.sort_by_key(|problem| problem.line);
+            texts.sort(&mut review.problems);
             Err(review.problems)
         }
     }
@@ -370,21 +380,6 @@ impl Document {
             allow,
         }
     }
-}
-
-/// The file's text, or what keeps it from being read.
-fn read_text(path: &Path) -> Result<String, String> {
-    let explain = |error: std::io::Error| {
-        format!("cannot be read ({error}): name a configuration with --config FILE")
-    };
-    let metadata = path.metadata().map_err(explain)?;
-    if !metadata.is_file() || metadata.len() > FILE_OCTETS_MAX {
-        return Err(format!(
-            "is not a configuration file of at most {} MiB: name one with --config FILE",
-            FILE_OCTETS_MAX >> 20
-        ));
-    }
-    std::fs::read_to_string(path).map_err(explain)
 }
 
 #[cfg(test)]

@@ -9,29 +9,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::text::{ConfigText, Problem};
 use crate::name::Name;
 use crate::update::Identities;
 use crate::update::transfer::SharedKey;
-
-/// One thing that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The file.
-    pub place: String,
-    /// The line, from 1; none where the whole file is meant.
-    pub line: Option<usize>,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.place, self.message),
-            None => write!(f, "{}: {}", self.place, self.message),
-        }
-    }
-}
 
 /// What a file that the configuration names is for.
 #[derive(Clone, Debug)]
@@ -52,7 +33,7 @@ pub(super) struct NamedFile {
     pub(super) path: PathBuf,
     pub(super) used: FileUse,
     place: String,
-    line: usize,
+    line: Option<usize>,
 }
 
 impl NamedFile {
@@ -73,7 +54,7 @@ impl NamedFile {
         };
         checked.map_err(|message| Problem {
             place: self.place.clone(),
-            line: Some(self.line),
+            line: self.line,
             message,
         })
     }
@@ -81,71 +62,36 @@ impl NamedFile {
 
 /// A configuration under examination.
 pub(super) struct Review<'a> {
-    text: &'a str,
-    place: String,
+    texts: &'a ConfigText,
     folder: PathBuf,
     pub(super) problems: Vec<Problem>,
     pub(super) files: Vec<NamedFile>,
 }
 
 impl<'a> Review<'a> {
-    /// Examine `text`, which messages call `place` and whose relative paths start at `folder`.
-    pub(super) fn new(text: &'a str, place: &str, folder: &Path) -> Self {
+    /// Examine these texts, whose relative paths start at `folder`; `problems` are known already.
+    pub(super) fn new(texts: &'a ConfigText, folder: &Path, problems: Vec<Problem>) -> Self {
         Self {
-            text,
-            place: place.to_owned(),
+            texts,
             folder: folder.to_path_buf(),
-            problems: Vec::new(),
+            problems,
             files: Vec::new(),
         }
     }
 
     /// Note that the text from the octet `start` on is wrong.
     pub(super) fn say_at(&mut self, start: Option<usize>, message: impl Into<String>) {
-        let line = start.map(|start| self.line_of(start));
-        self.problems.push(Problem {
-            place: self.place.clone(),
-            line,
-            message: message.into(),
-        });
+        self.problems.push(self.texts.problem(start, message));
+    }
+
+    /// Where a value is written, as messages say it.
+    pub(super) fn place_of<T>(&self, value: &Spanned<T>) -> String {
+        self.texts.place_of(value.span().start)
     }
 
     /// Note that a value is wrong.
     pub(super) fn say<T>(&mut self, value: &Spanned<T>, message: impl Into<String>) {
         self.say_at(Some(value.span().start), message);
-    }
-
-    /// Note that the text is no TOML, or has a key or a kind of value that we do not know.
-    pub(super) fn say_unreadable(&mut self, error: &toml::de::Error) {
-        let start = error.span().map(|span| span.start);
-        let mut message = error
-            .message()
-            .trim()
-            .replace('\n', ", ")
-            .replace(" as i128", "");
-        // The words of the language that we are written in are not the operator's.
-        for number in ["u64", "u32", "u16", "usize"] {
-            message = message.replace(
-                &format!("expected {number}"),
-                "expected a whole number from 0 on",
-            );
-        }
-        let key = start
-            .and_then(|start| self.key_at(start))
-            .filter(|_| !message.contains(" field `"));
-        self.say_at(
-            start,
-            key.map_or(message.clone(), |key| format!("{key}: {message}")),
-        );
-    }
-
-    /// The key whose line the octet `start` stands in.
-    fn key_at(&self, start: usize) -> Option<&str> {
-        let line = self.text.lines().nth(self.line_of(start) - 1)?;
-        let key = line.split_once('=')?.0.trim();
-        let is_key =
-            |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.');
-        (!key.is_empty() && key.bytes().all(is_key)).then_some(key)
     }
 
     /// A number that must lie in a range.
@@ -227,7 +173,7 @@ impl<'a> Review<'a> {
         names
     }
 
-    /// A path, taken from the configuration's folder.
+    /// A path, taken from the main file's folder.
     pub(super) fn path(&self, value: &Path) -> PathBuf {
         self.folder.join(value)
     }
@@ -240,11 +186,12 @@ impl<'a> Review<'a> {
     /// A file that is there when it is used for this.
     pub(super) fn file_for(&mut self, value: &Spanned<PathBuf>, used: FileUse) -> PathBuf {
         let path = self.path(value.get_ref());
+        let (place, line) = self.texts.locate(value.span().start);
         self.files.push(NamedFile {
             path: path.clone(),
             used,
-            place: self.place.clone(),
-            line: self.line_of(value.span().start),
+            place,
+            line,
         });
         path
     }
@@ -299,15 +246,6 @@ impl<'a> Review<'a> {
             );
         }
         text.clone()
-    }
-
-    fn line_of(&self, start: usize) -> usize {
-        let before = self
-            .text
-            .as_bytes()
-            .get(..start)
-            .unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|octet| **octet == b'\n').count()
     }
 }
 

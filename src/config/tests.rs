@@ -18,7 +18,12 @@ unsigned = "allow"
 const STOP: &str = "stop = [\"192.0.2.1\"]\n";
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
-    Config::parse(text, "test.toml", Path::new("/etc/wardline"))
+    parse_in(text, Path::new("/etc/wardline"))
+}
+
+fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Problem>> {
+    let texts = ConfigText::new(text.to_owned(), "test.toml", "test.toml");
+    Config::parse(texts, folder)
 }
 
 /// The problems of a text as "line: message".
@@ -167,6 +172,200 @@ fn a_changed_configuration_is_told_key_by_key() {
         ]
     );
     assert_eq!(changes(&after, &after), [""; 0]);
+}
+
+/// A folder with these files, where a name with a slash at the end is a folder.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if name.ends_with('/') {
+            std::fs::create_dir_all(path).unwrap();
+        } else {
+            std::fs::write(path, text).unwrap();
+        }
+    }
+    folder
+}
+
+fn list(id: &str) -> String {
+    LIST.replace("\"a\"", &format!("{id:?}")) + STOP
+}
+
+fn ids(config: &Config) -> Vec<&str> {
+    let lists = config.lists().iter();
+    lists.map(|(rules, _)| rules.id.as_str()).collect()
+}
+
+#[test]
+fn included_files_stand_behind_the_main_one_in_the_order_of_their_names() {
+    let zone = "[[resolve.zone]]\nname = \"corp.example\"\nstub = [\"192.0.2.1\"]\n";
+    let group = "[[group]]\nname = \"g\"\nprefixes = [\"127.0.0.1/32\"]\nlists = [\"a\"]\n";
+    let folder = folder(&[
+        ("conf.d/20.toml", &(list("c") + zone + group)),
+        ("conf.d/10.toml", &list("b")),
+        ("conf.d/.11.toml", "junk"),
+        ("conf.d/12.toml~", "junk"),
+        ("conf.d/13.txt", "junk"),
+        (
+            "single.toml",
+            &format!(
+                "list = [{{ {} }}]",
+                list("d").replace('\n', ", ")[10..].trim_end_matches(", ")
+            ),
+        ),
+        ("none/", ""),
+    ]);
+    let main = "include = [\"conf.d/*.toml\", \"none/*\", \"single.toml\", \"conf.d/1*\"]\n";
+    // The last pattern alone would take in 13.txt.
+    let alone = parse_in(&(main.to_owned() + &list("a")), folder.path());
+    assert!(alone.unwrap_err()[0].place.ends_with("conf.d/13.txt"));
+    let main = main.replace("conf.d/1*", "conf.d/1*.toml");
+    let config = parse_in(&(main + &list("a")), folder.path()).unwrap();
+    assert_eq!(ids(&config), ["a", "b", "c", "d"]);
+    assert_eq!(config.groups()[0].lists, [0]);
+    assert_eq!(config.resolve.zones.len(), 1);
+    let Some(Text::File(file)) = &config.lists()[3].1.text else {
+        panic!("no file");
+    };
+    assert_eq!(
+        *file,
+        folder.path().join("a.txt"),
+        "from the main file's folder on"
+    );
+}
+
+#[test]
+fn the_digest_and_the_changes_speak_of_included_files() {
+    let folder = folder(&[("a.toml", &list("a")), ("b.toml", "")]);
+    let main = "include = [\"*.toml\"]\n";
+    let read = || parse_in(main, folder.path()).unwrap();
+    let before = read();
+    let rename = |from: &str, to: &str| {
+        std::fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+    };
+    rename("a.toml", "c.toml");
+    let renamed = read();
+    assert_ne!(renamed.digest, before.digest);
+    assert_eq!(changes(&before, &renamed), [""; 0]);
+    std::fs::write(folder.path().join("b.toml"), list("b")).unwrap();
+    let added = read();
+    assert_ne!(added.digest, renamed.digest);
+    assert_eq!(changes(&renamed, &added), ["list.b: added"]);
+    rename("b.toml", "d.toml");
+    assert_eq!(changes(&added, &read()), ["list: order b, a -> a, b"]);
+    std::fs::remove_file(folder.path().join("d.toml")).unwrap();
+    rename("c.toml", "a.toml");
+    std::fs::write(folder.path().join("b.toml"), "").unwrap();
+    assert_eq!(read().digest, before.digest);
+}
+
+/// Each mistake is told with the file and the line that it stands in.
+#[test]
+fn each_mistake_in_an_included_file_has_its_place() {
+    let a = list("a");
+    for (main, included, expected) in [
+        (
+            "[cache]\nsize_mib = 0\n",
+            "\n[limits]\nwaiting = 1\n",
+            vec![
+                "test.toml:3: size_mib = 0",
+                "conf.d/x.toml:2: limits: an included file holds [[list]], [[group]] and",
+            ],
+        ),
+        (
+            "",
+            "include = []",
+            vec!["conf.d/x.toml:1: include: an included file includes no"],
+        ),
+        (
+            "",
+            "[resolve]\nmode = \"forward\"\n",
+            vec!["conf.d/x.toml:2: resolve.mode: an inc"],
+        ),
+        (
+            "",
+            "[[list]]\nid = \"a\"\nno = 1\n",
+            vec!["conf.d/x.toml:3: unknown field `no`"],
+        ),
+        (
+            "",
+            "list = 5",
+            vec!["conf.d/x.toml:1: list: an included file holds"],
+        ),
+        ("", "\n\n[[list", vec!["conf.d/x.toml:3: unclosed"]),
+        (
+            &a,
+            &a,
+            vec!["conf.d/x.toml:2: the list id \"a\" is taken at test.toml:3: choose"],
+        ),
+        (
+            "[[resolve.zone]]\nname = \"c.example\"\nstub = [\"192.0.2.1\"]\n",
+            "[[resolve.zone]]\nname = \"c.example\"\nstub = [\"192.0.2.1\"]\n",
+            vec!["conf.d/x.toml:2: name: the zone c.example is there already, at test.toml:3:"],
+        ),
+        (
+            "[[group]]\nname = \"g\"\nprefixes = [\"127.0.0.1/32\"]\nlists = []\n",
+            "[[group]]\nname = \"g\"\nprefixes = [\"127.0.0.2/32\"]\nlists = []\n",
+            vec!["conf.d/x.toml:2: the group name \"g\" is taken at test.toml:3: choose"],
+        ),
+        (
+            "list = 5\n",
+            &a,
+            vec!["test.toml:2: list: write each as [[list]]"],
+        ),
+        (
+            "resolve = 5\n",
+            "[[resolve.zone]]\n",
+            vec!["test.toml:2: resolve: invalid type"],
+        ),
+    ] {
+        let folder = folder(&[("conf.d/x.toml", included)]);
+        let main = format!("include = [\"conf.d/*\"]\n{main}");
+        let problems = parse_in(&main, folder.path()).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let begins = |(told, expected): (&String, &&str)| {
+            let place = folder.path().display().to_string() + "/";
+            told.strip_prefix(&place)
+                .unwrap_or(told)
+                .starts_with(*expected)
+        };
+        assert!(
+            told.len() == expected.len() && told.iter().zip(&expected).all(begins),
+            "{told:#?}\n{expected:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_pattern_that_cannot_be_followed_is_told() {
+    let folder = folder(&[("conf.d/x/", ""), ("big", ""), ("many/", "")]);
+    let big = std::fs::File::create(folder.path().join("big")).unwrap();
+    big.set_len(16 * 1024 * 1024).unwrap();
+    for number in 0..1001 {
+        std::fs::write(folder.path().join(format!("many/{number}")), "").unwrap();
+    }
+    for (pattern, words) in [
+        ("none.toml", "none.toml cannot be read"),
+        ("none.d/*.toml", "none.d/ cannot be read"),
+        ("conf.d/*", "conf.d/x is not a file"),
+        ("conf.*/x", "write a file, or a folder"),
+        ("conf.d/", "write a file, or a folder"),
+        ("", "write a file, or a folder"),
+        ("big", "more than 16 MiB"),
+        ("many/*", "more than 1000 files"),
+    ] {
+        let main = format!("\ninclude = [{pattern:?}]\n");
+        let problems = parse_in(&main, folder.path()).unwrap_err();
+        let [problem] = &problems[..] else {
+            panic!("{pattern}: {problems:#?}");
+        };
+        assert!(
+            problem.line == Some(2) && problem.message.contains(words),
+            "{pattern}: {problem}"
+        );
+    }
 }
 
 /// A repeated section that `changes` did not know would be told as one value.
@@ -408,7 +607,7 @@ fn what_was_promised_lies_outside_the_state_folder() {
     ] {
         assert_eq!(promised(text), Path::new(place), "{text}");
     }
-    let here = Config::parse("state = \".\"\n", "test.toml", Path::new("")).unwrap();
+    let here = parse_in("state = \".\"\n", Path::new("")).unwrap();
     let folder = std::env::current_dir().unwrap();
     assert!(
         here.promised.is_absolute() && !here.promised.starts_with(&folder),
@@ -528,7 +727,7 @@ fn each_mistake_in_a_transfer_has_its_line_and_its_remedy() {
 fn a_transfers_key_is_read_from_its_file() {
     let folder = TempDir::new().unwrap();
     let text = transferred_list() + "key = \"k\"\nsecret_file = \"secret\"\n";
-    let config = Config::parse(&text, "test.toml", folder.path()).unwrap();
+    let config = parse_in(&text, folder.path()).unwrap();
     let key = || config.zones()[0].1.key.as_ref().unwrap().read();
     assert_eq!(config.check_files().len(), 1);
     for (secret, words) in [
