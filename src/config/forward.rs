@@ -183,7 +183,7 @@ impl ZoneSection {
                 return None;
             }
             (None, None) => {
-                review.say(
+                review.say_missing(
                     &self.name,
                     "name: nobody is asked about this zone: name authoritative servers with `stub` \
                      or resolvers with `forward`",

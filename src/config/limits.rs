@@ -174,7 +174,7 @@ impl LimitsSection {
                 "exempt = true: there are limits beside it: leave out one or the other",
             ),
             Some(exempt) if *exempt.get_ref() => limits = ClientLimits::EXEMPT,
-            None if !changes => review.say(
+            None if !changes => review.say_missing(
                 &section.networks,
                 "this [[limits.network]] changes nothing: write exempt = true, or \
                  udp_replies_per_s, connections_per_address or waiting_per_client",

@@ -129,15 +129,12 @@ impl ActionKeys<'_> {
             }
         }
         if self.stop.is_empty() {
-            let at = if is_written(self.action) {
-                self.action.span()
+            let message = "action \"stop-page\" needs the page's addresses in `stop`";
+            if is_written(self.action) {
+                review.say_missing(self.action, message);
             } else {
-                self.id.span()
-            };
-            review.say_at(
-                Some(at.start),
-                "action \"stop-page\" needs the page's addresses in `stop`",
-            );
+                review.say_missing(self.id, message);
+            }
         }
         Action::StopPage { v4, v6 }
     }

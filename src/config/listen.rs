@@ -103,10 +103,7 @@ impl ListenSection {
         let tcp = doors("tcp", &self.tcp, &mut taken, review);
         let encrypted = doors("tls", &self.tls, &mut taken, review);
         if self.udp.is_empty() && self.tcp.is_empty() && self.tls.is_empty() {
-            review.say_at(
-                None,
-                "[listen] has no address at all: write one for udp and for tcp",
-            );
+            review.say_of_all("[listen] has no address at all: write one for udp and for tcp");
         }
         let threads = review.number("threads", &self.threads, 0..=THREADS_MAX);
         let balancers = self
@@ -132,12 +129,12 @@ impl ListenSection {
                 key: review.file(key),
             }),
             (Some(one), None) | (None, Some(one)) => {
-                review.say(one, "[tls] needs both `certificate` and `key`");
+                review.say_missing(one, "[tls] needs both `certificate` and `key`");
                 None
             }
             (None, None) => {
                 if let Some(door) = self.tls.first() {
-                    review.say(door, "DNS over TLS needs `certificate` and `key` in [tls]");
+                    review.say_missing(door, "DNS over TLS needs `certificate` and `key` in [tls]");
                 }
                 None
             }

@@ -288,7 +288,7 @@ impl ListSection {
                 );
             }
             None if sources.is_empty() && self.transfer.is_none() => {
-                review.say(
+                review.say_missing(
                     &self.id,
                     "the list comes from nowhere: give it [list.folder], [list.pull], \
                      [list.transfer], push = true, or a `file`",
@@ -297,7 +297,7 @@ impl ListSection {
             _ => {}
         }
         if self.file.is_none() && !sources.is_empty() && self.keys.is_empty() {
-            review.say(
+            review.say_missing(
                 &self.id,
                 "what comes from elsewhere needs `keys` to be believed by",
             );
@@ -333,19 +333,18 @@ impl ListSection {
         }
         let threshold = *self.signatures.get_ref();
         if threshold == 0 || (!self.keys.is_empty() && threshold > self.keys.len()) {
-            let at = if is_written(&self.signatures) {
-                self.signatures.span()
-            } else {
-                self.id.span()
-            };
             let message = format!(
                 "signatures = {threshold}: choose a value from 1 to the number of `keys`, or name \
                  more of them"
             );
-            review.say_at(Some(at.start), message);
+            if is_written(&self.signatures) {
+                review.say_missing(&self.signatures, message);
+            } else {
+                review.say_missing(&self.id, message);
+            }
         }
         if let (Some(file), UnsignedWord::Refuse) = (&self.file, self.unsigned) {
-            review.say(
+            review.say_missing(
                 file,
                 "file: a plain file carries no signature: write unsigned = \"allow\" \
                               to answer for it yourself",
@@ -369,7 +368,7 @@ impl ListSection {
         // Of one that comes from elsewhere without keys that is said already.
         let comes_from_elsewhere = self.push || self.folder.is_some() || self.pull.is_some();
         if self.keys.is_empty() && !comes_from_elsewhere {
-            review.say(
+            review.say_missing(
                 value,
                 "apply_within_s: only a signed list says when it was issued: name its `keys`, or \
                  leave this out",

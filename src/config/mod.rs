@@ -4,6 +4,7 @@
 mod cache;
 mod changes;
 mod clients;
+mod doubts;
 mod forward;
 mod include;
 mod limits;
@@ -11,10 +12,12 @@ mod list_action;
 mod listen;
 mod lists;
 mod local;
+mod mend;
 mod never_block;
 mod resolve;
 mod review;
 mod sources;
+mod syntax;
 mod text;
 mod transfer;
 mod tree;
@@ -49,7 +52,7 @@ use review::{FileUse, NamedFile, Review};
 use text::ConfigText;
 pub use text::Problem;
 pub use transfer::TransferredZone;
-use tree::Tree;
+use tree::ConfigTree;
 pub use upkeep::{AuditLog, LogLevel};
 
 /// The commented reference with all defaults, which is also what runs where no file is given.
@@ -317,16 +320,17 @@ impl Config {
     /// Check a main file's text; `folder` is where it lies, and what it includes.
     fn parse(mut texts: ConfigText, folder: &Path) -> Result<Self, Vec<Problem>> {
         let mut problems = include::read_included(&mut texts, folder);
-        let read = Tree::parse(&texts, &mut problems).and_then(|tree| {
+        let read = ConfigTree::parse(&texts, &mut problems).and_then(|mut tree| {
             let document = tree.read::<Document>(&mut problems)?;
-            Some((document, tree.written()))
+            Some((document, tree))
         });
-        let Some((document, written)) = read else {
+        let Some((document, tree)) = read else {
             texts.sort(&mut problems);
             return Err(problems);
         };
         let place = &texts.main().place;
-        let mut review = Review::new(&texts, folder, problems);
+        let written = tree.written();
+        let mut review = Review::new(&texts, folder, problems, tree.into_doubts());
         let mut config = document.check(place, &mut review);
         config.files = review.files;
         config.written = written;

@@ -207,7 +207,7 @@ impl ResolveSection {
     pub(super) fn check(&self, listen: &Listen, review: &mut Review<'_>) -> Resolve {
         let mode = *self.mode.get_ref();
         if mode == ResolveMode::Forward && self.forward.has_nobody() {
-            review.say(
+            review.say_missing(
                 &self.mode,
                 "mode \"forward\" needs resolvers: name them in [resolve.forward] upstreams",
             );

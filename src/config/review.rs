@@ -3,12 +3,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
 
+use super::doubts::Doubts;
 use super::text::{ConfigText, Problem};
 use crate::name::Name;
 use crate::update::Identities;
@@ -64,24 +65,40 @@ impl NamedFile {
 pub(super) struct Review<'a> {
     texts: &'a ConfigText,
     folder: PathBuf,
+    doubts: Doubts,
     pub(super) problems: Vec<Problem>,
     pub(super) files: Vec<NamedFile>,
 }
 
 impl<'a> Review<'a> {
-    /// Examine these texts, whose relative paths start at `folder`; `problems` are known already.
-    pub(super) fn new(texts: &'a ConfigText, folder: &Path, problems: Vec<Problem>) -> Self {
+    /// Examine these texts, whose relative paths start at `folder`; `problems` are told already,
+    /// and what follows from them is in `doubts`.
+    pub(super) fn new(
+        texts: &'a ConfigText,
+        folder: &Path,
+        problems: Vec<Problem>,
+        doubts: Doubts,
+    ) -> Self {
         Self {
             texts,
             folder: folder.to_path_buf(),
+            doubts,
             problems,
             files: Vec::new(),
         }
     }
 
-    /// Note that the text from the octet `start` on is wrong.
-    pub(super) fn say_at(&mut self, start: Option<usize>, message: impl Into<String>) {
-        self.problems.push(self.texts.problem(start, message));
+    /// Note that the configuration as a whole is wrong.
+    pub(super) fn say_of_all(&mut self, message: impl Into<String>) {
+        self.say_of(None, message);
+    }
+
+    /// Note a mistake, unless it may follow from another one.
+    fn say_of(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
+        if !span.as_ref().is_some_and(|span| self.doubts.concern(span)) {
+            let start = span.map(|span| span.start);
+            self.problems.push(self.texts.problem(start, message));
+        }
     }
 
     /// Where a value is written, as messages say it.
@@ -91,7 +108,14 @@ impl<'a> Review<'a> {
 
     /// Note that a value is wrong.
     pub(super) fn say<T>(&mut self, value: &Spanned<T>, message: impl Into<String>) {
-        self.say_at(Some(value.span().start), message);
+        self.say_of(Some(value.span()), message);
+    }
+
+    /// Note that something is missing beside a value, unless it may be what cannot be read there.
+    pub(super) fn say_missing<T>(&mut self, value: &Spanned<T>, message: impl Into<String>) {
+        if !self.doubts.concern_section_of(value.span().start) {
+            self.say(value, message);
+        }
     }
 
     /// A number that must lie in a range.

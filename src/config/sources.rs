@@ -77,7 +77,7 @@ impl PullSection {
                 );
             }
             if addresses.is_empty() && bootstrap.is_empty() {
-                review.say(
+                review.say_missing(
                     value,
                     "urls: say where the host is, in `addresses` or by resolvers to ask in \
                      `bootstrap`: it is never asked of ourselves",
@@ -175,11 +175,11 @@ impl GuardSection {
         }
         let entries = review.number("pass_entries", &self.pass_entries, 0..=ENTRIES_MAX);
         match self.pass.first() {
-            Some(first) if entries == 0 => review.say(
+            Some(first) if entries == 0 => review.say_missing(
                 first,
                 "pass: say in `pass_entries` how many entries each finding may concern",
             ),
-            None if entries > 0 => review.say(
+            None if entries > 0 => review.say_missing(
                 &self.pass_entries,
                 "pass_entries has no use without `pass`: leave it out, or name what may pass",
             ),
@@ -267,7 +267,7 @@ impl PushSection {
         let (Some(certificate), Some(key), Some(tokens)) =
             (&self.certificate, &self.key, &self.tokens)
         else {
-            review.say(
+            review.say_missing(
                 value,
                 "listen: pushing needs `certificate`, `key` and `tokens` too",
             );

@@ -35,6 +35,26 @@ fn problems(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The cases of a file, behind ====, each of so many parts with -- between them.
+fn cases<const PARTS: usize>(file: &str) -> Vec<[&str; PARTS]> {
+    let cases = file.split("====\n").skip(1).map(|case| {
+        let parts: Vec<&str> = case.split("--\n").collect();
+        parts.try_into().expect(case)
+    });
+    let cases: Vec<_> = cases.collect();
+    assert!(!cases.is_empty());
+    cases
+}
+
+/// What is told begins line by line as `expected` says.
+fn assert_told(told: &[String], expected: &str, case: &str) {
+    let is_told = |(told, expected): (&String, &str)| told.starts_with(expected);
+    assert!(
+        told.len() == expected.lines().count() && told.iter().zip(expected.lines()).all(is_told),
+        "{case}\n{told:#?}\n{expected}"
+    );
+}
+
 /// Each case is told exactly one problem: in this line, with these words.
 fn assert_problem(text: &str, line: usize, words: &str) {
     let problems = problems(text);
@@ -264,77 +284,17 @@ fn the_digest_and_the_changes_speak_of_included_files() {
 /// Each mistake is told with the file and the line that it stands in.
 #[test]
 fn each_mistake_in_an_included_file_has_its_place() {
-    let a = list("a");
-    for (main, included, expected) in [
-        (
-            "[cache]\nsize_mib = 0\n",
-            "\n[limits]\nwaiting = 1\n",
-            vec![
-                "test.toml:3: size_mib = 0",
-                "conf.d/x.toml:2: limits: an included file holds [[list]], [[group]] and",
-            ],
-        ),
-        (
-            "",
-            "include = []",
-            vec!["conf.d/x.toml:1: include: an included file includes no"],
-        ),
-        (
-            "",
-            "[resolve]\nmode = \"forward\"\n",
-            vec!["conf.d/x.toml:2: resolve.mode: an inc"],
-        ),
-        (
-            "",
-            "[[list]]\nid = \"a\"\nno = 1\n",
-            vec!["conf.d/x.toml:3: unknown field `no`"],
-        ),
-        (
-            "",
-            "list = 5",
-            vec!["conf.d/x.toml:1: list: an included file holds"],
-        ),
-        ("", "\n\n[[list", vec!["conf.d/x.toml:3: unclosed"]),
-        (
-            &a,
-            &a,
-            vec!["conf.d/x.toml:2: the list id \"a\" is taken at test.toml:3: choose"],
-        ),
-        (
-            "[[resolve.zone]]\nname = \"c.example\"\nstub = [\"192.0.2.1\"]\n",
-            "[[resolve.zone]]\nname = \"c.example\"\nstub = [\"192.0.2.1\"]\n",
-            vec!["conf.d/x.toml:2: name: the zone c.example is there already, at test.toml:3:"],
-        ),
-        (
-            "[[group]]\nname = \"g\"\nprefixes = [\"127.0.0.1/32\"]\nlists = []\n",
-            "[[group]]\nname = \"g\"\nprefixes = [\"127.0.0.2/32\"]\nlists = []\n",
-            vec!["conf.d/x.toml:2: the group name \"g\" is taken at test.toml:3: choose"],
-        ),
-        (
-            "list = 5\n",
-            &a,
-            vec!["test.toml:2: list: write each as [[list]]"],
-        ),
-        (
-            "resolve = 5\n",
-            "[[resolve.zone]]\n",
-            vec!["test.toml:2: resolve: invalid type"],
-        ),
-    ] {
+    for [main, included, expected] in cases(include_str!(
+        "../../tests/cases/config/included_mistakes.txt"
+    )) {
         let folder = folder(&[("conf.d/x.toml", included)]);
         let main = format!("include = [\"conf.d/*\"]\n{main}");
         let problems = parse_in(&main, folder.path()).unwrap_err();
-        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let begins = |(told, expected): (&String, &&str)| {
-            let place = folder.path().display().to_string() + "/";
-            told.strip_prefix(&place)
-                .unwrap_or(told)
-                .starts_with(*expected)
-        };
-        assert!(
-            told.len() == expected.len() && told.iter().zip(&expected).all(begins),
-            "{told:#?}\n{expected:#?}"
-        );
+        let place = folder.path().display().to_string() + "/";
+        let told = problems
+            .iter()
+            .map(|problem| problem.to_string().replace(&place, ""));
+        assert_told(&told.collect::<Vec<_>>(), expected, included);
     }
 }
 
@@ -663,7 +623,8 @@ fn unknown_keys_and_words_are_refused() {
     );
     assert_problem("[log]\nlevel = \"trace\"\n", 2, "unknown variant `trace`");
     assert_problem("\n[cache]\nsize_mib = \"big\"\n", 3, "invalid type");
-    assert_problem("[[list]]\nid = \"a\"\n", 1, "missing field `authority`");
+    let list = LIST.replace("authority = \"A\"\n", "") + STOP;
+    assert_problem(&list, 1, "missing field `authority`");
     assert_problem("state = \n", 1, "");
 }
 
@@ -836,6 +797,33 @@ fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
         .map(|problem| problem.line.unwrap())
         .collect();
     assert_eq!(lines, [2, 4, 4, 6]);
+}
+
+/// What is wrong with one part hides nothing that is wrong with another, and nothing is told that
+/// only follows from a mistake.
+#[test]
+fn every_mistake_of_a_file_is_told_in_one_run() {
+    let every = include_str!("../../tests/cases/config/every_mistake.txt");
+    for [text, expected] in cases(every) {
+        assert_told(&problems(text), expected, text);
+    }
+}
+
+#[test]
+fn no_more_than_a_hundred_mistakes_are_told_at_once() {
+    let text = |lines: usize| {
+        let lines = (0..lines).map(|number| format!("no_{number} = 1\n"));
+        problems(&("[cache]\n".to_owned() + &lines.collect::<String>()))
+    };
+    assert_eq!(text(99).len(), 99);
+    let many = text(150);
+    assert_eq!(many.len(), 101);
+    assert!(
+        many[0].starts_with("0: more than 100 mistakes"),
+        "{many:#?}"
+    );
+    let junk: String = (0..150).map(|_| "x\n").collect();
+    assert_eq!(problems(&junk).len(), 100);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! place in the row names its file and its line.
 
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 
 use data_encoding::HEXLOWER;
 
@@ -40,7 +41,7 @@ pub(super) struct ConfigFile {
 
 impl ConfigFile {
     /// The line, from 1, that an octet of this file stands in.
-    fn line_of(&self, at: usize) -> usize {
+    pub(super) fn line_of(&self, at: usize) -> usize {
         let octets = self.text.as_bytes();
         let before = octets.get(..at.saturating_sub(self.start));
         let ends = before.unwrap_or(octets).iter();
@@ -103,6 +104,13 @@ impl ConfigText {
             .chain([&self.main])
             .next()
             .unwrap_or(&self.main)
+    }
+
+    /// The text between two octets of one file.
+    pub(super) fn slice(&self, span: Range<usize>) -> Option<&str> {
+        let file = self.file_of(span.start);
+        let span = span.start.checked_sub(file.start)?..span.end.checked_sub(file.start)?;
+        file.text.get(span)
     }
 
     /// What is wrong at this octet, or with the main file as a whole.

@@ -147,14 +147,14 @@ impl ListTransferSection {
             (Some(name), Some(file)) => (name, file),
             (None, None) => return None,
             (Some(name), None) => {
-                review.say(
+                review.say_missing(
                     name,
                     "key: needs its secret: name the file that has it as `secret_file`",
                 );
                 return None;
             }
             (None, Some(file)) => {
-                review.say(
+                review.say_missing(
                     file,
                     "secret_file: needs the key's name: set `key` as the primary calls it",
                 );

@@ -1,47 +1,129 @@
 //! One tree of all files of a configuration: what the included ones hold is put into the main
 //! file's tables, and every value keeps the place where it was written.
 
-use serde::de::DeserializeOwned;
-use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
+use std::ops::Range;
 
+use serde::de::DeserializeOwned;
+use toml::de::{DeArray, DeString, DeTable, DeValue, Deserializer, Error};
+use toml::{Spanned, Table};
+
+use super::doubts::Doubts;
+use super::mend;
+use super::syntax::{self, describe};
 use super::text::{ConfigFile, ConfigText, Problem};
 
+/// More mistakes than these are not told at once.
+const PROBLEMS_MAX: usize = 100;
+
 /// The tree, in which what cannot be read is no more.
-pub(super) struct Tree<'a> {
+pub(super) struct ConfigTree<'a> {
     texts: &'a ConfigText,
     root: DeTable<'a>,
+    doubts: Doubts,
+    /// Keys whose values could not be read.
+    taken_out: Vec<String>,
 }
 
-impl<'a> Tree<'a> {
-    /// Read all files.
+impl<'a> ConfigTree<'a> {
+    /// Read all files; none where so much of one cannot be read that nothing can be said of the
+    /// rest.
     pub(super) fn parse(texts: &'a ConfigText, problems: &mut Vec<Problem>) -> Option<Self> {
-        let root = parse_file(texts.main(), texts, problems);
-        let included: Vec<_> = texts
-            .included()
-            .iter()
-            .filter_map(|file| Some((file, parse_file(file, texts, problems)?)))
-            .collect();
-        let mut tree = Self { texts, root: root? };
-        for (file, table) in included {
-            tree.include(shift_table(table, file.start), problems);
+        let mut doubts = Doubts::default();
+        let mut taken_out = Vec::new();
+        let mut parse = |file: &'a ConfigFile| {
+            let parsed = syntax::parse(file, texts);
+            problems.extend(parsed.problems);
+            doubts
+                .values
+                .extend(parsed.taken_out.iter().map(|(_, span)| span.clone()));
+            taken_out.extend(parsed.taken_out.into_iter().map(|(key, _)| key));
+            parsed.root.map(|root| shift_table(root, file.start))
+        };
+        let root = parse(texts.main());
+        let included: Vec<_> = texts.included().iter().map(parse).collect();
+        let mut tree = Self {
+            texts,
+            root: root?,
+            doubts,
+            taken_out,
+        };
+        for table in included.into_iter().collect::<Option<Vec<_>>>()? {
+            tree.include(table, problems);
         }
+        tree.doubts.find_sections(&tree.root, texts);
         Some(tree)
     }
 
-    /// What the tree says, as values of our own.
-    pub(super) fn read<T: DeserializeOwned>(&self, problems: &mut Vec<Problem>) -> Option<T> {
-        self.try_to_read()
-            .map_err(|error| {
-                let at = error.span().map(|span| span.start);
-                problems.push(self.texts.problem(at, describe(&error, at, self.texts)));
-            })
-            .ok()
+    /// What the tree says, as values of our own. Each mistake is taken out of it, so that the rest
+    /// can be read: what remains must be held in doubt.
+    pub(super) fn read<T: DeserializeOwned>(&mut self, problems: &mut Vec<Problem>) -> Option<T> {
+        for _ in 0..PROBLEMS_MAX {
+            let error = match self.try_to_read::<T>() {
+                Ok(value) => return Some(value),
+                Err(error) => error,
+            };
+            let Some(span) = error.span() else {
+                problems.push(self.texts.problem(None, describe(&error, None, self.texts)));
+                return None;
+            };
+            let missing = error.message().strip_prefix("missing field `");
+            let missing = missing.and_then(|rest| rest.split('`').next());
+            if !missing.is_some_and(|field| self.taken_out.iter().any(|key| key == field)) {
+                let message = describe(&error, Some(span.start), self.texts);
+                problems.push(self.texts.problem(Some(span.start), message));
+            }
+            match missing {
+                Some(field) => {
+                    let path = mend::find(&self.root, &|_, value| {
+                        let table = value.get_ref().as_table();
+                        value.span() == span
+                            && table.is_some_and(|table| !table.contains_key(field))
+                    })?;
+                    mend::stand_in(&mut self.root, &path, field);
+                    self.doubts.have_stand_ins = true;
+                }
+                None => self.mend::<T>(&error, &span)?,
+            }
+        }
+        let message = format!("more than {PROBLEMS_MAX} mistakes: mend these first");
+        problems.push(self.texts.problem(None, message));
+        None
+    }
+
+    /// Put something that can be read in the place of a mistake, or take it out.
+    fn mend<T: DeserializeOwned>(&mut self, error: &Error, span: &Range<usize>) -> Option<()> {
+        let path = mend::find(&self.root, &|key, value| {
+            key.is_some_and(|key| key.span() == *span) || value.span() == *span
+        })?;
+        if error.message().starts_with("unknown field") {
+            mend::take_out(&mut self.root, &path);
+            // It may be another one, misspelt.
+            self.doubts.doubt_section_of(span.start);
+            return Some(());
+        }
+        self.doubts.values.push(span.clone());
+        let text = self.texts.slice(span.clone());
+        for candidate in mend::candidates(mend::at(&self.root, &path)?, span, text) {
+            let whole = self.root.clone();
+            mend::replace(&mut self.root, &path, candidate);
+            match self.try_to_read::<T>() {
+                Err(error) if error.span().is_none_or(|other| other == *span) => self.root = whole,
+                _ => return Some(()),
+            }
+        }
+        self.taken_out.extend(mend::take_out(&mut self.root, &path));
+        self.doubts.doubt_section_of(span.start);
+        Some(())
     }
 
     /// The tree without its places.
-    pub(super) fn written(&self) -> toml::Table {
+    pub(super) fn written(&self) -> Table {
         self.try_to_read().unwrap_or_default()
+    }
+
+    /// What was put in or taken out.
+    pub(super) fn into_doubts(self) -> Doubts {
+        self.doubts
     }
 
     fn try_to_read<T: DeserializeOwned>(&self) -> Result<T, Error> {
@@ -89,7 +171,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-type DeKey<'a> = Spanned<toml::de::DeString<'a>>;
+type DeKey<'a> = Spanned<DeString<'a>>;
 
 /// That an included file holds what it may not.
 fn foreign(key: &str, texts: &ConfigText) -> String {
@@ -126,42 +208,6 @@ fn append<'a>(
     }
 }
 
-fn parse_file<'a>(
-    file: &'a ConfigFile,
-    texts: &ConfigText,
-    problems: &mut Vec<Problem>,
-) -> Option<DeTable<'a>> {
-    match DeTable::parse(&file.text) {
-        Ok(table) => Some(table.into_inner()),
-        Err(error) => {
-            let at = error.span().map_or(0, |span| span.start) + file.start;
-            problems.push(texts.problem(Some(at), describe(&error, Some(at), texts)));
-            None
-        }
-    }
-}
-
-/// What is wrong with the text, in the operator's words.
-fn describe(error: &Error, at: Option<usize>, texts: &ConfigText) -> String {
-    let mut message = error
-        .message()
-        .trim()
-        .replace('\n', ", ")
-        .replace(" as i128", "");
-    // The words of the language that we are written in are not the operator's.
-    for number in ["u64", "u32", "u16", "usize"] {
-        message = message.replace(
-            &format!("expected {number}"),
-            "expected a whole number from 0 on",
-        );
-    }
-    let key = at.and_then(|at| texts.key_at(at));
-    match key.filter(|_| !message.contains(" field `")) {
-        Some(key) => format!("{key}: {message}"),
-        None => message,
-    }
-}
-
 /// The table with all its places so much further on.
 fn shift_table(table: DeTable<'_>, by: usize) -> DeTable<'_> {
     if by == 0 {
@@ -186,6 +232,6 @@ fn shift(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
     Spanned::new(span, value)
 }
 
-const fn moved(span: &std::ops::Range<usize>, by: usize) -> std::ops::Range<usize> {
+const fn moved(span: &Range<usize>, by: usize) -> Range<usize> {
     span.start + by..span.end + by
 }

@@ -109,7 +109,7 @@ impl WitnessSection {
         let is_address = authority.parse::<SocketAddr>().is_ok()
             || authority.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
         if needs_address && !is_address {
-            review.say(
+            review.say_missing(
                 &self.url,
                 "url: say where the host is in `addresses`: it is never asked of ourselves",
             );
