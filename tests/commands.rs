@@ -80,7 +80,7 @@ fn check_tells_every_mistake_with_its_line() {
     let file = running.config_file();
     let place = file.display().to_string();
     let (code, stdout, stderr) = running.run(&["check"]);
-    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert_eq!((code, without_warnings(&stderr).as_str()), (0, ""));
     assert!(
         stdout.starts_with(&format!("{place}: in order\n")) && stdout.contains("\nl           1 "),
         "{stdout}"
@@ -101,10 +101,89 @@ fn check_tells_every_mistake_with_its_line() {
     assert_eq!(told.lines().count(), 2, "all mistakes at once");
 }
 
+fn without_warnings(stderr: &str) -> String {
+    let lines = stderr.split_inclusive('\n');
+    lines
+        .filter(|line| !line.starts_with("warning: "))
+        .collect()
+}
+
+/// Nothing hides anything else: not what is written in the configuration's files, nor those their
+/// content, nor that the lists.
+#[test]
+fn check_tells_of_all_files_and_warns_in_one_run() {
+    let running = Program::new()
+        .list("l", "b/\n")
+        .toml(
+            "[tls]\ncertificate = \"none.pem\"\nkey = \"lists/l.txt\"\n[limits]\n\
+             cookie_secrets = \"lists/l.txt\"\nslip = 3\nudp_replies_per_s = 0\n[lists]\n\
+             never_block = [\"lists/l.txt\"]\n",
+        )
+        .prepare();
+    let (code, stdout, stderr) = running.run(&["check"]);
+    let file = running.config_file().display().to_string();
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(code, 2, "{stderr}");
+    for (begins, words) in [
+        (
+            format!("warning: {file}: "),
+            "provider: \"provider.example\" is an example",
+        ),
+        (format!("warning: {file}:"), "slip: does nothing"),
+        (format!("wardline: {file}:"), "none.pem cannot be read"),
+        (
+            format!("wardline: {file}:"),
+            "l.txt: has a line that is none",
+        ),
+        (format!("wardline: {file}:"), "l.txt:1: a path"),
+    ] {
+        let told = lines
+            .iter()
+            .filter(|line| line.starts_with(&begins) && line.contains(words));
+        assert_eq!(told.count(), 1, "{words}: {stderr}");
+    }
+    assert_eq!(lines.len(), 5, "{stderr}");
+    assert!(stdout.contains("not in order"), "{stdout}");
+    let json = running.run(&["check", "--json"]).1;
+    let found: Value = serde_json::from_str(&json).expect("JSON");
+    let warnings = found["warnings"].as_array().expect("warnings");
+    assert_eq!(warnings.len(), 2, "{found}");
+    assert!(
+        warnings
+            .iter()
+            .all(|warning| warning["file"] == file.as_str())
+            && warnings[0]["line"].is_null()
+            && warnings[1]["line"].is_number(),
+        "{found}"
+    );
+    assert_eq!(
+        found["problems"].as_array().map(Vec::len),
+        Some(3),
+        "{found}"
+    );
+}
+
+/// An example's name is no mistake for whoever tries the program out, and one for customers.
+#[test]
+fn an_example_s_name_is_a_mistake_once_others_can_ask() {
+    let running = Program::new().prepare();
+    let (code, _, stderr) = running.run(&["check"]);
+    assert!(code == 0 && stderr.contains("warning: "), "{code} {stderr}");
+    let file = running.config_file();
+    let text = fs::read_to_string(&file).expect("a configuration");
+    fs::write(&file, text.replace("127.0.0.1:", "10.0.0.1:")).expect("a configuration");
+    let (code, _, stderr) = running.run(&["check"]);
+    assert!(
+        code == 2 && stderr.contains("provider: \"provider.example\" is an example"),
+        "{code} {stderr}"
+    );
+}
+
 /// In this line, with these words; `check --json` and the start say the same.
 fn assert_problem(running: &Running, line: usize, words: &str) {
     let place = running.config_file().display().to_string();
     let (code, stdout, stderr) = running.run(&["check"]);
+    let stderr = without_warnings(&stderr);
     assert_eq!(code, 2, "{stderr}");
     assert!(
         stderr.starts_with(&format!("wardline: {place}:{line}: ")) && stderr.contains(words),
@@ -148,7 +227,7 @@ fn check_reads_what_the_files_hold() {
         ),
         (
             format!("[lists]\nnever_block = [{FILE:?}]\n"),
-            "line 1: a path",
+            "l.txt:1: a path",
         ),
     ] {
         let lines = "a.example/\n".to_owned() + &"blocked.example\n".repeat(50);
@@ -177,7 +256,7 @@ fn check_reads_the_lists() {
     let place = running.list_file("l").display().to_string();
     let (code, stdout, stderr) = running.run(&["check"]);
     assert_eq!(
-        (code, stderr.as_str()),
+        (code, without_warnings(&stderr).as_str()),
         (0, ""),
         "two lines of 54 are within 5 %"
     );
@@ -207,6 +286,7 @@ fn check_reads_the_lists() {
             None => fs::remove_file(running.list_file("l")).expect("a list"),
         }
         let (code, stdout, stderr) = running.run(&["check"]);
+        let stderr = without_warnings(&stderr);
         assert_eq!(code, 1, "{stderr}");
         assert!(
             stderr.starts_with(&format!("wardline: {place}")) && stderr.contains(words),

@@ -296,8 +296,5 @@ fn check_takes_lists_of_several_actions() {
     let internet = Internet::start();
     let running = program(&internet).prepare();
     let (code, text, problems) = running.run(&["check"]);
-    assert!(
-        code == 0 && text.contains("in order") && problems.is_empty(),
-        "{text}{problems}"
-    );
+    assert!(code == 0 && text.contains("in order"), "{text}{problems}");
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::failure::{CommandFailure, lines};
-use super::output::{Style, TextColumn, number, print, print_json, table, time};
+use super::output::{Style, TextColumn, number, print, print_json, table, time, warn};
 use crate::clock::wall_s;
-use crate::config::{Config, Problem};
+use crate::config::{Advice, Config, Problem, advise};
 use crate::engine;
 use crate::list::expiry::warning_of_issue;
 use crate::list::manifest::Manifest;
@@ -25,11 +25,11 @@ struct Findings {
     is_in_order: bool,
     problems: Vec<CheckFindings>,
     /// What does not stop a start, and should be mended.
-    warnings: Vec<String>,
+    warnings: Vec<CheckFindings>,
     lists: Vec<ListFindings>,
 }
 
-/// One mistake in the configuration.
+/// One mistake in the configuration, or one warning of it.
 #[derive(Serialize)]
 struct CheckFindings {
     file: String,
@@ -65,38 +65,27 @@ struct LineFinding {
 
 pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailure> {
     let (config, mut problems) = match Config::load(path) {
-        Ok(config) => {
-            let problems = check(&config);
-            (Some(config), problems)
-        }
+        Ok(config) => (Some(config), Vec::new()),
         Err(problems) => (None, problems),
     };
-    let mut lists = Vec::new();
+    let (mut lists, mut warnings) = (Vec::new(), Vec::new());
     if let Some(config) = &config {
-        match config.protected() {
-            Ok(protected) => {
-                let found = config.lists().iter().map(|(_, source)| {
-                    let state = Some(config.state.as_path());
-                    ListFindings::new(source, inspect(source, &protected, state))
-                });
-                lists.extend(found);
-            }
-            // A file that cannot be opened is told of already.
-            Err(message) if problems.is_empty() => problems.push(Problem {
-                place: config.place.clone(),
-                line: None,
-                message,
-            }),
-            Err(_) => {}
+        let found = check(config);
+        problems = found.problems;
+        warnings = found.warnings;
+        // A file of names that cannot be read is told of already.
+        if let Ok(protected) = config.protected() {
+            let found = config.lists().iter().map(|(_, source)| {
+                let state = Some(config.state.as_path());
+                ListFindings::new(source, inspect(source, &protected, state))
+            });
+            lists.extend(found);
         }
     }
     let refusals: Vec<String> = lists
         .iter()
         .filter_map(|list| list.refusal.clone())
         .collect();
-    let unkept = config
-        .as_ref()
-        .and_then(|config| Promises::check(&config.promised, &config.state));
     let place = config.map_or_else(
         || path.unwrap_or(Path::new("")).display().to_string(),
         |config| config.place,
@@ -105,13 +94,14 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailur
         config: place,
         is_in_order: problems.is_empty() && refusals.is_empty(),
         problems: problems.iter().map(CheckFindings::new).collect(),
-        warnings: unkept.into_iter().collect(),
+        warnings: warnings.iter().map(CheckFindings::new).collect(),
         lists,
     };
     match style {
         Style::Json => print_json(&findings)?,
         Style::Text => print(&findings.describe())?,
     }
+    warn(&warnings);
     if !problems.is_empty() {
         let rest = refusals.into_iter().map(|refusal| format!("\n{refusal}"));
         return Err(CommandFailure::Usage(
@@ -125,24 +115,23 @@ pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailur
     }
 }
 
-/// What is wrong with the files that a configuration names: that they cannot be opened, or else
-/// with what stands in them.
-fn check(config: &Config) -> Vec<Problem> {
-    let problems = config.check_files();
-    if !problems.is_empty() {
-        return problems;
+/// What is wrong with a configuration that can be read: with its files, with who can reach what,
+/// and, where nothing else is, with what a start makes of it.
+fn check(config: &Config) -> Advice {
+    let mut found = advise(config);
+    found.problems.extend(config.check_files());
+    let of_config = |message: String| Problem {
+        place: config.place.clone(),
+        line: None,
+        message,
+    };
+    if found.problems.is_empty() {
+        let refusals = engine::check(config).into_iter();
+        found.problems.extend(refusals.map(of_config));
     }
-    let push = config.push.as_ref();
-    let push = push.and_then(|push| push.check().err());
-    let refusals = engine::check(config).into_iter();
-    refusals
-        .chain(push.map(|fault| fault.to_string()))
-        .map(|message| Problem {
-            place: config.place.clone(),
-            line: None,
-            message,
-        })
-        .collect()
+    let unkept = Promises::check(&config.promised, &config.state);
+    found.warnings.extend(unkept.map(of_config));
+    found
 }
 
 impl CheckFindings {
@@ -252,9 +241,6 @@ impl Findings {
             });
             text.push('\n');
             text.push_str(&table(&columns, &rows.collect::<Vec<_>>()));
-        }
-        for warning in &self.warnings {
-            text.push_str(&format!("\nwarning: {warning}\n"));
         }
         if self.is_in_order && self.lists.is_empty() {
             text.push_str("there is no [[list]]: nothing is blocked\n");

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::failure::CommandFailure;
+use crate::config::Problem;
 
 /// For whom a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,16 @@ pub(super) fn complain(message: &str) {
         .map(|line| format!("wardline: {line}\n"))
         .collect();
     // There is nobody left to tell that telling failed.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Warn on standard error, one line each.
+pub(super) fn warn(warnings: &[Problem]) {
+    let lines = warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}\n"));
+    let text: String = lines.collect();
+    // As above.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

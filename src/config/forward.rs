@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::files::FileContent;
 use super::listen::Listen;
 use super::review::{Review, unwritten};
 use crate::name::Name;
@@ -112,7 +113,7 @@ impl ForwardSection {
         Forward {
             upstreams,
             ca: if is_secure {
-                review.file(&self.ca)
+                review.file(&self.ca, FileContent::Authorities)
             } else {
                 review.path(self.ca.get_ref())
             },

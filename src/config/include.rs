@@ -15,7 +15,7 @@ const OCTETS_MAX: usize = 16 * 1024 * 1024;
 const FILES_MAX: usize = 1000;
 
 /// The main file's text, or what keeps it from being read.
-pub(super) fn read_main(path: &Path) -> Result<String, String> {
+pub(super) fn read_main(path: &Path) -> Result<ReadText, String> {
     read_text(path, OCTETS_MAX).map_err(|fault| match fault {
         ReadFault::Cannot(error) => {
             format!("cannot be read ({error}): name a configuration with --config FILE")
@@ -24,6 +24,7 @@ pub(super) fn read_main(path: &Path) -> Result<String, String> {
             "is not a configuration file of at most {} MiB: name one with --config FILE",
             OCTETS_MAX >> 20
         ),
+        ReadFault::NoText => encoding_fault(false).to_owned(),
     })
 }
 
@@ -55,7 +56,11 @@ pub(super) fn read_included(texts: &mut ConfigText, folder: &Path) -> Vec<Proble
         let path = folder.join(&name);
         let rest = OCTETS_MAX.saturating_sub(texts.octets());
         match read_text(&path, rest) {
-            Ok(text) => texts.include(text, path.display().to_string(), name),
+            Ok(read) => {
+                let place = path.display().to_string();
+                problems.extend(read.problem(&place));
+                texts.include(read.text, place, name);
+            }
             Err(fault) => {
                 let path = path.display();
                 let message = match fault {
@@ -63,6 +68,7 @@ pub(super) fn read_included(texts: &mut ConfigText, folder: &Path) -> Vec<Proble
                         "include: {path} cannot be read ({error}): correct the path, or the \
                          file's owner and mode"
                     ),
+                    ReadFault::NoText => format!("include: {path} {}", encoding_fault(false)),
                     ReadFault::NoFile => format!("include: {path} is not a file: take it out"),
                     ReadFault::TooLong => format!(
                         "include: with {path} the configuration has more than {} MiB: take \
@@ -151,28 +157,77 @@ fn fits(pattern: &str, name: &str) -> bool {
     left.ends_with(last)
 }
 
+/// A text, and the line, from 1, from which on it is read as Latin-1.
+pub(super) struct ReadText {
+    pub(super) text: String,
+    latin_1_from: Option<usize>,
+}
+
+impl ReadText {
+    /// That the text is not in UTF-8, if so.
+    pub(super) fn problem(&self, place: &str) -> Option<Problem> {
+        self.latin_1_from.map(|line| Problem {
+            place: place.to_owned(),
+            line: Some(line),
+            message: encoding_fault(true).to_owned(),
+        })
+    }
+}
+
+/// What is wrong with a text that is not UTF-8, and what to do.
+pub(super) const fn encoding_fault(is_latin_1: bool) -> &'static str {
+    if is_latin_1 {
+        "is not UTF-8, and seems to be Latin-1: convert the file with `iconv -f WINDOWS-1252 -t \
+         UTF-8`, which reads Latin-1 too"
+    } else {
+        "is not a text in UTF-8: convert the file, or name another one"
+    }
+}
+
+/// Is it text, though not in UTF-8? Latin-1, and what Windows made of it, has no octets below a
+/// space but those that end lines.
+pub(super) fn is_latin_1(octets: &[u8]) -> bool {
+    let is_text = |octet: &u8| matches!(octet, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..);
+    octets.iter().all(is_text)
+}
+
 enum ReadFault {
     Cannot(std::io::Error),
     NoFile,
     TooLong,
+    NoText,
 }
 
 /// A file's text of at most so many octets.
-fn read_text(path: &Path, octets_max: usize) -> Result<String, ReadFault> {
+fn read_text(path: &Path, octets_max: usize) -> Result<ReadText, ReadFault> {
     // A pipe would keep whoever opens it waiting.
     if !path.metadata().map_err(ReadFault::Cannot)?.is_file() {
         return Err(ReadFault::NoFile);
     }
     let file = File::open(path).map_err(ReadFault::Cannot)?;
-    let mut text = String::new();
-    let octets = file
-        .take(octets_max as u64 + 1)
-        .read_to_string(&mut text)
+    let mut octets = Vec::new();
+    file.take(octets_max as u64 + 1)
+        .read_to_end(&mut octets)
         .map_err(ReadFault::Cannot)?;
-    if octets > octets_max {
+    if octets.len() > octets_max {
         return Err(ReadFault::TooLong);
     }
-    Ok(text)
+    match String::from_utf8(octets) {
+        Ok(text) => Ok(ReadText {
+            text,
+            latin_1_from: None,
+        }),
+        // Read on, so that whatever else is wrong is told too.
+        Err(error) if is_latin_1(error.as_bytes()) => {
+            let octets = error.as_bytes();
+            let before = octets.iter().take(error.utf8_error().valid_up_to());
+            Ok(ReadText {
+                latin_1_from: Some(1 + before.filter(|octet| **octet == b'\n').count()),
+                text: octets.iter().copied().map(char::from).collect(),
+            })
+        }
+        Err(_) => Err(ReadFault::NoText),
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::clients::network;
+use super::files::FileContent;
 use super::review::{Review, is_written, unwritten};
 use crate::serve::client_limits::{ClientLimits, NetworkLimits};
 use crate::wire::UDP_OCTETS_MAX;
@@ -99,7 +100,10 @@ impl LimitsSection {
             udp_octets: review.number("udp_octets", &self.udp_octets, UDP_OCTETS_MAX..=4096),
             slip: review.number("slip", &self.slip, 0..=1000),
             cookies: self.cookies,
-            cookie_secrets: self.cookie_secrets.as_ref().map(|file| review.file(file)),
+            cookie_secrets: self
+                .cookie_secrets
+                .as_ref()
+                .map(|file| review.file(file, FileContent::CookieSecrets)),
             connections,
             idle: Duration::from_secs(review.number("idle_s", &self.idle_s, 1..=3600)),
             waiting: review.number("waiting", &self.waiting, 1..=WAITING_MAX),

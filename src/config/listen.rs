@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::clients::network;
+use super::files::FileContent;
 use super::review::{Review, unwritten};
 use crate::name::Name;
 
@@ -124,10 +125,15 @@ impl ListenSection {
 
     fn identity(&self, tls: &TlsSection, review: &mut Review<'_>) -> Option<TlsFiles> {
         match (&tls.certificate, &tls.key) {
-            (Some(certificate), Some(key)) => Some(TlsFiles {
-                certificate: review.file(certificate),
-                key: review.file(key),
-            }),
+            (Some(certificate), Some(key)) => {
+                let key = review.file(key, FileContent::Key);
+                let content = FileContent::Certificate {
+                    key: key.clone(),
+                    name: tls.name.as_ref().map(|name| name.get_ref().clone()),
+                };
+                let certificate = review.file(certificate, content);
+                Some(TlsFiles { certificate, key })
+            }
             (Some(one), None) | (None, Some(one)) => {
                 review.say_missing(one, "[tls] needs both `certificate` and `key`");
                 None

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::files::FileContent;
 use super::list_action::{ActionKeys, ActionWord, FilteringDatabaseKeys, contact};
 use super::never_block::ListsSection;
-use super::review::{FileUse, Review, is_written, unwritten};
+use super::review::{Review, is_written, unwritten};
 use super::sources::{FolderSection, GuardSection, PullSection, StageSection};
 use super::transfer::{ListTransferSection, TransferredZone};
 use crate::list::parse::{Column, Format, HEADING_OCTETS_MAX, Heading};
@@ -311,7 +312,7 @@ impl ListSection {
             return Identities::default();
         };
         let identities = Identities::in_file(review.path(file.get_ref()));
-        review.file_for(file, FileUse::Identities(identities.clone()));
+        review.list_file(file, FileContent::Identities(identities.clone()));
         identities
     }
 

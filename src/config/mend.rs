@@ -14,10 +14,10 @@ pub(super) enum Step {
 }
 
 /// Which value is looked for: its key, where it has one, and itself.
-type Wanted<'w> = dyn Fn(Option<&Spanned<DeString<'_>>>, &Spanned<DeValue<'_>>) -> bool + 'w;
+type Wanted<'w> = dyn FnMut(Option<&Spanned<DeString<'_>>>, &Spanned<DeValue<'_>>) -> bool + 'w;
 
 /// The way to the first value that is wanted; a value comes before what it holds.
-pub(super) fn find(root: &DeTable<'_>, wanted: &Wanted<'_>) -> Option<Vec<Step>> {
+pub(super) fn find(root: &DeTable<'_>, wanted: &mut Wanted<'_>) -> Option<Vec<Step>> {
     root.iter().find_map(|(key, value)| {
         let step = Step::Key(key.get_ref().to_string());
         if wanted(Some(key), value) {
@@ -29,7 +29,7 @@ pub(super) fn find(root: &DeTable<'_>, wanted: &Wanted<'_>) -> Option<Vec<Step>>
     })
 }
 
-fn find_in(value: &DeValue<'_>, wanted: &Wanted<'_>) -> Option<Vec<Step>> {
+fn find_in(value: &DeValue<'_>, wanted: &mut Wanted<'_>) -> Option<Vec<Step>> {
     match value {
         DeValue::Table(table) => find(table, wanted),
         DeValue::Array(values) => values.iter().zip(0..).find_map(|(value, index)| {

@@ -1,12 +1,17 @@
 //! The configuration file: read once, checked whole, and handed to `commands` as plain values that
 //! no other module knows.
 
+mod advice;
+mod as_written;
 mod cache;
+mod certificate;
 mod changes;
 mod clients;
 mod doubts;
+mod files;
 mod forward;
 mod include;
+mod legible;
 mod limits;
 mod list_action;
 mod listen;
@@ -40,15 +45,18 @@ use crate::list::{ListIndex, Scope};
 use crate::name::Name;
 use crate::policy::{GroupSettings, ListRules};
 use crate::update::{ListOrigin, ListSource, Text, push};
+pub use advice::{Advice, advise};
+use as_written::AsWritten;
 pub use cache::CacheLimits;
 use changes::changes_between;
 pub use changes::{KeyChange, ValueChange};
+use files::{FileUse, NamedFile, state_fault};
 pub use forward::{Forward, OwnZone, OwnZoneTarget};
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles};
 pub use never_block::NeverBlock;
 pub use resolve::{Recurse, Resolve, ResolveMode};
-use review::{FileUse, NamedFile, Review};
+use review::Review;
 use text::ConfigText;
 pub use text::Problem;
 pub use transfer::TransferredZone;
@@ -106,8 +114,7 @@ pub struct Config {
     zones: Vec<(ListIndex, TransferredZone)>,
     groups: Vec<GroupSettings>,
     files: Vec<NamedFile>,
-    /// What was written, as it was written.
-    written: toml::Table,
+    written: AsWritten,
 }
 
 /// The file as it is written.
@@ -177,7 +184,7 @@ impl Config {
     /// The control socket that a file names, whatever else is wrong with it; nothing where it is no
     /// TOML.
     pub fn control_of(path: &Path) -> Option<PathBuf> {
-        let table: toml::Table = include::read_main(path).ok()?.parse().ok()?;
+        let table: toml::Table = include::read_main(path).ok()?.text.parse().ok()?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let socket = table
             .get("control")
@@ -238,24 +245,34 @@ impl Config {
     /// new or gone is one line.
     pub fn changes_to(&self, next: &Self) -> Vec<KeyChange> {
         let reference = toml::from_str(REFERENCE).unwrap_or_default();
-        changes_between(&self.written, &next.written, &reference)
+        changes_between(&self.written.table, &next.written.table, &reference)
     }
 
-    /// Check that the files it names can be read now: certificate and key, root hints, trust
-    /// anchors, and what lists need.
+    /// Check that the files it names can be read now and hold what they are for, and that the state
+    /// folder can be written to: all that is wrong.
     pub fn check_files(&self) -> Vec<Problem> {
-        let files = self.files.iter();
-        files.filter_map(|file| file.check().err()).collect()
+        let state = state_fault(&self.state);
+        let state = state.map(|fault| self.written.problem("state", fault));
+        let files = self.files.iter().flat_map(NamedFile::check);
+        self.sorted(state.into_iter().chain(files))
     }
 
     /// Check that the files can be read without which nothing can be answered. What a list needs
     /// keeps nobody else from being answered, and is looked for again.
     pub fn check_start_files(&self) -> Vec<Problem> {
-        let files = self
-            .files
-            .iter()
-            .filter(|file| matches!(file.used, FileUse::Start));
-        files.filter_map(|file| file.check().err()).collect()
+        let files = self.files.iter();
+        let files = files.filter(|file| file.used == FileUse::Start);
+        self.sorted(files.filter_map(|file| file.open().err()))
+    }
+
+    /// The main file's before those of included ones, by their lines.
+    fn sorted(&self, problems: impl Iterator<Item = Problem>) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = problems.collect();
+        problems.sort_by_key(|problem| {
+            let is_included = problem.place != self.place;
+            (is_included, problem.place.clone(), problem.line)
+        });
+        problems
     }
 
     /// What no list may block: what we ship, the operator's own files and names, and the hosts that
@@ -296,7 +313,7 @@ impl Config {
     /// folder.
     fn built_in() -> Result<Self, Vec<Problem>> {
         let texts = ConfigText::new(REFERENCE.to_owned(), "built-in configuration", "built-in");
-        let mut config = Self::parse(texts, Path::new(""))?;
+        let mut config = Self::parse(texts, Path::new(""), Vec::new())?;
         for (_, source) in &mut config.lists {
             source.text = Some(Text::Embedded(EXAMPLE_LIST));
         }
@@ -305,7 +322,7 @@ impl Config {
 
     fn read(path: &Path) -> Result<Self, Vec<Problem>> {
         let place = path.display().to_string();
-        let text = include::read_main(path).map_err(|message| {
+        let read = include::read_main(path).map_err(|message| {
             vec![Problem {
                 place: place.clone(),
                 line: None,
@@ -313,13 +330,19 @@ impl Config {
             }]
         })?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let texts = ConfigText::new(text, &place, &name);
-        Self::parse(texts, path.parent().unwrap_or(Path::new("")))
+        let problems = read.problem(&place).into_iter().collect();
+        let texts = ConfigText::new(read.text, &place, &name);
+        Self::parse(texts, path.parent().unwrap_or(Path::new("")), problems)
     }
 
-    /// Check a main file's text; `folder` is where it lies, and what it includes.
-    fn parse(mut texts: ConfigText, folder: &Path) -> Result<Self, Vec<Problem>> {
-        let mut problems = include::read_included(&mut texts, folder);
+    /// Check a main file's text, and what it includes; `folder` is where it lies, and `problems`
+    /// are known already.
+    fn parse(
+        mut texts: ConfigText,
+        folder: &Path,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, Vec<Problem>> {
+        problems.extend(include::read_included(&mut texts, folder));
         let read = ConfigTree::parse(&texts, &mut problems).and_then(|mut tree| {
             let document = tree.read::<Document>(&mut problems)?;
             Some((document, tree))
@@ -377,7 +400,7 @@ impl Document {
                 .map(|list| (list.rules, list.source))
                 .collect(),
             files: Vec::new(),
-            written: toml::Table::new(),
+            written: AsWritten::default(),
             state,
             promised,
             listen,

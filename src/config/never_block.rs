@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::files::FileContent;
 use super::review::{Review, unwritten};
 use crate::name::Name;
 
@@ -49,7 +50,7 @@ impl ListsSection {
         let files = self
             .never_block
             .iter()
-            .map(|file| review.file(file))
+            .map(|file| review.file(file, FileContent::NeverBlock))
             .collect();
         let mut names = Vec::new();
         for value in &self.never_block_names {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::files::FileContent;
 use super::forward::{Forward, ForwardSection, OwnZone, ZoneSection, check_zones};
 use super::listen::Listen;
 use super::review::{Review, unwritten};
@@ -276,12 +277,20 @@ impl RecurseSection {
             );
         }
         Recurse {
-            root_hints: self.root_hints.as_ref().map(|file| review.file(file)),
-            root_copy: self.root_copy.as_ref().map(|file| review.file(file)),
-            trust_anchors: self
-                .trust_anchors
+            root_hints: self
+                .root_hints
                 .as_ref()
-                .map(|files| files.iter().map(|file| review.file(file)).collect()),
+                .map(|file| review.file(file, FileContent::RootHints)),
+            root_copy: self
+                .root_copy
+                .as_ref()
+                .map(|file| review.file(file, FileContent::RootCopy)),
+            trust_anchors: self.trust_anchors.as_ref().map(|files| {
+                files
+                    .iter()
+                    .map(|file| review.file(file, FileContent::TrustAnchors))
+                    .collect()
+            }),
             update_trust_anchors: self.update_trust_anchors,
             signal_trust_anchors: self.signal_trust_anchors,
             negative_anchors: review.names("negative_anchors", &self.negative_anchors),

@@ -10,56 +10,9 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::doubts::Doubts;
+use super::files::{FileContent, FileUse, NamedFile};
 use super::text::{ConfigText, Problem};
 use crate::name::Name;
-use crate::update::Identities;
-use crate::update::transfer::SharedKey;
-
-/// What a file that the configuration names is for.
-#[derive(Clone, Debug)]
-pub(super) enum FileUse {
-    /// Nothing can be answered without it.
-    Start,
-    /// A list, or those who push lists, cannot do without it; everybody else is answered.
-    List,
-    /// It holds a list's age keys.
-    Identities(Identities),
-    /// It holds the secret that a zone is transferred with.
-    Secret(SharedKey),
-}
-
-/// A file that the configuration names, with the place where it does.
-#[derive(Clone, Debug)]
-pub(super) struct NamedFile {
-    pub(super) path: PathBuf,
-    pub(super) used: FileUse,
-    place: String,
-    line: Option<usize>,
-}
-
-impl NamedFile {
-    /// Can it be read now?
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        let cannot = |error: std::io::Error| {
-            format!(
-                "{} cannot be read ({error}): correct the path, or the file's owner and mode",
-                self.path.display()
-            )
-        };
-        let checked = match &self.used {
-            FileUse::Identities(identities) => identities.read().map(drop),
-            FileUse::Secret(key) => key.read().map(drop),
-            FileUse::Start | FileUse::List => {
-                std::fs::File::open(&self.path).map(drop).map_err(cannot)
-            }
-        };
-        checked.map_err(|message| Problem {
-            place: self.place.clone(),
-            line: self.line,
-            message,
-        })
-    }
-}
 
 /// A configuration under examination.
 pub(super) struct Review<'a> {
@@ -203,17 +156,27 @@ impl<'a> Review<'a> {
     }
 
     /// A file that must be there when the program starts.
-    pub(super) fn file(&mut self, value: &Spanned<PathBuf>) -> PathBuf {
-        self.file_for(value, FileUse::Start)
+    pub(super) fn file(&mut self, value: &Spanned<PathBuf>, content: FileContent) -> PathBuf {
+        self.note_file(value, FileUse::Start, content)
     }
 
-    /// A file that is there when it is used for this.
-    pub(super) fn file_for(&mut self, value: &Spanned<PathBuf>, used: FileUse) -> PathBuf {
+    /// A file that a list cannot do without, or those who push lists.
+    pub(super) fn list_file(&mut self, value: &Spanned<PathBuf>, content: FileContent) -> PathBuf {
+        self.note_file(value, FileUse::List, content)
+    }
+
+    fn note_file(
+        &mut self,
+        value: &Spanned<PathBuf>,
+        used: FileUse,
+        content: FileContent,
+    ) -> PathBuf {
         let path = self.path(value.get_ref());
         let (place, line) = self.texts.locate(value.span().start);
         self.files.push(NamedFile {
             path: path.clone(),
             used,
+            content,
             place,
             line,
         });

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::review::{FileUse, Review, unwritten};
+use super::files::FileContent;
+use super::review::{Review, unwritten};
 use crate::list::guard::{Code, GuardLimits};
 use crate::update::{PullSettings, Stage, push};
 
@@ -60,7 +61,7 @@ impl PullSection {
             .filter_map(|value| review.socket("bootstrap", value, 1))
             .collect();
         let every = Duration::from_secs(review.number("every_s", &self.every_s, 1..=EVERY_S_MAX));
-        let ca = review.file_for(&self.ca, FileUse::List);
+        let ca = review.list_file(&self.ca, FileContent::Authorities);
         for value in &self.urls {
             let url = value.get_ref();
             let host = url
@@ -273,8 +274,13 @@ impl PushSection {
             );
             return None;
         };
-        let [certificate, key, tokens] =
-            [certificate, key, tokens].map(|file| review.file_for(file, FileUse::List));
+        let key = review.list_file(key, FileContent::Key);
+        let content = FileContent::Certificate {
+            key: key.clone(),
+            name: None,
+        };
+        let certificate = review.list_file(certificate, content);
+        let tokens = review.list_file(tokens, FileContent::Tokens);
         Some(push::Settings {
             listen: listen?,
             certificate,

@@ -23,7 +23,7 @@ fn parse(text: &str) -> Result<Config, Vec<Problem>> {
 
 fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Problem>> {
     let texts = ConfigText::new(text.to_owned(), "test.toml", "test.toml");
-    Config::parse(texts, folder)
+    Config::parse(texts, folder, Vec::new())
 }
 
 /// The problems of a text as "line: message".
@@ -144,7 +144,7 @@ fn the_reference_says_the_defaults() {
         "keys that are left out have their defaults"
     );
     reference.digest.clone_from(&nothing.digest);
-    reference.written.clear();
+    reference.written.clone_from(&nothing.written);
     assert_eq!(format!("{reference:?}"), format!("{nothing:?}"));
     let keys = r#"[[list]]
 file = "../blocklists/example.txt"
@@ -530,7 +530,8 @@ fn servers_are_written_with_port_and_name_or_without() {
     let text = "[resolve.forward]\nca = \"ca.pem\"\nupstreams = [\"192.0.2.1\", \
                 \"[2001:db8::1]:5353\", \"2001:db8::2#dns.example.\", \
                 \"192.0.2.3:8853#dns.example\"]";
-    let config = parse(text).unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = parse_in(text, folder.path()).unwrap();
     let shown: Vec<_> = config
         .resolve
         .forward
@@ -587,7 +588,8 @@ fn only_what_all_need_must_be_there_at_the_start() {
     let push = "[push]\nlisten = \"127.0.0.1:1\"\ncertificate = \"no.pem\"\nkey = \"no.key\"\n\
                 tokens = \"no.tokens\"\n";
     let list = LIST.to_owned() + "identity = \"no.age\"\n" + STOP;
-    let config = parse(&(push.to_owned() + &list)).unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = parse_in(&(push.to_owned() + &list), folder.path()).unwrap();
     let told = config.check_files().len();
     assert_eq!((told, config.check_start_files()), (4, vec![]));
     let door = "[tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n[listen]\n\
@@ -824,6 +826,99 @@ fn no_more_than_a_hundred_mistakes_are_told_at_once() {
     );
     let junk: String = (0..150).map(|_| "x\n").collect();
     assert_eq!(problems(&junk).len(), 100);
+}
+
+/// A configuration in order, with what the operator should see to all the same.
+#[test]
+fn each_piece_of_advice_has_its_line() {
+    let advice = include_str!("../../tests/cases/config/advice.txt");
+    for [text, expected] in cases(advice) {
+        let config = parse(text).expect(text);
+        let Advice { problems, warnings } = advise(&config);
+        let line = |kind: &str, problem: &Problem| {
+            format!("{kind} {}: {}", problem.line.unwrap_or(0), problem.message)
+        };
+        let problems = problems.iter().map(|problem| line("problem", problem));
+        let warnings = warnings.iter().map(|warning| line("warning", warning));
+        assert_told(
+            &problems.chain(warnings).collect::<Vec<_>>(),
+            expected,
+            text,
+        );
+    }
+    let warnings = advise(&parse(REFERENCE).unwrap()).warnings;
+    assert_eq!(warnings.len(), 1, "only the example's name: {warnings:#?}");
+    let sample = include_str!("../../config/isp.toml");
+    let Advice { problems, warnings } = advise(&parse(sample).unwrap());
+    assert_eq!(
+        (problems.len(), warnings.len()),
+        (1, 0),
+        "{problems:#?} {warnings:#?}"
+    );
+}
+
+#[test]
+fn each_file_that_holds_something_else_is_told_with_its_key() {
+    let folder = folder(&[
+        ("junk", "junk \u{1}\n"),
+        ("names", "a.example\nb/\nc/\n"),
+        ("latin", ""),
+        ("cert.pem", include_str!("../../tests/cases/tls/cert.pem")),
+        ("key.pem", include_str!("../../tests/cases/tls/key.pem")),
+        (
+            "other.pem",
+            include_str!("../../tests/cases/tls/other-key.pem"),
+        ),
+        ("empty", ""),
+    ]);
+    std::fs::write(folder.path().join("latin"), b". NS a.example. ; \xe9\n").unwrap();
+    let files = include_str!("../../tests/cases/config/files.txt");
+    for [text, expected] in cases(files) {
+        let problems = parse_in(text, folder.path()).unwrap().check_files();
+        let is_told = |(problem, expected): (&Problem, &str)| {
+            let (line, words) = expected.split_once(": ").unwrap();
+            problem.line == line.parse().ok() && problem.message.contains(words)
+        };
+        let expected = expected.lines();
+        assert!(
+            problems.len() == expected.clone().count()
+                && problems.iter().zip(expected).all(is_told),
+            "{text}\n{problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_text_in_latin_1_is_read_on() {
+    let folder = folder(&[("x.toml", "")]);
+    let path = folder.path().join("w.toml");
+    let load = |text: &[u8]| {
+        std::fs::write(&path, text).unwrap();
+        let problems = Config::load(Some(&path)).unwrap_err();
+        problems
+            .iter()
+            .map(|problem| (problem.line.unwrap_or(0), problem.message.clone()))
+            .collect::<Vec<_>>()
+    };
+    let told = load(&[b"# \xc3\xa4\n", &b"# \xe4\n[cache]\nsize_mib = 0\n"[..]].concat());
+    assert!(
+        told.len() == 2 && told[0].0 == 2 && told[0].1.contains("WINDOWS-1252") && told[1].0 == 4,
+        "{told:?}"
+    );
+    let told = load(b"\xff\xfea\0");
+    assert!(
+        told.len() == 1 && told[0].1.contains("is not a text in UTF-8"),
+        "{told:?}"
+    );
+    std::fs::write(folder.path().join("x.toml"), b"\n# \x80\n").unwrap();
+    let told = load(b"include = [\"x.toml\"]\n");
+    assert!(told.len() == 1 && told[0].0 == 2, "{told:?}");
+    std::fs::write(folder.path().join("x.toml"), b"\n# \0\xff\n").unwrap();
+    let told = load(b"\ninclude = [\"x.toml\"]\n");
+    assert!(
+        told.len() == 1 && told[0].0 == 2 && told[0].1.contains("not a text"),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use data_encoding::HEXLOWER;
 
+use super::legible::Legible;
 use crate::seal::sha256;
 
 /// One thing that is wrong with a configuration.
@@ -35,13 +36,15 @@ pub(super) struct ConfigFile {
     /// Its name, from the main file's folder on.
     name: String,
     pub(super) text: String,
+    /// The text as far as a parser reads it.
+    pub(super) legible: Legible,
     /// Where it begins in the row.
     pub(super) start: usize,
 }
 
 impl ConfigFile {
     /// The line, from 1, that an octet of this file stands in.
-    pub(super) fn line_of(&self, at: usize) -> usize {
+    fn line_of(&self, at: usize) -> usize {
         let octets = self.text.as_bytes();
         let before = octets.get(..at.saturating_sub(self.start));
         let ends = before.unwrap_or(octets).iter();
@@ -62,6 +65,7 @@ impl ConfigText {
         let main = ConfigFile {
             place: place.to_owned(),
             name: name.to_owned(),
+            legible: Legible::new(&text),
             text,
             start: 0,
         };
@@ -78,6 +82,7 @@ impl ConfigText {
         self.included.push(ConfigFile {
             place,
             name,
+            legible: Legible::new(&text),
             text,
             start,
         });
@@ -138,11 +143,15 @@ impl ConfigText {
         format!("{}:{}", file.place, file.line_of(at))
     }
 
+    /// The line that this octet stands in, without spaces around it.
+    pub(super) fn line_at(&self, at: usize) -> Option<&str> {
+        let file = self.file_of(at);
+        file.text.lines().nth(file.line_of(at) - 1).map(str::trim)
+    }
+
     /// The key in whose line this octet stands.
     pub(super) fn key_at(&self, at: usize) -> Option<&str> {
-        let file = self.file_of(at);
-        let line = file.text.lines().nth(file.line_of(at) - 1)?;
-        let key = line.split_once('=')?.0.trim();
+        let key = self.line_at(at)?.split_once('=')?.0.trim();
         let is_key =
             |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.');
         (!key.is_empty() && key.bytes().all(is_key)).then_some(key)

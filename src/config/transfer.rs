@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::review::{FileUse, Review, unwritten};
+use super::files::FileContent;
+use super::review::{Review, unwritten};
 use crate::list::parse::Format;
 use crate::name::Name;
 use crate::update::transfer::{Caps, SharedKey, TsigAlgorithm};
@@ -169,7 +170,7 @@ impl ListTransferSection {
         let secret_file = review.path(file.get_ref());
         let name = check_name("key", name, review)?;
         let key = SharedKey::in_file(name, algorithm, secret_file);
-        review.file_for(file, FileUse::Secret(key.clone()));
+        review.list_file(file, FileContent::Secret(key.clone()));
         Some(key)
     }
 }

@@ -4,9 +4,10 @@
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
+use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue, Deserializer, Error};
-use toml::{Spanned, Table};
 
+use super::as_written::AsWritten;
 use super::doubts::Doubts;
 use super::mend;
 use super::syntax::{self, describe};
@@ -57,6 +58,7 @@ impl<'a> ConfigTree<'a> {
     /// What the tree says, as values of our own. Each mistake is taken out of it, so that the rest
     /// can be read: what remains must be held in doubt.
     pub(super) fn read<T: DeserializeOwned>(&mut self, problems: &mut Vec<Problem>) -> Option<T> {
+        let syntax = problems.len();
         for _ in 0..PROBLEMS_MAX {
             let error = match self.try_to_read::<T>() {
                 Ok(value) => return Some(value),
@@ -70,11 +72,17 @@ impl<'a> ConfigTree<'a> {
             let missing = missing.and_then(|rest| rest.split('`').next());
             if !missing.is_some_and(|field| self.taken_out.iter().any(|key| key == field)) {
                 let message = describe(&error, Some(span.start), self.texts);
-                problems.push(self.texts.problem(Some(span.start), message));
+                let problem = self.texts.problem(Some(span.start), message);
+                let mut of_syntax = problems.iter().take(syntax);
+                let is_same =
+                    |told: &Problem| told.line == problem.line && told.place == problem.place;
+                if !of_syntax.any(is_same) {
+                    problems.push(problem);
+                }
             }
             match missing {
                 Some(field) => {
-                    let path = mend::find(&self.root, &|_, value| {
+                    let path = mend::find(&self.root, &mut |_, value| {
                         let table = value.get_ref().as_table();
                         value.span() == span
                             && table.is_some_and(|table| !table.contains_key(field))
@@ -92,7 +100,7 @@ impl<'a> ConfigTree<'a> {
 
     /// Put something that can be read in the place of a mistake, or take it out.
     fn mend<T: DeserializeOwned>(&mut self, error: &Error, span: &Range<usize>) -> Option<()> {
-        let path = mend::find(&self.root, &|key, value| {
+        let path = mend::find(&self.root, &mut |key, value| {
             key.is_some_and(|key| key.span() == *span) || value.span() == *span
         })?;
         if error.message().starts_with("unknown field") {
@@ -116,9 +124,10 @@ impl<'a> ConfigTree<'a> {
         Some(())
     }
 
-    /// The tree without its places.
-    pub(super) fn written(&self) -> Table {
-        self.try_to_read().unwrap_or_default()
+    /// The tree as it was written.
+    pub(super) fn written(&self) -> AsWritten {
+        let table = self.try_to_read().unwrap_or_default();
+        AsWritten::new(table, &self.root, self.texts)
     }
 
     /// What was put in or taken out.

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::review::{FileUse, Review, unwritten};
+use super::files::FileContent;
+use super::review::{Review, unwritten};
 use crate::seal::{Algorithm, VerifyKey};
 use crate::witness::Settings;
 
@@ -65,7 +66,7 @@ impl WitnessSection {
         let url = self.check_url(addresses.is_empty() && self.addresses.is_empty(), review);
         let ca = url
             .is_some_and(|url| url.starts_with("https://"))
-            .then(|| review.file_for(&self.ca, FileUse::List));
+            .then(|| review.list_file(&self.ca, FileContent::Authorities));
         let key = match VerifyKey::parse(self.key.get_ref()) {
             Ok(key) if key.algorithm() == Algorithm::Cosignature => key,
             Ok(_) => {

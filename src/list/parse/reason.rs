@@ -81,7 +81,9 @@ impl fmt::Display for Reason {
             Self::LongLine => "a line of more than 4096 octets",
             Self::ManyWords => "more than one word: write one name a line",
             Self::Character => "a character other than letters, digits, hyphen, underscore and dot",
-            Self::Encoding => "not UTF-8",
+            Self::Encoding => {
+                "not UTF-8; a list in Latin-1 is converted with `iconv -f WINDOWS-1252 -t UTF-8`"
+            }
             Self::Idn => "not a valid internationalised name (IDNA)",
             Self::NoName => "no name",
             Self::NoAddress => "a hosts line starts with an address",

@@ -137,6 +137,16 @@ impl Settings {
         self.root_copy.as_ref().map(open).transpose()
     }
 
+    /// Check the texts and files that are named here, as a start would.
+    ///
+    /// # Errors
+    /// The first that holds something else.
+    pub fn check(&self) -> Result<(), StartError> {
+        self.roots()?;
+        self.open_root_copy()?;
+        build_anchors(self).map(drop)
+    }
+
     /// Are signatures checked at all?
     pub fn validates(&self) -> bool {
         self.validate

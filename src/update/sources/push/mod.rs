@@ -22,6 +22,7 @@ use tracing::error;
 use zeroize::{Zeroize, Zeroizing};
 
 use self::secrets::PushSecrets;
+pub use self::secrets::check_tokens;
 pub use self::settings::{PushFault, Settings};
 use crate::clock::monotonic;
 use crate::http::{

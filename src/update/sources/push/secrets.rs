@@ -21,23 +21,41 @@ pub(super) struct PushSecrets {
     tokens: Vec<Zeroizing<String>>,
 }
 
-impl Settings {
-    /// Could anybody push? Certificate, key and tokens are read, and the address is not taken.
-    ///
-    /// # Errors
-    /// What is wrong with one of the files.
-    pub fn check(&self) -> Result<(), PushFault> {
-        PushSecrets::read(self).map(drop)
+/// Could the tokens in this file be used?
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_tokens(file: &Path) -> Result<(), PushFault> {
+    read_tokens(file).map(drop)
+}
+
+fn read_tokens(file: &Path) -> Result<Vec<Zeroizing<String>>, PushFault> {
+    let text = std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|error| of_file(file, format!("the tokens cannot be read: {error}")))?;
+    let tokens: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| Zeroizing::new(line.to_owned()))
+        .collect();
+    if tokens.iter().any(|token| token.len() < TOKEN_OCTETS_MIN) || tokens.is_empty() {
+        let reason = format!("write tokens of at least {TOKEN_OCTETS_MIN} characters, one a line");
+        return Err(of_file(file, reason));
+    }
+    Ok(tokens)
+}
+
+fn of_file(path: &Path, reason: String) -> PushFault {
+    PushFault {
+        place: place_of(path),
+        reason,
     }
 }
 
 impl PushSecrets {
     /// As the files have them now.
     pub(super) fn read(settings: &Settings) -> Result<Self, PushFault> {
-        let of_file = |path: &Path, reason: String| PushFault {
-            place: place_of(path),
-            reason,
-        };
         let chain: Vec<CertificateDer<'static>> =
             CertificateDer::pem_file_iter(&settings.certificate)
                 .and_then(Iterator::collect)
@@ -60,29 +78,9 @@ impl PushSecrets {
                 format!("certificate and key do not fit together: {error}"),
             )
         })?;
-        let text = std::fs::read_to_string(&settings.tokens)
-            .map(Zeroizing::new)
-            .map_err(|error| {
-                of_file(
-                    &settings.tokens,
-                    format!("the tokens cannot be read: {error}"),
-                )
-            })?;
-        let tokens: Vec<_> = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .map(|line| Zeroizing::new(line.to_owned()))
-            .collect();
-        if tokens.iter().any(|token| token.len() < TOKEN_OCTETS_MIN) || tokens.is_empty() {
-            return Err(of_file(
-                &settings.tokens,
-                format!("write tokens of at least {TOKEN_OCTETS_MIN} characters, one a line"),
-            ));
-        }
         Ok(Self {
             tls: Arc::new(tls),
-            tokens,
+            tokens: read_tokens(&settings.tokens)?,
         })
     }
 
