@@ -64,12 +64,12 @@ struct LineFinding {
 }
 
 pub(super) fn run(path: Option<&Path>, style: Style) -> Result<(), CommandFailure> {
-    let (config, mut problems) = match Config::load(path) {
-        Ok(config) => (Some(config), Vec::new()),
-        Err(problems) => (None, problems),
-    };
+    let (config, mut problems) = Config::load_past_mistakes(path);
     let (mut lists, mut warnings) = (Vec::new(), Vec::new());
-    if let Some(config) = &config {
+    // Defaults stand for what cannot be used: no advice is given on them.
+    if let Some(config) = config.as_ref().filter(|_| !problems.is_empty()) {
+        problems.extend(config.check_files());
+    } else if let Some(config) = &config {
         let found = check(config);
         problems = found.problems;
         warnings = found.warnings;

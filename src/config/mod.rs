@@ -19,6 +19,7 @@ mod lists;
 mod local;
 mod mend;
 mod never_block;
+mod protected;
 mod resolve;
 mod review;
 mod sources;
@@ -29,7 +30,6 @@ mod tree;
 mod upkeep;
 mod witness;
 
-use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,11 +40,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::answer::local::Settings as LocalNames;
-use crate::list::guard::Protected;
-use crate::list::{ListIndex, Scope};
-use crate::name::Name;
+use crate::list::ListIndex;
 use crate::policy::{GroupSettings, ListRules};
-use crate::update::{ListOrigin, ListSource, Text, push};
+use crate::update::{ListSource, Text, push};
 pub use advice::{Advice, advise};
 use as_written::AsWritten;
 pub use cache::CacheLimits;
@@ -175,6 +173,15 @@ impl Config {
     /// Read and check a file, or take the built-in configuration; all that is wrong is told at
     /// once.
     pub fn load(path: Option<&Path>) -> Result<Self, Vec<Problem>> {
+        match Self::load_past_mistakes(path) {
+            (Some(config), problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// The same, to look for what else is wrong: with mistakes there may still be a configuration,
+    /// in which defaults stand for what cannot be used.
+    pub fn load_past_mistakes(path: Option<&Path>) -> (Option<Self>, Vec<Problem>) {
         match path {
             Some(path) => Self::read(path),
             None => Self::built_in(),
@@ -184,19 +191,8 @@ impl Config {
     /// The control socket that a file names, whatever else is wrong with it; nothing where it is no
     /// TOML.
     pub fn control_of(path: &Path) -> Option<PathBuf> {
-        let table: toml::Table = include::read_main(path).ok()?.text.parse().ok()?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let socket = table
-            .get("control")
-            .and_then(|control| control.get("socket"));
-        let state = table.get("state").and_then(toml::Value::as_str);
-        let state = state.map_or(Document::default().state, PathBuf::from);
-        let own = folder.join(state).join("control.sock");
-        Some(
-            socket
-                .and_then(toml::Value::as_str)
-                .map_or(own, |socket| folder.join(socket)),
-        )
+        let (config, _) = Self::load_past_mistakes(Some(path));
+        config.map(|config| config.control)
     }
 
     /// All lists with their rules and their sources, in the order of the configuration.
@@ -275,60 +271,30 @@ impl Config {
         problems
     }
 
-    /// What no list may block: what we ship, the operator's own files and names, and the hosts that
-    /// lists are fetched from.
-    pub fn protected(&self) -> Result<Protected, String> {
-        let mut protected = Protected::shipped();
-        for file in &self.never_block.files {
-            let refuse = |reason: String| {
-                format!(
-                    "{}: the names that are never blocked cannot be read: {reason}",
-                    file.display()
-                )
-            };
-            let text = std::fs::File::open(file).map_err(|error| refuse(error.to_string()))?;
-            let parsed = protected
-                .read_never_block(BufReader::new(text))
-                .map_err(|error| refuse(error.to_string()))?;
-            if let Some(first) = parsed.rejects_shown.first() {
-                return Err(refuse(format!("line {}: {}", first.line, first.reason)));
-            }
-        }
-        let sources = self.lists.iter().flat_map(|(_, list)| &list.sources);
-        let hosts = sources.filter_map(|source| match source {
-            ListOrigin::Pull(pull) => pull.url.strip_prefix("https://")?.split(['/', ':']).next(),
-            ListOrigin::Folder(_) | ListOrigin::Push => None,
-        });
-        // Where a host is written as an address there is no name to protect.
-        hosts
-            .filter_map(|host| Name::parse(host).ok())
-            .for_each(|name| protected.protect(&name, Scope::Exact));
-        for name in &self.never_block.names {
-            protected.protect(name, Scope::Below);
-        }
-        Ok(protected)
-    }
-
     /// The reference, with the example list that the program carries and the state in the working
     /// folder.
-    fn built_in() -> Result<Self, Vec<Problem>> {
+    fn built_in() -> (Option<Self>, Vec<Problem>) {
         let texts = ConfigText::new(REFERENCE.to_owned(), "built-in configuration", "built-in");
-        let mut config = Self::parse(texts, Path::new(""), Vec::new())?;
-        for (_, source) in &mut config.lists {
+        let (mut config, problems) = Self::parse(texts, Path::new(""), Vec::new());
+        for (_, source) in config.iter_mut().flat_map(|config| &mut config.lists) {
             source.text = Some(Text::Embedded(EXAMPLE_LIST));
         }
-        Ok(config)
+        (config, problems)
     }
 
-    fn read(path: &Path) -> Result<Self, Vec<Problem>> {
+    fn read(path: &Path) -> (Option<Self>, Vec<Problem>) {
         let place = path.display().to_string();
-        let read = include::read_main(path).map_err(|message| {
-            vec![Problem {
-                place: place.clone(),
-                line: None,
-                message,
-            }]
-        })?;
+        let read = match include::read_main(path) {
+            Ok(read) => read,
+            Err(message) => {
+                let problem = Problem {
+                    place,
+                    line: None,
+                    message,
+                };
+                return (None, vec![problem]);
+            }
+        };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let problems = read.problem(&place).into_iter().collect();
         let texts = ConfigText::new(read.text, &place, &name);
@@ -341,7 +307,7 @@ impl Config {
         mut texts: ConfigText,
         folder: &Path,
         mut problems: Vec<Problem>,
-    ) -> Result<Self, Vec<Problem>> {
+    ) -> (Option<Self>, Vec<Problem>) {
         problems.extend(include::read_included(&mut texts, folder));
         let read = ConfigTree::parse(&texts, &mut problems).and_then(|mut tree| {
             let document = tree.read::<Document>(&mut problems)?;
@@ -349,7 +315,7 @@ impl Config {
         });
         let Some((document, tree)) = read else {
             texts.sort(&mut problems);
-            return Err(problems);
+            return (None, problems);
         };
         let place = &texts.main().place;
         let written = tree.written();
@@ -358,12 +324,8 @@ impl Config {
         config.files = review.files;
         config.written = written;
         config.digest = texts.digest();
-        if review.problems.is_empty() {
-            Ok(config)
-        } else {
-            texts.sort(&mut review.problems);
-            Err(review.problems)
-        }
+        texts.sort(&mut review.problems);
+        (Some(config), review.problems)
     }
 }
 

@@ -23,7 +23,10 @@ fn parse(text: &str) -> Result<Config, Vec<Problem>> {
 
 fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Problem>> {
     let texts = ConfigText::new(text.to_owned(), "test.toml", "test.toml");
-    Config::parse(texts, folder, Vec::new())
+    match Config::parse(texts, folder, Vec::new()) {
+        (Some(config), problems) if problems.is_empty() => Ok(config),
+        (_, problems) => Err(problems),
+    }
 }
 
 /// The problems of a text as "line: message".
