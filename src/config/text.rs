@@ -36,6 +36,7 @@ pub(super) struct ConfigFile {
     /// Its name, from the main file's folder on.
     name: String,
     pub(super) text: String,
+    line_ends: Vec<usize>,
     /// The text as far as a parser reads it.
     pub(super) legible: Legible,
     /// Where it begins in the row.
@@ -43,12 +44,22 @@ pub(super) struct ConfigFile {
 }
 
 impl ConfigFile {
+    fn new(text: String, place: String, name: String, start: usize) -> Self {
+        let ends = text.bytes().zip(0..).filter(|(octet, _)| *octet == b'\n');
+        Self {
+            place,
+            name,
+            line_ends: ends.map(|(_, at)| at).collect(),
+            legible: Legible::new(&text),
+            text,
+            start,
+        }
+    }
+
     /// The line, from 1, that an octet of this file stands in.
     fn line_of(&self, at: usize) -> usize {
-        let octets = self.text.as_bytes();
-        let before = octets.get(..at.saturating_sub(self.start));
-        let ends = before.unwrap_or(octets).iter();
-        1 + ends.filter(|octet| **octet == b'\n').count()
+        let at = at.saturating_sub(self.start);
+        1 + self.line_ends.partition_point(|end| *end < at)
     }
 }
 
@@ -62,15 +73,8 @@ pub(super) struct ConfigText {
 impl ConfigText {
     /// The main file alone; `name` has no folder.
     pub(super) fn new(text: String, place: &str, name: &str) -> Self {
-        let main = ConfigFile {
-            place: place.to_owned(),
-            name: name.to_owned(),
-            legible: Legible::new(&text),
-            text,
-            start: 0,
-        };
         Self {
-            main,
+            main: ConfigFile::new(text, place.to_owned(), name.to_owned(), 0),
             included: Vec::new(),
         }
     }
@@ -79,13 +83,8 @@ impl ConfigText {
     pub(super) fn include(&mut self, text: String, place: String, name: String) {
         let last = self.included.last().unwrap_or(&self.main);
         let start = last.start + last.text.len() + 1;
-        self.included.push(ConfigFile {
-            place,
-            name,
-            legible: Legible::new(&text),
-            text,
-            start,
-        });
+        self.included
+            .push(ConfigFile::new(text, place, name, start));
     }
 
     pub(super) const fn main(&self) -> &ConfigFile {
