@@ -29,6 +29,7 @@ mod field_tools;
 mod forgeries;
 mod forward;
 mod gone_back;
+mod health;
 mod hostile;
 mod hostile_evidence;
 mod internet;

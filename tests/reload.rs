@@ -437,7 +437,7 @@ fn assert_refused(running: &Running, what: &str, words: &str) {
     let (code, stdout, stderr) = running.run(&["reload"]);
     assert_eq!(
         (code, stdout.as_str()),
-        (1, "l: refused\n"),
+        (1, "configuration: unchanged\nl: refused\n"),
         "{what}: {stderr}"
     );
     assert!(

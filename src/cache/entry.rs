@@ -3,7 +3,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use super::flush_kind::FlushKind;
 use crate::name::Name;
 use crate::wire::{
     HEADER_OCTETS, Message, Question, Section, WireRecord, bare_reply, rcode, rtype,
@@ -251,29 +250,6 @@ impl Entry {
             .is_some_and(|octet| u16::from(octet & 0xf) == rcode::SERVFAIL)
     }
 
-    /// Is it one of these?
-    pub(super) fn is_of(&self, kind: FlushKind) -> bool {
-        let head = self.octets.first_chunk::<HEADER_OCTETS>();
-        match kind {
-            FlushKind::Any => true,
-            FlushKind::Bogus => self.is_failure() && self.ede.is_some_and(is_of_validation),
-            FlushKind::Negative => head.is_some_and(|head| {
-                let code = u16::from(head[3] & 0xf);
-                let has_answer = head[6..8] != [0, 0];
-                code == rcode::NXDOMAIN || code == rcode::NOERROR && !has_answer
-            }),
-            FlushKind::Type(wanted) => self.qtype() == Some(wanted),
-        }
-    }
-
-    /// The type that was asked for.
-    fn qtype(&self) -> Option<u16> {
-        let question = self.octets.get(HEADER_OCTETS..)?;
-        let name = Name::from_wire(question).ok()?;
-        let qtype = question.get(name.as_wire().len()..)?.first_chunk()?;
-        Some(u16::from_be_bytes(*qtype))
-    }
-
     /// The memory it takes.
     pub fn octets(&self) -> usize {
         OVERHEAD_OCTETS + self.octets.len() + self.text.len()
@@ -419,11 +395,6 @@ impl RecordsFound {
             Some(least)
         }
     }
-}
-
-/// Does the code (RFC 8914 section 4) say that an answer could not be validated?
-const fn is_of_validation(ede: u16) -> bool {
-    matches!(ede, 5..=12)
 }
 
 #[cfg(test)]

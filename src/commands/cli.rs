@@ -34,6 +34,9 @@ pub(super) enum Command {
     Check,
     /// Show how the running program stands: lists, questions, cache, upstream resolvers.
     Status,
+    /// Say whether clients can be sent here: 0 for ready and degraded, 1 for leaving and down, 3
+    /// where nothing runs.
+    Healthcheck,
     /// Have the running program read its configuration and its lists again, and put both in force.
     Reload(ReloadArgs),
     /// Check no signatures at and below a name, until the next start; or check them again.

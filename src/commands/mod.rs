@@ -9,6 +9,7 @@ mod cli;
 mod completions;
 mod failure;
 mod files;
+mod healthcheck;
 mod history;
 mod key;
 mod key_file;
@@ -59,6 +60,7 @@ fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
         Command::Serve => serve::run(config),
         Command::Check => check::run(config, output::Style::of(cli.json)),
         Command::Status => status::run(&asking()?),
+        Command::Healthcheck => healthcheck::run(&asking()?),
         Command::Reload(wanted) => ask::reload(&asking()?, wanted),
         Command::Lists => history::lists(&asking()?),
         Command::History { list } => history::history(&asking()?, &load(config)?, list),

@@ -15,7 +15,7 @@ use super::{log, output};
 use crate::clock::monotonic;
 use crate::config::Config;
 use crate::control::ReloadTurn;
-use crate::engine::{Engine, OpenedEngine, Operator, StartWait, notify};
+use crate::engine::{OpenedEngine, Operator, RunningEngine, StartWait, notify};
 use crate::process::{self, Manners};
 use crate::update::{ListState, Updater, Which};
 
@@ -38,7 +38,7 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), CommandFailure> {
         load: Box::new(move || Config::load(path.as_deref())),
         log: Box::new(log::set_level),
     };
-    let engine = Engine::start(opened, operator).map_err(failed)?;
+    let engine = RunningEngine::start(opened, operator).map_err(failed)?;
     let told = runtime.block_on(answer_until_told(signals, &engine, started));
     notify(&[NotifyState::Stopping]);
     engine.stop().map_err(failed)?;
@@ -78,7 +78,7 @@ fn start_runtime() -> Result<Runtime, CommandFailure> {
 /// Say that everything is live, then follow the signals until one says stop.
 async fn answer_until_told(
     mut signals: Signals,
-    engine: &Arc<Engine>,
+    engine: &Arc<RunningEngine>,
     started: Instant,
 ) -> Result<(), CommandFailure> {
     output::print(&ready_line(engine.updater(), &engine.doors()))?;
@@ -89,7 +89,7 @@ async fn answer_until_told(
     loop {
         tokio::select! {
             _ = reminder.tick() => remind(engine.updater()),
-            _ = again.tick() => aside(engine, Engine::look_again).await,
+            _ = again.tick() => aside(engine, RunningEngine::look_again).await,
             _ = signals.hangup.recv() => aside(engine, reload).await,
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
@@ -98,7 +98,7 @@ async fn answer_until_told(
 }
 
 /// Do this off the threads that answer.
-async fn aside(engine: &Arc<Engine>, work: impl FnOnce(&Engine) + Send + 'static) {
+async fn aside(engine: &Arc<RunningEngine>, work: impl FnOnce(&RunningEngine) + Send + 'static) {
     let engine = Arc::clone(engine);
     let done = tokio::task::spawn_blocking(move || work(&engine)).await;
     if let Err(error) = done {
@@ -107,7 +107,7 @@ async fn aside(engine: &Arc<Engine>, work: impl FnOnce(&Engine) + Send + 'static
 }
 
 /// Read the configuration and all lists again; the outcome is in the log.
-fn reload(engine: &Engine) {
+fn reload(engine: &RunningEngine) {
     let begun = NotifyState::monotonic_usec_now();
     notify(&begun.map_or_else(
         |_| vec![NotifyState::Reloading],

@@ -3,7 +3,8 @@
 use super::ask::Asking;
 use super::failure::CommandFailure;
 use super::output::{TextColumn, count, number, table, time};
-use crate::control::{ControlReply, Request, Status};
+use crate::control::{ControlReply, Request, Status, UpstreamStatus};
+use crate::measure::Readiness;
 use crate::resolve::{AnchorStatus, KeyState};
 use crate::store::Flushing;
 use crate::update::{ListState, TrialState};
@@ -21,6 +22,16 @@ pub(super) fn run(asking: &Asking) -> Result<(), CommandFailure> {
     asking.ask(&Request::Status, text).map(drop)
 }
 
+/// The word, and each reason.
+fn describe_readiness(readiness: &Readiness) -> String {
+    let word = readiness.state.word();
+    if readiness.why.is_empty() {
+        word.to_owned()
+    } else {
+        format!("{word}: {}", readiness.why.join("; "))
+    }
+}
+
 fn describe(status: &Status) -> String {
     let mut rows = vec![
         (
@@ -32,6 +43,7 @@ fn describe(status: &Status) -> String {
                 span(status.uptime_s)
             ),
         ),
+        ("health", describe_readiness(&status.readiness)),
         ("doors", status.doors.join(", ")),
         ("questions", describe_questions(status)),
         (
@@ -59,12 +71,7 @@ fn describe(status: &Status) -> String {
             format!("serial {}, {state} {}", copy.serial, time(copy.until)),
         ));
     }
-    if !status.waiting.is_empty() {
-        let keys = status.waiting.join(", ");
-        rows.push(("WAITS", format!("for a restart, to be in force: {keys}")));
-    }
-    let temporary = status.temporary.iter();
-    rows.extend(temporary.map(|words| ("changed", format!("until the next start: {words}"))));
+    rows.extend(describe_changes(status));
     rows.extend(status.trust_anchors.iter().map(describe_anchor));
     rows.extend(anchor_alarms(&status.trust_anchors));
     if let Some(rebindings) = status.rebindings {
@@ -73,22 +80,7 @@ fn describe(status: &Status) -> String {
             format!("{} refused", count(rebindings, "answer")),
         ));
     }
-    for upstream in &status.upstreams {
-        let state = if upstream.is_up { "up" } else { "passed over" };
-        let zone = upstream
-            .zone
-            .as_ref()
-            .map_or_else(String::new, |zone| format!(" for {zone}"));
-        rows.push((
-            "upstream",
-            format!(
-                "{} {state}{zone}, asked {}, failed {}",
-                upstream.address,
-                number(upstream.asked),
-                number(upstream.failed)
-            ),
-        ));
-    }
+    rows.extend(status.upstreams.iter().map(describe_upstream));
     rows.extend(status.witnesses.iter().flat_map(describe_witness));
     let mut text: String = rows
         .into_iter()
@@ -97,6 +89,32 @@ fn describe(status: &Status) -> String {
     text.push('\n');
     text.push_str(&describe_lists(status));
     text
+}
+
+/// What is in force otherwise than the file says, and what is not yet.
+fn describe_changes(status: &Status) -> Vec<(&'static str, String)> {
+    let temporary = status.temporary.iter();
+    let temporary = temporary.map(|words| ("changed", format!("until the next start: {words}")));
+    let mut rows: Vec<_> = temporary.collect();
+    if !status.waiting.is_empty() {
+        let keys = status.waiting.join(", ");
+        rows.push(("WAITS", format!("for a restart, to be in force: {keys}")));
+    }
+    rows
+}
+
+/// Where it is and how it does.
+fn describe_upstream(upstream: &UpstreamStatus) -> (&'static str, String) {
+    let state = if upstream.is_up { "up" } else { "passed over" };
+    let zone = upstream.zone.as_ref();
+    let zone = zone.map_or_else(String::new, |zone| format!(" for {zone}"));
+    let words = format!(
+        "{} {state}{zone}, asked {}, failed {}",
+        upstream.address,
+        number(upstream.asked),
+        number(upstream.failed)
+    );
+    ("upstream", words)
 }
 
 /// A key by its tag, and how it stands.
@@ -316,10 +334,12 @@ mod tests {
     use crate::control::{
         CacheStatus, ListStatus, MemoryStatus, Questions, RootCopyStatus, UpstreamStatus,
     };
+    use crate::measure::ReadinessState;
     use crate::update::{LastRefusal, ListState};
 
     const SCREEN: &str = "\
 program    wardline 0.1.0, pid 7, up 1 h 1 min
+health     degraded: list two: not in force
 doors      udp 127.0.0.1:5300, tcp 127.0.0.1:5300
 questions  1,005: blocked 5, hit 1,000
 memory     40 of at most 513 MiB
@@ -442,6 +462,10 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
             waiting: vec!["listen.threads".to_owned()],
             temporary: Vec::new(),
             is_leaving: false,
+            readiness: Readiness {
+                state: ReadinessState::Degraded,
+                why: vec!["list two: not in force".to_owned()],
+            },
             lists: vec![list()],
             questions: questions(),
             memory: MemoryStatus {

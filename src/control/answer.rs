@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
+use super::changes::AnswerKind;
 use super::facts::{Configuration, Facts, ReloadTurn};
 use super::protocol::{
-    AnswerKind, CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus,
-    Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus, Questions, Reloaded,
+    Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
 use crate::cache::{Flush, FlushKind};
 use crate::clock::monotonic;
 use crate::count::{Board, Event};
 use crate::list::ListIndex;
 use crate::list::guard::Code;
+use crate::measure::{LiveReadiness, Readiness};
 use crate::name::{Name, SuffixHashes};
 use crate::resolve::AnchorStatus;
 use crate::store::Health;
@@ -32,6 +34,8 @@ pub struct ServerParts {
     pub board: Arc<Board>,
     /// Knows whether they are written to disk.
     pub health: Health,
+    /// Whether clients can be sent here.
+    pub readiness: LiveReadiness,
     /// Cache and resolver.
     pub resolution: Box<dyn Resolution>,
     /// When the program started.
@@ -169,6 +173,7 @@ impl ServerParts {
             doors: facts.doors.clone(),
             waiting: facts.waiting.clone(),
             temporary: facts.temporary.clone(),
+            readiness: Readiness::clone(&self.readiness.load()),
             is_leaving: facts.is_leaving,
             lists: lists.collect(),
             questions: Questions {

@@ -2,17 +2,19 @@
 //! in one line of JSON each way.
 
 mod answer;
+mod changes;
 mod client;
 mod facts;
 mod protocol;
 mod server;
 
 pub use answer::{NothingResolved, Resolution, ServerParts};
+pub use changes::{AnswerKind, TemporaryChange};
 pub use client::{AskFault, ask};
 pub use facts::{Configuration, Facts, ReloadTurn};
 pub use protocol::{
-    AnswerKind, CacheStatus, ConfigReload, ControlReply, EntryPlace, Flushed, GroupAnswer,
-    GroupVerdict, ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request,
-    RootCopyStatus, Status, TemporaryChange, UpstreamStatus, Why,
+    CacheStatus, ConfigReload, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict,
+    ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status,
+    UpstreamStatus, Why,
 };
 pub use server::{BindRefusal, ControlServer, Socket};

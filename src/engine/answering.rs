@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::anchors;
 use super::resolver::{resolve_settings, special_use, with_made_addresses};
-use super::{StartError, anchors};
+use super::start_error::StartError;
 use crate::answer::blocked::Page;
 use crate::answer::local::Local;
 use crate::cache::{Cache, Lifetimes};

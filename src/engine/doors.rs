@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::StartError;
+use super::start_error::StartError;
 use crate::config::{Config, Listen};
 use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, LiveIdentity};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{StartError, transfers};
+use super::start_error::StartError;
+use super::transfers;
 use crate::config::Config;
 use crate::update::push::{Listener, PushDoor};
 use crate::update::transfer::Transfers;

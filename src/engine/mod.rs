@@ -6,10 +6,15 @@ mod answering;
 mod budget;
 mod counting;
 mod doors;
+mod exchange;
 mod flushed;
+mod list_changes;
 mod looking;
 mod opening;
+mod plan;
 mod proofs;
+mod pulse;
+mod reach;
 mod readings;
 mod reload;
 mod resolution;
@@ -17,6 +22,8 @@ mod resolver;
 mod restart_keys;
 mod running;
 mod service;
+mod start_error;
+mod starting;
 mod temporary;
 mod transfers;
 mod waiting;
@@ -24,17 +31,15 @@ mod waiting;
 pub use budget::number;
 pub use counting::open_store;
 pub use opening::OpenedEngine;
-pub use running::{Engine, Operator};
+pub use running::{Operator, RunningEngine};
 pub use service::notify;
+pub use start_error::StartError;
 pub use waiting::StartWait;
 
 use crate::config::Config;
 use crate::resolve::Resolver;
 use crate::serve::tls::TlsIdentity;
 use resolver::resolve_settings;
-
-/// What stops a start; the message says what to do.
-pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What would stop a start although the files that the configuration names can be opened: what
 /// stands in them.

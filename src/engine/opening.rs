@@ -9,10 +9,10 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tracing::{error, warn};
 
-use super::StartError;
 use super::answering::clients;
 use super::budget::MemoryBudget;
 use super::looking::{Looking, open_push};
+use super::start_error::StartError;
 use super::waiting::{StartWait, wait_for_lists};
 use crate::config::Config;
 use crate::control::{
@@ -20,6 +20,7 @@ use crate::control::{
     Socket, TemporaryChange,
 };
 use crate::count::Board;
+use crate::measure::{LiveReadiness, Readiness, ReadinessState};
 use crate::store::{Health, Journal, Promises, make_private_folder};
 use crate::update::push::PushDoor;
 use crate::update::{NotInForce, Settings, Updater};
@@ -98,6 +99,7 @@ impl OpenedControl {
             configuration: Box::new(NotYet),
             board: Arc::new(Board::new(config.lists().len())),
             health: Health::default(),
+            readiness: waiting_readiness(),
             resolution: Box::new(NothingResolved),
             started,
         };
@@ -130,6 +132,14 @@ impl Configuration for NotYet {
     fn change(&self, _: &TemporaryChange) -> Result<Vec<String>, String> {
         Err(NOT_YET.to_owned())
     }
+}
+
+/// Nobody is answered yet.
+fn waiting_readiness() -> LiveReadiness {
+    Arc::new(ArcSwap::from_pointee(Readiness {
+        state: ReadinessState::Down,
+        why: vec!["waits for lists with `required = true`".to_owned()],
+    }))
 }
 
 /// What the operator can ask about.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::StartError;
+use super::start_error::StartError;
 use crate::answer::special_use::{About, Designated, SpecialUse};
 use crate::config::{self, Config, Listen, Resolve, ResolveMode};
 use crate::name::Name;

@@ -8,26 +8,23 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{info, warn};
 
-use super::answering::{guards, put_together, stream_settings};
+use super::anchors;
 use super::budget::MemoryBudget;
-use super::counting::{entry_tallies, run_settings};
-use super::doors::{DoorGround, Doors, threads};
+use super::doors::{DoorGround, Doors};
 use super::looking::Looking;
-use super::opening::{OpenedEngine, facts};
+use super::opening::facts;
 use super::proofs::Proofs;
 use super::readings::{ReadingSource, publish};
 use super::resolution::LiveResolution;
-use super::resolver::resolve_settings;
+use super::start_error::StartError;
 use super::temporary::Temporary;
-use super::{StartError, anchors};
-use crate::clock::{self, UnixSeconds};
+use crate::clock::UnixSeconds;
 use crate::config::{Config, LogLevel, Problem};
 use crate::control::{ControlServer, Facts, ServerParts};
 use crate::count::Board;
-use crate::query::Answering;
+use crate::measure::LiveReadiness;
 use crate::resolve;
-use crate::serve::tcp::Streams;
-use crate::serve::tls::{LiveIdentity, TlsIdentity};
+use crate::serve::tls::TlsIdentity;
 use crate::serve::{Current, InService};
 use crate::store::{Health, Journal, Keeper, Promises};
 use crate::update::Updater;
@@ -39,7 +36,7 @@ use crate::{measure, process};
 const FILES_BESIDE_CONNECTIONS: u64 = 2000;
 
 /// The running resolver.
-pub struct Engine {
+pub struct RunningEngine {
     pub(super) runtime: Handle,
     pub(super) operator: Operator,
     pub(super) updater: Arc<Updater>,
@@ -49,10 +46,11 @@ pub struct Engine {
     pub(super) current: Arc<Current>,
     pub(super) facts: Arc<ArcSwap<Facts>>,
     pub(super) health: Health,
-    started: Instant,
-    started_at: UnixSeconds,
+    pub(super) readiness: LiveReadiness,
+    pub(super) started: Instant,
+    pub(super) started_at: UnixSeconds,
     /// Changed by one at a time; nothing once it has stopped.
-    parts: Mutex<Option<Parts>>,
+    pub(super) parts: Mutex<Option<EngineParts>>,
 }
 
 /// What the engine asks of the command that runs it.
@@ -64,7 +62,7 @@ pub struct Operator {
 }
 
 /// What a change of the configuration exchanges.
-pub(super) struct Parts {
+pub(super) struct EngineParts {
     /// What was in force at the start.
     pub(super) started: Config,
     /// As the file has it, as far as it can be in force.
@@ -87,7 +85,7 @@ pub(super) struct Parts {
     pub(super) anchors: Option<AbortHandle>,
     /// What was answered by before, until nobody does any more.
     pub(super) retired: Vec<Arc<InService>>,
-    control: Option<ControlServer>,
+    pub(super) control: Option<ControlServer>,
 }
 
 /// Where Prometheus asks.
@@ -102,98 +100,7 @@ impl Drop for MetricsDoor {
     }
 }
 
-impl Engine {
-    /// Open the way outside, all doors and the store. Questions are answered when this returns.
-    ///
-    /// # Errors
-    /// Where a door or the way outside cannot be opened.
-    pub fn start(opened: OpenedEngine, operator: Operator) -> Result<Arc<Self>, StartError> {
-        let OpenedEngine {
-            config,
-            runtime,
-            control,
-            journal,
-            promises,
-            updater,
-            looking,
-            push,
-            started,
-        } = opened;
-        let _inside = runtime.enter();
-        let board = Arc::new(Board::new(config.lists().len()));
-        board.count_entries(entry_tallies(&config));
-        let (answering, due) = put_together(&config, updater.live(), &board)?;
-        let answering = Arc::new(answering);
-        let ground = ground(&config, answering)?;
-        let current = Arc::clone(&ground.current);
-        let renewing = Arc::clone(&current);
-        let present = move || Arc::clone(&renewing.load().answering);
-        runtime.spawn(Answering::renew(present, due));
-        let mut doors = Doors::default();
-        let bound = runtime.block_on(doors.bind(&config))?;
-        warn_of_few_files(&config);
-        let publisher = config.metrics.map(measure::start).transpose()?;
-        // A run begins in the log once nothing can keep its doors shut any more: a start that
-        // failed is no crash.
-        let run = run_settings(&config, &promises, &updater);
-        let keeper = Keeper::start(Arc::clone(&board), run, &journal)?;
-        // By now it is known whether the log goes on.
-        let witnesses = Witnesses::start(&config.audit.witnesses, &config.state)?;
-        let engine = Arc::new(Self {
-            runtime: runtime.clone(),
-            operator,
-            facts: Arc::new(ArcSwap::from_pointee(facts(
-                &config,
-                Vec::new(),
-                witnesses.clone(),
-            ))),
-            health: keeper.health(),
-            updater,
-            journal,
-            promises,
-            board,
-            current,
-            started,
-            started_at: clock::wall_s(),
-            parts: Mutex::default(),
-        });
-        if let Err(error) = doors.open(bound, &config.listen, &ground) {
-            keeper.stop()?;
-            return Err(error);
-        }
-        let parts = Parts {
-            started: config.clone(),
-            file: config.clone(),
-            temporary: Temporary::default(),
-            resolve: resolve_settings(&config)?,
-            anchors: engine.follow_anchors(&config),
-            metrics: publisher.map(|publisher| engine.publish(publisher)),
-            proofs: Proofs::new(&config),
-            config,
-            ground,
-            doors,
-            closing: Vec::new(),
-            looking: Some(looking),
-            push,
-            keeper,
-            retired: Vec::new(),
-            control: None,
-        };
-        engine.tell(&parts, witnesses, Vec::new());
-        *engine.parts() = Some(parts);
-        let server = control.serve(engine.control_parts());
-        match server {
-            Ok(server) => {
-                if let Some(parts) = &mut *engine.parts() {
-                    parts.control = Some(server);
-                    parts.proofs.begin(&engine.updater, &parts.doors.udp());
-                }
-                Ok(engine)
-            }
-            Err(error) => engine.stop().and(Err(error.into())),
-        }
-    }
-
+impl RunningEngine {
     /// What could not be had before is looked for again, and what changed by itself is seen.
     pub fn look_again(&self) {
         // Whoever changes the parts looks at all of it.
@@ -244,7 +151,18 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn parts(&self) -> MutexGuard<'_, Option<Parts>> {
+    /// Are other resolvers asked, and not the authorities?
+    pub(super) fn forwards(&self) -> bool {
+        !self
+            .current
+            .load()
+            .answering
+            .resolver()
+            .upstreams()
+            .is_empty()
+    }
+
+    pub(super) fn parts(&self) -> MutexGuard<'_, Option<EngineParts>> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -281,7 +199,7 @@ impl Engine {
     }
 
     /// Let the operator see what is in force, and say what memory is promised.
-    pub(super) fn tell(&self, parts: &Parts, witnesses: Witnesses, waiting: Vec<String>) {
+    pub(super) fn tell(&self, parts: &EngineParts, witnesses: Witnesses, waiting: Vec<String>) {
         let mut doors = parts.doors.names();
         doors.extend(parts.metrics.iter().map(|door| door.name.clone()));
         let notified = parts.looking.iter().flat_map(Looking::notified);
@@ -302,32 +220,18 @@ impl Engine {
         info!("{}", budget.describe(octets.sum()));
     }
 
-    fn control_parts(self: &Arc<Self>) -> ServerParts {
+    pub(super) fn control_parts(self: &Arc<Self>) -> ServerParts {
         ServerParts {
             updater: Arc::clone(&self.updater),
             facts: Arc::clone(&self.facts),
             configuration: Box::new(Arc::downgrade(self)),
             board: Arc::clone(&self.board),
             health: self.health.clone(),
+            readiness: Arc::clone(&self.readiness),
             resolution: Box::new(LiveResolution(Arc::clone(&self.current))),
             started: self.started,
         }
     }
-}
-
-/// What all doors answer by.
-fn ground(config: &Config, answering: Arc<Answering>) -> Result<DoorGround, StartError> {
-    let current = Arc::new(Current::from_pointee(InService {
-        answering,
-        guards: guards(config)?,
-    }));
-    let streams = Streams::new(Arc::clone(&current), threads(), stream_settings(config));
-    let identity = tls_identity(config)?.map(LiveIdentity::from_pointee);
-    Ok(DoorGround {
-        current,
-        streams,
-        identity: identity.map(Arc::new),
-    })
 }
 
 /// The certificate and its key, where there is to be a TLS door.

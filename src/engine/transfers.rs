@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::StartError;
+use super::start_error::StartError;
 use crate::config::Config;
 use crate::update::Updater;
 use crate::update::transfer::{SecondaryZone, Settings, Transfers};

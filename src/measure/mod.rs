@@ -5,7 +5,9 @@
 //! the provider's own upstream resolvers, never a name that was asked for or a client. Counters
 //! start at 0 with the process; the regulator's counts, which outlive it, are in the store.
 
+mod readiness;
 mod reading;
+pub use readiness::{LiveReadiness, Readiness, ReadinessState};
 pub use reading::{ListReading, Reading, UpstreamReading, WitnessReading};
 
 mod page;
@@ -39,17 +41,21 @@ pub struct Publisher {
     door: HttpDoor,
 }
 
-/// Listens for Prometheus on `listen`; port 0 takes a free one.
+/// Listens for Prometheus on `listen`; port 0 takes a free one. Whoever asks whether clients can be
+/// sent here is told what `readiness` says.
 ///
 /// # Errors
 /// When the address cannot be had.
-pub fn start(listen: SocketAddr) -> Result<Publisher, MeasureError> {
+pub fn start(listen: SocketAddr, readiness: LiveReadiness) -> Result<Publisher, MeasureError> {
     let failed = |source| MeasureError::Listen {
         address: listen,
         source,
     };
     let shown = Shown::default();
-    let scrape = scrape::Scrape(Arc::clone(&shown));
+    let scrape = scrape::Scrape {
+        shown: Arc::clone(&shown),
+        readiness,
+    };
     let door = HttpListener::bind(listen)
         .and_then(|listener| listener.serve("metrics", scrape::LIMITS, None, scrape))
         .map_err(failed)?;
@@ -92,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_scrape_shows_the_last_reading() {
-        let publisher = start("127.0.0.1:0".parse().unwrap()).unwrap();
+        let publisher = start("127.0.0.1:0".parse().unwrap(), LiveReadiness::default()).unwrap();
         let address = publisher.address();
         let board = Board::new(1);
         let cells = board.cells();
@@ -139,7 +145,9 @@ mod tests {
     fn an_address_that_is_taken_is_told() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let refused = start(address).unwrap_err().to_string();
+        let refused = start(address, LiveReadiness::default())
+            .unwrap_err()
+            .to_string();
         assert!(
             refused.contains(&address.to_string()) && refused.contains("[metrics]"),
             "{refused}"

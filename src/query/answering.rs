@@ -5,18 +5,17 @@ use std::sync::Arc;
 
 use super::asked::{Outcome, Wanted};
 use super::desk::{AnswerDesk, Round};
-use super::fetch::Outside;
-use super::renewer::{Due, Renewer, Settings as RenewalSettings};
-use crate::answer::blocked::{Channel, Page};
-use crate::answer::local::Local;
-use crate::answer::special_use::SpecialUse;
-use crate::cache::{Cache, Entry, Front, Lifetimes};
+use super::fetch::{FetchedCounts, Outside};
+use super::renewer::{Due, Renewer};
+use super::terms::Terms;
+use crate::answer::blocked::Channel;
+use crate::cache::{Cache, Entry, Front};
 use crate::clock;
 use crate::count::{Board, Cells, Door, Event, Kind};
 use crate::list::{ListIndex, Match};
-use crate::name::SuffixHashes;
+use crate::name::{Name, SuffixHashes};
 use crate::policy::{Clients, Live, Verdict};
-use crate::resolve::Resolver;
+use crate::resolve::{Question, Resolver};
 use crate::wire::rtype;
 
 /// Everything a question needs on its way, shared by all doors; another one takes its place when
@@ -27,27 +26,6 @@ pub struct Answering {
     pub(super) outside: Outside,
     pub(super) renewer: Arc<Renewer>,
     pub(super) terms: Terms,
-}
-
-/// What an operator may change while questions are answered.
-pub struct Terms {
-    /// Who may ask.
-    pub clients: Arc<Clients>,
-    /// What to answer for each list, each in its list's place.
-    pub pages: Vec<Option<Page>>,
-    /// Who answers the special-use names.
-    pub special_use: SpecialUse,
-    /// Names that the operator has answered here.
-    pub local: Local,
-    /// The largest UDP reply with an answer that has just come from outside, in octets.
-    pub udp_octets_max: usize,
-    /// Questions that may wait for an answer from outside; more fail with
-    /// [`Failure::Crowded`](crate::resolve::Failure).
-    pub waiting_max: usize,
-    /// How long answers are kept.
-    pub lifetimes: Lifetimes,
-    /// How answers are kept alive.
-    pub renewal: RenewalSettings,
 }
 
 /// The parts that [`Answering`] is built from.
@@ -120,6 +98,24 @@ impl Answering {
     /// The way outside.
     pub const fn resolver(&self) -> &Resolver {
         &self.outside.resolver
+    }
+
+    /// What came of asking outside since the way outside was opened.
+    pub fn fetched(&self) -> FetchedCounts {
+        self.outside.fetched.read()
+    }
+
+    /// Ask outside for what everybody has who answers there: the root's servers.
+    pub async fn try_outside(&self) {
+        let resolver = self.resolver();
+        let root = Question {
+            name: Name::root(),
+            qtype: rtype::NS,
+            dnssec_ok: false,
+            checking_disabled: true,
+        };
+        // What it came to is in the resolver's totals.
+        let _ = resolver.fetch(&root, resolver.patience()).await;
     }
 
     /// A desk for one more thread that takes questions one by one.

@@ -2,13 +2,14 @@
 //! them is told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answering::Terms;
 use super::single_flight::Flights;
+use super::terms::Terms;
 use crate::answer::minimal;
 use crate::cache::{Cache, CacheKey, Entry, Lifetimes};
 use crate::clock;
@@ -28,6 +29,41 @@ pub(super) struct Outside {
     pub(super) lifetimes: Lifetimes,
     /// Another way outside is in force.
     is_retired: Arc<AtomicBool>,
+    pub(super) fetched: Arc<FetchedTally>,
+}
+
+/// What came of asking outside, counted.
+#[derive(Debug, Default)]
+pub(super) struct FetchedTally {
+    answers: AtomicU64,
+    bogus: AtomicU64,
+}
+
+/// What came of asking outside since that way was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FetchedCounts {
+    /// Answers, also such that say that there is nothing.
+    pub answers: u64,
+    /// Answers that could not be validated.
+    pub bogus: u64,
+}
+
+impl FetchedTally {
+    fn note(&self, fetched: &Result<Fetched, Failure>) {
+        let counter = match fetched {
+            Ok(_) => &self.answers,
+            Err(failure) if failure.is_of_validation() => &self.bogus,
+            Err(_) => return,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn read(&self) -> FetchedCounts {
+        FetchedCounts {
+            answers: self.answers.load(Relaxed),
+            bogus: self.bogus.load(Relaxed),
+        }
+    }
 }
 
 /// What asking came to.
@@ -47,6 +83,7 @@ impl Outside {
             cache,
             lifetimes: terms.lifetimes,
             is_retired: Arc::default(),
+            fetched: Arc::default(),
         }
     }
 
@@ -73,6 +110,7 @@ impl Outside {
         // In a box: it would be copied at each step of the way to its task otherwise.
         let work = Box::pin(async move {
             let fetched = outside.ask(&asked, patience).await;
+            outside.fetched.note(&fetched);
             outside.keep(&asked, key, flushes, fetched)
         });
         self.flights

@@ -10,12 +10,15 @@ mod renew;
 mod renewer;
 mod reversed;
 mod single_flight;
+mod terms;
 mod zone_above;
 
-pub use answering::{Answering, Parts, Terms};
+pub use answering::{Answering, Parts};
 pub use asked::{Asked, Later, Outcome, Rate};
 pub use desk::{AnswerDesk, Round};
+pub use fetch::FetchedCounts;
 pub use renewer::{Due, Renewals, Settings as RenewalSettings};
+pub use terms::Terms;
 
 use crate::answer::{minimal, special_use};
 use crate::cache::CacheKey;

@@ -47,6 +47,19 @@ impl Failure {
         !matches!(self, Self::Sentinel)
     }
 
+    /// Was something said that cannot be validated?
+    pub const fn is_of_validation(self) -> bool {
+        matches!(
+            self,
+            Self::Bogus
+                | Self::Expired
+                | Self::NotYetValid
+                | Self::KeyMissing
+                | Self::Unsigned
+                | Self::Unproven
+        )
+    }
+
     /// The INFO-CODE of RFC 8914 section 4 that tells the client.
     pub const fn ede(self) -> u16 {
         match self {

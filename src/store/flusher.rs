@@ -4,27 +4,22 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use crate::clock::{ClockReading, UnixSeconds, hour_start, monotonic, since_epoch, wall_s};
+use crate::clock::{ClockReading, UnixSeconds, since_epoch, wall_s};
 use crate::count::{Board, HourCounts, Meter};
-use crate::list::ListIndex;
 
 use super::clock_track::{
     ClockTrack, TOLD_FOR_S, tell_stands_still, tell_unsure, tell_withdrawn, warn_of,
 };
 use super::damaged::set_unusable_aside;
+use super::flush_times::{booking_time, pause, step};
 use super::health::Health;
-use super::journal::{Journal, JournalEvent, Told};
-use super::out_of_force::{ForceLook, ForceWatch, ListForce};
-use super::run_change::{RunChange, RunSettings, StoreOpener};
+use super::journal::{Journal, JournalEvent};
+use super::opened_late::wait_for;
+use super::out_of_force::{ForceLook, ListForce};
+use super::run_change::{RunChange, RunSettings, Told, WrittenRun};
+use super::steps::Ending;
 use super::{ClockStep, Store, StoreError, Taking};
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// A flush that is due at the full hour and comes no later than this still books on the hour
-/// before.
-const LATE_S: i64 = 2;
 
 /// Writes a board's counts to a store every few seconds and at each full hour.
 #[derive(Debug)]
@@ -38,8 +33,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread. Events of the journal are written at once, and at each writing it is asked
-    /// which lists are in force.
+    /// Starts the thread. Events of the journal are written at once, and at each writing it is
+    /// asked which lists are in force.
     ///
     /// Where the store cannot be opened now, the counts wait in memory, and it is tried again: the
     /// evidence keeps nobody from being answered.
@@ -54,7 +49,7 @@ impl Keeper {
         let (stop, told) = channel();
         let health = Health::default();
         // In this order: what is in force now is so when the run begins.
-        let mut kept = Kept::new(settings);
+        let mut kept = WrittenRun::new(settings);
         let began = wall_s();
         journal.place(began, began);
         let store = match (kept.opener)(began) {
@@ -69,7 +64,9 @@ impl Keeper {
             ledger.can_reopen = true;
             ledger.keep(&told)
         };
-        journal.attach(Some(stop.clone()));
+        let waker = stop.clone();
+        // Where the thread has ended, the last flush took what there was.
+        journal.attach(Some(Box::new(move || drop(waker.send(Told::Write)))));
         let hold = Hold(journal.clone());
         let thread = std::thread::Builder::new()
             .name("counts".into())
@@ -114,41 +111,6 @@ impl Keeper {
     }
 }
 
-/// A store that could not be opened is tried again after this long.
-const OPEN_AGAIN: Duration = Duration::from_secs(5);
-
-/// The store, once it can be opened; an error where the program stops before that.
-fn wait_for(
-    mut opened: Result<Store, StoreError>,
-    began: UnixSeconds,
-    kept: &mut Kept,
-    health: &Health,
-    told: &Receiver<Told>,
-) -> Result<Store, StoreError> {
-    loop {
-        let error = match opened {
-            Ok(store) => return Ok(store),
-            Err(error) => error,
-        };
-        health.note(Err(&error), wall_s());
-        let again = monotonic() + OPEN_AGAIN;
-        while monotonic() < again {
-            // Events wait in memory like the counts.
-            match told.recv_timeout(again.saturating_duration_since(monotonic())) {
-                Ok(Told::Write) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Told::Change(change, done)) => {
-                    // No run has begun that would have to end.
-                    (change.meanwhile)();
-                    *kept = Kept::new(change.next);
-                    let _ = done.send(Ok(()));
-                }
-                Ok(Told::Stop) | Err(RecvTimeoutError::Disconnected) => return Err(error),
-            }
-        }
-        opened = (kept.opener)(began);
-    }
-}
-
 /// The journal's hold on the writing thread.
 #[derive(Debug)]
 struct Hold(Journal);
@@ -159,31 +121,11 @@ impl Drop for Hold {
     }
 }
 
-/// What a run is written by, and what was seen of its lists.
-struct Kept {
-    opener: StoreOpener,
-    force: ForceWatch,
-    places: Vec<ListIndex>,
-    flush_every: Duration,
-}
-
-impl Kept {
-    /// Looks at the lists for the first time.
-    fn new(settings: RunSettings) -> Self {
-        Self {
-            opener: settings.opener,
-            force: ForceWatch::new(settings.in_force),
-            places: settings.places,
-            flush_every: settings.flush_every,
-        }
-    }
-}
-
 /// What the thread works on.
 struct Ledger {
     board: Arc<Board>,
     store: Store,
-    run: Kept,
+    run: WrittenRun,
     /// Another store can be opened where this one is of no use any more.
     can_reopen: bool,
     /// The run that is to begin once this one could be ended.
@@ -209,7 +151,13 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn new(board: Arc<Board>, store: Store, journal: Journal, health: Health, run: Kept) -> Self {
+    fn new(
+        board: Arc<Board>,
+        store: Store,
+        journal: Journal,
+        health: Health,
+        run: WrittenRun,
+    ) -> Self {
         let last_taking = store.time();
         Self {
             board,
@@ -271,12 +219,12 @@ impl Ledger {
     fn begin_next(&mut self) -> Result<(), StoreError> {
         let now = self.last_taking;
         if self.next.is_some() {
-            self.store.end_run(now)?;
+            self.store.add(&Taking::default(), now, Ending::Stop)?;
             self.store.release()?;
             self.is_released = true;
         }
         if let Some(next) = self.next.take() {
-            self.run = Kept::new(next);
+            self.run = WrittenRun::new(next);
         }
         let lists = self.run.force.ask();
         let events = self.renew(Ok(()), &lists, now)?;
@@ -427,49 +375,18 @@ impl Ledger {
     }
 }
 
-/// A step of the wall clock between two readings, by the log's time: `last` is that of the first.
-///
-/// A machine that slept looks the same, since the monotonic clock stands still meanwhile: nothing
-/// was asked of the resolver then.
-fn step(last: UnixSeconds, before: ClockReading, now: ClockReading) -> Option<ClockStep> {
-    let until = now.wall.max(last);
-    before.step_s(now).map(|by_s| ClockStep {
-        from: if by_s > 0 {
-            last.saturating_add(before.elapsed_s(now)).min(until)
-        } else {
-            until
-        },
-        until,
-        by_s,
-    })
-}
-
-/// How long to sleep: until the next flush, or until just after the full hour.
-fn pause(since_epoch: Duration, flush_every: Duration) -> Duration {
-    let into_hour = Duration::new(
-        since_epoch.as_secs() % HOUR.as_secs(),
-        since_epoch.subsec_nanos(),
-    );
-    flush_every.min(HOUR.saturating_sub(into_hour) + Duration::from_millis(1))
-}
-
-/// The moment that counts taken `now` are booked on: just after the full hour still the hour
-/// before, otherwise the clock's word.
-fn booking_time(last_taking: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
-    let hour = hour_start(now);
-    let just_closed = hour_start(last_taking) + 3600 == hour && now - hour <= LATE_S;
-    if just_closed { hour - 1 } else { now }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use std::path::Path;
     use std::sync::Mutex;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
+    use super::super::out_of_force::ForceWatch;
+    use super::super::run_change::StoreOpener;
     use super::*;
     use crate::audit::{Demands, ExportPart, Folder, LogExporter, verify};
+    use crate::clock::hour_start;
     use crate::count::{Cells, Door, Event, Kind, ListIdentity, Record, Stretch};
     use crate::record::{EventKind, IssueVerified, Statement};
     use crate::seal::VerifyKey;
@@ -534,8 +451,8 @@ mod tests {
     }
 
     /// A run of both lists, which stand so.
-    fn written_by(in_force: impl Fn() -> Vec<ListForce> + Send + 'static) -> Kept {
-        Kept::new(RunSettings {
+    fn written_by(in_force: impl Fn() -> Vec<ListForce> + Send + 'static) -> WrittenRun {
+        WrittenRun::new(RunSettings {
             opener: Box::new(|_| Err(StoreError::Thread("nothing to open".into()))),
             in_force: Box::new(in_force),
             places: vec![0, 1],

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, params};
@@ -16,7 +15,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::StoreError;
-use super::run_change::RunChange;
 use crate::clock::{UnixSeconds, wall_s};
 use crate::record::{EventKind, Statement};
 
@@ -94,35 +92,24 @@ pub struct JournalRow {
 }
 
 /// Takes events from anywhere in the program; a clone writes to the same journal.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Journal(Arc<Mutex<WaitingEvents>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct WaitingEvents {
     events: Vec<JournalEvent>,
     /// What the journal on disk said last of each list's coming in force.
     told: BTreeMap<String, JournalEvent>,
     /// Wakes the thread that writes; none before it runs.
-    wake: Option<Sender<Told>>,
+    wake: Option<Wake>,
 }
 
-/// What the writing thread is told.
-pub(super) enum Told {
-    /// Write now.
-    Write,
-    /// Another run is to begin; it is said when it has.
-    Change(Box<RunChange>, Sender<Result<(), StoreError>>),
-    /// Write the rest and end.
-    Stop,
-}
+/// Wakes the thread that writes.
+pub(super) type Wake = Box<dyn Fn() + Send>;
 
-impl fmt::Debug for Told {
+impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Write => "Write",
-            Self::Change(..) => "Change",
-            Self::Stop => "Stop",
-        })
+        f.debug_struct("Journal").finish_non_exhaustive()
     }
 }
 
@@ -146,8 +133,7 @@ impl Journal {
         }
         waiting.events.push(event);
         if let Some(wake) = &waiting.wake {
-            // The thread has ended: the last flush took what there was.
-            let _ = wake.send(Told::Write);
+            wake();
         }
     }
 
@@ -190,7 +176,7 @@ impl Journal {
     }
 
     /// Have `wake` told of each event, or nobody.
-    pub(super) fn attach(&self, wake: Option<Sender<Told>>) {
+    pub(super) fn attach(&self, wake: Option<Wake>) {
         self.lock().wake = wake;
     }
 

@@ -17,6 +17,7 @@ mod damaged;
 mod entries;
 #[cfg(test)]
 pub(crate) mod failing;
+mod flush_times;
 mod flusher;
 mod forms;
 mod frame;
@@ -33,6 +34,7 @@ mod lock;
 mod log;
 mod misfit;
 mod moving;
+mod opened_late;
 mod out_of_force;
 mod promises;
 mod read;

@@ -2,10 +2,11 @@
 //! order and the next one begins in the same second, so that the log says of each count which lists
 //! there were.
 
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use super::StoreError;
-use super::out_of_force::InForceSince;
+use super::out_of_force::{ForceWatch, InForceSince};
 use super::write::Store;
 use crate::clock::UnixSeconds;
 use crate::list::ListIndex;
@@ -41,6 +42,36 @@ impl Default for RunSettings {
             in_force: Box::new(Vec::new),
             places: Vec::new(),
             flush_every: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What the writing thread is told.
+pub(super) enum Told {
+    /// Write now.
+    Write,
+    /// Another run is to begin; it is said when it has.
+    Change(Box<RunChange>, Sender<Result<(), StoreError>>),
+    /// Write the rest and end.
+    Stop,
+}
+
+/// What a run is written by, and what was seen of its lists.
+pub(super) struct WrittenRun {
+    pub(super) opener: StoreOpener,
+    pub(super) force: ForceWatch,
+    pub(super) places: Vec<ListIndex>,
+    pub(super) flush_every: Duration,
+}
+
+impl WrittenRun {
+    /// Looks at the lists for the first time.
+    pub(super) fn new(settings: RunSettings) -> Self {
+        Self {
+            opener: settings.opener,
+            force: ForceWatch::new(settings.in_force),
+            places: settings.places,
+            flush_every: settings.flush_every,
         }
     }
 }

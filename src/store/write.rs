@@ -163,11 +163,6 @@ impl Store {
         self.end_as(at, Ending::Stop).map(drop)
     }
 
-    /// Ends the run in order; another one may begin once the file was let go.
-    pub(super) fn end_run(&mut self, at: UnixSeconds) -> Result<(), StoreError> {
-        self.add(&Taking::default(), at, Ending::Stop)
-    }
-
     /// Lets go of the file, which is of no use any more, and of the folder, which it gives: nothing
     /// more can be written here.
     pub(super) fn release(&mut self) -> Result<PathBuf, StoreError> {

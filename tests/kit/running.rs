@@ -191,10 +191,25 @@ impl Running {
 
     /// Its metrics page.
     pub(crate) fn metrics_page(&self) -> String {
+        self.fetch("/metrics")
+    }
+
+    /// What its metrics door says about this path: the status and the body.
+    pub(crate) fn ask_metrics_door(&self, path: &str) -> (u16, String) {
+        let reply = self.fetch(path);
+        let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    fn fetch(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.metrics_address()).expect("the metrics");
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .expect("a request");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
         let mut page = String::new();
         stream.read_to_string(&mut page).expect("a page");
         page

@@ -10,6 +10,9 @@ pub(super) type Layers = Vec<(String, u32)>;
 /// The one module that ties the others together: it may use its neighbours in the last layer.
 const SPINE_OF_THE_PROGRAM: &str = "commands";
 
+/// The modules that read the configuration.
+const READERS: [&str; 2] = ["engine", SPINE_OF_THE_PROGRAM];
+
 /// Read the groups from the comment lines (`// 1 words`) and the modules below them.
 pub(super) fn read(root: &Source) -> (Layers, Vec<Finding>) {
     let (mut layers, mut findings, mut layer) = (Layers::new(), Vec::new(), 0);
@@ -72,9 +75,9 @@ fn check_module(source: &Source, tokens: &[Token<'_>], own: &str, layers: &Layer
         let remedy = match layer_of(layers, used.text) {
             _ if used.text == own => continue,
             None => "name a module of src/lib.rs after `crate::`",
-            Some(_) if used.text == "config" && own != SPINE_OF_THE_PROGRAM => {
-                "give the module its own `Settings`, which config fills (only commands reads \
-                 config)"
+            Some(_) if used.text == "config" && !READERS.contains(&own) => {
+                "give the module its own `Settings`, which config fills (only engine and commands \
+                 read config)"
             }
             Some(_) if own == SPINE_OF_THE_PROGRAM => continue,
             Some(layer) if layer < own_layer => continue,

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::super::protocol::*;
-use super::super::{AskFault, Configuration, Facts, ReloadTurn, Resolution, ask};
+use super::super::{AskFault, Configuration, Facts, ReloadTurn, Resolution, TemporaryChange, ask};
 use super::*;
 use crate::cache::{Flush, FlushKind};
 use crate::count::{Board, Kind};
@@ -113,6 +113,7 @@ fn parts() -> ServerParts {
         configuration: Box::new(Unchanging),
         board,
         health: Health::default(),
+        readiness: Default::default(),
         resolution: Box::new(Desk(Mutex::default())),
         started: monotonic(),
     }
