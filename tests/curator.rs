@@ -800,7 +800,8 @@ fn an_issue_that_expires_soon_is_told_of() {
         desk.keys
     );
     fs::write(desk.file("wardline.toml"), text).expect("a configuration");
-    let said = desk.does("check --config wardline.toml");
+    let (code, said, doubts) = desk.run_words("check --config wardline.toml");
+    assert!(code == 0 && doubts.contains("is an example"), "{doubts}");
     assert!(
         said.contains("desk/issue/story.manifest: expires in 5 days, on "),
         "{said}"

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use toml::{Table, Value};
 
-use crate::kit::ask::{Client, Question, Response, ask};
+use crate::kit::ask::{Client, Question, Response, ask, shown_certificate};
 use crate::kit::internet::Internet;
 use crate::kit::load::Load;
 use crate::kit::program::{Program, STOP};
@@ -91,10 +91,6 @@ fn reload(running: &Running) -> String {
 
 fn data(at: SocketAddr, name: &str) -> Vec<String> {
     ask(at, name, "A").data()
-}
-
-fn refused(at: SocketAddr) -> bool {
-    ask(at, NEVER[0], "A").rcode() == "REFUSED"
 }
 
 /// A change, and how one sees that it is in force.
@@ -622,21 +618,62 @@ fn answers_of_one_kind_are_forgotten_and_no_others() {
     );
 }
 
+const RENEWED: [&str; 2] = [
+    include_str!("cases/tls/renewed-cert.pem"),
+    include_str!("cases/tls/renewed-key.pem"),
+];
+
+/// The certificate that the TLS door shows.
+fn shown(running: &Running) -> Vec<u8> {
+    shown_certificate(running.tls_address())
+}
+
+/// Puts these in the place of the certificate and its key, as programs do that renew them.
+fn put_pair(running: &Running, [certificate, key]: [&str; 2]) {
+    for (file, text) in [("cert.pem", certificate), ("key.pem", key)] {
+        let beside = running.folder().join("renewed");
+        fs::write(&beside, text).unwrap();
+        fs::rename(beside, running.folder().join(file)).unwrap();
+    }
+}
+
 #[test]
 fn a_renewed_certificate_is_shown_and_a_wrong_one_is_not() {
     let internet = Internet::start();
     let running = program(&internet).tls().start();
-    let client = Client::tls(running.tls_address());
-    let answers = || client.ask(&Question::new(ALWAYS, "A")).data();
-    assert_eq!(answers(), [STOP[0]]);
-    let key = running.folder().join("key.pem");
-    let good = fs::read(&key).unwrap();
-    fs::write(&key, include_str!("cases/tls/other-key.pem")).unwrap();
-    let (code, _, complaint) = running.run(&["reload"]);
-    assert!(code == 1 && complaint.contains("key.pem"), "{complaint}");
-    assert_eq!(answers(), [STOP[0]], "the old pair stays");
-    fs::write(&key, good).unwrap();
+    let old = [
+        include_str!("cases/tls/cert.pem"),
+        include_str!("cases/tls/key.pem"),
+    ];
+    let first = shown(&running);
+    let wrong = [
+        (old[0], include_str!("cases/tls/other-key.pem"), "key.pem"),
+        (
+            include_str!("cases/tls/expired-cert.pem"),
+            RENEWED[1],
+            "expired on 2020-01-02",
+        ),
+        ("no certificate", old[1], "cert.pem"),
+    ];
+    for (certificate, key, said) in wrong {
+        put_pair(&running, [certificate, key]);
+        let (code, _, complaint) = running.run(&["reload"]);
+        assert!(code == 1 && complaint.contains(said), "{said}: {complaint}");
+        assert_eq!(shown(&running), first, "the old pair stays");
+    }
+    // Nobody has to say anything.
+    put_pair(&running, RENEWED);
+    until("the renewed certificate", 30 * SECOND, || {
+        (shown(&running) != first).then_some(())
+    });
+    put_pair(&running, old);
     reload(&running);
-    assert_eq!(answers(), [STOP[0]]);
-    assert!(!refused(running.address()));
+    assert_eq!(shown(&running), first);
+    let until_when = running.run(&["status"]).1;
+    assert!(
+        until_when.contains("certificate valid until 2126-10-29"),
+        "{until_when}"
+    );
+    let client = Client::tls(running.tls_address());
+    assert_eq!(client.ask(&Question::new(ALWAYS, "A")).data(), [STOP[0]]);
 }

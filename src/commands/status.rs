@@ -72,6 +72,8 @@ fn describe(status: &Status) -> String {
         ));
     }
     rows.extend(describe_changes(status));
+    let until = status.certificate_until;
+    rows.extend(until.map(|until| ("TLS", format!("certificate valid until {}", time(until)))));
     rows.extend(status.trust_anchors.iter().map(describe_anchor));
     rows.extend(anchor_alarms(&status.trust_anchors));
     if let Some(rebindings) = status.rebindings {
@@ -347,6 +349,7 @@ cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
 counts     written to disk 1970-01-01T00:00:10Z
 root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
 WAITS      for a restart, to be in force: listen.threads
+TLS        certificate valid until 1970-01-02T00:00:00Z
 anchor     . 20326 revoked since 1970-01-01T00:01:00Z, for 1 d 0 h more
 anchor     . 38696 valid since 1970-01-01T00:01:00Z
 anchor     . 50000 not seen yet
@@ -462,6 +465,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
             waiting: vec!["listen.threads".to_owned()],
             temporary: Vec::new(),
             is_leaving: false,
+            certificate_until: Some(86_400),
             readiness: Readiness {
                 state: ReadinessState::Degraded,
                 why: vec!["list two: not in force".to_owned()],

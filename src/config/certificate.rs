@@ -55,6 +55,13 @@ pub(super) fn faults(
     faults
 }
 
+/// Until when the chain is valid: as long as the first of its certificates that ends.
+pub(super) fn until(chain: &Path) -> Option<UnixSeconds> {
+    let certificates = CertificateDer::pem_file_iter(chain).ok()?.flatten();
+    let ends = certificates.filter_map(|certificate| validity(&certificate).map(|(_, end)| end));
+    ends.min()
+}
+
 /// That it has not begun, or has ended; what has no time that can be read is left to the clients.
 fn fault_of_time(certificate: &[u8], now: UnixSeconds) -> Option<String> {
     let (begin, end) = validity(certificate)?;

@@ -40,6 +40,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::answer::local::Settings as LocalNames;
+use crate::clock::{UnixSeconds, wall_s};
 use crate::list::ListIndex;
 use crate::policy::{GroupSettings, ListRules};
 use crate::update::{ListSource, Text, push};
@@ -259,6 +260,21 @@ impl Config {
         let files = self.files.iter();
         let files = files.filter(|file| file.used == FileUse::Start);
         self.sorted(files.filter_map(|file| file.open().err()))
+    }
+
+    /// What a client would have against the certificate of the TLS doors, or keeps it from being
+    /// shown; nothing where there are no such doors.
+    pub fn certificate_faults(&self) -> Vec<String> {
+        let Some(TlsFiles { certificate, key }) = &self.listen.identity else {
+            return Vec::new();
+        };
+        let name = self.listen.tls_name.as_ref().map(ToString::to_string);
+        certificate::faults(certificate, key, name.as_deref(), wall_s())
+    }
+
+    /// Until when the certificate of the TLS doors is valid.
+    pub fn certificate_until(&self) -> Option<UnixSeconds> {
+        certificate::until(&self.listen.identity.as_ref()?.certificate)
     }
 
     /// The main file's before those of included ones, by their lines.

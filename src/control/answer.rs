@@ -175,6 +175,7 @@ impl ServerParts {
             temporary: facts.temporary.clone(),
             readiness: Readiness::clone(&self.readiness.load()),
             is_leaving: facts.is_leaving,
+            certificate_until: facts.certificate_until,
             lists: lists.collect(),
             questions: Questions {
                 total: tally.questions(),

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::changes::TemporaryChange;
 use super::protocol::{ConfigReload, EntryPlace, GroupVerdict, OtherList};
+use crate::clock::UnixSeconds;
 use crate::list::ListIndex;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Clients, Group, ListRules, Snapshot, Verdict};
 use crate::witness::Witnesses;
 
 /// What the configuration says; other facts take their place when it changes.
+#[derive(Clone)]
 pub struct Facts {
     /// Knows the groups.
     pub clients: Arc<Clients>,
@@ -28,6 +30,8 @@ pub struct Facts {
     pub temporary: Vec<String>,
     /// Clients are to go elsewhere, before a stop.
     pub is_leaving: bool,
+    /// Until when the certificate of the TLS doors is valid, where there are such.
+    pub certificate_until: Option<UnixSeconds>,
 }
 
 /// What the control socket asks of the configuration.

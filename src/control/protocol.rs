@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::changes::{AnswerKind, TemporaryChange};
+use crate::clock::UnixSeconds;
 use crate::measure::Readiness;
 use crate::resolve::AnchorStatus;
 use crate::store::Flushing;
@@ -138,6 +139,9 @@ pub struct Status {
     /// Clients are to go elsewhere, before a stop.
     #[serde(default)]
     pub is_leaving: bool,
+    /// Until when the certificate of the TLS doors is valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_until: Option<UnixSeconds>,
     /// Whether clients can be sent here.
     #[serde(default)]
     pub readiness: Readiness,

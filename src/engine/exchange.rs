@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tracing::error;
 
 use super::answering::{next_guards, resolver, stream_settings, terms};
+use super::certificate::{CertificateWatch, acceptable_identity, tls_identity};
 use super::counting::run_settings;
 use super::doors::BoundDoors;
 use super::flushed::Forgotten;
@@ -15,7 +16,7 @@ use super::opening::warn_without_lists;
 use super::plan::Plan;
 use super::proofs::Proofs;
 use super::resolver::resolve_settings;
-use super::running::{EngineParts, RunningEngine, tls_identity, warn_of_few_files};
+use super::running::{EngineParts, RunningEngine, warn_of_few_files};
 use super::start_error::StartError;
 use crate::config::Config;
 use crate::list::guard::Protected;
@@ -48,9 +49,24 @@ impl PreparedConfig {
             resolver: is_other.then(|| resolver(next)).transpose()?,
             resolve,
             guards: next_guards(&serving.guards, next, plan.touches(&["limits"]))?,
-            identity: tls_identity(next)?,
+            identity: identity(parts, next, plan)?,
             protected: next.protected()?,
         })
+    }
+}
+
+/// The certificate that is in force stays, whatever its date; another one must be such that clients
+/// accept it.
+fn identity(
+    parts: &EngineParts,
+    next: &Config,
+    plan: &Plan,
+) -> Result<Option<TlsIdentity>, StartError> {
+    let is_other = plan.touches(&["tls"]) || parts.certificate.has_changed(next);
+    if is_other {
+        acceptable_identity(next)
+    } else {
+        tls_identity(next)
     }
 }
 
@@ -123,6 +139,7 @@ impl PartsExchange<'_> {
         warn_of_few_files(&next);
         warn_without_lists(&next);
         parts.proofs = Proofs::new(&next);
+        parts.certificate = CertificateWatch::new(&next);
         parts.config = next;
         if has_other_way {
             parts.follow_anchors(engine);

@@ -4,6 +4,7 @@
 mod anchors;
 mod answering;
 mod budget;
+mod certificate;
 mod counting;
 mod doors;
 mod exchange;

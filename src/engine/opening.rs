@@ -155,6 +155,7 @@ pub(super) fn facts(config: &Config, doors: Vec<String>, witnesses: Witnesses) -
         waiting: Vec::new(),
         temporary: Vec::new(),
         is_leaving: false,
+        certificate_until: None,
     }
 }
 

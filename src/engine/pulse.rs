@@ -9,17 +9,21 @@ use tracing::{error, info};
 
 use super::reach::{HeardOutside, Reach, ReachNews, Trouble};
 use super::running::RunningEngine;
-use crate::clock::monotonic;
+use crate::clock::{UnixSeconds, monotonic, wall_s};
 use crate::measure::{Readiness, ReadinessState};
 use crate::query::Answering;
 
 const BEAT: Duration = Duration::from_secs(1);
-/// While nobody outside answers it is tried so often, where no client asks.
+/// So many beats after the start it is tried whether anybody outside answers, where no client has
+/// asked by then, and so often while nobody does.
 const TRY_AGAIN: u32 = 10;
+const DAY_S: i64 = 86_400;
+/// Those who renew certificates do so weeks before they run out.
+const CERTIFICATE_DAYS: i64 = 7;
 
 /// Look until the engine is gone.
 pub(super) async fn beat(engine: Weak<RunningEngine>) {
-    let (mut ticks, mut reach, mut beats) = (time::interval(BEAT), Reach::default(), 0);
+    let (mut ticks, mut reach, mut beats) = (time::interval(BEAT), Reach::default(), 0_u32);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -27,13 +31,14 @@ pub(super) async fn beat(engine: Weak<RunningEngine>) {
             return;
         };
         let answering = Arc::clone(&engine.current.load().answering);
-        let is_first_try = beats == 0;
-        if is_first_try || reach.trouble().is_some() && beats % TRY_AGAIN == 0 {
+        beats = beats.wrapping_add(1);
+        let heard = heard(&answering);
+        let is_unheard = beats == TRY_AGAIN && heard.replies == 0;
+        if is_unheard || reach.trouble().is_some() && beats.is_multiple_of(TRY_AGAIN) {
             let answering = Arc::clone(&answering);
             tokio::spawn(async move { answering.try_outside().await });
         }
-        beats = beats.wrapping_add(1);
-        let news = reach.look(heard(&answering), monotonic());
+        let news = reach.look(heard, monotonic());
         tell(news, &engine);
         let readiness = engine.readiness(reach.trouble());
         engine.readiness.store(Arc::new(readiness));
@@ -77,6 +82,16 @@ fn explain(trouble: Trouble, engine: &RunningEngine) -> &'static str {
     }
 }
 
+/// That the certificate is about to run out, or has.
+fn tell_certificate(until: UnixSeconds) -> Option<String> {
+    let left_s = until - wall_s();
+    if left_s < 0 {
+        return Some("the certificate has expired: clients that check it go away".to_owned());
+    }
+    let days = left_s / DAY_S;
+    (days < CERTIFICATE_DAYS).then(|| format!("the certificate is valid for {days} days more"))
+}
+
 impl RunningEngine {
     /// How it stands, with what is to be seen to.
     fn readiness(&self, trouble: Option<Trouble>) -> Readiness {
@@ -97,6 +112,7 @@ impl RunningEngine {
             .last_error
             .map(|error| format!("counts not written: {error}"));
         why.extend(unwritten.into_iter().chain(counts.clock));
+        why.extend(facts.certificate_until.and_then(tell_certificate));
         let waiting = facts.waiting.iter();
         why.extend(waiting.map(|key| format!("{key} waits for a restart")));
         let state = match trouble {

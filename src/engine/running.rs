@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::anchors;
 use super::budget::MemoryBudget;
+use super::certificate::CertificateWatch;
 use super::doors::{DoorGround, Doors};
 use super::looking::Looking;
 use super::opening::facts;
@@ -24,7 +25,6 @@ use crate::control::{ControlServer, Facts, ServerParts};
 use crate::count::Board;
 use crate::measure::LiveReadiness;
 use crate::resolve;
-use crate::serve::tls::TlsIdentity;
 use crate::serve::{Current, InService};
 use crate::store::{Health, Journal, Keeper, Promises};
 use crate::update::Updater;
@@ -82,6 +82,7 @@ pub(super) struct EngineParts {
     pub(super) metrics: Option<MetricsDoor>,
     pub(super) proofs: Proofs,
     pub(super) keeper: Keeper,
+    pub(super) certificate: CertificateWatch,
     pub(super) anchors: Option<AbortHandle>,
     /// What was answered by before, until nobody does any more.
     pub(super) retired: Vec<Arc<InService>>,
@@ -110,6 +111,17 @@ impl RunningEngine {
         if let Some(parts) = &mut *parts {
             parts.proofs.begin(&self.updater, &parts.doors.udp());
             self.end_what_is_over(parts);
+            let was_until = parts.certificate.until;
+            parts.certificate.look(&parts.config, &parts.ground);
+            if parts.certificate.until != was_until {
+                let facts = self.facts.load();
+                let certificate_until = parts.certificate.until;
+                let told = Facts {
+                    certificate_until,
+                    ..Facts::clone(&facts)
+                };
+                self.facts.store(Arc::new(told));
+            }
             parts
                 .retired
                 .retain(|retired| Arc::strong_count(retired) > 1);
@@ -209,6 +221,7 @@ impl RunningEngine {
             waiting,
             temporary: parts.temporary.words(),
             is_leaving: parts.temporary.is_leaving,
+            certificate_until: parts.certificate.until,
             ..facts
         }));
         let octets = self
@@ -232,13 +245,6 @@ impl RunningEngine {
             started: self.started,
         }
     }
-}
-
-/// The certificate and its key, where there is to be a TLS door.
-pub(super) fn tls_identity(config: &Config) -> Result<Option<TlsIdentity>, StartError> {
-    let files = config.listen.identity.as_ref();
-    let load = |files: &crate::config::TlsFiles| TlsIdentity::load(&files.certificate, &files.key);
-    Ok(files.map(load).transpose()?)
 }
 
 /// Each connection, and each question to somebody else, is an open file.

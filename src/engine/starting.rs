@@ -6,13 +6,14 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use super::answering::{guards, put_together, stream_settings};
+use super::certificate::{CertificateWatch, tls_identity};
 use super::counting::{entry_tallies, run_settings};
 use super::doors::{DoorGround, Doors, threads};
 use super::opening::{OpenedControl, OpenedEngine, facts};
 use super::proofs::Proofs;
 use super::pulse::beat;
 use super::resolver::resolve_settings;
-use super::running::{EngineParts, Operator, RunningEngine, tls_identity, warn_of_few_files};
+use super::running::{EngineParts, Operator, RunningEngine, warn_of_few_files};
 use super::start_error::StartError;
 use super::temporary::Temporary;
 use crate::clock;
@@ -89,6 +90,7 @@ impl RunningEngine {
             anchors: engine.follow_anchors(&config),
             metrics: publisher.map(|publisher| engine.publish(publisher)),
             proofs: Proofs::new(&config),
+            certificate: CertificateWatch::new(&config),
             config,
             ground,
             doors,

@@ -428,6 +428,15 @@ impl Client {
     }
 }
 
+/// The certificate that is shown there.
+pub(crate) fn shown_certificate(at: SocketAddr) -> Vec<u8> {
+    let (mut session, mut stream) = (tls_session(), TcpStream::connect(at).expect("a connection"));
+    while session.is_handshaking() {
+        session.complete_io(&mut stream).expect("a handshake");
+    }
+    session.peer_certificates().expect("certificates")[0].to_vec()
+}
+
 trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
@@ -471,9 +480,13 @@ fn frame(octets: &[u8]) -> Vec<u8> {
 
 fn tls_session() -> ClientConnection {
     let mut roots = RootCertStore::empty();
-    let certificate =
-        CertificateDer::from_pem_slice(include_bytes!("../cases/tls/cert.pem")).expect("cert.pem");
-    roots.add(certificate).expect("cert.pem");
+    for pem in [
+        &include_bytes!("../cases/tls/cert.pem")[..],
+        include_bytes!("../cases/tls/renewed-cert.pem"),
+    ] {
+        let certificate = CertificateDer::from_pem_slice(pem).expect("a certificate");
+        roots.add(certificate).expect("a certificate");
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

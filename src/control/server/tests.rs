@@ -108,6 +108,7 @@ fn parts() -> ServerParts {
             waiting: Vec::new(),
             temporary: Vec::new(),
             is_leaving: false,
+            certificate_until: None,
             witnesses: crate::witness::Witnesses::default(),
         })),
         configuration: Box::new(Unchanging),

@@ -247,10 +247,12 @@ impl Internet {
     }
 
     /// How often anybody, the forwarders included, was asked for this name or one below it,
-    /// whatever the type.
+    /// whatever the type; but for the root itself, by which a resolver tries whether anybody
+    /// answers.
     pub(crate) fn asked_below(&self, top: &str) -> usize {
         let top = name(top);
-        self.ledger.count(|entry| top.zone_of(&entry.name))
+        self.ledger
+            .count(|entry| top.zone_of(&entry.name) && !entry.name.is_root())
     }
 
     /// How often anybody was asked for this name and type.
