@@ -215,6 +215,16 @@ impl Ledger {
         Ok(())
     }
 
+    /// Writes what came before the run that is to come, where that could not be written then. What
+    /// is counted meanwhile may be of lists that the run which ends does not have: it is taken
+    /// later.
+    fn end_late(&mut self) -> Result<(), StoreError> {
+        let mut events = self.journal.waiting();
+        events.truncate(self.seen_events);
+        self.write(&events, self.last_taking)?;
+        self.begin_next()
+    }
+
     /// Begins the run that is to come, with all written that came before.
     fn begin_next(&mut self) -> Result<(), StoreError> {
         let now = self.last_taking;
@@ -232,6 +242,11 @@ impl Ledger {
     }
 
     fn flush(&mut self, clocks: ClockReading) -> Result<(), StoreError> {
+        if self.next.is_some() {
+            let begun = self.end_late();
+            self.health.note(begun.as_ref().copied(), self.last_taking);
+            return begun;
+        }
         let now = clocks.wall.max(self.last_taking);
         let step = step(self.last_taking, self.last_reading, clocks);
         if let Some(step) = step {
@@ -251,18 +266,12 @@ impl Ledger {
         self.run.force.look(&lists, &look);
         self.seen_events = events.len();
         self.last_reading = clocks;
-        // What is counted now may be of lists that this run does not have.
-        if self.next.is_none() {
-            self.take(now);
-        }
+        self.take(now);
         let mut written = self.write(&events, now);
         if self.is_released || written.as_ref().is_err_and(StoreError::is_final) {
             written = self
                 .renew(written, &lists, now)
                 .and_then(|events| self.write(&events, self.last_taking));
-        }
-        if written.is_ok() && self.next.is_some() {
-            written = self.begin_next();
         }
         self.health.note(written.as_ref().copied(), now);
         if written.is_ok() {
@@ -630,6 +639,53 @@ mod tests {
             ]
         );
         Store::open(folder.path(), &lists(), author(), wall_s()).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_ended_at_once_is_ended_later_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let opener = || -> StoreOpener {
+            let place = state.clone();
+            Box::new(move |at| {
+                let author = Author::open(&place.join("audit.key"), "provider.example/one", "00")?;
+                Store::open(&place, &lists(), author, at)
+            })
+        };
+        let mut standing = standing_ledger(&folder.path().join("other"), HOUR_START, true);
+        standing.ledger.store = opener()(HOUR_START).unwrap();
+        standing.ask(3);
+        standing.ledger.flush_at(HOUR_START + 5).unwrap();
+        standing.ledger.can_reopen = true;
+        standing.ledger.next = Some(RunSettings {
+            opener: opener(),
+            in_force: Box::new(|| stand([Some(1); 2])),
+            places: vec![0, 1],
+            flush_every: Duration::from_secs(10),
+        });
+        standing.ledger.store.refuse_changes(true);
+        for after in [10, 15] {
+            standing.ask(2);
+            standing.ledger.flush_at(HOUR_START + after).unwrap_err();
+        }
+        assert!(standing.ledger.health.read().last_error.is_some());
+        standing.ledger.store.refuse_changes(false);
+        for after in [20, 25] {
+            standing.ledger.flush_at(HOUR_START + after).unwrap();
+        }
+        assert!(standing.ledger.next.is_none());
+        let StandingLedger { ledger, .. } = standing;
+        ledger.store.end(HOUR_START + 25).unwrap();
+        assert_eq!(findings(&state), Vec::<String>::new());
+        let record = read(&state, HOUR_START + 30);
+        let questions = record.hours.iter().map(|hour| hour.questions);
+        assert_eq!(questions.sum::<u64>(), 2 * 7, "of both lists");
+        let kinds = Reader::open(&state).unwrap().journal(None, 20).unwrap();
+        let runs = kinds
+            .iter()
+            .filter(|(_, event)| event.kind == EventKind::Start);
+        assert_eq!(runs.count(), 2);
     }
 
     /// A ledger whose first list is in force from the start or not, and who says so.
